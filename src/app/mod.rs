@@ -1,0 +1,1 @@
+//! Where the halves meet: receive events, apply commands, file dialogs.

@@ -1,0 +1,263 @@
+//! `run.toml`: everything a run needs to be run again.
+//!
+//! Every key is optional; [`RunConfig::default`] is what the launch sheet starts from.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::objective::Margin;
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    pub model: ModelConfig,
+    pub data: DataConfig,
+    pub objective: ObjectiveConfig,
+    pub lora: LoraConfig,
+    pub optimizer: OptimizerConfig,
+    pub train: TrainConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Hugging Face folder; the project's own model when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// PEFT adapter frozen into the reference; a new adapter goes on top.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_adapter: Option<PathBuf>,
+    pub dtype: Dtype,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    #[default]
+    Auto,
+    F32,
+    Bf16,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Longer prompts make a pair unusable (set aside visibly).
+    pub max_prompt_tokens: usize,
+    /// Longer answers are cut at the end, both sides by the same rule.
+    pub max_answer_tokens: usize,
+    /// Share of prompts held out, by a hash of the prompt and `seed`.
+    pub eval_fraction: f64,
+    pub seed: u64,
+    /// Reference answers: "auto" = the project's own, or a JSONL file.
+    pub reference: String,
+    /// Retention text: the project's own when absent, or a text file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    #[default]
+    Mpo,
+    Dpo,
+    Ipo,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    pub kind: Method,
+    /// Absent = the method's own default (MPO and DPO `anchored-sum`, IPO `anchored-mean`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Margin>,
+    /// MPO and DPO: h = β·m. Also the scale of the reported rewards of every method.
+    pub beta: f64,
+    /// IPO: the target margin is 1/(2τ).
+    pub tau: f64,
+    /// DPO label smoothing ε.
+    pub label_smoothing: f64,
+    /// DPO: smoothing in the robust (unbiased) form instead of cDPO's.
+    pub robust: bool,
+    /// λ_ref. Absent = the method's own default (MPO 0.3, DPO and IPO 0).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_weight: Option<f64>,
+    /// λ_pre. Absent = 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_weight: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Full weights instead of an adapter; the other keys are then unused.
+    pub full: bool,
+    pub rank: usize,
+    pub alpha: f64,
+    pub dropout: f64,
+    pub rslora: bool,
+    pub targets: Targets,
+}
+
+/// `"all-linear"` or a list of module names such as `["q_proj", "v_proj"]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Targets {
+    /// Only the word `"all-linear"`; anything else is refused by validation.
+    All(String),
+    Names(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Always "adamw".
+    pub kind: String,
+    pub learning_rate: f64,
+    pub betas: [f64; 2],
+    pub eps: f64,
+    pub weight_decay: f64,
+    pub warmup_steps: u64,
+    pub schedule: Schedule,
+    /// Global norm; 0 = no clipping.
+    pub max_grad_norm: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    #[default]
+    Cosine,
+    Linear,
+    Constant,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Optimizer steps; wins over `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    pub epochs: f64,
+    pub pairs_per_step: usize,
+    /// Tokens of one packed row. `"auto"` or a number.
+    pub micro_batch_tokens: TokenBudget,
+    pub shuffle_seed: u64,
+    /// Steps between checkpoints; 0 = only at the end.
+    pub checkpoint_every: u64,
+    /// Checkpoints kept besides the last and the best.
+    pub keep: usize,
+    pub eval_every: u64,
+    pub sample_every: u64,
+    /// "auto", "cpu", "cuda:0" or "metal".
+    pub device: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenBudget {
+    #[default]
+    Auto,
+    Tokens(usize),
+}
+
+impl Serialize for TokenBudget {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Tokens(tokens) => serializer.serialize_u64(*tokens as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenBudget {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Typed {
+            Word(String),
+            Number(usize),
+        }
+        match Typed::deserialize(deserializer)? {
+            Typed::Word(word) if word == "auto" => Ok(Self::Auto),
+            Typed::Word(word) => Err(serde::de::Error::custom(format!(
+                "expected \"auto\" or a number of tokens, found {word:?}"
+            ))),
+            Typed::Number(tokens) => Ok(Self::Tokens(tokens)),
+        }
+    }
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            max_prompt_tokens: 1024,
+            max_answer_tokens: 1024,
+            eval_fraction: 0.1,
+            seed: 0,
+            reference: "auto".to_owned(),
+            retention: None,
+        }
+    }
+}
+
+impl Default for ObjectiveConfig {
+    fn default() -> Self {
+        Self {
+            kind: Method::Mpo,
+            margin: None,
+            beta: 0.1,
+            tau: 0.1,
+            label_smoothing: 0.0,
+            robust: false,
+            reference_weight: None,
+            retention_weight: None,
+        }
+    }
+}
+
+impl Default for LoraConfig {
+    fn default() -> Self {
+        Self {
+            full: false,
+            rank: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            rslora: false,
+            targets: Targets::All("all-linear".to_owned()),
+        }
+    }
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            kind: "adamw".to_owned(),
+            learning_rate: 3e-4,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            warmup_steps: 5,
+            schedule: Schedule::Cosine,
+            max_grad_norm: 1.0,
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            epochs: 1.0,
+            pairs_per_step: 16,
+            micro_batch_tokens: TokenBudget::Auto,
+            shuffle_seed: 0,
+            checkpoint_every: 50,
+            keep: 2,
+            eval_every: 10,
+            sample_every: 20,
+            device: "auto".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The background thread that trains.
+
+pub mod config;
+pub mod protocol;

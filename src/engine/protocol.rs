@@ -1,0 +1,275 @@
+//! What crosses the thread border: [`Request`] goes in, [`Event`] comes out. Plain data, no tensors, no egui.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::config::RunConfig;
+use crate::{
+    data::{PairId, Prompt},
+    store::RunId,
+};
+
+/// Names one question to the engine, so that a late answer can be told from a current one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+/// What the window or the command line asks of the engine.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Queue a run that the project already records (config, data revision). Continues from its last checkpoint if it has one.
+    Train {
+        project: PathBuf,
+        run: RunId,
+        control: Arc<RunControl>,
+    },
+    /// Change a setting of the running run from the next step on.
+    Turn { run: RunId, knob: Knob },
+    /// Write a checkpoint at the next step border.
+    Checkpoint { run: RunId },
+    /// Sample an answer; tokens are streamed as [`Event::Token`].
+    Generate {
+        request: RequestId,
+        source: Weights,
+        prompt: Prompt,
+        sampling: Sampling,
+        control: Arc<RunControl>,
+    },
+    /// Everything that can be known before a start.
+    Preflight {
+        request: RequestId,
+        project: PathBuf,
+        config: Box<RunConfig>,
+    },
+    /// Drop loaded models and finish.
+    Shutdown,
+}
+
+/// Which weights answer a [`Request::Generate`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Weights {
+    /// The model folder as it is on disk.
+    Model { folder: PathBuf },
+    /// A run's checkpoint; `step` absent = the newest, or the weights in memory if the run is going.
+    Run {
+        project: PathBuf,
+        run: RunId,
+        step: Option<u64>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// 0 = greedy.
+    pub temperature: f64,
+    /// 1 = off.
+    pub top_p: f64,
+    pub max_new_tokens: usize,
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            max_new_tokens: 256,
+            seed: 0,
+        }
+    }
+}
+
+/// Settings that may move while a run is going. Each change is a mark on the charts and part of the checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "knob", content = "value", rename_all = "snake_case")]
+pub enum Knob {
+    /// Factor on the scheduled learning rate.
+    LearningRateScale(f64),
+    /// λ_ref.
+    ReferenceWeight(f64),
+    /// λ_pre.
+    RetentionWeight(f64),
+    /// β of MPO and DPO.
+    Beta(f64),
+}
+
+/// Read by the engine every micro-batch; shared with whoever started the run.
+#[derive(Debug, Default)]
+pub struct RunControl {
+    stop: AtomicBool,
+    pause: AtomicBool,
+}
+
+impl RunControl {
+    /// Finish after the current step, with a checkpoint.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    pub fn set_paused(&self, paused: bool) {
+        self.pause.store(paused, Ordering::Release);
+    }
+
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    pub fn paused(&self) -> bool {
+        self.pause.load(Ordering::Acquire)
+    }
+}
+
+/// Name and value, in the order they are to be shown. Names are TRL's (`rewards/margins`, `eval_rewards/accuracies`, `kl/ref`).
+pub type Metrics = Vec<(String, f64)>;
+
+/// What the engine reports. Every event names the run or request it belongs to.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// What a run is busy with before or between steps, e.g. "Computing reference log-probs", with its share done.
+    Phase {
+        run: RunId,
+        what: String,
+        fraction: Option<f32>,
+    },
+    Started {
+        run: RunId,
+        first_step: u64,
+        total_steps: u64,
+    },
+    Step {
+        run: RunId,
+        step: u64,
+        total_steps: u64,
+        metrics: Metrics,
+        eta_secs: Option<f64>,
+    },
+    Evaluated {
+        run: RunId,
+        step: u64,
+        metrics: Metrics,
+    },
+    /// A probe prompt was answered with the weights of `step`.
+    Sampled {
+        run: RunId,
+        step: u64,
+        probe: usize,
+        answer: String,
+    },
+    Saved {
+        run: RunId,
+        step: u64,
+    },
+    /// A knob was turned, data was set aside, a step was refused: what the run's log shows.
+    Logged {
+        run: RunId,
+        step: u64,
+        level: LogLevel,
+        text: String,
+    },
+    Paused {
+        run: RunId,
+        step: u64,
+    },
+    Continued {
+        run: RunId,
+        step: u64,
+    },
+    Finished {
+        run: RunId,
+        outcome: Outcome,
+    },
+    Token {
+        request: RequestId,
+        text: String,
+    },
+    Generated {
+        request: RequestId,
+        answer: Generated,
+    },
+    Preflight {
+        request: RequestId,
+        report: Box<PreflightReport>,
+    },
+    Failed {
+        request: RequestId,
+        error: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Info,
+    Warning,
+    Error,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Completed,
+    /// Asked to stop; the last checkpoint is at `step`.
+    Stopped {
+        step: u64,
+    },
+    /// A sentence: what happened, to what, what to do. Nothing already saved is lost.
+    Failed {
+        error: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    pub prompt_ids: Vec<u32>,
+    pub ids: Vec<u32>,
+    pub text: String,
+    pub stopped_by: StoppedBy,
+    pub tokens_per_sec: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoppedBy {
+    /// The model ended its turn.
+    Eos,
+    /// `max_new_tokens` or the model's context.
+    Limit,
+    Cancelled,
+}
+
+/// What is known before the first step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PreflightReport {
+    pub model: String,
+    /// e.g. "the model folder as it is, blake3 3f9a…" or with frozen adapters named.
+    pub reference: String,
+    pub trainable_parameters: u64,
+    pub total_parameters: u64,
+    pub train_pairs: usize,
+    pub eval_pairs: usize,
+    pub reference_answers: usize,
+    /// Pairs that will not be trained on, each with its reason.
+    pub set_aside: Vec<(PairId, String)>,
+    /// Tokens of the training set, prompts counted once a pair.
+    pub tokens: u64,
+    pub longest_pair_tokens: usize,
+    /// Answers cut at `max_answer_tokens`.
+    pub cut_answers: usize,
+    /// Share of pairs with almost no push at step 0.
+    pub asleep: f64,
+    /// Measured loss of the first pairs at step 0, beside what theory says: (name, measured, expected).
+    pub golden: Vec<(String, f64, f64)>,
+    /// Peak memory of the probe step, bytes, and what the machine has free.
+    pub peak_memory_bytes: u64,
+    pub free_memory_bytes: u64,
+    pub total_steps: u64,
+    /// From one measured step.
+    pub estimated_secs: f64,
+    /// Sentences that deserve a look before the start.
+    pub warnings: Vec<String>,
+}

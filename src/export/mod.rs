@@ -1,0 +1,1 @@
+//! What leaves the project: the PEFT adapter and the report.

@@ -1,0 +1,1 @@
+//! Preference files in and out, one format a file.

@@ -1,0 +1,1 @@
+//! The differentiable operations of a training step, each with its own backward.

@@ -1,0 +1,59 @@
+//! Nudge: a desktop workbench that teaches a local language model your preferences.
+//!
+//! # Bird's-eye view
+//!
+//! A *project* is a folder on disk: preference pairs, reference answers, retention text, and the runs
+//! trained on them. The window (or the command line) edits the project and asks the *engine*, a background
+//! thread, to tune a *policy* on it with Maximum Preference Optimization (arXiv 2312.16430), DPO or IPO.
+//! The engine writes every metric to the project before it tells the window about it.
+//!
+//! # The rooms, from the bottom up
+//!
+//! - [`data`]: plain values: pair, answer, verdict, change and its inverse, split, health. No I/O.
+//! - [`formats`]: preference files in and out, one format a file.
+//! - [`store`]: the project on disk: one SQLite document, run folders, journal, migrations.
+//! - [`text`]: tokenizer, chat template, and the one function that makes token ids.
+//! - [`kernels`]: the differentiable operations of a training step, each with its own backward.
+//! - [`model`]: the policy: families, weights, LoRA, forward, backward, generation.
+//! - [`objective`]: MPO, DPO, IPO: log-probs in; loss, per-pair push and diagnostics out. Pure.
+//! - [`engine`]: the background thread: protocol, run config, batches, loop, schedule, evaluation, checkpoints.
+//! - [`export`]: PEFT adapter and report.
+//! - [`state`]: what the screen shows, testable without a frame: workspace, commands, forms, series.
+//! - [`ui`]: draws state, emits commands; one file a screen, one theme.
+//! - [`app`]: where the halves meet: receive events, apply commands, file dialogs.
+//! - [`cli`]: what was typed, then what it means; the second face on the same rooms.
+//!
+//! # Who may know whom
+//!
+//! ```text
+//! main, cli -> app -> ui -> state -> store -> data
+//!               |              \--> engine::{protocol, config}
+//!               \--> engine -> objective, model, text, store;  model -> kernels;
+//!                    export, formats -> store, model, text, data
+//! ```
+//!
+//! # Invariants
+//!
+//! - Only `kernels`, `model`, `objective`, `engine`, `export` name candle. Only `ui` and `app` name egui.
+//! - `ui` touches no disk, thread or channel; it reads state and emits commands.
+//! - `engine` never names a window: it wakes whoever listens through a callback.
+//! - One function makes token ids, for training, scoring, chat and export alike ([`text`]).
+//! - Answers are masked by position, never by token id.
+//! - A metric is in the project before it is on the screen; a label is committed before the window says "saved".
+//! - There is no reference policy in memory: the reference is the policy at step 0, as cached log-probs.
+//!
+//! `tests/it/tidy.rs` keeps the arrows and the file sizes.
+
+pub mod app;
+pub mod cli;
+pub mod data;
+pub mod engine;
+pub mod export;
+pub mod formats;
+pub mod kernels;
+pub mod model;
+pub mod objective;
+pub mod state;
+pub mod store;
+pub mod text;
+pub mod ui;

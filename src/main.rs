@@ -1,0 +1,3 @@
+//! Start: the window, or the command line.
+
+fn main() {}

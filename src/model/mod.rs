@@ -1,0 +1,1 @@
+//! The policy: families, weights, LoRA, forward, backward, generation.

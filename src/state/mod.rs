@@ -1,0 +1,1 @@
+//! What the screen shows, testable without a frame: workspace, commands, forms, series.

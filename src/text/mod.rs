@@ -1,0 +1,1 @@
+//! Tokenizer, chat template, and the one function that makes token ids.

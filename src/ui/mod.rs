@@ -1,0 +1,1 @@
+//! Draws state, emits commands; one file a screen, one theme.

@@ -1,0 +1,1 @@
+//! What a user relies on, through the public interface. One binary, so that it links once.
