@@ -1,1 +1,102 @@
 //! Where the halves meet: receive events, apply commands, file dialogs.
+//!
+//! A frame: [`App::logic`](eframe::App::logic) takes in what other threads have to say and applies the commands that the last
+//! frame queued; [`App::ui`](eframe::App::ui) draws. Drawing changes [`Views`] only.
+
+mod apply;
+mod dialogs;
+mod files;
+mod receive;
+mod window;
+
+pub use files::{Files, Update};
+pub use window::{Renderer, WindowOptions, run};
+
+use crossbeam::channel::{Receiver, Sender};
+
+use crate::{
+    engine::protocol::{Event, Request},
+    state::{Commands, ThemeChoice, Views, Workspace},
+    ui,
+};
+use dialogs::Dialogs;
+
+/// Where [`Views`] are kept between starts.
+const VIEWS_KEY: &str = "views";
+
+/// The two ends that the window holds of the engine's channels.
+pub struct EngineLink {
+    pub requests: Sender<Request>,
+    pub events: Receiver<Event>,
+}
+
+/// The window's memory and its threads.
+pub struct App {
+    workspace: Workspace,
+    views: Views,
+    commands: Commands,
+    files: Files<()>,
+    dialogs: Dialogs,
+    engine: EngineLink,
+    /// The theme that egui was told last.
+    theme: Option<ThemeChoice>,
+}
+
+impl App {
+    /// A window on `engine` that shows what `views` remember.
+    pub fn new(ctx: &egui::Context, views: Views, engine: EngineLink) -> Self {
+        ui::theme::install(ctx);
+        let wake = ctx.clone();
+        let woken_by_files = ctx.clone();
+        Self {
+            workspace: Workspace::default(),
+            views,
+            commands: Commands::new(move || wake.request_repaint()),
+            files: Files::start(move || woken_by_files.request_repaint()),
+            dialogs: Dialogs::new(ctx.clone()),
+            engine,
+            theme: None,
+        }
+    }
+
+    /// The same window in a test: nothing remembered, the test holds the engine's ends.
+    pub fn for_test(cc: &eframe::CreationContext<'_>, engine: EngineLink) -> Self {
+        Self::new(&cc.egui_ctx, Views::default(), engine)
+    }
+
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
+    pub fn views_mut(&mut self) -> &mut Views {
+        &mut self.views
+    }
+
+    fn apply_theme(&mut self, ctx: &egui::Context) {
+        if self.theme != Some(self.views.theme) {
+            self.theme = Some(self.views.theme);
+            ctx.set_theme(ui::theme_preference(self.views.theme));
+        }
+    }
+}
+
+impl eframe::App for App {
+    /// Runs before every frame, and also while the window is hidden.
+    fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
+        self.receive(ctx);
+        self.apply_pending(ctx, frame);
+        self.apply_theme(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        ui::shell(ui, &self.workspace, &mut self.views, &self.commands);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, VIEWS_KEY, &self.views);
+    }
+}

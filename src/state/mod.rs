@@ -1,1 +1,16 @@
 //! What the screen shows, testable without a frame: workspace, commands, forms, series.
+//!
+//! [`Workspace`] is what is true, [`Views`] is what the screen remembers, [`Command`] is what a click means.
+//! Drawing reads the first, changes the second and queues the third; `app` is the only place that applies commands.
+
+pub mod answers;
+pub mod command;
+pub mod notice;
+pub mod pairs;
+pub mod views;
+pub mod workspace;
+
+pub use command::{Command, Commands};
+pub use notice::{Level, Notice, Notices};
+pub use views::{Screen, ThemeChoice, Views};
+pub use workspace::{ProjectSummary, Saving, Workspace};

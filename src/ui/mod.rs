@@ -1,1 +1,60 @@
 //! Draws state, emits commands; one file a screen, one theme.
+//!
+//! Nothing in here touches a disk, a thread or a channel. A screen is a function
+//! `ui(ui, &Workspace, &mut its view, &Commands)`.
+
+pub mod answers;
+pub mod compare;
+mod icon;
+mod notices;
+pub mod pairs;
+pub mod parts;
+mod rail;
+mod strip;
+pub mod theme;
+pub mod train;
+
+use egui::{CentralPanel, Frame, Margin, Ui};
+
+use crate::state::{Commands, Screen, ThemeChoice, Views, Workspace};
+use theme::space;
+
+/// The whole window: rail, status strip, notices, and the screen in the middle.
+pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    shortcuts(ui, views);
+    rail::ui(ui, workspace, views, commands);
+    strip::ui(ui, workspace, views, commands);
+    notices::ui(ui, workspace, commands);
+    let frame = Frame::NONE
+        .fill(theme::palette(ui.visuals()).ground)
+        .inner_margin(Margin::symmetric(space::XL as i8, space::L as i8));
+    CentralPanel::default()
+        .frame(frame)
+        .show(ui, |ui| match views.screen {
+            Screen::Pairs => pairs::ui(ui, workspace, &mut views.pairs, commands),
+            Screen::Train => train::ui(ui, workspace, views, commands),
+            Screen::Compare => compare::ui(ui, workspace, views, commands),
+            Screen::Answers => answers::ui(ui, workspace, &mut views.answers, commands),
+        });
+}
+
+/// Ctrl+1 .. Ctrl+4 go to the places of the rail.
+fn shortcuts(ui: &mut Ui, views: &mut Views) {
+    use egui::{Key, KeyboardShortcut, Modifiers};
+    let keys = [Key::Num1, Key::Num2, Key::Num3, Key::Num4];
+    for (screen, key) in Screen::ALL.into_iter().zip(keys) {
+        let shortcut = KeyboardShortcut::new(Modifiers::COMMAND, key);
+        if ui.input_mut(|input| input.consume_shortcut(&shortcut)) {
+            views.screen = screen;
+        }
+    }
+}
+
+/// Follows the choice of the rail.
+pub fn theme_preference(choice: ThemeChoice) -> egui::ThemePreference {
+    match choice {
+        ThemeChoice::System => egui::ThemePreference::System,
+        ThemeChoice::Light => egui::ThemePreference::Light,
+        ThemeChoice::Dark => egui::ThemePreference::Dark,
+    }
+}

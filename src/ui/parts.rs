@@ -1,0 +1,91 @@
+//! Small things that every screen is built of: card, heading, empty state, the one primary button.
+
+use egui::{Button, Color32, Frame, Margin, Response, RichText, Ui};
+
+use super::theme::{self, Palette, size, space};
+
+pub fn palette(ui: &Ui) -> &'static Palette {
+    theme::palette(ui.visuals())
+}
+
+/// Title of a screen with one line that says where one is.
+pub fn title(ui: &mut Ui, title: &str, line: &str) {
+    let palette = palette(ui);
+    ui.label(RichText::new(title).size(size::TITLE).color(palette.strong));
+    if !line.is_empty() {
+        ui.add_space(-space::XS);
+        ui.label(RichText::new(line).color(palette.weak));
+    }
+}
+
+/// Heading inside a card.
+pub fn heading(ui: &mut Ui, text: &str) -> Response {
+    let color = palette(ui).strong;
+    ui.label(RichText::new(text).heading().color(color))
+}
+
+/// Small grey text: captions, units, hints.
+pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
+    let color = palette(ui).weak;
+    ui.label(RichText::new(text).size(size::SMALL).color(color))
+}
+
+/// A raised sheet with a hairline around it.
+pub fn card<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    card_frame(ui).show(ui, add).inner
+}
+
+pub fn card_frame(ui: &Ui) -> Frame {
+    let palette = palette(ui);
+    Frame::NONE
+        .fill(palette.surface)
+        .stroke(egui::Stroke::new(1.0, palette.hairline))
+        .corner_radius(theme::CARD_RADIUS)
+        .inner_margin(Margin::same(space::L as i8))
+}
+
+/// The one filled button of a screen.
+pub fn primary(ui: &mut Ui, text: &str) -> Response {
+    let palette = palette(ui);
+    ui.scope(|ui| {
+        let widgets = &mut ui.visuals_mut().widgets;
+        for (state, fill) in [
+            (&mut widgets.inactive, palette.accent),
+            (
+                &mut widgets.hovered,
+                theme::mix(palette.accent, palette.strong, 0.15),
+            ),
+            (
+                &mut widgets.active,
+                theme::mix(palette.accent, palette.strong, 0.25),
+            ),
+        ] {
+            state.weak_bg_fill = fill;
+            state.bg_stroke.color = fill;
+            state.fg_stroke.color = palette.on_accent;
+        }
+        widgets.active.bg_stroke = egui::Stroke::new(2.0, palette.strong);
+        ui.add(Button::new(text).min_size(egui::vec2(96.0, 30.0)))
+    })
+    .inner
+}
+
+/// What a screen says when there is nothing to show yet, and what to do about it.
+pub fn empty(ui: &mut Ui, what: &str, next: &str) {
+    let palette = palette(ui);
+    ui.vertical_centered(|ui| {
+        ui.add_space((ui.available_height() * 0.3).min(160.0));
+        ui.label(RichText::new(what).size(size::HEADING).color(palette.text));
+        ui.label(RichText::new(next).color(palette.weak));
+    });
+}
+
+/// A coloured strip with a sentence: something deserves a look.
+pub fn strip<R>(ui: &mut Ui, fill: Color32, add: impl FnOnce(&mut Ui) -> R) -> R {
+    Frame::NONE
+        .fill(fill)
+        .corner_radius(theme::RADIUS)
+        .inner_margin(Margin::symmetric(space::M as i8, space::S as i8))
+        .show(ui, add)
+        .inner
+}

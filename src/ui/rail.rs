@@ -1,0 +1,142 @@
+//! The left rail: project, the places, the theme.
+
+use egui::{Align, Frame, Layout, Margin, Panel, RichText, Sense, Ui, WidgetInfo, WidgetType};
+
+use super::{icon, parts, theme::space};
+use crate::state::{Command, Commands, Screen, ThemeChoice, Views, Workspace};
+
+const WIDTH: f32 = 168.0;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    let palette = parts::palette(ui);
+    let frame = Frame::NONE
+        .fill(palette.rail)
+        .inner_margin(Margin::symmetric(space::S as i8, space::M as i8));
+    Panel::left("rail")
+        .exact_size(WIDTH)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(frame)
+        .show(ui, |ui| {
+            project(ui, workspace, commands);
+            ui.add_space(space::L);
+            ui.spacing_mut().item_spacing.y = 2.0;
+            for (index, screen) in Screen::ALL.into_iter().enumerate() {
+                place(ui, index, screen, &mut views.screen);
+            }
+            ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
+                theme_choice(ui, &mut views.theme);
+            });
+        });
+}
+
+/// Name of the project; opens the menu for another one.
+fn project(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+    let palette = parts::palette(ui);
+    let name = workspace
+        .project
+        .as_ref()
+        .map_or("No project", |project| project.name.as_str());
+    let text = RichText::new(name).heading().color(palette.strong);
+    ui.scope(|ui| {
+        ui.visuals_mut().widgets.inactive.weak_bg_fill = egui::Color32::TRANSPARENT;
+        ui.visuals_mut().widgets.inactive.bg_stroke = egui::Stroke::NONE;
+        let button = egui::Button::new(text)
+            .right_text(RichText::new("⏷").color(palette.weak))
+            .truncate()
+            .min_size(egui::vec2(ui.available_width(), 32.0));
+        let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
+            ui.set_min_width(220.0);
+            if let Some(project) = &workspace.project {
+                parts::caption(ui, project.dir.display().to_string());
+                ui.separator();
+            }
+            if ui.button("Open project folder…").clicked() {
+                commands.push(Command::PickProject);
+                ui.close();
+            }
+        });
+        response.widget_info(|| {
+            WidgetInfo::labeled(WidgetType::Button, true, format!("Project {name}"))
+        });
+    });
+}
+
+fn place(ui: &mut Ui, index: usize, screen: Screen, current: &mut Screen) {
+    let palette = parts::palette(ui);
+    let selected = *current == screen;
+    let (rect, response) =
+        ui.allocate_exact_size(egui::vec2(ui.available_width(), 34.0), Sense::click());
+    response
+        .widget_info(|| WidgetInfo::selected(WidgetType::Button, true, selected, screen.title()));
+    let fill = if selected {
+        palette.accent_soft
+    } else if response.hovered() || response.has_focus() {
+        super::theme::mix(palette.rail, palette.strong, 0.06)
+    } else {
+        egui::Color32::TRANSPARENT
+    };
+    let painter = ui.painter();
+    painter.rect_filled(rect, super::theme::RADIUS, fill);
+    if response.has_focus() {
+        painter.rect_stroke(
+            rect,
+            super::theme::RADIUS,
+            egui::Stroke::new(1.5, palette.accent),
+            egui::StrokeKind::Inside,
+        );
+    }
+    let color = if selected {
+        palette.accent
+    } else {
+        palette.text
+    };
+    let picture = egui::Rect::from_center_size(
+        egui::pos2(rect.left() + 20.0, rect.center().y),
+        egui::Vec2::splat(16.0),
+    );
+    icon::screen(painter, screen, picture, color);
+    painter.text(
+        egui::pos2(rect.left() + 40.0, rect.center().y),
+        egui::Align2::LEFT_CENTER,
+        screen.title(),
+        egui::TextStyle::Body.resolve(ui.style()),
+        if selected {
+            palette.strong
+        } else {
+            palette.text
+        },
+    );
+    painter.text(
+        egui::pos2(rect.right() - 10.0, rect.center().y),
+        egui::Align2::RIGHT_CENTER,
+        format!("Ctrl {}", index + 1),
+        egui::TextStyle::Small.resolve(ui.style()),
+        palette
+            .weak
+            .gamma_multiply(if response.hovered() || selected {
+                1.0
+            } else {
+                0.0
+            }),
+    );
+    if response.on_hover_text(screen.purpose()).clicked() {
+        *current = screen;
+    }
+}
+
+fn theme_choice(ui: &mut Ui, choice: &mut ThemeChoice) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        ui.spacing_mut().button_padding = egui::vec2(7.0, 3.0);
+        for (value, word) in [
+            (ThemeChoice::System, "System"),
+            (ThemeChoice::Light, "Light"),
+            (ThemeChoice::Dark, "Dark"),
+        ] {
+            let text = RichText::new(word).small();
+            ui.selectable_value(choice, value, text)
+                .on_hover_text("Colours of the window");
+        }
+    });
+}
