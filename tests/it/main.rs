@@ -1,1 +1,3 @@
 //! What a user relies on, through the public interface. One binary, so that it links once.
+
+mod tidy;
