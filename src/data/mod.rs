@@ -1,8 +1,13 @@
 //! Plain values of a preference project. No I/O, no threads; everything here is `Clone`, `PartialEq` and serde.
 
+mod change;
+pub mod health;
 mod pair;
+mod split;
 
+pub use change::{Change, Edit};
 pub use pair::{
     Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Role, Source, Split, Strength,
     Turn, Verdict,
 };
+pub use split::{PromptKey, Sides, SplitRule, split};

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct PairId(pub i64);
 
+impl PairId {
+    /// A pair that no project has taken in yet.
+    pub const NEW: Self = Self(0);
+}
+
 /// Who speaks in a turn. The names are the ones chat templates use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,6 +37,24 @@ pub enum Prompt {
     Text(String),
     /// A conversation rendered by the model's chat template (TRL's "conversational" format).
     Chat(Vec<Turn>),
+}
+
+impl Prompt {
+    /// The last thing said, which is what a table shows of a prompt; empty for an empty conversation.
+    pub fn last_text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Chat(turns) => turns.last().map_or("", |turn| turn.content.as_str()),
+        }
+    }
+
+    /// Length of all turns in bytes: a cheap measure of size, the same for any tokenizer.
+    pub fn len_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Chat(turns) => turns.iter().map(|turn| turn.content.len()).sum(),
+        }
+    }
 }
 
 /// Where an answer came from.
@@ -151,6 +174,77 @@ pub struct Pair {
     pub source: Option<Source>,
 }
 
+impl Pair {
+    /// A pair without a verdict, its answers written by a person; with [`PairId::NEW`] the project gives it an id.
+    pub fn new(id: PairId, prompt: Prompt, answers: &[&str]) -> Self {
+        Self {
+            id,
+            prompt,
+            answers: answers
+                .iter()
+                .map(|text| Answer {
+                    text: (*text).to_owned(),
+                    origin: Origin::Human,
+                })
+                .collect(),
+            verdict: None,
+            tags: Vec::new(),
+            split: Split::Auto,
+            note: String::new(),
+            reward: 1.0,
+            behaviour: 1.0,
+            source: None,
+        }
+    }
+
+    /// The answer that was said to be better. Absent without such a verdict, or when the verdict points past the answers.
+    pub fn chosen(&self) -> Option<&Answer> {
+        self.sides().map(|(chosen, _)| chosen)
+    }
+
+    /// The answer that was said to be worse; absent as [`Self::chosen`] is.
+    pub fn rejected(&self) -> Option<&Answer> {
+        self.sides().map(|(_, rejected)| rejected)
+    }
+
+    /// Chosen and rejected together.
+    pub fn sides(&self) -> Option<(&Answer, &Answer)> {
+        match self.choice()? {
+            Choice::Better {
+                chosen, rejected, ..
+            } if chosen != rejected => {
+                Some((self.answers.get(chosen)?, self.answers.get(rejected)?))
+            }
+            Choice::Better { .. } | Choice::Tie | Choice::BothBad | Choice::Skip => None,
+        }
+    }
+
+    pub fn choice(&self) -> Option<Choice> {
+        self.verdict.as_ref().map(|verdict| verdict.choice)
+    }
+
+    /// Whether one answer was said to be better: what a preference can be learnt from.
+    pub fn is_decided(&self) -> bool {
+        self.sides().is_some()
+    }
+
+    /// The label strength c of the objective: above 0.5 when decided, 0.5 for a tie, absent when the pair is not to be
+    /// trained on.
+    pub fn certainty(&self) -> Option<f64> {
+        match self.choice()? {
+            Choice::Better { strength, .. } => self.is_decided().then(|| strength.certainty()),
+            Choice::Tie => Some(0.5),
+            Choice::BothBad | Choice::Skip => None,
+        }
+    }
+
+    /// Prompt and answers in bytes.
+    pub fn len_bytes(&self) -> usize {
+        let answers: usize = self.answers.iter().map(|answer| answer.text.len()).sum();
+        self.prompt.len_bytes() + answers
+    }
+}
+
 fn one() -> f32 {
     1.0
 }
@@ -160,4 +254,51 @@ fn one() -> f32 {
 pub struct ReferenceAnswer {
     pub prompt: Prompt,
     pub answer: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(choice: Choice) -> Pair {
+        Pair {
+            verdict: Some(Verdict {
+                choice,
+                who: "local".to_owned(),
+                at_ms: 0,
+                took_ms: None,
+                shown_left: None,
+            }),
+            ..Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b"])
+        }
+    }
+
+    fn better(chosen: usize, rejected: usize) -> Choice {
+        Choice::Better {
+            chosen,
+            rejected,
+            strength: Strength::Clearly,
+        }
+    }
+
+    #[test]
+    fn only_a_better_verdict_decides() {
+        let pair = judged(better(1, 0));
+        assert_eq!(pair.chosen().unwrap().text, "b");
+        assert_eq!(pair.rejected().unwrap().text, "a");
+        assert_eq!(pair.certainty(), Some(0.9));
+        assert_eq!(judged(Choice::Tie).certainty(), Some(0.5));
+        for choice in [Choice::Tie, Choice::BothBad, Choice::Skip] {
+            assert!(!judged(choice).is_decided());
+        }
+        assert_eq!(judged(Choice::Skip).certainty(), None);
+    }
+
+    #[test]
+    fn a_verdict_that_points_nowhere_decides_nothing() {
+        for choice in [better(0, 2), better(5, 0), better(1, 1)] {
+            assert!(judged(choice).sides().is_none());
+            assert_eq!(judged(choice).certainty(), None);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
+pub use crate::store::LogLevel;
 use crate::{
     data::{PairId, Prompt},
     store::RunId,
@@ -200,14 +201,6 @@ pub enum Event {
         request: RequestId,
         error: String,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    Info,
-    Warning,
-    Error,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,40 @@
-//! The project on disk: one SQLite document (`project.sqlite`) and `runs/<id>/`.
+//! The project on disk: one SQLite document (`project.sqlite`) and a folder a run (`runs/<id>/`).
+//!
+//! Every thread opens its own [`Project`]; readers never wait for a writer (WAL). What a person labelled or edited is
+//! synced to the disk before [`Project::apply`] returns; what a run measured is in the file, safe from a killed process.
+//!
+//! # How pairs are kept
+//!
+//! Nothing a person made is ever overwritten. A pair's texts are written once (`contents`), and each state it was in is a
+//! row of `versions` that is valid from one revision until another. The newest state is the row without an end, the state
+//! at any earlier revision is a range query, and undo opens an earlier state again under a new revision. The table
+//! `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
+
+pub mod demo;
+mod error;
+mod query;
+mod runs;
+mod skeleton;
+mod texts;
 
 use serde::{Deserialize, Serialize};
+
+pub use error::StoreError;
+pub use query::{Counts, PairQuery, PairRow, Sort, SortKey, VerdictFilter, VerdictState};
+pub use runs::{
+    LogLevel, LogLine, LogProbKey, NewRun, PairVisit, RunRecord, RunStatus, Sample, SampleRecord,
+};
+pub use skeleton::{Applied, Project, ProjectSettings};
+pub use texts::Probe;
 
 /// Names a run inside one project; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub i64);
+
+/// A state of the data. Every change makes the next one; 0 is the empty project.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
