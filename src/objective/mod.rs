@@ -1,9 +1,37 @@
 //! MPO, DPO and IPO as pure functions of log-probs.
 //!
-//! Source: arXiv 2312.16430 (MPO), 2305.18290 (DPO), 2310.12036 (IPO).
+//! Source: arXiv 2312.16430 (MPO), 2305.18290 (DPO), 2310.12036 (IPO), 2403.00409 (robust DPO).
 //! Everything is f64: the sums are short, and the gradients of sleeping pairs are tiny.
+//!
+//! # How a label enters
+//!
+//! Every method has a loss ℓ(m) of the margin for the label "chosen is better". A label of certainty c knows
+//! both actions, so a pair costs the expectation `c·ℓ(m) + (1−c)·ℓ(−m)`. With c = 1 that is ℓ(m), the method as
+//! published. With c = 0.5, a tie, MPO has no push at all, while DPO and IPO pull the margin to 0.
+//!
+//! The logged reward r and the labeller's probability μ belong to the importance sampling of MPO: they scale the
+//! whole expectation by `r/μ`, so `−(c·σ(h) + (1−c)·σ(−h))·r/μ`; with c = 1 this is the paper's `−r·σ(h)/μ`.
+//! DPO and IPO know no such weights and ignore them.
+//!
+//! # Files
+//!
+//! `margin`: the four margins. `mpo`, `dpo`, `ipo`: ℓ and its slope. `formula`: the same in symbols.
+//! `diagnostics`: what a step's pairs look like. `tokens`: the terms that are means over tokens, and KL drift.
+
+mod diagnostics;
+mod dpo;
+mod evaluate;
+mod formula;
+mod ipo;
+mod logistic;
+mod margin;
+mod mpo;
+mod tokens;
 
 use serde::{Deserialize, Serialize};
+
+pub use diagnostics::{Diagnostics, summarize};
+pub use tokens::{TokenMean, kl_forward, kl_k3};
 
 /// Which margin m_θ a pair is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,7 +60,12 @@ pub enum Objective {
         smoothing: Smoothing,
     },
     /// (m − 1/(2τ))²; `AnchoredSum` is the paper's, `AnchoredMean` the per-token form.
-    Ipo { tau: f64, margin: Margin },
+    Ipo {
+        tau: f64,
+        margin: Margin,
+        /// Scale of the reported rewards only; the loss has no β.
+        beta: f64,
+    },
 }
 
 /// Label smoothing of DPO with flip probability ε in [0, 0.5).
@@ -55,7 +88,7 @@ pub struct PairLogProbs {
     /// The same sums at step 0.
     pub reference_chosen: f64,
     pub reference_rejected: f64,
-    /// Answer lengths in tokens, at least 1.
+    /// Answer lengths in tokens, at least 1 (0 is taken as 1).
     pub chosen_tokens: usize,
     pub rejected_tokens: usize,
     /// c: 1 certain, 0.5 a tie.
@@ -79,8 +112,21 @@ pub struct PairTerm {
     /// Rewards with an anchor, β·(s_θ − s_θ0), for every method (TRL's `rewards/*`).
     pub chosen_reward: f64,
     pub rejected_reward: f64,
-    /// ρ = σ(h)/μ.
+    /// ρ = σ(h)/μ, h = β·m.
     pub importance_weight: f64,
     /// |∂loss/∂m|, what this pair pulls with.
     pub push: f64,
+    /// The push of a certain label at this margin is below [`ASLEEP`] of the most this objective can push.
+    pub asleep: bool,
+    /// c, as given: ties have no right answer to be accurate about.
+    pub certainty: f64,
+    /// Σ log π_θ, as given.
+    pub policy_chosen: f64,
+    pub policy_rejected: f64,
 }
+
+/// A pair is asleep when a certain label would push with less than this share of the objective's largest push.
+///
+/// The largest push is β/4 for MPO (at h = 0) and its supremum for DPO (β without smoothing). IPO's push has no bound; its push
+/// at margin 0, 1/τ, stands for it, so an IPO pair sleeps once its margin is within 5 % of the target.
+pub const ASLEEP: f64 = 0.05;

@@ -1,1 +1,18 @@
 //! Tokenizer, chat template, and the one function that makes token ids.
+//!
+//! A [`Codec`] reads a Hugging Face folder. [`Codec::encode_answers`] is the only way from a prompt and its answers to
+//! token ids, for training, scoring, chat and export alike.
+
+mod answers;
+mod bpe;
+mod codec;
+mod error;
+mod inspect;
+mod stream;
+
+pub use answers::{EncodedAnswer, EncodedAnswers, Limits};
+pub use bpe::train_bpe;
+pub use codec::Codec;
+pub use error::{TextError, Unusable};
+pub use inspect::{Inspection, TokenView};
+pub use stream::StreamDecoder;

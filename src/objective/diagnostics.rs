@@ -1,0 +1,195 @@
+//! What the pairs of one step look like, under the names people know from TRL.
+
+use super::PairTerm;
+
+/// Means, shares and quantiles over the pairs of one step (or one evaluation).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Diagnostics {
+    pub pairs: usize,
+    /// Mean preference loss.
+    pub loss: f64,
+    /// Mean β·(s_θ − s_θ0) of each side.
+    pub rewards_chosen: f64,
+    pub rewards_rejected: f64,
+    /// Mean of chosen reward − rejected reward.
+    pub rewards_margins: f64,
+    /// Share of pairs whose chosen reward is above the rejected one, strictly as in TRL; ties among the labels have
+    /// no right answer and are left out. `None` if nothing else is there.
+    pub rewards_accuracies: Option<f64>,
+    /// Mean Σ log π_θ of each side.
+    pub logps_chosen: f64,
+    pub logps_rejected: f64,
+    /// Mean ρ = σ(h)/μ.
+    pub importance_weight: f64,
+    /// (Σρ)²/Σρ², between 1 and `pairs`; 0 if every ρ is 0.
+    pub effective_sample_size: f64,
+    /// Mean |∂loss/∂m|.
+    pub push: f64,
+    /// Share of sleeping pairs, see [`super::ASLEEP`].
+    pub asleep: f64,
+    /// 10, 50 and 90 % quantiles of the objective's own margin, linearly interpolated.
+    pub margin_quantiles: [f64; 3],
+}
+
+impl Diagnostics {
+    /// Name and value in the order they are shown. An evaluation puts `eval_` in front.
+    pub fn metrics(&self) -> Vec<(&'static str, f64)> {
+        let [q10, q50, q90] = self.margin_quantiles;
+        let mut metrics = vec![
+            ("rewards/chosen", self.rewards_chosen),
+            ("rewards/rejected", self.rewards_rejected),
+            ("rewards/margins", self.rewards_margins),
+        ];
+        metrics.extend(
+            self.rewards_accuracies
+                .map(|accuracy| ("rewards/accuracies", accuracy)),
+        );
+        metrics.extend([
+            ("logps/chosen", self.logps_chosen),
+            ("logps/rejected", self.logps_rejected),
+            ("importance/weight", self.importance_weight),
+            (
+                "importance/effective_sample_size",
+                self.effective_sample_size,
+            ),
+            ("push/mean", self.push),
+            ("push/asleep", self.asleep),
+            ("margin/q10", q10),
+            ("margin/q50", q50),
+            ("margin/q90", q90),
+        ]);
+        metrics
+    }
+}
+
+/// Sums up the pairs of a whole step, across its micro-batches. `None` without pairs.
+pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
+    if terms.is_empty() {
+        return None;
+    }
+    let pairs = terms.len() as f64;
+    let mean = |value: fn(&PairTerm) -> f64| terms.iter().map(value).sum::<f64>() / pairs;
+    let share = |holds: fn(&PairTerm) -> bool| {
+        terms.iter().filter(|term| holds(term)).count() as f64 / pairs
+    };
+
+    let decided: Vec<&PairTerm> = terms.iter().filter(|term| term.certainty != 0.5).collect();
+    let right = decided
+        .iter()
+        .filter(|term| term.chosen_reward > term.rejected_reward)
+        .count();
+
+    let weights: f64 = terms.iter().map(|term| term.importance_weight).sum();
+    let squares: f64 = terms
+        .iter()
+        .map(|term| term.importance_weight.powi(2))
+        .sum();
+
+    let mut margins: Vec<f64> = terms.iter().map(|term| term.margin).collect();
+    margins.sort_by(f64::total_cmp);
+
+    Some(Diagnostics {
+        pairs: terms.len(),
+        loss: mean(|term| term.loss),
+        rewards_chosen: mean(|term| term.chosen_reward),
+        rewards_rejected: mean(|term| term.rejected_reward),
+        rewards_margins: mean(|term| term.chosen_reward - term.rejected_reward),
+        rewards_accuracies: (!decided.is_empty()).then(|| right as f64 / decided.len() as f64),
+        logps_chosen: mean(|term| term.policy_chosen),
+        logps_rejected: mean(|term| term.policy_rejected),
+        importance_weight: weights / pairs,
+        effective_sample_size: if squares > 0.0 {
+            weights * weights / squares
+        } else {
+            0.0
+        },
+        push: mean(|term| term.push),
+        asleep: share(|term| term.asleep),
+        margin_quantiles: [0.1, 0.5, 0.9].map(|q| quantile(&margins, q)),
+    })
+}
+
+/// Quantile of sorted values, linear between neighbours (NumPy's default).
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let position = q * (sorted.len() - 1) as f64;
+    let (below, above) = (position.floor() as usize, position.ceil() as usize);
+    let (low, high) = (sorted[below], sorted[above]);
+    low + (high - low) * position.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            Margin, Objective, PairLogProbs,
+            evaluate::tests::{assert_close, pair},
+        },
+        *,
+    };
+
+    fn terms(margins: &[f64]) -> Vec<PairTerm> {
+        let objective = Objective::Mpo {
+            beta: 0.5,
+            margin: Margin::AnchoredSum,
+        };
+        margins
+            .iter()
+            .map(|&m| {
+                objective.evaluate(&PairLogProbs {
+                    policy_chosen: -10.0 + m,
+                    policy_rejected: -10.0,
+                    reference_chosen: -10.0,
+                    reference_rejected: -10.0,
+                    ..pair()
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn means_shares_and_quantiles_by_hand() {
+        let all = summarize(&terms(&[-4.0, 0.0, 2.0, 6.0, 100.0])).unwrap();
+        assert_eq!(all.pairs, 5);
+        assert_close(all.rewards_chosen, 0.5 * 20.8, 1e-12);
+        assert_eq!(all.rewards_rejected, 0.0);
+        assert_close(all.rewards_margins, 0.5 * 20.8, 1e-12);
+        assert_close(all.logps_chosen, -10.0 + 20.8, 1e-12);
+        assert_eq!(all.logps_rejected, -10.0);
+        // Strictly above: the pair that has not moved is not right.
+        assert_close(all.rewards_accuracies.unwrap(), 3.0 / 5.0, 1e-12);
+        // h = 50 sleeps; h = 3 has 4·σσ = 0.18.
+        assert_close(all.asleep, 1.0 / 5.0, 1e-12);
+        // NumPy: np.quantile([-4, 0, 2, 6, 100], [.1, .5, .9]) = [-2.4, 2., 62.4]
+        for (got, want) in all.margin_quantiles.iter().zip([-2.4, 2.0, 62.4]) {
+            assert_close(*got, want, 1e-12);
+        }
+    }
+
+    #[test]
+    fn effective_sample_size_counts_equal_weights_fully_and_unequal_ones_less() {
+        let equal = summarize(&terms(&[1.0, 1.0, 1.0, 1.0])).unwrap();
+        assert_close(equal.effective_sample_size, 4.0, 1e-12);
+        let one = summarize(&terms(&[200.0, -200.0, -200.0, -200.0])).unwrap();
+        assert_close(one.effective_sample_size, 1.0, 1e-12);
+    }
+
+    #[test]
+    fn ties_have_no_accuracy() {
+        let mut all = terms(&[3.0, -3.0]);
+        all[1].certainty = 0.5;
+        assert_eq!(summarize(&all).unwrap().rewards_accuracies, Some(1.0));
+        all[0].certainty = 0.5;
+        let ties = summarize(&all).unwrap();
+        assert_eq!(ties.rewards_accuracies, None);
+        assert!(
+            ties.metrics()
+                .iter()
+                .all(|(name, _)| *name != "rewards/accuracies")
+        );
+    }
+
+    #[test]
+    fn nothing_to_sum_up() {
+        assert_eq!(summarize(&[]), None);
+    }
+}

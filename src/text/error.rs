@@ -1,0 +1,56 @@
+//! What can go wrong between a folder or a conversation and its token ids, in sentences.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A tokenizer folder, a chat template or a conversation that cannot be used.
+#[derive(Debug, Error)]
+pub enum TextError {
+    #[error(
+        "There is no {file} in {folder}. Choose a model folder in the Hugging Face layout, with tokenizer.json beside config.json."
+    )]
+    Missing { folder: PathBuf, file: &'static str },
+    #[error("Cannot read {path}: {source}. Check that the file is complete and readable.")]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(
+        "{path} is not what it should be: {reason}. Download the model folder again or repair the file."
+    )]
+    Malformed { path: PathBuf, reason: String },
+    #[error("The chat template of this model refuses the conversation: {0}")]
+    Refused(String),
+    #[error("The chat template of this model does not work: {0}")]
+    Template(String),
+    #[error(
+        "This model has no chat template, so it can only complete plain text. Write the prompt as text, or choose a chat model."
+    )]
+    NoTemplate,
+    #[error("The tokenizer cannot encode this text: {0}")]
+    Encode(String),
+    #[error("Cannot train a tokenizer: {0}")]
+    Train(String),
+}
+
+/// Why a pair, or a reference answer, cannot be trained on. Set aside visibly, never dropped in silence.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unusable {
+    #[error("answer {} is empty", .answer + 1)]
+    EmptyAnswer { answer: usize },
+    #[error("answers {} and {} are the same, so there is nothing to prefer", .first + 1, .second + 1)]
+    IdenticalAnswers { first: usize, second: usize },
+    #[error("answers {} and {} are the same after cutting to {limit} tokens", .first + 1, .second + 1)]
+    IdenticalAfterCut {
+        first: usize,
+        second: usize,
+        limit: usize,
+    },
+    #[error("the prompt has {tokens} tokens, more than the limit of {limit}")]
+    PromptTooLong { tokens: usize, limit: usize },
+    #[error("the prompt has no tokens, so nothing predicts the first token of the answer")]
+    EmptyPrompt,
+    #[error("{0}")]
+    Text(String),
+}
