@@ -1,1 +1,239 @@
 //! The differentiable operations of a training step, each with its own backward.
+//!
+//! # Bird's-eye view
+//!
+//! [`Kernels`] is one trait over candle tensors: a forward, and a backward that is written by hand. candle's own
+//! autograd is not used: it keeps gradients of frozen weights and frees no activation before the end. What crosses
+//! the trait is a [`Tensor`] or a plain value, so an implementation is free to live on any device. [`cpu()`] is the
+//! hand-written one for the processor.
+//!
+//! One operation a file: its types, its forward, its backward, and in its tests a *plain twin* (straight loops in
+//! f64) that it must equal and whose finite differences its backward must equal.
+//!
+//! # Conventions
+//!
+//! - `T` tokens of one packed row (no batch axis, no padding: [`Layout`] says who sees whom), `d` model width,
+//!   `A` answer tokens, `V` vocabulary. Every matrix is row-major and contiguous.
+//! - Gradients of parameters are *added* to ranges ([`Slot`]) of one flat buffer ([`Gradients`]); gradients of
+//!   activations are returned. A parameter without a slot is frozen and costs nothing in the backward.
+//! - Trainable parameters are views into one flat f32 buffer, so that [`Kernels::adamw`] is one pass.
+//! - A tensor taken *by value* may be changed in place and handed back: its storage is reused, so no one else may
+//!   still need its old content. A tensor taken by reference is never changed.
+//! - The same input gives the same bits with any number of threads: work is cut into fixed pieces and every float
+//!   is summed in a fixed order. An exact resume rests on this.
+//! - All work runs in the current rayon pool (`ThreadPool::install` chooses it); small work stays on the caller's
+//!   thread. Call [`flush_denormals`] in the pool's start handler.
+
+mod adamw;
+mod attention;
+mod cpu;
+mod embed;
+mod error;
+mod gated;
+mod gradients;
+mod head;
+mod layout;
+mod linear;
+mod norm;
+mod rope;
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+pub use adamw::AdamWStep;
+pub use attention::{AttentionShape, CachedKeys};
+pub use cpu::flush_denormals;
+pub use error::{KernelError, Result};
+pub use gated::Activation;
+pub use gradients::{Gradients, Slot};
+pub use head::{HeadOptions, HeadOut, HeadWant};
+pub use layout::{Layout, Segment};
+pub use linear::{Linear, LinearSaved, Lora};
+pub use norm::NormOptions;
+pub use rope::RopeTable;
+
+/// What becomes of the gradient of an operation's input.
+#[derive(Debug)]
+pub enum InputGradient {
+    /// Nobody needs it (the first block over frozen embeddings): it is not computed.
+    Skip,
+    /// A new tensor.
+    Fresh,
+    /// Added to this one, in place: residual branches and the three readers of one input need no extra pass.
+    AddTo(Tensor),
+}
+
+/// The operations of a training step on one device.
+pub trait Kernels: Send + Sync {
+    /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`: `x[T,in] -> y[T,out]`, and what the backward wants back.
+    fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)>;
+
+    /// Adds the gradients of every parameter with a slot to `grads` and returns `dx[T,in]` unless skipped.
+    fn linear_backward(
+        &self,
+        x: &Tensor,
+        saved: &LinearSaved,
+        dy: &Tensor,
+        linear: &Linear,
+        input: InputGradient,
+        grads: &mut Gradients,
+    ) -> Result<Option<Tensor>>;
+
+    /// `y = x / sqrt(mean(x²) + eps) · w` over the last axis: `x[.., n] -> (y[.., n], inv_rms[rows])`. The weight `w[n]`
+    /// is f32; with `plus_one` the factor is `1 + w` (Gemma). A per-head norm takes `x` reshaped to `[T·heads, head_dim]`.
+    fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)>;
+
+    /// Adds the gradient of `w` when `w_slot` is given and returns `dx` unless skipped.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the forward's operands, its result and where gradients go"
+    )]
+    fn rms_norm_backward(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        inv_rms: &Tensor,
+        dy: &Tensor,
+        options: NormOptions,
+        w_slot: Option<Slot>,
+        input: InputGradient,
+        grads: &mut Gradients,
+    ) -> Result<Option<Tensor>>;
+
+    /// Rotates `x[T, heads·head_dim]` in place by each token's position, in the half-split convention of Hugging Face
+    /// checkpoints: the pair of component `i` is `i + rotary/2`. Components past `rotary = 2·cos.dim(1)` stay as they
+    /// are. `inverse` turns the other way, which is also the backward.
+    fn rope(
+        &self,
+        x: Tensor,
+        heads: usize,
+        positions: &[u32],
+        table: &RopeTable,
+        inverse: bool,
+    ) -> Result<Tensor>;
+
+    /// Causal attention inside the segments of `layout`: `q[T, heads·hd]`, `k, v[T, kv_heads·hd]` give
+    /// `(o[T, heads·hd], lse[T, heads])`; `lse` is the log-sum-exp of each query's scores. Memory is O(T).
+    fn attention(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        layout: &Layout,
+        shape: &AttentionShape,
+    ) -> Result<(Tensor, Tensor)>;
+
+    /// `(dq, dk, dv)` from the forward's operands, its results and `d_o`, the gradient of `o`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the forward's operands and results, and the incoming gradient"
+    )]
+    fn attention_backward(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        o: &Tensor,
+        lse: &Tensor,
+        d_o: &Tensor,
+        layout: &Layout,
+        shape: &AttentionShape,
+    ) -> Result<(Tensor, Tensor, Tensor)>;
+
+    /// One new token for each of several sequences, for generation: row `i` of `q[N, heads·hd]` sees the first
+    /// `caches[i].len` rows of its own cache, the last of which is the token itself. Gives `o[N, heads·hd]`.
+    fn attention_cached(
+        &self,
+        q: &Tensor,
+        caches: &[CachedKeys<'_>],
+        shape: &AttentionShape,
+    ) -> Result<Tensor>;
+
+    /// `h = activation(gate) · up`, all `[T, ff]`.
+    fn gated(&self, gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor>;
+
+    /// `(d_gate, d_up)` from the gradient of `h`.
+    fn gated_backward(
+        &self,
+        gate: &Tensor,
+        up: &Tensor,
+        dh: &Tensor,
+        activation: Activation,
+    ) -> Result<(Tensor, Tensor)>;
+
+    /// Rows `ids` of `table[V,d]`, times `scale` (Gemma: `sqrt(d)`, others 1): `x[T,d]`.
+    fn embed(&self, ids: &[u32], table: &Tensor, scale: f32) -> Result<Tensor>;
+
+    /// Adds `scale·dy[T,d]` to the rows `ids` of the table's gradient in `slot`.
+    fn embed_backward(
+        &self,
+        ids: &[u32],
+        dy: &Tensor,
+        scale: f32,
+        slot: Slot,
+        grads: &mut Gradients,
+    ) -> Result<()>;
+
+    /// Log-probs of `targets[A]` under `softmax(logits(h Wᵀ))` for the answer rows `h[A,d]` and the output matrix
+    /// `w[V,d]`; on request also `u[A,d]`, the gradient of each log-prob with respect to its row of `h`, so that the
+    /// backward of an untrained head is `dh = coef·u`. `[A,V]` logits never exist.
+    fn head(
+        &self,
+        h: &Tensor,
+        w: &Tensor,
+        targets: &[u32],
+        options: &HeadOptions,
+        want: HeadWant,
+    ) -> Result<HeadOut>;
+
+    /// `dh[A,d] = coef[A] · u[A,d]`, row by row; takes `u` over.
+    fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor>;
+
+    /// Adds the gradient of the output matrix, `Σ_t coef_t · (onehot − p_t) h_tᵀ`, to `slot`: a second pass over the
+    /// vocabulary, only for a head that is trained. `lse` is [`HeadOut::lse`].
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the forward's operands and results, and where gradients go"
+    )]
+    fn head_weight_backward(
+        &self,
+        h: &Tensor,
+        w: &Tensor,
+        targets: &[u32],
+        lse: &[f32],
+        coefficients: &[f32],
+        options: &HeadOptions,
+        slot: Slot,
+        grads: &mut Gradients,
+    ) -> Result<()>;
+
+    /// Logits of the rows `h[N,d]`, softcap and scale applied: `[N,V]`. For generation only; training uses [`Kernels::head`].
+    fn logits(&self, h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor>;
+
+    /// `y + x`, computed in the storage of `y`.
+    fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor>;
+
+    /// Rows `rows` of `x[T,d]`: `[rows.len(), d]`.
+    fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor>;
+
+    /// The backward of [`Kernels::gather_rows`]: `[tokens, d]` with `dy[i]` added to row `rows[i]`; a row may occur twice
+    /// (the last prompt token predicts the first token of both answers).
+    fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor>;
+
+    /// One AdamW step over the range `slot` of the flat buffers `values`, `m`, `v` (f32, all as long as `grads`).
+    fn adamw(
+        &self,
+        values: &Tensor,
+        grads: &Gradients,
+        m: &Tensor,
+        v: &Tensor,
+        slot: Slot,
+        step: &AdamWStep,
+    ) -> Result<()>;
+}
+
+/// The hand-written implementation for the processor.
+pub fn cpu() -> Arc<dyn Kernels> {
+    Arc::new(cpu::Cpu)
+}
