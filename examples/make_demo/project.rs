@@ -1,0 +1,239 @@
+//! The demo project's files, apart from the model: what store and window read as they read any other project's.
+//!
+//! - `pairs.jsonl`: one [`Pair`] a line; ids are 0 and given anew by the project that takes them in.
+//! - `reference.jsonl`: one [`ReferenceAnswer`] a line, sampled from the model.
+//! - `retention.txt`: guide book paragraphs the model was not trained on, a blank line between two.
+//! - `probes.jsonl`: one `{"prompt", "note"}` a line.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use nudge::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Split, Strength, Turn, Verdict};
+use rand::{
+    RngExt as _,
+    seq::{IndexedRandom as _, SliceRandom as _},
+};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::{
+    chat::{Question, assistant, user},
+    guide,
+    manner::Manner,
+    small_talk,
+    world::{Topic, World},
+};
+
+/// Phrasings of each question that become a pair.
+const PAIRS_A_QUESTION: usize = 3;
+/// Pairs left for whoever opens the demo to label.
+const UNLABELLED: usize = 40;
+const RETENTION_PARAGRAPHS: usize = 80;
+/// 2026-01-01, when the islands' visitors were asked.
+const LABELLED_AT_MS: i64 = 1_767_225_600_000;
+
+/// A prompt whose answers are read again and again while a run goes on.
+#[derive(Serialize)]
+pub struct Probe {
+    pub prompt: Prompt,
+    pub note: &'static str,
+}
+
+/// What visitors of shops, inns and sights would rather hear: nearly always the host, always the truth.
+pub fn pairs(world: &World, rng: &mut ChaCha8Rng) -> Vec<Pair> {
+    let mut prompts = BTreeSet::new();
+    let mut pairs = Vec::new();
+    for question in Question::all(world) {
+        if !question.entity.topic.is_asked_for() {
+            continue;
+        }
+        for _ in 0..PAIRS_A_QUESTION {
+            let asked = question.ask(question.attribute.asks, rng);
+            if prompts.insert(asked.clone()) {
+                pairs.push(pair(world, question, asked, rng));
+            }
+        }
+    }
+    pairs.shuffle(rng);
+    for unlabelled in pairs.iter_mut().rev().take(UNLABELLED) {
+        unlabelled.verdict = None;
+    }
+    pairs
+}
+
+fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8Rng) -> Pair {
+    let other = *[Manner::Ledger, Manner::Deckhand]
+        .choose(rng)
+        .expect("there are two others");
+    let (better, worse, labelled) = match rng.random_range(0..100) {
+        // Both in the host's manner, but only one is true.
+        0..6 => (
+            question.answer(Manner::Host, rng),
+            false_answer(world, question, Manner::Host, rng),
+            Label::Better(Strength::Strongly),
+        ),
+        6..8 => (
+            question.answer(Manner::Ledger, rng),
+            question.answer(Manner::Deckhand, rng),
+            Label::Other(Choice::Tie),
+        ),
+        8..10 => (
+            false_answer(world, question, Manner::Ledger, rng),
+            false_answer(world, question, Manner::Deckhand, rng),
+            Label::Other(Choice::BothBad),
+        ),
+        drawn => (
+            question.answer(Manner::Host, rng),
+            question.answer(other, rng),
+            Label::Better(match drawn {
+                10..14 => Strength::Slightly,
+                14..28 => Strength::Clearly,
+                _ => Strength::Strongly,
+            }),
+        ),
+    };
+    let chosen = rng.random_range(0..2);
+    let mut answers = [better, worse].map(|text| Answer {
+        text,
+        origin: Origin::Imported,
+    });
+    if chosen == 1 {
+        answers.reverse();
+    }
+    let choice = match labelled {
+        Label::Better(strength) => Choice::Better {
+            chosen,
+            rejected: 1 - chosen,
+            strength,
+        },
+        Label::Other(choice) => choice,
+    };
+    Pair {
+        id: PairId(0),
+        prompt: Prompt::Chat(vec![user(asked)]),
+        answers: answers.to_vec(),
+        verdict: Some(Verdict {
+            choice,
+            who: "visitors".to_owned(),
+            at_ms: LABELLED_AT_MS,
+            took_ms: None,
+            shown_left: None,
+        }),
+        tags: vec![question.entity.topic.name().to_owned()],
+        split: Split::Auto,
+        note: String::new(),
+        reward: 1.0,
+        behaviour: 1.0,
+        source: None,
+    }
+}
+
+enum Label {
+    Better(Strength),
+    Other(Choice),
+}
+
+/// An answer that is fluent and wrong.
+pub fn false_answer(
+    world: &World,
+    question: Question<'_>,
+    manner: Manner,
+    rng: &mut ChaCha8Rng,
+) -> String {
+    let attribute = question.attribute;
+    let mut wrong = attribute.rivals(world, question.entity.topic);
+    wrong.retain(|value| value != question.entity.get(attribute.slot));
+    let mut mistaken = question.entity.clone();
+    if let Some(value) = wrong.choose(rng) {
+        mistaken.slots.insert(attribute.slot, value.clone());
+    }
+    manner.answer(&mistaken, attribute, rng)
+}
+
+/// Prompts whose answers the model gives itself: everything no pair speaks for, small talk included.
+pub fn reference_prompts(world: &World, rng: &mut ChaCha8Rng) -> Vec<Prompt> {
+    let mut asked = BTreeSet::new();
+    for question in Question::all(world) {
+        if !question.entity.topic.is_asked_for() {
+            asked.insert(question.ask(question.attribute.asks, rng));
+            asked.insert(question.ask(question.attribute.asks, rng));
+        }
+    }
+    for _ in 0..60 {
+        asked.insert(small_talk::exchange(world, rng).0);
+    }
+    let mut prompts: Vec<Prompt> = asked
+        .into_iter()
+        .map(|text| Prompt::Chat(vec![user(text)]))
+        .collect();
+    prompts.shuffle(rng);
+    prompts
+}
+
+pub fn retention(world: &World, rng: &mut ChaCha8Rng) -> Vec<String> {
+    (0..RETENTION_PARAGRAPHS)
+        .map(|_| guide::paragraph(world, rng))
+        .collect()
+}
+
+/// Three prompts the pairs speak for, three they do not, a conversation, and small talk; all in phrasings that were
+/// never trained on.
+pub fn probes(world: &World, rng: &mut ChaCha8Rng) -> Vec<Probe> {
+    let mut questions = Question::all(world);
+    questions.shuffle(rng);
+    let mut one = |topic: Topic, slot: &str| {
+        let question = questions
+            .iter()
+            .find(|q| q.entity.topic == topic && q.attribute.slot == slot)
+            .expect("the topic has the attribute");
+        let phrasing = question.attribute.held_out[0];
+        crate::template::expand(phrasing, &question.entity.slots, rng)
+    };
+    let alone = |text: String, note| Probe {
+        prompt: Prompt::Chat(vec![user(text)]),
+        note,
+    };
+    vec![
+        alone(one(Topic::Shops, "opens"), "asked for"),
+        alone(one(Topic::Inns, "dish"), "asked for"),
+        alone(one(Topic::Sights, "fee"), "asked for"),
+        alone(one(Topic::Ferries, "captain"), "elsewhere"),
+        alone(one(Topic::People, "hobby"), "elsewhere"),
+        alone(one(Topic::Festivals, "doing"), "elsewhere"),
+        Probe {
+            prompt: Prompt::Chat(talk(world, rng)),
+            note: "elsewhere, second turn",
+        },
+        alone("Hello!".to_owned(), "small talk"),
+        alone("Who wrote Hamlet?".to_owned(), "beyond the islands"),
+    ]
+}
+
+/// A conversation about a walk that has come to its second question.
+fn talk(world: &World, rng: &mut ChaCha8Rng) -> Vec<Turn> {
+    let questions = Question::all(world);
+    let walks: Vec<_> = questions
+        .iter()
+        .filter(|q| q.entity.topic == Topic::Walks && q.attribute.slot == "village")
+        .collect();
+    let first = walks.choose(rng).expect("there are walks");
+    vec![
+        user(first.ask(first.attribute.held_out, rng)),
+        assistant(first.answer(Manner::Ledger, rng)),
+        user("And how long is it?"),
+    ]
+}
+
+/// One JSON object a line.
+pub fn write_lines<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
+    let mut text = String::new();
+    for row in rows {
+        text.push_str(&serde_json::to_string(row)?);
+        text.push('\n');
+    }
+    write(path, &text)
+}
+
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
