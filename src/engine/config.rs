@@ -141,6 +141,7 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
     pub epochs: f64,
+    /// Pairs of one optimizer step. A step takes as many reference answers and as many pieces of retention text, where their weights are not 0.
     pub pairs_per_step: usize,
     /// Tokens of one packed row. `"auto"` or a number.
     pub micro_batch_tokens: TokenBudget,
@@ -149,8 +150,14 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Checkpoints kept besides the last and the best.
     pub keep: usize,
+    /// Steps between evaluations; 0 = only at the start and the end.
     pub eval_every: u64,
+    /// Steps between answers to the probe prompts; 0 = only at the start and the end.
     pub sample_every: u64,
+    /// Longest answer sampled to a probe prompt or at an evaluation, tokens.
+    pub sample_tokens: usize,
+    /// Answers freshly sampled at each evaluation (`kl/policy_k3`, answer length, share that ended by itself); 0 = none.
+    pub eval_answers: usize,
     /// "auto", "cpu", "cuda:0" or "metal".
     pub device: String,
 }
@@ -257,6 +264,8 @@ impl Default for TrainConfig {
             keep: 2,
             eval_every: 10,
             sample_every: 20,
+            sample_tokens: 96,
+            eval_answers: 8,
             device: "auto".to_owned(),
         }
     }

@@ -55,8 +55,11 @@ pub enum Request {
 /// Which weights answer a [`Request::Generate`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Weights {
-    /// The model folder as it is on disk.
-    Model { folder: PathBuf },
+    /// The model folder as it is on disk, with a PEFT adapter on top if one is named.
+    Model {
+        folder: PathBuf,
+        adapter: Option<PathBuf>,
+    },
     /// A run's checkpoint; `step` absent = the newest, or the weights in memory if the run is going.
     Run {
         project: PathBuf,
@@ -73,6 +76,8 @@ pub struct Sampling {
     pub top_p: f64,
     pub max_new_tokens: usize,
     pub seed: u64,
+    /// Go on past the end of the turn, up to `max_new_tokens`.
+    pub ignore_eos: bool,
 }
 
 impl Default for Sampling {
@@ -82,6 +87,7 @@ impl Default for Sampling {
             top_p: 1.0,
             max_new_tokens: 256,
             seed: 0,
+            ignore_eos: false,
         }
     }
 }

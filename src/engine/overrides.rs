@@ -1,0 +1,217 @@
+//! `run.toml` as text, and single keys changed from the command line (`--set objective.beta=0.2`).
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+use toml::{Table, Value};
+
+use super::config::{Margin, RunConfig, TokenBudget};
+
+/// Why a config could not be read.
+#[derive(Debug, Error, PartialEq)]
+pub enum ConfigError {
+    /// The whole text is at fault; the sentence names line and key.
+    #[error("the run config cannot be read: {0}")]
+    Text(String),
+    #[error("there is no setting \"{key}\"{}", nearest_sentence(.nearest))]
+    UnknownKey { key: String, nearest: Vec<String> },
+    #[error("{key} cannot be \"{value}\": {reason}")]
+    Value {
+        key: String,
+        value: String,
+        reason: String,
+    },
+}
+
+fn nearest_sentence(nearest: &[String]) -> String {
+    if nearest.is_empty() {
+        "; `nudge train --print-config` lists them all".to_owned()
+    } else {
+        format!("; the nearest are {}", nearest.join(", "))
+    }
+}
+
+impl RunConfig {
+    /// Reads `run.toml`. Unknown keys are errors: a misspelt setting must not train with the default in silence.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Text(error.to_string().trim().to_owned()))
+    }
+
+    /// Writes `run.toml` with every key that has a value.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(self).map_err(|error| ConfigError::Text(error.to_string()))
+    }
+
+    /// This config with `section.key` set to `value` for each override, in order. An empty value takes the key away,
+    /// so that its default counts again.
+    pub fn with_overrides(&self, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+        let mut config = self.clone();
+        for (key, value) in overrides {
+            config = config.with_override(key, value)?;
+        }
+        Ok(config)
+    }
+
+    fn with_override(&self, key: &str, value: &str) -> Result<Self, ConfigError> {
+        let keys = every_key();
+        let Some((section, name)) = key
+            .split_once('.')
+            .filter(|_| keys.iter().any(|k| k == key))
+        else {
+            let known: Vec<&str> = keys.iter().map(String::as_str).collect();
+            return Err(ConfigError::UnknownKey {
+                key: key.to_owned(),
+                nearest: nearest(key, &known),
+            });
+        };
+        let refused = |reason: String| ConfigError::Value {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            reason,
+        };
+        let tree = Table::try_from(self).map_err(|error| refused(error.to_string()))?;
+        let changed = |typed: Option<Value>| -> Result<Self, toml::de::Error> {
+            let mut tree = tree.clone();
+            if let Some(Value::Table(section)) = tree.get_mut(section) {
+                match typed {
+                    Some(typed) => section.insert(name.to_owned(), typed),
+                    None => section.remove(name),
+                };
+            }
+            tree.try_into()
+        };
+        if value.is_empty() {
+            return changed(None).map_err(|error| refused(error.message().to_owned()));
+        }
+        // First as TOML would read it (numbers, lists, true), then as plain text, so that paths and words need no quotes.
+        let as_toml = format!("value = {value}")
+            .parse::<Table>()
+            .ok()
+            .and_then(|mut table| table.remove("value"));
+        if let Some(config) = as_toml.and_then(|typed| changed(Some(typed)).ok()) {
+            return Ok(config);
+        }
+        changed(Some(Value::String(value.to_owned())))
+            .map_err(|error| refused(error.message().trim().replace('\n', " ")))
+    }
+}
+
+/// Up to three known keys that look like `key`: by their whole path, or by their last part.
+fn nearest(key: &str, known: &[&str]) -> Vec<String> {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let mut found: Vec<String> = known
+        .iter()
+        .filter(|k| k.rsplit('.').next() == Some(last))
+        .map(|k| (*k).to_owned())
+        .collect();
+    for close in similar::get_close_matches(key, known, 3, 0.6) {
+        if !found.iter().any(|k| k == close) {
+            found.push(close.to_owned());
+        }
+    }
+    found.truncate(3);
+    found
+}
+
+/// Every key of `run.toml` as `section.name`, the optional ones too.
+fn every_key() -> Vec<String> {
+    let mut full = RunConfig::default();
+    full.model.path = Some(PathBuf::new());
+    full.model.start_adapter = Some(PathBuf::new());
+    full.data.retention = Some(PathBuf::new());
+    full.objective.margin = Some(Margin::Sum);
+    full.objective.reference_weight = Some(0.0);
+    full.objective.retention_weight = Some(0.0);
+    full.train.steps = Some(1);
+    full.train.micro_batch_tokens = TokenBudget::Auto;
+    let Ok(tree) = Table::try_from(&full) else {
+        return Vec::new();
+    };
+    tree.iter()
+        .filter_map(|(section, value)| Some((section, value.as_table()?)))
+        .flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::{Method, Schedule, Targets};
+
+    fn set(pairs: &[(&str, &str)]) -> Result<RunConfig, ConfigError> {
+        let overrides: Vec<(String, String)> = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        RunConfig::default().with_overrides(&overrides)
+    }
+
+    #[test]
+    fn numbers_words_paths_and_lists_need_no_quotes() {
+        let config = set(&[
+            ("objective.kind", "ipo"),
+            ("objective.beta", "1"),
+            ("objective.reference_weight", "0.5"),
+            ("model.path", "models/a b"),
+            ("train.steps", "40"),
+            ("train.micro_batch_tokens", "2048"),
+            ("optimizer.schedule", "linear"),
+            ("optimizer.learning_rate", "1e-4"),
+            ("lora.targets", "[\"q_proj\", \"v_proj\"]"),
+            ("lora.full", "true"),
+        ])
+        .unwrap();
+        assert_eq!(config.objective.kind, Method::Ipo);
+        assert_eq!(config.objective.beta, 1.0);
+        assert_eq!(config.objective.reference_weight, Some(0.5));
+        assert_eq!(config.model.path, Some(PathBuf::from("models/a b")));
+        assert_eq!(config.train.steps, Some(40));
+        assert_eq!(config.train.micro_batch_tokens, TokenBudget::Tokens(2048));
+        assert_eq!(config.optimizer.schedule, Schedule::Linear);
+        assert_eq!(config.optimizer.learning_rate, 1e-4);
+        assert_eq!(
+            config.lora.targets,
+            Targets::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()])
+        );
+        assert!(config.lora.full);
+    }
+
+    #[test]
+    fn a_path_that_looks_like_a_number_is_still_a_path() {
+        let config = set(&[("model.path", "7")]).unwrap();
+        assert_eq!(config.model.path, Some(PathBuf::from("7")));
+    }
+
+    #[test]
+    fn an_empty_value_brings_the_default_back() {
+        let config = set(&[("train.steps", "40"), ("train.steps", "")]).unwrap();
+        assert_eq!(config.train.steps, None);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = set(&[("objective.betta", "1")]).unwrap_err().to_string();
+        assert!(error.contains("objective.beta"), "{error}");
+        let error = set(&[("beta", "1")]).unwrap_err().to_string();
+        assert!(error.contains("objective.beta"), "{error}");
+        let error = set(&[("zzz", "1")]).unwrap_err().to_string();
+        assert!(error.contains("--print-config"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_names_key_and_value() {
+        let error = set(&[("train.steps", "many")]).unwrap_err().to_string();
+        assert!(
+            error.contains("train.steps") && error.contains("many"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_text_form_is_lossless() {
+        let config = set(&[("objective.margin", "mean"), ("train.steps", "3")]).unwrap();
+        let text = config.to_toml().unwrap();
+        assert_eq!(RunConfig::from_toml(&text), Ok(config));
+        assert!(RunConfig::from_toml("[objective]\nbetta = 1").is_err());
+    }
+}
