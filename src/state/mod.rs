@@ -4,7 +4,11 @@
 //! Drawing reads the first, changes the second and queues the third; `app` is the only place that applies commands.
 
 pub mod answers;
+pub mod ask;
 pub mod command;
+pub mod difference;
+pub mod drafts;
+pub mod labelling;
 pub mod notice;
 pub mod pairs;
 pub mod views;

@@ -1,0 +1,427 @@
+//! The ask box: one prompt, one or two sets of weights, answers as they come in, and what the person prefers.
+
+use std::sync::Arc;
+
+use crate::{
+    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Split, Strength, Turn},
+    engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy},
+    store::RunId,
+};
+
+use super::{drafts, labelling::Side};
+
+/// Whose answer a column shows.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+pub enum Source {
+    /// The project's model as it is on disk.
+    #[default]
+    Base,
+    /// A run at a checkpoint, or as it is now.
+    Run { run: RunId, step: Option<u64> },
+}
+
+impl Source {
+    /// As written beside an answer and into a pair's origin.
+    pub fn describe(self, run_name: impl Fn(RunId) -> String) -> String {
+        match self {
+            Self::Base => "base model".to_owned(),
+            Self::Run { run, step: None } => format!("{} now", run_name(run)),
+            Self::Run {
+                run,
+                step: Some(step),
+            } => format!("{} at step {step}", run_name(run)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    Empty,
+    /// Asked; the first token is not there yet.
+    Waiting,
+    Streaming,
+    Done(Generated),
+    Failed(String),
+}
+
+/// One answer being written.
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub source: Source,
+    /// What `text` answers, which may no longer be what the box says.
+    asked: Option<(Prompt, Source, String)>,
+    request: Option<RequestId>,
+    pub control: Arc<RunControl>,
+    pub text: String,
+    pub tokens: usize,
+    pub status: Status,
+}
+
+impl Column {
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            asked: None,
+            request: None,
+            control: Arc::default(),
+            text: String::new(),
+            tokens: 0,
+            status: Status::Empty,
+        }
+    }
+
+    pub fn busy(&self) -> bool {
+        matches!(self.status, Status::Waiting | Status::Streaming)
+    }
+
+    /// In words: how it stopped and how fast it was.
+    pub fn outcome(&self) -> Option<String> {
+        let Status::Done(generated) = &self.status else {
+            return None;
+        };
+        let stopped = match generated.stopped_by {
+            StoppedBy::Eos => "the model ended its turn",
+            StoppedBy::Limit => "stopped at the token limit",
+            StoppedBy::Cancelled => "stopped by you",
+        };
+        Some(format!(
+            "{} tokens at {:.0} tokens/s, {stopped}",
+            generated.ids.len(),
+            generated.tokens_per_sec
+        ))
+    }
+}
+
+/// A question about to go to the engine.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub request: RequestId,
+    pub source: Source,
+    pub prompt: Prompt,
+    pub sampling: Sampling,
+    pub control: Arc<RunControl>,
+}
+
+/// The box and its answers.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub prompt: Prompt,
+    pub sampling: Sampling,
+    /// Ask the second source as well.
+    pub two: bool,
+    pub columns: [Column; 2],
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self {
+            prompt: Prompt::Chat(vec![Turn {
+                role: Role::User,
+                content: String::new(),
+            }]),
+            sampling: Sampling {
+                temperature: 0.7,
+                ..Sampling::default()
+            },
+            two: true,
+            columns: [Column::new(Source::Base), Column::new(Source::Base)],
+        }
+    }
+}
+
+impl Ask {
+    pub fn busy(&self) -> bool {
+        self.columns.iter().any(Column::busy)
+    }
+
+    /// Columns that take part.
+    pub fn sides(&self) -> &'static [Side] {
+        if self.two { &Side::BOTH } else { &[Side::Left] }
+    }
+
+    pub fn column(&self, side: Side) -> &Column {
+        &self.columns[side as usize]
+    }
+
+    pub fn column_mut(&mut self, side: Side) -> &mut Column {
+        &mut self.columns[side as usize]
+    }
+
+    /// Why nothing can be asked now, as a sentence.
+    pub fn obstacle(&self) -> Option<&'static str> {
+        if self.busy() {
+            Some("An answer is being written")
+        } else if is_blank(&self.prompt) {
+            Some("Write a prompt first")
+        } else {
+            None
+        }
+    }
+
+    /// Starts one question a column, all with the same prompt, settings and seed. `next_id` gives fresh ids.
+    pub fn start(
+        &mut self,
+        mut next_id: impl FnMut() -> RequestId,
+        run_name: impl Fn(RunId) -> String,
+    ) -> Vec<Question> {
+        if self.obstacle().is_some() {
+            return Vec::new();
+        }
+        let (prompt, sampling) = (self.prompt.clone(), self.sampling.clone());
+        let two = self.two;
+        for column in &mut self.columns {
+            *column = Column::new(column.source);
+        }
+        self.columns
+            .iter_mut()
+            .take(if two { 2 } else { 1 })
+            .map(|column| {
+                let request = next_id();
+                column.request = Some(request);
+                column.asked = Some((
+                    prompt.clone(),
+                    column.source,
+                    column.source.describe(&run_name),
+                ));
+                column.status = Status::Waiting;
+                Question {
+                    request,
+                    source: column.source,
+                    prompt: prompt.clone(),
+                    sampling: sampling.clone(),
+                    control: Arc::clone(&column.control),
+                }
+            })
+            .collect()
+    }
+
+    /// A question could not be handed over.
+    pub fn refuse(&mut self, request: RequestId, why: &str) {
+        if let Some(column) = self.named(request) {
+            column.status = Status::Failed(why.to_owned());
+        }
+    }
+
+    /// Asks every answer to stop; what has been written stays.
+    pub fn stop(&self) {
+        for column in self.columns.iter().filter(|column| column.busy()) {
+            column.control.stop();
+        }
+    }
+
+    /// Takes in what the engine says about these questions; false when the event is about something else.
+    pub fn receive(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Token { request, text } => self.named(*request).is_some_and(|column| {
+                if column.busy() {
+                    column.text.push_str(text);
+                    column.tokens += 1;
+                    column.status = Status::Streaming;
+                }
+                true
+            }),
+            Event::Generated { request, answer } => self.named(*request).is_some_and(|column| {
+                column.text.clone_from(&answer.text);
+                column.tokens = answer.ids.len();
+                column.status = Status::Done(answer.clone());
+                true
+            }),
+            Event::Failed { request, error } => self.named(*request).is_some_and(|column| {
+                column.status = Status::Failed(error.clone());
+                true
+            }),
+            _ => false,
+        }
+    }
+
+    /// Why the two answers cannot become a pair, as a sentence.
+    pub fn cannot_prefer(&self) -> Option<&'static str> {
+        let [left, right] = &self.columns;
+        let finished = |column: &Column| matches!(column.status, Status::Done(_));
+        if !(finished(left) && finished(right)) {
+            return Some("Two finished answers are needed");
+        }
+        if left.text.trim().is_empty() || right.text.trim().is_empty() {
+            return Some("An answer is empty");
+        }
+        if left.text == right.text {
+            return Some("The answers are the same");
+        }
+        None
+    }
+
+    /// A new pair from the two answers: the one on `side` is the chosen one.
+    pub fn prefer(&self, side: Side, now_ms: i64) -> Option<Pair> {
+        if self.cannot_prefer().is_some() {
+            return None;
+        }
+        let answer = |column: &Column| {
+            let (_, _, name) = column.asked.as_ref()?;
+            Some(Answer {
+                text: column.text.clone(),
+                origin: Origin::Model(name.clone()),
+            })
+        };
+        let (prompt, ..) = self.columns[0].asked.clone()?;
+        let (chosen, rejected) = (side as usize, side.other() as usize);
+        Some(Pair {
+            id: PairId(0),
+            prompt,
+            answers: vec![answer(&self.columns[0])?, answer(&self.columns[1])?],
+            verdict: Some(drafts::verdict(
+                Choice::Better {
+                    chosen,
+                    rejected,
+                    strength: Strength::Clearly,
+                },
+                now_ms,
+            )),
+            tags: vec!["from answers".to_owned()],
+            split: Split::Auto,
+            note: String::new(),
+            reward: 1.0,
+            behaviour: 1.0,
+            source: None,
+        })
+    }
+
+    fn named(&mut self, request: RequestId) -> Option<&mut Column> {
+        self.columns
+            .iter_mut()
+            .find(|column| column.request == Some(request))
+    }
+}
+
+fn is_blank(prompt: &Prompt) -> bool {
+    match prompt {
+        Prompt::Text(text) => text.is_empty(),
+        Prompt::Chat(turns) => turns.iter().all(|turn| turn.content.trim().is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> (Ask, Vec<Question>) {
+        let mut ask = Ask {
+            prompt: Prompt::Text("when?".to_owned()),
+            ..Ask::default()
+        };
+        ask.columns[1].source = Source::Run {
+            run: RunId(3),
+            step: Some(40),
+        };
+        let mut id = 10;
+        let questions = ask.start(
+            || {
+                id += 1;
+                RequestId(id)
+            },
+            |run| format!("run {}", run.0),
+        );
+        (ask, questions)
+    }
+
+    fn done(request: u64, text: &str) -> Event {
+        Event::Generated {
+            request: RequestId(request),
+            answer: Generated {
+                prompt_ids: vec![1],
+                ids: vec![2, 3],
+                text: text.to_owned(),
+                stopped_by: StoppedBy::Eos,
+                tokens_per_sec: 41.6,
+            },
+        }
+    }
+
+    #[test]
+    fn both_columns_are_asked_the_same() {
+        let (mut ask, questions) = asked();
+        assert_eq!(questions.len(), 2);
+        assert_eq!(questions[0].prompt, questions[1].prompt);
+        assert_eq!(questions[0].sampling, questions[1].sampling);
+        assert_ne!(questions[0].request, questions[1].request);
+        assert_eq!(ask.obstacle(), Some("An answer is being written"));
+        let none = ask.start(|| RequestId(99), |_| String::new());
+        assert!(none.is_empty(), "a second start waits for the first");
+    }
+
+    #[test]
+    fn tokens_go_where_they_belong() {
+        let (mut ask, _) = asked();
+        let token = |request, text: &str| Event::Token {
+            request: RequestId(request),
+            text: text.to_owned(),
+        };
+        assert!(ask.receive(&token(12, "at ")));
+        assert!(ask.receive(&token(12, "nine")));
+        assert!(!ask.receive(&token(7, "stale")));
+        assert_eq!(ask.columns[1].text, "at nine");
+        assert_eq!(ask.columns[0].text, "");
+        assert_eq!(ask.columns[0].status, Status::Waiting);
+        ask.receive(&done(12, "at nine"));
+        assert_eq!(
+            ask.columns[1].outcome().unwrap(),
+            "2 tokens at 42 tokens/s, the model ended its turn"
+        );
+        assert!(ask.busy());
+    }
+
+    #[test]
+    fn stop_reaches_only_what_is_still_written() {
+        let (mut ask, questions) = asked();
+        ask.receive(&done(11, "x"));
+        ask.stop();
+        assert!(!questions[0].control.stopping());
+        assert!(questions[1].control.stopping());
+    }
+
+    #[test]
+    fn a_preference_keeps_what_was_asked_not_what_the_box_says_now() {
+        let (mut ask, _) = asked();
+        assert_eq!(ask.cannot_prefer(), Some("Two finished answers are needed"));
+        ask.receive(&done(11, "late"));
+        ask.receive(&done(12, "early"));
+        ask.prompt = Prompt::Text("another".to_owned());
+        ask.columns[1].source = Source::Base;
+        let pair = ask.prefer(Side::Right, 77).unwrap();
+        assert_eq!(pair.prompt, Prompt::Text("when?".to_owned()));
+        assert_eq!(drafts::sides(&pair), [1, 0]);
+        assert_eq!(
+            pair.answers[0].origin,
+            Origin::Model("base model".to_owned())
+        );
+        assert_eq!(
+            pair.answers[1].origin,
+            Origin::Model("run 3 at step 40".to_owned())
+        );
+        assert_eq!(pair.verdict.unwrap().at_ms, 77);
+    }
+
+    #[test]
+    fn equal_answers_make_no_pair() {
+        let (mut ask, _) = asked();
+        ask.receive(&done(11, "same"));
+        ask.receive(&done(12, "same"));
+        assert_eq!(ask.prefer(Side::Left, 0), None);
+    }
+
+    #[test]
+    fn a_failure_is_shown_where_it_happened() {
+        let (mut ask, _) = asked();
+        ask.receive(&Event::Failed {
+            request: RequestId(11),
+            error: "the model folder is gone".to_owned(),
+        });
+        assert_eq!(
+            ask.columns[0].status,
+            Status::Failed("the model folder is gone".to_owned())
+        );
+        ask.refuse(RequestId(12), "the engine is busy");
+        assert!(!ask.busy());
+    }
+}
