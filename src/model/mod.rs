@@ -1,1 +1,50 @@
 //! The policy: families, weights, LoRA, forward, backward, generation.
+//!
+//! # Bird's-eye view
+//!
+//! [`Policy::load`] reads a Hugging Face folder into a [`Spec`] and f32 weights and decides what is trained: a LoRA
+//! adapter, or everything. What is trained lives in one flat buffer ([`Parameters`]); each block sees it as views.
+//! A training step is [`Row::pack`], [`Policy::forward`] (log-probs out), the objective's business, then
+//! [`Policy::backward`] (one coefficient a scored answer in), and [`Policy::update`] once a step. Forward and backward are
+//! written by hand on top of [`crate::kernels`]: nothing is kept that the backward does not need, frozen weights cost no
+//! gradient, and each block's activations are freed as the backward passes it.
+//!
+//! There is no reference policy: the reference is this policy at step 0, as cached log-probs, named by
+//! [`Policy::identity`].
+//!
+//! # Files in reading order
+//!
+//! - `spec`, `families/`: `config.json`, normalised; one file a family.
+//! - `weights`: safetensors, checked before anything is allocated.
+//! - `parameters`: the flat buffer of what is trained, and AdamW's moments.
+//! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
+//! - `row`: documents packed into one row of tokens.
+//! - `block`: one decoder block, forward and backward.
+//! - `load`: a folder into a policy. `policy`: the model as a whole. `generate`: answers. `adapter`: PEFT files. `init`: random weights.
+
+pub mod adapter;
+mod block;
+mod error;
+mod families;
+mod generate;
+mod identity;
+pub mod init;
+mod load;
+mod lora;
+mod optimizer;
+mod parameters;
+mod policy;
+mod projection;
+mod row;
+mod spec;
+mod tensors;
+mod weights;
+
+pub use error::{LoadError, PolicyError, Result};
+pub use generate::{GenerateOptions, Generation};
+pub use lora::{AdapterShape, Targets};
+pub use optimizer::{AdamW, AdamWOptions, AdamWState};
+pub use parameters::{Parameter, Parameters};
+pub use policy::{LoadOptions, Pass, Policy, Precision, Recompute};
+pub use row::{Doc, Row, RowError};
+pub use spec::{Family, Rope, RopeScaling, Spec};

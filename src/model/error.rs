@@ -1,0 +1,47 @@
+//! What can go wrong, as sentences: what happened, to what, and what to do.
+
+use std::path::PathBuf;
+
+use crate::kernels::KernelError;
+
+/// A model folder or an adapter could not be loaded or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("Could not read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("Could not write {path}: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("{path} cannot be used: {reason}")]
+    Config { path: PathBuf, reason: String },
+    #[error("{path} cannot be used: {reason}")]
+    Weights { path: PathBuf, reason: String },
+    #[error("The adapter {path} cannot be used: {reason}")]
+    Adapter { path: PathBuf, reason: String },
+    #[error("The LoRA settings cannot be used: {0}")]
+    Lora(String),
+    #[error("The weights cannot be kept as {0} yet; use `dtype = \"auto\"` or `\"f32\"`")]
+    Precision(&'static str),
+    #[error("Could not set up the policy: {0}")]
+    Policy(#[from] PolicyError),
+}
+
+/// A forward, a backward, an update or a generation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error("Token id {id} is outside the model's vocabulary of {vocab_size}; the tokenizer does not belong to this model")]
+    Token { id: u32, vocab_size: usize },
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Row(#[from] super::RowError),
+}
+
+impl From<candle_core::Error> for PolicyError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Kernel(KernelError::Candle(error))
+    }
+}
+
+pub type Result<T, E = PolicyError> = std::result::Result<T, E>;

@@ -1,0 +1,270 @@
+//! Answers: prompts of unlike length at once, with a key/value cache, each with its own random stream.
+//!
+//! A prompt's answer does not depend on its company in the batch: rows are computed independently, and each prompt's
+//! stream is seeded by the seed and its own ids.
+
+use std::{collections::HashMap, ops::ControlFlow};
+
+use candle_core::{DType, Tensor};
+use candle_transformers::generation::{LogitsProcessor, Sampling};
+
+use super::{Policy, PolicyError, Result};
+use crate::kernels::{CachedKeys, Layout, Segment};
+
+/// How answers are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// 0 = greedy.
+    pub temperature: f64,
+    /// Sample from the smallest set of tokens that holds this much probability; 1 = off.
+    pub top_p: f64,
+    /// At most this many tokens an answer, and never beyond the model's context.
+    pub max_new: usize,
+    pub seed: u64,
+    /// Any of these ends an answer.
+    pub stop: Vec<u32>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            max_new: 256,
+            seed: 0,
+            stop: Vec::new(),
+        }
+    }
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// The stop token, where there was one, is the last of them.
+    pub ids: Vec<u32>,
+    /// Ended by a stop token; otherwise by a limit or because it was cancelled.
+    pub stopped_by_eos: bool,
+}
+
+/// Prompt tokens computed in one go.
+const PREFILL_TOKENS: usize = 4096;
+
+impl Policy {
+    /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends the generation of
+    /// all prompts with what they have. Equal prompts in one call draw different answers.
+    pub fn generate(
+        &self,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
+    ) -> Result<Vec<Generation>> {
+        if let Some(index) = prompts.iter().position(Vec::is_empty) {
+            return Err(PolicyError::Usage(format!("Prompt {index} is empty; there is nothing to answer")));
+        }
+        let mut answers = vec![Answer::default(); prompts.len()];
+        let mut start = 0;
+        while start < prompts.len() {
+            // As many prompts at once as fit the prefill; one that is longer goes alone.
+            let mut tokens = 0;
+            let fits = prompts[start..].iter().take_while(|prompt| {
+                tokens += prompt.len();
+                tokens <= PREFILL_TOKENS
+            });
+            let end = start + fits.count().max(1);
+            let seeds = seeds(prompts, start..end, options);
+            let group = Group::new(self, &prompts[start..end], start, options, seeds)?;
+            if group.run(&mut answers[start..end], on_token)?.is_break() {
+                break;
+            }
+            start = end;
+        }
+        Ok(answers.into_iter().map(Answer::into).collect())
+    }
+}
+
+type Answer = (Vec<u32>, bool);
+
+impl From<Answer> for Generation {
+    fn from((ids, stopped_by_eos): Answer) -> Self {
+        Self { ids, stopped_by_eos }
+    }
+}
+
+/// A seed for each prompt: its ids, the seed, and how many equal prompts came before it.
+fn seeds(prompts: &[Vec<u32>], range: std::ops::Range<usize>, options: &GenerateOptions) -> Vec<u64> {
+    let mut seen: HashMap<&[u32], u64> = HashMap::new();
+    prompts[..range.end]
+        .iter()
+        .map(|prompt| {
+            let count = seen.entry(prompt).or_default();
+            *count += 1;
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&options.seed.to_le_bytes());
+            hasher.update(&count.to_le_bytes());
+            for id in prompt {
+                hasher.update(&id.to_le_bytes());
+            }
+            let mut seed = [0; 8];
+            seed.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+            u64::from_le_bytes(seed)
+        })
+        .skip(range.start)
+        .collect()
+}
+
+/// Prompts that are answered together.
+struct Group<'a> {
+    policy: &'a Policy,
+    options: &'a GenerateOptions,
+    /// Index of the first prompt in the caller's list.
+    first: usize,
+    streams: Vec<Stream>,
+    /// Logits for the next token of each stream, `[N, V]`.
+    logits: Tensor,
+}
+
+/// One prompt and its answer so far.
+struct Stream {
+    index: usize,
+    sampler: LogitsProcessor,
+    /// Keys and values of each layer, `[capacity, kv_heads·head_dim]`.
+    cache: Vec<(Tensor, Tensor)>,
+    /// Tokens in the cache.
+    len: usize,
+    /// Tokens that may still come.
+    room: usize,
+    /// The token to be computed next.
+    next: u32,
+}
+
+impl<'a> Group<'a> {
+    /// Computes the prompts in one packed row and fills the caches.
+    fn new(
+        policy: &'a Policy,
+        prompts: &[Vec<u32>],
+        first: usize,
+        options: &'a GenerateOptions,
+        seeds: Vec<u64>,
+    ) -> Result<Self> {
+        let mut segments = Vec::new();
+        let mut streams = Vec::new();
+        let mut tokens = Vec::new();
+        for (index, (prompt, seed)) in prompts.iter().zip(seeds).enumerate() {
+            segments.push(Segment {
+                start: tokens.len(),
+                len: prompt.len(),
+                prefix: 0..0,
+            });
+            tokens.extend(prompt);
+            let room = options.max_new.min(policy.spec.max_positions.saturating_sub(prompt.len()));
+            let shape = (prompt.len() + room, policy.spec.kv_width());
+            let zeros = || Tensor::zeros(shape, DType::F32, policy.embedding.device());
+            let cache = (0..policy.spec.layers).map(|_| Ok((zeros()?, zeros()?))).collect::<Result<_>>()?;
+            streams.push(Stream {
+                index,
+                sampler: sampler(options, seed),
+                cache,
+                len: prompt.len(),
+                room,
+                next: 0,
+            });
+        }
+        let lasts: Vec<u32> = segments.iter().map(|segment| (segment.start + segment.len - 1) as u32).collect();
+        let layout = Layout::new(segments.clone())?;
+        let rope = policy.rope_table(layout.positions())?;
+        let frame = policy.frame(&layout, &rope, None);
+        let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
+            for (stream, segment) in streams.iter_mut().zip(&segments) {
+                let (keys, values) = &stream.cache[layer];
+                keys.slice_set(&saved.attended.k.narrow(0, segment.start, segment.len)?, 0, 0)?;
+                values.slice_set(&saved.attended.v.narrow(0, segment.start, segment.len)?, 0, 0)?;
+            }
+            Ok(())
+        })?;
+        let logits = policy.head_logits(&hidden)?;
+        Ok(Self {
+            policy,
+            options,
+            first,
+            streams,
+            logits,
+        })
+    }
+
+    fn run(
+        mut self,
+        answers: &mut [Answer],
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        loop {
+            let mut going = Vec::with_capacity(self.streams.len());
+            for (row, mut stream) in self.streams.drain(..).enumerate() {
+                if stream.room == 0 {
+                    continue;
+                }
+                let id = stream.sampler.sample(&self.logits.get(row)?)?;
+                let (ids, ended) = &mut answers[stream.index];
+                ids.push(id);
+                *ended = self.options.stop.contains(&id);
+                stream.room -= 1;
+                stream.next = id;
+                if on_token(self.first + stream.index, id).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                if !*ended && stream.room > 0 {
+                    going.push(stream);
+                }
+            }
+            if going.is_empty() {
+                return Ok(ControlFlow::Continue(()));
+            }
+            self.streams = going;
+            self.logits = self.step()?;
+        }
+    }
+
+    /// Logits after each stream's newest token.
+    fn step(&mut self) -> Result<Tensor> {
+        let Self { policy, streams, .. } = self;
+        let ids: Vec<u32> = streams.iter().map(|stream| stream.next).collect();
+        let positions: Vec<u32> = streams.iter().map(|stream| stream.len as u32).collect();
+        let rope = policy.rope_table(&positions)?;
+        let layout = Layout::single(1)?; // attention goes by the caches
+        let frame = policy.frame(&layout, &rope, None);
+        let mut x = policy.kernels.embed(&ids, &policy.embedding, 1.0)?;
+        for (layer, block) in policy.blocks.iter().enumerate() {
+            x = block.decode(&frame, &x, &positions, |new_keys, new_values| {
+                streams
+                    .iter()
+                    .enumerate()
+                    .map(|(row, stream)| {
+                        let (keys, values) = &stream.cache[layer];
+                        keys.slice_set(&new_keys.narrow(0, row, 1)?, 0, stream.len)?;
+                        values.slice_set(&new_values.narrow(0, row, 1)?, 0, stream.len)?;
+                        Ok(CachedKeys {
+                            keys,
+                            values,
+                            len: stream.len + 1,
+                        })
+                    })
+                    .collect()
+            })?;
+        }
+        for stream in streams {
+            stream.len += 1;
+        }
+        policy.head_logits(&x)
+    }
+}
+
+fn sampler(options: &GenerateOptions, seed: u64) -> LogitsProcessor {
+    let GenerateOptions { temperature, top_p, .. } = *options;
+    let sampling = if temperature <= 0.0 {
+        Sampling::ArgMax
+    } else if top_p < 1.0 {
+        Sampling::TopP { p: top_p, temperature }
+    } else {
+        Sampling::All { temperature }
+    };
+    LogitsProcessor::from_sampling(seed, sampling)
+}

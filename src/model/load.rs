@@ -1,0 +1,258 @@
+//! A folder into a policy: every check first, then the memory.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use candle_core::{Device, Tensor};
+
+use super::{
+    AdapterShape, LoadError, LoadOptions, Parameters, Policy, PolicyError, Precision, Spec,
+    adapter::{self, LoadedAdapter},
+    block::{Block, Norm},
+    identity::Identity,
+    lora,
+    parameters::Planned,
+    projection::Projection,
+    tensors::{EMBEDDING, FINAL_NORM, HEAD, LinearSpec, Role},
+    weights::Weights,
+};
+use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot};
+
+pub(super) fn load(folder: &Path, options: &LoadOptions, kernels: Arc<dyn Kernels>) -> Result<Policy, LoadError> {
+    if options.precision == Precision::Bf16 {
+        return Err(LoadError::Precision("bf16"));
+    }
+    if options.full && options.adapter.is_some() {
+        return Err(LoadError::Lora("full weights and an adapter cannot be trained together".to_owned()));
+    }
+    let spec = Spec::read(folder)?;
+    if let Some(shape) = &options.adapter {
+        shape.validate(&spec).map_err(LoadError::Lora)?;
+    }
+    let weights = Weights::open(folder)?;
+    for tensor in spec.tensors() {
+        weights.expect(&tensor.name, &tensor.shape)?;
+    }
+    warn_about_unused(&spec, &weights);
+    let frozen = options
+        .frozen_adapters
+        .iter()
+        .map(|dir| adapter::load_peft(dir, &spec))
+        .collect::<Result<Vec<_>, _>>()?;
+    let identity = identify(folder, &weights, &frozen)?;
+
+    let device = Device::Cpu;
+    let parameters = Parameters::build(planned(&spec, options), &device, |entry, values| {
+        if options.full {
+            weights.read_into(&entry.name, &entry.shape, values)
+        } else if let Some(shape) = &options.adapter
+            && let Some(linear) = linear_of_a(&spec, &entry.name)
+        {
+            lora::fill_a(values, &linear, shape.seed);
+            Ok(())
+        } else {
+            Ok(()) // B starts at zero
+        }
+    })?;
+    let parts = Parts {
+        weights: &weights,
+        parameters: &parameters,
+        frozen: &frozen,
+        adapter: options.adapter.as_ref(),
+        device: &device,
+    };
+    let (embedding, embedding_slot) = parts.tensor(EMBEDDING, &[spec.vocab_size, spec.hidden_size])?;
+    let blocks = (0..spec.layers).map(|layer| parts.block(&spec, layer)).collect::<Result<Vec<_>, _>>()?;
+    let final_norm = parts.norm(FINAL_NORM, &spec)?;
+    let (head, head_slot) = if spec.tied {
+        (embedding.clone(), embedding_slot)
+    } else {
+        parts.tensor(HEAD, &[spec.vocab_size, spec.hidden_size])?
+    };
+    let gradients = Gradients::new(parameters.len(), &device).map_err(PolicyError::from)?;
+    let attention = AttentionShape {
+        heads: spec.heads,
+        kv_heads: spec.kv_heads,
+        head_dim: spec.head_dim,
+        scale: 1.0 / (spec.head_dim as f32).sqrt(),
+        softcap: None,
+        window: None,
+    };
+    Ok(Policy {
+        spec,
+        kernels,
+        embedding,
+        embedding_slot,
+        blocks,
+        final_norm,
+        head,
+        head_slot,
+        parameters,
+        gradients,
+        identity,
+        adapter: options.adapter.clone(),
+        attention,
+        recompute: options.recompute,
+        activation_budget: available_memory() / 2,
+        noise: 0,
+        rope: Mutex::new(None),
+    })
+}
+
+/// What is trained, in the order of the forward pass.
+fn planned(spec: &Spec, options: &LoadOptions) -> Vec<Planned> {
+    if options.full {
+        let plan = |tensor: super::tensors::TensorSpec| Planned {
+            name: tensor.name,
+            shape: tensor.shape,
+            decays: tensor.role == Role::Matrix,
+        };
+        return spec.tensors().map(plan).collect();
+    }
+    let Some(shape) = &options.adapter else {
+        return Vec::new();
+    };
+    (0..spec.layers)
+        .flat_map(|layer| spec.linears(layer))
+        .filter(|linear| shape.targets.contain(&linear.path))
+        .flat_map(|linear| {
+            let plan = |name, shape: [usize; 2]| Planned {
+                name,
+                shape: shape.to_vec(),
+                decays: true,
+            };
+            [
+                plan(lora::a_name(&linear.path), [shape.rank, linear.input]),
+                plan(lora::b_name(&linear.path), [linear.output, shape.rank]),
+            ]
+        })
+        .collect()
+}
+
+fn linear_of_a(spec: &Spec, name: &str) -> Option<LinearSpec> {
+    let path = name.strip_prefix("base_model.model.")?.strip_suffix(".lora_A.weight")?;
+    let layer = path.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()?;
+    spec.linears(layer).into_iter().find(|linear| linear.path == path)
+}
+
+/// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
+fn warn_about_unused(spec: &Spec, weights: &Weights) {
+    let known: std::collections::HashSet<String> = spec.tensors().map(|tensor| tensor.name).collect();
+    let unused: Vec<&str> = weights
+        .names()
+        .filter(|name| !known.contains(*name) && !name.ends_with("rotary_emb.inv_freq"))
+        .filter(|name| !(spec.tied && *name == HEAD))
+        .collect();
+    if let Some(first) = unused.first() {
+        tracing::warn!(
+            "{} tensors of the weight files have no place in this architecture and are not used, e.g. {first}",
+            unused.len()
+        );
+    }
+}
+
+fn identify(folder: &Path, weights: &Weights, frozen: &[LoadedAdapter]) -> Result<String, LoadError> {
+    let mut identity = Identity::default();
+    let config = folder.join("config.json");
+    let bytes = std::fs::read(&config).map_err(|source| LoadError::Read {
+        path: config.clone(),
+        source,
+    })?;
+    identity.add_file(&config, &bytes);
+    for (path, bytes) in weights.files() {
+        identity.add_file(path, bytes);
+    }
+    for adapter in frozen {
+        identity.add(adapter.identity.as_bytes());
+    }
+    Ok(identity.finish())
+}
+
+/// Bytes that other programs leave us; a guess where the system does not say.
+fn available_memory() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    match system.available_memory() {
+        0 => 4 << 30,
+        bytes => bytes,
+    }
+}
+
+/// Where a block's tensors come from.
+struct Parts<'a> {
+    weights: &'a Weights,
+    parameters: &'a Parameters,
+    frozen: &'a [LoadedAdapter],
+    adapter: Option<&'a AdapterShape>,
+    device: &'a Device,
+}
+
+impl Parts<'_> {
+    /// A view of the flat buffer with its slot when the tensor is trained, else a tensor of its own.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<(Tensor, Option<Slot>), LoadError> {
+        if let Some((view, slot)) = self.parameters.view(name)? {
+            return Ok((view, Some(slot)));
+        }
+        let values = self.weights.read(name, shape)?;
+        let tensor = Tensor::from_vec(values, shape, self.device).map_err(PolicyError::from)?;
+        Ok((tensor, None))
+    }
+
+    fn norm(&self, name: &str, spec: &Spec) -> Result<Norm, LoadError> {
+        let (weight, slot) = self.tensor(name, &[spec.hidden_size])?;
+        Ok(Norm { weight, slot })
+    }
+
+    fn block(&self, spec: &Spec, layer: usize) -> Result<Block, LoadError> {
+        let [q, k, v, o, gate, up, down] = spec.linears(layer);
+        let [attention_norm, mlp_norm] = spec.norms(layer);
+        Ok(Block {
+            attention_norm: self.norm(&attention_norm, spec)?,
+            q: self.projection(q)?,
+            k: self.projection(k)?,
+            v: self.projection(v)?,
+            o: self.projection(o)?,
+            mlp_norm: self.norm(&mlp_norm, spec)?,
+            gate: self.projection(gate)?,
+            up: self.projection(up)?,
+            down: self.projection(down)?,
+        })
+    }
+
+    fn projection(&self, spec: LinearSpec) -> Result<Projection, LoadError> {
+        let (weight, weight_slot) = self.tensor(&spec.weight(), &[spec.output, spec.input])?;
+        let (bias, bias_slot) = if spec.bias {
+            let (bias, slot) = self.tensor(&spec.bias(), &[spec.output])?;
+            (Some(bias), slot)
+        } else {
+            (None, None)
+        };
+        let loras = self.frozen.iter().filter_map(|adapter| adapter.lora(&spec.path)).collect();
+        let linear = Linear {
+            weight,
+            weight_slot,
+            bias,
+            bias_slot,
+            loras,
+        };
+        let trained = match self.adapter {
+            Some(shape) => self.trained(&spec.path, shape)?,
+            None => None,
+        };
+        Ok(Projection::new(spec.path, linear, trained))
+    }
+
+    fn trained(&self, path: &str, shape: &AdapterShape) -> Result<Option<Lora>, LoadError> {
+        let a = self.parameters.view(&lora::a_name(path))?;
+        let b = self.parameters.view(&lora::b_name(path))?;
+        Ok(a.zip(b).map(|((a, a_slot), (b, b_slot))| Lora {
+            a,
+            b,
+            a_slot: Some(a_slot),
+            b_slot: Some(b_slot),
+            scale: shape.scale() as f32,
+        }))
+    }
+}

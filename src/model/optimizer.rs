@@ -1,0 +1,125 @@
+//! AdamW's state: two moments a trained number, in flat buffers beside the parameters.
+//!
+//! Source: Loshchilov & Hutter, arXiv 1711.05101; update rule and defaults as in PyTorch.
+
+use candle_core::{DType, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Parameters, PolicyError, Result};
+use crate::kernels::{AdamWStep, Gradients, Kernels};
+
+/// The constants of AdamW. The learning rate is given with every step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AdamWOptions {
+    pub betas: [f64; 2],
+    pub eps: f64,
+    /// Decoupled; norms and biases do not decay.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWOptions {
+    fn default() -> Self {
+        Self {
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+/// AdamW over the flat buffer of one policy.
+#[derive(Debug)]
+pub struct AdamW {
+    options: AdamWOptions,
+    step: u64,
+    m: Tensor,
+    v: Tensor,
+}
+
+/// Everything that [`AdamW`] remembers, exactly: what a checkpoint keeps.
+#[derive(Debug, Clone)]
+pub struct AdamWState {
+    /// Updates done.
+    pub step: u64,
+    /// First moments, `[len]`.
+    pub m: Tensor,
+    /// Second moments, `[len]`.
+    pub v: Tensor,
+}
+
+impl AdamW {
+    /// Zero moments for these parameters.
+    pub fn new(parameters: &Parameters, options: AdamWOptions) -> Result<Self> {
+        let values = parameters.values();
+        let zeros = || Tensor::zeros(values.shape(), DType::F32, values.device());
+        Ok(Self {
+            options,
+            step: 0,
+            m: zeros()?,
+            v: zeros()?,
+        })
+    }
+
+    pub fn options(&self) -> &AdamWOptions {
+        &self.options
+    }
+
+    /// Updates done so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// A copy of the moments.
+    pub fn state(&self) -> Result<AdamWState> {
+        Ok(AdamWState {
+            step: self.step,
+            m: self.m.copy()?,
+            v: self.v.copy()?,
+        })
+    }
+
+    /// Continues from a saved state, bit for bit.
+    pub fn restore(&mut self, state: &AdamWState) -> Result<()> {
+        for (name, saved, own) in [("m", &state.m, &self.m), ("v", &state.v, &self.v)] {
+            if saved.shape() != own.shape() {
+                return Err(PolicyError::Usage(format!(
+                    "The optimizer's `{name}` has {} numbers in the checkpoint, expected {}; it belongs to other settings",
+                    saved.elem_count(),
+                    own.elem_count()
+                )));
+            }
+            own.slice_set(saved, 0, 0)?;
+        }
+        self.step = state.step;
+        Ok(())
+    }
+
+    /// One fused pass. `gradient_scale` is what clipping leaves of the gradient, 1 without clipping.
+    pub(super) fn apply(
+        &mut self,
+        kernels: &dyn Kernels,
+        parameters: &Parameters,
+        gradients: &Gradients,
+        learning_rate: f64,
+        gradient_scale: f64,
+    ) -> Result<()> {
+        self.step += 1;
+        let (decaying, rest) = parameters.halves();
+        for (slot, weight_decay) in [(decaying, self.options.weight_decay), (rest, 0.0)] {
+            if slot.len == 0 {
+                continue;
+            }
+            let step = AdamWStep {
+                learning_rate: learning_rate as f32,
+                beta1: self.options.betas[0] as f32,
+                beta2: self.options.betas[1] as f32,
+                eps: self.options.eps as f32,
+                weight_decay: weight_decay as f32,
+                step: self.step,
+                gradient_scale: gradient_scale as f32,
+            };
+            kernels.adamw(parameters.values(), gradients, &self.m, &self.v, slot, &step)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,478 @@
+//! The model as a whole: a forward that keeps what its backward needs, the backward, and the update.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use candle_core::Tensor;
+
+use super::{
+    AdamW, AdapterShape, LoadError, Parameters, PolicyError, Result, Row, Spec,
+    block::{Block, Frame, Norm, Saved},
+    load,
+    projection::{Dropout, Projection},
+};
+use crate::kernels::{
+    Activation, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions,
+    RopeTable, Slot,
+};
+
+/// How a folder is to be loaded.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    pub precision: Precision,
+    /// Adapters (PEFT folders) that belong to the reference: always on, never trained.
+    pub frozen_adapters: Vec<PathBuf>,
+    /// A new adapter on top, the only thing that is trained. Not together with `full`.
+    pub adapter: Option<AdapterShape>,
+    /// Train every weight. Without it and without `adapter`, nothing is trained.
+    pub full: bool,
+    pub recompute: Recompute,
+}
+
+/// The element type that weights are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Whatever is best on the device: f32 on the processor.
+    #[default]
+    Auto,
+    F32,
+    /// Refused for now, with a sentence.
+    Bf16,
+}
+
+/// Whether a forward keeps all that its backward needs, or only the blocks' inputs and runs each block again. Exact either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recompute {
+    /// When the row's activations would take more than half of the memory that was free at load time.
+    #[default]
+    Auto,
+    Never,
+    Always,
+}
+
+/// A decoder with its adapters, its gradients, and the buffer of what is trained.
+pub struct Policy {
+    pub(super) spec: Spec,
+    pub(super) kernels: Arc<dyn Kernels>,
+    pub(super) embedding: Tensor,
+    pub(super) embedding_slot: Option<Slot>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) final_norm: Norm,
+    /// The embedding's own tensor and slot when the head is tied to it.
+    pub(super) head: Tensor,
+    pub(super) head_slot: Option<Slot>,
+    pub(super) parameters: Parameters,
+    pub(super) gradients: Gradients,
+    pub(super) identity: String,
+    pub(super) adapter: Option<AdapterShape>,
+    pub(super) attention: AttentionShape,
+    pub(super) recompute: Recompute,
+    /// Bytes that one row's activations may take before `Recompute::Auto` recomputes.
+    pub(super) activation_budget: u64,
+    /// Decides the dropout masks of the next forward.
+    pub(super) noise: u64,
+    /// Grows with the longest position seen.
+    pub(super) rope: Mutex<Option<RopeTable>>,
+}
+
+/// A forward that can be gone back through, once.
+pub struct Pass {
+    row: Row,
+    blocks: Vec<Kept>,
+    /// Final hidden states of the row's `needed` rows, before the last norm.
+    hidden: Tensor,
+    inv_rms: Tensor,
+    /// Normed hidden states of the predictors, `[A, d]`: kept only when the head is trained.
+    normed: Option<Tensor>,
+    /// ∂log-prob/∂normed, `[A, d]`.
+    u: Tensor,
+    lse: Vec<f32>,
+    log_probs: Vec<Vec<f32>>,
+    dropout: Option<Dropout>,
+}
+
+enum Kept {
+    Whole(Saved),
+    /// The block's input only.
+    Input(Tensor),
+}
+
+impl Pass {
+    /// Per scored segment, the natural log-prob of each of its tokens.
+    pub fn log_probs(&self) -> &[Vec<f32>] {
+        &self.log_probs
+    }
+
+    /// Whether the backward will run each block's forward again.
+    pub fn recomputes(&self) -> bool {
+        self.blocks.iter().any(|kept| matches!(kept, Kept::Input(_)))
+    }
+}
+
+impl Policy {
+    /// Reads a Hugging Face folder. Sizes, names and shapes are checked before anything large is allocated.
+    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        load::load(folder, options, crate::kernels::cpu())
+    }
+
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Numbers that are trained.
+    pub fn trainable_parameters(&self) -> usize {
+        self.parameters.len()
+    }
+
+    /// Numbers in the model and all its adapters.
+    pub fn total_parameters(&self) -> usize {
+        let adapters: usize = self
+            .blocks
+            .iter()
+            .flat_map(Block::projections)
+            .flat_map(|projection| projection.adapters())
+            .map(|lora| lora.a.elem_count() + lora.b.elem_count())
+            .sum();
+        self.spec.parameters() + adapters
+    }
+
+    /// A hash (64 hexadecimal digits) of config, weights and frozen adapters: the reference's identity. Two policies
+    /// with the same identity compute the same numbers before their first update.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// The flat buffer of what is trained.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The gradients that [`Self::backward`] adds to.
+    pub fn gradients(&mut self) -> &mut Gradients {
+        &mut self.gradients
+    }
+
+    /// Dropout masks are a function of the adapter's seed and this number: set it before each forward, from step and
+    /// micro-batch, so that a resumed run draws the same masks. Without dropout it has no effect.
+    pub fn set_noise(&mut self, noise: u64) {
+        self.noise = noise;
+    }
+
+    /// Switches the trained adapter off (the policy is then the reference) or on again. No effect with full weights.
+    pub fn set_adapter_enabled(&mut self, enabled: bool) {
+        for projection in self.blocks.iter_mut().flat_map(Block::projections_mut) {
+            projection.switch(enabled);
+        }
+    }
+
+    /// Log-probs of the row's scored tokens, and what the backward needs. Dropout is active.
+    pub fn forward(&self, row: &Row) -> Result<Pass> {
+        if self.parameters.is_empty() {
+            return Err(PolicyError::Usage(
+                "Nothing is trained in this policy; load it with an adapter or with full weights".to_owned(),
+            ));
+        }
+        let dropout = self.dropout();
+        let rope = self.rope_table(row.layout.positions())?;
+        let frame = self.frame(&row.layout, &rope, dropout);
+        let recompute = self.recomputes(row);
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, x, saved| {
+            blocks.push(if recompute { Kept::Input(x) } else { Kept::Whole(saved) });
+            Ok(())
+        })?;
+        let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let predictors = self.predictors(&normed, row)?;
+        let options = HeadOptions::default();
+        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::WithU)?;
+        let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
+        Ok(Pass {
+            row: row.clone(),
+            blocks,
+            hidden,
+            inv_rms,
+            normed: self.head_slot.map(|_| predictors),
+            u,
+            lse: out.lse,
+            log_probs: split(&out.log_probs, &row.scored),
+            dropout,
+        })
+    }
+
+    /// Log-probs of the row's scored tokens; keeps nothing, and no dropout.
+    pub fn log_probs(&self, row: &Row) -> Result<Vec<Vec<f32>>> {
+        let rope = self.rope_table(row.layout.positions())?;
+        let frame = self.frame(&row.layout, &rope, None);
+        let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
+        let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let predictors = self.predictors(&normed, row)?;
+        let options = HeadOptions::default();
+        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
+        Ok(split(&out.log_probs, &row.scored))
+    }
+
+    /// Logits of every position of one text, `[T, V]`: for tests and inspection, not for training.
+    pub fn logits(&self, ids: &[u32]) -> Result<Tensor> {
+        let layout = Layout::single(ids.len())?;
+        let rope = self.rope_table(layout.positions())?;
+        let frame = self.frame(&layout, &rope, None);
+        let hidden = self.hidden(&frame, ids, None, |_, _, _| Ok(()))?;
+        self.head_logits(&hidden)
+    }
+
+    /// Goes back through a pass with one coefficient a scored segment, ∂L/∂(each token log-prob of it), and adds the
+    /// gradients of what is trained.
+    pub fn backward(&mut self, pass: Pass, coefficients: &[f32]) -> Result<()> {
+        let Pass {
+            row,
+            blocks: mut kept,
+            hidden,
+            inv_rms,
+            normed,
+            u,
+            lse,
+            dropout,
+            ..
+        } = pass;
+        if coefficients.len() != row.scored.len() {
+            return Err(PolicyError::Usage(format!(
+                "The row has {} scored answers but {} coefficients were given",
+                row.scored.len(),
+                coefficients.len()
+            )));
+        }
+        let per_token: Vec<f32> = coefficients
+            .iter()
+            .zip(&row.scored)
+            .flat_map(|(&coefficient, &tokens)| std::iter::repeat_n(coefficient, tokens))
+            .collect();
+
+        // The gradient buffer is taken out so that the frame may borrow the rest.
+        let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
+        let result = self.go_back(
+            &row, &mut kept, &hidden, &inv_rms, normed, u, &lse, &per_token, dropout, &mut gradients,
+        );
+        self.gradients = gradients;
+        result
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a pass taken apart, so that each part is freed when it is done with")]
+    fn go_back(
+        &self,
+        row: &Row,
+        kept: &mut Vec<Kept>,
+        hidden: &Tensor,
+        inv_rms: &Tensor,
+        normed: Option<Tensor>,
+        u: Tensor,
+        lse: &[f32],
+        per_token: &[f32],
+        dropout: Option<Dropout>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let kernels = self.kernels.as_ref();
+        let rope = self.rope_table(row.layout.positions())?;
+        let frame = self.frame(&row.layout, &rope, dropout);
+        let options = HeadOptions::default();
+        if let (Some(slot), Some(h)) = (self.head_slot, normed) {
+            let targets = &row.targets;
+            kernels.head_weight_backward(&h, &self.head, targets, lse, per_token, &options, slot, gradients)?;
+        }
+        let d_predictors = kernels.head_backward(u, per_token)?;
+        let d_normed = kernels.scatter_rows(&d_predictors, &row.head_rows, hidden.dim(0)?)?;
+        let (norm, input) = (&self.final_norm, InputGradient::Fresh);
+        let mut dy = kernels.rms_norm_backward(
+            hidden, &norm.weight, inv_rms, &d_normed, frame.norm, norm.slot, input, gradients,
+        )?;
+        for (index, block) in self.blocks.iter().enumerate().rev() {
+            let rows = if index + 1 == self.blocks.len() { row.needed() } else { None };
+            let saved = match kept.pop() {
+                Some(Kept::Whole(saved)) => saved,
+                Some(Kept::Input(x)) => block.forward(&frame, x, rows)?.1,
+                None => break,
+            };
+            let Some(gradient) = dy.take() else { break };
+            let needs_dx = index > 0 || self.embedding_slot.is_some();
+            dy = block.backward(&frame, saved, gradient, rows, needs_dx, gradients)?;
+        }
+        if let (Some(slot), Some(dx)) = (self.embedding_slot, dy) {
+            kernels.embed_backward(&row.tokens, &dx, 1.0, slot, gradients)?;
+        }
+        Ok(())
+    }
+
+    /// One optimizer step on everything that is trained. `gradient_scale` is what clipping leaves of the gradient, 1
+    /// without. The gradients stay as they are: zero them before the next step.
+    pub fn update(&mut self, optimizer: &mut AdamW, learning_rate: f64, gradient_scale: f64) -> Result<()> {
+        optimizer.apply(
+            self.kernels.as_ref(),
+            &self.parameters,
+            &self.gradients,
+            learning_rate,
+            gradient_scale,
+        )
+    }
+
+    /// Copies of what is trained, under the names of the files it is saved to.
+    pub fn trainable(&self) -> Result<Vec<(String, Tensor)>> {
+        self.parameters.snapshot()
+    }
+
+    /// Puts saved values back, bit for bit.
+    pub fn set_trainable(&mut self, tensors: &[(String, Tensor)]) -> Result<()> {
+        self.parameters.restore(tensors)
+    }
+
+    /// Bytes at the peak of a training step on one row: weights, optimizer, gradients and activations.
+    pub fn estimate_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
+        let spec = &self.spec;
+        let frozen = if self.adapter.is_some() || self.parameters.is_empty() { spec.parameters() } else { 0 };
+        // Values, gradients and two moments.
+        let fixed = 4 * (frozen + 4 * self.parameters.len()) as u64;
+        let kept = self.activation_bytes(row_tokens);
+        let recompute = match self.recompute {
+            Recompute::Never => false,
+            Recompute::Always => true,
+            Recompute::Auto => kept > self.activation_budget,
+        };
+        let inputs = 4 * (spec.layers * spec.hidden_size * row_tokens) as u64;
+        let one_block = kept / spec.layers as u64;
+        // Inside one block's backward: normed inputs, gradients of gate, up, q, k, v, o and of the residual stream.
+        let widths = 4 * spec.hidden_size + 4 * spec.intermediate_size + 3 * spec.query_width() + 2 * spec.kv_width();
+        let working = 4 * (widths * row_tokens) as u64;
+        // Predictors, u and a slice of the vocabulary.
+        let head = 4 * (answer_tokens * (3 * spec.hidden_size + spec.vocab_size.min(4096))) as u64;
+        fixed + working + head + if recompute { inputs + one_block } else { kept }
+    }
+
+    /// Bytes that one row's blocks keep for the backward without recomputation.
+    fn activation_bytes(&self, row_tokens: usize) -> u64 {
+        let spec = &self.spec;
+        let adapters: usize = self.blocks.first().map_or(0, |block| {
+            let ranks = block.projections().into_iter().flat_map(Projection::adapters);
+            ranks.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
+        });
+        let widths = 2 * spec.hidden_size
+            + 2 * (spec.query_width() + spec.kv_width())
+            + 2 * spec.intermediate_size
+            + spec.heads
+            + adapters;
+        4 * (spec.layers * widths * row_tokens) as u64
+    }
+
+    fn recomputes(&self, row: &Row) -> bool {
+        match self.recompute {
+            Recompute::Never => false,
+            Recompute::Always => true,
+            Recompute::Auto => self.activation_bytes(row.tokens()) > self.activation_budget,
+        }
+    }
+
+    fn dropout(&self) -> Option<Dropout> {
+        let adapter = self.adapter.as_ref().filter(|adapter| adapter.dropout > 0.0)?;
+        Some(Dropout {
+            probability: adapter.dropout,
+            seed: adapter.seed.rotate_left(32) ^ self.noise,
+        })
+    }
+
+    pub(super) fn frame<'a>(
+        &'a self,
+        layout: &'a Layout,
+        rope: &'a RopeTable,
+        dropout: Option<Dropout>,
+    ) -> Frame<'a> {
+        Frame {
+            kernels: self.kernels.as_ref(),
+            layout,
+            rope,
+            attention: &self.attention,
+            norm: NormOptions {
+                eps: self.spec.norm_eps as f32,
+                plus_one: false,
+            },
+            activation: Activation::Silu,
+            dropout,
+        }
+    }
+
+    /// Runs all blocks; the last one for `rows` only. Each block's input and saved values go to `visit`.
+    pub(super) fn hidden(
+        &self,
+        frame: &Frame<'_>,
+        tokens: &[u32],
+        rows: Option<&[u32]>,
+        mut visit: impl FnMut(usize, Tensor, Saved) -> Result<()>,
+    ) -> Result<Tensor> {
+        self.check_tokens(tokens)?;
+        let mut x = self.kernels.embed(tokens, &self.embedding, 1.0)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let rows = if index + 1 == self.blocks.len() { rows } else { None };
+            let (y, saved) = block.forward(frame, x.clone(), rows)?;
+            visit(index, std::mem::replace(&mut x, y), saved)?;
+        }
+        Ok(x)
+    }
+
+    /// Final norm and head: `[N, d] -> [N, V]`.
+    pub(super) fn head_logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let norm = NormOptions {
+            eps: self.spec.norm_eps as f32,
+            plus_one: false,
+        };
+        let (normed, _) = self.kernels.rms_norm(hidden, &self.final_norm.weight, norm)?;
+        Ok(self.kernels.logits(&normed, &self.head, &HeadOptions::default())?)
+    }
+
+    pub(super) fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
+        let vocab_size = self.spec.vocab_size;
+        match tokens.iter().find(|&&id| id as usize >= vocab_size) {
+            Some(&id) => Err(PolicyError::Token { id, vocab_size }),
+            None => Ok(()),
+        }
+    }
+
+    fn predictors(&self, normed: &Tensor, row: &Row) -> Result<Tensor> {
+        self.check_tokens(&row.targets)?;
+        Ok(self.kernels.gather_rows(normed, &row.head_rows)?)
+    }
+
+    /// Cosines and sines up to the last of `positions`, kept for the next row.
+    pub(super) fn rope_table(&self, positions: &[u32]) -> Result<RopeTable> {
+        let needed = positions.iter().max().map_or(1, |&last| last as usize + 1);
+        let mut table = self.rope.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = table.as_ref().filter(|table| table.cos.dim(0).is_ok_and(|rows| rows >= needed)) {
+            return Ok(table.clone());
+        }
+        let rows = needed.next_power_of_two();
+        let frequencies = self.spec.rope.inverse_frequencies(self.spec.head_dim);
+        let angles: Vec<f32> = (0..rows)
+            .flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency))
+            .collect();
+        let make = |f: fn(f32) -> f32| {
+            let values: Vec<f32> = angles.iter().map(|&angle| f(angle)).collect();
+            Tensor::from_vec(values, (rows, frequencies.len()), self.head.device())
+        };
+        let new = RopeTable {
+            cos: make(f32::cos)?,
+            sin: make(f32::sin)?,
+        };
+        *table = Some(new.clone());
+        Ok(new)
+    }
+}
+
+/// Cuts the flat log-probs into the row's scored segments.
+fn split(flat: &[f32], lengths: &[usize]) -> Vec<Vec<f32>> {
+    let mut rest = flat;
+    lengths
+        .iter()
+        .map(|&length| {
+            let (segment, tail) = rest.split_at(length);
+            rest = tail;
+            segment.to_vec()
+        })
+        .collect()
+}

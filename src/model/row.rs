@@ -1,0 +1,187 @@
+//! Documents packed into one row of tokens: each prompt once, its answers behind it, no padding.
+
+use crate::kernels::{Layout, Segment};
+
+/// A prompt and the answers that continue it. A whole text is its first token and one continuation.
+///
+/// Whoever builds it shares the longest common token prefix of the answers' sequences, so it is exact even where the
+/// template or the tokenizer blurs the border between prompt and answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doc {
+    /// At least one token.
+    pub prefix: Vec<u32>,
+    /// At least one, none of them empty. Each token of them is scored.
+    pub continuations: Vec<Vec<u32>>,
+}
+
+impl Doc {
+    /// A text in which every token but the first is scored; `None` below two tokens.
+    pub fn text(ids: &[u32]) -> Option<Self> {
+        let (first, rest) = ids.split_first().filter(|(_, rest)| !rest.is_empty())?;
+        Some(Self {
+            prefix: vec![*first],
+            continuations: vec![rest.to_vec()],
+        })
+    }
+
+    /// Rows this document takes in a packed row.
+    pub fn tokens(&self) -> usize {
+        // The last token of a continuation predicts nothing that is scored, so it takes no row.
+        self.prefix.len() + self.continuations.iter().map(|ids| ids.len().saturating_sub(1)).sum::<usize>()
+    }
+
+    /// Tokens of this document that are scored.
+    pub fn answer_tokens(&self) -> usize {
+        self.continuations.iter().map(Vec::len).sum()
+    }
+}
+
+/// A document that cannot be packed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    #[error("Document {0} of the row has an empty prefix; it needs at least one token")]
+    EmptyPrefix(usize),
+    #[error("Document {0} of the row has an empty answer; set the pair aside")]
+    EmptyContinuation(usize),
+    #[error("There is nothing to score in this row")]
+    Nothing,
+    #[error("The row cannot be laid out: {0}")]
+    Layout(String),
+}
+
+/// One packed row: what [`super::Policy::forward`] reads.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// T token ids.
+    pub(super) tokens: Vec<u32>,
+    pub(super) layout: Layout,
+    /// A entries: the row whose hidden state predicts each scored token. The last prompt row occurs once per answer.
+    predictors: Vec<u32>,
+    /// The rows that predict anything, ascending: all that the last block has to finish.
+    needed: Vec<u32>,
+    /// A entries: where each predictor stands in `needed`.
+    pub(super) head_rows: Vec<u32>,
+    /// A entries: the scored tokens.
+    pub(super) targets: Vec<u32>,
+    /// Tokens of each scored segment, in the order doc 0 cont 0, doc 0 cont 1, doc 1 cont 0 …
+    pub(super) scored: Vec<usize>,
+}
+
+impl Row {
+    /// Packs documents one after the other.
+    pub fn pack(docs: &[Doc]) -> Result<Self, RowError> {
+        let total = docs.iter().map(Doc::tokens).sum();
+        let answers = docs.iter().map(Doc::answer_tokens).sum();
+        let mut tokens: Vec<u32> = Vec::with_capacity(total);
+        let mut segments = Vec::new();
+        let mut predictors = Vec::with_capacity(answers);
+        let mut targets = Vec::with_capacity(answers);
+        let mut scored = Vec::new();
+        for (index, doc) in docs.iter().enumerate() {
+            if doc.prefix.is_empty() {
+                return Err(RowError::EmptyPrefix(index));
+            }
+            let prefix = tokens.len()..tokens.len() + doc.prefix.len();
+            tokens.extend(&doc.prefix);
+            segments.push(Segment {
+                start: prefix.start,
+                len: prefix.len(),
+                prefix: 0..0,
+            });
+            for ids in &doc.continuations {
+                let Some((_, inputs)) = ids.split_last() else {
+                    return Err(RowError::EmptyContinuation(index));
+                };
+                let start = tokens.len();
+                predictors.push((prefix.end - 1) as u32);
+                predictors.extend((start..start + inputs.len()).map(|row| row as u32));
+                targets.extend(ids);
+                scored.push(ids.len());
+                if !inputs.is_empty() {
+                    tokens.extend(inputs);
+                    segments.push(Segment {
+                        start,
+                        len: inputs.len(),
+                        prefix: prefix.clone(),
+                    });
+                }
+            }
+        }
+        if targets.is_empty() {
+            return Err(RowError::Nothing);
+        }
+        let mut needed = predictors.clone();
+        needed.sort_unstable();
+        needed.dedup();
+        let head_rows = predictors.iter().map(|row| needed.partition_point(|other| other < row) as u32).collect();
+        let layout = Layout::new(segments).map_err(|error| RowError::Layout(error.to_string()))?;
+        Ok(Self {
+            tokens,
+            layout,
+            predictors,
+            needed,
+            head_rows,
+            targets,
+            scored,
+        })
+    }
+
+    /// The rows that predict a scored token; `None` when all do.
+    pub(super) fn needed(&self) -> Option<&[u32]> {
+        (self.needed.len() < self.tokens.len()).then_some(self.needed.as_slice())
+    }
+
+    /// T, the tokens that are computed.
+    pub fn tokens(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// A, the tokens that are scored.
+    pub fn answer_tokens(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Token counts of the scored segments, in their order.
+    pub fn scored(&self) -> &[usize] {
+        &self.scored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_prompt_row_predicts_the_first_token_of_every_answer() {
+        let docs = [
+            Doc {
+                prefix: vec![1, 2, 3],
+                continuations: vec![vec![10, 11, 12], vec![20]],
+            },
+            Doc::text(&[5, 6, 7]).unwrap(),
+        ];
+        let row = Row::pack(&docs).unwrap();
+        assert_eq!(row.tokens, [1, 2, 3, 10, 11, 5, 6]);
+        assert_eq!(row.predictors, [2, 3, 4, 2, 5, 6]);
+        assert_eq!(row.needed(), Some(&[2, 3, 4, 5, 6][..]));
+        assert_eq!(row.head_rows, [0, 1, 2, 0, 3, 4]);
+        assert_eq!(row.targets, [10, 11, 12, 20, 6, 7]);
+        assert_eq!(row.scored, [3, 1, 2]);
+        assert_eq!(row.layout.positions(), [0, 1, 2, 3, 4, 0, 1]);
+        assert_eq!(row.tokens(), docs.iter().map(Doc::tokens).sum::<usize>());
+        assert_eq!(row.answer_tokens(), docs.iter().map(Doc::answer_tokens).sum::<usize>());
+    }
+
+    #[test]
+    fn what_cannot_be_packed_is_named() {
+        let doc = |prefix: &[u32], answer: &[u32]| Doc {
+            prefix: prefix.to_vec(),
+            continuations: vec![answer.to_vec()],
+        };
+        let good = doc(&[1], &[2]);
+        assert_eq!(Row::pack(&[good.clone(), doc(&[], &[2])]).unwrap_err(), RowError::EmptyPrefix(1));
+        assert_eq!(Row::pack(&[good, doc(&[1], &[])]).unwrap_err(), RowError::EmptyContinuation(1));
+        assert_eq!(Row::pack(&[]).unwrap_err(), RowError::Nothing);
+        assert!(Doc::text(&[1]).is_none());
+    }
+}

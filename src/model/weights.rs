@@ -1,0 +1,326 @@
+//! The weight files of a folder: `model.safetensors`, or shards with `model.safetensors.index.json`.
+//!
+//! Headers are read and checked against the file's true length first; a tensor's shape is checked against what the
+//! spec expects before a byte of it is converted. So a damaged or hostile file costs a sentence, never memory.
+//! Only safetensors: no pickle is ever opened.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Component, Path, PathBuf},
+};
+
+use half::{bf16, f16};
+use memmap2::Mmap;
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors, tensor::Metadata};
+
+use super::LoadError;
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// An index names each tensor once; 64 MiB is room for half a million of them.
+const MAX_INDEX_BYTES: u64 = 64 << 20;
+
+/// Memory-mapped safetensors files and where each tensor lies in them.
+pub(super) struct Weights {
+    files: Vec<Shard>,
+    /// Tensor name to the index of its file.
+    home: BTreeMap<String, usize>,
+}
+
+struct Shard {
+    path: PathBuf,
+    map: Mmap,
+    metadata: Metadata,
+    data_start: usize,
+}
+
+impl Weights {
+    /// Opens the weights of a model folder.
+    pub(super) fn open(folder: &Path) -> Result<Self, LoadError> {
+        let index = folder.join(INDEX);
+        if index.is_file() {
+            return Self::open_sharded(folder, &index);
+        }
+        let single = folder.join(SINGLE);
+        if !single.is_file() {
+            return Err(LoadError::Weights {
+                path: folder.to_owned(),
+                reason: format!("it holds neither {SINGLE} nor {INDEX}; only safetensors weights can be read"),
+            });
+        }
+        Self::open_file(&single)
+    }
+
+    /// Opens one file.
+    pub(super) fn open_file(path: &Path) -> Result<Self, LoadError> {
+        let shard = Shard::open(path)?;
+        let home = shard.metadata.offset_keys().into_iter().map(|name| (name, 0)).collect();
+        Ok(Self { files: vec![shard], home })
+    }
+
+    fn open_sharded(folder: &Path, index: &Path) -> Result<Self, LoadError> {
+        let fault = |reason: String| LoadError::Weights {
+            path: index.to_owned(),
+            reason,
+        };
+        let text = read_small(index, MAX_INDEX_BYTES)?;
+        let json: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| fault(format!("not valid JSON ({error})")))?;
+        let Some(weight_map) = json.get("weight_map").and_then(serde_json::Value::as_object) else {
+            return Err(fault("`weight_map` is missing".to_owned()));
+        };
+        let mut files: Vec<Shard> = Vec::new();
+        let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut home = BTreeMap::new();
+        for (tensor, file) in weight_map {
+            let Some(name) = file.as_str() else {
+                return Err(fault(format!("the file of `{tensor}` is {file}; expected a name")));
+            };
+            let shard = if let Some(&shard) = opened.get(name) {
+                shard
+            } else {
+                // Only downwards: an index must not make us read files elsewhere on the machine.
+                let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+                if !inside || !name.ends_with(".safetensors") {
+                    return Err(fault(format!(
+                        "`{tensor}` is said to be in {name:?}; expected a .safetensors file inside the folder"
+                    )));
+                }
+                files.push(Shard::open(&folder.join(name))?);
+                opened.insert(name, files.len() - 1);
+                files.len() - 1
+            };
+            if files[shard].metadata.info(tensor).is_none() {
+                return Err(fault(format!("`{tensor}` is said to be in {name}, but is not")));
+            }
+            home.insert(tensor.clone(), shard);
+        }
+        Ok(Self { files, home })
+    }
+
+    /// Names of all tensors, sorted.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.home.keys().map(String::as_str)
+    }
+
+    /// A tensor's shape, or nothing when it is not there.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        let shard = &self.files[*self.home.get(name)?];
+        shard.metadata.info(name).map(|info| info.shape.as_slice())
+    }
+
+    /// Errors unless the tensor is there, has this shape, and an element type that can be read.
+    pub(super) fn expect(&self, name: &str, shape: &[usize]) -> Result<(), LoadError> {
+        let Some(&home) = self.home.get(name) else {
+            return Err(self.fault(0, format!("the tensor `{name}` is missing")));
+        };
+        let info = self.files[home].metadata.info(name);
+        let Some(info) = info else {
+            return Err(self.fault(home, format!("the tensor `{name}` is missing")));
+        };
+        if info.shape != shape {
+            return Err(self.fault(
+                home,
+                format!("`{name}` has shape {:?}, expected {shape:?} from config.json", info.shape),
+            ));
+        }
+        if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(self.fault(
+                home,
+                format!("`{name}` is stored as {}; only F32, F16 and BF16 can be read", info.dtype),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A tensor's elements as f32.
+    pub(super) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let mut values = vec![0.0; shape.iter().product()];
+        self.read_into(name, shape, &mut values)?;
+        Ok(values)
+    }
+
+    /// Widens a tensor's elements into `values`, which must be as long.
+    pub(super) fn read_into(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<(), LoadError> {
+        self.expect(name, shape)?;
+        let home = self.home[name];
+        let shard = &self.files[home];
+        let Some(info) = shard.metadata.info(name) else {
+            return Err(self.fault(home, format!("the tensor `{name}` is missing")));
+        };
+        let (start, end) = info.data_offsets;
+        let bytes = &shard.map[shard.data_start + start..shard.data_start + end];
+        match info.dtype {
+            Dtype::F32 => widen::<4>(bytes, values, f32::from_le_bytes),
+            Dtype::F16 => widen::<2>(bytes, values, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => widen::<2>(bytes, values, |b| bf16::from_le_bytes(b).to_f32()),
+            _ => return Err(self.fault(home, format!("`{name}` has an element type that cannot be read"))),
+        }
+        Ok(())
+    }
+
+    /// The files' bytes in name order, for hashing.
+    pub(super) fn files(&self) -> Vec<(&Path, &[u8])> {
+        let mut files: Vec<_> = self.files.iter().map(|shard| (shard.path.as_path(), &shard.map[..])).collect();
+        files.sort();
+        files
+    }
+
+    fn fault(&self, file: usize, reason: String) -> LoadError {
+        LoadError::Weights {
+            path: self.files.get(file).map(|shard| shard.path.clone()).unwrap_or_default(),
+            reason,
+        }
+    }
+}
+
+impl Shard {
+    fn open(path: &Path) -> Result<Self, LoadError> {
+        let file = File::open(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        #[expect(
+            unsafe_code,
+            reason = "mapping is only unsound if someone changes the file while it is mapped; weights are read once, \
+                      right after this, and copying them first would double the memory of loading"
+        )]
+        // SAFETY: the map is read-only and private to this struct; see the reason above for concurrent changes.
+        let map =
+            unsafe { Mmap::map(&file) }.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| LoadError::Weights {
+            path: path.to_owned(),
+            reason: format!("not a whole safetensors file ({error}); it may be damaged or only partly downloaded"),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            map,
+            metadata,
+            data_start: header + size_of::<u64>(),
+        })
+    }
+}
+
+fn widen<const BYTES: usize>(bytes: &[u8], values: &mut [f32], one: impl Fn([u8; BYTES]) -> f32 + Sync) {
+    const PIECE: usize = 1 << 16;
+    let (elements, _) = bytes.as_chunks::<BYTES>();
+    values
+        .par_chunks_mut(PIECE)
+        .zip(elements.par_chunks(PIECE))
+        .for_each(|(values, elements)| {
+            for (value, &element) in values.iter_mut().zip(elements) {
+                *value = one(element);
+            }
+        });
+}
+
+/// Reads a text file that has no reason to be large.
+pub(super) fn read_small(path: &Path, limit: u64) -> Result<String, LoadError> {
+    let read_error = |source| LoadError::Read { path: path.to_owned(), source };
+    let length = std::fs::metadata(path).map_err(read_error)?.len();
+    if length > limit {
+        return Err(LoadError::Config {
+            path: path.to_owned(),
+            reason: format!("it is {length} bytes long; at most {limit} are expected"),
+        });
+    }
+    std::fs::read_to_string(path).map_err(read_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use safetensors::tensor::TensorView;
+
+    use super::*;
+
+    fn write(path: &Path, name: &str, shape: &[usize], dtype: Dtype, bytes: &[u8]) {
+        let view = TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
+        safetensors::serialize_to_file([(name, view)], None, path).unwrap();
+    }
+
+    fn reason(result: Result<Weights, LoadError>) -> String {
+        result.map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn half_precision_is_widened() {
+        let dir = tempfile::tempdir().unwrap();
+        for (dtype, bytes) in [
+            (Dtype::F32, [1.5f32, -2.0].map(f32::to_le_bytes).concat()),
+            (Dtype::F16, [1.5f32, -2.0].map(|x| f16::from_f32(x).to_le_bytes()).concat()),
+            (Dtype::BF16, [1.5f32, -2.0].map(|x| bf16::from_f32(x).to_le_bytes()).concat()),
+        ] {
+            write(&dir.path().join(SINGLE), "w", &[2, 1], dtype, &bytes);
+            let weights = Weights::open(dir.path()).unwrap();
+            assert_eq!(weights.read("w", &[2, 1]).unwrap(), [1.5, -2.0]);
+            assert!(weights.read("w", &[1, 2]).unwrap_err().to_string().contains("[2, 1]"));
+            assert!(weights.read("other", &[2]).unwrap_err().to_string().contains("`other` is missing"));
+        }
+    }
+
+    #[test]
+    fn element_types_that_are_not_weights_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join(SINGLE), "w", &[4], Dtype::I8, &[1, 2, 3, 4]);
+        let weights = Weights::open(dir.path()).unwrap();
+        assert!(weights.read("w", &[4]).unwrap_err().to_string().contains("I8"));
+    }
+
+    #[test]
+    fn damaged_files_cost_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SINGLE);
+        write(&path, "w", &[64], Dtype::F32, &[0; 256]);
+        let whole = fs::read(&path).unwrap();
+        let mut huge_header = whole.clone();
+        huge_header[..8].copy_from_slice(&(1u64 << 60).to_le_bytes());
+        let mut not_json = whole.clone();
+        not_json[8] = b'x';
+        let lying = br#"{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]}}"#;
+        let mut lies = (lying.len() as u64).to_le_bytes().to_vec();
+        lies.extend(lying);
+        lies.extend([0; 16]);
+        for bytes in [&whole[..whole.len() - 1], &whole[..4], &[], &huge_header, &not_json, &lies] {
+            fs::write(&path, bytes).unwrap();
+            let reason = reason(Weights::open(dir.path()));
+            assert!(reason.contains("model.safetensors"), "{reason}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(reason(Weights::open(dir.path())).contains("only safetensors"));
+    }
+
+    #[test]
+    fn an_index_cannot_lead_out_of_the_folder() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("model");
+        fs::create_dir(&folder).unwrap();
+        let outside = outer.path().join("outside.safetensors");
+        write(&outside, "w", &[1], Dtype::F32, &[0; 4]);
+        for target in ["../outside.safetensors", outside.to_str().unwrap(), "a/../../outside.safetensors", "..", ""] {
+            let index = serde_json::json!({"weight_map": {"w": target}});
+            fs::write(folder.join(INDEX), index.to_string()).unwrap();
+            let reason = reason(Weights::open(&folder));
+            assert!(reason.contains("inside the folder"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_index_must_tell_the_truth() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join("part.safetensors"), "w", &[1], Dtype::F32, &[0; 4]);
+        for (index, what) in [
+            (r#"{"weight_map": {"v": "part.safetensors"}}"#, "`v`"),
+            (r#"{"weight_map": {"w": "gone.safetensors"}}"#, "gone.safetensors"),
+            (r#"{"weight_map": {"w": 3}}"#, "`w`"),
+            (r"{}", "weight_map"),
+            ("[", "JSON"),
+        ] {
+            fs::write(dir.path().join(INDEX), index).unwrap();
+            let reason = reason(Weights::open(dir.path()));
+            assert!(reason.contains(what), "{reason}");
+        }
+        fs::write(dir.path().join(INDEX), r#"{"weight_map": {"w": "part.safetensors"}}"#).unwrap();
+        assert_eq!(Weights::open(dir.path()).unwrap().read("w", &[1]).unwrap(), [0.0]);
+    }
+}
