@@ -50,7 +50,8 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let text = read_small(&dir.join(CONFIG), MAX_CONFIG_BYTES)?;
     let config = PeftConfig::parse(&text).map_err(fault)?;
     let weights = Weights::open_file(&dir.join(TENSORS))?;
-    let mut unknown: std::collections::BTreeSet<String> = weights.names().map(str::to_owned).collect();
+    let mut unknown: std::collections::BTreeSet<String> =
+        weights.names().map(str::to_owned).collect();
     let mut loras = BTreeMap::new();
     for linear in (0..spec.layers).flat_map(|layer| spec.linears(layer)) {
         let (a, b) = (a_name(&linear.path), b_name(&linear.path));
@@ -58,7 +59,10 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
             continue;
         };
         if rank == 0 || (rank != config.rank && !config.ranks_vary) {
-            return Err(fault(format!("`{a}` has rank {rank}, but the config says {}", config.rank)));
+            return Err(fault(format!(
+                "`{a}` has rank {rank}, but the config says {}",
+                config.rank
+            )));
         }
         let read = |name: &str, shape: [usize; 2]| -> Result<Tensor, LoadError> {
             let values = weights.read(name, &shape)?;
@@ -76,7 +80,9 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
         loras.insert(linear.path, lora);
     }
     if let Some(name) = unknown.first() {
-        return Err(fault(format!("`{name}` is not the A or B of a linear layer of this model")));
+        return Err(fault(format!(
+            "`{name}` is not the A or B of a linear layer of this model"
+        )));
     }
     if loras.is_empty() {
         return Err(fault("it adapts no layer of this model".to_owned()));
@@ -119,10 +125,15 @@ impl PeftConfig {
             "use_qalora",
             "velora_config",
         ];
-        let config: Value = serde_json::from_str(text).map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
+        let config: Value = serde_json::from_str(text)
+            .map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
         match config.get("peft_type").and_then(Value::as_str) {
             Some("LORA") => {}
-            other => return Err(format!("its `peft_type` is {other:?}; only LORA is supported")),
+            other => {
+                return Err(format!(
+                    "its `peft_type` is {other:?}; only LORA is supported"
+                ));
+            }
         }
         for key in MUST_BE_OFF {
             let off = match config.get(key) {
@@ -137,16 +148,32 @@ impl PeftConfig {
         }
         match config.get("bias").and_then(Value::as_str) {
             None | Some("none") => {}
-            Some(other) => return Err(format!("its config trains biases (`bias` is {other:?}), which is not supported")),
+            Some(other) => {
+                return Err(format!(
+                    "its config trains biases (`bias` is {other:?}), which is not supported"
+                ));
+            }
         }
-        let rank = config.get("r").and_then(Value::as_u64).filter(|&rank| rank > 0);
+        let rank = config
+            .get("r")
+            .and_then(Value::as_u64)
+            .filter(|&rank| rank > 0);
         let rank = rank.ok_or("its config has no rank `r`")? as usize;
-        let alpha = config.get("lora_alpha").and_then(Value::as_f64).ok_or("its config has no `lora_alpha`")?;
+        let alpha = config
+            .get("lora_alpha")
+            .and_then(Value::as_f64)
+            .ok_or("its config has no `lora_alpha`")?;
         Ok(Self {
             rank,
-            ranks_vary: config.get("rank_pattern").and_then(Value::as_object).is_some_and(|map| !map.is_empty()),
+            ranks_vary: config
+                .get("rank_pattern")
+                .and_then(Value::as_object)
+                .is_some_and(|map| !map.is_empty()),
             alpha,
-            rslora: config.get("use_rslora").and_then(Value::as_bool).unwrap_or(false),
+            rslora: config
+                .get("use_rslora")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
         })
     }
 
@@ -171,11 +198,22 @@ pub fn save_peft(policy: &Policy, dir: &Path, base_model: &str) -> Result<(), Lo
     let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = exported
         .tensors
         .iter()
-        .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .map(|(name, (shape, values))| {
+            (
+                name,
+                shape,
+                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
+        })
         .collect();
     let views = bytes
         .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), bytes)?)))
+        .map(|(name, shape, bytes)| {
+            Ok((
+                name.as_str(),
+                TensorView::new(Dtype::F32, (*shape).clone(), bytes)?,
+            ))
+        })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     views
@@ -213,9 +251,15 @@ impl Exported {
                 reason: "this policy carries no adapter; save its full weights instead".to_owned(),
             });
         }
-        let stacked = projections.iter().any(|projection| projection.adapters().len() > 1);
+        let stacked = projections
+            .iter()
+            .any(|projection| projection.adapters().len() > 1);
         let total = |adapters: &[Lora]| adapters.iter().map(|lora| lora.b.dims()[1]).sum::<usize>();
-        let widest = projections.iter().map(|projection| total(projection.adapters())).max().unwrap_or(0);
+        let widest = projections
+            .iter()
+            .map(|projection| total(projection.adapters()))
+            .max()
+            .unwrap_or(0);
         let mut targets: Vec<String> = projections
             .iter()
             .filter_map(|projection| projection.path().rsplit('.').next().map(str::to_owned))
@@ -262,7 +306,11 @@ impl Exported {
 
 /// A whole number without a point, as other tools write it.
 fn whole(number: f64) -> Value {
-    if number.fract() == 0.0 && number.abs() < 1e15 { json!(number as i64) } else { json!(number) }
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        json!(number as i64)
+    } else {
+        json!(number)
+    }
 }
 
 type Shaped = (Vec<usize>, Vec<f32>);
@@ -275,7 +323,12 @@ fn stack(adapters: &[Lora], rank: usize, scaled: bool) -> Result<(Shaped, Shaped
     let mut b = vec![0.0f32; output * rank];
     let mut column = 0;
     for lora in adapters {
-        a.extend(lora.a.flatten_all().and_then(|a| a.to_vec1::<f32>()).map_err(failed)?);
+        a.extend(
+            lora.a
+                .flatten_all()
+                .and_then(|a| a.to_vec1::<f32>())
+                .map_err(failed)?,
+        );
         let factor = if scaled { lora.scale } else { 1.0 };
         for (row, values) in lora.b.to_vec2::<f32>().map_err(failed)?.iter().enumerate() {
             for (i, value) in values.iter().enumerate() {

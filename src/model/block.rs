@@ -19,7 +19,8 @@ use super::{
     projection::{Dropout, Projection, ProjectionSaved},
 };
 use crate::kernels::{
-    Activation, AttentionShape, CachedKeys, Gradients, InputGradient, Kernels, Layout, NormOptions, RopeTable, Slot,
+    Activation, AttentionShape, CachedKeys, Gradients, InputGradient, Kernels, Layout, NormOptions,
+    RopeTable, Slot,
 };
 
 #[derive(Debug)]
@@ -85,7 +86,12 @@ struct Output {
 
 impl Block {
     /// The block's result for all rows, or for `rows` only, and what the backward needs.
-    pub(super) fn forward(&self, frame: &Frame<'_>, x: Tensor, rows: Option<&[u32]>) -> Result<(Tensor, Saved)> {
+    pub(super) fn forward(
+        &self,
+        frame: &Frame<'_>,
+        x: Tensor,
+        rows: Option<&[u32]>,
+    ) -> Result<(Tensor, Saved)> {
         let attended = self.attend(frame, &x)?;
         let (y, output) = match rows {
             None => self.output(frame, &x, &attended.o, None)?,
@@ -96,11 +102,25 @@ impl Block {
                 self.output(frame, &some_x, &some_o.clone(), Some(some_o))?
             }
         };
-        Ok((y, Saved { x, attended, output }))
+        Ok((
+            y,
+            Saved {
+                x,
+                attended,
+                output,
+            },
+        ))
     }
 
     fn attend(&self, frame: &Frame<'_>, x: &Tensor) -> Result<Attended> {
-        let Frame { kernels, layout, rope, attention, dropout, .. } = frame;
+        let Frame {
+            kernels,
+            layout,
+            rope,
+            attention,
+            dropout,
+            ..
+        } = frame;
         let dropout = dropout.as_ref();
         let (normed, _) = kernels.rms_norm(x, &self.attention_norm.weight, frame.norm)?;
         let (q, q_saved) = self.q.forward(*kernels, &normed, dropout)?;
@@ -119,8 +139,16 @@ impl Block {
         })
     }
 
-    fn output(&self, frame: &Frame<'_>, x: &Tensor, o: &Tensor, keep_o: Option<Tensor>) -> Result<(Tensor, Output)> {
-        let Frame { kernels, dropout, .. } = frame;
+    fn output(
+        &self,
+        frame: &Frame<'_>,
+        x: &Tensor,
+        o: &Tensor,
+        keep_o: Option<Tensor>,
+    ) -> Result<(Tensor, Output)> {
+        let Frame {
+            kernels, dropout, ..
+        } = frame;
         let dropout = dropout.as_ref();
         let (y, o_saved) = self.o.forward(*kernels, o, dropout)?;
         let mid = kernels.add(x, y)?;
@@ -131,7 +159,16 @@ impl Block {
         let (y, down_saved) = self.down.forward(*kernels, &activated, dropout)?;
         let y = kernels.add(&mid, y)?;
         let saved = [o_saved, gate_saved, up_saved, down_saved];
-        Ok((y, Output { o: keep_o, mid, gate, up, saved }))
+        Ok((
+            y,
+            Output {
+                o: keep_o,
+                mid,
+                gate,
+                up,
+                saved,
+            },
+        ))
     }
 
     /// `dx[T,d]` from `dy`, which has the rows that the forward was asked for; takes both over, so that what the forward kept
@@ -146,13 +183,20 @@ impl Block {
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
         let kernels = frame.kernels;
-        let Saved { x, attended, output } = saved;
+        let Saved {
+            x,
+            attended,
+            output,
+        } = saved;
         let (d_mid, d_o) = self.output_backward(frame, output, &attended.o, dy, gradients)?;
         let (d_mid, d_o) = match rows {
             None => (d_mid, d_o),
             Some(rows) => {
                 let tokens = frame.layout.tokens();
-                (kernels.scatter_rows(&d_mid, rows, tokens)?, kernels.scatter_rows(&d_o, rows, tokens)?)
+                (
+                    kernels.scatter_rows(&d_mid, rows, tokens)?,
+                    kernels.scatter_rows(&d_o, rows, tokens)?,
+                )
             }
         };
         self.attend_backward(frame, &x, attended, &d_o, d_mid, needs_dx, gradients)
@@ -167,14 +211,34 @@ impl Block {
         dy: Tensor,
         gradients: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
-        let Frame { kernels, dropout, norm, activation, .. } = frame;
+        let Frame {
+            kernels,
+            dropout,
+            norm,
+            activation,
+            ..
+        } = frame;
         let (kernels, dropout) = (*kernels, dropout.as_ref());
-        let Output { o, mid, gate, up, saved } = output;
+        let Output {
+            o,
+            mid,
+            gate,
+            up,
+            saved,
+        } = output;
         let [o_saved, gate_saved, up_saved, down_saved] = saved;
         let fresh = InputGradient::Fresh;
 
         let activated = kernels.gated(&gate, &up, *activation)?;
-        let d_activated = self.down.backward(kernels, &activated, &down_saved, &dy, dropout, fresh, gradients)?;
+        let d_activated = self.down.backward(
+            kernels,
+            &activated,
+            &down_saved,
+            &dy,
+            dropout,
+            fresh,
+            gradients,
+        )?;
         drop(activated);
         let d_activated = expected(d_activated)?;
         let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &d_activated, *activation)?;
@@ -182,9 +246,19 @@ impl Block {
 
         let (normed, inv_rms) = kernels.rms_norm(&mid, &self.mlp_norm.weight, *norm)?;
         let fresh = InputGradient::Fresh;
-        let d_normed = self.gate.backward(kernels, &normed, &gate_saved, &d_gate, dropout, fresh, gradients)?;
+        let d_normed = self.gate.backward(
+            kernels,
+            &normed,
+            &gate_saved,
+            &d_gate,
+            dropout,
+            fresh,
+            gradients,
+        )?;
         let onto = InputGradient::AddTo(expected(d_normed)?);
-        let d_normed = self.up.backward(kernels, &normed, &up_saved, &d_up, dropout, onto, gradients)?;
+        let d_normed = self
+            .up
+            .backward(kernels, &normed, &up_saved, &d_up, dropout, onto, gradients)?;
         drop((normed, d_gate, d_up));
         let d_normed = expected(d_normed)?;
         let d_mid = expected(kernels.rms_norm_backward(
@@ -199,11 +273,22 @@ impl Block {
         )?)?;
 
         let o = o.as_ref().unwrap_or(all_o);
-        let d_o = self.o.backward(kernels, o, &o_saved, &d_mid, dropout, InputGradient::Fresh, gradients)?;
+        let d_o = self.o.backward(
+            kernels,
+            o,
+            &o_saved,
+            &d_mid,
+            dropout,
+            InputGradient::Fresh,
+            gradients,
+        )?;
         Ok((d_mid, expected(d_o)?))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the forward's operands and results, and where gradients go"
+    )]
     fn attend_backward(
         &self,
         frame: &Frame<'_>,
@@ -214,25 +299,46 @@ impl Block {
         needs_dx: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let Frame { kernels, layout, rope, attention, norm, dropout, .. } = frame;
+        let Frame {
+            kernels,
+            layout,
+            rope,
+            attention,
+            norm,
+            dropout,
+            ..
+        } = frame;
         let (kernels, dropout, positions) = (*kernels, dropout.as_ref(), layout.positions());
-        let Attended { q, k, v, o, lse, saved } = attended;
+        let Attended {
+            q,
+            k,
+            v,
+            o,
+            lse,
+            saved,
+        } = attended;
         let [q_saved, k_saved, v_saved] = saved;
 
-        let (dq, dk, dv) = kernels.attention_backward(&q, &k, &v, &o, &lse, d_o, layout, attention)?;
+        let (dq, dk, dv) =
+            kernels.attention_backward(&q, &k, &v, &o, &lse, d_o, layout, attention)?;
         drop((q, k, v, o, lse));
         let dq = kernels.rope(dq, attention.heads, positions, rope, true)?;
         let dk = kernels.rope(dk, attention.kv_heads, positions, rope, true)?;
 
         let (normed, inv_rms) = kernels.rms_norm(x, &self.attention_norm.weight, *norm)?;
         let mut d_normed = None;
-        for (projection, saved, dy) in [(&self.q, q_saved, dq), (&self.k, k_saved, dk), (&self.v, v_saved, dv)] {
+        for (projection, saved, dy) in [
+            (&self.q, q_saved, dq),
+            (&self.k, k_saved, dk),
+            (&self.v, v_saved, dv),
+        ] {
             let input = match d_normed.take() {
                 _ if !needs_dx => InputGradient::Skip,
                 None => InputGradient::Fresh,
                 Some(sum) => InputGradient::AddTo(sum),
             };
-            d_normed = projection.backward(kernels, &normed, &saved, &dy, dropout, input, gradients)?;
+            d_normed =
+                projection.backward(kernels, &normed, &saved, &dy, dropout, input, gradients)?;
         }
         let Some(d_normed) = d_normed else {
             return Ok(None);
@@ -258,7 +364,12 @@ impl Block {
         positions: &[u32],
         extend: impl FnOnce(&Tensor, &Tensor) -> Result<Vec<CachedKeys<'c>>>,
     ) -> Result<Tensor> {
-        let Frame { kernels, rope, attention, .. } = frame;
+        let Frame {
+            kernels,
+            rope,
+            attention,
+            ..
+        } = frame;
         let (normed, _) = kernels.rms_norm(x, &self.attention_norm.weight, frame.norm)?;
         let (q, _) = self.q.forward(*kernels, &normed, None)?;
         let (k, _) = self.k.forward(*kernels, &normed, None)?;
@@ -273,16 +384,29 @@ impl Block {
 
     /// The linear layers in the order of the forward pass.
     pub(super) fn projections(&self) -> [&Projection; 7] {
-        [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down]
+        [
+            &self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down,
+        ]
     }
 
     pub(super) fn projections_mut(&mut self) -> [&mut Projection; 7] {
-        let Self { q, k, v, o, gate, up, down, .. } = self;
+        let Self {
+            q,
+            k,
+            v,
+            o,
+            gate,
+            up,
+            down,
+            ..
+        } = self;
         [q, k, v, o, gate, up, down]
     }
 }
 
 /// A gradient that was asked for.
 fn expected(gradient: Option<Tensor>) -> Result<Tensor> {
-    gradient.ok_or_else(|| super::PolicyError::Usage("A kernel left out a gradient that was asked for".to_owned()))
+    gradient.ok_or_else(|| {
+        super::PolicyError::Usage("A kernel left out a gradient that was asked for".to_owned())
+    })
 }

@@ -8,9 +8,15 @@ use crate::kernels::KernelError;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("Could not read {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("Could not write {path}: {source}")]
-    Write { path: PathBuf, source: std::io::Error },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{path} cannot be used: {reason}")]
     Config { path: PathBuf, reason: String },
     #[error("{path} cannot be used: {reason}")]
@@ -30,7 +36,9 @@ pub enum LoadError {
 pub enum PolicyError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    #[error("Token id {id} is outside the model's vocabulary of {vocab_size}; the tokenizer does not belong to this model")]
+    #[error(
+        "Token id {id} is outside the model's vocabulary of {vocab_size}; the tokenizer does not belong to this model"
+    )]
     Token { id: u32, vocab_size: usize },
     #[error("{0}")]
     Usage(String),

@@ -59,7 +59,9 @@ impl Policy {
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Generation>> {
         if let Some(index) = prompts.iter().position(Vec::is_empty) {
-            return Err(PolicyError::Usage(format!("Prompt {index} is empty; there is nothing to answer")));
+            return Err(PolicyError::Usage(format!(
+                "Prompt {index} is empty; there is nothing to answer"
+            )));
         }
         let mut answers = vec![Answer::default(); prompts.len()];
         let mut start = 0;
@@ -86,12 +88,19 @@ type Answer = (Vec<u32>, bool);
 
 impl From<Answer> for Generation {
     fn from((ids, stopped_by_eos): Answer) -> Self {
-        Self { ids, stopped_by_eos }
+        Self {
+            ids,
+            stopped_by_eos,
+        }
     }
 }
 
 /// A seed for each prompt: its ids, the seed, and how many equal prompts came before it.
-fn seeds(prompts: &[Vec<u32>], range: std::ops::Range<usize>, options: &GenerateOptions) -> Vec<u64> {
+fn seeds(
+    prompts: &[Vec<u32>],
+    range: std::ops::Range<usize>,
+    options: &GenerateOptions,
+) -> Vec<u64> {
     let mut seen: HashMap<&[u32], u64> = HashMap::new();
     prompts[..range.end]
         .iter()
@@ -156,10 +165,14 @@ impl<'a> Group<'a> {
                 prefix: 0..0,
             });
             tokens.extend(prompt);
-            let room = options.max_new.min(policy.spec.max_positions.saturating_sub(prompt.len()));
+            let room = options
+                .max_new
+                .min(policy.spec.max_positions.saturating_sub(prompt.len()));
             let shape = (prompt.len() + room, policy.spec.kv_width());
             let zeros = || Tensor::zeros(shape, DType::F32, policy.embedding.device());
-            let cache = (0..policy.spec.layers).map(|_| Ok((zeros()?, zeros()?))).collect::<Result<_>>()?;
+            let cache = (0..policy.spec.layers)
+                .map(|_| Ok((zeros()?, zeros()?)))
+                .collect::<Result<_>>()?;
             streams.push(Stream {
                 index,
                 sampler: sampler(options, seed),
@@ -169,15 +182,26 @@ impl<'a> Group<'a> {
                 next: 0,
             });
         }
-        let lasts: Vec<u32> = segments.iter().map(|segment| (segment.start + segment.len - 1) as u32).collect();
+        let lasts: Vec<u32> = segments
+            .iter()
+            .map(|segment| (segment.start + segment.len - 1) as u32)
+            .collect();
         let layout = Layout::new(segments.clone())?;
         let rope = policy.rope_table(layout.positions())?;
         let frame = policy.frame(&layout, &rope, None);
         let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
             for (stream, segment) in streams.iter_mut().zip(&segments) {
                 let (keys, values) = &stream.cache[layer];
-                keys.slice_set(&saved.attended.k.narrow(0, segment.start, segment.len)?, 0, 0)?;
-                values.slice_set(&saved.attended.v.narrow(0, segment.start, segment.len)?, 0, 0)?;
+                keys.slice_set(
+                    &saved.attended.k.narrow(0, segment.start, segment.len)?,
+                    0,
+                    0,
+                )?;
+                values.slice_set(
+                    &saved.attended.v.narrow(0, segment.start, segment.len)?,
+                    0,
+                    0,
+                )?;
             }
             Ok(())
         })?;
@@ -225,7 +249,9 @@ impl<'a> Group<'a> {
 
     /// Logits after each stream's newest token.
     fn step(&mut self) -> Result<Tensor> {
-        let Self { policy, streams, .. } = self;
+        let Self {
+            policy, streams, ..
+        } = self;
         let ids: Vec<u32> = streams.iter().map(|stream| stream.next).collect();
         let positions: Vec<u32> = streams.iter().map(|stream| stream.len as u32).collect();
         let rope = policy.rope_table(&positions)?;
@@ -258,11 +284,16 @@ impl<'a> Group<'a> {
 }
 
 fn sampler(options: &GenerateOptions, seed: u64) -> LogitsProcessor {
-    let GenerateOptions { temperature, top_p, .. } = *options;
+    let GenerateOptions {
+        temperature, top_p, ..
+    } = *options;
     let sampling = if temperature <= 0.0 {
         Sampling::ArgMax
     } else if top_p < 1.0 {
-        Sampling::TopP { p: top_p, temperature }
+        Sampling::TopP {
+            p: top_p,
+            temperature,
+        }
     } else {
         Sampling::All { temperature }
     };

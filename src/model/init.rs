@@ -27,9 +27,17 @@ pub fn write_random(dir: &Path, spec: &Spec, seed: u64) -> Result<(), LoadError>
             let values = match tensor.role {
                 Role::Norm => vec![1.0; len],
                 Role::Bias => vec![0.0; len],
-                Role::Matrix => normal(len, spec.initializer_range, *stream_seed(seed, &tensor.name).as_bytes()),
+                Role::Matrix => normal(
+                    len,
+                    spec.initializer_range,
+                    *stream_seed(seed, &tensor.name).as_bytes(),
+                ),
             };
-            (tensor.name, tensor.shape, values.into_iter().flat_map(f32::to_le_bytes).collect())
+            (
+                tensor.name,
+                tensor.shape,
+                values.into_iter().flat_map(f32::to_le_bytes).collect(),
+            )
         })
         .collect();
     write_folder(dir, spec, Dtype::F32, &tensors).map_err(|source| LoadError::Write {
@@ -47,7 +55,9 @@ pub(super) fn write_folder(
 ) -> std::io::Result<()> {
     let views = tensors
         .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?)))
+        .map(|(name, shape, bytes)| {
+            Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?))
+        })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(std::io::Error::other)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -58,7 +68,10 @@ pub(super) fn write_folder(
         Dtype::BF16 => "bfloat16",
         _ => "float32",
     };
-    fs::write(dir.join("config.json"), format!("{:#}\n", spec.to_config_json(name)))
+    fs::write(
+        dir.join("config.json"),
+        format!("{:#}\n", spec.to_config_json(name)),
+    )
 }
 
 /// Normally distributed numbers by the Box–Muller transform.

@@ -20,12 +20,18 @@ use super::{
 };
 use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot};
 
-pub(super) fn load(folder: &Path, options: &LoadOptions, kernels: Arc<dyn Kernels>) -> Result<Policy, LoadError> {
+pub(super) fn load(
+    folder: &Path,
+    options: &LoadOptions,
+    kernels: Arc<dyn Kernels>,
+) -> Result<Policy, LoadError> {
     if options.precision == Precision::Bf16 {
         return Err(LoadError::Precision("bf16"));
     }
     if options.full && options.adapter.is_some() {
-        return Err(LoadError::Lora("full weights and an adapter cannot be trained together".to_owned()));
+        return Err(LoadError::Lora(
+            "full weights and an adapter cannot be trained together".to_owned(),
+        ));
     }
     let spec = Spec::read(folder)?;
     if let Some(shape) = &options.adapter {
@@ -63,8 +69,11 @@ pub(super) fn load(folder: &Path, options: &LoadOptions, kernels: Arc<dyn Kernel
         adapter: options.adapter.as_ref(),
         device: &device,
     };
-    let (embedding, embedding_slot) = parts.tensor(EMBEDDING, &[spec.vocab_size, spec.hidden_size])?;
-    let blocks = (0..spec.layers).map(|layer| parts.block(&spec, layer)).collect::<Result<Vec<_>, _>>()?;
+    let (embedding, embedding_slot) =
+        parts.tensor(EMBEDDING, &[spec.vocab_size, spec.hidden_size])?;
+    let blocks = (0..spec.layers)
+        .map(|layer| parts.block(&spec, layer))
+        .collect::<Result<Vec<_>, _>>()?;
     let final_norm = parts.norm(FINAL_NORM, &spec)?;
     let (head, head_slot) = if spec.tied {
         (embedding.clone(), embedding_slot)
@@ -132,14 +141,24 @@ fn planned(spec: &Spec, options: &LoadOptions) -> Vec<Planned> {
 }
 
 fn linear_of_a(spec: &Spec, name: &str) -> Option<LinearSpec> {
-    let path = name.strip_prefix("base_model.model.")?.strip_suffix(".lora_A.weight")?;
-    let layer = path.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()?;
-    spec.linears(layer).into_iter().find(|linear| linear.path == path)
+    let path = name
+        .strip_prefix("base_model.model.")?
+        .strip_suffix(".lora_A.weight")?;
+    let layer = path
+        .strip_prefix("model.layers.")?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()?;
+    spec.linears(layer)
+        .into_iter()
+        .find(|linear| linear.path == path)
 }
 
 /// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
 fn warn_about_unused(spec: &Spec, weights: &Weights) {
-    let known: std::collections::HashSet<String> = spec.tensors().map(|tensor| tensor.name).collect();
+    let known: std::collections::HashSet<String> =
+        spec.tensors().map(|tensor| tensor.name).collect();
     let unused: Vec<&str> = weights
         .names()
         .filter(|name| !known.contains(*name) && !name.ends_with("rotary_emb.inv_freq"))
@@ -153,7 +172,11 @@ fn warn_about_unused(spec: &Spec, weights: &Weights) {
     }
 }
 
-fn identify(folder: &Path, weights: &Weights, frozen: &[LoadedAdapter]) -> Result<String, LoadError> {
+fn identify(
+    folder: &Path,
+    weights: &Weights,
+    frozen: &[LoadedAdapter],
+) -> Result<String, LoadError> {
     let mut identity = Identity::default();
     let config = folder.join("config.json");
     let bytes = std::fs::read(&config).map_err(|source| LoadError::Read {
@@ -172,10 +195,13 @@ fn identify(folder: &Path, weights: &Weights, frozen: &[LoadedAdapter]) -> Resul
 
 /// Bytes that other programs leave us; a guess where the system does not say.
 fn available_memory() -> u64 {
-    let mut system = sysinfo::System::new();
+    const GUESS: u64 = 4 << 30;
+    let Ok(mut system) = sysinfo::System::new() else {
+        return GUESS;
+    };
     system.refresh_memory();
     match system.available_memory() {
-        0 => 4 << 30,
+        0 => GUESS,
         bytes => bytes,
     }
 }
@@ -229,7 +255,11 @@ impl Parts<'_> {
         } else {
             (None, None)
         };
-        let loras = self.frozen.iter().filter_map(|adapter| adapter.lora(&spec.path)).collect();
+        let loras = self
+            .frozen
+            .iter()
+            .filter_map(|adapter| adapter.lora(&spec.path))
+            .collect();
         let linear = Linear {
             weight,
             weight_slot,

@@ -6,7 +6,10 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Spec, tensors::{LINEAR_NAMES, LinearSpec}};
+use super::{
+    Spec,
+    tensors::{LINEAR_NAMES, LinearSpec},
+};
 
 /// The shape of a new adapter.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +45,8 @@ impl Targets {
 }
 
 fn matches_module(name: &str, path: &str) -> bool {
-    path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    path.strip_suffix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 impl AdapterShape {
@@ -62,14 +66,23 @@ impl AdapterShape {
             return Err(format!("rank is {}; expected 1 to {most}", self.rank));
         }
         if !self.alpha.is_finite() || self.alpha == 0.0 {
-            return Err(format!("alpha is {}; expected a number that is not zero", self.alpha));
+            return Err(format!(
+                "alpha is {}; expected a number that is not zero",
+                self.alpha
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(format!("dropout is {}; expected 0 or more and less than 1", self.dropout));
+            return Err(format!(
+                "dropout is {}; expected 0 or more and less than 1",
+                self.dropout
+            ));
         }
         if let Targets::Names(names) = &self.targets {
             if names.is_empty() {
-                return Err(format!("targets is empty; expected \"all-linear\" or some of {}", LINEAR_NAMES.join(", ")));
+                return Err(format!(
+                    "targets is empty; expected \"all-linear\" or some of {}",
+                    LINEAR_NAMES.join(", ")
+                ));
             }
             for name in names {
                 let exists = (0..spec.layers)
@@ -140,11 +153,25 @@ mod tests {
 
     #[test]
     fn an_unknown_target_lists_what_exists() {
-        let names = |names: &[&str]| shape(Targets::Names(names.iter().map(|&name| name.to_owned()).collect()));
+        let names = |names: &[&str]| {
+            shape(Targets::Names(
+                names.iter().map(|&name| name.to_owned()).collect(),
+            ))
+        };
         let error = names(&["q_proj", "query"]).validate(&spec()).unwrap_err();
-        assert!(error.contains("`query`") && error.contains("down_proj"), "{error}");
-        assert!(names(&["proj"]).validate(&spec()).is_err(), "half a name is no name");
-        assert!(names(&["model.layers.1.mlp.up_proj", "v_proj"]).validate(&spec()).is_ok());
+        assert!(
+            error.contains("`query`") && error.contains("down_proj"),
+            "{error}"
+        );
+        assert!(
+            names(&["proj"]).validate(&spec()).is_err(),
+            "half a name is no name"
+        );
+        assert!(
+            names(&["model.layers.1.mlp.up_proj", "v_proj"])
+                .validate(&spec())
+                .is_ok()
+        );
         assert!(names(&[]).validate(&spec()).is_err());
     }
 
@@ -152,7 +179,14 @@ mod tests {
     fn scale_is_alpha_over_rank_or_over_its_root() {
         let plain = shape(Targets::AllLinear);
         assert_eq!(plain.scale(), 2.0);
-        assert_eq!(AdapterShape { rslora: true, ..plain }.scale(), 4.0);
+        assert_eq!(
+            AdapterShape {
+                rslora: true,
+                ..plain
+            }
+            .scale(),
+            4.0
+        );
     }
 
     #[test]

@@ -118,7 +118,14 @@ impl AdamW {
                 step: self.step,
                 gradient_scale: gradient_scale as f32,
             };
-            kernels.adamw(parameters.values(), gradients, &self.m, &self.v, slot, &step)?;
+            kernels.adamw(
+                parameters.values(),
+                gradients,
+                &self.m,
+                &self.v,
+                slot,
+                &step,
+            )?;
         }
         Ok(())
     }

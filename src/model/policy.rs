@@ -14,8 +14,8 @@ use super::{
     projection::{Dropout, Projection},
 };
 use crate::kernels::{
-    Activation, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions,
-    RopeTable, Slot,
+    Activation, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout,
+    NormOptions, RopeTable, Slot,
 };
 
 /// How a folder is to be loaded.
@@ -107,7 +107,9 @@ impl Pass {
 
     /// Whether the backward will run each block's forward again.
     pub fn recomputes(&self) -> bool {
-        self.blocks.iter().any(|kept| matches!(kept, Kept::Input(_)))
+        self.blocks
+            .iter()
+            .any(|kept| matches!(kept, Kept::Input(_)))
     }
 }
 
@@ -171,7 +173,8 @@ impl Policy {
     pub fn forward(&self, row: &Row) -> Result<Pass> {
         if self.parameters.is_empty() {
             return Err(PolicyError::Usage(
-                "Nothing is trained in this policy; load it with an adapter or with full weights".to_owned(),
+                "Nothing is trained in this policy; load it with an adapter or with full weights"
+                    .to_owned(),
             ));
         }
         let dropout = self.dropout();
@@ -180,14 +183,28 @@ impl Policy {
         let recompute = self.recomputes(row);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, x, saved| {
-            blocks.push(if recompute { Kept::Input(x) } else { Kept::Whole(saved) });
+            blocks.push(if recompute {
+                Kept::Input(x)
+            } else {
+                Kept::Whole(saved)
+            });
             Ok(())
         })?;
-        let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let (normed, inv_rms) =
+            self.kernels
+                .rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
         let options = HeadOptions::default();
-        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::WithU)?;
-        let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
+        let out = self.kernels.head(
+            &predictors,
+            &self.head,
+            &row.targets,
+            &options,
+            HeadWant::WithU,
+        )?;
+        let u = out
+            .u
+            .ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
         Ok(Pass {
             row: row.clone(),
             blocks,
@@ -206,10 +223,18 @@ impl Policy {
         let rope = self.rope_table(row.layout.positions())?;
         let frame = self.frame(&row.layout, &rope, None);
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
-        let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let (normed, _) = self
+            .kernels
+            .rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
         let options = HeadOptions::default();
-        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
+        let out = self.kernels.head(
+            &predictors,
+            &self.head,
+            &row.targets,
+            &options,
+            HeadWant::LogProbs,
+        )?;
         Ok(split(&out.log_probs, &row.scored))
     }
 
@@ -250,15 +275,28 @@ impl Policy {
             .collect();
 
         // The gradient buffer is taken out so that the frame may borrow the rest.
-        let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
+        let mut gradients =
+            std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
         let result = self.go_back(
-            &row, &mut kept, &hidden, &inv_rms, normed, u, &lse, &per_token, dropout, &mut gradients,
+            &row,
+            &mut kept,
+            &hidden,
+            &inv_rms,
+            normed,
+            u,
+            &lse,
+            &per_token,
+            dropout,
+            &mut gradients,
         );
         self.gradients = gradients;
         result
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a pass taken apart, so that each part is freed when it is done with")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a pass taken apart, so that each part is freed when it is done with"
+    )]
     fn go_back(
         &self,
         row: &Row,
@@ -278,16 +316,29 @@ impl Policy {
         let options = HeadOptions::default();
         if let (Some(slot), Some(h)) = (self.head_slot, normed) {
             let targets = &row.targets;
-            kernels.head_weight_backward(&h, &self.head, targets, lse, per_token, &options, slot, gradients)?;
+            kernels.head_weight_backward(
+                &h, &self.head, targets, lse, per_token, &options, slot, gradients,
+            )?;
         }
         let d_predictors = kernels.head_backward(u, per_token)?;
         let d_normed = kernels.scatter_rows(&d_predictors, &row.head_rows, hidden.dim(0)?)?;
         let (norm, input) = (&self.final_norm, InputGradient::Fresh);
         let mut dy = kernels.rms_norm_backward(
-            hidden, &norm.weight, inv_rms, &d_normed, frame.norm, norm.slot, input, gradients,
+            hidden,
+            &norm.weight,
+            inv_rms,
+            &d_normed,
+            frame.norm,
+            norm.slot,
+            input,
+            gradients,
         )?;
         for (index, block) in self.blocks.iter().enumerate().rev() {
-            let rows = if index + 1 == self.blocks.len() { row.needed() } else { None };
+            let rows = if index + 1 == self.blocks.len() {
+                row.needed()
+            } else {
+                None
+            };
             let saved = match kept.pop() {
                 Some(Kept::Whole(saved)) => saved,
                 Some(Kept::Input(x)) => block.forward(&frame, x, rows)?.1,
@@ -305,7 +356,12 @@ impl Policy {
 
     /// One optimizer step on everything that is trained. `gradient_scale` is what clipping leaves of the gradient, 1
     /// without. The gradients stay as they are: zero them before the next step.
-    pub fn update(&mut self, optimizer: &mut AdamW, learning_rate: f64, gradient_scale: f64) -> Result<()> {
+    pub fn update(
+        &mut self,
+        optimizer: &mut AdamW,
+        learning_rate: f64,
+        gradient_scale: f64,
+    ) -> Result<()> {
         optimizer.apply(
             self.kernels.as_ref(),
             &self.parameters,
@@ -328,7 +384,11 @@ impl Policy {
     /// Bytes at the peak of a training step on one row: weights, optimizer, gradients and activations.
     pub fn estimate_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
         let spec = &self.spec;
-        let frozen = if self.adapter.is_some() || self.parameters.is_empty() { spec.parameters() } else { 0 };
+        let frozen = if self.adapter.is_some() || self.parameters.is_empty() {
+            spec.parameters()
+        } else {
+            0
+        };
         // Values, gradients and two moments.
         let fixed = 4 * (frozen + 4 * self.parameters.len()) as u64;
         let kept = self.activation_bytes(row_tokens);
@@ -340,7 +400,10 @@ impl Policy {
         let inputs = 4 * (spec.layers * spec.hidden_size * row_tokens) as u64;
         let one_block = kept / spec.layers as u64;
         // Inside one block's backward: normed inputs, gradients of gate, up, q, k, v, o and of the residual stream.
-        let widths = 4 * spec.hidden_size + 4 * spec.intermediate_size + 3 * spec.query_width() + 2 * spec.kv_width();
+        let widths = 4 * spec.hidden_size
+            + 4 * spec.intermediate_size
+            + 3 * spec.query_width()
+            + 2 * spec.kv_width();
         let working = 4 * (widths * row_tokens) as u64;
         // Predictors, u and a slice of the vocabulary.
         let head = 4 * (answer_tokens * (3 * spec.hidden_size + spec.vocab_size.min(4096))) as u64;
@@ -351,7 +414,10 @@ impl Policy {
     fn activation_bytes(&self, row_tokens: usize) -> u64 {
         let spec = &self.spec;
         let adapters: usize = self.blocks.first().map_or(0, |block| {
-            let ranks = block.projections().into_iter().flat_map(Projection::adapters);
+            let ranks = block
+                .projections()
+                .into_iter()
+                .flat_map(Projection::adapters);
             ranks.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
         });
         let widths = 2 * spec.hidden_size
@@ -371,7 +437,10 @@ impl Policy {
     }
 
     fn dropout(&self) -> Option<Dropout> {
-        let adapter = self.adapter.as_ref().filter(|adapter| adapter.dropout > 0.0)?;
+        let adapter = self
+            .adapter
+            .as_ref()
+            .filter(|adapter| adapter.dropout > 0.0)?;
         Some(Dropout {
             probability: adapter.dropout,
             seed: adapter.seed.rotate_left(32) ^ self.noise,
@@ -409,7 +478,11 @@ impl Policy {
         self.check_tokens(tokens)?;
         let mut x = self.kernels.embed(tokens, &self.embedding, 1.0)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            let rows = if index + 1 == self.blocks.len() { rows } else { None };
+            let rows = if index + 1 == self.blocks.len() {
+                rows
+            } else {
+                None
+            };
             let (y, saved) = block.forward(frame, x.clone(), rows)?;
             visit(index, std::mem::replace(&mut x, y), saved)?;
         }
@@ -422,8 +495,12 @@ impl Policy {
             eps: self.spec.norm_eps as f32,
             plus_one: false,
         };
-        let (normed, _) = self.kernels.rms_norm(hidden, &self.final_norm.weight, norm)?;
-        Ok(self.kernels.logits(&normed, &self.head, &HeadOptions::default())?)
+        let (normed, _) = self
+            .kernels
+            .rms_norm(hidden, &self.final_norm.weight, norm)?;
+        Ok(self
+            .kernels
+            .logits(&normed, &self.head, &HeadOptions::default())?)
     }
 
     pub(super) fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
@@ -443,13 +520,20 @@ impl Policy {
     pub(super) fn rope_table(&self, positions: &[u32]) -> Result<RopeTable> {
         let needed = positions.iter().max().map_or(1, |&last| last as usize + 1);
         let mut table = self.rope.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = table.as_ref().filter(|table| table.cos.dim(0).is_ok_and(|rows| rows >= needed)) {
+        if let Some(table) = table
+            .as_ref()
+            .filter(|table| table.cos.dim(0).is_ok_and(|rows| rows >= needed))
+        {
             return Ok(table.clone());
         }
         let rows = needed.next_power_of_two();
         let frequencies = self.spec.rope.inverse_frequencies(self.spec.head_dim);
         let angles: Vec<f32> = (0..rows)
-            .flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency))
+            .flat_map(|position| {
+                frequencies
+                    .iter()
+                    .map(move |frequency| position as f32 * frequency)
+            })
             .collect();
         let make = |f: fn(f32) -> f32| {
             let values: Vec<f32> = angles.iter().map(|&angle| f(angle)).collect();

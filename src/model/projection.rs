@@ -95,18 +95,33 @@ impl Projection {
     ) -> Result<(Tensor, ProjectionSaved)> {
         let Some((lora, mask)) = self.apart(dropout) else {
             let (y, linear) = kernels.linear(x, &self.linear)?;
-            return Ok((y, ProjectionSaved { linear, apart: None }));
+            return Ok((
+                y,
+                ProjectionSaved {
+                    linear,
+                    apart: None,
+                },
+            ));
         };
         let (y, linear) = kernels.linear(x, &self.without_trained())?;
         let (low, _) = kernels.linear(&mask.apply(x)?, &inner(lora))?;
         let low = (low * f64::from(lora.scale))?;
         let (delta, _) = kernels.linear(&low, &outer(lora))?;
         let y = kernels.add(&delta, y)?;
-        Ok((y, ProjectionSaved { linear, apart: Some(low) }))
+        Ok((
+            y,
+            ProjectionSaved {
+                linear,
+                apart: Some(low),
+            },
+        ))
     }
 
     /// Adds the gradients of what is trained and returns `dx`, unless it is skipped.
-    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the forward's operands and results, and where gradients go"
+    )]
     pub(super) fn backward(
         &self,
         kernels: &dyn Kernels,
@@ -118,17 +133,48 @@ impl Projection {
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
         let (Some((lora, mask)), Some(low)) = (self.apart(dropout), &saved.apart) else {
-            return Ok(kernels.linear_backward(x, &saved.linear, dy, &self.linear, input, gradients)?);
+            return Ok(kernels.linear_backward(
+                x,
+                &saved.linear,
+                dy,
+                &self.linear,
+                input,
+                gradients,
+            )?);
         };
         let none = LinearSaved::default();
         let needs_dx = !matches!(input, InputGradient::Skip);
-        let dx = kernels.linear_backward(x, &saved.linear, dy, &self.without_trained(), input, gradients)?;
-        let d_low = kernels.linear_backward(low, &none, dy, &outer(lora), InputGradient::Fresh, gradients)?;
+        let dx = kernels.linear_backward(
+            x,
+            &saved.linear,
+            dy,
+            &self.without_trained(),
+            input,
+            gradients,
+        )?;
+        let d_low = kernels.linear_backward(
+            low,
+            &none,
+            dy,
+            &outer(lora),
+            InputGradient::Fresh,
+            gradients,
+        )?;
         let Some(d_low) = d_low else { return Ok(dx) };
         let d_low = (d_low * f64::from(lora.scale))?;
-        let through = if needs_dx { InputGradient::Fresh } else { InputGradient::Skip };
-        let d_masked =
-            kernels.linear_backward(&mask.apply(x)?, &none, &d_low, &inner(lora), through, gradients)?;
+        let through = if needs_dx {
+            InputGradient::Fresh
+        } else {
+            InputGradient::Skip
+        };
+        let d_masked = kernels.linear_backward(
+            &mask.apply(x)?,
+            &none,
+            &d_low,
+            &inner(lora),
+            through,
+            gradients,
+        )?;
         match (dx, d_masked) {
             (Some(dx), Some(d_masked)) => Ok(Some(kernels.add(&mask.apply(&d_masked)?, dx)?)),
             (dx, _) => Ok(dx),
@@ -181,18 +227,27 @@ impl Mask {
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
         const PIECE: usize = 1 << 14;
         let mut values = x.flatten_all()?.to_vec1::<f32>()?;
-        values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, values)| {
-            for (i, value) in values.iter_mut().enumerate() {
-                let place = (piece * PIECE + i) as u64;
-                *value = if self.drops(place) { 0.0 } else { *value * self.keep };
-            }
-        });
+        values
+            .par_chunks_mut(PIECE)
+            .enumerate()
+            .for_each(|(piece, values)| {
+                for (i, value) in values.iter_mut().enumerate() {
+                    let place = (piece * PIECE + i) as u64;
+                    *value = if self.drops(place) {
+                        0.0
+                    } else {
+                        *value * self.keep
+                    };
+                }
+            });
         Ok(Tensor::from_vec(values, x.shape(), x.device())?)
     }
 
     /// SplitMix64 at a counter: any element's bits without those before it.
     fn drops(&self, place: u64) -> bool {
-        let mut z = self.seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut z = self
+            .seed
+            .wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((z ^ (z >> 31)) as u32) < self.threshold
@@ -207,17 +262,45 @@ mod tests {
 
     #[test]
     fn dropout_keeps_the_mean_and_repeats_from_its_seed() {
-        let dropout = Dropout { probability: 0.25, seed: 3 };
+        let dropout = Dropout {
+            probability: 0.25,
+            seed: 3,
+        };
         let mask = Mask::new(&dropout, "model.layers.0.mlp.up_proj");
         let ones = Tensor::ones((100, 1000), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let dropped = mask.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let dropped = mask
+            .apply(&ones)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
         let zeros = dropped.iter().filter(|&&x| x == 0.0).count() as f64 / dropped.len() as f64;
         assert!((zeros - 0.25).abs() < 0.01, "{zeros}");
-        assert!(dropped.iter().all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6));
-        let same = mask.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(
+            dropped
+                .iter()
+                .all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6)
+        );
+        let same = mask
+            .apply(&ones)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
         assert_eq!(dropped, same);
-        let other = Mask::new(&Dropout { seed: 4, ..dropout }, "model.layers.0.mlp.up_proj");
-        let other = other.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let other = Mask::new(
+            &Dropout { seed: 4, ..dropout },
+            "model.layers.0.mlp.up_proj",
+        );
+        let other = other
+            .apply(&ones)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
         assert_ne!(dropped, other);
     }
 }

@@ -27,7 +27,12 @@ impl Doc {
     /// Rows this document takes in a packed row.
     pub fn tokens(&self) -> usize {
         // The last token of a continuation predicts nothing that is scored, so it takes no row.
-        self.prefix.len() + self.continuations.iter().map(|ids| ids.len().saturating_sub(1)).sum::<usize>()
+        self.prefix.len()
+            + self
+                .continuations
+                .iter()
+                .map(|ids| ids.len().saturating_sub(1))
+                .sum::<usize>()
     }
 
     /// Tokens of this document that are scored.
@@ -55,11 +60,10 @@ pub struct Row {
     /// T token ids.
     pub(super) tokens: Vec<u32>,
     pub(super) layout: Layout,
-    /// A entries: the row whose hidden state predicts each scored token. The last prompt row occurs once per answer.
-    predictors: Vec<u32>,
     /// The rows that predict anything, ascending: all that the last block has to finish.
     needed: Vec<u32>,
-    /// A entries: where each predictor stands in `needed`.
+    /// A entries: where the row that predicts each scored token stands in `needed`. The last prompt row occurs once per
+    /// answer.
     pub(super) head_rows: Vec<u32>,
     /// A entries: the scored tokens.
     pub(super) targets: Vec<u32>,
@@ -113,12 +117,14 @@ impl Row {
         let mut needed = predictors.clone();
         needed.sort_unstable();
         needed.dedup();
-        let head_rows = predictors.iter().map(|row| needed.partition_point(|other| other < row) as u32).collect();
+        let head_rows = predictors
+            .iter()
+            .map(|row| needed.partition_point(|other| other < row) as u32)
+            .collect();
         let layout = Layout::new(segments).map_err(|error| RowError::Layout(error.to_string()))?;
         Ok(Self {
             tokens,
             layout,
-            predictors,
             needed,
             head_rows,
             targets,
@@ -162,14 +168,16 @@ mod tests {
         ];
         let row = Row::pack(&docs).unwrap();
         assert_eq!(row.tokens, [1, 2, 3, 10, 11, 5, 6]);
-        assert_eq!(row.predictors, [2, 3, 4, 2, 5, 6]);
         assert_eq!(row.needed(), Some(&[2, 3, 4, 5, 6][..]));
         assert_eq!(row.head_rows, [0, 1, 2, 0, 3, 4]);
         assert_eq!(row.targets, [10, 11, 12, 20, 6, 7]);
         assert_eq!(row.scored, [3, 1, 2]);
         assert_eq!(row.layout.positions(), [0, 1, 2, 3, 4, 0, 1]);
         assert_eq!(row.tokens(), docs.iter().map(Doc::tokens).sum::<usize>());
-        assert_eq!(row.answer_tokens(), docs.iter().map(Doc::answer_tokens).sum::<usize>());
+        assert_eq!(
+            row.answer_tokens(),
+            docs.iter().map(Doc::answer_tokens).sum::<usize>()
+        );
     }
 
     #[test]
@@ -179,8 +187,14 @@ mod tests {
             continuations: vec![answer.to_vec()],
         };
         let good = doc(&[1], &[2]);
-        assert_eq!(Row::pack(&[good.clone(), doc(&[], &[2])]).unwrap_err(), RowError::EmptyPrefix(1));
-        assert_eq!(Row::pack(&[good, doc(&[1], &[])]).unwrap_err(), RowError::EmptyContinuation(1));
+        assert_eq!(
+            Row::pack(&[good.clone(), doc(&[], &[2])]).unwrap_err(),
+            RowError::EmptyPrefix(1)
+        );
+        assert_eq!(
+            Row::pack(&[good, doc(&[1], &[])]).unwrap_err(),
+            RowError::EmptyContinuation(1)
+        );
         assert_eq!(Row::pack(&[]).unwrap_err(), RowError::Nothing);
         assert!(Doc::text(&[1]).is_none());
     }

@@ -55,7 +55,9 @@ pub struct Rope {
 pub enum RopeScaling {
     None,
     /// All frequencies divided by `factor`.
-    Linear { factor: f64 },
+    Linear {
+        factor: f64,
+    },
     /// Llama 3.1: low frequencies divided by `factor`, a smooth passage to the untouched high ones.
     Llama3 {
         factor: f64,
@@ -82,7 +84,8 @@ impl Spec {
 
     /// The normaliser itself: JSON text in, the spec or a sentence out.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| format!("not valid JSON ({error})"))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| format!("not valid JSON ({error})"))?;
         let Value::Object(map) = value else {
             return Err("not a JSON object".to_owned());
         };
@@ -115,7 +118,10 @@ impl Spec {
             ));
         }
         if !self.head_dim.is_multiple_of(2) {
-            return Err(format!("`head_dim` is {}; rotary positions need an even one", self.head_dim));
+            return Err(format!(
+                "`head_dim` is {}; rotary positions need an even one",
+                self.head_dim
+            ));
         }
         if self.heads * self.head_dim > MAX_WIDTH {
             return Err(format!(
@@ -124,10 +130,16 @@ impl Spec {
             ));
         }
         if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
-            return Err(format!("`rms_norm_eps` is {}; expected a small positive number", self.norm_eps));
+            return Err(format!(
+                "`rms_norm_eps` is {}; expected a small positive number",
+                self.norm_eps
+            ));
         }
         if !(self.rope.theta > 0.0 && self.rope.theta.is_finite()) {
-            return Err(format!("`rope_theta` is {}; expected a positive number", self.rope.theta));
+            return Err(format!(
+                "`rope_theta` is {}; expected a positive number",
+                self.rope.theta
+            ));
         }
         Ok(())
     }
@@ -175,9 +187,10 @@ impl Rope {
                 } else if wavelength > original_max_positions / low_freq_factor {
                     frequency / factor as f32
                 } else {
-                    let smooth =
-                        (original_max_positions / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
-                    ((1.0 - smooth) * f64::from(frequency) / factor + smooth * f64::from(frequency)) as f32
+                    let smooth = (original_max_positions / wavelength - low_freq_factor)
+                        / (high_freq_factor - low_freq_factor);
+                    ((1.0 - smooth) * f64::from(frequency) / factor + smooth * f64::from(frequency))
+                        as f32
                 }
             }
         }
@@ -192,7 +205,10 @@ pub(super) struct Config<'a> {
 
 impl<'a> Config<'a> {
     pub(super) fn new(map: &'a Map<String, Value>) -> Self {
-        Self { map, asked: Vec::new() }
+        Self {
+            map,
+            asked: Vec::new(),
+        }
     }
 
     /// A key's value; JSON `null` counts as absent.
@@ -259,7 +275,8 @@ impl<'a> Config<'a> {
         let Value::Object(map) = inner else {
             return Err(format!("`{key}` is {inner}; expected an object"));
         };
-        read_rope(map, outer_theta.unwrap_or(default_theta)).map_err(|reason| format!("in `{key}`: {reason}"))
+        read_rope(map, outer_theta.unwrap_or(default_theta))
+            .map_err(|reason| format!("in `{key}`: {reason}"))
     }
 
     /// Refuses the first key that nobody asked for, has an effect as far as we can tell, and is not mere bookkeeping.
@@ -285,7 +302,9 @@ fn read_rope(map: &Map<String, Value>, outer_theta: f64) -> Result<Rope, String>
     if let Some(share) = rope.number("partial_rotary_factor")?
         && share != 1.0
     {
-        return Err(format!("`partial_rotary_factor` is {share}; only whole heads can be rotated"));
+        return Err(format!(
+            "`partial_rotary_factor` is {share}; only whole heads can be rotated"
+        ));
     }
     let mut needed = |key| -> Result<f64, String> {
         match rope.number(key)? {
@@ -306,7 +325,11 @@ fn read_rope(map: &Map<String, Value>, outer_theta: f64) -> Result<Rope, String>
                 high_freq_factor: needed("high_freq_factor")?,
                 original_max_positions: needed("original_max_position_embeddings")?,
             };
-            if let RopeScaling::Llama3 { low_freq_factor, high_freq_factor, .. } = scaling
+            if let RopeScaling::Llama3 {
+                low_freq_factor,
+                high_freq_factor,
+                ..
+            } = scaling
                 && high_freq_factor <= low_freq_factor
             {
                 return Err("`high_freq_factor` must be greater than `low_freq_factor`".to_owned());
@@ -411,31 +434,54 @@ mod tests {
         let four = four.unwrap();
         assert_eq!(four.rope.theta, 500000.0);
         assert_eq!(four.head_dim, 4);
-        assert!(matches!(four.rope.scaling, RopeScaling::Llama3 { factor: 8.0, .. }));
+        assert!(matches!(
+            four.rope.scaling,
+            RopeScaling::Llama3 { factor: 8.0, .. }
+        ));
     }
 
     #[test]
     fn a_key_that_may_change_the_numbers_is_named() {
         for (more, key) in [
-            (r#", "attn_logit_softcapping": 50.0"#, "attn_logit_softcapping"),
+            (
+                r#", "attn_logit_softcapping": 50.0"#,
+                "attn_logit_softcapping",
+            ),
             (r#", "sliding_window": 4096"#, "sliding_window"),
             (r#", "residual_multiplier": 0.2"#, "residual_multiplier"),
-            (r#", "rope_scaling": {"rope_type": "yarn", "factor": 4}"#, "yarn"),
-            (r#", "rope_scaling": {"rope_type": "linear", "factor": 4, "mscale": 2}"#, "mscale"),
+            (
+                r#", "rope_scaling": {"rope_type": "yarn", "factor": 4}"#,
+                "yarn",
+            ),
+            (
+                r#", "rope_scaling": {"rope_type": "linear", "factor": 4, "mscale": 2}"#,
+                "mscale",
+            ),
             (r#", "partial_rotary_factor": 0.5"#, "partial_rotary_factor"),
             (r#", "hidden_act": "gelu""#, "gelu"),
-            (r#", "quantization_config": {"bits": 4}"#, "quantization_config"),
+            (
+                r#", "quantization_config": {"bits": 4}"#,
+                "quantization_config",
+            ),
         ] {
             let error = with(more).unwrap_err();
             assert!(error.contains(key), "{error}");
         }
-        assert!(with(r#", "sliding_window": null, "use_sliding_window": false, "attention_dropout": 0.1"#).is_ok());
+        assert!(
+            with(
+                r#", "sliding_window": null, "use_sliding_window": false, "attention_dropout": 0.1"#
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn an_unknown_architecture_is_named_with_what_is_known() {
         let error = Spec::parse(r#"{"model_type": "mamba"}"#).unwrap_err();
-        assert!(error.contains("mamba") && error.contains("llama"), "{error}");
+        assert!(
+            error.contains("mamba") && error.contains("llama"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -444,10 +490,16 @@ mod tests {
             (r#""vocab_size": 32"#, r#""vocab_size": 99999999999"#),
             (r#""hidden_size": 16"#, r#""hidden_size": 0"#),
             (r#""hidden_size": 16"#, r#""hidden_size": -16"#),
-            (r#""num_hidden_layers": 2"#, r#""num_hidden_layers": 1000000000"#),
+            (
+                r#""num_hidden_layers": 2"#,
+                r#""num_hidden_layers": 1000000000"#,
+            ),
             (r#""num_key_value_heads": 2"#, r#""num_key_value_heads": 3"#),
             (r#""rms_norm_eps": 1e-5"#, r#""rms_norm_eps": -1"#),
-            (r#""num_attention_heads": 4"#, r#""num_attention_heads": 5000000000"#),
+            (
+                r#""num_attention_heads": 4"#,
+                r#""num_attention_heads": 5000000000"#,
+            ),
         ] {
             let text = format!("{LLAMA}}}").replace(from, to);
             assert!(text.contains(to));
@@ -457,7 +509,9 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        let mut spec = with(r#", "tie_word_embeddings": true, "head_dim": 6, "attention_bias": true"#).unwrap();
+        let mut spec =
+            with(r#", "tie_word_embeddings": true, "head_dim": 6, "attention_bias": true"#)
+                .unwrap();
         for scaling in [
             RopeScaling::None,
             RopeScaling::Linear { factor: 2.0 },
@@ -485,7 +539,10 @@ mod tests {
                 original_max_positions: 64.0,
             },
         };
-        let plain = Rope { scaling: RopeScaling::None, ..rope };
+        let plain = Rope {
+            scaling: RopeScaling::None,
+            ..rope
+        };
         let (scaled, plain) = (rope.inverse_frequencies(16), plain.inverse_frequencies(16));
         assert_eq!(scaled[0], plain[0]);
         assert_eq!(scaled[7], plain[7] / 8.0);

@@ -8,8 +8,15 @@ pub(super) const FINAL_NORM: &str = "model.norm.weight";
 pub(super) const HEAD: &str = "lm_head.weight";
 
 /// The linear layers of one block, by the last part of their names, in the order of the forward pass.
-pub(super) const LINEAR_NAMES: [&str; 7] =
-    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+pub(super) const LINEAR_NAMES: [&str; 7] = [
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -49,7 +56,12 @@ impl Spec {
     /// The linear layers of block `layer`, in the order of [`LINEAR_NAMES`].
     pub(super) fn linears(&self, layer: usize) -> [LinearSpec; 7] {
         let Family::Llama = self.family;
-        let (d, ff, q, kv) = (self.hidden_size, self.intermediate_size, self.query_width(), self.kv_width());
+        let (d, ff, q, kv) = (
+            self.hidden_size,
+            self.intermediate_size,
+            self.query_width(),
+            self.kv_width(),
+        );
         let linear = |place: &str, name: &str, input, output, bias| LinearSpec {
             path: format!("model.layers.{layer}.{place}.{name}"),
             input,
@@ -69,7 +81,8 @@ impl Spec {
 
     /// Names of the norm before attention and the one before the MLP of block `layer`.
     pub(super) fn norms(&self, layer: usize) -> [String; 2] {
-        ["input_layernorm", "post_attention_layernorm"].map(|name| format!("model.layers.{layer}.{name}.weight"))
+        ["input_layernorm", "post_attention_layernorm"]
+            .map(|name| format!("model.layers.{layer}.{name}.weight"))
     }
 
     /// All tensors, lazily: a config may claim a thousand layers that the files do not have.
@@ -84,8 +97,14 @@ impl Spec {
         let blocks = (0..self.layers).flat_map(move |layer| {
             let norms = self.norms(layer).map(|name| tensor(name, &[d], Role::Norm));
             let linears = self.linears(layer).into_iter().flat_map(move |linear| {
-                let bias = linear.bias.then(|| tensor(linear.bias(), &[linear.output], Role::Bias));
-                let weight = tensor(linear.weight(), &[linear.output, linear.input], Role::Matrix);
+                let bias = linear
+                    .bias
+                    .then(|| tensor(linear.bias(), &[linear.output], Role::Bias));
+                let weight = tensor(
+                    linear.weight(),
+                    &[linear.output, linear.input],
+                    Role::Matrix,
+                );
                 std::iter::once(weight).chain(bias)
             });
             norms.into_iter().chain(linears)
@@ -97,6 +116,8 @@ impl Spec {
 
     /// Numbers in all tensors, without adapters.
     pub fn parameters(&self) -> usize {
-        self.tensors().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
+        self.tensors()
+            .map(|tensor| tensor.shape.iter().product::<usize>())
+            .sum()
     }
 }

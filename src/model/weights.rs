@@ -47,7 +47,9 @@ impl Weights {
         if !single.is_file() {
             return Err(LoadError::Weights {
                 path: folder.to_owned(),
-                reason: format!("it holds neither {SINGLE} nor {INDEX}; only safetensors weights can be read"),
+                reason: format!(
+                    "it holds neither {SINGLE} nor {INDEX}; only safetensors weights can be read"
+                ),
             });
         }
         Self::open_file(&single)
@@ -56,8 +58,16 @@ impl Weights {
     /// Opens one file.
     pub(super) fn open_file(path: &Path) -> Result<Self, LoadError> {
         let shard = Shard::open(path)?;
-        let home = shard.metadata.offset_keys().into_iter().map(|name| (name, 0)).collect();
-        Ok(Self { files: vec![shard], home })
+        let home = shard
+            .metadata
+            .offset_keys()
+            .into_iter()
+            .map(|name| (name, 0))
+            .collect();
+        Ok(Self {
+            files: vec![shard],
+            home,
+        })
     }
 
     fn open_sharded(folder: &Path, index: &Path) -> Result<Self, LoadError> {
@@ -66,9 +76,12 @@ impl Weights {
             reason,
         };
         let text = read_small(index, MAX_INDEX_BYTES)?;
-        let json: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| fault(format!("not valid JSON ({error})")))?;
-        let Some(weight_map) = json.get("weight_map").and_then(serde_json::Value::as_object) else {
+        let json: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|error| fault(format!("not valid JSON ({error})")))?;
+        let Some(weight_map) = json
+            .get("weight_map")
+            .and_then(serde_json::Value::as_object)
+        else {
             return Err(fault("`weight_map` is missing".to_owned()));
         };
         let mut files: Vec<Shard> = Vec::new();
@@ -76,13 +89,17 @@ impl Weights {
         let mut home = BTreeMap::new();
         for (tensor, file) in weight_map {
             let Some(name) = file.as_str() else {
-                return Err(fault(format!("the file of `{tensor}` is {file}; expected a name")));
+                return Err(fault(format!(
+                    "the file of `{tensor}` is {file}; expected a name"
+                )));
             };
             let shard = if let Some(&shard) = opened.get(name) {
                 shard
             } else {
                 // Only downwards: an index must not make us read files elsewhere on the machine.
-                let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+                let inside = Path::new(name)
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(_)));
                 if !inside || !name.ends_with(".safetensors") {
                     return Err(fault(format!(
                         "`{tensor}` is said to be in {name:?}; expected a .safetensors file inside the folder"
@@ -93,7 +110,9 @@ impl Weights {
                 files.len() - 1
             };
             if files[shard].metadata.info(tensor).is_none() {
-                return Err(fault(format!("`{tensor}` is said to be in {name}, but is not")));
+                return Err(fault(format!(
+                    "`{tensor}` is said to be in {name}, but is not"
+                )));
             }
             home.insert(tensor.clone(), shard);
         }
@@ -123,13 +142,19 @@ impl Weights {
         if info.shape != shape {
             return Err(self.fault(
                 home,
-                format!("`{name}` has shape {:?}, expected {shape:?} from config.json", info.shape),
+                format!(
+                    "`{name}` has shape {:?}, expected {shape:?} from config.json",
+                    info.shape
+                ),
             ));
         }
         if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
             return Err(self.fault(
                 home,
-                format!("`{name}` is stored as {}; only F32, F16 and BF16 can be read", info.dtype),
+                format!(
+                    "`{name}` is stored as {}; only F32, F16 and BF16 can be read",
+                    info.dtype
+                ),
             ));
         }
         Ok(())
@@ -143,7 +168,12 @@ impl Weights {
     }
 
     /// Widens a tensor's elements into `values`, which must be as long.
-    pub(super) fn read_into(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<(), LoadError> {
+    pub(super) fn read_into(
+        &self,
+        name: &str,
+        shape: &[usize],
+        values: &mut [f32],
+    ) -> Result<(), LoadError> {
         self.expect(name, shape)?;
         let home = self.home[name];
         let shard = &self.files[home];
@@ -156,21 +186,34 @@ impl Weights {
             Dtype::F32 => widen::<4>(bytes, values, f32::from_le_bytes),
             Dtype::F16 => widen::<2>(bytes, values, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::BF16 => widen::<2>(bytes, values, |b| bf16::from_le_bytes(b).to_f32()),
-            _ => return Err(self.fault(home, format!("`{name}` has an element type that cannot be read"))),
+            _ => {
+                return Err(self.fault(
+                    home,
+                    format!("`{name}` has an element type that cannot be read"),
+                ));
+            }
         }
         Ok(())
     }
 
     /// The files' bytes in name order, for hashing.
     pub(super) fn files(&self) -> Vec<(&Path, &[u8])> {
-        let mut files: Vec<_> = self.files.iter().map(|shard| (shard.path.as_path(), &shard.map[..])).collect();
+        let mut files: Vec<_> = self
+            .files
+            .iter()
+            .map(|shard| (shard.path.as_path(), &shard.map[..]))
+            .collect();
         files.sort();
         files
     }
 
     fn fault(&self, file: usize, reason: String) -> LoadError {
         LoadError::Weights {
-            path: self.files.get(file).map(|shard| shard.path.clone()).unwrap_or_default(),
+            path: self
+                .files
+                .get(file)
+                .map(|shard| shard.path.clone())
+                .unwrap_or_default(),
             reason,
         }
     }
@@ -178,15 +221,20 @@ impl Weights {
 
 impl Shard {
     fn open(path: &Path) -> Result<Self, LoadError> {
-        let file = File::open(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         #[expect(
             unsafe_code,
             reason = "mapping is only unsound if someone changes the file while it is mapped; weights are read once, \
                       right after this, and copying them first would double the memory of loading"
         )]
         // SAFETY: the map is read-only and private to this struct; see the reason above for concurrent changes.
-        let map =
-            unsafe { Mmap::map(&file) }.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| LoadError::Weights {
             path: path.to_owned(),
             reason: format!("not a whole safetensors file ({error}); it may be damaged or only partly downloaded"),
@@ -200,7 +248,11 @@ impl Shard {
     }
 }
 
-fn widen<const BYTES: usize>(bytes: &[u8], values: &mut [f32], one: impl Fn([u8; BYTES]) -> f32 + Sync) {
+fn widen<const BYTES: usize>(
+    bytes: &[u8],
+    values: &mut [f32],
+    one: impl Fn([u8; BYTES]) -> f32 + Sync,
+) {
     const PIECE: usize = 1 << 16;
     let (elements, _) = bytes.as_chunks::<BYTES>();
     values
@@ -215,7 +267,10 @@ fn widen<const BYTES: usize>(bytes: &[u8], values: &mut [f32], one: impl Fn([u8;
 
 /// Reads a text file that has no reason to be large.
 pub(super) fn read_small(path: &Path, limit: u64) -> Result<String, LoadError> {
-    let read_error = |source| LoadError::Read { path: path.to_owned(), source };
+    let read_error = |source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let length = std::fs::metadata(path).map_err(read_error)?.len();
     if length > limit {
         return Err(LoadError::Config {
@@ -248,23 +303,57 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (dtype, bytes) in [
             (Dtype::F32, [1.5f32, -2.0].map(f32::to_le_bytes).concat()),
-            (Dtype::F16, [1.5f32, -2.0].map(|x| f16::from_f32(x).to_le_bytes()).concat()),
-            (Dtype::BF16, [1.5f32, -2.0].map(|x| bf16::from_f32(x).to_le_bytes()).concat()),
+            (
+                Dtype::F16,
+                [1.5f32, -2.0]
+                    .map(|x| f16::from_f32(x).to_le_bytes())
+                    .concat(),
+            ),
+            (
+                Dtype::BF16,
+                [1.5f32, -2.0]
+                    .map(|x| bf16::from_f32(x).to_le_bytes())
+                    .concat(),
+            ),
         ] {
             write(&dir.path().join(SINGLE), "w", &[2, 1], dtype, &bytes);
             let weights = Weights::open(dir.path()).unwrap();
             assert_eq!(weights.read("w", &[2, 1]).unwrap(), [1.5, -2.0]);
-            assert!(weights.read("w", &[1, 2]).unwrap_err().to_string().contains("[2, 1]"));
-            assert!(weights.read("other", &[2]).unwrap_err().to_string().contains("`other` is missing"));
+            assert!(
+                weights
+                    .read("w", &[1, 2])
+                    .unwrap_err()
+                    .to_string()
+                    .contains("[2, 1]")
+            );
+            assert!(
+                weights
+                    .read("other", &[2])
+                    .unwrap_err()
+                    .to_string()
+                    .contains("`other` is missing")
+            );
         }
     }
 
     #[test]
     fn element_types_that_are_not_weights_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        write(&dir.path().join(SINGLE), "w", &[4], Dtype::I8, &[1, 2, 3, 4]);
+        write(
+            &dir.path().join(SINGLE),
+            "w",
+            &[4],
+            Dtype::I8,
+            &[1, 2, 3, 4],
+        );
         let weights = Weights::open(dir.path()).unwrap();
-        assert!(weights.read("w", &[4]).unwrap_err().to_string().contains("I8"));
+        assert!(
+            weights
+                .read("w", &[4])
+                .unwrap_err()
+                .to_string()
+                .contains("I8")
+        );
     }
 
     #[test]
@@ -277,11 +366,19 @@ mod tests {
         huge_header[..8].copy_from_slice(&(1u64 << 60).to_le_bytes());
         let mut not_json = whole.clone();
         not_json[8] = b'x';
-        let lying = br#"{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]}}"#;
+        let lying =
+            br#"{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]}}"#;
         let mut lies = (lying.len() as u64).to_le_bytes().to_vec();
         lies.extend(lying);
         lies.extend([0; 16]);
-        for bytes in [&whole[..whole.len() - 1], &whole[..4], &[], &huge_header, &not_json, &lies] {
+        for bytes in [
+            &whole[..whole.len() - 1],
+            &whole[..4],
+            &[],
+            &huge_header,
+            &not_json,
+            &lies,
+        ] {
             fs::write(&path, bytes).unwrap();
             let reason = reason(Weights::open(dir.path()));
             assert!(reason.contains("model.safetensors"), "{reason}");
@@ -297,7 +394,13 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         let outside = outer.path().join("outside.safetensors");
         write(&outside, "w", &[1], Dtype::F32, &[0; 4]);
-        for target in ["../outside.safetensors", outside.to_str().unwrap(), "a/../../outside.safetensors", "..", ""] {
+        for target in [
+            "../outside.safetensors",
+            outside.to_str().unwrap(),
+            "a/../../outside.safetensors",
+            "..",
+            "",
+        ] {
             let index = serde_json::json!({"weight_map": {"w": target}});
             fs::write(folder.join(INDEX), index.to_string()).unwrap();
             let reason = reason(Weights::open(&folder));
@@ -308,10 +411,19 @@ mod tests {
     #[test]
     fn an_index_must_tell_the_truth() {
         let dir = tempfile::tempdir().unwrap();
-        write(&dir.path().join("part.safetensors"), "w", &[1], Dtype::F32, &[0; 4]);
+        write(
+            &dir.path().join("part.safetensors"),
+            "w",
+            &[1],
+            Dtype::F32,
+            &[0; 4],
+        );
         for (index, what) in [
             (r#"{"weight_map": {"v": "part.safetensors"}}"#, "`v`"),
-            (r#"{"weight_map": {"w": "gone.safetensors"}}"#, "gone.safetensors"),
+            (
+                r#"{"weight_map": {"w": "gone.safetensors"}}"#,
+                "gone.safetensors",
+            ),
             (r#"{"weight_map": {"w": 3}}"#, "`w`"),
             (r"{}", "weight_map"),
             ("[", "JSON"),
@@ -320,7 +432,14 @@ mod tests {
             let reason = reason(Weights::open(dir.path()));
             assert!(reason.contains(what), "{reason}");
         }
-        fs::write(dir.path().join(INDEX), r#"{"weight_map": {"w": "part.safetensors"}}"#).unwrap();
-        assert_eq!(Weights::open(dir.path()).unwrap().read("w", &[1]).unwrap(), [0.0]);
+        fs::write(
+            dir.path().join(INDEX),
+            r#"{"weight_map": {"w": "part.safetensors"}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            Weights::open(dir.path()).unwrap().read("w", &[1]).unwrap(),
+            [0.0]
+        );
     }
 }
