@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example make_demo               # everything in assets/demo, from a seed
-//! cargo run --release --example make_demo -- --only text   # all but the model and its own answers
-//! cargo run --example make_demo -- show                 # some conversations, pairs and paragraphs to read
+//! cargo run --release --example make_demo -- measure    # trains every method over three seeds: the README's table
+//! cargo run --release --example make_demo -- show       # some conversations, pairs and paragraphs to read
 //! ```
 //!
 //! The world are the Pell Islands: shops, inns, sights, ferries, people, festivals, walks, villages and weather lore.
@@ -15,12 +15,17 @@ mod attributes;
 mod chat;
 mod check;
 mod elsewhere;
+mod exam;
 mod facts;
 mod guide;
+mod learn;
 mod manner;
+mod measure;
+mod model_folder;
 mod names;
 mod places;
 mod project;
+mod references;
 mod show;
 mod small_talk;
 mod template;
@@ -30,6 +35,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use nudge::{
+    model::{LoadOptions, Policy},
+    text::Codec,
+};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -40,8 +49,8 @@ use world::World;
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Where the files go.
-    #[arg(long, default_value = "assets/demo")]
+    /// Where the files are.
+    #[arg(long, default_value = "assets/demo", global = true)]
     out: PathBuf,
     /// Everything is drawn from it.
     #[arg(long, default_value_t = 7, global = true)]
@@ -50,9 +59,47 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Pairs, probes and guide book: the files that need no model.
+    Text,
+    /// The model: from random weights to one that knows the islands.
+    Model {
+        #[arg(long, default_value_t = LESSONS.steps)]
+        steps: u64,
+        #[arg(long, default_value_t = LESSONS.row_tokens)]
+        row_tokens: usize,
+        #[arg(long, default_value_t = LESSONS.peak_learning_rate)]
+        learning_rate: f64,
+    },
+    /// The model's own answers.
+    References,
+    /// What the model knows, and in which manners it says so.
+    Exam {
+        #[arg(long, default_value_t = 100)]
+        questions: usize,
+    },
+    /// Train every method over several seeds and print the table.
+    Measure {
+        #[arg(long, default_value_t = 3)]
+        seeds: u64,
+        /// Only methods whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+        /// A setting of all runs, as `nudge train --set`.
+        #[arg(long, value_parser = setting)]
+        set: Vec<(String, String)>,
+        /// Print all answers.
+        #[arg(long)]
+        verbose: bool,
+    },
     /// Print some of what is made, to read.
     Show,
 }
+
+const LESSONS: learn::Lessons = learn::Lessons {
+    steps: 2500,
+    row_tokens: 3072,
+    peak_learning_rate: 3e-3,
+};
 
 /// Independent streams of chance, so that more of one thing does not change another.
 #[derive(Clone, Copy)]
@@ -62,6 +109,9 @@ enum Stream {
     Retention,
     Probes,
     References,
+    Tokenizer,
+    Lessons,
+    Exam,
 }
 
 fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
@@ -70,24 +120,94 @@ fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
     rng
 }
 
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| format!("expected section.key=value, found {text:?}"))
+}
+
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    let world = World::draw(arguments.seed);
-    check::check(&world, arguments.seed)?;
-    match arguments.command {
-        Some(Command::Show) => show::show(&world, arguments.seed),
-        None => text_files(&world, arguments.seed, &arguments.out)?,
+    let Arguments { command, out, seed } = Arguments::parse();
+    let world = World::draw(seed);
+    check::check(&world, seed)?;
+    let folder = out.join("model");
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    // All of the machine: nobody waits for a window here.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let pool = nudge::engine::compute_pool(threads)?;
+    match command {
+        Some(Command::Show) => show::show(&world, seed),
+        Some(Command::Text) => text_files(&world, seed, &out)?,
+        Some(Command::Model {
+            steps,
+            row_tokens,
+            learning_rate,
+        }) => pool.install(|| {
+            let lessons = learn::Lessons {
+                steps,
+                row_tokens,
+                peak_learning_rate: learning_rate,
+            };
+            model_folder::lay_out(&world, seed, &folder)?;
+            learn::learn(&world, seed, &folder, &lessons)
+        })?,
+        Some(Command::References) => pool.install(|| references_file(&world, seed, &out))?,
+        Some(Command::Exam { questions }) => {
+            pool.install(|| exam(&world, seed, &folder, questions))?
+        }
+        Some(Command::Measure {
+            seeds,
+            only,
+            set,
+            verbose,
+        }) => {
+            let options = measure::Options {
+                seeds,
+                only: &only,
+                settings: set,
+                verbose,
+            };
+            measure::measure(&world, seed, &out, &options)?;
+        }
+        None => pool.install(|| -> Result<()> {
+            text_files(&world, seed, &out)?;
+            model_folder::lay_out(&world, seed, &folder)?;
+            learn::learn(&world, seed, &folder, &LESSONS)?;
+            references_file(&world, seed, &out)?;
+            exam(&world, seed, &folder, 100)
+        })?,
     }
     Ok(())
 }
 
-/// The files that need no model.
 fn text_files(world: &World, seed: u64, out: &Path) -> Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let pairs = project::pairs(world, &mut stream(seed, Stream::Pairs));
     project::write_lines(&out.join("pairs.jsonl"), &pairs)?;
     let probes = project::probes(world, &mut stream(seed, Stream::Probes));
     project::write_lines(&out.join("probes.jsonl"), &probes)?;
     let retention = project::retention(world, &mut stream(seed, Stream::Retention));
     project::write(&out.join("retention.txt"), &(retention.join("\n\n") + "\n"))
+}
+
+fn references_file(world: &World, seed: u64, out: &Path) -> Result<()> {
+    let references = references::references(world, seed, &out.join("model"))?;
+    eprintln!("{} reference answers", references.len());
+    project::write_lines(&out.join("reference.jsonl"), &references)
+}
+
+/// Greedy and sampled answers to questions in unseen words.
+fn exam(world: &World, seed: u64, folder: &Path, questions: usize) -> Result<()> {
+    let policy = Policy::load(folder, &LoadOptions::default())?;
+    let codec = Codec::load(folder)?;
+    let exam = exam::Exam::new(world, questions, &mut stream(seed, Stream::Exam));
+    for temperature in [0.0, 1.0] {
+        let (report, said) = exam.sit(world, &mut |prompts| {
+            exam::say(&policy, &codec, prompts, temperature, seed)
+        })?;
+        for text in said.iter().step_by(said.len().div_ceil(12)) {
+            eprintln!("{text}");
+        }
+        eprintln!("temperature {temperature}: {report:#?}");
+    }
+    Ok(())
 }

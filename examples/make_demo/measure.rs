@@ -1,0 +1,276 @@
+//! Trains every method over several seeds, lets each result sit the exam, and prints the table.
+//!
+//! Each run goes through the engine, in an ordinary project made from the demo's files, as `nudge train --demo --set ..` would.
+
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nudge::{
+    data::Prompt,
+    engine::{
+        Engine, EngineOptions,
+        config::RunConfig,
+        no_waker,
+        protocol::{Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
+    },
+    store::{NewRun, Project, RunId, demo::open_demo},
+};
+
+use crate::{
+    Stream,
+    exam::{Exam, LONGEST_ANSWER, Report, Said},
+    stream,
+    world::World,
+};
+
+/// A row of the table: its name, and what it changes of the demo's own settings.
+struct Method {
+    name: &'static str,
+    changes: &'static [(&'static str, &'static str)],
+}
+
+const METHODS: &[Method] = &[
+    Method {
+        name: "MPO, λ_ref 0.3",
+        changes: &[],
+    },
+    Method {
+        name: "MPO, λ_ref 0",
+        changes: &[("objective.reference_weight", "0.0")],
+    },
+    Method {
+        name: "MPO reference-free (sum), λ_ref 0.3",
+        changes: &[("objective.margin", "sum")],
+    },
+    Method {
+        name: "DPO β 0.1",
+        changes: &[("objective.kind", "dpo")],
+    },
+    Method {
+        name: "DPO β 0.5",
+        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.5")],
+    },
+    Method {
+        name: "IPO sum τ 0.1",
+        changes: &[
+            ("objective.kind", "ipo"),
+            ("objective.margin", "anchored-sum"),
+        ],
+    },
+    Method {
+        name: "IPO mean τ 0.1",
+        changes: &[
+            ("objective.kind", "ipo"),
+            ("objective.margin", "anchored-mean"),
+        ],
+    },
+];
+
+/// Questions of the exam on each side of the preference.
+const QUESTIONS: usize = 80;
+
+/// What a trained model is judged by.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    accuracy: f64,
+    report: Report,
+    /// Nats a token.
+    kl: f64,
+    seconds: f64,
+}
+
+/// The columns of the table.
+const COLUMNS: &[(&str, fn(&Judged) -> f64)] = &[
+    ("held-out accuracy", |judged| judged.accuracy),
+    ("manner", |judged| judged.report.asked_for.host),
+    ("facts", |judged| judged.report.asked_for.facts),
+    ("spill", |judged| judged.report.elsewhere.host),
+    ("facts elsewhere", |judged| judged.report.elsewhere.facts),
+    ("kl/ref per token", |judged| judged.kl),
+    ("seconds", |judged| judged.seconds),
+];
+
+pub struct Options<'a> {
+    pub seeds: u64,
+    /// Only methods whose name contains this.
+    pub only: &'a str,
+    /// `section.key` and value, on top of the demo's settings and under the method's own.
+    pub settings: Vec<(String, String)>,
+    pub verbose: bool,
+}
+
+/// Prints the table as Markdown.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -> Result<()> {
+    let folder = tempfile::tempdir().context("no room for a temporary project")?;
+    let dir = open_demo(Some(folder.path()))?;
+    let mut project = Project::open(&dir)?;
+    let text = std::fs::read_to_string(assets.join("run.toml"))
+        .with_context(|| format!("cannot read {}/run.toml", assets.display()))?;
+    let base = RunConfig::from_toml(&text)?.with_overrides(&options.settings)?;
+    let engine = Engine::start(
+        no_waker(),
+        EngineOptions {
+            threads: Some(2),
+            ..EngineOptions::default()
+        },
+    )?;
+    let exam = Exam::new(world, QUESTIONS, &mut stream(seed, Stream::Exam));
+
+    let model = project.settings()?.model;
+    let before = Weights::Model {
+        folder: model,
+        adapter: None,
+    };
+    let untrained = (0..options.seeds)
+        .map(|seed| {
+            let (report, _) =
+                exam.sit(world, &mut |prompts| ask(&engine, &before, prompts, seed))?;
+            Ok(Judged {
+                accuracy: f64::NAN,
+                report,
+                kl: 0.0,
+                seconds: f64::NAN,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    println!(
+        "| |{}",
+        COLUMNS
+            .iter()
+            .fold(String::new(), |row, column| row + " " + column.0 + " |")
+    );
+    println!("|---|{}", "---|".repeat(COLUMNS.len()));
+    println!("{}", line("before", &untrained));
+    for method in METHODS {
+        if !method.name.contains(options.only) {
+            continue;
+        }
+        let mut runs = Vec::new();
+        for seed in 0..options.seeds {
+            let mut changes: Vec<(String, String)> = method
+                .changes
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect();
+            changes.push(("train.shuffle_seed".to_owned(), seed.to_string()));
+            let config = base.with_overrides(&changes)?;
+            let started = Instant::now();
+            let run = train(&engine, &mut project, method.name, &config)?;
+            let seconds = started.elapsed().as_secs_f64();
+            let after = Weights::Run {
+                project: dir.clone(),
+                run,
+                step: None,
+            };
+            let (report, said) =
+                exam.sit(world, &mut |prompts| ask(&engine, &after, prompts, seed))?;
+            let judged = Judged {
+                accuracy: last(&project, run, "eval_rewards/accuracies")?,
+                report,
+                kl: last(&project, run, "kl/ref")?,
+                seconds,
+            };
+            eprintln!("{} seed {seed}: {judged:?}", method.name);
+            if options.verbose {
+                eprintln!("{}", said.join("\n"));
+            }
+            runs.push(judged);
+        }
+        println!("{}", line(method.name, &runs));
+    }
+    Ok(())
+}
+
+/// Trains one run to its end.
+fn train(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig) -> Result<RunId> {
+    let new = NewRun {
+        name: name.to_owned(),
+        config_toml: config.to_toml()?,
+        method: name.to_owned(),
+        revision: project.revision()?,
+        parent: None,
+    };
+    let run = project.create_run(&new)?;
+    engine.requests.send(Request::Train {
+        project: project.dir().to_owned(),
+        run,
+        control: Arc::new(RunControl::default()),
+    })?;
+    loop {
+        match engine.events.recv()? {
+            Event::Finished {
+                run: ended,
+                outcome,
+            } if ended == run => match outcome {
+                Outcome::Completed => return Ok(run),
+                Outcome::Stopped { step } => bail!("{name} stopped at step {step}"),
+                Outcome::Failed { error } => bail!("{name} failed: {error}"),
+            },
+            Event::Logged { text, .. } => eprintln!("{name}: {text}"),
+            _ => {}
+        }
+    }
+}
+
+/// One sampled answer a prompt.
+fn ask(engine: &Engine, source: &Weights, prompts: &[Prompt], seed: u64) -> Result<Vec<Said>> {
+    prompts
+        .iter()
+        .zip(0..)
+        .map(|(prompt, index)| {
+            engine.requests.send(Request::Generate {
+                request: RequestId(index),
+                source: source.clone(),
+                prompt: prompt.clone(),
+                sampling: Sampling {
+                    temperature: 1.0,
+                    top_p: 1.0,
+                    max_new_tokens: LONGEST_ANSWER,
+                    seed: seed * 1000 + index,
+                    ignore_eos: false,
+                },
+                control: Arc::new(RunControl::default()),
+            })?;
+            loop {
+                match engine.events.recv()? {
+                    Event::Generated { request, answer } if request == RequestId(index) => {
+                        return Ok(Said {
+                            text: answer.text,
+                            ended: answer.stopped_by == StoppedBy::Eos,
+                        });
+                    }
+                    Event::Failed { error, .. } => bail!("no answer: {error}"),
+                    _ => {}
+                }
+            }
+        })
+        .collect()
+}
+
+fn last(project: &Project, run: RunId, metric: &str) -> Result<f64> {
+    let series = project.series(run, metric, None)?;
+    let (_, value) = series
+        .last()
+        .with_context(|| format!("the run has not measured {metric}"))?;
+    Ok(*value)
+}
+
+/// One row: mean over the seeds, and ± half the distance of the extremes.
+fn line(name: &str, runs: &[Judged]) -> String {
+    let mut row = format!("| {name} |");
+    for (column, value) in COLUMNS {
+        let values: Vec<f64> = runs.iter().map(value).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let cell = match *column {
+            _ if mean.is_nan() => " |".to_owned(),
+            "seconds" => format!(" {mean:.0} |"),
+            "kl/ref per token" => format!(" {mean:.3} ± {:.3} |", (most - least) / 2.0),
+            _ => format!(" {mean:.2} ± {:.2} |", (most - least) / 2.0),
+        };
+        write!(row, "{cell}").expect("a string takes everything");
+    }
+    row
+}
