@@ -1,7 +1,13 @@
 //! The one place that carries commands out.
 
+use std::path::PathBuf;
+
 use super::App;
-use crate::state::Command;
+use crate::{
+    engine::{config::RunConfig, protocol::Request},
+    state::{Closing, Command, Notice, Opened, ProjectSummary, command::CloseAnswer},
+    store::{self, Project},
+};
 
 impl App {
     /// Applies what dialogs and the last frame asked for.
@@ -13,18 +19,116 @@ impl App {
         }
     }
 
-    fn apply(&mut self, command: Command, _ctx: &egui::Context, frame: &eframe::Frame) {
+    fn apply(&mut self, command: Command, ctx: &egui::Context, frame: &eframe::Frame) {
         match command {
             Command::OpenProject(dir) => {
-                self.views.last_project = Some(dir);
+                let name = dir.display().to_string();
+                self.open_project(&name, move || Ok(dir));
+            }
+            Command::OpenDemo => {
+                self.open_project("the demo project", || Ok(store::demo::open_demo(None)?))
             }
             Command::PickProject => {
                 self.dialogs
                     .pick_folder(frame, "Open a project", Command::OpenProject);
             }
+            Command::PickLaunchFolder(key) => {
+                self.dialogs
+                    .pick_folder(frame, "Choose a folder", move |folder| {
+                        Command::SetLaunchFolder(key, folder)
+                    });
+            }
+            Command::SetLaunchFolder(key, folder) => {
+                let folder = folder.display().to_string();
+                self.views.train.launch.set(key, folder);
+            }
             Command::Dismiss(id) => self.workspace.notices.dismiss(id),
-            Command::Pairs(command) => match command {},
-            Command::Answers(command) => match command {},
+            Command::Close(answer) => self.apply_close(answer, ctx),
+            Command::Runs(command) => self.apply_runs(command),
+            Command::Pairs(command) => self.apply_pairs(command, frame),
+            Command::Answers(command) => self.apply_answers(command, frame),
         }
     }
+
+    /// Opens the project whose folder `find` gives, on the files thread.
+    fn open_project(
+        &mut self,
+        name: &str,
+        find: impl FnOnce() -> anyhow::Result<PathBuf> + Send + 'static,
+    ) {
+        if let Some(live) = &self.workspace.runs.live {
+            let run = self.workspace.runs.name(live.run);
+            self.workspace.notices.push(Notice::warning(
+                format!("{run} is still going, so this project stays open"),
+                "Stop the run, then open the other project",
+            ));
+            return;
+        }
+        self.files
+            .open(format!("Could not open {name}"), move |document| {
+                let project = Project::open(&find()?)?;
+                let opened = read_opened(&project)?;
+                *document = Some(project);
+                Ok(Box::new(move |workspace, views| {
+                    workspace.open(opened, views)
+                }))
+            });
+    }
+
+    /// Asks the engine; says so when it cannot listen now.
+    pub(super) fn ask_engine(&mut self, request: Request) -> bool {
+        let sent = self.engine.requests.try_send(request).is_ok();
+        if !sent {
+            self.workspace.notices.push(Notice::warning(
+                "The engine is busy and did not take the request",
+                "Try again in a moment; if it stays so, save and start the program again",
+            ));
+        }
+        sent
+    }
+
+    fn apply_close(&mut self, answer: CloseAnswer, ctx: &egui::Context) {
+        self.workspace.closing = match answer {
+            CloseAnswer::Stay => Closing::No,
+            CloseAnswer::CloseAfterRun => Closing::AfterRun,
+            CloseAnswer::StopAndClose => {
+                self.stop_live();
+                Closing::AfterRun
+            }
+        };
+        self.close_when_done(ctx);
+    }
+
+    /// The window was asked to close: asks back while a run is going.
+    pub(super) fn guard_closing(&mut self, ctx: &egui::Context) {
+        let asked = ctx.input(|input| input.viewport().close_requested());
+        if asked && self.workspace.runs.live.is_some() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            if self.workspace.closing == Closing::No {
+                self.workspace.closing = Closing::Asked;
+            }
+        }
+        self.close_when_done(ctx);
+    }
+
+    fn close_when_done(&self, ctx: &egui::Context) {
+        if self.workspace.closing == Closing::AfterRun && self.workspace.runs.live.is_none() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
+    }
+}
+
+/// Everything the window shows right after opening.
+fn read_opened(project: &Project) -> anyhow::Result<Opened> {
+    let settings = project.settings()?;
+    Ok(Opened {
+        project: ProjectSummary {
+            dir: project.dir().to_owned(),
+            name: settings.name,
+            model: settings.model,
+            counts: project.counts()?,
+            config: RunConfig::from_toml(&settings.run_toml)?,
+        },
+        runs: project.runs()?,
+    })
 }

@@ -3,20 +3,29 @@
 //! A frame: [`App::logic`](eframe::App::logic) takes in what other threads have to say and applies the commands that the last
 //! frame queued; [`App::ui`](eframe::App::ui) draws. Drawing changes [`Views`] only.
 
+mod answers;
 mod apply;
 mod dialogs;
 mod files;
+mod pairs;
 mod receive;
+mod runs;
 mod window;
 
 pub use files::{Files, Update};
 pub use window::{Renderer, WindowOptions, run};
 
+use std::path::PathBuf;
+
 use crossbeam::channel::{Receiver, Sender};
 
 use crate::{
-    engine::protocol::{Event, Request},
-    state::{Commands, ThemeChoice, Views, Workspace},
+    engine::{
+        Engine,
+        protocol::{Event, Request},
+    },
+    state::{Command, Commands, ThemeChoice, Views, Workspace},
+    store::Project,
     ui,
 };
 use dialogs::Dialogs;
@@ -28,6 +37,36 @@ const VIEWS_KEY: &str = "views";
 pub struct EngineLink {
     pub requests: Sender<Request>,
     pub events: Receiver<Event>,
+    /// Kept alive here; absent in tests, which hold the other ends themselves.
+    engine: Option<Engine>,
+}
+
+impl EngineLink {
+    pub fn of(engine: Engine) -> Self {
+        Self {
+            requests: engine.requests.clone(),
+            events: engine.events.clone(),
+            engine: Some(engine),
+        }
+    }
+
+    /// Ends whose other ends a test holds.
+    pub fn scripted(requests: Sender<Request>, events: Receiver<Event>) -> Self {
+        Self {
+            requests,
+            events,
+            engine: None,
+        }
+    }
+}
+
+impl Drop for EngineLink {
+    /// Waits for the checkpoint of a run that is going.
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.shut_down();
+        }
+    }
 }
 
 /// The window's memory and its threads.
@@ -35,11 +74,13 @@ pub struct App {
     workspace: Workspace,
     views: Views,
     commands: Commands,
-    files: Files<()>,
+    files: Files<Project>,
     dialogs: Dialogs,
     engine: EngineLink,
     /// The theme that egui was told last.
     theme: Option<ThemeChoice>,
+    /// The project that the screens were told about last, see [`Workspace::opened`].
+    opened: u64,
 }
 
 impl App {
@@ -56,12 +97,21 @@ impl App {
             dialogs: Dialogs::new(ctx.clone()),
             engine,
             theme: None,
+            opened: 0,
         }
     }
 
     /// The same window in a test: nothing remembered, the test holds the engine's ends.
-    pub fn for_test(cc: &eframe::CreationContext<'_>, engine: EngineLink) -> Self {
-        Self::new(&cc.egui_ctx, Views::default(), engine)
+    pub fn for_test(
+        cc: &eframe::CreationContext<'_>,
+        engine: EngineLink,
+        project: Option<PathBuf>,
+    ) -> Self {
+        let app = Self::new(&cc.egui_ctx, Views::default(), engine);
+        if let Some(dir) = project {
+            app.commands.push(Command::OpenProject(dir));
+        }
+        app
     }
 
     pub fn workspace(&self) -> &Workspace {
@@ -76,6 +126,15 @@ impl App {
         &mut self.views
     }
 
+    /// Another project is open: the screens ask for what they show first.
+    fn greet_project(&mut self) {
+        if self.opened != self.workspace.opened {
+            self.opened = self.workspace.opened;
+            self.pairs_opened();
+            self.answers_opened();
+        }
+    }
+
     fn apply_theme(&mut self, ctx: &egui::Context) {
         if self.theme != Some(self.views.theme) {
             self.theme = Some(self.views.theme);
@@ -88,7 +147,10 @@ impl eframe::App for App {
     /// Runs before every frame, and also while the window is hidden.
     fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
         self.receive(ctx);
+        self.greet_project();
+        self.train_recorded();
         self.apply_pending(ctx, frame);
+        self.guard_closing(ctx);
         self.apply_theme(ctx);
     }
 

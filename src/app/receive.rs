@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::App;
-use crate::engine::protocol::Event;
+use crate::{
+    engine::protocol::{Event, Outcome},
+    state::{Notice, runs::Follow},
+};
 
 /// A frame may spend this long on messages; the rest waits for the next one.
 const BUDGET: Duration = Duration::from_millis(8);
@@ -29,8 +32,29 @@ impl App {
         }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "events are consumed")]
-    fn take_event(&mut self, _event: Event) {}
+    fn take_event(&mut self, event: Event) {
+        if self.workspace.preflight.take(&event) {
+            return;
+        }
+        match self.workspace.runs.take(&event) {
+            Some(Follow::ReadHistory(run)) => self.load_history(run, true),
+            Some(Follow::ReadRuns(run)) => {
+                self.load_runs();
+                self.load_history(run, true);
+                if let Event::Finished {
+                    outcome: Outcome::Failed { error },
+                    ..
+                } = &event
+                {
+                    let name = self.workspace.runs.name(run);
+                    let summary = format!("{name} failed; its charts and its last checkpoint stay");
+                    self.workspace.notices.push(Notice::error(summary, error));
+                }
+            }
+            None => {}
+        }
+        self.take_answers_event(&event);
+    }
 }
 
 fn unix_ms() -> i64 {

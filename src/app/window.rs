@@ -1,12 +1,16 @@
 //! Opens the real window.
 
-use std::path::PathBuf;
-
-use anyhow::Context as _;
-use crossbeam::channel::bounded;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{App, EngineLink, VIEWS_KEY};
-use crate::state::{Command, Views};
+use crate::{
+    engine::{Engine, EngineOptions, Waker},
+    state::{Command, Views},
+};
+use anyhow::Context as _;
+
+/// While events come in the window draws this often at most.
+const PACE: Duration = Duration::from_millis(50);
 
 /// What draws the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,12 +48,16 @@ pub fn run(project: Option<PathBuf>, options: WindowOptions) -> anyhow::Result<(
                 .storage
                 .and_then(|storage| eframe::get_value(storage, VIEWS_KEY))
                 .unwrap_or_default();
-            let (requests, _) = bounded(16);
-            let (_, events) = bounded(256);
-            let app = App::new(&cc.egui_ctx, views, EngineLink { requests, events });
-            if let Some(dir) = project.or_else(|| app.views.last_project.clone()) {
-                app.commands.push(Command::OpenProject(dir));
-            }
+            let ctx = cc.egui_ctx.clone();
+            let waker: Waker = Arc::new(move || ctx.request_repaint_after(PACE));
+            let engine = Engine::start(waker, EngineOptions::default())?;
+            let app = App::new(&cc.egui_ctx, views, EngineLink::of(engine));
+            // A folder that was moved away since is no reason to start with an error.
+            let last = app.views.last_project.clone().filter(|dir| dir.is_dir());
+            app.commands.push(match project.or(last) {
+                Some(dir) => Command::OpenProject(dir),
+                None => Command::OpenDemo,
+            });
             Ok(Box::new(app))
         }),
     )

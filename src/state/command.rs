@@ -2,18 +2,38 @@
 
 use std::{cell::RefCell, path::PathBuf};
 
-use super::{answers::AnswersCommand, notice::NoticeId, pairs::PairsCommand};
+use super::{answers::AnswersCommand, notice::NoticeId, pairs::PairsCommand, train::RunCommand};
 
 /// Every change that drawing can ask for.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Open the project in this folder, whatever is open now.
     OpenProject(PathBuf),
+    /// Open the demo project, making it first if need be.
+    OpenDemo,
     /// Ask for a folder with a file dialog, then open it.
     PickProject,
+    /// Ask for a folder and put its path into a field of the launch sheet.
+    PickLaunchFolder(&'static str),
+    /// A folder was picked for that field.
+    SetLaunchFolder(&'static str, PathBuf),
     Dismiss(NoticeId),
+    /// What to do about the run when the window closes.
+    Close(CloseAnswer),
+    Runs(RunCommand),
     Pairs(PairsCommand),
     Answers(AnswersCommand),
+}
+
+/// The window was asked to close while a run is going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseAnswer {
+    /// Stop the run with a checkpoint, then close.
+    StopAndClose,
+    /// Let the run end by itself, then close.
+    CloseAfterRun,
+    /// Do not close.
+    Stay,
 }
 
 /// The queue a frame writes to. Pushing wakes the window: an idle window would otherwise

@@ -9,12 +9,17 @@ pub mod command;
 pub mod difference;
 pub mod drafts;
 pub mod labelling;
+pub mod launch;
+pub mod metric;
 pub mod notice;
 pub mod pairs;
+pub mod runs;
+pub mod series;
+pub mod train;
 pub mod views;
 pub mod workspace;
 
 pub use command::{Command, Commands};
 pub use notice::{Level, Notice, Notices};
 pub use views::{Screen, ThemeChoice, Views};
-pub use workspace::{ProjectSummary, Saving, Workspace};
+pub use workspace::{Closing, Opened, ProjectSummary, Saving, Workspace};

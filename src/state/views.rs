@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{answers::AnswersView, pairs::PairsView};
+use super::{answers::AnswersView, pairs::PairsView, train::TrainView};
 
 /// The places of the left rail, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -54,6 +54,7 @@ pub struct Views {
     pub theme: ThemeChoice,
     /// Opened again at the next start.
     pub last_project: Option<PathBuf>,
+    pub train: TrainView,
     pub pairs: PairsView,
     pub answers: AnswersView,
 }

@@ -2,15 +2,31 @@
 
 use std::path::PathBuf;
 
-use super::{Notices, answers::AnswersData, pairs::PairsData};
+use super::{
+    Notices,
+    answers::AnswersData,
+    launch::Launch,
+    pairs::PairsData,
+    runs::Runs,
+    train::{Preflight, TrainView},
+    views::Views,
+};
+use crate::{
+    engine::{config::RunConfig, protocol::RequestId},
+    store::{Counts, RunId, RunRecord},
+};
 
 /// The open project in a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProjectSummary {
     pub dir: PathBuf,
     pub name: String,
     /// Hugging Face folder the project tunes.
     pub model: PathBuf,
+    /// How many pairs there are, by verdict. Kept up to date with every edit.
+    pub counts: Counts,
+    /// What a new run starts from.
+    pub config: RunConfig,
 }
 
 /// Writes on their way to the disk. "Saved" is said only after the commit.
@@ -21,14 +37,68 @@ pub struct Saving {
     pub failed: bool,
 }
 
+/// The window was asked to close while a run is going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Closing {
+    #[default]
+    No,
+    Asked,
+    /// Closes as soon as the run has ended.
+    AfterRun,
+}
+
+/// What the files thread read when a project was opened.
+#[derive(Debug)]
+pub struct Opened {
+    pub project: ProjectSummary,
+    pub runs: Vec<RunRecord>,
+}
+
 /// Read by the screens, written only by `app`.
 #[derive(Debug, Default)]
 pub struct Workspace {
     pub project: Option<ProjectSummary>,
+    /// Counts the projects opened so far: one more means that everything else is about another project.
+    pub opened: u64,
     pub saving: Saving,
     pub notices: Notices,
+    pub closing: Closing,
+    pub runs: Runs,
+    pub preflight: Preflight,
+    /// Recorded in the project, not yet handed to the engine.
+    pub to_train: Vec<RunId>,
     pub pairs: PairsData,
     pub answers: AnswersData,
     /// Unix time in milliseconds of this frame, so that drawing asks no clock.
     pub now_ms: i64,
+    requests: u64,
+}
+
+impl Workspace {
+    /// A name for the next question to the engine.
+    pub fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests)
+    }
+
+    /// Another project is open from now on; nothing of the old one stays.
+    pub fn open(&mut self, opened: Opened, views: &mut Views) {
+        let another = views.last_project.as_ref() != Some(&opened.project.dir);
+        if another || views.train.launch.is_untouched() {
+            views.train = TrainView {
+                launch: Launch::from_config(&opened.project.config),
+                ..TrainView::default()
+            };
+        }
+        views.last_project = Some(opened.project.dir.clone());
+        self.project = Some(opened.project);
+        self.opened += 1;
+        self.runs = Runs {
+            records: opened.runs,
+            ..Runs::default()
+        };
+        self.preflight = Preflight::NotAsked;
+        self.pairs = PairsData::default();
+        self.answers = AnswersData::default();
+    }
 }

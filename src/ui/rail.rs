@@ -1,6 +1,6 @@
 //! The left rail: project, the places, the theme.
 
-use egui::{Align, Frame, Layout, Margin, Panel, RichText, Sense, Ui, WidgetInfo, WidgetType};
+use egui::{Align, Frame, Layout, Margin, Panel, RichText, Role, Sense, Ui, WidgetInfo};
 
 use super::{icon, parts, theme::space};
 use crate::state::{Command, Commands, Screen, ThemeChoice, Views, Workspace};
@@ -56,9 +56,7 @@ fn project(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
                 ui.close();
             }
         });
-        response.widget_info(|| {
-            WidgetInfo::labeled(WidgetType::Button, true, format!("Project {name}"))
-        });
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Project {name}")));
     });
 }
 
@@ -67,8 +65,7 @@ fn place(ui: &mut Ui, index: usize, screen: Screen, current: &mut Screen) {
     let selected = *current == screen;
     let (rect, response) =
         ui.allocate_exact_size(egui::vec2(ui.available_width(), 34.0), Sense::click());
-    response
-        .widget_info(|| WidgetInfo::selected(WidgetType::Button, true, selected, screen.title()));
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, screen.title()));
     let fill = if selected {
         palette.accent_soft
     } else if response.hovered() || response.has_focus() {

@@ -1,0 +1,194 @@
+//! Runs: check, start, steer, rename, delete.
+
+use std::sync::Arc;
+
+use super::App;
+use crate::{
+    engine::{
+        config::RunConfig,
+        protocol::{Knob, Request, RunControl},
+    },
+    state::{
+        runs::{Live, Loaded, Mark, Stored},
+        train::{Preflight, RunCommand, Sheet, knob_sentence},
+    },
+    store::{NewRun, Project, RunId},
+};
+
+impl App {
+    pub(super) fn apply_runs(&mut self, command: RunCommand) {
+        match command {
+            RunCommand::Check(config) => self.check(config),
+            RunCommand::Start { name, config } => self.start(name, *config),
+            RunCommand::Continue(run) => {
+                self.views.train.sheet = Sheet::Run;
+                self.views.train.shown = Some(run);
+                self.train(run);
+            }
+            RunCommand::SetPaused(paused) => {
+                if let Some(live) = &mut self.workspace.runs.live {
+                    live.control.set_paused(paused);
+                    live.paused = paused;
+                }
+            }
+            RunCommand::Stop => self.stop_live(),
+            RunCommand::Checkpoint => {
+                if let Some(run) = self.live_run() {
+                    self.ask_engine(Request::Checkpoint { run });
+                }
+            }
+            RunCommand::Turn(knob) => self.turn(knob),
+            RunCommand::Load(run) => self.load_history(run, false),
+            RunCommand::Rename(run, name) => {
+                self.files
+                    .write("Could not rename the run", move |project| {
+                        project.rename_run(run, &name)?;
+                        reread_runs(project)
+                    });
+            }
+            RunCommand::Delete(run) => {
+                if self.live_run() == Some(run) {
+                    return;
+                }
+                self.workspace.runs.history.remove(&run);
+                self.files
+                    .write("Could not delete the run", move |project| {
+                        project.delete_run(run)?;
+                        reread_runs(project)
+                    });
+            }
+        }
+    }
+
+    fn live_run(&self) -> Option<RunId> {
+        self.workspace.runs.live.as_ref().map(|live| live.run)
+    }
+
+    fn check(&mut self, config: Box<RunConfig>) {
+        let Some(project) = self.workspace.project.as_ref().map(|p| p.dir.clone()) else {
+            return;
+        };
+        let request = self.workspace.next_request();
+        let asked = self.ask_engine(Request::Preflight {
+            request,
+            project,
+            config: config.clone(),
+        });
+        if asked {
+            self.workspace.preflight = Preflight::Waiting { request, config };
+        }
+    }
+
+    /// Records the run; [`App::train_recorded`] hands it on when that is on disk.
+    fn start(&mut self, name: String, config: RunConfig) {
+        self.views.train.sheet = Sheet::Run;
+        self.views.train.shown = None;
+        self.files
+            .write("Could not record the run", move |project| {
+                let run = project.create_run(&NewRun {
+                    name,
+                    config_toml: config.to_toml()?,
+                    method: config.objective.objective().name(),
+                    revision: project.revision()?,
+                    parent: None,
+                })?;
+                // The next run starts from what this one was started with.
+                let mut settings = project.settings()?;
+                settings.run_toml = config.to_toml()?;
+                project.set_settings(&settings)?;
+                let records = project.runs()?;
+                Ok(Box::new(move |workspace, views| {
+                    workspace.runs.records = records;
+                    workspace.to_train.push(run);
+                    views.train.shown = Some(run);
+                    views.train.name.clear();
+                }))
+            });
+    }
+
+    /// Hands runs that are recorded by now to the engine.
+    pub(super) fn train_recorded(&mut self) {
+        for run in std::mem::take(&mut self.workspace.to_train) {
+            self.train(run);
+        }
+    }
+
+    fn train(&mut self, run: RunId) {
+        let Some(project) = self.workspace.project.as_ref().map(|p| p.dir.clone()) else {
+            return;
+        };
+        let control = Arc::new(RunControl::default());
+        let request = Request::Train {
+            project,
+            run,
+            control: control.clone(),
+        };
+        if !self.ask_engine(request) {
+            return;
+        }
+        // A new run has no history to wait for; one that goes on has.
+        let record = self.workspace.runs.record(run);
+        if record.is_some_and(|record| record.step > 0) {
+            self.load_history(run, false);
+        } else {
+            let history = self.workspace.runs.history.entry(run).or_default();
+            history.loaded = Loaded::Ready;
+        }
+        self.workspace.runs.queue(Live::new(run, control));
+    }
+
+    pub(super) fn stop_live(&mut self) {
+        if let Some(live) = &mut self.workspace.runs.live {
+            live.control.stop();
+            live.control.set_paused(false);
+            live.stopping = true;
+        }
+    }
+
+    fn turn(&mut self, knob: Knob) {
+        let Some(live) = &self.workspace.runs.live else {
+            return;
+        };
+        let (run, step) = (live.run, live.step + 1);
+        if self.ask_engine(Request::Turn { run, knob })
+            && let Some(history) = self.workspace.runs.history.get_mut(&run)
+        {
+            history.marks.push(Mark {
+                step,
+                text: knob_sentence(knob),
+            });
+        }
+    }
+
+    /// Reads a run's metrics and log. `again`: also when they are here already.
+    pub(super) fn load_history(&mut self, run: RunId, again: bool) {
+        let history = self.workspace.runs.history.entry(run).or_default();
+        if history.loaded == Loaded::Asked || (history.loaded == Loaded::Ready && !again) {
+            return;
+        }
+        history.loaded = Loaded::Asked;
+        self.files
+            .read("Could not read the run's history", move |project| {
+                let stored = Stored {
+                    steps: project.steps(run, None)?,
+                    log: project.log(run)?,
+                };
+                Ok(Box::new(move |workspace, _| {
+                    workspace.runs.history.entry(run).or_default().fill(stored);
+                }))
+            });
+    }
+
+    /// Reads the list of runs again, e.g. after one ended.
+    pub(super) fn load_runs(&mut self) {
+        self.files
+            .read("Could not read the runs", |project| reread_runs(project));
+    }
+}
+
+fn reread_runs(project: &Project) -> anyhow::Result<super::Update> {
+    let records = project.runs()?;
+    Ok(Box::new(move |workspace, _| {
+        workspace.runs.records = records;
+    }))
+}

@@ -1,0 +1,514 @@
+//! The launch sheet in two steps: what was typed, then what it means.
+//!
+//! Every setting is a text under its `run.toml` key. [`Launch::checked`] turns the texts into a [`RunConfig`] and into one
+//! sentence for each field that cannot be used.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use crate::{
+    engine::{
+        config::{Method, RunConfig},
+        validate,
+    },
+    objective::Margin,
+};
+
+/// A setting that the sheet shows as a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its place in `run.toml`.
+    pub key: &'static str,
+    pub label: &'static str,
+    /// One sentence: what it does.
+    pub about: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any number, e.g. `3e-4`.
+    Number,
+    /// A whole number.
+    Count,
+    Text,
+    Folder,
+    Switch,
+}
+
+const fn field(key: &'static str, label: &'static str, kind: Kind, about: &'static str) -> Field {
+    Field {
+        key,
+        label,
+        about,
+        kind,
+    }
+}
+
+pub const MODEL: Field = field(
+    "model.path",
+    "Model folder",
+    Kind::Folder,
+    "Hugging Face folder with config.json, safetensors and tokenizer.json; empty = the project's own model",
+);
+pub const ADAPTER: Field = field(
+    "model.start_adapter",
+    "Start adapter",
+    Kind::Folder,
+    "A PEFT adapter to start from; it is frozen into the reference and a new one goes on top",
+);
+pub const BETA: Field = field(
+    "objective.beta",
+    "β",
+    Kind::Number,
+    "Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown",
+);
+pub const TAU: Field = field(
+    "objective.tau",
+    "τ",
+    Kind::Number,
+    "IPO pulls every margin to 1/(2τ)",
+);
+pub const SMOOTHING: Field = field(
+    "objective.label_smoothing",
+    "Label smoothing",
+    Kind::Number,
+    "ε: the share of labels believed to be wrong, below 0.5",
+);
+pub const ROBUST: Field = field(
+    "objective.robust",
+    "Robust form",
+    Kind::Switch,
+    "The unbiased form of label smoothing instead of the conservative one",
+);
+pub const LAMBDA_REF: Field = field(
+    "objective.reference_weight",
+    "λ ref",
+    Kind::Number,
+    "Weight of the KL term on reference answers: holds the policy where it started",
+);
+pub const LAMBDA_PRE: Field = field(
+    "objective.retention_weight",
+    "λ pre",
+    Kind::Number,
+    "Weight of plain language modelling on the retention text",
+);
+pub const FULL: Field = field(
+    "lora.full",
+    "Train all weights",
+    Kind::Switch,
+    "Full weights instead of an adapter: more memory, no small file to share",
+);
+pub const RANK: Field = field(
+    "lora.rank",
+    "Rank",
+    Kind::Count,
+    "Width of the adapter; 8 to 32 is usual",
+);
+pub const ALPHA: Field = field(
+    "lora.alpha",
+    "Alpha",
+    Kind::Number,
+    "The adapter counts alpha / rank times; twice the rank is usual",
+);
+pub const RSLORA: Field = field(
+    "lora.rslora",
+    "Rank-stabilised",
+    Kind::Switch,
+    "Scale by alpha / √rank, which keeps large ranks learning",
+);
+pub const TARGETS: Field = field(
+    "lora.targets",
+    "Layers",
+    Kind::Text,
+    "all-linear, or names such as q_proj, v_proj",
+);
+pub const LEARNING_RATE: Field = field(
+    "optimizer.learning_rate",
+    "Learning rate",
+    Kind::Number,
+    "Peak rate of AdamW; adapters take about ten times what full weights take",
+);
+pub const WEIGHT_DECAY: Field = field(
+    "optimizer.weight_decay",
+    "Weight decay",
+    Kind::Number,
+    "Pull of the trained weights to zero",
+);
+pub const WARMUP: Field = field(
+    "optimizer.warmup_steps",
+    "Warm-up steps",
+    Kind::Count,
+    "Steps until the learning rate is at its peak",
+);
+pub const CLIP: Field = field(
+    "optimizer.max_grad_norm",
+    "Gradient clipping",
+    Kind::Number,
+    "Largest global gradient norm; 0 = no clipping",
+);
+pub const STEPS: Field = field(
+    "train.steps",
+    "Steps",
+    Kind::Count,
+    "Optimiser steps; empty = by epochs",
+);
+pub const EPOCHS: Field = field(
+    "train.epochs",
+    "Epochs",
+    Kind::Number,
+    "Times that every pair is seen; used when steps is empty",
+);
+pub const PAIRS_PER_STEP: Field = field(
+    "train.pairs_per_step",
+    "Pairs a step",
+    Kind::Count,
+    "Pairs that one update averages over",
+);
+pub const EVAL_EVERY: Field = field(
+    "train.eval_every",
+    "Evaluate every",
+    Kind::Count,
+    "Steps between measurements on held-out pairs; 0 = never",
+);
+pub const SAMPLE_EVERY: Field = field(
+    "train.sample_every",
+    "Sample every",
+    Kind::Count,
+    "Steps between answers to the probe prompts; 0 = never",
+);
+pub const CHECKPOINT_EVERY: Field = field(
+    "train.checkpoint_every",
+    "Checkpoint every",
+    Kind::Count,
+    "Steps between checkpoints; 0 = only at the end",
+);
+pub const SEED: Field = field(
+    "train.shuffle_seed",
+    "Shuffle seed",
+    Kind::Count,
+    "Order of the pairs and start of the adapter; runs that differ only here show the noise",
+);
+pub const EVAL_FRACTION: Field = field(
+    "data.eval_fraction",
+    "Held-out share",
+    Kind::Number,
+    "Share of prompts kept for measuring, decided by the prompt",
+);
+pub const MAX_PROMPT: Field = field(
+    "data.max_prompt_tokens",
+    "Longest prompt",
+    Kind::Count,
+    "Tokens; pairs with a longer prompt are set aside",
+);
+pub const MAX_ANSWER: Field = field(
+    "data.max_answer_tokens",
+    "Longest answer",
+    Kind::Count,
+    "Tokens; longer answers are cut, both sides by the same rule",
+);
+pub const DEVICE: Field = field(
+    "train.device",
+    "Device",
+    Kind::Text,
+    "auto, cpu, cuda:0 or metal",
+);
+
+const TYPED: [Field; 28] = [
+    MODEL,
+    ADAPTER,
+    BETA,
+    TAU,
+    SMOOTHING,
+    ROBUST,
+    LAMBDA_REF,
+    LAMBDA_PRE,
+    FULL,
+    RANK,
+    ALPHA,
+    RSLORA,
+    TARGETS,
+    LEARNING_RATE,
+    WEIGHT_DECAY,
+    WARMUP,
+    CLIP,
+    STEPS,
+    EPOCHS,
+    PAIRS_PER_STEP,
+    EVAL_EVERY,
+    SAMPLE_EVERY,
+    CHECKPOINT_EVERY,
+    SEED,
+    EVAL_FRACTION,
+    MAX_PROMPT,
+    MAX_ANSWER,
+    DEVICE,
+];
+
+/// What the texts mean.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Checked {
+    pub config: RunConfig,
+    /// One sentence for each key that cannot be used.
+    pub problems: BTreeMap<String, String>,
+}
+
+/// The sheet: texts by key. Keys without a text keep the value of `base`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Launch {
+    texts: BTreeMap<String, String>,
+    #[serde(skip)]
+    checked: Option<(BTreeMap<String, String>, Checked)>,
+}
+
+impl Launch {
+    /// The sheet that shows `config`.
+    pub fn from_config(config: &RunConfig) -> Self {
+        Self {
+            texts: settings(config),
+            checked: None,
+        }
+    }
+
+    /// Whether nothing was ever typed or loaded.
+    pub fn is_untouched(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The text under a key, to be edited.
+    pub fn text_mut(&mut self, key: &str) -> &mut String {
+        self.texts.entry(key.to_owned()).or_default()
+    }
+
+    pub fn text(&self, key: &str) -> &str {
+        self.texts.get(key).map_or("", String::as_str)
+    }
+
+    pub fn set(&mut self, key: &str, text: impl Into<String>) {
+        self.texts.insert(key.to_owned(), text.into());
+    }
+
+    pub fn is_on(&self, key: &str) -> bool {
+        self.text(key) == "true"
+    }
+
+    /// The method; what goes with it follows its own defaults again.
+    pub fn set_method(&mut self, method: Method) {
+        self.set("objective.kind", word(&method));
+        for key in ["objective.margin", LAMBDA_REF.key] {
+            self.set(key, "");
+        }
+    }
+
+    pub fn set_margin(&mut self, margin: Margin) {
+        self.set("objective.margin", word(&margin));
+    }
+
+    /// What the texts mean now. Worked out again only when one of them changed.
+    pub fn checked(&mut self) -> &Checked {
+        let stale = self
+            .checked
+            .as_ref()
+            .is_none_or(|(texts, _)| *texts != self.texts);
+        if stale {
+            self.checked = Some((self.texts.clone(), check(&self.texts)));
+        }
+        match &self.checked {
+            Some((_, checked)) => checked,
+            None => unreachable!("filled above"),
+        }
+    }
+}
+
+/// A unit variant as `run.toml` spells it.
+fn word(value: &impl Serialize) -> String {
+    Value::try_from(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn check(texts: &BTreeMap<String, String>) -> Checked {
+    let mut checked = Checked::default();
+    for (key, typed) in texts {
+        let typed = typed.trim();
+        let known = TYPED.iter().find(|field| field.key == key);
+        if let Some(sentence) = known.and_then(|field| not_a_number(field, typed)) {
+            checked.problems.insert(key.clone(), sentence);
+            continue;
+        }
+        let value = if key == TARGETS.key {
+            layer_list(typed)
+        } else {
+            typed.to_owned()
+        };
+        match checked.config.with_overrides(&[(key.clone(), value)]) {
+            Ok(config) => checked.config = config,
+            Err(error) => {
+                checked.problems.insert(key.clone(), error.to_string());
+            }
+        }
+    }
+    for (key, sentence) in validate(&checked.config) {
+        let label = TYPED
+            .iter()
+            .find(|field| field.key == key)
+            .map_or(key.as_str(), |field| field.label);
+        let sentence = sentence.replacen(&key, label, 1);
+        checked.problems.entry(key).or_insert(sentence);
+    }
+    checked
+}
+
+/// An empty field falls back to its default, so only what was typed is judged.
+fn not_a_number(field: &Field, typed: &str) -> Option<String> {
+    let wanted = match field.kind {
+        _ if typed.is_empty() => return None,
+        Kind::Number if typed.parse::<f64>().is_err() => "a number such as 0.1 or 3e-4",
+        Kind::Count if typed.parse::<u64>().is_err() => "a whole number such as 16",
+        Kind::Number | Kind::Count | Kind::Text | Kind::Folder | Kind::Switch => return None,
+    };
+    Some(format!("{} is “{typed}”; it must be {wanted}", field.label))
+}
+
+/// "q_proj, v_proj" as TOML reads it; the word `all-linear` stays a word.
+fn layer_list(typed: &str) -> String {
+    if typed.is_empty() || typed == "all-linear" || typed.starts_with('[') {
+        return typed.to_owned();
+    }
+    let names: Vec<String> = typed
+        .split([',', ' '])
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| format!("{name:?}"))
+        .collect();
+    format!("[{}]", names.join(", "))
+}
+
+/// Every setting of a config as text by key: what the sheet edits, what Compare lists.
+pub fn settings(config: &RunConfig) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    let Ok(tree) = toml::Table::try_from(config) else {
+        return texts;
+    };
+    for (section, keys) in &tree {
+        for (key, value) in keys.as_table().into_iter().flatten() {
+            texts.insert(format!("{section}.{key}"), plain(value));
+        }
+    }
+    texts
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Float(number) => {
+            let size = number.abs();
+            if size != 0.0 && size < 1e-3 {
+                format!("{number:e}")
+            } else {
+                format!("{number}")
+            }
+        }
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<String>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sheet() -> Launch {
+        Launch::from_config(&RunConfig::default())
+    }
+
+    #[test]
+    fn the_sheet_of_a_config_means_that_config() {
+        let mut config = RunConfig::default();
+        config.optimizer.learning_rate = 1e-4;
+        config.objective.kind = Method::Ipo;
+        config.train.steps = Some(40);
+        let checked = Launch::from_config(&config).checked().clone();
+        assert_eq!(checked.config, config);
+        assert_eq!(checked.problems, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_word_in_a_number_field_is_a_sentence_with_its_label() {
+        let mut launch = sheet();
+        launch.set(BETA.key, "a lot");
+        let problem = &launch.checked().problems[BETA.key];
+        assert_eq!(
+            problem,
+            "β is “a lot”; it must be a number such as 0.1 or 3e-4"
+        );
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_a_sentence_with_its_label() {
+        let mut launch = sheet();
+        launch.set(BETA.key, "0");
+        assert_eq!(
+            launch.checked().problems[BETA.key],
+            "β is 0; it must be a number above 0"
+        );
+        launch.set(BETA.key, "0.2");
+        assert!(launch.checked().problems.is_empty());
+        assert_eq!(launch.checked().config.objective.beta, 0.2);
+    }
+
+    #[test]
+    fn an_emptied_field_means_the_default() {
+        let mut launch = sheet();
+        launch.set(RANK.key, " ");
+        assert_eq!(
+            launch.checked().config.lora.rank,
+            RunConfig::default().lora.rank
+        );
+        launch.set(STEPS.key, "40");
+        launch.set(STEPS.key, "");
+        assert_eq!(launch.checked().config.train.steps, None);
+    }
+
+    #[test]
+    fn layers_are_typed_as_people_write_them() {
+        let mut launch = sheet();
+        launch.set(TARGETS.key, "q_proj, v_proj");
+        assert_eq!(
+            launch.checked().config.lora.targets,
+            crate::engine::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
+        );
+        launch.set(TARGETS.key, "all-linear");
+        assert!(launch.checked().problems.is_empty());
+    }
+
+    #[test]
+    fn another_method_brings_its_own_defaults() {
+        let mut launch = sheet();
+        launch.set_margin(Margin::Sum);
+        launch.set(LAMBDA_REF.key, "0.7");
+        launch.set_method(Method::Dpo);
+        let checked = launch.checked();
+        assert_eq!(checked.problems, BTreeMap::new());
+        assert_eq!(checked.config.objective.margin(), Margin::AnchoredSum);
+        assert_eq!(checked.config.objective.reference_weight(), 0.0);
+    }
+
+    #[test]
+    fn every_field_is_a_key_of_the_config() {
+        for field in TYPED {
+            let mut launch = sheet();
+            launch.set(field.key, "");
+            assert_eq!(
+                launch.checked().problems.get(field.key),
+                None,
+                "{}",
+                field.key
+            );
+        }
+    }
+}

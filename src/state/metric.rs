@@ -1,0 +1,175 @@
+//! What a metric's name means to a reader: caption, unit, and how its numbers are written.
+
+/// Whether a metric counts held-out pairs.
+pub fn is_held_out(name: &str) -> bool {
+    name.starts_with("eval_")
+}
+
+/// The words for a metric; names that are not known are shown as they are.
+pub fn caption(name: &str) -> String {
+    let (held_out, plain) = match name.strip_prefix("eval_") {
+        Some(plain) => (true, plain),
+        None => (false, name),
+    };
+    let words = match plain {
+        "loss" => "Loss",
+        "loss/preference" => "Preference loss",
+        "loss/reference" => "Reference loss",
+        "loss/retention" => "Retention loss",
+        "rewards/chosen" => "Chosen reward",
+        "rewards/rejected" => "Rejected reward",
+        "rewards/margins" => "Reward margin",
+        "rewards/accuracies" => "Preference accuracy",
+        "logps/chosen" => "Chosen log-prob",
+        "logps/rejected" => "Rejected log-prob",
+        "importance/weight" => "Importance weight",
+        "importance/effective_sample_size" => "Effective sample size",
+        "push/mean" => "Push",
+        "push/asleep" => "Share asleep",
+        "margin/q10" => "Margin, 10 %",
+        "margin/q50" => "Margin, median",
+        "margin/q90" => "Margin, 90 %",
+        "kl/ref" => "KL(ref ‖ policy), forward, per token",
+        "kl/policy_k3" => "KL(policy ‖ ref), k3 on samples, per token",
+        "grad_norm" => "Gradient norm before clipping",
+        "learning_rate" => "Learning rate",
+        "tokens_per_sec" | "tokens_per_s" => "Tokens a second",
+        "memory_bytes" | "memory" => "Memory",
+        other => other,
+    };
+    if held_out {
+        format!("{words}, held out")
+    } else {
+        words.to_owned()
+    }
+}
+
+/// A number for reading: four significant digits, a plain form where it is short.
+pub fn number(value: f64) -> String {
+    if value.is_nan() {
+        return "not a number".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
+    }
+    let size = value.abs();
+    let text = if value == 0.0 {
+        "0".to_owned()
+    } else if !(1e-3..1e6).contains(&size) {
+        let text = format!("{value:.2e}");
+        match text.split_once('e') {
+            Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+            None => text,
+        }
+    } else if size >= 1000.0 {
+        format!("{value:.0}")
+    } else if size >= 100.0 {
+        trimmed(&format!("{value:.1}")).to_owned()
+    } else if size >= 10.0 {
+        trimmed(&format!("{value:.2}")).to_owned()
+    } else {
+        trimmed(&format!("{value:.3}")).to_owned()
+    };
+    text.replace('-', "−").replace("e−", "e-")
+}
+
+fn trimmed(digits: &str) -> &str {
+    if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        digits
+    }
+}
+
+/// A number the way its metric is read: shares in percent, memory in GiB, the rest as it is.
+pub fn value(name: &str, value: f64) -> String {
+    match name.trim_start_matches("eval_") {
+        "rewards/accuracies" | "push/asleep" => format!("{} %", number(value * 100.0)),
+        "memory_bytes" | "memory" => bytes(value as u64),
+        _ => number(value),
+    }
+}
+
+/// Memory in the unit that keeps it short.
+pub fn bytes(bytes: u64) -> String {
+    const MIB: f64 = 1024.0 * 1024.0;
+    let mib = bytes as f64 / MIB;
+    if mib >= 1024.0 {
+        format!("{:.1} GiB", mib / 1024.0)
+    } else {
+        format!("{mib:.0} MiB")
+    }
+}
+
+/// Seconds as a person says them: "45 s", "12 min", "3 h 20 min".
+pub fn duration(secs: f64) -> String {
+    if !secs.is_finite() || secs < 0.0 {
+        return "unknown".to_owned();
+    }
+    let secs = secs.round() as u64;
+    match secs {
+        0..=99 => format!("{secs} s"),
+        100..=599 => format!("{} min {:02} s", secs / 60, secs % 60),
+        600..=5999 => format!("{} min", (secs + 30) / 60),
+        _ => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
+    }
+}
+
+/// A count with thin groups of three: "1 234 567".
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{2009}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_keep_their_digits() {
+        let cases = [
+            (0.0, "0"),
+            (0.42, "0.42"),
+            (-0.5, "−0.5"),
+            (0.693_147, "0.693"),
+            (12.345, "12.35"),
+            (123.45, "123.5"),
+            (4096.0, "4096"),
+            (3e-4, "3e-4"),
+            (1.25e-7, "1.25e-7"),
+            (f64::NAN, "not a number"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn shares_are_percent_and_memory_has_a_unit() {
+        assert_eq!(value("eval_rewards/accuracies", 0.875), "87.5 %");
+        assert_eq!(bytes(3 << 30), "3.0 GiB");
+        assert_eq!(bytes(200 << 20), "200 MiB");
+    }
+
+    #[test]
+    fn time_is_said_the_short_way() {
+        assert_eq!(duration(45.2), "45 s");
+        assert_eq!(duration(130.0), "2 min 10 s");
+        assert_eq!(duration(3000.0), "50 min");
+        assert_eq!(duration(12_000.0), "3 h 20 min");
+        assert_eq!(duration(f64::NAN), "unknown");
+    }
+
+    #[test]
+    fn held_out_metrics_say_so() {
+        assert_eq!(caption("eval_rewards/margins"), "Reward margin, held out");
+        assert_eq!(caption("my/metric"), "my/metric");
+    }
+}

@@ -1,0 +1,333 @@
+//! Runs as the window knows them: the records of the project, their series, and the one that is going.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use super::series::Series;
+use crate::{
+    engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
+    store::{self, RunId, RunRecord, RunStatus},
+};
+
+/// How much of a run's history is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loaded {
+    #[default]
+    Absent,
+    Asked,
+    Ready,
+}
+
+/// Something happened at a step that explains a bend in the charts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub step: u64,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub step: u64,
+    pub level: LogLevel,
+    pub text: String,
+}
+
+/// Everything measured of one run.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    pub loaded: Loaded,
+    pub series: BTreeMap<String, Series>,
+    pub marks: Vec<Mark>,
+    pub log: Vec<LogLine>,
+}
+
+/// What the store has of a run, read on the files thread.
+#[derive(Debug, Default)]
+pub struct Stored {
+    pub steps: Vec<(u64, Metrics)>,
+    pub log: Vec<store::LogLine>,
+}
+
+impl History {
+    pub fn series(&self, name: &str) -> Option<&Series> {
+        self.series.get(name).filter(|series| !series.is_empty())
+    }
+
+    /// The newest finite value of a metric.
+    pub fn latest(&self, name: &str) -> Option<f64> {
+        self.series(name)?.latest().map(|point| point[1])
+    }
+
+    pub fn last_step(&self) -> f64 {
+        self.series
+            .values()
+            .filter_map(Series::last_step)
+            .fold(0.0, f64::max)
+    }
+
+    /// Adds one step's metrics. True when steps were skipped: the store has them.
+    fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
+        for (name, value) in metrics {
+            if !self.series.contains_key(name) {
+                self.series.insert(name.clone(), Series::default());
+            }
+            if let Some(series) = self.series.get_mut(name) {
+                series.push(step as f64, *value);
+            }
+        }
+    }
+
+    /// Replaces what is here by what the store has.
+    pub fn fill(&mut self, stored: Stored) {
+        *self = Self {
+            loaded: Loaded::Ready,
+            ..Self::default()
+        };
+        for (step, metrics) in &stored.steps {
+            self.take_metrics(*step, metrics);
+        }
+        for line in stored.log {
+            if line.mark {
+                self.marks.push(Mark {
+                    step: line.step,
+                    text: line.text.clone(),
+                });
+            }
+            self.log.push(LogLine {
+                step: line.step,
+                level: match line.level {
+                    store::LogLevel::Info => LogLevel::Info,
+                    store::LogLevel::Warning => LogLevel::Warning,
+                    store::LogLevel::Error => LogLevel::Error,
+                },
+                text: line.text,
+            });
+        }
+    }
+}
+
+/// The run that is going, or waits for its turn.
+#[derive(Debug)]
+pub struct Live {
+    pub run: RunId,
+    pub control: Arc<RunControl>,
+    /// What it is busy with when it is not stepping, with its share done.
+    pub phase: Option<(String, Option<f32>)>,
+    pub step: u64,
+    pub total_steps: u64,
+    pub eta_secs: Option<f64>,
+    pub paused: bool,
+    /// Asked to stop; the checkpoint is being written.
+    pub stopping: bool,
+    pub last_checkpoint: Option<u64>,
+}
+
+impl Live {
+    pub fn new(run: RunId, control: Arc<RunControl>) -> Self {
+        Self {
+            run,
+            control,
+            phase: Some(("Waiting for the engine".to_owned(), None)),
+            step: 0,
+            total_steps: 0,
+            eta_secs: None,
+            paused: false,
+            stopping: false,
+            last_checkpoint: None,
+        }
+    }
+
+    pub fn fraction(&self) -> f32 {
+        if self.total_steps == 0 {
+            0.0
+        } else {
+            self.step as f32 / self.total_steps as f32
+        }
+    }
+}
+
+/// What the window has to do after an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Follow {
+    /// Steps were dropped on the way: read the run's history again.
+    ReadHistory(RunId),
+    /// The run ended: read its record again.
+    ReadRuns(RunId),
+}
+
+/// All runs of the project.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// Oldest first.
+    pub records: Vec<RunRecord>,
+    pub history: BTreeMap<RunId, History>,
+    pub live: Option<Live>,
+    /// Handed to the engine while another run is going; next first.
+    pub waiting: VecDeque<Live>,
+}
+
+/// Whether a run can go on from where it is.
+pub fn can_continue(status: RunStatus) -> bool {
+    match status {
+        RunStatus::Stopped | RunStatus::Interrupted | RunStatus::Failed => true,
+        RunStatus::Queued | RunStatus::Running | RunStatus::Paused | RunStatus::Completed => false,
+    }
+}
+
+impl Runs {
+    /// The engine has this run now; it goes when the ones before it have ended.
+    pub fn queue(&mut self, run: Live) {
+        if self.live.is_none() {
+            self.live = Some(run);
+        } else {
+            self.waiting.push_back(run);
+        }
+    }
+
+    pub fn record(&self, run: RunId) -> Option<&RunRecord> {
+        self.records.iter().find(|record| record.id == run)
+    }
+
+    pub fn history(&self, run: RunId) -> Option<&History> {
+        self.history.get(&run)
+    }
+
+    pub fn live_record(&self) -> Option<&RunRecord> {
+        self.record(self.live.as_ref()?.run)
+    }
+
+    /// The name of a run, also when its record is not here yet.
+    pub fn name(&self, run: RunId) -> String {
+        self.record(run)
+            .map_or_else(|| format!("Run {}", run.0), |record| record.name.clone())
+    }
+
+    fn record_mut(&mut self, run: RunId) -> Option<&mut RunRecord> {
+        self.records.iter_mut().find(|record| record.id == run)
+    }
+
+    fn live_mut(&mut self, run: RunId) -> Option<&mut Live> {
+        self.live.as_mut().filter(|live| live.run == run)
+    }
+
+    /// Folds one event of a run in. Events of requests are not for here.
+    pub fn take(&mut self, event: &Event) -> Option<Follow> {
+        match event {
+            Event::Phase {
+                run,
+                what,
+                fraction,
+            } => {
+                let live = self.live_mut(*run)?;
+                live.phase = Some((what.clone(), *fraction));
+                None
+            }
+            Event::Started {
+                run,
+                first_step,
+                total_steps,
+            } => {
+                let live = self.live_mut(*run)?;
+                live.phase = None;
+                live.step = first_step.saturating_sub(1);
+                live.total_steps = *total_steps;
+                if let Some(record) = self.record_mut(*run) {
+                    record.status = RunStatus::Running;
+                    record.total_steps = *total_steps;
+                    record.message = None;
+                }
+                None
+            }
+            Event::Step {
+                run,
+                step,
+                total_steps,
+                metrics,
+                eta_secs,
+            } => {
+                let mut missed = false;
+                if let Some(live) = self.live_mut(*run) {
+                    missed = *step > live.step + 1;
+                    live.phase = None;
+                    live.step = *step;
+                    live.total_steps = *total_steps;
+                    live.eta_secs = *eta_secs;
+                }
+                self.history
+                    .entry(*run)
+                    .or_default()
+                    .take_metrics(*step, metrics);
+                if let Some(record) = self.record_mut(*run) {
+                    record.step = *step;
+                    record.total_steps = *total_steps;
+                }
+                missed.then_some(Follow::ReadHistory(*run))
+            }
+            Event::Evaluated { run, step, metrics } => {
+                self.history
+                    .entry(*run)
+                    .or_default()
+                    .take_metrics(*step, metrics);
+                None
+            }
+            Event::Saved { run, step } => {
+                self.live_mut(*run)?.last_checkpoint = Some(*step);
+                None
+            }
+            Event::Logged {
+                run,
+                step,
+                level,
+                text,
+            } => {
+                self.history.entry(*run).or_default().log.push(LogLine {
+                    step: *step,
+                    level: *level,
+                    text: text.clone(),
+                });
+                None
+            }
+            Event::Paused { run, .. } => {
+                self.set_paused(*run, true);
+                None
+            }
+            Event::Continued { run, .. } => {
+                self.set_paused(*run, false);
+                None
+            }
+            Event::Finished { run, outcome } => {
+                if self.live.as_ref().is_some_and(|live| live.run == *run) {
+                    self.live = self.waiting.pop_front();
+                }
+                if let Some(record) = self.record_mut(*run) {
+                    (record.status, record.message) = match outcome {
+                        Outcome::Completed => (RunStatus::Completed, None),
+                        Outcome::Stopped { .. } => (RunStatus::Stopped, None),
+                        Outcome::Failed { error } => (RunStatus::Failed, Some(error.clone())),
+                    };
+                }
+                Some(Follow::ReadRuns(*run))
+            }
+            Event::Sampled { .. }
+            | Event::Token { .. }
+            | Event::Generated { .. }
+            | Event::Preflight { .. }
+            | Event::Failed { .. } => None,
+        }
+    }
+
+    fn set_paused(&mut self, run: RunId, paused: bool) {
+        if let Some(live) = self.live_mut(run) {
+            live.paused = paused;
+        }
+        if let Some(record) = self.record_mut(run) {
+            record.status = if paused {
+                RunStatus::Paused
+            } else {
+                RunStatus::Running
+            };
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! One metric over steps, ready to be drawn at any zoom without walking every point.
+//!
+//! A pyramid of bins keeps the lowest and the highest point of every 4, 16, 64 .. neighbours. Drawing asks for a range and a
+//! number of buckets and gets a few points a bucket: no spike is lost. A value that is not finite breaks the line where it
+//! stands. The first and the last point always stay, so that a line never shrinks or jumps.
+
+use std::ops::RangeInclusive;
+
+/// Neighbours that one bin of the next level sums up.
+const FAN: usize = 4;
+
+/// A point of a chart: x is the step, y the value. A y that is not finite ends the line.
+pub type Point = [f64; 2];
+
+/// What a bin remembers of its points, as indices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bin {
+    /// Lowest and highest finite value; absent when there is none.
+    low_high: Option<(usize, usize)>,
+    /// The first value that is not finite.
+    gap: Option<usize>,
+}
+
+impl Bin {
+    const EMPTY: Self = Self {
+        low_high: None,
+        gap: None,
+    };
+
+    fn of(points: &[Point], index: usize) -> Self {
+        let mut bin = Self::EMPTY;
+        bin.take(points, index);
+        bin
+    }
+
+    fn take(&mut self, points: &[Point], index: usize) {
+        let y = points[index][1];
+        if !y.is_finite() {
+            self.gap.get_or_insert(index);
+            return;
+        }
+        self.low_high = Some(match self.low_high {
+            None => (index, index),
+            Some((low, high)) => (
+                if y < points[low][1] { index } else { low },
+                if y > points[high][1] { index } else { high },
+            ),
+        });
+    }
+
+    /// Its points in order.
+    fn emit(&self, points: &[Point], out: &mut Vec<Point>) {
+        let mut indices = [None; 3];
+        if let Some((low, high)) = self.low_high {
+            indices[0] = Some(low);
+            indices[1] = (high != low).then_some(high);
+        }
+        indices[2] = self.gap;
+        indices.sort_unstable();
+        out.extend(indices.into_iter().flatten().map(|index| points[index]));
+    }
+}
+
+/// A metric's points by step, with the pyramid over them.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    points: Vec<Point>,
+    /// `levels[k]` has bins of `FAN^(k+1)` points.
+    levels: Vec<Vec<Bin>>,
+    not_finite: usize,
+}
+
+impl Series {
+    pub fn from_points(points: impl IntoIterator<Item = Point>) -> Self {
+        let mut series = Self::default();
+        for [step, value] in points {
+            series.push(step, value);
+        }
+        series
+    }
+
+    /// Adds the value at `step`. A step that was seen before starts over from there: that is what a resumed run does.
+    pub fn push(&mut self, step: f64, value: f64) {
+        if self.points.last().is_some_and(|last| last[0] >= step) {
+            self.truncate_from(step);
+        }
+        let index = self.points.len();
+        self.points.push([step, value]);
+        self.not_finite += usize::from(!value.is_finite());
+        let mut width = FAN;
+        for level in &mut self.levels {
+            let at = index / width;
+            if at == level.len() {
+                level.push(Bin::of(&self.points, index));
+            } else {
+                level[at].take(&self.points, index);
+            }
+            width *= FAN;
+        }
+        if self.points.len() > width {
+            self.levels.push(bins(&self.points, width));
+        }
+    }
+
+    /// Forgets everything from `step` on.
+    pub fn truncate_from(&mut self, step: f64) {
+        let keep = self.points.partition_point(|point| point[0] < step);
+        let kept = std::mem::take(self).points;
+        *self = Self::from_points(kept.into_iter().take(keep));
+    }
+
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// How many values were NaN or infinite.
+    pub fn not_finite(&self) -> usize {
+        self.not_finite
+    }
+
+    /// The newest finite point.
+    pub fn latest(&self) -> Option<Point> {
+        self.points.iter().rev().find(|p| p[1].is_finite()).copied()
+    }
+
+    pub fn last_step(&self) -> Option<f64> {
+        self.points.last().map(|point| point[0])
+    }
+
+    /// The finite point nearest to `step`.
+    pub fn nearest(&self, step: f64) -> Option<Point> {
+        let at = self.points.partition_point(|point| point[0] < step);
+        let after = self.points[at..].iter().find(|p| p[1].is_finite());
+        let before = self.points[..at].iter().rev().find(|p| p[1].is_finite());
+        match (before, after) {
+            (Some(a), Some(b)) => Some(if step - a[0] < b[0] - step { *a } else { *b }),
+            (one, other) => one.or(other).copied(),
+        }
+    }
+
+    /// At most about `3 * buckets` points that look the same as all points in `range`, with one neighbour on either side
+    /// so that the line runs to the edges of the view.
+    pub fn visible(&self, range: &RangeInclusive<f64>, buckets: usize) -> Vec<Point> {
+        let start = self
+            .points
+            .partition_point(|point| point[0] < *range.start());
+        let end = self
+            .points
+            .partition_point(|point| point[0] <= *range.end());
+        let (start, end) = (start.saturating_sub(1), (end + 1).min(self.points.len()));
+        if end <= start {
+            return Vec::new();
+        }
+        let mut level = None;
+        let mut width = 1;
+        for k in 0..self.levels.len() {
+            if (end - start) / width <= buckets.max(1) {
+                break;
+            }
+            width *= FAN;
+            level = Some(k);
+        }
+        let Some(level) = level else {
+            return self.points[start..end].to_vec();
+        };
+        let bins = &self.levels[level];
+        let mut out = Vec::with_capacity((end - start) / width * 3 + 2);
+        let (first, last) = (self.points[start], self.points[end - 1]);
+        out.push(first);
+        for bin in &bins[start / width..=(end - 1) / width] {
+            bin.emit(&self.points, &mut out);
+        }
+        // A bin may begin before the range; the ends are added by hand.
+        out.retain(|point| point[0] >= first[0] && point[0] <= last[0]);
+        out.push(last);
+        out.dedup_by_key(|point| point[0].to_bits());
+        out
+    }
+
+    /// Exponential moving average with `weight` in [0, 1) on the past, bias-corrected at the start.
+    /// A value that is not finite stays where it is and does not enter the average.
+    pub fn smoothed(&self, weight: f64) -> Self {
+        let (mut sum, mut norm) = (0.0, 0.0);
+        Self::from_points(self.points.iter().map(|&[step, value]| {
+            if !value.is_finite() {
+                return [step, value];
+            }
+            sum = weight * sum + (1.0 - weight) * value;
+            norm = weight * norm + (1.0 - weight);
+            [step, sum / norm]
+        }))
+    }
+}
+
+fn bins(points: &[Point], width: usize) -> Vec<Bin> {
+    let mut bins = vec![Bin::EMPTY; points.len().div_ceil(width)];
+    for index in 0..points.len() {
+        bins[index / width].take(points, index);
+    }
+    bins
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(values: &[f64]) -> Series {
+        Series::from_points(values.iter().enumerate().map(|(i, v)| [i as f64, *v]))
+    }
+
+    #[test]
+    fn a_short_series_is_drawn_as_it_is() {
+        let series = of(&[1.0, 2.0, 3.0]);
+        assert_eq!(series.visible(&(0.0..=2.0), 100), series.points());
+    }
+
+    #[test]
+    fn a_spike_survives_any_decimation() {
+        let mut values = vec![0.0; 10_000];
+        values[7_777] = 42.0;
+        let drawn = of(&values).visible(&(0.0..=10_000.0), 50);
+        assert!(drawn.len() <= 200, "{} points", drawn.len());
+        assert!(drawn.contains(&[7_777.0, 42.0]));
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_breaks_the_line_where_it_stands() {
+        let mut values = vec![1.0; 5_000];
+        values[2_500] = f64::NAN;
+        let series = of(&values);
+        let drawn = series.visible(&(0.0..=5_000.0), 20);
+        let broken: Vec<f64> = drawn
+            .iter()
+            .filter(|p| !p[1].is_finite())
+            .map(|p| p[0])
+            .collect();
+        assert_eq!(broken, [2_500.0]);
+        assert_eq!(series.not_finite(), 1);
+    }
+
+    #[test]
+    fn a_resumed_run_writes_over_its_later_steps() {
+        let mut series = of(&[0.0, 1.0, 2.0, 3.0, 4.0]);
+        series.push(2.0, 20.0);
+        assert_eq!(series.points(), [[0.0, 0.0], [1.0, 1.0], [2.0, 20.0]]);
+    }
+
+    #[test]
+    fn nearest_skips_gaps() {
+        let series = of(&[1.0, f64::NAN, 3.0]);
+        assert_eq!(series.nearest(1.2), Some([2.0, 3.0]));
+        assert_eq!(series.nearest(-5.0), Some([0.0, 1.0]));
+        assert_eq!(series.latest(), Some([2.0, 3.0]));
+    }
+
+    #[test]
+    fn smoothing_a_constant_changes_nothing() {
+        let smooth = of(&[2.0; 40]).smoothed(0.9);
+        assert!(smooth.points().iter().all(|p| (p[1] - 2.0).abs() < 1e-12));
+    }
+
+    proptest! {
+        /// Ends stay, extremes stay, order stays, and the number of points is bounded.
+        #[test]
+        fn a_view_keeps_ends_and_extremes(
+            values in prop::collection::vec(prop_oneof![9 => -1e3..1e3f64, 1 => Just(f64::NAN)], 1..3000),
+            buckets in 4usize..200,
+        ) {
+            let series = of(&values);
+            let drawn = series.visible(&(0.0..=values.len() as f64), buckets);
+            prop_assert_eq!(drawn[0][0], 0.0);
+            prop_assert_eq!(drawn.last().unwrap()[0], (values.len() - 1) as f64);
+            prop_assert!(drawn.windows(2).all(|w| w[0][0] < w[1][0]));
+            prop_assert!(drawn.len() <= 3 * (buckets + 2) + 2);
+            let extremes = |points: &[Point]| {
+                points.iter().map(|p| p[1]).filter(|y| y.is_finite()).fold(
+                    (f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)))
+            };
+            prop_assert_eq!(extremes(&drawn), extremes(series.points()));
+        }
+
+        /// Pushing one by one builds the same pyramid as building at once over a part of it.
+        #[test]
+        fn a_partial_view_stays_inside_its_neighbours(
+            n in 100usize..2000, a in 0.0..1.0f64, b in 0.0..1.0f64,
+        ) {
+            let series = of(&(0..n).map(|i| (i as f64 * 0.7).sin()).collect::<Vec<f64>>());
+            let (low, high) = (a.min(b) * n as f64, a.max(b) * n as f64);
+            for point in series.visible(&(low..=high), 10) {
+                prop_assert!(point[0] >= low - 1.0 && point[0] <= high + 1.0);
+            }
+        }
+    }
+}
