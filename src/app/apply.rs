@@ -45,7 +45,7 @@ impl App {
             Command::Dismiss(id) => self.workspace.notices.dismiss(id),
             Command::Close(answer) => self.apply_close(answer, ctx),
             Command::Runs(command) => self.apply_runs(command),
-            Command::Pairs(command) => self.apply_pairs(command, frame),
+            Command::Pairs(command) => self.apply_pairs(command, ctx, frame),
             Command::Answers(command) => self.apply_answers(command, frame),
         }
     }

@@ -75,6 +75,8 @@ pub struct App {
     views: Views,
     commands: Commands,
     files: Files<Project>,
+    /// Reads and writes that take long; they must not hold up a label.
+    transfers: Files<()>,
     dialogs: Dialogs,
     engine: EngineLink,
     /// The theme that egui was told last.
@@ -88,12 +90,13 @@ impl App {
     pub fn new(ctx: &egui::Context, views: Views, engine: EngineLink) -> Self {
         ui::theme::install(ctx);
         let wake = ctx.clone();
-        let woken_by_files = ctx.clone();
+        let (woken_by_files, woken_by_transfers) = (ctx.clone(), ctx.clone());
         Self {
             workspace: Workspace::default(),
             views,
             commands: Commands::new(move || wake.request_repaint()),
             files: Files::start(move || woken_by_files.request_repaint()),
+            transfers: Files::start(move || woken_by_transfers.request_repaint()),
             dialogs: Dialogs::new(ctx.clone()),
             engine,
             theme: None,

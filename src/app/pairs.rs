@@ -1,15 +1,546 @@
-//! What the Pairs screen asks for.
+//! Carries out what the Pairs screen asks for.
 
-use super::App;
-use crate::state::pairs::PairsCommand;
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+
+use super::{App, Update};
+use crate::{
+    data::{Change, Edit, Pair, PairId, Verdict, health},
+    formats,
+    state::{
+        Command, Notice, Views, Workspace,
+        labelling::Labelling,
+        pairs::{
+            History, ImportOutcome, LabelView, PairsCommand, Strip, Transfer, TransferProgress,
+        },
+    },
+    store::{Applied, Counts, PairQuery, Project, Revision, VerdictFilter, VerdictState},
+};
+
+/// A change of more pairs than this empties the caches instead of refilling them.
+const REFRESHED: usize = 256;
 
 impl App {
-    /// Another project is open: read what the screen shows first.
-    #[expect(clippy::unused_self, reason = "the screen reads nothing yet")]
-    pub(super) fn pairs_opened(&mut self) {}
-
-    #[expect(clippy::unused_self, reason = "the screen asks for nothing yet")]
-    pub(super) fn apply_pairs(&mut self, command: PairsCommand, _frame: &eframe::Frame) {
-        match command {}
+    /// Another project is open. The screen asks for its list by itself; it must only forget the old one.
+    pub(super) fn pairs_opened(&mut self) {
+        if let Some(project) = &self.workspace.project {
+            self.views.pairs.opened(&project.dir);
+        }
     }
+
+    pub(super) fn apply_pairs(
+        &mut self,
+        command: PairsCommand,
+        ctx: &egui::Context,
+        frame: &eframe::Frame,
+    ) {
+        match command {
+            PairsCommand::List(query) => self.list_pairs(query),
+            PairsCommand::ReadRows(ids) => self.read_rows(ids),
+            PairsCommand::ReadPairs(ids) => self.read_pairs(ids),
+            PairsCommand::ReadHistory(pair) => self.read_history(pair),
+            PairsCommand::Change { change, open } => self.change_pairs(change, open),
+            PairsCommand::Judge {
+                pair,
+                verdict,
+                label,
+            } => self.judge_pair(pair, verdict, label),
+            PairsCommand::Undo { only } => self.undo(only),
+            PairsCommand::Redo => self.redo(),
+            PairsCommand::Label {
+                query,
+                only,
+                relabel,
+            } => self.start_labelling(query, only, relabel),
+            PairsCommand::Examine => self.examine_pairs(),
+            PairsCommand::Import(Some(path)) => self.import_pairs(path, ctx),
+            PairsCommand::Import(None) => {
+                self.dialogs.pick_file(
+                    frame,
+                    "Import preference pairs",
+                    &["jsonl", "json"],
+                    |path| Command::Pairs(PairsCommand::Import(Some(path))),
+                );
+            }
+            PairsCommand::Export(Some(path)) => self.export_pairs(path),
+            PairsCommand::Export(None) => {
+                self.dialogs
+                    .save_file(frame, "Export preference pairs", "pairs.jsonl", |path| {
+                        Command::Pairs(PairsCommand::Export(Some(path)))
+                    });
+            }
+            PairsCommand::CancelTransfer => {
+                if let Some(transfer) = &self.workspace.pairs.transfer {
+                    transfer.progress.cancel();
+                }
+            }
+            PairsCommand::CloseImport => self.workspace.pairs.import = None,
+        }
+    }
+
+    fn list_pairs(&mut self, query: PairQuery) {
+        let data = &mut self.workspace.pairs;
+        data.asked = Some(query.clone());
+        data.listing = true;
+        self.files.read("Could not list the pairs", move |project| {
+            let ids = project.query(&query)?;
+            let (counts, tags) = (project.counts()?, project.tags()?);
+            let history = UndoLabels::read(project)?;
+            let revision = project.revision()?;
+            Ok(Box::new(move |workspace, _| {
+                let data = &mut workspace.pairs;
+                history.show(data);
+                data.revision = revision;
+                data.counts = counts;
+                if let Some(project) = &mut workspace.project {
+                    project.counts = counts;
+                }
+                let data = &mut workspace.pairs;
+                data.tags = tags;
+                // An answer to an older question: the newer one is on its way.
+                if data.asked.as_ref() == Some(&query) {
+                    data.ids = Arc::new(ids);
+                    data.listing = false;
+                }
+            }))
+        });
+    }
+
+    fn read_rows(&mut self, ids: Vec<PairId>) {
+        let ids = self.workspace.pairs.rows.ask(ids);
+        if ids.is_empty() {
+            return;
+        }
+        self.files.read("Could not read the pairs", move |project| {
+            let rows = project.rows(&ids)?;
+            Ok(Box::new(move |workspace, _| {
+                let data = &mut workspace.pairs;
+                for row in rows {
+                    data.rows.put(row.id, row);
+                }
+                data.rows.settle(&ids);
+            }))
+        });
+    }
+
+    fn read_pairs(&mut self, ids: Vec<PairId>) {
+        let ids = self.workspace.pairs.pairs.ask(ids);
+        if ids.is_empty() {
+            return;
+        }
+        self.files.read("Could not read the pair", move |project| {
+            let pairs = project.pairs(&ids)?;
+            Ok(Box::new(move |workspace, views| {
+                let data = &mut workspace.pairs;
+                views.pairs.stored(&ids, &pairs);
+                // A pair that does not exist must not be asked for again in every frame.
+                if views
+                    .pairs
+                    .selected
+                    .is_some_and(|id| ids.contains(&id) && !pairs.iter().any(|pair| pair.id == id))
+                {
+                    views.pairs.selected = None;
+                }
+                for pair in pairs {
+                    data.pairs.put(pair.id, pair);
+                }
+                data.pairs.settle(&ids);
+            }))
+        });
+    }
+
+    fn read_history(&mut self, pair: PairId) {
+        if self.workspace.pairs.histories.ask(vec![pair]).is_empty() {
+            return;
+        }
+        self.files
+            .read("Could not read the pair's history", move |project| {
+                let mut history = None;
+                for run in project.runs()?.into_iter().rev() {
+                    let visits = project.pair_history(run.id, pair)?;
+                    if !visits.is_empty() {
+                        history = Some(History {
+                            run: run.name,
+                            visits,
+                        });
+                        break;
+                    }
+                }
+                Ok(Box::new(move |workspace, _| {
+                    workspace.pairs.histories.put(pair, history);
+                }))
+            });
+    }
+
+    fn change_pairs(&mut self, change: Change, open: bool) {
+        let touched: Vec<PairId> = change.edits.iter().filter_map(Edit::pair).collect();
+        let failure = format!("Could not save “{}”", change.label);
+        self.files.write(failure.clone(), move |project| {
+            Ok(saved(
+                failure,
+                touched,
+                project
+                    .apply(&change)
+                    .map_err(anyhow::Error::from)
+                    .and_then(|applied| Fresh::read(project, applied, open)),
+            ))
+        });
+    }
+
+    fn judge_pair(&mut self, pair: PairId, verdict: Option<Verdict>, label: String) {
+        let failure = format!("Could not save “{label}”");
+        self.files.write(failure.clone(), move |project| {
+            let judge = |project: &mut Project| -> anyhow::Result<Fresh> {
+                let before = project
+                    .pair(pair)?
+                    .with_context(|| format!("Pair {} was deleted in the meantime", pair.0))?;
+                let after = Pair {
+                    verdict,
+                    ..before.clone()
+                };
+                let applied =
+                    project.apply(&Change::new(label, vec![Edit::replace(before, after)]))?;
+                Fresh::read(project, applied, false)
+            };
+            Ok(saved(failure, vec![pair], judge(project)))
+        });
+    }
+
+    fn undo(&mut self, only: Option<String>) {
+        self.files.write("Could not undo", move |project| {
+            let next = project.can_undo()?;
+            if let Some(only) = only
+                && next.as_ref() != Some(&only)
+            {
+                let next = next.unwrap_or_else(|| "nothing".to_owned());
+                anyhow::bail!(
+                    "The last change is not yours from this session but “{next}”; leave labelling to undo it"
+                );
+            }
+            let Some(applied) = project.undo()? else {
+                return Ok(Box::new(|_, _| {}));
+            };
+            let fresh = Fresh::read(project, applied, false)?;
+            Ok(Box::new(move |workspace, views| fresh.show(workspace, views)))
+        });
+    }
+
+    fn redo(&mut self) {
+        self.files.write("Could not redo", move |project| {
+            let Some(applied) = project.redo()? else {
+                return Ok(Box::new(|_, _| {}));
+            };
+            let fresh = Fresh::read(project, applied, false)?;
+            Ok(Box::new(move |workspace, views| {
+                fresh.show(workspace, views)
+            }))
+        });
+    }
+
+    fn start_labelling(
+        &mut self,
+        mut query: PairQuery,
+        only: Option<Arc<Vec<PairId>>>,
+        relabel: bool,
+    ) {
+        let unlabelled = VerdictFilter::Is(VerdictState::Unlabelled);
+        self.files
+            .read("Could not start labelling", move |project| {
+                let queue = if let Some(ids) = only {
+                    project
+                        .rows(&ids)?
+                        .into_iter()
+                        .filter(|row| relabel || row.state == VerdictState::Unlabelled)
+                        .map(|row| row.id)
+                        .collect()
+                } else {
+                    if !relabel {
+                        query.verdict = Some(unlabelled);
+                    }
+                    project.query(&query)?
+                };
+                Ok(Box::new(move |workspace, views| {
+                    if queue.is_empty() {
+                        workspace.notices.push(Notice::info(
+                            "No unlabelled pair is on the list; label again with “Relabel”",
+                        ));
+                        return;
+                    }
+                    let now_ms = workspace.now_ms;
+                    views.pairs.labelling = Some(LabelView {
+                        session: Labelling::start(queue, now_ms as u64, now_ms),
+                        difference: false,
+                        keys: false,
+                        editing: None,
+                    });
+                }))
+            });
+    }
+
+    fn examine_pairs(&mut self) {
+        let Some(project) = &self.workspace.project else {
+            return;
+        };
+        let dir = project.dir.clone();
+        self.workspace.pairs.examining = true;
+        self.transfers
+            .open("Could not examine the pairs", move |_| {
+                let examine = || -> anyhow::Result<(Revision, health::Health)> {
+                    let project = Project::open(&dir)?;
+                    let revision = project.revision()?;
+                    Ok((revision, health::examine(&project.pairs_at(revision)?)))
+                };
+                let found = examine();
+                Ok(Box::new(move |workspace, _| {
+                    workspace.pairs.examining = false;
+                    match found {
+                        Ok((revision, health)) => {
+                            workspace.pairs.health = Some((revision, Arc::new(health)));
+                        }
+                        Err(error) => {
+                            workspace
+                                .notices
+                                .push(Notice::from_error("Could not examine the pairs", &error));
+                        }
+                    }
+                }))
+            });
+    }
+
+    fn import_pairs(&mut self, path: PathBuf, ctx: &egui::Context) {
+        let Some((dir, progress)) = self.start_transfer("Reading", &path) else {
+            return;
+        };
+        let ctx = ctx.clone();
+        self.views.pairs.strip = Strip::None;
+        self.transfers.open("Could not import", move |_| {
+            let failure = format!("Could not import {}", path.display());
+            let import = || -> anyhow::Result<(ImportOutcome, Option<Fresh>)> {
+                let report = formats::read(
+                    &path,
+                    formats::Format::Auto,
+                    &formats::FieldMap::default(),
+                    &mut |at| {
+                        let share = 1000 * at.bytes / at.total_bytes.max(1);
+                        progress.done.store(share, Ordering::Relaxed);
+                        progress.pairs.store(at.pairs as u64, Ordering::Relaxed);
+                        ctx.request_repaint_after(Duration::from_millis(100));
+                        if progress.cancelled() {
+                            ControlFlow::Break(())
+                        } else {
+                            ControlFlow::Continue(())
+                        }
+                    },
+                )?;
+                let lines = |faults: Vec<formats::Fault>| {
+                    faults
+                        .into_iter()
+                        .map(|fault| (fault.line, fault.reason))
+                        .collect()
+                };
+                let mut outcome = ImportOutcome {
+                    format: format_name(report.format).to_owned(),
+                    added: 0,
+                    faults: lines(report.faults),
+                    notes: lines(report.notes),
+                    cancelled: report.cancelled,
+                    file: path.clone(),
+                };
+                // A cancelled import leaves nothing behind.
+                if report.cancelled || report.pairs.is_empty() {
+                    return Ok((outcome, None));
+                }
+                outcome.added = report.pairs.len();
+                let name = file_name(&path);
+                let label = format!("Import {} pairs from {name}", outcome.added);
+                let edits = report.pairs.into_iter().map(Edit::add).collect();
+                let mut project = Project::open(&dir)?;
+                let applied = project.apply(&Change::new(label, edits))?;
+                let fresh = Fresh::read(&project, applied, false)?;
+                Ok((outcome, Some(fresh)))
+            };
+            let done = import();
+            Ok(Box::new(move |workspace, views| {
+                workspace.pairs.transfer = None;
+                match done {
+                    Ok((outcome, fresh)) => {
+                        workspace.pairs.import = Some(outcome);
+                        if let Some(fresh) = fresh {
+                            fresh.show(workspace, views);
+                        }
+                    }
+                    Err(error) => {
+                        workspace.notices.push(Notice::from_error(failure, &error));
+                    }
+                }
+            }))
+        });
+    }
+
+    fn export_pairs(&mut self, path: PathBuf) {
+        let Some((dir, _)) = self.start_transfer("Writing", &path) else {
+            return;
+        };
+        self.views.pairs.strip = Strip::None;
+        let query = self.views.pairs.filter.query();
+        self.transfers.open("Could not export", move |_| {
+            let export = || -> anyhow::Result<formats::trl::Written> {
+                let project = Project::open(&dir)?;
+                let pairs = project.pairs(&project.query(&query)?)?;
+                write_aside(&path, &pairs)
+            };
+            let done = export();
+            Ok(Box::new(move |workspace, _| {
+                workspace.pairs.transfer = None;
+                let name = path.display();
+                workspace.notices.push(match done {
+                    Ok(written) if written.undecided > 0 => Notice::info(format!(
+                        "Wrote {} pairs to {name}; {} without a better answer were left out",
+                        written.written, written.undecided
+                    )),
+                    Ok(written) => {
+                        Notice::info(format!("Wrote {} pairs to {name}", written.written))
+                    }
+                    Err(error) => Notice::from_error(format!("Could not export {name}"), &error),
+                });
+            }))
+        });
+    }
+
+    fn start_transfer(
+        &mut self,
+        verb: &str,
+        path: &Path,
+    ) -> Option<(PathBuf, Arc<TransferProgress>)> {
+        let dir = self.workspace.project.as_ref()?.dir.clone();
+        if self.workspace.pairs.transfer.is_some() {
+            self.workspace.notices.push(Notice::info(
+                "One file at a time: wait for the one under way, or cancel it",
+            ));
+            return None;
+        }
+        let progress = Arc::new(TransferProgress::default());
+        self.workspace.pairs.transfer = Some(Transfer {
+            what: format!("{verb} {}", file_name(path)),
+            progress: Arc::clone(&progress),
+        });
+        Some((dir, progress))
+    }
+}
+
+/// What the window has to know after a change.
+struct Fresh {
+    applied: Applied,
+    /// As they are now; absent when there are too many to carry.
+    pairs: Option<Vec<Pair>>,
+    counts: Counts,
+    history: UndoLabels,
+    open: bool,
+}
+
+impl Fresh {
+    fn read(project: &Project, applied: Applied, open: bool) -> anyhow::Result<Self> {
+        let few = applied.pairs.len() <= REFRESHED;
+        Ok(Self {
+            pairs: few.then(|| project.pairs(&applied.pairs)).transpose()?,
+            counts: project.counts()?,
+            history: UndoLabels::read(project)?,
+            applied,
+            open,
+        })
+    }
+
+    fn show(self, workspace: &mut Workspace, views: &mut Views) {
+        if let Some(project) = &mut workspace.project {
+            project.counts = self.counts;
+        }
+        let data = &mut workspace.pairs;
+        data.counts = self.counts;
+        data.revision = data.revision.max(self.applied.revision);
+        self.history.show(data);
+        if let Some(pairs) = self.pairs {
+            views.pairs.stored(&self.applied.pairs, &pairs);
+            if self.open {
+                views.pairs.select(pairs.first().map(|pair| pair.id));
+            }
+            data.changed(&self.applied.pairs, pairs);
+        } else {
+            data.rows.clear();
+            data.pairs.clear();
+            data.changed(&[], Vec::new());
+        }
+    }
+}
+
+struct UndoLabels {
+    undo: Option<String>,
+    redo: Option<String>,
+}
+
+impl UndoLabels {
+    fn read(project: &Project) -> anyhow::Result<Self> {
+        Ok(Self {
+            undo: project.can_undo()?,
+            redo: project.can_redo()?,
+        })
+    }
+
+    fn show(self, data: &mut crate::state::pairs::PairsData) {
+        data.undo = self.undo;
+        data.redo = self.redo;
+    }
+}
+
+/// The update after a write; a failure must reach the drafts too, so that what was typed can be saved again.
+fn saved(failure: String, touched: Vec<PairId>, done: anyhow::Result<Fresh>) -> Update {
+    Box::new(move |workspace, views| match done {
+        Ok(fresh) => fresh.show(workspace, views),
+        Err(error) => {
+            tracing::warn!("{failure}: {error:#}");
+            workspace.saving.failed = true;
+            workspace.notices.push(Notice::from_error(failure, &error));
+            views.pairs.refused(&touched);
+            // What the project really has is read again.
+            workspace.pairs.changed(&touched, Vec::new());
+        }
+    })
+}
+
+/// Writes beside the target and renames, so that a full disk leaves the old file.
+fn write_aside(path: &Path, pairs: &[Pair]) -> anyhow::Result<formats::trl::Written> {
+    let aside = path.with_extension("part");
+    let write = || -> anyhow::Result<formats::trl::Written> {
+        let mut out = BufWriter::new(File::create(&aside)?);
+        let written = formats::trl::write(&mut out, pairs)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        std::fs::rename(&aside, path)?;
+        Ok(written)
+    };
+    write().inspect_err(|_| {
+        std::fs::remove_file(&aside).ok();
+    })
+}
+
+fn format_name(format: formats::Format) -> &'static str {
+    match format {
+        formats::Format::Auto => "unknown",
+        formats::Format::Trl => "TRL",
+        formats::Format::Hh => "Anthropic HH",
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -16,9 +16,10 @@ impl App {
         self.workspace.now_ms = unix_ms();
         let start = Instant::now();
         loop {
+            let from_transfers = self.transfers.take_in(&mut self.workspace, &mut self.views);
             let from_files = self.files.take_in(&mut self.workspace, &mut self.views);
             let event = self.engine.events.try_recv().ok();
-            let idle = !from_files && event.is_none();
+            let idle = !from_files && !from_transfers && event.is_none();
             if let Some(event) = event {
                 self.take_event(event);
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Split, Strength, Turn},
+    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
     engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy},
     store::RunId,
 };
@@ -267,8 +267,6 @@ impl Ask {
         let (prompt, ..) = self.columns[0].asked.clone()?;
         let (chosen, rejected) = (side as usize, side.other() as usize);
         Some(Pair {
-            id: PairId(0),
-            prompt,
             answers: vec![answer(&self.columns[0])?, answer(&self.columns[1])?],
             verdict: Some(drafts::verdict(
                 Choice::Better {
@@ -279,11 +277,7 @@ impl Ask {
                 now_ms,
             )),
             tags: vec!["from answers".to_owned()],
-            split: Split::Auto,
-            note: String::new(),
-            reward: 1.0,
-            behaviour: 1.0,
-            source: None,
+            ..Pair::new(PairId::NEW, prompt, &[])
         })
     }
 
@@ -390,7 +384,7 @@ mod tests {
         ask.columns[1].source = Source::Base;
         let pair = ask.prefer(Side::Right, 77).unwrap();
         assert_eq!(pair.prompt, Prompt::Text("when?".to_owned()));
-        assert_eq!(drafts::sides(&pair), [1, 0]);
+        assert_eq!(drafts::sides(&pair), Some([1, 0]));
         assert_eq!(
             pair.answers[0].origin,
             Origin::Model("base model".to_owned())

@@ -3,7 +3,7 @@
 //! One draft a pair. Typing changes only the draft; leaving a field commits everything typed since the last
 //! commit as one change. A change from elsewhere (undo, an import, a label) moves the parts that were not touched.
 
-use crate::data::{Answer, Choice, Origin, Pair, Prompt, Role, Split, Strength, Turn, Verdict};
+use crate::data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Strength, Turn, Verdict};
 
 /// Longer texts are shown read-only, line by line: a text field lays its whole text out every frame.
 pub const LONGEST_EDITABLE: usize = 64 * 1024;
@@ -30,15 +30,6 @@ impl Progress {
             Self::Saved => "Saved",
         }
     }
-}
-
-/// An edit of one pair, ready to be committed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Edited {
-    /// For the undo button, e.g. "Edit chosen answer of pair 12".
-    pub label: String,
-    pub before: Pair,
-    pub after: Pair,
 }
 
 /// One pair being edited.
@@ -75,19 +66,18 @@ impl Draft {
     }
 
     /// Everything typed since the last commit, if anything.
-    pub fn commit(&mut self) -> Option<Edited> {
+    pub fn commit(&mut self) -> Option<Change> {
         let before = self.sent.as_ref().unwrap_or(&self.stored);
         if self.pair == *before {
             return None;
         }
-        let edited = Edited {
-            label: describe(before, &self.pair),
-            before: before.clone(),
-            after: self.pair.clone(),
-        };
+        let change = Change::new(
+            describe(before, &self.pair),
+            vec![Edit::replace(before.clone(), self.pair.clone())],
+        );
         self.sent = Some(self.pair.clone());
         self.touched = true;
-        Some(edited)
+        Some(change)
     }
 
     /// The project has `stored` now. Parts that were typed and not handed over stay as they are typed.
@@ -165,8 +155,7 @@ fn describe(before: &Pair, after: &Pair) -> String {
             }
         }
     }
-    let verdict = |pair: &Pair| pair.verdict.as_ref().map(|verdict| verdict.choice);
-    if verdict(before) != verdict(after) {
+    if before.choice() != after.choice() {
         parts.push("verdict");
     }
     for (changed, name) in [
@@ -194,30 +183,26 @@ pub enum Place {
 }
 
 pub fn place(pair: &Pair, answer: usize) -> Place {
-    match choice(pair) {
+    match pair.choice() {
         Some(Choice::Better { chosen, .. }) if chosen == answer => Place::Chosen,
         Some(Choice::Better { rejected, .. }) if rejected == answer => Place::Rejected,
         _ => Place::Other,
     }
 }
 
-pub fn choice(pair: &Pair) -> Option<Choice> {
-    pair.verdict.as_ref().map(|verdict| verdict.choice)
-}
-
-/// The two answers an editor shows side by side: chosen then rejected, or the first two.
-pub fn sides(pair: &Pair) -> [usize; 2] {
-    match choice(pair) {
+/// The two answers shown side by side: chosen then rejected, or the first two. Absent when there are not two.
+pub fn sides(pair: &Pair) -> Option<[usize; 2]> {
+    match pair.choice() {
         Some(Choice::Better {
             chosen, rejected, ..
-        }) => [chosen, rejected],
-        _ => [0, 1],
+        }) if pair.is_decided() => Some([chosen, rejected]),
+        _ => (pair.answers.len() >= 2).then_some([0, 1]),
     }
 }
 
 /// One word (or two) for a pair's verdict, as in the table.
 pub fn verdict_word(pair: &Pair) -> &'static str {
-    match choice(pair) {
+    match pair.choice() {
         None => "Unlabelled",
         Some(Choice::Better { strength, .. }) => match strength {
             Strength::Slightly => "Slightly better",
@@ -243,29 +228,15 @@ pub fn verdict(choice: Choice, now_ms: i64) -> Verdict {
 
 /// An empty pair of the project's usual kind; the project gives it its id.
 pub fn blank(chat: bool) -> Pair {
-    let answer = || Answer {
-        text: String::new(),
-        origin: Origin::Human,
+    let prompt = if chat {
+        Prompt::Chat(vec![Turn {
+            role: Role::User,
+            content: String::new(),
+        }])
+    } else {
+        Prompt::Text(String::new())
     };
-    Pair {
-        id: crate::data::PairId(0),
-        prompt: if chat {
-            Prompt::Chat(vec![Turn {
-                role: Role::User,
-                content: String::new(),
-            }])
-        } else {
-            Prompt::Text(String::new())
-        },
-        answers: vec![answer(), answer()],
-        verdict: None,
-        tags: Vec::new(),
-        split: Split::Auto,
-        note: String::new(),
-        reward: 1.0,
-        behaviour: 1.0,
-        source: None,
-    }
+    Pair::new(PairId::NEW, prompt, &["", ""])
 }
 
 /// A prompt in one line, cut before it is laid out: the last thing the user said.
@@ -300,7 +271,6 @@ pub fn one_line(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::PairId;
 
     fn stored() -> Pair {
         let mut pair = blank(true);
@@ -318,6 +288,11 @@ mod tests {
         pair
     }
 
+    fn ends(change: &Change) -> (Pair, Pair) {
+        let edit = &change.edits[0];
+        (edit.before.clone().unwrap(), edit.after.clone().unwrap())
+    }
+
     #[test]
     fn typing_is_one_change_per_commit() {
         let mut draft = Draft::open(stored());
@@ -328,11 +303,12 @@ mod tests {
         assert_eq!(draft.progress(), Progress::Typing);
         let edited = draft.commit().unwrap();
         assert_eq!(edited.label, "Edit chosen answer of pair 12");
-        assert_eq!(edited.before, stored());
-        assert_eq!(edited.after.answers[1].text, "two!!");
+        let (before, after) = ends(&edited);
+        assert_eq!(before, stored());
+        assert_eq!(after.answers[1].text, "two!!");
         assert_eq!(draft.commit(), None);
         assert_eq!(draft.progress(), Progress::Saving);
-        draft.stored(&edited.after);
+        draft.stored(&after);
         assert_eq!(draft.progress(), Progress::Saved);
     }
 
@@ -343,12 +319,13 @@ mod tests {
         let first = draft.commit().unwrap();
         draft.pair.note = "ab".to_owned();
         let second = draft.commit().unwrap();
-        assert_eq!(second.before, first.after);
+        let (first, second) = (ends(&first), ends(&second));
+        assert_eq!(second.0, first.1);
         // The first is confirmed while the second is on its way: still saving, nothing typed is lost.
-        draft.stored(&first.after);
+        draft.stored(&first.1);
         assert_eq!(draft.progress(), Progress::Saving);
         assert_eq!(draft.pair.note, "ab");
-        draft.stored(&second.after);
+        draft.stored(&second.1);
         assert_eq!(draft.progress(), Progress::Saved);
     }
 
@@ -364,7 +341,7 @@ mod tests {
         assert_eq!(draft.pair.answers[0].text, "typed");
         assert_eq!(draft.pair.answers[1].text, "theirs");
         assert_eq!(draft.pair.tags, ["new"]);
-        assert_eq!(draft.commit().unwrap().before, elsewhere);
+        assert_eq!(ends(&draft.commit().unwrap()).0, elsewhere);
     }
 
     #[test]
@@ -382,8 +359,9 @@ mod tests {
         let mut draft = Draft::open(stored());
         draft.pair.note = "n".to_owned();
         let edited = draft.commit().unwrap();
-        draft.stored(&edited.after);
-        draft.stored(&edited.before);
+        let (before, after) = ends(&edited);
+        draft.stored(&after);
+        draft.stored(&before);
         assert_eq!(draft.pair, stored());
     }
 

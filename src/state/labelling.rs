@@ -1,5 +1,6 @@
 //! A labelling session: which pair is next, which answer stands on the left, what a key means for the record.
 
+use super::drafts;
 use crate::data::{Choice, Pair, PairId, Strength, Verdict};
 
 /// Who labels at this window.
@@ -123,78 +124,66 @@ impl Labelling {
     }
 
     /// Which answers stand where. Of more than two, the two the last verdict was about, or the first two.
-    pub fn shown(&self, pair: &Pair) -> Shown {
-        let (first, second) = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
-            // In index order, so that a verdict does not give itself away by its side.
-            Some(Choice::Better {
-                chosen, rejected, ..
-            }) => (chosen.min(rejected), chosen.max(rejected)),
-            _ => (0, 1),
-        };
-        if mix(self.seed ^ mix(pair.id.0 as u64)) & 1 == 0 {
-            Shown {
-                left: first,
-                right: second,
-            }
+    /// Absent when the pair has fewer than two answers.
+    pub fn shown(&self, pair: &Pair) -> Option<Shown> {
+        // In index order, so that a verdict does not give itself away by its side.
+        let [a, b] = drafts::sides(pair)?;
+        let (first, second) = (a.min(b), a.max(b));
+        let (left, right) = if mix(self.seed ^ mix(pair.id.0 as u64)) & 1 == 0 {
+            (first, second)
         } else {
-            Shown {
-                left: second,
-                right: first,
-            }
-        }
+            (second, first)
+        };
+        Some(Shown { left, right })
     }
 
-    /// The pair as it is after `judgement`, and the label of the change. The session moves to the next pair.
-    pub fn judge(&mut self, pair: &Pair, judgement: Judgement, now_ms: i64) -> (Pair, String) {
-        let shown = self.shown(pair);
+    /// The verdict that `judgement` means, and the label of the change. The session moves to the next pair.
+    /// Absent when the pair has fewer than two answers.
+    pub fn judge(
+        &mut self,
+        pair: &Pair,
+        judgement: Judgement,
+        now_ms: i64,
+    ) -> Option<(Verdict, String)> {
+        let shown = self.shown(pair)?;
         let took_ms = (now_ms - self.shown_ms).max(0);
+        let length = |side: Side| pair.answers[shown.on(side)].text.chars().count();
+        let mut judged = Judged {
+            took_ms,
+            left: None,
+            longer: None,
+        };
         let (choice, what) = match judgement {
-            Judgement::Prefer(side, strength) => (
-                Choice::Better {
+            Judgement::Prefer(side, strength) => {
+                let (mine, other) = (length(side), length(side.other()));
+                judged.left = Some(side == Side::Left);
+                judged.longer = (mine != other).then_some(mine > other);
+                let choice = Choice::Better {
                     chosen: shown.on(side),
                     rejected: shown.on(side.other()),
                     strength,
-                },
-                "better",
-            ),
+                };
+                (choice, "better")
+            }
             Judgement::Tie => (Choice::Tie, "tie"),
             Judgement::BothBad => (Choice::BothBad, "both bad"),
             Judgement::Skip => (Choice::Skip, "skip"),
         };
         let label = format!("Label pair {} ({what})", pair.id.0);
-        let length = |side: Side| pair.answers[shown.on(side)].text.chars().count();
-        let judged = match judgement {
-            Judgement::Prefer(side, _) => {
-                let (mine, other) = (length(side), length(side.other()));
-                Judged {
-                    took_ms,
-                    left: Some(side == Side::Left),
-                    longer: (mine != other).then_some(mine > other),
-                }
-            }
-            _ => Judged {
-                took_ms,
-                left: None,
-                longer: None,
-            },
-        };
         self.steps.push(Step {
             pair: pair.id,
             label: label.clone(),
             judged: Some(judged),
         });
         self.move_to(self.at + 1, now_ms);
-        let after = Pair {
-            verdict: Some(Verdict {
-                choice,
-                who: LOCAL.to_owned(),
-                at_ms: now_ms,
-                took_ms: Some(took_ms.try_into().unwrap_or(u32::MAX)),
-                shown_left: Some(shown.left),
-            }),
-            ..pair.clone()
+        let verdict = Verdict {
+            choice,
+            who: LOCAL.to_owned(),
+            at_ms: now_ms,
+            took_ms: Some(took_ms.try_into().unwrap_or(u32::MAX)),
+            shown_left: Some(shown.left),
         };
-        (after, label)
+        Some((verdict, label))
     }
 
     /// An answer or prompt was changed in the middle of the session.
@@ -280,45 +269,33 @@ fn mix(x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Answer, Origin, Prompt, Split};
+    use crate::data::Prompt;
 
     fn pair(id: i64) -> Pair {
-        let answer = |text: &str| Answer {
-            text: text.to_owned(),
-            origin: Origin::Imported,
-        };
-        Pair {
-            id: PairId(id),
-            prompt: Prompt::Text("p".to_owned()),
-            answers: vec![answer("long answer"), answer("short")],
-            verdict: None,
-            tags: Vec::new(),
-            split: Split::Auto,
-            note: String::new(),
-            reward: 1.0,
-            behaviour: 1.0,
-            source: None,
-        }
+        let prompt = Prompt::Text("p".to_owned());
+        Pair::new(PairId(id), prompt, &["long answer", "short"])
     }
 
     fn session(count: i64) -> Labelling {
         Labelling::start((1..=count).map(PairId).collect(), 7, 1_000)
     }
 
+    fn left(session: &Labelling, id: i64) -> usize {
+        session.shown(&pair(id)).unwrap().left
+    }
+
     #[test]
     fn sides_are_random_but_stay() {
         let session = session(1);
-        let lefts: Vec<usize> = (0..400).map(|id| session.shown(&pair(id)).left).collect();
+        let lefts: Vec<usize> = (0..400).map(|id| left(&session, id)).collect();
         let ones = lefts.iter().sum::<usize>();
         assert!((140..=260).contains(&ones), "{ones} of 400 on the left");
-        let again: Vec<usize> = (0..400).map(|id| session.shown(&pair(id)).left).collect();
+        let again: Vec<usize> = (0..400).map(|id| left(&session, id)).collect();
         assert_eq!(lefts, again);
         let other = Labelling::start(vec![], 8, 0);
         assert_ne!(
             lefts,
-            (0..400)
-                .map(|id| other.shown(&pair(id)).left)
-                .collect::<Vec<_>>()
+            (0..400).map(|id| left(&other, id)).collect::<Vec<_>>()
         );
     }
 
@@ -348,10 +325,9 @@ mod tests {
         for id in 1..20 {
             let mut session = Labelling::start(vec![PairId(id)], 3, 1_000);
             let before = pair(id);
-            let shown = session.shown(&before);
+            let shown = session.shown(&before).unwrap();
             let judgement = Judgement::Prefer(Side::Right, Strength::Slightly);
-            let (after, label) = session.judge(&before, judgement, 3_500);
-            let verdict = after.verdict.unwrap();
+            let (verdict, label) = session.judge(&before, judgement, 3_500).unwrap();
             assert_eq!(
                 verdict.choice,
                 Choice::Better {
@@ -408,6 +384,16 @@ mod tests {
         assert_eq!(habits.left, (10, 10));
         assert_eq!(habits.longer.1, 10);
         assert!((1..10).contains(&habits.longer.0));
+    }
+
+    #[test]
+    fn one_answer_cannot_be_judged() {
+        let mut session = session(1);
+        let mut lonely = pair(1);
+        lonely.answers.truncate(1);
+        assert_eq!(session.shown(&lonely), None);
+        assert_eq!(session.judge(&lonely, Judgement::Tie, 0), None);
+        assert_eq!(session.progress().done, 0);
     }
 
     #[test]
