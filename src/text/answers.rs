@@ -1,7 +1,11 @@
 //! THE function from a prompt and its answers to token ids.
+//!
+//! A conversation is rendered twice: as the model sees it before it answers, and with the answer in place. Both are
+//! encoded without added specials. What all of them begin with is the shared prefix; what follows, up to and with the
+//! token that ends the turn, is scored. Everything is decided by position, never by looking for an id.
 
-use super::{Codec, TextError, Unusable};
-use crate::data::Prompt;
+use super::{Codec, TextError, Unusable, codec::SENTINEL};
+use crate::data::{Prompt, Role, Turn};
 
 /// How long a prompt may be, and where answers are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,8 @@ impl Limits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedAnswers {
     /// Seen by every answer, scored by none. At least one token.
+    ///
+    /// Usually the ids of [`Codec::prompt_ids`]; shorter where the tokenizer joins the prompt's end with an answer's start.
     pub prefix: Vec<u32>,
     /// In the order given; every token of them is scored.
     pub answers: Vec<EncodedAnswer>,
@@ -40,21 +46,212 @@ pub struct EncodedAnswer {
     pub cut: bool,
 }
 
+/// How the template's two renderings of a conversation fit together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Border {
+    /// The prompt is how the rendering with the answer begins.
+    Plain,
+    /// The template writes earlier turns differently once an answer is there. The answer's part was put behind the
+    /// prompt as the model sees it when it answers.
+    Grafted,
+    /// As before, but the answer's part could not be told apart: the shared prefix ends where they differ.
+    Torn,
+}
+
+/// One answer with all that precedes it, before the shared prefix is known.
+struct Whole {
+    ids: Vec<u32>,
+    ended: bool,
+    border: Border,
+}
+
 impl Codec {
-    /// Token ids of a prompt as the model sees it before it answers.
+    /// Token ids of a prompt as the model sees it before it answers. At least one.
     pub fn prompt_ids(&self, prompt: &Prompt) -> Result<Vec<u32>, TextError> {
-        let _ = prompt;
-        unimplemented!()
+        let ids = match prompt {
+            Prompt::Text(text) => self.with_bos(self.try_encode(text)?),
+            Prompt::Chat(turns) => self.try_encode(&self.render(turns, true)?)?,
+        };
+        if ids.is_empty() {
+            Err(TextError::EmptyPrompt)
+        } else {
+            Ok(ids)
+        }
     }
 
-    /// The one function: prompt and answers to a shared prefix and scored ids, by position and never by id.
+    /// The one function: prompt and answers to a shared prefix and scored ids.
+    ///
+    /// A chat answer ends with the template's end-of-turn token; what the template writes after it is left out. A plain
+    /// text answer is appended as it is and ends with EOS, if the model has one. Answers over the limit lose their end.
     pub fn encode_answers(
         &self,
         prompt: &Prompt,
         answers: &[&str],
         limits: Limits,
     ) -> Result<EncodedAnswers, Unusable> {
-        let _ = (prompt, answers, limits);
-        unimplemented!()
+        self.encode_with_borders(prompt, answers, limits)
+            .map(|(encoded, _)| encoded)
     }
+
+    /// [`Codec::encode_answers`], and how each answer's rendering fitted the prompt's.
+    pub(super) fn encode_with_borders(
+        &self,
+        prompt: &Prompt,
+        answers: &[&str],
+        limits: Limits,
+    ) -> Result<(EncodedAnswers, Vec<Border>), Unusable> {
+        if let Some(answer) = answers.iter().position(|text| text.trim().is_empty()) {
+            return Err(Unusable::EmptyAnswer { answer });
+        }
+        let prompt_ids = self.prompt_ids(prompt).map_err(|error| match error {
+            TextError::EmptyPrompt => Unusable::EmptyPrompt,
+            error => Unusable::Text(error.to_string()),
+        })?;
+        if prompt_ids.len() > limits.max_prompt {
+            return Err(Unusable::PromptTooLong {
+                tokens: prompt_ids.len(),
+                limit: limits.max_prompt,
+            });
+        }
+        let wholes = answers
+            .iter()
+            .map(|answer| match prompt {
+                Prompt::Text(text) => self.whole_text(text, answer),
+                Prompt::Chat(turns) => self.whole_chat(turns, answer),
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Unusable::Text(error.to_string()))?;
+
+        let shared = wholes.iter().fold(prompt_ids.len(), |shared, whole| {
+            shared.min(shared_start(&prompt_ids, &whole.ids))
+        });
+        if shared == 0 {
+            return Err(Unusable::EmptyPrompt);
+        }
+        if let Some(answer) = wholes.iter().position(|whole| whole.ids.len() == shared) {
+            return Err(Unusable::EmptyAnswer { answer });
+        }
+        for (second, whole) in wholes.iter().enumerate() {
+            if let Some(first) = wholes[..second].iter().position(|w| w.ids == whole.ids) {
+                return Err(Unusable::IdenticalAnswers { first, second });
+            }
+        }
+
+        let borders = wholes.iter().map(|whole| whole.border).collect();
+        let answers: Vec<EncodedAnswer> = wholes
+            .into_iter()
+            .map(|whole| {
+                let mut ids = whole.ids[shared..].to_vec();
+                let cut = ids.len() > limits.max_answer.max(1);
+                ids.truncate(limits.max_answer.max(1));
+                EncodedAnswer {
+                    ids,
+                    ended: whole.ended && !cut,
+                    cut,
+                }
+            })
+            .collect();
+        for (second, answer) in answers.iter().enumerate() {
+            if let Some(first) = answers[..second].iter().position(|a| a.ids == answer.ids) {
+                return Err(Unusable::IdenticalAfterCut {
+                    first,
+                    second,
+                    limit: limits.max_answer,
+                });
+            }
+        }
+        let prefix = prompt_ids[..shared].to_vec();
+        Ok((EncodedAnswers { prefix, answers }, borders))
+    }
+
+    fn whole_text(&self, prompt: &str, answer: &str) -> Result<Whole, TextError> {
+        let mut ids = self.with_bos(self.try_encode(&format!("{prompt}{answer}"))?);
+        if let Some(eos) = self.eos()
+            && ids.last() != Some(&eos)
+        {
+            ids.push(eos);
+        }
+        Ok(Whole {
+            ids,
+            ended: self.eos().is_some(),
+            border: Border::Plain,
+        })
+    }
+
+    fn whole_chat(&self, turns: &[Turn], answer: &str) -> Result<Whole, TextError> {
+        let prompt = self.render(turns, true)?;
+        let full = self.render(&with_answer(turns, answer), false)?;
+        let stand_in = self.render(&with_answer(turns, SENTINEL), false)?;
+        // What the template writes before and after an answer's own text.
+        let (head, tail) = stand_in.rsplit_once(SENTINEL).unwrap_or((&stand_in, ""));
+
+        let (text, border) = if full.starts_with(&prompt) {
+            (full, Border::Plain)
+        } else if let Some(text) = graft(&prompt, turns, head, &full) {
+            (text, Border::Grafted)
+        } else {
+            (full, Border::Torn)
+        };
+        let mut ids = self.try_encode(&text)?;
+        let ended = if let Some(after) = self.tokens_after_turn_end(&ids, tail)? {
+            ids.truncate(ids.len() - after);
+            true
+        } else {
+            // No end of turn in what follows the answer: score the answer's own text and nothing after it.
+            if let Some(own) = text.strip_suffix(tail) {
+                ids = self.try_encode(own)?;
+            }
+            false
+        };
+        Ok(Whole { ids, ended, border })
+    }
+
+    /// Tokens behind the first special token of `tail`, which `ids` ends with. `None` if it has none.
+    ///
+    /// Special tokens split a text before anything else is encoded, so those of the tail are the last ones of the whole.
+    fn tokens_after_turn_end(&self, ids: &[u32], tail: &str) -> Result<Option<usize>, TextError> {
+        let specials = self
+            .try_encode(tail)?
+            .iter()
+            .filter(|id| self.is_special(**id))
+            .count();
+        let Some(from_the_end) = specials.checked_sub(1) else {
+            return Ok(None);
+        };
+        Ok(ids
+            .iter()
+            .rev()
+            .enumerate()
+            .filter(|(_, id)| self.is_special(**id))
+            .nth(from_the_end)
+            .map(|(after, _)| after))
+    }
+}
+
+fn with_answer(turns: &[Turn], answer: &str) -> Vec<Turn> {
+    let mut all = turns.to_vec();
+    all.push(Turn {
+        role: Role::Assistant,
+        content: answer.to_owned(),
+    });
+    all
+}
+
+/// Puts the answer's part of `full` behind `prompt`, where the template wrote the earlier turns differently.
+///
+/// `head` is what precedes the answer's own text in `full`. It and the prompt must meet in a stretch that ends the
+/// prompt and holds the last turn, so that nothing of the question can end up in the answer.
+fn graft(prompt: &str, turns: &[Turn], head: &str, full: &str) -> Option<String> {
+    let last_turn = turns.last()?.content.trim();
+    let starts = prompt.rfind(last_turn)?;
+    let stretch = &prompt[starts..];
+    let met = head.rfind(stretch)?;
+    let rest = full
+        .strip_prefix(head)
+        .map(|own| (&head[met + stretch.len()..], own))?;
+    Some(format!("{prompt}{}{}", rest.0, rest.1))
+}
+
+fn shared_start(one: &[u32], other: &[u32]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }

@@ -28,6 +28,8 @@ pub enum TextError {
         "This model has no chat template, so it can only complete plain text. Write the prompt as text, or choose a chat model."
     )]
     NoTemplate,
+    #[error("The prompt has no tokens, so there is nothing to answer. Write a prompt.")]
+    EmptyPrompt,
     #[error("The tokenizer cannot encode this text: {0}")]
     Encode(String),
     #[error("Cannot train a tokenizer: {0}")]

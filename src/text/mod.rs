@@ -7,11 +7,13 @@ mod answers;
 mod bpe;
 mod codec;
 mod error;
+mod folder;
 mod inspect;
 mod stream;
+mod template;
 
 pub use answers::{EncodedAnswer, EncodedAnswers, Limits};
-pub use bpe::train_bpe;
+pub use bpe::{CHATML_TEMPLATE, train_bpe};
 pub use codec::Codec;
 pub use error::{TextError, Unusable};
 pub use inspect::{Inspection, TokenView};

@@ -1,3 +1,4 @@
 //! What a user relies on, through the public interface. One binary, so that it links once.
 
+mod text;
 mod tidy;
