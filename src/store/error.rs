@@ -1,6 +1,11 @@
 //! What can go wrong with a project, in sentences: what happened, to what, what to do.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::ErrorCode;
 
 use crate::data::PairId;
 
@@ -61,4 +66,47 @@ pub enum StoreError {
         path: PathBuf,
         source: rusqlite::Error,
     },
+}
+
+impl StoreError {
+    /// Gives an error from inside the document its place and, where there is one, its own sentence.
+    pub(super) fn at(self, document: &Path) -> Self {
+        let path = document.to_owned();
+        match self {
+            Self::Database { source, .. } => match source.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => Self::DiskFull(path),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
+                // The folder of a document in WAL mode must be writable even to read it.
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                    Self::ReadOnly(path)
+                }
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupted {
+                    path,
+                    detail: source.to_string(),
+                },
+                _ => Self::Database { path, source },
+            },
+            Self::Corrupted { detail, .. } => Self::Corrupted { path, detail },
+            other => other,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Database {
+            path: PathBuf::new(),
+            source,
+        }
+    }
+}
+
+/// Values are written by this room alone: one that cannot be read back was damaged.
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupted {
+            path: PathBuf::new(),
+            detail: format!("a value cannot be read: {error}"),
+        }
+    }
 }

@@ -12,20 +12,30 @@
 
 pub mod demo;
 mod error;
+mod journal;
+mod log_probs;
+mod owner;
+mod pairs;
+mod project;
 mod query;
 mod runs;
-mod skeleton;
+mod schema;
+mod search;
+mod series;
 mod texts;
+mod trace;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
+pub use journal::Applied;
+pub use log_probs::LogProbKey;
+pub use project::{Project, ProjectSettings};
 pub use query::{Counts, PairQuery, PairRow, Sort, SortKey, VerdictFilter, VerdictState};
-pub use runs::{
-    LogLevel, LogLine, LogProbKey, NewRun, PairVisit, RunRecord, RunStatus, Sample, SampleRecord,
-};
-pub use skeleton::{Applied, Project, ProjectSettings};
+pub use runs::{NewRun, RunRecord, RunStatus};
+pub use series::PairVisit;
 pub use texts::Probe;
+pub use trace::{LogLevel, LogLine, Sample, SampleRecord};
 
 /// Names a run inside one project; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,8 +1,11 @@
 //! What a table of pairs asks for: which ids in which order, then the rows that are on the screen.
 
-use crate::data::{PairId, Split, SplitRule, Strength};
+use std::collections::HashMap;
 
-use super::RunId;
+use rusqlite::Connection;
+
+use super::{Project, RunId, pairs::split_number, project::Result, search};
+use crate::data::{Choice, Pair, PairId, PromptKey, Split, SplitRule, Strength};
 
 /// Which pairs, in which order. The default is all of them, oldest first.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -96,4 +99,195 @@ pub struct PairRow {
     pub tags: Vec<String>,
     /// Bytes of prompt and answers.
     pub len_bytes: usize,
+}
+
+impl Project {
+    /// Ids only: a million of them take a fraction of a second, the rows on the screen come from [`Self::rows`].
+    pub fn query(&self, query: &PairQuery) -> Result<Vec<PairId>> {
+        self.snapshot(|connection| {
+            let contents = search::matching(connection, &query.search)?;
+            let tagged = query
+                .tag
+                .as_deref()
+                .map(|tag| tagged(connection, tag))
+                .transpose()?;
+            let filter_margins = query
+                .margin
+                .map(|(run, ..)| newest_margins(connection, run))
+                .transpose()?;
+            let sort_margins = match query.sort.key {
+                SortKey::Margin(run) => newest_margins(connection, run)?,
+                SortKey::Id | SortKey::Length | SortKey::VerdictTime => HashMap::new(),
+            };
+            let keep = |listed: &Listed| {
+                contents
+                    .as_ref()
+                    .is_none_or(|contents| contents.contains(&listed.content))
+                    && tagged
+                        .as_ref()
+                        .is_none_or(|tagged| tagged.binary_search(&listed.pair).is_ok())
+                    && query
+                        .held_out
+                        .is_none_or(|(rule, held_out)| rule.holds_out(listed.prompt) == held_out)
+                    && query.margin.is_none_or(|(_, low, high)| {
+                        filter_margins
+                            .as_ref()
+                            .and_then(|margins| margins.get(&listed.pair))
+                            .is_some_and(|margin| (low..=high).contains(margin))
+                    })
+            };
+            // What is sorted by: absent ones go last, whatever the direction.
+            let key = |listed: &Listed| match query.sort.key {
+                SortKey::Id => Some(listed.pair as f64),
+                SortKey::Length => Some(listed.len_bytes as f64),
+                SortKey::VerdictTime => listed.verdict_at.map(|at| at as f64),
+                SortKey::Margin(_) => sort_margins
+                    .get(&listed.pair)
+                    .map(|margin| f64::from(*margin)),
+            };
+            let mut found: Vec<(Option<f64>, i64)> = Vec::new();
+            list(connection, query, |listed| {
+                if keep(listed) {
+                    found.push((key(listed), listed.pair));
+                }
+            })?;
+            let descending = query.sort.descending;
+            if query.sort != Sort::default() {
+                found.sort_unstable_by(|(a, pair_a), (b, pair_b)| {
+                    let order = match (a, b) {
+                        (Some(a), Some(b)) if descending => b.total_cmp(a),
+                        (Some(a), Some(b)) => a.total_cmp(b),
+                        (a, b) => b.is_some().cmp(&a.is_some()),
+                    };
+                    order.then(pair_a.cmp(pair_b))
+                });
+            }
+            Ok(found.into_iter().map(|(_, pair)| PairId(pair)).collect())
+        })
+    }
+
+    pub fn counts(&self) -> Result<Counts> {
+        self.read(|connection| {
+            let mut counts = Counts::default();
+            let mut statement = connection.prepare_cached(
+                "SELECT state, count(*) FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL GROUP BY state",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let count = row.get::<_, i64>(1)? as usize;
+                match row.get::<_, i64>(0)? {
+                    0 => counts.unlabelled = count,
+                    1 => counts.better = count,
+                    2 => counts.tie = count,
+                    3 => counts.both_bad = count,
+                    _ => counts.skip = count,
+                }
+            }
+            Ok(counts)
+        })
+    }
+
+    /// Tags in use with the number of pairs that carry them, by name.
+    pub fn tags(&self) -> Result<Vec<(String, usize)>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT json_each.value, count(*) FROM versions, json_each(versions.tags)
+                 WHERE revision_to IS NULL AND tags <> '[]' GROUP BY json_each.value ORDER BY json_each.value",
+            )?;
+            let tags = statement
+                .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as usize)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(tags)
+        })
+    }
+}
+
+/// A newest pair, as far as the index alone knows it.
+struct Listed {
+    pair: i64,
+    len_bytes: i64,
+    verdict_at: Option<i64>,
+    prompt: PromptKey,
+    content: i64,
+}
+
+/// Walks all newest pairs that fit the plain filters, by id.
+fn list(connection: &Connection, query: &PairQuery, mut each: impl FnMut(&Listed)) -> Result<()> {
+    let state = match query.verdict {
+        None => -1,
+        Some(VerdictFilter::Labelled) => -2,
+        Some(VerdictFilter::Is(state)) => state_number(state),
+    };
+    let split = query.pinned.map_or(-1, split_number);
+    let mut statement = connection.prepare_cached(
+        "SELECT pair, len_bytes, verdict_at, prompt_key, content FROM versions INDEXED BY versions_listed
+         WHERE revision_to IS NULL AND (?1 = -1 OR state = ?1 OR (?1 = -2 AND state > 0)) AND (?2 = -1 OR split = ?2)
+         ORDER BY pair",
+    )?;
+    let mut rows = statement.query([state, split])?;
+    while let Some(row) = rows.next()? {
+        each(&Listed {
+            pair: row.get(0)?,
+            len_bytes: row.get(1)?,
+            verdict_at: row.get(2)?,
+            prompt: PromptKey(row.get::<_, i64>(3)? as u64),
+            content: row.get(4)?,
+        });
+    }
+    Ok(())
+}
+
+/// Pairs with exactly this tag, sorted.
+fn tagged(connection: &Connection, tag: &str) -> Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT pair FROM versions WHERE revision_to IS NULL AND tags <> '[]'
+         AND EXISTS (SELECT 1 FROM json_each(versions.tags) WHERE value = ?1)",
+    )?;
+    let mut pairs: Vec<i64> = statement
+        .query_map([tag], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    pairs.sort_unstable();
+    Ok(pairs)
+}
+
+/// The margin of each pair at the last step that met it.
+fn newest_margins(connection: &Connection, run: RunId) -> Result<HashMap<i64, f32>> {
+    // By the primary key a pair's visits come in the order of their steps, so the last one stays.
+    let mut statement = connection
+        .prepare_cached("SELECT pair, margin FROM visits WHERE run = ?1 ORDER BY pair, step")?;
+    let mut rows = statement.query([run.0])?;
+    let mut margins = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let margin: Option<f64> = row.get(1)?;
+        margins.insert(row.get(0)?, margin.map_or(f32::NAN, |margin| margin as f32));
+    }
+    Ok(margins)
+}
+
+pub(super) fn state_of(pair: &Pair) -> VerdictState {
+    match pair.choice() {
+        None => VerdictState::Unlabelled,
+        Some(Choice::Better { .. }) => VerdictState::Better,
+        Some(Choice::Tie) => VerdictState::Tie,
+        Some(Choice::BothBad) => VerdictState::BothBad,
+        Some(Choice::Skip) => VerdictState::Skip,
+    }
+}
+
+pub(super) fn strength_of(pair: &Pair) -> Option<Strength> {
+    match pair.choice()? {
+        Choice::Better { strength, .. } => Some(strength),
+        Choice::Tie | Choice::BothBad | Choice::Skip => None,
+    }
+}
+
+/// As the document stores it.
+pub(super) fn state_number(state: VerdictState) -> i64 {
+    match state {
+        VerdictState::Unlabelled => 0,
+        VerdictState::Better => 1,
+        VerdictState::Tie => 2,
+        VerdictState::BothBad => 3,
+        VerdictState::Skip => 4,
+    }
 }

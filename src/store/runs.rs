@@ -1,11 +1,15 @@
-//! Runs and what they left behind.
+//! Runs: what they are, where they stand, who has them in hand.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, fs, io::Write as _, path::PathBuf};
 
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Revision, RunId};
-use crate::data::{PairId, Prompt};
+use super::{
+    Project, Revision, RunId, StoreError,
+    owner::Owner,
+    project::{Keep, Result, now_ms},
+};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,12 +28,44 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        [
+            Self::Queued,
+            Self::Running,
+            Self::Paused,
+            Self::Stopped,
+            Self::Completed,
+            Self::Failed,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|status| status.word() == word)
+    }
+
     /// Whether a living process has this run in hand.
     pub fn is_live(self) -> bool {
         match self {
             Self::Queued | Self::Running | Self::Paused => true,
             Self::Stopped | Self::Completed | Self::Failed | Self::Interrupted => false,
         }
+    }
+}
+
+impl std::fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.word())
     }
 }
 
@@ -68,71 +104,251 @@ pub struct RunRecord {
     pub dir: PathBuf,
 }
 
-/// One pair met in one step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PairVisit {
-    pub pair: PairId,
-    /// m_θ of the run's own margin kind, before the step.
-    pub margin: f32,
-    /// |∂loss/∂m|.
-    pub push: f32,
-}
+/// The columns [`record_of`] reads.
+const RECORD: &str = "id, name, method, status, created_ms, config_toml, revision, parent, \
+    coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message";
 
-/// A probe answered by a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
-    pub prompt: Prompt,
-    pub answer: String,
-    pub tokens: usize,
-    /// Whether the model ended the answer by itself.
-    pub ended: bool,
-}
+/// Statuses that mean nothing without a living owner.
+const LIVE: &str = "('queued', 'running', 'paused')";
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct SampleRecord {
-    pub step: u64,
-    pub probe: usize,
-    pub sample: Sample,
-}
+impl Project {
+    /// Also writes `runs/<id>/config.toml`. The run is in this process's hands from now on.
+    pub fn create_run(&mut self, run: &NewRun) -> Result<RunId> {
+        let owner = self.owner()?;
+        let NewRun {
+            name,
+            config_toml,
+            method,
+            revision,
+            parent,
+        } = run;
+        let id = self.write(Keep::PowerLoss, |tx| {
+            tx.execute(
+                "INSERT INTO runs (name, method, status, owner, created_ms, config_toml, revision, parent,
+                     reference_set, retention_set)
+                 VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7,
+                     (SELECT max(id) FROM text_sets WHERE kind = 'references'),
+                     (SELECT max(id) FROM text_sets WHERE kind = 'retention'))",
+                params![
+                    name,
+                    method,
+                    owner.name(),
+                    now_ms(),
+                    config_toml,
+                    revision.0 as i64,
+                    parent.map(|parent| parent.0)
+                ],
+            )?;
+            Ok(RunId(tx.last_insert_rowid()))
+        })?;
+        self.write_config(id, config_toml)?;
+        Ok(id)
+    }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    Info,
-    Warning,
-    Error,
-}
+    pub fn run(&self, run: RunId) -> Result<RunRecord> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {RECORD} FROM runs WHERE id = ?1"))?;
+            let mut rows = statement.query([run.0])?;
+            let row = rows.next()?.ok_or(StoreError::NoSuchRun(run))?;
+            self.record_of(row)
+        })
+    }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogLine {
-    pub step: u64,
-    /// Unix time in milliseconds.
-    pub at_ms: i64,
-    pub level: LogLevel,
-    pub text: String,
-    /// Drawn on the charts: a knob was turned, new labels came in.
-    pub mark: bool,
-}
+    /// Oldest first.
+    pub fn runs(&self) -> Result<Vec<RunRecord>> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {RECORD} FROM runs ORDER BY id"))?;
+            let mut rows = statement.query([])?;
+            let mut runs = Vec::new();
+            while let Some(row) = rows.next()? {
+                runs.push(self.record_of(row)?);
+            }
+            Ok(runs)
+        })
+    }
 
-/// Names cached log-probs by everything they depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogProbKey(pub [u8; 32]);
+    /// A live status takes the run into this process's hands; [`StoreError::RunIsLive`] when it is in another's.
+    pub fn set_run_status(
+        &self,
+        run: RunId,
+        status: RunStatus,
+        message: Option<&str>,
+    ) -> Result<()> {
+        let owner = status.is_live().then(|| self.owner()).transpose()?;
+        self.write(Keep::PowerLoss, |tx| {
+            if let Some(mine) = &owner {
+                let theirs = live_owner(tx, run)?;
+                if theirs.is_some_and(|theirs| {
+                    theirs != mine.name() && Owner::is_alive(&self.dir, &theirs)
+                }) {
+                    return Err(StoreError::RunIsLive(run));
+                }
+            }
+            let changed = tx.execute(
+                "UPDATE runs SET status = ?2, message = ?3, owner = ?4 WHERE id = ?1",
+                params![
+                    run.0,
+                    status.word(),
+                    message,
+                    owner.as_ref().map(|owner| owner.name())
+                ],
+            )?;
+            existing(run, changed)
+        })
+    }
 
-impl LogProbKey {
-    /// `reference`: [`crate::model`]'s identity of the policy at step 0; `codec`: the tokenizer's and template's. The ids are
-    /// those that were fed in, so nothing has to be forgotten when a text or a limit changes.
-    pub fn new(reference: &str, codec: &str, prefix: &[u32], answer: &[u32]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for text in [reference, codec] {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
+    pub fn set_total_steps(&self, run: RunId, steps: u64) -> Result<()> {
+        self.update_run(run, "total_steps", steps as i64)
+    }
+
+    /// Also rewrites `runs/<id>/config.toml`, e.g. after a resume with more steps.
+    pub fn set_run_config(&self, run: RunId, config_toml: &str) -> Result<()> {
+        self.update_run(run, "config_toml", config_toml)?;
+        self.write_config(run, config_toml)
+    }
+
+    pub fn rename_run(&self, run: RunId, name: &str) -> Result<()> {
+        self.update_run(run, "name", name)
+    }
+
+    /// With everything it measured and its folder. A run in the hands of a living process is refused.
+    pub fn delete_run(&mut self, run: RunId) -> Result<()> {
+        self.mark_interrupted()?;
+        self.write(Keep::PowerLoss, |tx| {
+            if live_owner(tx, run)?.is_some() {
+                return Err(StoreError::RunIsLive(run));
+            }
+            existing(run, tx.execute("DELETE FROM runs WHERE id = ?1", [run.0])?)
+        })?;
+        let dir = self.run_dir(run);
+        match fs::remove_dir_all(&dir) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(StoreError::Io {
+                what: "delete",
+                path: dir,
+                source,
+            }),
+            _ => Ok(()),
         }
-        for ids in [prefix, answer] {
-            hasher.update(&(ids.len() as u64).to_le_bytes());
-            for id in ids {
-                hasher.update(&id.to_le_bytes());
+    }
+
+    /// Drops metrics, visits, samples and log lines later than `step`, before a run goes on from there.
+    pub fn truncate_after(&mut self, run: RunId, step: u64) -> Result<()> {
+        self.write(Keep::PowerLoss, |tx| {
+            for table in ["steps", "visits", "samples", "log", "metrics"] {
+                tx.execute(
+                    &format!("DELETE FROM {table} WHERE run = ?1 AND step > ?2"),
+                    params![run.0, step as i64],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Live runs whose process is gone become [`RunStatus::Interrupted`].
+    pub(super) fn mark_interrupted(&self) -> Result<()> {
+        let owners = self.read(|connection| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT DISTINCT owner FROM runs WHERE status IN {LIVE}"
+            ))?;
+            let owners: BTreeSet<Option<String>> = statement
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(owners)
+        })?;
+        for owner in owners {
+            let alive = owner
+                .as_deref()
+                .is_some_and(|owner| Owner::is_alive(&self.dir, owner));
+            if !alive {
+                self.write(Keep::PowerLoss, |tx| {
+                    tx.execute(
+                        &format!(
+                            "UPDATE runs SET status = 'interrupted', owner = NULL,
+                                 message = 'Its process ended before the run did'
+                             WHERE status IN {LIVE} AND owner IS ?1"
+                        ),
+                        [&owner],
+                    )?;
+                    Ok(())
+                })?;
             }
         }
-        Self(*hasher.finalize().as_bytes())
+        Ok(())
+    }
+
+    fn update_run(
+        &self,
+        run: RunId,
+        column: &'static str,
+        value: impl rusqlite::ToSql,
+    ) -> Result<()> {
+        self.write(Keep::PowerLoss, |tx| {
+            let changed = tx.execute(
+                &format!("UPDATE runs SET {column} = ?2 WHERE id = ?1"),
+                params![run.0, value],
+            )?;
+            existing(run, changed)
+        })
+    }
+
+    fn write_config(&self, run: RunId, config_toml: &str) -> Result<()> {
+        let dir = self.run_dir(run);
+        let write = || {
+            fs::create_dir_all(&dir)?;
+            let mut file = tempfile::NamedTempFile::new_in(&dir)?;
+            file.write_all(config_toml.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(dir.join("config.toml"))?;
+            Ok(())
+        };
+        write().map_err(|source: std::io::Error| StoreError::Io {
+            what: "write config.toml in",
+            path: dir.clone(),
+            source,
+        })
+    }
+
+    fn record_of(&self, row: &Row<'_>) -> Result<RunRecord> {
+        let id = RunId(row.get(0)?);
+        let status: String = row.get(3)?;
+        Ok(RunRecord {
+            id,
+            name: row.get(1)?,
+            method: row.get(2)?,
+            status: RunStatus::of_word(&status).ok_or_else(|| StoreError::Corrupted {
+                path: PathBuf::new(),
+                detail: format!("run {} has the unknown status {status:?}", id.0),
+            })?,
+            created_ms: row.get(4)?,
+            config_toml: row.get(5)?,
+            revision: Revision(row.get::<_, i64>(6)? as u64),
+            parent: row.get::<_, Option<i64>>(7)?.map(RunId),
+            step: row.get::<_, i64>(8)? as u64,
+            total_steps: row.get::<_, i64>(9)? as u64,
+            message: row.get(10)?,
+            dir: self.run_dir(id),
+        })
+    }
+}
+
+/// Who has a live run in hand, as far as the document knows.
+fn live_owner(connection: &Connection, run: RunId) -> Result<Option<String>> {
+    let owner: Option<Option<String>> = connection
+        .query_row(
+            &format!("SELECT owner FROM runs WHERE id = ?1 AND status IN {LIVE}"),
+            [run.0],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(owner.flatten())
+}
+
+fn existing(run: RunId, changed: usize) -> Result<()> {
+    if changed == 0 {
+        Err(StoreError::NoSuchRun(run))
+    } else {
+        Ok(())
     }
 }

@@ -1,0 +1,256 @@
+//! How a pair lies in the document, and reading pairs back.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PairRow, Project, Revision, StoreError,
+    project::Result,
+    query::{state_number, state_of, strength_of},
+    search,
+};
+use crate::data::{Answer, Pair, PairId, Prompt, PromptKey, Source, Split, Verdict};
+
+/// Previews in tables are cut to this many characters before anything lays them out.
+const PREVIEW_CHARS: usize = 200;
+
+/// The columns [`pair_of`] reads.
+const PAIR: &str = "versions.pair, contents.body, versions.verdict, versions.split, versions.tags, versions.note, \
+    versions.reward, versions.behaviour";
+
+/// The texts of a pair: what is written once.
+#[derive(Serialize)]
+struct ContentRef<'a> {
+    prompt: &'a Prompt,
+    answers: &'a [Answer],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: &'a Option<Source>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    prompt: Prompt,
+    answers: Vec<Answer>,
+    #[serde(default)]
+    source: Option<Source>,
+}
+
+/// A row of `versions` without an end.
+pub(super) struct Newest {
+    pub version: i64,
+    pub revision_from: i64,
+}
+
+impl Project {
+    pub fn pair(&self, id: PairId) -> Result<Option<Pair>> {
+        self.read(|connection| newest_pair(connection, id))
+    }
+
+    /// In the order asked for; ids that do not exist (any more) are left out.
+    pub fn pairs(&self, ids: &[PairId]) -> Result<Vec<Pair>> {
+        self.snapshot(|connection| {
+            let mut pairs = Vec::with_capacity(ids.len());
+            for id in ids {
+                pairs.extend(newest_pair(connection, *id)?);
+            }
+            Ok(pairs)
+        })
+    }
+
+    /// All pairs as they were, by id.
+    pub fn pairs_at(&self, revision: Revision) -> Result<Vec<Pair>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {PAIR} FROM versions JOIN contents ON contents.id = versions.content
+                 WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1) ORDER BY pair"
+            ))?;
+            let mut rows = statement.query([revision.0 as i64])?;
+            let mut pairs = Vec::new();
+            while let Some(row) = rows.next()? {
+                pairs.push(pair_of(row)?);
+            }
+            Ok(pairs)
+        })
+    }
+
+    /// What a table shows, in the order asked for; ids that do not exist are left out.
+    pub fn rows(&self, ids: &[PairId]) -> Result<Vec<PairRow>> {
+        Ok(self.pairs(ids)?.iter().map(row_of).collect())
+    }
+}
+
+pub(super) fn newest_pair(connection: &Connection, id: PairId) -> Result<Option<Pair>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {PAIR} FROM versions JOIN contents ON contents.id = versions.content
+         WHERE pair = ?1 AND revision_to IS NULL"
+    ))?;
+    let mut rows = statement.query([id.0])?;
+    rows.next()?.map(pair_of).transpose()
+}
+
+pub(super) fn newest_version(connection: &Connection, id: PairId) -> Result<Option<Newest>> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT id, revision_from FROM versions WHERE pair = ?1 AND revision_to IS NULL",
+        )?
+        .query_row([id.0], |row| {
+            Ok(Newest {
+                version: row.get(0)?,
+                revision_from: row.get(1)?,
+            })
+        })
+        .optional()?)
+}
+
+/// Writes the state of a pair from `revision` on. Its texts are written only if no earlier state of it has the same.
+pub(super) fn insert_version(tx: &Transaction<'_>, pair: &Pair, revision: Revision) -> Result<()> {
+    let body = serde_json::to_string(&ContentRef {
+        prompt: &pair.prompt,
+        answers: &pair.answers,
+        source: &pair.source,
+    })?;
+    let known: Option<i64> = tx
+        .prepare_cached(
+            "SELECT contents.id FROM versions JOIN contents ON contents.id = versions.content
+             WHERE pair = ?1 AND body = ?2 LIMIT 1",
+        )?
+        .query_row(params![pair.id.0, body], |row| row.get(0))
+        .optional()?;
+    let content = if let Some(content) = known {
+        content
+    } else {
+        tx.prepare_cached("INSERT INTO contents (body) VALUES (?1)")?
+            .execute([&body])?;
+        let content = tx.last_insert_rowid();
+        search::index(tx, content, pair)?;
+        content
+    };
+    let verdict = pair
+        .verdict
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()?;
+    tx.prepare_cached(
+        "INSERT INTO versions (pair, revision_from, content, state, verdict, verdict_at, split, tags, note, reward,
+             behaviour, len_bytes, prompt_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?
+    .execute(params![
+        pair.id.0,
+        revision.0 as i64,
+        content,
+        state_number(state_of(pair)),
+        verdict,
+        pair.verdict.as_ref().map(|verdict| verdict.at_ms),
+        split_number(pair.split),
+        serde_json::to_string(&pair.tags)?,
+        pair.note,
+        f64::from(pair.reward),
+        f64::from(pair.behaviour),
+        pair.len_bytes() as i64,
+        PromptKey::of(&pair.prompt).0 as i64,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn split_number(split: Split) -> i64 {
+    match split {
+        Split::Auto => 0,
+        Split::Train => 1,
+        Split::Eval => 2,
+    }
+}
+
+/// Prompt and answers of a content's JSON, for the search to look into.
+pub(super) fn texts_of(body: &str) -> Result<(Prompt, Vec<Answer>)> {
+    let Content {
+        prompt, answers, ..
+    } = serde_json::from_str(body)?;
+    Ok((prompt, answers))
+}
+
+fn pair_of(row: &Row<'_>) -> Result<Pair> {
+    let Content {
+        prompt,
+        answers,
+        source,
+    } = serde_json::from_str(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
+    let verdict: Option<Verdict> = match row.get_ref(2)?.as_str_or_null().map_err(unreadable)? {
+        None => None,
+        Some(json) => Some(serde_json::from_str(json)?),
+    };
+    Ok(Pair {
+        id: PairId(row.get(0)?),
+        prompt,
+        answers,
+        verdict,
+        split: match row.get::<_, i64>(3)? {
+            1 => Split::Train,
+            2 => Split::Eval,
+            _ => Split::Auto,
+        },
+        tags: serde_json::from_str(row.get_ref(4)?.as_str().map_err(unreadable)?)?,
+        note: row.get(5)?,
+        reward: row.get::<_, f64>(6)? as f32,
+        behaviour: row.get::<_, f64>(7)? as f32,
+        source,
+    })
+}
+
+fn unreadable(error: rusqlite::types::FromSqlError) -> StoreError {
+    StoreError::Corrupted {
+        path: std::path::PathBuf::new(),
+        detail: error.to_string(),
+    }
+}
+
+fn row_of(pair: &Pair) -> PairRow {
+    let side = |named: Option<&Answer>, place: usize| {
+        named
+            .or_else(|| pair.answers.get(place))
+            .map_or_else(String::new, |answer| preview(&answer.text))
+    };
+    PairRow {
+        id: pair.id,
+        prompt: preview(pair.prompt.last_text()),
+        chosen: side(pair.chosen(), 0),
+        rejected: side(pair.rejected(), 1),
+        answers: pair.answers.len(),
+        state: state_of(pair),
+        strength: strength_of(pair),
+        verdict_at_ms: pair.verdict.as_ref().map(|verdict| verdict.at_ms),
+        split: pair.split,
+        tags: pair.tags.clone(),
+        len_bytes: pair.len_bytes(),
+    }
+}
+
+/// One line, with "…" at its end where more would follow.
+fn preview(text: &str) -> String {
+    let mut letters = text
+        .split_whitespace()
+        .flat_map(|word| std::iter::once(' ').chain(word.chars()))
+        .skip(1);
+    let mut line: String = letters.by_ref().take(PREVIEW_CHARS - 1).collect();
+    match (letters.next(), letters.next()) {
+        (None, _) => {}
+        (Some(last), None) => line.push(last),
+        (Some(_), Some(_)) => line.push('…'),
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_is_one_short_line() {
+        assert_eq!(preview("  a\n\nb\tc "), "a b c");
+        let long = preview(&"水 ".repeat(500));
+        assert_eq!(long.chars().count(), PREVIEW_CHARS);
+        assert!(long.ends_with('…'));
+        let exact = "x".repeat(PREVIEW_CHARS);
+        assert_eq!(preview(&exact), exact);
+        assert_eq!(preview(""), "");
+    }
+}

@@ -1,0 +1,279 @@
+//! An open project: its document, its folders, its settings.
+
+use std::{
+    cell::{Cell, RefCell},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params,
+};
+
+use super::{
+    RunId, StoreError,
+    owner::Owner,
+    schema::{self, Version},
+};
+
+pub(super) type Result<T> = std::result::Result<T, StoreError>;
+
+/// The document's name in the project's folder.
+const DOCUMENT: &str = "project.sqlite";
+
+/// Long enough for another process's import of a large file to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a project is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProjectSettings {
+    pub name: String,
+    /// Hugging Face folder of the model to tune. Stored relative to the project when it lies inside it.
+    pub model: PathBuf,
+    /// `run.toml` that a new run starts from; empty = the program's defaults.
+    pub run_toml: String,
+}
+
+/// An open project. Every thread opens its own.
+pub struct Project {
+    pub(super) dir: PathBuf,
+    path: PathBuf,
+    pub(super) connection: Connection,
+    keep: Cell<Option<Keep>>,
+    /// Taken when this process first gets a run in hand.
+    owner: RefCell<Option<Arc<Owner>>>,
+}
+
+/// What must survive before a write counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// A loss of power: what a person did.
+    PowerLoss,
+    /// The death of the process: what a run measured, and could measure again.
+    Kill,
+}
+
+impl Project {
+    /// Makes the folder, if need be, and an empty project in it.
+    pub fn create(dir: &Path, settings: &ProjectSettings) -> Result<Self> {
+        let path = dir.join(DOCUMENT);
+        let io = |what| {
+            move |source: io::Error| match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    StoreError::ReadOnly(dir.to_owned())
+                }
+                io::ErrorKind::StorageFull => StoreError::DiskFull(dir.to_owned()),
+                _ => StoreError::Io {
+                    what,
+                    path: dir.to_owned(),
+                    source,
+                },
+            }
+        };
+        fs::create_dir_all(dir.join("runs")).map_err(io("make the folder"))?;
+        match fs::File::create_new(&path) {
+            Ok(_) => {}
+            // An empty file is what a process leaves that was killed right here.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if fs::metadata(&path)
+                    .map_err(io("look at the file in"))?
+                    .len()
+                    > 0
+                {
+                    return Err(StoreError::AlreadyAProject(dir.to_owned()));
+                }
+            }
+            Err(error) => return Err(io("make a file in")(error)),
+        }
+        let project = Self::connect(dir, true)?;
+        project.set_settings(settings)?;
+        Ok(project)
+    }
+
+    /// Opens what [`Self::create`] made, upgrading an older document. Runs whose process is gone are marked
+    /// [`super::RunStatus::Interrupted`].
+    pub fn open(dir: &Path) -> Result<Self> {
+        if !dir.join(DOCUMENT).is_file() {
+            return Err(StoreError::NotAProject(dir.to_owned()));
+        }
+        let project = Self::connect(dir, false)?;
+        project.mark_interrupted()?;
+        Ok(project)
+    }
+
+    /// Whether a folder looks like a project, without opening it.
+    pub fn is_project(dir: &Path) -> bool {
+        dir.join(DOCUMENT).is_file()
+    }
+
+    fn connect(dir: &Path, fresh: bool) -> Result<Self> {
+        // Absolute, so that the project stays itself when the process changes its folder.
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        let path = dir.join(DOCUMENT);
+        let connect = || -> Result<Connection> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&path, flags)?;
+            connection.busy_timeout(PATIENCE)?;
+            if connection.is_readonly("main")? {
+                return Err(StoreError::ReadOnly(dir.clone()));
+            }
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            connection.pragma_update(None, "fullfsync", true)?;
+            connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+            connection.pragma_update(None, "cache_size", -32_768)?;
+            connection.pragma_update(None, "temp_store", "MEMORY")?;
+            connection.set_prepared_statement_cache_capacity(64);
+            match schema::upgrade(&connection, fresh)? {
+                Version::Current => Ok(connection),
+                Version::Foreign => Err(StoreError::NotAProject(dir.clone())),
+                Version::Newer { found, known } => Err(StoreError::Newer {
+                    path: path.clone(),
+                    found,
+                    known,
+                }),
+            }
+        };
+        Ok(Self {
+            connection: connect().map_err(|error| error.at(&path))?,
+            dir,
+            path,
+            keep: Cell::new(None),
+            owner: RefCell::new(None),
+        })
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn settings(&self) -> Result<ProjectSettings> {
+        let text = |key| Ok::<_, StoreError>(self.setting(key)?.unwrap_or_default());
+        let model = PathBuf::from(text("model")?);
+        Ok(ProjectSettings {
+            name: text("name")?,
+            model: if model.as_os_str().is_empty() {
+                model
+            } else {
+                self.dir.join(model)
+            },
+            run_toml: text("run_toml")?,
+        })
+    }
+
+    pub fn set_settings(&self, settings: &ProjectSettings) -> Result<()> {
+        let ProjectSettings {
+            name,
+            model,
+            run_toml,
+        } = settings;
+        let model = if model.as_os_str().is_empty() {
+            PathBuf::new()
+        } else {
+            let model = std::path::absolute(model).unwrap_or_else(|_| model.clone());
+            model
+                .strip_prefix(&self.dir)
+                .map_or(model.clone(), Path::to_owned)
+        };
+        self.write(Keep::PowerLoss, |tx| {
+            for (key, value) in [
+                ("name", name.as_str()),
+                ("model", &model.to_string_lossy()),
+                ("run_toml", run_toml),
+            ] {
+                put_setting(tx, key, value)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Free-form settings by name, e.g. what the window remembers about this project.
+    pub fn setting(&self, key: &str) -> Result<Option<String>> {
+        self.read(|connection| {
+            let value = connection
+                .prepare_cached("SELECT value FROM settings WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()?;
+            Ok(value)
+        })
+    }
+
+    pub fn set_setting(&self, key: &str, value: &str) -> Result<()> {
+        self.write(Keep::PowerLoss, |tx| put_setting(tx, key, value))
+    }
+
+    /// `runs/<id>`, whether or not it exists.
+    pub fn run_dir(&self, run: RunId) -> PathBuf {
+        self.dir.join("runs").join(run.0.to_string())
+    }
+
+    /// Reads; several statements that must agree belong into one [`Self::snapshot`].
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(&self.connection).map_err(|error| error.at(&self.path))
+    }
+
+    /// Reads from one state of the document, whatever others write meanwhile.
+    pub(super) fn snapshot<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.read(|connection| {
+            let transaction =
+                Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })
+    }
+
+    /// All or nothing: an error rolls back.
+    pub(super) fn write<T>(
+        &self,
+        keep: Keep,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.read(|connection| {
+            if self.keep.get() != Some(keep) {
+                let synchronous = match keep {
+                    Keep::PowerLoss => "FULL",
+                    Keep::Kill => "NORMAL",
+                };
+                connection.pragma_update(None, "synchronous", synchronous)?;
+                self.keep.set(Some(keep));
+            }
+            // Immediate: waiting for another writer happens here, where nothing has been read yet.
+            let transaction =
+                Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })
+    }
+
+    /// This process, as others see it in the runs it has in hand.
+    pub(super) fn owner(&self) -> Result<Arc<Owner>> {
+        let mut owner = self.owner.borrow_mut();
+        if let Some(owner) = &*owner {
+            return Ok(Arc::clone(owner));
+        }
+        let taken = Owner::of(&self.dir).map_err(|source| StoreError::Io {
+            what: "lock a file in",
+            path: self.dir.join("runs"),
+            source,
+        })?;
+        *owner = Some(Arc::clone(&taken));
+        Ok(taken)
+    }
+}
+
+fn put_setting(tx: &Transaction<'_>, key: &str, value: &str) -> Result<()> {
+    tx.prepare_cached("INSERT OR REPLACE INTO settings (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, value])?;
+    Ok(())
+}
+
+/// Unix time in milliseconds; 0 on a machine whose clock stands before 1970.
+pub(super) fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,113 @@
+//! The document's versions: one SQL step from each to the next, kept for ever.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// `PRAGMA user_version` is the number of steps a document has taken.
+const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// "NDGE": tells a project from any other SQLite file.
+pub const APPLICATION_ID: i64 = 0x4e44_4745;
+
+/// How a document compares to this program.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Up to date now.
+    Current,
+    /// A SQLite file of something else.
+    Foreign,
+    Newer {
+        found: i64,
+        known: i64,
+    },
+}
+
+/// Brings the document up to date, in one transaction. `fresh`: the file was just made and is empty.
+pub fn upgrade(connection: &Connection, fresh: bool) -> rusqlite::Result<Version> {
+    upgrade_by(connection, STEPS, fresh)
+}
+
+fn upgrade_by(connection: &Connection, steps: &[&str], fresh: bool) -> rusqlite::Result<Version> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if !fresh && number("application_id")? != APPLICATION_ID {
+        return Ok(Version::Foreign);
+    }
+    let known = steps.len() as i64;
+    let found = number("user_version")?;
+    if found > known {
+        return Ok(Version::Newer { found, known });
+    }
+    if found < known {
+        // Another process may be upgrading the same file: look again once nobody else can.
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        let found = number("user_version")?.max(0);
+        for step in steps.iter().skip(found as usize) {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "user_version", known)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+    }
+    Ok(Version::Current)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_taken_once_and_in_order() {
+        let connection = Connection::open_in_memory().unwrap();
+        let first = ["CREATE TABLE t (a); INSERT INTO t VALUES (1)"];
+        assert_eq!(
+            upgrade_by(&connection, &first, true).unwrap(),
+            Version::Current
+        );
+        let all = [
+            first[0],
+            "ALTER TABLE t ADD COLUMN b DEFAULT 2",
+            "UPDATE t SET b = a + b",
+        ];
+        for _ in 0..2 {
+            assert_eq!(
+                upgrade_by(&connection, &all, false).unwrap(),
+                Version::Current
+            );
+        }
+        let b: i64 = connection
+            .query_row("SELECT b FROM t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(b, 3);
+        assert_eq!(
+            upgrade_by(&connection, &first, false).unwrap(),
+            Version::Newer { found: 3, known: 1 }
+        );
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_document_as_it_was() {
+        let connection = Connection::open_in_memory().unwrap();
+        upgrade_by(&connection, &["CREATE TABLE t (a)"], true).unwrap();
+        let broken = [
+            "",
+            "ALTER TABLE t ADD COLUMN b",
+            "ALTER TABLE missing ADD COLUMN c",
+        ];
+        assert!(upgrade_by(&connection, &broken, false).is_err());
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, 1);
+        assert!(
+            connection.prepare("SELECT b FROM t").is_err(),
+            "the column was rolled back"
+        );
+    }
+
+    #[test]
+    fn another_programs_file_is_not_touched() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE theirs (a)").unwrap();
+        assert_eq!(upgrade(&connection, false).unwrap(), Version::Foreign);
+        assert!(connection.prepare("SELECT * FROM settings").is_err());
+    }
+}

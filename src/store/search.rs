@@ -1,0 +1,109 @@
+//! Full-text search over prompts and answers.
+//!
+//! A search is words; each must occur, as it is, in any case, also inside longer words and in any script. The trigram index
+//! says which texts may hold a word (it keeps no positions, which makes it a third of the size and quick to build); the
+//! text itself decides. Words of one or two characters are in no index: then all newest texts are read.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::{pairs::texts_of, project::Result};
+use crate::data::{Answer, Pair, Prompt};
+
+/// Adds the texts of a pair under their content's id.
+pub(super) fn index(tx: &Transaction<'_>, content: i64, pair: &Pair) -> Result<()> {
+    let mut all = String::with_capacity(pair.len_bytes() + 16);
+    for text in texts(&pair.prompt, &pair.answers) {
+        all.push_str(text);
+        all.push('\n');
+    }
+    tx.prepare_cached("INSERT INTO content_search (rowid, text) VALUES (?1, ?2)")?
+        .execute(params![content, all])?;
+    Ok(())
+}
+
+/// Contents in which all words occur; absent when the search has no words, which everything matches.
+pub(super) fn matching(connection: &Connection, search: &str) -> Result<Option<HashSet<i64>>> {
+    let words: Vec<String> = search.split_whitespace().map(fold).collect();
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let trigrams = match_expression(search);
+    let sql = if trigrams.is_some() {
+        "SELECT id, body FROM contents WHERE id IN (SELECT rowid FROM content_search WHERE content_search MATCH ?1)"
+    } else {
+        "SELECT id, body FROM contents WHERE id IN (SELECT content FROM versions WHERE revision_to IS NULL) AND ?1 IS NULL"
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([trigrams])?;
+    let mut found = HashSet::new();
+    while let Some(row) = rows.next()? {
+        let (prompt, answers) = texts_of(&row.get::<_, String>(1)?)?;
+        let texts: Vec<String> = texts(&prompt, &answers).map(fold).collect();
+        if words
+            .iter()
+            .all(|word| texts.iter().any(|text| text.contains(word)))
+        {
+            found.insert(row.get(0)?);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// All trigrams of all words long enough to have one, each quoted; the index folds case by itself.
+fn match_expression(search: &str) -> Option<String> {
+    let mut trigrams: Vec<String> = Vec::new();
+    for word in search.split_whitespace() {
+        let letters: Vec<char> = word.chars().collect();
+        for three in letters.windows(3) {
+            let quoted = three.iter().collect::<String>().replace('"', "\"\"");
+            trigrams.push(format!("\"{quoted}\""));
+        }
+    }
+    trigrams.sort_unstable();
+    trigrams.dedup();
+    (!trigrams.is_empty()).then(|| trigrams.join(" AND "))
+}
+
+/// Lower case letter by letter, so that a letter folds the same wherever it stands.
+fn fold(text: &str) -> String {
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .map(|letter| if letter == 'ς' { 'σ' } else { letter })
+        .collect()
+}
+
+fn texts<'a>(prompt: &'a Prompt, answers: &'a [Answer]) -> impl Iterator<Item = &'a str> {
+    let turns = match prompt {
+        Prompt::Text(_) => &[][..],
+        Prompt::Chat(turns) => turns,
+    };
+    let text = match prompt {
+        Prompt::Text(text) => Some(text.as_str()),
+        Prompt::Chat(_) => None,
+    };
+    text.into_iter()
+        .chain(turns.iter().map(|turn| turn.content.as_str()))
+        .chain(answers.iter().map(|answer| answer.text.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trigram_is_asked_for_once_and_quoted() {
+        assert_eq!(match_expression("ab c"), None);
+        assert_eq!(
+            match_expression("abab x\"y").as_deref(),
+            Some(r#""aba" AND "bab" AND "x""y""#)
+        );
+    }
+
+    #[test]
+    fn folding_knows_more_than_ascii() {
+        assert_eq!(fold("ÄÖÜ"), fold("äöü"));
+        assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));
+    }
+}
