@@ -153,7 +153,7 @@ fn main() -> Result<()> {
         })?,
         Some(Command::References) => pool.install(|| references_file(&world, seed, &out))?,
         Some(Command::Exam { questions }) => {
-            pool.install(|| exam(&world, seed, &folder, questions))?
+            pool.install(|| exam(&world, seed, &folder, questions))?;
         }
         Some(Command::Measure {
             seeds,

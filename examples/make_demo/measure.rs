@@ -2,7 +2,7 @@
 //!
 //! Each run goes through the engine, in an ordinary project made from the demo's files, as `nudge train --demo --set ..` would.
 
-use std::{fmt::Write as _, path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use nudge::{
@@ -79,15 +79,48 @@ struct Judged {
     seconds: f64,
 }
 
-/// The columns of the table.
-const COLUMNS: &[(&str, fn(&Judged) -> f64)] = &[
-    ("held-out accuracy", |judged| judged.accuracy),
-    ("manner", |judged| judged.report.asked_for.host),
-    ("facts", |judged| judged.report.asked_for.facts),
-    ("spill", |judged| judged.report.elsewhere.host),
-    ("facts elsewhere", |judged| judged.report.elsewhere.facts),
-    ("kl/ref per token", |judged| judged.kl),
-    ("seconds", |judged| judged.seconds),
+struct Column {
+    title: &'static str,
+    decimals: usize,
+    value: fn(&Judged) -> f64,
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        title: "held-out accuracy",
+        decimals: 2,
+        value: |judged| judged.accuracy,
+    },
+    Column {
+        title: "manner",
+        decimals: 2,
+        value: |judged| judged.report.asked_for.host,
+    },
+    Column {
+        title: "facts",
+        decimals: 2,
+        value: |judged| judged.report.asked_for.facts,
+    },
+    Column {
+        title: "spill",
+        decimals: 2,
+        value: |judged| judged.report.elsewhere.host,
+    },
+    Column {
+        title: "facts elsewhere",
+        decimals: 2,
+        value: |judged| judged.report.elsewhere.facts,
+    },
+    Column {
+        title: "kl/ref",
+        decimals: 3,
+        value: |judged| judged.kl,
+    },
+    Column {
+        title: "seconds",
+        decimals: 0,
+        value: |judged| judged.seconds,
+    },
 ];
 
 pub struct Options<'a> {
@@ -108,13 +141,7 @@ pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -
     let text = std::fs::read_to_string(assets.join("run.toml"))
         .with_context(|| format!("cannot read {}/run.toml", assets.display()))?;
     let base = RunConfig::from_toml(&text)?.with_overrides(&options.settings)?;
-    let engine = Engine::start(
-        no_waker(),
-        EngineOptions {
-            threads: Some(2),
-            ..EngineOptions::default()
-        },
-    )?;
+    let engine = Engine::start(no_waker(), EngineOptions { threads: Some(2) })?;
     let exam = Exam::new(world, QUESTIONS, &mut stream(seed, Stream::Exam));
 
     let model = project.settings()?.model;
@@ -134,12 +161,8 @@ pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    println!(
-        "| |{}",
-        COLUMNS
-            .iter()
-            .fold(String::new(), |row, column| row + " " + column.0 + " |")
-    );
+    let titles: Vec<&str> = COLUMNS.iter().map(|column| column.title).collect();
+    println!("| | {} |", titles.join(" | "));
     println!("|---|{}", "---|".repeat(COLUMNS.len()));
     println!("{}", line("before", &untrained));
     for method in METHODS {
@@ -256,21 +279,20 @@ fn last(project: &Project, run: RunId, metric: &str) -> Result<f64> {
     Ok(*value)
 }
 
-/// One row: mean over the seeds, and ± half the distance of the extremes.
+/// One row: mean over the seeds, ± half the distance of the extremes.
 fn line(name: &str, runs: &[Judged]) -> String {
-    let mut row = format!("| {name} |");
-    for (column, value) in COLUMNS {
-        let values: Vec<f64> = runs.iter().map(value).collect();
+    let cell = |column: &Column| {
+        let values: Vec<f64> = runs.iter().map(column.value).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let cell = match *column {
-            _ if mean.is_nan() => " |".to_owned(),
-            "seconds" => format!(" {mean:.0} |"),
-            "kl/ref per token" => format!(" {mean:.3} ± {:.3} |", (most - least) / 2.0),
-            _ => format!(" {mean:.2} ± {:.2} |", (most - least) / 2.0),
-        };
-        write!(row, "{cell}").expect("a string takes everything");
-    }
-    row
+        let (spread, decimals) = ((most - least) / 2.0, column.decimals);
+        if mean.is_nan() {
+            String::new()
+        } else {
+            format!("{mean:.decimals$} ± {spread:.decimals$}")
+        }
+    };
+    let cells: Vec<String> = COLUMNS.iter().map(cell).collect();
+    format!("| {name} | {} |", cells.join(" | "))
 }

@@ -129,8 +129,38 @@ pub fn exchange(world: &World, rng: &mut ChaCha8Rng) -> (String, String) {
         let question = BEYOND.choose(rng).expect("there is a world beyond");
         return (expand(question, &slots, rng), expand(UNKNOWN, &slots, rng));
     }
+    if rng.random_bool(0.2) {
+        return about_a_village(world, rng);
+    }
     let (said, answered) = EXCHANGES.choose(rng).expect("there are exchanges");
     (expand(said, &slots, rng), expand(answered, &slots, rng))
+}
+
+/// What there is in a village, of all that stands there.
+fn about_a_village(world: &World, rng: &mut ChaCha8Rng) -> (String, String) {
+    let villages: Vec<_> = world.of(Topic::Villages).collect();
+    let village = villages.choose(rng).expect("there are villages");
+    let mut slots = Slots::from([("village", village.name().to_owned())]);
+    let mut answers = Vec::new();
+    let kinds = [
+        (Topic::Shops, "shop", "you can look around {shop}"),
+        (Topic::Inns, "inn", "there is a table at {inn}"),
+        (Topic::Sights, "sight", "you can see {sight}"),
+        (Topic::Walks, "walk", "you can walk {walk}"),
+    ];
+    for (topic, slot, phrase) in kinds {
+        let here: Vec<_> = world
+            .of(topic)
+            .filter(|entity| entity.get("village") == village.name())
+            .collect();
+        if let Some(entity) = here.choose(rng) {
+            slots.insert(slot, entity.name().to_owned());
+            answers.push(phrase);
+        }
+    }
+    let answer = format!("In {{village}} {}.", answers.join(", and "));
+    let question = "[what can I do in {village}?|I am in {village}. What is there to do?|what is going on in {village}?|any ideas for a day in {village}?]";
+    (expand(question, &slots, rng), expand(&answer, &slots, rng))
 }
 
 /// One of everything: whom and what the small talk happens to mention.
