@@ -40,38 +40,25 @@ pub fn write_random(dir: &Path, spec: &Spec, seed: u64) -> Result<(), LoadError>
             )
         })
         .collect();
-    write_folder(dir, spec, Dtype::F32, &tensors).map_err(|source| LoadError::Write {
-        path: weights_path,
-        source,
-    })
-}
-
-/// `config.json` and `model.safetensors` from little-endian bytes.
-pub(super) fn write_folder(
-    dir: &Path,
-    spec: &Spec,
-    dtype: Dtype,
-    tensors: &[(String, Vec<usize>, Vec<u8>)],
-) -> std::io::Result<()> {
     let views = tensors
         .iter()
         .map(|(name, shape, bytes)| {
-            Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?))
+            Ok((
+                name.as_str(),
+                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
+            ))
         })
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(std::io::Error::other)?;
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(views, Some(metadata), &dir.join("model.safetensors"))
-        .map_err(std::io::Error::other)?;
-    let name = match dtype {
-        Dtype::F16 => "float16",
-        Dtype::BF16 => "bfloat16",
-        _ => "float32",
-    };
-    fs::write(
-        dir.join("config.json"),
-        format!("{:#}\n", spec.to_config_json(name)),
-    )
+    views
+        .and_then(|views| safetensors::serialize_to_file(views, Some(metadata), &weights_path))
+        .map_err(|error| LoadError::Write {
+            path: weights_path,
+            source: std::io::Error::other(error),
+        })?;
+    let path = dir.join("config.json");
+    let config = format!("{:#}\n", spec.to_config_json("float32"));
+    fs::write(&path, config).map_err(|source| LoadError::Write { path, source })
 }
 
 /// Normally distributed numbers by the Box–Muller transform.

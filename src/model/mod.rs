@@ -20,7 +20,7 @@
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `row`: documents packed into one row of tokens.
 //! - `block`: one decoder block, forward and backward.
-//! - `load`: a folder into a policy. `policy`: the model as a whole. `generate`: answers. `adapter`: PEFT files. `init`: random weights.
+//! - `load`: a folder into a policy. `policy`: the model as a whole. `generate`: answers. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
 mod block;
@@ -31,6 +31,7 @@ mod identity;
 pub mod init;
 mod load;
 mod lora;
+mod merged;
 mod optimizer;
 mod parameters;
 mod policy;
@@ -43,6 +44,7 @@ mod weights;
 pub use error::{LoadError, PolicyError, Result};
 pub use generate::{GenerateOptions, Generation};
 pub use lora::{AdapterShape, Targets};
+pub use merged::{Stored, save_merged};
 pub use optimizer::{AdamW, AdamWOptions, AdamWState};
 pub use parameters::{Parameter, Parameters};
 pub use policy::{LoadOptions, Pass, Policy, Precision, Recompute};

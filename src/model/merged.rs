@@ -1,0 +1,166 @@
+//! The whole model with its adapters folded in, as a Hugging Face folder: `W + Σ scale·B A`.
+
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, fs, path::Path};
+
+use candle_core::Tensor;
+use half::{bf16, f16};
+use safetensors::{Dtype, View};
+
+use super::{
+    LoadError, Policy, PolicyError, Result,
+    block::Block,
+    projection::Projection,
+    tensors::{EMBEDDING, FINAL_NORM, HEAD},
+};
+
+/// The element type of the written weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stored {
+    #[default]
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Stored {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::Bf16 => Dtype::BF16,
+        }
+    }
+
+    /// `torch_dtype` of the config.
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
+        }
+    }
+
+    fn bytes(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::F16 => values
+                .iter()
+                .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+                .collect(),
+            Self::Bf16 => values
+                .iter()
+                .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
+                .collect(),
+        }
+    }
+}
+
+/// Writes `config.json` and `model.safetensors` into `dir`, which is created. Tokenizer files are the caller's business.
+pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), LoadError> {
+    let path = dir.join("model.safetensors");
+    let failed = |source| LoadError::Write {
+        path: path.clone(),
+        source,
+    };
+    fs::create_dir_all(dir).map_err(failed)?;
+    let tensors = policy.sources();
+    let fault = RefCell::new(None);
+    let views = policy.spec().tensors().map(|spec| {
+        let merged = Merged {
+            source: &tensors[&spec.name],
+            shape: spec.shape,
+            stored,
+            fault: &fault,
+        };
+        (spec.name, merged)
+    });
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(views, Some(metadata), &path)
+        .map_err(|error| failed(std::io::Error::other(error)))?;
+    if let Some(error) = fault.take() {
+        fs::remove_file(&path).map_err(failed)?;
+        return Err(error.into());
+    }
+    let config = format!("{:#}\n", policy.spec().to_config_json(stored.name()));
+    fs::write(dir.join("config.json"), config).map_err(failed)
+}
+
+/// A tensor as it will be written; adapters are folded in when it is its turn, so that one copy exists at a time.
+enum Source<'a> {
+    Plain(&'a Tensor),
+    Adapted(&'a Projection),
+}
+
+struct Merged<'a> {
+    source: &'a Source<'a>,
+    shape: Vec<usize>,
+    stored: Stored,
+    /// Where the first failure goes: the trait has no room for one.
+    fault: &'a RefCell<Option<PolicyError>>,
+}
+
+impl View for Merged<'_> {
+    fn dtype(&self) -> Dtype {
+        self.stored.dtype()
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self.source.values() {
+            Ok(values) => Cow::Owned(self.stored.bytes(&values)),
+            Err(error) => {
+                self.fault.borrow_mut().get_or_insert(error);
+                Cow::Owned(vec![0; self.data_len()])
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.stored.dtype().bitsize() / 8
+    }
+}
+
+impl Source<'_> {
+    fn values(&self) -> Result<Vec<f32>> {
+        let merged = match self {
+            Self::Plain(tensor) => (*tensor).clone(),
+            Self::Adapted(projection) => {
+                let mut weight = projection.linear().weight.clone();
+                for lora in projection.adapters() {
+                    weight = (weight + (lora.b.matmul(&lora.a)? * f64::from(lora.scale))?)?;
+                }
+                weight
+            }
+        };
+        Ok(merged.flatten_all()?.to_vec1()?)
+    }
+}
+
+impl Policy {
+    fn sources(&self) -> HashMap<String, Source<'_>> {
+        let mut tensors = HashMap::new();
+        tensors.insert(EMBEDDING.to_owned(), Source::Plain(&self.embedding));
+        tensors.insert(
+            FINAL_NORM.to_owned(),
+            Source::Plain(&self.final_norm.weight),
+        );
+        tensors.insert(HEAD.to_owned(), Source::Plain(&self.head));
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let norms = [&block.attention_norm, &block.mlp_norm];
+            for (name, norm) in self.spec.norms(layer).into_iter().zip(norms) {
+                tensors.insert(name, Source::Plain(&norm.weight));
+            }
+            for projection in Block::projections(block) {
+                let path = projection.path();
+                tensors.insert(format!("{path}.weight"), Source::Adapted(projection));
+                if let Some(bias) = &projection.linear().bias {
+                    tensors.insert(format!("{path}.bias"), Source::Plain(bias));
+                }
+            }
+        }
+        tensors
+    }
+}

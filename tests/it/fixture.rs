@@ -1,0 +1,199 @@
+//! Tiny models with what PyTorch, Transformers, PEFT and TRL compute on them. Read from `tests/fixtures`, or from the folder
+//! that `NUDGE_FIXTURES` names (with `models/` and `expected/` in it), where every model of a supported family is tried.
+
+use std::{collections::HashMap, fs, path::PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use nudge::model::{AdapterShape, LoadOptions, Policy, Recompute, Spec, Targets};
+use serde_json::Value;
+
+pub struct Fixture {
+    pub name: String,
+    /// The model, as Hugging Face lays it out.
+    pub folder: PathBuf,
+    /// A PEFT adapter for it, A and B not zero.
+    pub adapter: PathBuf,
+    /// `expected.json`.
+    pub expected: Value,
+    /// `expected.safetensors`; empty where only the small files were kept.
+    pub tensors: HashMap<String, Tensor>,
+    /// `adapter_logits.safetensors`, likewise.
+    pub adapter_logits: HashMap<String, Tensor>,
+}
+
+fn root() -> PathBuf {
+    std::env::var_os("NUDGE_FIXTURES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+        PathBuf::from,
+    )
+}
+
+/// Every fixture whose family can be loaded, by name.
+pub fn all() -> Vec<Fixture> {
+    let models = root().join("models");
+    let mut names: Vec<String> = fs::read_dir(&models)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !refused_for_its_type(&models.join(name)))
+        .collect();
+    names.sort();
+    assert!(
+        !names.is_empty(),
+        "no model of a supported family in {}",
+        models.display()
+    );
+    names.iter().map(|name| Fixture::read(name)).collect()
+}
+
+/// One with every file, of the project's own set; its name is the same in any other seed's set.
+pub fn one(name: &str) -> Fixture {
+    Fixture::read(name)
+}
+
+/// Only an unknown family excuses a model from the tests; a fault in a known one must show.
+fn refused_for_its_type(folder: &std::path::Path) -> bool {
+    matches!(Spec::read(folder), Err(error) if error.to_string().contains("known types"))
+}
+
+impl Fixture {
+    fn read(name: &str) -> Self {
+        let expected = root().join("expected").join(name);
+        let text = fs::read_to_string(expected.join("expected.json")).unwrap();
+        let tensors = |file: &str| {
+            let path = expected.join(file);
+            if path.is_file() {
+                candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+            } else {
+                HashMap::new()
+            }
+        };
+        Self {
+            name: name.to_owned(),
+            folder: root().join("models").join(name),
+            adapter: expected.join("adapter"),
+            expected: serde_json::from_str(&text).unwrap(),
+            tensors: tensors("expected.safetensors"),
+            adapter_logits: tensors("adapter_logits.safetensors"),
+        }
+    }
+
+    /// Nothing is trained.
+    pub fn base(&self) -> Policy {
+        self.load(&LoadOptions::default())
+    }
+
+    /// Every weight is trained.
+    pub fn full(&self) -> Policy {
+        self.load(&LoadOptions {
+            full: true,
+            ..LoadOptions::default()
+        })
+    }
+
+    /// The fixture's adapter is trained.
+    pub fn lora(&self) -> Policy {
+        self.lora_with(|_| {})
+    }
+
+    /// The fixture's adapter is trained, with other options.
+    pub fn lora_with(&self, change: impl FnOnce(&mut LoadOptions)) -> Policy {
+        let mut options = LoadOptions {
+            adapter: Some(AdapterShape {
+                rank: 4,
+                alpha: 8.0,
+                rslora: false,
+                dropout: 0.0,
+                targets: Targets::AllLinear,
+                seed: 0,
+            }),
+            recompute: Recompute::Never,
+            ..LoadOptions::default()
+        };
+        change(&mut options);
+        let mut policy = self.load(&options);
+        policy.set_trainable(&self.adapter_tensors()).unwrap();
+        policy
+    }
+
+    pub fn load(&self, options: &LoadOptions) -> Policy {
+        Policy::load(&self.folder, options).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    pub fn adapter_tensors(&self) -> Vec<(String, Tensor)> {
+        let path = self.adapter.join("adapter_model.safetensors");
+        candle_core::safetensors::load(path, &Device::Cpu)
+            .unwrap()
+            .into_iter()
+            .collect()
+    }
+
+    /// Token ids of the batch's `input_ids.<which>`, one row.
+    pub fn input_ids(&self, which: &str) -> Option<Vec<u32>> {
+        let ids = self.tensors.get(&format!("input_ids.{which}"))?;
+        Some(
+            ids.flatten_all()
+                .unwrap()
+                .to_dtype(DType::U32)
+                .unwrap()
+                .to_vec1()
+                .unwrap(),
+        )
+    }
+
+    pub fn pairs(&self) -> Vec<[Vec<u32>; 3]> {
+        let pairs = self.expected["preference"]["pairs"].as_array().unwrap();
+        pairs
+            .iter()
+            .map(|pair| ["prompt", "chosen", "rejected"].map(|key| ids(&pair[key])))
+            .collect()
+    }
+}
+
+pub fn ids(value: &Value) -> Vec<u32> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_u64().unwrap() as u32)
+        .collect()
+}
+
+pub fn numbers(value: &Value) -> Vec<f64> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_f64().unwrap())
+        .collect()
+}
+
+/// All elements as f64.
+pub fn elements(tensor: &Tensor) -> Vec<f64> {
+    tensor
+        .flatten_all()
+        .unwrap()
+        .to_dtype(DType::F64)
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+/// ‖got − want‖ / ‖want‖.
+pub fn relative(got: &[f64], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    let difference: f64 = got.iter().zip(want).map(|(g, w)| (g - w).powi(2)).sum();
+    let size: f64 = want.iter().map(|w| w.powi(2)).sum();
+    if difference == 0.0 {
+        0.0
+    } else {
+        (difference / size).sqrt()
+    }
+}
+
+pub fn largest_difference(got: &[f64], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    got.iter()
+        .zip(want)
+        .map(|(g, w)| (g - w).abs())
+        .fold(0.0, f64::max)
+}
