@@ -349,9 +349,35 @@ impl Policy {
             dy = block.backward(&frame, saved, gradient, rows, needs_dx, gradients)?;
         }
         if let (Some(slot), Some(dx)) = (self.embedding_slot, dy) {
-            kernels.embed_backward(&row.tokens, &dx, 1.0, slot, gradients)?;
+            self.embed_backward(&row.tokens, dx, slot, gradients)?;
         }
         Ok(())
+    }
+
+    /// The padding token learns nothing from its uses as input, as in Transformers.
+    fn embed_backward(
+        &self,
+        tokens: &[u32],
+        dx: Tensor,
+        slot: Slot,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let Some(padding) = self.spec.padding.filter(|padding| tokens.contains(padding)) else {
+            return Ok(self
+                .kernels
+                .embed_backward(tokens, &dx, 1.0, slot, gradients)?);
+        };
+        let (rows, ids): (Vec<u32>, Vec<u32>) = (0u32..)
+            .zip(tokens)
+            .filter(|&(_, &id)| id != padding)
+            .unzip();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let dx = self.kernels.gather_rows(&dx, &rows)?;
+        Ok(self
+            .kernels
+            .embed_backward(&ids, &dx, 1.0, slot, gradients)?)
     }
 
     /// One optimizer step on everything that is trained. `gradient_scale` is what clipping leaves of the gradient, 1

@@ -30,6 +30,9 @@ pub struct Spec {
     pub rope: Rope,
     /// The head is the embedding table.
     pub tied: bool,
+    /// Full-weight training does not touch this token's embedding through its uses as input: `padding_idx` of
+    /// Transformers' embedding layer, with an effect where the padding token doubles as the end of a turn.
+    pub padding: Option<u32>,
     /// q, k, v and o projections have a bias.
     pub attention_bias: bool,
     /// gate, up and down projections have a bias.

@@ -36,6 +36,10 @@ pub(super) fn read(mut config: Config<'_>) -> Result<Spec, String> {
         max_positions: config.size("max_position_embeddings")?.unwrap_or(2048),
         norm_eps: config.number("rms_norm_eps")?.unwrap_or(1e-6),
         rope: config.rope(10_000.0)?,
+        padding: config
+            .get("pad_token_id")
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok()),
         tied: config.flag("tie_word_embeddings")?.unwrap_or(false),
         attention_bias: config.flag("attention_bias")?.unwrap_or(false),
         mlp_bias: config.flag("mlp_bias")?.unwrap_or(false),
@@ -78,6 +82,7 @@ pub(super) fn write(spec: &Spec, dtype: &str) -> Value {
         "rms_norm_eps": spec.norm_eps,
         "rope_theta": spec.rope.theta,
         "rope_scaling": scaling,
+        "pad_token_id": spec.padding,
         "tie_word_embeddings": spec.tied,
         "attention_bias": spec.attention_bias,
         "mlp_bias": spec.mlp_bias,
