@@ -1,15 +1,25 @@
 //! Where requests arrive: the queue of runs, and what is answered while a run is going.
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::{
+    answer::{Speakers, answer},
+    config::RunConfig,
+    error::Result,
     events::Reporter,
-    protocol::{Event, Knob, Request, RunControl},
-    thread::EngineOptions,
+    preflight,
+    protocol::{Event, Generated, Knob, Request, RequestId, RunControl, Sampling, Weights},
+    thread::panic_sentence,
 };
-use crate::store::RunId;
+use crate::{data::Prompt, model::Policy, store::RunId, text::Codec};
 
 /// How often a kept event is offered again while nothing else happens.
 const RETRY: Duration = Duration::from_millis(20);
@@ -22,14 +32,24 @@ pub struct Job {
     pub control: Arc<RunControl>,
 }
 
-/// The engine's desk: everything that is not training itself.
+/// The weights of the running run, to answer with.
+pub struct Current<'a> {
+    pub project: &'a Path,
+    pub run: RunId,
+    pub policy: &'a Policy,
+    pub codec: &'a Codec,
+}
+
+/// Everything of the engine that is not training itself.
 pub struct Desk {
     requests: Receiver<Request>,
     pub reporter: Reporter,
-    pub options: EngineOptions,
+    #[cfg(test)]
+    pub fault: super::fault::Fault,
     queue: VecDeque<Job>,
     /// What the running run is to take notice of at its next step border.
     pub wishes: Wishes,
+    speakers: Speakers,
     running: Option<RunId>,
     closing: bool,
 }
@@ -42,13 +62,15 @@ pub struct Wishes {
 }
 
 impl Desk {
-    pub fn new(requests: Receiver<Request>, reporter: Reporter, options: EngineOptions) -> Self {
+    pub fn new(requests: Receiver<Request>, reporter: Reporter) -> Self {
         Self {
             requests,
             reporter,
-            options,
+            #[cfg(test)]
+            fault: super::fault::Fault::default(),
             queue: VecDeque::new(),
             wishes: Wishes::default(),
+            speakers: Speakers::default(),
             running: None,
             closing: false,
         }
@@ -60,10 +82,12 @@ impl Desk {
     }
 
     pub fn next_run(&mut self) -> Option<Job> {
-        self.take_all();
+        self.take_all(None);
         let job = self.queue.pop_front()?;
         self.wishes = Wishes::default();
         self.running = Some(job.run);
+        // A run needs the memory more than a conversation that may be over.
+        self.speakers.clear();
         Some(job)
     }
 
@@ -74,37 +98,39 @@ impl Desk {
 
     /// Idle: sleeps until something is asked.
     pub fn wait(&mut self) {
-        let waiting = self.reporter.flush();
-        let asked = if waiting {
-            self.requests.recv_timeout(RETRY)
-        } else {
-            self.requests
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected)
-        };
-        match asked {
-            Ok(request) => self.take(request),
+        if self.reporter.flush() {
+            self.rest(RETRY, None);
+            return;
+        }
+        match self.requests.recv() {
+            Ok(request) => self.take(request, None),
+            Err(_) => self.closing = true,
+        }
+    }
+
+    /// Sleeps at most `patience`, answering what is asked.
+    pub fn rest(&mut self, patience: Duration, current: Option<&Current<'_>>) {
+        self.reporter.flush();
+        match self.requests.recv_timeout(patience) {
+            Ok(request) => self.take(request, current),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.closing = true,
         }
     }
 
     /// Between micro-batches: takes whatever was asked, without waiting.
-    pub fn take_all(&mut self) {
+    pub fn take_all(&mut self, current: Option<&Current<'_>>) {
         self.reporter.flush();
-        loop {
+        while !self.closing {
             match self.requests.try_recv() {
-                Ok(request) => self.take(request),
+                Ok(request) => self.take(request, current),
                 Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    self.closing = true;
-                    return;
-                }
+                Err(TryRecvError::Disconnected) => self.closing = true,
             }
         }
     }
 
-    fn take(&mut self, request: Request) {
+    fn take(&mut self, request: Request, current: Option<&Current<'_>>) {
         match request {
             Request::Train {
                 project,
@@ -123,13 +149,75 @@ impl Desk {
             }
             // The run has ended since it was asked: its own events say so.
             Request::Turn { .. } | Request::Checkpoint { .. } => {}
-            Request::Generate { request, .. } | Request::Preflight { request, .. } => {
-                self.reporter.send(Event::Failed {
-                    request,
-                    error: "The engine cannot do this yet".to_owned(),
+            Request::Generate {
+                request,
+                source,
+                prompt,
+                sampling,
+                control,
+            } => {
+                let event = guarded(request, || {
+                    let answer =
+                        self.generate(request, &source, &prompt, &sampling, &control, current)?;
+                    Ok(Event::Generated { request, answer })
                 });
+                self.reporter.send(event);
+            }
+            Request::Preflight {
+                request,
+                project,
+                config,
+            } => {
+                let event = guarded(request, || preflighted(request, &project, &config));
+                self.reporter.send(event);
             }
             Request::Shutdown => self.closing = true,
         }
     }
+
+    fn generate(
+        &mut self,
+        request: RequestId,
+        source: &Weights,
+        prompt: &Prompt,
+        sampling: &Sampling,
+        control: &RunControl,
+        current: Option<&Current<'_>>,
+    ) -> Result<Generated> {
+        let of_current = current.filter(|current| match source {
+            Weights::Run {
+                project,
+                run,
+                step: None,
+            } => *run == current.run && project == current.project,
+            Weights::Run { .. } | Weights::Model { .. } => false,
+        });
+        let (policy, codec) = match of_current {
+            Some(current) => (current.policy, current.codec),
+            None => {
+                let speaker = self.speakers.get(source)?;
+                (&speaker.policy, &speaker.codec)
+            }
+        };
+        let reporter = &mut self.reporter;
+        let prompt_ids = codec.prompt_ids(prompt)?;
+        answer(policy, codec, prompt_ids, sampling, control, &mut |text| {
+            reporter.send(Event::Token { request, text });
+        })
+    }
+}
+
+fn preflighted(request: RequestId, project: &Path, config: &RunConfig) -> Result<Event> {
+    let report = Box::new(preflight::report(project, config)?);
+    Ok(Event::Preflight { request, report })
+}
+
+/// The request boundary: whatever goes wrong inside is an answer to this request and nothing more.
+fn guarded(request: RequestId, work: impl FnOnce() -> Result<Event>) -> Event {
+    let error = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(event)) => return event,
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic_sentence(panic.as_ref()),
+    };
+    Event::Failed { request, error }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::helm::Helm;
+
 /// What goes wrong at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mishap {
@@ -10,7 +12,7 @@ pub enum Mishap {
     NonFiniteGradient,
 }
 
-/// Asked once a step, before its first micro-batch.
+/// Asked at every step.
 #[derive(Clone)]
 pub struct Fault(Arc<dyn Fn(u64) -> Mishap + Send + Sync>);
 
@@ -18,14 +20,25 @@ impl Fault {
     pub fn at(mishap: impl Fn(u64) -> Mishap + Send + Sync + 'static) -> Self {
         Self(Arc::new(mishap))
     }
-
-    pub fn of_step(&self, step: u64) -> Mishap {
-        (self.0)(step)
-    }
 }
 
 impl Default for Fault {
     fn default() -> Self {
         Self::at(|_| Mishap::None)
     }
+}
+
+/// Panics where a kernel might: before a micro-batch.
+pub fn strike(helm: &Helm<'_>, step: u64, micro_batch: usize) {
+    let Fault(mishap) = &helm.desk.fault;
+    assert!(
+        !(micro_batch == 0 && mishap(step) == Mishap::Panic),
+        "an injected panic"
+    );
+}
+
+/// Whether this step's gradient is to be no number.
+pub fn spoils(helm: &Helm<'_>, step: u64) -> bool {
+    let Fault(mishap) = &helm.desk.fault;
+    mishap(step) == Mishap::NonFiniteGradient
 }

@@ -1,23 +1,51 @@
 //! The background thread that trains, and what it is asked and says.
 //!
-//! [`thread`] owns the thread: it takes [`protocol::Request`]s, keeps the queue of runs and catches panics at the request boundary.
-//! [`run`] is one run from its record in the project to its last checkpoint. Everything else is one concern each.
+//! `thread` owns the thread and the border that panics do not cross; `desk` takes [`protocol::Request`]s and keeps the
+//! queue of runs; `run` is one run from its record in the project to its last checkpoint. Then, a concern each:
+//!
+//! - before the first step: `material` and `batches` (data to documents), `reference` (step-0 log-probs), `golden`
+//!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
+//! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
+//! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
+//! - without a run: `preflight`, `score`.
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is room.
 
+mod answer;
+mod batches;
+mod budget;
+mod checkpoint;
 pub mod config;
 mod desk;
+mod error;
+mod evaluate;
 mod events;
+mod exact;
 #[cfg(test)]
 mod fault;
+mod golden;
+mod helm;
+mod knobs;
+mod material;
+mod memory;
 mod method;
+mod order;
 mod overrides;
+mod preflight;
+mod probes;
 pub mod protocol;
+mod reference;
+mod rows;
 mod run;
+mod schedule;
+pub mod score;
+mod step;
 mod thread;
 mod validate;
 
+pub use answer::{Speaker, answer};
+pub use error::EngineError;
 pub use events::Waker;
 pub use overrides::ConfigError;
 pub use thread::{Engine, EngineOptions, compute_pool, no_waker};

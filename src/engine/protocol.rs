@@ -114,7 +114,7 @@ pub struct RunControl {
 }
 
 impl RunControl {
-    /// Finish after the current step, with a checkpoint.
+    /// End within one micro-batch, with a checkpoint of the last finished step.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
     }

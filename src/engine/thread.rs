@@ -60,7 +60,13 @@ impl Engine {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let reporter = Reporter::new(outbox, waker);
-                pool.install(|| serve(Desk::new(inbox, reporter, options)));
+                #[cfg_attr(not(test), expect(unused_mut, reason = "tests put a fault in"))]
+                let mut desk = Desk::new(inbox, reporter);
+                #[cfg(test)]
+                {
+                    desk.fault = options.fault;
+                }
+                pool.install(|| serve(desk));
             })?;
         Ok(Self {
             requests,

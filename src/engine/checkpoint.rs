@@ -1,0 +1,389 @@
+//! Checkpoints: one folder a step, whole or not there at all.
+//!
+//! `checkpoints/step-000120/` holds `state.json` (everything small, and the hashes of the other files), the trained
+//! tensors (`trainable.safetensors`, or `model.safetensors` for full weights), `optimizer.safetensors`, and for an
+//! adapter the PEFT files that other tools read. It is written under another name, synced, read back and compared, and
+//! only then renamed: a killed process or a full disk leaves the earlier checkpoints as they were.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use candle_core::{Device, Tensor};
+use safetensors::{Dtype, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::{EngineError, Result},
+    knobs::Knobs,
+    memory,
+    order::Order,
+    reference::Reference,
+};
+use crate::{
+    model::{AdamW, AdamWState, Policy, adapter},
+    store::Revision,
+};
+
+/// The layout that this program writes and the newest it reads.
+const FORMAT: u32 = 1;
+const STATE: &str = "state.json";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const ADAPTER_PARTS: &str = "trainable.safetensors";
+const FULL_WEIGHTS: &str = "model.safetensors";
+const PEFT: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+/// Everything of a run that is not a tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub step: u64,
+    /// Training time so far, pauses left out.
+    pub wall_ms: u64,
+    pub pairs: Order,
+    pub references: Order,
+    pub retention: Order,
+    pub knobs: Knobs,
+    /// Tokens of one packed row: another packing would round differently.
+    pub budget: usize,
+    /// Steps in a row that were not applied.
+    pub refused: u32,
+    pub revision: Revision,
+    pub reference: Reference,
+    /// [`super::batches::Batches::identity`].
+    pub data: String,
+    pub best: Option<Best>,
+}
+
+/// The evaluation that was the best so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: u64,
+    #[serde(with = "super::exact")]
+    pub loss: f64,
+}
+
+/// `state.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    format: u32,
+    /// The file with the trained tensors.
+    weights: String,
+    optimizer_step: u64,
+    /// blake3 of every other file.
+    files: BTreeMap<String, String>,
+    state: State,
+}
+
+fn folder(run_dir: &Path) -> PathBuf {
+    run_dir.join("checkpoints")
+}
+
+/// Where the checkpoint of a step is, or would be.
+pub fn path(run_dir: &Path, step: u64) -> PathBuf {
+    folder(run_dir).join(format!("step-{step:06}"))
+}
+
+/// Steps with a checkpoint, ascending.
+pub fn steps(run_dir: &Path) -> Vec<u64> {
+    let Ok(entries) = fs::read_dir(folder(run_dir)) else {
+        return Vec::new();
+    };
+    let mut steps: Vec<u64> = entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            name.to_str()?.strip_prefix("step-")?.parse().ok()
+        })
+        .collect();
+    steps.sort_unstable();
+    steps
+}
+
+/// The newest step with a checkpoint, or a sentence.
+pub fn newest_step(run_dir: &Path) -> Result<u64> {
+    steps(run_dir).last().copied().ok_or_else(|| {
+        EngineError::Sentence(format!(
+            "There is no checkpoint in {} yet; wait for the first one or ask the run to save",
+            folder(run_dir).display()
+        ))
+    })
+}
+
+/// Writes the checkpoint of `state.step`.
+pub fn save(
+    run_dir: &Path,
+    policy: &Policy,
+    optimizer: &AdamW,
+    state: &State,
+    base_model: &str,
+) -> Result<PathBuf> {
+    let parent = folder(run_dir);
+    fs::create_dir_all(&parent).map_err(EngineError::io("create", &parent))?;
+    let trainable = policy.trainable()?;
+    let moments = optimizer.state()?;
+    let numbers: usize = trainable
+        .iter()
+        .map(|(_, tensor)| tensor.elem_count())
+        .sum();
+    // Values and two moments in f32, the adapter once more for PEFT, and some room.
+    let needed = 4 * 4 * numbers as u64 + (1 << 20);
+    if let Some(free) = memory::free_disk_bytes(&parent)
+        && free < needed
+    {
+        return Err(EngineError::Checkpoint {
+            path: path(run_dir, state.step),
+            reason: format!(
+                "it needs {} MB and the disk has {} MB left; free some space, the earlier checkpoints are intact",
+                needed >> 20,
+                free >> 20
+            ),
+        });
+    }
+
+    let aside = parent.join(format!(".step-{:06}.writing", state.step));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(EngineError::io("clear", &aside))?;
+    }
+    fs::create_dir(&aside).map_err(EngineError::io("create", &aside))?;
+    let written = write(&aside, policy, &trainable, &moments, state, base_model);
+    if let Err(error) = written {
+        // The half-written folder is of no use to anyone; the error is what counts.
+        fs::remove_dir_all(&aside).ok();
+        return Err(error);
+    }
+    let target = path(run_dir, state.step);
+    if target.exists() {
+        fs::remove_dir_all(&target).map_err(EngineError::io("replace", &target))?;
+    }
+    fs::rename(&aside, &target).map_err(EngineError::io("rename", &aside))?;
+    sync(&parent)?;
+    Ok(target)
+}
+
+fn write(
+    aside: &Path,
+    policy: &Policy,
+    trainable: &[(String, Tensor)],
+    moments: &AdamWState,
+    state: &State,
+    base_model: &str,
+) -> Result<()> {
+    let is_adapter = trainable.iter().any(|(name, _)| name.contains(".lora_A."));
+    let weights = if is_adapter {
+        ADAPTER_PARTS
+    } else {
+        FULL_WEIGHTS
+    };
+    let mut files = BTreeMap::new();
+    let mut put = |name: &str, bytes: &[u8]| -> Result<()> {
+        files.insert(name.to_owned(), blake3::hash(bytes).to_hex().to_string());
+        write_synced(&aside.join(name), bytes)
+    };
+    put(weights, &to_bytes(trainable)?)?;
+    let moments_named = [
+        ("m".to_owned(), moments.m.clone()),
+        ("v".to_owned(), moments.v.clone()),
+    ];
+    put(OPTIMIZER, &to_bytes(&moments_named)?)?;
+    if is_adapter {
+        adapter::save_peft(policy, aside, base_model)?;
+        for name in PEFT {
+            let path = aside.join(name);
+            sync(&path)?;
+            let bytes = fs::read(&path).map_err(EngineError::io("read back", &path))?;
+            files.insert(name.to_owned(), blake3::hash(&bytes).to_hex().to_string());
+        }
+    }
+    let index = Index {
+        format: FORMAT,
+        weights: weights.to_owned(),
+        optimizer_step: moments.step,
+        files,
+        state: state.clone(),
+    };
+    let text =
+        serde_json::to_string_pretty(&index).map_err(|error| damaged(aside, error.to_string()))?;
+    write_synced(&aside.join(STATE), text.as_bytes())?;
+    sync(aside)?;
+    // What the disk gives back is what will be resumed from.
+    let back = Saved::read(aside)?;
+    if back.index.state != *state {
+        return Err(damaged(
+            aside,
+            format!("{STATE} reads back otherwise than it was written"),
+        ));
+    }
+    Ok(())
+}
+
+/// A checkpoint on disk whose files match their hashes.
+pub struct Saved {
+    dir: PathBuf,
+    index: Index,
+}
+
+/// Opens the checkpoint of `step`, or the newest one that is whole.
+pub fn open(run_dir: &Path, step: Option<u64>) -> Result<Saved> {
+    if let Some(step) = step {
+        return Saved::read(&path(run_dir, step));
+    }
+    newest_step(run_dir)?;
+    let mut first_error = None;
+    for step in steps(run_dir).into_iter().rev() {
+        match Saved::read(&path(run_dir, step)) {
+            Ok(saved) => return Ok(saved),
+            Err(error) => {
+                tracing::warn!("{error}");
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| damaged(run_dir, "no checkpoint is whole".to_owned())))
+}
+
+impl Saved {
+    /// Reads the index and compares every file with its hash.
+    fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(STATE);
+        let text = fs::read_to_string(&path).map_err(EngineError::io("read", &path))?;
+        // The format number first: a newer layout need not parse as this one.
+        let format = serde_json::from_str::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|value| value.get("format")?.as_u64());
+        if format.is_some_and(|format| format > u64::from(FORMAT)) {
+            return Err(damaged(
+                dir,
+                "it was written by a newer version of this program; update to open it".to_owned(),
+            ));
+        }
+        let index: Index = serde_json::from_str(&text)
+            .map_err(|error| damaged(dir, format!("{STATE} is not what it should be ({error})")))?;
+        for (name, expected) in &index.files {
+            let path = dir.join(name);
+            let bytes = fs::read(&path).map_err(EngineError::io("read", &path))?;
+            if blake3::hash(&bytes).to_hex().as_str() != expected {
+                return Err(damaged(
+                    dir,
+                    format!(
+                        "{name} is not the file that was written; resume from an earlier checkpoint"
+                    ),
+                ));
+            }
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            index,
+        })
+    }
+
+    pub fn state(&self) -> &State {
+        &self.index.state
+    }
+
+    /// The trained tensors by name.
+    pub fn trainable(&self) -> Result<Vec<(String, Tensor)>> {
+        let path = self.dir.join(&self.index.weights);
+        let tensors = load(&path)?;
+        let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(tensors)
+    }
+
+    pub fn optimizer(&self) -> Result<AdamWState> {
+        let path = self.dir.join(OPTIMIZER);
+        let mut tensors = load(&path)?;
+        let mut moment = |name: &str| {
+            tensors
+                .remove(name)
+                .ok_or_else(|| damaged(&path, format!("`{name}` is missing")))
+        };
+        Ok(AdamWState {
+            step: self.index.optimizer_step,
+            m: moment("m")?,
+            v: moment("v")?,
+        })
+    }
+}
+
+/// Removes what need not be kept: all but the last, the best and `keep` before the last.
+pub fn prune(run_dir: &Path, keep: usize, best: Option<u64>) -> Result<()> {
+    let steps = steps(run_dir);
+    let others: Vec<u64> = steps
+        .split_last()
+        .map_or(&[][..], |(_, earlier)| earlier)
+        .iter()
+        .copied()
+        .filter(|step| Some(*step) != best)
+        .collect();
+    for step in &others[..others.len().saturating_sub(keep)] {
+        let path = path(run_dir, *step);
+        fs::remove_dir_all(&path).map_err(EngineError::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+/// Removes checkpoints later than `step`, when a run goes on from there.
+pub fn truncate_after(run_dir: &Path, step: u64) -> Result<()> {
+    for later in steps(run_dir).into_iter().filter(|later| *later > step) {
+        let path = path(run_dir, later);
+        fs::remove_dir_all(&path).map_err(EngineError::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+fn damaged(path: &Path, reason: String) -> EngineError {
+    EngineError::Checkpoint {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+fn load(path: &Path) -> Result<HashMap<String, Tensor>> {
+    candle_core::safetensors::load(path, &Device::Cpu)
+        .map_err(|error| damaged(path, error.to_string()))
+}
+
+/// f32 tensors as a safetensors file.
+fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let raw = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            Ok((name, tensor.dims().to_vec(), bytes))
+        })
+        .collect::<candle_core::Result<Vec<_>>>()
+        .map_err(crate::model::PolicyError::from)?;
+    let unwritable = |error: safetensors::SafeTensorError| EngineError::Sentence(error.to_string());
+    let views = raw
+        .iter()
+        .map(|(name, shape, bytes)| {
+            Ok((
+                name.as_str(),
+                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
+            ))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(unwritable)?;
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize(views, Some(metadata)).map_err(unwritable)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create(path).map_err(EngineError::io("create", path))?;
+    file.write_all(bytes)
+        .map_err(EngineError::io("write", path))?;
+    file.sync_all().map_err(EngineError::io("sync", path))
+}
+
+/// Syncs a file or, where the system allows it, a folder.
+fn sync(path: &Path) -> Result<()> {
+    if path.is_dir() && !cfg!(unix) {
+        return Ok(());
+    }
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(EngineError::io("sync", path))
+}

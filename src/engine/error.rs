@@ -1,0 +1,71 @@
+//! Why a run, a pre-flight or an answer ended early, as sentences.
+
+use std::path::PathBuf;
+
+use super::overrides::ConfigError;
+use crate::{
+    formats::FormatError,
+    model::{LoadError, PolicyError},
+    store::StoreError,
+    text::{TextError, Unusable},
+};
+
+/// What stops the engine's work. Every variant is a sentence for the person who started it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Text(#[from] TextError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error("The settings cannot be used: {0}")]
+    Settings(String),
+    #[error("There is nothing to train on: {0}")]
+    NoPairs(String),
+    #[error("The start is wrong, so nothing was trained: {0}")]
+    Golden(String),
+    #[error("The run cannot be continued: {0}")]
+    Resume(String),
+    #[error("Could not {what} {path}: {source}")]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("The checkpoint {path} cannot be used: {reason}")]
+    Checkpoint { path: PathBuf, reason: String },
+    #[error(
+        "Three steps in a row gave a loss or a gradient that is not a number. The weights are those before them, saved at step {step}. A lower learning rate or a longer warm-up usually helps."
+    )]
+    NotANumber { step: u64 },
+    #[error("This device is not available: {0}")]
+    Device(String),
+    #[error("The prompt cannot be used: {0}")]
+    Prompt(#[from] Unusable),
+    #[error("{0}")]
+    Sentence(String),
+}
+
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+impl EngineError {
+    /// Wraps an I/O error with what was done to which path.
+    pub fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { what, path, source }
+    }
+
+    /// The device, not the data, had no room: the same work in smaller pieces may succeed.
+    pub fn is_out_of_memory(&self) -> bool {
+        let text = self.to_string();
+        matches!(self, Self::Policy(_))
+            && (text.contains("OUT_OF_MEMORY") || text.to_lowercase().contains("out of memory"))
+    }
+}

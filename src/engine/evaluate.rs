@@ -1,0 +1,251 @@
+//! Measuring: held-out pairs, KL drift on reference answers and on fresh answers, retention, how answers end.
+
+use std::ops::ControlFlow;
+
+use super::{
+    batches::TextDoc,
+    error::Result,
+    helm::Helm,
+    material, memory,
+    reference::sum,
+    rows::pack,
+    step::{Trainer, judge, pair_metrics},
+};
+use crate::{
+    model::{Doc, GenerateOptions, LoadOptions, Policy, PolicyError},
+    objective::{PairTerm, TokenMean, kl_k3},
+};
+
+/// At most so many held-out pairs, reference answers and retention texts are measured each time: the first ones.
+pub const MOST_MEASURED: usize = 512;
+
+/// Either the numbers, or nothing because the run is to stop.
+type Measured = Result<Option<Vec<(String, f64)>>>;
+
+impl Trainer {
+    /// All measurements of the present step, under the names they are stored by.
+    pub fn evaluate(&mut self, helm: &mut Helm<'_>) -> Measured {
+        let mut metrics = Vec::new();
+        let mut loss = None;
+        if !self.batches.pairs.eval.is_empty() {
+            let Some((preference, of_pairs)) = self.held_out_pairs(helm)? else {
+                return Ok(None);
+            };
+            loss = Some(preference);
+            metrics.push(("eval_loss/preference".to_owned(), preference));
+            metrics.extend(of_pairs);
+        }
+
+        let references = first(self.batches.references.measured());
+        let anchors: f64 = self.anchors.references.iter().flatten().sum();
+        let Some(sums) = self.text_log_probs(references, helm)? else {
+            return Ok(None);
+        };
+        let tokens = scored(references);
+        if tokens > 0 {
+            let drift = anchors - sums;
+            let mean = TokenMean {
+                weight: self.state.knobs.reference_weight,
+                tokens,
+            };
+            if let Some(loss) = &mut loss {
+                *loss += mean.term(sums);
+            }
+            metrics.push(("eval_loss/reference".to_owned(), mean.loss(sums)));
+            metrics.push(("kl/ref".to_owned(), drift / tokens as f64));
+            metrics.push((
+                "kl/ref_per_answer".to_owned(),
+                drift / references.len() as f64,
+            ));
+        }
+
+        let retention = first(self.batches.retention.measured());
+        let Some(sums) = self.text_log_probs(retention, helm)? else {
+            return Ok(None);
+        };
+        let tokens = scored(retention);
+        if tokens > 0 {
+            let mean = TokenMean {
+                weight: self.state.knobs.retention_weight,
+                tokens,
+            };
+            if let Some(loss) = &mut loss {
+                *loss += mean.term(sums);
+            }
+            metrics.push(("eval_loss/retention".to_owned(), mean.loss(sums)));
+        }
+        if let Some(loss) = loss {
+            metrics.insert(0, ("eval_loss".to_owned(), loss));
+        }
+
+        let Some(of_answers) = self.fresh_answers(helm)? else {
+            return Ok(None);
+        };
+        metrics.extend(of_answers);
+        metrics.retain(|(_, value)| value.is_finite());
+        Ok(Some(metrics))
+    }
+
+    /// Mean preference loss and `eval_*` of the held-out pairs.
+    #[expect(
+        clippy::type_complexity,
+        reason = "loss and metrics, or stopped, or an error"
+    )]
+    fn held_out_pairs(&self, helm: &mut Helm<'_>) -> Result<Option<(f64, Vec<(String, f64)>)>> {
+        let pairs = first(&self.batches.pairs.eval);
+        let objective = self.state.knobs.objective(&self.config.objective);
+        let docs = pairs.iter().map(|pair| &pair.doc).enumerate();
+        let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
+        let mut terms: Vec<(usize, PairTerm)> = Vec::with_capacity(pairs.len());
+        for packed in &rows {
+            if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
+                return Ok(None);
+            }
+            let log_probs = self.policy.log_probs(&packed.row)?;
+            for (index, answers) in packed.by_owner(&log_probs) {
+                let anchor = &self.anchors.eval[index];
+                terms.push((index, judge(&objective, &pairs[index], answers, anchor)));
+            }
+        }
+        terms.sort_by_key(|(index, _)| *index);
+        let loss = terms.iter().map(|(_, term)| term.loss).sum::<f64>() / terms.len() as f64;
+        let anchored: Vec<(PairTerm, &[f64])> = terms
+            .iter()
+            .map(|&(index, term)| (term, self.anchors.eval[index].as_slice()))
+            .collect();
+        let metrics = pair_metrics(&anchored)
+            .into_iter()
+            .map(|(name, value)| (format!("eval_{name}"), value))
+            .collect();
+        Ok(Some((loss, metrics)))
+    }
+
+    /// Σ log π_θ over all scored tokens of some texts.
+    fn text_log_probs(&self, texts: &[TextDoc], helm: &mut Helm<'_>) -> Result<Option<f64>> {
+        let docs = texts.iter().map(|text| &text.doc).enumerate();
+        let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
+        let mut total = 0.0;
+        for packed in &rows {
+            if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
+                return Ok(None);
+            }
+            let log_probs = self.policy.log_probs(&packed.row)?;
+            total += log_probs.iter().map(|values| sum(values)).sum::<f64>();
+        }
+        Ok(Some(total))
+    }
+
+    /// `answers/mean_tokens`, `stop/eos_rate` and `kl/policy_k3` on answers drawn from the policy as it is now.
+    fn fresh_answers(&mut self, helm: &mut Helm<'_>) -> Measured {
+        let wanted = self.config.train.eval_answers;
+        let mut prompts: Vec<Vec<u32>> = self.batches.eval_prompts.clone();
+        if prompts.is_empty() {
+            // Nothing is held out: the training prompts are all there is.
+            prompts = self
+                .batches
+                .pairs
+                .train
+                .iter()
+                .take(wanted)
+                .map(|p| p.doc.prefix.clone())
+                .collect();
+        }
+        prompts.truncate(wanted);
+        if prompts.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let options = GenerateOptions {
+            temperature: 1.0,
+            top_p: 1.0,
+            max_new: self.config.train.sample_tokens,
+            seed: self.config.train.shuffle_seed ^ self.state.step.rotate_left(32),
+            stop: self.codec.stop_ids().to_vec(),
+        };
+        let job = helm.job;
+        let generations = self.policy.generate(&prompts, &options, &mut |_, _| {
+            if job.control.stopping() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
+            return Ok(None);
+        }
+        let count = generations.len() as f64;
+        let tokens: usize = generations.iter().map(|g| g.ids.len()).sum();
+        let ended = generations.iter().filter(|g| g.stopped_by_eos).count();
+        let mut metrics = vec![
+            ("answers/mean_tokens".to_owned(), tokens as f64 / count),
+            ("stop/eos_rate".to_owned(), ended as f64 / count),
+        ];
+        let docs: Vec<Doc> = prompts
+            .into_iter()
+            .zip(generations)
+            .filter(|(_, generation)| !generation.ids.is_empty())
+            .map(|(prefix, generation)| Doc {
+                prefix,
+                continuations: vec![generation.ids],
+            })
+            .collect();
+        let policy = token_log_probs(&self.policy, &docs, self.state.budget)?;
+        if let Some(reference) = self.reference_log_probs(helm, &docs)?
+            && let Some(kl) = kl_k3(&policy, &reference)
+        {
+            metrics.push(("kl/policy_k3".to_owned(), kl));
+            metrics.push((
+                "kl/policy_k3_per_answer".to_owned(),
+                kl * policy.len() as f64 / docs.len() as f64,
+            ));
+        }
+        Ok(Some(metrics))
+    }
+
+    /// Log-probs under the model at step 0 of answers that no cache can hold. With an adapter it is switched off for a
+    /// moment; with full weights the starting weights are read again, if there is room for them.
+    fn reference_log_probs(&mut self, helm: &Helm<'_>, docs: &[Doc]) -> Result<Option<Vec<f32>>> {
+        if !self.config.lora.full {
+            self.policy.set_adapter_enabled(false);
+            let log_probs = token_log_probs(&self.policy, docs, self.state.budget);
+            self.policy.set_adapter_enabled(true);
+            return log_probs.map(Some);
+        }
+        let needed = 6 * self.policy.total_parameters() as u64;
+        if memory::free_bytes() < needed {
+            return Ok(None);
+        }
+        let folder = material::model_folder(&helm.project, &self.config)?;
+        let options = LoadOptions {
+            full: false,
+            ..material::load_options(&self.config, helm.project.dir())
+        };
+        let reference = Policy::load(&folder, &options)?;
+        if reference.identity() != self.state.reference.policy {
+            // The folder was changed since the start: then it is no reference any more.
+            return Ok(None);
+        }
+        token_log_probs(&reference, docs, self.state.budget).map(Some)
+    }
+}
+
+/// Log-probs of every scored token, document after document.
+fn token_log_probs(policy: &Policy, docs: &[Doc], budget: usize) -> Result<Vec<f32>> {
+    let rows = pack(docs.iter().enumerate(), budget).map_err(PolicyError::from)?;
+    let mut by_doc: Vec<Vec<f32>> = vec![Vec::new(); docs.len()];
+    for packed in &rows {
+        let log_probs = policy.log_probs(&packed.row)?;
+        for (index, answers) in packed.by_owner(&log_probs) {
+            by_doc[index] = answers.concat();
+        }
+    }
+    Ok(by_doc.concat())
+}
+
+/// What of a list is measured.
+pub fn first<T>(items: &[T]) -> &[T] {
+    &items[..items.len().min(MOST_MEASURED)]
+}
+
+fn scored(texts: &[TextDoc]) -> usize {
+    texts.iter().map(|text| text.doc.answer_tokens()).sum()
+}

@@ -1,0 +1,84 @@
+//! What must hold at step 0: the policy is its own reference, so every reward is 0 and an anchored loss has a known value.
+
+use super::{
+    batches::PairDoc,
+    error::{EngineError, Result},
+    reference::sum,
+    rows::pack,
+    step::judge,
+};
+use crate::{
+    model::{Policy, PolicyError},
+    objective::{Objective, PairTerm},
+};
+
+/// Pairs looked at: enough to meet every kind of answer, few enough to cost less than one step.
+const PAIRS: usize = 16;
+/// Packed otherwise, sums round otherwise; more than this a token is another model.
+const TOLERANCE_PER_TOKEN: f64 = 1e-3;
+
+/// Measured at step 0 beside what theory says: (name, measured, expected).
+pub type Golden = Vec<(String, f64, f64)>;
+
+/// Runs the first pairs through the policy at step 0. A miss is an error that says which part disagrees.
+pub fn check(
+    policy: &Policy,
+    objective: &Objective,
+    pairs: &[PairDoc],
+    anchors: &[Vec<f64>],
+    budget: usize,
+) -> Result<Golden> {
+    let count = pairs.len().min(PAIRS).min(anchors.len());
+    let docs = pairs[..count].iter().map(|pair| &pair.doc).enumerate();
+    let rows = pack(docs, budget).map_err(PolicyError::from)?;
+    let mut terms: Vec<PairTerm> = Vec::with_capacity(count);
+    for packed in &rows {
+        let log_probs = policy.log_probs(&packed.row)?;
+        for (index, answers) in packed.by_owner(&log_probs) {
+            let pair = &pairs[index];
+            for (side, (values, anchor)) in answers.iter().zip(&anchors[index]).enumerate() {
+                let now = sum(values);
+                let allowed = TOLERANCE_PER_TOKEN * values.len() as f64;
+                if !((now - anchor).abs() <= allowed) {
+                    return Err(EngineError::Golden(format!(
+                        "the policy at step 0 gives the {} answer of pair {} the log-prob {now:.4}, but its reference log-prob is {anchor:.4}. The reference disagrees with the policy",
+                        ["chosen", "rejected"][side.min(1)],
+                        pair.id.0,
+                    )));
+                }
+            }
+            // As data without weights: theory knows no r, μ or c.
+            let certain = PairDoc {
+                certainty: 1.0,
+                reward: 1.0,
+                behaviour: 1.0,
+                ..pair.clone()
+            };
+            terms.push(judge(objective, &certain, answers, &anchors[index]));
+        }
+    }
+    if terms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mean = |value: fn(&PairTerm) -> f64| terms.iter().map(value).sum::<f64>() / count as f64;
+    let mut golden = vec![(
+        "rewards/margins".to_owned(),
+        mean(|term| term.chosen_reward - term.rejected_reward),
+        0.0,
+    )];
+    if let Some(expected) = objective.golden() {
+        let measured = mean(|term| term.loss);
+        golden.push(("loss/preference".to_owned(), measured, expected));
+        // The slope at the start times the margin that rounding may leave.
+        let rounding = terms
+            .iter()
+            .map(|term| term.push * term.margin.abs() * 2.0)
+            .fold(1e-9, f64::max);
+        if !((measured - expected).abs() <= rounding) {
+            return Err(EngineError::Golden(format!(
+                "the preference loss at step 0 is {measured:.6}, but with an anchored margin it must be {expected:.6}. The objective disagrees with its definition"
+            )));
+        }
+    }
+    Ok(golden)
+}

@@ -1,0 +1,139 @@
+//! What connects a running run with the project and with whoever asks: log, phases, pause and stop.
+
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use super::{
+    desk::{Current, Desk, Job},
+    error::Result,
+    protocol::{Event, LogLevel},
+};
+use crate::{
+    model::Policy,
+    store::{self, Project, RunId, RunStatus},
+    text::Codec,
+};
+
+/// How often a paused run looks whether it may go on.
+const REST: Duration = Duration::from_millis(20);
+
+/// A run's hold on the desk and the project.
+pub struct Helm<'d> {
+    pub desk: &'d mut Desk,
+    pub job: &'d Job,
+    pub project: Project,
+    /// The last step that was done.
+    pub step: u64,
+    /// Time spent paused, to be left out of speeds.
+    pub paused: Duration,
+    shown: Option<(String, Instant)>,
+}
+
+/// Phases are told at most this often: tokenising may finish a chunk in a millisecond.
+const BETWEEN_PHASES: Duration = Duration::from_millis(50);
+
+impl<'d> Helm<'d> {
+    pub fn new(desk: &'d mut Desk, job: &'d Job, project: Project) -> Self {
+        Self {
+            desk,
+            job,
+            project,
+            step: 0,
+            paused: Duration::ZERO,
+            shown: None,
+        }
+    }
+
+    pub fn run(&self) -> RunId {
+        self.job.run
+    }
+
+    pub fn send(&mut self, event: Event) {
+        self.desk.reporter.send(event);
+    }
+
+    /// What the run is busy with.
+    pub fn phase(&mut self, what: &str, fraction: Option<f32>) {
+        let complete = fraction.is_some_and(|fraction| fraction >= 1.0);
+        if let Some((shown, at)) = &self.shown
+            && shown == what
+            && at.elapsed() < BETWEEN_PHASES
+            && !complete
+        {
+            return;
+        }
+        self.shown = Some((what.to_owned(), Instant::now()));
+        let run = self.run();
+        self.send(Event::Phase {
+            run,
+            what: what.to_owned(),
+            fraction,
+        });
+    }
+
+    /// A line of the run's log, in the project first.
+    pub fn log(&mut self, level: LogLevel, text: impl Into<String>) -> Result<()> {
+        let text = text.into();
+        let stored = match level {
+            LogLevel::Info => store::LogLevel::Info,
+            LogLevel::Warning => store::LogLevel::Warning,
+            LogLevel::Error => store::LogLevel::Error,
+        };
+        self.project
+            .append_log(self.job.run, self.step, stored, &text)?;
+        self.logged(level, text);
+        Ok(())
+    }
+
+    /// A line of the log that is also drawn on the charts.
+    pub fn mark(&mut self, text: String) -> Result<()> {
+        self.project.append_mark(self.job.run, self.step, &text)?;
+        self.logged(LogLevel::Info, text);
+        Ok(())
+    }
+
+    fn logged(&mut self, level: LogLevel, text: String) {
+        let (run, step) = (self.run(), self.step);
+        self.send(Event::Logged {
+            run,
+            step,
+            level,
+            text,
+        });
+    }
+
+    /// Between micro-batches: answers what was asked, rests while paused. `Break` = stop with what is done.
+    pub fn attend(&mut self, weights: Option<(&Policy, &Codec)>) -> Result<ControlFlow<()>> {
+        let job = self.job;
+        let current = weights.map(|(policy, codec)| Current {
+            project: &job.project,
+            run: job.run,
+            policy,
+            codec,
+        });
+        self.desk.take_all(current.as_ref());
+        if job.control.paused() && !self.must_stop() {
+            let started = Instant::now();
+            let (run, step) = (job.run, self.step);
+            self.project.set_run_status(run, RunStatus::Paused, None)?;
+            self.send(Event::Paused { run, step });
+            while job.control.paused() && !self.must_stop() {
+                self.desk.rest(REST, current.as_ref());
+            }
+            self.paused += started.elapsed();
+            self.project.set_run_status(run, RunStatus::Running, None)?;
+            self.send(Event::Continued { run, step });
+        }
+        Ok(if self.must_stop() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn must_stop(&self) -> bool {
+        self.job.control.stopping() || self.desk.closing()
+    }
+}

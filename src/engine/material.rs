@@ -1,0 +1,128 @@
+//! From a project and a config to what the engine loads: model folder, load options, data.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    batches::Material,
+    config::{Dtype, LoraConfig, RunConfig, Targets},
+    error::{EngineError, Result},
+};
+use crate::{
+    data::Pair,
+    formats,
+    model::{self, AdapterShape, LoadOptions, Precision, Recompute},
+    store::{Project, Revision, RunId},
+};
+
+/// The model a run starts from: its own, or the project's. A relative path counts from the project's folder.
+pub fn model_folder(project: &Project, config: &RunConfig) -> Result<PathBuf> {
+    let folder = match &config.model.path {
+        Some(path) => path.clone(),
+        None => project.settings()?.model,
+    };
+    if folder.as_os_str().is_empty() {
+        return Err(EngineError::Settings(
+            "no model is named; set model.path, or choose a model for the project".to_owned(),
+        ));
+    }
+    Ok(in_project(project, &folder))
+}
+
+/// A path of the config: a relative one counts from the project's folder.
+fn in_project(project: &Project, path: &Path) -> PathBuf {
+    project.dir().join(path)
+}
+
+/// What is loaded and what of it is trained; `root` is the project's folder. The config has been validated.
+pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
+    LoadOptions {
+        precision: match config.model.dtype {
+            Dtype::Auto => Precision::Auto,
+            Dtype::F32 => Precision::F32,
+            Dtype::Bf16 => Precision::Bf16,
+        },
+        frozen_adapters: config
+            .model
+            .start_adapter
+            .iter()
+            .map(|path| root.join(path))
+            .collect(),
+        adapter: (!config.lora.full)
+            .then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
+        full: config.lora.full,
+        recompute: Recompute::Auto,
+    }
+}
+
+fn adapter_shape(lora: &LoraConfig, seed: u64) -> AdapterShape {
+    AdapterShape {
+        rank: lora.rank,
+        alpha: lora.alpha,
+        rslora: lora.rslora,
+        dropout: lora.dropout,
+        targets: match &lora.targets {
+            Targets::All(_) => model::Targets::AllLinear,
+            Targets::Names(names) => model::Targets::Names(names.clone()),
+        },
+        seed,
+    }
+}
+
+/// The devices this build can train on.
+pub fn check_device(config: &RunConfig) -> Result<()> {
+    match config.train.device.as_str() {
+        "auto" | "cpu" => Ok(()),
+        other => Err(EngineError::Device(format!(
+            "\"{other}\" was asked for, but this build trains on the CPU; set train.device to \"auto\" or \"cpu\""
+        ))),
+    }
+}
+
+/// The data of a recorded run, exactly as it was when the run was made.
+pub fn of_run(
+    project: &Project,
+    run: RunId,
+    revision: Revision,
+    config: &RunConfig,
+) -> Result<Material> {
+    assemble(
+        project,
+        config,
+        project.pairs_at(revision)?,
+        |project| Ok(project.references_of(run)?),
+        |project| Ok(project.retention_of(run)?),
+    )
+}
+
+/// The data as it is now.
+pub fn of_now(project: &Project, config: &RunConfig) -> Result<Material> {
+    assemble(
+        project,
+        config,
+        project.pairs_at(project.revision()?)?,
+        |project| Ok(project.references()?),
+        |project| Ok(project.retention()?),
+    )
+}
+
+fn assemble(
+    project: &Project,
+    config: &RunConfig,
+    pairs: Vec<Pair>,
+    references: impl FnOnce(&Project) -> Result<Vec<crate::data::ReferenceAnswer>>,
+    retention: impl FnOnce(&Project) -> Result<Vec<String>>,
+) -> Result<Material> {
+    Ok(Material {
+        pairs,
+        references: if config.data.reference == "auto" {
+            references(project)?
+        } else {
+            let path = in_project(project, Path::new(&config.data.reference));
+            formats::read_references(&path)?.0
+        },
+        retention: match &config.data.retention {
+            None => retention(project)?,
+            Some(path) => formats::read_texts(&in_project(project, path))?.0,
+        },
+    })
+}

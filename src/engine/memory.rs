@@ -1,0 +1,131 @@
+//! What the machine has free, and what this process uses.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sysinfo::{Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// Bytes of memory this process holds; 0 where the system does not say.
+pub fn resident_bytes() -> u64 {
+    let pid = Pid::from_u32(std::process::id());
+    let Ok(mut system) = System::new() else {
+        return 0;
+    };
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        false,
+        ProcessRefreshKind::nothing().with_memory(),
+    );
+    system.process(pid).map_or(0, sysinfo::Process::memory)
+}
+
+/// Bytes of memory that can still be taken; 0 where the system does not say.
+pub fn free_bytes() -> u64 {
+    let Ok(mut system) = System::new() else {
+        return 0;
+    };
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    system.available_memory()
+}
+
+/// Bytes free on the disk that holds `path`; `None` where the system does not say.
+pub fn free_disk_bytes(path: &Path) -> Option<u64> {
+    let path = path.canonicalize().ok()?;
+    Disks::new_with_refreshed_list()
+        .ok()?
+        .iter()
+        .filter(|disk| path.starts_with(disk.mount_point()))
+        .max_by_key(|disk| disk.mount_point().components().count())
+        .map(sysinfo::Disk::available_space)
+}
+
+/// Watches this process's memory while something is tried.
+pub struct PeakWatch {
+    done: Arc<AtomicBool>,
+    peak: Arc<AtomicU64>,
+    before: u64,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl PeakWatch {
+    pub fn start() -> std::io::Result<Self> {
+        let before = resident_bytes();
+        let done = Arc::new(AtomicBool::new(false));
+        let peak = Arc::new(AtomicU64::new(before));
+        let thread = {
+            let (done, peak) = (Arc::clone(&done), Arc::clone(&peak));
+            std::thread::Builder::new()
+                .name("nudge-memory".to_owned())
+                .spawn(move || {
+                    while !done.load(Ordering::Acquire) {
+                        peak.fetch_max(resident_bytes(), Ordering::AcqRel);
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                })?
+        };
+        Ok(Self {
+            done,
+            peak,
+            before,
+            thread: Some(thread),
+        })
+    }
+
+    /// (bytes held at the peak, bytes that came on top of what was held at the start).
+    pub fn finish(mut self) -> (u64, u64) {
+        self.end();
+        let peak = self.peak.load(Ordering::Acquire).max(resident_bytes());
+        (peak, peak.saturating_sub(self.before))
+    }
+
+    fn end(&mut self) {
+        self.done.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for PeakWatch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_answers() {
+        assert!(free_bytes() > 0);
+        if cfg!(target_os = "linux") {
+            assert!(resident_bytes() > 1 << 20);
+            assert!(free_disk_bytes(Path::new(".")).is_some());
+        }
+    }
+
+    #[test]
+    fn a_large_allocation_is_seen() {
+        if resident_bytes() == 0 {
+            return;
+        }
+        let watch = PeakWatch::start().unwrap();
+        let block = vec![1u8; 64 << 20];
+        let touched: u64 = block
+            .iter()
+            .step_by(4096)
+            .map(|&byte| u64::from(byte))
+            .sum();
+        assert!(touched > 0);
+        let held = watch.finish().1;
+        assert!(held > 32 << 20, "saw {held} bytes");
+        drop(block);
+    }
+}

@@ -1,0 +1,291 @@
+//! Everything that can be known before a start, most of it measured.
+
+use std::{collections::HashSet, ops::ControlFlow, path::Path, time::Instant};
+
+use super::{
+    batches::{self, Batches},
+    budget,
+    config::RunConfig,
+    error::{EngineError, Result},
+    evaluate::first,
+    golden, material, memory,
+    protocol::PreflightReport,
+    reference::Reference,
+    rows::{Packed, pack},
+    run::total_steps,
+    step::judge,
+    validate::validate,
+};
+use crate::{
+    data::PromptKey,
+    model::{Doc, Policy, PolicyError},
+    objective::Objective,
+    store::Project,
+    text::Codec,
+};
+
+/// Pairs whose step-0 margins are computed; spread over the data.
+const SAMPLED: usize = 64;
+/// More sleeping pairs than this share deserve a word.
+const MANY_ASLEEP: f64 = 0.3;
+
+/// Loads, tokenises and runs one step of the run that `config` would be, without changing any weight.
+pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
+    let faults: Vec<String> = validate(config).into_iter().map(|(_, s)| s).collect();
+    if !faults.is_empty() {
+        return Err(EngineError::Settings(faults.join("; ")));
+    }
+    material::check_device(config)?;
+    let mut project = Project::open(project)?;
+    let folder = material::model_folder(&project, config)?;
+    let free_memory_bytes = memory::free_bytes();
+    let options = material::load_options(config, project.dir());
+    let mut policy = Policy::load(&folder, &options)?;
+    let codec = Codec::load(&folder)?;
+    let data = material::of_now(&project, config)?;
+    let context = policy.spec().max_positions;
+    let batches = batches::prepare(&data, &codec, &config.data, context, &mut |_| {});
+    let train = &batches.pairs.train;
+    if train.is_empty() {
+        return Err(EngineError::NoPairs(batches.why_empty()));
+    }
+    let total_steps = total_steps(config, train.len());
+    let row_tokens = budget::row_tokens(config.train.micro_batch_tokens, &policy);
+    let objective = config.objective.objective();
+    let reference = Reference::of(&policy, &codec);
+
+    let mut report = PreflightReport {
+        model: folder.display().to_string(),
+        reference: describe(&reference, config),
+        trainable_parameters: policy.trainable_parameters() as u64,
+        total_parameters: policy.total_parameters() as u64,
+        train_pairs: train.len(),
+        eval_pairs: batches.pairs.eval.len(),
+        reference_answers: batches.references.len(),
+        set_aside: batches.set_aside.clone(),
+        tokens: train.iter().map(|pair| pair.doc.tokens() as u64).sum(),
+        longest_pair_tokens: train.iter().map(|p| p.doc.tokens()).max().unwrap_or(0),
+        cut_answers: train.iter().map(|pair| pair.cut).sum(),
+        free_memory_bytes,
+        total_steps,
+        ..PreflightReport::default()
+    };
+    step_zero(
+        &mut report,
+        &mut project,
+        &policy,
+        &reference,
+        &objective,
+        &batches,
+        row_tokens,
+    )?;
+    probe_step(&mut report, &mut policy, config, &batches, row_tokens)?;
+    warn(&mut report, config, &codec, &batches);
+    Ok(report)
+}
+
+fn describe(reference: &Reference, config: &RunConfig) -> String {
+    let short = reference.policy.get(..12).unwrap_or(&reference.policy);
+    match &config.model.start_adapter {
+        None => format!("the model folder as it is, blake3 {short}…"),
+        Some(adapter) => format!(
+            "the model folder with the adapter {} frozen into it, blake3 {short}…",
+            adapter.display()
+        ),
+    }
+}
+
+/// Sleeping share and golden values, from the step-0 log-probs of some pairs; these are cached for the run.
+fn step_zero(
+    report: &mut PreflightReport,
+    project: &mut Project,
+    policy: &Policy,
+    reference: &Reference,
+    objective: &Objective,
+    batches: &Batches,
+    row_tokens: usize,
+) -> Result<()> {
+    let train = &batches.pairs.train;
+    let stride = train.len().div_ceil(SAMPLED);
+    let sampled: Vec<_> = train.iter().step_by(stride).cloned().collect();
+    let docs: Vec<&Doc> = sampled.iter().map(|pair| &pair.doc).collect();
+    let mut on = |_| ControlFlow::Continue(());
+    let Some(anchors) = reference.log_probs(project, policy, &docs, row_tokens, &mut on)? else {
+        return Ok(());
+    };
+    // At step 0 the policy is the reference: one Σ of each answer, as if it were one token's log-prob.
+    let asleep = sampled.iter().zip(&anchors).filter(|(pair, sums)| {
+        let at_start: Vec<Vec<f32>> = pair
+            .doc
+            .continuations
+            .iter()
+            .zip(*sums)
+            .map(|(ids, sum)| vec![(sum / ids.len() as f64) as f32; ids.len()])
+            .collect();
+        judge(objective, pair, &at_start, sums).asleep
+    });
+    report.asleep = asleep.count() as f64 / sampled.len() as f64;
+    match golden::check(policy, objective, &sampled, &anchors, row_tokens) {
+        Ok(golden) => report.golden = golden,
+        Err(error) => report.warnings.push(error.to_string()),
+    }
+    Ok(())
+}
+
+/// Runs the largest row there is forward and backward: the peak of memory, and the time of a run.
+fn probe_step(
+    report: &mut PreflightReport,
+    policy: &mut Policy,
+    config: &RunConfig,
+    batches: &Batches,
+    row_tokens: usize,
+) -> Result<()> {
+    let per_step = config.train.pairs_per_step.min(batches.pairs.train.len());
+    let pairs = batches.pairs.train.iter().map(|pair| &pair.doc);
+    let objective = &config.objective;
+    let no_docs: &[batches::TextDoc] = &[];
+    let references = match objective.reference_weight() > 0.0 {
+        true => batches.references.train.as_slice(),
+        false => no_docs,
+    };
+    let retention = match objective.retention_weight() > 0.0 {
+        true => batches.retention.train.as_slice(),
+        false => no_docs,
+    };
+    let tokens_a_step = mean_tokens(pairs.clone()) * per_step as f64
+        + mean_tokens(references.iter().map(|text| &text.doc))
+            * config.train.pairs_per_step.min(references.len()) as f64
+        + mean_tokens(retention.iter().map(|text| &text.doc))
+            * config.train.pairs_per_step.min(retention.len()) as f64;
+
+    let texts = references.iter().chain(retention).map(|text| &text.doc);
+    let mut longest: Vec<&Doc> = pairs.chain(texts).collect();
+    longest.sort_by_key(|doc| std::cmp::Reverse(doc.tokens()));
+    // No step has more than its own documents in a row.
+    longest.truncate(3 * config.train.pairs_per_step);
+    let rows: Vec<Packed<()>> =
+        pack(longest.into_iter().map(|doc| ((), doc)), row_tokens).map_err(PolicyError::from)?;
+    let Some(packed) = rows.first() else {
+        return Ok(());
+    };
+    let watch = memory::PeakWatch::start().map_err(EngineError::io("watch", "memory"))?;
+    let started = Instant::now();
+    let pass = policy.forward(&packed.row)?;
+    let coefficients = vec![1e-3; packed.row.scored().len()];
+    policy.backward(pass, &coefficients)?;
+    let secs = started.elapsed().as_secs_f64();
+    let (peak, _) = watch.finish();
+    policy.gradients().zero().map_err(PolicyError::from)?;
+    // The optimizer's two moments come on top.
+    report.peak_memory_bytes = peak + 8 * policy.trainable_parameters() as u64;
+    let secs_a_token = secs / packed.row.tokens() as f64;
+    report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
+    Ok(())
+}
+
+fn mean_tokens<'a>(docs: impl Iterator<Item = &'a Doc>) -> f64 {
+    let (count, tokens) = docs.fold((0usize, 0usize), |(n, t), doc| (n + 1, t + doc.tokens()));
+    tokens as f64 / count.max(1) as f64
+}
+
+/// Sentences that deserve a look.
+fn warn(report: &mut PreflightReport, config: &RunConfig, codec: &Codec, batches: &Batches) {
+    let warnings = &mut report.warnings;
+    let train = &batches.pairs.train;
+    if report.asleep > MANY_ASLEEP {
+        warnings.push(format!(
+            "{:.0} % of the pairs are asleep: their margin at step 0 is so large that they get almost no push. A smaller β, a mean margin or an anchored margin wakes them",
+            100.0 * report.asleep
+        ));
+    }
+    coverage(warnings, config, batches);
+    if batches.pairs.eval.is_empty() {
+        warnings.push("No pairs are held out, so nothing shows whether the preference carries over to new prompts".to_owned());
+    }
+    if report.cut_answers > 0 {
+        warnings.push(format!(
+            "{} answers lose their end at {} tokens; a larger data.max_answer_tokens keeps them whole",
+            report.cut_answers, config.data.max_answer_tokens
+        ));
+    }
+    if !report.set_aside.is_empty() {
+        warnings.push(format!(
+            "{} labelled pairs are set aside and will not be trained on",
+            report.set_aside.len()
+        ));
+    }
+    let open_ended = train
+        .iter()
+        .flat_map(|pair| &pair.doc.continuations)
+        .filter(|ids| ids.last().is_none_or(|id| !codec.stop_ids().contains(id)))
+        .count();
+    let answers = 2 * train.len();
+    if open_ended > report.cut_answers {
+        warnings.push(format!(
+            "{open_ended} of {answers} answers do not end the turn, so on them stopping is not trained"
+        ));
+    }
+    let doubled = train.iter().any(|pair| {
+        codec
+            .bos()
+            .is_some_and(|bos| pair.doc.prefix.starts_with(&[bos, bos]))
+    });
+    if doubled {
+        warnings.push("The beginning-of-text token stands twice at the start of a prompt: the chat template and the prompt both write it".to_owned());
+    }
+    if config.optimizer.warmup_steps >= report.total_steps {
+        warnings.push(format!(
+            "The warm-up of {} steps is as long as the run of {}, so the full learning rate is never reached",
+            config.optimizer.warmup_steps, report.total_steps
+        ));
+    }
+    if report.peak_memory_bytes > report.free_memory_bytes && report.free_memory_bytes > 0 {
+        warnings.push(format!(
+            "The run needs about {} MB and {} MB are free; a smaller train.micro_batch_tokens needs less",
+            report.peak_memory_bytes >> 20,
+            report.free_memory_bytes >> 20
+        ));
+    }
+}
+
+/// Which prompts the reference answers speak for, and where they fight the pairs.
+fn coverage(warnings: &mut Vec<String>, config: &RunConfig, batches: &Batches) {
+    let weight = config.objective.reference_weight();
+    let references = &batches.references;
+    if weight > 0.0 && references.train.is_empty() {
+        warnings.push(format!(
+            "λ_ref is {weight}, but there are no reference answers, so the KL term has no say. Sample some from the model, or set λ_ref to 0"
+        ));
+    }
+    if weight == 0.0 && !references.is_empty() {
+        warnings.push(
+            "λ_ref is 0: the KL drift on the reference answers is measured but nothing holds it"
+                .to_owned(),
+        );
+    }
+    let about: HashSet<PromptKey> = batches.pairs.train.iter().map(|pair| pair.prompt).collect();
+    let fighting = references
+        .train
+        .iter()
+        .filter(|answer| about.contains(&answer.prompt))
+        .count();
+    if weight > 0.0 && fighting > 0 {
+        warnings.push(format!(
+            "{fighting} of {} reference answers are on prompts that the pairs are about: there the KL term pulls against the preference",
+            references.train.len()
+        ));
+    }
+    let retention = config.objective.retention_weight();
+    if retention > 0.0 && batches.retention.train.is_empty() {
+        warnings.push(format!(
+            "λ_pre is {retention}, but there is no retention text, so that term has no say"
+        ));
+    }
+    let measured = first(references.measured()).len();
+    if measured < references.measured().len() {
+        warnings.push(format!(
+            "kl/ref is measured on the first {measured} of {} held-out reference answers",
+            references.measured().len()
+        ));
+    }
+}

@@ -1,0 +1,339 @@
+//! One optimizer step: log-probs of a step's rows, the objective's gradient for each answer, one update.
+
+use std::time::Instant;
+
+use super::{
+    batches::{Batches, PairDoc},
+    checkpoint::State,
+    config::RunConfig,
+    error::Result,
+    helm::Helm,
+    reference::{Sums, sum},
+    rows::pack,
+    schedule,
+};
+use crate::{
+    data::PairId,
+    model::{AdamW, Doc, Policy, PolicyError},
+    objective::{Objective, PairLogProbs, PairTerm, TokenMean, summarize},
+    store::PairVisit,
+    text::Codec,
+};
+
+/// What is trained, and everything a step needs besides.
+pub struct Trainer {
+    pub config: RunConfig,
+    pub policy: Policy,
+    pub codec: Codec,
+    pub optimizer: AdamW,
+    pub batches: Batches,
+    pub anchors: Anchors,
+    pub state: State,
+    pub total_steps: u64,
+}
+
+/// Σ log π_ref by document: of all pairs, and of the reference answers that are measured.
+pub struct Anchors {
+    pub train: Sums,
+    pub eval: Sums,
+    pub references: Sums,
+}
+
+/// A document of a step and what it is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Index into the training pairs.
+    Pair(usize),
+    Reference,
+    Retention,
+}
+
+/// What one step did.
+pub struct StepDone {
+    /// TRL's names, in the order they are shown.
+    pub metrics: Vec<(String, f64)>,
+    pub visits: Vec<PairVisit>,
+    /// The update was not made, because of this.
+    pub refused: Option<String>,
+}
+
+/// How a step ended.
+pub enum StepEnd {
+    Done(StepDone),
+    /// Stopped between micro-batches: nothing of this step counts.
+    Abandoned,
+}
+
+/// What the rows of a step added up to.
+#[derive(Default)]
+struct Tally {
+    terms: Vec<(usize, PairTerm)>,
+    references: TokenTally,
+    retention: TokenTally,
+    tokens: usize,
+}
+
+#[derive(Default)]
+struct TokenTally {
+    log_probs: f64,
+    tokens: usize,
+}
+
+impl Trainer {
+    /// The step after `state.step`. On success the state has moved on; an abandoned step leaves it as it was.
+    pub fn step(&mut self, helm: &mut Helm<'_>) -> Result<StepEnd> {
+        let started = Instant::now();
+        let paused_before = helm.paused;
+        let number = self.state.step + 1;
+        let per_step = self.config.train.pairs_per_step;
+        let mut next = self.state.clone();
+        next.step = number;
+        let knobs = self.state.knobs;
+
+        let chosen = next.pairs.take(per_step);
+        let references = if knobs.reference_weight > 0.0 {
+            next.references.take(per_step)
+        } else {
+            Vec::new()
+        };
+        let retention = if knobs.retention_weight > 0.0 {
+            next.retention.take(per_step)
+        } else {
+            Vec::new()
+        };
+        let reference_docs = references
+            .iter()
+            .map(|&i| &self.batches.references.train[i].doc);
+        let retention_docs = retention
+            .iter()
+            .map(|&i| &self.batches.retention.train[i].doc);
+        let scored = |docs: &mut dyn Iterator<Item = &Doc>| docs.map(Doc::answer_tokens).sum();
+        let reference_mean = TokenMean {
+            weight: knobs.reference_weight,
+            tokens: scored(&mut reference_docs.clone()),
+        };
+        let retention_mean = TokenMean {
+            weight: knobs.retention_weight,
+            tokens: scored(&mut retention_docs.clone()),
+        };
+        let docs = chosen
+            .iter()
+            .map(|&i| (Part::Pair(i), &self.batches.pairs.train[i].doc))
+            .chain(reference_docs.map(|doc| (Part::Reference, doc)))
+            .chain(retention_docs.map(|doc| (Part::Retention, doc)));
+        let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
+
+        let objective = knobs.objective(&self.config.objective);
+        let means = [reference_mean, retention_mean];
+        self.policy.gradients().zero().map_err(PolicyError::from)?;
+        let mut tally = Tally::default();
+        for (index, packed) in rows.iter().enumerate() {
+            if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
+                return Ok(StepEnd::Abandoned);
+            }
+            #[cfg(test)]
+            super::fault::strike(helm, number, index);
+            self.policy.set_noise(number << 20 | index as u64);
+            let pass = self.policy.forward(&packed.row)?;
+            let mut coefficients = Vec::with_capacity(packed.row.scored().len());
+            for (part, answers) in packed.by_owner(pass.log_probs()) {
+                match part {
+                    Part::Pair(i) => {
+                        let pair = &self.batches.pairs.train[i];
+                        let term = judge(&objective, pair, answers, &self.anchors.train[i]);
+                        coefficients.extend(term.coefficients(chosen.len()));
+                        tally.terms.push((i, term));
+                    }
+                    Part::Reference => {
+                        tally.references.add(answers);
+                        coefficients.push(means[0].coefficient());
+                    }
+                    Part::Retention => {
+                        tally.retention.add(answers);
+                        coefficients.push(means[1].coefficient());
+                    }
+                }
+            }
+            tally.tokens += packed.row.tokens();
+            self.policy.backward(pass, &coefficients)?;
+        }
+        #[cfg(test)]
+        let spoiled = super::fault::spoils(helm, number);
+        #[cfg(not(test))]
+        let spoiled = false;
+
+        // Rows are packed by length; metrics and visits are told in the order of the shuffle.
+        tally
+            .terms
+            .sort_by_key(|(i, _)| chosen.iter().position(|c| c == i));
+        let gradient_norm = if spoiled {
+            f64::NAN
+        } else {
+            let squared = self.policy.gradients().norm_squared();
+            squared.map_err(PolicyError::from)?.sqrt()
+        };
+        let loss = losses(&tally, &means);
+        let rate = schedule::learning_rate(&self.config.optimizer, number, self.total_steps)
+            * knobs.learning_rate_scale;
+        let finite = gradient_norm.is_finite() && loss.iter().all(|(_, value)| value.is_finite());
+        if finite {
+            let limit = self.config.optimizer.max_grad_norm;
+            let scale = if limit > 0.0 && gradient_norm > limit {
+                limit / gradient_norm
+            } else {
+                1.0
+            };
+            self.policy.update(&mut self.optimizer, rate, scale)?;
+            next.refused = 0;
+        } else {
+            next.refused += 1;
+        }
+
+        let elapsed = started
+            .elapsed()
+            .saturating_sub(helm.paused - paused_before);
+        next.wall_ms += elapsed.as_millis() as u64;
+        self.state = next;
+        let refused = (!finite).then(|| {
+            let ids: Vec<PairId> = chosen
+                .iter()
+                .map(|&i| self.batches.pairs.train[i].id)
+                .collect();
+            refusal(number, gradient_norm, &loss, &ids)
+        });
+        let mut metrics = loss;
+        metrics.extend(self.pair_metrics(&tally.terms));
+        metrics.extend([
+            ("grad_norm".to_owned(), gradient_norm),
+            ("learning_rate".to_owned(), rate),
+            ("epoch".to_owned(), self.state.pairs.epochs()),
+            (
+                "tokens_per_sec".to_owned(),
+                tally.tokens as f64 / elapsed.as_secs_f64().max(1e-9),
+            ),
+            (
+                "memory_mb".to_owned(),
+                super::memory::resident_bytes() as f64 / f64::from(1 << 20),
+            ),
+        ]);
+        metrics.retain(|(_, value)| value.is_finite());
+        Ok(StepEnd::Done(StepDone {
+            metrics,
+            visits: tally
+                .terms
+                .iter()
+                .map(|(i, term)| PairVisit {
+                    pair: self.batches.pairs.train[*i].id,
+                    margin: term.margin as f32,
+                    push: term.push as f32,
+                })
+                .collect(),
+            refused,
+        }))
+    }
+
+    fn pair_metrics(&self, terms: &[(usize, PairTerm)]) -> Vec<(String, f64)> {
+        let anchored: Vec<(PairTerm, &[f64])> = terms
+            .iter()
+            .map(|&(i, term)| (term, self.anchors.train[i].as_slice()))
+            .collect();
+        pair_metrics(&anchored)
+    }
+}
+
+/// `rewards/*`, `logps/*`, importance, push and margins of pairs, each with its step-0 log-probs.
+pub fn pair_metrics(terms: &[(PairTerm, &[f64])]) -> Vec<(String, f64)> {
+    let only: Vec<PairTerm> = terms.iter().map(|(term, _)| *term).collect();
+    let Some(diagnostics) = summarize(&only) else {
+        return Vec::new();
+    };
+    let count = terms.len() as f64;
+    let change = |side: fn(&PairTerm) -> f64, index: usize| {
+        let moved = terms
+            .iter()
+            .map(|(term, anchor)| side(term) - anchor.get(index).copied().unwrap_or(f64::NAN));
+        moved.sum::<f64>() / count
+    };
+    let mut metrics: Vec<(String, f64)> = diagnostics
+        .metrics()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    // Who moved: how far each side is from where it stood at step 0.
+    metrics.push((
+        "logps/chosen_change".to_owned(),
+        change(|term| term.policy_chosen, 0),
+    ));
+    metrics.push((
+        "logps/rejected_change".to_owned(),
+        change(|term| term.policy_rejected, 1),
+    ));
+    metrics
+}
+
+/// The objective's judgement of one pair from its answers' log-probs (chosen, then rejected).
+pub fn judge(
+    objective: &Objective,
+    pair: &PairDoc,
+    answers: &[Vec<f32>],
+    anchor: &[f64],
+) -> PairTerm {
+    let side = |index: usize| answers.get(index).map_or(f64::NAN, |values| sum(values));
+    let at_start = |index: usize| anchor.get(index).copied().unwrap_or(f64::NAN);
+    objective.evaluate(&PairLogProbs {
+        policy_chosen: side(0),
+        policy_rejected: side(1),
+        reference_chosen: at_start(0),
+        reference_rejected: at_start(1),
+        chosen_tokens: answers.first().map_or(0, Vec::len),
+        rejected_tokens: answers.get(1).map_or(0, Vec::len),
+        certainty: pair.certainty,
+        reward: pair.reward,
+        behaviour: pair.behaviour,
+    })
+}
+
+impl TokenTally {
+    fn add(&mut self, answers: &[Vec<f32>]) {
+        for values in answers {
+            self.log_probs += sum(values);
+            self.tokens += values.len();
+        }
+    }
+}
+
+/// `loss` and its parts; a part that is switched off is not told.
+fn losses(tally: &Tally, [reference, retention]: &[TokenMean; 2]) -> Vec<(String, f64)> {
+    let pairs = tally.terms.len().max(1) as f64;
+    let preference = tally.terms.iter().map(|(_, term)| term.loss).sum::<f64>() / pairs;
+    let mut total = preference;
+    let mut parts = vec![("loss/preference".to_owned(), preference)];
+    let terms = [
+        ("loss/reference", reference, &tally.references),
+        ("loss/retention", retention, &tally.retention),
+    ];
+    for (name, mean, tally) in terms {
+        if tally.tokens > 0 {
+            total += mean.term(tally.log_probs);
+            parts.push((name.to_owned(), mean.loss(tally.log_probs)));
+        }
+    }
+    parts.insert(0, ("loss".to_owned(), total));
+    parts
+}
+
+/// Why a step was not applied, with the batch named.
+fn refusal(step: u64, gradient_norm: f64, loss: &[(String, f64)], pairs: &[PairId]) -> String {
+    let what = loss
+        .iter()
+        .find(|(_, value)| !value.is_finite())
+        .map_or_else(
+            || format!("the gradient norm is {gradient_norm}"),
+            |(name, value)| format!("{name} is {value}"),
+        );
+    let ids: Vec<String> = pairs.iter().map(|pair| pair.0.to_string()).collect();
+    format!(
+        "Step {step} was not applied: {what}. Its pairs: {}",
+        ids.join(", ")
+    )
+}
