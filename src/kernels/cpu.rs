@@ -1,20 +1,54 @@
 //! The processor's kernels, tied to the trait.
+#![expect(
+    unsafe_code,
+    reason = "the floating-point control register has no safe face"
+)]
 
 use candle_core::Tensor;
 
-use super::*;
+use super::{
+    Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
+    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
+    adamw, attention, embed, gated, head, linear, norm, rope,
+};
 
 /// The hand-written implementation for the processor.
 #[derive(Debug, Clone, Copy)]
 pub struct Cpu;
 
 /// Makes the calling thread treat denormal numbers as zero, for good: sleeping pairs produce gradients so small that
-/// arithmetic on them is a hundred times slower. Meant for the start handler of the rayon pool that trains.
-pub fn flush_denormals() {}
+/// arithmetic on them is many times slower. Meant for the start handler of the rayon pool that trains. The kernels must
+/// then be called inside that pool (`install`), because small work runs on the calling thread and must give the same bits.
+pub fn flush_denormals() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // Flush-to-zero is bit 15, denormals-are-zero bit 6.
+        const FLUSH: u32 = 1 << 15 | 1 << 6;
+        let mut control: u32 = 0;
+        // SAFETY: reads and writes this thread's own control register through a local; rounding and exceptions stay as
+        // they are, and no code of this crate relies on denormal results.
+        unsafe {
+            std::arch::asm!("stmxcsr [{0}]", in(reg) &raw mut control, options(nostack));
+            control |= FLUSH;
+            std::arch::asm!("ldmxcsr [{0}]", in(reg) &raw const control, options(nostack, readonly));
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        const FLUSH: u64 = 1 << 24;
+        let mut control: u64;
+        // SAFETY: as above.
+        unsafe {
+            std::arch::asm!("mrs {0}, fpcr", out(reg) control, options(nomem, nostack));
+            control |= FLUSH;
+            std::arch::asm!("msr fpcr, {0}", in(reg) control, options(nomem, nostack));
+        }
+    }
+}
 
 impl Kernels for Cpu {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
-        unimplemented!()
+        linear::forward(x, linear)
     }
 
     fn linear_backward(
@@ -26,11 +60,11 @@ impl Kernels for Cpu {
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        unimplemented!()
+        linear::backward(x, saved, dy, linear, input, grads)
     }
 
     fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
-        unimplemented!()
+        norm::forward(x, w, options)
     }
 
     fn rms_norm_backward(
@@ -44,7 +78,7 @@ impl Kernels for Cpu {
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        unimplemented!()
+        norm::backward(x, w, inv_rms, dy, options, w_slot, input, grads)
     }
 
     fn rope(
@@ -55,7 +89,7 @@ impl Kernels for Cpu {
         table: &RopeTable,
         inverse: bool,
     ) -> Result<Tensor> {
-        unimplemented!()
+        rope::rotate(x, heads, positions, table, inverse)
     }
 
     fn attention(
@@ -66,7 +100,7 @@ impl Kernels for Cpu {
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor)> {
-        unimplemented!()
+        attention::forward(q, k, v, layout, shape)
     }
 
     fn attention_backward(
@@ -80,7 +114,7 @@ impl Kernels for Cpu {
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {
-        unimplemented!()
+        attention::backward(q, k, v, o, lse, d_o, layout, shape)
     }
 
     fn attention_cached(
@@ -89,11 +123,11 @@ impl Kernels for Cpu {
         caches: &[CachedKeys<'_>],
         shape: &AttentionShape,
     ) -> Result<Tensor> {
-        unimplemented!()
+        attention::cached(q, caches, shape)
     }
 
     fn gated(&self, gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
-        unimplemented!()
+        gated::forward(gate, up, activation)
     }
 
     fn gated_backward(
@@ -103,11 +137,11 @@ impl Kernels for Cpu {
         dh: &Tensor,
         activation: Activation,
     ) -> Result<(Tensor, Tensor)> {
-        unimplemented!()
+        gated::backward(gate, up, dh, activation)
     }
 
     fn embed(&self, ids: &[u32], table: &Tensor, scale: f32) -> Result<Tensor> {
-        unimplemented!()
+        embed::gather("embedding", ids, table, scale)
     }
 
     fn embed_backward(
@@ -118,7 +152,7 @@ impl Kernels for Cpu {
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        unimplemented!()
+        embed::embed_backward(ids, dy, scale, slot, grads)
     }
 
     fn head(
@@ -129,11 +163,11 @@ impl Kernels for Cpu {
         options: &HeadOptions,
         want: HeadWant,
     ) -> Result<HeadOut> {
-        unimplemented!()
+        head::forward(h, w, targets, options, want)
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
-        unimplemented!()
+        head::scale_rows(u, coefficients)
     }
 
     fn head_weight_backward(
@@ -147,23 +181,23 @@ impl Kernels for Cpu {
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        unimplemented!()
+        head::weight_backward(h, w, targets, lse, coefficients, options, slot, grads)
     }
 
     fn logits(&self, h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor> {
-        unimplemented!()
+        head::logits(h, w, options)
     }
 
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
-        unimplemented!()
+        linear::add(x, y)
     }
 
     fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
-        unimplemented!()
+        embed::gather("gather rows", rows, x, 1.0)
     }
 
     fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor> {
-        unimplemented!()
+        embed::scatter_rows(dy, rows, tokens)
     }
 
     fn adamw(
@@ -175,6 +209,6 @@ impl Kernels for Cpu {
         slot: Slot,
         step: &AdamWStep,
     ) -> Result<()> {
-        unimplemented!()
+        adamw::update(values, grads, m, v, slot, step)
     }
 }

@@ -1,1 +1,109 @@
 //! Rows of a table in, and their gradients back.
+#![expect(
+    unsafe_code,
+    reason = "rows are copied into buffers that hold nothing yet"
+)]
+
+use candle_core::Tensor;
+
+use super::{
+    Gradients, Result, Slot, access,
+    buffer::{Fresh, Shared},
+    parallel,
+    simd::{fused, multiversion},
+};
+
+/// `scale · table[ids]`.
+pub(super) fn gather(
+    operation: &'static str,
+    ids: &[u32],
+    table: &Tensor,
+    scale: f32,
+) -> Result<Tensor> {
+    let (known, width) = access::matrix(operation, "table", table)?;
+    check_ids(operation, ids, known)?;
+    let table = access::read(operation, "table", table)?;
+    let mut x = Fresh::new(ids.len() * width);
+    let per_piece = parallel::rows_per_piece(width);
+    parallel::chunks(
+        &mut x.uninit()[..ids.len() * width],
+        per_piece * width.max(1),
+        |piece, rows| {
+            for (row, &id) in rows.chunks_mut(width).zip(&ids[piece * per_piece..]) {
+                let from = &table[id as usize * width..(id as usize + 1) * width];
+                row.iter_mut()
+                    .zip(from)
+                    .for_each(|(to, from)| _ = to.write(from * scale));
+            }
+        },
+    );
+    // SAFETY: every row has been written.
+    unsafe { x.tensor((ids.len(), width)) }
+}
+
+/// `sum[ids[i]] += scale · dy[i]`, in the order of `i`.
+pub(super) fn embed_backward(
+    ids: &[u32],
+    dy: &Tensor,
+    scale: f32,
+    slot: Slot,
+    grads: &mut Gradients,
+) -> Result<()> {
+    const OPERATION: &str = "embedding backward";
+    let (rows, width) = access::matrix(OPERATION, "dy", dy)?;
+    access::expect_dims(OPERATION, "dy", dy, &[ids.len(), width])?;
+    let known = slot.len / width.max(1);
+    check_ids(OPERATION, ids, known)?;
+    let dy = access::read(OPERATION, "dy", dy)?;
+    grads.change(OPERATION, slot, known * width, |sum| {
+        scatter(sum, width, ids, &dy[..rows * width], scale)
+    })
+}
+
+/// `[tokens, d]` of zeros with `dy[i]` added to row `rows[i]`.
+pub(super) fn scatter_rows(dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor> {
+    const OPERATION: &str = "scatter rows";
+    let (_, width) = access::matrix(OPERATION, "dy", dy)?;
+    access::expect_dims(OPERATION, "dy", dy, &[rows.len(), width])?;
+    check_ids(OPERATION, rows, tokens)?;
+    let dy = access::read(OPERATION, "dy", dy)?;
+    let mut sum = vec![0.0; tokens * width];
+    scatter(&mut sum, width, rows, &dy, 1.0);
+    Ok(Tensor::from_vec(
+        sum,
+        (tokens, width),
+        &candle_core::Device::Cpu,
+    )?)
+}
+
+/// Every piece of columns belongs to one thread, which walks all rows in order: equal ids never race.
+fn scatter(sum: &mut [f32], width: usize, ids: &[u32], dy: &[f32], scale: f32) {
+    const COLUMNS: usize = 64;
+    let shared = Shared::new(sum);
+    let small = dy.len() < parallel::LIGHT;
+    let columns = if small { width } else { COLUMNS };
+    parallel::for_each(width.div_ceil(columns.max(1)), small, |piece| {
+        let at = piece * columns..width.min((piece + 1) * columns);
+        for (i, &id) in ids.iter().enumerate() {
+            let first = id as usize * width;
+            // SAFETY: these columns belong to this piece alone.
+            let row = unsafe { shared.part(first + at.start..first + at.end) };
+            add_scaled(row, &dy[i * width + at.start..i * width + at.end], scale);
+        }
+    });
+}
+
+multiversion! {
+    fn add_scaled(sum: &mut [f32], x: &[f32], scale: f32) {
+        for (sum, x) in sum.iter_mut().zip(x) {
+            *sum = fused::<FMA>(*x, scale, *sum);
+        }
+    }
+}
+
+fn check_ids(operation: &'static str, ids: &[u32], known: usize) -> Result<()> {
+    match ids.iter().find(|&&id| id as usize >= known) {
+        None => Ok(()),
+        Some(id) => access::fault(operation, format!("row {id} of a table of {known}")),
+    }
+}

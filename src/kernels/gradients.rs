@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::Result;
+use super::{Result, access, parallel, simd::multiversion};
 
 /// A range of a flat f32 buffer: one parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub struct Slot {
 pub struct Gradients {
     flat: Tensor,
 }
+
+const OPERATION: &str = "gradients";
 
 impl Gradients {
     /// `len` zeros.
@@ -44,26 +46,156 @@ impl Gradients {
 
     /// Sets every element to zero.
     pub fn zero(&mut self) -> Result<()> {
-        unimplemented!()
+        access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
+            parallel::chunks(flat, parallel::PIECE, |_, piece| piece.fill(0.0));
+        })
     }
 
     /// Σ g², summed in f64.
     pub fn norm_squared(&self) -> Result<f64> {
-        unimplemented!()
+        let flat = access::read(OPERATION, "buffer", &self.flat)?;
+        let pieces = flat.len().div_ceil(parallel::PIECE);
+        let sums = parallel::map(pieces, flat.len() < parallel::LIGHT, |i| {
+            let end = flat.len().min((i + 1) * parallel::PIECE);
+            sum_of_squares(&flat[i * parallel::PIECE..end])
+        });
+        Ok(sums.iter().sum())
     }
 
     /// Multiplies every element.
-    pub fn scale(&mut self, _factor: f32) -> Result<()> {
-        unimplemented!()
+    pub fn scale(&mut self, factor: f32) -> Result<()> {
+        access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
+            parallel::chunks(flat, parallel::PIECE, |_, piece| {
+                multiply_all(piece, factor)
+            });
+        })
     }
 
     /// Whether there is neither NaN nor infinity.
     pub fn is_finite(&self) -> Result<bool> {
-        unimplemented!()
+        let flat = access::read(OPERATION, "buffer", &self.flat)?;
+        let pieces = flat.len().div_ceil(parallel::PIECE);
+        let finite = parallel::map(pieces, flat.len() < parallel::LIGHT, |i| {
+            let end = flat.len().min((i + 1) * parallel::PIECE);
+            all_finite(&flat[i * parallel::PIECE..end])
+        });
+        Ok(finite.into_iter().all(|finite| finite))
     }
 
     /// A copy, for checkpoints and tests.
     pub fn to_vec(&self) -> Result<Vec<f32>> {
-        Ok(self.flat.to_vec1()?)
+        Ok(access::read(OPERATION, "buffer", &self.flat)?.to_vec())
+    }
+
+    /// Lets a kernel change the range of one parameter of `len` elements.
+    pub(super) fn change<R>(
+        &mut self,
+        operation: &'static str,
+        slot: Slot,
+        len: usize,
+        change: impl FnOnce(&mut [f32]) -> R,
+    ) -> Result<R> {
+        let range = access::slot_range(operation, slot, len, self.len())?;
+        access::rewrite(operation, "gradients", &self.flat, &[], |flat| {
+            change(&mut flat[range])
+        })
+    }
+}
+
+multiversion! {
+    fn sum_of_squares(x: &[f32]) -> f64 {
+        let _ = FMA;
+        let mut lanes = [0.0_f64; 16];
+        let (whole, rest) = x.as_chunks::<16>();
+        for x in whole {
+            for i in 0..16 {
+                lanes[i] += f64::from(x[i]) * f64::from(x[i]);
+            }
+        }
+        lanes.iter().sum::<f64>() + rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>()
+    }
+}
+
+multiversion! {
+    fn multiply_all(x: &mut [f32], factor: f32) {
+        let _ = FMA;
+        x.iter_mut().for_each(|x| *x *= factor);
+    }
+}
+
+multiversion! {
+    /// No early end, so that it vectorises: the exponent of NaN and infinity is all ones.
+    fn all_finite(x: &[f32]) -> bool {
+        let _ = FMA;
+        x.iter().fold(0_u32, |bad, x| bad | u32::from(x.to_bits() & 0x7f80_0000 == 0x7f80_0000)) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(values: &[f32]) -> Gradients {
+        let mut grads = Gradients::new(values.len(), &Device::Cpu).unwrap();
+        let slot = Slot {
+            offset: 0,
+            len: values.len(),
+        };
+        grads
+            .change("test", slot, values.len(), |flat| {
+                flat.copy_from_slice(values)
+            })
+            .unwrap();
+        grads
+    }
+
+    #[test]
+    fn norm_scale_and_zero_on_sizes_around_the_pieces() {
+        for len in [1, 15, 17, parallel::PIECE - 1, 3 * parallel::PIECE + 5] {
+            let values: Vec<f32> = (0..len).map(|i| (i % 7) as f32 - 3.0).collect();
+            let mut grads = filled(&values);
+            let plain: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
+            assert_eq!(grads.norm_squared().unwrap(), plain);
+            grads.scale(0.5).unwrap();
+            assert_eq!(
+                grads.to_vec().unwrap(),
+                values.iter().map(|x| x * 0.5).collect::<Vec<_>>()
+            );
+            grads.zero().unwrap();
+            assert_eq!(grads.norm_squared().unwrap(), 0.0);
+        }
+    }
+
+    #[test]
+    fn one_bad_element_is_found_wherever_it_is() {
+        let len = 2 * parallel::PIECE + 3;
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for at in [0, parallel::PIECE, len - 1] {
+                let mut values = vec![1.0; len];
+                assert!(filled(&values).is_finite().unwrap());
+                values[at] = bad;
+                assert!(!filled(&values).is_finite().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_of_the_wrong_size_is_an_error() {
+        let mut grads = Gradients::new(10, &Device::Cpu).unwrap();
+        assert!(
+            grads
+                .change("test", Slot { offset: 5, len: 6 }, 6, |_| ())
+                .is_err()
+        );
+        assert!(
+            grads
+                .change("test", Slot { offset: 0, len: 6 }, 7, |_| ())
+                .is_err()
+        );
+        assert!(
+            grads
+                .change("test", Slot { offset: 4, len: 6 }, 6, |_| ())
+                .is_ok()
+        );
     }
 }

@@ -24,18 +24,25 @@
 //! - All work runs in the current rayon pool (`ThreadPool::install` chooses it); small work stays on the caller's
 //!   thread. Call [`flush_denormals`] in the pool's start handler.
 
+mod access;
 mod adamw;
 mod attention;
+mod buffer;
 mod cpu;
 mod embed;
 mod error;
 mod gated;
+mod gemm;
 mod gradients;
 mod head;
 mod layout;
 mod linear;
 mod norm;
+mod parallel;
 mod rope;
+mod simd;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

@@ -1,6 +1,19 @@
 //! RMS norm.
+#![expect(
+    unsafe_code,
+    reason = "rows are written into buffers that hold nothing yet"
+)]
 
-use super::Result;
+use std::mem::MaybeUninit;
+
+use candle_core::Tensor;
+
+use super::{
+    Gradients, InputGradient, Result, Slot, access,
+    buffer::{Fresh, as_uninit},
+    parallel,
+    simd::{fused, multiversion, sum_by},
+};
 
 /// How a model's RMS norm is meant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,4 +22,178 @@ pub struct NormOptions {
     pub eps: f32,
     /// The factor is `1 + w` instead of `w` (Gemma).
     pub plus_one: bool,
+}
+
+const FORWARD: &str = "rms norm";
+const BACKWARD: &str = "rms norm backward";
+
+/// `y = x · inv_rms · w`, row by row; also `inv_rms = 1/sqrt(mean(x²) + eps)` of every row.
+pub(super) fn forward(x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
+    let width = w.elem_count();
+    let rows = rows_of(FORWARD, x, width)?;
+    let factors = factors(FORWARD, w, options)?;
+    let dims = x.dims().to_vec();
+    let x = access::read(FORWARD, "x", x)?;
+    let (mut y, mut inv_rms) = (Fresh::new(rows * width), Fresh::new(rows));
+
+    let per_piece = parallel::rows_per_piece(width);
+    let pieces = rows.div_ceil(per_piece);
+    {
+        let mut inv_pieces = inv_rms.uninit()[..rows].chunks_mut(per_piece);
+        let mut work: Vec<_> = y.uninit()[..rows * width]
+            .chunks_mut(per_piece * width)
+            .map(|y| (y, inv_pieces.next().unwrap_or_default()))
+            .collect();
+        let small = rows * width < parallel::LIGHT;
+        parallel::each_mut(&mut work, small, |piece, (y, inv)| {
+            let first = piece * per_piece * width;
+            for (row, (y, inv)) in y.chunks_mut(width).zip(inv.iter_mut()).enumerate() {
+                let x = &x[first + row * width..first + (row + 1) * width];
+                inv.write(normalise(y, x, &factors, options.eps));
+            }
+        });
+        debug_assert_eq!(work.len(), pieces);
+    }
+    // SAFETY: every row of both has been written.
+    unsafe { Ok((y.tensor(dims)?, inv_rms.tensor(rows)?)) }
+}
+
+/// `dx = inv·(w·dy − x·inv²·mean(w·dy·x))` and `dw += Σ dy·x·inv`.
+#[expect(clippy::too_many_arguments, reason = "the trait's signature")]
+pub(super) fn backward(
+    x: &Tensor,
+    w: &Tensor,
+    inv_rms: &Tensor,
+    dy: &Tensor,
+    options: NormOptions,
+    w_slot: Option<Slot>,
+    input: InputGradient,
+    grads: &mut Gradients,
+) -> Result<Option<Tensor>> {
+    let width = w.elem_count();
+    let rows = rows_of(BACKWARD, x, width)?;
+    let dims = x.dims().to_vec();
+    access::expect_dims(BACKWARD, "dy", dy, &dims)?;
+    access::expect_dims(BACKWARD, "inv_rms", inv_rms, &[rows])?;
+    let factors = factors(BACKWARD, w, options)?;
+    let (x, dy) = (
+        access::read(BACKWARD, "x", x)?,
+        access::read(BACKWARD, "dy", dy)?,
+    );
+    let inv_rms = access::read(BACKWARD, "inv_rms", inv_rms)?;
+    let per_piece = parallel::rows_per_piece(width);
+    let small = rows * width < parallel::LIGHT;
+    let range = |row: usize| row * width..(row + 1) * width;
+
+    if let Some(slot) = w_slot {
+        let partial = parallel::map(rows.div_ceil(per_piece), small, |piece| {
+            let mut sum = vec![0.0; width];
+            for row in piece * per_piece..rows.min((piece + 1) * per_piece) {
+                add_weight_gradient(&mut sum, &x[range(row)], &dy[range(row)], inv_rms[row]);
+            }
+            sum
+        });
+        grads.change(BACKWARD, slot, width, |dw| {
+            for partial in &partial {
+                dw.iter_mut()
+                    .zip(partial)
+                    .for_each(|(dw, partial)| *dw += partial);
+            }
+        })?;
+    }
+    let fill = |dx: &mut [MaybeUninit<f32>], add: bool| {
+        parallel::chunks(dx, per_piece * width, |piece, dx| {
+            for (i, dx) in dx.chunks_mut(width).enumerate() {
+                let row = piece * per_piece + i;
+                input_gradient(
+                    dx,
+                    &x[range(row)],
+                    &dy[range(row)],
+                    &factors,
+                    inv_rms[row],
+                    add,
+                );
+            }
+        });
+    };
+    match input {
+        InputGradient::Skip => Ok(None),
+        InputGradient::Fresh => {
+            let mut dx = Fresh::new(rows * width);
+            fill(&mut dx.uninit()[..rows * width], false);
+            // SAFETY: every row has been written.
+            unsafe { Ok(Some(dx.tensor(dims)?)) }
+        }
+        InputGradient::AddTo(sum) => {
+            access::expect_dims(BACKWARD, "sum of input gradients", &sum, &dims)?;
+            let readers = [&x, &dy, &inv_rms];
+            access::rewrite(BACKWARD, "sum of input gradients", &sum, &readers, |dx| {
+                fill(as_uninit(dx), true)
+            })?;
+            Ok(Some(sum))
+        }
+    }
+}
+
+/// Number of rows of a tensor whose last axis has `width` elements.
+fn rows_of(operation: &'static str, x: &Tensor, width: usize) -> Result<usize> {
+    if x.dims().last() != Some(&width) || width == 0 {
+        let dims = [x.elem_count() / width.max(1), width];
+        access::expect_dims(operation, "x", x, &dims)?;
+    }
+    Ok(x.elem_count() / width)
+}
+
+/// `w`, or `1 + w`.
+fn factors(operation: &'static str, w: &Tensor, options: NormOptions) -> Result<Vec<f32>> {
+    let offset = if options.plus_one { 1.0 } else { 0.0 };
+    Ok(access::read(operation, "weight", w)?
+        .iter()
+        .map(|w| w + offset)
+        .collect())
+}
+
+multiversion! {
+    /// One row; gives its inverse root mean square.
+    fn normalise(y: &mut [MaybeUninit<f32>], x: &[f32], w: &[f32], eps: f32) -> f32 {
+        let n = x.len();
+        let squares = sum_by(n, |i, sum| fused::<FMA>(x[i], x[i], sum));
+        let inv = 1.0 / (squares / n as f32 + eps).sqrt();
+        for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
+            y.write(x * inv * w);
+        }
+        inv
+    }
+}
+
+multiversion! {
+    /// One row; with `add` the old content of `dx` is initialised and kept as a summand.
+    fn input_gradient(dx: &mut [MaybeUninit<f32>], x: &[f32], dy: &[f32], w: &[f32], inv: f32, add: bool) {
+        let n = x.len();
+        let (dy, w) = (&dy[..n], &w[..n]);
+        let along = sum_by(n, |i, sum| fused::<FMA>(w[i] * dy[i], x[i], sum));
+        let pull = -along * inv * inv * inv / n as f32;
+        let dx = &mut dx[..n];
+        if add {
+            for i in 0..n {
+                #[expect(unsafe_code, reason = "the caller says that the sum is initialised")]
+                // SAFETY: `add` is only set for a tensor's own elements.
+                let old = unsafe { dx[i].assume_init() };
+                dx[i].write(old + fused::<FMA>(inv * w[i], dy[i], pull * x[i]));
+            }
+        } else {
+            for i in 0..n {
+                dx[i].write(fused::<FMA>(inv * w[i], dy[i], pull * x[i]));
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// `sum += dy·x·inv`.
+    fn add_weight_gradient(sum: &mut [f32], x: &[f32], dy: &[f32], inv: f32) {
+        for ((sum, x), dy) in sum.iter_mut().zip(x).zip(dy) {
+            *sum = fused::<FMA>(dy * inv, *x, *sum);
+        }
+    }
 }

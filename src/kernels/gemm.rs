@@ -1,0 +1,172 @@
+//! Matrix products on slices: checked shapes around the `gemm` crate.
+#![expect(
+    unsafe_code,
+    reason = "the crate takes raw pointers; the shapes are checked against the slices here"
+)]
+
+use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
+
+use gemm::Parallelism;
+
+/// A matrix that is read: any strides.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `rows × cols`, row-major and dense.
+    pub(super) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    /// `rows × cols`, rows `stride` elements apart.
+    pub(super) fn strided(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        assert!(
+            rows == 0 || cols == 0 || (rows - 1) * stride + cols <= data.len(),
+            "matrix reaches past its slice"
+        );
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride: stride,
+            col_stride: 1,
+        }
+    }
+
+    /// The transpose.
+    pub(super) fn t(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Some rows.
+    pub(super) fn rows(self, range: Range<usize>) -> Self {
+        assert!(
+            range.end <= self.rows && self.col_stride == 1,
+            "rows of a row-major matrix"
+        );
+        Self::strided(
+            &self.data[range.start * self.row_stride..],
+            range.len(),
+            self.cols,
+            self.row_stride,
+        )
+    }
+}
+
+/// The matrix that is written: dense rows, `stride` elements apart.
+pub(super) struct Target<'a> {
+    start: *mut f32,
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    initialised: bool,
+    lifetime: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> Target<'a> {
+    /// `rows × cols`, row-major and dense.
+    pub(super) fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
+        assert!(rows * cols <= data.len(), "target reaches past its slice");
+        Self {
+            start: data.as_mut_ptr(),
+            rows,
+            cols,
+            stride: cols,
+            initialised: true,
+            lifetime: PhantomData,
+        }
+    }
+
+    /// The same over memory that holds nothing yet: it can only be set.
+    pub(super) fn uninit(data: &'a mut [MaybeUninit<f32>], rows: usize, cols: usize) -> Self {
+        assert!(rows * cols <= data.len(), "target reaches past its slice");
+        let start = data.as_mut_ptr().cast();
+        Self {
+            start,
+            rows,
+            cols,
+            stride: cols,
+            initialised: false,
+            lifetime: PhantomData,
+        }
+    }
+}
+
+/// What becomes of the target's old content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    Set,
+    Add,
+}
+
+/// Who works on a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// The caller alone: it is one of many already.
+    One,
+    /// The current pool, when the product is worth it.
+    Pool,
+}
+
+/// Multiplications below which a product stays on the caller's thread (about 20 microseconds of work).
+const SMALL: usize = 2 << 20;
+
+/// `c = alpha·a·b`, or added to it. The bits do not depend on the number of threads: they share out tiles of `c`.
+pub(super) fn multiply(
+    alpha: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    write: Write,
+    c: Target<'_>,
+    threads: Threads,
+) {
+    assert!(
+        a.cols == b.rows && a.rows == c.rows && b.cols == c.cols,
+        "shapes of a product"
+    );
+    assert!(write == Write::Set || c.initialised, "adding to nothing");
+    let parallelism = if threads == Threads::One || a.rows * a.cols * b.cols < SMALL {
+        Parallelism::None
+    } else {
+        match rayon::current_num_threads() {
+            1 => Parallelism::None,
+            n => Parallelism::Rayon(n),
+        }
+    };
+    // SAFETY: all three shapes were checked against their slices when made, and `c` is borrowed for writing alone.
+    unsafe {
+        gemm::gemm(
+            c.rows,
+            c.cols,
+            a.cols,
+            c.start,
+            1,
+            c.stride as isize,
+            write == Write::Add,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            alpha,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! What the tests of all kernels share: random operands, comparison with a plain twin in f64, finite differences, and
+//! the same bits with any number of threads.
+
+use candle_core::{Device, Tensor};
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::Slot;
+
+/// Operands as f64, so that a twin can be written in straight loops.
+pub(super) fn random(seed: u64, len: usize) -> Vec<f64> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    // Rounded to f32 first: the kernel and the twin see the same numbers.
+    (0..len)
+        .map(|_| f64::from(rng.random_range(-1.0_f32..1.0)))
+        .collect()
+}
+
+pub(super) fn tensor(values: &[f64], dims: impl Into<candle_core::Shape>) -> Tensor {
+    let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+    Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+}
+
+pub(super) fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+pub(super) fn slot(offset: usize, len: usize) -> Slot {
+    Slot { offset, len }
+}
+
+/// Every element within `tolerance` of the largest magnitude in `expected`.
+#[track_caller]
+pub(super) fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len(), "{what}: length");
+    let size = expected.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
+    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+        assert!(
+            (f64::from(a) - e).abs() <= tolerance * size,
+            "{what}[{i}]: {a} instead of {e} (largest magnitude {size})"
+        );
+    }
+}
+
+/// Checks `gradient` of `f` at `x` by central differences: along single components and along random directions.
+#[track_caller]
+pub(super) fn assert_gradient(what: &str, x: &[f64], gradient: &[f32], f: impl Fn(&[f64]) -> f64) {
+    assert_eq!(x.len(), gradient.len(), "{what}: length");
+    let size = gradient
+        .iter()
+        .fold(1e-2_f64, |m, &g| m.max(f64::from(g).abs()));
+    let along = |direction: &dyn Fn(usize) -> f64| {
+        let step = 1e-5;
+        let shifted = |sign: f64| -> f64 {
+            let at: Vec<f64> = x
+                .iter()
+                .enumerate()
+                .map(|(i, x)| x + sign * step * direction(i))
+                .collect();
+            f(&at)
+        };
+        let difference = (shifted(1.0) - shifted(-1.0)) / (2.0 * step);
+        let analytic: f64 = gradient
+            .iter()
+            .enumerate()
+            .map(|(i, &g)| f64::from(g) * direction(i))
+            .sum();
+        (difference, analytic)
+    };
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(x.len() as u64);
+    for _ in 0..x.len().min(10) {
+        let one = rng.random_range(0..x.len());
+        let (difference, analytic) = along(&|i| f64::from(u8::from(i == one)));
+        assert!(
+            (difference - analytic).abs() <= 2e-5 * size,
+            "{what}: component {one} is {analytic}, finite difference {difference} (largest {size})"
+        );
+    }
+    for seed in 0..2 {
+        let direction = random(seed, x.len());
+        let (difference, analytic) = along(&|i| direction[i]);
+        let tolerance = 2e-5 * size * (x.len() as f64).sqrt();
+        assert!(
+            (difference - analytic).abs() <= tolerance,
+            "{what}: along direction {seed} {analytic}, finite difference {difference} (largest component {size})"
+        );
+    }
+}
+
+/// The results of `run` are the same bits in pools of one, two and three threads.
+#[track_caller]
+pub(super) fn assert_same_bits(run: impl Fn() -> Vec<Vec<f32>> + Sync + Send) {
+    let bits = |threads: usize| -> Vec<Vec<u32>> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(&run)
+            .iter()
+            .map(|part| part.iter().map(|x| x.to_bits()).collect())
+            .collect()
+    };
+    let one = bits(1);
+    assert!(
+        one == bits(2) && one == bits(3),
+        "the bits depend on the number of threads"
+    );
+}
+
+/// `Σ a·b`.
+pub(super) fn inner(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
