@@ -4,7 +4,7 @@
 //! `raise_exception`, `strftime_now` and a `tojson` that escapes no HTML. The template's own last newline is dropped.
 
 use minijinja::{
-    Environment, Error, ErrorKind, Output, State, Value, context, escape_formatter,
+    Environment, Error, ErrorKind, Value, context,
     syntax::SyntaxConfig,
     value::{Kwargs, ValueKind},
 };
@@ -33,7 +33,6 @@ impl Template {
         let mut environment = Environment::new();
         environment.set_syntax(transformers_syntax()?);
         environment.set_fuel(Some(FUEL));
-        environment.set_formatter(print_like_python);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
@@ -157,7 +156,9 @@ impl PythonJson<'_> {
     fn write(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         match value.kind() {
             ValueKind::Undefined | ValueKind::None => self.out.push_str("null"),
-            ValueKind::Bool | ValueKind::Number => self.out.push_str(&value.to_string()),
+            ValueKind::Bool if value.is_true() => self.out.push_str("true"),
+            ValueKind::Bool => self.out.push_str("false"),
+            ValueKind::Number => self.out.push_str(&value.to_string()),
             ValueKind::String => self.string(value.as_str().unwrap_or_default()),
             ValueKind::Seq | ValueKind::Iterable => {
                 self.out.push('[');
@@ -228,21 +229,6 @@ impl PythonJson<'_> {
             }
         }
     }
-}
-
-/// Python prints `True`, `False` and `None`.
-fn print_like_python(
-    out: &mut Output<'_>,
-    state: &mut State<'_, '_>,
-    value: &Value,
-) -> Result<(), Error> {
-    let word = match value.kind() {
-        ValueKind::None => "None",
-        ValueKind::Bool if value.is_true() => "True",
-        ValueKind::Bool => "False",
-        _ => return escape_formatter(out, state, value),
-    };
-    out.write_str(word).map_err(Error::from)
 }
 
 fn refusal(error: &Error) -> Option<String> {

@@ -3,8 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use nudge::{
-    data::{Prompt, Turn},
-    text::{Codec, StreamDecoder},
+    data::{Prompt, Role, Turn},
+    text::{CHATML_TEMPLATE, Codec, Limits, StreamDecoder, TextError, Unusable, train_bpe},
 };
 use serde_json::Value as Json;
 
@@ -40,6 +40,20 @@ fn models() -> Vec<(String, Codec, Json)> {
             (name, codec, expected)
         })
         .collect()
+}
+
+/// A model of the repository's own fixtures.
+fn codec(name: &str) -> Codec {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+    Codec::load(&root.join(name)).unwrap()
+}
+
+fn chat(turns: &[(Role, &str)]) -> Prompt {
+    let turn = |(role, content): &(Role, &str)| Turn {
+        role: *role,
+        content: (*content).to_owned(),
+    };
+    Prompt::Chat(turns.iter().map(turn).collect())
 }
 
 fn ids(value: &Json) -> Vec<u32> {
@@ -121,6 +135,479 @@ fn tokens_arriving_one_by_one_make_the_same_text() {
             }
             text.push_str(&decoder.finish(&codec));
             assert_eq!(text, codec.decode(&all), "{name}");
+        }
+    }
+}
+
+/// The batch that TRL tokenised for the fixtures. It scores what the template writes behind the end of turn; we do not.
+#[test]
+fn a_pair_becomes_the_ids_of_trl_up_to_the_end_of_turn() {
+    let conversations = [
+        chat(&[(Role::User, "Explain the history of tea.")]),
+        chat(&[
+            (Role::User, "Hi"),
+            (Role::Assistant, "Hello!"),
+            (Role::User, "What is 12 + 7?"),
+        ]),
+        chat(&[(Role::User, "Draw two bridges")]),
+    ];
+    let answers = [
+        ["I like tea in the morning.", "No."],
+        ["12 + 7 = 19.", "It is 21, because it rained again."],
+        [
+            "A small robot draws two bridges.",
+            "The old captain forgets the answer, again.",
+        ],
+    ];
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/expected");
+    let mut compared = 0;
+    for (name, _, _) in models() {
+        let Ok(file) = fs::read(root.join(&name).join("expected.json")) else {
+            continue;
+        };
+        let expected: Json = serde_json::from_slice(&file).unwrap();
+        let codec = codec(&name);
+        for (i, (prompt, answers)) in conversations.iter().zip(answers).enumerate() {
+            let pair = &expected["preference"]["pairs"][i];
+            let encoded = codec
+                .encode_answers(prompt, &answers, Limits::NONE)
+                .unwrap();
+            assert_eq!(encoded.prefix, ids(&pair["prompt"]), "{name}, pair {i}");
+            for (side, answer) in ["chosen", "rejected"].iter().zip(&encoded.answers) {
+                let whole = ids(&pair[side]);
+                if i == 2 && *side == "rejected" {
+                    // The fixture's own cut, before the end.
+                    assert!(answer.ids.starts_with(&whole), "{name}, {side} {i}");
+                    continue;
+                }
+                assert!(answer.ended && !answer.cut);
+                assert!(codec.stop_ids().contains(answer.ids.last().unwrap()));
+                let behind = whole
+                    .strip_prefix(&answer.ids[..])
+                    .unwrap_or_else(|| panic!("{name}, {side} {i}"));
+                assert_eq!(codec.decode(behind).trim(), "", "{name}, {side} {i}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 7 * 5, "{compared}");
+}
+
+#[test]
+fn prefix_and_answer_together_are_the_text_the_model_saw() {
+    for (name, codec, _) in models() {
+        for prompt in ["The moon is", "The moon is ", "Où est le ca", "1 + 1 =\n"] {
+            let answers = [" a rock.", "fé 🙂", "  \n2"];
+            let encoded = codec
+                .encode_answers(&Prompt::Text(prompt.to_owned()), &answers, Limits::NONE)
+                .unwrap();
+            for (text, answer) in answers.iter().zip(&encoded.answers) {
+                let all = [&encoded.prefix[..], &answer.ids].concat();
+                assert!(
+                    codec.decode(&all).trim_start() == format!("{prompt}{text}").trim_start(),
+                    "{name}: {prompt:?} {text:?} became {:?}",
+                    codec.decode(&all)
+                );
+                assert_eq!(answer.ids.last().copied(), codec.eos(), "{name}");
+                assert!(answer.ended && !answer.cut);
+            }
+        }
+    }
+}
+
+#[test]
+fn bos_comes_once_or_not_at_all() {
+    for (name, codec, expected) in models() {
+        let bare = ids(&expected["texts"][0]["ids"]);
+        let first = codec.bos().filter(|bos| bare.first() == Some(bos));
+        let prompt = codec.prompt_ids(&Prompt::Text("Hello".to_owned())).unwrap();
+        let Some(bos) = first else {
+            assert_eq!(
+                prompt,
+                codec.encode("Hello"),
+                "{name}: no BOS is a valid state"
+            );
+            continue;
+        };
+        assert_eq!(prompt[0], bos, "{name}");
+        assert_ne!(prompt[1], bos, "{name}");
+        // Spelled out in the text, it is not added again.
+        let spelled = format!("{}Hello", codec.decode_all(&[bos]));
+        let prompt = codec.prompt_ids(&Prompt::Text(spelled.clone())).unwrap();
+        assert_eq!(prompt.iter().filter(|id| **id == bos).count(), 1, "{name}");
+        let retention = codec.encode_text(&spelled);
+        assert_eq!(
+            retention.iter().filter(|id| **id == bos).count(),
+            1,
+            "{name}"
+        );
+        // A template that writes BOS itself gets no second one.
+        let rendered = codec.prompt_ids(&chat(&[(Role::User, "Hi")])).unwrap();
+        assert_ne!(rendered[1], bos, "{name}");
+    }
+}
+
+#[test]
+fn masks_go_by_position_even_where_the_answer_spells_out_the_end_of_turn() {
+    let codec = codec("qwen2_bias");
+    let end = codec.eos().unwrap();
+    let prompt = chat(&[(Role::User, "Hi")]);
+    let encoded = codec
+        .encode_answers(&prompt, &["one<|im_end|>two", "plain"], Limits::NONE)
+        .unwrap();
+    let spelled = &encoded.answers[0].ids;
+    assert_eq!(spelled.iter().filter(|id| **id == end).count(), 2);
+    assert_eq!(spelled.last(), Some(&end));
+    assert_eq!(codec.decode(spelled), "onetwo");
+    let inspection = codec
+        .inspect(&prompt, &["one<|im_end|>two", "plain"], Limits::NONE)
+        .unwrap();
+    assert!(
+        inspection[0]
+            .warnings
+            .iter()
+            .any(|w| w.contains("special token"))
+    );
+    assert!(
+        inspection[1].warnings.is_empty(),
+        "{:?}",
+        inspection[1].warnings
+    );
+}
+
+#[test]
+fn a_template_that_rewrites_the_question_does_not_get_it_into_the_answer() {
+    // This template shows the system turn only while the user's is the last: in training it would vanish.
+    let codec = codec("mistral_window");
+    let prompt = chat(&[
+        (Role::System, "Answer briefly."),
+        (Role::User, "Where is the library?"),
+    ]);
+    let answers = ["Left.", "Right."];
+    let encoded = codec
+        .encode_answers(&prompt, &answers, Limits::NONE)
+        .unwrap();
+    assert_eq!(encoded.prefix, codec.prompt_ids(&prompt).unwrap());
+    for (text, answer) in answers.iter().zip(&encoded.answers) {
+        assert_eq!(codec.decode(&answer.ids).trim(), *text);
+        assert!(answer.ended);
+    }
+    let inspections = codec.inspect(&prompt, &answers, Limits::NONE).unwrap();
+    assert!(inspections[0].warnings[0].contains("differently"));
+}
+
+#[test]
+fn what_cannot_be_trained_on_says_why() {
+    let codec = codec("qwen2_bias");
+    let prompt = chat(&[(Role::User, "Hi")]);
+    let refused = |prompt: &Prompt, answers: &[&str], limits| {
+        codec.encode_answers(prompt, answers, limits).unwrap_err()
+    };
+    assert_eq!(
+        refused(&prompt, &["a", " \n"], Limits::NONE),
+        Unusable::EmptyAnswer { answer: 1 }
+    );
+    assert_eq!(
+        refused(&prompt, &["a", "b", "a"], Limits::NONE),
+        Unusable::IdenticalAnswers {
+            first: 0,
+            second: 2
+        }
+    );
+    let tokens = codec.prompt_ids(&prompt).unwrap().len();
+    let short = Limits {
+        max_prompt: tokens - 1,
+        max_answer: 9,
+    };
+    assert_eq!(
+        refused(&prompt, &["a", "b"], short),
+        Unusable::PromptTooLong {
+            tokens,
+            limit: tokens - 1
+        }
+    );
+    let limits = Limits {
+        max_prompt: tokens,
+        max_answer: 2,
+    };
+    assert_eq!(
+        refused(
+            &prompt,
+            &["one two three four", "one two three five"],
+            limits
+        ),
+        Unusable::IdenticalAfterCut {
+            first: 0,
+            second: 1,
+            limit: 2
+        }
+    );
+    let encoded = codec
+        .encode_answers(&prompt, &["1", "one two three four"], limits)
+        .unwrap();
+    assert!(encoded.answers[0].ended && !encoded.answers[0].cut);
+    assert!(!encoded.answers[1].ended && encoded.answers[1].cut);
+    assert_eq!(encoded.answers[1].ids.len(), 2);
+
+    // Without BOS nothing stands before the first token of an empty prompt.
+    let empty = Prompt::Text(String::new());
+    assert_eq!(refused(&empty, &["a"], Limits::NONE), Unusable::EmptyPrompt);
+    assert!(matches!(
+        codec.prompt_ids(&empty),
+        Err(TextError::EmptyPrompt)
+    ));
+
+    let gemma = self::codec("gemma2");
+    let reason = gemma
+        .encode_answers(
+            &chat(&[(Role::System, "x"), (Role::User, "y")]),
+            &["a"],
+            Limits::NONE,
+        )
+        .unwrap_err();
+    assert!(reason.to_string().contains("System role not supported"));
+}
+
+#[test]
+fn generation_stops_where_any_file_says_an_answer_ends() {
+    let ends = |name: &str| {
+        let codec = codec(name);
+        let mut texts: Vec<String> = codec
+            .stop_ids()
+            .iter()
+            .map(|id| codec.decode_all(&[*id]))
+            .collect();
+        texts.sort();
+        texts
+    };
+    assert_eq!(ends("llama_mha"), ["</s>"]);
+    assert_eq!(ends("smollm"), ["<|im_end|>"]);
+    assert_eq!(ends("qwen2_bias"), ["<|endoftext|>", "<|im_end|>"]);
+    assert_eq!(ends("phi3_fused"), ["<|endoftext|>", "<|end|>"]);
+    assert_eq!(ends("gemma2"), ["<end_of_turn>", "<eos>"]);
+    assert_eq!(ends("llama_gqa_rope3"), ["<|end_of_text|>", "<|eot_id|>"]);
+}
+
+/// A folder with the demo's kind of tokenizer and these settings.
+fn folder(settings: &Json, others: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tokenizer.json"), small_tokenizer()).unwrap();
+    fs::write(
+        folder.path().join("tokenizer_config.json"),
+        settings.to_string(),
+    )
+    .unwrap();
+    for (name, content) in others {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    folder
+}
+
+const SPECIALS: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
+
+fn small_tokenizer() -> String {
+    let texts: Vec<String> = [
+        "the ferry to the island",
+        "the island of the ferry, 12 coins",
+    ]
+    .iter()
+    .cycle()
+    .take(20)
+    .map(ToString::to_string)
+    .collect();
+    train_bpe(&texts, 300, &SPECIALS).unwrap()
+}
+
+#[test]
+fn every_way_to_write_a_folder_is_read() {
+    let hi = chat(&[(Role::User, "Hi")]);
+    let text_of = |codec: &Codec| codec.decode_all(&codec.prompt_ids(&hi).unwrap());
+    let settings = serde_json::json!({
+        "bos_token": null,
+        "eos_token": {"content": "<|im_end|>", "special": true},
+        "chat_template": [
+            {"name": "tool_use", "template": "tools"},
+            {"name": "default", "template": CHATML_TEMPLATE},
+        ],
+    });
+    let plain = folder(&settings, &[]);
+    let codec = Codec::load(plain.path()).unwrap();
+    assert_eq!(codec.bos(), None);
+    assert_eq!(codec.eos(), Some(2));
+    assert_eq!(codec.stop_ids(), [2]);
+    assert!((260..=300).contains(&codec.vocab_size()));
+    assert_eq!(
+        text_of(&codec),
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    );
+
+    // The separate template file wins; config.json tells where answers end if generation_config.json does not.
+    let jinja = "{% for m in messages %}[{{ m.content }}]{% endfor %}\n";
+    let other = folder(
+        &settings,
+        &[
+            ("chat_template.jinja", jinja),
+            ("config.json", r#"{"eos_token_id": [0, 2]}"#),
+        ],
+    );
+    let other = Codec::load(other.path()).unwrap();
+    assert_eq!(text_of(&other), "[Hi]");
+    assert_eq!(other.template_origin(), Some("chat_template.jinja"));
+    assert_eq!(other.stop_ids(), [0, 2]);
+    assert_ne!(codec.identity(), other.identity());
+    assert_eq!(
+        codec.identity(),
+        Codec::load(plain.path()).unwrap().identity()
+    );
+
+    // add_bos_token asks for a BOS that the tokenizer would not write by itself.
+    let with_bos = folder(
+        &serde_json::json!({"bos_token": "<|endoftext|>", "add_bos_token": true}),
+        &[],
+    );
+    let with_bos = Codec::load(with_bos.path()).unwrap();
+    assert_eq!(with_bos.encode_text("the")[0], 0);
+    assert_ne!(with_bos.encode("the")[0], 0);
+
+    // The template's end of turn stops generation even if no other file names it.
+    let ends = folder(
+        &serde_json::json!({"eos_token": "<|endoftext|>", "chat_template": CHATML_TEMPLATE}),
+        &[],
+    );
+    assert_eq!(Codec::load(ends.path()).unwrap().stop_ids(), [0, 2]);
+}
+
+#[test]
+fn a_truncating_tokenizer_file_does_not_truncate() {
+    let folder = folder(&serde_json::json!({}), &[]);
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    tokenizer["truncation"] = serde_json::json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
+    tokenizer["padding"] = serde_json::json!({
+        "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "<|endoftext|>"
+    });
+    fs::write(&path, tokenizer.to_string()).unwrap();
+    let codec = Codec::load(folder.path()).unwrap();
+    let text = "the ferry to the island of the ferry";
+    assert_eq!(codec.decode_all(&codec.encode(text)), text);
+}
+
+#[test]
+fn what_is_missing_or_broken_is_said_in_a_sentence() {
+    let empty = tempfile::tempdir().unwrap();
+    let sentence = Codec::load(empty.path()).unwrap_err().to_string();
+    assert!(
+        sentence.contains("tokenizer.json") && sentence.contains("Hugging Face"),
+        "{sentence}"
+    );
+
+    let broken = folder(&serde_json::json!({}), &[("generation_config.json", "{")]);
+    let sentence = Codec::load(broken.path()).unwrap_err().to_string();
+    assert!(sentence.contains("generation_config.json"), "{sentence}");
+
+    // Without a template plain text still works.
+    let plain = folder(&serde_json::json!({"eos_token": "<|endoftext|>"}), &[]);
+    let codec = Codec::load(plain.path()).unwrap();
+    assert!(!codec.has_template());
+    let refusal = codec
+        .encode_answers(&chat(&[(Role::User, "Hi")]), &["a"], Limits::NONE)
+        .unwrap_err();
+    assert!(
+        refusal.to_string().contains("no chat template"),
+        "{refusal}"
+    );
+    let prompt = Prompt::Text("the ferry".to_owned());
+    let encoded = codec
+        .encode_answers(&prompt, &[" to the island"], Limits::NONE)
+        .unwrap();
+    assert_eq!(encoded.answers[0].ids.last(), Some(&0));
+
+    // Without any end the answer is trained, and the inspector says what that means.
+    let endless = folder(&serde_json::json!({}), &[]);
+    let codec = Codec::load(endless.path()).unwrap();
+    let inspection = codec
+        .inspect(&prompt, &[" to the island"], Limits::NONE)
+        .unwrap();
+    assert!(!inspection[0].ended);
+    assert!(inspection[0].warnings[0].contains("does not learn to stop"));
+}
+
+#[test]
+fn the_trained_tokenizer_is_the_same_every_time_and_loses_nothing() {
+    let one = small_tokenizer();
+    assert_eq!(one, small_tokenizer());
+    // Also the same as in another process, with other hash seeds.
+    let hash = blake3::hash(one.as_bytes()).to_hex();
+    assert_eq!(&hash[..16], "576498b2be8f2e7c");
+    let folder = folder(&serde_json::json!({}), &[]);
+    let codec = Codec::load(folder.path()).unwrap();
+    for (id, text) in SPECIALS.iter().enumerate() {
+        assert_eq!(codec.encode(text), [id as u32]);
+    }
+    // Merges were learned, and bytes never seen still have ids.
+    assert!(codec.encode(" island").len() < 4);
+    let text = "Où? 🦀 日本 \u{0} the island\n";
+    assert_eq!(codec.decode_all(&codec.encode(text)), text);
+    assert!(
+        train_bpe(&[], 100, &SPECIALS)
+            .unwrap_err()
+            .to_string()
+            .contains("259")
+    );
+}
+
+#[test]
+fn a_character_of_many_tokens_appears_whole_and_rubbish_does_not_wait_for_ever() {
+    let folder = folder(&serde_json::json!({}), &[]);
+    let codec = Codec::load(folder.path()).unwrap();
+    let crab = codec.encode("🦀");
+    assert_eq!(crab.len(), 4);
+    let mut decoder = StreamDecoder::new();
+    let pieces: Vec<String> = crab.iter().map(|id| decoder.push(&codec, *id)).collect();
+    assert_eq!(pieces, ["", "", "", "🦀"]);
+
+    let mut decoder = StreamDecoder::new();
+    let shown: String = (0..40).map(|_| decoder.push(&codec, crab[0])).collect();
+    assert!(shown.contains('\u{FFFD}'));
+    // An unfinished character shows at the end, and nothing is left behind for the next answer.
+    decoder.push(&codec, crab[0]);
+    assert!(decoder.finish(&codec).contains('\u{FFFD}'));
+    assert_eq!(decoder.finish(&codec), "");
+}
+
+#[test]
+fn the_inspector_shows_every_token_of_the_training_text() {
+    for (name, codec, _) in models() {
+        let prompt = chat(&[(Role::User, "Où est le café? 🙂")]);
+        let answers = ["Là-bas.", "Je ne sais pas 🦀."];
+        let encoded = codec
+            .encode_answers(&prompt, &answers, Limits::NONE)
+            .unwrap();
+        let inspections = codec.inspect(&prompt, &answers, Limits::NONE).unwrap();
+        for (answer, inspection) in encoded.answers.iter().zip(&inspections) {
+            let shown = inspection.tokens.iter().map(|token| token.id);
+            assert!(
+                shown.eq(encoded.prefix.iter().chain(&answer.ids).copied()),
+                "{name}"
+            );
+            assert!(
+                inspection.tokens.iter().all(|token| !token.text.is_empty()),
+                "{name}"
+            );
+            let scored = inspection
+                .tokens
+                .iter()
+                .filter(|token| token.in_answer)
+                .count();
+            assert_eq!(scored, answer.ids.len());
+            let last = inspection.tokens.last().unwrap();
+            assert!(last.special && inspection.ended, "{name}");
+            assert!(
+                inspection.warnings.is_empty(),
+                "{name}: {:?}",
+                inspection.warnings
+            );
         }
     }
 }
