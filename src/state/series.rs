@@ -200,6 +200,35 @@ impl Series {
     }
 }
 
+/// A band between two series that were measured together: step, lowest and highest value of each bucket.
+/// Steps where one of them is not finite are left out.
+pub fn band(
+    lower: &Series,
+    upper: &Series,
+    range: &RangeInclusive<f64>,
+    buckets: usize,
+) -> Vec<[f64; 3]> {
+    let start = lower.points.partition_point(|p| p[0] < *range.start());
+    let end = lower.points.partition_point(|p| p[0] <= *range.end());
+    let (start, end) = (start.saturating_sub(1), (end + 1).min(lower.points.len()));
+    let width = end.saturating_sub(start).div_ceil(buckets.max(1)).max(1);
+    let mut out = Vec::new();
+    for bucket in (start..end).step_by(width) {
+        let bucket = bucket..(bucket + width).min(end);
+        let mut edge: Option<[f64; 3]> = None;
+        for (low, high) in lower.points[bucket.clone()]
+            .iter()
+            .zip(upper.points.get(bucket).unwrap_or_default())
+            .filter(|(low, high)| low[0] == high[0] && low[1].is_finite() && high[1].is_finite())
+        {
+            let [step, a, b] = edge.unwrap_or([low[0], low[1], high[1]]);
+            edge = Some([step, a.min(low[1]), b.max(high[1])]);
+        }
+        out.extend(edge);
+    }
+    out
+}
+
 fn bins(points: &[Point], width: usize) -> Vec<Bin> {
     let mut bins = vec![Bin::EMPTY; points.len().div_ceil(width)];
     for index in 0..points.len() {
@@ -267,6 +296,20 @@ mod tests {
     fn smoothing_a_constant_changes_nothing() {
         let smooth = of(&[2.0; 40]).smoothed(0.9);
         assert!(smooth.points().iter().all(|p| (p[1] - 2.0).abs() < 1e-12));
+    }
+
+    #[test]
+    fn a_band_covers_every_point_between_its_edges() {
+        let lower = of(&(0..1000).map(|i| f64::from(i % 7)).collect::<Vec<f64>>());
+        let upper = of(&(0..1000)
+            .map(|i| 10.0 + f64::from(i % 5))
+            .collect::<Vec<f64>>());
+        let band = band(&lower, &upper, &(0.0..=1000.0), 20);
+        assert_eq!(band.len(), 20);
+        assert!(
+            band.iter()
+                .all(|[_, low, high]| *low == 0.0 && *high == 14.0)
+        );
     }
 
     proptest! {

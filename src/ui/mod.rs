@@ -4,7 +4,9 @@
 //! `ui(ui, &Workspace, &mut its view, &Commands)`.
 
 pub mod answers;
+pub mod chart;
 pub mod compare;
+mod field;
 mod icon;
 mod notices;
 pub mod pairs;

@@ -89,3 +89,89 @@ pub fn strip<R>(ui: &mut Ui, fill: Color32, add: impl FnOnce(&mut Ui) -> R) -> R
         .show(ui, add)
         .inner
 }
+
+/// A few choices that exclude each other, as one control. True when the choice changed.
+pub fn segmented<T: PartialEq + Copy>(
+    ui: &mut Ui,
+    value: &mut T,
+    choices: &[(T, &str, &str)],
+) -> bool {
+    let palette = palette(ui);
+    let mut changed = false;
+    Frame::NONE
+        .fill(theme::mix(palette.ground, palette.strong, 0.05))
+        .corner_radius(theme::RADIUS + 2)
+        .inner_margin(Margin::same(2))
+        .show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                for (choice, word, about) in choices {
+                    let selected = value == choice;
+                    let color = if selected {
+                        palette.strong
+                    } else {
+                        palette.text
+                    };
+                    let fill = if selected {
+                        palette.surface
+                    } else {
+                        Color32::TRANSPARENT
+                    };
+                    let line = if selected {
+                        theme::mix(palette.hairline, palette.weak, 0.4)
+                    } else {
+                        Color32::TRANSPARENT
+                    };
+                    ui.scope(|ui| {
+                        ui.visuals_mut().widgets.inactive.bg_stroke.color = line;
+                        ui.visuals_mut().selection.stroke.color = palette.strong;
+                        let button =
+                            Button::selectable(selected, RichText::new(*word).color(color))
+                                .frame_when_inactive(true)
+                                .fill(fill)
+                                .stroke(egui::Stroke::new(1.0, line))
+                                .min_size(egui::vec2(56.0, 24.0));
+                        let mut response = ui.add(button);
+                        if !about.is_empty() {
+                            response = response.on_hover_text(*about);
+                        }
+                        if response.clicked() && !selected {
+                            *value = *choice;
+                            changed = true;
+                        }
+                    });
+                }
+            });
+        });
+    changed
+}
+
+/// A word on a soft ground: the status of a run.
+pub fn chip(ui: &mut Ui, word: &str, color: Color32) {
+    let ground = palette(ui).surface;
+    Frame::NONE
+        .fill(theme::mix(ground, color, 0.14))
+        .corner_radius(theme::RADIUS)
+        .inner_margin(Margin::symmetric(7, 2))
+        .show(ui, |ui| {
+            ui.label(RichText::new(word).size(size::SMALL).color(color));
+        });
+}
+
+/// A thin bar that says how much is done, with its share as its name.
+pub fn progress(ui: &mut Ui, fraction: f32, name: &str) {
+    let palette = palette(ui);
+    let (rect, response) =
+        ui.allocate_exact_size(egui::vec2(ui.available_width(), 6.0), egui::Sense::hover());
+    let fraction = fraction.clamp(0.0, 1.0);
+    let painter = ui.painter();
+    painter.rect_filled(rect, 3.0, theme::mix(palette.ground, palette.strong, 0.1));
+    let mut done = rect;
+    done.set_width(rect.width() * fraction);
+    painter.rect_filled(done, 3.0, palette.accent);
+    response.widget_info(|| {
+        let mut info = egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, name);
+        info.value = Some(f64::from(fraction));
+        info
+    });
+}

@@ -1,10 +1,63 @@
 //! The Train screen: launch sheet, pre-flight sheet, live run.
 
-use egui::Ui;
+mod charts;
+mod knobs;
+mod launch;
+mod log;
+mod preflight;
+mod run;
+mod sandbox;
+
+use egui::{Align, Layout, Ui};
 
 use super::parts;
-use crate::state::{Commands, Views, Workspace};
+use crate::{
+    state::{Commands, Views, Workspace, train::Sheet},
+    store::RunId,
+};
 
-pub fn ui(ui: &mut Ui, _workspace: &Workspace, _views: &mut Views, _commands: &Commands) {
-    parts::title(ui, "Train", "");
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    if workspace.project.is_none() {
+        parts::title(ui, "Train", "");
+        parts::empty(
+            ui,
+            "No project is open",
+            "Open one with the button at the top left",
+        );
+        return;
+    }
+    let view = &mut views.train;
+    ui.horizontal(|ui| {
+        ui.vertical(|ui| {
+            let line = match view.sheet {
+                Sheet::Launch => "Choose a method and its settings, check them, start",
+                Sheet::Run => "Watch a run and steer it",
+            };
+            parts::title(ui, "Train", line);
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            parts::segmented(
+                ui,
+                &mut view.sheet,
+                &[
+                    (Sheet::Launch, "Set up", "Settings of the next run"),
+                    (Sheet::Run, "Watch", "Charts of a run"),
+                ],
+            );
+        });
+    });
+    ui.add_space(super::theme::space::S);
+    match view.sheet {
+        Sheet::Launch => launch::ui(ui, workspace, view, commands),
+        Sheet::Run => run::ui(ui, workspace, view, commands),
+    }
+}
+
+/// The run whose charts are shown: the one that was picked, else the live one, else the newest.
+fn shown_run(workspace: &Workspace, picked: Option<RunId>) -> Option<RunId> {
+    let runs = &workspace.runs;
+    picked
+        .filter(|run| runs.record(*run).is_some())
+        .or_else(|| runs.live.as_ref().map(|live| live.run))
+        .or_else(|| runs.records.last().map(|record| record.id))
 }

@@ -1,0 +1,109 @@
+//! A setting of the launch sheet: its label, its text, and the sentence when the text cannot be used.
+
+use egui::{Align, Layout, RichText, TextEdit, Ui};
+
+use super::{
+    parts,
+    theme::{size, space},
+};
+use crate::state::{
+    Command, Commands,
+    launch::{Field, Kind, Launch},
+};
+
+/// A field needs this much to be read.
+const NARROWEST: f32 = 138.0;
+
+/// Short fields side by side, as many as fit.
+pub fn row(ui: &mut Ui, launch: &mut Launch, fields: &[Field]) {
+    let gap = space::L;
+    let room = ui.available_width();
+    let columns = (((room + gap) / (NARROWEST + gap)) as usize).clamp(1, 4);
+    let width = (room - gap * (columns as f32 - 1.0)) / columns as f32;
+    for chunk in fields.chunks(columns) {
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = gap;
+            for field in chunk {
+                ui.allocate_ui_with_layout(
+                    egui::vec2(width, 0.0),
+                    Layout::top_down(Align::Min),
+                    |ui| {
+                        ui.set_width(width);
+                        short(ui, launch, *field);
+                    },
+                );
+            }
+        });
+    }
+}
+
+fn short(ui: &mut Ui, launch: &mut Launch, field: Field) {
+    match field.kind {
+        Kind::Switch => switch(ui, launch, field),
+        Kind::Number | Kind::Count | Kind::Text | Kind::Folder => {
+            let width = ui.available_width();
+            label_and_text(ui, launch, field, width);
+        }
+    }
+}
+
+/// A path, with a button for the file dialog.
+pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Field, commands: &Commands) {
+    ui.horizontal_top(|ui| {
+        let width = ui.available_width() - 104.0;
+        ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+            label_and_text(ui, launch, field, width)
+        });
+        ui.vertical(|ui| {
+            ui.add_space(size::SMALL + space::S);
+            let choose = ui
+                .add(egui::Button::new("Choose…").min_size(egui::vec2(92.0, 0.0)))
+                .on_hover_text(format!(
+                    "Choose the {} with a dialog",
+                    field.label.to_lowercase()
+                ));
+            if choose.clicked() {
+                commands.push(Command::PickLaunchFolder(field.key));
+            }
+        });
+    });
+}
+
+fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Field, width: f32) {
+    let palette = parts::palette(ui);
+    ui.spacing_mut().item_spacing.y = space::XS;
+    let problem = launch.checked().problems.get(field.key).cloned();
+    let label = parts::caption(ui, field.label);
+    let text = launch.text_mut(field.key);
+    let mut edit = TextEdit::singleline(text)
+        .id_salt(("launch", field.key))
+        .desired_width(width - 10.0);
+    if field.kind == Kind::Folder {
+        edit = edit.hint_text("the project's own");
+    }
+    if problem.is_some() {
+        ui.visuals_mut().widgets.inactive.bg_stroke.color = palette.error;
+    }
+    ui.add(edit)
+        .labelled_by(label.id)
+        .on_hover_text(field.about);
+    if let Some(sentence) = problem {
+        ui.label(
+            RichText::new(sentence)
+                .size(size::SMALL)
+                .color(palette.error),
+        );
+    }
+}
+
+fn switch(ui: &mut Ui, launch: &mut Launch, field: Field) {
+    ui.add_space(size::SMALL + space::M);
+    let mut on = launch.is_on(field.key);
+    if ui
+        .checkbox(&mut on, field.label)
+        .on_hover_text(field.about)
+        .changed()
+    {
+        launch.set(field.key, on.to_string());
+    }
+}

@@ -1,0 +1,382 @@
+//! The launch sheet: settings on the left, what they do on the right, the start button below both.
+
+use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
+
+use super::{preflight, sandbox};
+use crate::{
+    engine::config::{Method, Schedule},
+    objective::Margin as PairMargin,
+    state::{
+        Command, Commands, Workspace,
+        launch::{self as fields, Checked},
+        train::{Preflight, RunCommand, TrainView},
+    },
+    ui::{
+        field, parts,
+        theme::{size, space},
+    },
+};
+
+/// Below this the sandbox moves under the settings.
+const TWO_COLUMNS: f32 = 780.0;
+const SIDE: f32 = 330.0;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
+    let checked = view.launch.checked().clone();
+    start_bar(ui, workspace, view, &checked, commands);
+    let wide = ui.available_width() >= TWO_COLUMNS;
+    if wide {
+        Panel::right("launch side")
+            .exact_size(SIDE)
+            .resizable(false)
+            .show_separator_line(false)
+            .frame(Frame::NONE.inner_margin(Margin {
+                left: space::L as i8,
+                ..Margin::ZERO
+            }))
+            .show(ui, |ui| {
+                ScrollArea::vertical()
+                    .id_salt("launch side")
+                    .show(ui, |ui| side(ui, workspace, &checked));
+            });
+    }
+    egui::CentralPanel::no_frame().show(ui, |ui| {
+        ScrollArea::vertical()
+            .id_salt("launch sheet")
+            .auto_shrink([false, false])
+            .show(ui, |ui| {
+                settings(ui, workspace, view, &checked, commands);
+                if !wide {
+                    ui.add_space(space::S);
+                    side(ui, workspace, &checked);
+                }
+                ui.add_space(space::L);
+            });
+    });
+}
+
+fn side(ui: &mut Ui, workspace: &Workspace, checked: &Checked) {
+    parts::card(ui, |ui| {
+        ui.set_width(ui.available_width());
+        sandbox::ui(ui, &checked.config.objective.objective());
+    });
+    ui.add_space(space::XS);
+    if !matches!(workspace.preflight, Preflight::NotAsked) {
+        parts::card(ui, |ui| {
+            ui.set_width(ui.available_width());
+            preflight::ui(ui, &workspace.preflight, &checked.config);
+        });
+    }
+}
+
+fn settings(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut TrainView,
+    checked: &Checked,
+    commands: &Commands,
+) {
+    ui.spacing_mut().item_spacing.y = space::M;
+    section(ui, "What to tune", |ui| {
+        what(ui, workspace, view, checked, commands);
+    });
+    section(ui, "Method", |ui| method(ui, view, checked));
+    section(ui, "Adapter", |ui| {
+        if view.launch.is_on(fields::FULL.key) {
+            field::row(ui, &mut view.launch, &[fields::FULL]);
+        } else {
+            let list = [fields::RANK, fields::ALPHA, fields::TARGETS, fields::FULL];
+            field::row(ui, &mut view.launch, &list);
+        }
+    });
+    section(ui, "Length and learning rate", |ui| {
+        let list = [
+            fields::STEPS,
+            fields::EPOCHS,
+            fields::PAIRS_PER_STEP,
+            fields::LEARNING_RATE,
+        ];
+        field::row(ui, &mut view.launch, &list);
+        ui.horizontal(|ui| {
+            parts::caption(ui, "Schedule");
+            let mut schedule = checked.config.optimizer.schedule;
+            let words = [
+                (Schedule::Cosine, "Cosine", "Falls along a cosine to zero"),
+                (
+                    Schedule::Linear,
+                    "Linear",
+                    "Falls in a straight line to zero",
+                ),
+                (Schedule::Constant, "Constant", "Stays at its peak"),
+            ];
+            if parts::segmented(ui, &mut schedule, &words) {
+                let word = words.iter().find(|w| w.0 == schedule).map_or("", |w| w.1);
+                view.launch.set("optimizer.schedule", word.to_lowercase());
+            }
+        });
+    });
+    let more = if view.more {
+        "Fewer settings"
+    } else {
+        "More settings"
+    };
+    if ui.button(more).clicked() {
+        view.more = !view.more;
+    }
+    if view.more {
+        section(ui, "Measuring and keeping", |ui| {
+            let list = [
+                fields::EVAL_EVERY,
+                fields::SAMPLE_EVERY,
+                fields::CHECKPOINT_EVERY,
+                fields::EVAL_FRACTION,
+            ];
+            field::row(ui, &mut view.launch, &list);
+        });
+        section(ui, "Details", |ui| {
+            let list = [
+                fields::WARMUP,
+                fields::WEIGHT_DECAY,
+                fields::CLIP,
+                fields::SEED,
+                fields::MAX_PROMPT,
+                fields::MAX_ANSWER,
+                fields::DEVICE,
+                fields::RSLORA,
+            ];
+            field::row(ui, &mut view.launch, &list);
+            field::folder(ui, &mut view.launch, fields::ADAPTER, commands);
+        });
+    }
+}
+
+fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
+    parts::card(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = space::S;
+        parts::heading(ui, title);
+        add(ui);
+    });
+}
+
+fn what(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut TrainView,
+    checked: &Checked,
+    commands: &Commands,
+) {
+    if let Some(project) = &workspace.project {
+        let counts = project.counts;
+        let line = format!(
+            "{} of {} pairs have a preference; {} are tied, {} set aside by their label",
+            counts.better,
+            counts.total(),
+            counts.tie,
+            counts.both_bad + counts.skip
+        );
+        ui.label(line);
+    }
+    ui.horizontal_top(|ui| {
+        let gap = space::L;
+        let width = (ui.available_width() - gap) / 2.0;
+        ui.spacing_mut().item_spacing.x = gap;
+        ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+            ui.spacing_mut().item_spacing.y = space::XS;
+            let label = parts::caption(ui, "Name of the run");
+            ui.add(
+                TextEdit::singleline(&mut view.name)
+                    .id_salt("run name")
+                    .hint_text(default_name(workspace, checked))
+                    .desired_width(width - 10.0),
+            )
+            .labelled_by(label.id);
+        });
+        ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+            ui.set_width(width);
+            field::folder(ui, &mut view.launch, fields::MODEL, commands);
+        });
+    });
+}
+
+/// "MPO anchored-sum 3": the method and a running number.
+fn default_name(workspace: &Workspace, checked: &Checked) -> String {
+    let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
+    format!("{} {number}", checked.config.objective.objective().name())
+}
+
+fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
+    let palette = parts::palette(ui);
+    let mut kind = checked.config.objective.kind;
+    let methods = [
+        (
+            Method::Mpo,
+            "MPO",
+            "Maximum Preference Optimization, arXiv 2312.16430",
+        ),
+        (
+            Method::Dpo,
+            "DPO",
+            "Direct Preference Optimization, arXiv 2305.18290",
+        ),
+        (
+            Method::Ipo,
+            "IPO",
+            "Identity Preference Optimization, arXiv 2310.12036",
+        ),
+    ];
+    if parts::segmented(ui, &mut kind, &methods) {
+        view.launch.set_method(kind);
+    }
+    let objective = checked.config.objective.objective();
+    ui.label(
+        RichText::new(objective.loss_formula())
+            .size(size::HEADING)
+            .color(palette.strong),
+    );
+    ui.label(RichText::new(objective.margin().formula()).color(palette.text));
+    ui.horizontal_wrapped(|ui| {
+        parts::caption(ui, "Margin");
+        let anchored = [
+            (
+                PairMargin::AnchoredSum,
+                "Anchored sum",
+                "Starts at 0 for every pair: a typical data set starts awake",
+            ),
+            (
+                PairMargin::AnchoredMean,
+                "Anchored mean",
+                "Per token, and starts at 0: long answers count no more than short ones",
+            ),
+        ];
+        let free = [
+            (
+                PairMargin::Sum,
+                "Sum",
+                "Reference-free: pairs of unlike length may sleep from the start",
+            ),
+            (PairMargin::Mean, "Mean", "Reference-free, per token"),
+        ];
+        let mut margin = checked.config.objective.margin();
+        let choices = match kind {
+            Method::Mpo => [anchored, free].concat(),
+            Method::Dpo | Method::Ipo => anchored.to_vec(),
+        };
+        if parts::segmented(ui, &mut margin, &choices) {
+            view.launch.set_margin(margin);
+        }
+    });
+    if let Some(problem) = checked.problems.get("objective.margin") {
+        ui.label(
+            RichText::new(problem)
+                .size(size::SMALL)
+                .color(palette.error),
+        );
+    }
+    let list: &[fields::Field] = match kind {
+        Method::Mpo => &[fields::BETA, fields::LAMBDA_REF, fields::LAMBDA_PRE],
+        Method::Dpo => &[
+            fields::BETA,
+            fields::LAMBDA_REF,
+            fields::LAMBDA_PRE,
+            fields::SMOOTHING,
+        ],
+        Method::Ipo => &[
+            fields::TAU,
+            fields::LAMBDA_REF,
+            fields::LAMBDA_PRE,
+            fields::BETA,
+        ],
+    };
+    field::row(ui, &mut view.launch, list);
+    if kind == Method::Dpo && checked.config.objective.label_smoothing > 0.0 {
+        field::row(ui, &mut view.launch, &[fields::ROBUST]);
+    }
+    let total = format!(
+        "Whole loss: {}{}",
+        checked.config.objective.formula(),
+        if view.launch.text(fields::LAMBDA_REF.key).trim().is_empty() {
+            "; λ ref is the method's own while its field is empty"
+        } else {
+            ""
+        }
+    );
+    parts::caption(ui, total);
+}
+
+/// Why the run cannot start now, if it cannot.
+fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
+    if let Some(sentence) = checked.problems.values().next() {
+        let more = checked.problems.len() - 1;
+        return Some(match more {
+            0 => sentence.clone(),
+            _ => format!("{sentence}; {more} more to mend"),
+        });
+    }
+    if preflight::refuses(&workspace.preflight, &checked.config) {
+        return Some("The check found a reason not to start; it is on the right".to_owned());
+    }
+    None
+}
+
+fn start_bar(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut TrainView,
+    checked: &Checked,
+    commands: &Commands,
+) {
+    let palette = parts::palette(ui);
+    let obstacle = obstacle(workspace, checked);
+    Panel::bottom("start bar")
+        .resizable(false)
+        .show_separator_line(true)
+        .frame(Frame::NONE.inner_margin(Margin {
+            top: space::M as i8,
+            ..Margin::ZERO
+        }))
+        .show(ui, |ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let start = ui.add_enabled_ui(obstacle.is_none(), |ui| {
+                    parts::primary(ui, "Start run")
+                });
+                if start.inner.clicked() {
+                    let name = view.name.trim();
+                    let name = if name.is_empty() {
+                        default_name(workspace, checked)
+                    } else {
+                        name.to_owned()
+                    };
+                    commands.push(Command::Runs(RunCommand::Start {
+                        name,
+                        config: Box::new(checked.config.clone()),
+                    }));
+                }
+                let waiting = matches!(workspace.preflight, Preflight::Waiting { .. });
+                let check = ui
+                    .add_enabled(
+                        checked.problems.is_empty() && !waiting,
+                        egui::Button::new(if waiting { "Checking…" } else { "Check first" })
+                            .min_size(egui::vec2(96.0, 30.0)),
+                    )
+                    .on_hover_text(
+                        "Loads the model and measures one step: usable pairs, sleeping pairs, golden values, memory, time",
+                    );
+                if check.clicked() {
+                    let config = Box::new(checked.config.clone());
+                    commands.push(Command::Runs(RunCommand::Check(config)));
+                }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    let (text, color) = match (&obstacle, &workspace.runs.live) {
+                        (Some(sentence), _) => (sentence.clone(), palette.error),
+                        (None, Some(live)) => (
+                            format!("Waits its turn after {}", workspace.runs.name(live.run)),
+                            palette.weak,
+                        ),
+                        (None, None) => (String::new(), palette.weak),
+                    };
+                    ui.add(egui::Label::new(RichText::new(text).color(color)).wrap());
+                });
+            });
+        });
+}

@@ -1,0 +1,209 @@
+//! A run: its head with progress and controls, charts, knobs, log.
+
+use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
+
+use super::{charts, knobs, log, shown_run};
+use crate::{
+    state::{
+        Command, Commands, Workspace, metric,
+        runs::{History, Live, Loaded, can_continue},
+        train::{RunCommand, Sheet, TrainView},
+    },
+    store::{RunId, RunRecord, RunStatus},
+    ui::{
+        parts,
+        theme::{Palette, space},
+    },
+};
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
+    let Some(run) = shown_run(workspace, view.shown) else {
+        parts::empty(
+            ui,
+            "No run yet",
+            "Choose Set up, look over the settings and press Start run",
+        );
+        return;
+    };
+    let history = workspace.runs.history(run);
+    if history.is_none_or(|history| history.loaded == Loaded::Absent) {
+        commands.push(Command::Runs(RunCommand::Load(run)));
+    }
+    let live = workspace.runs.live.as_ref().filter(|live| live.run == run);
+    let Some(record) = workspace.runs.record(run) else {
+        return;
+    };
+    head(ui, workspace, view, record, live, commands);
+    ui.add_space(space::S);
+    space_pauses(ui, live, commands);
+    ScrollArea::vertical()
+        .id_salt("run")
+        .auto_shrink([false, false])
+        .show(ui, |ui| {
+            let nothing = History::default();
+            let history = history.unwrap_or(&nothing);
+            charts::ui(ui, record, history);
+            ui.add_space(space::M);
+            if let Some(live) = live {
+                parts::card(ui, |ui| {
+                    ui.set_width(ui.available_width());
+                    knobs::ui(ui, &mut view.knobs, live, record, commands);
+                });
+                ui.add_space(space::M);
+            }
+            log::ui(ui, run, history);
+            ui.add_space(space::L);
+        });
+}
+
+fn head(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut TrainView,
+    record: &RunRecord,
+    live: Option<&Live>,
+    commands: &Commands,
+) {
+    let palette = parts::palette(ui);
+    ui.horizontal(|ui| {
+        pick(ui, workspace, view, record.id);
+        let (word, color) = status_word(record.status, palette);
+        parts::chip(ui, word, color);
+        ui.label(RichText::new(&record.method).color(palette.weak));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| match live {
+            Some(live) => controls(ui, live, commands),
+            None => {
+                if ui.button("New run").clicked() {
+                    view.sheet = Sheet::Launch;
+                }
+                if can_continue(record.status)
+                    && ui
+                        .button("Continue")
+                        .on_hover_text("Goes on from its last checkpoint")
+                        .clicked()
+                {
+                    commands.push(Command::Runs(RunCommand::Continue(record.id)));
+                }
+            }
+        });
+    });
+    let (fraction, text) = progress(workspace, record, live);
+    parts::progress(ui, fraction, &format!("Progress of {}", record.name));
+    ui.horizontal(|ui| {
+        ui.label(text);
+        if let Some(step) = live.and_then(|live| live.last_checkpoint) {
+            parts::caption(ui, format!("checkpoint at step {step}"));
+        }
+    });
+    if let Some(message) = &record.message {
+        parts::strip(ui, palette.error_soft, |ui| {
+            ui.label(RichText::new(message).color(palette.error));
+        });
+    }
+}
+
+/// Which run is shown.
+fn pick(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, shown: RunId) {
+    let name = workspace.runs.name(shown);
+    let response = ComboBox::from_id_salt("shown run")
+        .selected_text(RichText::new(&name).heading())
+        .width(220.0)
+        .show_ui(ui, |ui| {
+            for record in workspace.runs.records.iter().rev() {
+                let selected = record.id == shown;
+                if ui.selectable_label(selected, &record.name).clicked() {
+                    view.shown = Some(record.id);
+                }
+            }
+        })
+        .response;
+    response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Shown run {name}"))
+    });
+}
+
+pub fn status_word(status: RunStatus, palette: &Palette) -> (&'static str, egui::Color32) {
+    match status {
+        RunStatus::Queued => ("Queued", palette.weak),
+        RunStatus::Running => ("Running", palette.accent),
+        RunStatus::Paused => ("Paused", palette.warning),
+        RunStatus::Stopped => ("Stopped", palette.weak),
+        RunStatus::Completed => ("Completed", palette.good),
+        RunStatus::Failed => ("Failed", palette.error),
+        RunStatus::Interrupted => ("Interrupted", palette.warning),
+    }
+}
+
+fn controls(ui: &mut Ui, live: &Live, commands: &Commands) {
+    let send = |command| commands.push(Command::Runs(command));
+    let stop = ui
+        .add_enabled(!live.stopping, egui::Button::new("Stop"))
+        .on_hover_text(
+            "Finishes this step, writes a checkpoint and ends; the run can be continued later",
+        );
+    if stop.clicked() {
+        send(RunCommand::Stop);
+    }
+    let word = if live.paused { "Resume" } else { "Pause" };
+    let pause = ui
+        .add_enabled(!live.stopping, egui::Button::new(word))
+        .on_hover_text("Space");
+    if pause.clicked() {
+        send(RunCommand::SetPaused(!live.paused));
+    }
+    let checkpoint = ui
+        .add_enabled(!live.stopping, egui::Button::new("Checkpoint"))
+        .on_hover_text("Writes a checkpoint after this step");
+    if checkpoint.clicked() {
+        send(RunCommand::Checkpoint);
+    }
+}
+
+/// Share done and the line under the bar.
+fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (f32, String) {
+    let Some(live) = live else {
+        let fraction = if record.total_steps == 0 {
+            0.0
+        } else {
+            record.step as f32 / record.total_steps as f32
+        };
+        return (
+            fraction,
+            format!("Step {} of {}", record.step, record.total_steps),
+        );
+    };
+    if let Some((what, share)) = &live.phase {
+        let text = match share {
+            Some(share) => format!("{what}, {:.0} %", share * 100.0),
+            None => what.clone(),
+        };
+        return (share.unwrap_or_else(|| live.fraction()), text);
+    }
+    let mut text = format!("Step {} of {}", live.step, live.total_steps);
+    if live.stopping {
+        text.push_str(" · stopping with a checkpoint");
+    } else if live.paused {
+        text.push_str(" · paused");
+    } else if let Some(eta) = live.eta_secs {
+        text.push_str(&format!(" · {} left", metric::duration(eta)));
+    }
+    let speed = workspace
+        .runs
+        .history(live.run)
+        .and_then(|history| history.latest("tokens_per_sec"));
+    if let Some(speed) = speed {
+        text.push_str(&format!(" · {} tokens/s", metric::number(speed)));
+    }
+    (live.fraction(), text)
+}
+
+/// Space pauses and resumes, unless something has the keyboard.
+fn space_pauses(ui: &Ui, live: Option<&Live>, commands: &Commands) {
+    let Some(live) = live.filter(|live| !live.stopping) else {
+        return;
+    };
+    let free = ui.memory(|memory| memory.focused().is_none());
+    if free && ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Space)) {
+        commands.push(Command::Runs(RunCommand::SetPaused(!live.paused)));
+    }
+}

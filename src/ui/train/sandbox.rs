@@ -1,0 +1,113 @@
+//! The loss sandbox: loss and push over the margin, for the settings as they stand.
+
+use egui::{FontId, Id, Rangef, RichText, Role, Stroke, Ui, WidgetInfo};
+use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Span, VLine};
+
+use crate::{
+    objective::Objective,
+    state::{
+        metric,
+        sandbox::{self, Curves},
+        series::Series,
+    },
+    ui::{
+        parts,
+        theme::{self, size},
+    },
+};
+
+pub fn ui(ui: &mut Ui, objective: &Objective) {
+    let curves = remembered(ui, objective);
+    parts::heading(ui, "What a pair feels");
+    ui.label(sandbox::in_words(objective));
+    ui.add_space(theme::space::XS);
+    curve(ui, "Loss over margin", &curves.loss, &curves, 0);
+    parts::caption(ui, objective.loss_formula());
+    ui.add_space(theme::space::XS);
+    curve(ui, "Push over margin", &curves.push, &curves, 1);
+    parts::caption(ui, objective.push_formula());
+    let sentence = match (curves.awake, curves.target) {
+        (_, Some(target)) => format!("Target margin 1/(2τ) = {}", metric::number(target)),
+        (Some((low, high)), None) => format!(
+            "Pairs with a margin between {} and {} are awake; outside they get almost no push",
+            metric::number(low),
+            metric::number(high)
+        ),
+        (None, None) => String::new(),
+    };
+    if !sentence.is_empty() {
+        parts::caption(ui, sentence);
+    }
+}
+
+/// The curves are worked out again only when the settings change.
+fn remembered(ui: &Ui, objective: &Objective) -> std::sync::Arc<Curves> {
+    type Kept = (Objective, std::sync::Arc<Curves>);
+    let id = Id::new("loss sandbox");
+    if let Some((of, curves)) = ui.data(|data| data.get_temp::<Kept>(id))
+        && of == *objective
+    {
+        return curves;
+    }
+    let curves = std::sync::Arc::new(Curves::of(objective));
+    ui.data_mut(|data| data.insert_temp(id, (*objective, curves.clone())));
+    curves
+}
+
+fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize) {
+    let palette = parts::palette(ui);
+    ui.label(RichText::new(title).size(size::SMALL).color(palette.strong));
+    let axis = |axis: AxisHints<'static>| {
+        axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
+            .tick_label_color(palette.weak)
+            .label_spacing(Rangef::new(14.0, 30.0))
+            .formatter(|mark, _| metric::number(mark.value))
+    };
+    let points: Vec<[f64; 2]> = series.points().to_vec();
+    let response = Plot::new(title)
+        .height(96.0)
+        .show_background(false)
+        .show_grid([false, true])
+        .grid_color(palette.hairline)
+        .custom_x_axes(vec![axis(AxisHints::new_x())])
+        .custom_y_axes(vec![axis(AxisHints::new_y()).min_thickness(34.0)])
+        .show_x(false)
+        .show_y(false)
+        .show_crosshair(false)
+        .allow_scroll(false)
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_axis_zoom_drag(false)
+        .allow_boxed_zoom(false)
+        .show(ui, |plot| {
+            if let Some((low, high)) = curves.awake {
+                plot.span(
+                    Span::new("", low..=high)
+                        .fill(palette.accent_soft)
+                        .border_width(0.0),
+                );
+            }
+            let weak = Stroke::new(1.0, palette.hairline);
+            plot.hline(HLine::new("", 0.0).stroke(weak).allow_hover(false));
+            plot.vline(VLine::new("", 0.0).stroke(weak).allow_hover(false));
+            if let Some(target) = curves.target {
+                plot.vline(
+                    VLine::new("", target)
+                        .stroke(Stroke::new(1.0, palette.weak))
+                        .style(LineStyle::dashed_dense())
+                        .allow_hover(false),
+                );
+            }
+            plot.line(
+                Line::new("", PlotPoints::new(points))
+                    .color(theme::series_color(palette, look))
+                    .width(2.0)
+                    .allow_hover(false),
+            );
+        });
+    let at_zero = series.nearest(0.0).map_or(0.0, |point| point[1]);
+    let name = format!("{title}, {} at margin 0", metric::number(at_zero));
+    response
+        .response
+        .widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+}
