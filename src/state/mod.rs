@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod ask;
 pub mod command;
+pub mod compare;
 pub mod difference;
 pub mod drafts;
 pub mod labelling;

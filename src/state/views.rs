@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{answers::AnswersView, pairs::PairsView, train::TrainView};
+use super::{answers::AnswersView, compare::CompareView, pairs::PairsView, train::TrainView};
 
 /// The places of the left rail, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -55,6 +55,7 @@ pub struct Views {
     /// Opened again at the next start.
     pub last_project: Option<PathBuf>,
     pub train: TrainView,
+    pub compare: CompareView,
     pub pairs: PairsView,
     pub answers: AnswersView,
 }

@@ -103,7 +103,7 @@ struct Cursor {
 impl Chart<'_> {
     pub fn show(self, ui: &mut Ui) -> Response {
         let palette = parts::palette(ui);
-        let cursor_id = Id::new(("cursor of charts", self.group));
+        let cursor_id = Id::unique(("cursor of charts", self.group));
         let cursor: Option<Cursor> = ui.data(|data| data.get_temp(cursor_id));
         let at = cursor.map(|cursor| cursor.step);
         let frame = parts::card_frame(ui).inner_margin(egui::Margin::same(space::M as i8));
@@ -215,7 +215,7 @@ impl Chart<'_> {
             });
         Plot::new((self.group, self.id))
             .height(self.height)
-            .link_axis(Id::new(("steps of charts", self.group)), [true, false])
+            .link_axis(Id::unique(("steps of charts", self.group)), [true, false])
             .show_background(false)
             .show_grid([false, true])
             .grid_color(palette.hairline)
@@ -341,7 +341,7 @@ impl Chart<'_> {
         cursor: Option<Cursor>,
         plot: &egui_plot::PlotResponse<()>,
     ) {
-        let owner = Id::new((self.group, self.id));
+        let owner = Id::unique((self.group, self.id));
         let hovered = plot
             .response
             .hover_pos()

@@ -35,7 +35,7 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
         .show(ui, |ui| match views.screen {
             Screen::Pairs => pairs::ui(ui, workspace, &mut views.pairs, commands),
             Screen::Train => train::ui(ui, workspace, views, commands),
-            Screen::Compare => compare::ui(ui, workspace, views, commands),
+            Screen::Compare => compare::ui(ui, workspace, &mut views.compare, commands),
             Screen::Answers => answers::ui(ui, workspace, &mut views.answers, commands),
         });
 }

@@ -1,11 +1,21 @@
-//! The status strip: the run that is going, and whether everything is saved.
+//! The status strip: the run that is going, what it needs from the person, and whether everything is saved.
 
-use egui::{Align, Frame, Layout, Margin, Panel, Ui};
+use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, Role, Stroke, Ui, WidgetInfo};
 
-use super::{parts, theme::space};
-use crate::state::{Commands, Views, Workspace};
+use super::{
+    icon::{self, Transport},
+    parts,
+    theme::{self, size, space},
+};
+use crate::state::{
+    Closing, Command, Commands, Screen, Views, Workspace,
+    command::CloseAnswer,
+    metric,
+    runs::Live,
+    train::{RunCommand, Sheet},
+};
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, _views: &mut Views, _commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let palette = parts::palette(ui);
     let frame = Frame::NONE
         .fill(palette.rail)
@@ -15,13 +25,123 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, _views: &mut Views, _commands: &Co
         .show_separator_line(false)
         .frame(frame)
         .show(ui, |ui| {
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                saving(ui, workspace);
+            ui.set_min_height(26.0);
+            ui.horizontal(|ui| {
+                match &workspace.runs.live {
+                    Some(live) => run(ui, workspace, views, live, commands),
+                    None => {
+                        ui.label(RichText::new("No run is going").small().color(palette.weak));
+                    }
+                }
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    saving(ui, workspace);
+                });
             });
         });
+    closing(ui, workspace, commands);
+}
+
+fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, commands: &Commands) {
+    let palette = parts::palette(ui);
+    let small = |text: String| RichText::new(text).size(size::SMALL).color(palette.text);
+    let pause = if live.paused {
+        ("Resume the run", Transport::Play)
+    } else {
+        ("Pause the run", Transport::Pause)
+    };
+    let enabled = !live.stopping;
+    if transport(ui, enabled, pause.0, pause.1) {
+        commands.push(Command::Runs(RunCommand::SetPaused(!live.paused)));
+    }
+    if transport(ui, enabled, "Stop the run", Transport::Stop) {
+        commands.push(Command::Runs(RunCommand::Stop));
+    }
+    let name = workspace.runs.name(live.run);
+    let link = ui
+        .add(Button::new(RichText::new(&name).color(palette.strong)).frame(false))
+        .on_hover_text("Show its charts");
+    if link.clicked() {
+        views.screen = Screen::Train;
+        views.train.sheet = Sheet::Run;
+        views.train.shown = Some(live.run);
+    }
+    let history = workspace.runs.history(live.run);
+    match &live.phase {
+        Some((what, Some(share))) => {
+            ui.label(small(format!("{what}, {:.0} %", share * 100.0)));
+        }
+        Some((what, None)) => {
+            ui.label(small(what.clone()));
+        }
+        None => {
+            ui.label(small(format!("step {} of {}", live.step, live.total_steps)));
+            let rest = if live.stopping {
+                "stopping".to_owned()
+            } else if live.paused {
+                "paused".to_owned()
+            } else {
+                live.eta_secs
+                    .map(|eta| format!("{} left", metric::duration(eta)))
+                    .unwrap_or_default()
+            };
+            ui.label(small(rest));
+        }
+    }
+    if let Some(series) = history.and_then(|history| history.series("loss")) {
+        sparkline(ui, series);
+    }
+    if let Some(memory) = history.and_then(|history| history.latest("memory_bytes")) {
+        ui.label(small(metric::bytes(memory as u64)));
+    }
+}
+
+fn transport(ui: &mut Ui, enabled: bool, name: &str, which: Transport) -> bool {
+    let palette = parts::palette(ui);
+    let response = ui
+        .add_enabled(enabled, Button::new("").min_size(egui::vec2(28.0, 22.0)))
+        .on_hover_text(name);
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, name));
+    let picture = egui::Rect::from_center_size(response.rect.center(), egui::Vec2::splat(13.0));
+    let color = if enabled { palette.text } else { palette.weak };
+    icon::transport(ui.painter(), which, picture, color);
+    response.clicked()
+}
+
+/// The loss so far, the size of a word.
+fn sparkline(ui: &mut Ui, series: &crate::state::series::Series) {
+    let palette = parts::palette(ui);
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(96.0, 18.0), egui::Sense::hover());
+    let points = series.visible(&(f64::NEG_INFINITY..=f64::INFINITY), 48);
+    let finite = || points.iter().filter(|point| point[1].is_finite());
+    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
+        (low.min(p[1]), high.max(p[1]))
+    });
+    let (first, last) = match (points.first(), points.last()) {
+        (Some(first), Some(last)) if last[0] > first[0] => (first[0], last[0]),
+        _ => return,
+    };
+    let height = (high - low).max(f64::MIN_POSITIVE);
+    let line: Vec<egui::Pos2> = finite()
+        .map(|[step, value]| {
+            egui::pos2(
+                rect.left() + rect.width() * ((step - first) / (last - first)) as f32,
+                rect.bottom() - 2.0 - (rect.height() - 4.0) * ((value - low) / height) as f32,
+            )
+        })
+        .collect();
+    let color = theme::series_color(palette, 0);
+    ui.painter().line(line, Stroke::new(1.4, color));
+    if let Some([step, value]) = series.latest() {
+        let name = format!("Loss {} at step {step:.0}", metric::number(value));
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+        response.on_hover_text(name);
+    }
 }
 
 fn saving(ui: &mut Ui, workspace: &Workspace) {
+    if workspace.project.is_none() {
+        return;
+    }
     let palette = parts::palette(ui);
     let (word, color) = if workspace.saving.failed {
         ("Not saved", palette.error)
@@ -30,5 +150,47 @@ fn saving(ui: &mut Ui, workspace: &Workspace) {
     } else {
         ("Saved", palette.weak)
     };
-    ui.label(egui::RichText::new(word).small().color(color));
+    ui.label(RichText::new(word).small().color(color));
+}
+
+/// The window was asked to close while a run is going: a strip, no dialog.
+fn closing(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+    let Some(live) = &workspace.runs.live else {
+        return;
+    };
+    let name = workspace.runs.name(live.run);
+    let text = match workspace.closing {
+        Closing::No => return,
+        Closing::Asked => format!("{name} is still going"),
+        Closing::AfterRun if live.stopping => {
+            format!("Closes as soon as {name} has written its checkpoint")
+        }
+        Closing::AfterRun => format!("Closes when {name} has ended"),
+    };
+    let palette = parts::palette(ui);
+    Panel::bottom("closing")
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(
+            Frame::NONE
+                .fill(palette.warning_soft)
+                .inner_margin(Margin::symmetric(space::XL as i8, space::S as i8)),
+        )
+        .show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| {
+                ui.label(RichText::new(text).color(palette.warning));
+                let mut answer = |word: &str, answer| {
+                    if ui.button(word).clicked() {
+                        commands.push(Command::Close(answer));
+                    }
+                };
+                if !live.stopping {
+                    answer("Save a checkpoint and close", CloseAnswer::StopAndClose);
+                }
+                if workspace.closing == Closing::Asked {
+                    answer("Close when it has ended", CloseAnswer::CloseAfterRun);
+                }
+                answer("Keep the window open", CloseAnswer::Stay);
+            });
+        });
 }

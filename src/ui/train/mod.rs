@@ -8,6 +8,8 @@ mod preflight;
 mod run;
 mod sandbox;
 
+pub use run::status_word;
+
 use egui::{Align, Layout, Ui};
 
 use super::parts;

@@ -43,7 +43,7 @@ pub fn ui(ui: &mut Ui, objective: &Objective) {
 /// The curves are worked out again only when the settings change.
 fn remembered(ui: &Ui, objective: &Objective) -> std::sync::Arc<Curves> {
     type Kept = (Objective, std::sync::Arc<Curves>);
-    let id = Id::new("loss sandbox");
+    let id = Id::unique("loss sandbox");
     if let Some((of, curves)) = ui.data(|data| data.get_temp::<Kept>(id))
         && of == *objective
     {

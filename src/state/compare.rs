@@ -1,0 +1,219 @@
+//! The Compare screen: which runs, which metric, how smooth, and what differs between the runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{launch::settings, runs::Runs, series::Series};
+use crate::{
+    engine::config::RunConfig,
+    store::{RunId, RunRecord},
+};
+
+/// So many of the newest runs are laid over each other until some are picked.
+const FIRST: usize = 4;
+
+/// What the screen remembers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CompareView {
+    /// Absent until the first tick: the newest runs.
+    pub picked: Option<BTreeSet<RunId>>,
+    /// The metric of the large chart.
+    pub metric: String,
+    /// Weight of the past in the moving average, 0 = raw.
+    pub smoothing: f64,
+    pub log: bool,
+    /// A name being typed.
+    #[serde(skip)]
+    pub renaming: Option<(RunId, String)>,
+    /// A deletion being asked about.
+    #[serde(skip)]
+    pub deleting: Option<RunId>,
+    #[serde(skip)]
+    pub smooth: Smooth,
+}
+
+impl Default for CompareView {
+    fn default() -> Self {
+        Self {
+            picked: None,
+            metric: "eval_rewards/accuracies".to_owned(),
+            smoothing: 0.0,
+            log: false,
+            renaming: None,
+            deleting: None,
+            smooth: Smooth::default(),
+        }
+    }
+}
+
+impl CompareView {
+    /// The runs laid over each other, oldest first; only such as exist.
+    pub fn shown<'a>(&self, runs: &'a Runs) -> Vec<&'a RunRecord> {
+        match &self.picked {
+            Some(picked) => runs
+                .records
+                .iter()
+                .filter(|record| picked.contains(&record.id))
+                .collect(),
+            None => {
+                let skip = runs.records.len().saturating_sub(FIRST);
+                runs.records.iter().skip(skip).collect()
+            }
+        }
+    }
+
+    /// Ticks or unticks a run.
+    pub fn pick(&mut self, runs: &Runs, run: RunId, on: bool) {
+        let mut picked: BTreeSet<RunId> = self.shown(runs).iter().map(|record| record.id).collect();
+        if on {
+            picked.insert(run);
+        } else {
+            picked.remove(&run);
+        }
+        self.picked = Some(picked);
+    }
+}
+
+/// Smoothed series, worked out again only when a series grew or the weight changed.
+#[derive(Debug, Default)]
+pub struct Smooth {
+    weight: f64,
+    series: BTreeMap<(RunId, String), (usize, Series)>,
+}
+
+impl Smooth {
+    /// Brings the smoothed forms of these series up to date.
+    pub fn update<'a>(
+        &mut self,
+        weight: f64,
+        wanted: impl Iterator<Item = (RunId, &'a str, &'a Series)>,
+    ) {
+        if self.weight != weight {
+            self.series.clear();
+            self.weight = weight;
+        }
+        for (run, name, series) in wanted {
+            let key = (run, name.to_owned());
+            let fresh = self
+                .series
+                .get(&key)
+                .is_some_and(|(len, _)| *len == series.len());
+            if !fresh {
+                self.series
+                    .insert(key, (series.len(), series.smoothed(weight)));
+            }
+        }
+    }
+
+    pub fn get(&self, run: RunId, name: &str) -> Option<&Series> {
+        self.series.get(&(run, name.to_owned())).map(|(_, s)| s)
+    }
+}
+
+/// Names of all metrics that any of these runs has, in reading order.
+pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
+    let names: BTreeSet<&String> = shown
+        .iter()
+        .filter_map(|record| runs.history(record.id))
+        .flat_map(|history| history.series.keys())
+        .collect();
+    names.into_iter().cloned().collect()
+}
+
+/// A setting whose value is not the same in all runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub key: String,
+    /// One value a run, in the order of the runs; "–" where it is not set.
+    pub values: Vec<String>,
+}
+
+/// Only what differs between the configs; the method's own defaults are filled in first, so that an absent key
+/// and its default are the same.
+pub fn differences(configs: &[RunConfig]) -> Vec<Difference> {
+    let tables: Vec<BTreeMap<String, String>> = configs.iter().map(filled).collect();
+    let keys: BTreeSet<&String> = tables.iter().flat_map(BTreeMap::keys).collect();
+    keys.into_iter()
+        .filter_map(|key| {
+            let values: Vec<String> = tables
+                .iter()
+                .map(|table| table.get(key).cloned().unwrap_or_else(|| "–".to_owned()))
+                .collect();
+            let differ = values.windows(2).any(|pair| pair[0] != pair[1]);
+            differ.then(|| Difference {
+                key: key.clone(),
+                values,
+            })
+        })
+        .collect()
+}
+
+fn filled(config: &RunConfig) -> BTreeMap<String, String> {
+    let mut config = config.clone();
+    let objective = &mut config.objective;
+    objective.margin = Some(objective.margin());
+    objective.reference_weight = Some(objective.reference_weight());
+    objective.retention_weight = Some(objective.retention_weight());
+    settings(&config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::Method;
+
+    #[test]
+    fn only_changed_settings_are_listed() {
+        let first = RunConfig::default();
+        let mut second = first.clone();
+        second.objective.beta = 0.5;
+        second.train.steps = Some(40);
+        let found = differences(&[first, second]);
+        let keys: Vec<&str> = found.iter().map(|d| d.key.as_str()).collect();
+        assert_eq!(keys, ["objective.beta", "train.steps"]);
+        assert_eq!(found[0].values, ["0.1", "0.5"]);
+        assert_eq!(found[1].values, ["–", "40"]);
+    }
+
+    #[test]
+    fn a_default_written_out_is_no_difference() {
+        let first = RunConfig::default();
+        let mut second = first.clone();
+        second.objective.reference_weight = Some(first.objective.reference_weight());
+        assert_eq!(differences(&[first, second]), []);
+    }
+
+    #[test]
+    fn another_method_differs_in_what_it_implies_too() {
+        let first = RunConfig::default();
+        let mut second = first.clone();
+        second.objective.kind = Method::Ipo;
+        let keys: Vec<String> = differences(&[first, second])
+            .into_iter()
+            .map(|d| d.key)
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "objective.kind",
+                "objective.margin",
+                "objective.reference_weight"
+            ]
+        );
+    }
+
+    #[test]
+    fn smoothing_is_worked_out_again_when_a_series_grows() {
+        let mut smooth = Smooth::default();
+        let mut series = Series::from_points([[1.0, 0.0]]);
+        smooth.update(0.5, [(RunId(1), "loss", &series)].into_iter());
+        series.push(2.0, 3.0);
+        smooth.update(0.5, [(RunId(1), "loss", &series)].into_iter());
+        assert_eq!(
+            smooth.get(RunId(1), "loss").unwrap().latest(),
+            Some([2.0, 2.0])
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! The runs: tick, rename, delete.
+
+use egui::{RichText, ScrollArea, TextEdit, Ui};
+
+use crate::{
+    state::{Command, Commands, Workspace, compare::CompareView, train::RunCommand},
+    store::{RunId, RunRecord},
+    ui::{
+        chart, parts,
+        theme::{self, size, space},
+        train,
+    },
+};
+
+/// Colour and pattern of a run: the same on every screen and in every selection.
+pub fn look(run: RunId) -> usize {
+    (run.0.unsigned_abs() as usize).wrapping_sub(1)
+}
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
+    ScrollArea::vertical()
+        .id_salt("compare runs")
+        .auto_shrink([false, false])
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = space::S;
+            for record in workspace.runs.records.iter().rev() {
+                ui.push_id(record.id.0, |ui| {
+                    row(ui, workspace, view, record, commands);
+                });
+            }
+        });
+}
+
+fn row(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut CompareView,
+    record: &RunRecord,
+    commands: &Commands,
+) {
+    let palette = parts::palette(ui);
+    let shown = view.shown(&workspace.runs);
+    let mut on = shown.iter().any(|run| run.id == record.id);
+    parts::card_frame(ui)
+        .inner_margin(egui::Margin::same(10))
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = space::XS;
+            ui.horizontal(|ui| {
+                let color = theme::series_color(palette, look(record.id));
+                if ui.checkbox(&mut on, &record.name).changed() {
+                    view.pick(&workspace.runs, record.id, on);
+                }
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    if on {
+                        chart::sample(ui, color, theme::series_pattern(look(record.id)));
+                    }
+                });
+            });
+            ui.horizontal_wrapped(|ui| {
+                let (word, color) = train::status_word(record.status, palette);
+                ui.label(RichText::new(word).size(size::SMALL).color(color));
+                parts::caption(ui, format!("{} · {} steps", record.method, record.step));
+            });
+            let busy = workspace
+                .runs
+                .live
+                .as_ref()
+                .is_some_and(|l| l.run == record.id)
+                || workspace.runs.waiting.iter().any(|l| l.run == record.id);
+            actions(ui, view, record, busy, commands);
+        });
+}
+
+fn actions(
+    ui: &mut Ui,
+    view: &mut CompareView,
+    record: &RunRecord,
+    busy: bool,
+    commands: &Commands,
+) {
+    let palette = parts::palette(ui);
+    let send = |command| commands.push(Command::Runs(command));
+    if let Some((run, name)) = &mut view.renaming
+        && *run == record.id
+    {
+        let edit = TextEdit::singleline(name)
+            .id_salt(("rename", run.0))
+            .hint_text("New name of the run")
+            .desired_width(f32::INFINITY);
+        let response = ui.add(edit);
+        response.request_focus();
+        let (enter, escape) = ui.input(|input| {
+            (
+                input.key_pressed(egui::Key::Enter),
+                input.key_pressed(egui::Key::Escape),
+            )
+        });
+        let mut done = escape;
+        ui.horizontal(|ui| {
+            let keep = ui.button("Rename").clicked() || enter;
+            if keep && !name.trim().is_empty() {
+                send(RunCommand::Rename(*run, name.trim().to_owned()));
+                done = true;
+            }
+            done |= ui.button("Cancel").clicked();
+        });
+        if done {
+            view.renaming = None;
+        }
+        return;
+    }
+    if view.deleting == Some(record.id) {
+        parts::strip(ui, palette.error_soft, |ui| {
+            ui.label(
+                RichText::new("Delete this run, its charts and its checkpoints for good?")
+                    .color(palette.error),
+            );
+            ui.horizontal(|ui| {
+                if ui.button(format!("Delete {}", record.name)).clicked() {
+                    send(RunCommand::Delete(record.id));
+                    view.deleting = None;
+                }
+                if ui.button("Keep").clicked() {
+                    view.deleting = None;
+                }
+            });
+        });
+        return;
+    }
+    ui.horizontal(|ui| {
+        let rename = ui
+            .small_button("Rename…")
+            .on_hover_text(format!("Rename {}", record.name));
+        if rename.clicked() {
+            view.renaming = Some((record.id, record.name.clone()));
+        }
+        let delete = ui
+            .add_enabled(!busy, egui::Button::new("Delete…").small())
+            .on_hover_text(format!("Delete {}", record.name))
+            .on_disabled_hover_text("Stop the run first");
+        if delete.clicked() {
+            view.deleting = Some(record.id);
+        }
+    });
+}

@@ -1,0 +1,177 @@
+//! The Compare screen: runs laid over each other, and what differs between them.
+
+mod list;
+mod tables;
+
+use egui::{ComboBox, Frame, Panel, RichText, ScrollArea, Slider, Ui};
+
+use super::{
+    chart::{Chart, Level, Line},
+    parts,
+    theme::space,
+};
+use crate::state::{
+    Command, Commands, Workspace,
+    compare::{CompareView, metrics_present},
+    metric,
+    runs::Loaded,
+    train::RunCommand,
+};
+
+const LIST: f32 = 264.0;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
+    parts::title(ui, "Compare", "Lay runs over each other");
+    ui.add_space(space::S);
+    if workspace.runs.records.is_empty() {
+        parts::empty(
+            ui,
+            "No run yet",
+            "Start one on the Train screen; it appears here at once",
+        );
+        return;
+    }
+    for record in view.shown(&workspace.runs) {
+        let history = workspace.runs.history(record.id);
+        if history.is_none_or(|history| history.loaded == Loaded::Absent) {
+            commands.push(Command::Runs(RunCommand::Load(record.id)));
+        }
+    }
+    Panel::left("compare runs")
+        .exact_size(LIST)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(Frame::NONE.inner_margin(egui::Margin {
+            right: space::L as i8,
+            ..egui::Margin::ZERO
+        }))
+        .show(ui, |ui| list::ui(ui, workspace, view, commands));
+    egui::CentralPanel::no_frame().show(ui, |ui| {
+        ScrollArea::vertical()
+            .id_salt("compare")
+            .auto_shrink([false, false])
+            .show(ui, |ui| overlay(ui, workspace, view));
+    });
+}
+
+fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
+    let runs = &workspace.runs;
+    let shown = view.shown(runs);
+    if shown.is_empty() {
+        parts::empty(
+            ui,
+            "No run is ticked",
+            "Tick runs on the left to see them here",
+        );
+        return;
+    }
+    let present = metrics_present(runs, &shown);
+    if present.is_empty() {
+        parts::empty(
+            ui,
+            "These runs have measured nothing yet",
+            "Their charts fill as soon as the first step is done",
+        );
+        return;
+    }
+    if !present.contains(&view.metric) {
+        let usual = ["eval_rewards/accuracies", "rewards/accuracies", "loss"];
+        let found = usual.iter().find(|name| present.iter().any(|p| p == *name));
+        view.metric = found.map_or_else(|| present[0].clone(), |name| (*name).to_owned());
+    }
+    controls(ui, view, &present);
+
+    let metric = view.metric.clone();
+    let series = || {
+        shown.iter().filter_map(|record| {
+            let series = runs.history(record.id)?.series(&metric)?;
+            Some((*record, series))
+        })
+    };
+    let smooth = view.smoothing > 0.0;
+    if smooth {
+        let wanted = series().map(|(record, series)| (record.id, metric.as_str(), series));
+        view.smooth.update(view.smoothing, wanted);
+    }
+    let sparse = metric::is_held_out(&metric) || metric.starts_with("kl/");
+    let mut lines = Vec::new();
+    for (record, raw) in series() {
+        let look = list::look(record.id);
+        match view.smooth.get(record.id, &metric).filter(|_| smooth) {
+            Some(smoothed) => {
+                lines.push(Line::new(&record.name, raw, look).faint());
+                lines.push(Line::new(&record.name, smoothed, look));
+            }
+            None => lines.push(Line::new(&record.name, raw, look)),
+        }
+        if sparse && let Some(line) = lines.last_mut() {
+            line.points = true;
+        }
+    }
+    let last_step = series()
+        .filter_map(|(_, s)| s.last_step())
+        .fold(0.0, f64::max);
+    let missing = shown.len() - series().count();
+    Chart {
+        id: "overlay",
+        title: metric::caption(&metric),
+        lines,
+        band: None,
+        levels: if view.log {
+            Vec::new()
+        } else {
+            vec![Level {
+                value: 0.0,
+                name: String::new(),
+            }]
+        },
+        marks: &[],
+        group: "compare",
+        last_step,
+        height: (ui.available_height() * 0.5).clamp(180.0, 340.0),
+        log_y: view.log,
+        metric: &metric,
+        note: match missing {
+            0 => String::new(),
+            1 => "One of the ticked runs did not measure this".to_owned(),
+            n => format!("{n} of the ticked runs did not measure this"),
+        },
+    }
+    .show(ui);
+    ui.add_space(space::S);
+    tables::summary(ui, runs, &shown);
+    ui.add_space(space::S);
+    tables::settings(ui, &shown);
+    ui.add_space(space::L);
+}
+
+fn controls(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        let label = parts::caption(ui, "Metric");
+        ComboBox::from_id_salt("compare metric")
+            .selected_text(metric::caption(&view.metric))
+            .width(250.0)
+            .height(420.0)
+            .show_ui(ui, |ui| {
+                for name in present {
+                    let text = metric::caption(name);
+                    ui.selectable_value(&mut view.metric, name.clone(), text)
+                        .on_hover_text(RichText::new(name).monospace());
+                }
+            })
+            .response
+            .labelled_by(label.id);
+        ui.add_space(space::S);
+        let label = parts::caption(ui, "Smoothing");
+        ui.spacing_mut().slider_width = 110.0;
+        ui.add(Slider::new(&mut view.smoothing, 0.0..=0.98).fixed_decimals(2))
+            .labelled_by(label.id)
+            .on_hover_text(
+                "Weight of the past in the moving average; the raw trace stays behind it",
+            );
+        ui.add_space(space::S);
+        ui.checkbox(&mut view.log, "Log scale")
+            .on_hover_text("Values of zero or below are left out");
+    });
+}
