@@ -91,6 +91,7 @@ mod tests {
     fn ipo_has_its_lowest_loss_at_the_target() {
         let curves = Curves::of(&Objective::Ipo {
             tau: 0.1,
+            beta: 0.1,
             margin: Margin::AnchoredMean,
         });
         assert_eq!(curves.target, Some(5.0));
