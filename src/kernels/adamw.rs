@@ -154,3 +154,130 @@ multiversion! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::kernels::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
+
+    const STEP: AdamWStep = AdamWStep {
+        learning_rate: 1e-2,
+        beta1: 0.9,
+        beta2: 0.99,
+        eps: 1e-8,
+        weight_decay: 0.1,
+        step: 1,
+        gradient_scale: 0.5,
+    };
+
+    fn gradients(values: &[f64]) -> Gradients {
+        let mut grads = Gradients::new(values.len(), &Device::Cpu).unwrap();
+        let fill = |flat: &mut [f32]| {
+            flat.iter_mut()
+                .zip(values)
+                .for_each(|(to, from)| *to = *from as f32)
+        };
+        grads
+            .change("test", slot(0, values.len()), values.len(), fill)
+            .unwrap();
+        grads
+    }
+
+    /// The published algorithm, one step.
+    fn twin(value: &mut f64, g: f64, m: &mut f64, v: &mut f64, n: i32) {
+        let (rate, beta1, beta2) = (1e-2, 0.9, 0.99);
+        let g = g * 0.5;
+        *value -= rate * 0.1 * *value;
+        *m = beta1 * *m + (1.0 - beta1) * g;
+        *v = beta2 * *v + (1.0 - beta2) * g * g;
+        let (m_hat, v_hat) = (
+            *m / (1.0 - f64::powi(beta1, n)),
+            *v / (1.0 - f64::powi(beta2, n)),
+        );
+        *value -= rate * m_hat / (v_hat.sqrt() + 1e-8);
+    }
+
+    #[test]
+    fn five_steps_equal_the_twin() {
+        let len = 1003;
+        let mut values_twin = random(1, len);
+        let (mut m_twin, mut v_twin) = (vec![0.0; len], vec![0.0; len]);
+        let (value, m, v) = (
+            tensor(&values_twin, len),
+            tensor(&m_twin, len),
+            tensor(&v_twin, len),
+        );
+        for n in 1..=5 {
+            let g = random(10 + n, len);
+            let step = AdamWStep { step: n, ..STEP };
+            update(&value, &gradients(&g), &m, &v, slot(0, len), &step).unwrap();
+            for i in 0..len {
+                twin(
+                    &mut values_twin[i],
+                    g[i],
+                    &mut m_twin[i],
+                    &mut v_twin[i],
+                    n as i32,
+                );
+            }
+            assert_close("values", &values(&value), &values_twin, 2e-6);
+            assert_close("m", &values(&m), &m_twin, 2e-6);
+            assert_close("v", &values(&v), &v_twin, 2e-6);
+        }
+    }
+
+    #[test]
+    fn only_the_slot_is_touched() {
+        let value = tensor(&[1.0; 10], 10);
+        let (m, v) = (tensor(&[0.0; 10], 10), tensor(&[0.0; 10], 10));
+        update(&value, &gradients(&[1.0; 10]), &m, &v, slot(3, 4), &STEP).unwrap();
+        let changed: Vec<bool> = values(&value).iter().map(|&x| x != 1.0).collect();
+        assert_eq!(
+            changed,
+            [
+                false, false, false, true, true, true, true, false, false, false
+            ]
+        );
+    }
+
+    #[test]
+    fn buffers_must_be_three_and_steps_start_at_one() {
+        let (value, m) = (tensor(&[1.0; 4], 4), tensor(&[0.0; 4], 4));
+        let grads = gradients(&[1.0; 4]);
+        assert!(
+            update(&value, &grads, &m, &m, slot(0, 4), &STEP)
+                .unwrap_err()
+                .to_string()
+                .contains("shares")
+        );
+        let v = tensor(&[0.0; 4], 4);
+        assert!(
+            update(
+                &value,
+                &grads,
+                &m,
+                &v,
+                slot(0, 4),
+                &AdamWStep { step: 0, ..STEP }
+            )
+            .is_err()
+        );
+        assert!(update(&value, &grads, &m, &v, slot(2, 4), &STEP).is_err());
+    }
+
+    #[test]
+    fn same_bits_with_any_number_of_threads() {
+        let (start, g) = (random(1, 70_001), random(2, 70_001));
+        assert_same_bits(|| {
+            let (value, m, v) = (
+                tensor(&start, 70_001),
+                tensor(&g, 70_001),
+                tensor(&vec![0.5; 70_001], 70_001),
+            );
+            update(&value, &gradients(&g), &m, &v, slot(0, 70_001), &STEP).unwrap();
+            [value, m, v].iter().map(values).collect()
+        });
+    }
+}

@@ -212,3 +212,21 @@ impl Kernels for Cpu {
         adamw::update(values, grads, m, v, slot, step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn denormals_become_zero_on_this_thread_only() {
+        let half_of_smallest =
+            || std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+        let flushed = std::thread::Builder::new()
+            .spawn(move || {
+                super::flush_denormals();
+                half_of_smallest()
+            })
+            .unwrap();
+        assert_eq!(flushed.join().unwrap(), 0.0);
+        assert!(half_of_smallest() > 0.0);
+    }
+}

@@ -107,3 +107,65 @@ fn check_ids(operation: &'static str, ids: &[u32], known: usize) -> Result<()> {
         Some(id) => access::fault(operation, format!("row {id} of a table of {known}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::kernels::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
+
+    /// Straight loops.
+    fn scatter_twin(known: usize, width: usize, ids: &[u32], dy: &[f64], scale: f64) -> Vec<f64> {
+        let mut sum = vec![0.0; known * width];
+        for (i, &id) in ids.iter().enumerate() {
+            for j in 0..width {
+                sum[id as usize * width + j] += scale * dy[i * width + j];
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn rows_in_and_gradients_back() {
+        for (known, width) in [(1, 1), (5, 7), (11, 130)] {
+            let ids: Vec<u32> = (0..17).map(|i| (i * i) % known as u32).collect();
+            let (table, dy) = (random(1, known * width), random(2, ids.len() * width));
+            let x = gather("test", &ids, &tensor(&table, (known, width)), 2.5).unwrap();
+            let expected: Vec<f64> = ids
+                .iter()
+                .flat_map(|&id| {
+                    table[id as usize * width..][..width]
+                        .iter()
+                        .map(|x| 2.5 * x)
+                })
+                .collect();
+            assert_close("x", &values(&x), &expected, 1e-7);
+
+            let mut grads = Gradients::new(2 + known * width, &Device::Cpu).unwrap();
+            let dy_tensor = tensor(&dy, (ids.len(), width));
+            embed_backward(&ids, &dy_tensor, 2.5, slot(2, known * width), &mut grads).unwrap();
+            let expected = scatter_twin(known, width, &ids, &dy, 2.5);
+            assert_close("gradient", &grads.to_vec().unwrap()[2..], &expected, 1e-6);
+            let rows = scatter_rows(&dy_tensor, &ids, known).unwrap();
+            assert_close(
+                "rows",
+                &values(&rows),
+                &scatter_twin(known, width, &ids, &dy, 1.0),
+                1e-6,
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_outside_the_table_is_an_error() {
+        assert!(gather("embedding", &[5], &tensor(&random(1, 10), (5, 2)), 1.0).is_err());
+    }
+
+    #[test]
+    fn same_bits_with_any_number_of_threads() {
+        let ids: Vec<u32> = (0..400).map(|i| i % 7).collect();
+        let dy = tensor(&random(2, 400 * 130), (400, 130));
+        assert_same_bits(|| vec![values(&scatter_rows(&dy, &ids, 9).unwrap())]);
+    }
+}

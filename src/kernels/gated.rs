@@ -180,3 +180,85 @@ fn gelu_backward(
         d_gate[i].write(dh[i] * up[i] * slope);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{
+        assert_close, assert_gradient, assert_same_bits, inner, random, tensor, values,
+    };
+
+    const ALL: [Activation; 3] = [Activation::Silu, Activation::GeluTanh, Activation::Gelu];
+
+    /// Straight loops.
+    fn twin(gate: &[f64], up: &[f64], activation: Activation) -> Vec<f64> {
+        let of = |g: f64| match activation {
+            Activation::Silu => g / (1.0 + (-g).exp()),
+            Activation::GeluTanh => {
+                0.5 * g
+                    * (1.0
+                        + ((2.0 / std::f64::consts::PI).sqrt() * (g + 0.044715 * g * g * g)).tanh())
+            }
+            Activation::Gelu => 0.5 * g * (1.0 + candle_core::cpu::erf::erf_f64(g / 2_f64.sqrt())),
+        };
+        gate.iter().zip(up).map(|(&g, u)| of(g) * u).collect()
+    }
+
+    #[test]
+    fn equals_its_twin_and_its_finite_differences() {
+        for activation in ALL {
+            for len in [1, 63, 200] {
+                let gate: Vec<f64> = random(1, len)
+                    .iter()
+                    .map(|x| f64::from((x * 6.0) as f32))
+                    .collect();
+                let (up, dh) = (random(2, len), random(3, len));
+                let (g, u, d) = (
+                    tensor(&gate, (1, len)),
+                    tensor(&up, (1, len)),
+                    tensor(&dh, (1, len)),
+                );
+                let h = forward(&g, &u, activation).unwrap();
+                assert_close("h", &values(&h), &twin(&gate, &up, activation), 1e-6);
+                let (d_gate, d_up) = backward(&g, &u, &d, activation).unwrap();
+                assert_gradient("d_gate", &gate, &values(&d_gate), |g| {
+                    inner(&twin(g, &up, activation), &dh)
+                });
+                assert_gradient("d_up", &up, &values(&d_up), |u| {
+                    inner(&twin(&gate, u, activation), &dh)
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_gates_stay_finite() {
+        let gate = tensor(&[-1e4, -100.0, -88.5, 88.5, 100.0, 1e4], (1, 6));
+        let ones = tensor(&[1.0; 6], (1, 6));
+        for activation in ALL {
+            let h = values(&forward(&gate, &ones, activation).unwrap());
+            assert_close("h", &h, &[0.0, 0.0, 0.0, 88.5, 100.0, 1e4], 1e-7);
+            let (d_gate, _) = backward(&gate, &ones, &ones, activation).unwrap();
+            assert_close(
+                "slope",
+                &values(&d_gate),
+                &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0],
+                1e-6,
+            );
+        }
+    }
+
+    #[test]
+    fn same_bits_with_any_number_of_threads() {
+        let (gate, up, dh) = (random(1, 70_001), random(2, 70_001), random(3, 70_001));
+        let [gate, up, dh] = [gate, up, dh].map(|x| tensor(&x, (1, 70_001)));
+        assert_same_bits(|| {
+            let (d_gate, d_up) = backward(&gate, &up, &dh, Activation::Silu).unwrap();
+            vec![
+                values(&forward(&gate, &up, Activation::Silu).unwrap()),
+                values(&d_gate),
+                values(&d_up),
+            ]
+        });
+    }
+}

@@ -170,3 +170,52 @@ pub(super) fn multiply(
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::testing::{assert_close, random};
+
+    fn floats(values: &[f64]) -> Vec<f32> {
+        values.iter().map(|&x| x as f32).collect()
+    }
+
+    proptest! {
+        /// All orientations, padded rows, set and add.
+        #[test]
+        fn equals_straight_loops(
+            (m, n, k) in (1_usize..40, 1_usize..40, 1_usize..40),
+            (turn_a, turn_b, add) in (any::<bool>(), any::<bool>(), any::<bool>()),
+            pad in 0_usize..3,
+        ) {
+            let (a_rows, a_cols) = if turn_a { (k, m) } else { (m, k) };
+            let (b_rows, b_cols) = if turn_b { (n, k) } else { (k, n) };
+            let (a, b, c) = (random(1, a_rows * (a_cols + pad)), random(2, b_rows * b_cols), random(3, m * n));
+            let (a_floats, b_floats, mut out) = (floats(&a), floats(&b), floats(&c));
+            let mut expected = if add { c } else { vec![0.0; m * n] };
+            for i in 0..m {
+                for j in 0..n {
+                    for l in 0..k {
+                        let left = if turn_a { a[l * (m + pad) + i] } else { a[i * (k + pad) + l] };
+                        let right = if turn_b { b[j * k + l] } else { b[l * n + j] };
+                        expected[i * n + j] += 0.5 * left * right;
+                    }
+                }
+            }
+            let left = Matrix::strided(&a_floats, a_rows, a_cols, a_cols + pad);
+            let right = Matrix::new(&b_floats, b_rows, b_cols);
+            let (left, right) = (if turn_a { left.t() } else { left }, if turn_b { right.t() } else { right });
+            let write = if add { Write::Add } else { Write::Set };
+            multiply(0.5, left, right, write, Target::new(&mut out, m, n), Threads::Pool);
+            assert_close("c", &out, &expected, 2e-6);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "reaches past")]
+    fn a_matrix_larger_than_its_slice_is_refused() {
+        _ = Matrix::new(&[0.0; 5], 2, 3);
+    }
+}

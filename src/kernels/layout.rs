@@ -93,3 +93,42 @@ impl Layout {
         &self.segments
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(start: usize, len: usize, prefix: Range<usize>) -> Segment {
+        Segment { start, len, prefix }
+    }
+
+    #[test]
+    fn positions_go_on_after_the_shared_prompt() {
+        let layout = Layout::new(vec![
+            segment(0, 3, 0..0),
+            segment(3, 2, 0..3),
+            segment(5, 1, 0..3),
+            segment(6, 2, 0..0),
+            segment(8, 1, 6..8),
+        ]);
+        assert_eq!(layout.unwrap().positions(), [0, 1, 2, 3, 4, 3, 0, 1, 2]);
+        assert_eq!(Layout::single(3).unwrap().positions(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_layout_that_makes_no_sense_is_refused_with_a_reason() {
+        let reason = |segments: Vec<Segment>| Layout::new(segments).unwrap_err().to_string();
+        assert!(reason(vec![segment(1, 2, 0..0)]).contains("starts at row 1, expected 0"));
+        assert!(reason(vec![segment(0, 0, 0..0)]).contains("segment 0 is empty"));
+        assert!(reason(vec![segment(0, 3, 0..0), segment(3, 1, 0..2)]).contains("prefix 0..2"));
+        // An answer cannot be the prompt of another answer.
+        assert!(
+            reason(vec![
+                segment(0, 1, 0..0),
+                segment(1, 1, 0..1),
+                segment(2, 1, 1..2)
+            ])
+            .contains("segment 2")
+        );
+    }
+}

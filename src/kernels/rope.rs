@@ -85,3 +85,107 @@ multiversion! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{assert_close, assert_same_bits, inner, random, tensor, values};
+
+    fn angles(positions: usize, half: usize) -> Vec<f64> {
+        let angle = |i: usize| (i / half) as f64 * 100_f64.powf(-((i % half) as f64) / half as f64);
+        (0..positions * half).map(angle).collect()
+    }
+
+    /// A table with an attention factor of 1.25.
+    fn table(positions: usize, half: usize) -> RopeTable {
+        let of = |f: fn(f64) -> f64| -> Vec<f64> {
+            angles(positions, half)
+                .iter()
+                .map(|a| 1.25 * f(*a))
+                .collect()
+        };
+        RopeTable {
+            cos: tensor(&of(f64::cos), (positions, half)),
+            sin: tensor(&of(f64::sin), (positions, half)),
+        }
+    }
+
+    /// Straight loops; complex numbers turned.
+    fn twin(
+        x: &[f64],
+        heads: usize,
+        width: usize,
+        positions: &[u32],
+        half: usize,
+        sign: f64,
+    ) -> Vec<f64> {
+        let mut y = x.to_vec();
+        let angles = angles(64, half);
+        for (row, &position) in positions.iter().enumerate() {
+            for head in 0..heads {
+                for i in 0..half {
+                    let at = row * width + head * (width / heads) + i;
+                    let (sin, cos) = (sign * angles[position as usize * half + i]).sin_cos();
+                    y[at] = 1.25 * (x[at] * cos - x[at + half] * sin);
+                    y[at + half] = 1.25 * (x[at + half] * cos + x[at] * sin);
+                }
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn equals_its_twin_also_where_only_a_part_is_rotary() {
+        for (heads, head_dim, half) in [(1, 2, 1), (3, 8, 4), (2, 80, 40), (2, 10, 3)] {
+            let positions = [0, 5, 1, 63, 5];
+            let width = heads * head_dim;
+            let x = random(1, positions.len() * width);
+            for (inverse, sign) in [(false, 1.0), (true, -1.0)] {
+                let input = tensor(&x, (positions.len(), width));
+                let y = rotate(input, heads, &positions, &table(64, half), inverse).unwrap();
+                assert_close(
+                    "y",
+                    &values(&y),
+                    &twin(&x, heads, width, &positions, half, sign),
+                    1e-6,
+                );
+            }
+        }
+    }
+
+    /// `<R x, y> = <x, Rᵀ y>`: the inverse is the backward, attention factor included.
+    #[test]
+    fn the_inverse_is_the_transpose() {
+        let (x, y, positions) = (random(1, 4 * 12), random(2, 4 * 12), [3, 0, 9, 20]);
+        let forward = rotate(tensor(&x, (4, 12)), 2, &positions, &table(64, 3), false).unwrap();
+        let backward = rotate(tensor(&y, (4, 12)), 2, &positions, &table(64, 3), true).unwrap();
+        let wide = |t: &Tensor| values(t).iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let (left, right) = (inner(&wide(&forward), &y), inner(&x, &wide(&backward)));
+        assert!((left - right).abs() < 1e-5, "{left} {right}");
+    }
+
+    #[test]
+    fn a_position_past_the_table_is_an_error() {
+        let error = rotate(
+            tensor(&random(1, 8), (1, 8)),
+            2,
+            &[64],
+            &table(64, 2),
+            false,
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("position 64"));
+        assert!(rotate(tensor(&random(1, 8), (1, 8)), 2, &[0], &table(64, 3), false).is_err());
+    }
+
+    #[test]
+    fn same_bits_with_any_number_of_threads() {
+        let positions: Vec<u32> = (0..900).map(|i| i % 64).collect();
+        let x = random(1, 900 * 64);
+        assert_same_bits(|| {
+            vec![values(
+                &rotate(tensor(&x, (900, 64)), 4, &positions, &table(64, 8), false).unwrap(),
+            )]
+        });
+    }
+}

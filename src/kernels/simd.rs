@@ -191,3 +191,93 @@ pub(super) fn max(a: &[f32]) -> f32 {
         .iter()
         .fold(f32::NEG_INFINITY, |m, &a| if a > m { a } else { m })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    multiversion! {
+        fn exp_all(x: &mut [f32]) {
+            x.iter_mut().for_each(|x| *x = exp::<FMA>(*x));
+        }
+    }
+    multiversion! {
+        fn tanh_all(x: &mut [f32]) {
+            x.iter_mut().for_each(|x| *x = tanh::<FMA>(*x));
+        }
+    }
+    multiversion! {
+        fn dot_all(a: &[f32], b: &[f32]) -> f32 {
+            dot::<FMA>(a, b)
+        }
+    }
+
+    /// Largest relative error over `x`, for the version of this processor and for the baseline.
+    fn worst(
+        x: &[f32],
+        fast: fn(&mut [f32]),
+        baseline: fn(f32) -> f32,
+        exact: fn(f64) -> f64,
+    ) -> f64 {
+        let mut y = x.to_vec();
+        fast(&mut y);
+        x.iter()
+            .zip(&y)
+            .flat_map(|(&x, &y)| [(x, y), (x, baseline(x))])
+            .map(|(x, y)| ((f64::from(y) - exact(f64::from(x))) / exact(f64::from(x))).abs())
+            .fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn exp_is_as_exact_as_promised() {
+        let x: Vec<f32> = (-873_000..883_700)
+            .step_by(7)
+            .map(|i| i as f32 * 1e-4)
+            .collect();
+        let error = worst(&x, exp_all, exp::<false>, f64::exp);
+        assert!(error < 2e-7, "{error}");
+        let mut ends = [
+            f32::NEG_INFINITY,
+            -1e30,
+            -87.4,
+            88.4,
+            1e30,
+            f32::INFINITY,
+            f32::NAN,
+            0.0,
+        ];
+        exp_all(&mut ends);
+        assert_eq!(
+            ends[..6],
+            [0.0, 0.0, 0.0, f32::INFINITY, f32::INFINITY, f32::INFINITY]
+        );
+        assert!(ends[6].is_nan() && ends[7] == 1.0);
+    }
+
+    #[test]
+    fn tanh_is_as_exact_as_promised() {
+        let x: Vec<f32> = (-30..13)
+            .flat_map(|e| (1..50).map(move |i| (1.0 + i as f32 / 50.0) * 2_f32.powi(e)))
+            .collect();
+        let error = worst(&x, tanh_all, tanh::<false>, f64::tanh);
+        assert!(error < 3e-7, "{error}");
+        let mut ends = [f32::NEG_INFINITY, -0.0, 0.0, f32::INFINITY, f32::NAN];
+        tanh_all(&mut ends);
+        assert_eq!(ends[..4], [-1.0, 0.0, 0.0, 1.0]);
+        assert!(ends[4].is_nan());
+    }
+
+    proptest! {
+        #[test]
+        fn dot_and_max_equal_straight_loops(a in prop::collection::vec(-1.0_f32..1.0, 0..300), seed in 0_usize..50) {
+            let b: Vec<f32> = a.iter().cycle().skip(seed).take(a.len()).copied().collect();
+            let exact: f64 = a.iter().zip(&b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+            prop_assert!((f64::from(dot_all(&a, &b)) - exact).abs() < 1e-5);
+            prop_assert_eq!(max(&a), a.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let sum = sum_by(a.len(), |i, sum| sum + a[i]);
+            prop_assert!((f64::from(sum) - a.iter().map(|&x| f64::from(x)).sum::<f64>()).abs() < 1e-4);
+        }
+    }
+}
