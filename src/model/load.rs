@@ -1,24 +1,59 @@
 //! A folder into a policy: every check first, then the memory.
 
 use std::{
-    path::Path,
-    sync::{Arc, Mutex},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use candle_core::{Device, Tensor};
 
 use super::{
-    AdapterShape, LoadError, LoadOptions, Parameters, Policy, PolicyError, Precision, Spec,
+    AdapterShape, LoadError, Parameters, Policy, PolicyError, Spec,
     adapter::{self, LoadedAdapter},
     block::{Block, Norm},
     identity::Identity,
     lora,
     parameters::Planned,
     projection::Projection,
+    rope::RopeCache,
     tensors::{EMBEDDING, FINAL_NORM, HEAD, LinearSpec, Role},
     weights::Weights,
 };
 use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot};
+
+/// How a folder is to be loaded.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    pub precision: Precision,
+    /// Adapters (PEFT folders) that belong to the reference: always on, never trained.
+    pub frozen_adapters: Vec<PathBuf>,
+    /// A new adapter on top, the only thing that is trained. Not together with `full`.
+    pub adapter: Option<AdapterShape>,
+    /// Train every weight. Without it and without `adapter`, nothing is trained.
+    pub full: bool,
+    pub recompute: Recompute,
+}
+
+/// The element type that weights are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Whatever is best on the device: f32 on the processor.
+    #[default]
+    Auto,
+    F32,
+    /// Refused for now, with a sentence.
+    Bf16,
+}
+
+/// Whether a forward keeps all that its backward needs, or only the blocks' inputs and runs each block again. Exact either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recompute {
+    /// When the row's activations would take more than half of the memory that was free at load time.
+    #[default]
+    Auto,
+    Never,
+    Always,
+}
 
 pub(super) fn load(
     folder: &Path,
@@ -81,6 +116,7 @@ pub(super) fn load(
         parts.tensor(HEAD, &[spec.vocab_size, spec.hidden_size])?
     };
     let gradients = Gradients::new(parameters.len(), &device).map_err(PolicyError::from)?;
+    let rope = RopeCache::new(&spec.rope, spec.head_dim);
     let attention = AttentionShape {
         heads: spec.heads,
         kv_heads: spec.kv_heads,
@@ -106,7 +142,7 @@ pub(super) fn load(
         recompute: options.recompute,
         activation_budget: available_memory() / 2,
         noise: 0,
-        rope: Mutex::new(None),
+        rope,
     })
 }
 

@@ -18,9 +18,10 @@
 //! - `weights`: safetensors, checked before anything is allocated.
 //! - `parameters`: the flat buffer of what is trained, and AdamW's moments.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
-//! - `row`: documents packed into one row of tokens.
+//! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `block`: one decoder block, forward and backward.
-//! - `load`: a folder into a policy. `policy`: the model as a whole. `generate`: answers. `adapter`, `merged`: what is written. `init`: random weights.
+//! - `load`: a folder into a policy. `policy`: the model as a whole; `memory`: what it takes.
+//! - `generate`: answers. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
 mod block;
@@ -31,11 +32,13 @@ mod identity;
 pub mod init;
 mod load;
 mod lora;
+mod memory;
 mod merged;
 mod optimizer;
 mod parameters;
 mod policy;
 mod projection;
+mod rope;
 mod row;
 mod spec;
 mod tensors;
@@ -43,10 +46,12 @@ mod weights;
 
 pub use error::{LoadError, PolicyError, Result};
 pub use generate::{GenerateOptions, Generation};
+pub use load::{LoadOptions, Precision, Recompute};
 pub use lora::{AdapterShape, Targets};
 pub use merged::{Stored, save_merged};
 pub use optimizer::{AdamW, AdamWOptions, AdamWState};
 pub use parameters::{Parameter, Parameters};
-pub use policy::{LoadOptions, Pass, Policy, Precision, Recompute};
+pub use policy::{Pass, Policy};
+pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Row, RowError};
-pub use spec::{Family, Rope, RopeScaling, Spec};
+pub use spec::{Family, Spec};

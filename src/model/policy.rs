@@ -1,56 +1,21 @@
 //! The model as a whole: a forward that keeps what its backward needs, the backward, and the update.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
 use candle_core::Tensor;
 
 use super::{
-    AdamW, AdapterShape, LoadError, Parameters, PolicyError, Result, Row, Spec,
+    AdamW, AdapterShape, LoadError, LoadOptions, Parameters, PolicyError, Recompute, Result, Row,
+    Spec,
     block::{Block, Frame, Norm, Saved},
     load,
-    projection::{Dropout, Projection},
+    projection::Dropout,
+    rope::RopeCache,
 };
 use crate::kernels::{
     Activation, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout,
     NormOptions, RopeTable, Slot,
 };
-
-/// How a folder is to be loaded.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    pub precision: Precision,
-    /// Adapters (PEFT folders) that belong to the reference: always on, never trained.
-    pub frozen_adapters: Vec<PathBuf>,
-    /// A new adapter on top, the only thing that is trained. Not together with `full`.
-    pub adapter: Option<AdapterShape>,
-    /// Train every weight. Without it and without `adapter`, nothing is trained.
-    pub full: bool,
-    pub recompute: Recompute,
-}
-
-/// The element type that weights are kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// Whatever is best on the device: f32 on the processor.
-    #[default]
-    Auto,
-    F32,
-    /// Refused for now, with a sentence.
-    Bf16,
-}
-
-/// Whether a forward keeps all that its backward needs, or only the blocks' inputs and runs each block again. Exact either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Recompute {
-    /// When the row's activations would take more than half of the memory that was free at load time.
-    #[default]
-    Auto,
-    Never,
-    Always,
-}
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
 pub struct Policy {
@@ -73,8 +38,7 @@ pub struct Policy {
     pub(super) activation_budget: u64,
     /// Decides the dropout masks of the next forward.
     pub(super) noise: u64,
-    /// Grows with the longest position seen.
-    pub(super) rope: Mutex<Option<RopeTable>>,
+    pub(super) rope: RopeCache,
 }
 
 /// A forward that can be gone back through, once.
@@ -407,61 +371,6 @@ impl Policy {
         self.parameters.restore(tensors)
     }
 
-    /// Bytes at the peak of a training step on one row: weights, optimizer, gradients and activations.
-    pub fn estimate_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
-        let spec = &self.spec;
-        let frozen = if self.adapter.is_some() || self.parameters.is_empty() {
-            spec.parameters()
-        } else {
-            0
-        };
-        // Values, gradients and two moments.
-        let fixed = 4 * (frozen + 4 * self.parameters.len()) as u64;
-        let kept = self.activation_bytes(row_tokens);
-        let recompute = match self.recompute {
-            Recompute::Never => false,
-            Recompute::Always => true,
-            Recompute::Auto => kept > self.activation_budget,
-        };
-        let inputs = 4 * (spec.layers * spec.hidden_size * row_tokens) as u64;
-        let one_block = kept / spec.layers as u64;
-        // Inside one block's backward: normed inputs, gradients of gate, up, q, k, v, o and of the residual stream.
-        let widths = 4 * spec.hidden_size
-            + 4 * spec.intermediate_size
-            + 3 * spec.query_width()
-            + 2 * spec.kv_width();
-        let working = 4 * (widths * row_tokens) as u64;
-        // Predictors, u and a slice of the vocabulary.
-        let head = 4 * (answer_tokens * (3 * spec.hidden_size + spec.vocab_size.min(4096))) as u64;
-        fixed + working + head + if recompute { inputs + one_block } else { kept }
-    }
-
-    /// Bytes that one row's blocks keep for the backward without recomputation.
-    fn activation_bytes(&self, row_tokens: usize) -> u64 {
-        let spec = &self.spec;
-        let adapters: usize = self.blocks.first().map_or(0, |block| {
-            let ranks = block
-                .projections()
-                .into_iter()
-                .flat_map(Projection::adapters);
-            ranks.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
-        });
-        let widths = 2 * spec.hidden_size
-            + 2 * (spec.query_width() + spec.kv_width())
-            + 2 * spec.intermediate_size
-            + spec.heads
-            + adapters;
-        4 * (spec.layers * widths * row_tokens) as u64
-    }
-
-    fn recomputes(&self, row: &Row) -> bool {
-        match self.recompute {
-            Recompute::Never => false,
-            Recompute::Always => true,
-            Recompute::Auto => self.activation_bytes(row.tokens()) > self.activation_budget,
-        }
-    }
-
     fn dropout(&self) -> Option<Dropout> {
         let adapter = self
             .adapter
@@ -542,35 +451,8 @@ impl Policy {
         Ok(self.kernels.gather_rows(normed, &row.head_rows)?)
     }
 
-    /// Cosines and sines up to the last of `positions`, kept for the next row.
     pub(super) fn rope_table(&self, positions: &[u32]) -> Result<RopeTable> {
-        let needed = positions.iter().max().map_or(1, |&last| last as usize + 1);
-        let mut table = self.rope.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = table
-            .as_ref()
-            .filter(|table| table.cos.dim(0).is_ok_and(|rows| rows >= needed))
-        {
-            return Ok(table.clone());
-        }
-        let rows = needed.next_power_of_two();
-        let frequencies = self.spec.rope.inverse_frequencies(self.spec.head_dim);
-        let angles: Vec<f32> = (0..rows)
-            .flat_map(|position| {
-                frequencies
-                    .iter()
-                    .map(move |frequency| position as f32 * frequency)
-            })
-            .collect();
-        let make = |f: fn(f32) -> f32| {
-            let values: Vec<f32> = angles.iter().map(|&angle| f(angle)).collect();
-            Tensor::from_vec(values, (rows, frequencies.len()), self.head.device())
-        };
-        let new = RopeTable {
-            cos: make(f32::cos)?,
-            sin: make(f32::sin)?,
-        };
-        *table = Some(new.clone());
-        Ok(new)
+        self.rope.reach(positions, self.head.device())
     }
 }
 

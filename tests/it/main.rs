@@ -1,5 +1,10 @@
 //! What a user relies on, through the public interface. One binary, so that it links once.
 
+mod answers;
+mod fixture;
+mod model_folders;
+mod parity;
+mod policy;
 mod project;
 mod text;
 mod tidy;

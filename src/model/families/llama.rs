@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::model::spec::{Config, Family, RopeScaling, Spec};
+use crate::model::{
+    RopeScaling,
+    spec::{Config, Family, Spec},
+};
 
 pub(super) fn read(mut config: Config<'_>) -> Result<Spec, String> {
     let hidden_size = config.needed_size("hidden_size")?;

@@ -1,0 +1,60 @@
+//! What a training step takes: the estimate shown before a start, and the choice to recompute.
+
+use super::{Policy, Recompute, Row, projection::Projection};
+
+impl Policy {
+    /// Bytes at the peak of a training step on one row: weights, optimizer, gradients and activations.
+    pub fn estimate_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
+        let spec = &self.spec;
+        let frozen = if self.adapter.is_some() || self.parameters.is_empty() {
+            spec.parameters()
+        } else {
+            0
+        };
+        // Values, gradients and two moments.
+        let fixed = 4 * (frozen + 4 * self.parameters.len()) as u64;
+        let kept = self.activation_bytes(row_tokens);
+        let recompute = match self.recompute {
+            Recompute::Never => false,
+            Recompute::Always => true,
+            Recompute::Auto => kept > self.activation_budget,
+        };
+        let inputs = 4 * (spec.layers * spec.hidden_size * row_tokens) as u64;
+        let one_block = kept / spec.layers as u64;
+        // Inside one block's backward: normed inputs, gradients of gate, up, q, k, v, o and of the residual stream.
+        let widths = 4 * spec.hidden_size
+            + 4 * spec.intermediate_size
+            + 3 * spec.query_width()
+            + 2 * spec.kv_width();
+        let working = 4 * (widths * row_tokens) as u64;
+        // Predictors, u and a slice of the vocabulary.
+        let head = 4 * (answer_tokens * (3 * spec.hidden_size + spec.vocab_size.min(4096))) as u64;
+        fixed + working + head + if recompute { inputs + one_block } else { kept }
+    }
+
+    /// Bytes that one row's blocks keep for the backward without recomputation.
+    fn activation_bytes(&self, row_tokens: usize) -> u64 {
+        let spec = &self.spec;
+        let adapters: usize = self.blocks.first().map_or(0, |block| {
+            let ranks = block
+                .projections()
+                .into_iter()
+                .flat_map(Projection::adapters);
+            ranks.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
+        });
+        let widths = 2 * spec.hidden_size
+            + 2 * (spec.query_width() + spec.kv_width())
+            + 2 * spec.intermediate_size
+            + spec.heads
+            + adapters;
+        4 * (spec.layers * widths * row_tokens) as u64
+    }
+
+    pub(super) fn recomputes(&self, row: &Row) -> bool {
+        match self.recompute {
+            Recompute::Never => false,
+            Recompute::Always => true,
+            Recompute::Auto => self.activation_bytes(row.tokens()) > self.activation_budget,
+        }
+    }
+}
