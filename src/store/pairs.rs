@@ -196,7 +196,7 @@ fn pair_of(row: &Row<'_>) -> Result<Pair> {
     })
 }
 
-fn unreadable(error: rusqlite::types::FromSqlError) -> StoreError {
+pub(super) fn unreadable(error: rusqlite::types::FromSqlError) -> StoreError {
     StoreError::Corrupted {
         path: std::path::PathBuf::new(),
         detail: error.to_string(),

@@ -277,3 +277,100 @@ pub(super) fn now_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Change, Edit, Pair, PairId, Prompt};
+
+    fn project() -> (tempfile::TempDir, Project) {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        (dir, project)
+    }
+
+    fn import(prompt: &str, count: usize) -> Change {
+        let pair = Pair::new(PairId::NEW, Prompt::Text(prompt.to_owned()), &["a", "b"]);
+        Change::new("Import", vec![Edit::add(pair); count])
+    }
+
+    #[test]
+    fn a_full_disk_is_a_sentence_and_loses_nothing() {
+        let (_dir, mut project) = project();
+        project.apply(&import("small", 3)).unwrap();
+        let pages: i64 = project
+            .connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        let limit = |project: &Project, pages: i64| {
+            project
+                .connection
+                .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+                .unwrap();
+        };
+        limit(&project, pages + 2);
+        let error = project.apply(&import("much", 2000)).unwrap_err();
+        assert!(matches!(error, StoreError::DiskFull(_)), "{error}");
+        assert_eq!(project.counts().unwrap().total(), 3);
+        limit(&project, i64::from(u32::MAX) - 1);
+        project.apply(&import("much", 2000)).unwrap();
+        assert_eq!(project.counts().unwrap().total(), 2003);
+    }
+
+    #[test]
+    fn a_writer_that_waits_too_long_says_so() {
+        let (dir, mut project) = project();
+        let other = Connection::open(dir.path().join(DOCUMENT)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        project.connection.busy_timeout(Duration::ZERO).unwrap();
+        let error = project.apply(&import("p", 1)).unwrap_err();
+        assert!(matches!(error, StoreError::Locked(_)), "{error}");
+        other.execute_batch("ROLLBACK").unwrap();
+        project.apply(&import("p", 1)).unwrap();
+    }
+
+    #[test]
+    fn labels_are_synced_and_measurements_are_not_waited_for() {
+        let (_dir, mut project) = project();
+        let synchronous = |project: &Project| -> i64 {
+            project
+                .connection
+                .pragma_query_value(None, "synchronous", |row| row.get(0))
+                .unwrap()
+        };
+        project.write(Keep::Kill, |_| Ok(())).unwrap();
+        assert_eq!(synchronous(&project), 1);
+        project.apply(&import("p", 1)).unwrap();
+        assert_eq!(synchronous(&project), 2);
+    }
+
+    #[test]
+    fn a_model_inside_the_project_moves_with_it() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (old, new) = (tmp.path().join("old"), tmp.path().join("new"));
+        let settings = |model: PathBuf| ProjectSettings {
+            name: "Inn".to_owned(),
+            model,
+            run_toml: "[train]".to_owned(),
+        };
+        drop(Project::create(&old, &settings(old.join("model"))).unwrap());
+        fs::rename(&old, &new).unwrap();
+        let project = Project::open(&new).unwrap();
+        assert_eq!(project.settings().unwrap(), settings(new.join("model")));
+        let outside = settings(tmp.path().join("models/qwen"));
+        project.set_settings(&outside).unwrap();
+        assert_eq!(project.settings().unwrap(), outside);
+        project.set_setting("filter", "a").unwrap();
+        assert_eq!(project.setting("filter").unwrap().as_deref(), Some("a"));
+        assert_eq!(project.setting("none").unwrap(), None);
+    }
+
+    #[test]
+    fn what_a_killed_create_left_can_be_created_again() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(DOCUMENT), "").unwrap();
+        let settings = ProjectSettings::default();
+        assert!(Project::create(dir.path(), &settings).is_ok());
+        assert!(Project::create(dir.path(), &settings).is_err());
+    }
+}

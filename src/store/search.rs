@@ -8,7 +8,10 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::{pairs::texts_of, project::Result};
+use super::{
+    pairs::{texts_of, unreadable},
+    project::Result,
+};
 use crate::data::{Answer, Pair, Prompt};
 
 /// Adds the texts of a pair under their content's id.
@@ -39,7 +42,7 @@ pub(super) fn matching(connection: &Connection, search: &str) -> Result<Option<H
     let mut rows = statement.query([trigrams])?;
     let mut found = HashSet::new();
     while let Some(row) = rows.next()? {
-        let (prompt, answers) = texts_of(&row.get::<_, String>(1)?)?;
+        let (prompt, answers) = texts_of(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
         let texts: Vec<String> = texts(&prompt, &answers).map(fold).collect();
         if words
             .iter()
@@ -68,10 +71,15 @@ fn match_expression(search: &str) -> Option<String> {
 
 /// Lower case letter by letter, so that a letter folds the same wherever it stands.
 fn fold(text: &str) -> String {
-    text.chars()
-        .flat_map(char::to_lowercase)
-        .map(|letter| if letter == 'ς' { 'σ' } else { letter })
-        .collect()
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            'ς' => folded.push('σ'),
+            letter if letter.is_ascii() => folded.push(letter.to_ascii_lowercase()),
+            letter => folded.extend(letter.to_lowercase()),
+        }
+    }
+    folded
 }
 
 fn texts<'a>(prompt: &'a Prompt, answers: &'a [Answer]) -> impl Iterator<Item = &'a str> {
