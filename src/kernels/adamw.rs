@@ -177,7 +177,7 @@ mod tests {
         let fill = |flat: &mut [f32]| {
             flat.iter_mut()
                 .zip(values)
-                .for_each(|(to, from)| *to = *from as f32)
+                .for_each(|(to, from)| *to = *from as f32);
         };
         grads
             .change("test", slot(0, values.len()), values.len(), fill)

@@ -56,7 +56,7 @@ pub(super) fn embed_backward(
     check_ids(OPERATION, ids, known)?;
     let dy = access::read(OPERATION, "dy", dy)?;
     grads.change(OPERATION, slot, known * width, |sum| {
-        scatter(sum, width, ids, &dy[..rows * width], scale)
+        scatter(sum, width, ids, &dy[..rows * width], scale);
     })
 }
 

@@ -8,6 +8,8 @@ use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 
 use gemm::Parallelism;
 
+use super::buffer::Fresh;
+
 /// A matrix that is read: any strides.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Matrix<'a> {
@@ -104,70 +106,109 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What becomes of the target's old content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Write {
-    Set,
-    Add,
-}
-
-/// Who works on a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Threads {
-    /// The caller alone: it is one of many already.
-    One,
-    /// The current pool, when the product is worth it.
-    Pool,
-}
-
 /// Multiplications below which a product stays on the caller's thread (about 20 microseconds of work).
 const SMALL: usize = 2 << 20;
 
-/// `c = alpha·a·b`, or added to it. The bits do not depend on the number of threads: they share out tiles of `c`.
-pub(super) fn multiply(
-    alpha: f32,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    write: Write,
-    c: Target<'_>,
-    threads: Threads,
-) {
-    assert!(
-        a.cols == b.rows && a.rows == c.rows && b.cols == c.cols,
-        "shapes of a product"
-    );
-    assert!(write == Write::Set || c.initialised, "adding to nothing");
-    let parallelism = if threads == Threads::One || a.rows * a.cols * b.cols < SMALL {
-        Parallelism::None
-    } else {
-        match rayon::current_num_threads() {
-            1 => Parallelism::None,
-            n => Parallelism::Rayon(n),
+/// `factor · a · b`, still to be written somewhere. The bits do not depend on the number of threads: they share out
+/// tiles of the target, and every element is summed by one of them in a fixed order.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(super) struct Product<'a> {
+    a: Matrix<'a>,
+    b: Matrix<'a>,
+    factor: f32,
+    alone: bool,
+}
+
+impl<'a> Matrix<'a> {
+    /// `self · b`, on the current pool when it is worth it.
+    pub(super) fn times(self, b: Matrix<'a>) -> Product<'a> {
+        Product {
+            a: self,
+            b,
+            factor: 1.0,
+            alone: false,
         }
-    };
-    // SAFETY: all three shapes were checked against their slices when made, and `c` is borrowed for writing alone.
-    unsafe {
-        gemm::gemm(
-            c.rows,
-            c.cols,
-            a.cols,
-            c.start,
-            1,
-            c.stride as isize,
-            write == Write::Add,
-            a.data.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            alpha,
-            false,
-            false,
-            false,
-            parallelism,
+    }
+}
+
+impl Product<'_> {
+    pub(super) fn scaled(self, factor: f32) -> Self {
+        Self { factor, ..self }
+    }
+
+    /// On the caller's thread: it is one of many already.
+    pub(super) fn alone(self) -> Self {
+        Self {
+            alone: true,
+            ..self
+        }
+    }
+
+    /// Writes it over whatever the target holds.
+    pub(super) fn set(self, target: Target<'_>) {
+        self.write(target, false);
+    }
+
+    /// Adds it to the target.
+    pub(super) fn add_to(self, target: Target<'_>) {
+        assert!(target.initialised, "adding to nothing");
+        self.write(target, true);
+    }
+
+    /// A new row-major matrix.
+    pub(super) fn fresh(self) -> Vec<f32> {
+        let (rows, cols) = (self.a.rows, self.b.cols);
+        let mut buffer = Fresh::new(rows * cols);
+        self.set(Target::uninit(buffer.uninit(), rows, cols));
+        // SAFETY: the product has set every element.
+        unsafe { buffer.vec(rows * cols) }
+    }
+
+    fn write(self, c: Target<'_>, add: bool) {
+        let Self {
+            a,
+            b,
+            factor,
+            alone,
+        } = self;
+        assert!(
+            a.cols == b.rows && a.rows == c.rows && b.cols == c.cols,
+            "shapes of a product"
         );
+        let parallelism = if alone || a.rows * a.cols * b.cols < SMALL {
+            Parallelism::None
+        } else {
+            match rayon::current_num_threads() {
+                1 => Parallelism::None,
+                n => Parallelism::Rayon(n),
+            }
+        };
+        // SAFETY: all three shapes were checked against their slices when made; `c` is borrowed for writing alone, and
+        // only read when it holds something.
+        unsafe {
+            gemm::gemm(
+                c.rows,
+                c.cols,
+                a.cols,
+                c.start,
+                1,
+                c.stride as isize,
+                add,
+                a.data.as_ptr(),
+                a.col_stride as isize,
+                a.row_stride as isize,
+                b.data.as_ptr(),
+                b.col_stride as isize,
+                b.row_stride as isize,
+                1.0,
+                factor,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
     }
 }
 
@@ -207,8 +248,9 @@ mod tests {
             let left = Matrix::strided(&a_floats, a_rows, a_cols, a_cols + pad);
             let right = Matrix::new(&b_floats, b_rows, b_cols);
             let (left, right) = (if turn_a { left.t() } else { left }, if turn_b { right.t() } else { right });
-            let write = if add { Write::Add } else { Write::Set };
-            multiply(0.5, left, right, write, Target::new(&mut out, m, n), Threads::Pool);
+            let product = left.times(right).scaled(0.5);
+            let target = Target::new(&mut out, m, n);
+            if add { product.add_to(target) } else { product.set(target) }
             assert_close("c", &out, &expected, 2e-6);
         }
     }

@@ -66,7 +66,7 @@ impl Gradients {
     pub fn scale(&mut self, factor: f32) -> Result<()> {
         access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
             parallel::chunks(flat, parallel::PIECE, |_, piece| {
-                multiply_all(piece, factor)
+                multiply_all(piece, factor);
             });
         })
     }
@@ -119,7 +119,9 @@ multiversion! {
 multiversion! {
     fn multiply_all(x: &mut [f32], factor: f32) {
         let _ = FMA;
-        x.iter_mut().for_each(|x| *x *= factor);
+        for x in x.iter_mut() {
+*x *= factor;
+}
     }
 }
 
@@ -143,7 +145,7 @@ mod tests {
         };
         grads
             .change("test", slot, values.len(), |flat| {
-                flat.copy_from_slice(values)
+                flat.copy_from_slice(values);
             })
             .unwrap();
         grads

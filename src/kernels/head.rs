@@ -9,10 +9,13 @@ use candle_core::{Device, Tensor};
 use super::{
     Gradients, Result, Slot, access,
     buffer::{Fresh, Shared},
-    gemm::{Matrix, Target, Threads, Write, multiply},
+    gemm::{Matrix, Target},
     parallel,
     simd::{LANES, add_lanes, exp, fused, max, multiversion, tanh},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// How logits are made of `h Wᵀ`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,27 +120,15 @@ pub(super) fn forward(
             let len = CHUNK.min(vocabulary - start);
             let slice = Matrix::new(&w, vocabulary, width).rows(start..start + len);
             let target = Target::uninit(logits.uninit(), rows, len);
-            multiply(
-                options.scale,
-                h,
-                slice.t(),
-                Write::Set,
-                target,
-                Threads::Pool,
-            );
+            h.times(slice.t()).scaled(options.scale).set(target);
             // SAFETY: the product has set these elements.
             let logits = unsafe { logits.uninit()[..rows * len].assume_init_mut() };
             weigh_rows(logits, len, start, targets, running, u, options);
             if with_u {
                 // Of Σ p·slope·w the sign and the factor are put in at the end.
-                multiply(
-                    1.0,
-                    Matrix::new(logits, rows, len),
-                    slice,
-                    Write::Add,
-                    Target::new(u, rows, width),
-                    Threads::Pool,
-                );
+                Matrix::new(logits, rows, len)
+                    .times(slice)
+                    .add_to(Target::new(u, rows, width));
             }
         }
     }
@@ -208,14 +199,7 @@ pub(super) fn weight_backward(
                 let len = CHUNK.min(vocabulary - start);
                 let slice = Matrix::new(&w, vocabulary, width).rows(start..start + len);
                 let target = Target::uninit(logits.uninit(), rows, len);
-                multiply(
-                    options.scale,
-                    h,
-                    slice.t(),
-                    Write::Set,
-                    target,
-                    Threads::Pool,
-                );
+                h.times(slice.t()).scaled(options.scale).set(target);
                 // SAFETY: the product has set these elements.
                 let logits = unsafe { logits.uninit()[..rows * len].assume_init_mut() };
                 let per_piece = parallel::rows_per_piece(len);
@@ -230,14 +214,7 @@ pub(super) fn weight_backward(
                     }
                 });
                 let target = Target::new(&mut dw[start * width..(start + len) * width], len, width);
-                multiply(
-                    1.0,
-                    Matrix::new(logits, rows, len).t(),
-                    h,
-                    Write::Add,
-                    target,
-                    Threads::Pool,
-                );
+                Matrix::new(logits, rows, len).t().times(h).add_to(target);
             }
         }
     })
@@ -255,7 +232,9 @@ pub(super) fn scale_rows(u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
                 .chunks_mut(width)
                 .zip(&coefficients[piece * per_piece..])
             {
-                row.iter_mut().for_each(|u| *u *= coefficient);
+                for u in row {
+                    *u *= coefficient;
+                }
             }
         });
     })?;
@@ -275,14 +254,10 @@ pub(super) fn logits(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Te
     let mut logits = Fresh::new(rows * vocabulary);
     let target = Target::uninit(logits.uninit(), rows, vocabulary);
     let w = Matrix::new(&w, vocabulary, width).t();
-    multiply(
-        options.scale,
-        Matrix::new(&h, rows, width),
-        w,
-        Write::Set,
-        target,
-        Threads::Pool,
-    );
+    Matrix::new(&h, rows, width)
+        .times(w)
+        .scaled(options.scale)
+        .set(target);
     // SAFETY: the product has set every element.
     let mut logits = unsafe { logits.vec(rows * vocabulary) };
     if let Some(cap) = options.softcap {
@@ -354,7 +329,9 @@ multiversion! {
     fn weigh_row(logits: &mut [f32], target: Option<usize>, running: &mut Running, u: &mut [f32], softcap: Option<f32>) {
         if let Some(cap) = softcap {
             let inverse = 1.0 / cap;
-            logits.iter_mut().for_each(|logit| *logit = cap * tanh::<FMA>(*logit * inverse));
+            for logit in logits.iter_mut() {
+*logit = cap * tanh::<FMA>(*logit * inverse);
+}
         }
         if let Some(target) = target {
             running.target = logits[target];
@@ -365,7 +342,9 @@ multiversion! {
             let factor = exp::<FMA>(running.maximum - largest);
             running.maximum = largest;
             running.total *= f64::from(factor);
-            u.iter_mut().for_each(|u| *u *= factor);
+            for u in u.iter_mut() {
+*u *= factor;
+}
         }
         let shift = running.maximum;
         let inverse = softcap.map_or(0.0, |cap| 1.0 / cap);
@@ -403,7 +382,9 @@ multiversion! {
     fn logit_gradient(logits: &mut [f32], target: Option<usize>, lse: f32, coefficient: f32, softcap: Option<f32>) {
         let (cap, inverse) = softcap.map_or((1.0, 0.0), |cap| (cap, 1.0 / cap));
         if softcap.is_some() {
-            logits.iter_mut().for_each(|logit| *logit = cap * tanh::<FMA>(*logit * inverse));
+            for logit in logits.iter_mut() {
+*logit = cap * tanh::<FMA>(*logit * inverse);
+}
         }
         let slope = |logit: f32| {
             let t = logit * inverse;
@@ -422,178 +403,8 @@ multiversion! {
 multiversion! {
     fn cap_all(logits: &mut [f32], cap: f32) {
         let inverse = 1.0 / cap;
-        logits.iter_mut().for_each(|logit| *logit = cap * tanh::<FMA>(*logit * inverse));
-    }
+        for logit in logits.iter_mut() {
+*logit = cap * tanh::<FMA>(*logit * inverse);
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::testing::{
-        assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values,
-    };
-
-    fn logits_twin(h: &[f64], w: &[f64], width: usize, options: &HeadOptions) -> Vec<f64> {
-        h.chunks(width)
-            .flat_map(|h| {
-                w.chunks(width).map(|w| {
-                    let raw = f64::from(options.scale) * inner(h, w);
-                    options
-                        .softcap
-                        .map_or(raw, |cap| f64::from(cap) * (raw / f64::from(cap)).tanh())
-                })
-            })
-            .collect()
-    }
-
-    /// Straight loops.
-    fn twin(
-        h: &[f64],
-        w: &[f64],
-        width: usize,
-        targets: &[u32],
-        options: &HeadOptions,
-    ) -> Vec<f64> {
-        let logits = logits_twin(h, w, width, options);
-        let row = |(logits, &target): (&[f64], &u32)| {
-            let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &l| m.max(l));
-            logits[target as usize]
-                - largest
-                - logits.iter().map(|l| (l - largest).exp()).sum::<f64>().ln()
-        };
-        logits
-            .chunks(w.len() / width)
-            .zip(targets)
-            .map(row)
-            .collect()
-    }
-
-    fn check(answers: usize, width: usize, vocabulary: usize, options: &HeadOptions) {
-        let (h, w, coefficients) = (
-            random(1, answers * width),
-            random(2, vocabulary * width),
-            random(3, answers),
-        );
-        let targets: Vec<u32> = (0..answers)
-            .map(|i| ((i * 7919 + vocabulary - 1) % vocabulary) as u32)
-            .collect();
-        let (h_tensor, w_tensor) = (
-            tensor(&h, (answers, width)),
-            tensor(&w, (vocabulary, width)),
-        );
-        let out = forward(&h_tensor, &w_tensor, &targets, options, HeadWant::WithU).unwrap();
-        let expected = twin(&h, &w, width, &targets, options);
-        assert_close("log-probs", &out.log_probs, &expected, 2e-6);
-        let plain = forward(&h_tensor, &w_tensor, &targets, options, HeadWant::LogProbs).unwrap();
-        assert_eq!(plain.log_probs, out.log_probs);
-        assert!(plain.u.is_none());
-        let all = logits(&h_tensor, &w_tensor, options).unwrap();
-        assert_close(
-            "logits",
-            &values(&all),
-            &logits_twin(&h, &w, width, options),
-            2e-6,
-        );
-
-        let floats: Vec<f32> = coefficients.iter().map(|&c| c as f32).collect();
-        let dh = scale_rows(out.u.unwrap(), &floats).unwrap();
-        let loss =
-            |h: &[f64], w: &[f64]| inner(&twin(h, w, width, &targets, options), &coefficients);
-        assert_gradient("dh", &h, &values(&dh), |h| loss(h, &w));
-        let mut grads = Gradients::new(4 + w.len(), &Device::Cpu).unwrap();
-        let place = slot(4, w.len());
-        weight_backward(
-            &h_tensor, &w_tensor, &targets, &out.lse, &floats, options, place, &mut grads,
-        )
-        .unwrap();
-        let flat = grads.to_vec().unwrap();
-        assert_eq!(flat[..4], [0.0; 4]);
-        assert_gradient("dW", &w, &flat[4..], |w| loss(&h, w));
-    }
-
-    #[test]
-    fn equals_its_twin_and_its_finite_differences() {
-        for options in [
-            HeadOptions::default(),
-            HeadOptions {
-                scale: 0.5,
-                softcap: None,
-            },
-            HeadOptions {
-                scale: 2.0,
-                softcap: Some(1.5),
-            },
-        ] {
-            check(1, 3, 1, &options);
-            check(1, 5, 2, &options);
-            check(13, 9, 70, &options);
-            // More than one chunk of the vocabulary, and an odd rest.
-            check(5, 4, CHUNK + 37, &options);
-        }
-    }
-
-    #[test]
-    fn more_answers_than_a_block() {
-        check(ROWS + 3, 2, 11, &HeadOptions::default());
-    }
-
-    #[test]
-    fn a_late_large_logit_takes_over_without_overflow() {
-        // The last word of the second chunk beats all before it by hundreds.
-        let vocabulary = CHUNK + 5;
-        let mut w = vec![0.0; vocabulary];
-        w[0] = 100.0;
-        w[vocabulary - 1] = 500.0;
-        let h = tensor(&[1.0], (1, 1));
-        let out = forward(
-            &h,
-            &tensor(&w, (vocabulary, 1)),
-            &[0],
-            &HeadOptions::default(),
-            HeadWant::WithU,
-        )
-        .unwrap();
-        assert_close("log-prob", &out.log_probs, &[-400.0], 1e-6);
-        assert_close("u", &values(&out.u.unwrap()), &[-400.0], 1e-6);
-    }
-
-    #[test]
-    fn same_bits_with_any_number_of_threads() {
-        let (h, w) = (
-            tensor(&random(1, 120 * 24), (120, 24)),
-            tensor(&random(2, 2500 * 24), (2500, 24)),
-        );
-        let targets: Vec<u32> = (0..120).map(|i| i * 20).collect();
-        assert_same_bits(|| {
-            let options = HeadOptions::default();
-            let out = forward(&h, &w, &targets, &options, HeadWant::WithU).unwrap();
-            let mut grads = Gradients::new(2500 * 24, &Device::Cpu).unwrap();
-            let place = slot(0, 2500 * 24);
-            let coefficients = vec![0.5; 120];
-            weight_backward(
-                &h,
-                &w,
-                &targets,
-                &out.lse,
-                &coefficients,
-                &options,
-                place,
-                &mut grads,
-            )
-            .unwrap();
-            vec![
-                out.log_probs,
-                out.lse,
-                values(&out.u.unwrap()),
-                grads.to_vec().unwrap(),
-            ]
-        });
-    }
-
-    #[test]
-    fn a_target_outside_the_vocabulary_is_an_error() {
-        let (h, w) = (tensor(&[1.0], (1, 1)), tensor(&[1.0, 2.0], (2, 1)));
-        let error = forward(&h, &w, &[2], &HeadOptions::default(), HeadWant::LogProbs).unwrap_err();
-        assert!(error.to_string().contains("vocabulary of 2"));
     }
 }

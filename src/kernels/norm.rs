@@ -128,7 +128,7 @@ pub(super) fn backward(
             access::expect_dims(BACKWARD, "sum of input gradients", &sum, &dims)?;
             let readers = [&x, &dy, &inv_rms];
             access::rewrite(BACKWARD, "sum of input gradients", &sum, &readers, |dx| {
-                fill(as_uninit(dx), true)
+                fill(as_uninit(dx), true);
             })?;
             Ok(Some(sum))
         }

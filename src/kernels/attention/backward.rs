@@ -14,13 +14,13 @@ use std::{mem::MaybeUninit, ops::Range};
 use candle_core::Tensor;
 
 use super::{
-    AttentionShape, KEYS, QueryBlock, check_operands, cost, forward::head_rows, key_blocks,
-    query_blocks, stack,
+    AttentionShape, KEYS, KeyBlock, QueryBlock, check_operands, cost, forward::head_rows,
+    key_blocks, query_blocks, stack,
 };
 use crate::kernels::{
     Layout, Result, Segment, access,
     buffer::{Fresh, Shared},
-    gemm::{Matrix, Target, Threads, Write, multiply},
+    gemm::{Matrix, Target},
     parallel,
     simd::{dot, exp, multiversion, tanh},
 };
@@ -140,7 +140,7 @@ pub(in crate::kernels) fn backward(
                 shape,
                 &dk_places,
                 &dv_places,
-            )
+            );
         };
     };
     let run = |task: usize| run_task(&documents, &tasks[task], operands, &dq_places);
@@ -149,7 +149,7 @@ pub(in crate::kernels) fn backward(
     } else {
         let sums = parallel::map(tasks.len(), small, run);
         parallel::for_each(groups.len(), small, |i| {
-            write_group(&groups[i], &sums[groups[i].clone()])
+            write_group(&groups[i], &sums[groups[i].clone()]);
         });
     }
     // SAFETY: the documents cover all rows; tasks wrote all heads of `dq`, groups all heads of `dk` and `dv`.
@@ -255,99 +255,19 @@ fn run_task(
     operands: Operands<'_>,
     dq_places: &Shared<'_, MaybeUninit<f32>>,
 ) -> KeyGradients {
-    let Operands {
-        q,
-        k,
-        v,
-        o,
-        lse,
-        d_o,
-        shape,
-    } = operands;
     let document = &documents[task.document];
-    let (hd, key_head) = (shape.head_dim, task.key_head);
+    let hd = operands.shape.head_dim;
     let mut sums = KeyGradients {
         dk: vec![0.0; document.rows * hd],
         dv: vec![0.0; document.rows * hd],
     };
-    let most_rows = task
-        .blocks
-        .iter()
-        .map(|(_, block)| block.tokens)
-        .max()
-        .unwrap_or(0)
-        * shape.group();
-    let mut queries = vec![0.0; most_rows * hd];
-    let mut outputs = vec![0.0; most_rows * hd];
-    let mut dq = vec![0.0; most_rows * hd];
-    // Rows of `most_rows` scores: weights, and their gradients.
-    let (mut weights, mut d_scores) = (vec![0.0; most_rows * KEYS], vec![0.0; most_rows * KEYS]);
-    let (mut row_lse, mut row_delta) = (vec![0.0; most_rows], vec![0.0; most_rows]);
-
+    let tokens = task.blocks.iter().map(|(_, block)| block.tokens).max();
+    let rows = tokens.unwrap_or(0) * operands.shape.group();
+    let mut workspace = Workspace::new(operands, task.key_head, rows, document.rows.min(KEYS));
     for (segment, block) in &task.blocks {
         let (segment, own_rows) = document.segments[*segment];
-        let rows = block.tokens * shape.group();
-        stack(&mut queries, q, block, key_head, shape, shape.scale);
-        stack(&mut outputs, d_o, block, key_head, shape, 1.0);
-        for row in 0..rows {
-            let (token, head) = (
-                block.row + row % block.tokens,
-                key_head * shape.group() + row / block.tokens,
-            );
-            let at = token * shape.heads + head;
-            row_lse[row] = lse[at];
-            row_delta[row] = dot_rows(
-                &o[at * hd..(at + 1) * hd],
-                &outputs[row * hd..(row + 1) * hd],
-            );
-        }
-        dq[..rows * hd].fill(0.0);
-        for keys in key_blocks(segment, block, shape.window) {
-            let (k, v) = (
-                head_rows(k, &keys, key_head, shape),
-                head_rows(v, &keys, key_head, shape),
-            );
-            let (weights, d_scores) = (
-                &mut weights[..rows * keys.len],
-                &mut d_scores[..rows * keys.len],
-            );
-            let (q_rows, o_rows) = (
-                Matrix::new(&queries, rows, hd),
-                Matrix::new(&outputs, rows, hd),
-            );
-            multiply(
-                1.0,
-                q_rows,
-                k.t(),
-                Write::Set,
-                Target::new(weights, rows, keys.len),
-                Threads::One,
-            );
-            multiply(
-                1.0,
-                o_rows,
-                v.t(),
-                Write::Set,
-                Target::new(d_scores, rows, keys.len),
-                Threads::One,
-            );
-            for row in 0..rows {
-                let visible = keys.visible(block.position + row % block.tokens, shape.window);
-                let at = row * keys.len..(row + 1) * keys.len;
-                let (weights, d_scores) = (&mut weights[at.clone()], &mut d_scores[at]);
-                differentiate(
-                    weights,
-                    d_scores,
-                    visible,
-                    shape.softcap,
-                    row_lse[row],
-                    row_delta[row],
-                );
-            }
-            let (weights, d_scores) = (
-                Matrix::new(weights, rows, keys.len),
-                Matrix::new(d_scores, rows, keys.len),
-            );
+        workspace.start(block);
+        for keys in key_blocks(segment, block, operands.shape.window) {
             // Rows of the keys among the document's rows: the prompt comes first.
             let first = if keys.position < segment.prefix.len() {
                 keys.position
@@ -356,46 +276,154 @@ fn run_task(
             };
             let at = first * hd..(first + keys.len) * hd;
             let (dk, dv) = (&mut sums.dk[at.clone()], &mut sums.dv[at]);
-            multiply(
-                1.0,
-                weights.t(),
-                o_rows,
-                Write::Add,
-                Target::new(dv, keys.len, hd),
-                Threads::One,
-            );
-            multiply(
-                1.0,
-                d_scores.t(),
-                q_rows,
-                Write::Add,
-                Target::new(dk, keys.len, hd),
-                Threads::One,
-            );
-            multiply(
-                1.0,
-                d_scores,
-                k,
-                Write::Add,
-                Target::new(&mut dq, rows, hd),
-                Threads::One,
-            );
+            workspace.add(block, &keys, dk, dv);
         }
-        for row in 0..rows {
-            let (token, head) = (
-                block.row + row % block.tokens,
-                key_head * shape.group() + row / block.tokens,
-            );
-            let at = token * shape.heads + head;
-            // SAFETY: a block's rows and heads belong to one task.
-            let place = unsafe { dq_places.part(at * hd..(at + 1) * hd) };
-            place
-                .iter_mut()
-                .zip(&dq[row * hd..])
-                .for_each(|(to, dq)| _ = to.write(dq * shape.scale));
-        }
+        // SAFETY: a block's rows and heads belong to one task.
+        unsafe { workspace.finish(block, dq_places) };
     }
     sums
+}
+
+/// Buffers of one query block.
+struct Workspace<'a> {
+    operands: Operands<'a>,
+    key_head: usize,
+    /// Stacked rows: `scale·q`, the gradient of `o`, and the sum of `ds k`.
+    queries: Vec<f32>,
+    outputs: Vec<f32>,
+    dq: Vec<f32>,
+    /// Scores, then weights; and their gradients.
+    weights: Vec<f32>,
+    d_scores: Vec<f32>,
+    /// Of each row: log-sum-exp, and `Σ do·o`.
+    lse: Vec<f32>,
+    delta: Vec<f32>,
+}
+
+impl<'a> Workspace<'a> {
+    fn new(operands: Operands<'a>, key_head: usize, rows: usize, keys: usize) -> Self {
+        let hd = operands.shape.head_dim;
+        Self {
+            operands,
+            key_head,
+            queries: vec![0.0; rows * hd],
+            outputs: vec![0.0; rows * hd],
+            dq: vec![0.0; rows * hd],
+            weights: vec![0.0; rows * keys],
+            d_scores: vec![0.0; rows * keys],
+            lse: vec![0.0; rows],
+            delta: vec![0.0; rows],
+        }
+    }
+
+    /// Where a stacked row of the block is among all heads of all tokens.
+    fn place(&self, block: &QueryBlock, row: usize) -> usize {
+        let shape = self.operands.shape;
+        let head = self.key_head * shape.group() + row / block.tokens;
+        (block.row + row % block.tokens) * shape.heads + head
+    }
+
+    /// Takes in the block's queries.
+    fn start(&mut self, block: &QueryBlock) {
+        let Operands {
+            q,
+            o,
+            lse,
+            d_o,
+            shape,
+            ..
+        } = self.operands;
+        let hd = shape.head_dim;
+        let rows = block.tokens * shape.group();
+        stack(
+            &mut self.queries,
+            q,
+            block,
+            self.key_head,
+            shape,
+            shape.scale,
+        );
+        stack(&mut self.outputs, d_o, block, self.key_head, shape, 1.0);
+        for row in 0..rows {
+            let at = self.place(block, row);
+            let gradient = &self.outputs[row * hd..(row + 1) * hd];
+            self.lse[row] = lse[at];
+            self.delta[row] = dot_rows(&o[at * hd..(at + 1) * hd], gradient);
+        }
+        self.dq[..rows * hd].fill(0.0);
+    }
+
+    /// Adds what one key block has to do with the queries: to `dq`, and to the keys' own `dk` and `dv`.
+    fn add(&mut self, block: &QueryBlock, keys: &KeyBlock, dk: &mut [f32], dv: &mut [f32]) {
+        let Operands { k, v, shape, .. } = self.operands;
+        let (rows, hd, len) = (block.tokens * shape.group(), shape.head_dim, keys.len);
+        let (k, v) = (
+            head_rows(k, keys, self.key_head, shape),
+            head_rows(v, keys, self.key_head, shape),
+        );
+        let queries = Matrix::new(&self.queries, rows, hd);
+        let outputs = Matrix::new(&self.outputs, rows, hd);
+        let (weights, d_scores) = (
+            &mut self.weights[..rows * len],
+            &mut self.d_scores[..rows * len],
+        );
+        queries
+            .times(k.t())
+            .alone()
+            .set(Target::new(weights, rows, len));
+        outputs
+            .times(v.t())
+            .alone()
+            .set(Target::new(d_scores, rows, len));
+        for (row, (weights, d_scores)) in weights
+            .chunks_mut(len)
+            .zip(d_scores.chunks_mut(len))
+            .enumerate()
+        {
+            let visible = keys.visible(block.position + row % block.tokens, shape.window);
+            differentiate(
+                weights,
+                d_scores,
+                visible,
+                shape.softcap,
+                self.lse[row],
+                self.delta[row],
+            );
+        }
+        let weights = Matrix::new(weights, rows, len);
+        let d_scores = Matrix::new(d_scores, rows, len);
+        weights
+            .t()
+            .times(outputs)
+            .alone()
+            .add_to(Target::new(dv, len, hd));
+        d_scores
+            .t()
+            .times(queries)
+            .alone()
+            .add_to(Target::new(dk, len, hd));
+        d_scores
+            .times(k)
+            .alone()
+            .add_to(Target::new(&mut self.dq, rows, hd));
+    }
+
+    /// Writes the block's `dq`.
+    ///
+    /// # Safety
+    /// No one else writes these rows for these heads.
+    unsafe fn finish(&self, block: &QueryBlock, places: &Shared<'_, MaybeUninit<f32>>) {
+        let shape = self.operands.shape;
+        let hd = shape.head_dim;
+        for row in 0..block.tokens * shape.group() {
+            let at = self.place(block, row);
+            // SAFETY: the caller's promise.
+            let place = unsafe { places.part(at * hd..(at + 1) * hd) };
+            for (to, dq) in place.iter_mut().zip(&self.dq[row * hd..]) {
+                to.write(dq * shape.scale);
+            }
+        }
+    }
 }
 
 /// Adds up the chunks' sums and writes them to the rows of a document.

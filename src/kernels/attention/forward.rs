@@ -15,7 +15,7 @@ use super::{
 use crate::kernels::{
     Layout, Result, access,
     buffer::{Fresh, Shared},
-    gemm::{Matrix, Target, Threads, Write, multiply},
+    gemm::{Matrix, Target},
     parallel,
     simd::{LANES, add_lanes, exp, max, multiversion, tanh},
 };
@@ -67,14 +67,10 @@ impl Workspace {
         let (rows, hd) = (block.tokens * shape.group(), shape.head_dim);
         let scores = &mut self.scores[..rows * keys.len];
         let queries = Matrix::new(&self.queries, rows, hd);
-        multiply(
-            1.0,
-            queries,
-            k.t(),
-            Write::Set,
-            Target::new(scores, rows, keys.len),
-            Threads::One,
-        );
+        queries
+            .times(k.t())
+            .alone()
+            .set(Target::new(scores, rows, keys.len));
         for (row, scores) in scores.chunks_mut(keys.len).enumerate() {
             let visible = keys.visible(block.position + row % block.tokens, shape.window);
             let sums = &mut self.sums[row * hd..(row + 1) * hd];
@@ -88,14 +84,10 @@ impl Workspace {
             );
         }
         let target = Target::new(&mut self.sums, rows, hd);
-        multiply(
-            1.0,
-            Matrix::new(scores, rows, keys.len),
-            v,
-            Write::Add,
-            target,
-            Threads::One,
-        );
+        Matrix::new(scores, rows, keys.len)
+            .times(v)
+            .alone()
+            .add_to(target);
     }
 
     /// Writes the block's results.
@@ -308,14 +300,18 @@ multiversion! {
         }
         if let Some(cap) = softcap {
             let inverse = 1.0 / cap;
-            scores.iter_mut().for_each(|score| *score = cap * tanh::<FMA>(*score * inverse));
+            for score in scores.iter_mut() {
+*score = cap * tanh::<FMA>(*score * inverse);
+}
         }
         let largest = max(scores);
         if largest > *maximum {
             let factor = exp::<FMA>(*maximum - largest);
             *maximum = largest;
             *total *= factor;
-            sums.iter_mut().for_each(|sum| *sum *= factor);
+            for sum in sums.iter_mut() {
+*sum *= factor;
+}
         }
         let shift = *maximum;
         let mut lanes = [0.0_f32; LANES];

@@ -55,7 +55,7 @@ impl AttentionShape {
     fn check(&self, operation: &'static str) -> Result<()> {
         if self.kv_heads == 0
             || self.head_dim == 0
-            || self.heads % self.kv_heads != 0
+            || !self.heads.is_multiple_of(self.kv_heads)
             || self.heads == 0
         {
             return access::fault(

@@ -1,0 +1,257 @@
+//! The linear layer against straight loops and their finite differences.
+
+use super::*;
+use crate::kernels::testing::{
+    assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values,
+};
+
+/// The operands of a layer with bias and two adapters, as f64.
+struct Case {
+    tokens: usize,
+    d_in: usize,
+    d_out: usize,
+    ranks: Vec<usize>,
+    x: Vec<f64>,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    /// `(A, B)` of each adapter.
+    loras: Vec<(Vec<f64>, Vec<f64>)>,
+    dy: Vec<f64>,
+}
+
+const SCALE: f32 = 0.75;
+
+impl Case {
+    fn new(tokens: usize, d_in: usize, d_out: usize, ranks: &[usize]) -> Self {
+        let lora = |(i, r): (usize, &usize)| {
+            (
+                random(10 + i as u64, r * d_in),
+                random(20 + i as u64, d_out * r),
+            )
+        };
+        Self {
+            tokens,
+            d_in,
+            d_out,
+            ranks: ranks.to_vec(),
+            x: random(1, tokens * d_in),
+            weight: random(2, d_out * d_in),
+            bias: random(3, d_out),
+            loras: ranks.iter().enumerate().map(lora).collect(),
+            dy: random(4, tokens * d_out),
+        }
+    }
+
+    /// Straight loops.
+    fn twin(&self) -> Vec<f64> {
+        let mut y = vec![0.0; self.tokens * self.d_out];
+        for t in 0..self.tokens {
+            let x = &self.x[t * self.d_in..(t + 1) * self.d_in];
+            for o in 0..self.d_out {
+                let mut sum =
+                    self.bias[o] + inner(x, &self.weight[o * self.d_in..(o + 1) * self.d_in]);
+                for ((a, b), &r) in self.loras.iter().zip(&self.ranks) {
+                    for i in 0..r {
+                        let low = inner(x, &a[i * self.d_in..(i + 1) * self.d_in]);
+                        sum += f64::from(SCALE) * low * b[o * r + i];
+                    }
+                }
+                y[t * self.d_out + o] = sum;
+            }
+        }
+        y
+    }
+
+    /// The layer with every parameter trained, slots one after the other: weight, bias, (A, B) ..
+    fn layer(&self) -> (Linear, usize) {
+        let mut end = 0;
+        let mut next = |len: usize| {
+            end += len;
+            Some(slot(end - len, len))
+        };
+        let mut layer = Linear::frozen(tensor(&self.weight, (self.d_out, self.d_in)));
+        layer.weight_slot = next(self.weight.len());
+        layer.bias = Some(tensor(&self.bias, self.d_out));
+        layer.bias_slot = next(self.d_out);
+        for ((a, b), &r) in self.loras.iter().zip(&self.ranks) {
+            let (a_slot, b_slot) = (next(a.len()), next(b.len()));
+            let (a, b) = (tensor(a, (r, self.d_in)), tensor(b, (self.d_out, r)));
+            layer.loras.push(Lora {
+                a,
+                b,
+                a_slot,
+                b_slot,
+                scale: SCALE,
+            });
+        }
+        (layer, end)
+    }
+
+    fn loss(&self, change: impl FnOnce(&mut Self)) -> f64 {
+        let mut changed = Self {
+            ranks: self.ranks.clone(),
+            x: self.x.clone(),
+            weight: self.weight.clone(),
+            bias: self.bias.clone(),
+            loras: self.loras.clone(),
+            dy: self.dy.clone(),
+            ..*self
+        };
+        change(&mut changed);
+        inner(&changed.twin(), &self.dy)
+    }
+}
+
+#[test]
+fn equals_its_twin_and_its_finite_differences() {
+    for (tokens, d_in, d_out, ranks) in [
+        (1, 3, 5, vec![2]),
+        (7, 9, 4, vec![]),
+        (33, 17, 65, vec![3, 1]),
+        (130, 48, 31, vec![8]),
+    ] {
+        let case = Case::new(tokens, d_in, d_out, &ranks);
+        let (layer, parameters) = case.layer();
+        let x = tensor(&case.x, (tokens, d_in));
+        let dy = tensor(&case.dy, (tokens, d_out));
+        let (y, saved) = forward(&x, &layer).unwrap();
+        assert_close("y", &values(&y), &case.twin(), 2e-6);
+
+        let mut grads = Gradients::new(parameters, &Device::Cpu).unwrap();
+        let dx = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)
+            .unwrap()
+            .unwrap();
+        let flat = grads.to_vec().unwrap();
+        let of = |slot: Option<Slot>| {
+            slot.map(|s| flat[s.offset..s.offset + s.len].to_vec())
+                .unwrap()
+        };
+        assert_gradient("dx", &case.x, &values(&dx), |x| {
+            case.loss(|c| c.x = x.to_vec())
+        });
+        assert_gradient("dW", &case.weight, &of(layer.weight_slot), |w| {
+            case.loss(|c| c.weight = w.to_vec())
+        });
+        assert_gradient("db", &case.bias, &of(layer.bias_slot), |b| {
+            case.loss(|c| c.bias = b.to_vec())
+        });
+        for (i, lora) in layer.loras.iter().enumerate() {
+            let (a, b) = &case.loras[i];
+            assert_gradient("dA", a, &of(lora.a_slot), |a| {
+                case.loss(|c| c.loras[i].0 = a.to_vec())
+            });
+            assert_gradient("dB", b, &of(lora.b_slot), |b| {
+                case.loss(|c| c.loras[i].1 = b.to_vec())
+            });
+        }
+    }
+}
+
+#[test]
+fn gradients_are_added_and_skipped_as_asked() {
+    let case = Case::new(5, 6, 7, &[2]);
+    let (layer, parameters) = case.layer();
+    let (x, dy) = (tensor(&case.x, (5, 6)), tensor(&case.dy, (5, 7)));
+    let (_, saved) = forward(&x, &layer).unwrap();
+    let mut once = Gradients::new(parameters, &Device::Cpu).unwrap();
+    let mut twice = Gradients::new(parameters, &Device::Cpu).unwrap();
+    let fresh = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut once)
+        .unwrap()
+        .unwrap();
+    assert!(
+        backward(&x, &saved, &dy, &layer, InputGradient::Skip, &mut twice)
+            .unwrap()
+            .is_none()
+    );
+    let sum = tensor(&[1.0; 30], (5, 6));
+    let sum = backward(
+        &x,
+        &saved,
+        &dy,
+        &layer,
+        InputGradient::AddTo(sum),
+        &mut twice,
+    )
+    .unwrap()
+    .unwrap();
+    let expected: Vec<f64> = values(&fresh).iter().map(|&x| f64::from(x) + 1.0).collect();
+    assert_close("sum", &values(&sum), &expected, 1e-6);
+    let expected: Vec<f64> = once
+        .to_vec()
+        .unwrap()
+        .iter()
+        .map(|&g| 2.0 * f64::from(g))
+        .collect();
+    assert_close("gradients", &twice.to_vec().unwrap(), &expected, 1e-6);
+}
+
+#[test]
+fn trainable_parameters_may_be_views_of_one_buffer() {
+    let case = Case::new(4, 6, 3, &[2]);
+    let (mut layer, _) = case.layer();
+    let flat: Vec<f64> = case.loras[0]
+        .0
+        .iter()
+        .chain(&case.loras[0].1)
+        .copied()
+        .collect();
+    let flat = tensor(&flat, flat.len());
+    layer.loras[0].a = flat.narrow(0, 0, 12).unwrap().reshape((2, 6)).unwrap();
+    layer.loras[0].b = flat.narrow(0, 12, 6).unwrap().reshape((3, 2)).unwrap();
+    let (y, _) = forward(&tensor(&case.x, (4, 6)), &layer).unwrap();
+    assert_close("y", &values(&y), &case.twin(), 2e-6);
+}
+
+#[test]
+fn wrong_operands_are_errors_that_say_which() {
+    let case = Case::new(4, 6, 3, &[2]);
+    let (layer, _) = case.layer();
+    let message = |x: &Tensor| forward(x, &layer).unwrap_err().to_string();
+    assert!(message(&tensor(&random(1, 20), (4, 5))).contains("weight"));
+    assert!(message(&tensor(&case.x, (6, 4)).t().unwrap()).contains("contiguous"));
+    assert!(
+        message(
+            &tensor(&case.x, (4, 6))
+                .to_dtype(candle_core::DType::F64)
+                .unwrap()
+        )
+        .contains("F64")
+    );
+    let x = tensor(&case.x, (4, 6));
+    let (_, saved) = forward(&x, &layer).unwrap();
+    let mut grads = Gradients::new(1000, &Device::Cpu).unwrap();
+    let sum = InputGradient::AddTo(x.clone());
+    let error = backward(
+        &x,
+        &saved,
+        &tensor(&case.dy, (4, 3)),
+        &layer,
+        sum,
+        &mut grads,
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("shares its storage"));
+}
+
+#[test]
+fn same_bits_with_any_number_of_threads() {
+    let case = Case::new(300, 96, 200, &[8]);
+    let (layer, parameters) = case.layer();
+    let (x, dy) = (tensor(&case.x, (300, 96)), tensor(&case.dy, (300, 200)));
+    assert_same_bits(|| {
+        let (y, saved) = forward(&x, &layer).unwrap();
+        let mut grads = Gradients::new(parameters, &Device::Cpu).unwrap();
+        let dx = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)
+            .unwrap()
+            .unwrap();
+        vec![values(&y), values(&dx), grads.to_vec().unwrap()]
+    });
+}
+
+#[test]
+fn add_adds() {
+    let (x, y) = (random(1, 70_001), random(2, 70_001));
+    let expected: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
+    let sum = add(&tensor(&x, 70_001), tensor(&y, 70_001)).unwrap();
+    assert_close("sum", &values(&sum), &expected, 1e-7);
+}
