@@ -33,6 +33,10 @@ pub enum EngineError {
     Golden(String),
     #[error("The run cannot be continued: {0}")]
     Resume(String),
+    #[error(
+        "The run is already at its last step ({step} of {total}). Give it more steps to go on, for example `--steps {}`", .step + .total
+    )]
+    AtLastStep { step: u64, total: u64 },
     #[error("Could not {what} {path}: {source}")]
     Io {
         what: &'static str,

@@ -41,7 +41,13 @@ mod run;
 mod schedule;
 pub mod score;
 mod step;
+#[cfg(test)]
+mod tests;
 mod thread;
+#[cfg(test)]
+#[expect(dead_code, reason = "shared with tests/it, which use the rest of it")]
+#[path = "../../tests/it/toy.rs"]
+mod toy;
 mod validate;
 
 pub use answer::{Speaker, answer};

@@ -33,6 +33,13 @@ const REFUSED_IN_A_ROW: u32 = 3;
 pub fn train(desk: &mut Desk, job: &Job) -> Outcome {
     match start_and_run(desk, job) {
         Ok(outcome) => outcome,
+        Err(error @ EngineError::AtLastStep { .. }) => {
+            // Not a failure of the run: it is as complete as it was.
+            record_status(job, RunStatus::Completed, None);
+            Outcome::Failed {
+                error: error.to_string(),
+            }
+        }
         Err(error) => {
             let error = error.to_string();
             record_failure(job, &error);
@@ -41,12 +48,18 @@ pub fn train(desk: &mut Desk, job: &Job) -> Outcome {
     }
 }
 
-/// Writes a failure into the project, through a connection of its own: the run's may be gone.
+/// Writes a failure into the project.
 pub fn record_failure(job: &Job, error: &str) {
+    record_status(job, RunStatus::Failed, Some(error));
+}
+
+/// Through a connection of its own: the run's may be gone.
+fn record_status(job: &Job, status: RunStatus, message: Option<&str>) {
     let written = Project::open(&job.project)
-        .and_then(|project| project.set_run_status(job.run, RunStatus::Failed, Some(error)));
+        .and_then(|project| project.set_run_status(job.run, status, message));
     if let Err(unwritten) = written {
-        tracing::error!("run {} failed ({error}), and {unwritten}", job.run.0);
+        let message = message.unwrap_or("no message");
+        tracing::error!("run {} ended ({message}), and {unwritten}", job.run.0);
     }
 }
 
@@ -125,11 +138,10 @@ fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Trainer, V
     if let Some(saved) = &saved
         && saved.state().step >= total_steps
     {
-        return Err(EngineError::Resume(format!(
-            "it is already at its last step ({} of {total_steps}). Give it more steps to go on, for example `--steps {}`",
-            saved.state().step,
-            saved.state().step + total_steps,
-        )));
+        return Err(EngineError::AtLastStep {
+            step: saved.state().step,
+            total: total_steps,
+        });
     }
     helm.project.set_total_steps(record.id, total_steps)?;
 

@@ -1,10 +1,13 @@
 //! What a user relies on, through the public interface. One binary, so that it links once.
 
 mod answers;
+mod engine;
 mod fixture;
 mod model_folders;
 mod parity;
 mod policy;
 mod project;
+mod resume;
 mod text;
 mod tidy;
+mod toy;

@@ -1,0 +1,121 @@
+//! What happens when something breaks inside the engine: faults are injected where the loop meets the policy.
+
+use super::{
+    Engine, EngineOptions,
+    fault::{Fault, Mishap},
+    no_waker,
+    protocol::{Event, Outcome, Request, RequestId, RunControl, Sampling, Weights},
+    toy::{Toy, ask, finished, value, wait_for},
+};
+use crate::store::{LogLevel, RunStatus};
+
+fn faulty(mishap: impl Fn(u64) -> Mishap + Send + Sync + 'static) -> Engine {
+    let options = EngineOptions {
+        threads: Some(1),
+        fault: Fault::at(mishap),
+    };
+    Engine::start(no_waker(), options).unwrap()
+}
+
+#[test]
+fn a_panic_fails_the_run_and_the_engine_still_answers() {
+    let toy = Toy::new();
+    let engine = faulty(|step| {
+        if step == 3 {
+            Mishap::Panic
+        } else {
+            Mishap::None
+        }
+    });
+    let run = toy.record(&toy.config());
+    toy.queue(&engine, run);
+    let Outcome::Failed { error } = finished(&engine, run) else {
+        panic!("step 3 panics");
+    };
+    assert!(error.contains("an injected panic"), "{error}");
+    let record = toy.open().run(run).unwrap();
+    assert_eq!(record.status, RunStatus::Failed);
+    assert_eq!(record.message, Some(error));
+    assert_eq!(record.step, 2, "what was measured before is kept");
+
+    let request = RequestId(5);
+    let generate = Request::Generate {
+        request,
+        source: Weights::Model {
+            folder: toy.model.clone(),
+            adapter: None,
+        },
+        prompt: ask("Is 3 even?"),
+        sampling: Sampling {
+            max_new_tokens: 2,
+            ..Sampling::default()
+        },
+        control: RunControl::default().into(),
+    };
+    engine.requests.send(generate).unwrap();
+    let answered = wait_for(&engine, |event| match event {
+        Event::Generated {
+            request: of,
+            answer,
+        } if *of == request => Some(answer.ids.len()),
+        Event::Failed { error, .. } => panic!("{error}"),
+        _ => None,
+    });
+    assert!((1..=2).contains(&answered));
+    engine.shut_down();
+}
+
+#[test]
+fn a_step_without_a_number_is_left_out_and_named() {
+    let toy = Toy::new();
+    let engine = faulty(|step| match step {
+        2 | 4 => Mishap::NonFiniteGradient,
+        _ => Mishap::None,
+    });
+    let run = toy.record(&toy.config());
+    toy.queue(&engine, run);
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let project = toy.open();
+    let refused: Vec<_> = project
+        .log(run)
+        .unwrap()
+        .into_iter()
+        .filter(|line| line.level == LogLevel::Warning && line.text.contains("not applied"))
+        .collect();
+    assert_eq!(
+        refused.iter().map(|line| line.step).collect::<Vec<_>>(),
+        [2, 4]
+    );
+    let visited = project.visits(run, 2, 2).unwrap();
+    assert_eq!(visited.len(), 5);
+    for (_, visit) in visited {
+        assert!(refused[0].text.contains(&visit.pair.0.to_string()));
+    }
+    let (_, metrics) = &project.steps(run, Some(1)).unwrap()[0];
+    assert!(value(metrics, "loss").is_finite());
+    assert!(metrics.iter().all(|(name, _)| name != "grad_norm"));
+}
+
+#[test]
+fn three_in_a_row_stop_on_the_last_good_weights() {
+    let toy = Toy::new();
+    let engine = faulty(|step| {
+        if step > 2 {
+            Mishap::NonFiniteGradient
+        } else {
+            Mishap::None
+        }
+    });
+    let run = toy.record(&toy.config());
+    toy.queue(&engine, run);
+    let Outcome::Failed { error } = finished(&engine, run) else {
+        panic!("no step after the second can be applied");
+    };
+    engine.shut_down();
+    assert!(error.contains("saved at step 5"), "{error}");
+    let checkpoint = toy.open().run_dir(run).join("checkpoints/step-000005");
+    assert!(checkpoint.join("state.json").is_file());
+    // Whoever resumes without the fault gets to the end.
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+}

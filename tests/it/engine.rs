@@ -1,0 +1,417 @@
+//! The engine as a window or a command line meets it: requests in, events out, everything in the project.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use nudge::{
+    engine::{
+        Engine,
+        protocol::{
+            Event, Knob, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights,
+        },
+        score::{IdPair, score_ids},
+    },
+    model::{Doc, LoadOptions, Policy, Row},
+    store::{LogLevel, LogProbKey, RunStatus},
+    text::{Codec, Limits},
+};
+
+use crate::toy::{Toy, add, ask, finished, labelled, reached, start, value, wait_for};
+
+#[test]
+fn training_learns_the_preference_and_everything_is_in_the_project() {
+    let toy = Toy::new();
+    let run = toy.record(&toy.config());
+    let engine = start();
+    toy.queue(&engine, run);
+    let mut told = Vec::new();
+    let outcome = wait_for(&engine, |event| match event {
+        Event::Step { step, metrics, .. } => {
+            told.push((*step, metrics.clone()));
+            None
+        }
+        Event::Finished { outcome, .. } => Some(outcome.clone()),
+        _ => None,
+    });
+    assert_eq!(outcome, Outcome::Completed);
+    engine.shut_down();
+
+    let project = toy.open();
+    let record = project.run(run).unwrap();
+    assert_eq!(
+        (record.status, record.step, record.total_steps),
+        (RunStatus::Completed, 12, 12)
+    );
+    let stored = project.steps(run, None).unwrap();
+    for (step, metrics) in &told {
+        let (_, kept) = stored.iter().find(|(s, _)| s == step).unwrap();
+        for (name, told) in metrics {
+            assert_eq!(value(kept, name), *told, "{name} of step {step}");
+        }
+    }
+
+    // Before the first update the policy is its own reference.
+    let (first, last) = (&told[0].1, &told[11].1);
+    assert!((value(first, "loss/preference") + 0.5).abs() < 1e-4);
+    assert!(value(first, "rewards/margins").abs() < 1e-3);
+    assert!(value(last, "loss/preference") < -0.8, "{last:?}");
+    assert_eq!(value(last, "rewards/accuracies"), 1.0);
+    assert!(value(last, "logps/chosen_change") > value(last, "logps/rejected_change"));
+    let total = value(last, "loss/preference")
+        + 0.3 * value(last, "loss/reference")
+        + 0.1 * value(last, "loss/retention");
+    assert!((value(last, "loss") - total).abs() < 1e-9);
+
+    let measured = |step: u64| &stored.iter().find(|(s, _)| *s == step).unwrap().1;
+    assert!((value(measured(0), "eval_loss/preference") + 0.5).abs() < 1e-4);
+    assert!(value(measured(0), "kl/ref").abs() < 1e-4);
+    assert!(value(measured(0), "kl/policy_k3").abs() < 1e-4);
+    assert!(value(measured(12), "eval_loss/preference") < -0.7);
+    assert!(value(measured(12), "kl/policy_k3") > 1e-3);
+    for name in [
+        "eval_rewards/accuracies",
+        "eval_margin/q50",
+        "eval_loss/retention",
+        "kl/ref_per_answer",
+        "answers/mean_tokens",
+        "stop/eos_rate",
+    ] {
+        for step in [0, 6, 12] {
+            assert!(value(measured(step), name).is_finite());
+        }
+    }
+
+    let sampled: BTreeSet<(u64, usize)> = project
+        .samples(run)
+        .unwrap()
+        .into_iter()
+        .map(|record| (record.step, record.probe))
+        .collect();
+    let expected = [0, 6, 12]
+        .into_iter()
+        .flat_map(|step| [(step, 0), (step, 1)]);
+    assert_eq!(sampled, expected.collect());
+    let visits = project.visits(run, 1, 12).unwrap();
+    assert_eq!(visits.len(), 12 * 5);
+    assert!(visits.iter().any(|(_, visit)| visit.margin > 1.0));
+}
+
+#[test]
+fn reference_free_dpo_and_ipo_train_too_and_so_do_full_weights() {
+    let toy = Toy::new();
+    for (key, set) in [
+        ("objective.margin", "mean"),
+        ("objective.kind", "dpo"),
+        ("objective.kind", "ipo"),
+        ("lora.full", "true"),
+    ] {
+        let overrides = [(key.to_owned(), set.to_owned())];
+        let mut config = toy.config().with_overrides(&overrides).unwrap();
+        config.train.steps = Some(4);
+        config.optimizer.learning_rate = 2e-3;
+        let (run, outcome) = toy.train(&config);
+        assert_eq!(outcome, Outcome::Completed, "{key}");
+        let margins = toy.open().series(run, "rewards/margins", None).unwrap();
+        assert!(margins[3].1 > margins[0].1, "{key} = {set}: {margins:?}");
+    }
+}
+
+#[test]
+fn a_stopped_run_has_a_checkpoint_and_goes_on_from_it() {
+    let toy = Toy::new();
+    let run = toy.record(&toy.config());
+    let engine = start();
+    let control = toy.queue(&engine, run);
+    reached(&engine, run, 3);
+    control.stop();
+    let Outcome::Stopped { step } = finished(&engine, run) else {
+        panic!("it was asked to stop");
+    };
+    assert!((3..12).contains(&step));
+    let record = toy.open().run(run).unwrap();
+    assert_eq!(record.status, RunStatus::Stopped);
+    assert!(
+        record
+            .dir
+            .join(format!("checkpoints/step-{step:06}/state.json"))
+            .is_file()
+    );
+    engine.shut_down();
+
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    let steps: Vec<u64> = toy
+        .open()
+        .series(run, "loss", None)
+        .unwrap()
+        .iter()
+        .map(|p| p.0)
+        .collect();
+    assert_eq!(steps, (1..=12).collect::<Vec<_>>(), "every step once");
+}
+
+#[test]
+fn dropping_the_engine_stops_the_run_with_a_checkpoint() {
+    let toy = Toy::new();
+    let run = toy.record(&toy.config());
+    let engine = start();
+    toy.queue(&engine, run);
+    reached(&engine, run, 1);
+    engine.shut_down();
+    let record = toy.open().run(run).unwrap();
+    assert_eq!(record.status, RunStatus::Stopped);
+    assert!(record.dir.join("checkpoints").read_dir().unwrap().count() > 0);
+}
+
+#[test]
+fn a_paused_run_answers_with_its_present_weights() {
+    let toy = Toy::new();
+    let run = toy.record(&toy.config());
+    let engine = start();
+    let control = toy.queue(&engine, run);
+    reached(&engine, run, 2);
+    control.set_paused(true);
+    let at = wait_for(&engine, |event| match event {
+        Event::Paused { step, .. } => Some(*step),
+        _ => None,
+    });
+    assert_eq!(toy.open().run(run).unwrap().status, RunStatus::Paused);
+    let request = RequestId(1);
+    engine
+        .requests
+        .send(Request::Generate {
+            request,
+            source: Weights::Run {
+                project: toy.project.clone(),
+                run,
+                step: None,
+            },
+            prompt: ask("Is 3 even?"),
+            sampling: Sampling {
+                max_new_tokens: 3,
+                ignore_eos: true,
+                ..Sampling::default()
+            },
+            control: RunControl::default().into(),
+        })
+        .unwrap();
+    let answer = wait_for(&engine, |event| match event {
+        Event::Generated {
+            request: of,
+            answer,
+        } if *of == request => Some(answer.clone()),
+        Event::Failed { error, .. } => panic!("{error}"),
+        Event::Step { .. } => panic!("a step was done while paused"),
+        _ => None,
+    });
+    assert_eq!((answer.ids.len(), answer.stopped_by), (3, StoppedBy::Limit));
+    control.set_paused(false);
+    let on = wait_for(&engine, |event| match event {
+        Event::Continued { step, .. } => Some(*step),
+        _ => None,
+    });
+    assert_eq!(on, at);
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+}
+
+#[test]
+fn a_knob_counts_from_the_next_step_and_is_marked() {
+    let toy = Toy::new();
+    let run = toy.record(&toy.config());
+    let engine = start();
+    toy.queue(&engine, run);
+    reached(&engine, run, 2);
+    for knob in [Knob::ReferenceWeight(0.0), Knob::Beta(-1.0)] {
+        engine.requests.send(Request::Turn { run, knob }).unwrap();
+    }
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let project = toy.open();
+    let log = project.log(run).unwrap();
+    let mark = log.iter().find(|line| line.mark).unwrap();
+    assert_eq!(mark.text, "λ_ref 0.3 → 0");
+    assert!(
+        log.iter()
+            .any(|l| l.level == LogLevel::Warning && l.text.contains("β stays"))
+    );
+    // Without its weight the term is neither computed nor told.
+    let last = project.series(run, "loss/reference", None).unwrap();
+    assert_eq!(last.last().unwrap().0 + 1, mark.step);
+}
+
+#[test]
+fn nobody_listening_does_not_hold_the_training_up() {
+    let toy = Toy::new();
+    let run = toy.record(&toy.config());
+    let engine = start();
+    toy.queue(&engine, run);
+    let Engine {
+        requests, events, ..
+    } = engine;
+    drop(events);
+    let done = (0..1200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        toy.open().run(run).unwrap().status == RunStatus::Completed
+    });
+    assert!(done);
+    drop(requests);
+}
+
+#[test]
+fn a_wrong_reference_stops_the_run_before_its_first_update() {
+    let toy = Toy::new();
+    let policy = Policy::load(&toy.model, &LoadOptions::default()).unwrap();
+    let codec = Codec::load(&toy.model).unwrap();
+    let mut project = toy.open();
+    let entries: Vec<(LogProbKey, Vec<f32>)> = (0..20)
+        .flat_map(|n| {
+            let answers = ["yes sir", "no way"];
+            let encoded = codec
+                .encode_answers(&ask(&format!("Is {n} even?")), &answers, Limits::NONE)
+                .unwrap();
+            let prefix = encoded.prefix;
+            let keys = encoded.answers.into_iter().map(|answer| {
+                let key =
+                    LogProbKey::new(policy.identity(), codec.identity(), &prefix, &answer.ids);
+                (key, vec![-0.5; answer.ids.len()])
+            });
+            keys.collect::<Vec<_>>()
+        })
+        .collect();
+    project.cache_log_probs(&entries).unwrap();
+    let (run, outcome) = toy.train(&toy.config());
+    let Outcome::Failed { error } = outcome else {
+        panic!("the cache is wrong, yet {outcome:?}");
+    };
+    assert!(error.contains("cached reference log-prob"), "{error}");
+    let record = toy.open().run(run).unwrap();
+    assert_eq!((record.status, record.step), (RunStatus::Failed, 0));
+    assert_eq!(record.message, Some(error));
+}
+
+#[test]
+fn unusable_pairs_are_set_aside_with_their_reasons() {
+    let toy = Toy::new();
+    add(
+        &mut toy.open(),
+        vec![
+            labelled("Same?", "yes", "yes"),
+            labelled("Empty?", "yes", ""),
+            labelled(&"long ".repeat(300), "yes", "no"),
+        ],
+    );
+    let mut config = toy.config();
+    config.train.steps = Some(1);
+    let (run, outcome) = toy.train(&config);
+    assert_eq!(outcome, Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    let aside: Vec<&str> = log
+        .iter()
+        .filter(|line| line.text.contains("set aside"))
+        .map(|line| line.text.as_str())
+        .collect();
+    assert_eq!(aside.len(), 3, "{aside:?}");
+}
+
+#[test]
+fn faults_before_the_start_are_sentences() {
+    let toy = Toy::new();
+    let failed = |change: &[(&str, &str)]| {
+        let overrides: Vec<(String, String)> = change
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let config = toy.config().with_overrides(&overrides).unwrap();
+        match toy.train(&config).1 {
+            Outcome::Failed { error } => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(failed(&[("objective.beta", "-1")]).contains("objective.beta is -1"));
+    assert!(failed(&[("model.path", "/no/such/folder")]).contains("/no/such/folder"));
+    assert!(failed(&[("train.device", "cuda:0")]).contains("cuda:0"));
+    assert!(failed(&[("data.max_prompt_tokens", "1")]).contains("nothing to train on"));
+}
+
+#[test]
+fn preflight_measures_before_the_start() {
+    let toy = Toy::new();
+    add(&mut toy.open(), vec![labelled("Same?", "yes", "yes")]);
+    let engine = start();
+    let request = RequestId(7);
+    let ask_for = |config| {
+        engine
+            .requests
+            .send(Request::Preflight {
+                request,
+                project: toy.project.clone(),
+                config: Box::new(config),
+            })
+            .unwrap();
+        wait_for(&engine, |event| match event {
+            Event::Preflight { report, .. } => Some(report.clone()),
+            Event::Failed { error, .. } => panic!("{error}"),
+            _ => None,
+        })
+    };
+    let report = ask_for(toy.config());
+    assert_eq!(report.train_pairs + report.eval_pairs, 20);
+    assert_eq!(report.set_aside.len(), 1);
+    assert_eq!(report.total_steps, 12);
+    assert_eq!(report.asleep, 0.0);
+    assert!(
+        report.trainable_parameters > 0 && report.trainable_parameters < report.total_parameters
+    );
+    assert!(report.peak_memory_bytes > 0 && report.estimated_secs > 0.0);
+    let (_, measured, expected) = report
+        .golden
+        .iter()
+        .find(|g| g.0 == "loss/preference")
+        .unwrap();
+    assert!((measured - expected).abs() < 1e-4 && *expected == -0.5);
+
+    let mut config = toy.config();
+    config.objective.margin = Some(nudge::objective::Margin::Sum);
+    config.objective.beta = 50.0;
+    let asleep = ask_for(config);
+    assert!(asleep.asleep > 0.3);
+    assert!(asleep.warnings.iter().any(|w| w.contains("asleep")));
+
+    toy.open().set_references(&[]).unwrap();
+    let warnings = ask_for(toy.config()).warnings;
+    assert!(
+        warnings.iter().any(|w| w.contains("λ_ref is 0.3")),
+        "{warnings:?}"
+    );
+    engine.shut_down();
+}
+
+#[test]
+fn scores_are_the_policys_own_log_probs() {
+    let toy = Toy::new();
+    let policy = Policy::load(&toy.model, &LoadOptions::default()).unwrap();
+    let pairs: Vec<IdPair> = (1..4u32)
+        .map(|n| IdPair {
+            prompt: vec![1, 40 + n],
+            chosen: vec![50; n as usize],
+            rejected: vec![60, 61],
+            sft_prompt: None,
+            sft_completion: None,
+        })
+        .collect();
+    let mut done = 0;
+    let scores = score_ids(&policy, &pairs, &mut |pairs| done = pairs).unwrap();
+    assert_eq!(done, 3);
+    for (pair, score) in pairs.iter().zip(&scores) {
+        let alone = Row::pack(&[Doc {
+            prefix: pair.prompt.clone(),
+            continuations: vec![pair.chosen.clone()],
+        }])
+        .unwrap();
+        let expected = &policy.log_probs(&alone).unwrap()[0];
+        assert_eq!(score.chosen_ids, pair.chosen);
+        for (got, want) in score.chosen_logps.iter().zip(expected) {
+            assert!((got - want).abs() < 1e-4);
+        }
+        assert!((score.margin - (score.chosen_logp - score.rejected_logp)).abs() < 1e-12);
+    }
+}
