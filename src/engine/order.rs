@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// An endless walk over `len` items, each once an epoch. The permutation is a function of seed, stream and epoch, so
 /// the position alone is its whole state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     seed: u64,
     /// Tells apart the walks over pairs, reference answers and retention text.
@@ -18,6 +18,22 @@ pub struct Order {
     /// Made when first needed.
     #[serde(skip)]
     permutation: Vec<u32>,
+}
+
+impl PartialEq for Order {
+    /// The permutation follows from the rest.
+    fn eq(&self, other: &Self) -> bool {
+        let position = |order: &Self| {
+            (
+                order.seed,
+                order.stream,
+                order.len,
+                order.epoch,
+                order.cursor,
+            )
+        };
+        position(self) == position(other)
+    }
 }
 
 impl Order {
@@ -84,7 +100,8 @@ mod tests {
         order.take(5);
         let stored = serde_json::to_string(&order).unwrap();
         let mut again: Order = serde_json::from_str(&stored).unwrap();
-        assert_eq!(again.epochs(), order.epochs());
+        assert_eq!(again, order);
+        assert_ne!(again, Order::new(7, 1, 0));
         for _ in 0..5 {
             assert_eq!(again.take(4), order.take(4));
         }
