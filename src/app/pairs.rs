@@ -402,6 +402,10 @@ impl App {
                 workspace.pairs.transfer = None;
                 let name = path.display();
                 workspace.notices.push(match done {
+                    Ok(written) if written.other_kind > 0 => Notice::info(format!(
+                        "Wrote {} pairs to {name}; {} with the other kind of prompt were left out, because one file holds plain texts or conversations: filter for them and export again",
+                        written.written, written.other_kind
+                    )),
                     Ok(written) if written.undecided > 0 => Notice::info(format!(
                         "Wrote {} pairs to {name}; {} without a better answer were left out",
                         written.written, written.undecided

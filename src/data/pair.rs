@@ -159,6 +159,9 @@ pub enum Split {
 pub struct Source {
     pub file: String,
     pub line: u64,
+    /// What the file itself calls the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// A state of the preference policy: one prompt, its candidate answers, one verdict.

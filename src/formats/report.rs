@@ -1,6 +1,6 @@
-//! What an import says about a file.
+//! What an import is told, and what it says about a file.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ use crate::data::Pair;
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// Recognised from the first usable record.
+    /// Recognised record by record.
     #[default]
     Auto,
     /// TRL preference records, standard or conversational, prompt explicit or implicit; JSON lines or one JSON array.
@@ -18,9 +18,80 @@ pub enum Format {
     Hh,
 }
 
+impl Format {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Trl => "trl",
+            Self::Hh => "hh",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Auto, Self::Trl, Self::Hh]
+            .into_iter()
+            .find(|format| format.name() == word)
+            .ok_or_else(|| format!("unknown format {word:?}; there are auto, trl and hh"))
+    }
+}
+
 /// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldMap(pub BTreeMap<String, String>);
+
+impl FieldMap {
+    /// Our fields, all of which may go by another name in a file.
+    pub const FIELDS: [&str; 14] = [
+        "prompt",
+        "chosen",
+        "rejected",
+        "completion",
+        "text",
+        "system",
+        "tags",
+        "split",
+        "strength",
+        "reward",
+        "behaviour",
+        "note",
+        "id",
+        "messages",
+    ];
+
+    /// From the command line's `prompt=question` words.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut map = BTreeMap::new();
+        for word in words {
+            match word.split_once('=') {
+                Some((ours, theirs)) if Self::FIELDS.contains(&ours) && !theirs.is_empty() => {
+                    map.insert(ours.to_owned(), theirs.to_owned());
+                }
+                Some((ours, theirs)) if !theirs.is_empty() => {
+                    return Err(format!(
+                        "unknown field {ours:?} in {word:?}; there are {}",
+                        Self::FIELDS.join(", ")
+                    ));
+                }
+                _ => {
+                    return Err(format!(
+                        "expected OURS=THEIRS such as prompt=question, found {word:?}"
+                    ));
+                }
+            }
+        }
+        Ok(Self(map))
+    }
+
+    /// What the file calls our field.
+    pub(super) fn theirs<'a>(&'a self, ours: &'a str) -> &'a str {
+        self.0.get(ours).map_or(ours, String::as_str)
+    }
+}
 
 /// A record that did not come in, or came in with something to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +110,7 @@ pub struct ImportReport {
     pub faults: Vec<Fault>,
     /// Records that came in and deserve a look, e.g. an empty answer.
     pub notes: Vec<Fault>,
-    /// As recognised; `Auto` if nothing was.
+    /// As recognised in the first record that came in; `Auto` if none did.
     pub format: Format,
     /// Stopped by the progress callback before the end.
     pub cancelled: bool,
@@ -53,7 +124,7 @@ pub struct Progress {
     pub pairs: usize,
 }
 
-/// A file that cannot be read at all.
+/// A file that cannot be read or written at all.
 #[derive(Debug, Error)]
 pub enum FormatError {
     #[error("Cannot read {path}: {source}. Check that the file exists and may be read.")]
@@ -61,6 +132,10 @@ pub enum FormatError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "{path} is {what}, which cannot be read. Save it as JSON lines in UTF-8, one record a line."
+    )]
+    NotText { path: PathBuf, what: &'static str },
     #[error("Cannot write: {0}. Check the disk and the folder's rights.")]
     Write(#[from] std::io::Error),
 }

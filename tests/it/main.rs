@@ -3,6 +3,7 @@
 mod answers;
 mod engine;
 mod fixture;
+mod formats;
 mod model_folders;
 mod parity;
 mod policy;

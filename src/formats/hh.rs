@@ -1,0 +1,65 @@
+//! Anthropic HH: two whole dialogues in one text each.
+//!
+//! Source: <https://huggingface.co/datasets/Anthropic/hh-rlhf>. The border is the one of the DPO authors: the prompt is
+//! everything up to and with the last `\n\nAssistant:`, the rest, with its leading space, is the answer.
+
+/// What the model's turns begin with.
+const ASSISTANT: &str = "\n\nAssistant:";
+
+/// A text that is a dialogue of this kind.
+pub fn is_dialogue(text: &str) -> bool {
+    text.contains(ASSISTANT)
+}
+
+/// The shared prompt and both answers. Where the dialogues part before the last turn, the prompt ends with the last
+/// turn of the model that both begin the same way; what follows in each is its answer.
+pub fn split(chosen: &str, rejected: &str) -> Result<(String, String, String), String> {
+    let mut end = chosen.len();
+    while let Some(mark) = chosen[..end].rfind(ASSISTANT) {
+        let prompt = &chosen[..mark + ASSISTANT.len()];
+        if let Some(answer) = rejected.strip_prefix(prompt) {
+            return Ok((
+                prompt.to_owned(),
+                chosen[prompt.len()..].to_owned(),
+                answer.to_owned(),
+            ));
+        }
+        end = mark;
+    }
+    Err("chosen and rejected are dialogues that share no turn of the assistant".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_shared_turn_of_the_assistant_is_the_border() {
+        let (prompt, chosen, rejected) = split(
+            "\n\nHuman: Hi\n\nAssistant: Hello!\n\nHuman: Tea?\n\nAssistant: Yes.",
+            "\n\nHuman: Hi\n\nAssistant: Hello!\n\nHuman: Tea?\n\nAssistant: No.",
+        )
+        .unwrap();
+        assert!(prompt.ends_with("Tea?\n\nAssistant:"));
+        assert_eq!((&*chosen, &*rejected), (" Yes.", " No."));
+    }
+
+    #[test]
+    fn dialogues_that_part_earlier_keep_what_they_share() {
+        let (prompt, chosen, rejected) = split(
+            "\n\nHuman: Hi\n\nAssistant: Hello!\n\nHuman: Tea?\n\nAssistant: Yes.",
+            "\n\nHuman: Hi\n\nAssistant: Go away.",
+        )
+        .unwrap();
+        assert_eq!(prompt, "\n\nHuman: Hi\n\nAssistant:");
+        assert_eq!(chosen, " Hello!\n\nHuman: Tea?\n\nAssistant: Yes.");
+        assert_eq!(rejected, " Go away.");
+        assert!(
+            split(
+                "\n\nHuman: A\n\nAssistant: x",
+                "\n\nHuman: B\n\nAssistant: y"
+            )
+            .is_err()
+        );
+    }
+}

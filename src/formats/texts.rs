@@ -1,0 +1,122 @@
+//! Reference answers and retention text.
+
+use std::path::Path;
+
+use super::{
+    Fault, FieldMap, FormatError,
+    fields::{Content, Record, kind},
+    records::Records,
+    trl::{only_answer, prompt, with_system},
+};
+use crate::data::{Prompt, ReferenceAnswer, Role};
+
+/// Reads reference answers: a line `{"prompt": .., "completion": ..}` (texts or messages, TRL's prompt-completion
+/// records) or `{"messages": [..]}` that ends with the answer.
+pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>), FormatError> {
+    each_record(path, |value| {
+        let fields = FieldMap::default();
+        let record = Record::new(value, &fields)?;
+        let (prompt, answer) = if record.get("messages").is_some() {
+            let Content::Turns(mut turns) = record.content("messages")? else {
+                return Err("\"messages\" must be a list of messages".to_owned());
+            };
+            match turns.pop() {
+                Some(last) if last.role == Role::Assistant && !turns.is_empty() => {
+                    (Prompt::Chat(turns), last.content)
+                }
+                _ => return Err("\"messages\" must end with an answer of the assistant".to_owned()),
+            }
+        } else {
+            record.require("prompt")?;
+            let answer = match record.content("completion")? {
+                Content::Text(text) => text,
+                Content::Turns(turns) => only_answer("completion", &turns)?,
+            };
+            (prompt(&record)?, answer)
+        };
+        if answer.trim().is_empty() {
+            return Err("the answer is empty".to_owned());
+        }
+        let prompt = with_system(prompt, record.text("system")?);
+        Ok(ReferenceAnswer { prompt, answer })
+    })
+}
+
+/// Reads retention text: JSON lines (or an array) of texts or of records with `text`, if the file is named `.jsonl` or
+/// `.json`; otherwise plain text whose passages are separated by blank lines.
+pub fn read_texts(path: &Path) -> Result<(Vec<String>, Vec<Fault>), FormatError> {
+    let named_json = path.extension().is_some_and(|extension| {
+        extension.eq_ignore_ascii_case("jsonl") || extension.eq_ignore_ascii_case("json")
+    });
+    if named_json {
+        return each_record(path, |value| {
+            let text = value.as_str().or_else(|| value["text"].as_str());
+            match text {
+                Some(text) if text.trim().is_empty() => Err("the text is empty".to_owned()),
+                Some(text) => Ok(text.to_owned()),
+                None => Err(format!(
+                    "expected a record with \"text\", found {}",
+                    kind(value)
+                )),
+            }
+        });
+    }
+    let bytes = std::fs::read(path).map_err(|source| FormatError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Err(FormatError::NotText {
+            path: path.to_owned(),
+            what: "not a text in UTF-8",
+        });
+    };
+    Ok((passages(&text), Vec::new()))
+}
+
+/// Paragraphs, with their inner line ends.
+fn passages(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut lines: Vec<&str> = Vec::new();
+    let text = text.trim_start_matches('\u{FEFF}');
+    for line in text.lines().chain([""]) {
+        if !line.trim().is_empty() {
+            lines.push(line);
+        } else if !lines.is_empty() {
+            all.push(lines.join("\n"));
+            lines.clear();
+        }
+    }
+    all
+}
+
+fn each_record<T>(
+    path: &Path,
+    read: impl Fn(&serde_json::Value) -> Result<T, String>,
+) -> Result<(Vec<T>, Vec<Fault>), FormatError> {
+    let (mut records, _) = Records::open(path)?;
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    while let Some((line, record)) = records.next().map_err(|source| FormatError::Read {
+        path: path.to_owned(),
+        source,
+    })? {
+        let value = record.and_then(|value| read(&value).map_err(|reason| Fault { line, reason }));
+        match value {
+            Ok(value) => all.push(value),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    Ok((all, faults))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passages;
+
+    #[test]
+    fn blank_lines_separate_passages() {
+        let text = "\u{FEFF}one\r\nstill one\r\n\r\n \r\ntwo\n";
+        assert_eq!(passages(text), ["one\nstill one", "two"]);
+        assert!(passages("\n\n").is_empty());
+    }
+}
