@@ -1,19 +1,170 @@
-//! What the Answers screen asks for.
+//! Carries out what the Answers screen asks for.
+
+use std::path::Path;
 
 use super::App;
-use crate::{engine::protocol::Event, state::answers::AnswersCommand};
+use crate::{
+    data::{Change, Edit},
+    engine::protocol::{Event, Request, Weights},
+    state::{Notice, answers::AnswersCommand, ask::Source, labelling::Side},
+    store::{Probe, RunId},
+};
 
 impl App {
-    /// Another project is open: read what the screen shows first.
-    #[expect(clippy::unused_self, reason = "the screen reads nothing yet")]
-    pub(super) fn answers_opened(&mut self) {}
+    /// Another project is open: its probes, and its newest run beside the model it started from.
+    pub(super) fn answers_opened(&mut self) {
+        let view = &mut self.views.answers;
+        view.ask.stop();
+        *view = crate::state::answers::AnswersView {
+            tab: view.tab,
+            ..Default::default()
+        };
+        if let Some(run) = self.workspace.runs.records.last() {
+            view.ask.column_mut(Side::Right).source = Source::Run {
+                run: run.id,
+                step: None,
+            };
+        }
+        self.files
+            .read("Could not read the probe prompts", |project| {
+                let probes = project.probes()?;
+                Ok(Box::new(move |workspace, _| {
+                    workspace.answers.probes = Some(probes);
+                }))
+            });
+    }
 
-    #[expect(clippy::unused_self, reason = "the screen asks for nothing yet")]
     pub(super) fn apply_answers(&mut self, command: AnswersCommand, _frame: &eframe::Frame) {
-        match command {}
+        match command {
+            AnswersCommand::ReadSamples(run) => self.read_samples(run),
+            AnswersCommand::Ask => self.ask_weights(),
+            AnswersCommand::Stop => self.views.answers.ask.stop(),
+            AnswersCommand::Prefer(side) => self.prefer(side),
+            AnswersCommand::SetProbes(probes) => self.set_probes(probes),
+        }
     }
 
     /// An event that may be about an answer: sampled, streamed, finished or failed.
-    #[expect(clippy::unused_self, reason = "the screen listens to nothing yet")]
-    pub(super) fn take_answers_event(&mut self, _event: &Event) {}
+    pub(super) fn take_answers_event(&mut self, event: &Event) {
+        if !self.views.answers.ask.receive(event) {
+            self.workspace.answers.take(event);
+        }
+    }
+
+    fn read_samples(&mut self, run: RunId) {
+        if !self.workspace.answers.ask(run) {
+            return;
+        }
+        self.files
+            .read("Could not read the answers", move |project| {
+                let samples = project.samples(run)?;
+                let checkpoints = checkpoints(&project.run_dir(run));
+                Ok(Box::new(move |workspace, _| {
+                    workspace.answers.fill(run, samples, checkpoints);
+                }))
+            });
+    }
+
+    fn ask_weights(&mut self) {
+        let Some(project) = &self.workspace.project else {
+            return;
+        };
+        let (model, dir) = (project.model.clone(), project.dir.clone());
+        let names: Vec<(RunId, String)> = self
+            .workspace
+            .runs
+            .records
+            .iter()
+            .map(|run| (run.id, run.name.clone()))
+            .collect();
+        let view = &mut self.views.answers;
+        view.preferred = None;
+        let workspace = &mut self.workspace;
+        let questions = view.ask.start(
+            || workspace.next_request(),
+            |run| {
+                names
+                    .iter()
+                    .find(|(id, _)| *id == run)
+                    .map_or_else(|| format!("run {}", run.0), |(_, name)| name.clone())
+            },
+        );
+        for question in questions {
+            let source = match question.source {
+                Source::Base => Weights::Model {
+                    folder: model.clone(),
+                    adapter: None,
+                },
+                Source::Run { run, step } => Weights::Run {
+                    project: dir.clone(),
+                    run,
+                    step,
+                },
+            };
+            let request = question.request;
+            let sent = self.ask_engine(Request::Generate {
+                request,
+                source,
+                prompt: question.prompt,
+                sampling: question.sampling,
+                control: question.control,
+            });
+            if !sent {
+                self.views
+                    .answers
+                    .ask
+                    .refuse(request, "The engine is busy; try again in a moment");
+            }
+        }
+    }
+
+    fn prefer(&mut self, side: Side) {
+        let Some(pair) = self.views.answers.ask.prefer(side, self.workspace.now_ms) else {
+            return;
+        };
+        let label = "New pair from two answers";
+        self.files
+            .write("Could not save the new pair", move |project| {
+                let applied = project.apply(&Change::new(label, vec![Edit::add(pair)]))?;
+                let (undo, counts) = (project.can_undo()?, project.counts()?);
+                Ok(Box::new(move |workspace, views| {
+                    workspace.pairs.undo = undo;
+                    workspace.pairs.redo = None;
+                    workspace.pairs.counts = counts;
+                    workspace.pairs.changed(&applied.pairs, Vec::new());
+                    workspace.pairs.revision = applied.revision;
+                    if let Some(project) = &mut workspace.project {
+                        project.counts = counts;
+                    }
+                    views.answers.preferred = applied.pairs.first().copied();
+                }))
+            });
+    }
+
+    fn set_probes(&mut self, probes: Vec<Probe>) {
+        self.files
+            .write("Could not save the probe prompts", move |project| {
+                project.set_probes(&probes)?;
+                Ok(Box::new(move |workspace, _| {
+                    workspace.notices.push(Notice::info(
+                        "Probe prompts saved; the next run is asked these",
+                    ));
+                    workspace.answers.probes = Some(probes);
+                }))
+            });
+    }
+}
+
+/// Steps whose weights are in a run's folder. A folder that cannot be read has none.
+fn checkpoints(run: &Path) -> Vec<u64> {
+    let Ok(entries) = std::fs::read_dir(run.join("checkpoints")) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            name.to_str()?.strip_prefix("step-")?.parse().ok()
+        })
+        .collect()
 }

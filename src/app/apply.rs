@@ -64,6 +64,7 @@ impl App {
             ));
             return;
         }
+        self.commit_drafts();
         self.files
             .open(format!("Could not open {name}"), move |document| {
                 let project = Project::open(&find()?)?;

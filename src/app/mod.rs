@@ -146,6 +146,13 @@ impl App {
     }
 }
 
+impl Drop for App {
+    /// What is typed and not yet saved is handed over; the files thread is waited for right after.
+    fn drop(&mut self) {
+        self.commit_drafts();
+    }
+}
+
 impl eframe::App for App {
     /// Runs before every frame, and also while the window is hidden.
     fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {

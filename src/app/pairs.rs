@@ -86,6 +86,25 @@ impl App {
         }
     }
 
+    /// Saves what is typed and not yet handed over: before the project changes, before the window goes.
+    pub(super) fn commit_drafts(&mut self) {
+        let view = &mut self.views.pairs;
+        let drafts = [
+            view.draft.as_mut(),
+            view.labelling
+                .as_mut()
+                .and_then(|label| label.editing.as_mut()),
+        ];
+        let changes: Vec<Change> = drafts
+            .into_iter()
+            .flatten()
+            .filter_map(crate::state::drafts::Draft::commit)
+            .collect();
+        for change in changes {
+            self.change_pairs(change, false);
+        }
+    }
+
     fn list_pairs(&mut self, query: PairQuery) {
         let data = &mut self.workspace.pairs;
         data.asked = Some(query.clone());
@@ -299,7 +318,7 @@ impl App {
                     Ok((revision, health::examine(&project.pairs_at(revision)?)))
                 };
                 let found = examine();
-                Ok(Box::new(move |workspace, _| {
+                Ok(about(dir, move |workspace, _| {
                     workspace.pairs.examining = false;
                     match found {
                         Ok((revision, health)) => {
@@ -368,7 +387,7 @@ impl App {
                 Ok((outcome, Some(fresh)))
             };
             let done = import();
-            Ok(Box::new(move |workspace, views| {
+            Ok(about(dir, move |workspace, views| {
                 workspace.pairs.transfer = None;
                 match done {
                     Ok((outcome, fresh)) => {
@@ -398,7 +417,7 @@ impl App {
                 write_aside(&path, &pairs)
             };
             let done = export();
-            Ok(Box::new(move |workspace, _| {
+            Ok(about(dir, move |workspace, _| {
                 workspace.pairs.transfer = None;
                 let name = path.display();
                 workspace.notices.push(match done {
@@ -438,6 +457,16 @@ impl App {
         });
         Some((dir, progress))
     }
+}
+
+/// An update that is only for the project in `dir`: another one may be open by the time a transfer ends.
+fn about(dir: PathBuf, update: impl FnOnce(&mut Workspace, &mut Views) + Send + 'static) -> Update {
+    Box::new(move |workspace, views| {
+        let project = workspace.project.as_ref();
+        if project.is_some_and(|project| project.dir == dir) {
+            update(workspace, views);
+        }
+    })
 }
 
 /// What the window has to know after a change.

@@ -1,15 +1,285 @@
 //! The Answers screen: what is true, what the screen remembers, what it can ask for.
 
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
 use serde::{Deserialize, Serialize};
 
-/// Sampled answers and conversations, as far as the screen has asked.
+use super::{ask::Ask, difference::Differences, labelling::Side, runs::Loaded};
+use crate::{
+    data::Prompt,
+    engine::protocol::Event,
+    store::{Probe, RunId, SampleRecord},
+};
+
+/// Sampled answers, as far as the screen has asked. Written only by `app`.
 #[derive(Debug, Default)]
-pub struct AnswersData {}
+pub struct AnswersData {
+    /// Absent until they were read.
+    pub probes: Option<Vec<Probe>>,
+    grids: HashMap<RunId, Grid>,
+}
+
+impl AnswersData {
+    pub fn grid(&self, run: RunId) -> Option<&Grid> {
+        self.grids.get(&run)
+    }
+
+    /// The run's samples are being read; false when they already were.
+    pub fn ask(&mut self, run: RunId) -> bool {
+        let grid = self.grids.entry(run).or_default();
+        let absent = grid.loaded == Loaded::Absent;
+        if absent {
+            grid.loaded = Loaded::Asked;
+        }
+        absent
+    }
+
+    /// What the project has of a run.
+    pub fn fill(&mut self, run: RunId, samples: Vec<SampleRecord>, checkpoints: Vec<u64>) {
+        let grid = self.grids.entry(run).or_default();
+        grid.loaded = Loaded::Ready;
+        grid.checkpoints.extend(checkpoints);
+        for record in samples {
+            let cell = Cell {
+                text: record.sample.answer.into(),
+                cut: !record.sample.ended,
+            };
+            grid.prompts.insert(record.probe, record.sample.prompt);
+            grid.cells.insert((record.step, record.probe), cell);
+        }
+    }
+
+    /// An answer that was sampled, or a checkpoint that was written, just now.
+    pub fn take(&mut self, event: &Event) {
+        match event {
+            Event::Sampled {
+                run,
+                step,
+                probe,
+                answer,
+            } => {
+                let grid = self.grids.entry(*run).or_default();
+                let cell = Cell {
+                    text: answer.as_str().into(),
+                    cut: false,
+                };
+                grid.cells.insert((*step, *probe), cell);
+            }
+            Event::Saved { run, step } => {
+                if let Some(grid) = self.grids.get_mut(run) {
+                    grid.checkpoints.insert(*step);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What one run answered to the probe prompts, step by step.
+#[derive(Debug, Clone, Default)]
+pub struct Grid {
+    pub loaded: Loaded,
+    cells: BTreeMap<(u64, usize), Cell>,
+    /// As they were when the run was sampled; the project's may have changed since.
+    prompts: BTreeMap<usize, Prompt>,
+    /// Steps whose weights are on the disk.
+    pub checkpoints: BTreeSet<u64>,
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    pub text: Arc<str>,
+    /// The model did not end it by itself.
+    pub cut: bool,
+}
+
+impl Grid {
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Steps with answers, in order.
+    pub fn steps(&self) -> Vec<u64> {
+        let steps: BTreeSet<u64> = self.cells.keys().map(|(step, _)| *step).collect();
+        steps.into_iter().collect()
+    }
+
+    /// Probes with answers, in order.
+    pub fn probes(&self) -> Vec<usize> {
+        let probes: BTreeSet<usize> = self.cells.keys().map(|(_, probe)| *probe).collect();
+        probes.into_iter().collect()
+    }
+
+    pub fn prompt(&self, probe: usize) -> Option<&Prompt> {
+        self.prompts.get(&probe)
+    }
+
+    pub fn cell(&self, step: u64, probe: usize) -> Option<&Cell> {
+        self.cells.get(&(step, probe))
+    }
+
+    /// The answer before training: what every other one is compared with.
+    pub fn first(&self, probe: usize) -> Option<&Cell> {
+        let step = self.steps().first().copied()?;
+        self.cell(step, probe)
+    }
+
+    /// On how many of the probes the answer at `step` is another than at first: (changed, answered).
+    pub fn changed(&self, step: u64) -> (usize, usize) {
+        let mut counted = (0, 0);
+        for probe in self.probes() {
+            if let (Some(first), Some(now)) = (self.first(probe), self.cell(step, probe)) {
+                counted.0 += usize::from(first.text != now.text);
+                counted.1 += 1;
+            }
+        }
+        counted
+    }
+
+    /// `count` steps for the columns of a table: the first, `until`, and some between, evenly spread.
+    pub fn columns(&self, until: u64, count: usize) -> Vec<u64> {
+        let steps: Vec<u64> = self
+            .steps()
+            .into_iter()
+            .filter(|step| *step <= until)
+            .collect();
+        let Some(last) = steps.len().checked_sub(1) else {
+            return Vec::new();
+        };
+        let count = count.clamp(1, steps.len());
+        if count == 1 {
+            return vec![steps[last]];
+        }
+        (0..count)
+            .map(|column| steps[(column * last + (count - 1) / 2) / (count - 1)])
+            .collect()
+    }
+}
+
+/// The two halves of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Tab {
+    /// Fixed prompts, step by step.
+    #[default]
+    Probes,
+    /// Ask the weights yourself.
+    Ask,
+}
 
 /// What the Answers screen remembers between frames and starts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct AnswersView {}
+pub struct AnswersView {
+    pub tab: Tab,
+    /// Absent: the newest.
+    #[serde(skip)]
+    pub run: Option<RunId>,
+    /// Absent: the newest.
+    #[serde(skip)]
+    pub step: Option<u64>,
+    #[serde(skip)]
+    pub ask: Ask,
+    /// Probe prompts while they are being edited.
+    #[serde(skip)]
+    pub editing: Option<Vec<Probe>>,
+    #[serde(skip)]
+    pub differences: Differences,
+    /// The pair that the answers on the screen were made into.
+    #[serde(skip)]
+    pub preferred: Option<crate::data::PairId>,
+}
 
 #[derive(Debug, Clone)]
-pub enum AnswersCommand {}
+pub enum AnswersCommand {
+    ReadSamples(RunId),
+    /// Ask what the box says.
+    Ask,
+    Stop,
+    /// Make a pair of the two answers; this side is the better one.
+    Prefer(Side),
+    SetProbes(Vec<Probe>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Sample;
+
+    fn record(step: u64, probe: usize, answer: &str) -> SampleRecord {
+        SampleRecord {
+            step,
+            probe,
+            sample: Sample {
+                prompt: Prompt::Text(format!("p{probe}")),
+                answer: answer.to_owned(),
+                tokens: 2,
+                ended: true,
+            },
+        }
+    }
+
+    const RUN: RunId = RunId(1);
+
+    fn data() -> AnswersData {
+        let mut data = AnswersData::default();
+        assert!(data.ask(RUN));
+        assert!(!data.ask(RUN), "a frame asks once");
+        let samples = vec![
+            record(0, 0, "at nine"),
+            record(0, 1, "by the pump"),
+            record(20, 0, "at ten"),
+            record(20, 1, "by the pump"),
+        ];
+        data.fill(RUN, samples, vec![20]);
+        data
+    }
+
+    #[test]
+    fn changes_are_counted_against_the_first_step() {
+        let data = data();
+        let grid = data.grid(RUN).unwrap();
+        assert_eq!(grid.steps(), [0, 20]);
+        assert_eq!(grid.changed(0), (0, 2));
+        assert_eq!(grid.changed(20), (1, 2));
+        assert_eq!(grid.changed(7), (0, 0));
+        assert_eq!(grid.prompt(1), Some(&Prompt::Text("p1".to_owned())));
+    }
+
+    #[test]
+    fn live_answers_join_what_was_read() {
+        let mut data = data();
+        data.take(&Event::Sampled {
+            run: RUN,
+            step: 40,
+            probe: 1,
+            answer: "elsewhere".to_owned(),
+        });
+        data.take(&Event::Saved { run: RUN, step: 40 });
+        let grid = data.grid(RUN).unwrap();
+        assert_eq!(grid.steps(), [0, 20, 40]);
+        assert_eq!(grid.changed(40), (1, 1));
+        assert!(grid.checkpoints.contains(&40));
+    }
+
+    #[test]
+    fn columns_begin_with_the_first_step_and_end_with_the_chosen_one() {
+        let mut data = AnswersData::default();
+        let samples = (0..=10).map(|step| record(step * 10, 0, "x")).collect();
+        data.fill(RUN, samples, Vec::new());
+        let grid = data.grid(RUN).unwrap();
+        assert_eq!(grid.columns(100, 3), [0, 50, 100]);
+        assert_eq!(grid.columns(30, 2), [0, 30]);
+        assert_eq!(grid.columns(30, 9), [0, 10, 20, 30]);
+        assert_eq!(grid.columns(100, 1), [100]);
+        for count in 2..11 {
+            let columns = grid.columns(100, count);
+            assert!(columns.is_sorted_by(|a, b| a < b), "{columns:?}");
+            assert_eq!((columns[0], columns[count - 1]), (0, 100));
+        }
+        assert!(Grid::default().columns(100, 3).is_empty());
+    }
+}

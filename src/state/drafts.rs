@@ -200,6 +200,29 @@ pub fn sides(pair: &Pair) -> Option<[usize; 2]> {
     }
 }
 
+/// Takes an answer out; the verdict keeps pointing at the answers it was about, or goes with the one taken.
+pub fn remove_answer(pair: &mut Pair, index: usize) {
+    if index >= pair.answers.len() {
+        return;
+    }
+    pair.answers.remove(index);
+    let Some(verdict) = &mut pair.verdict else {
+        return;
+    };
+    verdict.shown_left = None;
+    if let Choice::Better {
+        chosen, rejected, ..
+    } = &mut verdict.choice
+    {
+        if *chosen == index || *rejected == index {
+            pair.verdict = None;
+        } else {
+            *chosen -= usize::from(*chosen > index);
+            *rejected -= usize::from(*rejected > index);
+        }
+    }
+}
+
 /// One word (or two) for a pair's verdict, as in the table.
 pub fn verdict_word(pair: &Pair) -> &'static str {
     match pair.choice() {
@@ -375,6 +398,25 @@ mod tests {
             draft.commit().unwrap().label,
             "Edit answer, verdict, tags of pair 12"
         );
+    }
+
+    #[test]
+    fn removing_an_answer_keeps_the_verdict_on_its_answers() {
+        let mut pair = Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b", "c"]);
+        let better = Choice::Better {
+            chosen: 2,
+            rejected: 0,
+            strength: Strength::Clearly,
+        };
+        pair.verdict = Some(verdict(better, 0));
+        remove_answer(&mut pair, 1);
+        assert_eq!(pair.chosen().unwrap().text, "c");
+        assert_eq!(pair.rejected().unwrap().text, "a");
+        remove_answer(&mut pair, 0);
+        assert_eq!(pair.verdict, None);
+        assert_eq!(pair.answers.len(), 1);
+        assert_eq!(sides(&pair), None);
+        remove_answer(&mut pair, 7);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl PairsData {
     /// The project took a change in: what was read before may be out of date.
     pub fn changed(&mut self, pairs: &[PairId], fresh: Vec<Pair>) {
         for id in pairs {
-            self.rows.forget(*id);
+            self.rows.expire(*id);
             self.pairs.forget(*id);
         }
         for pair in fresh {
@@ -122,6 +122,9 @@ pub struct ImportOutcome {
 pub struct Remembered<T> {
     known: HashMap<PairId, T>,
     waiting: HashSet<PairId>,
+    /// Known, shown, and to be read again.
+    stale: HashSet<PairId>,
+    asked: usize,
 }
 
 impl<T> Default for Remembered<T> {
@@ -129,6 +132,8 @@ impl<T> Default for Remembered<T> {
         Self {
             known: HashMap::new(),
             waiting: HashSet::new(),
+            stale: HashSet::new(),
+            asked: 0,
         }
     }
 }
@@ -138,23 +143,37 @@ impl<T> Remembered<T> {
         self.known.get(&id)
     }
 
-    /// Neither known nor on its way.
+    /// Not known as it is now, and not on its way.
     pub fn is_missing(&self, id: PairId) -> bool {
-        !self.known.contains_key(&id) && !self.waiting.contains(&id)
+        (!self.known.contains_key(&id) || self.stale.contains(&id)) && !self.waiting.contains(&id)
     }
 
     /// Notes that these are being read; gives back the ones that were not already.
     pub fn ask(&mut self, ids: Vec<PairId>) -> Vec<PairId> {
-        ids.into_iter()
+        let new: Vec<PairId> = ids
+            .into_iter()
             .filter(|id| self.is_missing(*id) && self.waiting.insert(*id))
-            .collect()
+            .collect();
+        self.asked += new.len();
+        new
+    }
+
+    /// How many were ever read from the project.
+    pub fn asked(&self) -> usize {
+        self.asked
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     pub fn put(&mut self, id: PairId, value: T) {
         if self.known.len() >= REMEMBERED && !self.known.contains_key(&id) {
             self.known.clear();
+            self.stale.clear();
         }
         self.waiting.remove(&id);
+        self.stale.remove(&id);
         self.known.insert(id, value);
     }
 
@@ -165,14 +184,25 @@ impl<T> Remembered<T> {
         }
     }
 
+    /// It changed, and how is not known.
     pub fn forget(&mut self, id: PairId) {
         self.known.remove(&id);
+        self.waiting.remove(&id);
+        self.stale.remove(&id);
+    }
+
+    /// It may have changed: shown as it was until it has been read again.
+    pub fn expire(&mut self, id: PairId) {
+        if self.known.contains_key(&id) {
+            self.stale.insert(id);
+        }
         self.waiting.remove(&id);
     }
 
     pub fn clear(&mut self) {
         self.known.clear();
         self.waiting.clear();
+        self.stale.clear();
     }
 
     pub fn len(&self) -> usize {

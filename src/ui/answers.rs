@@ -1,10 +1,50 @@
-//! The Answers screen.
+//! The Answers screen: how answers to fixed prompts change, and a box to ask any weights.
 
-use egui::Ui;
+mod ask;
+mod grid;
 
-use super::parts;
-use crate::state::{Commands, Workspace, answers::AnswersView};
+use egui::{Align, Layout, Ui};
 
-pub fn ui(ui: &mut Ui, _workspace: &Workspace, _view: &mut AnswersView, _commands: &Commands) {
-    parts::title(ui, "Answers", "");
+use super::{parts, theme::space};
+use crate::state::{
+    Command, Commands, Workspace,
+    answers::{AnswersView, Tab},
+};
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
+    if workspace.project.is_none() {
+        parts::empty(
+            ui,
+            "No project is open",
+            "Open a project folder, or look around in the demo",
+        );
+        ui.vertical_centered(|ui| {
+            ui.add_space(space::M);
+            if parts::primary(ui, "Open the demo").clicked() {
+                commands.push(Command::OpenDemo);
+            }
+        });
+        return;
+    }
+    ui.horizontal(|ui| {
+        ui.vertical(|ui| {
+            let line = match view.tab {
+                Tab::Probes => "The same prompts at every step of a run",
+                Tab::Ask => "Ask the model before and after, with one seed",
+            };
+            parts::title(ui, "Answers", line);
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            for (tab, word) in [(Tab::Ask, "Ask"), (Tab::Probes, "Probe prompts")] {
+                if ui.selectable_label(view.tab == tab, word).clicked() {
+                    view.tab = tab;
+                }
+            }
+        });
+    });
+    ui.add_space(space::S);
+    match view.tab {
+        Tab::Probes => grid::ui(ui, workspace, view, commands),
+        Tab::Ask => ask::ui(ui, workspace, view, commands),
+    }
 }

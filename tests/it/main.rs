@@ -1,10 +1,12 @@
 //! What a user relies on, through the public interface. One binary, so that it links once.
 
 mod answers;
+mod answers_window;
 mod engine;
 mod fixture;
 mod formats;
 mod model_folders;
+mod pairs_window;
 mod parity;
 mod policy;
 mod project;
@@ -12,3 +14,4 @@ mod resume;
 mod text;
 mod tidy;
 mod toy;
+mod window;

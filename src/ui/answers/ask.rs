@@ -1,0 +1,290 @@
+//! Ask one or two sets of weights the same thing, watch them answer, say which is better.
+
+use egui::{
+    Align, ComboBox, DragValue, FontId, Key, Label, Layout, Modifiers, RichText, ScrollArea, Ui,
+    WidgetType,
+};
+
+use crate::{
+    state::{
+        Command, Commands, Workspace,
+        answers::{AnswersCommand, AnswersView},
+        ask::{Ask, Source, Status},
+        difference::Difference,
+        labelling::Side,
+        runs::Loaded,
+    },
+    store::RunId,
+    ui::{
+        marked::{self, Mark},
+        parts, prompt,
+        theme::{size, space},
+    },
+};
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
+    read_checkpoints(workspace, view, commands);
+    if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter))
+        && view.ask.obstacle().is_none()
+    {
+        commands.push(Command::Answers(AnswersCommand::Ask));
+    }
+    let height = ui.available_height();
+    ScrollArea::vertical()
+        .id_salt("question")
+        .max_height(height * 0.4)
+        .auto_shrink([false, true])
+        .show(ui, |ui| {
+            ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));
+        });
+    settings(ui, &mut view.ask, commands);
+    ui.add_space(space::XS);
+    let height = ui.available_height() - space::XS;
+    let difference = compare(view);
+    if view.ask.two {
+        ui.columns(2, |columns| {
+            for (side, ui) in Side::BOTH.into_iter().zip(columns.iter_mut()) {
+                column(
+                    ui,
+                    side,
+                    workspace,
+                    view,
+                    difference.as_deref(),
+                    height,
+                    commands,
+                );
+            }
+        });
+    } else {
+        column(ui, Side::Left, workspace, view, None, height, commands);
+    }
+}
+
+/// Checkpoints to choose from are known once a run's samples were read.
+fn read_checkpoints(workspace: &Workspace, view: &AnswersView, commands: &Commands) {
+    for column in &view.ask.columns {
+        if let Source::Run { run, .. } = column.source
+            && workspace
+                .answers
+                .grid(run)
+                .is_none_or(|grid| grid.loaded == Loaded::Absent)
+        {
+            commands.push(Command::Answers(AnswersCommand::ReadSamples(run)));
+            // Both sides may show the same run.
+            return;
+        }
+    }
+}
+
+fn compare(view: &mut AnswersView) -> Option<std::sync::Arc<Difference>> {
+    let [left, right] = &view.ask.columns;
+    let done = |status: &Status| matches!(status, Status::Done(_));
+    (view.ask.two && done(&left.status) && done(&right.status))
+        .then(|| view.differences.between(&left.text, &right.text))
+}
+
+fn settings(ui: &mut Ui, ask: &mut Ask, commands: &Commands) {
+    ui.horizontal_wrapped(|ui| {
+        let label = ui.label("Temperature");
+        ui.add(
+            DragValue::new(&mut ask.sampling.temperature)
+                .range(0.0..=2.0)
+                .speed(0.01)
+                .fixed_decimals(2),
+        )
+        .labelled_by(label.id)
+        .on_hover_text("0 always takes the most likely token");
+        let label = ui.label("Top p");
+        ui.add(
+            DragValue::new(&mut ask.sampling.top_p)
+                .range(0.01..=1.0)
+                .speed(0.01)
+                .fixed_decimals(2),
+        )
+        .labelled_by(label.id);
+        let label = ui.label("Longest");
+        ui.add(
+            DragValue::new(&mut ask.sampling.max_new_tokens)
+                .range(1..=8192)
+                .suffix(" tokens"),
+        )
+        .labelled_by(label.id);
+        let label = ui.label("Seed");
+        ui.add(DragValue::new(&mut ask.sampling.seed))
+            .labelled_by(label.id)
+            .on_hover_text("The same for both answers, so that only the weights differ");
+        ui.add_enabled_ui(!ask.busy(), |ui| {
+            ui.checkbox(&mut ask.two, "Two answers");
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ask.busy() {
+                if parts::primary(ui, "Stop").clicked() {
+                    commands.push(Command::Answers(AnswersCommand::Stop));
+                }
+                return;
+            }
+            let obstacle = ask.obstacle();
+            ui.add_enabled_ui(obstacle.is_none(), |ui| {
+                let button = parts::primary(ui, "Ask").on_hover_text("Ctrl Enter");
+                let button = match obstacle {
+                    Some(why) => button.on_disabled_hover_text(why),
+                    None => button,
+                };
+                if button.clicked() {
+                    commands.push(Command::Answers(AnswersCommand::Ask));
+                }
+            });
+        });
+    });
+}
+
+fn column(
+    ui: &mut Ui,
+    side: Side,
+    workspace: &Workspace,
+    view: &mut AnswersView,
+    difference: Option<&Difference>,
+    height: f32,
+    commands: &Commands,
+) {
+    let palette = parts::palette(ui);
+    ui.push_id(("column", side), |ui| {
+        parts::card(ui, |ui| {
+            ui.set_width(ui.available_width());
+            let inner = height - 2.0 * space::L;
+            ui.set_min_height(inner);
+            source(ui, side, workspace, view);
+            let column = view.ask.column(side);
+            ui.add_space(space::XS);
+            let footer = 34.0;
+            ScrollArea::vertical()
+                .id_salt("answer")
+                .max_height((ui.available_height() - footer).max(60.0))
+                .auto_shrink([false, true])
+                .stick_to_bottom(column.busy())
+                .show(ui, |ui| match &column.status {
+                    Status::Empty => {
+                        parts::caption(ui, "No answer yet");
+                    }
+                    Status::Waiting => {
+                        parts::caption(ui, "Waiting for the first token…");
+                    }
+                    Status::Failed(error) => {
+                        ui.add(Label::new(RichText::new(error).color(palette.error)).wrap());
+                    }
+                    Status::Streaming | Status::Done(_) => {
+                        let spans = difference.map_or(&[][..], |difference| match side {
+                            Side::Left => &difference.left,
+                            Side::Right => &difference.right,
+                        });
+                        let mark = Mark {
+                            ground: palette.accent_soft,
+                            line: palette.accent,
+                        };
+                        let font = FontId::proportional(size::HEADING);
+                        let width = ui.available_width();
+                        let job =
+                            marked::job(&column.text, spans, &font, palette.text, mark, width);
+                        ui.add(Label::new(job).selectable(true));
+                    }
+                });
+            ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
+                footer_row(ui, side, view, commands);
+            });
+        });
+    });
+}
+
+/// How it went, and the button that makes a pair.
+fn footer_row(ui: &mut Ui, side: Side, view: &AnswersView, commands: &Commands) {
+    let column = view.ask.column(side);
+    ui.horizontal(|ui| {
+        if let Some(outcome) = column.outcome() {
+            parts::caption(ui, outcome);
+        } else if column.busy() {
+            parts::caption(ui, format!("{} tokens…", column.tokens));
+        }
+        if !view.ask.two || !matches!(column.status, Status::Done(_)) {
+            return;
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if let Some(pair) = view.preferred {
+                parts::caption(ui, format!("Saved as pair {}", pair.0));
+                return;
+            }
+            let obstacle = view.ask.cannot_prefer();
+            ui.add_enabled_ui(obstacle.is_none(), |ui| {
+                let button = ui
+                    .button("Prefer this one")
+                    .on_hover_text("Makes a pair: this answer is chosen, the other rejected")
+                    .on_disabled_hover_text(obstacle.unwrap_or_default());
+                let name = match side {
+                    Side::Left => "Prefer the left answer",
+                    Side::Right => "Prefer the right answer",
+                };
+                prompt::name(&button, WidgetType::Button, name);
+                if button.clicked() {
+                    commands.push(Command::Answers(AnswersCommand::Prefer(side)));
+                }
+            });
+        });
+    });
+}
+
+/// Which weights this side asks.
+fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView) {
+    let busy = view.ask.busy();
+    let source = &mut view.ask.column_mut(side).source;
+    let word = match side {
+        Side::Left => "Left source",
+        Side::Right => "Right source",
+    };
+    ui.add_enabled_ui(!busy, |ui| {
+        ui.horizontal(|ui| {
+            let combo = ComboBox::from_id_salt("weights")
+                .selected_text(source_word(*source, workspace))
+                .width((ui.available_width() - space::M).min(280.0))
+                .show_ui(ui, |ui| {
+                    ui.selectable_value(source, Source::Base, "Base model");
+                    for record in workspace.runs.records.iter().rev() {
+                        let now = Source::Run {
+                            run: record.id,
+                            step: None,
+                        };
+                        ui.selectable_value(source, now, source_word(now, workspace));
+                        let Some(grid) = workspace.answers.grid(record.id) else {
+                            continue;
+                        };
+                        for step in grid.checkpoints.iter().rev() {
+                            let at = Source::Run {
+                                run: record.id,
+                                step: Some(*step),
+                            };
+                            ui.selectable_value(source, at, source_word(at, workspace));
+                        }
+                    }
+                });
+            prompt::name(&combo.response, WidgetType::ComboBox, word);
+        });
+    });
+}
+
+fn source_word(source: Source, workspace: &Workspace) -> String {
+    let name = |run: RunId| workspace.runs.name(run);
+    match source {
+        Source::Base => "Base model".to_owned(),
+        Source::Run { run, step: None } => {
+            let live = workspace
+                .runs
+                .live
+                .as_ref()
+                .is_some_and(|live| live.run == run);
+            if live {
+                format!("{}, as it is now", name(run))
+            } else {
+                format!("{}, newest checkpoint", name(run))
+            }
+        }
+        Source::Run { .. } => source.describe(name),
+    }
+}

@@ -1,0 +1,345 @@
+//! Fixed prompts down, steps across. What changed against the first step is marked, what did not is faded.
+
+use egui::{
+    Align, ComboBox, FontId, Label, Layout, RichText, ScrollArea, Slider, TextEdit, Ui, WidgetType,
+};
+
+use crate::{
+    data::{Prompt, Role, Turn},
+    state::{
+        Command, Commands, Workspace,
+        answers::{AnswersCommand, AnswersView, Cell, Grid},
+        difference::Differences,
+        drafts,
+        runs::Loaded,
+    },
+    store::{Probe, RunId},
+    ui::{
+        marked::{self, Mark},
+        parts, prompt,
+        theme::{size, space},
+    },
+};
+
+/// Width of the prompts, and the least width of an answer.
+const PROMPT: f32 = 180.0;
+const ANSWER: f32 = 230.0;
+
+/// Longer answers are cut in the table; the whole text is in the hover.
+const LONGEST: usize = 4000;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
+    if view.editing.is_some() {
+        edit_probes(ui, view, commands);
+        return;
+    }
+    let run = view
+        .run
+        .or_else(|| workspace.runs.records.last().map(|run| run.id));
+    let grid = run.and_then(|run| workspace.answers.grid(run));
+    if let Some(run) = run
+        && grid.is_none_or(|grid| grid.loaded == Loaded::Absent)
+    {
+        commands.push(Command::Answers(AnswersCommand::ReadSamples(run)));
+    }
+    controls(ui, workspace, run, grid, view);
+    ui.add_space(space::S);
+    match grid {
+        Some(grid) if !grid.is_empty() => table(ui, workspace, grid, view),
+        _ => nothing_yet(ui, workspace, run.is_some()),
+    }
+}
+
+fn controls(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    run: Option<RunId>,
+    grid: Option<&Grid>,
+    view: &mut AnswersView,
+) {
+    ui.horizontal_wrapped(|ui| {
+        if let Some(run) = run {
+            let combo = ComboBox::from_id_salt("run")
+                .selected_text(workspace.runs.name(run))
+                .width(180.0)
+                .show_ui(ui, |ui| {
+                    for record in workspace.runs.records.iter().rev() {
+                        let chosen = record.id == run;
+                        if ui.selectable_label(chosen, &record.name).clicked() {
+                            view.run = Some(record.id);
+                            view.step = None;
+                        }
+                    }
+                });
+            prompt::name(&combo.response, WidgetType::ComboBox, "Run");
+        }
+        if let Some(grid) = grid {
+            steps(ui, grid, view);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let probes = workspace.answers.probes.as_ref();
+            if let Some(probes) = probes
+                && ui
+                    .button("Edit prompts…")
+                    .on_hover_text("The prompts that every run is asked")
+                    .clicked()
+            {
+                view.editing = Some(probes.clone());
+            }
+        });
+    });
+}
+
+fn steps(ui: &mut Ui, grid: &Grid, view: &mut AnswersView) {
+    let steps = grid.steps();
+    let Some(newest) = steps.last().copied() else {
+        return;
+    };
+    let mut at = position(&steps, view.step.unwrap_or(newest));
+    if steps.len() > 1 {
+        ui.spacing_mut().slider_width = 200.0;
+        let text = format!("Step {}", steps[at]);
+        let slider = Slider::new(&mut at, 0..=steps.len() - 1).show_value(false);
+        let slider = ui.add(slider).accessible_name("Step");
+        if slider.changed() {
+            // At the end the table follows the run.
+            view.step = (at + 1 < steps.len()).then(|| steps[at]);
+        }
+        ui.label(text);
+    } else {
+        ui.label(format!("Step {newest}"));
+    }
+    let (changed, answered) = grid.changed(steps[at]);
+    if steps[at] != steps[0] {
+        parts::caption(
+            ui,
+            format!(
+                "{changed} of {answered} answers differ from step {}",
+                steps[0]
+            ),
+        );
+    }
+}
+
+/// The last step that is not later than `step`.
+fn position(steps: &[u64], step: u64) -> usize {
+    steps
+        .partition_point(|candidate| *candidate <= step)
+        .saturating_sub(1)
+}
+
+fn table(ui: &mut Ui, workspace: &Workspace, grid: &Grid, view: &mut AnswersView) {
+    let steps = grid.steps();
+    let until = view.step.or(steps.last().copied()).unwrap_or(0);
+    let gap = space::L;
+    let room = ui.available_width() - PROMPT - gap - space::M;
+    let columns = grid.columns(until, ((room / (ANSWER + gap)) as usize).clamp(2, 5));
+    let width = (room - gap * (columns.len() as f32 - 1.0)) / columns.len() as f32;
+    let palette = parts::palette(ui);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        cell(ui, PROMPT, |ui| {
+            parts::caption(ui, "Prompt");
+        });
+        for step in &columns {
+            cell(ui, width, |ui| {
+                let text = if *step == steps[0] {
+                    format!("Step {step}, before")
+                } else {
+                    format!("Step {step}")
+                };
+                ui.label(RichText::new(text).size(size::SMALL).color(palette.strong));
+            });
+        }
+    });
+    ui.separator();
+    ScrollArea::vertical()
+        .id_salt("answers")
+        .auto_shrink([false, false])
+        .show(ui, |ui| {
+            for probe in grid.probes() {
+                ui.push_id(probe, |ui| {
+                    ui.horizontal_top(|ui| {
+                        ui.spacing_mut().item_spacing.x = gap;
+                        cell(ui, PROMPT, |ui| asked(ui, workspace, grid, probe));
+                        let first = grid.first(probe);
+                        for step in &columns {
+                            let differences = &mut view.differences;
+                            cell(ui, width, |ui| match (grid.cell(*step, probe), first) {
+                                (Some(now), Some(first)) if *step != steps[0] => {
+                                    compared(ui, now, first, differences, width);
+                                }
+                                (Some(now), _) => answer(ui, now, palette.text),
+                                (None, _) => {
+                                    parts::caption(ui, "…");
+                                }
+                            });
+                        }
+                    });
+                    ui.separator();
+                });
+            }
+        });
+}
+
+fn cell(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
+    ui.vertical(|ui| {
+        ui.set_width(width);
+        add(ui);
+    });
+}
+
+fn asked(ui: &mut Ui, workspace: &Workspace, grid: &Grid, probe: usize) {
+    let palette = parts::palette(ui);
+    let project = workspace
+        .answers
+        .probes
+        .as_ref()
+        .and_then(|probes| probes.get(probe));
+    let prompt = grid.prompt(probe).or(project.map(|probe| &probe.prompt));
+    let text = prompt.map_or_else(
+        || format!("Prompt {}", probe + 1),
+        |prompt| drafts::preview(prompt, 240),
+    );
+    ui.add(Label::new(RichText::new(text).color(palette.strong)).wrap());
+    // The note belongs to the prompt only as long as it was not replaced.
+    if let Some(probe) = project
+        && Some(&probe.prompt) == prompt
+        && !probe.note.is_empty()
+    {
+        parts::caption(ui, &probe.note);
+    }
+}
+
+fn answer(ui: &mut Ui, cell: &Cell, color: egui::Color32) {
+    let text: String = cell.text.chars().take(LONGEST).collect();
+    let text = RichText::new(text).color(color);
+    ui.add(Label::new(text).wrap().selectable(true));
+    if cell.cut {
+        parts::caption(ui, "cut at the limit");
+    }
+}
+
+/// An answer beside the first one: its new words marked, or faded as a whole when there are none.
+fn compared(ui: &mut Ui, now: &Cell, first: &Cell, differences: &mut Differences, width: f32) {
+    let palette = parts::palette(ui);
+    if now.text == first.text {
+        let response = ui.scope(|ui| answer(ui, now, palette.weak)).response;
+        response.on_hover_text("Unchanged");
+        return;
+    }
+    let difference = differences.between(&first.text, &now.text);
+    let font = FontId::proportional(size::BODY);
+    let mark = Mark {
+        ground: palette.accent_soft,
+        line: palette.accent,
+    };
+    let job = marked::job(
+        &now.text,
+        &difference.right,
+        &font,
+        palette.text,
+        mark,
+        width,
+    );
+    ui.add(Label::new(job).selectable(true));
+    if now.cut {
+        parts::caption(ui, "cut at the limit");
+    }
+}
+
+fn nothing_yet(ui: &mut Ui, workspace: &Workspace, any_run: bool) {
+    let probes = workspace.answers.probes.as_ref().map_or(0, Vec::len);
+    let (what, next) = match (any_run, probes) {
+        (_, 0) => (
+            "No probe prompts yet",
+            "Write a few with “Edit prompts…”; every run answers them as it goes",
+        ),
+        (false, _) => (
+            "No run yet",
+            "Start one on the Train screen: it answers the probe prompts as it goes",
+        ),
+        (true, _) => (
+            "This run has not answered the probe prompts",
+            "It does so at its first step and then every few steps",
+        ),
+    };
+    parts::empty(ui, what, next);
+}
+
+/// All probe prompts as cards, with a note each.
+fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
+    let Some(mut probes) = view.editing.take() else {
+        return;
+    };
+    let mut done = false;
+    ui.horizontal(|ui| {
+        parts::heading(ui, "Probe prompts");
+        parts::caption(ui, "The next run answers these at every sampling");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if parts::primary(ui, "Save prompts").clicked() {
+                commands.push(Command::Answers(AnswersCommand::SetProbes(probes.clone())));
+                done = true;
+            }
+            if ui.button("Discard changes").clicked() {
+                done = true;
+            }
+            if ui.button("Add prompt").clicked() {
+                probes.push(Probe {
+                    prompt: Prompt::Chat(vec![Turn {
+                        role: Role::User,
+                        content: String::new(),
+                    }]),
+                    note: String::new(),
+                });
+            }
+        });
+    });
+    let count = probes.len();
+    let mut remove = None;
+    ScrollArea::vertical()
+        .id_salt("probes")
+        .auto_shrink([false, false])
+        .show(ui, |ui| {
+            for (index, probe) in probes.iter_mut().enumerate() {
+                ui.push_id(("probe", index, count), |ui| {
+                    ui.horizontal(|ui| {
+                        ui.label(format!("{}", index + 1));
+                        ui.add(
+                            TextEdit::singleline(&mut probe.note)
+                                .id_salt("note")
+                                .hint_text("What it is there for, e.g. “asked for” or “elsewhere”")
+                                .desired_width(320.0),
+                        );
+                        let button = ui.small_button("Remove");
+                        let name = format!("Remove prompt {}", index + 1);
+                        prompt::name(&button, WidgetType::Button, &name);
+                        if button.clicked() {
+                            remove = Some(index);
+                        }
+                    });
+                    prompt::edit(ui, &mut probe.prompt);
+                    ui.add_space(space::S);
+                });
+            }
+        });
+    if let Some(index) = remove {
+        probes.remove(index);
+    }
+    if !done {
+        view.editing = Some(probes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slider_stands_on_a_step_that_exists() {
+        let steps = [0, 20, 40];
+        for (step, at) in [(0, 0), (19, 0), (20, 1), (39, 1), (40, 2), (999, 2)] {
+            assert_eq!(position(&steps, step), at);
+        }
+    }
+}

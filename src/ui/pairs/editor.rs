@@ -1,0 +1,562 @@
+//! One pair, to be read and changed: prompt on top, the answers side by side, what was said about them below.
+
+use egui::{
+    Align, ComboBox, Frame, Layout, Margin, RichText, ScrollArea, TextEdit, TextStyle, Ui,
+    WidgetInfo, WidgetType,
+};
+
+use crate::{
+    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Split, Strength},
+    state::{
+        Command, Commands, Workspace,
+        difference::{Differences, word_count},
+        drafts::{self, LONGEST_EDITABLE, Place, Progress},
+        pairs::{History, PairsCommand, PairsView},
+    },
+    ui::{
+        marked::{self, Mark},
+        parts,
+        prompt::{self, Edited},
+        theme::{self, space},
+    },
+};
+
+/// Below this width the answers stand under each other.
+const SIDE_BY_SIDE: f32 = 420.0;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    let Some(mut draft) = view.draft.take() else {
+        let next = if view.selected.is_some() {
+            "Reading the pair…"
+        } else {
+            "Choose a pair in the table"
+        };
+        parts::empty(ui, "No pair is open", next);
+        return;
+    };
+    let id = draft.pair.id;
+    let mut edited = Edited::default();
+    ui.push_id(("pair", id.0), |ui| {
+        header(ui, &draft.pair, draft.progress(), view, commands);
+        ScrollArea::vertical()
+            .id_salt("editor")
+            .auto_shrink([false, false])
+            .show(ui, |ui| {
+                ui.set_max_width(ui.available_width() - space::M);
+                edited.join(prompt::edit(ui, &mut draft.pair.prompt));
+                ui.add_space(space::XS);
+                edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
+                edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
+                ui.add_space(space::XS);
+                edited.join(about(ui, &mut draft.pair, view, workspace));
+                history(ui, id, workspace, commands);
+            });
+    });
+    if edited.finished || (draft.progress() == Progress::Typing && !ui.text_edit_focused()) {
+        commit(&mut draft, commands);
+    }
+    view.draft = Some(draft);
+}
+
+/// Hands everything typed to the project as one change.
+pub fn commit(draft: &mut drafts::Draft, commands: &Commands) {
+    if let Some(change) = draft.commit() {
+        commands.push(Command::Pairs(PairsCommand::Change {
+            change,
+            open: false,
+        }));
+    }
+}
+
+fn header(ui: &mut Ui, pair: &Pair, progress: Progress, view: &mut PairsView, commands: &Commands) {
+    ui.horizontal(|ui| {
+        parts::heading(ui, &format!("Pair {}", pair.id.0));
+        let saved = parts::caption(ui, progress.word());
+        saved.on_hover_text("What you type is saved when you leave the field");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui
+                .button("Delete")
+                .on_hover_text("Delete this pair (Del); undo brings it back")
+                .clicked()
+            {
+                delete(pair, view, commands);
+            }
+            if ui
+                .button("Duplicate")
+                .on_hover_text("A copy without verdict")
+                .clicked()
+            {
+                commands.push(Command::Pairs(PairsCommand::Change {
+                    change: duplicate(pair),
+                    open: true,
+                }));
+            }
+            ui.toggle_value(&mut view.difference, "Difference")
+                .on_hover_text("Mark the words that only one answer has (D)");
+        });
+    });
+}
+
+pub fn delete(pair: &Pair, view: &mut PairsView, commands: &Commands) {
+    commands.push(Command::Pairs(PairsCommand::Change {
+        change: Change::new(
+            format!("Delete pair {}", pair.id.0),
+            vec![Edit::delete(pair.clone())],
+        ),
+        open: false,
+    }));
+    view.draft = None;
+}
+
+fn duplicate(pair: &Pair) -> Change {
+    let copy = Pair {
+        id: PairId::NEW,
+        verdict: None,
+        source: None,
+        ..pair.clone()
+    };
+    Change::new(
+        format!("Duplicate pair {}", pair.id.0),
+        vec![Edit::add(copy)],
+    )
+}
+
+/// What is said about the pair, in one row.
+fn verdict(ui: &mut Ui, pair: &mut Pair, now_ms: i64) -> Edited {
+    let before = pair.choice();
+    let mut choice = before;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.spacing_mut().button_padding.x = 7.0;
+        if let Some(Choice::Better {
+            chosen,
+            rejected,
+            strength,
+        }) = before
+        {
+            for (word, value) in [
+                ("Slightly better", Strength::Slightly),
+                ("Clearly better", Strength::Clearly),
+                ("Strongly better", Strength::Strongly),
+            ] {
+                if ui.selectable_label(strength == value, word).clicked() {
+                    choice = Some(Choice::Better {
+                        chosen,
+                        rejected,
+                        strength: value,
+                    });
+                }
+            }
+            ui.separator();
+        }
+        for (word, value) in [
+            ("Tie", Some(Choice::Tie)),
+            ("Both bad", Some(Choice::BothBad)),
+            ("Skip", Some(Choice::Skip)),
+            ("Unlabelled", None),
+        ] {
+            if ui.selectable_label(before == value, word).clicked() {
+                choice = value;
+            }
+        }
+        if let Some(Choice::Better {
+            chosen,
+            rejected,
+            strength,
+        }) = before
+        {
+            ui.separator();
+            if ui
+                .button("Swap")
+                .on_hover_text("The rejected answer is the better one after all")
+                .clicked()
+            {
+                choice = Some(Choice::Better {
+                    chosen: rejected,
+                    rejected: chosen,
+                    strength,
+                });
+            }
+        }
+    });
+    set_choice(pair, choice, now_ms)
+}
+
+fn set_choice(pair: &mut Pair, choice: Option<Choice>, now_ms: i64) -> Edited {
+    if choice == pair.choice() {
+        return Edited::default();
+    }
+    pair.verdict = choice.map(|choice| drafts::verdict(choice, now_ms));
+    Edited::AT_ONCE
+}
+
+fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> Edited {
+    let mut edited = Edited::default();
+    let mut pressed = None;
+    let shown = drafts::sides(pair).unwrap_or([0, 0]);
+    let wide = ui.available_width() >= SIDE_BY_SIDE;
+    let mut one = |ui: &mut Ui, pair: &mut Pair, place: usize| {
+        let index = shown[place];
+        let other = pair
+            .answers
+            .get(shown[1 - place])
+            .filter(|_| view.difference && shown[0] != shown[1])
+            .map(|answer| answer.text.clone());
+        let (done, press) = answer(ui, pair, index, other.as_deref(), &mut view.differences);
+        edited.join(done);
+        pressed = pressed.or(press.map(|press| (index, press)));
+    };
+    if pair.answers.is_empty() {
+        parts::caption(ui, "This pair has no answers yet");
+    } else if shown[0] == shown[1] {
+        one(ui, pair, 0);
+    } else if wide {
+        ui.columns(2, |columns| {
+            for (place, ui) in columns.iter_mut().enumerate() {
+                one(ui, pair, place);
+            }
+        });
+    } else {
+        for place in 0..2 {
+            one(ui, pair, place);
+        }
+    }
+    let spare: Vec<usize> = (0..pair.answers.len())
+        .filter(|index| !shown.contains(index))
+        .collect();
+    for index in spare {
+        let (done, press) = answer(ui, pair, index, None, &mut view.differences);
+        edited.join(done);
+        pressed = pressed.or(press.map(|press| (index, press)));
+    }
+    if ui
+        .small_button("Add answer")
+        .on_hover_text("A pair may hold more than two answers; the verdict is about two of them")
+        .clicked()
+    {
+        pair.answers.push(Answer {
+            text: String::new(),
+            origin: Origin::Human,
+        });
+        edited.join(Edited::AT_ONCE);
+    }
+    match pressed {
+        Some((index, Press::Better)) => {
+            // Against the answer beside it; a third one goes against the one that is chosen now.
+            let rejected = if index == shown[0] {
+                shown[1]
+            } else {
+                shown[0]
+            };
+            let strength = match pair.choice() {
+                Some(Choice::Better { strength, .. }) => strength,
+                _ => Strength::Clearly,
+            };
+            let choice = Choice::Better {
+                chosen: index,
+                rejected,
+                strength,
+            };
+            edited.join(set_choice(pair, Some(choice), now_ms));
+        }
+        Some((index, Press::Remove)) => {
+            drafts::remove_answer(pair, index);
+            edited.join(Edited::AT_ONCE);
+        }
+        None => {}
+    }
+    edited
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Press {
+    Better,
+    Remove,
+}
+
+/// One answer as a card: what it is, where it came from, its text.
+fn answer(
+    ui: &mut Ui,
+    pair: &mut Pair,
+    index: usize,
+    other: Option<&str>,
+    differences: &mut Differences,
+) -> (Edited, Option<Press>) {
+    let palette = parts::palette(ui);
+    let place = drafts::place(pair, index);
+    let (word, line) = match place {
+        Place::Chosen => ("Chosen".to_owned(), palette.chosen),
+        Place::Rejected => ("Rejected".to_owned(), palette.rejected),
+        Place::Other => (format!("Answer {}", index + 1), palette.hairline),
+    };
+    let mark = match place {
+        Place::Rejected => Mark {
+            ground: palette.rejected_soft,
+            line: palette.rejected,
+        },
+        Place::Chosen | Place::Other => Mark {
+            ground: palette.chosen_soft,
+            line: palette.chosen,
+        },
+    };
+    let removable = pair.answers.len() > 2;
+    let mut press = None;
+    let answers = pair.answers.len();
+    let Some(answer) = pair.answers.get_mut(index) else {
+        return (Edited::default(), None);
+    };
+    let mut edited = Edited::default();
+    // As in a prompt: a removal must not hand one answer's undo to another.
+    ui.push_id(("answer", index, answers), |ui| {
+        Frame::NONE
+            .fill(palette.surface)
+            .stroke(egui::Stroke::new(1.0, palette.hairline))
+            .corner_radius(theme::RADIUS)
+            .inner_margin(Margin::symmetric(space::M as i8, space::S as i8))
+            .show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                ui.horizontal(|ui| {
+                    ui.label(RichText::new(&word).strong().color(palette.strong));
+                    parts::caption(ui, origin_word(&answer.origin));
+                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                        if removable {
+                            let button = ui.small_button("Remove");
+                            prompt::name(&button, WidgetType::Button, &format!("Remove {word}"));
+                            if button.clicked() {
+                                press = Some(Press::Remove);
+                            }
+                        }
+                        if place == Place::Other {
+                            let button = ui.small_button("Better");
+                            prompt::name(&button, WidgetType::Button, &format!("{word} is better"));
+                            if button.clicked() {
+                                press = Some(Press::Better);
+                            }
+                        }
+                    });
+                });
+                let (rect, _) = ui.allocate_exact_size(
+                    egui::vec2(ui.available_width(), 2.0),
+                    egui::Sense::hover(),
+                );
+                ui.painter().rect_filled(rect, 1.0, line);
+                edited = text(ui, &word, &mut answer.text, other, mark, differences);
+                parts::caption(ui, count_words(&answer.text));
+            });
+    });
+    (edited, press)
+}
+
+/// The text of an answer, its own words marked against `other`.
+fn text(
+    ui: &mut Ui,
+    label: &str,
+    text: &mut String,
+    other: Option<&str>,
+    mark: Mark,
+    differences: &mut Differences,
+) -> Edited {
+    if text.len() > LONGEST_EDITABLE {
+        prompt::too_long(ui, "answer", text);
+        return Edited::default();
+    }
+    let font = TextStyle::Body.resolve(ui.style());
+    let color = ui.visuals().text_color();
+    let mut layouter = |ui: &Ui, buffer: &dyn egui::TextBuffer, width: f32| {
+        let difference = other.map(|other| differences.between(buffer.as_str(), other));
+        let spans = difference
+            .as_ref()
+            .map_or(&[][..], |difference| &difference.left);
+        let job = marked::job(buffer.as_str(), spans, &font, color, mark, width);
+        ui.fonts_mut(|fonts| fonts.layout_job(job))
+    };
+    let response = ui.add(
+        TextEdit::multiline(text)
+            .id_salt("text")
+            .hint_text("Write an answer")
+            .frame(Frame::NONE)
+            .desired_rows(4)
+            .desired_width(f32::INFINITY)
+            .layouter(&mut layouter),
+    );
+    Edited::of(&response.accessible_name(format!("{label} text")))
+}
+
+fn origin_word(origin: &Origin) -> String {
+    match origin {
+        Origin::Human => "by hand".to_owned(),
+        Origin::Imported => "imported".to_owned(),
+        Origin::Model(name) => format!("from {name}"),
+    }
+}
+
+pub fn count_words(text: &str) -> String {
+    match word_count(text) {
+        1 => "1 word".to_owned(),
+        words => format!("{words} words, {} characters", text.chars().count()),
+    }
+}
+
+/// Tags, split, note, and where the pair came from.
+fn about(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Workspace) -> Edited {
+    let mut edited = Edited::default();
+    ui.horizontal_wrapped(|ui| {
+        parts::caption(ui, "Tags");
+        let mut remove = None;
+        for (index, tag) in pair.tags.iter().enumerate() {
+            let button = ui.small_button(format!("{tag} ×"));
+            prompt::name(&button, WidgetType::Button, &format!("Remove tag {tag}"));
+            if button.clicked() {
+                remove = Some(index);
+            }
+        }
+        if let Some(index) = remove {
+            pair.tags.remove(index);
+            edited.join(Edited::AT_ONCE);
+        }
+        let field = ui.add(
+            TextEdit::singleline(&mut view.new_tag)
+                .id_salt("new tag")
+                .hint_text("Add a tag")
+                .desired_width(90.0),
+        );
+        let tag = view.new_tag.trim().to_owned();
+        if field.lost_focus() && !tag.is_empty() {
+            view.new_tag.clear();
+            if !pair.tags.contains(&tag) {
+                pair.tags.push(tag);
+                edited.join(Edited::AT_ONCE);
+            }
+        }
+        ui.separator();
+        let combo = ComboBox::from_id_salt("split")
+            .selected_text(split_word(pair.split))
+            .show_ui(ui, |ui| {
+                for split in [Split::Auto, Split::Train, Split::Eval] {
+                    if ui
+                        .selectable_value(&mut pair.split, split, split_word(split))
+                        .changed()
+                    {
+                        edited.join(Edited::AT_ONCE);
+                    }
+                }
+            });
+        prompt::name(&combo.response, WidgetType::ComboBox, "Split");
+    });
+    let note = ui.add(
+        TextEdit::multiline(&mut pair.note)
+            .id_salt("note")
+            .hint_text("Note to yourself")
+            .desired_rows(1)
+            .desired_width(f32::INFINITY),
+    );
+    edited.join(Edited::of(&note));
+    let mut facts: Vec<String> = Vec::new();
+    if let Some(source) = &pair.source {
+        facts.push(format!("From {}, line {}", source.file, source.line));
+    }
+    if let Some(verdict) = &pair.verdict {
+        let who = match verdict.who.as_str() {
+            "local" => "Labelled here".to_owned(),
+            "import" => "Label imported".to_owned(),
+            who => format!("Labelled by {who}"),
+        };
+        let took = verdict.took_ms.map_or_else(String::new, |ms| {
+            format!(" in {:.1} s", f64::from(ms) / 1000.0)
+        });
+        let ago = ago(workspace.now_ms - verdict.at_ms);
+        facts.push(format!("{who}{took}{ago}"));
+    }
+    if pair.reward != 1.0 {
+        facts.push(format!("Reward {}", pair.reward));
+    }
+    if pair.behaviour != 1.0 {
+        facts.push(format!("Labeller's probability {}", pair.behaviour));
+    }
+    if !facts.is_empty() {
+        parts::caption(ui, facts.join("  ·  "));
+    }
+    edited
+}
+
+fn split_word(split: Split) -> &'static str {
+    match split {
+        Split::Auto => "Split by prompt",
+        Split::Train => "Always training",
+        Split::Eval => "Always held out",
+    }
+}
+
+fn ago(ms: i64) -> String {
+    let minutes = ms / 60_000;
+    match minutes {
+        ..0 => String::new(),
+        0 => ", just now".to_owned(),
+        1..60 => format!(", {minutes} min ago"),
+        60..1440 => format!(", {} h ago", minutes / 60),
+        _ => format!(", {} days ago", minutes / 1440),
+    }
+}
+
+/// What the newest run that met this pair saw of it: margin by step, and how hard it still pushes.
+fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Commands) {
+    let histories = &workspace.pairs.histories;
+    if histories.is_missing(pair) {
+        commands.push(Command::Pairs(PairsCommand::ReadHistory(pair)));
+    }
+    let Some(Some(History { run, visits })) = histories.get(pair) else {
+        return;
+    };
+    let (Some((first, start)), Some((last, end))) = (visits.first(), visits.last()) else {
+        return;
+    };
+    ui.add_space(space::XS);
+    ui.horizontal_wrapped(|ui| {
+        let text = format!(
+            "Margin in {run}: {:.2} at step {first}, {:.2} at step {last} ({} visits, push {:.3})",
+            start.margin,
+            end.margin,
+            visits.len(),
+            end.push
+        );
+        sparkline(ui, visits.iter().map(|(_, visit)| visit.margin), &text);
+        parts::caption(ui, text);
+    });
+}
+
+/// A line through the values with zero as a hairline; a single value is a dot.
+fn sparkline(ui: &mut Ui, values: impl Iterator<Item = f32>, name: &str) {
+    let palette = parts::palette(ui);
+    let values: Vec<f32> = values.filter(|value| value.is_finite()).collect();
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(140.0, 30.0), egui::Sense::hover());
+    prompt::name(&response, WidgetType::Image, name);
+    let (low, high) = values.iter().fold((0.0f32, 0.0f32), |(low, high), value| {
+        (low.min(*value), high.max(*value))
+    });
+    let y = |value: f32| {
+        egui::remap(
+            value,
+            low..=high.max(low + 1e-6),
+            rect.bottom()..=rect.top(),
+        )
+    };
+    let painter = ui.painter();
+    painter.hline(
+        rect.x_range(),
+        y(0.0),
+        egui::Stroke::new(1.0, palette.hairline),
+    );
+    let count = values.len();
+    let points: Vec<egui::Pos2> = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| {
+            let x = rect.left() + rect.width() * index as f32 / (count.max(2) - 1) as f32;
+            egui::pos2(x, y(*value))
+        })
+        .collect();
+    if let Some(end) = points.last() {
+        painter.circle_filled(*end, 2.0, palette.accent);
+    }
+    painter.line(points, egui::Stroke::new(1.5, palette.accent));
+}

@@ -1,0 +1,331 @@
+//! Files in and out, and what is suspicious about the data: strips between the title and the table.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
+
+use egui::{Align, Layout, ProgressBar, RichText, ScrollArea, TextEdit, TextStyle, Ui};
+
+use crate::{
+    data::{PairId, health::Health},
+    state::{
+        Command, Commands,
+        pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Strip},
+    },
+    ui::{parts, theme::space},
+};
+
+/// Everything that is under way or has just been done.
+pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
+    transfer(ui, data, commands);
+    path(ui, view, commands);
+    if let Some(import) = &data.import {
+        report(ui, import, commands);
+    }
+    dropped(ui, commands);
+}
+
+/// A file dropped on the window is imported.
+fn dropped(ui: &Ui, commands: &Commands) {
+    let files: Vec<PathBuf> = ui.input(|input| {
+        let dropped = &input.raw.dropped_files;
+        dropped
+            .iter()
+            .map(|file| file.path().to_path_buf())
+            .collect()
+    });
+    for path in files {
+        commands.push(Command::Pairs(PairsCommand::Import(Some(path))));
+    }
+}
+
+fn transfer(ui: &mut Ui, data: &PairsData, commands: &Commands) {
+    let Some(transfer) = &data.transfer else {
+        return;
+    };
+    let palette = parts::palette(ui);
+    parts::strip(ui, palette.accent_soft, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(&transfer.what);
+            let pairs = transfer.progress.pairs.load(Ordering::Relaxed);
+            let done = transfer.progress.done.load(Ordering::Relaxed) as f32 / 1000.0;
+            ui.add(ProgressBar::new(done).desired_width(180.0));
+            if pairs > 0 {
+                parts::caption(ui, format!("{pairs} pairs"));
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if ui.button("Cancel").clicked() {
+                    commands.push(Command::Pairs(PairsCommand::CancelTransfer));
+                }
+            });
+        });
+    });
+}
+
+/// A path to be typed or picked.
+fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
+    let (what, hint, verb): (_, _, fn(Option<PathBuf>) -> PairsCommand) = match view.strip {
+        Strip::None => return,
+        Strip::Import => (
+            "Import",
+            "Path of a .jsonl or .json file, or drop it on the window",
+            PairsCommand::Import,
+        ),
+        Strip::Export => (
+            "Export",
+            "Path of the .jsonl file to write (TRL format)",
+            PairsCommand::Export,
+        ),
+    };
+    let palette = parts::palette(ui);
+    parts::strip(ui, palette.accent_soft, |ui| {
+        ui.horizontal(|ui| {
+            let label = ui.label(what);
+            let width = (ui.available_width() - 260.0).max(160.0);
+            let field = ui
+                .add(
+                    TextEdit::singleline(&mut view.path)
+                        .id_salt("path")
+                        .hint_text(hint)
+                        .desired_width(width),
+                )
+                .labelled_by(label.id);
+            let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let typed = view.path.trim().to_owned();
+            let go = ui.add_enabled(!typed.is_empty(), egui::Button::new(format!("{what} file")));
+            if go.clicked() || (enter && !typed.is_empty()) {
+                commands.push(Command::Pairs(verb(Some(PathBuf::from(typed)))));
+            }
+            if ui.button("Browse…").clicked() {
+                commands.push(Command::Pairs(verb(None)));
+            }
+            if ui.button("Close").clicked() {
+                view.strip = Strip::None;
+            }
+        });
+        if view.strip == Strip::Export {
+            parts::caption(
+                ui,
+                "Writes the pairs the filter shows that have a better answer",
+            );
+        }
+    });
+}
+
+/// What came in, and line by line what did not.
+fn report(ui: &mut Ui, import: &ImportOutcome, commands: &Commands) {
+    let palette = parts::palette(ui);
+    let fine = import.faults.is_empty() && !import.cancelled;
+    let fill = if fine {
+        palette.accent_soft
+    } else {
+        palette.warning_soft
+    };
+    parts::strip(ui, fill, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(summary(import)).color(palette.strong));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if ui.button("Close report").clicked() {
+                    commands.push(Command::Pairs(PairsCommand::CloseImport));
+                }
+            });
+        });
+        let lines: Vec<(&str, &(u64, String))> = import
+            .faults
+            .iter()
+            .map(|fault| ("left out", fault))
+            .chain(import.notes.iter().map(|note| ("look at", note)))
+            .collect();
+        if lines.is_empty() {
+            return;
+        }
+        let row = ui.text_style_height(&TextStyle::Body);
+        ScrollArea::vertical()
+            .id_salt("import report")
+            .max_height(110.0)
+            .auto_shrink([false, true])
+            .show_rows(ui, row, lines.len(), |ui, range| {
+                for (what, (line, reason)) in &lines[range] {
+                    let text = format!("Line {line}  {what}: {reason}");
+                    ui.add(egui::Label::new(text).truncate().selectable(true));
+                }
+            });
+    });
+}
+
+fn summary(import: &ImportOutcome) -> String {
+    let name = import.file.file_name().map_or_else(
+        || import.file.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    if import.cancelled {
+        return format!("The import of {name} was cancelled; nothing was added");
+    }
+    let mut text = format!(
+        "{} from {name} ({} format)",
+        counted(import.added, "pair came in", "pairs came in"),
+        import.format
+    );
+    if !import.faults.is_empty() {
+        text += &format!(
+            ", {}",
+            counted(import.faults.len(), "record did not", "records did not")
+        );
+    }
+    if !import.notes.is_empty() {
+        text += &format!(
+            ", {}",
+            counted(import.notes.len(), "deserves a look", "deserve a look")
+        );
+    }
+    text
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Duplicates, contradictions, length bias: one line, each part a button that shows its pairs.
+pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
+    ui.horizontal_wrapped(|ui| {
+        let title = if view.health_open {
+            "Data health ⏷"
+        } else {
+            "Data health ⏵"
+        };
+        let toggle = ui.small_button(title);
+        crate::ui::prompt::name(&toggle, egui::WidgetType::Button, "Data health");
+        if toggle
+            .on_hover_text("Duplicates, contradictions, length bias")
+            .clicked()
+        {
+            view.health_open = !view.health_open;
+        }
+        if let Some(only) = &view.only {
+            ui.separator();
+            ui.label(format!("Showing {}", only.title));
+            if ui.small_button("Show all").clicked() {
+                view.only = None;
+            }
+        }
+        if !view.health_open {
+            return;
+        }
+        let stale = data
+            .health
+            .as_ref()
+            .is_none_or(|(revision, _)| *revision != data.revision);
+        if stale && !data.examining && !data.listing {
+            commands.push(Command::Pairs(PairsCommand::Examine));
+        }
+        match &data.health {
+            Some((_, health)) => findings(ui, health, view),
+            None => {
+                parts::caption(ui, "Looking…");
+            }
+        }
+    });
+}
+
+fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
+    if health.is_clean() {
+        parts::caption(
+            ui,
+            "No duplicates, contradictions, empty or identical answers",
+        );
+    }
+    let flat = |groups: &[Vec<PairId>]| -> Vec<PairId> {
+        let mut ids: Vec<PairId> = Vec::new();
+        for id in groups.iter().flatten() {
+            if !ids.contains(id) {
+                ids.push(*id);
+            }
+        }
+        ids
+    };
+    let found: [(&str, &str, Vec<PairId>); 4] = [
+        (
+            "contradict each other",
+            "Same prompt, same answers, opposite verdicts",
+            flat(&health.contradictions),
+        ),
+        (
+            "say the same",
+            "Same prompt, same chosen, same rejected: counted more than once in training",
+            flat(&health.duplicates),
+        ),
+        (
+            "have identical answers",
+            "Nothing can be learnt from these",
+            health.identical_answers.clone(),
+        ),
+        (
+            "have an empty answer",
+            "An answer that is nothing but blanks",
+            health.empty_answers.clone(),
+        ),
+    ];
+    for (what, why, ids) in found {
+        if ids.is_empty() {
+            continue;
+        }
+        let title = format!("{} {what}", counted(ids.len(), "pair", "pairs"));
+        if ui.small_button(&title).on_hover_text(why).clicked() {
+            view.select(ids.first().copied());
+            view.only = Some(Only {
+                title,
+                ids: Arc::new(ids),
+            });
+        }
+    }
+    let length = &health.length;
+    if let Some(share) = length.longer_share() {
+        ui.add_space(space::XS);
+        parts::caption(
+            ui,
+            format!(
+                "The longer answer is chosen in {:.0} % of {} pairs (chosen {:.0}, rejected {:.0} characters on average)",
+                100.0 * share,
+                length.compared,
+                length.mean_chosen,
+                length.mean_rejected
+            ),
+        )
+        .on_hover_text("Far from 50 %, a model may learn length instead of what you meant");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(added: usize, faults: usize, notes: usize) -> ImportOutcome {
+        let lines = |count: usize| vec![(3, "no prompt".to_owned()); count];
+        ImportOutcome {
+            file: PathBuf::from("/data/pairs.jsonl"),
+            format: "TRL".to_owned(),
+            added,
+            faults: lines(faults),
+            notes: lines(notes),
+            cancelled: false,
+        }
+    }
+
+    #[test]
+    fn the_summary_counts_what_came_and_what_did_not() {
+        assert_eq!(
+            summary(&outcome(1, 0, 0)),
+            "1 pair came in from pairs.jsonl (TRL format)"
+        );
+        assert_eq!(
+            summary(&outcome(40, 2, 1)),
+            "40 pairs came in from pairs.jsonl (TRL format), 2 records did not, 1 deserves a look"
+        );
+        let cancelled = ImportOutcome {
+            cancelled: true,
+            ..outcome(9, 9, 9)
+        };
+        assert!(summary(&cancelled).ends_with("nothing was added"));
+    }
+}

@@ -1,0 +1,644 @@
+//! Labelling: one pair at a time, sides at random, everything on the keyboard.
+
+use egui::{
+    Align, Event, Frame, Key, Layout, Margin, Modifiers, ProgressBar, RichText, ScrollArea,
+    TextEdit, TextStyle, Ui, WidgetInfo, WidgetType,
+};
+
+use crate::{
+    data::{Pair, PairId, Strength},
+    state::{
+        Command, Commands, Workspace,
+        difference::{Difference, Differences},
+        drafts::{Draft, LONGEST_EDITABLE},
+        labelling::{Judgement, Shown, Side},
+        pairs::{LabelView, PairsCommand, PairsView},
+    },
+    ui::{
+        marked::{self, Mark},
+        parts, prompt,
+        theme::{self, size, space},
+    },
+};
+
+/// Size of the answers' letters.
+const READING: f32 = 16.0;
+
+/// Pairs fetched ahead.
+const AHEAD: usize = 4;
+
+/// What a key or a button means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Judge(Judgement),
+    Edit,
+    Difference,
+    Undo,
+    Keys,
+    Leave,
+}
+
+/// The whole screen while labelling goes on. Leaves by taking itself out of the view.
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    let Some(mut label) = view.labelling.take() else {
+        return;
+    };
+    fetch(workspace, &label, commands);
+    let current = label.session.current();
+    let pair = current.and_then(|id| workspace.pairs.pairs.get(id));
+    let mut act = keys(ui, label.editing.is_some(), label.keys);
+    act = act.or(header(ui, &label, workspace));
+    ui.add_space(space::S);
+    match (current, pair) {
+        (None, _) => act = act.or(finished(ui, &label)),
+        (Some(_), None) => parts::empty(ui, "Reading the pair…", ""),
+        (Some(id), Some(pair)) => match label.session.shown(pair) {
+            Some(shown) => {
+                act = act.or(question(ui, pair, shown, &mut label, &mut view.differences));
+            }
+            None => {
+                // Fewer than two answers: nothing to judge.
+                tracing::info!(
+                    "pair {} has fewer than two answers and was passed over",
+                    id.0
+                );
+                label.session.pass(workspace.now_ms);
+                ui.request_repaint();
+            }
+        },
+    }
+    lay_out_next(ui, workspace, &label);
+    if label.keys {
+        overlay(ui);
+    }
+    if let Some(act) = act {
+        apply(act, pair, &mut label, workspace, commands);
+        if act == Act::Leave && label.editing.is_none() && !label.keys {
+            if let Some(id) = current.or_else(|| view.list(&workspace.pairs).first().copied()) {
+                view.select(Some(id));
+            }
+            return;
+        }
+        if act == Act::Leave {
+            // Esc closes the innermost thing first.
+            if label.keys {
+                label.keys = false;
+            } else {
+                finish_editing(&mut label, commands);
+            }
+        }
+    }
+    view.labelling = Some(label);
+}
+
+fn apply(
+    act: Act,
+    pair: Option<&Pair>,
+    label: &mut LabelView,
+    workspace: &Workspace,
+    commands: &Commands,
+) {
+    match act {
+        Act::Judge(judgement) => {
+            finish_editing(label, commands);
+            let Some(pair) = pair else { return };
+            if let Some((verdict, name)) = label.session.judge(pair, judgement, workspace.now_ms) {
+                commands.push(Command::Pairs(PairsCommand::Judge {
+                    pair: pair.id,
+                    verdict: Some(verdict),
+                    label: name,
+                }));
+            }
+        }
+        Act::Edit => {
+            if label.editing.is_some() {
+                finish_editing(label, commands);
+            } else if let Some(pair) = pair {
+                label.editing = Some(Draft::open(pair.clone()));
+            }
+        }
+        Act::Difference => label.difference = !label.difference,
+        Act::Undo => {
+            if let Some(only) = label.session.undo_label().map(str::to_owned) {
+                commands.push(Command::Pairs(PairsCommand::Undo { only: Some(only) }));
+                label.session.undo(workspace.now_ms);
+            }
+        }
+        Act::Keys => label.keys = !label.keys,
+        Act::Leave => {}
+    }
+}
+
+fn finish_editing(label: &mut LabelView, commands: &Commands) {
+    if let Some(mut draft) = label.editing.take()
+        && let Some(change) = draft.commit()
+    {
+        label.session.edited(draft.pair.id, change.label.clone());
+        commands.push(Command::Pairs(PairsCommand::Change {
+            change,
+            open: false,
+        }));
+    }
+}
+
+fn fetch(workspace: &Workspace, label: &LabelView, commands: &Commands) {
+    let wanted: Vec<PairId> = label
+        .session
+        .current()
+        .into_iter()
+        .chain(label.session.upcoming(AHEAD).iter().copied())
+        .filter(|id| workspace.pairs.pairs.is_missing(*id))
+        .collect();
+    if !wanted.is_empty() {
+        commands.push(Command::Pairs(PairsCommand::ReadPairs(wanted)));
+    }
+}
+
+/// Takes the keys of this mode out of the input, unless a text is being edited.
+fn keys(ui: &mut Ui, editing: bool, overlay: bool) -> Option<Act> {
+    let typing = ui.text_edit_focused();
+    let mut act = None;
+    ui.input_mut(|input| {
+        input.events.retain(|event| {
+            let Event::Key {
+                key,
+                physical_key,
+                pressed: true,
+                repeat: false,
+                modifiers,
+            } = event
+            else {
+                // What a key types belongs to it.
+                return typing || !matches!(event, Event::Text(_));
+            };
+            let found = if typing || editing {
+                match key {
+                    Key::Escape => Some(Act::Leave),
+                    Key::Enter if modifiers.command => Some(Act::Edit),
+                    _ if typing => None,
+                    _ => meaning(*key, *physical_key, *modifiers),
+                }
+            } else {
+                meaning(*key, *physical_key, *modifiers)
+            };
+            match found {
+                // The overlay lets through only what it explains away.
+                Some(found) if !overlay || matches!(found, Act::Keys | Act::Leave) => {
+                    act = act.or(Some(found));
+                    false
+                }
+                Some(_) => false,
+                None => true,
+            }
+        });
+    });
+    act
+}
+
+/// Digits are also taken by their place on the board, for layouts that put them on Shift.
+fn meaning(key: Key, physical: Option<Key>, modifiers: Modifiers) -> Option<Act> {
+    let side = |digit: Key, arrow: Key| {
+        key == digit || physical == Some(digit) || (key == arrow && !modifiers.command)
+    };
+    let strength = if modifiers.shift {
+        Strength::Strongly
+    } else if modifiers.alt {
+        Strength::Slightly
+    } else {
+        Strength::Clearly
+    };
+    if !modifiers.command {
+        if side(Key::Num1, Key::ArrowLeft) {
+            return Some(Act::Judge(Judgement::Prefer(Side::Left, strength)));
+        }
+        if side(Key::Num2, Key::ArrowRight) {
+            return Some(Act::Judge(Judgement::Prefer(Side::Right, strength)));
+        }
+    }
+    if modifiers.command && key == Key::Z && !modifiers.shift {
+        return Some(Act::Undo);
+    }
+    if modifiers.command || modifiers.alt {
+        return None;
+    }
+    Some(match key {
+        Key::T => Act::Judge(Judgement::Tie),
+        Key::B => Act::Judge(Judgement::BothBad),
+        Key::S => Act::Judge(Judgement::Skip),
+        Key::E => Act::Edit,
+        Key::D => Act::Difference,
+        Key::U => Act::Undo,
+        Key::Questionmark => Act::Keys,
+        Key::Slash if modifiers.shift => Act::Keys,
+        Key::Escape => Act::Leave,
+        _ => return None,
+    })
+}
+
+fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> {
+    let palette = parts::palette(ui);
+    let progress = label.session.progress();
+    let mut act = None;
+    ui.horizontal(|ui| {
+        ui.label(
+            RichText::new("Label")
+                .size(size::TITLE)
+                .color(palette.strong),
+        );
+        let share = progress.done as f32 / progress.total.max(1) as f32;
+        ui.add(
+            ProgressBar::new(share)
+                .desired_width(140.0)
+                .desired_height(8.0),
+        );
+        let mut line = format!("{} of {}", progress.done, progress.total);
+        if let Some(pace) = progress.per_minute {
+            line += &format!("  ·  {pace:.0} a minute");
+        }
+        ui.label(line);
+        let saving = &workspace.saving;
+        let word = if saving.failed {
+            "Not saved"
+        } else if saving.under_way > 0 {
+            "Saving…"
+        } else if progress.done > 0 {
+            "Saved"
+        } else {
+            ""
+        };
+        parts::caption(ui, word);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            for (text, hover, press) in [
+                ("Leave", "Back to the table (Esc)", Act::Leave),
+                ("Keys", "All keys of this mode (?)", Act::Keys),
+                ("Undo", "Take the last label back (U)", Act::Undo),
+                (
+                    "Difference",
+                    "Mark the words only one answer has (D)",
+                    Act::Difference,
+                ),
+                ("Edit", "Change the answers (E)", Act::Edit),
+            ] {
+                let on = (press == Act::Difference && label.difference)
+                    || (press == Act::Edit && label.editing.is_some());
+                if ui.selectable_label(on, text).on_hover_text(hover).clicked() {
+                    act = Some(press);
+                }
+            }
+        });
+    });
+    act
+}
+
+/// Prompt, two columns, and the keys under them.
+fn question(
+    ui: &mut Ui,
+    pair: &Pair,
+    shown: Shown,
+    label: &mut LabelView,
+    differences: &mut Differences,
+) -> Option<Act> {
+    let mut act = None;
+    ui.push_id(("label", pair.id.0), |ui| {
+        let (mut editing, difference) = (label.editing.take(), label.difference);
+        let footer = 84.0;
+        let height = ui.available_height() - footer;
+        parts::card(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ScrollArea::vertical()
+                .id_salt("prompt")
+                .max_height(height * 0.34)
+                .auto_shrink([false, true])
+                .show(ui, |ui| match &mut editing {
+                    Some(draft) => {
+                        prompt::edit(ui, &mut draft.pair.prompt);
+                    }
+                    None => prompt::show(ui, &pair.prompt),
+                });
+        });
+        let height = (ui.available_height() - footer).max(120.0);
+        let compared = (difference && editing.is_none()).then(|| {
+            differences.between(
+                &pair.answers[shown.left].text,
+                &pair.answers[shown.right].text,
+            )
+        });
+        ui.columns(2, |columns| {
+            for (side, ui) in Side::BOTH.into_iter().zip(columns.iter_mut()) {
+                let index = shown.on(side);
+                match &mut editing {
+                    Some(draft) => edit_column(ui, side, draft, index, height),
+                    None => {
+                        column(
+                            ui,
+                            side,
+                            &pair.answers[index].text,
+                            compared.as_deref(),
+                            height,
+                        );
+                    }
+                }
+            }
+        });
+        label.editing = editing;
+        if pair.answers.len() > 2 {
+            parts::caption(
+                ui,
+                format!(
+                    "This pair has {} answers; two are asked about",
+                    pair.answers.len()
+                ),
+            );
+        }
+        act = buttons(ui);
+    });
+    act
+}
+
+fn side_word(side: Side) -> (&'static str, &'static str) {
+    match side {
+        Side::Left => ("1", "Left answer"),
+        Side::Right => ("2", "Right answer"),
+    }
+}
+
+fn column(ui: &mut Ui, side: Side, text: &str, difference: Option<&Difference>, height: f32) {
+    let palette = parts::palette(ui);
+    let (_, name) = side_word(side);
+    let mark = Mark {
+        ground: palette.accent_soft,
+        line: palette.accent,
+    };
+    let frame = parts::card_frame(ui);
+    let response = frame
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            let inner = height - 2.0 * space::L;
+            ui.set_min_height(inner);
+            if text.len() > LONGEST_EDITABLE {
+                marked::long_text(ui, name, text, inner);
+                return;
+            }
+            ScrollArea::vertical()
+                .id_salt(name)
+                .max_height(inner)
+                .auto_shrink([false, true])
+                .show(ui, |ui| {
+                    let spans = difference.map_or(&[][..], |difference| match side {
+                        Side::Left => &difference.left,
+                        Side::Right => &difference.right,
+                    });
+                    let font = egui::FontId::proportional(READING);
+                    let width = ui.available_width();
+                    let job = marked::job(text, spans, &font, palette.text, mark, width);
+                    ui.add(egui::Label::new(job).selectable(true));
+                });
+        })
+        .response;
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::Label, true, name));
+}
+
+fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height: f32) {
+    let (_, name) = side_word(side);
+    let Some(answer) = draft.pair.answers.get_mut(index) else {
+        return;
+    };
+    parts::card(ui, |ui| {
+        ui.set_width(ui.available_width());
+        let inner = height - 2.0 * space::L;
+        ui.set_min_height(inner);
+        if answer.text.len() > LONGEST_EDITABLE {
+            prompt::too_long(ui, name, &answer.text);
+            return;
+        }
+        ScrollArea::vertical()
+            .id_salt(name)
+            .max_height(inner)
+            .show(ui, |ui| {
+                let field = ui.add(
+                    TextEdit::multiline(&mut answer.text)
+                        .id_salt(("edit", index))
+                        .font(egui::FontId::proportional(READING))
+                        .frame(Frame::NONE)
+                        .desired_width(f32::INFINITY)
+                        .desired_rows(4),
+                );
+                field.accessible_name(name.to_owned());
+            });
+    });
+}
+
+/// One button a verdict, with its key.
+fn buttons(ui: &mut Ui) -> Option<Act> {
+    let mut act = None;
+    let palette = parts::palette(ui);
+    ui.add_space(space::XS);
+    let verdicts = [
+        (
+            "1",
+            "Left is better",
+            Judgement::Prefer(Side::Left, Strength::Clearly),
+        ),
+        ("T", "Tie", Judgement::Tie),
+        ("B", "Both bad", Judgement::BothBad),
+        ("S", "Skip", Judgement::Skip),
+        (
+            "2",
+            "Right is better",
+            Judgement::Prefer(Side::Right, Strength::Clearly),
+        ),
+    ];
+    ui.horizontal(|ui| {
+        let gap = ui.spacing().item_spacing.x;
+        let unit = (ui.available_width() - 4.0 * gap) / 7.0;
+        for (key, text, judgement) in verdicts {
+            let wide = matches!(judgement, Judgement::Prefer(..));
+            let width = if wide { 2.0 * unit } else { unit };
+            let button = egui::Button::new(text)
+                .right_text(RichText::new(key).monospace().color(palette.weak))
+                .min_size(egui::vec2(width, 32.0));
+            let button = ui.add_sized([width, 32.0], button);
+            prompt::name(&button, WidgetType::Button, text);
+            if button.clicked() {
+                act = Some(Act::Judge(judgement));
+            }
+        }
+    });
+    parts::caption(
+        ui,
+        "1 or 2 clearly  ·  with Shift strongly  ·  with Alt slightly  ·  ? all keys",
+    );
+    act
+}
+
+fn finished(ui: &mut Ui, label: &LabelView) -> Option<Act> {
+    let mut act = None;
+    let progress = label.session.progress();
+    parts::empty(
+        ui,
+        &format!("All done: {} labelled in this session", progress.done),
+        "U takes the last one back, Esc returns to the table",
+    );
+    let habits = label.session.habits();
+    ui.vertical_centered(|ui| {
+        ui.add_space(space::S);
+        let share = |(part, whole): (usize, usize)| 100.0 * part as f64 / whole as f64;
+        if habits.left.1 >= 5 {
+            parts::caption(
+                ui,
+                format!(
+                    "You chose the left answer in {:.0} % of {}",
+                    share(habits.left),
+                    habits.left.1
+                ),
+            );
+        }
+        if habits.longer.1 >= 5 {
+            parts::caption(
+                ui,
+                format!(
+                    "You chose the longer answer in {:.0} % of {}",
+                    share(habits.longer),
+                    habits.longer.1
+                ),
+            );
+        }
+        ui.add_space(space::M);
+        if parts::primary(ui, "Back to the table").clicked() {
+            act = Some(Act::Leave);
+        }
+    });
+    act
+}
+
+/// Lays the next pair out at the width it will have, so that it is there in the frame it is asked for.
+fn lay_out_next(ui: &Ui, workspace: &Workspace, label: &LabelView) {
+    let Some(pair) = label
+        .session
+        .upcoming(1)
+        .first()
+        .and_then(|id| workspace.pairs.pairs.get(*id))
+    else {
+        return;
+    };
+    let Some(shown) = label.session.shown(pair) else {
+        return;
+    };
+    let palette = parts::palette(ui);
+    let mark = Mark {
+        ground: palette.accent_soft,
+        line: palette.accent,
+    };
+    let font = egui::FontId::proportional(READING);
+    let width = (ui.max_rect().width() - ui.spacing().item_spacing.x) / 2.0 - 2.0 * space::L - 2.0;
+    for index in [shown.left, shown.right] {
+        let text = &pair.answers[index].text;
+        if text.len() <= LONGEST_EDITABLE {
+            let job = marked::job(text, &[], &font, palette.text, mark, width);
+            ui.fonts_mut(|fonts| fonts.layout_job(job));
+        }
+    }
+}
+
+const KEYS: [(&str, &str); 13] = [
+    ("1  or  ←", "Left is clearly better"),
+    ("2  or  →", "Right is clearly better"),
+    ("Shift 1, 2", "… strongly better"),
+    ("Alt 1, 2", "… slightly better"),
+    ("T", "Tie"),
+    ("B", "Both bad"),
+    ("S", "Skip"),
+    ("E", "Edit the answers; Esc or Ctrl Enter ends editing"),
+    ("D", "Difference on or off"),
+    ("U  or  Ctrl Z", "Undo the last label of this session"),
+    ("?", "These keys"),
+    ("Esc", "Leave"),
+    ("", "Every label is on the disk before “Saved” is said"),
+];
+
+fn overlay(ui: &Ui) {
+    let palette = parts::palette(ui);
+    egui::Area::new(egui::Id::unique("labelling keys"))
+        .order(egui::Order::Foreground)
+        .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
+        .show(ui, |ui| {
+            parts::card_frame(ui)
+                .inner_margin(Margin::same(space::XL as i8))
+                .shadow(ui.visuals().window_shadow)
+                .corner_radius(theme::CARD_RADIUS)
+                .show(ui, |ui| {
+                    parts::heading(ui, "Keys");
+                    ui.add_space(space::S);
+                    egui::Grid::new("keys")
+                        .num_columns(2)
+                        .spacing([space::XL, space::S])
+                        .show(ui, |ui| {
+                            for (key, what) in KEYS {
+                                let key = RichText::new(key)
+                                    .text_style(TextStyle::Monospace)
+                                    .color(palette.strong);
+                                ui.label(key);
+                                ui.label(what);
+                                ui.end_row();
+                            }
+                        });
+                });
+        });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefer(side: Side, strength: Strength) -> Option<Act> {
+        Some(Act::Judge(Judgement::Prefer(side, strength)))
+    }
+
+    #[test]
+    fn digits_and_modifiers_give_side_and_strength() {
+        let none = Modifiers::NONE;
+        assert_eq!(
+            meaning(Key::Num1, None, none),
+            prefer(Side::Left, Strength::Clearly)
+        );
+        assert_eq!(
+            meaning(Key::Num2, None, Modifiers::SHIFT),
+            prefer(Side::Right, Strength::Strongly)
+        );
+        assert_eq!(
+            meaning(Key::Num1, None, Modifiers::ALT),
+            prefer(Side::Left, Strength::Slightly)
+        );
+        assert_eq!(
+            meaning(Key::ArrowRight, None, none),
+            prefer(Side::Right, Strength::Clearly)
+        );
+        // Shift 1 types “!” on many boards; Ctrl 1 goes to another screen.
+        assert_eq!(
+            meaning(Key::Exclamationmark, Some(Key::Num1), Modifiers::SHIFT),
+            prefer(Side::Left, Strength::Strongly)
+        );
+        assert_eq!(
+            meaning(Key::Num1, Some(Key::Num1), Modifiers::COMMAND),
+            None
+        );
+    }
+
+    #[test]
+    fn every_letter_of_the_overlay_means_something() {
+        for (key, act) in [
+            (Key::T, Act::Judge(Judgement::Tie)),
+            (Key::B, Act::Judge(Judgement::BothBad)),
+            (Key::S, Act::Judge(Judgement::Skip)),
+            (Key::E, Act::Edit),
+            (Key::D, Act::Difference),
+            (Key::U, Act::Undo),
+            (Key::Questionmark, Act::Keys),
+            (Key::Escape, Act::Leave),
+        ] {
+            assert_eq!(meaning(key, None, Modifiers::NONE), Some(act));
+        }
+        assert_eq!(meaning(Key::Q, None, Modifiers::NONE), None);
+        assert_eq!(meaning(Key::Slash, None, Modifiers::SHIFT), Some(Act::Keys));
+    }
+}

@@ -1,0 +1,276 @@
+//! The table of pairs: filters above, rows below. Only the rows on the screen are read and laid out.
+
+use egui::{
+    Align, ComboBox, Key, Label, Layout, Modifiers, RichText, Sense, TextEdit, Ui, WidgetInfo,
+    WidgetType,
+};
+use egui_extras::{Column, TableBuilder};
+
+use crate::{
+    data::{PairId, Split, Strength},
+    state::{
+        Command, Commands,
+        pairs::{PairsCommand, PairsData, PairsView, Shown, SortBy},
+    },
+    store::{PairRow, VerdictState},
+    ui::{parts, prompt, theme::space},
+};
+
+const ROW: f32 = 28.0;
+
+/// Id of the search field, so that a key can move there.
+const SEARCH: &str = "pairs search";
+
+/// Search, filters, order.
+pub fn filters(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
+    let width = ui.available_width();
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().combo_width = 96.0;
+        let search = ui.add(
+            TextEdit::singleline(&mut view.filter.search)
+                .id(egui::Id::unique(SEARCH))
+                .hint_text("Search, or press /")
+                .desired_width((width * 0.24).clamp(140.0, 260.0)),
+        );
+        search.accessible_name("Search pairs".to_owned());
+        shown(ui, data, view);
+        split(ui, view);
+        tag(ui, data, view);
+        sort(ui, view);
+        if view.filter.narrows() && ui.button("Clear").on_hover_text("Show all pairs").clicked() {
+            view.filter.clear();
+        }
+    });
+}
+
+fn shown(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
+    let shown = &mut view.filter.shown;
+    let combo = ComboBox::from_id_salt("shown")
+        .selected_text(format!("{} {}", shown.word(), shown.count(&data.counts)))
+        .show_ui(ui, |ui| {
+            for choice in Shown::ALL {
+                let text = format!("{}  {}", choice.word(), choice.count(&data.counts));
+                ui.selectable_value(shown, choice, text);
+            }
+        });
+    prompt::name(&combo.response, WidgetType::ComboBox, "Filter by verdict");
+}
+
+fn split_word(split: Option<Split>) -> &'static str {
+    match split {
+        None => "Any split",
+        Some(Split::Auto) => "Split by prompt",
+        Some(Split::Train) => "Pinned to training",
+        Some(Split::Eval) => "Pinned to held-out",
+    }
+}
+
+fn split(ui: &mut Ui, view: &mut PairsView) {
+    let split = &mut view.filter.split;
+    let combo = ComboBox::from_id_salt("split")
+        .selected_text(split_word(*split))
+        .show_ui(ui, |ui| {
+            for choice in [
+                None,
+                Some(Split::Auto),
+                Some(Split::Train),
+                Some(Split::Eval),
+            ] {
+                ui.selectable_value(split, choice, split_word(choice));
+            }
+        });
+    prompt::name(&combo.response, WidgetType::ComboBox, "Filter by split");
+}
+
+fn tag(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
+    if data.tags.is_empty() && view.filter.tag.is_none() {
+        return;
+    }
+    let tag = &mut view.filter.tag;
+    let combo = ComboBox::from_id_salt("tag")
+        .selected_text(tag.as_deref().unwrap_or("Any tag").to_owned())
+        .show_ui(ui, |ui| {
+            ui.selectable_value(tag, None, "Any tag");
+            for (name, count) in &data.tags {
+                ui.selectable_value(tag, Some(name.clone()), format!("{name}  {count}"));
+            }
+        });
+    prompt::name(&combo.response, WidgetType::ComboBox, "Filter by tag");
+}
+
+fn sort(ui: &mut Ui, view: &mut PairsView) {
+    let filter = &mut view.filter;
+    let combo = ComboBox::from_id_salt("sort")
+        .selected_text(format!("By {}", filter.sort.word().to_lowercase()))
+        .show_ui(ui, |ui| {
+            for choice in SortBy::ALL {
+                ui.selectable_value(&mut filter.sort, choice, choice.word());
+            }
+        });
+    prompt::name(&combo.response, WidgetType::ComboBox, "Sort by");
+    let (arrow, what) = if filter.descending {
+        ("↓", "Largest first")
+    } else {
+        ("↑", "Smallest first")
+    };
+    if ui.button(arrow).on_hover_text(what).clicked() {
+        filter.descending = !filter.descending;
+    }
+}
+
+/// The rows. Asks for what is on the screen and not here yet.
+pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
+    let ids = std::sync::Arc::clone(view.list(data));
+    let selected = view
+        .selected
+        .and_then(|selected| ids.iter().position(|id| *id == selected));
+    let mut missing: Vec<PairId> = Vec::new();
+    let mut clicked = None;
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let mut table = TableBuilder::new(ui)
+        .id_salt("pairs")
+        .striped(false)
+        .sense(Sense::click())
+        .cell_layout(Layout::left_to_right(Align::Center))
+        .auto_shrink([false, false])
+        .animate_scrolling(false)
+        .column(Column::exact(52.0))
+        .column(Column::remainder().clip(true))
+        .column(Column::exact(76.0));
+    if view.reveal
+        && let Some(row) = selected
+    {
+        table = table.scroll_to_row(row, None);
+        view.reveal = false;
+    }
+    table
+        .header(24.0, |mut header| {
+            for name in ["Pair", "Prompt", "Verdict"] {
+                header.col(|ui| {
+                    parts::caption(ui, name);
+                });
+            }
+        })
+        .body(|body| {
+            body.rows(ROW, ids.len(), |mut row| {
+                let id = ids[row.index()];
+                row.set_selected(Some(row.index()) == selected);
+                let known = data.rows.get(id);
+                if data.rows.is_missing(id) {
+                    missing.push(id);
+                }
+                cells(&mut row, id, known);
+                if row.response().clicked() {
+                    clicked = Some(id);
+                }
+            });
+        });
+    if clicked.is_some() {
+        view.select(clicked);
+        view.reveal = false;
+    }
+    if !missing.is_empty() {
+        commands.push(Command::Pairs(PairsCommand::ReadRows(missing)));
+    }
+}
+
+fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&PairRow>) {
+    row.col(|ui| {
+        ui.add_space(space::XS);
+        parts::caption(ui, id.0.to_string());
+    });
+    row.col(|ui| {
+        let palette = parts::palette(ui);
+        match known {
+            None => {
+                ui.add(Label::new(RichText::new("…").color(palette.weak)).selectable(false));
+            }
+            Some(row) if row.prompt.is_empty() => {
+                let text = RichText::new("Empty prompt").italics().color(palette.weak);
+                ui.add(Label::new(text).truncate().selectable(false));
+            }
+            Some(row) => {
+                ui.add(Label::new(row.prompt.as_str()).truncate().selectable(false));
+            }
+        }
+    });
+    row.col(|ui| {
+        if let Some(row) = known {
+            let palette = parts::palette(ui);
+            let color = if row.state == VerdictState::Unlabelled {
+                palette.weak
+            } else {
+                palette.text
+            };
+            let text = RichText::new(verdict_word(row)).small().color(color);
+            ui.add(Label::new(text).selectable(false));
+        }
+    });
+    let name = known.map_or_else(
+        || format!("Pair {}", id.0),
+        |row| format!("Pair {}, {}: {}", id.0, verdict_word(row), row.prompt),
+    );
+    row.response()
+        .widget_info(|| WidgetInfo::labeled(WidgetType::Row, true, &name));
+}
+
+fn verdict_word(row: &PairRow) -> &'static str {
+    match (row.state, row.strength) {
+        (VerdictState::Unlabelled, _) => "Unlabelled",
+        (VerdictState::Better, Some(Strength::Slightly)) => "Slightly",
+        (VerdictState::Better, Some(Strength::Clearly)) => "Clearly",
+        (VerdictState::Better, _) => "Strongly",
+        (VerdictState::Tie, _) => "Tie",
+        (VerdictState::BothBad, _) => "Both bad",
+        (VerdictState::Skip, _) => "Skipped",
+    }
+}
+
+/// `/` goes to the search field; arrows, Page and Home, End move through the table. Only while no text is edited.
+pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
+    if ui.text_edit_focused() {
+        let in_search = ui.memory(|memory| memory.has_focus(egui::Id::unique(SEARCH)));
+        if in_search && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown)) {
+            ui.memory_mut(|memory| memory.surrender_focus(egui::Id::unique(SEARCH)));
+        } else {
+            return;
+        }
+    }
+    if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Slash)) {
+        ui.memory_mut(|memory| memory.request_focus(egui::Id::unique(SEARCH)));
+        // The slash itself must not be typed.
+        ui.input_mut(|input| {
+            input
+                .events
+                .retain(|event| !matches!(event, egui::Event::Text(text) if text == "/"));
+        });
+        return;
+    }
+    let list = view.list(data);
+    if list.is_empty() {
+        return;
+    }
+    let last = list.len() - 1;
+    let at = view
+        .selected
+        .and_then(|selected| list.iter().position(|id| *id == selected));
+    let page = 15;
+    let moves: [(Key, fn(usize, usize, usize) -> usize); 8] = [
+        (Key::ArrowDown, |at, last, _| (at + 1).min(last)),
+        (Key::J, |at, last, _| (at + 1).min(last)),
+        (Key::ArrowUp, |at, _, _| at.saturating_sub(1)),
+        (Key::K, |at, _, _| at.saturating_sub(1)),
+        (Key::PageDown, |at, last, page| (at + page).min(last)),
+        (Key::PageUp, |at, _, page| at.saturating_sub(page)),
+        (Key::Home, |_, _, _| 0),
+        (Key::End, |_, last, _| last),
+    ];
+    for (key, step) in moves {
+        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
+            let to = at.map_or(0, |at| step(at, last, page));
+            let id = list[to];
+            view.select(Some(id));
+            return;
+        }
+    }
+}

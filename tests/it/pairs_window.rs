@@ -1,0 +1,356 @@
+//! The Pairs screen as a user meets it: labelled by keyboard, edited, undone, reopened.
+
+use std::{fs, path::Path};
+
+use egui::{Key, Modifiers, accesskit::Role};
+use nudge::{
+    data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength},
+    state::Screen,
+    store::{Project, ProjectSettings},
+};
+
+use crate::window::Window;
+
+fn project(dir: &Path, pairs: usize) -> Vec<PairId> {
+    let settings = ProjectSettings {
+        name: "Islands".to_owned(),
+        ..ProjectSettings::default()
+    };
+    let mut project = Project::create(dir, &settings).unwrap();
+    let edits = (0..pairs)
+        .map(|n| {
+            let prompt = Prompt::Text(format!("Question {n}"));
+            let answers = [format!("first answer {n}"), format!("second one {n}")];
+            Edit::add(Pair::new(
+                PairId::NEW,
+                prompt,
+                &[answers[0].as_str(), answers[1].as_str()],
+            ))
+        })
+        .collect();
+    project.apply(&Change::new("Import", edits)).unwrap().pairs
+}
+
+fn stored(dir: &Path, ids: &[PairId]) -> Vec<Pair> {
+    Project::open(dir).unwrap().pairs(ids).unwrap()
+}
+
+fn start_labelling(window: &mut Window) {
+    window.key(Key::L);
+    window.until("labelling has begun", |app| {
+        app.views().pairs.labelling.is_some()
+    });
+    window.settle();
+}
+
+#[test]
+fn ten_labels_by_keyboard_three_undone_and_all_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 12);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.assert_shows("0 of 12 labelled");
+    start_labelling(&mut window);
+    window.assert_shows("Left answer");
+    let none = Modifiers::NONE;
+    for (modifiers, key) in [
+        (none, Key::Num1),
+        (none, Key::Num2),
+        (Modifiers::SHIFT, Key::Num1),
+        (Modifiers::ALT, Key::Num2),
+        (none, Key::T),
+        (none, Key::B),
+        (none, Key::S),
+        (none, Key::Num1),
+        (none, Key::ArrowRight),
+        (none, Key::Num2),
+    ] {
+        window.keys(modifiers, key);
+    }
+    window.assert_shows("10 of 12");
+    window.assert_shows("Saved");
+    for _ in 0..3 {
+        window.key(Key::U);
+    }
+    window.assert_shows("7 of 12");
+    drop(window);
+
+    let pairs = stored(dir.path(), &ids);
+    let labelled = pairs.iter().filter(|pair| pair.verdict.is_some()).count();
+    assert_eq!(labelled, 7);
+    let strengths: Vec<Option<Strength>> = pairs[..4]
+        .iter()
+        .map(|pair| match pair.choice() {
+            Some(Choice::Better { strength, .. }) => Some(strength),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        strengths,
+        [
+            Some(Strength::Clearly),
+            Some(Strength::Clearly),
+            Some(Strength::Strongly),
+            Some(Strength::Slightly)
+        ]
+    );
+    assert_eq!(
+        pairs[4..7].iter().map(Pair::choice).collect::<Vec<_>>(),
+        [Some(Choice::Tie), Some(Choice::BothBad), Some(Choice::Skip)]
+    );
+    // The side that was pressed is the side the chosen answer stood on.
+    for (index, pressed_left) in [(0, true), (1, false), (2, true), (3, false)] {
+        let verdict = pairs[index].verdict.as_ref().unwrap();
+        let Choice::Better { chosen, .. } = verdict.choice else {
+            panic!("pair {index} has no better answer");
+        };
+        assert_eq!(verdict.shown_left == Some(chosen), pressed_left);
+        assert!(verdict.took_ms.is_some());
+        assert_eq!(verdict.who, "local");
+    }
+
+    // A window opened afterwards goes on where this one stopped, and can still undo.
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.assert_shows("7 of 12 labelled");
+    window.keys(Modifiers::COMMAND, Key::Z);
+    window.assert_shows("6 of 12 labelled");
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    window.assert_shows("7 of 12 labelled");
+    start_labelling(&mut window);
+    window.assert_shows("0 of 5");
+}
+
+#[test]
+fn an_edit_is_one_change_saved_when_the_field_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.assert_shows("No changes");
+    window.focus(Role::MultilineTextInput, "Answer 1 text");
+    for letter in ["x", "y", "z"] {
+        window.type_text(letter);
+    }
+    window.assert_shows("Typing…");
+    assert!(!stored(dir.path(), &ids)[0].answers[0].text.contains('x'));
+    window.focus(Role::MultilineTextInput, "Answer 2 text");
+    window.settle();
+    window.assert_shows("Saved");
+    assert!(stored(dir.path(), &ids)[0].answers[0].text.contains("xyz"));
+    let label = window.harness.state().workspace().pairs.undo.clone();
+    assert_eq!(label.as_deref(), Some("Edit answer of pair 1"));
+    window.click_button("Undo");
+    assert_eq!(
+        stored(dir.path(), &ids)[0].answers[0].text,
+        "first answer 0"
+    );
+    let shown = window
+        .harness
+        .state()
+        .views()
+        .pairs
+        .draft
+        .as_ref()
+        .unwrap()
+        .pair
+        .clone();
+    assert_eq!(shown.answers[0].text, "first answer 0");
+}
+
+#[test]
+fn undo_inside_a_field_never_brings_another_pairs_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.focus(Role::MultilineTextInput, "Answer 1 text");
+    window.type_text("leak");
+    // To the next pair by its row; what was typed is saved on the way.
+    window.click("Pair 2, Unlabelled: Question 1");
+    window.focus(Role::MultilineTextInput, "Answer 1 text");
+    window.keys(Modifiers::COMMAND, Key::Z);
+    window.keys(Modifiers::COMMAND, Key::Z);
+    window.focus(Role::MultilineTextInput, "Answer 2 text");
+    window.settle();
+    let pairs = stored(dir.path(), &ids);
+    assert!(pairs[0].answers[0].text.contains("leak"));
+    assert_eq!(pairs[1].answers[0].text, "first answer 1");
+}
+
+#[test]
+fn what_is_typed_survives_the_closing_of_the_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 1);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.focus(Role::MultilineTextInput, "Answer 2 text");
+    window.type_text("last words");
+    drop(window);
+    assert!(
+        stored(dir.path(), &ids)[0].answers[1]
+            .text
+            .contains("last words")
+    );
+}
+
+#[test]
+fn a_new_pair_is_open_at_once_and_a_deleted_one_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 2);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.key(Key::N);
+    window.assert_shows("0 of 3 labelled");
+    assert_eq!(
+        window.harness.state().views().pairs.selected,
+        Some(PairId(3))
+    );
+    window.key(Key::Delete);
+    window.assert_shows("0 of 2 labelled");
+    assert_ne!(
+        window.harness.state().views().pairs.selected,
+        Some(PairId(3))
+    );
+    window.keys(Modifiers::COMMAND, Key::Z);
+    window.assert_shows("0 of 3 labelled");
+}
+
+#[test]
+fn search_narrows_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 30);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.key(Key::Slash);
+    window.type_text("question 29");
+    window.settle();
+    assert_eq!(window.harness.state().workspace().pairs.ids.len(), 1);
+    window.assert_shows("Pair 30, Unlabelled: Question 29");
+    window.click_button("Clear");
+    assert_eq!(window.harness.state().workspace().pairs.ids.len(), 30);
+}
+
+#[test]
+fn only_the_rows_on_the_screen_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    // A million ids, of which the project knows three: the table must ask for a screenful at most.
+    let ids: Vec<PairId> = (1..=1_000_000).map(PairId).collect();
+    window.harness.state_mut().views_mut().pairs.only = Some(nudge::state::pairs::Only {
+        title: "a million".to_owned(),
+        ids: ids.into(),
+    });
+    window.harness.step();
+    window.settle();
+    let pairs = &window.harness.state().workspace().pairs;
+    assert!(pairs.rows.len() <= 3);
+    assert!(
+        (1..200).contains(&pairs.rows.asked()),
+        "{} rows asked",
+        pairs.rows.asked()
+    );
+    window.key(Key::End);
+    window.settle();
+    let pairs = &window.harness.state().workspace().pairs;
+    assert!(
+        pairs.rows.asked() < 400,
+        "{} rows asked",
+        pairs.rows.asked()
+    );
+}
+
+#[test]
+fn an_import_says_what_came_in_and_what_did_not() {
+    let dir = tempfile::tempdir().unwrap();
+    project(&dir.path().join("project"), 1);
+    let file = dir.path().join("more.jsonl");
+    fs::write(
+        &file,
+        "{\"prompt\":\"p\",\"chosen\":\"good\",\"rejected\":\"bad\"}\nnot json\n{\"prompt\":\"q\",\"chosen\":\"yes\",\"rejected\":\"no\"}\n",
+    )
+    .unwrap();
+    let mut window = Window::open(&dir.path().join("project"), Screen::Pairs);
+    window.click_button("Import…");
+    window.focus(Role::TextInput, "Import");
+    window.type_text(file.to_str().unwrap());
+    window.click_button("Import file");
+    window.assert_shows("2 pairs came in from more.jsonl");
+    window.assert_shows("1 record did not");
+    window.assert_shows("Line 2");
+    window.assert_shows("2 of 3 labelled");
+    // One step takes the whole import back.
+    window.click_button("Close report");
+    window.click_button("Undo");
+    window.assert_shows("0 of 1 labelled");
+    let out = dir.path().join("out.jsonl");
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    window.click_button("Export…");
+    window.focus(Role::TextInput, "Export");
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.type_text(out.to_str().unwrap());
+    window.click_button("Export file");
+    let written = fs::read_to_string(out).unwrap();
+    assert_eq!(written.lines().count(), 2);
+    assert!(written.contains("\"good\""));
+}
+
+#[test]
+fn health_findings_lead_to_their_pairs() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 2);
+    let mut same = Pair::new(
+        PairId::NEW,
+        Prompt::Text("s".to_owned()),
+        &["same", "same "],
+    );
+    same.note = "look here".to_owned();
+    Project::open(dir.path())
+        .unwrap()
+        .apply(&Change::new("Add", vec![Edit::add(same)]))
+        .unwrap();
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.click_button("Data health");
+    window.click_button("1 pair have identical answers");
+    assert_eq!(
+        window.harness.state().views().pairs.selected,
+        Some(PairId(3))
+    );
+    window.click_button("Show all");
+}
+
+#[test]
+fn the_screen_in_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    if std::env::var_os("NUDGE_PICTURES").is_none() {
+        return;
+    }
+    let demo = dir.path();
+    project(demo, 0);
+    let lines = fs::read_to_string("assets/demo/pairs.jsonl").unwrap();
+    let edits = lines
+        .lines()
+        .enumerate()
+        .map(|(line, text)| {
+            let mut pair: Pair = serde_json::from_str(text).unwrap();
+            if line % 5 == 0 {
+                pair.verdict = None;
+            }
+            Edit::add(pair)
+        })
+        .collect();
+    Project::open(demo)
+        .unwrap()
+        .apply(&Change::new("Import the islands", edits))
+        .unwrap();
+    for (theme, name) in [(egui::Theme::Light, "light"), (egui::Theme::Dark, "dark")] {
+        for (size, word) in [([1280.0, 800.0], "large"), ([900.0, 600.0], "small")] {
+            let mut window = Window::open_sized(demo, Screen::Pairs, size, theme);
+            window.click_button("Data health");
+            window.picture(&format!("pairs-{name}-{word}"));
+            window.click_button("Relabel");
+            window.until("labelling has begun", |app| {
+                app.views().pairs.labelling.is_some()
+            });
+            window.settle();
+            window.key(Key::D);
+            window.picture(&format!("label-{name}-{word}"));
+            window.key(Key::Questionmark);
+            window.picture(&format!("label-keys-{name}-{word}"));
+        }
+    }
+}

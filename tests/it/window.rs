@@ -1,0 +1,177 @@
+//! The window in a test: the real app on a real project, an engine whose ends the test holds.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use egui::{Key, Modifiers, accesskit::Role};
+use egui_kittest::{Harness, kittest::Queryable as _};
+use nudge::{
+    app::{App, EngineLink},
+    engine::protocol::{Event, Request},
+    state::Screen,
+};
+
+/// Longer than anything here takes on a loaded machine; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Window {
+    pub harness: Harness<'static, App>,
+    pub requests: Receiver<Request>,
+    pub events: Sender<Event>,
+}
+
+impl Window {
+    /// Opens `project` on `screen` and waits until it is there.
+    pub fn open(project: &Path, screen: Screen) -> Self {
+        Self::open_sized(project, screen, [1280.0, 800.0], egui::Theme::Light)
+    }
+
+    pub fn open_sized(project: &Path, screen: Screen, size: [f32; 2], theme: egui::Theme) -> Self {
+        let (requests, asked) = bounded(16);
+        let (tell, events) = bounded(256);
+        let project = project.to_owned();
+        let mut harness = Harness::builder()
+            .with_size(size)
+            .with_theme(theme)
+            .with_context_setup(|ctx| ctx.options_mut(|options| options.warn_on_id_clash = true))
+            .build_eframe(move |cc| {
+                App::for_test(cc, EngineLink::scripted(requests, events), Some(project))
+            });
+        harness.state_mut().views_mut().screen = screen;
+        harness.state_mut().views_mut().theme = match theme {
+            egui::Theme::Dark => nudge::state::ThemeChoice::Dark,
+            egui::Theme::Light => nudge::state::ThemeChoice::Light,
+        };
+        let mut window = Self {
+            harness,
+            requests: asked,
+            events: tell,
+        };
+        window.until("the project is open", |app| {
+            app.workspace().project.is_some()
+        });
+        window.settle();
+        window
+    }
+
+    /// Draws frames until `done`.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, done: impl Fn(&App) -> bool) {
+        let start = Instant::now();
+        loop {
+            self.harness.step();
+            self.assert_no_id_clash();
+            if done(self.harness.state()) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Draws frames until nothing is on its way to or from the disk.
+    #[track_caller]
+    pub fn settle(&mut self) {
+        for _ in 0..3 {
+            self.until("everything is saved and read", |app| {
+                let workspace = app.workspace();
+                let pairs = &workspace.pairs;
+                workspace.saving.under_way == 0
+                    && !pairs.listing
+                    && !pairs.examining
+                    && pairs.transfer.is_none()
+                    && !pairs.rows.is_waiting()
+                    && !pairs.pairs.is_waiting()
+                    && !pairs.histories.is_waiting()
+            });
+        }
+    }
+
+    #[track_caller]
+    pub fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.harness.step();
+        self.settle();
+    }
+
+    #[track_caller]
+    pub fn click_button(&mut self, label: &str) {
+        self.harness
+            .get_by_role_and_label(Role::Button, label)
+            .click();
+        self.harness.step();
+        self.settle();
+    }
+
+    pub fn key(&mut self, key: Key) {
+        self.keys(Modifiers::NONE, key);
+    }
+
+    pub fn keys(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.step();
+        self.settle();
+    }
+
+    /// Puts the caret into a field.
+    #[track_caller]
+    pub fn focus(&mut self, role: Role, label: &str) {
+        self.harness.get_by_role_and_label(role, label).focus();
+        self.harness.step();
+        self.harness.step();
+    }
+
+    pub fn type_text(&mut self, text: &str) {
+        self.harness.event(egui::Event::Text(text.to_owned()));
+        self.harness.step();
+        self.harness.step();
+    }
+
+    /// Whether a label, a name or a value with this text is on the screen.
+    pub fn shows(&self, text: &str) -> bool {
+        self.harness
+            .query_all_by_label_contains(text)
+            .next()
+            .is_some()
+    }
+
+    #[track_caller]
+    pub fn assert_shows(&self, text: &str) {
+        assert!(self.shows(text), "“{text}” is not on the screen");
+    }
+
+    /// Two widgets with one id would share focus, undo and scrolling.
+    #[track_caller]
+    fn assert_no_id_clash(&self) {
+        for shape in &self.harness.output().shapes {
+            let mut texts = Vec::new();
+            collect_texts(&shape.shape, &mut texts);
+            for text in texts {
+                assert!(!text.starts_with("🔥"), "two widgets share an id: {text}");
+            }
+        }
+    }
+
+    /// Writes a picture where `NUDGE_PICTURES` says; without it nothing is drawn.
+    pub fn picture(&mut self, name: &str) {
+        if let Some(dir) = std::env::var_os("NUDGE_PICTURES") {
+            let path = Path::new(&dir).join(format!("{name}.png"));
+            self.harness.render().unwrap().save(path).unwrap();
+        }
+    }
+}
+
+fn collect_texts<'a>(shape: &'a egui::Shape, texts: &mut Vec<&'a str>) {
+    match shape {
+        egui::Shape::Text(text) => texts.push(text.galley.text()),
+        egui::Shape::Vec(shapes) => {
+            for shape in shapes {
+                collect_texts(shape, texts);
+            }
+        }
+        _ => {}
+    }
+}
