@@ -112,8 +112,9 @@ impl App {
         self.close_when_done(ctx);
     }
 
-    fn close_when_done(&self, ctx: &egui::Context) {
+    fn close_when_done(&mut self, ctx: &egui::Context) {
         if self.workspace.closing == Closing::AfterRun && self.workspace.runs.live.is_none() {
+            self.workspace.closing = Closing::No;
             ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         }
     }

@@ -255,6 +255,21 @@ pub struct Checked {
     pub problems: BTreeMap<String, String>,
 }
 
+impl Checked {
+    /// What an empty field stands for, if that can be said.
+    pub fn default_of(&self, field: Field) -> Option<String> {
+        let objective = &self.config.objective;
+        match field.key {
+            key if key == LAMBDA_REF.key => Some(objective.reference_weight().to_string()),
+            key if key == LAMBDA_PRE.key => Some(objective.retention_weight().to_string()),
+            key if key == MODEL.key => Some("the project's own".to_owned()),
+            key if key == ADAPTER.key => Some("none".to_owned()),
+            key if key == STEPS.key => Some("by epochs".to_owned()),
+            _ => None,
+        }
+    }
+}
+
 /// The sheet: texts by key. Keys without a text keep the value of `base`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -413,7 +428,10 @@ fn plain(value: &Value) -> String {
                 format!("{number}")
             }
         }
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<String>>().join(", "),
+        // Names as people write them; numbers stay in brackets, which is how they are read back.
+        Value::Array(items) if items.iter().all(Value::is_str) => {
+            items.iter().map(plain).collect::<Vec<String>>().join(", ")
+        }
         other => other.to_string(),
     }
 }
@@ -496,6 +514,13 @@ mod tests {
         assert_eq!(checked.problems, BTreeMap::new());
         assert_eq!(checked.config.objective.margin(), Margin::AnchoredSum);
         assert_eq!(checked.config.objective.reference_weight(), 0.0);
+    }
+
+    #[test]
+    fn every_default_can_be_read_back() {
+        let full = RunConfig::default();
+        assert_eq!(sheet().checked().problems, BTreeMap::new());
+        assert_eq!(sheet().checked().config, full);
     }
 
     #[test]

@@ -33,8 +33,13 @@ pub fn caption(name: &str) -> String {
         "kl/policy_k3" => "KL(policy ‖ ref), k3 on samples, per token",
         "grad_norm" => "Gradient norm before clipping",
         "learning_rate" => "Learning rate",
-        "tokens_per_sec" | "tokens_per_s" => "Tokens a second",
-        "memory_bytes" | "memory" => "Memory",
+        "tokens_per_sec" => "Tokens a second",
+        "memory_mb" => "Memory",
+        "epoch" => "Epochs done",
+        "logps/chosen_change" => "Chosen log-prob, change since step 0",
+        "logps/rejected_change" => "Rejected log-prob, change since step 0",
+        "kl/ref_per_answer" => "KL(ref ‖ policy), forward, per answer",
+        "kl/policy_k3_per_answer" => "KL(policy ‖ ref), k3 on samples, per answer",
         other => other,
     };
     if held_out {
@@ -67,8 +72,12 @@ pub fn number(value: f64) -> String {
         trimmed(&format!("{value:.1}")).to_owned()
     } else if size >= 10.0 {
         trimmed(&format!("{value:.2}")).to_owned()
-    } else {
+    } else if size >= 0.1 {
         trimmed(&format!("{value:.3}")).to_owned()
+    } else if size >= 0.01 {
+        trimmed(&format!("{value:.4}")).to_owned()
+    } else {
+        trimmed(&format!("{value:.5}")).to_owned()
     };
     text.replace('-', "−").replace("e−", "e-")
 }
@@ -84,10 +93,19 @@ fn trimmed(digits: &str) -> &str {
 /// A number the way its metric is read: shares in percent, memory in GiB, the rest as it is.
 pub fn value(name: &str, value: f64) -> String {
     match name.trim_start_matches("eval_") {
-        "rewards/accuracies" | "push/asleep" => format!("{} %", number(value * 100.0)),
-        "memory_bytes" | "memory" => bytes(value as u64),
+        "rewards/accuracies" | "push/asleep" => percent(value),
+        "memory_mb" => bytes((value * f64::from(1 << 20)) as u64),
         _ => number(value),
     }
+}
+
+/// A share, to a tenth of a percent.
+pub fn percent(share: f64) -> String {
+    if !share.is_finite() {
+        return number(share);
+    }
+    let tenths = (share * 1000.0).round() / 10.0;
+    format!("{} %", number(tenths))
 }
 
 /// Memory in the unit that keeps it short.

@@ -18,7 +18,9 @@ pub struct Curves {
 }
 
 impl Curves {
-    pub fn of(objective: &Objective) -> Self {
+    /// Absent when the constants make no sense, e.g. β of zero.
+    pub fn of(objective: &Objective) -> Option<Self> {
+        objective.validate().ok()?;
         let reach = match objective.target_margin() {
             Some(target) => 2.0 * target,
             None => 8.0 / objective.beta(),
@@ -32,7 +34,7 @@ impl Curves {
             .filter(|margin| !objective.asleep_at(*margin))
             .collect();
         let sleeps = awake.len() < POINTS;
-        Self {
+        Some(Self {
             loss: over(&|margin| objective.loss_at(margin)),
             push: over(&|margin| objective.push_at(margin)),
             awake: match (awake.first(), awake.last()) {
@@ -40,7 +42,7 @@ impl Curves {
                 _ => None,
             },
             target: objective.target_margin(),
-        }
+        })
     }
 }
 
@@ -69,11 +71,20 @@ mod tests {
         let curves = Curves::of(&Objective::Mpo {
             beta: 0.5,
             margin: Margin::AnchoredSum,
-        });
+        })
+        .unwrap();
         let (low, high) = curves.awake.unwrap();
         assert!(low < 0.0 && high > 0.0 && high < 16.0);
         let top = curves.push.nearest(0.0).unwrap()[1];
         assert!(curves.push.points().iter().all(|p| p[1] <= top));
+    }
+
+    #[test]
+    fn constants_that_make_no_sense_have_no_curves() {
+        for beta in [0.0, -1.0, f64::NAN] {
+            let margin = Margin::Sum;
+            assert!(Curves::of(&Objective::Mpo { beta, margin }).is_none());
+        }
     }
 
     #[test]
@@ -82,7 +93,8 @@ mod tests {
             beta: 0.1,
             margin: Margin::AnchoredSum,
             smoothing: Smoothing::None,
-        });
+        })
+        .unwrap();
         let (low, _) = curves.awake.unwrap();
         assert_eq!(low, -80.0);
     }
@@ -93,7 +105,8 @@ mod tests {
             tau: 0.1,
             beta: 0.1,
             margin: Margin::AnchoredMean,
-        });
+        })
+        .unwrap();
         assert_eq!(curves.target, Some(5.0));
         assert_eq!(curves.loss.nearest(5.0), Some([5.0, 0.0]));
     }

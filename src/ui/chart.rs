@@ -4,7 +4,10 @@
 use std::ops::RangeInclusive;
 
 use egui::{Id, Rangef, Response, RichText, Role, Stroke, Ui, WidgetInfo};
-use egui_plot::{AxisHints, FilledArea, HLine, LineStyle, Plot, PlotPoints, PlotUi, Points, VLine};
+use egui_plot::{
+    AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, Plot, PlotPoints, PlotUi, Points,
+    VLine,
+};
 
 use super::{
     parts,
@@ -16,6 +19,9 @@ use crate::state::{
     series::{self, Series},
 };
 
+/// A plot is never lower than this.
+const LOWEST: f32 = 72.0;
+
 /// One line of a chart.
 pub struct Line<'a> {
     pub name: String,
@@ -24,10 +30,9 @@ pub struct Line<'a> {
     pub look: usize,
     /// Chosen and rejected have colours of their own.
     pub color: Option<egui::Color32>,
-    /// Values are drawn times this.
-    pub scale: f64,
     /// Measured rarely: each point is marked.
     pub points: bool,
+    pub solid: bool,
     /// The raw trace behind a smoothed one: thin, faint, not in the legend.
     pub faint: bool,
 }
@@ -39,8 +44,8 @@ impl<'a> Line<'a> {
             series,
             look,
             color: None,
-            scale: 1.0,
             points: false,
+            solid: false,
             faint: false,
         }
     }
@@ -50,9 +55,18 @@ impl<'a> Line<'a> {
         self
     }
 
-    pub fn scaled(mut self, scale: f64) -> Self {
-        self.scale = scale;
+    /// Alone on its chart: no pattern is needed to tell it apart.
+    pub fn solid(mut self) -> Self {
+        self.solid = true;
         self
+    }
+
+    fn pattern(&self) -> LineStyle {
+        if self.solid || self.faint {
+            LineStyle::Solid
+        } else {
+            theme::series_pattern(self.look)
+        }
     }
 
     pub fn with_points(mut self) -> Self {
@@ -85,6 +99,7 @@ pub struct Chart<'a> {
     pub group: &'a str,
     /// The x axis runs at least to here.
     pub last_step: f64,
+    /// Of the whole card: cards of a row end at one line, whatever their legends and notes need.
     pub height: f32,
     pub log_y: bool,
     /// How a value is written; gets the metric's caption rules.
@@ -111,11 +126,15 @@ impl Chart<'_> {
             .show(ui, |ui| {
                 ui.set_width(ui.available_width());
                 ui.spacing_mut().item_spacing.y = space::XS;
+                let top = ui.cursor().top();
                 self.header(ui, palette, at);
-                let response = self.plot(ui, palette, at);
+                let note = self.note_galley(ui, palette);
+                let used = ui.cursor().top() - top + note.size().y + 2.0 * space::M;
+                let height = (self.height - used).max(LOWEST);
+                let response = self.plot(ui, palette, at, height);
                 self.remember_cursor(ui, cursor_id, cursor, &response);
                 if !self.note.is_empty() {
-                    parts::caption(ui, self.note.as_str());
+                    ui.label(note);
                 }
                 let name = self.spoken();
                 response
@@ -143,39 +162,37 @@ impl Chart<'_> {
             }
         });
         ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = space::XS;
+            ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
             for line in self.shown_lines() {
-                let color = self.color(line, palette);
-                sample(ui, color, theme::series_pattern(line.look));
-                ui.label(
-                    RichText::new(&line.name)
-                        .size(size::SMALL)
-                        .color(palette.weak),
-                );
                 let value = match at {
                     Some(step) => line.series.nearest(step),
                     None => line.series.latest(),
                 };
-                let text = value.map_or_else(
+                let value = value.map_or_else(
                     || "–".to_owned(),
-                    |point| metric::value(self.metric, point[1] * line.scale),
+                    |point| metric::value(self.metric, point[1]),
                 );
-                ui.label(RichText::new(text).size(size::SMALL).color(palette.strong));
+                let look = (self.color(line, palette), line.pattern());
+                legend_entry(ui, Some(look), &line.name, &value);
                 if line.series.not_finite() > 0 {
                     let text = format!("{} not a number", line.series.not_finite());
                     ui.label(RichText::new(text).size(size::SMALL).color(palette.error));
                 }
-                ui.add_space(space::S);
             }
             for level in self.levels.iter().filter(|level| !level.name.is_empty()) {
-                sample(ui, palette.weak, LineStyle::dashed_dense());
-                parts::caption(ui, level.name.as_str());
-                ui.add_space(space::S);
+                let look = (palette.weak, LineStyle::dashed_dense());
+                legend_entry(ui, Some(look), &level.name, "");
             }
             if let Some((_, _, name)) = &self.band {
-                parts::caption(ui, name.as_str());
+                legend_entry(ui, None, name, "");
             }
         });
+    }
+
+    fn note_galley(&self, ui: &Ui, palette: &Palette) -> std::sync::Arc<egui::Galley> {
+        let font = egui::FontId::proportional(size::SMALL);
+        ui.painter()
+            .layout(self.note.clone(), font, palette.weak, ui.available_width())
     }
 
     fn shown_lines(&self) -> impl Iterator<Item = &Line<'_>> {
@@ -187,13 +204,21 @@ impl Chart<'_> {
             .unwrap_or_else(|| theme::series_color(palette, line.look))
     }
 
-    fn plot(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>) -> egui_plot::PlotResponse<()> {
+    fn plot(
+        &self,
+        ui: &mut Ui,
+        palette: &Palette,
+        at: Option<f64>,
+        height: f32,
+    ) -> egui_plot::PlotResponse<()> {
         let font = egui::FontId::proportional(size::SMALL - 1.0);
-        let log = self.log_y;
+        let (log, name) = (self.log_y, self.metric);
+        let rows = (height / 26.0) as usize;
+        let columns = (ui.available_width() / 64.0) as usize;
         let x_axis = AxisHints::new_x()
             .tick_label_font(font.clone())
             .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(30.0, 50.0))
+            .label_spacing(Rangef::new(8.0, 12.0))
             .formatter(|mark, _| {
                 if mark.value < 0.0 || mark.value.fract() != 0.0 {
                     String::new()
@@ -204,21 +229,24 @@ impl Chart<'_> {
         let y_axis = AxisHints::new_y()
             .tick_label_font(font)
             .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(14.0, 22.0))
+            .label_spacing(Rangef::new(8.0, 12.0))
             .min_thickness(34.0)
             .formatter(move |mark, _| {
-                metric::number(if log {
+                let value = if log {
                     10f64.powf(mark.value)
                 } else {
                     mark.value
-                })
+                };
+                metric::value(name, value)
             });
         Plot::new((self.group, self.id))
-            .height(self.height)
+            .height(height)
             .link_axis(Id::unique(("steps of charts", self.group)), [true, false])
             .show_background(false)
             .show_grid([false, true])
             .grid_color(palette.hairline)
+            .x_grid_spacer(move |grid| round_marks(grid, columns))
+            .y_grid_spacer(move |grid| round_marks(grid, rows))
             .custom_x_axes(vec![x_axis])
             .custom_y_axes(vec![y_axis])
             .show_x(false)
@@ -298,7 +326,7 @@ impl Chart<'_> {
             .series
             .visible(range, buckets)
             .into_iter()
-            .map(|[step, value]| [step, self.y(value * line.scale)])
+            .map(|[step, value]| [step, self.y(value)])
             .collect();
         let color = self.color(line, palette);
         if line.points && points.len() < 200 {
@@ -314,11 +342,7 @@ impl Chart<'_> {
         } else {
             (color, 1.7)
         };
-        let pattern = if line.faint {
-            LineStyle::Solid
-        } else {
-            theme::series_pattern(line.look)
-        };
+        let pattern = line.pattern();
         plot.line(
             egui_plot::Line::new("", PlotPoints::new(points))
                 .id((self.id, &line.name, line.faint))
@@ -330,7 +354,9 @@ impl Chart<'_> {
     }
 
     fn y(&self, value: f64) -> f64 {
-        if self.log_y { value.log10() } else { value }
+        let value = if self.log_y { value.log10() } else { value };
+        // An infinite value would stretch the axis beyond all others: like NaN it breaks the line.
+        if value.is_finite() { value } else { f64::NAN }
     }
 
     /// The cursor belongs to the chart under the pointer; it goes when the pointer leaves.
@@ -367,28 +393,93 @@ impl Chart<'_> {
         let mut lines = self
             .shown_lines()
             .filter_map(|line| Some((line, line.series.latest()?)));
-        let Some((first, [step, value])) = lines.next() else {
+        let Some((_, [step, value])) = lines.next() else {
             return format!("{} chart, nothing measured yet", self.title);
         };
         let mut text = format!(
             "{} chart, latest {} at step {step:.0}",
             self.title,
-            metric::value(self.metric, value * first.scale)
+            metric::value(self.metric, value)
         );
         for (line, [_, value]) in lines {
-            let value = metric::value(self.metric, value * line.scale);
+            let value = metric::value(self.metric, value);
             text.push_str(&format!("; {} {value}", line.name));
+        }
+        for level in self.levels.iter().filter(|level| !level.name.is_empty()) {
+            text.push_str(&format!("; {}", level.name));
         }
         text
     }
 }
 
-/// A short piece of a line, for legends: colour and pattern as in the chart.
+/// At most about `count` marks at round numbers: 1, 2 or 5 times a power of ten apart.
+pub fn round_marks(grid: GridInput, count: usize) -> Vec<GridMark> {
+    let (low, high) = grid.bounds;
+    let raw = (high - low) / count.max(1) as f64;
+    if !raw.is_finite() || raw <= 0.0 {
+        return Vec::new();
+    }
+    let power = 10f64.powf(raw.log10().floor());
+    let step_size = [1.0, 2.0, 5.0, 10.0]
+        .map(|times| times * power)
+        .into_iter()
+        .find(|step| *step >= raw)
+        .unwrap_or(power * 10.0);
+    let first = (low / step_size).ceil() as i64;
+    let last = (high / step_size).floor() as i64;
+    (first..=last)
+        .map(|n| GridMark {
+            value: n as f64 * step_size,
+            step_size,
+        })
+        .collect()
+}
+
+/// One entry of a legend, laid out as a whole so that a value is never parted from its name.
+fn legend_entry(ui: &mut Ui, look: Option<(egui::Color32, LineStyle)>, name: &str, value: &str) {
+    let palette = parts::palette(ui);
+    let font = egui::FontId::proportional(size::SMALL);
+    let text = |text: &str, color| {
+        ui.painter()
+            .layout_no_wrap(text.to_owned(), font.clone(), color)
+    };
+    let (name, value) = (text(name, palette.weak), text(value, palette.strong));
+    let mut width = name.size().x + value.size().x;
+    if look.is_some() {
+        width += SAMPLE + space::XS;
+    }
+    if value.size().x > 0.0 {
+        width += space::XS;
+    }
+    let height = name.size().y;
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(width, height), egui::Sense::hover());
+    let mut at = rect.min;
+    if let Some((color, pattern)) = look {
+        let place = egui::Rect::from_min_size(at, egui::vec2(SAMPLE, height));
+        paint_sample(ui.painter(), place, color, pattern);
+        at.x += SAMPLE + space::XS;
+    }
+    ui.painter().galley(at, name.clone(), palette.weak);
+    at.x += name.size().x + space::XS;
+    ui.painter().galley(at, value, palette.strong);
+}
+
+const SAMPLE: f32 = 20.0;
+
+/// A short piece of a line: colour and pattern as in the charts.
 pub fn sample(ui: &mut Ui, color: egui::Color32, pattern: LineStyle) {
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(20.0, 10.0), egui::Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(SAMPLE, 10.0), egui::Sense::hover());
+    paint_sample(ui.painter(), rect, color, pattern);
+}
+
+fn paint_sample(
+    painter: &egui::Painter,
+    rect: egui::Rect,
+    color: egui::Color32,
+    pattern: LineStyle,
+) {
     let ends = [rect.left_center(), rect.right_center()];
     let stroke = Stroke::new(2.0, color);
-    let painter = ui.painter();
     match pattern {
         LineStyle::Solid => {
             painter.line_segment(ends, stroke);
@@ -405,5 +496,34 @@ pub fn sample(ui: &mut Ui, color: egui::Color32, pattern: LineStyle) {
         LineStyle::Dotted { .. } => {
             painter.extend(egui::Shape::dotted_line(&ends, color, 4.0, 1.3));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(low: f64, high: f64, count: usize) -> Vec<f64> {
+        let grid = GridInput {
+            bounds: (low, high),
+            base_step_size: 1.0,
+        };
+        round_marks(grid, count)
+            .iter()
+            .map(|mark| mark.value)
+            .collect()
+    }
+
+    #[test]
+    fn marks_stand_at_round_numbers() {
+        assert_eq!(marks(0.0, 400.0, 5), [0.0, 100.0, 200.0, 300.0, 400.0]);
+        assert_eq!(marks(-80.0, 80.0, 5), [-50.0, 0.0, 50.0]);
+        assert_eq!(marks(0.1, 0.9, 4), [0.2, 0.4, 0.6000000000000001, 0.8]);
+    }
+
+    #[test]
+    fn a_view_without_extent_has_no_marks() {
+        assert!(marks(1.0, 1.0, 4).is_empty());
+        assert!(marks(f64::NAN, 1.0, 4).is_empty());
     }
 }

@@ -49,15 +49,17 @@ fn short(ui: &mut Ui, launch: &mut Launch, field: Field) {
 
 /// A path, with a button for the file dialog.
 pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Field, commands: &Commands) {
+    const BUTTON: f32 = 92.0;
     ui.horizontal_top(|ui| {
-        let width = ui.available_width() - 104.0;
+        ui.spacing_mut().item_spacing.x = space::S;
+        let width = ui.available_width() - BUTTON - space::S;
         ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
             label_and_text(ui, launch, field, width)
         });
         ui.vertical(|ui| {
-            ui.add_space(size::SMALL + space::S);
+            ui.add_space(size::SMALL + space::XS + 1.0);
             let choose = ui
-                .add(egui::Button::new("Choose…").min_size(egui::vec2(92.0, 0.0)))
+                .add(egui::Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
                 .on_hover_text(format!(
                     "Choose the {} with a dialog",
                     field.label.to_lowercase()
@@ -72,14 +74,16 @@ pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Field, commands: &Command
 fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Field, width: f32) {
     let palette = parts::palette(ui);
     ui.spacing_mut().item_spacing.y = space::XS;
-    let problem = launch.checked().problems.get(field.key).cloned();
+    let checked = launch.checked();
+    let problem = checked.problems.get(field.key).cloned();
+    let default = checked.default_of(field);
     let label = parts::caption(ui, field.label);
     let text = launch.text_mut(field.key);
     let mut edit = TextEdit::singleline(text)
         .id_salt(("launch", field.key))
-        .desired_width(width - 10.0);
-    if field.kind == Kind::Folder {
-        edit = edit.hint_text("the project's own");
+        .desired_width(width);
+    if let Some(default) = default {
+        edit = edit.hint_text(default);
     }
     if problem.is_some() {
         ui.visuals_mut().widgets.inactive.bg_stroke.color = palette.error;

@@ -70,6 +70,17 @@ pub fn primary(ui: &mut Ui, text: &str) -> Response {
     .inner
 }
 
+/// A small button without a frame until it is pointed at: actions that should not shout.
+pub fn quiet(ui: &mut Ui, enabled: bool, text: &str) -> Response {
+    let color = palette(ui).weak;
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding = egui::vec2(6.0, 3.0);
+        let text = RichText::new(text).size(size::SMALL).color(color);
+        ui.add_enabled(enabled, Button::new(text).frame_when_inactive(false))
+    })
+    .inner
+}
+
 /// What a screen says when there is nothing to show yet, and what to do about it.
 pub fn empty(ui: &mut Ui, what: &str, next: &str) {
     let palette = palette(ui);
@@ -99,7 +110,7 @@ pub fn segmented<T: PartialEq + Copy>(
     let palette = palette(ui);
     let mut changed = false;
     Frame::NONE
-        .fill(theme::mix(palette.ground, palette.strong, 0.05))
+        .fill(theme::mix(palette.ground, palette.strong, 0.07))
         .corner_radius(theme::RADIUS + 2)
         .inner_margin(Margin::same(2))
         .show(ui, |ui| {

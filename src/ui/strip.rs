@@ -90,8 +90,8 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
     if let Some(series) = history.and_then(|history| history.series("loss")) {
         sparkline(ui, series);
     }
-    if let Some(memory) = history.and_then(|history| history.latest("memory_bytes")) {
-        ui.label(small(metric::bytes(memory as u64)));
+    if let Some(memory) = history.and_then(|history| history.latest("memory_mb")) {
+        ui.label(small(metric::value("memory_mb", memory)));
     }
 }
 

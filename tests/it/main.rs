@@ -11,6 +11,8 @@ mod parity;
 mod policy;
 mod project;
 mod resume;
+mod runs_window;
+mod stage;
 mod text;
 mod tidy;
 mod toy;

@@ -60,7 +60,10 @@ fn row(
             ui.horizontal_wrapped(|ui| {
                 let (word, color) = train::status_word(record.status, palette);
                 ui.label(RichText::new(word).size(size::SMALL).color(color));
-                parts::caption(ui, format!("{} · {} steps", record.method, record.step));
+                parts::caption(ui, format!("{} steps", record.step));
+                if !record.name.contains(&record.method) {
+                    parts::caption(ui, &record.method);
+                }
             });
             let busy = workspace
                 .runs
@@ -86,9 +89,9 @@ fn actions(
     {
         let edit = TextEdit::singleline(name)
             .id_salt(("rename", run.0))
-            .hint_text("New name of the run")
             .desired_width(f32::INFINITY);
-        let response = ui.add(edit);
+        let label = parts::caption(ui, "New name of the run");
+        let response = ui.add(edit).labelled_by(label.id);
         response.request_focus();
         let (enter, escape) = ui.input(|input| {
             (
@@ -129,14 +132,12 @@ fn actions(
         return;
     }
     ui.horizontal(|ui| {
-        let rename = ui
-            .small_button("Rename…")
-            .on_hover_text(format!("Rename {}", record.name));
+        let rename =
+            parts::quiet(ui, true, "Rename…").on_hover_text(format!("Rename {}", record.name));
         if rename.clicked() {
             view.renaming = Some((record.id, record.name.clone()));
         }
-        let delete = ui
-            .add_enabled(!busy, egui::Button::new("Delete…").small())
+        let delete = parts::quiet(ui, !busy, "Delete…")
             .on_hover_text(format!("Delete {}", record.name))
             .on_disabled_hover_text("Stop the run first");
         if delete.clicked() {

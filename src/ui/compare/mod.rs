@@ -6,7 +6,7 @@ mod tables;
 use egui::{ComboBox, Frame, Panel, RichText, ScrollArea, Slider, Ui};
 
 use super::{
-    chart::{Chart, Level, Line},
+    chart::{Chart, Line},
     parts,
     theme::space,
 };
@@ -117,18 +117,11 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
         title: metric::caption(&metric),
         lines,
         band: None,
-        levels: if view.log {
-            Vec::new()
-        } else {
-            vec![Level {
-                value: 0.0,
-                name: String::new(),
-            }]
-        },
+        levels: Vec::new(),
         marks: &[],
         group: "compare",
         last_step,
-        height: (ui.available_height() * 0.5).clamp(180.0, 340.0),
+        height: (ui.available_height() * 0.55).clamp(240.0, 420.0),
         log_y: view.log,
         metric: &metric,
         note: match missing {
@@ -165,6 +158,8 @@ fn controls(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
         ui.add_space(space::S);
         let label = parts::caption(ui, "Smoothing");
         ui.spacing_mut().slider_width = 110.0;
+        // The rail of a slider has the ground of a button, which would vanish here.
+        ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
         ui.add(Slider::new(&mut view.smoothing, 0.0..=0.98).fixed_decimals(2))
             .labelled_by(label.id)
             .on_hover_text(

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Columns of the summary: caption, the metrics it may be read from, best first, and whether more is better.
-const COLUMNS: [(&str, &[&str], Option<bool>); 5] = [
+const COLUMNS: [(&str, &[&str], Option<bool>); 4] = [
     (
         "Held-out accuracy",
         &["eval_rewards/accuracies"],
@@ -27,7 +27,6 @@ const COLUMNS: [(&str, &[&str], Option<bool>); 5] = [
     ("Held-out margin", &["eval_rewards/margins"], None),
     ("KL(ref ‖ policy)", &["kl/ref"], Some(false)),
     ("KL k3", &["kl/policy_k3"], Some(false)),
-    ("Loss", &["loss"], None),
 ];
 
 /// One row a run with the newest value of what matters.
@@ -126,7 +125,7 @@ fn table(ui: &mut Ui, salt: &str, rows: impl FnOnce(&mut Ui)) {
     ScrollArea::horizontal().id_salt(salt).show(ui, |ui| {
         Grid::new(salt)
             .striped(true)
-            .spacing([space::XL, 6.0])
+            .spacing([space::L, space::XS])
             .show(ui, rows);
     });
 }

@@ -9,11 +9,11 @@ use crate::{
     ui::{
         chart::{Chart, Level, Line},
         parts,
-        theme::space,
+        theme::{Palette, space},
     },
 };
 
-const HEIGHT: f32 = 132.0;
+const HEIGHT: f32 = 232.0;
 /// A chart needs this much.
 const NARROWEST: f32 = 316.0;
 
@@ -104,7 +104,7 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
             build.line("preference", "loss/preference", 1),
             build.line("reference", "loss/reference", 2),
             build.line("retention", "loss/retention", 3),
-            build.held_out("held out", "eval_loss", 6),
+            build.held_out("held out", "eval_loss", 4),
         ]
         .into_iter()
         .flatten()
@@ -126,7 +126,7 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
     margin.band = build
         .series("margin/q10")
         .zip(build.series("margin/q90"))
-        .map(|(low, high)| (low, high, "shaded: 10 to 90 % of the pairs".to_owned()));
+        .map(|(low, high)| (low, high, "shaded: 10 to 90 %".to_owned()));
     margin.levels.push(zero());
     if let Some(target) = config.objective.objective().target_margin() {
         margin.levels.push(Level {
@@ -140,7 +140,7 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         "Preference accuracy",
         "rewards/accuracies",
         [
-            build.line("this step", "rewards/accuracies", 6),
+            build.line("this step", "rewards/accuracies", 1),
             build.held_out("held out", "eval_rewards/accuracies", 0),
         ]
         .into_iter()
@@ -156,45 +156,41 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         loss,
         margin,
         accuracy,
-        moved_chart(&build, palette, &config, zero()),
+        moved_chart(&build, palette, zero()),
         drift(&build, zero()),
-        speed(&build),
+        sleeping(&build),
         gradient(&build),
-        push(&build),
+        learning_rate(&build),
+        speed(&build),
     ]
 }
 
-/// Δ log-prob of chosen and rejected: rewards are β times that.
-fn moved_chart<'a>(
-    build: &Builder<'a>,
-    palette: &crate::ui::theme::Palette,
-    config: &RunConfig,
-    zero: Level,
-) -> Chart<'a> {
-    let per_reward = 1.0 / config.objective.beta;
+/// Change of the summed log-probs since step 0, around zero.
+fn moved_chart<'a>(build: &Builder<'a>, palette: &Palette, zero: Level) -> Chart<'a> {
+    const CHOSEN: &str = "logps/chosen_change";
+    const REJECTED: &str = "logps/rejected_change";
     let mut chart = build.chart(
         "moved",
         "Who moved",
-        "rewards/chosen",
+        CHOSEN,
         [
             build
-                .line("chosen", "rewards/chosen", 0)
-                .map(|line| line.color(palette.chosen).scaled(per_reward)),
+                .line("chosen", CHOSEN, 0)
+                .map(|line| line.color(palette.chosen)),
             build
-                .line("rejected", "rewards/rejected", 1)
-                .map(|line| line.color(palette.rejected).scaled(per_reward)),
+                .line("rejected", REJECTED, 1)
+                .map(|line| line.color(palette.rejected)),
         ]
         .into_iter()
         .flatten()
         .collect(),
     );
     chart.levels.push(zero);
-    let latest = |name: &str| build.history.latest(name).map(|reward| reward * per_reward);
-    if let (Some(chosen), Some(rejected)) = (latest("rewards/chosen"), latest("rewards/rejected")) {
-        chart.note = moved::sentence(chosen, rejected);
-    } else {
-        chart.note = "Change of the answers' log-probs since step 0, in nats".to_owned();
-    }
+    let latest = |name| build.history.latest(name);
+    chart.note = match (latest(CHOSEN), latest(REJECTED)) {
+        (Some(chosen), Some(rejected)) => moved::sentence(chosen, rejected),
+        _ => "Change of the answers' log-probs since step 0, in nats".to_owned(),
+    };
     chart
 }
 
@@ -212,7 +208,23 @@ fn drift<'a>(build: &Builder<'a>, zero: Level) -> Chart<'a> {
         .collect(),
     );
     chart.levels.push(zero);
-    chart.note = "kl/ref: KL(ref ‖ policy), forward, on held-out reference answers; kl/policy_k3: the k3 estimate on answers of the policy; nats per token".to_owned();
+    chart.note = "Nats per token; kl/ref is forward, on held-out reference answers, kl/policy_k3 the k3 estimate on the policy's own".to_owned();
+    chart
+}
+
+/// Pairs that get almost no push: won for good, or given up as wrong labels.
+fn sleeping<'a>(build: &Builder<'a>) -> Chart<'a> {
+    let mut chart = build.chart(
+        "sleeping",
+        "Sleeping pairs",
+        "push/asleep",
+        build
+            .line("of this step's pairs", "push/asleep", 6)
+            .map(Line::solid)
+            .into_iter()
+            .collect(),
+    );
+    chart.note = "Pairs that get almost no push: won, or hopelessly lost".to_owned();
     chart
 }
 
@@ -223,6 +235,7 @@ fn speed<'a>(build: &Builder<'a>) -> Chart<'a> {
         "tokens_per_sec",
         build
             .line("tokens/s", "tokens_per_sec", 2)
+            .map(Line::solid)
             .into_iter()
             .collect(),
     )
@@ -235,18 +248,20 @@ fn gradient<'a>(build: &Builder<'a>) -> Chart<'a> {
         "grad_norm",
         build
             .line("before clipping", "grad_norm", 3)
+            .map(Line::solid)
             .into_iter()
             .collect(),
     )
 }
 
-fn push<'a>(build: &Builder<'a>) -> Chart<'a> {
+fn learning_rate<'a>(build: &Builder<'a>) -> Chart<'a> {
     build.chart(
         "learning rate",
         "Learning rate",
         "learning_rate",
         build
             .line("learning rate", "learning_rate", 4)
+            .map(Line::solid)
             .into_iter()
             .collect(),
     )

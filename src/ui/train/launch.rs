@@ -9,6 +9,7 @@ use crate::{
     state::{
         Command, Commands, Workspace,
         launch::{self as fields, Checked},
+        metric,
         train::{Preflight, RunCommand, TrainView},
     },
     ui::{
@@ -188,7 +189,7 @@ fn what(
                 TextEdit::singleline(&mut view.name)
                     .id_salt("run name")
                     .hint_text(default_name(workspace, checked))
-                    .desired_width(width - 10.0),
+                    .desired_width(width),
             )
             .labelled_by(label.id);
         });
@@ -292,15 +293,16 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     if kind == Method::Dpo && checked.config.objective.label_smoothing > 0.0 {
         field::row(ui, &mut view.launch, &[fields::ROBUST]);
     }
-    let total = format!(
-        "Whole loss: {}{}",
-        checked.config.objective.formula(),
-        if view.launch.text(fields::LAMBDA_REF.key).trim().is_empty() {
-            "; λ ref is the method's own while its field is empty"
-        } else {
-            ""
+    let weights = &checked.config.objective;
+    let mut total = "Trained on L".to_owned();
+    for (weight, term) in [
+        (weights.reference_weight(), "loss on reference answers"),
+        (weights.retention_weight(), "loss on retention text"),
+    ] {
+        if weight != 0.0 {
+            total.push_str(&format!(" + {} × {term}", metric::number(weight)));
         }
-    );
+    }
     parts::caption(ui, total);
 }
 

@@ -38,12 +38,13 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             parts::title(ui, "Train", line);
         });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            // Right to left: the last one comes first.
             parts::segmented(
                 ui,
                 &mut view.sheet,
                 &[
-                    (Sheet::Launch, "Set up", "Settings of the next run"),
                     (Sheet::Run, "Watch", "Charts of a run"),
+                    (Sheet::Launch, "Set up", "Settings of the next run"),
                 ],
             );
         });

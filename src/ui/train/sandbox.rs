@@ -1,5 +1,7 @@
 //! The loss sandbox: loss and push over the margin, for the settings as they stand.
 
+use std::sync::Arc;
+
 use egui::{FontId, Id, Rangef, RichText, Role, Stroke, Ui, WidgetInfo};
 use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Span, VLine};
 
@@ -11,15 +13,21 @@ use crate::{
         series::Series,
     },
     ui::{
-        parts,
+        chart, parts,
         theme::{self, size},
     },
 };
 
 pub fn ui(ui: &mut Ui, objective: &Objective) {
-    let curves = remembered(ui, objective);
     parts::heading(ui, "What a pair feels");
     ui.label(sandbox::in_words(objective));
+    let Some(curves) = remembered(ui, objective) else {
+        parts::caption(
+            ui,
+            "The curves appear when the settings of the method can be used",
+        );
+        return;
+    };
     ui.add_space(theme::space::XS);
     curve(ui, "Loss over margin", &curves.loss, &curves, 0);
     parts::caption(ui, objective.loss_formula());
@@ -41,15 +49,15 @@ pub fn ui(ui: &mut Ui, objective: &Objective) {
 }
 
 /// The curves are worked out again only when the settings change.
-fn remembered(ui: &Ui, objective: &Objective) -> std::sync::Arc<Curves> {
-    type Kept = (Objective, std::sync::Arc<Curves>);
+fn remembered(ui: &Ui, objective: &Objective) -> Option<Arc<Curves>> {
+    type Kept = (Objective, Option<Arc<Curves>>);
     let id = Id::unique("loss sandbox");
     if let Some((of, curves)) = ui.data(|data| data.get_temp::<Kept>(id))
         && of == *objective
     {
         return curves;
     }
-    let curves = std::sync::Arc::new(Curves::of(objective));
+    let curves = Curves::of(objective).map(Arc::new);
     ui.data_mut(|data| data.insert_temp(id, (*objective, curves.clone())));
     curves
 }
@@ -60,7 +68,7 @@ fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize
     let axis = |axis: AxisHints<'static>| {
         axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
             .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(14.0, 30.0))
+            .label_spacing(Rangef::new(8.0, 12.0))
             .formatter(|mark, _| metric::number(mark.value))
     };
     let points: Vec<[f64; 2]> = series.points().to_vec();
@@ -69,6 +77,8 @@ fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize
         .show_background(false)
         .show_grid([false, true])
         .grid_color(palette.hairline)
+        .x_grid_spacer(|grid| chart::round_marks(grid, 5))
+        .y_grid_spacer(|grid| chart::round_marks(grid, 3))
         .custom_x_axes(vec![axis(AxisHints::new_x())])
         .custom_y_axes(vec![axis(AxisHints::new_y()).min_thickness(34.0)])
         .show_x(false)
