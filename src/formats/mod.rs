@@ -71,11 +71,11 @@ pub fn read(
             }
         }
     }
-    // The last call only tells: nothing is left to stop.
-    let _: ControlFlow<()> = progress(Progress {
+    let at = Progress {
         bytes: total_bytes,
         total_bytes,
         pairs: report.pairs.len(),
-    });
+    };
+    report.cancelled = progress(at).is_break();
     Ok(report)
 }

@@ -224,7 +224,8 @@ impl PythonJson<'_> {
                 self.out.push(c);
             } else {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    self.out.push_str(&format!("\\u{unit:04x}"));
+                    let escape = format!("\\u{unit:04x}");
+                    self.out.push_str(&escape);
                 }
             }
         }
