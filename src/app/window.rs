@@ -24,6 +24,8 @@ pub enum Renderer {
 #[derive(Debug, Clone, Default)]
 pub struct WindowOptions {
     pub renderer: Renderer,
+    /// Compute threads of the engine; absent = one less than the machine has.
+    pub threads: Option<usize>,
 }
 
 /// Shows the window on `project`, else on the last one; returns when it is closed.
@@ -50,7 +52,11 @@ pub fn run(project: Option<PathBuf>, options: WindowOptions) -> anyhow::Result<(
                 .unwrap_or_default();
             let ctx = cc.egui_ctx.clone();
             let waker: Waker = Arc::new(move || ctx.request_repaint_after(PACE));
-            let engine = Engine::start(waker, EngineOptions::default())?;
+            let threads = options.threads;
+            let engine = Engine::start(
+                waker,
+                threads.map_or_else(EngineOptions::default, EngineOptions::with_threads),
+            )?;
             let app = App::new(&cc.egui_ctx, views, EngineLink::of(engine));
             // A folder that was moved away since is no reason to start with an error.
             let last = app.views.last_project.clone().filter(|dir| dir.is_dir());

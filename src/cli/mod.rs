@@ -1,1 +1,77 @@
-//! The command line: what was typed, then what it means.
+//! The command line: what was typed ([`args`]), then what it means (one file a command).
+//!
+//! Standard output carries results and nothing else; progress and logs go to standard error. Exit code 0 done, 1 failed with
+//! a sentence, 2 wrong usage, 130 interrupted.
+
+mod answers;
+mod args;
+mod check;
+mod drive;
+mod ending;
+mod generate;
+mod import;
+mod live;
+mod metrics;
+mod new;
+mod output;
+mod pairs;
+mod place;
+mod resume;
+mod runs;
+mod score;
+mod settings;
+mod summary;
+mod tokens;
+mod train;
+mod window;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+use ending::Ending;
+
+/// The whole program: reads the arguments, does what they say, and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    listen_to_logs();
+    ending::exit_code(run(args))
+}
+
+fn run(args: Args) -> anyhow::Result<Ending> {
+    let Args {
+        project,
+        renderer,
+        threads,
+        command,
+    } = args;
+    let Some(command) = command else {
+        return window::run(project, renderer, threads);
+    };
+    match command {
+        Command::New(args) => new::run(&args),
+        Command::Train(args) => train::run(&args, threads),
+        Command::Resume(args) => resume::run(&args, threads),
+        Command::Runs(args) => runs::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
+        Command::Answers(args) => answers::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Pairs(args) => pairs::run(&args),
+        Command::Check(args) => check::run(&args, threads),
+        Command::Score(args) => score::run(&args, threads),
+        Command::Generate(args) => generate::run(&args, threads),
+        Command::Tokens(args) => tokens::run(&args),
+    }
+}
+
+/// Logs to standard error: warnings, or what `RUST_LOG` asks for.
+fn listen_to_logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}

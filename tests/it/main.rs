@@ -7,6 +7,7 @@
 
 mod answers;
 mod answers_window;
+mod cli;
 mod engine;
 mod fixture;
 mod formats;

@@ -1,0 +1,366 @@
+//! What was typed. What it means is decided by the command.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+
+/// Teaches a local language model your preferences.
+///
+/// Without a command: the window, on PROJECT, else on the last project, else on the demo.
+#[derive(Debug, Parser)]
+#[command(name = "nudge", version, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// The project's folder.
+    pub project: Option<PathBuf>,
+    /// What draws the window.
+    #[arg(long, value_enum, default_value_t = Renderer::Glow)]
+    pub renderer: Renderer,
+    /// Compute threads [default: all of the machine, one less under the window]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Renderer {
+    Glow,
+    Wgpu,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    New(New),
+    Train(Train),
+    Resume(Resume),
+    Runs(Runs),
+    Metrics(Metrics),
+    Answers(Answers),
+    Import(Import),
+    Pairs(Pairs),
+    Check(Check),
+    Score(Score),
+    Generate(Generate),
+    Tokens(Tokens),
+}
+
+/// Make a project
+#[derive(Debug, clap::Args)]
+pub struct New {
+    /// The folder to make it in.
+    pub dir: PathBuf,
+    /// The model to tune: a Hugging Face folder.
+    #[arg(long, value_name = "HF_DIR")]
+    pub model: PathBuf,
+    /// [default: the folder's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// What a new run starts from.
+    #[arg(long, value_name = "RUN_TOML")]
+    pub config: Option<PathBuf>,
+}
+
+/// The settings of a run, each more particular than the one before.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Settings {
+    /// Settings for this run, instead of the project's own.
+    #[arg(long, value_name = "RUN_TOML")]
+    pub config: Option<PathBuf>,
+    /// One setting, e.g. objective.beta=0.2; an empty value takes it back to its default. A relative path counts from here
+    /// if it is there, else from the project. Can be given again.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Optimizer steps.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// auto, cpu, cuda:0 or metal.
+    #[arg(long)]
+    pub device: Option<String>,
+}
+
+/// A project, or the demo.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Place {
+    /// The project's folder.
+    pub project: Option<PathBuf>,
+    /// The demo project instead.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// Train a new run
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("where").args(["project", "demo", "print_config"]).required(true).multiple(true))]
+pub struct Train {
+    /// The project's folder.
+    #[arg(conflicts_with = "demo")]
+    pub project: Option<PathBuf>,
+    /// The demo project instead.
+    #[arg(long)]
+    pub demo: bool,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What the run is called [default: its method]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// One JSON object a line: metrics by step, then how it ended.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the settings as run.toml and train nothing.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// Go on with a run from its newest checkpoint
+#[derive(Debug, clap::Args)]
+pub struct Resume {
+    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
+    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
+    pub place: Vec<String>,
+    /// The demo project.
+    #[arg(long)]
+    pub demo: bool,
+    /// Steps of the whole run, if it is to be longer than it was.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// One JSON object a line: metrics by step, then how it ended.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// List the runs of a project
+#[derive(Debug, clap::Args)]
+pub struct Runs {
+    #[command(flatten)]
+    pub place: Place,
+    /// One JSON object a run.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print what a run measured
+#[derive(Debug, clap::Args)]
+pub struct Metrics {
+    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
+    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
+    pub place: Vec<String>,
+    /// The demo project.
+    #[arg(long)]
+    pub demo: bool,
+    /// A line a step, a column a metric (this is the default).
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// One JSON object a step.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print how a run answered the project's probes, step by step
+#[derive(Debug, clap::Args)]
+pub struct Answers {
+    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
+    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
+    pub place: Vec<String>,
+    /// The demo project.
+    #[arg(long)]
+    pub demo: bool,
+    /// Only the first and the last answer to each.
+    #[arg(long)]
+    pub ends: bool,
+    /// One JSON object an answer.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Bring preference pairs into a project
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// The project's folder.
+    pub project: PathBuf,
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// auto, trl or hh.
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// What a field is called in the file, e.g. prompt=question. Can be given again.
+    #[arg(long, value_name = "OURS=THEIRS")]
+    pub map: Vec<String>,
+    /// One JSON object a file.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write the labelled pairs of a project to a file
+#[derive(Debug, clap::Args)]
+pub struct Pairs {
+    #[command(flatten)]
+    pub place: Place,
+    /// "-" for standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// trl: one JSON object a line with prompt, chosen and rejected.
+    #[arg(long, default_value = "trl")]
+    pub format: String,
+}
+
+/// Look at everything that can be known before a start
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Log-probs of given pairs, token by token
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").args(["pairs", "batch_file"]).required(true))]
+pub struct Score {
+    /// A Hugging Face folder.
+    #[arg(long, value_name = "HF_DIR")]
+    pub model: PathBuf,
+    /// A PEFT adapter on top.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// Preference pairs in any format that can be imported.
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+    /// Token ids: {"prompt": [..], "chosen": [..], "rejected": [..]} a line.
+    #[arg(long, value_name = "IDS_JSONL")]
+    pub batch_file: Option<PathBuf>,
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub max_prompt_tokens: usize,
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub max_answer_tokens: usize,
+    /// One JSON object a pair, then one with the accuracy.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Answer a prompt
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").args(["prompt", "messages", "prompt_ids"]).required(true))]
+pub struct Generate {
+    /// A Hugging Face folder.
+    #[arg(long, value_name = "HF_DIR")]
+    pub model: PathBuf,
+    /// A PEFT adapter on top, e.g. a run's checkpoint folder.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+    /// A text to go on from, without the chat template.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// A conversation: a JSON file with [{"role": .., "content": ..}, ..]; "-" reads standard input.
+    #[arg(long, value_name = "FILE")]
+    pub messages: Option<PathBuf>,
+    /// Token ids, e.g. 1,2,3.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub prompt_ids: Vec<u32>,
+    /// Always the likeliest token (this is the default).
+    #[arg(long, conflicts_with_all = ["temperature", "top_p"])]
+    pub greedy: bool,
+    /// Sample at this temperature.
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Sample from the likeliest tokens that make up this share [default: 1]
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f64>,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub max_new: usize,
+    /// Go on past the end of the turn.
+    #[arg(long)]
+    pub ignore_eos: bool,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show a text or a conversation as the model's tokens
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").args(["text", "messages"]).required(true))]
+pub struct Tokens {
+    /// A Hugging Face folder.
+    #[arg(long, value_name = "HF_DIR")]
+    pub model: PathBuf,
+    #[arg(long)]
+    pub text: Option<String>,
+    /// A conversation: a JSON file with [{"role": .., "content": ..}, ..]; "-" reads standard input.
+    #[arg(long, value_name = "FILE")]
+    pub messages: Option<PathBuf>,
+    /// With the beginning of an answer, as before generation.
+    #[arg(long, requires = "messages")]
+    pub generation_prompt: bool,
+    /// One JSON object with text, ids and mask.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_path_is_a_project_and_a_command_is_a_command() {
+        assert!(parse("nudge").unwrap().command.is_none());
+        let args = parse("nudge --renderer wgpu --threads 2 here").unwrap();
+        assert_eq!(args.project, Some(PathBuf::from("here")));
+        assert_eq!((args.renderer, args.threads), (Renderer::Wgpu, Some(2)));
+        let args = parse("nudge runs here --threads 1").unwrap();
+        assert!(matches!(args.command, Some(Command::Runs(_))));
+        assert_eq!(args.threads, Some(1));
+    }
+
+    #[test]
+    fn what_cannot_go_together_is_refused() {
+        for line in [
+            "nudge train",
+            "nudge train here --demo",
+            "nudge train here --steps 0",
+            "nudge runs",
+            "nudge check here --demo",
+            "nudge resume",
+            "nudge metrics here 1 --csv --json",
+            "nudge score --model m",
+            "nudge score --model m --pairs a --batch-file b",
+            "nudge generate --model m --prompt a --prompt-ids 1",
+            "nudge generate --model m --prompt a --greedy --temperature 1",
+            "nudge tokens --model m --text a --generation-prompt",
+            "nudge runs here --threads 0",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn training_needs_a_place_and_printing_does_not() {
+        for line in [
+            "nudge train --demo --steps 4 --json",
+            "nudge train here --set objective.beta=0.2 --set train.steps=3",
+            "nudge train --print-config",
+            "nudge train here --print-config",
+            "nudge resume here 3 --steps 20",
+            "nudge resume --demo last",
+            "nudge generate --model m --prompt-ids 1,2,3 --max-new 4",
+        ] {
+            parse(line).expect(line);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `nudge check`: everything that can be known before a start.
+
+use anyhow::{Context as _, Result};
+
+use super::{args::Check, drive, ending::Ending, output};
+use crate::engine::protocol::{Event, PreflightReport, Request, RequestId};
+
+/// More pairs than this are counted, not listed; `--json` lists all.
+const LISTED: usize = 10;
+
+pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
+    let project = args.place.open()?;
+    let config = args.settings.resolve(Some(&project))?;
+    let engine = drive::engine(threads)?;
+    engine
+        .requests
+        .send(Request::Preflight {
+            request: RequestId(1),
+            project: project.dir().to_owned(),
+            config: Box::new(config.clone()),
+        })
+        .ok()
+        .context("The engine ended before the check began")?;
+    let report = loop {
+        match engine
+            .events
+            .recv()
+            .context("The engine ended without a word")?
+        {
+            Event::Preflight { report, .. } => break report,
+            Event::Failed { error, .. } => anyhow::bail!(error),
+            _ => {}
+        }
+    };
+    engine.shut_down();
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::line(config.objective.formula())?;
+        print(&report)?;
+    }
+    Ok(Ending::Done)
+}
+
+fn print(report: &PreflightReport) -> Result<()> {
+    let mb = |bytes: u64| format!("{} MB", bytes >> 20);
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let rows = [
+        ("model", report.model.clone()),
+        ("reference", report.reference.clone()),
+        (
+            "trained",
+            format!(
+                "{} of {} parameters",
+                report.trainable_parameters, report.total_parameters
+            ),
+        ),
+        (
+            "pairs",
+            format!(
+                "{} to train on, {} held out, {} set aside",
+                report.train_pairs,
+                report.eval_pairs,
+                report.set_aside.len()
+            ),
+        ),
+        ("reference answers", report.reference_answers.to_string()),
+        (
+            "tokens",
+            format!(
+                "{}; longest pair {}, {} answers cut",
+                report.tokens, report.longest_pair_tokens, report.cut_answers
+            ),
+        ),
+        ("asleep at step 0", percent(report.asleep)),
+        ("steps", report.total_steps.to_string()),
+        (
+            "peak memory",
+            format!(
+                "{} of {} free",
+                mb(report.peak_memory_bytes),
+                mb(report.free_memory_bytes)
+            ),
+        ),
+        (
+            "time",
+            format!("about {}", output::duration(report.estimated_secs)),
+        ),
+    ];
+    for (name, value) in rows {
+        output::line(format!("{name:<18}{value}"))?;
+    }
+    for (name, measured, expected) in &report.golden {
+        output::line(format!("{name:<18}{measured:.6}, expected {expected:.6}"))?;
+    }
+    for (pair, reason) in report.set_aside.iter().take(LISTED) {
+        output::line(format!("pair {} is set aside: {reason}", pair.0))?;
+    }
+    if report.set_aside.len() > LISTED {
+        output::line(format!(
+            "{} more are set aside; --json lists them all",
+            report.set_aside.len() - LISTED
+        ))?;
+    }
+    for warning in &report.warnings {
+        output::line(format!("Look at this: {warning}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Hands a recorded run to the engine and follows it to its end.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use super::{
+    ending::{Ending, INTERRUPTED},
+    live::Live,
+    output, summary,
+};
+use crate::{
+    engine::{
+        Engine, EngineOptions, no_waker,
+        protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
+    },
+    store::{Project, RunId},
+};
+
+/// An engine without a window: all of the machine, unless told otherwise.
+pub fn engine(threads: Option<u16>) -> Result<Engine> {
+    Engine::start(
+        no_waker(),
+        EngineOptions::with_threads(self::threads(threads)),
+    )
+    .context("The system refuses threads")
+}
+
+/// Threads that computations may use.
+pub fn threads(asked: Option<u16>) -> usize {
+    asked.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    )
+}
+
+/// Trains the run, shows how it goes, and sums it up. Ctrl-C stops it with a checkpoint, a second one at once.
+pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool) -> Result<Ending> {
+    let control = Arc::new(RunControl::default());
+    let interrupted = stop_on_signal(&control)?;
+    let engine = engine(threads)?;
+    let resumed_at = project.run(run)?.step;
+    engine
+        .requests
+        .send(Request::Train {
+            project: project.dir().to_owned(),
+            run,
+            control,
+        })
+        .ok()
+        .context("The engine ended before the run began")?;
+    let followed = follow(&engine, project, run, is_json);
+    // Printing may have failed, e.g. into a closed pipe: the run still ends with a checkpoint.
+    engine.shut_down();
+    let outcome = followed?;
+    summary::print(project, run, resumed_at, &outcome, is_json)?;
+    match outcome {
+        Outcome::Failed { error } => Err(anyhow::anyhow!(error)),
+        Outcome::Stopped { .. } if interrupted.load(Ordering::Acquire) => Ok(Ending::Interrupted),
+        Outcome::Stopped { .. } | Outcome::Completed => Ok(Ending::Done),
+    }
+}
+
+fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool) -> Result<Outcome> {
+    let mut live = Live::new(is_json);
+    let mut lines = Lines {
+        project,
+        run,
+        newest: None,
+    };
+    loop {
+        let event = engine
+            .events
+            .recv()
+            .context("The engine ended without a word")?;
+        match event {
+            Event::Phase { what, fraction, .. } => live.phase(&what, fraction),
+            Event::Started {
+                first_step,
+                total_steps,
+                ..
+            } => {
+                lines.newest = Some(first_step.saturating_sub(1));
+                live.started(first_step, total_steps);
+            }
+            Event::Step {
+                step,
+                metrics,
+                eta_secs,
+                ..
+            } => {
+                live.step(step, &metrics, eta_secs);
+                if is_json {
+                    lines.step(step, metrics)?;
+                }
+            }
+            Event::Evaluated { step, metrics, .. } => {
+                live.evaluated(step, &metrics);
+                if is_json {
+                    lines.print(step, metrics)?;
+                }
+            }
+            Event::Logged { level, text, .. } => live.logged(level, &text),
+            Event::Saved { step, .. } => live.saved(step),
+            Event::Finished { outcome, .. } => {
+                live.finish();
+                return Ok(outcome);
+            }
+            Event::Failed { error, .. } => live.logged(LogLevel::Error, &error),
+            Event::Sampled { .. }
+            | Event::Paused { .. }
+            | Event::Continued { .. }
+            | Event::Token { .. }
+            | Event::Generated { .. }
+            | Event::Preflight { .. } => {}
+        }
+    }
+}
+
+/// Metric lines of `--json`, every step one, in order.
+struct Lines<'a> {
+    project: &'a Project,
+    run: RunId,
+    /// The last step that was printed.
+    newest: Option<u64>,
+}
+
+impl Lines<'_> {
+    /// The engine never waits for us: steps that it dropped on the way are in the project.
+    fn step(&mut self, step: u64, metrics: Metrics) -> Result<()> {
+        if self.newest.is_some_and(|newest| newest + 1 < step) {
+            for (missed, metrics) in self.project.steps(self.run, self.newest)? {
+                if missed < step {
+                    self.print(missed, metrics)?;
+                }
+            }
+        }
+        self.newest = Some(step);
+        self.print(step, metrics)
+    }
+
+    fn print(&self, step: u64, metrics: Metrics) -> Result<()> {
+        output::json(&json!({
+            "run": self.run,
+            "step": step,
+            "metrics": as_object(metrics),
+        }))
+    }
+}
+
+/// Names and values as a JSON object, in their order.
+pub fn as_object(metrics: Metrics) -> serde_json::Map<String, serde_json::Value> {
+    metrics
+        .into_iter()
+        .map(|(name, value)| (name, json!(value)))
+        .collect()
+}
+
+/// Ctrl-C (and a request to terminate) stops the run at the next step border; the second one ends the program.
+fn stop_on_signal(control: &Arc<RunControl>) -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (asked, control) = (Arc::clone(&interrupted), Arc::clone(control));
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::AcqRel) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        control.stop();
+        eprintln!("\nStopping after this step, with a checkpoint. Ctrl-C again leaves at once.");
+    })
+    .context("Could not listen for Ctrl-C")?;
+    Ok(interrupted)
+}
+
+/// Where a run's newest checkpoint is.
+pub fn newest_checkpoint(project: &Project, run: RunId) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(project.run_dir(run).join("checkpoints")).ok()?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with("step-"))
+        })
+        .max()
+}

@@ -1,0 +1,103 @@
+//! How the program ends: exit codes, and sentences for what went wrong.
+
+use std::{io, process::ExitCode};
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Done,
+    /// Stopped by the user, after a checkpoint.
+    Interrupted,
+}
+
+/// The arguments make no sense, though each can be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// [`Usage`] as an error.
+pub fn usage(sentence: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Usage(sentence.into()))
+}
+
+pub const INTERRUPTED: u8 = 130;
+
+/// Tells what went wrong on standard error, causes on lines of their own.
+pub fn exit_code(result: anyhow::Result<Ending>) -> ExitCode {
+    let error = match result {
+        Ok(Ending::Done) => return ExitCode::SUCCESS,
+        Ok(Ending::Interrupted) => return ExitCode::from(INTERRUPTED),
+        Err(error) => error,
+    };
+    if is_broken_pipe(&error) {
+        // Whoever read the output has seen enough, e.g. `nudge metrics .. | head`.
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{}", sentence(&error));
+    if error.is::<Usage>() {
+        eprintln!("\nFor more, try `nudge --help`.");
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The error and its causes; a cause that its error already tells is left out.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = capitalised(error.to_string());
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str("\n  because: ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Errors from further down begin in lower case, to be put behind a colon; here they stand alone.
+fn capitalised(mut text: String) -> String {
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = || anyhow::anyhow!("the disk is full");
+        assert_eq!(sentence(&inner()), "The disk is full");
+        let outer = Err::<(), _>(inner()).context("Could not save").unwrap_err();
+        assert_eq!(
+            sentence(&outer),
+            "Could not save\n  because: the disk is full"
+        );
+        let told = Err::<(), _>(inner()).context("Could not save: the disk is full");
+        assert_eq!(
+            sentence(&told.unwrap_err()),
+            "Could not save: the disk is full"
+        );
+        assert_eq!(sentence(&anyhow::anyhow!("über")), "über");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(is_broken_pipe(&closed.context("Could not print")));
+        assert!(!is_broken_pipe(&usage("no")));
+    }
+}

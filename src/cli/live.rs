@@ -1,0 +1,181 @@
+//! The live line of a run, on standard error.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::output::duration;
+use crate::engine::protocol::LogLevel;
+
+/// Where there is no terminal, a line this often (and at every evaluation).
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// On a terminal a bar with the newest numbers; elsewhere a line now and then. With `--json` to a pipe just as well: it has
+/// standard output for itself.
+pub struct Live {
+    bar: ProgressBar,
+    is_terminal: bool,
+    total: u64,
+    /// Held-out numbers of the last evaluation.
+    evaluated: String,
+    last_line: Instant,
+    phase: String,
+}
+
+impl Live {
+    pub fn new(is_json: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        let is_terminal = !bar.is_hidden();
+        if is_json && !is_terminal {
+            // A script reads the numbers; it needs no second copy of them.
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        Self {
+            bar,
+            is_terminal: is_terminal || is_json,
+            total: 0,
+            evaluated: String::new(),
+            last_line: Instant::now(),
+            phase: String::new(),
+        }
+    }
+
+    pub fn phase(&mut self, what: &str, fraction: Option<f32>) {
+        self.bar.set_style(style("{msg}"));
+        match fraction {
+            Some(share) => self
+                .bar
+                .set_message(format!("{what} {:.0} %", share * 100.0)),
+            None => self.bar.set_message(what.to_owned()),
+        }
+        self.bar.tick();
+        if self.total == 0 && self.phase != what {
+            what.clone_into(&mut self.phase);
+            self.plain(what);
+        }
+    }
+
+    pub fn started(&mut self, first_step: u64, total: u64) {
+        self.total = total;
+        self.bar.set_length(total);
+        self.bar.set_position(first_step.saturating_sub(1));
+    }
+
+    pub fn step(&mut self, step: u64, metrics: &[(String, f64)], eta_secs: Option<f64>) {
+        let mut line = numbers(
+            metrics,
+            &[
+                ("loss", "loss"),
+                ("rewards/margins", "margin"),
+                ("rewards/accuracies", "accuracy"),
+            ],
+        );
+        line.push_str(&self.evaluated);
+        if let Some(speed) = find(metrics, "tokens_per_sec") {
+            line.push_str(&format!("  {speed:.0} tokens/s"));
+        }
+        if let Some(secs) = eta_secs {
+            line.push_str(&format!("  {} left", duration(secs)));
+        }
+        self.bar.set_style(style("{bar:24} {pos}/{len} {msg}"));
+        self.bar.set_position(step);
+        self.bar.set_message(line.clone());
+        if self.last_line.elapsed() >= PLAIN_EVERY || step == self.total {
+            self.plain(&format!("step {step}/{}  {line}", self.total));
+        }
+    }
+
+    pub fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) {
+        self.evaluated = numbers(metrics, &[("kl/ref", "  kl/ref")]);
+        let held_out = numbers(
+            metrics,
+            &[
+                ("eval_loss", "loss"),
+                ("eval_rewards/margins", "margin"),
+                ("eval_rewards/accuracies", "accuracy"),
+                ("kl/ref", "kl/ref"),
+                ("stop/eos_rate", "ended by itself"),
+            ],
+        );
+        self.say(&format!("step {step}: held out {held_out}"));
+    }
+
+    pub fn logged(&mut self, level: LogLevel, text: &str) {
+        match level {
+            LogLevel::Info => self.say(text),
+            LogLevel::Warning => self.say(&format!("warning: {text}")),
+            LogLevel::Error => self.say(&format!("error: {text}")),
+        }
+    }
+
+    pub fn saved(&mut self, step: u64) {
+        self.say(&format!("step {step}: checkpoint saved"));
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// A line that stays, above the bar.
+    fn say(&mut self, text: &str) {
+        if self.is_terminal {
+            self.bar.println(text);
+        } else {
+            self.plain(text);
+        }
+    }
+
+    fn plain(&mut self, text: &str) {
+        if !self.is_terminal {
+            self.last_line = Instant::now();
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// The template is our own, so a fault in it shows in every test that draws.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn find(metrics: &[(String, f64)], name: &str) -> Option<f64> {
+    metrics
+        .iter()
+        .find(|(other, _)| other == name)
+        .map(|(_, value)| *value)
+}
+
+/// "loss -0.500  margin 0.021": the metrics that are there, by the names given.
+fn numbers(metrics: &[(String, f64)], named: &[(&str, &str)]) -> String {
+    named
+        .iter()
+        .filter_map(|(name, shown)| Some(format!("{shown} {:.3}", find(metrics, name)?)))
+        .collect::<Vec<_>>()
+        .join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_that_are_there_are_shown() {
+        let metrics = [("loss".to_owned(), -0.5), ("kl/ref".to_owned(), 0.0214)];
+        let line = numbers(
+            &metrics,
+            &[
+                ("loss", "loss"),
+                ("rewards/accuracies", "accuracy"),
+                ("kl/ref", "kl/ref"),
+            ],
+        );
+        assert_eq!(line, "loss -0.500  kl/ref 0.021");
+    }
+
+    #[test]
+    fn the_templates_can_be_read() {
+        for template in ["{msg}", "{bar:24} {pos}/{len} {msg}"] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Standard output: results, one line at a time.
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+/// Prints a line. A closed pipe is an error like any other; `ending` knows it.
+pub fn line(text: impl Display) -> Result<()> {
+    writeln!(io::stdout().lock(), "{text}").context("Could not print")
+}
+
+/// Prints a piece of a line at once.
+pub fn piece(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("Could not print")
+}
+
+/// Prints a JSON object as one line. Numbers that are none are `null`.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let text = serde_json::to_string(value)?;
+    writeln!(out, "{text}").context("Could not print")
+}
+
+/// A duration for people: "42 s", "3 min 05 s", "2 h 07 min".
+pub fn duration(secs: f64) -> String {
+    let secs = secs.max(0.0).round() as u64;
+    match secs {
+        0..60 => format!("{secs} s"),
+        60..3600 => format!("{} min {:02} s", secs / 60, secs % 60),
+        _ => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
+    }
+}
+
+/// One line of a text that may have many, cut to `width` characters.
+pub fn one_line(text: &str, width: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= width {
+        return line;
+    }
+    let mut cut: String = line.chars().take(width.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// Rows under headings, columns as wide as their widest cell; the first column flush left, the others as told.
+pub fn table(headings: &[&str], right: &[bool], rows: &[Vec<String>]) -> Vec<String> {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .chain([headings[column].chars().count()])
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let row = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for ((cell, width), right) in cells.zip(&widths).zip(right) {
+            let space = " ".repeat(width - cell.chars().count());
+            if *right {
+                line.push_str(&space);
+                line.push_str(cell);
+            } else {
+                line.push_str(cell);
+                line.push_str(&space);
+            }
+            line.push_str("  ");
+        }
+        line.trim_end().to_owned()
+    };
+    let mut lines = vec![row(&mut headings.iter().copied())];
+    lines.extend(
+        rows.iter()
+            .map(|cells| row(&mut cells.iter().map(String::as_str))),
+    );
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_parts_at_most() {
+        let all = [0.4, 59.0, 65.0, 3599.0, 7620.0].map(duration);
+        assert_eq!(
+            all,
+            ["0 s", "59 s", "1 min 05 s", "59 min 59 s", "2 h 07 min"]
+        );
+    }
+
+    #[test]
+    fn a_table_lines_up_in_characters_not_bytes() {
+        let rows = [
+            vec!["β".to_owned(), "0.1".to_owned()],
+            vec!["margin".to_owned(), "12".to_owned()],
+        ];
+        let lines = table(&["name", "n"], &[false, true], &rows);
+        assert_eq!(lines, ["name      n", "β       0.1", "margin   12"]);
+    }
+
+    #[test]
+    fn long_texts_become_one_short_line() {
+        assert_eq!(one_line("a\n b", 3), "a b");
+        assert_eq!(one_line("水 水 水 水", 4), "水 水…");
+    }
+}

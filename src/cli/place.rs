@@ -1,0 +1,93 @@
+//! Which project, which run.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{args::Place, ending::usage};
+use crate::store::{Project, RunRecord, demo};
+
+/// The project's folder: the one named, or the demo's, made now if need be.
+pub fn project_dir(project: Option<&PathBuf>, is_demo: bool) -> Result<PathBuf> {
+    match project {
+        Some(dir) => Ok(dir.clone()),
+        None if is_demo => Ok(demo::open_demo(None)?),
+        None => Err(usage("Name a project, or --demo.")),
+    }
+}
+
+impl Place {
+    pub fn open(&self) -> Result<Project> {
+        let dir = project_dir(self.project.as_ref(), self.demo)?;
+        Ok(Project::open(&dir)?)
+    }
+}
+
+/// The project and the run of `PROJECT RUN`, or with `--demo` of `RUN`.
+pub fn project_and_run(words: &[String], is_demo: bool) -> Result<(Project, RunRecord)> {
+    let (dir, run) = match (words, is_demo) {
+        ([dir, run], false) => (PathBuf::from(dir), run),
+        ([run], true) => (demo::open_demo(None)?, run),
+        ([_], false) => return Err(usage("Name a project and a run, e.g. `PROJECT last`.")),
+        _ => return Err(usage("With --demo name just a run, e.g. `--demo last`.")),
+    };
+    let project = Project::open(&dir)?;
+    let record = find(&project, run)?;
+    Ok((project, record))
+}
+
+/// A run by number, by name (the newest of that name), or "last".
+fn find(project: &Project, word: &str) -> Result<RunRecord> {
+    let mut runs = project.runs()?;
+    let number: Option<i64> = word.trim_start_matches('#').parse().ok();
+    let place = if word == "last" {
+        runs.len().checked_sub(1)
+    } else {
+        runs.iter()
+            .rposition(|run| Some(run.id.0) == number)
+            .or_else(|| runs.iter().rposition(|run| run.name == word))
+    };
+    match place {
+        Some(place) => Ok(runs.swap_remove(place)),
+        None if runs.is_empty() => anyhow::bail!(
+            "There is no run in {} yet. Start one with `nudge train`.",
+            project.dir().display()
+        ),
+        None => anyhow::bail!(
+            "There is no run \"{word}\" in {}. `nudge runs` lists them.",
+            project.dir().display()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{NewRun, ProjectSettings, Revision};
+
+    #[test]
+    fn a_run_is_found_by_number_name_or_as_the_last_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        let error = find(&project, "last").unwrap_err().to_string();
+        assert!(error.contains("nudge train"), "{error}");
+        for name in ["MPO", "2", "MPO"] {
+            project
+                .create_run(&NewRun {
+                    name: name.to_owned(),
+                    config_toml: String::new(),
+                    method: String::new(),
+                    revision: Revision(0),
+                    parent: None,
+                })
+                .unwrap();
+        }
+        let id = |word| find(&project, word).map(|run| run.id.0).ok();
+        assert_eq!(id("1"), Some(1));
+        assert_eq!(id("#3"), Some(3));
+        assert_eq!(id("2"), Some(2), "a number before a name");
+        assert_eq!(id("MPO"), Some(3), "the newest of that name");
+        assert_eq!(id("last"), Some(3));
+        assert_eq!(id("DPO"), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! `nudge runs`: lists the runs of a project.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{args::Runs, ending::Ending, output};
+use crate::store::{Project, RunRecord};
+
+pub fn run(args: &Runs) -> Result<Ending> {
+    let project = args.place.open()?;
+    let runs = project.runs()?;
+    if args.json {
+        for run in &runs {
+            output::json(&json!({
+                "run": run.id,
+                "name": run.name,
+                "method": run.method,
+                "status": run.status,
+                "step": run.step,
+                "total_steps": run.total_steps,
+                "created_ms": run.created_ms,
+                "revision": run.revision,
+                "parent": run.parent,
+                "message": run.message,
+                "dir": run.dir,
+            }))?;
+        }
+        return Ok(Ending::Done);
+    }
+    if runs.is_empty() {
+        output::line(format!(
+            "No runs in {} yet. Start one with nudge train.",
+            project.dir().display()
+        ))?;
+        return Ok(Ending::Done);
+    }
+    let rows = runs
+        .iter()
+        .map(|run| row(&project, run))
+        .collect::<Result<Vec<_>>>()?;
+    let headings = [
+        "run", "name", "method", "status", "step", "accuracy", "kl/ref", "made",
+    ];
+    let right = [true, false, false, false, true, true, true, false];
+    for line in output::table(&headings, &right, &rows) {
+        output::line(line)?;
+    }
+    Ok(Ending::Done)
+}
+
+fn row(project: &Project, run: &RunRecord) -> Result<Vec<String>> {
+    let newest = |metric| -> Result<String> {
+        let series = project.series(run.id, metric, None)?;
+        Ok(series
+            .last()
+            .map_or(String::new(), |(_, value)| format!("{value:.3}")))
+    };
+    Ok(vec![
+        run.id.0.to_string(),
+        output::one_line(&run.name, 32),
+        run.method.clone(),
+        run.status.to_string(),
+        format!("{}/{}", run.step, run.total_steps),
+        newest("eval_rewards/accuracies")?,
+        newest("kl/ref")?,
+        when(run.created_ms),
+    ])
+}
+
+/// Local time, to the minute.
+fn when(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms).map_or_else(
+        |_| String::new(),
+        |time| {
+            let local = time.to_zoned_datetime(jiff::tz::TimeZone::system());
+            local.strftime("%Y-%m-%d %H:%M").to_string()
+        },
+    )
+}

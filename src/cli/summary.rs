@@ -1,0 +1,213 @@
+//! What a run came to: held-out numbers and answers, before and after.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{drive, output};
+use crate::{
+    engine::protocol::Outcome,
+    store::{Project, RunId, SampleRecord},
+};
+
+/// Numbers worth reading first, as their metric and in words.
+const HELD_OUT: [(&str, &str); 6] = [
+    ("eval_rewards/accuracies", "held-out accuracy"),
+    ("eval_rewards/margins", "held-out reward margin"),
+    ("eval_loss", "held-out loss"),
+    ("kl/ref", "KL drift per token (kl/ref)"),
+    ("kl/policy_k3", "KL drift per token (kl/policy_k3)"),
+    ("stop/eos_rate", "answers ended by themselves"),
+];
+const PROBES: usize = 4;
+const WIDTH: usize = 100;
+
+/// A metric at its first and at its last evaluation.
+struct Change {
+    metric: &'static str,
+    words: &'static str,
+    before: Option<f64>,
+    after: f64,
+}
+
+/// Prints the summary; with `--json` as the last object. `resumed_at`: the step it went on from, 0 for a new run.
+pub fn print(
+    project: &Project,
+    run: RunId,
+    resumed_at: u64,
+    outcome: &Outcome,
+    is_json: bool,
+) -> Result<()> {
+    let record = project.run(run)?;
+    let changes = changes(project, run)?;
+    let checkpoint = drive::newest_checkpoint(project, run);
+    if is_json {
+        let both: serde_json::Map<_, _> = changes
+            .iter()
+            .map(|change| {
+                let both = json!({"before": change.before, "after": change.after});
+                (change.metric.to_owned(), both)
+            })
+            .collect();
+        return output::json(&json!({
+            "run": run,
+            "status": record.status,
+            "step": record.step,
+            "total_steps": record.total_steps,
+            "held_out": both,
+            "dir": record.dir,
+            "checkpoint": checkpoint,
+            "message": record.message,
+        }));
+    }
+    let times = project.step_times(run)?;
+    let secs = times.last().map_or(0.0, |(_, ms)| *ms as f64 / 1000.0);
+    let since = if resumed_at > 0 {
+        format!(", from step {resumed_at}")
+    } else {
+        String::new()
+    };
+    output::line(format!(
+        "Run {} \"{}\" {}: step {} of {}{since}, {}",
+        run.0,
+        record.name,
+        record.status,
+        record.step,
+        record.total_steps,
+        output::duration(secs)
+    ))?;
+    if record.step == 0 && changes.is_empty() {
+        return Ok(());
+    }
+    if !changes.is_empty() {
+        let shown =
+            |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        let rows: Vec<Vec<String>> = changes
+            .iter()
+            .map(|change| {
+                vec![
+                    change.words.to_owned(),
+                    shown(change.before),
+                    shown(Some(change.after)),
+                ]
+            })
+            .collect();
+        output::line("")?;
+        for line in output::table(&["", "before", "after"], &[false, true, true], &rows) {
+            output::line(line)?;
+        }
+    }
+    answers(&project.samples(run)?)?;
+    output::line(format!("\nIts folder: {}", record.dir.display()))?;
+    next(project, run, outcome, checkpoint.as_deref())
+}
+
+fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    let first_step = project.step_times(run)?.first().map(|(step, _)| *step);
+    for (metric, words) in HELD_OUT {
+        let series = project.series(run, metric, None)?;
+        let Some((last_step, after)) = series.last().copied() else {
+            continue;
+        };
+        // With an anchored margin nothing is right or wrong at step 0, so accuracy has no value there.
+        let before = series
+            .first()
+            .filter(|(step, _)| Some(*step) == first_step && *step < last_step);
+        changes.push(Change {
+            metric,
+            words,
+            before: before.map(|(_, value)| *value),
+            after,
+        });
+    }
+    Ok(changes)
+}
+
+/// The first probes' first and last answers.
+fn answers(samples: &[SampleRecord]) -> Result<()> {
+    let probes: Vec<usize> = {
+        let mut probes: Vec<usize> = samples.iter().map(|sample| sample.probe).collect();
+        probes.sort_unstable();
+        probes.dedup();
+        probes
+    };
+    for probe in probes.into_iter().take(PROBES) {
+        let mut of_probe = samples.iter().filter(|sample| sample.probe == probe);
+        let Some(before) = of_probe.next() else {
+            continue;
+        };
+        let prompt = before.sample.prompt.last_text();
+        output::line(format!("\n{}", output::one_line(prompt, WIDTH)))?;
+        let mut said = vec![before];
+        said.extend(of_probe.next_back());
+        for record in said {
+            output::line(format!(
+                "  step {:>4}  {}",
+                record.step,
+                output::one_line(&record.sample.answer, WIDTH)
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// What can be done now, as commands that can be pasted.
+fn next(
+    project: &Project,
+    run: RunId,
+    outcome: &Outcome,
+    checkpoint: Option<&std::path::Path>,
+) -> Result<()> {
+    let dir = quoted(project.dir());
+    let mut lines = Vec::new();
+    match outcome {
+        Outcome::Completed => {}
+        Outcome::Stopped { .. } | Outcome::Failed { .. } => {
+            lines.push(("go on with it", format!("nudge resume {dir} {}", run.0)));
+        }
+    }
+    lines.push(("see its charts", format!("nudge {dir}")));
+    lines.push(("read its answers", format!("nudge answers {dir} {}", run.0)));
+    let record = project.run(run)?;
+    let model = crate::engine::config::RunConfig::from_toml(&record.config_toml)
+        .ok()
+        .and_then(|config| config.model.path)
+        .map_or_else(|| project.settings().map(|settings| settings.model), Ok)?;
+    if let Some(checkpoint) = checkpoint.filter(|dir| dir.join("adapter_config.json").is_file()) {
+        lines.push((
+            "talk to it",
+            format!(
+                "nudge generate --model {} --adapter {} --messages -",
+                quoted(&model),
+                quoted(checkpoint)
+            ),
+        ));
+    }
+    output::line("")?;
+    for (what, command) in lines {
+        output::line(format!("{what:<18}{command}"))?;
+    }
+    Ok(())
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
+    if text.chars().all(is_plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_blanks_is_quoted() {
+        assert_eq!(quoted(std::path::Path::new("/a/b-1.x")), "/a/b-1.x");
+        assert_eq!(quoted(std::path::Path::new("/my dir's")), "'/my dir'\\''s'");
+    }
+}

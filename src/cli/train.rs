@@ -1,0 +1,55 @@
+//! `nudge train`: records a run and trains it.
+
+use anyhow::Result;
+
+use super::{
+    args::{Settings, Train},
+    drive,
+    ending::Ending,
+    output,
+    place::project_dir,
+    settings,
+};
+use crate::store::{NewRun, Project};
+
+pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
+    if args.print_config {
+        let project = match (&args.project, args.demo) {
+            (None, false) => None,
+            (project, demo) => Some(Project::open(&project_dir(project.as_ref(), demo)?)?),
+        };
+        let config = args.settings.resolve(project.as_ref())?;
+        output::piece(&settings::print(&config)?)?;
+        return Ok(Ending::Done);
+    }
+    let dir = project_dir(args.project.as_ref(), args.demo)?;
+    start(
+        &Project::open(&dir)?,
+        args.name.clone(),
+        &args.settings,
+        threads,
+        args.json,
+    )
+}
+
+/// Records a run with these settings and drives it to its end.
+pub fn start(
+    project: &Project,
+    name: Option<String>,
+    settings: &Settings,
+    threads: Option<u16>,
+    is_json: bool,
+) -> Result<Ending> {
+    let config = settings.resolve(Some(project))?;
+    let method = config.objective.objective().name();
+    // A connection of its own: writing needs one that nobody else holds.
+    let mut writer = Project::open(project.dir())?;
+    let run = writer.create_run(&NewRun {
+        name: name.unwrap_or_else(|| method.clone()),
+        config_toml: config.to_toml()?,
+        method,
+        revision: writer.revision()?,
+        parent: None,
+    })?;
+    drive::drive(&writer, run, threads, is_json)
+}

@@ -1,0 +1,82 @@
+//! `nudge` without a command: the window, or where there is none, the demo in the terminal.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+
+use super::{
+    args::{Args, Renderer, Settings},
+    ending::{Ending, usage},
+    train,
+};
+use crate::{
+    app::{self, WindowOptions},
+    store::{Project, StoreError, demo},
+};
+
+pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -> Result<Ending> {
+    if let Some(dir) = &project
+        && !Project::is_project(dir)
+    {
+        return Err(not_a_project(dir));
+    }
+    if !has_display() {
+        return without_window("There is no display here", project.as_deref(), threads);
+    }
+    let options = WindowOptions {
+        renderer: match renderer {
+            Renderer::Glow => app::Renderer::Glow,
+            Renderer::Wgpu => app::Renderer::Wgpu,
+        },
+        threads: threads.map(usize::from),
+    };
+    match app::run(project.clone(), options) {
+        Ok(()) => Ok(Ending::Done),
+        Err(error) => without_window(&format!("{error:#}"), project.as_deref(), threads),
+    }
+}
+
+/// What was typed is no project; perhaps a command was meant.
+fn not_a_project(dir: &Path) -> anyhow::Error {
+    let word = dir.to_string_lossy();
+    let commands: Vec<String> = Args::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    match similar::get_close_matches(&*word, &commands, 1, 0.6).first() {
+        Some(command) if !dir.exists() => usage(format!(
+            "There is neither a command nor a project \"{word}\". Did you mean \"{command}\"?"
+        )),
+        _ => StoreError::NotAProject(dir.to_owned()).into(),
+    }
+}
+
+/// One sentence; then the demo, unless a project was meant.
+fn without_window(why: &str, project: Option<&Path>, threads: Option<u16>) -> Result<Ending> {
+    if let Some(dir) = project {
+        anyhow::bail!(
+            "{why}, so no window can be opened. In the terminal `nudge train {}` trains this project.",
+            dir.display()
+        );
+    }
+    eprintln!(
+        "{why}, so here is the demo in the terminal; `nudge --help` lists what else there is."
+    );
+    let demo = Project::open(&demo::open_demo(None)?)?;
+    train::start(&demo, None, &Settings::default(), threads, false)
+}
+
+/// Whether a window could open. Elsewhere than on Linux and its kin there is always a display to try.
+fn has_display() -> bool {
+    if cfg!(any(target_os = "macos", target_os = "windows")) {
+        return true;
+    }
+    ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
+        .iter()
+        .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
