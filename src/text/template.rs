@@ -318,6 +318,58 @@ mod tests {
     }
 
     #[test]
+    fn idioms_of_published_templates_work() {
+        for (source, expected) in [
+            // Llama 3.1
+            (
+                "{% if strftime_now is defined %}{% set d = strftime_now('%d %b %Y') %}{% endif %}{{ d | length }}",
+                "11",
+            ),
+            (
+                "{% if not tools is defined %}a{% endif %}{% if tools is not none %}b{% endif %}{{ bos_token }}c",
+                "c",
+            ),
+            // Qwen 2.5 and 3
+            (
+                "{% for m in messages %}{% if m.role == 'user' and not m.tool_calls %}{{ loop.previtem is defined }}{% endif %}{% endfor %}",
+                "False",
+            ),
+            (
+                "{{ messages[::-1][0].content is string }}{{ messages[0].get('name', '-') }}",
+                "True-",
+            ),
+            // Mistral
+            (
+                "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}",
+                "1",
+            ),
+            (
+                "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+                "1",
+            ),
+            // Gemma 3
+            (
+                "{% if messages[0]['content'] is string %}s{% elif messages[0]['content'] is iterable %}i{% endif %}",
+                "s",
+            ),
+            (
+                "{{ (messages[0]['content'] | trim)[:5] }}{{ '%s-%d' | format('x', 3) }}",
+                "a < bx-3",
+            ),
+            // DeepSeek
+            (
+                "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}{{ add_generation_prompt }}",
+                "True",
+            ),
+        ] {
+            match render(source) {
+                Ok(text) => assert_eq!(text, expected, "{source}"),
+                Err(error) => panic!("{source}: {error}"),
+            }
+        }
+    }
+
+    #[test]
     fn a_refusal_keeps_its_words_even_inside_a_macro() {
         let source =
             "{% macro turn() %}{{ raise_exception('No tools here.') }}{% endmacro %}{{ turn() }}";
