@@ -142,10 +142,10 @@ impl Desk {
                 control,
             }),
             Request::Turn { run, knob } if self.running == Some(run) => {
-                self.wishes.knobs.push(knob)
+                self.wishes.knobs.push(knob);
             }
             Request::Checkpoint { run } if self.running == Some(run) => {
-                self.wishes.checkpoint = true
+                self.wishes.checkpoint = true;
             }
             // The run has ended since it was asked: its own events say so.
             Request::Turn { .. } | Request::Checkpoint { .. } => {}
@@ -192,12 +192,11 @@ impl Desk {
             } => *run == current.run && project == current.project,
             Weights::Run { .. } | Weights::Model { .. } => false,
         });
-        let (policy, codec) = match of_current {
-            Some(current) => (current.policy, current.codec),
-            None => {
-                let speaker = self.speakers.get(source)?;
-                (&speaker.policy, &speaker.codec)
-            }
+        let (policy, codec) = if let Some(current) = of_current {
+            (current.policy, current.codec)
+        } else {
+            let speaker = self.speakers.get(source)?;
+            (&speaker.policy, &speaker.codec)
         };
         let reporter = &mut self.reporter;
         let prompt_ids = codec.prompt_ids(prompt)?;

@@ -37,8 +37,12 @@ pub fn strike(helm: &Helm<'_>, step: u64, micro_batch: usize) {
     );
 }
 
-/// Whether this step's gradient is to be no number.
-pub fn spoils(helm: &Helm<'_>, step: u64) -> bool {
+/// What is added to this step's gradient norm: 0, or no number.
+pub fn spoiled_by(helm: &Helm<'_>, step: u64) -> f64 {
     let Fault(mishap) = &helm.desk.fault;
-    mishap(step) == Mishap::NonFiniteGradient
+    if mishap(step) == Mishap::NonFiniteGradient {
+        f64::NAN
+    } else {
+        0.0
+    }
 }

@@ -39,7 +39,7 @@ pub fn check(
             for (side, (values, anchor)) in answers.iter().zip(&anchors[index]).enumerate() {
                 let now = sum(values);
                 let allowed = TOLERANCE_PER_TOKEN * values.len() as f64;
-                if !((now - anchor).abs() <= allowed) {
+                if (now - anchor).abs() > allowed || !now.is_finite() {
                     return Err(EngineError::Golden(format!(
                         "the policy at step 0 gives the {} answer of pair {} the log-prob {now:.4}, but its reference log-prob is {anchor:.4}. The reference disagrees with the policy",
                         ["chosen", "rejected"][side.min(1)],
@@ -74,7 +74,7 @@ pub fn check(
             .iter()
             .map(|term| term.push * term.margin.abs() * 2.0)
             .fold(1e-9, f64::max);
-        if !((measured - expected).abs() <= rounding) {
+        if (measured - expected).abs() > rounding || !measured.is_finite() {
             return Err(EngineError::Golden(format!(
                 "the preference loss at step 0 is {measured:.6}, but with an anchored margin it must be {expected:.6}. The objective disagrees with its definition"
             )));

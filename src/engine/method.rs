@@ -49,17 +49,17 @@ impl ObjectiveConfig {
 
     /// The whole loss in one line, with the terms that are switched on.
     pub fn formula(&self) -> String {
-        let mut formula = format!("L = {}", self.objective().formula());
-        let weights = [
+        let preference = format!("L = {}", self.objective().formula());
+        let terms = [
             (self.reference_weight(), "L_ref"),
             (self.retention_weight(), "L_pre"),
         ];
-        for (weight, term) in weights {
-            if weight != 0.0 {
-                formula.push_str(&format!(" + {weight}·{term}"));
-            }
-        }
-        formula
+        terms
+            .into_iter()
+            .filter(|(weight, _)| *weight != 0.0)
+            .fold(preference, |formula, (weight, term)| {
+                format!("{formula} + {weight}·{term}")
+            })
     }
 
     fn smoothing(&self) -> Smoothing {

@@ -3,7 +3,7 @@
 //! `thread` owns the thread and the border that panics do not cross; `desk` takes [`protocol::Request`]s and keeps the
 //! queue of runs; `run` is one run from its record in the project to its last checkpoint. Then, a concern each:
 //!
-//! - before the first step: `material` and `batches` (data to documents), `reference` (step-0 log-probs), `golden`
+//! - before the first step: `prepare`, `material` and `batches` (data to documents), `reference` (step-0 log-probs), `golden`
 //!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
@@ -33,6 +33,7 @@ mod method;
 mod order;
 mod overrides;
 mod preflight;
+mod prepare;
 mod probes;
 pub mod protocol;
 mod reference;

@@ -9,10 +9,10 @@ use super::{
     error::{EngineError, Result},
     evaluate::first,
     golden, material, memory,
+    prepare::total_steps,
     protocol::PreflightReport,
     reference::Reference,
     rows::{Packed, pack},
-    run::total_steps,
     step::judge,
     validate::validate,
 };
@@ -144,13 +144,15 @@ fn probe_step(
     let pairs = batches.pairs.train.iter().map(|pair| &pair.doc);
     let objective = &config.objective;
     let no_docs: &[batches::TextDoc] = &[];
-    let references = match objective.reference_weight() > 0.0 {
-        true => batches.references.train.as_slice(),
-        false => no_docs,
+    let references = if objective.reference_weight() > 0.0 {
+        batches.references.train.as_slice()
+    } else {
+        no_docs
     };
-    let retention = match objective.retention_weight() > 0.0 {
-        true => batches.retention.train.as_slice(),
-        false => no_docs,
+    let retention = if objective.retention_weight() > 0.0 {
+        batches.retention.train.as_slice()
+    } else {
+        no_docs
     };
     let tokens_a_step = mean_tokens(pairs.clone()) * per_step as f64
         + mean_tokens(references.iter().map(|text| &text.doc))

@@ -21,12 +21,11 @@ impl Trainer {
                     asked.push((number, probe));
                     prompts.push(ids);
                 }
-                Ok(_) => {}
                 Err(error) if self.state.step == 0 => {
                     let text = format!("Probe {} is left out: {error}", number + 1);
                     helm.log(super::protocol::LogLevel::Warning, text)?;
                 }
-                Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
         let options = GenerateOptions {

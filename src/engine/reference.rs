@@ -78,7 +78,7 @@ impl Reference {
                     .collect()
             })
             .collect();
-        self.spot_check(policy, docs, &sums, budget)?;
+        spot_check(policy, docs, &sums, budget)?;
 
         let missing: Vec<usize> = (0..docs.len()).filter(|&i| sums[i].is_none()).collect();
         let rows = pack(missing.iter().map(|&index| (index, docs[index])), budget)
@@ -108,46 +108,45 @@ impl Reference {
             .map(Some)
             .ok_or_else(|| EngineError::Sentence("A reference log-prob is missing".to_owned()))
     }
+}
 
-    /// Computes a few cached entries again: a cache of another model would train against the wrong reference in silence.
-    fn spot_check(
-        &self,
-        policy: &Policy,
-        docs: &[&Doc],
-        sums: &[Option<Vec<f64>>],
-        budget: usize,
-    ) -> Result<()> {
-        let cached: Vec<usize> = (0..docs.len()).filter(|&i| sums[i].is_some()).collect();
-        if cached.is_empty() {
-            return Ok(());
-        }
-        let mut rng = ChaCha8Rng::from_rng(&mut rand::rng());
-        let chosen: HashSet<usize> = (0..SPOT_CHECKS)
-            .map(|_| cached[rng.random_range(0..cached.len())])
-            .collect();
-        let mut chosen: Vec<usize> = chosen.into_iter().collect();
-        chosen.sort_unstable();
-        let rows = pack(chosen.iter().map(|&index| (index, docs[index])), budget)
-            .map_err(crate::model::PolicyError::from)?;
-        for packed in &rows {
-            let log_probs = policy.log_probs(&packed.row)?;
-            for (index, answers) in packed.by_owner(&log_probs) {
-                let Some(expected) = &sums[index] else {
-                    continue;
-                };
-                for (values, expected) in answers.iter().zip(expected) {
-                    let fresh = sum(values);
-                    let allowed = TOLERANCE_PER_TOKEN * values.len() as f64;
-                    if !((fresh - expected).abs() <= allowed) {
-                        return Err(EngineError::Golden(format!(
-                            "a cached reference log-prob is {expected:.4}, but the model at step 0 gives {fresh:.4}. The cache does not belong to these weights; remove the project's cached log-probs and start again"
-                        )));
-                    }
+/// Computes a few cached entries again: a cache of another model would train against the wrong reference in silence.
+fn spot_check(
+    policy: &Policy,
+    docs: &[&Doc],
+    sums: &[Option<Vec<f64>>],
+    budget: usize,
+) -> Result<()> {
+    let cached: Vec<usize> = (0..docs.len()).filter(|&i| sums[i].is_some()).collect();
+    if cached.is_empty() {
+        return Ok(());
+    }
+    let mut rng = ChaCha8Rng::from_rng(&mut rand::rng());
+    let chosen: HashSet<usize> = (0..SPOT_CHECKS)
+        .map(|_| cached[rng.random_range(0..cached.len())])
+        .collect();
+    let mut chosen: Vec<usize> = chosen.into_iter().collect();
+    chosen.sort_unstable();
+    let rows = pack(chosen.iter().map(|&index| (index, docs[index])), budget)
+        .map_err(crate::model::PolicyError::from)?;
+    for packed in &rows {
+        let log_probs = policy.log_probs(&packed.row)?;
+        for (index, answers) in packed.by_owner(&log_probs) {
+            let Some(expected) = &sums[index] else {
+                continue;
+            };
+            for (values, expected) in answers.iter().zip(expected) {
+                let fresh = sum(values);
+                let allowed = TOLERANCE_PER_TOKEN * values.len() as f64;
+                if (fresh - expected).abs() > allowed || !fresh.is_finite() {
+                    return Err(EngineError::Golden(format!(
+                        "a cached reference log-prob is {expected:.4}, but the model at step 0 gives {fresh:.4}. The cache does not belong to these weights; remove the project's cached log-probs and start again"
+                    )));
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Σ in f64.

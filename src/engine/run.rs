@@ -3,28 +3,16 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use super::{
-    batches::{self, Batches},
-    budget,
-    checkpoint::{self, Best, Saved, State},
-    config::RunConfig,
+    checkpoint::{self, Best},
     desk::{Desk, Job},
     error::{EngineError, Result},
-    evaluate::first,
-    golden,
     helm::Helm,
-    knobs::Knobs,
     material,
-    order::Order,
+    prepare::prepare,
     protocol::{Event, LogLevel, Outcome},
-    reference::{Reference, Sums},
-    step::{Anchors, StepDone, StepEnd, Trainer},
-    validate::validate,
+    step::{StepDone, StepEnd, Trainer},
 };
-use crate::{
-    model::{AdamW, AdamWOptions, Doc, Policy},
-    store::{Probe, Project, RunRecord, RunStatus},
-    text::Codec,
-};
+use crate::store::{Probe, Project, RunStatus};
 
 /// A run stops after so many steps in a row that could not be applied.
 const REFUSED_IN_A_ROW: u32 = 3;
@@ -99,224 +87,6 @@ fn stopped(helm: &Helm<'_>, step: u64) -> Result<Outcome> {
     Ok(Outcome::Stopped { step })
 }
 
-/// Everything before the first step. `None` = stopped meanwhile.
-fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Trainer, Vec<Probe>)>> {
-    let config = RunConfig::from_toml(&record.config_toml)?;
-    let faults: Vec<String> = validate(&config).into_iter().map(|(_, s)| s).collect();
-    if !faults.is_empty() {
-        return Err(EngineError::Settings(faults.join("; ")));
-    }
-    material::check_device(&config)?;
-    let run_dir = helm.project.run_dir(record.id);
-    let saved = if checkpoint::steps(&run_dir).is_empty() {
-        None
-    } else {
-        Some(checkpoint::open(&run_dir, None)?)
-    };
-    helm.step = saved.as_ref().map_or(0, |saved| saved.state().step);
-
-    helm.phase("Loading the model", None);
-    let folder = material::model_folder(&helm.project, &config)?;
-    let policy = Policy::load(
-        &folder,
-        &material::load_options(&config, helm.project.dir()),
-    )?;
-    let codec = Codec::load(&folder)?;
-
-    helm.phase("Reading the data", None);
-    let material = material::of_run(&helm.project, record.id, record.revision, &config)?;
-    let context = policy.spec().max_positions;
-    let batches = batches::prepare(&material, &codec, &config.data, context, &mut |done| {
-        helm.phase("Tokenising", Some(done));
-    });
-    drop(material);
-    report_data(helm, &batches, saved.is_some())?;
-    if batches.pairs.train.is_empty() {
-        return Err(EngineError::NoPairs(batches.why_empty()));
-    }
-    let total_steps = total_steps(&config, batches.pairs.train.len());
-    if let Some(saved) = &saved
-        && saved.state().step >= total_steps
-    {
-        return Err(EngineError::AtLastStep {
-            step: saved.state().step,
-            total: total_steps,
-        });
-    }
-    helm.project.set_total_steps(record.id, total_steps)?;
-
-    let reference = Reference::of(&policy, &codec);
-    if let Some(saved) = &saved {
-        check_same(saved.state(), record, &reference, &batches)?;
-    }
-    let budget = match &saved {
-        Some(saved) => saved.state().budget,
-        None => budget::row_tokens(config.train.micro_batch_tokens, &policy),
-    };
-    let Some(anchors) = anchors(helm, &reference, &policy, &codec, &batches, budget)? else {
-        return Ok(None);
-    };
-    // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
-    let knobs = saved
-        .as_ref()
-        .map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
-    golden::check(
-        &policy,
-        &knobs.objective(&config.objective),
-        &batches.pairs.train,
-        &anchors.train,
-        budget,
-    )?;
-
-    let optimizer = AdamW::new(
-        policy.parameters(),
-        AdamWOptions {
-            betas: config.optimizer.betas,
-            eps: config.optimizer.eps,
-            weight_decay: config.optimizer.weight_decay,
-        },
-    )?;
-    let seed = config.train.shuffle_seed;
-    let state = State {
-        step: 0,
-        wall_ms: 0,
-        pairs: Order::new(batches.pairs.train.len(), seed, 0),
-        references: Order::new(batches.references.train.len(), seed, 1),
-        retention: Order::new(batches.retention.train.len(), seed, 2),
-        knobs,
-        budget,
-        refused: 0,
-        revision: record.revision,
-        reference,
-        data: batches.identity(),
-        best: None,
-    };
-    let mut trainer = Trainer {
-        config,
-        policy,
-        codec,
-        optimizer,
-        batches,
-        anchors,
-        state,
-        total_steps,
-    };
-    if let Some(saved) = &saved {
-        restore(&mut trainer, saved, helm)?;
-    }
-    let probes = helm.project.probes()?;
-    Ok(Some((trainer, probes)))
-}
-
-/// Steps of the whole run.
-pub fn total_steps(config: &RunConfig, pairs: usize) -> u64 {
-    config.train.steps.unwrap_or_else(|| {
-        let per_step = config.train.pairs_per_step.min(pairs).max(1);
-        (config.train.epochs * pairs as f64 / per_step as f64)
-            .ceil()
-            .max(1.0) as u64
-    })
-}
-
-/// Says in the log what was set aside, and what is measured instead where nothing is held out.
-fn report_data(helm: &mut Helm<'_>, batches: &Batches, resumed: bool) -> Result<()> {
-    if resumed {
-        return Ok(());
-    }
-    for (level, text) in batches.remarks() {
-        helm.log(level, text)?;
-    }
-    Ok(())
-}
-
-/// A checkpoint only continues the run it came from.
-fn check_same(
-    state: &State,
-    record: &RunRecord,
-    reference: &Reference,
-    batches: &Batches,
-) -> Result<()> {
-    let reason = if state.reference.policy != reference.policy {
-        "the reference is not the one it began with: the model folder or the starting adapter was changed since. Put the old files back, or start a new run"
-    } else if state.reference.codec != reference.codec {
-        "the tokenizer or the chat template was changed since it began. Put the old files back, or start a new run"
-    } else if state.revision != record.revision {
-        "its data revision is not the one the checkpoint was made with. Start a new run"
-    } else if state.data != batches.identity() {
-        "its data or its token limits are not those the checkpoint was made with. Put the old settings back, or start a new run"
-    } else {
-        return Ok(());
-    };
-    Err(EngineError::Resume(reason.to_owned()))
-}
-
-/// The step-0 log-probs of everything that is trained or measured against them.
-fn anchors(
-    helm: &mut Helm<'_>,
-    reference: &Reference,
-    policy: &Policy,
-    codec: &Codec,
-    batches: &Batches,
-    budget: usize,
-) -> Result<Option<Anchors>> {
-    let train: Vec<&Doc> = batches.pairs.train.iter().map(|pair| &pair.doc).collect();
-    let eval: Vec<&Doc> = first(&batches.pairs.eval)
-        .iter()
-        .map(|pair| &pair.doc)
-        .collect();
-    let answers: Vec<&Doc> = first(batches.references.measured())
-        .iter()
-        .map(|text| &text.doc)
-        .collect();
-    let docs: Vec<&Doc> = [train.as_slice(), &eval, &answers].concat();
-    // The cache and the desk both need the project: the cache gets a connection of its own.
-    let mut cache = Project::open(helm.project.dir())?;
-    let mut failed = None;
-    let sums = reference.log_probs(&mut cache, policy, &docs, budget, &mut |done| {
-        helm.phase("Computing reference log-probs", Some(done));
-        helm.attend(Some((policy, codec))).unwrap_or_else(|error| {
-            failed = Some(error);
-            ControlFlow::Break(())
-        })
-    })?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    Ok(sums.map(|mut sums: Sums| {
-        let references = sums.split_off(train.len() + eval.len());
-        let eval = sums.split_off(train.len());
-        Anchors {
-            train: sums,
-            eval,
-            references,
-        }
-    }))
-}
-
-/// Puts a checkpoint back and drops what the project holds of later steps.
-fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<()> {
-    let state = saved.state();
-    trainer.policy.set_trainable(&saved.trainable()?)?;
-    trainer.optimizer.restore(&saved.optimizer()?)?;
-    trainer.state = state.clone();
-    let run = helm.run();
-    helm.project.truncate_after(run, state.step)?;
-    checkpoint::truncate_after(&helm.project.run_dir(run), state.step)?;
-    let Knobs {
-        learning_rate_scale,
-        reference_weight,
-        retention_weight,
-        beta,
-    } = state.knobs;
-    helm.log(
-        LogLevel::Info,
-        format!(
-            "Continues from the checkpoint of step {}: learning rate × {learning_rate_scale}, λ_ref {reference_weight}, λ_pre {retention_weight}, β {beta}",
-            state.step
-        ),
-    )
-}
-
 /// What was done at a step border, so that it is done once.
 #[derive(Default)]
 struct Border {
@@ -356,12 +126,8 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
         let StepEnd::Done(done) = trainer.step(helm)? else {
             return stop(trainer, helm, &border);
         };
-        pace.add(
-            started
-                .elapsed()
-                .saturating_sub(helm.paused - paused)
-                .as_secs_f64(),
-        );
+        let pauses = helm.paused.saturating_sub(paused);
+        pace.add(started.elapsed().saturating_sub(pauses).as_secs_f64());
         let refused = record_step(trainer, helm, done, &pace)?;
         if refused && trainer.state.refused >= REFUSED_IN_A_ROW {
             // Not applied, so the weights are the last good ones. The count starts anew for whoever resumes.

@@ -1,15 +1,16 @@
 //! One optimizer step: log-probs of a step's rows, the objective's gradient for each answer, one update.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
-    batches::{Batches, PairDoc},
+    batches::{Batches, PairDoc, TextDoc},
     checkpoint::State,
     config::RunConfig,
     error::Result,
     helm::Helm,
+    order::Order,
     reference::{Sums, sum},
-    rows::pack,
+    rows::{Packed, pack},
     schedule,
 };
 use crate::{
@@ -79,102 +80,136 @@ struct TokenTally {
     tokens: usize,
 }
 
+/// What a step will do, decided before its first micro-batch.
+struct Plan {
+    /// The state after the step.
+    next: State,
+    objective: Objective,
+    /// Indices of the step's pairs, in the order of the shuffle.
+    chosen: Vec<usize>,
+    reference: TokenMean,
+    retention: TokenMean,
+    rows: Vec<Packed<Part>>,
+}
+
 impl Trainer {
     /// The step after `state.step`. On success the state has moved on; an abandoned step leaves it as it was.
     pub fn step(&mut self, helm: &mut Helm<'_>) -> Result<StepEnd> {
         let started = Instant::now();
         let paused_before = helm.paused;
-        let number = self.state.step + 1;
-        let per_step = self.config.train.pairs_per_step;
-        let mut next = self.state.clone();
-        next.step = number;
-        let knobs = self.state.knobs;
-
-        let chosen = next.pairs.take(per_step);
-        let references = if knobs.reference_weight > 0.0 {
-            next.references.take(per_step)
-        } else {
-            Vec::new()
-        };
-        let retention = if knobs.retention_weight > 0.0 {
-            next.retention.take(per_step)
-        } else {
-            Vec::new()
-        };
-        let reference_docs = references
-            .iter()
-            .map(|&i| &self.batches.references.train[i].doc);
-        let retention_docs = retention
-            .iter()
-            .map(|&i| &self.batches.retention.train[i].doc);
-        let scored = |docs: &mut dyn Iterator<Item = &Doc>| docs.map(Doc::answer_tokens).sum();
-        let reference_mean = TokenMean {
-            weight: knobs.reference_weight,
-            tokens: scored(&mut reference_docs.clone()),
-        };
-        let retention_mean = TokenMean {
-            weight: knobs.retention_weight,
-            tokens: scored(&mut retention_docs.clone()),
-        };
-        let docs = chosen
-            .iter()
-            .map(|&i| (Part::Pair(i), &self.batches.pairs.train[i].doc))
-            .chain(reference_docs.map(|doc| (Part::Reference, doc)))
-            .chain(retention_docs.map(|doc| (Part::Retention, doc)));
-        let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
-
-        let objective = knobs.objective(&self.config.objective);
-        let means = [reference_mean, retention_mean];
+        let plan = self.plan()?;
         self.policy.gradients().zero().map_err(PolicyError::from)?;
         let mut tally = Tally::default();
-        for (index, packed) in rows.iter().enumerate() {
+        for (index, packed) in plan.rows.iter().enumerate() {
             if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
                 return Ok(StepEnd::Abandoned);
             }
             #[cfg(test)]
-            super::fault::strike(helm, number, index);
-            self.policy.set_noise(number << 20 | index as u64);
-            let pass = self.policy.forward(&packed.row)?;
-            let mut coefficients = Vec::with_capacity(packed.row.scored().len());
-            for (part, answers) in packed.by_owner(pass.log_probs()) {
-                match part {
-                    Part::Pair(i) => {
-                        let pair = &self.batches.pairs.train[i];
-                        let term = judge(&objective, pair, answers, &self.anchors.train[i]);
-                        coefficients.extend(term.coefficients(chosen.len()));
-                        tally.terms.push((i, term));
-                    }
-                    Part::Reference => {
-                        tally.references.add(answers);
-                        coefficients.push(means[0].coefficient());
-                    }
-                    Part::Retention => {
-                        tally.retention.add(answers);
-                        coefficients.push(means[1].coefficient());
-                    }
-                }
-            }
-            tally.tokens += packed.row.tokens();
-            self.policy.backward(pass, &coefficients)?;
+            super::fault::strike(helm, plan.next.step, index);
+            self.policy.set_noise(plan.next.step << 20 | index as u64);
+            self.micro_batch(&plan, packed, &mut tally)?;
         }
-        #[cfg(test)]
-        let spoiled = super::fault::spoils(helm, number);
-        #[cfg(not(test))]
-        let spoiled = false;
-
         // Rows are packed by length; metrics and visits are told in the order of the shuffle.
         tally
             .terms
-            .sort_by_key(|(i, _)| chosen.iter().position(|c| c == i));
-        let gradient_norm = if spoiled {
-            f64::NAN
-        } else {
-            let squared = self.policy.gradients().norm_squared();
-            squared.map_err(PolicyError::from)?.sqrt()
+            .sort_by_key(|(i, _)| plan.chosen.iter().position(|c| c == i));
+        let squared = self.policy.gradients().norm_squared();
+        let gradient_norm = squared.map_err(PolicyError::from)?.sqrt();
+        #[cfg(test)]
+        let gradient_norm = gradient_norm + super::fault::spoiled_by(helm, plan.next.step);
+        let pauses = helm.paused.saturating_sub(paused_before);
+        self.finish(
+            plan,
+            &tally,
+            gradient_norm,
+            started.elapsed().saturating_sub(pauses),
+        )
+        .map(StepEnd::Done)
+    }
+
+    /// Draws the step's pairs, and as many reference answers and texts where their weights are not 0.
+    fn plan(&self) -> Result<Plan> {
+        let mut next = self.state.clone();
+        next.step += 1;
+        let knobs = self.state.knobs;
+        let per_step = self.config.train.pairs_per_step;
+        let drawn = |weight: f64, order: &mut Order| {
+            if weight > 0.0 {
+                order.take(per_step)
+            } else {
+                Vec::new()
+            }
         };
-        let loss = losses(&tally, &means);
-        let rate = schedule::learning_rate(&self.config.optimizer, number, self.total_steps)
-            * knobs.learning_rate_scale;
+        let chosen = next.pairs.take(per_step);
+        let references = drawn(knobs.reference_weight, &mut next.references);
+        let retention = drawn(knobs.retention_weight, &mut next.retention);
+
+        let batches = &self.batches;
+        let texts = |indices: &[usize], texts: &'_ [TextDoc]| -> Vec<Doc> {
+            indices.iter().map(|&i| texts[i].doc.clone()).collect()
+        };
+        let references = texts(&references, &batches.references.train);
+        let retention = texts(&retention, &batches.retention.train);
+        let mean = |weight: f64, docs: &[Doc]| TokenMean {
+            weight,
+            tokens: docs.iter().map(Doc::answer_tokens).sum(),
+        };
+        let docs = chosen
+            .iter()
+            .map(|&i| (Part::Pair(i), &batches.pairs.train[i].doc))
+            .chain(references.iter().map(|doc| (Part::Reference, doc)))
+            .chain(retention.iter().map(|doc| (Part::Retention, doc)));
+        Ok(Plan {
+            objective: knobs.objective(&self.config.objective),
+            reference: mean(knobs.reference_weight, &references),
+            retention: mean(knobs.retention_weight, &retention),
+            rows: pack(docs, self.state.budget).map_err(PolicyError::from)?,
+            chosen,
+            next,
+        })
+    }
+
+    /// One row forward, the objective's word on each answer, and backward.
+    fn micro_batch(&mut self, plan: &Plan, packed: &Packed<Part>, tally: &mut Tally) -> Result<()> {
+        let pass = self.policy.forward(&packed.row)?;
+        let mut coefficients = Vec::with_capacity(packed.row.scored().len());
+        for (part, answers) in packed.by_owner(pass.log_probs()) {
+            match part {
+                Part::Pair(i) => {
+                    let pair = &self.batches.pairs.train[i];
+                    let term = judge(&plan.objective, pair, answers, &self.anchors.train[i]);
+                    coefficients.extend(term.coefficients(plan.chosen.len()));
+                    tally.terms.push((i, term));
+                }
+                Part::Reference => {
+                    tally.references.add(answers);
+                    coefficients.push(plan.reference.coefficient());
+                }
+                Part::Retention => {
+                    tally.retention.add(answers);
+                    coefficients.push(plan.retention.coefficient());
+                }
+            }
+        }
+        tally.tokens += packed.row.tokens();
+        self.policy.backward(pass, &coefficients)?;
+        Ok(())
+    }
+
+    /// The update, unless loss or gradient is no number, and what is told about the step.
+    fn finish(
+        &mut self,
+        plan: Plan,
+        tally: &Tally,
+        gradient_norm: f64,
+        elapsed: Duration,
+    ) -> Result<StepDone> {
+        let loss = losses(tally, &plan);
+        let Plan {
+            mut next, chosen, ..
+        } = plan;
+        let rate = schedule::learning_rate(&self.config.optimizer, next.step, self.total_steps)
+            * next.knobs.learning_rate_scale;
         let finite = gradient_norm.is_finite() && loss.iter().all(|(_, value)| value.is_finite());
         if finite {
             let limit = self.config.optimizer.max_grad_norm;
@@ -188,48 +223,37 @@ impl Trainer {
         } else {
             next.refused += 1;
         }
-
-        let elapsed = started
-            .elapsed()
-            .saturating_sub(helm.paused - paused_before);
         next.wall_ms += elapsed.as_millis() as u64;
         self.state = next;
+
+        let pair_of = |i: usize| self.batches.pairs.train[i].id;
         let refused = (!finite).then(|| {
-            let ids: Vec<PairId> = chosen
-                .iter()
-                .map(|&i| self.batches.pairs.train[i].id)
-                .collect();
-            refusal(number, gradient_norm, &loss, &ids)
+            let ids: Vec<PairId> = chosen.iter().map(|&i| pair_of(i)).collect();
+            refusal(self.state.step, gradient_norm, &loss, &ids)
         });
+        let visits = tally.terms.iter().map(|(i, term)| PairVisit {
+            pair: pair_of(*i),
+            margin: term.margin as f32,
+            push: term.push as f32,
+        });
+        let visits = visits.collect();
+        let speed = tally.tokens as f64 / elapsed.as_secs_f64().max(1e-9);
+        let memory = super::memory::resident_bytes() as f64 / f64::from(1 << 20);
         let mut metrics = loss;
         metrics.extend(self.pair_metrics(&tally.terms));
         metrics.extend([
             ("grad_norm".to_owned(), gradient_norm),
             ("learning_rate".to_owned(), rate),
             ("epoch".to_owned(), self.state.pairs.epochs()),
-            (
-                "tokens_per_sec".to_owned(),
-                tally.tokens as f64 / elapsed.as_secs_f64().max(1e-9),
-            ),
-            (
-                "memory_mb".to_owned(),
-                super::memory::resident_bytes() as f64 / f64::from(1 << 20),
-            ),
+            ("tokens_per_sec".to_owned(), speed),
+            ("memory_mb".to_owned(), memory),
         ]);
         metrics.retain(|(_, value)| value.is_finite());
-        Ok(StepEnd::Done(StepDone {
+        Ok(StepDone {
             metrics,
-            visits: tally
-                .terms
-                .iter()
-                .map(|(i, term)| PairVisit {
-                    pair: self.batches.pairs.train[*i].id,
-                    margin: term.margin as f32,
-                    push: term.push as f32,
-                })
-                .collect(),
+            visits,
             refused,
-        }))
+        })
     }
 
     fn pair_metrics(&self, terms: &[(usize, PairTerm)]) -> Vec<(String, f64)> {
@@ -303,14 +327,14 @@ impl TokenTally {
 }
 
 /// `loss` and its parts; a part that is switched off is not told.
-fn losses(tally: &Tally, [reference, retention]: &[TokenMean; 2]) -> Vec<(String, f64)> {
+fn losses(tally: &Tally, plan: &Plan) -> Vec<(String, f64)> {
     let pairs = tally.terms.len().max(1) as f64;
     let preference = tally.terms.iter().map(|(_, term)| term.loss).sum::<f64>() / pairs;
     let mut total = preference;
     let mut parts = vec![("loss/preference".to_owned(), preference)];
     let terms = [
-        ("loss/reference", reference, &tally.references),
-        ("loss/retention", retention, &tally.retention),
+        ("loss/reference", plan.reference, &tally.references),
+        ("loss/retention", plan.retention, &tally.retention),
     ];
     for (name, mean, tally) in terms {
         if tally.tokens > 0 {

@@ -23,7 +23,7 @@ use nudge::{
 use tempfile::TempDir;
 
 /// Longer than any test may take on a busy machine; only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub struct Toy {
     _dir: TempDir,
