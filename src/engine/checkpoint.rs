@@ -222,6 +222,8 @@ fn write(
 pub struct Saved {
     dir: PathBuf,
     index: Index,
+    /// Why newer ones could not be used.
+    pub passed_over: Vec<String>,
 }
 
 /// Opens the checkpoint of `step`, or the newest one that is whole.
@@ -230,17 +232,17 @@ pub fn open(run_dir: &Path, step: Option<u64>) -> Result<Saved> {
         return Saved::read(&path(run_dir, step));
     }
     newest_step(run_dir)?;
-    let mut first_error = None;
+    let mut passed_over = Vec::new();
     for step in steps(run_dir).into_iter().rev() {
         match Saved::read(&path(run_dir, step)) {
-            Ok(saved) => return Ok(saved),
-            Err(error) => {
-                tracing::warn!("{error}");
-                first_error.get_or_insert(error);
+            Ok(mut saved) => {
+                saved.passed_over = passed_over;
+                return Ok(saved);
             }
+            Err(error) => passed_over.push(error.to_string()),
         }
     }
-    Err(first_error.unwrap_or_else(|| damaged(run_dir, "no checkpoint is whole".to_owned())))
+    Err(damaged(&folder(run_dir), passed_over.join("; ")))
 }
 
 impl Saved {
@@ -275,6 +277,7 @@ impl Saved {
         Ok(Self {
             dir: dir.to_owned(),
             index,
+            passed_over: Vec::new(),
         })
     }
 

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use super::helm::Helm;
+use super::{
+    error::{EngineError, Result},
+    helm::Helm,
+};
+use crate::model::PolicyError;
 
 /// What goes wrong at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mishap {
     None,
     Panic,
+    OutOfMemory,
     NonFiniteGradient,
 }
 
@@ -28,13 +33,16 @@ impl Default for Fault {
     }
 }
 
-/// Panics where a kernel might: before a micro-batch.
-pub fn strike(helm: &Helm<'_>, step: u64, micro_batch: usize) {
+/// Fails where a kernel might: before a micro-batch.
+pub fn strike(helm: &Helm<'_>, step: u64) -> Result<()> {
     let Fault(mishap) = &helm.desk.fault;
-    assert!(
-        !(micro_batch == 0 && mishap(step) == Mishap::Panic),
-        "an injected panic"
-    );
+    match mishap(step) {
+        Mishap::None | Mishap::NonFiniteGradient => Ok(()),
+        Mishap::Panic => panic!("an injected panic"),
+        Mishap::OutOfMemory => Err(EngineError::Policy(PolicyError::Usage(
+            "CUDA_ERROR_OUT_OF_MEMORY".to_owned(),
+        ))),
+    }
 }
 
 /// What is added to this step's gradient norm: 0, or no number.

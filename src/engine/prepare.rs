@@ -228,6 +228,9 @@ fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<
     let run = helm.run();
     helm.project.truncate_after(run, state.step)?;
     checkpoint::truncate_after(&helm.project.run_dir(run), state.step)?;
+    for reason in &saved.passed_over {
+        helm.log(LogLevel::Warning, reason.clone())?;
+    }
     let Knobs {
         learning_rate_scale,
         reference_weight,

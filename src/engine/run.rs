@@ -14,6 +14,8 @@ use super::{
 };
 use crate::store::{Probe, Project, RunStatus};
 
+/// Rows are not halved below this when memory runs out.
+const FEWEST_TOKENS: usize = 64;
 /// A run stops after so many steps in a row that could not be applied.
 const REFUSED_IN_A_ROW: u32 = 3;
 
@@ -123,8 +125,18 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
         turn_knobs(trainer, helm)?;
         let started = Instant::now();
         let paused = helm.paused;
-        let StepEnd::Done(done) = trainer.step(helm)? else {
-            return stop(trainer, helm, &border);
+        let done = match trainer.step(helm) {
+            Ok(StepEnd::Done(done)) => done,
+            Ok(StepEnd::Abandoned) => return stop(trainer, helm, &border),
+            Err(error) if error.is_out_of_memory() && trainer.state.budget > FEWEST_TOKENS => {
+                // Nothing of the step was applied: the same pairs again, in smaller pieces.
+                trainer.state.budget /= 2;
+                let budget = trainer.state.budget;
+                let text = format!("{error}. The step is tried again in rows of {budget} tokens");
+                helm.log(LogLevel::Warning, text)?;
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         let pauses = helm.paused.saturating_sub(paused);
         pace.add(started.elapsed().saturating_sub(pauses).as_secs_f64());

@@ -105,7 +105,7 @@ impl Trainer {
                 return Ok(StepEnd::Abandoned);
             }
             #[cfg(test)]
-            super::fault::strike(helm, plan.next.step, index);
+            super::fault::strike(helm, plan.next.step)?;
             self.policy.set_noise(plan.next.step << 20 | index as u64);
             self.micro_batch(&plan, packed, &mut tally)?;
         }

@@ -1,11 +1,14 @@
 //! What happens when something breaks inside the engine: faults are injected where the loop meets the policy.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use super::{
     Engine, EngineOptions,
+    config::TokenBudget,
     fault::{Fault, Mishap},
     no_waker,
     protocol::{Event, Outcome, Request, RequestId, RunControl, Sampling, Weights},
-    toy::{Toy, ask, finished, value, wait_for},
+    toy::{self, Toy, ask, finished, value, wait_for},
 };
 use crate::store::{LogLevel, RunStatus};
 
@@ -27,7 +30,7 @@ fn a_panic_fails_the_run_and_the_engine_still_answers() {
             Mishap::None
         }
     });
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     toy.queue(&engine, run);
     let Outcome::Failed { error } = finished(&engine, run) else {
         panic!("step 3 panics");
@@ -72,7 +75,7 @@ fn a_step_without_a_number_is_left_out_and_named() {
         2 | 4 => Mishap::NonFiniteGradient,
         _ => Mishap::None,
     });
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     toy.queue(&engine, run);
     assert_eq!(finished(&engine, run), Outcome::Completed);
     engine.shut_down();
@@ -107,7 +110,7 @@ fn three_in_a_row_stop_on_the_last_good_weights() {
             Mishap::None
         }
     });
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     toy.queue(&engine, run);
     let Outcome::Failed { error } = finished(&engine, run) else {
         panic!("no step after the second can be applied");
@@ -118,4 +121,48 @@ fn three_in_a_row_stop_on_the_last_good_weights() {
     assert!(checkpoint.join("state.json").is_file());
     // Whoever resumes without the fault gets to the end.
     assert_eq!(toy.go_on(run), Outcome::Completed);
+}
+
+#[test]
+fn a_step_without_memory_is_done_again_in_smaller_rows() {
+    let toy = Toy::new();
+    let left = AtomicU32::new(2);
+    let engine = faulty(move |step| {
+        let again = step == 3
+            && left
+                .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
+                .is_ok();
+        if again {
+            Mishap::OutOfMemory
+        } else {
+            Mishap::None
+        }
+    });
+    let mut config = toy::config();
+    config.train.micro_batch_tokens = TokenBudget::Tokens(512);
+    config.train.steps = Some(4);
+    let run = toy.record(&config);
+    toy.queue(&engine, run);
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let project = toy.open();
+    let said: Vec<String> = project
+        .log(run)
+        .unwrap()
+        .into_iter()
+        .filter(|line| line.text.contains("tried again"))
+        .map(|line| line.text)
+        .collect();
+    assert_eq!(said.len(), 2);
+    assert!(said[1].contains("rows of 128 tokens"), "{said:?}");
+    let met = |run| {
+        project
+            .visits(run, 1, 4)
+            .unwrap()
+            .iter()
+            .map(|(s, v)| (*s, v.pair))
+            .collect::<Vec<_>>()
+    };
+    let (undisturbed, _) = toy.train(&config);
+    assert_eq!(met(run), met(undisturbed), "the batches are the same");
 }

@@ -25,6 +25,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How the engine uses the machine.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct EngineOptions {
     /// Compute threads; absent = one less than the machine has, so that a window stays smooth.
     pub threads: Option<usize>,

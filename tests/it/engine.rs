@@ -15,12 +15,12 @@ use nudge::{
     text::{Codec, Limits},
 };
 
-use crate::toy::{Toy, add, ask, finished, labelled, reached, start, value, wait_for};
+use crate::toy::{self, Toy, add, ask, finished, labelled, reached, start, value, wait_for};
 
 #[test]
 fn training_learns_the_preference_and_everything_is_in_the_project() {
     let toy = Toy::new();
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     let engine = start();
     toy.queue(&engine, run);
     let mut told = Vec::new();
@@ -105,7 +105,7 @@ fn reference_free_dpo_and_ipo_train_too_and_so_do_full_weights() {
         ("lora.full", "true"),
     ] {
         let overrides = [(key.to_owned(), set.to_owned())];
-        let mut config = toy.config().with_overrides(&overrides).unwrap();
+        let mut config = toy::config().with_overrides(&overrides).unwrap();
         config.train.steps = Some(4);
         config.optimizer.learning_rate = 2e-3;
         let (run, outcome) = toy.train(&config);
@@ -118,7 +118,7 @@ fn reference_free_dpo_and_ipo_train_too_and_so_do_full_weights() {
 #[test]
 fn a_stopped_run_has_a_checkpoint_and_goes_on_from_it() {
     let toy = Toy::new();
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     let engine = start();
     let control = toy.queue(&engine, run);
     reached(&engine, run, 3);
@@ -151,7 +151,7 @@ fn a_stopped_run_has_a_checkpoint_and_goes_on_from_it() {
 #[test]
 fn dropping_the_engine_stops_the_run_with_a_checkpoint() {
     let toy = Toy::new();
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     let engine = start();
     toy.queue(&engine, run);
     reached(&engine, run, 1);
@@ -164,7 +164,7 @@ fn dropping_the_engine_stops_the_run_with_a_checkpoint() {
 #[test]
 fn a_paused_run_answers_with_its_present_weights() {
     let toy = Toy::new();
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     let engine = start();
     let control = toy.queue(&engine, run);
     reached(&engine, run, 2);
@@ -216,7 +216,7 @@ fn a_paused_run_answers_with_its_present_weights() {
 #[test]
 fn a_knob_counts_from_the_next_step_and_is_marked() {
     let toy = Toy::new();
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     let engine = start();
     toy.queue(&engine, run);
     reached(&engine, run, 2);
@@ -241,7 +241,7 @@ fn a_knob_counts_from_the_next_step_and_is_marked() {
 #[test]
 fn nobody_listening_does_not_hold_the_training_up() {
     let toy = Toy::new();
-    let run = toy.record(&toy.config());
+    let run = toy.record(&toy::config());
     let engine = start();
     toy.queue(&engine, run);
     let Engine {
@@ -278,7 +278,7 @@ fn a_wrong_reference_stops_the_run_before_its_first_update() {
         })
         .collect();
     project.cache_log_probs(&entries).unwrap();
-    let (run, outcome) = toy.train(&toy.config());
+    let (run, outcome) = toy.train(&toy::config());
     let Outcome::Failed { error } = outcome else {
         panic!("the cache is wrong, yet {outcome:?}");
     };
@@ -299,7 +299,7 @@ fn unusable_pairs_are_set_aside_with_their_reasons() {
             labelled(&"long ".repeat(300), "yes", "no"),
         ],
     );
-    let mut config = toy.config();
+    let mut config = toy::config();
     config.train.steps = Some(1);
     let (run, outcome) = toy.train(&config);
     assert_eq!(outcome, Outcome::Completed);
@@ -320,7 +320,7 @@ fn faults_before_the_start_are_sentences() {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
-        let config = toy.config().with_overrides(&overrides).unwrap();
+        let config = toy::config().with_overrides(&overrides).unwrap();
         match toy.train(&config).1 {
             Outcome::Failed { error } => error,
             other => panic!("{other:?}"),
@@ -353,7 +353,7 @@ fn preflight_measures_before_the_start() {
             _ => None,
         })
     };
-    let report = ask_for(toy.config());
+    let report = ask_for(toy::config());
     assert_eq!(report.train_pairs + report.eval_pairs, 20);
     assert_eq!(report.set_aside.len(), 1);
     assert_eq!(report.total_steps, 12);
@@ -369,7 +369,7 @@ fn preflight_measures_before_the_start() {
         .unwrap();
     assert!((measured - expected).abs() < 1e-4 && *expected == -0.5);
 
-    let mut config = toy.config();
+    let mut config = toy::config();
     config.objective.margin = Some(nudge::objective::Margin::Sum);
     config.objective.beta = 50.0;
     let asleep = ask_for(config);
@@ -377,7 +377,7 @@ fn preflight_measures_before_the_start() {
     assert!(asleep.warnings.iter().any(|w| w.contains("asleep")));
 
     toy.open().set_references(&[]).unwrap();
-    let warnings = ask_for(toy.config()).warnings;
+    let warnings = ask_for(toy::config()).warnings;
     assert!(
         warnings.iter().any(|w| w.contains("λ_ref is 0.3")),
         "{warnings:?}"

@@ -7,10 +7,10 @@ use nudge::{
     store::RunId,
 };
 
-use crate::toy::{Toy, finished, reached, start};
+use crate::toy::{self, Toy, finished, reached, start};
 
-fn config(toy: &Toy) -> RunConfig {
-    let mut config = toy.config();
+fn config() -> RunConfig {
+    let mut config = toy::config();
     config.train.steps = Some(20);
     config.train.checkpoint_every = 10;
     config.train.keep = 5;
@@ -70,10 +70,10 @@ fn assert_same(toy: &Toy, whole: RunId, parts: RunId) {
 #[test]
 fn twenty_steps_equal_ten_and_an_end_of_everything_and_ten() {
     let toy = Toy::new();
-    let (whole, outcome) = toy.train(&config(&toy));
+    let (whole, outcome) = toy.train(&config());
     assert_eq!(outcome, Outcome::Completed);
 
-    let parts = toy.record(&config(&toy));
+    let parts = toy.record(&config());
     let engine = start();
     toy.queue(&engine, parts);
     reached(&engine, parts, 12);
@@ -86,7 +86,7 @@ fn twenty_steps_equal_ten_and_an_end_of_everything_and_ten() {
     assert_same(&toy, whole, parts);
 
     // From wherever an orderly stop happened to be.
-    let stopped = toy.record(&config(&toy));
+    let stopped = toy.record(&config());
     let engine = start();
     let control = toy.queue(&engine, stopped);
     reached(&engine, stopped, 7);
@@ -103,7 +103,7 @@ fn twenty_steps_equal_ten_and_an_end_of_everything_and_ten() {
 #[test]
 fn a_finished_run_says_so_and_can_be_extended() {
     let toy = Toy::new();
-    let mut config = toy.config();
+    let mut config = toy::config();
     config.train.steps = Some(3);
     let (run, _) = toy.train(&config);
     let Outcome::Failed { error } = toy.go_on(run) else {
@@ -129,7 +129,7 @@ fn a_finished_run_says_so_and_can_be_extended() {
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_a_changed_model_refused() {
     let toy = Toy::new();
-    let mut config = config(&toy);
+    let mut config = config();
     config.train.checkpoint_every = 2;
     let run = toy.record(&config);
     let engine = start();
@@ -149,6 +149,11 @@ fn a_damaged_checkpoint_is_passed_over_and_a_changed_model_refused() {
     bytes[last] ^= 1;
     fs::write(&path, bytes).unwrap();
     assert_eq!(toy.go_on(run), Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    assert!(
+        log.iter()
+            .any(|line| line.text.contains("is not the file that was written"))
+    );
 
     // Another model in the same folder is another reference.
     let weights = toy.model.join("model.safetensors");
@@ -172,7 +177,7 @@ fn a_damaged_checkpoint_is_passed_over_and_a_changed_model_refused() {
 #[test]
 fn old_checkpoints_make_room_and_the_best_stays() {
     let toy = Toy::new();
-    let mut config = config(&toy);
+    let mut config = config();
     config.train.steps = Some(8);
     config.train.checkpoint_every = 1;
     config.train.eval_every = 1;

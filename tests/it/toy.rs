@@ -99,26 +99,6 @@ impl Toy {
         Project::open(&self.project).unwrap()
     }
 
-    /// Settings that learn the toy in a dozen steps.
-    pub fn config(&self) -> RunConfig {
-        let mut config = RunConfig::default();
-        config.data.eval_fraction = 0.25;
-        config.lora.rank = 4;
-        config.lora.alpha = 8.0;
-        config.objective.beta = 0.5;
-        config.objective.retention_weight = Some(0.1);
-        config.optimizer.learning_rate = 1e-2;
-        config.optimizer.warmup_steps = 2;
-        config.train.steps = Some(12);
-        config.train.pairs_per_step = 5;
-        config.train.eval_every = 6;
-        config.train.sample_every = 6;
-        config.train.checkpoint_every = 5;
-        config.train.sample_tokens = 4;
-        config.train.eval_answers = 2;
-        config
-    }
-
     /// Records a run of the data as it is now.
     pub fn record(&self, config: &RunConfig) -> RunId {
         let mut project = self.open();
@@ -164,6 +144,26 @@ impl Toy {
     }
 }
 
+/// Settings that learn the toy in a dozen steps.
+pub fn config() -> RunConfig {
+    let mut config = RunConfig::default();
+    config.data.eval_fraction = 0.25;
+    config.lora.rank = 4;
+    config.lora.alpha = 8.0;
+    config.objective.beta = 0.5;
+    config.objective.retention_weight = Some(0.1);
+    config.optimizer.learning_rate = 1e-2;
+    config.optimizer.warmup_steps = 2;
+    config.train.steps = Some(12);
+    config.train.pairs_per_step = 5;
+    config.train.eval_every = 6;
+    config.train.sample_every = 6;
+    config.train.checkpoint_every = 5;
+    config.train.sample_tokens = 4;
+    config.train.eval_answers = 2;
+    config
+}
+
 pub fn add(project: &mut Project, pairs: Vec<Pair>) {
     let change = Change {
         label: "Add pairs".to_owned(),
@@ -173,11 +173,7 @@ pub fn add(project: &mut Project, pairs: Vec<Pair>) {
 }
 
 pub fn start() -> Engine {
-    let options = EngineOptions {
-        threads: Some(1),
-        ..EngineOptions::default()
-    };
-    Engine::start(no_waker(), options).unwrap()
+    Engine::start(no_waker(), EngineOptions::with_threads(1)).unwrap()
 }
 
 /// The next event that `pick` finds something in; the others are passed over.
