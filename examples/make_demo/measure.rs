@@ -141,7 +141,7 @@ pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -
     let text = std::fs::read_to_string(assets.join("run.toml"))
         .with_context(|| format!("cannot read {}/run.toml", assets.display()))?;
     let base = RunConfig::from_toml(&text)?.with_overrides(&options.settings)?;
-    let engine = Engine::start(no_waker(), EngineOptions { threads: Some(2) })?;
+    let engine = Engine::start(no_waker(), EngineOptions::with_threads(2))?;
     let exam = Exam::new(world, QUESTIONS, &mut stream(seed, Stream::Exam));
 
     let model = project.settings()?.model;
