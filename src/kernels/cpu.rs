@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use super::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
     InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    adamw, attention, embed, gated, head, linear, norm, rope,
+    adamw, attention, embed, gated, head, linear, norm, rope, rowwise,
 };
 
 /// The hand-written implementation for the processor.
@@ -49,6 +49,10 @@ pub fn flush_denormals() {
 impl Kernels for Cpu {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
         linear::forward(x, linear)
+    }
+
+    fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor> {
+        rowwise::forward(x, linear)
     }
 
     fn linear_backward(

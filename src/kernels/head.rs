@@ -10,7 +10,7 @@ use super::{
     Gradients, Result, Slot, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
-    parallel,
+    parallel, rowwise,
     simd::{LANES, add_lanes, exp, fused, max, multiversion, tanh},
 };
 
@@ -251,15 +251,12 @@ pub(super) fn logits(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Te
         access::read(OPERATION, "h", h)?,
         access::read(OPERATION, "output matrix", w)?,
     );
-    let mut logits = Fresh::new(rows * vocabulary);
-    let target = Target::uninit(logits.uninit(), rows, vocabulary);
-    let w = Matrix::new(&w, vocabulary, width).t();
-    Matrix::new(&h, rows, width)
-        .times(w)
-        .scaled(options.scale)
-        .set(target);
-    // SAFETY: the product has set every element.
-    let mut logits = unsafe { logits.vec(rows * vocabulary) };
+    let mut logits = rowwise::product(&h, &w, width);
+    if options.scale != 1.0 {
+        for logit in &mut logits {
+            *logit *= options.scale;
+        }
+    }
     if let Some(cap) = options.softcap {
         parallel::chunks(&mut logits, parallel::PIECE, |_, piece| cap_all(piece, cap));
     }

@@ -40,6 +40,7 @@ mod linear;
 mod norm;
 mod parallel;
 mod rope;
+mod rowwise;
 mod simd;
 #[cfg(test)]
 mod testing;
@@ -75,6 +76,10 @@ pub enum InputGradient {
 pub trait Kernels: Send + Sync {
     /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`: `x[T,in] -> y[T,out]`, and what the backward wants back.
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)>;
+
+    /// The same `y` for generation: each row's bits are independent of the other rows, so that an answer does not depend
+    /// on what else is answered. Meant for few rows.
+    fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor>;
 
     /// Adds the gradients of every parameter with a slot to `grads` and returns `dx[T,in]` unless skipped.
     fn linear_backward(
@@ -215,7 +220,8 @@ pub trait Kernels: Send + Sync {
         grads: &mut Gradients,
     ) -> Result<()>;
 
-    /// Logits of the rows `h[N,d]`, softcap and scale applied: `[N,V]`. For generation only; training uses [`Kernels::head`].
+    /// Logits of the rows `h[N,d]`, softcap and scale applied: `[N,V]`. For generation only, row by row as
+    /// [`Kernels::linear_rowwise`]; training uses [`Kernels::head`].
     fn logits(&self, h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor>;
 
     /// `y + x`, computed in the storage of `y`.

@@ -52,6 +52,9 @@ pub(super) struct Frame<'a> {
     pub(super) norm: NormOptions,
     pub(super) activation: Activation,
     pub(super) dropout: Option<Dropout>,
+    /// Linear layers row by row, for generation: a row's bits are independent of the others, and nothing can be gone
+    /// back through.
+    pub(super) rowwise: bool,
 }
 
 /// What a block keeps for its backward.
@@ -118,14 +121,12 @@ impl Block {
             layout,
             rope,
             attention,
-            dropout,
             ..
         } = frame;
-        let dropout = dropout.as_ref();
         let (normed, _) = kernels.rms_norm(x, &self.attention_norm.weight, frame.norm)?;
-        let (q, q_saved) = self.q.forward(*kernels, &normed, dropout)?;
-        let (k, k_saved) = self.k.forward(*kernels, &normed, dropout)?;
-        let (v, v_saved) = self.v.forward(*kernels, &normed, dropout)?;
+        let (q, q_saved) = self.q.forward(frame, &normed)?;
+        let (k, k_saved) = self.k.forward(frame, &normed)?;
+        let (v, v_saved) = self.v.forward(frame, &normed)?;
         let q = kernels.rope(q, attention.heads, layout.positions(), rope, false)?;
         let k = kernels.rope(k, attention.kv_heads, layout.positions(), rope, false)?;
         let (o, lse) = kernels.attention(&q, &k, &v, layout, attention)?;
@@ -146,17 +147,14 @@ impl Block {
         o: &Tensor,
         keep_o: Option<Tensor>,
     ) -> Result<(Tensor, Output)> {
-        let Frame {
-            kernels, dropout, ..
-        } = frame;
-        let dropout = dropout.as_ref();
-        let (y, o_saved) = self.o.forward(*kernels, o, dropout)?;
+        let kernels = frame.kernels;
+        let (y, o_saved) = self.o.forward(frame, o)?;
         let mid = kernels.add(x, y)?;
         let (normed, _) = kernels.rms_norm(&mid, &self.mlp_norm.weight, frame.norm)?;
-        let (gate, gate_saved) = self.gate.forward(*kernels, &normed, dropout)?;
-        let (up, up_saved) = self.up.forward(*kernels, &normed, dropout)?;
+        let (gate, gate_saved) = self.gate.forward(frame, &normed)?;
+        let (up, up_saved) = self.up.forward(frame, &normed)?;
         let activated = kernels.gated(&gate, &up, frame.activation)?;
-        let (y, down_saved) = self.down.forward(*kernels, &activated, dropout)?;
+        let (y, down_saved) = self.down.forward(frame, &activated)?;
         let y = kernels.add(&mid, y)?;
         let saved = [o_saved, gate_saved, up_saved, down_saved];
         Ok((
@@ -213,12 +211,11 @@ impl Block {
     ) -> Result<(Tensor, Tensor)> {
         let Frame {
             kernels,
-            dropout,
+
             norm,
             activation,
             ..
         } = frame;
-        let (kernels, dropout) = (*kernels, dropout.as_ref());
         let Output {
             o,
             mid,
@@ -230,15 +227,9 @@ impl Block {
         let fresh = InputGradient::Fresh;
 
         let activated = kernels.gated(&gate, &up, *activation)?;
-        let d_activated = self.down.backward(
-            kernels,
-            &activated,
-            &down_saved,
-            &dy,
-            dropout,
-            fresh,
-            gradients,
-        )?;
+        let d_activated =
+            self.down
+                .backward(frame, &activated, &down_saved, &dy, fresh, gradients)?;
         drop(activated);
         let d_activated = expected(d_activated)?;
         let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &d_activated, *activation)?;
@@ -246,19 +237,13 @@ impl Block {
 
         let (normed, inv_rms) = kernels.rms_norm(&mid, &self.mlp_norm.weight, *norm)?;
         let fresh = InputGradient::Fresh;
-        let d_normed = self.gate.backward(
-            kernels,
-            &normed,
-            &gate_saved,
-            &d_gate,
-            dropout,
-            fresh,
-            gradients,
-        )?;
+        let d_normed =
+            self.gate
+                .backward(frame, &normed, &gate_saved, &d_gate, fresh, gradients)?;
         let onto = InputGradient::AddTo(expected(d_normed)?);
         let d_normed = self
             .up
-            .backward(kernels, &normed, &up_saved, &d_up, dropout, onto, gradients)?;
+            .backward(frame, &normed, &up_saved, &d_up, onto, gradients)?;
         drop((normed, d_gate, d_up));
         let d_normed = expected(d_normed)?;
         let d_mid = expected(kernels.rms_norm_backward(
@@ -273,15 +258,9 @@ impl Block {
         )?)?;
 
         let o = o.as_ref().unwrap_or(all_o);
-        let d_o = self.o.backward(
-            kernels,
-            o,
-            &o_saved,
-            &d_mid,
-            dropout,
-            InputGradient::Fresh,
-            gradients,
-        )?;
+        let d_o = self
+            .o
+            .backward(frame, o, &o_saved, &d_mid, InputGradient::Fresh, gradients)?;
         Ok((d_mid, expected(d_o)?))
     }
 
@@ -305,10 +284,9 @@ impl Block {
             rope,
             attention,
             norm,
-            dropout,
             ..
         } = frame;
-        let (kernels, dropout, positions) = (*kernels, dropout.as_ref(), layout.positions());
+        let positions = layout.positions();
         let Attended {
             q,
             k,
@@ -337,8 +315,7 @@ impl Block {
                 None => InputGradient::Fresh,
                 Some(sum) => InputGradient::AddTo(sum),
             };
-            d_normed =
-                projection.backward(kernels, &normed, &saved, &dy, dropout, input, gradients)?;
+            d_normed = projection.backward(frame, &normed, &saved, &dy, input, gradients)?;
         }
         let Some(d_normed) = d_normed else {
             return Ok(None);
@@ -371,9 +348,9 @@ impl Block {
             ..
         } = frame;
         let (normed, _) = kernels.rms_norm(x, &self.attention_norm.weight, frame.norm)?;
-        let (q, _) = self.q.forward(*kernels, &normed, None)?;
-        let (k, _) = self.k.forward(*kernels, &normed, None)?;
-        let (v, _) = self.v.forward(*kernels, &normed, None)?;
+        let (q, _) = self.q.forward(frame, &normed)?;
+        let (k, _) = self.k.forward(frame, &normed)?;
+        let (v, _) = self.v.forward(frame, &normed)?;
         let q = kernels.rope(q, attention.heads, positions, rope, false)?;
         let k = kernels.rope(k, attention.kv_heads, positions, rope, false)?;
         let caches = extend(&k, &v)?;

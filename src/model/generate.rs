@@ -1,14 +1,14 @@
 //! Answers: prompts of unlike length at once, with a key/value cache, each with its own random stream.
 //!
-//! A prompt's answer does not depend on its company in the batch: rows are computed independently, and each prompt's
-//! stream is seeded by the seed and its own ids.
+//! A prompt's answer does not depend on its company in the batch: every row is computed on its own
+//! ([`crate::kernels::Kernels::linear_rowwise`]), and each prompt's stream is seeded by the seed and its own ids.
 
 use std::{collections::HashMap, ops::ControlFlow};
 
 use candle_core::{DType, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
-use super::{Policy, PolicyError, Result};
+use super::{Policy, PolicyError, Result, block::Frame};
 use crate::kernels::{CachedKeys, Layout, Segment};
 
 /// How answers are drawn.
@@ -188,7 +188,10 @@ impl<'a> Group<'a> {
             .collect();
         let layout = Layout::new(segments.clone())?;
         let rope = policy.rope_table(layout.positions())?;
-        let frame = policy.frame(&layout, &rope, None);
+        let frame = Frame {
+            rowwise: true,
+            ..policy.frame(&layout, &rope, None)
+        };
         let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
             for (stream, segment) in streams.iter_mut().zip(&segments) {
                 let (keys, values) = &stream.cache[layer];
@@ -256,7 +259,10 @@ impl<'a> Group<'a> {
         let positions: Vec<u32> = streams.iter().map(|stream| stream.len as u32).collect();
         let rope = policy.rope_table(&positions)?;
         let layout = Layout::single(1)?; // attention goes by the caches
-        let frame = policy.frame(&layout, &rope, None);
+        let frame = Frame {
+            rowwise: true,
+            ..policy.frame(&layout, &rope, None)
+        };
         let mut x = policy.kernels.embed(&ids, &policy.embedding, 1.0)?;
         for (layer, block) in policy.blocks.iter().enumerate() {
             x = block.decode(&frame, &x, &positions, |new_keys, new_values| {

@@ -269,7 +269,7 @@ impl Parts<'_> {
 
     fn block(&self, spec: &Spec, layer: usize) -> Result<Block, LoadError> {
         let [q, k, v, o, gate, up, down] = spec.linears(layer);
-        let [attention_norm, mlp_norm] = spec.norms(layer);
+        let [attention_norm, mlp_norm] = Spec::norms(layer);
         Ok(Block {
             attention_norm: self.norm(&attention_norm, spec)?,
             q: self.projection(q)?,

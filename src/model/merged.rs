@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use safetensors::{Dtype, View};
 
 use super::{
-    LoadError, Policy, PolicyError, Result,
+    LoadError, Policy, PolicyError, Result, Spec,
     block::Block,
     projection::Projection,
     tensors::{EMBEDDING, FINAL_NORM, HEAD},
@@ -150,7 +150,7 @@ impl Policy {
         tensors.insert(HEAD.to_owned(), Source::Plain(&self.head));
         for (layer, block) in self.blocks.iter().enumerate() {
             let norms = [&block.attention_norm, &block.mlp_norm];
-            for (name, norm) in self.spec.norms(layer).into_iter().zip(norms) {
+            for (name, norm) in Spec::norms(layer).into_iter().zip(norms) {
                 tensors.insert(name, Source::Plain(&norm.weight));
             }
             for projection in Block::projections(block) {

@@ -9,7 +9,7 @@ use super::{
     Spec,
     block::{Block, Frame, Norm, Saved},
     load,
-    projection::Dropout,
+    projection::{Dropout, Projection},
     rope::RopeCache,
 };
 use crate::kernels::{
@@ -58,7 +58,7 @@ pub struct Pass {
 }
 
 enum Kept {
-    Whole(Saved),
+    Whole(Box<Saved>),
     /// The block's input only.
     Input(Tensor),
 }
@@ -98,7 +98,7 @@ impl Policy {
             .blocks
             .iter()
             .flat_map(Block::projections)
-            .flat_map(|projection| projection.adapters())
+            .flat_map(Projection::adapters)
             .map(|lora| lora.a.elem_count() + lora.b.elem_count())
             .sum();
         self.spec.parameters() + adapters
@@ -150,7 +150,7 @@ impl Policy {
             blocks.push(if recompute {
                 Kept::Input(x)
             } else {
-                Kept::Whole(saved)
+                Kept::Whole(Box::new(saved))
             });
             Ok(())
         })?;
@@ -304,7 +304,7 @@ impl Policy {
                 None
             };
             let saved = match kept.pop() {
-                Some(Kept::Whole(saved)) => saved,
+                Some(Kept::Whole(saved)) => *saved,
                 Some(Kept::Input(x)) => block.forward(&frame, x, rows)?.1,
                 None => break,
             };
@@ -399,6 +399,7 @@ impl Policy {
             },
             activation: Activation::Silu,
             dropout,
+            rowwise: false,
         }
     }
 

@@ -7,8 +7,8 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::Result;
-use crate::kernels::{Gradients, InputGradient, Kernels, Linear, LinearSaved, Lora};
+use super::{Result, block::Frame};
+use crate::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
 
 #[derive(Debug)]
 pub(super) struct Projection {
@@ -28,7 +28,7 @@ pub(super) struct Dropout {
     pub(super) seed: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ProjectionSaved {
     linear: LinearSaved,
     /// `scale · A dropout(x)`, `[T, r]`, and its own saved values, when the adapter was computed apart.
@@ -89,11 +89,15 @@ impl Projection {
     /// `x[T,in] -> y[T,out]`.
     pub(super) fn forward(
         &self,
-        kernels: &dyn Kernels,
+        frame: &Frame<'_>,
         x: &Tensor,
-        dropout: Option<&Dropout>,
     ) -> Result<(Tensor, ProjectionSaved)> {
-        let Some((lora, mask)) = self.apart(dropout) else {
+        let kernels = frame.kernels;
+        if frame.rowwise {
+            let y = kernels.linear_rowwise(x, &self.linear)?;
+            return Ok((y, ProjectionSaved::default()));
+        }
+        let Some((lora, mask)) = self.apart(frame.dropout.as_ref()) else {
             let (y, linear) = kernels.linear(x, &self.linear)?;
             return Ok((
                 y,
@@ -118,21 +122,18 @@ impl Projection {
     }
 
     /// Adds the gradients of what is trained and returns `dx`, unless it is skipped.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the forward's operands and results, and where gradients go"
-    )]
     pub(super) fn backward(
         &self,
-        kernels: &dyn Kernels,
+        frame: &Frame<'_>,
         x: &Tensor,
         saved: &ProjectionSaved,
         dy: &Tensor,
-        dropout: Option<&Dropout>,
         input: InputGradient,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let (Some((lora, mask)), Some(low)) = (self.apart(dropout), &saved.apart) else {
+        let kernels = frame.kernels;
+        let (Some((lora, mask)), Some(low)) = (self.apart(frame.dropout.as_ref()), &saved.apart)
+        else {
             return Ok(kernels.linear_backward(
                 x,
                 &saved.linear,

@@ -80,7 +80,7 @@ impl Spec {
     }
 
     /// Names of the norm before attention and the one before the MLP of block `layer`.
-    pub(super) fn norms(&self, layer: usize) -> [String; 2] {
+    pub(super) fn norms(layer: usize) -> [String; 2] {
         ["input_layernorm", "post_attention_layernorm"]
             .map(|name| format!("model.layers.{layer}.{name}.weight"))
     }
@@ -95,7 +95,7 @@ impl Spec {
         let (d, vocab) = (self.hidden_size, self.vocab_size);
         let first = tensor(EMBEDDING.to_owned(), &[vocab, d], Role::Matrix);
         let blocks = (0..self.layers).flat_map(move |layer| {
-            let norms = self.norms(layer).map(|name| tensor(name, &[d], Role::Norm));
+            let norms = Self::norms(layer).map(|name| tensor(name, &[d], Role::Norm));
             let linears = self.linears(layer).into_iter().flat_map(move |linear| {
                 let bias = linear
                     .bias

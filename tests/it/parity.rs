@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::fixture::{self, Fixture, elements, ids, largest_difference, numbers, relative};
 
 const TOLERANCE: f64 = 1e-4;
+/// After AdamW: where a gradient is almost zero its sign is rounding, and AdamW makes a whole step of a sign.
+const TRAINED_TOLERANCE: f64 = 1e-3;
 
 #[test]
 fn logits_and_log_probs_are_those_of_transformers() {
@@ -396,7 +398,7 @@ fn five_adamw_steps_end_where_pytorch_ends() {
                 };
                 let off = relative(&elements(&got), &elements(want));
                 assert!(
-                    off < TOLERANCE,
+                    off < TRAINED_TOLERANCE,
                     "{} {name} {tensor}: off by {off:e}",
                     fixture.name
                 );
