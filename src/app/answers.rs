@@ -70,24 +70,32 @@ impl App {
             return;
         };
         let (model, dir) = (project.model.clone(), project.dir.clone());
-        let names: Vec<(RunId, String)> = self
+        // A run that has ended answers from its last checkpoint; one that is going, from weights that move on.
+        let runs: Vec<(RunId, String, Option<u64>)> = self
             .workspace
             .runs
             .records
             .iter()
-            .map(|run| (run.id, run.name.clone()))
+            .map(|run| {
+                let saved = self
+                    .workspace
+                    .answers
+                    .grid(run.id)
+                    .and_then(|grid| grid.checkpoints.last().copied());
+                let live = self.workspace.runs.live.as_ref();
+                let going = live.is_some_and(|live| live.run == run.id);
+                let step = if going { None } else { saved };
+                (run.id, run.name.clone(), step)
+            })
             .collect();
+        let named = |id: RunId| runs.iter().find(|(run, ..)| *run == id);
         let view = &mut self.views.answers;
         view.preferred = None;
         let workspace = &mut self.workspace;
         let questions = view.ask.start(
             || workspace.next_request(),
-            |run| {
-                names
-                    .iter()
-                    .find(|(id, _)| *id == run)
-                    .map_or_else(|| format!("run {}", run.0), |(_, name)| name.clone())
-            },
+            |run| named(run).map_or_else(|| format!("run {}", run.0), |(_, name, _)| name.clone()),
+            |run| named(run).and_then(|(_, _, step)| *step),
         );
         for question in questions {
             let source = match question.source {

@@ -3,7 +3,11 @@
 //! A job runs on it, in the order of asking, and returns an [`Update`] that the window applies to its state. A write is
 //! "saved" when its job came back, which is after the commit.
 
-use std::{collections::VecDeque, thread::JoinHandle};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::JoinHandle,
+};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
@@ -50,10 +54,18 @@ impl<D: 'static> Files<D> {
             .spawn(move || {
                 let mut document = None;
                 for job in todo {
-                    let outcome = (job.work)(&mut document);
                     let Job {
-                        failure, writes, ..
+                        failure,
+                        writes,
+                        work,
                     } = job;
+                    // One job that goes wrong must not take the others with it.
+                    let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut document)))
+                        .unwrap_or_else(|_| {
+                            Err(anyhow::anyhow!(
+                                "The program made a mistake here; nothing else was touched. Please report it"
+                            ))
+                        });
                     let finished = Finished {
                         failure,
                         writes,
@@ -261,6 +273,19 @@ mod tests {
         assert_eq!(notice.details, "disk is full");
         files.write("Could not save", |_| Ok(Box::new(|_, _| {})));
         assert!(!settle(&mut files, &wakes, 1).0.saving.failed);
+    }
+
+    #[test]
+    fn a_job_that_panics_does_not_take_the_thread_with_it() {
+        let (mut files, wakes) = files();
+        files.write("Could not save the label", |_| panic!("on purpose"));
+        files.write("Could not save", |list| {
+            list.push(7);
+            Ok(Box::new(|_, _| {}))
+        });
+        let (workspace, _) = settle(&mut files, &wakes, 3);
+        assert_eq!(workspace.saving.under_way, 0);
+        assert_eq!(workspace.notices.len(), 1);
     }
 
     #[test]

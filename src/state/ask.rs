@@ -24,14 +24,19 @@ pub enum Source {
 
 impl Source {
     /// As written beside an answer and into a pair's origin.
-    pub fn describe(self, run_name: impl Fn(RunId) -> String) -> String {
+    ///
+    /// `run_name`: what the run is called; `run_step`: where it stands, for an answer of its newest weights.
+    pub fn describe(
+        self,
+        run_name: impl Fn(RunId) -> String,
+        run_step: impl Fn(RunId) -> Option<u64>,
+    ) -> String {
         match self {
             Self::Base => "base model".to_owned(),
-            Self::Run { run, step: None } => format!("{} now", run_name(run)),
-            Self::Run {
-                run,
-                step: Some(step),
-            } => format!("{} at step {step}", run_name(run)),
+            Self::Run { run, step } => match step.or_else(|| run_step(run)) {
+                Some(step) => format!("{} at step {step}", run_name(run)),
+                None => format!("{}, newest weights", run_name(run)),
+            },
         }
     }
 }
@@ -165,6 +170,7 @@ impl Ask {
         &mut self,
         mut next_id: impl FnMut() -> RequestId,
         run_name: impl Fn(RunId) -> String,
+        run_step: impl Fn(RunId) -> Option<u64>,
     ) -> Vec<Question> {
         if self.obstacle().is_some() {
             return Vec::new();
@@ -183,7 +189,7 @@ impl Ask {
                 column.asked = Some((
                     prompt.clone(),
                     column.source,
-                    column.source.describe(&run_name),
+                    column.source.describe(&run_name, &run_step),
                 ));
                 column.status = Status::Waiting;
                 Question {
@@ -315,6 +321,7 @@ mod tests {
                 RequestId(id)
             },
             |run| format!("run {}", run.0),
+            |_| None,
         );
         (ask, questions)
     }
@@ -340,7 +347,7 @@ mod tests {
         assert_eq!(questions[0].sampling, questions[1].sampling);
         assert_ne!(questions[0].request, questions[1].request);
         assert_eq!(ask.obstacle(), Some("An answer is being written"));
-        let none = ask.start(|| RequestId(99), |_| String::new());
+        let none = ask.start(|| RequestId(99), |_| String::new(), |_| None);
         assert!(none.is_empty(), "a second start waits for the first");
     }
 

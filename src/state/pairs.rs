@@ -124,6 +124,8 @@ pub struct Remembered<T> {
     waiting: HashSet<PairId>,
     /// Known, shown, and to be read again.
     stale: HashSet<PairId>,
+    /// Read, and found not to exist.
+    absent: HashSet<PairId>,
     asked: usize,
 }
 
@@ -133,6 +135,7 @@ impl<T> Default for Remembered<T> {
             known: HashMap::new(),
             waiting: HashSet::new(),
             stale: HashSet::new(),
+            absent: HashSet::new(),
             asked: 0,
         }
     }
@@ -145,7 +148,14 @@ impl<T> Remembered<T> {
 
     /// Not known as it is now, and not on its way.
     pub fn is_missing(&self, id: PairId) -> bool {
-        (!self.known.contains_key(&id) || self.stale.contains(&id)) && !self.waiting.contains(&id)
+        (!self.known.contains_key(&id) || self.stale.contains(&id))
+            && !self.waiting.contains(&id)
+            && !self.absent.contains(&id)
+    }
+
+    /// It was looked for and does not exist.
+    pub fn is_absent(&self, id: PairId) -> bool {
+        self.absent.contains(&id)
     }
 
     /// Notes that these are being read; gives back the ones that were not already.
@@ -174,13 +184,18 @@ impl<T> Remembered<T> {
         }
         self.waiting.remove(&id);
         self.stale.remove(&id);
+        self.absent.remove(&id);
         self.known.insert(id, value);
     }
 
-    /// What was on its way came back without this one: it does not exist.
+    /// What was on its way came back: those still awaited do not exist.
     pub fn settle(&mut self, ids: &[PairId]) {
         for id in ids {
-            self.waiting.remove(id);
+            if self.waiting.remove(id) {
+                self.known.remove(id);
+                self.stale.remove(id);
+                self.absent.insert(*id);
+            }
         }
     }
 
@@ -189,6 +204,7 @@ impl<T> Remembered<T> {
         self.known.remove(&id);
         self.waiting.remove(&id);
         self.stale.remove(&id);
+        self.absent.remove(&id);
     }
 
     /// It may have changed: shown as it was until it has been read again.
@@ -197,12 +213,14 @@ impl<T> Remembered<T> {
             self.stale.insert(id);
         }
         self.waiting.remove(&id);
+        self.absent.remove(&id);
     }
 
     pub fn clear(&mut self) {
         self.known.clear();
         self.waiting.clear();
         self.stale.clear();
+        self.absent.clear();
     }
 
     pub fn len(&self) -> usize {
@@ -553,7 +571,9 @@ mod tests {
         rows.put(PairId(1), 1);
         rows.settle(&ids);
         assert!(!rows.is_missing(PairId(1)));
-        // The second one does not exist (any more); a later frame may ask again.
+        // The second one does not exist; no later frame asks again, until it is said to have changed.
+        assert!(rows.is_absent(PairId(2)) && !rows.is_missing(PairId(2)));
+        rows.expire(PairId(2));
         assert!(rows.is_missing(PairId(2)));
         rows.forget(PairId(1));
         assert!(rows.is_missing(PairId(1)));

@@ -35,11 +35,23 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
             parts::title(ui, "Answers", line);
         });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            for (tab, word) in [(Tab::Ask, "Ask"), (Tab::Probes, "Probe prompts")] {
-                if ui.selectable_label(view.tab == tab, word).clicked() {
-                    view.tab = tab;
-                }
-            }
+            // Laid out from the right.
+            parts::segmented(
+                ui,
+                &mut view.tab,
+                &[
+                    (
+                        Tab::Ask,
+                        "Ask",
+                        "Your own prompt to one or two sets of weights",
+                    ),
+                    (
+                        Tab::Probes,
+                        "Probe prompts",
+                        "Fixed prompts, answered as a run goes on",
+                    ),
+                ],
+            );
         });
     });
     ui.add_space(space::S);

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use egui::{
-    Color32, FontId, Label, ScrollArea, Stroke, TextFormat, TextStyle, Ui,
+    Color32, FontId, Label, Response, ScrollArea, Stroke, TextFormat, TextStyle, Ui,
     text::{LayoutJob, TextWrapping},
 };
 
@@ -34,6 +34,8 @@ pub fn job(
     };
     let marked = TextFormat {
         background: mark.ground,
+        // The ground of the next line must not cover the line under this one.
+        expand_bg: -1.0,
         underline: Stroke::new(1.5, mark.line),
         ..plain.clone()
     };
@@ -57,6 +59,12 @@ pub fn job(
         }
     }
     job
+}
+
+/// Shows a laid-out text as it is, whatever the layout around it would like to justify.
+pub fn label(ui: &mut Ui, job: LayoutJob) -> Response {
+    let galley = ui.fonts_mut(|fonts| fonts.layout_job(job));
+    ui.add(Label::new(galley).selectable(true))
 }
 
 /// Characters on one line of a long text.

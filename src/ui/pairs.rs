@@ -184,16 +184,12 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             ui.separator();
             undo_redo(ui, workspace, commands);
             ui.separator();
-            if ui
-                .selectable_label(view.strip == Strip::Export, "Export…")
-                .clicked()
-            {
+            let button = Button::new("Export…").selected(view.strip == Strip::Export);
+            if ui.add(button).clicked() {
                 toggle(&mut view.strip, Strip::Export);
             }
-            if ui
-                .selectable_label(view.strip == Strip::Import, "Import…")
-                .clicked()
-            {
+            let button = Button::new("Import…").selected(view.strip == Strip::Import);
+            if ui.add(button).clicked() {
                 toggle(&mut view.strip, Strip::Import);
             }
             if ui

@@ -81,6 +81,22 @@ pub fn quiet(ui: &mut Ui, enabled: bool, text: &str) -> Response {
     .inner
 }
 
+/// Two columns of equal width, each laid out from its left edge, at least `height` high.
+pub fn two_columns(ui: &mut Ui, height: f32, mut add: impl FnMut(&mut Ui, usize)) {
+    let gap = space::S;
+    let width = (ui.available_width() - gap) / 2.0;
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        for column in 0..2 {
+            let layout = egui::Layout::top_down(egui::Align::Min);
+            ui.allocate_ui_with_layout(egui::vec2(width, height), layout, |ui| {
+                ui.set_width(width);
+                add(ui, column);
+            });
+        }
+    });
+}
+
 /// What a screen says when there is nothing to show yet, and what to do about it.
 pub fn empty(ui: &mut Ui, what: &str, next: &str) {
     let palette = palette(ui);

@@ -137,7 +137,7 @@ fn turn_header(ui: &mut Ui, index: usize, count: usize, turn: &mut Turn) -> (Edi
         );
         if count > 1 {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let button = ui.small_button("Remove");
+                let button = parts::quiet(ui, true, "Remove");
                 name(
                     &button,
                     WidgetType::Button,
@@ -156,7 +156,7 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
     ui.horizontal(|ui| {
         ui.spacing_mut().button_padding.y = 2.0;
         if let Prompt::Chat(turns) = prompt
-            && ui.small_button("Add turn").clicked()
+            && parts::quiet(ui, true, "Add turn").clicked()
         {
             let role = match turns.last().map(|turn| turn.role) {
                 Some(Role::User) => Role::Assistant,
@@ -172,8 +172,7 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
         let to_chat = "Turns rendered by the model's chat template";
         match prompt {
             Prompt::Chat(turns) if turns.len() <= 1 => {
-                if ui
-                    .small_button("Make plain text")
+                if parts::quiet(ui, true, "Make plain text")
                     .on_hover_text(to_text)
                     .clicked()
                 {
@@ -184,8 +183,7 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
             }
             Prompt::Chat(_) => {}
             Prompt::Text(text) => {
-                if ui
-                    .small_button("Make a conversation")
+                if parts::quiet(ui, true, "Make a conversation")
                     .on_hover_text(to_chat)
                     .clicked()
                 {
@@ -236,13 +234,14 @@ pub fn name(response: &Response, kind: WidgetType, label: &str) {
     response.widget_info(|| WidgetInfo::labeled(kind, response.enabled(), label));
 }
 
-/// A conversation or text to be read, not edited.
-pub fn show(ui: &mut Ui, prompt: &Prompt) {
+/// A conversation or text to be read, not edited, in letters of this size.
+pub fn show(ui: &mut Ui, prompt: &Prompt, size: f32) {
     let palette = parts::palette(ui);
     let body = |ui: &mut Ui, text: &str| {
         if text.len() > LONGEST_EDITABLE {
             marked::long_text(ui, "prompt", text, 200.0);
         } else {
+            let text = egui::RichText::new(text).size(size);
             ui.add(egui::Label::new(text).selectable(true).wrap());
         }
     };

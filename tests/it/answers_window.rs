@@ -189,7 +189,7 @@ fn two_answers_stream_in_and_the_preferred_one_becomes_a_pair() {
     assert_eq!(pair.chosen().unwrap().text, "Gladly, at nine.");
     assert_eq!(
         pair.chosen().unwrap().origin,
-        Origin::Model("First run now".to_owned())
+        Origin::Model("First run, newest weights".to_owned())
     );
     assert_eq!(
         pair.rejected().unwrap().origin,

@@ -342,6 +342,10 @@ fn the_screen_in_pictures() {
             let mut window = Window::open_sized(demo, Screen::Pairs, size, theme);
             window.click_button("Data health");
             window.picture(&format!("pairs-{name}-{word}"));
+            window.key(Key::ArrowDown);
+            window.click_button("Data health");
+            window.click_button("Import…");
+            window.picture(&format!("pair-{name}-{word}"));
             window.click_button("Relabel");
             window.until("labelling has begun", |app| {
                 app.views().pairs.labelling.is_some()

@@ -42,18 +42,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
     let height = ui.available_height() - space::XS;
     let difference = compare(view);
     if view.ask.two {
-        ui.columns(2, |columns| {
-            for (side, ui) in Side::BOTH.into_iter().zip(columns.iter_mut()) {
-                column(
-                    ui,
-                    side,
-                    workspace,
-                    view,
-                    difference.as_deref(),
-                    height,
-                    commands,
-                );
-            }
+        parts::two_columns(ui, height, |ui, place| {
+            let (side, difference) = (Side::BOTH[place], difference.as_deref());
+            column(ui, side, workspace, view, difference, height, commands);
         });
     } else {
         column(ui, Side::Left, workspace, view, None, height, commands);
@@ -185,7 +176,7 @@ fn column(
                         let width = ui.available_width();
                         let job =
                             marked::job(&column.text, spans, &font, palette.text, mark, width);
-                        ui.add(Label::new(job).selectable(true));
+                        marked::label(ui, job);
                     }
                 });
             ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
@@ -285,6 +276,6 @@ fn source_word(source: Source, workspace: &Workspace) -> String {
                 format!("{}, newest checkpoint", name(run))
             }
         }
-        Source::Run { .. } => source.describe(name),
+        Source::Run { .. } => source.describe(name, |_| None),
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     state::{
         Command, Commands, Workspace,
         answers::{AnswersCommand, AnswersView, Cell, Grid},
-        difference::Differences,
-        drafts,
+        difference::{Differences, Span},
+        drafts::{self, LONGEST_EDITABLE},
         runs::Loaded,
     },
     store::{Probe, RunId},
@@ -24,9 +24,6 @@ use crate::{
 /// Width of the prompts, and the least width of an answer.
 const PROMPT: f32 = 180.0;
 const ANSWER: f32 = 230.0;
-
-/// Longer answers are cut in the table; the whole text is in the hover.
-const LONGEST: usize = 4000;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
     if view.editing.is_some() {
@@ -169,7 +166,7 @@ fn table(ui: &mut Ui, workspace: &Workspace, grid: &Grid, view: &mut AnswersView
                                 (Some(now), Some(first)) if *step != steps[0] => {
                                     compared(ui, now, first, differences, width);
                                 }
-                                (Some(now), _) => answer(ui, now, palette.text),
+                                (Some(now), _) => answer(ui, now, palette.text, width),
                                 (None, _) => {
                                     parts::caption(ui, "…");
                                 }
@@ -211,39 +208,36 @@ fn asked(ui: &mut Ui, workspace: &Workspace, grid: &Grid, probe: usize) {
     }
 }
 
-fn answer(ui: &mut Ui, cell: &Cell, color: egui::Color32) {
-    let text: String = cell.text.chars().take(LONGEST).collect();
-    let text = RichText::new(text).color(color);
-    ui.add(Label::new(text).wrap().selectable(true));
-    if cell.cut {
-        parts::caption(ui, "cut at the limit");
-    }
+fn answer(ui: &mut Ui, cell: &Cell, color: egui::Color32, width: f32) {
+    written(ui, cell, &[], color, width);
 }
 
 /// An answer beside the first one: its new words marked, or faded as a whole when there are none.
 fn compared(ui: &mut Ui, now: &Cell, first: &Cell, differences: &mut Differences, width: f32) {
     let palette = parts::palette(ui);
     if now.text == first.text {
-        let response = ui.scope(|ui| answer(ui, now, palette.weak)).response;
+        let response = ui.scope(|ui| answer(ui, now, palette.weak, width)).response;
         response.on_hover_text("Unchanged");
         return;
     }
     let difference = differences.between(&first.text, &now.text);
+    written(ui, now, &difference.right, palette.text, width);
+}
+
+fn written(ui: &mut Ui, cell: &Cell, spans: &[Span], color: egui::Color32, width: f32) {
+    let palette = parts::palette(ui);
     let font = FontId::proportional(size::BODY);
     let mark = Mark {
         ground: palette.accent_soft,
         line: palette.accent,
     };
-    let job = marked::job(
-        &now.text,
-        &difference.right,
-        &font,
-        palette.text,
-        mark,
-        width,
-    );
-    ui.add(Label::new(job).selectable(true));
-    if now.cut {
+    if cell.text.len() > LONGEST_EDITABLE {
+        marked::long_text(ui, "long", &cell.text, 260.0);
+    } else {
+        let job = marked::job(&cell.text, spans, &font, color, mark, width);
+        marked::label(ui, job);
+    }
+    if cell.cut {
         parts::caption(ui, "cut at the limit");
     }
 }
@@ -311,7 +305,7 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
                                 .hint_text("What it is there for, e.g. “asked for” or “elsewhere”")
                                 .desired_width(320.0),
                         );
-                        let button = ui.small_button("Remove");
+                        let button = parts::quiet(ui, true, "Remove");
                         let name = format!("Remove prompt {}", index + 1);
                         prompt::name(&button, WidgetType::Button, &name);
                         if button.clicked() {

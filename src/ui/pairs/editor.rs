@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// Below this width the verdict takes two rows.
+const VERDICT: f32 = 590.0;
+
 /// Below this width the answers stand under each other.
 const SIDE_BY_SIDE: f32 = 420.0;
 
@@ -91,8 +94,14 @@ fn header(ui: &mut Ui, pair: &Pair, progress: Progress, view: &mut PairsView, co
                     open: true,
                 }));
             }
-            ui.toggle_value(&mut view.difference, "Difference")
-                .on_hover_text("Mark the words that only one answer has (D)");
+            let difference = egui::Button::new("Difference").selected(view.difference);
+            if ui
+                .add(difference)
+                .on_hover_text("Mark the words that only one answer has (D)")
+                .clicked()
+            {
+                view.difference = !view.difference;
+            }
         });
     });
 }
@@ -123,61 +132,76 @@ fn duplicate(pair: &Pair) -> Change {
 
 /// What is said about the pair, in one row.
 fn verdict(ui: &mut Ui, pair: &mut Pair, now_ms: i64) -> Edited {
-    let before = pair.choice();
-    let mut choice = before;
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
-        ui.spacing_mut().button_padding.x = 7.0;
+    let mut choice = pair.choice();
+    let wide = ui.available_width() > VERDICT;
+    let layout = if wide {
+        Layout::left_to_right(Align::Center)
+    } else {
+        Layout::top_down(Align::Min)
+    };
+    ui.allocate_ui_with_layout(egui::vec2(ui.available_width(), 0.0), layout, |ui| {
         if let Some(Choice::Better {
             chosen,
             rejected,
             strength,
-        }) = before
+        }) = pair.choice()
         {
-            for (word, value) in [
-                ("Slightly better", Strength::Slightly),
-                ("Clearly better", Strength::Clearly),
-                ("Strongly better", Strength::Strongly),
-            ] {
-                if ui.selectable_label(strength == value, word).clicked() {
-                    choice = Some(Choice::Better {
+            ui.horizontal(|ui| {
+                let better = |strength| {
+                    Some(Choice::Better {
                         chosen,
                         rejected,
-                        strength: value,
+                        strength,
+                    })
+                };
+                parts::segmented(
+                    ui,
+                    &mut choice,
+                    &[
+                        (
+                            better(Strength::Slightly),
+                            "Slightly",
+                            "The chosen answer is slightly better",
+                        ),
+                        (
+                            better(Strength::Clearly),
+                            "Clearly",
+                            "The chosen answer is clearly better",
+                        ),
+                        (
+                            better(Strength::Strongly),
+                            "Strongly",
+                            "The chosen answer is better without a doubt",
+                        ),
+                    ],
+                );
+                if ui
+                    .button("Swap")
+                    .on_hover_text("The rejected answer is the better one after all")
+                    .clicked()
+                {
+                    choice = Some(Choice::Better {
+                        chosen: rejected,
+                        rejected: chosen,
+                        strength,
                     });
                 }
-            }
-            ui.separator();
+            });
         }
-        for (word, value) in [
-            ("Tie", Some(Choice::Tie)),
-            ("Both bad", Some(Choice::BothBad)),
-            ("Skip", Some(Choice::Skip)),
-            ("Unlabelled", None),
-        ] {
-            if ui.selectable_label(before == value, word).clicked() {
-                choice = value;
-            }
-        }
-        if let Some(Choice::Better {
-            chosen,
-            rejected,
-            strength,
-        }) = before
-        {
-            ui.separator();
-            if ui
-                .button("Swap")
-                .on_hover_text("The rejected answer is the better one after all")
-                .clicked()
-            {
-                choice = Some(Choice::Better {
-                    chosen: rejected,
-                    rejected: chosen,
-                    strength,
-                });
-            }
-        }
+        parts::segmented(
+            ui,
+            &mut choice,
+            &[
+                (
+                    Some(Choice::Tie),
+                    "Tie",
+                    "Equally good; carries no push under MPO",
+                ),
+                (Some(Choice::BothBad), "Both bad", "Not trained on"),
+                (Some(Choice::Skip), "Skip", "Not trained on"),
+                (None, "Unlabelled", "No verdict yet"),
+            ],
+        );
     });
     set_choice(pair, choice, now_ms)
 }
@@ -211,11 +235,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
     } else if shown[0] == shown[1] {
         one(ui, pair, 0);
     } else if wide {
-        ui.columns(2, |columns| {
-            for (place, ui) in columns.iter_mut().enumerate() {
-                one(ui, pair, place);
-            }
-        });
+        parts::two_columns(ui, 0.0, |ui, place| one(ui, pair, place));
     } else {
         for place in 0..2 {
             one(ui, pair, place);
@@ -229,8 +249,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
         edited.join(done);
         pressed = pressed.or(press.map(|press| (index, press)));
     }
-    if ui
-        .small_button("Add answer")
+    if parts::quiet(ui, true, "Add answer")
         .on_hover_text("A pair may hold more than two answers; the verdict is about two of them")
         .clicked()
     {
@@ -320,14 +339,14 @@ fn answer(
                     parts::caption(ui, origin_word(&answer.origin));
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                         if removable {
-                            let button = ui.small_button("Remove");
+                            let button = parts::quiet(ui, true, "Remove");
                             prompt::name(&button, WidgetType::Button, &format!("Remove {word}"));
                             if button.clicked() {
                                 press = Some(Press::Remove);
                             }
                         }
                         if place == Place::Other {
-                            let button = ui.small_button("Better");
+                            let button = parts::quiet(ui, true, "Better");
                             prompt::name(&button, WidgetType::Button, &format!("{word} is better"));
                             if button.clicked() {
                                 press = Some(Press::Better);
@@ -404,7 +423,7 @@ fn about(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Workspa
         parts::caption(ui, "Tags");
         let mut remove = None;
         for (index, tag) in pair.tags.iter().enumerate() {
-            let button = ui.small_button(format!("{tag} ×"));
+            let button = parts::quiet(ui, true, &format!("{tag} ×"));
             prompt::name(&button, WidgetType::Button, &format!("Remove tag {tag}"));
             if button.clicked() {
                 remove = Some(index);

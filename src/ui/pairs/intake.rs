@@ -194,7 +194,7 @@ pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
         } else {
             "Data health ⏵"
         };
-        let toggle = ui.small_button(title);
+        let toggle = parts::quiet(ui, true, title);
         crate::ui::prompt::name(&toggle, egui::WidgetType::Button, "Data health");
         if toggle
             .on_hover_text("Duplicates, contradictions, length bias")
@@ -205,7 +205,7 @@ pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
         if let Some(only) = &view.only {
             ui.separator();
             ui.label(format!("Showing {}", only.title));
-            if ui.small_button("Show all").clicked() {
+            if parts::quiet(ui, true, "Show all").clicked() {
                 view.only = None;
             }
         }
@@ -271,7 +271,7 @@ fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
             continue;
         }
         let title = format!("{} {what}", counted(ids.len(), "pair", "pairs"));
-        if ui.small_button(&title).on_hover_text(why).clicked() {
+        if ui.button(&title).on_hover_text(why).clicked() {
             view.select(ids.first().copied());
             view.only = Some(Only {
                 title,

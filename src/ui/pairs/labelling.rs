@@ -2,7 +2,7 @@
 
 use egui::{
     Align, Event, Frame, Key, Layout, Margin, Modifiers, ProgressBar, RichText, ScrollArea,
-    TextEdit, TextStyle, Ui, WidgetInfo, WidgetType,
+    TextEdit, TextStyle, Ui, WidgetType,
 };
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 
 /// Size of the answers' letters.
 const READING: f32 = 16.0;
+
+/// Height of the line that names a column, with the gap under it.
+const CAPTION: f32 = 34.0;
 
 /// Pairs fetched ahead.
 const AHEAD: usize = 4;
@@ -51,6 +54,11 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     ui.add_space(space::S);
     match (current, pair) {
         (None, _) => act = act.or(finished(ui, &label)),
+        (Some(id), None) if workspace.pairs.pairs.is_absent(id) => {
+            // Deleted since the session began.
+            label.session.pass(workspace.now_ms);
+            ui.request_repaint();
+        }
         (Some(_), None) => parts::empty(ui, "Reading the pair…", ""),
         (Some(id), Some(pair)) => match label.session.shown(pair) {
             Some(shown) => {
@@ -281,7 +289,8 @@ fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> 
             ] {
                 let on = (press == Act::Difference && label.difference)
                     || (press == Act::Edit && label.editing.is_some());
-                if ui.selectable_label(on, text).on_hover_text(hover).clicked() {
+                let button = egui::Button::new(text).selected(on);
+                if ui.add(button).on_hover_text(hover).clicked() {
                     act = Some(press);
                 }
             }
@@ -313,7 +322,7 @@ fn question(
                     Some(draft) => {
                         prompt::edit(ui, &mut draft.pair.prompt);
                     }
-                    None => prompt::show(ui, &pair.prompt),
+                    None => prompt::show(ui, &pair.prompt, READING),
                 });
         });
         let height = (ui.available_height() - footer).max(120.0);
@@ -323,20 +332,14 @@ fn question(
                 &pair.answers[shown.right].text,
             )
         });
-        ui.columns(2, |columns| {
-            for (side, ui) in Side::BOTH.into_iter().zip(columns.iter_mut()) {
-                let index = shown.on(side);
-                match &mut editing {
-                    Some(draft) => edit_column(ui, side, draft, index, height),
-                    None => {
-                        column(
-                            ui,
-                            side,
-                            &pair.answers[index].text,
-                            compared.as_deref(),
-                            height,
-                        );
-                    }
+        parts::two_columns(ui, height, |ui, place| {
+            let side = Side::BOTH[place];
+            let index = shown.on(side);
+            match &mut editing {
+                Some(draft) => edit_column(ui, side, draft, index, height),
+                None => {
+                    let text = &pair.answers[index].text;
+                    column(ui, side, text, compared.as_deref(), height);
                 }
             }
         });
@@ -362,6 +365,17 @@ fn side_word(side: Side) -> (&'static str, &'static str) {
     }
 }
 
+/// Key and place of a column.
+fn caption(ui: &mut Ui, side: Side) {
+    let palette = parts::palette(ui);
+    let (key, name) = side_word(side);
+    ui.horizontal(|ui| {
+        let key = RichText::new(key).monospace().size(size::SMALL);
+        ui.label(key.color(palette.accent));
+        parts::caption(ui, name);
+    });
+}
+
 fn column(ui: &mut Ui, side: Side, text: &str, difference: Option<&Difference>, height: f32) {
     let palette = parts::palette(ui);
     let (_, name) = side_word(side);
@@ -370,32 +384,30 @@ fn column(ui: &mut Ui, side: Side, text: &str, difference: Option<&Difference>, 
         line: palette.accent,
     };
     let frame = parts::card_frame(ui);
-    let response = frame
-        .show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            let inner = height - 2.0 * space::L;
-            ui.set_min_height(inner);
-            if text.len() > LONGEST_EDITABLE {
-                marked::long_text(ui, name, text, inner);
-                return;
-            }
-            ScrollArea::vertical()
-                .id_salt(name)
-                .max_height(inner)
-                .auto_shrink([false, true])
-                .show(ui, |ui| {
-                    let spans = difference.map_or(&[][..], |difference| match side {
-                        Side::Left => &difference.left,
-                        Side::Right => &difference.right,
-                    });
-                    let font = egui::FontId::proportional(READING);
-                    let width = ui.available_width();
-                    let job = marked::job(text, spans, &font, palette.text, mark, width);
-                    ui.add(egui::Label::new(job).selectable(true));
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        let inner = height - 2.0 * space::L - CAPTION;
+        caption(ui, side);
+        ui.set_min_height(inner);
+        if text.len() > LONGEST_EDITABLE {
+            marked::long_text(ui, name, text, inner);
+            return;
+        }
+        ScrollArea::vertical()
+            .id_salt(name)
+            .max_height(inner)
+            .auto_shrink([false, true])
+            .show(ui, |ui| {
+                let spans = difference.map_or(&[][..], |difference| match side {
+                    Side::Left => &difference.left,
+                    Side::Right => &difference.right,
                 });
-        })
-        .response;
-    response.widget_info(|| WidgetInfo::labeled(WidgetType::Label, true, name));
+                let font = egui::FontId::proportional(READING);
+                let width = ui.available_width();
+                let job = marked::job(text, spans, &font, palette.text, mark, width);
+                marked::label(ui, job);
+            });
+    });
 }
 
 fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height: f32) {
@@ -405,7 +417,8 @@ fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height:
     };
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
-        let inner = height - 2.0 * space::L;
+        let inner = height - 2.0 * space::L - CAPTION;
+        caption(ui, side);
         ui.set_min_height(inner);
         if answer.text.len() > LONGEST_EDITABLE {
             prompt::too_long(ui, name, &answer.text);
