@@ -299,6 +299,7 @@ impl App {
                         difference: false,
                         keys: false,
                         editing: None,
+                        editing_begins: false,
                     });
                 }))
             });

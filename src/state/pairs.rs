@@ -385,6 +385,8 @@ pub struct LabelView {
     pub keys: bool,
     /// The pair on the screen while it is being edited.
     pub editing: Option<Draft>,
+    /// Editing has just begun: the caret belongs into the left answer.
+    pub editing_begins: bool,
 }
 
 /// What the Pairs screen remembers between frames and starts.

@@ -120,6 +120,32 @@ fn ten_labels_by_keyboard_three_undone_and_all_there_after_a_restart() {
 }
 
 #[test]
+fn an_answer_is_mended_in_the_middle_of_labelling_without_the_mouse() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 2);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    start_labelling(&mut window);
+    window.key(Key::E);
+    window.type_text("mended ");
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    window.key(Key::T);
+    let stored_now = stored(dir.path(), &ids);
+    let texts = |pair: &Pair| format!("{} {}", pair.answers[0].text, pair.answers[1].text);
+    assert!(
+        texts(&stored_now[0]).contains("mended"),
+        "{}",
+        texts(&stored_now[0])
+    );
+    assert_eq!(stored_now[0].choice(), Some(Choice::Tie));
+    window.assert_shows("1 of 2");
+    window.key(Key::U);
+    window.key(Key::U);
+    let undone = stored(dir.path(), &ids);
+    assert!(!texts(&undone[0]).contains("mended"));
+    assert_eq!(undone[0].verdict, None);
+}
+
+#[test]
 fn an_edit_is_one_change_saved_when_the_field_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), 3);

@@ -80,6 +80,7 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
     };
     let palette = parts::palette(ui);
     parts::strip(ui, palette.accent_soft, |ui| {
+        ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
             let label = ui.label(what);
             let width = (ui.available_width() - 260.0).max(160.0);

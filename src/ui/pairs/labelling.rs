@@ -1,8 +1,8 @@
 //! Labelling: one pair at a time, sides at random, everything on the keyboard.
 
 use egui::{
-    Align, Event, Frame, Key, Layout, Margin, Modifiers, ProgressBar, RichText, ScrollArea,
-    TextEdit, TextStyle, Ui, WidgetType,
+    Align, Event, Frame, Key, Layout, Margin, Modifiers, RichText, ScrollArea, TextEdit, TextStyle,
+    Ui, WidgetType,
 };
 
 use crate::{
@@ -123,6 +123,7 @@ fn apply(
                 finish_editing(label, commands);
             } else if let Some(pair) = pair {
                 label.editing = Some(Draft::open(pair.clone()));
+                label.editing_begins = true;
             }
         }
         Act::Difference => label.difference = !label.difference,
@@ -254,11 +255,10 @@ fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> 
                 .color(palette.strong),
         );
         let share = progress.done as f32 / progress.total.max(1) as f32;
-        ui.add(
-            ProgressBar::new(share)
-                .desired_width(140.0)
-                .desired_height(8.0),
-        );
+        ui.scope(|ui| {
+            ui.set_width(140.0);
+            parts::progress(ui, share, "Labelled in this session");
+        });
         let mut line = format!("{} of {}", progress.done, progress.total);
         if let Some(pace) = progress.per_minute {
             line += &format!("  ·  {pace:.0} a minute");
@@ -336,7 +336,15 @@ fn question(
             let side = Side::BOTH[place];
             let index = shown.on(side);
             match &mut editing {
-                Some(draft) => edit_column(ui, side, draft, index, height),
+                Some(draft) => {
+                    let field = edit_column(ui, side, draft, index, height);
+                    if let Some(field) = field
+                        && side == Side::Left
+                        && std::mem::take(&mut label.editing_begins)
+                    {
+                        field.request_focus();
+                    }
+                }
                 None => {
                     let text = &pair.answers[index].text;
                     column(ui, side, text, compared.as_deref(), height);
@@ -410,11 +418,15 @@ fn column(ui: &mut Ui, side: Side, text: &str, difference: Option<&Difference>, 
     });
 }
 
-fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height: f32) {
+fn edit_column(
+    ui: &mut Ui,
+    side: Side,
+    draft: &mut Draft,
+    index: usize,
+    height: f32,
+) -> Option<egui::Response> {
     let (_, name) = side_word(side);
-    let Some(answer) = draft.pair.answers.get_mut(index) else {
-        return;
-    };
+    let answer = draft.pair.answers.get_mut(index)?;
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         let inner = height - 2.0 * space::L - CAPTION;
@@ -422,7 +434,7 @@ fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height:
         ui.set_min_height(inner);
         if answer.text.len() > LONGEST_EDITABLE {
             prompt::too_long(ui, name, &answer.text);
-            return;
+            return None;
         }
         ScrollArea::vertical()
             .id_salt(name)
@@ -436,9 +448,10 @@ fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height:
                         .desired_width(f32::INFINITY)
                         .desired_rows(4),
                 );
-                field.accessible_name(name.to_owned());
-            });
-    });
+                Some(field.accessible_name(name))
+            })
+            .inner
+    })
 }
 
 /// One button a verdict, with its key.
