@@ -1,1 +1,5 @@
-//! What leaves the project: the PEFT adapter and the report.
+//! What leaves the project: the PEFT adapter and the merged model, each proven by reading it back.
+
+mod weights;
+
+pub use weights::{ExportError, Proof, adapter, merged};

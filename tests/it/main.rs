@@ -9,6 +9,7 @@ mod answers;
 mod answers_window;
 mod cli;
 mod engine;
+mod exports;
 mod fixture;
 mod formats;
 mod model_folders;
