@@ -70,6 +70,10 @@ impl History {
     /// Adds one step's metrics. True when steps were skipped: the store has them.
     fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
         for (name, value) in metrics {
+            if step == 0 && name.ends_with("rewards/accuracies") {
+                // At step 0 every reward is 0: a pair is neither right nor wrong, and 0 % would be drawn.
+                continue;
+            }
             if !self.series.contains_key(name) {
                 self.series.insert(name.clone(), Series::default());
             }
@@ -79,14 +83,19 @@ impl History {
         }
     }
 
-    /// Replaces what is here by what the store has.
+    /// Takes over what the store has. What came in while it was being read is newer, and stays.
     pub fn fill(&mut self, stored: Stored) {
-        *self = Self {
-            loaded: Loaded::Ready,
-            ..Self::default()
-        };
+        let before = std::mem::take(self);
+        self.loaded = Loaded::Ready;
         for (step, metrics) in &stored.steps {
             self.take_metrics(*step, metrics);
+        }
+        let read_to = stored.steps.last().map_or(0.0, |(step, _)| *step as f64);
+        for (name, old) in before.series {
+            let series = self.series.entry(name).or_default();
+            for [step, value] in old.points().iter().filter(|point| point[0] > read_to) {
+                series.push(*step, *value);
+            }
         }
         for line in stored.log {
             if line.mark {
@@ -104,6 +113,16 @@ impl History {
                 },
                 text: line.text,
             });
+        }
+        for line in before.log {
+            if !self.log.contains(&line) {
+                self.log.push(line);
+            }
+        }
+        for mark in before.marks {
+            if !self.marks.contains(&mark) {
+                self.marks.push(mark);
+            }
         }
     }
 }
@@ -222,6 +241,11 @@ impl Runs {
             } => {
                 let live = self.live_mut(*run)?;
                 live.phase = Some((what.clone(), *fraction));
+                if let Some(record) = self.record_mut(*run)
+                    && record.status != RunStatus::Paused
+                {
+                    record.status = RunStatus::Running;
+                }
                 None
             }
             Event::Started {
@@ -329,5 +353,78 @@ impl Runs {
                 RunStatus::Running
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(value: f64) -> Metrics {
+        vec![("loss".to_owned(), value)]
+    }
+
+    fn step(run: i64, step: u64) -> Event {
+        Event::Step {
+            run: RunId(run),
+            step,
+            total_steps: 9,
+            metrics: loss(step as f64),
+            eta_secs: None,
+        }
+    }
+
+    fn live(run: i64) -> Live {
+        Live::new(RunId(run), Arc::default())
+    }
+
+    #[test]
+    fn what_came_in_while_the_store_was_read_stays() {
+        let mut history = History::default();
+        for step in [4, 5] {
+            history.take_metrics(step, &loss(step as f64));
+        }
+        history.fill(Stored {
+            steps: (1..=4).map(|step| (step, loss(step as f64))).collect(),
+            log: Vec::new(),
+        });
+        let steps: Vec<f64> = history.series["loss"]
+            .points()
+            .iter()
+            .map(|p| p[0])
+            .collect();
+        assert_eq!(steps, [1.0, 2.0, 3.0, 4.0, 5.0]);
+    }
+
+    #[test]
+    fn a_gap_asks_for_the_history() {
+        let mut runs = Runs::default();
+        runs.queue(live(1));
+        assert_eq!(runs.take(&step(1, 1)), None);
+        assert_eq!(runs.take(&step(1, 4)), Some(Follow::ReadHistory(RunId(1))));
+        assert_eq!(runs.take(&step(1, 5)), None);
+    }
+
+    #[test]
+    fn the_next_run_is_live_when_one_ends() {
+        let mut runs = Runs::default();
+        runs.queue(live(1));
+        runs.queue(live(2));
+        let ended = Event::Finished {
+            run: RunId(1),
+            outcome: Outcome::Completed,
+        };
+        assert_eq!(runs.take(&ended), Some(Follow::ReadRuns(RunId(1))));
+        assert_eq!(runs.live.as_ref().unwrap().run, RunId(2));
+        assert!(runs.waiting.is_empty());
+    }
+
+    #[test]
+    fn accuracy_at_step_0_is_not_drawn() {
+        let mut history = History::default();
+        let name = "eval_rewards/accuracies".to_owned();
+        history.take_metrics(0, &vec![(name.clone(), 0.0)]);
+        history.take_metrics(10, &vec![(name.clone(), 0.8)]);
+        assert_eq!(history.series[&name].points(), [[10.0, 0.8]]);
     }
 }

@@ -54,6 +54,9 @@ pub struct Views {
     pub theme: ThemeChoice,
     /// Opened again at the next start.
     pub last_project: Option<PathBuf>,
+    /// A path being typed into the project menu.
+    #[serde(skip)]
+    pub project_path: String,
     pub train: TrainView,
     pub compare: CompareView,
     pub pairs: PairsView,

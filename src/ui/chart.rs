@@ -33,6 +33,7 @@ pub struct Line<'a> {
     /// Measured rarely: each point is marked.
     pub points: bool,
     pub solid: bool,
+    pub thin: bool,
     /// The raw trace behind a smoothed one: thin, faint, not in the legend.
     pub faint: bool,
 }
@@ -46,12 +47,19 @@ impl<'a> Line<'a> {
             color: None,
             points: false,
             solid: false,
+            thin: false,
             faint: false,
         }
     }
 
     pub fn color(mut self, color: egui::Color32) -> Self {
         self.color = Some(color);
+        self
+    }
+
+    /// Noisy by nature: drawn thin, so that the calm lines lead.
+    pub fn thin(mut self) -> Self {
+        self.thin = true;
         self
     }
 
@@ -131,16 +139,19 @@ impl Chart<'_> {
                 let note = self.note_galley(ui, palette);
                 let used = ui.cursor().top() - top + note.size().y + 2.0 * space::M;
                 let height = (self.height - used).max(LOWEST);
-                let response = self.plot(ui, palette, at, height);
-                self.remember_cursor(ui, cursor_id, cursor, &response);
+                let response = if self.lines.is_empty() {
+                    nothing_yet(ui, palette, height)
+                } else {
+                    let plot = self.plot(ui, palette, at, height);
+                    self.remember_cursor(ui, cursor_id, cursor, &plot);
+                    plot.response
+                };
                 if !self.note.is_empty() {
                     ui.label(note);
                 }
                 let name = self.spoken();
+                response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
                 response
-                    .response
-                    .widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
-                response.response
             })
             .inner
     }
@@ -149,7 +160,8 @@ impl Chart<'_> {
     fn header(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>) {
         ui.horizontal(|ui| {
             ui.label(RichText::new(&self.title).color(palette.strong));
-            let step = at.or_else(|| self.shown_lines().find_map(|l| l.series.last_step()));
+            let newest = || self.shown_lines().find_map(|l| l.series.last_step());
+            let step = at.filter(|_| !self.lines.is_empty()).or_else(newest);
             if let Some(step) = step {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     let mark = self.marks.iter().find(|m| at == Some(m.step as f64));
@@ -163,6 +175,7 @@ impl Chart<'_> {
         });
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
+            ui.spacing_mut().interact_size.y = size::SMALL;
             for line in self.shown_lines() {
                 let value = match at {
                     Some(step) => line.series.nearest(step),
@@ -337,10 +350,10 @@ impl Chart<'_> {
                     .allow_hover(false),
             );
         }
-        let (color, width) = if line.faint {
-            (color.gamma_multiply(0.32), 1.0)
-        } else {
-            (color, 1.7)
+        let (color, width) = match (line.faint, line.thin) {
+            (true, _) => (color.gamma_multiply(0.32), 1.0),
+            (false, true) => (color.gamma_multiply(0.75), 1.0),
+            (false, false) => (color, 1.7),
         };
         let pattern = line.pattern();
         plot.line(
@@ -433,6 +446,20 @@ pub fn round_marks(grid: GridInput, count: usize) -> Vec<GridMark> {
             step_size,
         })
         .collect()
+}
+
+/// An empty chart says so, instead of showing axes of nothing.
+fn nothing_yet(ui: &mut Ui, palette: &Palette, height: f32) -> Response {
+    let room = egui::vec2(ui.available_width(), height);
+    let (rect, response) = ui.allocate_exact_size(room, egui::Sense::hover());
+    ui.painter().text(
+        rect.center(),
+        egui::Align2::CENTER_CENTER,
+        "Nothing measured yet",
+        egui::FontId::proportional(size::SMALL),
+        palette.weak,
+    );
+    response
 }
 
 /// One entry of a legend, laid out as a whole so that a value is never parted from its name.

@@ -1,6 +1,9 @@
 //! The left rail: project, the places, the theme.
 
-use egui::{Align, Frame, Layout, Margin, Panel, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{
+    Align, Frame, Layout, Margin, Panel, PopupCloseBehavior, RichText, Role, Sense, Ui, WidgetInfo,
+    containers::menu::{MenuButton, MenuConfig},
+};
 
 use super::{icon, parts, theme::space};
 use crate::state::{Command, Commands, Screen, ThemeChoice, Views, Workspace};
@@ -18,7 +21,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         .show_separator_line(false)
         .frame(frame)
         .show(ui, |ui| {
-            project(ui, workspace, commands);
+            project(ui, workspace, &mut views.project_path, commands);
             ui.add_space(space::L);
             ui.spacing_mut().item_spacing.y = 2.0;
             for (index, screen) in Screen::ALL.into_iter().enumerate() {
@@ -31,7 +34,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
 }
 
 /// Name of the project; opens the menu for another one.
-fn project(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+fn project(ui: &mut Ui, workspace: &Workspace, path: &mut String, commands: &Commands) {
     let palette = parts::palette(ui);
     let name = workspace
         .project
@@ -45,16 +48,38 @@ fn project(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
             .right_text(RichText::new("⏷").color(palette.weak))
             .truncate()
             .min_size(egui::vec2(ui.available_width(), 32.0));
-        let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
-            ui.set_min_width(220.0);
+        let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+        let menu = MenuButton::from_button(button).config(config);
+        let (response, _) = menu.ui(ui, |ui| {
+            ui.set_min_width(300.0);
             if let Some(project) = &workspace.project {
                 parts::caption(ui, project.dir.display().to_string());
                 ui.separator();
             }
-            if ui.button("Open project folder…").clicked() {
+            if ui.button("Choose a project folder…").clicked() {
                 commands.push(Command::PickProject);
                 ui.close();
             }
+            if ui.button("Open the demo project").clicked() {
+                commands.push(Command::OpenDemo);
+                ui.close();
+            }
+            ui.separator();
+            let label = parts::caption(ui, "Folder of a project");
+            ui.horizontal(|ui| {
+                let edit = egui::TextEdit::singleline(path)
+                    .id_salt("project path")
+                    .desired_width(220.0);
+                let response = ui.add(edit).labelled_by(label.id);
+                let enter =
+                    response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+                let typed = path.trim();
+                let open = ui.add_enabled(!typed.is_empty(), egui::Button::new("Open"));
+                if (open.clicked() || enter) && !typed.is_empty() {
+                    commands.push(Command::OpenProject(typed.into()));
+                    ui.close();
+                }
+            });
         });
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Project {name}")));
     });

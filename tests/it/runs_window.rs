@@ -68,6 +68,29 @@ fn the_rail_and_the_keys_switch_screens() {
 }
 
 #[test]
+fn a_project_is_opened_by_its_path_and_a_wrong_path_is_a_notice() {
+    let mut stage = Stage::new();
+    let other = tempfile::tempdir().unwrap();
+    let settings = nudge::store::ProjectSettings {
+        name: "Star charts".to_owned(),
+        ..Default::default()
+    };
+    drop(Project::create(other.path(), &settings).unwrap());
+
+    stage.click("Project Tide tables");
+    stage.enter("Folder of a project", "/no/such/folder");
+    stage.click("Open");
+    stage.until("it is refused", |app| !app.workspace().notices.is_empty());
+    assert!(stage.says("Could not open /no/such/folder"));
+
+    stage.click("Project Tide tables");
+    stage.enter("Folder of a project", &other.path().display().to_string());
+    stage.harness.key_press(egui::Key::Enter);
+    stage.until("it is open", |app| app.workspace().opened == 2);
+    stage.harness.get_by_label("Project Star charts");
+}
+
+#[test]
 fn starting_needs_settings_that_can_be_used() {
     let mut stage = Stage::new();
     stage.enter("β", "a lot");

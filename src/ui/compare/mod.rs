@@ -157,14 +157,16 @@ fn controls(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
             .labelled_by(label.id);
         ui.add_space(space::S);
         let label = parts::caption(ui, "Smoothing");
-        ui.spacing_mut().slider_width = 110.0;
-        // The rail of a slider has the ground of a button, which would vanish here.
-        ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
-        ui.add(Slider::new(&mut view.smoothing, 0.0..=0.98).fixed_decimals(2))
-            .labelled_by(label.id)
-            .on_hover_text(
-                "Weight of the past in the moving average; the raw trace stays behind it",
-            );
+        ui.scope(|ui| {
+            ui.spacing_mut().slider_width = 110.0;
+            // The rail of a slider has the ground of a button, which would vanish here.
+            ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
+            ui.add(Slider::new(&mut view.smoothing, 0.0..=0.98).fixed_decimals(2))
+                .labelled_by(label.id)
+                .on_hover_text(
+                    "Weight of the past in the moving average; the raw trace stays behind it",
+                );
+        });
         ui.add_space(space::S);
         ui.checkbox(&mut view.log, "Log scale")
             .on_hover_text("Values of zero or below are left out");

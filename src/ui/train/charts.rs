@@ -140,7 +140,9 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         "Preference accuracy",
         "rewards/accuracies",
         [
-            build.line("this step", "rewards/accuracies", 1),
+            build
+                .line("this step", "rewards/accuracies", 6)
+                .map(|line| line.solid().thin()),
             build.held_out("held out", "eval_rewards/accuracies", 0),
         ]
         .into_iter()

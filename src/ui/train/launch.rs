@@ -57,17 +57,17 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
 }
 
 fn side(ui: &mut Ui, workspace: &Workspace, checked: &Checked) {
-    parts::card(ui, |ui| {
-        ui.set_width(ui.available_width());
-        sandbox::ui(ui, &checked.config.objective.objective());
-    });
-    ui.add_space(space::XS);
     if !matches!(workspace.preflight, Preflight::NotAsked) {
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
             preflight::ui(ui, &workspace.preflight, &checked.config);
         });
+        ui.add_space(space::XS);
     }
+    parts::card(ui, |ui| {
+        ui.set_width(ui.available_width());
+        sandbox::ui(ui, &checked.config.objective.objective());
+    });
 }
 
 fn settings(
@@ -236,7 +236,7 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
             .color(palette.strong),
     );
     ui.label(RichText::new(objective.margin().formula()).color(palette.text));
-    ui.horizontal_wrapped(|ui| {
+    ui.horizontal(|ui| {
         parts::caption(ui, "Margin");
         let anchored = [
             (
