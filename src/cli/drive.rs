@@ -172,7 +172,7 @@ fn stop_on_signal(control: &Arc<RunControl>) -> Result<Arc<AtomicBool>> {
             std::process::exit(i32::from(INTERRUPTED));
         }
         control.stop();
-        eprintln!("\nStopping after this step, with a checkpoint. Ctrl-C again leaves at once.");
+        output::note("\nStopping after this step, with a checkpoint. Ctrl-C again leaves at once.");
     })
     .context("Could not listen for Ctrl-C")?;
     Ok(interrupted)

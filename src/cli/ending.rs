@@ -2,6 +2,8 @@
 
 use std::{io, process::ExitCode};
 
+use super::output;
+
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -33,9 +35,9 @@ pub fn exit_code(result: anyhow::Result<Ending>) -> ExitCode {
         // Whoever read the output has seen enough, e.g. `nudge metrics .. | head`.
         return ExitCode::SUCCESS;
     }
-    eprintln!("{}", sentence(&error));
+    output::note(sentence(&error));
     if error.is::<Usage>() {
-        eprintln!("\nFor more, try `nudge --help`.");
+        output::note("\nFor more, try `nudge --help`.");
         ExitCode::from(2)
     } else {
         ExitCode::FAILURE
@@ -57,7 +59,11 @@ fn sentence(error: &anyhow::Error) -> String {
 
 /// Errors from further down begin in lower case, to be put behind a colon; here they stand alone.
 fn capitalised(mut text: String) -> String {
-    if let Some(first) = text.get_mut(..1) {
+    let first_word = text.split(' ').next().unwrap_or_default();
+    // A setting or a file is called what it is called.
+    if first_word.chars().all(|c| c.is_ascii_lowercase())
+        && let Some(first) = text.get_mut(..1)
+    {
         first.make_ascii_uppercase();
     }
     text
@@ -91,7 +97,11 @@ mod tests {
             sentence(&told.unwrap_err()),
             "Could not save: the disk is full"
         );
-        assert_eq!(sentence(&anyhow::anyhow!("über")), "über");
+        let about_a_setting = "train.steps is 0";
+        assert_eq!(
+            sentence(&anyhow::anyhow!(about_a_setting)),
+            about_a_setting
+        );
     }
 
     #[test]

@@ -69,11 +69,11 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
             StoppedBy::Limit => "cut at the limit",
             StoppedBy::Cancelled => "cancelled",
         };
-        eprintln!(
+        output::note(format!(
             "{} tokens, {why}, {:.1} tokens/s",
             generated.ids.len(),
             generated.tokens_per_sec
-        );
+        ));
     }
     Ok(Ending::Done)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::duration;
+use super::output::{self, duration};
 use crate::engine::protocol::LogLevel;
 
 /// Where there is no terminal, a line this often (and at every evaluation).
@@ -128,7 +128,7 @@ impl Live {
     fn plain(&mut self, text: &str) {
         if !self.is_terminal {
             self.last_line = Instant::now();
-            eprintln!("{text}");
+            output::note(text);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Standard output: results, one line at a time.
+//! Standard output: results, one line at a time. Standard error: everything else.
 
 use std::{
     fmt::Display,
@@ -19,6 +19,11 @@ pub fn piece(text: &str) -> Result<()> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .context("Could not print")
+}
+
+/// Tells something on standard error. Nobody there to hear it (the terminal was closed) is no reason to stop.
+pub fn note(text: impl Display) {
+    writeln!(io::stderr().lock(), "{text}").ok();
 }
 
 /// Prints a JSON object as one line. Numbers that are none are `null`.

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use super::{
     args::Pairs,
     ending::{Ending, usage},
+    output,
 };
 use crate::formats::trl;
 
@@ -52,6 +53,6 @@ pub fn run(args: &Pairs) -> Result<Ending> {
             told.push_str(&format!(", {count} left out {why}"));
         }
     }
-    eprintln!("{told}");
+    output::note(told);
     Ok(Ending::Done)
 }

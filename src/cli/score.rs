@@ -67,7 +67,12 @@ fn scores(args: &Score) -> Result<Vec<Scored>> {
             ControlFlow::Continue(())
         })?;
         for fault in &report.faults {
-            eprintln!("{}, line {}: {}", file.display(), fault.line, fault.reason);
+            output::note(format!(
+                "{}, line {}: {}",
+                file.display(),
+                fault.line,
+                fault.reason
+            ));
         }
         bar.set_length(report.pairs.len() as u64);
         let limits = Limits {

@@ -59,6 +59,10 @@ pub fn print(
             "message": record.message,
         }));
     }
+    if matches!(outcome, Outcome::Failed { .. }) && changes.is_empty() {
+        // It failed before there was anything to sum up; the error says it all.
+        return Ok(());
+    }
     let times = project.step_times(run)?;
     let secs = times.last().map_or(0.0, |(_, ms)| *ms as f64 / 1000.0);
     let since = if resumed_at > 0 {
@@ -75,9 +79,6 @@ pub fn print(
         record.total_steps,
         output::duration(secs)
     ))?;
-    if record.step == 0 && changes.is_empty() {
-        return Ok(());
-    }
     if !changes.is_empty() {
         let shown =
             |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));

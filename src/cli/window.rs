@@ -11,7 +11,7 @@ use clap::CommandFactory as _;
 use super::{
     args::{Args, Renderer, Settings},
     ending::{Ending, usage},
-    train,
+    output, train,
 };
 use crate::{
     app::{self, WindowOptions},
@@ -64,9 +64,9 @@ fn without_window(why: &str, project: Option<&Path>, threads: Option<u16>) -> Re
             dir.display()
         );
     }
-    eprintln!(
+    output::note(format!(
         "{why}, so here is the demo in the terminal; `nudge --help` lists what else there is."
-    );
+    ));
     let demo = Project::open(&demo::open_demo(None)?)?;
     train::start(&demo, None, &Settings::default(), threads, false)
 }

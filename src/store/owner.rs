@@ -32,6 +32,8 @@ impl Owner {
         }
         let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         let path = path_of(&dir, &name);
+        // A project copied without its runs has no such folder yet.
+        fs::create_dir_all(dir.join("runs"))?;
         let mut file = File::create_new(&path)?;
         match file.try_lock() {
             // A file system without locks: a killed process then leaves its runs live until its file is removed.
@@ -88,7 +90,6 @@ mod tests {
     #[test]
     fn alive_as_long_as_somebody_holds_it() {
         let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("runs")).unwrap();
         let owner = Owner::of(dir.path()).unwrap();
         let again = Owner::of(dir.path()).unwrap();
         assert!(Arc::ptr_eq(&owner, &again));

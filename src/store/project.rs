@@ -124,6 +124,8 @@ impl Project {
             connection.pragma_update(None, "fullfsync", true)?;
             connection.pragma_update(None, "checkpoint_fullfsync", true)?;
             connection.pragma_update(None, "cache_size", -32_768)?;
+            // What a large import leaves behind is given back to the disk.
+            connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
             connection.pragma_update(None, "temp_store", "MEMORY")?;
             connection.set_prepared_statement_cache_capacity(64);
             match schema::upgrade(&connection, fresh)? {
