@@ -98,10 +98,7 @@ mod tests {
             "Could not save: the disk is full"
         );
         let about_a_setting = "train.steps is 0";
-        assert_eq!(
-            sentence(&anyhow::anyhow!(about_a_setting)),
-            about_a_setting
-        );
+        assert_eq!(sentence(&anyhow::anyhow!(about_a_setting)), about_a_setting);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Live {
     is_terminal: bool,
     total: u64,
     /// Held-out numbers of the last evaluation.
-    evaluated: String,
+    evaluated: Option<String>,
     last_line: Instant,
     phase: String,
 }
@@ -34,7 +34,7 @@ impl Live {
             bar,
             is_terminal: is_terminal || is_json,
             total: 0,
-            evaluated: String::new(),
+            evaluated: None,
             last_line: Instant::now(),
             phase: String::new(),
         }
@@ -62,7 +62,7 @@ impl Live {
     }
 
     pub fn step(&mut self, step: u64, metrics: &[(String, f64)], eta_secs: Option<f64>) {
-        let mut line = numbers(
+        let shown = numbers(
             metrics,
             &[
                 ("loss", "loss"),
@@ -70,13 +70,10 @@ impl Live {
                 ("rewards/accuracies", "accuracy"),
             ],
         );
-        line.push_str(&self.evaluated);
-        if let Some(speed) = find(metrics, "tokens_per_sec") {
-            line.push_str(&format!("  {speed:.0} tokens/s"));
-        }
-        if let Some(secs) = eta_secs {
-            line.push_str(&format!("  {} left", duration(secs)));
-        }
+        let speed = find(metrics, "tokens_per_sec").map(|speed| format!("{speed:.0} tokens/s"));
+        let left = eta_secs.map(|secs| format!("{} left", duration(secs)));
+        let parts = [Some(shown), self.evaluated.clone(), speed, left];
+        let line = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
         self.bar.set_style(style("{bar:24} {pos}/{len} {msg}"));
         self.bar.set_position(step);
         self.bar.set_message(line.clone());
@@ -86,7 +83,7 @@ impl Live {
     }
 
     pub fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) {
-        self.evaluated = numbers(metrics, &[("kl/ref", "  kl/ref")]);
+        self.evaluated = find(metrics, "kl/ref").map(|kl| format!("kl/ref {kl:.3}"));
         let held_out = numbers(
             metrics,
             &[

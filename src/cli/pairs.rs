@@ -41,7 +41,7 @@ pub fn run(args: &Pairs) -> Result<Ending> {
         file.persist(&args.out).with_context(failed)?;
         written
     };
-    let mut told = format!("{} pairs written", written.written);
+    let mut told = vec![format!("{} pairs written", written.written)];
     for (count, why) in [
         (written.undecided, "without a better and a worse answer"),
         (
@@ -50,9 +50,9 @@ pub fn run(args: &Pairs) -> Result<Ending> {
         ),
     ] {
         if count > 0 {
-            told.push_str(&format!(", {count} left out {why}"));
+            told.push(format!("{count} left out {why}"));
         }
     }
-    output::note(told);
+    output::note(told.join(", "));
     Ok(Ending::Done)
 }

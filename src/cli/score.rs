@@ -22,13 +22,13 @@ type Scored = Result<PairScore, String>;
 pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let scores = pool.install(|| scores(args))?;
-    let mut right = 0;
-    let mut scored = 0;
+    let mut right = 0_u32;
+    let mut scored = 0_u32;
     for (index, score) in scores.iter().enumerate() {
         match score {
             Ok(score) => {
                 scored += 1;
-                right += usize::from(score.margin > 0.0);
+                right += u32::from(score.margin > 0.0);
                 print(index, score, args.json)?;
             }
             Err(reason) if args.json => output::json(&json!({"index": index, "error": reason}))?,
@@ -38,7 +38,7 @@ pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
     if scored == 0 {
         anyhow::bail!("No pair could be scored.");
     }
-    let accuracy = f64::from(right as u32) / scored as f64;
+    let accuracy = f64::from(right) / f64::from(scored);
     if args.json {
         output::json(&json!({"accuracy": accuracy, "pairs": scored}))?;
     } else {

@@ -59,7 +59,7 @@ pub fn examine(pairs: &[Pair]) -> Health {
     // Keyed by prompt and the two answers in a fixed order; the flag says which of the two was chosen.
     let mut verdicts: HashMap<[u64; 3], Vec<(usize, bool)>> = HashMap::new();
     for (index, pair) in pairs.iter().enumerate() {
-        if pair.answers.iter().any(|answer| is_empty(answer)) {
+        if pair.answers.iter().any(is_empty) {
             health.empty_answers.push(pair.id);
         } else if has_identical_answers(pair) {
             health.identical_answers.push(pair.id);
