@@ -106,7 +106,7 @@ fn project(home: &Path) -> String {
 }
 
 /// Small enough for a test, with a held-out part and a checkpoint on the way.
-const SMALL: [&str; 12] = [
+const SMALL: [&str; 16] = [
     "--set",
     "train.pairs_per_step=4",
     "--set",
@@ -119,6 +119,10 @@ const SMALL: [&str; 12] = [
     "lora.rank=2",
     "--set",
     "optimizer.learning_rate=1e-3",
+    "--set",
+    "train.sample_tokens=4",
+    "--set",
+    "train.eval_answers=1",
 ];
 
 #[test]
@@ -543,7 +547,7 @@ fn demo_assets(home: &Path) -> PathBuf {
         r#"{"prompt": [{"role": "user", "content": "Well?"}]}"#,
     )
     .unwrap();
-    let settings = "[train]\nsteps = 3\npairs_per_step = 2\n[lora]\nrank = 2\n[data]\nmax_answer_tokens = 16\n";
+    let settings = "[train]\nsteps = 3\npairs_per_step = 2\nsample_tokens = 4\neval_answers = 1\n[lora]\nrank = 2\n";
     fs::write(demo.join("run.toml"), settings).unwrap();
     home.join("assets")
 }
