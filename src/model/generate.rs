@@ -48,6 +48,8 @@ pub struct Generation {
 
 /// Prompt tokens computed in one go.
 const PREFILL_TOKENS: usize = 4096;
+/// Prompts answered at once: each holds a cache, and more of them make no token come sooner.
+const STREAMS: usize = 64;
 
 impl Policy {
     /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends the generation of
@@ -68,7 +70,7 @@ impl Policy {
         while start < prompts.len() {
             // As many prompts at once as fit the prefill; one that is longer goes alone.
             let mut tokens = 0;
-            let fits = prompts[start..].iter().take_while(|prompt| {
+            let fits = prompts[start..].iter().take(STREAMS).take_while(|prompt| {
                 tokens += prompt.len();
                 tokens <= PREFILL_TOKENS
             });

@@ -221,6 +221,7 @@ impl Weights {
 
 impl Shard {
     fn open(path: &Path) -> Result<Self, LoadError> {
+        regular_file(path)?;
         let file = File::open(path).map_err(|source| LoadError::Read {
             path: path.to_owned(),
             source,
@@ -271,7 +272,7 @@ pub(super) fn read_small(path: &Path, limit: u64) -> Result<String, LoadError> {
         path: path.to_owned(),
         source,
     };
-    let length = std::fs::metadata(path).map_err(read_error)?.len();
+    let length = regular_file(path)?;
     if length > limit {
         return Err(LoadError::Config {
             path: path.to_owned(),
@@ -279,6 +280,21 @@ pub(super) fn read_small(path: &Path, limit: u64) -> Result<String, LoadError> {
         });
     }
     std::fs::read_to_string(path).map_err(read_error)
+}
+
+/// The length of a regular file. A pipe or a device would be read without end.
+fn regular_file(path: &Path) -> Result<u64, LoadError> {
+    let metadata = std::fs::metadata(path).map_err(|source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    if metadata.is_file() {
+        return Ok(metadata.len());
+    }
+    Err(LoadError::Config {
+        path: path.to_owned(),
+        reason: "it is not a file".to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -279,4 +279,6 @@ fn a_bad_folder_costs_a_sentence() {
     refuse("only safetensors");
     fs::remove_file(folder.join("config.json")).unwrap();
     refuse("config.json");
+    fs::create_dir(folder.join("config.json")).unwrap();
+    refuse("not a file");
 }

@@ -261,7 +261,11 @@ fn fixture_len(batch: &Batch) -> std::ops::Range<usize> {
     start..start + answers.count()
 }
 
+/// All of them; of a fixture that keeps only the small files, the one that has every term.
 fn objectives(fixture: &Fixture, setting: &str) -> Vec<String> {
+    if fixture.tensors.is_empty() {
+        return vec!["mpo_total".to_owned()];
+    }
     fixture.expected[setting]["objectives"]
         .as_object()
         .unwrap()
