@@ -4,11 +4,15 @@
     reason = "the crate takes raw pointers; the shapes are checked against the slices here"
 )]
 
-use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
+use std::{mem::MaybeUninit, ops::Range};
 
 use gemm::Parallelism;
 
-use super::buffer::Fresh;
+use super::{
+    buffer::{Fresh, Shared, as_uninit},
+    parallel,
+    simd::{VECTOR, add_vector, fused, fused_vectors, multiversion},
+};
 
 /// A matrix that is read: any strides.
 #[derive(Debug, Clone, Copy)]
@@ -69,45 +73,56 @@ impl<'a> Matrix<'a> {
 
 /// The matrix that is written: dense rows, `stride` elements apart.
 pub(super) struct Target<'a> {
-    start: *mut f32,
+    places: &'a mut [MaybeUninit<f32>],
     rows: usize,
     cols: usize,
     stride: usize,
     initialised: bool,
-    lifetime: PhantomData<&'a mut [f32]>,
 }
 
 impl<'a> Target<'a> {
     /// `rows × cols`, row-major and dense.
     pub(super) fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        assert!(rows * cols <= data.len(), "target reaches past its slice");
         Self {
-            start: data.as_mut_ptr(),
-            rows,
-            cols,
-            stride: cols,
             initialised: true,
-            lifetime: PhantomData,
+            ..Self::uninit(as_uninit(data), rows, cols)
         }
     }
 
-    /// The same over memory that holds nothing yet: it can only be set.
-    pub(super) fn uninit(data: &'a mut [MaybeUninit<f32>], rows: usize, cols: usize) -> Self {
-        assert!(rows * cols <= data.len(), "target reaches past its slice");
-        let start = data.as_mut_ptr().cast();
+    /// `rows × cols`, rows `stride` elements apart.
+    pub(super) fn strided(data: &'a mut [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        assert!(cols <= stride, "rows of a target overlap");
         Self {
-            start,
+            cols,
+            ..Self::new(data, rows, stride)
+        }
+    }
+
+    /// `rows × cols` over memory that holds nothing yet: it can only be set.
+    pub(super) fn uninit(places: &'a mut [MaybeUninit<f32>], rows: usize, cols: usize) -> Self {
+        assert!(rows * cols <= places.len(), "target reaches past its slice");
+        Self {
+            places,
             rows,
             cols,
             stride: cols,
             initialised: false,
-            lifetime: PhantomData,
         }
     }
 }
 
 /// Multiplications below which a product stays on the caller's thread (about 20 microseconds of work).
 const SMALL: usize = 2 << 20;
+
+/// Rows of `a` up to which a product with a transposed matrix (the weights of a layer, in generation) is a walk over
+/// that matrix: it is read once and never packed.
+const FEW: usize = 12;
+
+/// The same as [`SMALL`] for such a walk.
+const SMALL_WALK: usize = SMALL / 4;
+
+/// Rows of the transposed matrix in one piece of such a walk.
+const PIECE: usize = 64;
 
 /// `factor · a · b`, still to be written somewhere. The bits do not depend on the number of threads: they share out
 /// tiles of the target, and every element is summed by one of them in a fixed order.
@@ -165,18 +180,61 @@ impl Product<'_> {
         unsafe { buffer.vec(rows * cols) }
     }
 
+    /// Whether it stays on the caller's thread.
+    fn is_small(&self, limit: usize) -> bool {
+        self.alone || self.a.rows * self.a.cols * self.b.cols < limit
+    }
+
+    /// A product of few rows with a transposed matrix, by inner products.
+    fn write_few(self, c: Target<'_>, add: bool) {
+        let Self { a, b, factor, .. } = self;
+        let (places, stride) = (Shared::new(c.places), c.stride);
+        let small = self.is_small(SMALL_WALK);
+        parallel::for_each(b.cols.div_ceil(PIECE), small, |piece| {
+            let first = piece * PIECE;
+            let cols = PIECE.min(b.cols - first);
+            let mut products = [0.0; FEW * PIECE];
+            let rows_of_b = &b.data[first * b.col_stride..];
+            inner_products(
+                &mut products,
+                a.data,
+                a.row_stride,
+                a.rows,
+                rows_of_b,
+                b.col_stride,
+                cols,
+                a.cols,
+            );
+            for (row, products) in products.chunks(PIECE).take(a.rows).enumerate() {
+                // SAFETY: every column belongs to one piece.
+                let places =
+                    unsafe { places.part(row * stride + first..row * stride + first + cols) };
+                for (place, product) in places.iter_mut().zip(products) {
+                    let product = factor * product;
+                    // SAFETY: a target that is added to is initialised.
+                    let old = if add {
+                        unsafe { place.assume_init() }
+                    } else {
+                        0.0
+                    };
+                    place.write(old + product);
+                }
+            }
+        });
+    }
+
     fn write(self, c: Target<'_>, add: bool) {
-        let Self {
-            a,
-            b,
-            factor,
-            alone,
-        } = self;
+        let Self { a, b, factor, .. } = self;
         assert!(
             a.cols == b.rows && a.rows == c.rows && b.cols == c.cols,
             "shapes of a product"
         );
-        let parallelism = if alone || a.rows * a.cols * b.cols < SMALL {
+        // One short row is better off with the crate's own walk, which has no threads.
+        let few = (2..=FEW).contains(&a.rows) || (a.rows == 1 && !self.is_small(SMALL_WALK));
+        if few && a.col_stride == 1 && b.row_stride == 1 {
+            return self.write_few(c, add);
+        }
+        let parallelism = if self.is_small(SMALL) {
             Parallelism::None
         } else {
             match rayon::current_num_threads() {
@@ -191,7 +249,7 @@ impl Product<'_> {
                 c.rows,
                 c.cols,
                 a.cols,
-                c.start,
+                c.places.as_mut_ptr().cast(),
                 1,
                 c.stride as isize,
                 add,
@@ -212,12 +270,63 @@ impl Product<'_> {
     }
 }
 
+multiversion! {
+    /// `out[i·PIECE + j] = a_i · b_j` for `a_rows` rows of `a` and `b_rows` rows of `b`, all `k` long.
+    fn inner_products(
+        out: &mut [f32],
+        a: &[f32],
+        a_stride: usize,
+        a_rows: usize,
+        b: &[f32],
+        b_stride: usize,
+        b_rows: usize,
+        k: usize,
+    ) {
+        for j in 0..b_rows {
+            let b = &b[j * b_stride..j * b_stride + k];
+            for i in (0..a_rows).step_by(TOGETHER) {
+                let rows = TOGETHER.min(a_rows - i);
+                dots::<FMA>(&mut out[i * PIECE + j..], &a[i * a_stride..], a_stride, rows, b);
+            }
+        }
+    }
+}
+
+/// Rows that share each load of `b`.
+const TOGETHER: usize = 4;
+
+/// `out[n·PIECE] = a_n · b` for up to [`TOGETHER`] rows; fewer cost the same, as the last one is taken again.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "part of a loop that is compiled for several instruction sets"
+)]
+fn dots<const FMA: bool>(out: &mut [f32], a: &[f32], a_stride: usize, a_rows: usize, b: &[f32]) {
+    let rows: [_; TOGETHER] = std::array::from_fn(|n| {
+        let row = n.min(a_rows - 1);
+        a[row * a_stride..][..b.len()].as_chunks::<VECTOR>()
+    });
+    let (b, b_rest) = b.as_chunks::<VECTOR>();
+    let mut sums = [[0.0_f32; VECTOR]; TOGETHER];
+    for (at, b) in b.iter().enumerate() {
+        for n in 0..TOGETHER {
+            fused_vectors::<FMA>(&mut sums[n], &rows[n].0[at], b);
+        }
+    }
+    // The rest goes to the sums' sum: an index into `sums` that varies would push them out of their registers.
+    let sums = sums.map(add_vector);
+    for n in 0..a_rows {
+        let rest = rows[n].1.iter().zip(b_rest);
+        out[n * PIECE] = rest.fold(sums[n], |sum, (a, b)| fused::<FMA>(*a, *b, sum));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::testing::{assert_close, random};
+    use crate::kernels::testing::{assert_close, assert_same_bits, inner, random};
 
     fn floats(values: &[f64]) -> Vec<f32> {
         values.iter().map(|&x| x as f32).collect()
@@ -252,6 +361,29 @@ mod tests {
             let target = Target::new(&mut out, m, n);
             if add { product.add_to(target) } else { product.set(target) }
             assert_close("c", &out, &expected, 2e-6);
+        }
+    }
+
+    /// Walks large enough to be shared out: generation with one sequence and with a few.
+    #[test]
+    fn few_rows_over_a_large_matrix() {
+        let (n, k) = (1601, 403);
+        for m in [1, 2, 7, FEW, FEW + 1] {
+            let (a, b) = (random(1, m * k), random(2, n * k));
+            let (a_floats, b_floats) = (floats(&a), floats(&b));
+            let row = |i: usize| &a[i * k..(i + 1) * k];
+            let expected: Vec<f64> = (0..m * n)
+                .map(|at| inner(row(at / n), &b[at % n * k..][..k]))
+                .collect();
+            let run = || {
+                vec![
+                    Matrix::new(&a_floats, m, k)
+                        .times(Matrix::new(&b_floats, n, k).t())
+                        .fresh(),
+                ]
+            };
+            assert_close("c", &run()[0], &expected, 2e-6);
+            assert_same_bits(run);
         }
     }
 

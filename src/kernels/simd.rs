@@ -15,6 +15,9 @@
 /// Independent partial sums of a reduction: four AVX-512 registers.
 pub(super) const LANES: usize = 64;
 
+/// Elements of one AVX-512 register: rows that are padded to it need no loop for the rest.
+pub(super) const VECTOR: usize = 16;
+
 /// What the processor offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -161,39 +164,77 @@ pub(super) fn sum_by(len: usize, f: impl Fn(usize, f32) -> f32) -> f32 {
     add_lanes(lanes)
 }
 
+/// `sums += a·b`, element by element.
+#[inline(always)]
+pub(super) fn fused_vectors<const FMA: bool>(
+    sums: &mut [f32; VECTOR],
+    a: &[f32; VECTOR],
+    b: &[f32; VECTOR],
+) {
+    for i in 0..VECTOR {
+        sums[i] = fused::<FMA>(a[i], b[i], sums[i]);
+    }
+}
+
 /// `Σ a·b`.
 #[inline(always)]
 pub(super) fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let (a_whole, a_rest) = a.as_chunks::<LANES>();
-    let (b_whole, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_whole.iter().zip(b_whole) {
-        for i in 0..LANES {
-            lanes[i] = fused::<FMA>(a[i], b[i], lanes[i]);
+    let (a, a_rest) = a.as_chunks();
+    let (b, b_rest) = b.as_chunks();
+    let mut sums = [0.0_f32; VECTOR];
+    for (a, b) in a.iter().zip(b) {
+        fused_vectors::<FMA>(&mut sums, a, b);
+    }
+    let rest = a_rest.iter().zip(b_rest);
+    rest.fold(add_vector(sums), |sum, (a, b)| fused::<FMA>(*a, *b, sum))
+}
+
+/// Adds up the elements of a vector pairwise.
+#[inline(always)]
+pub(super) fn add_vector(mut lanes: [f32; VECTOR]) -> f32 {
+    let mut half = VECTOR / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
         }
+        half /= 2;
     }
-    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        lanes[i] = fused::<FMA>(*a, *b, lanes[i]);
-    }
-    add_lanes(lanes)
+    lanes[0]
 }
 
 /// The largest element; minus infinity for none.
 #[inline(always)]
-pub(super) fn max(a: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (whole, rest) = a.as_chunks::<LANES>();
-    for a in whole {
-        for i in 0..LANES {
-            lanes[i] = if a[i] > lanes[i] { a[i] } else { lanes[i] };
+pub(super) fn max_of(vectors: &[[f32; VECTOR]]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; VECTOR];
+    for vector in vectors {
+        for i in 0..VECTOR {
+            lanes[i] = if vector[i] > lanes[i] {
+                vector[i]
+            } else {
+                lanes[i]
+            };
         }
     }
-    for (i, a) in rest.iter().enumerate() {
-        lanes[i] = if *a > lanes[i] { *a } else { lanes[i] };
+    let mut half = VECTOR / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = if lanes[i + half] > lanes[i] {
+                lanes[i + half]
+            } else {
+                lanes[i]
+            };
+        }
+        half /= 2;
     }
-    lanes
-        .iter()
-        .fold(f32::NEG_INFINITY, |m, &a| if a > m { a } else { m })
+    lanes[0]
+}
+
+/// The largest element of a slice of any length.
+#[inline(always)]
+pub(super) fn max(a: &[f32]) -> f32 {
+    let (whole, rest) = a.as_chunks();
+    rest.iter()
+        .fold(max_of(whole), |m, &a| if a > m { a } else { m })
 }
 
 #[cfg(test)]

@@ -15,14 +15,14 @@ use candle_core::Tensor;
 
 use super::{
     AttentionShape, KEYS, KeyBlock, QueryBlock, check_operands, cost, forward::head_rows,
-    key_blocks, query_blocks, stack,
+    key_blocks, query_blocks, stack, whole_vectors,
 };
 use crate::kernels::{
     Layout, Result, Segment, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel,
-    simd::{dot, exp, multiversion, tanh},
+    simd::{VECTOR, dot, exp, multiversion, tanh},
 };
 
 const BACKWARD: &str = "attention backward";
@@ -263,7 +263,8 @@ fn run_task(
     };
     let tokens = task.blocks.iter().map(|(_, block)| block.tokens).max();
     let rows = tokens.unwrap_or(0) * operands.shape.group();
-    let mut workspace = Workspace::new(operands, task.key_head, rows, document.rows.min(KEYS));
+    let keys = document.rows.min(KEYS).next_multiple_of(VECTOR);
+    let mut workspace = Workspace::new(operands, task.key_head, rows, keys);
     for (segment, block) in &task.blocks {
         let (segment, own_rows) = document.segments[*segment];
         workspace.start(block);
@@ -357,41 +358,29 @@ impl<'a> Workspace<'a> {
     fn add(&mut self, block: &QueryBlock, keys: &KeyBlock, dk: &mut [f32], dv: &mut [f32]) {
         let Operands { k, v, shape, .. } = self.operands;
         let (rows, hd, len) = (block.tokens * shape.group(), shape.head_dim, keys.len);
-        let (k, v) = (
-            head_rows(k, keys, self.key_head, shape),
-            head_rows(v, keys, self.key_head, shape),
-        );
+        let stride = keys.stride();
+        let k = head_rows(k, keys, self.key_head, shape);
+        let v = head_rows(v, keys, self.key_head, shape);
         let queries = Matrix::new(&self.queries, rows, hd);
         let outputs = Matrix::new(&self.outputs, rows, hd);
-        let (weights, d_scores) = (
-            &mut self.weights[..rows * len],
-            &mut self.d_scores[..rows * len],
-        );
+        let weights = &mut self.weights[..rows * stride];
+        let d_scores = &mut self.d_scores[..rows * stride];
         queries
             .times(k.t())
             .alone()
-            .set(Target::new(weights, rows, len));
+            .set(Target::strided(weights, rows, len, stride));
         outputs
             .times(v.t())
             .alone()
-            .set(Target::new(d_scores, rows, len));
-        for (row, (weights, d_scores)) in weights
-            .chunks_mut(len)
-            .zip(d_scores.chunks_mut(len))
-            .enumerate()
-        {
+            .set(Target::strided(d_scores, rows, len, stride));
+        let score_rows = weights.chunks_mut(stride).zip(d_scores.chunks_mut(stride));
+        for (row, (weights, d_scores)) in score_rows.enumerate() {
             let visible = keys.visible(block.position + row % block.tokens, shape.window);
-            differentiate(
-                weights,
-                d_scores,
-                visible,
-                shape.softcap,
-                self.lse[row],
-                self.delta[row],
-            );
+            let (lse, delta) = (self.lse[row], self.delta[row]);
+            differentiate(weights, d_scores, visible, shape.softcap, lse, delta);
         }
-        let weights = Matrix::new(weights, rows, len);
-        let d_scores = Matrix::new(d_scores, rows, len);
+        let weights = Matrix::strided(weights, rows, len, stride);
+        let d_scores = Matrix::strided(d_scores, rows, len, stride);
         weights
             .t()
             .times(outputs)
@@ -469,24 +458,28 @@ multiversion! {
         lse: f32,
         delta: f32,
     ) {
-        for hidden in [0..visible.start, visible.end..scores.len()] {
-            scores[hidden.clone()].fill(0.0);
-            d_scores[hidden].fill(0.0);
-        }
-        let (scores, d_scores) = (&mut scores[visible.clone()], &mut d_scores[visible]);
+        let whole = visible.start / VECTOR * VECTOR..visible.end.next_multiple_of(VECTOR);
+        d_scores[..whole.start].fill(0.0);
+        d_scores[whole.end..].fill(0.0);
+        let (d_scores, _) = d_scores[whole].as_chunks_mut::<VECTOR>();
+        let scores = whole_vectors(scores, visible);
         if let Some(cap) = softcap {
             let inverse = 1.0 / cap;
-            for (score, d_score) in scores.iter_mut().zip(d_scores) {
+            for (score, d_score) in scores.as_flattened_mut().iter_mut().zip(d_scores.as_flattened_mut()) {
+                // A hidden score gives -1 here: its weight is taken from the score itself.
                 let t = tanh::<FMA>(*score * inverse);
-                let p = exp::<FMA>(cap * t - lse);
+                let capped = if *score == f32::NEG_INFINITY { *score } else { cap * t };
+                let p = exp::<FMA>(capped - lse);
                 *score = p;
                 *d_score = p * (*d_score - delta) * (1.0 - t * t);
             }
         } else {
             for (score, d_score) in scores.iter_mut().zip(d_scores) {
-                let p = exp::<FMA>(*score - lse);
-                *score = p;
-                *d_score = p * (*d_score - delta);
+                for i in 0..VECTOR {
+                    let p = exp::<FMA>(score[i] - lse);
+                    score[i] = p;
+                    d_score[i] = p * (d_score[i] - delta);
+                }
             }
         }
     }

@@ -10,14 +10,14 @@ use candle_core::Tensor;
 
 use super::{
     AttentionShape, CachedKeys, KEYS, KeyBlock, QueryBlock, check_operands, cost, key_blocks,
-    query_blocks, stack,
+    query_blocks, stack, whole_vectors,
 };
 use crate::kernels::{
     Layout, Result, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel,
-    simd::{LANES, add_lanes, exp, max, multiversion, tanh},
+    simd::{VECTOR, add_vector, exp, max_of, multiversion, tanh},
 };
 
 const FORWARD: &str = "attention";
@@ -64,30 +64,22 @@ impl Workspace {
         v: Matrix<'_>,
         shape: &AttentionShape,
     ) {
-        let (rows, hd) = (block.tokens * shape.group(), shape.head_dim);
-        let scores = &mut self.scores[..rows * keys.len];
-        let queries = Matrix::new(&self.queries, rows, hd);
-        queries
+        let (rows, hd, stride) = (block.tokens * shape.group(), shape.head_dim, keys.stride());
+        let scores = &mut self.scores[..rows * stride];
+        Matrix::new(&self.queries, rows, hd)
             .times(k.t())
             .alone()
-            .set(Target::new(scores, rows, keys.len));
-        for (row, scores) in scores.chunks_mut(keys.len).enumerate() {
+            .set(Target::strided(scores, rows, keys.len, stride));
+        for (row, scores) in scores.chunks_mut(stride).enumerate() {
             let visible = keys.visible(block.position + row % block.tokens, shape.window);
             let sums = &mut self.sums[row * hd..(row + 1) * hd];
-            weigh(
-                scores,
-                visible,
-                shape.softcap,
-                &mut self.maxima[row],
-                &mut self.totals[row],
-                sums,
-            );
+            let (maximum, total) = (&mut self.maxima[row], &mut self.totals[row]);
+            weigh(scores, visible, shape.softcap, maximum, total, sums);
         }
-        let target = Target::new(&mut self.sums, rows, hd);
-        Matrix::new(scores, rows, keys.len)
+        Matrix::strided(scores, rows, keys.len, stride)
             .times(v)
             .alone()
-            .add_to(target);
+            .add_to(Target::new(&mut self.sums, rows, hd));
     }
 
     /// Writes the block's results.
@@ -292,41 +284,37 @@ multiversion! {
         total: &mut f32,
         sums: &mut [f32],
     ) {
-        scores[..visible.start].fill(0.0);
-        scores[visible.end..].fill(0.0);
-        let scores = &mut scores[visible];
-        if scores.is_empty() {
+        if visible.is_empty() {
+            scores.fill(0.0);
             return;
         }
+        let scores = whole_vectors(scores, visible);
         if let Some(cap) = softcap {
             let inverse = 1.0 / cap;
-            for score in scores.iter_mut() {
-*score = cap * tanh::<FMA>(*score * inverse);
-}
+            for score in scores.as_flattened_mut() {
+                // A hidden score stays minus infinity.
+                let capped = cap * tanh::<FMA>(*score * inverse);
+                *score = if *score == f32::NEG_INFINITY { *score } else { capped };
+            }
         }
-        let largest = max(scores);
+        let largest = max_of(scores);
         if largest > *maximum {
             let factor = exp::<FMA>(*maximum - largest);
             *maximum = largest;
             *total *= factor;
             for sum in sums.iter_mut() {
-*sum *= factor;
-}
+                *sum *= factor;
+            }
         }
         let shift = *maximum;
-        let mut lanes = [0.0_f32; LANES];
-        let (whole, rest) = scores.as_chunks_mut::<LANES>();
-        for chunk in whole {
-            for i in 0..LANES {
+        let mut lanes = [0.0_f32; VECTOR];
+        for chunk in scores {
+            for i in 0..VECTOR {
                 let weight = exp::<FMA>(chunk[i] - shift);
                 chunk[i] = weight;
                 lanes[i] += weight;
             }
         }
-        for (i, score) in rest.iter_mut().enumerate() {
-            *score = exp::<FMA>(*score - shift);
-            lanes[i] += *score;
-        }
-        *total += add_lanes(lanes);
+        *total += add_vector(lanes);
     }
 }

@@ -9,9 +9,11 @@ mod forward;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 
-use super::{Layout, Result, Segment, access};
+use super::{Layout, Result, Segment, access, simd::VECTOR};
 
 pub(super) use backward::backward;
 pub(super) use forward::{cached, forward};
@@ -108,12 +110,33 @@ struct KeyBlock {
 }
 
 impl KeyBlock {
+    /// Elements from one row of scores to the next: whole vectors.
+    fn stride(&self) -> usize {
+        self.len.next_multiple_of(VECTOR)
+    }
+
     /// Which of these keys a query at `position` sees.
-    fn visible(&self, position: usize, window: Option<usize>) -> std::ops::Range<usize> {
+    fn visible(&self, position: usize, window: Option<usize>) -> Range<usize> {
         let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
         let to = (position + 1).saturating_sub(self.position).min(self.len);
         first.saturating_sub(self.position).min(to)..to
     }
+}
+
+/// The vectors of a row of scores in which something is visible; what is hidden in them becomes minus infinity, so that
+/// its weight is 0, and all others become 0. The loops over rows have no odd ends this way.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "part of loops that are compiled for several instruction sets"
+)]
+fn whole_vectors(row: &mut [f32], visible: Range<usize>) -> &mut [[f32; VECTOR]] {
+    let whole = visible.start / VECTOR * VECTOR..visible.end.next_multiple_of(VECTOR);
+    row[..whole.start].fill(0.0);
+    row[whole.end..].fill(0.0);
+    row[whole.start..visible.start].fill(f32::NEG_INFINITY);
+    row[visible.end..whole.end].fill(f32::NEG_INFINITY);
+    row[whole].as_chunks_mut().0
 }
 
 /// The query blocks of a segment.
