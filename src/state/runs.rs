@@ -69,9 +69,13 @@ impl History {
 
     /// Adds one step's metrics. True when steps were skipped: the store has them.
     fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
+        // Before the first update every reward is exactly 0: no pair is right or wrong yet, and drawing the 0 % that a
+        // strict count gives would squeeze everything that follows.
+        let unmoved = metrics
+            .iter()
+            .any(|(name, value)| name.ends_with("rewards/margins") && *value == 0.0);
         for (name, value) in metrics {
-            if step == 0 && name.ends_with("rewards/accuracies") {
-                // At step 0 every reward is 0: a pair is neither right nor wrong, and 0 % would be drawn.
+            if unmoved && name.ends_with("rewards/accuracies") {
                 continue;
             }
             if !self.series.contains_key(name) {
@@ -420,11 +424,17 @@ mod tests {
     }
 
     #[test]
-    fn accuracy_at_step_0_is_not_drawn() {
+    fn accuracy_is_not_drawn_before_anything_moved() {
         let mut history = History::default();
         let name = "eval_rewards/accuracies".to_owned();
-        history.take_metrics(0, &vec![(name.clone(), 0.0)]);
-        history.take_metrics(10, &vec![(name.clone(), 0.8)]);
+        let measured = |accuracy, margin| {
+            vec![
+                (name.clone(), accuracy),
+                ("eval_rewards/margins".to_owned(), margin),
+            ]
+        };
+        history.take_metrics(0, &measured(0.0, 0.0));
+        history.take_metrics(10, &measured(0.8, 1.5));
         assert_eq!(history.series[&name].points(), [[10.0, 0.8]]);
     }
 }

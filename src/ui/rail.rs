@@ -66,6 +66,8 @@ fn project(ui: &mut Ui, workspace: &Workspace, path: &mut String, commands: &Com
             }
             ui.separator();
             let label = parts::caption(ui, "Folder of a project");
+            // Menus draw widgets without frames; a field needs one to be seen.
+            ui.set_style(ui.global_style());
             ui.horizontal(|ui| {
                 let edit = egui::TextEdit::singleline(path)
                     .id_salt("project path")

@@ -199,6 +199,8 @@ fn apply(style: &mut Style, palette: &Palette, theme: Theme) {
     spacing.tooltip_width = 360.0;
     spacing.scroll = egui::style::ScrollStyle {
         bar_width: 8.0,
+        foreground_color: true,
+        dormant_handle_opacity: 0.25,
         dormant_background_opacity: 0.0,
         active_background_opacity: 0.0,
         ..egui::style::ScrollStyle::thin()
