@@ -7,6 +7,7 @@ mod answers;
 mod apply;
 mod dialogs;
 mod files;
+mod pace;
 mod pairs;
 mod receive;
 mod runs;
@@ -29,6 +30,7 @@ use crate::{
     ui,
 };
 use dialogs::Dialogs;
+use pace::FramePace;
 
 /// Where [`Views`] are kept between starts.
 const VIEWS_KEY: &str = "views";
@@ -83,6 +85,7 @@ pub struct App {
     theme: Option<ThemeChoice>,
     /// The project that the screens were told about last, see [`Workspace::opened`].
     opened: u64,
+    pace: FramePace,
 }
 
 impl App {
@@ -101,6 +104,7 @@ impl App {
             engine,
             theme: None,
             opened: 0,
+            pace: FramePace::default(),
         }
     }
 
@@ -164,7 +168,8 @@ impl eframe::App for App {
         self.apply_theme(ctx);
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        self.pace.note(frame.info().cpu_usage);
         ui::shell(ui, &self.workspace, &mut self.views, &self.commands);
     }
 
