@@ -14,7 +14,8 @@ pub struct Diagnostics {
     /// Mean of chosen reward − rejected reward.
     pub rewards_margins: f64,
     /// Share of pairs whose chosen reward is above the rejected one, strictly as in TRL; ties among the labels have
-    /// no right answer and are left out. `None` if nothing else is there.
+    /// no right answer and are left out. `None` if nothing else is there, or while no pair has moved: at step 0 every reward
+    /// is 0 and accuracy has no value.
     pub rewards_accuracies: Option<f64>,
     /// Mean Σ log π_θ of each side.
     pub logps_chosen: f64,
@@ -78,6 +79,9 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
         .iter()
         .filter(|term| term.chosen_reward > term.rejected_reward)
         .count();
+    let moved = decided
+        .iter()
+        .any(|term| term.chosen_reward != term.rejected_reward);
 
     let weights: f64 = terms.iter().map(|term| term.importance_weight).sum();
     let squares: f64 = terms
@@ -94,7 +98,7 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
         rewards_chosen: mean(|term| term.chosen_reward),
         rewards_rejected: mean(|term| term.rejected_reward),
         rewards_margins: mean(|term| term.chosen_reward - term.rejected_reward),
-        rewards_accuracies: (!decided.is_empty()).then(|| right as f64 / decided.len() as f64),
+        rewards_accuracies: moved.then(|| right as f64 / decided.len() as f64),
         logps_chosen: mean(|term| term.policy_chosen),
         logps_rejected: mean(|term| term.policy_rejected),
         importance_weight: weights / pairs,
@@ -185,6 +189,18 @@ mod tests {
             ties.metrics()
                 .iter()
                 .all(|(name, _)| *name != "rewards/accuracies")
+        );
+    }
+
+    #[test]
+    fn before_anything_moved_accuracy_has_no_value() {
+        assert_eq!(
+            summarize(&terms(&[0.0, 0.0])).unwrap().rewards_accuracies,
+            None
+        );
+        assert_eq!(
+            summarize(&terms(&[0.0, 1.0])).unwrap().rewards_accuracies,
+            Some(0.5)
         );
     }
 

@@ -67,8 +67,13 @@ fn training_learns_the_preference_and_everything_is_in_the_project() {
     assert!(value(measured(0), "kl/policy_k3").abs() < 1e-4);
     assert!(value(measured(12), "eval_loss/preference") < -0.7);
     assert!(value(measured(12), "kl/policy_k3") > 1e-3);
+    let accuracy = "eval_rewards/accuracies";
+    assert!(
+        measured(0).iter().all(|(name, _)| name != accuracy),
+        "no pair has moved"
+    );
+    assert!(value(measured(12), accuracy) > 0.5);
     for name in [
-        "eval_rewards/accuracies",
         "eval_margin/q50",
         "eval_loss/retention",
         "kl/ref_per_answer",
