@@ -200,7 +200,7 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, codec: &Codec, batches
             100.0 * report.asleep
         ));
     }
-    coverage(warnings, config, batches);
+    warnings.extend(coverage(config, batches));
     if batches.pairs.eval.is_empty() {
         warnings.push("No pairs are held out, so nothing shows whether the preference carries over to new prompts".to_owned());
     }
@@ -251,7 +251,8 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, codec: &Codec, batches
 }
 
 /// Which prompts the reference answers speak for, and where they fight the pairs.
-fn coverage(warnings: &mut Vec<String>, config: &RunConfig, batches: &Batches) {
+pub fn coverage(config: &RunConfig, batches: &Batches) -> Vec<String> {
+    let mut warnings = Vec::new();
     let weight = config.objective.reference_weight();
     let references = &batches.references;
     if weight > 0.0 && references.train.is_empty() {
@@ -290,4 +291,5 @@ fn coverage(warnings: &mut Vec<String>, config: &RunConfig, batches: &Batches) {
             references.measured().len()
         ));
     }
+    warnings
 }

@@ -14,6 +14,7 @@ use super::{
     knobs::Knobs,
     material,
     order::Order,
+    preflight,
     protocol::LogLevel,
     reference::{Reference, Sums},
     step::{Anchors, Trainer},
@@ -56,7 +57,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         helm.phase("Tokenising", Some(done));
     });
     drop(material);
-    report_data(helm, &batches, saved.is_some())?;
+    report_data(helm, &config, &batches, saved.is_some())?;
     if batches.pairs.train.is_empty() {
         return Err(EngineError::NoPairs(batches.why_empty()));
     }
@@ -144,13 +145,21 @@ pub fn total_steps(config: &RunConfig, pairs: usize) -> u64 {
     })
 }
 
-/// Says in the log what was set aside, and what is measured instead where nothing is held out.
-fn report_data(helm: &mut Helm<'_>, batches: &Batches, resumed: bool) -> Result<()> {
+/// Says in the log what was set aside, what is measured instead where nothing is held out, and where the KL term has no say.
+fn report_data(
+    helm: &mut Helm<'_>,
+    config: &RunConfig,
+    batches: &Batches,
+    resumed: bool,
+) -> Result<()> {
     if resumed {
         return Ok(());
     }
     for (level, text) in batches.remarks() {
         helm.log(level, text)?;
+    }
+    for text in preflight::coverage(config, batches) {
+        helm.log(LogLevel::Warning, text)?;
     }
     Ok(())
 }
