@@ -19,7 +19,8 @@ use crate::{
         Command, Notice, Views, Workspace,
         labelling::Labelling,
         pairs::{
-            History, ImportOutcome, LabelView, PairsCommand, Strip, Transfer, TransferProgress,
+            HeldKeys, History, ImportOutcome, LabelView, PairsCommand, Strip, Transfer,
+            TransferProgress,
         },
     },
     store::{Applied, Counts, PairQuery, Project, Revision, VerdictFilter, VerdictState},
@@ -300,6 +301,7 @@ impl App {
                         keys: false,
                         editing: None,
                         editing_begins: false,
+                        held: HeldKeys::default(),
                     });
                 }))
             });

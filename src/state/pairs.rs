@@ -387,6 +387,32 @@ pub struct LabelView {
     pub editing: Option<Draft>,
     /// Editing has just begun: the caret belongs into the left answer.
     pub editing_begins: bool,
+    pub held: HeldKeys,
+}
+
+/// Keys that are down, by their place on the board.
+///
+/// egui tells a repeat by the letter: where Shift is let go before the digit, `!` goes down and `1` comes up, and every
+/// later `!` would look like a repeat.
+#[derive(Debug, Clone, Default)]
+pub struct HeldKeys {
+    down: HashSet<u64>,
+}
+
+impl HeldKeys {
+    /// True when the key was up before.
+    pub fn press(&mut self, place: u64) -> bool {
+        self.down.insert(place)
+    }
+
+    pub fn release(&mut self, place: u64) {
+        self.down.remove(&place);
+    }
+
+    /// The window lost the keyboard: what is let go now is not told.
+    pub fn release_all(&mut self) {
+        self.down.clear();
+    }
 }
 
 /// What the Pairs screen remembers between frames and starts.

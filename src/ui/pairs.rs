@@ -103,7 +103,7 @@ fn keys(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
     } else if pressed(Modifiers::COMMAND, Key::Z) {
         commands.push(Command::Pairs(PairsCommand::Undo { only: None }));
     } else if pressed(Modifiers::NONE, Key::L) {
-        label(view, false, commands);
+        label(view, workspace.pairs.counts.unlabelled == 0, commands);
     } else if pressed(Modifiers::NONE, Key::N) {
         new_pair(view, commands);
     } else if pressed(Modifiers::NONE, Key::D) {
@@ -166,12 +166,15 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             } else {
                 "Relabel".to_owned()
             };
-            if parts::primary(ui, &text)
-                .on_hover_text("One pair at a time, sides at random, all by keyboard (L)")
-                .clicked()
-            {
-                label(view, unlabelled == 0, commands);
-            }
+            let any = data.counts.total() > 0;
+            ui.add_enabled_ui(any, |ui| {
+                if parts::primary(ui, &text)
+                    .on_hover_text("One pair at a time, sides at random, all by keyboard (L)")
+                    .clicked()
+                {
+                    label(view, unlabelled == 0, commands);
+                }
+            });
             if unlabelled > 0
                 && data.counts.labelled() > 0
                 && ui
@@ -185,12 +188,12 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             undo_redo(ui, workspace, commands);
             ui.separator();
             let button = Button::new("Export…").selected(view.strip == Strip::Export);
-            if ui.add(button).clicked() {
-                toggle(&mut view.strip, Strip::Export);
+            if ui.add_enabled(any, button).clicked() {
+                intake::toggle(ui, view, Strip::Export);
             }
             let button = Button::new("Import…").selected(view.strip == Strip::Import);
             if ui.add(button).clicked() {
-                toggle(&mut view.strip, Strip::Import);
+                intake::toggle(ui, view, Strip::Import);
             }
             if ui
                 .button("New pair")
@@ -201,10 +204,6 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             }
         });
     });
-}
-
-fn toggle(strip: &mut Strip, to: Strip) {
-    *strip = if *strip == to { Strip::None } else { to };
 }
 
 fn undo_redo(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
@@ -259,7 +258,7 @@ fn no_pairs(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
     ui.vertical_centered(|ui| {
         ui.add_space(space::M);
         if parts::primary(ui, "Import a file").clicked() {
-            view.strip = Strip::Import;
+            intake::toggle(ui, view, Strip::Import);
         }
         if ui.button("Write the first pair").clicked() {
             new_pair(view, commands);

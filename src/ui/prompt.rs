@@ -1,7 +1,7 @@
 //! The prompt as cards, one a turn. Used wherever a prompt can be written.
 
 use egui::{
-    Align, ComboBox, Frame, Layout, Margin, Response, TextEdit, Ui, WidgetInfo, WidgetType,
+    Align, ComboBox, Frame, Layout, Margin, Response, Role as WidgetRole, TextEdit, Ui, WidgetInfo,
 };
 
 use super::{
@@ -132,7 +132,7 @@ fn turn_header(ui: &mut Ui, index: usize, count: usize, turn: &mut Turn) -> (Edi
             });
         name(
             &combo.response,
-            WidgetType::ComboBox,
+            WidgetRole::ComboBox,
             &format!("Speaker of turn {}", index + 1),
         );
         if count > 1 {
@@ -140,7 +140,7 @@ fn turn_header(ui: &mut Ui, index: usize, count: usize, turn: &mut Turn) -> (Edi
                 let button = parts::quiet(ui, true, "Remove");
                 name(
                     &button,
-                    WidgetType::Button,
+                    WidgetRole::Button,
                     &format!("Remove turn {}", index + 1),
                 );
                 removed = button.clicked();
@@ -230,7 +230,7 @@ pub fn too_long(ui: &mut Ui, salt: &str, text: &str) {
 }
 
 /// Gives a control the name that screen readers and tests know it by.
-pub fn name(response: &Response, kind: WidgetType, label: &str) {
+pub fn name(response: &Response, kind: WidgetRole, label: &str) {
     response.widget_info(|| WidgetInfo::labeled(kind, response.enabled(), label));
 }
 

@@ -120,6 +120,61 @@ fn ten_labels_by_keyboard_three_undone_and_all_there_after_a_restart() {
 }
 
 #[test]
+fn a_digit_let_go_after_its_shift_counts_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    start_labelling(&mut window);
+    for _ in 0..3 {
+        // As a window system tells it: `!` goes down, and `1` comes up after Shift did.
+        for (key, pressed, modifiers) in [
+            (Key::Exclamationmark, true, Modifiers::SHIFT),
+            (Key::Num1, false, Modifiers::NONE),
+        ] {
+            window.harness.event(egui::Event::Key {
+                key,
+                physical_key: Some(Key::Num1),
+                pressed,
+                repeat: false,
+                modifiers,
+            });
+            window.harness.step();
+        }
+        window.settle();
+    }
+    for pair in stored(dir.path(), &ids) {
+        assert!(matches!(
+            pair.choice(),
+            Some(Choice::Better {
+                strength: Strength::Strongly,
+                ..
+            })
+        ));
+    }
+}
+
+#[test]
+fn a_key_held_down_labels_one_pair() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 5);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    start_labelling(&mut window);
+    for _ in 0..4 {
+        window.harness.key_down(Key::T);
+        window.harness.step();
+    }
+    window.settle();
+    let labelled = |pair: &Pair| pair.verdict.is_some();
+    assert_eq!(
+        stored(dir.path(), &ids)
+            .iter()
+            .filter(|pair| labelled(pair))
+            .count(),
+        1
+    );
+}
+
+#[test]
 fn an_answer_is_mended_in_the_middle_of_labelling_without_the_mouse() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), 2);

@@ -1,8 +1,8 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
 use egui::{
-    Align, ComboBox, DragValue, FontId, Key, Label, Layout, Modifiers, RichText, ScrollArea, Ui,
-    WidgetType,
+    Align, ComboBox, DragValue, FontId, Key, Label, Layout, Modifiers, RichText,
+    Role as WidgetRole, ScrollArea, Ui,
 };
 
 use crate::{
@@ -213,7 +213,7 @@ fn footer_row(ui: &mut Ui, side: Side, view: &AnswersView, commands: &Commands) 
                     Side::Left => "Prefer the left answer",
                     Side::Right => "Prefer the right answer",
                 };
-                prompt::name(&button, WidgetType::Button, name);
+                prompt::name(&button, WidgetRole::Button, name);
                 if button.clicked() {
                     commands.push(Command::Answers(AnswersCommand::Prefer(side)));
                 }
@@ -255,7 +255,7 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
                         }
                     }
                 });
-            prompt::name(&combo.response, WidgetType::ComboBox, word);
+            prompt::name(&combo.response, WidgetRole::ComboBox, word);
         });
     });
 }

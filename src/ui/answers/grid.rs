@@ -1,7 +1,8 @@
 //! Fixed prompts down, steps across. What changed against the first step is marked, what did not is faded.
 
 use egui::{
-    Align, ComboBox, FontId, Label, Layout, RichText, ScrollArea, Slider, TextEdit, Ui, WidgetType,
+    Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider,
+    TextEdit, Ui,
 };
 
 use crate::{
@@ -68,7 +69,7 @@ fn controls(
                         }
                     }
                 });
-            prompt::name(&combo.response, WidgetType::ComboBox, "Run");
+            prompt::name(&combo.response, WidgetRole::ComboBox, "Run");
         }
         if let Some(grid) = grid {
             steps(ui, grid, view);
@@ -307,7 +308,7 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
                         );
                         let button = parts::quiet(ui, true, "Remove");
                         let name = format!("Remove prompt {}", index + 1);
-                        prompt::name(&button, WidgetType::Button, &name);
+                        prompt::name(&button, WidgetRole::Button, &name);
                         if button.clicked() {
                             remove = Some(index);
                         }

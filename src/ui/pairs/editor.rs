@@ -1,8 +1,8 @@
 //! One pair, to be read and changed: prompt on top, the answers side by side, what was said about them below.
 
 use egui::{
-    Align, ComboBox, Frame, Layout, Margin, RichText, ScrollArea, TextEdit, TextStyle, Ui,
-    WidgetInfo, WidgetType,
+    Align, ComboBox, Frame, Layout, Margin, RichText, Role as WidgetRole, ScrollArea, TextEdit,
+    TextStyle, Ui,
 };
 
 use crate::{
@@ -340,14 +340,14 @@ fn answer(
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                         if removable {
                             let button = parts::quiet(ui, true, "Remove");
-                            prompt::name(&button, WidgetType::Button, &format!("Remove {word}"));
+                            prompt::name(&button, WidgetRole::Button, &format!("Remove {word}"));
                             if button.clicked() {
                                 press = Some(Press::Remove);
                             }
                         }
                         if place == Place::Other {
                             let button = parts::quiet(ui, true, "Better");
-                            prompt::name(&button, WidgetType::Button, &format!("{word} is better"));
+                            prompt::name(&button, WidgetRole::Button, &format!("{word} is better"));
                             if button.clicked() {
                                 press = Some(Press::Better);
                             }
@@ -424,7 +424,7 @@ fn about(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Workspa
         let mut remove = None;
         for (index, tag) in pair.tags.iter().enumerate() {
             let button = parts::quiet(ui, true, &format!("{tag} ×"));
-            prompt::name(&button, WidgetType::Button, &format!("Remove tag {tag}"));
+            prompt::name(&button, WidgetRole::Button, &format!("Remove tag {tag}"));
             if button.clicked() {
                 remove = Some(index);
             }
@@ -460,7 +460,7 @@ fn about(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Workspa
                     }
                 }
             });
-        prompt::name(&combo.response, WidgetType::ComboBox, "Split");
+        prompt::name(&combo.response, WidgetRole::ComboBox, "Split");
     });
     let note = ui.add(
         TextEdit::multiline(&mut pair.note)
@@ -548,7 +548,7 @@ fn sparkline(ui: &mut Ui, values: impl Iterator<Item = f32>, name: &str) {
     let palette = parts::palette(ui);
     let values: Vec<f32> = values.filter(|value| value.is_finite()).collect();
     let (rect, response) = ui.allocate_exact_size(egui::vec2(140.0, 30.0), egui::Sense::hover());
-    prompt::name(&response, WidgetType::Image, name);
+    prompt::name(&response, WidgetRole::Image, name);
     let (low, high) = values.iter().fold((0.0f32, 0.0f32), |(low, high), value| {
         (low.min(*value), high.max(*value))
     });

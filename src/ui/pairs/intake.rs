@@ -63,6 +63,19 @@ fn transfer(ui: &mut Ui, data: &PairsData, commands: &Commands) {
     });
 }
 
+/// Id of the field for the path, so that opening the strip can put the caret there.
+const PATH: &str = "pairs transfer path";
+
+/// Opens the strip with the caret in its field, or closes it.
+pub fn toggle(ui: &Ui, view: &mut PairsView, to: Strip) {
+    if view.strip == to {
+        view.strip = Strip::None;
+    } else {
+        view.strip = to;
+        ui.memory_mut(|memory| memory.request_focus(egui::Id::unique(PATH)));
+    }
+}
+
 /// A path to be typed or picked.
 fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
     let (what, hint, verb): (_, _, fn(Option<PathBuf>) -> PairsCommand) = match view.strip {
@@ -87,7 +100,7 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
             let field = ui
                 .add(
                     TextEdit::singleline(&mut view.path)
-                        .id_salt("path")
+                        .id(egui::Id::unique(PATH))
                         .hint_text(hint)
                         .desired_width(width),
                 )
@@ -196,7 +209,7 @@ pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
             "Data health ⏵"
         };
         let toggle = parts::quiet(ui, true, title);
-        crate::ui::prompt::name(&toggle, egui::WidgetType::Button, "Data health");
+        crate::ui::prompt::name(&toggle, egui::Role::Button, "Data health");
         if toggle
             .on_hover_text("Duplicates, contradictions, length bias")
             .clicked()

@@ -1,8 +1,8 @@
 //! Labelling: one pair at a time, sides at random, everything on the keyboard.
 
 use egui::{
-    Align, Event, Frame, Key, Layout, Margin, Modifiers, RichText, ScrollArea, TextEdit, TextStyle,
-    Ui, WidgetType,
+    Align, Event, Frame, Key, Layout, Margin, Modifiers, RichText, Role as WidgetRole, ScrollArea,
+    TextEdit, TextStyle, Ui,
 };
 
 use crate::{
@@ -49,7 +49,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     fetch(workspace, &label, commands);
     let current = label.session.current();
     let pair = current.and_then(|id| workspace.pairs.pairs.get(id));
-    let mut act = keys(ui, label.editing.is_some(), label.keys);
+    let mut act = keys(ui, &mut label);
     act = act.or(header(ui, &label, workspace));
     ui.add_space(space::S);
     match (current, pair) {
@@ -164,41 +164,50 @@ fn fetch(workspace: &Workspace, label: &LabelView, commands: &Commands) {
 }
 
 /// Takes the keys of this mode out of the input, unless a text is being edited.
-fn keys(ui: &mut Ui, editing: bool, overlay: bool) -> Option<Act> {
+fn keys(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
     let typing = ui.text_edit_focused();
+    let LabelView {
+        editing,
+        keys: overlay,
+        held,
+        ..
+    } = label;
     let mut act = None;
     ui.input_mut(|input| {
-        input.events.retain(|event| {
-            let Event::Key {
+        input.events.retain(|event| match event {
+            // What a key types belongs to it.
+            Event::Text(_) => typing,
+            Event::WindowFocused(false) => {
+                held.release_all();
+                true
+            }
+            Event::Key {
                 key,
                 physical_key,
-                pressed: true,
-                repeat: false,
+                pressed,
                 modifiers,
-            } = event
-            else {
-                // What a key types belongs to it.
-                return typing || !matches!(event, Event::Text(_));
-            };
-            let found = if typing || editing {
-                match key {
-                    Key::Escape => Some(Act::Leave),
-                    Key::Enter if modifiers.command => Some(Act::Edit),
+                ..
+            } => {
+                let place = physical_key.unwrap_or(*key) as u64;
+                if !*pressed {
+                    held.release(place);
+                    return true;
+                }
+                let first = held.press(place);
+                let found = match key {
+                    Key::Escape if typing || editing.is_some() => Some(Act::Leave),
+                    Key::Enter if modifiers.command && editing.is_some() => Some(Act::Edit),
                     _ if typing => None,
                     _ => meaning(*key, *physical_key, *modifiers),
-                }
-            } else {
-                meaning(*key, *physical_key, *modifiers)
-            };
-            match found {
-                // The overlay lets through only what it explains away.
-                Some(found) if !overlay || matches!(found, Act::Keys | Act::Leave) => {
+                };
+                let Some(found) = found else { return true };
+                // The overlay lets through only what closes it.
+                if first && (!*overlay || matches!(found, Act::Keys | Act::Leave)) {
                     act = act.or(Some(found));
-                    false
                 }
-                Some(_) => false,
-                None => true,
+                false
             }
+            _ => true,
         });
     });
     act
@@ -484,7 +493,7 @@ fn buttons(ui: &mut Ui) -> Option<Act> {
                 .right_text(RichText::new(key).monospace().color(palette.weak))
                 .min_size(egui::vec2(width, 32.0));
             let button = ui.add_sized([width, 32.0], button);
-            prompt::name(&button, WidgetType::Button, text);
+            prompt::name(&button, WidgetRole::Button, text);
             if button.clicked() {
                 act = Some(Act::Judge(judgement));
             }

@@ -1,8 +1,8 @@
 //! The table of pairs: filters above, rows below. Only the rows on the screen are read and laid out.
 
 use egui::{
-    Align, ComboBox, Key, Label, Layout, Modifiers, RichText, Sense, TextEdit, Ui, WidgetInfo,
-    WidgetType,
+    Align, ComboBox, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole, Sense, TextEdit,
+    Ui, WidgetInfo,
 };
 use egui_extras::{Column, TableBuilder};
 
@@ -53,7 +53,7 @@ fn shown(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
                 ui.selectable_value(shown, choice, text);
             }
         });
-    prompt::name(&combo.response, WidgetType::ComboBox, "Filter by verdict");
+    prompt::name(&combo.response, WidgetRole::ComboBox, "Filter by verdict");
 }
 
 fn split_word(split: Option<Split>) -> &'static str {
@@ -79,7 +79,7 @@ fn split(ui: &mut Ui, view: &mut PairsView) {
                 ui.selectable_value(split, choice, split_word(choice));
             }
         });
-    prompt::name(&combo.response, WidgetType::ComboBox, "Filter by split");
+    prompt::name(&combo.response, WidgetRole::ComboBox, "Filter by split");
 }
 
 fn tag(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
@@ -95,7 +95,7 @@ fn tag(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
                 ui.selectable_value(tag, Some(name.clone()), format!("{name}  {count}"));
             }
         });
-    prompt::name(&combo.response, WidgetType::ComboBox, "Filter by tag");
+    prompt::name(&combo.response, WidgetRole::ComboBox, "Filter by tag");
 }
 
 fn sort(ui: &mut Ui, view: &mut PairsView) {
@@ -107,7 +107,7 @@ fn sort(ui: &mut Ui, view: &mut PairsView) {
                 ui.selectable_value(&mut filter.sort, choice, choice.word());
             }
         });
-    prompt::name(&combo.response, WidgetType::ComboBox, "Sort by");
+    prompt::name(&combo.response, WidgetRole::ComboBox, "Sort by");
     let (arrow, what) = if filter.descending {
         ("↓", "Largest first")
     } else {
@@ -211,7 +211,7 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&Pai
         |row| format!("Pair {}, {}: {}", id.0, verdict_word(row), row.prompt),
     );
     row.response()
-        .widget_info(|| WidgetInfo::labeled(WidgetType::Row, true, &name));
+        .widget_info(|| WidgetInfo::labeled(WidgetRole::Row, true, &name));
 }
 
 fn verdict_word(row: &PairRow) -> &'static str {
