@@ -11,6 +11,7 @@ mod pace;
 mod pairs;
 mod receive;
 mod runs;
+mod transfers;
 mod window;
 
 pub use files::{Files, Update};

@@ -142,18 +142,19 @@ fn describe(before: &Pair, after: &Pair) -> String {
     if before.prompt != after.prompt {
         parts.push("prompt");
     }
-    if before.answers.len() != after.answers.len() {
-        parts.push("answers");
-    } else {
-        for (index, (old, new)) in before.answers.iter().zip(&after.answers).enumerate() {
-            if old != new {
-                parts.push(match place(after, index) {
+    if before.answers.len() == after.answers.len() {
+        let answers = before.answers.iter().zip(&after.answers).enumerate();
+        parts.extend(
+            answers
+                .filter(|(_, (old, new))| old != new)
+                .map(|(index, _)| match place(after, index) {
                     Place::Chosen => "chosen answer",
                     Place::Rejected => "rejected answer",
                     Place::Other => "answer",
-                });
-            }
-        }
+                }),
+        );
+    } else {
+        parts.push("answers");
     }
     if before.choice() != after.choice() {
         parts.push("verdict");

@@ -1,7 +1,9 @@
 //! The Pairs screen: a table and an editor, or one pair at a time to be labelled.
 
+mod about;
 mod editor;
 mod intake;
+mod keys;
 mod labelling;
 mod table;
 
@@ -34,7 +36,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         commands.push(Command::Pairs(PairsCommand::List(query)));
     }
     open_selected(workspace, view, commands);
-    keys(ui, workspace, view, commands);
+    shortcuts(ui, workspace, view, commands);
     header(ui, workspace, view, commands);
     intake::strips(ui, data, view, commands);
     if data.is_empty() && view.draft.is_none() {
@@ -91,7 +93,7 @@ fn open_selected(workspace: &Workspace, view: &mut PairsView, commands: &Command
 }
 
 /// Keys of the table and editor. None of them acts while a text is edited.
-fn keys(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     table::keys(ui, &workspace.pairs, view);
     if ui.text_edit_focused() {
         return;

@@ -15,7 +15,7 @@ use nudge::{
 };
 
 /// Longer than anything here takes on a loaded machine; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Window {
     pub harness: Harness<'static, App>,

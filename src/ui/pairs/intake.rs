@@ -176,24 +176,20 @@ fn summary(import: &ImportOutcome) -> String {
     if import.cancelled {
         return format!("The import of {name} was cancelled; nothing was added");
     }
-    let mut text = format!(
+    let mut parts = vec![format!(
         "{} from {name} ({} format)",
         counted(import.added, "pair came in", "pairs came in"),
         import.format
-    );
+    )];
     if !import.faults.is_empty() {
-        text += &format!(
-            ", {}",
-            counted(import.faults.len(), "record did not", "records did not")
-        );
+        let left_out = counted(import.faults.len(), "record did not", "records did not");
+        parts.push(left_out);
     }
     if !import.notes.is_empty() {
-        text += &format!(
-            ", {}",
-            counted(import.notes.len(), "deserves a look", "deserve a look")
-        );
+        let noted = counted(import.notes.len(), "deserves a look", "deserve a look");
+        parts.push(noted);
     }
-    text
+    parts.join(", ")
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {

@@ -1,9 +1,8 @@
 //! Labelling: one pair at a time, sides at random, everything on the keyboard.
 
-use egui::{
-    Align, Event, Frame, Key, Layout, Margin, Modifiers, RichText, Role as WidgetRole, ScrollArea,
-    TextEdit, TextStyle, Ui,
-};
+use egui::{Align, Frame, Layout, RichText, Role as WidgetRole, ScrollArea, TextEdit, Ui};
+
+use super::keys::{self, Act};
 
 use crate::{
     data::{Pair, PairId, Strength},
@@ -17,7 +16,7 @@ use crate::{
     ui::{
         marked::{self, Mark},
         parts, prompt,
-        theme::{self, size, space},
+        theme::{size, space},
     },
 };
 
@@ -30,17 +29,6 @@ const CAPTION: f32 = 34.0;
 /// Pairs fetched ahead.
 const AHEAD: usize = 4;
 
-/// What a key or a button means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Judge(Judgement),
-    Edit,
-    Difference,
-    Undo,
-    Keys,
-    Leave,
-}
-
 /// The whole screen while labelling goes on. Leaves by taking itself out of the view.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let Some(mut label) = view.labelling.take() else {
@@ -49,7 +37,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     fetch(workspace, &label, commands);
     let current = label.session.current();
     let pair = current.and_then(|id| workspace.pairs.pairs.get(id));
-    let mut act = keys(ui, &mut label);
+    let mut act = keys::take(ui, &mut label);
     act = act.or(header(ui, &label, workspace));
     ui.add_space(space::S);
     match (current, pair) {
@@ -60,11 +48,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             ui.request_repaint();
         }
         (Some(_), None) => parts::empty(ui, "Reading the pair…", ""),
-        (Some(id), Some(pair)) => match label.session.shown(pair) {
-            Some(shown) => {
+        (Some(id), Some(pair)) => {
+            if let Some(shown) = label.session.shown(pair) {
                 act = act.or(question(ui, pair, shown, &mut label, &mut view.differences));
-            }
-            None => {
+            } else {
                 // Fewer than two answers: nothing to judge.
                 tracing::info!(
                     "pair {} has fewer than two answers and was passed over",
@@ -73,11 +60,11 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 label.session.pass(workspace.now_ms);
                 ui.request_repaint();
             }
-        },
+        }
     }
     lay_out_next(ui, workspace, &label);
     if label.keys {
-        overlay(ui);
+        keys::overlay(ui);
     }
     if let Some(act) = act {
         apply(act, pair, &mut label, workspace, commands);
@@ -163,96 +150,6 @@ fn fetch(workspace: &Workspace, label: &LabelView, commands: &Commands) {
     }
 }
 
-/// Takes the keys of this mode out of the input, unless a text is being edited.
-fn keys(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
-    let typing = ui.text_edit_focused();
-    let LabelView {
-        editing,
-        keys: overlay,
-        held,
-        ..
-    } = label;
-    let mut act = None;
-    ui.input_mut(|input| {
-        input.events.retain(|event| match event {
-            // What a key types belongs to it.
-            Event::Text(_) => typing,
-            Event::WindowFocused(false) => {
-                held.release_all();
-                true
-            }
-            Event::Key {
-                key,
-                physical_key,
-                pressed,
-                modifiers,
-                ..
-            } => {
-                let place = physical_key.unwrap_or(*key) as u64;
-                if !*pressed {
-                    held.release(place);
-                    return true;
-                }
-                let first = held.press(place);
-                let found = match key {
-                    Key::Escape if typing || editing.is_some() => Some(Act::Leave),
-                    Key::Enter if modifiers.command && editing.is_some() => Some(Act::Edit),
-                    _ if typing => None,
-                    _ => meaning(*key, *physical_key, *modifiers),
-                };
-                let Some(found) = found else { return true };
-                // The overlay lets through only what closes it.
-                if first && (!*overlay || matches!(found, Act::Keys | Act::Leave)) {
-                    act = act.or(Some(found));
-                }
-                false
-            }
-            _ => true,
-        });
-    });
-    act
-}
-
-/// Digits are also taken by their place on the board, for layouts that put them on Shift.
-fn meaning(key: Key, physical: Option<Key>, modifiers: Modifiers) -> Option<Act> {
-    let side = |digit: Key, arrow: Key| {
-        key == digit || physical == Some(digit) || (key == arrow && !modifiers.command)
-    };
-    let strength = if modifiers.shift {
-        Strength::Strongly
-    } else if modifiers.alt {
-        Strength::Slightly
-    } else {
-        Strength::Clearly
-    };
-    if !modifiers.command {
-        if side(Key::Num1, Key::ArrowLeft) {
-            return Some(Act::Judge(Judgement::Prefer(Side::Left, strength)));
-        }
-        if side(Key::Num2, Key::ArrowRight) {
-            return Some(Act::Judge(Judgement::Prefer(Side::Right, strength)));
-        }
-    }
-    if modifiers.command && key == Key::Z && !modifiers.shift {
-        return Some(Act::Undo);
-    }
-    if modifiers.command || modifiers.alt {
-        return None;
-    }
-    Some(match key {
-        Key::T => Act::Judge(Judgement::Tie),
-        Key::B => Act::Judge(Judgement::BothBad),
-        Key::S => Act::Judge(Judgement::Skip),
-        Key::E => Act::Edit,
-        Key::D => Act::Difference,
-        Key::U => Act::Undo,
-        Key::Questionmark => Act::Keys,
-        Key::Slash if modifiers.shift => Act::Keys,
-        Key::Escape => Act::Leave,
-        _ => return None,
-    })
-}
-
 fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> {
     let palette = parts::palette(ui);
     let progress = label.session.progress();
@@ -268,11 +165,10 @@ fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> 
             ui.set_width(140.0);
             parts::progress(ui, share, "Labelled in this session");
         });
-        let mut line = format!("{} of {}", progress.done, progress.total);
-        if let Some(pace) = progress.per_minute {
-            line += &format!("  ·  {pace:.0} a minute");
-        }
-        ui.label(line);
+        let pace = progress
+            .per_minute
+            .map_or_else(String::new, |pace| format!("  ·  {pace:.0} a minute"));
+        ui.label(format!("{} of {}{pace}", progress.done, progress.total));
         let saving = &workspace.saving;
         let word = if saving.failed {
             "Not saved"
@@ -344,20 +240,17 @@ fn question(
         parts::two_columns(ui, height, |ui, place| {
             let side = Side::BOTH[place];
             let index = shown.on(side);
-            match &mut editing {
-                Some(draft) => {
-                    let field = edit_column(ui, side, draft, index, height);
-                    if let Some(field) = field
-                        && side == Side::Left
-                        && std::mem::take(&mut label.editing_begins)
-                    {
-                        field.request_focus();
-                    }
+            if let Some(draft) = &mut editing {
+                let field = edit_column(ui, side, draft, index, height);
+                if let Some(field) = field
+                    && side == Side::Left
+                    && std::mem::take(&mut label.editing_begins)
+                {
+                    field.request_focus();
                 }
-                None => {
-                    let text = &pair.answers[index].text;
-                    column(ui, side, text, compared.as_deref(), height);
-                }
+            } else {
+                let text = &pair.answers[index].text;
+                column(ui, side, text, compared.as_deref(), height);
             }
         });
         label.editing = editing;
@@ -572,108 +465,5 @@ fn lay_out_next(ui: &Ui, workspace: &Workspace, label: &LabelView) {
             let job = marked::job(text, &[], &font, palette.text, mark, width);
             ui.fonts_mut(|fonts| fonts.layout_job(job));
         }
-    }
-}
-
-const KEYS: [(&str, &str); 13] = [
-    ("1  or  ←", "Left is clearly better"),
-    ("2  or  →", "Right is clearly better"),
-    ("Shift 1, 2", "… strongly better"),
-    ("Alt 1, 2", "… slightly better"),
-    ("T", "Tie"),
-    ("B", "Both bad"),
-    ("S", "Skip"),
-    ("E", "Edit the answers; Esc or Ctrl Enter ends editing"),
-    ("D", "Difference on or off"),
-    ("U  or  Ctrl Z", "Undo the last label of this session"),
-    ("?", "These keys"),
-    ("Esc", "Leave"),
-    ("", "Every label is on the disk before “Saved” is said"),
-];
-
-fn overlay(ui: &Ui) {
-    let palette = parts::palette(ui);
-    egui::Area::new(egui::Id::unique("labelling keys"))
-        .order(egui::Order::Foreground)
-        .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
-        .show(ui, |ui| {
-            parts::card_frame(ui)
-                .inner_margin(Margin::same(space::XL as i8))
-                .shadow(ui.visuals().window_shadow)
-                .corner_radius(theme::CARD_RADIUS)
-                .show(ui, |ui| {
-                    parts::heading(ui, "Keys");
-                    ui.add_space(space::S);
-                    egui::Grid::new("keys")
-                        .num_columns(2)
-                        .spacing([space::XL, space::S])
-                        .show(ui, |ui| {
-                            for (key, what) in KEYS {
-                                let key = RichText::new(key)
-                                    .text_style(TextStyle::Monospace)
-                                    .color(palette.strong);
-                                ui.label(key);
-                                ui.label(what);
-                                ui.end_row();
-                            }
-                        });
-                });
-        });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn prefer(side: Side, strength: Strength) -> Option<Act> {
-        Some(Act::Judge(Judgement::Prefer(side, strength)))
-    }
-
-    #[test]
-    fn digits_and_modifiers_give_side_and_strength() {
-        let none = Modifiers::NONE;
-        assert_eq!(
-            meaning(Key::Num1, None, none),
-            prefer(Side::Left, Strength::Clearly)
-        );
-        assert_eq!(
-            meaning(Key::Num2, None, Modifiers::SHIFT),
-            prefer(Side::Right, Strength::Strongly)
-        );
-        assert_eq!(
-            meaning(Key::Num1, None, Modifiers::ALT),
-            prefer(Side::Left, Strength::Slightly)
-        );
-        assert_eq!(
-            meaning(Key::ArrowRight, None, none),
-            prefer(Side::Right, Strength::Clearly)
-        );
-        // Shift 1 types “!” on many boards; Ctrl 1 goes to another screen.
-        assert_eq!(
-            meaning(Key::Exclamationmark, Some(Key::Num1), Modifiers::SHIFT),
-            prefer(Side::Left, Strength::Strongly)
-        );
-        assert_eq!(
-            meaning(Key::Num1, Some(Key::Num1), Modifiers::COMMAND),
-            None
-        );
-    }
-
-    #[test]
-    fn every_letter_of_the_overlay_means_something() {
-        for (key, act) in [
-            (Key::T, Act::Judge(Judgement::Tie)),
-            (Key::B, Act::Judge(Judgement::BothBad)),
-            (Key::S, Act::Judge(Judgement::Skip)),
-            (Key::E, Act::Edit),
-            (Key::D, Act::Difference),
-            (Key::U, Act::Undo),
-            (Key::Questionmark, Act::Keys),
-            (Key::Escape, Act::Leave),
-        ] {
-            assert_eq!(meaning(key, None, Modifiers::NONE), Some(act));
-        }
-        assert_eq!(meaning(Key::Q, None, Modifiers::NONE), None);
-        assert_eq!(meaning(Key::Slash, None, Modifiers::SHIFT), Some(Act::Keys));
     }
 }

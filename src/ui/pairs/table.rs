@@ -10,7 +10,8 @@ use crate::{
     data::{PairId, Split, Strength},
     state::{
         Command, Commands,
-        pairs::{PairsCommand, PairsData, PairsView, Shown, SortBy},
+        filter::{Shown, SortBy},
+        pairs::{PairsCommand, PairsData, PairsView},
     },
     store::{PairRow, VerdictState},
     ui::{parts, prompt, theme::space},
@@ -226,6 +227,9 @@ fn verdict_word(row: &PairRow) -> &'static str {
     }
 }
 
+/// From a row, given the last one and the size of a page.
+type Step = fn(usize, usize, usize) -> usize;
+
 /// `/` goes to the search field; arrows, Page and Home, End move through the table. Only while no text is edited.
 pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
     if ui.text_edit_focused() {
@@ -255,7 +259,7 @@ pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
         .selected
         .and_then(|selected| list.iter().position(|id| *id == selected));
     let page = 15;
-    let moves: [(Key, fn(usize, usize, usize) -> usize); 8] = [
+    let moves: [(Key, Step); 8] = [
         (Key::ArrowDown, |at, last, _| (at + 1).min(last)),
         (Key::J, |at, last, _| (at + 1).min(last)),
         (Key::ArrowUp, |at, _, _| at.saturating_sub(1)),

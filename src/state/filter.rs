@@ -1,0 +1,195 @@
+//! What the table of pairs is asked to show, and in which order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::Split,
+    store::{Counts, PairQuery, Sort, SortKey, VerdictFilter, VerdictState},
+};
+
+/// Which verdicts the table shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Shown {
+    #[default]
+    All,
+    Unlabelled,
+    Labelled,
+    Better,
+    Ties,
+    BothBad,
+    Skipped,
+}
+
+impl Shown {
+    pub const ALL: [Self; 7] = [
+        Self::All,
+        Self::Unlabelled,
+        Self::Labelled,
+        Self::Better,
+        Self::Ties,
+        Self::BothBad,
+        Self::Skipped,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "All",
+            Self::Unlabelled => "Unlabelled",
+            Self::Labelled => "Labelled",
+            Self::Better => "One is better",
+            Self::Ties => "Ties",
+            Self::BothBad => "Both bad",
+            Self::Skipped => "Skipped",
+        }
+    }
+
+    pub fn count(self, counts: &Counts) -> usize {
+        match self {
+            Self::All => counts.total(),
+            Self::Unlabelled => counts.unlabelled,
+            Self::Labelled => counts.labelled(),
+            Self::Better => counts.better,
+            Self::Ties => counts.tie,
+            Self::BothBad => counts.both_bad,
+            Self::Skipped => counts.skip,
+        }
+    }
+
+    fn filter(self) -> Option<VerdictFilter> {
+        Some(match self {
+            Self::All => return None,
+            Self::Labelled => VerdictFilter::Labelled,
+            Self::Unlabelled => VerdictFilter::Is(VerdictState::Unlabelled),
+            Self::Better => VerdictFilter::Is(VerdictState::Better),
+            Self::Ties => VerdictFilter::Is(VerdictState::Tie),
+            Self::BothBad => VerdictFilter::Is(VerdictState::BothBad),
+            Self::Skipped => VerdictFilter::Is(VerdictState::Skip),
+        })
+    }
+}
+
+/// Column the table is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SortBy {
+    #[default]
+    Number,
+    Length,
+    Labelled,
+}
+
+impl SortBy {
+    pub const ALL: [Self; 3] = [Self::Number, Self::Length, Self::Labelled];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Number => "Number",
+            Self::Length => "Length",
+            Self::Labelled => "Time of verdict",
+        }
+    }
+}
+
+/// What the table is asked to show.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    pub search: String,
+    pub shown: Shown,
+    /// Pinned to this side, or `Auto` for not pinned.
+    pub split: Option<Split>,
+    pub tag: Option<String>,
+    pub sort: SortBy,
+    pub descending: bool,
+}
+
+impl Filter {
+    pub fn query(&self) -> PairQuery {
+        PairQuery {
+            search: self.search.trim().to_owned(),
+            verdict: self.shown.filter(),
+            pinned: self.split,
+            tag: self.tag.clone(),
+            sort: Sort {
+                key: match self.sort {
+                    SortBy::Number => SortKey::Id,
+                    SortBy::Length => SortKey::Length,
+                    SortBy::Labelled => SortKey::VerdictTime,
+                },
+                descending: self.descending,
+            },
+            ..PairQuery::default()
+        }
+    }
+
+    /// Whether anything is left out.
+    pub fn narrows(&self) -> bool {
+        let Self {
+            search,
+            shown,
+            split,
+            tag,
+            sort: _,
+            descending: _,
+        } = self;
+        !search.trim().is_empty() || *shown != Shown::All || split.is_some() || tag.is_some()
+    }
+
+    /// Everything again, in the same order.
+    pub fn clear(&mut self) {
+        *self = Self {
+            sort: self.sort,
+            descending: self.descending,
+            ..Self::default()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_becomes_a_query() {
+        let filter = Filter {
+            search: "  ferry ".to_owned(),
+            shown: Shown::Ties,
+            descending: true,
+            ..Filter::default()
+        };
+        let query = filter.query();
+        assert_eq!(query.search, "ferry");
+        assert_eq!(query.verdict, Some(VerdictFilter::Is(VerdictState::Tie)));
+        assert!(query.sort.descending);
+        assert!(filter.narrows());
+        let mut cleared = filter;
+        cleared.clear();
+        assert!(!cleared.narrows());
+        assert!(cleared.descending, "the order is no filter");
+        assert_eq!(Filter::default().query(), PairQuery::default());
+    }
+
+    #[test]
+    fn every_state_is_counted_under_its_filter() {
+        let counts = Counts {
+            unlabelled: 1,
+            better: 2,
+            tie: 4,
+            both_bad: 8,
+            skip: 16,
+        };
+        let of = |shown: Shown| shown.count(&counts);
+        assert_eq!(of(Shown::All), 31);
+        assert_eq!(of(Shown::Labelled), 30);
+        assert_eq!(
+            [
+                Shown::Unlabelled,
+                Shown::Better,
+                Shown::Ties,
+                Shown::BothBad,
+                Shown::Skipped
+            ]
+            .map(of),
+            [1, 2, 4, 8, 16]
+        );
+    }
+}
