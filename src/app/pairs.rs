@@ -249,7 +249,7 @@ impl App {
             };
             let fresh = Fresh::read(project, applied, false)?;
             Ok(Box::new(move |workspace, views| {
-                fresh.show(workspace, views)
+                fresh.show(workspace, views);
             }))
         });
     }
