@@ -50,7 +50,7 @@ pub struct Desk {
     /// What the running run is to take notice of at its next step border.
     pub wishes: Wishes,
     speakers: Speakers,
-    running: Option<RunId>,
+    running: Option<Job>,
     closing: bool,
 }
 
@@ -85,7 +85,7 @@ impl Desk {
         self.take_all(None);
         let job = self.queue.pop_front()?;
         self.wishes = Wishes::default();
-        self.running = Some(job.run);
+        self.running = Some(job.clone());
         // A run needs the memory more than a conversation that may be over.
         self.speakers.clear();
         Some(job)
@@ -136,15 +136,15 @@ impl Desk {
                 project,
                 run,
                 control,
-            } => self.queue.push_back(Job {
+            } => self.queue_up(Job {
                 project,
                 run,
                 control,
             }),
-            Request::Turn { run, knob } if self.running == Some(run) => {
+            Request::Turn { run, knob } if self.runs(run) => {
                 self.wishes.knobs.push(knob);
             }
-            Request::Checkpoint { run } if self.running == Some(run) => {
+            Request::Checkpoint { run } if self.runs(run) => {
                 self.wishes.checkpoint = true;
             }
             // The run has ended since it was asked: its own events say so.
@@ -173,6 +173,21 @@ impl Desk {
             }
             Request::Shutdown => self.closing = true,
         }
+    }
+
+    /// A run that is asked for twice runs once.
+    fn queue_up(&mut self, job: Job) {
+        let known = self.queue.iter().chain(&self.running);
+        let twice = known
+            .into_iter()
+            .any(|other| other.run == job.run && other.project == job.project);
+        if !twice {
+            self.queue.push_back(job);
+        }
+    }
+
+    fn runs(&self, run: RunId) -> bool {
+        self.running.as_ref().is_some_and(|job| job.run == run)
     }
 
     fn generate(

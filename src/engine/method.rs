@@ -47,19 +47,18 @@ impl ObjectiveConfig {
         self.retention_weight.unwrap_or(0.0)
     }
 
-    /// The whole loss in one line, with the terms that are switched on.
+    /// The whole loss with the terms that are switched on, then the margin, e.g. "L = −σ(β·m) + 0.3·L_ref,  m = …".
     pub fn formula(&self) -> String {
-        let preference = format!("L = {}", self.objective().formula());
+        let objective = self.objective();
         let terms = [
             (self.reference_weight(), "L_ref"),
             (self.retention_weight(), "L_pre"),
         ];
-        terms
-            .into_iter()
-            .filter(|(weight, _)| *weight != 0.0)
-            .fold(preference, |formula, (weight, term)| {
-                format!("{formula} + {weight}·{term}")
-            })
+        let loss = terms.into_iter().filter(|(weight, _)| *weight != 0.0).fold(
+            objective.loss_formula().to_owned(),
+            |loss, (weight, term)| format!("{loss} + {weight}·{term}"),
+        );
+        format!("{loss},  {}", objective.margin().formula())
     }
 
     fn smoothing(&self) -> Smoothing {
@@ -87,6 +86,23 @@ mod tests {
         assert_eq!(of(Method::Ipo).margin(), Margin::AnchoredMean);
         assert_eq!(of(Method::Mpo).reference_weight(), 0.3);
         assert_eq!(of(Method::Dpo).reference_weight(), 0.0);
+    }
+
+    #[test]
+    fn the_formula_names_the_terms_that_are_on() {
+        let mut config = ObjectiveConfig::default();
+        assert!(
+            config
+                .formula()
+                .starts_with("L = −σ(β·m) + 0.3·L_ref,  m = ")
+        );
+        config.reference_weight = Some(0.0);
+        config.retention_weight = Some(0.5);
+        assert!(
+            config
+                .formula()
+                .starts_with("L = −σ(β·m) + 0.5·L_pre,  m = ")
+        );
     }
 
     #[test]

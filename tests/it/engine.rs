@@ -173,6 +173,7 @@ fn a_paused_run_answers_with_its_present_weights() {
     let engine = start();
     let control = toy.queue(&engine, run);
     reached(&engine, run, 2);
+    toy.queue(&engine, run);
     control.set_paused(true);
     let at = wait_for(&engine, |event| match event {
         Event::Paused { step, .. } => Some(*step),
@@ -215,7 +216,12 @@ fn a_paused_run_answers_with_its_present_weights() {
     });
     assert_eq!(on, at);
     assert_eq!(finished(&engine, run), Outcome::Completed);
+    let events = engine.events.clone();
     engine.shut_down();
+    let again = events
+        .try_iter()
+        .any(|event| matches!(event, Event::Finished { .. }));
+    assert!(!again, "asked for twice, run once");
 }
 
 #[test]
