@@ -26,7 +26,7 @@ impl App {
                 self.open_project(&name, move || Ok(dir));
             }
             Command::OpenDemo => {
-                self.open_project("the demo project", || Ok(store::demo::open_demo(None)?))
+                self.open_project("the demo project", || Ok(store::demo::open_demo(None)?));
             }
             Command::PickProject => {
                 self.dialogs
@@ -71,7 +71,7 @@ impl App {
                 let opened = read_opened(&project)?;
                 *document = Some(project);
                 Ok(Box::new(move |workspace, views| {
-                    workspace.open(opened, views)
+                    workspace.open(opened, views);
                 }))
             });
     }

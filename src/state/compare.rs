@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{launch::settings, runs::Runs, series::Series};
+use super::{
+    launch::settings,
+    runs::{History, Runs},
+    series::{Point, Series},
+};
 use crate::{
     engine::config::RunConfig,
     store::{RunId, RunRecord},
@@ -12,6 +16,10 @@ use crate::{
 
 /// So many of the newest runs are laid over each other until some are picked.
 const FIRST: usize = 4;
+
+/// What the frontier is drawn from.
+pub const DRIFT: &str = "kl/ref";
+pub const ACCURACY: &str = "eval_rewards/accuracies";
 
 /// What the screen remembers.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,17 +59,16 @@ impl Default for CompareView {
 impl CompareView {
     /// The runs laid over each other, oldest first; only such as exist.
     pub fn shown<'a>(&self, runs: &'a Runs) -> Vec<&'a RunRecord> {
-        match &self.picked {
-            Some(picked) => runs
-                .records
-                .iter()
-                .filter(|record| picked.contains(&record.id))
-                .collect(),
-            None => {
-                let skip = runs.records.len().saturating_sub(FIRST);
-                runs.records.iter().skip(skip).collect()
-            }
-        }
+        let newest = runs.records.len().saturating_sub(FIRST);
+        runs.records
+            .iter()
+            .enumerate()
+            .filter(|(index, record)| match &self.picked {
+                Some(picked) => picked.contains(&record.id),
+                None => *index >= newest,
+            })
+            .map(|(_, record)| record)
+            .collect()
     }
 
     /// Ticks or unticks a run.
@@ -120,6 +127,21 @@ pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
         .flat_map(|history| history.series.keys())
         .collect();
     names.into_iter().cloned().collect()
+}
+
+/// The way a run went: drift across, held-out accuracy up, one point an evaluation.
+pub fn frontier(history: &History) -> Vec<Point> {
+    let (Some(drift), Some(accuracy)) = (history.series(DRIFT), history.series(ACCURACY)) else {
+        return Vec::new();
+    };
+    accuracy
+        .points()
+        .iter()
+        .filter_map(|[step, accuracy]| {
+            let [at, drift] = drift.nearest(*step)?;
+            (at == *step && accuracy.is_finite()).then_some([drift, *accuracy])
+        })
+        .collect()
 }
 
 /// A setting whose value is not the same in all runs.
@@ -202,6 +224,22 @@ mod tests {
                 "objective.reference_weight"
             ]
         );
+    }
+
+    #[test]
+    fn the_frontier_joins_what_was_measured_at_the_same_step() {
+        let mut history = History::default();
+        let series = |points: &[Point]| Series::from_points(points.iter().copied());
+        history.series.insert(
+            ACCURACY.to_owned(),
+            series(&[[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]),
+        );
+        assert_eq!(frontier(&history), Vec::<Point>::new());
+        history.series.insert(
+            DRIFT.to_owned(),
+            series(&[[0.0, 0.0], [10.0, 0.1], [30.0, 0.4]]),
+        );
+        assert_eq!(frontier(&history), [[0.1, 0.7], [0.4, 0.9]]);
     }
 
     #[test]

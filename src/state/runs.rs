@@ -67,7 +67,7 @@ impl History {
             .fold(0.0, f64::max)
     }
 
-    /// Adds one step's metrics. True when steps were skipped: the store has them.
+    /// Adds one step's metrics.
     fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
         // Before the first update every reward is exactly 0: no pair is right or wrong yet, and drawing the 0 % that a
         // strict count gives would squeeze everything that follows.
@@ -275,22 +275,11 @@ impl Runs {
                 metrics,
                 eta_secs,
             } => {
-                let mut missed = false;
-                if let Some(live) = self.live_mut(*run) {
-                    missed = *step > live.step + 1;
-                    live.phase = None;
-                    live.step = *step;
-                    live.total_steps = *total_steps;
-                    live.eta_secs = *eta_secs;
-                }
+                let missed = self.take_step(*run, *step, *total_steps, *eta_secs);
                 self.history
                     .entry(*run)
                     .or_default()
                     .take_metrics(*step, metrics);
-                if let Some(record) = self.record_mut(*run) {
-                    record.step = *step;
-                    record.total_steps = *total_steps;
-                }
                 missed.then_some(Follow::ReadHistory(*run))
             }
             Event::Evaluated { run, step, metrics } => {
@@ -344,6 +333,29 @@ impl Runs {
             | Event::Preflight { .. }
             | Event::Failed { .. } => None,
         }
+    }
+
+    /// True when steps before this one never arrived.
+    fn take_step(
+        &mut self,
+        run: RunId,
+        step: u64,
+        total_steps: u64,
+        eta_secs: Option<f64>,
+    ) -> bool {
+        if let Some(record) = self.record_mut(run) {
+            record.step = step;
+            record.total_steps = total_steps;
+        }
+        let Some(live) = self.live_mut(run) else {
+            return false;
+        };
+        let missed = step > live.step + 1;
+        live.phase = None;
+        live.step = step;
+        live.total_steps = total_steps;
+        live.eta_secs = eta_secs;
+        missed
     }
 
     fn set_paused(&mut self, run: RunId, paused: bool) {

@@ -69,6 +69,11 @@ impl<'a> Line<'a> {
         self
     }
 
+    fn drawn_color(&self, palette: &Palette) -> egui::Color32 {
+        self.color
+            .unwrap_or_else(|| theme::series_color(palette, self.look))
+    }
+
     fn pattern(&self) -> LineStyle {
         if self.solid || self.faint {
             LineStyle::Solid
@@ -185,7 +190,7 @@ impl Chart<'_> {
                     || "–".to_owned(),
                     |point| metric::value(self.metric, point[1]),
                 );
-                let look = (self.color(line, palette), line.pattern());
+                let look = (line.drawn_color(palette), line.pattern());
                 legend_entry(ui, Some(look), &line.name, &value);
                 if line.series.not_finite() > 0 {
                     let text = format!("{} not a number", line.series.not_finite());
@@ -210,11 +215,6 @@ impl Chart<'_> {
 
     fn shown_lines(&self) -> impl Iterator<Item = &Line<'_>> {
         self.lines.iter().filter(|line| !line.faint)
-    }
-
-    fn color(&self, line: &Line<'_>, palette: &Palette) -> egui::Color32 {
-        line.color
-            .unwrap_or_else(|| theme::series_color(palette, line.look))
     }
 
     fn plot(
@@ -341,7 +341,7 @@ impl Chart<'_> {
             .into_iter()
             .map(|[step, value]| [step, self.y(value)])
             .collect();
-        let color = self.color(line, palette);
+        let color = line.drawn_color(palette);
         if line.points && points.len() < 200 {
             plot.points(
                 Points::new("", PlotPoints::new(points.clone()))
@@ -416,10 +416,10 @@ impl Chart<'_> {
         );
         for (line, [_, value]) in lines {
             let value = metric::value(self.metric, value);
-            text.push_str(&format!("; {} {value}", line.name));
+            text = format!("{text}; {} {value}", line.name);
         }
         for level in self.levels.iter().filter(|level| !level.name.is_empty()) {
-            text.push_str(&format!("; {}", level.name));
+            text = format!("{text}; {}", level.name);
         }
         text
     }

@@ -54,7 +54,7 @@ pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Field, commands: &Command
         ui.spacing_mut().item_spacing.x = space::S;
         let width = ui.available_width() - BUTTON - space::S;
         ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
-            label_and_text(ui, launch, field, width)
+            label_and_text(ui, launch, field, width);
         });
         ui.vertical(|ui| {
             ui.add_space(size::SMALL + space::XS + 1.0);

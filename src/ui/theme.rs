@@ -201,6 +201,7 @@ fn apply(style: &mut Style, palette: &Palette, theme: Theme) {
         bar_width: 8.0,
         foreground_color: true,
         dormant_handle_opacity: 0.25,
+        active_handle_opacity: 0.4,
         dormant_background_opacity: 0.0,
         active_background_opacity: 0.0,
         ..egui::style::ScrollStyle::thin()

@@ -361,6 +361,7 @@ fn compare_lays_past_runs_over_each_other_and_lists_only_what_differs() {
     assert!(stage.says("Preference accuracy, held out chart, latest"));
     assert!(stage.says("objective.beta"));
     assert!(!stage.says("optimizer.learning_rate"));
+    assert!(stage.says("Frontier chart; MPO anchored-sum β 0.1: accuracy 96.1 %"));
 
     let tick = stage
         .harness

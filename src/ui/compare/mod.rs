@@ -1,5 +1,6 @@
 //! The Compare screen: runs laid over each other, and what differs between them.
 
+mod frontier;
 mod list;
 mod tables;
 
@@ -133,6 +134,8 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     .show(ui);
     ui.add_space(space::S);
     tables::summary(ui, runs, &shown);
+    ui.add_space(space::S);
+    frontier::ui(ui, runs, &shown);
     ui.add_space(space::S);
     tables::settings(ui, &shown);
     ui.add_space(space::L);

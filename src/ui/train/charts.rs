@@ -210,7 +210,8 @@ fn drift<'a>(build: &Builder<'a>, zero: Level) -> Chart<'a> {
         .collect(),
     );
     chart.levels.push(zero);
-    chart.note = "Nats per token; kl/ref is forward, on held-out reference answers, kl/policy_k3 the k3 estimate on the policy's own".to_owned();
+    "Nats per token; kl/ref is forward, on held-out reference answers, kl/policy_k3 the k3 estimate on the policy's own"
+        .clone_into(&mut chart.note);
     chart
 }
 
@@ -226,7 +227,7 @@ fn sleeping<'a>(build: &Builder<'a>) -> Chart<'a> {
             .into_iter()
             .collect(),
     );
-    chart.note = "Pairs that get almost no push: won, or hopelessly lost".to_owned();
+    "Pairs that get almost no push: won, or hopelessly lost".clone_into(&mut chart.note);
     chart
 }
 

@@ -300,7 +300,7 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
         (weights.retention_weight(), "loss on retention text"),
     ] {
         if weight != 0.0 {
-            total.push_str(&format!(" + {} × {term}", metric::number(weight)));
+            total = format!("{total} + {} × {term}", metric::number(weight));
         }
     }
     parts::caption(ui, total);

@@ -70,20 +70,21 @@ fn head(
         let (word, color) = status_word(record.status, palette);
         parts::chip(ui, word, color);
         ui.label(RichText::new(&record.method).color(palette.weak));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| match live {
-            Some(live) => controls(ui, live, commands),
-            None => {
-                if ui.button("New run").clicked() {
-                    view.sheet = Sheet::Launch;
-                }
-                if can_continue(record.status)
-                    && ui
-                        .button("Continue")
-                        .on_hover_text("Goes on from its last checkpoint")
-                        .clicked()
-                {
-                    commands.push(Command::Runs(RunCommand::Continue(record.id)));
-                }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if let Some(live) = live {
+                controls(ui, live, commands);
+                return;
+            }
+            if ui.button("New run").clicked() {
+                view.sheet = Sheet::Launch;
+            }
+            if can_continue(record.status)
+                && ui
+                    .button("Continue")
+                    .on_hover_text("Goes on from its last checkpoint")
+                    .clicked()
+            {
+                commands.push(Command::Runs(RunCommand::Continue(record.id)));
             }
         });
     });
@@ -185,14 +186,14 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
     } else if live.paused {
         text.push_str(" · paused");
     } else if let Some(eta) = live.eta_secs {
-        text.push_str(&format!(" · {} left", metric::duration(eta)));
+        text = format!("{text} · {} left", metric::duration(eta));
     }
     let speed = workspace
         .runs
         .history(live.run)
         .and_then(|history| history.latest("tokens_per_sec"));
     if let Some(speed) = speed {
-        text.push_str(&format!(" · {} tokens/s", metric::number(speed)));
+        text = format!("{text} · {} tokens/s", metric::number(speed));
     }
     (live.fraction(), text)
 }
