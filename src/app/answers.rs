@@ -46,8 +46,20 @@ impl App {
 
     /// An event that may be about an answer: sampled, streamed, finished or failed.
     pub(super) fn take_answers_event(&mut self, event: &Event) {
-        if !self.views.answers.ask.receive(event) {
-            self.workspace.answers.take(event);
+        let ask = &mut self.views.answers.ask;
+        if ask.receive(event) {
+            return;
+        }
+        self.workspace.answers.take(event);
+        // A run that begins is what one wants to talk to, unless something was chosen already.
+        if let Event::Started { run, .. } = event
+            && !ask.busy()
+            && ask.column(Side::Right).source == Source::Base
+        {
+            ask.column_mut(Side::Right).source = Source::Run {
+                run: *run,
+                step: None,
+            };
         }
     }
 

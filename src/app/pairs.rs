@@ -1,6 +1,6 @@
 //! Carries out what the Pairs screen asks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use anyhow::Context as _;
 
@@ -99,7 +99,13 @@ impl App {
         let data = &mut self.workspace.pairs;
         data.asked = Some(query.clone());
         data.listing = true;
+        let newest = Arc::clone(&data.lists);
+        let mine = newest.fetch_add(1, Ordering::Relaxed) + 1;
         self.files.read("Could not list the pairs", move |project| {
+            // While somebody types a search, only the last one is worth making.
+            if newest.load(Ordering::Relaxed) != mine {
+                return Ok(Box::new(|_, _| {}));
+            }
             let ids = project.query(&query)?;
             let (counts, tags) = (project.counts()?, project.tags()?);
             let history = UndoLabels::read(project)?;

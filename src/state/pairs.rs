@@ -29,6 +29,8 @@ pub struct PairsData {
     pub asked: Option<PairQuery>,
     /// The answer to `asked` is on its way.
     pub listing: bool,
+    /// Counts the lists asked for: one that is no longer the newest need not be made.
+    pub lists: Arc<AtomicU64>,
     /// In the order of the table.
     pub ids: Arc<Vec<PairId>>,
     pub counts: Counts,

@@ -113,22 +113,8 @@ fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
     } else if pressed(Modifiers::NONE, Key::Delete)
         && let Some(draft) = view.draft.take()
     {
-        select_neighbour(view, workspace);
-        editor::delete(&draft.pair, view, commands);
+        editor::delete(&draft.pair, workspace, view, commands);
     }
-}
-
-/// The pair that is shown when the open one goes: the next one, or the one before.
-fn select_neighbour(view: &mut PairsView, workspace: &Workspace) {
-    let list = Arc::clone(view.list(&workspace.pairs));
-    let at = view
-        .selected
-        .and_then(|selected| list.iter().position(|id| *id == selected));
-    let neighbour = at.and_then(|at| {
-        list.get(at + 1)
-            .or(at.checked_sub(1).and_then(|at| list.get(at)))
-    });
-    view.select(neighbour.copied());
 }
 
 fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {

@@ -6,7 +6,7 @@ use egui::{Key, Modifiers, accesskit::Role};
 use nudge::{
     data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength},
     state::Screen,
-    store::{Project, ProjectSettings},
+    store::{NewRun, PairVisit, Project, ProjectSettings, Revision},
 };
 
 use crate::window::Window;
@@ -289,6 +289,66 @@ fn a_new_pair_is_open_at_once_and_a_deleted_one_comes_back() {
     );
     window.keys(Modifiers::COMMAND, Key::Z);
     window.assert_shows("0 of 3 labelled");
+}
+
+#[test]
+fn the_delete_button_shows_the_neighbour() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.key(Key::ArrowDown);
+    window.click_button("Delete");
+    window.assert_shows("0 of 2 labelled");
+    assert_eq!(
+        window.harness.state().views().pairs.selected,
+        Some(PairId(3))
+    );
+    window.assert_shows("Question 2");
+}
+
+#[test]
+fn an_endless_answer_is_shown_and_not_edited() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 0);
+    let long = "word ".repeat(20_000);
+    let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &[&long, "short"]);
+    Project::open(dir.path())
+        .unwrap()
+        .apply(&Change::new("Add", vec![Edit::add(pair)]))
+        .unwrap();
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.assert_shows("97 KiB, too long to edit here");
+    start_labelling(&mut window);
+    window.key(Key::Num1);
+    window.assert_shows("All done: 1 labelled in this session");
+}
+
+#[test]
+fn what_a_run_saw_of_a_pair_is_drawn_under_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 1);
+    let mut store = Project::open(dir.path()).unwrap();
+    let run = store
+        .create_run(&NewRun {
+            name: "First run".to_owned(),
+            config_toml: String::new(),
+            method: "MPO".to_owned(),
+            revision: Revision(1),
+            parent: None,
+        })
+        .unwrap();
+    for (step, margin) in [(1, -0.5), (2, 0.25), (3, 1.5)] {
+        let visit = PairVisit {
+            pair: ids[0],
+            margin,
+            push: 0.1,
+        };
+        store.append_pair_visits(run, step, &[visit]).unwrap();
+    }
+    drop(store);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.settle();
+    window.assert_shows("Margin in First run: -0.50 at step 1, 1.50 at step 3 (3 visits");
 }
 
 #[test]

@@ -40,8 +40,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     };
     let id = draft.pair.id;
     let mut edited = Edited::default();
+    let mut deleted = false;
     ui.push_id(("pair", id.0), |ui| {
-        header(ui, &draft.pair, draft.progress(), view, commands);
+        deleted = header(ui, &draft.pair, draft.progress(), view, commands);
         ScrollArea::vertical()
             .id_salt("editor")
             .auto_shrink([false, false])
@@ -56,6 +57,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 about::history(ui, id, workspace, commands);
             });
     });
+    if deleted {
+        delete(&draft.pair, workspace, view, commands);
+        return;
+    }
     if edited.finished || (draft.progress() == Progress::Typing && !ui.text_edit_focused()) {
         commit(&mut draft, commands);
     }
@@ -72,19 +77,24 @@ pub fn commit(draft: &mut drafts::Draft, commands: &Commands) {
     }
 }
 
-fn header(ui: &mut Ui, pair: &Pair, progress: Progress, view: &mut PairsView, commands: &Commands) {
+/// True when the pair is to be deleted.
+fn header(
+    ui: &mut Ui,
+    pair: &Pair,
+    progress: Progress,
+    view: &mut PairsView,
+    commands: &Commands,
+) -> bool {
+    let mut deleted = false;
     ui.horizontal(|ui| {
         parts::heading(ui, &format!("Pair {}", pair.id.0));
         let saved = parts::caption(ui, progress.word());
         saved.on_hover_text("What you type is saved when you leave the field");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if ui
+            deleted = ui
                 .button("Delete")
                 .on_hover_text("Delete this pair (Del); undo brings it back")
-                .clicked()
-            {
-                delete(pair, view, commands);
-            }
+                .clicked();
             if ui
                 .button("Duplicate")
                 .on_hover_text("A copy without verdict")
@@ -105,9 +115,16 @@ fn header(ui: &mut Ui, pair: &Pair, progress: Progress, view: &mut PairsView, co
             }
         });
     });
+    deleted
 }
 
-pub fn delete(pair: &Pair, view: &mut PairsView, commands: &Commands) {
+/// Deletes a pair and shows its neighbour: the next one, or the one before.
+pub fn delete(pair: &Pair, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    let list = std::sync::Arc::clone(view.list(&workspace.pairs));
+    let at = list.iter().position(|id| *id == pair.id);
+    let before = || at?.checked_sub(1).and_then(|at| list.get(at));
+    let neighbour = at.and_then(|at| list.get(at + 1)).or_else(before);
+    view.select(neighbour.copied());
     commands.push(Command::Pairs(PairsCommand::Change {
         change: Change::new(
             format!("Delete pair {}", pair.id.0),
