@@ -9,9 +9,10 @@ use crate::{
     store::{Project, RunId, SampleRecord},
 };
 
+const ACCURACY: &str = "eval_rewards/accuracies";
 /// Numbers worth reading first, as their metric and in words.
 const HELD_OUT: [(&str, &str); 6] = [
-    ("eval_rewards/accuracies", "held-out accuracy"),
+    (ACCURACY, "held-out accuracy"),
     ("eval_rewards/margins", "held-out reward margin"),
     ("eval_loss", "held-out loss"),
     ("kl/ref", "KL drift per token (kl/ref)"),
@@ -105,15 +106,18 @@ pub fn print(
 fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let first_step = project.step_times(run)?.first().map(|(step, _)| *step);
+    let margins = project.series(run, "eval_rewards/margins", None)?;
+    let has_moved = margins.first().is_some_and(|(_, margin)| *margin != 0.0);
     for (metric, words) in HELD_OUT {
         let series = project.series(run, metric, None)?;
         let Some((last_step, after)) = series.last().copied() else {
             continue;
         };
-        // With an anchored margin nothing is right or wrong at step 0, so accuracy has no value there.
+        // Where rewards are still 0 nothing is right or wrong, so accuracy has no value there.
+        let is_meant = metric != ACCURACY || has_moved;
         let before = series
             .first()
-            .filter(|(step, _)| Some(*step) == first_step && *step < last_step);
+            .filter(|(step, _)| is_meant && Some(*step) == first_step && *step < last_step);
         changes.push(Change {
             metric,
             words,

@@ -18,6 +18,9 @@ use crate::{
     store::{Project, StoreError, demo},
 };
 
+/// Where Linux and its kin say that there is a display.
+const DISPLAYS: [&str; 3] = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
+
 pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -> Result<Ending> {
     if let Some(dir) = &project
         && !Project::is_project(dir)
@@ -36,7 +39,11 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     };
     match app::run(project.clone(), options) {
         Ok(()) => Ok(Ending::Done),
-        Err(error) => without_window(&format!("{error:#}"), project.as_deref(), threads),
+        Err(error) => {
+            tracing::info!("{error:#}");
+            let why = format!("{error} on {}", displays());
+            without_window(&why, project.as_deref(), threads)
+        }
     }
 }
 
@@ -71,12 +78,26 @@ fn without_window(why: &str, project: Option<&Path>, threads: Option<u16>) -> Re
     train::start(&demo, None, &Settings::default(), threads, false)
 }
 
+/// What was tried, in words.
+fn displays() -> String {
+    let set = DISPLAYS.iter().filter_map(|name| {
+        let value = env::var(name).ok().filter(|value| !value.is_empty())?;
+        Some(format!("{name}={value}"))
+    });
+    let set: Vec<String> = set.collect();
+    if set.is_empty() {
+        "this screen".to_owned()
+    } else {
+        set.join(", ")
+    }
+}
+
 /// Whether a window could open. Elsewhere than on Linux and its kin there is always a display to try.
 fn has_display() -> bool {
     if cfg!(any(target_os = "macos", target_os = "windows")) {
         return true;
     }
-    ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
+    DISPLAYS
         .iter()
         .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }

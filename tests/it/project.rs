@@ -35,8 +35,8 @@ fn import(project: &mut Project, count: usize) -> Vec<PairId> {
     project.apply(&Change::new("Import", edits)).unwrap().pairs
 }
 
-fn better(at_ms: i64) -> Option<Verdict> {
-    Some(Verdict {
+fn better(at_ms: i64) -> Verdict {
+    Verdict {
         choice: Choice::Better {
             chosen: 0,
             rejected: 1,
@@ -46,7 +46,7 @@ fn better(at_ms: i64) -> Option<Verdict> {
         at_ms,
         took_ms: Some(1200),
         shown_left: Some(1),
-    })
+    }
 }
 
 fn new_run() -> NewRun {
@@ -120,13 +120,13 @@ fn label_for_ever(dir: &Path) {
             .unwrap()
             .unwrap();
         let after = Pair {
-            verdict: better(at_ms),
+            verdict: Some(better(at_ms)),
             ..before.clone()
         };
         project
             .apply(&Change::new("Label", vec![Edit::replace(before, after)]))
             .unwrap();
-        println!("saved {at_ms}");
+        writeln!(std::io::stdout(), "saved {at_ms}").unwrap();
     }
 }
 
@@ -142,7 +142,7 @@ fn a_run_without_its_process_is_interrupted() {
             .append_step(run, 1, 5, &[("loss".to_owned(), -0.5)])
             .unwrap();
         println!("running");
-        std::thread::sleep(std::time::Duration::from_secs(600));
+        std::thread::sleep(std::time::Duration::from_mins(10));
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -253,7 +253,7 @@ fn change_for(deed: &Deed, pairs: &[Pair]) -> Change {
         Deed::Add(count) => (0..*count)
             .map(|n| Edit::add(new_pair(&format!("added {n}"))))
             .collect(),
-        Deed::Label(n) => Vec::from_iter(edit(n, &|pair| pair.verdict = better(7))),
+        Deed::Label(n) => Vec::from_iter(edit(n, &|pair| pair.verdict = Some(better(7)))),
         Deed::Note(n, text) => Vec::from_iter(edit(n, &|pair| pair.note = text.to_string())),
         Deed::Rewrite(n, text) => {
             Vec::from_iter(edit(n, &|pair| pair.answers[0].text = text.to_string()))
