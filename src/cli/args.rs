@@ -294,7 +294,7 @@ pub struct Tokens {
     #[arg(long, value_name = "FILE")]
     pub messages: Option<PathBuf>,
     /// With the beginning of an answer, as before generation.
-    #[arg(long, requires = "messages")]
+    #[arg(long, conflicts_with = "text")]
     pub generation_prompt: bool,
     /// One JSON object with text, ids and mask.
     #[arg(long)]
