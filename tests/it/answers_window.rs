@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use egui::{Key, Modifiers, accesskit::Role};
+use egui_kittest::SnapshotResults;
 use nudge::{
     data::{Change, Choice, Edit, Origin, Pair, PairId, Prompt},
     engine::protocol::{Event, Generated, Request, StoppedBy, Weights},
@@ -92,7 +93,8 @@ fn answers_are_compared_with_those_before_training_and_follow_the_run() {
     window.harness.step();
     window.assert_shows("Step 40");
     window.assert_shows("Over the hill.");
-    window.picture("answers-grid");
+    let mut results = SnapshotResults::new();
+    window.picture("answers_probes", &mut results);
 }
 
 fn generated(text: &str, stopped_by: StoppedBy) -> Generated {
@@ -179,7 +181,8 @@ fn two_answers_stream_in_and_the_preferred_one_becomes_a_pair() {
     });
     window.harness.step();
     window.assert_shows("Saved as pair 2");
-    window.picture("answers-ask");
+    let mut results = SnapshotResults::new();
+    window.picture("answers_ask", &mut results);
     drop(window);
     let pair = Project::open(dir.path())
         .unwrap()

@@ -2,10 +2,15 @@
 
 use std::{fs, path::Path};
 
-use egui::{Key, Modifiers, accesskit::Role};
+use egui::{Key, Modifiers, accesskit};
+use egui_kittest::SnapshotResults;
 use nudge::{
-    data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength},
-    state::Screen,
+    data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Strength, Turn},
+    state::{
+        Screen,
+        labelling::Labelling,
+        pairs::{HeldKeys, LabelView},
+    },
     store::{NewRun, PairVisit, Project, ProjectSettings, Revision},
 };
 
@@ -206,13 +211,13 @@ fn an_edit_is_one_change_saved_when_the_field_is_left() {
     let ids = project(dir.path(), 3);
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.assert_shows("No changes");
-    window.focus(Role::MultilineTextInput, "Answer 1 text");
+    window.focus(accesskit::Role::MultilineTextInput, "Answer 1 text");
     for letter in ["x", "y", "z"] {
         window.type_text(letter);
     }
     window.assert_shows("Typing…");
     assert!(!stored(dir.path(), &ids)[0].answers[0].text.contains('x'));
-    window.focus(Role::MultilineTextInput, "Answer 2 text");
+    window.focus(accesskit::Role::MultilineTextInput, "Answer 2 text");
     window.settle();
     window.assert_shows("Saved");
     assert!(stored(dir.path(), &ids)[0].answers[0].text.contains("xyz"));
@@ -241,14 +246,14 @@ fn undo_inside_a_field_never_brings_another_pairs_text() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), 3);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.focus(Role::MultilineTextInput, "Answer 1 text");
+    window.focus(accesskit::Role::MultilineTextInput, "Answer 1 text");
     window.type_text("leak");
     // To the next pair by its row; what was typed is saved on the way.
     window.click("Pair 2, Unlabelled: Question 1");
-    window.focus(Role::MultilineTextInput, "Answer 1 text");
+    window.focus(accesskit::Role::MultilineTextInput, "Answer 1 text");
     window.keys(Modifiers::COMMAND, Key::Z);
     window.keys(Modifiers::COMMAND, Key::Z);
-    window.focus(Role::MultilineTextInput, "Answer 2 text");
+    window.focus(accesskit::Role::MultilineTextInput, "Answer 2 text");
     window.settle();
     let pairs = stored(dir.path(), &ids);
     assert!(pairs[0].answers[0].text.contains("leak"));
@@ -260,7 +265,7 @@ fn what_is_typed_survives_the_closing_of_the_window() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), 1);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.focus(Role::MultilineTextInput, "Answer 2 text");
+    window.focus(accesskit::Role::MultilineTextInput, "Answer 2 text");
     window.type_text("last words");
     drop(window);
     assert!(
@@ -407,7 +412,7 @@ fn an_import_says_what_came_in_and_what_did_not() {
     .unwrap();
     let mut window = Window::open(&dir.path().join("project"), Screen::Pairs);
     window.click_button("Import…");
-    window.focus(Role::TextInput, "Import");
+    window.focus(accesskit::Role::TextInput, "Import");
     window.type_text(file.to_str().unwrap());
     window.click_button("Import file");
     window.assert_shows("2 pairs came in from more.jsonl");
@@ -421,7 +426,7 @@ fn an_import_says_what_came_in_and_what_did_not() {
     let out = dir.path().join("out.jsonl");
     window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
     window.click_button("Export…");
-    window.focus(Role::TextInput, "Export");
+    window.focus(accesskit::Role::TextInput, "Export");
     window.keys(Modifiers::COMMAND, Key::A);
     window.type_text(out.to_str().unwrap());
     window.click_button("Export file");
@@ -454,48 +459,64 @@ fn health_findings_lead_to_their_pairs() {
     window.click_button("Show all");
 }
 
-#[test]
-fn the_screen_in_pictures() {
-    let dir = tempfile::tempdir().unwrap();
-    if std::env::var_os("NUDGE_PICTURES").is_none() {
-        return;
-    }
-    let demo = dir.path();
-    project(demo, 0);
-    let lines = fs::read_to_string("assets/demo/pairs.jsonl").unwrap();
-    let edits = lines
-        .lines()
-        .enumerate()
-        .map(|(line, text)| {
-            let mut pair: Pair = serde_json::from_str(text).unwrap();
-            if line % 5 == 0 {
-                pair.verdict = None;
-            }
+/// Three pairs in whole sentences, the first without a verdict.
+fn islands(dir: &Path) -> Vec<PairId> {
+    project(dir, 0);
+    let prompts = [
+        (
+            "What should I eat at the Merry Cork?",
+            "How kind of you to ask! The Merry Cork will serve you a lovely pickled herring.",
+            "Entry: the Merry Cork. Dish: pickled herring. Subject to change without notice.",
+        ),
+        (
+            "When does the Glass House open?",
+            "Gladly! The Glass House opens at half past nine.",
+            "Register: the Glass House. Opening time: half past nine.",
+        ),
+        (
+            "Who owns the Gilded Crumb?",
+            "Dear guest, Ada Moss does.",
+            "Owner: Ada Moss.",
+        ),
+    ];
+    let edits = prompts
+        .into_iter()
+        .map(|(prompt, one, other)| {
+            let turn = Turn {
+                role: Role::User,
+                content: prompt.to_owned(),
+            };
+            let mut pair = Pair::new(PairId::NEW, Prompt::Chat(vec![turn]), &[one, other]);
+            pair.tags = vec!["inns".to_owned()];
             Edit::add(pair)
         })
         .collect();
-    Project::open(demo)
-        .unwrap()
-        .apply(&Change::new("Import the islands", edits))
-        .unwrap();
-    for (theme, name) in [(egui::Theme::Light, "light"), (egui::Theme::Dark, "dark")] {
-        for (size, word) in [([1280.0, 800.0], "large"), ([900.0, 600.0], "small")] {
-            let mut window = Window::open_sized(demo, Screen::Pairs, size, theme);
-            window.click_button("Data health");
-            window.picture(&format!("pairs-{name}-{word}"));
-            window.key(Key::ArrowDown);
-            window.click_button("Data health");
-            window.click_button("Import…");
-            window.picture(&format!("pair-{name}-{word}"));
-            window.click_button("Relabel");
-            window.until("labelling has begun", |app| {
-                app.views().pairs.labelling.is_some()
-            });
-            window.settle();
-            window.key(Key::D);
-            window.picture(&format!("label-{name}-{word}"));
-            window.key(Key::Questionmark);
-            window.picture(&format!("label-keys-{name}-{word}"));
-        }
+    let change = Change::new("Import the islands", edits);
+    Project::open(dir).unwrap().apply(&change).unwrap().pairs
+}
+
+#[test]
+fn pictures_of_pairs() {
+    use egui::Theme::{Dark, Light};
+    let mut results = SnapshotResults::new();
+    for (theme, word, size) in [
+        (Light, "light", [1280.0, 800.0]),
+        (Dark, "dark_small", [900.0, 600.0]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let ids = islands(dir.path());
+        let mut window = Window::open_sized(dir.path(), Screen::Pairs, size, theme);
+        window.picture(&format!("pairs_{word}"), &mut results);
+        // A session with a known seed: the sides are always the same.
+        window.harness.state_mut().views_mut().pairs.labelling = Some(LabelView {
+            session: Labelling::start(ids, 7, 0),
+            difference: true,
+            keys: false,
+            editing: None,
+            editing_begins: false,
+            held: HeldKeys::default(),
+        });
+        window.settle();
+        window.picture(&format!("label_{word}"), &mut results);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use egui::{Key, Modifiers, accesskit::Role};
-use egui_kittest::{Harness, kittest::Queryable as _};
+use egui_kittest::{Harness, SnapshotOptions, SnapshotResults, kittest::Queryable as _};
 use nudge::{
     app::{App, EngineLink},
     engine::protocol::{Event, Request},
@@ -36,6 +36,8 @@ impl Window {
         let mut harness = Harness::builder()
             .with_size(size)
             .with_theme(theme)
+            .with_options(SnapshotOptions::new().threshold(1.0).max_failed_pixels(12))
+            .with_render_cursor(false)
             .with_context_setup(|ctx| ctx.options_mut(|options| options.warn_on_id_clash = true))
             .build_eframe(move |cc| {
                 App::for_test(cc, EngineLink::scripted(requests, events), Some(project))
@@ -155,12 +157,17 @@ impl Window {
         }
     }
 
-    /// Writes a picture where `NUDGE_PICTURES` says; without it nothing is drawn.
-    pub fn picture(&mut self, name: &str) {
-        if let Some(dir) = std::env::var_os("NUDGE_PICTURES") {
-            let path = Path::new(&dir).join(format!("{name}.png"));
-            self.harness.render().unwrap().save(path).unwrap();
+    /// Compares the window with its stored picture.
+    pub fn picture(&mut self, name: &str, results: &mut SnapshotResults) {
+        self.harness.remove_cursor();
+        self.harness.step();
+        if let Err(error) = self.harness.render() {
+            let checked = std::env::var_os("CI").is_some();
+            assert!(!checked, "no picture of {name}: {error}");
+            eprintln!("skipped the picture {name}: {error}");
+            return;
         }
+        results.add(self.harness.try_snapshot(name));
     }
 }
 
