@@ -148,27 +148,20 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             parts::title(ui, "Pairs", &line);
         });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let unlabelled = data.counts.unlabelled;
-            let text = if unlabelled > 0 {
-                format!("Label {unlabelled}")
-            } else {
-                "Relabel".to_owned()
-            };
-            let any = data.counts.total() > 0;
-            ui.add_enabled_ui(any, |ui| {
-                if parts::primary(ui, &text)
+            // Every button stays where it is, whatever can be done now.
+            let (any, todo) = (data.counts.total() > 0, data.counts.unlabelled > 0);
+            ui.add_enabled_ui(todo, |ui| {
+                if parts::primary(ui, "Label")
                     .on_hover_text("One pair at a time, sides at random, all by keyboard (L)")
                     .clicked()
                 {
-                    label(view, unlabelled == 0, commands);
+                    label(view, false, commands);
                 }
             });
-            if unlabelled > 0
-                && data.counts.labelled() > 0
-                && ui
-                    .button("Relabel")
-                    .on_hover_text("Go through all pairs of the list again, labelled ones too")
-                    .clicked()
+            if ui
+                .add_enabled(any, Button::new("Relabel"))
+                .on_hover_text("Go through all pairs of the list, labelled ones too")
+                .clicked()
             {
                 label(view, true, commands);
             }
