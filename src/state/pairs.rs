@@ -186,6 +186,9 @@ pub struct PairsView {
     /// The strip under the title.
     #[serde(skip)]
     pub strip: Strip,
+    /// The strip has just been opened: the caret belongs into its field.
+    #[serde(skip)]
+    pub strip_opens: bool,
     /// The row of the selected pair is to be scrolled to.
     #[serde(skip)]
     pub reveal: bool,
@@ -208,6 +211,7 @@ impl Default for PairsView {
             labelling: None,
             differences: Differences::default(),
             strip: Strip::None,
+            strip_opens: false,
             reveal: false,
             new_tag: String::new(),
         }

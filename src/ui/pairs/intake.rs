@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use egui::{Align, Layout, ProgressBar, RichText, ScrollArea, TextEdit, TextStyle, Ui};
+use egui::{Align, Layout, RichText, ScrollArea, TextEdit, TextStyle, Ui};
 
 use crate::{
     data::{PairId, health::Health},
@@ -50,7 +50,10 @@ fn transfer(ui: &mut Ui, data: &PairsData, commands: &Commands) {
             ui.label(&transfer.what);
             let pairs = transfer.progress.pairs.load(Ordering::Relaxed);
             let done = transfer.progress.done.load(Ordering::Relaxed) as f32 / 1000.0;
-            ui.add(ProgressBar::new(done).desired_width(180.0));
+            ui.scope(|ui| {
+                ui.set_width(180.0);
+                parts::progress(ui, done, &transfer.what);
+            });
             if pairs > 0 {
                 parts::caption(ui, format!("{pairs} pairs"));
             }
@@ -63,16 +66,14 @@ fn transfer(ui: &mut Ui, data: &PairsData, commands: &Commands) {
     });
 }
 
-/// Id of the field for the path, so that opening the strip can put the caret there.
-const PATH: &str = "pairs transfer path";
-
 /// Opens the strip with the caret in its field, or closes it.
 pub fn toggle(ui: &Ui, view: &mut PairsView, to: Strip) {
     if view.strip == to {
         view.strip = Strip::None;
     } else {
         view.strip = to;
-        ui.memory_mut(|memory| memory.request_focus(egui::Id::unique(PATH)));
+        view.strip_opens = true;
+        ui.request_repaint();
     }
 }
 
@@ -100,11 +101,16 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
             let field = ui
                 .add(
                     TextEdit::singleline(&mut view.path)
-                        .id(egui::Id::unique(PATH))
+                        .id_salt("path")
                         .hint_text(hint)
                         .desired_width(width),
                 )
                 .labelled_by(label.id);
+            // Not in the frame of the click: a field gives the caret up when something else is clicked.
+            if view.strip_opens && !ui.input(|input| input.pointer.any_click()) {
+                view.strip_opens = false;
+                field.request_focus();
+            }
             let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             let typed = view.path.trim().to_owned();
             let go = ui.add_enabled(!typed.is_empty(), egui::Button::new(format!("{what} file")));
