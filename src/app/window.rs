@@ -9,8 +9,8 @@ use crate::{
 };
 use anyhow::Context as _;
 
-/// While events come in the window draws this often at most.
-const PACE: Duration = Duration::from_millis(50);
+/// While events come in the window draws this often at most: software rasterizers share the processor with training.
+const PACE: Duration = Duration::from_millis(100);
 
 /// What draws the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

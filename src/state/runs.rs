@@ -69,11 +69,12 @@ impl History {
 
     /// Adds one step's metrics.
     fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
-        // Before the first update every reward is exactly 0: no pair is right or wrong yet, and drawing the 0 % that a
-        // strict count gives would squeeze everything that follows.
+        // Before the first update every reward is 0 but for rounding: no pair is right or wrong yet, and drawing what a
+        // strict count of noise gives would squeeze everything that follows.
+        const STILL: f64 = 1e-4;
         let unmoved = metrics
             .iter()
-            .any(|(name, value)| name.ends_with("rewards/margins") && *value == 0.0);
+            .any(|(name, value)| name.ends_with("rewards/margins") && value.abs() < STILL);
         for (name, value) in metrics {
             if unmoved && name.ends_with("rewards/accuracies") {
                 continue;
@@ -445,7 +446,7 @@ mod tests {
                 ("eval_rewards/margins".to_owned(), margin),
             ]
         };
-        history.take_metrics(0, &measured(0.0, 0.0));
+        history.take_metrics(0, &measured(0.5, 1e-6));
         history.take_metrics(10, &measured(0.8, 1.5));
         assert_eq!(history.series[&name].points(), [[10.0, 0.8]]);
     }
