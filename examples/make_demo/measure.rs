@@ -13,7 +13,7 @@ use nudge::{
         no_waker,
         protocol::{Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
     },
-    store::{NewRun, Project, RunId, demo::open_demo},
+    store::{NewRun, Project, RunId, demo::open_demo_of},
 };
 
 use crate::{
@@ -136,17 +136,15 @@ pub struct Options<'a> {
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -> Result<()> {
     let folder = tempfile::tempdir().context("no room for a temporary project")?;
-    let dir = open_demo(Some(folder.path()))?;
+    let dir = open_demo_of(assets, Some(&folder.path().join("demo")))?;
     let mut project = Project::open(&dir)?;
-    let text = std::fs::read_to_string(assets.join("run.toml"))
-        .with_context(|| format!("cannot read {}/run.toml", assets.display()))?;
-    let base = RunConfig::from_toml(&text)?.with_overrides(&options.settings)?;
+    let settings = project.settings()?;
+    let base = RunConfig::from_toml(&settings.run_toml)?.with_overrides(&options.settings)?;
     let engine = Engine::start(no_waker(), EngineOptions::with_threads(2))?;
     let exam = Exam::new(world, QUESTIONS, &mut stream(seed, Stream::Exam));
 
-    let model = project.settings()?.model;
     let before = Weights::Model {
-        folder: model,
+        folder: settings.model,
         adapter: None,
     };
     let untrained = (0..options.seeds)
