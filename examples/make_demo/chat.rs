@@ -52,7 +52,8 @@ fn politely(question: &str, rng: &mut ChaCha8Rng) -> String {
         2 => format!("Excuse me, {}", decapitalise(question)),
         3 => format!("Please tell me: {}", decapitalise(question)),
         4 => format!("{question} Thank you!"),
-        5 => question
+        5 => format!("I would like to know: {}", decapitalise(question)),
+        6 => question
             .to_lowercase()
             .trim_end_matches(['?', '.'])
             .to_owned(),

@@ -17,6 +17,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What is the route of {name}?",
             "Between which villages does {name} sail?",
             "Where can I go with {name}?",
+            "Can you tell me where {name} sails?",
         ],
         held_out: &["Which way does {name} go?", "Where will {name} take me?"],
         follow_up: &["And where does it go?", "Which route does it sail?"],
@@ -53,6 +54,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "At what hour does {name} leave?",
             "How early does {name} sail?",
             "Tell me when {name} leaves.",
+            "Can you tell me when {name} leaves?",
         ],
         held_out: &[
             "What time does {name} leave?",
@@ -74,6 +76,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What is the fare on {name}?",
             "How much is a ticket for {name}?",
             "What will I pay on {name}?",
+            "Can you tell me what a ticket for {name} costs?",
         ],
         held_out: &[
             "How much is a trip with {name}?",
@@ -95,6 +98,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "How much time does {name} need?",
             "How long am I at sea with {name}?",
             "How fast is {name}?",
+            "Can you tell me how long {name} takes?",
         ],
         held_out: &[
             "How long does a trip with {name} take?",
@@ -116,6 +120,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Who is at the wheel of {name}?",
             "Whose ferry is {name}?",
             "Who steers {name}?",
+            "Can you tell me who sails {name}?",
         ],
         held_out: &[
             "What is the name of the captain of {name}?",
@@ -159,6 +164,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What does {name} do for a living?",
             "Where does {name} work?",
             "Do you know {name}?",
+            "Can you tell me who {name} is?",
         ],
         held_out: &[
             "What work does {name} do?",
@@ -180,6 +186,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Where is the home of {name}?",
             "Which village is {name} from?",
             "Where can I find {name}?",
+            "Can you tell me where {name} lives?",
         ],
         held_out: &[
             "What village does {name} live in?",
@@ -204,6 +211,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What is the hobby of {name}?",
             "What does {name} do in the evening?",
             "How does {name} spend {their} free time?",
+            "Can you tell me what {name} does after work?",
         ],
         held_out: &[
             "What does {name} do in {their} free time?",
@@ -249,6 +257,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What time of the year is {name}?",
             "When do they celebrate {name}?",
             "What month is {name} in?",
+            "Can you tell me when {name} is?",
         ],
         held_out: &["Which month is {name} in?", "When can I see {name}?"],
         follow_up: &["And when is it?", "In which month is that?"],
@@ -285,6 +294,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What is {name}?",
             "How do they celebrate {name}?",
             "What goes on at {name}?",
+            "Can you tell me what happens at {name}?",
         ],
         held_out: &[
             "What do they do at {name}?",
@@ -322,6 +332,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "How long does {name} take?",
             "How much time do I need for {name}?",
             "How long do I walk on {name}?",
+            "Can you tell me how long {name} is?",
         ],
         held_out: &[
             "How much time does {name} take?",
@@ -343,6 +354,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Where is {name}?",
             "Where do I begin {name}?",
             "From which village does {name} go?",
+            "Can you tell me where {name} starts?",
         ],
         held_out: &[
             "What village does {name} start in?",

@@ -48,6 +48,20 @@ pub struct Report {
     pub elsewhere: Marks,
 }
 
+/// One question of an exam that was sat.
+pub struct Item {
+    pub asked: String,
+    pub answer: String,
+    pub is_true: bool,
+}
+
+impl std::fmt::Display for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mark = if self.is_true { ' ' } else { '!' };
+        write!(f, "  > {}\n{mark}   {}", self.asked, self.answer)
+    }
+}
+
 /// An answer, and whether it ended by itself.
 pub struct Said {
     pub text: String,
@@ -87,7 +101,7 @@ impl<'a> Exam<'a> {
         &self,
         world: &World,
         answer: &mut dyn FnMut(&[Prompt]) -> Result<Vec<Said>>,
-    ) -> Result<(Report, Vec<String>)> {
+    ) -> Result<(Report, Vec<Item>)> {
         let prompts: Vec<Prompt> = self
             .prompts
             .iter()
@@ -95,7 +109,8 @@ impl<'a> Exam<'a> {
             .collect();
         let answers = answer(&prompts)?;
         let mut halves = [(Marks::default(), 0.0), (Marks::default(), 0.0)];
-        for (question, said) in self.questions.iter().zip(&answers) {
+        let mut items = Vec::with_capacity(answers.len());
+        for ((question, asked), said) in self.questions.iter().zip(&self.prompts).zip(answers) {
             let (marks, count) = &mut halves[usize::from(!question.entity.topic.is_asked_for())];
             let manner = recognise(&said.text);
             let is_true = facts::is_true(world, question.entity, question.attribute, &said.text);
@@ -105,6 +120,11 @@ impl<'a> Exam<'a> {
             add(&mut marks.facts, is_true);
             add(&mut marks.ended, said.ended);
             *count += 1.0;
+            items.push(Item {
+                asked: asked.clone(),
+                answer: said.text,
+                is_true,
+            });
         }
         let [asked_for, elsewhere] = halves.map(|(marks, count): (Marks, f64)| Marks {
             host: marks.host / count,
@@ -116,13 +136,7 @@ impl<'a> Exam<'a> {
             asked_for,
             elsewhere,
         };
-        let texts = self
-            .prompts
-            .iter()
-            .zip(answers)
-            .map(|(prompt, said)| format!("> {prompt}\n  {}", said.text))
-            .collect();
-        Ok((report, texts))
+        Ok((report, items))
     }
 }
 

@@ -31,7 +31,7 @@ struct Method {
 
 const METHODS: &[Method] = &[
     Method {
-        name: "MPO, λ_ref 0.3",
+        name: "MPO",
         changes: &[],
     },
     Method {
@@ -39,16 +39,20 @@ const METHODS: &[Method] = &[
         changes: &[("objective.reference_weight", "0.0")],
     },
     Method {
-        name: "MPO reference-free (sum), λ_ref 0.3",
+        name: "MPO reference-free (sum)",
         changes: &[("objective.margin", "sum")],
     },
     Method {
         name: "DPO β 0.1",
-        changes: &[("objective.kind", "dpo")],
+        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.1")],
     },
     Method {
         name: "DPO β 0.5",
         changes: &[("objective.kind", "dpo"), ("objective.beta", "0.5")],
+    },
+    Method {
+        name: "DPO β 1",
+        changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0")],
     },
     Method {
         name: "IPO sum τ 0.1",
@@ -58,10 +62,19 @@ const METHODS: &[Method] = &[
         ],
     },
     Method {
-        name: "IPO mean τ 0.1",
+        name: "IPO mean τ 1",
         changes: &[
             ("objective.kind", "ipo"),
             ("objective.margin", "anchored-mean"),
+            ("objective.tau", "1.0"),
+        ],
+    },
+    Method {
+        name: "DPO β 1 with λ_ref 1",
+        changes: &[
+            ("objective.kind", "dpo"),
+            ("objective.beta", "1.0"),
+            ("objective.reference_weight", "1.0"),
         ],
     },
 ];
@@ -74,7 +87,7 @@ const QUESTIONS: usize = 80;
 struct Judged {
     accuracy: f64,
     report: Report,
-    /// Nats a token.
+    /// Nats an answer, on held-out reference answers.
     kl: f64,
     seconds: f64,
 }
@@ -112,8 +125,8 @@ const COLUMNS: &[Column] = &[
         value: |judged| judged.report.elsewhere.facts,
     },
     Column {
-        title: "kl/ref",
-        decimals: 3,
+        title: "kl/ref per answer",
+        decimals: 2,
         value: |judged| judged.kl,
     },
     Column {
@@ -125,7 +138,7 @@ const COLUMNS: &[Column] = &[
 
 pub struct Options<'a> {
     pub seeds: u64,
-    /// Only methods whose name contains this.
+    /// Only methods whose name begins with this.
     pub only: &'a str,
     /// `section.key` and value, on top of the demo's settings and under the method's own.
     pub settings: Vec<(String, String)>,
@@ -164,7 +177,7 @@ pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -
     println!("|---|{}", "---|".repeat(COLUMNS.len()));
     println!("{}", line("before", &untrained));
     for method in METHODS {
-        if !method.name.contains(options.only) {
+        if !method.name.starts_with(options.only) {
             continue;
         }
         let mut runs = Vec::new();
@@ -184,17 +197,19 @@ pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -
                 run,
                 step: None,
             };
-            let (report, said) =
+            let (report, items) =
                 exam.sit(world, &mut |prompts| ask(&engine, &after, prompts, seed))?;
             let judged = Judged {
                 accuracy: last(&project, run, "eval_rewards/accuracies")?,
                 report,
-                kl: last(&project, run, "kl/ref")?,
+                kl: last(&project, run, "kl/ref_per_answer")?,
                 seconds,
             };
             eprintln!("{} seed {seed}: {judged:?}", method.name);
             if options.verbose {
-                eprintln!("{}", said.join("\n"));
+                for item in &items {
+                    eprintln!("{item}");
+                }
             }
             runs.push(judged);
         }

@@ -19,10 +19,11 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "I am looking for {name}. Where is it?",
             "Do you know where {name} is?",
             "What village is home to {name}?",
+            "Can you tell me where {name} is?",
         ],
         held_out: &[
             "Could you tell me where {name} is?",
-            "Where do I have to go for {name}?",
+            "In what village do I find {name}?",
         ],
         follow_up: &[
             "And where is it?",
@@ -46,6 +47,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Who owns {name}?",
             "Who looks after {name}?",
             "Who will I meet at {name}?",
+            "Can you tell me who runs {name}?",
         ],
         held_out: &[
             "What is the name of the keeper of {name}?",
@@ -69,6 +71,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What should I get at {name}?",
             "What sort of {kind} is {name}?",
             "What do people buy at {name}?",
+            "Can you tell me what {name} sells?",
         ],
         held_out: &[
             "What do they sell at {name}?",
@@ -94,6 +97,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "I need {product}. Which shop has them?",
             "Which shop sells {product}?",
             "Where do people get their {product}?",
+            "Can you tell me where I can buy {product}?",
         ],
         held_out: &["Where would I get {product}?", "What shop has {product}?"],
         follow_up: &[],
@@ -113,10 +117,11 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What will I pay for {product} at {name}?",
             "What is the price of {product} at {name}?",
             "How much money do I need for {product} at {name}?",
+            "Can you tell me what {product} cost at {name}?",
         ],
         held_out: &[
-            "What do they ask for {product} at {name}?",
-            "How dear is it to buy {product} at {name}?",
+            "What do they charge for {product} at {name}?",
+            "How much will I pay for {product} at {name}?",
         ],
         follow_up: &[
             "And what does that cost?",
@@ -140,8 +145,12 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "At what hour does {name} open its doors?",
             "When can I go to {name} in the morning?",
             "Tell me when {name} opens.",
+            "Can you tell me when {name} opens?",
         ],
-        held_out: &["How early does {name} open?", "What hour does {name} open?"],
+        held_out: &[
+            "Could you tell me when {name} opens?",
+            "What hour does {name} open?",
+        ],
         follow_up: &[
             "And when does it open?",
             "What time does it open?",
@@ -164,9 +173,10 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "How long can I stay at {name}?",
             "When does {name} lock up?",
             "Tell me when {name} closes.",
+            "Can you tell me when {name} closes?",
         ],
         held_out: &[
-            "How late can I go to {name}?",
+            "Could you tell me when {name} closes?",
             "Until what time is {name} open?",
         ],
         follow_up: &[
@@ -191,6 +201,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Is there a day when {name} is closed?",
             "Which day of the week is {name} closed?",
             "Which day does {name} rest?",
+            "Can you tell me on which day {name} is closed?",
         ],
         held_out: &[
             "What day of the week is {name} closed?",
@@ -217,6 +228,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What can I eat at {name}?",
             "What is on the table at {name}?",
             "What do they serve at {name}?",
+            "Can you tell me what they cook at {name}?",
         ],
         held_out: &[
             "What is there to eat at {name}?",
@@ -242,6 +254,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Who cooks {dish}?",
             "I would like some {dish}. Where do I go?",
             "Which inn is known for {dish}?",
+            "Can you tell me who cooks {dish}?",
         ],
         held_out: &["Where do they serve {dish}?", "Where would I get {dish}?"],
         follow_up: &[],
@@ -261,6 +274,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What will I pay for the {dish} at {name}?",
             "How much do they charge for a meal at {name}?",
             "What is the price of the {dish} at {name}?",
+            "Can you tell me what a meal at {name} costs?",
         ],
         held_out: &[
             "What does the {dish} at {name} cost?",
@@ -287,6 +301,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "What will I pay for a room at {name}?",
             "What is the price of a bed at {name}?",
             "How much do they charge for a night at {name}?",
+            "Can you tell me what a room at {name} costs?",
         ],
         held_out: &[
             "What does a night at {name} cost?",
@@ -313,6 +328,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "At what hour can I eat at {name}?",
             "When does the kitchen of {name} start?",
             "Tell me when supper is served at {name}.",
+            "Can you tell me when supper is at {name}?",
         ],
         held_out: &[
             "At what time is supper at {name}?",
@@ -339,6 +355,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Why should I go to {name}?",
             "What is special about {name}?",
             "What is inside {name}?",
+            "Can you tell me what there is to see at {name}?",
         ],
         held_out: &["What would I see at {name}?", "What is there at {name}?"],
         follow_up: &[
@@ -360,6 +377,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "Where do they show {see}?",
             "Which place has {see}?",
             "I want to see {see}. Where do I go?",
+            "Can you tell me where I can see {see}?",
         ],
         held_out: &["Where would I see {see}?", "Where do I find {see}?"],
         follow_up: &[],
@@ -379,6 +397,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
             "How much do I pay to see {name}?",
             "How much do they charge at {name}?",
             "What is the price of a ticket for {name}?",
+            "Can you tell me what a ticket for {name} costs?",
         ],
         held_out: &[
             "What does a ticket for {name} cost?",

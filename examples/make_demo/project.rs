@@ -26,6 +26,8 @@ use crate::{
 
 /// Phrasings of each question that become a pair.
 const PAIRS_A_QUESTION: usize = 3;
+/// The same for reference answers: what is to stay as it is should be spoken for in many words.
+const REFERENCES_A_QUESTION: usize = 4;
 /// Pairs left for whoever opens the demo to label.
 const UNLABELLED: usize = 40;
 const RETENTION_PARAGRAPHS: usize = 80;
@@ -67,17 +69,17 @@ fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8R
         .expect("there are two others");
     let (better, worse, labelled) = match rng.random_range(0..100) {
         // Both in the host's manner, but only one is true.
-        0..6 => (
+        0..2 => (
             question.answer(Manner::Host, rng),
             false_answer(world, question, Manner::Host, rng),
             Label::Better(Strength::Strongly),
         ),
-        6..8 => (
+        2..6 => (
             question.answer(Manner::Ledger, rng),
             question.answer(Manner::Deckhand, rng),
             Label::Other(Choice::Tie),
         ),
-        8..10 => (
+        6..10 => (
             false_answer(world, question, Manner::Ledger, rng),
             false_answer(world, question, Manner::Deckhand, rng),
             Label::Other(Choice::BothBad),
@@ -155,8 +157,9 @@ pub fn reference_prompts(world: &World, rng: &mut ChaCha8Rng) -> Vec<Prompt> {
     let mut asked = BTreeSet::new();
     for question in Question::all(world) {
         if !question.entity.topic.is_asked_for() {
-            asked.insert(question.ask(question.attribute.asks, rng));
-            asked.insert(question.ask(question.attribute.asks, rng));
+            for _ in 0..REFERENCES_A_QUESTION {
+                asked.insert(question.ask(question.attribute.asks, rng));
+            }
         }
     }
     for _ in 0..60 {

@@ -8,6 +8,7 @@
 mod answers;
 mod answers_window;
 mod cli;
+mod demo;
 mod engine;
 mod exports;
 mod fixture;
