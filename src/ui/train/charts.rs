@@ -227,6 +227,11 @@ fn sleeping<'a>(build: &Builder<'a>) -> Chart<'a> {
             .into_iter()
             .collect(),
     );
+    // A share is read against none and all.
+    chart.levels.extend([0.0, 1.0].map(|value| Level {
+        value,
+        name: String::new(),
+    }));
     "Pairs that get almost no push: won, or hopelessly lost".clone_into(&mut chart.note);
     chart
 }
