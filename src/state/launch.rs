@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
+use super::fields::{self, Field, Kind};
 use crate::{
     engine::{
         config::{Method, RunConfig},
@@ -15,237 +16,6 @@ use crate::{
     },
     objective::Margin,
 };
-
-/// A setting that the sheet shows as a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
-    /// Its place in `run.toml`.
-    pub key: &'static str,
-    pub label: &'static str,
-    /// One sentence: what it does.
-    pub about: &'static str,
-    pub kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Any number, e.g. `3e-4`.
-    Number,
-    /// A whole number.
-    Count,
-    Text,
-    Folder,
-    Switch,
-}
-
-const fn field(key: &'static str, label: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field {
-        key,
-        label,
-        about,
-        kind,
-    }
-}
-
-pub const MODEL: Field = field(
-    "model.path",
-    "Model folder",
-    Kind::Folder,
-    "Hugging Face folder with config.json, safetensors and tokenizer.json; empty = the project's own model",
-);
-pub const ADAPTER: Field = field(
-    "model.start_adapter",
-    "Start adapter",
-    Kind::Folder,
-    "A PEFT adapter to start from; it is frozen into the reference and a new one goes on top",
-);
-pub const BETA: Field = field(
-    "objective.beta",
-    "β",
-    Kind::Number,
-    "Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown",
-);
-pub const TAU: Field = field(
-    "objective.tau",
-    "τ",
-    Kind::Number,
-    "IPO pulls every margin to 1/(2τ)",
-);
-pub const SMOOTHING: Field = field(
-    "objective.label_smoothing",
-    "Label smoothing",
-    Kind::Number,
-    "ε: the share of labels believed to be wrong, below 0.5",
-);
-pub const ROBUST: Field = field(
-    "objective.robust",
-    "Robust form",
-    Kind::Switch,
-    "The unbiased form of label smoothing instead of the conservative one",
-);
-pub const LAMBDA_REF: Field = field(
-    "objective.reference_weight",
-    "λ ref",
-    Kind::Number,
-    "Weight of the KL term on reference answers: holds the policy where it started",
-);
-pub const LAMBDA_PRE: Field = field(
-    "objective.retention_weight",
-    "λ pre",
-    Kind::Number,
-    "Weight of plain language modelling on the retention text",
-);
-pub const FULL: Field = field(
-    "lora.full",
-    "Train all weights",
-    Kind::Switch,
-    "Full weights instead of an adapter: more memory, no small file to share",
-);
-pub const RANK: Field = field(
-    "lora.rank",
-    "Rank",
-    Kind::Count,
-    "Width of the adapter; 8 to 32 is usual",
-);
-pub const ALPHA: Field = field(
-    "lora.alpha",
-    "Alpha",
-    Kind::Number,
-    "The adapter counts alpha / rank times; twice the rank is usual",
-);
-pub const RSLORA: Field = field(
-    "lora.rslora",
-    "Rank-stabilised",
-    Kind::Switch,
-    "Scale by alpha / √rank, which keeps large ranks learning",
-);
-pub const TARGETS: Field = field(
-    "lora.targets",
-    "Layers",
-    Kind::Text,
-    "all-linear, or names such as q_proj, v_proj",
-);
-pub const LEARNING_RATE: Field = field(
-    "optimizer.learning_rate",
-    "Learning rate",
-    Kind::Number,
-    "Peak rate of AdamW; adapters take about ten times what full weights take",
-);
-pub const WEIGHT_DECAY: Field = field(
-    "optimizer.weight_decay",
-    "Weight decay",
-    Kind::Number,
-    "Pull of the trained weights to zero",
-);
-pub const WARMUP: Field = field(
-    "optimizer.warmup_steps",
-    "Warm-up steps",
-    Kind::Count,
-    "Steps until the learning rate is at its peak",
-);
-pub const CLIP: Field = field(
-    "optimizer.max_grad_norm",
-    "Gradient clipping",
-    Kind::Number,
-    "Largest global gradient norm; 0 = no clipping",
-);
-pub const STEPS: Field = field(
-    "train.steps",
-    "Steps",
-    Kind::Count,
-    "Optimiser steps; empty = by epochs",
-);
-pub const EPOCHS: Field = field(
-    "train.epochs",
-    "Epochs",
-    Kind::Number,
-    "Times that every pair is seen; used when steps is empty",
-);
-pub const PAIRS_PER_STEP: Field = field(
-    "train.pairs_per_step",
-    "Pairs a step",
-    Kind::Count,
-    "Pairs that one update averages over",
-);
-pub const EVAL_EVERY: Field = field(
-    "train.eval_every",
-    "Evaluate every",
-    Kind::Count,
-    "Steps between measurements on held-out pairs; 0 = never",
-);
-pub const SAMPLE_EVERY: Field = field(
-    "train.sample_every",
-    "Sample every",
-    Kind::Count,
-    "Steps between answers to the probe prompts; 0 = never",
-);
-pub const CHECKPOINT_EVERY: Field = field(
-    "train.checkpoint_every",
-    "Checkpoint every",
-    Kind::Count,
-    "Steps between checkpoints; 0 = only at the end",
-);
-pub const SEED: Field = field(
-    "train.shuffle_seed",
-    "Shuffle seed",
-    Kind::Count,
-    "Order of the pairs and start of the adapter; runs that differ only here show the noise",
-);
-pub const EVAL_FRACTION: Field = field(
-    "data.eval_fraction",
-    "Held-out share",
-    Kind::Number,
-    "Share of prompts kept for measuring, decided by the prompt",
-);
-pub const MAX_PROMPT: Field = field(
-    "data.max_prompt_tokens",
-    "Longest prompt",
-    Kind::Count,
-    "Tokens; pairs with a longer prompt are set aside",
-);
-pub const MAX_ANSWER: Field = field(
-    "data.max_answer_tokens",
-    "Longest answer",
-    Kind::Count,
-    "Tokens; longer answers are cut, both sides by the same rule",
-);
-pub const DEVICE: Field = field(
-    "train.device",
-    "Device",
-    Kind::Text,
-    "auto, cpu, cuda:0 or metal",
-);
-
-const TYPED: [Field; 28] = [
-    MODEL,
-    ADAPTER,
-    BETA,
-    TAU,
-    SMOOTHING,
-    ROBUST,
-    LAMBDA_REF,
-    LAMBDA_PRE,
-    FULL,
-    RANK,
-    ALPHA,
-    RSLORA,
-    TARGETS,
-    LEARNING_RATE,
-    WEIGHT_DECAY,
-    WARMUP,
-    CLIP,
-    STEPS,
-    EPOCHS,
-    PAIRS_PER_STEP,
-    EVAL_EVERY,
-    SAMPLE_EVERY,
-    CHECKPOINT_EVERY,
-    SEED,
-    EVAL_FRACTION,
-    MAX_PROMPT,
-    MAX_ANSWER,
-    DEVICE,
-];
 
 /// What the texts mean.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -260,11 +30,11 @@ impl Checked {
     pub fn default_of(&self, field: Field) -> Option<String> {
         let objective = &self.config.objective;
         match field.key {
-            key if key == LAMBDA_REF.key => Some(objective.reference_weight().to_string()),
-            key if key == LAMBDA_PRE.key => Some(objective.retention_weight().to_string()),
-            key if key == MODEL.key => Some("the project's own".to_owned()),
-            key if key == ADAPTER.key => Some("none".to_owned()),
-            key if key == STEPS.key => Some("by epochs".to_owned()),
+            key if key == fields::LAMBDA_REF.key => Some(objective.reference_weight().to_string()),
+            key if key == fields::LAMBDA_PRE.key => Some(objective.retention_weight().to_string()),
+            key if key == fields::MODEL.key => Some("the project's own".to_owned()),
+            key if key == fields::ADAPTER.key => Some("none".to_owned()),
+            key if key == fields::STEPS.key => Some("by epochs".to_owned()),
             _ => None,
         }
     }
@@ -313,7 +83,7 @@ impl Launch {
     /// The method; what goes with it follows its own defaults again.
     pub fn set_method(&mut self, method: Method) {
         self.set("objective.kind", word(&method));
-        for key in ["objective.margin", LAMBDA_REF.key] {
+        for key in ["objective.margin", fields::LAMBDA_REF.key] {
             self.set(key, "");
         }
     }
@@ -350,12 +120,12 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
     let mut checked = Checked::default();
     for (key, typed) in texts {
         let typed = typed.trim();
-        let known = TYPED.iter().find(|field| field.key == key);
+        let known = fields::ALL.iter().find(|field| field.key == key);
         if let Some(sentence) = known.and_then(|field| not_a_number(field, typed)) {
             checked.problems.insert(key.clone(), sentence);
             continue;
         }
-        let value = if key == TARGETS.key {
+        let value = if key == fields::TARGETS.key {
             layer_list(typed)
         } else {
             typed.to_owned()
@@ -368,7 +138,7 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
         }
     }
     for (key, sentence) in validate(&checked.config) {
-        let label = TYPED
+        let label = fields::ALL
             .iter()
             .find(|field| field.key == key)
             .map_or(key.as_str(), |field| field.label);
@@ -458,8 +228,8 @@ mod tests {
     #[test]
     fn a_word_in_a_number_field_is_a_sentence_with_its_label() {
         let mut launch = sheet();
-        launch.set(BETA.key, "a lot");
-        let problem = &launch.checked().problems[BETA.key];
+        launch.set(fields::BETA.key, "a lot");
+        let problem = &launch.checked().problems[fields::BETA.key];
         assert_eq!(
             problem,
             "β is “a lot”; it must be a number such as 0.1 or 3e-4"
@@ -469,12 +239,12 @@ mod tests {
     #[test]
     fn a_number_out_of_range_is_a_sentence_with_its_label() {
         let mut launch = sheet();
-        launch.set(BETA.key, "0");
+        launch.set(fields::BETA.key, "0");
         assert_eq!(
-            launch.checked().problems[BETA.key],
+            launch.checked().problems[fields::BETA.key],
             "β is 0; it must be a number above 0"
         );
-        launch.set(BETA.key, "0.2");
+        launch.set(fields::BETA.key, "0.2");
         assert!(launch.checked().problems.is_empty());
         assert_eq!(launch.checked().config.objective.beta, 0.2);
     }
@@ -482,25 +252,25 @@ mod tests {
     #[test]
     fn an_emptied_field_means_the_default() {
         let mut launch = sheet();
-        launch.set(RANK.key, " ");
+        launch.set(fields::RANK.key, " ");
         assert_eq!(
             launch.checked().config.lora.rank,
             RunConfig::default().lora.rank
         );
-        launch.set(STEPS.key, "40");
-        launch.set(STEPS.key, "");
+        launch.set(fields::STEPS.key, "40");
+        launch.set(fields::STEPS.key, "");
         assert_eq!(launch.checked().config.train.steps, None);
     }
 
     #[test]
     fn layers_are_typed_as_people_write_them() {
         let mut launch = sheet();
-        launch.set(TARGETS.key, "q_proj, v_proj");
+        launch.set(fields::TARGETS.key, "q_proj, v_proj");
         assert_eq!(
             launch.checked().config.lora.targets,
             crate::engine::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
         );
-        launch.set(TARGETS.key, "all-linear");
+        launch.set(fields::TARGETS.key, "all-linear");
         assert!(launch.checked().problems.is_empty());
     }
 
@@ -508,7 +278,7 @@ mod tests {
     fn another_method_brings_its_own_defaults() {
         let mut launch = sheet();
         launch.set_margin(Margin::Sum);
-        launch.set(LAMBDA_REF.key, "0.7");
+        launch.set(fields::LAMBDA_REF.key, "0.7");
         launch.set_method(Method::Dpo);
         let checked = launch.checked();
         assert_eq!(checked.problems, BTreeMap::new());
@@ -525,7 +295,7 @@ mod tests {
 
     #[test]
     fn every_field_is_a_key_of_the_config() {
-        for field in TYPED {
+        for field in fields::ALL {
             let mut launch = sheet();
             launch.set(field.key, "");
             assert_eq!(

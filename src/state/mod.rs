@@ -9,6 +9,7 @@ pub mod command;
 pub mod compare;
 pub mod difference;
 pub mod drafts;
+pub mod fields;
 pub mod filter;
 pub mod labelling;
 pub mod launch;

@@ -10,7 +10,7 @@ use egui_plot::{
 };
 
 use super::{
-    parts,
+    legend, parts,
     theme::{self, Palette, size, space},
 };
 use crate::state::{
@@ -191,7 +191,7 @@ impl Chart<'_> {
                     |point| metric::value(self.metric, point[1]),
                 );
                 let look = (line.drawn_color(palette), line.pattern());
-                legend_entry(ui, Some(look), &line.name, &value);
+                legend::entry(ui, Some(look), &line.name, &value);
                 if line.series.not_finite() > 0 {
                     let text = format!("{} not a number", line.series.not_finite());
                     ui.label(RichText::new(text).size(size::SMALL).color(palette.error));
@@ -199,10 +199,10 @@ impl Chart<'_> {
             }
             for level in self.levels.iter().filter(|level| !level.name.is_empty()) {
                 let look = (palette.weak, LineStyle::dashed_dense());
-                legend_entry(ui, Some(look), &level.name, "");
+                legend::entry(ui, Some(look), &level.name, "");
             }
             if let Some((_, _, name)) = &self.band {
-                legend_entry(ui, None, name, "");
+                legend::entry(ui, None, name, "");
             }
         });
     }
@@ -460,70 +460,6 @@ fn nothing_yet(ui: &mut Ui, palette: &Palette, height: f32) -> Response {
         palette.weak,
     );
     response
-}
-
-/// One entry of a legend, laid out as a whole so that a value is never parted from its name.
-fn legend_entry(ui: &mut Ui, look: Option<(egui::Color32, LineStyle)>, name: &str, value: &str) {
-    let palette = parts::palette(ui);
-    let font = egui::FontId::proportional(size::SMALL);
-    let text = |text: &str, color| {
-        ui.painter()
-            .layout_no_wrap(text.to_owned(), font.clone(), color)
-    };
-    let (name, value) = (text(name, palette.weak), text(value, palette.strong));
-    let mut width = name.size().x + value.size().x;
-    if look.is_some() {
-        width += SAMPLE + space::XS;
-    }
-    if value.size().x > 0.0 {
-        width += space::XS;
-    }
-    let height = name.size().y;
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(width, height), egui::Sense::hover());
-    let mut at = rect.min;
-    if let Some((color, pattern)) = look {
-        let place = egui::Rect::from_min_size(at, egui::vec2(SAMPLE, height));
-        paint_sample(ui.painter(), place, color, pattern);
-        at.x += SAMPLE + space::XS;
-    }
-    ui.painter().galley(at, name.clone(), palette.weak);
-    at.x += name.size().x + space::XS;
-    ui.painter().galley(at, value, palette.strong);
-}
-
-const SAMPLE: f32 = 20.0;
-
-/// A short piece of a line: colour and pattern as in the charts.
-pub fn sample(ui: &mut Ui, color: egui::Color32, pattern: LineStyle) {
-    let (rect, _) = ui.allocate_exact_size(egui::vec2(SAMPLE, 10.0), egui::Sense::hover());
-    paint_sample(ui.painter(), rect, color, pattern);
-}
-
-fn paint_sample(
-    painter: &egui::Painter,
-    rect: egui::Rect,
-    color: egui::Color32,
-    pattern: LineStyle,
-) {
-    let ends = [rect.left_center(), rect.right_center()];
-    let stroke = Stroke::new(2.0, color);
-    match pattern {
-        LineStyle::Solid => {
-            painter.line_segment(ends, stroke);
-        }
-        LineStyle::Dashed { length } => {
-            let length = length.min(6.0);
-            painter.extend(egui::Shape::dashed_line(
-                &ends,
-                stroke,
-                length,
-                length * 0.6,
-            ));
-        }
-        LineStyle::Dotted { .. } => {
-            painter.extend(egui::Shape::dotted_line(&ends, color, 4.0, 1.3));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::state::{
     Command, Commands,
-    launch::{Field, Kind, Launch},
+    fields::{Field, Kind},
+    launch::Launch,
 };
 
 /// A field needs this much to be read.

@@ -8,6 +8,7 @@ pub mod chart;
 pub mod compare;
 mod field;
 mod icon;
+mod legend;
 mod marked;
 mod notices;
 pub mod pairs;

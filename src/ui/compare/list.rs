@@ -6,7 +6,7 @@ use crate::{
     state::{Command, Commands, Workspace, compare::CompareView, train::RunCommand},
     store::{RunId, RunRecord},
     ui::{
-        chart, parts,
+        legend, parts,
         theme::{self, size, space},
         train,
     },
@@ -53,7 +53,7 @@ fn row(
                 }
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     if on {
-                        chart::sample(ui, color, theme::series_pattern(look(record.id)));
+                        legend::sample(ui, color, theme::series_pattern(look(record.id)));
                     }
                 });
             });

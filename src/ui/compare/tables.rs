@@ -12,7 +12,7 @@ use crate::{
     },
     store::RunRecord,
     ui::{
-        chart, parts,
+        legend, parts,
         theme::{self, size, space},
     },
 };
@@ -135,7 +135,7 @@ fn name(ui: &mut Ui, record: &RunRecord) {
     ui.horizontal(|ui| {
         let look = look(record.id);
         let color = theme::series_color(palette, look);
-        chart::sample(ui, color, theme::series_pattern(look));
+        legend::sample(ui, color, theme::series_pattern(look));
         ui.label(
             RichText::new(&record.name)
                 .size(size::BODY)

@@ -7,8 +7,8 @@ use crate::{
     engine::config::{Method, Schedule},
     objective::Margin as PairMargin,
     state::{
-        Command, Commands, Workspace,
-        launch::{self as fields, Checked},
+        Command, Commands, Workspace, fields,
+        launch::Checked,
         metric,
         train::{Preflight, RunCommand, TrainView},
     },

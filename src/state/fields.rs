@@ -1,0 +1,233 @@
+//! The settings that the launch sheet shows, each with its label and a sentence about what it does.
+
+/// A setting that the sheet shows as a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its place in `run.toml`.
+    pub key: &'static str,
+    pub label: &'static str,
+    /// One sentence: what it does.
+    pub about: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any number, e.g. `3e-4`.
+    Number,
+    /// A whole number.
+    Count,
+    Text,
+    Folder,
+    Switch,
+}
+
+const fn field(key: &'static str, label: &'static str, kind: Kind, about: &'static str) -> Field {
+    Field {
+        key,
+        label,
+        about,
+        kind,
+    }
+}
+
+pub const MODEL: Field = field(
+    "model.path",
+    "Model folder",
+    Kind::Folder,
+    "Hugging Face folder with config.json, safetensors and tokenizer.json; empty = the project's own model",
+);
+pub const ADAPTER: Field = field(
+    "model.start_adapter",
+    "Start adapter",
+    Kind::Folder,
+    "A PEFT adapter to start from; it is frozen into the reference and a new one goes on top",
+);
+pub const BETA: Field = field(
+    "objective.beta",
+    "β",
+    Kind::Number,
+    "Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown",
+);
+pub const TAU: Field = field(
+    "objective.tau",
+    "τ",
+    Kind::Number,
+    "IPO pulls every margin to 1/(2τ)",
+);
+pub const SMOOTHING: Field = field(
+    "objective.label_smoothing",
+    "Label smoothing",
+    Kind::Number,
+    "ε: the share of labels believed to be wrong, below 0.5",
+);
+pub const ROBUST: Field = field(
+    "objective.robust",
+    "Robust form",
+    Kind::Switch,
+    "The unbiased form of label smoothing instead of the conservative one",
+);
+pub const LAMBDA_REF: Field = field(
+    "objective.reference_weight",
+    "λ ref",
+    Kind::Number,
+    "Weight of the KL term on reference answers: holds the policy where it started",
+);
+pub const LAMBDA_PRE: Field = field(
+    "objective.retention_weight",
+    "λ pre",
+    Kind::Number,
+    "Weight of plain language modelling on the retention text",
+);
+pub const FULL: Field = field(
+    "lora.full",
+    "Train all weights",
+    Kind::Switch,
+    "Full weights instead of an adapter: more memory, no small file to share",
+);
+pub const RANK: Field = field(
+    "lora.rank",
+    "Rank",
+    Kind::Count,
+    "Width of the adapter; 8 to 32 is usual",
+);
+pub const ALPHA: Field = field(
+    "lora.alpha",
+    "Alpha",
+    Kind::Number,
+    "The adapter counts alpha / rank times; twice the rank is usual",
+);
+pub const RSLORA: Field = field(
+    "lora.rslora",
+    "Rank-stabilised",
+    Kind::Switch,
+    "Scale by alpha / √rank, which keeps large ranks learning",
+);
+pub const TARGETS: Field = field(
+    "lora.targets",
+    "Layers",
+    Kind::Text,
+    "all-linear, or names such as q_proj, v_proj",
+);
+pub const LEARNING_RATE: Field = field(
+    "optimizer.learning_rate",
+    "Learning rate",
+    Kind::Number,
+    "Peak rate of AdamW; adapters take about ten times what full weights take",
+);
+pub const WEIGHT_DECAY: Field = field(
+    "optimizer.weight_decay",
+    "Weight decay",
+    Kind::Number,
+    "Pull of the trained weights to zero",
+);
+pub const WARMUP: Field = field(
+    "optimizer.warmup_steps",
+    "Warm-up steps",
+    Kind::Count,
+    "Steps until the learning rate is at its peak",
+);
+pub const CLIP: Field = field(
+    "optimizer.max_grad_norm",
+    "Gradient clipping",
+    Kind::Number,
+    "Largest global gradient norm; 0 = no clipping",
+);
+pub const STEPS: Field = field(
+    "train.steps",
+    "Steps",
+    Kind::Count,
+    "Optimiser steps; empty = by epochs",
+);
+pub const EPOCHS: Field = field(
+    "train.epochs",
+    "Epochs",
+    Kind::Number,
+    "Times that every pair is seen; used when steps is empty",
+);
+pub const PAIRS_PER_STEP: Field = field(
+    "train.pairs_per_step",
+    "Pairs a step",
+    Kind::Count,
+    "Pairs that one update averages over",
+);
+pub const EVAL_EVERY: Field = field(
+    "train.eval_every",
+    "Evaluate every",
+    Kind::Count,
+    "Steps between measurements on held-out pairs; 0 = never",
+);
+pub const SAMPLE_EVERY: Field = field(
+    "train.sample_every",
+    "Sample every",
+    Kind::Count,
+    "Steps between answers to the probe prompts; 0 = never",
+);
+pub const CHECKPOINT_EVERY: Field = field(
+    "train.checkpoint_every",
+    "Checkpoint every",
+    Kind::Count,
+    "Steps between checkpoints; 0 = only at the end",
+);
+pub const SEED: Field = field(
+    "train.shuffle_seed",
+    "Shuffle seed",
+    Kind::Count,
+    "Order of the pairs and start of the adapter; runs that differ only here show the noise",
+);
+pub const EVAL_FRACTION: Field = field(
+    "data.eval_fraction",
+    "Held-out share",
+    Kind::Number,
+    "Share of prompts kept for measuring, decided by the prompt",
+);
+pub const MAX_PROMPT: Field = field(
+    "data.max_prompt_tokens",
+    "Longest prompt",
+    Kind::Count,
+    "Tokens; pairs with a longer prompt are set aside",
+);
+pub const MAX_ANSWER: Field = field(
+    "data.max_answer_tokens",
+    "Longest answer",
+    Kind::Count,
+    "Tokens; longer answers are cut, both sides by the same rule",
+);
+pub const DEVICE: Field = field(
+    "train.device",
+    "Device",
+    Kind::Text,
+    "auto, cpu, cuda:0 or metal",
+);
+
+/// All of them.
+pub const ALL: [Field; 28] = [
+    MODEL,
+    ADAPTER,
+    BETA,
+    TAU,
+    SMOOTHING,
+    ROBUST,
+    LAMBDA_REF,
+    LAMBDA_PRE,
+    FULL,
+    RANK,
+    ALPHA,
+    RSLORA,
+    TARGETS,
+    LEARNING_RATE,
+    WEIGHT_DECAY,
+    WARMUP,
+    CLIP,
+    STEPS,
+    EPOCHS,
+    PAIRS_PER_STEP,
+    EVAL_EVERY,
+    SAMPLE_EVERY,
+    CHECKPOINT_EVERY,
+    SEED,
+    EVAL_FRACTION,
+    MAX_PROMPT,
+    MAX_ANSWER,
+    DEVICE,
+];
