@@ -31,34 +31,47 @@ struct Method {
 
 const METHODS: &[Method] = &[
     Method {
-        name: "MPO",
+        name: "MPO, λ_ref 1 (the demo's settings)",
         changes: &[],
+    },
+    Method {
+        name: "MPO reference-free (sum), λ_ref 1",
+        changes: &[("objective.margin", "sum")],
     },
     Method {
         name: "MPO, λ_ref 0",
         changes: &[("objective.reference_weight", "0.0")],
     },
     Method {
-        name: "MPO reference-free (sum)",
-        changes: &[("objective.margin", "sum")],
-    },
-    Method {
         name: "DPO β 0.1",
-        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.1")],
+        changes: &[
+            ("objective.kind", "dpo"),
+            ("objective.beta", "0.1"),
+            ("objective.reference_weight", "0.0"),
+        ],
     },
     Method {
         name: "DPO β 0.5",
-        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.5")],
+        changes: &[
+            ("objective.kind", "dpo"),
+            ("objective.beta", "0.5"),
+            ("objective.reference_weight", "0.0"),
+        ],
     },
     Method {
         name: "DPO β 1",
-        changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0")],
+        changes: &[
+            ("objective.kind", "dpo"),
+            ("objective.beta", "1.0"),
+            ("objective.reference_weight", "0.0"),
+        ],
     },
     Method {
         name: "IPO sum τ 0.1",
         changes: &[
             ("objective.kind", "ipo"),
             ("objective.margin", "anchored-sum"),
+            ("objective.reference_weight", "0.0"),
         ],
     },
     Method {
@@ -67,15 +80,12 @@ const METHODS: &[Method] = &[
             ("objective.kind", "ipo"),
             ("objective.margin", "anchored-mean"),
             ("objective.tau", "1.0"),
+            ("objective.reference_weight", "0.0"),
         ],
     },
     Method {
-        name: "DPO β 1 with λ_ref 1",
-        changes: &[
-            ("objective.kind", "dpo"),
-            ("objective.beta", "1.0"),
-            ("objective.reference_weight", "1.0"),
-        ],
+        name: "DPO β 1 with MPO's λ_ref 1",
+        changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0")],
     },
 ];
 
@@ -130,7 +140,7 @@ const COLUMNS: &[Column] = &[
         value: |judged| judged.kl,
     },
     Column {
-        title: "seconds",
+        title: "seconds a run",
         decimals: 0,
         value: |judged| judged.seconds,
     },
