@@ -114,6 +114,8 @@ fn a_kill_loses_nothing_that_was_saved() {
 fn label_for_ever(dir: &Path) {
     let mut project = Project::open(dir).unwrap();
     let ids = project.query(&nudge::store::PairQuery::default()).unwrap();
+    // Straight to the pipe: the test harness keeps what `println!` writes to itself.
+    let mut out = std::io::stdout().lock();
     for at_ms in 0.. {
         let before = project
             .pair(ids[at_ms as usize % ids.len()])
@@ -126,7 +128,7 @@ fn label_for_ever(dir: &Path) {
         project
             .apply(&Change::new("Label", vec![Edit::replace(before, after)]))
             .unwrap();
-        writeln!(std::io::stdout(), "saved {at_ms}").unwrap();
+        writeln!(out, "saved {at_ms}").unwrap();
     }
 }
 
