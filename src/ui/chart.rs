@@ -361,6 +361,8 @@ impl Chart<'_> {
                 .id((self.id, &line.name, line.faint))
                 .color(color)
                 .width(width)
+                // The points are thinned already; a band of them would fill the room between two of them.
+                .allow_band(false)
                 .style(pattern)
                 .allow_hover(false),
         );
