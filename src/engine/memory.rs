@@ -45,17 +45,62 @@ pub fn free_disk_bytes(path: &Path) -> Option<u64> {
         .map(sysinfo::Disk::available_space)
 }
 
-/// Watches this process's memory while something is tried.
+/// The most bytes this process held since its start, or since [`forget_peak`]; what it holds now where the system keeps
+/// no such mark.
+pub fn peak_resident_bytes() -> u64 {
+    high_water_mark().unwrap_or_else(resident_bytes)
+}
+
+/// Linux keeps the mark itself, to the page.
+fn high_water_mark() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes << 10)
+}
+
+/// Lets the system's mark start again from what is held now. False where it keeps none.
+fn forget_peak() -> bool {
+    high_water_mark().is_some() && std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// Seconds of processor time that all threads of this process used so far.
+pub fn processor_secs() -> f64 {
+    let pid = Pid::from_u32(std::process::id());
+    let Ok(mut system) = System::new() else {
+        return 0.0;
+    };
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        false,
+        ProcessRefreshKind::nothing().with_cpu(),
+    );
+    let process = system.process(pid);
+    process.map_or(0.0, |process| process.accumulated_cpu_time() as f64 / 1e3)
+}
+
+/// Watches this process's memory while something is tried: by the system's own mark where it keeps one, else by looking
+/// every few milliseconds.
 pub struct PeakWatch {
     done: Arc<AtomicBool>,
     peak: Arc<AtomicU64>,
     before: u64,
     thread: Option<std::thread::JoinHandle<()>>,
+    marked: bool,
 }
 
 impl PeakWatch {
     pub fn start() -> std::io::Result<Self> {
         let before = resident_bytes();
+        if forget_peak() {
+            return Ok(Self {
+                done: Arc::default(),
+                peak: Arc::new(AtomicU64::new(before)),
+                before,
+                thread: None,
+                marked: true,
+            });
+        }
         let done = Arc::new(AtomicBool::new(false));
         let peak = Arc::new(AtomicU64::new(before));
         let thread = {
@@ -74,13 +119,19 @@ impl PeakWatch {
             peak,
             before,
             thread: Some(thread),
+            marked: false,
         })
     }
 
     /// (bytes held at the peak, bytes that came on top of what was held at the start).
     pub fn finish(mut self) -> (u64, u64) {
         self.end();
-        let peak = self.peak.load(Ordering::Acquire).max(resident_bytes());
+        let now = if self.marked {
+            peak_resident_bytes()
+        } else {
+            resident_bytes()
+        };
+        let peak = self.peak.load(Ordering::Acquire).max(now);
         (peak, peak.saturating_sub(self.before))
     }
 
