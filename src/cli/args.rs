@@ -42,6 +42,7 @@ pub enum Command {
     Score(Score),
     Generate(Generate),
     Tokens(Tokens),
+    Bench(Bench),
 }
 
 /// Make a project
@@ -301,6 +302,67 @@ pub struct Tokens {
     pub json: bool,
 }
 
+/// Measure how fast and how lean training is on this machine
+#[derive(Debug, clap::Args)]
+pub struct Bench {
+    /// A model of this shape with random weights.
+    #[arg(long, value_enum, default_value_t = ShapeName::Smol135, conflicts_with = "model")]
+    pub shape: ShapeName,
+    /// A Hugging Face folder instead.
+    #[arg(long, value_name = "HF_DIR")]
+    pub model: Option<PathBuf>,
+    /// Token ids: {"prompt": [..], "chosen": [..], "rejected": [..]} a line, with "sft_prompt" and "sft_completion" where
+    /// there are reference answers [default: random pairs]
+    #[arg(long, value_name = "IDS_JSONL")]
+    pub batch_file: Option<PathBuf>,
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub pairs_per_step: usize,
+    /// mpo on mean margins with β 2, dpo with β 0.1, or ipo with τ 0.1.
+    #[arg(long, value_enum, default_value_t = MethodName::Mpo)]
+    pub objective: MethodName,
+    /// λ_ref: train on the reference answers of the pairs too.
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    pub reference_weight: f64,
+    #[arg(long, value_name = "N", default_value_t = 16, conflicts_with = "full", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub lora_rank: usize,
+    /// Train every weight instead of an adapter.
+    #[arg(long)]
+    pub full: bool,
+    /// What the weights are kept as: auto, f32 or bf16.
+    #[arg(long, default_value = "auto")]
+    pub dtype: String,
+    /// auto, never or always: whether each block's forward runs again in the backward, for less memory.
+    #[arg(long, default_value = "auto")]
+    pub recompute: String,
+    /// Tokens of one packed row [default: from the model and the memory at hand]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub micro_batch_tokens: Option<usize>,
+    /// Measured steps.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub steps: usize,
+    /// Steps before them.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub warmup: usize,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShapeName {
+    Tiny,
+    Smol135,
+    #[value(name = "qwen0.5b")]
+    Qwen05b,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MethodName {
+    Mpo,
+    Dpo,
+    Ipo,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -343,6 +405,9 @@ mod tests {
             "nudge generate --model m --prompt a --greedy --temperature 1",
             "nudge tokens --model m --text a --generation-prompt",
             "nudge runs here --threads 0",
+            "nudge bench --shape tiny --model m",
+            "nudge bench --full --lora-rank 8",
+            "nudge bench --pairs-per-step 0",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
@@ -359,6 +424,7 @@ mod tests {
             "nudge resume here 3 --steps 20",
             "nudge resume --demo last",
             "nudge generate --model m --prompt-ids 1,2,3 --max-new 4",
+            "nudge bench --shape qwen0.5b --full --threads 1 --json",
         ] {
             parse(line).expect(line);
         }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod args;
+mod bench;
 mod check;
 mod drive;
 mod ending;
@@ -62,6 +63,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Score(args) => score::run(&args, threads),
         Command::Generate(args) => generate::run(&args, threads),
         Command::Tokens(args) => tokens::run(&args),
+        Command::Bench(args) => bench::run(&args, threads),
     }
 }
 

@@ -7,13 +7,14 @@
 //!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
-//! - without a run: `preflight`, `score`.
+//! - without a run: `preflight`, `score`, `bench`.
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is room.
 
 mod answer;
 mod batches;
+pub mod bench;
 mod budget;
 mod checkpoint;
 pub mod config;

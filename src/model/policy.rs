@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::{
     AdamW, AdapterShape, LoadError, LoadOptions, Parameters, PolicyError, Recompute, Result, Row,
@@ -85,6 +85,25 @@ impl Policy {
 
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    pub fn kernels(&self) -> &Arc<dyn Kernels> {
+        &self.kernels
+    }
+
+    /// Puts something around the kernels that must compute the same, such as a stopwatch.
+    pub fn wrap_kernels(&mut self, wrap: impl FnOnce(Arc<dyn Kernels>) -> Arc<dyn Kernels>) {
+        self.kernels = wrap(Arc::clone(&self.kernels));
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        self.head.device()
+    }
+
+    /// The element type that the matrices are kept in.
+    pub fn weight_dtype(&self) -> DType {
+        self.head.dtype()
     }
 
     /// Numbers that are trained.

@@ -7,6 +7,7 @@
 
 mod answers;
 mod answers_window;
+mod bench;
 mod cli;
 mod demo;
 mod engine;

@@ -1,0 +1,193 @@
+//! `nudge bench`: how fast and how lean training is on this machine, part by part.
+
+use anyhow::{Context as _, Result, bail};
+use indicatif::ProgressBar;
+
+use super::{
+    args::{Bench, MethodName, ShapeName},
+    drive,
+    ending::Ending,
+    output,
+};
+use crate::{
+    engine::{
+        bench::{self, BenchModel, BenchOptions, BenchReport, Shape},
+        compute_pool,
+        config::{Margin, Method, ObjectiveConfig, TokenBudget},
+    },
+    model::{AdapterShape, LoadOptions, Precision, Recompute, Targets},
+};
+
+pub fn run(args: &Bench, threads: Option<u16>) -> Result<Ending> {
+    let options = options(args)?;
+    let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
+    let bar = ProgressBar::new_spinner();
+    let report = pool.install(|| {
+        bench::run(&options, &mut |phase| {
+            bar.set_message(phase.to_owned());
+            bar.tick();
+        })
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    Ok(Ending::Done)
+}
+
+fn options(args: &Bench) -> Result<BenchOptions> {
+    let model = match &args.model {
+        Some(folder) => BenchModel::Folder(folder.clone()),
+        None => BenchModel::Shape(match args.shape {
+            ShapeName::Tiny => Shape::Tiny,
+            ShapeName::Smol135 => Shape::Smol135,
+            ShapeName::Qwen05b => Shape::Qwen05b,
+        }),
+    };
+    let (kind, margin, beta) = match args.objective {
+        // On sums, random answers of unlike length would put every pair to sleep.
+        MethodName::Mpo => (Method::Mpo, Margin::Mean, 2.0),
+        MethodName::Dpo => (Method::Dpo, Margin::AnchoredSum, 0.1),
+        MethodName::Ipo => (Method::Ipo, Margin::AnchoredMean, 0.1),
+    };
+    let precision = match args.dtype.as_str() {
+        "auto" => Precision::Auto,
+        "f32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        other => bail!("--dtype is {other:?}; expected auto, f32 or bf16"),
+    };
+    let recompute = match args.recompute.as_str() {
+        "auto" => Recompute::Auto,
+        "never" => Recompute::Never,
+        "always" => Recompute::Always,
+        other => bail!("--recompute is {other:?}; expected auto, never or always"),
+    };
+    Ok(BenchOptions {
+        model,
+        batch_file: args.batch_file.clone(),
+        pairs_per_step: args.pairs_per_step,
+        micro_batch_tokens: args
+            .micro_batch_tokens
+            .map_or(TokenBudget::Auto, TokenBudget::Tokens),
+        objective: ObjectiveConfig {
+            kind,
+            margin: Some(margin),
+            beta,
+            reference_weight: Some(args.reference_weight),
+            ..ObjectiveConfig::default()
+        },
+        load: LoadOptions {
+            precision,
+            recompute,
+            full: args.full,
+            adapter: (!args.full).then_some(AdapterShape {
+                rank: args.lora_rank,
+                alpha: 2.0 * args.lora_rank as f64,
+                rslora: false,
+                dropout: 0.0,
+                targets: Targets::AllLinear,
+                seed: 0,
+            }),
+            ..LoadOptions::default()
+        },
+        warmup: args.warmup,
+        steps: args.steps,
+    })
+}
+
+fn print(report: &BenchReport) -> Result<()> {
+    let model = &report.model;
+    let mb = |mb: f64| format!("{mb:.0} MB");
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let rows = [
+        (
+            "model",
+            format!(
+                "{}: {} parameters, {} trained, kept as {}",
+                model.name, model.parameters, model.trained_parameters, report.dtype
+            ),
+        ),
+        (
+            "step",
+            format!(
+                "{:.3} s ({:.3} s of processor time on {} threads), {} pairs, rows of {} tokens",
+                report.step_s,
+                report.cpu_s_per_step,
+                report.threads,
+                report.pairs_per_step,
+                report.row_tokens
+            ),
+        ),
+        (
+            "speed",
+            format!(
+                "{:.2} pairs/s, {:.0} tokens/s ({:.0} computed)",
+                report.pairs_per_s, report.tokens_per_s, report.computed_tokens_per_s
+            ),
+        ),
+        (
+            "peak memory",
+            format!(
+                "{}; {} before the steps, {} on top in a step (foretold {} in all), {}",
+                mb(report.peak_memory_mb),
+                mb(report.memory_before_steps_mb),
+                mb(report.memory_above_mb),
+                mb(report.estimated_memory_mb),
+                if report.recompute {
+                    "with recomputation"
+                } else {
+                    "without recomputation"
+                }
+            ),
+        ),
+        (
+            "matmul",
+            format!(
+                "{} of {:.0} GFLOP/s; the model's own shapes alone reach {:.0}",
+                percent(report.matmul_share),
+                report.matmul.square_gflops,
+                report.matmul.own_shapes_gflops
+            ),
+        ),
+        (
+            "loss",
+            format!(
+                "{:.6} at first, {:.6} at last; {}",
+                report.losses.first().copied().unwrap_or(f64::NAN),
+                report.losses.last().copied().unwrap_or(f64::NAN),
+                report.objective
+            ),
+        ),
+    ];
+    for (name, value) in rows {
+        output::line(format!("{name:<13}{value}"))?;
+    }
+    if let Some(secs) = report.reference_s_per_pair {
+        output::line(format!("{:<13}{secs:.3} s a pair, once", "step-0"))?;
+    }
+    let rows: Vec<Vec<String>> = report
+        .parts
+        .iter()
+        .map(|part| {
+            vec![
+                part.name.to_owned(),
+                format!("{:.1}", 1e3 * part.s),
+                percent(part.share),
+                part.gflops.map_or(String::new(), |g| format!("{g:.0}")),
+                part.matmul_share.map_or(String::new(), percent),
+            ]
+        })
+        .collect();
+    output::line("")?;
+    for line in output::table(
+        &["part", "ms a step", "of the step", "GFLOP/s", "of the peak"],
+        &[false, true, true, true, true],
+        &rows,
+    ) {
+        output::line(line)?;
+    }
+    Ok(())
+}
