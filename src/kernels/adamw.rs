@@ -28,7 +28,7 @@ pub struct AdamWStep {
     pub gradient_scale: f32,
 }
 
-const OPERATION: &str = "AdamW";
+pub(super) const OPERATION: &str = "AdamW";
 
 /// The step of PyTorch's `AdamW`, over one range of the flat buffers.
 pub(super) fn update(
@@ -90,20 +90,20 @@ pub(super) fn update(
 }
 
 /// The step's numbers as the loop wants them; worked out in f64.
-struct Constants {
-    gradient_scale: f32,
-    beta1: f32,
-    rest1: f32,
-    beta2: f32,
-    rest2: f32,
-    keep: f32,
-    step_size: f32,
-    inv_root_correction: f32,
-    eps: f32,
+pub(super) struct Constants {
+    pub(super) gradient_scale: f32,
+    pub(super) beta1: f32,
+    pub(super) rest1: f32,
+    pub(super) beta2: f32,
+    pub(super) rest2: f32,
+    pub(super) keep: f32,
+    pub(super) step_size: f32,
+    pub(super) inv_root_correction: f32,
+    pub(super) eps: f32,
 }
 
 impl Constants {
-    fn new(step: &AdamWStep) -> Self {
+    pub(super) fn new(step: &AdamWStep) -> Self {
         let (beta1, beta2, rate) = (
             f64::from(step.beta1),
             f64::from(step.beta2),

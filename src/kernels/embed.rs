@@ -101,7 +101,8 @@ multiversion! {
     }
 }
 
-fn check_ids(operation: &'static str, ids: &[u32], known: usize) -> Result<()> {
+/// Every id is a row of the table.
+pub(super) fn check_ids(operation: &'static str, ids: &[u32], known: usize) -> Result<()> {
     match ids.iter().find(|&&id| id as usize >= known) {
         None => Ok(()),
         Some(id) => access::fault(operation, format!("row {id} of a table of {known}")),

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{Result, access, parallel, simd::multiversion};
+use super::{Result, access, composed::flat, parallel, simd::multiversion};
 
 /// A range of a flat f32 buffer: one parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +14,9 @@ pub struct Slot {
 }
 
 /// The gradients of all trainable parameters in one f32 buffer on the device.
+///
+/// The processor's kernels change a range in place; the composed ones add a tensor to it. On the processor its own
+/// operations run in parallel and their bits do not depend on the number of threads.
 #[derive(Debug)]
 pub struct Gradients {
     flat: Tensor,
@@ -44,8 +47,15 @@ impl Gradients {
         self.len() == 0
     }
 
+    fn on_device(&self) -> bool {
+        !self.flat.device().is_cpu()
+    }
+
     /// Sets every element to zero.
     pub fn zero(&mut self) -> Result<()> {
+        if self.on_device() {
+            return flat::zero(&self.flat);
+        }
         access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
             parallel::chunks(flat, parallel::PIECE, |_, piece| piece.fill(0.0));
         })
@@ -53,6 +63,9 @@ impl Gradients {
 
     /// Σ g², summed in f64.
     pub fn norm_squared(&self) -> Result<f64> {
+        if self.on_device() {
+            return flat::norm_squared(&self.flat);
+        }
         let flat = access::read(OPERATION, "buffer", &self.flat)?;
         let pieces = flat.len().div_ceil(parallel::PIECE);
         let sums = parallel::map(pieces, flat.len() < parallel::LIGHT, |i| {
@@ -64,6 +77,9 @@ impl Gradients {
 
     /// Multiplies every element.
     pub fn scale(&mut self, factor: f32) -> Result<()> {
+        if self.on_device() {
+            return flat::scale(&self.flat, factor);
+        }
         access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
             parallel::chunks(flat, parallel::PIECE, |_, piece| {
                 multiply_all(piece, factor);
@@ -73,6 +89,9 @@ impl Gradients {
 
     /// Whether there is neither NaN nor infinity.
     pub fn is_finite(&self) -> Result<bool> {
+        if self.on_device() {
+            return flat::is_finite(&self.flat);
+        }
         let flat = access::read(OPERATION, "buffer", &self.flat)?;
         let pieces = flat.len().div_ceil(parallel::PIECE);
         let finite = parallel::map(pieces, flat.len() < parallel::LIGHT, |i| {
@@ -84,7 +103,31 @@ impl Gradients {
 
     /// A copy, for checkpoints and tests.
     pub fn to_vec(&self) -> Result<Vec<f32>> {
-        Ok(access::read(OPERATION, "buffer", &self.flat)?.to_vec())
+        Ok(self.flat.to_vec1()?)
+    }
+
+    /// Adds a gradient to the range of its parameter, on any device.
+    pub(super) fn add(
+        &mut self,
+        operation: &'static str,
+        slot: Slot,
+        gradient: &Tensor,
+    ) -> Result<()> {
+        access::slot_range(operation, slot, gradient.elem_count(), self.len())?;
+        flat::add(&self.flat, slot, gradient)
+    }
+
+    /// Adds the rows of `gradient[n, width]` to the rows `ids` of the matrix in `slot`, in their order, on any device.
+    /// Every id is inside the matrix.
+    pub(super) fn add_rows(
+        &mut self,
+        operation: &'static str,
+        slot: Slot,
+        ids: &[u32],
+        gradient: &Tensor,
+    ) -> Result<()> {
+        access::slot_range(operation, slot, slot.len, self.len())?;
+        flat::add_rows(&self.flat, slot, ids, gradient)
     }
 
     /// Lets a kernel change the range of one parameter of `len` elements.

@@ -55,8 +55,8 @@ pub struct HeadOut {
     pub u: Option<Tensor>,
 }
 
-const FORWARD: &str = "head";
-const BACKWARD: &str = "head weight backward";
+pub(super) const FORWARD: &str = "head";
+pub(super) const BACKWARD: &str = "head weight backward";
 
 /// Answer rows worked on at once.
 const ROWS: usize = 512;
@@ -264,7 +264,7 @@ pub(super) fn logits(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Te
 }
 
 /// Answer rows, width and vocabulary.
-fn check(
+pub(super) fn check(
     operation: &'static str,
     h: &Tensor,
     w: &Tensor,

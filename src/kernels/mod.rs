@@ -5,7 +5,7 @@
 //! [`Kernels`] is one trait over candle tensors: a forward, and a backward that is written by hand. candle's own
 //! autograd is not used: it keeps gradients of frozen weights and frees no activation before the end. What crosses
 //! the trait is a [`Tensor`] or a plain value, so an implementation is free to live on any device. [`cpu()`] is the
-//! hand-written one for the processor.
+//! hand-written one for the processor, [`composed()`] is made of candle's operations and runs on all devices.
 //!
 //! One operation a file: its types, its forward, its backward, and in its tests a *plain twin* (straight loops in
 //! f64) that it must equal and whose finite differences its backward must equal.
@@ -28,6 +28,7 @@ mod access;
 mod adamw;
 mod attention;
 mod buffer;
+mod composed;
 mod cpu;
 mod embed;
 mod error;
@@ -244,6 +245,11 @@ pub trait Kernels: Send + Sync {
         slot: Slot,
         step: &AdamWStep,
     ) -> Result<()>;
+}
+
+/// The implementation made of candle's operations, for any device; `activations` is f32 or bf16.
+pub fn composed(activations: candle_core::DType) -> Result<Arc<dyn Kernels>> {
+    Ok(Arc::new(composed::Composed::new(activations)?))
 }
 
 /// The hand-written implementation for the processor.

@@ -16,7 +16,7 @@ pub struct RopeTable {
     pub sin: Tensor,
 }
 
-const OPERATION: &str = "rope";
+pub(super) const OPERATION: &str = "rope";
 
 /// Rotates every head of every token; `inverse` by the negative angle. With a table that carries an attention factor
 /// the inverse is the transpose, which is what a backward needs.
@@ -27,27 +27,8 @@ pub(super) fn rotate(
     table: &RopeTable,
     inverse: bool,
 ) -> Result<Tensor> {
-    let (tokens, width) = access::matrix(OPERATION, "x", &x)?;
-    let (known, half) = access::matrix(OPERATION, "cosines", &table.cos)?;
-    access::expect_dims(OPERATION, "sines", &table.sin, &[known, half])?;
-    if positions.len() != tokens || heads == 0 || width % heads != 0 || 2 * half > width / heads {
-        let message = format!(
-            "{} positions and {heads} heads of rotary width {} for x {:?}",
-            positions.len(),
-            2 * half,
-            x.dims()
-        );
-        return access::fault(OPERATION, message);
-    }
-    if let Some(far) = positions
-        .iter()
-        .find(|&&position| position as usize >= known)
-    {
-        let message = format!(
-            "position {far} is past the {known} positions that the table (and the model) has"
-        );
-        return access::fault(OPERATION, message);
-    }
+    let (_, width) = access::matrix(OPERATION, "x", &x)?;
+    let half = check(&x, heads, positions, table)?;
     let (cos, sin) = (
         access::read(OPERATION, "cosines", &table.cos)?,
         access::read(OPERATION, "sines", &table.sin)?,
@@ -68,6 +49,37 @@ pub(super) fn rotate(
         });
     })?;
     Ok(x)
+}
+
+/// Half the rotary width, everything checked against everything.
+pub(super) fn check(
+    x: &Tensor,
+    heads: usize,
+    positions: &[u32],
+    table: &RopeTable,
+) -> Result<usize> {
+    let (tokens, width) = access::matrix(OPERATION, "x", x)?;
+    let (known, half) = access::matrix(OPERATION, "cosines", &table.cos)?;
+    access::expect_dims(OPERATION, "sines", &table.sin, &[known, half])?;
+    if positions.len() != tokens || heads == 0 || width % heads != 0 || 2 * half > width / heads {
+        let message = format!(
+            "{} positions and {heads} heads of rotary width {} for x {:?}",
+            positions.len(),
+            2 * half,
+            x.dims()
+        );
+        return access::fault(OPERATION, message);
+    }
+    if let Some(far) = positions
+        .iter()
+        .find(|&&position| position as usize >= known)
+    {
+        let message = format!(
+            "position {far} is past the {known} positions that the table (and the model) has"
+        );
+        return access::fault(OPERATION, message);
+    }
+    Ok(half)
 }
 
 multiversion! {

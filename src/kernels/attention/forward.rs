@@ -195,16 +195,7 @@ pub(in crate::kernels) fn cached(
     let q: &[f32] = &q;
     let mut views = Vec::with_capacity(caches.len());
     for cache in caches {
-        let (capacity, width) = access::matrix(CACHED, "keys", cache.keys)?;
-        access::expect_dims(CACHED, "values", cache.values, &[capacity, width])?;
-        if width != shape.key_width() || cache.len == 0 || cache.len > capacity {
-            let message = format!(
-                "{} keys in use of a cache {:?}",
-                cache.len,
-                cache.keys.dims()
-            );
-            return access::fault(CACHED, message);
-        }
+        shape.check_cache(CACHED, cache)?;
         views.push((
             access::read(CACHED, "keys", cache.keys)?,
             access::read(CACHED, "values", cache.values)?,

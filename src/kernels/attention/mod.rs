@@ -37,15 +37,15 @@ pub struct AttentionShape {
 
 impl AttentionShape {
     /// Query heads that share one key head.
-    fn group(&self) -> usize {
+    pub(super) fn group(&self) -> usize {
         self.heads / self.kv_heads
     }
 
-    fn query_width(&self) -> usize {
+    pub(super) fn query_width(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    fn key_width(&self) -> usize {
+    pub(super) fn key_width(&self) -> usize {
         self.kv_heads * self.head_dim
     }
 
@@ -54,7 +54,7 @@ impl AttentionShape {
         (128 / self.group()).clamp(16, 128)
     }
 
-    fn check(&self, operation: &'static str) -> Result<()> {
+    pub(super) fn check(&self, operation: &'static str) -> Result<()> {
         if self.kv_heads == 0
             || self.head_dim == 0
             || !self.heads.is_multiple_of(self.kv_heads)
@@ -70,6 +70,24 @@ impl AttentionShape {
                 operation,
                 "a window of 0 tokens hides even the token itself".into(),
             );
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_cache(
+        &self,
+        operation: &'static str,
+        cache: &CachedKeys<'_>,
+    ) -> Result<()> {
+        let (capacity, width) = access::matrix(operation, "keys", cache.keys)?;
+        access::expect_dims(operation, "values", cache.values, &[capacity, width])?;
+        if width != self.key_width() || cache.len == 0 || cache.len > capacity {
+            let message = format!(
+                "{} keys in use of a cache {:?}",
+                cache.len,
+                cache.keys.dims()
+            );
+            return access::fault(operation, message);
         }
         Ok(())
     }
@@ -182,7 +200,7 @@ fn cost(segment: &Segment, block: &QueryBlock, shape: &AttentionShape) -> usize 
 }
 
 /// Checks `q`, `k`, `v` against the layout.
-fn check_operands(
+pub(super) fn check_operands(
     operation: &'static str,
     q: &Tensor,
     k: &Tensor,

@@ -1,0 +1,95 @@
+//! The linear layer with its LoRA adapters: a product for the layer and two thin ones for each adapter.
+
+use candle_core::{DType, Tensor};
+
+use super::{deliver, precise};
+use crate::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora, Result, access};
+
+const FORWARD: &str = "linear";
+const BACKWARD: &str = "linear backward";
+
+/// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
+pub(super) fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
+    let (_, d_in) = access::matrix(FORWARD, "x", x)?;
+    let (d_out, _) = access::matrix(FORWARD, "weight", &linear.weight)?;
+    access::expect_dims(FORWARD, "weight", &linear.weight, &[d_out, d_in])?;
+    let kind = x.dtype();
+    let mut y = x.matmul(&linear.weight.to_dtype(kind)?.t()?)?;
+    if let Some(bias) = &linear.bias {
+        access::expect_dims(FORWARD, "bias", bias, &[d_out])?;
+        y = y.broadcast_add(&bias.to_dtype(kind)?)?;
+    }
+    let mut low = Vec::with_capacity(linear.loras.len());
+    for lora in &linear.loras {
+        let (a, b) = factors(FORWARD, lora, (d_in, d_out), kind)?;
+        let u = x.matmul(&a.t()?)?;
+        y = (y + (&u * f64::from(lora.scale))?.matmul(&b.t()?)?)?;
+        low.push(u);
+    }
+    Ok((y, LinearSaved { low }))
+}
+
+/// `dx = dy W + Σ scale·(dy B) A`; `dW += dyᵀ x`, `db += Σ dy`, `dB += scale·dyᵀ u`, `dA += scale·(dy B)ᵀ x`.
+pub(super) fn backward(
+    x: &Tensor,
+    saved: &LinearSaved,
+    dy: &Tensor,
+    linear: &Linear,
+    input: InputGradient,
+    grads: &mut Gradients,
+) -> Result<Option<Tensor>> {
+    let (tokens, d_in) = access::matrix(BACKWARD, "x", x)?;
+    let (d_out, _) = access::matrix(BACKWARD, "weight", &linear.weight)?;
+    access::expect_dims(BACKWARD, "weight", &linear.weight, &[d_out, d_in])?;
+    access::expect_dims(BACKWARD, "dy", dy, &[tokens, d_out])?;
+    if saved.low.len() != linear.loras.len() {
+        let (adapters, products) = (linear.loras.len(), saved.low.len());
+        let message = format!("{adapters} adapters, but {products} saved products");
+        return access::fault(BACKWARD, message);
+    }
+    let kind = x.dtype();
+    let wants_input = !matches!(input, InputGradient::Skip);
+    if let Some(slot) = linear.weight_slot {
+        grads.add(BACKWARD, slot, &dy.t()?.matmul(x)?)?;
+    }
+    if let Some(slot) = linear.bias_slot {
+        grads.add(BACKWARD, slot, &precise(dy)?.sum(0)?)?;
+    }
+    let mut from_adapters = Vec::new();
+    for (lora, low) in linear.loras.iter().zip(&saved.low) {
+        let (a, b) = factors(BACKWARD, lora, (d_in, d_out), kind)?;
+        access::expect_dims(BACKWARD, "saved product", low, &[tokens, b.dim(1)?])?;
+        if let Some(slot) = lora.b_slot {
+            let scaled = (low * f64::from(lora.scale))?;
+            grads.add(BACKWARD, slot, &dy.t()?.matmul(&scaled)?)?;
+        }
+        if !wants_input && lora.a_slot.is_none() {
+            continue;
+        }
+        let du = (dy.matmul(&b)? * f64::from(lora.scale))?;
+        if let Some(slot) = lora.a_slot {
+            grads.add(BACKWARD, slot, &du.t()?.matmul(x)?)?;
+        }
+        from_adapters.push((du, a));
+    }
+    deliver(BACKWARD, input, || {
+        let mut dx = dy.matmul(&linear.weight.to_dtype(kind)?)?;
+        for (du, a) in from_adapters {
+            dx = (dx + du.matmul(&a)?)?;
+        }
+        Ok(dx)
+    })
+}
+
+/// A and B of an adapter as the activations' element type, their shapes checked.
+fn factors(
+    operation: &'static str,
+    lora: &Lora,
+    (d_in, d_out): (usize, usize),
+    kind: DType,
+) -> Result<(Tensor, Tensor)> {
+    let (rank, _) = access::matrix(operation, "LoRA A", &lora.a)?;
+    access::expect_dims(operation, "LoRA A", &lora.a, &[rank, d_in])?;
+    access::expect_dims(operation, "LoRA B", &lora.b, &[d_out, rank])?;
+    Ok((lora.a.to_dtype(kind)?, lora.b.to_dtype(kind)?))
+}

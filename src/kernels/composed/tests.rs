@@ -1,0 +1,586 @@
+//! The composed kernels on the processor against the hand-written ones, which have plain twins of their own: forward,
+//! backward and what is left in the gradient buffer, for random shapes.
+
+use candle_core::{DType, Device, Tensor};
+use proptest::prelude::*;
+
+use super::{
+    Composed,
+    attention::{Attention, Limits},
+    flat,
+};
+use crate::kernels::{
+    Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadWant,
+    InputGradient, Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot,
+    cpu::Cpu,
+    testing::{random, slot, tensor, values},
+};
+
+fn composed() -> Composed {
+    Composed::new(DType::F32).unwrap()
+}
+
+/// Every element within 1e-5 of the largest magnitude.
+#[track_caller]
+fn same(what: &str, composed: &[f32], own: &[f32]) {
+    close(what, composed, own, 1e-5);
+}
+
+#[track_caller]
+fn close(what: &str, composed: &[f32], own: &[f32], tolerance: f32) {
+    assert_eq!(composed.len(), own.len(), "{what}: length");
+    let size = own.iter().fold(1e-3_f32, |m, x| m.max(x.abs()));
+    for (i, (a, b)) in composed.iter().zip(own).enumerate() {
+        assert!(
+            (a - b).abs() <= tolerance * size,
+            "{what}[{i}]: {a} composed, {b} by hand (largest magnitude {size})"
+        );
+    }
+}
+
+#[track_caller]
+fn same_tensor(what: &str, composed: &Tensor, own: &Tensor) {
+    assert_eq!(composed.dims(), own.dims(), "{what}");
+    assert_eq!(composed.dtype(), own.dtype(), "{what}");
+    same(what, &values(composed), &values(own));
+}
+
+/// A gradient buffer that is not empty, so that adding is told from setting.
+fn gradients(len: usize) -> Gradients {
+    let mut grads = Gradients::new(len, &Device::Cpu).unwrap();
+    let start = tensor(&random(99, len), len);
+    grads.add("test", slot(0, len), &start).unwrap();
+    grads
+}
+
+/// What becomes of an input's gradient, the three ways.
+fn input(kind: usize, dims: (usize, usize)) -> InputGradient {
+    match kind {
+        0 => InputGradient::Skip,
+        1 => InputGradient::Fresh,
+        _ => InputGradient::AddTo(tensor(&random(98, dims.0 * dims.1), dims)),
+    }
+}
+
+#[track_caller]
+fn same_input(composed: Option<&Tensor>, own: Option<&Tensor>) {
+    assert_eq!(composed.is_some(), own.is_some());
+    if let (Some(composed), Some(own)) = (composed, own) {
+        same_tensor("dx", composed, own);
+    }
+}
+
+/// Documents of a packed row: `(prompt, answers)` lengths.
+fn documents() -> impl Strategy<Value = Layout> {
+    let document = (1..14_usize, prop::collection::vec(1..12_usize, 0..3));
+    prop::collection::vec(document, 1..5).prop_map(|documents| {
+        let mut segments = Vec::new();
+        let mut start = 0;
+        let mut push = |len: usize, prefix| {
+            segments.push(Segment { start, len, prefix });
+            start += len;
+            start - len..start
+        };
+        for (prompt, answers) in documents {
+            let prompt = push(prompt, 0..0);
+            for answer in answers {
+                push(answer, prompt.clone());
+            }
+        }
+        Layout::new(segments).unwrap()
+    })
+}
+
+fn attention_shape() -> impl Strategy<Value = AttentionShape> {
+    (
+        1..3_usize,
+        1..4_usize,
+        1..6_usize,
+        prop::option::of(0.5..3.0_f32),
+        prop::option::of(1..9_usize),
+    )
+        .prop_map(
+            |(kv_heads, group, head_dim, softcap, window)| AttentionShape {
+                heads: kv_heads * group,
+                kv_heads,
+                head_dim,
+                scale: 0.7,
+                softcap,
+                window,
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn linear(
+        tokens in 1..9_usize, d_in in 1..12_usize, d_out in 1..12_usize,
+        ranks in prop::collection::vec(1..4_usize, 0..3), trained: bool, kind in 0..3_usize,
+    ) {
+        let mut offset = 0;
+        let mut place = |len: usize| {
+            offset += len;
+            trained.then(|| slot(offset - len, len))
+        };
+        let loras = ranks.iter().enumerate().map(|(i, &rank)| Lora {
+            a: tensor(&random(10 + i as u64, rank * d_in), (rank, d_in)),
+            b: tensor(&random(20 + i as u64, rank * d_out), (d_out, rank)),
+            // Adapters are trained also where the layer is frozen.
+            a_slot: Some(place(rank * d_in)).flatten(),
+            b_slot: Some(place(rank * d_out)).flatten(),
+            scale: 1.5 - i as f32,
+        }).collect();
+        let layer = Linear {
+            weight: tensor(&random(1, d_in * d_out), (d_out, d_in)),
+            weight_slot: place(d_in * d_out),
+            bias: Some(tensor(&random(2, d_out), d_out)),
+            bias_slot: place(d_out),
+            loras,
+        };
+        let x = tensor(&random(3, tokens * d_in), (tokens, d_in));
+        let dy = tensor(&random(4, tokens * d_out), (tokens, d_out));
+        let run = |kernels: &dyn Kernels| {
+            let (y, saved) = kernels.linear(&x, &layer).unwrap();
+            let mut grads = gradients(offset);
+            let input = input(kind, (tokens, d_in));
+            let dx = kernels.linear_backward(&x, &saved, &dy, &layer, input, &mut grads).unwrap();
+            let row_by_row = kernels.linear_rowwise(&x, &layer).unwrap();
+            (y, saved.low, dx, grads.to_vec().unwrap(), row_by_row)
+        };
+        let (a, b) = (run(&composed()), run(&Cpu));
+        same_tensor("y", &a.0, &b.0);
+        for (a, b) in a.1.iter().zip(&b.1) {
+            same_tensor("low", a, b);
+        }
+        same_input(a.2.as_ref(), b.2.as_ref());
+        same("gradients", &a.3, &b.3);
+        same_tensor("row by row", &a.4, &b.4);
+    }
+
+    #[test]
+    fn norm(rows in 1..9_usize, width in 1..20_usize, plus_one: bool, trained: bool, kind in 0..3_usize) {
+        let x = tensor(&random(1, rows * width), (rows, width));
+        let dy = tensor(&random(2, rows * width), (rows, width));
+        let w = tensor(&random(3, width), width);
+        let options = NormOptions { eps: 1e-5, plus_one };
+        let run = |kernels: &dyn Kernels| {
+            let (y, inv_rms) = kernels.rms_norm(&x, &w, options).unwrap();
+            let mut grads = gradients(width + 2);
+            let place = trained.then(|| slot(1, width));
+            let input = input(kind, (rows, width));
+            let dx = kernels
+                .rms_norm_backward(&x, &w, &inv_rms, &dy, options, place, input, &mut grads)
+                .unwrap();
+            (y, inv_rms, dx, grads.to_vec().unwrap())
+        };
+        let (a, b) = (run(&composed()), run(&Cpu));
+        same_tensor("y", &a.0, &b.0);
+        same_tensor("inv_rms", &a.1, &b.1);
+        same_input(a.2.as_ref(), b.2.as_ref());
+        same("gradients", &a.3, &b.3);
+    }
+
+    #[test]
+    fn rope(tokens in 1..7_usize, heads in 1..4_usize, half in 1..4_usize, rest in 0..3_usize, inverse: bool) {
+        let width = heads * (2 * half + rest);
+        let x = random(1, tokens * width);
+        let positions: Vec<u32> = (0..tokens as u32).map(|t| (t * 5) % 11).collect();
+        let table = RopeTable {
+            cos: tensor(&random(2, 11 * half), (11, half)),
+            sin: tensor(&random(3, 11 * half), (11, half)),
+        };
+        let run = |kernels: &dyn Kernels| {
+            kernels.rope(tensor(&x, (tokens, width)), heads, &positions, &table, inverse).unwrap()
+        };
+        same_tensor("x", &run(&composed()), &run(&Cpu));
+    }
+
+    #[test]
+    fn attention(layout in documents(), shape in attention_shape(), joined in 1..200_usize, scores in 1..200_usize) {
+        let tokens = layout.tokens();
+        let (wide, narrow) = (shape.query_width(), shape.key_width());
+        let q = tensor(&random(1, tokens * wide), (tokens, wide));
+        let k = tensor(&random(2, tokens * narrow), (tokens, narrow));
+        let v = tensor(&random(3, tokens * narrow), (tokens, narrow));
+        let d_o = tensor(&random(4, tokens * wide), (tokens, wide));
+        let run = |kernels: &dyn Kernels| {
+            let (o, lse) = kernels.attention(&q, &k, &v, &layout, &shape).unwrap();
+            let (dq, dk, dv) = kernels
+                .attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape)
+                .unwrap();
+            [o, lse, dq, dk, dv]
+        };
+        let by_hand = run(&Cpu);
+        // Blocks of all sizes: from one that holds everything to one for each row.
+        let cut = Composed {
+            attention: Attention::with_limits(Limits { joined, scores }),
+            ..composed()
+        };
+        for kernels in [composed(), cut] {
+            for (what, (a, b)) in ["o", "lse", "dq", "dk", "dv"].iter().zip(run(&kernels).iter().zip(&by_hand)) {
+                same_tensor(what, a, b);
+            }
+        }
+    }
+
+    #[test]
+    fn attention_over_caches(shape in attention_shape(), lengths in prop::collection::vec(1..20_usize, 1..4)) {
+        let kept: Vec<(Tensor, Tensor, usize)> = lengths.iter().map(|&len| {
+            let dims = (21, shape.key_width());
+            let of = |seed| tensor(&random(seed + len as u64, dims.0 * dims.1), dims);
+            (of(10), of(50), len)
+        }).collect();
+        let caches: Vec<_> = kept.iter()
+            .map(|(keys, values, len)| CachedKeys { keys, values, len: *len })
+            .collect();
+        let dims = (lengths.len(), shape.query_width());
+        let q = tensor(&random(1, dims.0 * dims.1), dims);
+        let run = |kernels: &dyn Kernels| kernels.attention_cached(&q, &caches, &shape).unwrap();
+        same_tensor("o", &run(&composed()), &run(&Cpu));
+    }
+
+    #[test]
+    fn gated(len in 1..40_usize, which in 0..3_usize) {
+        let activation = [Activation::Silu, Activation::GeluTanh, Activation::Gelu][which];
+        let of = |seed, factor: f64| {
+            let values: Vec<f64> = random(seed, len).iter().map(|x| x * factor).collect();
+            tensor(&values, (1, len))
+        };
+        let (gate, up, dh) = (of(1, 6.0), of(2, 1.0), of(3, 1.0));
+        let run = |kernels: &dyn Kernels| {
+            let h = kernels.gated(&gate, &up, activation).unwrap();
+            let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &dh, activation).unwrap();
+            [h, d_gate, d_up]
+        };
+        for (a, b) in run(&composed()).iter().zip(&run(&Cpu)) {
+            same_tensor("gated", a, b);
+        }
+    }
+
+    #[test]
+    fn rows_of_a_table(known in 1..6_u32, width in 1..9_usize, ids in prop::collection::vec(0..100_u32, 1..20), scale in 0.5..2.0_f32) {
+        let ids: Vec<u32> = ids.into_iter().map(|id| id % known).collect();
+        let len = known as usize * width;
+        let table = tensor(&random(1, len), (known as usize, width));
+        let dy = tensor(&random(2, ids.len() * width), (ids.len(), width));
+        let run = |kernels: &dyn Kernels| {
+            let x = kernels.embed(&ids, &table, scale).unwrap();
+            let mut grads = gradients(len + 3);
+            kernels.embed_backward(&ids, &dy, scale, slot(3, len), &mut grads).unwrap();
+            let gathered = kernels.gather_rows(&table, &ids).unwrap();
+            let scattered = kernels.scatter_rows(&dy, &ids, known as usize).unwrap();
+            let sum = kernels.add(&dy, x.copy().unwrap()).unwrap();
+            ([x, gathered, scattered, sum], grads.to_vec().unwrap())
+        };
+        let (a, b) = (run(&composed()), run(&Cpu));
+        for (a, b) in a.0.iter().zip(&b.0) {
+            same_tensor("rows", a, b);
+        }
+        same("gradients", &a.1, &b.1);
+    }
+
+    #[test]
+    fn head(
+        answers in 1..6_usize, width in 1..7_usize, vocabulary in 1..40_usize, slice in 1..100_usize,
+        softcap in prop::option::of(0.5..3.0_f32),
+    ) {
+        let options = HeadOptions { scale: 1.3, softcap };
+        let h = tensor(&random(1, answers * width), (answers, width));
+        let w = tensor(&random(2, vocabulary * width), (vocabulary, width));
+        let coefficients: Vec<f32> = random(3, answers).iter().map(|&c| c as f32).collect();
+        let targets: Vec<u32> = (0..answers).map(|i| (i * 7919 % vocabulary) as u32).collect();
+        let own = Cpu.head(&h, &w, &targets, &options, HeadWant::WithU).unwrap();
+        let place = slot(4, w.elem_count());
+        let mut own_grads = gradients(4 + w.elem_count());
+        Cpu.head_weight_backward(&h, &w, &targets, &own.lse, &coefficients, &options, place, &mut own_grads)
+            .unwrap();
+        for slice in [slice, super::head::SLICE] {
+            let out = super::head::forward(&h, &w, &targets, &options, HeadWant::WithU, slice).unwrap();
+            same("log-probs", &out.log_probs, &own.log_probs);
+            same("lse", &out.lse, &own.lse);
+            same_tensor("u", out.u.as_ref().unwrap(), own.u.as_ref().unwrap());
+            let plain = super::head::forward(&h, &w, &targets, &options, HeadWant::LogProbs, slice).unwrap();
+            prop_assert_eq!((&plain.log_probs, plain.u.is_none()), (&out.log_probs, true));
+
+            let mut grads = gradients(4 + w.elem_count());
+            let known = super::head::Known { targets: &targets, lse: &out.lse, coefficients: &coefficients };
+            super::head::weight_backward(&h, &w, known, &options, place, &mut grads, slice).unwrap();
+            same("dW", &grads.to_vec().unwrap(), &own_grads.to_vec().unwrap());
+        }
+        let scaled = |kernels: &dyn Kernels| {
+            kernels.head_backward(own.u.as_ref().unwrap().copy().unwrap(), &coefficients).unwrap()
+        };
+        same_tensor("dh", &scaled(&composed()), &scaled(&Cpu));
+        let logits = |kernels: &dyn Kernels| kernels.logits(&h, &w, &options).unwrap();
+        same_tensor("logits", &logits(&composed()), &logits(&Cpu));
+    }
+
+    #[test]
+    fn adamw(len in 1..50_usize, first in 0..10_usize, decay in 0.0..0.2_f32) {
+        let first = first.min(len - 1);
+        let place = slot(first, len - first);
+        let run = |kernels: &dyn Kernels| {
+            let value = tensor(&random(1, len), len);
+            let (m, v) = (tensor(&vec![0.0; len], len), tensor(&vec![0.0; len], len));
+            for step in 1..=3 {
+                let step = AdamWStep {
+                    learning_rate: 1e-2, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: decay, step,
+                    gradient_scale: 0.5,
+                };
+                kernels.adamw(&value, &gradients(len), &m, &v, place, &step).unwrap();
+            }
+            [value, m, v]
+        };
+        for (a, b) in run(&composed()).iter().zip(&run(&Cpu)) {
+            same_tensor("buffer", a, b);
+        }
+    }
+
+    /// What a buffer on a device does, on the processor.
+    #[test]
+    fn flat_buffers(len in 1..3000_usize, at in 0..3000_usize) {
+        let mut grads = gradients(len);
+        let device = grads.flat().copy().unwrap();
+        let norm = flat::norm_squared(&device).unwrap();
+        prop_assert!((norm - grads.norm_squared().unwrap()).abs() <= 1e-5 * norm);
+        prop_assert!(flat::is_finite(&device).unwrap());
+        flat::scale(&device, 0.5).unwrap();
+        grads.scale(0.5).unwrap();
+        prop_assert_eq!(values(&device), grads.to_vec().unwrap());
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let spoilt = device.copy().unwrap();
+            flat::add(&spoilt, slot(at % len, 1), &tensor(&[bad], 1)).unwrap();
+            prop_assert!(!flat::is_finite(&spoilt).unwrap());
+        }
+        flat::zero(&device).unwrap();
+        prop_assert_eq!(values(&device), vec![0.0; len]);
+    }
+}
+
+#[test]
+fn pieces_cover_a_range_once() {
+    let all: Vec<Slot> = flat::pieces(slot(5, (1 << 25) + 3)).collect();
+    assert_eq!(all.len(), 3);
+    assert_eq!(all[0].offset, 5);
+    assert!(
+        all.windows(2)
+            .all(|pair| pair[0].offset + pair[0].len == pair[1].offset)
+    );
+    assert_eq!(
+        all.iter().map(|piece| piece.len).sum::<usize>(),
+        (1 << 25) + 3
+    );
+    assert_eq!(flat::pieces(slot(7, 0)).count(), 0);
+}
+
+/// The rows of the head are worked on in parts, too.
+#[test]
+fn more_answers_than_a_part() {
+    let answers = 1030;
+    let h = tensor(&random(1, answers * 2), (answers, 2));
+    let w = tensor(&random(2, 22), (11, 2));
+    let targets: Vec<u32> = (0..answers as u32).map(|i| i % 11).collect();
+    let options = HeadOptions::default();
+    let run = |kernels: &dyn Kernels| {
+        let out = kernels
+            .head(&h, &w, &targets, &options, HeadWant::WithU)
+            .unwrap();
+        (out.log_probs, values(&out.u.unwrap()))
+    };
+    let (a, b) = (run(&composed()), run(&Cpu));
+    same("log-probs", &a.0, &b.0);
+    same("u", &a.1, &b.1);
+}
+
+#[test]
+fn extremes_stay_finite() {
+    let gate = tensor(&[-1e4, -100.0, -88.5, 88.5, 100.0, 1e4], (1, 6));
+    let ones = tensor(&[1.0; 6], (1, 6));
+    for activation in [Activation::Silu, Activation::GeluTanh, Activation::Gelu] {
+        let h = composed().gated(&gate, &ones, activation).unwrap();
+        same("h", &values(&h), &[0.0, 0.0, 0.0, 88.5, 100.0, 1e4]);
+        let (slope, _) = composed()
+            .gated_backward(&gate, &ones, &ones, activation)
+            .unwrap();
+        same("slope", &values(&slope), &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    }
+    // A late word beats all before it by hundreds.
+    let w = tensor(&[100.0, 0.0, 0.0, 500.0], (4, 1));
+    let h = tensor(&[1.0], (1, 1));
+    let out =
+        super::head::forward(&h, &w, &[0], &HeadOptions::default(), HeadWant::WithU, 1).unwrap();
+    same("log-prob", &out.log_probs, &[-400.0]);
+    same("u", &values(&out.u.unwrap()), &[-400.0]);
+}
+
+/// An operand that bf16 holds exactly, in f32 and in bf16.
+fn exact(seed: u64, rows: usize, columns: usize) -> (Tensor, Tensor) {
+    let rounded = tensor(&random(seed, rows * columns), (rows, columns))
+        .to_dtype(DType::BF16)
+        .unwrap();
+    (rounded.to_dtype(DType::F32).unwrap(), rounded)
+}
+
+/// The values of a bf16 tensor.
+#[track_caller]
+fn half(x: &Tensor) -> Vec<f32> {
+    assert_eq!(x.dtype(), DType::BF16);
+    values(&x.to_dtype(DType::F32).unwrap())
+}
+
+/// With bf16 activations every result is bf16 where it flows on, and close to f32.
+#[test]
+fn bf16_through_the_linear_layer() {
+    let kernels = Composed::new(DType::BF16).unwrap();
+    let (table, table16) = exact(1, 9, 8);
+    let ids: Vec<u32> = (0..12).map(|i| i * 5 % 9).collect();
+    let x = Cpu.embed(&ids, &table, 1.0).unwrap();
+    let x16 = kernels.embed(&ids, &table16, 1.0).unwrap();
+    close("embedding", &half(&x16), &values(&x), 1e-6);
+
+    let (weight, weight16) = exact(2, 8, 8);
+    let adapter = Lora {
+        a: exact(3, 2, 8).0,
+        b: exact(4, 8, 2).0,
+        a_slot: Some(slot(0, 16)),
+        b_slot: Some(slot(16, 16)),
+        scale: 2.0,
+    };
+    let layer = |weight| Linear {
+        loras: vec![adapter.clone()],
+        ..Linear::frozen(weight)
+    };
+    let (layer, layer16) = (layer(weight), layer(weight16));
+    let (y, saved) = Cpu.linear(&x, &layer).unwrap();
+    let (y16, saved16) = kernels.linear(&x16, &layer16).unwrap();
+    close("linear", &half(&y16), &values(&y), 2e-2);
+    let (dy, dy16) = exact(5, 12, 8);
+    let (mut grads, mut grads16) = (gradients(32), gradients(32));
+    let dx = Cpu
+        .linear_backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)
+        .unwrap();
+    let dx16 = kernels
+        .linear_backward(
+            &x16,
+            &saved16,
+            &dy16,
+            &layer16,
+            InputGradient::Fresh,
+            &mut grads16,
+        )
+        .unwrap();
+    close("dx", &half(&dx16.unwrap()), &values(&dx.unwrap()), 2e-2);
+    close(
+        "adapter",
+        &grads16.to_vec().unwrap(),
+        &grads.to_vec().unwrap(),
+        2e-2,
+    );
+}
+
+#[test]
+fn bf16_through_attention() {
+    let kernels = Composed::new(DType::BF16).unwrap();
+    let layout = Layout::single(12).unwrap();
+    let shape = AttentionShape {
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 2,
+        scale: 0.7,
+        softcap: None,
+        window: None,
+    };
+    let ((q, q16), (d_o, d_o16)) = (exact(1, 12, 8), exact(2, 12, 8));
+    let ((k, k16), (v, v16)) = (exact(7, 12, 4), exact(8, 12, 4));
+    let (o, lse) = Cpu.attention(&q, &k, &v, &layout, &shape).unwrap();
+    let (o16, lse16) = kernels
+        .attention(&q16, &k16, &v16, &layout, &shape)
+        .unwrap();
+    same_tensor("lse", &lse16, &lse);
+    close("o", &half(&o16), &values(&o), 1e-2);
+    let (dq, dk, dv) = Cpu
+        .attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape)
+        .unwrap();
+    let (dq16, dk16, dv16) = kernels
+        .attention_backward(&q16, &k16, &v16, &o16, &lse16, &d_o16, &layout, &shape)
+        .unwrap();
+    for (a, b) in [(&dq16, &dq), (&dk16, &dk), (&dv16, &dv)] {
+        close("gradient", &half(a), &values(b), 2e-2);
+    }
+}
+
+#[test]
+fn bf16_through_norm_and_head() {
+    let kernels = Composed::new(DType::BF16).unwrap();
+    let ((x, x16), (table, table16)) = (exact(1, 12, 8), exact(2, 9, 8));
+    let w = tensor(&random(6, 8), 8);
+    let options = NormOptions {
+        eps: 1e-5,
+        plus_one: false,
+    };
+    let (n, _) = Cpu.rms_norm(&x, &w, options).unwrap();
+    let (n16, inv) = kernels.rms_norm(&x16, &w, options).unwrap();
+    assert_eq!(inv.dtype(), DType::F32);
+    close("norm", &half(&n16), &values(&n), 1e-2);
+
+    let (head, targets) = (HeadOptions::default(), [1, 2, 3]);
+    let rows16 = kernels.gather_rows(&n16, &[0, 3, 3]).unwrap();
+    let rows = rows16.to_dtype(DType::F32).unwrap();
+    let out = kernels
+        .head(&rows16, &table16, &targets, &head, HeadWant::WithU)
+        .unwrap();
+    let own = Cpu
+        .head(&rows, &table, &targets, &head, HeadWant::WithU)
+        .unwrap();
+    same("log-probs", &out.log_probs, &own.log_probs);
+    same_tensor("u", out.u.as_ref().unwrap(), own.u.as_ref().unwrap());
+    let dh = kernels
+        .head_backward(out.u.unwrap(), &[0.5, 1.0, 2.0])
+        .unwrap();
+    let d_rows = kernels.scatter_rows(&dh, &[0, 3, 3], 12).unwrap();
+    let mut none = gradients(0);
+    let d_norm = kernels
+        .rms_norm_backward(
+            &x16,
+            &w,
+            &inv,
+            &d_rows,
+            options,
+            None,
+            InputGradient::Fresh,
+            &mut none,
+        )
+        .unwrap()
+        .unwrap();
+    assert_eq!(d_norm.dtype(), DType::BF16);
+}
+
+#[test]
+fn mistakes_are_errors_before_the_device_sees_them() {
+    let kernels = composed();
+    let table = tensor(&random(1, 10), (5, 2));
+    assert!(kernels.embed(&[5], &table, 1.0).is_err());
+    assert!(kernels.gather_rows(&table, &[7]).is_err());
+    assert!(kernels.scatter_rows(&table, &[0, 1, 2, 3, 4], 4).is_err());
+    let options = HeadOptions::default();
+    assert!(
+        kernels
+            .head(
+                &table,
+                &table,
+                &[0, 1, 2, 3, 5],
+                &options,
+                HeadWant::LogProbs
+            )
+            .is_err()
+    );
+    let mut grads = gradients(10);
+    assert!(
+        kernels
+            .embed_backward(&[0], &table, 1.0, slot(0, 10), &mut grads)
+            .is_err()
+    );
+    assert!(Composed::new(DType::F64).is_err());
+}
