@@ -10,6 +10,7 @@
 //! # The rooms, from the bottom up
 //!
 //! - [`data`]: plain values: pair, answer, verdict, change and its inverse, split, health. No I/O.
+//! - [`gguf`]: llama.cpp's model files: what is in one and where. No meaning.
 //! - [`formats`]: preference files in and out, one format a file.
 //! - [`store`]: the project on disk: one SQLite document, run folders, journal, migrations.
 //! - [`text`]: tokenizer, chat template, and the one function that makes token ids.
@@ -29,7 +30,7 @@
 //! main, cli -> app -> ui -> state -> store -> data
 //!               |              \--> engine::{protocol, config}
 //!               \--> engine -> objective, model, text, store;  model -> kernels;
-//!                    export, formats -> store, model, text, data
+//!                    export, formats -> store, model, text, data;  model, text -> gguf
 //! ```
 //!
 //! # Invariants
@@ -54,6 +55,7 @@ pub mod data;
 pub mod engine;
 pub mod export;
 pub mod formats;
+pub mod gguf;
 pub mod kernels;
 pub mod model;
 pub mod objective;

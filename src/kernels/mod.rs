@@ -40,6 +40,7 @@ mod layout;
 mod linear;
 mod norm;
 mod parallel;
+mod quantized;
 mod rope;
 mod rowwise;
 mod simd;
@@ -60,6 +61,7 @@ pub use head::{HeadOptions, HeadOut, HeadWant};
 pub use layout::{Layout, Segment};
 pub use linear::{Linear, LinearSaved, Lora};
 pub use norm::NormOptions;
+pub use quantized::{BlockFormat, Bytes, Quantized};
 pub use rope::RopeTable;
 
 /// What becomes of the gradient of an operation's input.
