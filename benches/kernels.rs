@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nudge::kernels::{
     Activation, AdamWStep, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Layout,
-    Linear, Lora, NormOptions, Segment, Slot, cpu,
+    Linear, Lora, NormOptions, Segment, Slot, Weight, cpu,
 };
 
 const WIDTH: usize = 576;
@@ -161,7 +161,10 @@ fn attention(c: &mut Criterion) {
 fn head(c: &mut Criterion) {
     let kernels = cpu();
     let answers = 512;
-    let (h, w) = (random(answers, WIDTH), random(VOCABULARY, WIDTH));
+    let (h, w) = (
+        random(answers, WIDTH),
+        Weight::from(random(VOCABULARY, WIDTH)),
+    );
     let targets: Vec<u32> = (0..answers as u32).map(|i| i * 91).collect();
     let options = HeadOptions::default();
     for (name, want, products) in [

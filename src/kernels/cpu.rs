@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use super::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
     InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    adamw, attention, embed, gated, head, linear, norm, rope, rowwise,
+    Weight, adamw, attention, embed, gated, head, linear, norm, rope, rowwise,
 };
 
 /// The hand-written implementation for the processor.
@@ -144,7 +144,7 @@ impl Kernels for Cpu {
         gated::backward(gate, up, dh, activation)
     }
 
-    fn embed(&self, ids: &[u32], table: &Tensor, scale: f32) -> Result<Tensor> {
+    fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
         embed::gather("embedding", ids, table, scale)
     }
 
@@ -162,7 +162,7 @@ impl Kernels for Cpu {
     fn head(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         options: &HeadOptions,
         want: HeadWant,
@@ -177,7 +177,7 @@ impl Kernels for Cpu {
     fn head_weight_backward(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         lse: &[f32],
         coefficients: &[f32],
@@ -188,7 +188,7 @@ impl Kernels for Cpu {
         head::weight_backward(h, w, targets, lse, coefficients, options, slot, grads)
     }
 
-    fn logits(&self, h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor> {
+    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
         head::logits(h, w, options)
     }
 
@@ -197,7 +197,7 @@ impl Kernels for Cpu {
     }
 
     fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
-        embed::gather("gather rows", rows, x, 1.0)
+        embed::gather("gather rows", rows, &x.clone().into(), 1.0)
     }
 
     fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor> {

@@ -7,7 +7,7 @@
 use candle_core::Tensor;
 
 use super::{
-    Gradients, Result, Slot, access,
+    Gradients, Result, Slot, Weight, access,
     buffer::{Fresh, Shared},
     parallel,
     simd::{fused, multiversion},
@@ -17,20 +17,22 @@ use super::{
 pub(super) fn gather(
     operation: &'static str,
     ids: &[u32],
-    table: &Tensor,
+    table: &Weight,
     scale: f32,
 ) -> Result<Tensor> {
-    let (known, width) = access::matrix(operation, "table", table)?;
+    let (known, width) = table.matrix(operation, "table")?;
     check_ids(operation, ids, known)?;
-    let table = access::read(operation, "table", table)?;
+    let table = table.read(operation, "table")?;
+    let table = table.rows();
     let mut x = Fresh::new(ids.len() * width);
     let per_piece = parallel::rows_per_piece(width);
     parallel::chunks(
         &mut x.uninit()[..ids.len() * width],
         per_piece * width.max(1),
         |piece, rows| {
+            let mut workspace = Vec::new();
             for (row, &id) in rows.chunks_mut(width).zip(&ids[piece * per_piece..]) {
-                let from = &table[id as usize * width..(id as usize + 1) * width];
+                let from = table.panel_alone(id as usize..id as usize + 1, &mut workspace);
                 row.iter_mut()
                     .zip(from)
                     .for_each(|(to, from)| _ = to.write(from * scale));
@@ -132,7 +134,7 @@ mod tests {
         for (known, width) in [(1, 1), (5, 7), (11, 130)] {
             let ids: Vec<u32> = (0..17).map(|i| (i * i) % known as u32).collect();
             let (table, dy) = (random(1, known * width), random(2, ids.len() * width));
-            let x = gather("test", &ids, &tensor(&table, (known, width)), 2.5).unwrap();
+            let x = gather("test", &ids, &tensor(&table, (known, width)).into(), 2.5).unwrap();
             let expected: Vec<f64> = ids
                 .iter()
                 .flat_map(|&id| {
@@ -160,7 +162,15 @@ mod tests {
 
     #[test]
     fn a_token_outside_the_table_is_an_error() {
-        assert!(gather("embedding", &[5], &tensor(&random(1, 10), (5, 2)), 1.0).is_err());
+        assert!(
+            gather(
+                "embedding",
+                &[5],
+                &tensor(&random(1, 10), (5, 2)).into(),
+                1.0
+            )
+            .is_err()
+        );
     }
 
     #[test]

@@ -56,6 +56,23 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Some columns of a row-major matrix.
+    pub(super) fn columns(self, range: Range<usize>) -> Self {
+        assert!(
+            range.end <= self.cols && self.col_stride == 1,
+            "columns of a row-major matrix"
+        );
+        if self.rows == 0 {
+            return Self::new(&[], 0, range.len());
+        }
+        Self::strided(
+            &self.data[range.start..],
+            self.rows,
+            range.len(),
+            self.row_stride,
+        )
+    }
+
     /// Some rows.
     pub(super) fn rows(self, range: Range<usize>) -> Self {
         assert!(
@@ -95,6 +112,26 @@ impl<'a> Target<'a> {
         Self {
             cols,
             ..Self::new(data, rows, stride)
+        }
+    }
+
+    /// The columns `range` of a row-major, dense matrix with rows of `stride` elements.
+    pub(super) fn columns(
+        data: &'a mut [f32],
+        rows: usize,
+        stride: usize,
+        range: Range<usize>,
+    ) -> Self {
+        assert!(
+            range.end <= stride && rows * stride <= data.len(),
+            "target reaches past its slice"
+        );
+        Self {
+            places: &mut as_uninit(data)[range.start..],
+            rows,
+            cols: range.len(),
+            stride,
+            initialised: true,
         }
     }
 

@@ -7,7 +7,7 @@
 use candle_core::{Device, Tensor};
 
 use super::{
-    Gradients, Result, Slot, access,
+    Gradients, Result, Slot, Weight, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel, rowwise,
@@ -79,16 +79,16 @@ struct Running {
 /// flash attention does with its output.
 pub(super) fn forward(
     h: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     targets: &[u32],
     options: &HeadOptions,
     want: HeadWant,
 ) -> Result<HeadOut> {
     let (answers, width, vocabulary) = check(FORWARD, h, w, targets)?;
-    let (h, w) = (
-        access::read(FORWARD, "h", h)?,
-        access::read(FORWARD, "output matrix", w)?,
-    );
+    let h = access::read(FORWARD, "h", h)?;
+    let w = w.read(FORWARD, "output matrix")?;
+    let w = w.rows();
+    let mut workspace = Vec::new();
     let with_u = want == HeadWant::WithU;
     let mut running = vec![
         Running {
@@ -118,7 +118,8 @@ pub(super) fn forward(
         };
         for start in (0..vocabulary).step_by(CHUNK) {
             let len = CHUNK.min(vocabulary - start);
-            let slice = Matrix::new(&w, vocabulary, width).rows(start..start + len);
+            let slice = w.panel(start..start + len, &mut workspace);
+            let slice = Matrix::new(slice, len, width);
             let target = Target::uninit(logits.uninit(), rows, len);
             h.times(slice.t()).scaled(options.scale).set(target);
             // SAFETY: the product has set these elements.
@@ -139,14 +140,16 @@ pub(super) fn forward(
     if with_u {
         let per_piece = parallel::rows_per_piece(width);
         parallel::chunks(&mut u, per_piece * width, |piece, rows| {
+            let mut workspace = Vec::new();
             for (i, u) in rows.chunks_mut(width).enumerate() {
                 let row = piece * per_piece + i;
-                let at = targets[row] as usize * width;
+                let target = targets[row] as usize;
                 let (own, others) = (
                     options.scale * running[row].slope,
                     options.scale / running[row].total as f32,
                 );
-                finish_u(u, &w[at..at + width], own, others);
+                let target = w.panel_alone(target..target + 1, &mut workspace);
+                finish_u(u, target, own, others);
             }
         });
     }
@@ -169,7 +172,7 @@ pub(super) fn forward(
 #[expect(clippy::too_many_arguments, reason = "the trait's signature")]
 pub(super) fn weight_backward(
     h: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     targets: &[u32],
     lse: &[f32],
     coefficients: &[f32],
@@ -186,10 +189,10 @@ pub(super) fn weight_backward(
         );
         return access::fault(BACKWARD, message);
     }
-    let (h, w) = (
-        access::read(BACKWARD, "h", h)?,
-        access::read(BACKWARD, "output matrix", w)?,
-    );
+    let h = access::read(BACKWARD, "h", h)?;
+    let w = w.read(BACKWARD, "output matrix")?;
+    let w = w.rows();
+    let mut workspace = Vec::new();
     let mut logits = Fresh::new(answers.min(ROWS) * vocabulary.min(CHUNK));
     grads.change(BACKWARD, slot, vocabulary * width, |dw| {
         for first in (0..answers).step_by(ROWS) {
@@ -197,7 +200,8 @@ pub(super) fn weight_backward(
             let h = Matrix::new(&h, answers, width).rows(first..first + rows);
             for start in (0..vocabulary).step_by(CHUNK) {
                 let len = CHUNK.min(vocabulary - start);
-                let slice = Matrix::new(&w, vocabulary, width).rows(start..start + len);
+                let slice = w.panel(start..start + len, &mut workspace);
+                let slice = Matrix::new(slice, len, width);
                 let target = Target::uninit(logits.uninit(), rows, len);
                 h.times(slice.t()).scaled(options.scale).set(target);
                 // SAFETY: the product has set these elements.
@@ -242,16 +246,13 @@ pub(super) fn scale_rows(u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
 }
 
 /// All logits of a few rows, for generation.
-pub(super) fn logits(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor> {
+pub(super) fn logits(h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
     const OPERATION: &str = "logits";
     let (rows, width) = access::matrix(OPERATION, "h", h)?;
-    let (vocabulary, _) = access::matrix(OPERATION, "output matrix", w)?;
-    access::expect_dims(OPERATION, "output matrix", w, &[vocabulary, width])?;
-    let (h, w) = (
-        access::read(OPERATION, "h", h)?,
-        access::read(OPERATION, "output matrix", w)?,
-    );
-    let mut logits = rowwise::product(&h, &w, width);
+    let vocabulary = w.expect_columns(OPERATION, "output matrix", width)?;
+    let h = access::read(OPERATION, "h", h)?;
+    let w = w.read(OPERATION, "output matrix")?;
+    let mut logits = rowwise::product(&h, w.rows());
     if options.scale != 1.0 {
         for logit in &mut logits {
             *logit *= options.scale;
@@ -267,12 +268,11 @@ pub(super) fn logits(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Te
 pub(super) fn check(
     operation: &'static str,
     h: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     targets: &[u32],
 ) -> Result<(usize, usize, usize)> {
     let (answers, width) = access::matrix(operation, "h", h)?;
-    let (vocabulary, _) = access::matrix(operation, "output matrix", w)?;
-    access::expect_dims(operation, "output matrix", w, &[vocabulary, width])?;
+    let vocabulary = w.expect_columns(operation, "output matrix", width)?;
     if targets.len() != answers {
         return access::fault(
             operation,

@@ -3,10 +3,11 @@
 use candle_core::{Device, Tensor};
 
 use super::{
-    Gradients, InputGradient, Result, Slot, access,
+    Gradients, InputGradient, Result, Slot, Weight, access,
     gemm::{Matrix, Target},
     parallel,
     simd::multiversion,
+    weight::Rows,
 };
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ pub struct Lora {
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// `[out, in]`.
-    pub weight: Tensor,
+    pub weight: Weight,
     /// Where the gradient of the weight goes; `None` when it is frozen.
     pub weight_slot: Option<Slot>,
     /// `[out]`.
@@ -51,9 +52,9 @@ pub struct LinearSaved {
 
 impl Linear {
     /// A frozen layer without bias or adapter.
-    pub fn frozen(weight: Tensor) -> Self {
+    pub fn frozen(weight: impl Into<Weight>) -> Self {
         Self {
-            weight,
+            weight: weight.into(),
             weight_slot: None,
             bias: None,
             bias_slot: None,
@@ -68,12 +69,11 @@ const BACKWARD: &str = "linear backward";
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
 pub(super) fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
     let (tokens, d_in) = access::matrix(FORWARD, "x", x)?;
-    let (d_out, _) = access::matrix(FORWARD, "weight", &linear.weight)?;
-    access::expect_dims(FORWARD, "weight", &linear.weight, &[d_out, d_in])?;
+    let d_out = linear.weight.expect_columns(FORWARD, "weight", d_in)?;
     let x = access::read(FORWARD, "x", x)?;
     let x = Matrix::new(&x, tokens, d_in);
-    let weight = access::read(FORWARD, "weight", &linear.weight)?;
-    let mut y = x.times(Matrix::new(&weight, d_out, d_in).t()).fresh();
+    let weight = linear.weight.read(FORWARD, "weight")?;
+    let mut y = times_weight(x, tokens, weight.rows());
 
     if let Some(bias) = &linear.bias {
         access::expect_dims(FORWARD, "bias", bias, &[d_out])?;
@@ -111,8 +111,7 @@ pub(super) fn backward(
     grads: &mut Gradients,
 ) -> Result<Option<Tensor>> {
     let (tokens, d_in) = access::matrix(BACKWARD, "x", x)?;
-    let (d_out, _) = access::matrix(BACKWARD, "weight", &linear.weight)?;
-    access::expect_dims(BACKWARD, "weight", &linear.weight, &[d_out, d_in])?;
+    let d_out = linear.weight.expect_columns(BACKWARD, "weight", d_in)?;
     access::expect_dims(BACKWARD, "dy", dy, &[tokens, d_out])?;
     if saved.low.len() != linear.loras.len() {
         let (adapters, products) = (linear.loras.len(), saved.low.len());
@@ -140,8 +139,7 @@ pub(super) fn backward(
             d_low.push((lora, du));
         }
     }
-    let weight = access::read(BACKWARD, "weight", &linear.weight)?;
-    let from_weight = dy.times(Matrix::new(&weight, d_out, d_in));
+    let weight = linear.weight.read(BACKWARD, "weight")?;
     let add_adapters = |dx: &mut [f32]| -> Result<()> {
         for (lora, du) in &d_low {
             let rank = lora.a.dims()[0];
@@ -155,7 +153,7 @@ pub(super) fn backward(
     match input {
         InputGradient::Skip => Ok(None),
         InputGradient::Fresh => {
-            let mut dx = from_weight.fresh();
+            let mut dx = back_through_weight(dy, tokens, weight.rows());
             add_adapters(&mut dx)?;
             let dx = Tensor::from_vec(dx, (tokens, d_in), &Device::Cpu)?;
             Ok(Some(dx))
@@ -163,13 +161,53 @@ pub(super) fn backward(
         InputGradient::AddTo(sum) => {
             const SUM: &str = "sum of input gradients";
             access::expect_dims(BACKWARD, SUM, &sum, &[tokens, d_in])?;
-            let readers = [&x_view, &dy_view, &weight];
+            let mut readers = vec![&x_view, &dy_view];
+            readers.extend(weight.dense());
             access::rewrite(BACKWARD, SUM, &sum, &readers, |dx| {
-                from_weight.add_to(Target::new(dx, tokens, d_in));
+                add_back_through_weight(dy, tokens, weight.rows(), dx);
                 add_adapters(dx)
             })??;
             Ok(Some(sum))
         }
+    }
+}
+
+/// `x Wᵀ`. A matrix in blocks is widened panel by panel, each just before its product.
+fn times_weight(x: Matrix<'_>, tokens: usize, weight: Rows<'_>) -> Vec<f32> {
+    let (d_out, d_in) = (weight.len(), weight.columns());
+    if let Rows::Dense(values, _) = weight {
+        return x.times(Matrix::new(values, d_out, d_in).t()).fresh();
+    }
+    let mut y = vec![0.0; tokens * d_out];
+    let mut workspace = Vec::new();
+    for rows in weight.panels() {
+        let panel = weight.panel(rows.clone(), &mut workspace);
+        x.times(Matrix::new(panel, rows.len(), d_in).t())
+            .set(Target::columns(&mut y, tokens, d_out, rows));
+    }
+    y
+}
+
+/// `dy W`.
+fn back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>) -> Vec<f32> {
+    let (d_out, d_in) = (weight.len(), weight.columns());
+    if let Rows::Dense(values, _) = weight {
+        return dy.times(Matrix::new(values, d_out, d_in)).fresh();
+    }
+    let mut dx = vec![0.0; tokens * d_in];
+    add_back_through_weight(dy, tokens, weight, &mut dx);
+    dx
+}
+
+/// `dx += dy W`, panel by panel in order.
+fn add_back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, dx: &mut [f32]) {
+    let d_in = weight.columns();
+    let mut workspace = Vec::new();
+    for rows in weight.panels() {
+        let panel = weight.panel(rows.clone(), &mut workspace);
+        dy.columns(rows.clone())
+            .times(Matrix::new(panel, rows.len(), d_in))
+            .add_to(Target::new(dx, tokens, d_in));
     }
 }
 

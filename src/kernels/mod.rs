@@ -46,6 +46,7 @@ mod rowwise;
 mod simd;
 #[cfg(test)]
 mod testing;
+mod weight;
 
 use std::sync::Arc;
 
@@ -63,6 +64,7 @@ pub use linear::{Linear, LinearSaved, Lora};
 pub use norm::NormOptions;
 pub use quantized::{BlockFormat, Bytes, Quantized};
 pub use rope::RopeTable;
+pub use weight::Weight;
 
 /// What becomes of the gradient of an operation's input.
 #[derive(Debug)]
@@ -178,7 +180,7 @@ pub trait Kernels: Send + Sync {
     ) -> Result<(Tensor, Tensor)>;
 
     /// Rows `ids` of `table[V,d]`, times `scale` (Gemma: `sqrt(d)`, others 1): `x[T,d]`.
-    fn embed(&self, ids: &[u32], table: &Tensor, scale: f32) -> Result<Tensor>;
+    fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor>;
 
     /// Adds `scale·dy[T,d]` to the rows `ids` of the table's gradient in `slot`.
     fn embed_backward(
@@ -196,7 +198,7 @@ pub trait Kernels: Send + Sync {
     fn head(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         options: &HeadOptions,
         want: HeadWant,
@@ -214,7 +216,7 @@ pub trait Kernels: Send + Sync {
     fn head_weight_backward(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         lse: &[f32],
         coefficients: &[f32],
@@ -225,7 +227,7 @@ pub trait Kernels: Send + Sync {
 
     /// Logits of the rows `h[N,d]`, softcap and scale applied: `[N,V]`. For generation only, row by row as
     /// [`Kernels::linear_rowwise`]; training uses [`Kernels::head`].
-    fn logits(&self, h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor>;
+    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor>;
 
     /// `y + x`, computed in the storage of `y`.
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor>;

@@ -10,6 +10,7 @@ use candle_core::{Device, Tensor};
 use super::{
     Linear, Result, access, parallel,
     simd::{fused, multiversion},
+    weight::Rows,
 };
 
 const OPERATION: &str = "linear, row by row";
@@ -26,11 +27,10 @@ const SMALL: usize = 1 << 20;
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
 pub(super) fn forward(x: &Tensor, linear: &Linear) -> Result<Tensor> {
     let (rows, d_in) = access::matrix(OPERATION, "x", x)?;
-    let (d_out, _) = access::matrix(OPERATION, "weight", &linear.weight)?;
-    access::expect_dims(OPERATION, "weight", &linear.weight, &[d_out, d_in])?;
+    let d_out = linear.weight.expect_columns(OPERATION, "weight", d_in)?;
     let x = access::read(OPERATION, "x", x)?;
-    let weight = access::read(OPERATION, "weight", &linear.weight)?;
-    let mut y = product(&x, &weight, d_in);
+    let weight = linear.weight.read(OPERATION, "weight")?;
+    let mut y = product(&x, weight.rows());
     if let Some(bias) = &linear.bias {
         access::expect_dims(OPERATION, "bias", bias, &[d_out])?;
         let bias = access::read(OPERATION, "bias", bias)?;
@@ -44,7 +44,8 @@ pub(super) fn forward(x: &Tensor, linear: &Linear) -> Result<Tensor> {
         access::expect_dims(OPERATION, "LoRA B", &lora.b, &[d_out, rank])?;
         let a = access::read(OPERATION, "LoRA A", &lora.a)?;
         let b = access::read(OPERATION, "LoRA B", &lora.b)?;
-        let delta = product(&product(&x, &a, d_in), &b, rank);
+        let low = product(&x, Rows::Dense(&a, d_in));
+        let delta = product(&low, Rows::Dense(&b, rank));
         y.iter_mut()
             .zip(&delta)
             .for_each(|(y, delta)| *y += lora.scale * delta);
@@ -52,12 +53,13 @@ pub(super) fn forward(x: &Tensor, linear: &Linear) -> Result<Tensor> {
     Ok(Tensor::from_vec(y, (rows, d_out), &Device::Cpu)?)
 }
 
-/// `x[n,k] · w[m,k]ᵀ`, `[n,m]`.
-pub(super) fn product(x: &[f32], w: &[f32], k: usize) -> Vec<f32> {
+/// `x[n,k] · w[m,k]ᵀ`, `[n,m]`. The bits are the same whether `w` is dense or has to be widened.
+pub(super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
+    let k = w.columns();
     if k == 0 {
         return Vec::new();
     }
-    let (n, m) = (x.len() / k, w.len() / k);
+    let (n, m) = (x.len() / k, w.len());
     let small = n * m * k < SMALL;
     // Columns first: a piece of weight rows makes a run of them.
     let columns = (PIECE / k).next_multiple_of(TILE).max(TILE);
@@ -65,7 +67,18 @@ pub(super) fn product(x: &[f32], w: &[f32], k: usize) -> Vec<f32> {
         let first = piece * columns;
         let last = (first + columns).min(m);
         let mut out = vec![0.0; (last - first) * n];
-        columns_of(x, &w[first * k..last * k], k, n, &mut out);
+        let mut workspace = Vec::new();
+        // What has to be widened stays in the first-level cache while few rows pass, in the second-level one while many do.
+        let step = match w {
+            Rows::Quantized(_) if n <= BLOCK => TILE,
+            _ => last - first,
+        };
+        for start in (first..last).step_by(step) {
+            let rows = start..last.min(start + step);
+            let at = (start - first) * n..(rows.end - first) * n;
+            let panel = w.panel_alone(rows, &mut workspace);
+            columns_of(x, panel, k, n, &mut out[at]);
+        }
         out
     });
     if n == 1 {

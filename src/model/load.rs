@@ -19,7 +19,7 @@ use super::{
     tensors::{EMBEDDING, FINAL_NORM, HEAD, LinearSpec, Role},
     weights::Weights,
 };
-use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot};
+use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot, Weight};
 
 /// How a folder is to be loaded.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +105,7 @@ pub(super) fn load(
         device: &device,
     };
     let (embedding, embedding_slot) =
-        parts.tensor(EMBEDDING, &[spec.vocab_size, spec.hidden_size])?;
+        parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
     let blocks = (0..spec.layers)
         .map(|layer| parts.block(&spec, layer))
         .collect::<Result<Vec<_>, _>>()?;
@@ -113,7 +113,7 @@ pub(super) fn load(
     let (head, head_slot) = if spec.tied {
         (embedding.clone(), embedding_slot)
     } else {
-        parts.tensor(HEAD, &[spec.vocab_size, spec.hidden_size])?
+        parts.matrix(HEAD, [spec.vocab_size, spec.hidden_size])?
     };
     let gradients = Gradients::new(parameters.len(), &device).map_err(PolicyError::from)?;
     let rope = RopeCache::new(&spec.rope, spec.head_dim);
@@ -262,6 +262,12 @@ impl Parts<'_> {
         Ok((tensor, None))
     }
 
+    /// The same for a matrix, kept as the options say.
+    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<(Weight, Option<Slot>), LoadError> {
+        let (tensor, slot) = self.tensor(name, &shape)?;
+        Ok((tensor.into(), slot))
+    }
+
     fn norm(&self, name: &str, spec: &Spec) -> Result<Norm, LoadError> {
         let (weight, slot) = self.tensor(name, &[spec.hidden_size])?;
         Ok(Norm { weight, slot })
@@ -284,7 +290,7 @@ impl Parts<'_> {
     }
 
     fn projection(&self, spec: LinearSpec) -> Result<Projection, LoadError> {
-        let (weight, weight_slot) = self.tensor(&spec.weight(), &[spec.output, spec.input])?;
+        let (weight, weight_slot) = self.matrix(&spec.weight(), [spec.output, spec.input])?;
         let (bias, bias_slot) = if spec.bias {
             let (bias, slot) = self.tensor(&spec.bias(), &[spec.output])?;
             (Some(bias), slot)

@@ -12,6 +12,7 @@ use super::{
     projection::Projection,
     tensors::{EMBEDDING, FINAL_NORM, HEAD},
 };
+use crate::kernels::Weight;
 
 /// The element type of the written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,6 +89,7 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
 /// A tensor as it will be written; adapters are folded in when it is its turn, so that one copy exists at a time.
 enum Source<'a> {
     Plain(&'a Tensor),
+    Matrix(&'a Weight),
     Adapted(&'a Projection),
 }
 
@@ -127,8 +129,9 @@ impl Source<'_> {
     fn values(&self) -> Result<Vec<f32>> {
         let merged = match self {
             Self::Plain(tensor) => (*tensor).clone(),
+            Self::Matrix(weight) => weight.widened()?,
             Self::Adapted(projection) => {
-                let mut weight = projection.linear().weight.clone();
+                let mut weight = projection.linear().weight.widened()?;
                 for lora in projection.adapters() {
                     weight = (weight + (lora.b.matmul(&lora.a)? * f64::from(lora.scale))?)?;
                 }
@@ -142,12 +145,12 @@ impl Source<'_> {
 impl Policy {
     fn sources(&self) -> HashMap<String, Source<'_>> {
         let mut tensors = HashMap::new();
-        tensors.insert(EMBEDDING.to_owned(), Source::Plain(&self.embedding));
+        tensors.insert(EMBEDDING.to_owned(), Source::Matrix(&self.embedding));
         tensors.insert(
             FINAL_NORM.to_owned(),
             Source::Plain(&self.final_norm.weight),
         );
-        tensors.insert(HEAD.to_owned(), Source::Plain(&self.head));
+        tensors.insert(HEAD.to_owned(), Source::Matrix(&self.head));
         for (layer, block) in self.blocks.iter().enumerate() {
             let norms = [&block.attention_norm, &block.mlp_norm];
             for (name, norm) in Spec::norms(layer).into_iter().zip(norms) {

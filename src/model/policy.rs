@@ -14,19 +14,19 @@ use super::{
 };
 use crate::kernels::{
     Activation, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout,
-    NormOptions, RopeTable, Slot,
+    NormOptions, RopeTable, Slot, Weight,
 };
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
 pub struct Policy {
     pub(super) spec: Spec,
     pub(super) kernels: Arc<dyn Kernels>,
-    pub(super) embedding: Tensor,
+    pub(super) embedding: Weight,
     pub(super) embedding_slot: Option<Slot>,
     pub(super) blocks: Vec<Block>,
     pub(super) final_norm: Norm,
     /// The embedding's own tensor and slot when the head is tied to it.
-    pub(super) head: Tensor,
+    pub(super) head: Weight,
     pub(super) head_slot: Option<Slot>,
     pub(super) parameters: Parameters,
     pub(super) gradients: Gradients,

@@ -186,7 +186,7 @@ impl Projection {
 /// `x -> x Aᵀ` as a layer of its own.
 fn inner(lora: &Lora) -> Linear {
     Linear {
-        weight: lora.a.clone(),
+        weight: lora.a.clone().into(),
         weight_slot: lora.a_slot,
         bias: None,
         bias_slot: None,
@@ -197,7 +197,7 @@ fn inner(lora: &Lora) -> Linear {
 /// `u -> u Bᵀ` as a layer of its own.
 fn outer(lora: &Lora) -> Linear {
     Linear {
-        weight: lora.b.clone(),
+        weight: lora.b.clone().into(),
         weight_slot: lora.b_slot,
         bias: None,
         bias_slot: None,

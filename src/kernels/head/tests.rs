@@ -45,7 +45,7 @@ fn check(answers: usize, width: usize, vocabulary: usize, options: &HeadOptions)
         .collect();
     let (h_tensor, w_tensor) = (
         tensor(&h, (answers, width)),
-        tensor(&w, (vocabulary, width)),
+        Weight::from(tensor(&w, (vocabulary, width))),
     );
     let out = forward(&h_tensor, &w_tensor, &targets, options, HeadWant::WithU).unwrap();
     let expected = twin(&h, &w, width, &targets, options);
@@ -112,7 +112,7 @@ fn a_late_large_logit_takes_over_without_overflow() {
     let h = tensor(&[1.0], (1, 1));
     let out = forward(
         &h,
-        &tensor(&w, (vocabulary, 1)),
+        &tensor(&w, (vocabulary, 1)).into(),
         &[0],
         &HeadOptions::default(),
         HeadWant::WithU,
@@ -126,7 +126,7 @@ fn a_late_large_logit_takes_over_without_overflow() {
 fn same_bits_with_any_number_of_threads() {
     let (h, w) = (
         tensor(&random(1, 120 * 24), (120, 24)),
-        tensor(&random(2, 2500 * 24), (2500, 24)),
+        Weight::from(tensor(&random(2, 2500 * 24), (2500, 24))),
     );
     let targets: Vec<u32> = (0..120).map(|i| i * 20).collect();
     assert_same_bits(|| {
@@ -157,7 +157,10 @@ fn same_bits_with_any_number_of_threads() {
 
 #[test]
 fn a_target_outside_the_vocabulary_is_an_error() {
-    let (h, w) = (tensor(&[1.0], (1, 1)), tensor(&[1.0, 2.0], (2, 1)));
+    let (h, w) = (
+        tensor(&[1.0], (1, 1)),
+        Weight::from(tensor(&[1.0, 2.0], (2, 1))),
+    );
     let error = forward(&h, &w, &[2], &HeadOptions::default(), HeadWant::LogProbs).unwrap_err();
     assert!(error.to_string().contains("vocabulary of 2"));
 }

@@ -1,0 +1,244 @@
+//! A weight matrix as the kernels see it, however its numbers are stored, and the one way they read it: some rows at a
+//! time, as f32.
+
+use std::{ops::Range, sync::Arc};
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{
+    KernelError, Quantized, Result,
+    access::{self, View},
+    parallel,
+};
+
+/// A matrix `[out, in]` of a linear layer, or the table `[V, d]` of an embedding or a head.
+#[derive(Debug, Clone)]
+pub enum Weight {
+    /// f32, perhaps a view of the buffer of what is trained.
+    Dense(Tensor),
+    /// In blocks of a few bits a number; always frozen.
+    Quantized(Arc<Quantized>),
+}
+
+impl From<Tensor> for Weight {
+    fn from(tensor: Tensor) -> Self {
+        Self::Dense(tensor)
+    }
+}
+
+impl From<Quantized> for Weight {
+    fn from(weight: Quantized) -> Self {
+        Self::Quantized(Arc::new(weight))
+    }
+}
+
+impl Weight {
+    /// `[rows, columns]`; a dense tensor that is no matrix has as many as it has.
+    pub fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Dense(tensor) => tensor.dims().to_vec(),
+            Self::Quantized(weight) => {
+                let (rows, columns) = weight.dims();
+                vec![rows, columns]
+            }
+        }
+    }
+
+    /// The tensor of a dense one.
+    pub fn dense(&self) -> Option<&Tensor> {
+        match self {
+            Self::Dense(tensor) => Some(tensor),
+            Self::Quantized(_) => None,
+        }
+    }
+
+    /// Where it lives; blocks are read by the processor.
+    pub fn device(&self) -> &Device {
+        match self {
+            Self::Dense(tensor) => tensor.device(),
+            Self::Quantized(_) => &Device::Cpu,
+        }
+    }
+
+    /// Bytes it takes in memory (or in the mapped file).
+    pub fn byte_len(&self) -> usize {
+        match self {
+            Self::Dense(tensor) => tensor.elem_count() * tensor.dtype().size_in_bytes(),
+            Self::Quantized(weight) => weight.byte_len(),
+        }
+    }
+
+    /// All of it as f32: the tensor itself, or a widened copy. For files, tests and devices without a reader of blocks.
+    pub fn widened(&self) -> Result<Tensor> {
+        match self {
+            Self::Dense(tensor) => Ok(tensor.to_dtype(DType::F32)?),
+            Self::Quantized(weight) => Ok(Tensor::from_vec(
+                weight.dequantize(),
+                weight.dims(),
+                &Device::Cpu,
+            )?),
+        }
+    }
+
+    /// Rows and columns, checked to be a matrix.
+    pub(super) fn matrix(
+        &self,
+        operation: &'static str,
+        operand: &'static str,
+    ) -> Result<(usize, usize)> {
+        match self {
+            Self::Dense(tensor) => access::matrix(operation, operand, tensor),
+            Self::Quantized(weight) => Ok(weight.dims()),
+        }
+    }
+
+    /// Rows and columns of a matrix whose columns are known.
+    pub(super) fn expect_columns(
+        &self,
+        operation: &'static str,
+        operand: &'static str,
+        columns: usize,
+    ) -> Result<usize> {
+        let (rows, found) = self.matrix(operation, operand)?;
+        if found == columns {
+            return Ok(rows);
+        }
+        Err(KernelError::Shape {
+            operation,
+            operand,
+            got: vec![rows, found],
+            expected: format!("{:?}", [rows, columns]),
+        })
+    }
+
+    /// Opens it for reading.
+    pub(super) fn read(
+        &self,
+        operation: &'static str,
+        operand: &'static str,
+    ) -> Result<WeightView<'_>> {
+        Ok(match self {
+            Self::Dense(tensor) => {
+                let (_, columns) = access::matrix(operation, operand, tensor)?;
+                WeightView::Dense(access::read(operation, operand, tensor)?, columns)
+            }
+            Self::Quantized(weight) => WeightView::Quantized(weight),
+        })
+    }
+}
+
+/// A matrix open for reading.
+pub(super) enum WeightView<'a> {
+    /// Values and columns.
+    Dense(View<'a>, usize),
+    Quantized(&'a Quantized),
+}
+
+/// Numbers in one panel of a matrix that has to be widened: 4 MiB, which the last cache holds.
+const PANEL: usize = 1 << 20;
+
+impl WeightView<'_> {
+    /// The rows of a matrix as its kernels take them.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        match self {
+            Self::Dense(values, columns) => Rows::Dense(values, *columns),
+            Self::Quantized(weight) => Rows::Quantized(weight),
+        }
+    }
+
+    /// The view of a dense one, which holds a lock.
+    pub(super) fn dense(&self) -> Option<&View<'_>> {
+        match self {
+            Self::Dense(values, _) => Some(values),
+            Self::Quantized(_) => None,
+        }
+    }
+}
+
+/// Rows of a matrix, dense or in blocks.
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'a> {
+    /// Values and columns.
+    Dense(&'a [f32], usize),
+    Quantized(&'a Quantized),
+}
+
+impl<'a> Rows<'a> {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Dense(values, columns) => values.len().checked_div(*columns).unwrap_or(0),
+            Self::Quantized(weight) => weight.dims().0,
+        }
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        match self {
+            Self::Dense(_, columns) => *columns,
+            Self::Quantized(weight) => weight.dims().1,
+        }
+    }
+
+    /// Runs of rows that are worth one matrix product each: all at once when nothing has to be widened. Where they are cut
+    /// does not depend on the number of threads.
+    pub(super) fn panels(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let rows = self.len();
+        let step = match self {
+            Self::Dense(..) => rows,
+            Self::Quantized(_) => PANEL / self.columns().max(1),
+        };
+        let step = step.max(1);
+        (0..rows)
+            .step_by(step)
+            .map(move |first| first..rows.min(first + step))
+    }
+
+    /// Some rows as f32, widened into `workspace` on all threads of the pool if they have to be.
+    pub(super) fn panel<'b>(&self, rows: Range<usize>, workspace: &'b mut Vec<f32>) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Dense(values, columns) => &values[rows.start * columns..rows.end * columns],
+            Self::Quantized(weight) => {
+                let columns = self.columns();
+                let len = rows.len() * columns;
+                if workspace.len() < len {
+                    workspace.resize(len, 0.0);
+                }
+                let per_piece = parallel::rows_per_piece(columns);
+                let panel = &mut workspace[..len];
+                parallel::chunks(panel, per_piece * columns.max(1), |piece, out| {
+                    let first = rows.start + piece * per_piece;
+                    weight.read(first..first + out.len() / columns.max(1), out);
+                });
+                panel
+            }
+        }
+    }
+
+    /// The same on the caller's thread, for few rows or inside a piece of work.
+    pub(super) fn panel_alone<'b>(
+        &self,
+        rows: Range<usize>,
+        workspace: &'b mut Vec<f32>,
+    ) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Dense(values, columns) => &values[rows.start * columns..rows.end * columns],
+            Self::Quantized(weight) => {
+                let len = rows.len() * self.columns();
+                if workspace.len() < len {
+                    workspace.resize(len, 0.0);
+                }
+                weight.read(rows, &mut workspace[..len]);
+                &workspace[..len]
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
