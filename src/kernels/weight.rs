@@ -60,6 +60,20 @@ impl Weight {
         }
     }
 
+    /// Numbers in it.
+    pub fn elem_count(&self) -> usize {
+        self.dims().iter().product()
+    }
+
+    /// How its numbers are stored: `f32`, `q8_0`, ..
+    pub fn format(&self) -> String {
+        let format = match self {
+            Self::Dense(tensor) => return tensor.dtype().as_str().to_owned(),
+            Self::Quantized(weight) => weight.format(),
+        };
+        format.name().to_owned()
+    }
+
     /// Bytes it takes in memory (or in the mapped file).
     pub fn byte_len(&self) -> usize {
         match self {

@@ -1,6 +1,6 @@
 //! The model as a whole: a forward that keeps what its backward needs, the backward, and the update.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -101,9 +101,20 @@ impl Policy {
         self.head.device()
     }
 
-    /// The element type that the matrices are kept in.
+    /// The element type of dense matrices and of activations.
     pub fn weight_dtype(&self) -> DType {
-        self.head.dtype()
+        self.head.dense().map_or(DType::F32, Tensor::dtype)
+    }
+
+    /// How the blocks' matrices are kept: `f32`, `bf16`, `q8_0`, ..; the most used one where they differ.
+    pub fn weight_format(&self) -> String {
+        let mut bytes: BTreeMap<String, usize> = BTreeMap::new();
+        for projection in self.blocks.iter().flat_map(Block::projections) {
+            let weight = &projection.linear().weight;
+            *bytes.entry(weight.format()).or_default() += weight.elem_count();
+        }
+        let most = bytes.into_iter().max_by_key(|(_, numbers)| *numbers);
+        most.map_or_else(|| self.head.format(), |(format, _)| format)
     }
 
     /// Numbers that are trained.

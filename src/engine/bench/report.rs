@@ -110,7 +110,7 @@ impl Bench<'_> {
                 head_dim: spec.head_dim,
                 vocab_size: spec.vocab_size,
             },
-            dtype: format!("{:?}", self.policy.weight_dtype()).to_lowercase(),
+            dtype: self.policy.weight_format(),
             recompute: steps.iter().any(|step| step.recomputed),
             threads: rayon::current_num_threads(),
             pairs_per_step: self.options.pairs_per_step,

@@ -13,6 +13,7 @@ use candle_core::Tensor;
 use crate::kernels::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
     InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
+    Weight,
 };
 
 /// Where in a step the kernels are called from; set by whoever runs the step.
@@ -302,7 +303,7 @@ impl Kernels for Timed {
         })
     }
 
-    fn embed(&self, ids: &[u32], table: &Tensor, scale: f32) -> Result<Tensor> {
+    fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
         self.watch
             .time(Part::Embedding, || self.inner.embed(ids, table, scale))
     }
@@ -323,7 +324,7 @@ impl Kernels for Timed {
     fn head(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         options: &HeadOptions,
         want: HeadWant,
@@ -347,7 +348,7 @@ impl Kernels for Timed {
     fn head_weight_backward(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         lse: &[f32],
         coefficients: &[f32],
@@ -364,7 +365,7 @@ impl Kernels for Timed {
         })
     }
 
-    fn logits(&self, h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor> {
+    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
         self.inner.logits(h, w, options)
     }
 
