@@ -40,9 +40,9 @@ impl Build {
             &(values.len() as u64).to_le_bytes(),
         ]
         .concat();
-        values
-            .iter()
-            .for_each(|value| bytes.extend(run(value.as_bytes())));
+        for value in values {
+            bytes.extend(run(value.as_bytes()));
+        }
         self.field(key, 9, bytes)
     }
 
@@ -52,9 +52,9 @@ impl Build {
             &(values.len() as u64).to_le_bytes(),
         ]
         .concat();
-        values
-            .iter()
-            .for_each(|value| bytes.extend(value.to_le_bytes()));
+        for value in values {
+            bytes.extend(value.to_le_bytes());
+        }
         self.field(key, 9, bytes)
     }
 

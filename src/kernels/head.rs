@@ -57,6 +57,7 @@ pub struct HeadOut {
 
 pub(super) const FORWARD: &str = "head";
 pub(super) const BACKWARD: &str = "head weight backward";
+pub(super) const MATRIX: &str = "output matrix";
 
 /// Answer rows worked on at once.
 const ROWS: usize = 512;
@@ -84,9 +85,9 @@ pub(super) fn forward(
     options: &HeadOptions,
     want: HeadWant,
 ) -> Result<HeadOut> {
-    let (answers, width, vocabulary) = check(FORWARD, h, w, targets)?;
+    let (answers, width, vocabulary) = check(FORWARD, h, w.matrix(FORWARD, MATRIX)?, targets)?;
     let h = access::read(FORWARD, "h", h)?;
-    let w = w.read(FORWARD, "output matrix")?;
+    let w = w.read(FORWARD, MATRIX)?;
     let w = w.rows();
     let mut workspace = Vec::new();
     let with_u = want == HeadWant::WithU;
@@ -180,7 +181,7 @@ pub(super) fn weight_backward(
     slot: Slot,
     grads: &mut Gradients,
 ) -> Result<()> {
-    let (answers, width, vocabulary) = check(BACKWARD, h, w, targets)?;
+    let (answers, width, vocabulary) = check(BACKWARD, h, w.matrix(BACKWARD, MATRIX)?, targets)?;
     if lse.len() != answers || coefficients.len() != answers {
         let message = format!(
             "{} log-sums and {} coefficients for {answers} rows",
@@ -190,7 +191,7 @@ pub(super) fn weight_backward(
         return access::fault(BACKWARD, message);
     }
     let h = access::read(BACKWARD, "h", h)?;
-    let w = w.read(BACKWARD, "output matrix")?;
+    let w = w.read(BACKWARD, MATRIX)?;
     let w = w.rows();
     let mut workspace = Vec::new();
     let mut logits = Fresh::new(answers.min(ROWS) * vocabulary.min(CHUNK));
@@ -249,9 +250,9 @@ pub(super) fn scale_rows(u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
 pub(super) fn logits(h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
     const OPERATION: &str = "logits";
     let (rows, width) = access::matrix(OPERATION, "h", h)?;
-    let vocabulary = w.expect_columns(OPERATION, "output matrix", width)?;
+    let vocabulary = w.expect_columns(OPERATION, MATRIX, width)?;
     let h = access::read(OPERATION, "h", h)?;
-    let w = w.read(OPERATION, "output matrix")?;
+    let w = w.read(OPERATION, MATRIX)?;
     let mut logits = rowwise::product(&h, w.rows());
     if options.scale != 1.0 {
         for logit in &mut logits {
@@ -264,15 +265,15 @@ pub(super) fn logits(h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Te
     Ok(Tensor::from_vec(logits, (rows, vocabulary), &Device::Cpu)?)
 }
 
-/// Answer rows, width and vocabulary.
+/// Answer rows, width and vocabulary of a head with an output matrix of this size.
 pub(super) fn check(
     operation: &'static str,
     h: &Tensor,
-    w: &Weight,
+    (vocabulary, width): (usize, usize),
     targets: &[u32],
 ) -> Result<(usize, usize, usize)> {
-    let (answers, width) = access::matrix(operation, "h", h)?;
-    let vocabulary = w.expect_columns(operation, "output matrix", width)?;
+    let (answers, _) = access::matrix(operation, "h", h)?;
+    access::expect_dims(operation, "h", h, &[answers, width])?;
     if targets.len() != answers {
         return access::fault(
             operation,

@@ -244,11 +244,7 @@ impl Quantized {
 }
 
 /// A half-precision number. In whole steps, so that a thread that flushes denormals reads small scales as the others do.
-#[expect(
-    clippy::inline_always,
-    reason = "part of the loops below, with their instruction set"
-)]
-#[inline(always)]
+#[inline]
 fn half(bytes: &[u8], at: usize) -> f32 {
     const SMALLEST: f32 = 5.960_464_5e-8; // 2⁻²⁴
     let bits = u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
@@ -262,11 +258,7 @@ fn half(bytes: &[u8], at: usize) -> f32 {
 }
 
 /// The 6-bit scale and offset of group `j` of a Q4_K or Q5_K block.
-#[expect(
-    clippy::inline_always,
-    reason = "part of the loops below, with their instruction set"
-)]
-#[inline(always)]
+#[inline]
 fn scale_and_offset(packed: &[u8], j: usize) -> (f32, f32) {
     let (scale, offset) = if j < 4 {
         (packed[j] & 63, packed[j + 4] & 63)

@@ -3,7 +3,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use super::{
     KernelError, Quantized, Result,
@@ -82,10 +82,11 @@ impl Weight {
         }
     }
 
-    /// All of it as f32: the tensor itself, or a widened copy. For files, tests and devices without a reader of blocks.
+    /// All of it as a tensor: the dense one itself, or a widened copy in f32. For files, tests and kernels that have no
+    /// reader of blocks.
     pub fn widened(&self) -> Result<Tensor> {
         match self {
-            Self::Dense(tensor) => Ok(tensor.to_dtype(DType::F32)?),
+            Self::Dense(tensor) => Ok(tensor.clone()),
             Self::Quantized(weight) => Ok(Tensor::from_vec(
                 weight.dequantize(),
                 weight.dims(),

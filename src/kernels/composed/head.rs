@@ -7,7 +7,7 @@ use candle_core::{D, DType, Tensor};
 use super::{column, indices, precise};
 use crate::kernels::{
     Gradients, HeadOptions, HeadOut, HeadWant, Result, Slot, access,
-    head::{BACKWARD, FORWARD, check},
+    head::{BACKWARD, FORWARD, MATRIX, check},
 };
 
 /// Numbers that a slice may have, as logits or as rows of the matrix: 64 MiB.
@@ -34,7 +34,7 @@ pub(super) fn forward(
     want: HeadWant,
     slice: usize,
 ) -> Result<HeadOut> {
-    let (answers, width, _) = check(FORWARD, h, w, targets)?;
+    let (answers, width, _) = check(FORWARD, h, access::matrix(FORWARD, MATRIX, w)?, targets)?;
     let (mut log_probs, mut lse, mut u) = (Vec::new(), Vec::new(), Vec::new());
     for rows in ranges(answers, ROWS) {
         let targets = &targets[rows.clone()];
@@ -137,7 +137,12 @@ pub(super) fn weight_backward(
     grads: &mut Gradients,
     slice: usize,
 ) -> Result<()> {
-    let (answers, width, vocabulary) = check(BACKWARD, h, w, known.targets)?;
+    let (answers, width, vocabulary) = check(
+        BACKWARD,
+        h,
+        access::matrix(BACKWARD, MATRIX, w)?,
+        known.targets,
+    )?;
     if known.lse.len() != answers || known.coefficients.len() != answers {
         let message = format!(
             "{} log-sums and {} coefficients for {answers} rows",
@@ -187,7 +192,7 @@ pub(super) fn scale_rows(u: &Tensor, coefficients: &[f32]) -> Result<Tensor> {
 /// All logits of a few rows, for generation.
 pub(super) fn logits(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor> {
     const OPERATION: &str = "logits";
-    let (vocabulary, width) = access::matrix(OPERATION, "output matrix", w)?;
+    let (vocabulary, width) = access::matrix(OPERATION, MATRIX, w)?;
     let (rows, _) = access::matrix(OPERATION, "h", h)?;
     access::expect_dims(OPERATION, "h", h, &[rows, width])?;
     let h = precise(h)?;

@@ -11,10 +11,9 @@ const BACKWARD: &str = "linear backward";
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
 pub(super) fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
     let (_, d_in) = access::matrix(FORWARD, "x", x)?;
-    let (d_out, _) = access::matrix(FORWARD, "weight", &linear.weight)?;
-    access::expect_dims(FORWARD, "weight", &linear.weight, &[d_out, d_in])?;
+    let d_out = linear.weight.expect_columns(FORWARD, "weight", d_in)?;
     let kind = x.dtype();
-    let mut y = x.matmul(&linear.weight.to_dtype(kind)?.t()?)?;
+    let mut y = x.matmul(&linear.weight.widened()?.to_dtype(kind)?.t()?)?;
     if let Some(bias) = &linear.bias {
         access::expect_dims(FORWARD, "bias", bias, &[d_out])?;
         y = y.broadcast_add(&bias.to_dtype(kind)?)?;
@@ -39,8 +38,7 @@ pub(super) fn backward(
     grads: &mut Gradients,
 ) -> Result<Option<Tensor>> {
     let (tokens, d_in) = access::matrix(BACKWARD, "x", x)?;
-    let (d_out, _) = access::matrix(BACKWARD, "weight", &linear.weight)?;
-    access::expect_dims(BACKWARD, "weight", &linear.weight, &[d_out, d_in])?;
+    let d_out = linear.weight.expect_columns(BACKWARD, "weight", d_in)?;
     access::expect_dims(BACKWARD, "dy", dy, &[tokens, d_out])?;
     if saved.low.len() != linear.loras.len() {
         let (adapters, products) = (linear.loras.len(), saved.low.len());
@@ -73,7 +71,7 @@ pub(super) fn backward(
         from_adapters.push((du, a));
     }
     deliver(BACKWARD, input, || {
-        let mut dx = dy.matmul(&linear.weight.to_dtype(kind)?)?;
+        let mut dx = dy.matmul(&linear.weight.widened()?.to_dtype(kind)?)?;
         for (du, a) in from_adapters {
             dx = (dx + du.matmul(&a)?)?;
         }

@@ -31,7 +31,7 @@ use candle_core::{DType, Device, Tensor};
 use super::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
     InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    access,
+    Weight, access,
 };
 
 /// The implementation made of candle's operations.
@@ -189,8 +189,9 @@ impl Kernels for Composed {
         gated::backward(gate, up, dh, activation)
     }
 
-    fn embed(&self, ids: &[u32], table: &Tensor, scale: f32) -> Result<Tensor> {
-        embed::gather("embedding", ids, table, scale, self.activations)
+    fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
+        let table = table.widened()?;
+        embed::gather("embedding", ids, &table, scale, self.activations)
     }
 
     fn embed_backward(
@@ -207,12 +208,12 @@ impl Kernels for Composed {
     fn head(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         options: &HeadOptions,
         want: HeadWant,
     ) -> Result<HeadOut> {
-        head::forward(h, w, targets, options, want, head::SLICE)
+        head::forward(h, &w.widened()?, targets, options, want, head::SLICE)
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
@@ -222,7 +223,7 @@ impl Kernels for Composed {
     fn head_weight_backward(
         &self,
         h: &Tensor,
-        w: &Tensor,
+        w: &Weight,
         targets: &[u32],
         lse: &[f32],
         coefficients: &[f32],
@@ -235,11 +236,11 @@ impl Kernels for Composed {
             lse,
             coefficients,
         };
-        head::weight_backward(h, w, known, options, slot, grads, head::SLICE)
+        head::weight_backward(h, &w.widened()?, known, options, slot, grads, head::SLICE)
     }
 
-    fn logits(&self, h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor> {
-        head::logits(h, w, options)
+    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
+        head::logits(h, &w.widened()?, options)
     }
 
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::kernels::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadWant,
-    InputGradient, Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot,
+    InputGradient, Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot, Weight,
     cpu::Cpu,
     testing::{random, slot, tensor, values},
 };
@@ -133,7 +133,7 @@ proptest! {
             scale: 1.5 - i as f32,
         }).collect();
         let layer = Linear {
-            weight: tensor(&random(1, d_in * d_out), (d_out, d_in)),
+            weight: tensor(&random(1, d_in * d_out), (d_out, d_in)).into(),
             weight_slot: place(d_in * d_out),
             bias: Some(tensor(&random(2, d_out), d_out)),
             bias_slot: place(d_out),
@@ -266,7 +266,7 @@ proptest! {
         let table = tensor(&random(1, len), (known as usize, width));
         let dy = tensor(&random(2, ids.len() * width), (ids.len(), width));
         let run = |kernels: &dyn Kernels| {
-            let x = kernels.embed(&ids, &table, scale).unwrap();
+            let x = kernels.embed(&ids, &table.clone().into(), scale).unwrap();
             let mut grads = gradients(len + 3);
             kernels.embed_backward(&ids, &dy, scale, slot(3, len), &mut grads).unwrap();
             let gathered = kernels.gather_rows(&table, &ids).unwrap();
@@ -291,10 +291,11 @@ proptest! {
         let w = tensor(&random(2, vocabulary * width), (vocabulary, width));
         let coefficients: Vec<f32> = random(3, answers).iter().map(|&c| c as f32).collect();
         let targets: Vec<u32> = (0..answers).map(|i| (i * 7919 % vocabulary) as u32).collect();
-        let own = Cpu.head(&h, &w, &targets, &options, HeadWant::WithU).unwrap();
+        let matrix = Weight::from(w.clone());
+        let own = Cpu.head(&h, &matrix, &targets, &options, HeadWant::WithU).unwrap();
         let place = slot(4, w.elem_count());
         let mut own_grads = gradients(4 + w.elem_count());
-        Cpu.head_weight_backward(&h, &w, &targets, &own.lse, &coefficients, &options, place, &mut own_grads)
+        Cpu.head_weight_backward(&h, &matrix, &targets, &own.lse, &coefficients, &options, place, &mut own_grads)
             .unwrap();
         for slice in [slice, super::head::SLICE] {
             let out = super::head::forward(&h, &w, &targets, &options, HeadWant::WithU, slice).unwrap();
@@ -313,7 +314,7 @@ proptest! {
             kernels.head_backward(own.u.as_ref().unwrap().copy().unwrap(), &coefficients).unwrap()
         };
         same_tensor("dh", &scaled(&composed()), &scaled(&Cpu));
-        let logits = |kernels: &dyn Kernels| kernels.logits(&h, &w, &options).unwrap();
+        let logits = |kernels: &dyn Kernels| kernels.logits(&h, &matrix, &options).unwrap();
         same_tensor("logits", &logits(&composed()), &logits(&Cpu));
     }
 
@@ -380,7 +381,7 @@ fn pieces_cover_a_range_once() {
 fn more_answers_than_a_part() {
     let answers = 1030;
     let h = tensor(&random(1, answers * 2), (answers, 2));
-    let w = tensor(&random(2, 22), (11, 2));
+    let w = Weight::from(tensor(&random(2, 22), (11, 2)));
     let targets: Vec<u32> = (0..answers as u32).map(|i| i % 11).collect();
     let options = HeadOptions::default();
     let run = |kernels: &dyn Kernels| {
@@ -436,8 +437,8 @@ fn bf16_through_the_linear_layer() {
     let kernels = Composed::new(DType::BF16).unwrap();
     let (table, table16) = exact(1, 9, 8);
     let ids: Vec<u32> = (0..12).map(|i| i * 5 % 9).collect();
-    let x = Cpu.embed(&ids, &table, 1.0).unwrap();
-    let x16 = kernels.embed(&ids, &table16, 1.0).unwrap();
+    let x = Cpu.embed(&ids, &table.into(), 1.0).unwrap();
+    let x16 = kernels.embed(&ids, &table16.into(), 1.0).unwrap();
     close("embedding", &half(&x16), &values(&x), 1e-6);
 
     let (weight, weight16) = exact(2, 8, 8);
@@ -529,10 +530,10 @@ fn bf16_through_norm_and_head() {
     let rows16 = kernels.gather_rows(&n16, &[0, 3, 3]).unwrap();
     let rows = rows16.to_dtype(DType::F32).unwrap();
     let out = kernels
-        .head(&rows16, &table16, &targets, &head, HeadWant::WithU)
+        .head(&rows16, &table16.into(), &targets, &head, HeadWant::WithU)
         .unwrap();
     let own = Cpu
-        .head(&rows, &table, &targets, &head, HeadWant::WithU)
+        .head(&rows, &table.into(), &targets, &head, HeadWant::WithU)
         .unwrap();
     same("log-probs", &out.log_probs, &own.log_probs);
     same_tensor("u", out.u.as_ref().unwrap(), own.u.as_ref().unwrap());
@@ -561,7 +562,7 @@ fn bf16_through_norm_and_head() {
 fn mistakes_are_errors_before_the_device_sees_them() {
     let kernels = composed();
     let table = tensor(&random(1, 10), (5, 2));
-    assert!(kernels.embed(&[5], &table, 1.0).is_err());
+    assert!(kernels.embed(&[5], &table.clone().into(), 1.0).is_err());
     assert!(kernels.gather_rows(&table, &[7]).is_err());
     assert!(kernels.scatter_rows(&table, &[0, 1, 2, 3, 4], 4).is_err());
     let options = HeadOptions::default();
@@ -569,7 +570,7 @@ fn mistakes_are_errors_before_the_device_sees_them() {
         kernels
             .head(
                 &table,
-                &table,
+                &table.clone().into(),
                 &[0, 1, 2, 3, 5],
                 &options,
                 HeadWant::LogProbs
