@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
+use crate::model::Precision;
+
 /// Teaches a local language model your preferences.
 ///
 /// Without a command: the window, on PROJECT, else on the last project, else on the demo.
@@ -221,12 +223,15 @@ pub struct Check {
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["pairs", "batch_file"]).required(true))]
 pub struct Score {
-    /// A Hugging Face folder.
+    /// A Hugging Face folder, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     /// A PEFT adapter on top.
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
+    /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
+    #[arg(long, default_value = "auto", value_parser = precision)]
+    pub dtype: Precision,
     /// Preference pairs in any format that can be imported.
     #[arg(long, value_name = "FILE")]
     pub pairs: Option<PathBuf>,
@@ -246,12 +251,15 @@ pub struct Score {
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["prompt", "messages", "prompt_ids"]).required(true))]
 pub struct Generate {
-    /// A Hugging Face folder.
+    /// A Hugging Face folder, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     /// A PEFT adapter on top, e.g. a run's checkpoint folder.
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
+    /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
+    #[arg(long, default_value = "auto", value_parser = precision)]
+    pub dtype: Precision,
     /// A text to go on from, without the chat template.
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
@@ -286,7 +294,7 @@ pub struct Generate {
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["text", "messages"]).required(true))]
 pub struct Tokens {
-    /// A Hugging Face folder.
+    /// A Hugging Face folder, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     #[arg(long)]
@@ -308,7 +316,7 @@ pub struct Bench {
     /// A model of this shape with random weights.
     #[arg(long, value_enum, default_value_t = ShapeName::Smol135, conflicts_with = "model")]
     pub shape: ShapeName,
-    /// A Hugging Face folder instead.
+    /// A Hugging Face folder, or a GGUF file, instead.
     #[arg(long, value_name = "HF_DIR")]
     pub model: Option<PathBuf>,
     /// Token ids: {"prompt": [..], "chosen": [..], "rejected": [..]} a line, with "sft_prompt" and "sft_completion" where
@@ -328,9 +336,9 @@ pub struct Bench {
     /// Train every weight instead of an adapter.
     #[arg(long)]
     pub full: bool,
-    /// What the weights are kept as: auto, f32 or bf16.
-    #[arg(long, default_value = "auto")]
-    pub dtype: String,
+    /// What frozen weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
+    #[arg(long, default_value = "auto", value_parser = precision)]
+    pub dtype: Precision,
     /// auto, never or always: whether each block's forward runs again in the backward, for less memory.
     #[arg(long, default_value = "auto")]
     pub recompute: String,
@@ -346,6 +354,13 @@ pub struct Bench {
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    Precision::named(name).ok_or_else(|| {
+        let names = Precision::ALL.map(Precision::name).join(", ");
+        format!("expected one of {names}")
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

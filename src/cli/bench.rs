@@ -15,7 +15,7 @@ use crate::{
         compute_pool,
         config::{Margin, Method, ObjectiveConfig, TokenBudget},
     },
-    model::{AdapterShape, LoadOptions, Precision, Recompute, Targets},
+    model::{AdapterShape, LoadOptions, Recompute, Targets},
 };
 
 pub fn run(args: &Bench, threads: Option<u16>) -> Result<Ending> {
@@ -53,12 +53,6 @@ fn options(args: &Bench) -> Result<BenchOptions> {
         MethodName::Dpo => (Method::Dpo, Margin::AnchoredSum, 0.1),
         MethodName::Ipo => (Method::Ipo, Margin::AnchoredMean, 0.1),
     };
-    let precision = match args.dtype.as_str() {
-        "auto" => Precision::Auto,
-        "f32" => Precision::F32,
-        "bf16" => Precision::Bf16,
-        other => bail!("--dtype is {other:?}; expected auto, f32 or bf16"),
-    };
     let recompute = match args.recompute.as_str() {
         "auto" => Recompute::Auto,
         "never" => Recompute::Never,
@@ -80,7 +74,7 @@ fn options(args: &Bench) -> Result<BenchOptions> {
             ..ObjectiveConfig::default()
         },
         load: LoadOptions {
-            precision,
+            precision: args.dtype,
             recompute,
             full: args.full,
             adapter: (!args.full).then_some(AdapterShape {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     engine::config::RunConfig,
-    model::{GenerateOptions, LoadOptions, Policy},
+    model::{GenerateOptions, LoadOptions, Policy, Precision},
     store::{Project, RunId},
     text::{Codec, StreamDecoder},
 };
@@ -26,9 +26,10 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// A model folder, with a PEFT adapter on top if one is named.
-    pub fn load(folder: &Path, adapter: Option<&Path>) -> Result<Self> {
+    /// A model folder or file, with a PEFT adapter on top if one is named.
+    pub fn load(folder: &Path, adapter: Option<&Path>, precision: Precision) -> Result<Self> {
         let options = LoadOptions {
+            precision,
             frozen_adapters: adapter.map(Path::to_owned).into_iter().collect(),
             ..LoadOptions::default()
         };
@@ -151,7 +152,9 @@ impl Speakers {
                 self.0.remove(0);
             }
             let speaker = match &voice {
-                Voice::Model(folder, adapter) => Speaker::load(folder, adapter.as_deref())?,
+                Voice::Model(folder, adapter) => {
+                    Speaker::load(folder, adapter.as_deref(), Precision::Auto)?
+                }
                 Voice::Run(project, run, step) => Speaker::of_run(project, *run, Some(*step))?,
             };
             self.0.push((voice, speaker));

@@ -22,7 +22,7 @@ pub struct RunConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Hugging Face folder; the project's own model when absent.
+    /// Hugging Face folder or GGUF file; the project's own model when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// PEFT adapter frozen into the reference; a new adapter goes on top.
@@ -38,6 +38,12 @@ pub enum Dtype {
     Auto,
     F32,
     Bf16,
+    /// Frozen weights rounded to 8 bits; for adapters only.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+    /// The same with 4 bits: `Q4_K`, which loses less than `Q4_0` at the same size.
+    #[serde(rename = "q4_k")]
+    Q4K,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -40,6 +40,8 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
             Dtype::Auto => Precision::Auto,
             Dtype::F32 => Precision::F32,
             Dtype::Bf16 => Precision::Bf16,
+            Dtype::Q8_0 => Precision::Q8_0,
+            Dtype::Q4K => Precision::Q4K,
         },
         frozen_adapters: config
             .model

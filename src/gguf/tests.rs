@@ -1,3 +1,5 @@
+//! Headers good, damaged and hostile.
+
 use proptest::prelude::*;
 
 use super::{build::Build, *};

@@ -21,6 +21,18 @@ pub enum LoadError {
     Config { path: PathBuf, reason: String },
     #[error("{path} cannot be used: {reason}")]
     Weights { path: PathBuf, reason: String },
+    #[error("{0}")]
+    Gguf(String),
+    #[error(
+        "All weights cannot be trained while they are kept in blocks of a few bits ({0}): updates are smaller than their \
+         steps. Train an adapter, or load the weights with `dtype = \"f32\"`"
+    )]
+    TrainedBlocks(String),
+    #[error(
+        "{path} keeps its weights in blocks of a few bits, too coarse to merge an adapter into. Export the adapter, and merge it \
+         into the model's original safetensors folder"
+    )]
+    MergedBlocks { path: PathBuf },
     #[error("The adapter {path} cannot be used: {reason}")]
     Adapter { path: PathBuf, reason: String },
     #[error("The LoRA settings cannot be used: {0}")]

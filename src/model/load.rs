@@ -16,8 +16,8 @@ use super::{
     parameters::Planned,
     projection::Projection,
     rope::RopeCache,
+    source::Source,
     tensors::{EMBEDDING, FINAL_NORM, HEAD, LinearSpec, Role},
-    weights::Weights,
 };
 use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot, Weight};
 
@@ -34,15 +34,19 @@ pub struct LoadOptions {
     pub recompute: Recompute,
 }
 
-/// The element type that weights are kept in.
+/// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// Whatever is best on the device: f32 on the processor.
+    /// Whatever is best on the device: f32 on the processor. Blocks of a GGUF file stay as they are.
     #[default]
     Auto,
     F32,
     /// Refused for now, with a sentence.
     Bf16,
+    /// Frozen matrices in blocks of 8 bits, rounded while they are read; norms and biases in f32.
+    Q8_0,
+    /// The same with 4 bits (5.5 where a row is no multiple of 256), the embedding and the head with 8.
+    Q4K,
 }
 
 /// Whether a forward keeps all that its backward needs, or only the blocks' inputs and runs each block again. Exact either way.
@@ -68,13 +72,15 @@ pub(super) fn load(
             "full weights and an adapter cannot be trained together".to_owned(),
         ));
     }
-    let spec = Spec::read(folder)?;
+    let (spec, weights) = Source::open(folder)?;
     if let Some(shape) = &options.adapter {
         shape.validate(&spec).map_err(LoadError::Lora)?;
     }
-    let weights = Weights::open(folder)?;
     for tensor in spec.tensors() {
         weights.expect(&tensor.name, &tensor.shape)?;
+    }
+    if options.full {
+        refuse_blocks(&spec, &weights, options.precision)?;
     }
     warn_about_unused(&spec, &weights);
     let frozen = options
@@ -82,7 +88,7 @@ pub(super) fn load(
         .iter()
         .map(|dir| adapter::load_peft(dir, &spec))
         .collect::<Result<Vec<_>, _>>()?;
-    let identity = identify(folder, &weights, &frozen)?;
+    let identity = identify(folder, &weights, options.precision, &frozen)?;
 
     let device = Device::Cpu;
     let parameters = Parameters::build(planned(&spec, options), &device, |entry, values| {
@@ -102,6 +108,7 @@ pub(super) fn load(
         parameters: &parameters,
         frozen: &frozen,
         adapter: options.adapter.as_ref(),
+        precision: options.precision,
         device: &device,
     };
     let (embedding, embedding_slot) =
@@ -143,6 +150,8 @@ pub(super) fn load(
         activation_budget: available_memory() / 2,
         noise: 0,
         rope,
+        model: folder.to_owned(),
+        precision: options.precision,
     })
 }
 
@@ -192,14 +201,8 @@ fn linear_of_a(spec: &Spec, name: &str) -> Option<LinearSpec> {
 }
 
 /// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
-fn warn_about_unused(spec: &Spec, weights: &Weights) {
-    let known: std::collections::HashSet<String> =
-        spec.tensors().map(|tensor| tensor.name).collect();
-    let unused: Vec<&str> = weights
-        .names()
-        .filter(|name| !known.contains(*name) && !name.ends_with("rotary_emb.inv_freq"))
-        .filter(|name| !(spec.tied && *name == HEAD))
-        .collect();
+fn warn_about_unused(spec: &Spec, weights: &Source) {
+    let unused = weights.unused(spec);
     if let Some(first) = unused.first() {
         tracing::warn!(
             "{} tensors of the weight files have no place in this architecture and are not used, e.g. {first}",
@@ -208,18 +211,42 @@ fn warn_about_unused(spec: &Spec, weights: &Weights) {
     }
 }
 
+/// Weights that are trained need every bit.
+fn refuse_blocks(spec: &Spec, weights: &Source, precision: Precision) -> Result<(), LoadError> {
+    if precision.quantizes() {
+        return Err(LoadError::TrainedBlocks(precision.name().to_owned()));
+    }
+    if precision == Precision::F32 {
+        return Ok(());
+    }
+    for tensor in spec.tensors().filter(|tensor| tensor.role == Role::Matrix) {
+        if let [rows, columns] = tensor.shape[..]
+            && weights.has_blocks(&tensor.name, [rows, columns])?
+        {
+            return Err(LoadError::TrainedBlocks(format!("`{}`", tensor.name)));
+        }
+    }
+    Ok(())
+}
+
 fn identify(
     folder: &Path,
-    weights: &Weights,
+    weights: &Source,
+    precision: Precision,
     frozen: &[LoadedAdapter],
 ) -> Result<String, LoadError> {
     let mut identity = Identity::default();
-    let config = folder.join("config.json");
-    let bytes = std::fs::read(&config).map_err(|source| LoadError::Read {
-        path: config.clone(),
-        source,
-    })?;
-    identity.add_file(&config, &bytes);
+    if let Source::Folder(_) = weights {
+        let config = folder.join("config.json");
+        let bytes = std::fs::read(&config).map_err(|source| LoadError::Read {
+            path: config.clone(),
+            source,
+        })?;
+        identity.add_file(&config, &bytes);
+    }
+    if precision.quantizes() {
+        identity.add(precision.name().as_bytes());
+    }
     for (path, bytes) in weights.files() {
         identity.add_file(path, bytes);
     }
@@ -244,10 +271,11 @@ fn available_memory() -> u64 {
 
 /// Where a block's tensors come from.
 struct Parts<'a> {
-    weights: &'a Weights,
+    weights: &'a Source,
     parameters: &'a Parameters,
     frozen: &'a [LoadedAdapter],
     adapter: Option<&'a AdapterShape>,
+    precision: Precision,
     device: &'a Device,
 }
 
@@ -264,6 +292,11 @@ impl Parts<'_> {
 
     /// The same for a matrix, kept as the options say.
     fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<(Weight, Option<Slot>), LoadError> {
+        if self.parameters.view(name)?.is_none()
+            && let Some(blocks) = self.weights.quantized(name, shape, self.precision)?
+        {
+            return Ok((blocks.into(), None));
+        }
         let (tensor, slot) = self.tensor(name, &shape)?;
         Ok((tensor.into(), slot))
     }

@@ -1,18 +1,48 @@
 //! What a training step takes: the estimate shown before a start, and the choice to recompute.
 
-use super::{Policy, Recompute, Row, projection::Projection};
+use std::collections::BTreeMap;
+
+use super::{Policy, Recompute, Row, block::Block, projection::Projection};
+use crate::kernels::Weight;
 
 impl Policy {
+    /// How the blocks' matrices are kept: `f32`, `bf16`, `q8_0`, ..; the most used one where they differ.
+    pub fn weight_format(&self) -> String {
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+        for projection in self.blocks.iter().flat_map(Block::projections) {
+            let weight = &projection.linear().weight;
+            *numbers.entry(weight.format()).or_default() += weight.elem_count();
+        }
+        let most = numbers.into_iter().max_by_key(|(_, count)| *count);
+        most.map_or_else(|| self.head.format(), |(format, _)| format)
+    }
+
+    /// Whether any matrix is in blocks of a few bits.
+    pub(super) fn has_blocks(&self) -> bool {
+        self.matrices().any(|weight| weight.dense().is_none())
+    }
+
+    /// The embedding, the head and the blocks' matrices; a tied head is the embedding.
+    fn matrices(&self) -> impl Iterator<Item = &Weight> {
+        let projections = self.blocks.iter().flat_map(Block::projections);
+        let tables = [
+            Some(&self.embedding),
+            (!self.spec.tied).then_some(&self.head),
+        ];
+        let layers = projections.map(|projection| &projection.linear().weight);
+        tables.into_iter().flatten().chain(layers)
+    }
+
     /// Bytes at the peak of a training step on one row: weights, optimizer, gradients and activations.
     pub fn estimate_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
         let spec = &self.spec;
         let frozen = if self.adapter.is_some() || self.parameters.is_empty() {
-            spec.parameters()
+            self.matrices().map(Weight::byte_len).sum()
         } else {
             0
         };
         // Values, gradients and two moments.
-        let fixed = 4 * (frozen + 4 * self.parameters.len()) as u64;
+        let fixed = (frozen + 16 * self.parameters.len()) as u64;
         let kept = self.activation_bytes(row_tokens);
         let recompute = match self.recompute {
             Recompute::Never => false,

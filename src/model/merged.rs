@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cell::RefCell, collections::HashMap, fs, path::Path};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, View};
 
@@ -10,6 +10,7 @@ use super::{
     LoadError, Policy, PolicyError, Result, Spec,
     block::Block,
     projection::Projection,
+    source,
     tensors::{EMBEDDING, FINAL_NORM, HEAD},
 };
 use crate::kernels::Weight;
@@ -63,12 +64,24 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
         path: path.clone(),
         source,
     };
+    // What was rounded on the way in is read again as it was; blocks that the file itself has would round the adapter away.
+    let original = match (policy.has_blocks(), policy.precision.quantizes()) {
+        (false, _) => None,
+        (true, true) => Some(source::Source::open(&policy.model)?.1),
+        (true, false) => {
+            return Err(LoadError::MergedBlocks {
+                path: policy.model.clone(),
+            });
+        }
+    };
     fs::create_dir_all(dir).map_err(failed)?;
     let tensors = policy.sources();
     let fault = RefCell::new(None);
     let views = policy.spec().tensors().map(|spec| {
         let merged = Merged {
             source: &tensors[&spec.name],
+            original: original.as_ref(),
+            name: spec.name.clone(),
             shape: spec.shape,
             stored,
             fault: &fault,
@@ -80,7 +93,7 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
         .map_err(|error| failed(std::io::Error::other(error)))?;
     if let Some(error) = fault.take() {
         fs::remove_file(&path).map_err(failed)?;
-        return Err(error.into());
+        return Err(error);
     }
     let config = format!("{:#}\n", policy.spec().to_config_json(stored.name()));
     fs::write(dir.join("config.json"), config).map_err(failed)
@@ -95,10 +108,13 @@ enum Source<'a> {
 
 struct Merged<'a> {
     source: &'a Source<'a>,
+    /// The model before it was rounded.
+    original: Option<&'a source::Source>,
+    name: String,
     shape: Vec<usize>,
     stored: Stored,
     /// Where the first failure goes: the trait has no room for one.
-    fault: &'a RefCell<Option<PolicyError>>,
+    fault: &'a RefCell<Option<LoadError>>,
 }
 
 impl View for Merged<'_> {
@@ -111,7 +127,7 @@ impl View for Merged<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        match self.source.values() {
+        match self.values() {
             Ok(values) => Cow::Owned(self.stored.bytes(&values)),
             Err(error) => {
                 self.fault.borrow_mut().get_or_insert(error);
@@ -125,21 +141,36 @@ impl View for Merged<'_> {
     }
 }
 
-impl Source<'_> {
-    fn values(&self) -> Result<Vec<f32>> {
-        let merged = match self {
-            Self::Plain(tensor) => (*tensor).clone(),
-            Self::Matrix(weight) => weight.widened()?,
-            Self::Adapted(projection) => {
-                let mut weight = projection.linear().weight.widened()?;
-                for lora in projection.adapters() {
-                    weight = (weight + (lora.b.matmul(&lora.a)? * f64::from(lora.scale))?)?;
-                }
-                weight
+impl Merged<'_> {
+    fn values(&self) -> Result<Vec<f32>, LoadError> {
+        let merged = match self.source {
+            Source::Plain(tensor) => (*tensor).clone(),
+            Source::Matrix(weight) => self.dense(weight)?,
+            Source::Adapted(projection) => {
+                let weight = self.dense(&projection.linear().weight)?;
+                adapted(weight, projection)?
             }
         };
-        Ok(merged.flatten_all()?.to_vec1()?)
+        let flat = merged.flatten_all().and_then(|flat| flat.to_vec1());
+        Ok(flat.map_err(PolicyError::from)?)
     }
+
+    fn dense(&self, weight: &Weight) -> Result<Tensor, LoadError> {
+        if let (None, Some(original)) = (weight.dense(), self.original) {
+            let values = original.read(&self.name, &self.shape)?;
+            let tensor = Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu);
+            return Ok(tensor.map_err(PolicyError::from)?);
+        }
+        Ok(weight.widened().map_err(PolicyError::from)?)
+    }
+}
+
+/// `W + Σ scale·B A`.
+fn adapted(mut weight: Tensor, projection: &Projection) -> Result<Tensor> {
+    for lora in projection.adapters() {
+        weight = (weight + (lora.b.matmul(&lora.a)? * f64::from(lora.scale))?)?;
+    }
+    Ok(weight)
 }
 
 impl Policy {

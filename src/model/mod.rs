@@ -15,7 +15,7 @@
 //! # Files in reading order
 //!
 //! - `spec`, `families/`: `config.json`, normalised; one file a family.
-//! - `weights`: safetensors, checked before anything is allocated.
+//! - `weights`: safetensors, checked before anything is allocated. `gguf/`: the same of a GGUF file. `source`: either.
 //! - `parameters`: the flat buffer of what is trained, and AdamW's moments.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
@@ -28,6 +28,7 @@ mod block;
 mod error;
 mod families;
 mod generate;
+mod gguf;
 mod identity;
 pub mod init;
 mod load;
@@ -40,6 +41,7 @@ mod policy;
 mod projection;
 mod rope;
 mod row;
+mod source;
 mod spec;
 mod tensors;
 mod weights;

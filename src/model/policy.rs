@@ -1,12 +1,15 @@
 //! The model as a whole: a forward that keeps what its backward needs, the backward, and the update.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use candle_core::{DType, Device, Tensor};
 
 use super::{
-    AdamW, AdapterShape, LoadError, LoadOptions, Parameters, PolicyError, Recompute, Result, Row,
-    Spec,
+    AdamW, AdapterShape, LoadError, LoadOptions, Parameters, PolicyError, Precision, Recompute,
+    Result, Row, Spec,
     block::{Block, Frame, Norm, Saved},
     load,
     projection::{Dropout, Projection},
@@ -39,6 +42,9 @@ pub struct Policy {
     /// Decides the dropout masks of the next forward.
     pub(super) noise: u64,
     pub(super) rope: RopeCache,
+    /// The folder or file that the weights were read from.
+    pub(super) model: PathBuf,
+    pub(super) precision: Precision,
 }
 
 /// A forward that can be gone back through, once.
@@ -106,15 +112,9 @@ impl Policy {
         self.head.dense().map_or(DType::F32, Tensor::dtype)
     }
 
-    /// How the blocks' matrices are kept: `f32`, `bf16`, `q8_0`, ..; the most used one where they differ.
-    pub fn weight_format(&self) -> String {
-        let mut bytes: BTreeMap<String, usize> = BTreeMap::new();
-        for projection in self.blocks.iter().flat_map(Block::projections) {
-            let weight = &projection.linear().weight;
-            *bytes.entry(weight.format()).or_default() += weight.elem_count();
-        }
-        let most = bytes.into_iter().max_by_key(|(_, numbers)| *numbers);
-        most.map_or_else(|| self.head.format(), |(format, _)| format)
+    /// How the weights were asked to be kept: what a second load needs to compute the same numbers.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Numbers that are trained.

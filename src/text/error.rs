@@ -20,6 +20,8 @@ pub enum TextError {
         "{path} is not what it should be: {reason}. Download the model folder again or repair the file."
     )]
     Malformed { path: PathBuf, reason: String },
+    #[error("{0}")]
+    Gguf(String),
     #[error("The chat template of this model refuses the conversation: {0}")]
     Refused(String),
     #[error("The chat template of this model does not work: {0}")]

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value as Json;
 
-use super::TextError;
+use super::{TextError, gguf};
+use crate::gguf::Gguf;
 
 /// Texts of the special tokens that templates know by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,7 +48,19 @@ pub struct Folder {
 }
 
 impl Folder {
-    pub fn read(folder: &Path) -> Result<Self, TextError> {
+    /// Reads a model folder, or a GGUF file. A `tokenizer.json` beside the file stands in for a tokenizer that cannot be
+    /// made from what the file says.
+    pub fn read(model: &Path) -> Result<Self, TextError> {
+        let Some(file) = Gguf::find(model) else {
+            return Self::read_folder(model);
+        };
+        gguf::read(&file).or_else(|error| match file.parent() {
+            Some(beside) if beside.join("tokenizer.json").is_file() => Self::read_folder(beside),
+            _ => Err(error),
+        })
+    }
+
+    fn read_folder(folder: &Path) -> Result<Self, TextError> {
         let Some(tokenizer) = read_if_there(&folder.join("tokenizer.json"))? else {
             return Err(TextError::Missing {
                 folder: folder.to_owned(),

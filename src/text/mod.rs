@@ -1,6 +1,6 @@
 //! Tokenizer, chat template, and the one function that makes token ids.
 //!
-//! A [`Codec`] reads a Hugging Face folder. [`Codec::encode_answers`] is the only way from a prompt and its answers to
+//! A [`Codec`] reads a Hugging Face folder or a GGUF file. [`Codec::encode_answers`] is the only way from a prompt and its answers to
 //! token ids, for training, scoring, chat and export alike.
 
 mod answers;
@@ -8,6 +8,7 @@ mod bpe;
 mod codec;
 mod error;
 mod folder;
+mod gguf;
 mod inspect;
 mod stream;
 mod template;

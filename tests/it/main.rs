@@ -14,6 +14,7 @@ mod engine;
 mod exports;
 mod fixture;
 mod formats;
+mod gguf;
 mod model_folders;
 mod pairs_window;
 mod parity;

@@ -1,3 +1,5 @@
+//! Blocks against llama.cpp's package and candle, and how much rounding loses.
+
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
