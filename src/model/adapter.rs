@@ -53,7 +53,7 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let mut unknown: std::collections::BTreeSet<String> =
         weights.names().map(str::to_owned).collect();
     let mut loras = BTreeMap::new();
-    for linear in (0..spec.layers).flat_map(|layer| spec.linears(layer)) {
+    for linear in (0..spec.layers.len()).flat_map(|layer| spec.linears(layer)) {
         let (a, b) = (a_name(&linear.path), b_name(&linear.path));
         let Some(&[rank, _]) = weights.shape(&a) else {
             continue;

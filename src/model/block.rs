@@ -1,13 +1,16 @@
 //! One decoder block, `x[T,d] -> y[T,d]`, forward and backward.
 //!
 //! ```text
-//! mid = x + o(attention(rope(q n₁), rope(k n₁), v n₁))     n₁ = norm(x)
-//! y = mid + down(silu(gate n₂) · up n₂)                     n₂ = norm(mid)
+//! mid = x + after(o(attention(rope(norm(q n₁)), rope(norm(k n₁)), v n₁)))     n₁ = before(x)
+//! y = mid + after(down(activation(gate n₂) · up n₂))                           n₂ = before(mid)
 //! ```
 //!
-//! Kept for the backward, in floats a token: x, mid (2d), q, k, v ((h + 2·kv)·hd), o (h·hd), gate, up (2·ff) and the
-//! adapters' low-rank values. Normed inputs and the activated gate are computed again: elementwise work is cheap, memory
-//! is not.
+//! `before`, `after` and `norm` are RMS norms that a family may lack, and so is `rope`; q, k, v may be one stored layer,
+//! and so may gate, up.
+//!
+//! Kept for the backward, in floats a token: x, mid (2d), q, k, v ((h + 2·kv)·hd), o (h·hd), gate, up (2·ff), what `after`
+//! norms (d each) and the adapters' low-rank values. What norms and activations give is computed again: elementwise
+//! work is cheap, memory is not.
 //!
 //! The last block may be asked for some rows only: its attention needs keys of every token, but what follows is
 //! computed for the rows that predict a scored token, which for prompts is none but the last.
@@ -16,39 +19,33 @@ use candle_core::Tensor;
 
 use super::{
     Result,
+    half::{Entry, Exit, ExitSaved, Heads, Norm, expected},
     projection::{Dropout, Projection, ProjectionSaved},
+    rope::Rotation,
 };
 use crate::kernels::{
-    Activation, AttentionShape, CachedKeys, Gradients, InputGradient, Kernels, Layout, NormOptions,
-    RopeTable, Slot,
+    Activation, AttentionShape, CachedKeys, Gradients, Kernels, Layout, NormOptions,
 };
-
-#[derive(Debug)]
-pub(super) struct Norm {
-    /// `[d]`.
-    pub(super) weight: Tensor,
-    pub(super) slot: Option<Slot>,
-}
 
 #[derive(Debug)]
 pub(super) struct Block {
-    pub(super) attention_norm: Norm,
-    pub(super) q: Projection,
-    pub(super) k: Projection,
-    pub(super) v: Projection,
-    pub(super) o: Projection,
-    pub(super) mlp_norm: Norm,
-    pub(super) gate: Projection,
-    pub(super) up: Projection,
-    pub(super) down: Projection,
+    /// q, k, v.
+    pub(super) attention_in: Entry<3>,
+    pub(super) query: Heads,
+    pub(super) key: Heads,
+    pub(super) attention: AttentionShape,
+    pub(super) attention_out: Exit,
+    /// gate, up.
+    pub(super) mlp_in: Entry<2>,
+    pub(super) mlp_out: Exit,
 }
 
 /// What all blocks of a pass share.
 pub(super) struct Frame<'a> {
     pub(super) kernels: &'a dyn Kernels,
     pub(super) layout: &'a Layout,
-    pub(super) rope: &'a RopeTable,
-    pub(super) attention: &'a AttentionShape,
+    /// One for each rope of the spec.
+    pub(super) rotations: &'a [Rotation],
     pub(super) norm: NormOptions,
     pub(super) activation: Activation,
     pub(super) dropout: Option<Dropout>,
@@ -61,19 +58,20 @@ pub(super) struct Frame<'a> {
 #[derive(Debug)]
 pub(super) struct Saved {
     x: Tensor,
-    pub(super) attended: Attended,
+    attended: Attended,
     output: Output,
 }
 
-/// The attention half: q and k rotated, `[T, ..]`.
+/// The attention half, `[T, ..]`.
 #[derive(Debug)]
-pub(super) struct Attended {
+struct Attended {
+    /// What [`Heads`] keeps of them.
     q: Tensor,
-    pub(super) k: Tensor,
-    pub(super) v: Tensor,
+    k: Tensor,
+    v: Tensor,
     o: Tensor,
     lse: Tensor,
-    saved: [ProjectionSaved; 3],
+    saved: Vec<ProjectionSaved>,
 }
 
 /// What follows attention, for the asked rows: R of them, or T.
@@ -81,10 +79,12 @@ pub(super) struct Attended {
 struct Output {
     /// `o` of the asked rows, when they are not all.
     o: Option<Tensor>,
+    attention_out: ExitSaved,
     mid: Tensor,
     gate: Tensor,
     up: Tensor,
-    saved: [ProjectionSaved; 4],
+    mlp_in: Vec<ProjectionSaved>,
+    mlp_out: ExitSaved,
 }
 
 impl Block {
@@ -117,26 +117,19 @@ impl Block {
 
     fn attend(&self, frame: &Frame<'_>, x: &Tensor) -> Result<Attended> {
         let Frame {
-            kernels,
-            layout,
-            rope,
-            attention,
-            ..
+            kernels, layout, ..
         } = frame;
-        let (normed, _) = kernels.rms_norm(x, &self.attention_norm.weight, frame.norm)?;
-        let (q, q_saved) = self.q.forward(frame, &normed)?;
-        let (k, k_saved) = self.k.forward(frame, &normed)?;
-        let (v, v_saved) = self.v.forward(frame, &normed)?;
-        let q = kernels.rope(q, attention.heads, layout.positions(), rope, false)?;
-        let k = kernels.rope(k, attention.kv_heads, layout.positions(), rope, false)?;
-        let (o, lse) = kernels.attention(&q, &k, &v, layout, attention)?;
+        let ([q, k, v], saved) = self.attention_in.forward(frame, x)?;
+        let (q, kept_q) = self.query.forward(frame, q)?;
+        let (k, kept_k) = self.key.forward(frame, k)?;
+        let (o, lse) = kernels.attention(&q, &k, &v, layout, &self.attention)?;
         Ok(Attended {
-            q,
-            k,
+            q: kept_q,
+            k: kept_k,
             v,
             o,
             lse,
-            saved: [q_saved, k_saved, v_saved],
+            saved,
         })
     }
 
@@ -147,24 +140,20 @@ impl Block {
         o: &Tensor,
         keep_o: Option<Tensor>,
     ) -> Result<(Tensor, Output)> {
-        let kernels = frame.kernels;
-        let (y, o_saved) = self.o.forward(frame, o)?;
-        let mid = kernels.add(x, y)?;
-        let (normed, _) = kernels.rms_norm(&mid, &self.mlp_norm.weight, frame.norm)?;
-        let (gate, gate_saved) = self.gate.forward(frame, &normed)?;
-        let (up, up_saved) = self.up.forward(frame, &normed)?;
-        let activated = kernels.gated(&gate, &up, frame.activation)?;
-        let (y, down_saved) = self.down.forward(frame, &activated)?;
-        let y = kernels.add(&mid, y)?;
-        let saved = [o_saved, gate_saved, up_saved, down_saved];
+        let (mid, attention_out) = self.attention_out.forward(frame, o, x)?;
+        let ([gate, up], mlp_in) = self.mlp_in.forward(frame, &mid)?;
+        let activated = frame.kernels.gated(&gate, &up, frame.activation)?;
+        let (y, mlp_out) = self.mlp_out.forward(frame, &activated, &mid)?;
         Ok((
             y,
             Output {
                 o: keep_o,
+                attention_out,
                 mid,
                 gate,
                 up,
-                saved,
+                mlp_in,
+                mlp_out,
             },
         ))
     }
@@ -211,57 +200,39 @@ impl Block {
     ) -> Result<(Tensor, Tensor)> {
         let Frame {
             kernels,
-
-            norm,
             activation,
             ..
         } = frame;
         let Output {
             o,
+            attention_out,
             mid,
             gate,
             up,
-            saved,
+            mlp_in,
+            mlp_out,
         } = output;
-        let [o_saved, gate_saved, up_saved, down_saved] = saved;
-        let fresh = InputGradient::Fresh;
-
         let activated = kernels.gated(&gate, &up, *activation)?;
-        let d_activated =
-            self.down
-                .backward(frame, &activated, &down_saved, &dy, fresh, gradients)?;
+        let d_activated = self
+            .mlp_out
+            .backward(frame, &activated, mlp_out, &dy, gradients)?;
         drop(activated);
-        let d_activated = expected(d_activated)?;
         let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &d_activated, *activation)?;
         drop((gate, up, d_activated));
-
-        let (normed, inv_rms) = kernels.rms_norm(&mid, &self.mlp_norm.weight, *norm)?;
-        let fresh = InputGradient::Fresh;
-        let d_normed =
-            self.gate
-                .backward(frame, &normed, &gate_saved, &d_gate, fresh, gradients)?;
-        let onto = InputGradient::AddTo(expected(d_normed)?);
-        let d_normed = self
-            .up
-            .backward(frame, &normed, &up_saved, &d_up, onto, gradients)?;
-        drop((normed, d_gate, d_up));
-        let d_normed = expected(d_normed)?;
-        let d_mid = expected(kernels.rms_norm_backward(
+        let d_mid = expected(self.mlp_in.backward(
+            frame,
             &mid,
-            &self.mlp_norm.weight,
-            &inv_rms,
-            &d_normed,
-            *norm,
-            self.mlp_norm.slot,
-            InputGradient::AddTo(dy), // the residual
+            &mlp_in,
+            [d_gate, d_up],
+            dy,
+            true,
             gradients,
         )?)?;
-
         let o = o.as_ref().unwrap_or(all_o);
         let d_o = self
-            .o
-            .backward(frame, o, &o_saved, &d_mid, InputGradient::Fresh, gradients)?;
-        Ok((d_mid, expected(d_o)?))
+            .attention_out
+            .backward(frame, o, attention_out, &d_mid, gradients)?;
+        Ok((d_mid, d_o))
     }
 
     #[expect(
@@ -279,111 +250,100 @@ impl Block {
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
         let Frame {
-            kernels,
-            layout,
-            rope,
-            attention,
-            norm,
-            ..
+            kernels, layout, ..
         } = frame;
-        let positions = layout.positions();
         let Attended {
-            q,
-            k,
+            q: kept_q,
+            k: kept_k,
             v,
             o,
             lse,
             saved,
         } = attended;
-        let [q_saved, k_saved, v_saved] = saved;
-
+        let q = self.query.again(frame, &kept_q)?;
+        let k = self.key.again(frame, &kept_k)?;
         let (dq, dk, dv) =
-            kernels.attention_backward(&q, &k, &v, &o, &lse, d_o, layout, attention)?;
+            kernels.attention_backward(&q, &k, &v, &o, &lse, d_o, layout, &self.attention)?;
         drop((q, k, v, o, lse));
-        let dq = kernels.rope(dq, attention.heads, positions, rope, true)?;
-        let dk = kernels.rope(dk, attention.kv_heads, positions, rope, true)?;
-
-        let (normed, inv_rms) = kernels.rms_norm(x, &self.attention_norm.weight, *norm)?;
-        let mut d_normed = None;
-        for (projection, saved, dy) in [
-            (&self.q, q_saved, dq),
-            (&self.k, k_saved, dk),
-            (&self.v, v_saved, dv),
-        ] {
-            let input = match d_normed.take() {
-                _ if !needs_dx => InputGradient::Skip,
-                None => InputGradient::Fresh,
-                Some(sum) => InputGradient::AddTo(sum),
-            };
-            d_normed = projection.backward(frame, &normed, &saved, &dy, input, gradients)?;
-        }
-        let Some(d_normed) = d_normed else {
-            return Ok(None);
-        };
-        Ok(kernels.rms_norm_backward(
-            x,
-            &self.attention_norm.weight,
-            &inv_rms,
-            &d_normed,
-            *norm,
-            self.attention_norm.slot,
-            InputGradient::AddTo(d_mid), // the residual
-            gradients,
-        )?)
+        let dq = self.query.backward(frame, &kept_q, dq, gradients)?;
+        let dk = self.key.backward(frame, &kept_k, dk, gradients)?;
+        drop((kept_q, kept_k));
+        self.attention_in
+            .backward(frame, x, &saved, [dq, dk, dv], d_mid, needs_dx, gradients)
     }
 
-    /// One new token for each of N sequences: `x[N,d]` at `positions`. `extend` stores the new keys and values and
-    /// gives back all that attention may see.
+    /// The keys and values of a forward as [`Self::decode`] wants them cached.
+    pub(super) fn keys_and_values(
+        &self,
+        frame: &Frame<'_>,
+        saved: &Saved,
+    ) -> Result<(Tensor, Tensor)> {
+        let Attended { k, v, .. } = &saved.attended;
+        Ok((self.key.again(frame, k)?, v.clone()))
+    }
+
+    /// One new token for each of N sequences: `x[N,d]`, whose places the frame's rotations tell. `extend` stores the new
+    /// keys and values and gives back all that attention may see.
     pub(super) fn decode<'c>(
         &self,
         frame: &Frame<'_>,
         x: &Tensor,
-        positions: &[u32],
         extend: impl FnOnce(&Tensor, &Tensor) -> Result<Vec<CachedKeys<'c>>>,
     ) -> Result<Tensor> {
-        let Frame {
-            kernels,
-            rope,
-            attention,
-            ..
-        } = frame;
-        let (normed, _) = kernels.rms_norm(x, &self.attention_norm.weight, frame.norm)?;
-        let (q, _) = self.q.forward(frame, &normed)?;
-        let (k, _) = self.k.forward(frame, &normed)?;
-        let (v, _) = self.v.forward(frame, &normed)?;
-        let q = kernels.rope(q, attention.heads, positions, rope, false)?;
-        let k = kernels.rope(k, attention.kv_heads, positions, rope, false)?;
+        let ([q, k, v], _) = self.attention_in.forward(frame, x)?;
+        let (q, _) = self.query.forward(frame, q)?;
+        let (k, _) = self.key.forward(frame, k)?;
         let caches = extend(&k, &v)?;
-        let o = kernels.attention_cached(&q, &caches, attention)?;
+        let o = frame
+            .kernels
+            .attention_cached(&q, &caches, &self.attention)?;
         let (y, _) = self.output(frame, x, &o, None)?;
         Ok(y)
     }
 
     /// The linear layers in the order of the forward pass.
-    pub(super) fn projections(&self) -> [&Projection; 7] {
-        [
-            &self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down,
-        ]
-    }
-
-    pub(super) fn projections_mut(&mut self) -> [&mut Projection; 7] {
+    pub(super) fn projections(&self) -> impl Iterator<Item = &Projection> {
         let Self {
-            q,
-            k,
-            v,
-            o,
-            gate,
-            up,
-            down,
+            attention_in,
+            attention_out,
+            mlp_in,
+            mlp_out,
             ..
         } = self;
-        [q, k, v, o, gate, up, down]
+        let attention = attention_in
+            .readers
+            .iter()
+            .chain([&attention_out.projection]);
+        let mlp = mlp_in.readers.iter().chain([&mlp_out.projection]);
+        attention.chain(mlp)
     }
-}
 
-/// A gradient that was asked for.
-fn expected(gradient: Option<Tensor>) -> Result<Tensor> {
-    gradient.ok_or_else(|| {
-        super::PolicyError::Usage("A kernel left out a gradient that was asked for".to_owned())
-    })
+    pub(super) fn projections_mut(&mut self) -> impl Iterator<Item = &mut Projection> {
+        let Self {
+            attention_in,
+            attention_out,
+            mlp_in,
+            mlp_out,
+            ..
+        } = self;
+        let attention = attention_in
+            .readers
+            .iter_mut()
+            .chain([&mut attention_out.projection]);
+        let mlp = mlp_in.readers.iter_mut().chain([&mut mlp_out.projection]);
+        attention.chain(mlp)
+    }
+
+    pub(super) fn norms(&self) -> impl Iterator<Item = &Norm> {
+        [
+            &self.attention_in.norm,
+            &self.query.norm,
+            &self.key.norm,
+            &self.attention_out.norm,
+            &self.mlp_in.norm,
+            &self.mlp_out.norm,
+        ]
+        .into_iter()
+        .flatten()
+    }
 }

@@ -144,8 +144,8 @@ struct Stream {
     len: usize,
     /// Tokens that may still come.
     room: usize,
-    /// The token to be computed next.
-    next: u32,
+    /// The prompt and the answer so far; what is past `len` is to be computed next.
+    ids: Vec<u32>,
 }
 
 impl<'a> Group<'a> {
@@ -157,60 +157,30 @@ impl<'a> Group<'a> {
         options: &'a GenerateOptions,
         seeds: Vec<u64>,
     ) -> Result<Self> {
-        let mut segments = Vec::new();
-        let mut streams = Vec::new();
-        let mut tokens = Vec::new();
-        for (index, (prompt, seed)) in prompts.iter().zip(seeds).enumerate() {
-            segments.push(Segment {
-                start: tokens.len(),
-                len: prompt.len(),
-                prefix: 0..0,
-            });
-            tokens.extend(prompt);
-            let room = options
-                .max_new
-                .min(policy.spec.max_positions.saturating_sub(prompt.len()));
-            let shape = (prompt.len() + room, policy.spec.kv_width());
-            let zeros = || Tensor::zeros(shape, DType::F32, policy.embedding.device());
-            let cache = (0..policy.spec.layers)
-                .map(|_| Ok((zeros()?, zeros()?)))
-                .collect::<Result<_>>()?;
-            streams.push(Stream {
-                index,
-                sampler: sampler(options, seed),
-                cache,
-                len: prompt.len(),
-                room,
-                next: 0,
-            });
-        }
-        let lasts: Vec<u32> = segments
+        let streams = prompts
             .iter()
-            .map(|segment| (segment.start + segment.len - 1) as u32)
-            .collect();
-        let layout = Layout::new(segments.clone())?;
-        let rope = policy.rope_table(layout.positions())?;
-        let frame = Frame {
-            rowwise: true,
-            ..policy.frame(&layout, &rope, None)
-        };
-        let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
-            for (stream, segment) in streams.iter_mut().zip(&segments) {
-                let (keys, values) = &stream.cache[layer];
-                keys.slice_set(
-                    &saved.attended.k.narrow(0, segment.start, segment.len)?,
-                    0,
-                    0,
-                )?;
-                values.slice_set(
-                    &saved.attended.v.narrow(0, segment.start, segment.len)?,
-                    0,
-                    0,
-                )?;
-            }
-            Ok(())
-        })?;
-        let logits = policy.head_logits(&hidden)?;
+            .zip(seeds)
+            .enumerate()
+            .map(|(index, (prompt, seed))| {
+                let context = policy.spec.max_positions;
+                let room = options.max_new.min(context.saturating_sub(prompt.len()));
+                let shape = (prompt.len() + room, policy.spec.kv_width());
+                let zeros = || Tensor::zeros(shape, DType::F32, policy.embedding.device());
+                let cache = (0..policy.spec.layers.len())
+                    .map(|_| Ok((zeros()?, zeros()?)))
+                    .collect::<Result<_>>()?;
+                Ok(Stream {
+                    index,
+                    sampler: sampler(options, seed),
+                    cache,
+                    len: prompt.len(),
+                    room,
+                    ids: prompt.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let all: Vec<&Stream> = streams.iter().collect();
+        let logits = fill(policy, &all, 0)?;
         Ok(Self {
             policy,
             options,
@@ -236,7 +206,7 @@ impl<'a> Group<'a> {
                 ids.push(id);
                 *ended = self.options.stop.contains(&id);
                 stream.room -= 1;
-                stream.next = id;
+                stream.ids.push(id);
                 if on_token(self.first + stream.index, id).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -257,17 +227,27 @@ impl<'a> Group<'a> {
         let Self {
             policy, streams, ..
         } = self;
-        let ids: Vec<u32> = streams.iter().map(|stream| stream.next).collect();
+        for stream in streams.iter() {
+            let mut ropes = policy.ropes.iter();
+            if ropes.any(|rope| rope.rope().ages(stream.len as u32)) {
+                fill(policy, &[stream], 1)?;
+            }
+        }
+        let ids: Vec<u32> = streams
+            .iter()
+            .map(|stream| stream.ids[stream.len])
+            .collect();
         let positions: Vec<u32> = streams.iter().map(|stream| stream.len as u32).collect();
-        let rope = policy.rope_table(&positions)?;
+        let lengths: Vec<u32> = positions.iter().map(|position| position + 1).collect();
+        let rotations = policy.rotations(&positions, &lengths)?;
         let layout = Layout::single(1)?; // attention goes by the caches
         let frame = Frame {
             rowwise: true,
-            ..policy.frame(&layout, &rope, None)
+            ..policy.frame(&layout, &rotations, None)
         };
-        let mut x = policy.kernels.embed(&ids, &policy.embedding, 1.0)?;
+        let mut x = policy.embed(&ids)?;
         for (layer, block) in policy.blocks.iter().enumerate() {
-            x = block.decode(&frame, &x, &positions, |new_keys, new_values| {
+            x = block.decode(&frame, &x, |new_keys, new_values| {
                 streams
                     .iter()
                     .enumerate()
@@ -289,6 +269,39 @@ impl<'a> Group<'a> {
         }
         policy.head_logits(&x)
     }
+}
+
+/// Computes the first `len` tokens of each stream, as the beginning of a sequence that is `ahead` tokens longer, in one
+/// packed row; fills the caches and gives the logits after the last of them.
+fn fill(policy: &Policy, streams: &[&Stream], ahead: usize) -> Result<Tensor> {
+    let mut segments = Vec::with_capacity(streams.len());
+    let (mut tokens, mut lengths, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
+    for stream in streams {
+        segments.push(Segment {
+            start: tokens.len(),
+            len: stream.len,
+            prefix: 0..0,
+        });
+        tokens.extend(&stream.ids[..stream.len]);
+        lengths.resize(tokens.len(), (stream.len + ahead) as u32);
+        lasts.push(tokens.len() as u32 - 1);
+    }
+    let layout = Layout::new(segments.clone())?;
+    let rotations = policy.rotations(layout.positions(), &lengths)?;
+    let frame = Frame {
+        rowwise: true,
+        ..policy.frame(&layout, &rotations, None)
+    };
+    let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
+        let (keys, values) = policy.blocks[layer].keys_and_values(&frame, &saved)?;
+        for (stream, Segment { start, len, .. }) in streams.iter().zip(&segments) {
+            let (old_keys, old_values) = &stream.cache[layer];
+            old_keys.slice_set(&keys.narrow(0, *start, *len)?, 0, 0)?;
+            old_values.slice_set(&values.narrow(0, *start, *len)?, 0, 0)?;
+        }
+        Ok(())
+    })?;
+    policy.head_logits(&hidden)
 }
 
 fn sampler(options: &GenerateOptions, seed: u64) -> LogitsProcessor {

@@ -20,7 +20,7 @@ use super::{
 const PIECE: usize = 1 << 16;
 
 /// Writes `config.json` and `model.safetensors` (f32) into `dir`, which is created: matrices normal with the spec's
-/// `initializer_range`, biases zero, norms one. Each tensor has its own stream of the seed. Takes next to no memory,
+/// `initializer_range`, biases zero, norms neutral. Each tensor has its own stream of the seed. Takes next to no memory,
 /// whatever the size of the model.
 pub fn write_random(dir: &Path, spec: &Spec, seed: u64) -> Result<(), LoadError> {
     spec.validate().map_err(|reason| LoadError::Config {
@@ -57,7 +57,7 @@ fn write_weights(path: &Path, spec: &Spec, seed: u64) -> std::io::Result<()> {
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(header.as_bytes())?;
     for tensor in spec.tensors() {
-        write_tensor(&mut file, &tensor, spec.initializer_range, seed)?;
+        write_tensor(&mut file, &tensor, spec, seed)?;
     }
     file.flush()
 }
@@ -65,7 +65,7 @@ fn write_weights(path: &Path, spec: &Spec, seed: u64) -> std::io::Result<()> {
 fn write_tensor(
     file: &mut impl Write,
     tensor: &TensorSpec,
-    deviation: f64,
+    spec: &Spec,
     seed: u64,
 ) -> std::io::Result<()> {
     let mut stream = ChaCha8Rng::from_seed(*stream_seed(seed, &tensor.name).as_bytes());
@@ -73,9 +73,10 @@ fn write_tensor(
     while left > 0 {
         let len = left.min(PIECE);
         let values = match tensor.role {
+            Role::Norm if spec.norm_plus_one => vec![0.0; len],
             Role::Norm => vec![1.0; len],
             Role::Bias => vec![0.0; len],
-            Role::Matrix => normal(&mut stream, len, deviation),
+            Role::Matrix => normal(&mut stream, len, spec.initializer_range),
         };
         let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
         file.write_all(&bytes)?;

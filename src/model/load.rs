@@ -8,16 +8,17 @@ use std::{
 use candle_core::{Device, Tensor};
 
 use super::{
-    AdapterShape, LoadError, Parameters, Policy, PolicyError, Spec,
+    AdapterShape, Layer, LoadError, Parameters, Policy, PolicyError, Spec,
     adapter::{self, LoadedAdapter},
-    block::{Block, Norm},
+    block::Block,
+    half::{Entry, Exit, Heads, Norm},
     identity::Identity,
     lora,
     parameters::Planned,
     projection::Projection,
     rope::RopeCache,
     source::Source,
-    tensors::{EMBEDDING, FINAL_NORM, HEAD, LinearSpec, Role},
+    tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec, Role},
 };
 use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot, Weight};
 
@@ -113,25 +114,23 @@ pub(super) fn load(
     };
     let (embedding, embedding_slot) =
         parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
-    let blocks = (0..spec.layers)
+    let blocks = (0..spec.layers.len())
         .map(|layer| parts.block(&spec, layer))
         .collect::<Result<Vec<_>, _>>()?;
-    let final_norm = parts.norm(FINAL_NORM, &spec)?;
+    let final_norm = parts.norm(NormSpec {
+        name: FINAL_NORM.to_owned(),
+        width: spec.hidden_size,
+    })?;
     let (head, head_slot) = if spec.tied {
         (embedding.clone(), embedding_slot)
     } else {
         parts.matrix(HEAD, [spec.vocab_size, spec.hidden_size])?
     };
     let gradients = Gradients::new(parameters.len(), &device).map_err(PolicyError::from)?;
-    let rope = RopeCache::new(&spec.rope, spec.head_dim);
-    let attention = AttentionShape {
-        heads: spec.heads,
-        kv_heads: spec.kv_heads,
-        head_dim: spec.head_dim,
-        scale: 1.0 / (spec.head_dim as f32).sqrt(),
-        softcap: None,
-        window: None,
-    };
+    let ropes = spec.ropes.iter().cloned();
+    let ropes = ropes
+        .map(|rope| RopeCache::new(rope, spec.head_dim))
+        .collect();
     Ok(Policy {
         spec,
         kernels,
@@ -145,11 +144,10 @@ pub(super) fn load(
         gradients,
         identity,
         adapter: options.adapter.clone(),
-        attention,
         recompute: options.recompute,
         activation_budget: available_memory() / 2,
         noise: 0,
-        rope,
+        ropes,
         model: folder.to_owned(),
         precision: options.precision,
     })
@@ -168,7 +166,7 @@ fn planned(spec: &Spec, options: &LoadOptions) -> Vec<Planned> {
     let Some(shape) = &options.adapter else {
         return Vec::new();
     };
-    (0..spec.layers)
+    (0..spec.layers.len())
         .flat_map(|layer| spec.linears(layer))
         .filter(|linear| shape.targets.contain(&linear.path))
         .flat_map(|linear| {
@@ -195,9 +193,7 @@ fn linear_of_a(spec: &Spec, name: &str) -> Option<LinearSpec> {
         .next()?
         .parse()
         .ok()?;
-    spec.linears(layer)
-        .into_iter()
-        .find(|linear| linear.path == path)
+    spec.linears(layer).find(|linear| linear.path == path)
 }
 
 /// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
@@ -301,24 +297,61 @@ impl Parts<'_> {
         Ok((tensor.into(), slot))
     }
 
-    fn norm(&self, name: &str, spec: &Spec) -> Result<Norm, LoadError> {
-        let (weight, slot) = self.tensor(name, &[spec.hidden_size])?;
-        Ok(Norm { weight, slot })
+    fn norm(&self, spec: NormSpec) -> Result<Norm, LoadError> {
+        let (weight, slot) = self.tensor(&spec.name, &[spec.width])?;
+        Ok(Norm {
+            name: spec.name,
+            weight,
+            slot,
+        })
     }
 
     fn block(&self, spec: &Spec, layer: usize) -> Result<Block, LoadError> {
-        let [q, k, v, o, gate, up, down] = spec.linears(layer);
-        let [attention_norm, mlp_norm] = Spec::norms(layer);
+        let weights = spec.block(layer);
+        let Layer { window, rope } = spec.layers[layer];
+        let norm = |norm: Option<NormSpec>| norm.map(|norm| self.norm(norm)).transpose();
+        let readers = |readers: Vec<LinearSpec>| {
+            let readers = readers.into_iter().map(|reader| self.projection(reader));
+            readers.collect::<Result<Vec<_>, _>>()
+        };
+        let exit = |half: HalfSpec| -> Result<Exit, LoadError> {
+            Ok(Exit {
+                projection: self.projection(half.output)?,
+                norm: norm(half.norm_after)?,
+            })
+        };
+        let (q, kv, ff) = (spec.query_width(), spec.kv_width(), spec.intermediate_size);
         Ok(Block {
-            attention_norm: self.norm(&attention_norm, spec)?,
-            q: self.projection(q)?,
-            k: self.projection(k)?,
-            v: self.projection(v)?,
-            o: self.projection(o)?,
-            mlp_norm: self.norm(&mlp_norm, spec)?,
-            gate: self.projection(gate)?,
-            up: self.projection(up)?,
-            down: self.projection(down)?,
+            attention_in: Entry {
+                norm: norm(weights.attention.norm_before.clone())?,
+                readers: readers(weights.attention.readers.clone())?,
+                widths: [q, kv, kv],
+            },
+            query: Heads {
+                norm: norm(weights.query_norm)?,
+                count: spec.heads,
+                rope,
+            },
+            key: Heads {
+                norm: norm(weights.key_norm)?,
+                count: spec.kv_heads,
+                rope,
+            },
+            attention: AttentionShape {
+                heads: spec.heads,
+                kv_heads: spec.kv_heads,
+                head_dim: spec.head_dim,
+                scale: spec.attention_scale as f32,
+                softcap: spec.attention_softcap.map(|cap| cap as f32),
+                window,
+            },
+            attention_out: exit(weights.attention)?,
+            mlp_in: Entry {
+                norm: norm(weights.mlp.norm_before.clone())?,
+                readers: readers(weights.mlp.readers.clone())?,
+                widths: [ff, ff],
+            },
+            mlp_out: exit(weights.mlp)?,
         })
     }
 

@@ -6,10 +6,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{
-    Spec,
-    tensors::{LINEAR_NAMES, LinearSpec},
-};
+use super::{Spec, tensors::LinearSpec};
 
 /// The shape of a new adapter.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,17 +78,17 @@ impl AdapterShape {
             if names.is_empty() {
                 return Err(format!(
                     "targets is empty; expected \"all-linear\" or some of {}",
-                    LINEAR_NAMES.join(", ")
+                    spec.linear_names().join(", ")
                 ));
             }
             for name in names {
-                let exists = (0..spec.layers)
+                let exists = (0..spec.layers.len())
                     .flat_map(|layer| spec.linears(layer))
                     .any(|linear| matches_module(name, &linear.path));
                 if !exists {
                     return Err(format!(
                         "there is no linear layer `{name}` in this model; it has {}",
-                        LINEAR_NAMES.join(", ")
+                        spec.linear_names().join(", ")
                     ));
                 }
             }
@@ -191,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_starts_uniform_within_the_kaiming_bound_and_repeats() {
-        let linear = spec().linears(0)[0].clone();
+        let linear = spec().linears(0).next().unwrap();
         let mut values = vec![0.0; 4096];
         fill_a(&mut values, &linear, 7);
         let bound = 0.25;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Policy, Recompute, Row, block::Block, projection::Projection};
+use super::{Policy, Recompute, Row, block::Block, projection::Projection, spec::NormPlaces};
 use crate::kernels::Weight;
 
 impl Policy {
@@ -49,8 +49,8 @@ impl Policy {
             Recompute::Always => true,
             Recompute::Auto => kept > self.activation_budget,
         };
-        let inputs = 4 * (spec.layers * spec.hidden_size * row_tokens) as u64;
-        let one_block = kept / spec.layers as u64;
+        let inputs = 4 * (spec.layers.len() * spec.hidden_size * row_tokens) as u64;
+        let one_block = kept / spec.layers.len() as u64;
         // Inside one block's backward: normed inputs, gradients of gate, up, q, k, v, o and of the residual stream.
         let widths = 4 * spec.hidden_size
             + 4 * spec.intermediate_size
@@ -66,18 +66,19 @@ impl Policy {
     fn activation_bytes(&self, row_tokens: usize) -> u64 {
         let spec = &self.spec;
         let adapters: usize = self.blocks.first().map_or(0, |block| {
-            let ranks = block
-                .projections()
-                .into_iter()
-                .flat_map(Projection::adapters);
+            let ranks = block.projections().flat_map(Projection::adapters);
             ranks.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
         });
-        let widths = 2 * spec.hidden_size
+        let streams = match spec.norm_places {
+            NormPlaces::Before => 2,                   // x, mid
+            NormPlaces::Both | NormPlaces::After => 4, // and what the norms after read
+        };
+        let widths = streams * spec.hidden_size
             + 2 * (spec.query_width() + spec.kv_width())
             + 2 * spec.intermediate_size
             + spec.heads
             + adapters;
-        4 * (spec.layers * widths * row_tokens) as u64
+        4 * (spec.layers.len() * widths * row_tokens) as u64
     }
 
     pub(super) fn recomputes(&self, row: &Row) -> bool {

@@ -7,11 +7,10 @@ use half::{bf16, f16};
 use safetensors::{Dtype, View};
 
 use super::{
-    LoadError, Policy, PolicyError, Result, Spec,
-    block::Block,
+    LoadError, Policy, PolicyError, Result,
     projection::Projection,
     source,
-    tensors::{EMBEDDING, FINAL_NORM, HEAD},
+    tensors::{EMBEDDING, HEAD},
 };
 use crate::kernels::Weight;
 
@@ -178,16 +177,15 @@ impl Policy {
         let mut tensors = HashMap::new();
         tensors.insert(EMBEDDING.to_owned(), Source::Matrix(&self.embedding));
         tensors.insert(
-            FINAL_NORM.to_owned(),
+            self.final_norm.name.clone(),
             Source::Plain(&self.final_norm.weight),
         );
         tensors.insert(HEAD.to_owned(), Source::Matrix(&self.head));
-        for (layer, block) in self.blocks.iter().enumerate() {
-            let norms = [&block.attention_norm, &block.mlp_norm];
-            for (name, norm) in Spec::norms(layer).into_iter().zip(norms) {
-                tensors.insert(name, Source::Plain(&norm.weight));
+        for block in &self.blocks {
+            for norm in block.norms() {
+                tensors.insert(norm.name.clone(), Source::Plain(&norm.weight));
             }
-            for projection in Block::projections(block) {
+            for projection in block.projections() {
                 let path = projection.path();
                 tensors.insert(format!("{path}.weight"), Source::Adapted(projection));
                 if let Some(bias) = &projection.linear().bias {

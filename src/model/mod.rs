@@ -14,21 +14,23 @@
 //!
 //! # Files in reading order
 //!
-//! - `spec`, `families/`: `config.json`, normalised; one file a family.
+//! - `config`, `spec`, `families/`: `config.json`, normalised; one file a family. `tensors`: what weights that makes.
 //! - `weights`: safetensors, checked before anything is allocated. `gguf/`: the same of a GGUF file. `source`: either.
 //! - `parameters`: the flat buffer of what is trained, and AdamW's moments.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
-//! - `block`: one decoder block, forward and backward.
+//! - `half`, `block`: one decoder block, forward and backward.
 //! - `load`: a folder into a policy. `policy`: the model as a whole; `memory`: what it takes.
 //! - `generate`: answers. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
 mod block;
+mod config;
 mod error;
 mod families;
 mod generate;
 mod gguf;
+mod half;
 mod identity;
 pub mod init;
 mod load;
@@ -56,4 +58,4 @@ pub use parameters::{Parameter, Parameters};
 pub use policy::{Pass, Policy};
 pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Row, RowError};
-pub use spec::{Family, Spec};
+pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};

@@ -10,14 +10,14 @@ use candle_core::{DType, Device, Tensor};
 use super::{
     AdamW, AdapterShape, LoadError, LoadOptions, Parameters, PolicyError, Precision, Recompute,
     Result, Row, Spec,
-    block::{Block, Frame, Norm, Saved},
+    block::{Block, Frame, Saved},
+    half::Norm,
     load,
     projection::{Dropout, Projection},
-    rope::RopeCache,
+    rope::{RopeCache, Rotation},
 };
 use crate::kernels::{
-    Activation, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout,
-    NormOptions, RopeTable, Slot, Weight,
+    Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot, Weight,
 };
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
@@ -35,13 +35,13 @@ pub struct Policy {
     pub(super) gradients: Gradients,
     pub(super) identity: String,
     pub(super) adapter: Option<AdapterShape>,
-    pub(super) attention: AttentionShape,
     pub(super) recompute: Recompute,
     /// Bytes that one row's activations may take before `Recompute::Auto` recomputes.
     pub(super) activation_budget: u64,
     /// Decides the dropout masks of the next forward.
     pub(super) noise: u64,
-    pub(super) rope: RopeCache,
+    /// One for each rope of the spec.
+    pub(super) ropes: Vec<RopeCache>,
     /// The folder or file that the weights were read from.
     pub(super) model: PathBuf,
     pub(super) precision: Precision,
@@ -172,8 +172,8 @@ impl Policy {
             ));
         }
         let dropout = self.dropout();
-        let rope = self.rope_table(row.layout.positions())?;
-        let frame = self.frame(&row.layout, &rope, dropout);
+        let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
+        let frame = self.frame(&row.layout, &rotations, dropout);
         let recompute = self.recomputes(row);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, x, saved| {
@@ -188,7 +188,7 @@ impl Policy {
             self.kernels
                 .rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
-        let options = HeadOptions::default();
+        let options = self.head_options();
         let out = self.kernels.head(
             &predictors,
             &self.head,
@@ -214,14 +214,14 @@ impl Policy {
 
     /// Log-probs of the row's scored tokens; keeps nothing, and no dropout.
     pub fn log_probs(&self, row: &Row) -> Result<Vec<Vec<f32>>> {
-        let rope = self.rope_table(row.layout.positions())?;
-        let frame = self.frame(&row.layout, &rope, None);
+        let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
+        let frame = self.frame(&row.layout, &rotations, None);
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
         let (normed, _) = self
             .kernels
             .rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
-        let options = HeadOptions::default();
+        let options = self.head_options();
         let out = self.kernels.head(
             &predictors,
             &self.head,
@@ -235,8 +235,9 @@ impl Policy {
     /// Logits of every position of one text, `[T, V]`: for tests and inspection, not for training.
     pub fn logits(&self, ids: &[u32]) -> Result<Tensor> {
         let layout = Layout::single(ids.len())?;
-        let rope = self.rope_table(layout.positions())?;
-        let frame = self.frame(&layout, &rope, None);
+        let lengths = vec![ids.len() as u32; ids.len()];
+        let rotations = self.rotations(layout.positions(), &lengths)?;
+        let frame = self.frame(&layout, &rotations, None);
         let hidden = self.hidden(&frame, ids, None, |_, _, _| Ok(()))?;
         self.head_logits(&hidden)
     }
@@ -305,9 +306,9 @@ impl Policy {
         gradients: &mut Gradients,
     ) -> Result<()> {
         let kernels = self.kernels.as_ref();
-        let rope = self.rope_table(row.layout.positions())?;
-        let frame = self.frame(&row.layout, &rope, dropout);
-        let options = HeadOptions::default();
+        let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
+        let frame = self.frame(&row.layout, &rotations, dropout);
+        let options = self.head_options();
         if let (Some(slot), Some(h)) = (self.head_slot, normed) {
             let targets = &row.targets;
             kernels.head_weight_backward(
@@ -356,10 +357,11 @@ impl Policy {
         slot: Slot,
         gradients: &mut Gradients,
     ) -> Result<()> {
+        let scale = self.spec.embedding_scale as f32;
         let Some(padding) = self.spec.padding.filter(|padding| tokens.contains(padding)) else {
             return Ok(self
                 .kernels
-                .embed_backward(tokens, &dx, 1.0, slot, gradients)?);
+                .embed_backward(tokens, &dx, scale, slot, gradients)?);
         };
         let (rows, ids): (Vec<u32>, Vec<u32>) = (0u32..)
             .zip(tokens)
@@ -371,7 +373,7 @@ impl Policy {
         let dx = self.kernels.gather_rows(&dx, &rows)?;
         Ok(self
             .kernels
-            .embed_backward(&ids, &dx, 1.0, slot, gradients)?)
+            .embed_backward(&ids, &dx, scale, slot, gradients)?)
     }
 
     /// One optimizer step on everything that is trained. `gradient_scale` is what clipping leaves of the gradient, 1
@@ -415,19 +417,15 @@ impl Policy {
     pub(super) fn frame<'a>(
         &'a self,
         layout: &'a Layout,
-        rope: &'a RopeTable,
+        rotations: &'a [Rotation],
         dropout: Option<Dropout>,
     ) -> Frame<'a> {
         Frame {
             kernels: self.kernels.as_ref(),
             layout,
-            rope,
-            attention: &self.attention,
-            norm: NormOptions {
-                eps: self.spec.norm_eps as f32,
-                plus_one: false,
-            },
-            activation: Activation::Silu,
+            rotations,
+            norm: self.norm_options(),
+            activation: self.spec.activation,
             dropout,
             rowwise: false,
         }
@@ -442,7 +440,7 @@ impl Policy {
         mut visit: impl FnMut(usize, Tensor, Saved) -> Result<()>,
     ) -> Result<Tensor> {
         self.check_tokens(tokens)?;
-        let mut x = self.kernels.embed(tokens, &self.embedding, 1.0)?;
+        let mut x = self.embed(tokens)?;
         for (index, block) in self.blocks.iter().enumerate() {
             let rows = if index + 1 == self.blocks.len() {
                 rows
@@ -455,18 +453,34 @@ impl Policy {
         Ok(x)
     }
 
+    /// `[N, d]`, scaled as the family does.
+    pub(super) fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
+        let scale = self.spec.embedding_scale as f32;
+        Ok(self.kernels.embed(tokens, &self.embedding, scale)?)
+    }
+
     /// Final norm and head: `[N, d] -> [N, V]`.
     pub(super) fn head_logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let norm = NormOptions {
-            eps: self.spec.norm_eps as f32,
-            plus_one: false,
-        };
-        let (normed, _) = self
-            .kernels
-            .rms_norm(hidden, &self.final_norm.weight, norm)?;
+        let (normed, _) =
+            self.kernels
+                .rms_norm(hidden, &self.final_norm.weight, self.norm_options())?;
         Ok(self
             .kernels
-            .logits(&normed, &self.head, &HeadOptions::default())?)
+            .logits(&normed, &self.head, &self.head_options())?)
+    }
+
+    fn norm_options(&self) -> NormOptions {
+        NormOptions {
+            eps: self.spec.norm_eps as f32,
+            plus_one: self.spec.norm_plus_one,
+        }
+    }
+
+    fn head_options(&self) -> HeadOptions {
+        HeadOptions {
+            softcap: self.spec.logit_softcap.map(|cap| cap as f32),
+            ..HeadOptions::default()
+        }
     }
 
     pub(super) fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
@@ -482,8 +496,13 @@ impl Policy {
         Ok(self.kernels.gather_rows(normed, &row.head_rows)?)
     }
 
-    pub(super) fn rope_table(&self, positions: &[u32]) -> Result<RopeTable> {
-        self.rope.reach(positions, self.head.device())
+    /// How tokens at `positions` of sequences of `lengths` are rotated.
+    pub(super) fn rotations(&self, positions: &[u32], lengths: &[u32]) -> Result<Vec<Rotation>> {
+        let device = self.head.device();
+        let ropes = self.ropes.iter();
+        ropes
+            .map(|rope| rope.rotation(positions, lengths, device))
+            .collect()
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Row {
     /// T token ids.
     pub(super) tokens: Vec<u32>,
     pub(super) layout: Layout,
+    /// Of each token's document: tokens from its first to the last of its longest answer.
+    pub(super) lengths: Vec<u32>,
     /// The rows that predict anything, ascending: all that the last block has to finish.
     needed: Vec<u32>,
     /// A entries: where the row that predicts each scored token stands in `needed`. The last prompt row occurs once per
@@ -78,6 +80,7 @@ impl Row {
         let answers = docs.iter().map(Doc::answer_tokens).sum();
         let mut tokens: Vec<u32> = Vec::with_capacity(total);
         let mut segments = Vec::new();
+        let mut lengths: Vec<u32> = Vec::with_capacity(total);
         let mut predictors = Vec::with_capacity(answers);
         let mut targets = Vec::with_capacity(answers);
         let mut scored = Vec::new();
@@ -110,6 +113,8 @@ impl Row {
                     });
                 }
             }
+            let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
+            lengths.resize(tokens.len(), (doc.prefix.len() + longest) as u32);
         }
         if targets.is_empty() {
             return Err(RowError::Nothing);
@@ -125,6 +130,7 @@ impl Row {
         Ok(Self {
             tokens,
             layout,
+            lengths,
             needed,
             head_rows,
             targets,
@@ -173,6 +179,7 @@ mod tests {
         assert_eq!(row.targets, [10, 11, 12, 20, 6, 7]);
         assert_eq!(row.scored, [3, 1, 2]);
         assert_eq!(row.layout.positions(), [0, 1, 2, 3, 4, 0, 1]);
+        assert_eq!(row.lengths, [6, 6, 6, 6, 6, 3, 3]);
         assert_eq!(row.tokens(), docs.iter().map(Doc::tokens).sum::<usize>());
         assert_eq!(
             row.answer_tokens(),

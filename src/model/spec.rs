@@ -1,24 +1,28 @@
 //! `config.json` of a Hugging Face folder, normalised: what the forward needs to know, whatever Transformers version wrote it.
 //!
-//! Nothing here is taken on faith: a size out of reason, or a key that may change the numbers and is not understood,
-//! is an error that names it. Silence would train a different model from the one on disk.
+//! A family is not a kind of code but a choice among a few facts that do not depend on each other: where norms stand,
+//! what each block's attention sees, which layers are fused, which numbers are capped. `families/` translates configs
+//! into these facts and back; nothing else asks which family it is.
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{LoadError, Rope, RopeScaling, families, rope::read_rope};
+use super::{LoadError, Rope, config::Config, families};
+use crate::kernels::Activation;
 
 /// Everything the forward pass needs to know about a decoder, apart from its weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
+    /// For names in `config.json` only.
     pub family: Family,
     pub vocab_size: usize,
     /// d, the width of the residual stream.
     pub hidden_size: usize,
     /// Width of the gated MLP.
     pub intermediate_size: usize,
-    pub layers: usize,
+    /// What is particular about each block; as many as there are blocks.
+    pub layers: Vec<Layer>,
     pub heads: usize,
     /// Key/value heads; `heads` is a multiple of it.
     pub kv_heads: usize,
@@ -27,24 +31,86 @@ pub struct Spec {
     /// Context length the model was made for, in tokens.
     pub max_positions: usize,
     pub norm_eps: f64,
-    pub rope: Rope,
+    /// Norm weights are stored as what is added to one.
+    pub norm_plus_one: bool,
+    pub norm_places: NormPlaces,
+    /// Queries and keys are normed between projection and rotation.
+    pub query_key_norm: Option<QueryKeyNorm>,
+    /// The rotations that [`Layer::rope`] chooses from.
+    pub ropes: Vec<Rope>,
+    /// Factor of q·k, usually `1/√head_dim`.
+    pub attention_scale: f64,
+    /// `score = cap · tanh(score / cap)` for attention scores.
+    pub attention_softcap: Option<f64>,
+    /// The same for the logits.
+    pub logit_softcap: Option<f64>,
+    /// Factor of the embeddings, 1 for most.
+    pub embedding_scale: f64,
     /// The head is the embedding table.
     pub tied: bool,
     /// Full-weight training does not touch this token's embedding through its uses as input: `padding_idx` of
     /// Transformers' embedding layer, with an effect where the padding token doubles as the end of a turn.
     pub padding: Option<u32>,
-    /// q, k, v and o projections have a bias.
-    pub attention_bias: bool,
-    /// gate, up and down projections have a bias.
-    pub mlp_bias: bool,
+    pub biases: Biases,
+    /// q, k and v are one stored layer, and so are gate and up.
+    pub fused: bool,
+    pub activation: Activation,
     /// The standard deviation that fresh weights are drawn with.
     pub initializer_range: f64,
+}
+
+/// What is particular about one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    /// Tokens that a token sees, itself and those just before it; `None`: all before it.
+    pub window: Option<usize>,
+    /// Which of [`Spec::ropes`] tells positions; `None`: nothing does.
+    pub rope: Option<usize>,
+}
+
+/// Where a block's norms stand, around attention and around the MLP alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormPlaces {
+    /// `x + f(norm x)`.
+    Before,
+    /// `x + norm(f(norm x))`.
+    Both,
+    /// `x + norm(f(x))`.
+    After,
+}
+
+/// What the norm of queries and keys runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKeyNorm {
+    /// Each head, with the same weight for all heads.
+    Head,
+    /// All heads of a token together.
+    Width,
+}
+
+/// Which linear layers of a block have a bias.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Biases {
+    /// q, k and v.
+    pub qkv: bool,
+    /// o.
+    pub output: bool,
+    /// gate, up and down.
+    pub mlp: bool,
 }
 
 /// Which decoder family a folder declares itself to be. One file each in `families/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     Llama,
+    Mistral,
+    Qwen2,
+    Qwen3,
+    Gemma2,
+    Gemma3,
+    Phi3,
+    SmolLm3,
+    Olmo2,
 }
 
 /// More is not a model but a damaged or hostile file.
@@ -74,22 +140,27 @@ impl Spec {
         Ok(spec)
     }
 
+    /// The number of blocks that a config declares, if it is within reason: checked before there is a list of them.
+    pub(super) fn check_layers(layers: usize) -> Result<(), String> {
+        within("num_hidden_layers", layers, MAX_LAYERS)
+    }
+
     /// Sizes within reason, and fitting each other. Checked before anything is allocated.
     pub fn validate(&self) -> Result<(), String> {
-        let limits = [
+        Self::check_layers(self.layers.len())?;
+        for (name, size, most) in [
             ("vocab_size", self.vocab_size, MAX_VOCABULARY),
             ("hidden_size", self.hidden_size, MAX_WIDTH),
             ("intermediate_size", self.intermediate_size, MAX_WIDTH * 4),
-            ("num_hidden_layers", self.layers, MAX_LAYERS),
             ("num_attention_heads", self.heads, MAX_WIDTH),
             ("num_key_value_heads", self.kv_heads, MAX_WIDTH),
             ("head_dim", self.head_dim, MAX_WIDTH),
             ("max_position_embeddings", self.max_positions, MAX_POSITIONS),
-        ];
-        for (name, size, most) in limits {
-            if size == 0 || size > most {
-                return Err(format!("`{name}` is {size}; expected 1 to {most}"));
-            }
+        ] {
+            within(name, size, most)?;
+        }
+        for window in self.layers.iter().filter_map(|layer| layer.window) {
+            within("sliding_window", window, MAX_POSITIONS)?;
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(format!(
@@ -115,13 +186,18 @@ impl Spec {
                 self.norm_eps
             ));
         }
-        if !(self.rope.theta > 0.0 && self.rope.theta.is_finite()) {
-            return Err(format!(
-                "`rope_theta` is {}; expected a positive number",
-                self.rope.theta
-            ));
+        for (name, number) in [
+            ("attn_logit_softcapping", self.attention_softcap),
+            ("final_logit_softcapping", self.logit_softcap),
+            ("the scale of attention scores", Some(self.attention_scale)),
+        ] {
+            if number.is_some_and(|number| !(number > 0.0 && number.is_finite())) {
+                return Err(format!("{name} is {number:?}; expected a positive number"));
+            }
         }
-        Ok(())
+        self.ropes
+            .iter()
+            .try_for_each(|rope| rope.validate(self.head_dim))
     }
 
     /// Width of all query heads together.
@@ -140,164 +216,11 @@ impl Spec {
     }
 }
 
-/// The raw object, read key by key; what no one asked for is judged by [`Config::finish`].
-pub(super) struct Config<'a> {
-    map: &'a Map<String, Value>,
-    asked: Vec<&'static str>,
-}
-
-impl<'a> Config<'a> {
-    pub(super) fn new(map: &'a Map<String, Value>) -> Self {
-        Self {
-            map,
-            asked: Vec::new(),
-        }
+fn within(name: &str, size: usize, most: usize) -> Result<(), String> {
+    if (1..=most).contains(&size) {
+        return Ok(());
     }
-
-    /// A key's value; JSON `null` counts as absent.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.asked.push(key);
-        self.map.get(key).filter(|value| !value.is_null())
-    }
-
-    pub(super) fn text(&mut self, key: &'static str) -> Result<Option<&'a str>, String> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(format!("`{key}` is {other}; expected a string")),
-        }
-    }
-
-    pub(super) fn size(&mut self, key: &'static str) -> Result<Option<usize>, String> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => value
-                .as_u64()
-                .and_then(|size| usize::try_from(size).ok())
-                .map(Some)
-                .ok_or_else(|| format!("`{key}` is {value}; expected a whole number")),
-        }
-    }
-
-    pub(super) fn needed_size(&mut self, key: &'static str) -> Result<usize, String> {
-        self.size(key)?.ok_or_else(|| format!("`{key}` is missing"))
-    }
-
-    pub(super) fn number(&mut self, key: &'static str) -> Result<Option<f64>, String> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => value
-                .as_f64()
-                .filter(|number| number.is_finite())
-                .map(Some)
-                .ok_or_else(|| format!("`{key}` is {value}; expected a number")),
-        }
-    }
-
-    pub(super) fn flag(&mut self, key: &'static str) -> Result<Option<bool>, String> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(other) => Err(format!("`{key}` is {other}; expected true or false")),
-        }
-    }
-
-    /// Rotary settings in either dialect: `rope_parameters` (Transformers 5), or `rope_theta` with `rope_scaling` (4).
-    pub(super) fn rope(&mut self, default_theta: f64) -> Result<Rope, String> {
-        let outer_theta = self.number("rope_theta")?;
-        let (key, inner) = match (self.get("rope_parameters"), self.get("rope_scaling")) {
-            (Some(value), _) => ("rope_parameters", Some(value)),
-            (None, value) => ("rope_scaling", value),
-        };
-        let Some(inner) = inner else {
-            return Ok(Rope {
-                theta: outer_theta.unwrap_or(default_theta),
-                scaling: RopeScaling::None,
-            });
-        };
-        let Value::Object(map) = inner else {
-            return Err(format!("`{key}` is {inner}; expected an object"));
-        };
-        read_rope(map, outer_theta.unwrap_or(default_theta))
-            .map_err(|reason| format!("in `{key}`: {reason}"))
-    }
-
-    /// Refuses the first key that nobody asked for, has an effect as far as we can tell, and is not mere bookkeeping.
-    pub(super) fn finish(self, model_type: &str) -> Result<(), String> {
-        for (key, value) in self.map {
-            if self.asked.contains(&key.as_str()) || is_off(value) || is_bookkeeping(key) {
-                continue;
-            }
-            return Err(format!(
-                "the key `{key}` (of a model of type `{model_type}`) is not understood and may change the numbers; \
-                 if it does not, remove it from config.json"
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// A value that switches its key off, whatever the key means.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
-}
-
-/// Keys that never reach the forward pass: names, token ids (the tokenizer's business), training-time settings,
-/// and the generation defaults that old Transformers versions wrote into every config.
-fn is_bookkeeping(key: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "architectures",
-        "bad_words_ids",
-        "begin_suppress_tokens",
-        "chunk_size_feed_forward",
-        "cross_attention_hidden_size",
-        "diversity_penalty",
-        "do_sample",
-        "early_stopping",
-        "encoder_no_repeat_ngram_size",
-        "exponential_decay_length_penalty",
-        "finetuning_task",
-        "forced_bos_token_id",
-        "forced_eos_token_id",
-        "id2label",
-        "is_llama_config",
-        "label2id",
-        "length_penalty",
-        "max_length",
-        "min_length",
-        "name_or_path",
-        "no_repeat_ngram_size",
-        "num_beam_groups",
-        "num_beams",
-        "num_return_sequences",
-        "pretraining_tp", // how one product was cut up for training: the same product
-        "problem_type",
-        "prefix",
-        "repetition_penalty",
-        "return_dict",
-        "suppress_tokens",
-        "task_specific_params",
-        "temperature",
-        "tokenizer_class",
-        "top_k",
-        "top_p",
-        "transformers.js_config",
-        "typical_p",
-        "use_cache",
-    ];
-    NAMES.contains(&key)
-        || key.starts_with('_')
-        || key.starts_with("output_")
-        || key.starts_with("unsloth_")
-        || key.ends_with("_token_id")
-        || key.ends_with("_version")
-        || key.ends_with("_dropout")
-        || key == "dropout"
+    Err(format!("`{name}` is {size}; expected 1 to {most}"))
 }
 
 #[cfg(test)]

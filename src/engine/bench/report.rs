@@ -102,7 +102,7 @@ impl Bench<'_> {
                 name,
                 parameters: self.policy.total_parameters(),
                 trained_parameters: self.policy.trainable_parameters(),
-                layers: spec.layers,
+                layers: spec.layers.len(),
                 hidden_size: spec.hidden_size,
                 intermediate_size: spec.intermediate_size,
                 heads: spec.heads,

@@ -1,0 +1,27 @@
+//! Mistral: a window in every block, or in none.
+
+use serde_json::{Map, Value, json};
+
+use super::{SILENT, Silent, any_window, decoder, object};
+use crate::model::{
+    config::Config,
+    spec::{Family, Spec},
+};
+
+pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
+    let silent = Silent {
+        kv_heads: Some(8),
+        max_positions: 4096 * 32,
+        ..SILENT
+    };
+    let mut spec = decoder(config, Family::Mistral, &silent)?;
+    let window = config.size_or("sliding_window", Some(4096))?;
+    for layer in &mut spec.layers {
+        layer.window = window;
+    }
+    Ok(spec)
+}
+
+pub(super) fn write(spec: &Spec) -> Map<String, Value> {
+    object(json!({"sliding_window": any_window(spec)}))
+}
