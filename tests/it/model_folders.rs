@@ -95,7 +95,8 @@ fn an_adapter_that_is_not_understood_is_refused_by_name() {
         assert!(error.contains(what), "{error}");
     }
     copy("adapter_config.json");
-    let other = Spec { layers: 1, ..spec };
+    let mut other = spec;
+    other.layers.truncate(1);
     let error = adapter::load_peft(dir.path(), &other)
         .unwrap_err()
         .to_string();
@@ -205,7 +206,7 @@ fn a_fresh_adapter_changes_nothing_and_unused_requests_are_refused() {
     let spec = policy.spec();
     let per_layer =
         3 * (spec.hidden_size + spec.query_width() + spec.intermediate_size + spec.hidden_size);
-    assert_eq!(policy.trainable_parameters(), spec.layers * per_layer);
+    assert_eq!(policy.trainable_parameters(), spec.layers.len() * per_layer);
     let input = fixture.pairs().remove(0).concat();
     let want = elements(&fixture.base().logits(&input).unwrap());
     assert_eq!(elements(&policy.logits(&input).unwrap()), want);
