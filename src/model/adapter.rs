@@ -89,8 +89,8 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     }
     let mut identity = Identity::default();
     identity.add_file(Path::new(CONFIG), text.as_bytes());
-    for (path, bytes) in weights.files() {
-        identity.add_file(path, bytes);
+    for file in weights.files() {
+        identity.add_read(file.path(), |each| file.read(each));
     }
     Ok(LoadedAdapter {
         loras,

@@ -243,9 +243,7 @@ fn identify(
     if precision.quantizes() {
         identity.add(precision.name().as_bytes());
     }
-    for (path, bytes) in weights.files() {
-        identity.add_file(path, bytes);
-    }
+    weights.identify(&mut identity);
     for adapter in frozen {
         identity.add(adapter.identity.as_bytes());
     }

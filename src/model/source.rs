@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{
     LoadError, Spec,
     gguf::GgufModel,
+    identity::Identity,
     load::Precision,
     tensors::{EMBEDDING, HEAD},
     weights::Weights,
@@ -108,17 +109,21 @@ impl Source {
         }
     }
 
-    /// Every file that decides the model's numbers, with its bytes.
-    pub(super) fn files(&self) -> Vec<(&Path, &[u8])> {
+    /// Adds every file that decides the model's numbers.
+    pub(super) fn identify(&self, identity: &mut Identity) {
         match self {
-            Self::Folder(weights) => weights.files(),
-            Self::Gguf(file) => vec![(file.path(), file.bytes())],
+            Self::Folder(weights) => {
+                for file in weights.files() {
+                    identity.add_read(file.path(), |each| file.read(each));
+                }
+            }
+            Self::Gguf(file) => identity.add_file(file.path(), file.bytes()),
         }
     }
 
     fn path(&self) -> &Path {
         match self {
-            Self::Folder(weights) => weights.files().first().map_or(Path::new(""), |file| file.0),
+            Self::Folder(weights) => weights.files().first().map_or(Path::new(""), |file| file.path()),
             Self::Gguf(file) => file.path(),
         }
     }

@@ -7,11 +7,14 @@
 use std::{
     collections::BTreeMap,
     fs::File,
+    ops::Range,
     path::{Component, Path, PathBuf},
 };
 
 use half::{bf16, f16};
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
@@ -21,6 +24,8 @@ const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// An index names each tensor once; 64 MiB is room for half a million of them.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
+/// Bytes of a file that are in memory at a time while it is read.
+const RUN: usize = 32 << 20;
 
 /// Memory-mapped safetensors files and where each tensor lies in them.
 pub(super) struct Weights {
@@ -29,7 +34,7 @@ pub(super) struct Weights {
     home: BTreeMap<String, usize>,
 }
 
-struct Shard {
+pub(super) struct Shard {
     path: PathBuf,
     map: Mmap,
     metadata: Metadata,
@@ -180,30 +185,33 @@ impl Weights {
         let Some(info) = shard.metadata.info(name) else {
             return Err(self.fault(home, format!("the tensor `{name}` is missing")));
         };
-        let (start, end) = info.data_offsets;
-        let bytes = &shard.map[shard.data_start + start..shard.data_start + end];
-        match info.dtype {
-            Dtype::F32 => widen::<4>(bytes, values, f32::from_le_bytes),
-            Dtype::F16 => widen::<2>(bytes, values, |b| f16::from_le_bytes(b).to_f32()),
-            Dtype::BF16 => widen::<2>(bytes, values, |b| bf16::from_le_bytes(b).to_f32()),
-            _ => {
-                return Err(self.fault(
-                    home,
-                    format!("`{name}` has an element type that cannot be read"),
-                ));
+        let width = info.dtype.bitsize() / 8;
+        let start = shard.data_start + info.data_offsets.0;
+        // In runs, each given back once it is widened: the file must not stand in memory beside its copy.
+        for (run, values) in values.chunks_mut(RUN / width).enumerate() {
+            let start = start + run * (RUN / width) * width;
+            let range = start..start + values.len() * width;
+            let bytes = &shard.map[range.clone()];
+            match info.dtype {
+                Dtype::F32 => widen::<4>(bytes, values, f32::from_le_bytes),
+                Dtype::F16 => widen::<2>(bytes, values, |b| f16::from_le_bytes(b).to_f32()),
+                Dtype::BF16 => widen::<2>(bytes, values, |b| bf16::from_le_bytes(b).to_f32()),
+                _ => {
+                    return Err(self.fault(
+                        home,
+                        format!("`{name}` has an element type that cannot be read"),
+                    ));
+                }
             }
+            shard.give_back(range);
         }
         Ok(())
     }
 
-    /// The files' bytes in name order, for hashing.
-    pub(super) fn files(&self) -> Vec<(&Path, &[u8])> {
-        let mut files: Vec<_> = self
-            .files
-            .iter()
-            .map(|shard| (shard.path.as_path(), &shard.map[..]))
-            .collect();
-        files.sort();
+    /// The files in name order, for hashing.
+    pub(super) fn files(&self) -> Vec<&Shard> {
+        let mut files: Vec<&Shard> = self.files.iter().collect();
+        files.sort_by_key(|shard| &shard.path);
         files
     }
 
@@ -247,6 +255,41 @@ impl Shard {
             data_start: header + size_of::<u64>(),
         })
     }
+}
+
+impl Shard {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the whole file in runs of a multiple of 4 MiB.
+    pub(super) fn read(&self, each: &mut dyn FnMut(&[u8])) {
+        for (run, bytes) in self.map.chunks(RUN).enumerate() {
+            each(bytes);
+            self.give_back(run * RUN..run * RUN + bytes.len());
+        }
+    }
+
+    /// Tells the system that these bytes of the file are no longer needed in memory; they could be read again.
+    #[cfg(unix)]
+    fn give_back(&self, range: Range<usize>) {
+        #[expect(
+            unsafe_code,
+            reason = "pages that count as ours until they are given back would double the memory of loading"
+        )]
+        // SAFETY: the map is private, read-only and backed by the file, so a page that is dropped comes back with the same bytes.
+        let given_back = unsafe {
+            self.map
+                .unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
+        };
+        if let Err(error) = given_back {
+            tracing::debug!("{}: pages stay in memory: {error}", self.path.display());
+        }
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unused_self, reason = "elsewhere the system decides alone")]
+    fn give_back(&self, _: Range<usize>) {}
 }
 
 fn widen<const BYTES: usize>(
