@@ -130,10 +130,9 @@ fn print(report: &BenchReport) -> Result<()> {
                 mb(report.memory_before_steps_mb),
                 mb(report.memory_above_mb),
                 mb(report.estimated_memory_mb),
-                if report.recompute {
-                    "with recomputation"
-                } else {
-                    "without recomputation"
+                match report.recomputed_blocks {
+                    0 => "nothing recomputed".to_owned(),
+                    blocks => format!("{blocks} of {} blocks recomputed", model.layers),
                 }
             ),
         ),

@@ -50,10 +50,10 @@ pub enum Precision {
     Q4K,
 }
 
-/// Whether a forward keeps all that its backward needs, or only the blocks' inputs and runs each block again. Exact either way.
+/// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recompute {
-    /// When the row's activations would take more than half of the memory that was free at load time.
+    /// As many blocks as do not fit: in half of the memory that was free at load time, or in what [`Policy::set_room`] says.
     #[default]
     Auto,
     Never,
@@ -145,7 +145,7 @@ pub(super) fn load(
         identity,
         adapter: options.adapter.clone(),
         recompute: options.recompute,
-        activation_budget: available_memory() / 2,
+        room: available_memory() / 2,
         noise: 0,
         ropes,
         model: folder.to_owned(),

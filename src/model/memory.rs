@@ -1,9 +1,31 @@
-//! What a training step takes: the estimate shown before a start, and the choice to recompute.
+//! What a training step takes, counted from the tensors that are there and the shapes that will be, and how many blocks
+//! keep all that their backward needs.
+//!
+//! The numbers are bytes of tensors. An allocator's slack and the program itself come on top; whoever has to keep to a
+//! limit corrects the estimate by what a step was seen to take.
 
 use std::collections::BTreeMap;
 
 use super::{Policy, Recompute, Row, block::Block, projection::Projection, spec::NormPlaces};
 use crate::kernels::Weight;
+
+/// Bytes of one number of an activation, a gradient or a moment.
+const FLOAT: u64 = 4;
+/// Answer rows and vocabulary entries that the head works on at a time.
+const HEAD_CHUNK: (usize, usize) = (512, 1024);
+
+/// The last block's backward comes right after its forward: to run that again would free nothing.
+const LEAST_WHOLE: usize = 1;
+
+/// Numbers a token that a block keeps or works with.
+struct Widths {
+    /// Kept by a block whose forward does not run again.
+    whole: usize,
+    /// Kept by one whose forward does: its input.
+    input: usize,
+    /// In the block's backward at its widest, beside what is kept.
+    working: usize,
+}
 
 impl Policy {
     /// How the blocks' matrices are kept: `f32`, `bf16`, `q8_0`, ..; the most used one where they differ.
@@ -33,59 +55,96 @@ impl Policy {
         tables.into_iter().flatten().chain(layers)
     }
 
-    /// Bytes at the peak of a training step on one row: weights, optimizer, gradients and activations.
+    /// Bytes at the peak of a training step on one row: weights, optimizer, gradients, and [`Self::row_bytes`].
     pub fn estimate_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
-        let spec = &self.spec;
-        let frozen = if self.adapter.is_some() || self.parameters.is_empty() {
-            self.matrices().map(Weight::byte_len).sum()
-        } else {
-            0
-        };
-        // Values, gradients and two moments.
-        let fixed = (frozen + 16 * self.parameters.len()) as u64;
-        let kept = self.activation_bytes(row_tokens);
-        let recompute = match self.recompute {
-            Recompute::Never => false,
-            Recompute::Always => true,
-            Recompute::Auto => kept > self.activation_budget,
-        };
-        let inputs = 4 * (spec.layers.len() * spec.hidden_size * row_tokens) as u64;
-        let one_block = kept / spec.layers.len() as u64;
-        // Inside one block's backward: normed inputs, gradients of gate, up, q, k, v, o and of the residual stream.
-        let widths = 4 * spec.hidden_size
-            + 4 * spec.intermediate_size
-            + 3 * spec.query_width()
-            + 2 * spec.kv_width();
-        let working = 4 * (widths * row_tokens) as u64;
-        // Predictors, u and a slice of the vocabulary.
-        let head = 4 * (answer_tokens * (3 * spec.hidden_size + spec.vocab_size.min(4096))) as u64;
-        fixed + working + head + if recompute { inputs + one_block } else { kept }
+        self.fixed_bytes() + self.row_bytes(row_tokens, answer_tokens)
     }
 
-    /// Bytes that one row's blocks keep for the backward without recomputation.
-    fn activation_bytes(&self, row_tokens: usize) -> u64 {
+    /// Bytes that are held whatever the row: weights as they are stored, and of what is trained the values, gradients and
+    /// two moments.
+    pub fn fixed_bytes(&self) -> u64 {
+        let bytes: usize = self.matrices().map(Weight::byte_len).sum();
+        let numbers: usize = self.matrices().map(Weight::elem_count).sum();
+        // Norms and biases.
+        let rest = self.spec.parameters().saturating_sub(numbers);
+        let bytes = bytes as u64 + FLOAT * rest as u64;
+        let is_full = self.adapter.is_none() && !self.parameters.is_empty();
+        let frozen = if is_full { 0 } else { bytes };
+        frozen + 4 * FLOAT * self.parameters.len() as u64
+    }
+
+    /// Bytes of one row's forward and backward at their peak, with as much recomputation as there will be.
+    pub fn row_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
+        self.bytes_with(
+            self.whole_blocks(row_tokens, answer_tokens),
+            row_tokens,
+            answer_tokens,
+        )
+    }
+
+    /// The least that a row can do with.
+    pub fn least_row_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
+        let whole = match self.recompute {
+            Recompute::Never => self.blocks.len(),
+            Recompute::Auto | Recompute::Always => LEAST_WHOLE,
+        };
+        self.bytes_with(whole, row_tokens, answer_tokens)
+    }
+
+    /// Bytes that the activations of one row may take from now on: `Recompute::Auto` recomputes the blocks that do not fit.
+    /// What is computed stays the same, to the bit.
+    pub fn set_room(&mut self, bytes: u64) {
+        self.room = bytes;
+    }
+
+    /// How many of the last blocks keep all that their backward needs. The last ones, because they are freed first: when the
+    /// others run their forward again, the memory is there.
+    fn whole_blocks(&self, row_tokens: usize, answer_tokens: usize) -> usize {
+        let layers = self.blocks.len();
+        match self.recompute {
+            Recompute::Never => layers,
+            Recompute::Always => LEAST_WHOLE,
+            Recompute::Auto => (LEAST_WHOLE..=layers)
+                .rev()
+                .find(|&whole| self.bytes_with(whole, row_tokens, answer_tokens) <= self.room)
+                .unwrap_or(LEAST_WHOLE),
+        }
+    }
+
+    /// Blocks of this row whose forward runs again.
+    pub(super) fn recomputed_blocks(&self, row: &Row) -> usize {
+        self.blocks.len() - self.whole_blocks(row.tokens(), row.answer_tokens())
+    }
+
+    fn bytes_with(&self, whole: usize, row_tokens: usize, answer_tokens: usize) -> u64 {
+        let widths = self.widths();
+        let again = self.blocks.len() - whole;
+        let kept = again * widths.input + whole * widths.whole;
+        // Final hidden states, predictors, their gradients and u, which stay until the end.
+        let finished = 4 * self.spec.hidden_size * answer_tokens;
+        let (rows, entries) = HEAD_CHUNK;
+        let logits = answer_tokens.min(rows) * self.spec.vocab_size.min(entries);
+        FLOAT * ((kept + widths.working) * row_tokens + finished + logits) as u64
+    }
+
+    fn widths(&self) -> Widths {
         let spec = &self.spec;
-        let adapters: usize = self.blocks.first().map_or(0, |block| {
-            let ranks = block.projections().flat_map(Projection::adapters);
-            ranks.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
+        let (d, ff) = (spec.hidden_size, spec.intermediate_size);
+        let (q, kv) = (spec.query_width(), spec.kv_width());
+        let ranks: usize = self.blocks.first().map_or(0, |block| {
+            let adapters = block.projections().flat_map(Projection::adapters);
+            adapters.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
         });
         let streams = match spec.norm_places {
             NormPlaces::Before => 2,                   // x, mid
             NormPlaces::Both | NormPlaces::After => 4, // and what the norms after read
         };
-        let widths = streams * spec.hidden_size
-            + 2 * (spec.query_width() + spec.kv_width())
-            + 2 * spec.intermediate_size
-            + spec.heads
-            + adapters;
-        4 * (spec.layers.len() * widths * row_tokens) as u64
-    }
-
-    pub(super) fn recomputes(&self, row: &Row) -> bool {
-        match self.recompute {
-            Recompute::Never => false,
-            Recompute::Always => true,
-            Recompute::Auto => self.activation_bytes(row.tokens()) > self.activation_budget,
+        Widths {
+            // Besides: q, o; k, v; gate, up; log-sums; low-rank values.
+            whole: streams * d + 2 * q + 2 * kv + 2 * ff + spec.heads + ranks,
+            input: d,
+            // The gradients of the activated gate, of gate and of up, and dy.
+            working: 3 * ff + d,
         }
     }
 }

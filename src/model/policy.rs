@@ -37,7 +37,7 @@ pub struct Policy {
     pub(super) adapter: Option<AdapterShape>,
     pub(super) recompute: Recompute,
     /// Bytes that one row's activations may take before `Recompute::Auto` recomputes.
-    pub(super) activation_budget: u64,
+    pub(super) room: u64,
     /// Decides the dropout masks of the next forward.
     pub(super) noise: u64,
     /// One for each rope of the spec.
@@ -75,11 +75,10 @@ impl Pass {
         &self.log_probs
     }
 
-    /// Whether the backward will run each block's forward again.
-    pub fn recomputes(&self) -> bool {
-        self.blocks
-            .iter()
-            .any(|kept| matches!(kept, Kept::Input(_)))
+    /// How many blocks' forward the backward will run again.
+    pub fn recomputed_blocks(&self) -> usize {
+        let again = |kept: &&Kept| matches!(kept, Kept::Input(_));
+        self.blocks.iter().filter(again).count()
     }
 }
 
@@ -174,10 +173,10 @@ impl Policy {
         let dropout = self.dropout();
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = self.frame(&row.layout, &rotations, dropout);
-        let recompute = self.recomputes(row);
+        let recomputed = self.recomputed_blocks(row);
         let mut blocks = Vec::with_capacity(self.blocks.len());
-        let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, x, saved| {
-            blocks.push(if recompute {
+        let hidden = self.hidden(&frame, &row.tokens, row.needed(), |index, x, saved| {
+            blocks.push(if index < recomputed {
                 Kept::Input(x)
             } else {
                 Kept::Whole(Box::new(saved))

@@ -117,11 +117,30 @@ fn recomputing_activations_changes_no_bit() {
             })
         };
         let (mut keeps, mut recomputes) = (policy(Recompute::Never), policy(Recompute::Always));
-        assert!(recomputes.forward(&rows[0]).unwrap().recomputes());
-        assert!(!keeps.forward(&rows[0]).unwrap().recomputes());
+        let blocks = |policy: &Policy| policy.forward(&rows[0]).unwrap().recomputed_blocks();
+        // The last block's backward comes right after its forward.
+        let all = keeps.spec().layers.len() - 1;
+        assert_eq!((blocks(&recomputes), blocks(&keeps)), (all, 0));
         let kept = log_probs_and_gradients(&mut keeps, &rows, &coefficients);
         let recomputed = log_probs_and_gradients(&mut recomputes, &rows, &coefficients);
         assert!(kept == recomputed);
+        let (tokens, answers) = (rows[0].tokens(), rows[0].answer_tokens());
+        let (most, least) = (
+            keeps.row_bytes(tokens, answers),
+            recomputes.row_bytes(tokens, answers),
+        );
+        let mut chooses = policy(Recompute::Auto);
+        chooses.set_room(u64::midpoint(least, most));
+        assert!(
+            (1..all).contains(&blocks(&chooses)),
+            "only what does not fit"
+        );
+        assert!(chooses.row_bytes(tokens, answers) <= u64::midpoint(least, most));
+        assert!(kept == log_probs_and_gradients(&mut chooses, &rows, &coefficients));
+        for (room, expected) in [(most, 0), (least - 1, all)] {
+            chooses.set_room(room);
+            assert_eq!(blocks(&chooses), expected);
+        }
         assert!(recomputes.estimate_bytes(4096, 1024) < keeps.estimate_bytes(4096, 1024));
     }
 }

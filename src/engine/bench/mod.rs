@@ -172,7 +172,7 @@ struct Stepped {
     tokens: usize,
     computed: usize,
     longest_row: (usize, usize),
-    recomputed: bool,
+    recomputed_blocks: usize,
 }
 
 /// A pair, or the reference answer that goes with it.
@@ -277,7 +277,7 @@ impl<'a> Bench<'a> {
                 .sum(),
             computed: 0,
             longest_row: (0, 0),
-            recomputed: false,
+            recomputed_blocks: 0,
         };
         for packed in &rows {
             self.micro_batch(packed, per_step, mean, &mut done)?;
@@ -325,7 +325,7 @@ impl<'a> Bench<'a> {
             }
         }
         done.computed += packed.row.tokens();
-        done.recomputed |= pass.recomputes();
+        done.recomputed_blocks = done.recomputed_blocks.max(pass.recomputed_blocks());
         let size = (packed.row.tokens(), packed.row.answer_tokens());
         done.longest_row = done.longest_row.max(size);
         self.watch.enter(Phase::Backward);

@@ -10,6 +10,8 @@ pub struct BenchReport {
     pub model: ModelReport,
     pub dtype: String,
     pub recompute: bool,
+    /// Blocks whose forward ran again, of a row where they were most.
+    pub recomputed_blocks: usize,
     pub threads: usize,
     pub pairs_per_step: usize,
     /// Tokens that a packed row may hold.
@@ -94,6 +96,8 @@ impl Bench<'_> {
             .map(|step| step.longest_row)
             .max()
             .unwrap_or((0, 0));
+        let recomputed_blocks = steps.iter().map(|step| step.recomputed_blocks).max();
+        let recomputed_blocks = recomputed_blocks.unwrap_or(0);
         let mb = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let spec = self.policy.spec();
         let (parts, operations) = self.parts(count, mean_secs, matmul);
@@ -111,7 +115,8 @@ impl Bench<'_> {
                 vocab_size: spec.vocab_size,
             },
             dtype: self.policy.weight_format(),
-            recompute: steps.iter().any(|step| step.recomputed),
+            recompute: recomputed_blocks > 0,
+            recomputed_blocks,
             threads: rayon::current_num_threads(),
             pairs_per_step: self.options.pairs_per_step,
             row_tokens: self.row_tokens,

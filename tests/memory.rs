@@ -1,0 +1,157 @@
+//! What training holds in memory, to the byte: a program of its own, because it counts every allocation.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+use std::path::Path;
+
+use nudge::model::{
+    AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Recompute, Row, Spec, Targets,
+    init,
+};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static HELD: PeakAlloc = PeakAlloc;
+
+/// A model of width `d`, feed-forward `ff`, and so on, with random weights.
+fn write_model(folder: &Path, [d, ff, layers, heads, kv_heads, vocabulary]: [usize; 6]) {
+    let config = format!(
+        r#"{{"model_type": "llama", "hidden_size": {d}, "intermediate_size": {ff}, "num_hidden_layers": {layers},
+        "num_attention_heads": {heads}, "num_key_value_heads": {kv_heads}, "vocab_size": {vocabulary},
+        "rms_norm_eps": 1e-6, "max_position_embeddings": 4096, "tie_word_embeddings": true}}"#
+    );
+    init::write_random(folder, &Spec::parse(&config).unwrap(), 0).unwrap();
+}
+
+fn load(folder: &Path, recompute: Recompute, rank: Option<usize>) -> Policy {
+    let options = LoadOptions {
+        recompute,
+        full: rank.is_none(),
+        adapter: rank.map(|rank| AdapterShape {
+            rank,
+            alpha: 32.0,
+            rslora: false,
+            dropout: 0.0,
+            targets: Targets::AllLinear,
+            seed: 0,
+        }),
+        ..LoadOptions::default()
+    };
+    Policy::load(folder, &options).unwrap()
+}
+
+/// A prompt with two answers of these lengths.
+fn pair(prompt: u32, answer: u32) -> Doc {
+    let ids = |first: u32, len: u32| (0..len).map(|i| (first + 7 * i) % 31).collect();
+    Doc {
+        prefix: ids(1, prompt),
+        continuations: vec![ids(2, answer), ids(3, answer)],
+    }
+}
+
+fn step(policy: &mut Policy, optimizer: &mut AdamW, row: &Row) {
+    policy.gradients().zero().unwrap();
+    let pass = policy.forward(row).unwrap();
+    let coefficients: Vec<f32> = (0..row.scored().len())
+        .map(|i| if i % 2 == 0 { -0.1 } else { 0.1 })
+        .collect();
+    policy.backward(pass, &coefficients).unwrap();
+    policy.update(optimizer, 1e-4, 1.0).unwrap();
+}
+
+/// Bytes at the peak of loading and one step, and what was foretold of a step.
+fn peak_of_step(
+    sizes: [usize; 6],
+    recompute: Recompute,
+    rank: Option<usize>,
+    doc: &Doc,
+) -> (f64, f64) {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), sizes);
+    let before = HELD.current_usage();
+    let mut policy = load(dir.path(), recompute, rank);
+    let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
+    let row = Row::pack(std::slice::from_ref(doc)).unwrap();
+    let foretold = policy.estimate_bytes(row.tokens(), row.answer_tokens());
+    HELD.reset_peak_usage();
+    step(&mut policy, &mut optimizer, &row);
+    ((HELD.peak_usage() - before) as f64, foretold as f64)
+}
+
+/// One test, so that nothing else is counted.
+#[test]
+fn memory_is_foretold_and_flat() {
+    a_step_takes_what_was_foretold();
+    loading_holds_one_copy();
+    two_thousand_steps_hold_what_two_hold();
+}
+
+fn a_step_takes_what_was_foretold() {
+    // The threads' own workspaces are made once.
+    peak_of_step(
+        [64, 192, 2, 4, 2, 512],
+        Recompute::Never,
+        Some(8),
+        &pair(300, 60),
+    );
+    let narrow = [64, 192, 8, 4, 2, 512];
+    let wide = [128, 512, 3, 4, 4, 256];
+    let flat = [96, 96, 4, 6, 6, 2048];
+    for (sizes, prompt, answer) in [(narrow, 300, 60), (wide, 40, 200), (flat, 200, 20)] {
+        for recompute in [Recompute::Never, Recompute::Always] {
+            for rank in [Some(8), None] {
+                let doc = pair(prompt, answer);
+                let (peak, foretold) = peak_of_step(sizes, recompute, rank, &doc);
+                let ratio = foretold / peak;
+                let what = format!(
+                    "{sizes:?}, {recompute:?}, rank {rank:?}: foretold {foretold}, took {peak}"
+                );
+                assert!((0.9..1.15).contains(&ratio), "{what}");
+            }
+        }
+    }
+}
+
+/// The file is read run by run: no second model stands in memory while the first is filled.
+fn loading_holds_one_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), [256, 512, 6, 4, 4, 4096]);
+    let before = HELD.current_usage();
+    HELD.reset_peak_usage();
+    let policy = load(dir.path(), Recompute::Never, Some(8));
+    let held = HELD.current_usage() - before;
+    let peak = HELD.peak_usage() - before;
+    assert!(held >= 4 * policy.spec().parameters());
+    assert!(
+        peak as f64 <= 1.1 * held as f64,
+        "{peak} at the peak, {held} after"
+    );
+}
+
+fn two_thousand_steps_hold_what_two_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), [8, 16, 2, 2, 1, 32]);
+    let mut policy = load(dir.path(), Recompute::Auto, Some(2));
+    let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
+    let rows: Vec<Row> = [(5, 3), (9, 2), (3, 4)]
+        .map(|(prompt, answer)| Row::pack(&[pair(prompt, answer)]).unwrap())
+        .into();
+    let mut run = |steps: usize| {
+        HELD.reset_peak_usage();
+        for index in 0..steps {
+            step(&mut policy, &mut optimizer, &rows[index % rows.len()]);
+        }
+        (HELD.current_usage(), HELD.peak_usage())
+    };
+    run(6);
+    let (held, peak) = run(6);
+    let (held_later, peak_later) = run(2000);
+    assert_eq!(held_later, held, "nothing is left over from a step");
+    assert!(
+        peak_later <= peak + 4096,
+        "{peak} bytes at first, {peak_later} later"
+    );
+}
