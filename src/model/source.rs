@@ -123,7 +123,10 @@ impl Source {
 
     fn path(&self) -> &Path {
         match self {
-            Self::Folder(weights) => weights.files().first().map_or(Path::new(""), |file| file.path()),
+            Self::Folder(weights) => weights
+                .files()
+                .first()
+                .map_or(Path::new(""), |file| file.path()),
             Self::Gguf(file) => file.path(),
         }
     }
