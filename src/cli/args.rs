@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
-use crate::model::Precision;
+use crate::{kernels::device::DeviceChoice, model::Precision};
 
 /// Teaches a local language model your preferences.
 ///
@@ -78,7 +78,7 @@ pub struct Settings {
     pub steps: Option<u64>,
     /// auto, cpu, cuda:0 or metal.
     #[arg(long)]
-    pub device: Option<String>,
+    pub device: Option<DeviceChoice>,
 }
 
 /// A project, or the demo.
@@ -127,6 +127,9 @@ pub struct Resume {
     /// Steps of the whole run, if it is to be longer than it was.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
+    /// auto, cpu, cuda:0 or metal [default: the run's own]
+    #[arg(long)]
+    pub device: Option<DeviceChoice>,
     /// One JSON object a line: metrics by step, then how it ended.
     #[arg(long)]
     pub json: bool,
@@ -226,6 +229,9 @@ pub struct Score {
     /// A Hugging Face folder, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
+    /// auto, cpu, cuda:0 or metal.
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
     /// A PEFT adapter on top.
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
@@ -254,6 +260,9 @@ pub struct Generate {
     /// A Hugging Face folder, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
+    /// auto, cpu, cuda:0 or metal.
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
     /// A PEFT adapter on top, e.g. a run's checkpoint folder.
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
@@ -339,6 +348,9 @@ pub struct Bench {
     /// What frozen weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
     #[arg(long, default_value = "auto", value_parser = precision)]
     pub dtype: Precision,
+    /// auto, cpu, cuda:0 or metal.
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
     /// auto, never or always: whether each block's forward runs again in the backward, for less memory.
     #[arg(long, default_value = "auto")]
     pub recompute: String,

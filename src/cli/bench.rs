@@ -76,6 +76,7 @@ fn options(args: &Bench) -> Result<BenchOptions> {
         load: LoadOptions {
             precision: args.dtype,
             recompute,
+            device: args.device,
             full: args.full,
             adapter: (!args.full).then_some(AdapterShape {
                 rank: args.lora_rank,

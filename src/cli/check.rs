@@ -72,6 +72,8 @@ fn print(report: &PreflightReport) -> Result<()> {
                 report.tokens, report.longest_pair_tokens, report.cut_answers
             ),
         ),
+        ("device", report.device.clone()),
+        ("devices", report.devices.join(", ")),
         ("asleep at step 0", percent(report.asleep)),
         ("steps", report.total_steps.to_string()),
         (

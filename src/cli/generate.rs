@@ -28,7 +28,12 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
     let messages = args.messages.as_deref().map(read_messages).transpose()?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let generated = pool.install(|| -> Result<_> {
-        let speaker = Speaker::load(&args.model, args.adapter.as_deref(), args.dtype)?;
+        let speaker = Speaker::load(
+            &args.model,
+            args.adapter.as_deref(),
+            args.dtype,
+            args.device,
+        )?;
         let prompt_ids = match (&args.prompt, messages) {
             (Some(text), _) => speaker.codec.prompt_ids(&Prompt::Text(text.clone()))?,
             (None, Some(turns)) => speaker.codec.prompt_ids(&Prompt::Chat(turns))?,

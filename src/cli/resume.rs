@@ -13,18 +13,22 @@ pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
     if record.status.is_live() {
         return Err(StoreError::RunIsLive(record.id).into());
     }
-    if let Some(steps) = args.steps {
-        let mut config = RunConfig::from_toml(&record.config_toml)
-            .context("The run's own settings cannot be read")?;
-        config.train.steps = Some(steps);
-        project.set_run_config(record.id, &config.to_toml()?)?;
-    } else if record.status == RunStatus::Completed {
+    if args.steps.is_none() && record.status == RunStatus::Completed {
         anyhow::bail!(
             "Run {} has done all of its {} steps. Give it more to go on, e.g. --steps {}",
             record.id.0,
             record.total_steps,
             record.total_steps * 2
         );
+    }
+    if args.steps.is_some() || args.device.is_some() {
+        let mut config = RunConfig::from_toml(&record.config_toml)
+            .context("The run's own settings cannot be read")?;
+        config.train.steps = args.steps.or(config.train.steps);
+        if let Some(device) = args.device {
+            config.train.device = device.to_string();
+        }
+        project.set_run_config(record.id, &config.to_toml()?)?;
     }
     drive::drive(&project, record.id, threads, args.json)
 }

@@ -50,7 +50,12 @@ pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
 }
 
 fn scores(args: &Score) -> Result<Vec<Scored>> {
-    let speaker = Speaker::load(&args.model, args.adapter.as_deref(), args.dtype)?;
+    let speaker = Speaker::load(
+        &args.model,
+        args.adapter.as_deref(),
+        args.dtype,
+        args.device,
+    )?;
     let bar = ProgressBar::new(0);
     let mut on_pair = |done: usize| bar.set_position(done as u64);
     let scores = if let Some(file) = &args.batch_file {

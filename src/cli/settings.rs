@@ -61,8 +61,8 @@ impl Settings {
         if let Some(steps) = self.steps {
             config.train.steps = Some(steps);
         }
-        if let Some(device) = &self.device {
-            config.train.device.clone_from(device);
+        if let Some(device) = self.device {
+            config.train.device = device.to_string();
         }
         Ok(config)
     }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     engine::config::RunConfig,
+    kernels::device::DeviceChoice,
     model::{GenerateOptions, LoadOptions, Policy, Precision},
     store::{Project, RunId},
     text::{Codec, StreamDecoder},
@@ -27,10 +28,16 @@ pub struct Speaker {
 
 impl Speaker {
     /// A model folder or file, with a PEFT adapter on top if one is named.
-    pub fn load(folder: &Path, adapter: Option<&Path>, precision: Precision) -> Result<Self> {
+    pub fn load(
+        folder: &Path,
+        adapter: Option<&Path>,
+        precision: Precision,
+        device: DeviceChoice,
+    ) -> Result<Self> {
         let options = LoadOptions {
             precision,
             frozen_adapters: adapter.map(Path::to_owned).into_iter().collect(),
+            device,
             ..LoadOptions::default()
         };
         Ok(Self {
@@ -152,9 +159,12 @@ impl Speakers {
                 self.0.remove(0);
             }
             let speaker = match &voice {
-                Voice::Model(folder, adapter) => {
-                    Speaker::load(folder, adapter.as_deref(), Precision::Auto)?
-                }
+                Voice::Model(folder, adapter) => Speaker::load(
+                    folder,
+                    adapter.as_deref(),
+                    Precision::Auto,
+                    DeviceChoice::Auto,
+                )?,
                 Voice::Run(project, run, step) => Speaker::of_run(project, *run, Some(*step))?,
             };
             self.0.push((voice, speaker));

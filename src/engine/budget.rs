@@ -21,7 +21,7 @@ pub fn row_tokens(asked: TokenBudget, policy: &Policy) -> usize {
     }
     let prompt = FLOPS_A_ROW / (6 * policy.total_parameters().max(1));
     let mut tokens = prompt.clamp(FEWEST, MOST);
-    let room = (memory::free_bytes() as f64 * SHARE) as u64;
+    let room = (memory::free_on(policy.device()) as f64 * SHARE) as u64;
     while tokens > FEWEST && policy.estimate_bytes(tokens, tokens / 2) > room {
         tokens /= 2;
     }

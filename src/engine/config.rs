@@ -164,7 +164,7 @@ pub struct TrainConfig {
     pub sample_tokens: usize,
     /// Answers freshly sampled at each evaluation (`kl/policy_k3`, answer length, share that ended by itself); 0 = none.
     pub eval_answers: usize,
-    /// "auto", "cpu", "cuda:0" or "metal".
+    /// "auto" (the first accelerator that answers, else the processor), "cpu", "cuda:0" or "metal".
     pub device: String,
 }
 

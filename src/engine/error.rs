@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::overrides::ConfigError;
 use crate::{
     formats::FormatError,
+    kernels::KernelError,
     model::{LoadError, PolicyError},
     store::StoreError,
     text::{TextError, Unusable},
@@ -68,8 +69,9 @@ impl EngineError {
 
     /// The device, not the data, had no room: the same work in smaller pieces may succeed.
     pub fn is_out_of_memory(&self) -> bool {
-        let text = self.to_string();
-        matches!(self, Self::Policy(_))
-            && (text.contains("OUT_OF_MEMORY") || text.to_lowercase().contains("out of memory"))
+        matches!(
+            self,
+            Self::Policy(PolicyError::Kernel(KernelError::OutOfMemory(_)))
+        )
     }
 }

@@ -211,7 +211,7 @@ impl Trainer {
             return log_probs.map(Some);
         }
         let needed = 6 * self.policy.total_parameters() as u64;
-        if memory::free_bytes() < needed {
+        if memory::free_on(self.policy.device()) < needed {
             return Ok(None);
         }
         let folder = material::model_folder(&helm.project, &self.config)?;

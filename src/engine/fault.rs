@@ -39,9 +39,11 @@ pub fn strike(helm: &Helm<'_>, step: u64) -> Result<()> {
     match mishap(step) {
         Mishap::None | Mishap::NonFiniteGradient => Ok(()),
         Mishap::Panic => panic!("an injected panic"),
-        Mishap::OutOfMemory => Err(EngineError::Policy(PolicyError::Usage(
-            "CUDA_ERROR_OUT_OF_MEMORY".to_owned(),
-        ))),
+        Mishap::OutOfMemory => {
+            let words = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+            let error = candle_core::Error::Cuda(words.into());
+            Err(EngineError::Policy(PolicyError::from(error)))
+        }
     }
 }
 

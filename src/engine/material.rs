@@ -10,6 +10,7 @@ use super::{
 use crate::{
     data::Pair,
     formats,
+    kernels::device::{self, DeviceChoice},
     model::{self, AdapterShape, LoadOptions, Precision, Recompute},
     store::{Project, Revision, RunId},
 };
@@ -53,6 +54,8 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
             .then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
         full: config.lora.full,
         recompute: Recompute::Auto,
+        // Validation has seen to it that the word is one.
+        device: config.train.device.parse().unwrap_or(DeviceChoice::Auto),
     }
 }
 
@@ -70,14 +73,11 @@ fn adapter_shape(lora: &LoraConfig, seed: u64) -> AdapterShape {
     }
 }
 
-/// The devices this build can train on.
-pub fn check_device(config: &RunConfig) -> Result<()> {
-    match config.train.device.as_str() {
-        "auto" | "cpu" => Ok(()),
-        other => Err(EngineError::Device(format!(
-            "\"{other}\" was asked for, but this build trains on the CPU; set train.device to \"auto\" or \"cpu\""
-        ))),
-    }
+/// Opens the device that the config asks for, on this thread, before anything is read for it; says which it is and why.
+pub fn open_device(config: &RunConfig) -> Result<String> {
+    let choice = config.train.device.parse().map_err(EngineError::Settings)?;
+    let opened = device::open(choice).map_err(|error| EngineError::Device(error.to_string()))?;
+    Ok(opened.why)
 }
 
 /// The data of a recorded run, exactly as it was when the run was made.

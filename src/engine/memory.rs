@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
+use candle_core::Device;
 use sysinfo::{Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::kernels::device;
 
 /// Bytes of memory this process holds; 0 where the system does not say.
 pub fn resident_bytes() -> u64 {
@@ -32,6 +35,16 @@ pub fn free_bytes() -> u64 {
     };
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     system.available_memory()
+}
+
+/// Bytes that can still be taken where a policy lives: on its device, or of the machine's memory.
+pub fn free_on(device: &Device) -> u64 {
+    device::memory(device).map_or_else(free_bytes, |memory| memory.free)
+}
+
+/// Bytes that this process holds there.
+pub fn used_on(device: &Device) -> u64 {
+    device::memory(device).map_or_else(resident_bytes, |memory| memory.used)
 }
 
 /// Bytes free on the disk that holds `path`; `None` where the system does not say.

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     data::PromptKey,
+    kernels::device,
     model::{Doc, Policy, PolicyError},
     objective::Objective,
     store::Project,
@@ -37,11 +38,14 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     if !faults.is_empty() {
         return Err(EngineError::Settings(faults.join("; ")));
     }
-    material::check_device(config)?;
+    let why = material::open_device(config)?;
     let mut project = Project::open(project)?;
     let folder = material::model_folder(&project, config)?;
-    let free_memory_bytes = memory::free_bytes();
     let options = material::load_options(config, project.dir());
+    let device = device::open(options.device)
+        .map_err(PolicyError::from)?
+        .device;
+    let free_memory_bytes = memory::free_on(&device);
     let mut policy = Policy::load(&folder, &options)?;
     let codec = Codec::load(&folder)?;
     let data = material::of_now(&project, config)?;
@@ -58,6 +62,11 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
 
     let mut report = PreflightReport {
         model: folder.display().to_string(),
+        device: why,
+        devices: device::all_present()
+            .iter()
+            .map(|present| format!("{} ({})", present.choice, present.name))
+            .collect(),
         reference: describe(&reference, config),
         trainable_parameters: policy.trainable_parameters() as u64,
         total_parameters: policy.total_parameters() as u64,
@@ -186,6 +195,7 @@ fn probe_step(
         }
     }
     let (peak, _) = watch.finish();
+    let peak = device::memory(policy.device()).map_or(peak, |memory| memory.peak);
     policy.gradients().zero().map_err(PolicyError::from)?;
     // The optimizer's two moments come on top.
     report.peak_memory_bytes = peak + 8 * policy.trainable_parameters() as u64;

@@ -33,7 +33,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     if !faults.is_empty() {
         return Err(EngineError::Settings(faults.join("; ")));
     }
-    material::check_device(&config)?;
+    helm.log(LogLevel::Info, material::open_device(&config)?)?;
     let run_dir = helm.project.run_dir(record.id);
     let saved = if checkpoint::steps(&run_dir).is_empty() {
         None

@@ -245,6 +245,10 @@ pub enum StoppedBy {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PreflightReport {
     pub model: String,
+    /// Where it would be trained, and why there.
+    pub device: String,
+    /// What could be chosen instead, as `train.device` says it.
+    pub devices: Vec<String>,
     /// e.g. "the model folder as it is, blake3 3f9a…" or with frozen adapters named.
     pub reference: String,
     pub trainable_parameters: u64,

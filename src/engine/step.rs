@@ -238,7 +238,7 @@ impl Trainer {
         });
         let visits = visits.collect();
         let speed = tally.tokens as f64 / elapsed.as_secs_f64().max(1e-9);
-        let memory = super::memory::resident_bytes() as f64 / f64::from(1 << 20);
+        let memory = super::memory::used_on(self.policy.device()) as f64 / f64::from(1 << 20);
         let mut metrics = loss;
         metrics.extend(self.pair_metrics(&tally.terms));
         metrics.extend([

@@ -1,7 +1,7 @@
 //! What a run config must keep to, as sentences beside the fields of the launch sheet.
 
 use super::config::{LoraConfig, Method, RunConfig, Targets, TokenBudget};
-use crate::objective::Margin;
+use crate::{kernels::device::DeviceChoice, objective::Margin};
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
 ///
@@ -161,15 +161,10 @@ fn train(config: &RunConfig, faults: &mut Faults) {
         TokenBudget::Tokens(tokens) => faults.at_least_one("train.micro_batch_tokens", tokens),
     }
     faults.at_least_one("train.sample_tokens", train.sample_tokens);
-    let device = train.device.as_str();
-    let known = matches!(device, "auto" | "cpu" | "metal")
-        || device
-            .strip_prefix("cuda:")
-            .is_some_and(|number| number.parse::<u8>().is_ok());
     faults.require(
         "train.device",
-        known,
-        format!("\"{device}\""),
+        train.device.parse::<DeviceChoice>().is_ok(),
+        format!("\"{}\"", train.device),
         "\"auto\", \"cpu\", \"cuda:0\" or \"metal\"",
     );
 }

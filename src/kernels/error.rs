@@ -47,10 +47,52 @@ pub enum KernelError {
         operation: &'static str,
         message: String,
     },
+    /// The device that was asked for is not there; a sentence about what to do.
+    #[error("{0}")]
+    NoDevice(String),
+    /// The device had no room for a tensor: the same work in smaller pieces may succeed.
+    #[error("the device is out of memory: {0}")]
+    OutOfMemory(candle_core::Error),
     /// candle refused.
     #[error(transparent)]
-    Candle(#[from] candle_core::Error),
+    Candle(candle_core::Error),
+}
+
+impl From<candle_core::Error> for KernelError {
+    fn from(error: candle_core::Error) -> Self {
+        // The backends' own error types exist only in builds with them; their words are the same everywhere.
+        let words = error.to_string();
+        let is_full = ["OUT_OF_MEMORY", "ALLOC_FAILED", "out of memory"]
+            .iter()
+            .any(|full| words.contains(full));
+        if is_full {
+            Self::OutOfMemory(error)
+        } else {
+            Self::Candle(error)
+        }
+    }
 }
 
 /// The result of a kernel.
 pub type Result<T, E = KernelError> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_device_is_told_from_other_errors() {
+        // As cudarc and cuBLAS say it.
+        for words in [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
+        ] {
+            let error = KernelError::from(candle_core::Error::Cuda(words.into()).bt());
+            assert!(matches!(error, KernelError::OutOfMemory(_)), "{error}");
+        }
+        let error = KernelError::from(candle_core::Error::Cuda(
+            "DriverError(CUDA_ERROR_INVALID_VALUE)".into(),
+        ));
+        assert!(matches!(error, KernelError::Candle(_)), "{error}");
+    }
+}

@@ -30,6 +30,7 @@ mod attention;
 mod buffer;
 mod composed;
 mod cpu;
+pub mod device;
 mod embed;
 mod error;
 mod gated;

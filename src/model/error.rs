@@ -60,7 +60,7 @@ pub enum PolicyError {
 
 impl From<candle_core::Error> for PolicyError {
     fn from(error: candle_core::Error) -> Self {
-        Self::Kernel(KernelError::Candle(error))
+        Self::Kernel(error.into())
     }
 }
 

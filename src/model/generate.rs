@@ -253,8 +253,8 @@ impl<'a> Group<'a> {
                     .enumerate()
                     .map(|(row, stream)| {
                         let (keys, values) = &stream.cache[layer];
-                        keys.slice_set(&new_keys.narrow(0, row, 1)?, 0, stream.len)?;
-                        values.slice_set(&new_values.narrow(0, row, 1)?, 0, stream.len)?;
+                        keys.slice_set(&kept(new_keys, row, 1)?, 0, stream.len)?;
+                        values.slice_set(&kept(new_values, row, 1)?, 0, stream.len)?;
                         Ok(CachedKeys {
                             keys,
                             values,
@@ -296,12 +296,17 @@ fn fill(policy: &Policy, streams: &[&Stream], ahead: usize) -> Result<Tensor> {
         let (keys, values) = policy.blocks[layer].keys_and_values(&frame, &saved)?;
         for (stream, Segment { start, len, .. }) in streams.iter().zip(&segments) {
             let (old_keys, old_values) = &stream.cache[layer];
-            old_keys.slice_set(&keys.narrow(0, *start, *len)?, 0, 0)?;
-            old_values.slice_set(&values.narrow(0, *start, *len)?, 0, 0)?;
+            old_keys.slice_set(&kept(&keys, *start, *len)?, 0, 0)?;
+            old_values.slice_set(&kept(&values, *start, *len)?, 0, 0)?;
         }
         Ok(())
     })?;
     policy.head_logits(&hidden)
+}
+
+/// Rows as a cache keeps them: in f32, whatever the activations are.
+fn kept(rows: &Tensor, start: usize, len: usize) -> Result<Tensor> {
+    Ok(rows.narrow(0, start, len)?.to_dtype(DType::F32)?)
 }
 
 fn sampler(options: &GenerateOptions, seed: u64) -> LogitsProcessor {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::{
     AdapterShape, Layer, LoadError, Parameters, Policy, PolicyError, Spec,
@@ -20,7 +20,10 @@ use super::{
     source::Source,
     tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec, Role},
 };
-use crate::kernels::{AttentionShape, Gradients, Kernels, Linear, Lora, Slot, Weight};
+use crate::kernels::{
+    AttentionShape, Gradients, Kernels, Linear, Lora, Slot, Weight,
+    device::{self, DeviceChoice, Opened},
+};
 
 /// How a folder is to be loaded.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +36,8 @@ pub struct LoadOptions {
     /// Train every weight. Without it and without `adapter`, nothing is trained.
     pub full: bool,
     pub recompute: Recompute,
+    /// Where the policy lives. It stays on the thread that loads it.
+    pub device: DeviceChoice,
 }
 
 /// How weights are kept.
@@ -42,7 +47,7 @@ pub enum Precision {
     #[default]
     Auto,
     F32,
-    /// Refused for now, with a sentence.
+    /// On an accelerator; refused on the processor, with a sentence.
     Bf16,
     /// Frozen matrices in blocks of 8 bits, rounded while they are read; norms and biases in f32.
     Q8_0,
@@ -60,12 +65,49 @@ pub enum Recompute {
     Always,
 }
 
-pub(super) fn load(
+impl Policy {
+    /// Reads a Hugging Face folder onto the device that the options name. Sizes, names and shapes are checked before
+    /// anything large is allocated.
+    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        let Opened { device, why } = device::open(options.device).map_err(PolicyError::from)?;
+        tracing::debug!("{why}");
+        let kernels = device::kernels_for(&device, options.activations(&device));
+        load(
+            folder,
+            options,
+            kernels.map_err(PolicyError::from)?,
+            &device,
+        )
+    }
+
+    /// The same with any implementation of the kernels, on any device that it works on; `options.device` is not looked at.
+    pub fn load_with(
+        folder: &Path,
+        options: &LoadOptions,
+        kernels: Arc<dyn Kernels>,
+        device: &Device,
+    ) -> Result<Self, LoadError> {
+        load(folder, options, kernels, device)
+    }
+}
+
+impl LoadOptions {
+    /// The element type of activations, and of matrices that are not trained, where the kernels leave the choice.
+    fn activations(&self, device: &Device) -> DType {
+        match self.precision {
+            Precision::Bf16 | Precision::Q8_0 | Precision::Q4K if !device.is_cpu() => DType::BF16,
+            _ => DType::F32,
+        }
+    }
+}
+
+fn load(
     folder: &Path,
     options: &LoadOptions,
     kernels: Arc<dyn Kernels>,
+    device: &Device,
 ) -> Result<Policy, LoadError> {
-    if options.precision == Precision::Bf16 {
+    if options.precision == Precision::Bf16 && device.is_cpu() {
         return Err(LoadError::Precision("bf16"));
     }
     if options.full && options.adapter.is_some() {
@@ -91,8 +133,7 @@ pub(super) fn load(
         .collect::<Result<Vec<_>, _>>()?;
     let identity = identify(folder, &weights, options.precision, &frozen)?;
 
-    let device = Device::Cpu;
-    let parameters = Parameters::build(planned(&spec, options), &device, |entry, values| {
+    let parameters = Parameters::build(planned(&spec, options), device, |entry, values| {
         if options.full {
             weights.read_into(&entry.name, &entry.shape, values)
         } else if let Some(shape) = &options.adapter
@@ -110,7 +151,8 @@ pub(super) fn load(
         frozen: &frozen,
         adapter: options.adapter.as_ref(),
         precision: options.precision,
-        device: &device,
+        device,
+        kind: options.activations(device),
     };
     let (embedding, embedding_slot) =
         parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
@@ -126,7 +168,7 @@ pub(super) fn load(
     } else {
         parts.matrix(HEAD, [spec.vocab_size, spec.hidden_size])?
     };
-    let gradients = Gradients::new(parameters.len(), &device).map_err(PolicyError::from)?;
+    let gradients = Gradients::new(parameters.len(), device).map_err(PolicyError::from)?;
     let ropes = spec.ropes.iter().cloned();
     let ropes = ropes
         .map(|rope| RopeCache::new(rope, spec.head_dim))
@@ -145,7 +187,7 @@ pub(super) fn load(
         identity,
         adapter: options.adapter.clone(),
         recompute: options.recompute,
-        room: available_memory() / 2,
+        room: available_memory(device) / 2,
         noise: 0,
         ropes,
         model: folder.to_owned(),
@@ -250,9 +292,12 @@ fn identify(
     Ok(identity.finish())
 }
 
-/// Bytes that other programs leave us; a guess where the system does not say.
-fn available_memory() -> u64 {
+/// Bytes that other programs leave us on the device; a guess where nobody says.
+fn available_memory(device: &Device) -> u64 {
     const GUESS: u64 = 4 << 30;
+    if let Some(memory) = device::memory(device) {
+        return memory.free;
+    }
     let Ok(mut system) = sysinfo::System::new() else {
         return GUESS;
     };
@@ -271,6 +316,8 @@ struct Parts<'a> {
     adapter: Option<&'a AdapterShape>,
     precision: Precision,
     device: &'a Device,
+    /// What matrices that are not trained are kept as.
+    kind: DType,
 }
 
 impl Parts<'_> {
@@ -289,10 +336,23 @@ impl Parts<'_> {
         if self.parameters.view(name)?.is_none()
             && let Some(blocks) = self.weights.quantized(name, shape, self.precision)?
         {
-            return Ok((blocks.into(), None));
+            let blocks = Weight::from(blocks);
+            if self.device.is_cpu() {
+                return Ok((blocks, None));
+            }
+            // No device has a reader of blocks yet: they are widened once, to what the activations are.
+            let wide = blocks.widened().map_err(PolicyError::from)?;
+            let wide = wide
+                .to_dtype(self.kind)
+                .and_then(|wide| wide.to_device(self.device));
+            return Ok((wide.map_err(PolicyError::from)?.into(), None));
         }
         let (tensor, slot) = self.tensor(name, &shape)?;
-        Ok((tensor.into(), slot))
+        if slot.is_some() {
+            return Ok((tensor.into(), slot));
+        }
+        let kept = tensor.to_dtype(self.kind).map_err(PolicyError::from)?;
+        Ok((kept.into(), slot))
     }
 
     fn norm(&self, spec: NormSpec) -> Result<Norm, LoadError> {
@@ -365,7 +425,8 @@ impl Parts<'_> {
             .frozen
             .iter()
             .filter_map(|adapter| adapter.lora(&spec.path))
-            .collect();
+            .map(|lora| self.place(lora))
+            .collect::<Result<_, _>>()?;
         let linear = Linear {
             weight,
             weight_slot,
@@ -378,6 +439,16 @@ impl Parts<'_> {
             None => None,
         };
         Ok(Projection::new(spec.path, linear, trained))
+    }
+
+    /// A frozen adapter on the policy's device.
+    fn place(&self, lora: Lora) -> Result<Lora, LoadError> {
+        let moved = |tensor: &Tensor| tensor.to_device(self.device).map_err(PolicyError::from);
+        Ok(Lora {
+            a: moved(&lora.a)?,
+            b: moved(&lora.b)?,
+            ..lora
+        })
     }
 
     fn trained(&self, path: &str, shape: &AdapterShape) -> Result<Option<Lora>, LoadError> {

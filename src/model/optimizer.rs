@@ -88,7 +88,7 @@ impl AdamW {
                     own.elem_count()
                 )));
             }
-            own.slice_set(saved, 0, 0)?;
+            own.slice_set(&saved.to_device(own.device())?, 0, 0)?;
         }
         self.step = state.step;
         Ok(())

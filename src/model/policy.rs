@@ -1,18 +1,13 @@
 //! The model as a whole: a forward that keeps what its backward needs, the backward, and the update.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use candle_core::{DType, Device, Tensor};
 
 use super::{
-    AdamW, AdapterShape, LoadError, LoadOptions, Parameters, PolicyError, Precision, Recompute,
-    Result, Row, Spec,
+    AdamW, AdapterShape, Parameters, PolicyError, Precision, Recompute, Result, Row, Spec,
     block::{Block, Frame, Saved},
     half::Norm,
-    load,
     projection::{Dropout, Projection},
     rope::{RopeCache, Rotation},
 };
@@ -83,11 +78,6 @@ impl Pass {
 }
 
 impl Policy {
-    /// Reads a Hugging Face folder. Sizes, names and shapes are checked before anything large is allocated.
-    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
-        load::load(folder, options, crate::kernels::cpu())
-    }
-
     pub fn spec(&self) -> &Spec {
         &self.spec
     }

@@ -4,7 +4,7 @@
 //! from the layer's, so its two products are computed apart. The mask is never stored: it is a function of a seed and
 //! the element's place, made again in the backward.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::{Result, block::Frame};
@@ -225,9 +225,22 @@ impl Mask {
         }
     }
 
+    /// The elements that fall are chosen on the processor, so that every device drops the same ones.
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        const PIECE: usize = 1 << 14;
+        if !x.device().is_cpu() || x.dtype() != DType::F32 {
+            // The mask goes to the device; nothing is waited for.
+            let mut factors = vec![1.0; x.elem_count()];
+            self.scale(&mut factors);
+            let factors = Tensor::from_vec(factors, x.shape(), x.device())?;
+            return Ok((x * factors.to_dtype(x.dtype())?)?);
+        }
         let mut values = x.flatten_all()?.to_vec1::<f32>()?;
+        self.scale(&mut values);
+        Ok(Tensor::from_vec(values, x.shape(), x.device())?)
+    }
+
+    fn scale(&self, values: &mut [f32]) {
+        const PIECE: usize = 1 << 14;
         values
             .par_chunks_mut(PIECE)
             .enumerate()
@@ -241,7 +254,6 @@ impl Mask {
                     };
                 }
             });
-        Ok(Tensor::from_vec(values, x.shape(), x.device())?)
     }
 
     /// SplitMix64 at a counter: any element's bits without those before it.

@@ -1,14 +1,69 @@
 //! Tiny models with what PyTorch, Transformers, PEFT and TRL compute on them. Read from `tests/fixtures`, or from the folder
 //! that `NUDGE_FIXTURES` names (with `models/` and `expected/` in it), where every model of a supported family is tried.
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
 use candle_core::{DType, Device, Tensor};
-use nudge::model::{AdapterShape, LoadOptions, Policy, Recompute, Spec, Targets};
+use nudge::{
+    kernels::{self, Kernels},
+    model::{AdapterShape, LoadOptions, Policy, Recompute, Spec, Targets},
+};
 use serde_json::Value;
+
+/// Which kernels compute, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The processor's own.
+    Processor,
+    /// Those composed of candle's operations, on the processor.
+    Composed,
+    /// The same on the first CUDA device.
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+impl Place {
+    /// Those that can be tried here: CUDA only in a build with it, on a machine that has it.
+    pub fn all() -> Vec<Self> {
+        let all = vec![Self::Processor, Self::Composed];
+        #[cfg(feature = "cuda")]
+        let all = {
+            use nudge::kernels::device::{DeviceChoice, open};
+            let mut all = all;
+            match open(DeviceChoice::Cuda(0)) {
+                Ok(_) => all.push(Self::Cuda),
+                Err(error) => eprintln!("not tried on CUDA: {error}"),
+            }
+            all
+        };
+        all
+    }
+
+    pub fn device(self) -> Device {
+        match self {
+            Self::Processor | Self::Composed => Device::Cpu,
+            #[cfg(feature = "cuda")]
+            Self::Cuda => {
+                use nudge::kernels::device::{DeviceChoice, open};
+                open(DeviceChoice::Cuda(0)).unwrap().device
+            }
+        }
+    }
+
+    pub fn kernels(self, activations: DType) -> Arc<dyn Kernels> {
+        match self {
+            Self::Processor => kernels::cpu(),
+            Self::Composed => kernels::composed(activations).unwrap(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => kernels::composed(activations).unwrap(),
+        }
+    }
+}
 
 pub struct Fixture {
     pub name: String,
+    /// Where its policies compute.
+    pub place: Place,
     /// The model, as Hugging Face lays it out.
     pub folder: PathBuf,
     /// A PEFT adapter for it, A and B not zero.
@@ -28,7 +83,7 @@ fn root() -> PathBuf {
     )
 }
 
-/// Every fixture whose family can be loaded, by name.
+/// Every fixture whose family can be loaded, by name, in every place.
 pub fn all() -> Vec<Fixture> {
     let models = root().join("models");
     let mut names: Vec<String> = fs::read_dir(&models)
@@ -42,12 +97,20 @@ pub fn all() -> Vec<Fixture> {
         "no model of a supported family in {}",
         models.display()
     );
-    names.iter().map(|name| Fixture::read(name)).collect()
+    Place::all()
+        .into_iter()
+        .flat_map(|place| names.iter().map(move |name| Fixture::read(name, place)))
+        .collect()
 }
 
 /// One with every file, of the project's own set; its name is the same in any other seed's set.
 pub fn one(name: &str) -> Fixture {
-    Fixture::read(name)
+    one_on(name, Place::Processor)
+}
+
+/// The same in another place.
+pub fn one_on(name: &str, place: Place) -> Fixture {
+    Fixture::read(name, place)
 }
 
 /// Only an unknown family excuses a model from the tests; a fault in a known one must show.
@@ -56,7 +119,7 @@ fn refused_for_its_type(folder: &std::path::Path) -> bool {
 }
 
 impl Fixture {
-    fn read(name: &str) -> Self {
+    fn read(name: &str, place: Place) -> Self {
         let expected = root().join("expected").join(name);
         let text = fs::read_to_string(expected.join("expected.json")).unwrap();
         let tensors = |file: &str| {
@@ -68,7 +131,8 @@ impl Fixture {
             }
         };
         Self {
-            name: name.to_owned(),
+            name: format!("{name} ({place:?})"),
+            place,
             folder: root().join("models").join(name),
             adapter: expected.join("adapter"),
             expected: serde_json::from_str(&text).unwrap(),
@@ -116,7 +180,9 @@ impl Fixture {
     }
 
     pub fn load(&self, options: &LoadOptions) -> Policy {
-        Policy::load(&self.folder, options).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        let kernels = self.place.kernels(DType::F32);
+        Policy::load_with(&self.folder, options, kernels, &self.place.device())
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     pub fn adapter_tensors(&self) -> Vec<(String, Tensor)> {

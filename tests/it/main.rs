@@ -10,6 +10,7 @@ mod answers_window;
 mod bench;
 mod cli;
 mod demo;
+mod devices;
 mod engine;
 mod exports;
 mod fixture;

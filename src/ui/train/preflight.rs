@@ -173,6 +173,10 @@ fn memory(ui: &mut Ui, report: &PreflightReport) {
         metric::bytes(report.free_memory_bytes)
     );
     fact(ui, "Memory", &text);
+    fact(ui, "Device", &report.device);
+    if report.devices.len() > 1 {
+        fact(ui, "Devices here", &report.devices.join(", "));
+    }
     if report.free_memory_bytes > 0 && report.peak_memory_bytes > report.free_memory_bytes {
         ui.label(
             RichText::new(

@@ -1,0 +1,274 @@
+//! Where tensors live: the device that was asked for, the ones there are, and what memory they have.
+//!
+//! The processor is always there. CUDA needs a build with the feature `cuda` and a driver; Metal needs a build with the
+//! feature `metal`, on a Mac. A device belongs to the thread that opened it (its work is queued on the thread's own
+//! stream), so each thread keeps its own and a policy stays on the thread that loaded it.
+
+#[cfg(feature = "cuda")]
+mod cuda;
+
+use std::{cell::RefCell, fmt, str::FromStr, sync::Arc};
+
+use candle_core::{DType, Device};
+
+use super::{KernelError, Kernels, Result, composed, cpu};
+
+/// The device that somebody asks for: `auto`, `cpu`, `cuda:0` (or `cuda`), `metal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DeviceChoice {
+    /// The first CUDA device that answers, else Metal, else the processor.
+    Auto,
+    #[default]
+    Cpu,
+    /// By its number.
+    Cuda(usize),
+    Metal,
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "metal" => Ok(Self::Metal),
+            "cuda" => Ok(Self::Cuda(0)),
+            other => other
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| {
+                    format!(
+                        "\"{other}\" is no device; choose \"auto\", \"cpu\", \"cuda:0\" or \"metal\""
+                    )
+                }),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => write!(f, "auto"),
+            Self::Cpu => write!(f, "cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+            Self::Metal => write!(f, "metal"),
+        }
+    }
+}
+
+/// A device, and a sentence about why it is this one.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub device: Device,
+    pub why: String,
+}
+
+/// A device that this machine has and this build can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    pub choice: DeviceChoice,
+    /// What its maker calls it.
+    pub name: String,
+}
+
+/// The memory of a device that has its own, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// What this process can still take, what it holds back for itself included.
+    pub free: u64,
+    pub total: u64,
+    /// What this process uses, and the most that it has used.
+    pub used: u64,
+    pub peak: u64,
+}
+
+thread_local! {
+    static OPEN: RefCell<Vec<(DeviceChoice, Device)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Opens a device on the current thread. Asking again gives the same one.
+///
+/// # Errors
+/// [`KernelError::NoDevice`] with a sentence about what to do. `auto` and `cpu` never fail.
+pub fn open(choice: DeviceChoice) -> Result<Opened> {
+    let name = |choice: DeviceChoice| match present(choice) {
+        Some(present) => format!("{choice} ({})", present.name),
+        None => choice.to_string(),
+    };
+    match choice {
+        DeviceChoice::Cpu => Ok(Opened {
+            device: Device::Cpu,
+            why: "Works on the processor, as asked".to_owned(),
+        }),
+        DeviceChoice::Cuda(_) | DeviceChoice::Metal => Ok(Opened {
+            device: accelerator(choice).map_err(KernelError::NoDevice)?,
+            why: format!("Works on {}, as asked", name(choice)),
+        }),
+        DeviceChoice::Auto => {
+            let mut missing = Vec::new();
+            for choice in [DeviceChoice::Cuda(0), DeviceChoice::Metal] {
+                match accelerator(choice) {
+                    Ok(device) => {
+                        let why = format!("Works on {}: it is there and answers", name(choice));
+                        return Ok(Opened { device, why });
+                    }
+                    Err(reason) if is_built_for(choice) => missing.push(reason),
+                    Err(_) => {}
+                }
+            }
+            Ok(Opened {
+                device: Device::Cpu,
+                why: if missing.is_empty() {
+                    "Works on the processor: this build has neither CUDA nor Metal".to_owned()
+                } else {
+                    format!("Works on the processor: {}", missing.join("; "))
+                },
+            })
+        }
+    }
+}
+
+/// All devices that can be chosen, the processor last.
+pub fn all_present() -> Vec<Present> {
+    let mut found = Vec::new();
+    #[cfg(feature = "cuda")]
+    {
+        let count = cuda::count().unwrap_or(0);
+        found.extend((0..count).filter_map(|number| present(DeviceChoice::Cuda(number))));
+    }
+    found.extend(present(DeviceChoice::Metal));
+    found.extend(present(DeviceChoice::Cpu));
+    found
+}
+
+/// The kernels for a device. `activations` is what flows between them: the processor's own are f32.
+pub fn kernels_for(device: &Device, activations: DType) -> Result<Arc<dyn Kernels>> {
+    if device.is_cpu() {
+        Ok(cpu())
+    } else {
+        composed(activations)
+    }
+}
+
+/// The memory of a device that has its own; `None` for the processor, and where the device does not say.
+pub fn memory(device: &Device) -> Option<DeviceMemory> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(device) => cuda::memory(device),
+        _ => None,
+    }
+}
+
+/// Gives back to the device what this process holds but does not use, when work has ended.
+pub fn trim(device: &Device) {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(device) => cuda::trim(device),
+        _ => {}
+    }
+}
+
+/// An accelerator, kept for this thread once it was opened.
+fn accelerator(choice: DeviceChoice) -> Result<Device, String> {
+    let known = OPEN.with_borrow(|open| {
+        let of_choice = open.iter().find(|(known, _)| *known == choice);
+        of_choice.map(|(_, device)| device.clone())
+    });
+    if let Some(device) = known {
+        return Ok(device);
+    }
+    let device = match choice {
+        DeviceChoice::Cuda(number) => open_cuda(number)?,
+        _ => open_metal()?,
+    };
+    OPEN.with_borrow_mut(|open| open.push((choice, device.clone())));
+    Ok(device)
+}
+
+fn is_built_for(choice: DeviceChoice) -> bool {
+    match choice {
+        DeviceChoice::Cuda(_) => cfg!(feature = "cuda"),
+        DeviceChoice::Metal => cfg!(feature = "metal"),
+        DeviceChoice::Auto | DeviceChoice::Cpu => true,
+    }
+}
+
+#[cfg(feature = "cuda")]
+use cuda::open as open_cuda;
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(number: usize) -> Result<Device, String> {
+    Err(format!(
+        "cuda:{number} was asked for, but this build has no CUDA; build with `cargo build --release --features cuda`, or choose \"auto\" or \"cpu\""
+    ))
+}
+
+#[cfg(feature = "metal")]
+fn open_metal() -> Result<Device, String> {
+    Device::new_metal(0)
+        .map_err(|error| format!("Metal does not answer ({error}); choose \"auto\" or \"cpu\""))
+}
+
+#[cfg(not(feature = "metal"))]
+fn open_metal() -> Result<Device, String> {
+    Err("Metal was asked for, but this build has no Metal; build on a Mac with `cargo build --release --features metal`, or choose \"auto\" or \"cpu\"".to_owned())
+}
+
+/// Whether a device is there, without taking it into use.
+fn present(choice: DeviceChoice) -> Option<Present> {
+    let name = match choice {
+        DeviceChoice::Cpu => "the processor".to_owned(),
+        #[cfg(feature = "cuda")]
+        DeviceChoice::Cuda(number) => cuda::name(number)?,
+        DeviceChoice::Metal if accelerator(choice).is_ok() => "the graphics processor".to_owned(),
+        _ => return None,
+    };
+    Some(Present { choice, name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_devices_go_both_ways() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:7", "metal"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
+            let error = text.parse::<DeviceChoice>().unwrap_err();
+            assert!(error.contains("cuda:0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn auto_always_finds_a_device_and_says_why() {
+        let opened = open(DeviceChoice::Auto).unwrap();
+        assert!(opened.why.starts_with("Works on "), "{}", opened.why);
+        let last = all_present().pop().map(|present| present.choice);
+        assert_eq!(last, Some(DeviceChoice::Cpu));
+        assert!(open(DeviceChoice::Cpu).unwrap().device.is_cpu());
+        assert_eq!(memory(&Device::Cpu), None);
+    }
+
+    #[test]
+    #[cfg(not(any(feature = "cuda", feature = "metal")))]
+    fn a_device_that_this_build_lacks_is_refused_with_what_to_do() {
+        let sentence = |choice| open(choice).unwrap_err().to_string();
+        let cuda = sentence(DeviceChoice::Cuda(1));
+        assert!(
+            cuda.contains("cuda:1") && cuda.contains("--features cuda"),
+            "{cuda}"
+        );
+        assert!(sentence(DeviceChoice::Metal).contains("--features metal"));
+        assert!(
+            open(DeviceChoice::Auto)
+                .unwrap()
+                .why
+                .contains("neither CUDA nor Metal")
+        );
+    }
+}

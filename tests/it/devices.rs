@@ -1,0 +1,182 @@
+//! The same training wherever it is computed: by the processor's own kernels, by those composed of candle's operations,
+//! and on a CUDA device where there is one (`cargo test --features cuda --test it -- parity devices`).
+
+use candle_core::{DType, Tensor};
+use nudge::model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Targets};
+
+use crate::fixture::{self, Place, relative};
+
+const STEPS: usize = 4;
+
+/// Losses, and the gradient of the last step.
+struct Trained {
+    losses: Vec<f64>,
+    gradient: Vec<f64>,
+    weights: Vec<(String, Tensor)>,
+}
+
+/// Some steps of a loss whose coefficients depend on the log-probs, as an objective's do: `Σ (lp + 1)²` of each answer's
+/// mean.
+fn train(mut policy: Policy, row: &Row) -> Trained {
+    let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
+    let (mut losses, mut gradient) = (Vec::new(), Vec::new());
+    for _ in 0..STEPS {
+        let pass = policy.forward(row).unwrap();
+        let (mut loss, mut coefficients) = (0.0, Vec::new());
+        for answer in pass.log_probs() {
+            let count = answer.len() as f64;
+            let mean = answer.iter().map(|&lp| f64::from(lp)).sum::<f64>() / count;
+            loss += (mean + 1.0).powi(2);
+            coefficients.push((2.0 * (mean + 1.0) / count) as f32);
+        }
+        losses.push(loss);
+        policy.gradients().zero().unwrap();
+        policy.backward(pass, &coefficients).unwrap();
+        assert!(policy.gradients().is_finite().unwrap());
+        let flat = policy.gradients().to_vec().unwrap();
+        gradient = flat.iter().map(|&g| f64::from(g)).collect();
+        let norm = policy.gradients().norm_squared().unwrap().sqrt();
+        policy
+            .update(&mut optimizer, 1e-3, 1.0 / norm.max(1.0))
+            .unwrap();
+    }
+    Trained {
+        losses,
+        gradient,
+        weights: policy.trainable().unwrap(),
+    }
+}
+
+fn adapter() -> LoadOptions {
+    LoadOptions {
+        adapter: Some(AdapterShape {
+            rank: 4,
+            alpha: 8.0,
+            rslora: false,
+            dropout: 0.1,
+            targets: Targets::AllLinear,
+            seed: 3,
+        }),
+        ..LoadOptions::default()
+    }
+}
+
+fn full() -> LoadOptions {
+    LoadOptions {
+        full: true,
+        ..LoadOptions::default()
+    }
+}
+
+fn row(fixture: &fixture::Fixture) -> Row {
+    let docs: Vec<Doc> = fixture
+        .pairs()
+        .into_iter()
+        .map(|[prefix, chosen, rejected]| Doc {
+            prefix,
+            continuations: vec![chosen, rejected],
+        })
+        .collect();
+    Row::pack(&docs).unwrap()
+}
+
+fn values(weights: &[(String, Tensor)]) -> Vec<f64> {
+    weights
+        .iter()
+        .flat_map(|(_, tensor)| fixture::elements(tensor))
+        .collect()
+}
+
+#[test]
+fn every_place_trains_to_the_same_numbers() {
+    for name in ["llama_gqa_rope3", "qwen2_bias"] {
+        let own = fixture::one(name);
+        if nudge::model::Spec::read(&own.folder).is_err() {
+            continue;
+        }
+        let row = row(&own);
+        for options in [adapter(), full()] {
+            let want = train(own.load(&options), &row);
+            assert!(want.losses[STEPS - 1] < want.losses[0], "{:?}", want.losses);
+            for place in Place::all() {
+                let fixture = fixture::one_on(name, place);
+                let got = train(fixture.load(&options), &row);
+                let off = relative(&got.losses, &want.losses);
+                assert!(off < 1e-5, "{}: losses off by {off:e}", fixture.name);
+                // After some updates: where a gradient is almost zero its sign is rounding, and AdamW makes a step of it.
+                let off = relative(&got.gradient, &want.gradient);
+                assert!(off < 1e-3, "{}: gradient off by {off:e}", fixture.name);
+                let off = relative(&values(&got.weights), &values(&want.weights));
+                assert!(off < 1e-3, "{}: weights off by {off:e}", fixture.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_place_has_the_same_first_gradient() {
+    let own = fixture::one("llama_gqa_rope3");
+    let row = row(&own);
+    for options in [adapter(), full()] {
+        let first = |mut policy: Policy| -> Vec<f64> {
+            let pass = policy.forward(&row).unwrap();
+            let answers = pass.log_probs().len();
+            let coefficients: Vec<f32> = (0..answers).map(|i| 0.5 - i as f32).collect();
+            policy.backward(pass, &coefficients).unwrap();
+            let flat = policy.gradients().to_vec().unwrap();
+            flat.iter().map(|&g| f64::from(g)).collect()
+        };
+        let want = first(own.load(&options));
+        for place in Place::all() {
+            let fixture = fixture::one_on("llama_gqa_rope3", place);
+            let off = relative(&first(fixture.load(&options)), &want);
+            assert!(off < 1e-5, "{}: off by {off:e}", fixture.name);
+        }
+    }
+}
+
+/// Activations and frozen weights in bf16; adapters, reductions and log-probs in f32.
+#[test]
+fn bf16_activations_stay_near_f32() {
+    let own = fixture::one("llama_gqa_rope3");
+    let row = row(&own);
+    let want = train(own.load(&adapter()), &row);
+    for place in Place::all() {
+        if place == Place::Processor {
+            continue;
+        }
+        let kernels = place.kernels(DType::BF16);
+        let policy = Policy::load_with(&own.folder, &adapter(), kernels, &place.device()).unwrap();
+        let got = train(policy, &row);
+        let off = relative(&got.losses, &want.losses);
+        assert!(off < 1e-2, "{place:?}: losses off by {off:e}");
+        let off = relative(&got.gradient, &want.gradient);
+        assert!(off < 0.1, "{place:?}: gradient off by {off:e}");
+    }
+}
+
+/// What a checkpoint keeps goes from any place to any other.
+#[test]
+fn state_moves_between_places() {
+    let row = row(&fixture::one("llama_gqa_rope3"));
+    for place in Place::all() {
+        let fixture = fixture::one_on("llama_gqa_rope3", place);
+        let trained = train(fixture.load(&adapter()), &row);
+        for other in Place::all() {
+            let mut policy = fixture::one_on("llama_gqa_rope3", other).load(&adapter());
+            policy.set_trainable(&trained.weights).unwrap();
+            assert_eq!(
+                values(&policy.trainable().unwrap()),
+                values(&trained.weights),
+                "{place:?} to {other:?}"
+            );
+            let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
+            let mut elsewhere = AdamW::new(
+                fixture.load(&adapter()).parameters(),
+                AdamWOptions::default(),
+            )
+            .unwrap();
+            elsewhere.restore(&optimizer.state().unwrap()).unwrap();
+        }
+    }
+}
