@@ -139,12 +139,14 @@ impl Policy {
             NormPlaces::Before => 2,                   // x, mid
             NormPlaces::Both | NormPlaces::After => 4, // and what the norms after read
         };
+        // Gradients of gate and up, once more side by side.
+        let joint = if spec.fused { 2 * ff } else { 0 };
         Widths {
             // Besides: q, o; k, v; gate, up; log-sums; low-rank values.
             whole: streams * d + 2 * q + 2 * kv + 2 * ff + spec.heads + ranks,
             input: d,
             // The gradients of the activated gate, of gate and of up, and dy.
-            working: 3 * ff + d,
+            working: 3 * ff + d + joint,
         }
     }
 }

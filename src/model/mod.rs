@@ -20,7 +20,7 @@
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
-//! - `load`: a folder into a policy. `policy`: the model as a whole; `memory`: what it takes.
+//! - `load`: a folder into a policy. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
 //! - `generate`: answers. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
@@ -39,6 +39,7 @@ mod memory;
 mod merged;
 mod optimizer;
 mod parameters;
+mod pass;
 mod policy;
 mod projection;
 mod rope;
@@ -55,7 +56,8 @@ pub use lora::{AdapterShape, Targets};
 pub use merged::{Stored, save_merged};
 pub use optimizer::{AdamW, AdamWOptions, AdamWState};
 pub use parameters::{Parameter, Parameters};
-pub use policy::{Pass, Policy};
+pub use pass::Pass;
+pub use policy::Policy;
 pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Row, RowError};
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};

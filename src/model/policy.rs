@@ -8,6 +8,7 @@ use super::{
     AdamW, AdapterShape, Parameters, PolicyError, Precision, Recompute, Result, Row, Spec,
     block::{Block, Frame, Saved},
     half::Norm,
+    pass::{Kept, Pass},
     projection::{Dropout, Projection},
     rope::{RopeCache, Rotation},
 };
@@ -40,41 +41,6 @@ pub struct Policy {
     /// The folder or file that the weights were read from.
     pub(super) model: PathBuf,
     pub(super) precision: Precision,
-}
-
-/// A forward that can be gone back through, once.
-pub struct Pass {
-    row: Row,
-    blocks: Vec<Kept>,
-    /// Final hidden states of the row's `needed` rows, before the last norm.
-    hidden: Tensor,
-    inv_rms: Tensor,
-    /// Normed hidden states of the predictors, `[A, d]`: kept only when the head is trained.
-    normed: Option<Tensor>,
-    /// ∂log-prob/∂normed, `[A, d]`.
-    u: Tensor,
-    lse: Vec<f32>,
-    log_probs: Vec<Vec<f32>>,
-    dropout: Option<Dropout>,
-}
-
-enum Kept {
-    Whole(Box<Saved>),
-    /// The block's input only.
-    Input(Tensor),
-}
-
-impl Pass {
-    /// Per scored segment, the natural log-prob of each of its tokens.
-    pub fn log_probs(&self) -> &[Vec<f32>] {
-        &self.log_probs
-    }
-
-    /// How many blocks' forward the backward will run again.
-    pub fn recomputed_blocks(&self) -> usize {
-        let again = |kept: &&Kept| matches!(kept, Kept::Input(_));
-        self.blocks.iter().filter(again).count()
-    }
 }
 
 impl Policy {

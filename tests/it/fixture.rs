@@ -76,11 +76,13 @@ pub struct Fixture {
     pub adapter_logits: HashMap<String, Tensor>,
 }
 
-fn root() -> PathBuf {
-    std::env::var_os("NUDGE_FIXTURES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
-        PathBuf::from,
-    )
+pub fn root() -> PathBuf {
+    std::env::var_os("NUDGE_FIXTURES").map_or_else(own_root, PathBuf::from)
+}
+
+/// The project's own set.
+pub fn own_root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
 /// Every fixture whose family can be loaded, by name, in every place.

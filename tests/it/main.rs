@@ -13,6 +13,7 @@ mod demo;
 mod devices;
 mod engine;
 mod exports;
+mod families;
 mod fixture;
 mod formats;
 mod gguf;

@@ -1,0 +1,40 @@
+//! What a forward keeps for its backward.
+
+use candle_core::Tensor;
+
+use super::{Row, block::Saved, projection::Dropout};
+
+/// A forward that can be gone back through, once.
+pub struct Pass {
+    pub(super) row: Row,
+    pub(super) blocks: Vec<Kept>,
+    /// Final hidden states of the row's `needed` rows, before the last norm.
+    pub(super) hidden: Tensor,
+    pub(super) inv_rms: Tensor,
+    /// Normed hidden states of the predictors, `[A, d]`: kept only when the head is trained.
+    pub(super) normed: Option<Tensor>,
+    /// ∂log-prob/∂normed, `[A, d]`.
+    pub(super) u: Tensor,
+    pub(super) lse: Vec<f32>,
+    pub(super) log_probs: Vec<Vec<f32>>,
+    pub(super) dropout: Option<Dropout>,
+}
+
+pub(super) enum Kept {
+    Whole(Box<Saved>),
+    /// The block's input only.
+    Input(Tensor),
+}
+
+impl Pass {
+    /// Per scored segment, the natural log-prob of each of its tokens.
+    pub fn log_probs(&self) -> &[Vec<f32>] {
+        &self.log_probs
+    }
+
+    /// How many blocks' forward the backward will run again.
+    pub fn recomputed_blocks(&self) -> usize {
+        let again = |kept: &&Kept| matches!(kept, Kept::Input(_));
+        self.blocks.iter().filter(again).count()
+    }
+}
