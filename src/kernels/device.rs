@@ -6,6 +6,8 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(all(feature = "cuda", target_os = "linux", target_arch = "x86_64"))]
+mod lazy;
 
 use std::{cell::RefCell, fmt, str::FromStr, sync::Arc};
 

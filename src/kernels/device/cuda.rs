@@ -14,6 +14,12 @@ use super::DeviceMemory;
 
 /// How many devices the driver knows, or why it does not say.
 pub(super) fn count() -> Result<usize, String> {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if let Some(library) = super::lazy::missing() {
+        return Err(format!(
+            "CUDA does not answer, because this machine lacks {library}; install NVIDIA's driver and the CUDA libraries that the README names, or choose \"cpu\""
+        ));
+    }
     CudaContext::device_count()
         .map(|count| count.max(0) as usize)
         .map_err(|error| format!("CUDA does not answer ({error}); install NVIDIA's driver and the CUDA libraries that the README names, or choose \"cpu\""))
