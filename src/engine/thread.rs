@@ -119,6 +119,7 @@ fn serve(mut desk: Desk) {
                     run::record_failure(&job, &error);
                     Outcome::Failed { error }
                 });
+                crate::kernels::device::trim_all();
                 desk.run_ended(Event::Finished { run, outcome });
             }
             None => desk.wait(),

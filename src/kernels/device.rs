@@ -164,12 +164,17 @@ pub fn memory(device: &Device) -> Option<DeviceMemory> {
 }
 
 /// Gives back to the device what this process holds but does not use, when work has ended.
-pub fn trim(device: &Device) {
+fn trim(device: &Device) {
     match device {
         #[cfg(feature = "cuda")]
         Device::Cuda(device) => cuda::trim(device),
         _ => {}
     }
+}
+
+/// The same for every device that the current thread has opened.
+pub fn trim_all() {
+    OPEN.with_borrow(|open| open.iter().for_each(|(_, device)| trim(device)));
 }
 
 /// An accelerator, kept for this thread once it was opened.

@@ -211,3 +211,38 @@ lazy! {
        cudaMalloc cudaMallocAsync_ptsz cudaMemsetAsync_ptsz cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags
        cudaPeekAtLastError cudaSetDevice cudaStreamSynchronize_ptsz;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" {
+        fn cuInit(flags: u32) -> c_int;
+        fn cuDeviceGetCount(count: *mut c_int) -> c_int;
+        fn cublasDestroy_v2(handle: *mut c_void) -> c_int;
+        fn cudaGetDeviceCount(count: *mut c_int) -> c_int;
+    }
+
+    /// With the libraries or without: the entries pass their arguments on and give an answer, twice the same.
+    #[test]
+    fn an_entry_answers_whatever_is_installed() {
+        let mut count: c_int = -7;
+        // SAFETY: the arguments are those of CUDA's headers; a null handle is refused by cuBLAS.
+        let (first, again, counted, runtime, destroyed) = unsafe {
+            (
+                cuInit(0),
+                cuInit(0),
+                cuDeviceGetCount(&raw mut count),
+                cudaGetDeviceCount(&raw mut count),
+                cublasDestroy_v2(ptr::null_mut()),
+            )
+        };
+        assert_eq!(first, again);
+        match missing() {
+            Some("libcuda.so.1") => assert_eq!((first, counted), (100, 100)),
+            _ if first == 0 => assert!(counted == 0 && runtime == 0 && count >= 0),
+            _ => assert!(first != 0 && counted != 0),
+        }
+        assert_eq!(destroyed, 1, "cuBLAS: not initialised");
+    }
+}
