@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use candle_core::{DType, Device, Tensor};
+use half::bf16;
 
 use super::{
     AdamW, AdapterShape, Parameters, PolicyError, Precision, Recompute, Result, Row, Spec,
@@ -312,7 +313,7 @@ impl Policy {
         slot: Slot,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let scale = self.spec.embedding_scale as f32;
+        let scale = self.embedding_scale();
         let Some(padding) = self.spec.padding.filter(|padding| tokens.contains(padding)) else {
             return Ok(self
                 .kernels
@@ -410,8 +411,17 @@ impl Policy {
 
     /// `[N, d]`, scaled as the family does.
     pub(super) fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
-        let scale = self.spec.embedding_scale as f32;
+        let scale = self.embedding_scale();
         Ok(self.kernels.embed(tokens, &self.embedding, scale)?)
+    }
+
+    /// In the precision of the weights, as Transformers has it: √3072 is 55.5 in bf16.
+    fn embedding_scale(&self) -> f32 {
+        let scale = self.spec.embedding_scale as f32;
+        match self.precision {
+            Precision::Bf16 => bf16::from_f32(scale).to_f32(),
+            _ => scale,
+        }
     }
 
     /// Final norm and head: `[N, d] -> [N, V]`.

@@ -301,6 +301,8 @@ mod tests {
             error.contains("mamba") && error.contains("llama"),
             "{error}"
         );
+        let error = Spec::parse(r#"{"model_type": "gemma3", "text_config": {}}"#).unwrap_err();
+        assert!(error.contains("gemma3_text"), "{error}");
     }
 
     #[test]

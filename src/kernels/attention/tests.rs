@@ -340,8 +340,14 @@ fn a_shared_prompt_equals_separate_sequences() {
 
 #[test]
 fn a_cache_gives_the_last_row_of_the_whole() {
-    for window in [None, Some(3), Some(290)] {
+    for (window, softcap) in [
+        (None, None),
+        (Some(3), None),
+        (Some(290), Some(0.8)),
+        (None, Some(2.0)),
+    ] {
         let shape = AttentionShape {
+            softcap,
             window,
             ..shape(6, 2, 5)
         };

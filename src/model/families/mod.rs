@@ -40,6 +40,12 @@ pub(super) fn read(mut config: Config<'_>) -> Result<Spec, String> {
         "qwen2" => qwen2::read,
         "qwen3" => qwen3::read,
         "smollm3" => smollm3::read,
+        "gemma3" => {
+            return Err(format!(
+                "models of type `gemma3` read images too, and their text part cannot be loaded alone yet; \
+                 use one of type `gemma3_text` (known types: {KNOWN})"
+            ));
+        }
         other => {
             return Err(format!(
                 "models of type `{other}` are not supported (known types: {KNOWN})"

@@ -27,6 +27,12 @@ pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
                 .to_owned(),
         );
     }
+    // Knobs of Microsoft's own code, which Transformers' does not have.
+    for key in ["full_attn_mod", "interpolate_factor"] {
+        if let Some(other) = config.size(key)?.filter(|&value| value != 1) {
+            return Err(format!("`{key}` is {other}; only 1 is supported"));
+        }
+    }
     spec.fused = true;
     let window = config.size("sliding_window")?;
     for layer in &mut spec.layers {

@@ -21,6 +21,7 @@ pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     attention_bias(config, &mut spec)?;
     spec.biases.mlp = config.flag("mlp_bias")?.unwrap_or(false);
     positions(config, &mut spec)?;
+    config.get("max_window_layers"); // in the published file, and read by nothing
     let window = config.size("sliding_window")?;
     let on = config.flag("use_sliding_window")?.unwrap_or(false) && window.is_some();
     let unrotated: Vec<bool> = spec
