@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cell::RefCell, collections::HashMap, fs, path::Path};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, View};
 
@@ -65,8 +65,9 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
     };
     // What was rounded on the way in is read again as it was; blocks that the file itself has would round the adapter away.
     let original = match (policy.has_blocks(), policy.precision.quantizes()) {
-        (false, _) => None,
-        (true, true) => Some(source::Source::open(&policy.model)?.1),
+        // On an accelerator the blocks were widened, but they are rounded all the same.
+        (_, true) => Some(source::Source::open(&policy.model)?.1),
+        (false, false) => None,
         (true, false) => {
             return Err(LoadError::MergedBlocks {
                 path: policy.model.clone(),
@@ -75,11 +76,13 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
     };
     fs::create_dir_all(dir).map_err(failed)?;
     let tensors = policy.sources();
+    let trained = policy.parameters().entries();
+    let is_trained = |name: &str| trained.iter().any(|entry| entry.name == name);
     let fault = RefCell::new(None);
     let views = policy.spec().tensors().map(|spec| {
         let merged = Merged {
             source: &tensors[&spec.name],
-            original: original.as_ref(),
+            original: original.as_ref().filter(|_| !is_trained(&spec.name)),
             name: spec.name.clone(),
             shape: spec.shape,
             stored,
@@ -155,12 +158,13 @@ impl Merged<'_> {
     }
 
     fn dense(&self, weight: &Weight) -> Result<Tensor, LoadError> {
-        if let (None, Some(original)) = (weight.dense(), self.original) {
+        if let Some(original) = self.original {
             let values = original.read(&self.name, &self.shape)?;
-            let tensor = Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu);
+            let tensor = Tensor::from_vec(values, self.shape.as_slice(), weight.device());
             return Ok(tensor.map_err(PolicyError::from)?);
         }
-        Ok(weight.widened().map_err(PolicyError::from)?)
+        let wide = weight.widened().map_err(PolicyError::from)?;
+        Ok(wide.to_dtype(DType::F32).map_err(PolicyError::from)?)
     }
 }
 

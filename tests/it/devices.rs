@@ -2,7 +2,10 @@
 //! and on a CUDA device where there is one (`cargo test --features cuda --test it -- parity devices`).
 
 use candle_core::{DType, Tensor};
-use nudge::model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Targets};
+use nudge::model::{
+    AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Stored, Targets,
+    save_merged,
+};
 
 use crate::fixture::{self, Place, relative};
 
@@ -47,7 +50,7 @@ fn train(mut policy: Policy, row: &Row) -> Trained {
     }
 }
 
-fn adapter() -> LoadOptions {
+fn adapter_options() -> LoadOptions {
     LoadOptions {
         adapter: Some(AdapterShape {
             rank: 4,
@@ -95,7 +98,7 @@ fn every_place_trains_to_the_same_numbers() {
             continue;
         }
         let row = row(&own);
-        for options in [adapter(), full()] {
+        for options in [adapter_options(), full()] {
             let want = train(own.load(&options), &row);
             assert!(want.losses[STEPS - 1] < want.losses[0], "{:?}", want.losses);
             for place in Place::all() {
@@ -117,7 +120,7 @@ fn every_place_trains_to_the_same_numbers() {
 fn every_place_has_the_same_first_gradient() {
     let own = fixture::one("llama_gqa_rope3");
     let row = row(&own);
-    for options in [adapter(), full()] {
+    for options in [adapter_options(), full()] {
         let first = |mut policy: Policy| -> Vec<f64> {
             let pass = policy.forward(&row).unwrap();
             let answers = pass.log_probs().len();
@@ -140,13 +143,14 @@ fn every_place_has_the_same_first_gradient() {
 fn bf16_activations_stay_near_f32() {
     let own = fixture::one("llama_gqa_rope3");
     let row = row(&own);
-    let want = train(own.load(&adapter()), &row);
+    let want = train(own.load(&adapter_options()), &row);
     for place in Place::all() {
         if place == Place::Processor {
             continue;
         }
         let kernels = place.kernels(DType::BF16);
-        let policy = Policy::load_with(&own.folder, &adapter(), kernels, &place.device()).unwrap();
+        let policy =
+            Policy::load_with(&own.folder, &adapter_options(), kernels, &place.device()).unwrap();
         let got = train(policy, &row);
         let off = relative(&got.losses, &want.losses);
         assert!(off < 1e-2, "{place:?}: losses off by {off:e}");
@@ -161,9 +165,9 @@ fn state_moves_between_places() {
     let row = row(&fixture::one("llama_gqa_rope3"));
     for place in Place::all() {
         let fixture = fixture::one_on("llama_gqa_rope3", place);
-        let trained = train(fixture.load(&adapter()), &row);
+        let trained = train(fixture.load(&adapter_options()), &row);
         for other in Place::all() {
-            let mut policy = fixture::one_on("llama_gqa_rope3", other).load(&adapter());
+            let mut policy = fixture::one_on("llama_gqa_rope3", other).load(&adapter_options());
             policy.set_trainable(&trained.weights).unwrap();
             assert_eq!(
                 values(&policy.trainable().unwrap()),
@@ -172,11 +176,38 @@ fn state_moves_between_places() {
             );
             let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
             let mut elsewhere = AdamW::new(
-                fixture.load(&adapter()).parameters(),
+                fixture.load(&adapter_options()).parameters(),
                 AdamWOptions::default(),
             )
             .unwrap();
             elsewhere.restore(&optimizer.state().unwrap()).unwrap();
         }
     }
+}
+
+/// A merged folder does not depend on where the policy was, nor on what its activations were.
+#[test]
+fn exports_are_the_same_from_everywhere() {
+    let own = fixture::one("llama_gqa_rope3");
+    let adapter = own.adapter_tensors();
+    let merged = |mut policy: Policy| -> Vec<f64> {
+        policy.set_trainable(&adapter).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        save_merged(&policy, dir.path(), Stored::F32).unwrap();
+        let path = dir.path().join("model.safetensors");
+        let tensors = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
+        let mut named: Vec<(String, Tensor)> = tensors.into_iter().collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        values(&named)
+    };
+    let mut options = adapter_options();
+    let want = merged(own.load(&options));
+    for place in Place::all() {
+        let fixture = fixture::one_on("llama_gqa_rope3", place);
+        let off = relative(&merged(fixture.load(&options)), &want);
+        assert!(off < 1e-6, "{}: off by {off:e}", fixture.name);
+    }
+    // Frozen weights in blocks are read again as they were.
+    options.precision = Precision::Q8_0;
+    assert!(relative(&merged(own.load(&options)), &want) < 1e-6);
 }
