@@ -70,7 +70,7 @@ impl Codec {
     pub fn prompt_ids(&self, prompt: &Prompt) -> Result<Vec<u32>, TextError> {
         let ids = match prompt {
             Prompt::Text(text) => self.with_bos(self.try_encode(text)?),
-            Prompt::Chat(turns) => self.try_encode(&self.render(turns, true)?)?,
+            Prompt::Chat(turns) => self.try_encode(&self.render(&self.fold(turns), true)?)?,
         };
         if ids.is_empty() {
             Err(TextError::EmptyPrompt)
@@ -117,7 +117,7 @@ impl Codec {
             .iter()
             .map(|answer| match prompt {
                 Prompt::Text(text) => self.whole_text(text, answer),
-                Prompt::Chat(turns) => self.whole_chat(turns, answer),
+                Prompt::Chat(turns) => self.whole_chat(&self.fold(turns), answer),
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Unusable::Text(error.to_string()))?;

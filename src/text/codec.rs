@@ -2,14 +2,29 @@
 
 use std::{collections::HashSet, path::Path};
 
-use tokenizers::Tokenizer;
+use tokenizers::{AddedToken, Tokenizer};
 
 use super::{
-    TextError,
-    folder::{Folder, Specials},
+    Conversation, TextError,
+    folder::{Folder, Source, Specials},
     template::Template,
 };
 use crate::data::{Role, Turn};
+
+/// How a conversation is written for a model without a chat template: plain text that a base model can go on with.
+///
+/// `User: ..`, `Assistant: ..`, an empty line between turns, EOS (where there is one) behind each answer, BOS in front
+/// where the tokenizer puts one.
+const PLAIN_STYLE: &str = "{{ bos_token }}{% for message in messages %}{% if message.role == 'system' %}{{ message.content }}{% else %}{{ message.role | capitalize }}: {{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endif %}{% if not loop.last or add_generation_prompt %}{{ '\n\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}";
+
+/// What becomes of a system turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemTurns {
+    /// The template has a place for it.
+    Kept,
+    /// The template refuses or ignores it: it is put in front of the first user turn, an empty line between.
+    Folded,
+}
 
 /// Stands for an answer where only the template's own text around it is asked for.
 pub(super) const SENTINEL: &str = "qzSENTINELzq";
@@ -20,6 +35,11 @@ pub struct Codec {
     tokenizer: Tokenizer,
     template: Option<Template>,
     template_origin: Option<String>,
+    /// In place of `template` when the conversation has tools.
+    tool_template: Option<Template>,
+    /// For conversations where there is no template.
+    plain_style: Template,
+    system_turns: SystemTurns,
     specials: Specials,
     bos: Option<u32>,
     eos: Option<u32>,
@@ -48,12 +68,16 @@ impl Codec {
             .map_err(|error| malformed(error.to_string()))?;
         tokenizer.with_padding(None);
 
-        let id_of = |text: &Option<String>| tokenizer.token_to_id(text.as_deref()?);
-        let (bos, eos) = (id_of(&folder.specials.bos), id_of(&folder.specials.eos));
-        let template = match &folder.template {
-            Some((_, source)) => Some(Template::compile(source)?),
-            None => None,
+        add_missing_tokens(&mut tokenizer, &folder).map_err(&malformed)?;
+
+        let id_of = |text: Option<&str>| tokenizer.token_to_id(text?);
+        let (bos, eos) = (id_of(folder.specials.bos()), id_of(folder.specials.eos()));
+        let compiled = |source: &Option<Source>| match source {
+            Some(source) => Template::compile(&source.text).map(Some),
+            None => Ok(None),
         };
+        let template = compiled(&folder.templates.default)?;
+        let tool_template = compiled(&folder.templates.tool_use)?;
 
         let mut stop_ids = folder.end_ids.clone();
         stop_ids.extend(eos);
@@ -68,21 +92,30 @@ impl Codec {
         let added = tokenizer
             .encode_fast("", true)
             .map_err(|error| malformed(error.to_string()))?;
-        let writes_bos = bos.is_some() && added.get_ids().first() == bos.as_ref();
+        // As Transformers 5: the post-processor decides. `add_bos_token` is from before it could.
+        let starts_with_bos = bos.is_some() && added.get_ids().first() == bos.as_ref();
 
         let mut codec = Self {
             vocab_size: tokenizer.get_vocab_size(true),
             identity: identity(&folder),
             tokenizer,
             template,
-            template_origin: folder.template.map(|(origin, _)| origin),
+            template_origin: folder.templates.default.map(|source| source.origin),
+            tool_template,
+            plain_style: Template::compile(&if starts_with_bos {
+                PLAIN_STYLE.to_owned()
+            } else {
+                PLAIN_STYLE.replace("{{ bos_token }}", "")
+            })?,
+            system_turns: SystemTurns::Kept,
             specials: folder.specials,
             bos,
             eos,
-            starts_with_bos: bos.is_some() && folder.add_bos.unwrap_or(writes_bos),
+            starts_with_bos,
             stop_ids,
             special_ids,
         };
+        codec.system_turns = codec.probe_system_turns();
         codec.stop_ids.extend(codec.template_end());
         let mut seen = HashSet::new();
         codec.stop_ids.retain(|id| seen.insert(*id));
@@ -114,16 +147,50 @@ impl Codec {
         self.tokenizer.decode(ids, false).unwrap_or_default()
     }
 
-    /// The conversation as the chat template writes it.
+    /// The turns exactly as the chat template writes them, or in plain style where there is none.
+    ///
+    /// # Errors
+    /// What the template says when it refuses, e.g. a system turn; [`Codec::prompt_ids`] and training fold that.
     pub fn render(&self, turns: &[Turn], generation_prompt: bool) -> Result<String, TextError> {
-        self.template.as_ref().ok_or(TextError::NoTemplate)?.render(
-            turns,
-            &self.specials,
-            generation_prompt,
-        )
+        self.render_conversation(&turns.into(), generation_prompt)
     }
 
-    /// The folder has a chat template; without one only plain text can be completed.
+    /// The same for messages with tool calls, reasoning and the like, for tools and for documents.
+    pub fn render_conversation(
+        &self,
+        conversation: &Conversation,
+        generation_prompt: bool,
+    ) -> Result<String, TextError> {
+        let with_tools = self
+            .tool_template
+            .as_ref()
+            .filter(|_| conversation.tools.is_some());
+        with_tools
+            .or(self.template.as_ref())
+            .unwrap_or(&self.plain_style)
+            .render(conversation, &self.specials, generation_prompt)
+    }
+
+    /// What becomes of system turns in training and answers.
+    pub fn system_turns(&self) -> SystemTurns {
+        self.system_turns
+    }
+
+    /// The turns as training and answers hand them to the template: a system turn that it has no place for is put in
+    /// front of the first user turn.
+    pub fn fold(&self, turns: &[Turn]) -> Vec<Turn> {
+        let mut turns = turns.to_vec();
+        if self.system_turns == SystemTurns::Folded
+            && let [system, user, ..] = &turns[..]
+            && (system.role, user.role) == (Role::System, Role::User)
+        {
+            turns[1].content = format!("{}\n\n{}", system.content, user.content);
+            turns.remove(0);
+        }
+        turns
+    }
+
+    /// The folder has a chat template; without one a conversation is written in plain style.
     pub fn has_template(&self) -> bool {
         self.template.is_some()
     }
@@ -184,6 +251,22 @@ impl Codec {
         self.tokenizer.id_to_token(id)
     }
 
+    /// Asks the template for a conversation with a system turn and looks for its text.
+    fn probe_system_turns(&self) -> SystemTurns {
+        let turn = |role, content: &str| Turn {
+            role,
+            content: content.to_owned(),
+        };
+        let user = turn(Role::User, "a");
+        let with = self.render(&[turn(Role::System, SENTINEL), user.clone()], true);
+        match with {
+            Ok(text) if text.contains(SENTINEL) => SystemTurns::Kept,
+            // Only a template that works without the system turn shows that the turn is the trouble.
+            _ if self.render(&[user], true).is_ok() => SystemTurns::Folded,
+            _ => SystemTurns::Kept,
+        }
+    }
+
     /// The special token with which the chat template ends an assistant turn.
     fn template_end(&self) -> Option<u32> {
         let turn = |role, content: &str| Turn {
@@ -198,6 +281,37 @@ impl Codec {
     }
 }
 
+/// Tokens that `tokenizer_config.json` knows and `tokenizer.json` does not, or knows otherwise; and named special tokens
+/// that are only part of the vocabulary so far. As Transformers does, so that they are found whole in a text.
+///
+/// A named token that is not even in the vocabulary stays unknown: the model has no row for it.
+fn add_missing_tokens(tokenizer: &mut Tokenizer, folder: &Folder) -> Result<(), String> {
+    let known = tokenizer.get_added_tokens_decoder();
+    let flags = |token: &AddedToken| {
+        let flags = [token.special, token.lstrip, token.rstrip];
+        (flags, token.single_word, token.normalized)
+    };
+    let mut missing: Vec<AddedToken> = Vec::new();
+    for (id, token) in &folder.added {
+        let same = known
+            .get(id)
+            .is_some_and(|old| old.content == token.content && flags(old) == flags(token));
+        if !same {
+            missing.push(token.clone());
+        }
+    }
+    for (_, text) in folder.specials.texts() {
+        let mut all = known.values().chain(&missing);
+        if !all.any(|token| token.content == text) && tokenizer.token_to_id(text).is_some() {
+            missing.push(AddedToken::from(text, true));
+        }
+    }
+    tokenizer
+        .add_tokens(missing)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
 fn identity(folder: &Folder) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
@@ -208,16 +322,13 @@ fn identity(folder: &Folder) -> String {
     part(
         format!(
             "{:?} {:?} {:?}",
-            folder.specials, folder.add_bos, folder.end_ids
+            folder.specials, folder.added, folder.end_ids
         )
         .as_bytes(),
     );
-    part(
-        folder
-            .template
-            .as_ref()
-            .map_or("", |(_, source)| source)
-            .as_bytes(),
-    );
+    let templates = &folder.templates;
+    for source in [&templates.default, &templates.tool_use] {
+        part(source.as_ref().map_or("", |source| &source.text).as_bytes());
+    }
     hasher.finalize().to_hex().to_string()
 }

@@ -11,6 +11,10 @@ pub enum TextError {
         "There is no {file} in {folder}. Choose a model folder in the Hugging Face layout, with tokenizer.json beside config.json."
     )]
     Missing { folder: PathBuf, file: &'static str },
+    #[error(
+        "{folder} has its tokenizer in {file} only, an older form that cannot be read here. Convert it once with Transformers: python -c \"from transformers import AutoTokenizer as T; T.from_pretrained(r'{folder}').save_pretrained(r'{folder}')\", which writes tokenizer.json beside it."
+    )]
+    OldTokenizer { folder: PathBuf, file: &'static str },
     #[error("Cannot read {path}: {source}. Check that the file is complete and readable.")]
     Read {
         path: PathBuf,
@@ -26,10 +30,6 @@ pub enum TextError {
     Refused(String),
     #[error("The chat template of this model does not work: {0}")]
     Template(String),
-    #[error(
-        "This model has no chat template, so it can only complete plain text. Write the prompt as text, or choose a chat model."
-    )]
-    NoTemplate,
     #[error("The prompt has no tokens, so there is nothing to answer. Write a prompt.")]
     EmptyPrompt,
     #[error("The tokenizer cannot encode this text: {0}")]

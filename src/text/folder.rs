@@ -5,32 +5,57 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value as Json;
+use tokenizers::AddedToken;
 
 use super::{TextError, gguf};
 use crate::gguf::Gguf;
 
-/// Texts of the special tokens that templates know by name.
+/// Names under which templates and settings know special tokens.
+const NAMED: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
+
+/// Texts of the special tokens that templates know by name. One that the model does not have is absent, and a template
+/// finds it undefined, as in Transformers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Specials {
-    pub bos: Option<String>,
-    pub eos: Option<String>,
-    pub pad: Option<String>,
-    pub unk: Option<String>,
-}
+pub struct Specials(BTreeMap<&'static str, String>);
 
 impl Specials {
-    /// Template variables. A token that the model does not have is left undefined, as Transformers does.
-    pub fn texts(&self) -> BTreeMap<&'static str, &str> {
-        let named = [
-            ("bos_token", &self.bos),
-            ("eos_token", &self.eos),
-            ("pad_token", &self.pad),
-            ("unk_token", &self.unk),
-        ];
-        named
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text.as_deref()?)))
-            .collect()
+    pub fn bos(&self) -> Option<&str> {
+        self.0.get("bos_token").map(String::as_str)
+    }
+
+    pub fn eos(&self) -> Option<&str> {
+        self.0.get("eos_token").map(String::as_str)
+    }
+
+    /// Name and text of each.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, text)| (*name, text.as_str()))
+    }
+
+    /// `tokenizer_config.json`; where it is from before the list of added tokens was part of it, the older
+    /// `special_tokens_map.json` has the last word.
+    fn read(settings: &Json, older: &Json) -> Self {
+        let newer = settings
+            .get("added_tokens_decoder")
+            .is_some_and(|list| !list.is_null());
+        let text = |name: &str| {
+            let older = (!newer).then(|| older.get(name)).flatten();
+            token_text(older.or_else(|| settings.get(name))?)
+        };
+        Self(
+            NAMED
+                .into_iter()
+                .filter_map(|name| Some((name, text(name)?)))
+                .collect(),
+        )
     }
 }
 
@@ -39,10 +64,9 @@ impl Specials {
 pub struct Folder {
     pub tokenizer: Vec<u8>,
     pub specials: Specials,
-    /// `add_bos_token` of `tokenizer_config.json`; absent = whatever the tokenizer's own post-processor does.
-    pub add_bos: Option<bool>,
-    /// The file or key it came from, and its source.
-    pub template: Option<(String, String)>,
+    pub templates: Sources,
+    /// Tokens that only `tokenizer_config.json` knows, by id.
+    pub added: BTreeMap<u32, AddedToken>,
     /// `eos_token_id` of `generation_config.json`, or else of `config.json`.
     pub end_ids: Vec<u32>,
 }
@@ -62,18 +86,10 @@ impl Folder {
 
     fn read_folder(folder: &Path) -> Result<Self, TextError> {
         let Some(tokenizer) = read_if_there(&folder.join("tokenizer.json"))? else {
-            return Err(TextError::Missing {
-                folder: folder.to_owned(),
-                file: "tokenizer.json",
-            });
+            return Err(missing(folder));
         };
         let settings = read_json(&folder.join("tokenizer_config.json"))?;
-        let specials_map = read_json(&folder.join("special_tokens_map.json"))?;
-        let special = |key: &str| {
-            // A null in tokenizer_config.json means "none"; only a missing key asks the older file.
-            let value = settings.get(key).or_else(|| specials_map.get(key))?;
-            token_text(value)
-        };
+        let older_specials = read_json(&folder.join("special_tokens_map.json"))?;
         let mut end_ids =
             ids(read_json(&folder.join("generation_config.json"))?.get("eos_token_id"));
         if end_ids.is_empty() {
@@ -85,56 +101,155 @@ impl Folder {
         }
         Ok(Self {
             tokenizer,
-            specials: Specials {
-                bos: special("bos_token"),
-                eos: special("eos_token"),
-                pad: special("pad_token"),
-                unk: special("unk_token"),
-            },
-            add_bos: settings.get("add_bos_token").and_then(Json::as_bool),
-            template: template(folder, &settings)?,
+            specials: Specials::read(&settings, &older_specials),
+            templates: templates(folder, &settings)?,
+            added: added_tokens(&settings),
             end_ids,
         })
     }
 }
 
-/// `chat_template.jinja` wins over `tokenizer_config.json`, where it is a string or a list of named ones.
-fn template(folder: &Path, settings: &Json) -> Result<Option<(String, String)>, TextError> {
-    let path = folder.join("chat_template.jinja");
-    if let Some(bytes) = read_if_there(&path)? {
-        let source = String::from_utf8(bytes).map_err(|error| TextError::Malformed {
-            path: path.clone(),
+/// A chat template and the file it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub origin: String,
+    pub text: String,
+}
+
+/// The templates of a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    pub default: Option<Source>,
+    /// Used in place of the default when there are tools.
+    pub tool_use: Option<Source>,
+}
+
+/// `chat_template.jinja` (and `additional_chat_templates/tool_use.jinja`) wins over `chat_template.json`, and both over
+/// `tokenizer_config.json`, where the template is a text or a list of named ones.
+fn templates(folder: &Path, settings: &Json) -> Result<Sources, TextError> {
+    let own_file = |name: &str| {
+        let path = folder.join(name);
+        let Some(bytes) = read_if_there(&path)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).map_err(|error| TextError::Malformed {
+            path,
             reason: error.to_string(),
         })?;
-        return Ok(Some(("chat_template.jinja".to_owned(), source)));
-    }
-    let origin = "tokenizer_config.json".to_owned();
-    match settings.get("chat_template") {
-        None | Some(Json::Null) => Ok(None),
-        Some(Json::String(source)) => Ok(Some((origin, source.clone()))),
-        Some(Json::Array(named)) => {
-            let by_name = |wanted: &str| {
-                named
-                    .iter()
-                    .find(|entry| entry["name"] == wanted)
-                    .and_then(|entry| entry["template"].as_str())
-            };
-            let first = || named.first().and_then(|entry| entry["template"].as_str());
-            match by_name("default").or_else(first) {
-                Some(source) => Ok(Some((origin, source.to_owned()))),
-                None if named.is_empty() => Ok(None),
-                None => Err(malformed_template(folder)),
+        Ok(Some(Source {
+            origin: name.to_owned(),
+            text,
+        }))
+    };
+    let file = "chat_template.json";
+    let older = read_json(&folder.join(file))?;
+    let mut sources = match older.get("chat_template") {
+        Some(value) if !value.is_null() => of_json(value, folder, file)?,
+        _ => {
+            let file = "tokenizer_config.json";
+            match settings.get("chat_template") {
+                Some(value) if !value.is_null() => of_json(value, folder, file)?,
+                _ => Sources::default(),
             }
         }
-        Some(_) => Err(malformed_template(folder)),
+    };
+    if let Some(source) = own_file("chat_template.jinja")? {
+        sources = Sources {
+            default: Some(source),
+            tool_use: own_file("additional_chat_templates/tool_use.jinja")?,
+        };
+    }
+    Ok(sources)
+}
+
+fn of_json(value: &Json, folder: &Path, file: &str) -> Result<Sources, TextError> {
+    let source = |text: &str| Source {
+        origin: file.to_owned(),
+        text: text.to_owned(),
+    };
+    let malformed = |reason: String| TextError::Malformed {
+        path: folder.join(file),
+        reason,
+    };
+    let by_name: Vec<(&str, &str)> = match value {
+        Json::String(text) => {
+            return Ok(Sources {
+                default: Some(source(text)),
+                tool_use: None,
+            });
+        }
+        Json::Array(list) => list
+            .iter()
+            .filter_map(|entry| Some((entry["name"].as_str()?, entry["template"].as_str()?)))
+            .collect(),
+        Json::Object(map) => map
+            .iter()
+            .filter_map(|(name, text)| Some((name.as_str(), text.as_str()?)))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let named = |wanted: &str| {
+        by_name
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, text)| source(text))
+    };
+    let default = named("default").or_else(|| {
+        // A single one is the default, whatever it is called.
+        (by_name.len() == 1).then(|| source(by_name[0].1))
+    });
+    if default.is_none() {
+        let names: Vec<&str> = by_name.iter().map(|(name, _)| *name).collect();
+        return Err(malformed(if names.is_empty() {
+            "chat_template is neither a text nor a list of {name, template}".to_owned()
+        } else {
+            format!(
+                "of its chat templates ({}) none is called default",
+                names.join(", ")
+            )
+        }));
+    }
+    Ok(Sources {
+        default,
+        tool_use: named("tool_use"),
+    })
+}
+
+/// There is no `tokenizer.json`: what to do depends on what is there instead.
+fn missing(folder: &Path) -> TextError {
+    let older = ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"];
+    match older.into_iter().find(|file| folder.join(file).is_file()) {
+        Some(file) => TextError::OldTokenizer {
+            folder: folder.to_owned(),
+            file,
+        },
+        None => TextError::Missing {
+            folder: folder.to_owned(),
+            file: "tokenizer.json",
+        },
     }
 }
 
-fn malformed_template(folder: &Path) -> TextError {
-    TextError::Malformed {
-        path: folder.join("tokenizer_config.json"),
-        reason: "chat_template is neither a text nor a list of {name, template}".to_owned(),
-    }
+/// `added_tokens_decoder`: {"32000": {"content": .., "special": ..}, ..}.
+fn added_tokens(settings: &Json) -> BTreeMap<u32, AddedToken> {
+    let Some(list) = settings
+        .get("added_tokens_decoder")
+        .and_then(Json::as_object)
+    else {
+        return BTreeMap::new();
+    };
+    let one = |(id, token): (&String, &Json)| {
+        let flag = |name: &str| token.get(name).and_then(Json::as_bool);
+        let text = token_text(token)?;
+        let special = flag("special").unwrap_or(false);
+        let added = AddedToken::from(text, special)
+            .lstrip(flag("lstrip").unwrap_or(false))
+            .rstrip(flag("rstrip").unwrap_or(false))
+            .single_word(flag("single_word").unwrap_or(false))
+            .normalized(flag("normalized").unwrap_or(!special));
+        Some((id.parse().ok()?, added))
+    };
+    list.iter().filter_map(one).collect()
 }
 
 /// A special token is written as its text or as an object with `content`.

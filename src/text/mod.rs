@@ -6,6 +6,7 @@
 mod answers;
 mod bpe;
 mod codec;
+mod conversation;
 mod error;
 mod folder;
 mod gguf;
@@ -15,7 +16,8 @@ mod template;
 
 pub use answers::{EncodedAnswer, EncodedAnswers, Limits};
 pub use bpe::{CHATML_TEMPLATE, train_bpe};
-pub use codec::Codec;
+pub use codec::{Codec, SystemTurns};
+pub use conversation::Conversation;
 pub use error::{TextError, Unusable};
 pub use inspect::{Inspection, TokenView};
 pub use stream::StreamDecoder;

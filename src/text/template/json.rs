@@ -1,0 +1,211 @@
+//! Python's `json.dumps`, which published templates rely on to the space.
+
+use std::fmt::Write as _;
+
+use minijinja::{
+    Error, ErrorKind, State, Value,
+    value::{Kwargs, ValueKind},
+};
+
+use super::printed::DEEPEST;
+
+/// Spaces that `indent` may ask for, one level.
+const WIDEST_INDENT: usize = 64;
+
+/// The filter `tojson`: `ensure_ascii=False` unless asked for, with Python's separators and keyword arguments.
+pub fn tojson(state: &State<'_, '_>, value: &Value, kwargs: Kwargs) -> Result<String, Error> {
+    let indent: Option<Value> = kwargs.get("indent")?;
+    let indent = indent.filter(|indent| !indent.is_none());
+    let ensure_ascii: Option<bool> = kwargs.get("ensure_ascii")?;
+    let sort_keys: Option<bool> = kwargs.get("sort_keys")?;
+    let separators: Option<Vec<String>> = kwargs.get("separators")?;
+    kwargs.assert_all_used()?;
+    let indent = indent.map(|indent| match indent.as_str() {
+        Some(text) => text.to_owned(),
+        None => " ".repeat(usize::try_from(indent).unwrap_or(0).min(WIDEST_INDENT)),
+    });
+    let (item, key) = match separators.as_deref() {
+        Some([item, key]) => (item.as_str(), key.as_str()),
+        _ if indent.is_some() => (",", ": "),
+        _ => (", ", ": "),
+    };
+    let mut writer = PythonJson {
+        state,
+        indent,
+        ensure_ascii: ensure_ascii.unwrap_or(false),
+        sort_keys: sort_keys.unwrap_or(false),
+        item,
+        key,
+        out: String::new(),
+        paid: 0,
+    };
+    writer.write(value, 0)?;
+    Ok(writer.out)
+}
+
+struct PythonJson<'a> {
+    state: &'a State<'a, 'a>,
+    indent: Option<String>,
+    ensure_ascii: bool,
+    sort_keys: bool,
+    item: &'a str,
+    key: &'a str,
+    out: String,
+    /// Bytes of `out` that fuel was already spent on.
+    paid: usize,
+}
+
+impl PythonJson<'_> {
+    fn write(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        if depth > DEEPEST {
+            return Err(cannot("tojson cannot write values nested this deep"));
+        }
+        // Writing can make far more than it was given: a list may hold one long text a thousand times.
+        self.state
+            .consume_fuel(1 + (self.out.len() - self.paid) as u64 / 16)?;
+        self.paid = self.out.len();
+        match value.kind() {
+            ValueKind::Undefined => {
+                return Err(cannot("Object of type Undefined is not JSON serializable"));
+            }
+            ValueKind::None => self.out.push_str("null"),
+            ValueKind::Bool if value.is_true() => self.out.push_str("true"),
+            ValueKind::Bool => self.out.push_str("false"),
+            ValueKind::Number => self.out.push_str(&number(value)),
+            ValueKind::String => self.string(value.as_str().unwrap_or_default()),
+            ValueKind::Seq | ValueKind::Iterable => {
+                self.out.push('[');
+                let mut items = 0;
+                for item in value.try_iter()? {
+                    self.begin_item(items, depth);
+                    self.write(&item, depth + 1)?;
+                    items += 1;
+                }
+                self.end_items(items, depth, ']');
+            }
+            ValueKind::Map => {
+                let mut keys: Vec<Value> = value.try_iter()?.collect();
+                if self.sort_keys {
+                    keys.sort();
+                }
+                self.out.push('{');
+                for (i, key) in keys.iter().enumerate() {
+                    self.begin_item(i, depth);
+                    let name = match key.kind() {
+                        ValueKind::None => "null".to_owned(),
+                        ValueKind::Bool => key.is_true().to_string(),
+                        ValueKind::Number => number(key),
+                        _ => key.to_string(),
+                    };
+                    self.string(&name);
+                    self.out.push_str(self.key);
+                    self.write(&value.get_item(key)?, depth + 1)?;
+                }
+                self.end_items(keys.len(), depth, '}');
+            }
+            kind => return Err(cannot(format!("tojson cannot write a {kind}"))),
+        }
+        Ok(())
+    }
+
+    fn begin_item(&mut self, index: usize, depth: usize) {
+        if index > 0 {
+            self.out.push_str(self.item);
+        }
+        self.new_line(depth + 1);
+    }
+
+    /// Empty containers stay on one line.
+    fn end_items(&mut self, items: usize, depth: usize, close: char) {
+        if items > 0 {
+            self.new_line(depth);
+        }
+        self.out.push(close);
+    }
+
+    fn new_line(&mut self, depth: usize) {
+        if let Some(indent) = &self.indent {
+            self.out.push('\n');
+            for _ in 0..depth {
+                self.out.push_str(indent);
+            }
+        }
+    }
+
+    fn string(&mut self, text: &str) {
+        // serde_json escapes what Python escapes; Python can also write everything beyond ASCII as \u.
+        let quoted = serde_json::Value::from(text).to_string();
+        if !self.ensure_ascii {
+            self.out.push_str(&quoted);
+            return;
+        }
+        for c in quoted.chars() {
+            // Python counts DEL as ASCII too.
+            if c.is_ascii() {
+                self.out.push(c);
+            } else {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(self.out, "\\u{unit:04x}").ok();
+                }
+            }
+        }
+    }
+}
+
+fn cannot(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, reason)
+}
+
+fn number(value: &Value) -> String {
+    if value.is_integer() {
+        return value.to_string();
+    }
+    f64::try_from(value.clone()).map_or_else(|_| value.to_string(), python_float)
+}
+
+/// A float as Python's `repr` writes it: the shortest digits that read back the same, an exponent outside 1e-4..1e16.
+pub fn python_float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e16).contains(&size) {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = match exponent.strip_prefix('-') {
+            Some(exponent) => ('-', exponent),
+            None => ('+', exponent),
+        };
+        return format!("{digits}e{sign}{exponent:0>2}");
+    }
+    let text = value.to_string();
+    if text.contains('.') {
+        text
+    } else {
+        text + ".0"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::python_float;
+
+    #[test]
+    fn floats_are_written_as_by_python() {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (-0.5, "-0.5"),
+            (1e-5, "1e-05"),
+            (1.5e16, "1.5e+16"),
+            (1e15, "1000000000000000.0"),
+            (0.0001, "0.0001"),
+            (1e300, "1e+300"),
+            (0.0, "0.0"),
+        ] {
+            assert_eq!(python_float(value), text);
+        }
+    }
+}
