@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::App;
 use crate::{
     engine::{config::RunConfig, protocol::Request},
-    state::{Closing, Command, Notice, Opened, ProjectSummary, command::CloseAnswer},
+    state::{Closing, Command, Notice, Opened, ProjectSummary, Screen, command::CloseAnswer},
     store::{self, Project},
 };
 
@@ -46,6 +46,12 @@ impl App {
             Command::Close(answer) => self.apply_close(answer, ctx),
             Command::Runs(command) => self.apply_runs(command),
             Command::Pairs(command) => self.apply_pairs(command, ctx, frame),
+            Command::Inspect(spot, subject) => self.inspect(spot, subject),
+            Command::ShowPair(pair) => {
+                self.views.screen = Screen::Pairs;
+                self.views.pairs.tokens = true;
+                self.views.pairs.select(Some(pair));
+            }
             Command::Answers(command) => self.apply_answers(command, frame),
         }
     }

@@ -11,6 +11,7 @@ mod pace;
 mod pairs;
 mod receive;
 mod runs;
+mod tokens;
 mod transfers;
 mod window;
 
@@ -80,6 +81,8 @@ pub struct App {
     files: Files<Project>,
     /// Reads and writes that take long; they must not hold up a label.
     transfers: Files<()>,
+    /// The tokenizer of the project's model.
+    tokens: Files<tokens::Loaded>,
     dialogs: Dialogs,
     engine: EngineLink,
     /// The theme that egui was told last.
@@ -95,12 +98,14 @@ impl App {
         ui::theme::install(ctx);
         let wake = ctx.clone();
         let (woken_by_files, woken_by_transfers) = (ctx.clone(), ctx.clone());
+        let woken_by_tokens = ctx.clone();
         Self {
             workspace: Workspace::default(),
             views,
             commands: Commands::new(move || wake.request_repaint()),
             files: Files::start(move || woken_by_files.request_repaint()),
             transfers: Files::start(move || woken_by_transfers.request_repaint()),
+            tokens: Files::start(move || woken_by_tokens.request_repaint()),
             dialogs: Dialogs::new(ctx.clone()),
             engine,
             theme: None,

@@ -17,9 +17,11 @@ impl App {
         let start = Instant::now();
         loop {
             let from_transfers = self.transfers.take_in(&mut self.workspace, &mut self.views);
+            let from_tokens = self.tokens.take_in(&mut self.workspace, &mut self.views);
+            // Last of the three: it alone knows what is being saved.
             let from_files = self.files.take_in(&mut self.workspace, &mut self.views);
             let event = self.engine.events.try_recv().ok();
-            let idle = !from_files && !from_transfers && event.is_none();
+            let idle = !from_files && !from_transfers && !from_tokens && event.is_none();
             if let Some(event) = event {
                 self.take_event(event);
             }

@@ -314,6 +314,10 @@ pub struct Tokens {
     /// With the beginning of an answer, as before generation.
     #[arg(long, conflicts_with = "text")]
     pub generation_prompt: bool,
+    /// As training and answers give it to the model: a system turn that the template has no place for stands in front of
+    /// the first user turn.
+    #[arg(long, conflicts_with_all = ["text", "generation_prompt"])]
+    pub as_prompt: bool,
     /// One JSON object with text, ids and mask.
     #[arg(long)]
     pub json: bool,

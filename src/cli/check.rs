@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::{args::Check, drive, ending::Ending, output};
-use crate::engine::protocol::{Event, PreflightReport, Request, RequestId};
+use crate::engine::protocol::{Event, Lengths, PreflightReport, Request, RequestId};
 
 /// More pairs than this are counted, not listed; `--json` lists all.
 const LISTED: usize = 10;
@@ -74,6 +74,17 @@ fn print(report: &PreflightReport) -> Result<()> {
         ),
         ("device", report.device.clone()),
         ("devices", report.devices.join(", ")),
+        (
+            "lengths",
+            format!(
+                "{} pairs fit, {} with a cut answer, {} with too long a prompt, {} unusable",
+                report.fates.fit,
+                report.fates.answer_cut,
+                report.fates.prompt_too_long,
+                report.fates.unusable
+            ),
+        ),
+        ("answers", histogram(&report.lengths)),
         ("asleep at step 0", percent(report.asleep)),
         ("steps", report.total_steps.to_string()),
         (
@@ -95,6 +106,29 @@ fn print(report: &PreflightReport) -> Result<()> {
     for (name, measured, expected) in &report.golden {
         output::line(format!("{name:<18}{measured:.6}, expected {expected:.6}"))?;
     }
+    for finding in &report.findings {
+        let mark = if finding.flaw.is_grave() {
+            "WRONG"
+        } else {
+            "note"
+        };
+        let examples: Vec<String> = finding
+            .examples
+            .iter()
+            .map(|pair| pair.0.to_string())
+            .collect();
+        let more = if finding.pairs > examples.len() {
+            ", …"
+        } else {
+            ""
+        };
+        output::line(format!(
+            "{mark}: {} of the pairs ({}{more}): {}",
+            finding.pairs,
+            examples.join(", "),
+            finding.text
+        ))?;
+    }
     for (pair, reason) in report.set_aside.iter().take(LISTED) {
         output::line(format!("pair {} is set aside: {reason}", pair.0))?;
     }
@@ -108,4 +142,24 @@ fn print(report: &PreflightReport) -> Result<()> {
         output::line(format!("Look at this: {warning}"))?;
     }
     Ok(())
+}
+
+/// Answers by length in one line of bars, a stroke where they are cut.
+fn histogram(lengths: &Lengths) -> String {
+    const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = lengths.answers.iter().copied().max().unwrap_or(0).max(1);
+    let mut line = String::from("0 ");
+    for (index, count) in lengths.answers.iter().enumerate() {
+        let (start, end) = (index * lengths.bin, (index + 1) * lengths.bin);
+        if (start..end).contains(&lengths.cut_at) && lengths.cut_at <= lengths.longest {
+            line.push('│');
+        }
+        line.push(BARS[(count * (BARS.len() - 1)).div_ceil(most)]);
+    }
+    let cut = if lengths.cut_at <= lengths.longest {
+        format!(", cut at {}", lengths.cut_at)
+    } else {
+        String::new()
+    };
+    format!("{line} {} tokens{cut}", lengths.longest)
 }

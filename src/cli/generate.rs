@@ -112,15 +112,7 @@ fn sampling(args: &Generate) -> Result<Sampling> {
 /// standard input as one user turn.
 pub fn read_messages(path: &Path) -> Result<Vec<Turn>> {
     let is_stdin = path == Path::new("-");
-    let text = if is_stdin {
-        let mut text = String::new();
-        io::stdin()
-            .read_to_string(&mut text)
-            .context("Could not read standard input")?;
-        text
-    } else {
-        fs::read_to_string(path).with_context(|| format!("Could not read {}", path.display()))?
-    };
+    let text = read_input(path)?;
     let turns = parse_messages(&text, is_stdin).with_context(|| {
         format!(
             "{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]",
@@ -131,6 +123,18 @@ pub fn read_messages(path: &Path) -> Result<Vec<Turn>> {
         anyhow::bail!("{} holds no messages.", path.display());
     }
     Ok(turns)
+}
+
+/// A file's text, or that of standard input for "-".
+pub fn read_input(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin()
+            .read_to_string(&mut text)
+            .context("Could not read standard input")?;
+        return Ok(text);
+    }
+    fs::read_to_string(path).with_context(|| format!("Could not read {}", path.display()))
 }
 
 fn parse_messages(text: &str, may_be_plain: bool) -> Result<Vec<Turn>> {

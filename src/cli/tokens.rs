@@ -1,111 +1,204 @@
 //! `nudge tokens`: the token inspector's twin.
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{args::Tokens, ending::Ending, generate::read_messages, output};
+use super::{args::Tokens, ending::Ending, generate::read_input, output};
 use crate::{
-    data::{Prompt, Role, Turn},
-    text::{Codec, Limits},
+    data::{Finding, Inspection, Part, Prompt, Role, TokenView, Turn},
+    text::{Codec, Conversation, Limits},
 };
 
 /// A text as the model sees it. The mask says which tokens are trained on as an answer.
 struct Seen {
     text: String,
-    prefix: Vec<u32>,
-    answer: Vec<u32>,
-    warnings: Vec<String>,
+    inspection: Inspection,
 }
 
 pub fn run(args: &Tokens) -> Result<Ending> {
     let codec = Codec::load(&args.model)?;
-    let seen = match (&args.text, &args.messages) {
+    let Seen { text, inspection } = match (&args.text, &args.messages) {
         (Some(text), _) => Seen {
             text: text.clone(),
-            prefix: codec.encode_text(text),
-            answer: Vec::new(),
-            warnings: Vec::new(),
+            inspection: plain(&codec, &codec.encode_text(text)),
         },
-        (None, Some(path)) => conversation(&codec, read_messages(path)?, args.generation_prompt)?,
+        (None, Some(path)) => {
+            let conversation = parse(&read_input(path)?).with_context(|| {
+                format!(
+                    "{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]",
+                    path.display()
+                )
+            })?;
+            rendered(&codec, &conversation, args)?
+        }
         (None, None) => anyhow::bail!("Name --text or --messages"),
     };
-    let Seen {
-        text,
-        prefix,
-        answer,
-        warnings,
-    } = seen;
     if args.json {
-        let ids: Vec<u32> = prefix.iter().chain(&answer).copied().collect();
-        let mask: Vec<u8> = std::iter::repeat_n(0, prefix.len())
-            .chain(std::iter::repeat_n(1, answer.len()))
+        let mask: Vec<u8> = (0..inspection.tokens.len())
+            .map(|place| u8::from(place >= inspection.scored_from))
             .collect();
-        output::json(&json!({"text": text, "ids": ids, "mask": mask, "warnings": warnings}))?;
+        let ids: Vec<u32> = inspection.tokens.iter().map(|token| token.id).collect();
+        let warnings: Vec<&str> = inspection
+            .findings
+            .iter()
+            .map(|f| f.text.as_str())
+            .collect();
+        output::json(&json!({
+            "text": text,
+            "ids": ids,
+            "mask": mask,
+            "warnings": warnings,
+            "tokens": inspection.tokens,
+            "bos": inspection.bos,
+            "ends": inspection.ends,
+            "ends_with_eos": inspection.ended,
+            "end_trained": inspection.end_trained(),
+            "findings": inspection.findings,
+        }))?;
         return Ok(Ending::Done);
     }
-    output::line(&text)?;
-    output::line("")?;
-    for token in codec.view(&prefix, &answer) {
-        let mut marks = Vec::new();
-        if token.in_answer {
-            marks.push("answer");
-        }
-        if token.special {
-            marks.push("special");
-        }
-        let line = format!(
-            "{:>8}  {:<24}{}",
-            token.id,
-            format!("{:?}", token.text),
-            marks.join(", ")
-        );
-        output::line(line.trim_end())?;
-    }
-    output::line(format!(
-        "{} tokens, {} of them an answer",
-        prefix.len() + answer.len(),
-        answer.len()
-    ))?;
-    for warning in warnings {
-        output::line(format!("Look at this: {warning}"))?;
-    }
+    print(&text, &inspection)?;
     Ok(Ending::Done)
+}
+
+/// Messages as a list, or an object with `messages`, `tools`, `documents` and `chat_template_kwargs`.
+fn parse(text: &str) -> Result<Conversation> {
+    let conversation = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text)?
+    } else {
+        Conversation {
+            messages: serde_json::from_str(text)?,
+            ..Conversation::default()
+        }
+    };
+    anyhow::ensure!(!conversation.messages.is_empty(), "it holds no messages");
+    Ok(conversation)
 }
 
 /// A conversation that ends with the assistant's turn is a prompt and its answer, masked as in training; any other is a
 /// prompt.
-fn conversation(codec: &Codec, mut turns: Vec<Turn>, generation_prompt: bool) -> Result<Seen> {
-    let text = codec.render(&turns, generation_prompt)?;
-    let ends_with_answer = turns
-        .last()
-        .is_some_and(|turn| turn.role == Role::Assistant);
-    if generation_prompt || !ends_with_answer || turns.len() < 2 {
-        return Ok(Seen {
-            prefix: codec.encode(&text),
-            text,
-            answer: Vec::new(),
-            warnings: Vec::new(),
-        });
+fn rendered(codec: &Codec, conversation: &Conversation, args: &Tokens) -> Result<Seen> {
+    let turns = turns(conversation);
+    if args.as_prompt
+        && let Some(turns) = &turns
+    {
+        let prompt = Prompt::Chat(turns.clone());
+        let mut inspection = plain(codec, &codec.prompt_ids(&prompt)?);
+        inspection.findings.extend(codec.notes(&prompt));
+        let text = codec.render(&codec.fold(turns), true)?;
+        return Ok(Seen { text, inspection });
     }
-    let answer = turns.pop().context("There is a last turn")?.content;
-    let prompt = Prompt::Chat(turns);
-    let limits = Limits {
-        max_prompt: usize::MAX,
-        max_answer: usize::MAX,
-    };
-    let encoded = codec.encode_answers(&prompt, &[&answer], limits)?;
-    let inspected = codec.inspect(&prompt, &[&answer], limits)?;
-    Ok(Seen {
-        text,
-        prefix: encoded.prefix,
-        answer: encoded
-            .answers
-            .into_iter()
-            .next()
-            .map_or_else(Vec::new, |answer| answer.ids),
-        warnings: inspected
-            .into_iter()
-            .flat_map(|inspection| inspection.warnings)
-            .collect(),
-    })
+    let text = codec
+        .render_conversation(conversation, args.generation_prompt)
+        .map_err(|error| hint(codec, turns.as_deref(), error.into()))?;
+    let with_answer = !args.generation_prompt
+        && conversation.tools.is_none()
+        && conversation.documents.is_none()
+        && conversation.variables.is_empty();
+    if let Some(mut turns) = turns.filter(|turns| with_answer && turns.len() > 1)
+        && turns
+            .last()
+            .is_some_and(|turn| turn.role == Role::Assistant)
+    {
+        let answer = turns.pop().context("There is a last turn")?.content;
+        let prompt = Prompt::Chat(turns);
+        let seen = codec.inspect(&prompt, &[&answer], Limits::NONE);
+        if let Some(reason) = seen.reason {
+            anyhow::bail!("The answer cannot be used: {reason}");
+        }
+        let inspection = seen.answers.into_iter().next().context("One answer")?;
+        return Ok(Seen { text, inspection });
+    }
+    let inspection = plain(codec, &codec.encode(&text));
+    Ok(Seen { text, inspection })
+}
+
+/// A refused system turn has its place in training; say how to see it.
+fn hint(codec: &Codec, turns: Option<&[Turn]>, error: anyhow::Error) -> anyhow::Error {
+    if turns.is_some_and(|turns| codec.fold(turns) != turns) {
+        return error.context(
+            "In training and answers the system turn stands in front of the first user turn; --as-prompt shows that",
+        );
+    }
+    error
+}
+
+/// The turns, where the messages have nothing but a role and a text.
+fn turns(conversation: &Conversation) -> Option<Vec<Turn>> {
+    conversation
+        .messages
+        .iter()
+        .map(|message| serde_json::from_value(message.clone().into()).ok())
+        .collect()
+}
+
+fn plain(codec: &Codec, ids: &[u32]) -> Inspection {
+    codec.inspect_generated(ids, &[])
+}
+
+/// Colours only where a person reads: `NO_COLOR` is respected.
+fn colour(token: &TokenView) -> &'static str {
+    match (token.special, token.part) {
+        (true, _) => "\x1b[33m",
+        (false, Part::Template) => "\x1b[90m",
+        (false, Part::Prompt) => "\x1b[36m",
+        (false, Part::Answer) => "\x1b[32m",
+    }
+}
+
+fn print(text: &str, inspection: &Inspection) -> Result<()> {
+    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    output::line(text)?;
+    output::line("")?;
+    for (place, token) in inspection.tokens.iter().enumerate() {
+        let scored = place >= inspection.scored_from;
+        let mut marks = vec![match token.part {
+            Part::Template => "template",
+            Part::Prompt => "prompt",
+            Part::Answer => "answer",
+        }];
+        if token.special {
+            marks.push("special");
+        }
+        if scored {
+            marks.push("scored");
+        }
+        let (start, end) = if coloured {
+            (colour(token), "\x1b[0m")
+        } else {
+            ("", "")
+        };
+        let shown = format!("{:?}", token.text);
+        let line = format!(
+            "{:>8}  {start}{shown:<24}{end}{}",
+            token.id,
+            marks.join(", ")
+        );
+        output::line(line.trim_end())?;
+    }
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" };
+    let answer = inspection.scored();
+    output::line(format!(
+        "{} tokens, {answer} of them scored as an answer; BOS {}, end of turn {}",
+        inspection.tokens.len(),
+        inspection.bos,
+        inspection.ends,
+    ))?;
+    if answer > 0 {
+        output::line(format!(
+            "The answer ends with EOS: {}, trained on: {}",
+            yes_no(inspection.ended),
+            yes_no(inspection.end_trained())
+        ))?;
+    }
+    for Finding { flaw, text } in &inspection.findings {
+        let (start, end) = match (coloured, flaw.is_grave()) {
+            (true, true) => ("\x1b[31m", "\x1b[0m"),
+            _ => ("", ""),
+        };
+        output::line(format!("{start}Look at this: {text}{end}"))?;
+    }
+    Ok(())
 }

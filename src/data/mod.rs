@@ -2,10 +2,12 @@
 
 mod change;
 pub mod health;
+mod inspection;
 mod pair;
 mod split;
 
 pub use change::{Change, Edit};
+pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};
 pub use pair::{
     Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Role, Source, Split, Strength,
     Turn, Verdict,

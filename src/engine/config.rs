@@ -56,6 +56,9 @@ pub struct DataConfig {
     /// Share of prompts held out, by a hash of the prompt and `seed`.
     pub eval_fraction: f64,
     pub seed: u64,
+    /// Train although BOS stands twice in a row in some prompts; without it such a run does not start.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_doubled_bos: bool,
     /// Reference answers: "auto" = the project's own, or a JSONL file.
     pub reference: String,
     /// Retention text: the project's own when absent, or a text file.
@@ -209,6 +212,7 @@ impl Default for DataConfig {
             max_answer_tokens: 1024,
             eval_fraction: 0.1,
             seed: 0,
+            allow_doubled_bos: false,
             reference: "auto".to_owned(),
             retention: None,
         }

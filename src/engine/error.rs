@@ -32,6 +32,10 @@ pub enum EngineError {
     NoPairs(String),
     #[error("The start is wrong, so nothing was trained: {0}")]
     Golden(String),
+    #[error(
+        "BOS stands twice in a row in {pairs} of the pairs: the chat template writes it and the prompt spells it out once more. Remove it from the prompts (`nudge check` lists the pairs), or set data.allow_doubled_bos to train all the same."
+    )]
+    DoubledBos { pairs: usize },
     #[error("The run cannot be continued: {0}")]
     Resume(String),
     #[error(

@@ -25,6 +25,7 @@ mod events;
 mod exact;
 #[cfg(test)]
 mod fault;
+mod findings;
 mod golden;
 mod helm;
 mod knobs;

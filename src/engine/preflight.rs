@@ -8,7 +8,7 @@ use super::{
     config::RunConfig,
     error::{EngineError, Result},
     evaluate::first,
-    golden, material, memory,
+    findings, golden, material, memory,
     prepare::total_steps,
     protocol::PreflightReport,
     reference::Reference,
@@ -81,6 +81,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         total_steps,
         ..PreflightReport::default()
     };
+    findings::fill(&mut report, &data, &batches, &codec, &config.data);
     step_zero(
         &mut report,
         &mut project,
@@ -91,7 +92,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         row_tokens,
     )?;
     probe_step(&mut report, &mut policy, config, &batches, row_tokens)?;
-    warn(&mut report, config, &codec, &batches);
+    warn(&mut report, config, &batches);
     Ok(report)
 }
 
@@ -210,9 +211,8 @@ fn mean_tokens<'a>(docs: impl Iterator<Item = &'a Doc>) -> f64 {
 }
 
 /// Sentences that deserve a look.
-fn warn(report: &mut PreflightReport, config: &RunConfig, codec: &Codec, batches: &Batches) {
+fn warn(report: &mut PreflightReport, config: &RunConfig, batches: &Batches) {
     let warnings = &mut report.warnings;
-    let train = &batches.pairs.train;
     if report.asleep > MANY_ASLEEP {
         warnings.push(format!(
             "{:.0} % of the pairs are asleep: their margin at step 0 is so large that they get almost no push. A smaller β, a mean margin or an anchored margin wakes them",
@@ -223,36 +223,11 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, codec: &Codec, batches
     if batches.pairs.eval.is_empty() {
         warnings.push("No pairs are held out, so nothing shows whether the preference carries over to new prompts".to_owned());
     }
-    if report.cut_answers > 0 {
-        warnings.push(format!(
-            "{} answers lose their end at {} tokens; a larger data.max_answer_tokens keeps them whole",
-            report.cut_answers, config.data.max_answer_tokens
-        ));
-    }
     if !report.set_aside.is_empty() {
         warnings.push(format!(
             "{} labelled pairs are set aside and will not be trained on",
             report.set_aside.len()
         ));
-    }
-    let open_ended = train
-        .iter()
-        .flat_map(|pair| &pair.doc.continuations)
-        .filter(|ids| ids.last().is_none_or(|id| !codec.stop_ids().contains(id)))
-        .count();
-    let answers = 2 * train.len();
-    if open_ended > report.cut_answers {
-        warnings.push(format!(
-            "{open_ended} of {answers} answers do not end the turn, so on them stopping is not trained"
-        ));
-    }
-    let doubled = train.iter().any(|pair| {
-        codec
-            .bos()
-            .is_some_and(|bos| pair.doc.prefix.starts_with(&[bos, bos]))
-    });
-    if doubled {
-        warnings.push("The beginning-of-text token stands twice at the start of a prompt: the chat template and the prompt both write it".to_owned());
     }
     if config.optimizer.warmup_steps >= report.total_steps {
         warnings.push(format!(

@@ -9,7 +9,7 @@ use super::{
     config::RunConfig,
     error::{EngineError, Result},
     evaluate::first,
-    golden,
+    findings, golden,
     helm::Helm,
     knobs::Knobs,
     material,
@@ -58,9 +58,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     });
     drop(material);
     report_data(helm, &config, &batches, saved.is_some())?;
-    if batches.pairs.train.is_empty() {
-        return Err(EngineError::NoPairs(batches.why_empty()));
-    }
+    findings::refuse(&batches, &codec, &config.data)?;
     let total_steps = total_steps(&config, batches.pairs.train.len());
     if let Some(saved) = &saved
         && saved.state().step >= total_steps

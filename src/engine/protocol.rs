@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::config::RunConfig;
 pub use crate::store::LogLevel;
 use crate::{
-    data::{PairId, Prompt},
+    data::{Flaw, PairId, Prompt},
     store::RunId,
 };
 
@@ -275,4 +275,44 @@ pub struct PreflightReport {
     pub estimated_secs: f64,
     /// Sentences that deserve a look before the start.
     pub warnings: Vec<String>,
+    /// What becomes of the labelled pairs.
+    pub fates: Fates,
+    pub lengths: Lengths,
+    /// What is wrong with their tokens, the grave first.
+    pub findings: Vec<PairFinding>,
+}
+
+/// Labelled pairs by what becomes of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fates {
+    pub fit: usize,
+    /// At least one answer loses its end.
+    pub answer_cut: usize,
+    /// Set aside.
+    pub prompt_too_long: usize,
+    /// Set aside for any other reason.
+    pub unusable: usize,
+}
+
+/// How long the answers are, before anything is cut.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// Answers by tokens: the first bin holds those of 0 to `bin`-1 tokens, and so on.
+    pub answers: Vec<usize>,
+    /// Tokens a bin.
+    pub bin: usize,
+    pub longest: usize,
+    /// `data.max_answer_tokens`: where answers are cut.
+    pub cut_at: usize,
+}
+
+/// One kind of flaw over all pairs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairFinding {
+    pub flaw: Flaw,
+    /// A sentence.
+    pub text: String,
+    pub pairs: usize,
+    /// The first few of them.
+    pub examples: Vec<PairId>,
 }

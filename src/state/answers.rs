@@ -191,6 +191,8 @@ pub struct AnswersView {
     /// The pair that the answers on the screen were made into.
     #[serde(skip)]
     pub preferred: Option<crate::data::PairId>,
+    /// The token inspector is open.
+    pub tokens: bool,
 }
 
 #[derive(Debug, Clone)]

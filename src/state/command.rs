@@ -2,7 +2,14 @@
 
 use std::{cell::RefCell, path::PathBuf};
 
-use super::{answers::AnswersCommand, notice::NoticeId, pairs::PairsCommand, train::RunCommand};
+use super::{
+    answers::AnswersCommand,
+    notice::NoticeId,
+    pairs::PairsCommand,
+    tokens::{Spot, Subject},
+    train::RunCommand,
+};
+use crate::data::PairId;
 
 /// Every change that drawing can ask for.
 #[derive(Debug, Clone)]
@@ -23,6 +30,10 @@ pub enum Command {
     Runs(RunCommand),
     Pairs(PairsCommand),
     Answers(AnswersCommand),
+    /// Look at the tokens of something.
+    Inspect(Spot, Subject),
+    /// Show a pair in the editor, with its tokens.
+    ShowPair(PairId),
 }
 
 /// The window was asked to close while a run is going.

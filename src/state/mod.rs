@@ -21,6 +21,7 @@ pub mod remembered;
 pub mod runs;
 pub mod sandbox;
 pub mod series;
+pub mod tokens;
 pub mod train;
 pub mod views;
 pub mod workspace;

@@ -171,6 +171,8 @@ pub struct PairsView {
     pub selected: Option<PairId>,
     pub difference: bool,
     pub health_open: bool,
+    /// The token inspector is open.
+    pub tokens: bool,
     /// Path as typed, for import and export.
     pub path: String,
     /// Folder of the project that the rest is about.
@@ -204,6 +206,7 @@ impl Default for PairsView {
             selected: None,
             difference: true,
             health_open: false,
+            tokens: false,
             path: String::new(),
             project: PathBuf::new(),
             only: None,
@@ -235,6 +238,7 @@ impl PairsView {
         let kept = std::mem::take(self);
         self.difference = kept.difference;
         self.health_open = kept.health_open;
+        self.tokens = kept.tokens;
         self.path = kept.path;
         if kept.project == project {
             self.filter = kept.filter;

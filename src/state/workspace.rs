@@ -8,6 +8,7 @@ use super::{
     launch::Launch,
     pairs::PairsData,
     runs::Runs,
+    tokens::Tokens,
     train::{Preflight, TrainView},
     views::Views,
 };
@@ -69,6 +70,7 @@ pub struct Workspace {
     pub to_train: Vec<RunId>,
     pub pairs: PairsData,
     pub answers: AnswersData,
+    pub tokens: Tokens,
     /// Unix time in milliseconds of this frame, so that drawing asks no clock.
     pub now_ms: i64,
     requests: u64,
@@ -100,5 +102,6 @@ impl Workspace {
         self.preflight = Preflight::NotAsked;
         self.pairs = PairsData::default();
         self.answers = AnswersData::default();
+        self.tokens = Tokens::default();
     }
 }

@@ -59,10 +59,12 @@ pub(super) enum Border {
 }
 
 /// One answer with all that precedes it, before the shared prefix is known.
-struct Whole {
+pub(super) struct Whole {
+    /// As rendered; `ids` may end earlier and may begin with a BOS that is not in it.
+    pub(super) text: String,
     ids: Vec<u32>,
     ended: bool,
-    border: Border,
+    pub(super) border: Border,
 }
 
 impl Codec {
@@ -89,17 +91,17 @@ impl Codec {
         answers: &[&str],
         limits: Limits,
     ) -> Result<EncodedAnswers, Unusable> {
-        self.encode_with_borders(prompt, answers, limits)
+        self.encode_wholes(prompt, answers, limits)
             .map(|(encoded, _)| encoded)
     }
 
-    /// [`Codec::encode_answers`], and how each answer's rendering fitted the prompt's.
-    pub(super) fn encode_with_borders(
+    /// [`Codec::encode_answers`], and what was encoded of each answer.
+    pub(super) fn encode_wholes(
         &self,
         prompt: &Prompt,
         answers: &[&str],
         limits: Limits,
-    ) -> Result<(EncodedAnswers, Vec<Border>), Unusable> {
+    ) -> Result<(EncodedAnswers, Vec<Whole>), Unusable> {
         if let Some(answer) = answers.iter().position(|text| text.trim().is_empty()) {
             return Err(Unusable::EmptyAnswer { answer });
         }
@@ -137,9 +139,8 @@ impl Codec {
             }
         }
 
-        let borders = wholes.iter().map(|whole| whole.border).collect();
         let answers: Vec<EncodedAnswer> = wholes
-            .into_iter()
+            .iter()
             .map(|whole| {
                 let mut ids = whole.ids[shared..].to_vec();
                 let cut = ids.len() > limits.max_answer.max(1);
@@ -161,17 +162,19 @@ impl Codec {
             }
         }
         let prefix = prompt_ids[..shared].to_vec();
-        Ok((EncodedAnswers { prefix, answers }, borders))
+        Ok((EncodedAnswers { prefix, answers }, wholes))
     }
 
     fn whole_text(&self, prompt: &str, answer: &str) -> Result<Whole, TextError> {
-        let mut ids = self.with_bos(self.try_encode(&format!("{prompt}{answer}"))?);
+        let text = format!("{prompt}{answer}");
+        let mut ids = self.with_bos(self.try_encode(&text)?);
         if let Some(eos) = self.eos()
             && ids.last() != Some(&eos)
         {
             ids.push(eos);
         }
         Ok(Whole {
+            text,
             ids,
             ended: self.eos().is_some(),
             border: Border::Plain,
@@ -203,7 +206,12 @@ impl Codec {
             }
             false
         };
-        Ok(Whole { ids, ended, border })
+        Ok(Whole {
+            text,
+            ids,
+            ended,
+            border,
+        })
     }
 
     /// Tokens behind the first special token of `tail`, which `ids` ends with. `None` if it has none.

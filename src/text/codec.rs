@@ -236,6 +236,13 @@ impl Codec {
             .map_err(|error| TextError::Encode(error.to_string()))
     }
 
+    /// Where in the text, in bytes, each token stands.
+    pub(super) fn spans(&self, text: &str) -> Vec<(usize, usize)> {
+        self.tokenizer
+            .encode(text, false)
+            .map_or_else(|_| Vec::new(), |encoding| encoding.get_offsets().to_vec())
+    }
+
     pub(super) fn with_bos(&self, mut ids: Vec<u32>) -> Vec<u32> {
         if let Some(bos) = self.bos
             && self.starts_with_bos

@@ -1,55 +1,109 @@
 //! The token inspector: what the model really sees of a pair.
 
-use super::{Codec, Limits, StreamDecoder, Unusable, answers::Border};
-use crate::data::Prompt;
+use std::ops::Range;
 
-/// One token as it is trained on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenView {
-    pub id: u32,
-    /// The text it completes, special tokens written out. A token inside a character shows as its own piece, and the one
-    /// that completes the character shows the character.
-    pub text: String,
-    /// Scored: part of the answer.
-    pub in_answer: bool,
-    pub special: bool,
-}
-
-/// A prompt with one answer, token by token.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Inspection {
-    pub tokens: Vec<TokenView>,
-    /// The last token ends the turn, so stopping is trained.
-    pub ended: bool,
-    pub cut: bool,
-    /// Sentences that deserve a look.
-    pub warnings: Vec<String>,
-}
+use super::{
+    Codec, Limits, StreamDecoder, SystemTurns, Unusable,
+    answers::{Border, Whole},
+};
+use crate::data::{Fate, Finding, Flaw, Inspection, PairInspection, Part, Prompt, TokenView, Turn};
 
 impl Codec {
-    /// Every answer of a pair token by token, exactly as it is trained on.
-    pub fn inspect(
+    /// Every answer of a pair token by token, exactly as it is trained on, and what becomes of the pair.
+    ///
+    /// A pair that cannot be used is shown as far as it can be rendered.
+    pub fn inspect(&self, prompt: &Prompt, answers: &[&str], limits: Limits) -> PairInspection {
+        let judged = self.encode_answers(prompt, answers, limits);
+        let (fate, reason) = match &judged {
+            Ok(encoded) if encoded.answers.iter().any(|answer| answer.cut) => {
+                (Fate::AnswerCut, None)
+            }
+            Ok(_) => (Fate::Fits, None),
+            Err(reason @ Unusable::PromptTooLong { .. }) => {
+                (Fate::PromptTooLong, Some(reason.to_string()))
+            }
+            Err(reason) => (Fate::Unusable, Some(reason.to_string())),
+        };
+        let together = self.encode_wholes(prompt, answers, Limits::NONE).ok();
+        let answers = match together {
+            Some((encoded, wholes)) => encoded
+                .answers
+                .iter()
+                .zip(&wholes)
+                .zip(answers)
+                .map(|((own, whole), answer)| {
+                    self.inspection(prompt, answer, &encoded.prefix, own, whole, limits)
+                })
+                .collect(),
+            // What is wrong is wrong with the pair, or with one of its answers: show what can be shown.
+            None => answers
+                .iter()
+                .map(|answer| self.inspect_alone(prompt, answer, limits))
+                .collect(),
+        };
+        PairInspection {
+            fate,
+            reason,
+            answers,
+        }
+    }
+
+    fn inspect_alone(&self, prompt: &Prompt, answer: &str, limits: Limits) -> Inspection {
+        if let Ok((encoded, wholes)) = self.encode_wholes(prompt, &[answer], Limits::NONE)
+            && let ([own], [whole]) = (&encoded.answers[..], &wholes[..])
+        {
+            return self.inspection(prompt, answer, &encoded.prefix, own, whole, limits);
+        }
+        let prefix = self.prompt_ids(prompt).unwrap_or_default();
+        let tokens = self.view(&prefix, &[]);
+        Inspection {
+            scored_from: tokens.len(),
+            cut_at: tokens.len(),
+            tokens,
+            ..Inspection::default()
+        }
+    }
+
+    fn inspection(
         &self,
         prompt: &Prompt,
-        answers: &[&str],
+        answer: &str,
+        prefix: &[u32],
+        own: &super::EncodedAnswer,
+        whole: &Whole,
         limits: Limits,
-    ) -> Result<Vec<Inspection>, Unusable> {
-        let (encoded, borders) = self.encode_with_borders(prompt, answers, limits)?;
-        Ok(encoded
-            .answers
-            .iter()
-            .zip(borders)
-            .map(|(answer, border)| {
-                let mut inspection = Inspection {
-                    tokens: self.view(&encoded.prefix, &answer.ids),
-                    ended: answer.ended,
-                    cut: answer.cut,
-                    warnings: Vec::new(),
-                };
-                self.warn(&mut inspection, border, limits);
-                inspection
-            })
-            .collect())
+    ) -> Inspection {
+        let mut tokens = self.view(prefix, &own.ids);
+        self.tell_parts(&mut tokens, prompt, answer, &whole.text);
+        let scored_from = prefix.len();
+        let cut_at = scored_from
+            .saturating_add(limits.max_answer.max(1))
+            .min(tokens.len());
+        let mut inspection = Inspection {
+            tokens,
+            scored_from,
+            cut_at,
+            ended: own.ended,
+            ..Inspection::default()
+        };
+        self.count_ends(&mut inspection);
+        self.find_flaws(&mut inspection, prompt, whole.border, limits);
+        inspection
+    }
+
+    /// What was generated, token by token: the prompt's ids and the answer's, as they were.
+    pub fn inspect_generated(&self, prompt_ids: &[u32], ids: &[u32]) -> Inspection {
+        let tokens = self.view(prompt_ids, ids);
+        let mut inspection = Inspection {
+            scored_from: prompt_ids.len(),
+            cut_at: tokens.len(),
+            ended: ids.last().is_some_and(|id| self.stop_ids().contains(id)),
+            tokens,
+            ..Inspection::default()
+        };
+        self.count_ends(&mut inspection);
+        self.find_doubled_bos(&mut inspection);
+        inspection
     }
 
     /// Tokens of `prefix` and then of `answer`, each with the text it stands for.
@@ -65,58 +119,169 @@ impl Codec {
                 } else {
                     text
                 },
-                in_answer: position >= prefix.len(),
+                part: if position < prefix.len() {
+                    Part::Prompt
+                } else {
+                    Part::Answer
+                },
                 special: self.is_special(id),
             }
         })
         .collect()
     }
 
-    fn warn(&self, inspection: &mut Inspection, border: Border, limits: Limits) {
-        let warnings = &mut inspection.warnings;
-        let tokens = &inspection.tokens;
-        if let Some(bos) = self.bos()
-            && !self.stop_ids().contains(&bos)
-            && tokens.len() > 1
-            && tokens[..2].iter().all(|token| token.id == bos)
-        {
-            warnings.push(
-                "The text begins with the BOS token twice: the prompt spells it out once more than the template. Remove it from the prompt."
-                    .to_owned(),
-            );
+    /// Tells the template's own tokens from those of the turns and of the answer.
+    fn tell_parts(&self, tokens: &mut [TokenView], prompt: &Prompt, answer: &str, text: &str) {
+        let stretches = match prompt {
+            Prompt::Text(prompt) => vec![
+                (0..prompt.len(), Part::Prompt),
+                (prompt.len()..text.len(), Part::Answer),
+            ],
+            Prompt::Chat(turns) => stretches(&self.fold(turns), answer, text),
+        };
+        let spans = self.spans(text);
+        // A BOS that the text does not spell out stands before the first span; an EOS behind the last has none.
+        let added = usize::from(
+            matches!(prompt, Prompt::Text(_))
+                && tokens.first().map(|token| token.id) == self.bos()
+                && self.bos().is_some()
+                && self.encode(text).first().copied() != self.bos(),
+        );
+        for (index, token) in tokens.iter_mut().enumerate() {
+            let span = index.checked_sub(added).and_then(|index| spans.get(index));
+            token.part = span
+                .and_then(|(start, end)| {
+                    let overlaps =
+                        |stretch: &Range<usize>| stretch.start < *end && *start < stretch.end;
+                    stretches
+                        .iter()
+                        .rev()
+                        .find(|(stretch, _)| overlaps(stretch))
+                })
+                .map_or(Part::Template, |(_, part)| *part);
         }
-        if inspection.cut {
-            warnings.push(format!(
-                "The answer is longer than {} tokens and was cut, so its end is not trained.",
-                limits.max_answer
-            ));
+    }
+
+    fn count_ends(&self, inspection: &mut Inspection) {
+        let kept = &inspection.tokens[..inspection.cut_at];
+        let count = |is: &dyn Fn(u32) -> bool| kept.iter().filter(|token| is(token.id)).count();
+        inspection.bos = count(&|id| Some(id) == self.bos());
+        inspection.ends = count(&|id| self.stop_ids().contains(&id));
+    }
+
+    fn find_doubled_bos(&self, inspection: &mut Inspection) {
+        let ids: Vec<u32> = inspection.tokens.iter().map(|token| token.id).collect();
+        if self.doubles_bos(&ids) {
+            inspection.findings.push(Finding {
+                flaw: Flaw::DoubledBos,
+                text: "BOS stands twice in a row: the prompt spells it out once more than the template. Remove it from the prompt."
+                    .to_owned(),
+            });
+        }
+    }
+
+    /// Two BOS tokens side by side. Where BOS also ends texts, that is no fault.
+    pub fn doubles_bos(&self, ids: &[u32]) -> bool {
+        self.bos()
+            .filter(|bos| !self.stop_ids().contains(bos))
+            .is_some_and(|bos| ids.windows(2).any(|two| two == [bos, bos]))
+    }
+
+    fn find_flaws(
+        &self,
+        inspection: &mut Inspection,
+        prompt: &Prompt,
+        border: Border,
+        limits: Limits,
+    ) {
+        self.find_doubled_bos(inspection);
+        let mut find = |flaw, text: String| inspection.findings.push(Finding { flaw, text });
+        let cut = inspection.cut_at < inspection.tokens.len();
+        if cut {
+            find(
+                Flaw::Cut,
+                format!(
+                    "The answer is longer than {} tokens and is cut, so its end is not trained.",
+                    limits.max_answer
+                ),
+            );
         } else if !inspection.ended {
-            warnings.push(
+            find(
+                Flaw::NoEnd,
                 "The answer has no end-of-turn token, so the model does not learn to stop after it."
                     .to_owned(),
             );
         }
-        let scored = tokens.iter().filter(|token| token.in_answer);
-        let inner = scored
-            .clone()
-            .count()
-            .saturating_sub(usize::from(inspection.ended));
-        if scored.take(inner).any(|token| token.special) {
-            warnings.push(
+        let end = inspection.tokens.len() - usize::from(inspection.ended);
+        let inner = inspection.scored_from..end.min(inspection.cut_at).max(inspection.scored_from);
+        if inspection.tokens[inner]
+            .iter()
+            .any(|token| token.special && token.part == Part::Answer)
+        {
+            find(
+                Flaw::SpecialInside,
                 "A special token stands inside the answer, because its text spells one out."
                     .to_owned(),
             );
         }
         match border {
             Border::Plain => {}
-            Border::Grafted => warnings.push(
+            Border::Grafted => find(
+                Flaw::PromptRewritten,
                 "The chat template writes the prompt differently once an answer follows. It is trained as the model sees it when it answers."
                     .to_owned(),
             ),
-            Border::Torn => warnings.push(
+            Border::Torn => find(
+                Flaw::PromptRewritten,
                 "The chat template writes the prompt differently once an answer follows, and the two could not be matched: everything behind the first difference is scored."
                     .to_owned(),
             ),
         }
+        inspection.findings.extend(self.notes(prompt));
     }
+
+    /// What is done to a prompt before the template sees it, in sentences.
+    pub fn notes(&self, prompt: &Prompt) -> Vec<Finding> {
+        let Prompt::Chat(turns) = prompt else {
+            return Vec::new();
+        };
+        let mut notes = Vec::new();
+        if self.system_turns() == SystemTurns::Folded && self.fold(turns) != *turns {
+            notes.push(Finding {
+                flaw: Flaw::SystemFolded,
+                text: "The chat template has no place for a system turn: its text stands in front of the first user turn."
+                    .to_owned(),
+            });
+        }
+        if !self.has_template() {
+            notes.push(Finding {
+                flaw: Flaw::PlainStyle,
+                text: "This model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”."
+                    .to_owned(),
+            });
+        }
+        notes
+    }
+}
+
+/// Where in a rendered text the turns' own words and the answer stand. Templates may trim what they are given.
+fn stretches(turns: &[Turn], answer: &str, text: &str) -> Vec<(Range<usize>, Part)> {
+    let mut from = 0;
+    let mut found = Vec::new();
+    let answer = (answer, Part::Answer);
+    let turns = turns
+        .iter()
+        .map(|turn| (turn.content.as_str(), Part::Prompt));
+    for (words, part) in turns.chain([answer]) {
+        let trimmed = words.trim();
+        let hit = [words, trimmed].into_iter().find_map(|words| {
+            let at = text[from..].find(words).filter(|_| !words.is_empty())?;
+            Some(from + at..from + at + words.len())
+        });
+        if let Some(range) = hit {
+            from = range.end;
+            found.push((range, part));
+        }
+    }
+    found
 }

@@ -19,5 +19,4 @@ pub use bpe::{CHATML_TEMPLATE, train_bpe};
 pub use codec::{Codec, SystemTurns};
 pub use conversation::Conversation;
 pub use error::{TextError, Unusable};
-pub use inspect::{Inspection, TokenView};
 pub use stream::StreamDecoder;

@@ -9,9 +9,7 @@ mod methods;
 mod printed;
 mod room;
 
-use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, Value, syntax::SyntaxConfig,
-};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
 
 use serde_json::Value as Json;
 
@@ -138,7 +136,11 @@ fn value(json: &Json) -> Value {
 }
 
 fn map(entries: &serde_json::Map<String, Json>) -> Value {
-    Value::from_pairs(entries.iter().map(|(key, item)| (key.as_str(), value(item))))
+    Value::from_pairs(
+        entries
+            .iter()
+            .map(|(key, item)| (key.as_str(), value(item))),
+    )
 }
 
 /// `None` where there is none, as Transformers passes it.

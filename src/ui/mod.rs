@@ -17,6 +17,7 @@ pub mod prompt;
 mod rail;
 mod strip;
 pub mod theme;
+mod tokens;
 pub mod train;
 
 use egui::{CentralPanel, Frame, Margin, Ui};
@@ -36,7 +37,11 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
     CentralPanel::default()
         .frame(frame)
         .show(ui, |ui| match views.screen {
-            Screen::Pairs => pairs::ui(ui, workspace, &mut views.pairs, commands),
+            Screen::Pairs => {
+                let data = &views.train.launch.checked().config.data;
+                let limits = (data.max_prompt_tokens, data.max_answer_tokens);
+                pairs::ui(ui, workspace, &mut views.pairs, limits, commands);
+            }
             Screen::Train => train::ui(ui, workspace, views, commands),
             Screen::Compare => compare::ui(ui, workspace, &mut views.compare, commands),
             Screen::Answers => answers::ui(ui, workspace, &mut views.answers, commands),

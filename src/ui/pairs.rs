@@ -21,7 +21,14 @@ use crate::{
     },
 };
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+/// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
+pub fn ui(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut PairsView,
+    limits: (usize, usize),
+    commands: &Commands,
+) {
     if workspace.project.is_none() {
         no_project(ui, commands);
         return;
@@ -64,7 +71,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 table::rows(ui, data, view, commands);
             }
         });
-    editor::ui(ui, workspace, view, commands);
+    editor::ui(ui, workspace, view, limits, commands);
 }
 
 /// The draft follows the selection; what was typed in the one before is committed on the way.
@@ -110,6 +117,8 @@ fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
         new_pair(view, commands);
     } else if pressed(Modifiers::NONE, Key::D) {
         view.difference = !view.difference;
+    } else if pressed(Modifiers::NONE, Key::K) {
+        view.tokens = !view.tokens;
     } else if pressed(Modifiers::NONE, Key::Delete)
         && let Some(draft) = view.draft.take()
     {

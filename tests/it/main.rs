@@ -27,5 +27,6 @@ mod runs_window;
 mod stage;
 mod text;
 mod tidy;
+mod tokens_window;
 mod toy;
 mod window;

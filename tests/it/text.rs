@@ -3,8 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use nudge::{
-    data::{Prompt, Role, Turn},
-    text::{CHATML_TEMPLATE, Codec, Limits, StreamDecoder, TextError, Unusable, train_bpe},
+    data::{Fate, Flaw, Part, Prompt, Role, Turn},
+    text::{
+        CHATML_TEMPLATE, Codec, Conversation, Limits, StreamDecoder, TextError, Unusable, train_bpe,
+    },
 };
 use serde_json::Value as Json;
 
@@ -261,18 +263,9 @@ fn masks_go_by_position_even_where_the_answer_spells_out_the_end_of_turn() {
     assert_eq!(codec.decode(spelled), "onetwo");
     let inspection = codec
         .inspect(&prompt, &["one<|im_end|>two", "plain"], Limits::NONE)
-        .unwrap();
-    assert!(
-        inspection[0]
-            .warnings
-            .iter()
-            .any(|w| w.contains("special token"))
-    );
-    assert!(
-        inspection[1].warnings.is_empty(),
-        "{:?}",
-        inspection[1].warnings
-    );
+        .answers;
+    assert_eq!(inspection[0].findings[0].flaw, Flaw::SpecialInside);
+    assert_eq!(inspection[1].findings, []);
 }
 
 #[test]
@@ -292,8 +285,8 @@ fn a_template_that_rewrites_the_question_does_not_get_it_into_the_answer() {
         assert_eq!(codec.decode(&answer.ids).trim(), *text);
         assert!(answer.ended);
     }
-    let inspections = codec.inspect(&prompt, &answers, Limits::NONE).unwrap();
-    assert!(inspections[0].warnings[0].contains("differently"));
+    let inspections = codec.inspect(&prompt, &answers, Limits::NONE).answers;
+    assert_eq!(inspections[0].findings[0].flaw, Flaw::PromptRewritten);
 }
 
 #[test]
@@ -360,12 +353,15 @@ fn what_cannot_be_trained_on_says_why() {
     let gemma = self::codec("gemma2");
     let reason = gemma
         .encode_answers(
-            &chat(&[(Role::System, "x"), (Role::User, "y")]),
+            &chat(&[(Role::User, "x"), (Role::User, "y")]),
             &["a"],
             Limits::NONE,
         )
         .unwrap_err();
-    assert!(reason.to_string().contains("System role not supported"));
+    assert!(
+        reason.to_string().contains("refuses the conversation"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -460,14 +456,14 @@ fn every_way_to_write_a_folder_is_read() {
         Codec::load(plain.path()).unwrap().identity()
     );
 
-    // add_bos_token asks for a BOS that the tokenizer would not write by itself.
+    // As Transformers 5 has it, tokenizer.json decides whether BOS comes first; add_bos_token is older than that.
     let with_bos = folder(
         &serde_json::json!({"bos_token": "<|endoftext|>", "add_bos_token": true}),
         &[],
     );
     let with_bos = Codec::load(with_bos.path()).unwrap();
-    assert_eq!(with_bos.encode_text("the")[0], 0);
-    assert_ne!(with_bos.encode("the")[0], 0);
+    assert_eq!(with_bos.bos(), Some(0));
+    assert_eq!(with_bos.encode_text("the"), with_bos.encode("the"));
 
     // The template's end of turn stops generation even if no other file names it.
     let ends = folder(
@@ -506,17 +502,15 @@ fn what_is_missing_or_broken_is_said_in_a_sentence() {
     let sentence = Codec::load(broken.path()).unwrap_err().to_string();
     assert!(sentence.contains("generation_config.json"), "{sentence}");
 
+    // An older tokenizer is named, with the way to convert it.
+    fs::write(empty.path().join("tokenizer.model"), "x").unwrap();
+    let sentence = Codec::load(empty.path()).unwrap_err().to_string();
+    assert!(sentence.contains("save_pretrained"), "{sentence}");
+
     // Without a template plain text still works.
     let plain = folder(&serde_json::json!({"eos_token": "<|endoftext|>"}), &[]);
     let codec = Codec::load(plain.path()).unwrap();
     assert!(!codec.has_template());
-    let refusal = codec
-        .encode_answers(&chat(&[(Role::User, "Hi")]), &["a"], Limits::NONE)
-        .unwrap_err();
-    assert!(
-        refusal.to_string().contains("no chat template"),
-        "{refusal}"
-    );
     let prompt = Prompt::Text("the ferry".to_owned());
     let encoded = codec
         .encode_answers(&prompt, &[" to the island"], Limits::NONE)
@@ -528,9 +522,9 @@ fn what_is_missing_or_broken_is_said_in_a_sentence() {
     let codec = Codec::load(endless.path()).unwrap();
     let inspection = codec
         .inspect(&prompt, &[" to the island"], Limits::NONE)
-        .unwrap();
-    assert!(!inspection[0].ended);
-    assert!(inspection[0].warnings[0].contains("does not learn to stop"));
+        .answers;
+    assert!(!inspection[0].ended && !inspection[0].end_trained());
+    assert_eq!(inspection[0].findings[0].flaw, Flaw::NoEnd);
 }
 
 #[test]
@@ -584,7 +578,7 @@ fn the_inspector_shows_every_token_of_the_training_text() {
         let encoded = codec
             .encode_answers(&prompt, &answers, Limits::NONE)
             .unwrap();
-        let inspections = codec.inspect(&prompt, &answers, Limits::NONE).unwrap();
+        let inspections = codec.inspect(&prompt, &answers, Limits::NONE).answers;
         for (answer, inspection) in encoded.answers.iter().zip(&inspections) {
             let shown = inspection.tokens.iter().map(|token| token.id);
             assert!(
@@ -595,19 +589,181 @@ fn the_inspector_shows_every_token_of_the_training_text() {
                 inspection.tokens.iter().all(|token| !token.text.is_empty()),
                 "{name}"
             );
-            let scored = inspection
-                .tokens
-                .iter()
-                .filter(|token| token.in_answer)
-                .count();
-            assert_eq!(scored, answer.ids.len());
+            assert_eq!(inspection.scored(), answer.ids.len());
             let last = inspection.tokens.last().unwrap();
             assert!(last.special && inspection.ended, "{name}");
-            assert!(
-                inspection.warnings.is_empty(),
-                "{name}: {:?}",
-                inspection.warnings
-            );
+            assert_eq!(inspection.findings, [], "{name}");
         }
+    }
+}
+
+#[test]
+fn parts_and_cuts_are_shown_for_what_they_are() {
+    let codec = codec("qwen2_bias");
+    let prompt = chat(&[(Role::User, "Where is the library?")]);
+    let limits = Limits {
+        max_prompt: 100,
+        max_answer: 4,
+    };
+    let answers = ["On the left, behind the old bridge.", "No."];
+    let seen = codec.inspect(&prompt, &answers, limits);
+    assert_eq!(seen.fate, Fate::AnswerCut);
+    let [long, short] = &seen.answers[..] else {
+        panic!("{seen:?}");
+    };
+    let text_of = |part| -> String {
+        let own = long.tokens.iter().filter(|token| token.part == part);
+        own.map(|token| token.text.as_str()).collect()
+    };
+    assert_eq!(text_of(Part::Prompt), "Where is the library?");
+    assert_eq!(text_of(Part::Answer), answers[0]);
+    assert!(text_of(Part::Template).contains("<|im_start|>user"));
+    assert_eq!(long.cut_at, long.scored_from + 4);
+    assert!(long.ended && !long.end_trained() && short.end_trained());
+    assert_eq!(long.findings[0].flaw, Flaw::Cut);
+    // What cannot be trained on is shown all the same.
+    let short = Limits {
+        max_prompt: 2,
+        ..limits
+    };
+    let seen = codec.inspect(&prompt, &answers, short);
+    assert_eq!((seen.fate, seen.answers.len()), (Fate::PromptTooLong, 2));
+    let seen = codec.inspect(&prompt, &["same", "same"], limits);
+    assert_eq!((seen.fate, seen.answers.len()), (Fate::Unusable, 2));
+}
+
+#[test]
+fn a_doubled_bos_is_found() {
+    let codec = codec("llama_mha");
+    let bos = codec.decode_all(&[codec.bos().unwrap()]);
+    let answers = [" a", " b"];
+    let seen = |text: String| {
+        let prompt = Prompt::Text(text);
+        codec.inspect(&prompt, &answers, Limits::NONE).answers
+    };
+    assert_eq!(
+        seen(format!("{bos}{bos}Hi"))[0].findings[0].flaw,
+        Flaw::DoubledBos
+    );
+    assert_eq!(seen(format!("{bos}Hi"))[0].findings, []);
+}
+
+#[test]
+fn a_system_turn_without_a_place_stands_in_front_of_the_first_question() {
+    let template = |system: &str| {
+        format!(
+            "{{% for m in messages %}}{{% if m.role == 'system' %}}{system}{{% else %}}[{{{{ m.content }}}}]{{% endif %}}{{% endfor %}}"
+        )
+    };
+    let turns = chat(&[(Role::System, "Be brief."), (Role::User, "Why?")]);
+    for (system, expected) in [
+        ("{{ raise_exception('No.') }}", "[Be brief.\n\nWhy?]"),
+        ("", "[Be brief.\n\nWhy?]"),
+        ("<{{ m.content }}>", "<Be brief.>[Why?]"),
+    ] {
+        let source = template(system);
+        let folder = folder(&serde_json::json!({}), &[("chat_template.jinja", &source)]);
+        let codec = Codec::load(folder.path()).unwrap();
+        let ids = codec.prompt_ids(&turns).unwrap();
+        assert_eq!(codec.decode_all(&ids), expected, "{system}");
+        let folded = codec
+            .notes(&turns)
+            .iter()
+            .any(|note| note.flaw == Flaw::SystemFolded);
+        assert_eq!(folded, expected.contains("\n\n"), "{system}");
+    }
+}
+
+#[test]
+fn a_model_without_a_template_is_asked_in_plain_style() {
+    let folder = folder(&serde_json::json!({"eos_token": "<|endoftext|>"}), &[]);
+    let codec = Codec::load(folder.path()).unwrap();
+    let prompt = chat(&[(Role::System, "Be brief."), (Role::User, "Why?")]);
+    let ids = codec.prompt_ids(&prompt).unwrap();
+    assert_eq!(
+        codec.decode_all(&ids),
+        "Be brief.\n\nUser: Why?\n\nAssistant:"
+    );
+    let encoded = codec
+        .encode_answers(&prompt, &["So."], Limits::NONE)
+        .unwrap();
+    assert_eq!(
+        codec.decode_all(&encoded.answers[0].ids),
+        " So.<|endoftext|>"
+    );
+    assert_eq!(codec.notes(&prompt)[0].flaw, Flaw::PlainStyle);
+}
+
+/// Templates of the idioms that published models use, rendered by Transformers over a grid of conversations.
+#[test]
+fn templates_are_rendered_as_by_transformers() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates");
+    let expected: Json =
+        serde_json::from_slice(&fs::read(root.join("expected.json")).unwrap()).unwrap();
+    let cases = expected["cases"].as_array().unwrap();
+    let (mut name, mut codec) = (String::new(), None);
+    let mut refused = 0;
+    for case in cases {
+        let template = case["template"].as_str().unwrap();
+        if name != template {
+            let source = fs::read_to_string(root.join(template)).unwrap();
+            let folder = folder(
+                &expected["special_tokens"],
+                &[("chat_template.jinja", &source)],
+            );
+            codec = Some(Codec::load(folder.path()).unwrap());
+            template.clone_into(&mut name);
+        }
+        let conversation = case["conversation"].as_str().unwrap();
+        let given: Conversation =
+            serde_json::from_value(expected["conversations"][conversation].clone()).unwrap();
+        let ask = case["add_generation_prompt"].as_bool().unwrap();
+        let rendered = codec.as_ref().unwrap().render_conversation(&given, ask);
+        if let Some(error) = case.get("error") {
+            let sentence = rendered.unwrap_err().to_string();
+            assert!(
+                sentence.contains(error.as_str().unwrap()),
+                "{template}, {conversation}: {sentence}"
+            );
+            refused += 1;
+            continue;
+        }
+        assert_eq!(
+            rendered.unwrap(),
+            case["text"],
+            "{template}, {conversation}, {ask}"
+        );
+    }
+    assert!(cases.len() > 200 && refused > 20 && refused < cases.len() / 3);
+}
+
+#[test]
+fn templates_that_mean_harm_are_refused_at_once() {
+    let set = |value: &str| {
+        format!(
+            "{{% set ns = namespace(l=[1], s='x') %}}{{% for i in range(90000) %}}{{% set {value} %}}{{% endfor %}}"
+        )
+    };
+    for source in [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}".to_owned(),
+        set("ns.s = ns.s ~ ns.s") + "{{ ns.s }}",
+        set("ns.l = [ns.l]") + "{{ ns.l | tojson }}",
+        set("ns.l = [ns.l]") + "{{ ns.l }}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
+        "{{ 'x' * 100000000000 }}".to_owned(),
+        format!("{{{{ {}1 }}}}", "-".repeat(100_000)),
+        "x".repeat(2 << 20),
+    ] {
+        let folder = folder(&serde_json::json!({}), &[("chat_template.jinja", &source)]);
+        let turns = [Turn {
+            role: Role::User,
+            content: "Hi".to_owned(),
+        }];
+        let rendered = Codec::load(folder.path()).and_then(|codec| codec.render(&turns, true));
+        assert!(
+            matches!(rendered, Err(TextError::Template(_))),
+            "{}",
+            &source[..80.min(source.len())]
+        );
     }
 }

@@ -134,7 +134,10 @@ fn split(text: &str, from_end: bool, args: &[Value]) -> Result<Value, Error> {
 /// Python's split without a separator: runs of white space count once, none at the ends.
 fn words(text: &str, most: Option<usize>, from_end: bool) -> Vec<&str> {
     let Some(most) = most else {
-        return text.split(is_space).filter(|word| !word.is_empty()).collect();
+        return text
+            .split(is_space)
+            .filter(|word| !word.is_empty())
+            .collect();
     };
     let mut parts = Vec::new();
     let mut rest = if from_end {

@@ -132,8 +132,11 @@ fn quote(text: &str, out: &mut String) {
             c if c < ' ' || ('\x7f'..='\u{a0}').contains(&c) || c == '\u{ad}' => {
                 write!(out, "\\x{:02x}", c as u32).ok();
             }
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2000}'..='\u{200a}' =>
-            {
+            '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2000}'..='\u{200a}' => {
                 write!(out, "\\u{:04x}", c as u32).ok();
             }
             c => out.push(c),

@@ -1,12 +1,14 @@
+//! What templates may ask of Jinja, one idiom at a time.
+
 use super::*;
-use crate::data::Role;
+use crate::data::{Role, Turn};
 
 fn render(source: &str) -> Result<String, TextError> {
     let turns = [Turn {
         role: Role::User,
         content: "a < b & \"c\" é\n".to_owned(),
     }];
-    Template::compile(source)?.render(&turns, &Specials::default(), true)
+    Template::compile(source)?.render(&turns[..].into(), &Specials::default(), true)
 }
 
 #[test]
@@ -44,8 +46,7 @@ fn python_words_and_methods_work() {
         "None True False ."
     );
     assert_eq!(
-        render("{{ ' a,b '.strip().split(',')[-1].upper() }}{{ 'ab'.startswith('a') }}")
-            .unwrap(),
+        render("{{ ' a,b '.strip().split(',')[-1].upper() }}{{ 'ab'.startswith('a') }}").unwrap(),
         "BTrue"
     );
     assert_eq!(
@@ -120,8 +121,7 @@ fn a_refusal_keeps_its_words_even_inside_a_macro() {
 
 #[test]
 fn a_template_without_end_runs_out_of_fuel() {
-    let source =
-        "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
+    let source = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
     assert!(matches!(render(source), Err(TextError::Template(_))));
 }
 

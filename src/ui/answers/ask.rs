@@ -9,16 +9,18 @@ use crate::{
     state::{
         Command, Commands, Workspace,
         answers::{AnswersCommand, AnswersView},
-        ask::{Ask, Source, Status},
+        ask::{Source, Status},
         difference::Difference,
         labelling::Side,
         runs::Loaded,
+        tokens::{Spot, Subject},
     },
     store::RunId,
     ui::{
         marked::{self, Mark},
         parts, prompt,
         theme::{size, space},
+        tokens,
     },
 };
 
@@ -37,7 +39,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         .show(ui, |ui| {
             ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));
         });
-    settings(ui, &mut view.ask, commands);
+    settings(ui, view, commands);
     ui.add_space(space::XS);
     let height = ui.available_height() - space::XS;
     let difference = compare(view);
@@ -74,7 +76,8 @@ fn compare(view: &mut AnswersView) -> Option<std::sync::Arc<Difference>> {
         .then(|| view.differences.between(&left.text, &right.text))
 }
 
-fn settings(ui: &mut Ui, ask: &mut Ask, commands: &Commands) {
+fn settings(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
+    let AnswersView { ask, tokens, .. } = view;
     ui.horizontal_wrapped(|ui| {
         let label = ui.label("Temperature");
         ui.add(
@@ -107,6 +110,8 @@ fn settings(ui: &mut Ui, ask: &mut Ask, commands: &Commands) {
         ui.add_enabled_ui(!ask.busy(), |ui| {
             ui.checkbox(&mut ask.two, "Two answers");
         });
+        ui.checkbox(tokens, "Tokens")
+            .on_hover_text("The ids that the model was given and made, token by token");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ask.busy() {
                 if parts::primary(ui, "Stop").clicked() {
@@ -177,6 +182,7 @@ fn column(
                         let job =
                             marked::job(&column.text, spans, &font, palette.text, mark, width);
                         marked::label(ui, job);
+                        inspector(ui, side, workspace, view, commands);
                     }
                 });
             ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
@@ -184,6 +190,28 @@ fn column(
             });
         });
     });
+}
+
+/// The ids that this answer was given and made, when they are asked for.
+fn inspector(
+    ui: &mut Ui,
+    side: Side,
+    workspace: &Workspace,
+    view: &AnswersView,
+    commands: &Commands,
+) {
+    let Status::Done(generated) = &view.ask.column(side).status else {
+        return;
+    };
+    if !view.tokens {
+        return;
+    }
+    let subject = Subject::Generated {
+        prompt: generated.prompt_ids.clone(),
+        ids: generated.ids.clone(),
+    };
+    let names = ["Answer".to_owned()];
+    tokens::ui(ui, workspace, Spot::Answer(side), subject, &names, commands);
 }
 
 /// How it went, and the button that makes a pair.

@@ -13,12 +13,14 @@ use crate::{
         difference::{Differences, word_count},
         drafts::{self, LONGEST_EDITABLE, Place, Progress},
         pairs::{PairsCommand, PairsView},
+        tokens::{Spot, Subject},
     },
     ui::{
         marked::{self, Mark},
         parts,
         prompt::{self, Edited},
         theme::{self, space},
+        tokens,
     },
 };
 
@@ -28,7 +30,14 @@ const VERDICT: f32 = 590.0;
 /// Below this width the answers stand under each other.
 const SIDE_BY_SIDE: f32 = 420.0;
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+/// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
+pub fn ui(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut PairsView,
+    limits: (usize, usize),
+    commands: &Commands,
+) {
     let Some(mut draft) = view.draft.take() else {
         let next = if view.selected.is_some() {
             "Reading the pair…"
@@ -52,6 +61,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 ui.add_space(space::XS);
                 edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
                 edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
+                if view.tokens {
+                    inspector(ui, &draft.pair, limits, workspace, commands);
+                }
                 ui.add_space(space::XS);
                 edited.join(about::ui(ui, &mut draft.pair, view, workspace));
                 about::history(ui, id, workspace, commands);
@@ -65,6 +77,43 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         commit(&mut draft, commands);
     }
     view.draft = Some(draft);
+}
+
+/// The tokens of the pair's answers as training sees them.
+fn inspector(
+    ui: &mut Ui,
+    pair: &Pair,
+    (max_prompt, max_answer): (usize, usize),
+    workspace: &Workspace,
+    commands: &Commands,
+) {
+    ui.add_space(space::XS);
+    let shown = drafts::sides(pair).map_or_else(
+        || (0..pair.answers.len()).collect::<Vec<_>>(),
+        |sides| sides.to_vec(),
+    );
+    let names: Vec<String> = shown
+        .iter()
+        .map(|index| answer_name(pair, *index))
+        .collect();
+    let subject = Subject::Pair {
+        prompt: pair.prompt.clone(),
+        answers: shown
+            .iter()
+            .map(|index| pair.answers[*index].text.clone())
+            .collect(),
+        max_prompt,
+        max_answer,
+    };
+    tokens::ui(ui, workspace, Spot::Pair, subject, &names, commands);
+}
+
+fn answer_name(pair: &Pair, index: usize) -> String {
+    match drafts::place(pair, index) {
+        Place::Chosen => "Chosen".to_owned(),
+        Place::Rejected => "Rejected".to_owned(),
+        Place::Other => format!("Answer {}", index + 1),
+    }
 }
 
 /// Hands everything typed to the project as one change.
@@ -104,6 +153,14 @@ fn header(
                     change: duplicate(pair),
                     open: true,
                 }));
+            }
+            let tokens = egui::Button::new("Tokens").selected(view.tokens);
+            if ui
+                .add(tokens)
+                .on_hover_text("What the model sees of this pair, token by token (K)")
+                .clicked()
+            {
+                view.tokens = !view.tokens;
             }
             let difference = egui::Button::new("Difference").selected(view.difference);
             if ui
@@ -321,10 +378,11 @@ fn answer(
 ) -> (Edited, Option<Press>) {
     let palette = parts::palette(ui);
     let place = drafts::place(pair, index);
-    let (word, line) = match place {
-        Place::Chosen => ("Chosen".to_owned(), palette.chosen),
-        Place::Rejected => ("Rejected".to_owned(), palette.rejected),
-        Place::Other => (format!("Answer {}", index + 1), palette.hairline),
+    let word = answer_name(pair, index);
+    let line = match place {
+        Place::Chosen => palette.chosen,
+        Place::Rejected => palette.rejected,
+        Place::Other => palette.hairline,
     };
     let mark = match place {
         Place::Rejected => Mark {

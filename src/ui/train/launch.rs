@@ -38,7 +38,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
             .show(ui, |ui| {
                 ScrollArea::vertical()
                     .id_salt("launch side")
-                    .show(ui, |ui| side(ui, workspace, &checked));
+                    .show(ui, |ui| side(ui, workspace, view, &checked, commands));
             });
     }
     egui::CentralPanel::no_frame().show(ui, |ui| {
@@ -49,18 +49,30 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
                 settings(ui, workspace, view, &checked, commands);
                 if !wide {
                     ui.add_space(space::S);
-                    side(ui, workspace, &checked);
+                    side(ui, workspace, view, &checked, commands);
                 }
                 ui.add_space(space::L);
             });
     });
 }
 
-fn side(ui: &mut Ui, workspace: &Workspace, checked: &Checked) {
+fn side(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut TrainView,
+    checked: &Checked,
+    commands: &Commands,
+) {
     if !matches!(workspace.preflight, Preflight::NotAsked) {
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
-            preflight::ui(ui, &workspace.preflight, &checked.config);
+            preflight::ui(
+                ui,
+                &workspace.preflight,
+                &checked.config,
+                &mut view.launch,
+                commands,
+            );
         });
         ui.add_space(space::XS);
     }

@@ -3,13 +3,20 @@
 use egui::{RichText, Ui};
 
 use crate::{
-    engine::{config::RunConfig, protocol::PreflightReport},
-    state::{metric, train::Preflight},
+    data::{Flaw, PairId},
+    engine::{
+        config::RunConfig,
+        protocol::{Lengths, PairFinding, PreflightReport},
+    },
+    state::{Command, Commands, launch::Launch, metric, train::Preflight},
     ui::{
-        parts,
+        parts, prompt,
         theme::{size, space},
     },
 };
+
+/// The key of the launch sheet that accepts a doubled BOS.
+const ALLOW_DOUBLED_BOS: &str = "data.allow_doubled_bos";
 
 /// Golden values may differ by this share and still agree (f32 against f64).
 const AGREES: f64 = 1e-3;
@@ -19,26 +26,49 @@ const SLEEPY: f64 = 0.25;
 
 /// Whether the answer about exactly this config says that a start is of no use.
 pub fn refuses(preflight: &Preflight, config: &RunConfig) -> bool {
-    if preflight.config() != Some(config) {
+    let about_this = preflight.config().is_some_and(|asked| same(asked, config));
+    if !about_this {
         return false;
     }
     match preflight {
         Preflight::NotAsked | Preflight::Waiting { .. } => false,
         Preflight::Refused { .. } => true,
         Preflight::Ready { report, .. } => {
-            report.train_pairs == 0 || report.golden.iter().any(|golden| !agrees(golden))
+            report.train_pairs == 0
+                || report.golden.iter().any(|golden| !agrees(golden))
+                || (doubles_bos(report) && !config.data.allow_doubled_bos)
         }
     }
+}
+
+/// To accept what was found is no reason to look again.
+fn same(asked: &RunConfig, config: &RunConfig) -> bool {
+    let mut asked = asked.clone();
+    asked.data.allow_doubled_bos = config.data.allow_doubled_bos;
+    asked == *config
+}
+
+fn doubles_bos(report: &PreflightReport) -> bool {
+    report
+        .findings
+        .iter()
+        .any(|finding| finding.flaw == Flaw::DoubledBos)
 }
 
 fn agrees((_, measured, expected): &(String, f64, f64)) -> bool {
     (measured - expected).abs() <= AGREES * expected.abs().max(1.0)
 }
 
-pub fn ui(ui: &mut Ui, preflight: &Preflight, config: &RunConfig) {
+pub fn ui(
+    ui: &mut Ui,
+    preflight: &Preflight,
+    config: &RunConfig,
+    launch: &mut Launch,
+    commands: &Commands,
+) {
     let palette = parts::palette(ui);
     parts::heading(ui, "Check");
-    let stale = preflight.config().is_some_and(|asked| asked != config);
+    let stale = preflight.config().is_some_and(|asked| !same(asked, config));
     if stale {
         ui.label(
             RichText::new("The settings have changed since; check again").color(palette.warning),
@@ -54,17 +84,20 @@ pub fn ui(ui: &mut Ui, preflight: &Preflight, config: &RunConfig) {
                 ui.label(RichText::new(error).color(palette.error));
             });
         }
-        Preflight::Ready { report, .. } => ready(ui, report),
+        Preflight::Ready { report, .. } => ready(ui, report, launch, commands),
     }
 }
 
-fn ready(ui: &mut Ui, report: &PreflightReport) {
+fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &Commands) {
     let palette = parts::palette(ui);
     ui.spacing_mut().item_spacing.y = space::XS;
     for warning in &report.warnings {
         parts::strip(ui, palette.warning_soft, |ui| {
             ui.label(RichText::new(warning).color(palette.warning));
         });
+    }
+    for finding in &report.findings {
+        pair_finding(ui, finding, launch, commands);
     }
     fact(ui, "Reference", &report.reference);
     fact(
@@ -84,7 +117,17 @@ fn ready(ui: &mut Ui, report: &PreflightReport) {
             report.train_pairs, report.eval_pairs, report.reference_answers
         ),
     );
-    set_aside(ui, report);
+    set_aside(ui, report, commands);
+    let fates = &report.fates;
+    fact(
+        ui,
+        "Lengths",
+        &format!(
+            "{} fit, {} with a cut answer, {} with too long a prompt, {} unusable",
+            fates.fit, fates.answer_cut, fates.prompt_too_long, fates.unusable
+        ),
+    );
+    lengths(ui, &report.lengths);
     fact(
         ui,
         "Tokens",
@@ -133,7 +176,107 @@ fn fact(ui: &mut Ui, name: &str, text: &str) {
     });
 }
 
-fn set_aside(ui: &mut Ui, report: &PreflightReport) {
+/// What is wrong with the tokens of some pairs, with a way to each of the first.
+fn pair_finding(ui: &mut Ui, finding: &PairFinding, launch: &mut Launch, commands: &Commands) {
+    let palette = parts::palette(ui);
+    let (ground, color) = if finding.flaw.is_grave() {
+        (palette.error_soft, palette.error)
+    } else {
+        (palette.warning_soft, palette.warning)
+    };
+    parts::strip(ui, ground, |ui| {
+        let pairs = match finding.pairs {
+            1 => "1 pair".to_owned(),
+            pairs => format!("{pairs} pairs"),
+        };
+        let text = RichText::new(format!("{pairs}: {}", finding.text)).color(color);
+        ui.add(egui::Label::new(text).wrap());
+        ui.horizontal_wrapped(|ui| {
+            for pair in finding.examples.iter().take(5) {
+                link(ui, *pair, commands);
+            }
+        });
+        if finding.flaw == Flaw::DoubledBos {
+            let mut accepted = launch.is_on(ALLOW_DOUBLED_BOS);
+            if ui
+                .checkbox(&mut accepted, "Train although BOS is doubled")
+                .changed()
+            {
+                launch.set(ALLOW_DOUBLED_BOS, accepted.to_string());
+            }
+        }
+    });
+}
+
+/// A pair that can be looked at.
+fn link(ui: &mut Ui, pair: PairId, commands: &Commands) {
+    if parts::quiet(ui, true, &format!("Pair {}", pair.0))
+        .on_hover_text("Show it in Pairs, with its tokens")
+        .clicked()
+    {
+        commands.push(Command::ShowPair(pair));
+    }
+}
+
+/// Answers by tokens, with the line where they are cut.
+fn lengths(ui: &mut Ui, lengths: &Lengths) {
+    let palette = parts::palette(ui);
+    let Some(most) = lengths
+        .answers
+        .iter()
+        .copied()
+        .max()
+        .filter(|most| *most > 0)
+    else {
+        return;
+    };
+    let size = egui::vec2(ui.available_width(), 48.0);
+    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::hover());
+    let cut = lengths.cut_at <= lengths.longest;
+    let line = if cut {
+        format!("cut at {}", lengths.cut_at)
+    } else {
+        format!("none reaches the limit of {}", lengths.cut_at)
+    };
+    let text = format!("Answers of up to {} tokens, {line}", lengths.longest);
+    prompt::name(
+        &response,
+        egui::Role::Image,
+        &format!("Lengths of answers: {text}"),
+    );
+    let end = (lengths.answers.len() * lengths.bin) as f32;
+    let x = |tokens: usize| rect.left() + rect.width() * (tokens as f32 / end).min(1.0);
+    let painter = ui.painter();
+    for (index, count) in lengths.answers.iter().enumerate() {
+        let height = rect.height() * *count as f32 / most as f32;
+        let start = index * lengths.bin;
+        let bar = egui::Rect::from_min_max(
+            egui::pos2(x(start), rect.bottom() - height),
+            egui::pos2(
+                (x(start + lengths.bin) - 1.0).max(x(start) + 1.0),
+                rect.bottom(),
+            ),
+        );
+        let color = if start >= lengths.cut_at {
+            palette.error
+        } else {
+            palette.accent
+        };
+        painter.rect_filled(bar, 0.0, color);
+    }
+    painter.hline(
+        rect.x_range(),
+        rect.bottom(),
+        egui::Stroke::new(1.0, palette.hairline),
+    );
+    if cut {
+        let stroke = egui::Stroke::new(2.0, palette.error);
+        painter.vline(x(lengths.cut_at), rect.y_range(), stroke);
+    }
+    parts::caption(ui, text);
+}
+
+fn set_aside(ui: &mut Ui, report: &PreflightReport, commands: &Commands) {
     if report.set_aside.is_empty() {
         return;
     }
@@ -142,7 +285,10 @@ fn set_aside(ui: &mut Ui, report: &PreflightReport) {
         .show(ui, |ui| {
             const SHOWN: usize = 50;
             for (pair, reason) in report.set_aside.iter().take(SHOWN) {
-                parts::caption(ui, format!("Pair {}: {reason}", pair.0));
+                ui.horizontal_wrapped(|ui| {
+                    link(ui, *pair, commands);
+                    parts::caption(ui, reason);
+                });
             }
             if report.set_aside.len() > SHOWN {
                 parts::caption(ui, format!("and {} more", report.set_aside.len() - SHOWN));

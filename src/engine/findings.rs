@@ -1,0 +1,169 @@
+//! What the tokens of a data set say before a start: what fits, what is cut, what stops being learnt.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    batches::{Batches, Material, PairDoc},
+    config::DataConfig,
+    error::{EngineError, Result},
+    protocol::{Fates, Lengths, PairFinding, PreflightReport},
+};
+use crate::{
+    data::{Flaw, Pair, PairId, Prompt},
+    text::{Codec, Limits},
+};
+
+/// Pairs named for each finding.
+const EXAMPLES: usize = 10;
+
+/// Bars of the histogram, about.
+const BARS: usize = 32;
+
+/// Refuses what cannot be trained on at all, and what has to be accepted first.
+pub fn refuse(batches: &Batches, codec: &Codec, config: &DataConfig) -> Result<()> {
+    if batches.pairs.train.is_empty() {
+        return Err(EngineError::NoPairs(batches.why_empty()));
+    }
+    let doubled = |pair: &&PairDoc| codec.doubles_bos(&pair.doc.prefix);
+    let pairs = docs(batches).filter(doubled).count();
+    if pairs > 0 && !config.allow_doubled_bos {
+        return Err(EngineError::DoubledBos { pairs });
+    }
+    Ok(())
+}
+
+fn docs(batches: &Batches) -> impl Iterator<Item = &PairDoc> {
+    batches.pairs.train.iter().chain(&batches.pairs.eval)
+}
+
+/// Fates, lengths and findings of the labelled pairs.
+pub fn fill(
+    report: &mut PreflightReport,
+    data: &Material,
+    batches: &Batches,
+    codec: &Codec,
+    config: &DataConfig,
+) {
+    let by_id: HashMap<PairId, &Pair> = data.pairs.iter().map(|pair| (pair.id, pair)).collect();
+    let set_aside: HashSet<PairId> = batches.set_aside.iter().map(|(id, _)| *id).collect();
+    let too_long = |id: &&PairId| {
+        by_id.get(id).is_some_and(|pair| {
+            codec
+                .prompt_ids(&pair.prompt)
+                .is_ok_and(|ids| ids.len() > config.max_prompt_tokens)
+        })
+    };
+    let prompt_too_long = set_aside.iter().filter(too_long).count();
+    let answer_cut = docs(batches).filter(|pair| pair.cut > 0).count();
+    report.fates = Fates {
+        fit: docs(batches).count() - answer_cut,
+        answer_cut,
+        prompt_too_long,
+        unusable: set_aside.len() - prompt_too_long,
+    };
+    report.lengths = lengths(batches, &by_id, codec, config);
+
+    let limit = config.max_answer_tokens;
+    let open = |ids: &Vec<u32>| ids.last().is_none_or(|id| !codec.stop_ids().contains(id));
+    let spells_special = |ids: &Vec<u32>| {
+        let inner = ids.len().saturating_sub(1);
+        ids[..inner].iter().any(|id| codec.is_special(*id))
+    };
+    let folded = |pair: &PairDoc| {
+        by_id.get(&pair.id).is_some_and(|pair| match &pair.prompt {
+            Prompt::Chat(turns) => codec.fold(turns) != *turns,
+            Prompt::Text(_) => false,
+        })
+    };
+    let plain = |pair: &PairDoc| {
+        let chat = by_id
+            .get(&pair.id)
+            .is_some_and(|pair| matches!(pair.prompt, Prompt::Chat(_)));
+        chat && !codec.has_template()
+    };
+    let mut find = |flaw, text: String, has: &dyn Fn(&PairDoc) -> bool| {
+        let mut examples: Vec<PairId> = docs(batches)
+            .filter(|pair| has(pair))
+            .map(|pair| pair.id)
+            .collect();
+        let pairs = examples.len();
+        examples.truncate(EXAMPLES);
+        if pairs > 0 {
+            report.findings.push(PairFinding {
+                flaw,
+                text,
+                pairs,
+                examples,
+            });
+        }
+    };
+    find(
+        Flaw::DoubledBos,
+        "BOS stands twice in a row: the chat template writes it and the prompt spells it out once more".to_owned(),
+        &|pair| codec.doubles_bos(&pair.doc.prefix),
+    );
+    find(
+        Flaw::Cut,
+        format!(
+            "An answer loses its end at {limit} tokens; a larger data.max_answer_tokens keeps it whole"
+        ),
+        &|pair| pair.cut > 0,
+    );
+    find(
+        Flaw::NoEnd,
+        "An answer does not end the turn, so on it stopping is not trained".to_owned(),
+        &|pair| pair.cut == 0 && pair.doc.continuations.iter().any(open),
+    );
+    find(
+        Flaw::SpecialInside,
+        "An answer's text spells out a special token".to_owned(),
+        &|pair| pair.doc.continuations.iter().any(spells_special),
+    );
+    find(
+        Flaw::SystemFolded,
+        "The chat template has no place for a system turn: its text stands in front of the first user turn".to_owned(),
+        &folded,
+    );
+    find(
+        Flaw::PlainStyle,
+        "The model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”".to_owned(),
+        &plain,
+    );
+}
+
+fn lengths(
+    batches: &Batches,
+    by_id: &HashMap<PairId, &Pair>,
+    codec: &Codec,
+    config: &DataConfig,
+) -> Lengths {
+    let mut all: Vec<usize> = Vec::new();
+    for pair in docs(batches) {
+        let whole = by_id
+            .get(&pair.id)
+            .filter(|_| pair.cut > 0)
+            .and_then(|pair| {
+                let (chosen, rejected) = pair.sides()?;
+                let answers = [chosen.text.as_str(), rejected.text.as_str()];
+                codec
+                    .encode_answers(&pair.prompt, &answers, Limits::NONE)
+                    .ok()
+            });
+        match whole {
+            Some(whole) => all.extend(whole.answers.iter().map(|answer| answer.ids.len())),
+            None => all.extend(pair.doc.continuations.iter().map(Vec::len)),
+        }
+    }
+    let longest = all.iter().copied().max().unwrap_or(0);
+    let bin = (longest + 1).div_ceil(BARS).max(1);
+    let mut answers = vec![0; longest / bin + 1];
+    for length in all {
+        answers[length / bin] += 1;
+    }
+    Lengths {
+        answers,
+        bin,
+        longest,
+        cut_at: config.max_answer_tokens,
+    }
+}
