@@ -26,6 +26,12 @@ const NAMED: [&str; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Specials(BTreeMap<&'static str, String>);
 
+impl FromIterator<(&'static str, String)> for Specials {
+    fn from_iter<I: IntoIterator<Item = (&'static str, String)>>(named: I) -> Self {
+        Self(named.into_iter().collect())
+    }
+}
+
 impl Specials {
     pub fn bos(&self) -> Option<&str> {
         self.0.get("bos_token").map(String::as_str)
@@ -50,12 +56,10 @@ impl Specials {
             let older = (!newer).then(|| older.get(name)).flatten();
             token_text(older.or_else(|| settings.get(name))?)
         };
-        Self(
-            NAMED
-                .into_iter()
-                .filter_map(|name| Some((name, text(name)?)))
-                .collect(),
-        )
+        NAMED
+            .into_iter()
+            .filter_map(|name| Some((name, text(name)?)))
+            .collect()
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
 };
 
@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     TextError,
-    folder::{Folder, Specials},
+    folder::{Folder, Source, Sources},
 };
 use crate::gguf::Gguf;
 
@@ -84,16 +84,23 @@ pub(super) fn read(path: &Path) -> Result<Folder, TextError> {
     Ok(Folder {
         tokenizer: tokenizer.to_string().into_bytes(),
         end_ids: eos.iter().chain(&turn_end).map(|&(_, id)| id).collect(),
-        specials: Specials {
-            pad: name_of(token("padding_token_id")),
-            unk: name_of(token("unknown_token_id")),
-            bos: name_of(bos),
-            eos: name_of(eos),
+        specials: [
+            ("pad_token", token("padding_token_id")),
+            ("unk_token", token("unknown_token_id")),
+            ("bos_token", bos),
+            ("eos_token", eos),
+        ]
+        .into_iter()
+        .filter_map(|(name, token)| Some((name, name_of(token)?)))
+        .collect(),
+        templates: Sources {
+            default: file.text(TEMPLATE).map(|text| Source {
+                origin: TEMPLATE.to_owned(),
+                text: text.to_owned(),
+            }),
+            tool_use: None,
         },
-        add_bos: Some(add_bos),
-        template: file
-            .text(TEMPLATE)
-            .map(|source| (TEMPLATE.to_owned(), source.to_owned())),
+        added: BTreeMap::new(),
     })
 }
 

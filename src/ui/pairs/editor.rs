@@ -61,6 +61,14 @@ pub fn ui(
                 ui.add_space(space::XS);
                 edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
                 edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
+                let tokens = egui::Button::new("Tokens").selected(view.tokens);
+                if ui
+                    .add(tokens)
+                    .on_hover_text("What the model sees of this pair, token by token (K)")
+                    .clicked()
+                {
+                    view.tokens = !view.tokens;
+                }
                 if view.tokens {
                     inspector(ui, &draft.pair, limits, workspace, commands);
                 }
@@ -153,14 +161,6 @@ fn header(
                     change: duplicate(pair),
                     open: true,
                 }));
-            }
-            let tokens = egui::Button::new("Tokens").selected(view.tokens);
-            if ui
-                .add(tokens)
-                .on_hover_text("What the model sees of this pair, token by token (K)")
-                .clicked()
-            {
-                view.tokens = !view.tokens;
             }
             let difference = egui::Button::new("Difference").selected(view.difference);
             if ui
