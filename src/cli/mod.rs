@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod drive;
 mod ending;
+mod export;
 mod generate;
 mod import;
 mod live;
@@ -57,6 +58,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Runs(args) => runs::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Answers(args) => answers::run(&args),
+        Command::Export(args) => export::run(&args, threads),
         Command::Import(args) => import::run(&args),
         Command::Pairs(args) => pairs::run(&args),
         Command::Check(args) => check::run(&args, threads),

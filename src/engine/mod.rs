@@ -7,7 +7,7 @@
 //!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
-//! - without a run: `preflight`, `score`, `bench`.
+//! - without a run: `preflight`, `score`, `bench`, `trained` (what is exported).
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is room.
@@ -51,6 +51,7 @@ mod thread;
 #[expect(dead_code, reason = "shared with tests/it, which use the rest of it")]
 #[path = "../../tests/it/toy.rs"]
 mod toy;
+pub mod trained;
 mod validate;
 
 pub use answer::{Speaker, answer};

@@ -12,9 +12,14 @@ use std::{
 
 use serde_json::json;
 
+use super::{
+    About,
+    aside::{Aside, write_error},
+    card,
+};
 use crate::model::{
-    self, GenerateOptions, LoadError, LoadOptions, Policy, PolicyError, Stored, adapter::save_peft,
-    save_merged,
+    GenerateOptions, LoadError, LoadOptions, MergedOptions, Policy, PolicyError, Precision, Stored,
+    adapter::save_peft, write_merged,
 };
 
 /// What an export was checked with, on the logits that follow each probe prompt.
@@ -25,6 +30,8 @@ pub struct Proof {
     pub difference: f64,
     /// Largest difference between the policy and the bare model. 0: this training has changed nothing yet.
     pub effect: f64,
+    /// Probes whose greedy answer is another than the bare model's.
+    pub changed: usize,
 }
 
 /// An export that failed or did not read back.
@@ -32,6 +39,8 @@ pub struct Proof {
 pub enum ExportError {
     #[error("There is no prompt to check the export with; give at least one")]
     NoProbe,
+    #[error("{} is not empty{}", path.display(), if *ours { "; it holds an earlier export, which --overwrite replaces" } else { "; name a new folder" })]
+    Occupied { path: PathBuf, ours: bool },
     #[error(transparent)]
     Model(#[from] LoadError),
     #[error("The export could not be checked: {0}")]
@@ -42,68 +51,106 @@ pub enum ExportError {
         source: std::io::Error,
     },
     #[error(
-        "What was written to {path} does not read back as this policy: logits differ by up to {difference}"
+        "What was written for {path} does not read back as this policy: logits differ by up to {difference}. Nothing was kept"
     )]
     Differs { path: PathBuf, difference: f64 },
+    #[error(
+        "This training changes nothing: the logits are the base model's own. Nothing was exported to {path}"
+    )]
+    NoEffect { path: PathBuf },
+}
+
+/// What is exported, and what it is checked with.
+pub struct Subject<'a> {
+    pub policy: &'a Policy,
+    /// The base model.
+    pub folder: &'a Path,
+    /// Prompts as token ids.
+    pub probes: &'a [Vec<u32>],
+    pub about: &'a About,
+    /// An earlier export of ours may be replaced.
+    pub overwrite: bool,
 }
 
 /// Files of a model folder that decide how text becomes ids and when an answer ends.
 const COMPANIONS: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
+    "tokenizer.model",
     "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
     "chat_template.jinja",
+    "chat_template.json",
     "generation_config.json",
 ];
 const PROBE_TOKENS: usize = 16;
 
-/// Writes the policy's adapter (with those frozen below it) for the model in `folder` into `dir`, which is created.
+/// Writes the policy's adapter (with those frozen below it) into `dir`. `on_phase` hears what is going on.
 pub fn adapter(
-    policy: &Policy,
-    folder: &Path,
+    subject: &Subject<'_>,
     dir: &Path,
-    probes: &[Vec<u32>],
+    on_phase: &mut dyn FnMut(&str),
 ) -> Result<Proof, ExportError> {
-    save_peft(policy, dir, &folder.to_string_lossy())?;
-    let options = LoadOptions {
-        frozen_adapters: vec![dir.to_owned()],
-        ..LoadOptions::default()
-    };
-    let read_back = Policy::load(folder, &options)?;
-    finish(policy, &read_back, folder, dir, probes, 1e-3)
+    let aside = prepare(subject, dir)?;
+    let at = aside.path();
+    on_phase("Writing the adapter");
+    save_peft(subject.policy, &at, &subject.about.base_model)?;
+    on_phase("Reading it back");
+    let read_back = load(subject.folder, vec![at.clone()])?;
+    finish(subject, &read_back, aside, "adapter", 1e-3)
 }
 
-/// Writes the whole model with its adapters folded in.
+/// Writes the whole model with its training folded in.
 pub fn merged(
-    policy: &Policy,
-    folder: &Path,
+    subject: &Subject<'_>,
     dir: &Path,
-    stored: Stored,
-    probes: &[Vec<u32>],
+    options: MergedOptions,
+    on_phase: &mut dyn FnMut(&str),
 ) -> Result<Proof, ExportError> {
-    save_merged(policy, dir, stored)?;
-    let read_back = Policy::load(dir, &LoadOptions::default())?;
-    let tolerance = match stored {
-        Stored::F32 => 1e-3,
-        Stored::F16 => 2e-2,
-        Stored::Bf16 => 2e-1,
+    let aside = prepare(subject, dir)?;
+    let at = aside.path();
+    on_phase("Writing the weights");
+    write_merged(subject.policy, subject.folder, &at, options)?;
+    on_phase("Reading them back");
+    let read_back = load(&at, Vec::new())?;
+    // A base in half precision rounds what was learnt to its own grid.
+    let tolerance = match options.stored {
+        Some(Stored::F32) => 1e-3,
+        Some(Stored::F16) => 2e-2,
+        Some(Stored::Bf16) | None => 2e-1,
     };
-    finish(policy, &read_back, folder, dir, probes, tolerance)
+    finish(subject, &read_back, aside, "merged", tolerance)
 }
 
-/// Compares, then writes the companions. `tolerance` is a share of the largest logit.
-fn finish(
-    policy: &Policy,
-    read_back: &Policy,
-    folder: &Path,
-    dir: &Path,
-    probes: &[Vec<u32>],
-    tolerance: f64,
-) -> Result<Proof, ExportError> {
-    if probes.is_empty() {
+fn prepare(subject: &Subject<'_>, dir: &Path) -> Result<Aside, ExportError> {
+    if subject.probes.is_empty() {
         return Err(ExportError::NoProbe);
     }
-    let bare = Policy::load(folder, &LoadOptions::default())?;
+    Aside::new(dir, subject.overwrite)
+}
+
+/// In f32, whatever the run trained in: a proof must not drown in rounding.
+fn load(folder: &Path, frozen_adapters: Vec<PathBuf>) -> Result<Policy, LoadError> {
+    let options = LoadOptions {
+        precision: Precision::F32,
+        frozen_adapters,
+        ..LoadOptions::default()
+    };
+    Policy::load(folder, &options)
+}
+
+/// Compares, writes the companions, and puts the folder in its place. `tolerance` is a share of the largest logit.
+fn finish(
+    subject: &Subject<'_>,
+    read_back: &Policy,
+    aside: Aside,
+    kind: &str,
+    tolerance: f64,
+) -> Result<Proof, ExportError> {
+    let (policy, probes) = (subject.policy, subject.probes);
+    let bare = load(subject.folder, Vec::new())?;
     let (mut difference, mut effect, mut largest) = (0.0_f64, 0.0_f64, 0.0_f64);
     for probe in probes {
         let ours = last_logits(policy, probe)?;
@@ -113,47 +160,54 @@ fn finish(
             .iter()
             .fold(largest, |most, logit| most.max(f64::from(logit.abs())));
     }
+    let path = aside.path();
     if difference.is_nan() || difference > tolerance * largest {
-        return Err(ExportError::Differs {
-            path: dir.to_owned(),
-            difference,
-        });
+        return Err(ExportError::Differs { path, difference });
     }
-    write_companions(read_back, folder, dir, probes)?;
-    Ok(Proof {
+    if effect == 0.0 {
+        return Err(ExportError::NoEffect { path });
+    }
+    let answers = greedy(read_back, probes)?;
+    let before = greedy(&bare, probes)?;
+    let proof = Proof {
         probes: probes.len(),
         difference,
         effect,
-    })
+        changed: answers.iter().zip(&before).filter(|(a, b)| a != b).count(),
+    };
+    write_companions(subject.folder, &path)?;
+    let probes: Vec<_> = probes
+        .iter()
+        .zip(&answers)
+        .map(|(prompt, answer)| json!({"prompt_ids": prompt, "greedy_ids": answer}))
+        .collect();
+    let probe_file = path.join("probe.json");
+    fs::write(&probe_file, format!("{:#}\n", json!(probes))).map_err(write_error(&probe_file))?;
+    card::write(&path, kind, subject.about, &proof, &policy.adapter_norms()?)?;
+    aside.finish()?;
+    Ok(proof)
 }
 
-fn write_companions(
-    read_back: &Policy,
-    folder: &Path,
-    dir: &Path,
-    probes: &[Vec<u32>],
-) -> Result<(), ExportError> {
+fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
     for name in COMPANIONS {
         let (from, path) = (folder.join(name), dir.join(name));
         if from.is_file() {
             // Contents only: a model folder is often read-only, what is exported from it need not be.
             let copied = fs::read(&from).and_then(|bytes| fs::write(&path, bytes));
-            copied.map_err(|source| ExportError::Write { path, source })?;
+            copied.map_err(write_error(&path))?;
         }
     }
+    Ok(())
+}
+
+/// The likeliest tokens after each prompt, going on past an end of turn.
+fn greedy(policy: &Policy, probes: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, PolicyError> {
     let options = GenerateOptions {
         max_new: PROBE_TOKENS,
         ..GenerateOptions::default()
     };
-    let answers = read_back.generate(probes, &options, &mut |_, _| ControlFlow::Continue(()))?;
-    let probes: Vec<_> = probes
-        .iter()
-        .zip(answers)
-        .map(|(prompt, answer)| json!({"prompt_ids": prompt, "greedy_ids": answer.ids}))
-        .collect();
-    let path = dir.join("probe.json");
-    fs::write(&path, format!("{:#}\n", json!(probes)))
-        .map_err(|source| ExportError::Write { path, source })
+    let answers = policy.generate(probes, &options, &mut |_, _| ControlFlow::Continue(()))?;
+    Ok(answers.into_iter().map(|answer| answer.ids).collect())
 }
 
 /// Logits of the token that follows a text.
@@ -163,7 +217,7 @@ fn last_logits(policy: &Policy, ids: &[u32]) -> Result<Vec<f32>, ExportError> {
     Ok(logits
         .get(last)
         .and_then(|row| row.to_vec1())
-        .map_err(model::PolicyError::from)?)
+        .map_err(PolicyError::from)?)
 }
 
 fn apart(a: &[f32], b: &[f32]) -> f64 {

@@ -53,7 +53,7 @@ pub use error::{LoadError, PolicyError, Result};
 pub use generate::{GenerateOptions, Generation};
 pub use load::{LoadOptions, Precision, Recompute};
 pub use lora::{AdapterShape, Targets};
-pub use merged::{Stored, save_merged};
+pub use merged::{MergedOptions, Stored, save_merged, write_merged};
 pub use optimizer::{AdamW, AdamWOptions, AdamWState};
 pub use parameters::{Parameter, Parameters};
 pub use pass::Pass;

@@ -135,6 +135,18 @@ impl Weights {
         shard.metadata.info(name).map(|info| info.shape.as_slice())
     }
 
+    /// A tensor as it lies in its file: element type, shape, bytes.
+    pub(super) fn stored(&self, name: &str) -> Result<(Dtype, Vec<usize>, &[u8]), LoadError> {
+        let shard = self.home.get(name).map(|&home| &self.files[home]);
+        let found = shard.and_then(|shard| Some((shard, shard.metadata.info(name)?)));
+        let Some((shard, info)) = found else {
+            return Err(self.fault(0, format!("the tensor `{name}` is missing")));
+        };
+        let (start, end) = info.data_offsets;
+        let bytes = &shard.map[shard.data_start + start..shard.data_start + end];
+        Ok((info.dtype, info.shape.clone(), bytes))
+    }
+
     /// Errors unless the tensor is there, has this shape, and an element type that can be read.
     pub(super) fn expect(&self, name: &str, shape: &[usize]) -> Result<(), LoadError> {
         let Some(&home) = self.home.get(name) else {
@@ -341,164 +353,4 @@ fn regular_file(path: &Path) -> Result<u64, LoadError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use safetensors::tensor::TensorView;
-
-    use super::*;
-
-    fn write(path: &Path, name: &str, shape: &[usize], dtype: Dtype, bytes: &[u8]) {
-        let view = TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
-        safetensors::serialize_to_file([(name, view)], None, path).unwrap();
-    }
-
-    fn reason(result: Result<Weights, LoadError>) -> String {
-        result.map(|_| ()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn half_precision_is_widened() {
-        let dir = tempfile::tempdir().unwrap();
-        for (dtype, bytes) in [
-            (Dtype::F32, [1.5f32, -2.0].map(f32::to_le_bytes).concat()),
-            (
-                Dtype::F16,
-                [1.5f32, -2.0]
-                    .map(|x| f16::from_f32(x).to_le_bytes())
-                    .concat(),
-            ),
-            (
-                Dtype::BF16,
-                [1.5f32, -2.0]
-                    .map(|x| bf16::from_f32(x).to_le_bytes())
-                    .concat(),
-            ),
-        ] {
-            write(&dir.path().join(SINGLE), "w", &[2, 1], dtype, &bytes);
-            let weights = Weights::open(dir.path()).unwrap();
-            assert_eq!(weights.read("w", &[2, 1]).unwrap(), [1.5, -2.0]);
-            assert!(
-                weights
-                    .read("w", &[1, 2])
-                    .unwrap_err()
-                    .to_string()
-                    .contains("[2, 1]")
-            );
-            assert!(
-                weights
-                    .read("other", &[2])
-                    .unwrap_err()
-                    .to_string()
-                    .contains("`other` is missing")
-            );
-        }
-    }
-
-    #[test]
-    fn element_types_that_are_not_weights_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        write(
-            &dir.path().join(SINGLE),
-            "w",
-            &[4],
-            Dtype::I8,
-            &[1, 2, 3, 4],
-        );
-        let weights = Weights::open(dir.path()).unwrap();
-        assert!(
-            weights
-                .read("w", &[4])
-                .unwrap_err()
-                .to_string()
-                .contains("I8")
-        );
-    }
-
-    #[test]
-    fn damaged_files_cost_a_sentence() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(SINGLE);
-        write(&path, "w", &[64], Dtype::F32, &[0; 256]);
-        let whole = fs::read(&path).unwrap();
-        let mut huge_header = whole.clone();
-        huge_header[..8].copy_from_slice(&(1u64 << 60).to_le_bytes());
-        let mut not_json = whole.clone();
-        not_json[8] = b'x';
-        let lying =
-            br#"{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]}}"#;
-        let mut lies = (lying.len() as u64).to_le_bytes().to_vec();
-        lies.extend(lying);
-        lies.extend([0; 16]);
-        for bytes in [
-            &whole[..whole.len() - 1],
-            &whole[..4],
-            &[],
-            &huge_header,
-            &not_json,
-            &lies,
-        ] {
-            fs::write(&path, bytes).unwrap();
-            let reason = reason(Weights::open(dir.path()));
-            assert!(reason.contains("model.safetensors"), "{reason}");
-        }
-        fs::remove_file(&path).unwrap();
-        assert!(reason(Weights::open(dir.path())).contains("only safetensors"));
-    }
-
-    #[test]
-    fn an_index_cannot_lead_out_of_the_folder() {
-        let outer = tempfile::tempdir().unwrap();
-        let folder = outer.path().join("model");
-        fs::create_dir(&folder).unwrap();
-        let outside = outer.path().join("outside.safetensors");
-        write(&outside, "w", &[1], Dtype::F32, &[0; 4]);
-        for target in [
-            "../outside.safetensors",
-            outside.to_str().unwrap(),
-            "a/../../outside.safetensors",
-            "..",
-            "",
-        ] {
-            let index = serde_json::json!({"weight_map": {"w": target}});
-            fs::write(folder.join(INDEX), index.to_string()).unwrap();
-            let reason = reason(Weights::open(&folder));
-            assert!(reason.contains("inside the folder"), "{reason}");
-        }
-    }
-
-    #[test]
-    fn an_index_must_tell_the_truth() {
-        let dir = tempfile::tempdir().unwrap();
-        write(
-            &dir.path().join("part.safetensors"),
-            "w",
-            &[1],
-            Dtype::F32,
-            &[0; 4],
-        );
-        for (index, what) in [
-            (r#"{"weight_map": {"v": "part.safetensors"}}"#, "`v`"),
-            (
-                r#"{"weight_map": {"w": "gone.safetensors"}}"#,
-                "gone.safetensors",
-            ),
-            (r#"{"weight_map": {"w": 3}}"#, "`w`"),
-            (r"{}", "weight_map"),
-            ("[", "JSON"),
-        ] {
-            fs::write(dir.path().join(INDEX), index).unwrap();
-            let reason = reason(Weights::open(dir.path()));
-            assert!(reason.contains(what), "{reason}");
-        }
-        fs::write(
-            dir.path().join(INDEX),
-            r#"{"weight_map": {"w": "part.safetensors"}}"#,
-        )
-        .unwrap();
-        assert_eq!(
-            Weights::open(dir.path()).unwrap().read("w", &[1]).unwrap(),
-            [0.0]
-        );
-    }
-}
+mod tests;

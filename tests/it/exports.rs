@@ -1,31 +1,96 @@
 //! What leaves the project is read back and proven first.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use nudge::{
-    export::{self, ExportError},
-    model::Stored,
+    export::{self, About, ExportError, Proof, Subject},
+    model::{LoadOptions, MergedOptions, Policy, Stored},
+};
+use serde_json::Value;
+
+use crate::fixture::{self, Fixture, elements, largest_difference};
+
+const WHOLE: MergedOptions = MergedOptions {
+    stored: None,
+    max_shard_bytes: 5_000_000_000,
 };
 
-use crate::fixture;
+fn probes(fixture: &Fixture) -> Vec<Vec<u32>> {
+    let pairs = fixture.pairs().into_iter();
+    pairs.map(|[prompt, ..]| prompt).collect()
+}
+
+fn about() -> About {
+    About {
+        run: "A run".to_owned(),
+        step: 7,
+        base_model: "org/base".to_owned(),
+        method: "MPO anchored-sum".to_owned(),
+        metrics: vec![("eval_rewards/accuracies".to_owned(), 0.75)],
+        ..About::default()
+    }
+}
+
+fn export_adapter(
+    policy: &Policy,
+    folder: &Path,
+    probes: &[Vec<u32>],
+    dir: &Path,
+    overwrite: bool,
+) -> Result<Proof, ExportError> {
+    let subject = Subject {
+        policy,
+        folder,
+        probes,
+        about: &about(),
+        overwrite,
+    };
+    export::adapter(&subject, dir, &mut |_| {})
+}
+
+fn export_merged(
+    policy: &Policy,
+    fixture: &Fixture,
+    dir: &Path,
+    options: MergedOptions,
+) -> Result<Proof, ExportError> {
+    let subject = Subject {
+        policy,
+        folder: &fixture.folder,
+        probes: &probes(fixture),
+        about: &about(),
+        overwrite: false,
+    };
+    export::merged(&subject, dir, options, &mut |_| {})
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
 
 #[test]
 fn an_export_carries_its_proof_and_its_tokenizer() {
     let fixture = fixture::one("smollm");
     let policy = fixture.lora();
-    let probes: Vec<Vec<u32>> = fixture
-        .pairs()
-        .into_iter()
-        .map(|[prompt, ..]| prompt)
-        .collect();
+    let probes = probes(&fixture);
     let dir = tempfile::tempdir().unwrap();
-    let (adapter, whole) = (dir.path().join("adapter"), dir.path().join("merged"));
+    let (adapter, whole) = (dir.path().join("adapter"), dir.path().join("new/merged"));
 
-    let proof = export::adapter(&policy, &fixture.folder, &adapter, &probes).unwrap();
+    let proof = export_adapter(&policy, &fixture.folder, &probes, &adapter, false).unwrap();
     assert_eq!(proof.probes, probes.len());
     assert!(proof.difference < 1e-4, "{}", proof.difference);
     assert!(proof.effect > 0.1, "{}", proof.effect);
-    let merged = export::merged(&policy, &fixture.folder, &whole, Stored::F16, &probes).unwrap();
+    assert!(proof.changed > 0);
+    let merged = export_merged(
+        &policy,
+        &fixture,
+        &whole,
+        MergedOptions {
+            stored: Some(Stored::F16),
+            ..WHOLE
+        },
+    );
+    let merged = merged.unwrap();
     assert!(merged.difference < 0.05 && merged.effect > 0.1);
 
     for folder in [&adapter, &whole] {
@@ -37,27 +102,118 @@ fn an_export_carries_its_proof_and_its_tokenizer() {
                 && same("tokenizer_config.json")
                 && same("generation_config.json")
         );
-        let probe: serde_json::Value =
-            serde_json::from_str(&fs::read_to_string(folder.join("probe.json")).unwrap()).unwrap();
+        let probe = json(&folder.join("probe.json"));
         assert_eq!(fixture::ids(&probe[0]["prompt_ids"]), probes[0]);
         assert_eq!(probe[0]["greedy_ids"].as_array().unwrap().len(), 16);
+        let report = json(&folder.join("report.json"));
+        assert_eq!(report["proof"]["outputs_changed"], proof.changed);
+        assert!(report["weight_change_norms"]["q_proj"].as_f64().unwrap() > 0.0);
+        let card = fs::read_to_string(folder.join("README.md")).unwrap();
+        assert!(card.contains("maximum_preference_optimization") && card.contains("2312.16430"));
+        assert!(
+            card.contains("held-out preference accuracy: 0.7500"),
+            "{card}"
+        );
+    }
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(left.len(), 2, "nothing is left beside the exports");
+}
+
+#[test]
+fn a_merged_model_keeps_the_files_names_and_types_of_its_base() {
+    for name in ["smollm_f16", "llama_sharded"] {
+        let fixture = fixture::one(name);
+        let policy = fixture.lora();
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, pieces) = (dir.path().join("whole"), dir.path().join("pieces"));
+        export_merged(&policy, &fixture, &whole, WHOLE).unwrap();
+        let small = MergedOptions {
+            max_shard_bytes: 20_000,
+            ..WHOLE
+        };
+        export_merged(&policy, &fixture, &pieces, small).unwrap();
+
+        assert_eq!(
+            fs::read(whole.join("config.json")).unwrap(),
+            fs::read(fixture.folder.join("config.json")).unwrap()
+        );
+        let one = candle_core::safetensors::load(
+            whole.join("model.safetensors"),
+            &candle_core::Device::Cpu,
+        )
+        .unwrap();
+        let index = json(&pieces.join("model.safetensors.index.json"));
+        let map = index["weight_map"].as_object().unwrap();
+        assert_eq!(map.len(), one.len());
+        let file = |name: &str| pieces.join(map[name].as_str().unwrap());
+        let embedding = "model.embed_tokens.weight";
+        assert_ne!(file(embedding), file("model.norm.weight"));
+        let half = name == "smollm_f16";
+        assert_eq!(one[embedding].dtype() == candle_core::DType::F16, half);
+
+        let load = |dir: &Path| Policy::load(dir, &LoadOptions::default()).unwrap();
+        let input = fixture.pairs().remove(0).concat();
+        let logits = |policy: &Policy| elements(&policy.logits(&input).unwrap());
+        assert_eq!(logits(&load(&whole)), logits(&load(&pieces)));
+        let off = largest_difference(&logits(&load(&whole)), &logits(&policy));
+        assert!(
+            off < if half { 0.05 } else { 1e-4 },
+            "{name}: off by {off:e}"
+        );
     }
 }
 
 #[test]
-fn an_export_that_cannot_be_proven_is_an_error() {
+fn an_export_that_cannot_be_proven_leaves_nothing() {
     let fixture = fixture::one("smollm");
-    let dir = tempfile::tempdir().unwrap();
-    let export =
-        |probes: &[Vec<u32>]| export::adapter(&fixture.lora(), &fixture.folder, dir.path(), probes);
-    assert!(matches!(export(&[]), Err(ExportError::NoProbe)));
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("adapter");
+    let export = |policy: &Policy, folder: &Path, probes: &[Vec<u32>]| {
+        export_adapter(policy, folder, probes, &dir, false)
+    };
+    let result = export(&fixture.lora(), &fixture.folder, &[]);
+    assert!(matches!(result, Err(ExportError::NoProbe)));
 
     // The adapter of one model against the weights of another.
     let other = fixture::one("smollm_f16");
     let probes = [fixture.pairs().remove(0)[0].clone()];
-    let result = export::adapter(&fixture.lora(), &other.folder, dir.path(), &probes);
+    let result = export(&fixture.lora(), &other.folder, &probes);
     assert!(
         matches!(result, Err(ExportError::Differs { .. })),
         "{result:?}"
     );
+    // An adapter that was never trained.
+    let mut fresh = fixture.lora();
+    let zeros: Vec<_> = fixture
+        .adapter_tensors()
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.zeros_like().unwrap()))
+        .collect();
+    fresh.set_trainable(&zeros).unwrap();
+    let result = export(&fresh, &fixture.folder, &probes);
+    assert!(
+        matches!(result, Err(ExportError::NoEffect { .. })),
+        "{result:?}"
+    );
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn only_an_earlier_export_is_ever_replaced() {
+    let fixture = fixture::one("smollm");
+    let policy = fixture.lora();
+    let probes = probes(&fixture);
+    let dir = tempfile::tempdir().unwrap();
+    let export =
+        |overwrite| export_adapter(&policy, &fixture.folder, &probes, dir.path(), overwrite);
+    let theirs = dir.path().join("thesis.txt");
+    fs::write(&theirs, "years of work").unwrap();
+    let error = export(true).unwrap_err().to_string();
+    assert!(error.contains("new folder"), "{error}");
+    fs::remove_file(&theirs).unwrap();
+
+    export(false).unwrap();
+    let error = export(false).unwrap_err().to_string();
+    assert!(error.contains("--overwrite"), "{error}");
+    export(true).unwrap();
 }
