@@ -48,6 +48,9 @@ pub struct State {
     pub knobs: Knobs,
     /// Tokens of one packed row: another packing would round differently.
     pub budget: usize,
+    /// What no memory was found for.
+    #[serde(default)]
+    pub aside: Aside,
     /// Steps in a row that were not applied.
     pub refused: u32,
     pub revision: Revision,
@@ -55,6 +58,14 @@ pub struct State {
     /// [`super::batches::Batches::identity`].
     pub data: String,
     pub best: Option<Best>,
+}
+
+/// Documents too long for the memory there is, by their place in the training data: met no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    pub pairs: Vec<usize>,
+    pub references: Vec<usize>,
+    pub retention: Vec<usize>,
 }
 
 /// The evaluation that was the best so far.

@@ -154,6 +154,11 @@ pub struct TrainConfig {
     pub pairs_per_step: usize,
     /// Tokens of one packed row. `"auto"` or a number.
     pub micro_batch_tokens: TokenBudget,
+    /// Whether blocks run their forward again in the backward, for less memory: `"auto"` where memory is short.
+    pub recompute: Recompute,
+    /// Memory that the process may hold while it trains, in MB. Absent = 80 % of what is free when the run starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u64>,
     pub shuffle_seed: u64,
     /// Steps between checkpoints; 0 = only at the end.
     pub checkpoint_every: u64,
@@ -169,6 +174,15 @@ pub struct TrainConfig {
     pub eval_answers: usize,
     /// "auto" (the first accelerator that answers, else the processor), "cpu", "cuda:0" or "metal".
     pub device: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recompute {
+    #[default]
+    Auto,
+    Never,
+    Always,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -269,6 +283,8 @@ impl Default for TrainConfig {
             epochs: 1.0,
             pairs_per_step: 16,
             micro_batch_tokens: TokenBudget::Auto,
+            recompute: Recompute::Auto,
+            memory_mb: None,
             shuffle_seed: 0,
             checkpoint_every: 50,
             keep: 2,

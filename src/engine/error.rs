@@ -54,6 +54,14 @@ pub enum EngineError {
         "Three steps in a row gave a loss or a gradient that is not a number. The weights are those before them, saved at step {step}. A lower learning rate or a longer warm-up usually helps."
     )]
     NotANumber { step: u64 },
+    #[error(
+        "Out of memory: a row of {tokens} tokens needs about {needed_mb} MB with recomputation, and {room_mb} MB may be taken (train.memory_mb sets it)"
+    )]
+    NoRoom {
+        tokens: usize,
+        needed_mb: u64,
+        room_mb: u64,
+    },
     #[error("This device is not available: {0}")]
     Device(String),
     #[error("The prompt cannot be used: {0}")]
@@ -75,7 +83,7 @@ impl EngineError {
     pub fn is_out_of_memory(&self) -> bool {
         matches!(
             self,
-            Self::Policy(PolicyError::Kernel(KernelError::OutOfMemory(_)))
+            Self::NoRoom { .. } | Self::Policy(PolicyError::Kernel(KernelError::OutOfMemory(_)))
         )
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     batches::Material,
-    config::{Dtype, LoraConfig, RunConfig, Targets},
+    config::{self, Dtype, LoraConfig, RunConfig, Targets},
     error::{EngineError, Result},
 };
 use crate::{
@@ -53,7 +53,11 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
         adapter: (!config.lora.full)
             .then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
         full: config.lora.full,
-        recompute: Recompute::Auto,
+        recompute: match config.train.recompute {
+            config::Recompute::Auto => Recompute::Auto,
+            config::Recompute::Never => Recompute::Never,
+            config::Recompute::Always => Recompute::Always,
+        },
         // Validation has seen to it that the word is one.
         device: config.train.device.parse().unwrap_or(DeviceChoice::Auto),
     }

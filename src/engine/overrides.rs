@@ -123,6 +123,7 @@ fn every_key() -> Vec<String> {
     full.objective.reference_weight = Some(0.0);
     full.objective.retention_weight = Some(0.0);
     full.train.steps = Some(1);
+    full.train.memory_mb = Some(1);
     full.train.micro_batch_tokens = TokenBudget::Auto;
     let Ok(tree) = Table::try_from(&full) else {
         return Vec::new();

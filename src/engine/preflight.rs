@@ -56,7 +56,9 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         return Err(EngineError::NoPairs(batches.why_empty()));
     }
     let total_steps = total_steps(config, train.len());
-    let row_tokens = budget::row_tokens(config.train.micro_batch_tokens, &policy);
+    let room = budget::Room::new(config.train.memory_mb, &policy);
+    policy.set_room(room.now(&policy));
+    let row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
     let objective = config.objective.objective();
     let reference = Reference::of(&policy, &codec);
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{
     batches::{self, Batches},
     budget,
-    checkpoint::{self, Saved, State},
+    checkpoint::{self, Aside, Saved, State},
     config::RunConfig,
     error::{EngineError, Result},
     evaluate::first,
@@ -74,9 +74,10 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     if let Some(saved) = &saved {
         check_same(saved.state(), record, &reference, &batches)?;
     }
+    let room = budget::Room::new(config.train.memory_mb, &policy);
     let budget = match &saved {
         Some(saved) => saved.state().budget,
-        None => budget::row_tokens(config.train.micro_batch_tokens, &policy),
+        None => budget::row_tokens(config.train.micro_batch_tokens, room, &policy),
     };
     let Some(anchors) = anchors(helm, &reference, &policy, &codec, &batches, budget)? else {
         return Ok(None);
@@ -93,14 +94,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         budget,
     )?;
 
-    let optimizer = AdamW::new(
-        policy.parameters(),
-        AdamWOptions {
-            betas: config.optimizer.betas,
-            eps: config.optimizer.eps,
-            weight_decay: config.optimizer.weight_decay,
-        },
-    )?;
+    let optimizer = optimizer(&config, &policy)?;
     let seed = config.train.shuffle_seed;
     let state = State {
         step: 0,
@@ -111,6 +105,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         knobs,
         budget,
         refused: 0,
+        aside: Aside::default(),
         revision: record.revision,
         reference,
         data: batches.identity(),
@@ -124,6 +119,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         batches,
         anchors,
         state,
+        room,
         total_steps,
     };
     if let Some(saved) = &saved {
@@ -131,6 +127,15 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     }
     let probes = helm.project.probes()?;
     Ok(Some((trainer, probes)))
+}
+
+fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
+    let options = AdamWOptions {
+        betas: config.optimizer.betas,
+        eps: config.optimizer.eps,
+        weight_decay: config.optimizer.weight_decay,
+    };
+    Ok(AdamW::new(policy.parameters(), options)?)
 }
 
 /// Steps of the whole run.

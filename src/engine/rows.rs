@@ -10,6 +10,14 @@ pub struct Packed<K> {
 }
 
 impl<K: Copy> Packed<K> {
+    /// The key of the row's only document, if it has but one.
+    pub fn alone(&self) -> Option<K> {
+        match self.owners.as_slice() {
+            &[(key, _)] => Some(key),
+            _ => None,
+        }
+    }
+
     /// Calls `each` with every document's key and what belongs to its answers, out of one value a scored segment.
     pub fn by_owner<'a, T>(&'a self, segments: &'a [T]) -> impl Iterator<Item = (K, &'a [T])> {
         let mut start = 0;

@@ -10,12 +10,10 @@ use super::{
     material,
     prepare::prepare,
     protocol::{Event, LogLevel, Outcome},
-    step::{StepDone, StepEnd, Trainer},
+    step::{Part, StepDone, StepEnd, Trainer},
 };
 use crate::store::{Probe, Project, RunStatus};
 
-/// Rows are not halved below this when memory runs out.
-const FEWEST_TOKENS: usize = 64;
 /// A run stops after so many steps in a row that could not be applied.
 const REFUSED_IN_A_ROW: u32 = 3;
 
@@ -128,12 +126,9 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
         let done = match trainer.step(helm) {
             Ok(StepEnd::Done(done)) => done,
             Ok(StepEnd::Abandoned) => return stop(trainer, helm, &border),
-            Err(error) if error.is_out_of_memory() && trainer.state.budget > FEWEST_TOKENS => {
-                // Nothing of the step was applied: the same pairs again, in smaller pieces.
-                trainer.state.budget /= 2;
-                let budget = trainer.state.budget;
-                let text = format!("{error}. The step is tried again in rows of {budget} tokens");
-                helm.log(LogLevel::Warning, text)?;
+            Ok(StepEnd::NoRoom { error, alone }) => {
+                // Nothing of the step was applied: it is tried again with less at a time.
+                take_less(trainer, helm, &error, alone)?;
                 continue;
             }
             Err(error) => return Err(error),
@@ -150,6 +145,51 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
             });
         }
     }
+}
+
+/// Halves the rows; a document that is alone in its row is set aside.
+fn take_less(
+    trainer: &mut Trainer,
+    helm: &mut Helm<'_>,
+    error: &EngineError,
+    alone: Option<Part>,
+) -> Result<()> {
+    let (aside, what) = match alone {
+        None => {
+            trainer.state.budget = (trainer.state.budget / 2).max(1);
+            let budget = trainer.state.budget;
+            let text = format!("{error}. The step is tried again in rows of {budget} tokens");
+            return helm.log(LogLevel::Warning, text);
+        }
+        Some(Part::Pair(i)) => {
+            trainer.state.aside.pairs.push(i);
+            let pair = trainer.batches.pairs.train[i].id.0;
+            (&trainer.state.aside.pairs, format!("Pair {pair}"))
+        }
+        Some(Part::Reference(i)) => {
+            trainer.state.aside.references.push(i);
+            (
+                &trainer.state.aside.references,
+                "A reference answer".to_owned(),
+            )
+        }
+        Some(Part::Retention(i)) => {
+            trainer.state.aside.retention.push(i);
+            (
+                &trainer.state.aside.retention,
+                "A piece of retention text".to_owned(),
+            )
+        }
+    };
+    let text = format!(
+        "{what} is set aside: {error}. The step is tried again without it; {} so far",
+        aside.len()
+    );
+    helm.log(LogLevel::Warning, text)?;
+    if trainer.state.aside.pairs.len() == trainer.batches.pairs.train.len() {
+        return Err(EngineError::NoPairs(format!("no pair fits: {error}")));
+    }
+    Ok(())
 }
 
 /// Evaluation, probes and checkpoint where they are due. `Break` = stopped meanwhile.

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::{
     batches::{Batches, PairDoc, TextDoc},
+    budget::Room,
     checkpoint::State,
     config::RunConfig,
-    error::Result,
+    error::{EngineError, Result},
     helm::Helm,
     order::Order,
     reference::{Sums, sum},
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     data::PairId,
-    model::{AdamW, Doc, Policy, PolicyError},
+    model::{AdamW, Doc, Policy, PolicyError, Row},
     objective::{Objective, PairLogProbs, PairTerm, TokenMean, summarize},
     store::PairVisit,
     text::Codec,
@@ -30,6 +31,7 @@ pub struct Trainer {
     pub batches: Batches,
     pub anchors: Anchors,
     pub state: State,
+    pub room: Room,
     pub total_steps: u64,
 }
 
@@ -42,11 +44,13 @@ pub struct Anchors {
 
 /// A document of a step and what it is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub enum Part {
     /// Index into the training pairs.
     Pair(usize),
-    Reference,
-    Retention,
+    /// Index into the reference answers to train on.
+    Reference(usize),
+    /// Index into the retention text to train on.
+    Retention(usize),
 }
 
 /// What one step did.
@@ -63,6 +67,12 @@ pub enum StepEnd {
     Done(StepDone),
     /// Stopped between micro-batches: nothing of this step counts.
     Abandoned,
+    /// A row did not fit the memory there is: nothing of this step counts.
+    NoRoom {
+        error: EngineError,
+        /// The document of the row, when it is the only one.
+        alone: Option<Part>,
+    },
 }
 
 /// What the rows of a step added up to.
@@ -105,9 +115,21 @@ impl Trainer {
                 return Ok(StepEnd::Abandoned);
             }
             #[cfg(test)]
-            super::fault::strike(helm, plan.next.step)?;
+            let struck = super::fault::strike(helm, plan.next.step);
+            #[cfg(not(test))]
+            let struck = Ok(());
             self.policy.set_noise(plan.next.step << 20 | index as u64);
-            self.micro_batch(&plan, packed, &mut tally)?;
+            let done = struck
+                .and_then(|()| self.make_room(&packed.row))
+                .and_then(|()| self.micro_batch(&plan, packed, &mut tally));
+            match done {
+                Ok(()) => {}
+                Err(error) if error.is_out_of_memory() => {
+                    let alone = packed.alone();
+                    return Ok(StepEnd::NoRoom { error, alone });
+                }
+                Err(error) => return Err(error),
+            }
         }
         // Rows are packed by length; metrics and visits are told in the order of the shuffle.
         tally
@@ -133,32 +155,51 @@ impl Trainer {
         next.step += 1;
         let knobs = self.state.knobs;
         let per_step = self.config.train.pairs_per_step;
-        let drawn = |weight: f64, order: &mut Order| {
-            if weight > 0.0 {
+        let drawn = |weight: f64, order: &mut Order, aside: &[usize]| {
+            let mut drawn = if weight > 0.0 {
                 order.take(per_step)
             } else {
                 Vec::new()
-            }
+            };
+            drawn.retain(|index| !aside.contains(index));
+            drawn
         };
-        let chosen = next.pairs.take(per_step);
-        let references = drawn(knobs.reference_weight, &mut next.references);
-        let retention = drawn(knobs.retention_weight, &mut next.retention);
+        let aside = &self.state.aside;
+        let chosen = drawn(1.0, &mut next.pairs, &aside.pairs);
+        let references = drawn(
+            knobs.reference_weight,
+            &mut next.references,
+            &aside.references,
+        );
+        let retention = drawn(
+            knobs.retention_weight,
+            &mut next.retention,
+            &aside.retention,
+        );
 
         let batches = &self.batches;
-        let texts = |indices: &[usize], texts: &'_ [TextDoc]| -> Vec<Doc> {
-            indices.iter().map(|&i| texts[i].doc.clone()).collect()
-        };
-        let references = texts(&references, &batches.references.train);
-        let retention = texts(&retention, &batches.retention.train);
-        let mean = |weight: f64, docs: &[Doc]| TokenMean {
+        let text = |texts: &'_ [TextDoc], i: usize| texts[i].doc.clone();
+        let references: Vec<(Part, Doc)> = references
+            .into_iter()
+            .map(|i| (Part::Reference(i), text(&batches.references.train, i)))
+            .collect();
+        let retention: Vec<(Part, Doc)> = retention
+            .into_iter()
+            .map(|i| (Part::Retention(i), text(&batches.retention.train, i)))
+            .collect();
+        let mean = |weight: f64, docs: &[(Part, Doc)]| TokenMean {
             weight,
-            tokens: docs.iter().map(Doc::answer_tokens).sum(),
+            tokens: docs.iter().map(|(_, doc)| doc.answer_tokens()).sum(),
         };
         let docs = chosen
             .iter()
             .map(|&i| (Part::Pair(i), &batches.pairs.train[i].doc))
-            .chain(references.iter().map(|doc| (Part::Reference, doc)))
-            .chain(retention.iter().map(|doc| (Part::Retention, doc)));
+            .chain(
+                references
+                    .iter()
+                    .chain(&retention)
+                    .map(|(part, doc)| (*part, doc)),
+            );
         Ok(Plan {
             objective: knobs.objective(&self.config.objective),
             reference: mean(knobs.reference_weight, &references),
@@ -166,6 +207,22 @@ impl Trainer {
             rows: pack(docs, self.state.budget).map_err(PolicyError::from)?,
             chosen,
             next,
+        })
+    }
+
+    /// Looks whether the row fits the memory there is; blocks that do not fit will run their forward again.
+    fn make_room(&mut self, row: &Row) -> Result<()> {
+        let room = self.room.now(&self.policy);
+        self.policy.set_room(room);
+        let tokens = row.tokens();
+        let needed = self.policy.least_row_bytes(tokens, row.answer_tokens());
+        if needed <= room {
+            return Ok(());
+        }
+        Err(EngineError::NoRoom {
+            tokens,
+            needed_mb: needed.div_ceil(1 << 20),
+            room_mb: room >> 20,
         })
     }
 
@@ -181,11 +238,11 @@ impl Trainer {
                     coefficients.extend(term.coefficients(plan.chosen.len()));
                     tally.terms.push((i, term));
                 }
-                Part::Reference => {
+                Part::Reference(_) => {
                     tally.references.add(answers);
                     coefficients.push(plan.reference.coefficient());
                 }
-                Part::Retention => {
+                Part::Retention(_) => {
                     tally.retention.add(answers);
                     coefficients.push(plan.retention.coefficient());
                 }

@@ -166,3 +166,66 @@ fn a_step_without_memory_is_done_again_in_smaller_rows() {
     let (undisturbed, _) = toy.train(&config);
     assert_eq!(met(run), met(undisturbed), "the batches are the same");
 }
+
+#[test]
+fn what_never_fits_is_set_aside_by_name_and_met_no_more() {
+    const STRIKES: u32 = 8;
+    let toy = Toy::new();
+    let left = AtomicU32::new(STRIKES);
+    let engine = faulty(move |step| {
+        let again = step == 3
+            && left
+                .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
+                .is_ok();
+        if again {
+            Mishap::OutOfMemory
+        } else {
+            Mishap::None
+        }
+    });
+    let mut config = toy::config();
+    config.train.micro_batch_tokens = TokenBudget::Tokens(512);
+    config.objective.reference_weight = Some(0.0);
+    config.train.steps = Some(30);
+    let run = toy.record(&config);
+    toy.queue(&engine, run);
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let project = toy.open();
+    let said: Vec<String> = project
+        .log(run)
+        .unwrap()
+        .into_iter()
+        .filter(|line| line.text.contains("tried again"))
+        .map(|line| line.text)
+        .collect();
+    assert_eq!(said.len(), STRIKES as usize);
+    let aside: Vec<i64> = said
+        .iter()
+        .filter(|text| text.contains("set aside"))
+        .map(|text| text.split(' ').nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert!((1..5).contains(&aside.len()), "{said:?}");
+    assert_eq!(project.visits(run, 3, 3).unwrap().len(), 5 - aside.len());
+    let later = project.visits(run, 3, 30).unwrap();
+    assert!(
+        later
+            .iter()
+            .all(|(_, visit)| !aside.contains(&visit.pair.0))
+    );
+}
+
+#[test]
+fn a_limit_that_nothing_fits_is_a_sentence() {
+    let toy = Toy::new();
+    let engine = faulty(|_| Mishap::None);
+    let mut config = toy::config();
+    config.train.memory_mb = Some(0);
+    let run = toy.record(&config);
+    toy.queue(&engine, run);
+    let Outcome::Failed { error } = finished(&engine, run) else {
+        panic!("there is no room for a row");
+    };
+    engine.shut_down();
+    assert!(error.contains("train.memory_mb"), "{error}");
+}

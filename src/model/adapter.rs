@@ -13,7 +13,8 @@ use super::{
     LoadError, Policy, PolicyError, Spec,
     identity::Identity,
     lora::{a_name, b_name},
-    weights::{Weights, read_small},
+    small_file::read_small,
+    weights::Weights,
 };
 use crate::kernels::Lora;
 

@@ -15,9 +15,10 @@ use safetensors::{Dtype, View};
 use super::{
     LoadError, Policy, PolicyError, Result,
     projection::Projection,
+    small_file::read_small,
     source,
     tensors::{EMBEDDING, HEAD},
-    weights::{Weights, read_small},
+    weights::Weights,
 };
 use crate::kernels::{Lora, Weight};
 

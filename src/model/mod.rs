@@ -44,6 +44,7 @@ mod policy;
 mod projection;
 mod rope;
 mod row;
+mod small_file;
 mod source;
 mod spec;
 mod tensors;

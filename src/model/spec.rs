@@ -124,7 +124,7 @@ impl Spec {
     /// Reads `folder/config.json`.
     pub fn read(folder: &Path) -> Result<Self, LoadError> {
         let path = folder.join("config.json");
-        let text = super::weights::read_small(&path, MAX_CONFIG_BYTES)?;
+        let text = super::small_file::read_small(&path, MAX_CONFIG_BYTES)?;
         Self::parse(&text).map_err(|reason| LoadError::Config { path, reason })
     }
 

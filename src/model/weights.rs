@@ -18,7 +18,10 @@ use memmap2::UncheckedAdvice;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
-use super::LoadError;
+use super::{
+    LoadError,
+    small_file::{read_small, regular_file},
+};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -319,37 +322,6 @@ fn widen<const BYTES: usize>(
                 *value = one(element);
             }
         });
-}
-
-/// Reads a text file that has no reason to be large.
-pub(super) fn read_small(path: &Path, limit: u64) -> Result<String, LoadError> {
-    let read_error = |source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let length = regular_file(path)?;
-    if length > limit {
-        return Err(LoadError::Config {
-            path: path.to_owned(),
-            reason: format!("it is {length} bytes long; at most {limit} are expected"),
-        });
-    }
-    std::fs::read_to_string(path).map_err(read_error)
-}
-
-/// The length of a regular file. A pipe or a device would be read without end.
-fn regular_file(path: &Path) -> Result<u64, LoadError> {
-    let metadata = std::fs::metadata(path).map_err(|source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    if metadata.is_file() {
-        return Ok(metadata.len());
-    }
-    Err(LoadError::Config {
-        path: path.to_owned(),
-        reason: "it is not a file".to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -206,7 +206,11 @@ impl<'a> Bench<'a> {
     ) -> Result<Self> {
         let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default())?;
         Ok(Self {
-            row_tokens: budget::row_tokens(options.micro_batch_tokens, &policy),
+            row_tokens: budget::row_tokens(
+                options.micro_batch_tokens,
+                budget::Room::new(None, &policy),
+                &policy,
+            ),
             references: pairs.iter().map(reference_doc).collect(),
             anchors: vec![Vec::new(); pairs.len()],
             pairs: (0..).zip(pairs).map(pair_doc).collect(),
