@@ -156,10 +156,10 @@ pub fn say(
             .collect::<Result<Vec<_>, _>>()?;
         let options = GenerateOptions {
             temperature,
-            top_p: 1.0,
             max_new: LONGEST_ANSWER,
             seed: seed.wrapping_add(index as u64),
             stop: codec.stop_ids().to_vec(),
+            ..GenerateOptions::default()
         };
         let generations = policy.generate(&ids, &options, &mut |_, _| ControlFlow::Continue(()))?;
         all.extend(generations.into_iter().map(|generation| Said {

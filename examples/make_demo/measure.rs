@@ -271,10 +271,9 @@ fn ask(engine: &Engine, source: &Weights, prompts: &[Prompt], seed: u64) -> Resu
                 prompt: prompt.clone(),
                 sampling: Sampling {
                     temperature: 1.0,
-                    top_p: 1.0,
                     max_new_tokens: LONGEST_ANSWER,
                     seed: seed * 1000 + index,
-                    ignore_eos: false,
+                    ..Sampling::default()
                 },
                 control: Arc::new(RunControl::default()),
             })?;

@@ -1,8 +1,12 @@
 //! What was typed. What it means is decided by the command.
 
+mod ask;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+
+pub use ask::{Generate, Score};
 
 use super::export::StoredName;
 
@@ -256,83 +260,6 @@ pub struct Check {
     pub place: Place,
     #[command(flatten)]
     pub settings: Settings,
-    /// One JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Log-probs of given pairs, token by token
-#[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("what").args(["pairs", "batch_file"]).required(true))]
-pub struct Score {
-    /// A Hugging Face folder, or a GGUF file.
-    #[arg(long, value_name = "HF_DIR")]
-    pub model: PathBuf,
-    /// auto, cpu, cuda:0 or metal.
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceChoice,
-    /// A PEFT adapter on top.
-    #[arg(long, value_name = "DIR")]
-    pub adapter: Option<PathBuf>,
-    /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
-    #[arg(long, default_value = "auto", value_parser = precision)]
-    pub dtype: Precision,
-    /// Preference pairs in any format that can be imported.
-    #[arg(long, value_name = "FILE")]
-    pub pairs: Option<PathBuf>,
-    /// Token ids: {"prompt": [..], "chosen": [..], "rejected": [..]} a line.
-    #[arg(long, value_name = "IDS_JSONL")]
-    pub batch_file: Option<PathBuf>,
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    pub max_prompt_tokens: usize,
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    pub max_answer_tokens: usize,
-    /// One JSON object a pair, then one with the accuracy.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Answer a prompt
-#[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("what").args(["prompt", "messages", "prompt_ids"]).required(true))]
-pub struct Generate {
-    /// A Hugging Face folder, or a GGUF file.
-    #[arg(long, value_name = "HF_DIR")]
-    pub model: PathBuf,
-    /// auto, cpu, cuda:0 or metal.
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceChoice,
-    /// A PEFT adapter on top, e.g. a run's checkpoint folder.
-    #[arg(long, value_name = "DIR")]
-    pub adapter: Option<PathBuf>,
-    /// What the weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
-    #[arg(long, default_value = "auto", value_parser = precision)]
-    pub dtype: Precision,
-    /// A text to go on from, without the chat template.
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: Option<String>,
-    /// A conversation: a JSON file with [{"role": .., "content": ..}, ..]; "-" reads standard input.
-    #[arg(long, value_name = "FILE")]
-    pub messages: Option<PathBuf>,
-    /// Token ids, e.g. 1,2,3.
-    #[arg(long, value_name = "IDS", value_delimiter = ',')]
-    pub prompt_ids: Vec<u32>,
-    /// Always the likeliest token (this is the default).
-    #[arg(long, conflicts_with_all = ["temperature", "top_p"])]
-    pub greedy: bool,
-    /// Sample at this temperature.
-    #[arg(long, value_name = "T")]
-    pub temperature: Option<f64>,
-    /// Sample from the likeliest tokens that make up this share [default: 1]
-    #[arg(long, value_name = "P")]
-    pub top_p: Option<f64>,
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    pub max_new: usize,
-    /// Go on past the end of the turn.
-    #[arg(long)]
-    pub ignore_eos: bool,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,

@@ -1,4 +1,4 @@
-//! `nudge generate`: answers one prompt.
+//! `nudge generate`: answers prompts.
 
 use std::{
     fs,
@@ -18,38 +18,43 @@ use super::{
 use crate::{
     data::{Prompt, Turn},
     engine::{
-        Speaker, answer, compute_pool,
-        protocol::{RunControl, Sampling, StoppedBy},
+        Speaker, answer_all, compute_pool,
+        protocol::{Generated, RunControl, Sampling, StoppedBy},
     },
 };
 
 pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
     let sampling = sampling(args)?;
-    let messages = args.messages.as_deref().map(read_messages).transpose()?;
+    let asked = asked(args)?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
-    let generated = pool.install(|| -> Result<_> {
+    let several = asked.len() * args.samples > 1;
+    let answers = pool.install(|| -> Result<_> {
         let speaker = Speaker::load(
             &args.model,
             args.adapter.as_deref(),
             args.dtype,
             args.device,
         )?;
-        let prompt_ids = match (&args.prompt, messages) {
-            (Some(text), _) => speaker.codec.prompt_ids(&Prompt::Text(text.clone()))?,
-            (None, Some(turns)) => speaker.codec.prompt_ids(&Prompt::Chat(turns))?,
-            (None, None) => args.prompt_ids.clone(),
-        };
+        let mut prompts = Vec::with_capacity(asked.len() * args.samples);
+        for (index, prompt) in asked.into_iter().enumerate() {
+            let ids = match prompt {
+                Asked::Prompt(prompt) => speaker.codec.prompt_ids(&prompt),
+                Asked::Ids(ids) => Ok(ids),
+            };
+            let ids = ids.with_context(|| format!("Prompt {}", index + 1))?;
+            prompts.extend(std::iter::repeat_n(ids, args.samples));
+        }
         // A reader who leaves has read enough.
         let control = RunControl::default();
         let mut shown = Ok(());
-        let generated = answer(
+        let answers = answer_all(
             &speaker.policy,
             &speaker.codec,
-            prompt_ids,
+            prompts,
             &sampling,
             &control,
-            &mut |text| {
-                if !args.json && shown.is_ok() {
+            &mut |_, text| {
+                if !args.json && !several && shown.is_ok() {
                     shown = output::piece(&text);
                     if shown.is_err() {
                         control.stop();
@@ -57,55 +62,145 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
                 }
             },
         )?;
-        shown.map(|()| generated)
+        shown.map(|()| answers)
     })?;
-    if args.json {
-        output::json(&json!({
-            "prompt_ids": generated.prompt_ids,
-            "ids": generated.ids,
-            "text": generated.text,
-            "stopped_by": generated.stopped_by,
-            "tokens_per_sec": generated.tokens_per_sec,
-        }))?;
-    } else {
-        output::line("")?;
-        let why = match generated.stopped_by {
-            StoppedBy::Eos => "the model ended it",
-            StoppedBy::Limit => "cut at the limit",
-            StoppedBy::Cancelled => "cancelled",
-        };
+    for (index, answer) in answers.iter().enumerate() {
+        let (prompt, sample) = (index / args.samples, index % args.samples);
+        if args.json {
+            output::json(&json!({
+                "prompt": prompt,
+                "sample": sample,
+                "prompt_ids": answer.prompt_ids,
+                "ids": answer.ids,
+                "text": answer.text,
+                "stopped_by": answer.stopped_by,
+                "tokens_per_sec": answer.tokens_per_sec,
+                "prompt_tokens_per_sec": answer.prompt_tokens_per_sec,
+            }))?;
+        } else if several {
+            let which = format!("prompt {}, answer {}", prompt + 1, sample + 1);
+            output::line(format!("── {which}, {}\n{}", why(answer), answer.text))?;
+        } else {
+            output::line("")?;
+            output::note(why(answer));
+        }
+    }
+    if !args.json
+        && let Some(any) = answers.first()
+    {
         output::note(format!(
-            "{} tokens, {why}, {:.1} tokens/s",
-            generated.ids.len(),
-            generated.tokens_per_sec
+            "prompts read at {:.0} tokens/s, answers written at {:.1} tokens/s",
+            any.prompt_tokens_per_sec, any.tokens_per_sec
         ));
     }
     Ok(Ending::Done)
 }
 
+fn why(answer: &Generated) -> String {
+    let why = match answer.stopped_by {
+        StoppedBy::Eos => "the model ended it",
+        StoppedBy::Stop => "ended by a stop text",
+        StoppedBy::Limit => "cut at the limit",
+        StoppedBy::Cancelled => "cancelled",
+    };
+    format!("{} tokens, {why}", answer.ids.len())
+}
+
+/// What is to be answered.
+enum Asked {
+    Prompt(Prompt),
+    Ids(Vec<u32>),
+}
+
+fn asked(args: &Generate) -> Result<Vec<Asked>> {
+    if let Some(file) = &args.prompts {
+        return read_prompts(file);
+    }
+    Ok(vec![match (&args.prompt, &args.messages) {
+        (Some(text), _) => Asked::Prompt(Prompt::Text(text.clone())),
+        (None, Some(file)) => Asked::Prompt(Prompt::Chat(read_messages(file)?)),
+        (None, None) => Asked::Ids(args.prompt_ids.clone()),
+    }])
+}
+
+/// A prompt a line; blank lines are skipped.
+fn read_prompts(path: &Path) -> Result<Vec<Asked>> {
+    let text = read_input(path)?;
+    let mut asked = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if !line.trim().is_empty() {
+            let prompt = parse_prompt(line)
+                .with_context(|| format!("{}, line {}", path.display(), index + 1))?;
+            asked.push(prompt);
+        }
+    }
+    if asked.is_empty() {
+        anyhow::bail!("{} holds no prompts.", path.display());
+    }
+    Ok(asked)
+}
+
+fn parse_prompt(line: &str) -> Result<Asked> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        prompt: Option<Prompt>,
+        messages: Option<Vec<Turn>>,
+        prompt_ids: Option<Vec<u32>>,
+    }
+    let line: Line = serde_json::from_str(line)?;
+    match (line.prompt, line.messages, line.prompt_ids) {
+        (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
+        (None, Some(turns), None) => Ok(Asked::Prompt(Prompt::Chat(turns))),
+        (None, None, Some(ids)) => Ok(Asked::Ids(ids)),
+        _ => anyhow::bail!("It needs one of \"prompt\", \"messages\" and \"prompt_ids\"."),
+    }
+}
+
 fn sampling(args: &Generate) -> Result<Sampling> {
-    // Asking for a share of the likeliest tokens is asking to sample.
-    let temperature = args
-        .temperature
-        .unwrap_or(if args.top_p.is_some() { 1.0 } else { 0.0 });
-    let top_p = args.top_p.unwrap_or(1.0);
-    if !temperature.is_finite() || temperature < 0.0 {
-        return Err(usage(format!(
-            "--temperature is {temperature}; it must be 0 or more."
-        )));
-    }
-    if !(top_p > 0.0 && top_p <= 1.0) {
-        return Err(usage(format!(
-            "--top-p is {top_p}; it must be above 0 and at most 1."
-        )));
-    }
-    Ok(Sampling {
-        temperature,
-        top_p,
+    let limits = Sampling {
         max_new_tokens: args.max_new,
         seed: args.seed,
         ignore_eos: args.ignore_eos,
-    })
+        stop: args.stop.clone(),
+        ..Sampling::default()
+    };
+    let share_asked = args.top_p.is_some() || args.top_k.is_some() || args.min_p.is_some();
+    if !args.greedy
+        && !share_asked
+        && args.temperature.is_none()
+        && args.repetition_penalty.is_none()
+    {
+        let model = Sampling::of_model(&args.model)?;
+        if model != Sampling::default() {
+            output::note(format!(
+                "As the model's generation_config.json asks: temperature {}, top-p {}, top-k {}, min-p {}, repetition penalty \
+                 {}. For the likeliest tokens say --greedy",
+                model.temperature, model.top_p, model.top_k, model.min_p, model.repetition_penalty
+            ));
+        }
+        return Ok(Sampling {
+            temperature: model.temperature,
+            top_p: model.top_p,
+            top_k: model.top_k,
+            min_p: model.min_p,
+            repetition_penalty: model.repetition_penalty,
+            ..limits
+        });
+    }
+    // Asking for a share of the likeliest tokens is asking to sample.
+    let temperature = if share_asked { 1.0 } else { 0.0 };
+    let sampling = Sampling {
+        temperature: args.temperature.unwrap_or(temperature),
+        top_p: args.top_p.unwrap_or(1.0),
+        top_k: args.top_k.unwrap_or(0),
+        min_p: args.min_p.unwrap_or(0.0),
+        repetition_penalty: args.repetition_penalty.unwrap_or(1.0),
+        ..limits
+    };
+    sampling
+        .check()
+        .map_err(|reason| usage(format!("--{reason}.")))?;
+    Ok(sampling)
 }
 
 /// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages`, and plain text on

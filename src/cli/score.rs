@@ -24,11 +24,15 @@ pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
     let scores = pool.install(|| scores(args))?;
     let mut right = 0_u32;
     let mut scored = 0_u32;
+    let (mut margins, mut token_margins) = (0.0, 0.0);
     for (index, score) in scores.iter().enumerate() {
         match score {
             Ok(score) => {
                 scored += 1;
                 right += u32::from(score.margin > 0.0);
+                margins += score.margin;
+                token_margins += score.chosen_logp / score.chosen_ids.len() as f64
+                    - score.rejected_logp / score.rejected_ids.len() as f64;
                 print(index, score, args.json)?;
             }
             Err(reason) if args.json => output::json(&json!({"index": index, "error": reason}))?,
@@ -39,11 +43,21 @@ pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
         anyhow::bail!("No pair could be scored.");
     }
     let accuracy = f64::from(right) / f64::from(scored);
+    let mean_margin = margins / f64::from(scored);
+    let mean_token_margin = token_margins / f64::from(scored);
     if args.json {
-        output::json(&json!({"accuracy": accuracy, "pairs": scored}))?;
+        output::json(&json!({
+            "accuracy": accuracy,
+            "pairs": scored,
+            "mean_margin": mean_margin,
+            "mean_token_margin": mean_token_margin,
+        }))?;
     } else {
         output::line(format!(
             "{right} of {scored} pairs have the chosen answer ahead: accuracy {accuracy:.3}"
+        ))?;
+        output::line(format!(
+            "Mean margin {mean_margin:.4}, per token {mean_token_margin:.4}"
         ))?;
     }
     Ok(Ending::Done)

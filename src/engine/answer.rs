@@ -1,21 +1,25 @@
 //! Answers to single prompts, with whatever weights are at hand.
 
 use std::{
+    io::ErrorKind,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Instant,
 };
 
+use serde::Deserialize;
+
 use super::{
     checkpoint,
-    error::Result,
+    error::{EngineError, Result},
     material,
     protocol::{Generated, RunControl, Sampling, StoppedBy, Weights},
+    stop::StopTexts,
 };
 use crate::{
     engine::config::RunConfig,
     kernels::device::DeviceChoice,
-    model::{GenerateOptions, LoadOptions, Policy, Precision},
+    model::{GenerateOptions, Halt, LoadOptions, Policy, Precision},
     store::{Project, RunId},
     text::{Codec, StreamDecoder},
 };
@@ -71,9 +75,101 @@ pub fn answer(
     control: &RunControl,
     on_text: &mut dyn FnMut(String),
 ) -> Result<Generated> {
-    let options = GenerateOptions {
+    let prompts = vec![prompt_ids];
+    let mut one = |_, text| on_text(text);
+    let answers = answer_all(policy, codec, prompts, sampling, control, &mut one)?;
+    let missing = || EngineError::Sentence("The model gave no answer".to_owned());
+    answers.into_iter().next().ok_or_else(missing)
+}
+
+/// Answers several prompts at once, each as it would be on its own. `on_text` hears the index of the prompt and its text.
+pub fn answer_all(
+    policy: &Policy,
+    codec: &Codec,
+    prompts: Vec<Vec<u32>>,
+    sampling: &Sampling,
+    control: &RunControl,
+    on_text: &mut dyn FnMut(usize, String),
+) -> Result<Vec<Generated>> {
+    let context = policy.spec().max_positions;
+    if let Some(prompt) = prompts.iter().find(|prompt| prompt.len() >= context) {
+        return Err(EngineError::Sentence(format!(
+            "The prompt has {} tokens and the model's context only {context}, so there is no room for an answer. Shorten \
+             the prompt",
+            prompt.len()
+        )));
+    }
+    let options = options(codec, sampling);
+    let mut writers: Vec<Writer<'_>> = prompts
+        .iter()
+        .map(|_| Writer::new(&sampling.stop))
+        .collect();
+    let started = Instant::now();
+    let mut first = None;
+    let mut cancelled = false;
+    let generations = policy.generate(&prompts, &options, &mut |index, id| {
+        first.get_or_insert_with(Instant::now);
+        let text = writers[index].push(codec, id);
+        if !text.is_empty() {
+            on_text(index, text);
+        }
+        if control.stopping() {
+            cancelled = true;
+            return ControlFlow::Break(Halt::All);
+        }
+        if writers[index].stopped {
+            return ControlFlow::Break(Halt::This);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let first = first.unwrap_or_else(Instant::now);
+    let per_sec = |tokens: usize, secs: f64| tokens as f64 / secs.max(1e-9);
+    let drawn: usize = generations.iter().map(|g| g.ids.len()).sum();
+    let tokens_per_sec = per_sec(
+        drawn.saturating_sub(prompts.len()),
+        first.elapsed().as_secs_f64(),
+    );
+    let read = prompts.iter().map(Vec::len).sum();
+    let prompt_tokens_per_sec = per_sec(read, (first - started).as_secs_f64());
+    let all = prompts.into_iter().zip(writers).zip(generations);
+    Ok(all
+        .enumerate()
+        .map(|(index, ((prompt_ids, mut writer), generation))| {
+            let rest = writer.finish(codec);
+            if !rest.is_empty() {
+                on_text(index, rest);
+            }
+            Generated {
+                prompt_ids,
+                stopped_by: if writer.stopped {
+                    StoppedBy::Stop
+                } else if generation.stopped_by_eos {
+                    StoppedBy::Eos
+                } else if cancelled && generation.ids.len() < options.max_new {
+                    StoppedBy::Cancelled
+                } else {
+                    StoppedBy::Limit
+                },
+                text: if writer.stopped {
+                    writer.text
+                } else {
+                    codec.decode(&generation.ids)
+                },
+                ids: generation.ids,
+                tokens_per_sec,
+                prompt_tokens_per_sec,
+            }
+        })
+        .collect())
+}
+
+fn options(codec: &Codec, sampling: &Sampling) -> GenerateOptions {
+    GenerateOptions {
         temperature: sampling.temperature,
         top_p: sampling.top_p,
+        top_k: sampling.top_k,
+        min_p: sampling.min_p,
+        repetition_penalty: sampling.repetition_penalty,
         max_new: sampling.max_new_tokens,
         seed: sampling.seed,
         stop: if sampling.ignore_eos {
@@ -81,43 +177,135 @@ pub fn answer(
         } else {
             codec.stop_ids().to_vec()
         },
-    };
-    let started = Instant::now();
-    let mut decoder = StreamDecoder::new();
-    let mut cancelled = false;
-    let prompts = [prompt_ids];
-    let mut generations = policy.generate(&prompts, &options, &mut |_, id| {
-        let text = decoder.push(codec, id);
-        if !text.is_empty() {
-            on_text(text);
-        }
-        if control.stopping() {
-            cancelled = true;
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    let rest = decoder.finish(codec);
-    if !rest.is_empty() {
-        on_text(rest);
     }
-    let [prompt_ids] = prompts;
-    let (ids, ended) = generations
-        .pop()
-        .map_or((Vec::new(), false), |g| (g.ids, g.stopped_by_eos));
-    Ok(Generated {
-        prompt_ids,
-        text: codec.decode(&ids),
-        stopped_by: if ended {
-            StoppedBy::Eos
-        } else if cancelled {
-            StoppedBy::Cancelled
+}
+
+/// One answer's text while its tokens arrive.
+struct Writer<'a> {
+    decoder: StreamDecoder,
+    stop: StopTexts<'a>,
+    /// What was shown.
+    text: String,
+    /// A stop text came.
+    stopped: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(stop: &'a [String]) -> Self {
+        Self {
+            decoder: StreamDecoder::new(),
+            stop: StopTexts::new(stop),
+            text: String::new(),
+            stopped: false,
+        }
+    }
+
+    /// The text that can be shown after this token.
+    fn push(&mut self, codec: &Codec, id: u32) -> String {
+        let new = self.decoder.push(codec, id);
+        self.show(&new)
+    }
+
+    fn show(&mut self, new: &str) -> String {
+        let (shown, stopped) = self.stop.push(new);
+        self.stopped = stopped;
+        self.text.push_str(&shown);
+        shown
+    }
+
+    /// What was held back until the end.
+    fn finish(&mut self, codec: &Codec) -> String {
+        if self.stopped {
+            return String::new();
+        }
+        let rest = self.decoder.finish(codec);
+        let mut shown = self.show(&rest);
+        if !self.stopped {
+            shown += &self.stop.finish();
+        }
+        shown
+    }
+}
+
+impl Sampling {
+    /// How the model's makers would have it sampled: its `generation_config.json`, read as Transformers reads it. Greedy
+    /// where there is none or it does not ask for sampling.
+    pub fn of_model(folder: &Path) -> Result<Self> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct File {
+            do_sample: Option<bool>,
+            temperature: Option<f64>,
+            top_p: Option<f64>,
+            top_k: Option<usize>,
+            min_p: Option<f64>,
+            repetition_penalty: Option<f64>,
+        }
+        let path = folder.join("generation_config.json");
+        let file: File = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                EngineError::Sentence(format!("{} cannot be used: {error}", path.display()))
+            })?,
+            // A GGUF file is no folder: it has none.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                File::default()
+            }
+            Err(error) => return Err(EngineError::io("read", &path)(error)),
+        };
+        let plain = Self::default();
+        let repetition_penalty = file.repetition_penalty.unwrap_or(1.0);
+        let sampling = if file.do_sample == Some(true) {
+            Self {
+                temperature: file.temperature.unwrap_or(1.0),
+                top_p: file.top_p.unwrap_or(1.0),
+                top_k: file.top_k.unwrap_or(50),
+                min_p: file.min_p.unwrap_or(0.0),
+                repetition_penalty,
+                ..plain
+            }
         } else {
-            StoppedBy::Limit
-        },
-        tokens_per_sec: ids.len() as f64 / started.elapsed().as_secs_f64().max(1e-9),
-        ids,
-    })
+            Self {
+                repetition_penalty,
+                ..plain
+            }
+        };
+        sampling.check().map_err(|reason| {
+            EngineError::Sentence(format!("{} cannot be used: {reason}", path.display()))
+        })?;
+        Ok(sampling)
+    }
+
+    /// Every number in its range, or which one is not.
+    pub fn check(&self) -> Result<(), String> {
+        let share = |value: f64| (0.0..=1.0).contains(&value);
+        let rules = [
+            (
+                "temperature",
+                self.temperature,
+                self.temperature.is_finite() && self.temperature >= 0.0,
+                "0 or more",
+            ),
+            (
+                "top-p",
+                self.top_p,
+                share(self.top_p) && self.top_p > 0.0,
+                "above 0 and at most 1",
+            ),
+            ("min-p", self.min_p, share(self.min_p), "0 to 1"),
+            (
+                "repetition-penalty",
+                self.repetition_penalty,
+                self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0,
+                "above 0",
+            ),
+        ];
+        match rules.into_iter().find(|(_, _, good, _)| !good) {
+            Some((name, value, _, rule)) => Err(format!("{name} is {value}; it must be {rule}")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Which weights a loaded speaker has.

@@ -12,7 +12,7 @@ use super::{
     step::{Trainer, judge, pair_metrics},
 };
 use crate::{
-    model::{Doc, GenerateOptions, LoadOptions, Policy, PolicyError},
+    model::{Doc, GenerateOptions, Halt, LoadOptions, Policy, PolicyError},
     objective::{PairTerm, TokenMean, kl_k3},
 };
 
@@ -156,15 +156,15 @@ impl Trainer {
         }
         let options = GenerateOptions {
             temperature: 1.0,
-            top_p: 1.0,
             max_new: self.config.train.sample_tokens,
             seed: self.config.train.shuffle_seed ^ self.state.step.rotate_left(32),
             stop: self.codec.stop_ids().to_vec(),
+            ..GenerateOptions::default()
         };
         let job = helm.job;
         let generations = self.policy.generate(&prompts, &options, &mut |_, _| {
             if job.control.stopping() {
-                ControlFlow::Break(())
+                ControlFlow::Break(Halt::All)
             } else {
                 ControlFlow::Continue(())
             }

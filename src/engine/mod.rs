@@ -44,6 +44,7 @@ mod run;
 mod schedule;
 pub mod score;
 mod step;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -54,7 +55,7 @@ mod toy;
 pub mod trained;
 mod validate;
 
-pub use answer::{Speaker, answer};
+pub use answer::{Speaker, answer, answer_all};
 pub use error::EngineError;
 pub use events::Waker;
 pub use overrides::ConfigError;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{error::Result, helm::Helm, protocol::Event, step::Trainer};
 use crate::{
-    model::GenerateOptions,
+    model::{GenerateOptions, Halt},
     store::{Probe, Sample},
 };
 
@@ -36,7 +36,7 @@ impl Trainer {
         let job = helm.job;
         let generations = self.policy.generate(&prompts, &options, &mut |_, _| {
             if job.control.stopping() {
-                ControlFlow::Break(())
+                ControlFlow::Break(Halt::All)
             } else {
                 ControlFlow::Continue(())
             }

@@ -74,6 +74,14 @@ pub struct Sampling {
     pub temperature: f64,
     /// 1 = off.
     pub top_p: f64,
+    /// 0 = off.
+    pub top_k: usize,
+    /// 0 = off.
+    pub min_p: f64,
+    /// 1 = off.
+    pub repetition_penalty: f64,
+    /// Any of these texts ends an answer, which is cut before it.
+    pub stop: Vec<String>,
     pub max_new_tokens: usize,
     pub seed: u64,
     /// Go on past the end of the turn, up to `max_new_tokens`.
@@ -85,6 +93,10 @@ impl Default for Sampling {
         Self {
             temperature: 0.0,
             top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            stop: Vec::new(),
             max_new_tokens: 256,
             seed: 0,
             ignore_eos: false,
@@ -228,7 +240,10 @@ pub struct Generated {
     pub ids: Vec<u32>,
     pub text: String,
     pub stopped_by: StoppedBy,
+    /// After the first token; all answers of one question together.
     pub tokens_per_sec: f64,
+    /// Of the prompts, until the first token came.
+    pub prompt_tokens_per_sec: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +251,8 @@ pub struct Generated {
 pub enum StoppedBy {
     /// The model ended its turn.
     Eos,
+    /// One of the stop texts; the answer is cut before it.
+    Stop,
     /// `max_new_tokens` or the model's context.
     Limit,
     Cancelled,

@@ -6,9 +6,8 @@
 use std::{collections::HashMap, ops::ControlFlow};
 
 use candle_core::{DType, Tensor};
-use candle_transformers::generation::{LogitsProcessor, Sampling};
 
-use super::{Policy, PolicyError, Result, block::Frame};
+use super::{Policy, PolicyError, Result, block::Frame, sampler::Sampler};
 use crate::kernels::{CachedKeys, Layout, Segment};
 
 /// How answers are drawn.
@@ -18,6 +17,12 @@ pub struct GenerateOptions {
     pub temperature: f64,
     /// Sample from the smallest set of tokens that holds this much probability; 1 = off.
     pub top_p: f64,
+    /// Sample from this many likeliest tokens; 0 = off.
+    pub top_k: usize,
+    /// Leave out tokens with less than this share of the likeliest one's probability; 0 = off.
+    pub min_p: f64,
+    /// Above 1 makes tokens of the prompt and of the answer so far less likely; 1 = off. Also where greedy.
+    pub repetition_penalty: f64,
     /// At most this many tokens an answer, and never beyond the model's context.
     pub max_new: usize,
     pub seed: u64,
@@ -30,6 +35,9 @@ impl Default for GenerateOptions {
         Self {
             temperature: 0.0,
             top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
             max_new: 256,
             seed: 0,
             stop: Vec::new(),
@@ -46,19 +54,30 @@ pub struct Generation {
     pub stopped_by_eos: bool,
 }
 
+/// What a listener may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// The answer whose token was heard.
+    This,
+    /// All of them.
+    All,
+}
+
 /// Prompt tokens computed in one go.
 const PREFILL_TOKENS: usize = 4096;
 /// Prompts answered at once: each holds a cache, and more of them make no token come sooner.
 const STREAMS: usize = 64;
+/// What the caches of prompts answered at once may take together, in bytes; one prompt that needs more goes alone.
+const CACHES: usize = 1 << 30;
 
 impl Policy {
-    /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends the generation of
-    /// all prompts with what they have. Equal prompts in one call draw different answers.
+    /// Answers all prompts. `on_token` hears of every token as it comes (prompt index, id); `Break` ends that answer, or
+    /// all of them, with what they have. Equal prompts in one call draw different answers.
     pub fn generate(
         &self,
         prompts: &[Vec<u32>],
         options: &GenerateOptions,
-        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
     ) -> Result<Vec<Generation>> {
         if let Some(index) = prompts.iter().position(Vec::is_empty) {
             return Err(PolicyError::Usage(format!(
@@ -68,11 +87,12 @@ impl Policy {
         let mut answers = vec![Answer::default(); prompts.len()];
         let mut start = 0;
         while start < prompts.len() {
-            // As many prompts at once as fit the prefill; one that is longer goes alone.
-            let mut tokens = 0;
+            // As many prompts at once as fit the prefill and the caches; one that does not goes alone.
+            let (mut tokens, mut caches) = (0, 0);
             let fits = prompts[start..].iter().take(STREAMS).take_while(|prompt| {
                 tokens += prompt.len();
-                tokens <= PREFILL_TOKENS
+                caches += self.cache_bytes(prompt.len(), options.max_new);
+                tokens <= PREFILL_TOKENS && caches <= CACHES
             });
             let end = start + fits.count().max(1);
             let seeds = seeds(prompts, start..end, options);
@@ -83,6 +103,15 @@ impl Policy {
             start = end;
         }
         Ok(answers.into_iter().map(Answer::into).collect())
+    }
+
+    /// What keys and values of one prompt and its answer take, in bytes.
+    pub fn cache_bytes(&self, prompt: usize, max_new: usize) -> usize {
+        let tokens = prompt
+            .saturating_add(max_new)
+            .min(self.spec.max_positions.max(prompt));
+        let of_token = 2 * self.spec.layers.len() * self.spec.kv_width() * size_of::<f32>();
+        tokens.saturating_mul(of_token)
     }
 }
 
@@ -137,7 +166,7 @@ struct Group<'a> {
 /// One prompt and its answer so far.
 struct Stream {
     index: usize,
-    sampler: LogitsProcessor,
+    sampler: Sampler,
     /// Keys and values of each layer, `[capacity, kv_heads·head_dim]`.
     cache: Vec<(Tensor, Tensor)>,
     /// Tokens in the cache.
@@ -171,7 +200,7 @@ impl<'a> Group<'a> {
                     .collect::<Result<_>>()?;
                 Ok(Stream {
                     index,
-                    sampler: sampler(options, seed),
+                    sampler: Sampler::new(options, seed),
                     cache,
                     len: prompt.len(),
                     room,
@@ -193,24 +222,27 @@ impl<'a> Group<'a> {
     fn run(
         mut self,
         answers: &mut [Answer],
-        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
     ) -> Result<ControlFlow<()>> {
         loop {
+            let logits = self.logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
             let mut going = Vec::with_capacity(self.streams.len());
-            for (row, mut stream) in self.streams.drain(..).enumerate() {
+            for (logits, mut stream) in logits.into_iter().zip(self.streams.drain(..)) {
                 if stream.room == 0 {
                     continue;
                 }
-                let id = stream.sampler.sample(&self.logits.get(row)?)?;
+                let id = stream.sampler.draw(logits, &stream.ids)?;
                 let (ids, ended) = &mut answers[stream.index];
                 ids.push(id);
                 *ended = self.options.stop.contains(&id);
                 stream.room -= 1;
                 stream.ids.push(id);
-                if on_token(self.first + stream.index, id).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                if !*ended && stream.room > 0 {
+                let halted = match on_token(self.first + stream.index, id) {
+                    ControlFlow::Break(Halt::All) => return Ok(ControlFlow::Break(())),
+                    ControlFlow::Break(Halt::This) => true,
+                    ControlFlow::Continue(()) => false,
+                };
+                if !halted && !*ended && stream.room > 0 {
                     going.push(stream);
                 }
             }
@@ -307,21 +339,4 @@ fn fill(policy: &Policy, streams: &[&Stream], ahead: usize) -> Result<Tensor> {
 /// Rows as a cache keeps them: in f32, whatever the activations are.
 fn kept(rows: &Tensor, start: usize, len: usize) -> Result<Tensor> {
     Ok(rows.narrow(0, start, len)?.to_dtype(DType::F32)?)
-}
-
-fn sampler(options: &GenerateOptions, seed: u64) -> LogitsProcessor {
-    let GenerateOptions {
-        temperature, top_p, ..
-    } = *options;
-    let sampling = if temperature <= 0.0 {
-        Sampling::ArgMax
-    } else if top_p < 1.0 {
-        Sampling::TopP {
-            p: top_p,
-            temperature,
-        }
-    } else {
-        Sampling::All { temperature }
-    };
-    LogitsProcessor::from_sampling(seed, sampling)
 }

@@ -21,7 +21,7 @@
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
 //! - `load`: a folder into a policy. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
-//! - `generate`: answers. `adapter`, `merged`: what is written. `init`: random weights.
+//! - `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
 mod block;
@@ -44,6 +44,7 @@ mod policy;
 mod projection;
 mod rope;
 mod row;
+mod sampler;
 mod small_file;
 mod source;
 mod spec;
@@ -51,7 +52,7 @@ mod tensors;
 mod weights;
 
 pub use error::{LoadError, PolicyError, Result};
-pub use generate::{GenerateOptions, Generation};
+pub use generate::{GenerateOptions, Generation, Halt};
 pub use load::{LoadOptions, Precision, Recompute};
 pub use lora::{AdapterShape, Targets};
 pub use merged::{MergedOptions, Stored, save_merged, write_merged};

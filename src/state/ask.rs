@@ -88,6 +88,7 @@ impl Column {
         };
         let stopped = match generated.stopped_by {
             StoppedBy::Eos => "the model ended its turn",
+            StoppedBy::Stop => "ended by a stop text",
             StoppedBy::Limit => "stopped at the token limit",
             StoppedBy::Cancelled => "stopped by you",
         };
@@ -335,6 +336,7 @@ mod tests {
                 text: text.to_owned(),
                 stopped_by: StoppedBy::Eos,
                 tokens_per_sec: 41.6,
+                prompt_tokens_per_sec: 100.0,
             },
         }
     }

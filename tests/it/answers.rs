@@ -2,7 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use nudge::model::{GenerateOptions, Policy};
+use nudge::{
+    engine::{
+        answer_all,
+        protocol::{Generated, RunControl, Sampling, StoppedBy},
+    },
+    model::{GenerateOptions, Halt, Policy},
+    text::Codec,
+};
 
 use crate::fixture::{self, Fixture};
 
@@ -58,6 +65,7 @@ fn an_answer_does_not_depend_on_its_company() {
             max_new: 16,
             seed: 5,
             stop: vec![7],
+            ..GenerateOptions::default()
         };
         let mut prompts = prompts(&fixture);
         let together = generate(&policy, &prompts, &options);
@@ -134,7 +142,7 @@ fn answers_end_at_a_stop_token_at_a_limit_or_when_told() {
         .generate(&prompts, &options, &mut |_, _| {
             count += 1;
             if count == 4 {
-                ControlFlow::Break(())
+                ControlFlow::Break(Halt::All)
             } else {
                 ControlFlow::Continue(())
             }
@@ -155,4 +163,157 @@ fn answers_end_at_a_stop_token_at_a_limit_or_when_told() {
             .generate(&[vec![]], &options, &mut |_, _| ControlFlow::Continue(()))
             .is_err()
     );
+}
+
+#[test]
+fn one_answer_may_be_ended_and_the_others_go_on() {
+    let fixture = fixture::one(FIXTURE);
+    let policy = fixture.base();
+    let prompts = prompts(&fixture);
+    let options = GenerateOptions {
+        max_new: 6,
+        ..GenerateOptions::default()
+    };
+    let free = generate(&policy, &prompts, &options);
+    let mut heard = vec![0; prompts.len()];
+    let answers = policy
+        .generate(&prompts, &options, &mut |prompt, _| {
+            heard[prompt] += 1;
+            if prompt == 0 && heard[0] == 2 {
+                ControlFlow::Break(Halt::This)
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+        .unwrap();
+    assert_eq!(answers[0].ids, free[0][..2]);
+    for (answer, free) in answers.iter().zip(&free).skip(1) {
+        assert_eq!(&answer.ids, free);
+    }
+}
+
+#[test]
+fn the_penalty_is_on_the_prompt_and_on_the_answer() {
+    let fixture = fixture::one(FIXTURE);
+    let policy = fixture.base();
+    let options = GenerateOptions {
+        max_new: 24,
+        repetition_penalty: 1e6,
+        ..GenerateOptions::default()
+    };
+    let prompts = prompts(&fixture);
+    for (prompt, answer) in prompts.iter().zip(generate(&policy, &prompts, &options)) {
+        let mut all = [prompt.as_slice(), &answer].concat();
+        let before = prompt
+            .iter()
+            .collect::<std::collections::HashSet<_>>()
+            .len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), before + answer.len(), "a token came twice");
+    }
+}
+
+/// All answers, and for each what was shown of it.
+fn say(
+    policy: &Policy,
+    codec: &Codec,
+    prompts: &[Vec<u32>],
+    sampling: &Sampling,
+) -> Vec<(Generated, String)> {
+    let mut shown = vec![String::new(); prompts.len()];
+    let control = RunControl::default();
+    let answers = answer_all(
+        policy,
+        codec,
+        prompts.to_vec(),
+        sampling,
+        &control,
+        &mut |index, text| {
+            shown[index] += &text;
+        },
+    );
+    answers.unwrap().into_iter().zip(shown).collect()
+}
+
+#[test]
+fn an_answer_is_cut_before_a_stop_text_across_tokens() {
+    let fixture = fixture::one(FIXTURE);
+    let policy = fixture.base();
+    let codec = Codec::load(&fixture.folder).unwrap();
+    let prompts = prompts(&fixture);
+    let mut sampling = Sampling {
+        max_new_tokens: 16,
+        ignore_eos: true,
+        ..Sampling::default()
+    };
+    let free = say(&policy, &codec, &prompts, &sampling);
+    for (answer, shown) in &free {
+        assert_eq!((&answer.text, answer.stopped_by), (shown, StoppedBy::Limit));
+    }
+    // From the middle of one token into the next ones.
+    let whole: Vec<char> = free[0].0.text.chars().collect();
+    let stop: String = whole[whole.len() / 3..whole.len() / 3 + 6].iter().collect();
+    sampling.stop = vec![stop.clone()];
+    let cut = say(&policy, &codec, &prompts, &sampling);
+    for ((cut, shown), (free, _)) in cut.iter().zip(&free) {
+        assert_eq!(&cut.text, shown);
+        match free.text.split_once(&stop) {
+            Some((before, _)) => {
+                assert_eq!(
+                    (cut.text.as_str(), cut.stopped_by),
+                    (before, StoppedBy::Stop)
+                );
+                assert!(cut.ids.len() <= free.ids.len() && free.ids.starts_with(&cut.ids));
+            }
+            None => assert_eq!(cut.ids, free.ids),
+        }
+    }
+    assert_eq!(cut[0].0.stopped_by, StoppedBy::Stop);
+}
+
+#[test]
+fn a_prompt_as_long_as_the_context_is_refused_by_name() {
+    let fixture = fixture::one(FIXTURE);
+    let policy = fixture.base();
+    let codec = Codec::load(&fixture.folder).unwrap();
+    let prompt = vec![vec![1; policy.spec().max_positions]];
+    let control = RunControl::default();
+    let sampling = Sampling::default();
+    let answers = answer_all(&policy, &codec, prompt, &sampling, &control, &mut |_, _| ());
+    assert!(answers.unwrap_err().to_string().contains("context"));
+}
+
+#[test]
+fn sampling_is_as_the_models_makers_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = || Sampling::of_model(folder.path());
+    assert_eq!(read().unwrap(), Sampling::default(), "no file");
+    let write =
+        |text: &str| std::fs::write(folder.path().join("generation_config.json"), text).unwrap();
+    write(r#"{"do_sample": false, "temperature": 0.6, "eos_token_id": [1, 2]}"#);
+    assert_eq!(read().unwrap(), Sampling::default(), "not asked to sample");
+    write(r#"{"do_sample": true, "temperature": 0.6, "top_p": 0.95, "repetition_penalty": 1.1}"#);
+    let asked = Sampling {
+        temperature: 0.6,
+        top_p: 0.95,
+        top_k: 50,
+        repetition_penalty: 1.1,
+        ..Sampling::default()
+    };
+    assert_eq!(read().unwrap(), asked);
+    for bad in [
+        r#"{"do_sample": true, "top_p": 2}"#,
+        r#"{"top_k": -1}"#,
+        "[[",
+    ] {
+        write(bad);
+        assert!(
+            read()
+                .unwrap_err()
+                .to_string()
+                .contains("generation_config.json"),
+            "{bad}"
+        );
+    }
 }

@@ -104,6 +104,7 @@ fn generated(text: &str, stopped_by: StoppedBy) -> Generated {
         text: text.to_owned(),
         stopped_by,
         tokens_per_sec: 50.0,
+        prompt_tokens_per_sec: 100.0,
     }
 }
 

@@ -1,0 +1,256 @@
+//! One token out of its logits: the steps and their order are those of Transformers' `generate`.
+//!
+//! Repetition penalty, temperature, top-k, top-p, min-p; each sees what the one before it left.
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{GenerateOptions, PolicyError, Result};
+
+/// Draws the tokens of one answer, from a random stream of its own.
+pub(super) struct Sampler {
+    options: GenerateOptions,
+    random: ChaCha8Rng,
+}
+
+impl Sampler {
+    pub(super) fn new(options: &GenerateOptions, seed: u64) -> Self {
+        Self {
+            options: options.clone(),
+            random: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// The next token. `context`: the prompt and the answer so far, for the repetition penalty.
+    ///
+    /// Greedy takes the first of equal logits. Logits of which none is a number are an error.
+    pub(super) fn draw(&mut self, mut logits: Vec<f32>, context: &[u32]) -> Result<u32> {
+        penalize(&mut logits, context, self.options.repetition_penalty as f32);
+        let best = likeliest(&logits)?;
+        if self.options.temperature <= 0.0 {
+            return Ok(best);
+        }
+        let kept = candidates(&logits, logits[best as usize], &self.options);
+        let total: f64 = kept.iter().map(|(_, weight)| weight).sum();
+        let mut left = self.random.random::<f64>() * total;
+        for (id, weight) in &kept {
+            left -= weight;
+            if left < 0.0 {
+                return Ok(*id);
+            }
+        }
+        // Rounding may leave a crumb.
+        Ok(kept.last().map_or(best, |(id, _)| *id))
+    }
+}
+
+/// Every token of the context once: a positive logit is divided by the penalty, a negative one multiplied (arXiv 1909.05858).
+fn penalize(logits: &mut [f32], context: &[u32], penalty: f32) {
+    if penalty == 1.0 {
+        return;
+    }
+    let mut seen = context.to_vec();
+    seen.sort_unstable();
+    seen.dedup();
+    for id in seen {
+        if let Some(logit) = logits.get_mut(id as usize) {
+            *logit = if *logit < 0.0 {
+                *logit * penalty
+            } else {
+                *logit / penalty
+            };
+        }
+    }
+}
+
+fn likeliest(logits: &[f32]) -> Result<u32> {
+    let mut best: Option<usize> = None;
+    for (id, logit) in logits.iter().enumerate() {
+        if !logit.is_nan() && best.is_none_or(|best| *logit > logits[best]) {
+            best = Some(id);
+        }
+    }
+    match best {
+        Some(id) if logits[id].is_finite() => Ok(id as u32),
+        _ => Err(PolicyError::Usage(
+            "The model gave no number for any token, so no answer can be drawn from it. Its weights may be damaged".to_owned(),
+        )),
+    }
+}
+
+/// What may be drawn, likeliest first where an order was needed, with weights that need not sum to 1.
+fn candidates(logits: &[f32], best: f32, options: &GenerateOptions) -> Vec<(u32, f64)> {
+    let weight = |logit: f32| (f64::from(logit - best) / options.temperature).exp();
+    let mut kept: Vec<(u32, f64)> = (0..)
+        .zip(logits.iter().map(|logit| weight(*logit)))
+        .collect();
+    kept.retain(|(_, weight)| *weight > 0.0); // also drops what is no number
+    if (1..kept.len()).contains(&options.top_k) {
+        let index = options.top_k - 1;
+        let (_, (_, least), _) = kept.select_nth_unstable_by(index, |a, b| b.1.total_cmp(&a.1));
+        let least = *least;
+        // Equals of the last one stay, as in Transformers.
+        kept.retain(|(_, weight)| *weight >= least);
+        kept.sort_unstable_by_key(|(id, _)| *id);
+    }
+    if options.top_p < 1.0 {
+        top_p(&mut kept, options.top_p);
+    }
+    if options.min_p > 0.0 {
+        kept.retain(|(_, weight)| *weight >= options.min_p); // the likeliest weighs 1
+    }
+    kept
+}
+
+/// Leaves out the unlikeliest tokens that have at most `1 − share` of the probability together.
+fn top_p(kept: &mut Vec<(u32, f64)>, share: f64) {
+    let total: f64 = kept.iter().map(|(_, weight)| weight).sum();
+    let spare = (1.0 - share) * total;
+    // What weighs less than an equal part of the spare goes in any case: only the rest needs an order.
+    let crumb = spare / kept.len() as f64;
+    let mut gone = 0.0;
+    kept.retain(|(_, weight)| {
+        let stays = *weight >= crumb;
+        gone += if stays { 0.0 } else { *weight };
+        stays
+    });
+    kept.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    while kept.len() > 1
+        && let Some((_, weight)) = kept.last()
+        && gone + weight <= spare
+    {
+        gone += weight;
+        kept.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampling() -> GenerateOptions {
+        GenerateOptions {
+            temperature: 1.0,
+            ..GenerateOptions::default()
+        }
+    }
+
+    /// Logits of these probabilities.
+    fn logits(shares: &[f32]) -> Vec<f32> {
+        shares.iter().map(|share| share.ln()).collect()
+    }
+
+    fn ids(shares: &[f32], options: &GenerateOptions) -> Vec<u32> {
+        let logits = logits(shares);
+        let best = logits.iter().copied().fold(f32::MIN, f32::max);
+        let mut ids: Vec<u32> = candidates(&logits, best, options)
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    const SHARES: [f32; 5] = [0.05, 0.4, 0.1, 0.25, 0.2];
+
+    #[test]
+    fn each_limit_keeps_the_likeliest() {
+        let of = |options| ids(&SHARES, &options);
+        assert_eq!(of(sampling()), [0, 1, 2, 3, 4]);
+        let top_k = |top_k| GenerateOptions {
+            top_k,
+            ..sampling()
+        };
+        assert_eq!(of(top_k(2)), [1, 3]);
+        assert_eq!(of(top_k(9)), [0, 1, 2, 3, 4]);
+        let top_p = |top_p| GenerateOptions {
+            top_p,
+            ..sampling()
+        };
+        assert_eq!(of(top_p(0.7)), [1, 3, 4]);
+        assert_eq!(of(top_p(0.6)), [1, 3]);
+        assert_eq!(of(top_p(0.01)), [1], "one always stays");
+        let min_p = |min_p| GenerateOptions {
+            min_p,
+            ..sampling()
+        };
+        assert_eq!(of(min_p(0.3)), [1, 3, 4]);
+    }
+
+    #[test]
+    fn equals_of_the_last_of_top_k_stay() {
+        let options = GenerateOptions {
+            top_k: 2,
+            ..sampling()
+        };
+        assert_eq!(ids(&[0.2, 0.4, 0.2, 0.2], &options), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn top_p_sees_the_share_among_what_top_k_left() {
+        // 0.4 of 0.65 is 0.62 of what is left: alone enough for 0.6, not for 0.65.
+        let with = |top_p| GenerateOptions {
+            top_k: 2,
+            top_p,
+            ..sampling()
+        };
+        assert_eq!(ids(&SHARES, &with(0.6)), [1]);
+        assert_eq!(ids(&SHARES, &with(0.65)), [1, 3]);
+    }
+
+    #[test]
+    fn temperature_comes_before_the_limits() {
+        // At temperature 2 the shares are as their roots: 0.4 has 0.286, not 0.4.
+        let options = GenerateOptions {
+            temperature: 2.0,
+            top_p: 0.35,
+            ..sampling()
+        };
+        assert_eq!(ids(&SHARES, &options), [1, 3]);
+        let cold = GenerateOptions {
+            temperature: 1.0,
+            ..options
+        };
+        assert_eq!(ids(&SHARES, &cold), [1]);
+    }
+
+    #[test]
+    fn the_penalty_counts_a_token_once_and_pushes_down_on_either_side_of_zero() {
+        let mut logits = vec![2.0, -1.0, 0.5];
+        penalize(&mut logits, &[0, 0, 1, 9], 2.0);
+        assert_eq!(logits, [1.0, -2.0, 0.5]);
+    }
+
+    #[test]
+    fn greedy_takes_the_first_of_equals_and_what_is_no_number_is_left_out() {
+        let mut greedy = Sampler::new(&GenerateOptions::default(), 0);
+        assert_eq!(greedy.draw(vec![f32::NAN, 1.0, 3.0, 3.0], &[]).unwrap(), 2);
+        assert!(greedy.draw(vec![f32::NAN; 3], &[]).is_err());
+        assert!(greedy.draw(vec![f32::NEG_INFINITY; 3], &[]).is_err());
+    }
+
+    #[test]
+    fn draws_follow_the_shares_and_the_seed() {
+        let options = GenerateOptions {
+            top_k: 3,
+            ..sampling()
+        };
+        let draws = |seed| -> Vec<u32> {
+            let mut sampler = Sampler::new(&options, seed);
+            (0..4000)
+                .map(|_| sampler.draw(logits(&SHARES), &[]).unwrap())
+                .collect()
+        };
+        let first = draws(1);
+        assert_eq!(first, draws(1));
+        assert_ne!(first, draws(2));
+        for (id, share) in [(1, 0.4 / 0.85), (3, 0.25 / 0.85), (4, 0.2 / 0.85)] {
+            let count = first.iter().filter(|drawn| **drawn == id).count() as f64;
+            let spread = (4000.0 * share * (1.0_f64 - share)).sqrt();
+            assert!(
+                (count - 4000.0 * share).abs() < 5.0 * spread,
+                "{id}: {count}"
+            );
+        }
+    }
+}
