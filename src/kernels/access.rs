@@ -1,31 +1,38 @@
 //! Slices of the processor's tensors, without a copy and with a typed error where that is impossible.
 
-use std::ops::{Deref, Range};
+use std::{
+    marker::PhantomData,
+    ops::{Deref, Range},
+};
 
-use candle_core::{CpuStorage, DType, InplaceOp1, Storage, StorageRef, Tensor};
+use candle_core::{CpuStorage, InplaceOp1, Storage, StorageRef, Tensor, WithDType};
 
 use super::{KernelError, Result, Slot};
 
 /// A tensor read as a slice; holds its storage's read lock.
-pub(super) struct View<'a> {
+pub(super) struct View<'a, T = f32> {
     guard: StorageRef<'a>,
     range: Range<usize>,
+    kind: PhantomData<T>,
 }
 
-impl View<'_> {
+impl<T> View<'_, T> {
     /// What tells one storage from another.
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref::<Storage>(&self.guard).addr()
     }
 }
 
-impl Deref for View<'_> {
-    type Target = [f32];
+impl<T: WithDType> Deref for View<'_, T> {
+    type Target = [T];
 
-    fn deref(&self) -> &[f32] {
-        match &*self.guard {
-            Storage::Cpu(CpuStorage::F32(data)) => &data[self.range.clone()],
-            _ => unreachable!("`read` has checked device and element type"),
+    fn deref(&self) -> &[T] {
+        let Storage::Cpu(storage) = &*self.guard else {
+            unreachable!("`read` has checked the device");
+        };
+        match T::cpu_storage_as_slice(storage) {
+            Ok(data) => &data[self.range.clone()],
+            Err(_) => unreachable!("`read` has checked the element type"),
         }
     }
 }
@@ -36,12 +43,21 @@ pub(super) fn read<'a>(
     operand: &'static str,
     tensor: &'a Tensor,
 ) -> Result<View<'a>> {
-    if tensor.dtype() != DType::F32 {
+    read_as(operation, operand, tensor)
+}
+
+/// The elements of a contiguous tensor in the processor's memory, if they are of this type.
+pub(super) fn read_as<'a, T: WithDType>(
+    operation: &'static str,
+    operand: &'static str,
+    tensor: &'a Tensor,
+) -> Result<View<'a, T>> {
+    if tensor.dtype() != T::DTYPE {
         return Err(KernelError::ElementType {
             operation,
             operand,
             got: tensor.dtype(),
-            expected: "f32",
+            expected: T::DTYPE.as_str(),
         });
     }
     let (guard, layout) = tensor.storage_and_layout();
@@ -54,6 +70,7 @@ pub(super) fn read<'a>(
     Ok(View {
         guard,
         range: start..end,
+        kind: PhantomData,
     })
 }
 

@@ -9,12 +9,14 @@ use candle_core::Tensor;
 use super::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
     InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    Weight, adamw, attention, embed, gated, head, linear, norm, rope, rowwise,
+    Weight, adamw, attention, embed, gated, gemm::Compute, head, linear, norm, rope, rowwise,
 };
 
 /// The hand-written implementation for the processor.
-#[derive(Debug, Clone, Copy)]
-pub struct Cpu;
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cpu {
+    pub compute: Compute,
+}
 
 /// Makes the calling thread treat denormal numbers as zero, for good: sleeping pairs produce gradients so small that
 /// arithmetic on them is many times slower. Meant for the start handler of the rayon pool that trains. The kernels must
@@ -48,7 +50,7 @@ pub fn flush_denormals() {
 
 impl Kernels for Cpu {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
-        linear::forward(x, linear)
+        linear::forward(x, linear, self.compute)
     }
 
     fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor> {
@@ -64,7 +66,7 @@ impl Kernels for Cpu {
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        linear::backward(x, saved, dy, linear, input, grads)
+        linear::backward(x, saved, dy, linear, input, grads, self.compute)
     }
 
     fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
@@ -167,7 +169,7 @@ impl Kernels for Cpu {
         options: &HeadOptions,
         want: HeadWant,
     ) -> Result<HeadOut> {
-        head::forward(h, w, targets, options, want)
+        head::forward(h, w, targets, options, want, self.compute)
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
@@ -185,7 +187,17 @@ impl Kernels for Cpu {
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        head::weight_backward(h, w, targets, lse, coefficients, options, slot, grads)
+        head::weight_backward(
+            h,
+            w,
+            targets,
+            lse,
+            coefficients,
+            options,
+            slot,
+            grads,
+            self.compute,
+        )
     }
 
     fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {

@@ -13,7 +13,7 @@ use std::{cell::RefCell, fmt, str::FromStr, sync::Arc};
 
 use candle_core::{DType, Device};
 
-use super::{KernelError, Kernels, Result, composed, cpu};
+use super::{Compute, KernelError, Kernels, Result, composed, cpu_in};
 
 /// The device that somebody asks for: `auto`, `cpu`, `cuda:0` (or `cuda`), `metal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -145,10 +145,15 @@ pub fn all_present() -> Vec<Present> {
     found
 }
 
-/// The kernels for a device. `activations` is what flows between them: the processor's own are f32.
-pub fn kernels_for(device: &Device, activations: DType) -> Result<Arc<dyn Kernels>> {
+/// The kernels for a device. The processor's take `compute`; what flows between them is f32. `activations` is what flows
+/// between those of an accelerator.
+pub fn kernels_for(
+    device: &Device,
+    activations: DType,
+    compute: Compute,
+) -> Result<Arc<dyn Kernels>> {
     if device.is_cpu() {
-        Ok(cpu())
+        Ok(cpu_in(compute))
     } else {
         composed(activations)
     }

@@ -4,6 +4,8 @@
     reason = "the crate takes raw pointers; the shapes are checked against the slices here"
 )]
 
+pub(super) mod bf16;
+
 use std::{mem::MaybeUninit, ops::Range};
 
 use gemm::Parallelism;
@@ -16,22 +18,22 @@ use super::{
 
 /// A matrix that is read: any strides.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    data: &'a [f32],
+pub(super) struct Matrix<'a, T = f32> {
+    data: &'a [T],
     rows: usize,
     cols: usize,
     row_stride: usize,
     col_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, T> Matrix<'a, T> {
     /// `rows × cols`, row-major and dense.
-    pub(super) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+    pub(super) fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
         Self::strided(data, rows, cols, cols)
     }
 
     /// `rows × cols`, rows `stride` elements apart.
-    pub(super) fn strided(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+    pub(super) fn strided(data: &'a [T], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(
             rows == 0 || cols == 0 || (rows - 1) * stride + cols <= data.len(),
             "matrix reaches past its slice"
@@ -144,6 +146,68 @@ impl<'a> Target<'a> {
             cols,
             stride: cols,
             initialised: false,
+        }
+    }
+}
+
+/// How the factors of the large products (weights, and gradients of weights) are taken; sums are f32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compute {
+    #[default]
+    F32,
+    /// Rounded to bf16.
+    Bf16,
+}
+
+impl Compute {
+    /// Whether the processor has instructions for it.
+    pub fn is_native(self) -> bool {
+        self == Self::F32 || bf16::is_native()
+    }
+
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// Some rows of a weight, as a factor of a product.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Panel<'a> {
+    F32(Matrix<'a>),
+    /// f32 to be rounded to bf16.
+    Rounded(Matrix<'a>),
+    Bf16(Matrix<'a, half::bf16>),
+}
+
+impl<'a> Panel<'a> {
+    /// f32 values as a factor.
+    pub(super) fn of(values: Matrix<'a>, compute: Compute) -> Self {
+        match compute {
+            Compute::F32 => Self::F32(values),
+            Compute::Bf16 => Self::Rounded(values),
+        }
+    }
+
+    /// The transpose.
+    pub(super) fn t(self) -> Self {
+        match self {
+            Self::F32(matrix) => Self::F32(matrix.t()),
+            Self::Rounded(matrix) => Self::Rounded(matrix.t()),
+            Self::Bf16(matrix) => Self::Bf16(matrix.t()),
+        }
+    }
+
+    /// `factor · x · self`, set or added.
+    pub(super) fn multiply(self, x: Matrix<'_>, factor: f32, target: Target<'_>, add: bool) {
+        match self {
+            Self::F32(matrix) if add => x.times(matrix).scaled(factor).add_to(target),
+            Self::F32(matrix) => x.times(matrix).scaled(factor).set(target),
+            Self::Rounded(matrix) => bf16::product(x, matrix, factor, target, add),
+            Self::Bf16(matrix) => bf16::product(x, matrix, factor, target, add),
         }
     }
 }

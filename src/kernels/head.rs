@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use super::{
     Gradients, Result, Slot, Weight, access,
     buffer::{Fresh, Shared},
-    gemm::{Matrix, Target},
+    gemm::{Compute, Matrix, Panel, Target},
     parallel, rowwise,
     simd::{LANES, add_lanes, exp, fused, max, multiversion, tanh},
 };
@@ -84,6 +84,7 @@ pub(super) fn forward(
     targets: &[u32],
     options: &HeadOptions,
     want: HeadWant,
+    compute: Compute,
 ) -> Result<HeadOut> {
     let (answers, width, vocabulary) = check(FORWARD, h, w.matrix(FORWARD, MATRIX)?, targets)?;
     let h = access::read(FORWARD, "h", h)?;
@@ -119,18 +120,16 @@ pub(super) fn forward(
         };
         for start in (0..vocabulary).step_by(CHUNK) {
             let len = CHUNK.min(vocabulary - start);
-            let slice = w.panel(start..start + len, &mut workspace);
-            let slice = Matrix::new(slice, len, width);
+            let slice = w.factor(start..start + len, compute, &mut workspace);
             let target = Target::uninit(logits.uninit(), rows, len);
-            h.times(slice.t()).scaled(options.scale).set(target);
+            slice.t().multiply(h, options.scale, target, false);
             // SAFETY: the product has set these elements.
             let logits = unsafe { logits.uninit()[..rows * len].assume_init_mut() };
             weigh_rows(logits, len, start, targets, running, u, options);
             if with_u {
                 // Of Σ p·slope·w the sign and the factor are put in at the end.
-                Matrix::new(logits, rows, len)
-                    .times(slice)
-                    .add_to(Target::new(u, rows, width));
+                let weights = Matrix::new(logits, rows, len);
+                slice.multiply(weights, 1.0, Target::new(u, rows, width), true);
             }
         }
     }
@@ -180,6 +179,7 @@ pub(super) fn weight_backward(
     options: &HeadOptions,
     slot: Slot,
     grads: &mut Gradients,
+    compute: Compute,
 ) -> Result<()> {
     let (answers, width, vocabulary) = check(BACKWARD, h, w.matrix(BACKWARD, MATRIX)?, targets)?;
     if lse.len() != answers || coefficients.len() != answers {
@@ -201,10 +201,9 @@ pub(super) fn weight_backward(
             let h = Matrix::new(&h, answers, width).rows(first..first + rows);
             for start in (0..vocabulary).step_by(CHUNK) {
                 let len = CHUNK.min(vocabulary - start);
-                let slice = w.panel(start..start + len, &mut workspace);
-                let slice = Matrix::new(slice, len, width);
+                let slice = w.factor(start..start + len, compute, &mut workspace);
                 let target = Target::uninit(logits.uninit(), rows, len);
-                h.times(slice.t()).scaled(options.scale).set(target);
+                slice.t().multiply(h, options.scale, target, false);
                 // SAFETY: the product has set these elements.
                 let logits = unsafe { logits.uninit()[..rows * len].assume_init_mut() };
                 let per_piece = parallel::rows_per_piece(len);
@@ -219,7 +218,8 @@ pub(super) fn weight_backward(
                     }
                 });
                 let target = Target::new(&mut dw[start * width..(start + len) * width], len, width);
-                Matrix::new(logits, rows, len).t().times(h).add_to(target);
+                let gradient = Matrix::new(logits, rows, len).t();
+                Panel::of(h, compute).multiply(gradient, 1.0, target, true);
             }
         }
     })

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::{
     Gradients, InputGradient, Result, Slot, Weight, access,
-    gemm::{Matrix, Target},
+    gemm::{Compute, Matrix, Panel, Target},
     parallel,
     simd::multiversion,
     weight::Rows,
@@ -67,13 +67,17 @@ const FORWARD: &str = "linear";
 const BACKWARD: &str = "linear backward";
 
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
-pub(super) fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
+pub(super) fn forward(
+    x: &Tensor,
+    linear: &Linear,
+    compute: Compute,
+) -> Result<(Tensor, LinearSaved)> {
     let (tokens, d_in) = access::matrix(FORWARD, "x", x)?;
     let d_out = linear.weight.expect_columns(FORWARD, "weight", d_in)?;
     let x = access::read(FORWARD, "x", x)?;
     let x = Matrix::new(&x, tokens, d_in);
     let weight = linear.weight.read(FORWARD, "weight")?;
-    let mut y = times_weight(x, tokens, weight.rows());
+    let mut y = times_weight(x, tokens, weight.rows(), compute);
 
     if let Some(bias) = &linear.bias {
         access::expect_dims(FORWARD, "bias", bias, &[d_out])?;
@@ -109,6 +113,7 @@ pub(super) fn backward(
     linear: &Linear,
     input: InputGradient,
     grads: &mut Gradients,
+    compute: Compute,
 ) -> Result<Option<Tensor>> {
     let (tokens, d_in) = access::matrix(BACKWARD, "x", x)?;
     let d_out = linear.weight.expect_columns(BACKWARD, "weight", d_in)?;
@@ -126,7 +131,7 @@ pub(super) fn backward(
 
     if let Some(slot) = linear.weight_slot {
         grads.change(BACKWARD, slot, d_out * d_in, |dw| {
-            dy.t().times(x).add_to(Target::new(dw, d_out, d_in));
+            Panel::of(x, compute).multiply(dy.t(), 1.0, Target::new(dw, d_out, d_in), true);
         })?;
     }
     if let Some(slot) = linear.bias_slot {
@@ -153,7 +158,7 @@ pub(super) fn backward(
     match input {
         InputGradient::Skip => Ok(None),
         InputGradient::Fresh => {
-            let mut dx = back_through_weight(dy, tokens, weight.rows());
+            let mut dx = back_through_weight(dy, tokens, weight.rows(), compute);
             add_adapters(&mut dx)?;
             let dx = Tensor::from_vec(dx, (tokens, d_in), &Device::Cpu)?;
             Ok(Some(dx))
@@ -164,7 +169,7 @@ pub(super) fn backward(
             let mut readers = vec![&x_view, &dy_view];
             readers.extend(weight.dense());
             access::rewrite(BACKWARD, SUM, &sum, &readers, |dx| {
-                add_back_through_weight(dy, tokens, weight.rows(), dx);
+                add_back_through_weight(dy, tokens, weight.rows(), dx, compute);
                 add_adapters(dx)
             })??;
             Ok(Some(sum))
@@ -172,42 +177,51 @@ pub(super) fn backward(
     }
 }
 
-/// `x Wᵀ`. A matrix in blocks is widened panel by panel, each just before its product.
-fn times_weight(x: Matrix<'_>, tokens: usize, weight: Rows<'_>) -> Vec<f32> {
+/// `x Wᵀ`. A matrix that has to be widened is so panel by panel, each just before its product.
+fn times_weight(x: Matrix<'_>, tokens: usize, weight: Rows<'_>, compute: Compute) -> Vec<f32> {
     let (d_out, d_in) = (weight.len(), weight.columns());
-    if let Rows::Dense(values, _) = weight {
+    if let (Rows::Dense(values, _), Compute::F32) = (weight, compute) {
         return x.times(Matrix::new(values, d_out, d_in).t()).fresh();
     }
     let mut y = vec![0.0; tokens * d_out];
     let mut workspace = Vec::new();
-    for rows in weight.panels() {
-        let panel = weight.panel(rows.clone(), &mut workspace);
-        x.times(Matrix::new(panel, rows.len(), d_in).t())
-            .set(Target::columns(&mut y, tokens, d_out, rows));
+    for rows in weight.panels(compute) {
+        let panel = weight.factor(rows.clone(), compute, &mut workspace);
+        let target = Target::columns(&mut y, tokens, d_out, rows);
+        panel.t().multiply(x, 1.0, target, false);
     }
     y
 }
 
 /// `dy W`.
-fn back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>) -> Vec<f32> {
+fn back_through_weight(
+    dy: Matrix<'_>,
+    tokens: usize,
+    weight: Rows<'_>,
+    compute: Compute,
+) -> Vec<f32> {
     let (d_out, d_in) = (weight.len(), weight.columns());
-    if let Rows::Dense(values, _) = weight {
+    if let (Rows::Dense(values, _), Compute::F32) = (weight, compute) {
         return dy.times(Matrix::new(values, d_out, d_in)).fresh();
     }
     let mut dx = vec![0.0; tokens * d_in];
-    add_back_through_weight(dy, tokens, weight, &mut dx);
+    add_back_through_weight(dy, tokens, weight, &mut dx, compute);
     dx
 }
 
 /// `dx += dy W`, panel by panel in order.
-fn add_back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, dx: &mut [f32]) {
+fn add_back_through_weight(
+    dy: Matrix<'_>,
+    tokens: usize,
+    weight: Rows<'_>,
+    dx: &mut [f32],
+    compute: Compute,
+) {
     let d_in = weight.columns();
     let mut workspace = Vec::new();
-    for rows in weight.panels() {
-        let panel = weight.panel(rows.clone(), &mut workspace);
-        dy.columns(rows.clone())
-            .times(Matrix::new(panel, rows.len(), d_in))
-            .add_to(Target::new(dx, tokens, d_in));
+    for rows in weight.panels(compute) {
+        let panel = weight.factor(rows.clone(), compute, &mut workspace);
+        panel.multiply(dy.columns(rows), 1.0, Target::new(dx, tokens, d_in), true);
     }
 }
 

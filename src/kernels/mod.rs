@@ -58,6 +58,7 @@ pub use attention::{AttentionShape, CachedKeys};
 pub use cpu::flush_denormals;
 pub use error::{KernelError, Result};
 pub use gated::Activation;
+pub use gemm::Compute;
 pub use gradients::{Gradients, Slot};
 pub use head::{HeadOptions, HeadOut, HeadWant};
 pub use layout::{Layout, Segment};
@@ -257,7 +258,12 @@ pub fn composed(activations: candle_core::DType) -> Result<Arc<dyn Kernels>> {
     Ok(Arc::new(composed::Composed::new(activations)?))
 }
 
-/// The hand-written implementation for the processor.
+/// The hand-written implementation for the processor, in f32.
 pub fn cpu() -> Arc<dyn Kernels> {
-    Arc::new(cpu::Cpu)
+    cpu_in(Compute::F32)
+}
+
+/// The same with the products of weights in this precision.
+pub fn cpu_in(compute: Compute) -> Arc<dyn Kernels> {
+    Arc::new(cpu::Cpu { compute })
 }

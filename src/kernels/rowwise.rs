@@ -70,7 +70,7 @@ pub(super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
         let mut workspace = Vec::new();
         // What has to be widened stays in the first-level cache while few rows pass, in the second-level one while many do.
         let step = match w {
-            Rows::Quantized(_) if n <= BLOCK => TILE,
+            Rows::Bf16(..) | Rows::Quantized(_) if n <= BLOCK => TILE,
             _ => last - first,
         };
         for start in (first..last).step_by(step) {

@@ -3,18 +3,21 @@
 
 use std::{ops::Range, sync::Arc};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use half::bf16;
 
 use super::{
     KernelError, Quantized, Result,
     access::{self, View},
+    gemm::{Compute, Matrix, Panel},
     parallel,
+    simd::multiversion,
 };
 
 /// A matrix `[out, in]` of a linear layer, or the table `[V, d]` of an embedding or a head.
 #[derive(Debug, Clone)]
 pub enum Weight {
-    /// f32, perhaps a view of the buffer of what is trained.
+    /// f32 (perhaps a view of the buffer of what is trained), or bf16 as the file has it.
     Dense(Tensor),
     /// In blocks of a few bits a number; always frozen.
     Quantized(Arc<Quantized>),
@@ -135,7 +138,11 @@ impl Weight {
         Ok(match self {
             Self::Dense(tensor) => {
                 let (_, columns) = access::matrix(operation, operand, tensor)?;
-                WeightView::Dense(access::read(operation, operand, tensor)?, columns)
+                if tensor.dtype() == DType::BF16 {
+                    WeightView::Bf16(access::read_as(operation, operand, tensor)?, columns)
+                } else {
+                    WeightView::Dense(access::read(operation, operand, tensor)?, columns)
+                }
             }
             Self::Quantized(weight) => WeightView::Quantized(weight),
         })
@@ -146,6 +153,7 @@ impl Weight {
 pub(super) enum WeightView<'a> {
     /// Values and columns.
     Dense(View<'a>, usize),
+    Bf16(View<'a, bf16>, usize),
     Quantized(&'a Quantized),
 }
 
@@ -157,24 +165,26 @@ impl WeightView<'_> {
     pub(super) fn rows(&self) -> Rows<'_> {
         match self {
             Self::Dense(values, columns) => Rows::Dense(values, *columns),
+            Self::Bf16(values, columns) => Rows::Bf16(values, *columns),
             Self::Quantized(weight) => Rows::Quantized(weight),
         }
     }
 
-    /// The view of a dense one, which holds a lock.
+    /// The view of one in f32, which holds a lock.
     pub(super) fn dense(&self) -> Option<&View<'_>> {
         match self {
             Self::Dense(values, _) => Some(values),
-            Self::Quantized(_) => None,
+            Self::Bf16(..) | Self::Quantized(_) => None,
         }
     }
 }
 
-/// Rows of a matrix, dense or in blocks.
+/// Rows of a matrix: f32, bf16 or in blocks.
 #[derive(Clone, Copy)]
 pub(super) enum Rows<'a> {
     /// Values and columns.
     Dense(&'a [f32], usize),
+    Bf16(&'a [bf16], usize),
     Quantized(&'a Quantized),
 }
 
@@ -183,29 +193,52 @@ impl<'a> Rows<'a> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Dense(values, columns) => values.len().checked_div(*columns).unwrap_or(0),
+            Self::Bf16(values, columns) => values.len().checked_div(*columns).unwrap_or(0),
             Self::Quantized(weight) => weight.dims().0,
         }
     }
 
     pub(super) fn columns(&self) -> usize {
         match self {
-            Self::Dense(_, columns) => *columns,
+            Self::Dense(_, columns) | Self::Bf16(_, columns) => *columns,
             Self::Quantized(weight) => weight.dims().1,
         }
     }
 
     /// Runs of rows that are worth one matrix product each: all at once when nothing has to be widened. Where they are cut
     /// does not depend on the number of threads.
-    pub(super) fn panels(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+    pub(super) fn panels(&self, compute: Compute) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.len();
         let step = match self {
             Self::Dense(..) => rows,
-            Self::Quantized(_) => PANEL / self.columns().max(1),
+            Self::Bf16(..) if compute == Compute::Bf16 => rows,
+            Self::Bf16(..) | Self::Quantized(_) => PANEL / self.columns().max(1),
         };
         let step = step.max(1);
         (0..rows)
             .step_by(step)
             .map(move |first| first..rows.min(first + step))
+    }
+
+    /// Some rows as a factor of a product, widened into `workspace` if they have to be.
+    pub(super) fn factor<'b>(
+        &self,
+        rows: Range<usize>,
+        compute: Compute,
+        workspace: &'b mut Vec<f32>,
+    ) -> Panel<'b>
+    where
+        'a: 'b,
+    {
+        let (len, columns) = (rows.len(), self.columns());
+        if let (Self::Bf16(values, _), Compute::Bf16) = (self, compute) {
+            let values = &values[rows.start * columns..rows.end * columns];
+            return Panel::Bf16(Matrix::new(values, len, columns));
+        }
+        Panel::of(
+            Matrix::new(self.panel(rows, workspace), len, columns),
+            compute,
+        )
     }
 
     /// Some rows as f32, widened into `workspace` on all threads of the pool if they have to be.
@@ -215,7 +248,7 @@ impl<'a> Rows<'a> {
     {
         match self {
             Self::Dense(values, columns) => &values[rows.start * columns..rows.end * columns],
-            Self::Quantized(weight) => {
+            Self::Bf16(..) | Self::Quantized(_) => {
                 let columns = self.columns();
                 let len = rows.len() * columns;
                 if workspace.len() < len {
@@ -225,7 +258,7 @@ impl<'a> Rows<'a> {
                 let panel = &mut workspace[..len];
                 parallel::chunks(panel, per_piece * columns.max(1), |piece, out| {
                     let first = rows.start + piece * per_piece;
-                    weight.read(first..first + out.len() / columns.max(1), out);
+                    self.widen(first..first + out.len() / columns.max(1), out);
                 });
                 panel
             }
@@ -243,14 +276,36 @@ impl<'a> Rows<'a> {
     {
         match self {
             Self::Dense(values, columns) => &values[rows.start * columns..rows.end * columns],
-            Self::Quantized(weight) => {
+            Self::Bf16(..) | Self::Quantized(_) => {
                 let len = rows.len() * self.columns();
                 if workspace.len() < len {
                     workspace.resize(len, 0.0);
                 }
-                weight.read(rows, &mut workspace[..len]);
+                self.widen(rows, &mut workspace[..len]);
                 &workspace[..len]
             }
+        }
+    }
+
+    /// Some rows as f32.
+    fn widen(&self, rows: Range<usize>, out: &mut [f32]) {
+        match self {
+            Self::Dense(values, columns) => {
+                out.copy_from_slice(&values[rows.start * columns..rows.end * columns]);
+            }
+            Self::Bf16(values, columns) => {
+                widen(&values[rows.start * columns..rows.end * columns], out);
+            }
+            Self::Quantized(weight) => weight.read(rows, out),
+        }
+    }
+}
+
+multiversion! {
+    fn widen(from: &[bf16], to: &mut [f32]) {
+        let _ = FMA;
+        for (from, to) in from.iter().zip(to) {
+            *to = f32::from_bits(u32::from(from.to_bits()) << 16);
         }
     }
 }

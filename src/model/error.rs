@@ -37,8 +37,6 @@ pub enum LoadError {
     Adapter { path: PathBuf, reason: String },
     #[error("The LoRA settings cannot be used: {0}")]
     Lora(String),
-    #[error("The weights cannot be kept as {0} yet; use `dtype = \"auto\"` or `\"f32\"`")]
-    Precision(&'static str),
     #[error("Could not set up the policy: {0}")]
     Policy(#[from] PolicyError),
 }

@@ -21,7 +21,7 @@ use super::{
     tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec, Role},
 };
 use crate::kernels::{
-    AttentionShape, Gradients, Kernels, Linear, Lora, Slot, Weight,
+    AttentionShape, Compute, Gradients, Kernels, Linear, Lora, Slot, Weight,
     device::{self, DeviceChoice, Opened},
 };
 
@@ -40,14 +40,17 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
 }
 
-/// How weights are kept.
+/// How weights that are not trained are kept, and in what their products are computed. What is trained, norms, biases and
+/// all sums are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// Whatever is best on the device: f32 on the processor. Blocks of a GGUF file stay as they are.
+    /// As the file has them. Products on the processor are f32, but bf16 to train an adapter on a bf16 file where the
+    /// processor has instructions for it.
     #[default]
     Auto,
+    /// f32 arithmetic; weights of a bf16 file stay bf16 in memory, which is exact.
     F32,
-    /// On an accelerator; refused on the processor, with a sentence.
+    /// Half the memory of f32: other files are rounded. Factors of the large products are rounded to bf16.
     Bf16,
     /// Frozen matrices in blocks of 8 bits, rounded while they are read; norms and biases in f32.
     Q8_0,
@@ -71,13 +74,7 @@ impl Policy {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
         let Opened { device, why } = device::open(options.device).map_err(PolicyError::from)?;
         tracing::debug!("{why}");
-        let kernels = device::kernels_for(&device, options.activations(&device));
-        load(
-            folder,
-            options,
-            kernels.map_err(PolicyError::from)?,
-            &device,
-        )
+        load(folder, options, None, &device)
     }
 
     /// The same with any implementation of the kernels, on any device that it works on; `options.device` is not looked at.
@@ -87,15 +84,30 @@ impl Policy {
         kernels: Arc<dyn Kernels>,
         device: &Device,
     ) -> Result<Self, LoadError> {
-        load(folder, options, kernels, device)
+        load(folder, options, Some(kernels), device)
     }
 }
 
 impl LoadOptions {
-    /// The element type of activations, and of matrices that are not trained, where the kernels leave the choice.
+    /// In what the processor multiplies.
+    fn compute(&self, weights: &Source) -> Compute {
+        let bf16 = Compute::Bf16;
+        match self.precision {
+            Precision::Bf16 => bf16,
+            Precision::Auto
+                if self.adapter.is_some() && weights.is_bf16(EMBEDDING) && bf16.is_native() =>
+            {
+                bf16
+            }
+            _ => Compute::F32,
+        }
+    }
+
+    /// What an accelerator's activations are, and what matrices that are not trained are rounded to.
     fn activations(&self, device: &Device) -> DType {
         match self.precision {
-            Precision::Bf16 | Precision::Q8_0 | Precision::Q4K if !device.is_cpu() => DType::BF16,
+            Precision::Bf16 => DType::BF16,
+            Precision::Q8_0 | Precision::Q4K if !device.is_cpu() => DType::BF16,
             _ => DType::F32,
         }
     }
@@ -104,12 +116,9 @@ impl LoadOptions {
 fn load(
     folder: &Path,
     options: &LoadOptions,
-    kernels: Arc<dyn Kernels>,
+    kernels: Option<Arc<dyn Kernels>>,
     device: &Device,
 ) -> Result<Policy, LoadError> {
-    if options.precision == Precision::Bf16 && device.is_cpu() {
-        return Err(LoadError::Precision("bf16"));
-    }
     if options.full && options.adapter.is_some() {
         return Err(LoadError::Lora(
             "full weights and an adapter cannot be trained together".to_owned(),
@@ -131,7 +140,17 @@ fn load(
         .iter()
         .map(|dir| adapter::load_peft(dir, &spec))
         .collect::<Result<Vec<_>, _>>()?;
-    let identity = identify(folder, &weights, options.precision, &frozen)?;
+    let compute = match kernels {
+        Some(_) => Compute::F32,
+        None => options.compute(&weights),
+    };
+    let kernels = kernels
+        .map_or_else(
+            || device::kernels_for(device, options.activations(device), compute),
+            Ok,
+        )
+        .map_err(PolicyError::from)?;
+    let identity = identify(folder, &weights, options.precision, compute, &frozen)?;
 
     let parameters = Parameters::build(planned(&spec, options), device, |entry, values| {
         if options.full {
@@ -192,6 +211,7 @@ fn load(
         ropes,
         model: folder.to_owned(),
         precision: options.precision,
+        compute,
     })
 }
 
@@ -271,6 +291,7 @@ fn identify(
     folder: &Path,
     weights: &Source,
     precision: Precision,
+    compute: Compute,
     frozen: &[LoadedAdapter],
 ) -> Result<String, LoadError> {
     let mut identity = Identity::default();
@@ -284,6 +305,9 @@ fn identify(
     }
     if precision.quantizes() {
         identity.add(precision.name().as_bytes());
+    }
+    if compute != Compute::F32 {
+        identity.add(compute.name().as_bytes());
     }
     weights.identify(&mut identity);
     for adapter in frozen {
@@ -316,7 +340,7 @@ struct Parts<'a> {
     adapter: Option<&'a AdapterShape>,
     precision: Precision,
     device: &'a Device,
-    /// What matrices that are not trained are kept as.
+    /// What matrices that are not trained are kept as, unless the file has them smaller.
     kind: DType,
 }
 
@@ -347,12 +371,16 @@ impl Parts<'_> {
                 .and_then(|wide| wide.to_device(self.device));
             return Ok((wide.map_err(PolicyError::from)?.into(), None));
         }
-        let (tensor, slot) = self.tensor(name, &shape)?;
-        if slot.is_some() {
-            return Ok((tensor.into(), slot));
+        let trained = self.parameters.view(name)?.is_some();
+        let as_stored = self.device.is_cpu() && self.weights.is_bf16(name);
+        if !trained && (self.kind == DType::BF16 || as_stored) {
+            let values = self.weights.read_bf16(name, &shape)?;
+            let tensor =
+                Tensor::from_vec(values, &shape, self.device).map_err(PolicyError::from)?;
+            return Ok((tensor.into(), None));
         }
-        let kept = tensor.to_dtype(self.kind).map_err(PolicyError::from)?;
-        Ok((kept.into(), slot))
+        let (tensor, slot) = self.tensor(name, &shape)?;
+        Ok((tensor.into(), slot))
     }
 
     fn norm(&self, spec: NormSpec) -> Result<Norm, LoadError> {

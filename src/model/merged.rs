@@ -72,7 +72,7 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
         source,
     };
     // What was rounded on the way in is read again as it was; blocks that the file itself has would round the adapter away.
-    let original = match (policy.has_blocks(), policy.precision.quantizes()) {
+    let original = match (policy.has_blocks(), policy.precision.rounds()) {
         // On an accelerator the blocks were widened, but they are rounded all the same.
         (_, true) => Some(source::Source::open(&policy.model)?.1),
         (false, false) => None,

@@ -14,7 +14,8 @@ use super::{
     rope::{RopeCache, Rotation},
 };
 use crate::kernels::{
-    Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot, Weight,
+    Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot,
+    Weight,
 };
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
@@ -42,6 +43,7 @@ pub struct Policy {
     /// The folder or file that the weights were read from.
     pub(super) model: PathBuf,
     pub(super) precision: Precision,
+    pub(super) compute: Compute,
 }
 
 impl Policy {
@@ -63,7 +65,12 @@ impl Policy {
         self.head.device()
     }
 
-    /// The element type of dense matrices and of activations.
+    /// In what the processor multiplies weights, as chosen.
+    pub fn compute(&self) -> Compute {
+        self.compute
+    }
+
+    /// The element type of dense matrices, and on an accelerator of activations.
     pub fn weight_dtype(&self) -> DType {
         self.head.dense().map_or(DType::F32, Tensor::dtype)
     }

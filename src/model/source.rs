@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use half::bf16;
+
 use super::{
     LoadError, Spec,
     gguf::GgufModel,
@@ -66,6 +68,25 @@ impl Source {
         let mut values = vec![0.0; shape.iter().product()];
         self.read_into(name, shape, &mut values)?;
         Ok(values)
+    }
+
+    /// Whether the model's own file has this tensor in bf16.
+    pub(super) fn is_bf16(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(weights) => weights.is_bf16(name),
+            Self::Gguf(_) => false,
+        }
+    }
+
+    /// A tensor's elements as bf16: as the file has them, or rounded.
+    pub(super) fn read_bf16(&self, name: &str, shape: &[usize]) -> Result<Vec<bf16>, LoadError> {
+        if let Self::Folder(weights) = self
+            && let Some(values) = weights.read_bf16(name, shape)?
+        {
+            return Ok(values);
+        }
+        let values = self.read(name, shape)?;
+        Ok(values.into_iter().map(bf16::from_f32).collect())
     }
 
     /// A frozen matrix in blocks: as the file has it, or rounded while it is read. Nothing when it is to stay dense.
@@ -170,6 +191,11 @@ impl Precision {
             Self::Q8_0 => "q8_0",
             Self::Q4K => "q4_k",
         }
+    }
+
+    /// Whether matrices may lose bits on the way in.
+    pub(super) fn rounds(self) -> bool {
+        self == Self::Bf16 || self.quantizes()
     }
 
     /// Whether matrices are rounded to blocks on the way in.

@@ -187,6 +187,44 @@ impl Weights {
         Ok(values)
     }
 
+    /// A tensor's elements as they are, if they are bf16.
+    pub(super) fn read_bf16(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Option<Vec<bf16>>, LoadError> {
+        self.expect(name, shape)?;
+        let shard = &self.files[self.home[name]];
+        let Some(info) = shard
+            .metadata
+            .info(name)
+            .filter(|info| info.dtype == Dtype::BF16)
+        else {
+            return Ok(None);
+        };
+        let start = shard.data_start + info.data_offsets.0;
+        let mut values = vec![bf16::ZERO; shape.iter().product()];
+        for (run, values) in values.chunks_mut(RUN / 2).enumerate() {
+            let start = start + run * RUN;
+            let range = start..start + values.len() * 2;
+            let (pairs, _) = shard.map[range.clone()].as_chunks::<2>();
+            for (value, &pair) in values.iter_mut().zip(pairs) {
+                *value = bf16::from_le_bytes(pair);
+            }
+            shard.give_back(range);
+        }
+        Ok(Some(values))
+    }
+
+    /// Whether a tensor is stored in bf16.
+    pub(super) fn is_bf16(&self, name: &str) -> bool {
+        let info = self
+            .home
+            .get(name)
+            .and_then(|&home| self.files[home].metadata.info(name));
+        info.is_some_and(|info| info.dtype == Dtype::BF16)
+    }
+
     /// Widens a tensor's elements into `values`, which must be as long.
     pub(super) fn read_into(
         &self,

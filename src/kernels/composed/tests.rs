@@ -152,7 +152,7 @@ proptest! {
             let row_by_row = kernels.linear_rowwise(&x, &layer).unwrap();
             (y, saved.low, dx, grads.to_vec().unwrap(), row_by_row)
         };
-        let (a, b) = (run(&composed()), run(&Cpu));
+        let (a, b) = (run(&composed()), run(&Cpu::default()));
         same_tensor("y", &a.0, &b.0);
         for (a, b) in a.1.iter().zip(&b.1) {
             same_tensor("low", a, b);
@@ -178,7 +178,7 @@ proptest! {
                 .unwrap();
             (y, inv_rms, dx, grads.to_vec().unwrap())
         };
-        let (a, b) = (run(&composed()), run(&Cpu));
+        let (a, b) = (run(&composed()), run(&Cpu::default()));
         same_tensor("y", &a.0, &b.0);
         same_tensor("inv_rms", &a.1, &b.1);
         same_input(a.2.as_ref(), b.2.as_ref());
@@ -197,7 +197,7 @@ proptest! {
         let run = |kernels: &dyn Kernels| {
             kernels.rope(tensor(&x, (tokens, width)), heads, &positions, &table, inverse).unwrap()
         };
-        same_tensor("x", &run(&composed()), &run(&Cpu));
+        same_tensor("x", &run(&composed()), &run(&Cpu::default()));
     }
 
     #[test]
@@ -215,7 +215,7 @@ proptest! {
                 .unwrap();
             [o, lse, dq, dk, dv]
         };
-        let by_hand = run(&Cpu);
+        let by_hand = run(&Cpu::default());
         // Blocks of all sizes: from one that holds everything to one for each row.
         let cut = Composed {
             attention: Attention::with_limits(Limits { joined, scores }),
@@ -241,7 +241,7 @@ proptest! {
         let dims = (lengths.len(), shape.query_width());
         let q = tensor(&random(1, dims.0 * dims.1), dims);
         let run = |kernels: &dyn Kernels| kernels.attention_cached(&q, &caches, &shape).unwrap();
-        same_tensor("o", &run(&composed()), &run(&Cpu));
+        same_tensor("o", &run(&composed()), &run(&Cpu::default()));
     }
 
     #[test]
@@ -257,7 +257,7 @@ proptest! {
             let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &dh, activation).unwrap();
             [h, d_gate, d_up]
         };
-        for (a, b) in run(&composed()).iter().zip(&run(&Cpu)) {
+        for (a, b) in run(&composed()).iter().zip(&run(&Cpu::default())) {
             same_tensor("gated", a, b);
         }
     }
@@ -277,7 +277,7 @@ proptest! {
             let sum = kernels.add(&dy, x.copy().unwrap()).unwrap();
             ([x, gathered, scattered, sum], grads.to_vec().unwrap())
         };
-        let (a, b) = (run(&composed()), run(&Cpu));
+        let (a, b) = (run(&composed()), run(&Cpu::default()));
         for (a, b) in a.0.iter().zip(&b.0) {
             same_tensor("rows", a, b);
         }
@@ -295,10 +295,10 @@ proptest! {
         let coefficients: Vec<f32> = random(3, answers).iter().map(|&c| c as f32).collect();
         let targets: Vec<u32> = (0..answers).map(|i| (i * 7919 % vocabulary) as u32).collect();
         let matrix = Weight::from(w.clone());
-        let own = Cpu.head(&h, &matrix, &targets, &options, HeadWant::WithU).unwrap();
+        let own = Cpu::default().head(&h, &matrix, &targets, &options, HeadWant::WithU).unwrap();
         let place = slot(4, w.elem_count());
         let mut own_grads = gradients(4 + w.elem_count());
-        Cpu.head_weight_backward(&h, &matrix, &targets, &own.lse, &coefficients, &options, place, &mut own_grads)
+        Cpu::default().head_weight_backward(&h, &matrix, &targets, &own.lse, &coefficients, &options, place, &mut own_grads)
             .unwrap();
         for slice in [slice, super::head::SLICE] {
             let out = super::head::forward(&h, &w, &targets, &options, HeadWant::WithU, slice).unwrap();
@@ -316,9 +316,9 @@ proptest! {
         let scaled = |kernels: &dyn Kernels| {
             kernels.head_backward(own.u.as_ref().unwrap().copy().unwrap(), &coefficients).unwrap()
         };
-        same_tensor("dh", &scaled(&composed()), &scaled(&Cpu));
+        same_tensor("dh", &scaled(&composed()), &scaled(&Cpu::default()));
         let logits = |kernels: &dyn Kernels| kernels.logits(&h, &matrix, &options).unwrap();
-        same_tensor("logits", &logits(&composed()), &logits(&Cpu));
+        same_tensor("logits", &logits(&composed()), &logits(&Cpu::default()));
     }
 
     #[test]
@@ -337,7 +337,7 @@ proptest! {
             }
             [value, m, v]
         };
-        for (a, b) in run(&composed()).iter().zip(&run(&Cpu)) {
+        for (a, b) in run(&composed()).iter().zip(&run(&Cpu::default())) {
             same_tensor("buffer", a, b);
         }
     }
@@ -393,7 +393,7 @@ fn more_answers_than_a_part() {
             .unwrap();
         (out.log_probs, values(&out.u.unwrap()))
     };
-    let (a, b) = (run(&composed()), run(&Cpu));
+    let (a, b) = (run(&composed()), run(&Cpu::default()));
     same("log-probs", &a.0, &b.0);
     same("u", &a.1, &b.1);
 }

@@ -5,6 +5,41 @@ use crate::kernels::testing::{
     assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values,
 };
 
+fn forward(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    options: &HeadOptions,
+    want: HeadWant,
+) -> Result<HeadOut> {
+    super::forward(h, w, targets, options, want, Compute::F32)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the trait's signature")]
+fn weight_backward(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    lse: &[f32],
+    coefficients: &[f32],
+    options: &HeadOptions,
+    slot: Slot,
+    grads: &mut Gradients,
+) -> Result<()> {
+    let compute = Compute::F32;
+    super::weight_backward(
+        h,
+        w,
+        targets,
+        lse,
+        coefficients,
+        options,
+        slot,
+        grads,
+        compute,
+    )
+}
+
 fn logits_twin(h: &[f64], w: &[f64], width: usize, options: &HeadOptions) -> Vec<f64> {
     h.chunks(width)
         .flat_map(|h| {
@@ -163,4 +198,31 @@ fn a_target_outside_the_vocabulary_is_an_error() {
     );
     let error = forward(&h, &w, &[2], &HeadOptions::default(), HeadWant::LogProbs).unwrap_err();
     assert!(error.to_string().contains("vocabulary of 2"));
+}
+
+/// In bf16 a logit is off by no more than the rounding of its terms, and a log-prob by twice that.
+#[test]
+fn products_in_bf16_stay_within_their_rounding() {
+    let (answers, width, vocabulary) = (9, 64, 1500);
+    let h = tensor(&random(1, answers * width), (answers, width));
+    let w = tensor(&random(2, vocabulary * width), (vocabulary, width)).into();
+    let targets: Vec<u32> = (0..9).map(|i| i * 160).collect();
+    let run = |compute| {
+        let options = HeadOptions::default();
+        super::forward(&h, &w, &targets, &options, HeadWant::WithU, compute).unwrap()
+    };
+    let (exact, rounded) = (run(Compute::F32), run(Compute::Bf16));
+    // 64 terms of at most 1, each off by 2⁻⁸ of itself, mostly cancelling.
+    for (exact, rounded) in exact.log_probs.iter().zip(&rounded.log_probs) {
+        assert!(
+            (exact - rounded).abs() < 0.05,
+            "{rounded} instead of {exact}"
+        );
+    }
+    assert_ne!(exact.log_probs, rounded.log_probs);
+    let twin: Vec<f64> = values(&exact.u.unwrap())
+        .iter()
+        .map(|&u| f64::from(u))
+        .collect();
+    assert_close("u", &values(&rounded.u.unwrap()), &twin, 0.01);
 }

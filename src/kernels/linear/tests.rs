@@ -5,6 +5,21 @@ use crate::kernels::testing::{
     assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values,
 };
 
+fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
+    super::forward(x, linear, Compute::F32)
+}
+
+fn backward(
+    x: &Tensor,
+    saved: &LinearSaved,
+    dy: &Tensor,
+    linear: &Linear,
+    input: InputGradient,
+    grads: &mut Gradients,
+) -> Result<Option<Tensor>> {
+    super::backward(x, saved, dy, linear, input, grads, Compute::F32)
+}
+
 /// The operands of a layer with bias and two adapters, as f64.
 struct Case {
     tokens: usize,
@@ -254,4 +269,72 @@ fn add_adds() {
     let expected: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
     let sum = add(&tensor(&x, 70_001), tensor(&y, 70_001)).unwrap();
     assert_close("sum", &values(&sum), &expected, 1e-7);
+}
+
+/// Weights kept in bf16 give f32 arithmetic what the same weights in f32 give it; products in bf16 stay within what
+/// rounding their other factor costs: half a unit in the eighth bit of each term.
+#[test]
+fn weights_in_bf16_are_exact_and_products_in_bf16_within_their_rounding() {
+    use candle_core::DType;
+    let (tokens, d_in, d_out) = (70, 96, 130);
+    let x = tensor(&random(1, tokens * d_in), (tokens, d_in));
+    let dy = tensor(&random(2, tokens * d_out), (tokens, d_out));
+    let narrow = tensor(&random(3, d_out * d_in), (d_out, d_in));
+    let narrow = narrow.to_dtype(DType::BF16).unwrap();
+    let wide = narrow.to_dtype(DType::F32).unwrap();
+    let run = |weight: &Tensor, compute| {
+        let layer = Linear::frozen(weight.clone());
+        let mut grads = Gradients::new(0, &Device::Cpu).unwrap();
+        let (y, saved) = super::forward(&x, &layer, compute).unwrap();
+        let fresh = InputGradient::Fresh;
+        let dx = super::backward(&x, &saved, &dy, &layer, fresh, &mut grads, compute);
+        [values(&y), values(&dx.unwrap().unwrap())]
+    };
+    let exact = run(&wide, Compute::F32);
+    let twin = exact
+        .clone()
+        .map(|values| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+    for (values, twin) in run(&narrow, Compute::F32).iter().zip(&twin) {
+        assert_close("f32 over bf16", values, twin, 1e-6);
+    }
+    let rounded = run(&narrow, Compute::Bf16);
+    assert_eq!(
+        rounded,
+        run(&wide, Compute::Bf16),
+        "rounding what is bf16 changes nothing"
+    );
+    for (values, twin) in rounded.iter().zip(&twin) {
+        assert_close("bf16", values, twin, 1.0 / 256.0);
+    }
+}
+
+#[test]
+fn the_gradient_of_a_trained_weight_in_bf16() {
+    let (tokens, d_in, d_out) = (70, 40, 50);
+    let x = random(1, tokens * d_in);
+    let dy = random(2, tokens * d_out);
+    let mut layer = Linear::frozen(tensor(&random(3, d_out * d_in), (d_out, d_in)));
+    layer.weight_slot = Some(slot(0, d_out * d_in));
+    let mut grads = Gradients::new(d_out * d_in, &Device::Cpu).unwrap();
+    let (x_tensor, dy_tensor) = (tensor(&x, (tokens, d_in)), tensor(&dy, (tokens, d_out)));
+    let (_, saved) = super::forward(&x_tensor, &layer, Compute::Bf16).unwrap();
+    let skip = InputGradient::Skip;
+    let none = super::backward(
+        &x_tensor,
+        &saved,
+        &dy_tensor,
+        &layer,
+        skip,
+        &mut grads,
+        Compute::Bf16,
+    );
+    assert!(none.unwrap().is_none());
+    let expected: Vec<f64> = (0..d_out * d_in)
+        .map(|i| {
+            (0..tokens)
+                .map(|t| dy[t * d_out + i / d_in] * x[t * d_in + i % d_in])
+                .sum()
+        })
+        .collect();
+    assert_close("dW", &grads.to_vec().unwrap(), &expected, 1.0 / 128.0);
 }

@@ -32,7 +32,7 @@ fn bf16_through_the_linear_layer() {
     let kernels = Composed::new(DType::BF16).unwrap();
     let (table, table16) = exact(1, 9, 8);
     let ids: Vec<u32> = (0..12).map(|i| i * 5 % 9).collect();
-    let x = Cpu.embed(&ids, &table.into(), 1.0).unwrap();
+    let x = Cpu::default().embed(&ids, &table.into(), 1.0).unwrap();
     let x16 = kernels.embed(&ids, &table16.into(), 1.0).unwrap();
     close("embedding", &half(&x16), &values(&x), 1e-6);
 
@@ -49,12 +49,12 @@ fn bf16_through_the_linear_layer() {
         ..Linear::frozen(weight)
     };
     let (layer, layer16) = (layer(weight), layer(weight16));
-    let (y, saved) = Cpu.linear(&x, &layer).unwrap();
+    let (y, saved) = Cpu::default().linear(&x, &layer).unwrap();
     let (y16, saved16) = kernels.linear(&x16, &layer16).unwrap();
     close("linear", &half(&y16), &values(&y), 2e-2);
     let (dy, dy16) = exact(5, 12, 8);
     let (mut grads, mut grads16) = (gradients(32), gradients(32));
-    let dx = Cpu
+    let dx = Cpu::default()
         .linear_backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)
         .unwrap();
     let dx16 = kernels
@@ -90,13 +90,15 @@ fn bf16_through_attention() {
     };
     let ((q, q16), (d_o, d_o16)) = (exact(1, 12, 8), exact(2, 12, 8));
     let ((k, k16), (v, v16)) = (exact(7, 12, 4), exact(8, 12, 4));
-    let (o, lse) = Cpu.attention(&q, &k, &v, &layout, &shape).unwrap();
+    let (o, lse) = Cpu::default()
+        .attention(&q, &k, &v, &layout, &shape)
+        .unwrap();
     let (o16, lse16) = kernels
         .attention(&q16, &k16, &v16, &layout, &shape)
         .unwrap();
     same_tensor("lse", &lse16, &lse);
     close("o", &half(&o16), &values(&o), 1e-2);
-    let (dq, dk, dv) = Cpu
+    let (dq, dk, dv) = Cpu::default()
         .attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape)
         .unwrap();
     let (dq16, dk16, dv16) = kernels
@@ -116,7 +118,7 @@ fn bf16_through_norm_and_head() {
         eps: 1e-5,
         plus_one: false,
     };
-    let (n, _) = Cpu.rms_norm(&x, &w, options).unwrap();
+    let (n, _) = Cpu::default().rms_norm(&x, &w, options).unwrap();
     let (n16, inv) = kernels.rms_norm(&x16, &w, options).unwrap();
     assert_eq!(inv.dtype(), DType::F32);
     close("norm", &half(&n16), &values(&n), 1e-2);
@@ -127,7 +129,7 @@ fn bf16_through_norm_and_head() {
     let out = kernels
         .head(&rows16, &table16.into(), &targets, &head, HeadWant::WithU)
         .unwrap();
-    let own = Cpu
+    let own = Cpu::default()
         .head(&rows, &table.into(), &targets, &head, HeadWant::WithU)
         .unwrap();
     same("log-probs", &out.log_probs, &own.log_probs);

@@ -1,0 +1,151 @@
+use super::*;
+use crate::kernels::testing::{assert_close, assert_same_bits, random};
+
+/// Shapes around the edges of tiles, blocks and pairs.
+const SHAPES: [(usize, usize, usize); 7] = [
+    (1, 1, 1),
+    (5, 7, 3),
+    (12, 32, 384),
+    (13, 33, 385),
+    (25, 70, 769),
+    (770, 40, 9),
+    (64, 128, 400),
+];
+
+/// Values that bf16 holds, so that the twin sees what the kernel sees.
+fn exact(seed: u64, len: usize) -> (Vec<f32>, Vec<bf16>) {
+    let narrow: Vec<bf16> = random(seed, len).into_iter().map(bf16::from_f64).collect();
+    (narrow.iter().map(|x| x.to_f32()).collect(), narrow)
+}
+
+fn transposed<T: Copy>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
+    (0..rows * cols)
+        .map(|i| x[i % rows * cols + i / rows])
+        .collect()
+}
+
+/// Straight loops: `old + factor · a · b`, and the sum of magnitudes that bounds the rounding.
+fn twin(a: &[f32], b: &[f32], (m, n, k): (usize, usize, usize), factor: f64, old: f64) -> Vec<f64> {
+    let one = |i: usize| {
+        let dot: f64 = (0..k)
+            .map(|p| f64::from(a[i / n * k + p]) * f64::from(b[p * n + i % n]))
+            .sum();
+        old + factor * dot
+    };
+    (0..m * n).map(one).collect()
+}
+
+#[test]
+fn equals_the_plain_twin_in_every_orientation_and_on_every_processor() {
+    for shape @ (m, n, k) in SHAPES {
+        let ((a, narrow_a), (b, narrow_b)) = (exact(1, m * k), exact(2, k * n));
+        let (a_t, b_t) = (transposed(&a, m, k), transposed(&narrow_b, k, n));
+        for native in [false, is_native()] {
+            for add in [false, true] {
+                let expected = twin(&a, &b, shape, 0.5, if add { 3.0 } else { 0.0 });
+                let check = |what: &str, run: &dyn Fn(Target<'_>)| {
+                    let mut c = vec![3.0; m * n];
+                    run(Target::new(&mut c, m, n));
+                    // f32 sums of exact products.
+                    assert_close(
+                        &format!("{what} {shape:?}"),
+                        &c,
+                        &expected,
+                        1e-6 * (k as f64).sqrt(),
+                    );
+                };
+                let (left, right) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+                check("f32·f32", &|c| {
+                    product_by(left, right, 0.5, c, add, native)
+                });
+                let right = Matrix::new(&b_t, n, k).t();
+                check("f32·bf16ᵀ", &|c| {
+                    product_by(left, right, 0.5, c, add, native)
+                });
+                let left = Matrix::new(&a_t, k, m).t();
+                let right = Matrix::new(&narrow_b, k, n);
+                check("f32ᵀ·bf16", &|c| {
+                    product_by(left, right, 0.5, c, add, native)
+                });
+                let left = Matrix::new(&narrow_a, m, k);
+                check("bf16·bf16", &|c| {
+                    product_by(left, right, 0.5, c, add, native)
+                });
+            }
+        }
+    }
+}
+
+/// Rounding each factor costs at most half a unit in its eighth bit: 2⁻⁸ of each product together.
+#[test]
+fn rounding_stays_within_its_bound() {
+    let shape @ (m, n, k) = (37, 50, 500);
+    let float = |seed, len| -> Vec<f32> { random(seed, len).iter().map(|&x| x as f32).collect() };
+    let (a, b) = (float(1, m * k), float(2, k * n));
+    let expected = twin(&a, &b, shape, 1.0, 0.0);
+    let magnitude = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x.abs()).collect() };
+    let bound = twin(&magnitude(&a), &magnitude(&b), shape, 1.0 / 256.0, 1e-5);
+    let mut c = vec![0.0; m * n];
+    product(
+        Matrix::new(&a, m, k),
+        Matrix::new(&b, k, n),
+        1.0,
+        Target::new(&mut c, m, n),
+        false,
+    );
+    for ((c, expected), bound) in c.iter().zip(&expected).zip(&bound) {
+        assert!(
+            (f64::from(*c) - expected).abs() <= bound * 1.01,
+            "{c} instead of {expected} ± {bound}"
+        );
+    }
+}
+
+#[test]
+fn rounds_as_the_format_says() {
+    let ties = [
+        1.003_906_25,
+        1.011_718_75,
+        -1.003_906_25,
+        f32::MAX,
+        f32::INFINITY,
+        f32::MIN_POSITIVE,
+    ];
+    let mut bits = [0; 6];
+    f32::narrow(&ties, &mut bits);
+    assert_eq!(bits, ties.map(|x| bf16::from_f32(x).to_bits()));
+    let mut bits = [0];
+    f32::narrow(&[f32::from_bits(0x7f80_0001)], &mut bits);
+    assert!(bf16::from_bits(bits[0]).is_nan());
+}
+
+#[test]
+fn nothing_to_sum_is_zero_and_rows_may_lie_apart() {
+    let mut c = [7.0; 6];
+    product::<f32, f32>(
+        Matrix::new(&[], 2, 0),
+        Matrix::new(&[], 0, 2),
+        1.0,
+        Target::columns(&mut c, 2, 3, 1..3),
+        false,
+    );
+    assert_eq!(c, [7.0, 0.0, 0.0, 7.0, 0.0, 0.0]);
+}
+
+#[test]
+fn same_bits_with_any_number_of_threads() {
+    let (m, n, k) = (800, 200, 500);
+    let ((a, _), (_, b)) = (exact(1, m * k), exact(2, k * n));
+    assert_same_bits(|| {
+        let mut c = vec![0.25; m * n];
+        let target = Target::new(&mut c, m, n);
+        product(
+            Matrix::new(&a, m, k),
+            Matrix::new(&b, n, k).t(),
+            1.0,
+            target,
+            true,
+        );
+        vec![c]
+    });
+}
