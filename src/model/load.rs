@@ -140,6 +140,8 @@ fn load(
         .iter()
         .map(|dir| adapter::load_peft(dir, &spec))
         .collect::<Result<Vec<_>, _>>()?;
+    // Composed kernels want one element type.
+    let own = kernels.is_none() && device.is_cpu();
     let compute = match kernels {
         Some(_) => Compute::F32,
         None => options.compute(&weights),
@@ -171,7 +173,12 @@ fn load(
         adapter: options.adapter.as_ref(),
         precision: options.precision,
         device,
-        kind: options.activations(device),
+        kind: if own || !device.is_cpu() {
+            options.activations(device)
+        } else {
+            DType::F32
+        },
+        as_stored: own,
     };
     let (embedding, embedding_slot) =
         parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
@@ -342,6 +349,8 @@ struct Parts<'a> {
     device: &'a Device,
     /// What matrices that are not trained are kept as, unless the file has them smaller.
     kind: DType,
+    /// Whether the kernels read bf16 whatever they compute in.
+    as_stored: bool,
 }
 
 impl Parts<'_> {
@@ -372,7 +381,7 @@ impl Parts<'_> {
             return Ok((wide.map_err(PolicyError::from)?.into(), None));
         }
         let trained = self.parameters.view(name)?.is_some();
-        let as_stored = self.device.is_cpu() && self.weights.is_bf16(name);
+        let as_stored = self.as_stored && self.weights.is_bf16(name);
         if !trained && (self.kind == DType::BF16 || as_stored) {
             let values = self.weights.read_bf16(name, &shape)?;
             let tensor =
