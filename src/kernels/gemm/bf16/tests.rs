@@ -56,20 +56,20 @@ fn equals_the_plain_twin_in_every_orientation_and_on_every_processor() {
                 };
                 let (left, right) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
                 check("f32·f32", &|c| {
-                    product_by(left, right, 0.5, c, add, native)
+                    product_by(left, right, 0.5, c, add, native);
                 });
                 let right = Matrix::new(&b_t, n, k).t();
                 check("f32·bf16ᵀ", &|c| {
-                    product_by(left, right, 0.5, c, add, native)
+                    product_by(left, right, 0.5, c, add, native);
                 });
                 let left = Matrix::new(&a_t, k, m).t();
                 let right = Matrix::new(&narrow_b, k, n);
                 check("f32ᵀ·bf16", &|c| {
-                    product_by(left, right, 0.5, c, add, native)
+                    product_by(left, right, 0.5, c, add, native);
                 });
                 let left = Matrix::new(&narrow_a, m, k);
                 check("bf16·bf16", &|c| {
-                    product_by(left, right, 0.5, c, add, native)
+                    product_by(left, right, 0.5, c, add, native);
                 });
             }
         }
@@ -104,9 +104,9 @@ fn rounding_stays_within_its_bound() {
 #[test]
 fn rounds_as_the_format_says() {
     let ties = [
-        1.003_906_25,
-        1.011_718_75,
-        -1.003_906_25,
+        1.0 + 1.0 / 256.0,
+        1.0 + 3.0 / 256.0,
+        -1.0 - 1.0 / 256.0,
         f32::MAX,
         f32::INFINITY,
         f32::MIN_POSITIVE,
