@@ -91,14 +91,10 @@ impl Policy {
 impl LoadOptions {
     /// In what the processor multiplies.
     fn compute(&self, weights: &Source) -> Compute {
-        let bf16 = Compute::Bf16;
+        let pays = || weights.is_bf16(EMBEDDING) && Compute::Bf16.is_native();
         match self.precision {
-            Precision::Bf16 => bf16,
-            Precision::Auto
-                if self.adapter.is_some() && weights.is_bf16(EMBEDDING) && bf16.is_native() =>
-            {
-                bf16
-            }
+            Precision::Bf16 => Compute::Bf16,
+            Precision::Auto if self.adapter.is_some() && pays() => Compute::Bf16,
             _ => Compute::F32,
         }
     }
@@ -142,16 +138,16 @@ fn load(
         .collect::<Result<Vec<_>, _>>()?;
     // Composed kernels want one element type.
     let own = kernels.is_none() && device.is_cpu();
-    let compute = match kernels {
-        Some(_) => Compute::F32,
-        None => options.compute(&weights),
+    let compute = if kernels.is_some() {
+        Compute::F32
+    } else {
+        options.compute(&weights)
     };
-    let kernels = kernels
-        .map_or_else(
-            || device::kernels_for(device, options.activations(device), compute),
-            Ok,
-        )
-        .map_err(PolicyError::from)?;
+    let kernels = kernels.map_or_else(
+        || device::kernels_for(device, options.activations(device), compute),
+        Ok,
+    );
+    let kernels = kernels.map_err(PolicyError::from)?;
     let identity = identify(folder, &weights, options.precision, compute, &frozen)?;
 
     let parameters = Parameters::build(planned(&spec, options), device, |entry, values| {
