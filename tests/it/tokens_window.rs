@@ -74,11 +74,10 @@ fn the_inspector_says_what_is_trained_and_what_is_cut() {
 #[test]
 fn ten_thousand_tokens_are_no_burden() {
     let dir = tempfile::tempdir().unwrap();
-    let long = "The old captain forgets the answer, again. ".repeat(300);
+    let long = "The old captain forgets the answer, again. ".repeat(1000);
     project(dir.path(), &[&long, "No."]);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    // The button is below the answer, out of sight.
-    window.key(egui::Key::K);
+    window.harness.state_mut().views_mut().pairs.tokens = true;
     window.until("the tokens are read", is_read);
     let tokens = {
         let workspace = window.harness.state().workspace();
