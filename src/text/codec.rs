@@ -79,6 +79,14 @@ impl Codec {
         let template = compiled(&folder.templates.default)?;
         let tool_template = compiled(&folder.templates.tool_use)?;
 
+        let added = tokenizer
+            .encode_fast("", true)
+            .map_err(|error| malformed(error.to_string()))?;
+        let first = added.get_ids().first().copied();
+        // As Transformers 5: the post-processor decides, and may write a token that no setting calls BOS.
+        let bos = bos.or(first.filter(|first| Some(*first) != eos));
+        let starts_with_bos = bos.is_some() && first == bos;
+
         let mut stop_ids = folder.end_ids.clone();
         stop_ids.extend(eos);
         let mut special_ids: HashSet<u32> = tokenizer
@@ -88,12 +96,6 @@ impl Codec {
             .collect();
         special_ids.extend(bos);
         special_ids.extend(&stop_ids);
-
-        let added = tokenizer
-            .encode_fast("", true)
-            .map_err(|error| malformed(error.to_string()))?;
-        // As Transformers 5: the post-processor decides. `add_bos_token` is from before it could.
-        let starts_with_bos = bos.is_some() && added.get_ids().first() == bos.as_ref();
 
         let mut codec = Self {
             vocab_size: tokenizer.get_vocab_size(true),

@@ -117,7 +117,7 @@ fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
         new_pair(view, commands);
     } else if pressed(Modifiers::NONE, Key::D) {
         view.difference = !view.difference;
-    } else if pressed(Modifiers::NONE, Key::K) {
+    } else if pressed(Modifiers::NONE, Key::I) {
         view.tokens = !view.tokens;
     } else if pressed(Modifiers::NONE, Key::Delete)
         && let Some(draft) = view.draft.take()

@@ -64,7 +64,7 @@ pub fn ui(
                 let tokens = egui::Button::new("Tokens").selected(view.tokens);
                 if ui
                     .add(tokens)
-                    .on_hover_text("What the model sees of this pair, token by token (K)")
+                    .on_hover_text("What the model sees of this pair, token by token (I)")
                     .clicked()
                 {
                     view.tokens = !view.tokens;
