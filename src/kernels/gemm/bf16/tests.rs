@@ -1,3 +1,5 @@
+//! Products in bf16 against straight loops, and their rounding against its bound.
+
 use super::*;
 use crate::kernels::testing::{assert_close, assert_same_bits, random};
 
