@@ -5,7 +5,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::{
-    args::Export,
+    args::{Export, StoredName},
     drive,
     ending::{Ending, usage},
     output,
@@ -19,14 +19,6 @@ use crate::{
     export::{self, Subject},
     model::{MergedOptions, Stored},
 };
-
-/// The element type of merged weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum StoredName {
-    F32,
-    F16,
-    Bf16,
-}
 
 pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
     let options = MergedOptions {

@@ -1,3 +1,5 @@
+//! Weight files that are read, and those that are refused.
+
 use std::fs;
 
 use safetensors::tensor::TensorView;
