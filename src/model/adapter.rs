@@ -3,11 +3,15 @@
 //! Only long-established keys are written, so that older versions and other runtimes read them. Reading refuses by name
 //! whatever would change the numbers and is not understood, and any tensor that is not an A or B of a known layer.
 
+mod config;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
+
+use config::PeftConfig;
 
 use super::{
     LoadError, Policy, PolicyError, Spec,
@@ -51,21 +55,25 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let text = read_small(&dir.join(CONFIG), MAX_CONFIG_BYTES)?;
     let config = PeftConfig::parse(&text).map_err(fault)?;
     let weights = Weights::open_file(&dir.join(TENSORS))?;
-    let mut unknown: std::collections::BTreeSet<String> =
-        weights.names().map(str::to_owned).collect();
+    let mut halves = halves(&weights).map_err(fault)?;
     let mut loras = BTreeMap::new();
     for linear in (0..spec.layers.len()).flat_map(|layer| spec.linears(layer)) {
-        let (a, b) = (a_name(&linear.path), b_name(&linear.path));
-        let Some(&[rank, _]) = weights.shape(&a) else {
-            continue;
+        let (a, b) = match halves.remove(&linear.path) {
+            None | Some([None, None]) => continue,
+            Some([Some(a), Some(b)]) => (a, b),
+            Some([Some(only), None] | [None, Some(only)]) => {
+                return Err(fault(format!("`{only}` is there without its other half")));
+            }
         };
-        if rank == 0 || (rank != config.rank && !config.ranks_vary) {
-            return Err(fault(format!(
-                "`{a}` has rank {rank}, but the config says {}",
-                config.rank
-            )));
-        }
+        let (rank, alpha) = config.of(&linear.path);
         let read = |name: &str, shape: [usize; 2]| -> Result<Tensor, LoadError> {
+            let found = weights.shape(name).unwrap_or_default();
+            if found != shape {
+                return Err(fault(format!(
+                    "`{name}` has shape {found:?}, but rank {rank} on this model makes {shape:?}; it belongs to another \
+                     model, or its config to another adapter"
+                )));
+            }
             let values = weights.read(name, &shape)?;
             Ok(Tensor::from_vec(values, &shape, &Device::Cpu).map_err(PolicyError::from)?)
         };
@@ -74,15 +82,13 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
             b: read(&b, [linear.output, rank])?,
             a_slot: None,
             b_slot: None,
-            scale: config.scale(rank) as f32,
+            scale: config.scale(rank, alpha) as f32,
         };
-        unknown.remove(&a);
-        unknown.remove(&b);
         loras.insert(linear.path, lora);
     }
-    if let Some(name) = unknown.first() {
+    if let Some(name) = halves.into_values().flatten().flatten().next() {
         return Err(fault(format!(
-            "`{name}` is not the A or B of a linear layer of this model"
+            "`{name}` is not the A or B of a linear layer of this model; it belongs to another model"
         )));
     }
     if loras.is_empty() {
@@ -99,89 +105,41 @@ pub fn load_peft(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     })
 }
 
-/// The keys of `adapter_config.json` that matter.
-struct PeftConfig {
-    rank: usize,
-    /// `rank_pattern` gives some layers another rank.
-    ranks_vary: bool,
-    alpha: f64,
-    rslora: bool,
-}
+/// The tensor names of each adapted layer, A then B, by the layer's module path.
+type Halves = BTreeMap<String, [Option<String>; 2]>;
 
-impl PeftConfig {
-    fn parse(text: &str) -> Result<Self, String> {
-        /// Switches and additions that would change what the adapter computes.
-        const MUST_BE_OFF: &[&str] = &[
-            "alora_invocation_tokens",
-            "alpha_pattern",
-            "fan_in_fan_out",
-            "layer_replication",
-            "lora_bias",
-            "modules_to_save",
-            "monteclora_config",
-            "target_parameters",
-            "trainable_token_indices",
-            "use_bdlora",
-            "use_dora",
-            "use_qalora",
-            "velora_config",
-        ];
-        let config: Value = serde_json::from_str(text)
-            .map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
-        match config.get("peft_type").and_then(Value::as_str) {
-            Some("LORA") => {}
-            other => {
-                return Err(format!(
-                    "its `peft_type` is {other:?}; only LORA is supported"
-                ));
-            }
+/// Sorts the tensors of an adapter by layer. Tools differ in what they put around the module path: PEFT's own
+/// `base_model.model.` or nothing, `lora_A.weight` or `lora_A.default.weight` with the adapter's name.
+fn halves(weights: &Weights) -> Result<Halves, String> {
+    let mut halves = Halves::new();
+    for name in weights.names() {
+        let inner = name.trim_start_matches("base_model.model.");
+        // `base_model.model.layers.0..` was the whole prefix of a model whose own names begin with `model.`.
+        let inner = if inner.starts_with("layers.") {
+            format!("model.{inner}")
+        } else {
+            inner.to_owned()
+        };
+        let split = [".lora_A", ".lora_B"].into_iter().enumerate();
+        let mut found = split.filter_map(|(half, marker)| {
+            let (path, rest) = inner.rsplit_once(marker)?;
+            let rest = rest.strip_suffix(".weight").unwrap_or(rest);
+            // At most the adapter's own name is left.
+            let is_name = rest.is_empty() || (rest.starts_with('.') && !rest[1..].contains('.'));
+            is_name.then(|| (path.to_owned(), half))
+        });
+        let Some((path, half)) = found.next_back() else {
+            return Err(format!("`{name}` is not the A or B of a linear layer"));
+        };
+        let place = &mut halves.entry(path).or_default()[half];
+        if let Some(other) = place {
+            return Err(format!(
+                "`{other}` and `{name}` are the same half of one layer"
+            ));
         }
-        for key in MUST_BE_OFF {
-            let off = match config.get(key) {
-                None | Some(Value::Null | Value::Bool(false)) => true,
-                Some(Value::Array(items)) => items.is_empty(),
-                Some(Value::Object(map)) => map.is_empty(),
-                Some(_) => false,
-            };
-            if !off {
-                return Err(format!("its config sets `{key}`, which is not supported"));
-            }
-        }
-        match config.get("bias").and_then(Value::as_str) {
-            None | Some("none") => {}
-            Some(other) => {
-                return Err(format!(
-                    "its config trains biases (`bias` is {other:?}), which is not supported"
-                ));
-            }
-        }
-        let rank = config
-            .get("r")
-            .and_then(Value::as_u64)
-            .filter(|&rank| rank > 0);
-        let rank = rank.ok_or("its config has no rank `r`")? as usize;
-        let alpha = config
-            .get("lora_alpha")
-            .and_then(Value::as_f64)
-            .ok_or("its config has no `lora_alpha`")?;
-        Ok(Self {
-            rank,
-            ranks_vary: config
-                .get("rank_pattern")
-                .and_then(Value::as_object)
-                .is_some_and(|map| !map.is_empty()),
-            alpha,
-            rslora: config
-                .get("use_rslora")
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
-        })
+        *place = Some(name.to_owned());
     }
-
-    fn scale(&self, rank: usize) -> f64 {
-        let rank = rank as f64;
-        self.alpha / if self.rslora { rank.sqrt() } else { rank }
-    }
+    Ok(halves)
 }
 
 /// Writes the policy's adapters as one PEFT adapter into `dir`, which is created. `base_model` is what

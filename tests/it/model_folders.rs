@@ -82,7 +82,7 @@ fn an_adapter_that_is_not_understood_is_refused_by_name() {
         (r#""r": 4"#, r#""r": 8"#, "rank"),
         (
             r#""alpha_pattern": {}"#,
-            r#""alpha_pattern": {"q_proj": 2}"#,
+            r#""alpha_pattern": {".*_proj": 2}"#,
             "alpha_pattern",
         ),
     ] {
@@ -101,6 +101,46 @@ fn an_adapter_that_is_not_understood_is_refused_by_name() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("layers.1."), "{error}");
+}
+
+#[test]
+fn adapters_are_read_however_their_tensors_are_called() {
+    let fixture = fixture::one(FIXTURE);
+    let input = fixture.pairs().remove(0).concat();
+    let dir = tempfile::tempdir().unwrap();
+    let config = fs::read_to_string(fixture.adapter.join("adapter_config.json")).unwrap();
+    let logits = |adapter: &Path| {
+        let policy = fixture.load(&LoadOptions {
+            frozen_adapters: vec![adapter.to_owned()],
+            ..LoadOptions::default()
+        });
+        elements(&policy.logits(&input).unwrap())
+    };
+    let want = logits(&fixture.adapter);
+    for (from, to) in [
+        (".weight", ".default.weight"),
+        (".weight", ".my_adapter.weight"),
+        ("base_model.model.model.", "base_model.model."),
+        ("base_model.model.", ""),
+    ] {
+        let renamed: std::collections::HashMap<String, candle_core::Tensor> = fixture
+            .adapter_tensors()
+            .into_iter()
+            .map(|(name, tensor)| (name.replacen(from, to, 1), tensor))
+            .collect();
+        let path = dir.path().join("adapter_model.safetensors");
+        candle_core::safetensors::save(&renamed, path).unwrap();
+        fs::write(dir.path().join("adapter_config.json"), &config).unwrap();
+        assert_eq!(logits(dir.path()), want, "{from} as {to}");
+        // alpha 8 everywhere, said another way.
+        let changed = config.replace(r#""lora_alpha": 8"#, r#""lora_alpha": 1"#).replace(
+            r#""alpha_pattern": {}"#,
+            r#""alpha_pattern": {"mlp.down_proj": 8, "self_attn.o_proj": 8, "q_proj": 8, "k_proj": 8, "v_proj": 8, "up_proj": 8, "gate_proj": 8}"#,
+        );
+        assert_ne!(changed, config);
+        fs::write(dir.path().join("adapter_config.json"), changed).unwrap();
+        assert_eq!(logits(dir.path()), want, "alpha by layer");
+    }
 }
 
 #[test]
