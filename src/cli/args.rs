@@ -59,7 +59,7 @@ pub enum Command {
 pub struct New {
     /// The folder to make it in.
     pub dir: PathBuf,
-    /// The model to tune: a Hugging Face folder.
+    /// The model to tune: a Hugging Face folder, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     /// [default: the folder's name]

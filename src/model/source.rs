@@ -31,7 +31,10 @@ impl Source {
             let spec = Spec::from_gguf(&file)?;
             return Ok((spec, Self::Gguf(Box::new(file))));
         }
-        Ok((Spec::read(model)?, Self::Folder(Weights::open(model)?)))
+        Ok((
+            Spec::read_folder(model)?,
+            Self::Folder(Weights::open(model)?),
+        ))
     }
 
     /// Errors unless the tensor is there, has this shape, and an element type that can be read.
@@ -206,10 +209,10 @@ impl Precision {
 
 impl Spec {
     /// The settings of a model, of a folder or of a GGUF file, without its weights.
-    pub fn of_model(model: &Path) -> Result<Self, LoadError> {
+    pub fn read(model: &Path) -> Result<Self, LoadError> {
         match Gguf::find(model) {
             Some(path) => Self::from_gguf(&GgufModel::open(&path)?),
-            None => Self::read(model),
+            None => Self::read_folder(model),
         }
     }
 

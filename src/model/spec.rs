@@ -122,7 +122,7 @@ const MAX_POSITIONS: usize = 1 << 26;
 
 impl Spec {
     /// Reads `folder/config.json`.
-    pub fn read(folder: &Path) -> Result<Self, LoadError> {
+    pub(super) fn read_folder(folder: &Path) -> Result<Self, LoadError> {
         let path = folder.join("config.json");
         let text = super::small_file::read_small(&path, MAX_CONFIG_BYTES)?;
         Self::parse(&text).map_err(|reason| LoadError::Config { path, reason })

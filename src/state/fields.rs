@@ -35,7 +35,7 @@ pub const MODEL: Field = field(
     "model.path",
     "Model folder",
     Kind::Folder,
-    "Hugging Face folder with config.json, safetensors and tokenizer.json; empty = the project's own model",
+    "Hugging Face folder with config.json, safetensors and tokenizer.json, or a GGUF file; empty = the project's own model",
 );
 pub const ADAPTER: Field = field(
     "model.start_adapter",

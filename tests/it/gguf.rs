@@ -12,7 +12,7 @@ use std::{
 use nudge::{
     data::Prompt,
     model::{
-        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Stored,
+        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Spec, Stored,
         Targets, save_merged,
     },
     text::Codec,
@@ -81,6 +81,21 @@ fn logits_are_those_of_transformers_on_the_same_weights() {
             );
         }
     }
+}
+
+#[test]
+fn settings_can_be_read_alone() {
+    let spec = Spec::read(&file("llama_k")).unwrap();
+    assert_eq!(
+        (spec.hidden_size, spec.head_dim, spec.tied),
+        (256, 16, false)
+    );
+    assert!(
+        Spec::read(&file("nothing"))
+            .unwrap_err()
+            .to_string()
+            .contains("nothing.gguf")
+    );
 }
 
 #[test]

@@ -108,7 +108,9 @@ fn own(
     layers: usize,
 ) -> Result<Map<String, Value>, String> {
     let has = |tensor: &str| settings.file.tensor(tensor).is_some();
-    let window = settings.size("attention.sliding_window");
+    let window = settings
+        .size("attention.sliding_window")
+        .filter(|&window| window > 0);
     // The largest Gemmas divide scores by the width a head would have, the others by the one it has.
     let score_width = |largest: usize| {
         if layers == largest {
@@ -126,7 +128,10 @@ fn own(
                         .to_owned(),
                 );
             }
-            json!({"attention_bias": qkv, "mlp_bias": has("blk.0.ffn_up.bias")})
+            // A Llama with a window is a Mistral.
+            let model_type = window.map(|_| "mistral");
+            let mlp = has("blk.0.ffn_up.bias");
+            json!({"model_type": model_type.unwrap_or("llama"), "sliding_window": window, "attention_bias": qkv, "mlp_bias": mlp})
         }
         "qwen2" => json!({"use_sliding_window": false}),
         "qwen3" => json!({"use_sliding_window": false, "attention_bias": has("blk.0.attn_q.bias")}),
@@ -145,7 +150,7 @@ fn own(
             "query_pre_attn_scalar": score_width(62),
         }),
         "phi3" => json!({
-            "sliding_window": window.filter(|&window| window > 0),
+            "sliding_window": window,
             "original_max_position_embeddings": settings.size("rope.scaling.original_context_length"),
             "partial_rotary_factor": settings
                 .size("rope.dimension_count")

@@ -46,6 +46,19 @@ fn settings_read_as_their_config_does() {
 }
 
 #[test]
+fn a_llama_with_a_window_is_a_mistral() {
+    let read = spec(&with_table(
+        settings().size("llama.attention.sliding_window", 64),
+    ))
+    .unwrap();
+    assert_eq!(read.layers[0].window, Some(64));
+    assert_eq!(
+        spec(&with_table(settings())).unwrap().layers[0].window,
+        None
+    );
+}
+
+#[test]
 fn what_is_missing_or_unknown_is_named() {
     let error = |file: &Build| spec(file).unwrap_err();
     assert!(error(&settings()).contains("token_embd.weight"));
