@@ -43,6 +43,7 @@ pub enum Command {
     Resume(Resume),
     Runs(Runs),
     Metrics(Metrics),
+    Models(Models),
     Answers(Answers),
     Export(Export),
     Import(Import),
@@ -59,7 +60,7 @@ pub enum Command {
 pub struct New {
     /// The folder to make it in.
     pub dir: PathBuf,
-    /// The model to tune: a Hugging Face folder, or a GGUF file.
+    /// The model to tune: a Hugging Face folder, a GGUF file, or the name of a model in the Hugging Face cache, e.g. org/name.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     /// [default: the folder's name]
@@ -165,6 +166,14 @@ pub struct Metrics {
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
     /// One JSON object a step.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// List the models of the Hugging Face cache, and whether they can be used
+#[derive(Debug, clap::Args)]
+pub struct Models {
+    /// One JSON object a model.
     #[arg(long)]
     pub json: bool,
 }

@@ -14,6 +14,7 @@ mod generate;
 mod import;
 mod live;
 mod metrics;
+mod models;
 mod new;
 mod output;
 mod pairs;
@@ -57,6 +58,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Resume(args) => resume::run(&args, threads),
         Command::Runs(args) => runs::run(&args),
         Command::Metrics(args) => metrics::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Answers(args) => answers::run(&args),
         Command::Export(args) => export::run(&args, threads),
         Command::Import(args) => import::run(&args),

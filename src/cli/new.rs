@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{args::New, ending::Ending, output, settings};
 use crate::{
-    model::Spec,
+    model::{Shelf, Spec},
     store::{Project, ProjectSettings},
     text::Codec,
 };
@@ -19,6 +19,7 @@ pub fn run(args: &New) -> Result<Ending> {
         config,
     } = args;
     // Before anything is made: a project whose model cannot be read would be of no use.
+    let model = &Shelf::of_user().resolve(model)?;
     Spec::read(model)?;
     let codec = Codec::load(model)?;
     let run_toml = match config {

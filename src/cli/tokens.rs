@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{args::Tokens, ending::Ending, generate::read_input, output};
 use crate::{
     data::{Finding, Inspection, Part, Prompt, Role, TokenView, Turn},
+    model::Shelf,
     text::{Codec, Conversation, Limits},
 };
 
@@ -18,7 +19,7 @@ struct Seen {
 }
 
 pub fn run(args: &Tokens) -> Result<Ending> {
-    let codec = Codec::load(&args.model)?;
+    let codec = Codec::load(&Shelf::of_user().resolve(&args.model)?)?;
     let Seen { text, inspection } = match (&args.text, &args.messages) {
         (Some(text), _) => Seen {
             text: text.clone(),

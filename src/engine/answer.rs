@@ -19,7 +19,7 @@ use super::{
 use crate::{
     engine::config::RunConfig,
     kernels::device::DeviceChoice,
-    model::{GenerateOptions, Halt, LoadOptions, Policy, Precision},
+    model::{GenerateOptions, Halt, LoadOptions, Policy, Precision, Shelf},
     store::{Project, RunId},
     text::{Codec, StreamDecoder},
 };
@@ -31,7 +31,7 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// A model folder or file, with a PEFT adapter on top if one is named.
+    /// A model folder or file, or a name in the Hugging Face cache, with a PEFT adapter on top if one is named.
     pub fn load(
         folder: &Path,
         adapter: Option<&Path>,
@@ -44,9 +44,10 @@ impl Speaker {
             device,
             ..LoadOptions::default()
         };
+        let folder = Shelf::of_user().resolve(folder)?;
         Ok(Self {
-            policy: Policy::load(folder, &options)?,
-            codec: Codec::load(folder)?,
+            policy: Policy::load(&folder, &options)?,
+            codec: Codec::load(&folder)?,
         })
     }
 
@@ -241,7 +242,9 @@ impl Sampling {
             min_p: Option<f64>,
             repetition_penalty: Option<f64>,
         }
-        let path = folder.join("generation_config.json");
+        let path = Shelf::of_user()
+            .resolve(folder)?
+            .join("generation_config.json");
         let file: File = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
                 EngineError::Sentence(format!("{} cannot be used: {error}", path.display()))

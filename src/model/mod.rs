@@ -21,7 +21,7 @@
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
 //! - `load`: a folder into a policy. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
-//! - `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
+//! - `shelf`: which folder is meant by a name or a path. `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
 mod block;
@@ -45,6 +45,7 @@ mod projection;
 mod rope;
 mod row;
 mod sampler;
+mod shelf;
 mod small_file;
 mod source;
 mod spec;
@@ -62,4 +63,5 @@ pub use pass::Pass;
 pub use policy::Policy;
 pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Row, RowError};
+pub use shelf::{Listed, Shelf};
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};

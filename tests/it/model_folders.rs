@@ -323,3 +323,39 @@ fn a_bad_folder_costs_a_sentence() {
     fs::create_dir(folder.join("config.json")).unwrap();
     refuse("not a file");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_model_of_the_cache_is_found_by_name_through_its_links() {
+    let fixture = fixture::one("llama_mha");
+    let cache = tempfile::tempdir().unwrap();
+    let entry = cache.path().join("models--org--tiny");
+    let snapshot = entry.join("snapshots/0123abc");
+    for folder in [&entry.join("blobs"), &entry.join("refs"), &snapshot] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::write(entry.join("refs/main"), "0123abc").unwrap();
+    // As huggingface_hub keeps them: the file under its hash, and a relative link with its name.
+    for (index, file) in std::fs::read_dir(&fixture.folder)
+        .unwrap()
+        .flatten()
+        .enumerate()
+    {
+        if file.path().is_file() {
+            let blob = format!("hash{index}");
+            std::fs::copy(file.path(), entry.join("blobs").join(&blob)).unwrap();
+            let target = std::path::Path::new("../../blobs").join(blob);
+            std::os::unix::fs::symlink(target, snapshot.join(file.file_name())).unwrap();
+        }
+    }
+    let shelf = nudge::model::Shelf::at(cache.path());
+    let listed = &shelf.list()[0];
+    assert_eq!((listed.name.as_str(), &listed.reason), ("org/tiny", &None));
+    assert_eq!(listed.family.as_deref(), Some("Llama"));
+    assert!(listed.supported && listed.bytes > 1000);
+    let folder = shelf.resolve(std::path::Path::new("org/tiny")).unwrap();
+    assert_eq!(folder, snapshot);
+    let policy =
+        nudge::model::Policy::load(&folder, &nudge::model::LoadOptions::default()).unwrap();
+    assert_eq!(policy.identity(), fixture.base().identity());
+}

@@ -11,7 +11,7 @@ use crate::{kernels::device::DeviceChoice, model::Precision};
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["pairs", "batch_file"]).required(true))]
 pub struct Score {
-    /// A Hugging Face folder, or a GGUF file.
+    /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     /// auto, cpu, cuda:0 or metal.
@@ -44,7 +44,7 @@ pub struct Score {
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["prompt", "messages", "prompt_ids", "prompts"]).required(true))]
 pub struct Generate {
-    /// A Hugging Face folder, or a GGUF file.
+    /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
     /// auto, cpu, cuda:0 or metal.

@@ -1,0 +1,308 @@
+//! Where a model is meant when it is named: a folder, something inside one, or a name in the Hugging Face cache.
+//!
+//! The cache is only read, never written, and nothing is fetched. Its layout:
+//! `models--ORG--NAME/{refs/main, snapshots/COMMIT/..}`, with `refs/main` holding the commit.
+
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{LoadError, small_file::read_small, source::Source};
+
+const PREFIX: &str = "models--";
+/// A commit is 40 characters long.
+const MAX_REF_BYTES: u64 = 4096;
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
+
+/// The folder in which Hugging Face tools keep what they fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelf {
+    root: PathBuf,
+}
+
+/// A model of the cache.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Listed {
+    /// `org/name`.
+    pub name: String,
+    pub folder: PathBuf,
+    /// All files of the snapshot, in bytes.
+    pub bytes: u64,
+    pub family: Option<String>,
+    pub parameters: Option<u64>,
+    /// Positions.
+    pub context: Option<usize>,
+    /// As its config names it, e.g. "bfloat16".
+    pub dtype: Option<String>,
+    pub supported: bool,
+    /// Why it cannot be used.
+    pub reason: Option<String>,
+}
+
+impl Shelf {
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where `huggingface_hub` looks: `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, or `~/.cache`, in this order.
+    pub fn of_user() -> Self {
+        let named = |key: &str| {
+            std::env::var_os(key)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let root = named("HF_HUB_CACHE")
+            .or_else(|| named("HUGGINGFACE_HUB_CACHE"))
+            .or_else(|| Some(named("HF_HOME")?.join("hub")))
+            .or_else(|| Some(named("XDG_CACHE_HOME")?.join("huggingface/hub")))
+            .unwrap_or_else(|| {
+                let home = std::env::home_dir().unwrap_or_default();
+                home.join(".cache/huggingface/hub")
+            });
+        Self::at(root)
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The model folder or GGUF file that is meant.
+    ///
+    /// A file inside a folder means the folder, a folder of the cache its newest snapshot, and `org/name` the model of
+    /// that name in the cache, unless there is a folder `org/name` here.
+    pub fn resolve(&self, meant: &Path) -> Result<PathBuf, LoadError> {
+        if meant.is_file() {
+            let is_gguf = meant
+                .extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+            return Ok(match meant.parent() {
+                _ if is_gguf => meant.to_owned(),
+                Some(folder) if folder != Path::new("") => folder.to_owned(),
+                _ => PathBuf::from("."),
+            });
+        }
+        if meant.join("snapshots").is_dir() && !meant.join("config.json").exists() {
+            return snapshot(meant);
+        }
+        match self.entry(meant) {
+            Some(entry) if !meant.exists() && entry.is_dir() => snapshot(&entry),
+            Some(_) if !meant.exists() => Err(LoadError::Config {
+                path: meant.to_owned(),
+                reason: format!(
+                    "there is no such folder, and no model of this name in {}",
+                    self.root.display()
+                ),
+            }),
+            _ => Ok(meant.to_owned()),
+        }
+    }
+
+    /// Every model of the cache, by name. A cache that is not there holds none.
+    pub fn list(&self) -> Vec<Listed> {
+        let Ok(entries) = fs::read_dir(&self.root) else {
+            return Vec::new();
+        };
+        let mut all: Vec<Listed> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let file_name = entry.file_name();
+                let name = file_name.to_str()?.strip_prefix(PREFIX)?.replace("--", "/");
+                Some(Listed::read(name, &entry.path()))
+            })
+            .collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Where a model called `name` or `org/name` would be in the cache.
+    fn entry(&self, name: &Path) -> Option<PathBuf> {
+        let parts: Option<Vec<&str>> = name
+            .components()
+            .map(|component| match component {
+                Component::Normal(part) => part.to_str(),
+                _ => None,
+            })
+            .collect();
+        let parts = parts.filter(|parts| parts.len() == 2)?;
+        Some(self.root.join(format!("{PREFIX}{}", parts.join("--"))))
+    }
+}
+
+/// The snapshot that `refs/main` names; where there is no such file, the only one there is.
+fn snapshot(entry: &Path) -> Result<PathBuf, LoadError> {
+    let snapshots = entry.join("snapshots");
+    let refused = |reason: &str| LoadError::Config {
+        path: entry.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let main = entry.join("refs/main");
+    if main.exists() {
+        let commit = read_small(&main, MAX_REF_BYTES)?;
+        let commit = Path::new(commit.trim());
+        let mut parts = commit.components();
+        let (Some(Component::Normal(_)), None) = (parts.next(), parts.next()) else {
+            return Err(refused("its refs/main does not name a snapshot"));
+        };
+        let folder = snapshots.join(commit);
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        return Err(refused(
+            "the snapshot that its refs/main names is not there; it was not fetched to the end",
+        ));
+    }
+    let folders: Vec<PathBuf> = fs::read_dir(&snapshots)
+        .map(|entries| entries.flatten().map(|entry| entry.path()))
+        .map(|paths| paths.filter(|path| path.is_dir()).collect())
+        .unwrap_or_default();
+    match folders.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(refused(
+            "it holds no snapshot; it was not fetched to the end",
+        )),
+        _ => Err(refused(
+            "it holds several snapshots and does not say which is meant; name one of them",
+        )),
+    }
+}
+
+impl Listed {
+    /// Headers and settings only: no weight is read.
+    fn read(name: String, entry: &Path) -> Self {
+        let mut listed = Self {
+            name,
+            folder: entry.to_owned(),
+            bytes: 0,
+            family: None,
+            parameters: None,
+            context: None,
+            dtype: None,
+            supported: false,
+            reason: None,
+        };
+        match snapshot(entry) {
+            Ok(folder) => listed.folder = folder,
+            Err(error) => {
+                listed.reason = Some(error.to_string());
+                return listed;
+            }
+        }
+        listed.bytes = bytes(&listed.folder);
+        listed.dtype = dtype(&listed.folder);
+        match Source::open(&listed.folder) {
+            Ok((spec, _)) => {
+                listed.family = Some(format!("{:?}", spec.family));
+                listed.parameters = Some(spec.parameters() as u64);
+                listed.context = Some(spec.max_positions);
+                listed.supported = true;
+            }
+            Err(error) => listed.reason = Some(error.to_string()),
+        }
+        listed
+    }
+}
+
+/// Files of a folder, links followed.
+fn bytes(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| fs::metadata(entry.path()).ok())
+        .filter(fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}
+
+/// `dtype` (Transformers 5) or `torch_dtype` (4) of `config.json`.
+fn dtype(folder: &Path) -> Option<String> {
+    let text = read_small(&folder.join("config.json"), MAX_CONFIG_BYTES).ok()?;
+    let config: Value = serde_json::from_str(&text).ok()?;
+    let places = [Some(&config), config.get("text_config")];
+    places
+        .into_iter()
+        .flatten()
+        .find_map(|place| place.get("dtype").or_else(|| place.get("torch_dtype")))
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cache with one model `org/name` whose snapshot `c0ffee` is empty but for a config.
+    fn cache(main: Option<&str>) -> (tempfile::TempDir, Shelf) {
+        let root = tempfile::tempdir().unwrap();
+        let entry = root.path().join("models--org--name");
+        fs::create_dir_all(entry.join("refs")).unwrap();
+        fs::create_dir_all(entry.join("snapshots/c0ffee")).unwrap();
+        fs::write(entry.join("snapshots/c0ffee/config.json"), "{}").unwrap();
+        if let Some(main) = main {
+            fs::write(entry.join("refs/main"), main).unwrap();
+        }
+        let shelf = Shelf::at(root.path());
+        (root, shelf)
+    }
+
+    #[test]
+    fn a_name_a_cache_folder_and_a_file_mean_the_snapshot() {
+        for main in [Some("c0ffee\n"), None] {
+            let (root, shelf) = cache(main);
+            let entry = root.path().join("models--org--name");
+            let snapshot = entry.join("snapshots/c0ffee");
+            for meant in [
+                Path::new("org/name"),
+                &entry,
+                &snapshot,
+                &snapshot.join("config.json"),
+            ] {
+                assert_eq!(shelf.resolve(meant).unwrap(), snapshot, "{meant:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_ref_that_points_elsewhere_is_refused() {
+        for main in ["../../..", "/etc", "", "c0ffee/..", "missing"] {
+            let (_root, shelf) = cache(Some(main));
+            let error = shelf.resolve(Path::new("org/name")).unwrap_err();
+            assert!(error.to_string().contains("refs/main"), "{main}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_nowhere_is_told_with_the_place_that_was_looked_at() {
+        let (root, shelf) = cache(None);
+        let error = shelf
+            .resolve(Path::new("org/other"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(root.path().to_str().unwrap()), "{error}");
+        // What is no name is left to whoever reads it.
+        let path = root.path().join("nowhere");
+        assert_eq!(shelf.resolve(&path).unwrap(), path);
+    }
+
+    #[test]
+    fn the_list_says_why_a_model_cannot_be_used() {
+        let (root, shelf) = cache(Some("c0ffee"));
+        fs::create_dir_all(root.path().join("models--org--broken/snapshots")).unwrap();
+        fs::create_dir_all(root.path().join("datasets--org--words")).unwrap();
+        let listed = shelf.list();
+        let names: Vec<&str> = listed.iter().map(|model| model.name.as_str()).collect();
+        assert_eq!(names, ["org/broken", "org/name"]);
+        assert!(
+            listed
+                .iter()
+                .all(|model| !model.supported && model.reason.is_some())
+        );
+        assert_eq!(listed[1].bytes, 2);
+        assert!(Shelf::at(root.path().join("no cache")).list().is_empty());
+    }
+}
