@@ -1,4 +1,6 @@
 //! What was typed. What it means is decided by the command.
+//!
+//! Long because every flag of every command stands here with its help, and nothing else does.
 
 mod ask;
 mod export;
