@@ -9,6 +9,8 @@
 //! `tile` has two bodies: the instruction's, and plain loops over the same panels for every other processor. The
 //! instruction takes denormals for zero and keeps its own order inside a pair, so the two agree up to rounding.
 
+use std::mem::MaybeUninit;
+
 use half::bf16;
 
 use super::{Matrix, SMALL, Target};
@@ -145,15 +147,7 @@ fn product_by<A: Element, B: Element>(
                         let at = (row + i) * stride + first;
                         // SAFETY: every column belongs to one panel.
                         let places = unsafe { places.part(at..at + width) };
-                        for (place, sum) in places.iter_mut().zip(sums) {
-                            // SAFETY: what is added to is initialised, by the caller or by the block of depth before.
-                            let old = if keep {
-                                unsafe { place.assume_init() }
-                            } else {
-                                0.0
-                            };
-                            place.write(old + factor * sum);
-                        }
+                        write_row(places, sums, factor, keep);
                     }
                 }
             });
@@ -174,19 +168,23 @@ fn pack<T: Element, const W: usize>(
     if lines < W {
         out.fill(0);
     }
-    let mut low = [0; DEPTH];
     if from.col_stride == 1 {
-        for line in 0..lines {
-            let at = base + line * from.row_stride;
-            T::narrow(&from.data[at..at + len], &mut low);
-            low[len..].fill(0);
-            for (pair, out) in low.as_chunks::<2>().0.iter().zip(out.chunks_exact_mut(W)) {
-                out[line] = Pair::from(pair[0]) | Pair::from(pair[1]) << 16;
+        let mut group = [[0; DEPTH]; GROUP];
+        for start_of_group in (0..lines).step_by(GROUP) {
+            for (line, narrow) in (start_of_group..).zip(&mut group) {
+                if line < lines {
+                    let at = base + line * from.row_stride;
+                    T::narrow(&from.data[at..at + len], narrow);
+                    narrow[len..].fill(0);
+                } else {
+                    narrow.fill(0);
+                }
             }
+            interleave(&group, &mut out[start_of_group..], W);
         }
         return;
     }
-    let mut high = [0; DEPTH];
+    let (mut low, mut high) = ([0; W], [0; W]);
     for (pair, out) in out.chunks_exact_mut(W).enumerate() {
         let at = base + 2 * pair * from.col_stride;
         T::narrow(&from.data[at..at + lines], &mut low);
@@ -198,6 +196,42 @@ fn pack<T: Element, const W: usize>(
         }
         for ((out, low), high) in out.iter_mut().zip(&low[..lines]).zip(&high[..lines]) {
             *out = Pair::from(*low) | Pair::from(*high) << 16;
+        }
+    }
+}
+
+/// Lines that are interleaved at a time: a tile has a whole number of such groups on either side.
+const GROUP: usize = 4;
+
+multiversion! {
+    /// Pairs of a group of lines to neighbours in each run of `width` pairs.
+    fn interleave(lines: &[[u16; DEPTH]; GROUP], out: &mut [Pair], width: usize) {
+        let _ = FMA;
+        let pair = |line: &[u16; DEPTH], at: usize| {
+            Pair::from(line[2 * at]) | Pair::from(line[2 * at + 1]) << 16
+        };
+        for (at, out) in out.chunks_mut(width).enumerate().take(DEPTH / 2) {
+            let out = &mut out[..GROUP];
+            for i in 0..GROUP {
+                out[i] = pair(&lines[i], at);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// `row = factor · sums`, or `row += factor · sums` where it is to be kept and therefore holds something.
+    fn write_row(row: &mut [MaybeUninit<f32>], sums: &[f32; COLS], factor: f32, keep: bool) {
+        if keep {
+            for (place, sum) in row.iter_mut().zip(sums) {
+                // SAFETY: initialised by the caller of the product, or by the block of depth before.
+                let old = unsafe { place.assume_init() };
+                place.write(fused::<FMA>(factor, *sum, old));
+            }
+        } else {
+            for (place, sum) in row.iter_mut().zip(sums) {
+                place.write(factor * sum);
+            }
         }
     }
 }
