@@ -18,7 +18,7 @@
 //! - [`model`]: the policy: families, weights, LoRA, forward, backward, generation.
 //! - [`objective`]: MPO, DPO, IPO: log-probs in; loss, per-pair push and diagnostics out. Pure.
 //! - [`engine`]: the background thread: protocol, run config, batches, loop, schedule, evaluation, checkpoints.
-//! - [`export`]: PEFT adapter and report.
+//! - [`export`]: PEFT adapter and merged model, read back and proven.
 //! - [`state`]: what the screen shows, testable without a frame: workspace, commands, forms, series.
 //! - [`ui`]: draws state, emits commands; one file a screen, one theme.
 //! - [`app`]: where the halves meet: receive events, apply commands, file dialogs.

@@ -32,6 +32,11 @@ impl Aside {
         Ok(Self { target, folder })
     }
 
+    /// Where it will be.
+    pub fn target(&self) -> PathBuf {
+        self.target.clone()
+    }
+
     /// Where to write.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("export")

@@ -160,13 +160,18 @@ fn finish(
             .iter()
             .fold(largest, |most, logit| most.max(f64::from(logit.abs())));
     }
-    let path = aside.path();
     if difference.is_nan() || difference > tolerance * largest {
-        return Err(ExportError::Differs { path, difference });
+        return Err(ExportError::Differs {
+            path: aside.target(),
+            difference,
+        });
     }
     if effect == 0.0 {
-        return Err(ExportError::NoEffect { path });
+        return Err(ExportError::NoEffect {
+            path: aside.target(),
+        });
     }
+    let path = aside.path();
     let answers = greedy(read_back, probes)?;
     let before = greedy(&bare, probes)?;
     let proof = Proof {
