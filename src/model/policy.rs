@@ -422,12 +422,12 @@ impl Policy {
         Ok(self.kernels.embed(tokens, &self.embedding, scale)?)
     }
 
-    /// In the precision of the weights, as Transformers has it: √3072 is 55.5 in bf16.
+    /// In the precision that products are taken in, as Transformers has it: √3072 is 55.5 in bf16.
     fn embedding_scale(&self) -> f32 {
         let scale = self.spec.embedding_scale as f32;
-        match self.precision {
-            Precision::Bf16 => bf16::from_f32(scale).to_f32(),
-            _ => scale,
+        match self.compute {
+            Compute::Bf16 => bf16::from_f32(scale).to_f32(),
+            Compute::F32 => scale,
         }
     }
 
