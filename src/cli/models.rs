@@ -28,7 +28,7 @@ pub fn run(args: &Models) -> Result<Ending> {
                 or_dash(
                     model
                         .parameters
-                        .map(|count| format!("{:.0}M", count as f64 / 1e6)),
+                        .map(|count| format!("{:.1}M", count as f64 / 1e6)),
                 ),
                 or_dash(model.dtype.clone()),
                 or_dash(model.context.map(|context| context.to_string())),
@@ -43,7 +43,7 @@ pub fn run(args: &Models) -> Result<Ending> {
     }
     for model in &models {
         if let Some(reason) = &model.reason {
-            output::line(format!("{} cannot be used: {reason}", model.name))?;
+            output::line(format!("{}: {reason}", model.name))?;
         }
     }
     Ok(Ending::Done)
