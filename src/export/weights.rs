@@ -6,6 +6,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -115,13 +116,38 @@ pub fn merged(
     write_merged(subject.policy, subject.folder, &at, options)?;
     on_phase("Reading them back");
     let read_back = load(&at, Vec::new())?;
-    // A base in half precision rounds what was learnt to its own grid.
-    let tolerance = match options.stored {
-        Some(Stored::F32) => 1e-3,
-        Some(Stored::F16) => 2e-2,
-        Some(Stored::Bf16) | None => 2e-1,
+    // Half precision rounds what was learnt to its own grid.
+    let tolerance = match coarsest(&at)? {
+        Stored::F32 => 1e-3,
+        Stored::F16 => 2e-2,
+        Stored::Bf16 => 2e-1,
     };
     finish(subject, &read_back, aside, "merged", tolerance)
+}
+
+/// The coarsest element type among the weight files that were just written, from their headers.
+fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
+    let mut coarsest = Stored::F32;
+    for entry in fs::read_dir(dir).map_err(write_error(dir))? {
+        let path = entry.map_err(write_error(dir))?.path();
+        if path.extension().is_none_or(|kind| kind != "safetensors") {
+            continue;
+        }
+        let mut file = fs::File::open(&path).map_err(write_error(&path))?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).map_err(write_error(&path))?;
+        let mut header = String::new();
+        file.take(u64::from_le_bytes(length))
+            .read_to_string(&mut header)
+            .map_err(write_error(&path))?;
+        if header.contains(r#""BF16""#) {
+            return Ok(Stored::Bf16);
+        }
+        if header.contains(r#""F16""#) {
+            coarsest = Stored::F16;
+        }
+    }
+    Ok(coarsest)
 }
 
 fn prepare(subject: &Subject<'_>, dir: &Path) -> Result<Aside, ExportError> {
