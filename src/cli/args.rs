@@ -297,7 +297,7 @@ pub struct Bench {
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
     /// auto, never or always: whether each block's forward runs again in the backward, for less memory.
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", value_parser = ["auto", "never", "always"])]
     pub recompute: String,
     /// Tokens of one packed row [default: from the model and the memory at hand]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]

@@ -25,6 +25,7 @@ mod project;
 mod resume;
 mod runs_window;
 mod stage;
+mod templates;
 mod text;
 mod tidy;
 mod tokens_window;

@@ -185,12 +185,12 @@ fn what_cannot_be_known_is_refused_by_name_or_read_beside() {
         .texts(TOKENS, &["a"])
         .text("tokenizer.ggml.model", "bert");
     assert!(load(&kind).unwrap_err().to_string().contains("`bert`"));
-    let placeholders = Build::default()
+    let unscored = Build::default()
         .texts(TOKENS, &["a", "b", "ab"])
         .numbers("tokenizer.ggml.scores", &[-1000.0; 3])
         .text("tokenizer.ggml.model", "llama");
     assert!(
-        load(&placeholders)
+        load(&unscored)
             .unwrap_err()
             .to_string()
             .contains("scores are all the same")
