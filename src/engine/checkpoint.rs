@@ -19,12 +19,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::{EngineError, Result},
     knobs::Knobs,
-    memory,
     order::Order,
     reference::Reference,
 };
 use crate::{
-    model::{AdamW, AdamWState, Policy, adapter},
+    model::{AdamW, AdamWState, Policy, adapter, free_disk_bytes},
     store::Revision,
 };
 
@@ -140,7 +139,7 @@ pub fn save(
         .sum();
     // Values and two moments in f32, the adapter once more for PEFT, and some room.
     let needed = 4 * 4 * numbers as u64 + (1 << 20);
-    if let Some(free) = memory::free_disk_bytes(&parent)
+    if let Some(free) = free_disk_bytes(&parent)
         && free < needed
     {
         return Err(EngineError::Checkpoint {

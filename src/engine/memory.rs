@@ -1,7 +1,6 @@
 //! What the machine has free, and what this process uses.
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,7 +9,7 @@ use std::{
 };
 
 use candle_core::Device;
-use sysinfo::{Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::kernels::device;
 
@@ -45,17 +44,6 @@ pub fn free_on(device: &Device) -> u64 {
 /// Bytes that this process holds there.
 pub fn used_on(device: &Device) -> u64 {
     device::memory(device).map_or_else(resident_bytes, |memory| memory.used)
-}
-
-/// Bytes free on the disk that holds `path`; `None` where the system does not say.
-pub fn free_disk_bytes(path: &Path) -> Option<u64> {
-    let path = path.canonicalize().ok()?;
-    Disks::new_with_refreshed_list()
-        .ok()?
-        .iter()
-        .filter(|disk| path.starts_with(disk.mount_point()))
-        .max_by_key(|disk| disk.mount_point().components().count())
-        .map(sysinfo::Disk::available_space)
 }
 
 /// The most bytes this process held since its start, or since [`forget_peak`]; what it holds now where the system keeps
@@ -171,7 +159,6 @@ mod tests {
         assert!(free_bytes() > 0);
         if cfg!(target_os = "linux") {
             assert!(resident_bytes() > 1 << 20);
-            assert!(free_disk_bytes(Path::new(".")).is_some());
         }
     }
 

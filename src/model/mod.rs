@@ -21,11 +21,12 @@
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
 //! - `load`: a folder into a policy. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
-//! - `shelf`: which folder is meant by a name or a path. `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
+//! - `name`, `shelf`: which folder is meant by a name or a path. `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
 mod block;
 mod config;
+mod disk;
 mod error;
 mod families;
 mod generate;
@@ -37,6 +38,7 @@ mod load;
 mod lora;
 mod memory;
 mod merged;
+mod name;
 mod optimizer;
 mod parameters;
 mod pass;
@@ -52,11 +54,13 @@ mod spec;
 mod tensors;
 mod weights;
 
+pub use disk::free_disk_bytes;
 pub use error::{LoadError, PolicyError, Result};
 pub use generate::{GenerateOptions, Generation, Halt};
 pub use load::{LoadOptions, Precision, Recompute};
 pub use lora::{AdapterShape, Targets};
 pub use merged::{MergedOptions, Stored, save_merged, write_merged};
+pub use name::{MAIN, ModelName, NameError, check_file, is_gguf};
 pub use optimizer::{AdamW, AdamWOptions, AdamWState};
 pub use parameters::{Parameter, Parameters};
 pub use pass::Pass;

@@ -1,6 +1,6 @@
 //! Where a model is meant when it is named: a folder, something inside one, or a name in the Hugging Face cache.
 //!
-//! The cache is only read, never written, and nothing is fetched. Its layout:
+//! The cache is only read, never written, and nothing is fetched: that is for [`crate::hub`]'s own command. Its layout:
 //! `models--ORG--NAME/{refs/main, snapshots/COMMIT/..}`, with `refs/main` holding the commit.
 
 use std::{
@@ -11,7 +11,12 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{LoadError, small_file::read_small, source::Source};
+use super::{
+    LoadError,
+    name::{MAIN, ModelName},
+    small_file::read_small,
+    source::Source,
+};
 
 const PREFIX: &str = "models--";
 /// A commit is 40 characters long.
@@ -72,8 +77,8 @@ impl Shelf {
 
     /// The model folder or GGUF file that is meant.
     ///
-    /// A file inside a folder means the folder, a folder of the cache its newest snapshot, and `org/name` the model of
-    /// that name in the cache, unless there is a folder `org/name` here.
+    /// A file inside a folder means the folder, a folder of the cache its newest snapshot, and a [`ModelName`] the model of
+    /// that name in the cache, unless there is such a path here.
     pub fn resolve(&self, meant: &Path) -> Result<PathBuf, LoadError> {
         if meant.is_file() {
             let is_gguf = meant
@@ -86,18 +91,38 @@ impl Shelf {
             });
         }
         if meant.join("snapshots").is_dir() && !meant.join("config.json").exists() {
-            return snapshot(meant);
+            return snapshot(meant, None);
         }
-        match self.entry(meant) {
-            Some(entry) if !meant.exists() && entry.is_dir() => snapshot(&entry),
-            Some(_) if !meant.exists() => Err(LoadError::Config {
-                path: meant.to_owned(),
-                reason: format!(
-                    "there is no such folder, and no model of this name in {}",
-                    self.root.display()
-                ),
-            }),
+        let name = meant.to_str().and_then(|text| text.parse().ok());
+        match name {
+            Some(name) if !meant.exists() => self.named(&name),
             _ => Ok(meant.to_owned()),
+        }
+    }
+
+    /// The snapshot of a model of the cache, or the file of it that is named.
+    fn named(&self, name: &ModelName) -> Result<PathBuf, LoadError> {
+        let entry = self
+            .root
+            .join(format!("{PREFIX}{}", name.repo().replace('/', "--")));
+        let refused = |reason: String| LoadError::Config {
+            path: PathBuf::from(name.to_string()),
+            reason: format!("{reason}; `nudge download {name}` fetches it"),
+        };
+        if !entry.is_dir() {
+            return Err(refused(format!(
+                "there is no such folder, and no model of this name in {}",
+                self.root.display()
+            )));
+        }
+        let folder = snapshot(&entry, name.revision()).map_err(|error| match error {
+            LoadError::Config { reason, .. } => refused(reason),
+            other => other,
+        })?;
+        match name.file().map(|file| folder.join(file)) {
+            None => Ok(folder),
+            Some(file) if file.is_file() => Ok(file),
+            Some(_) => Err(refused(format!("{} has no such file", folder.display()))),
         }
     }
 
@@ -117,43 +142,44 @@ impl Shelf {
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
-
-    /// Where a model called `name` or `org/name` would be in the cache.
-    fn entry(&self, name: &Path) -> Option<PathBuf> {
-        let parts: Option<Vec<&str>> = name
-            .components()
-            .map(|component| match component {
-                Component::Normal(part) => part.to_str(),
-                _ => None,
-            })
-            .collect();
-        let parts = parts.filter(|parts| parts.len() == 2)?;
-        Some(self.root.join(format!("{PREFIX}{}", parts.join("--"))))
-    }
 }
 
-/// The snapshot that `refs/main` names; where there is no such file, the only one there is.
-fn snapshot(entry: &Path) -> Result<PathBuf, LoadError> {
+/// The snapshot of a revision: the one that its ref names, or the one of that commit. Where no revision is asked for and
+/// there is no `refs/main`, the only one there is.
+fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> {
     let snapshots = entry.join("snapshots");
     let refused = |reason: &str| LoadError::Config {
         path: entry.to_owned(),
         reason: reason.to_owned(),
     };
-    let main = entry.join("refs/main");
-    if main.exists() {
-        let commit = read_small(&main, MAX_REF_BYTES)?;
+    let name = revision.unwrap_or(MAIN);
+    let named = entry.join("refs").join(name);
+    if named.is_file() {
+        let commit = read_small(&named, MAX_REF_BYTES)?;
         let commit = Path::new(commit.trim());
         let mut parts = commit.components();
         let (Some(Component::Normal(_)), None) = (parts.next(), parts.next()) else {
-            return Err(refused("its refs/main does not name a snapshot"));
+            return Err(refused(&format!(
+                "its refs/{name} does not name a snapshot"
+            )));
         };
         let folder = snapshots.join(commit);
         if folder.is_dir() {
             return Ok(folder);
         }
-        return Err(refused(
-            "the snapshot that its refs/main names is not there; it was not fetched to the end",
-        ));
+        return Err(refused(&format!(
+            "the snapshot that its refs/{name} names is not there; it was not fetched to the end"
+        )));
+    }
+    if let Some(revision) = revision {
+        let folder = snapshots.join(revision);
+        return if folder.is_dir() {
+            Ok(folder)
+        } else {
+            Err(refused(&format!(
+                "the cache does not have its revision {revision}"
+            )))
+        };
     }
     let folders: Vec<PathBuf> = fs::read_dir(&snapshots)
         .map(|entries| entries.flatten().map(|entry| entry.path()))
@@ -184,7 +210,7 @@ impl Listed {
             supported: false,
             reason: None,
         };
-        match snapshot(entry) {
+        match snapshot(entry, None) {
             Ok(folder) => listed.folder = folder,
             Err(error) => {
                 listed.reason = Some(error.to_string());

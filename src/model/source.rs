@@ -6,7 +6,7 @@ use half::bf16;
 
 use super::{
     LoadError, Spec,
-    gguf::GgufModel,
+    gguf::{self, GgufModel},
     identity::Identity,
     load::Precision,
     tensors::{EMBEDDING, HEAD},
@@ -214,6 +214,11 @@ impl Spec {
             Some(path) => Self::from_gguf(&GgufModel::open(&path)?),
             None => Self::read_folder(model),
         }
+    }
+
+    /// A sentence unless GGUF files of this architecture can be read.
+    pub fn check_gguf(architecture: &str) -> Result<(), String> {
+        gguf::check_architecture(architecture)
     }
 
     fn from_gguf(file: &GgufModel) -> Result<Self, LoadError> {

@@ -45,13 +45,19 @@ impl Settings<'_> {
     }
 }
 
+/// A sentence unless files of this architecture can be read.
+pub(in crate::model) fn check_architecture(architecture: &str) -> Result<(), String> {
+    if KNOWN.split(", ").any(|known| known == architecture) {
+        return Ok(());
+    }
+    Err(format!(
+        "models of the architecture `{architecture}` are not supported (known: {KNOWN})"
+    ))
+}
+
 /// What `config.json` would say.
 pub(super) fn from_metadata(file: &Gguf, architecture: &str) -> Result<Map<String, Value>, String> {
-    if !KNOWN.split(", ").any(|known| known == architecture) {
-        return Err(format!(
-            "models of the architecture `{architecture}` are not supported (known: {KNOWN})"
-        ));
-    }
+    check_architecture(architecture)?;
     let settings = Settings { file, architecture };
     let hidden = settings.needed("embedding_length")?;
     let heads = settings.needed("attention.head_count")?;

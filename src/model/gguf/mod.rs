@@ -9,6 +9,8 @@ mod frequencies;
 #[cfg(test)]
 mod tests;
 
+pub(super) use config::check_architecture;
+
 use std::path::Path;
 
 use half::{bf16, f16};
