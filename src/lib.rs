@@ -16,6 +16,7 @@
 //! - [`text`]: tokenizer, chat template, and the one function that makes token ids.
 //! - [`kernels`]: the differentiable operations of a training step, each with its own backward.
 //! - [`model`]: the policy: families, weights, LoRA, forward, backward, generation.
+//! - [`hub`]: a model by name from the Hugging Face hub into its cache, only when asked for.
 //! - [`objective`]: MPO, DPO, IPO: log-probs in; loss, per-pair push and diagnostics out. Pure.
 //! - [`engine`]: the background thread: protocol, run config, batches, loop, schedule, evaluation, checkpoints.
 //! - [`export`]: PEFT adapter and merged model, read back and proven.
@@ -31,6 +32,7 @@
 //!               |              \--> engine::{protocol, config}
 //!               \--> engine -> objective, model, text, store;  model -> kernels;
 //!                    export, formats -> store, model, text, data;  model, text -> gguf
+//!     cli, app -> hub -> model (names, the cache, which configs are known)
 //! ```
 //!
 //! # Invariants
@@ -41,6 +43,7 @@
 //! - One function makes token ids, for training, scoring, chat and export alike ([`text`]).
 //! - Answers are masked by position, never by token id.
 //! - A metric is in the project before it is on the screen; a label is committed before the window says "saved".
+//! - Only `hub` names the network, and only when a download was asked for.
 //! - There is no reference policy in memory: the reference is the policy at step 0, as cached log-probs.
 //!
 //! `tests/it/tidy.rs` keeps the arrows and the file sizes.
@@ -56,6 +59,7 @@ pub mod engine;
 pub mod export;
 pub mod formats;
 pub mod gguf;
+pub mod hub;
 pub mod kernels;
 pub mod model;
 pub mod objective;

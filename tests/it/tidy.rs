@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gguf", &[]),
     ("text", &["data", "gguf"]),
     ("model", &["kernels", "gguf"]),
+    ("hub", &["model"]),
     ("store", &["data"]),
     ("formats", &["data", "text"]),
     ("export", &["store", "model", "text", "data"]),
@@ -38,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "ui", "state", "store", "data", "engine", "formats", "export", "text",
+            "ui", "state", "store", "data", "engine", "formats", "export", "text", "hub",
         ],
     ),
     (
@@ -52,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "data",
             "model",
+            "hub",
             "objective",
             "kernels",
         ],
@@ -63,6 +65,9 @@ const ENGINE_FACE: &[&str] = &["protocol", "config", "validate"];
 
 const CANDLE_ROOMS: &[&str] = &["kernels", "model", "objective", "engine", "export"];
 const EGUI_ROOMS: &[&str] = &["ui", "app"];
+
+/// Only this room names the network.
+const NETWORK_ROOM: &str = "hub";
 
 const LONG: usize = 500;
 const TOO_LONG: usize = 800;
@@ -225,6 +230,22 @@ fn candle_and_egui_stay_in_their_rooms() {
                 "{}: only {EGUI_ROOMS:?} name egui",
                 file.path.display()
             ));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn the_network_stays_in_its_room() {
+    let mut faults = Vec::new();
+    for file in sources().iter().filter(|file| file.room != NETWORK_ROOM) {
+        for word in ["ureq", "hf_hub", "std::net"] {
+            if file.code.contains(word) {
+                faults.push(format!(
+                    "{}: only `{NETWORK_ROOM}` may name {word}",
+                    file.path.display()
+                ));
+            }
         }
     }
     assert_none(&faults);

@@ -1,0 +1,157 @@
+//! Which hub, which cache, which token: what the environment says, as Python's `huggingface_hub` reads it.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::model::Shelf;
+
+const ENDPOINT: &str = "https://huggingface.co";
+
+/// The hub and the cache that downloads go between. The fields are for tests and for those who know better.
+#[derive(Clone)]
+pub struct Hub {
+    /// Without a slash at its end.
+    pub endpoint: String,
+    /// The folder of `models--ORG--NAME` folders.
+    pub cache: PathBuf,
+    /// Sent to the endpoint's own host and to nobody else.
+    pub token: Option<String>,
+    /// Nothing is to be fetched.
+    pub offline: bool,
+    pub patience: Patience,
+}
+
+/// How long a hub that does not answer is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How often it is asked again before a download gives up; every byte that arrives starts the count anew.
+    pub tries: u32,
+    /// The wait before the first time; each is twice as long as the one before.
+    pub pause: Duration,
+    /// A connection that brings nothing for this long is broken.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            tries: 5,
+            pause: Duration::from_secs(1),
+            silence: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Hub {
+    /// What the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`, and
+    /// the token file of `hf auth login`.
+    pub fn of_user() -> Self {
+        Self::read(|key| std::env::var_os(key), Shelf::of_user().root())
+    }
+
+    fn read(environment: impl Fn(&str) -> Option<OsString>, cache: &Path) -> Self {
+        let text = |key: &str| {
+            let text = environment(key)?.into_string().ok()?;
+            let text = text.trim();
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        let is_true = |key: &str| {
+            text(key).is_some_and(|value| {
+                ["1", "on", "yes", "true"].contains(&value.to_lowercase().as_str())
+            })
+        };
+        let offline = match text("HF_HUB_OFFLINE") {
+            Some(_) => is_true("HF_HUB_OFFLINE"),
+            None => is_true("TRANSFORMERS_OFFLINE"),
+        };
+        let named = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
+        let token = if is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+            None
+        } else {
+            named.or_else(|| match text("HF_TOKEN_PATH") {
+                Some(file) => token_file(Path::new(&file)),
+                None => token_file(&home(&environment, cache).join("token")),
+            })
+        };
+        Self {
+            endpoint: text("HF_ENDPOINT").map_or_else(
+                || ENDPOINT.to_owned(),
+                |endpoint| endpoint.trim_end_matches('/').to_owned(),
+            ),
+            cache: cache.to_owned(),
+            token: token.filter(|token| token.chars().all(|letter| letter.is_ascii_graphic())),
+            offline,
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// `HF_HOME`, which holds the cache unless that has a place of its own.
+fn home(environment: impl Fn(&str) -> Option<OsString>, cache: &Path) -> PathBuf {
+    let named = |key: &str| {
+        environment(key)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    named("HF_HOME")
+        .or_else(|| Some(named("XDG_CACHE_HOME")?.join("huggingface")))
+        .or_else(|| Some(named("HOME")?.join(".cache/huggingface")))
+        .or_else(|| cache.parent().map(Path::to_owned))
+        .unwrap_or_default()
+}
+
+fn token_file(path: &Path) -> Option<String> {
+    let token = std::fs::read_to_string(path).ok()?.trim().to_owned();
+    (!token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub(environment: &[(&str, &str)]) -> Hub {
+        let environment: Vec<(String, OsString)> = environment
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), OsString::from(value)))
+            .collect();
+        let read = |key: &str| {
+            let found = environment.iter().find(|(name, _)| name == key)?;
+            Some(found.1.clone())
+        };
+        Hub::read(read, Path::new("/nowhere/hub"))
+    }
+
+    #[test]
+    fn the_environment_is_read_as_python_reads_it() {
+        let plain = hub(&[]);
+        assert_eq!(plain.endpoint, "https://huggingface.co");
+        assert!(!plain.offline && plain.token.is_none());
+        let set = hub(&[
+            ("HF_ENDPOINT", "https://mirror.example/"),
+            ("HF_TOKEN", " hf_secret\n"),
+            ("HF_HUB_OFFLINE", "Yes"),
+        ]);
+        assert_eq!(set.endpoint, "https://mirror.example");
+        assert_eq!(set.token.as_deref(), Some("hf_secret"));
+        assert!(set.offline);
+        assert!(hub(&[("TRANSFORMERS_OFFLINE", "1")]).offline);
+        assert!(!hub(&[("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")]).offline);
+        // What is no token must not become part of a header.
+        assert_eq!(hub(&[("HF_TOKEN", "a\r\nHost: b")]).token, None);
+    }
+
+    #[test]
+    fn the_token_of_a_login_is_used_unless_it_is_not_to_be() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("token"), "hf_file\n").unwrap();
+        let path = home.path().to_str().unwrap();
+        assert_eq!(hub(&[("HF_HOME", path)]).token.as_deref(), Some("hf_file"));
+        let named = hub(&[("HF_HOME", path), ("HF_TOKEN", "hf_named")]);
+        assert_eq!(named.token.as_deref(), Some("hf_named"));
+        let none = hub(&[("HF_HOME", path), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
+        assert_eq!(none.token, None);
+    }
+}

@@ -1,0 +1,237 @@
+//! How far a download is: plain values for whoever shows them, and the place where they are kept up.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use super::HubError;
+
+/// Whoever shows progress is called at most this often while bytes arrive.
+const WAKE_EVERY: Duration = Duration::from_millis(100);
+/// Speed is what arrived in this time.
+const SPEED_OVER: Duration = Duration::from_secs(4);
+/// A wait ends this soon after it was cancelled.
+const NAP: Duration = Duration::from_millis(25);
+
+/// Called, from the download's thread, when there is something new to show.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// What a download is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Asks the hub what there is, and looks whether it can be used.
+    #[default]
+    Asking,
+    /// Reads what an earlier download left, for its checksum.
+    Rereading,
+    Fetching,
+    /// For another program that fetches the same file, or until the hub is asked again; [`Progress::note`] says which.
+    Waiting,
+    /// All files are there, or it ended before.
+    Ended,
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Progress {
+    pub phase: Phase,
+    /// The file that is being fetched.
+    pub file: Option<String>,
+    pub files_done: usize,
+    /// 0 until it is known.
+    pub files: usize,
+    /// What is on the disk, with what was there before.
+    pub bytes: u64,
+    /// All files together; 0 until it is known.
+    pub total_bytes: u64,
+    /// Over the last seconds.
+    pub bytes_per_sec: f64,
+    /// A sentence about what is out of the ordinary, e.g. that the connection broke and is tried again.
+    pub note: Option<String>,
+}
+
+impl Progress {
+    /// Seconds to the end at this speed.
+    pub fn secs_left(&self) -> Option<f64> {
+        let left = self.total_bytes.saturating_sub(self.bytes);
+        (self.total_bytes > 0 && self.bytes_per_sec > 0.0).then(|| left as f64 / self.bytes_per_sec)
+    }
+
+    /// From 0 to 1, once it is known how much there is.
+    pub fn fraction(&self) -> Option<f32> {
+        (self.total_bytes > 0)
+            .then(|| (self.bytes as f64 / self.total_bytes as f64).min(1.0) as f32)
+    }
+}
+
+/// A number of bytes for people: "870 bytes", "12.3 MB", "15.2 GB".
+pub fn sized(bytes: u64) -> String {
+    let count = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", count / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count / 1e6),
+        _ => format!("{:.1} GB", count / 1e9),
+    }
+}
+
+/// Where the download's thread writes its progress and reads whether it is to stop.
+pub(super) struct Watch {
+    state: Mutex<State>,
+    cancelled: AtomicBool,
+    waker: Waker,
+}
+
+struct State {
+    shown: Progress,
+    pace: Pace,
+    woken: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self {
+            state: Mutex::new(State {
+                shown: Progress::default(),
+                pace: Pace::default(),
+                woken: Instant::now(),
+            }),
+            cancelled: AtomicBool::new(false),
+            waker,
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.lock().shown.clone()
+    }
+
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// An error once it was cancelled.
+    pub(super) fn go_on(&self) -> Result<(), HubError> {
+        if self.is_cancelled() {
+            return Err(HubError::Cancelled);
+        }
+        Ok(())
+    }
+
+    /// Sleeps, and wakes up early with an error when it is cancelled.
+    pub(super) fn pause(&self, how_long: Duration) -> Result<(), HubError> {
+        let end = Instant::now() + how_long;
+        loop {
+            self.go_on()?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(NAP));
+        }
+    }
+
+    /// Changes what is shown, and tells.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.lock().shown);
+        self.wake();
+    }
+
+    /// `bytes` are there now, `received` of them came over the network since the last call.
+    pub(super) fn advance(&self, bytes: u64, received: u64) {
+        let due = {
+            let mut state = self.lock();
+            let now = Instant::now();
+            state.shown.bytes = bytes;
+            state.shown.bytes_per_sec = state.pace.add(now, received);
+            let due = now.duration_since(state.woken) >= WAKE_EVERY;
+            if due {
+                state.woken = now;
+            }
+            due
+        };
+        if due {
+            self.wake();
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        (self.waker)();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of the last seconds.
+#[derive(Default)]
+struct Pace {
+    arrived: VecDeque<(Instant, u64)>,
+}
+
+impl Pace {
+    /// Counts, and tells bytes a second.
+    fn add(&mut self, now: Instant, bytes: u64) -> f64 {
+        // One entry for what arrives in quick succession.
+        match self.arrived.back_mut() {
+            Some((at, counted)) if now.duration_since(*at) < WAKE_EVERY / 2 => *counted += bytes,
+            _ => self.arrived.push_back((now, bytes)),
+        }
+        while self
+            .arrived
+            .front()
+            .is_some_and(|(at, _)| now.duration_since(*at) > SPEED_OVER)
+        {
+            self.arrived.pop_front();
+        }
+        let Some((first, _)) = self.arrived.front() else {
+            return 0.0;
+        };
+        let secs = now.duration_since(*first).max(WAKE_EVERY).as_secs_f64();
+        let sum: u64 = self.arrived.iter().map(|(_, bytes)| bytes).sum();
+        sum as f64 / secs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speed_is_of_the_last_seconds_only() {
+        let mut pace = Pace::default();
+        let start = Instant::now();
+        let mut speed = 0.0;
+        for tenth in 0..100 {
+            let bytes = if tenth < 50 { 1_000_000 } else { 100_000 };
+            speed = pace.add(start + Duration::from_millis(100 * tenth), bytes);
+        }
+        assert!((0.9e6..1.1e6).contains(&speed), "{speed}");
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_fits() {
+        let all = [870, 12_345, 12_345_678, 15_234_000_000].map(sized);
+        assert_eq!(all, ["870 bytes", "12.3 kB", "12.3 MB", "15.2 GB"]);
+    }
+
+    #[test]
+    fn a_pause_ends_when_it_is_cancelled() {
+        let watch = Watch::new(Arc::new(|| ()));
+        watch.cancel();
+        assert!(watch.pause(Duration::from_hours(1)).is_err());
+    }
+}
