@@ -3,6 +3,7 @@
 //! Long because every flag of every command stands here with its help, and nothing else does.
 
 mod ask;
+mod download;
 mod export;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub use ask::{Generate, Score};
+pub use download::Download;
 pub use export::{Export, StoredName};
 
 use crate::{kernels::device::DeviceChoice, model::Precision};
@@ -46,6 +48,7 @@ pub enum Command {
     Runs(Runs),
     Metrics(Metrics),
     Models(Models),
+    Download(Download),
     Answers(Answers),
     Export(Export),
     Import(Import),
@@ -380,6 +383,9 @@ mod tests {
             "nudge bench --shape tiny --model m",
             "nudge bench --full --lora-rank 8",
             "nudge bench --pairs-per-step 0",
+            "nudge download",
+            "nudge download name",
+            "nudge download ../name",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
@@ -396,6 +402,7 @@ mod tests {
             "nudge resume here 3 --steps 20",
             "nudge resume --demo last",
             "nudge generate --model m --prompt-ids 1,2,3 --max-new 4",
+            "nudge download org/name@main/file.gguf --json",
             "nudge bench --shape qwen0.5b --full --threads 1 --json",
         ] {
             parse(line).expect(line);

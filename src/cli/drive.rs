@@ -2,17 +2,14 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::{
-    ending::{Ending, INTERRUPTED},
+    ending::{Ending, on_interrupt},
     live::Live,
     output, summary,
 };
@@ -44,7 +41,11 @@ pub fn threads(asked: Option<u16>) -> usize {
 /// Trains the run, shows how it goes, and sums it up. Ctrl-C stops it with a checkpoint, a second one at once.
 pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool) -> Result<Ending> {
     let control = Arc::new(RunControl::default());
-    let interrupted = stop_on_signal(&control)?;
+    let stop = Arc::clone(&control);
+    let interrupted = on_interrupt(
+        "Stopping after this step, with a checkpoint. Ctrl-C again leaves at once.",
+        move || stop.stop(),
+    )?;
     let engine = engine(threads)?;
     let resumed_at = project.run(run)?.step;
     engine
@@ -161,21 +162,6 @@ pub fn as_object(metrics: Metrics) -> serde_json::Map<String, serde_json::Value>
         .into_iter()
         .map(|(name, value)| (name, json!(value)))
         .collect()
-}
-
-/// Ctrl-C (and a request to terminate) stops the run at the next step border; the second one ends the program.
-fn stop_on_signal(control: &Arc<RunControl>) -> Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let (asked, control) = (Arc::clone(&interrupted), Arc::clone(control));
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::AcqRel) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        control.stop();
-        output::note("\nStopping after this step, with a checkpoint. Ctrl-C again leaves at once.");
-    })
-    .context("Could not listen for Ctrl-C")?;
-    Ok(interrupted)
 }
 
 /// Where a run's newest checkpoint is.

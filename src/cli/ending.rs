@@ -1,6 +1,15 @@
 //! How the program ends: exit codes, and sentences for what went wrong.
 
-use std::{io, process::ExitCode};
+use std::{
+    io,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context as _;
 
 use super::output;
 
@@ -8,7 +17,7 @@ use super::output;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Done,
-    /// Stopped by the user, after a checkpoint.
+    /// Stopped by the user; nothing is lost.
     Interrupted,
 }
 
@@ -22,7 +31,26 @@ pub fn usage(sentence: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(sentence.into()))
 }
 
-pub const INTERRUPTED: u8 = 130;
+const INTERRUPTED: u8 = 130;
+
+/// Ctrl-C (and a request to terminate) calls `stop` and tells what happens now; the second one ends the program. The flag says
+/// whether there was a first one.
+pub fn on_interrupt(
+    sentence: &'static str,
+    stop: impl Fn() + Send + 'static,
+) -> anyhow::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::AcqRel) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        stop();
+        output::note(format!("\n{sentence}"));
+    })
+    .context("Could not listen for Ctrl-C")?;
+    Ok(interrupted)
+}
 
 /// Tells what went wrong on standard error, causes on lines of their own.
 pub fn exit_code(result: anyhow::Result<Ending>) -> ExitCode {
@@ -79,8 +107,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context as _;
-
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ mod answers;
 mod args;
 mod bench;
 mod check;
+mod download;
 mod drive;
 mod ending;
 mod export;
@@ -59,6 +60,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Runs(args) => runs::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Download(args) => download::run(&args),
         Command::Answers(args) => answers::run(&args),
         Command::Export(args) => export::run(&args, threads),
         Command::Import(args) => import::run(&args),
