@@ -130,7 +130,8 @@ impl Shown {
             bar,
             is_plain,
             is_json,
-            last: None,
+            // What is done before a line is due needs none.
+            last: is_plain.then(Instant::now),
             note: None,
         }
     }
@@ -171,7 +172,7 @@ impl Shown {
             self.bar.tick();
             return;
         }
-        self.bar.set_style(style("{wide_bar} {msg}"));
+        self.bar.set_style(style("{bar:24} {msg}"));
         self.bar.set_length(progress.total_bytes);
         self.bar.set_position(progress.bytes);
         self.bar.set_message(plain(progress));
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_templates_can_be_read() {
-        for template in ["{msg}", "{wide_bar} {msg}"] {
+        for template in ["{msg}", "{bar:24} {msg}"] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

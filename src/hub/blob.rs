@@ -219,7 +219,7 @@ impl<'a> Tries<'a> {
         self.watch.change(|progress| {
             progress.phase = Phase::Waiting;
             progress.bytes_per_sec = 0.0;
-            progress.note = Some(format!("{}: tried again soon", short(&error)));
+            progress.note = Some(format!("{}; trying again", short(&error)));
         });
         self.watch.pause(self.pause)?;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);

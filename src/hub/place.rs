@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::Shelf;
+use crate::model::{Shelf, hugging_face_home};
 
 const ENDPOINT: &str = "https://huggingface.co";
 
@@ -49,10 +49,14 @@ impl Hub {
     /// What the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`, and
     /// the token file of `hf auth login`.
     pub fn of_user() -> Self {
-        Self::read(|key| std::env::var_os(key), Shelf::of_user().root())
+        Self::read(
+            |key| std::env::var_os(key),
+            &hugging_face_home(),
+            Shelf::of_user().root(),
+        )
     }
 
-    fn read(environment: impl Fn(&str) -> Option<OsString>, cache: &Path) -> Self {
+    fn read(environment: impl Fn(&str) -> Option<OsString>, home: &Path, cache: &Path) -> Self {
         let text = |key: &str| {
             let text = environment(key)?.into_string().ok()?;
             let text = text.trim();
@@ -73,7 +77,7 @@ impl Hub {
         } else {
             named.or_else(|| match text("HF_TOKEN_PATH") {
                 Some(file) => token_file(Path::new(&file)),
-                None => token_file(&home(&environment, cache).join("token")),
+                None => token_file(&home.join("token")),
             })
         };
         Self {
@@ -89,20 +93,6 @@ impl Hub {
     }
 }
 
-/// `HF_HOME`, which holds the cache unless that has a place of its own.
-fn home(environment: impl Fn(&str) -> Option<OsString>, cache: &Path) -> PathBuf {
-    let named = |key: &str| {
-        environment(key)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    named("HF_HOME")
-        .or_else(|| Some(named("XDG_CACHE_HOME")?.join("huggingface")))
-        .or_else(|| Some(named("HOME")?.join(".cache/huggingface")))
-        .or_else(|| cache.parent().map(Path::to_owned))
-        .unwrap_or_default()
-}
-
 fn token_file(path: &Path) -> Option<String> {
     let token = std::fs::read_to_string(path).ok()?.trim().to_owned();
     (!token.is_empty()).then_some(token)
@@ -113,6 +103,10 @@ mod tests {
     use super::*;
 
     fn hub(environment: &[(&str, &str)]) -> Hub {
+        hub_of(Path::new("/nowhere"), environment)
+    }
+
+    fn hub_of(home: &Path, environment: &[(&str, &str)]) -> Hub {
         let environment: Vec<(String, OsString)> = environment
             .iter()
             .map(|(key, value)| ((*key).to_owned(), OsString::from(value)))
@@ -121,7 +115,7 @@ mod tests {
             let found = environment.iter().find(|(name, _)| name == key)?;
             Some(found.1.clone())
         };
-        Hub::read(read, Path::new("/nowhere/hub"))
+        Hub::read(read, home, &home.join("hub"))
     }
 
     #[test]
@@ -147,11 +141,13 @@ mod tests {
     fn the_token_of_a_login_is_used_unless_it_is_not_to_be() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("token"), "hf_file\n").unwrap();
-        let path = home.path().to_str().unwrap();
-        assert_eq!(hub(&[("HF_HOME", path)]).token.as_deref(), Some("hf_file"));
-        let named = hub(&[("HF_HOME", path), ("HF_TOKEN", "hf_named")]);
-        assert_eq!(named.token.as_deref(), Some("hf_named"));
-        let none = hub(&[("HF_HOME", path), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
-        assert_eq!(none.token, None);
+        let token = |environment: &[(&str, &str)]| hub_of(home.path(), environment).token;
+        assert_eq!(token(&[]).as_deref(), Some("hf_file"));
+        assert_eq!(
+            token(&[("HF_TOKEN", "hf_named")]).as_deref(),
+            Some("hf_named")
+        );
+        assert_eq!(token(&[("HF_TOKEN_PATH", "/nowhere")]), None);
+        assert_eq!(token(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), None);
     }
 }

@@ -18,6 +18,8 @@ use super::HubError;
 const WAKE_EVERY: Duration = Duration::from_millis(100);
 /// Speed is what arrived in this time.
 const SPEED_OVER: Duration = Duration::from_secs(4);
+/// And is told once this much time has passed: the first small files say little about the large ones.
+const SPEED_AFTER: Duration = Duration::from_secs(1);
 /// A wait ends this soon after it was cancelled.
 const NAP: Duration = Duration::from_millis(25);
 
@@ -53,7 +55,7 @@ pub struct Progress {
     pub bytes: u64,
     /// All files together; 0 until it is known.
     pub total_bytes: u64,
-    /// Over the last seconds.
+    /// Over the last seconds; 0 until there is something to tell.
     pub bytes_per_sec: f64,
     /// A sentence about what is out of the ordinary, e.g. that the connection broke and is tried again.
     pub note: Option<String>,
@@ -200,9 +202,12 @@ impl Pace {
         let Some((first, _)) = self.arrived.front() else {
             return 0.0;
         };
-        let secs = now.duration_since(*first).max(WAKE_EVERY).as_secs_f64();
+        let time = now.duration_since(*first);
+        if time < SPEED_AFTER {
+            return 0.0;
+        }
         let sum: u64 = self.arrived.iter().map(|(_, bytes)| bytes).sum();
-        sum as f64 / secs
+        sum as f64 / time.as_secs_f64()
     }
 }
 

@@ -67,5 +67,5 @@ pub use pass::Pass;
 pub use policy::Policy;
 pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Row, RowError};
-pub use shelf::{Listed, Shelf};
+pub use shelf::{Listed, Shelf, hugging_face_home};
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};

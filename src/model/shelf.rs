@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     LoadError,
-    name::{MAIN, ModelName},
+    name::{MAIN, ModelName, is_gguf},
     small_file::read_small,
     source::Source,
 };
@@ -27,6 +27,26 @@ const MAX_CONFIG_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shelf {
     root: PathBuf,
+}
+
+/// Where Hugging Face tools keep what is a user's: `HF_HOME`, or `huggingface` in `XDG_CACHE_HOME` or `~/.cache`.
+pub fn hugging_face_home() -> PathBuf {
+    let caches = || {
+        folder_of("XDG_CACHE_HOME")
+            .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache"))
+    };
+    folder_of("HF_HOME").unwrap_or_else(|| caches().join("huggingface"))
+}
+
+/// The folder that the environment names.
+fn folder_of(key: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(key).filter(|value| !value.is_empty())?;
+    // No shell has looked at what a settings file says.
+    let inside_home = Path::new(&value).strip_prefix("~").map(Path::to_owned);
+    Some(match (inside_home, std::env::home_dir()) {
+        (Ok(inside), Some(home)) => home.join(inside),
+        _ => PathBuf::from(value),
+    })
 }
 
 /// A model of the cache.
@@ -53,22 +73,13 @@ impl Shelf {
         Self { root: root.into() }
     }
 
-    /// Where `huggingface_hub` looks: `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, or `~/.cache`, in this order.
+    /// Where `huggingface_hub` looks: `HF_HUB_CACHE`, or `hub` in its [home](hugging_face_home).
     pub fn of_user() -> Self {
-        let named = |key: &str| {
-            std::env::var_os(key)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let root = named("HF_HUB_CACHE")
-            .or_else(|| named("HUGGINGFACE_HUB_CACHE"))
-            .or_else(|| Some(named("HF_HOME")?.join("hub")))
-            .or_else(|| Some(named("XDG_CACHE_HOME")?.join("huggingface/hub")))
-            .unwrap_or_else(|| {
-                let home = std::env::home_dir().unwrap_or_default();
-                home.join(".cache/huggingface/hub")
-            });
-        Self::at(root)
+        Self::at(
+            folder_of("HF_HUB_CACHE")
+                .or_else(|| folder_of("HUGGINGFACE_HUB_CACHE"))
+                .unwrap_or_else(|| hugging_face_home().join("hub")),
+        )
     }
 
     pub fn root(&self) -> &Path {
@@ -120,7 +131,20 @@ impl Shelf {
             other => other,
         })?;
         match name.file().map(|file| folder.join(file)) {
-            None => Ok(folder),
+            None => match several_gguf(&folder).as_slice() {
+                [] => Ok(folder),
+                files => Err(LoadError::Config {
+                    path: PathBuf::from(name.to_string()),
+                    reason: format!(
+                        "it holds several GGUF files; name the one you mean: {}",
+                        files
+                            .iter()
+                            .map(|file| format!("{name}/{file}"))
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    ),
+                }),
+            },
             Some(file) if file.is_file() => Ok(file),
             Some(_) => Err(refused(format!("{} has no such file", folder.display()))),
         }
@@ -142,6 +166,23 @@ impl Shelf {
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
+}
+
+/// The GGUF files of a folder that is no Hugging Face folder, where there are more than one.
+fn several_gguf(folder: &Path) -> Vec<String> {
+    if folder.join("config.json").exists() {
+        return Vec::new();
+    }
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut files: Vec<String> = names.filter(|name| is_gguf(name)).collect();
+    files.sort();
+    if files.len() < 2 {
+        files.clear();
+    }
+    files
 }
 
 /// The snapshot of a revision: the one that its ref names, or the one of that commit. Where no revision is asked for and
