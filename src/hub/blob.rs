@@ -13,7 +13,7 @@ use ureq::{
 };
 
 use super::{
-    HubError, Patience,
+    Hub, HubError, Patience,
     cache::Folder,
     checksum::Hasher,
     client::{Client, broken},
@@ -33,83 +33,77 @@ pub(super) struct Item {
 }
 
 /// Everything a content needs on its way.
+#[derive(Clone, Copy)]
 pub(super) struct Way<'a> {
+    pub(super) hub: &'a Hub,
     pub(super) client: &'a Client,
     pub(super) folder: &'a Folder,
     pub(super) watch: &'a Watch,
-    pub(super) patience: Patience,
-    pub(super) endpoint: &'a str,
     pub(super) commit: &'a str,
 }
 
 impl Way<'_> {
-    /// Brings a content into the cache, unless it is there, and tells how many bytes came over the network for it.
-    /// `before` bytes of other files are done; this one's are shown on top of them.
-    pub(super) fn bring(&self, item: &Item, before: u64) -> Result<u64, HubError> {
+    /// Brings a content into the cache, unless it is there. `others` bytes of other files are there; this one's are shown on
+    /// top of them.
+    pub(super) fn bring(&self, item: &Item, others: u64) -> Result<(), HubError> {
         let (folder, stamp) = (self.folder, &item.stamp);
         let blob = folder.blob(&stamp.checksum);
         let blobs = blob.parent().unwrap_or(&blob);
         fs::create_dir_all(blobs).map_err(HubError::disk("create", blobs))?;
         let _lock = folder.lock(&stamp.checksum, self.watch)?;
         if folder.has(stamp) {
-            self.watch.advance(before + stamp.bytes, 0);
-            return Ok(0);
+            self.watch.advance(others + stamp.bytes, 0);
+            return Ok(());
         }
         let mut part = Part::open(folder.part(&stamp.checksum), stamp, |bytes| {
-            self.watch.advance(before + bytes, 0);
+            self.watch.advance(others + bytes, 0);
             self.watch.go_on()
         })?;
-        let mut received = 0;
         let mut was_wrong = false;
         loop {
-            received += self.fill(item, &mut part, before)?;
+            self.fill(item, &mut part, others)?;
             if part.is_right() {
-                break;
+                return part.become_blob(&blob);
             }
             part.restart()?;
             if was_wrong {
                 fs::remove_file(&part.path).ok();
                 return Err(HubError::Checksum {
                     file: item.name.clone(),
-                    endpoint: self.endpoint.to_owned(),
+                    endpoint: self.hub.endpoint.clone(),
                 });
             }
             was_wrong = true;
             self.watch.change(|progress| {
-                progress.bytes = before;
+                progress.bytes = others;
                 progress.note = Some(format!(
                     "{} did not match its checksum and is fetched again",
                     item.name
                 ));
             });
         }
-        part.become_blob(&blob)?;
-        Ok(received)
     }
 
     /// Fetches until all bytes are there, again and again where the connection breaks.
-    fn fill(&self, item: &Item, part: &mut Part<'_>, before: u64) -> Result<u64, HubError> {
-        let mut received = 0;
-        let mut tries = Tries::new(self.watch, self.patience);
+    fn fill(&self, item: &Item, part: &mut Part<'_>, others: u64) -> Result<(), HubError> {
+        let mut tries = Tries::new(self.watch, self.hub.patience);
         while part.bytes < part.stamp.bytes {
             self.watch
                 .change(|progress| progress.phase = Phase::Fetching);
             let start = part.bytes;
-            let result = self.stream(item, part, before);
-            let moved = part.bytes.saturating_sub(start);
-            received += moved;
-            if moved > 0 {
+            let result = self.stream(item, part, others);
+            if part.bytes > start {
                 tries.renew();
             }
             if let Err(error) = result {
                 tries.after(error)?;
             }
         }
-        Ok(received)
+        Ok(())
     }
 
     /// One answer, to its end.
-    fn stream(&self, item: &Item, part: &mut Part<'_>, before: u64) -> Result<(), HubError> {
+    fn stream(&self, item: &Item, part: &mut Part<'_>, others: u64) -> Result<(), HubError> {
         self.watch.go_on()?;
         let response = self.client.content(self.commit, &item.name, part.bytes)?;
         if !continues(&response, part.bytes) {
@@ -152,7 +146,7 @@ impl Way<'_> {
                 Ok(0) => return Err(cut(broken(&io::ErrorKind::UnexpectedEof.into()))),
                 Ok(read) => {
                     part.add(&chunk[..read])?;
-                    self.watch.advance(before + part.bytes, read as u64);
+                    self.watch.advance(others + part.bytes, read as u64);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(cut(broken(&error))),

@@ -57,20 +57,20 @@ pub(super) fn fetch(
     let choice = choice::choose(name, &listing)?;
     fs::create_dir_all(&hub.cache).map_err(HubError::disk("create", &hub.cache))?;
     let folder = Folder::new(&hub.cache, client.repo());
-    let job = Job {
+    let way = Way {
         hub,
+        client,
+        folder: &folder,
+        watch,
+        commit: &listing.commit,
+    };
+    let job = Job {
         name,
         listing: &listing,
-        way: Way {
-            client,
-            folder: &folder,
-            watch,
-            patience: hub.patience,
-            endpoint: &hub.endpoint,
-            commit: &listing.commit,
-        },
+        way,
     };
-    job.run(choice)
+    let items = job.items(&choice)?;
+    job.bring_all(items, &choice)
 }
 
 /// Does it, and does it again as long as that may help.
@@ -90,40 +90,37 @@ fn patiently<T>(
 }
 
 struct Job<'a> {
-    hub: &'a Hub,
     name: &'a ModelName,
     listing: &'a Listing,
     way: Way<'a>,
 }
 
 impl Job<'_> {
-    fn run(&self, choice: Choice) -> Result<Fetched, HubError> {
-        let (folder, watch) = (self.way.folder, self.way.watch);
-        let mut received = 0;
+    /// Everything that is to be there in the end, small files first: what is wrong with them shows before the wait.
+    fn items(&self, choice: &Choice) -> Result<Vec<Item>, HubError> {
         let mut items = Vec::new();
-        for remote in choice.files {
-            let item = self.item(&remote)?;
+        for remote in &choice.files {
+            let item = self.item(remote)?;
             if choice.kind == Kind::Folder {
                 match item.name.as_str() {
-                    choice::CONFIG => received += self.check_config(&item)?,
-                    choice::INDEX => {
-                        let (shards, bytes) = self.shards(&item)?;
-                        received += bytes;
-                        items.extend(shards);
-                    }
+                    choice::CONFIG => self.check_config(&item)?,
+                    choice::INDEX => items.extend(self.shards(&item)?),
                     _ => {}
                 }
             }
             items.push(item);
         }
-        // Small ones first: what is wrong with them shows before the wait.
         items.sort_by_key(|item| item.stamp.bytes);
+        Ok(items)
+    }
 
-        let total = items
-            .iter()
-            .fold(0u64, |sum, item| sum.saturating_add(item.stamp.bytes));
+    /// Brings what is not there yet, and makes all of it a snapshot.
+    fn bring_all(&self, items: Vec<Item>, choice: &Choice) -> Result<Fetched, HubError> {
+        let Way { folder, watch, .. } = self.way;
+        let sizes = items.iter().map(|item| item.stamp.bytes);
+        let total = sizes.fold(0, u64::saturating_add);
         let there: u64 = items.iter().map(|item| folder.bytes_of(&item.stamp)).sum();
-        self.check_room(total - there)?;
+        self.check_room(total.saturating_sub(there))?;
         watch.change(|progress| {
             progress.files = items.len();
             progress.total_bytes = total;
@@ -135,38 +132,33 @@ impl Job<'_> {
                 progress.file = Some(item.name.clone());
                 progress.files_done = at;
             });
-            // What is there of this file and of those before is counted by the file; of those after it, here.
-            let others = items.iter().enumerate().filter(|(other, _)| *other != at);
-            let before = others.map(|(_, item)| folder.bytes_of(&item.stamp)).sum();
-            received += self.way.bring(item, before)?;
+            let others = items.iter().filter(|other| *other != item);
+            let others = others.map(|other| folder.bytes_of(&other.stamp)).sum();
+            self.way.bring(item, others)?;
         }
 
+        let commit = &self.listing.commit;
         for item in &items {
-            folder.link(&self.listing.commit, &item.name, &item.stamp)?;
+            folder.link(commit, &item.name, &item.stamp)?;
         }
-        folder.name(&self.listing.commit)?;
+        folder.name(commit)?;
         watch.change(|progress| {
             progress.files_done = items.len();
             progress.file = None;
         });
-        let snapshot = folder.snapshot(&self.listing.commit);
+        let snapshot = folder.snapshot(commit);
         let (name, path) = match &choice.kind {
-            Kind::Gguf(file) => (
-                self.name
-                    .with_file(file)
-                    .unwrap_or_else(|_| self.name.clone()),
-                snapshot.join(file),
-            ),
-            Kind::Folder | Kind::Adapter => (self.name.clone(), snapshot),
+            Kind::Gguf(file) => (self.name.with_file(file), snapshot.join(file)),
+            Kind::Folder | Kind::Adapter => (Ok(self.name.clone()), snapshot),
         };
         Ok(Fetched {
-            name,
-            commit: self.listing.commit.clone(),
+            name: name.unwrap_or_else(|_| self.name.clone()),
+            commit: commit.clone(),
             path,
             is_adapter: choice.kind == Kind::Adapter,
             files: items.len(),
             bytes: total,
-            received,
+            received: watch.received(),
         })
     }
 
@@ -174,7 +166,7 @@ impl Job<'_> {
     fn item(&self, remote: &Remote) -> Result<Item, HubError> {
         let stamp = match &remote.stamp {
             Some(stamp) => stamp.clone(),
-            None => patiently(self.hub, self.way.watch, || {
+            None => patiently(self.way.hub, self.way.watch, || {
                 self.way.client.stamp(&self.listing.commit, &remote.name)
             })?,
         };
@@ -185,15 +177,15 @@ impl Job<'_> {
     }
 
     /// Fetches the config and looks whether the model is of a family that can be trained.
-    fn check_config(&self, item: &Item) -> Result<u64, HubError> {
-        let (text, received) = self.read_now(item, MAX_CONFIG_BYTES)?;
+    fn check_config(&self, item: &Item) -> Result<(), HubError> {
+        let text = self.read_now(item, MAX_CONFIG_BYTES)?;
         Spec::parse(&text).map_err(|reason| self.unsupported(reason))?;
-        Ok(received)
+        Ok(())
     }
 
     /// Fetches the index and finds the files it names.
-    fn shards(&self, index: &Item) -> Result<(Vec<Item>, u64), HubError> {
-        let (text, received) = self.read_now(index, MAX_INDEX_BYTES)?;
+    fn shards(&self, index: &Item) -> Result<Vec<Item>, HubError> {
+        let text = self.read_now(index, MAX_INDEX_BYTES)?;
         let json: Value = serde_json::from_str(&text)
             .map_err(|error| self.unsupported(format!("{} is no JSON ({error})", index.name)))?;
         let Some(map) = json["weight_map"].as_object() else {
@@ -212,30 +204,28 @@ impl Job<'_> {
                 ))),
             }
         };
-        let shards = names.into_iter().map(item).collect::<Result<_, _>>()?;
-        Ok((shards, received))
+        names.into_iter().map(item).collect()
     }
 
     /// Fetches a small file ahead of the others and reads it.
-    fn read_now(&self, item: &Item, most: u64) -> Result<(String, u64), HubError> {
+    fn read_now(&self, item: &Item, most: u64) -> Result<String, HubError> {
         let Item { name, stamp } = item;
         if stamp.bytes > most {
             return Err(self.unsupported(format!("{name} is {} bytes long", stamp.bytes)));
         }
-        let received = self.way.bring(item, 0)?;
+        self.way.bring(item, 0)?;
         let blob = self.way.folder.blob(&stamp.checksum);
         let text = fs::read(&blob).map_err(HubError::disk("read", &blob))?;
-        let text = String::from_utf8(text)
-            .map_err(|_utf8| self.unsupported(format!("{name} is not UTF-8")))?;
-        Ok((text, received))
+        String::from_utf8(text).map_err(|_utf8| self.unsupported(format!("{name} is not UTF-8")))
     }
 
     fn check_room(&self, needed: u64) -> Result<(), HubError> {
-        match free_disk_bytes(&self.hub.cache) {
+        let cache = &self.way.hub.cache;
+        match free_disk_bytes(cache) {
             Some(free) if free < needed => Err(HubError::NoRoom {
                 needed,
                 free,
-                folder: self.hub.cache.clone(),
+                folder: cache.clone(),
             }),
             _ => Ok(()),
         }

@@ -96,6 +96,8 @@ pub(super) struct Watch {
 struct State {
     shown: Progress,
     pace: Pace,
+    /// Bytes that came over the network.
+    received: u64,
     woken: Instant,
 }
 
@@ -105,6 +107,7 @@ impl Watch {
             state: Mutex::new(State {
                 shown: Progress::default(),
                 pace: Pace::default(),
+                received: 0,
                 woken: Instant::now(),
             }),
             cancelled: AtomicBool::new(false),
@@ -114,6 +117,11 @@ impl Watch {
 
     pub(super) fn progress(&self) -> Progress {
         self.lock().shown.clone()
+    }
+
+    /// Bytes that came over the network so far.
+    pub(super) fn received(&self) -> u64 {
+        self.lock().received
     }
 
     pub(super) fn cancel(&self) {
@@ -158,6 +166,7 @@ impl Watch {
             let now = Instant::now();
             state.shown.bytes = bytes;
             state.shown.bytes_per_sec = state.pace.add(now, received);
+            state.received += received;
             let due = now.duration_since(state.woken) >= WAKE_EVERY;
             if due {
                 state.woken = now;
