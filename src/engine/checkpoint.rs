@@ -23,7 +23,11 @@ use super::{
     reference::Reference,
 };
 use crate::{
-    model::{AdamW, AdamWState, Policy, adapter, free_disk_bytes},
+    model::{
+        AdamW, AdamWState, Policy,
+        adapter::{self, Layout, Part},
+        free_disk_bytes,
+    },
     store::Revision,
 };
 
@@ -198,7 +202,8 @@ fn write(
     ];
     put(OPTIMIZER, &to_bytes(&moments_named)?)?;
     if is_adapter {
-        adapter::save_peft(policy, aside, base_model)?;
+        let (layout, part) = (Layout::Peft, Part::Sum);
+        adapter::save(policy, aside, layout, part, base_model)?;
         for name in PEFT {
             let path = aside.join(name);
             sync(&path)?;
@@ -255,8 +260,13 @@ pub fn open(run_dir: &Path, step: Option<u64>) -> Result<Saved> {
     Err(damaged(&folder(run_dir), passed_over.join("; ")))
 }
 
-impl Saved {
-    /// Reads the index and compares every file with its hash.
+/// What the newest checkpoint says of itself, its tensors unread; nothing where there is none that can be read.
+pub fn newest_state(run_dir: &Path) -> Option<State> {
+    let step = steps(run_dir).pop()?;
+    Some(Index::read(&path(run_dir, step)).ok()?.state)
+}
+
+impl Index {
     fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(STATE);
         let text = fs::read_to_string(&path).map_err(EngineError::io("read", &path))?;
@@ -270,8 +280,15 @@ impl Saved {
                 "it was written by a newer version of this program; update to open it".to_owned(),
             ));
         }
-        let index: Index = serde_json::from_str(&text)
-            .map_err(|error| damaged(dir, format!("{STATE} is not what it should be ({error})")))?;
+        serde_json::from_str(&text)
+            .map_err(|error| damaged(dir, format!("{STATE} is not what it should be ({error})")))
+    }
+}
+
+impl Saved {
+    /// Reads the index and compares every file with its hash.
+    fn read(dir: &Path) -> Result<Self> {
+        let index = Index::read(dir)?;
         for (name, expected) in &index.files {
             let path = dir.join(name);
             let bytes = fs::read(&path).map_err(EngineError::io("read", &path))?;

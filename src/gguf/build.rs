@@ -1,4 +1,4 @@
-//! Small GGUF files for tests, written the plain way.
+//! Small GGUF files, put together in memory: adapters, and what tests read.
 
 /// A file in the making: counts are filled in at the end.
 #[derive(Debug, Default, Clone)]
@@ -63,6 +63,12 @@ impl Build {
         self.tensors
             .push((name.to_owned(), shape.to_vec(), element, bytes));
         self
+    }
+
+    /// A tensor of f32 numbers.
+    pub fn floats(self, name: &str, shape: &[usize], values: &[f32]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        self.tensor(name, shape, 0, bytes.collect())
     }
 
     /// The file.

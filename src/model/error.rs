@@ -37,6 +37,8 @@ pub enum LoadError {
     Adapter { path: PathBuf, reason: String },
     #[error("The LoRA settings cannot be used: {0}")]
     Lora(String),
+    #[error("Stopped before everything was written")]
+    Stopped,
     #[error("Could not set up the policy: {0}")]
     Policy(#[from] PolicyError),
 }

@@ -14,11 +14,11 @@ use super::{
     half::{Entry, Exit, Heads, Norm},
     identity::Identity,
     lora,
-    parameters::Planned,
     projection::Projection,
     rope::RopeCache,
     source::Source,
     tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec, Role},
+    trained::Trained,
 };
 use crate::kernels::{
     AttentionShape, Compute, Gradients, Kernels, Linear, Lora, Slot, Weight,
@@ -29,10 +29,13 @@ use crate::kernels::{
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     pub precision: Precision,
-    /// Adapters (PEFT folders) that belong to the reference: always on, never trained.
+    /// Adapters (what [`adapter::load`] reads) that belong to the reference: always on, never trained.
     pub frozen_adapters: Vec<PathBuf>,
     /// A new adapter on top, the only thing that is trained. Not together with `full`.
     pub adapter: Option<AdapterShape>,
+    /// An adapter that is trained further instead of a new one: its own rank, scale and layers count, and of `adapter`
+    /// only the dropout and the seed. The reference has it as it is on disk. Not together with `full`.
+    pub continued: Option<PathBuf>,
     /// Train every weight. Without it and without `adapter`, nothing is trained.
     pub full: bool,
     pub recompute: Recompute,
@@ -89,12 +92,16 @@ impl Policy {
 }
 
 impl LoadOptions {
+    fn trains_an_adapter(&self) -> bool {
+        self.adapter.is_some() || self.continued.is_some()
+    }
+
     /// In what the processor multiplies.
     fn compute(&self, weights: &Source) -> Compute {
         let pays = || weights.is_bf16(EMBEDDING) && Compute::Bf16.is_native();
         match self.precision {
             Precision::Bf16 => Compute::Bf16,
-            Precision::Auto if self.adapter.is_some() && pays() => Compute::Bf16,
+            Precision::Auto if self.trains_an_adapter() && pays() => Compute::Bf16,
             _ => Compute::F32,
         }
     }
@@ -115,13 +122,13 @@ fn load(
     kernels: Option<Arc<dyn Kernels>>,
     device: &Device,
 ) -> Result<Policy, LoadError> {
-    if options.full && options.adapter.is_some() {
+    if options.full && options.trains_an_adapter() {
         return Err(LoadError::Lora(
             "full weights and an adapter cannot be trained together".to_owned(),
         ));
     }
     let (spec, weights) = Source::open(folder)?;
-    if let Some(shape) = &options.adapter {
+    if let (Some(shape), None) = (&options.adapter, &options.continued) {
         shape.validate(&spec).map_err(LoadError::Lora)?;
     }
     for tensor in spec.tensors() {
@@ -131,11 +138,10 @@ fn load(
         refuse_blocks(&spec, &weights, options.precision)?;
     }
     warn_about_unused(&spec, &weights);
-    let frozen = options
-        .frozen_adapters
-        .iter()
-        .map(|dir| adapter::load_peft(dir, &spec))
-        .collect::<Result<Vec<_>, _>>()?;
+    let read = |path: &PathBuf| adapter::load(path, &spec);
+    let frozen = options.frozen_adapters.iter().map(read);
+    let frozen = frozen.collect::<Result<Vec<_>, _>>()?;
+    let trained = Trained::of(options, options.continued.as_ref().map(read).transpose()?);
     // Composed kernels want one element type.
     let own = kernels.is_none() && device.is_cpu();
     let compute = if kernels.is_some() {
@@ -148,25 +154,22 @@ fn load(
         Ok,
     );
     let kernels = kernels.map_err(PolicyError::from)?;
-    let identity = identify(folder, &weights, options.precision, compute, &frozen)?;
+    // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
+    let at_start = frozen.iter().chain(trained.start());
+    let identity = identify(folder, &weights, options.precision, compute, at_start)?;
 
-    let parameters = Parameters::build(planned(&spec, options), device, |entry, values| {
+    let parameters = Parameters::build(trained.planned(&spec), device, |entry, values| {
         if options.full {
             weights.read_into(&entry.name, &entry.shape, values)
-        } else if let Some(shape) = &options.adapter
-            && let Some(linear) = linear_of_a(&spec, &entry.name)
-        {
-            lora::fill_a(values, &linear, shape.seed);
-            Ok(())
         } else {
-            Ok(()) // B starts at zero
+            trained.fill(&spec, &entry.name, values)
         }
     })?;
     let parts = Parts {
         weights: &weights,
         parameters: &parameters,
         frozen: &frozen,
-        adapter: options.adapter.as_ref(),
+        trained: &trained,
         precision: options.precision,
         device,
         kind: if own || !device.is_cpu() {
@@ -207,7 +210,7 @@ fn load(
         parameters,
         gradients,
         identity,
-        adapter: options.adapter.clone(),
+        adapter: trained.shape(),
         recompute: options.recompute,
         room: available_memory(device) / 2,
         noise: 0,
@@ -216,49 +219,6 @@ fn load(
         precision: options.precision,
         compute,
     })
-}
-
-/// What is trained, in the order of the forward pass.
-fn planned(spec: &Spec, options: &LoadOptions) -> Vec<Planned> {
-    if options.full {
-        let plan = |tensor: super::tensors::TensorSpec| Planned {
-            name: tensor.name,
-            shape: tensor.shape,
-            decays: tensor.role == Role::Matrix,
-        };
-        return spec.tensors().map(plan).collect();
-    }
-    let Some(shape) = &options.adapter else {
-        return Vec::new();
-    };
-    (0..spec.layers.len())
-        .flat_map(|layer| spec.linears(layer))
-        .filter(|linear| shape.targets.contain(&linear.path))
-        .flat_map(|linear| {
-            let plan = |name, shape: [usize; 2]| Planned {
-                name,
-                shape: shape.to_vec(),
-                decays: true,
-            };
-            [
-                plan(lora::a_name(&linear.path), [shape.rank, linear.input]),
-                plan(lora::b_name(&linear.path), [linear.output, shape.rank]),
-            ]
-        })
-        .collect()
-}
-
-fn linear_of_a(spec: &Spec, name: &str) -> Option<LinearSpec> {
-    let path = name
-        .strip_prefix("base_model.model.")?
-        .strip_suffix(".lora_A.weight")?;
-    let layer = path
-        .strip_prefix("model.layers.")?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()?;
-    spec.linears(layer).find(|linear| linear.path == path)
 }
 
 /// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
@@ -290,12 +250,12 @@ fn refuse_blocks(spec: &Spec, weights: &Source, precision: Precision) -> Result<
     Ok(())
 }
 
-fn identify(
+fn identify<'a>(
     folder: &Path,
     weights: &Source,
     precision: Precision,
     compute: Compute,
-    frozen: &[LoadedAdapter],
+    adapters: impl Iterator<Item = &'a LoadedAdapter>,
 ) -> Result<String, LoadError> {
     let mut identity = Identity::default();
     if let Source::Folder(_) = weights {
@@ -313,7 +273,7 @@ fn identify(
         identity.add(compute.name().as_bytes());
     }
     weights.identify(&mut identity);
-    for adapter in frozen {
+    for adapter in adapters {
         identity.add(adapter.identity.as_bytes());
     }
     Ok(identity.finish())
@@ -340,7 +300,7 @@ struct Parts<'a> {
     weights: &'a Source,
     parameters: &'a Parameters,
     frozen: &'a [LoadedAdapter],
-    adapter: Option<&'a AdapterShape>,
+    trained: &'a Trained<'a>,
     precision: Precision,
     device: &'a Device,
     /// What matrices that are not trained are kept as, unless the file has them smaller.
@@ -467,11 +427,13 @@ impl Parts<'_> {
             bias_slot,
             loras,
         };
-        let trained = match self.adapter {
-            Some(shape) => self.trained(&spec.path, shape)?,
-            None => None,
-        };
-        Ok(Projection::new(spec.path, linear, trained))
+        let start = self
+            .trained
+            .start()
+            .and_then(|start| start.lora(&spec.path));
+        let start = start.map(|lora| self.place(lora)).transpose()?;
+        let trained = self.trained(&spec.path, start.as_ref())?;
+        Ok(Projection::new(spec.path, linear, trained, start))
     }
 
     /// A frozen adapter on the policy's device.
@@ -484,15 +446,20 @@ impl Parts<'_> {
         })
     }
 
-    fn trained(&self, path: &str, shape: &AdapterShape) -> Result<Option<Lora>, LoadError> {
+    fn trained(&self, path: &str, start: Option<&Lora>) -> Result<Option<Lora>, LoadError> {
         let a = self.parameters.view(&lora::a_name(path))?;
         let b = self.parameters.view(&lora::b_name(path))?;
+        let scale = match (start, self.trained) {
+            (Some(start), _) => start.scale,
+            (None, Trained::New(shape)) => shape.scale() as f32,
+            (None, _) => return Ok(None),
+        };
         Ok(a.zip(b).map(|((a, a_slot), (b, b_slot))| Lora {
             a,
             b,
             a_slot: Some(a_slot),
             b_slot: Some(b_slot),
-            scale: shape.scale() as f32,
+            scale,
         }))
     }
 }

@@ -82,8 +82,8 @@ impl AdapterShape {
                 ));
             }
             for name in names {
-                let exists = (0..spec.layers.len())
-                    .flat_map(|layer| spec.linears(layer))
+                let exists = spec
+                    .all_linears()
                     .any(|linear| matches_module(name, &linear.path));
                 if !exists {
                     return Err(format!(

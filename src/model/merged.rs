@@ -1,5 +1,7 @@
 //! The whole model with its adapters folded in, as a Hugging Face folder: `W + Σ scale·B A`.
 
+mod files;
+
 use std::{
     borrow::Cow,
     cell::RefCell,
@@ -12,13 +14,13 @@ use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, View};
 
+pub use files::{MergedOptions, write_merged};
+
 use super::{
     LoadError, Policy, PolicyError, Result,
     projection::Projection,
-    small_file::read_small,
     source,
     tensors::{EMBEDDING, HEAD},
-    weights::Weights,
 };
 use crate::kernels::{Lora, Weight};
 
@@ -41,7 +43,7 @@ impl Stored {
     }
 
     /// `torch_dtype` of the config.
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "float32",
             Self::F16 => "float16",
@@ -109,214 +111,6 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
     fs::write(dir.join("config.json"), config).map_err(failed)
 }
 
-/// How [`write_merged`] writes.
-#[derive(Debug, Clone, Copy)]
-pub struct MergedOptions {
-    /// Element type of every tensor; absent = each tensor's own in the base.
-    pub stored: Option<Stored>,
-    /// A weight file ends before the tensor that would make it longer.
-    pub max_shard_bytes: u64,
-}
-
-/// Writes the model in `folder` with the policy's training folded in into `dir`: every tensor of the base's files, under
-/// its own name. Tensors are read, changed and written one at a time, so one copy of one of them is all the memory it takes.
-pub fn write_merged(
-    policy: &Policy,
-    folder: &Path,
-    dir: &Path,
-    options: MergedOptions,
-) -> Result<(), LoadError> {
-    if !folder.join("config.json").is_file() {
-        return save_merged(policy, dir, options.stored.unwrap_or_default());
-    }
-    let weights = Weights::open(folder)?;
-    fs::create_dir_all(dir).map_err(|source| LoadError::Write {
-        path: dir.to_owned(),
-        source,
-    })?;
-    let mut changed = policy.changed()?;
-    let fault = RefCell::new(None);
-    let mut shards: Vec<Vec<(String, Folded<'_>)>> = vec![Vec::new()];
-    let (mut length, mut total) = (0, 0);
-    for name in weights.names() {
-        let (own, shape, bytes) = weights.stored(name)?;
-        let tensor = Folded {
-            weights: &weights,
-            name: name.to_owned(),
-            shape,
-            own,
-            bytes,
-            stored: options.stored.filter(|_| is_float(own)),
-            change: changed.remove(name),
-            fault: &fault,
-        };
-        let size = tensor.data_len() as u64;
-        if length > 0 && length + size > options.max_shard_bytes {
-            shards.push(Vec::new());
-            length = 0;
-        }
-        length += size;
-        total += size;
-        if let Some(shard) = shards.last_mut() {
-            shard.push((name.to_owned(), tensor));
-        }
-    }
-    if let Some(name) = changed.keys().min() {
-        return Err(LoadError::Weights {
-            path: folder.to_owned(),
-            reason: format!("`{name}` was trained, but its files have no tensor of that name"),
-        });
-    }
-    write_shards(shards, dir, total)?;
-    if let Some(error) = fault.take() {
-        return Err(error);
-    }
-    write_config(folder, dir, options.stored)
-}
-
-fn is_float(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
-}
-
-/// One file, or numbered ones and the index that says what is where.
-fn write_shards(
-    shards: Vec<Vec<(String, Folded<'_>)>>,
-    dir: &Path,
-    total: u64,
-) -> Result<(), LoadError> {
-    let count = shards.len();
-    let mut map = serde_json::Map::new();
-    for (number, shard) in (1..).zip(shards) {
-        let file = if count == 1 {
-            "model.safetensors".to_owned()
-        } else {
-            format!("model-{number:05}-of-{count:05}.safetensors")
-        };
-        for (name, _) in &shard {
-            map.insert(name.clone(), file.clone().into());
-        }
-        let path = dir.join(&file);
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize_to_file(shard, Some(metadata), &path).map_err(|error| {
-            LoadError::Write {
-                path: path.clone(),
-                source: std::io::Error::other(error),
-            }
-        })?;
-    }
-    if count == 1 {
-        return Ok(());
-    }
-    let path = dir.join("model.safetensors.index.json");
-    let index = serde_json::json!({"metadata": {"total_size": total}, "weight_map": map});
-    fs::write(&path, format!("{index:#}\n")).map_err(|source| LoadError::Write { path, source })
-}
-
-/// The base's own `config.json`; only the element type is another when one was asked for.
-fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>) -> Result<(), LoadError> {
-    let from = folder.join("config.json");
-    let mut text = read_small(&from, MAX_CONFIG_BYTES)?;
-    if let Some(stored) = stored {
-        let mut config: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| LoadError::Config {
-                path: from,
-                reason: format!("not valid JSON ({error})"),
-            })?;
-        // Transformers 5 writes `dtype`, 4 wrote `torch_dtype`; each reads the other's.
-        let key = if config.get("dtype").is_some() {
-            "dtype"
-        } else {
-            "torch_dtype"
-        };
-        config[key] = stored.name().into();
-        text = format!("{config:#}\n");
-    }
-    let path = dir.join("config.json");
-    fs::write(&path, text).map_err(|source| LoadError::Write { path, source })
-}
-
-/// More is not a config.
-const MAX_CONFIG_BYTES: u64 = 4 << 20;
-
-/// What training did to a tensor of the base.
-enum Change<'a> {
-    /// `+ Σ scale·B A`.
-    Adapted(&'a Projection),
-    /// It was trained itself.
-    Replaced(Tensor),
-}
-
-/// A tensor of the base's files as it will be written, made when it is its turn.
-struct Folded<'a> {
-    weights: &'a Weights,
-    name: String,
-    shape: Vec<usize>,
-    /// Its element type in the base.
-    own: Dtype,
-    bytes: &'a [u8],
-    stored: Option<Stored>,
-    change: Option<Change<'a>>,
-    /// Where the first failure goes: the trait has no room for one.
-    fault: &'a RefCell<Option<LoadError>>,
-}
-
-impl Folded<'_> {
-    fn values(&self) -> Result<Vec<f32>, LoadError> {
-        let read = || self.weights.read(&self.name, &self.shape);
-        let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
-        match &self.change {
-            None => read(),
-            Some(Change::Replaced(tensor)) => tensor
-                .flatten_all()
-                .and_then(|t| t.to_vec1())
-                .map_err(failed),
-            Some(Change::Adapted(projection)) => {
-                let mut values = read()?;
-                for lora in projection.adapters() {
-                    let changes = delta(lora).map_err(failed)?;
-                    for (value, delta) in values.iter_mut().zip(changes) {
-                        *value += delta;
-                    }
-                }
-                Ok(values)
-            }
-        }
-    }
-}
-
-impl View for Folded<'_> {
-    fn dtype(&self) -> Dtype {
-        self.stored.map_or(self.own, Stored::dtype)
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        // What nothing changed is copied bit for bit.
-        if self.change.is_none() && self.dtype() == self.own {
-            return Cow::Borrowed(self.bytes);
-        }
-        let stored = match self.dtype() {
-            Dtype::F16 => Stored::F16,
-            Dtype::BF16 => Stored::Bf16,
-            _ => Stored::F32,
-        };
-        match self.values() {
-            Ok(values) => Cow::Owned(stored.bytes(&values)),
-            Err(error) => {
-                self.fault.borrow_mut().get_or_insert(error);
-                Cow::Owned(vec![0; self.data_len()])
-            }
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.dtype().bitsize() / 8
-    }
-}
-
 /// `scale·B A`, row after row, in f32 on the processor.
 fn delta(lora: &Lora) -> candle_core::Result<Vec<f32>> {
     let on_cpu = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32);
@@ -325,29 +119,6 @@ fn delta(lora: &Lora) -> candle_core::Result<Vec<f32>> {
 }
 
 impl Policy {
-    /// What training changed, by tensor name.
-    fn changed(&self) -> Result<HashMap<String, Change<'_>>, LoadError> {
-        let adapted = self
-            .blocks
-            .iter()
-            .flat_map(super::block::Block::projections);
-        let mut changed: HashMap<String, Change<'_>> = adapted
-            .filter(|projection| !projection.adapters().is_empty())
-            .map(|projection| {
-                let name = format!("{}.weight", projection.path());
-                (name, Change::Adapted(projection))
-            })
-            .collect();
-        if self.adapter.is_none() {
-            for entry in self.parameters.entries() {
-                if let Some((tensor, _)) = self.parameters.view(&entry.name)? {
-                    changed.insert(entry.name.clone(), Change::Replaced(tensor));
-                }
-            }
-        }
-        Ok(changed)
-    }
-
     /// ‖ΔW‖ of the adapters by the kind of layer (`q_proj`, ..), over all blocks, Frobenius.
     pub fn adapter_norms(&self) -> Result<BTreeMap<String, f64>> {
         let mut squares: BTreeMap<String, f64> = BTreeMap::new();

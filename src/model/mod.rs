@@ -20,8 +20,8 @@
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
-//! - `load`: a folder into a policy. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
-//! - `name`, `shelf`: which folder is meant by a name or a path. `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
+//! - `load`: a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
+//! - `name`, `shelf`: which folder is meant by a name or a path. `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole model as a folder. `init`: random weights.
 
 pub mod adapter;
 mod block;
@@ -52,6 +52,7 @@ mod small_file;
 mod source;
 mod spec;
 mod tensors;
+mod trained;
 mod weights;
 
 pub use disk::free_disk_bytes;

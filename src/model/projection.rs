@@ -14,9 +14,12 @@ use crate::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
 pub(super) struct Projection {
     /// Module path, e.g. `model.layers.0.self_attn.q_proj`.
     path: String,
-    /// The stored layer with the frozen adapters and, while it is switched on, the trained one last.
+    /// The stored layer with the frozen adapters and, while it is switched on, the trained one last; while it is off, what
+    /// the trained one started from in its place.
     linear: Linear,
     trained: Option<Lora>,
+    /// The adapter that is trained further, as it was.
+    start: Option<Lora>,
     switched_on: bool,
 }
 
@@ -36,12 +39,19 @@ pub(super) struct ProjectionSaved {
 }
 
 impl Projection {
-    pub(super) fn new(path: String, mut linear: Linear, trained: Option<Lora>) -> Self {
+    /// `start` is what a trained adapter that is no new one starts from.
+    pub(super) fn new(
+        path: String,
+        mut linear: Linear,
+        trained: Option<Lora>,
+        start: Option<Lora>,
+    ) -> Self {
         linear.loras.extend(trained.clone());
         Self {
             path,
             linear,
             trained,
+            start,
             switched_on: true,
         }
     }
@@ -60,17 +70,26 @@ impl Projection {
         &self.linear.loras
     }
 
+    /// The trained adapter, if there is one.
+    pub(super) fn trained(&self) -> &[Lora] {
+        self.trained.as_slice()
+    }
+
+    /// Trained or as at step 0: without the trained adapter, or with the one that it started from.
     pub(super) fn switch(&mut self, on: bool) {
-        if self.switched_on != on {
-            self.switched_on = on;
-            match &self.trained {
-                Some(lora) if on => self.linear.loras.push(lora.clone()),
-                Some(_) => {
-                    self.linear.loras.pop();
-                }
-                None => {}
-            }
+        if self.switched_on == on || self.trained.is_none() {
+            return;
         }
+        self.switched_on = on;
+        let (from, to) = if on {
+            (&self.start, &self.trained)
+        } else {
+            (&self.trained, &self.start)
+        };
+        if from.is_some() {
+            self.linear.loras.pop();
+        }
+        self.linear.loras.extend(to.clone());
     }
 
     /// The trained adapter, if it is on and computed apart under `dropout`.

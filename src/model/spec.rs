@@ -2,7 +2,7 @@
 //!
 //! A family is not a kind of code but a choice among a few facts that do not depend on each other: where norms stand,
 //! what each block's attention sees, which layers are fused, which numbers are capped. `families/` translates configs
-//! into these facts and back; nothing else asks which family it is.
+//! into these facts and back; nothing else asks which family it is, but for llama.cpp's names (`gguf/names`).
 
 use std::path::Path;
 

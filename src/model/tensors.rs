@@ -184,6 +184,11 @@ impl Spec {
         self.block(layer).linears()
     }
 
+    /// Those of all blocks.
+    pub(super) fn all_linears(&self) -> impl Iterator<Item = LinearSpec> + '_ {
+        (0..self.layers.len()).flat_map(|layer| self.linears(layer))
+    }
+
     /// The last parts of the linear layers' names: what LoRA can target.
     pub fn linear_names(&self) -> Vec<String> {
         self.linears(0)

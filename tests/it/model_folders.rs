@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use nudge::model::{
     AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, Stored, Targets,
-    adapter, init, save_merged,
+    adapter::{self, Layout, Part},
+    init, save_merged,
 };
 
 use crate::fixture::{self, elements, largest_difference};
@@ -23,7 +24,7 @@ fn a_saved_adapter_is_the_policy_again() {
                 options.frozen_adapters.push(fixture.adapter.clone());
             }
         });
-        adapter::save_peft(&policy, dir.path(), "some/model").unwrap();
+        adapter::save(&policy, dir.path(), Layout::Peft, Part::Sum, "some/model").unwrap();
         let loaded = fixture.load(&LoadOptions {
             frozen_adapters: vec![dir.path().to_owned()],
             ..LoadOptions::default()
@@ -89,17 +90,13 @@ fn an_adapter_that_is_not_understood_is_refused_by_name() {
         let changed = good.replace(from, to);
         assert_ne!(changed, good);
         fs::write(dir.path().join("adapter_config.json"), changed).unwrap();
-        let error = adapter::load_peft(dir.path(), &spec)
-            .unwrap_err()
-            .to_string();
+        let error = adapter::load(dir.path(), &spec).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     }
     copy("adapter_config.json");
     let mut other = spec;
     other.layers.truncate(1);
-    let error = adapter::load_peft(dir.path(), &other)
-        .unwrap_err()
-        .to_string();
+    let error = adapter::load(dir.path(), &other).unwrap_err().to_string();
     assert!(error.contains("layers.1."), "{error}");
 }
 

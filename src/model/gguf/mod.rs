@@ -6,6 +6,7 @@
 
 mod config;
 mod frequencies;
+pub(super) mod names;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,11 @@ impl GgufModel {
             reason,
         };
         let file = Gguf::open(path).map_err(|error| LoadError::Gguf(error.to_string()))?;
+        if file.text("general.type") == Some("adapter") {
+            return Err(fault(
+                "it holds an adapter, no model; name it as the adapter of the model that it was trained on".to_owned(),
+            ));
+        }
         let architecture = file
             .text("general.architecture")
             .ok_or_else(|| fault("`general.architecture` is missing".to_owned()))?
@@ -174,58 +180,18 @@ impl GgufModel {
 
     /// What the file calls a tensor.
     fn name(&self, name: &str) -> Option<String> {
-        let whole = match name {
-            "model.embed_tokens.weight" => Some("token_embd.weight"),
-            "model.norm.weight" => Some("output_norm.weight"),
-            "lm_head.weight" => Some("output.weight"),
-            _ => None,
-        };
-        if let Some(whole) = whole {
-            return Some(whole.to_owned());
-        }
-        let (layer, inner) = name.strip_prefix("model.layers.")?.split_once('.')?;
-        let (path, kind) = inner.rsplit_once('.')?;
-        // What stands between attention and MLP: one norm, or the end of one and the start of another.
-        let norms_after = matches!(self.architecture.as_str(), "gemma2" | "gemma3" | "olmo2");
-        let part = match path {
-            "input_layernorm" => "attn_norm",
-            "self_attn.q_proj" => "attn_q",
-            "self_attn.k_proj" => "attn_k",
-            "self_attn.v_proj" => "attn_v",
-            "self_attn.qkv_proj" => "attn_qkv",
-            "self_attn.o_proj" => "attn_output",
-            "self_attn.q_norm" => "attn_q_norm",
-            "self_attn.k_norm" => "attn_k_norm",
-            "post_attention_layernorm" if norms_after => "post_attention_norm",
-            "post_attention_layernorm" | "pre_feedforward_layernorm" => "ffn_norm",
-            "post_feedforward_layernorm" => "post_ffw_norm",
-            "mlp.gate_proj" => "ffn_gate",
-            "mlp.up_proj" | "mlp.gate_up_proj" => "ffn_up",
-            "mlp.down_proj" => "ffn_down",
-            _ => return None,
-        };
-        Some(format!("blk.{layer}.{part}.{kind}"))
+        names::tensor_name(&self.architecture, name)
     }
 
-    /// Where each row of Llama's q and k stands in the file: pairs of neighbours there, halves here.
+    /// Where each row of a tensor stands in the file.
     fn row_order(&self, name: &str, rows: usize) -> Option<Vec<usize>> {
         let key = match () {
-            () if self.architecture != "llama" => return None,
             () if name.contains(".self_attn.q_proj.") => "num_attention_heads",
             () if name.contains(".self_attn.k_proj.") => "num_key_value_heads",
             () => return None,
         };
         let heads = self.config.get(key)?.as_u64()? as usize;
-        let width = rows.checked_div(heads)?;
-        let half = width / 2;
-        if heads * half * 2 != rows {
-            return None;
-        }
-        let place = |row: usize| {
-            let (head, part, index) = (row / width, row % width / half, row % half);
-            head * width + 2 * index + part
-        };
-        Some((0..rows).map(place).collect())
+        names::interleaved(&self.architecture, rows, heads)
     }
 
     fn fault(&self, reason: String) -> LoadError {

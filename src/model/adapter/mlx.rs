@@ -1,0 +1,127 @@
+//! `adapter_config.json` and `adapters.safetensors` of mlx-lm: `lora_a` `[in, r]` and `lora_b` `[r, out]`, PEFT's A and B
+//! transposed, and ΔW = scale · (lora_a lora_b)ᵀ with the scale itself in the config.
+//!
+//! Source: `linear_to_lora_layers` and `load_adapters` in mlx-lm's `tuner/utils.py`. It makes one rank and one scale for
+//! all of the last `num_layers` blocks' linear layers that `keys` names inside a block; a layer that the file leaves out
+//! keeps its B of zeros.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    CONFIG, Halves, LoadedAdapter, MAX_CONFIG_BYTES,
+    factors::{Factors, Shaped},
+    finish, frozen, identify, put_half, take_halves, unusable, whole, write_config, write_tensors,
+};
+use crate::model::{LoadError, Spec, small_file::read_small, weights::Weights};
+
+pub(super) const TENSORS: &str = "adapters.safetensors";
+const HALVES: [&str; 2] = [".lora_a", ".lora_b"];
+
+/// Reads an adapter folder for a model of this spec.
+pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
+    let fault = unusable(dir);
+    let text = read_small(&dir.join(CONFIG), MAX_CONFIG_BYTES)?;
+    let (rank, scale) = rank_and_scale(&text).map_err(&fault)?;
+    let weights = Weights::open_file(&dir.join(TENSORS))?;
+    let mut halves = halves(&weights).map_err(&fault)?;
+    let mut loras = BTreeMap::new();
+    for linear in spec.all_linears() {
+        let Some((a, b)) = take_halves(&mut halves, &linear.path).map_err(&fault)? else {
+            continue;
+        };
+        let read = |name: &str, shape: [usize; 2]| {
+            let found = weights.shape(name).unwrap_or_default();
+            if found != shape {
+                return Err(fault(format!(
+                    "`{name}` has shape {found:?}, but rank {rank} on this model makes {shape:?}; it belongs to another \
+                     model, or its factors are not transposed as mlx-lm has them"
+                )));
+            }
+            let values = weights.read(name, &shape)?;
+            Ok(Shaped { shape, values }.transposed().values)
+        };
+        let a = read(&a, [linear.input, rank])?;
+        let b = read(&b, [rank, linear.output])?;
+        let lora = frozen(&linear, rank, a, b, scale)?;
+        loras.insert(linear.path, lora);
+    }
+    finish(halves, loras, identify(&text, &weights)).map_err(fault)
+}
+
+/// What the config says, or what is wrong with it.
+fn rank_and_scale(text: &str) -> Result<(usize, f64), String> {
+    let config: Value = serde_json::from_str(text)
+        .map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
+    match config.get("fine_tune_type").and_then(Value::as_str) {
+        None | Some("lora") => {}
+        Some(other) => {
+            return Err(format!(
+                "its `fine_tune_type` is {other:?}; only lora is supported"
+            ));
+        }
+    }
+    let parameters = &config["lora_parameters"];
+    let rank = parameters["rank"].as_u64().filter(|&rank| rank > 0);
+    let scale = parameters["scale"].as_f64();
+    Ok((
+        rank.ok_or("its config has no `lora_parameters.rank`")? as usize,
+        scale.ok_or("its config has no `lora_parameters.scale`")?,
+    ))
+}
+
+fn halves(weights: &Weights) -> Result<Halves, String> {
+    let mut halves = Halves::new();
+    for name in weights.names() {
+        let found = HALVES.into_iter().enumerate();
+        let mut found = found.filter_map(|(half, end)| Some((name.strip_suffix(end)?, half)));
+        let Some((path, half)) = found.next() else {
+            return Err(format!("`{name}` is not the A or B of a linear layer"));
+        };
+        put_half(&mut halves, path, half, name)?;
+    }
+    Ok(halves)
+}
+
+/// Writes both files into `dir`.
+pub(super) fn save(
+    factors: &Factors,
+    spec: &Spec,
+    dir: &Path,
+    base_model: &str,
+) -> Result<(), LoadError> {
+    let mut tensors = BTreeMap::new();
+    for (path, (a, b)) in &factors.layers {
+        for (end, factor) in HALVES.into_iter().zip([a, b]) {
+            tensors.insert(format!("{path}{end}"), factor.transposed());
+        }
+    }
+    write_tensors(&dir.join(TENSORS), &tensors, "mlx")?;
+    let mut keys: Vec<&str> = factors
+        .layers
+        .keys()
+        .filter_map(|path| in_block(path))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let config = json!({
+        "fine_tune_type": "lora",
+        "lora_parameters": {
+            "rank": factors.rank,
+            "scale": whole(factors.scale()),
+            "dropout": factors.dropout,
+            "keys": keys,
+        },
+        "model": base_model,
+        "num_layers": spec.layers.len(),
+    });
+    write_config(dir, &config)
+}
+
+/// `self_attn.q_proj` of `model.layers.0.self_attn.q_proj`.
+fn in_block(path: &str) -> Option<&str> {
+    path.strip_prefix("model.layers.")?
+        .split_once('.')
+        .map(|(_, inside)| inside)
+}

@@ -1,0 +1,82 @@
+//! What llama.cpp calls things: architectures, tensors, and the order of the rows of q and k.
+
+use crate::model::{Family, Spec};
+
+/// The architecture that a model of this family is converted to. Mistral and SmolLM files call themselves `llama`.
+pub(in crate::model) fn architecture(family: Family) -> &'static str {
+    match family {
+        Family::Llama | Family::Mistral => "llama",
+        Family::Qwen2 => "qwen2",
+        Family::Qwen3 => "qwen3",
+        Family::Gemma2 => "gemma2",
+        Family::Gemma3 => "gemma3",
+        Family::Phi3 => "phi3",
+        Family::SmolLm3 => "smollm3",
+        Family::Olmo2 => "olmo2",
+    }
+}
+
+/// What a file of this architecture calls a tensor.
+pub(in crate::model) fn tensor_name(architecture: &str, name: &str) -> Option<String> {
+    let whole = match name {
+        "model.embed_tokens.weight" => Some("token_embd.weight"),
+        "model.norm.weight" => Some("output_norm.weight"),
+        "lm_head.weight" => Some("output.weight"),
+        _ => None,
+    };
+    if let Some(whole) = whole {
+        return Some(whole.to_owned());
+    }
+    let (layer, inner) = name.strip_prefix("model.layers.")?.split_once('.')?;
+    let (path, kind) = inner.rsplit_once('.')?;
+    // What stands between attention and MLP: one norm, or the end of one and the start of another.
+    let norms_after = matches!(architecture, "gemma2" | "gemma3" | "olmo2");
+    let part = match path {
+        "input_layernorm" => "attn_norm",
+        "self_attn.q_proj" => "attn_q",
+        "self_attn.k_proj" => "attn_k",
+        "self_attn.v_proj" => "attn_v",
+        "self_attn.qkv_proj" => "attn_qkv",
+        "self_attn.o_proj" => "attn_output",
+        "self_attn.q_norm" => "attn_q_norm",
+        "self_attn.k_norm" => "attn_k_norm",
+        "post_attention_layernorm" if norms_after => "post_attention_norm",
+        "post_attention_layernorm" | "pre_feedforward_layernorm" => "ffn_norm",
+        "post_feedforward_layernorm" => "post_ffw_norm",
+        "mlp.gate_proj" => "ffn_gate",
+        "mlp.up_proj" | "mlp.gate_up_proj" => "ffn_up",
+        "mlp.down_proj" => "ffn_down",
+        _ => return None,
+    };
+    Some(format!("blk.{layer}.{part}.{kind}"))
+}
+
+/// Where each row of a layer's weight stands in the file; nothing where the order is ours.
+pub(in crate::model) fn row_order(
+    spec: &Spec,
+    architecture: &str,
+    path: &str,
+) -> Option<Vec<usize>> {
+    match path.rsplit('.').next()? {
+        "q_proj" => interleaved(architecture, spec.query_width(), spec.heads),
+        "k_proj" => interleaved(architecture, spec.kv_width(), spec.kv_heads),
+        _ => None,
+    }
+}
+
+/// Llama's rotation pairs neighbours in the file and halves of a head here.
+pub(super) fn interleaved(architecture: &str, rows: usize, heads: usize) -> Option<Vec<usize>> {
+    if !matches!(architecture, "llama" | "smollm3") {
+        return None;
+    }
+    let width = rows.checked_div(heads)?;
+    let half = width / 2;
+    if heads * half * 2 != rows {
+        return None;
+    }
+    let place = |row: usize| {
+        let (head, part, index) = (row / width, row % width / half, row % half);
+        head * width + 2 * index + part
+    };
+    Some((0..rows).map(place).collect())
+}

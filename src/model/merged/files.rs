@@ -1,0 +1,297 @@
+//! The base's own files with what was trained folded in: every tensor under its name, one in memory at a time.
+
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::HashMap,
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use candle_core::Tensor;
+use safetensors::{Dtype, View};
+
+use super::{Stored, delta, save_merged};
+use crate::model::{
+    LoadError, Policy, PolicyError, block::Block, projection::Projection, small_file::read_small,
+    weights::Weights,
+};
+
+/// How [`write_merged`] writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MergedOptions {
+    /// Element type of every tensor; absent = each tensor's own in the base.
+    pub stored: Option<Stored>,
+    /// A weight file ends before the tensor that would make it longer.
+    pub max_shard_bytes: u64,
+}
+
+/// Writes the model in `folder` with the policy's training folded in into `dir`: every tensor of the base's files, under
+/// its own name. Tensors are read, changed and written one at a time, so one copy of one of them is all the memory it takes.
+/// `on_share` hears the share written; when it breaks, what was written is of no use and [`LoadError::Stopped`] says so.
+pub fn write_merged(
+    policy: &Policy,
+    folder: &Path,
+    dir: &Path,
+    options: MergedOptions,
+    on_share: &mut dyn FnMut(f32) -> ControlFlow<()>,
+) -> Result<(), LoadError> {
+    if !folder.join("config.json").is_file() {
+        return save_merged(policy, dir, options.stored.unwrap_or_default());
+    }
+    let weights = Weights::open(folder)?;
+    fs::create_dir_all(dir).map_err(|source| LoadError::Write {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let mut changed = policy.changed()?;
+    let desk = RefCell::new(Desk {
+        fault: None,
+        written: 0,
+        total: 0,
+        on_share,
+    });
+    let mut shards: Vec<Vec<(String, Folded<'_>)>> = vec![Vec::new()];
+    let (mut length, mut total) = (0, 0);
+    for name in weights.names() {
+        let (own, shape, bytes) = weights.stored(name)?;
+        let tensor = Folded {
+            weights: &weights,
+            name: name.to_owned(),
+            shape,
+            own,
+            bytes,
+            stored: options.stored.filter(|_| is_float(own)),
+            change: changed.remove(name),
+            desk: &desk,
+        };
+        let size = tensor.data_len() as u64;
+        if length > 0 && length + size > options.max_shard_bytes {
+            shards.push(Vec::new());
+            length = 0;
+        }
+        length += size;
+        total += size;
+        if let Some(shard) = shards.last_mut() {
+            shard.push((name.to_owned(), tensor));
+        }
+    }
+    if let Some(name) = changed.keys().min() {
+        return Err(LoadError::Weights {
+            path: folder.to_owned(),
+            reason: format!("`{name}` was trained, but its files have no tensor of that name"),
+        });
+    }
+    desk.borrow_mut().total = total;
+    for shard in numbered(shards, dir, total)? {
+        write_shard(shard)?;
+        if let Some(error) = desk.borrow_mut().fault.take() {
+            return Err(error);
+        }
+    }
+    write_config(folder, dir, options.stored)
+}
+
+fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
+}
+
+/// A weight file to be written.
+struct Shard<'a> {
+    path: PathBuf,
+    tensors: Vec<(String, Folded<'a>)>,
+}
+
+/// One file, or numbered ones; of these the index that says what is where is written.
+fn numbered<'a>(
+    shards: Vec<Vec<(String, Folded<'a>)>>,
+    dir: &Path,
+    total: u64,
+) -> Result<Vec<Shard<'a>>, LoadError> {
+    let count = shards.len();
+    let mut map = serde_json::Map::new();
+    let mut named = Vec::new();
+    for (number, tensors) in (1..).zip(shards) {
+        let file = if count == 1 {
+            "model.safetensors".to_owned()
+        } else {
+            format!("model-{number:05}-of-{count:05}.safetensors")
+        };
+        for (name, _) in &tensors {
+            map.insert(name.clone(), file.clone().into());
+        }
+        let path = dir.join(file);
+        named.push(Shard { path, tensors });
+    }
+    if count > 1 {
+        let path = dir.join("model.safetensors.index.json");
+        let index = serde_json::json!({"metadata": {"total_size": total}, "weight_map": map});
+        fs::write(&path, format!("{index:#}\n"))
+            .map_err(|source| LoadError::Write { path, source })?;
+    }
+    Ok(named)
+}
+
+fn write_shard(Shard { path, tensors }: Shard<'_>) -> Result<(), LoadError> {
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(tensors, Some(metadata), &path).map_err(|error| {
+        LoadError::Write {
+            path: path.clone(),
+            source: std::io::Error::other(error),
+        }
+    })
+}
+
+/// The base's own `config.json`; only the element type is another when one was asked for.
+fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>) -> Result<(), LoadError> {
+    let from = folder.join("config.json");
+    let mut text = read_small(&from, MAX_CONFIG_BYTES)?;
+    if let Some(stored) = stored {
+        let mut config: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| LoadError::Config {
+                path: from,
+                reason: format!("not valid JSON ({error})"),
+            })?;
+        // Transformers 5 writes `dtype`, 4 wrote `torch_dtype`; each reads the other's.
+        let key = if config.get("dtype").is_some() {
+            "dtype"
+        } else {
+            "torch_dtype"
+        };
+        config[key] = stored.name().into();
+        text = format!("{config:#}\n");
+    }
+    let path = dir.join("config.json");
+    fs::write(&path, text).map_err(|source| LoadError::Write { path, source })
+}
+
+/// More is not a config.
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
+
+/// What training did to a tensor of the base.
+enum Change<'a> {
+    /// `+ Σ scale·B A`.
+    Adapted(&'a Projection),
+    /// It was trained itself.
+    Replaced(Tensor),
+}
+
+/// What the tensors of a file share while they are written, one after the other.
+struct Desk<'a> {
+    /// The first failure: the trait has no room for one.
+    fault: Option<LoadError>,
+    written: u64,
+    total: u64,
+    on_share: &'a mut dyn FnMut(f32) -> ControlFlow<()>,
+}
+
+impl Desk<'_> {
+    /// Counts a tensor; whether nothing is to be written any more.
+    fn is_closed(&mut self, bytes: usize) -> bool {
+        if self.fault.is_some() {
+            return true;
+        }
+        self.written += bytes as u64;
+        let share = self.written as f32 / self.total.max(1) as f32;
+        if (self.on_share)(share).is_break() {
+            self.fault = Some(LoadError::Stopped);
+        }
+        self.fault.is_some()
+    }
+}
+
+/// A tensor of the base's files as it will be written, made when it is its turn.
+struct Folded<'a> {
+    weights: &'a Weights,
+    name: String,
+    shape: Vec<usize>,
+    /// Its element type in the base.
+    own: Dtype,
+    bytes: &'a [u8],
+    stored: Option<Stored>,
+    change: Option<Change<'a>>,
+    desk: &'a RefCell<Desk<'a>>,
+}
+
+impl Folded<'_> {
+    fn values(&self) -> Result<Vec<f32>, LoadError> {
+        let read = || self.weights.read(&self.name, &self.shape);
+        let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
+        match &self.change {
+            None => read(),
+            Some(Change::Replaced(tensor)) => tensor
+                .flatten_all()
+                .and_then(|t| t.to_vec1())
+                .map_err(failed),
+            Some(Change::Adapted(projection)) => {
+                let mut values = read()?;
+                for lora in projection.adapters() {
+                    let changes = delta(lora).map_err(failed)?;
+                    for (value, delta) in values.iter_mut().zip(changes) {
+                        *value += delta;
+                    }
+                }
+                Ok(values)
+            }
+        }
+    }
+}
+
+impl View for Folded<'_> {
+    fn dtype(&self) -> Dtype {
+        self.stored.map_or(self.own, Stored::dtype)
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        if self.desk.borrow_mut().is_closed(self.data_len()) {
+            return Cow::Owned(vec![0; self.data_len()]);
+        }
+        // What nothing changed is copied bit for bit.
+        if self.change.is_none() && self.dtype() == self.own {
+            return Cow::Borrowed(self.bytes);
+        }
+        let stored = match self.dtype() {
+            Dtype::F16 => Stored::F16,
+            Dtype::BF16 => Stored::Bf16,
+            _ => Stored::F32,
+        };
+        match self.values() {
+            Ok(values) => Cow::Owned(stored.bytes(&values)),
+            Err(error) => {
+                self.desk.borrow_mut().fault.get_or_insert(error);
+                Cow::Owned(vec![0; self.data_len()])
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype().bitsize() / 8
+    }
+}
+
+impl Policy {
+    /// What training changed, by tensor name.
+    fn changed(&self) -> Result<HashMap<String, Change<'_>>, LoadError> {
+        let adapted = self.blocks.iter().flat_map(Block::projections);
+        let mut changed: HashMap<String, Change<'_>> = adapted
+            .filter(|projection| !projection.adapters().is_empty())
+            .map(|projection| {
+                let name = format!("{}.weight", projection.path());
+                (name, Change::Adapted(projection))
+            })
+            .collect();
+        if self.adapter.is_none() {
+            for entry in self.parameters.entries() {
+                if let Some((tensor, _)) = self.parameters.view(&entry.name)? {
+                    changed.insert(entry.name.clone(), Change::Replaced(tensor));
+                }
+            }
+        }
+        Ok(changed)
+    }
+}
