@@ -12,7 +12,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub use ask::{Generate, Score};
 pub use download::Download;
-pub use export::{Export, StoredName};
+pub use export::{Export, LayoutName, PartName, StoredName};
 
 use crate::{kernels::device::DeviceChoice, model::Precision};
 

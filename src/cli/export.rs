@@ -1,88 +1,114 @@
-//! `nudge export`: a run's weights as other tools read them, proven by reading them back.
+//! `nudge export`: a run's weights as other tools read them, proven by reading them back, or a report of it.
+
+use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::{
-    args::{Export, StoredName},
+    args::{Export, LayoutName, PartName, StoredName},
     drive,
     ending::{Ending, usage},
     output,
     place::project_and_run,
 };
-use crate::{
-    engine::{
-        compute_pool,
-        trained::{Trained, Which},
-    },
-    export::{self, Subject},
-    model::{MergedOptions, Stored},
+use crate::engine::{
+    self, compute_pool,
+    protocol::{ExportOrder, Layout, MergedOptions, Part, Stored, What, Which},
 };
 
 pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
-    let options = MergedOptions {
-        stored: args.dtype.map(|dtype| match dtype {
-            StoredName::F32 => Stored::F32,
-            StoredName::F16 => Stored::F16,
-            StoredName::Bf16 => Stored::Bf16,
-        }),
-        max_shard_bytes: bytes(&args.max_shard_size)?,
-    };
+    let (what, to) = what_and_where(args)?;
     let (project, record) = project_and_run(&args.place, args.demo)?;
-    let which = match args.step {
-        Some(step) => Which::Step(step),
-        None if args.best => Which::Best,
-        None => Which::Newest,
+    let order = ExportOrder {
+        project: project.dir().to_owned(),
+        run: record.id,
+        which: match args.step {
+            Some(step) => Which::Step(step),
+            None if args.best => Which::Best,
+            None => Which::Newest,
+        },
+        what,
+        to: to.clone(),
+        overwrite: args.overwrite,
     };
+    drop(project);
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let mut on_phase = |phase: &str| bar.set_message(phase.to_owned());
-    let (root, run) = (project.dir().to_owned(), record.id);
-    drop(project);
+    let mut on_phase = |phase: &str, share: Option<f32>| {
+        bar.set_message(match share {
+            Some(share) => format!("{phase}, {:.0} %", 100.0 * share),
+            None => phase.to_owned(),
+        });
+        ControlFlow::Continue(())
+    };
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
-    let (step, proof, dir) = pool.install(|| -> Result<_> {
-        on_phase("Loading the run");
-        let trained = Trained::load(&root, run, which)?;
-        let subject = Subject {
-            policy: &trained.policy,
-            folder: &trained.folder,
-            probes: &trained.probes,
-            about: &trained.about,
-            overwrite: args.overwrite,
-        };
-        let (proof, dir) = match (&args.adapter, &args.merged) {
-            (Some(dir), _) => (export::adapter(&subject, dir, &mut on_phase)?, dir),
-            (None, Some(dir)) => (export::merged(&subject, dir, options, &mut on_phase)?, dir),
-            (None, None) => return Err(usage("Name --adapter DIR or --merged DIR.")),
-        };
-        Ok((trained.about.step, proof, dir))
-    })?;
+    let exported = pool.install(|| engine::export(&order, &mut on_phase))?;
     bar.finish_and_clear();
-    if args.json {
-        output::json(&json!({
+    let step = exported.step;
+    match exported.proof {
+        None if args.json => output::json(&json!({"run": record.id, "step": step, "file": to}))?,
+        None => output::line(format!(
+            "Wrote the report of {}, up to step {step}, to {}.",
+            record.name,
+            to.display()
+        ))?,
+        Some(proof) if args.json => output::json(&json!({
             "run": record.id,
             "step": step,
-            "dir": dir,
+            "dir": to,
             "probes": proof.probes,
             "max_logit_difference": proof.difference,
+            "max_logit": proof.largest,
             "max_logit_effect": proof.effect,
             "outputs_changed": proof.changed,
-        }))?;
-    } else {
-        output::line(format!(
-            "Wrote step {step} of {} to {}. Read back on {} prompts: logits equal to {:.1e}, up to {:.3} from the base \
-             model; outputs changed on {} of {}.",
+        }))?,
+        Some(proof) => output::line(format!(
+            "Wrote step {step} of {} to {}. Read back on {} prompts: logits equal to {:.1e}, up to {:.3} from the model \
+             without it; outputs changed on {} of {}. Its README.md says how to load it.",
             record.name,
-            dir.display(),
+            to.display(),
             proof.probes,
             proof.difference,
             proof.effect,
             proof.changed,
             proof.probes
-        ))?;
+        ))?,
     }
     Ok(Ending::Done)
+}
+
+fn what_and_where(args: &Export) -> Result<(What, &PathBuf)> {
+    match (&args.adapter, &args.merged, &args.report) {
+        (Some(dir), _, _) => Ok((
+            What::Adapter {
+                layout: match args.layout {
+                    LayoutName::Peft => Layout::Peft,
+                    LayoutName::Mlx => Layout::Mlx,
+                    LayoutName::Gguf => Layout::Gguf,
+                },
+                part: match args.part {
+                    PartName::Sum => Part::Sum,
+                    PartName::Newest => Part::Newest,
+                },
+            },
+            dir,
+        )),
+        (None, Some(dir), _) => Ok((
+            What::Merged(MergedOptions {
+                stored: args.dtype.map(|dtype| match dtype {
+                    StoredName::F32 => Stored::F32,
+                    StoredName::F16 => Stored::F16,
+                    StoredName::Bf16 => Stored::Bf16,
+                }),
+                max_shard_bytes: bytes(&args.max_shard_size)?,
+            }),
+            dir,
+        )),
+        (None, None, Some(file)) => Ok((What::Report, file)),
+        (None, None, None) => Err(usage("Name --adapter DIR, --merged DIR or --report FILE.")),
+    }
 }
 
 /// "5GB", "500MB" or a number of bytes; decimal units, as Transformers counts them.

@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// Settings that name a file or folder; a relative one counts from the project unless it is found where we are.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 5] = [
     "model.path",
     "model.start_adapter",
+    "model.continue_adapter",
     "data.reference",
     "data.retention",
 ];
@@ -101,6 +102,10 @@ pub fn print(config: &RunConfig) -> Result<String> {
     note(
         config.model.start_adapter.is_none(),
         "model.start_adapter: none".to_owned(),
+    );
+    note(
+        config.model.continue_adapter.is_none(),
+        "model.continue_adapter: none, a new adapter".to_owned(),
     );
     note(
         config.data.retention.is_none(),

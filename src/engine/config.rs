@@ -25,9 +25,13 @@ pub struct ModelConfig {
     /// Hugging Face folder or GGUF file; the project's own model when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// PEFT adapter frozen into the reference; a new adapter goes on top.
+    /// Adapter (PEFT or mlx-lm folder, or GGUF file) frozen into the reference; a new adapter goes on top.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_adapter: Option<PathBuf>,
+    /// Adapter that is trained further instead of a new one; the reference is the model with it as it was. Its own rank,
+    /// alpha and targets count, not those of `[lora]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continue_adapter: Option<PathBuf>,
     pub dtype: Dtype,
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::overrides::ConfigError;
 use crate::{
+    export::ExportError,
     formats::FormatError,
     kernels::KernelError,
     model::{LoadError, PolicyError},
@@ -26,6 +27,8 @@ pub enum EngineError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Format(#[from] FormatError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
     #[error("The settings cannot be used: {0}")]
     Settings(String),
     #[error("There is nothing to train on: {0}")]

@@ -50,6 +50,11 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
             .iter()
             .map(|path| root.join(path))
             .collect(),
+        continued: config
+            .model
+            .continue_adapter
+            .as_ref()
+            .map(|path| root.join(path)),
         adapter: (!config.lora.full)
             .then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
         full: config.lora.full,

@@ -7,7 +7,7 @@
 //!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
-//! - without a run: `preflight`, `score`, `bench`, `trained` (what is exported).
+//! - without a run: `preflight`, `score`, `bench`, `export` with `trained` (weights) and `story` (the report).
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is room.
@@ -23,6 +23,7 @@ mod error;
 mod evaluate;
 mod events;
 mod exact;
+mod export;
 #[cfg(test)]
 mod fault;
 mod findings;
@@ -45,6 +46,7 @@ mod schedule;
 pub mod score;
 mod step;
 mod stop;
+mod story;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -52,12 +54,13 @@ mod thread;
 #[expect(dead_code, reason = "shared with tests/it, which use the rest of it")]
 #[path = "../../tests/it/toy.rs"]
 mod toy;
-pub mod trained;
+mod trained;
 mod validate;
 
 pub use answer::{Speaker, answer, answer_all};
 pub use error::EngineError;
 pub use events::Waker;
+pub use export::export;
 pub use overrides::ConfigError;
 pub use thread::{Engine, EngineOptions, compute_pool, no_waker};
 pub use validate::validate;

@@ -1,6 +1,6 @@
 //! `run.toml` as text, and single keys changed from the command line (`--set objective.beta=0.2`).
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use thiserror::Error;
 use toml::{Table, Value};
@@ -40,6 +40,19 @@ impl RunConfig {
     /// Writes `run.toml` with every key that has a value.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string_pretty(self).map_err(|error| ConfigError::Text(error.to_string()))
+    }
+
+    /// Every key that has a value, as `section.key` with the value as TOML writes it.
+    pub fn every_value(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        let tree = Table::try_from(self).map_err(|error| ConfigError::Text(error.to_string()))?;
+        let sections = tree.iter();
+        let sections = sections.filter_map(|(section, value)| Some((section, value.as_table()?)));
+        Ok(sections
+            .flat_map(|(section, keys)| {
+                let keys = keys.iter();
+                keys.map(move |(key, value)| (format!("{section}.{key}"), value.to_string()))
+            })
+            .collect())
     }
 
     /// This config with `section.key` set to `value` for each override, in order. An empty value takes the key away,
@@ -118,6 +131,7 @@ fn every_key() -> Vec<String> {
     let mut full = RunConfig::default();
     full.model.path = Some(PathBuf::new());
     full.model.start_adapter = Some(PathBuf::new());
+    full.model.continue_adapter = Some(PathBuf::new());
     full.data.retention = Some(PathBuf::new());
     full.objective.margin = Some(Margin::Sum);
     full.objective.reference_weight = Some(0.0);

@@ -69,7 +69,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
             .iter()
             .map(|present| format!("{} ({})", present.choice, present.name))
             .collect(),
-        reference: describe(&reference, config),
+        reference: reference.describe(&config.model),
         trainable_parameters: policy.trainable_parameters() as u64,
         total_parameters: policy.total_parameters() as u64,
         train_pairs: train.len(),
@@ -96,17 +96,6 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     probe_step(&mut report, &mut policy, config, &batches, row_tokens)?;
     warn(&mut report, config, &batches);
     Ok(report)
-}
-
-fn describe(reference: &Reference, config: &RunConfig) -> String {
-    let short = reference.policy.get(..12).unwrap_or(&reference.policy);
-    match &config.model.start_adapter {
-        None => format!("the model folder as it is, blake3 {short}…"),
-        Some(adapter) => format!(
-            "the model folder with the adapter {} frozen into it, blake3 {short}…",
-            adapter.display()
-        ),
-    }
 }
 
 /// Sleeping share and golden values, from the step-0 log-probs of some pairs; these are cached for the run.

@@ -158,6 +158,14 @@ fn report_data(
     if resumed {
         return Ok(());
     }
+    if let Some(adapter) = &config.model.continue_adapter {
+        let text = format!(
+            "Trains the adapter {} further: its own rank, alpha and layers count, not those of [lora]. The reference is the \
+             model with it as it is now",
+            adapter.display()
+        );
+        helm.log(LogLevel::Info, text)?;
+    }
     for (level, text) in batches.remarks() {
         helm.log(level, text)?;
     }

@@ -11,10 +11,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
-pub use crate::store::LogLevel;
 use crate::{
     data::{Flaw, PairId, Prompt},
     store::RunId,
+};
+pub use crate::{
+    export::{Layout, MergedOptions, OnPhase, Part, Proof, Stored, What},
+    store::LogLevel,
 };
 
 /// Names one question to the engine, so that a late answer can be told from a current one.
@@ -50,6 +53,38 @@ pub enum Request {
     },
     /// Drop loaded models and finish.
     Shutdown,
+}
+
+/// An export of a run, as a form or a command line says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportOrder {
+    /// The project's folder.
+    pub project: PathBuf,
+    pub run: RunId,
+    pub which: Which,
+    pub what: What,
+    /// A new folder, or a file for a report.
+    pub to: PathBuf,
+    /// An earlier export of ours there, or any file in the place of a report, may be replaced.
+    pub overwrite: bool,
+}
+
+/// Which of a run's checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Newest,
+    Step(u64),
+    /// The evaluation with the lowest held-out loss.
+    Best,
+}
+
+/// An export that was carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// The step of the weights, or the last one that a report tells of.
+    pub step: u64,
+    /// What the files were checked with; a report has nothing to check.
+    pub proof: Option<Proof>,
 }
 
 /// Which weights answer a [`Request::Generate`].

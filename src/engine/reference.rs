@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    config::ModelConfig,
     error::{EngineError, Result},
     rows::pack,
 };
@@ -42,6 +43,27 @@ impl Reference {
         Self {
             policy: policy.identity().to_owned(),
             codec: codec.identity().to_owned(),
+        }
+    }
+
+    /// The policy at step 0 in words, e.g. "the model as it is, blake3 3f9a…".
+    pub fn describe(&self, model: &ModelConfig) -> String {
+        let short = self.policy.get(..12).unwrap_or(&self.policy);
+        let frozen = model
+            .start_adapter
+            .as_ref()
+            .map(|adapter| format!("the adapter {} frozen into it", adapter.display()));
+        let further = model.continue_adapter.as_ref().map(|adapter| {
+            format!(
+                "the adapter {}, which is trained further, as it was",
+                adapter.display()
+            )
+        });
+        let with: Vec<String> = frozen.into_iter().chain(further).collect();
+        if with.is_empty() {
+            format!("the model as it is, blake3 {short}…")
+        } else {
+            format!("the model with {}, blake3 {short}…", with.join(" and "))
         }
     }
 

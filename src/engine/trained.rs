@@ -7,6 +7,7 @@ use super::{
     config::RunConfig,
     error::{EngineError, Result},
     material,
+    protocol::Which,
 };
 use crate::{
     data::{SplitRule, split},
@@ -18,15 +19,6 @@ use crate::{
 
 /// Prompts that an export is checked with.
 const PROBES: usize = 5;
-
-/// Which of a run's checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    Newest,
-    Step(u64),
-    /// The evaluation with the lowest held-out loss.
-    Best,
-}
 
 /// A run's checkpoint, loaded in f32.
 pub struct Trained {
@@ -90,6 +82,8 @@ impl Trained {
             run: record.name.clone(),
             step,
             base_model: folder.to_string_lossy().into_owned(),
+            frozen: options.frozen_adapters,
+            continued: options.continued,
             method: record.method.clone(),
             revision: record.revision.0,
             pairs: material.pairs.len(),

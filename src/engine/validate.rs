@@ -11,6 +11,10 @@ pub fn validate(config: &RunConfig) -> Vec<(String, String)> {
     data(config, &mut faults);
     objective(config, &mut faults);
     lora(&config.lora, &mut faults);
+    if config.lora.full && config.model.continue_adapter.is_some() {
+        let sentence = "model.continue_adapter names an adapter to train further, but lora.full trains all weights; keep one of the two";
+        faults.add("model.continue_adapter", sentence.to_owned());
+    }
     optimizer(config, &mut faults);
     train(config, &mut faults);
     faults.0

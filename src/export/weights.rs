@@ -11,29 +11,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
-
 use super::{
-    About,
+    About, Layout, MergedOptions, OnPhase, Part, Proof, Stored, What,
     aside::{Aside, write_error},
-    card,
+    card, proof,
 };
-use crate::model::{
-    GenerateOptions, LoadError, LoadOptions, MergedOptions, Policy, PolicyError, Precision, Stored,
-    adapter::save_peft, write_merged,
-};
-
-/// What an export was checked with, on the logits that follow each probe prompt.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Proof {
-    pub probes: usize,
-    /// Largest difference between the logits of what was read back and of the policy in memory.
-    pub difference: f64,
-    /// Largest difference between the policy and the bare model. 0: this training has changed nothing yet.
-    pub effect: f64,
-    /// Probes whose greedy answer is another than the bare model's.
-    pub changed: usize,
-}
+use crate::model::{LoadError, Policy, PolicyError, adapter, write_merged};
 
 /// An export that failed or did not read back.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +25,10 @@ pub enum ExportError {
     NoProbe,
     #[error("{} is not empty{}", path.display(), if *ours { "; it holds an earlier export, which --overwrite replaces" } else { "; name a new folder" })]
     Occupied { path: PathBuf, ours: bool },
+    #[error("{} exists; name a new file, or replace it with --overwrite", path.display())]
+    Exists { path: PathBuf },
     #[error(transparent)]
-    Model(#[from] LoadError),
+    Model(LoadError),
     #[error("The export could not be checked: {0}")]
     Check(#[from] PolicyError),
     #[error("Could not write {path}: {source}")]
@@ -59,6 +44,17 @@ pub enum ExportError {
         "This training changes nothing: the logits are the base model's own. Nothing was exported to {path}"
     )]
     NoEffect { path: PathBuf },
+    #[error("The export was stopped; nothing was kept")]
+    Stopped,
+}
+
+impl From<LoadError> for ExportError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Stopped => Self::Stopped,
+            error => Self::Model(error),
+        }
+    }
 }
 
 /// What is exported, and what it is checked with.
@@ -86,43 +82,126 @@ const COMPANIONS: &[&str] = &[
     "chat_template.json",
     "generation_config.json",
 ];
-const PROBE_TOKENS: usize = 16;
 
-/// Writes the policy's adapter (with those frozen below it) into `dir`. `on_phase` hears what is going on.
+/// Writes the policy's adapter into the folder `dir`: with those frozen below it, or the trained one alone.
 pub fn adapter(
     subject: &Subject<'_>,
+    layout: Layout,
+    part: Part,
     dir: &Path,
-    on_phase: &mut dyn FnMut(&str),
+    on_phase: &mut OnPhase<'_>,
 ) -> Result<Proof, ExportError> {
-    let aside = prepare(subject, dir)?;
-    let at = aside.path();
-    on_phase("Writing the adapter");
-    save_peft(subject.policy, &at, &subject.about.base_model)?;
-    on_phase("Reading it back");
-    let read_back = load(subject.folder, vec![at.clone()])?;
-    finish(subject, &read_back, aside, "adapter", 1e-3)
+    let export = Export::begin(subject, What::Adapter { layout, part }, dir)?;
+    let at = export.aside.path();
+    phase(on_phase, "Writing the adapter", None)?;
+    adapter::save(subject.policy, &at, layout, part, &subject.about.base_model)?;
+    phase(on_phase, "Reading it back", None)?;
+    let below: Vec<&Path> = match part {
+        Part::Sum => Vec::new(),
+        Part::Newest => subject.about.frozen.iter().map(PathBuf::as_path).collect(),
+    };
+    let adapters = [below.as_slice(), &[at.as_path()]].concat();
+    let read_back = proof::load(subject.folder, &adapters)?;
+    export.finish(&read_back, &below, 1e-3, on_phase)
 }
 
-/// Writes the whole model with its training folded in.
+/// Writes the whole model with its training folded in into the folder `dir`.
 pub fn merged(
     subject: &Subject<'_>,
     dir: &Path,
     options: MergedOptions,
-    on_phase: &mut dyn FnMut(&str),
+    on_phase: &mut OnPhase<'_>,
 ) -> Result<Proof, ExportError> {
-    let aside = prepare(subject, dir)?;
-    let at = aside.path();
-    on_phase("Writing the weights");
-    write_merged(subject.policy, subject.folder, &at, options)?;
-    on_phase("Reading them back");
-    let read_back = load(&at, Vec::new())?;
+    let export = Export::begin(subject, What::Merged(options), dir)?;
+    let at = export.aside.path();
+    phase(on_phase, "Writing the weights", Some(0.0))?;
+    let on_share = &mut |share| on_phase("Writing the weights", Some(share));
+    write_merged(subject.policy, subject.folder, &at, options, on_share)?;
+    phase(on_phase, "Reading them back", None)?;
+    let read_back = proof::load(&at, &[])?;
     // Half precision rounds what was learnt to its own grid.
     let tolerance = match coarsest(&at)? {
         Stored::F32 => 1e-3,
         Stored::F16 => 2e-2,
         Stored::Bf16 => 2e-1,
     };
-    finish(subject, &read_back, aside, "merged", tolerance)
+    export.finish(&read_back, &[], tolerance, on_phase)
+}
+
+fn phase(on_phase: &mut OnPhase<'_>, what: &str, share: Option<f32>) -> Result<(), ExportError> {
+    match on_phase(what, share) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(ExportError::Stopped),
+    }
+}
+
+/// A folder in the making.
+struct Export<'a> {
+    subject: &'a Subject<'a>,
+    what: What,
+    aside: Aside,
+}
+
+impl<'a> Export<'a> {
+    fn begin(subject: &'a Subject<'a>, what: What, dir: &Path) -> Result<Self, ExportError> {
+        if subject.probes.is_empty() {
+            return Err(ExportError::NoProbe);
+        }
+        let aside = Aside::new(dir, subject.overwrite)?;
+        Ok(Self {
+            subject,
+            what,
+            aside,
+        })
+    }
+
+    /// Compares, writes the companions, and puts the folder in its place. `below` are the adapters that the export goes on
+    /// top of; `tolerance` is a share of the largest logit.
+    fn finish(
+        self,
+        read_back: &Policy,
+        below: &[&Path],
+        tolerance: f64,
+        on_phase: &mut OnPhase<'_>,
+    ) -> Result<Proof, ExportError> {
+        let Subject {
+            policy,
+            folder,
+            probes,
+            about,
+            ..
+        } = *self.subject;
+        phase(on_phase, "Comparing it with the trained model", None)?;
+        let bare = proof::load(folder, below)?;
+        let (proof, answers) = Proof::of(policy, read_back, &bare, probes)?;
+        let target = || self.aside.target();
+        if proof.difference.is_nan() || proof.difference > tolerance * proof.largest {
+            return Err(ExportError::Differs {
+                path: target(),
+                difference: proof.difference,
+            });
+        }
+        if proof.effect == 0.0 {
+            return Err(ExportError::NoEffect { path: target() });
+        }
+        let path = self.aside.path();
+        write_companions(folder, &path)?;
+        let probe_file = path.join("probe.json");
+        fs::write(&probe_file, format!("{answers:#}\n")).map_err(write_error(&probe_file))?;
+        let card = card::Card {
+            what: self.what,
+            about,
+            proof,
+            stored: matches!(self.what, What::Merged(_))
+                .then(|| coarsest(&path))
+                .transpose()?,
+            norms: policy.adapter_norms()?,
+        };
+        card.write(&path)?;
+        phase(on_phase, "Putting it in its place", None)?;
+        self.aside.finish()?;
+        Ok(proof)
+    }
 }
 
 /// The coarsest element type among the weight files that were just written, from their headers.
@@ -150,75 +229,6 @@ fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
     Ok(coarsest)
 }
 
-fn prepare(subject: &Subject<'_>, dir: &Path) -> Result<Aside, ExportError> {
-    if subject.probes.is_empty() {
-        return Err(ExportError::NoProbe);
-    }
-    Aside::new(dir, subject.overwrite)
-}
-
-/// In f32, whatever the run trained in: a proof must not drown in rounding.
-fn load(folder: &Path, frozen_adapters: Vec<PathBuf>) -> Result<Policy, LoadError> {
-    let options = LoadOptions {
-        precision: Precision::F32,
-        frozen_adapters,
-        ..LoadOptions::default()
-    };
-    Policy::load(folder, &options)
-}
-
-/// Compares, writes the companions, and puts the folder in its place. `tolerance` is a share of the largest logit.
-fn finish(
-    subject: &Subject<'_>,
-    read_back: &Policy,
-    aside: Aside,
-    kind: &str,
-    tolerance: f64,
-) -> Result<Proof, ExportError> {
-    let (policy, probes) = (subject.policy, subject.probes);
-    let bare = load(subject.folder, Vec::new())?;
-    let (mut difference, mut effect, mut largest) = (0.0_f64, 0.0_f64, 0.0_f64);
-    for probe in probes {
-        let ours = last_logits(policy, probe)?;
-        difference = difference.max(apart(&ours, &last_logits(read_back, probe)?));
-        effect = effect.max(apart(&ours, &last_logits(&bare, probe)?));
-        largest = ours
-            .iter()
-            .fold(largest, |most, logit| most.max(f64::from(logit.abs())));
-    }
-    if difference.is_nan() || difference > tolerance * largest {
-        return Err(ExportError::Differs {
-            path: aside.target(),
-            difference,
-        });
-    }
-    if effect == 0.0 {
-        return Err(ExportError::NoEffect {
-            path: aside.target(),
-        });
-    }
-    let path = aside.path();
-    let answers = greedy(read_back, probes)?;
-    let before = greedy(&bare, probes)?;
-    let proof = Proof {
-        probes: probes.len(),
-        difference,
-        effect,
-        changed: answers.iter().zip(&before).filter(|(a, b)| a != b).count(),
-    };
-    write_companions(subject.folder, &path)?;
-    let probes: Vec<_> = probes
-        .iter()
-        .zip(&answers)
-        .map(|(prompt, answer)| json!({"prompt_ids": prompt, "greedy_ids": answer}))
-        .collect();
-    let probe_file = path.join("probe.json");
-    fs::write(&probe_file, format!("{:#}\n", json!(probes))).map_err(write_error(&probe_file))?;
-    card::write(&path, kind, subject.about, &proof, &policy.adapter_norms()?)?;
-    aside.finish()?;
-    Ok(proof)
-}
-
 fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
     for name in COMPANIONS {
         let (from, path) = (folder.join(name), dir.join(name));
@@ -229,37 +239,4 @@ fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
         }
     }
     Ok(())
-}
-
-/// The likeliest tokens after each prompt, going on past an end of turn.
-fn greedy(policy: &Policy, probes: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, PolicyError> {
-    let options = GenerateOptions {
-        max_new: PROBE_TOKENS,
-        ..GenerateOptions::default()
-    };
-    let answers = policy.generate(probes, &options, &mut |_, _| ControlFlow::Continue(()))?;
-    Ok(answers.into_iter().map(|answer| answer.ids).collect())
-}
-
-/// Logits of the token that follows a text.
-fn last_logits(policy: &Policy, ids: &[u32]) -> Result<Vec<f32>, ExportError> {
-    let logits = policy.logits(ids)?;
-    let last = ids.len().saturating_sub(1);
-    Ok(logits
-        .get(last)
-        .and_then(|row| row.to_vec1())
-        .map_err(PolicyError::from)?)
-}
-
-fn apart(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| f64::from((a - b).abs()))
-        .fold(0.0, |most, off| {
-            if off > most || off.is_nan() {
-                off
-            } else {
-                most
-            }
-        })
 }

@@ -1,0 +1,364 @@
+//! A run told from what the project keeps of it: what its report says.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::{batches, checkpoint, config::RunConfig, error::Result, material, protocol::LogLevel};
+use crate::{
+    data::Prompt,
+    export::{Answers, Chart, Line, Measured, Setting, Story},
+    model::Spec,
+    store::{Project, RunRecord, SampleRecord},
+    text::Codec,
+};
+
+/// What one chart shows: its title, how it was measured, and its metrics with a name each.
+type Shown = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const CHARTS: &[Shown] = &[
+    (
+        "Loss",
+        "The whole loss of each step, and the same on held-out data.",
+        &[("loss", "training"), ("eval_loss", "held out")],
+    ),
+    (
+        "Reward margin",
+        "rewards/margins: β times the change of the margin between chosen and rejected since step 0, mean over pairs.",
+        &[
+            ("rewards/margins", "training"),
+            ("eval_rewards/margins", "held out"),
+        ],
+    ),
+    (
+        "Rewards",
+        "β · (log π_θ(y) − log π_ref(y)), mean over pairs, apart for chosen and rejected answers.",
+        &[
+            ("rewards/chosen", "chosen"),
+            ("rewards/rejected", "rejected"),
+            ("eval_rewards/chosen", "chosen, held out"),
+            ("eval_rewards/rejected", "rejected, held out"),
+        ],
+    ),
+    (
+        "Margin of the pairs",
+        "m_θ of the pairs of each step, before β: quantiles.",
+        &[
+            ("margin/q10", "10 %"),
+            ("margin/q50", "median"),
+            ("margin/q90", "90 %"),
+        ],
+    ),
+    (
+        "Preference accuracy",
+        "Share of pairs whose chosen answer has the higher reward.",
+        &[
+            ("eval_rewards/accuracies", "held out"),
+            ("rewards/accuracies", "training"),
+        ],
+    ),
+    (
+        "KL drift",
+        "Nats a token. kl/ref estimates KL(π_ref ‖ π_θ): mean of log π_ref − log π_θ over the tokens of held-out reference \
+         answers. kl/policy_k3 estimates KL(π_θ ‖ π_ref): mean of (r − 1) − log r, r = π_ref / π_θ, on answers freshly \
+         sampled from the policy.",
+        &[
+            ("kl/ref", "kl/ref, forward"),
+            ("kl/policy_k3", "kl/policy_k3, on samples"),
+        ],
+    ),
+    (
+        "Retention",
+        "Mean −log π_θ a token on held-out retention text.",
+        &[("eval_loss/retention", "held out")],
+    ),
+    (
+        "Length of sampled answers",
+        "Tokens, mean over the answers sampled at each evaluation.",
+        &[("answers/mean_tokens", "tokens")],
+    ),
+];
+
+/// What is read first, with its first and last value.
+const MEASURED: &[(&str, &str)] = &[
+    ("eval_rewards/accuracies", "Held-out preference accuracy"),
+    ("eval_rewards/margins", "Held-out reward margin"),
+    ("eval_loss", "Held-out loss"),
+    ("loss", "Training loss"),
+    (
+        "kl/ref",
+        "KL drift a token, forward, on held-out reference answers",
+    ),
+    (
+        "kl/policy_k3",
+        "KL drift a token, k3, on freshly sampled answers",
+    ),
+    ("eval_loss/retention", "Loss on held-out retention text"),
+    ("answers/mean_tokens", "Length of sampled answers, tokens"),
+    (
+        "stop/eos_rate",
+        "Share of sampled answers that ended by themselves",
+    ),
+];
+
+/// Warnings of the log that are told; the log itself has all.
+const WARNINGS: usize = 30;
+
+impl Story {
+    /// Reads no weights. Where the model's folder is gone, what could not be trained on is not counted, and that is said.
+    pub fn of(project: &Project, record: &RunRecord) -> Result<Self> {
+        let config = RunConfig::from_toml(&record.config_toml)?;
+        let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
+        for (step, metrics) in project.steps(record.id, None)? {
+            for (name, value) in metrics {
+                series.entry(name).or_default().push([step as f64, value]);
+            }
+        }
+        let log = project.log(record.id)?;
+        let marks = log.iter().filter(|line| line.mark);
+        let grave = |level: LogLevel| matches!(level, LogLevel::Warning | LogLevel::Error);
+        let warnings = log.iter().filter(|line| !line.mark && grave(line.level));
+        let (facts, set_aside) = facts(project, record, &config)?;
+        Ok(Self {
+            run: record.name.clone(),
+            state: state(project, record)?,
+            method: record.method.clone(),
+            formula: config.objective.formula(),
+            facts,
+            set_aside,
+            settings: settings(&config)?,
+            charts: CHARTS.iter().map(|shown| chart(shown, &series)).collect(),
+            measured: measured(&series),
+            marks: marks.map(|line| (line.step, line.text.clone())).collect(),
+            warnings: warnings
+                .map(|line| (line.step, line.text.clone()))
+                .take(WARNINGS)
+                .collect(),
+            answers: answers(project, record)?,
+            again: again(project, record)?,
+        })
+    }
+}
+
+/// "completed, step 40 of 40, begun 2026-03-01, 3 min of training".
+fn state(project: &Project, record: &RunRecord) -> Result<String> {
+    let times = project.step_times(record.id)?;
+    let secs = times.last().map_or(0, |(_, ms)| ms / 1000);
+    let begun = jiff::Timestamp::from_millisecond(record.created_ms).map_or_else(
+        |_| "at an unknown time".to_owned(),
+        |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    );
+    let mut text = format!(
+        "Run {}, {}: step {} of {}, begun {begun}, {} min {:02} s of training",
+        record.id.0,
+        record.status,
+        record.step,
+        record.total_steps,
+        secs / 60,
+        secs % 60
+    );
+    if let Some(message) = &record.message {
+        write!(text, ". {message}").ok();
+    }
+    Ok(text)
+}
+
+type Facts = Vec<(String, String)>;
+
+fn facts(
+    project: &Project,
+    record: &RunRecord,
+    config: &RunConfig,
+) -> Result<(Facts, Vec<String>)> {
+    let mut facts = Facts::new();
+    let mut fact = |label: &str, value: String| facts.push((label.to_owned(), value));
+    let folder = material::model_folder(project, config)?;
+    fact("Model", folder.display().to_string());
+    let newest = checkpoint::newest_state(&project.run_dir(record.id));
+    match &newest {
+        None => fact("Reference", "not known: there is no checkpoint".to_owned()),
+        Some(state) => {
+            fact("Reference", state.reference.describe(&config.model));
+            fact("Reference, blake3", state.reference.policy.clone());
+            fact(
+                "Tokenizer and template, blake3",
+                state.reference.codec.clone(),
+            );
+        }
+    }
+    let now = project.revision()?;
+    let later = if now == record.revision {
+        String::new()
+    } else {
+        format!(" (the project is at {} now)", now.0)
+    };
+    fact("Data revision", format!("{}{later}", record.revision.0));
+    let material = material::of_run(project, record.id, record.revision, config)?;
+    fact(
+        "Pairs",
+        format!("{} in the project at that revision", material.pairs.len()),
+    );
+    let context = Spec::read(&folder).map(|spec| spec.max_positions);
+    let prepared = context
+        .map_err(|error| error.to_string())
+        .and_then(|context| {
+            let codec = Codec::load(&folder).map_err(|error| error.to_string())?;
+            Ok(batches::prepare(
+                &material,
+                &codec,
+                &config.data,
+                context,
+                &mut |_| {},
+            ))
+        });
+    let batches = match prepared {
+        Ok(batches) => batches,
+        Err(error) => {
+            let sentence = format!("What could not be trained on is not counted: {error}");
+            return Ok((facts, vec![sentence]));
+        }
+    };
+    let held_out = |kind: &str, train: usize, eval: usize| {
+        (
+            kind.to_owned(),
+            format!("{train} to train on, {eval} held out"),
+        )
+    };
+    let (pairs, references, retention) = (&batches.pairs, &batches.references, &batches.retention);
+    facts.push(held_out(
+        "Labelled pairs",
+        pairs.train.len(),
+        pairs.eval.len(),
+    ));
+    facts.push(held_out(
+        "Reference answers",
+        references.train.len(),
+        references.eval.len(),
+    ));
+    facts.push(held_out(
+        "Pieces of retention text",
+        retention.train.len(),
+        retention.eval.len(),
+    ));
+    let mut aside: Vec<String> = Vec::new();
+    let unlabelled = batches.unlabelled;
+    if unlabelled > 0 {
+        aside.push(format!("{unlabelled} pairs without a label to train on"));
+    }
+    for (count, reason) in batches.reasons() {
+        aside.push(format!("{count} labelled pairs: {reason}"));
+    }
+    let no_memory = newest.map_or(0, |state| state.aside.pairs.len());
+    if no_memory > 0 {
+        aside.push(format!(
+            "{no_memory} pairs too long for the memory there was"
+        ));
+    }
+    if let Some(first) = batches.references_set_aside.first() {
+        let count = batches.references_set_aside.len();
+        aside.push(format!(
+            "{count} reference answers; the first because {first}"
+        ));
+    }
+    Ok((facts, aside))
+}
+
+fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
+    let (own, default) = (config.every_value()?, RunConfig::default().every_value()?);
+    let keys: std::collections::BTreeSet<&String> = own.keys().chain(default.keys()).collect();
+    let unset = || "not set".to_owned();
+    let settings = keys.into_iter().map(|key| {
+        let value = own.get(key).cloned().unwrap_or_else(unset);
+        let default = default.get(key).cloned().unwrap_or_else(unset);
+        Setting {
+            key: key.clone(),
+            changed_from: (value != default).then_some(default),
+            value,
+        }
+    });
+    Ok(settings.collect())
+}
+
+fn chart((title, caption, metrics): &Shown, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
+    let lines = metrics.iter().filter_map(|(metric, name)| {
+        Some(Line {
+            name: (*name).to_owned(),
+            points: series.get(*metric)?.clone(),
+        })
+    });
+    Chart {
+        title: (*title).to_owned(),
+        caption: (*caption).to_owned(),
+        lines: lines.collect(),
+    }
+}
+
+fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
+    let rows = MEASURED.iter().filter_map(|(name, words)| {
+        let points = series.get(*name)?;
+        Some(Measured {
+            name: (*name).to_owned(),
+            words: (*words).to_owned(),
+            first: *points.first()?,
+            last: *points.last()?,
+        })
+    });
+    rows.collect()
+}
+
+/// The first and the last answer to each probe that was answered twice.
+fn answers(project: &Project, record: &RunRecord) -> Result<Vec<Answers>> {
+    let notes: Vec<String> = project
+        .probes()?
+        .into_iter()
+        .map(|probe| probe.note)
+        .collect();
+    let mut by_probe: BTreeMap<usize, Vec<SampleRecord>> = BTreeMap::new();
+    for sample in project.samples(record.id)? {
+        by_probe.entry(sample.probe).or_default().push(sample);
+    }
+    let pairs = by_probe.into_iter().filter_map(|(probe, mut samples)| {
+        samples.sort_by_key(|sample| sample.step);
+        let (first, last) = (samples.first()?, samples.last()?);
+        (first.step < last.step).then(|| Answers {
+            prompt: spoken(&last.sample.prompt),
+            note: notes.get(probe).cloned().unwrap_or_default(),
+            before: (first.step, first.sample.answer.clone()),
+            after: (last.step, last.sample.answer.clone()),
+        })
+    });
+    Ok(pairs.collect())
+}
+
+/// What was asked: the last turn, with the earlier ones counted.
+fn spoken(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Chat(turns) if turns.len() > 1 => {
+            format!("{} (turn {})", prompt.last_text(), turns.len())
+        }
+        Prompt::Text(_) | Prompt::Chat(_) => prompt.last_text().to_owned(),
+    }
+}
+
+fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>> {
+    let quoted = |path: &std::path::Path| {
+        let text = path.display().to_string();
+        if text.contains(|c: char| c.is_whitespace() || "'\"$&;()".contains(c)) {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        } else {
+            text
+        }
+    };
+    let dir = quoted(project.dir());
+    let config = quoted(&record.dir.join("config.toml"));
+    let mut lines = vec![format!("nudge train {dir} --config {config}")];
+    if project.revision()? != record.revision {
+        lines.push(format!(
+            "# trains on the pairs as they are now; this run saw revision {}",
+            record.revision.0
+        ));
+    }
+    Ok(lines)
+}

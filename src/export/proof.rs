@@ -1,0 +1,103 @@
+//! What was written against what was meant: the logits that follow each probe prompt, and the greedy answers.
+
+use std::{ops::ControlFlow, path::Path};
+
+use serde_json::{Value, json};
+
+use super::ExportError;
+use crate::model::{GenerateOptions, LoadError, LoadOptions, Policy, PolicyError, Precision};
+
+/// What an export was checked with, on the logits that follow each probe prompt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proof {
+    pub probes: usize,
+    /// Largest difference between the logits of what was read back and of the policy in memory.
+    pub difference: f64,
+    /// The largest logit, to see the difference in proportion.
+    pub largest: f64,
+    /// Largest difference between the policy and what the export goes on top of. 0: this training has changed nothing yet.
+    pub effect: f64,
+    /// Probes whose greedy answer is another than without the export.
+    pub changed: usize,
+}
+
+const PROBE_TOKENS: usize = 16;
+
+/// In f32, whatever the run trained in: a proof must not drown in rounding.
+pub(super) fn load(model: &Path, adapters: &[&Path]) -> Result<Policy, LoadError> {
+    let options = LoadOptions {
+        precision: Precision::F32,
+        frozen_adapters: adapters.iter().map(|&path| path.to_owned()).collect(),
+        ..LoadOptions::default()
+    };
+    Policy::load(model, &options)
+}
+
+impl Proof {
+    /// Compares the policy in memory with what was `read_back`, and with `bare`, the model without what was exported. Also
+    /// gives what `probe.json` says.
+    pub(super) fn of(
+        policy: &Policy,
+        read_back: &Policy,
+        bare: &Policy,
+        probes: &[Vec<u32>],
+    ) -> Result<(Self, Value), ExportError> {
+        let (mut difference, mut effect, mut largest) = (0.0_f64, 0.0_f64, 0.0_f64);
+        for probe in probes {
+            let ours = last_logits(policy, probe)?;
+            difference = worst(difference, apart(&ours, &last_logits(read_back, probe)?));
+            effect = worst(effect, apart(&ours, &last_logits(bare, probe)?));
+            largest = ours
+                .iter()
+                .fold(largest, |most, logit| most.max(f64::from(logit.abs())));
+        }
+        let answers = greedy(read_back, probes)?;
+        let before = greedy(bare, probes)?;
+        let proof = Self {
+            probes: probes.len(),
+            difference,
+            largest,
+            effect,
+            changed: answers.iter().zip(&before).filter(|(a, b)| a != b).count(),
+        };
+        let probes = probes.iter().zip(&answers);
+        let probes = probes
+            .map(|(prompt, answer)| json!({"prompt_ids": prompt, "greedy_ids": answer}))
+            .collect();
+        Ok((proof, Value::Array(probes)))
+    }
+}
+
+/// The likeliest tokens after each prompt, going on past an end of turn.
+fn greedy(policy: &Policy, probes: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, PolicyError> {
+    let options = GenerateOptions {
+        max_new: PROBE_TOKENS,
+        ..GenerateOptions::default()
+    };
+    let answers = policy.generate(probes, &options, &mut |_, _| ControlFlow::Continue(()))?;
+    Ok(answers.into_iter().map(|answer| answer.ids).collect())
+}
+
+/// Logits of the token that follows a text.
+fn last_logits(policy: &Policy, ids: &[u32]) -> Result<Vec<f32>, ExportError> {
+    let logits = policy.logits(ids)?;
+    let last = ids.len().saturating_sub(1);
+    Ok(logits
+        .get(last)
+        .and_then(|row| row.to_vec1())
+        .map_err(PolicyError::from)?)
+}
+
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    let differences = a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs()));
+    differences.fold(0.0, worst)
+}
+
+/// The larger; NaN if either is.
+fn worst(most: f64, off: f64) -> f64 {
+    if off > most || off.is_nan() {
+        off
+    } else {
+        most
+    }
+}

@@ -1,0 +1,257 @@
+//! The report of a run: one file that stands alone, for a mail or a notebook.
+//!
+//! HTML with the charts as SVG inside, no script and nothing from elsewhere; or Markdown with the same charts and a table
+//! of their numbers, for readers that show no SVG.
+
+use std::{fs, path::Path};
+
+use minijinja::{Environment, Value, context, syntax::SyntaxConfig};
+
+use super::{
+    ExportError,
+    aside::write_error,
+    chart::{self, Line, Point},
+};
+
+/// Everything that a report tells.
+#[derive(Debug, Clone, Default)]
+pub struct Story {
+    pub run: String,
+    /// E.g. "completed, step 40 of 40, 2026-03-01, 3 min".
+    pub state: String,
+    /// E.g. "MPO anchored-sum".
+    pub method: String,
+    pub formula: String,
+    /// What it was trained from and on, as label and value.
+    pub facts: Vec<(String, String)>,
+    /// What could not be trained on, as sentences with counts.
+    pub set_aside: Vec<String>,
+    pub settings: Vec<Setting>,
+    pub charts: Vec<Chart>,
+    /// First and last value of what was measured.
+    pub measured: Vec<Measured>,
+    /// Steps at which something was changed by hand.
+    pub marks: Vec<(u64, String)>,
+    /// Warnings and errors of the run's log.
+    pub warnings: Vec<(u64, String)>,
+    pub answers: Vec<Answers>,
+    /// What to type to run it again.
+    pub again: Vec<String>,
+}
+
+/// A key of `run.toml`.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    pub key: String,
+    pub value: String,
+    /// The default, where the value is another.
+    pub changed_from: Option<String>,
+}
+
+/// Lines that share their axes.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    pub title: String,
+    /// What is drawn, and how it was estimated.
+    pub caption: String,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Measured {
+    pub name: String,
+    pub words: String,
+    pub first: Point,
+    pub last: Point,
+}
+
+/// One prompt answered at the first and the last step that has answers.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    pub prompt: String,
+    pub note: String,
+    pub before: (u64, String),
+    pub after: (u64, String),
+}
+
+/// Rows of a chart's table in Markdown.
+const ROWS: usize = 9;
+
+/// Writes the report to `file`; what is there already is only replaced with `overwrite`.
+pub fn report(story: &Story, file: &Path, overwrite: bool) -> Result<(), ExportError> {
+    if file.exists() && !overwrite {
+        return Err(ExportError::Exists {
+            path: file.to_owned(),
+        });
+    }
+    let is_markdown = file
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("md") || end.eq_ignore_ascii_case("markdown"));
+    let name = if is_markdown {
+        "report.md"
+    } else {
+        "report.html"
+    };
+    let text = render(story, name).map_err(|error| ExportError::Write {
+        path: file.to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    let parent = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let failed = |source| write_error(file)(source);
+    fs::create_dir_all(parent).map_err(failed)?;
+    let mut aside = tempfile::NamedTempFile::new_in(parent).map_err(failed)?;
+    std::io::Write::write_all(&mut aside, text.as_bytes()).map_err(failed)?;
+    aside.as_file().sync_all().map_err(failed)?;
+    aside.persist(file).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+fn render(story: &Story, template: &str) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    // A line that only steers leaves no line behind.
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()?;
+    environment.set_syntax(syntax);
+    // In a table's cell a line break or a bar would end it. What a model says is text, not markup.
+    environment.add_filter("cell", |text: String| {
+        plain(&text).replace('|', "\\|").replace('\n', " ")
+    });
+    environment.add_filter("quoted", |text: String| plain(&text).replace('\n', "\n> "));
+    environment.add_template("report.html", include_str!("report.html"))?;
+    environment.add_template("report.md", include_str!("report.md"))?;
+    environment.get_template(template)?.render(values(story))
+}
+
+fn plain(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+fn values(story: &Story) -> Value {
+    let pairs = |pairs: &[(u64, String)]| -> Vec<Value> {
+        let values = pairs.iter();
+        values
+            .map(|(step, text)| context! { step => *step, text => text.as_str() })
+            .collect()
+    };
+    let Story {
+        run,
+        state,
+        method,
+        formula,
+        facts,
+        set_aside,
+        settings,
+        charts,
+        measured,
+        marks,
+        warnings,
+        answers,
+        again,
+    } = story;
+    let steps: Vec<u64> = marks.iter().map(|(step, _)| *step).collect();
+    let facts: Vec<Value> = facts
+        .iter()
+        .map(|(label, value)| context! { label => label.as_str(), value => value.as_str() })
+        .collect();
+    let settings: Vec<Value> = settings
+        .iter()
+        .map(|Setting { key, value, changed_from }| {
+            context! { key => key.as_str(), value => value.as_str(), changed_from => changed_from.clone() }
+        })
+        .collect();
+    let measured: Vec<Value> = measured
+        .iter()
+        .map(|row| {
+            context! {
+                name => row.name.as_str(), words => row.words.as_str(),
+                first => number(row.first[1]), last => number(row.last[1]),
+                first_step => row.first[0] as u64, last_step => row.last[0] as u64,
+            }
+        })
+        .collect();
+    let answers: Vec<Value> = answers
+        .iter()
+        .map(|row| {
+            context! {
+                prompt => row.prompt.as_str(), note => row.note.as_str(),
+                before => row.before.1.as_str(), before_step => row.before.0,
+                after => row.after.1.as_str(), after_step => row.after.0,
+            }
+        })
+        .collect();
+    context! {
+        run => run.as_str(),
+        state => state.as_str(),
+        method => method.as_str(),
+        formula => formula.as_str(),
+        facts => facts,
+        set_aside => set_aside.clone(),
+        settings => settings,
+        charts => charts.iter().filter_map(|chart| chart_values(chart, &steps)).collect::<Vec<_>>(),
+        measured => measured,
+        marks => pairs(marks),
+        warnings => pairs(warnings),
+        answers => answers,
+        again => again.clone(),
+        version => env!("CARGO_PKG_VERSION"),
+        is_mpo => method.starts_with("MPO"),
+    }
+}
+
+fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {
+    let svg = chart::svg(&chart.title, &chart.lines, marks)?;
+    let names: Vec<String> = chart.lines.iter().map(|line| line.name.clone()).collect();
+    Some(context! {
+        title => chart.title.as_str(),
+        caption => chart.caption.as_str(),
+        svg => svg,
+        names => names,
+        rows => table(&chart.lines),
+    })
+}
+
+/// The lines' values at some of their steps, the first and the last among them.
+fn table(lines: &[Line]) -> Vec<Value> {
+    let mut steps: Vec<f64> = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|point| point[0]))
+        .collect();
+    steps.sort_by(f64::total_cmp);
+    steps.dedup();
+    let last = steps.len().saturating_sub(1);
+    let mut chosen: Vec<usize> = (0..ROWS).map(|row| row * last / (ROWS - 1)).collect();
+    chosen.dedup();
+    let cell = |line: &Line, step: f64| {
+        let found = line.points.iter().find(|point| point[0] == step);
+        found.map_or(String::new(), |point| number(point[1]))
+    };
+    chosen
+        .into_iter()
+        .filter_map(|index| steps.get(index))
+        .map(|&step| {
+            let cells: Vec<String> = lines.iter().map(|line| cell(line, step)).collect();
+            context! { step => step as u64, cells => cells }
+        })
+        .collect()
+}
+
+/// Four significant digits.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    let text = if !value.is_finite() {
+        return "not a number".to_owned();
+    } else if value == 0.0 {
+        "0".to_owned()
+    } else if !(1e-3..1e5).contains(&size) {
+        format!("{value:.3e}")
+    } else {
+        let decimals = (3.0 - size.log10().floor()).clamp(0.0, 6.0) as usize;
+        format!("{value:.decimals$}")
+    };
+    text.replace('-', "−").replace("e−", "e-")
+}
