@@ -1,10 +1,10 @@
 //! What leaves the project is read back and proven first.
 
-use std::{fs, path::Path};
+use std::{fs, ops::ControlFlow, path::Path};
 
 use nudge::{
-    export::{self, About, ExportError, Proof, Subject},
-    model::{LoadOptions, MergedOptions, Policy, Stored},
+    export::{self, About, ExportError, Layout, MergedOptions, Part, Proof, Stored, Subject},
+    model::{LoadOptions, Policy},
 };
 use serde_json::Value;
 
@@ -18,6 +18,10 @@ const WHOLE: MergedOptions = MergedOptions {
 fn probes(fixture: &Fixture) -> Vec<Vec<u32>> {
     let pairs = fixture.pairs().into_iter();
     pairs.map(|[prompt, ..]| prompt).collect()
+}
+
+fn go_on(_: &str, _: Option<f32>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 fn about() -> About {
@@ -45,7 +49,8 @@ fn export_adapter(
         about: &about(),
         overwrite,
     };
-    export::adapter(&subject, dir, &mut |_| {})
+    let (layout, part) = (Layout::Peft, Part::Sum);
+    export::adapter(&subject, layout, part, dir, &mut go_on)
 }
 
 fn export_merged(
@@ -61,7 +66,7 @@ fn export_merged(
         about: &about(),
         overwrite: false,
     };
-    export::merged(&subject, dir, options, &mut |_| {})
+    export::merged(&subject, dir, options, &mut go_on)
 }
 
 fn json(path: &Path) -> Value {
@@ -216,4 +221,97 @@ fn only_an_earlier_export_is_ever_replaced() {
     let error = export(false).unwrap_err().to_string();
     assert!(error.contains("--overwrite"), "{error}");
     export(true).unwrap();
+}
+
+#[test]
+fn a_stopped_export_leaves_nothing() {
+    let fixture = fixture::one("llama_sharded");
+    let policy = fixture.lora();
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("merged");
+    let probes = probes(&fixture);
+    let mut heard = Vec::new();
+    let subject = Subject {
+        policy: &policy,
+        folder: &fixture.folder,
+        probes: &probes,
+        about: &about(),
+        overwrite: false,
+    };
+    let options = MergedOptions {
+        max_shard_bytes: 20_000,
+        ..WHOLE
+    };
+    let result = export::merged(&subject, &dir, options, &mut |what, share| {
+        heard.push((what.to_owned(), share));
+        if share.is_some_and(|share| share > 0.3) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    assert!(matches!(result, Err(ExportError::Stopped)), "{result:?}");
+    let last = heard.last().unwrap();
+    assert!(
+        last.0.contains("weights") && last.1.unwrap() < 0.9,
+        "{last:?}"
+    );
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+/// What a folder says of itself names what it belongs on, for every layout.
+#[test]
+fn every_layout_is_proven_and_says_how_to_load_it() {
+    let fixture = fixture::one("llama_gqa_rope3");
+    let policy = fixture.lora_with(|options| options.frozen_adapters.push(fixture.adapter.clone()));
+    let probes = probes(&fixture);
+    let root = tempfile::tempdir().unwrap();
+    let about = About {
+        frozen: vec![fixture.adapter.clone()],
+        ..about()
+    };
+    let subject = Subject {
+        policy: &policy,
+        folder: &fixture.folder,
+        probes: &probes,
+        about: &about,
+        overwrite: false,
+    };
+    let below = fixture.adapter.to_string_lossy();
+    for (layout, part, file, command) in [
+        (
+            Layout::Peft,
+            Part::Sum,
+            "adapter_model.safetensors",
+            "PeftModel",
+        ),
+        (
+            Layout::Peft,
+            Part::Newest,
+            "adapter_model.safetensors",
+            "merge_and_unload",
+        ),
+        (
+            Layout::Mlx,
+            Part::Sum,
+            "adapters.safetensors",
+            "mlx_lm.generate",
+        ),
+        (Layout::Gguf, Part::Newest, "adapter.gguf", "--lora"),
+    ] {
+        let dir = root.path().join(format!("{layout:?} {part:?}"));
+        let proof = export::adapter(&subject, layout, part, &dir, &mut go_on).unwrap();
+        assert!(proof.difference < 1e-4, "{layout:?} {part:?}: {proof:?}");
+        assert!(proof.effect > 0.1 && dir.join(file).is_file());
+        let card = fs::read_to_string(dir.join("README.md")).unwrap();
+        assert!(card.contains(command) && card.contains(&*below), "{card}");
+        assert_eq!(
+            card.contains("alone it is not what was trained"),
+            part == Part::Newest
+        );
+        let report = json(&dir.join("report.json"));
+        assert_eq!(report["layout"], layout.name());
+        let on_top_of = report["on_top_of"].as_array().unwrap().len();
+        assert_eq!(on_top_of, usize::from(part == Part::Newest));
+    }
 }

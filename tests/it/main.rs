@@ -5,6 +5,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod adapters;
 mod answers;
 mod answers_window;
 mod bench;
@@ -20,6 +21,7 @@ mod gguf;
 mod hub;
 mod hub_hostile;
 mod hub_server;
+mod leaving;
 mod model_folders;
 mod pairs_window;
 mod parity;
