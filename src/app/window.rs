@@ -24,7 +24,7 @@ pub enum Renderer {
 #[derive(Debug, Clone, Default)]
 pub struct WindowOptions {
     pub renderer: Renderer,
-    /// Compute threads of the engine; absent = one less than the machine has.
+    /// Compute threads where a run's settings name none; absent = one less than the machine has.
     pub threads: Option<usize>,
 }
 
@@ -52,11 +52,7 @@ pub fn run(project: Option<PathBuf>, options: WindowOptions) -> anyhow::Result<(
                 .unwrap_or_default();
             let ctx = cc.egui_ctx.clone();
             let waker: Waker = Arc::new(move || ctx.request_repaint_after(PACE));
-            let threads = options.threads;
-            let engine = Engine::start(
-                waker,
-                threads.map_or_else(EngineOptions::default, EngineOptions::with_threads),
-            )?;
+            let engine = Engine::start(waker, EngineOptions::beside_window(options.threads))?;
             let app = App::new(&cc.egui_ctx, views, EngineLink::of(engine));
             // A folder that was moved away since is no reason to start with an error.
             let last = app.views.last_project.clone().filter(|dir| dir.is_dir());

@@ -27,7 +27,7 @@ pub struct Args {
     /// What draws the window.
     #[arg(long, value_enum, default_value_t = Renderer::Glow)]
     pub renderer: Renderer,
-    /// Compute threads [default: all of the machine, one less under the window]
+    /// Compute threads; of a run its train.threads [default: all of the machine, one less under the window]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     #[command(subcommand)]
@@ -92,6 +92,9 @@ pub struct Settings {
     /// auto, cpu, cuda:0 or metal.
     #[arg(long)]
     pub device: Option<DeviceChoice>,
+    /// `--threads` of the whole program.
+    #[arg(skip)]
+    pub threads: Option<u16>,
 }
 
 /// A project, or the demo.

@@ -10,7 +10,8 @@ const LISTED: usize = 10;
 
 pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
     let project = args.place.open()?;
-    let config = args.settings.resolve(Some(&project))?;
+    let settings = args.settings.with_threads(threads);
+    let config = settings.resolve(Some(&project))?;
     let engine = drive::engine(threads)?;
     engine
         .requests

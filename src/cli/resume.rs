@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 
 use super::{args::Resume, drive, ending::Ending, place::project_and_run};
 use crate::{
-    engine::config::RunConfig,
+    engine::config::{RunConfig, Threads},
     store::{RunStatus, StoreError},
 };
 
@@ -21,12 +21,15 @@ pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
             record.total_steps * 2
         );
     }
-    if args.steps.is_some() || args.device.is_some() {
+    if args.steps.is_some() || args.device.is_some() || threads.is_some() {
         let mut config = RunConfig::from_toml(&record.config_toml)
             .context("The run's own settings cannot be read")?;
         config.train.steps = args.steps.or(config.train.steps);
         if let Some(device) = args.device {
             config.train.device = device.to_string();
+        }
+        if let Some(threads) = threads {
+            config.train.threads = Threads::Count(usize::from(threads));
         }
         project.set_run_config(record.id, &config.to_toml()?)?;
     }

@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result};
 
 use super::{args::Settings, ending::usage};
 use crate::{
-    engine::{config::RunConfig, validate},
+    engine::{
+        config::{RunConfig, Threads},
+        validate,
+    },
     store::Project,
 };
 
@@ -20,6 +23,14 @@ const PATHS: [&str; 5] = [
 ];
 
 impl Settings {
+    /// With what the program as a whole was told.
+    pub fn with_threads(&self, threads: Option<u16>) -> Self {
+        Self {
+            threads,
+            ..self.clone()
+        }
+    }
+
     /// What a run with these settings would be. Everything wrong with it is told at once.
     pub fn resolve(&self, project: Option<&Project>) -> Result<RunConfig> {
         let base = match (&self.config, project) {
@@ -64,6 +75,9 @@ impl Settings {
         }
         if let Some(device) = self.device {
             config.train.device = device.to_string();
+        }
+        if let Some(threads) = self.threads {
+            config.train.threads = Threads::Count(usize::from(threads));
         }
         Ok(config)
     }
@@ -130,6 +144,10 @@ pub fn print(config: &RunConfig) -> Result<String> {
         ),
     );
     note(
+        config.train.memory_mb.is_none(),
+        "train.memory_mb: 80 % of what is free when the run starts".to_owned(),
+    );
+    note(
         config.train.steps.is_none(),
         format!(
             "train.steps: as many as {} epochs have",
@@ -181,10 +199,12 @@ mod tests {
         let typed = Settings {
             config: Some(file),
             steps: Some(3),
-            ..settings(&["objective.beta=0.25", "objective.kind = dpo"])
+            threads: Some(2),
+            ..settings(&["objective.beta=0.25", "train.threads = 8"])
         };
         let config = typed.resolve(Some(&project)).unwrap();
         assert_eq!(config.train.steps, Some(3));
+        assert_eq!(config.train.threads, Threads::Count(2));
         assert_eq!(config.train.keep, RunConfig::default().train.keep);
         assert_eq!(config.objective.beta, 0.25);
     }

@@ -18,7 +18,8 @@ pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
             (None, false) => None,
             (project, demo) => Some(Project::open(&project_dir(project.as_ref(), demo)?)?),
         };
-        let config = args.settings.resolve(project.as_ref())?;
+        let settings = args.settings.with_threads(threads);
+        let config = settings.resolve(project.as_ref())?;
         output::piece(&settings::print(&config)?)?;
         return Ok(Ending::Done);
     }
@@ -40,7 +41,7 @@ pub fn start(
     threads: Option<u16>,
     is_json: bool,
 ) -> Result<Ending> {
-    let config = settings.resolve(Some(project))?;
+    let config = settings.with_threads(threads).resolve(Some(project))?;
     let method = config.objective.objective().name();
     // A connection of its own: writing needs one that nobody else holds.
     let mut writer = Project::open(project.dir())?;

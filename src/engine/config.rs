@@ -178,6 +178,12 @@ pub struct TrainConfig {
     pub eval_answers: usize,
     /// "auto" (the first accelerator that answers, else the processor), "cpu", "cuda:0" or "metal".
     pub device: String,
+    /// Threads that compute: a number, or `"auto"` = as many as the machine has, one less beside a window. The numbers that
+    /// come out are the same, to the bit.
+    pub threads: Threads,
+    /// Who comes first when the processor is busy: `"gentle"` = everybody else, `"full"` = nobody, `"auto"` = gentle beside a
+    /// window.
+    pub priority: Priority,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -189,37 +195,86 @@ pub enum Recompute {
     Always,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    #[default]
+    Auto,
+    Gentle,
+    Full,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "AutoOr", into = "AutoOr")]
 pub enum TokenBudget {
     #[default]
     Auto,
     Tokens(usize),
 }
 
-impl Serialize for TokenBudget {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "AutoOr", into = "AutoOr")]
+pub enum Threads {
+    #[default]
+    Auto,
+    Count(usize),
+}
+
+/// `"auto"` or a number, as it stands in the file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum AutoOr {
+    Word(String),
+    Number(usize),
+}
+
+impl AutoOr {
+    fn number(self, of_what: &str) -> Result<Option<usize>, String> {
         match self {
-            Self::Auto => serializer.serialize_str("auto"),
-            Self::Tokens(tokens) => serializer.serialize_u64(*tokens as u64),
+            Self::Word(word) if word == "auto" => Ok(None),
+            Self::Word(word) => Err(format!(
+                "expected \"auto\" or a number of {of_what}, found {word:?}"
+            )),
+            Self::Number(number) => Ok(Some(number)),
         }
+    }
+
+    fn of(number: Option<usize>) -> Self {
+        number.map_or_else(|| Self::Word("auto".to_owned()), Self::Number)
     }
 }
 
-impl<'de> Deserialize<'de> for TokenBudget {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Typed {
-            Word(String),
-            Number(usize),
-        }
-        match Typed::deserialize(deserializer)? {
-            Typed::Word(word) if word == "auto" => Ok(Self::Auto),
-            Typed::Word(word) => Err(serde::de::Error::custom(format!(
-                "expected \"auto\" or a number of tokens, found {word:?}"
-            ))),
-            Typed::Number(tokens) => Ok(Self::Tokens(tokens)),
-        }
+impl TryFrom<AutoOr> for TokenBudget {
+    type Error = String;
+
+    fn try_from(typed: AutoOr) -> Result<Self, String> {
+        Ok(typed.number("tokens")?.map_or(Self::Auto, Self::Tokens))
+    }
+}
+
+impl From<TokenBudget> for AutoOr {
+    fn from(budget: TokenBudget) -> Self {
+        Self::of(match budget {
+            TokenBudget::Auto => None,
+            TokenBudget::Tokens(tokens) => Some(tokens),
+        })
+    }
+}
+
+impl TryFrom<AutoOr> for Threads {
+    type Error = String;
+
+    fn try_from(typed: AutoOr) -> Result<Self, String> {
+        Ok(typed.number("threads")?.map_or(Self::Auto, Self::Count))
+    }
+}
+
+impl From<Threads> for AutoOr {
+    fn from(threads: Threads) -> Self {
+        Self::of(match threads {
+            Threads::Auto => None,
+            Threads::Count(count) => Some(count),
+        })
     }
 }
 
@@ -297,6 +352,8 @@ impl Default for TrainConfig {
             sample_tokens: 96,
             eval_answers: 8,
             device: "auto".to_owned(),
+            threads: Threads::Auto,
+            priority: Priority::Auto,
         }
     }
 }

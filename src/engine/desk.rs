@@ -13,13 +13,19 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 use super::{
     answer::{Speakers, answer},
     config::RunConfig,
-    error::Result,
+    error::{EngineError, Result},
     events::Reporter,
+    hands::{Crew, Hands},
     preflight,
     protocol::{Event, Generated, Knob, Request, RequestId, RunControl, Sampling, Weights},
     thread::panic_sentence,
 };
-use crate::{data::Prompt, model::Policy, store::RunId, text::Codec};
+use crate::{
+    data::Prompt,
+    model::Policy,
+    store::{Project, RunId},
+    text::Codec,
+};
 
 /// How often a kept event is offered again while nothing else happens.
 const RETRY: Duration = Duration::from_millis(20);
@@ -30,6 +36,7 @@ pub struct Job {
     pub project: PathBuf,
     pub run: RunId,
     pub control: Arc<RunControl>,
+    hands: Hands,
 }
 
 /// The weights of the running run, to answer with.
@@ -44,6 +51,10 @@ pub struct Current<'a> {
 pub struct Desk {
     requests: Receiver<Request>,
     pub reporter: Reporter,
+    /// Who computes now.
+    pub crew: Arc<Crew>,
+    /// Where a run's settings say "auto", and between runs.
+    usual: Hands,
     #[cfg(test)]
     pub fault: super::fault::Fault,
     queue: VecDeque<Job>,
@@ -62,10 +73,12 @@ pub struct Wishes {
 }
 
 impl Desk {
-    pub fn new(requests: Receiver<Request>, reporter: Reporter) -> Self {
+    pub fn new(requests: Receiver<Request>, reporter: Reporter, crew: Crew) -> Self {
         Self {
             requests,
             reporter,
+            usual: crew.hands(),
+            crew: Arc::new(crew),
             #[cfg(test)]
             fault: super::fault::Fault::default(),
             queue: VecDeque::new(),
@@ -81,8 +94,19 @@ impl Desk {
         self.closing
     }
 
-    pub fn next_run(&mut self) -> Option<Job> {
+    /// Those of the next run, or the usual ones while none waits.
+    pub fn hands_wanted(&mut self) -> Hands {
         self.take_all(None);
+        self.queue.front().map_or(self.usual, |job| job.hands)
+    }
+
+    /// Another crew takes over: what was loaded belongs to a thread of this one.
+    pub fn leave(&mut self) {
+        self.speakers.clear();
+        crate::kernels::device::trim_all();
+    }
+
+    pub fn next_run(&mut self) -> Option<Job> {
         let job = self.queue.pop_front()?;
         self.wishes = Wishes::default();
         self.running = Some(job.clone());
@@ -136,11 +160,15 @@ impl Desk {
                 project,
                 run,
                 control,
-            } => self.queue_up(Job {
-                project,
-                run,
-                control,
-            }),
+            } => {
+                let hands = self.hands_of(&project, run);
+                self.queue_up(Job {
+                    project,
+                    run,
+                    control,
+                    hands,
+                });
+            }
             Request::Turn { run, knob } if self.runs(run) => {
                 self.wishes.knobs.push(knob);
             }
@@ -168,11 +196,29 @@ impl Desk {
                 project,
                 config,
             } => {
-                let event = guarded(request, || preflighted(request, &project, &config));
+                let hands = self.usual.of(&config.train);
+                let event = guarded(request, || {
+                    let work = || preflighted(request, &project, &config);
+                    if hands == self.crew.hands() {
+                        return work();
+                    }
+                    let crew =
+                        Crew::gather(hands).map_err(EngineError::io("start", "the threads"))?;
+                    crew.work(work)
+                });
                 self.reporter.send(event);
             }
             Request::Shutdown => self.closing = true,
         }
+    }
+
+    /// What a recorded run asks for. A record that cannot be read is told about when the run begins.
+    fn hands_of(&self, project: &Path, run: RunId) -> Hands {
+        let read = || -> Result<RunConfig> {
+            let record = Project::open(project)?.run(run)?;
+            Ok(RunConfig::from_toml(&record.config_toml)?)
+        };
+        read().map_or(self.usual, |config| self.usual.of(&config.train))
     }
 
     /// A run that is asked for twice runs once.

@@ -1,7 +1,7 @@
 //! The background thread that trains, and what it is asked and says.
 //!
-//! `thread` owns the thread and the border that panics do not cross; `desk` takes [`protocol::Request`]s and keeps the
-//! queue of runs; `run` is one run from its record in the project to its last checkpoint. Then, a concern each:
+//! `thread` owns the thread and the border that panics do not cross; `hands` are the threads that compute for it; `desk`
+//! takes [`protocol::Request`]s and keeps the queue of runs; `run` is one run from its record in the project to its last checkpoint. Then, a concern each:
 //!
 //! - before the first step: `prepare`, `material` and `batches` (data to documents), `reference` (step-0 log-probs), `golden`
 //!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
@@ -28,6 +28,7 @@ mod export;
 mod fault;
 mod findings;
 mod golden;
+mod hands;
 mod helm;
 mod knobs;
 mod material;
@@ -61,6 +62,7 @@ pub use answer::{Speaker, answer, answer_all};
 pub use error::EngineError;
 pub use events::Waker;
 pub use export::export;
+pub use hands::compute_pool;
 pub use overrides::ConfigError;
-pub use thread::{Engine, EngineOptions, compute_pool, no_waker};
+pub use thread::{Engine, EngineOptions, no_waker};
 pub use validate::validate;

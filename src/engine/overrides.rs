@@ -151,7 +151,7 @@ fn every_key() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::{Method, Schedule, Targets};
+    use crate::engine::config::{Method, Priority, Schedule, Targets, Threads};
 
     fn set(pairs: &[(&str, &str)]) -> Result<RunConfig, ConfigError> {
         let overrides: Vec<(String, String)> = pairs
@@ -170,6 +170,8 @@ mod tests {
             ("model.path", "models/a b"),
             ("train.steps", "40"),
             ("train.micro_batch_tokens", "2048"),
+            ("train.threads", "1"),
+            ("train.priority", "gentle"),
             ("optimizer.schedule", "linear"),
             ("optimizer.learning_rate", "1e-4"),
             ("lora.targets", "[\"q_proj\", \"v_proj\"]"),
@@ -182,6 +184,8 @@ mod tests {
         assert_eq!(config.model.path, Some(PathBuf::from("models/a b")));
         assert_eq!(config.train.steps, Some(40));
         assert_eq!(config.train.micro_batch_tokens, TokenBudget::Tokens(2048));
+        assert_eq!(config.train.threads, Threads::Count(1));
+        assert_eq!(config.train.priority, Priority::Gentle);
         assert_eq!(config.optimizer.schedule, Schedule::Linear);
         assert_eq!(config.optimizer.learning_rate, 1e-4);
         assert_eq!(
@@ -201,6 +205,8 @@ mod tests {
     fn an_empty_value_brings_the_default_back() {
         let config = set(&[("train.steps", "40"), ("train.steps", "")]).unwrap();
         assert_eq!(config.train.steps, None);
+        let config = set(&[("train.threads", "4"), ("train.threads", "auto")]).unwrap();
+        assert_eq!(config.train.threads, Threads::Auto);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         return Err(EngineError::Settings(faults.join("; ")));
     }
     helm.log(LogLevel::Info, material::open_device(&config)?)?;
+    let (level, hands) = helm.desk.crew.remark();
+    helm.log(level, hands)?;
     let run_dir = helm.project.run_dir(record.id);
     let saved = if checkpoint::steps(&run_dir).is_empty() {
         None

@@ -14,8 +14,8 @@ use crate::store::{LogLevel, RunStatus};
 
 fn faulty(mishap: impl Fn(u64) -> Mishap + Send + Sync + 'static) -> Engine {
     let options = EngineOptions {
-        threads: Some(1),
         fault: Fault::at(mishap),
+        ..EngineOptions::with_threads(1)
     };
     Engine::start(no_waker(), options).unwrap()
 }

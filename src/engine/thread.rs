@@ -12,23 +12,24 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::{
     desk::Desk,
     events::{Reporter, Waker},
+    hands::{Crew, Hands, STACK_BYTES},
     protocol::{Event, Outcome, Request},
     run,
 };
 
-/// Deep recursion is not planned, but a stack costs only what is touched.
-const STACK_BYTES: usize = 64 << 20;
 const REQUESTS: usize = 16;
 const EVENTS: usize = 256;
 /// How long a closing engine waits for a slow listener.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How the engine uses the machine.
+/// How the engine uses the machine where a run's own settings leave it open.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct EngineOptions {
-    /// Compute threads; absent = one less than the machine has, so that a window stays smooth.
+    /// Compute threads; absent = as many as the machine has, one less beside a window.
     pub threads: Option<usize>,
+    /// A window is drawn on this machine: it comes first.
+    pub beside_window: bool,
     #[cfg(test)]
     pub(super) fault: super::fault::Fault,
 }
@@ -41,10 +42,22 @@ impl EngineOptions {
         }
     }
 
-    fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1))
-        })
+    pub fn beside_window(threads: Option<usize>) -> Self {
+        Self {
+            threads,
+            beside_window: true,
+            ..Self::default()
+        }
+    }
+
+    /// What `"auto"` stands for.
+    fn hands(&self) -> Hands {
+        let gentle = self.beside_window;
+        let threads = self.threads.unwrap_or_else(|| {
+            let all = std::thread::available_parallelism().map_or(1, usize::from);
+            all.saturating_sub(usize::from(gentle)).max(1)
+        });
+        Hands { threads, gentle }
     }
 }
 
@@ -62,19 +75,19 @@ impl Engine {
     pub fn start(waker: Waker, options: EngineOptions) -> std::io::Result<Self> {
         let (requests, inbox) = bounded(REQUESTS);
         let (outbox, events) = bounded(EVENTS);
-        let pool = compute_pool(options.threads())?;
+        let crew = Crew::gather(options.hands())?;
         let thread = std::thread::Builder::new()
             .name("nudge-engine".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let reporter = Reporter::new(outbox, waker);
                 #[cfg_attr(not(test), expect(unused_mut, reason = "tests put a fault in"))]
-                let mut desk = Desk::new(inbox, reporter);
+                let mut desk = Desk::new(inbox, reporter, crew);
                 #[cfg(test)]
                 {
                     desk.fault = options.fault;
                 }
-                pool.install(|| serve(desk));
+                serve(desk);
             })?;
         Ok(Self {
             requests,
@@ -96,24 +109,39 @@ impl Engine {
     }
 }
 
-/// The pool every computation of the engine runs on; also for work without an engine, such as scoring from the command line.
-pub fn compute_pool(threads: usize) -> std::io::Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .stack_size(STACK_BYTES)
-        .thread_name(|index| format!("nudge-compute-{index}"))
-        .start_handler(|_| crate::kernels::flush_denormals())
-        .build()
-        .map_err(std::io::Error::other)
-}
-
-/// Until the requests end: the next run of the queue, or the next request.
+/// Until the requests end: works with one crew after the other.
 fn serve(mut desk: Desk) {
     while !desk.closing() {
+        let crew = Arc::clone(&desk.crew);
+        // A policy stays on the thread that loaded it, so everything of one crew's time is done on one of its threads.
+        let wanted = crew.work(|| shift(&mut desk));
+        match wanted.map_or(Ok(crew), |hands| Crew::gather(hands).map(Arc::new)) {
+            Ok(crew) => desk.crew = crew,
+            Err(error) => {
+                if let Some(job) = desk.next_run() {
+                    let error = format!("The system refuses the threads of train.threads: {error}");
+                    run::record_failure(&job, &error);
+                    let (run, outcome) = (job.run, Outcome::Failed { error });
+                    desk.run_ended(Event::Finished { run, outcome });
+                }
+            }
+        }
+    }
+    desk.reporter.finish(LAST_WORDS);
+}
+
+/// The next run of the queue, or the next request, until the requests end or the next run wants other hands.
+fn shift(desk: &mut Desk) -> Option<Hands> {
+    while !desk.closing() {
+        let wanted = desk.hands_wanted();
+        if wanted != desk.crew.hands() {
+            desk.leave();
+            return Some(wanted);
+        }
         match desk.next_run() {
             Some(job) => {
                 let run = job.run;
-                let ended = catch_unwind(AssertUnwindSafe(|| run::train(&mut desk, &job)));
+                let ended = catch_unwind(AssertUnwindSafe(|| run::train(desk, &job)));
                 let outcome = ended.unwrap_or_else(|panic| {
                     let error = panic_sentence(panic.as_ref());
                     run::record_failure(&job, &error);
@@ -125,7 +153,7 @@ fn serve(mut desk: Desk) {
             None => desk.wait(),
         }
     }
-    desk.reporter.finish(LAST_WORDS);
+    None
 }
 
 /// What a caught panic says, as a sentence for the window.

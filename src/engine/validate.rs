@@ -1,7 +1,10 @@
 //! What a run config must keep to, as sentences beside the fields of the launch sheet.
 
-use super::config::{LoraConfig, Method, RunConfig, Targets, TokenBudget};
+use super::config::{LoraConfig, Method, RunConfig, Targets, Threads, TokenBudget};
 use crate::{kernels::device::DeviceChoice, objective::Margin};
+
+/// More threads than any machine that this runs on has processors.
+const MOST_THREADS: usize = 1024;
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
 ///
@@ -164,6 +167,15 @@ fn train(config: &RunConfig, faults: &mut Faults) {
         TokenBudget::Auto => {}
         TokenBudget::Tokens(tokens) => faults.at_least_one("train.micro_batch_tokens", tokens),
     }
+    match train.threads {
+        Threads::Auto => {}
+        Threads::Count(count) => faults.require(
+            "train.threads",
+            (1..=MOST_THREADS).contains(&count),
+            count,
+            "\"auto\" or 1 to 1024",
+        ),
+    }
     faults.at_least_one("train.sample_tokens", train.sample_tokens);
     faults.require(
         "train.device",
@@ -225,6 +237,10 @@ mod tests {
         assert_eq!(
             fields(|c| c.train.micro_batch_tokens = TokenBudget::Tokens(0)),
             ["train.micro_batch_tokens"]
+        );
+        assert_eq!(
+            fields(|c| c.train.threads = Threads::Count(0)),
+            ["train.threads"]
         );
     }
 

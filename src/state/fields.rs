@@ -20,6 +20,8 @@ pub enum Kind {
     Text,
     Folder,
     Switch,
+    /// One of some words, each with what it is called on the screen.
+    Choice(&'static [(&'static str, &'static str)]),
 }
 
 const fn field(key: &'static str, label: &'static str, kind: Kind, about: &'static str) -> Field {
@@ -199,9 +201,59 @@ pub const DEVICE: Field = field(
     Kind::Text,
     "auto, cpu, cuda:0 or metal",
 );
+pub const DTYPE: Field = field(
+    "model.dtype",
+    "Weights",
+    Kind::Choice(&[
+        ("auto", "As in the file"),
+        ("f32", "f32 arithmetic"),
+        ("bf16", "bf16"),
+        ("q8_0", "8 bits (q8_0)"),
+        ("q4_k", "4 bits (q4_k)"),
+    ]),
+    "How weights that are not trained are kept, and in what they are multiplied: less takes less memory and rounds more",
+);
+pub const RECOMPUTE: Field = field(
+    "train.recompute",
+    "Recompute",
+    Kind::Choice(&[
+        ("auto", "Where memory is short"),
+        ("never", "Never"),
+        ("always", "Always"),
+    ]),
+    "Whether layers run their forward again in the backward: less memory, about a third more time, the same numbers",
+);
+pub const MEMORY: Field = field(
+    "train.memory_mb",
+    "Memory limit, MB",
+    Kind::Count,
+    "What the program may hold while it trains; empty = 80 % of what is free when the run starts",
+);
+pub const ROW_TOKENS: Field = field(
+    "train.micro_batch_tokens",
+    "Tokens a row",
+    Kind::Text,
+    "Tokens that are computed at once: auto, or a number; fewer need less memory",
+);
+pub const THREADS: Field = field(
+    "train.threads",
+    "Threads",
+    Kind::Text,
+    "Threads that compute: auto leaves one to the window, or a number; the result is the same, to the bit",
+);
+pub const PRIORITY: Field = field(
+    "train.priority",
+    "Speed",
+    Kind::Choice(&[
+        ("auto", "Gentle here"),
+        ("gentle", "Gentle"),
+        ("full", "Full speed"),
+    ]),
+    "Gentle: the window and other programs have the processor first. Full speed: they share it",
+);
 
 /// All of them.
-pub const ALL: [Field; 28] = [
+pub const ALL: [Field; 34] = [
     MODEL,
     ADAPTER,
     BETA,
@@ -230,4 +282,10 @@ pub const ALL: [Field; 28] = [
     MAX_PROMPT,
     MAX_ANSWER,
     DEVICE,
+    DTYPE,
+    RECOMPUTE,
+    MEMORY,
+    ROW_TOKENS,
+    THREADS,
+    PRIORITY,
 ];

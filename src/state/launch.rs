@@ -35,6 +35,7 @@ impl Checked {
             key if key == fields::MODEL.key => Some("the project's own".to_owned()),
             key if key == fields::ADAPTER.key => Some("none".to_owned()),
             key if key == fields::STEPS.key => Some("by epochs".to_owned()),
+            key if key == fields::MEMORY.key => Some("80 % of what is free".to_owned()),
             _ => None,
         }
     }
@@ -154,7 +155,9 @@ fn not_a_number(field: &Field, typed: &str) -> Option<String> {
         _ if typed.is_empty() => return None,
         Kind::Number if typed.parse::<f64>().is_err() => "a number such as 0.1 or 3e-4",
         Kind::Count if typed.parse::<u64>().is_err() => "a whole number such as 16",
-        Kind::Number | Kind::Count | Kind::Text | Kind::Folder | Kind::Switch => return None,
+        Kind::Number | Kind::Count | Kind::Text | Kind::Folder | Kind::Switch | Kind::Choice(_) => {
+            return None;
+        }
     };
     Some(format!("{} is “{typed}”; it must be {wanted}", field.label))
 }
@@ -291,6 +294,25 @@ mod tests {
         let full = RunConfig::default();
         assert_eq!(sheet().checked().problems, BTreeMap::new());
         assert_eq!(sheet().checked().config, full);
+    }
+
+    #[test]
+    fn every_word_of_a_choice_can_be_chosen() {
+        for field in fields::ALL {
+            let Kind::Choice(words) = field.kind else {
+                continue;
+            };
+            let mut launch = sheet();
+            assert!(
+                words
+                    .iter()
+                    .any(|(word, _)| *word == launch.text(field.key))
+            );
+            for (word, _) in words {
+                launch.set(field.key, *word);
+                assert_eq!(launch.checked().problems, BTreeMap::new(), "{word}");
+            }
+        }
     }
 
     #[test]

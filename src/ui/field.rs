@@ -1,6 +1,6 @@
 //! A setting of the launch sheet: its label, its text, and the sentence when the text cannot be used.
 
-use egui::{Align, Layout, RichText, TextEdit, Ui};
+use egui::{Align, ComboBox, Layout, RichText, Role, TextEdit, Ui, WidgetInfo};
 
 use super::{
     parts,
@@ -41,6 +41,7 @@ pub fn row(ui: &mut Ui, launch: &mut Launch, fields: &[Field]) {
 fn short(ui: &mut Ui, launch: &mut Launch, field: Field) {
     match field.kind {
         Kind::Switch => switch(ui, launch, field),
+        Kind::Choice(words) => choice(ui, launch, field, words),
         Kind::Number | Kind::Count | Kind::Text | Kind::Folder => {
             let width = ui.available_width();
             label_and_text(ui, launch, field, width);
@@ -111,4 +112,30 @@ fn switch(ui: &mut Ui, launch: &mut Launch, field: Field) {
     {
         launch.set(field.key, on.to_string());
     }
+}
+
+fn choice(ui: &mut Ui, launch: &mut Launch, field: Field, words: &[(&str, &str)]) {
+    ui.spacing_mut().item_spacing.y = space::XS;
+    parts::caption(ui, field.label);
+    let chosen = launch.text(field.key);
+    let shown = words
+        .iter()
+        .find(|(word, _)| *word == chosen)
+        .map_or(chosen, |(_, shown)| *shown)
+        .to_owned();
+    let response = ComboBox::from_id_salt(("launch", field.key))
+        .selected_text(&shown)
+        .width(ui.available_width())
+        .show_ui(ui, |ui| {
+            for (word, shown) in words {
+                let selected = launch.text(field.key) == *word;
+                if ui.selectable_label(selected, *shown).clicked() {
+                    launch.set(field.key, *word);
+                }
+            }
+        })
+        .response
+        .on_hover_text(field.about);
+    let name = format!("{}: {shown}", field.label);
+    response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, &name));
 }

@@ -154,11 +154,22 @@ fn settings(
                 fields::SEED,
                 fields::MAX_PROMPT,
                 fields::MAX_ANSWER,
-                fields::DEVICE,
                 fields::RSLORA,
             ];
             field::row(ui, &mut view.launch, &list);
             field::folder(ui, &mut view.launch, fields::ADAPTER, commands);
+        });
+        section(ui, "Machine", |ui| {
+            let list = [
+                fields::DEVICE,
+                fields::THREADS,
+                fields::PRIORITY,
+                fields::MEMORY,
+                fields::DTYPE,
+                fields::RECOMPUTE,
+                fields::ROW_TOKENS,
+            ];
+            field::row(ui, &mut view.launch, &list);
         });
     }
 }
