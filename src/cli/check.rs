@@ -73,6 +73,7 @@ fn print(report: &PreflightReport) -> Result<()> {
                 report.tokens, report.longest_pair_tokens, report.cut_answers
             ),
         ),
+        ("precision", report.arithmetic.to_string()),
         ("device", report.device.clone()),
         ("devices", report.devices.join(", ")),
         (

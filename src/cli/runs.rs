@@ -22,6 +22,7 @@ pub fn run(args: &Runs) -> Result<Ending> {
                 "revision": run.revision,
                 "parent": run.parent,
                 "message": run.message,
+                "arithmetic": run.arithmetic,
                 "dir": run.dir,
             }))?;
         }

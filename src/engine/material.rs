@@ -1,4 +1,4 @@
-//! From a project and a config to what the engine loads: model folder, load options, data.
+//! From a project and a config to what the engine loads (model folder, load options, data), and what came of it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use crate::{
     data::Pair,
     formats,
     kernels::device::{self, DeviceChoice},
-    model::{self, AdapterShape, LoadOptions, Precision, Recompute},
-    store::{Project, Revision, RunId},
+    model::{self, AdapterShape, LoadOptions, Policy, Precision, Recompute},
+    store::{Arithmetic, Project, Revision, RunId},
 };
 
 /// The model a run starts from: its own, or the project's. A relative path counts from the project's folder.
@@ -79,6 +79,16 @@ fn adapter_shape(lora: &LoraConfig, seed: u64) -> AdapterShape {
             Targets::Names(names) => model::Targets::Names(names.clone()),
         },
         seed,
+    }
+}
+
+/// In what a loaded policy's numbers are kept and multiplied.
+pub fn arithmetic(policy: &Policy) -> Arithmetic {
+    let products = policy.products();
+    Arithmetic {
+        weights: policy.weight_format(),
+        compute: products.name().to_owned(),
+        remark: products.remark().map(str::to_owned),
     }
 }
 

@@ -70,6 +70,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
             .map(|present| format!("{} ({})", present.choice, present.name))
             .collect(),
         reference: reference.describe(&config.model),
+        arithmetic: material::arithmetic(&policy),
         trainable_parameters: policy.trainable_parameters() as u64,
         total_parameters: policy.total_parameters() as u64,
         train_pairs: train.len(),

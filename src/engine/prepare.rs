@@ -50,6 +50,9 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         &folder,
         &material::load_options(&config, helm.project.dir()),
     )?;
+    let arithmetic = material::arithmetic(&policy);
+    helm.project.set_arithmetic(record.id, &arithmetic)?;
+    helm.log(LogLevel::Info, arithmetic.to_string())?;
     let codec = Codec::load(&folder)?;
 
     helm.phase("Reading the data", None);

@@ -17,7 +17,7 @@ use crate::{
 };
 pub use crate::{
     export::{Layout, MergedOptions, OnPhase, Part, Proof, Stored, What},
-    store::LogLevel,
+    store::{Arithmetic, LogLevel},
 };
 
 /// Names one question to the engine, so that a late answer can be told from a current one.
@@ -195,6 +195,7 @@ pub enum Event {
         run: RunId,
         first_step: u64,
         total_steps: u64,
+        arithmetic: Arithmetic,
     },
     Step {
         run: RunId,
@@ -303,6 +304,7 @@ pub struct PreflightReport {
     pub devices: Vec<String>,
     /// e.g. "the model folder as it is, blake3 3f9a…" or with frozen adapters named.
     pub reference: String,
+    pub arithmetic: Arithmetic,
     pub trainable_parameters: u64,
     pub total_parameters: u64,
     pub train_pairs: usize,

@@ -69,6 +69,7 @@ fn start_and_run(desk: &mut Desk, job: &Job) -> Result<Outcome> {
         run,
         first_step,
         total_steps,
+        arithmetic: material::arithmetic(&trainer.policy),
     });
     let outcome = steps(&mut trainer, &mut helm, &probes)?;
     let status = match &outcome {

@@ -257,6 +257,7 @@ impl Runs {
                 run,
                 first_step,
                 total_steps,
+                arithmetic,
             } => {
                 let live = self.live_mut(*run)?;
                 live.phase = None;
@@ -266,6 +267,7 @@ impl Runs {
                     record.status = RunStatus::Running;
                     record.total_steps = *total_steps;
                     record.message = None;
+                    record.arithmetic = Some(arithmetic.clone());
                 }
                 None
             }

@@ -32,7 +32,7 @@ pub use journal::Applied;
 pub use log_probs::LogProbKey;
 pub use project::{Project, ProjectSettings};
 pub use query::{Counts, PairQuery, PairRow, Sort, SortKey, VerdictFilter, VerdictState};
-pub use runs::{NewRun, RunRecord, RunStatus};
+pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
 pub use series::PairVisit;
 pub use texts::Probe;
 pub use trace::{LogLevel, LogLine, Sample, SampleRecord};

@@ -83,6 +83,28 @@ pub struct NewRun {
     pub parent: Option<RunId>,
 }
 
+/// In what a run's numbers are kept and multiplied, which its settings leave open.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Arithmetic {
+    /// How the matrices that are not trained are kept: `f32`, `bf16`, `q8_0`, ..
+    pub weights: String,
+    /// In what they are multiplied: `f32` or `bf16`.
+    pub compute: String,
+    /// By what, or why so, where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+}
+
+impl std::fmt::Display for Arithmetic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} weights, multiplied in {}", self.weights, self.compute)?;
+        match &self.remark {
+            Some(remark) => write!(f, " {remark}"),
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     pub id: RunId,
@@ -100,13 +122,15 @@ pub struct RunRecord {
     pub total_steps: u64,
     /// Why it ended as it did, if there is something to say.
     pub message: Option<String>,
+    /// Absent until its model was loaded.
+    pub arithmetic: Option<Arithmetic>,
     /// Its folder: `config.toml` and `checkpoints/`.
     pub dir: PathBuf,
 }
 
 /// The columns [`record_of`] reads.
 const RECORD: &str = "id, name, method, status, created_ms, config_toml, revision, parent, \
-    coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message";
+    coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message, arithmetic";
 
 /// Statuses that mean nothing without a living owner.
 const LIVE: &str = "('queued', 'running', 'paused')";
@@ -201,6 +225,11 @@ impl Project {
 
     pub fn set_total_steps(&self, run: RunId, steps: u64) -> Result<()> {
         self.update_run(run, "total_steps", steps as i64)
+    }
+
+    pub fn set_arithmetic(&self, run: RunId, arithmetic: &Arithmetic) -> Result<()> {
+        let json = serde_json::to_string(arithmetic)?;
+        self.update_run(run, "arithmetic", json)
     }
 
     /// Also rewrites `runs/<id>/config.toml`, e.g. after a resume with more steps.
@@ -328,6 +357,10 @@ impl Project {
             step: row.get::<_, i64>(8)? as u64,
             total_steps: row.get::<_, i64>(9)? as u64,
             message: row.get(10)?,
+            // Only to be shown: what a later version may have written otherwise is left out.
+            arithmetic: row
+                .get::<_, Option<String>>(11)?
+                .and_then(|json| serde_json::from_str(&json).ok()),
             dir: self.run_dir(id),
         })
     }

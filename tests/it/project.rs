@@ -353,6 +353,7 @@ fn the_first_document_can_still_be_read() {
     assert!(!project.pairs_at(Revision(1)).unwrap()[0].is_decided());
     let run = project.run(RunId(1)).unwrap();
     assert_eq!((run.status, run.step), (RunStatus::Completed, 2));
+    assert_eq!(run.arithmetic, None, "nobody noted it then");
     assert_eq!(
         project.series(run.id, "loss", Some(1)).unwrap(),
         [(2, -0.75)]

@@ -11,7 +11,7 @@ use nudge::{
     store::{Project, RunId, RunStatus},
 };
 
-use crate::stage::{Stage, held_out, past_run, step};
+use crate::stage::{self, Stage, held_out, past_run, step};
 
 /// Presses Start run and gives the run that the engine was asked for.
 fn start(stage: &mut Stage) -> RunId {
@@ -33,6 +33,7 @@ fn live(stage: &mut Stage) -> RunId {
         run,
         first_step: 1,
         total_steps: 400,
+        arithmetic: stage::arithmetic(),
     }]);
     stage.say((1..=120).flat_map(|n| {
         let evaluated = (n % 10 == 0).then(|| Event::Evaluated {
@@ -141,6 +142,7 @@ fn events_move_the_charts() {
             run,
             first_step: 1,
             total_steps: 400,
+            arithmetic: stage::arithmetic(),
         },
         Event::Step {
             run,

@@ -15,7 +15,7 @@ use nudge::{
     data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict},
     engine::{
         config::{Method, RunConfig},
-        protocol::{Event, Metrics, Request},
+        protocol::{Arithmetic, Event, Metrics, Request},
     },
     store::{NewRun, Project, ProjectSettings, RunId, RunStatus},
 };
@@ -256,6 +256,15 @@ pub fn step(run: RunId, step: u64, total_steps: u64) -> Event {
         total_steps,
         metrics: metrics(step, 60.0),
         eta_secs: Some((total_steps - step) as f64 * 0.4),
+    }
+}
+
+/// What a run on a processor of today says of its numbers.
+pub fn arithmetic() -> Arithmetic {
+    Arithmetic {
+        weights: "bf16".to_owned(),
+        compute: "bf16".to_owned(),
+        remark: Some("by the processor's own instruction".to_owned()),
     }
 }
 

@@ -109,6 +109,7 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
             metric::count(report.total_parameters)
         ),
     );
+    fact(ui, "Precision", &report.arithmetic.to_string());
     fact(
         ui,
         "Pairs",

@@ -95,6 +95,11 @@ fn head(
         if let Some(step) = live.and_then(|live| live.last_checkpoint) {
             parts::caption(ui, format!("checkpoint at step {step}"));
         }
+        if let Some(arithmetic) = &record.arithmetic {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                parts::caption(ui, arithmetic.to_string());
+            });
+        }
     });
     if let Some(message) = &record.message {
         parts::strip(ui, palette.error_soft, |ui| {
