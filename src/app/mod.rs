@@ -168,6 +168,7 @@ impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
         self.receive(ctx);
         self.greet_project();
+        self.record_admitted();
         self.train_recorded();
         self.apply_pending(ctx, frame);
         self.guard_closing(ctx);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::App;
+use super::{App, transfers::about};
 use crate::{
     engine::{
+        EngineError, admit,
         config::RunConfig,
         protocol::{Knob, Request, RunControl},
     },
@@ -19,7 +20,7 @@ impl App {
     pub(super) fn apply_runs(&mut self, command: RunCommand) {
         match command {
             RunCommand::Check(config) => self.check(config),
-            RunCommand::Start { name, config } => self.start(name, *config),
+            RunCommand::Start { name, config } => self.start(name, config),
             RunCommand::Continue(run) => {
                 self.views.train.sheet = Sheet::Run;
                 self.views.train.shown = Some(run);
@@ -79,10 +80,39 @@ impl App {
         }
     }
 
-    /// Records the run; [`App::train_recorded`] hands it on when that is on disk.
-    fn start(&mut self, name: String, config: RunConfig) {
+    /// Looks whether the run can start, which takes too long for the files thread; [`App::record_admitted`] goes on from there.
+    fn start(&mut self, name: String, config: Box<RunConfig>) {
+        let Some(dir) = self.workspace.project.as_ref().map(|p| p.dir.clone()) else {
+            return;
+        };
         self.views.train.sheet = Sheet::Run;
         self.views.train.shown = None;
+        self.transfers
+            .open("Could not look at the run's model", move |_| {
+                let admitted = Project::open(&dir)
+                    .map_err(EngineError::from)
+                    .and_then(|project| admit(&project, &config));
+                Ok(about(dir, move |workspace, views| match admitted {
+                    Ok(()) => workspace.to_record.push((name, config)),
+                    Err(error) => {
+                        views.train.sheet = Sheet::Launch;
+                        workspace.preflight = Preflight::Refused {
+                            config,
+                            error: error.to_string(),
+                        };
+                    }
+                }))
+            });
+    }
+
+    /// Records runs that may start; [`App::train_recorded`] hands them on when that is on disk.
+    pub(super) fn record_admitted(&mut self) {
+        for (name, config) in std::mem::take(&mut self.workspace.to_record) {
+            self.record(name, *config);
+        }
+    }
+
+    fn record(&mut self, name: String, config: RunConfig) {
         self.files
             .write("Could not record the run", move |project| {
                 let run = project.create_run(&NewRun {

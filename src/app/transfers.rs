@@ -177,7 +177,10 @@ impl App {
 }
 
 /// An update that is only for the project in `dir`: another one may be open by the time a transfer ends.
-fn about(dir: PathBuf, update: impl FnOnce(&mut Workspace, &mut Views) + Send + 'static) -> Update {
+pub(super) fn about(
+    dir: PathBuf,
+    update: impl FnOnce(&mut Workspace, &mut Views) + Send + 'static,
+) -> Update {
     Box::new(move |workspace, views| {
         let project = workspace.project.as_ref();
         if project.is_some_and(|project| project.dir == dir) {

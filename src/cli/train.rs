@@ -10,7 +10,10 @@ use super::{
     place::project_dir,
     settings,
 };
-use crate::store::{NewRun, Project};
+use crate::{
+    engine::admit,
+    store::{NewRun, Project},
+};
 
 pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
     if args.print_config {
@@ -42,6 +45,8 @@ pub fn start(
     is_json: bool,
 ) -> Result<Ending> {
     let config = settings.with_threads(threads).resolve(Some(project))?;
+    // A run that cannot start takes no number.
+    admit(project, &config)?;
     let method = config.objective.objective().name();
     // A connection of its own: writing needs one that nobody else holds.
     let mut writer = Project::open(project.dir())?;

@@ -15,6 +15,9 @@ use crate::{
     store::{Arithmetic, Project, Revision, RunId},
 };
 
+/// The project's own reference answers.
+const AUTO: &str = "auto";
+
 /// The model a run starts from: its own, or the project's. A relative path counts from the project's folder.
 pub fn model_folder(project: &Project, config: &RunConfig) -> Result<PathBuf> {
     let folder = match &config.model.path {
@@ -126,6 +129,16 @@ pub fn of_now(project: &Project, config: &RunConfig) -> Result<Material> {
     )
 }
 
+/// Files of the user's own that the data is read from.
+pub fn files(project: &Project, config: &RunConfig) -> Vec<PathBuf> {
+    let reference = Some(Path::new(&config.data.reference)).filter(|path| *path != AUTO);
+    reference
+        .into_iter()
+        .chain(config.data.retention.as_deref())
+        .map(|path| in_project(project, path))
+        .collect()
+}
+
 fn assemble(
     project: &Project,
     config: &RunConfig,
@@ -135,7 +148,7 @@ fn assemble(
 ) -> Result<Material> {
     Ok(Material {
         pairs,
-        references: if config.data.reference == "auto" {
+        references: if config.data.reference == AUTO {
             references(project)?
         } else {
             let path = in_project(project, Path::new(&config.data.reference));

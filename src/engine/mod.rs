@@ -7,11 +7,12 @@
 //!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
-//! - without a run: `preflight`, `score`, `bench`, `export` with `trained` (weights) and `story` (the report).
+//! - without a run: `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained` (weights) and `story` (the report).
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is room.
 
+mod admit;
 mod answer;
 mod batches;
 pub mod bench;
@@ -58,6 +59,7 @@ mod toy;
 mod trained;
 mod validate;
 
+pub use admit::admit;
 pub use answer::{Speaker, answer, answer_all};
 pub use error::EngineError;
 pub use events::Waker;

@@ -9,15 +9,16 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{
     AdapterShape, Layer, LoadError, Parameters, Policy, PolicyError, Spec,
-    adapter::{self, LoadedAdapter},
+    adapter::LoadedAdapter,
     block::Block,
+    examine::Found,
     half::{Entry, Exit, Heads, Norm},
     identity::Identity,
     lora,
     projection::Projection,
     rope::RopeCache,
     source::Source,
-    tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec, Role},
+    tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec},
     trained::Trained,
 };
 use crate::kernels::{
@@ -29,7 +30,7 @@ use crate::kernels::{
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     pub precision: Precision,
-    /// Adapters (what [`adapter::load`] reads) that belong to the reference: always on, never trained.
+    /// Adapters (what [`super::adapter::load`] reads) that belong to the reference: always on, never trained.
     pub frozen_adapters: Vec<PathBuf>,
     /// A new adapter on top, the only thing that is trained. Not together with `full`.
     pub adapter: Option<AdapterShape>,
@@ -92,7 +93,7 @@ impl Policy {
 }
 
 impl LoadOptions {
-    fn trains_an_adapter(&self) -> bool {
+    pub(super) fn trains_an_adapter(&self) -> bool {
         self.adapter.is_some() || self.continued.is_some()
     }
 
@@ -122,26 +123,15 @@ fn load(
     kernels: Option<Arc<dyn Kernels>>,
     device: &Device,
 ) -> Result<Policy, LoadError> {
-    if options.full && options.trains_an_adapter() {
-        return Err(LoadError::Lora(
-            "full weights and an adapter cannot be trained together".to_owned(),
-        ));
-    }
-    let (spec, weights) = Source::open(folder)?;
-    if let (Some(shape), None) = (&options.adapter, &options.continued) {
-        shape.validate(&spec).map_err(LoadError::Lora)?;
-    }
-    for tensor in spec.tensors() {
-        weights.expect(&tensor.name, &tensor.shape)?;
-    }
-    if options.full {
-        refuse_blocks(&spec, &weights, options.precision)?;
-    }
-    warn_about_unused(&spec, &weights);
-    let read = |path: &PathBuf| adapter::load(path, &spec);
-    let frozen = options.frozen_adapters.iter().map(read);
-    let frozen = frozen.collect::<Result<Vec<_>, _>>()?;
-    let trained = Trained::of(options, options.continued.as_ref().map(read).transpose()?);
+    let found = Found::look(folder, options)?;
+    found.warn_about_unused();
+    let Found {
+        spec,
+        weights,
+        frozen,
+        continued,
+    } = found;
+    let trained = Trained::of(options, continued);
     // Composed kernels want one element type.
     let own = kernels.is_none() && device.is_cpu();
     let compute = if kernels.is_some() {
@@ -219,35 +209,6 @@ fn load(
         precision: options.precision,
         compute,
     })
-}
-
-/// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
-fn warn_about_unused(spec: &Spec, weights: &Source) {
-    let unused = weights.unused(spec);
-    if let Some(first) = unused.first() {
-        tracing::warn!(
-            "{} tensors of the weight files have no place in this architecture and are not used, e.g. {first}",
-            unused.len()
-        );
-    }
-}
-
-/// Weights that are trained need every bit.
-fn refuse_blocks(spec: &Spec, weights: &Source, precision: Precision) -> Result<(), LoadError> {
-    if precision.quantizes() {
-        return Err(LoadError::TrainedBlocks(precision.name().to_owned()));
-    }
-    if precision == Precision::F32 {
-        return Ok(());
-    }
-    for tensor in spec.tensors().filter(|tensor| tensor.role == Role::Matrix) {
-        if let [rows, columns] = tensor.shape[..]
-            && weights.has_blocks(&tensor.name, [rows, columns])?
-        {
-            return Err(LoadError::TrainedBlocks(format!("`{}`", tensor.name)));
-        }
-    }
-    Ok(())
 }
 
 fn identify<'a>(

@@ -20,7 +20,7 @@
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
-//! - `load`: a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes;
+//! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes;
 //!   `arithmetic`: in what it multiplies.
 //! - `name`, `shelf`: which folder is meant by a name or a path. `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole model as a folder. `init`: random weights.
 
@@ -30,6 +30,7 @@ mod block;
 mod config;
 mod disk;
 mod error;
+mod examine;
 mod families;
 mod generate;
 mod gguf;
@@ -60,6 +61,7 @@ mod weights;
 pub use arithmetic::Products;
 pub use disk::free_disk_bytes;
 pub use error::{LoadError, PolicyError, Result};
+pub use examine::examine;
 pub use generate::{GenerateOptions, Generation, Halt};
 pub use load::{LoadOptions, Precision, Recompute};
 pub use lora::{AdapterShape, Targets};

@@ -66,6 +66,8 @@ pub struct Workspace {
     pub closing: Closing,
     pub runs: Runs,
     pub preflight: Preflight,
+    /// Looked at and found fit to start, not yet recorded: name and settings.
+    pub to_record: Vec<(String, Box<RunConfig>)>,
     /// Recorded in the project, not yet handed to the engine.
     pub to_train: Vec<RunId>,
     pub pairs: PairsData,
@@ -100,6 +102,7 @@ impl Workspace {
             ..Runs::default()
         };
         self.preflight = Preflight::NotAsked;
+        self.to_record.clear();
         self.pairs = PairsData::default();
         self.answers = AnswersData::default();
         self.tokens = Tokens::default();

@@ -97,7 +97,11 @@ pub struct Arithmetic {
 
 impl std::fmt::Display for Arithmetic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} weights, multiplied in {}", self.weights, self.compute)?;
+        write!(
+            f,
+            "{} weights, multiplied in {}",
+            self.weights, self.compute
+        )?;
         match &self.remark {
             Some(remark) => write!(f, " {remark}"),
             None => Ok(()),

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::fixture::own_root;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use egui_kittest::{
     Harness, SnapshotOptions, SnapshotResults,
@@ -43,7 +44,7 @@ impl Stage {
             &dir,
             &ProjectSettings {
                 name: "Tide tables".to_owned(),
-                model: PathBuf::from("models/tides"),
+                model: own_root().join("models/llama_mha"),
                 run_toml: String::new(),
             },
         )

@@ -1,0 +1,39 @@
+//! Whether a run may be recorded: what can be told before anything large is read. A run that is refused here takes no
+//! number and leaves no folder.
+
+use super::{
+    config::RunConfig,
+    error::{EngineError, Result},
+    material,
+    validate::validate,
+};
+use crate::{model, store::Project, text::Codec};
+
+/// A sentence about the first thing that would keep the run from its start: settings, device, model, adapter, files, pairs.
+///
+/// Takes as long as reading a tokenizer does.
+pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
+    let faults: Vec<String> = validate(config).into_iter().map(|(_, s)| s).collect();
+    if !faults.is_empty() {
+        return Err(EngineError::Settings(faults.join("; ")));
+    }
+    // "auto" always finds one; to open it here would keep it open on a thread that has no use for it.
+    if config.train.device != "auto" {
+        material::open_device(config)?;
+    }
+    let folder = material::model_folder(project, config)?;
+    model::examine(&folder, &material::load_options(config, project.dir()))?;
+    Codec::load(&folder)?;
+    for file in material::files(project, config) {
+        std::fs::File::open(&file).map_err(EngineError::io("read", &file))?;
+    }
+    let counts = project.counts()?;
+    if counts.better == 0 {
+        let reason = match counts.total() {
+            0 => "the project has no pairs yet; import some or label some".to_owned(),
+            total => format!("none of the {total} pairs has a better answer; label some"),
+        };
+        return Err(EngineError::NoPairs(reason));
+    }
+    Ok(())
+}

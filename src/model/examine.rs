@@ -1,0 +1,83 @@
+//! What can be told of a model and its adapters before the weights are read: names, shapes, and what goes together.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    LoadError, LoadOptions, Precision, Spec,
+    adapter::{self, LoadedAdapter},
+    source::Source,
+    tensors::Role,
+};
+
+/// Everything that can be told of a model and its adapters without reading the weights: whether [`Policy::load`] would do.
+pub fn examine(folder: &Path, options: &LoadOptions) -> Result<(), LoadError> {
+    Found::look(folder, options).map(|_| ())
+}
+
+/// A model whose tensors are all there, and the adapters that it starts from.
+pub(super) struct Found {
+    pub(super) spec: Spec,
+    pub(super) weights: Source,
+    pub(super) frozen: Vec<LoadedAdapter>,
+    /// The one that is trained further.
+    pub(super) continued: Option<LoadedAdapter>,
+}
+
+impl Found {
+    pub(super) fn look(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        if options.full && options.trains_an_adapter() {
+            return Err(LoadError::Lora(
+                "full weights and an adapter cannot be trained together".to_owned(),
+            ));
+        }
+        let (spec, weights) = Source::open(folder)?;
+        if let (Some(shape), None) = (&options.adapter, &options.continued) {
+            shape.validate(&spec).map_err(LoadError::Lora)?;
+        }
+        for tensor in spec.tensors() {
+            weights.expect(&tensor.name, &tensor.shape)?;
+        }
+        if options.full {
+            refuse_blocks(&spec, &weights, options.precision)?;
+        }
+        let read = |path: &PathBuf| adapter::load(path, &spec);
+        let frozen = options.frozen_adapters.iter().map(read);
+        let frozen = frozen.collect::<Result<_, _>>()?;
+        let continued = options.continued.as_ref().map(read).transpose()?;
+        Ok(Self {
+            spec,
+            weights,
+            frozen,
+            continued,
+        })
+    }
+
+    /// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
+    pub(super) fn warn_about_unused(&self) {
+        let unused = self.weights.unused(&self.spec);
+        if let Some(first) = unused.first() {
+            tracing::warn!(
+                "{} tensors of the weight files have no place in this architecture and are not used, e.g. {first}",
+                unused.len()
+            );
+        }
+    }
+}
+
+/// Weights that are trained need every bit.
+fn refuse_blocks(spec: &Spec, weights: &Source, precision: Precision) -> Result<(), LoadError> {
+    if precision.quantizes() {
+        return Err(LoadError::TrainedBlocks(precision.name().to_owned()));
+    }
+    if precision == Precision::F32 {
+        return Ok(());
+    }
+    for tensor in spec.tensors().filter(|tensor| tensor.role == Role::Matrix) {
+        if let [rows, columns] = tensor.shape[..]
+            && weights.has_blocks(&tensor.name, [rows, columns])?
+        {
+            return Err(LoadError::TrainedBlocks(format!("`{}`", tensor.name)));
+        }
+    }
+    Ok(())
+}
