@@ -44,7 +44,6 @@ pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
 }
 
 fn print(report: &PreflightReport) -> Result<()> {
-    let mb = |bytes: u64| format!("{} MB", bytes >> 20);
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let rows = [
         ("model", report.model.clone()),
@@ -90,11 +89,11 @@ fn print(report: &PreflightReport) -> Result<()> {
         ("asleep at step 0", percent(report.asleep)),
         ("steps", report.total_steps.to_string()),
         (
-            "peak memory",
+            "memory",
             format!(
-                "{} of {} free",
-                mb(report.peak_memory_bytes),
-                mb(report.free_memory_bytes)
+                "{}; {} MB were free",
+                report.memory,
+                report.free_memory_bytes >> 20
             ),
         ),
         (

@@ -41,6 +41,8 @@ pub enum Flaw {
     SystemFolded,
     /// There is no chat template.
     PlainStyle,
+    /// There is no memory for it.
+    TooLarge,
 }
 
 impl Flaw {

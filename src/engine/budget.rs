@@ -11,30 +11,68 @@ const FEWEST: usize = 512;
 const FLOPS_A_ROW: usize = 2_000_000_000_000;
 /// Share of the free memory that a run may take.
 const SHARE: f64 = 0.8;
+/// Bytes of a trained number's two moments, and of these and its gradient.
+const MOMENTS: u64 = 8;
+const LATER: u64 = 12;
 
 /// What a run may hold. Running out of memory ends a program on a processor, so it is looked at before each row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Bytes of everything together.
     limit: u64,
+    /// Bytes that the policy's own estimate does not know of: the program, the data, what the allocator keeps. At first
+    /// what is held besides the weights, then what a tried row took more than foretold.
+    beside: u64,
 }
 
 impl Room {
-    /// The limit asked for in MB, or a share of what is free now.
+    /// The limit asked for in MB, or a share of what is free now. The policy was loaded and has done nothing yet.
     pub fn new(asked: Option<u64>, policy: &Policy) -> Self {
         let device = policy.device();
+        let used = memory::used_on(device);
         let free = memory::free_on(device) as f64 * SHARE;
+        // The pages of gradients and moments are not there before something is written to them.
+        let later = LATER * policy.trainable_parameters() as u64;
+        let loaded = policy.fixed_bytes().saturating_sub(later);
         Self {
-            limit: asked.map_or(memory::used_on(device) + free as u64, |mb| mb << 20),
+            limit: asked.map_or(used + free as u64, |mb| mb << 20),
+            beside: used.saturating_sub(loaded),
         }
     }
 
-    /// Bytes that the activations of one row may take now: up to the limit, and not what others have taken since.
+    pub fn limit(self) -> u64 {
+        self.limit
+    }
+
+    /// Bytes at the peak of a row that is estimated to take `row_bytes`.
+    pub fn peak(self, policy: &Policy, row_bytes: u64) -> u64 {
+        self.standing(policy) + row_bytes
+    }
+
+    /// Bytes that the activations of one row may take: up to the limit.
+    pub fn whole(self, policy: &Policy) -> u64 {
+        self.limit.saturating_sub(self.standing(policy))
+    }
+
+    /// The same now, when others may have taken of it.
     pub fn now(self, policy: &Policy) -> u64 {
-        let (fixed, device) = (policy.fixed_bytes(), policy.device());
-        let reusable = memory::used_on(device).saturating_sub(fixed);
+        let device = policy.device();
+        let reusable = memory::used_on(device).saturating_sub(self.standing(policy));
         let free = memory::free_on(device) + reusable;
-        self.limit.saturating_sub(fixed).min(free)
+        self.whole(policy).min(free)
+    }
+
+    /// Takes in what was measured: `peak` bytes in all while a row ran that was estimated to take `row_bytes`. Gives the
+    /// peak of a step, with the optimizer's moments, which were not there yet.
+    pub fn learn(&mut self, policy: &Policy, peak: u64, row_bytes: u64) -> u64 {
+        let peak = peak + MOMENTS * policy.trainable_parameters() as u64;
+        self.beside = peak.saturating_sub(policy.fixed_bytes() + row_bytes);
+        peak
+    }
+
+    /// Held whatever the row.
+    fn standing(self, policy: &Policy) -> u64 {
+        policy.fixed_bytes() + self.beside
     }
 }
 

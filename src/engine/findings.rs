@@ -131,6 +131,19 @@ pub fn fill(
     );
 }
 
+/// Pairs that have no room even alone in a row.
+pub fn too_large(report: &mut PreflightReport, pairs: Vec<PairId>) {
+    if pairs.is_empty() {
+        return;
+    }
+    report.findings.push(PairFinding {
+        flaw: Flaw::TooLarge,
+        text: "Too large for the memory that may be taken, even alone in its row: the run sets it aside".to_owned(),
+        pairs: pairs.len(),
+        examples: pairs.into_iter().take(EXAMPLES).collect(),
+    });
+}
+
 fn lengths(
     batches: &Batches,
     by_id: &HashMap<PairId, &Pair>,

@@ -4,7 +4,7 @@
 //! takes [`protocol::Request`]s and keeps the queue of runs; `run` is one run from its record in the project to its last checkpoint. Then, a concern each:
 //!
 //! - before the first step: `prepare`, `material` and `batches` (data to documents), `reference` (step-0 log-probs), `golden`
-//!   (what must hold at step 0), `budget` (tokens a row), `checkpoint` (where to go on);
+//!   (what must hold at step 0), `budget` (tokens a row), `trial` (one row tried, for its memory), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
 //! - without a run: `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained` (weights) and `story` (the report).
@@ -57,6 +57,7 @@ mod thread;
 #[path = "../../tests/it/toy.rs"]
 mod toy;
 mod trained;
+mod trial;
 mod validate;
 
 pub use admit::admit;

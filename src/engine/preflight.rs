@@ -1,6 +1,6 @@
 //! Everything that can be known before a start, most of it measured.
 
-use std::{collections::HashSet, ops::ControlFlow, path::Path, time::Instant};
+use std::{collections::HashSet, ops::ControlFlow, path::Path};
 
 use super::{
     batches::{self, Batches},
@@ -12,8 +12,8 @@ use super::{
     prepare::total_steps,
     protocol::PreflightReport,
     reference::Reference,
-    rows::{Packed, pack},
     step::judge,
+    trial,
     validate::validate,
 };
 use crate::{
@@ -27,8 +27,6 @@ use crate::{
 
 /// Pairs whose step-0 margins are computed; spread over the data.
 const SAMPLED: usize = 64;
-/// A probe step that takes longer is not repeated.
-const LONG_PROBE_SECS: f64 = 2.0;
 /// More sleeping pairs than this share deserve a word.
 const MANY_ASLEEP: f64 = 0.3;
 
@@ -56,9 +54,8 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         return Err(EngineError::NoPairs(batches.why_empty()));
     }
     let total_steps = total_steps(config, train.len());
-    let room = budget::Room::new(config.train.memory_mb, &policy);
-    policy.set_room(room.now(&policy));
-    let row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
+    let mut room = budget::Room::new(config.train.memory_mb, &policy);
+    let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
     let objective = config.objective.objective();
     let reference = Reference::of(&policy, &codec);
 
@@ -85,6 +82,14 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         ..PreflightReport::default()
     };
     findings::fill(&mut report, &data, &batches, &codec, &config.data);
+    try_row(
+        &mut report,
+        &mut policy,
+        config,
+        &batches,
+        &mut row_tokens,
+        &mut room,
+    )?;
     step_zero(
         &mut report,
         &mut project,
@@ -94,7 +99,6 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         &batches,
         row_tokens,
     )?;
-    probe_step(&mut report, &mut policy, config, &batches, row_tokens)?;
     warn(&mut report, config, &batches);
     Ok(report)
 }
@@ -136,64 +140,31 @@ fn step_zero(
     Ok(())
 }
 
-/// Runs the largest row there is forward and backward: the peak of memory, and the time of a run.
-fn probe_step(
+/// Tries the largest row: the peak of memory, and the time of a run.
+fn try_row(
     report: &mut PreflightReport,
     policy: &mut Policy,
     config: &RunConfig,
     batches: &Batches,
-    row_tokens: usize,
+    row_tokens: &mut usize,
+    room: &mut budget::Room,
 ) -> Result<()> {
-    let per_step = config.train.pairs_per_step.min(batches.pairs.train.len());
-    let pairs = batches.pairs.train.iter().map(|pair| &pair.doc);
-    let objective = &config.objective;
-    let no_docs: &[batches::TextDoc] = &[];
-    let references = if objective.reference_weight() > 0.0 {
-        batches.references.train.as_slice()
-    } else {
-        no_docs
-    };
-    let retention = if objective.retention_weight() > 0.0 {
-        batches.retention.train.as_slice()
-    } else {
-        no_docs
-    };
-    let tokens_a_step = mean_tokens(pairs.clone()) * per_step as f64
+    let trial = trial::run(policy, config, batches, row_tokens, room, true)?;
+    let (references, retention) = trial::texts(config, batches);
+    let pairs = &batches.pairs.train;
+    let per_step = config.train.pairs_per_step;
+    let tokens_a_step = mean_tokens(pairs.iter().map(|pair| &pair.doc))
+        * per_step.min(pairs.len()) as f64
         + mean_tokens(references.iter().map(|text| &text.doc))
-            * config.train.pairs_per_step.min(references.len()) as f64
+            * per_step.min(references.len()) as f64
         + mean_tokens(retention.iter().map(|text| &text.doc))
-            * config.train.pairs_per_step.min(retention.len()) as f64;
-
-    let texts = references.iter().chain(retention).map(|text| &text.doc);
-    let mut longest: Vec<&Doc> = pairs.chain(texts).collect();
-    longest.sort_by_key(|doc| std::cmp::Reverse(doc.tokens()));
-    // No step has more than its own documents in a row.
-    longest.truncate(3 * config.train.pairs_per_step);
-    let rows: Vec<Packed<()>> =
-        pack(longest.into_iter().map(|doc| ((), doc)), row_tokens).map_err(PolicyError::from)?;
-    let Some(packed) = rows.first() else {
-        return Ok(());
-    };
-    let watch = memory::PeakWatch::start().map_err(EngineError::io("watch", "memory"))?;
-    let coefficients = vec![1e-3; packed.row.scored().len()];
-    let mut secs = f64::INFINITY;
-    // The first time pays for fresh memory; where that is cheap, a second time tells what a step costs later on.
-    for _ in 0..2 {
-        let started = Instant::now();
-        let pass = policy.forward(&packed.row)?;
-        policy.backward(pass, &coefficients)?;
-        secs = secs.min(started.elapsed().as_secs_f64());
-        if secs > LONG_PROBE_SECS {
-            break;
-        }
-    }
-    let (peak, _) = watch.finish();
-    let peak = device::memory(policy.device()).map_or(peak, |memory| memory.peak);
-    policy.gradients().zero().map_err(PolicyError::from)?;
-    // The optimizer's two moments come on top.
-    report.peak_memory_bytes = peak + 8 * policy.trainable_parameters() as u64;
-    let secs_a_token = secs / packed.row.tokens() as f64;
+            * per_step.min(retention.len()) as f64;
+    let secs_a_token = trial.secs_a_token.unwrap_or(0.0);
     report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
+    report.memory = trial.outlook;
+    report.warnings.extend(trial.warnings);
+    let too_large = trial.never_fit.pairs.iter().map(|&index| pairs[index].id);
+    findings::too_large(report, too_large.collect());
     Ok(())
 }
 
@@ -225,13 +196,6 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, batches: &Batches) {
         warnings.push(format!(
             "The warm-up of {} steps is as long as the run of {}, so the full learning rate is never reached",
             config.optimizer.warmup_steps, report.total_steps
-        ));
-    }
-    if report.peak_memory_bytes > report.free_memory_bytes && report.free_memory_bytes > 0 {
-        warnings.push(format!(
-            "The run needs about {} MB and {} MB are free; a smaller train.micro_batch_tokens needs less",
-            report.peak_memory_bytes >> 20,
-            report.free_memory_bytes >> 20
         ));
     }
 }

@@ -18,6 +18,7 @@ use super::{
     protocol::LogLevel,
     reference::{Reference, Sums},
     step::{Anchors, Trainer},
+    trial,
     validate::validate,
 };
 use crate::{
@@ -46,7 +47,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
 
     helm.phase("Loading the model", None);
     let folder = material::model_folder(&helm.project, &config)?;
-    let policy = Policy::load(
+    let mut policy = Policy::load(
         &folder,
         &material::load_options(&config, helm.project.dir()),
     )?;
@@ -79,11 +80,16 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     if let Some(saved) = &saved {
         check_same(saved.state(), record, &reference, &batches)?;
     }
-    let room = budget::Room::new(config.train.memory_mb, &policy);
-    let budget = match &saved {
+    let mut room = budget::Room::new(config.train.memory_mb, &policy);
+    let mut budget = match &saved {
         Some(saved) => saved.state().budget,
         None => budget::row_tokens(config.train.micro_batch_tokens, room, &policy),
     };
+    let aside = try_row(helm, &mut policy, &config, &batches, &mut budget, &mut room)?;
+    // What is to go on exactly packs the rows that it packed; one that does not fit is met on the way.
+    if let Some(saved) = &saved {
+        budget = saved.state().budget;
+    }
     let Some(anchors) = anchors(helm, &reference, &policy, &codec, &batches, budget)? else {
         return Ok(None);
     };
@@ -110,7 +116,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         knobs,
         budget,
         refused: 0,
-        aside: Aside::default(),
+        aside,
         revision: record.revision,
         reference,
         data: batches.identity(),
@@ -178,6 +184,35 @@ fn report_data(
         helm.log(LogLevel::Warning, text)?;
     }
     Ok(())
+}
+
+/// Tries the largest row, so that a run that does not fit is told so now and not hours in. Gives what is set aside from
+/// the start.
+fn try_row(
+    helm: &mut Helm<'_>,
+    policy: &mut Policy,
+    config: &RunConfig,
+    batches: &Batches,
+    budget: &mut usize,
+    room: &mut budget::Room,
+) -> Result<Aside> {
+    helm.phase("Trying the largest row", None);
+    let trial = trial::run(policy, config, batches, budget, room, false)?;
+    helm.log(LogLevel::Info, format!("Memory: {}", trial.outlook))?;
+    for warning in trial.warnings {
+        helm.log(LogLevel::Warning, warning)?;
+    }
+    if trial.never_fit.pairs.len() == batches.pairs.train.len() {
+        let least = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens());
+        let docs = batches.pairs.train.iter().map(|pair| &pair.doc);
+        let smallest = docs.min_by_key(|doc| least(doc));
+        return Err(EngineError::NoRoom {
+            tokens: smallest.map_or(0, Doc::tokens),
+            needed_mb: smallest.map_or(0, least).div_ceil(1 << 20),
+            room_mb: room.whole(policy) >> 20,
+        });
+    }
+    Ok(trial.never_fit)
 }
 
 /// A checkpoint only continues the run it came from.

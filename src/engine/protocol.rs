@@ -1,6 +1,7 @@
 //! What crosses the thread border: [`Request`] goes in, [`Event`] comes out. Plain data, no tensors, no egui.
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{
         Arc,
@@ -321,8 +322,10 @@ pub struct PreflightReport {
     pub asleep: f64,
     /// Measured loss of the first pairs at step 0, beside what theory says: (name, measured, expected).
     pub golden: Vec<(String, f64, f64)>,
-    /// Peak memory of the probe step, bytes, and what the machine has free.
-    pub peak_memory_bytes: u64,
+    /// In JSON its fields stand beside these.
+    #[serde(flatten)]
+    pub memory: MemoryOutlook,
+    /// What the machine had free before the model was loaded, bytes.
     pub free_memory_bytes: u64,
     pub total_steps: u64,
     /// From one measured step.
@@ -334,6 +337,71 @@ pub struct PreflightReport {
     pub lengths: Lengths,
     /// What is wrong with their tokens, the grave first.
     pub findings: Vec<PairFinding>,
+}
+
+/// What a run holds at its peak, and what it may hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryOutlook {
+    /// Bytes of everything that the program holds while the largest row is worked on.
+    pub peak_memory_bytes: u64,
+    pub peak_memory_is: Basis,
+    /// Weights, optimizer, gradients and activations of that row alone, counted from their shapes.
+    pub estimated_memory_bytes: u64,
+    /// `train.memory_mb`, or a share of what is free.
+    pub memory_limit_bytes: u64,
+    /// Tokens that a row may hold.
+    pub row_tokens: usize,
+    /// Tokens of the largest row there is.
+    pub largest_row_tokens: usize,
+    /// Blocks whose forward runs again in the backward of that row, of all there are.
+    pub recomputed_blocks: usize,
+    pub blocks: usize,
+}
+
+/// Where a number comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// From shapes.
+    #[default]
+    Estimated,
+    /// From shapes, corrected by what a larger row or less recomputation was seen to take.
+    FromMeasured,
+    /// Exactly this was done and watched.
+    Measured,
+}
+
+impl MemoryOutlook {
+    pub fn fits(&self) -> bool {
+        self.peak_memory_bytes <= self.memory_limit_bytes
+    }
+}
+
+impl fmt::Display for MemoryOutlook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: u64| bytes.div_ceil(1 << 20);
+        let basis = match self.peak_memory_is {
+            Basis::Estimated => "estimated",
+            Basis::FromMeasured => "estimated from a measured row",
+            Basis::Measured => "measured",
+        };
+        write!(
+            f,
+            "{} MB at the peak, {basis} ({} MB by shapes alone), of {} MB that may be taken; the largest row has {} tokens",
+            mb(self.peak_memory_bytes),
+            mb(self.estimated_memory_bytes),
+            mb(self.memory_limit_bytes),
+            self.largest_row_tokens
+        )?;
+        match self.recomputed_blocks {
+            0 => Ok(()),
+            blocks => write!(
+                f,
+                ", and {blocks} of {} blocks run their forward again",
+                self.blocks
+            ),
+        }
+    }
 }
 
 /// Labelled pairs by what becomes of them.

@@ -112,7 +112,7 @@ impl Policy {
     }
 
     /// Blocks of this row whose forward runs again.
-    pub(super) fn recomputed_blocks(&self, row: &Row) -> usize {
+    pub fn recomputed_blocks(&self, row: &Row) -> usize {
         self.blocks.len() - self.whole_blocks(row.tokens(), row.answer_tokens())
     }
 

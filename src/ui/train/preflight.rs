@@ -6,7 +6,7 @@ use crate::{
     data::{Flaw, PairId},
     engine::{
         config::RunConfig,
-        protocol::{Lengths, PairFinding, PreflightReport},
+        protocol::{Basis, Lengths, PairFinding, PreflightReport},
     },
     state::{Command, Commands, launch::Launch, metric, train::Preflight},
     ui::{
@@ -314,20 +314,35 @@ fn asleep(ui: &mut Ui, share: f64) {
 
 fn memory(ui: &mut Ui, report: &PreflightReport) {
     let palette = parts::palette(ui);
+    let memory = &report.memory;
+    let basis = match memory.peak_memory_is {
+        Basis::Measured => "measured",
+        Basis::FromMeasured => "estimated from a measured row",
+        Basis::Estimated => "estimated",
+    };
     let text = format!(
-        "peak {} of {} free",
-        metric::bytes(report.peak_memory_bytes),
-        metric::bytes(report.free_memory_bytes)
+        "peak {} ({basis}) of {} that may be taken",
+        metric::bytes(memory.peak_memory_bytes),
+        metric::bytes(memory.memory_limit_bytes)
     );
     fact(ui, "Memory", &text);
+    let again = match memory.recomputed_blocks {
+        0 => "no block runs its forward again".to_owned(),
+        blocks => format!(
+            "{blocks} of {} blocks run their forward again",
+            memory.blocks
+        ),
+    };
+    let rows = format!("up to {} tokens; {again}", memory.largest_row_tokens);
+    fact(ui, "Rows", &rows);
     fact(ui, "Device", &report.device);
     if report.devices.len() > 1 {
         fact(ui, "Devices here", &report.devices.join(", "));
     }
-    if report.free_memory_bytes > 0 && report.peak_memory_bytes > report.free_memory_bytes {
+    if !memory.fits() {
         ui.label(
             RichText::new(
-                "More than is free: use fewer pairs a step, shorter answers or a smaller rank",
+                "More than may be taken: recompute, use fewer tokens a row or shorter answers, or raise the memory limit (More settings, Machine)",
             )
             .color(palette.error),
         );
