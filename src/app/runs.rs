@@ -10,8 +10,8 @@ use crate::{
         protocol::{Knob, Request, RunControl},
     },
     state::{
-        runs::{Live, Loaded, Mark, Stored},
-        train::{Preflight, RunCommand, Sheet, knob_sentence},
+        runs::{Live, Loaded, Stored},
+        train::{Preflight, RunCommand, Sheet},
     },
     store::{NewRun, Project, RunId},
 };
@@ -179,15 +179,9 @@ impl App {
         let Some(live) = &self.workspace.runs.live else {
             return;
         };
-        let (run, step) = (live.run, live.step + 1);
-        if self.ask_engine(Request::Turn { run, knob })
-            && let Some(history) = self.workspace.runs.history.get_mut(&run)
-        {
-            history.marks.push(Mark {
-                step,
-                text: knob_sentence(knob),
-            });
-        }
+        let run = live.run;
+        // The engine marks the charts when the knob counts.
+        self.ask_engine(Request::Turn { run, knob });
     }
 
     /// Reads a run's metrics and log. `again`: also when they are here already.

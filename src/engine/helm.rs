@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::Policy,
-    store::{self, Project, RunId, RunStatus},
+    store::{Project, RunId, RunStatus},
     text::Codec,
 };
 
@@ -76,31 +76,28 @@ impl<'d> Helm<'d> {
     /// A line of the run's log, in the project first.
     pub fn log(&mut self, level: LogLevel, text: impl Into<String>) -> Result<()> {
         let text = text.into();
-        let stored = match level {
-            LogLevel::Info => store::LogLevel::Info,
-            LogLevel::Warning => store::LogLevel::Warning,
-            LogLevel::Error => store::LogLevel::Error,
-        };
         self.project
-            .append_log(self.job.run, self.step, stored, &text)?;
-        self.logged(level, text);
+            .append_log(self.job.run, self.step, level, &text)?;
+        self.logged(level, text, false);
         Ok(())
     }
 
     /// A line of the log that is also drawn on the charts.
-    pub fn mark(&mut self, text: String) -> Result<()> {
-        self.project.append_mark(self.job.run, self.step, &text)?;
-        self.logged(LogLevel::Info, text);
+    pub fn mark(&mut self, level: LogLevel, text: String) -> Result<()> {
+        self.project
+            .append_mark(self.job.run, self.step, level, &text)?;
+        self.logged(level, text, true);
         Ok(())
     }
 
-    fn logged(&mut self, level: LogLevel, text: String) {
+    fn logged(&mut self, level: LogLevel, text: String, mark: bool) {
         let (run, step) = (self.run(), self.step);
         self.send(Event::Logged {
             run,
             step,
             level,
             text,
+            mark,
         });
     }
 

@@ -227,6 +227,8 @@ pub enum Event {
         step: u64,
         level: LogLevel,
         text: String,
+        /// Drawn on the charts as well: it explains a bend in them.
+        mark: bool,
     },
     Paused {
         run: RunId,

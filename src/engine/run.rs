@@ -159,8 +159,11 @@ fn take_less(
         None => {
             trainer.state.budget = (trainer.state.budget / 2).max(1);
             let budget = trainer.state.budget;
-            let text = format!("{error}. The step is tried again in rows of {budget} tokens");
-            return helm.log(LogLevel::Warning, text);
+            let text = format!(
+                "{error}. From this step on rows hold {budget} tokens; the step is tried again, with the same pairs"
+            );
+            helm.step = trainer.state.step + 1;
+            return helm.mark(LogLevel::Warning, text);
         }
         Some(Part::Pair(i)) => {
             trainer.state.aside.pairs.push(i);
@@ -186,7 +189,8 @@ fn take_less(
         "{what} is set aside: {error}. The step is tried again without it; {} so far",
         aside.len()
     );
-    helm.log(LogLevel::Warning, text)?;
+    helm.step = trainer.state.step + 1;
+    helm.mark(LogLevel::Warning, text)?;
     if trainer.state.aside.pairs.len() == trainer.batches.pairs.train.len() {
         return Err(EngineError::NoPairs(format!("no pair fits: {error}")));
     }
@@ -258,7 +262,7 @@ fn turn_knobs(trainer: &mut Trainer, helm: &mut Helm<'_>) -> Result<()> {
     for knob in std::mem::take(&mut helm.desk.wishes.knobs) {
         helm.step = trainer.state.step + 1;
         match trainer.state.knobs.turn(knob) {
-            Ok(mark) => helm.mark(mark)?,
+            Ok(mark) => helm.mark(LogLevel::Info, mark)?,
             Err(refused) => helm.log(LogLevel::Warning, refused)?,
         }
     }

@@ -151,10 +151,11 @@ fn a_step_without_memory_is_done_again_in_smaller_rows() {
         .unwrap()
         .into_iter()
         .filter(|line| line.text.contains("tried again"))
+        .inspect(|line| assert!(line.mark && line.step == 3, "drawn where it happened"))
         .map(|line| line.text)
         .collect();
     assert_eq!(said.len(), 2);
-    assert!(said[1].contains("rows of 128 tokens"), "{said:?}");
+    assert!(said[1].contains("rows hold 128 tokens"), "{said:?}");
     let met = |run| {
         project
             .visits(run, 1, 4)

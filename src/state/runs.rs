@@ -111,11 +111,7 @@ impl History {
             }
             self.log.push(LogLine {
                 step: line.step,
-                level: match line.level {
-                    store::LogLevel::Info => LogLevel::Info,
-                    store::LogLevel::Warning => LogLevel::Warning,
-                    store::LogLevel::Error => LogLevel::Error,
-                },
+                level: line.level,
                 text: line.text,
             });
         }
@@ -301,12 +297,16 @@ impl Runs {
                 step,
                 level,
                 text,
+                mark,
             } => {
-                self.history.entry(*run).or_default().log.push(LogLine {
-                    step: *step,
-                    level: *level,
-                    text: text.clone(),
-                });
+                let (step, text) = (*step, text.clone());
+                let history = self.history.entry(*run).or_default();
+                if *mark {
+                    let text = text.clone();
+                    history.marks.push(Mark { step, text });
+                }
+                let level = *level;
+                history.log.push(LogLine { step, level, text });
                 None
             }
             Event::Paused { run, .. } => {

@@ -128,16 +128,6 @@ pub enum RunCommand {
     Delete(RunId),
 }
 
-/// The sentence of a knob, for its mark and the log.
-pub fn knob_sentence(knob: Knob) -> String {
-    match knob {
-        Knob::LearningRateScale(value) => format!("Learning rate × {value}"),
-        Knob::ReferenceWeight(value) => format!("λ ref = {value}"),
-        Knob::RetentionWeight(value) => format!("λ pre = {value}"),
-        Knob::Beta(value) => format!("β = {value}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

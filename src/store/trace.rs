@@ -92,8 +92,8 @@ impl Project {
     }
 
     /// A log line that is also drawn on the charts.
-    pub fn append_mark(&self, run: RunId, step: u64, text: &str) -> Result<()> {
-        self.append_line(run, step, LogLevel::Info, text, true)
+    pub fn append_mark(&self, run: RunId, step: u64, level: LogLevel, text: &str) -> Result<()> {
+        self.append_line(run, step, level, text, true)
     }
 
     fn append_line(

@@ -9,7 +9,7 @@ use std::{
 
 use nudge::{
     data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict},
-    store::{NewRun, Project, ProjectSettings, Revision, RunId, RunStatus, StoreError},
+    store::{LogLevel, NewRun, Project, ProjectSettings, Revision, RunId, RunStatus, StoreError},
 };
 use proptest::prelude::*;
 
@@ -492,7 +492,9 @@ fn runs_keep_what_they_measured_and_their_ids() {
     project
         .append_step(run, 2, 99, &[("eval_loss".to_owned(), -0.5)])
         .unwrap();
-    project.append_mark(run, 4, "beta 0.1 → 0.2").unwrap();
+    project
+        .append_mark(run, 4, LogLevel::Info, "beta 0.1 → 0.2")
+        .unwrap();
     assert_eq!(
         project.metrics(run).unwrap(),
         ["loss", "grad_norm", "eval_loss"]

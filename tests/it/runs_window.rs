@@ -48,6 +48,7 @@ fn live(stage: &mut Stage) -> RunId {
         step: 100,
         level: LogLevel::Info,
         text: "Saved the checkpoint of step 100".to_owned(),
+        mark: false,
     }]);
     run
 }
@@ -220,6 +221,13 @@ fn a_knob_asks_the_engine_and_marks_the_charts() {
         }
         other => panic!("{other:?}"),
     }
+    stage.say([Event::Logged {
+        run,
+        step: 121,
+        level: LogLevel::Info,
+        text: "λ_ref 0.3 → 0.7".to_owned(),
+        mark: true,
+    }]);
     let marks = &stage
         .harness
         .state()
@@ -230,7 +238,7 @@ fn a_knob_asks_the_engine_and_marks_the_charts() {
         .marks;
     assert_eq!(
         (marks[0].step, marks[0].text.as_str()),
-        (121, "λ ref = 0.7")
+        (121, "λ_ref 0.3 → 0.7")
     );
 }
 
