@@ -99,11 +99,13 @@ struct Border {
 /// The loop: at each border what is due, then a step.
 fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result<Outcome> {
     let total = trainer.total_steps;
-    // What a checkpoint holds was measured, sampled and saved before it was written.
+    // What a checkpoint holds was measured and sampled before it was written, unless the run was stopped meanwhile.
     let resumed = (trainer.state.step > 0).then_some(trainer.state.step);
+    let evaluated = helm.project.series(helm.run(), "eval_loss", None)?;
+    let sampled = helm.project.samples(helm.run())?;
     let mut border = Border {
-        evaluated: resumed,
-        sampled: resumed,
+        evaluated: resumed.filter(|step| evaluated.iter().any(|(at, _)| at == step)),
+        sampled: resumed.filter(|step| sampled.iter().any(|sample| sample.step == *step)),
         saved: resumed,
     };
     let mut pace = Pace::default();
