@@ -66,14 +66,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     report_data(helm, &config, &batches, saved.is_some())?;
     findings::refuse(&batches, &codec, &config.data)?;
     let total_steps = total_steps(&config, batches.pairs.train.len());
-    if let Some(saved) = &saved
-        && saved.state().step >= total_steps
-    {
-        return Err(EngineError::AtLastStep {
-            step: saved.state().step,
-            total: total_steps,
-        });
-    }
+    refuse_last_step(saved.as_ref(), total_steps)?;
     helm.project.set_total_steps(record.id, total_steps)?;
 
     let reference = Reference::of(&policy, &codec);
@@ -138,6 +131,13 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     }
     let probes = helm.project.probes()?;
     Ok(Some((trainer, probes)))
+}
+
+fn refuse_last_step(saved: Option<&Saved>, total: u64) -> Result<()> {
+    match saved.map(|saved| saved.state().step) {
+        Some(step) if step >= total => Err(EngineError::AtLastStep { step, total }),
+        _ => Ok(()),
+    }
 }
 
 fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {

@@ -88,6 +88,16 @@ impl History {
         }
     }
 
+    /// Adds a line of the log, which may be a mark as well.
+    fn take_line(&mut self, step: u64, level: LogLevel, text: &str, mark: bool) {
+        let text = text.to_owned();
+        if mark {
+            let text = text.clone();
+            self.marks.push(Mark { step, text });
+        }
+        self.log.push(LogLine { step, level, text });
+    }
+
     /// Takes over what the store has. What came in while it was being read is newer, and stays.
     pub fn fill(&mut self, stored: Stored) {
         let before = std::mem::take(self);
@@ -103,17 +113,7 @@ impl History {
             }
         }
         for line in stored.log {
-            if line.mark {
-                self.marks.push(Mark {
-                    step: line.step,
-                    text: line.text.clone(),
-                });
-            }
-            self.log.push(LogLine {
-                step: line.step,
-                level: line.level,
-                text: line.text,
-            });
+            self.take_line(line.step, line.level, &line.text, line.mark);
         }
         for line in before.log {
             if !self.log.contains(&line) {
@@ -299,14 +299,8 @@ impl Runs {
                 text,
                 mark,
             } => {
-                let (step, text) = (*step, text.clone());
                 let history = self.history.entry(*run).or_default();
-                if *mark {
-                    let text = text.clone();
-                    history.marks.push(Mark { step, text });
-                }
-                let level = *level;
-                history.log.push(LogLine { step, level, text });
+                history.take_line(*step, *level, text, *mark);
                 None
             }
             Event::Paused { run, .. } => {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::terminal::{json_lines, model, out, path, project, sentence};
+use crate::terminal::{SMALL, json_lines, model, out, path, project, sentence};
 
 #[test]
 fn wrong_usage_is_told_with_code_2() {
@@ -65,7 +65,6 @@ fn what_cannot_be_done_is_a_sentence_with_code_1() {
             &["score", "--model", &nowhere, "--pairs", &nowhere],
             "nowhere",
         ),
-        (&["train", &project, "--device", "cuda:7"], "cuda:7"),
     ] {
         let errors = sentence(home, args, 1);
         assert!(errors.contains(expected), "{args:?}: {errors}");
@@ -74,6 +73,58 @@ fn what_cannot_be_done_is_a_sentence_with_code_1() {
         !Path::new(&nowhere).exists(),
         "a project that cannot work is not made"
     );
+}
+
+#[test]
+fn a_run_that_cannot_start_takes_no_number_and_leaves_no_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    let empty = path(&home.join("empty"));
+    out(home, &["new", &empty, "--model", &model()]);
+    for (args, expected) in [
+        (&["train", &project, "--device", "cuda:7"][..], "cuda:7"),
+        (
+            &["train", &project, "--set", "model.path=nowhere"],
+            "nowhere",
+        ),
+        (
+            &["train", &project, "--set", "model.start_adapter=lost"],
+            "lost",
+        ),
+        (&["train", &project, "--set", "data.reference=gone"], "gone"),
+        (&["train", &project, "--set", "lora.rank=4000"], "rank"),
+        (&["train", &empty], "no pairs yet"),
+    ] {
+        let errors = sentence(home, args, 1);
+        assert!(errors.contains(expected), "{args:?}: {errors}");
+    }
+    assert!(out(home, &["runs", &project, "--json"]).is_empty());
+    let left = fs::read_dir(Path::new(&project).join("runs")).unwrap();
+    let folders = left.filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert_eq!(folders.count(), 0);
+
+    let mut args = vec!["train", &project, "--steps", "1", "--json"];
+    args.extend(SMALL);
+    args.extend(["--threads", "1"]);
+    let lines = json_lines(&out(home, &args));
+    assert_eq!(
+        lines.last().unwrap()["run"],
+        1,
+        "the first that could start"
+    );
+    // What it works with is in its record.
+    let runs = json_lines(&out(home, &["runs", &project, "--json"]));
+    assert_eq!(
+        (
+            &runs[0]["arithmetic"]["weights"],
+            &runs[0]["arithmetic"]["compute"]
+        ),
+        (&"f32".into(), &"f32".into())
+    );
+    let config = Path::new(runs[0]["dir"].as_str().unwrap()).join("config.toml");
+    let config = fs::read_to_string(config).unwrap();
+    assert!(config.contains("threads = 1"), "{config}");
 }
 
 #[test]

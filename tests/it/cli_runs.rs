@@ -9,7 +9,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::terminal::{SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence};
+use crate::terminal::{
+    self, SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence,
+};
 
 #[test]
 fn a_run_is_trained_listed_read_and_gone_on_with() {
@@ -156,7 +158,10 @@ fn the_check_tells_what_can_be_known_before_a_start() {
     let report = &json_lines(&out(home, &args))[0];
     let count = |key: &str| report[key].as_u64().unwrap();
     assert_eq!(count("train_pairs") + count("eval_pairs"), 12);
-    assert!(count("peak_memory_bytes") > 0 && count("tokens") > 0);
+    assert!(count("tokens") > 0);
+    assert_eq!(report["peak_memory_is"], "measured");
+    assert!(count("peak_memory_bytes") > count("estimated_memory_bytes"));
+    assert!(count("memory_limit_bytes") > count("peak_memory_bytes"));
     assert_eq!(report["asleep"], 0.0);
     let shown = out(home, &["check", &project]);
     assert!(shown.contains("asleep at step 0"), "{shown}");
@@ -164,6 +169,68 @@ fn the_check_tells_what_can_be_known_before_a_start() {
         out(home, &["runs", &project, "--json"]).is_empty(),
         "a check is no run"
     );
+}
+
+/// The limit counts everything that the program holds, as it is measured: too low a one is met with recomputation, then
+/// with smaller rows, then by setting pairs aside, and all of that is said before the start.
+#[test]
+fn a_memory_limit_is_kept_to_from_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = path(&home.join("project"));
+    out(home, &["new", &project, "--model", &model()]);
+    let words = |count: usize| "low tide ".repeat(count);
+    let lines: Vec<String> = (0..9)
+        .map(|n| {
+            // One of them is much larger than the others.
+            let long = if n == 3 { 16 } else { 4 };
+            serde_json::json!({
+                "prompt": [{"role": "user", "content": format!("Pier {n}?")}],
+                "chosen": [{"role": "assistant", "content": words(long)}],
+                "rejected": [{"role": "assistant", "content": words(long + 1)}],
+            })
+            .to_string()
+        })
+        .collect();
+    let file = home.join("long.jsonl");
+    fs::write(&file, lines.join("\n")).unwrap();
+    out(home, &["import", &project, &path(&file)]);
+    let check = |set: &[&str]| {
+        let mut args = vec!["check", &project, "--json", "--set", "data.eval_fraction=0"];
+        args.extend(set.iter().flat_map(|set| ["--set", *set]));
+        json_lines(&out(home, &args)).remove(0)
+    };
+    let mb = |report: &Value, key: &str| report[key].as_u64().unwrap().div_ceil(1 << 20);
+    let free = check(&[]);
+    assert_eq!(free["peak_memory_is"], "measured");
+    assert_eq!(free["recomputed_blocks"], 0);
+    assert!(!free["warnings"].to_string().contains("may be taken"));
+
+    let limit = format!("train.memory_mb={}", mb(&free, "peak_memory_bytes") - 4);
+    let tight = check(&[&limit]);
+    let less = |key: &str| tight[key].as_u64() < free[key].as_u64();
+    assert!(
+        tight["recomputed_blocks"] != 0 || less("row_tokens"),
+        "{tight}"
+    );
+    assert!(less("peak_memory_bytes"), "{tight}");
+    let mut args = vec!["train", &project, "--steps", "2", "--set", &limit];
+    args.extend(SMALL);
+    let output = terminal::run(home, &args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("Memory: ") && said.contains("may be taken"),
+        "{said}"
+    );
+
+    // Less than the program itself holds.
+    let none = check(&["train.memory_mb=1"]);
+    let finding = &none["findings"][0];
+    assert_eq!(finding["flaw"], "too_large", "{none}");
+    assert_eq!(finding["pairs"], none["train_pairs"]);
+    let refused = sentence(home, &["train", &project, "--set", "train.memory_mb=1"], 1);
+    assert!(refused.contains("train.memory_mb"), "{refused}");
 }
 
 /// Nothing about the demo is special: any folder of such files makes one.

@@ -6,7 +6,8 @@ use nudge::{
     engine::{
         Engine,
         protocol::{
-            Event, Knob, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights,
+            Basis, Event, Knob, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy,
+            Weights,
         },
         score::{IdPair, score_ids},
     },
@@ -372,7 +373,14 @@ fn preflight_measures_before_the_start() {
     assert!(
         report.trainable_parameters > 0 && report.trainable_parameters < report.total_parameters
     );
-    assert!(report.peak_memory_bytes > 0 && report.estimated_secs > 0.0);
+    let memory = &report.memory;
+    assert!(memory.peak_memory_bytes > memory.estimated_memory_bytes);
+    assert!(memory.peak_memory_is == Basis::Measured && memory.fits());
+    assert!(report.estimated_secs > 0.0);
+    assert_eq!(
+        report.arithmetic.to_string(),
+        "f32 weights, multiplied in f32"
+    );
     let (_, measured, expected) = report
         .golden
         .iter()

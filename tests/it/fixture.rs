@@ -5,8 +5,8 @@ use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
 use candle_core::{DType, Device, Tensor};
 use nudge::{
-    kernels::{self, Kernels},
-    model::{AdapterShape, LoadOptions, Policy, Recompute, Spec, Targets},
+    kernels::{self, Compute, Kernels},
+    model::{AdapterShape, LoadOptions, Policy, Precision, Recompute, Spec, Targets},
 };
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ use serde_json::Value;
 pub enum Place {
     /// The processor's own.
     Processor,
+    /// The same with factors rounded to bf16. Not among [`Self::all`]: its bounds are bf16's.
+    Bf16,
     /// Those composed of candle's operations, on the processor.
     Composed,
     /// The same on the first CUDA device.
@@ -41,7 +43,7 @@ impl Place {
 
     pub fn device(self) -> Device {
         match self {
-            Self::Processor | Self::Composed => Device::Cpu,
+            Self::Processor | Self::Bf16 | Self::Composed => Device::Cpu,
             #[cfg(feature = "cuda")]
             Self::Cuda => {
                 use nudge::kernels::device::{DeviceChoice, open};
@@ -53,6 +55,7 @@ impl Place {
     pub fn kernels(self, activations: DType) -> Arc<dyn Kernels> {
         match self {
             Self::Processor => kernels::cpu(),
+            Self::Bf16 => kernels::cpu_in(Compute::Bf16),
             Self::Composed => kernels::composed(activations).unwrap(),
             #[cfg(feature = "cuda")]
             Self::Cuda => kernels::composed(activations).unwrap(),
@@ -87,6 +90,11 @@ pub fn own_root() -> PathBuf {
 
 /// Every fixture whose family can be loaded, by name, in every place.
 pub fn all() -> Vec<Fixture> {
+    all_in(&Place::all())
+}
+
+/// The same in these places.
+pub fn all_in(places: &[Place]) -> Vec<Fixture> {
     let models = root().join("models");
     let mut names: Vec<String> = fs::read_dir(&models)
         .unwrap()
@@ -99,9 +107,9 @@ pub fn all() -> Vec<Fixture> {
         "no model of a supported family in {}",
         models.display()
     );
-    Place::all()
-        .into_iter()
-        .flat_map(|place| names.iter().map(move |name| Fixture::read(name, place)))
+    places
+        .iter()
+        .flat_map(|place| names.iter().map(|name| Fixture::read(name, *place)))
         .collect()
 }
 
@@ -182,9 +190,17 @@ impl Fixture {
     }
 
     pub fn load(&self, options: &LoadOptions) -> Policy {
-        let kernels = self.place.kernels(DType::F32);
-        Policy::load_with(&self.folder, options, kernels, &self.place.device())
-            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        let loaded = if self.place == Place::Bf16 {
+            let options = LoadOptions {
+                precision: Precision::Bf16,
+                ..options.clone()
+            };
+            Policy::load(&self.folder, &options)
+        } else {
+            let kernels = self.place.kernels(DType::F32);
+            Policy::load_with(&self.folder, options, kernels, &self.place.device())
+        };
+        loaded.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     pub fn adapter_tensors(&self) -> Vec<(String, Tensor)> {

@@ -9,6 +9,7 @@ mod adapters;
 mod answers;
 mod answers_window;
 mod bench;
+mod bf16;
 mod cli;
 mod cli_runs;
 mod cli_text;

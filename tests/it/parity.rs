@@ -100,15 +100,15 @@ fn greedy_answers_are_those_of_transformers() {
 }
 
 /// The batch of `expected.json`, packed: pairs as prompt and two answers, then the reference answers, then the texts.
-struct Batch {
-    row: Row,
+pub struct Batch {
+    pub row: Row,
     pairs: Vec<[usize; 2]>,
     sft_tokens: usize,
     pretrain_tokens: usize,
 }
 
 impl Batch {
-    fn of(fixture: &Fixture) -> Self {
+    pub fn of(fixture: &Fixture) -> Self {
         let preference = &fixture.expected["preference"];
         let mut docs = Vec::new();
         let mut pairs = Vec::new();
@@ -144,7 +144,7 @@ impl Batch {
 }
 
 /// One objective of `expected.json` applied to a batch's log-probs.
-struct Judge<'a> {
+pub struct Judge<'a> {
     spec: &'a Value,
     objective: Objective,
     reference: [Vec<f64>; 2],
@@ -159,7 +159,7 @@ struct Judged {
 
 impl<'a> Judge<'a> {
     /// `setting` is "lora" or "full".
-    fn new(fixture: &'a Fixture, setting: &str, name: &str) -> Self {
+    pub fn new(fixture: &'a Fixture, setting: &str, name: &str) -> Self {
         let setting = &fixture.expected[setting];
         let spec = &setting["objectives"][name]["spec"];
         let on = |key: &str| spec[key].as_bool().unwrap_or(false);
@@ -278,7 +278,11 @@ fn objectives(fixture: &Fixture, setting: &str) -> Vec<String> {
 }
 
 /// Forward, loss, backward; gives the gradient of each trained tensor.
-fn step(policy: &mut Policy, batch: &Batch, judge: &Judge<'_>) -> (f64, Vec<(String, Vec<f64>)>) {
+pub fn step(
+    policy: &mut Policy,
+    batch: &Batch,
+    judge: &Judge<'_>,
+) -> (f64, Vec<(String, Vec<f64>)>) {
     policy.gradients().zero().unwrap();
     let pass = policy.forward(&batch.row).unwrap();
     let judged = judge.judge(batch, pass.log_probs());

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use nudge::{
-    engine::{config::RunConfig, protocol::Outcome},
+    engine::{
+        config::{Priority, RunConfig, Threads},
+        protocol::Outcome,
+    },
     store::RunId,
 };
 
@@ -98,6 +101,24 @@ fn twenty_steps_equal_ten_and_an_end_of_everything_and_ten() {
     engine.shut_down();
     assert_eq!(toy.go_on(stopped), Outcome::Completed);
     assert_same(&toy, whole, stopped);
+}
+
+#[test]
+fn threads_and_priority_change_no_bit() {
+    let toy = Toy::new();
+    let (one, _) = toy.train(&config());
+    let mut other = config();
+    other.train.threads = Threads::Count(3);
+    other.train.priority = Priority::Gentle;
+    let (three, outcome) = toy.train(&other);
+    assert_eq!(outcome, Outcome::Completed);
+    assert_same(&toy, one, three);
+    let said = |run, text: &str| {
+        let log = toy.open().log(run).unwrap();
+        log.iter().any(|line| line.text.contains(text))
+    };
+    assert!(said(one, "Computes with 1 thread"));
+    assert!(said(three, "Computes with 3 threads at a lower priority"));
 }
 
 #[test]
