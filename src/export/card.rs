@@ -51,7 +51,7 @@ const SHOWN: [(&str, &str); 7] = [
         "kl/policy_k3",
         "KL drift a token, k3, on freshly sampled answers (kl/policy_k3)",
     ),
-    ("nll/retention", "loss on held-out retention text"),
+    ("eval_loss/retention", "loss on held-out retention text"),
 ];
 
 /// Everything that is said about one export.
