@@ -8,7 +8,10 @@ use nudge::{
 };
 use serde_json::Value as Json;
 
-use crate::text::{chat, codec, folder, models};
+use crate::{
+    text::{chat, codec, models},
+    text_folders::folder,
+};
 
 #[test]
 fn the_inspector_shows_every_token_of_the_training_text() {
