@@ -1,4 +1,4 @@
-//! Weight matrices in blocks of a few bits a number, as llama.cpp writes them: 4.5 to 8.5 bits instead of 32.
+//! Weight matrices in blocks of a few bits a number, as llama.cpp writes them: 2.6 to 8.5 bits instead of 32.
 //!
 //! The bytes stay as they are in the file; rows are widened to f32 a panel at a time, just before they are multiplied.
 //! A widened copy of a matrix never exists. All arithmetic is that of `ggml` (`dequantize_row_*`), to the bit.
@@ -13,12 +13,21 @@ use rayon::prelude::*;
 
 use super::{KernelError, Result, access, parallel, simd::multiversion};
 
+mod small;
 #[cfg(test)]
 mod tests;
 
 /// How the numbers of a row are stored. Names are llama.cpp's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockFormat {
+    /// 256 numbers of 2 bits in sixteen groups with 4-bit scales and offsets: 2.625 bits.
+    Q2K,
+    /// 256 numbers of 3 bits in sixteen groups with 6-bit scales: 3.4375 bits.
+    Q3K,
+    /// 32 numbers of 4 bits that stand for unequal steps, one scale: 4.5 bits a number.
+    Iq4Nl,
+    /// 256 of the same in eight groups with 6-bit scales: 4.25 bits.
+    Iq4Xs,
     /// 32 numbers of 4 bits, one scale: 4.5 bits a number.
     Q4_0,
     /// The same with an offset: 5 bits.
@@ -41,6 +50,10 @@ impl BlockFormat {
     /// Its name in settings and reports.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Q2K => "q2_k",
+            Self::Q3K => "q3_k",
+            Self::Iq4Nl => "iq4_nl",
+            Self::Iq4Xs => "iq4_xs",
             Self::Q4_0 => "q4_0",
             Self::Q4_1 => "q4_1",
             Self::Q5_0 => "q5_0",
@@ -55,15 +68,18 @@ impl BlockFormat {
     /// Numbers in a block.
     pub fn numbers(self) -> usize {
         match self {
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
-            Self::Q4K | Self::Q5K | Self::Q6K => 256,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::Iq4Nl => 32,
+            Self::Q2K | Self::Q3K | Self::Iq4Xs | Self::Q4K | Self::Q5K | Self::Q6K => 256,
         }
     }
 
     /// Bytes of a block.
     pub fn bytes(self) -> usize {
         match self {
-            Self::Q4_0 => 18,
+            Self::Q2K => 84,
+            Self::Q3K => 110,
+            Self::Iq4Nl | Self::Q4_0 => 18,
+            Self::Iq4Xs => 136,
             Self::Q4_1 => 20,
             Self::Q5_0 => 22,
             Self::Q5_1 => 24,
@@ -74,8 +90,12 @@ impl BlockFormat {
         }
     }
 
-    fn candle(self) -> GgmlDType {
-        match self {
+    /// candle's name of it; nothing for formats that candle does not have.
+    fn candle(self) -> Option<GgmlDType> {
+        Some(match self {
+            Self::Iq4Nl | Self::Iq4Xs => return None,
+            Self::Q2K => GgmlDType::Q2K,
+            Self::Q3K => GgmlDType::Q3K,
             Self::Q4_0 => GgmlDType::Q4_0,
             Self::Q4_1 => GgmlDType::Q4_1,
             Self::Q5_0 => GgmlDType::Q5_0,
@@ -84,7 +104,7 @@ impl BlockFormat {
             Self::Q4K => GgmlDType::Q4K,
             Self::Q5K => GgmlDType::Q5K,
             Self::Q6K => GgmlDType::Q6K,
-        }
+        })
     }
 }
 
@@ -146,21 +166,20 @@ impl Quantized {
         rows: usize,
         columns: usize,
     ) -> Result<Self> {
-        if !columns.is_multiple_of(format.numbers()) || values.len() != rows * columns {
+        let whole = columns.is_multiple_of(format.numbers()) && values.len() == rows * columns;
+        let Some(candle) = format.candle().filter(|_| whole) else {
             return access::fault(
                 OPERATION,
                 format!("rows of {columns} numbers cannot be stored as {format:?}"),
             );
-        }
+        };
         let per_piece = parallel::rows_per_piece(columns);
         let pieces = values
             .par_chunks(per_piece * columns.max(1))
             .map(|values| {
                 let shape = (values.len() / columns, columns);
                 let piece = Tensor::from_slice(values, shape, &Device::Cpu)?;
-                Ok(QTensor::quantize(&piece, format.candle())?
-                    .data()?
-                    .into_owned())
+                Ok(QTensor::quantize(&piece, candle)?.data()?.into_owned())
             })
             .collect::<Result<Vec<_>, candle_core::Error>>()
             .map_err(KernelError::from)?;
@@ -216,6 +235,10 @@ impl Quantized {
     pub(super) fn read(&self, rows: Range<usize>, out: &mut [f32]) {
         let blocks = self.blocks(rows);
         match self.format {
+            BlockFormat::Q2K => small::q2_k(blocks, out),
+            BlockFormat::Q3K => small::q3_k(blocks, out),
+            BlockFormat::Iq4Nl => small::iq4_nl(blocks, out),
+            BlockFormat::Iq4Xs => small::iq4_xs(blocks, out),
             BlockFormat::Q4_0 => q4_0(blocks, out),
             BlockFormat::Q4_1 => q4_1(blocks, out),
             BlockFormat::Q5_0 => q5_0(blocks, out),

@@ -20,7 +20,7 @@ use nudge::{
 
 use crate::fixture::{self, elements, largest_difference, relative};
 
-const FILES: [&str; 3] = ["llama_f16", "llama_q8_0", "llama_k"];
+const FILES: [&str; 4] = ["llama_f16", "llama_q8_0", "llama_k", "llama_low"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -135,7 +135,7 @@ fn gradients_are_those_of_the_dequantised_twin() {
         continuations: vec![ids()[9..20].to_vec(), ids()[20..39].to_vec()],
     };
     let row = Row::pack(&[doc]).unwrap();
-    for name in ["llama_q8_0", "llama_k"] {
+    for name in ["llama_q8_0", "llama_k", "llama_low"] {
         let run = |precision| {
             let mut policy = filled(&file(name), precision);
             let pass = policy.forward(&row).unwrap();

@@ -171,7 +171,7 @@ impl GgufModel {
         if info.element.block().is_none() {
             return Err(self.fault(format!(
                 "`{own}` is stored as {}, which cannot be read; choose a file of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, \
-                 Q8_0, Q4_K, Q5_K or Q6_K",
+                 Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS",
                 info.element.name()
             )));
         }
@@ -204,6 +204,10 @@ impl GgufModel {
 
 fn block_format(element: ElementType) -> Option<BlockFormat> {
     Some(match element {
+        ElementType::Q2K => BlockFormat::Q2K,
+        ElementType::Q3K => BlockFormat::Q3K,
+        ElementType::Iq4Nl => BlockFormat::Iq4Nl,
+        ElementType::Iq4Xs => BlockFormat::Iq4Xs,
         ElementType::Q4_0 => BlockFormat::Q4_0,
         ElementType::Q4_1 => BlockFormat::Q4_1,
         ElementType::Q5_0 => BlockFormat::Q5_0,
