@@ -1,8 +1,7 @@
 //! The tokenizer inside a GGUF file, as the `tokenizer.json` and settings that a Hugging Face folder would have.
 //!
 //! Two kinds are read: byte-level BPE (`gpt2`), whose way to cut text into words is a name in the file, and
-//! SentencePiece BPE (`llama`), whose merges follow from the pieces' scores. The words' patterns are those of the models'
-//! own `tokenizer.json`, because what Transformers makes of a text is what the model was trained on.
+//! SentencePiece BPE (`llama`), whose merges follow from the pieces' scores.
 
 use std::{
     cmp::Reverse,
@@ -12,11 +11,14 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
+mod words;
+
 use super::{
     TextError,
     folder::{Folder, Source, Sources},
 };
 use crate::gguf::Gguf;
+use words::Words;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TEMPLATE: &str = "tokenizer.chat_template";
@@ -140,71 +142,13 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-/// How a byte-level BPE cuts text into words before it merges.
-struct Words {
-    normalizer: Json,
-    splits: Vec<Json>,
-    /// A word that is a token is that token, whatever the merges say.
-    ignore_merges: bool,
-    adds_bos: bool,
-}
-
-/// The ways of the models that this crate supports, by the name that llama.cpp's converter gives them.
-fn words(name: &str) -> Option<Words> {
-    const CONTRACTIONS: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-    const REST: &str = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    let isolated = |pattern: String| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
-    let bytes = |regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": regex});
-    let by_digits = |digits: &str| {
-        let pattern = format!(r"{CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}|{REST}");
-        vec![isolated(pattern), bytes(false)]
-    };
-    let plain = |splits: Vec<Json>| Words {
-        normalizer: Json::Null,
-        splits,
-        ignore_merges: false,
-        adds_bos: false,
-    };
-    Some(match name {
-        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "pixtral" | "lfm2" => Words {
-            ignore_merges: true,
-            adds_bos: true,
-            ..plain(by_digits(r"\p{N}{1,3}"))
-        },
-        // The words of GPT-4, which OLMo 2 has too.
-        "dbrx" | "smaug-bpe" => plain(by_digits(r"\p{N}{1,3}")),
-        "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "megrez" => Words {
-            normalizer: json!({"type": "NFC"}),
-            ..plain(by_digits(r"\p{N}"))
-        },
-        "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" => plain(vec![
-            json!({"type": "Digits", "individual_digits": true}),
-            bytes(true),
-        ]),
-        "gpt-2" | "gpt2" | "phi-2" | "olmo" | "mpt" => plain(vec![bytes(true)]),
-        "tekken" => {
-            let upper = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]";
-            let lower = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]";
-            let before = r"[^\r\n\p{L}\p{N}]?";
-            let after = r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-            let pattern = format!("{before}{upper}*{lower}+|{before}{upper}+{lower}*|{after}");
-            Words {
-                ignore_merges: true,
-                adds_bos: true,
-                ..plain(vec![isolated(pattern), bytes(false)])
-            }
-        }
-        _ => return None,
-    })
-}
-
 fn byte_level(
     file: &Gguf,
     vocabulary: &Vocabulary<'_>,
     name: Option<&str>,
 ) -> Result<(Json, bool), String> {
     let name = name.unwrap_or("default");
-    let Some(words) = words(name) else {
+    let Some(words) = Words::named(name) else {
         return Err(format!(
             "its tokenizer cuts words in the way `{name}`, which is not known here; put the model's own tokenizer.json beside the file"
         ));

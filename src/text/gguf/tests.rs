@@ -128,6 +128,60 @@ fn byte_level_tokenizers_make_the_ids_of_transformers() {
     }
 }
 
+/// Ids by Transformers' own library, with the pattern that OpenAI's `tiktoken` has for GPT-4o.
+#[test]
+fn the_words_of_gpt_4o_are_those_of_tiktoken() {
+    let codec = load(&converted("smollm", Some("gpt-4o"))).unwrap();
+    for (text, ids) in [
+        (
+            "It's theHTTPServer2000's camelCase don'T stop",
+            &[
+                43, 86, 9, 85, 271, 42, 54, 54, 50, 53, 263, 88, 263, 20, 18, 18, 18, 9, 85, 284,
+                79, 71, 78, 37, 464, 71, 485, 9, 54, 274, 86, 81, 82,
+            ][..],
+        ),
+        (
+            "a  b   \n\t c !!!/\n...",
+            &[
+                67, 223, 266, 455, 223, 201, 200, 376, 223, 3, 3, 3, 17, 201, 16, 16, 16,
+            ],
+        ),
+        (
+            "हिन्दी I'LL we'Ve",
+            &[
+                159, 100, 120, 159, 100, 126, 159, 100, 104, 159, 101, 238, 159, 100, 102, 159,
+                101, 225, 223, 43, 9, 46, 46, 295, 71, 9, 56, 71,
+            ],
+        ),
+    ] {
+        assert_eq!(codec.encode(text), ids, "{text:?}");
+    }
+}
+
+/// Where GPT-4o's words end and GPT-4's do not, and the other way round, as merges across the borders show.
+#[test]
+fn words_end_at_capitals_and_hold_their_contractions() {
+    let tokens = [
+        "a", "c", "e", "i", "l", "m", "s", "t", "C", "'", "Ġ", "lC", "t'",
+    ];
+    let with = |pre: &str| {
+        let file = Build::default()
+            .texts(TOKENS, &tokens)
+            .text("tokenizer.ggml.model", "gpt2")
+            .text("tokenizer.ggml.pre", pre)
+            .texts("tokenizer.ggml.merges", &["l C", "t '"]);
+        let codec = load(&file).unwrap();
+        let ids = codec.encode("camelCase it's");
+        let text = |id: &u32| tokens[*id as usize];
+        ids.iter().map(text).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(with("gpt-4o"), "c a m e l C a s e Ġ i t' s");
+    assert_eq!(with("dbrx"), "c a m e lC a s e Ġ i t ' s");
+    assert_eq!(with("seed-coder"), "c a m e lC a s e Ġ i t ' s");
+    assert_eq!(with("tekken"), "c a m e l C a s e Ġ i t ' s");
+    assert_eq!(with("deepseek-coder"), "c a m e lC a s e Ġ i t ' s");
+}
+
 #[test]
 fn sentencepiece_tokenizers_make_the_ids_of_transformers() {
     for model in ["llama_mha", "mistral_window", "phi3_fused"] {
