@@ -12,7 +12,7 @@ use super::{
     step::{Trainer, judge, pair_metrics},
 };
 use crate::{
-    model::{Doc, GenerateOptions, Halt, LoadOptions, Policy, PolicyError},
+    model::{Doc, GenerateOptions, LoadOptions, Policy, PolicyError},
     objective::{PairTerm, TokenMean, kl_k3},
 };
 
@@ -162,13 +162,11 @@ impl Trainer {
             ..GenerateOptions::default()
         };
         let job = helm.job;
-        let generations = self.policy.generate(&prompts, &options, &mut |_, _| {
-            if job.control.stopping() {
-                ControlFlow::Break(Halt::All)
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
+        let wanted = || !job.control.stopping();
+        let on_token = &mut |_, _| ControlFlow::Continue(());
+        let generations = self
+            .policy
+            .generate_while(&prompts, &options, &wanted, on_token)?;
         if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
             return Ok(None);
         }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{error::Result, helm::Helm, protocol::Event, step::Trainer};
 use crate::{
-    model::{GenerateOptions, Halt},
+    model::GenerateOptions,
     store::{Probe, Sample},
 };
 
@@ -34,13 +34,11 @@ impl Trainer {
             ..GenerateOptions::default()
         };
         let job = helm.job;
-        let generations = self.policy.generate(&prompts, &options, &mut |_, _| {
-            if job.control.stopping() {
-                ControlFlow::Break(Halt::All)
-            } else {
-                ControlFlow::Continue(())
-            }
-        })?;
+        let wanted = || !job.control.stopping();
+        let on_token = &mut |_, _| ControlFlow::Continue(());
+        let generations = self
+            .policy
+            .generate_while(&prompts, &options, &wanted, on_token)?;
         if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
             return Ok(ControlFlow::Break(()));
         }

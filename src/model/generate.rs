@@ -79,6 +79,18 @@ impl Policy {
         options: &GenerateOptions,
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
     ) -> Result<Vec<Generation>> {
+        self.generate_while(prompts, options, &|| true, on_token)
+    }
+
+    /// The same for as long as `wanted` says so. It is asked before every token, and while prompts are computed before
+    /// every block: a long prompt takes a while, and no token is heard of until then.
+    pub fn generate_while(
+        &self,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+        wanted: &dyn Fn() -> bool,
+        on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
+    ) -> Result<Vec<Generation>> {
         if let Some(index) = prompts.iter().position(Vec::is_empty) {
             return Err(PolicyError::Usage(format!(
                 "Prompt {index} is empty; there is nothing to answer"
@@ -96,11 +108,18 @@ impl Policy {
             });
             let end = start + fits.count().max(1);
             let seeds = seeds(prompts, start..end, options);
-            let group = Group::new(self, &prompts[start..end], start, options, seeds)?;
-            if group.run(&mut answers[start..end], on_token)?.is_break() {
-                break;
+            let asked = Asked {
+                options,
+                wanted,
+                first: start,
+            };
+            let group = Group::new(self, &prompts[start..end], asked, seeds);
+            let run = group.and_then(|group| group.run(&mut answers[start..end], on_token));
+            match run {
+                Ok(ControlFlow::Continue(())) => start = end,
+                Ok(ControlFlow::Break(())) | Err(PolicyError::Cancelled) => break,
+                Err(error) => return Err(error),
             }
-            start = end;
         }
         Ok(answers.into_iter().map(Answer::into).collect())
     }
@@ -152,12 +171,19 @@ fn seeds(
         .collect()
 }
 
+/// What is asked of a group.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    options: &'a GenerateOptions,
+    wanted: &'a dyn Fn() -> bool,
+    /// Index of the first prompt in the caller's list.
+    first: usize,
+}
+
 /// Prompts that are answered together.
 struct Group<'a> {
     policy: &'a Policy,
-    options: &'a GenerateOptions,
-    /// Index of the first prompt in the caller's list.
-    first: usize,
+    asked: Asked<'a>,
     streams: Vec<Stream>,
     /// Logits for the next token of each stream, `[N, V]`.
     logits: Tensor,
@@ -182,10 +208,10 @@ impl<'a> Group<'a> {
     fn new(
         policy: &'a Policy,
         prompts: &[Vec<u32>],
-        first: usize,
-        options: &'a GenerateOptions,
+        asked: Asked<'a>,
         seeds: Vec<u64>,
     ) -> Result<Self> {
+        let options = asked.options;
         let streams = prompts
             .iter()
             .zip(seeds)
@@ -209,11 +235,10 @@ impl<'a> Group<'a> {
             })
             .collect::<Result<Vec<_>>>()?;
         let all: Vec<&Stream> = streams.iter().collect();
-        let logits = fill(policy, &all, 0)?;
+        let logits = fill(policy, &all, 0, asked.wanted)?;
         Ok(Self {
             policy,
-            options,
-            first,
+            asked,
             streams,
             logits,
         })
@@ -234,10 +259,10 @@ impl<'a> Group<'a> {
                 let id = stream.sampler.draw(logits, &stream.ids)?;
                 let (ids, ended) = &mut answers[stream.index];
                 ids.push(id);
-                *ended = self.options.stop.contains(&id);
+                *ended = self.asked.options.stop.contains(&id);
                 stream.room -= 1;
                 stream.ids.push(id);
-                let halted = match on_token(self.first + stream.index, id) {
+                let halted = match on_token(self.asked.first + stream.index, id) {
                     ControlFlow::Break(Halt::All) => return Ok(ControlFlow::Break(())),
                     ControlFlow::Break(Halt::This) => true,
                     ControlFlow::Continue(()) => false,
@@ -257,12 +282,18 @@ impl<'a> Group<'a> {
     /// Logits after each stream's newest token.
     fn step(&mut self) -> Result<Tensor> {
         let Self {
-            policy, streams, ..
+            policy,
+            streams,
+            asked,
+            ..
         } = self;
+        if !(asked.wanted)() {
+            return Err(PolicyError::Cancelled);
+        }
         for stream in streams.iter() {
             let mut ropes = policy.ropes.iter();
             if ropes.any(|rope| rope.rope().ages(stream.len as u32)) {
-                fill(policy, &[stream], 1)?;
+                fill(policy, &[stream], 1, asked.wanted)?;
             }
         }
         let ids: Vec<u32> = streams
@@ -305,7 +336,12 @@ impl<'a> Group<'a> {
 
 /// Computes the first `len` tokens of each stream, as the beginning of a sequence that is `ahead` tokens longer, in one
 /// packed row; fills the caches and gives the logits after the last of them.
-fn fill(policy: &Policy, streams: &[&Stream], ahead: usize) -> Result<Tensor> {
+fn fill(
+    policy: &Policy,
+    streams: &[&Stream],
+    ahead: usize,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Tensor> {
     let mut segments = Vec::with_capacity(streams.len());
     let (mut tokens, mut lengths, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
     for stream in streams {
@@ -325,6 +361,9 @@ fn fill(policy: &Policy, streams: &[&Stream], ahead: usize) -> Result<Tensor> {
         ..policy.frame(&layout, &rotations, None)
     };
     let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
+        if !wanted() {
+            return Err(PolicyError::Cancelled);
+        }
         let (keys, values) = policy.blocks[layer].keys_and_values(&frame, &saved)?;
         for (stream, Segment { start, len, .. }) in streams.iter().zip(&segments) {
             let (old_keys, old_values) = &stream.cache[layer];

@@ -165,6 +165,42 @@ fn answers_end_at_a_stop_token_at_a_limit_or_when_told() {
     );
 }
 
+/// Also while prompts are computed, when there is no token yet that could be heard; and no number changes by asking.
+#[test]
+fn what_is_no_longer_wanted_stops_within_a_block_or_a_token() {
+    let fixture = fixture::one(FIXTURE);
+    let policy = fixture.base();
+    let prompts = prompts(&fixture);
+    let options = GenerateOptions {
+        max_new: 6,
+        ..GenerateOptions::default()
+    };
+    let free = generate(&policy, &prompts, &options);
+    let blocks = policy.spec().layers.len();
+    // Wanted for so many times that it is asked: block by block of the prompts, then token by token.
+    for times in 0..blocks + 8 {
+        let asked = std::cell::Cell::new(0);
+        let wanted = || {
+            asked.set(asked.get() + 1);
+            asked.get() <= times
+        };
+        let answers = policy
+            .generate_while(&prompts, &options, &wanted, &mut |_, _| {
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        let tokens = if times < blocks {
+            0
+        } else {
+            (times - blocks + 1).min(options.max_new)
+        };
+        for (answer, free) in answers.iter().zip(&free) {
+            assert_eq!(answer.ids, free[..tokens], "wanted {times} times");
+            assert!(!answer.stopped_by_eos);
+        }
+    }
+}
+
 #[test]
 fn one_answer_may_be_ended_and_the_others_go_on() {
     let fixture = fixture::one(FIXTURE);
