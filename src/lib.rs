@@ -10,6 +10,7 @@
 //! # The rooms, from the bottom up
 //!
 //! - [`data`]: plain values: pair, answer, verdict, change and its inverse, split, health. No I/O.
+//! - [`files`]: files that come from others: only regular ones, of a size within reason, inside their folder.
 //! - [`gguf`]: llama.cpp's model files: what is in one and where. No meaning.
 //! - [`formats`]: preference files in and out, one format a file.
 //! - [`store`]: the project on disk: one SQLite document, run folders, journal, migrations.
@@ -31,7 +32,7 @@
 //! main, cli -> app -> ui -> state -> store -> data
 //!               |              \--> engine::{protocol, config}
 //!               \--> engine -> objective, model, text, store;  model -> kernels;
-//!                    export, formats -> store, model, text, data;  model, text -> gguf
+//!                    export, formats -> store, model, text, data;  model, text -> gguf -> files
 //!     cli, app -> hub -> model (names, the cache, which configs are known)
 //! ```
 //!
@@ -57,6 +58,7 @@ pub mod cli;
 pub mod data;
 pub mod engine;
 pub mod export;
+pub mod files;
 pub mod formats;
 pub mod gguf;
 pub mod hub;

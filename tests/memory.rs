@@ -7,11 +7,17 @@
 
 use std::path::Path;
 
-use nudge::model::{
-    AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Recompute, Row, Spec, Targets,
-    init,
+use nudge::{
+    model::{
+        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Recompute, Row, Spec, Targets,
+        adapter, init,
+    },
+    text::Codec,
 };
 use peak_alloc::PeakAlloc;
+
+#[path = "it/hostile_folders/mod.rs"]
+mod hostile_folders;
 
 #[global_allocator]
 static HELD: PeakAlloc = PeakAlloc;
@@ -84,9 +90,41 @@ fn peak_of_step(
 /// One test, so that nothing else is counted.
 #[test]
 fn memory_is_foretold_and_flat() {
+    what_is_refused_takes_little();
     a_step_takes_what_was_foretold();
     loading_holds_one_copy();
     two_thousand_steps_hold_what_two_hold();
+}
+
+/// Whatever a folder claims to be.
+fn what_is_refused_takes_little() {
+    let refuse = |all: Vec<hostile_folders::Hostile>, load: &dyn Fn(&Path) -> Option<String>| {
+        for hostile_folders::Hostile { name, says, spoil } in all {
+            let dir = tempfile::tempdir().unwrap();
+            hostile_folders::write_good(dir.path());
+            hostile_folders::write_adapter(dir.path());
+            spoil(dir.path());
+            let before = HELD.current_usage();
+            HELD.reset_peak_usage();
+            let error = load(dir.path()).unwrap_or_default();
+            assert!(error.contains(says), "{name}: {error:?}");
+            let took = HELD.peak_usage().saturating_sub(before) >> 20;
+            assert!(took < 32, "{name} took {took} MiB");
+        }
+    };
+    let policy = |folder: &Path| {
+        let loaded = Policy::load(folder, &LoadOptions::default());
+        loaded.err().map(|error| error.to_string())
+    };
+    refuse(hostile_folders::models(), &policy);
+    refuse(hostile_folders::tokenizers(), &|folder| {
+        Codec::load(folder).err().map(|error| error.to_string())
+    });
+    refuse(hostile_folders::adapters(), &|folder| {
+        let spec = Spec::read(folder).unwrap();
+        let loaded = adapter::load_peft(folder, &spec);
+        loaded.err().map(|error| error.to_string())
+    });
 }
 
 fn a_step_takes_what_was_foretold() {

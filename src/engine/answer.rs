@@ -1,7 +1,6 @@
 //! Answers to single prompts, with whatever weights are at hand.
 
 use std::{
-    io::ErrorKind,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Instant,
@@ -18,6 +17,7 @@ use super::{
 };
 use crate::{
     engine::config::RunConfig,
+    files,
     kernels::device::DeviceChoice,
     model::{GenerateOptions, Halt, LoadOptions, Policy, Precision, Shelf},
     store::{Project, RunId},
@@ -107,22 +107,19 @@ pub fn answer_all(
         .collect();
     let started = Instant::now();
     let mut first = None;
-    let mut cancelled = false;
-    let generations = policy.generate(&prompts, &options, &mut |index, id| {
+    let wanted = || !control.stopping();
+    let generations = policy.generate_while(&prompts, &options, &wanted, &mut |index, id| {
         first.get_or_insert_with(Instant::now);
         let text = writers[index].push(codec, id);
         if !text.is_empty() {
             on_text(index, text);
-        }
-        if control.stopping() {
-            cancelled = true;
-            return ControlFlow::Break(Halt::All);
         }
         if writers[index].stopped {
             return ControlFlow::Break(Halt::This);
         }
         ControlFlow::Continue(())
     })?;
+    let cancelled = control.stopping();
     let first = first.unwrap_or_else(Instant::now);
     let per_sec = |tokens: usize, secs: f64| tokens as f64 / secs.max(1e-9);
     let drawn: usize = generations.iter().map(|g| g.ids.len()).sum();
@@ -232,6 +229,7 @@ impl Sampling {
     /// How the model's makers would have it sampled: its `generation_config.json`, read as Transformers reads it. Greedy
     /// where there is none or it does not ask for sampling.
     pub fn of_model(folder: &Path) -> Result<Self> {
+        const NAME: &str = "generation_config.json";
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct File {
@@ -242,20 +240,17 @@ impl Sampling {
             min_p: Option<f64>,
             repetition_penalty: Option<f64>,
         }
-        let path = Shelf::of_user()
-            .resolve(folder)?
-            .join("generation_config.json");
-        let file: File = match std::fs::read(&path) {
+        let folder = Shelf::of_user().resolve(folder)?;
+        let path = folder.join(NAME);
+        let read =
+            files::inside(&folder, NAME).and_then(|path| files::read(&path, files::SETTINGS));
+        let file: File = match read {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
                 EngineError::Sentence(format!("{} cannot be used: {error}", path.display()))
             })?,
             // A GGUF file is no folder: it has none.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                File::default()
-            }
-            Err(error) => return Err(EngineError::io("read", &path)(error)),
+            Err(error) if error.is_missing() => File::default(),
+            Err(error) => return Err(EngineError::Sentence(error.to_string())),
         };
         let plain = Self::default();
         let repetition_penalty = file.repetition_penalty.unwrap_or(1.0);

@@ -16,7 +16,10 @@ use super::{
     aside::{Aside, write_error},
     card, proof,
 };
-use crate::model::{LoadError, Policy, PolicyError, adapter, write_merged};
+use crate::{
+    files,
+    model::{LoadError, Policy, PolicyError, adapter, write_merged},
+};
 
 /// An export that failed or did not read back.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,8 @@ const COMPANIONS: &[&str] = &[
     "chat_template.json",
     "generation_config.json",
 ];
+/// As large as a tokenizer may be.
+const LARGEST_COMPANION: u64 = 64 << 20;
 
 /// Writes the policy's adapter into the folder `dir`: with those frozen below it, or the trained one alone.
 pub fn adapter(
@@ -231,12 +236,15 @@ fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
 
 fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
     for name in COMPANIONS {
-        let (from, path) = (folder.join(name), dir.join(name));
-        if from.is_file() {
-            // Contents only: a model folder is often read-only, what is exported from it need not be.
-            let copied = fs::read(&from).and_then(|bytes| fs::write(&path, bytes));
-            copied.map_err(write_error(&path))?;
-        }
+        let path = dir.join(name);
+        let from = match files::inside(folder, name) {
+            Ok(from) => from,
+            Err(error) if error.is_missing() => continue,
+            Err(error) => return Err(LoadError::from(error).into()),
+        };
+        // Contents only: a model folder is often read-only, what is exported from it need not be.
+        let bytes = files::read(&from, LARGEST_COMPANION).map_err(LoadError::from)?;
+        fs::write(&path, bytes).map_err(write_error(&path))?;
     }
     Ok(())
 }

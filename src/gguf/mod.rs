@@ -17,8 +17,6 @@ mod read;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,14 +24,16 @@ use std::{
 
 use memmap2::Mmap;
 
+use crate::files::{self, FileError};
+
 pub use element::ElementType;
 use read::{Field, Kind};
 
 /// A GGUF file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GgufError {
-    #[error("Cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{} is not a GGUF file that can be read: {reason}", path.display())]
     Malformed { path: PathBuf, reason: String },
 }
@@ -60,25 +60,17 @@ pub struct Gguf {
 impl Gguf {
     /// Maps a file and checks its header.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
-        let unreadable = |source| GgufError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        // A pipe or a device would be mapped or read without end.
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            return Err(GgufError::Malformed {
-                path: path.to_owned(),
-                reason: "it is not a file".to_owned(),
-            });
-        }
+        let (file, _) = files::open(path, u64::MAX)?;
         #[expect(
             unsafe_code,
             reason = "the weights of a quantised model stay in the file: copying them would double the memory"
         )]
         // SAFETY: the map is read-only. Someone who rewrites the file while it is mapped changes numbers under us, as with
         // every program that maps model files; nothing but numbers and checked text is ever made of these bytes.
-        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| FileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         let (fields, tensors) = read::header(&map).map_err(|reason| GgufError::Malformed {
             path: path.to_owned(),
             reason,

@@ -6,8 +6,10 @@ use super::{ElementType, TensorInfo};
 
 /// More is not a model but a damaged or hostile file. The largest models have a few thousand tensors and a hundred keys.
 const MAX_FIELDS: u64 = 1 << 16;
-const MAX_TENSORS: u64 = 1 << 17;
-const MAX_NAME: usize = 1 << 16;
+const MAX_TENSORS: u64 = 1 << 16;
+const MAX_NAME: usize = 1 << 10;
+/// Elements of an array: a vocabulary, its merges, factors of a rotation.
+const MAX_ELEMENTS: usize = 1 << 23;
 const MAX_DIMENSIONS: u32 = 4;
 const MAX_ALIGNMENT: usize = 1 << 20;
 
@@ -178,6 +180,11 @@ fn field(cursor: &mut Cursor<'_>) -> Result<Field, String> {
     }
     let kind = Kind::from_number(cursor.u32("the type of its elements")?)?;
     let count = usize::try_from(cursor.u64("its length")?).unwrap_or(usize::MAX);
+    if count > MAX_ELEMENTS {
+        return Err(format!(
+            "an array of {count} elements; at most {MAX_ELEMENTS} are expected"
+        ));
+    }
     let bytes = if let Some(width) = kind.width() {
         cursor.take(count.saturating_mul(width), "its array")?
     } else {

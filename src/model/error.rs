@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::kernels::KernelError;
+use crate::{files::FileError, kernels::KernelError};
 
 /// A model folder or an adapter could not be loaded or written.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,15 @@ pub enum LoadError {
     Weights { path: PathBuf, reason: String },
     #[error("{0}")]
     Gguf(String),
+    #[error(
+        "The weights of {path} alone take {needed} GiB, and there are {total} GiB of memory in all. Choose a smaller model, a GGUF \
+         file of it, or `dtype = \"q4_k\"`"
+    )]
+    Memory {
+        path: PathBuf,
+        needed: u64,
+        total: u64,
+    },
     #[error(
         "All weights cannot be trained while they are kept in blocks of a few bits ({0}): updates are smaller than their \
          steps. Train an adapter, or load the weights with `dtype = \"f32\"`"
@@ -54,8 +63,20 @@ pub enum PolicyError {
     Token { id: u32, vocab_size: usize },
     #[error("{0}")]
     Usage(String),
+    /// Whoever asked for it no longer wants it.
+    #[error("It was cancelled")]
+    Cancelled,
     #[error(transparent)]
     Row(#[from] super::RowError),
+}
+
+impl From<FileError> for LoadError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Read { path, source } => Self::Read { path, source },
+            FileError::Unfit { path, reason } => Self::Config { path, reason },
+        }
+    }
 }
 
 impl From<candle_core::Error> for PolicyError {

@@ -14,16 +14,19 @@ use super::{
     examine::Found,
     half::{Entry, Exit, Heads, Norm},
     identity::Identity,
-    lora,
+    lora, memory,
     projection::Projection,
     rope::RopeCache,
     source::Source,
     tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec},
     trained::Trained,
 };
-use crate::kernels::{
-    AttentionShape, Compute, Gradients, Kernels, Linear, Lora, Slot, Weight,
-    device::{self, DeviceChoice, Opened},
+use crate::{
+    files,
+    kernels::{
+        AttentionShape, Compute, Gradients, Kernels, Linear, Lora, Slot, Weight,
+        device::{self, DeviceChoice, Opened},
+    },
 };
 
 /// How a folder is to be loaded.
@@ -124,6 +127,7 @@ fn load(
     device: &Device,
 ) -> Result<Policy, LoadError> {
     let found = Found::look(folder, options)?;
+    memory::check(folder, &found.spec, &found.weights, options, device)?;
     found.warn_about_unused();
     let Found {
         spec,
@@ -202,7 +206,7 @@ fn load(
         identity,
         adapter: trained.shape(),
         recompute: options.recompute,
-        room: available_memory(device) / 2,
+        room: memory::available(device) / 2,
         noise: 0,
         ropes,
         model: folder.to_owned(),
@@ -220,11 +224,8 @@ fn identify<'a>(
 ) -> Result<String, LoadError> {
     let mut identity = Identity::default();
     if let Source::Folder(_) = weights {
-        let config = folder.join("config.json");
-        let bytes = std::fs::read(&config).map_err(|source| LoadError::Read {
-            path: config.clone(),
-            source,
-        })?;
+        let config = files::inside(folder, "config.json")?;
+        let bytes = files::read(&config, files::SETTINGS)?;
         identity.add_file(&config, &bytes);
     }
     if precision.quantizes() {
@@ -238,22 +239,6 @@ fn identify<'a>(
         identity.add(adapter.identity.as_bytes());
     }
     Ok(identity.finish())
-}
-
-/// Bytes that other programs leave us on the device; a guess where nobody says.
-fn available_memory(device: &Device) -> u64 {
-    const GUESS: u64 = 4 << 30;
-    if let Some(memory) = device::memory(device) {
-        return memory.free;
-    }
-    let Ok(mut system) = sysinfo::System::new() else {
-        return GUESS;
-    };
-    system.refresh_memory();
-    match system.available_memory() {
-        0 => GUESS,
-        bytes => bytes,
-    }
 }
 
 /// Where a block's tensors come from.

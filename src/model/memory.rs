@@ -4,10 +4,15 @@
 //! The numbers are bytes of tensors. An allocator's slack and the program itself come on top; whoever has to keep to a
 //! limit corrects the estimate by what a step was seen to take.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use super::{Policy, Recompute, Row, block::Block, projection::Projection, spec::NormPlaces};
-use crate::kernels::Weight;
+use candle_core::Device;
+
+use super::{
+    LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block,
+    projection::Projection, source::Source, spec::NormPlaces,
+};
+use crate::kernels::{Weight, device};
 
 /// Bytes of one number of an activation, a gradient or a moment.
 const FLOAT: u64 = 4;
@@ -16,6 +21,79 @@ const HEAD_CHUNK: (usize, usize) = (512, 1024);
 
 /// The last block's backward comes right after its forward: to run that again would free nothing.
 const LEAST_WHOLE: usize = 1;
+
+/// Errors when the weights alone are more than all the memory that there is. Nothing is allocated before.
+pub(super) fn check(
+    model: &Path,
+    spec: &Spec,
+    weights: &Source,
+    options: &LoadOptions,
+    device: &Device,
+) -> Result<(), LoadError> {
+    let needed: u64 = spec
+        .tensors()
+        .map(|tensor| {
+            let numbers = tensor.shape.iter().product::<usize>() as u64;
+            let trained = if options.full { 3 * FLOAT * numbers } else { 0 };
+            trained + least_bytes(numbers, &tensor.name, &tensor.shape, weights, options)
+        })
+        .sum();
+    match total(device) {
+        Some(total) if needed > total => Err(LoadError::Memory {
+            path: model.to_owned(),
+            needed: needed >> 30,
+            total: total >> 30,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that so many numbers take at least, however they are kept in the end.
+fn least_bytes(
+    numbers: u64,
+    name: &str,
+    shape: &[usize],
+    weights: &Source,
+    options: &LoadOptions,
+) -> u64 {
+    // Blocks of a file stay in the file.
+    let in_file = |rows, columns| weights.has_blocks(name, [rows, columns]).unwrap_or(false);
+    match (options.precision, shape) {
+        _ if options.full => FLOAT * numbers,
+        (Precision::Auto, &[rows, columns]) if in_file(rows, columns) => 0,
+        (Precision::Q8_0 | Precision::Q4K, _) => numbers / 2,
+        (Precision::Bf16, _) => 2 * numbers,
+        _ if weights.is_bf16(name) => 2 * numbers,
+        _ => FLOAT * numbers,
+    }
+}
+
+/// All the memory that the device has, or this program may have; nothing where nobody says.
+fn total(device: &Device) -> Option<u64> {
+    if !device.is_cpu() {
+        return device::memory(device).map(|memory| memory.total);
+    }
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    let own = system.total_memory() + system.total_swap();
+    (own > 0).then_some(own)
+}
+
+/// Bytes that other programs leave us on the device; a guess where nobody says.
+pub(super) fn available(device: &Device) -> u64 {
+    const GUESS: u64 = 4 << 30;
+    if let Some(memory) = device::memory(device) {
+        return memory.free;
+    }
+    let Ok(mut system) = sysinfo::System::new() else {
+        return GUESS;
+    };
+    system.refresh_memory();
+    match system.available_memory() {
+        0 => GUESS,
+        bytes => bytes,
+    }
+}
 
 /// Numbers a token that a block keeps or works with.
 struct Widths {

@@ -51,7 +51,6 @@ mod rope;
 mod row;
 mod sampler;
 mod shelf;
-mod small_file;
 mod source;
 mod spec;
 mod tensors;

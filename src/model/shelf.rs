@@ -14,14 +14,13 @@ use serde_json::Value;
 use super::{
     LoadError,
     name::{MAIN, ModelName, is_gguf},
-    small_file::read_small,
     source::Source,
 };
+use crate::files;
 
 const PREFIX: &str = "models--";
 /// A commit is 40 characters long.
 const MAX_REF_BYTES: u64 = 4096;
-const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 /// The folder in which Hugging Face tools keep what they fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +195,7 @@ fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> 
     let name = revision.unwrap_or(MAIN);
     let named = entry.join("refs").join(name);
     if named.is_file() {
-        let commit = read_small(&named, MAX_REF_BYTES)?;
+        let commit = files::read_text(&named, MAX_REF_BYTES)?;
         let commit = Path::new(commit.trim());
         let mut parts = commit.components();
         let (Some(Component::Normal(_)), None) = (parts.next(), parts.next()) else {
@@ -288,7 +287,8 @@ fn bytes(folder: &Path) -> u64 {
 
 /// `dtype` (Transformers 5) or `torch_dtype` (4) of `config.json`.
 fn dtype(folder: &Path) -> Option<String> {
-    let text = read_small(&folder.join("config.json"), MAX_CONFIG_BYTES).ok()?;
+    let path = files::inside(folder, "config.json").ok()?;
+    let text = files::read_text(&path, files::SETTINGS).ok()?;
     let config: Value = serde_json::from_str(&text).ok()?;
     let places = [Some(&config), config.get("text_config")];
     places

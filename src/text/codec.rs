@@ -6,6 +6,7 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use super::{
     Conversation, TextError,
+    contained::{self, contained},
     folder::{Folder, Source, Specials},
     template::Template,
 };
@@ -61,14 +62,8 @@ impl Codec {
             path: model_folder.join("tokenizer.json"),
             reason,
         };
-        let mut tokenizer = Tokenizer::from_bytes(&folder.tokenizer)
-            .map_err(|error| malformed(error.to_string()))?;
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| malformed(error.to_string()))?;
-        tokenizer.with_padding(None);
-
-        add_missing_tokens(&mut tokenizer, &folder).map_err(&malformed)?;
+        let mut tokenizer = contained::read(&folder.tokenizer).map_err(malformed)?;
+        contained(|| add_missing_tokens(&mut tokenizer, &folder)).map_err(malformed)?;
 
         let id_of = |text: Option<&str>| tokenizer.token_to_id(text?);
         let (bos, eos) = (id_of(folder.specials.bos()), id_of(folder.specials.eos()));
@@ -79,9 +74,8 @@ impl Codec {
         let template = compiled(&folder.templates.default)?;
         let tool_template = compiled(&folder.templates.tool_use)?;
 
-        let added = tokenizer
-            .encode_fast("", true)
-            .map_err(|error| malformed(error.to_string()))?;
+        let encode = || tokenizer.encode_fast("", true);
+        let added = contained(|| encode().map_err(|error| error.to_string())).map_err(malformed)?;
         let first = added.get_ids().first().copied();
         // As Transformers 5: the post-processor decides, and may write a token that no setting calls BOS.
         let bos = bos.or(first.filter(|first| Some(*first) != eos));
@@ -141,12 +135,20 @@ impl Codec {
 
     /// Text of the ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> String {
-        self.tokenizer.decode(ids, true).unwrap_or_default()
+        self.decoded(ids, true)
     }
 
     /// Text of the ids, special tokens written out.
     pub fn decode_all(&self, ids: &[u32]) -> String {
-        self.tokenizer.decode(ids, false).unwrap_or_default()
+        self.decoded(ids, false)
+    }
+
+    fn decoded(&self, ids: &[u32], skip_specials: bool) -> String {
+        let decode = || self.tokenizer.decode(ids, skip_specials);
+        contained(|| decode().map_err(|error| error.to_string())).unwrap_or_else(|reason| {
+            tracing::error!("The tokenizer cannot decode {} tokens: {reason}", ids.len());
+            String::new()
+        })
     }
 
     /// The turns exactly as the chat template writes them, or in plain style where there is none.
@@ -232,16 +234,16 @@ impl Codec {
     }
 
     pub(super) fn try_encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        self.tokenizer
-            .encode_fast(text, false)
+        let encode = || self.tokenizer.encode_fast(text, false);
+        contained(|| encode().map_err(|error| error.to_string()))
             .map(|encoding| encoding.get_ids().to_vec())
-            .map_err(|error| TextError::Encode(error.to_string()))
+            .map_err(TextError::Encode)
     }
 
     /// Where in the text, in bytes, each token stands.
     pub(super) fn spans(&self, text: &str) -> Vec<(usize, usize)> {
-        self.tokenizer
-            .encode(text, false)
+        let encode = || self.tokenizer.encode(text, false);
+        contained(|| encode().map_err(|error| error.to_string()))
             .map_or_else(|_| Vec::new(), |encoding| encoding.get_offsets().to_vec())
     }
 

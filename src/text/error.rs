@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::files::FileError;
+
 /// A tokenizer folder, a chat template or a conversation that cannot be used.
 #[derive(Debug, Error)]
 pub enum TextError {
@@ -15,11 +17,8 @@ pub enum TextError {
         "{folder} has its tokenizer in {file} only, an older form that cannot be read here. Convert it once with Transformers: python -c \"from transformers import AutoTokenizer as T; T.from_pretrained(r'{folder}').save_pretrained(r'{folder}')\", which writes tokenizer.json beside it."
     )]
     OldTokenizer { folder: PathBuf, file: &'static str },
-    #[error("Cannot read {path}: {source}. Check that the file is complete and readable.")]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error("{0}. Check that the file is complete and readable.")]
+    File(#[from] FileError),
     #[error(
         "{path} is not what it should be: {reason}. Download the model folder again or repair the file."
     )]

@@ -8,7 +8,10 @@ use serde_json::Value as Json;
 use tokenizers::AddedToken;
 
 use super::{TextError, gguf};
-use crate::gguf::Gguf;
+use crate::{files, gguf::Gguf};
+
+/// The largest published `tokenizer.json` has 33 MB.
+const TOKENIZER: u64 = 64 << 20;
 
 /// Names under which templates and settings know special tokens.
 const NAMED: [&str; 7] = [
@@ -89,15 +92,15 @@ impl Folder {
     }
 
     fn read_folder(folder: &Path) -> Result<Self, TextError> {
-        let Some(tokenizer) = read_if_there(&folder.join("tokenizer.json"))? else {
+        let Some(tokenizer) = read_if_there(folder, "tokenizer.json", TOKENIZER)? else {
             return Err(missing(folder));
         };
-        let settings = read_json(&folder.join("tokenizer_config.json"))?;
-        let older_specials = read_json(&folder.join("special_tokens_map.json"))?;
-        let mut end_ids =
-            ids(read_json(&folder.join("generation_config.json"))?.get("eos_token_id"));
+        let settings = read_json(folder, "tokenizer_config.json")?;
+        let older_specials = read_json(folder, "special_tokens_map.json")?;
+        let generation = read_json(folder, "generation_config.json")?;
+        let mut end_ids = ids(generation.get("eos_token_id"));
         if end_ids.is_empty() {
-            let config = read_json(&folder.join("config.json"))?;
+            let config = read_json(folder, "config.json")?;
             let text_config = config
                 .get("text_config")
                 .and_then(|text| text.get("eos_token_id"));
@@ -131,13 +134,12 @@ pub struct Sources {
 /// `chat_template.jinja` (and `additional_chat_templates/tool_use.jinja`) wins over `chat_template.json`, and both over
 /// `tokenizer_config.json`, where the template is a text or a list of named ones.
 fn templates(folder: &Path, settings: &Json) -> Result<Sources, TextError> {
-    let own_file = |name: &str| {
-        let path = folder.join(name);
-        let Some(bytes) = read_if_there(&path)? else {
+    let own_file = |name: &str| -> Result<Option<Source>, TextError> {
+        let Some(bytes) = read_if_there(folder, name, files::SETTINGS)? else {
             return Ok(None);
         };
         let text = String::from_utf8(bytes).map_err(|error| TextError::Malformed {
-            path,
+            path: folder.join(name),
             reason: error.to_string(),
         })?;
         Ok(Some(Source {
@@ -146,7 +148,7 @@ fn templates(folder: &Path, settings: &Json) -> Result<Sources, TextError> {
         }))
     };
     let file = "chat_template.json";
-    let older = read_json(&folder.join(file))?;
+    let older = read_json(folder, file)?;
     let mut sources = match older.get("chat_template") {
         Some(value) if !value.is_null() => of_json(value, folder, file)?,
         _ => {
@@ -273,23 +275,21 @@ fn ids(value: Option<&Json>) -> Vec<u32> {
 }
 
 /// `Null` if the file is not there.
-fn read_json(path: &Path) -> Result<Json, TextError> {
-    let Some(bytes) = read_if_there(path)? else {
+fn read_json(folder: &Path, name: &str) -> Result<Json, TextError> {
+    let Some(bytes) = read_if_there(folder, name, files::SETTINGS)? else {
         return Ok(Json::Null);
     };
     serde_json::from_slice(&bytes).map_err(|error| TextError::Malformed {
-        path: path.to_owned(),
+        path: folder.join(name),
         reason: error.to_string(),
     })
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, TextError> {
-    match std::fs::read(path) {
+fn read_if_there(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<u8>>, TextError> {
+    let read = files::inside(folder, name).and_then(|path| files::read(&path, limit));
+    match read {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(TextError::Read {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }

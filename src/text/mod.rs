@@ -6,6 +6,7 @@
 mod answers;
 mod bpe;
 mod codec;
+mod contained;
 mod conversation;
 mod error;
 mod folder;

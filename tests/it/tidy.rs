@@ -11,13 +11,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &[]),
     ("objective", &[]),
     ("kernels", &[]),
-    ("gguf", &[]),
-    ("text", &["data", "gguf"]),
-    ("model", &["kernels", "gguf"]),
+    ("files", &[]),
+    ("gguf", &["files"]),
+    ("text", &["data", "gguf", "files"]),
+    ("model", &["kernels", "gguf", "files"]),
     ("hub", &["model"]),
     ("store", &["data"]),
     ("formats", &["data", "text"]),
-    ("export", &["store", "model", "text", "data"]),
+    ("export", &["store", "model", "text", "data", "files"]),
     (
         "engine",
         &[
@@ -29,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "data",
             "formats",
             "export",
+            "files",
         ],
     ),
     (

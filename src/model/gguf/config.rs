@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::frequencies;
-use crate::gguf::Gguf;
+use crate::gguf::{ElementType, Gguf};
 
 /// Architectures that can be read, for error sentences. Mistral and SmolLM files call themselves `llama`.
 const KNOWN: &str = "llama, qwen2, qwen3, gemma2, gemma3, phi3, olmo2";
@@ -173,8 +173,10 @@ fn scaling(settings: &Settings<'_>, theta: f64, head_dim: usize) -> Result<Value
         let Some(info) = settings.file.tensor(tensor) else {
             return Ok(None);
         };
-        if info.element != crate::gguf::ElementType::F32 || info.shape.len() != 1 {
-            return Err(format!("`{tensor}` is not a list of f32"));
+        if info.element != ElementType::F32 || !matches!(info.shape[..], [n] if n <= head_dim) {
+            return Err(format!(
+                "`{tensor}` is not a list of f32, one for each pair of a head's numbers"
+            ));
         }
         let bytes = &settings.file.bytes()[info.bytes.clone()];
         let floats = bytes.as_chunks().0.iter();

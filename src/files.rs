@@ -1,0 +1,167 @@
+//! Files that come from others: nothing is read that is no regular file, that is larger than it has reason to be, or that
+//! a link in a model folder fetches from elsewhere on the machine.
+//!
+//! A downloaded folder may hold anything. A pipe would be waited for without end, a link could carry a private file into
+//! what is exported, and a JSON of gigabytes fills the memory. Each costs a sentence here.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+/// Settings, templates and indexes: the largest known have one or two megabytes.
+pub const SETTINGS: u64 = 8 << 20;
+
+/// A file that cannot be read, or should not be.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("Could not read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} cannot be used: {reason}")]
+    Unfit { path: PathBuf, reason: String },
+}
+
+impl FileError {
+    /// There is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Read { source, .. }
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    }
+}
+
+/// The path of `folder`'s file `name`, which must lie inside it wherever its links lead.
+///
+/// The Hugging Face cache keeps a model's files in `blobs` and links them into `snapshots/COMMIT`: such a folder's links
+/// may lead there too.
+pub fn inside(folder: &Path, name: &str) -> Result<PathBuf, FileError> {
+    let path = folder.join(name);
+    let read_error = |source| FileError::Read {
+        path: path.clone(),
+        source,
+    };
+    let target = fs::canonicalize(&path).map_err(read_error)?;
+    let home = fs::canonicalize(folder).map_err(read_error)?;
+    let blobs = || {
+        let snapshots = home.parent().filter(|parent| parent.ends_with("snapshots"));
+        snapshots
+            .and_then(Path::parent)
+            .map(|entry| entry.join("blobs"))
+    };
+    if target.starts_with(&home) || blobs().is_some_and(|blobs| target.starts_with(blobs)) {
+        return Ok(path);
+    }
+    Err(FileError::Unfit {
+        path,
+        reason: format!(
+            "it leads to {}, outside its folder; put a copy of the file in its place",
+            target.display()
+        ),
+    })
+}
+
+/// Opens a regular file of at most `limit` bytes, and says how long it is.
+pub fn open(path: &Path, limit: u64) -> Result<(File, u64), FileError> {
+    let read_error = |source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let unfit = |reason: String| FileError::Unfit {
+        path: path.to_owned(),
+        reason,
+    };
+    // Before it is opened: that alone would wait for a pipe's other end.
+    let metadata = fs::metadata(path).map_err(read_error)?;
+    if !metadata.is_file() {
+        return Err(unfit("it is not a file".to_owned()));
+    }
+    let length = metadata.len();
+    if length > limit {
+        return Err(unfit(format!(
+            "it is {length} bytes long; at most {limit} are expected"
+        )));
+    }
+    Ok((File::open(path).map_err(read_error)?, length))
+}
+
+/// The bytes of a regular file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let (file, length) = open(path, limit)?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    // What grows while it is read is cut, not followed.
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|source| FileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(bytes)
+}
+
+/// The same as text.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
+    String::from_utf8(read(path, limit)?).map_err(|error| FileError::Unfit {
+        path: path.to_owned(),
+        reason: format!("it is not text ({})", error.utf8_error()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_or_too_long_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        let error = read(&path, 4).unwrap_err();
+        assert!(error.to_string().contains("5 bytes long"), "{error}");
+        fs::write(&path, [0xFF]).unwrap();
+        assert!(
+            read_text(&path, 5)
+                .unwrap_err()
+                .to_string()
+                .contains("not text")
+        );
+        assert!(
+            read(dir.path(), 5)
+                .unwrap_err()
+                .to_string()
+                .contains("not a file")
+        );
+        assert!(read(&dir.path().join("none"), 5).unwrap_err().is_missing());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_lead_no_further_than_the_folder_or_the_blobs_of_its_cache() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let entry = dir.path().join("models--org--name");
+        let snapshot = entry.join("snapshots/c0ffee");
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir_all(entry.join("blobs")).unwrap();
+        fs::write(entry.join("blobs/hash"), "weights").unwrap();
+        fs::write(entry.join("other"), "private").unwrap();
+        symlink("../../blobs/hash", snapshot.join("cached")).unwrap();
+        symlink("cached", snapshot.join("twice")).unwrap();
+        symlink("../../other", snapshot.join("private")).unwrap();
+        symlink("../..", snapshot.join("up")).unwrap();
+        assert!(inside(&snapshot, "cached").is_ok());
+        assert!(inside(&snapshot, "twice").is_ok());
+        for name in ["private", "up/other", "../../other"] {
+            let error = inside(&snapshot, name).unwrap_err().to_string();
+            assert!(error.contains("outside its folder"), "{error}");
+        }
+        // The folder itself may be reached by a link.
+        symlink(&snapshot, dir.path().join("by_link")).unwrap();
+        assert!(inside(&dir.path().join("by_link"), "cached").is_ok());
+        // Blobs that are themselves elsewhere do not count.
+        fs::remove_dir_all(entry.join("blobs")).unwrap();
+        symlink(dir.path(), entry.join("blobs")).unwrap();
+        fs::write(dir.path().join("hash"), "private").unwrap();
+        assert!(inside(&snapshot, "cached").is_err());
+    }
+}
