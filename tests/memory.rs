@@ -122,7 +122,7 @@ fn what_is_refused_takes_little() {
     });
     refuse(hostile_folders::adapters(), &|folder| {
         let spec = Spec::read(folder).unwrap();
-        let loaded = adapter::load_peft(folder, &spec);
+        let loaded = adapter::load(folder, &spec);
         loaded.err().map(|error| error.to_string())
     });
 }

@@ -30,7 +30,6 @@ use super::{
 use crate::kernels::Lora;
 
 const CONFIG: &str = "adapter_config.json";
-const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 /// Whose files an adapter is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -136,7 +135,7 @@ pub fn save(
         source,
     })?;
     match layout {
-        Layout::Peft => peft::save(&factors, dir, base_model),
+        Layout::Peft => peft::save(&factors, policy.spec(), dir, base_model),
         Layout::Mlx => mlx::save(&factors, policy.spec(), dir, base_model),
         Layout::Gguf => gguf::save(&factors, policy.spec(), dir, base_model),
     }

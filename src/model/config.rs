@@ -49,10 +49,6 @@ impl<'a> Config<'a> {
         }
     }
 
-    pub(super) fn needed_size(&mut self, key: &'static str) -> Result<usize, String> {
-        self.size(key)?.ok_or_else(|| format!("`{key}` is missing"))
-    }
-
     /// A size that may be switched off with `null`; `default` where the key is absent.
     pub(super) fn size_or(
         &mut self,

@@ -31,10 +31,11 @@ impl Source {
             let spec = Spec::from_gguf(&file)?;
             return Ok((spec, Self::Gguf(Box::new(file))));
         }
-        Ok((
-            Spec::read_folder(model)?,
-            Self::Folder(Weights::open(model)?),
-        ))
+        let mut spec = Spec::read_folder(model)?;
+        let weights = Weights::open(model)?;
+        // Two tables that differ are two, whatever the config says, as in Transformers.
+        spec.tied &= !weights.differ(EMBEDDING, HEAD);
+        Ok((spec, Self::Folder(weights)))
     }
 
     /// Errors unless the tensor is there, has this shape, and an element type that can be read.
@@ -122,9 +123,10 @@ impl Source {
         match self {
             Self::Gguf(file) => file.unused(known),
             Self::Folder(weights) => {
-                let known: std::collections::HashSet<String> = known.collect();
+                let known: std::collections::HashSet<String> =
+                    known.map(|name| weights.stored_name(&name)).collect();
                 weights
-                    .names()
+                    .decoder_names()
                     .filter(|name| !known.contains(*name) && !name.ends_with("rotary_emb.inv_freq"))
                     .filter(|name| !(spec.tied && *name == HEAD))
                     .map(str::to_owned)

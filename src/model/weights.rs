@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     ops::Range,
     path::{Component, Path, PathBuf},
 };
@@ -16,25 +15,42 @@ use memmap2::Mmap;
 #[cfg(unix)]
 use memmap2::UncheckedAdvice;
 use rayon::prelude::*;
-use safetensors::{Dtype, SafeTensors, tensor::Metadata};
-
-use super::{
-    LoadError,
-    small_file::{read_small, regular_file},
+use safetensors::{
+    Dtype, SafeTensors,
+    tensor::{Metadata, TensorInfo},
 };
+use serde::Deserialize;
+
+use super::LoadError;
+use crate::files;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-/// An index names each tensor once; 64 MiB is room for half a million of them.
-const MAX_INDEX_BYTES: u64 = 64 << 20;
+/// The header of a file: room for fifty thousand tensors, which is more than any model here has.
+const MAX_HEADER_BYTES: u64 = 8 << 20;
 /// Bytes of a file that are in memory at a time while it is read.
 const RUN: usize = 32 << 20;
+
+/// What names of a decoder's tensors begin with in this crate, and in the files of most models.
+const DECODER: &str = "model.";
+/// The same in models that read images too: as their files have it, and as Transformers 5 calls their modules.
+const INSIDE: [&str; 2] = ["language_model.model.", "model.language_model."];
+/// In models that were saved without their head.
+const BARE: &str = "";
 
 /// Memory-mapped safetensors files and where each tensor lies in them.
 pub(super) struct Weights {
     files: Vec<Shard>,
-    /// Tensor name to the index of its file.
+    /// Tensor name, as stored, to the index of its file.
     home: BTreeMap<String, usize>,
+    /// What stands in front of the decoder's tensors here.
+    prefix: &'static str,
+}
+
+/// `model.safetensors.index.json`: which file each tensor is in.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
 }
 
 pub(super) struct Shard {
@@ -47,20 +63,21 @@ pub(super) struct Shard {
 impl Weights {
     /// Opens the weights of a model folder.
     pub(super) fn open(folder: &Path) -> Result<Self, LoadError> {
-        let index = folder.join(INDEX);
-        if index.is_file() {
-            return Self::open_sharded(folder, &index);
+        match files::inside(folder, INDEX) {
+            Ok(index) => return Self::open_sharded(folder, &index),
+            Err(error) if error.is_missing() => {}
+            Err(error) => return Err(error.into()),
         }
-        let single = folder.join(SINGLE);
-        if !single.is_file() {
-            return Err(LoadError::Weights {
+        match files::inside(folder, SINGLE) {
+            Ok(single) => Self::open_file(&single),
+            Err(error) if error.is_missing() => Err(LoadError::Weights {
                 path: folder.to_owned(),
                 reason: format!(
                     "it holds neither {SINGLE} nor {INDEX}; only safetensors weights can be read"
                 ),
-            });
+            }),
+            Err(error) => Err(error.into()),
         }
-        Self::open_file(&single)
     }
 
     /// Opens one file.
@@ -72,10 +89,7 @@ impl Weights {
             .into_iter()
             .map(|name| (name, 0))
             .collect();
-        Ok(Self {
-            files: vec![shard],
-            home,
-        })
+        Ok(Self::new(vec![shard], home))
     }
 
     fn open_sharded(folder: &Path, index: &Path) -> Result<Self, LoadError> {
@@ -83,48 +97,105 @@ impl Weights {
             path: index.to_owned(),
             reason,
         };
-        let text = read_small(index, MAX_INDEX_BYTES)?;
-        let json: serde_json::Value = serde_json::from_str(&text)
-            .map_err(|error| fault(format!("not valid JSON ({error})")))?;
-        let Some(weight_map) = json
-            .get("weight_map")
-            .and_then(serde_json::Value::as_object)
-        else {
-            return Err(fault("`weight_map` is missing".to_owned()));
-        };
+        let text = files::read_text(index, MAX_HEADER_BYTES)?;
+        let Index { weight_map } = serde_json::from_str(&text)
+            .map_err(|error| fault(format!("not a JSON index of weights ({error})")))?;
         let mut files: Vec<Shard> = Vec::new();
         let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
+        // Where each tensor of the opened files was first seen.
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         let mut home = BTreeMap::new();
-        for (tensor, file) in weight_map {
-            let Some(name) = file.as_str() else {
-                return Err(fault(format!(
-                    "the file of `{tensor}` is {file}; expected a name"
-                )));
-            };
-            let shard = if let Some(&shard) = opened.get(name) {
+        for (tensor, name) in &weight_map {
+            let shard = if let Some(&shard) = opened.get(name.as_str()) {
                 shard
             } else {
                 // Only downwards: an index must not make us read files elsewhere on the machine.
-                let inside = Path::new(name)
+                let downwards = Path::new(name)
                     .components()
                     .all(|part| matches!(part, Component::Normal(_)));
-                if !inside || !name.ends_with(".safetensors") {
+                if !downwards || !name.ends_with(".safetensors") {
                     return Err(fault(format!(
                         "`{tensor}` is said to be in {name:?}; expected a .safetensors file inside the folder"
                     )));
                 }
-                files.push(Shard::open(&folder.join(name))?);
+                let shard = Shard::open(&files::inside(folder, name)?)?;
+                for tensor in shard.metadata.offset_keys() {
+                    if let Some(other) = seen.insert(tensor.clone(), files.len()) {
+                        let other = files[other].path.display();
+                        return Err(fault(format!(
+                            "`{tensor}` is in {other} and in {name}; which of them is meant cannot be known"
+                        )));
+                    }
+                }
+                files.push(shard);
                 opened.insert(name, files.len() - 1);
                 files.len() - 1
             };
-            if files[shard].metadata.info(tensor).is_none() {
+            if seen.get(tensor) != Some(&shard) {
                 return Err(fault(format!(
                     "`{tensor}` is said to be in {name}, but is not"
                 )));
             }
             home.insert(tensor.clone(), shard);
         }
-        Ok(Self { files, home })
+        if files.is_empty() {
+            return Err(fault("`weight_map` is empty".to_owned()));
+        }
+        Ok(Self::new(files, home))
+    }
+
+    fn new(files: Vec<Shard>, home: BTreeMap<String, usize>) -> Self {
+        let prefix = [DECODER, INSIDE[0], INSIDE[1], BARE]
+            .into_iter()
+            .find(|prefix| home.contains_key(&format!("{prefix}norm.weight")));
+        Self {
+            prefix: prefix.unwrap_or(DECODER),
+            files,
+            home,
+        }
+    }
+
+    /// What the files call a tensor.
+    pub(super) fn stored_name(&self, name: &str) -> String {
+        match name.strip_prefix(DECODER) {
+            _ if self.home.contains_key(name) => name.to_owned(),
+            Some(inner) => format!("{}{inner}", self.prefix),
+            // The head stands beside the decoder.
+            None if self.prefix == INSIDE[0] => format!("language_model.{name}"),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Whether two tensors are both there and differ.
+    pub(super) fn differ(&self, one: &str, other: &str) -> bool {
+        match (self.stored(one), self.stored(other)) {
+            (Ok(one), Ok(other)) => one != other,
+            _ => false,
+        }
+    }
+
+    /// Names, as stored, of what belongs to the decoder; a model that reads images has others.
+    pub(super) fn decoder_names(&self) -> impl Iterator<Item = &str> {
+        let inside = INSIDE.contains(&self.prefix);
+        self.names()
+            .filter(move |name| !inside || name.starts_with(self.prefix))
+    }
+
+    fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
+        let stored = self.stored_name(name);
+        let shard = &self.files[*self.home.get(&stored)?];
+        Some((shard, shard.metadata.info(&stored)?))
+    }
+
+    fn needed(&self, name: &str) -> Result<(&Shard, &TensorInfo), LoadError> {
+        self.find(name).ok_or_else(|| LoadError::Weights {
+            path: self
+                .files
+                .first()
+                .map(|shard| shard.path.clone())
+                .unwrap_or_default(),
+            reason: format!("the tensor `{}` is missing", self.stored_name(name)),
+        })
     }
 
     /// Names of all tensors, sorted.
@@ -134,17 +205,12 @@ impl Weights {
 
     /// A tensor's shape, or nothing when it is not there.
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
-        let shard = &self.files[*self.home.get(name)?];
-        shard.metadata.info(name).map(|info| info.shape.as_slice())
+        self.find(name).map(|(_, info)| info.shape.as_slice())
     }
 
     /// A tensor as it lies in its file: element type, shape, bytes.
     pub(super) fn stored(&self, name: &str) -> Result<(Dtype, Vec<usize>, &[u8]), LoadError> {
-        let shard = self.home.get(name).map(|&home| &self.files[home]);
-        let found = shard.and_then(|shard| Some((shard, shard.metadata.info(name)?)));
-        let Some((shard, info)) = found else {
-            return Err(self.fault(0, format!("the tensor `{name}` is missing")));
-        };
+        let (shard, info) = self.needed(name)?;
         let (start, end) = info.data_offsets;
         let bytes = &shard.map[shard.data_start + start..shard.data_start + end];
         Ok((info.dtype, info.shape.clone(), bytes))
@@ -152,30 +218,20 @@ impl Weights {
 
     /// Errors unless the tensor is there, has this shape, and an element type that can be read.
     pub(super) fn expect(&self, name: &str, shape: &[usize]) -> Result<(), LoadError> {
-        let Some(&home) = self.home.get(name) else {
-            return Err(self.fault(0, format!("the tensor `{name}` is missing")));
-        };
-        let info = self.files[home].metadata.info(name);
-        let Some(info) = info else {
-            return Err(self.fault(home, format!("the tensor `{name}` is missing")));
-        };
+        let (shard, info) = self.needed(name)?;
         if info.shape != shape {
-            return Err(self.fault(
-                home,
-                format!(
-                    "`{name}` has shape {:?}, expected {shape:?} from config.json",
-                    info.shape
-                ),
-            ));
+            return Err(shard.fault(format!(
+                "`{}` has shape {:?}, expected {shape:?} from config.json",
+                self.stored_name(name),
+                info.shape
+            )));
         }
         if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(self.fault(
-                home,
-                format!(
-                    "`{name}` is stored as {}; only F32, F16 and BF16 can be read",
-                    info.dtype
-                ),
-            ));
+            return Err(shard.fault(format!(
+                "`{}` is stored as {}; only F32, F16 and BF16 can be read",
+                self.stored_name(name),
+                info.dtype
+            )));
         }
         Ok(())
     }
@@ -194,14 +250,10 @@ impl Weights {
         shape: &[usize],
     ) -> Result<Option<Vec<bf16>>, LoadError> {
         self.expect(name, shape)?;
-        let shard = &self.files[self.home[name]];
-        let Some(info) = shard
-            .metadata
-            .info(name)
-            .filter(|info| info.dtype == Dtype::BF16)
-        else {
+        let (shard, info) = self.needed(name)?;
+        if info.dtype != Dtype::BF16 {
             return Ok(None);
-        };
+        }
         let start = shard.data_start + info.data_offsets.0;
         let mut values = vec![bf16::ZERO; shape.iter().product()];
         for (run, values) in values.chunks_mut(RUN / 2).enumerate() {
@@ -218,11 +270,8 @@ impl Weights {
 
     /// Whether a tensor is stored in bf16.
     pub(super) fn is_bf16(&self, name: &str) -> bool {
-        let info = self
-            .home
-            .get(name)
-            .and_then(|&home| self.files[home].metadata.info(name));
-        info.is_some_and(|info| info.dtype == Dtype::BF16)
+        self.find(name)
+            .is_some_and(|(_, info)| info.dtype == Dtype::BF16)
     }
 
     /// Widens a tensor's elements into `values`, which must be as long.
@@ -233,11 +282,7 @@ impl Weights {
         values: &mut [f32],
     ) -> Result<(), LoadError> {
         self.expect(name, shape)?;
-        let home = self.home[name];
-        let shard = &self.files[home];
-        let Some(info) = shard.metadata.info(name) else {
-            return Err(self.fault(home, format!("the tensor `{name}` is missing")));
-        };
+        let (shard, info) = self.needed(name)?;
         let width = info.dtype.bitsize() / 8;
         let start = shard.data_start + info.data_offsets.0;
         // In runs, each given back once it is widened: the file must not stand in memory beside its copy.
@@ -250,10 +295,9 @@ impl Weights {
                 Dtype::F16 => widen::<2>(bytes, values, |b| f16::from_le_bytes(b).to_f32()),
                 Dtype::BF16 => widen::<2>(bytes, values, |b| bf16::from_le_bytes(b).to_f32()),
                 _ => {
-                    return Err(self.fault(
-                        home,
-                        format!("`{name}` has an element type that cannot be read"),
-                    ));
+                    return Err(
+                        shard.fault(format!("`{name}` has an element type that cannot be read"))
+                    );
                 }
             }
             shard.give_back(range);
@@ -267,26 +311,11 @@ impl Weights {
         files.sort_by_key(|shard| &shard.path);
         files
     }
-
-    fn fault(&self, file: usize, reason: String) -> LoadError {
-        LoadError::Weights {
-            path: self
-                .files
-                .get(file)
-                .map(|shard| shard.path.clone())
-                .unwrap_or_default(),
-            reason,
-        }
-    }
 }
 
 impl Shard {
     fn open(path: &Path) -> Result<Self, LoadError> {
-        regular_file(path)?;
-        let file = File::open(path).map_err(|source| LoadError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let (file, _) = files::open(path, u64::MAX)?;
         #[expect(
             unsafe_code,
             reason = "mapping is only unsound if someone changes the file while it is mapped; weights are read once, \
@@ -297,10 +326,22 @@ impl Shard {
             path: path.to_owned(),
             source,
         })?;
-        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| LoadError::Weights {
+        let damaged = |reason: String| LoadError::Weights {
             path: path.to_owned(),
-            reason: format!("not a whole safetensors file ({error}); it may be damaged or only partly downloaded"),
-        })?;
+            reason: format!(
+                "not a whole safetensors file ({reason}); it may be damaged or only partly downloaded"
+            ),
+        };
+        let claimed = map
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        if claimed > MAX_HEADER_BYTES {
+            return Err(damaged(format!(
+                "its header claims {claimed} bytes; at most {MAX_HEADER_BYTES} are expected"
+            )));
+        }
+        let (header, metadata) =
+            SafeTensors::read_metadata(&map).map_err(|error| damaged(error.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
             map,
@@ -311,6 +352,13 @@ impl Shard {
 }
 
 impl Shard {
+    fn fault(&self, reason: String) -> LoadError {
+        LoadError::Weights {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

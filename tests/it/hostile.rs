@@ -61,7 +61,7 @@ fn adapters() {
     refuse(
         hostile_folders::adapters(),
         hostile_folders::write_adapter,
-        |folder| adapter::load_peft(folder, &spec),
+        |folder| adapter::load(folder, &spec),
     );
 }
 

@@ -10,11 +10,14 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    CONFIG, Halves, LoadedAdapter, MAX_CONFIG_BYTES,
+    CONFIG, Halves, LoadedAdapter,
     factors::{Factors, Shaped},
     finish, frozen, identify, put_half, take_halves, unusable, whole, write_config, write_tensors,
 };
-use crate::model::{LoadError, Spec, small_file::read_small, weights::Weights};
+use crate::{
+    files,
+    model::{LoadError, Spec, weights::Weights},
+};
 
 pub(super) const TENSORS: &str = "adapters.safetensors";
 const HALVES: [&str; 2] = [".lora_a", ".lora_b"];
@@ -22,9 +25,9 @@ const HALVES: [&str; 2] = [".lora_a", ".lora_b"];
 /// Reads an adapter folder for a model of this spec.
 pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let fault = unusable(dir);
-    let text = read_small(&dir.join(CONFIG), MAX_CONFIG_BYTES)?;
+    let text = files::read_text(&files::inside(dir, CONFIG)?, files::SETTINGS)?;
     let (rank, scale) = rank_and_scale(&text).map_err(&fault)?;
-    let weights = Weights::open_file(&dir.join(TENSORS))?;
+    let weights = Weights::open_file(&files::inside(dir, TENSORS)?)?;
     let mut halves = halves(&weights).map_err(&fault)?;
     let mut loras = BTreeMap::new();
     for linear in spec.all_linears() {

@@ -4,34 +4,41 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    CONFIG, Halves, LoadedAdapter, MAX_CONFIG_BYTES, config::PeftConfig, factors::Factors, finish,
-    frozen, identify, put_half, take_halves, unusable, whole, write_config, write_tensors,
+    CONFIG, Halves, LoadedAdapter, config::PeftConfig, factors::Factors, finish, frozen, identify,
+    put_half, take_halves, unusable, whole, write_config, write_tensors,
 };
-use crate::model::{
-    LoadError, Spec,
-    lora::{a_name, b_name},
-    small_file::read_small,
-    weights::Weights,
+use crate::{
+    files,
+    model::{
+        LoadError, Spec,
+        lora::{a_name, b_name},
+        weights::Weights,
+    },
 };
 
 pub(super) const TENSORS: &str = "adapter_model.safetensors";
 
+/// Modules of a model around its text part, which an adapter may train too; text alone does not pass through them.
+const OF_IMAGES: [&str; 2] = ["vision_tower.", "multi_modal_projector."];
+/// What the modules of a text part are called inside the whole model, in Transformers 5.
+const INSIDE: &str = "model.language_model.";
+
 /// Reads an adapter folder for a model of this spec.
 pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let fault = unusable(dir);
-    let text = read_small(&dir.join(CONFIG), MAX_CONFIG_BYTES)?;
+    let text = files::read_text(&files::inside(dir, CONFIG)?, files::SETTINGS)?;
     let config = PeftConfig::parse(&text).map_err(&fault)?;
-    let weights = Weights::open_file(&dir.join(TENSORS))?;
+    let weights = Weights::open_file(&files::inside(dir, TENSORS)?)?;
     let mut halves = halves(&weights).map_err(&fault)?;
     let mut loras = BTreeMap::new();
     for linear in spec.all_linears() {
         let Some((a, b)) = take_halves(&mut halves, &linear.path).map_err(&fault)? else {
             continue;
         };
-        let (rank, alpha) = config.of(&linear.path);
+        let (rank, alpha) = config.of(&module(spec, &linear.path));
         let read = |name: &str, shape: [usize; 2]| {
             let found = weights.shape(name).unwrap_or_default();
             if found != shape {
@@ -47,6 +54,9 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
         let lora = frozen(&linear, rank, a, b, config.scale(rank, alpha))?;
         loras.insert(linear.path, lora);
     }
+    if spec.part_of.is_some() {
+        halves.retain(|path, _| !OF_IMAGES.iter().any(|part| path.contains(part)));
+    }
     finish(halves, loras, identify(&text, &weights)).map_err(fault)
 }
 
@@ -56,12 +66,16 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
     let mut halves = Halves::new();
     for name in weights.names() {
         let inner = name.trim_start_matches("base_model.model.");
-        // `base_model.model.layers.0..` was the whole prefix of a model whose own names begin with `model.`.
-        let inner = if inner.starts_with("layers.") {
-            format!("model.{inner}")
-        } else {
-            inner.to_owned()
+        // `base_model.model.layers.0..` was the whole prefix of a model whose own names begin with `model.`; the text
+        // part of a larger model has names of its own.
+        let layer = |prefix| {
+            let rest: &str = inner.strip_prefix(prefix)?;
+            rest.starts_with("layers.").then(|| format!("model.{rest}"))
         };
+        let inner = [INSIDE, "language_model.model.", ""]
+            .into_iter()
+            .find_map(layer)
+            .unwrap_or_else(|| inner.to_owned());
         let split = [".lora_A", ".lora_B"].into_iter().enumerate();
         let mut found = split.filter_map(|(half, marker)| {
             let (path, rest) = inner.rsplit_once(marker)?;
@@ -78,12 +92,37 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
     Ok(halves)
 }
 
+/// What Transformers calls a module: inside a larger model, its path there.
+fn module(spec: &Spec, path: &str) -> String {
+    let inner = path
+        .strip_prefix("model.")
+        .filter(|_| spec.part_of.is_some());
+    inner.map_or_else(|| path.to_owned(), |inner| format!("{INSIDE}{inner}"))
+}
+
+/// `target_modules`: names or paths, or inside a larger model an expression that leaves out the layers of the same names
+/// that read images.
+fn target_modules(spec: &Spec, targets: &[String]) -> Value {
+    if spec.part_of.is_none() {
+        return json!(targets);
+    }
+    let inner = |path: &String| path.trim_start_matches("model.").replace('.', r"\.");
+    let names: Vec<String> = targets.iter().map(inner).collect();
+    json!(format!(r".*\blanguage_model\b.*\.({})", names.join("|")))
+}
+
 /// Writes both files into `dir`.
-pub(super) fn save(factors: &Factors, dir: &Path, base_model: &str) -> Result<(), LoadError> {
+pub(super) fn save(
+    factors: &Factors,
+    spec: &Spec,
+    dir: &Path,
+    base_model: &str,
+) -> Result<(), LoadError> {
     let mut tensors = BTreeMap::new();
     for (path, (a, b)) in &factors.layers {
-        tensors.insert(a_name(path), a.clone());
-        tensors.insert(b_name(path), b.clone());
+        let module = module(spec, path);
+        tensors.insert(a_name(&module), a.clone());
+        tensors.insert(b_name(&module), b.clone());
     }
     write_tensors(&dir.join(TENSORS), &tensors, "pt")?;
     let config = json!({
@@ -97,7 +136,7 @@ pub(super) fn save(factors: &Factors, dir: &Path, base_model: &str) -> Result<()
         "modules_to_save": null,
         "peft_type": "LORA",
         "r": factors.rank,
-        "target_modules": factors.targets,
+        "target_modules": target_modules(spec, &factors.targets),
         "task_type": "CAUSAL_LM",
         "use_rslora": factors.rslora,
     });

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    SILENT, Silent, activation_name, any_window, attention_bias, decoder, layer_types, object,
-    windows,
+    SILENT, Silent, Sizes, activation_name, any_window, attention_bias, decoder, layer_types,
+    object, windows,
 };
 use crate::{
     kernels::Activation,
@@ -17,6 +17,13 @@ use crate::{
 
 /// What Gemma 2 and 3 assume alike.
 pub(super) const GEMMA: Silent = Silent {
+    sizes: Sizes {
+        vocab: 256_000,
+        hidden: 2304,
+        intermediate: 9216,
+        layers: 26,
+        heads: 8,
+    },
     kv_heads: Some(4),
     head_dim: Some(256),
     max_positions: 8192,

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Silent, decoder,
+    Silent, Sizes, decoder,
     gemma2::{self, GEMMA, Softcaps},
     object, windows,
 };
@@ -19,6 +19,13 @@ const LOCAL: usize = 1;
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
+        sizes: Sizes {
+            vocab: 262_208,
+            hidden: 2304,
+            intermediate: 9216,
+            layers: 26,
+            heads: 8,
+        },
         max_positions: 131_072,
         theta: 1_000_000.0,
         local_theta: Some(10_000.0),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, any_window, decoder, object};
+use super::{SILENT, Silent, Sizes, any_window, decoder, object};
 use crate::model::{
     config::Config,
     spec::{Family, Spec},
@@ -10,6 +10,13 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
+        sizes: Sizes {
+            vocab: 32_000,
+            hidden: 4096,
+            intermediate: 14_336,
+            layers: 32,
+            heads: 32,
+        },
         kv_heads: Some(8),
         max_positions: 4096 * 32,
         ..SILENT

@@ -12,6 +12,7 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 mod smollm3;
+mod whole;
 
 use serde_json::{Map, Value, json};
 
@@ -23,13 +24,22 @@ use super::{
 use crate::kernels::Activation;
 
 /// Every `model_type` that can be loaded, for error sentences.
-const KNOWN: &str = "gemma2, gemma3_text, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3";
+const KNOWN: &str = "gemma2, gemma3_text, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3, and the text part of \
+                     gemma3, llava, mistral3";
 
 /// Finds the family that a config declares and lets it read the rest.
 pub(super) fn read(mut config: Config<'_>) -> Result<Spec, String> {
     let Some(model_type) = config.text("model_type")? else {
         return Err(format!("`model_type` is missing (known types: {KNOWN})"));
     };
+    match whole::named(model_type) {
+        Some(whole) => whole.read(config),
+        None => decoder_of(model_type, config),
+    }
+}
+
+/// Lets the family of this name read a config.
+fn decoder_of(model_type: &str, mut config: Config<'_>) -> Result<Spec, String> {
     let read = match model_type {
         "gemma2" => gemma2::read,
         "gemma3_text" => gemma3::read,
@@ -40,12 +50,6 @@ pub(super) fn read(mut config: Config<'_>) -> Result<Spec, String> {
         "qwen2" => qwen2::read,
         "qwen3" => qwen3::read,
         "smollm3" => smollm3::read,
-        "gemma3" => {
-            return Err(format!(
-                "models of type `gemma3` read images too, and their text part cannot be loaded alone yet; \
-                 use one of type `gemma3_text` (known types: {KNOWN})"
-            ));
-        }
         other => {
             return Err(format!(
                 "models of type `{other}` are not supported (known types: {KNOWN})"
@@ -81,6 +85,7 @@ pub(super) fn write(spec: &Spec, dtype: &str) -> Value {
 
 /// What Transformers' config class of a family assumes where a file is silent.
 struct Silent {
+    sizes: Sizes,
     /// `None`: as many as there are heads.
     kv_heads: Option<usize>,
     /// `None`: `hidden_size / num_attention_heads`.
@@ -100,8 +105,24 @@ struct Silent {
     activation: (&'static str, Activation),
 }
 
+/// The sizes of the model that a config class was first written for: a `text_config` may leave out what equals them.
+struct Sizes {
+    vocab: usize,
+    hidden: usize,
+    intermediate: usize,
+    layers: usize,
+    heads: usize,
+}
+
 /// Llama's, which the other families vary.
 const SILENT: Silent = Silent {
+    sizes: Sizes {
+        vocab: 32_000,
+        hidden: 4096,
+        intermediate: 11_008,
+        layers: 32,
+        heads: 32,
+    },
     kv_heads: None,
     head_dim: None,
     max_positions: 2048,
@@ -118,8 +139,13 @@ const SILENT: Silent = Silent {
 /// Reads the keys that all families share; the rest is as in the plainest of them, whose blocks are
 /// `x + f(norm x)` with full attention and one rotation.
 fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<Spec, String> {
-    let hidden_size = config.needed_size("hidden_size")?;
-    let heads = config.needed_size("num_attention_heads")?;
+    let sizes = &silent.sizes;
+    let mut size = |key, assumed: usize| Ok::<_, String>(config.size(key)?.unwrap_or(assumed));
+    let vocab_size = size("vocab_size", sizes.vocab)?;
+    let hidden_size = size("hidden_size", sizes.hidden)?;
+    let intermediate_size = size("intermediate_size", sizes.intermediate)?;
+    let layers = size("num_hidden_layers", sizes.layers)?;
+    let heads = size("num_attention_heads", sizes.heads)?;
     let kv_heads = config.size_or("num_key_value_heads", silent.kv_heads)?;
     let head_dim = match config.size("head_dim")?.or(silent.head_dim) {
         Some(head_dim) => head_dim,
@@ -130,7 +156,6 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
             ));
         }
     };
-    let layers = config.needed_size("num_hidden_layers")?;
     Spec::check_layers(layers)?;
     let max_positions = config
         .size("max_position_embeddings")?
@@ -153,9 +178,10 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
     config.get("dtype");
     Ok(Spec {
         family,
-        vocab_size: config.needed_size("vocab_size")?,
+        part_of: None,
+        vocab_size,
         hidden_size,
-        intermediate_size: config.needed_size("intermediate_size")?,
+        intermediate_size,
         layers: vec![
             Layer {
                 window: None,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, attention_bias, decoder, object};
+use super::{SILENT, Silent, Sizes, attention_bias, decoder, object};
 use crate::model::{
     config::Config,
     spec::{Family, NormPlaces, QueryKeyNorm, Spec},
@@ -10,6 +10,13 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
+        sizes: Sizes {
+            vocab: 50_304,
+            hidden: 4096,
+            intermediate: 11_008,
+            layers: 32,
+            heads: 32,
+        },
         norm_eps: 1e-5,
         padding: Some(1),
         ..SILENT

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, any_window, decoder, object};
+use super::{SILENT, Silent, Sizes, any_window, decoder, object};
 use crate::model::{
     RopeScaling,
     config::Config,
@@ -11,6 +11,13 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
+        sizes: Sizes {
+            vocab: 32_064,
+            hidden: 3072,
+            intermediate: 8192,
+            layers: 32,
+            heads: 32,
+        },
         max_positions: 4096,
         original_max_positions: Some(4096.0),
         norm_eps: 1e-5,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, any_window, decoder, layer_types, object, windows};
+use super::{SILENT, Silent, Sizes, any_window, decoder, layer_types, object, windows};
 use crate::model::{
     config::Config,
     spec::{Family, Spec},
@@ -10,6 +10,13 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
+        sizes: Sizes {
+            vocab: 151_936,
+            hidden: 4096,
+            intermediate: 22_016,
+            layers: 32,
+            heads: 32,
+        },
         kv_heads: Some(32),
         max_positions: 32768,
         ..SILENT

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, attention_bias, decoder, qwen2};
+use super::{SILENT, Silent, Sizes, attention_bias, decoder, qwen2};
 use crate::model::{
     config::Config,
     spec::{Family, QueryKeyNorm, Spec},
@@ -10,6 +10,13 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
+        sizes: Sizes {
+            vocab: 151_936,
+            hidden: 4096,
+            intermediate: 22_016,
+            layers: 32,
+            heads: 32,
+        },
         kv_heads: Some(32),
         head_dim: Some(128),
         max_positions: 32768,

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SILENT, Silent, any_window, attention_bias, decoder, layer_types, object, windows};
+use super::{
+    SILENT, Silent, Sizes, any_window, attention_bias, decoder, layer_types, object, windows,
+};
 use crate::model::{
     config::Config,
     spec::{Family, Spec},
@@ -10,6 +12,13 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
+        sizes: Sizes {
+            vocab: 128_256,
+            hidden: 2048,
+            intermediate: 11_008,
+            layers: 36,
+            heads: 16,
+        },
         kv_heads: Some(4),
         max_positions: 32768,
         theta: 2_000_000.0,

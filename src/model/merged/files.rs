@@ -13,9 +13,15 @@ use candle_core::Tensor;
 use safetensors::{Dtype, View};
 
 use super::{Stored, delta, save_merged};
-use crate::model::{
-    LoadError, Policy, PolicyError, block::Block, projection::Projection, small_file::read_small,
-    weights::Weights,
+use crate::{
+    files,
+    model::{
+        LoadError, Policy, PolicyError,
+        block::Block,
+        projection::Projection,
+        tensors::{EMBEDDING, HEAD},
+        weights::Weights,
+    },
 };
 
 /// How [`write_merged`] writes.
@@ -46,6 +52,18 @@ pub fn write_merged(
         source,
     })?;
     let mut changed = policy.changed()?;
+    // A tied head that is stored all the same stays the embedding.
+    if policy.spec().tied
+        && let Some(Change::Replaced(table)) = changed.get(EMBEDDING)
+        && weights.shape(HEAD).is_some()
+    {
+        let table = table.clone();
+        changed.insert(HEAD.to_owned(), Change::Replaced(table));
+    }
+    let mut changed: HashMap<String, Change<'_>> = changed
+        .into_iter()
+        .map(|(name, change)| (weights.stored_name(&name), change))
+        .collect();
     let desk = RefCell::new(Desk {
         fault: None,
         written: 0,
@@ -146,7 +164,7 @@ fn write_shard(Shard { path, tensors }: Shard<'_>) -> Result<(), LoadError> {
 /// The base's own `config.json`; only the element type is another when one was asked for.
 fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>) -> Result<(), LoadError> {
     let from = folder.join("config.json");
-    let mut text = read_small(&from, MAX_CONFIG_BYTES)?;
+    let mut text = files::read_text(&from, files::SETTINGS)?;
     if let Some(stored) = stored {
         let mut config: serde_json::Value =
             serde_json::from_str(&text).map_err(|error| LoadError::Config {
@@ -160,14 +178,16 @@ fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>) -> Result<(),
             "torch_dtype"
         };
         config[key] = stored.name().into();
+        if let Some(inner) = config.get_mut("text_config")
+            && inner.get(key).is_some()
+        {
+            inner[key] = stored.name().into();
+        }
         text = format!("{config:#}\n");
     }
     let path = dir.join("config.json");
     fs::write(&path, text).map_err(|source| LoadError::Write { path, source })
 }
-
-/// More is not a config.
-const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 /// What training did to a tensor of the base.
 enum Change<'a> {

@@ -140,7 +140,7 @@ fn an_index_must_tell_the_truth() {
             r#"{"weight_map": {"w": "gone.safetensors"}}"#,
             "gone.safetensors",
         ),
-        (r#"{"weight_map": {"w": 3}}"#, "`w`"),
+        (r#"{"weight_map": {"w": 3}}"#, "expected a string"),
         (r"{}", "weight_map"),
         ("[", "JSON"),
     ] {

@@ -16,7 +16,7 @@ pub fn write_adapter(folder: &Path) {
     fs::write(folder.join("adapter_config.json"), config).unwrap();
 }
 
-/// What `adapter::load_peft` refuses.
+/// What `adapter::load` refuses.
 pub fn adapters() -> Vec<Hostile> {
     const CONFIG: &str = "adapter_config.json";
     let set = |key: &'static str, value: Json| {

@@ -7,7 +7,14 @@ const LARGE: u64 = 1 << 31;
 
 /// What `Policy::load` refuses.
 pub fn models() -> Vec<Hostile> {
-    let all = [settings(), numbers(), indexes(), weights(), links()];
+    let all = [
+        settings(),
+        numbers(),
+        indexes(),
+        weights(),
+        vec![too_large()],
+        links(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -269,29 +276,33 @@ fn weights() -> Vec<Hostile> {
             ),
         ),
         hostile(
-            "more weights than any machine can hold",
-            "GiB of memory in all",
-            |folder| {
-                config(|json| {
-                    json["hidden_size"] = json!(1 << 18);
-                    json["head_dim"] = json!(2);
-                    json["intermediate_size"] = json!(2);
-                    json["num_hidden_layers"] = json!(1);
-                    json["num_attention_heads"] = json!(1);
-                    json["num_key_value_heads"] = json!(1);
-                    json["vocab_size"] = json!(1 << 22);
-                    json["tie_word_embeddings"] = json!(true);
-                })(folder);
-                let config = fs::read_to_string(folder.join("config.json")).unwrap();
-                sparse_weights(folder, &Spec::parse(&config).unwrap());
-            },
-        ),
-        hostile(
             "the weights of another model",
             "is missing",
             header(&format!("{one}}}"), 8),
         ),
     ]
+}
+
+/// A file as long as it says.
+fn too_large() -> Hostile {
+    hostile(
+        "more weights than any machine can hold",
+        "GiB of memory in all",
+        |folder| {
+            config(|json| {
+                json["hidden_size"] = json!(1 << 18);
+                json["head_dim"] = json!(2);
+                json["intermediate_size"] = json!(2);
+                json["num_hidden_layers"] = json!(1);
+                json["num_attention_heads"] = json!(1);
+                json["num_key_value_heads"] = json!(1);
+                json["vocab_size"] = json!(1 << 22);
+                json["tie_word_embeddings"] = json!(true);
+            })(folder);
+            let config = fs::read_to_string(folder.join("config.json")).unwrap();
+            sparse_weights(folder, &Spec::parse(&config).unwrap());
+        },
+    )
 }
 
 /// What is there in place of a file.
