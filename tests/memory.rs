@@ -9,8 +9,8 @@ use std::path::Path;
 
 use nudge::{
     model::{
-        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Recompute, Row, Spec, Targets,
-        adapter, init,
+        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Recompute, Row,
+        Spec, Targets, adapter, init,
     },
     text::Codec,
 };
@@ -33,7 +33,17 @@ fn write_model(folder: &Path, [d, ff, layers, heads, kv_heads, vocabulary]: [usi
 }
 
 fn load(folder: &Path, recompute: Recompute, rank: Option<usize>) -> Policy {
+    load_in(Precision::F32, folder, recompute, rank)
+}
+
+fn load_in(
+    precision: Precision,
+    folder: &Path,
+    recompute: Recompute,
+    rank: Option<usize>,
+) -> Policy {
     let options = LoadOptions {
+        precision,
         recompute,
         full: rank.is_none(),
         adapter: rank.map(|rank| AdapterShape {
@@ -71,6 +81,7 @@ fn step(policy: &mut Policy, optimizer: &mut AdamW, row: &Row) {
 /// Bytes at the peak of loading and one step, and what was foretold of a step.
 fn peak_of_step(
     sizes: [usize; 6],
+    precision: Precision,
     recompute: Recompute,
     rank: Option<usize>,
     doc: &Doc,
@@ -78,7 +89,7 @@ fn peak_of_step(
     let dir = tempfile::tempdir().unwrap();
     write_model(dir.path(), sizes);
     let before = HELD.current_usage();
-    let mut policy = load(dir.path(), recompute, rank);
+    let mut policy = load_in(precision, dir.path(), recompute, rank);
     let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
     let row = Row::pack(std::slice::from_ref(doc)).unwrap();
     let foretold = policy.estimate_bytes(row.tokens(), row.answer_tokens());
@@ -131,6 +142,7 @@ fn a_step_takes_what_was_foretold() {
     // The threads' own workspaces are made once.
     peak_of_step(
         [64, 192, 2, 4, 2, 512],
+        Precision::Bf16,
         Recompute::Never,
         Some(8),
         &pair(300, 60),
@@ -139,15 +151,17 @@ fn a_step_takes_what_was_foretold() {
     let wide = [128, 512, 3, 4, 4, 256];
     let flat = [96, 96, 4, 6, 6, 2048];
     for (sizes, prompt, answer) in [(narrow, 300, 60), (wide, 40, 200), (flat, 200, 20)] {
-        for recompute in [Recompute::Never, Recompute::Always] {
-            for rank in [Some(8), None] {
-                let doc = pair(prompt, answer);
-                let (peak, foretold) = peak_of_step(sizes, recompute, rank, &doc);
-                let ratio = foretold / peak;
-                let what = format!(
-                    "{sizes:?}, {recompute:?}, rank {rank:?}: foretold {foretold}, took {peak}"
-                );
-                assert!((0.9..1.15).contains(&ratio), "{what}");
+        for precision in [Precision::F32, Precision::Bf16] {
+            for recompute in [Recompute::Never, Recompute::Always] {
+                for rank in [Some(8), None] {
+                    let doc = pair(prompt, answer);
+                    let (peak, foretold) = peak_of_step(sizes, precision, recompute, rank, &doc);
+                    let ratio = foretold / peak;
+                    let what = format!(
+                        "{sizes:?}, {precision:?}, {recompute:?}, rank {rank:?}: foretold {foretold}, took {peak}"
+                    );
+                    assert!((0.9..1.15).contains(&ratio), "{what}");
+                }
             }
         }
     }

@@ -6,20 +6,20 @@
 
 use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 
-use candle_core::{Device, Shape, Tensor};
+use candle_core::{Device, Shape, Tensor, WithDType};
 
 use super::Result;
 
-/// A buffer of floats whose content does not exist yet.
-pub(super) struct Fresh(Vec<f32>);
+/// A buffer of numbers whose content does not exist yet.
+pub(super) struct Fresh<T = f32>(Vec<T>);
 
-impl Fresh {
+impl<T: WithDType> Fresh<T> {
     pub(super) fn new(len: usize) -> Self {
         Self(Vec::with_capacity(len))
     }
 
     /// The elements, to be written.
-    pub(super) fn uninit(&mut self) -> &mut [MaybeUninit<f32>] {
+    pub(super) fn uninit(&mut self) -> &mut [MaybeUninit<T>] {
         self.0.spare_capacity_mut()
     }
 
@@ -38,7 +38,7 @@ impl Fresh {
     ///
     /// # Safety
     /// Every one of the first `len` elements has been written.
-    pub(super) unsafe fn vec(mut self, len: usize) -> Vec<f32> {
+    pub(super) unsafe fn vec(mut self, len: usize) -> Vec<T> {
         assert!(len <= self.0.capacity());
         // SAFETY: within the capacity, and the caller has written them.
         unsafe { self.0.set_len(len) };

@@ -4,18 +4,29 @@
     reason = "the floating-point control register has no safe face"
 )]
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
     InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    Weight, adamw, attention, embed, gated, gemm::Compute, head, linear, norm, rope, rowwise,
+    Weight, adamw, attention, embed, gated, gemm::Compute, head, keep, linear, norm, rope, rowwise,
 };
 
 /// The hand-written implementation for the processor.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu {
     pub compute: Compute,
+}
+
+impl Cpu {
+    /// In what products are taken: a processor without instructions for bf16 is quicker in f32, and closer.
+    fn products(self) -> Compute {
+        if self.compute.is_native() {
+            self.compute
+        } else {
+            Compute::F32
+        }
+    }
 }
 
 /// Makes the calling thread treat denormal numbers as zero, for good: sleeping pairs produce gradients so small that
@@ -50,7 +61,7 @@ pub fn flush_denormals() {
 
 impl Kernels for Cpu {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
-        linear::forward(x, linear, self.compute)
+        linear::forward(x, linear, self.products())
     }
 
     fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor> {
@@ -66,7 +77,7 @@ impl Kernels for Cpu {
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        linear::backward(x, saved, dy, linear, input, grads, self.compute)
+        linear::backward(x, saved, dy, linear, input, grads, self.products())
     }
 
     fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
@@ -169,7 +180,7 @@ impl Kernels for Cpu {
         options: &HeadOptions,
         want: HeadWant,
     ) -> Result<HeadOut> {
-        head::forward(h, w, targets, options, want, self.compute)
+        head::forward(h, w, targets, options, want, self.products())
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
@@ -196,12 +207,26 @@ impl Kernels for Cpu {
             options,
             slot,
             grads,
-            self.compute,
+            self.products(),
         )
     }
 
     fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
         head::logits(h, w, options)
+    }
+
+    fn keep(&self, x: &Tensor) -> Result<Tensor> {
+        match self.compute {
+            Compute::F32 => Ok(x.clone()),
+            Compute::Bf16 => keep::narrow(x),
+        }
+    }
+
+    fn recall(&self, kept: &Tensor) -> Result<Tensor> {
+        match kept.dtype() {
+            DType::BF16 => keep::widen(kept),
+            _ => Ok(kept.clone()),
+        }
     }
 
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {

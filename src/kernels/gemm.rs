@@ -155,7 +155,7 @@ impl<'a> Target<'a> {
 pub enum Compute {
     #[default]
     F32,
-    /// Rounded to bf16.
+    /// Rounded to bf16 where the processor multiplies it; activations wait for the backward in bf16 on any.
     Bf16,
 }
 

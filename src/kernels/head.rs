@@ -328,8 +328,8 @@ multiversion! {
         if let Some(cap) = softcap {
             let inverse = 1.0 / cap;
             for logit in logits.iter_mut() {
-*logit = cap * tanh::<FMA>(*logit * inverse);
-}
+                *logit = cap * tanh::<FMA>(*logit * inverse);
+            }
         }
         if let Some(target) = target {
             running.target = logits[target];
@@ -341,8 +341,8 @@ multiversion! {
             running.maximum = largest;
             running.total *= f64::from(factor);
             for u in u.iter_mut() {
-*u *= factor;
-}
+                *u *= factor;
+            }
         }
         let shift = running.maximum;
         let inverse = softcap.map_or(0.0, |cap| 1.0 / cap);
@@ -381,8 +381,8 @@ multiversion! {
         let (cap, inverse) = softcap.map_or((1.0, 0.0), |cap| (cap, 1.0 / cap));
         if softcap.is_some() {
             for logit in logits.iter_mut() {
-*logit = cap * tanh::<FMA>(*logit * inverse);
-}
+                *logit = cap * tanh::<FMA>(*logit * inverse);
+            }
         }
         let slope = |logit: f32| {
             let t = logit * inverse;
@@ -402,7 +402,7 @@ multiversion! {
     fn cap_all(logits: &mut [f32], cap: f32) {
         let inverse = 1.0 / cap;
         for logit in logits.iter_mut() {
-*logit = cap * tanh::<FMA>(*logit * inverse);
-}
+            *logit = cap * tanh::<FMA>(*logit * inverse);
+        }
     }
 }

@@ -37,6 +37,7 @@ mod gated;
 mod gemm;
 mod gradients;
 mod head;
+mod keep;
 mod layout;
 mod linear;
 mod norm;
@@ -230,6 +231,12 @@ pub trait Kernels: Send + Sync {
     /// Logits of the rows `h[N,d]`, softcap and scale applied: `[N,V]`. For generation only, row by row as
     /// [`Kernels::linear_rowwise`]; training uses [`Kernels::head`].
     fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor>;
+
+    /// `x` as it waits for the backward: in bf16 where products are, which halves what a step holds; else `x` itself.
+    fn keep(&self, x: &Tensor) -> Result<Tensor>;
+
+    /// What [`Kernels::keep`] gave, as the operations read it; anything else as it is.
+    fn recall(&self, kept: &Tensor) -> Result<Tensor>;
 
     /// `y + x`, computed in the storage of `y`.
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor>;

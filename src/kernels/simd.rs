@@ -133,6 +133,22 @@ pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
+/// The bits of `x` in bf16: rounded to nearest, ties to even.
+#[inline(always)]
+pub(super) fn bf16_bits(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    // Rounding up could carry a NaN into an infinity.
+    let quiet = bits >> 16 | 0x40;
+    (if x.is_nan() { quiet } else { rounded }) as u16
+}
+
+/// The number with these bits in bf16.
+#[inline(always)]
+pub(super) fn from_bf16_bits(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
 /// Adds up the lanes pairwise.
 #[inline(always)]
 pub(super) fn add_lanes(mut lanes: [f32; LANES]) -> f32 {

@@ -11,7 +11,7 @@ use super::{
     access::{self, View},
     gemm::{Compute, Matrix, Panel},
     parallel,
-    simd::multiversion,
+    simd::{from_bf16_bits, multiversion},
 };
 
 /// A matrix `[out, in]` of a linear layer, or the table `[V, d]` of an embedding or a head.
@@ -305,7 +305,7 @@ multiversion! {
     fn widen(from: &[bf16], to: &mut [f32]) {
         let _ = FMA;
         for (from, to) in from.iter().zip(to) {
-            *to = f32::from_bits(u32::from(from.to_bits()) << 16);
+            *to = from_bf16_bits(from.to_bits());
         }
     }
 }

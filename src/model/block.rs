@@ -8,9 +8,9 @@
 //! `before`, `after` and `norm` are RMS norms that a family may lack, and so is `rope`; q, k, v may be one stored layer,
 //! and so may gate, up.
 //!
-//! Kept for the backward, in floats a token: x, mid (2d), q, k, v ((h + 2·kv)·hd), o (h·hd), gate, up (2·ff), what `after`
-//! norms (d each) and the adapters' low-rank values. What norms and activations give is computed again: elementwise
-//! work is cheap, memory is not.
+//! Kept for the backward, in numbers a token: x, mid (2d), q, k, v ((h + 2·kv)·hd), o (h·hd), gate, up (2·ff), what `after`
+//! norms (d each) and the adapters' low-rank values. All but the last are as [`Kernels::keep`] has them. What norms and
+//! activations give is computed again: elementwise work is cheap, memory is not.
 //!
 //! The last block may be asked for some rows only: its attention needs keys of every token, but what follows is
 //! computed for the rows that predict a scored token, which for prompts is none but the last.
@@ -72,6 +72,42 @@ struct Attended {
     o: Tensor,
     lse: Tensor,
     saved: Vec<ProjectionSaved>,
+}
+
+impl Saved {
+    /// As it waits for the backward.
+    pub(super) fn keep(mut self, kernels: &dyn Kernels) -> Result<Self> {
+        let attended = self.attended.activations().into_iter();
+        let activations = attended.chain(self.output.activations());
+        for activation in activations.chain([&mut self.x]) {
+            *activation = kernels.keep(activation)?;
+        }
+        Ok(self)
+    }
+}
+
+/// Makes what was kept readable again; what never was kept stays as it is.
+fn recall<'a>(kept: impl IntoIterator<Item = &'a mut Tensor>, kernels: &dyn Kernels) -> Result<()> {
+    for activation in kept {
+        *activation = kernels.recall(activation)?;
+    }
+    Ok(())
+}
+
+impl Attended {
+    fn activations(&mut self) -> [&mut Tensor; 4] {
+        let Self { q, k, v, o, .. } = self;
+        [q, k, v, o]
+    }
+}
+
+impl Output {
+    fn activations(&mut self) -> impl Iterator<Item = &mut Tensor> {
+        let results = [&mut self.attention_out.raw, &mut self.mlp_out.raw];
+        [&mut self.mid, &mut self.gate, &mut self.up]
+            .into_iter()
+            .chain(results.into_iter().chain([&mut self.o]).flatten())
+    }
 }
 
 /// What follows attention, for the asked rows: R of them, or T.
@@ -171,10 +207,11 @@ impl Block {
     ) -> Result<Option<Tensor>> {
         let kernels = frame.kernels;
         let Saved {
-            x,
-            attended,
-            output,
+            mut x,
+            mut attended,
+            mut output,
         } = saved;
+        recall(output.activations().chain([&mut attended.o]), kernels)?;
         let (d_mid, d_o) = self.output_backward(frame, output, &attended.o, dy, gradients)?;
         let (d_mid, d_o) = match rows {
             None => (d_mid, d_o),
@@ -186,6 +223,7 @@ impl Block {
                 )
             }
         };
+        recall(attended.activations().into_iter().chain([&mut x]), kernels)?;
         self.attend_backward(frame, &x, attended, &d_o, d_mid, needs_dx, gradients)
     }
 

@@ -233,7 +233,7 @@ pub(super) struct Exit {
 pub(super) struct ExitSaved {
     projection: ProjectionSaved,
     /// The linear layer's result, where it is normed.
-    raw: Option<Tensor>,
+    pub(super) raw: Option<Tensor>,
 }
 
 impl Exit {

@@ -12,12 +12,15 @@ use super::{
     LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block,
     projection::Projection, source::Source, spec::NormPlaces,
 };
-use crate::kernels::{Weight, device};
+use crate::kernels::{Compute, Weight, device};
 
 /// Bytes of one number of an activation, a gradient or a moment.
 const FLOAT: u64 = 4;
 /// Answer rows and vocabulary entries that the head works on at a time.
 const HEAD_CHUNK: (usize, usize) = (512, 1024);
+
+/// Query rows and keys whose weights, and their gradients, each thread works on at a time.
+const ATTENTION_BLOCK: (usize, usize) = (128, 256);
 
 /// The last block's backward comes right after its forward: to run that again would free nothing.
 const LEAST_WHOLE: usize = 1;
@@ -95,14 +98,15 @@ pub(super) fn available(device: &Device) -> u64 {
     }
 }
 
-/// Numbers a token that a block keeps or works with.
+/// Bytes a token that a block keeps or works with.
 struct Widths {
     /// Kept by a block whose forward does not run again.
-    whole: usize,
+    whole: u64,
     /// Kept by one whose forward does: its input.
-    input: usize,
-    /// In the block's backward at its widest, beside what is kept.
-    working: usize,
+    input: u64,
+    /// Beside what is kept, in the backward of the feed-forward half at its widest, and of attention.
+    feeding: u64,
+    attending: u64,
 }
 
 impl Policy {
@@ -196,13 +200,18 @@ impl Policy {
 
     fn bytes_with(&self, whole: usize, row_tokens: usize, answer_tokens: usize) -> u64 {
         let widths = self.widths();
-        let again = self.blocks.len() - whole;
-        let kept = again * widths.input + whole * widths.whole;
+        let again = (self.blocks.len() - whole) as u64;
+        let kept = again * widths.input + whole as u64 * widths.whole;
         // Final hidden states, predictors, their gradients and u, which stay until the end.
         let finished = 4 * self.spec.hidden_size * answer_tokens;
         let (rows, entries) = HEAD_CHUNK;
         let logits = answer_tokens.min(rows) * self.spec.vocab_size.min(entries);
-        FLOAT * ((kept + widths.working) * row_tokens + finished + logits) as u64
+        let tokens = row_tokens as u64;
+        let (queries, keys) = ATTENTION_BLOCK;
+        let scores = 2 * queries * keys.min(row_tokens) * rayon::current_num_threads();
+        let working =
+            (widths.feeding * tokens).max(widths.attending * tokens + FLOAT * scores as u64);
+        kept * tokens + working + FLOAT * (finished + logits) as u64
     }
 
     fn widths(&self) -> Widths {
@@ -219,12 +228,26 @@ impl Policy {
         };
         // Gradients of gate and up, once more side by side.
         let joint = if spec.fused { 2 * ff } else { 0 };
+        let bytes = |kept: u64, floats: usize| kept + FLOAT * floats as u64;
+        // Besides: q, o; k, v; gate, up.
+        let activations = (streams * d + 2 * q + 2 * kv + 2 * ff) as u64;
+        let kept = match self.compute {
+            Compute::F32 => FLOAT,
+            Compute::Bf16 => FLOAT / 2,
+        };
+        // What waited in half of its bytes is read in all of them.
+        let recalled = |numbers: usize| (FLOAT - kept) * numbers as u64;
+        // Gate, up, o and mid; the gradients of the activated gate, of gate and of up, and dy.
+        let feeding = bytes(recalled(2 * ff + q + d), 3 * ff + d + joint);
+        // q, k, v, o and x; their gradients and those of mid, when gate, up and mid are gone.
+        let attending = bytes(recalled(2 * q + 2 * kv + d), 2 * q + 2 * kv + 2 * d)
+            .saturating_sub(kept * (2 * ff + d) as u64);
         Widths {
-            // Besides: q, o; k, v; gate, up; log-sums; low-rank values.
-            whole: streams * d + 2 * q + 2 * kv + 2 * ff + spec.heads + ranks,
-            input: d,
-            // The gradients of the activated gate, of gate and of up, and dy.
-            working: 3 * ff + d + joint,
+            // Besides: log-sums; low-rank values.
+            whole: bytes(kept * activations, spec.heads + ranks),
+            input: bytes(0, d),
+            feeding,
+            attending,
         }
     }
 }

@@ -143,7 +143,7 @@ impl Policy {
             blocks.push(if index < recomputed {
                 Kept::Input(x)
             } else {
-                Kept::Whole(Box::new(saved))
+                Kept::Whole(Box::new(saved.keep(frame.kernels)?))
             });
             Ok(())
         })?;
@@ -299,7 +299,8 @@ impl Policy {
             };
             let saved = match kept.pop() {
                 Some(Kept::Whole(saved)) => *saved,
-                Some(Kept::Input(x)) => block.forward(&frame, x, rows)?.1,
+                // Kept and recalled like the others: what is computed does not depend on what is recomputed.
+                Some(Kept::Input(x)) => block.forward(&frame, x, rows)?.1.keep(kernels)?,
                 None => break,
             };
             let Some(gradient) = dy.take() else { break };

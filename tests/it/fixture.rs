@@ -171,7 +171,16 @@ impl Fixture {
 
     /// The fixture's adapter is trained, with other options.
     pub fn lora_with(&self, change: impl FnOnce(&mut LoadOptions)) -> Policy {
-        let mut options = LoadOptions {
+        let mut options = Self::adapter_options();
+        change(&mut options);
+        let mut policy = self.load(&options);
+        policy.set_trainable(&self.adapter_tensors()).unwrap();
+        policy
+    }
+
+    /// What the fixture's adapter needs.
+    pub fn adapter_options() -> LoadOptions {
+        LoadOptions {
             adapter: Some(AdapterShape {
                 rank: 4,
                 alpha: 8.0,
@@ -182,11 +191,7 @@ impl Fixture {
             }),
             recompute: Recompute::Never,
             ..LoadOptions::default()
-        };
-        change(&mut options);
-        let mut policy = self.load(&options);
-        policy.set_trainable(&self.adapter_tensors()).unwrap();
-        policy
+        }
     }
 
     pub fn load(&self, options: &LoadOptions) -> Policy {

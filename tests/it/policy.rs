@@ -1,6 +1,6 @@
 //! The policy against itself: what must not change its numbers.
 
-use nudge::model::{AdamW, AdamWOptions, Doc, Policy, Recompute, Row};
+use nudge::model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Precision, Recompute, Row};
 
 use crate::fixture::{self, Fixture, elements, largest_difference, relative};
 
@@ -21,6 +21,15 @@ fn docs(fixture: &Fixture) -> Vec<Doc> {
         continuations: vec![vec![text[4]], text[5..].to_vec()],
     };
     pairs.chain([Doc::text(&text).unwrap(), short]).collect()
+}
+
+/// The fixture's adapter on the processor's own kernels, as the options have them.
+fn loaded(fixture: &Fixture, change: impl FnOnce(&mut LoadOptions)) -> Policy {
+    let mut options = Fixture::adapter_options();
+    change(&mut options);
+    let mut policy = Policy::load(&fixture.folder, &options).unwrap();
+    policy.set_trainable(&fixture.adapter_tensors()).unwrap();
+    policy
 }
 
 /// Unlike coefficients for the scored segments of any row.
@@ -109,9 +118,15 @@ fn recomputing_activations_changes_no_bit() {
     let fixture = fixture::one(FIXTURE);
     let rows = [Row::pack(&docs(&fixture)).unwrap()];
     let coefficients = coefficients(rows[0].scored().len());
-    for dropout in [0.0, 0.3] {
+    let choices = [
+        (0.0, Precision::F32),
+        (0.3, Precision::F32),
+        (0.0, Precision::Bf16),
+    ];
+    for (dropout, precision) in choices {
         let policy = |recompute| {
-            fixture.lora_with(|options| {
+            loaded(&fixture, |options| {
+                options.precision = precision;
                 options.recompute = recompute;
                 options.adapter.as_mut().unwrap().dropout = dropout;
             })
@@ -143,6 +158,26 @@ fn recomputing_activations_changes_no_bit() {
         }
         assert!(recomputes.estimate_bytes(4096, 1024) < keeps.estimate_bytes(4096, 1024));
     }
+}
+
+/// Activations that wait in bf16 and products in bf16 move the gradient by no more than the format's own error.
+#[test]
+fn gradients_in_bf16_are_near_those_in_f32() {
+    let fixture = fixture::one(FIXTURE);
+    let rows = [Row::pack(&docs(&fixture)).unwrap()];
+    let coefficients = coefficients(rows[0].scored().len());
+    let mut policies = [Precision::F32, Precision::Bf16]
+        .map(|precision| loaded(&fixture, |options| options.precision = precision));
+    let [exact, rounded] = policies
+        .each_mut()
+        .map(|policy| log_probs_and_gradients(policy, &rows, &coefficients));
+    let off = largest_difference(&wide(&rounded.0.concat()), &wide(&exact.0.concat()));
+    assert!(off < 0.05, "log-probs off by {off:e}");
+    let off = relative(&wide(&rounded.1), &wide(&exact.1));
+    assert!(off < 0.02, "gradients off by {off:e}");
+    let (tokens, answers) = (rows[0].tokens(), rows[0].answer_tokens());
+    let [whole, half] = policies.map(|policy| policy.row_bytes(tokens, answers) as f64);
+    assert!(half < 0.75 * whole, "{half} of {whole} bytes");
 }
 
 #[test]

@@ -369,6 +369,16 @@ impl Kernels for Timed {
         self.inner.logits(h, w, options)
     }
 
+    fn keep(&self, x: &Tensor) -> Result<Tensor> {
+        let part = self.watch.rest();
+        self.watch.time(part, || self.inner.keep(x))
+    }
+
+    fn recall(&self, kept: &Tensor) -> Result<Tensor> {
+        self.watch
+            .time(Part::BackwardRest, || self.inner.recall(kept))
+    }
+
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
         let part = self.watch.rest();
         self.watch.time(part, || self.inner.add(x, y))

@@ -243,6 +243,15 @@ impl Kernels for Composed {
         head::logits(h, &w.widened()?, options)
     }
 
+    /// Activations are in their own precision all along.
+    fn keep(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+
+    fn recall(&self, kept: &Tensor) -> Result<Tensor> {
+        Ok(kept.clone())
+    }
+
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
         access::expect_dims("add", "x", x, y.dims())?;
         Ok((y + x)?)
