@@ -1,6 +1,6 @@
 //! Carries out what the Answers screen asks for.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::App;
 use crate::{
@@ -70,7 +70,7 @@ impl App {
         self.files
             .read("Could not read the answers", move |project| {
                 let samples = project.samples(run)?;
-                let checkpoints = checkpoints(&project.run_dir(run));
+                let checkpoints = checkpoints(&project.run(run)?.checkpoints);
                 Ok(Box::new(move |workspace, _| {
                     workspace.answers.fill(run, samples, checkpoints);
                 }))
@@ -175,16 +175,16 @@ impl App {
     }
 }
 
-/// Steps whose weights are in a run's folder. A folder that cannot be read has none.
-fn checkpoints(run: &Path) -> Vec<u64> {
-    let Ok(entries) = std::fs::read_dir(run.join("checkpoints")) else {
-        return Vec::new();
-    };
-    entries
+/// Steps whose weights are in a run's folders, ascending. A folder that cannot be read has none.
+fn checkpoints(folders: &[PathBuf]) -> Vec<u64> {
+    let entries = folders.iter().flat_map(std::fs::read_dir).flatten();
+    let mut steps: Vec<u64> = entries
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name();
             name.to_str()?.strip_prefix("step-")?.parse().ok()
         })
-        .collect()
+        .collect();
+    steps.sort_unstable();
+    steps
 }

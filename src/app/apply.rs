@@ -44,7 +44,7 @@ impl App {
             }
             Command::Dismiss(id) => self.workspace.notices.dismiss(id),
             Command::Close(answer) => self.apply_close(answer, ctx),
-            Command::Runs(command) => self.apply_runs(command),
+            Command::Runs(command) => self.apply_runs(command, frame),
             Command::Pairs(command) => self.apply_pairs(command, ctx, frame),
             Command::Inspect(spot, subject) => self.inspect(spot, subject),
             Command::ShowPair(pair) => {

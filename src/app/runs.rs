@@ -7,9 +7,10 @@ use crate::{
     engine::{
         EngineError, admit,
         config::RunConfig,
-        protocol::{Knob, Request, RunControl},
+        protocol::{Knob, Request, RunControl, SaveAnswer},
     },
     state::{
+        Command,
         runs::{Live, Loaded, Stored},
         train::{Preflight, RunCommand, Sheet},
     },
@@ -17,7 +18,7 @@ use crate::{
 };
 
 impl App {
-    pub(super) fn apply_runs(&mut self, command: RunCommand) {
+    pub(super) fn apply_runs(&mut self, command: RunCommand, frame: &eframe::Frame) {
         match command {
             RunCommand::Check(config) => self.check(config),
             RunCommand::Start { name, config } => self.start(name, config),
@@ -37,6 +38,17 @@ impl App {
                 if let Some(run) = self.live_run() {
                     self.ask_engine(Request::Checkpoint { run });
                 }
+            }
+            RunCommand::Settle(answer) => {
+                if let Some(run) = self.live_run() {
+                    self.ask_engine(Request::Settle { run, answer });
+                }
+            }
+            RunCommand::PickPlace => {
+                self.dialogs
+                    .pick_folder(frame, "Save the checkpoints in", |folder| {
+                        Command::Runs(RunCommand::Settle(SaveAnswer::Elsewhere(folder)))
+                    });
             }
             RunCommand::Turn(knob) => self.turn(knob),
             RunCommand::Load(run) => self.load_history(run, false),

@@ -1,7 +1,7 @@
 //! Hands a recorded run to the engine and follows it to its end.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -12,13 +12,14 @@ use super::{
     ending::{Ending, on_interrupt},
     live::Live,
     output, summary,
+    unsaved::Unsaved,
 };
 use crate::{
     engine::{
         Engine, EngineOptions, no_waker,
         protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
     },
-    store::{Project, RunId},
+    store::{Project, RunId, RunRecord},
 };
 
 /// An engine without a window: all of the machine, unless told otherwise.
@@ -47,6 +48,7 @@ pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool)
         move || stop.stop(),
     )?;
     let engine = engine(threads)?;
+    let unsaved = Unsaved::new(Arc::clone(&control), is_json);
     let resumed_at = project.run(run)?.step;
     engine
         .requests
@@ -57,7 +59,7 @@ pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool)
         })
         .ok()
         .context("The engine ended before the run began")?;
-    let followed = follow(&engine, project, run, is_json);
+    let followed = follow(&engine, project, run, is_json, &unsaved);
     // Printing may have failed, e.g. into a closed pipe: the run still ends with a checkpoint.
     engine.shut_down();
     let outcome = followed?;
@@ -69,7 +71,13 @@ pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool)
     }
 }
 
-fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool) -> Result<Outcome> {
+fn follow(
+    engine: &Engine,
+    project: &Project,
+    run: RunId,
+    is_json: bool,
+    unsaved: &Unsaved,
+) -> Result<Outcome> {
     let mut live = Live::new(is_json);
     let mut lines = Lines {
         project,
@@ -110,6 +118,12 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool) -> Resu
             }
             Event::Logged { level, text, .. } => live.logged(level, &text),
             Event::Saved { step, .. } => live.saved(step),
+            Event::SaveFailed { .. } => {
+                live.finish();
+                if let Some(answer) = unsaved.ask() {
+                    engine.requests.send(Request::Settle { run, answer }).ok();
+                }
+            }
             Event::Finished { outcome, .. } => {
                 live.finish();
                 return Ok(outcome);
@@ -165,14 +179,15 @@ pub fn as_object(metrics: Metrics) -> serde_json::Map<String, serde_json::Value>
 }
 
 /// Where a run's newest checkpoint is.
-pub fn newest_checkpoint(project: &Project, run: RunId) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(project.run_dir(run).join("checkpoints")).ok()?;
+pub fn newest_checkpoint(record: &RunRecord) -> Option<PathBuf> {
+    let entries = record.checkpoints.iter().flat_map(std::fs::read_dir);
     entries
+        .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.file_name()
-                .and_then(|name| name.to_str())
-                .is_some_and(|name| name.starts_with("step-"))
-        })
-        .max()
+        .filter(|path| step_name(path).is_some_and(|name| name.starts_with("step-")))
+        .max_by_key(|path| step_name(path).map(str::to_owned))
+}
+
+fn step_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
 }

@@ -27,6 +27,7 @@ mod settings;
 mod summary;
 mod tokens;
 mod train;
+mod unsaved;
 mod window;
 
 use std::process::ExitCode;

@@ -40,7 +40,7 @@ pub fn print(
 ) -> Result<()> {
     let record = project.run(run)?;
     let changes = changes(project, run)?;
-    let checkpoint = drive::newest_checkpoint(project, run);
+    let checkpoint = drive::newest_checkpoint(&record);
     if is_json {
         let both: serde_json::Map<_, _> = changes
             .iter()

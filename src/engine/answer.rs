@@ -58,7 +58,7 @@ impl Speaker {
         let config = RunConfig::from_toml(&record.config_toml)?;
         let folder = material::model_folder(&project, &config)?;
         let mut policy = Policy::load(&folder, &material::load_options(&config, project.dir()))?;
-        let saved = checkpoint::open(&project.run_dir(run), step)?;
+        let saved = checkpoint::open(&record.checkpoints, step)?;
         policy.set_trainable(&saved.trainable()?)?;
         Ok(Self {
             policy,
@@ -332,7 +332,9 @@ impl Speakers {
             Weights::Run { project, run, step } => {
                 let step = match step {
                     Some(step) => *step,
-                    None => checkpoint::newest_step(&Project::open(project)?.run_dir(*run))?,
+                    None => {
+                        checkpoint::newest_step(&Project::open(project)?.run(*run)?.checkpoints)?
+                    }
                 };
                 Voice::Run(project.clone(), *run, step)
             }

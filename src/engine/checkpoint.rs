@@ -91,20 +91,22 @@ struct Index {
     state: State,
 }
 
-fn folder(run_dir: &Path) -> PathBuf {
-    run_dir.join("checkpoints")
+fn name_of(step: u64) -> String {
+    format!("step-{step:06}")
 }
 
-/// Where the checkpoint of a step is, or would be.
-pub fn path(run_dir: &Path, step: u64) -> PathBuf {
-    folder(run_dir).join(format!("step-{step:06}"))
+/// Where the checkpoint of a step is, in the last of a run's folders that has one.
+fn find(folders: &[PathBuf], step: u64) -> Option<PathBuf> {
+    let places = folders
+        .iter()
+        .rev()
+        .map(|folder| folder.join(name_of(step)));
+    places.into_iter().find(|path| path.is_dir())
 }
 
-/// Steps with a checkpoint, ascending.
-pub fn steps(run_dir: &Path) -> Vec<u64> {
-    let Ok(entries) = fs::read_dir(folder(run_dir)) else {
-        return Vec::new();
-    };
+/// Steps with a checkpoint in any of a run's folders, ascending.
+pub fn steps(folders: &[PathBuf]) -> Vec<u64> {
+    let entries = folders.iter().flat_map(fs::read_dir).flatten();
     let mut steps: Vec<u64> = entries
         .filter_map(|entry| {
             let name = entry.ok()?.file_name();
@@ -112,29 +114,30 @@ pub fn steps(run_dir: &Path) -> Vec<u64> {
         })
         .collect();
     steps.sort_unstable();
+    steps.dedup();
     steps
 }
 
 /// The newest step with a checkpoint, or a sentence.
-pub fn newest_step(run_dir: &Path) -> Result<u64> {
-    steps(run_dir).last().copied().ok_or_else(|| {
+pub fn newest_step(folders: &[PathBuf]) -> Result<u64> {
+    steps(folders).last().copied().ok_or_else(|| {
+        let first = folders.first().map(|folder| folder.display().to_string());
         EngineError::Sentence(format!(
             "There is no checkpoint in {} yet; wait for the first one or ask the run to save",
-            folder(run_dir).display()
+            first.unwrap_or_default()
         ))
     })
 }
 
-/// Writes the checkpoint of `state.step`.
+/// Writes the checkpoint of `state.step` into this folder.
 pub fn save(
-    run_dir: &Path,
+    parent: &Path,
     policy: &Policy,
     optimizer: &AdamW,
     state: &State,
     base_model: &str,
 ) -> Result<PathBuf> {
-    let parent = folder(run_dir);
-    fs::create_dir_all(&parent).map_err(EngineError::io("create", &parent))?;
+    fs::create_dir_all(parent).map_err(EngineError::io("create", parent))?;
     let trainable = policy.trainable()?;
     let moments = optimizer.state()?;
     let numbers: usize = trainable
@@ -143,20 +146,18 @@ pub fn save(
         .sum();
     // Values and two moments in f32, the adapter once more for PEFT, and some room.
     let needed = 4 * 4 * numbers as u64 + (1 << 20);
-    if let Some(free) = free_disk_bytes(&parent)
+    if let Some(free) = free_disk_bytes(parent)
         && free < needed
     {
-        return Err(EngineError::Checkpoint {
-            path: path(run_dir, state.step),
-            reason: format!(
-                "it needs {} MB and the disk has {} MB left; free some space, the earlier checkpoints are intact",
-                needed >> 20,
-                free >> 20
-            ),
-        });
+        return Err(EngineError::Sentence(format!(
+            "it needs {} MB and the disk of {} has {} MB left",
+            needed >> 20,
+            parent.display(),
+            free >> 20
+        )));
     }
 
-    let aside = parent.join(format!(".step-{:06}.writing", state.step));
+    let aside = parent.join(format!(".{}.writing", name_of(state.step)));
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(EngineError::io("clear", &aside))?;
     }
@@ -167,12 +168,12 @@ pub fn save(
         fs::remove_dir_all(&aside).ok();
         return Err(error);
     }
-    let target = path(run_dir, state.step);
+    let target = parent.join(name_of(state.step));
     if target.exists() {
         fs::remove_dir_all(&target).map_err(EngineError::io("replace", &target))?;
     }
     fs::rename(&aside, &target).map_err(EngineError::io("rename", &aside))?;
-    sync(&parent)?;
+    sync(parent)?;
     Ok(target)
 }
 
@@ -242,14 +243,22 @@ pub struct Saved {
 }
 
 /// Opens the checkpoint of `step`, or the newest one that is whole.
-pub fn open(run_dir: &Path, step: Option<u64>) -> Result<Saved> {
+pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
     if let Some(step) = step {
-        return Saved::read(&path(run_dir, step));
+        let path = find(folders, step).ok_or_else(|| {
+            EngineError::Sentence(format!("There is no checkpoint of step {step}"))
+        })?;
+        return Saved::read(&path);
     }
-    newest_step(run_dir)?;
+    let newest = newest_step(folders)?;
     let mut passed_over = Vec::new();
-    for step in steps(run_dir).into_iter().rev() {
-        match Saved::read(&path(run_dir, step)) {
+    let steps = steps(folders);
+    for path in steps
+        .into_iter()
+        .rev()
+        .filter_map(|step| find(folders, step))
+    {
+        match Saved::read(&path) {
             Ok(mut saved) => {
                 saved.passed_over = passed_over;
                 return Ok(saved);
@@ -257,13 +266,14 @@ pub fn open(run_dir: &Path, step: Option<u64>) -> Result<Saved> {
             Err(error) => passed_over.push(error.to_string()),
         }
     }
-    Err(damaged(&folder(run_dir), passed_over.join("; ")))
+    let newest = find(folders, newest).unwrap_or_default();
+    Err(damaged(&newest, passed_over.join("; ")))
 }
 
 /// What the newest checkpoint says of itself, its tensors unread; nothing where there is none that can be read.
-pub fn newest_state(run_dir: &Path) -> Option<State> {
-    let step = steps(run_dir).pop()?;
-    Some(Index::read(&path(run_dir, step)).ok()?.state)
+pub fn newest_state(folders: &[PathBuf]) -> Option<State> {
+    let newest = find(folders, steps(folders).pop()?)?;
+    Some(Index::read(&newest).ok()?.state)
 }
 
 impl Index {
@@ -338,8 +348,8 @@ impl Saved {
 }
 
 /// Removes what need not be kept: all but the last, the best and `keep` before the last.
-pub fn prune(run_dir: &Path, keep: usize, best: Option<u64>) -> Result<()> {
-    let steps = steps(run_dir);
+pub fn prune(folders: &[PathBuf], keep: usize, best: Option<u64>) -> Result<()> {
+    let steps = steps(folders);
     let others: Vec<u64> = steps
         .split_last()
         .map_or(&[][..], |(_, earlier)| earlier)
@@ -348,16 +358,20 @@ pub fn prune(run_dir: &Path, keep: usize, best: Option<u64>) -> Result<()> {
         .filter(|step| Some(*step) != best)
         .collect();
     for step in &others[..others.len().saturating_sub(keep)] {
-        let path = path(run_dir, *step);
-        fs::remove_dir_all(&path).map_err(EngineError::io("remove", &path))?;
+        remove(folders, *step)?;
     }
     Ok(())
 }
 
 /// Removes checkpoints later than `step`, when a run goes on from there.
-pub fn truncate_after(run_dir: &Path, step: u64) -> Result<()> {
-    for later in steps(run_dir).into_iter().filter(|later| *later > step) {
-        let path = path(run_dir, later);
+pub fn truncate_after(folders: &[PathBuf], step: u64) -> Result<()> {
+    let steps = steps(folders);
+    let mut later = steps.into_iter().filter(|later| *later > step);
+    later.try_for_each(|later| remove(folders, later))
+}
+
+fn remove(folders: &[PathBuf], step: u64) -> Result<()> {
+    while let Some(path) = find(folders, step) {
         fs::remove_dir_all(&path).map_err(EngineError::io("remove", &path))?;
     }
     Ok(())

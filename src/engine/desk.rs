@@ -17,7 +17,9 @@ use super::{
     events::Reporter,
     hands::{Crew, Hands},
     preflight,
-    protocol::{Event, Generated, Knob, Request, RequestId, RunControl, Sampling, Weights},
+    protocol::{
+        Event, Generated, Knob, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights,
+    },
     thread::panic_sentence,
 };
 use crate::{
@@ -70,6 +72,8 @@ pub struct Desk {
 pub struct Wishes {
     pub knobs: Vec<Knob>,
     pub checkpoint: bool,
+    /// About a checkpoint that failed.
+    pub save: Option<SaveAnswer>,
 }
 
 impl Desk {
@@ -175,8 +179,11 @@ impl Desk {
             Request::Checkpoint { run } if self.runs(run) => {
                 self.wishes.checkpoint = true;
             }
+            Request::Settle { run, answer } if self.runs(run) => {
+                self.wishes.save = Some(answer);
+            }
             // The run has ended since it was asked: its own events say so.
-            Request::Turn { .. } | Request::Checkpoint { .. } => {}
+            Request::Turn { .. } | Request::Checkpoint { .. } | Request::Settle { .. } => {}
             Request::Generate {
                 request,
                 source,

@@ -53,6 +53,10 @@ pub enum EngineError {
     },
     #[error("The checkpoint {path} cannot be used: {reason}")]
     Checkpoint { path: PathBuf, reason: String },
+    #[error("What step {step} measured could not be saved: {source}")]
+    Unwritten { step: u64, source: StoreError },
+    #[error("The checkpoint of step {step} could not be saved: {reason}")]
+    NotSaved { step: u64, reason: String },
     #[error(
         "Three steps in a row gave a loss or a gradient that is not a number. The weights are those before them, saved at step {step}. A lower learning rate or a longer warm-up usually helps."
     )]

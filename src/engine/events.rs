@@ -53,6 +53,7 @@ fn worth(event: &Event) -> Worth {
         Event::Started { .. }
         | Event::Paused { .. }
         | Event::Continued { .. }
+        | Event::SaveFailed { .. }
         | Event::Finished { .. }
         | Event::Generated { .. }
         | Event::Preflight { .. }
@@ -86,6 +87,11 @@ impl Reporter {
             Err(TrySendError::Full(event)) => self.keep(event),
             Err(TrySendError::Disconnected(_)) => self.listener_left(),
         }
+    }
+
+    /// Nobody can answer any more.
+    pub fn is_alone(&self) -> bool {
+        self.gone
     }
 
     /// Sends what was kept, as far as there is room. Returns whether something is still waiting.

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     desk::{Current, Desk, Job},
-    error::Result,
-    protocol::{Event, LogLevel},
+    error::{EngineError, Result},
+    protocol::{Event, LogLevel, SaveAnswer},
 };
 use crate::{
     model::Policy,
@@ -130,7 +130,58 @@ impl<'d> Helm<'d> {
         })
     }
 
+    /// A checkpoint could not be written: rests, answering with the weights in memory, until somebody says what to do.
+    /// `None` = nobody will: the run or the engine is to end, or nobody listens.
+    pub fn ask_about_save(
+        &mut self,
+        step: u64,
+        error: &EngineError,
+        (policy, codec): (&Policy, &Codec),
+    ) -> Option<SaveAnswer> {
+        let started = Instant::now();
+        let (job, run) = (self.job, self.job.run);
+        let current = Current {
+            project: &job.project,
+            run,
+            policy,
+            codec,
+        };
+        let error = error.to_string();
+        // The document may be on the same full disk; the question is asked all the same.
+        unheard(self.log(LogLevel::Error, error.clone()));
+        self.note_status(RunStatus::Paused);
+        self.desk.wishes.save = None;
+        self.send(Event::SaveFailed { run, step, error });
+        let was_stopping = job.control.stopping();
+        let answer = loop {
+            if let Some(answer) = self.desk.wishes.save.take() {
+                break Some(answer);
+            }
+            let is_stopped = job.control.stopping() && !was_stopping;
+            if is_stopped || self.desk.closing() || self.desk.reporter.is_alone() {
+                break None;
+            }
+            self.desk.rest(REST, Some(&current));
+        };
+        self.paused += started.elapsed();
+        self.note_status(RunStatus::Running);
+        self.send(Event::Continued { run, step });
+        answer
+    }
+
+    fn note_status(&self, status: RunStatus) {
+        let noted = self.project.set_run_status(self.job.run, status, None);
+        unheard(noted.map_err(EngineError::from));
+    }
+
     fn must_stop(&self) -> bool {
         self.job.control.stopping() || self.desk.closing()
+    }
+}
+
+/// For what may fail while something worse is told.
+fn unheard(result: Result<()>) {
+    if let Err(error) = result {
+        tracing::error!("{error}");
     }
 }

@@ -6,7 +6,7 @@
 //! - before the first step: `prepare`, `material` and `batches` (data to documents), `reference` (step-0 log-probs), `golden`
 //!   (what must hold at step 0), `budget` (tokens a row), `trial` (one row tried, for its memory), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
-//! - between steps: `evaluate`, `probes`, `helm` (log, pause, stop), `answer` (questions to the weights);
+//! - between steps: `evaluate`, `probes`, `keep` (checkpoints, also when one fails), `helm` (log, pause, stop), `answer` (questions to the weights);
 //! - without a run: `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained` (weights) and `story` (the report).
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
@@ -31,6 +31,7 @@ mod findings;
 mod golden;
 mod hands;
 mod helm;
+mod keep;
 mod knobs;
 mod material;
 mod memory;

@@ -37,11 +37,10 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     helm.log(LogLevel::Info, material::open_device(&config)?)?;
     let (level, hands) = helm.desk.crew.remark();
     helm.log(level, hands)?;
-    let run_dir = helm.project.run_dir(record.id);
-    let saved = if checkpoint::steps(&run_dir).is_empty() {
+    let saved = if checkpoint::steps(&record.checkpoints).is_empty() {
         None
     } else {
-        Some(checkpoint::open(&run_dir, None)?)
+        Some(checkpoint::open(&record.checkpoints, None)?)
     };
     helm.step = saved.as_ref().map_or(0, |saved| saved.state().step);
 
@@ -287,7 +286,7 @@ fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<
     trainer.state = state.clone();
     let run = helm.run();
     helm.project.truncate_after(run, state.step)?;
-    checkpoint::truncate_after(&helm.project.run_dir(run), state.step)?;
+    checkpoint::truncate_after(&helm.project.run(run)?.checkpoints, state.step)?;
     for reason in &saved.passed_over {
         helm.log(LogLevel::Warning, reason.clone())?;
     }

@@ -38,6 +38,8 @@ pub enum Request {
     Turn { run: RunId, knob: Knob },
     /// Write a checkpoint at the next step border.
     Checkpoint { run: RunId },
+    /// What is to become of a checkpoint that could not be written, after [`Event::SaveFailed`].
+    Settle { run: RunId, answer: SaveAnswer },
     /// Sample an answer; tokens are streamed as [`Event::Token`].
     Generate {
         request: RequestId,
@@ -154,6 +156,16 @@ pub enum Knob {
     Beta(f64),
 }
 
+/// What to do about a checkpoint that could not be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaveAnswer {
+    TryAgain,
+    /// Into a folder in this one, and the later ones as well.
+    Elsewhere(PathBuf),
+    /// Without this checkpoint; the next one is tried when it is due.
+    GoOn,
+}
+
 /// Read by the engine every micro-batch; shared with whoever started the run.
 #[derive(Debug, Default)]
 pub struct RunControl {
@@ -237,6 +249,14 @@ pub enum Event {
     Continued {
         run: RunId,
         step: u64,
+    },
+    /// A checkpoint could not be written. The run rests with its weights in memory until [`Request::Settle`]; asked to stop,
+    /// it tries once more and ends. [`Event::Continued`] follows every answer.
+    SaveFailed {
+        run: RunId,
+        step: u64,
+        /// A sentence.
+        error: String,
     },
     Finished {
         run: RunId,

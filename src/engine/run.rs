@@ -7,6 +7,7 @@ use super::{
     desk::{Desk, Job},
     error::{EngineError, Result},
     helm::Helm,
+    keep::{Kept, insist, keep},
     material,
     prepare::prepare,
     protocol::{Event, LogLevel, Outcome},
@@ -94,6 +95,8 @@ struct Border {
     evaluated: Option<u64>,
     sampled: Option<u64>,
     saved: Option<u64>,
+    /// Somebody decided to go on without this step's checkpoint.
+    passed_over: Option<u64>,
 }
 
 /// The loop: at each border what is due, then a step.
@@ -107,6 +110,7 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
         evaluated: resumed.filter(|step| evaluated.iter().any(|(at, _)| at == step)),
         sampled: resumed.filter(|step| sampled.iter().any(|sample| sample.step == *step)),
         saved: resumed,
+        passed_over: None,
     };
     let mut pace = Pace::default();
     loop {
@@ -142,7 +146,7 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
         if refused && trainer.state.refused >= REFUSED_IN_A_ROW {
             // Not applied, so the weights are the last good ones. The count starts anew for whoever resumes.
             trainer.state.refused = 0;
-            save(trainer, helm)?;
+            keep(trainer, helm)?;
             return Err(EngineError::NotANumber {
                 step: trainer.state.step,
             });
@@ -221,8 +225,9 @@ fn at_border(
             return Ok(ControlFlow::Break(()));
         };
         let run = helm.run();
-        helm.project
-            .append_step(run, step, trainer.state.wall_ms, &metrics)?;
+        insist(trainer, helm, &mut |project| {
+            project.append_step(run, step, trainer.state.wall_ms, &metrics)
+        })?;
         note_best(trainer, &metrics);
         border.evaluated = Some(step);
         helm.send(Event::Evaluated { run, step, metrics });
@@ -234,13 +239,11 @@ fn at_border(
         border.sampled = Some(step);
     }
     let wished = std::mem::take(&mut helm.desk.wishes.checkpoint);
-    if (checkpoint_due || wished) && border.saved != Some(step) {
-        helm.phase("Saving a checkpoint", None);
-        match save(trainer, helm) {
-            Ok(()) => border.saved = Some(step),
-            // The run itself is well: it goes on, and tries again at the next checkpoint.
-            Err(error) if !last => helm.log(LogLevel::Error, error.to_string())?,
-            Err(error) => return Err(error),
+    let answered = [border.saved, border.passed_over].contains(&Some(step));
+    if (wished && border.saved != Some(step)) || (checkpoint_due && !answered) {
+        match keep(trainer, helm)? {
+            Kept::Saved => border.saved = Some(step),
+            Kept::Without => border.passed_over = Some(step),
         }
     }
     Ok(ControlFlow::Continue(()))
@@ -285,9 +288,10 @@ fn record_step(
         visits,
         refused,
     } = done;
-    helm.project
-        .append_step(run, step, trainer.state.wall_ms, &metrics)?;
-    helm.project.append_pair_visits(run, step, &visits)?;
+    insist(trainer, helm, &mut |project| {
+        project.append_step(run, step, trainer.state.wall_ms, &metrics)?;
+        project.append_pair_visits(run, step, &visits)
+    })?;
     let was_refused = refused.is_some();
     if let Some(text) = refused {
         helm.log(LogLevel::Warning, text)?;
@@ -305,28 +309,13 @@ fn record_step(
 /// Ends a run early, with a checkpoint of the last finished step.
 fn stop(trainer: &Trainer, helm: &mut Helm<'_>, border: &Border) -> Result<Outcome> {
     let step = trainer.state.step;
-    if step > 0 && border.saved != Some(step) {
-        helm.phase("Saving a checkpoint", None);
-        save(trainer, helm)?;
+    if step == 0 || border.saved == Some(step) || keep(trainer, helm)? == Kept::Saved {
+        return Ok(Outcome::Stopped { step });
     }
-    Ok(Outcome::Stopped { step })
-}
-
-fn save(trainer: &Trainer, helm: &mut Helm<'_>) -> Result<()> {
-    let run_dir = helm.project.run_dir(helm.run());
-    let folder = material::model_folder(&helm.project, &trainer.config)?;
-    checkpoint::save(
-        &run_dir,
-        &trainer.policy,
-        &trainer.optimizer,
-        &trainer.state,
-        &folder.to_string_lossy(),
-    )?;
-    let best = trainer.state.best.map(|best| best.step);
-    checkpoint::prune(&run_dir, trainer.config.train.keep, best)?;
-    let (run, step) = (helm.run(), trainer.state.step);
-    helm.send(Event::Saved { run, step });
-    Ok(())
+    let saved = checkpoint::steps(&helm.project.run(helm.run())?.checkpoints);
+    Ok(Outcome::Stopped {
+        step: saved.last().copied().unwrap_or(0),
+    })
 }
 
 /// Seconds a step takes, with the recent ones counting most.

@@ -176,7 +176,7 @@ fn facts(
     let mut fact = |label: &str, value: String| facts.push((label.to_owned(), value));
     let folder = material::model_folder(project, config)?;
     fact("Model", folder.display().to_string());
-    let newest = checkpoint::newest_state(&project.run_dir(record.id));
+    let newest = checkpoint::newest_state(&record.checkpoints);
     match &newest {
         None => fact("Reference", "not known: there is no checkpoint".to_owned()),
         Some(state) => {

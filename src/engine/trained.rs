@@ -36,22 +36,22 @@ impl Trained {
         let project = &Project::open(root)?;
         let record = &project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
-        let run_dir = project.run_dir(record.id);
+        let folders = &record.checkpoints;
         let step = match which {
             Which::Newest => None,
-            Which::Step(step) => Some(existing(&run_dir, step)?),
+            Which::Step(step) => Some(existing(folders, step)?),
             Which::Best => {
-                let newest = checkpoint::open(&run_dir, None)?;
+                let newest = checkpoint::open(folders, None)?;
                 let best = newest.state().best.ok_or_else(|| {
                     EngineError::Sentence(
                         "The run has no evaluation yet, so none is the best; name a step"
                             .to_owned(),
                     )
                 })?;
-                Some(existing(&run_dir, best.step)?)
+                Some(existing(folders, best.step)?)
             }
         };
-        let saved = checkpoint::open(&run_dir, step)?;
+        let saved = checkpoint::open(folders, step)?;
         let folder = material::model_folder(project, &config)?;
         let options = LoadOptions {
             precision: Precision::F32,
@@ -100,8 +100,8 @@ impl Trained {
     }
 }
 
-fn existing(run_dir: &Path, step: u64) -> Result<u64> {
-    let steps = checkpoint::steps(run_dir);
+fn existing(folders: &[PathBuf], step: u64) -> Result<u64> {
+    let steps = checkpoint::steps(folders);
     if steps.contains(&step) {
         return Ok(step);
     }

@@ -142,6 +142,8 @@ pub struct Live {
     /// Asked to stop; the checkpoint is being written.
     pub stopping: bool,
     pub last_checkpoint: Option<u64>,
+    /// Why its checkpoint could not be saved: it waits for an answer.
+    pub unsaved: Option<String>,
 }
 
 impl Live {
@@ -156,6 +158,7 @@ impl Live {
             paused: false,
             stopping: false,
             last_checkpoint: None,
+            unsaved: None,
         }
     }
 
@@ -309,6 +312,11 @@ impl Runs {
             }
             Event::Continued { run, .. } => {
                 self.set_paused(*run, false);
+                self.live_mut(*run)?.unsaved = None;
+                None
+            }
+            Event::SaveFailed { run, error, .. } => {
+                self.wait_for_answer(*run, error);
                 None
             }
             Event::Finished { run, outcome } => {
@@ -353,6 +361,16 @@ impl Runs {
         live.total_steps = total_steps;
         live.eta_secs = eta_secs;
         missed
+    }
+
+    fn wait_for_answer(&mut self, run: RunId, error: &str) {
+        if let Some(live) = self.live_mut(run) {
+            live.phase = Some(("Waits: a checkpoint could not be saved".to_owned(), None));
+            live.unsaved = Some(error.to_owned());
+        }
+        if let Some(record) = self.record_mut(run) {
+            record.status = RunStatus::Paused;
+        }
     }
 
     fn set_paused(&mut self, run: RunId, paused: bool) {

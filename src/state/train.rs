@@ -6,7 +6,7 @@ use super::launch::Launch;
 use crate::{
     engine::{
         config::RunConfig,
-        protocol::{Event, Knob, PreflightReport, RequestId},
+        protocol::{Event, Knob, PreflightReport, RequestId, SaveAnswer},
     },
     store::RunId,
 };
@@ -121,6 +121,10 @@ pub enum RunCommand {
     SetPaused(bool),
     Stop,
     Checkpoint,
+    /// What is to become of a checkpoint that could not be saved.
+    Settle(SaveAnswer),
+    /// Ask for another place for it.
+    PickPlace,
     Turn(Knob),
     /// Read its history from the project, if that was not done yet.
     Load(RunId),

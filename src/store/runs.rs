@@ -1,6 +1,11 @@
 //! Runs: what they are, where they stand, who has them in hand.
 
-use std::{collections::BTreeSet, fs, io::Write as _, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
@@ -130,11 +135,15 @@ pub struct RunRecord {
     pub arithmetic: Option<Arithmetic>,
     /// Its folder: `config.toml` and `checkpoints/`.
     pub dir: PathBuf,
+    /// The folders that may hold its checkpoints: the one in `dir`, and those that it was sent to when that could not be
+    /// written. New ones go to the last.
+    pub checkpoints: Vec<PathBuf>,
 }
 
 /// The columns [`record_of`] reads.
 const RECORD: &str = "id, name, method, status, created_ms, config_toml, revision, parent, \
-    coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message, arithmetic";
+    coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message, arithmetic, \
+    elsewhere";
 
 /// Statuses that mean nothing without a living owner.
 const LIVE: &str = "('queued', 'running', 'paused')";
@@ -236,6 +245,14 @@ impl Project {
         self.update_run(run, "arithmetic", json)
     }
 
+    /// The run's checkpoints go to this folder from now on; the earlier ones stay where they are.
+    pub fn keep_checkpoints_in(&self, run: RunId, folder: &Path) -> Result<()> {
+        let mut elsewhere = self.run(run)?.checkpoints.split_off(1);
+        elsewhere.retain(|known| known != folder);
+        elsewhere.push(folder.to_owned());
+        self.update_run(run, "elsewhere", serde_json::to_string(&elsewhere)?)
+    }
+
     /// Also rewrites `runs/<id>/config.toml`, e.g. after a resume with more steps.
     pub fn set_run_config(&self, run: RunId, config_toml: &str) -> Result<()> {
         self.update_run(run, "config_toml", config_toml)?;
@@ -249,21 +266,26 @@ impl Project {
     /// With everything it measured and its folder. A run in the hands of a living process is refused.
     pub fn delete_run(&mut self, run: RunId) -> Result<()> {
         self.mark_interrupted()?;
+        let elsewhere = self.run(run)?.checkpoints.split_off(1);
         self.write(Keep::PowerLoss, |tx| {
             if live_owner(tx, run)?.is_some() {
                 return Err(StoreError::RunIsLive(run));
             }
             existing(run, tx.execute("DELETE FROM runs WHERE id = ?1", [run.0])?)
         })?;
-        let dir = self.run_dir(run);
-        match fs::remove_dir_all(&dir) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(StoreError::Io {
-                what: "delete",
-                path: dir,
-                source,
-            }),
-            _ => Ok(()),
+        for folder in elsewhere.into_iter().chain([self.run_dir(run)]) {
+            match fs::remove_dir_all(&folder) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::Io {
+                        what: "delete",
+                        path: folder,
+                        source,
+                    });
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// Drops metrics, visits, samples and log lines later than `step`, before a run goes on from there.
@@ -346,6 +368,10 @@ impl Project {
     fn record_of(&self, row: &Row<'_>) -> Result<RunRecord> {
         let id = RunId(row.get(0)?);
         let status: String = row.get(3)?;
+        let mut checkpoints = vec![self.run_dir(id).join("checkpoints")];
+        if let Some(json) = row.get::<_, Option<String>>(12)? {
+            checkpoints.extend(serde_json::from_str::<Vec<PathBuf>>(&json)?);
+        }
         Ok(RunRecord {
             id,
             name: row.get(1)?,
@@ -366,6 +392,7 @@ impl Project {
                 .get::<_, Option<String>>(11)?
                 .and_then(|json| serde_json::from_str(&json).ok()),
             dir: self.run_dir(id),
+            checkpoints,
         })
     }
 }

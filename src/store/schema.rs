@@ -3,7 +3,11 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `PRAGMA user_version` is the number of steps a document has taken.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// "NDGE": tells a project from any other SQLite file.
 pub const APPLICATION_ID: i64 = 0x4e44_4745;

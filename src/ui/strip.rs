@@ -7,6 +7,7 @@ use super::{
     parts,
     theme::{self, size, space},
 };
+use crate::engine::protocol::SaveAnswer;
 use crate::state::{
     Closing, Command, Commands, Screen, Views, Workspace,
     command::CloseAnswer,
@@ -39,6 +40,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             });
         });
     closing(ui, workspace, commands);
+    unsaved(ui, workspace, commands);
 }
 
 fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, commands: &Commands) {
@@ -191,6 +193,50 @@ fn closing(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
                     answer("Close when it has ended", CloseAnswer::CloseAfterRun);
                 }
                 answer("Keep the window open", CloseAnswer::Stay);
+            });
+        });
+}
+
+/// A checkpoint could not be saved: the run waits for what the person says.
+fn unsaved(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+    let live = workspace.runs.live.as_ref();
+    let Some((live, reason)) = live.and_then(|live| Some((live, live.unsaved.as_ref()?))) else {
+        return;
+    };
+    let palette = parts::palette(ui);
+    Panel::bottom("unsaved")
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(
+            Frame::NONE
+                .fill(palette.error_soft)
+                .inner_margin(Margin::symmetric(space::XL as i8, space::S as i8)),
+        )
+        .show(ui, |ui| {
+            let name = workspace.runs.name(live.run);
+            let text = format!("{reason}. {name} waits with its weights in memory");
+            ui.add(egui::Label::new(RichText::new(text).color(palette.error)).wrap());
+            ui.horizontal_wrapped(|ui| {
+                let mut answer = |word: &str, about: &str, command| {
+                    if ui.button(word).on_hover_text(about).clicked() {
+                        commands.push(Command::Runs(command));
+                    }
+                };
+                answer(
+                    "Try again",
+                    "Saves it in the same place, for example after room was made",
+                    RunCommand::Settle(SaveAnswer::TryAgain),
+                );
+                answer(
+                    "Save elsewhere…",
+                    "Saves this checkpoint and the next ones in a folder that you choose",
+                    RunCommand::PickPlace,
+                );
+                answer(
+                    "Go on without",
+                    "Leaves this checkpoint out; the next one is tried when it is due",
+                    RunCommand::Settle(SaveAnswer::GoOn),
+                );
             });
         });
 }

@@ -36,6 +36,7 @@ mod project;
 mod project_runs;
 mod resume;
 mod runs_window;
+mod saving;
 mod stage;
 mod templates;
 mod terminal;

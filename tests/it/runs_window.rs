@@ -5,7 +5,9 @@ use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     engine::{
         config::Method,
-        protocol::{Event, Knob, LogLevel, Outcome, PreflightReport, Request, RequestId},
+        protocol::{
+            Event, Knob, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer,
+        },
     },
     state::{Screen, train::Sheet},
     store::{Project, RunId, RunStatus},
@@ -240,6 +242,35 @@ fn a_knob_asks_the_engine_and_marks_the_charts() {
         (marks[0].step, marks[0].text.as_str()),
         (121, "λ_ref 0.3 → 0.7")
     );
+}
+
+#[test]
+fn a_checkpoint_that_failed_asks_what_to_do() {
+    let mut stage = Stage::new();
+    let run = live(&mut stage);
+    let error = "The checkpoint of step 120 could not be saved: the disk is full".to_owned();
+    stage.say([Event::SaveFailed {
+        run,
+        step: 120,
+        error,
+    }]);
+    assert!(stage.says("could not be saved: the disk is full"));
+    assert!(stage.says("waits with its weights in memory"));
+    for (word, expected) in [
+        ("Try again", SaveAnswer::TryAgain),
+        ("Go on without", SaveAnswer::GoOn),
+    ] {
+        stage.click(word);
+        match stage.requests.try_recv() {
+            Ok(Request::Settle { run: of, answer }) => {
+                assert_eq!((of, answer), (run, expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    stage.assert_no_id_clash();
+    stage.say([Event::Continued { run, step: 120 }]);
+    assert!(!stage.says("Save elsewhere…"));
 }
 
 #[test]
