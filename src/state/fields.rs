@@ -217,7 +217,7 @@ pub const RECOMPUTE: Field = field(
     "train.recompute",
     "Recompute",
     Kind::Choice(&[
-        ("auto", "Where memory is short"),
+        ("auto", "Where needed"),
         ("never", "Never"),
         ("always", "Always"),
     ]),
