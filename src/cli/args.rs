@@ -178,9 +178,11 @@ pub struct Metrics {
     pub json: bool,
 }
 
-/// List the models of the Hugging Face cache, and whether they can be used
+/// List the models of the Hugging Face cache or of a folder, and whether they can be used
 #[derive(Debug, clap::Args)]
 pub struct Models {
+    /// Look through this folder, or at this file, instead of the cache.
+    pub folder: Option<PathBuf>,
     /// One JSON object a model.
     #[arg(long)]
     pub json: bool,

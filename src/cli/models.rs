@@ -1,49 +1,71 @@
-//! `nudge models`: what the Hugging Face cache holds, and whether it can be used.
+//! `nudge models`: the models of the Hugging Face cache, or of a folder, and whether they can be used.
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::{args::Models, ending::Ending, output};
-use crate::model::Shelf;
+use crate::{data::ModelCard, engine::catalog::Catalog};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    card: &'a ModelCard,
+    supported: bool,
+}
 
 pub fn run(args: &Models) -> Result<Ending> {
-    let shelf = Shelf::of_user();
-    let models = shelf.list();
+    let catalog = Catalog::of_user();
+    let (found, place) = match &args.folder {
+        Some(folder) => (catalog.found_in(folder), folder.as_path()),
+        None => (catalog.cached(), catalog.cache()),
+    };
+    let cards: Vec<ModelCard> = found.iter().map(|found| catalog.card(found)).collect();
     if args.json {
-        for model in &models {
-            output::json(model)?;
+        for card in &cards {
+            output::json(&Line {
+                card,
+                supported: card.is_supported(),
+            })?;
         }
         return Ok(Ending::Done);
     }
-    if models.is_empty() {
-        output::note(format!("No models in {}", shelf.root().display()));
+    if cards.is_empty() {
+        output::note(format!("No models in {}", place.display()));
         return Ok(Ending::Done);
     }
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-    let rows: Vec<Vec<String>> = models
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let rows: Vec<Vec<String>> = cards
         .iter()
-        .map(|model| {
+        .map(|card| {
+            let million = |count| format!("{:.1}M", count as f64 / 1e6);
             vec![
-                model.name.clone(),
-                or_dash(model.family.clone()),
-                or_dash(
-                    model
-                        .parameters
-                        .map(|count| format!("{:.1}M", count as f64 / 1e6)),
-                ),
-                or_dash(model.dtype.clone()),
-                or_dash(model.context.map(|context| context.to_string())),
-                format!("{:.0} MB", model.bytes as f64 / 1e6),
+                card.name.clone(),
+                or_dash(card.family.clone()),
+                or_dash(card.parameters.map(million)),
+                or_dash(card.dtype.clone()),
+                or_dash(card.context.map(|context| context.to_string())),
+                megabytes(card.bytes),
+                or_dash(card.needs.map(|needs| megabytes(needs.training))),
             ]
         })
         .collect();
-    let headings = ["model", "family", "parameters", "dtype", "context", "size"];
-    let right = [false, false, true, false, true, true];
+    let headings = [
+        "model",
+        "family",
+        "parameters",
+        "dtype",
+        "context",
+        "size",
+        "to train",
+    ];
+    let right = [false, false, true, false, true, true, true];
     for line in output::table(&headings, &right, &rows) {
         output::line(line)?;
     }
-    for model in &models {
-        if let Some(reason) = &model.reason {
-            output::line(format!("{}: {reason}", model.name))?;
+    for card in &cards {
+        if let Some(reason) = &card.reason {
+            output::line(format!("{}: {reason}", card.name))?;
         }
     }
     Ok(Ending::Done)

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{args::New, ending::Ending, output, settings};
 use crate::{
-    model::{Shelf, Spec},
+    engine::catalog::Catalog,
     store::{Project, ProjectSettings},
-    text::Codec,
 };
 
 pub fn run(args: &New) -> Result<Ending> {
@@ -18,26 +17,22 @@ pub fn run(args: &New) -> Result<Ending> {
         name,
         config,
     } = args;
-    // Before anything is made: a project whose model cannot be read would be of no use.
-    let model = &Shelf::of_user().resolve(model)?;
-    Spec::read(model)?;
-    let codec = Codec::load(model)?;
+    let model = Catalog::of_user().usable(model)?;
     let run_toml = match config {
         Some(path) => settings::read(path)?.to_toml()?,
         None => String::new(),
     };
-    let model = std::path::absolute(model).context("Could not find out where we are")?;
     let name = name.clone().unwrap_or_else(|| name_of(dir));
     let project = Project::create(
         dir,
         &ProjectSettings {
             name,
-            model,
+            model: model.folder,
             run_toml,
         },
     )?;
     output::line(format!("Made the project {}", project.dir().display()))?;
-    if !codec.has_template() {
+    if !model.has_template {
         output::line("Its model has no chat template, so it can be trained on plain text only.")?;
     }
     output::line(format!(

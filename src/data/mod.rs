@@ -3,11 +3,13 @@
 mod change;
 pub mod health;
 mod inspection;
+mod model_card;
 mod pair;
 mod split;
 
 pub use change::{Change, Edit};
 pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};
+pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};
 pub use pair::{
     Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Role, Source, Split, Strength,
     Turn, Verdict,

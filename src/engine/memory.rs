@@ -36,6 +36,15 @@ pub fn free_bytes() -> u64 {
     system.available_memory()
 }
 
+/// Bytes of memory that the machine has; 0 where the system does not say.
+pub fn total_bytes() -> u64 {
+    let Ok(mut system) = System::new() else {
+        return 0;
+    };
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    system.total_memory()
+}
+
 /// Bytes that can still be taken where a policy lives: on its device, or of the machine's memory.
 pub fn free_on(device: &Device) -> u64 {
     device::memory(device).map_or_else(free_bytes, |memory| memory.free)

@@ -7,7 +7,8 @@
 //!   (what must hold at step 0), `budget` (tokens a row), `trial` (one row tried, for its memory), `checkpoint` (where to go on);
 //! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `keep` (checkpoints, also when one fails), `helm` (log, pause, stop), `answer` (questions to the weights);
-//! - without a run: `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained` (weights) and `story` (the report).
+//! - without a run: `catalog` (models on disk), `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained`
+//!   (weights) and `story` (the report).
 //!
 //! The engine never names a window. It writes every metric to the project before it sends it, and it never waits for
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is room.
@@ -17,6 +18,7 @@ mod answer;
 mod batches;
 pub mod bench;
 mod budget;
+pub mod catalog;
 mod checkpoint;
 pub mod config;
 mod desk;

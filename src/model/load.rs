@@ -95,6 +95,15 @@ impl Policy {
     }
 }
 
+/// In what the processor multiplies when an adapter is trained on these weights and nothing else is asked for.
+pub(super) fn adapter_compute(weights: &Source) -> Compute {
+    if weights.is_bf16(EMBEDDING) && Compute::Bf16.is_native() {
+        Compute::Bf16
+    } else {
+        Compute::F32
+    }
+}
+
 impl LoadOptions {
     pub(super) fn trains_an_adapter(&self) -> bool {
         self.adapter.is_some() || self.continued.is_some()
@@ -102,10 +111,9 @@ impl LoadOptions {
 
     /// In what the processor multiplies.
     fn compute(&self, weights: &Source) -> Compute {
-        let pays = || weights.is_bf16(EMBEDDING) && Compute::Bf16.is_native();
         match self.precision {
             Precision::Bf16 => Compute::Bf16,
-            Precision::Auto if self.trains_an_adapter() && pays() => Compute::Bf16,
+            Precision::Auto if self.trains_an_adapter() => adapter_compute(weights),
             _ => Compute::F32,
         }
     }

@@ -15,7 +15,7 @@ use super::{
 use crate::kernels::{Compute, Weight, device};
 
 /// Bytes of one number of an activation, a gradient or a moment.
-const FLOAT: u64 = 4;
+pub(super) const FLOAT: u64 = 4;
 /// Answer rows and vocabulary entries that the head works on at a time.
 const HEAD_CHUNK: (usize, usize) = (512, 1024);
 
@@ -199,29 +199,72 @@ impl Policy {
     }
 
     fn bytes_with(&self, whole: usize, row_tokens: usize, answer_tokens: usize) -> u64 {
-        let widths = self.widths();
-        let again = (self.blocks.len() - whole) as u64;
-        let kept = again * widths.input + whole as u64 * widths.whole;
-        // Final hidden states, predictors, their gradients and u, which stay until the end.
-        let finished = 4 * self.spec.hidden_size * answer_tokens;
-        let (rows, entries) = HEAD_CHUNK;
-        let logits = answer_tokens.min(rows) * self.spec.vocab_size.min(entries);
-        let tokens = row_tokens as u64;
-        let (queries, keys) = ATTENTION_BLOCK;
-        let scores = 2 * queries * keys.min(row_tokens) * rayon::current_num_threads();
-        let working =
-            (widths.feeding * tokens).max(widths.attending * tokens + FLOAT * scores as u64);
-        kept * tokens + working + FLOAT * (finished + logits) as u64
-    }
-
-    fn widths(&self) -> Widths {
-        let spec = &self.spec;
-        let (d, ff) = (spec.hidden_size, spec.intermediate_size);
-        let (q, kv) = (spec.query_width(), spec.kv_width());
-        let ranks: usize = self.blocks.first().map_or(0, |block| {
+        let ranks = self.blocks.first().map_or(0, |block| {
             let adapters = block.projections().flat_map(Projection::adapters);
             adapters.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
         });
+        row_bytes(
+            &self.spec,
+            self.compute,
+            ranks,
+            whole,
+            row_tokens,
+            answer_tokens,
+        )
+    }
+}
+
+/// Bytes that a row's forward and backward take when `whole` blocks keep all they need; `ranks`: of one block's adapters
+/// together.
+fn row_bytes(
+    spec: &Spec,
+    compute: Compute,
+    ranks: usize,
+    whole: usize,
+    row_tokens: usize,
+    answer_tokens: usize,
+) -> u64 {
+    let widths = Widths::of(spec, compute, ranks);
+    let again = (spec.layers.len() - whole) as u64;
+    let kept = again * widths.input + whole as u64 * widths.whole;
+    // Final hidden states, predictors, their gradients and u, which stay until the end.
+    let finished = 4 * spec.hidden_size * answer_tokens;
+    let (rows, entries) = HEAD_CHUNK;
+    let logits = answer_tokens.min(rows) * spec.vocab_size.min(entries);
+    let tokens = row_tokens as u64;
+    let (queries, keys) = ATTENTION_BLOCK;
+    let scores = 2 * queries * keys.min(row_tokens) * rayon::current_num_threads();
+    let working = (widths.feeding * tokens).max(widths.attending * tokens + FLOAT * scores as u64);
+    kept * tokens + working + FLOAT * (finished + logits) as u64
+}
+
+/// Bytes at the peak of a step that trains a new adapter of this rank on all linear layers, of a model whose own weights
+/// are `held` bytes: what [`Policy::fixed_bytes`] and [`Policy::least_row_bytes`] would say once it is loaded.
+pub(super) fn adapter_training_bytes(
+    spec: &Spec,
+    compute: Compute,
+    held: u64,
+    rank: usize,
+    row_tokens: usize,
+) -> u64 {
+    let linears = || (0..spec.layers.len()).flat_map(|layer| spec.linears(layer));
+    let trained: usize = linears().map(|it| rank * (it.input + it.output)).sum();
+    let ranks = rank * spec.linears(0).count();
+    let row = row_bytes(
+        spec,
+        compute,
+        ranks,
+        LEAST_WHOLE,
+        row_tokens,
+        row_tokens / 2,
+    );
+    held + 4 * FLOAT * trained as u64 + row
+}
+
+impl Widths {
+    fn of(spec: &Spec, compute: Compute, ranks: usize) -> Self {
+        let (d, ff) = (spec.hidden_size, spec.intermediate_size);
+        let (q, kv) = (spec.query_width(), spec.kv_width());
         let streams = match spec.norm_places {
             NormPlaces::Before => 2,                   // x, mid
             NormPlaces::Both | NormPlaces::After => 4, // and what the norms after read
@@ -231,7 +274,7 @@ impl Policy {
         let bytes = |kept: u64, floats: usize| kept + FLOAT * floats as u64;
         // Besides: q, o; k, v; gate, up.
         let activations = (streams * d + 2 * q + 2 * kv + 2 * ff) as u64;
-        let kept = match self.compute {
+        let kept = match compute {
             Compute::F32 => FLOAT,
             Compute::Bf16 => FLOAT / 2,
         };
@@ -242,7 +285,7 @@ impl Policy {
         // q, k, v, o and x; their gradients and those of mid, when gate, up and mid are gone.
         let attending = bytes(recalled(2 * q + 2 * kv + d), 2 * q + 2 * kv + 2 * d)
             .saturating_sub(kept * (2 * ff + d) as u64);
-        Widths {
+        Self {
             // Besides: log-sums; low-rank values.
             whole: bytes(kept * activations, spec.heads + ranks),
             input: bytes(0, d),

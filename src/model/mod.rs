@@ -23,6 +23,9 @@
 //! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes;
 //!   `arithmetic`: in what it multiplies.
 //! - `name`, `shelf`: which folder is meant by a name or a path. `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole model as a folder. `init`: random weights.
+//! - `load`: a folder into a policy. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
+//! - `name`, `shelf`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
+//!   `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
 
 pub mod adapter;
 mod arithmetic;
@@ -53,6 +56,7 @@ mod sampler;
 mod shelf;
 mod source;
 mod spec;
+mod survey;
 mod tensors;
 mod trained;
 mod weights;
@@ -72,5 +76,6 @@ pub use pass::Pass;
 pub use policy::Policy;
 pub use rope::{Rope, RopeScaling};
 pub use row::{Doc, Row, RowError};
-pub use shelf::{Listed, Shelf, hugging_face_home};
+pub use shelf::{Shelf, hugging_face_home};
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};
+pub use survey::{AdapterSurvey, Survey, bytes_on_disk};

@@ -8,13 +8,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use serde::Serialize;
-use serde_json::Value;
-
 use super::{
     LoadError,
     name::{MAIN, ModelName, is_gguf},
-    source::Source,
 };
 use crate::files;
 
@@ -46,25 +42,6 @@ fn folder_of(key: &str) -> Option<PathBuf> {
         (Ok(inside), Some(home)) => home.join(inside),
         _ => PathBuf::from(value),
     })
-}
-
-/// A model of the cache.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Listed {
-    /// `org/name`.
-    pub name: String,
-    pub folder: PathBuf,
-    /// All files of the snapshot, in bytes.
-    pub bytes: u64,
-    pub family: Option<String>,
-    pub parameters: Option<u64>,
-    /// Positions.
-    pub context: Option<usize>,
-    /// As its config names it, e.g. "bfloat16".
-    pub dtype: Option<String>,
-    pub supported: bool,
-    /// Why it cannot be used.
-    pub reason: Option<String>,
 }
 
 impl Shelf {
@@ -149,21 +126,28 @@ impl Shelf {
         }
     }
 
-    /// Every model of the cache, by name. A cache that is not there holds none.
-    pub fn list(&self) -> Vec<Listed> {
+    /// Name (`org/name`) and folder of every model of the cache, by name. A cache that is not there holds none.
+    pub fn entries(&self) -> Vec<(String, PathBuf)> {
         let Ok(entries) = fs::read_dir(&self.root) else {
             return Vec::new();
         };
-        let mut all: Vec<Listed> = entries
+        let mut all: Vec<(String, PathBuf)> = entries
             .flatten()
             .filter_map(|entry| {
                 let file_name = entry.file_name();
                 let name = file_name.to_str()?.strip_prefix(PREFIX)?.replace("--", "/");
-                Some(Listed::read(name, &entry.path()))
+                Some((name, entry.path()))
             })
             .collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all.sort();
         all
+    }
+
+    /// What a model of the cache is called, by any path inside it.
+    pub fn name_of(&self, path: &Path) -> Option<String> {
+        let inner = path.strip_prefix(&self.root).ok()?;
+        let entry = inner.components().next()?.as_os_str().to_str()?;
+        Some(entry.strip_prefix(PREFIX)?.replace("--", "/"))
     }
 }
 
@@ -236,69 +220,6 @@ fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> 
     }
 }
 
-impl Listed {
-    /// Headers and settings only: no weight is read.
-    fn read(name: String, entry: &Path) -> Self {
-        let mut listed = Self {
-            name,
-            folder: entry.to_owned(),
-            bytes: 0,
-            family: None,
-            parameters: None,
-            context: None,
-            dtype: None,
-            supported: false,
-            reason: None,
-        };
-        match snapshot(entry, None) {
-            Ok(folder) => listed.folder = folder,
-            Err(error) => {
-                listed.reason = Some(error.to_string());
-                return listed;
-            }
-        }
-        listed.bytes = bytes(&listed.folder);
-        listed.dtype = dtype(&listed.folder);
-        match Source::open(&listed.folder) {
-            Ok((spec, _)) => {
-                listed.family = Some(format!("{:?}", spec.family));
-                listed.parameters = Some(spec.parameters() as u64);
-                listed.context = Some(spec.max_positions);
-                listed.supported = true;
-            }
-            Err(error) => listed.reason = Some(error.to_string()),
-        }
-        listed
-    }
-}
-
-/// Files of a folder, links followed.
-fn bytes(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return 0;
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| fs::metadata(entry.path()).ok())
-        .filter(fs::Metadata::is_file)
-        .map(|file| file.len())
-        .sum()
-}
-
-/// `dtype` (Transformers 5) or `torch_dtype` (4) of `config.json`.
-fn dtype(folder: &Path) -> Option<String> {
-    let path = files::inside(folder, "config.json").ok()?;
-    let text = files::read_text(&path, files::SETTINGS).ok()?;
-    let config: Value = serde_json::from_str(&text).ok()?;
-    let places = [Some(&config), config.get("text_config")];
-    places
-        .into_iter()
-        .flatten()
-        .find_map(|place| place.get("dtype").or_else(|| place.get("torch_dtype")))
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,6 +252,8 @@ mod tests {
             ] {
                 assert_eq!(shelf.resolve(meant).unwrap(), snapshot, "{meant:?}");
             }
+            assert_eq!(shelf.name_of(&snapshot).as_deref(), Some("org/name"));
+            assert_eq!(shelf.name_of(Path::new("/elsewhere")), None);
         }
     }
 
@@ -357,19 +280,12 @@ mod tests {
     }
 
     #[test]
-    fn the_list_says_why_a_model_cannot_be_used() {
+    fn only_models_are_listed() {
         let (root, shelf) = cache(Some("c0ffee"));
         fs::create_dir_all(root.path().join("models--org--broken/snapshots")).unwrap();
         fs::create_dir_all(root.path().join("datasets--org--words")).unwrap();
-        let listed = shelf.list();
-        let names: Vec<&str> = listed.iter().map(|model| model.name.as_str()).collect();
+        let names: Vec<String> = shelf.entries().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["org/broken", "org/name"]);
-        assert!(
-            listed
-                .iter()
-                .all(|model| !model.supported && model.reason.is_some())
-        );
-        assert_eq!(listed[1].bytes, 2);
-        assert!(Shelf::at(root.path().join("no cache")).list().is_empty());
+        assert!(Shelf::at(root.path().join("no cache")).entries().is_empty());
     }
 }

@@ -23,6 +23,14 @@ pub(super) enum Source {
     Gguf(Box<GgufModel>),
 }
 
+/// How a tensor lies in its file, and what it takes in memory.
+pub(super) struct Stored {
+    /// `F32`, `BF16`, `Q4_K`, ..
+    pub(super) name: String,
+    /// Bytes, as a matrix that is not trained.
+    pub(super) held: u64,
+}
+
 impl Source {
     /// Reads the settings of a model and opens its weights.
     pub(super) fn open(model: &Path) -> Result<(Spec, Self), LoadError> {
@@ -72,6 +80,30 @@ impl Source {
         let mut values = vec![0.0; shape.iter().product()];
         self.read_into(name, shape, &mut values)?;
         Ok(values)
+    }
+
+    /// What a matrix is stored as and takes in memory; errors unless the tensor is there and can be read.
+    pub(super) fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored, LoadError> {
+        self.expect(name, shape)?;
+        let count: usize = shape.iter().product();
+        Ok(match self {
+            Self::Folder(weights) => Stored {
+                name: format!("{:?}", weights.stored(name)?.0),
+                held: count as u64 * if weights.is_bf16(name) { 2 } else { 4 },
+            },
+            Self::Gguf(file) => {
+                let info = file.find(name, shape)?;
+                let in_blocks = info.element.block().is_some_and(|(numbers, _)| numbers > 1);
+                Stored {
+                    name: info.element.name(),
+                    held: if in_blocks {
+                        info.bytes.len() as u64
+                    } else {
+                        4 * count as u64
+                    },
+                }
+            }
+        })
     }
 
     /// Whether the model's own file has this tensor in bf16.

@@ -91,6 +91,18 @@ impl Folder {
         })
     }
 
+    /// Whether a model has a chat template; errors where it has no tokenizer. A `tokenizer.json` is only looked for.
+    pub fn has_template(model: &Path) -> Result<bool, TextError> {
+        if Gguf::find(model).is_some() {
+            return Ok(Self::read(model)?.templates.default.is_some());
+        }
+        if !model.join("tokenizer.json").is_file() {
+            return Err(missing(model));
+        }
+        let settings = read_json(&model.join("tokenizer_config.json"))?;
+        Ok(templates(model, &settings)?.default.is_some())
+    }
+
     fn read_folder(folder: &Path) -> Result<Self, TextError> {
         let Some(tokenizer) = read_if_there(folder, "tokenizer.json", TOKENIZER)? else {
             return Err(missing(folder));

@@ -21,3 +21,8 @@ pub use codec::{Codec, SystemTurns};
 pub use conversation::Conversation;
 pub use error::{TextError, Unusable};
 pub use stream::StreamDecoder;
+
+/// Whether a model has a chat template; errors where it has no tokenizer. Quick: nothing is compiled.
+pub fn has_template(model: &std::path::Path) -> Result<bool, TextError> {
+    folder::Folder::has_template(model)
+}

@@ -157,7 +157,7 @@ impl GgufModel {
         }
     }
 
-    fn find(&self, name: &str, shape: &[usize]) -> Result<&TensorInfo, LoadError> {
+    pub(super) fn find(&self, name: &str, shape: &[usize]) -> Result<&TensorInfo, LoadError> {
         let own = self.name(name).unwrap_or_else(|| name.to_owned());
         let Some(info) = self.file.tensor(&own) else {
             return Err(self.fault(format!("the tensor `{own}` ({name}) is missing")));

@@ -1,0 +1,297 @@
+//! Models on this machine: where they are, what each is, and what it would take. Headers and settings only.
+
+use std::path::{Path, PathBuf};
+
+use super::{error::Result, memory};
+use crate::{
+    data::{Base, Machine, ModelCard, ModelKind, Needs},
+    kernels::device::{self, DeviceChoice},
+    model::{AdapterSurvey, Shelf, Survey, bytes_on_disk},
+    text,
+};
+
+/// Folders are looked through this far down, e.g. `models/org/name/file.gguf`.
+const DEPTH: usize = 4;
+/// A folder that holds more is no folder of models.
+const MOST: usize = 1000;
+
+/// Something that may be a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// Where models are looked for.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    shelf: Shelf,
+}
+
+impl Catalog {
+    /// With the Hugging Face cache of whoever runs this program.
+    pub fn of_user() -> Self {
+        Self {
+            shelf: Shelf::of_user(),
+        }
+    }
+
+    /// With a cache elsewhere.
+    pub fn at(cache: impl Into<PathBuf>) -> Self {
+        Self {
+            shelf: Shelf::at(cache),
+        }
+    }
+
+    /// The folder of the cache.
+    pub fn cache(&self) -> &Path {
+        self.shelf.root()
+    }
+
+    /// Everything in the cache, by name.
+    pub fn cached(&self) -> Vec<Found> {
+        let entries = self.shelf.entries().into_iter();
+        let found = entries.map(|(name, entry)| Found {
+            name,
+            // One that was not fetched to the end says so on its card.
+            path: self.shelf.resolve(&entry).unwrap_or(entry),
+        });
+        found.collect()
+    }
+
+    /// The model that a path or a name means, or the models and adapters somewhere below it. The path itself where there is
+    /// none: its card says why.
+    pub fn found_in(&self, place: &Path) -> Vec<Found> {
+        let named = |path: PathBuf| Found {
+            name: self
+                .shelf
+                .name_of(&path)
+                .unwrap_or_else(|| file_name(&path)),
+            path,
+        };
+        let meant = self.shelf.resolve(place);
+        let meant = meant.unwrap_or_else(|_| place.to_owned());
+        if !meant.is_dir() || is_model(&meant) {
+            return vec![named(meant)];
+        }
+        let mut paths = Vec::new();
+        walk(&meant, DEPTH, &mut paths);
+        if paths.is_empty() {
+            paths.push(meant);
+        }
+        paths.sort();
+        paths.into_iter().map(named).collect()
+    }
+
+    /// What a model is; where it cannot be used, the card says why.
+    pub fn card(&self, found: &Found) -> ModelCard {
+        let Found { name, path } = found;
+        let is_adapter = AdapterSurvey::is_one(path);
+        let kind = match () {
+            () if is_adapter => ModelKind::Adapter,
+            () if path.is_file() => ModelKind::Gguf,
+            () => ModelKind::Folder,
+        };
+        let mut card = ModelCard::new(name, path, kind);
+        let filled = if is_adapter {
+            self.fill_adapter(&mut card)
+        } else {
+            self.fill_model(&mut card)
+        };
+        if let Err(error) = filled {
+            card.bytes = bytes_on_disk(path);
+            card.reason = Some(error.to_string());
+        }
+        card
+    }
+
+    fn fill_model(&self, card: &mut ModelCard) -> Result<()> {
+        let folder = self.shelf.resolve(&card.folder)?;
+        let survey = Survey::of(&folder)?;
+        card.bytes = survey.bytes;
+        card.family = Some(format!("{:?}", survey.spec.family));
+        card.parameters = Some(survey.spec.parameters() as u64);
+        card.context = Some(survey.spec.max_positions);
+        card.dtype = Some(survey.dtype.clone());
+        card.needs = Some(needs(&survey));
+        card.template = Some(text::has_template(&folder)?);
+        Ok(())
+    }
+
+    fn fill_adapter(&self, card: &mut ModelCard) -> Result<()> {
+        let adapter = AdapterSurvey::of(&card.folder)?;
+        card.bytes = adapter.bytes;
+        card.parameters = Some(adapter.parameters);
+        card.dtype = Some(adapter.dtype);
+        card.rank = Some(adapter.rank);
+        let folder = self.base_of(&adapter.base, &card.folder);
+        if let Some(folder) = &folder
+            && let Ok(survey) = Survey::of(folder)
+        {
+            card.family = Some(format!("{:?}", survey.spec.family));
+            card.context = Some(survey.spec.max_positions);
+            card.needs = Some(needs(&survey));
+            card.template = text::has_template(folder).ok();
+        }
+        card.base = Some(Base {
+            name: adapter.base,
+            folder,
+        });
+        Ok(())
+    }
+
+    /// The base model's folder: what the adapter names, here or in the cache; a relative path counts from the adapter's
+    /// folder.
+    fn base_of(&self, named: &str, adapter: &Path) -> Option<PathBuf> {
+        if named.is_empty() {
+            return None;
+        }
+        let beside = adapter.join(named);
+        let named = if beside.exists() {
+            &beside
+        } else {
+            Path::new(named)
+        };
+        let folder = self.shelf.resolve(named).ok()?;
+        folder.exists().then_some(folder)
+    }
+
+    /// Makes sure that a model can be read, whatever way it is named: a project whose model cannot would be of no use.
+    pub fn usable(&self, model: &Path) -> Result<Usable> {
+        let folder = self.shelf.resolve(model)?;
+        Survey::of(&folder)?;
+        let codec = text::Codec::load(&folder)?;
+        Ok(Usable {
+            folder: std::path::absolute(&folder).unwrap_or(folder),
+            has_template: codec.has_template(),
+        })
+    }
+}
+
+/// Whether a folder itself holds a model or an adapter.
+pub fn is_model(folder: &Path) -> bool {
+    ["config.json", "adapter_config.json"]
+        .iter()
+        .any(|file| folder.join(file).is_file())
+}
+
+fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if paths.len() >= MOST {
+            return;
+        }
+        let hidden = file_name(&path).starts_with('.');
+        if hidden || path.is_symlink() && path.is_dir() {
+            continue; // links may go round in circles
+        }
+        let is_gguf = path
+            .extension()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("gguf"));
+        if path.is_dir() {
+            if is_model(&path) {
+                paths.push(path);
+            } else if depth > 1 {
+                walk(&path, depth - 1, paths);
+            }
+        } else if is_gguf {
+            paths.push(path);
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn needs(survey: &Survey) -> Needs {
+    Needs {
+        answering: survey.answering_bytes(Needs::ANSWER_TOKENS),
+        training: survey.training_bytes(Needs::RANK, Needs::ROW_TOKENS),
+    }
+}
+
+/// Where runs would go on this machine if nobody says otherwise, and what memory is there now.
+pub fn machine() -> Machine {
+    let device = device::open(DeviceChoice::Auto).map(|opened| opened.device);
+    let own = device.as_ref().ok().and_then(device::memory);
+    let accelerator = device::all_present()
+        .into_iter()
+        .find(|present| present.choice != DeviceChoice::Cpu);
+    match (own, accelerator) {
+        (Some(memory), Some(accelerator)) => Machine {
+            device: accelerator.name,
+            free: memory.free,
+            total: memory.total,
+        },
+        _ => Machine {
+            device: "the processor".to_owned(),
+            free: memory::free_bytes(),
+            total: memory::total_bytes(),
+        },
+    }
+}
+
+/// A model that a project can be made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usable {
+    /// Where it is, from the root of the file system.
+    pub folder: PathBuf,
+    pub has_template: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn fixtures() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+    }
+
+    fn card(path: &Path) -> ModelCard {
+        let catalog = Catalog::at("nowhere");
+        catalog.card(&catalog.found_in(path)[0])
+    }
+
+    #[test]
+    fn a_folder_of_models_is_looked_through() {
+        let catalog = Catalog::at("nowhere");
+        let found = catalog.found_in(&fixtures());
+        let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
+        assert!(names.contains(&"llama_q8_0.gguf") && names.contains(&"qwen2_bf16"));
+        let one = catalog.found_in(&fixtures().join("models/smollm/config.json"));
+        assert_eq!(one.len(), 1);
+        assert_eq!(one[0].name, "smollm");
+    }
+
+    #[test]
+    fn a_card_says_what_a_model_is() {
+        let path = fixtures().join("models/qwen2_bf16");
+        let card = card(&path);
+        assert_eq!(card.reason, None);
+        assert_eq!(card.family.as_deref(), Some("Qwen2"));
+        assert_eq!(card.dtype.as_deref(), Some("BF16"));
+        let needs = card.needs.unwrap();
+        assert!(needs.training > needs.answering && needs.answering > card.parameters.unwrap());
+        assert!(card.template.is_some());
+    }
+
+    #[test]
+    fn a_card_says_why_a_model_cannot_be_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let nothing = card(dir.path());
+        assert!(nothing.reason.unwrap().contains("config.json"));
+        fs::write(dir.path().join("config.json"), r#"{"model_type": "mamba"}"#).unwrap();
+        let other = card(dir.path());
+        assert!(other.reason.unwrap().contains("mamba"));
+        let gone = card(&dir.path().join("gone"));
+        assert!(gone.reason.is_some());
+    }
+}
