@@ -252,6 +252,10 @@ impl Desk {
         control: &RunControl,
         current: Option<&Current<'_>>,
     ) -> Result<Generated> {
+        if control.stopping() {
+            // Stopped while it waited for its turn: not even the model need be loaded.
+            return Ok(Generated::cancelled());
+        }
         let of_current = current.filter(|current| match source {
             Weights::Run {
                 project,

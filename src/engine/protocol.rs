@@ -305,6 +305,20 @@ pub struct Generated {
     pub prompt_tokens_per_sec: f64,
 }
 
+impl Generated {
+    /// What there is of an answer that was stopped before it began.
+    pub fn cancelled() -> Self {
+        Self {
+            prompt_ids: Vec::new(),
+            ids: Vec::new(),
+            text: String::new(),
+            stopped_by: StoppedBy::Cancelled,
+            tokens_per_sec: 0.0,
+            prompt_tokens_per_sec: 0.0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoppedBy {

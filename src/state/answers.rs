@@ -193,6 +193,8 @@ pub struct AnswersView {
     pub preferred: Option<crate::data::PairId>,
     /// The token inspector is open.
     pub tokens: bool,
+    /// Settings of drawing that few people touch are unfolded.
+    pub more: bool,
 }
 
 #[derive(Debug, Clone)]

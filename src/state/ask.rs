@@ -1,6 +1,6 @@
 //! The ask box: one prompt, one or two sets of weights, answers as they come in, and what the person prefers.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
@@ -8,7 +8,7 @@ use crate::{
     store::RunId,
 };
 
-use super::{drafts, labelling::Side};
+use super::{drafts, labelling::Side, sampling::Drawing};
 
 /// Whose answer a column shows.
 #[derive(
@@ -20,6 +20,17 @@ pub enum Source {
     Base,
     /// A run at a checkpoint, or as it is now.
     Run { run: RunId, step: Option<u64> },
+    /// [`Ask::guest`].
+    Guest,
+}
+
+/// A model from elsewhere, invited in the Models place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    pub name: String,
+    /// Or a GGUF file.
+    pub folder: PathBuf,
+    pub adapter: Option<PathBuf>,
 }
 
 impl Source {
@@ -28,11 +39,13 @@ impl Source {
     /// `run_name`: what the run is called; `run_step`: where it stands, for an answer of its newest weights.
     pub fn describe(
         self,
+        guest: Option<&Guest>,
         run_name: impl Fn(RunId) -> String,
         run_step: impl Fn(RunId) -> Option<u64>,
     ) -> String {
         match self {
             Self::Base => "base model".to_owned(),
+            Self::Guest => guest.map_or_else(|| "no model".to_owned(), |guest| guest.name.clone()),
             Self::Run { run, step } => match step.or_else(|| run_step(run)) {
                 Some(step) => format!("{} at step {step}", run_name(run)),
                 None => format!("{}, newest weights", run_name(run)),
@@ -61,6 +74,8 @@ pub struct Column {
     pub control: Arc<RunControl>,
     pub text: String,
     pub tokens: usize,
+    /// When the first token came, Unix time in milliseconds.
+    first_ms: Option<i64>,
     pub status: Status,
 }
 
@@ -73,12 +88,31 @@ impl Column {
             control: Arc::default(),
             text: String::new(),
             tokens: 0,
+            first_ms: None,
             status: Status::Empty,
         }
     }
 
     pub fn busy(&self) -> bool {
         matches!(self.status, Status::Waiting | Status::Streaming)
+    }
+
+    /// In words, while it is written: how much there is and how fast it comes.
+    pub fn progress(&self, now_ms: i64) -> Option<String> {
+        if self.status != Status::Streaming {
+            return None;
+        }
+        let count = match self.tokens {
+            1 => "1 token".to_owned(),
+            tokens => format!("{tokens} tokens"),
+        };
+        let took = (now_ms - self.first_ms?) as f64 / 1e3;
+        // The first few say little about the rest.
+        if self.tokens < 4 || took < 0.2 {
+            return Some(format!("{count}…"));
+        }
+        let speed = (self.tokens - 1) as f64 / took;
+        Some(format!("{count} at {speed:.0} tokens/s…"))
     }
 
     /// In words: how it stopped and how fast it was.
@@ -92,6 +126,9 @@ impl Column {
             StoppedBy::Limit => "stopped at the token limit",
             StoppedBy::Cancelled => "stopped by you",
         };
+        if generated.ids.is_empty() {
+            return Some(format!("No token, {stopped}"));
+        }
         Some(format!(
             "{} tokens at {:.0} tokens/s, {stopped}",
             generated.ids.len(),
@@ -114,9 +151,11 @@ pub struct Question {
 #[derive(Debug, Clone)]
 pub struct Ask {
     pub prompt: Prompt,
-    pub sampling: Sampling,
+    pub drawing: Drawing,
     /// Ask the second source as well.
     pub two: bool,
+    /// Who answers as [`Source::Guest`].
+    pub guest: Option<Guest>,
     pub columns: [Column; 2],
 }
 
@@ -127,11 +166,9 @@ impl Default for Ask {
                 role: Role::User,
                 content: String::new(),
             }]),
-            sampling: Sampling {
-                temperature: 0.7,
-                ..Sampling::default()
-            },
+            drawing: Drawing::default(),
             two: true,
+            guest: None,
             columns: [Column::new(Source::Base), Column::new(Source::Base)],
         }
     }
@@ -176,8 +213,8 @@ impl Ask {
         if self.obstacle().is_some() {
             return Vec::new();
         }
-        let (prompt, sampling) = (self.prompt.clone(), self.sampling.clone());
-        let two = self.two;
+        let (prompt, sampling) = (self.prompt.clone(), self.drawing.sampling());
+        let (two, guest) = (self.two, self.guest.as_ref());
         for column in &mut self.columns {
             *column = Column::new(column.source);
         }
@@ -190,7 +227,7 @@ impl Ask {
                 column.asked = Some((
                     prompt.clone(),
                     column.source,
-                    column.source.describe(&run_name, &run_step),
+                    column.source.describe(guest, &run_name, &run_step),
                 ));
                 column.status = Status::Waiting;
                 Question {
@@ -219,12 +256,13 @@ impl Ask {
     }
 
     /// Takes in what the engine says about these questions; false when the event is about something else.
-    pub fn receive(&mut self, event: &Event) -> bool {
+    pub fn receive(&mut self, event: &Event, now_ms: i64) -> bool {
         match event {
             Event::Token { request, text } => self.named(*request).is_some_and(|column| {
                 if column.busy() {
                     column.text.push_str(text);
                     column.tokens += 1;
+                    column.first_ms.get_or_insert(now_ms);
                     column.status = Status::Streaming;
                 }
                 true
@@ -360,13 +398,19 @@ mod tests {
             request: RequestId(request),
             text: text.to_owned(),
         };
-        assert!(ask.receive(&token(12, "at ")));
-        assert!(ask.receive(&token(12, "nine")));
-        assert!(!ask.receive(&token(7, "stale")));
+        assert!(ask.receive(&token(12, "at "), 0));
+        assert!(ask.receive(&token(12, "nine"), 250));
+        assert!(!ask.receive(&token(7, "stale"), 0));
         assert_eq!(ask.columns[1].text, "at nine");
         assert_eq!(ask.columns[0].text, "");
         assert_eq!(ask.columns[0].status, Status::Waiting);
-        ask.receive(&done(12, "at nine"));
+        assert_eq!(ask.columns[1].progress(1250).unwrap(), "2 tokens…");
+        for _ in 0..8 {
+            ask.receive(&token(12, "."), 1000);
+        }
+        let progress = ask.columns[1].progress(1000).unwrap();
+        assert_eq!(progress, "10 tokens at 9 tokens/s…");
+        ask.receive(&done(12, "at nine"), 0);
         assert_eq!(
             ask.columns[1].outcome().unwrap(),
             "2 tokens at 42 tokens/s, the model ended its turn"
@@ -377,7 +421,7 @@ mod tests {
     #[test]
     fn stop_reaches_only_what_is_still_written() {
         let (mut ask, questions) = asked();
-        ask.receive(&done(11, "x"));
+        ask.receive(&done(11, "x"), 0);
         ask.stop();
         assert!(!questions[0].control.stopping());
         assert!(questions[1].control.stopping());
@@ -387,8 +431,8 @@ mod tests {
     fn a_preference_keeps_what_was_asked_not_what_the_box_says_now() {
         let (mut ask, _) = asked();
         assert_eq!(ask.cannot_prefer(), Some("Two finished answers are needed"));
-        ask.receive(&done(11, "late"));
-        ask.receive(&done(12, "early"));
+        ask.receive(&done(11, "late"), 0);
+        ask.receive(&done(12, "early"), 0);
         ask.prompt = Prompt::Text("another".to_owned());
         ask.columns[1].source = Source::Base;
         let pair = ask.prefer(Side::Right, 77).unwrap();
@@ -408,18 +452,21 @@ mod tests {
     #[test]
     fn equal_answers_make_no_pair() {
         let (mut ask, _) = asked();
-        ask.receive(&done(11, "same"));
-        ask.receive(&done(12, "same"));
+        ask.receive(&done(11, "same"), 0);
+        ask.receive(&done(12, "same"), 0);
         assert_eq!(ask.prefer(Side::Left, 0), None);
     }
 
     #[test]
     fn a_failure_is_shown_where_it_happened() {
         let (mut ask, _) = asked();
-        ask.receive(&Event::Failed {
-            request: RequestId(11),
-            error: "the model folder is gone".to_owned(),
-        });
+        ask.receive(
+            &Event::Failed {
+                request: RequestId(11),
+                error: "the model folder is gone".to_owned(),
+            },
+            0,
+        );
         assert_eq!(
             ask.columns[0].status,
             Status::Failed("the model folder is gone".to_owned())

@@ -2,30 +2,17 @@
 
 mod ask;
 mod grid;
+mod settings;
 
 use egui::{Align, Layout, Ui};
 
 use super::{parts, theme::space};
 use crate::state::{
-    Command, Commands, Workspace,
+    Commands, Workspace,
     answers::{AnswersView, Tab},
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
-    if workspace.project.is_none() {
-        parts::empty(
-            ui,
-            "No project is open",
-            "Open a project folder, or look around in the demo",
-        );
-        ui.vertical_centered(|ui| {
-            ui.add_space(space::M);
-            if parts::primary(ui, "Open the demo").clicked() {
-                commands.push(Command::OpenDemo);
-            }
-        });
-        return;
-    }
     ui.horizontal(|ui| {
         ui.vertical(|ui| {
             let line = match view.tab {

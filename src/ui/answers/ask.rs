@@ -1,15 +1,16 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
 use egui::{
-    Align, ComboBox, DragValue, FontId, Key, Label, Layout, Modifiers, RichText,
-    Role as WidgetRole, ScrollArea, Ui,
+    Align, ComboBox, FontId, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole,
+    ScrollArea, Ui,
 };
 
+use super::settings;
 use crate::{
     state::{
         Command, Commands, Workspace,
         answers::{AnswersCommand, AnswersView},
-        ask::{Source, Status},
+        ask::{Guest, Source, Status},
         difference::Difference,
         labelling::Side,
         runs::Loaded,
@@ -31,6 +32,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
     {
         commands.push(Command::Answers(AnswersCommand::Ask));
     }
+    if view.ask.busy() && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        commands.push(Command::Answers(AnswersCommand::Stop));
+    }
     let height = ui.available_height();
     ScrollArea::vertical()
         .id_salt("question")
@@ -39,7 +43,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         .show(ui, |ui| {
             ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));
         });
-    settings(ui, view, commands);
+    settings::ui(ui, view, commands);
     ui.add_space(space::XS);
     let height = ui.available_height() - space::XS;
     let difference = compare(view);
@@ -74,64 +78,6 @@ fn compare(view: &mut AnswersView) -> Option<std::sync::Arc<Difference>> {
     let done = |status: &Status| matches!(status, Status::Done(_));
     (view.ask.two && done(&left.status) && done(&right.status))
         .then(|| view.differences.between(&left.text, &right.text))
-}
-
-fn settings(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
-    let AnswersView { ask, tokens, .. } = view;
-    ui.horizontal_wrapped(|ui| {
-        let label = ui.label("Temperature");
-        ui.add(
-            DragValue::new(&mut ask.sampling.temperature)
-                .range(0.0..=2.0)
-                .speed(0.01)
-                .fixed_decimals(2),
-        )
-        .labelled_by(label.id)
-        .on_hover_text("0 always takes the most likely token");
-        let label = ui.label("Top p");
-        ui.add(
-            DragValue::new(&mut ask.sampling.top_p)
-                .range(0.01..=1.0)
-                .speed(0.01)
-                .fixed_decimals(2),
-        )
-        .labelled_by(label.id);
-        let label = ui.label("Longest");
-        ui.add(
-            DragValue::new(&mut ask.sampling.max_new_tokens)
-                .range(1..=8192)
-                .suffix(" tokens"),
-        )
-        .labelled_by(label.id);
-        let label = ui.label("Seed");
-        ui.add(DragValue::new(&mut ask.sampling.seed))
-            .labelled_by(label.id)
-            .on_hover_text("The same for both answers, so that only the weights differ");
-        ui.add_enabled_ui(!ask.busy(), |ui| {
-            ui.checkbox(&mut ask.two, "Two answers");
-        });
-        ui.checkbox(tokens, "Tokens")
-            .on_hover_text("The ids that the model was given and made, token by token");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if ask.busy() {
-                if parts::primary(ui, "Stop").clicked() {
-                    commands.push(Command::Answers(AnswersCommand::Stop));
-                }
-                return;
-            }
-            let obstacle = ask.obstacle();
-            ui.add_enabled_ui(obstacle.is_none(), |ui| {
-                let button = parts::primary(ui, "Ask").on_hover_text("Ctrl Enter");
-                let button = match obstacle {
-                    Some(why) => button.on_disabled_hover_text(why),
-                    None => button,
-                };
-                if button.clicked() {
-                    commands.push(Command::Answers(AnswersCommand::Ask));
-                }
-            });
-        });
-    });
 }
 
 fn column(
@@ -186,7 +132,7 @@ fn column(
                     }
                 });
             ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
-                footer_row(ui, side, view, commands);
+                footer_row(ui, side, workspace.now_ms, view, commands);
             });
         });
     });
@@ -215,13 +161,13 @@ fn inspector(
 }
 
 /// How it went, and the button that makes a pair.
-fn footer_row(ui: &mut Ui, side: Side, view: &AnswersView, commands: &Commands) {
+fn footer_row(ui: &mut Ui, side: Side, now_ms: i64, view: &AnswersView, commands: &Commands) {
     let column = view.ask.column(side);
     ui.horizontal(|ui| {
         if let Some(outcome) = column.outcome() {
             parts::caption(ui, outcome);
-        } else if column.busy() {
-            parts::caption(ui, format!("{} tokens…", column.tokens));
+        } else if let Some(progress) = column.progress(now_ms) {
+            parts::caption(ui, progress);
         }
         if !view.ask.two || !matches!(column.status, Status::Done(_)) {
             return;
@@ -253,6 +199,7 @@ fn footer_row(ui: &mut Ui, side: Side, view: &AnswersView, commands: &Commands) 
 /// Which weights this side asks.
 fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView) {
     let busy = view.ask.busy();
+    let guest = view.ask.guest.clone();
     let source = &mut view.ask.column_mut(side).source;
     let word = match side {
         Side::Left => "Left source",
@@ -261,16 +208,19 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
     ui.add_enabled_ui(!busy, |ui| {
         ui.horizontal(|ui| {
             let combo = ComboBox::from_id_salt("weights")
-                .selected_text(source_word(*source, workspace))
+                .selected_text(source_word(*source, guest.as_ref(), workspace))
                 .width((ui.available_width() - space::M).min(280.0))
                 .show_ui(ui, |ui| {
                     ui.selectable_value(source, Source::Base, "Base model");
+                    if let Some(guest) = &guest {
+                        ui.selectable_value(source, Source::Guest, &guest.name);
+                    }
                     for record in workspace.runs.records.iter().rev() {
                         let now = Source::Run {
                             run: record.id,
                             step: None,
                         };
-                        ui.selectable_value(source, now, source_word(now, workspace));
+                        ui.selectable_value(source, now, source_word(now, None, workspace));
                         let Some(grid) = workspace.answers.grid(record.id) else {
                             continue;
                         };
@@ -279,7 +229,7 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
                                 run: record.id,
                                 step: Some(*step),
                             };
-                            ui.selectable_value(source, at, source_word(at, workspace));
+                            ui.selectable_value(source, at, source_word(at, None, workspace));
                         }
                     }
                 });
@@ -288,7 +238,7 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
     });
 }
 
-fn source_word(source: Source, workspace: &Workspace) -> String {
+fn source_word(source: Source, guest: Option<&Guest>, workspace: &Workspace) -> String {
     let name = |run: RunId| workspace.runs.name(run);
     match source {
         Source::Base => "Base model".to_owned(),
@@ -304,6 +254,6 @@ fn source_word(source: Source, workspace: &Workspace) -> String {
                 format!("{}, newest checkpoint", name(run))
             }
         }
-        Source::Run { .. } => source.describe(name, |_| None),
+        Source::Run { .. } | Source::Guest => source.describe(guest, name, |_| None),
     }
 }
