@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::App;
 use crate::{
     data::{Change, Edit},
-    engine::protocol::{Event, Request, Weights},
+    engine::protocol::{Event, Request, Sampling, Weights},
     state::{Notice, answers::AnswersCommand, ask::Source, labelling::Side},
     store::{Probe, RunId},
 };
@@ -17,6 +17,7 @@ impl App {
         view.ask.stop();
         *view = crate::state::answers::AnswersView {
             tab: view.tab,
+            more: view.more,
             ..Default::default()
         };
         if let Some(run) = self.workspace.runs.records.last() {
@@ -25,11 +26,29 @@ impl App {
                 step: None,
             };
         }
+        self.learn_drawing();
         self.files
             .read("Could not read the probe prompts", |project| {
                 let probes = project.probes()?;
                 Ok(Box::new(move |workspace, _| {
                     workspace.answers.probes = Some(probes);
+                }))
+            });
+    }
+
+    /// The ask box starts from the model's own settings. A model that cannot be read says so when it is asked.
+    pub(super) fn learn_drawing(&mut self) {
+        let Some(project) = &self.workspace.project else {
+            return;
+        };
+        let model = project.model.clone();
+        self.models
+            .open("Could not read the model's settings", move |_| {
+                let own = Sampling::of_model(&model);
+                Ok(Box::new(move |_, views| {
+                    if let Ok(own) = own {
+                        views.answers.ask.drawing.learn(own);
+                    }
                 }))
             });
     }
@@ -46,8 +65,9 @@ impl App {
 
     /// An event that may be about an answer: sampled, streamed, finished or failed.
     pub(super) fn take_answers_event(&mut self, event: &Event) {
+        let now_ms = self.workspace.now_ms;
         let ask = &mut self.views.answers.ask;
-        if ask.receive(event) {
+        if ask.receive(event, now_ms) {
             return;
         }
         self.workspace.answers.take(event);
@@ -114,6 +134,13 @@ impl App {
                 Source::Base => Weights::Model {
                     folder: model.clone(),
                     adapter: None,
+                },
+                Source::Guest => match &self.views.answers.ask.guest {
+                    Some(guest) => Weights::Model {
+                        folder: guest.folder.clone(),
+                        adapter: guest.adapter.clone(),
+                    },
+                    None => continue,
                 },
                 Source::Run { run, step } => Weights::Run {
                     project: dir.clone(),

@@ -53,6 +53,8 @@ impl App {
                 self.views.pairs.select(Some(pair));
             }
             Command::Answers(command) => self.apply_answers(command, frame),
+            Command::Models(command) => self.apply_models(command, ctx, frame),
+            Command::Projects(command) => self.apply_projects(command, frame),
         }
     }
 
@@ -127,7 +129,7 @@ impl App {
 }
 
 /// Everything the window shows right after opening.
-fn read_opened(project: &Project) -> anyhow::Result<Opened> {
+pub(super) fn read_opened(project: &Project) -> anyhow::Result<Opened> {
     let settings = project.settings()?;
     Ok(Opened {
         project: ProjectSummary {

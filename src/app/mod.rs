@@ -6,9 +6,12 @@
 mod answers;
 mod apply;
 mod dialogs;
+mod exports;
 mod files;
+mod models;
 mod pace;
 mod pairs;
+mod projects;
 mod receive;
 mod runs;
 mod tokens;
@@ -25,6 +28,7 @@ use crossbeam::channel::{Receiver, Sender};
 use crate::{
     engine::{
         Engine,
+        catalog::Catalog,
         protocol::{Event, Request},
     },
     state::{Command, Commands, ThemeChoice, Views, Workspace},
@@ -83,6 +87,13 @@ pub struct App {
     transfers: Files<()>,
     /// The tokenizer of the project's model.
     tokens: Files<tokens::Loaded>,
+    /// Looks at what is on the disk besides the project.
+    models: Files<()>,
+    /// Loads, writes and proves runs.
+    exports: Files<()>,
+    catalog: Catalog,
+    /// Compute threads of work outside the engine.
+    threads: usize,
     dialogs: Dialogs,
     engine: EngineLink,
     /// The theme that egui was told last.
@@ -97,15 +108,24 @@ impl App {
     pub fn new(ctx: &egui::Context, views: Views, engine: EngineLink) -> Self {
         ui::theme::install(ctx);
         let wake = ctx.clone();
-        let (woken_by_files, woken_by_transfers) = (ctx.clone(), ctx.clone());
-        let woken_by_tokens = ctx.clone();
+        let waker = || {
+            let ctx = ctx.clone();
+            move || ctx.request_repaint()
+        };
+        let mut workspace = Workspace::default();
+        workspace.projects.home = projects::home();
         Self {
-            workspace: Workspace::default(),
+            workspace,
             views,
             commands: Commands::new(move || wake.request_repaint()),
-            files: Files::start(move || woken_by_files.request_repaint()),
-            transfers: Files::start(move || woken_by_transfers.request_repaint()),
-            tokens: Files::start(move || woken_by_tokens.request_repaint()),
+            files: Files::start(waker()),
+            transfers: Files::start(waker()),
+            tokens: Files::start(waker()),
+            models: Files::start(waker()),
+            exports: Files::start(waker()),
+            catalog: Catalog::of_user(),
+            threads: std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             dialogs: Dialogs::new(ctx.clone()),
             engine,
             theme: None,
@@ -120,11 +140,19 @@ impl App {
         engine: EngineLink,
         project: Option<PathBuf>,
     ) -> Self {
-        let app = Self::new(&cc.egui_ctx, Views::default(), engine);
+        let mut app = Self::new(&cc.egui_ctx, Views::default(), engine);
+        // The same on every machine: nothing of whoever runs the test.
+        app.catalog = Catalog::at("/no/cache");
+        app.workspace.projects.home = PathBuf::from("/home/me/Nudge");
         if let Some(dir) = project {
             app.commands.push(Command::OpenProject(dir));
         }
         app
+    }
+
+    /// Another Hugging Face cache than the user's.
+    pub fn set_catalog(&mut self, catalog: Catalog) {
+        self.catalog = catalog;
     }
 
     pub fn workspace(&self) -> &Workspace {
@@ -170,6 +198,7 @@ impl eframe::App for App {
         self.greet_project();
         self.record_admitted();
         self.train_recorded();
+        self.look_at_models();
         self.apply_pending(ctx, frame);
         self.guard_closing(ctx);
         self.apply_theme(ctx);

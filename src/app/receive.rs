@@ -18,10 +18,14 @@ impl App {
         loop {
             let from_transfers = self.transfers.take_in(&mut self.workspace, &mut self.views);
             let from_tokens = self.tokens.take_in(&mut self.workspace, &mut self.views);
-            // Last of the three: it alone knows what is being saved.
+            let from_models = self.models.take_in(&mut self.workspace, &mut self.views);
+            let from_exports = self.exports.take_in(&mut self.workspace, &mut self.views);
+            // Last of all: it alone knows what is being saved.
             let from_files = self.files.take_in(&mut self.workspace, &mut self.views);
             let event = self.engine.events.try_recv().ok();
-            let idle = !from_files && !from_transfers && !from_tokens && event.is_none();
+            let from_threads =
+                from_files || from_transfers || from_tokens || from_models || from_exports;
+            let idle = !from_threads && event.is_none();
             if let Some(event) = event {
                 self.take_event(event);
             }

@@ -53,7 +53,10 @@ pub fn run(project: Option<PathBuf>, options: WindowOptions) -> anyhow::Result<(
             let ctx = cc.egui_ctx.clone();
             let waker: Waker = Arc::new(move || ctx.request_repaint_after(PACE));
             let engine = Engine::start(waker, EngineOptions::beside_window(options.threads))?;
-            let app = App::new(&cc.egui_ctx, views, EngineLink::of(engine));
+            let mut app = App::new(&cc.egui_ctx, views, EngineLink::of(engine));
+            if let Some(threads) = options.threads {
+                app.threads = threads;
+            }
             // A folder that was moved away since is no reason to start with an error.
             let last = app.views.last_project.clone().filter(|dir| dir.is_dir());
             app.commands.push(match project.or(last) {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+pub use crate::model::bytes_on_disk;
+
 use super::{error::Result, memory};
 use crate::{
     data::{Base, Machine, ModelCard, ModelKind, Needs},
     kernels::device::{self, DeviceChoice},
-    model::{AdapterSurvey, Shelf, Survey, bytes_on_disk},
+    model::{AdapterSurvey, Shelf, Survey},
     text,
 };
 

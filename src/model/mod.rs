@@ -22,10 +22,9 @@
 //! - `half`, `block`: one decoder block, forward and backward.
 //! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes;
 //!   `arithmetic`: in what it multiplies.
-//! - `name`, `shelf`: which folder is meant by a name or a path. `disk`: room for it. `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole model as a folder. `init`: random weights.
-//! - `load`: a folder into a policy. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes.
 //! - `name`, `shelf`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
-//!   `generate`: answers; `sampler`: one token out of its logits. `adapter`, `merged`: what is written. `init`: random weights.
+//!   `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole
+//!   model as a folder. `init`: random weights.
 
 pub mod adapter;
 mod arithmetic;

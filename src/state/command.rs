@@ -4,8 +4,10 @@ use std::{cell::RefCell, path::PathBuf};
 
 use super::{
     answers::AnswersCommand,
+    models::ModelsCommand,
     notice::NoticeId,
     pairs::PairsCommand,
+    projects::ProjectsCommand,
     tokens::{Spot, Subject},
     train::RunCommand,
 };
@@ -30,6 +32,8 @@ pub enum Command {
     Runs(RunCommand),
     Pairs(PairsCommand),
     Answers(AnswersCommand),
+    Models(ModelsCommand),
+    Projects(ProjectsCommand),
     /// Look at the tokens of something.
     Inspect(Spot, Subject),
     /// Show a pair in the editor, with its tokens.

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{answers::AnswersView, compare::CompareView, pairs::PairsView, train::TrainView};
+use super::{
+    answers::AnswersView, compare::CompareView, models::ModelsView, pairs::PairsView,
+    projects::ProjectsView, train::TrainView,
+};
 
-/// The places of the left rail, in order.
+/// Where one can be: the places of the left rail, in order, and the one behind the project's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Screen {
     Pairs,
@@ -14,10 +17,20 @@ pub enum Screen {
     Train,
     Compare,
     Answers,
+    Models,
+    /// Other projects, and a new one.
+    Projects,
 }
 
 impl Screen {
-    pub const ALL: [Self; 4] = [Self::Pairs, Self::Train, Self::Compare, Self::Answers];
+    /// Those of the rail.
+    pub const ALL: [Self; 5] = [
+        Self::Pairs,
+        Self::Train,
+        Self::Compare,
+        Self::Answers,
+        Self::Models,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -25,6 +38,8 @@ impl Screen {
             Self::Train => "Train",
             Self::Compare => "Compare",
             Self::Answers => "Answers",
+            Self::Models => "Models",
+            Self::Projects => "Projects",
         }
     }
 
@@ -35,6 +50,8 @@ impl Screen {
             Self::Train => "Set up a run, start it, watch it",
             Self::Compare => "Lay runs over each other",
             Self::Answers => "Read and ask for answers",
+            Self::Models => "See what is on this machine, export what was trained",
+            Self::Projects => "Open a project or make a new one",
         }
     }
 }
@@ -54,11 +71,10 @@ pub struct Views {
     pub theme: ThemeChoice,
     /// Opened again at the next start.
     pub last_project: Option<PathBuf>,
-    /// A path being typed into the project menu.
-    #[serde(skip)]
-    pub project_path: String,
     pub train: TrainView,
     pub compare: CompareView,
     pub pairs: PairsView,
     pub answers: AnswersView,
+    pub models: ModelsView,
+    pub projects: ProjectsView,
 }

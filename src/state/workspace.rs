@@ -6,8 +6,10 @@ use super::{
     Notices,
     answers::AnswersData,
     launch::Launch,
+    models::ModelsData,
     pairs::PairsData,
-    runs::Runs,
+    projects::ProjectsData,
+    runs::{Loaded, Runs},
     tokens::Tokens,
     train::{Preflight, TrainView},
     views::Views,
@@ -73,6 +75,8 @@ pub struct Workspace {
     pub pairs: PairsData,
     pub answers: AnswersData,
     pub tokens: Tokens,
+    pub models: ModelsData,
+    pub projects: ProjectsData,
     /// Unix time in milliseconds of this frame, so that drawing asks no clock.
     pub now_ms: i64,
     requests: u64,
@@ -95,6 +99,9 @@ impl Workspace {
             };
         }
         views.last_project = Some(opened.project.dir.clone());
+        views
+            .projects
+            .opened(&opened.project.dir, &opened.project.name);
         self.project = Some(opened.project);
         self.opened += 1;
         self.runs = Runs {
@@ -106,5 +113,7 @@ impl Workspace {
         self.pairs = PairsData::default();
         self.answers = AnswersData::default();
         self.tokens = Tokens::default();
+        // Its own model stands first in the list.
+        self.models.looked = Loaded::Absent;
     }
 }

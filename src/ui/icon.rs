@@ -49,6 +49,23 @@ pub fn screen(painter: &Painter, screen: Screen, rect: Rect, color: Color32) {
                 2.0,
             ));
         }
+        Screen::Models => {
+            for top in [0.14, 0.42, 0.7] {
+                let board = Rect::from_min_max(at(0.06, top), at(0.94, top + 0.2));
+                painter.rect_stroke(board, 2.0, stroke, egui::StrokeKind::Middle);
+            }
+            painter.circle_filled(at(0.24, 0.24), 1.2, color);
+            painter.circle_filled(at(0.24, 0.52), 1.2, color);
+            painter.circle_filled(at(0.24, 0.8), 1.2, color);
+        }
+        Screen::Projects => {
+            let folder = Rect::from_min_max(at(0.06, 0.3), at(0.94, 0.86));
+            painter.rect_stroke(folder, 2.0, stroke, egui::StrokeKind::Middle);
+            painter.line(
+                vec![at(0.06, 0.36), at(0.06, 0.16), at(0.4, 0.16), at(0.5, 0.3)],
+                stroke,
+            );
+        }
         Screen::Answers => {
             let bubble = Rect::from_min_max(at(0.06, 0.14), at(0.94, 0.7));
             painter.rect_stroke(bubble, 3.0, stroke, egui::StrokeKind::Middle);

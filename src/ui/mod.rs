@@ -10,9 +10,11 @@ mod field;
 mod icon;
 mod legend;
 mod marked;
+pub mod models;
 mod notices;
 pub mod pairs;
 pub mod parts;
+pub mod projects;
 pub mod prompt;
 mod rail;
 mod strip;
@@ -37,6 +39,11 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
     CentralPanel::default()
         .frame(frame)
         .show(ui, |ui| match views.screen {
+            Screen::Models => models::ui(ui, workspace, views, commands),
+            Screen::Projects => projects::ui(ui, workspace, &mut views.projects, commands),
+            screen if workspace.project.is_none() => {
+                projects::none(ui, screen, views, commands);
+            }
             Screen::Pairs => {
                 let data = &views.train.launch.checked().config.data;
                 let limits = (data.max_prompt_tokens, data.max_answer_tokens);
@@ -48,14 +55,21 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
         });
 }
 
-/// Ctrl+1 .. Ctrl+4 go to the places of the rail.
+/// Ctrl+1 .. Ctrl+5 go to the places of the rail, Ctrl+O and Ctrl+N to other projects and to a new one.
 fn shortcuts(ui: &mut Ui, views: &mut Views) {
     use egui::{Key, KeyboardShortcut, Modifiers};
-    let keys = [Key::Num1, Key::Num2, Key::Num3, Key::Num4];
+    let keys = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5];
     for (screen, key) in Screen::ALL.into_iter().zip(keys) {
         let shortcut = KeyboardShortcut::new(Modifiers::COMMAND, key);
         if ui.input_mut(|input| input.consume_shortcut(&shortcut)) {
             views.screen = screen;
+        }
+    }
+    for key in [Key::O, Key::N] {
+        let shortcut = KeyboardShortcut::new(Modifiers::COMMAND, key);
+        if ui.input_mut(|input| input.consume_shortcut(&shortcut)) {
+            views.screen = Screen::Projects;
+            views.projects.form_opens |= key == Key::N;
         }
     }
 }

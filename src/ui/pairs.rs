@@ -29,10 +29,6 @@ pub fn ui(
     limits: (usize, usize),
     commands: &Commands,
 ) {
-    if workspace.project.is_none() {
-        no_project(ui, commands);
-        return;
-    }
     if view.labelling.is_some() {
         labelling::ui(ui, workspace, view, commands);
         return;
@@ -220,23 +216,6 @@ fn undo_redo(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
             commands.push(Command::Pairs(command));
         }
     }
-}
-
-fn no_project(ui: &mut Ui, commands: &Commands) {
-    parts::empty(
-        ui,
-        "No project is open",
-        "Open a project folder, or look around in the demo",
-    );
-    ui.vertical_centered(|ui| {
-        ui.add_space(space::M);
-        if parts::primary(ui, "Open the demo").clicked() {
-            commands.push(Command::OpenDemo);
-        }
-        if ui.button("Open project folder…").clicked() {
-            commands.push(Command::PickProject);
-        }
-    });
 }
 
 fn no_pairs(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {

@@ -5,8 +5,11 @@ use egui::{
     containers::menu::{MenuButton, MenuConfig},
 };
 
-use super::{icon, parts, theme::space};
+use super::{icon, parts, prompt, theme::space};
 use crate::state::{Command, Commands, Screen, ThemeChoice, Views, Workspace};
+
+/// Projects that the menu offers; the place lists them all.
+const RECENT: usize = 5;
 
 const WIDTH: f32 = 168.0;
 
@@ -21,7 +24,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         .show_separator_line(false)
         .frame(frame)
         .show(ui, |ui| {
-            project(ui, workspace, &mut views.project_path, commands);
+            project(ui, workspace, views, commands);
             ui.add_space(space::L);
             ui.spacing_mut().item_spacing.y = 2.0;
             for (index, screen) in Screen::ALL.into_iter().enumerate() {
@@ -34,7 +37,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
 }
 
 /// Name of the project; opens the menu for another one.
-fn project(ui: &mut Ui, workspace: &Workspace, path: &mut String, commands: &Commands) {
+fn project(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let palette = parts::palette(ui);
     let name = workspace
         .project
@@ -52,39 +55,49 @@ fn project(ui: &mut Ui, workspace: &Workspace, path: &mut String, commands: &Com
         let menu = MenuButton::from_button(button).config(config);
         let (response, _) = menu.ui(ui, |ui| {
             ui.set_min_width(300.0);
-            if let Some(project) = &workspace.project {
-                parts::caption(ui, project.dir.display().to_string());
-                ui.separator();
-            }
-            if ui.button("Choose a project folder…").clicked() {
-                commands.push(Command::PickProject);
-                ui.close();
-            }
-            if ui.button("Open the demo project").clicked() {
-                commands.push(Command::OpenDemo);
-                ui.close();
-            }
-            ui.separator();
-            let label = parts::caption(ui, "Folder of a project");
-            // Menus draw widgets without frames; a field needs one to be seen.
-            ui.set_style(ui.global_style());
-            ui.horizontal(|ui| {
-                let edit = egui::TextEdit::singleline(path)
-                    .id_salt("project path")
-                    .desired_width(220.0);
-                let response = ui.add(edit).labelled_by(label.id);
-                let enter =
-                    response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-                let typed = path.trim();
-                let open = ui.add_enabled(!typed.is_empty(), egui::Button::new("Open"));
-                if (open.clicked() || enter) && !typed.is_empty() {
-                    commands.push(Command::OpenProject(typed.into()));
-                    ui.close();
-                }
-            });
+            menu_items(ui, workspace, views, commands);
         });
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Project {name}")));
     });
+}
+
+fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    let open = workspace.project.as_ref();
+    if let Some(project) = open {
+        parts::caption(ui, project.dir.display().to_string());
+        ui.separator();
+    }
+    for (word, key, form) in [
+        ("New project…", "Ctrl N", true),
+        ("Open a project…", "Ctrl O", false),
+    ] {
+        let item = ui.add(egui::Button::new(word).shortcut_text(key));
+        prompt::name(&item, Role::Button, word);
+        if item.clicked() {
+            views.screen = Screen::Projects;
+            views.projects.form_opens |= form;
+            ui.close();
+        }
+    }
+    ui.separator();
+    let others = views.projects.recent.iter();
+    let others = others.filter(|recent| open.is_none_or(|open| open.dir != recent.dir));
+    for recent in others.take(RECENT) {
+        ui.push_id(&recent.dir, |ui| {
+            let item = ui.button(&recent.name);
+            if item
+                .on_hover_text(recent.dir.display().to_string())
+                .clicked()
+            {
+                commands.push(Command::OpenProject(recent.dir.clone()));
+                ui.close();
+            }
+        });
+    }
+    if ui.button("Open the demo project").clicked() {
+        commands.push(Command::OpenDemo);
+        ui.close();
+    }
 }
 
 fn place(ui: &mut Ui, index: usize, screen: Screen, current: &mut Screen) {

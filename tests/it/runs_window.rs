@@ -82,12 +82,12 @@ fn a_project_is_opened_by_its_path_and_a_wrong_path_is_a_notice() {
     drop(Project::create(other.path(), &settings).unwrap());
 
     stage.click("Project Tide tables");
+    stage.click("Open a project…");
     stage.enter("Folder of a project", "/no/such/folder");
     stage.click("Open");
     stage.until("it is refused", |app| !app.workspace().notices.is_empty());
     assert!(stage.says("Could not open /no/such/folder"));
 
-    stage.click("Project Tide tables");
     stage.enter("Folder of a project", &other.path().display().to_string());
     stage.harness.key_press(egui::Key::Enter);
     stage.until("it is open", |app| app.workspace().opened == 2);

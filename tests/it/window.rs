@@ -11,7 +11,7 @@ use egui_kittest::{Harness, SnapshotOptions, SnapshotResults, kittest::Queryable
 use nudge::{
     app::{App, EngineLink},
     engine::protocol::{Event, Request},
-    state::Screen,
+    state::{Screen, runs::Loaded},
 };
 
 /// Longer than anything here takes on a loaded machine; a test that waits this long has failed.
@@ -80,8 +80,12 @@ impl Window {
         for _ in 0..3 {
             self.until("everything is saved and read", |app| {
                 let workspace = app.workspace();
-                let pairs = &workspace.pairs;
-                workspace.saving.under_way == 0
+                let (pairs, models) = (&workspace.pairs, &workspace.models);
+                let (seen, all) = models.progress();
+                seen == all
+                    && models.to_look.is_empty()
+                    && models.looked != Loaded::Asked
+                    && workspace.saving.under_way == 0
                     && !pairs.listing
                     && !pairs.examining
                     && pairs.transfer.is_none()

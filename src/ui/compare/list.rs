@@ -3,7 +3,10 @@
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
 use crate::{
-    state::{Command, Commands, Workspace, compare::CompareView, train::RunCommand},
+    state::{
+        Command, Commands, Workspace, compare::CompareView, models::ModelsCommand,
+        train::RunCommand,
+    },
     store::{RunId, RunRecord},
     ui::{
         legend, parts,
@@ -136,6 +139,11 @@ fn actions(
             parts::quiet(ui, true, "Rename…").on_hover_text(format!("Rename {}", record.name));
         if rename.clicked() {
             view.renaming = Some((record.id, record.name.clone()));
+        }
+        let export = parts::quiet(ui, record.step > 0, "Export…")
+            .on_hover_text(format!("Export {}", record.name));
+        if export.clicked() {
+            commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
         }
         let delete = parts::quiet(ui, !busy, "Delete…")
             .on_hover_text(format!("Delete {}", record.name))

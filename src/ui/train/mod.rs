@@ -19,15 +19,6 @@ use crate::{
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
-    if workspace.project.is_none() {
-        parts::title(ui, "Train", "");
-        parts::empty(
-            ui,
-            "No project is open",
-            "Open one with the button at the top left",
-        );
-        return;
-    }
     let view = &mut views.train;
     ui.horizontal(|ui| {
         ui.vertical(|ui| {

@@ -6,6 +6,7 @@ use super::{charts, knobs, log, shown_run};
 use crate::{
     state::{
         Command, Commands, Workspace, metric,
+        models::ModelsCommand,
         runs::{History, Live, Loaded, can_continue},
         train::{RunCommand, Sheet, TrainView},
     },
@@ -77,6 +78,14 @@ fn head(
             }
             if ui.button("New run").clicked() {
                 view.sheet = Sheet::Launch;
+            }
+            if record.step > 0
+                && ui
+                    .button("Export…")
+                    .on_hover_text("As an adapter or a whole model that other programs read")
+                    .clicked()
+            {
+                commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
             }
             if can_continue(record.status)
                 && ui

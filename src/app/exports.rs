@@ -1,0 +1,178 @@
+//! Exports runs, on a thread of their own: loading, writing and proving takes minutes for a large model.
+
+use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+
+use super::App;
+use crate::{
+    engine::{
+        self, EngineError,
+        catalog::bytes_on_disk,
+        compute_pool,
+        protocol::{self, MergedOptions, Part, Stored, What, Which},
+    },
+    export::ExportError,
+    state::{
+        Command, Notice,
+        export::{
+            ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
+        },
+        models::ModelsCommand,
+    },
+};
+
+impl App {
+    pub(super) fn apply_export(
+        &mut self,
+        command: ExportCommand,
+        ctx: &egui::Context,
+        frame: &eframe::Frame,
+    ) {
+        let models = &mut self.workspace.models;
+        match command {
+            ExportCommand::Start(order) => self.export_run(*order, ctx),
+            ExportCommand::Cancel => {
+                if let Exporting::UnderWay { control, .. } = &models.exporting {
+                    control.cancel();
+                }
+            }
+            ExportCommand::PickDir => {
+                self.dialogs
+                    .pick_folder(frame, "A folder for the export", |dir| {
+                        Command::Models(ModelsCommand::Export(ExportCommand::SetDir(dir)))
+                    });
+            }
+            ExportCommand::SetDir(dir) => {
+                self.views.models.export.dir = dir.display().to_string();
+            }
+            ExportCommand::Close => {
+                if !models.exporting.is_under_way() {
+                    models.exporting = Exporting::Idle;
+                }
+            }
+        }
+    }
+
+    fn export_run(&mut self, order: ExportOrder, ctx: &egui::Context) {
+        let models = &mut self.workspace.models;
+        let Some(project) = &self.workspace.project else {
+            return;
+        };
+        if models.exporting.is_under_way() {
+            return;
+        }
+        let root = project.dir.clone();
+        let control = Arc::new(ExportControl::default());
+        models.exporting = Exporting::UnderWay {
+            order: order.clone(),
+            control: Arc::clone(&control),
+        };
+        let ctx = ctx.clone();
+        let threads = self.threads;
+        self.exports.open("Could not export the run", move |_| {
+            let mut say = |phase: &str, share: Option<f32>| {
+                match share {
+                    None => control.set_phase(phase),
+                    Some(share) => control.set_share(phase, share),
+                }
+                ctx.request_repaint_after(Duration::from_millis(100));
+                if control.cancelled() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let mut work = || -> anyhow::Result<Exported> {
+                let pool = compute_pool(threads)?;
+                let asked = to_engine(&root, &order);
+                let exported = pool.install(|| engine::export(&asked, &mut say))?;
+                let proof = exported.proof.context("The export was not checked")?;
+                Ok(Exported {
+                    order: order.clone(),
+                    step: exported.step,
+                    bytes: bytes_on_disk(&order.dir),
+                    probes: proof.probes,
+                    difference: proof.difference,
+                    effect: proof.effect,
+                    changed: proof.changed,
+                })
+            };
+            let done = work();
+            Ok(Box::new(move |workspace, _| {
+                let exporting = &mut workspace.models.exporting;
+                match done {
+                    Ok(exported) => *exporting = Exporting::Done(Box::new(exported)),
+                    Err(error) => match export_error(&error) {
+                        Some(ExportError::Stopped) => {
+                            *exporting = Exporting::Idle;
+                            workspace.notices.push(Notice::info(error.to_string()));
+                        }
+                        Some(ExportError::Occupied { ours, path }) => {
+                            let error = if *ours {
+                                format!("{} holds an earlier export", path.display())
+                            } else {
+                                format!("{} is not empty; name a new folder", path.display())
+                            };
+                            *exporting = Exporting::Failed {
+                                order,
+                                error,
+                                replaceable: *ours,
+                            };
+                        }
+                        _ => {
+                            *exporting = Exporting::Failed {
+                                order,
+                                error: format!("{error:#}"),
+                                replaceable: false,
+                            };
+                        }
+                    },
+                }
+            }))
+        });
+    }
+}
+
+fn export_error(error: &anyhow::Error) -> Option<&ExportError> {
+    match error.downcast_ref()? {
+        EngineError::Export(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// The same order as the engine takes it.
+fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
+    let adapter = |layout| What::Adapter {
+        layout,
+        part: Part::Sum,
+    };
+    protocol::ExportOrder {
+        project: root.to_owned(),
+        run: order.run,
+        which: match order.point {
+            Point::Newest => Which::Newest,
+            Point::Best => Which::Best,
+            Point::Step(step) => Which::Step(step),
+        },
+        what: match order.layout {
+            Layout::Adapter => adapter(protocol::Layout::Peft),
+            Layout::Mlx => adapter(protocol::Layout::Mlx),
+            Layout::Gguf => adapter(protocol::Layout::Gguf),
+            Layout::Merged => What::Merged(MergedOptions {
+                stored: match order.stored {
+                    StoredAs::Base => None,
+                    StoredAs::F32 => Some(Stored::F32),
+                    StoredAs::F16 => Some(Stored::F16),
+                    StoredAs::Bf16 => Some(Stored::Bf16),
+                },
+                max_shard_bytes: MAX_SHARD_BYTES,
+            }),
+        },
+        to: order.dir.clone(),
+        overwrite: order.replace,
+    }
+}
+
+/// Weight files of a merged model are no larger, as Transformers writes them.
+const MAX_SHARD_BYTES: u64 = 5_000_000_000;

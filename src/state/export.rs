@@ -1,0 +1,325 @@
+//! Exports of a run: the form, the one that is going, and what its proof said.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::projects::typed_path;
+use crate::store::RunId;
+
+/// What an export looks like on the disk. All that is offered is in [`Layout::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Layout {
+    #[default]
+    Adapter,
+    Mlx,
+    Gguf,
+    Merged,
+}
+
+impl Layout {
+    pub const ALL: [Self; 4] = [Self::Adapter, Self::Mlx, Self::Gguf, Self::Merged];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Adapter => "Adapter (PEFT)",
+            Self::Mlx => "MLX",
+            Self::Gguf => "GGUF",
+            Self::Merged => "Merged model",
+        }
+    }
+
+    /// One sentence: what it is good for.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Adapter => {
+                "A small folder that PEFT, Transformers and vLLM load on top of the base model"
+            }
+            Self::Mlx => "A small folder that mlx-lm loads on top of the base model",
+            Self::Gguf => "An adapter as one file that llama.cpp loads on top of the base model",
+            Self::Merged => "A whole model folder with the training folded into its weights",
+        }
+    }
+
+    /// The end of the folder's name when none is typed.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Adapter => "adapter",
+            Self::Mlx => "mlx",
+            Self::Gguf => "gguf",
+            Self::Merged => "merged",
+        }
+    }
+
+    /// Whether one can say what its numbers are stored as.
+    pub fn has_dtype(self) -> bool {
+        match self {
+            Self::Adapter | Self::Mlx | Self::Gguf => false,
+            Self::Merged => true,
+        }
+    }
+}
+
+/// What the numbers of a merged model are stored as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum StoredAs {
+    /// As the base model has them.
+    #[default]
+    Base,
+    F32,
+    F16,
+    Bf16,
+}
+
+/// Which checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Point {
+    #[default]
+    Newest,
+    /// With the lowest held-out loss.
+    Best,
+    Step(u64),
+}
+
+impl Point {
+    pub fn title(self) -> String {
+        match self {
+            Self::Newest => "Newest checkpoint".to_owned(),
+            Self::Best => "Best on held-out pairs".to_owned(),
+            Self::Step(step) => format!("Step {step}"),
+        }
+    }
+}
+
+/// The form, as it is filled.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExportForm {
+    pub layout: Layout,
+    pub stored: StoredAs,
+    #[serde(skip)]
+    pub point: Point,
+    /// Empty: made from the run's name.
+    #[serde(skip)]
+    pub dir: String,
+}
+
+impl ExportForm {
+    /// Where the export goes: what was typed, or a folder beside the project's runs that bears the run's name.
+    pub fn target(&self, project: &Path, run: &str) -> PathBuf {
+        typed_path(&self.dir).unwrap_or_else(|| {
+            let name = run.replace(
+                |letter: char| !letter.is_alphanumeric() && letter != '.',
+                "-",
+            );
+            let parts = name.split('-').filter(|part| !part.is_empty());
+            let name: Vec<&str> = parts.chain([self.layout.suffix()]).collect();
+            project.join("exports").join(name.join("-"))
+        })
+    }
+}
+
+/// Everything that an export needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportOrder {
+    pub run: RunId,
+    pub layout: Layout,
+    pub stored: StoredAs,
+    pub point: Point,
+    pub dir: PathBuf,
+    /// An earlier export in this folder may be replaced.
+    pub replace: bool,
+}
+
+/// Shared with the thread that exports.
+#[derive(Debug, Default)]
+pub struct ExportControl {
+    cancelled: AtomicBool,
+    heard: AtomicUsize,
+    phase: Mutex<String>,
+}
+
+impl ExportControl {
+    /// Phases of an export of weights.
+    const PHASES: f32 = 6.0;
+
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    pub fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    pub fn set_phase(&self, phase: &str) {
+        let mut now = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        phase.clone_into(&mut now);
+        self.heard.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The same, where the share of a phase that is done is known.
+    pub fn set_share(&self, phase: &str, share: f32) {
+        if share <= 0.0 {
+            self.set_phase(phase);
+            return;
+        }
+        let mut now = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = format!("{phase}, {:.0} %", 100.0 * share);
+    }
+
+    /// What is going on, in words.
+    pub fn phase(&self) -> String {
+        let now = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        now.clone()
+    }
+
+    /// About how much is done.
+    pub fn share(&self) -> f32 {
+        let heard = self.heard.load(Ordering::Acquire) as f32;
+        ((heard - 1.0) / Self::PHASES).clamp(0.0, 1.0)
+    }
+}
+
+/// An export that was proven and is in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    pub order: ExportOrder,
+    pub step: u64,
+    pub bytes: u64,
+    /// Prompts that it was read back and checked with.
+    pub probes: usize,
+    /// Largest difference between the logits of what was read back and of the policy in memory.
+    pub difference: f64,
+    /// Largest difference between the policy and the base model.
+    pub effect: f64,
+    /// Probes whose greedy answer is another than the base model's.
+    pub changed: usize,
+}
+
+impl Exported {
+    /// What the proof found, a sentence each.
+    pub fn proof(&self) -> [String; 3] {
+        let prompts = |count: usize| format!("{count} prompt{}", if count == 1 { "" } else { "s" });
+        [
+            format!(
+                "Read back from the disk, it gives the trained model's own logits on {}, to {:.0e}",
+                prompts(self.probes),
+                self.difference
+            ),
+            format!(
+                "Its logits differ from the base model's by up to {:.3}: the training is in it",
+                self.effect
+            ),
+            format!(
+                "The likeliest answer changed on {} of {}",
+                self.changed,
+                prompts(self.probes)
+            ),
+        ]
+    }
+}
+
+/// Where exporting stands; one at a time.
+#[derive(Debug, Default)]
+pub enum Exporting {
+    #[default]
+    Idle,
+    UnderWay {
+        order: ExportOrder,
+        control: Arc<ExportControl>,
+    },
+    Done(Box<Exported>),
+    Failed {
+        order: ExportOrder,
+        /// A sentence.
+        error: String,
+        /// An earlier export is in the way; the same order with `replace` would go through.
+        replaceable: bool,
+    },
+}
+
+impl Exporting {
+    pub fn is_under_way(&self) -> bool {
+        matches!(self, Self::UnderWay { .. })
+    }
+
+    /// The run that it is about.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Idle => None,
+            Self::UnderWay { order, .. } | Self::Failed { order, .. } => Some(order.run),
+            Self::Done(done) => Some(done.order.run),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum ExportCommand {
+    Start(Box<ExportOrder>),
+    Cancel,
+    /// Ask for the target with a file dialog.
+    PickDir,
+    SetDir(PathBuf),
+    /// The result has been read.
+    Close,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_has_a_place_before_one_is_typed() {
+        let mut form = ExportForm::default();
+        let project = Path::new("/tides");
+        let target = form.target(project, "MPO anchored-sum β 0.1 / 3");
+        assert_eq!(
+            target,
+            Path::new("/tides/exports/MPO-anchored-sum-β-0.1-3-adapter")
+        );
+        form.dir = " ~/out ".to_owned();
+        assert!(form.target(project, "x").ends_with("out"));
+    }
+
+    #[test]
+    fn the_proof_is_told_in_words() {
+        let exported = Exported {
+            order: ExportOrder {
+                run: RunId(1),
+                layout: Layout::Adapter,
+                stored: StoredAs::Base,
+                point: Point::Newest,
+                dir: PathBuf::from("/out"),
+                replace: false,
+            },
+            step: 120,
+            bytes: 1000,
+            probes: 5,
+            difference: 1.2e-5,
+            effect: 3.25,
+            changed: 4,
+        };
+        let [equal, differs, changed] = exported.proof();
+        assert!(equal.ends_with("on 5 prompts, to 1e-5"), "{equal}");
+        assert!(differs.contains("by up to 3.250"), "{differs}");
+        assert!(changed.ends_with("on 4 of 5 prompts"), "{changed}");
+    }
+
+    #[test]
+    fn progress_never_runs_past_its_end() {
+        let control = ExportControl::default();
+        assert_eq!(control.share(), 0.0);
+        for _ in 0..30 {
+            control.set_phase("Comparing");
+        }
+        assert_eq!(control.share(), 1.0);
+        assert_eq!(control.phase(), "Comparing");
+        assert!(!control.cancelled());
+    }
+}

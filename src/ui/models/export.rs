@@ -1,0 +1,205 @@
+//! Exporting a run: what, where to, how it goes, and what reading it back proved.
+
+use egui::{Button, ComboBox, RichText, Role, TextEdit, Ui};
+
+use super::detail;
+use crate::{
+    state::{
+        Command, Commands, Workspace,
+        export::{
+            ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
+        },
+        models::{ModelsCommand, size},
+    },
+    store::{RunId, RunRecord},
+    ui::{parts, prompt, theme::space},
+};
+
+pub fn ui(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    form: &mut ExportForm,
+    record: &RunRecord,
+    commands: &Commands,
+) {
+    parts::heading(ui, "Export");
+    match &workspace.models.exporting {
+        Exporting::UnderWay { order, control } => {
+            let name = workspace.runs.name(order.run);
+            ui.label(format!("{} of {name}", order.layout.title()));
+            parts::progress(ui, control.share(), "Progress of the export");
+            ui.horizontal(|ui| {
+                let phase = if control.cancelled() {
+                    "Cancelling…".to_owned()
+                } else {
+                    format!("{}…", control.phase())
+                };
+                parts::caption(ui, phase);
+                let cancel = ui.add_enabled(!control.cancelled(), Button::new("Cancel export"));
+                if cancel.clicked() {
+                    send(commands, ExportCommand::Cancel);
+                }
+            });
+        }
+        Exporting::Done(exported) if exported.order.run == record.id => {
+            proof(ui, exported, commands);
+        }
+        Exporting::Failed {
+            order,
+            error,
+            replaceable,
+        } if order.run == record.id => {
+            fields(ui, workspace, form, record, commands);
+            failure(ui, order, error, *replaceable, commands);
+        }
+        Exporting::Idle | Exporting::Done(_) | Exporting::Failed { .. } => {
+            fields(ui, workspace, form, record, commands);
+        }
+    }
+}
+
+fn send(commands: &Commands, command: ExportCommand) {
+    commands.push(Command::Models(ModelsCommand::Export(command)));
+}
+
+fn fields(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    form: &mut ExportForm,
+    record: &RunRecord,
+    commands: &Commands,
+) {
+    let Some(project) = &workspace.project else {
+        return;
+    };
+    let layouts = Layout::ALL.map(|layout| (layout, layout.title(), layout.about()));
+    parts::segmented(ui, &mut form.layout, &layouts);
+    parts::caption(ui, form.layout.about());
+    ui.horizontal(|ui| {
+        points(ui, workspace, form, record.id);
+        if form.layout.has_dtype() {
+            stored(ui, form);
+        }
+    });
+    let label = parts::caption(ui, "Target folder");
+    let target = form.target(&project.dir, &record.name);
+    ui.horizontal(|ui| {
+        const BUTTON: f32 = 84.0;
+        let width = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
+        let edit = TextEdit::singleline(&mut form.dir)
+            .id_salt("export target")
+            .hint_text(target.display().to_string())
+            .desired_width(width);
+        ui.add(edit)
+            .labelled_by(label.id)
+            .on_hover_text(target.display().to_string());
+        if ui
+            .add(Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
+            .clicked()
+        {
+            send(commands, ExportCommand::PickDir);
+        }
+    });
+    ui.add_space(space::XS);
+    let live = workspace.runs.live.as_ref();
+    let trains = live.is_some_and(|live| live.run == record.id);
+    let start = ui.horizontal(|ui| parts::primary(ui, "Export")).inner;
+    if start.clicked() {
+        let order = ExportOrder {
+            run: record.id,
+            layout: form.layout,
+            stored: if form.layout.has_dtype() {
+                form.stored
+            } else {
+                StoredAs::Base
+            },
+            point: form.point,
+            dir: target,
+            replace: false,
+        };
+        send(commands, ExportCommand::Start(Box::new(order)));
+    }
+    if trains {
+        parts::caption(
+            ui,
+            "The run is still going: its last checkpoint is exported, and both slow down",
+        );
+    }
+}
+
+fn points(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, run: RunId) {
+    let steps = workspace.answers.grid(run);
+    let steps = steps.into_iter().flat_map(|grid| grid.checkpoints.iter());
+    let steps: Vec<u64> = steps.rev().copied().collect();
+    // A step of another run may not exist here.
+    if let Point::Step(step) = form.point
+        && !steps.contains(&step)
+    {
+        form.point = Point::Newest;
+    }
+    let combo = ComboBox::from_id_salt("checkpoint")
+        .selected_text(form.point.title())
+        .width(180.0)
+        .show_ui(ui, |ui| {
+            let points = [Point::Newest, Point::Best].into_iter();
+            for point in points.chain(steps.into_iter().map(Point::Step)) {
+                ui.selectable_value(&mut form.point, point, point.title());
+            }
+        });
+    prompt::name(&combo.response, Role::ComboBox, "Checkpoint");
+}
+
+fn stored(ui: &mut Ui, form: &mut ExportForm) {
+    let word = |stored| match stored {
+        StoredAs::Base => "As the base model",
+        StoredAs::F32 => "F32",
+        StoredAs::F16 => "F16",
+        StoredAs::Bf16 => "BF16",
+    };
+    let combo = ComboBox::from_id_salt("stored as")
+        .selected_text(word(form.stored))
+        .width(140.0)
+        .show_ui(ui, |ui| {
+            for stored in [StoredAs::Base, StoredAs::F32, StoredAs::F16, StoredAs::Bf16] {
+                ui.selectable_value(&mut form.stored, stored, word(stored));
+            }
+        });
+    prompt::name(&combo.response, Role::ComboBox, "Stored as");
+}
+
+fn proof(ui: &mut Ui, exported: &Exported, commands: &Commands) {
+    let palette = parts::palette(ui);
+    parts::strip(ui, palette.accent_soft, |ui| {
+        ui.set_width(ui.available_width());
+        let line = format!(
+            "{} of step {} is written, {}",
+            exported.order.layout.title(),
+            exported.step,
+            size(exported.bytes)
+        );
+        ui.label(RichText::new(line).color(palette.strong));
+        for sentence in exported.proof() {
+            ui.label(format!("✔ {sentence}"));
+        }
+    });
+    parts::caption(ui, "Its report.json and README.md say the same");
+    detail::place(ui, &exported.order.dir, commands);
+    if ui.button("Export once more").clicked() {
+        send(commands, ExportCommand::Close);
+    }
+}
+
+fn failure(ui: &mut Ui, order: &ExportOrder, error: &str, replaceable: bool, commands: &Commands) {
+    let palette = parts::palette(ui);
+    parts::strip(ui, palette.error_soft, |ui| {
+        ui.set_width(ui.available_width());
+        ui.label(RichText::new(error).color(palette.error));
+        if replaceable && ui.button("Replace it").clicked() {
+            let order = ExportOrder {
+                replace: true,
+                ..order.clone()
+            };
+            send(commands, ExportCommand::Start(Box::new(order)));
+        }
+    });
+}

@@ -1,0 +1,193 @@
+//! The Models screen: what is on this machine and what was trained, on the left; what the chosen one is, on the right.
+
+mod detail;
+mod export;
+mod list;
+mod run;
+
+use std::path::PathBuf;
+
+use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
+
+use super::{parts, theme::space};
+use crate::state::{
+    Command, Commands, Views, Workspace,
+    models::{Intake, ModelsCommand, ModelsView, Selected, size},
+    projects::typed_path,
+    runs::Loaded,
+};
+
+/// Width of what is said about one model.
+const DETAIL: f32 = 420.0;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    if workspace.models.looked == Loaded::Absent {
+        commands.push(Command::Models(ModelsCommand::Look));
+    }
+    header(ui, workspace, &mut views.models, commands);
+    add(ui, workspace, &mut views.models, commands);
+    dropped(ui, commands);
+    ui.add_space(space::S);
+    list::keys(ui, workspace, &mut views.models);
+    let width = DETAIL.min(ui.available_width() * 0.52);
+    Panel::right("model detail")
+        .exact_size(width)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(Frame::NONE.inner_margin(Margin {
+            left: space::L as i8,
+            ..Margin::ZERO
+        }))
+        .show(ui, |ui| {
+            ScrollArea::vertical()
+                .id_salt("model detail")
+                .auto_shrink([false, false])
+                .show(ui, |ui| {
+                    chosen(ui, workspace, views, commands);
+                    ui.add_space(space::L);
+                });
+        });
+    egui::CentralPanel::no_frame().show(ui, |ui| {
+        list::ui(ui, workspace, &mut views.models, commands);
+    });
+}
+
+/// What is said about the selected model or run.
+fn chosen(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    match list::selected(workspace, &views.models) {
+        Some(Selected::Model(path)) => {
+            if let Some(entry) = workspace.models.entry(&path) {
+                detail::ui(ui, workspace, views, entry, commands);
+            }
+        }
+        Some(Selected::Run(run)) => {
+            if let Some(record) = workspace.runs.record(run) {
+                run::ui(ui, workspace, &mut views.models.export, record, commands);
+            }
+        }
+        None => {}
+    }
+}
+
+fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Commands) {
+    let data = &workspace.models;
+    ui.horizontal(|ui| {
+        ui.vertical(|ui| {
+            let line = match &data.machine {
+                Some(machine) => format!(
+                    "On this machine: {}, {} free of {}",
+                    machine.device,
+                    size(machine.free),
+                    size(machine.total)
+                ),
+                None => "Looking at this machine…".to_owned(),
+            };
+            parts::title(ui, "Models", &line);
+        });
+        // Laid out from the right.
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui
+                .button("Add…")
+                .on_hover_text("A model folder, a folder of models, a GGUF file or an adapter")
+                .clicked()
+            {
+                toggle(ui, view, Intake::Add);
+            }
+            let (seen, all) = data.progress();
+            let busy = data.looked == Loaded::Asked || seen < all;
+            let again = ui
+                .add_enabled(!busy, Button::new("Look again"))
+                .on_hover_text("Look through the cache and the added folders once more");
+            if again.clicked() {
+                commands.push(Command::Models(ModelsCommand::Look));
+            }
+            if busy && all > 0 {
+                let name = format!("Looked at {seen} of {all} models");
+                ui.scope(|ui| {
+                    ui.set_width(120.0);
+                    parts::progress(ui, seen as f32 / all as f32, &name);
+                });
+                parts::caption(ui, format!("{seen} of {all}"));
+            }
+        });
+    });
+}
+
+/// Opens a strip with the caret in its field, or closes it.
+fn toggle(ui: &Ui, view: &mut ModelsView, to: Intake) {
+    if view.intake == to {
+        view.intake = Intake::None;
+    } else {
+        view.intake = to;
+        view.intake_opens = true;
+        ui.request_repaint();
+    }
+}
+
+/// Where to find more models: typed, picked, or dropped on the window.
+fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Commands) {
+    if view.intake != Intake::Add {
+        return;
+    }
+    let palette = parts::palette(ui);
+    let send = |command| commands.push(Command::Models(command));
+    parts::strip(ui, palette.accent_soft, |ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal(|ui| {
+            let label = ui.label("Add");
+            let width = (ui.available_width() - 330.0).max(160.0);
+            let edit = TextEdit::singleline(&mut view.path)
+                .id_salt("model place")
+                .hint_text("Path of a folder or a .gguf file, or drop it on the window")
+                .desired_width(width);
+            let field = ui.add(edit).labelled_by(label.id);
+            // Not in the frame of the click: a field gives the caret up when something else is clicked.
+            if view.intake_opens && !ui.input(|input| input.pointer.any_click()) {
+                view.intake_opens = false;
+                field.request_focus();
+            }
+            let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let typed = typed_path(&view.path);
+            let go = ui.add_enabled(typed.is_some(), Button::new("Add this"));
+            if (go.clicked() || enter)
+                && let Some(place) = typed
+            {
+                send(ModelsCommand::Add(place));
+            }
+            if ui.button("Folder…").clicked() {
+                send(ModelsCommand::PickFolder);
+            }
+            if ui.button("GGUF file…").clicked() {
+                send(ModelsCommand::PickFile);
+            }
+            if ui.button("Close").clicked() {
+                view.intake = Intake::None;
+            }
+        });
+        match &workspace.models.refused {
+            Some(refused) => {
+                ui.label(RichText::new(refused).color(palette.error));
+            }
+            None => {
+                parts::caption(
+                    ui,
+                    "Nothing is copied: the place is looked through now and at every start",
+                );
+            }
+        }
+    });
+}
+
+/// A folder or a file dropped on the window is added.
+fn dropped(ui: &Ui, commands: &Commands) {
+    let paths: Vec<PathBuf> = ui.input(|input| {
+        let dropped = &input.raw.dropped_files;
+        dropped
+            .iter()
+            .map(|file| file.path().to_path_buf())
+            .collect()
+    });
+    for path in paths {
+        commands.push(Command::Models(ModelsCommand::Add(path)));
+    }
+}

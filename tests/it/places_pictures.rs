@@ -1,0 +1,274 @@
+//! Pictures of the places that show this machine: drawn from made-up state, so that they are the same on every machine.
+
+use std::path::PathBuf;
+
+use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
+use nudge::{
+    data::{Base, Machine, ModelCard, ModelKind, Needs},
+    engine::config::RunConfig,
+    state::{
+        Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
+        export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
+        models::{Entry, Group, Selected},
+        projects::{Form, Making},
+        runs::Loaded,
+    },
+    store::{Counts, Revision, RunId, RunRecord, RunStatus},
+    ui,
+};
+
+const GB: u64 = 1_000_000_000;
+
+fn model(name: &str, path: &str, billions: f64, dtype: &str) -> ModelCard {
+    let parameters = (billions * 1e9) as u64;
+    let bytes = parameters * if dtype == "F32" { 4 } else { 2 };
+    ModelCard {
+        bytes,
+        family: Some("Qwen2".to_owned()),
+        parameters: Some(parameters),
+        context: Some(32_768),
+        dtype: Some(dtype.to_owned()),
+        template: Some(true),
+        needs: Some(Needs {
+            answering: bytes + GB / 20,
+            training: bytes + GB,
+        }),
+        ..ModelCard::new(name, path, ModelKind::Folder)
+    }
+}
+
+fn group(title: &str, place: &str, added: bool, cards: Vec<ModelCard>) -> Group {
+    Group {
+        title: title.to_owned(),
+        place: PathBuf::from(place),
+        added,
+        entries: cards
+            .into_iter()
+            .map(|card| Entry {
+                name: card.name.clone(),
+                path: card.folder.clone(),
+                card: Some(card),
+            })
+            .collect(),
+    }
+}
+
+/// A cache with something of every kind.
+fn groups() -> Vec<Group> {
+    let own = model("org/harbour-0.5b", "/hub/harbour", 0.494, "BF16");
+    let mut broken = ModelCard::new("org/state-space-1b", "/hub/mamba", ModelKind::Folder);
+    broken.bytes = 2 * GB;
+    broken.reason = Some(
+        "/hub/mamba/config.json cannot be used: its `model_type` is \"mamba\"; Llama, Mistral, Qwen2, Qwen3, Gemma 2 and 3, Phi3, SmolLM3 and OLMo2 can be read"
+            .to_owned(),
+    );
+    let mut adapter = ModelCard::new("polite-harbour", "/data/polite", ModelKind::Adapter);
+    adapter.bytes = 35_000_000;
+    adapter.parameters = Some(8_800_000);
+    adapter.rank = Some(16);
+    adapter.dtype = Some("F32".to_owned());
+    adapter.base = Some(Base {
+        name: "org/gone-7b".to_owned(),
+        folder: None,
+    });
+    vec![
+        group("This project's model", "/hub/harbour", false, vec![own]),
+        group(
+            "/home/me/models",
+            "/home/me/models",
+            true,
+            vec![
+                ModelCard {
+                    kind: ModelKind::Gguf,
+                    ..model(
+                        "tides-1.5b-q4_k_m.gguf",
+                        "/home/me/models/tides.gguf",
+                        1.54,
+                        "Q4_K",
+                    )
+                },
+                adapter,
+            ],
+        ),
+        group(
+            "Hugging Face cache",
+            "/home/me/.cache/huggingface/hub",
+            false,
+            vec![
+                model("org/harbour-7b", "/hub/harbour-7b", 7.62, "BF16"),
+                broken,
+            ],
+        ),
+    ]
+}
+
+fn run(id: i64, name: &str) -> RunRecord {
+    RunRecord {
+        id: RunId(id),
+        name: name.to_owned(),
+        method: "MPO anchored-sum".to_owned(),
+        status: RunStatus::Completed,
+        created_ms: 0,
+        config_toml: String::new(),
+        revision: Revision(4),
+        parent: None,
+        step: 120,
+        total_steps: 120,
+        message: None,
+        dir: PathBuf::from("/home/me/Nudge/Harbour/runs/1"),
+    }
+}
+
+struct Scene {
+    workspace: Workspace,
+    views: Views,
+}
+
+impl Scene {
+    fn new(screen: Screen) -> Self {
+        let (mut workspace, mut views) = (Workspace::default(), Views::default());
+        let project = |dir: &str, name: &str| ProjectSummary {
+            dir: PathBuf::from(dir),
+            name: name.to_owned(),
+            model: PathBuf::from("/hub/harbour"),
+            counts: Counts::default(),
+            config: RunConfig::default(),
+        };
+        for (dir, name) in [
+            ("/home/me/.local/share/nudge/demo", "Demo"),
+            ("/home/me/Nudge/Old letters", "Old letters"),
+            ("/home/me/Nudge/Harbour tone", "Harbour tone"),
+        ] {
+            let opened = Opened {
+                project: project(dir, name),
+                runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
+            };
+            workspace.open(opened, &mut views);
+        }
+        workspace.projects.home = PathBuf::from("/home/me/Nudge");
+        workspace.projects.looked = true;
+        workspace.projects.gone = vec![PathBuf::from("/home/me/Nudge/Old letters")];
+        let machine = Machine {
+            device: "the processor".to_owned(),
+            free: 11 * GB,
+            total: 16 * GB,
+        };
+        workspace.models.fill(machine, groups());
+        for card in groups().into_iter().flat_map(|group| group.entries) {
+            workspace.models.put(card.card.unwrap());
+        }
+        workspace.models.to_look.clear();
+        assert_eq!(workspace.models.looked, Loaded::Ready);
+        views.screen = screen;
+        Self { workspace, views }
+    }
+
+    fn picture(
+        mut self,
+        name: &str,
+        theme: egui::Theme,
+        size: [f32; 2],
+        results: &mut SnapshotResults,
+    ) {
+        self.views.theme = match theme {
+            egui::Theme::Dark => ThemeChoice::Dark,
+            egui::Theme::Light => ThemeChoice::Light,
+        };
+        let commands = Commands::new(|| {});
+        let Self {
+            workspace,
+            mut views,
+        } = self;
+        let mut harness = Harness::builder()
+            .with_size(size)
+            .with_theme(theme)
+            .with_options(SnapshotOptions::new().threshold(1.0).max_failed_pixels(12))
+            .with_render_cursor(false)
+            .with_context_setup(ui::theme::install)
+            .build_ui(move |ui| ui::shell(ui, &workspace, &mut views, &commands));
+        harness.run();
+        if let Err(error) = harness.render() {
+            let checked = std::env::var_os("CI").is_some();
+            assert!(!checked, "no picture of {name}: {error}");
+            eprintln!("skipped the picture {name}: {error}");
+            return;
+        }
+        results.add(harness.try_snapshot(name));
+    }
+}
+
+const USUAL: [f32; 2] = [1280.0, 800.0];
+const SMALL: [f32; 2] = [900.0, 600.0];
+
+#[test]
+fn the_models_of_this_machine() {
+    let mut results = SnapshotResults::new();
+    let scene = || Scene::new(Screen::Models);
+    scene().picture("models_light", egui::Theme::Light, USUAL, &mut results);
+    let mut unsupported = scene();
+    unsupported.views.models.selected = Some(Selected::Model("/hub/mamba".into()));
+    unsupported.picture("models_dark_small", egui::Theme::Dark, SMALL, &mut results);
+}
+
+#[test]
+fn an_export_and_its_proof() {
+    let mut results = SnapshotResults::new();
+    let scene = || {
+        let mut scene = Scene::new(Screen::Models);
+        scene.views.models.selected = Some(Selected::Run(RunId(2)));
+        scene
+    };
+    scene().picture("export_form_light", egui::Theme::Light, USUAL, &mut results);
+    let mut done = scene();
+    done.workspace.models.exporting = Exporting::Done(Box::new(Exported {
+        order: ExportOrder {
+            run: RunId(2),
+            layout: Layout::Merged,
+            stored: StoredAs::Base,
+            point: Point::Newest,
+            dir: PathBuf::from("/home/me/Nudge/Harbour tone/exports/MPO-β-0.1-merged"),
+            replace: false,
+        },
+        step: 120,
+        bytes: 988_097_824,
+        probes: 5,
+        difference: 1.3e-5,
+        effect: 4.182,
+        changed: 5,
+    }));
+    done.picture("export_done_dark", egui::Theme::Dark, USUAL, &mut results);
+}
+
+#[test]
+fn other_projects_and_a_new_one() {
+    let mut results = SnapshotResults::new();
+    let mut scene = Scene::new(Screen::Projects);
+    scene.views.projects.form = Form {
+        name: "Ferry notices".to_owned(),
+        ..Form::default()
+    };
+    scene.picture("projects_light", egui::Theme::Light, USUAL, &mut results);
+    let mut failed = Scene::new(Screen::Projects);
+    failed.views.projects.form = Form {
+        name: "Ferry notices".to_owned(),
+        model: "/hub/mamba".to_owned(),
+        ..Form::default()
+    };
+    failed.workspace.projects.making = Making::Failed(
+        "/hub/mamba/config.json cannot be used: its `model_type` is \"mamba\"".to_owned(),
+    );
+    failed.picture(
+        "projects_dark_small",
+        egui::Theme::Dark,
+        SMALL,
+        &mut results,
+    );
+}
+
+#[test]
+fn nothing_is_open_yet() {
+    let mut results = SnapshotResults::new();
+    let mut scene = Scene::new(Screen::Pairs);
+    scene.workspace.project = None;
+    scene.picture("no_project_dark", egui::Theme::Dark, SMALL, &mut results);
+}
