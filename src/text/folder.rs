@@ -99,7 +99,7 @@ impl Folder {
         if !model.join("tokenizer.json").is_file() {
             return Err(missing(model));
         }
-        let settings = read_json(&model.join("tokenizer_config.json"))?;
+        let settings = read_json(model, "tokenizer_config.json")?;
         Ok(templates(model, &settings)?.default.is_some())
     }
 
