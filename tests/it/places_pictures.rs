@@ -115,7 +115,9 @@ fn run(id: i64, name: &str) -> RunRecord {
         step: 120,
         total_steps: 120,
         message: None,
+        arithmetic: None,
         dir: PathBuf::from("/home/me/Nudge/Harbour/runs/1"),
+        checkpoints: vec![PathBuf::from("/home/me/Nudge/Harbour/runs/1/checkpoints")],
     }
 }
 
