@@ -165,7 +165,7 @@ impl Axis {
             low = (low / step).floor() * step;
             high = (high / step).ceil() * step;
         }
-        let first = (low / step).ceil() as i64;
+        let first = (low / step - 1e-9).ceil() as i64;
         let last = (high / step + 1e-9).floor() as i64;
         let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
         let ticks = (first..=last)
