@@ -319,25 +319,28 @@ impl Runs {
                 self.wait_for_answer(*run, error);
                 None
             }
-            Event::Finished { run, outcome } => {
-                if self.live.as_ref().is_some_and(|live| live.run == *run) {
-                    self.live = self.waiting.pop_front();
-                }
-                if let Some(record) = self.record_mut(*run) {
-                    (record.status, record.message) = match outcome {
-                        Outcome::Completed => (RunStatus::Completed, None),
-                        Outcome::Stopped { .. } => (RunStatus::Stopped, None),
-                        Outcome::Failed { error } => (RunStatus::Failed, Some(error.clone())),
-                    };
-                }
-                Some(Follow::ReadRuns(*run))
-            }
+            Event::Finished { run, outcome } => Some(self.finish(*run, outcome)),
             Event::Sampled { .. }
             | Event::Token { .. }
             | Event::Generated { .. }
             | Event::Preflight { .. }
             | Event::Failed { .. } => None,
         }
+    }
+
+    /// The run has ended; the next in the queue is the live one.
+    fn finish(&mut self, run: RunId, outcome: &Outcome) -> Follow {
+        if self.live.as_ref().is_some_and(|live| live.run == run) {
+            self.live = self.waiting.pop_front();
+        }
+        if let Some(record) = self.record_mut(run) {
+            (record.status, record.message) = match outcome {
+                Outcome::Completed => (RunStatus::Completed, None),
+                Outcome::Stopped { .. } => (RunStatus::Stopped, None),
+                Outcome::Failed { error } => (RunStatus::Failed, Some(error.clone())),
+            };
+        }
+        Follow::ReadRuns(run)
     }
 
     /// True when steps before this one never arrived.
