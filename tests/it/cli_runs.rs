@@ -206,7 +206,7 @@ fn a_memory_limit_is_kept_to_from_the_start() {
     assert_eq!(free["recomputed_blocks"], 0);
     assert!(!free["warnings"].to_string().contains("may be taken"));
 
-    let limit = format!("train.memory_mb={}", mb(&free, "peak_memory_bytes") - 4);
+    let limit = format!("train.memory_mb={}", mb(&free, "peak_memory_bytes") - 8);
     let tight = check(&[&limit]);
     let less = |key: &str| tight[key].as_u64() < free[key].as_u64();
     assert!(
