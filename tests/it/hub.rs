@@ -242,11 +242,8 @@ fn of_gguf_files_the_one_that_is_named_comes() {
     let HubError::WhichFile { gguf, name } = &error else {
         panic!("{error}");
     };
-    let there = server
-        .files()
-        .keys()
-        .filter(|name| name.ends_with(".gguf"))
-        .count();
+    let is_gguf = |name: &&String| Path::new(name).extension().is_some_and(|end| end == "gguf");
+    let there = server.files().keys().filter(is_gguf).count();
     assert_eq!(gguf.len(), there);
     assert!(error.to_string().contains("llama_q8_0.gguf ("), "{error}");
     assert_eq!(server.asked().len(), 1, "no content was asked for");

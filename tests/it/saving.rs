@@ -98,7 +98,10 @@ fn another_place_takes_it_and_the_run_goes_on_from_there() {
     let folder = other.path().join(format!("project-run-{}", run.0));
     assert!(folder.join("step-000012/state.json").is_file());
     let project = toy.open();
-    assert_eq!(project.run(run).unwrap().checkpoints[1..], [folder.clone()]);
+    assert_eq!(
+        &project.run(run).unwrap().checkpoints[1..],
+        std::slice::from_ref(&folder)
+    );
 
     let mut config = toy::config();
     config.train.steps = Some(14);
