@@ -10,8 +10,8 @@ use std::{hint::black_box, time::Duration};
 use candle_core::{Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nudge::kernels::{
-    Activation, AdamWStep, AttentionShape, Gradients, HeadOptions, HeadWant, InputGradient, Layout,
-    Linear, Lora, NormOptions, Segment, Slot, Weight, cpu,
+    Activation, AdamWStep, AttentionShape, Generating, Gradients, HeadOptions, HeadWant,
+    InputGradient, Layout, Linear, Lora, NormOptions, Segment, Slot, Weight, cpu,
 };
 
 const WIDTH: usize = 576;
@@ -45,6 +45,25 @@ fn plain(c: &mut Criterion) {
     group(c, "plain product 2048x576x1536", TOKENS * WIDTH * FEED).bench_function("forward", |b| {
         b.iter(|| black_box(kernels.linear(&x, &Linear::frozen(w.clone())).unwrap()));
     });
+}
+
+/// Linear layers of generation: prompts, and a step of 1 and of 8 answers.
+fn generation(c: &mut Criterion) {
+    let kernels = cpu();
+    let layer = Linear::frozen(random(FEED, WIDTH));
+    let all = [
+        ("prefill", Generating::Prefill, [16, 64, 1000]),
+        ("decode", Generating::Decode, [1, 8, 64]),
+    ];
+    for (name, stage, sizes) in all {
+        for rows in sizes {
+            let x = random(rows, WIDTH);
+            let name = format!("{name} {rows}x576x1536");
+            group(c, &name, rows * WIDTH * FEED).bench_function("forward", |b| {
+                b.iter(|| black_box(kernels.linear_rowwise(&x, &layer, stage).unwrap()));
+            });
+        }
+    }
 }
 
 fn linear(c: &mut Criterion) {
@@ -295,5 +314,14 @@ fn small(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, plain, linear, attention, head, elementwise, small);
+criterion_group!(
+    benches,
+    plain,
+    linear,
+    generation,
+    attention,
+    head,
+    elementwise,
+    small
+);
 criterion_main!(benches);

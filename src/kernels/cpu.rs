@@ -7,9 +7,10 @@
 use candle_core::{DType, Tensor};
 
 use super::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
-    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    Weight, adamw, attention, embed, gated, gemm::Compute, head, keep, linear, norm, rope, rowwise,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut,
+    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable,
+    Slot, Weight, adamw, attention, embed, gated, gemm::Compute, head, keep, linear, norm, rope,
+    rowwise,
 };
 
 /// The hand-written implementation for the processor.
@@ -64,8 +65,8 @@ impl Kernels for Cpu {
         linear::forward(x, linear, self.products())
     }
 
-    fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor> {
-        rowwise::forward(x, linear)
+    fn linear_rowwise(&self, x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor> {
+        rowwise::forward(x, linear, stage)
     }
 
     fn linear_backward(

@@ -10,7 +10,8 @@ use super::{
     Gradients, Result, Slot, Weight, access,
     buffer::{Fresh, Shared},
     gemm::{Compute, Matrix, Panel, Target},
-    parallel, rowwise,
+    parallel,
+    rowwise::few,
     simd::{LANES, add_lanes, exp, fused, max, multiversion, tanh},
 };
 
@@ -253,7 +254,7 @@ pub(super) fn logits(h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Te
     let vocabulary = w.expect_columns(OPERATION, MATRIX, width)?;
     let h = access::read(OPERATION, "h", h)?;
     let w = w.read(OPERATION, MATRIX)?;
-    let mut logits = rowwise::product(&h, w.rows());
+    let mut logits = few::product(&h, w.rows());
     if options.scale != 1.0 {
         for logit in &mut logits {
             *logit *= options.scale;

@@ -80,14 +80,23 @@ pub enum InputGradient {
     AddTo(Tensor),
 }
 
+/// The two halves of generation. A row's bits may differ between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generating {
+    /// All tokens of the prompts at once: many rows.
+    Prefill,
+    /// The next token of each answer: few rows.
+    Decode,
+}
+
 /// The operations of a training step on one device.
 pub trait Kernels: Send + Sync {
     /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`: `x[T,in] -> y[T,out]`, and what the backward wants back.
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)>;
 
     /// The same `y` for generation: each row's bits are independent of the other rows, so that an answer does not depend
-    /// on what else is answered. Meant for few rows.
-    fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor>;
+    /// on what else is answered.
+    fn linear_rowwise(&self, x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor>;
 
     /// Adds the gradients of every parameter with a slot to `grads` and returns `dx[T,in]` unless skipped.
     fn linear_backward(

@@ -24,7 +24,7 @@ use super::{
     rope::Rotation,
 };
 use crate::kernels::{
-    Activation, AttentionShape, CachedKeys, Gradients, Kernels, Layout, NormOptions,
+    Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions,
 };
 
 #[derive(Debug)]
@@ -49,9 +49,9 @@ pub(super) struct Frame<'a> {
     pub(super) norm: NormOptions,
     pub(super) activation: Activation,
     pub(super) dropout: Option<Dropout>,
-    /// Linear layers row by row, for generation: a row's bits are independent of the others, and nothing can be gone
-    /// back through.
-    pub(super) rowwise: bool,
+    /// In generation: linear layers row by row, so that a row's bits are independent of the others, and nothing can be
+    /// gone back through.
+    pub(super) generating: Option<Generating>,
 }
 
 /// What a block keeps for its backward.

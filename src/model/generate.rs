@@ -8,7 +8,7 @@ use std::{collections::HashMap, ops::ControlFlow};
 use candle_core::{DType, Tensor};
 
 use super::{Policy, PolicyError, Result, block::Frame, sampler::Sampler};
-use crate::kernels::{CachedKeys, Layout, Segment};
+use crate::kernels::{CachedKeys, Generating, Layout, Segment};
 
 /// How answers are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -305,7 +305,7 @@ impl<'a> Group<'a> {
         let rotations = policy.rotations(&positions, &lengths)?;
         let layout = Layout::single(1)?; // attention goes by the caches
         let frame = Frame {
-            rowwise: true,
+            generating: Some(Generating::Decode),
             ..policy.frame(&layout, &rotations, None)
         };
         let mut x = policy.embed(&ids)?;
@@ -357,7 +357,7 @@ fn fill(
     let layout = Layout::new(segments.clone())?;
     let rotations = policy.rotations(layout.positions(), &lengths)?;
     let frame = Frame {
-        rowwise: true,
+        generating: Some(Generating::Prefill),
         ..policy.frame(&layout, &rotations, None)
     };
     let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {

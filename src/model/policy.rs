@@ -391,7 +391,7 @@ impl Policy {
             norm: self.norm_options(),
             activation: self.spec.activation,
             dropout,
-            rowwise: false,
+            generating: None,
         }
     }
 

@@ -112,8 +112,8 @@ impl Projection {
         x: &Tensor,
     ) -> Result<(Tensor, ProjectionSaved)> {
         let kernels = frame.kernels;
-        if frame.rowwise {
-            let y = kernels.linear_rowwise(x, &self.linear)?;
+        if let Some(stage) = frame.generating {
+            let y = kernels.linear_rowwise(x, &self.linear, stage)?;
             return Ok((y, ProjectionSaved::default()));
         }
         let Some((lora, mask)) = self.apart(frame.dropout.as_ref()) else {

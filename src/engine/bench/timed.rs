@@ -11,9 +11,9 @@ use std::{
 use candle_core::Tensor;
 
 use crate::kernels::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
-    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    Weight,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut,
+    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable,
+    Slot, Weight,
 };
 
 /// Where in a step the kernels are called from; set by whoever runs the step.
@@ -178,8 +178,8 @@ impl Kernels for Timed {
         self.watch.time(part, || self.inner.linear(x, linear))
     }
 
-    fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor> {
-        self.inner.linear_rowwise(x, linear)
+    fn linear_rowwise(&self, x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor> {
+        self.inner.linear_rowwise(x, linear, stage)
     }
 
     fn linear_backward(

@@ -29,9 +29,9 @@ mod tests;
 use candle_core::{DType, Device, Tensor};
 
 use super::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadOut, HeadWant,
-    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot,
-    Weight, access,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut,
+    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable,
+    Slot, Weight, access,
 };
 
 /// The implementation made of candle's operations.
@@ -95,7 +95,7 @@ impl Kernels for Composed {
     }
 
     /// One product for all rows: on a device, a row's last bits may depend on the number of its neighbours.
-    fn linear_rowwise(&self, x: &Tensor, linear: &Linear) -> Result<Tensor> {
+    fn linear_rowwise(&self, x: &Tensor, linear: &Linear, _stage: Generating) -> Result<Tensor> {
         Ok(linear::forward(x, linear)?.0)
     }
 

@@ -12,8 +12,9 @@ use super::{
     flat,
 };
 use crate::kernels::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Gradients, HeadOptions, HeadWant,
-    InputGradient, Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot, Weight,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions,
+    HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot,
+    Weight,
     cpu::Cpu,
     testing::{random, slot, tensor, values},
 };
@@ -149,7 +150,7 @@ proptest! {
             let mut grads = gradients(offset);
             let input = input(kind, (tokens, d_in));
             let dx = kernels.linear_backward(&x, &saved, &dy, &layer, input, &mut grads).unwrap();
-            let row_by_row = kernels.linear_rowwise(&x, &layer).unwrap();
+            let row_by_row = kernels.linear_rowwise(&x, &layer, Generating::Prefill).unwrap();
             (y, saved.low, dx, grads.to_vec().unwrap(), row_by_row)
         };
         let (a, b) = (run(&composed()), run(&Cpu::default()));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kernels::{
-    BlockFormat, Gradients, HeadOptions, HeadWant, InputGradient, Linear, Lora, cpu,
+    BlockFormat, Generating, Gradients, HeadOptions, HeadWant, InputGradient, Linear, Lora, cpu,
     testing::{assert_close, assert_same_bits, random, slot, tensor, values},
 };
 
@@ -87,21 +87,20 @@ fn generation_gives_the_bits_of_the_widened_matrix() {
         for tokens in [1, 3, 40] {
             let x = tensor(&random(1, tokens * d_in), (tokens, d_in));
             let of = |weight: &Weight| {
-                let y = kernels
-                    .linear_rowwise(&x, &layer(weight.clone(), d_in, d_out))
-                    .unwrap();
+                let layer = layer(weight.clone(), d_in, d_out);
+                let stages = [Generating::Prefill, Generating::Decode];
+                let [prefill, decode] =
+                    stages.map(|stage| kernels.linear_rowwise(&x, &layer, stage).unwrap());
                 let options = HeadOptions {
                     scale: 0.5,
                     softcap: Some(20.0),
                 };
-                (
-                    values(&y),
-                    values(&kernels.logits(&x, weight, &options).unwrap()),
-                )
+                let logits = kernels.logits(&x, weight, &options).unwrap();
+                [prefill, decode, logits].map(|y| values(&y))
             };
             assert_eq!(of(&blocks), of(&widened));
             if tokens == 3 {
-                assert_same_bits(|| vec![of(&blocks).0, of(&blocks).1]);
+                assert_same_bits(|| of(&blocks).to_vec());
             }
         }
     }
