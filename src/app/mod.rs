@@ -6,6 +6,7 @@
 mod answers;
 mod apply;
 mod dialogs;
+mod downloads;
 mod exports;
 mod files;
 mod models;
@@ -31,6 +32,7 @@ use crate::{
         catalog::Catalog,
         protocol::{Event, Request},
     },
+    hub::{Download, Hub},
     state::{Command, Commands, ThemeChoice, Views, Workspace},
     store::Project,
     ui,
@@ -92,6 +94,9 @@ pub struct App {
     /// Loads, writes and proves runs.
     exports: Files<()>,
     catalog: Catalog,
+    hub: Hub,
+    /// A model on its way from the hub.
+    download: Option<Download>,
     /// Compute threads of work outside the engine.
     threads: usize,
     dialogs: Dialogs,
@@ -124,6 +129,8 @@ impl App {
             models: Files::start(waker()),
             exports: Files::start(waker()),
             catalog: Catalog::of_user(),
+            hub: Hub::of_user(),
+            download: None,
             threads: std::thread::available_parallelism()
                 .map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             dialogs: Dialogs::new(ctx.clone()),
@@ -143,6 +150,7 @@ impl App {
         let mut app = Self::new(&cc.egui_ctx, Views::default(), engine);
         // The same on every machine: nothing of whoever runs the test.
         app.catalog = Catalog::at("/no/cache");
+        app.hub.offline = true;
         app.workspace.projects.home = PathBuf::from("/home/me/Nudge");
         if let Some(dir) = project {
             app.commands.push(Command::OpenProject(dir));
@@ -153,6 +161,11 @@ impl App {
     /// Another Hugging Face cache than the user's.
     pub fn set_catalog(&mut self, catalog: Catalog) {
         self.catalog = catalog;
+    }
+
+    /// Another hub than the user's.
+    pub fn set_hub(&mut self, hub: Hub) {
+        self.hub = hub;
     }
 
     pub fn workspace(&self) -> &Workspace {
@@ -199,6 +212,7 @@ impl eframe::App for App {
         self.record_admitted();
         self.train_recorded();
         self.look_at_models();
+        self.watch_download();
         self.apply_pending(ctx, frame);
         self.guard_closing(ctx);
         self.apply_theme(ctx);

@@ -54,6 +54,7 @@ impl App {
                 self.views.models.reveal = true;
             }
             ModelsCommand::OpenFolder(folder) => self.show_folder(&folder),
+            ModelsCommand::Fetch(command) => self.apply_fetch(command, ctx),
             ModelsCommand::Export(command) => self.apply_export(command, ctx, frame),
         }
     }

@@ -16,6 +16,8 @@ pub(super) struct Listing {
     pub(super) files: Vec<Remote>,
     /// What the hub read in the repository's GGUF files.
     pub(super) architecture: Option<String>,
+    /// As the repository's card says it, e.g. "apache-2.0".
+    pub(super) license: Option<String>,
 }
 
 /// A file of a repository.
@@ -41,6 +43,8 @@ struct Answer {
     siblings: Vec<Sibling>,
     #[serde(default)]
     gguf: Value,
+    #[serde(default, rename = "cardData")]
+    card: Value,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +80,7 @@ impl Listing {
             commit: answer.sha,
             files,
             architecture: answer.gguf["architecture"].as_str().map(str::to_owned),
+            license: license(&answer.card),
         })
     }
 
@@ -102,6 +107,21 @@ impl Remote {
                 .map(|(bytes, checksum)| Stamp { bytes, checksum }),
         }
     }
+}
+
+/// A card may name one licence, several, or a name and a link of its own.
+fn license(card: &Value) -> Option<String> {
+    let named = match &card["license"] {
+        Value::String(one) => one.clone(),
+        Value::Array(several) => {
+            let several: Vec<&str> = several.iter().filter_map(Value::as_str).collect();
+            several.join(", ")
+        }
+        _ => String::new(),
+    };
+    let own = card["license_name"].as_str().filter(|_| named == "other");
+    let license = cut(own.unwrap_or(&named).trim());
+    (!license.is_empty()).then_some(license)
 }
 
 fn cut(text: &str) -> String {

@@ -25,7 +25,7 @@
 //!
 //! # What it promises
 //!
-//! - Without a call of [`Download::start`] nothing is ever asked or fetched; with `HF_HUB_OFFLINE` not even then.
+//! - Without a call of [`Offer::ask`] or [`Download::start`] nothing is ever asked or fetched; with `HF_HUB_OFFLINE` not even then.
 //! - Nothing large is fetched before the config was read and is of a supported family, and before there is room for it.
 //! - Every content is hashed while it streams and has its name in the cache only after it matched and is on the disk.
 //! - What was fetched stays, whatever happens: a download goes on from there, after a broken connection by itself.
@@ -37,6 +37,7 @@
 //! - `place`: which hub, which cache, which token. `progress`: how far it is. `error`: what can go wrong.
 //! - `client`, `listing`: the hub's protocol. `checksum`: its names for contents. `choice`: which files are fetched.
 //! - `cache`: folders, locks and links. `blob`: one content. `fetch`: a whole model. `download`: its thread and handle.
+//! - `offer`: what a download would bring, for those who want to know before.
 
 mod blob;
 mod cache;
@@ -47,11 +48,13 @@ mod download;
 mod error;
 mod fetch;
 mod listing;
+mod offer;
 mod place;
 mod progress;
 
 pub use download::{Download, Outcome};
 pub use error::HubError;
 pub use fetch::Fetched;
+pub use offer::Offer;
 pub use place::{Hub, Patience};
 pub use progress::{Phase, Progress, Waker, sized};

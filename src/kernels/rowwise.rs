@@ -14,9 +14,6 @@ use super::{Generating, Linear, Result, access, weight::Rows};
 
 const OPERATION: &str = "linear, row by row";
 
-/// Multiplications below which all stays on the caller's thread.
-const SMALL: usize = 1 << 20;
-
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
 pub(super) fn forward(x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor> {
     let product = match stage {

@@ -8,6 +8,7 @@ pub mod ask;
 pub mod command;
 pub mod compare;
 pub mod difference;
+pub mod download;
 pub mod drafts;
 pub mod export;
 pub mod fields;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    download::{FetchCommand, Fetching},
     export::{ExportCommand, ExportForm, Exporting},
     runs::Loaded,
 };
@@ -24,6 +25,7 @@ pub struct ModelsData {
     /// Why the path in the strip could not be added, as a sentence.
     pub refused: Option<String>,
     pub exporting: Exporting,
+    pub fetching: Fetching,
 }
 
 /// Models that are at one place.
@@ -115,6 +117,8 @@ pub enum Intake {
     None,
     /// A place to be looked through.
     Add,
+    /// A model to be fetched from the hub.
+    Download,
 }
 
 /// What the screen remembers.
@@ -133,6 +137,9 @@ pub struct ModelsView {
     /// A path being typed.
     #[serde(skip)]
     pub path: String,
+    /// A name of the hub being typed.
+    #[serde(skip)]
+    pub hub_name: String,
     /// The selection was moved by a key: the list scrolls to it.
     #[serde(skip)]
     pub reveal: bool,
@@ -169,6 +176,7 @@ pub enum ModelsCommand {
     /// In the system's file manager.
     OpenFolder(PathBuf),
     Export(ExportCommand),
+    Fetch(FetchCommand),
 }
 
 /// 1.23 GB, 41 MB: decimal units, as disks and the hub count.

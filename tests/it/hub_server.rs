@@ -157,7 +157,8 @@ pub fn listing(files: &BTreeMap<String, Vec<u8>>) -> Value {
             }
         })
         .collect();
-    json!({"id": REPO, "sha": COMMIT, "gated": false, "siblings": siblings})
+    let card = json!({"license": "apache-2.0"});
+    json!({"id": REPO, "sha": COMMIT, "gated": false, "cardData": card, "siblings": siblings})
 }
 
 impl Shared {

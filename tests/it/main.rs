@@ -15,6 +15,7 @@ mod cli_runs;
 mod cli_text;
 mod demo;
 mod devices;
+mod download_window;
 mod engine;
 mod exports;
 mod families;

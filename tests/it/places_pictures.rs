@@ -8,8 +8,9 @@ use nudge::{
     engine::config::RunConfig,
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
+        download::{FetchProgress, Fetching, Offer},
         export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
-        models::{Entry, Group, Selected},
+        models::{Entry, Group, Intake, Selected},
         projects::{Form, Making},
         runs::Loaded,
     },
@@ -210,6 +211,52 @@ fn the_models_of_this_machine() {
     let mut unsupported = scene();
     unsupported.views.models.selected = Some(Selected::Model("/hub/mamba".into()));
     unsupported.picture("models_dark_small", egui::Theme::Dark, SMALL, &mut results);
+}
+
+#[test]
+fn a_model_on_its_way() {
+    let mut results = SnapshotResults::new();
+    let scene = |fetching| {
+        let mut scene = Scene::new(Screen::Models);
+        scene.views.models.intake = Intake::Download;
+        scene.views.models.hub_name = "org/tides-1.5b".to_owned();
+        scene.workspace.models.fetching = fetching;
+        scene
+    };
+    let offered = Fetching::Offered(Offer {
+        name: "org/tides-1.5b".to_owned(),
+        files: 6,
+        bytes: 3 * GB + GB / 10,
+        there: 0,
+        license: Some("apache-2.0".to_owned()),
+        page: "https://huggingface.co/org/tides-1.5b".to_owned(),
+        free: Some(61 * GB),
+    });
+    scene(offered).picture(
+        "download_offer_light",
+        egui::Theme::Light,
+        USUAL,
+        &mut results,
+    );
+    let under_way = Fetching::UnderWay {
+        name: "org/tides-1.5b".to_owned(),
+        progress: FetchProgress {
+            phase: "Fetching model.safetensors".to_owned(),
+            files_done: 5,
+            files: 6,
+            bytes: GB + GB / 5,
+            total_bytes: 3 * GB + GB / 10,
+            bytes_per_sec: 11.4e6,
+            secs_left: Some(167.0),
+            note: None,
+        },
+    };
+    scene(under_way).picture(
+        "download_dark_small",
+        egui::Theme::Dark,
+        SMALL,
+        &mut results,
+    );
 }
 
 #[test]

@@ -37,8 +37,9 @@ struct Workspace {
 }
 
 impl Workspace {
-    fn new(shape: &AttentionShape) -> Self {
-        let rows = shape.block_tokens() * shape.group();
+    /// For blocks of up to `tokens`.
+    fn new(shape: &AttentionShape, tokens: usize) -> Self {
+        let rows = tokens * shape.group();
         Self {
             queries: vec![0.0; rows * shape.head_dim],
             scores: vec![0.0; rows * KEYS],
@@ -151,7 +152,7 @@ pub(in crate::kernels) fn forward(
     parallel::for_each_with(
         tasks.len(),
         work < SMALL,
-        || Workspace::new(shape),
+        || Workspace::new(shape, shape.block_tokens()),
         |workspace, task| {
             let (segment, block, key_head) = &tasks[task];
             workspace.start();
@@ -214,7 +215,7 @@ pub(in crate::kernels) fn cached(
     parallel::for_each_with(
         caches.len() * shape.kv_heads,
         work < SMALL,
-        || Workspace::new(shape),
+        || Workspace::new(shape, 1),
         |workspace, task| {
             let (row, key_head) = (task / shape.kv_heads, task % shape.kv_heads);
             let (k, v, len) = slices[row];

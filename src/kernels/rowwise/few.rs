@@ -7,7 +7,6 @@ use super::super::{
     simd::{Level, fused, level, multiversion},
     weight::Rows,
 };
-use super::SMALL;
 
 /// Partial sums of an element: one register, on processors with wide ones and on others.
 const WIDE: usize = 16;
@@ -15,6 +14,10 @@ const NARROW: usize = 8;
 
 /// Elements of the weight in one piece of work.
 const PIECE: usize = 64 * 1024;
+
+/// Elements of the weight, or multiplications by four, below which all stays on the caller's thread: reading them takes
+/// some 50 microseconds.
+const SMALL: usize = 128 * 1024;
 
 /// Rows of `x` that stay in the first-level cache while a piece of the weight passes.
 const BLOCK: usize = 16;
@@ -29,7 +32,7 @@ pub(in super::super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
         return Vec::new();
     }
     let (n, m) = (x.len() / k, w.len());
-    let small = n * m * k < SMALL;
+    let small = m * k * n.div_ceil(4) < SMALL;
     // Columns first: a piece of weight rows makes a run of them.
     let columns = (PIECE / k).next_multiple_of(WIDENED).max(WIDENED);
     let pieces: Vec<Vec<f32>> = parallel::map(m.div_ceil(columns), small, |piece| {

@@ -9,7 +9,6 @@ use super::super::{
     simd::{Level, VECTOR, fused, level, multiversion},
     weight::Rows,
 };
-use super::SMALL;
 
 /// Columns of the result in one tile.
 const STRIP: usize = VECTOR;
@@ -23,6 +22,9 @@ const DEPTH: usize = 384;
 
 /// Elements of the weight that are laid out at once.
 const PANEL: usize = 256 * 1024;
+
+/// Multiplications below which all stays on the caller's thread.
+const SMALL: usize = 1 << 20;
 
 /// Columns of the weight that are laid out before the next row: their places stay in the first-level cache.
 const TURN: usize = 32;

@@ -1,6 +1,7 @@
 //! The Models screen: what is on this machine and what was trained, on the left; what the chosen one is, on the right.
 
 mod detail;
+mod download;
 mod export;
 mod list;
 mod run;
@@ -26,6 +27,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     }
     header(ui, workspace, &mut views.models, commands);
     add(ui, workspace, &mut views.models, commands);
+    download::ui(ui, workspace, &mut views.models, commands);
     dropped(ui, commands);
     ui.add_space(space::S);
     list::keys(ui, workspace, &mut views.models);
@@ -92,6 +94,13 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
                 .clicked()
             {
                 toggle(ui, view, Intake::Add);
+            }
+            if ui
+                .button("Download…")
+                .on_hover_text("A model of the Hugging Face hub, by its name")
+                .clicked()
+            {
+                toggle(ui, view, Intake::Download);
             }
             let (seen, all) = data.progress();
             let busy = data.looked == Loaded::Asked || seen < all;

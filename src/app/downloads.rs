@@ -1,0 +1,162 @@
+//! Fetches models from the hub: asks what there is, starts, watches, and tells how it ended.
+
+use std::{sync::Arc, time::Duration};
+
+use super::App;
+use crate::{
+    hub::{Download, HubError, Offer, Phase, Progress},
+    model::ModelName,
+    state::{
+        download::{FetchCommand, FetchProgress, Fetching},
+        models::{Intake, Selected},
+        runs::Loaded,
+    },
+};
+
+impl App {
+    pub(super) fn apply_fetch(&mut self, command: FetchCommand, ctx: &egui::Context) {
+        match command {
+            FetchCommand::Ask(name) => self.ask_hub(name),
+            FetchCommand::Start(name) => self.start_download(&name, ctx),
+            FetchCommand::Cancel => {
+                if let Some(download) = &self.download {
+                    download.cancel();
+                }
+            }
+            FetchCommand::Close => {
+                self.views.models.intake = Intake::None;
+                if !self.workspace.models.fetching.is_busy() {
+                    self.workspace.models.fetching = Fetching::Idle;
+                }
+            }
+            FetchCommand::OpenPage(page) => ctx.open_url(egui::OpenUrl::new_tab(page)),
+        }
+    }
+
+    /// Asks what a name would bring; nothing is fetched yet.
+    fn ask_hub(&mut self, typed: String) {
+        if self.workspace.models.fetching.is_busy() {
+            return;
+        }
+        let name: ModelName = match typed.parse() {
+            Ok(name) => name,
+            Err(error) => {
+                self.workspace.models.fetching = Fetching::Failed {
+                    name: typed,
+                    error: error.to_string(),
+                };
+                return;
+            }
+        };
+        let hub = self.hub.clone();
+        self.workspace.models.fetching = Fetching::Asking(name.to_string());
+        self.models.open("Could not ask the hub", move |_| {
+            let offer = Offer::ask(&hub, &name);
+            Ok(Box::new(move |workspace, _| {
+                // Somebody may have asked for something else since.
+                if workspace.models.fetching != Fetching::Asking(name.to_string()) {
+                    return;
+                }
+                workspace.models.fetching = match offer {
+                    Ok(offer) => Fetching::Offered(told(&name, offer)),
+                    Err(error) => ended_badly(&name, error),
+                };
+            }))
+        });
+    }
+
+    fn start_download(&mut self, typed: &str, ctx: &egui::Context) {
+        let Ok(name) = typed.parse::<ModelName>() else {
+            return;
+        };
+        let ctx = ctx.clone();
+        let waker = Arc::new(move || ctx.request_repaint_after(Duration::from_millis(50)));
+        let fetching = match Download::start(&self.hub, name.clone(), waker) {
+            Ok(download) => {
+                self.download = Some(download);
+                Fetching::UnderWay {
+                    name: name.to_string(),
+                    progress: FetchProgress::default(),
+                }
+            }
+            Err(error) => Fetching::Failed {
+                name: name.to_string(),
+                error: format!("The system gives no thread for it: {error}"),
+            },
+        };
+        self.workspace.models.fetching = fetching;
+    }
+
+    /// Takes in how far the download is, once a frame.
+    pub(super) fn watch_download(&mut self) {
+        let Some(download) = &self.download else {
+            return;
+        };
+        let name = download.name().clone();
+        let Some(outcome) = download.take_outcome() else {
+            let progress = shown(download.progress());
+            self.workspace.models.fetching = Fetching::UnderWay {
+                name: name.to_string(),
+                progress,
+            };
+            return;
+        };
+        self.download = None;
+        self.workspace.models.fetching = match outcome {
+            Ok(fetched) => {
+                self.views.models.selected = Some(Selected::Model(fetched.path.clone()));
+                self.views.models.reveal = true;
+                self.workspace.models.looked = Loaded::Absent;
+                Fetching::Done {
+                    name: name.to_string(),
+                    path: fetched.path,
+                }
+            }
+            Err(error) => ended_badly(&name, error),
+        };
+    }
+}
+
+fn told(name: &ModelName, offer: Offer) -> crate::state::download::Offer {
+    crate::state::download::Offer {
+        name: name.to_string(),
+        files: offer.files,
+        bytes: offer.bytes,
+        there: offer.there,
+        license: offer.license,
+        page: offer.page,
+        free: offer.free,
+    }
+}
+
+fn ended_badly(name: &ModelName, error: HubError) -> Fetching {
+    let name = name.to_string();
+    match error {
+        HubError::Cancelled => Fetching::Stopped(name),
+        HubError::WhichFile { gguf, .. } => Fetching::WhichFile { name, files: gguf },
+        error => Fetching::Failed {
+            name,
+            error: error.to_string(),
+        },
+    }
+}
+
+fn shown(progress: Progress) -> FetchProgress {
+    let file = progress.file.clone().unwrap_or_default();
+    FetchProgress {
+        phase: match progress.phase {
+            Phase::Asking => "Asking the hub what there is".to_owned(),
+            Phase::Rereading => format!("Reading what is there of {file}"),
+            Phase::Fetching => format!("Fetching {file}"),
+            Phase::Waiting => "Waiting".to_owned(),
+            Phase::Ended => "Done".to_owned(),
+        },
+        files_done: progress.files_done,
+        files: progress.files,
+        bytes: progress.bytes,
+        total_bytes: progress.total_bytes,
+        bytes_per_sec: progress.bytes_per_sec,
+        secs_left: progress.secs_left(),
+        note: progress.note,
+    }
+}
