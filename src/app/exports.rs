@@ -2,8 +2,6 @@
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-
 use super::App;
 use crate::{
     engine::{
@@ -16,7 +14,8 @@ use crate::{
     state::{
         Command, Notice,
         export::{
-            ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
+            ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, Proof,
+            StoredAs,
         },
         models::ModelsCommand,
     },
@@ -37,14 +36,20 @@ impl App {
                     control.cancel();
                 }
             }
-            ExportCommand::PickDir => {
-                self.dialogs
-                    .pick_folder(frame, "A folder for the export", |dir| {
-                        Command::Models(ModelsCommand::Export(ExportCommand::SetDir(dir)))
-                    });
+            ExportCommand::PickTarget(layout) => {
+                let then = |target| {
+                    Command::Models(ModelsCommand::Export(ExportCommand::SetTarget(target)))
+                };
+                if layout.is_file() {
+                    self.dialogs
+                        .save_file(frame, "A file for the report", "report.html", then);
+                } else {
+                    self.dialogs
+                        .pick_folder(frame, "A folder for the export", then);
+                }
             }
-            ExportCommand::SetDir(dir) => {
-                self.views.models.export.dir = dir.display().to_string();
+            ExportCommand::SetTarget(target) => {
+                self.views.models.export.target = target.display().to_string();
             }
             ExportCommand::Close => {
                 if !models.exporting.is_under_way() {
@@ -87,15 +92,16 @@ impl App {
                 let pool = compute_pool(threads)?;
                 let asked = to_engine(&root, &order);
                 let exported = pool.install(|| engine::export(&asked, &mut say))?;
-                let proof = exported.proof.context("The export was not checked")?;
                 Ok(Exported {
                     order: order.clone(),
                     step: exported.step,
-                    bytes: bytes_on_disk(&order.dir),
-                    probes: proof.probes,
-                    difference: proof.difference,
-                    effect: proof.effect,
-                    changed: proof.changed,
+                    bytes: bytes_on_disk(&order.to),
+                    proof: exported.proof.map(|proof| Proof {
+                        probes: proof.probes,
+                        difference: proof.difference,
+                        effect: proof.effect,
+                        changed: proof.changed,
+                    }),
                 })
             };
             let done = work();
@@ -118,6 +124,13 @@ impl App {
                                 order,
                                 error,
                                 replaceable: *ours,
+                            };
+                        }
+                        Some(ExportError::Exists { path }) => {
+                            *exporting = Exporting::Failed {
+                                order,
+                                error: format!("{} is there already", path.display()),
+                                replaceable: true,
                             };
                         }
                         _ => {
@@ -168,8 +181,9 @@ fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
                 },
                 max_shard_bytes: MAX_SHARD_BYTES,
             }),
+            Layout::Report => What::Report,
         },
-        to: order.dir.clone(),
+        to: order.to.clone(),
         overwrite: order.replace,
     }
 }

@@ -45,7 +45,8 @@ impl App {
                 self.views.models.places.retain(|known| *known != place);
                 self.workspace.models.looked = Loaded::Absent;
             }
-            ModelsCommand::Use(card) => self.use_model(*card),
+            ModelsCommand::Use(card) => self.use_model(*card, fields::ADAPTER),
+            ModelsCommand::Continue(card) => self.use_model(*card, fields::CONTINUE),
             ModelsCommand::Try(card) => self.try_model(*card),
             ModelsCommand::TryRun(run) => self.ask_from(Source::Run { run, step: None }),
             ModelsCommand::ShowRun(run) => {
@@ -131,7 +132,8 @@ impl App {
     }
 
     /// The project's own model may change until something was trained from it: afterwards its runs need it where it is.
-    fn use_model(&mut self, card: ModelCard) {
+    /// An adapter goes into the setting `place`.
+    fn use_model(&mut self, card: ModelCard, place: fields::Field) {
         let Some(project) = &self.workspace.project else {
             return;
         };
@@ -151,12 +153,19 @@ impl App {
         };
         let adapter = adapter.map(|adapter| adapter.display().to_string());
         launch.set(fields::MODEL.key, model);
-        launch.set(fields::ADAPTER.key, adapter.unwrap_or_default());
+        for field in [fields::ADAPTER, fields::CONTINUE] {
+            launch.set(field.key, "");
+        }
+        launch.set(place.key, adapter.unwrap_or_default());
         self.views.train.sheet = Sheet::Launch;
         // The start adapter is one of the settings that are folded away.
         self.views.train.more |= card.kind == ModelKind::Adapter;
         self.views.screen = Screen::Train;
-        let note = format!("The next run starts from {}", card.name);
+        let note = if place == fields::CONTINUE {
+            format!("The next run trains {} further", card.name)
+        } else {
+            format!("The next run starts from {}", card.name)
+        };
         self.workspace.notices.push(Notice::info(note));
     }
 

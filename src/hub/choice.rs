@@ -196,6 +196,7 @@ mod tests {
             commit: "0".repeat(40),
             files,
             architecture: None,
+            license: None,
         }
     }
 

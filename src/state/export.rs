@@ -21,17 +21,37 @@ pub enum Layout {
     Mlx,
     Gguf,
     Merged,
+    /// A page about the run, for people.
+    Report,
 }
 
 impl Layout {
-    pub const ALL: [Self; 4] = [Self::Adapter, Self::Mlx, Self::Gguf, Self::Merged];
+    pub const ALL: [Self; 5] = [
+        Self::Adapter,
+        Self::Mlx,
+        Self::Gguf,
+        Self::Merged,
+        Self::Report,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
-            Self::Adapter => "Adapter (PEFT)",
+            Self::Adapter => "PEFT",
             Self::Mlx => "MLX",
             Self::Gguf => "GGUF",
+            Self::Merged => "Merged",
+            Self::Report => "Report",
+        }
+    }
+
+    /// The same in a sentence: "Merged model of step 120 is written".
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Adapter => "PEFT adapter",
+            Self::Mlx => "MLX adapter",
+            Self::Gguf => "GGUF adapter",
             Self::Merged => "Merged model",
+            Self::Report => "Report",
         }
     }
 
@@ -44,23 +64,32 @@ impl Layout {
             Self::Mlx => "A small folder that mlx-lm loads on top of the base model",
             Self::Gguf => "An adapter as one file that llama.cpp loads on top of the base model",
             Self::Merged => "A whole model folder with the training folded into its weights",
+            Self::Report => {
+                "One page about the run for people: settings, data, curves, what changed. A name in .md makes it Markdown"
+            }
         }
     }
 
-    /// The end of the folder's name when none is typed.
+    /// The end of the folder's or file's name when none is typed.
     fn suffix(self) -> &'static str {
         match self {
             Self::Adapter => "adapter",
             Self::Mlx => "mlx",
             Self::Gguf => "gguf",
             Self::Merged => "merged",
+            Self::Report => "report.html",
         }
+    }
+
+    /// One file, not a folder.
+    pub fn is_file(self) -> bool {
+        self == Self::Report
     }
 
     /// Whether one can say what its numbers are stored as.
     pub fn has_dtype(self) -> bool {
         match self {
-            Self::Adapter | Self::Mlx | Self::Gguf => false,
+            Self::Adapter | Self::Mlx | Self::Gguf | Self::Report => false,
             Self::Merged => true,
         }
     }
@@ -105,15 +134,15 @@ pub struct ExportForm {
     pub stored: StoredAs,
     #[serde(skip)]
     pub point: Point,
-    /// Empty: made from the run's name.
+    /// A folder, or a report's file; empty: made from the run's name.
     #[serde(skip)]
-    pub dir: String,
+    pub target: String,
 }
 
 impl ExportForm {
-    /// Where the export goes: what was typed, or a folder beside the project's runs that bears the run's name.
+    /// Where the export goes: what was typed, or a name after the run's among the project's exports.
     pub fn target(&self, project: &Path, run: &str) -> PathBuf {
-        typed_path(&self.dir).unwrap_or_else(|| {
+        typed_path(&self.target).unwrap_or_else(|| {
             let name = run.replace(
                 |letter: char| !letter.is_alphanumeric() && letter != '.',
                 "-",
@@ -132,8 +161,9 @@ pub struct ExportOrder {
     pub layout: Layout,
     pub stored: StoredAs,
     pub point: Point,
-    pub dir: PathBuf,
-    /// An earlier export in this folder may be replaced.
+    /// A folder, or a report's file.
+    pub to: PathBuf,
+    /// An earlier export there may be replaced.
     pub replace: bool,
 }
 
@@ -192,6 +222,13 @@ pub struct Exported {
     pub order: ExportOrder,
     pub step: u64,
     pub bytes: u64,
+    /// Absent for a report, which holds no weights.
+    pub proof: Option<Proof>,
+}
+
+/// What reading weights back from the disk found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proof {
     /// Prompts that it was read back and checked with.
     pub probes: usize,
     /// Largest difference between the logits of what was read back and of the policy in memory.
@@ -202,9 +239,9 @@ pub struct Exported {
     pub changed: usize,
 }
 
-impl Exported {
-    /// What the proof found, a sentence each.
-    pub fn proof(&self) -> [String; 3] {
+impl Proof {
+    /// A sentence each.
+    pub fn sentences(&self) -> [String; 3] {
         let prompts = |count: usize| format!("{count} prompt{}", if count == 1 { "" } else { "s" });
         [
             format!(
@@ -263,9 +300,9 @@ impl Exporting {
 pub enum ExportCommand {
     Start(Box<ExportOrder>),
     Cancel,
-    /// Ask for the target with a file dialog.
-    PickDir,
-    SetDir(PathBuf),
+    /// Ask for the target with a file dialog: a folder, or the file of a report.
+    PickTarget(Layout),
+    SetTarget(PathBuf),
     /// The result has been read.
     Close,
 }
@@ -283,29 +320,19 @@ mod tests {
             target,
             Path::new("/tides/exports/MPO-anchored-sum-β-0.1-3-adapter")
         );
-        form.dir = " ~/out ".to_owned();
+        form.target = " ~/out ".to_owned();
         assert!(form.target(project, "x").ends_with("out"));
     }
 
     #[test]
     fn the_proof_is_told_in_words() {
-        let exported = Exported {
-            order: ExportOrder {
-                run: RunId(1),
-                layout: Layout::Adapter,
-                stored: StoredAs::Base,
-                point: Point::Newest,
-                dir: PathBuf::from("/out"),
-                replace: false,
-            },
-            step: 120,
-            bytes: 1000,
+        let proof = Proof {
             probes: 5,
             difference: 1.2e-5,
             effect: 3.25,
             changed: 4,
         };
-        let [equal, differs, changed] = exported.proof();
+        let [equal, differs, changed] = proof.sentences();
         assert!(equal.ends_with("on 5 prompts, to 1e-5"), "{equal}");
         assert!(differs.contains("by up to 3.250"), "{differs}");
         assert!(changed.ends_with("on 4 of 5 prompts"), "{changed}");

@@ -45,6 +45,12 @@ pub const ADAPTER: Field = field(
     Kind::Folder,
     "A PEFT adapter to start from; it is frozen into the reference and a new one goes on top",
 );
+pub const CONTINUE: Field = field(
+    "model.continue_adapter",
+    "Adapter to train further",
+    Kind::Folder,
+    "A PEFT adapter that this run goes on from, instead of a new one on top; rank, alpha and layers are its own",
+);
 pub const BETA: Field = field(
     "objective.beta",
     "β",
@@ -253,9 +259,10 @@ pub const PRIORITY: Field = field(
 );
 
 /// All of them.
-pub const ALL: [Field; 34] = [
+pub const ALL: [Field; 35] = [
     MODEL,
     ADAPTER,
+    CONTINUE,
     BETA,
     TAU,
     SMOOTHING,

@@ -33,7 +33,9 @@ impl Checked {
             key if key == fields::LAMBDA_REF.key => Some(objective.reference_weight().to_string()),
             key if key == fields::LAMBDA_PRE.key => Some(objective.retention_weight().to_string()),
             key if key == fields::MODEL.key => Some("the project's own".to_owned()),
-            key if key == fields::ADAPTER.key => Some("none".to_owned()),
+            key if [fields::ADAPTER.key, fields::CONTINUE.key].contains(&key) => {
+                Some("none".to_owned())
+            }
             key if key == fields::STEPS.key => Some("by epochs".to_owned()),
             key if key == fields::MEMORY.key => Some("80 % of what is free".to_owned()),
             _ => None,

@@ -167,6 +167,8 @@ pub enum ModelsCommand {
     /// Tune this from now on: the project's own model while it has no runs, else the model or the adapter that the next
     /// run starts from.
     Use(Box<ModelCard>),
+    /// Train this adapter itself further in the next run, on its base model.
+    Continue(Box<ModelCard>),
     /// Talk to it.
     Try(Box<ModelCard>),
     /// Talk to a run.

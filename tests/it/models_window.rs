@@ -14,7 +14,13 @@ use nudge::{
         catalog::Catalog,
         protocol::{Request, Weights},
     },
-    state::{Screen, export::Exporting, fields, models::Selected, projects::Making},
+    state::{
+        Screen,
+        export::{ExportForm, Exporting, Layout},
+        fields,
+        models::Selected,
+        projects::Making,
+    },
     store::{Project, ProjectSettings},
 };
 
@@ -225,6 +231,41 @@ fn a_project_of_ones_own_is_made_in_the_window() {
     window.until("the other is open", |app| app.workspace().opened == 3);
 }
 
+#[test]
+fn an_adapter_is_frozen_under_the_next_run_or_trained_further() {
+    let toy = Toy::new();
+    let (run, _) = toy.train(&toy::config());
+    let checkpoint = toy.open().run(run).unwrap().checkpoints.pop().unwrap();
+    let mut window = Window::open(&toy.project, Screen::Models);
+    window.click_button("Add…");
+    window.focus(Role::TextInput, "Add");
+    window.type_text(&checkpoint.display().to_string());
+    window.key(Key::Enter);
+    window.until("it is added", |app| !app.views().models.places.is_empty());
+    window.settle();
+    for (button, key, other) in [
+        (
+            "Start the next run from it",
+            fields::ADAPTER.key,
+            fields::CONTINUE.key,
+        ),
+        (
+            "Train it further",
+            fields::CONTINUE.key,
+            fields::ADAPTER.key,
+        ),
+    ] {
+        window.keys(Modifiers::COMMAND, Key::Num5);
+        window.click_button(button);
+        let views = window.harness.state().views();
+        assert_eq!(views.screen, Screen::Train);
+        let launch = &views.train.launch;
+        assert_eq!(launch.text(key), checkpoint.display().to_string());
+        assert_eq!(launch.text(other), "", "both at once would train twice");
+    }
+    window.assert_shows("Adapter to train further");
+}
+
 /// Trains a tiny run, then exports it with the window.
 #[test]
 fn a_run_is_exported_and_its_proof_is_told() {
@@ -256,4 +297,22 @@ fn a_run_is_exported_and_its_proof_is_told() {
     window.until("it is exported", |app| {
         matches!(app.workspace().models.exporting, Exporting::Done(_))
     });
+    window.harness.step();
+
+    window.click_button("Export once more");
+    window.harness.state_mut().views_mut().models.export = ExportForm {
+        layout: Layout::Report,
+        ..ExportForm::default()
+    };
+    window.harness.step();
+    let page = toy.project.join("out.html");
+    window.focus(Role::TextInput, "Target file");
+    window.type_text(&page.display().to_string());
+    window.click_button("Export");
+    window.until("the report is there", |app| {
+        matches!(app.workspace().models.exporting, Exporting::Done(_))
+    });
+    window.harness.step();
+    window.assert_shows("Report of step");
+    assert!(fs::read_to_string(&page).unwrap().contains("<svg"));
 }

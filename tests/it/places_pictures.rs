@@ -9,7 +9,7 @@ use nudge::{
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         download::{FetchProgress, Fetching, Offer},
-        export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
+        export::{ExportOrder, Exported, Exporting, Layout, Point, Proof, StoredAs},
         models::{Entry, Group, Intake, Selected},
         projects::{Form, Making},
         runs::Loaded,
@@ -275,15 +275,17 @@ fn an_export_and_its_proof() {
             layout: Layout::Merged,
             stored: StoredAs::Base,
             point: Point::Newest,
-            dir: PathBuf::from("/home/me/Nudge/Harbour tone/exports/MPO-β-0.1-merged"),
+            to: PathBuf::from("/home/me/Nudge/Harbour tone/exports/MPO-β-0.1-merged"),
             replace: false,
         },
         step: 120,
         bytes: 988_097_824,
-        probes: 5,
-        difference: 1.3e-5,
-        effect: 4.182,
-        changed: 5,
+        proof: Some(Proof {
+            probes: 5,
+            difference: 1.3e-5,
+            effect: 4.182,
+            changed: 5,
+        }),
     }));
     done.picture("export_done_dark", egui::Theme::Dark, USUAL, &mut results);
 }

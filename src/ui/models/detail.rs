@@ -76,8 +76,11 @@ pub fn place(ui: &mut Ui, path: &Path, commands: &Commands) {
 
 /// Whether a path is a file's, by its name alone.
 fn is_file_name(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("gguf"))
+    path.extension().is_some_and(|kind| {
+        ["gguf", "html", "md"]
+            .iter()
+            .any(|file| kind.eq_ignore_ascii_case(file))
+    })
 }
 
 /// Names and values in two columns.
@@ -232,6 +235,15 @@ fn actions(
                     send(ModelsCommand::Use(boxed()));
                 }
             });
+        }
+        if project.is_some() && card.kind == ModelKind::Adapter {
+            let further = ui
+                .add_enabled(weights.is_some(), egui::Button::new("Train it further"))
+                .on_hover_text("The next run goes on from its values, with its rank and layers")
+                .on_disabled_hover_text("Its base model is not on this machine");
+            if further.clicked() {
+                send(ModelsCommand::Continue(boxed()));
+            }
         }
         if card.kind != ModelKind::Adapter && ui.button("New project with it").clicked() {
             views.projects.form.model = card.folder.display().to_string();

@@ -7,7 +7,8 @@ use crate::{
     state::{
         Command, Commands, Workspace,
         export::{
-            ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
+            ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, Proof,
+            StoredAs,
         },
         models::{ModelsCommand, size},
     },
@@ -26,7 +27,7 @@ pub fn ui(
     match &workspace.models.exporting {
         Exporting::UnderWay { order, control } => {
             let name = workspace.runs.name(order.run);
-            ui.label(format!("{} of {name}", order.layout.title()));
+            ui.label(format!("{} of {name}", order.layout.noun()));
             parts::progress(ui, control.share(), "Progress of the export");
             ui.horizontal(|ui| {
                 let phase = if control.cancelled() {
@@ -76,17 +77,25 @@ fn fields(
     parts::segmented(ui, &mut form.layout, &layouts);
     parts::caption(ui, form.layout.about());
     ui.horizontal(|ui| {
-        points(ui, workspace, form, record.id);
+        // A report tells of the whole run.
+        if form.layout != Layout::Report {
+            points(ui, workspace, form, record.id);
+        }
         if form.layout.has_dtype() {
             stored(ui, form);
         }
     });
-    let label = parts::caption(ui, "Target folder");
+    let word = if form.layout.is_file() {
+        "Target file"
+    } else {
+        "Target folder"
+    };
+    let label = parts::caption(ui, word);
     let target = form.target(&project.dir, &record.name);
     ui.horizontal(|ui| {
         const BUTTON: f32 = 84.0;
         let width = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
-        let edit = TextEdit::singleline(&mut form.dir)
+        let edit = TextEdit::singleline(&mut form.target)
             .id_salt("export target")
             .hint_text(target.display().to_string())
             .desired_width(width);
@@ -97,7 +106,7 @@ fn fields(
             .add(Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
             .clicked()
         {
-            send(commands, ExportCommand::PickDir);
+            send(commands, ExportCommand::PickTarget(form.layout));
         }
     });
     ui.add_space(space::XS);
@@ -114,7 +123,7 @@ fn fields(
                 StoredAs::Base
             },
             point: form.point,
-            dir: target,
+            to: target,
             replace: false,
         };
         send(commands, ExportCommand::Start(Box::new(order)));
@@ -173,17 +182,19 @@ fn proof(ui: &mut Ui, exported: &Exported, commands: &Commands) {
         ui.set_width(ui.available_width());
         let line = format!(
             "{} of step {} is written, {}",
-            exported.order.layout.title(),
+            exported.order.layout.noun(),
             exported.step,
             size(exported.bytes)
         );
         ui.label(RichText::new(line).color(palette.strong));
-        for sentence in exported.proof() {
+        for sentence in exported.proof.iter().flat_map(Proof::sentences) {
             ui.label(format!("✔ {sentence}"));
         }
     });
-    parts::caption(ui, "Its report.json and README.md say the same");
-    detail::place(ui, &exported.order.dir, commands);
+    if exported.proof.is_some() {
+        parts::caption(ui, "Its report.json and README.md say the same");
+    }
+    detail::place(ui, &exported.order.to, commands);
     if ui.button("Export once more").clicked() {
         send(commands, ExportCommand::Close);
     }

@@ -158,6 +158,7 @@ fn settings(
             ];
             field::row(ui, &mut view.launch, &list);
             field::folder(ui, &mut view.launch, fields::ADAPTER, commands);
+            field::folder(ui, &mut view.launch, fields::CONTINUE, commands);
         });
         section(ui, "Machine", |ui| {
             let list = [
