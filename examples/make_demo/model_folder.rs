@@ -46,8 +46,8 @@ pub fn lay_out(world: &World, seed: u64, folder: &Path) -> Result<()> {
         "eos_token_id": [2, 0],
         "pad_token_id": 0,
         "do_sample": true,
-        "temperature": 1.0,
-        "top_p": 1.0,
+        "temperature": 0.5,
+        "top_p": 0.9,
     });
     write_json(&folder.join("generation_config.json"), &generation_config)?;
     let config = json!({

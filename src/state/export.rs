@@ -242,12 +242,15 @@ pub struct Proof {
 impl Proof {
     /// A sentence each.
     pub fn sentences(&self) -> [String; 3] {
+        let close = match self.difference {
+            0.0 => "to the bit".to_owned(),
+            difference => format!("to {difference:.0e}"),
+        };
         let prompts = |count: usize| format!("{count} prompt{}", if count == 1 { "" } else { "s" });
         [
             format!(
-                "Read back from the disk, it gives the trained model's own logits on {}, to {:.0e}",
-                prompts(self.probes),
-                self.difference
+                "Read back from the disk, it gives the trained model's own logits on {}, {close}",
+                prompts(self.probes)
             ),
             format!(
                 "Its logits differ from the base model's by up to {:.3}: the training is in it",
@@ -334,6 +337,11 @@ mod tests {
         };
         let [equal, differs, changed] = proof.sentences();
         assert!(equal.ends_with("on 5 prompts, to 1e-5"), "{equal}");
+        let exact = Proof {
+            difference: 0.0,
+            ..proof
+        };
+        assert!(exact.sentences()[0].ends_with("on 5 prompts, to the bit"));
         assert!(differs.contains("by up to 3.250"), "{differs}");
         assert!(changed.ends_with("on 4 of 5 prompts"), "{changed}");
     }

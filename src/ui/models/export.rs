@@ -76,15 +76,15 @@ fn fields(
     let layouts = Layout::ALL.map(|layout| (layout, layout.title(), layout.about()));
     parts::segmented(ui, &mut form.layout, &layouts);
     parts::caption(ui, form.layout.about());
-    ui.horizontal(|ui| {
-        // A report tells of the whole run.
-        if form.layout != Layout::Report {
+    // A report tells of the whole run.
+    if form.layout != Layout::Report {
+        ui.horizontal(|ui| {
             points(ui, workspace, form, record.id);
-        }
-        if form.layout.has_dtype() {
-            stored(ui, form);
-        }
-    });
+            if form.layout.has_dtype() {
+                stored(ui, form);
+            }
+        });
+    }
     let word = if form.layout.is_file() {
         "Target file"
     } else {
@@ -129,10 +129,12 @@ fn fields(
         send(commands, ExportCommand::Start(Box::new(order)));
     }
     if trains {
-        parts::caption(
-            ui,
-            "The run is still going: its last checkpoint is exported, and both slow down",
-        );
+        let about = if form.layout == Layout::Report {
+            "The run is still going: the report ends where it is now"
+        } else {
+            "The run is still going: its last checkpoint is exported, and both slow down"
+        };
+        parts::caption(ui, about);
     }
 }
 

@@ -129,7 +129,7 @@ fn nothing_there(ui: &mut Ui, group: &Group) {
     let line = if group.added {
         "Nothing is there now"
     } else {
-        "Empty: models that Hugging Face tools fetch on this machine appear here"
+        "Empty: models that are downloaded here or by other Hugging Face tools appear in it"
     };
     ui.label(line);
 }
