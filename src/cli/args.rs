@@ -298,6 +298,9 @@ pub struct Bench {
     /// Train every weight instead of an adapter.
     #[arg(long)]
     pub full: bool,
+    /// Measure answers instead: how fast prompts are read and how fast tokens come.
+    #[arg(long, conflicts_with_all = ["batch_file", "full"])]
+    pub generate: bool,
     /// What frozen weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
     #[arg(long, default_value = "auto", value_parser = precision)]
     pub dtype: Precision,

@@ -1,7 +1,8 @@
-//! `nudge bench`: how fast and how lean training is on this machine, part by part.
+//! `nudge bench`: how fast and how lean training is on this machine, part by part; or how fast answers are.
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
+use serde::Serialize;
 
 use super::{
     args::{Bench, MethodName, ShapeName},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::{
-        bench::{self, BenchModel, BenchOptions, BenchReport, Shape},
+        bench::{self, BenchModel, BenchOptions, BenchReport, GenerationReport, Shape},
         compute_pool,
         config::{Margin, Method, ObjectiveConfig, TokenBudget},
     },
@@ -22,20 +23,66 @@ pub fn run(args: &Bench, threads: Option<u16>) -> Result<Ending> {
     let options = options(args);
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let bar = ProgressBar::new_spinner();
-    let report = pool.install(|| {
-        bench::run(&options, &mut |phase| {
-            bar.set_message(phase.to_owned());
-            bar.tick();
-        })
-    });
-    bar.finish_and_clear();
-    let report = report?;
-    if args.json {
-        output::json(&report)?;
+    let mut on_phase = |phase: &str| {
+        bar.set_message(phase.to_owned());
+        bar.tick();
+    };
+    if args.generate {
+        let load = LoadOptions {
+            adapter: None,
+            ..options.load
+        };
+        let report = pool.install(|| bench::generation(&options.model, &load, &mut on_phase));
+        bar.finish_and_clear();
+        show(args, &report?, print_generation)?;
     } else {
-        print(&report)?;
+        let report = pool.install(|| bench::run(&options, &mut on_phase));
+        bar.finish_and_clear();
+        show(args, &report?, print)?;
     }
     Ok(Ending::Done)
+}
+
+/// As JSON or for people.
+fn show<R: Serialize>(args: &Bench, report: &R, print: fn(&R) -> Result<()>) -> Result<()> {
+    if args.json {
+        output::json(report)
+    } else {
+        print(report)
+    }
+}
+
+fn print_generation(report: &GenerationReport) -> Result<()> {
+    output::line(format!(
+        "{:<13}{}, kept as {}",
+        "model", report.model, report.dtype
+    ))?;
+    output::line(format!("{:<13}{}", "threads", report.threads))?;
+    output::line(format!(
+        "{:<13}{:.0} MB",
+        "peak memory", report.peak_memory_mb
+    ))?;
+    output::line("")?;
+    let rows: Vec<Vec<String>> = report
+        .cases
+        .iter()
+        .map(|case| {
+            vec![
+                case.prompt_tokens.to_string(),
+                case.at_once.to_string(),
+                format!("{:.0}", case.prefill_tokens_per_s),
+                format!("{:.1}", case.decode_tokens_per_s),
+            ]
+        })
+        .collect();
+    for line in output::table(
+        &["prompt", "at once", "prefill tokens/s", "decode tokens/s"],
+        &[true; 4],
+        &rows,
+    ) {
+        output::line(line)?;
+    }
+    Ok(())
 }
 
 fn options(args: &Bench) -> BenchOptions {

@@ -171,3 +171,17 @@ fn the_parts_are_the_whole() {
         assert!(report["peak_memory_mb"].as_f64().unwrap() > 1.0);
     }
 }
+
+#[test]
+fn answers_are_measured_too() {
+    let model = model();
+    let model = model.to_str().unwrap();
+    let report = &json_lines(&["bench", "--generate", "--model", model, "--json"])[0];
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!(cases[0]["prompt_tokens"], 64);
+    for case in cases {
+        for speed in ["prefill_tokens_per_s", "decode_tokens_per_s"] {
+            assert!(case[speed].as_f64().unwrap() > 0.0, "{case}");
+        }
+    }
+}

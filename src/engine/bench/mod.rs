@@ -2,8 +2,9 @@
 //!
 //! A step here is what a run's step is (rows packed to the same budget, one forward and backward a row, one update),
 //! without a project around it: `shapes` gives models and pairs when none are named, `timed` breaks the step down by
-//! part, `peak` says how fast the machine could be, `report` puts it together.
+//! part, `peak` says how fast the machine could be, `report` puts it together. `generation` measures answers instead.
 
+mod generation;
 mod peak;
 mod report;
 mod shapes;
@@ -15,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use generation::{GenerationCase, GenerationReport, generation};
 pub use peak::MatmulPeak;
 pub use report::{BenchReport, ModelReport, PartReport};
 pub use shapes::Shape;
@@ -70,7 +72,7 @@ pub enum BenchModel {
 /// Loads, steps, measures, on the current pool. `on_phase` hears what is being done.
 pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<BenchReport> {
     on_phase("Loading the model");
-    let (name, mut policy) = load(options, on_phase)?;
+    let (name, mut policy) = load(&options.model, &options.load, on_phase)?;
     let watch = Arc::new(Stopwatch::default());
     let kernels = Arc::clone(policy.kernels());
     policy.wrap_kernels(|kernels| Arc::new(Timed::new(kernels, Arc::clone(&watch))));
@@ -139,11 +141,15 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
 }
 
 /// Reads the folder, or writes random weights to one that is gone right after.
-fn load(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<(String, Policy)> {
-    match &options.model {
+fn load(
+    model: &BenchModel,
+    options: &LoadOptions,
+    on_phase: &mut dyn FnMut(&str),
+) -> Result<(String, Policy)> {
+    match model {
         BenchModel::Folder(folder) => {
             let name = folder.display().to_string();
-            Ok((name, Policy::load(folder, &options.load)?))
+            Ok((name, Policy::load(folder, options)?))
         }
         BenchModel::Shape(shape) => {
             on_phase("Drawing random weights");
@@ -151,7 +157,7 @@ fn load(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<(Strin
                 .map_err(EngineError::io("make", Path::new("a temporary folder")))?;
             init::write_random(folder.path(), &shape.spec()?, SEED)?;
             on_phase("Loading the model");
-            let policy = Policy::load(folder.path(), &options.load)?;
+            let policy = Policy::load(folder.path(), options)?;
             Ok((shape.name().to_owned(), policy))
         }
     }
