@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::App;
 use crate::{
-    hub::{Download, HubError, Offer, Phase, Progress},
-    model::ModelName,
+    hub::{Download, HubError, ModelName, Offer, Phase, Progress},
     state::{
         download::{FetchCommand, FetchProgress, Fetching},
         models::{Intake, Selected},

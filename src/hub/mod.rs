@@ -52,6 +52,7 @@ mod offer;
 mod place;
 mod progress;
 
+pub use crate::model::ModelName;
 pub use download::{Download, Outcome};
 pub use error::HubError;
 pub use fetch::Fetched;

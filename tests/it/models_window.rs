@@ -105,6 +105,10 @@ fn a_folder_of_models_is_added_and_remembered_until_it_is_removed() {
     window.focus(Role::TextInput, "Add");
     window.type_text("/no/such/folder");
     window.click_button("Add this");
+    window.until("it is refused", |app| {
+        app.workspace().models.refused.is_some()
+    });
+    window.harness.step();
     window.assert_shows("There is no /no/such/folder");
     window.focus(Role::TextInput, "Add");
     window.keys(Modifiers::COMMAND, Key::A);
