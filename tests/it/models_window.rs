@@ -281,6 +281,14 @@ fn a_run_is_exported_and_its_proof_is_told() {
     let target = toy.project.join("out");
     window.focus(Role::TextInput, "Target folder");
     window.type_text(&target.display().to_string());
+
+    window.click_button("Export");
+    window.click_button("Cancel export");
+    window.until("it is stopped", |app| {
+        matches!(app.workspace().models.exporting, Exporting::Idle)
+    });
+    assert!(!target.exists(), "a stopped export leaves nothing");
+
     window.click_button("Export");
     window.until("it is exported", |app| {
         matches!(app.workspace().models.exporting, Exporting::Done(_))
