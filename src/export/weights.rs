@@ -47,6 +47,15 @@ pub enum ExportError {
         "This training changes nothing: the logits are the base model's own. Nothing was exported to {path}"
     )]
     NoEffect { path: PathBuf },
+    #[error(
+        "This run trained all weights, so there is no adapter that holds what was learnt; export the merged model"
+    )]
+    NoAdapter,
+    #[error(
+        "This run trained an earlier adapter further, so its newest part is that adapter and cannot go on top of it; export \
+         the sum, which replaces it"
+    )]
+    NotOnTop,
     #[error("The export was stopped; nothing was kept")]
     Stopped,
 }
@@ -96,6 +105,12 @@ pub fn adapter(
     dir: &Path,
     on_phase: &mut OnPhase<'_>,
 ) -> Result<Proof, ExportError> {
+    if subject.policy.trains_its_weights() {
+        return Err(ExportError::NoAdapter);
+    }
+    if part == Part::Newest && subject.about.continued.is_some() {
+        return Err(ExportError::NotOnTop);
+    }
     let export = Export::begin(subject, What::Adapter { layout, part }, dir)?;
     let at = export.aside.path();
     phase(on_phase, "Writing the adapter", None)?;

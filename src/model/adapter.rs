@@ -2,11 +2,13 @@
 //!
 //! - `peft`: `adapter_config.json` and `adapter_model.safetensors`, the common tongue.
 //! - `mlx`: what mlx-lm reads, both factors transposed. `gguf`: what llama.cpp reads, rows of q and k in its order.
-//! - `factors`: the one A and B of each layer that any of them writes; `config`: the keys of PEFT's config.
+//! - `factors`: the one A and B of each layer that any of them writes; `config`: the keys of PEFT's config;
+//!   `chosen`: the layers that it means.
 //!
 //! Reading refuses by name whatever would change the numbers and is not understood, and any tensor that is not an A or B
 //! of a known layer.
 
+mod chosen;
 mod config;
 mod factors;
 mod gguf;
@@ -30,6 +32,8 @@ use super::{
 use crate::kernels::Lora;
 
 const CONFIG: &str = "adapter_config.json";
+/// The output layer, which PEFT can adapt too.
+const HEAD_MODULE: &str = "lm_head";
 
 /// Whose files an adapter is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,6 +88,11 @@ impl LoadedAdapter {
     /// Module paths of the adapted layers, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.loras.keys().map(String::as_str)
+    }
+
+    /// Whether some layer's scale is 0: whatever its values are, they say nothing.
+    pub(super) fn is_silent(&self) -> bool {
+        self.loras.values().any(|lora| lora.scale == 0.0)
     }
 
     /// Its widest rank, its scale as an alpha for that rank, and its layers.
@@ -199,7 +208,14 @@ fn finish(
     loras: BTreeMap<String, Lora>,
     identity: Identity,
 ) -> Result<LoadedAdapter, String> {
-    if let Some(name) = halves.into_values().flatten().flatten().next() {
+    if let Some((path, names)) = halves.into_iter().next() {
+        if path.ends_with(HEAD_MODULE) {
+            return Err(
+                "it adapts the output layer `lm_head`; only layers inside the blocks are supported"
+                    .to_owned(),
+            );
+        }
+        let name = names.into_iter().flatten().next().unwrap_or(path);
         return Err(format!(
             "`{name}` is not the A or B of a linear layer of this model; it belongs to another model"
         ));

@@ -37,6 +37,17 @@ impl Found {
         for tensor in spec.tensors() {
             weights.expect(&tensor.name, &tensor.shape)?;
         }
+        if let Source::Gguf(file) = &weights
+            && let Some(bias) = weights
+                .unused(&spec)
+                .iter()
+                .find(|name| name.ends_with(".bias"))
+        {
+            return Err(LoadError::Gguf(format!(
+                "{} has a bias `{bias}`, which models of its architecture have not; without it, it would be another model",
+                file.path().display()
+            )));
+        }
         if options.full {
             refuse_blocks(&spec, &weights, options.precision)?;
         }
@@ -44,6 +55,16 @@ impl Found {
         let frozen = options.frozen_adapters.iter().map(read);
         let frozen = frozen.collect::<Result<_, _>>()?;
         let continued = options.continued.as_ref().map(read).transpose()?;
+        if let (Some(path), Some(adapter)) = (&options.continued, &continued)
+            && adapter.is_silent()
+        {
+            return Err(LoadError::Adapter {
+                path: path.clone(),
+                reason:
+                    "its scale is 0 (`lora_alpha`), so training it further would change nothing"
+                        .to_owned(),
+            });
+        }
         Ok(Self {
             spec,
             weights,

@@ -80,6 +80,11 @@ impl Policy {
         self.precision
     }
 
+    /// Whether the model's own weights are what is trained.
+    pub fn trains_its_weights(&self) -> bool {
+        self.adapter.is_none() && !self.parameters.entries().is_empty()
+    }
+
     /// Numbers that are trained.
     pub fn trainable_parameters(&self) -> usize {
         self.parameters.len()

@@ -4,18 +4,20 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use nudge::{
     gguf::Gguf,
     model::{
-        AdamW, AdamWOptions, Doc, LoadOptions, Policy, Row, Spec,
+        AdamW, AdamWOptions, Doc, LoadOptions, MergedOptions, Policy, Row, Spec,
         adapter::{self, Layout, Part},
+        write_merged,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixture::{self, Fixture, elements, largest_difference};
 
@@ -311,4 +313,104 @@ fn an_adapter_trained_further_has_its_reference_where_it_stood() {
         let back = logits(&on_top_of(&fixture, &adapters), &fixture);
         assert!(largest_difference(&back, &trained) < 1e-4);
     }
+}
+
+/// Weights that are all trained, over an adapter that is frozen into the reference: both are in the merged model.
+#[test]
+fn full_weights_over_a_frozen_adapter_are_merged_with_it() {
+    let fixture = fixture::one("smollm");
+    let mut policy = fixture.load(&LoadOptions {
+        full: true,
+        frozen_adapters: vec![fixture.adapter.clone()],
+        ..LoadOptions::default()
+    });
+    step(&mut policy, &fixture);
+    let want = logits(&policy, &fixture);
+    let dir = tempfile::tempdir().unwrap();
+    let options = MergedOptions {
+        stored: None,
+        max_shard_bytes: u64::MAX,
+    };
+    let go_on = &mut |_: f32| ControlFlow::Continue(());
+    write_merged(&policy, &fixture.folder, dir.path(), options, go_on).unwrap();
+    let merged = Policy::load(dir.path(), &LoadOptions::default()).unwrap();
+    let off = largest_difference(&logits(&merged, &fixture), &want);
+    assert!(off < 1e-4, "off by {off:e}");
+}
+
+/// PEFT reads what its config names and leaves the rest unread without a word; a scale of 0 is no start for training.
+#[test]
+fn a_config_that_says_less_than_its_file_is_refused() {
+    let fixture = fixture::one("smollm");
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(
+        fixture.adapter.join("adapter_model.safetensors"),
+        dir.path().join("adapter_model.safetensors"),
+    )
+    .unwrap();
+    let text = fs::read_to_string(fixture.adapter.join("adapter_config.json")).unwrap();
+    let config: Value = serde_json::from_str(&text).unwrap();
+    let load = |change: &dyn Fn(&mut Value), further: bool| {
+        let mut config = config.clone();
+        change(&mut config);
+        fs::write(dir.path().join("adapter_config.json"), config.to_string()).unwrap();
+        let adapter = dir.path().to_owned();
+        let options = if further {
+            LoadOptions {
+                continued: Some(adapter),
+                ..LoadOptions::default()
+            }
+        } else {
+            LoadOptions {
+                frozen_adapters: vec![adapter],
+                ..LoadOptions::default()
+            }
+        };
+        let loaded = Policy::load(&fixture.folder, &options);
+        loaded.map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(load(&|_| {}, false), Ok(()));
+    for change in [
+        |config: &mut Value| config["target_modules"] = json!(["q_proj"]),
+        |config: &mut Value| config["target_modules"] = json!(r".*\.layers\.0\..*"),
+        |config: &mut Value| config["layers_to_transform"] = json!([0]),
+        |config: &mut Value| config["exclude_modules"] = json!(["v_proj"]),
+    ] {
+        let error = load(&change, false).unwrap_err();
+        assert!(error.contains("leaves that layer out"), "{error}");
+    }
+    let silent = |config: &mut Value| config["lora_alpha"] = json!(0);
+    assert_eq!(load(&silent, false), Ok(()), "of no effect, but no fault");
+    let error = load(&silent, true).unwrap_err();
+    assert!(error.contains("would change nothing"), "{error}");
+}
+
+#[test]
+fn what_is_not_read_of_an_adapter_is_named() {
+    let fixture = fixture::one("smollm");
+    let spec = Spec::read(&fixture.folder).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(
+        fixture.adapter.join("adapter_config.json"),
+        dir.path().join("adapter_config.json"),
+    )
+    .unwrap();
+    let refusal = || adapter::load(dir.path(), &spec).unwrap_err().to_string();
+    fs::write(dir.path().join("adapter_model.bin"), "PK").unwrap();
+    assert!(refusal().contains("a pickle"), "{}", refusal());
+    let path = fixture.adapter.join("adapter_model.safetensors");
+    let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let half = |shape: (usize, usize)| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    for (end, shape) in [("A", (4, 8)), ("B", (8, 4))] {
+        tensors.insert(
+            format!("base_model.model.lm_head.lora_{end}.weight"),
+            half(shape),
+        );
+    }
+    let file = dir.path().join("adapter_model.safetensors");
+    candle_core::safetensors::save(&tensors, &file).unwrap();
+    assert!(refusal().contains("output layer"), "{}", refusal());
+    tensors.insert("base_model.model.lm_head.weight".to_owned(), half((8, 8)));
+    candle_core::safetensors::save(&tensors, &file).unwrap();
+    assert!(refusal().contains("saved whole"), "{}", refusal());
 }

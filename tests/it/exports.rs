@@ -259,6 +259,30 @@ fn a_stopped_export_leaves_nothing() {
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
+#[test]
+fn what_no_adapter_can_hold_is_said_before_anything_is_written() {
+    let fixture = fixture::one("llama_gqa_rope3");
+    let probes = probes(&fixture);
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("out");
+    let error = export_adapter(&fixture.full(), &fixture.folder, &probes, &dir, false);
+    assert!(matches!(error, Err(ExportError::NoAdapter)), "{error:?}");
+    let about = About {
+        continued: Some(fixture.adapter.clone()),
+        ..about()
+    };
+    let subject = Subject {
+        policy: &fixture.lora(),
+        folder: &fixture.folder,
+        probes: &probes,
+        about: &about,
+        overwrite: false,
+    };
+    let error = export::adapter(&subject, Layout::Peft, Part::Newest, &dir, &mut go_on);
+    assert!(matches!(error, Err(ExportError::NotOnTop)), "{error:?}");
+    assert!(!dir.exists());
+}
+
 /// What a folder says of itself names what it belongs on, for every layout.
 #[test]
 fn every_layout_is_proven_and_says_how_to_load_it() {

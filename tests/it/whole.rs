@@ -3,10 +3,13 @@
 
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::PathBuf};
 
-use nudge::model::{
-    AdapterShape, LoadOptions, MergedOptions, Policy, Stored, Targets,
-    adapter::{self, Layout, Part},
-    write_merged,
+use nudge::{
+    gguf::Gguf,
+    model::{
+        AdapterShape, LoadOptions, MergedOptions, Policy, Stored, Targets,
+        adapter::{self, Layout, Part},
+        write_merged,
+    },
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value as Json;
@@ -85,6 +88,31 @@ fn an_adapter_has_the_names_of_the_whole_model() {
         let again = Policy::load(&folder(name), &again).unwrap();
         let off = largest_difference(&logits(&again), &logits(&policy));
         assert!(off < 1e-4, "{name}: off by {off:e}");
+    }
+}
+
+#[test]
+fn other_layouts_have_the_names_of_the_whole_model() {
+    for (name, architecture) in [("gemma3_whole", "gemma3"), ("mistral3_whole", "mistral3")] {
+        let policy = trained(name, false);
+        let dir = tempfile::tempdir().unwrap();
+        let (mlx, gguf) = (dir.path().join("mlx"), dir.path().join("gguf"));
+        adapter::save(&policy, &mlx, Layout::Mlx, Part::Sum, name).unwrap();
+        adapter::save(&policy, &gguf, Layout::Gguf, Part::Sum, name).unwrap();
+        let written = tensors(mlx.join("adapters.safetensors"));
+        let inside = "language_model.model.layers.";
+        assert!(written.keys().all(|key| key.starts_with(inside)), "{name}");
+        let file = Gguf::open(&gguf.join("adapter.gguf")).unwrap();
+        assert_eq!(file.text("general.architecture"), Some(architecture));
+        for adapter in [mlx, gguf] {
+            let again = LoadOptions {
+                frozen_adapters: vec![adapter],
+                ..LoadOptions::default()
+            };
+            let again = Policy::load(&folder(name), &again).unwrap();
+            let off = largest_difference(&logits(&again), &logits(&policy));
+            assert!(off < 1e-4, "{name}: off by {off:e}");
+        }
     }
 }
 

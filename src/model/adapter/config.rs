@@ -2,7 +2,10 @@
 //!
 //! Source: `LoraConfig` of PEFT, as of version 0.21.
 
+use fancy_regex::Regex;
 use serde_json::{Map, Value};
+
+use super::chosen::{Chosen, pattern_key};
 
 /// Keys that are read here, or that change nothing once an adapter is trained.
 const UNDERSTOOD: &[&str] = &[
@@ -48,8 +51,9 @@ pub(super) struct PeftConfig {
     alpha: f64,
     rslora: bool,
     /// Layers with a rank or an alpha of their own, the first that matches counts.
-    ranks: Vec<(String, f64)>,
-    alphas: Vec<(String, f64)>,
+    ranks: Vec<(Regex, f64)>,
+    alphas: Vec<(Regex, f64)>,
+    chosen: Chosen,
 }
 
 impl PeftConfig {
@@ -62,10 +66,13 @@ impl PeftConfig {
         };
         match config.get("peft_type").and_then(Value::as_str) {
             Some("LORA") => {}
-            other => {
+            Some(other) => {
                 return Err(format!(
-                    "its `peft_type` is {other:?}; only LORA is supported"
+                    "its `peft_type` is {other}; only LORA is supported"
                 ));
+            }
+            None => {
+                return Err("its config does not say that it is a LoRA (`peft_type`)".to_owned());
             }
         }
         for (key, value) in &config {
@@ -102,19 +109,27 @@ impl PeftConfig {
                 .unwrap_or(false),
             ranks: pattern(&config, "rank_pattern")?,
             alphas: pattern(&config, "alpha_pattern")?,
+            chosen: Chosen::read(&config),
         })
     }
 
     /// Rank and alpha of the layer of this module path.
     pub(super) fn of(&self, path: &str) -> (usize, f64) {
-        let own = |pattern: &[(String, f64)]| {
-            let mut matching = pattern.iter().filter(|(name, _)| matches(name, path));
+        let own = |pattern: &[(Regex, f64)]| {
+            let mut matching = pattern
+                .iter()
+                .filter(|(key, _)| key.is_match(path).unwrap_or(false));
             matching.next().map(|(_, number)| *number)
         };
         (
             own(&self.ranks).map_or(self.rank, |rank| rank as usize),
             own(&self.alphas).unwrap_or(self.alpha),
         )
+    }
+
+    /// Whether PEFT reads what the file holds for the layer of this module path.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.chosen.has(path)
     }
 
     /// alpha/rank, or alpha/√rank.
@@ -134,30 +149,18 @@ fn is_off(value: &Value) -> bool {
     }
 }
 
-/// A module path, or its end after a dot, as PEFT matches.
-fn matches(name: &str, path: &str) -> bool {
-    let name = name.strip_prefix('^').unwrap_or(name);
-    path.strip_suffix(name)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-/// Numbers by module name. PEFT takes the names for regular expressions; names that are more than names are refused.
-fn pattern(config: &Map<String, Value>, key: &str) -> Result<Vec<(String, f64)>, String> {
+/// Numbers by an expression for module paths.
+fn pattern(config: &Map<String, Value>, key: &str) -> Result<Vec<(Regex, f64)>, String> {
     let Some(map) = config.get(key).and_then(Value::as_object) else {
         return Ok(Vec::new());
     };
     map.iter()
         .map(|(name, value)| {
-            let plain = name.trim_start_matches('^');
-            if !plain.chars().all(|c| c.is_alphanumeric() || "._".contains(c)) {
-                return Err(format!(
-                    "its `{key}` names layers by the expression {name:?}; only plain names can be read"
-                ));
-            }
+            let layers = pattern_key(name).map_err(|error| format!("its `{key}` {error}"))?;
             let number = value.as_f64().filter(|number| number.is_finite());
             let number = number.filter(|&number| key != "rank_pattern" || number >= 1.0);
             match number {
-                Some(number) => Ok((name.clone(), number)),
+                Some(number) => Ok((layers, number)),
                 None => Err(format!("its `{key}` gives {name:?} the value {value}")),
             }
         })
@@ -195,7 +198,8 @@ mod tests {
             (r#", "bias": "lora_only""#, "bias"),
             (r#", "a_later_invention": 3"#, "a_later_invention"),
             (r#", "init_lora_weights": "pissa_niter_4""#, "pissa"),
-            (r#", "rank_pattern": {".*q_proj": 3}"#, "expression"),
+            (r#", "rank_pattern": {"(q_proj": 3}"#, "expression"),
+            (r#", "peft_type": "LOHA""#, "`peft_type` is LOHA;"),
             (r#", "rank_pattern": {"q_proj": 0}"#, "rank_pattern"),
         ] {
             let error = parse(more).unwrap_err();

@@ -30,7 +30,7 @@ const HALVES: [&str; 2] = [".lora_a", ".lora_b"];
 pub(super) fn load(path: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let fault = unusable(path);
     let file = Gguf::open(path).map_err(|error| LoadError::Gguf(error.to_string()))?;
-    let expected = architecture(spec.family);
+    let expected = architecture(spec);
     for (key, wanted) in [
         ("general.type", "adapter"),
         ("adapter.type", "lora"),
@@ -122,7 +122,7 @@ pub(super) fn save(
     dir: &Path,
     base_model: &str,
 ) -> Result<(), LoadError> {
-    let architecture = architecture(spec.family);
+    let architecture = architecture(spec);
     let mut file = Build::default()
         .text("general.architecture", architecture)
         .text("general.type", "adapter")

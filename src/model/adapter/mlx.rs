@@ -21,6 +21,8 @@ use crate::{
 
 pub(super) const TENSORS: &str = "adapters.safetensors";
 const HALVES: [&str; 2] = [".lora_a", ".lora_b"];
+/// What stands before the modules of a text part inside the whole model.
+const INSIDE: &str = "language_model.";
 
 /// Reads an adapter folder for a model of this spec.
 pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
@@ -82,6 +84,7 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
         let Some((path, half)) = found.next() else {
             return Err(format!("`{name}` is not the A or B of a linear layer"));
         };
+        let path = path.strip_prefix(INSIDE).unwrap_or(path);
         put_half(&mut halves, path, half, name)?;
     }
     Ok(halves)
@@ -95,9 +98,10 @@ pub(super) fn save(
     base_model: &str,
 ) -> Result<(), LoadError> {
     let mut tensors = BTreeMap::new();
+    let before = spec.part_of.map_or("", |_| INSIDE);
     for (path, (a, b)) in &factors.layers {
         for (end, factor) in HALVES.into_iter().zip([a, b]) {
-            tensors.insert(format!("{path}{end}"), factor.transposed());
+            tensors.insert(format!("{before}{path}{end}"), factor.transposed());
         }
     }
     write_tensors(&dir.join(TENSORS), &tensors, "mlx")?;

@@ -20,6 +20,7 @@ use crate::{
 };
 
 pub(super) const TENSORS: &str = "adapter_model.safetensors";
+const PICKLE: &str = "adapter_model.bin";
 
 /// Modules of a model around its text part, which an adapter may train too; text alone does not pass through them.
 const OF_IMAGES: [&str; 2] = ["vision_tower.", "multi_modal_projector."];
@@ -31,14 +32,31 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
     let fault = unusable(dir);
     let text = files::read_text(&files::inside(dir, CONFIG)?, files::SETTINGS)?;
     let config = PeftConfig::parse(&text).map_err(&fault)?;
-    let weights = Weights::open_file(&files::inside(dir, TENSORS)?)?;
+    let tensors = match files::inside(dir, TENSORS) {
+        Err(error) if error.is_missing() && dir.join(PICKLE).exists() => {
+            return Err(fault(format!(
+                "its weights are in {PICKLE}, a pickle, which may run programs; save it as {TENSORS} with PEFT \
+                 (`save_pretrained`)"
+            )));
+        }
+        found => found?,
+    };
+    let weights = Weights::open_file(&tensors)?;
     let mut halves = halves(&weights).map_err(&fault)?;
     let mut loras = BTreeMap::new();
     for linear in spec.all_linears() {
         let Some((a, b)) = take_halves(&mut halves, &linear.path).map_err(&fault)? else {
             continue;
         };
-        let (rank, alpha) = config.of(&module(spec, &linear.path));
+        let module = module(spec, &linear.path);
+        // The text part of a larger model had another path in Transformers 4, which its config may name.
+        if spec.part_of.is_none() && !config.has(&module) {
+            return Err(fault(format!(
+                "it has values for `{module}`, but its config leaves that layer out (target_modules, exclude_modules or \
+                 layers_to_transform), and PEFT would not use them; correct one of the two"
+            )));
+        }
+        let (rank, alpha) = config.of(&module);
         let read = |name: &str, shape: [usize; 2]| {
             let found = weights.shape(name).unwrap_or_default();
             if found != shape {
@@ -85,7 +103,9 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
             is_name.then(|| (path.to_owned(), half))
         });
         let Some((path, half)) = found.next_back() else {
-            return Err(format!("`{name}` is not the A or B of a linear layer"));
+            return Err(format!(
+                "`{name}` is not the A or B of a linear layer; layers that are saved whole beside an adapter cannot be read"
+            ));
         };
         put_half(&mut halves, &path, half, name)?;
     }

@@ -125,22 +125,24 @@ fn own(
             head_dim
         }
     };
+    // Of all four projections, or of none.
+    let attention_bias = || -> Result<bool, String> {
+        let (qkv, output) = (has("blk.0.attn_q.bias"), has("blk.0.attn_output.bias"));
+        if qkv == output {
+            return Ok(qkv);
+        }
+        Err("its attention has a bias before but none behind, or the other way round, which no family here has".to_owned())
+    };
     Ok(object(match settings.architecture {
         "llama" => {
-            let (qkv, output) = (has("blk.0.attn_q.bias"), has("blk.0.attn_output.bias"));
-            if qkv != output {
-                return Err(
-                    "its attention has a bias before but none behind, which no family here has"
-                        .to_owned(),
-                );
-            }
+            let bias = attention_bias()?;
             // A Llama with a window is a Mistral.
             let model_type = window.map(|_| "mistral");
             let mlp = has("blk.0.ffn_up.bias");
-            json!({"model_type": model_type.unwrap_or("llama"), "sliding_window": window, "attention_bias": qkv, "mlp_bias": mlp})
+            json!({"model_type": model_type.unwrap_or("llama"), "sliding_window": window, "attention_bias": bias, "mlp_bias": mlp})
         }
         "qwen2" => json!({"use_sliding_window": false}),
-        "qwen3" => json!({"use_sliding_window": false, "attention_bias": has("blk.0.attn_q.bias")}),
+        "qwen3" => json!({"use_sliding_window": false, "attention_bias": attention_bias()?}),
         "gemma2" => json!({
             "hidden_activation": "gelu_pytorch_tanh",
             "attn_logit_softcapping": settings.number("attn_logit_softcapping").unwrap_or(50.0),

@@ -2,9 +2,13 @@
 
 use crate::model::{Family, Spec};
 
-/// The architecture that a model of this family is converted to. Mistral and SmolLM files call themselves `llama`.
-pub(in crate::model) fn architecture(family: Family) -> &'static str {
-    match family {
+const MISTRAL_3: &str = "mistral3";
+
+/// The architecture that a model is converted to. Mistral and SmolLM files call themselves `llama`; a Mistral that reads
+/// images has a name of its own.
+pub(in crate::model) fn architecture(spec: &Spec) -> &'static str {
+    match spec.family {
+        Family::Mistral if spec.part_of == Some(MISTRAL_3) => MISTRAL_3,
         Family::Llama | Family::Mistral => "llama",
         Family::Qwen2 => "qwen2",
         Family::Qwen3 => "qwen3",
@@ -66,7 +70,7 @@ pub(in crate::model) fn row_order(
 
 /// Llama's rotation pairs neighbours in the file and halves of a head here.
 pub(super) fn interleaved(architecture: &str, rows: usize, heads: usize) -> Option<Vec<usize>> {
-    if !matches!(architecture, "llama" | "smollm3") {
+    if !matches!(architecture, "llama" | "smollm3" | MISTRAL_3) {
         return None;
     }
     let width = rows.checked_div(heads)?;

@@ -15,10 +15,10 @@ use safetensors::{Dtype, View};
 use super::{Stored, delta, save_merged};
 use crate::{
     files,
+    kernels::Lora,
     model::{
         LoadError, Policy, PolicyError,
         block::Block,
-        projection::Projection,
         tensors::{EMBEDDING, HEAD},
         weights::Weights,
     },
@@ -54,11 +54,12 @@ pub fn write_merged(
     let mut changed = policy.changed()?;
     // A tied head that is stored all the same stays the embedding.
     if policy.spec().tied
-        && let Some(Change::Replaced(table)) = changed.get(EMBEDDING)
+        && let Some(trained) = changed
+            .get(EMBEDDING)
+            .and_then(|change| change.trained.clone())
         && weights.shape(HEAD).is_some()
     {
-        let table = table.clone();
-        changed.insert(HEAD.to_owned(), Change::Replaced(table));
+        changed.entry(HEAD.to_owned()).or_default().trained = Some(trained);
     }
     let mut changed: HashMap<String, Change<'_>> = changed
         .into_iter()
@@ -189,12 +190,13 @@ fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>) -> Result<(),
     fs::write(&path, text).map_err(|source| LoadError::Write { path, source })
 }
 
-/// What training did to a tensor of the base.
-enum Change<'a> {
+/// What became of a tensor of the base: it was trained itself, adapters go on top, or both.
+#[derive(Default)]
+struct Change<'a> {
+    /// In place of what the base has.
+    trained: Option<Tensor>,
     /// `+ Σ scale·B A`.
-    Adapted(&'a Projection),
-    /// It was trained itself.
-    Replaced(Tensor),
+    adapters: &'a [Lora],
 }
 
 /// What the tensors of a file share while they are written, one after the other.
@@ -236,25 +238,22 @@ struct Folded<'a> {
 
 impl Folded<'_> {
     fn values(&self) -> Result<Vec<f32>, LoadError> {
-        let read = || self.weights.read(&self.name, &self.shape);
         let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
-        match &self.change {
-            None => read(),
-            Some(Change::Replaced(tensor)) => tensor
+        let change = self.change.as_ref();
+        let mut values = match change.and_then(|change| change.trained.as_ref()) {
+            Some(tensor) => tensor
                 .flatten_all()
-                .and_then(|t| t.to_vec1())
-                .map_err(failed),
-            Some(Change::Adapted(projection)) => {
-                let mut values = read()?;
-                for lora in projection.adapters() {
-                    let changes = delta(lora).map_err(failed)?;
-                    for (value, delta) in values.iter_mut().zip(changes) {
-                        *value += delta;
-                    }
-                }
-                Ok(values)
+                .and_then(|tensor| tensor.to_vec1())
+                .map_err(failed)?,
+            None => self.weights.read(&self.name, &self.shape)?,
+        };
+        for lora in change.map_or(&[][..], |change| change.adapters) {
+            let changes = delta(lora).map_err(failed)?;
+            for (value, delta) in values.iter_mut().zip(changes) {
+                *value += delta;
             }
         }
+        Ok(values)
     }
 }
 
@@ -302,13 +301,20 @@ impl Policy {
             .filter(|projection| !projection.adapters().is_empty())
             .map(|projection| {
                 let name = format!("{}.weight", projection.path());
-                (name, Change::Adapted(projection))
+                let adapters = projection.adapters();
+                (
+                    name,
+                    Change {
+                        trained: None,
+                        adapters,
+                    },
+                )
             })
             .collect();
         if self.adapter.is_none() {
             for entry in self.parameters.entries() {
                 if let Some((tensor, _)) = self.parameters.view(&entry.name)? {
-                    changed.insert(entry.name.clone(), Change::Replaced(tensor));
+                    changed.entry(entry.name.clone()).or_default().trained = Some(tensor);
                 }
             }
         }
