@@ -47,6 +47,15 @@ pub(super) fn level() -> Level {
     Level::Baseline
 }
 
+/// Whether there are 32 registers of [`VECTOR`] elements.
+#[inline]
+pub(super) fn is_wide() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return level() == Level::Avx512;
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Compiles a function for every [`Level`]; inside, the constant `FMA` says whether a fused multiply-add is one instruction.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {

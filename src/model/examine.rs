@@ -41,7 +41,7 @@ impl Found {
             && let Some(bias) = weights
                 .unused(&spec)
                 .iter()
-                .find(|name| name.ends_with(".bias"))
+                .find(|name| name.rsplit('.').next() == Some("bias"))
         {
             return Err(LoadError::Gguf(format!(
                 "{} has a bias `{bias}`, which models of its architecture have not; without it, it would be another model",

@@ -4,7 +4,7 @@
 
 use super::super::{
     parallel,
-    simd::{Level, fused, level, multiversion},
+    simd::{fused, is_wide, multiversion},
     weight::Rows,
 };
 
@@ -70,10 +70,10 @@ pub(in super::super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
 multiversion! {
     /// `out[j, i] = x[i] · w[j]`.
     fn columns_of(x: &[f32], w: &[f32], k: usize, n: usize, out: &mut [f32]) {
-        match level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => blocks::<FMA, WIDE>(x, w, k, n, out),
-            _ => blocks::<FMA, NARROW>(x, w, k, n, out),
+        if is_wide() {
+            blocks::<FMA, WIDE>(x, w, k, n, out);
+        } else {
+            blocks::<FMA, NARROW>(x, w, k, n, out);
         }
     }
 }

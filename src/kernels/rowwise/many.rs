@@ -4,9 +4,11 @@
 //! are, so that a row's bits do not depend on the others. The weight is laid out anew, a panel at a time, which pays
 //! from about a dozen rows on.
 
+use std::ops::Range;
+
 use super::super::{
     parallel,
-    simd::{Level, VECTOR, fused, level, multiversion},
+    simd::{VECTOR, fused, is_wide, multiversion},
     weight::Rows,
 };
 
@@ -35,17 +37,13 @@ const TILES: usize = 16;
 /// `x[n,k] · w[m,k]ᵀ`, `[n,m]`.
 pub(super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
     let k = w.columns();
-    if k == 0 || x.is_empty() {
+    if k == 0 || w.len() == 0 {
         return Vec::new();
     }
     let (n, m) = (x.len() / k, w.len());
     let small = n * m * k < SMALL;
-    let tile = match level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => TALL,
-        _ => LOW,
-    };
-    let x = laid_out(x, k, tile);
+    let tile = if is_wide() { TALL } else { LOW };
+    let x = in_groups(x, k, tile);
     // The bits do not depend on how the tiles are shared out.
     let tiles = n.div_ceil(tile).div_ceil(rayon::current_num_threads());
     let rows = tiles.clamp(1, TILES) * tile;
@@ -57,20 +55,7 @@ pub(super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
         .min(m.next_multiple_of(STRIP));
     let mut panel = vec![[0.0; STRIP]; columns / STRIP * k];
     for first in (0..m).step_by(columns) {
-        let last = m.min(first + columns);
-        let mut strips: Vec<&mut [[f32; STRIP]]> = panel.chunks_mut(k).collect();
-        let used = (last - first).div_ceil(STRIP);
-        strips.truncate(used);
-        parallel::each_mut(&mut strips, small, |strip, out| {
-            let first = first + strip * STRIP;
-            let mut workspace = Vec::new();
-            turn(
-                w.panel_alone(first..last.min(first + STRIP), &mut workspace),
-                k,
-                out,
-            );
-        });
-        let panel = &panel[..used * k];
+        let panel = lay_out(&mut panel, w, first..m.min(first + columns), small);
         parallel::each_mut(&mut parts, small, |part, y| {
             let x = &x[part * rows * k..];
             multiply(&x[..x.len().min(rows * k)], panel, k, tile, y, m, first);
@@ -79,8 +64,27 @@ pub(super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
     y
 }
 
+/// Some rows of the weight in strips, each column by column.
+fn lay_out<'a>(
+    panel: &'a mut [[f32; STRIP]],
+    w: Rows<'_>,
+    rows: Range<usize>,
+    small: bool,
+) -> &'a [[f32; STRIP]] {
+    let k = w.columns();
+    let panel = &mut panel[..rows.len().div_ceil(STRIP) * k];
+    let mut strips: Vec<&mut [[f32; STRIP]]> = panel.chunks_mut(k).collect();
+    parallel::each_mut(&mut strips, small, |strip, out| {
+        let first = rows.start + strip * STRIP;
+        let mut workspace = Vec::new();
+        let w = w.panel_alone(first..rows.end.min(first + STRIP), &mut workspace);
+        turn(w, k, out);
+    });
+    panel
+}
+
 /// Groups of `tile` rows, each column by column; the last one is filled up with zeros.
-fn laid_out(x: &[f32], k: usize, tile: usize) -> Vec<f32> {
+fn in_groups(x: &[f32], k: usize, tile: usize) -> Vec<f32> {
     let mut out = vec![0.0; (x.len() / k).next_multiple_of(tile) * k];
     parallel::chunks(&mut out, tile * k, |group, out| {
         let rows = x[group * tile * k..].chunks(k).take(tile);
