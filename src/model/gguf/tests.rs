@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::*;
-use crate::{gguf::build::Build, model::Spec};
+use crate::{
+    gguf::build::Build,
+    model::{LoadOptions, Spec, examine},
+};
 
 fn settings() -> Build {
     Build::default()
@@ -173,4 +176,37 @@ fn the_scaling_of_llama_3_is_found_again_in_its_divisors() {
         frequencies::llama3(&[1.0; 4], 10_000.0, 8).unwrap(),
         Value::Null
     );
+}
+
+/// llama.cpp refuses tensors without a place; a bias that is left out makes another model.
+#[test]
+fn a_bias_without_a_place_is_refused() {
+    let shapes: [(&str, &[usize]); 11] = [
+        ("token_embd.weight", &[5, 8]),
+        ("output_norm.weight", &[8]),
+        ("blk.0.attn_norm.weight", &[8]),
+        ("blk.0.attn_q.weight", &[8, 8]),
+        ("blk.0.attn_k.weight", &[4, 8]),
+        ("blk.0.attn_v.weight", &[4, 8]),
+        ("blk.0.attn_output.weight", &[8, 8]),
+        ("blk.0.ffn_norm.weight", &[8]),
+        ("blk.0.ffn_gate.weight", &[12, 8]),
+        ("blk.0.ffn_up.weight", &[12, 8]),
+        ("blk.0.ffn_down.weight", &[8, 12]),
+    ];
+    let zeros = |file: Build, name: &str, shape: &[usize]| {
+        file.floats(name, shape, &vec![0.0; shape.iter().product()])
+    };
+    let examined = |file: &Build| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.gguf");
+        fs::write(&path, file.bytes()).unwrap();
+        examine(&path, &LoadOptions::default()).map_err(|error| error.to_string())
+    };
+    let whole = shapes
+        .iter()
+        .fold(settings(), |file, (name, shape)| zeros(file, name, shape));
+    assert_eq!(examined(&whole), Ok(()));
+    let error = examined(&zeros(whole, "blk.0.ffn_down.bias", &[8])).unwrap_err();
+    assert!(error.contains("`blk.0.ffn_down.bias`"), "{error}");
 }
