@@ -147,12 +147,13 @@ impl<'d> Helm<'d> {
             codec,
         };
         let error = error.to_string();
+        // Before anybody hears of it: whoever stops the run because of it means this.
+        let was_stopping = job.control.stopping();
         // The document may be on the same full disk; the question is asked all the same.
         unheard(self.log(LogLevel::Error, error.clone()));
         self.note_status(RunStatus::Paused);
         self.desk.wishes.save = None;
         self.send(Event::SaveFailed { run, step, error });
-        let was_stopping = job.control.stopping();
         let answer = loop {
             if let Some(answer) = self.desk.wishes.save.take() {
                 break Some(answer);

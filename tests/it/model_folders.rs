@@ -83,7 +83,7 @@ fn an_adapter_that_is_not_understood_is_refused_by_name() {
         (r#""r": 4"#, r#""r": 8"#, "rank"),
         (
             r#""alpha_pattern": {}"#,
-            r#""alpha_pattern": {".*_proj": 2}"#,
+            r#""alpha_pattern": {"(q_proj": 2}"#,
             "alpha_pattern",
         ),
     ] {
