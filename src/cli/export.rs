@@ -65,12 +65,12 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
             "outputs_changed": proof.changed,
         }))?,
         Some(proof) => output::line(format!(
-            "Wrote step {step} of {} to {}. Read back on {} prompts: logits equal to {:.1e}, up to {:.3} from the model \
+            "Wrote step {step} of {} to {}. Read back on {} prompts: logits equal {}, up to {:.3} from the model \
              without it; outputs changed on {} of {}. Its README.md says how to load it.",
             record.name,
             to.display(),
             proof.probes,
-            proof.difference,
+            proof.closeness(),
             proof.effect,
             proof.changed,
             proof.probes

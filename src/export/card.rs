@@ -167,10 +167,10 @@ impl Card<'_> {
         }
         line(format_args!("\n## Checked after writing\n"));
         line(format_args!(
-            "Read back from disk on {} probe prompts: logits equal those of the trained model to {:.1e} (the largest is \
+            "Read back from disk on {} probe prompts: logits equal those of the trained model {} (the largest is \
              {:.1}), and differ from {} by up to {:.3}. Outputs changed on {} of {} probe prompts.\n",
             proof.probes,
-            proof.difference,
+            proof.closeness(),
             proof.largest,
             if self.below().is_empty() {
                 "the base model"

@@ -34,6 +34,14 @@ pub(super) fn load(model: &Path, adapters: &[&Path]) -> Result<Policy, LoadError
 }
 
 impl Proof {
+    /// How close what was read back came, in words: "to the bit", "to 1.3e-5".
+    pub fn closeness(&self) -> String {
+        match self.difference {
+            0.0 => "to the bit".to_owned(),
+            difference => format!("to {difference:.1e}"),
+        }
+    }
+
     /// Compares the policy in memory with what was `read_back`, and with `bare`, the model without what was exported. Also
     /// gives what `probe.json` says.
     pub(super) fn of(
