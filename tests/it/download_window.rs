@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use egui::{Key, Modifiers, accesskit::Role};
 use nudge::{
+    app::App,
     engine::catalog::Catalog,
     state::{Screen, download::Fetching, models::Selected},
     store::{Project, ProjectSettings},
@@ -102,8 +103,16 @@ fn a_download_is_stopped_and_goes_on() {
     window.click_button("Download…");
     look_up(&mut window, "org/name");
     window.click_button(&fetch_button(&window));
-    window.until("bytes arrive", |app| {
-        matches!(&app.workspace().models.fetching, Fetching::UnderWay { progress, .. } if progress.bytes > 20_000)
+    let in_weights = |app: &App| match &app.workspace().models.fetching {
+        Fetching::UnderWay { progress, .. } if progress.phase.contains("model.safetensors") => {
+            Some(progress.bytes)
+        }
+        _ => None,
+    };
+    window.until("the weights begin", |app| in_weights(app).is_some());
+    let begun = in_weights(window.harness.state()).unwrap();
+    window.until("some of them are there", |app| {
+        in_weights(app).is_some_and(|bytes| bytes > begun + 4096)
     });
     // Another place of the window may be looked at meanwhile.
     window.keys(Modifiers::COMMAND, Key::Num1);
