@@ -14,8 +14,7 @@ use crate::{
     state::{
         Command, Notice,
         export::{
-            ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, Proof,
-            StoredAs,
+            ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
         },
         models::ModelsCommand,
     },
@@ -96,12 +95,7 @@ impl App {
                     order: order.clone(),
                     step: exported.step,
                     bytes: bytes_on_disk(&order.to),
-                    proof: exported.proof.map(|proof| Proof {
-                        probes: proof.probes,
-                        difference: proof.difference,
-                        effect: proof.effect,
-                        changed: proof.changed,
-                    }),
+                    proof: exported.proof,
                 })
             };
             let done = work();

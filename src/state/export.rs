@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::projects::typed_path;
-use crate::store::RunId;
+use crate::{engine::protocol::Proof, store::RunId};
 
 /// What an export looks like on the disk. All that is offered is in [`Layout::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -226,43 +226,25 @@ pub struct Exported {
     pub proof: Option<Proof>,
 }
 
-/// What reading weights back from the disk found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Proof {
-    /// Prompts that it was read back and checked with.
-    pub probes: usize,
-    /// Largest difference between the logits of what was read back and of the policy in memory.
-    pub difference: f64,
-    /// Largest difference between the policy and the base model.
-    pub effect: f64,
-    /// Probes whose greedy answer is another than the base model's.
-    pub changed: usize,
-}
-
-impl Proof {
-    /// A sentence each.
-    pub fn sentences(&self) -> [String; 3] {
-        let close = match self.difference {
-            0.0 => "to the bit".to_owned(),
-            difference => format!("to {difference:.0e}"),
-        };
-        let prompts = |count: usize| format!("{count} prompt{}", if count == 1 { "" } else { "s" });
-        [
-            format!(
-                "Read back from the disk, it gives the trained model's own logits on {}, {close}",
-                prompts(self.probes)
-            ),
-            format!(
-                "Its logits differ from the base model's by up to {:.3}: the training is in it",
-                self.effect
-            ),
-            format!(
-                "The likeliest answer changed on {} of {}",
-                self.changed,
-                prompts(self.probes)
-            ),
-        ]
-    }
+/// What reading weights back from the disk found, a sentence each.
+pub fn sentences(proof: &Proof) -> [String; 3] {
+    let prompts = |count: usize| format!("{count} prompt{}", if count == 1 { "" } else { "s" });
+    [
+        format!(
+            "Read back from the disk, it gives the trained model's own logits on {}, {}",
+            prompts(proof.probes),
+            proof.closeness()
+        ),
+        format!(
+            "Its logits differ from the base model's by up to {:.3}: the training is in it",
+            proof.effect
+        ),
+        format!(
+            "The likeliest answer changed on {} of {}",
+            proof.changed,
+            prompts(proof.probes)
+        ),
+    ]
 }
 
 /// Where exporting stands; one at a time.
@@ -332,18 +314,19 @@ mod tests {
         let proof = Proof {
             probes: 5,
             difference: 1.2e-5,
+            largest: 9.0,
             effect: 3.25,
             changed: 4,
         };
-        let [equal, differs, changed] = proof.sentences();
-        assert!(equal.ends_with("on 5 prompts, to 1e-5"), "{equal}");
+        let [equal, differs, changed] = sentences(&proof);
+        assert!(equal.ends_with("on 5 prompts, to 1.2e-5"), "{equal}");
+        assert!(differs.contains("by up to 3.250"), "{differs}");
+        assert!(changed.ends_with("on 4 of 5 prompts"), "{changed}");
         let exact = Proof {
             difference: 0.0,
             ..proof
         };
-        assert!(exact.sentences()[0].ends_with("on 5 prompts, to the bit"));
-        assert!(differs.contains("by up to 3.250"), "{differs}");
-        assert!(changed.ends_with("on 4 of 5 prompts"), "{changed}");
+        assert!(sentences(&exact)[0].ends_with("on 5 prompts, to the bit"));
     }
 
     #[test]

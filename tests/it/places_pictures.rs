@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use nudge::{
     data::{Base, Machine, ModelCard, ModelKind, Needs},
-    engine::config::RunConfig,
+    engine::{config::RunConfig, protocol::Proof},
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         download::{FetchProgress, Fetching, Offer},
-        export::{ExportOrder, Exported, Exporting, Layout, Point, Proof, StoredAs},
+        export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
         models::{Entry, Group, Intake, Selected},
         projects::{Form, Making},
         runs::Loaded,
@@ -283,6 +283,7 @@ fn an_export_and_its_proof() {
         proof: Some(Proof {
             probes: 5,
             difference: 1.3e-5,
+            largest: 21.0,
             effect: 4.182,
             changed: 5,
         }),

@@ -7,8 +7,8 @@ use crate::{
     state::{
         Command, Commands, Workspace,
         export::{
-            ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, Proof,
-            StoredAs,
+            ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
+            sentences,
         },
         models::{ModelsCommand, size},
     },
@@ -189,7 +189,7 @@ fn proof(ui: &mut Ui, exported: &Exported, commands: &Commands) {
             size(exported.bytes)
         );
         ui.label(RichText::new(line).color(palette.strong));
-        for sentence in exported.proof.iter().flat_map(Proof::sentences) {
+        for sentence in exported.proof.iter().flat_map(sentences) {
             ui.label(format!("✔ {sentence}"));
         }
     });
