@@ -5,7 +5,7 @@ use super::{
     cache::Folder,
     choice::{self, Choice},
     client::Client,
-    listing::Remote,
+    listing::{Remote, Stamp},
 };
 use crate::model::{ModelName, free_disk_bytes};
 
@@ -25,7 +25,7 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Asks the hub, once. Blocks.
+    /// Asks the hub, once; and once for each file where a mirror's list tells no sizes. Blocks.
     ///
     /// # Errors
     ///
@@ -42,11 +42,15 @@ impl Offer {
             files.extend(shards.cloned());
         }
         let folder = Folder::new(&hub.cache, client.repo());
-        let stamps = || files.iter().filter_map(|file: &Remote| file.stamp.as_ref());
+        let stamp = |file: Remote| match file.stamp {
+            Some(stamp) => Ok(stamp),
+            None => client.stamp(&listing.commit, &file.name),
+        };
+        let stamps: Vec<Stamp> = files.into_iter().map(stamp).collect::<Result<_, _>>()?;
         Ok(Self {
-            files: files.len(),
-            bytes: stamps().map(|stamp| stamp.bytes).sum(),
-            there: stamps().map(|stamp| folder.bytes_of(stamp)).sum(),
+            files: stamps.len(),
+            bytes: stamps.iter().map(|stamp| stamp.bytes).sum(),
+            there: stamps.iter().map(|stamp| folder.bytes_of(stamp)).sum(),
             license: listing.license.clone(),
             page: format!("{}/{}", hub.endpoint, name.repo()),
             free: free_disk_bytes(&hub.cache),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nudge::{
-    hub::{Download, Fetched, Hub, HubError, Outcome, Patience, Phase},
+    hub::{Download, Fetched, Hub, HubError, Offer, Outcome, Patience, Phase},
     model::Shelf,
 };
 use serde_json::Value;
@@ -446,5 +446,27 @@ fn the_token_goes_to_the_hub_and_nowhere_else() {
     for asked in server.asked() {
         let expected = (!asked.path.starts_with("/cdn/")).then_some("Bearer hf_secret");
         assert_eq!(asked.authorization.as_deref(), expected, "{}", asked.path);
+    }
+}
+
+/// What is told before a download is what comes: of shards all, from a mirror without sizes too, and less what is there.
+#[test]
+fn what_is_offered_is_what_comes() {
+    for (name, names_only) in [("llama_sharded", false), ("qwen2_bf16", true)] {
+        let server = Server::of_folder(&model(name));
+        server.trouble().names_only = names_only;
+        let cache = tempfile::tempdir().unwrap();
+        let hub = hub(&server, cache.path());
+        let ask = || Offer::ask(&hub, &REPO.parse().unwrap()).unwrap();
+        let offer = ask();
+        assert_eq!(offer.there, 0);
+        let snapshot = fetch(&hub, REPO).unwrap().path;
+        let sizes: Vec<u64> = fs::read_dir(snapshot)
+            .unwrap()
+            .map(|entry| fs::metadata(entry.unwrap().path()).unwrap().len())
+            .collect();
+        assert_eq!(offer.files, sizes.len(), "{name}");
+        assert_eq!(offer.bytes, sizes.iter().sum::<u64>(), "{name}");
+        assert_eq!(ask().there, offer.bytes, "{name}");
     }
 }

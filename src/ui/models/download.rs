@@ -1,7 +1,8 @@
 //! The strip that fetches a model from the hub: its name, what it would bring, how far it is.
 
-use egui::{Align, Button, Layout, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, Button, Layout, RichText, ScrollArea, Ui};
 
+use super::line;
 use crate::{
     state::{
         Command, Commands, Workspace,
@@ -71,19 +72,15 @@ fn send(commands: &Commands, command: FetchCommand) {
 
 fn name_row(ui: &mut Ui, fetching: &Fetching, view: &mut ModelsView, commands: &Commands) {
     ui.horizontal(|ui| {
-        let label = ui.label("Download");
-        let width = (ui.available_width() - 180.0).max(160.0);
-        let edit = TextEdit::singleline(&mut view.hub_name)
-            .id_salt("hub name")
-            .hint_text("org/name, or org/name/file.gguf")
-            .desired_width(width);
-        let field = ui.add(edit).labelled_by(label.id);
-        // Not in the frame of the click: a field gives the caret up when something else is clicked.
-        if view.intake_opens && !ui.input(|input| input.pointer.any_click()) {
-            view.intake_opens = false;
-            field.request_focus();
-        }
-        let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        let hint = "org/name, or org/name/file.gguf";
+        let enter = line(
+            ui,
+            "Download",
+            &mut view.hub_name,
+            hint,
+            &mut view.intake_opens,
+            180.0,
+        );
         let typed = view.hub_name.trim();
         let can = !typed.is_empty() && !fetching.is_busy();
         let look = ui

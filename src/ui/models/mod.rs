@@ -133,6 +133,31 @@ fn toggle(ui: &Ui, view: &mut ModelsView, to: Intake) {
     }
 }
 
+/// A named field of a strip that leaves `rest` points for its buttons; whether Enter was pressed in it. It takes the caret
+/// when the strip `opens`.
+fn line(
+    ui: &mut Ui,
+    name: &str,
+    text: &mut String,
+    hint: &str,
+    opens: &mut bool,
+    rest: f32,
+) -> bool {
+    let label = ui.label(name);
+    let width = (ui.available_width() - rest).max(160.0);
+    let edit = TextEdit::singleline(text)
+        .id_salt(name)
+        .hint_text(hint)
+        .desired_width(width);
+    let field = ui.add(edit).labelled_by(label.id);
+    // Not in the frame of the click: a field gives the caret up when something else is clicked.
+    if *opens && !ui.input(|input| input.pointer.any_click()) {
+        *opens = false;
+        field.request_focus();
+    }
+    field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter))
+}
+
 /// Where to find more models: typed, picked, or dropped on the window.
 fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Commands) {
     if view.intake != Intake::Add {
@@ -143,19 +168,15 @@ fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Com
     parts::strip(ui, palette.accent_soft, |ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
-            let label = ui.label("Add");
-            let width = (ui.available_width() - 330.0).max(160.0);
-            let edit = TextEdit::singleline(&mut view.path)
-                .id_salt("model place")
-                .hint_text("Path of a folder or a .gguf file, or drop it on the window")
-                .desired_width(width);
-            let field = ui.add(edit).labelled_by(label.id);
-            // Not in the frame of the click: a field gives the caret up when something else is clicked.
-            if view.intake_opens && !ui.input(|input| input.pointer.any_click()) {
-                view.intake_opens = false;
-                field.request_focus();
-            }
-            let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let hint = "Path of a folder or a .gguf file, or drop it on the window";
+            let enter = line(
+                ui,
+                "Add",
+                &mut view.path,
+                hint,
+                &mut view.intake_opens,
+                330.0,
+            );
             let typed = typed_path(&view.path);
             let go = ui.add_enabled(typed.is_some(), Button::new("Add this"));
             if (go.clicked() || enter)
