@@ -299,7 +299,10 @@ pub struct Bench {
     #[arg(long)]
     pub full: bool,
     /// Measure answers instead: how fast prompts are read and how fast tokens come.
-    #[arg(long, conflicts_with_all = ["batch_file", "full"])]
+    #[arg(long, conflicts_with_all = [
+        "batch_file", "pairs_per_step", "objective", "reference_weight", "lora_rank", "full", "recompute",
+        "micro_batch_tokens", "steps", "warmup",
+    ])]
     pub generate: bool,
     /// What frozen weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
     #[arg(long, default_value = "auto", value_parser = precision)]

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use super::{BenchModel, SEED, load};
 use crate::{
-    engine::{error::Result, memory},
+    engine::{
+        error::{EngineError, Result},
+        memory,
+    },
     model::{GenerateOptions, LoadOptions, Policy},
 };
 
@@ -66,6 +69,13 @@ pub fn generation(
             best.decode_tokens_per_s = best.decode_tokens_per_s.max(next.decode_tokens_per_s);
         }
         cases.push(best);
+    }
+    if cases.is_empty() {
+        return Err(EngineError::Sentence(format!(
+            "{name} reads {} tokens at most; answers are measured after prompts of {} and more",
+            policy.spec().max_positions,
+            CASES[0].0
+        )));
     }
     Ok(GenerationReport {
         model: name,
