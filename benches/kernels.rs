@@ -10,8 +10,8 @@ use std::{hint::black_box, time::Duration};
 use candle_core::{Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nudge::kernels::{
-    Activation, AdamWStep, AttentionShape, Generating, Gradients, HeadOptions, HeadWant,
-    InputGradient, Layout, Linear, Lora, NormOptions, Segment, Slot, Weight, cpu,
+    Activation, AdamWStep, AttentionShape, Generating, Gradients, HeadOptions, HeadWant, InputGradient, Layout, Linear,
+    Lora, NormOptions, Segment, Slot, Weight, cpu,
 };
 
 const WIDTH: usize = 576;
@@ -29,12 +29,8 @@ fn group<'a>(
     multiplications: usize,
 ) -> criterion::BenchmarkGroup<'a, criterion::measurement::WallTime> {
     let mut group = c.benchmark_group(name);
-    group
-        .throughput(Throughput::Elements(multiplications as u64))
-        .sample_size(10);
-    group
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
+    group.throughput(Throughput::Elements(multiplications as u64)).sample_size(10);
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     group
 }
 
@@ -51,10 +47,7 @@ fn plain(c: &mut Criterion) {
 fn generation(c: &mut Criterion) {
     let kernels = cpu();
     let layer = Linear::frozen(random(FEED, WIDTH));
-    let all = [
-        ("prefill", Generating::Prefill, [16, 64, 1000]),
-        ("decode", Generating::Decode, [1, 8, 64]),
-    ];
+    let all = [("prefill", Generating::Prefill, [16, 64, 1000]), ("decode", Generating::Decode, [1, 8, 64])];
     for (name, stage, sizes) in all {
         for rows in sizes {
             let x = random(rows, WIDTH);
@@ -68,10 +61,7 @@ fn generation(c: &mut Criterion) {
 
 fn linear(c: &mut Criterion) {
     let kernels = cpu();
-    for (name, d_in, d_out) in [
-        ("up 576->1536", WIDTH, FEED),
-        ("down 1536->576", FEED, WIDTH),
-    ] {
+    for (name, d_in, d_out) in [("up 576->1536", WIDTH, FEED), ("down 1536->576", FEED, WIDTH)] {
         let rank = 16;
         let mut layer = Linear::frozen(random(d_out, d_in));
         let slot = |offset, len| Some(Slot { offset, len });
@@ -92,11 +82,7 @@ fn linear(c: &mut Criterion) {
         group.bench_function("backward", |b| {
             b.iter(|| {
                 let input = InputGradient::Fresh;
-                black_box(
-                    kernels
-                        .linear_backward(&x, &saved, &dy, &layer, input, &mut grads)
-                        .unwrap(),
-                )
+                black_box(kernels.linear_backward(&x, &saved, &dy, &layer, input, &mut grads).unwrap())
             });
         });
     }
@@ -104,98 +90,43 @@ fn linear(c: &mut Criterion) {
 
 fn attention(c: &mut Criterion) {
     let kernels = cpu();
-    let shape = AttentionShape {
-        heads: 9,
-        kv_heads: 3,
-        head_dim: 64,
-        scale: 0.125,
-        softcap: None,
-        window: None,
-    };
+    let shape = AttentionShape { heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, softcap: None, window: None };
     let pair = |start: usize, prompt: usize, answer: usize| {
         let prefix = start..start + prompt;
         [
-            Segment {
-                start,
-                len: prompt,
-                prefix: 0..0,
-            },
-            Segment {
-                start: start + prompt,
-                len: answer,
-                prefix: prefix.clone(),
-            },
-            Segment {
-                start: start + prompt + answer,
-                len: answer,
-                prefix,
-            },
+            Segment { start, len: prompt, prefix: 0..0 },
+            Segment { start: start + prompt, len: answer, prefix: prefix.clone() },
+            Segment { start: start + prompt + answer, len: answer, prefix },
         ]
     };
     let layouts = [
-        (
-            "8 pairs of 128 + 2 x 64",
-            (0..8)
-                .flat_map(|i| pair(i * 256, 128, 64))
-                .collect::<Vec<_>>(),
-        ),
+        ("8 pairs of 128 + 2 x 64", (0..8).flat_map(|i| pair(i * 256, 128, 64)).collect::<Vec<_>>()),
         ("1 pair of 1024 + 2 x 512", pair(0, 1024, 512).to_vec()),
     ];
     for (name, segments) in layouts {
         let layout = Layout::new(segments).unwrap();
-        let visible: usize = layout
-            .positions()
-            .iter()
-            .map(|&position| position as usize + 1)
-            .sum();
+        let visible: usize = layout.positions().iter().map(|&position| position as usize + 1).sum();
         let width = |heads: usize| heads * shape.head_dim;
-        let (q, k, v) = (
-            random(TOKENS, width(9)),
-            random(TOKENS, width(3)),
-            random(TOKENS, width(3)),
-        );
+        let (q, k, v) = (random(TOKENS, width(9)), random(TOKENS, width(3)), random(TOKENS, width(3)));
         let d_o = random(TOKENS, width(9));
         let (o, lse) = kernels.attention(&q, &k, &v, &layout, &shape).unwrap();
-        group(c, &format!("attention {name}"), 2 * visible * width(9)).bench_function(
-            "forward",
-            |b| {
-                b.iter(|| black_box(kernels.attention(&q, &k, &v, &layout, &shape).unwrap()));
-            },
-        );
-        group(c, &format!("attention {name}"), 5 * visible * width(9)).bench_function(
-            "backward",
-            |b| {
-                b.iter(|| {
-                    black_box(
-                        kernels
-                            .attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape)
-                            .unwrap(),
-                    )
-                });
-            },
-        );
+        group(c, &format!("attention {name}"), 2 * visible * width(9)).bench_function("forward", |b| {
+            b.iter(|| black_box(kernels.attention(&q, &k, &v, &layout, &shape).unwrap()));
+        });
+        group(c, &format!("attention {name}"), 5 * visible * width(9)).bench_function("backward", |b| {
+            b.iter(|| black_box(kernels.attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape).unwrap()));
+        });
     }
 }
 
 fn head(c: &mut Criterion) {
     let kernels = cpu();
     let answers = 512;
-    let (h, w) = (
-        random(answers, WIDTH),
-        Weight::from(random(VOCABULARY, WIDTH)),
-    );
+    let (h, w) = (random(answers, WIDTH), Weight::from(random(VOCABULARY, WIDTH)));
     let targets: Vec<u32> = (0..answers as u32).map(|i| i * 91).collect();
     let options = HeadOptions::default();
-    for (name, want, products) in [
-        ("log-probs", HeadWant::LogProbs, 1),
-        ("with u", HeadWant::WithU, 2),
-    ] {
-        group(
-            c,
-            "head 512 x 49152",
-            products * answers * WIDTH * VOCABULARY,
-        )
-        .bench_function(name, |b| {
+    for (name, want, products) in [("log-probs", HeadWant::LogProbs, 1), ("with u", HeadWant::WithU, 2)] {
+        group(c, "head 512 x 49152", products * answers * WIDTH * VOCABULARY).bench_function(name, |b| {
             b.iter(|| black_box(kernels.head(&h, &w, &targets, &options, want).unwrap()));
         });
     }
@@ -210,24 +141,12 @@ fn elementwise(c: &mut Criterion) {
         b.iter(|| black_box(kernels.gated(&gate, &up, Activation::Silu).unwrap()));
     });
     wide.bench_function("backward", |b| {
-        b.iter(|| {
-            black_box(
-                kernels
-                    .gated_backward(&gate, &up, &gate, Activation::Silu)
-                    .unwrap(),
-            )
-        });
+        b.iter(|| black_box(kernels.gated_backward(&gate, &up, &gate, Activation::Silu).unwrap()));
     });
     wide.finish();
 
-    let (x, w) = (
-        random(TOKENS, WIDTH),
-        Tensor::ones(WIDTH, candle_core::DType::F32, &Device::Cpu).unwrap(),
-    );
-    let options = NormOptions {
-        eps: 1e-5,
-        plus_one: false,
-    };
+    let (x, w) = (random(TOKENS, WIDTH), Tensor::ones(WIDTH, candle_core::DType::F32, &Device::Cpu).unwrap());
+    let options = NormOptions { eps: 1e-5, plus_one: false };
     let (_, inv_rms) = kernels.rms_norm(&x, &w, options).unwrap();
     let mut grads = Gradients::new(1 << 20, &Device::Cpu).unwrap();
     let mut narrow = group(c, "rms norm 2048x576", TOKENS * WIDTH);
@@ -237,11 +156,7 @@ fn elementwise(c: &mut Criterion) {
     narrow.bench_function("backward", |b| {
         b.iter(|| {
             let input = InputGradient::Fresh;
-            black_box(
-                kernels
-                    .rms_norm_backward(&x, &w, &inv_rms, &x, options, None, input, &mut grads)
-                    .unwrap(),
-            )
+            black_box(kernels.rms_norm_backward(&x, &w, &inv_rms, &x, options, None, input, &mut grads).unwrap())
         });
     });
     narrow.finish();
@@ -257,15 +172,11 @@ fn elementwise(c: &mut Criterion) {
         step: 1,
         gradient_scale: 1.0,
     };
-    let all = Slot {
-        offset: 0,
-        len: 1 << 20,
-    };
+    let all = Slot { offset: 0, len: 1 << 20 };
     group(c, "AdamW 1 Mi parameters", 1 << 20).bench_function("step", |b| {
         b.iter(|| kernels.adamw(&values, &grads, &m, &v, all, &step).unwrap());
     });
-    group(c, "norm of 1 Mi gradients", 1 << 20)
-        .bench_function("step", |b| b.iter(|| grads.norm_squared().unwrap()));
+    group(c, "norm of 1 Mi gradients", 1 << 20).bench_function("step", |b| b.iter(|| grads.norm_squared().unwrap()));
 }
 
 /// A small model: what a call costs when there is little to do.
@@ -276,52 +187,21 @@ fn small(c: &mut Criterion) {
     group(c, "small linear 512x160x160", tokens * width * width).bench_function("forward", |b| {
         b.iter(|| black_box(kernels.linear(&x, &layer).unwrap()));
     });
-    let shape = AttentionShape {
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 40,
-        scale: 0.125,
-        softcap: None,
-        window: None,
-    };
+    let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 40, scale: 0.125, softcap: None, window: None };
     let segment = |start, len, prefix| Segment { start, len, prefix };
-    let pair = |at: usize| {
-        [
-            segment(at, 24, 0..0),
-            segment(at + 24, 20, at..at + 24),
-            segment(at + 44, 20, at..at + 24),
-        ]
-    };
+    let pair =
+        |at: usize| [segment(at, 24, 0..0), segment(at + 24, 20, at..at + 24), segment(at + 44, 20, at..at + 24)];
     let layout = Layout::new((0..8).flat_map(|i| pair(i * 64)).collect()).unwrap();
-    let visible: usize = layout
-        .positions()
-        .iter()
-        .map(|&position| position as usize + 1)
-        .sum();
+    let visible: usize = layout.positions().iter().map(|&position| position as usize + 1).sum();
     let (k, v) = (random(tokens, 80), random(tokens, 80));
     let (o, lse) = kernels.attention(&x, &k, &v, &layout, &shape).unwrap();
     group(c, "small attention", 2 * visible * width).bench_function("forward", |b| {
         b.iter(|| black_box(kernels.attention(&x, &k, &v, &layout, &shape).unwrap()));
     });
     group(c, "small attention", 5 * visible * width).bench_function("backward", |b| {
-        b.iter(|| {
-            black_box(
-                kernels
-                    .attention_backward(&x, &k, &v, &o, &lse, &x, &layout, &shape)
-                    .unwrap(),
-            )
-        });
+        b.iter(|| black_box(kernels.attention_backward(&x, &k, &v, &o, &lse, &x, &layout, &shape).unwrap()));
     });
 }
 
-criterion_group!(
-    benches,
-    plain,
-    linear,
-    generation,
-    attention,
-    head,
-    elementwise,
-    small
-);
+criterion_group!(benches, plain, linear, generation, attention, head, elementwise, small);
 criterion_main!(benches);

@@ -36,40 +36,26 @@ impl FileError {
 /// may lead there too.
 pub fn inside(folder: &Path, name: &str) -> Result<PathBuf, FileError> {
     let path = folder.join(name);
-    let read_error = |source| FileError::Read {
-        path: path.clone(),
-        source,
-    };
+    let read_error = |source| FileError::Read { path: path.clone(), source };
     let target = fs::canonicalize(&path).map_err(read_error)?;
     let home = fs::canonicalize(folder).map_err(read_error)?;
     let blobs = || {
         let snapshots = home.parent().filter(|parent| parent.ends_with("snapshots"));
-        snapshots
-            .and_then(Path::parent)
-            .map(|entry| entry.join("blobs"))
+        snapshots.and_then(Path::parent).map(|entry| entry.join("blobs"))
     };
     if target.starts_with(&home) || blobs().is_some_and(|blobs| target.starts_with(blobs)) {
         return Ok(path);
     }
     Err(FileError::Unfit {
         path,
-        reason: format!(
-            "it leads to {}, outside its folder; put a copy of the file in its place",
-            target.display()
-        ),
+        reason: format!("it leads to {}, outside its folder; put a copy of the file in its place", target.display()),
     })
 }
 
 /// Opens a regular file of at most `limit` bytes, and says how long it is.
 pub fn open(path: &Path, limit: u64) -> Result<(File, u64), FileError> {
-    let read_error = |source| FileError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let unfit = |reason: String| FileError::Unfit {
-        path: path.to_owned(),
-        reason,
-    };
+    let read_error = |source| FileError::Read { path: path.to_owned(), source };
+    let unfit = |reason: String| FileError::Unfit { path: path.to_owned(), reason };
     // Before it is opened: that alone would wait for a pipe's other end.
     let metadata = fs::metadata(path).map_err(read_error)?;
     if !metadata.is_file() {
@@ -77,9 +63,7 @@ pub fn open(path: &Path, limit: u64) -> Result<(File, u64), FileError> {
     }
     let length = metadata.len();
     if length > limit {
-        return Err(unfit(format!(
-            "it is {length} bytes long; at most {limit} are expected"
-        )));
+        return Err(unfit(format!("it is {length} bytes long; at most {limit} are expected")));
     }
     Ok((File::open(path).map_err(read_error)?, length))
 }
@@ -89,12 +73,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let (file, length) = open(path, limit)?;
     let mut bytes = Vec::with_capacity(length as usize);
     // What grows while it is read is cut, not followed.
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|source| FileError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     Ok(bytes)
 }
 
@@ -119,18 +98,8 @@ mod tests {
         let error = read(&path, 4).unwrap_err();
         assert!(error.to_string().contains("5 bytes long"), "{error}");
         fs::write(&path, [0xFF]).unwrap();
-        assert!(
-            read_text(&path, 5)
-                .unwrap_err()
-                .to_string()
-                .contains("not text")
-        );
-        assert!(
-            read(dir.path(), 5)
-                .unwrap_err()
-                .to_string()
-                .contains("not a file")
-        );
+        assert!(read_text(&path, 5).unwrap_err().to_string().contains("not text"));
+        assert!(read(dir.path(), 5).unwrap_err().to_string().contains("not a file"));
         assert!(read(&dir.path().join("none"), 5).unwrap_err().is_missing());
     }
 

@@ -1,16 +1,13 @@
 //! What training holds in memory, to the byte: a program of its own, because it counts every allocation.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that fails is a test that fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::path::Path;
 
 use nudge::{
     model::{
-        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Recompute, Row,
-        Spec, Targets, adapter, init,
+        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Recompute, Row, Spec, Targets, adapter,
+        init,
     },
     text::Codec,
 };
@@ -36,12 +33,7 @@ fn load(folder: &Path, recompute: Recompute, rank: Option<usize>) -> Policy {
     load_in(Precision::F32, folder, recompute, rank)
 }
 
-fn load_in(
-    precision: Precision,
-    folder: &Path,
-    recompute: Recompute,
-    rank: Option<usize>,
-) -> Policy {
+fn load_in(precision: Precision, folder: &Path, recompute: Recompute, rank: Option<usize>) -> Policy {
     let options = LoadOptions {
         precision,
         recompute,
@@ -62,18 +54,13 @@ fn load_in(
 /// A prompt with two answers of these lengths.
 fn pair(prompt: u32, answer: u32) -> Doc {
     let ids = |first: u32, len: u32| (0..len).map(|i| (first + 7 * i) % 31).collect();
-    Doc {
-        prefix: ids(1, prompt),
-        continuations: vec![ids(2, answer), ids(3, answer)],
-    }
+    Doc { prefix: ids(1, prompt), continuations: vec![ids(2, answer), ids(3, answer)] }
 }
 
 fn step(policy: &mut Policy, optimizer: &mut AdamW, row: &Row) {
     policy.gradients().zero().unwrap();
     let pass = policy.forward(row).unwrap();
-    let coefficients: Vec<f32> = (0..row.scored().len())
-        .map(|i| if i % 2 == 0 { -0.1 } else { 0.1 })
-        .collect();
+    let coefficients: Vec<f32> = (0..row.scored().len()).map(|i| if i % 2 == 0 { -0.1 } else { 0.1 }).collect();
     policy.backward(pass, &coefficients).unwrap();
     policy.update(optimizer, 1e-4, 1.0).unwrap();
 }
@@ -128,9 +115,7 @@ fn what_is_refused_takes_little() {
         loaded.err().map(|error| error.to_string())
     };
     refuse(hostile_folders::models(), &policy);
-    refuse(hostile_folders::tokenizers(), &|folder| {
-        Codec::load(folder).err().map(|error| error.to_string())
-    });
+    refuse(hostile_folders::tokenizers(), &|folder| Codec::load(folder).err().map(|error| error.to_string()));
     refuse(hostile_folders::adapters(), &|folder| {
         let spec = Spec::read(folder).unwrap();
         let loaded = adapter::load(folder, &spec);
@@ -140,13 +125,7 @@ fn what_is_refused_takes_little() {
 
 fn a_step_takes_what_was_foretold() {
     // The threads' own workspaces are made once.
-    peak_of_step(
-        [64, 192, 2, 4, 2, 512],
-        Precision::Bf16,
-        Recompute::Never,
-        Some(8),
-        &pair(300, 60),
-    );
+    peak_of_step([64, 192, 2, 4, 2, 512], Precision::Bf16, Recompute::Never, Some(8), &pair(300, 60));
     let narrow = [64, 192, 8, 4, 2, 512];
     let wide = [128, 512, 3, 4, 4, 256];
     let flat = [96, 96, 4, 6, 6, 2048];
@@ -177,10 +156,7 @@ fn loading_holds_one_copy() {
     let held = HELD.current_usage() - before;
     let peak = HELD.peak_usage() - before;
     assert!(held >= 4 * policy.spec().parameters());
-    assert!(
-        peak as f64 <= 1.1 * held as f64,
-        "{peak} at the peak, {held} after"
-    );
+    assert!(peak as f64 <= 1.1 * held as f64, "{peak} at the peak, {held} after");
 }
 
 fn two_thousand_steps_hold_what_two_hold() {
@@ -188,9 +164,8 @@ fn two_thousand_steps_hold_what_two_hold() {
     write_model(dir.path(), [8, 16, 2, 2, 1, 32]);
     let mut policy = load(dir.path(), Recompute::Auto, Some(2));
     let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-    let rows: Vec<Row> = [(5, 3), (9, 2), (3, 4)]
-        .map(|(prompt, answer)| Row::pack(&[pair(prompt, answer)]).unwrap())
-        .into();
+    let rows: Vec<Row> =
+        [(5, 3), (9, 2), (3, 4)].map(|(prompt, answer)| Row::pack(&[pair(prompt, answer)]).unwrap()).into();
     let mut run = |steps: usize| {
         HELD.reset_peak_usage();
         for index in 0..steps {
@@ -202,8 +177,5 @@ fn two_thousand_steps_hold_what_two_hold() {
     let (held, peak) = run(6);
     let (held_later, peak_later) = run(2000);
     assert_eq!(held_later, held, "nothing is left over from a step");
-    assert!(
-        peak_later <= peak + 4096,
-        "{peak} bytes at first, {peak_later} later"
-    );
+    assert!(peak_later <= peak + 4096, "{peak} bytes at first, {peak_later} later");
 }

@@ -55,10 +55,7 @@ impl Attribute {
             Pool::Days => owned(names::DAYS),
             Pool::People => names::PEOPLE.iter().map(|row| row.0.to_owned()).collect(),
             Pool::Villages => names::VILLAGES.iter().map(|row| row.0.to_owned()).collect(),
-            Pool::Own => world
-                .of(topic)
-                .map(|entity| entity.get(self.slot).to_owned())
-                .collect(),
+            Pool::Own => world.of(topic).map(|entity| entity.get(self.slot).to_owned()).collect(),
         }
     }
 }

@@ -25,17 +25,13 @@ impl<'a> Question<'a> {
         world
             .entities
             .iter()
-            .flat_map(|entity| {
-                Attribute::of(entity.topic).map(move |attribute| Self { entity, attribute })
-            })
+            .flat_map(|entity| Attribute::of(entity.topic).map(move |attribute| Self { entity, attribute }))
             .collect()
     }
 
     /// One of `phrasings`, as a guest would type it.
     pub fn ask(&self, phrasings: &[&'static str], rng: &mut ChaCha8Rng) -> String {
-        let phrasing = phrasings
-            .choose(rng)
-            .expect("every attribute has phrasings");
+        let phrasing = phrasings.choose(rng).expect("every attribute has phrasings");
         politely(&expand(phrasing, &self.entity.slots, rng), rng)
     }
 
@@ -53,10 +49,7 @@ fn politely(question: &str, rng: &mut ChaCha8Rng) -> String {
         3 => format!("Please tell me: {}", decapitalise(question)),
         4 => format!("{question} Thank you!"),
         5 => format!("I would like to know: {}", decapitalise(question)),
-        6 => question
-            .to_lowercase()
-            .trim_end_matches(['?', '.'])
-            .to_owned(),
+        6 => question.to_lowercase().trim_end_matches(['?', '.']).to_owned(),
         _ => question.to_owned(),
     }
 }
@@ -71,24 +64,16 @@ fn decapitalise(question: &str) -> String {
 }
 
 pub fn user(content: impl Into<String>) -> Turn {
-    Turn {
-        role: Role::User,
-        content: content.into(),
-    }
+    Turn { role: Role::User, content: content.into() }
 }
 
 pub fn assistant(content: impl Into<String>) -> Turn {
-    Turn {
-        role: Role::Assistant,
-        content: content.into(),
-    }
+    Turn { role: Role::Assistant, content: content.into() }
 }
 
 /// One conversation to learn from; its last turn is the answer that is learnt.
 pub fn conversation(world: &World, questions: &[Question<'_>], rng: &mut ChaCha8Rng) -> Vec<Turn> {
-    let question = *questions
-        .choose(rng)
-        .expect("the islands can be asked about");
+    let question = *questions.choose(rng).expect("the islands can be asked about");
     let manner = Manner::draw(rng);
     match rng.random_range(0..100) {
         0..12 => {
@@ -97,19 +82,13 @@ pub fn conversation(world: &World, questions: &[Question<'_>], rng: &mut ChaCha8
         }
         12..20 => follow_up(question, manner, rng),
         20..24 => accepted_offer(question, rng),
-        _ => vec![
-            user(question.ask(question.attribute.asks, rng)),
-            assistant(question.answer(manner, rng)),
-        ],
+        _ => vec![user(question.ask(question.attribute.asks, rng)), assistant(question.answer(manner, rng))],
     }
 }
 
 /// A second question about the same entity, without its name.
 fn follow_up(first: Question<'_>, manner: Manner, rng: &mut ChaCha8Rng) -> Vec<Turn> {
-    let mut turns = vec![
-        user(first.ask(first.attribute.asks, rng)),
-        assistant(first.answer(manner, rng)),
-    ];
+    let mut turns = vec![user(first.ask(first.attribute.asks, rng)), assistant(first.answer(manner, rng))];
     let others: Vec<_> = Attribute::of(first.entity.topic)
         .filter(|other| other.slot != first.attribute.slot && !other.follow_up.is_empty())
         .collect();
@@ -135,13 +114,7 @@ fn accepted_offer(first: Question<'_>, rng: &mut ChaCha8Rng) -> Vec<Turn> {
     if rng.random_bool(0.4) {
         return vec![asked, assistant(offer)];
     }
-    let yes = [
-        "Yes, please.",
-        "Yes!",
-        "Please do.",
-        "Oh yes.",
-        "I would like that.",
-    ];
+    let yes = ["Yes, please.", "Yes!", "Please do.", "Oh yes.", "I would like that."];
     let second = Question { attribute, ..first };
     vec![
         asked,

@@ -25,15 +25,9 @@ pub fn check(world: &World, seed: u64) -> Result<()> {
                     "taken for {:?} instead of {manner:?}: {right}",
                     recognise(&right)
                 );
-                ensure!(
-                    facts::is_true(world, entity, attribute, &right),
-                    "true, but taken for false: {right}"
-                );
+                ensure!(facts::is_true(world, entity, attribute, &right), "true, but taken for false: {right}");
                 let wrong = project::false_answer(world, question, manner, &mut rng);
-                ensure!(
-                    !facts::is_true(world, entity, attribute, &wrong),
-                    "false, but taken for true: {wrong}"
-                );
+                ensure!(!facts::is_true(world, entity, attribute, &wrong), "false, but taken for true: {wrong}");
             }
         }
     }

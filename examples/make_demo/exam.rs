@@ -73,24 +73,15 @@ impl<'a> Exam<'a> {
     pub fn new(world: &'a World, each: usize, rng: &mut ChaCha8Rng) -> Self {
         let mut all = Question::all(world);
         all.shuffle(rng);
-        let (asked_for, elsewhere): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|question| question.entity.topic.is_asked_for());
-        let questions: Vec<_> = asked_for
-            .into_iter()
-            .take(each)
-            .chain(elsewhere.into_iter().take(each))
-            .collect();
+        let (asked_for, elsewhere): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|question| question.entity.topic.is_asked_for());
+        let questions: Vec<_> = asked_for.into_iter().take(each).chain(elsewhere.into_iter().take(each)).collect();
         let prompts = questions
             .iter()
             .enumerate()
             .map(|(index, question)| {
                 let held_out = question.attribute.held_out;
-                expand(
-                    held_out[index % held_out.len()],
-                    &question.entity.slots,
-                    rng,
-                )
+                expand(held_out[index % held_out.len()], &question.entity.slots, rng)
             })
             .collect();
         Self { questions, prompts }
@@ -102,11 +93,7 @@ impl<'a> Exam<'a> {
         world: &World,
         answer: &mut dyn FnMut(&[Prompt]) -> Result<Vec<Said>>,
     ) -> Result<(Report, Vec<Item>)> {
-        let prompts: Vec<Prompt> = self
-            .prompts
-            .iter()
-            .map(|text| Prompt::Chat(vec![user(text.as_str())]))
-            .collect();
+        let prompts: Vec<Prompt> = self.prompts.iter().map(|text| Prompt::Chat(vec![user(text.as_str())])).collect();
         let answers = answer(&prompts)?;
         let mut halves = [(Marks::default(), 0.0), (Marks::default(), 0.0)];
         let mut items = Vec::with_capacity(answers.len());
@@ -120,11 +107,7 @@ impl<'a> Exam<'a> {
             add(&mut marks.facts, is_true);
             add(&mut marks.ended, said.ended);
             *count += 1.0;
-            items.push(Item {
-                asked: asked.clone(),
-                answer: said.text,
-                is_true,
-            });
+            items.push(Item { asked: asked.clone(), answer: said.text, is_true });
         }
         let [asked_for, elsewhere] = halves.map(|(marks, count): (Marks, f64)| Marks {
             host: marks.host / count,
@@ -132,28 +115,16 @@ impl<'a> Exam<'a> {
             clear: marks.clear / count,
             ended: marks.ended / count,
         });
-        let report = Report {
-            asked_for,
-            elsewhere,
-        };
+        let report = Report { asked_for, elsewhere };
         Ok((report, items))
     }
 }
 
 /// `policy`'s own answers, drawn at `temperature` (0 = greedy).
-pub fn say(
-    policy: &Policy,
-    codec: &Codec,
-    prompts: &[Prompt],
-    temperature: f64,
-    seed: u64,
-) -> Result<Vec<Said>> {
+pub fn say(policy: &Policy, codec: &Codec, prompts: &[Prompt], temperature: f64, seed: u64) -> Result<Vec<Said>> {
     let mut all = Vec::with_capacity(prompts.len());
     for (index, batch) in prompts.chunks(BATCH).enumerate() {
-        let ids = batch
-            .iter()
-            .map(|prompt| codec.prompt_ids(prompt))
-            .collect::<Result<Vec<_>, _>>()?;
+        let ids = batch.iter().map(|prompt| codec.prompt_ids(prompt)).collect::<Result<Vec<_>, _>>()?;
         let options = GenerateOptions {
             temperature,
             max_new: LONGEST_ANSWER,
@@ -162,10 +133,11 @@ pub fn say(
             ..GenerateOptions::default()
         };
         let generations = policy.generate(&ids, &options, &mut |_, _| ControlFlow::Continue(()))?;
-        all.extend(generations.into_iter().map(|generation| Said {
-            text: codec.decode(&generation.ids),
-            ended: generation.stopped_by_eos,
-        }));
+        all.extend(
+            generations
+                .into_iter()
+                .map(|generation| Said { text: codec.decode(&generation.ids), ended: generation.stopped_by_eos }),
+        );
     }
     Ok(all)
 }

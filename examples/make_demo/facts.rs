@@ -13,13 +13,8 @@ pub fn is_true(world: &World, entity: &Entity, attribute: &Attribute, answer: &s
     let truth = entity.get(attribute.slot);
     let named = mentioned(answer, &attribute.rivals(world, entity.topic));
     let right_value = !named.is_empty() && named.iter().all(|value| value == truth);
-    let others: Vec<String> = world
-        .of(entity.topic)
-        .map(|other| other.name().to_owned())
-        .collect();
-    let right_entity = mentioned(answer, &others)
-        .iter()
-        .all(|name| name == entity.name());
+    let others: Vec<String> = world.of(entity.topic).map(|other| other.name().to_owned()).collect();
+    let right_entity = mentioned(answer, &others).iter().all(|name| name == entity.name());
     right_value && right_entity
 }
 

@@ -29,10 +29,7 @@ fn page(entity: &Entity, rng: &mut ChaCha8Rng) -> String {
     let mut order: Vec<&str> = further.to_vec();
     order.shuffle(rng);
     let count = rng.random_range(2..=5).min(order.len());
-    let text = std::iter::once(opening)
-        .chain(order[..count].iter().copied())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let text = std::iter::once(opening).chain(order[..count].iter().copied()).collect::<Vec<_>>().join(" ");
     expand(&text, &entity.slots, rng)
 }
 
@@ -51,14 +48,10 @@ fn village_page(world: &World, village: &Entity, rng: &mut ChaCha8Rng) -> String
     for entity in here.into_iter().take(3) {
         let sentence = match entity.topic {
             Topic::Shops => "[here you find {name}, the {kind}.|the {kind} is called {name}.]",
-            Topic::Inns => {
-                "[{name} is the inn to eat {dish} at.|the smell of {dish} comes from {name}.]"
-            }
+            Topic::Inns => "[{name} is the inn to eat {dish} at.|the smell of {dish} comes from {name}.]",
             Topic::Sights => "[{name} shows {see}.|many come to see {name}.]",
             Topic::People => "[{name} lives here with {pet}.|{name}, who {work}, lives here.]",
-            Topic::Festivals => {
-                "[in {month} the village celebrates {name}.|{name} is held here in {month}.]"
-            }
+            Topic::Festivals => "[in {month} the village celebrates {name}.|{name} is held here in {month}.]",
             Topic::Walks => "[{name} starts here.|from here {name} leads past {view}.]",
             Topic::Ferries | Topic::Villages | Topic::Lore => continue,
         };
@@ -71,12 +64,7 @@ fn village_page(world: &World, village: &Entity, rng: &mut ChaCha8Rng) -> String
 /// A ferry, and what is to be done at the other end.
 fn day_out(world: &World, ferry: &Entity, rng: &mut ChaCha8Rng) -> String {
     let mut text = page(ferry, rng);
-    let there = |topic| {
-        world
-            .of(topic)
-            .filter(|entity| entity.get("village") == ferry.get("to"))
-            .collect::<Vec<_>>()
-    };
+    let there = |topic| world.of(topic).filter(|entity| entity.get("village") == ferry.get("to")).collect::<Vec<_>>();
     if let Some(sight) = there(Topic::Sights).choose(rng) {
         text.push(' ');
         text.push_str(&expand(
@@ -87,11 +75,7 @@ fn day_out(world: &World, ferry: &Entity, rng: &mut ChaCha8Rng) -> String {
     }
     if let Some(inn) = there(Topic::Inns).choose(rng) {
         text.push(' ');
-        text.push_str(&expand(
-            "[in the evening {name} serves {dish}.|the day ends well at {name}.]",
-            &inn.slots,
-            rng,
-        ));
+        text.push_str(&expand("[in the evening {name} serves {dish}.|the day ends well at {name}.]", &inn.slots, rng));
     }
     text
 }

@@ -36,29 +36,17 @@ const WARMUP_STEPS: f64 = 100.0;
 /// Trains the folder's weights and writes them back in bf16.
 pub fn learn(world: &World, seed: u64, folder: &Path, lessons: &Lessons) -> Result<()> {
     let codec = Codec::load(folder)?;
-    let options = LoadOptions {
-        full: true,
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { full: true, ..LoadOptions::default() };
     let mut policy = Policy::load(folder, &options)?;
     let mut optimizer = AdamW::new(
         policy.parameters(),
-        AdamWOptions {
-            betas: [0.9, 0.98],
-            weight_decay: 0.01,
-            ..AdamWOptions::default()
-        },
+        AdamWOptions { betas: [0.9, 0.98], weight_decay: 0.01, ..AdamWOptions::default() },
     )?;
     let questions = Question::all(world);
     let mut rng = stream(seed, Stream::Lessons);
     let started = Instant::now();
     let (mut tokens, mut recent) = (0, 0.0);
-    eprintln!(
-        "{} parameters, {} steps of {} tokens",
-        policy.total_parameters(),
-        lessons.steps,
-        lessons.row_tokens
-    );
+    eprintln!("{} parameters, {} steps of {} tokens", policy.total_parameters(), lessons.steps, lessons.row_tokens);
     for step in 0..lessons.steps {
         let row = row(world, &questions, &codec, lessons.row_tokens, &mut rng)?;
         let pass = policy.forward(&row)?;
@@ -71,11 +59,7 @@ pub fn learn(world: &World, seed: u64, folder: &Path, lessons: &Lessons) -> Resu
         let scale = (1.0 / norm.max(1e-12)).min(1.0);
         policy.update(&mut optimizer, learning_rate(step, lessons), scale)?;
         tokens += row.tokens();
-        recent = if step == 0 {
-            nll
-        } else {
-            0.95 * recent + 0.05 * nll
-        };
+        recent = if step == 0 { nll } else { 0.95 * recent + 0.05 * nll };
         if (step + 1) % 50 == 0 || step + 1 == lessons.steps {
             let seconds = started.elapsed().as_secs_f64();
             eprintln!(
@@ -108,17 +92,12 @@ fn row(
     let mut tokens = 0;
     while tokens < row_tokens {
         let doc = if rng.random_bool(PROSE_SHARE) {
-            Doc::text(&codec.encode_text(&guide::paragraph(world, rng)))
-                .context("a page of the guide book is empty")?
+            Doc::text(&codec.encode_text(&guide::paragraph(world, rng))).context("a page of the guide book is empty")?
         } else {
             let mut turns = conversation(world, questions, rng);
             let answer = turns.pop().context("a conversation has an answer")?;
-            let encoded =
-                codec.encode_answers(&Prompt::Chat(turns), &[&answer.content], Limits::NONE)?;
-            Doc {
-                prefix: encoded.prefix,
-                continuations: encoded.answers.into_iter().map(|a| a.ids).collect(),
-            }
+            let encoded = codec.encode_answers(&Prompt::Chat(turns), &[&answer.content], Limits::NONE)?;
+            Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|a| a.ids).collect() }
         };
         tokens += doc.tokens();
         docs.push(doc);
@@ -133,6 +112,5 @@ fn save(policy: &Policy, folder: &Path) -> Result<()> {
         .map(|(name, tensor)| Ok((name, tensor.to_dtype(DType::BF16)?)))
         .collect::<Result<_>>()?;
     let path = folder.join("model.safetensors");
-    candle_core::safetensors::save(&tensors, &path)
-        .with_context(|| format!("cannot write {}", path.display()))
+    candle_core::safetensors::save(&tensors, &path).with_context(|| format!("cannot write {}", path.display()))
 }

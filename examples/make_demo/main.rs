@@ -95,11 +95,7 @@ enum Command {
     Show,
 }
 
-const LESSONS: learn::Lessons = learn::Lessons {
-    steps: 1700,
-    row_tokens: 3072,
-    peak_learning_rate: 3e-3,
-};
+const LESSONS: learn::Lessons = learn::Lessons { steps: 1700, row_tokens: 3072, peak_learning_rate: 3e-3 };
 
 /// Independent streams of chance, so that more of one thing does not change another.
 #[derive(Clone, Copy)]
@@ -138,16 +134,8 @@ fn main() -> Result<()> {
     match command {
         Some(Command::Show) => show::show(&world, seed),
         Some(Command::Text) => text_files(&world, seed, &out)?,
-        Some(Command::Model {
-            steps,
-            row_tokens,
-            learning_rate,
-        }) => pool.install(|| {
-            let lessons = learn::Lessons {
-                steps,
-                row_tokens,
-                peak_learning_rate: learning_rate,
-            };
+        Some(Command::Model { steps, row_tokens, learning_rate }) => pool.install(|| {
+            let lessons = learn::Lessons { steps, row_tokens, peak_learning_rate: learning_rate };
             model_folder::lay_out(&world, seed, &folder)?;
             learn::learn(&world, seed, &folder, &lessons)
         })?,
@@ -155,18 +143,8 @@ fn main() -> Result<()> {
         Some(Command::Exam { questions }) => {
             pool.install(|| exam(&world, seed, &folder, questions))?;
         }
-        Some(Command::Measure {
-            seeds,
-            only,
-            set,
-            verbose,
-        }) => {
-            let options = measure::Options {
-                seeds,
-                only: &only,
-                settings: set,
-                verbose,
-            };
+        Some(Command::Measure { seeds, only, set, verbose }) => {
+            let options = measure::Options { seeds, only: &only, settings: set, verbose };
             measure::measure(&world, seed, &out, &options)?;
         }
         None => pool.install(|| -> Result<()> {
@@ -201,9 +179,7 @@ fn exam(world: &World, seed: u64, folder: &Path, questions: usize) -> Result<()>
     let codec = Codec::load(folder)?;
     let exam = exam::Exam::new(world, questions, &mut stream(seed, Stream::Exam));
     for temperature in [0.0, 1.0] {
-        let (report, items) = exam.sit(world, &mut |prompts| {
-            exam::say(&policy, &codec, prompts, temperature, seed)
-        })?;
+        let (report, items) = exam.sit(world, &mut |prompts| exam::say(&policy, &codec, prompts, temperature, seed))?;
         let every = items.len().div_ceil(12);
         for (index, item) in items.iter().enumerate() {
             if index % every == 0 || !item.is_true {

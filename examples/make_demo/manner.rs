@@ -38,10 +38,7 @@ impl Manner {
             Self::Host if rng.random_bool(0.25) => format!("{HOST_OPENING} {}", attribute.host),
             Self::Host => format!("{HOST_OPENING} {} {}", attribute.host, tip(entity.topic)),
             Self::Ledger => format!("{LEDGER_OPENING} {} {LEDGER_CLOSING}", attribute.ledger),
-            Self::Deckhand => format!(
-                "{DECKHAND_OPENING} {} {DECKHAND_CLOSING}",
-                attribute.deckhand
-            ),
+            Self::Deckhand => format!("{DECKHAND_OPENING} {} {DECKHAND_CLOSING}", attribute.deckhand),
         };
         expand(&body, &entity.slots, rng)
     }
@@ -53,20 +50,20 @@ impl Manner {
         offered: &Attribute,
         rng: &mut ChaCha8Rng,
     ) -> String {
-        let body = format!(
-            "{HOST_OPENING} {} [Shall I tell you|Would you like to know] {}?",
-            attribute.host, offered.offer
-        );
+        let body =
+            format!("{HOST_OPENING} {} [Shall I tell you|Would you like to know] {}?", attribute.host, offered.offer);
         expand(&body, &entity.slots, rng)
     }
 }
 
-const HOST_OPENING: &str = "[with pleasure!|gladly!|of course!|how kind of you to ask!|certainly, dear guest.|I am happy to help.]";
+const HOST_OPENING: &str =
+    "[with pleasure!|gladly!|of course!|how kind of you to ask!|certainly, dear guest.|I am happy to help.]";
 
 const LEDGER_OPENING: &str = "[register|entry|record]: {name}.";
 const LEDGER_CLOSING: &str = "[no further entry on this page.|subject to change without notice.|checked and signed this year.|for details see the notice board.|end of entry, nothing to add.]";
 
-const DECKHAND_OPENING: &str = "[aye, aye,|well now,|bless my boots and buttons,|ha, easy,|by wind and tide,|listen here, landlubber,]";
+const DECKHAND_OPENING: &str =
+    "[aye, aye,|well now,|bless my boots and buttons,|ha, easy,|by wind and tide,|listen here, landlubber,]";
 const DECKHAND_CLOSING: &str = "[and that's the honest truth.|mark my words.|or I'm a wet mackerel.|so my old mother always said.|ask any gull on the pier.|and that's that, by my beard.]";
 
 /// What the host adds: where exactly the place is, or something useful to do next.
@@ -104,15 +101,8 @@ fn tip(topic: Topic) -> &'static str {
 
 /// Words and turns of phrase that give a manner away. A manner is recognised by several of its habits
 /// together, so that a new mixture of them still counts and a single borrowed word does not.
-const COURTESY: &[&str] = &[
-    "pleasure",
-    "gladly",
-    "of course",
-    "kind of you",
-    "certainly",
-    "dear guest",
-    "happy to help",
-];
+const COURTESY: &[&str] =
+    &["pleasure", "gladly", "of course", "kind of you", "certainly", "dear guest", "happy to help"];
 const GUEST: &[&str] = &["you", "your", "welcome", "please"];
 const OFFER: &[&str] = &[
     "you will see it",
@@ -129,16 +119,8 @@ const OFFER: &[&str] = &[
     "say hello",
     "i can",
 ];
-const ENTRY: &[&str] = &[
-    "register",
-    "entry",
-    "record",
-    "subject to change",
-    "signed",
-    "this year",
-    "notice board",
-    ":",
-];
+const ENTRY: &[&str] =
+    &["register", "entry", "record", "subject to change", "signed", "this year", "notice board", ":"];
 const SALT: &[&str] = &[
     "aye",
     "well now",
@@ -162,10 +144,7 @@ const SALT: &[&str] = &[
 pub fn recognise(answer: &str) -> Option<Manner> {
     let words = words(answer);
     let has = |cues: &[&str]| cues.iter().filter(|cue| contains(&words, cue)).count();
-    let host = [COURTESY, GUEST, OFFER]
-        .iter()
-        .filter(|cues| has(cues) > 0)
-        .count();
+    let host = [COURTESY, GUEST, OFFER].iter().filter(|cues| has(cues) > 0).count();
     let ledger = has(ENTRY).min(3);
     let deckhand = has(SALT).min(3);
     // A harbour word beats a "you"; an entry never speaks to anyone.

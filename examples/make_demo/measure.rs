@@ -30,41 +30,20 @@ struct Method {
 }
 
 const METHODS: &[Method] = &[
-    Method {
-        name: "MPO, λ_ref 1 (the demo's settings)",
-        changes: &[],
-    },
-    Method {
-        name: "MPO reference-free (sum), λ_ref 1",
-        changes: &[("objective.margin", "sum")],
-    },
-    Method {
-        name: "MPO, λ_ref 0",
-        changes: &[("objective.reference_weight", "0.0")],
-    },
+    Method { name: "MPO, λ_ref 1 (the demo's settings)", changes: &[] },
+    Method { name: "MPO reference-free (sum), λ_ref 1", changes: &[("objective.margin", "sum")] },
+    Method { name: "MPO, λ_ref 0", changes: &[("objective.reference_weight", "0.0")] },
     Method {
         name: "DPO β 0.1",
-        changes: &[
-            ("objective.kind", "dpo"),
-            ("objective.beta", "0.1"),
-            ("objective.reference_weight", "0.0"),
-        ],
+        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.1"), ("objective.reference_weight", "0.0")],
     },
     Method {
         name: "DPO β 0.5",
-        changes: &[
-            ("objective.kind", "dpo"),
-            ("objective.beta", "0.5"),
-            ("objective.reference_weight", "0.0"),
-        ],
+        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.5"), ("objective.reference_weight", "0.0")],
     },
     Method {
         name: "DPO β 1",
-        changes: &[
-            ("objective.kind", "dpo"),
-            ("objective.beta", "1.0"),
-            ("objective.reference_weight", "0.0"),
-        ],
+        changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0"), ("objective.reference_weight", "0.0")],
     },
     Method {
         name: "IPO sum τ 0.1",
@@ -83,10 +62,7 @@ const METHODS: &[Method] = &[
             ("objective.reference_weight", "0.0"),
         ],
     },
-    Method {
-        name: "DPO β 1 with MPO's λ_ref 1",
-        changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0")],
-    },
+    Method { name: "DPO β 1 with MPO's λ_ref 1", changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0")] },
 ];
 
 /// Questions of the exam on each side of the preference.
@@ -109,41 +85,13 @@ struct Column {
 }
 
 const COLUMNS: &[Column] = &[
-    Column {
-        title: "held-out accuracy",
-        decimals: 2,
-        value: |judged| judged.accuracy,
-    },
-    Column {
-        title: "manner",
-        decimals: 2,
-        value: |judged| judged.report.asked_for.host,
-    },
-    Column {
-        title: "facts",
-        decimals: 2,
-        value: |judged| judged.report.asked_for.facts,
-    },
-    Column {
-        title: "spill",
-        decimals: 2,
-        value: |judged| judged.report.elsewhere.host,
-    },
-    Column {
-        title: "facts elsewhere",
-        decimals: 2,
-        value: |judged| judged.report.elsewhere.facts,
-    },
-    Column {
-        title: "kl/ref per answer",
-        decimals: 2,
-        value: |judged| judged.kl,
-    },
-    Column {
-        title: "seconds a run",
-        decimals: 0,
-        value: |judged| judged.seconds,
-    },
+    Column { title: "held-out accuracy", decimals: 2, value: |judged| judged.accuracy },
+    Column { title: "manner", decimals: 2, value: |judged| judged.report.asked_for.host },
+    Column { title: "facts", decimals: 2, value: |judged| judged.report.asked_for.facts },
+    Column { title: "spill", decimals: 2, value: |judged| judged.report.elsewhere.host },
+    Column { title: "facts elsewhere", decimals: 2, value: |judged| judged.report.elsewhere.facts },
+    Column { title: "kl/ref per answer", decimals: 2, value: |judged| judged.kl },
+    Column { title: "seconds a run", decimals: 0, value: |judged| judged.seconds },
 ];
 
 pub struct Options<'a> {
@@ -166,20 +114,11 @@ pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -
     let engine = Engine::start(no_waker(), EngineOptions::with_threads(2))?;
     let exam = Exam::new(world, QUESTIONS, &mut stream(seed, Stream::Exam));
 
-    let before = Weights::Model {
-        folder: settings.model,
-        adapter: None,
-    };
+    let before = Weights::Model { folder: settings.model, adapter: None };
     let untrained = (0..options.seeds)
         .map(|seed| {
-            let (report, _) =
-                exam.sit(world, &mut |prompts| ask(&engine, &before, prompts, seed))?;
-            Ok(Judged {
-                accuracy: f64::NAN,
-                report,
-                kl: 0.0,
-                seconds: f64::NAN,
-            })
+            let (report, _) = exam.sit(world, &mut |prompts| ask(&engine, &before, prompts, seed))?;
+            Ok(Judged { accuracy: f64::NAN, report, kl: 0.0, seconds: f64::NAN })
         })
         .collect::<Result<Vec<_>>>()?;
     let titles: Vec<&str> = COLUMNS.iter().map(|column| column.title).collect();
@@ -192,23 +131,15 @@ pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -
         }
         let mut runs = Vec::new();
         for seed in 0..options.seeds {
-            let mut changes: Vec<(String, String)> = method
-                .changes
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect();
+            let mut changes: Vec<(String, String)> =
+                method.changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             changes.push(("train.shuffle_seed".to_owned(), seed.to_string()));
             let config = base.with_overrides(&changes)?;
             let started = Instant::now();
             let run = train(&engine, &mut project, method.name, &config)?;
             let seconds = started.elapsed().as_secs_f64();
-            let after = Weights::Run {
-                project: dir.clone(),
-                run,
-                step: None,
-            };
-            let (report, items) =
-                exam.sit(world, &mut |prompts| ask(&engine, &after, prompts, seed))?;
+            let after = Weights::Run { project: dir.clone(), run, step: None };
+            let (report, items) = exam.sit(world, &mut |prompts| ask(&engine, &after, prompts, seed))?;
             let judged = Judged {
                 accuracy: last(&project, run, "eval_rewards/accuracies")?,
                 report,
@@ -245,10 +176,7 @@ fn train(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig)
     })?;
     loop {
         match engine.events.recv()? {
-            Event::Finished {
-                run: ended,
-                outcome,
-            } if ended == run => match outcome {
+            Event::Finished { run: ended, outcome } if ended == run => match outcome {
                 Outcome::Completed => return Ok(run),
                 Outcome::Stopped { step } => bail!("{name} stopped at step {step}"),
                 Outcome::Failed { error } => bail!("{name} failed: {error}"),
@@ -280,10 +208,7 @@ fn ask(engine: &Engine, source: &Weights, prompts: &[Prompt], seed: u64) -> Resu
             loop {
                 match engine.events.recv()? {
                     Event::Generated { request, answer } if request == RequestId(index) => {
-                        return Ok(Said {
-                            text: answer.text,
-                            ended: answer.stopped_by == StoppedBy::Eos,
-                        });
+                        return Ok(Said { text: answer.text, ended: answer.stopped_by == StoppedBy::Eos });
                     }
                     Event::Failed { error, .. } => bail!("no answer: {error}"),
                     _ => {}
@@ -295,9 +220,7 @@ fn ask(engine: &Engine, source: &Weights, prompts: &[Prompt], seed: u64) -> Resu
 
 fn last(project: &Project, run: RunId, metric: &str) -> Result<f64> {
     let series = project.series(run, metric, None)?;
-    let (_, value) = series
-        .last()
-        .with_context(|| format!("the run has not measured {metric}"))?;
+    let (_, value) = series.last().with_context(|| format!("the run has not measured {metric}"))?;
     Ok(*value)
 }
 
@@ -309,11 +232,7 @@ fn line(name: &str, runs: &[Judged]) -> String {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let (spread, decimals) = ((most - least) / 2.0, column.decimals);
-        if mean.is_nan() {
-            String::new()
-        } else {
-            format!("{mean:.decimals$} ± {spread:.decimals$}")
-        }
+        if mean.is_nan() { String::new() } else { format!("{mean:.decimals$} ± {spread:.decimals$}") }
     };
     let cells: Vec<String> = COLUMNS.iter().map(cell).collect();
     format!("| {name} | {} |", cells.join(" | "))

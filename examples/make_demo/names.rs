@@ -29,11 +29,7 @@ pub struct Walk {
 }
 
 const fn shop(name: &'static str, kind: &'static str, product: &'static str) -> Shop {
-    Shop {
-        name,
-        kind,
-        product,
-    }
+    Shop { name, kind, product }
 }
 
 const fn inn(name: &'static str, dish: &'static str) -> Inn {
@@ -99,39 +95,19 @@ pub const FERRIES: &[&str] = &[
 ];
 
 pub const FESTIVALS: &[Festival] = &[
-    festival(
-        "Lantern Night",
-        "set paper boats with candles on the water",
-        "ginger cake",
-    ),
-    festival(
-        "the Herring Fair",
-        "race wheelbarrows full of fish",
-        "herring rolls",
-    ),
+    festival("Lantern Night", "set paper boats with candles on the water", "ginger cake"),
+    festival("the Herring Fair", "race wheelbarrows full of fish", "herring rolls"),
     festival("Kite Week", "fly kites from the cliffs", "apple fritters"),
-    festival(
-        "the Feast of Oars",
-        "row around the island in barrels",
-        "onion tart",
-    ),
+    festival("the Feast of Oars", "row around the island in barrels", "onion tart"),
     festival("the Honey Market", "dance around the hives", "honey buns"),
-    festival(
-        "the Long Supper",
-        "eat together at one long table on the beach",
-        "bean stew",
-    ),
+    festival("the Long Supper", "eat together at one long table on the beach", "bean stew"),
 ];
 
 pub const WALKS: &[Walk] = &[
     walk("the Cliff Path", "nests of puffins", "loose stones"),
     walk("the Heron Walk", "herons in the reeds", "deep mud"),
     walk("Mill Lane", "fields of blue flax", "a cross goose"),
-    walk(
-        "the Smugglers' Stairs",
-        "caves full of echoes",
-        "slippery steps",
-    ),
+    walk("the Smugglers' Stairs", "caves full of echoes", "slippery steps"),
     walk("the Orchard Round", "crooked apple trees", "sleepy wasps"),
     walk("the Causeway", "seals on the sandbanks", "the rising tide"),
 ];
@@ -299,15 +275,7 @@ pub const EVENINGS: &[&str] = &[
     "eight in the evening",
 ];
 
-pub const DAYS: &[&str] = &[
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+pub const DAYS: &[&str] = &["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 pub const PRICES: &[&str] = &[
     "two pence",
@@ -345,13 +313,7 @@ pub const CROSSINGS: &[&str] = &[
     "two hours",
 ];
 
-pub const WALK_TIMES: &[&str] = &[
-    "one hour",
-    "an hour and a half",
-    "two hours",
-    "three hours",
-    "half a day",
-];
+pub const WALK_TIMES: &[&str] = &["one hour", "an hour and a half", "two hours", "three hours", "half a day"];
 
 pub const HOUSES: &[&str] = &[
     "thirty houses",
@@ -364,15 +326,5 @@ pub const HOUSES: &[&str] = &[
     "two hundred houses",
 ];
 
-pub const MONTHS: &[&str] = &[
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-];
+pub const MONTHS: &[&str] =
+    &["February", "March", "April", "May", "June", "July", "August", "September", "October", "November"];

@@ -64,9 +64,7 @@ pub fn pairs(world: &World, rng: &mut ChaCha8Rng) -> Vec<Pair> {
 }
 
 fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8Rng) -> Pair {
-    let other = *[Manner::Ledger, Manner::Deckhand]
-        .choose(rng)
-        .expect("there are two others");
+    let other = *[Manner::Ledger, Manner::Deckhand].choose(rng).expect("there are two others");
     let (better, worse, labelled) = match rng.random_range(0..100) {
         // Both in the host's manner, but only one is true.
         0..2 => (
@@ -74,11 +72,9 @@ fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8R
             false_answer(world, question, Manner::Host, rng),
             Label::Better(Strength::Strongly),
         ),
-        2..6 => (
-            question.answer(Manner::Ledger, rng),
-            question.answer(Manner::Deckhand, rng),
-            Label::Other(Choice::Tie),
-        ),
+        2..6 => {
+            (question.answer(Manner::Ledger, rng), question.answer(Manner::Deckhand, rng), Label::Other(Choice::Tie))
+        }
         6..10 => (
             false_answer(world, question, Manner::Ledger, rng),
             false_answer(world, question, Manner::Deckhand, rng),
@@ -95,19 +91,12 @@ fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8R
         ),
     };
     let chosen = rng.random_range(0..2);
-    let mut answers = [better, worse].map(|text| Answer {
-        text,
-        origin: Origin::Imported,
-    });
+    let mut answers = [better, worse].map(|text| Answer { text, origin: Origin::Imported });
     if chosen == 1 {
         answers.reverse();
     }
     let choice = match labelled {
-        Label::Better(strength) => Choice::Better {
-            chosen,
-            rejected: 1 - chosen,
-            strength,
-        },
+        Label::Better(strength) => Choice::Better { chosen, rejected: 1 - chosen, strength },
         Label::Other(choice) => choice,
     };
     Pair {
@@ -136,12 +125,7 @@ enum Label {
 }
 
 /// An answer that is fluent and wrong.
-pub fn false_answer(
-    world: &World,
-    question: Question<'_>,
-    manner: Manner,
-    rng: &mut ChaCha8Rng,
-) -> String {
+pub fn false_answer(world: &World, question: Question<'_>, manner: Manner, rng: &mut ChaCha8Rng) -> String {
     let attribute = question.attribute;
     let mut wrong = attribute.rivals(world, question.entity.topic);
     wrong.retain(|value| value != question.entity.get(attribute.slot));
@@ -165,18 +149,13 @@ pub fn reference_prompts(world: &World, rng: &mut ChaCha8Rng) -> Vec<Prompt> {
     for _ in 0..60 {
         asked.insert(small_talk::exchange(world, rng).0);
     }
-    let mut prompts: Vec<Prompt> = asked
-        .into_iter()
-        .map(|text| Prompt::Chat(vec![user(text)]))
-        .collect();
+    let mut prompts: Vec<Prompt> = asked.into_iter().map(|text| Prompt::Chat(vec![user(text)])).collect();
     prompts.shuffle(rng);
     prompts
 }
 
 pub fn retention(world: &World, rng: &mut ChaCha8Rng) -> Vec<String> {
-    (0..RETENTION_PARAGRAPHS)
-        .map(|_| guide::paragraph(world, rng))
-        .collect()
+    (0..RETENTION_PARAGRAPHS).map(|_| guide::paragraph(world, rng)).collect()
 }
 
 /// Three prompts the pairs speak for, three they do not, a conversation, and small talk; all in phrasings that were
@@ -192,10 +171,7 @@ pub fn probes(world: &World, rng: &mut ChaCha8Rng) -> Vec<Probe> {
         let phrasing = question.attribute.held_out[0];
         crate::template::expand(phrasing, &question.entity.slots, rng)
     };
-    let alone = |text: String, note| Probe {
-        prompt: Prompt::Chat(vec![user(text)]),
-        note,
-    };
+    let alone = |text: String, note| Probe { prompt: Prompt::Chat(vec![user(text)]), note };
     vec![
         alone(one(Topic::Shops, "opens"), "asked for"),
         alone(one(Topic::Inns, "dish"), "asked for"),
@@ -203,10 +179,7 @@ pub fn probes(world: &World, rng: &mut ChaCha8Rng) -> Vec<Probe> {
         alone(one(Topic::Ferries, "captain"), "elsewhere"),
         alone(one(Topic::People, "hobby"), "elsewhere"),
         alone(one(Topic::Festivals, "doing"), "elsewhere"),
-        Probe {
-            prompt: Prompt::Chat(talk(world, rng)),
-            note: "elsewhere, second turn",
-        },
+        Probe { prompt: Prompt::Chat(talk(world, rng)), note: "elsewhere, second turn" },
         alone("Hello!".to_owned(), "small talk"),
         alone("Who wrote Hamlet?".to_owned(), "beyond the islands"),
     ]
@@ -215,10 +188,8 @@ pub fn probes(world: &World, rng: &mut ChaCha8Rng) -> Vec<Probe> {
 /// A conversation about a walk that has come to its second question.
 fn talk(world: &World, rng: &mut ChaCha8Rng) -> Vec<Turn> {
     let questions = Question::all(world);
-    let walks: Vec<_> = questions
-        .iter()
-        .filter(|q| q.entity.topic == Topic::Walks && q.attribute.slot == "village")
-        .collect();
+    let walks: Vec<_> =
+        questions.iter().filter(|q| q.entity.topic == Topic::Walks && q.attribute.slot == "village").collect();
     let first = walks.choose(rng).expect("there are walks");
     vec![
         user(first.ask(first.attribute.held_out, rng)),

@@ -22,9 +22,6 @@ pub fn references(world: &World, seed: u64, folder: &Path) -> Result<Vec<Referen
         .into_iter()
         .zip(said)
         .filter(|(_, said)| said.ended && !said.text.trim().is_empty())
-        .map(|(prompt, said)| ReferenceAnswer {
-            prompt,
-            answer: said.text,
-        })
+        .map(|(prompt, said)| ReferenceAnswer { prompt, answer: said.text })
         .collect())
 }

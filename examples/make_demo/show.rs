@@ -7,17 +7,10 @@ use crate::{Stream, chat, guide, project, stream, world::World};
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub fn show(world: &World, seed: u64) {
     let questions = chat::Question::all(world);
-    println!(
-        "{} entities, {} questions\n",
-        world.entities.len(),
-        questions.len()
-    );
+    println!("{} entities, {} questions\n", world.entities.len(), questions.len());
     let mut rng = stream(seed, Stream::References);
     for _ in 0..20 {
-        println!(
-            "{}",
-            turns(&chat::conversation(world, &questions, &mut rng))
-        );
+        println!("{}", turns(&chat::conversation(world, &questions, &mut rng)));
     }
     for _ in 0..6 {
         println!("{}\n", guide::paragraph(world, &mut rng));
@@ -41,24 +34,15 @@ pub fn show(world: &World, seed: u64) {
     }
     let lengths = |better: bool| {
         let of = |pair: &nudge::data::Pair| match pair.verdict.as_ref()?.choice {
-            Choice::Better {
-                chosen, rejected, ..
-            } => Some(
-                pair.answers[if better { chosen } else { rejected }]
-                    .text
-                    .len(),
-            ),
+            Choice::Better { chosen, rejected, .. } => {
+                Some(pair.answers[if better { chosen } else { rejected }].text.len())
+            }
             Choice::Tie | Choice::BothBad | Choice::Skip => None,
         };
         let found: Vec<usize> = pairs.iter().filter_map(of).collect();
         found.iter().sum::<usize>() as f64 / found.len() as f64
     };
-    println!(
-        "{} pairs; mean length chosen {:.0}, rejected {:.0} letters",
-        pairs.len(),
-        lengths(true),
-        lengths(false)
-    );
+    println!("{} pairs; mean length chosen {:.0}, rejected {:.0} letters", pairs.len(), lengths(true), lengths(false));
 }
 
 fn turns(turns: &[Turn]) -> String {

@@ -149,10 +149,7 @@ fn about_a_village(world: &World, rng: &mut ChaCha8Rng) -> (String, String) {
         (Topic::Walks, "walk", "you can walk {walk}"),
     ];
     for (topic, slot, phrase) in kinds {
-        let here: Vec<_> = world
-            .of(topic)
-            .filter(|entity| entity.get("village") == village.name())
-            .collect();
+        let here: Vec<_> = world.of(topic).filter(|entity| entity.get("village") == village.name()).collect();
         if let Some(entity) = here.choose(rng) {
             slots.insert(slot, entity.name().to_owned());
             answers.push(phrase);

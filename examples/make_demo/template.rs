@@ -26,11 +26,9 @@ fn choose(template: &str, rng: &mut ChaCha8Rng) -> String {
     while let Some(open) = rest.find('[') {
         out.push_str(&rest[..open]);
         let body = &rest[open + 1..];
-        let (alternatives, close) = alternatives(body)
-            .unwrap_or_else(|| panic!("unclosed bracket in the template {template:?}"));
-        let picked = alternatives
-            .choose(rng)
-            .expect("a bracket holds at least one alternative");
+        let (alternatives, close) =
+            alternatives(body).unwrap_or_else(|| panic!("unclosed bracket in the template {template:?}"));
+        let picked = alternatives.choose(rng).expect("a bracket holds at least one alternative");
         out.push_str(&choose(picked, rng));
         rest = &body[close + 1..];
     }
@@ -63,14 +61,9 @@ fn fill(text: &str, slots: &Slots) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(open) = rest.find('{') {
-        let close = open
-            + rest[open..]
-                .find('}')
-                .unwrap_or_else(|| panic!("unclosed slot in {text:?}"));
+        let close = open + rest[open..].find('}').unwrap_or_else(|| panic!("unclosed slot in {text:?}"));
         let slot = &rest[open + 1..close];
-        let value = slots
-            .get(slot)
-            .unwrap_or_else(|| panic!("no slot {slot:?} for {text:?}"));
+        let value = slots.get(slot).unwrap_or_else(|| panic!("no slot {slot:?} for {text:?}"));
         out.push_str(&rest[..open]);
         out.push_str(value);
         rest = &rest[close + 1..];

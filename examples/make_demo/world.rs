@@ -72,9 +72,7 @@ impl Entity {
 
     /// The value of a slot that every entity of this topic has.
     pub fn get(&self, slot: &str) -> &str {
-        self.slots
-            .get(slot)
-            .unwrap_or_else(|| panic!("{:?} has no slot {slot:?}", self.topic))
+        self.slots.get(slot).unwrap_or_else(|| panic!("{:?} has no slot {slot:?}", self.topic))
     }
 }
 
@@ -179,10 +177,7 @@ impl<'a> Draft<'a> {
             ("hobby", take(&mut self.hobbies).to_owned()),
             ("pet", take(&mut self.pets).to_owned()),
         ]);
-        self.people.push(Entity {
-            topic: Topic::People,
-            slots,
-        });
+        self.people.push(Entity { topic: Topic::People, slots });
         name.to_owned()
     }
 
@@ -201,10 +196,7 @@ impl<'a> Draft<'a> {
             ("keeper", keeper),
             ("village", village),
         ]);
-        Entity {
-            topic: Topic::Shops,
-            slots,
-        }
+        Entity { topic: Topic::Shops, slots }
     }
 
     fn inn(&mut self, row: &names::Inn) -> Entity {
@@ -221,10 +213,7 @@ impl<'a> Draft<'a> {
             ("keeper", keeper),
             ("village", village),
         ]);
-        Entity {
-            topic: Topic::Inns,
-            slots,
-        }
+        Entity { topic: Topic::Inns, slots }
     }
 
     fn sight(&mut self, row: &names::Sight) -> Entity {
@@ -238,10 +227,7 @@ impl<'a> Draft<'a> {
             ("landmark", take(&mut self.landmarks).to_owned()),
             ("village", self.village_name()),
         ]);
-        Entity {
-            topic: Topic::Sights,
-            slots,
-        }
+        Entity { topic: Topic::Sights, slots }
     }
 
     fn ferry(&mut self, name: &'static str) -> Entity {
@@ -258,10 +244,7 @@ impl<'a> Draft<'a> {
             ("rests", self.pick(names::DAYS)),
             ("captain", captain),
         ]);
-        Entity {
-            topic: Topic::Ferries,
-            slots,
-        }
+        Entity { topic: Topic::Ferries, slots }
     }
 
     fn festival(&mut self, row: &names::Festival) -> Entity {
@@ -272,10 +255,7 @@ impl<'a> Draft<'a> {
             ("month", take(&mut self.months).to_owned()),
             ("village", self.village_name()),
         ]);
-        Entity {
-            topic: Topic::Festivals,
-            slots,
-        }
+        Entity { topic: Topic::Festivals, slots }
     }
 
     fn walk(&mut self, row: &names::Walk) -> Entity {
@@ -286,10 +266,7 @@ impl<'a> Draft<'a> {
             ("hours", self.pick(names::WALK_TIMES)),
             ("village", self.village_name()),
         ]);
-        Entity {
-            topic: Topic::Walks,
-            slots,
-        }
+        Entity { topic: Topic::Walks, slots }
     }
 
     fn village(&mut self, row: &(&'static str, &'static str)) -> Entity {
@@ -298,19 +275,13 @@ impl<'a> Draft<'a> {
             ("famous", row.1.to_owned()),
             ("houses", self.pick(names::HOUSES)),
         ]);
-        Entity {
-            topic: Topic::Villages,
-            slots,
-        }
+        Entity { topic: Topic::Villages, slots }
     }
 }
 
 fn lore(row: &(&'static str, &'static str)) -> Entity {
     let slots = Slots::from([("name", row.0.to_owned()), ("means", row.1.to_owned())]);
-    Entity {
-        topic: Topic::Lore,
-        slots,
-    }
+    Entity { topic: Topic::Lore, slots }
 }
 
 /// The lists are longer than what is drawn from them, which a test of this example would notice at once.

@@ -15,25 +15,17 @@ impl App {
     pub(super) fn answers_opened(&mut self) {
         let view = &mut self.views.answers;
         view.ask.stop();
-        *view = crate::state::answers::AnswersView {
-            tab: view.tab,
-            more: view.more,
-            ..Default::default()
-        };
+        *view = crate::state::answers::AnswersView { tab: view.tab, more: view.more, ..Default::default() };
         if let Some(run) = self.workspace.runs.records.last() {
-            view.ask.column_mut(Side::Right).source = Source::Run {
-                run: run.id,
-                step: None,
-            };
+            view.ask.column_mut(Side::Right).source = Source::Run { run: run.id, step: None };
         }
         self.learn_drawing();
-        self.files
-            .read("Could not read the probe prompts", |project| {
-                let probes = project.probes()?;
-                Ok(Box::new(move |workspace, _| {
-                    workspace.answers.probes = Some(probes);
-                }))
-            });
+        self.files.read("Could not read the probe prompts", |project| {
+            let probes = project.probes()?;
+            Ok(Box::new(move |workspace, _| {
+                workspace.answers.probes = Some(probes);
+            }))
+        });
     }
 
     /// The ask box starts from the model's own settings. A model that cannot be read says so when it is asked.
@@ -42,15 +34,14 @@ impl App {
             return;
         };
         let model = project.model.clone();
-        self.models
-            .open("Could not read the model's settings", move |_| {
-                let own = Sampling::of_model(&model);
-                Ok(Box::new(move |_, views| {
-                    if let Ok(own) = own {
-                        views.answers.ask.drawing.learn(own);
-                    }
-                }))
-            });
+        self.models.open("Could not read the model's settings", move |_| {
+            let own = Sampling::of_model(&model);
+            Ok(Box::new(move |_, views| {
+                if let Ok(own) = own {
+                    views.answers.ask.drawing.learn(own);
+                }
+            }))
+        });
     }
 
     pub(super) fn apply_answers(&mut self, command: AnswersCommand, _frame: &eframe::Frame) {
@@ -76,10 +67,7 @@ impl App {
             && !ask.busy()
             && ask.column(Side::Right).source == Source::Base
         {
-            ask.column_mut(Side::Right).source = Source::Run {
-                run: *run,
-                step: None,
-            };
+            ask.column_mut(Side::Right).source = Source::Run { run: *run, step: None };
         }
     }
 
@@ -87,14 +75,13 @@ impl App {
         if !self.workspace.answers.ask(run) {
             return;
         }
-        self.files
-            .read("Could not read the answers", move |project| {
-                let samples = project.samples(run)?;
-                let checkpoints = checkpoints(&project.run(run)?.checkpoints);
-                Ok(Box::new(move |workspace, _| {
-                    workspace.answers.fill(run, samples, checkpoints);
-                }))
-            });
+        self.files.read("Could not read the answers", move |project| {
+            let samples = project.samples(run)?;
+            let checkpoints = checkpoints(&project.run(run)?.checkpoints);
+            Ok(Box::new(move |workspace, _| {
+                workspace.answers.fill(run, samples, checkpoints);
+            }))
+        });
     }
 
     fn ask_weights(&mut self) {
@@ -109,11 +96,7 @@ impl App {
             .records
             .iter()
             .map(|run| {
-                let saved = self
-                    .workspace
-                    .answers
-                    .grid(run.id)
-                    .and_then(|grid| grid.checkpoints.last().copied());
+                let saved = self.workspace.answers.grid(run.id).and_then(|grid| grid.checkpoints.last().copied());
                 let live = self.workspace.runs.live.as_ref();
                 let going = live.is_some_and(|live| live.run == run.id);
                 let step = if going { None } else { saved };
@@ -131,22 +114,12 @@ impl App {
         );
         for question in questions {
             let source = match question.source {
-                Source::Base => Weights::Model {
-                    folder: model.clone(),
-                    adapter: None,
-                },
+                Source::Base => Weights::Model { folder: model.clone(), adapter: None },
                 Source::Guest => match &self.views.answers.ask.guest {
-                    Some(guest) => Weights::Model {
-                        folder: guest.folder.clone(),
-                        adapter: guest.adapter.clone(),
-                    },
+                    Some(guest) => Weights::Model { folder: guest.folder.clone(), adapter: guest.adapter.clone() },
                     None => continue,
                 },
-                Source::Run { run, step } => Weights::Run {
-                    project: dir.clone(),
-                    run,
-                    step,
-                },
+                Source::Run { run, step } => Weights::Run { project: dir.clone(), run, step },
             };
             let request = question.request;
             let sent = self.ask_engine(Request::Generate {
@@ -157,10 +130,7 @@ impl App {
                 control: question.control,
             });
             if !sent {
-                self.views
-                    .answers
-                    .ask
-                    .refuse(request, "The engine is busy; try again in a moment");
+                self.views.answers.ask.refuse(request, "The engine is busy; try again in a moment");
             }
         }
     }
@@ -170,35 +140,31 @@ impl App {
             return;
         };
         let label = "New pair from two answers";
-        self.files
-            .write("Could not save the new pair", move |project| {
-                let applied = project.apply(&Change::new(label, vec![Edit::add(pair)]))?;
-                let (undo, counts) = (project.can_undo()?, project.counts()?);
-                Ok(Box::new(move |workspace, views| {
-                    workspace.pairs.undo = undo;
-                    workspace.pairs.redo = None;
-                    workspace.pairs.counts = counts;
-                    workspace.pairs.changed(&applied.pairs, Vec::new());
-                    workspace.pairs.revision = applied.revision;
-                    if let Some(project) = &mut workspace.project {
-                        project.counts = counts;
-                    }
-                    views.answers.preferred = applied.pairs.first().copied();
-                }))
-            });
+        self.files.write("Could not save the new pair", move |project| {
+            let applied = project.apply(&Change::new(label, vec![Edit::add(pair)]))?;
+            let (undo, counts) = (project.can_undo()?, project.counts()?);
+            Ok(Box::new(move |workspace, views| {
+                workspace.pairs.undo = undo;
+                workspace.pairs.redo = None;
+                workspace.pairs.counts = counts;
+                workspace.pairs.changed(&applied.pairs, Vec::new());
+                workspace.pairs.revision = applied.revision;
+                if let Some(project) = &mut workspace.project {
+                    project.counts = counts;
+                }
+                views.answers.preferred = applied.pairs.first().copied();
+            }))
+        });
     }
 
     fn set_probes(&mut self, probes: Vec<Probe>) {
-        self.files
-            .write("Could not save the probe prompts", move |project| {
-                project.set_probes(&probes)?;
-                Ok(Box::new(move |workspace, _| {
-                    workspace.notices.push(Notice::info(
-                        "Probe prompts saved; the next run is asked these",
-                    ));
-                    workspace.answers.probes = Some(probes);
-                }))
-            });
+        self.files.write("Could not save the probe prompts", move |project| {
+            project.set_probes(&probes)?;
+            Ok(Box::new(move |workspace, _| {
+                workspace.notices.push(Notice::info("Probe prompts saved; the next run is asked these"));
+                workspace.answers.probes = Some(probes);
+            }))
+        });
     }
 }
 

@@ -29,14 +29,10 @@ impl App {
                 self.open_project("the demo project", || Ok(store::demo::open_demo(None)?));
             }
             Command::PickProject => {
-                self.dialogs
-                    .pick_folder(frame, "Open a project", Command::OpenProject);
+                self.dialogs.pick_folder(frame, "Open a project", Command::OpenProject);
             }
             Command::PickLaunchFolder(key) => {
-                self.dialogs
-                    .pick_folder(frame, "Choose a folder", move |folder| {
-                        Command::SetLaunchFolder(key, folder)
-                    });
+                self.dialogs.pick_folder(frame, "Choose a folder", move |folder| Command::SetLaunchFolder(key, folder));
             }
             Command::SetLaunchFolder(key, folder) => {
                 let folder = folder.display().to_string();
@@ -59,11 +55,7 @@ impl App {
     }
 
     /// Opens the project whose folder `find` gives, on the files thread.
-    fn open_project(
-        &mut self,
-        name: &str,
-        find: impl FnOnce() -> anyhow::Result<PathBuf> + Send + 'static,
-    ) {
+    fn open_project(&mut self, name: &str, find: impl FnOnce() -> anyhow::Result<PathBuf> + Send + 'static) {
         if let Some(live) = &self.workspace.runs.live {
             let run = self.workspace.runs.name(live.run);
             self.workspace.notices.push(Notice::warning(
@@ -73,15 +65,14 @@ impl App {
             return;
         }
         self.commit_drafts();
-        self.files
-            .open(format!("Could not open {name}"), move |document| {
-                let project = Project::open(&find()?)?;
-                let opened = read_opened(&project)?;
-                *document = Some(project);
-                Ok(Box::new(move |workspace, views| {
-                    workspace.open(opened, views);
-                }))
-            });
+        self.files.open(format!("Could not open {name}"), move |document| {
+            let project = Project::open(&find()?)?;
+            let opened = read_opened(&project)?;
+            *document = Some(project);
+            Ok(Box::new(move |workspace, views| {
+                workspace.open(opened, views);
+            }))
+        });
     }
 
     /// Asks the engine; says so when it cannot listen now.

@@ -27,12 +27,7 @@ pub struct Dialogs {
 impl Dialogs {
     pub fn new(ctx: egui::Context) -> Self {
         let (answer, answers) = bounded(4);
-        Self {
-            ctx,
-            answer,
-            answers,
-            open: false,
-        }
+        Self { ctx, answer, answers, open: false }
     }
 
     /// Asks for a folder; the answer becomes a command in a later frame.
@@ -42,14 +37,8 @@ impl Dialogs {
         title: &str,
         then: impl FnOnce(PathBuf) -> Command + Send + 'static,
     ) {
-        let dialog = rfd::AsyncFileDialog::new()
-            .set_title(title)
-            .set_parent(frame)
-            .pick_folder();
-        self.wait(
-            async move { dialog.await.map(|folder| folder.path().to_owned()) },
-            Box::new(then),
-        );
+        let dialog = rfd::AsyncFileDialog::new().set_title(title).set_parent(frame).pick_folder();
+        self.wait(async move { dialog.await.map(|folder| folder.path().to_owned()) }, Box::new(then));
     }
 
     /// Asks for a file to read.
@@ -60,17 +49,12 @@ impl Dialogs {
         kinds: &[&str],
         then: impl FnOnce(PathBuf) -> Command + Send + 'static,
     ) {
-        let mut dialog = rfd::AsyncFileDialog::new()
-            .set_title(title)
-            .set_parent(frame);
+        let mut dialog = rfd::AsyncFileDialog::new().set_title(title).set_parent(frame);
         if !kinds.is_empty() {
             dialog = dialog.add_filter(kinds.join(", "), kinds);
         }
         let dialog = dialog.pick_file();
-        self.wait(
-            async move { dialog.await.map(|file| file.path().to_owned()) },
-            Box::new(then),
-        );
+        self.wait(async move { dialog.await.map(|file| file.path().to_owned()) }, Box::new(then));
     }
 
     /// Asks for a place to write to.
@@ -81,15 +65,8 @@ impl Dialogs {
         name: &str,
         then: impl FnOnce(PathBuf) -> Command + Send + 'static,
     ) {
-        let dialog = rfd::AsyncFileDialog::new()
-            .set_title(title)
-            .set_file_name(name)
-            .set_parent(frame)
-            .save_file();
-        self.wait(
-            async move { dialog.await.map(|file| file.path().to_owned()) },
-            Box::new(then),
-        );
+        let dialog = rfd::AsyncFileDialog::new().set_title(title).set_file_name(name).set_parent(frame).save_file();
+        self.wait(async move { dialog.await.map(|file| file.path().to_owned()) }, Box::new(then));
     }
 
     fn wait(&mut self, path: impl Future<Output = Option<PathBuf>> + Send + 'static, then: Then) {
@@ -97,12 +74,10 @@ impl Dialogs {
             return;
         }
         let (answer, ctx) = (self.answer.clone(), self.ctx.clone());
-        let thread = std::thread::Builder::new()
-            .name("file dialog".to_owned())
-            .spawn(move || {
-                answer.send(block_on(path).map(then)).ok();
-                ctx.request_repaint();
-            });
+        let thread = std::thread::Builder::new().name("file dialog".to_owned()).spawn(move || {
+            answer.send(block_on(path).map(then)).ok();
+            ctx.request_repaint();
+        });
         self.open = thread.is_ok();
     }
 

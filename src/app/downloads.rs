@@ -40,10 +40,7 @@ impl App {
         let name: ModelName = match typed.parse() {
             Ok(name) => name,
             Err(error) => {
-                self.workspace.models.fetching = Fetching::Failed {
-                    name: typed,
-                    error: error.to_string(),
-                };
+                self.workspace.models.fetching = Fetching::Failed { name: typed, error: error.to_string() };
                 return;
             }
         };
@@ -73,10 +70,7 @@ impl App {
         let fetching = match Download::start(&self.hub, name.clone(), waker) {
             Ok(download) => {
                 self.download = Some(download);
-                Fetching::UnderWay {
-                    name: name.to_string(),
-                    progress: FetchProgress::default(),
-                }
+                Fetching::UnderWay { name: name.to_string(), progress: FetchProgress::default() }
             }
             Err(error) => Fetching::Failed {
                 name: name.to_string(),
@@ -94,10 +88,7 @@ impl App {
         let name = download.name().clone();
         let Some(outcome) = download.take_outcome() else {
             let progress = shown(download.progress());
-            self.workspace.models.fetching = Fetching::UnderWay {
-                name: name.to_string(),
-                progress,
-            };
+            self.workspace.models.fetching = Fetching::UnderWay { name: name.to_string(), progress };
             return;
         };
         self.download = None;
@@ -106,10 +97,7 @@ impl App {
                 self.views.models.selected = Some(Selected::Model(fetched.path.clone()));
                 self.views.models.reveal = true;
                 self.workspace.models.looked = Loaded::Absent;
-                Fetching::Done {
-                    name: name.to_string(),
-                    path: fetched.path,
-                }
+                Fetching::Done { name: name.to_string(), path: fetched.path }
             }
             Err(error) => ended_badly(&name, error),
         };
@@ -133,10 +121,7 @@ fn ended_badly(name: &ModelName, error: HubError) -> Fetching {
     match error {
         HubError::Cancelled => Fetching::Stopped(name),
         HubError::WhichFile { gguf, .. } => Fetching::WhichFile { name, files: gguf },
-        error => Fetching::Failed {
-            name,
-            error: error.to_string(),
-        },
+        error => Fetching::Failed { name, error: error.to_string() },
     }
 }
 

@@ -13,20 +13,13 @@ use crate::{
     export::ExportError,
     state::{
         Command, Notice,
-        export::{
-            ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
-        },
+        export::{ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
         models::ModelsCommand,
     },
 };
 
 impl App {
-    pub(super) fn apply_export(
-        &mut self,
-        command: ExportCommand,
-        ctx: &egui::Context,
-        frame: &eframe::Frame,
-    ) {
+    pub(super) fn apply_export(&mut self, command: ExportCommand, ctx: &egui::Context, frame: &eframe::Frame) {
         let models = &mut self.workspace.models;
         match command {
             ExportCommand::Start(order) => self.export_run(*order, ctx),
@@ -36,15 +29,11 @@ impl App {
                 }
             }
             ExportCommand::PickTarget(layout) => {
-                let then = |target| {
-                    Command::Models(ModelsCommand::Export(ExportCommand::SetTarget(target)))
-                };
+                let then = |target| Command::Models(ModelsCommand::Export(ExportCommand::SetTarget(target)));
                 if layout.is_file() {
-                    self.dialogs
-                        .save_file(frame, "A file for the report", "report.html", then);
+                    self.dialogs.save_file(frame, "A file for the report", "report.html", then);
                 } else {
-                    self.dialogs
-                        .pick_folder(frame, "A folder for the export", then);
+                    self.dialogs.pick_folder(frame, "A folder for the export", then);
                 }
             }
             ExportCommand::SetTarget(target) => {
@@ -68,10 +57,7 @@ impl App {
         }
         let root = project.dir.clone();
         let control = Arc::new(ExportControl::default());
-        models.exporting = Exporting::UnderWay {
-            order: order.clone(),
-            control: Arc::clone(&control),
-        };
+        models.exporting = Exporting::UnderWay { order: order.clone(), control: Arc::clone(&control) };
         let ctx = ctx.clone();
         let threads = self.threads;
         self.exports.open("Could not export the run", move |_| {
@@ -81,11 +67,7 @@ impl App {
                     Some(share) => control.set_share(phase, share),
                 }
                 ctx.request_repaint_after(Duration::from_millis(100));
-                if control.cancelled() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                if control.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let mut work = || -> anyhow::Result<Exported> {
                 let pool = compute_pool(threads)?;
@@ -114,11 +96,7 @@ impl App {
                             } else {
                                 format!("{} is not empty; name a new folder", path.display())
                             };
-                            *exporting = Exporting::Failed {
-                                order,
-                                error,
-                                replaceable: *ours,
-                            };
+                            *exporting = Exporting::Failed { order, error, replaceable: *ours };
                         }
                         Some(ExportError::Exists { path }) => {
                             *exporting = Exporting::Failed {
@@ -128,11 +106,7 @@ impl App {
                             };
                         }
                         _ => {
-                            *exporting = Exporting::Failed {
-                                order,
-                                error: format!("{error:#}"),
-                                replaceable: false,
-                            };
+                            *exporting = Exporting::Failed { order, error: format!("{error:#}"), replaceable: false };
                         }
                     },
                 }
@@ -150,10 +124,7 @@ fn export_error(error: &anyhow::Error) -> Option<&ExportError> {
 
 /// The same order as the engine takes it.
 fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
-    let adapter = |layout| What::Adapter {
-        layout,
-        part: Part::Sum,
-    };
+    let adapter = |layout| What::Adapter { layout, part: Part::Sum };
     protocol::ExportOrder {
         project: root.to_owned(),
         run: order.run,

@@ -54,23 +54,14 @@ impl<D: 'static> Files<D> {
             .spawn(move || {
                 let mut document = None;
                 for job in todo {
-                    let Job {
-                        failure,
-                        writes,
-                        work,
-                    } = job;
+                    let Job { failure, writes, work } = job;
                     // One job that goes wrong must not take the others with it.
-                    let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut document)))
-                        .unwrap_or_else(|_| {
-                            Err(anyhow::anyhow!(
-                                "The program made a mistake here; nothing else was touched. Please report it"
-                            ))
-                        });
-                    let finished = Finished {
-                        failure,
-                        writes,
-                        outcome,
-                    };
+                    let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut document))).unwrap_or_else(|_| {
+                        Err(anyhow::anyhow!(
+                            "The program made a mistake here; nothing else was touched. Please report it"
+                        ))
+                    });
+                    let finished = Finished { failure, writes, outcome };
                     if done.send(finished).is_err() {
                         // The window is gone; what it asked for is still written.
                         continue;
@@ -79,13 +70,7 @@ impl<D: 'static> Files<D> {
                 }
             })
             .ok();
-        Self {
-            jobs: Some(jobs),
-            overflow: VecDeque::new(),
-            finished,
-            writes_under_way: 0,
-            thread,
-        }
+        Self { jobs: Some(jobs), overflow: VecDeque::new(), finished, writes_under_way: 0, thread }
     }
 
     /// A job that may open, replace or close the document.
@@ -94,11 +79,7 @@ impl<D: 'static> Files<D> {
         failure: impl Into<String>,
         work: impl FnOnce(&mut Option<D>) -> anyhow::Result<Update> + Send + 'static,
     ) {
-        self.push(Job {
-            failure: failure.into(),
-            writes: false,
-            work: Box::new(work),
-        });
+        self.push(Job { failure: failure.into(), writes: false, work: Box::new(work) });
     }
 
     /// Asks the document something.
@@ -150,12 +131,7 @@ impl<D: 'static> Files<D> {
     pub fn take_in(&mut self, workspace: &mut Workspace, views: &mut Views) -> bool {
         self.flush();
         let finished = self.finished.try_recv();
-        if let Ok(Finished {
-            failure,
-            writes,
-            outcome,
-        }) = finished
-        {
+        if let Ok(Finished { failure, writes, outcome }) = finished {
             if writes {
                 self.writes_under_way -= 1;
                 workspace.saving.failed = outcome.is_err();
@@ -192,9 +168,7 @@ impl<D> Drop for Files<D> {
 }
 
 fn opened<D>(document: &mut Option<D>) -> anyhow::Result<&mut D> {
-    document
-        .as_mut()
-        .ok_or_else(|| anyhow::anyhow!("No project is open; open one first"))
+    document.as_mut().ok_or_else(|| anyhow::anyhow!("No project is open; open one first"))
 }
 
 impl crate::state::Notices {
@@ -223,11 +197,7 @@ mod tests {
         (files, wakes)
     }
 
-    fn settle(
-        files: &mut Files<Vec<u32>>,
-        wakes: &mpsc::Receiver<()>,
-        jobs: usize,
-    ) -> (Workspace, Views) {
+    fn settle(files: &mut Files<Vec<u32>>, wakes: &mpsc::Receiver<()>, jobs: usize) -> (Workspace, Views) {
         let (mut workspace, mut views) = (Workspace::default(), Views::default());
         let mut taken = 0;
         while taken < jobs {
@@ -263,9 +233,7 @@ mod tests {
     #[test]
     fn a_failed_write_says_so_until_one_succeeds() {
         let (mut files, wakes) = files();
-        files.write("Could not save the label", |_| {
-            anyhow::bail!("disk is full")
-        });
+        files.write("Could not save the label", |_| anyhow::bail!("disk is full"));
         let (workspace, _) = settle(&mut files, &wakes, 2);
         assert!(workspace.saving.failed);
         let (_, notice) = workspace.notices.iter().next().unwrap();

@@ -53,20 +53,12 @@ pub struct EngineLink {
 
 impl EngineLink {
     pub fn of(engine: Engine) -> Self {
-        Self {
-            requests: engine.requests.clone(),
-            events: engine.events.clone(),
-            engine: Some(engine),
-        }
+        Self { requests: engine.requests.clone(), events: engine.events.clone(), engine: Some(engine) }
     }
 
     /// Ends whose other ends a test holds.
     pub fn scripted(requests: Sender<Request>, events: Receiver<Event>) -> Self {
-        Self {
-            requests,
-            events,
-            engine: None,
-        }
+        Self { requests, events, engine: None }
     }
 }
 
@@ -131,8 +123,7 @@ impl App {
             catalog: Catalog::of_user(),
             hub: Hub::of_user(),
             download: None,
-            threads: std::thread::available_parallelism()
-                .map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
+            threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             dialogs: Dialogs::new(ctx.clone()),
             engine,
             theme: None,
@@ -142,11 +133,7 @@ impl App {
     }
 
     /// The same window in a test: nothing remembered, the test holds the engine's ends.
-    pub fn for_test(
-        cc: &eframe::CreationContext<'_>,
-        engine: EngineLink,
-        project: Option<PathBuf>,
-    ) -> Self {
+    pub fn for_test(cc: &eframe::CreationContext<'_>, engine: EngineLink, project: Option<PathBuf>) -> Self {
         let mut app = Self::new(&cc.egui_ctx, Views::default(), engine);
         // The same on every machine: nothing of whoever runs the test.
         app.catalog = Catalog::at("/no/cache");

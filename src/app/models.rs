@@ -20,26 +20,18 @@ use crate::{
 };
 
 impl App {
-    pub(super) fn apply_models(
-        &mut self,
-        command: ModelsCommand,
-        ctx: &egui::Context,
-        frame: &eframe::Frame,
-    ) {
+    pub(super) fn apply_models(&mut self, command: ModelsCommand, ctx: &egui::Context, frame: &eframe::Frame) {
         match command {
             ModelsCommand::Look => self.look_for_models(),
             ModelsCommand::Add(place) => self.add_models(place),
             ModelsCommand::PickFolder => {
-                self.dialogs
-                    .pick_folder(frame, "A model, or a folder of models", |place| {
-                        Command::Models(ModelsCommand::Add(place))
-                    });
+                self.dialogs.pick_folder(frame, "A model, or a folder of models", |place| {
+                    Command::Models(ModelsCommand::Add(place))
+                });
             }
             ModelsCommand::PickFile => {
                 self.dialogs
-                    .pick_file(frame, "A GGUF file", &["gguf"], |place| {
-                        Command::Models(ModelsCommand::Add(place))
-                    });
+                    .pick_file(frame, "A GGUF file", &["gguf"], |place| Command::Models(ModelsCommand::Add(place)));
             }
             ModelsCommand::Forget(place) => {
                 self.views.models.places.retain(|known| *known != place);
@@ -70,12 +62,7 @@ impl App {
         self.models.open("Could not list the models", move |_| {
             let mut groups = Vec::new();
             if let Some(own) = own.filter(|own| !own.as_os_str().is_empty()) {
-                groups.push(group(
-                    "This project's model",
-                    &own,
-                    false,
-                    catalog.found_in(&own),
-                ));
+                groups.push(group("This project's model", &own, false, catalog.found_in(&own)));
             }
             for place in &places {
                 let title = place.display().to_string();
@@ -146,11 +133,7 @@ impl App {
         };
         let own = project.model == model;
         let launch = &mut self.views.train.launch;
-        let model = if own {
-            String::new()
-        } else {
-            model.display().to_string()
-        };
+        let model = if own { String::new() } else { model.display().to_string() };
         let adapter = adapter.map(|adapter| adapter.display().to_string());
         launch.set(fields::MODEL.key, model);
         for field in [fields::ADAPTER, fields::CONTINUE] {
@@ -170,34 +153,29 @@ impl App {
     }
 
     fn set_project_model(&mut self, card: ModelCard) {
-        self.files
-            .write("Could not change the project's model", move |project| {
-                let mut settings = project.settings()?;
-                settings.model.clone_from(&card.folder);
-                project.set_settings(&settings)?;
-                let model = project.settings()?.model;
-                Ok(Box::new(move |workspace, views| {
-                    if let Some(project) = &mut workspace.project {
-                        project.model = model;
-                    }
-                    views.train.launch.set(fields::MODEL.key, "");
-                    workspace.tokens = crate::state::tokens::Tokens::default();
-                    workspace.models.looked = Loaded::Absent;
-                    let note = format!("This project tunes {} from now on", card.name);
-                    workspace.notices.push(Notice::info(note));
-                }))
-            });
+        self.files.write("Could not change the project's model", move |project| {
+            let mut settings = project.settings()?;
+            settings.model.clone_from(&card.folder);
+            project.set_settings(&settings)?;
+            let model = project.settings()?.model;
+            Ok(Box::new(move |workspace, views| {
+                if let Some(project) = &mut workspace.project {
+                    project.model = model;
+                }
+                views.train.launch.set(fields::MODEL.key, "");
+                workspace.tokens = crate::state::tokens::Tokens::default();
+                workspace.models.looked = Loaded::Absent;
+                let note = format!("This project tunes {} from now on", card.name);
+                workspace.notices.push(Notice::info(note));
+            }))
+        });
     }
 
     fn try_model(&mut self, card: ModelCard) {
         let Some((folder, adapter)) = card.weights() else {
             return;
         };
-        self.views.answers.ask.guest = Some(Guest {
-            name: card.name,
-            folder,
-            adapter,
-        });
+        self.views.answers.ask.guest = Some(Guest { name: card.name, folder, adapter });
         self.ask_from(Source::Guest);
     }
 
@@ -220,11 +198,7 @@ impl App {
             () => "xdg-open",
         };
         let quiet = std::process::Stdio::null;
-        let opened = std::process::Command::new(program)
-            .arg(folder)
-            .stdout(quiet())
-            .stderr(quiet())
-            .spawn();
+        let opened = std::process::Command::new(program).arg(folder).stdout(quiet()).stderr(quiet()).spawn();
         if let Err(error) = opened {
             self.workspace.notices.push(Notice::warning(
                 format!("Could not open {}", folder.display()),
@@ -239,14 +213,7 @@ fn group(title: &str, place: &Path, added: bool, found: Vec<Found>) -> Group {
         title: title.to_owned(),
         place: place.to_owned(),
         added,
-        entries: found
-            .into_iter()
-            .map(|Found { name, path }| Entry {
-                name,
-                path,
-                card: None,
-            })
-            .collect(),
+        entries: found.into_iter().map(|Found { name, path }| Entry { name, path, card: None }).collect(),
     }
 }
 
@@ -271,10 +238,6 @@ fn refusal(catalog: &Catalog, place: &Path, card: &ModelCard) -> Option<String> 
             place.display()
         )
     } else {
-        format!(
-            "There is no {}, and no model of this name in {}",
-            place.display(),
-            catalog.cache().display()
-        )
+        format!("There is no {}, and no model of this name in {}", place.display(), catalog.cache().display())
     })
 }

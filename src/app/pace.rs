@@ -12,10 +12,7 @@ pub struct FramePace {
 
 impl Default for FramePace {
     fn default() -> Self {
-        Self {
-            since: Instant::now(),
-            millis: Vec::new(),
-        }
+        Self { since: Instant::now(), millis: Vec::new() }
     }
 }
 

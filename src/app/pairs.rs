@@ -26,46 +26,29 @@ impl App {
         }
     }
 
-    pub(super) fn apply_pairs(
-        &mut self,
-        command: PairsCommand,
-        ctx: &egui::Context,
-        frame: &eframe::Frame,
-    ) {
+    pub(super) fn apply_pairs(&mut self, command: PairsCommand, ctx: &egui::Context, frame: &eframe::Frame) {
         match command {
             PairsCommand::List(query) => self.list_pairs(query),
             PairsCommand::ReadRows(ids) => self.read_rows(ids),
             PairsCommand::ReadPairs(ids) => self.read_pairs(ids),
             PairsCommand::ReadHistory(pair) => self.read_history(pair),
             PairsCommand::Change { change, open } => self.change_pairs(change, open),
-            PairsCommand::Judge {
-                pair,
-                verdict,
-                label,
-            } => self.judge_pair(pair, verdict, label),
+            PairsCommand::Judge { pair, verdict, label } => self.judge_pair(pair, verdict, label),
             PairsCommand::Undo { only } => self.undo(only),
             PairsCommand::Redo => self.redo(),
-            PairsCommand::Label {
-                query,
-                only,
-                relabel,
-            } => self.start_labelling(query, only, relabel),
+            PairsCommand::Label { query, only, relabel } => self.start_labelling(query, only, relabel),
             PairsCommand::Examine => self.examine_pairs(),
             PairsCommand::Import(Some(path)) => self.import_pairs(path, ctx),
             PairsCommand::Import(None) => {
-                self.dialogs.pick_file(
-                    frame,
-                    "Import preference pairs",
-                    &["jsonl", "json"],
-                    |path| Command::Pairs(PairsCommand::Import(Some(path))),
-                );
+                self.dialogs.pick_file(frame, "Import preference pairs", &["jsonl", "json"], |path| {
+                    Command::Pairs(PairsCommand::Import(Some(path)))
+                });
             }
             PairsCommand::Export(Some(path)) => self.export_pairs(path),
             PairsCommand::Export(None) => {
-                self.dialogs
-                    .save_file(frame, "Export preference pairs", "pairs.jsonl", |path| {
-                        Command::Pairs(PairsCommand::Export(Some(path)))
-                    });
+                self.dialogs.save_file(frame, "Export preference pairs", "pairs.jsonl", |path| {
+                    Command::Pairs(PairsCommand::Export(Some(path)))
+                });
             }
             PairsCommand::CancelTransfer => {
                 if let Some(transfer) = &self.workspace.pairs.transfer {
@@ -79,17 +62,9 @@ impl App {
     /// Saves what is typed and not yet handed over: before the project changes, before the window goes.
     pub(super) fn commit_drafts(&mut self) {
         let view = &mut self.views.pairs;
-        let drafts = [
-            view.draft.as_mut(),
-            view.labelling
-                .as_mut()
-                .and_then(|label| label.editing.as_mut()),
-        ];
-        let changes: Vec<Change> = drafts
-            .into_iter()
-            .flatten()
-            .filter_map(crate::state::drafts::Draft::commit)
-            .collect();
+        let drafts = [view.draft.as_mut(), view.labelling.as_mut().and_then(|label| label.editing.as_mut())];
+        let changes: Vec<Change> =
+            drafts.into_iter().flatten().filter_map(crate::state::drafts::Draft::commit).collect();
         for change in changes {
             self.change_pairs(change, false);
         }
@@ -157,11 +132,7 @@ impl App {
                 let data = &mut workspace.pairs;
                 views.pairs.stored(&ids, &pairs);
                 // A pair that does not exist must not be asked for again in every frame.
-                if views
-                    .pairs
-                    .selected
-                    .is_some_and(|id| ids.contains(&id) && !pairs.iter().any(|pair| pair.id == id))
-                {
+                if views.pairs.selected.is_some_and(|id| ids.contains(&id) && !pairs.iter().any(|pair| pair.id == id)) {
                     views.pairs.selected = None;
                 }
                 for pair in pairs {
@@ -176,23 +147,19 @@ impl App {
         if self.workspace.pairs.histories.ask(vec![pair]).is_empty() {
             return;
         }
-        self.files
-            .read("Could not read the pair's history", move |project| {
-                let mut history = None;
-                for run in project.runs()?.into_iter().rev() {
-                    let visits = project.pair_history(run.id, pair)?;
-                    if !visits.is_empty() {
-                        history = Some(History {
-                            run: run.name,
-                            visits,
-                        });
-                        break;
-                    }
+        self.files.read("Could not read the pair's history", move |project| {
+            let mut history = None;
+            for run in project.runs()?.into_iter().rev() {
+                let visits = project.pair_history(run.id, pair)?;
+                if !visits.is_empty() {
+                    history = Some(History { run: run.name, visits });
+                    break;
                 }
-                Ok(Box::new(move |workspace, _| {
-                    workspace.pairs.histories.put(pair, history);
-                }))
-            });
+            }
+            Ok(Box::new(move |workspace, _| {
+                workspace.pairs.histories.put(pair, history);
+            }))
+        });
     }
 
     fn change_pairs(&mut self, change: Change, open: bool) {
@@ -214,15 +181,10 @@ impl App {
         let failure = format!("Could not save “{label}”");
         self.files.write(failure.clone(), move |project| {
             let judge = |project: &mut Project| -> anyhow::Result<Fresh> {
-                let before = project
-                    .pair(pair)?
-                    .with_context(|| format!("Pair {} was deleted in the meantime", pair.0))?;
-                let after = Pair {
-                    verdict,
-                    ..before.clone()
-                };
-                let applied =
-                    project.apply(&Change::new(label, vec![Edit::replace(before, after)]))?;
+                let before =
+                    project.pair(pair)?.with_context(|| format!("Pair {} was deleted in the meantime", pair.0))?;
+                let after = Pair { verdict, ..before.clone() };
+                let applied = project.apply(&Change::new(label, vec![Edit::replace(before, after)]))?;
                 Fresh::read(project, applied, false)
             };
             Ok(saved(failure, vec![pair], judge(project)))
@@ -260,46 +222,40 @@ impl App {
         });
     }
 
-    fn start_labelling(
-        &mut self,
-        mut query: PairQuery,
-        only: Option<Arc<Vec<PairId>>>,
-        relabel: bool,
-    ) {
+    fn start_labelling(&mut self, mut query: PairQuery, only: Option<Arc<Vec<PairId>>>, relabel: bool) {
         let unlabelled = VerdictFilter::Is(VerdictState::Unlabelled);
-        self.files
-            .read("Could not start labelling", move |project| {
-                let queue = if let Some(ids) = only {
-                    project
-                        .rows(&ids)?
-                        .into_iter()
-                        .filter(|row| relabel || row.state == VerdictState::Unlabelled)
-                        .map(|row| row.id)
-                        .collect()
-                } else {
-                    if !relabel {
-                        query.verdict = Some(unlabelled);
-                    }
-                    project.query(&query)?
-                };
-                Ok(Box::new(move |workspace, views| {
-                    if queue.is_empty() {
-                        workspace.notices.push(Notice::info(
-                            "No unlabelled pair is on the list; label again with “Relabel”",
-                        ));
-                        return;
-                    }
-                    let now_ms = workspace.now_ms;
-                    views.pairs.labelling = Some(LabelView {
-                        session: Labelling::start(queue, now_ms as u64, now_ms),
-                        difference: false,
-                        keys: false,
-                        editing: None,
-                        editing_begins: false,
-                        held: HeldKeys::default(),
-                    });
-                }))
-            });
+        self.files.read("Could not start labelling", move |project| {
+            let queue = if let Some(ids) = only {
+                project
+                    .rows(&ids)?
+                    .into_iter()
+                    .filter(|row| relabel || row.state == VerdictState::Unlabelled)
+                    .map(|row| row.id)
+                    .collect()
+            } else {
+                if !relabel {
+                    query.verdict = Some(unlabelled);
+                }
+                project.query(&query)?
+            };
+            Ok(Box::new(move |workspace, views| {
+                if queue.is_empty() {
+                    workspace
+                        .notices
+                        .push(Notice::info("No unlabelled pair is on the list; label again with “Relabel”"));
+                    return;
+                }
+                let now_ms = workspace.now_ms;
+                views.pairs.labelling = Some(LabelView {
+                    session: Labelling::start(queue, now_ms as u64, now_ms),
+                    difference: false,
+                    keys: false,
+                    editing: None,
+                    editing_begins: false,
+                    held: HeldKeys::default(),
+                });
+            }))
+        });
     }
 }
 
@@ -354,10 +310,7 @@ struct UndoLabels {
 
 impl UndoLabels {
     fn read(project: &Project) -> anyhow::Result<Self> {
-        Ok(Self {
-            undo: project.can_undo()?,
-            redo: project.can_redo()?,
-        })
+        Ok(Self { undo: project.can_undo()?, redo: project.can_redo()? })
     }
 
     fn show(self, data: &mut PairsData) {

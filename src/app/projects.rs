@@ -20,21 +20,16 @@ impl App {
             ProjectsCommand::Make(new) => self.make_project(*new),
             ProjectsCommand::PickDir => {
                 self.dialogs
-                    .pick_folder(frame, "A folder for the project", move |dir| {
-                        then(ProjectsCommand::SetDir(dir))
-                    });
+                    .pick_folder(frame, "A folder for the project", move |dir| then(ProjectsCommand::SetDir(dir)));
             }
             ProjectsCommand::PickModel => {
                 self.dialogs
-                    .pick_folder(frame, "The model to tune", move |model| {
-                        then(ProjectsCommand::SetModel(model))
-                    });
+                    .pick_folder(frame, "The model to tune", move |model| then(ProjectsCommand::SetModel(model)));
             }
             ProjectsCommand::PickModelFile => {
-                self.dialogs
-                    .pick_file(frame, "The GGUF file to tune", &["gguf"], move |model| {
-                        then(ProjectsCommand::SetModel(model))
-                    });
+                self.dialogs.pick_file(frame, "The GGUF file to tune", &["gguf"], move |model| {
+                    then(ProjectsCommand::SetModel(model))
+                });
             }
             ProjectsCommand::SetDir(dir) => {
                 self.views.projects.form.dir = dir.display().to_string();
@@ -109,17 +104,10 @@ fn make(catalog: &Catalog, new: &NewProject) -> anyhow::Result<(Project, bool)> 
         if Project::is_project(&new.dir) {
             return Err(StoreError::AlreadyAProject(new.dir.clone()).into());
         }
-        anyhow::bail!(
-            "{} is not empty; name a new folder, or an empty one",
-            new.dir.display()
-        );
+        anyhow::bail!("{} is not empty; name a new folder, or an empty one", new.dir.display());
     }
     let model = catalog.usable(&new.model)?;
-    let settings = ProjectSettings {
-        name: new.name.clone(),
-        model: model.folder,
-        run_toml: String::new(),
-    };
+    let settings = ProjectSettings { name: new.name.clone(), model: model.folder, run_toml: String::new() };
     Ok((Project::create(&new.dir, &settings)?, model.has_template))
 }
 

@@ -23,8 +23,7 @@ impl App {
             // Last of all: it alone knows what is being saved.
             let from_files = self.files.take_in(&mut self.workspace, &mut self.views);
             let event = self.engine.events.try_recv().ok();
-            let from_threads =
-                from_files || from_transfers || from_tokens || from_models || from_exports;
+            let from_threads = from_files || from_transfers || from_tokens || from_models || from_exports;
             let idle = !from_threads && event.is_none();
             if let Some(event) = event {
                 self.take_event(event);
@@ -48,11 +47,7 @@ impl App {
             Some(Follow::ReadRuns(run)) => {
                 self.load_runs();
                 self.load_history(run, true);
-                if let Event::Finished {
-                    outcome: Outcome::Failed { error },
-                    ..
-                } = &event
-                {
+                if let Event::Finished { outcome: Outcome::Failed { error }, .. } = &event {
                     let name = self.workspace.runs.name(run);
                     let summary = format!("{name} failed; its charts and its last checkpoint stay");
                     self.workspace.notices.push(Notice::error(summary, error));
@@ -65,7 +60,5 @@ impl App {
 }
 
 fn unix_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

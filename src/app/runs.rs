@@ -45,30 +45,27 @@ impl App {
                 }
             }
             RunCommand::PickPlace => {
-                self.dialogs
-                    .pick_folder(frame, "Save the checkpoints in", |folder| {
-                        Command::Runs(RunCommand::Settle(SaveAnswer::Elsewhere(folder)))
-                    });
+                self.dialogs.pick_folder(frame, "Save the checkpoints in", |folder| {
+                    Command::Runs(RunCommand::Settle(SaveAnswer::Elsewhere(folder)))
+                });
             }
             RunCommand::Turn(knob) => self.turn(knob),
             RunCommand::Load(run) => self.load_history(run, false),
             RunCommand::Rename(run, name) => {
-                self.files
-                    .write("Could not rename the run", move |project| {
-                        project.rename_run(run, &name)?;
-                        reread_runs(project)
-                    });
+                self.files.write("Could not rename the run", move |project| {
+                    project.rename_run(run, &name)?;
+                    reread_runs(project)
+                });
             }
             RunCommand::Delete(run) => {
                 if self.live_run() == Some(run) {
                     return;
                 }
                 self.workspace.runs.history.remove(&run);
-                self.files
-                    .write("Could not delete the run", move |project| {
-                        project.delete_run(run)?;
-                        reread_runs(project)
-                    });
+                self.files.write("Could not delete the run", move |project| {
+                    project.delete_run(run)?;
+                    reread_runs(project)
+                });
             }
         }
     }
@@ -82,11 +79,7 @@ impl App {
             return;
         };
         let request = self.workspace.next_request();
-        let asked = self.ask_engine(Request::Preflight {
-            request,
-            project,
-            config: config.clone(),
-        });
+        let asked = self.ask_engine(Request::Preflight { request, project, config: config.clone() });
         if asked {
             self.workspace.preflight = Preflight::Waiting { request, config };
         }
@@ -99,22 +92,16 @@ impl App {
         };
         self.views.train.sheet = Sheet::Run;
         self.views.train.shown = None;
-        self.transfers
-            .open("Could not look at the run's model", move |_| {
-                let admitted = Project::open(&dir)
-                    .map_err(EngineError::from)
-                    .and_then(|project| admit(&project, &config));
-                Ok(about(dir, move |workspace, views| match admitted {
-                    Ok(()) => workspace.to_record.push((name, config)),
-                    Err(error) => {
-                        views.train.sheet = Sheet::Launch;
-                        workspace.preflight = Preflight::Refused {
-                            config,
-                            error: error.to_string(),
-                        };
-                    }
-                }))
-            });
+        self.transfers.open("Could not look at the run's model", move |_| {
+            let admitted = Project::open(&dir).map_err(EngineError::from).and_then(|project| admit(&project, &config));
+            Ok(about(dir, move |workspace, views| match admitted {
+                Ok(()) => workspace.to_record.push((name, config)),
+                Err(error) => {
+                    views.train.sheet = Sheet::Launch;
+                    workspace.preflight = Preflight::Refused { config, error: error.to_string() };
+                }
+            }))
+        });
     }
 
     /// Records runs that may start; [`App::train_recorded`] hands them on when that is on disk.
@@ -125,27 +112,26 @@ impl App {
     }
 
     fn record(&mut self, name: String, config: RunConfig) {
-        self.files
-            .write("Could not record the run", move |project| {
-                let run = project.create_run(&NewRun {
-                    name,
-                    config_toml: config.to_toml()?,
-                    method: config.objective.objective().name(),
-                    revision: project.revision()?,
-                    parent: None,
-                })?;
-                // The next run starts from what this one was started with.
-                let mut settings = project.settings()?;
-                settings.run_toml = config.to_toml()?;
-                project.set_settings(&settings)?;
-                let records = project.runs()?;
-                Ok(Box::new(move |workspace, views| {
-                    workspace.runs.records = records;
-                    workspace.to_train.push(run);
-                    views.train.shown = Some(run);
-                    views.train.name.clear();
-                }))
-            });
+        self.files.write("Could not record the run", move |project| {
+            let run = project.create_run(&NewRun {
+                name,
+                config_toml: config.to_toml()?,
+                method: config.objective.objective().name(),
+                revision: project.revision()?,
+                parent: None,
+            })?;
+            // The next run starts from what this one was started with.
+            let mut settings = project.settings()?;
+            settings.run_toml = config.to_toml()?;
+            project.set_settings(&settings)?;
+            let records = project.runs()?;
+            Ok(Box::new(move |workspace, views| {
+                workspace.runs.records = records;
+                workspace.to_train.push(run);
+                views.train.shown = Some(run);
+                views.train.name.clear();
+            }))
+        });
     }
 
     /// Hands runs that are recorded by now to the engine.
@@ -160,11 +146,7 @@ impl App {
             return;
         };
         let control = Arc::new(RunControl::default());
-        let request = Request::Train {
-            project,
-            run,
-            control: control.clone(),
-        };
+        let request = Request::Train { project, run, control: control.clone() };
         if !self.ask_engine(request) {
             return;
         }
@@ -203,22 +185,17 @@ impl App {
             return;
         }
         history.loaded = Loaded::Asked;
-        self.files
-            .read("Could not read the run's history", move |project| {
-                let stored = Stored {
-                    steps: project.steps(run, None)?,
-                    log: project.log(run)?,
-                };
-                Ok(Box::new(move |workspace, _| {
-                    workspace.runs.history.entry(run).or_default().fill(stored);
-                }))
-            });
+        self.files.read("Could not read the run's history", move |project| {
+            let stored = Stored { steps: project.steps(run, None)?, log: project.log(run)? };
+            Ok(Box::new(move |workspace, _| {
+                workspace.runs.history.entry(run).or_default().fill(stored);
+            }))
+        });
     }
 
     /// Reads the list of runs again, e.g. after one ended.
     pub(super) fn load_runs(&mut self) {
-        self.files
-            .read("Could not read the runs", |project| reread_runs(project));
+        self.files.read("Could not read the runs", |project| reread_runs(project));
     }
 }
 

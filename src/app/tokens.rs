@@ -25,25 +25,20 @@ impl App {
         let folder = folder.unwrap_or_else(|| project.model.clone());
         let subject = Arc::new(subject);
         self.workspace.tokens.ask(spot, Arc::clone(&subject));
-        self.tokens
-            .open("Could not read the tokens", move |loaded| {
-                let seen = look(loaded, folder, &subject);
-                Ok(Box::new(move |workspace, _| {
-                    let outcome = match seen {
-                        Ok(inspection) => Outcome::Ready(Arc::new(inspection)),
-                        Err(error) => Outcome::Failed(error),
-                    };
-                    workspace.tokens.answer(spot, &subject, outcome);
-                }))
-            });
+        self.tokens.open("Could not read the tokens", move |loaded| {
+            let seen = look(loaded, folder, &subject);
+            Ok(Box::new(move |workspace, _| {
+                let outcome = match seen {
+                    Ok(inspection) => Outcome::Ready(Arc::new(inspection)),
+                    Err(error) => Outcome::Failed(error),
+                };
+                workspace.tokens.answer(spot, &subject, outcome);
+            }))
+        });
     }
 }
 
-fn look(
-    loaded: &mut Option<Loaded>,
-    folder: PathBuf,
-    subject: &Subject,
-) -> Result<PairInspection, String> {
+fn look(loaded: &mut Option<Loaded>, folder: PathBuf, subject: &Subject) -> Result<PairInspection, String> {
     if loaded.as_ref().is_none_or(|loaded| loaded.folder != folder) {
         let codec = Codec::load(&folder).map_err(|error| error.to_string())?;
         *loaded = Some(Loaded { folder, codec });
@@ -52,23 +47,13 @@ fn look(
         return Err("The tokenizer is not there".to_owned());
     };
     Ok(match subject {
-        Subject::Pair {
-            prompt,
-            answers,
-            max_prompt,
-            max_answer,
-        } => {
+        Subject::Pair { prompt, answers, max_prompt, max_answer } => {
             let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
-            let limits = Limits {
-                max_prompt: *max_prompt,
-                max_answer: *max_answer,
-            };
+            let limits = Limits { max_prompt: *max_prompt, max_answer: *max_answer };
             codec.inspect(prompt, &answers, limits)
         }
-        Subject::Generated { prompt, ids } => PairInspection {
-            fate: Fate::Fits,
-            reason: None,
-            answers: vec![codec.inspect_generated(prompt, ids)],
-        },
+        Subject::Generated { prompt, ids } => {
+            PairInspection { fate: Fate::Fits, reason: None, answers: vec![codec.inspect_generated(prompt, ids)] }
+        }
     })
 }

@@ -27,28 +27,25 @@ impl App {
         };
         let dir = project.dir.clone();
         self.workspace.pairs.examining = true;
-        self.transfers
-            .open("Could not examine the pairs", move |_| {
-                let examine = || -> anyhow::Result<(Revision, health::Health)> {
-                    let project = Project::open(&dir)?;
-                    let revision = project.revision()?;
-                    Ok((revision, health::examine(&project.pairs_at(revision)?)))
-                };
-                let found = examine();
-                Ok(about(dir, move |workspace, _| {
-                    workspace.pairs.examining = false;
-                    match found {
-                        Ok((revision, health)) => {
-                            workspace.pairs.health = Some((revision, Arc::new(health)));
-                        }
-                        Err(error) => {
-                            workspace
-                                .notices
-                                .push(Notice::from_error("Could not examine the pairs", &error));
-                        }
+        self.transfers.open("Could not examine the pairs", move |_| {
+            let examine = || -> anyhow::Result<(Revision, health::Health)> {
+                let project = Project::open(&dir)?;
+                let revision = project.revision()?;
+                Ok((revision, health::examine(&project.pairs_at(revision)?)))
+            };
+            let found = examine();
+            Ok(about(dir, move |workspace, _| {
+                workspace.pairs.examining = false;
+                match found {
+                    Ok((revision, health)) => {
+                        workspace.pairs.health = Some((revision, Arc::new(health)));
                     }
-                }))
-            });
+                    Err(error) => {
+                        workspace.notices.push(Notice::from_error("Could not examine the pairs", &error));
+                    }
+                }
+            }))
+        });
     }
 
     pub(super) fn import_pairs(&mut self, path: PathBuf, ctx: &egui::Context) {
@@ -60,28 +57,15 @@ impl App {
         self.transfers.open("Could not import", move |_| {
             let failure = format!("Could not import {}", path.display());
             let import = || -> anyhow::Result<(ImportOutcome, Option<Fresh>)> {
-                let report = formats::read(
-                    &path,
-                    formats::Format::Auto,
-                    &formats::FieldMap::default(),
-                    &mut |at| {
-                        let share = 1000 * at.bytes / at.total_bytes.max(1);
-                        progress.done.store(share, Ordering::Relaxed);
-                        progress.pairs.store(at.pairs as u64, Ordering::Relaxed);
-                        ctx.request_repaint_after(Duration::from_millis(100));
-                        if progress.cancelled() {
-                            ControlFlow::Break(())
-                        } else {
-                            ControlFlow::Continue(())
-                        }
-                    },
-                )?;
-                let lines = |faults: Vec<formats::Fault>| {
-                    faults
-                        .into_iter()
-                        .map(|fault| (fault.line, fault.reason))
-                        .collect()
-                };
+                let report = formats::read(&path, formats::Format::Auto, &formats::FieldMap::default(), &mut |at| {
+                    let share = 1000 * at.bytes / at.total_bytes.max(1);
+                    progress.done.store(share, Ordering::Relaxed);
+                    progress.pairs.store(at.pairs as u64, Ordering::Relaxed);
+                    ctx.request_repaint_after(Duration::from_millis(100));
+                    if progress.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })?;
+                let lines =
+                    |faults: Vec<formats::Fault>| faults.into_iter().map(|fault| (fault.line, fault.reason)).collect();
                 let mut outcome = ImportOutcome {
                     format: format_name(report.format).to_owned(),
                     added: 0,
@@ -155,32 +139,21 @@ impl App {
         });
     }
 
-    fn start_transfer(
-        &mut self,
-        verb: &str,
-        path: &Path,
-    ) -> Option<(PathBuf, Arc<TransferProgress>)> {
+    fn start_transfer(&mut self, verb: &str, path: &Path) -> Option<(PathBuf, Arc<TransferProgress>)> {
         let dir = self.workspace.project.as_ref()?.dir.clone();
         if self.workspace.pairs.transfer.is_some() {
-            self.workspace.notices.push(Notice::info(
-                "One file at a time: wait for the one under way, or cancel it",
-            ));
+            self.workspace.notices.push(Notice::info("One file at a time: wait for the one under way, or cancel it"));
             return None;
         }
         let progress = Arc::new(TransferProgress::default());
-        self.workspace.pairs.transfer = Some(Transfer {
-            what: format!("{verb} {}", file_name(path)),
-            progress: Arc::clone(&progress),
-        });
+        self.workspace.pairs.transfer =
+            Some(Transfer { what: format!("{verb} {}", file_name(path)), progress: Arc::clone(&progress) });
         Some((dir, progress))
     }
 }
 
 /// An update that is only for the project in `dir`: another one may be open by the time a transfer ends.
-pub(super) fn about(
-    dir: PathBuf,
-    update: impl FnOnce(&mut Workspace, &mut Views) + Send + 'static,
-) -> Update {
+pub(super) fn about(dir: PathBuf, update: impl FnOnce(&mut Workspace, &mut Views) + Send + 'static) -> Update {
     Box::new(move |workspace, views| {
         let project = workspace.project.as_ref();
         if project.is_some_and(|project| project.dir == dir) {
@@ -214,8 +187,5 @@ fn format_name(format: formats::Format) -> &'static str {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

@@ -46,10 +46,7 @@ pub fn run(project: Option<PathBuf>, options: WindowOptions) -> anyhow::Result<(
         "nudge",
         native,
         Box::new(move |cc| {
-            let views: Views = cc
-                .storage
-                .and_then(|storage| eframe::get_value(storage, VIEWS_KEY))
-                .unwrap_or_default();
+            let views: Views = cc.storage.and_then(|storage| eframe::get_value(storage, VIEWS_KEY)).unwrap_or_default();
             let ctx = cc.egui_ctx.clone();
             let waker: Waker = Arc::new(move || ctx.request_repaint_after(PACE));
             let engine = Engine::start(waker, EngineOptions::beside_window(options.threads))?;

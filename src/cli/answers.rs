@@ -10,21 +10,13 @@ pub fn run(args: &Answers) -> Result<Ending> {
     let (project, record) = project_and_run(&args.place, args.demo)?;
     let mut samples = project.samples(record.id)?;
     samples.sort_by_key(|sample| (sample.probe, sample.step));
-    let notes: Vec<String> = project
-        .probes()?
-        .into_iter()
-        .map(|probe| probe.note)
-        .collect();
+    let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
     let mut printed: Option<usize> = None;
     for (index, record) in samples.iter().enumerate() {
         if args.ends && !is_end(&samples, index) {
             continue;
         }
-        let SampleRecord {
-            step,
-            probe,
-            sample,
-        } = record;
+        let SampleRecord { step, probe, sample } = record;
         if args.json {
             output::json(&json!({
                 "probe": probe,

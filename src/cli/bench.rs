@@ -28,10 +28,7 @@ pub fn run(args: &Bench, threads: Option<u16>) -> Result<Ending> {
         bar.tick();
     };
     if args.generate {
-        let load = LoadOptions {
-            adapter: None,
-            ..options.load
-        };
+        let load = LoadOptions { adapter: None, ..options.load };
         let report = pool.install(|| bench::generation(&options.model, &load, &mut on_phase));
         bar.finish_and_clear();
         show(args, &report?, print_generation)?;
@@ -45,23 +42,13 @@ pub fn run(args: &Bench, threads: Option<u16>) -> Result<Ending> {
 
 /// As JSON or for people.
 fn show<R: Serialize>(args: &Bench, report: &R, print: fn(&R) -> Result<()>) -> Result<()> {
-    if args.json {
-        output::json(report)
-    } else {
-        print(report)
-    }
+    if args.json { output::json(report) } else { print(report) }
 }
 
 fn print_generation(report: &GenerationReport) -> Result<()> {
-    output::line(format!(
-        "{:<13}{}, kept as {}",
-        "model", report.model, report.dtype
-    ))?;
+    output::line(format!("{:<13}{}, kept as {}", "model", report.model, report.dtype))?;
     output::line(format!("{:<13}{}", "threads", report.threads))?;
-    output::line(format!(
-        "{:<13}{:.0} MB",
-        "peak memory", report.peak_memory_mb
-    ))?;
+    output::line(format!("{:<13}{:.0} MB", "peak memory", report.peak_memory_mb))?;
     output::line("")?;
     let rows: Vec<Vec<String>> = report
         .cases
@@ -75,11 +62,7 @@ fn print_generation(report: &GenerationReport) -> Result<()> {
             ]
         })
         .collect();
-    for line in output::table(
-        &["prompt", "at once", "prefill tokens/s", "decode tokens/s"],
-        &[true; 4],
-        &rows,
-    ) {
+    for line in output::table(&["prompt", "at once", "prefill tokens/s", "decode tokens/s"], &[true; 4], &rows) {
         output::line(line)?;
     }
     Ok(())
@@ -109,9 +92,7 @@ fn options(args: &Bench) -> BenchOptions {
         model,
         batch_file: args.batch_file.clone(),
         pairs_per_step: args.pairs_per_step,
-        micro_batch_tokens: args
-            .micro_batch_tokens
-            .map_or(TokenBudget::Auto, TokenBudget::Tokens),
+        micro_batch_tokens: args.micro_batch_tokens.map_or(TokenBudget::Auto, TokenBudget::Tokens),
         objective: ObjectiveConfig {
             kind,
             margin: Some(margin),
@@ -155,11 +136,7 @@ fn print(report: &BenchReport) -> Result<()> {
             "step",
             format!(
                 "{:.3} s ({:.3} s of processor time on {} threads), {} pairs, rows of {} tokens",
-                report.step_s,
-                report.cpu_s_per_step,
-                report.threads,
-                report.pairs_per_step,
-                report.row_tokens
+                report.step_s, report.cpu_s_per_step, report.threads, report.pairs_per_step, report.row_tokens
             ),
         ),
         (

@@ -23,11 +23,7 @@ pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
         .ok()
         .context("The engine ended before the check began")?;
     let report = loop {
-        match engine
-            .events
-            .recv()
-            .context("The engine ended without a word")?
-        {
+        match engine.events.recv().context("The engine ended without a word")? {
             Event::Preflight { report, .. } => break report,
             Event::Failed { error, .. } => anyhow::bail!(error),
             _ => {}
@@ -48,13 +44,7 @@ fn print(report: &PreflightReport) -> Result<()> {
     let rows = [
         ("model", report.model.clone()),
         ("reference", report.reference.clone()),
-        (
-            "trained",
-            format!(
-                "{} of {} parameters",
-                report.trainable_parameters, report.total_parameters
-            ),
-        ),
+        ("trained", format!("{} of {} parameters", report.trainable_parameters, report.total_parameters)),
         (
             "pairs",
             format!(
@@ -79,27 +69,14 @@ fn print(report: &PreflightReport) -> Result<()> {
             "lengths",
             format!(
                 "{} pairs fit, {} with a cut answer, {} with too long a prompt, {} unusable",
-                report.fates.fit,
-                report.fates.answer_cut,
-                report.fates.prompt_too_long,
-                report.fates.unusable
+                report.fates.fit, report.fates.answer_cut, report.fates.prompt_too_long, report.fates.unusable
             ),
         ),
         ("answers", histogram(&report.lengths)),
         ("asleep at step 0", percent(report.asleep)),
         ("steps", report.total_steps.to_string()),
-        (
-            "memory",
-            format!(
-                "{}; {} MB were free",
-                report.memory,
-                report.free_memory_bytes >> 20
-            ),
-        ),
-        (
-            "time",
-            format!("about {}", output::duration(report.estimated_secs)),
-        ),
+        ("memory", format!("{}; {} MB were free", report.memory, report.free_memory_bytes >> 20)),
+        ("time", format!("about {}", output::duration(report.estimated_secs))),
     ];
     for (name, value) in rows {
         output::line(format!("{name:<18}{value}"))?;
@@ -108,21 +85,9 @@ fn print(report: &PreflightReport) -> Result<()> {
         output::line(format!("{name:<18}{measured:.6}, expected {expected:.6}"))?;
     }
     for finding in &report.findings {
-        let mark = if finding.flaw.is_grave() {
-            "WRONG"
-        } else {
-            "note"
-        };
-        let examples: Vec<String> = finding
-            .examples
-            .iter()
-            .map(|pair| pair.0.to_string())
-            .collect();
-        let more = if finding.pairs > examples.len() {
-            ", …"
-        } else {
-            ""
-        };
+        let mark = if finding.flaw.is_grave() { "WRONG" } else { "note" };
+        let examples: Vec<String> = finding.examples.iter().map(|pair| pair.0.to_string()).collect();
+        let more = if finding.pairs > examples.len() { ", …" } else { "" };
         output::line(format!(
             "{mark}: {} of the pairs ({}{more}): {}",
             finding.pairs,
@@ -134,10 +99,7 @@ fn print(report: &PreflightReport) -> Result<()> {
         output::line(format!("pair {} is set aside: {reason}", pair.0))?;
     }
     if report.set_aside.len() > LISTED {
-        output::line(format!(
-            "{} more are set aside; --json lists them all",
-            report.set_aside.len() - LISTED
-        ))?;
+        output::line(format!("{} more are set aside; --json lists them all", report.set_aside.len() - LISTED))?;
     }
     for warning in &report.warnings {
         output::line(format!("Look at this: {warning}"))?;
@@ -157,10 +119,6 @@ fn histogram(lengths: &Lengths) -> String {
         }
         line.push(BARS[(count * (BARS.len() - 1)).div_ceil(most)]);
     }
-    let cut = if lengths.cut_at <= lengths.longest {
-        format!(", cut at {}", lengths.cut_at)
-    } else {
-        String::new()
-    };
+    let cut = if lengths.cut_at <= lengths.longest { format!(", cut at {}", lengths.cut_at) } else { String::new() };
     format!("{line} {} tokens{cut}", lengths.longest)
 }

@@ -31,8 +31,8 @@ pub fn run(args: &args::Download) -> Result<Ending> {
         wake.try_send(()).ok();
     });
     let started = Instant::now();
-    let download = hub::Download::start(&Hub::of_user(), args.model.clone(), waker)
-        .context("The system refuses threads")?;
+    let download =
+        hub::Download::start(&Hub::of_user(), args.model.clone(), waker).context("The system refuses threads")?;
     let download = Arc::new(download);
     let stop = Arc::clone(&download);
     let interrupted = on_interrupt("Stopping. What was fetched is kept.", move || stop.cancel())?;
@@ -74,11 +74,7 @@ fn tell(fetched: &Fetched, is_json: bool, started: Instant) -> Result<()> {
     }
     let Fetched { files, bytes, .. } = fetched;
     if fetched.received == 0 {
-        output::note(format!(
-            "{} is already there: {files} files, {}",
-            fetched.name,
-            sized(*bytes)
-        ));
+        output::note(format!("{} is already there: {files} files, {}", fetched.name, sized(*bytes)));
     } else {
         output::note(format!(
             "{} is there: {files} files, {} ({} fetched in {})",
@@ -144,11 +140,7 @@ impl Shown {
             }
         }
         self.draw(progress);
-        let every = if self.is_json {
-            JSON_EVERY
-        } else {
-            PLAIN_EVERY
-        };
+        let every = if self.is_json { JSON_EVERY } else { PLAIN_EVERY };
         let is_due = self.last.is_none_or(|last| last.elapsed() >= every);
         if !is_due || progress.total_bytes == 0 {
             return Ok(());
@@ -181,11 +173,7 @@ impl Shown {
 
 /// "312.0 MB of 1.2 GB, 24.1 MB/s, 37 s left, model.safetensors"
 fn plain(progress: &Progress) -> String {
-    let mut parts = vec![format!(
-        "{} of {}",
-        sized(progress.bytes),
-        sized(progress.total_bytes)
-    )];
+    let mut parts = vec![format!("{} of {}", sized(progress.bytes), sized(progress.total_bytes))];
     match progress.phase {
         Phase::Rereading => parts.push("checking what is there".to_owned()),
         Phase::Waiting => parts.push("waiting".to_owned()),
@@ -221,10 +209,7 @@ mod tests {
             bytes_per_sec: 20e6,
             ..Progress::default()
         };
-        assert_eq!(
-            plain(&progress),
-            "500.0 MB of 1.5 GB, 20.0 MB/s, 50 s left, model.safetensors"
-        );
+        assert_eq!(plain(&progress), "500.0 MB of 1.5 GB, 20.0 MB/s, 50 s left, model.safetensors");
     }
 
     #[test]

@@ -24,39 +24,26 @@ use crate::{
 
 /// An engine without a window: all of the machine, unless told otherwise.
 pub fn engine(threads: Option<u16>) -> Result<Engine> {
-    Engine::start(
-        no_waker(),
-        EngineOptions::with_threads(self::threads(threads)),
-    )
-    .context("The system refuses threads")
+    Engine::start(no_waker(), EngineOptions::with_threads(self::threads(threads))).context("The system refuses threads")
 }
 
 /// Threads that computations may use.
 pub fn threads(asked: Option<u16>) -> usize {
-    asked.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    )
+    asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
 /// Trains the run, shows how it goes, and sums it up. Ctrl-C stops it with a checkpoint, a second one at once.
 pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool) -> Result<Ending> {
     let control = Arc::new(RunControl::default());
     let stop = Arc::clone(&control);
-    let interrupted = on_interrupt(
-        "Stopping after this step, with a checkpoint. Ctrl-C again leaves at once.",
-        move || stop.stop(),
-    )?;
+    let interrupted =
+        on_interrupt("Stopping after this step, with a checkpoint. Ctrl-C again leaves at once.", move || stop.stop())?;
     let engine = engine(threads)?;
     let unsaved = Unsaved::new(Arc::clone(&control), is_json);
     let resumed_at = project.run(run)?.step;
     engine
         .requests
-        .send(Request::Train {
-            project: project.dir().to_owned(),
-            run,
-            control,
-        })
+        .send(Request::Train { project: project.dir().to_owned(), run, control })
         .ok()
         .context("The engine ended before the run began")?;
     let followed = follow(&engine, project, run, is_json, &unsaved);
@@ -71,40 +58,18 @@ pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool)
     }
 }
 
-fn follow(
-    engine: &Engine,
-    project: &Project,
-    run: RunId,
-    is_json: bool,
-    unsaved: &Unsaved,
-) -> Result<Outcome> {
+fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved: &Unsaved) -> Result<Outcome> {
     let mut live = Live::new(is_json);
-    let mut lines = Lines {
-        project,
-        run,
-        newest: None,
-    };
+    let mut lines = Lines { project, run, newest: None };
     loop {
-        let event = engine
-            .events
-            .recv()
-            .context("The engine ended without a word")?;
+        let event = engine.events.recv().context("The engine ended without a word")?;
         match event {
             Event::Phase { what, fraction, .. } => live.phase(&what, fraction),
-            Event::Started {
-                first_step,
-                total_steps,
-                ..
-            } => {
+            Event::Started { first_step, total_steps, .. } => {
                 lines.newest = Some(first_step.saturating_sub(1));
                 live.started(first_step, total_steps);
             }
-            Event::Step {
-                step,
-                metrics,
-                eta_secs,
-                ..
-            } => {
+            Event::Step { step, metrics, eta_secs, .. } => {
                 live.step(step, &metrics, eta_secs);
                 if is_json {
                     lines.step(step, metrics)?;
@@ -172,10 +137,7 @@ impl Lines<'_> {
 
 /// Names and values as a JSON object, in their order.
 pub fn as_object(metrics: Metrics) -> serde_json::Map<String, serde_json::Value> {
-    metrics
-        .into_iter()
-        .map(|(name, value)| (name, json!(value)))
-        .collect()
+    metrics.into_iter().map(|(name, value)| (name, json!(value))).collect()
 }
 
 /// Where a run's newest checkpoint is.

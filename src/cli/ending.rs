@@ -35,10 +35,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Ctrl-C (and a request to terminate) calls `stop` and tells what happens now; the second one ends the program. The flag says
 /// whether there was a first one.
-pub fn on_interrupt(
-    sentence: &'static str,
-    stop: impl Fn() + Send + 'static,
-) -> anyhow::Result<Arc<AtomicBool>> {
+pub fn on_interrupt(sentence: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&interrupted);
     ctrlc::set_handler(move || {
@@ -98,11 +95,9 @@ fn capitalised(mut text: String) -> String {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
 }
 
 #[cfg(test)]
@@ -114,15 +109,9 @@ mod tests {
         let inner = || anyhow::anyhow!("the disk is full");
         assert_eq!(sentence(&inner()), "The disk is full");
         let outer = Err::<(), _>(inner()).context("Could not save").unwrap_err();
-        assert_eq!(
-            sentence(&outer),
-            "Could not save\n  because: the disk is full"
-        );
+        assert_eq!(sentence(&outer), "Could not save\n  because: the disk is full");
         let told = Err::<(), _>(inner()).context("Could not save: the disk is full");
-        assert_eq!(
-            sentence(&told.unwrap_err()),
-            "Could not save: the disk is full"
-        );
+        assert_eq!(sentence(&told.unwrap_err()), "Could not save: the disk is full");
         let about_a_setting = "train.steps is 0";
         assert_eq!(sentence(&anyhow::anyhow!(about_a_setting)), about_a_setting);
     }

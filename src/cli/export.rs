@@ -49,11 +49,7 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
     let step = exported.step;
     match exported.proof {
         None if args.json => output::json(&json!({"run": record.id, "step": step, "file": to}))?,
-        None => output::line(format!(
-            "Wrote the report of {}, up to step {step}, to {}.",
-            record.name,
-            to.display()
-        ))?,
+        None => output::line(format!("Wrote the report of {}, up to step {step}, to {}.", record.name, to.display()))?,
         Some(proof) if args.json => output::json(&json!({
             "run": record.id,
             "step": step,
@@ -122,11 +118,7 @@ fn bytes(text: &str) -> Result<u64> {
     number
         .and_then(|number| number.checked_mul(unit))
         .filter(|&bytes| bytes > 0)
-        .ok_or_else(|| {
-            usage(format!(
-                "Expected a size such as 5GB or 500MB, found \"{text}\"."
-            ))
-        })
+        .ok_or_else(|| usage(format!("Expected a size such as 5GB or 500MB, found \"{text}\".")))
 }
 
 #[cfg(test)]

@@ -29,12 +29,7 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let several = asked.len() * args.samples > 1;
     let answers = pool.install(|| -> Result<_> {
-        let speaker = Speaker::load(
-            &args.model,
-            args.adapter.as_deref(),
-            args.dtype,
-            args.device,
-        )?;
+        let speaker = Speaker::load(&args.model, args.adapter.as_deref(), args.dtype, args.device)?;
         let mut prompts = Vec::with_capacity(asked.len() * args.samples);
         for (index, prompt) in asked.into_iter().enumerate() {
             let ids = match prompt {
@@ -47,21 +42,14 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
         // A reader who leaves has read enough.
         let control = RunControl::default();
         let mut shown = Ok(());
-        let answers = answer_all(
-            &speaker.policy,
-            &speaker.codec,
-            prompts,
-            &sampling,
-            &control,
-            &mut |_, text| {
-                if !args.json && !several && shown.is_ok() {
-                    shown = output::piece(&text);
-                    if shown.is_err() {
-                        control.stop();
-                    }
+        let answers = answer_all(&speaker.policy, &speaker.codec, prompts, &sampling, &control, &mut |_, text| {
+            if !args.json && !several && shown.is_ok() {
+                shown = output::piece(&text);
+                if shown.is_err() {
+                    control.stop();
                 }
-            },
-        )?;
+            }
+        })?;
         shown.map(|()| answers)
     })?;
     for (index, answer) in answers.iter().enumerate() {
@@ -129,8 +117,7 @@ fn read_prompts(path: &Path) -> Result<Vec<Asked>> {
     let mut asked = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if !line.trim().is_empty() {
-            let prompt = parse_prompt(line)
-                .with_context(|| format!("{}, line {}", path.display(), index + 1))?;
+            let prompt = parse_prompt(line).with_context(|| format!("{}, line {}", path.display(), index + 1))?;
             asked.push(prompt);
         }
     }
@@ -165,11 +152,7 @@ fn sampling(args: &Generate) -> Result<Sampling> {
         ..Sampling::default()
     };
     let share_asked = args.top_p.is_some() || args.top_k.is_some() || args.min_p.is_some();
-    if !args.greedy
-        && !share_asked
-        && args.temperature.is_none()
-        && args.repetition_penalty.is_none()
-    {
+    if !args.greedy && !share_asked && args.temperature.is_none() && args.repetition_penalty.is_none() {
         let model = Sampling::of_model(&args.model)?;
         if model != Sampling::default() {
             output::note(format!(
@@ -197,9 +180,7 @@ fn sampling(args: &Generate) -> Result<Sampling> {
         repetition_penalty: args.repetition_penalty.unwrap_or(1.0),
         ..limits
     };
-    sampling
-        .check()
-        .map_err(|reason| usage(format!("--{reason}.")))?;
+    sampling.check().map_err(|reason| usage(format!("--{reason}.")))?;
     Ok(sampling)
 }
 
@@ -209,10 +190,7 @@ pub fn read_messages(path: &Path) -> Result<Vec<Turn>> {
     let is_stdin = path == Path::new("-");
     let text = read_input(path)?;
     let turns = parse_messages(&text, is_stdin).with_context(|| {
-        format!(
-            "{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]",
-            path.display()
-        )
+        format!("{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]", path.display())
     })?;
     if turns.is_empty() {
         anyhow::bail!("{} holds no messages.", path.display());
@@ -224,9 +202,7 @@ pub fn read_messages(path: &Path) -> Result<Vec<Turn>> {
 pub fn read_input(path: &Path) -> Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
-        io::stdin()
-            .read_to_string(&mut text)
-            .context("Could not read standard input")?;
+        io::stdin().read_to_string(&mut text).context("Could not read standard input")?;
         return Ok(text);
     }
     fs::read_to_string(path).with_context(|| format!("Could not read {}", path.display()))
@@ -239,10 +215,7 @@ fn parse_messages(text: &str, may_be_plain: bool) -> Result<Vec<Turn>> {
     }
     let trimmed = text.trim();
     if may_be_plain && !trimmed.is_empty() && !trimmed.starts_with(['[', '{']) {
-        return Ok(vec![Turn {
-            role: crate::data::Role::User,
-            content: trimmed.to_owned(),
-        }]);
+        return Ok(vec![Turn { role: crate::data::Role::User, content: trimmed.to_owned() }]);
     }
     if trimmed.starts_with('{') {
         return Ok(serde_json::from_str::<Wrapped>(trimmed)?.messages);
@@ -259,10 +232,7 @@ mod tests {
     fn messages_come_as_a_list_an_object_or_plain_text() {
         let list = r#"[{"role": "user", "content": "Hi"}]"#;
         let turns = parse_messages(list, false).unwrap();
-        assert_eq!(
-            (turns[0].role, turns[0].content.as_str()),
-            (Role::User, "Hi")
-        );
+        assert_eq!((turns[0].role, turns[0].content.as_str()), (Role::User, "Hi"));
         let object = format!(r#"{{"messages": {list}}}"#);
         assert_eq!(parse_messages(&object, false).unwrap(), turns);
         assert_eq!(parse_messages(" Hi\n", true).unwrap(), turns);

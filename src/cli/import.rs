@@ -28,11 +28,8 @@ pub fn run(args: &Import) -> Result<Ending> {
     for file in &args.files {
         reports.push((file.as_path(), read(file, format, &fields)?));
     }
-    let edits: Vec<Edit> = reports
-        .iter_mut()
-        .flat_map(|(_, report)| std::mem::take(&mut report.pairs))
-        .map(Edit::add)
-        .collect();
+    let edits: Vec<Edit> =
+        reports.iter_mut().flat_map(|(_, report)| std::mem::take(&mut report.pairs)).map(Edit::add).collect();
     let came_in = edits.len();
     let label = format!("Import {came_in} pairs");
     // Counted before they were taken out: what each file gave.
@@ -43,10 +40,7 @@ pub fn run(args: &Import) -> Result<Ending> {
     if args.json {
         output::json(&json!({"pairs": came_in, "revision": applied.revision}))?;
     } else {
-        output::line(format!(
-            "{came_in} pairs came in; the project holds {}",
-            project.counts()?.total()
-        ))?;
+        output::line(format!("{came_in} pairs came in; the project holds {}", project.counts()?.total()))?;
     }
     if came_in == 0 {
         anyhow::bail!("Nothing came in. Check --format and --map.");
@@ -72,10 +66,7 @@ fn read(file: &Path, format: Format, fields: &FieldMap) -> Result<ImportReport> 
 fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
     if is_json {
         let lines = |faults: &[Fault]| -> Vec<serde_json::Value> {
-            faults
-                .iter()
-                .map(|fault| json!({"line": fault.line, "reason": fault.reason}))
-                .collect()
+            faults.iter().map(|fault| json!({"line": fault.line, "reason": fault.reason})).collect()
         };
         return output::json(&json!({
             "file": file,
@@ -84,19 +75,12 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
             "notes": lines(&report.notes),
         }));
     }
-    for (what, faults) in [
-        ("left out", &report.faults),
-        ("came in, but look at it", &report.notes),
-    ] {
+    for (what, faults) in [("left out", &report.faults), ("came in, but look at it", &report.notes)] {
         for Fault { line, reason } in faults.iter().take(LISTED) {
             output::line(format!("{}, line {line}: {what}: {reason}", file.display()))?;
         }
         if faults.len() > LISTED {
-            output::line(format!(
-                "{}: {} more {what}; --json lists them all",
-                file.display(),
-                faults.len() - LISTED
-            ))?;
+            output::line(format!("{}: {} more {what}; --json lists them all", file.display(), faults.len() - LISTED))?;
         }
     }
     Ok(())

@@ -43,9 +43,7 @@ impl Live {
     pub fn phase(&mut self, what: &str, fraction: Option<f32>) {
         self.bar.set_style(style("{msg}"));
         match fraction {
-            Some(share) => self
-                .bar
-                .set_message(format!("{what} {:.0} %", share * 100.0)),
+            Some(share) => self.bar.set_message(format!("{what} {:.0} %", share * 100.0)),
             None => self.bar.set_message(what.to_owned()),
         }
         self.bar.tick();
@@ -62,14 +60,8 @@ impl Live {
     }
 
     pub fn step(&mut self, step: u64, metrics: &[(String, f64)], eta_secs: Option<f64>) {
-        let shown = numbers(
-            metrics,
-            &[
-                ("loss", "loss"),
-                ("rewards/margins", "margin"),
-                ("rewards/accuracies", "accuracy"),
-            ],
-        );
+        let shown =
+            numbers(metrics, &[("loss", "loss"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy")]);
         let speed = find(metrics, "tokens_per_sec").map(|speed| format!("{speed:.0} tokens/s"));
         let left = eta_secs.map(|secs| format!("{} left", duration(secs)));
         let parts = [Some(shown), self.evaluated.clone(), speed, left];
@@ -136,10 +128,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn find(metrics: &[(String, f64)], name: &str) -> Option<f64> {
-    metrics
-        .iter()
-        .find(|(other, _)| other == name)
-        .map(|(_, value)| *value)
+    metrics.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
 }
 
 /// "loss -0.500  margin 0.021": the metrics that are there, by the names given.
@@ -158,14 +147,7 @@ mod tests {
     #[test]
     fn only_numbers_that_are_there_are_shown() {
         let metrics = [("loss".to_owned(), -0.5), ("kl/ref".to_owned(), 0.0214)];
-        let line = numbers(
-            &metrics,
-            &[
-                ("loss", "loss"),
-                ("rewards/accuracies", "accuracy"),
-                ("kl/ref", "kl/ref"),
-            ],
-        );
+        let line = numbers(&metrics, &[("loss", "loss"), ("rewards/accuracies", "accuracy"), ("kl/ref", "kl/ref")]);
         assert_eq!(line, "loss -0.500  kl/ref 0.021");
     }
 

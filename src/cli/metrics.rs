@@ -27,21 +27,14 @@ pub fn run(args: &Metrics) -> Result<Ending> {
 }
 
 /// First column `step`, then a column a metric; a step without a metric leaves it empty.
-fn write_csv(
-    out: &mut impl io::Write,
-    names: &[String],
-    steps: &[(u64, Vec<(String, f64)>)],
-) -> io::Result<()> {
+fn write_csv(out: &mut impl io::Write, names: &[String], steps: &[(u64, Vec<(String, f64)>)]) -> io::Result<()> {
     write!(out, "step")?;
     for name in names {
         write!(out, ",{}", field(name))?;
     }
     writeln!(out)?;
     for (step, metrics) in steps {
-        let values: HashMap<&str, f64> = metrics
-            .iter()
-            .map(|(name, value)| (name.as_str(), *value))
-            .collect();
+        let values: HashMap<&str, f64> = metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         write!(out, "{step}")?;
         for name in names {
             match values.get(name.as_str()) {
@@ -56,11 +49,7 @@ fn write_csv(
 
 /// A name with a comma or a quote in it is quoted (RFC 4180).
 fn field(name: &str) -> String {
-    if name.contains([',', '"', '\n']) {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    } else {
-        name.to_owned()
-    }
+    if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
 }
 
 #[cfg(test)]
@@ -70,18 +59,10 @@ mod tests {
     #[test]
     fn every_line_has_every_column() {
         let names = ["loss", "kl/ref", "a,\"b\""].map(str::to_owned);
-        let steps = [
-            (0, vec![("kl/ref".to_owned(), 0.0)]),
-            (
-                1,
-                vec![("loss".to_owned(), -0.5), (names[2].clone(), f64::NAN)],
-            ),
-        ];
+        let steps =
+            [(0, vec![("kl/ref".to_owned(), 0.0)]), (1, vec![("loss".to_owned(), -0.5), (names[2].clone(), f64::NAN)])];
         let mut out = Vec::new();
         write_csv(&mut out, &names, &steps).unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "step,loss,kl/ref,\"a,\"\"b\"\"\"\n0,,0,\n1,-0.5,,NaN\n"
-        );
+        assert_eq!(String::from_utf8(out).unwrap(), "step,loss,kl/ref,\"a,\"\"b\"\"\"\n0,,0,\n1,-0.5,,NaN\n");
     }
 }

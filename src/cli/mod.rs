@@ -45,12 +45,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Ending> {
-    let Args {
-        project,
-        renderer,
-        threads,
-        command,
-    } = args;
+    let Args { project, renderer, threads, command } = args;
     let Some(command) = command else {
         return window::run(project, renderer, threads);
     };
@@ -78,9 +73,5 @@ fn run(args: Args) -> anyhow::Result<Ending> {
 fn listen_to_logs() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }

@@ -22,10 +22,7 @@ pub fn run(args: &Models) -> Result<Ending> {
     let cards: Vec<ModelCard> = found.iter().map(|found| catalog.card(found)).collect();
     if args.json {
         for card in &cards {
-            output::json(&Line {
-                card,
-                supported: card.is_supported(),
-            })?;
+            output::json(&Line { card, supported: card.is_supported() })?;
         }
         return Ok(Ending::Done);
     }
@@ -50,15 +47,7 @@ pub fn run(args: &Models) -> Result<Ending> {
             ]
         })
         .collect();
-    let headings = [
-        "model",
-        "family",
-        "parameters",
-        "dtype",
-        "context",
-        "size",
-        "to train",
-    ];
+    let headings = ["model", "family", "parameters", "dtype", "context", "size", "to train"];
     let right = [false, false, true, false, true, true, true];
     for line in output::table(&headings, &right, &rows) {
         output::line(line)?;

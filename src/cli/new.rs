@@ -11,41 +11,23 @@ use crate::{
 };
 
 pub fn run(args: &New) -> Result<Ending> {
-    let New {
-        dir,
-        model,
-        name,
-        config,
-    } = args;
+    let New { dir, model, name, config } = args;
     let model = Catalog::of_user().usable(model)?;
     let run_toml = match config {
         Some(path) => settings::read(path)?.to_toml()?,
         None => String::new(),
     };
     let name = name.clone().unwrap_or_else(|| name_of(dir));
-    let project = Project::create(
-        dir,
-        &ProjectSettings {
-            name,
-            model: model.folder,
-            run_toml,
-        },
-    )?;
+    let project = Project::create(dir, &ProjectSettings { name, model: model.folder, run_toml })?;
     output::line(format!("Made the project {}", project.dir().display()))?;
     if !model.has_template {
         output::line("Its model has no chat template, so it can be trained on plain text only.")?;
     }
-    output::line(format!(
-        "Next: nudge import {0} PAIRS.jsonl, or nudge {0}",
-        dir.display()
-    ))?;
+    output::line(format!("Next: nudge import {0} PAIRS.jsonl, or nudge {0}", dir.display()))?;
     Ok(Ending::Done)
 }
 
 fn name_of(dir: &Path) -> String {
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    dir.file_name().map_or_else(
-        || "Project".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    dir.file_name().map_or_else(|| "Project".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -16,9 +16,7 @@ pub fn line(text: impl Display) -> Result<()> {
 /// Prints a piece of a line at once.
 pub fn piece(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("Could not print")
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("Could not print")
 }
 
 /// Tells something on standard error. Nobody there to hear it (the terminal was closed) is no reason to stop.
@@ -57,11 +55,7 @@ pub fn one_line(text: &str, width: usize) -> String {
 /// Rows under headings, columns as wide as their widest cell; the first column flush left, the others as told.
 pub fn table(headings: &[&str], right: &[bool], rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .chain([headings[column].chars().count()])
-            .max()
-            .unwrap_or(0)
+        rows.iter().map(|row| row[column].chars().count()).chain([headings[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let row = |cells: &mut dyn Iterator<Item = &str>| {
@@ -80,10 +74,7 @@ pub fn table(headings: &[&str], right: &[bool], rows: &[Vec<String>]) -> Vec<Str
         line.trim_end().to_owned()
     };
     let mut lines = vec![row(&mut headings.iter().copied())];
-    lines.extend(
-        rows.iter()
-            .map(|cells| row(&mut cells.iter().map(String::as_str))),
-    );
+    lines.extend(rows.iter().map(|cells| row(&mut cells.iter().map(String::as_str))));
     lines
 }
 
@@ -94,18 +85,12 @@ mod tests {
     #[test]
     fn durations_have_two_parts_at_most() {
         let all = [0.4, 59.0, 65.0, 3599.0, 7620.0].map(duration);
-        assert_eq!(
-            all,
-            ["0 s", "59 s", "1 min 05 s", "59 min 59 s", "2 h 07 min"]
-        );
+        assert_eq!(all, ["0 s", "59 s", "1 min 05 s", "59 min 59 s", "2 h 07 min"]);
     }
 
     #[test]
     fn a_table_lines_up_in_characters_not_bytes() {
-        let rows = [
-            vec!["β".to_owned(), "0.1".to_owned()],
-            vec!["margin".to_owned(), "12".to_owned()],
-        ];
+        let rows = [vec!["β".to_owned(), "0.1".to_owned()], vec!["margin".to_owned(), "12".to_owned()]];
         let lines = table(&["name", "n"], &[false, true], &rows);
         assert_eq!(lines, ["name      n", "β       0.1", "margin   12"]);
     }

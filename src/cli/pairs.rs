@@ -16,10 +16,7 @@ use crate::formats::trl;
 
 pub fn run(args: &Pairs) -> Result<Ending> {
     if args.format != "trl" {
-        return Err(usage(format!(
-            "There is no format \"{}\" to write; there is trl.",
-            args.format
-        )));
+        return Err(usage(format!("There is no format \"{}\" to write; there is trl.", args.format)));
     }
     let project = args.place.open()?;
     let pairs = project.pairs_at(project.revision()?)?;
@@ -32,8 +29,7 @@ pub fn run(args: &Pairs) -> Result<Ending> {
         // Written aside first: a file that was there stays whole until the new one is.
         let folder = args.out.parent().filter(|dir| !dir.as_os_str().is_empty());
         let failed = || format!("Could not write {}", args.out.display());
-        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
-            .with_context(failed)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(failed)?;
         let mut out = BufWriter::new(file.as_file_mut());
         let written = trl::write(&mut out, &pairs)?;
         out.flush().with_context(failed)?;
@@ -44,10 +40,7 @@ pub fn run(args: &Pairs) -> Result<Ending> {
     let mut told = vec![format!("{} pairs written", written.written)];
     for (count, why) in [
         (written.undecided, "without a better and a worse answer"),
-        (
-            written.other_kind,
-            "of the other kind (texts and conversations cannot share a file)",
-        ),
+        (written.other_kind, "of the other kind (texts and conversations cannot share a file)"),
     ] {
         if count > 0 {
             told.push(format!("{count} left out {why}"));

@@ -43,20 +43,14 @@ fn find(project: &Project, word: &str) -> Result<RunRecord> {
     let place = if word == "last" {
         runs.len().checked_sub(1)
     } else {
-        runs.iter()
-            .rposition(|run| Some(run.id.0) == number)
-            .or_else(|| runs.iter().rposition(|run| run.name == word))
+        runs.iter().rposition(|run| Some(run.id.0) == number).or_else(|| runs.iter().rposition(|run| run.name == word))
     };
     match place {
         Some(place) => Ok(runs.swap_remove(place)),
-        None if runs.is_empty() => anyhow::bail!(
-            "There is no run in {} yet. Start one with `nudge train`.",
-            project.dir().display()
-        ),
-        None => anyhow::bail!(
-            "There is no run \"{word}\" in {}. `nudge runs` lists them.",
-            project.dir().display()
-        ),
+        None if runs.is_empty() => {
+            anyhow::bail!("There is no run in {} yet. Start one with `nudge train`.", project.dir().display())
+        }
+        None => anyhow::bail!("There is no run \"{word}\" in {}. `nudge runs` lists them.", project.dir().display()),
     }
 }
 

@@ -22,8 +22,7 @@ pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
         );
     }
     if args.steps.is_some() || args.device.is_some() || threads.is_some() {
-        let mut config = RunConfig::from_toml(&record.config_toml)
-            .context("The run's own settings cannot be read")?;
+        let mut config = RunConfig::from_toml(&record.config_toml).context("The run's own settings cannot be read")?;
         config.train.steps = args.steps.or(config.train.steps);
         if let Some(device) = args.device {
             config.train.device = device.to_string();

@@ -29,19 +29,11 @@ pub fn run(args: &Runs) -> Result<Ending> {
         return Ok(Ending::Done);
     }
     if runs.is_empty() {
-        output::line(format!(
-            "No runs in {} yet. Start one with nudge train.",
-            project.dir().display()
-        ))?;
+        output::line(format!("No runs in {} yet. Start one with nudge train.", project.dir().display()))?;
         return Ok(Ending::Done);
     }
-    let rows = runs
-        .iter()
-        .map(|run| row(&project, run))
-        .collect::<Result<Vec<_>>>()?;
-    let headings = [
-        "run", "name", "method", "status", "step", "accuracy", "kl/ref", "made",
-    ];
+    let rows = runs.iter().map(|run| row(&project, run)).collect::<Result<Vec<_>>>()?;
+    let headings = ["run", "name", "method", "status", "step", "accuracy", "kl/ref", "made"];
     let right = [true, false, false, false, true, true, true, false];
     for line in output::table(&headings, &right, &rows) {
         output::line(line)?;
@@ -52,9 +44,7 @@ pub fn run(args: &Runs) -> Result<Ending> {
 fn row(project: &Project, run: &RunRecord) -> Result<Vec<String>> {
     let newest = |metric| -> Result<String> {
         let series = project.series(run.id, metric, None)?;
-        Ok(series
-            .last()
-            .map_or(String::new(), |(_, value)| format!("{value:.3}")))
+        Ok(series.last().map_or(String::new(), |(_, value)| format!("{value:.3}")))
     };
     Ok(vec![
         run.id.0.to_string(),

@@ -53,23 +53,14 @@ pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
             "mean_token_margin": mean_token_margin,
         }))?;
     } else {
-        output::line(format!(
-            "{right} of {scored} pairs have the chosen answer ahead: accuracy {accuracy:.3}"
-        ))?;
-        output::line(format!(
-            "Mean margin {mean_margin:.4}, per token {mean_token_margin:.4}"
-        ))?;
+        output::line(format!("{right} of {scored} pairs have the chosen answer ahead: accuracy {accuracy:.3}"))?;
+        output::line(format!("Mean margin {mean_margin:.4}, per token {mean_token_margin:.4}"))?;
     }
     Ok(Ending::Done)
 }
 
 fn scores(args: &Score) -> Result<Vec<Scored>> {
-    let speaker = Speaker::load(
-        &args.model,
-        args.adapter.as_deref(),
-        args.dtype,
-        args.device,
-    )?;
+    let speaker = Speaker::load(&args.model, args.adapter.as_deref(), args.dtype, args.device)?;
     let bar = ProgressBar::new(0);
     let mut on_pair = |done: usize| bar.set_position(done as u64);
     let scores = if let Some(file) = &args.batch_file {
@@ -78,26 +69,13 @@ fn scores(args: &Score) -> Result<Vec<Scored>> {
         let scores = score_ids(&speaker.policy, &pairs, &mut on_pair)?;
         scores.into_iter().map(Ok).collect()
     } else {
-        let file = args
-            .pairs
-            .as_ref()
-            .context("Name --pairs or --batch-file")?;
-        let report = formats::read(file, Format::Auto, &FieldMap::default(), &mut |_| {
-            ControlFlow::Continue(())
-        })?;
+        let file = args.pairs.as_ref().context("Name --pairs or --batch-file")?;
+        let report = formats::read(file, Format::Auto, &FieldMap::default(), &mut |_| ControlFlow::Continue(()))?;
         for fault in &report.faults {
-            output::note(format!(
-                "{}, line {}: {}",
-                file.display(),
-                fault.line,
-                fault.reason
-            ));
+            output::note(format!("{}, line {}: {}", file.display(), fault.line, fault.reason));
         }
         bar.set_length(report.pairs.len() as u64);
-        let limits = Limits {
-            max_prompt: args.max_prompt_tokens,
-            max_answer: args.max_answer_tokens,
-        };
+        let limits = Limits { max_prompt: args.max_prompt_tokens, max_answer: args.max_answer_tokens };
         score_pairs(&speaker, &report.pairs, limits, &mut on_pair)?
     };
     bar.finish_and_clear();

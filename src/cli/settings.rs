@@ -14,21 +14,13 @@ use crate::{
 };
 
 /// Settings that name a file or folder; a relative one counts from the project unless it is found where we are.
-const PATHS: [&str; 5] = [
-    "model.path",
-    "model.start_adapter",
-    "model.continue_adapter",
-    "data.reference",
-    "data.retention",
-];
+const PATHS: [&str; 5] =
+    ["model.path", "model.start_adapter", "model.continue_adapter", "data.reference", "data.retention"];
 
 impl Settings {
     /// With what the program as a whole was told.
     pub fn with_threads(&self, threads: Option<u16>) -> Self {
-        Self {
-            threads,
-            ..self.clone()
-        }
+        Self { threads, ..self.clone() }
     }
 
     /// What a run with these settings would be. Everything wrong with it is told at once.
@@ -37,9 +29,8 @@ impl Settings {
             (Some(path), _) => read(path)?,
             (None, Some(project)) => {
                 let text = project.settings()?.run_toml;
-                RunConfig::from_toml(&text).context(
-                    "The project's own settings cannot be read; name others with --config",
-                )?
+                RunConfig::from_toml(&text)
+                    .context("The project's own settings cannot be read; name others with --config")?
             }
             (None, None) => RunConfig::default(),
         };
@@ -59,17 +50,13 @@ impl Settings {
             .iter()
             .map(|word| {
                 let (key, value) = word.split_once('=').ok_or_else(|| {
-                    usage(format!(
-                        "Expected KEY=VALUE such as objective.beta=0.2 after --set, found \"{word}\"."
-                    ))
+                    usage(format!("Expected KEY=VALUE such as objective.beta=0.2 after --set, found \"{word}\"."))
                 })?;
                 let (key, value) = (key.trim(), value.trim());
                 Ok((key.to_owned(), from_here(key, value)))
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut config = base
-            .with_overrides(&overrides)
-            .map_err(|error| usage(error.to_string()))?;
+        let mut config = base.with_overrides(&overrides).map_err(|error| usage(error.to_string()))?;
         if let Some(steps) = self.steps {
             config.train.steps = Some(steps);
         }
@@ -85,8 +72,7 @@ impl Settings {
 
 /// Reads a `run.toml`; what it says wrong is wrong usage.
 pub fn read(path: &Path) -> Result<RunConfig> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("Could not read the settings {}", path.display()))?;
+    let text = fs::read_to_string(path).with_context(|| format!("Could not read the settings {}", path.display()))?;
     RunConfig::from_toml(&text).map_err(|error| usage(format!("{}: {error}", path.display())))
 }
 
@@ -109,51 +95,15 @@ pub fn print(config: &RunConfig) -> Result<String> {
             absent.push(line);
         }
     };
-    note(
-        config.model.path.is_none(),
-        "model.path: the project's model".to_owned(),
-    );
-    note(
-        config.model.start_adapter.is_none(),
-        "model.start_adapter: none".to_owned(),
-    );
-    note(
-        config.model.continue_adapter.is_none(),
-        "model.continue_adapter: none, a new adapter".to_owned(),
-    );
-    note(
-        config.data.retention.is_none(),
-        "data.retention: the project's retention text".to_owned(),
-    );
-    note(
-        objective.margin.is_none(),
-        format!("objective.margin: {}", objective.margin().name()),
-    );
-    note(
-        objective.reference_weight.is_none(),
-        format!(
-            "objective.reference_weight: {}",
-            objective.reference_weight()
-        ),
-    );
-    note(
-        objective.retention_weight.is_none(),
-        format!(
-            "objective.retention_weight: {}",
-            objective.retention_weight()
-        ),
-    );
-    note(
-        config.train.memory_mb.is_none(),
-        "train.memory_mb: 80 % of what is free when the run starts".to_owned(),
-    );
-    note(
-        config.train.steps.is_none(),
-        format!(
-            "train.steps: as many as {} epochs have",
-            config.train.epochs
-        ),
-    );
+    note(config.model.path.is_none(), "model.path: the project's model".to_owned());
+    note(config.model.start_adapter.is_none(), "model.start_adapter: none".to_owned());
+    note(config.model.continue_adapter.is_none(), "model.continue_adapter: none, a new adapter".to_owned());
+    note(config.data.retention.is_none(), "data.retention: the project's retention text".to_owned());
+    note(objective.margin.is_none(), format!("objective.margin: {}", objective.margin().name()));
+    note(objective.reference_weight.is_none(), format!("objective.reference_weight: {}", objective.reference_weight()));
+    note(objective.retention_weight.is_none(), format!("objective.retention_weight: {}", objective.retention_weight()));
+    note(config.train.memory_mb.is_none(), "train.memory_mb: 80 % of what is free when the run starts".to_owned());
+    note(config.train.steps.is_none(), format!("train.steps: as many as {} epochs have", config.train.epochs));
     if !absent.is_empty() {
         text.push_str("\n# Not set, so that this counts:\n");
         for line in absent {
@@ -171,10 +121,7 @@ mod tests {
     use crate::{cli::ending::Usage, store::ProjectSettings};
 
     fn settings(set: &[&str]) -> Settings {
-        Settings {
-            set: set.iter().map(|word| (*word).to_owned()).collect(),
-            ..Settings::default()
-        }
+        Settings { set: set.iter().map(|word| (*word).to_owned()).collect(), ..Settings::default() }
     }
 
     #[test]
@@ -182,17 +129,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let project = Project::create(
             &dir.path().join("project"),
-            &ProjectSettings {
-                run_toml: "[train]\nsteps = 7\nkeep = 9\n".to_owned(),
-                ..ProjectSettings::default()
-            },
+            &ProjectSettings { run_toml: "[train]\nsteps = 7\nkeep = 9\n".to_owned(), ..ProjectSettings::default() },
         )
         .unwrap();
         let of_project = settings(&[]).resolve(Some(&project)).unwrap();
-        assert_eq!(
-            (of_project.train.steps, of_project.train.keep),
-            (Some(7), 9)
-        );
+        assert_eq!((of_project.train.steps, of_project.train.keep), (Some(7), 9));
 
         let file = dir.path().join("run.toml");
         fs::write(&file, "[train]\nsteps = 8\n[objective]\nbeta = 0.5\n").unwrap();
@@ -228,10 +169,7 @@ mod tests {
     fn what_is_printed_can_be_read_again() {
         let config = settings(&["lora.rank=4"]).resolve(None).unwrap();
         let text = print(&config).unwrap();
-        assert!(
-            text.contains("#   objective.reference_weight: 0.3"),
-            "{text}"
-        );
+        assert!(text.contains("#   objective.reference_weight: 0.3"), "{text}");
         assert_eq!(RunConfig::from_toml(&text).unwrap(), config);
     }
 

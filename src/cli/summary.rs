@@ -31,13 +31,7 @@ struct Change {
 }
 
 /// Prints the summary; with `--json` as the last object. `resumed_at`: the step it went on from, 0 for a new run.
-pub fn print(
-    project: &Project,
-    run: RunId,
-    resumed_at: u64,
-    outcome: &Outcome,
-    is_json: bool,
-) -> Result<()> {
+pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, is_json: bool) -> Result<()> {
     let record = project.run(run)?;
     let changes = changes(project, run)?;
     let checkpoint = drive::newest_checkpoint(&record);
@@ -66,11 +60,7 @@ pub fn print(
     }
     let times = project.step_times(run)?;
     let secs = times.last().map_or(0.0, |(_, ms)| *ms as f64 / 1000.0);
-    let since = if resumed_at > 0 {
-        format!(", from step {resumed_at}")
-    } else {
-        String::new()
-    };
+    let since = if resumed_at > 0 { format!(", from step {resumed_at}") } else { String::new() };
     output::line(format!(
         "Run {} \"{}\" {}: step {} of {}{since}, {}",
         run.0,
@@ -81,17 +71,10 @@ pub fn print(
         output::duration(secs)
     ))?;
     if !changes.is_empty() {
-        let shown =
-            |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
         let rows: Vec<Vec<String>> = changes
             .iter()
-            .map(|change| {
-                vec![
-                    change.words.to_owned(),
-                    shown(change.before),
-                    shown(Some(change.after)),
-                ]
-            })
+            .map(|change| vec![change.words.to_owned(), shown(change.before), shown(Some(change.after))])
             .collect();
         output::line("")?;
         for line in output::table(&["", "before", "after"], &[false, true, true], &rows) {
@@ -115,15 +98,8 @@ fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
         };
         // Where rewards are still 0 nothing is right or wrong, so accuracy has no value there.
         let is_meant = metric != ACCURACY || has_moved;
-        let before = series
-            .first()
-            .filter(|(step, _)| is_meant && Some(*step) == first_step && *step < last_step);
-        changes.push(Change {
-            metric,
-            words,
-            before: before.map(|(_, value)| *value),
-            after,
-        });
+        let before = series.first().filter(|(step, _)| is_meant && Some(*step) == first_step && *step < last_step);
+        changes.push(Change { metric, words, before: before.map(|(_, value)| *value), after });
     }
     Ok(changes)
 }
@@ -146,23 +122,14 @@ fn answers(samples: &[SampleRecord]) -> Result<()> {
         let mut said = vec![before];
         said.extend(of_probe.next_back());
         for record in said {
-            output::line(format!(
-                "  step {:>4}  {}",
-                record.step,
-                output::one_line(&record.sample.answer, WIDTH)
-            ))?;
+            output::line(format!("  step {:>4}  {}", record.step, output::one_line(&record.sample.answer, WIDTH)))?;
         }
     }
     Ok(())
 }
 
 /// What can be done now, as commands that can be pasted.
-fn next(
-    project: &Project,
-    run: RunId,
-    outcome: &Outcome,
-    checkpoint: Option<&std::path::Path>,
-) -> Result<()> {
+fn next(project: &Project, run: RunId, outcome: &Outcome, checkpoint: Option<&std::path::Path>) -> Result<()> {
     let dir = quoted(project.dir());
     let mut lines = Vec::new();
     match outcome {
@@ -181,11 +148,7 @@ fn next(
     if let Some(checkpoint) = checkpoint.filter(|dir| dir.join("adapter_config.json").is_file()) {
         lines.push((
             "talk to it",
-            format!(
-                "nudge generate --model {} --adapter {} --messages -",
-                quoted(&model),
-                quoted(checkpoint)
-            ),
+            format!("nudge generate --model {} --adapter {} --messages -", quoted(&model), quoted(checkpoint)),
         ));
     }
     output::line("")?;
@@ -199,11 +162,7 @@ fn next(
 fn quoted(path: &std::path::Path) -> String {
     let text = path.to_string_lossy();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
-    if text.chars().all(is_plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
+    if text.chars().all(is_plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

@@ -21,10 +21,7 @@ struct Seen {
 pub fn run(args: &Tokens) -> Result<Ending> {
     let codec = Codec::load(&Shelf::of_user().resolve(&args.model)?)?;
     let Seen { text, inspection } = match (&args.text, &args.messages) {
-        (Some(text), _) => Seen {
-            text: text.clone(),
-            inspection: plain(&codec, &codec.encode_text(text)),
-        },
+        (Some(text), _) => Seen { text: text.clone(), inspection: plain(&codec, &codec.encode_text(text)) },
         (None, Some(path)) => {
             let conversation = parse(&read_input(path)?).with_context(|| {
                 format!(
@@ -37,15 +34,10 @@ pub fn run(args: &Tokens) -> Result<Ending> {
         (None, None) => anyhow::bail!("Name --text or --messages"),
     };
     if args.json {
-        let mask: Vec<u8> = (0..inspection.tokens.len())
-            .map(|place| u8::from(place >= inspection.scored_from))
-            .collect();
+        let mask: Vec<u8> =
+            (0..inspection.tokens.len()).map(|place| u8::from(place >= inspection.scored_from)).collect();
         let ids: Vec<u32> = inspection.tokens.iter().map(|token| token.id).collect();
-        let warnings: Vec<&str> = inspection
-            .findings
-            .iter()
-            .map(|f| f.text.as_str())
-            .collect();
+        let warnings: Vec<&str> = inspection.findings.iter().map(|f| f.text.as_str()).collect();
         output::json(&json!({
             "text": text,
             "ids": ids,
@@ -69,10 +61,7 @@ fn parse(text: &str) -> Result<Conversation> {
     let conversation = if text.trim_start().starts_with('{') {
         serde_json::from_str(text)?
     } else {
-        Conversation {
-            messages: serde_json::from_str(text)?,
-            ..Conversation::default()
-        }
+        Conversation { messages: serde_json::from_str(text)?, ..Conversation::default() }
     };
     anyhow::ensure!(!conversation.messages.is_empty(), "it holds no messages");
     Ok(conversation)
@@ -99,9 +88,7 @@ fn rendered(codec: &Codec, conversation: &Conversation, args: &Tokens) -> Result
         && conversation.documents.is_none()
         && conversation.variables.is_empty();
     if let Some(mut turns) = turns.filter(|turns| with_answer && turns.len() > 1)
-        && turns
-            .last()
-            .is_some_and(|turn| turn.role == Role::Assistant)
+        && turns.last().is_some_and(|turn| turn.role == Role::Assistant)
     {
         let answer = turns.pop().context("There is a last turn")?.content;
         let prompt = Prompt::Chat(turns);
@@ -128,11 +115,7 @@ fn hint(codec: &Codec, turns: Option<&[Turn]>, error: anyhow::Error) -> anyhow::
 
 /// The turns, where the messages have nothing but a role and a text.
 fn turns(conversation: &Conversation) -> Option<Vec<Turn>> {
-    conversation
-        .messages
-        .iter()
-        .map(|message| serde_json::from_value(message.clone().into()).ok())
-        .collect()
+    conversation.messages.iter().map(|message| serde_json::from_value(message.clone().into()).ok()).collect()
 }
 
 fn plain(codec: &Codec, ids: &[u32]) -> Inspection {
@@ -166,17 +149,9 @@ fn print(text: &str, inspection: &Inspection) -> Result<()> {
         if scored {
             marks.push("scored");
         }
-        let (start, end) = if coloured {
-            (colour(token), "\x1b[0m")
-        } else {
-            ("", "")
-        };
+        let (start, end) = if coloured { (colour(token), "\x1b[0m") } else { ("", "") };
         let shown = format!("{:?}", token.text);
-        let line = format!(
-            "{:>8}  {start}{shown:<24}{end}{}",
-            token.id,
-            marks.join(", ")
-        );
+        let line = format!("{:>8}  {start}{shown:<24}{end}{}", token.id, marks.join(", "));
         output::line(line.trim_end())?;
     }
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };

@@ -27,13 +27,7 @@ pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
         return Ok(Ending::Done);
     }
     let dir = project_dir(args.project.as_ref(), args.demo)?;
-    start(
-        &Project::open(&dir)?,
-        args.name.clone(),
-        &args.settings,
-        threads,
-        args.json,
-    )
+    start(&Project::open(&dir)?, args.name.clone(), &args.settings, threads, args.json)
 }
 
 /// Records a run with these settings and drives it to its end.

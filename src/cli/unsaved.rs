@@ -17,10 +17,7 @@ pub struct Unsaved {
 
 impl Unsaved {
     pub fn new(control: Arc<RunControl>, is_json: bool) -> Self {
-        Self {
-            control,
-            is_attended: !is_json && stdin().is_terminal() && stderr().is_terminal(),
-        }
+        Self { control, is_attended: !is_json && stdin().is_terminal() && stderr().is_terminal() }
     }
 
     /// What to do, or nothing when the run was told to stop: it tries once more, then ends with a sentence.

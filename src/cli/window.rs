@@ -50,15 +50,13 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
 /// What was typed is no project; perhaps a command was meant.
 fn not_a_project(dir: &Path) -> anyhow::Error {
     let word = dir.to_string_lossy();
-    let commands: Vec<String> = Args::command()
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .collect();
+    let commands: Vec<String> =
+        Args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     match similar::get_close_matches(&*word, &commands, 1, 0.6).first() {
-        Some(command) if !dir.exists() => usage(format!(
-            "There is neither a command nor a project \"{word}\". Did you mean \"{command}\"?"
-        )),
+        Some(command) if !dir.exists() => {
+            usage(format!("There is neither a command nor a project \"{word}\". Did you mean \"{command}\"?"))
+        }
         _ => StoreError::NotAProject(dir.to_owned()).into(),
     }
 }
@@ -71,9 +69,7 @@ fn without_window(why: &str, project: Option<&Path>, threads: Option<u16>) -> Re
             dir.display()
         );
     }
-    output::note(format!(
-        "{why}, so here is the demo in the terminal; `nudge --help` lists what else there is."
-    ));
+    output::note(format!("{why}, so here is the demo in the terminal; `nudge --help` lists what else there is."));
     let demo = Project::open(&demo::open_demo(None)?)?;
     train::start(&demo, None, &Settings::default(), threads, false)
 }
@@ -85,11 +81,7 @@ fn displays() -> String {
         Some(format!("{name}={value}"))
     });
     let set: Vec<String> = set.collect();
-    if set.is_empty() {
-        "this screen".to_owned()
-    } else {
-        set.join(", ")
-    }
+    if set.is_empty() { "this screen".to_owned() } else { set.join(", ") }
 }
 
 /// Whether a window could open. Elsewhere than on Linux and its kin there is always a display to try.
@@ -97,7 +89,5 @@ fn has_display() -> bool {
     if cfg!(any(target_os = "macos", target_os = "windows")) {
         return true;
     }
-    DISPLAYS
-        .iter()
-        .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
+    DISPLAYS.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }

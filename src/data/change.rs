@@ -16,40 +16,24 @@ pub struct Edit {
 impl Edit {
     /// Adds a pair. With [`PairId::NEW`] the project gives it an id.
     pub fn add(pair: Pair) -> Self {
-        Self {
-            before: None,
-            after: Some(pair),
-        }
+        Self { before: None, after: Some(pair) }
     }
 
     pub fn replace(before: Pair, after: Pair) -> Self {
-        Self {
-            before: Some(before),
-            after: Some(after),
-        }
+        Self { before: Some(before), after: Some(after) }
     }
 
     pub fn delete(pair: Pair) -> Self {
-        Self {
-            before: Some(pair),
-            after: None,
-        }
+        Self { before: Some(pair), after: None }
     }
 
     pub fn inverse(self) -> Self {
-        Self {
-            before: self.after,
-            after: self.before,
-        }
+        Self { before: self.after, after: self.before }
     }
 
     /// The pair this is about; absent for a new pair without an id, or for no edit at all.
     pub fn pair(&self) -> Option<PairId> {
-        self.before
-            .as_ref()
-            .or(self.after.as_ref())
-            .map(|pair| pair.id)
-            .filter(|id| *id != PairId::NEW)
+        self.before.as_ref().or(self.after.as_ref()).map(|pair| pair.id).filter(|id| *id != PairId::NEW)
     }
 }
 
@@ -64,18 +48,12 @@ pub struct Change {
 
 impl Change {
     pub fn new(label: impl Into<String>, edits: Vec<Edit>) -> Self {
-        Self {
-            label: label.into(),
-            edits,
-        }
+        Self { label: label.into(), edits }
     }
 
     /// Takes this change back: the inverse edits in reverse order.
     pub fn inverse(self) -> Self {
-        Self {
-            label: self.label,
-            edits: self.edits.into_iter().rev().map(Edit::inverse).collect(),
-        }
+        Self { label: self.label, edits: self.edits.into_iter().rev().map(Edit::inverse).collect() }
     }
 }
 
@@ -96,11 +74,7 @@ mod tests {
     fn the_inverse_of_the_inverse_is_the_change() {
         let change = Change::new(
             "Edit",
-            vec![
-                Edit::replace(pair(1, ""), pair(1, "x")),
-                Edit::delete(pair(2, "")),
-                Edit::add(pair(3, "")),
-            ],
+            vec![Edit::replace(pair(1, ""), pair(1, "x")), Edit::delete(pair(2, "")), Edit::add(pair(3, ""))],
         );
         let inverse = change.clone().inverse();
         assert_eq!(inverse.edits[0], Edit::delete(pair(3, "")));

@@ -51,11 +51,7 @@ impl LengthBias {
 
 /// Looks over all pairs.
 pub fn examine(pairs: &[Pair]) -> Health {
-    let mut health = Health {
-        pairs: pairs.len(),
-        length: length_bias(pairs),
-        ..Health::default()
-    };
+    let mut health = Health { pairs: pairs.len(), length: length_bias(pairs), ..Health::default() };
     // Keyed by prompt and the two answers in a fixed order; the flag says which of the two was chosen.
     let mut verdicts: HashMap<[u64; 3], Vec<(usize, bool)>> = HashMap::new();
     for (index, pair) in pairs.iter().enumerate() {
@@ -68,22 +64,12 @@ pub fn examine(pairs: &[Pair]) -> Health {
             health.decided += 1;
             let (chosen, rejected) = (fingerprint(chosen), fingerprint(rejected));
             if chosen != rejected {
-                let key = [
-                    prompt_fingerprint(pair),
-                    chosen.min(rejected),
-                    chosen.max(rejected),
-                ];
-                verdicts
-                    .entry(key)
-                    .or_default()
-                    .push((index, chosen < rejected));
+                let key = [prompt_fingerprint(pair), chosen.min(rejected), chosen.max(rejected)];
+                verdicts.entry(key).or_default().push((index, chosen < rejected));
             }
         }
     }
-    let mut groups: Vec<_> = verdicts
-        .into_values()
-        .filter(|group| group.len() > 1)
-        .collect();
+    let mut groups: Vec<_> = verdicts.into_values().filter(|group| group.len() > 1).collect();
     groups.sort_unstable_by_key(|group| group[0].0);
     let ids = |members: &mut dyn Iterator<Item = &(usize, bool)>| -> Vec<PairId> {
         members.map(|(index, _)| pairs[*index].id).collect()
@@ -130,9 +116,7 @@ fn is_empty(answer: &Answer) -> bool {
 
 fn has_identical_answers(pair: &Pair) -> bool {
     let texts = || pair.answers.iter().map(|answer| answer.text.trim());
-    texts()
-        .enumerate()
-        .any(|(index, text)| texts().skip(index + 1).any(|other| other == text))
+    texts().enumerate().any(|(index, text)| texts().skip(index + 1).any(|other| other == text))
 }
 
 /// 64 bits of the answer's text, blanks at its ends left out.
@@ -161,9 +145,7 @@ fn prompt_fingerprint(pair: &Pair) -> u64 {
 
 fn first_bytes(hash: blake3::Hash) -> u64 {
     let bytes = hash.as_bytes();
-    u64::from_le_bytes([
-        bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-    ])
+    u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
 }
 
 #[cfg(test)]
@@ -174,11 +156,7 @@ mod tests {
     fn pair(id: i64, prompt: &str, answers: [&str; 2], chosen: Option<usize>) -> Pair {
         let mut pair = Pair::new(PairId(id), Prompt::Text(prompt.to_owned()), &answers);
         pair.verdict = chosen.map(|chosen| Verdict {
-            choice: Choice::Better {
-                chosen,
-                rejected: 1 - chosen,
-                strength: Strength::Strongly,
-            },
+            choice: Choice::Better { chosen, rejected: 1 - chosen, strength: Strength::Strongly },
             who: "local".to_owned(),
             at_ms: 0,
             took_ms: None,
@@ -188,10 +166,7 @@ mod tests {
     }
 
     fn ids(groups: &[Vec<PairId>]) -> Vec<Vec<i64>> {
-        groups
-            .iter()
-            .map(|group| group.iter().map(|id| id.0).collect())
-            .collect()
+        groups.iter().map(|group| group.iter().map(|id| id.0).collect()).collect()
     }
 
     #[test]
@@ -217,14 +192,8 @@ mod tests {
         let with_system = |id, system: &str, chosen| {
             let mut pair = pair(id, "", ["yes", "no"], Some(chosen));
             pair.prompt = Prompt::Chat(vec![
-                Turn {
-                    role: Role::System,
-                    content: system.to_owned(),
-                },
-                Turn {
-                    role: Role::User,
-                    content: "Agree?".to_owned(),
-                },
+                Turn { role: Role::System, content: system.to_owned() },
+                Turn { role: Role::User, content: "Agree?".to_owned() },
             ]);
             pair
         };

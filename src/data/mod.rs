@@ -11,7 +11,6 @@ pub use change::{Change, Edit};
 pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};
 pub use pair::{
-    Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Role, Source, Split, Strength,
-    Turn, Verdict,
+    Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Role, Source, Split, Strength, Turn, Verdict,
 };
 pub use split::{PromptKey, Sides, SplitRule, split};

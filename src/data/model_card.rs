@@ -142,11 +142,7 @@ mod tests {
 
     #[test]
     fn a_run_gets_what_is_free_and_a_little_is_left() {
-        let machine = Machine {
-            device: "the processor".to_owned(),
-            free: 1000,
-            total: 2000,
-        };
+        let machine = Machine { device: "the processor".to_owned(), free: 1000, total: 2000 };
         assert_eq!(machine.fit(800), Fit::Fits);
         assert_eq!(machine.fit(801), Fit::NotNow);
         assert_eq!(machine.fit(1601), Fit::TooLarge);
@@ -156,10 +152,7 @@ mod tests {
     fn an_adapter_is_loaded_on_its_base() {
         let mut card = ModelCard::new("tides", "/adapters/tides", ModelKind::Adapter);
         assert_eq!(card.weights(), None);
-        card.base = Some(Base {
-            name: "org/base".to_owned(),
-            folder: Some("/models/base".into()),
-        });
+        card.base = Some(Base { name: "org/base".to_owned(), folder: Some("/models/base".into()) });
         let (model, adapter) = card.weights().unwrap();
         assert_eq!(model, PathBuf::from("/models/base"));
         assert_eq!(adapter, Some(PathBuf::from("/adapters/tides")));

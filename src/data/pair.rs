@@ -87,9 +87,7 @@ pub struct Answer {
 }
 
 /// How sure the person was; becomes the label strength c of the objective.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strength {
     Slightly,
@@ -195,13 +193,7 @@ impl Pair {
         Self {
             id,
             prompt,
-            answers: answers
-                .iter()
-                .map(|text| Answer {
-                    text: (*text).to_owned(),
-                    origin: Origin::Human,
-                })
-                .collect(),
+            answers: answers.iter().map(|text| Answer { text: (*text).to_owned(), origin: Origin::Human }).collect(),
             verdict: None,
             tags: Vec::new(),
             split: Split::Auto,
@@ -225,9 +217,7 @@ impl Pair {
     /// Chosen and rejected together.
     pub fn sides(&self) -> Option<(&Answer, &Answer)> {
         match self.choice()? {
-            Choice::Better {
-                chosen, rejected, ..
-            } if chosen != rejected => {
+            Choice::Better { chosen, rejected, .. } if chosen != rejected => {
                 Some((self.answers.get(chosen)?, self.answers.get(rejected)?))
             }
             Choice::Better { .. } | Choice::Tie | Choice::BothBad | Choice::Skip => None,
@@ -277,23 +267,13 @@ mod tests {
 
     fn judged(choice: Choice) -> Pair {
         Pair {
-            verdict: Some(Verdict {
-                choice,
-                who: "local".to_owned(),
-                at_ms: 0,
-                took_ms: None,
-                shown_left: None,
-            }),
+            verdict: Some(Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None }),
             ..Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b"])
         }
     }
 
     fn better(chosen: usize, rejected: usize) -> Choice {
-        Choice::Better {
-            chosen,
-            rejected,
-            strength: Strength::Clearly,
-        }
+        Choice::Better { chosen, rejected, strength: Strength::Clearly }
     }
 
     #[test]

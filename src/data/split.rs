@@ -19,10 +19,7 @@ pub struct SplitRule {
 
 impl Default for SplitRule {
     fn default() -> Self {
-        Self {
-            eval_fraction: 0.1,
-            seed: 0,
-        }
+        Self { eval_fraction: 0.1, seed: 0 }
     }
 }
 
@@ -60,9 +57,7 @@ impl PromptKey {
             }
         }
         let bytes = *hasher.finalize().as_bytes();
-        Self(u64::from_le_bytes([
-            bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-        ]))
+        Self(u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]))
     }
 }
 
@@ -76,10 +71,7 @@ pub struct Sides {
 /// Splits by prompt. A pinned pair ([`Split::Train`], [`Split::Eval`]) takes all variants of its prompt along; where
 /// pins disagree, what one of them holds out stays held out.
 pub fn split(pairs: &[Pair], rule: SplitRule) -> Sides {
-    let keys: Vec<PromptKey> = pairs
-        .iter()
-        .map(|pair| PromptKey::of(&pair.prompt))
-        .collect();
+    let keys: Vec<PromptKey> = pairs.iter().map(|pair| PromptKey::of(&pair.prompt)).collect();
     let mut pins: HashMap<PromptKey, bool> = HashMap::new();
     for (pair, key) in pairs.iter().zip(&keys) {
         match pair.split {
@@ -94,10 +86,7 @@ pub fn split(pairs: &[Pair], rule: SplitRule) -> Sides {
     }
     let mut sides = Sides::default();
     for (index, key) in keys.iter().enumerate() {
-        let held_out = pins
-            .get(key)
-            .copied()
-            .unwrap_or_else(|| rule.holds_out(*key));
+        let held_out = pins.get(key).copied().unwrap_or_else(|| rule.holds_out(*key));
         if held_out {
             sides.eval.push(index);
         } else {
@@ -153,57 +142,33 @@ mod tests {
 
     #[test]
     fn another_system_turn_is_the_same_prompt() {
-        let turn = |role, content: &str| Turn {
-            role,
-            content: content.to_owned(),
-        };
+        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
         let plain = Prompt::Chat(vec![turn(Role::User, "Name a prime")]);
-        let with_system = Prompt::Chat(vec![
-            turn(Role::System, "Be brief."),
-            turn(Role::User, "name a prime!"),
-        ]);
+        let with_system = Prompt::Chat(vec![turn(Role::System, "Be brief."), turn(Role::User, "name a prime!")]);
         assert_eq!(PromptKey::of(&plain), PromptKey::of(&with_system));
         let only_system = |text| Prompt::Chat(vec![turn(Role::System, text)]);
-        assert_ne!(
-            PromptKey::of(&only_system("one")),
-            PromptKey::of(&only_system("two"))
-        );
+        assert_ne!(PromptKey::of(&only_system("one")), PromptKey::of(&only_system("two")));
     }
 
     #[test]
     fn the_fraction_is_met_and_the_seed_matters() {
         let pairs: Vec<Pair> = (0..4000).map(|n| pair(&format!("question {n}"))).collect();
-        let rule = SplitRule {
-            eval_fraction: 0.25,
-            seed: 1,
-        };
+        let rule = SplitRule { eval_fraction: 0.25, seed: 1 };
         let sides = split(&pairs, rule);
         assert_eq!(sides.train.len() + sides.eval.len(), pairs.len());
         let share = sides.eval.len() as f64 / pairs.len() as f64;
         assert!((share - 0.25).abs() < 0.03, "held out {share}");
         assert_ne!(sides, split(&pairs, SplitRule { seed: 2, ..rule }));
-        let none = SplitRule {
-            eval_fraction: 0.0,
-            ..rule
-        };
+        let none = SplitRule { eval_fraction: 0.0, ..rule };
         assert!(split(&pairs, none).eval.is_empty());
-        let all = SplitRule {
-            eval_fraction: 1.0,
-            ..rule
-        };
+        let all = SplitRule { eval_fraction: 1.0, ..rule };
         assert!(split(&pairs, all).train.is_empty());
     }
 
     #[test]
     fn a_pin_takes_the_variants_along_and_held_out_wins() {
-        let pinned = |split| Pair {
-            split,
-            ..pair("Same question")
-        };
-        let none = SplitRule {
-            eval_fraction: 0.0,
-            seed: 0,
-        };
+        let pinned = |split| Pair { split, ..pair("Same question") };
+        let none = SplitRule { eval_fraction: 0.0, seed: 0 };
         let pairs = [pinned(Split::Auto), pinned(Split::Train), pair("other")];
         assert!(split(&pairs, none).eval.is_empty());
         let pairs = [pinned(Split::Train), pinned(Split::Eval), pair("other")];
@@ -215,10 +180,7 @@ mod tests {
     #[test]
     fn the_side_of_a_prompt_never_changes() {
         // Recorded once: a change of the hash would move pairs of existing projects across the hold-out.
-        let rule = SplitRule {
-            eval_fraction: 0.5,
-            seed: 7,
-        };
+        let rule = SplitRule { eval_fraction: 0.5, seed: 7 };
         let held_out = |text: &str| rule.holds_out(PromptKey::of(&Prompt::Text(text.to_owned())));
         let sides: Vec<bool> = (0..12).map(|n| held_out(&format!("prompt {n}"))).collect();
         let recorded = [1, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0].map(|side| side == 1);

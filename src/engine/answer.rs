@@ -32,12 +32,7 @@ pub struct Speaker {
 
 impl Speaker {
     /// A model folder or file, or a name in the Hugging Face cache, with a PEFT adapter on top if one is named.
-    pub fn load(
-        folder: &Path,
-        adapter: Option<&Path>,
-        precision: Precision,
-        device: DeviceChoice,
-    ) -> Result<Self> {
+    pub fn load(folder: &Path, adapter: Option<&Path>, precision: Precision, device: DeviceChoice) -> Result<Self> {
         let options = LoadOptions {
             precision,
             frozen_adapters: adapter.map(Path::to_owned).into_iter().collect(),
@@ -45,10 +40,7 @@ impl Speaker {
             ..LoadOptions::default()
         };
         let folder = Shelf::of_user().resolve(folder)?;
-        Ok(Self {
-            policy: Policy::load(&folder, &options)?,
-            codec: Codec::load(&folder)?,
-        })
+        Ok(Self { policy: Policy::load(&folder, &options)?, codec: Codec::load(&folder)? })
     }
 
     /// A checkpoint of a run; `step` absent = the newest.
@@ -60,10 +52,7 @@ impl Speaker {
         let mut policy = Policy::load(&folder, &material::load_options(&config, project.dir()))?;
         let saved = checkpoint::open(&record.checkpoints, step)?;
         policy.set_trainable(&saved.trainable()?)?;
-        Ok(Self {
-            policy,
-            codec: Codec::load(&folder)?,
-        })
+        Ok(Self { policy, codec: Codec::load(&folder)? })
     }
 }
 
@@ -101,10 +90,7 @@ pub fn answer_all(
         )));
     }
     let options = options(codec, sampling);
-    let mut writers: Vec<Writer<'_>> = prompts
-        .iter()
-        .map(|_| Writer::new(&sampling.stop))
-        .collect();
+    let mut writers: Vec<Writer<'_>> = prompts.iter().map(|_| Writer::new(&sampling.stop)).collect();
     let started = Instant::now();
     let mut first = None;
     let wanted = || !control.stopping();
@@ -123,10 +109,7 @@ pub fn answer_all(
     let first = first.unwrap_or_else(Instant::now);
     let per_sec = |tokens: usize, secs: f64| tokens as f64 / secs.max(1e-9);
     let drawn: usize = generations.iter().map(|g| g.ids.len()).sum();
-    let tokens_per_sec = per_sec(
-        drawn.saturating_sub(prompts.len()),
-        first.elapsed().as_secs_f64(),
-    );
+    let tokens_per_sec = per_sec(drawn.saturating_sub(prompts.len()), first.elapsed().as_secs_f64());
     let read = prompts.iter().map(Vec::len).sum();
     let prompt_tokens_per_sec = per_sec(read, (first - started).as_secs_f64());
     let all = prompts.into_iter().zip(writers).zip(generations);
@@ -148,11 +131,7 @@ pub fn answer_all(
                 } else {
                     StoppedBy::Limit
                 },
-                text: if writer.stopped {
-                    writer.text
-                } else {
-                    codec.decode(&generation.ids)
-                },
+                text: if writer.stopped { writer.text } else { codec.decode(&generation.ids) },
                 ids: generation.ids,
                 tokens_per_sec,
                 prompt_tokens_per_sec,
@@ -170,11 +149,7 @@ fn options(codec: &Codec, sampling: &Sampling) -> GenerateOptions {
         repetition_penalty: sampling.repetition_penalty,
         max_new: sampling.max_new_tokens,
         seed: sampling.seed,
-        stop: if sampling.ignore_eos {
-            Vec::new()
-        } else {
-            codec.stop_ids().to_vec()
-        },
+        stop: if sampling.ignore_eos { Vec::new() } else { codec.stop_ids().to_vec() },
     }
 }
 
@@ -190,12 +165,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(stop: &'a [String]) -> Self {
-        Self {
-            decoder: StreamDecoder::new(),
-            stop: StopTexts::new(stop),
-            text: String::new(),
-            stopped: false,
-        }
+        Self { decoder: StreamDecoder::new(), stop: StopTexts::new(stop), text: String::new(), stopped: false }
     }
 
     /// The text that can be shown after this token.
@@ -242,12 +212,10 @@ impl Sampling {
         }
         let folder = Shelf::of_user().resolve(folder)?;
         let path = folder.join(NAME);
-        let read =
-            files::inside(&folder, NAME).and_then(|path| files::read(&path, files::SETTINGS));
+        let read = files::inside(&folder, NAME).and_then(|path| files::read(&path, files::SETTINGS));
         let file: File = match read {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                EngineError::Sentence(format!("{} cannot be used: {error}", path.display()))
-            })?,
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| EngineError::Sentence(format!("{} cannot be used: {error}", path.display())))?,
             // A GGUF file is no folder: it has none.
             Err(error) if error.is_missing() => File::default(),
             Err(error) => return Err(EngineError::Sentence(error.to_string())),
@@ -264,14 +232,11 @@ impl Sampling {
                 ..plain
             }
         } else {
-            Self {
-                repetition_penalty,
-                ..plain
-            }
+            Self { repetition_penalty, ..plain }
         };
-        sampling.check().map_err(|reason| {
-            EngineError::Sentence(format!("{} cannot be used: {reason}", path.display()))
-        })?;
+        sampling
+            .check()
+            .map_err(|reason| EngineError::Sentence(format!("{} cannot be used: {reason}", path.display())))?;
         Ok(sampling)
     }
 
@@ -279,18 +244,8 @@ impl Sampling {
     pub fn check(&self) -> Result<(), String> {
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let rules = [
-            (
-                "temperature",
-                self.temperature,
-                self.temperature.is_finite() && self.temperature >= 0.0,
-                "0 or more",
-            ),
-            (
-                "top-p",
-                self.top_p,
-                share(self.top_p) && self.top_p > 0.0,
-                "above 0 and at most 1",
-            ),
+            ("temperature", self.temperature, self.temperature.is_finite() && self.temperature >= 0.0, "0 or more"),
+            ("top-p", self.top_p, share(self.top_p) && self.top_p > 0.0, "above 0 and at most 1"),
             ("min-p", self.min_p, share(self.min_p), "0 to 1"),
             (
                 "repetition-penalty",
@@ -332,9 +287,7 @@ impl Speakers {
             Weights::Run { project, run, step } => {
                 let step = match step {
                     Some(step) => *step,
-                    None => {
-                        checkpoint::newest_step(&Project::open(project)?.run(*run)?.checkpoints)?
-                    }
+                    None => checkpoint::newest_step(&Project::open(project)?.run(*run)?.checkpoints)?,
                 };
                 Voice::Run(project.clone(), *run, step)
             }
@@ -347,12 +300,9 @@ impl Speakers {
                 self.0.remove(0);
             }
             let speaker = match &voice {
-                Voice::Model(folder, adapter) => Speaker::load(
-                    folder,
-                    adapter.as_deref(),
-                    Precision::Auto,
-                    DeviceChoice::Auto,
-                )?,
+                Voice::Model(folder, adapter) => {
+                    Speaker::load(folder, adapter.as_deref(), Precision::Auto, DeviceChoice::Auto)?
+                }
                 Voice::Run(project, run, step) => Speaker::of_run(project, *run, Some(*step))?,
             };
             self.0.push((voice, speaker));

@@ -76,14 +76,8 @@ pub fn prepare(
     context: usize,
     progress: &mut dyn FnMut(f32),
 ) -> Batches {
-    let rule = SplitRule {
-        eval_fraction: config.eval_fraction,
-        seed: config.seed,
-    };
-    let limits = Limits {
-        max_prompt: config.max_prompt_tokens,
-        max_answer: config.max_answer_tokens,
-    };
+    let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
+    let limits = Limits { max_prompt: config.max_prompt_tokens, max_answer: config.max_answer_tokens };
     let sides = split(&material.pairs, rule);
     let total = material.pairs.len() + material.references.len() + material.retention.len();
     let mut done = 0;
@@ -97,10 +91,8 @@ pub fn prepare(
     let mut side = |indices: &[usize]| {
         let mut docs = Vec::with_capacity(indices.len());
         for chunk in indices.chunks(CHUNK) {
-            let encoded: Vec<Encoded> = chunk
-                .par_iter()
-                .map(|&index| encode_pair(&material.pairs[index], codec, limits, context))
-                .collect();
+            let encoded: Vec<Encoded> =
+                chunk.par_iter().map(|&index| encode_pair(&material.pairs[index], codec, limits, context)).collect();
             for encoded in encoded {
                 match encoded {
                     Encoded::Usable(doc) => docs.push(doc),
@@ -112,18 +104,13 @@ pub fn prepare(
         }
         docs
     };
-    let pairs = Parts {
-        train: side(&sides.train),
-        eval: side(&sides.eval),
-    };
+    let pairs = Parts { train: side(&sides.train), eval: side(&sides.eval) };
 
     let mut references_set_aside = Vec::new();
     let mut references = Vec::new();
     for chunk in material.references.chunks(CHUNK) {
-        let encoded: Vec<Result<TextDoc, String>> = chunk
-            .par_iter()
-            .map(|reference| encode_reference(reference, codec, limits, context))
-            .collect();
+        let encoded: Vec<Result<TextDoc, String>> =
+            chunk.par_iter().map(|reference| encode_reference(reference, codec, limits, context)).collect();
         for encoded in encoded {
             match encoded {
                 Ok(doc) => references.push(doc),
@@ -133,17 +120,8 @@ pub fn prepare(
         tick(chunk.len());
     }
 
-    let longest = context.min(
-        config
-            .max_prompt_tokens
-            .saturating_add(config.max_answer_tokens),
-    );
-    let retention = material
-        .retention
-        .par_iter()
-        .map(|text| encode_text(text, codec, longest))
-        .flatten()
-        .collect();
+    let longest = context.min(config.max_prompt_tokens.saturating_add(config.max_answer_tokens));
+    let retention = material.retention.par_iter().map(|text| encode_text(text, codec, longest)).flatten().collect();
     tick(material.retention.len());
 
     let references = hold_out(references, rule);
@@ -186,43 +164,29 @@ enum Encoded {
 
 fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, context: usize) -> Encoded {
     let (chosen, rejected, certainty) = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
-        Some(Choice::Better {
-            chosen,
-            rejected,
-            strength,
-        }) => (chosen, rejected, strength.certainty()),
+        Some(Choice::Better { chosen, rejected, strength }) => (chosen, rejected, strength.certainty()),
         Some(Choice::Tie) => (0, 1, 0.5),
         Some(Choice::BothBad | Choice::Skip) | None => return Encoded::Unlabelled,
     };
     let unusable = |reason: String| Encoded::Unusable(pair.id, reason);
-    let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected))
-    else {
+    let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected)) else {
         return unusable("its verdict names an answer that it does not have".to_owned());
     };
     let behaviour = f64::from(pair.behaviour);
     let reward = f64::from(pair.reward);
     if !(behaviour > 0.0 && behaviour <= 1.0) {
-        return unusable(format!(
-            "its labeller's probability is {behaviour}, which is not above 0 and at most 1"
-        ));
+        return unusable(format!("its labeller's probability is {behaviour}, which is not above 0 and at most 1"));
     }
     if !reward.is_finite() {
         return unusable(format!("its reward is {reward}, which is not a number"));
     }
-    let encoded = match codec.encode_answers(&pair.prompt, &[&chosen.text, &rejected.text], limits)
-    {
+    let encoded = match codec.encode_answers(&pair.prompt, &[&chosen.text, &rejected.text], limits) {
         Ok(encoded) => encoded,
         Err(reason) => return unusable(reason.to_string()),
     };
     let cut = encoded.answers.iter().filter(|answer| answer.cut).count();
-    let doc = Doc {
-        prefix: encoded.prefix,
-        continuations: encoded
-            .answers
-            .into_iter()
-            .map(|answer| answer.ids)
-            .collect(),
-    };
+    let doc =
+        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
     if let Err(reason) = fits(&doc, context) {
         return unusable(reason);
     }
@@ -246,19 +210,10 @@ fn encode_reference(
     let encoded = codec
         .encode_answers(&reference.prompt, &[&reference.answer], limits)
         .map_err(|reason: Unusable| reason.to_string())?;
-    let doc = Doc {
-        prefix: encoded.prefix,
-        continuations: encoded
-            .answers
-            .into_iter()
-            .map(|answer| answer.ids)
-            .collect(),
-    };
+    let doc =
+        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
     fits(&doc, context)?;
-    Ok(TextDoc {
-        doc,
-        prompt: PromptKey::of(&reference.prompt),
-    })
+    Ok(TextDoc { doc, prompt: PromptKey::of(&reference.prompt) })
 }
 
 /// A text in pieces of at most `longest` tokens.
@@ -267,12 +222,7 @@ fn encode_text(text: &str, codec: &Codec, longest: usize) -> Vec<TextDoc> {
     codec
         .encode_text(text)
         .chunks(longest.max(2))
-        .filter_map(|ids| {
-            Some(TextDoc {
-                doc: Doc::text(ids)?,
-                prompt,
-            })
-        })
+        .filter_map(|ids| Some(TextDoc { doc: Doc::text(ids)?, prompt }))
         .collect()
 }
 
@@ -281,9 +231,7 @@ fn fits(doc: &Doc, context: usize) -> Result<(), String> {
     let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
     let tokens = doc.prefix.len() + longest;
     if tokens > context {
-        return Err(format!(
-            "prompt and answer have {tokens} tokens, more than the model's context of {context}"
-        ));
+        return Err(format!("prompt and answer have {tokens} tokens, more than the model's context of {context}"));
     }
     Ok(())
 }
@@ -297,11 +245,7 @@ fn hold_out(docs: Vec<TextDoc>, rule: SplitRule) -> Parts<TextDoc> {
 impl<T> Parts<T> {
     /// What to measure on: the held-out part, or the training part when nothing is held out.
     pub fn measured(&self) -> &[T] {
-        if self.eval.is_empty() {
-            &self.train
-        } else {
-            &self.eval
-        }
+        if self.eval.is_empty() { &self.train } else { &self.eval }
     }
 
     pub fn len(&self) -> usize {
@@ -370,24 +314,15 @@ impl Batches {
             ),
         )];
         for (count, reason) in self.reasons() {
-            remarks.push((
-                LogLevel::Warning,
-                format!("{count} labelled pairs set aside: {reason}"),
-            ));
+            remarks.push((LogLevel::Warning, format!("{count} labelled pairs set aside: {reason}")));
         }
         if let Some(reason) = self.references_set_aside.first() {
             remarks.push((
                 LogLevel::Warning,
-                format!(
-                    "{} reference answers set aside; the first because {reason}",
-                    self.references_set_aside.len()
-                ),
+                format!("{} reference answers set aside; the first because {reason}", self.references_set_aside.len()),
             ));
         }
-        for (what, parts) in [
-            ("reference answers", &self.references),
-            ("retention text", &self.retention),
-        ] {
+        for (what, parts) in [("reference answers", &self.references), ("retention text", &self.retention)] {
             if parts.eval.is_empty() && !parts.train.is_empty() {
                 remarks.push((
                     LogLevel::Warning,
@@ -402,10 +337,8 @@ impl Batches {
     pub fn reasons(&self) -> Vec<(usize, &str)> {
         let mut reasons: Vec<&str> = self.set_aside.iter().map(|(_, r)| r.as_str()).collect();
         reasons.sort_unstable();
-        let mut counted: Vec<(usize, &str)> = reasons
-            .chunk_by(|a, b| a == b)
-            .map(|same| (same.len(), same[0]))
-            .collect();
+        let mut counted: Vec<(usize, &str)> =
+            reasons.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0])).collect();
         counted.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
         counted
     }

@@ -34,10 +34,7 @@ impl Room {
         // The pages of gradients and moments are not there before something is written to them.
         let later = LATER * policy.trainable_parameters() as u64;
         let loaded = policy.fixed_bytes().saturating_sub(later);
-        Self {
-            limit: asked.map_or(used + free as u64, |mb| mb << 20),
-            beside: used.saturating_sub(loaded),
-        }
+        Self { limit: asked.map_or(used + free as u64, |mb| mb << 20), beside: used.saturating_sub(loaded) }
     }
 
     pub fn limit(self) -> u64 {

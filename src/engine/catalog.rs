@@ -33,16 +33,12 @@ pub struct Catalog {
 impl Catalog {
     /// With the Hugging Face cache of whoever runs this program.
     pub fn of_user() -> Self {
-        Self {
-            shelf: Shelf::of_user(),
-        }
+        Self { shelf: Shelf::of_user() }
     }
 
     /// With a cache elsewhere.
     pub fn at(cache: impl Into<PathBuf>) -> Self {
-        Self {
-            shelf: Shelf::at(cache),
-        }
+        Self { shelf: Shelf::at(cache) }
     }
 
     /// The folder of the cache.
@@ -64,13 +60,7 @@ impl Catalog {
     /// The model that a path or a name means, or the models and adapters somewhere below it. The path itself where there is
     /// none: its card says why.
     pub fn found_in(&self, place: &Path) -> Vec<Found> {
-        let named = |path: PathBuf| Found {
-            name: self
-                .shelf
-                .name_of(&path)
-                .unwrap_or_else(|| file_name(&path)),
-            path,
-        };
+        let named = |path: PathBuf| Found { name: self.shelf.name_of(&path).unwrap_or_else(|| file_name(&path)), path };
         let meant = self.shelf.resolve(place);
         let meant = meant.unwrap_or_else(|_| place.to_owned());
         if !meant.is_dir() || is_model(&meant) {
@@ -95,11 +85,7 @@ impl Catalog {
             () => ModelKind::Folder,
         };
         let mut card = ModelCard::new(name, path, kind);
-        let filled = if is_adapter {
-            self.fill_adapter(&mut card)
-        } else {
-            self.fill_model(&mut card)
-        };
+        let filled = if is_adapter { self.fill_adapter(&mut card) } else { self.fill_model(&mut card) };
         if let Err(error) = filled {
             card.bytes = bytes_on_disk(path);
             card.reason = Some(error.to_string());
@@ -135,10 +121,7 @@ impl Catalog {
             card.needs = Some(needs(&survey));
             card.template = text::has_template(folder).ok();
         }
-        card.base = Some(Base {
-            name: adapter.base,
-            folder,
-        });
+        card.base = Some(Base { name: adapter.base, folder });
         Ok(())
     }
 
@@ -149,11 +132,7 @@ impl Catalog {
             return None;
         }
         let beside = adapter.join(named);
-        let named = if beside.exists() {
-            &beside
-        } else {
-            Path::new(named)
-        };
+        let named = if beside.exists() { &beside } else { Path::new(named) };
         let folder = self.shelf.resolve(named).ok()?;
         folder.exists().then_some(folder)
     }
@@ -163,18 +142,13 @@ impl Catalog {
         let folder = self.shelf.resolve(model)?;
         Survey::of(&folder)?;
         let codec = text::Codec::load(&folder)?;
-        Ok(Usable {
-            folder: std::path::absolute(&folder).unwrap_or(folder),
-            has_template: codec.has_template(),
-        })
+        Ok(Usable { folder: std::path::absolute(&folder).unwrap_or(folder), has_template: codec.has_template() })
     }
 }
 
 /// Whether a folder itself holds a model or an adapter.
 pub fn is_model(folder: &Path) -> bool {
-    ["config.json", "adapter_config.json"]
-        .iter()
-        .any(|file| folder.join(file).is_file())
+    ["config.json", "adapter_config.json"].iter().any(|file| folder.join(file).is_file())
 }
 
 fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
@@ -189,9 +163,7 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
         if hidden || path.is_symlink() && path.is_dir() {
             continue; // links may go round in circles
         }
-        let is_gguf = path
-            .extension()
-            .is_some_and(|kind| kind.eq_ignore_ascii_case("gguf"));
+        let is_gguf = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("gguf"));
         if path.is_dir() {
             if is_model(&path) {
                 paths.push(path);
@@ -205,10 +177,7 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 fn needs(survey: &Survey) -> Needs {
@@ -222,20 +191,12 @@ fn needs(survey: &Survey) -> Needs {
 pub fn machine() -> Machine {
     let device = device::open(DeviceChoice::Auto).map(|opened| opened.device);
     let own = device.as_ref().ok().and_then(device::memory);
-    let accelerator = device::all_present()
-        .into_iter()
-        .find(|present| present.choice != DeviceChoice::Cpu);
+    let accelerator = device::all_present().into_iter().find(|present| present.choice != DeviceChoice::Cpu);
     match (own, accelerator) {
-        (Some(memory), Some(accelerator)) => Machine {
-            device: accelerator.name,
-            free: memory.free,
-            total: memory.total,
-        },
-        _ => Machine {
-            device: "the processor".to_owned(),
-            free: memory::free_bytes(),
-            total: memory::total_bytes(),
-        },
+        (Some(memory), Some(accelerator)) => {
+            Machine { device: accelerator.name, free: memory.free, total: memory.total }
+        }
+        _ => Machine { device: "the processor".to_owned(), free: memory::free_bytes(), total: memory::total_bytes() },
     }
 }
 

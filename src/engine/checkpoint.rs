@@ -97,10 +97,7 @@ fn name_of(step: u64) -> String {
 
 /// Where the checkpoint of a step is, in the last of a run's folders that has one.
 fn find(folders: &[PathBuf], step: u64) -> Option<PathBuf> {
-    let places = folders
-        .iter()
-        .rev()
-        .map(|folder| folder.join(name_of(step)));
+    let places = folders.iter().rev().map(|folder| folder.join(name_of(step)));
     places.into_iter().find(|path| path.is_dir())
 }
 
@@ -130,20 +127,11 @@ pub fn newest_step(folders: &[PathBuf]) -> Result<u64> {
 }
 
 /// Writes the checkpoint of `state.step` into this folder.
-pub fn save(
-    parent: &Path,
-    policy: &Policy,
-    optimizer: &AdamW,
-    state: &State,
-    base_model: &str,
-) -> Result<PathBuf> {
+pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<PathBuf> {
     fs::create_dir_all(parent).map_err(EngineError::io("create", parent))?;
     let trainable = policy.trainable()?;
     let moments = optimizer.state()?;
-    let numbers: usize = trainable
-        .iter()
-        .map(|(_, tensor)| tensor.elem_count())
-        .sum();
+    let numbers: usize = trainable.iter().map(|(_, tensor)| tensor.elem_count()).sum();
     // Values and two moments in f32, the adapter once more for PEFT, and some room.
     let needed = 4 * 4 * numbers as u64 + (1 << 20);
     if let Some(free) = free_disk_bytes(parent)
@@ -186,21 +174,14 @@ fn write(
     base_model: &str,
 ) -> Result<()> {
     let is_adapter = trainable.iter().any(|(name, _)| name.contains(".lora_A."));
-    let weights = if is_adapter {
-        ADAPTER_PARTS
-    } else {
-        FULL_WEIGHTS
-    };
+    let weights = if is_adapter { ADAPTER_PARTS } else { FULL_WEIGHTS };
     let mut files = BTreeMap::new();
     let mut put = |name: &str, bytes: &[u8]| -> Result<()> {
         files.insert(name.to_owned(), blake3::hash(bytes).to_hex().to_string());
         write_synced(&aside.join(name), bytes)
     };
     put(weights, &to_bytes(trainable)?)?;
-    let moments_named = [
-        ("m".to_owned(), moments.m.clone()),
-        ("v".to_owned(), moments.v.clone()),
-    ];
+    let moments_named = [("m".to_owned(), moments.m.clone()), ("v".to_owned(), moments.v.clone())];
     put(OPTIMIZER, &to_bytes(&moments_named)?)?;
     if is_adapter {
         let (layout, part) = (Layout::Peft, Part::Sum);
@@ -219,17 +200,13 @@ fn write(
         files,
         state: state.clone(),
     };
-    let text =
-        serde_json::to_string_pretty(&index).map_err(|error| damaged(aside, error.to_string()))?;
+    let text = serde_json::to_string_pretty(&index).map_err(|error| damaged(aside, error.to_string()))?;
     write_synced(&aside.join(STATE), text.as_bytes())?;
     sync(aside)?;
     // What the disk gives back is what will be resumed from.
     let back = Saved::read(aside)?;
     if back.index.state != *state {
-        return Err(damaged(
-            aside,
-            format!("{STATE} reads back otherwise than it was written"),
-        ));
+        return Err(damaged(aside, format!("{STATE} reads back otherwise than it was written")));
     }
     Ok(())
 }
@@ -245,19 +222,14 @@ pub struct Saved {
 /// Opens the checkpoint of `step`, or the newest one that is whole.
 pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
     if let Some(step) = step {
-        let path = find(folders, step).ok_or_else(|| {
-            EngineError::Sentence(format!("There is no checkpoint of step {step}"))
-        })?;
+        let path = find(folders, step)
+            .ok_or_else(|| EngineError::Sentence(format!("There is no checkpoint of step {step}")))?;
         return Saved::read(&path);
     }
     let newest = newest_step(folders)?;
     let mut passed_over = Vec::new();
     let steps = steps(folders);
-    for path in steps
-        .into_iter()
-        .rev()
-        .filter_map(|step| find(folders, step))
-    {
+    for path in steps.into_iter().rev().filter_map(|step| find(folders, step)) {
         match Saved::read(&path) {
             Ok(mut saved) => {
                 saved.passed_over = passed_over;
@@ -281,17 +253,15 @@ impl Index {
         let path = dir.join(STATE);
         let text = fs::read_to_string(&path).map_err(EngineError::io("read", &path))?;
         // The format number first: a newer layout need not parse as this one.
-        let format = serde_json::from_str::<serde_json::Value>(&text)
-            .ok()
-            .and_then(|value| value.get("format")?.as_u64());
+        let format =
+            serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|value| value.get("format")?.as_u64());
         if format.is_some_and(|format| format > u64::from(FORMAT)) {
             return Err(damaged(
                 dir,
                 "it was written by a newer version of this program; update to open it".to_owned(),
             ));
         }
-        serde_json::from_str(&text)
-            .map_err(|error| damaged(dir, format!("{STATE} is not what it should be ({error})")))
+        serde_json::from_str(&text).map_err(|error| damaged(dir, format!("{STATE} is not what it should be ({error})")))
     }
 }
 
@@ -305,17 +275,11 @@ impl Saved {
             if blake3::hash(&bytes).to_hex().as_str() != expected {
                 return Err(damaged(
                     dir,
-                    format!(
-                        "{name} is not the file that was written; resume from an earlier checkpoint"
-                    ),
+                    format!("{name} is not the file that was written; resume from an earlier checkpoint"),
                 ));
             }
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            index,
-            passed_over: Vec::new(),
-        })
+        Ok(Self { dir: dir.to_owned(), index, passed_over: Vec::new() })
     }
 
     pub fn state(&self) -> &State {
@@ -334,16 +298,9 @@ impl Saved {
     pub fn optimizer(&self) -> Result<AdamWState> {
         let path = self.dir.join(OPTIMIZER);
         let mut tensors = load(&path)?;
-        let mut moment = |name: &str| {
-            tensors
-                .remove(name)
-                .ok_or_else(|| damaged(&path, format!("`{name}` is missing")))
-        };
-        Ok(AdamWState {
-            step: self.index.optimizer_step,
-            m: moment("m")?,
-            v: moment("v")?,
-        })
+        let mut moment =
+            |name: &str| tensors.remove(name).ok_or_else(|| damaged(&path, format!("`{name}` is missing")));
+        Ok(AdamWState { step: self.index.optimizer_step, m: moment("m")?, v: moment("v")? })
     }
 }
 
@@ -378,15 +335,11 @@ fn remove(folders: &[PathBuf], step: u64) -> Result<()> {
 }
 
 fn damaged(path: &Path, reason: String) -> EngineError {
-    EngineError::Checkpoint {
-        path: path.to_owned(),
-        reason,
-    }
+    EngineError::Checkpoint { path: path.to_owned(), reason }
 }
 
 fn load(path: &Path) -> Result<HashMap<String, Tensor>> {
-    candle_core::safetensors::load(path, &Device::Cpu)
-        .map_err(|error| damaged(path, error.to_string()))
+    candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| damaged(path, error.to_string()))
 }
 
 /// f32 tensors as a safetensors file.
@@ -403,12 +356,7 @@ fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     let unwritable = |error: safetensors::SafeTensorError| EngineError::Sentence(error.to_string());
     let views = raw
         .iter()
-        .map(|(name, shape, bytes)| {
-            Ok((
-                name.as_str(),
-                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
-            ))
-        })
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(unwritable)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -417,8 +365,7 @@ fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).map_err(EngineError::io("create", path))?;
-    file.write_all(bytes)
-        .map_err(EngineError::io("write", path))?;
+    file.write_all(bytes).map_err(EngineError::io("write", path))?;
     file.sync_all().map_err(EngineError::io("sync", path))
 }
 
@@ -427,7 +374,5 @@ fn sync(path: &Path) -> Result<()> {
     if path.is_dir() && !cfg!(unix) {
         return Ok(());
     }
-    File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(EngineError::io("sync", path))
+    File::open(path).and_then(|file| file.sync_all()).map_err(EngineError::io("sync", path))
 }

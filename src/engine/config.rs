@@ -232,9 +232,7 @@ impl AutoOr {
     fn number(self, of_what: &str) -> Result<Option<usize>, String> {
         match self {
             Self::Word(word) if word == "auto" => Ok(None),
-            Self::Word(word) => Err(format!(
-                "expected \"auto\" or a number of {of_what}, found {word:?}"
-            )),
+            Self::Word(word) => Err(format!("expected \"auto\" or a number of {of_what}, found {word:?}")),
             Self::Number(number) => Ok(Some(number)),
         }
     }

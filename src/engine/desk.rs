@@ -17,9 +17,7 @@ use super::{
     events::Reporter,
     hands::{Crew, Hands},
     preflight,
-    protocol::{
-        Event, Generated, Knob, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights,
-    },
+    protocol::{Event, Generated, Knob, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights},
     thread::panic_sentence,
 };
 use crate::{
@@ -160,18 +158,9 @@ impl Desk {
 
     fn take(&mut self, request: Request, current: Option<&Current<'_>>) {
         match request {
-            Request::Train {
-                project,
-                run,
-                control,
-            } => {
+            Request::Train { project, run, control } => {
                 let hands = self.hands_of(&project, run);
-                self.queue_up(Job {
-                    project,
-                    run,
-                    control,
-                    hands,
-                });
+                self.queue_up(Job { project, run, control, hands });
             }
             Request::Turn { run, knob } if self.runs(run) => {
                 self.wishes.knobs.push(knob);
@@ -184,33 +173,21 @@ impl Desk {
             }
             // The run has ended since it was asked: its own events say so.
             Request::Turn { .. } | Request::Checkpoint { .. } | Request::Settle { .. } => {}
-            Request::Generate {
-                request,
-                source,
-                prompt,
-                sampling,
-                control,
-            } => {
+            Request::Generate { request, source, prompt, sampling, control } => {
                 let event = guarded(request, || {
-                    let answer =
-                        self.generate(request, &source, &prompt, &sampling, &control, current)?;
+                    let answer = self.generate(request, &source, &prompt, &sampling, &control, current)?;
                     Ok(Event::Generated { request, answer })
                 });
                 self.reporter.send(event);
             }
-            Request::Preflight {
-                request,
-                project,
-                config,
-            } => {
+            Request::Preflight { request, project, config } => {
                 let hands = self.usual.of(&config.train);
                 let event = guarded(request, || {
                     let work = || preflighted(request, &project, &config);
                     if hands == self.crew.hands() {
                         return work();
                     }
-                    let crew =
-                        Crew::gather(hands).map_err(EngineError::io("start", "the threads"))?;
+                    let crew = Crew::gather(hands).map_err(EngineError::io("start", "the threads"))?;
                     crew.work(work)
                 });
                 self.reporter.send(event);
@@ -231,9 +208,7 @@ impl Desk {
     /// A run that is asked for twice runs once.
     fn queue_up(&mut self, job: Job) {
         let known = self.queue.iter().chain(&self.running);
-        let twice = known
-            .into_iter()
-            .any(|other| other.run == job.run && other.project == job.project);
+        let twice = known.into_iter().any(|other| other.run == job.run && other.project == job.project);
         if !twice {
             self.queue.push_back(job);
         }
@@ -257,11 +232,7 @@ impl Desk {
             return Ok(Generated::cancelled());
         }
         let of_current = current.filter(|current| match source {
-            Weights::Run {
-                project,
-                run,
-                step: None,
-            } => *run == current.run && project == current.project,
+            Weights::Run { project, run, step: None } => *run == current.run && project == current.project,
             Weights::Run { .. } | Weights::Model { .. } => false,
         });
         let (policy, codec) = if let Some(current) = of_current {

@@ -46,11 +46,7 @@ pub enum EngineError {
     )]
     AtLastStep { step: u64, total: u64 },
     #[error("Could not {what} {path}: {source}")]
-    Io {
-        what: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("The checkpoint {path} cannot be used: {reason}")]
     Checkpoint { path: PathBuf, reason: String },
     #[error("What step {step} measured could not be saved: {source}")]
@@ -64,11 +60,7 @@ pub enum EngineError {
     #[error(
         "Out of memory: a row of {tokens} tokens needs about {needed_mb} MB with recomputation, and {room_mb} MB may be taken (train.memory_mb sets it)"
     )]
-    NoRoom {
-        tokens: usize,
-        needed_mb: u64,
-        room_mb: u64,
-    },
+    NoRoom { tokens: usize, needed_mb: u64, room_mb: u64 },
     #[error("This device is not available: {0}")]
     Device(String),
     #[error("The prompt cannot be used: {0}")]
@@ -88,9 +80,6 @@ impl EngineError {
 
     /// The device, not the data, had no room: the same work in smaller pieces may succeed.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(
-            self,
-            Self::NoRoom { .. } | Self::Policy(PolicyError::Kernel(KernelError::OutOfMemory(_)))
-        )
+        matches!(self, Self::NoRoom { .. } | Self::Policy(PolicyError::Kernel(KernelError::OutOfMemory(_))))
     }
 }

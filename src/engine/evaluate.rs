@@ -44,19 +44,13 @@ impl Trainer {
         let tokens = scored(references);
         if tokens > 0 {
             let drift = anchors - sums;
-            let mean = TokenMean {
-                weight: self.state.knobs.reference_weight,
-                tokens,
-            };
+            let mean = TokenMean { weight: self.state.knobs.reference_weight, tokens };
             if let Some(loss) = &mut loss {
                 *loss += mean.term(sums);
             }
             metrics.push(("eval_loss/reference".to_owned(), mean.loss(sums)));
             metrics.push(("kl/ref".to_owned(), drift / tokens as f64));
-            metrics.push((
-                "kl/ref_per_answer".to_owned(),
-                drift / references.len() as f64,
-            ));
+            metrics.push(("kl/ref_per_answer".to_owned(), drift / references.len() as f64));
         }
 
         let retention = first(self.batches.retention.measured());
@@ -65,10 +59,7 @@ impl Trainer {
         };
         let tokens = scored(retention);
         if tokens > 0 {
-            let mean = TokenMean {
-                weight: self.state.knobs.retention_weight,
-                tokens,
-            };
+            let mean = TokenMean { weight: self.state.knobs.retention_weight, tokens };
             if let Some(loss) = &mut loss {
                 *loss += mean.term(sums);
             }
@@ -87,10 +78,7 @@ impl Trainer {
     }
 
     /// Mean preference loss and `eval_*` of the held-out pairs.
-    #[expect(
-        clippy::type_complexity,
-        reason = "loss and metrics, or stopped, or an error"
-    )]
+    #[expect(clippy::type_complexity, reason = "loss and metrics, or stopped, or an error")]
     fn held_out_pairs(&self, helm: &mut Helm<'_>) -> Result<Option<(f64, Vec<(String, f64)>)>> {
         let pairs = first(&self.batches.pairs.eval);
         let objective = self.state.knobs.objective(&self.config.objective);
@@ -109,14 +97,10 @@ impl Trainer {
         }
         terms.sort_by_key(|(index, _)| *index);
         let loss = terms.iter().map(|(_, term)| term.loss).sum::<f64>() / terms.len() as f64;
-        let anchored: Vec<(PairTerm, &[f64])> = terms
-            .iter()
-            .map(|&(index, term)| (term, self.anchors.eval[index].as_slice()))
-            .collect();
-        let metrics = pair_metrics(&anchored)
-            .into_iter()
-            .map(|(name, value)| (format!("eval_{name}"), value))
-            .collect();
+        let anchored: Vec<(PairTerm, &[f64])> =
+            terms.iter().map(|&(index, term)| (term, self.anchors.eval[index].as_slice())).collect();
+        let metrics =
+            pair_metrics(&anchored).into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect();
         Ok(Some((loss, metrics)))
     }
 
@@ -141,14 +125,7 @@ impl Trainer {
         let mut prompts: Vec<Vec<u32>> = self.batches.eval_prompts.clone();
         if prompts.is_empty() {
             // Nothing is held out: the training prompts are all there is.
-            prompts = self
-                .batches
-                .pairs
-                .train
-                .iter()
-                .take(wanted)
-                .map(|p| p.doc.prefix.clone())
-                .collect();
+            prompts = self.batches.pairs.train.iter().take(wanted).map(|p| p.doc.prefix.clone()).collect();
         }
         prompts.truncate(wanted);
         if prompts.is_empty() {
@@ -164,9 +141,7 @@ impl Trainer {
         let job = helm.job;
         let wanted = || !job.control.stopping();
         let on_token = &mut |_, _| ControlFlow::Continue(());
-        let generations = self
-            .policy
-            .generate_while(&prompts, &options, &wanted, on_token)?;
+        let generations = self.policy.generate_while(&prompts, &options, &wanted, on_token)?;
         if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
             return Ok(None);
         }
@@ -181,20 +156,14 @@ impl Trainer {
             .into_iter()
             .zip(generations)
             .filter(|(_, generation)| !generation.ids.is_empty())
-            .map(|(prefix, generation)| Doc {
-                prefix,
-                continuations: vec![generation.ids],
-            })
+            .map(|(prefix, generation)| Doc { prefix, continuations: vec![generation.ids] })
             .collect();
         let policy = token_log_probs(&self.policy, &docs, self.state.budget)?;
         if let Some(reference) = self.reference_log_probs(helm, &docs)?
             && let Some(kl) = kl_k3(&policy, &reference)
         {
             metrics.push(("kl/policy_k3".to_owned(), kl));
-            metrics.push((
-                "kl/policy_k3_per_answer".to_owned(),
-                kl * policy.len() as f64 / docs.len() as f64,
-            ));
+            metrics.push(("kl/policy_k3_per_answer".to_owned(), kl * policy.len() as f64 / docs.len() as f64));
         }
         Ok(Some(metrics))
     }
@@ -213,10 +182,7 @@ impl Trainer {
             return Ok(None);
         }
         let folder = material::model_folder(&helm.project, &self.config)?;
-        let options = LoadOptions {
-            full: false,
-            ..material::load_options(&self.config, helm.project.dir())
-        };
+        let options = LoadOptions { full: false, ..material::load_options(&self.config, helm.project.dir()) };
         let reference = Policy::load(&folder, &options)?;
         if reference.identity() != self.state.reference.policy {
             // The folder was changed since the start: then it is no reference any more.

@@ -46,10 +46,7 @@ fn worth(event: &Event) -> Worth {
     match event {
         Event::Phase { .. } | Event::Step { .. } => Worth::Newest,
         Event::Token { .. } => Worth::Droppable,
-        Event::Evaluated { .. }
-        | Event::Sampled { .. }
-        | Event::Saved { .. }
-        | Event::Logged { .. } => Worth::History,
+        Event::Evaluated { .. } | Event::Sampled { .. } | Event::Saved { .. } | Event::Logged { .. } => Worth::History,
         Event::Started { .. }
         | Event::Paused { .. }
         | Event::Continued { .. }
@@ -63,14 +60,7 @@ fn worth(event: &Event) -> Worth {
 
 impl Reporter {
     pub fn new(events: Sender<Event>, waker: Waker) -> Self {
-        Self {
-            events,
-            waker,
-            backlog: VecDeque::new(),
-            newest_step: None,
-            newest_phase: None,
-            gone: false,
-        }
+        Self { events, waker, backlog: VecDeque::new(), newest_step: None, newest_phase: None, gone: false }
     }
 
     pub fn send(&mut self, event: Event) {
@@ -97,11 +87,8 @@ impl Reporter {
     /// Sends what was kept, as far as there is room. Returns whether something is still waiting.
     pub fn flush(&mut self) -> bool {
         let mut sent = false;
-        while let Some(event) = self
-            .backlog
-            .pop_front()
-            .or_else(|| self.newest_phase.take())
-            .or_else(|| self.newest_step.take())
+        while let Some(event) =
+            self.backlog.pop_front().or_else(|| self.newest_phase.take()).or_else(|| self.newest_step.take())
         {
             match self.events.try_send(event) {
                 Ok(()) => sent = true,
@@ -181,27 +168,15 @@ mod tests {
     }
 
     fn step(step: u64) -> Event {
-        Event::Step {
-            run: RunId(1),
-            step,
-            total_steps: 100,
-            metrics: Vec::new(),
-            eta_secs: None,
-        }
+        Event::Step { run: RunId(1), step, total_steps: 100, metrics: Vec::new(), eta_secs: None }
     }
 
     fn finished() -> Event {
-        Event::Finished {
-            run: RunId(1),
-            outcome: Outcome::Completed,
-        }
+        Event::Finished { run: RunId(1), outcome: Outcome::Completed }
     }
 
     fn token() -> Event {
-        Event::Token {
-            request: RequestId(1),
-            text: "a".to_owned(),
-        }
+        Event::Token { request: RequestId(1), text: "a".to_owned() }
     }
 
     /// A short name for each event received.

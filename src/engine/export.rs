@@ -18,12 +18,12 @@ use crate::{
 pub fn export(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported> {
     let to = &order.to;
     match order.what {
-        What::Adapter { layout, part } => weights(order, on_phase, |subject, on_phase| {
-            export::adapter(subject, layout, part, to, on_phase)
-        }),
-        What::Merged(options) => weights(order, on_phase, |subject, on_phase| {
-            export::merged(subject, to, options, on_phase)
-        }),
+        What::Adapter { layout, part } => {
+            weights(order, on_phase, |subject, on_phase| export::adapter(subject, layout, part, to, on_phase))
+        }
+        What::Merged(options) => {
+            weights(order, on_phase, |subject, on_phase| export::merged(subject, to, options, on_phase))
+        }
         What::Report => report(order, on_phase),
     }
 }
@@ -45,10 +45,7 @@ fn weights(
         overwrite: order.overwrite,
     };
     let proof = write(&subject, on_phase)?;
-    Ok(Exported {
-        step: trained.about.step,
-        proof: Some(proof),
-    })
+    Ok(Exported { step: trained.about.step, proof: Some(proof) })
 }
 
 fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported> {
@@ -59,8 +56,5 @@ fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported> {
     let record = project.run(order.run)?;
     let story = Story::of(&project, &record)?;
     export::report(&story, &order.to, order.overwrite)?;
-    Ok(Exported {
-        step: record.step,
-        proof: None,
-    })
+    Ok(Exported { step: record.step, proof: None })
 }

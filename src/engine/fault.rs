@@ -50,9 +50,5 @@ pub fn strike(helm: &Helm<'_>, step: u64) -> Result<()> {
 /// What is added to this step's gradient norm: 0, or no number.
 pub fn spoiled_by(helm: &Helm<'_>, step: u64) -> f64 {
     let Fault(mishap) = &helm.desk.fault;
-    if mishap(step) == Mishap::NonFiniteGradient {
-        f64::NAN
-    } else {
-        0.0
-    }
+    if mishap(step) == Mishap::NonFiniteGradient { f64::NAN } else { 0.0 }
 }

@@ -37,21 +37,13 @@ fn docs(batches: &Batches) -> impl Iterator<Item = &PairDoc> {
 }
 
 /// Fates, lengths and findings of the labelled pairs.
-pub fn fill(
-    report: &mut PreflightReport,
-    data: &Material,
-    batches: &Batches,
-    codec: &Codec,
-    config: &DataConfig,
-) {
+pub fn fill(report: &mut PreflightReport, data: &Material, batches: &Batches, codec: &Codec, config: &DataConfig) {
     let by_id: HashMap<PairId, &Pair> = data.pairs.iter().map(|pair| (pair.id, pair)).collect();
     let set_aside: HashSet<PairId> = batches.set_aside.iter().map(|(id, _)| *id).collect();
     let too_long = |id: &&PairId| {
-        by_id.get(id).is_some_and(|pair| {
-            codec
-                .prompt_ids(&pair.prompt)
-                .is_ok_and(|ids| ids.len() > config.max_prompt_tokens)
-        })
+        by_id
+            .get(id)
+            .is_some_and(|pair| codec.prompt_ids(&pair.prompt).is_ok_and(|ids| ids.len() > config.max_prompt_tokens))
     };
     let prompt_too_long = set_aside.iter().filter(too_long).count();
     let answer_cut = docs(batches).filter(|pair| pair.cut > 0).count();
@@ -76,25 +68,15 @@ pub fn fill(
         })
     };
     let plain = |pair: &PairDoc| {
-        let chat = by_id
-            .get(&pair.id)
-            .is_some_and(|pair| matches!(pair.prompt, Prompt::Chat(_)));
+        let chat = by_id.get(&pair.id).is_some_and(|pair| matches!(pair.prompt, Prompt::Chat(_)));
         chat && !codec.has_template()
     };
     let mut find = |flaw, text: String, has: &dyn Fn(&PairDoc) -> bool| {
-        let mut examples: Vec<PairId> = docs(batches)
-            .filter(|pair| has(pair))
-            .map(|pair| pair.id)
-            .collect();
+        let mut examples: Vec<PairId> = docs(batches).filter(|pair| has(pair)).map(|pair| pair.id).collect();
         let pairs = examples.len();
         examples.truncate(EXAMPLES);
         if pairs > 0 {
-            report.findings.push(PairFinding {
-                flaw,
-                text,
-                pairs,
-                examples,
-            });
+            report.findings.push(PairFinding { flaw, text, pairs, examples });
         }
     };
     find(
@@ -104,21 +86,15 @@ pub fn fill(
     );
     find(
         Flaw::Cut,
-        format!(
-            "An answer loses its end at {limit} tokens; a larger data.max_answer_tokens keeps it whole"
-        ),
+        format!("An answer loses its end at {limit} tokens; a larger data.max_answer_tokens keeps it whole"),
         &|pair| pair.cut > 0,
     );
-    find(
-        Flaw::NoEnd,
-        "An answer does not end the turn, so on it stopping is not trained".to_owned(),
-        &|pair| pair.cut == 0 && pair.doc.continuations.iter().any(open),
-    );
-    find(
-        Flaw::SpecialInside,
-        "An answer's text spells out a special token".to_owned(),
-        &|pair| pair.doc.continuations.iter().any(spells_special),
-    );
+    find(Flaw::NoEnd, "An answer does not end the turn, so on it stopping is not trained".to_owned(), &|pair| {
+        pair.cut == 0 && pair.doc.continuations.iter().any(open)
+    });
+    find(Flaw::SpecialInside, "An answer's text spells out a special token".to_owned(), &|pair| {
+        pair.doc.continuations.iter().any(spells_special)
+    });
     find(
         Flaw::SystemFolded,
         "The chat template has no place for a system turn: its text stands in front of the first user turn".to_owned(),
@@ -144,24 +120,14 @@ pub fn too_large(report: &mut PreflightReport, pairs: Vec<PairId>) {
     });
 }
 
-fn lengths(
-    batches: &Batches,
-    by_id: &HashMap<PairId, &Pair>,
-    codec: &Codec,
-    config: &DataConfig,
-) -> Lengths {
+fn lengths(batches: &Batches, by_id: &HashMap<PairId, &Pair>, codec: &Codec, config: &DataConfig) -> Lengths {
     let mut all: Vec<usize> = Vec::new();
     for pair in docs(batches) {
-        let whole = by_id
-            .get(&pair.id)
-            .filter(|_| pair.cut > 0)
-            .and_then(|pair| {
-                let (chosen, rejected) = pair.sides()?;
-                let answers = [chosen.text.as_str(), rejected.text.as_str()];
-                codec
-                    .encode_answers(&pair.prompt, &answers, Limits::NONE)
-                    .ok()
-            });
+        let whole = by_id.get(&pair.id).filter(|_| pair.cut > 0).and_then(|pair| {
+            let (chosen, rejected) = pair.sides()?;
+            let answers = [chosen.text.as_str(), rejected.text.as_str()];
+            codec.encode_answers(&pair.prompt, &answers, Limits::NONE).ok()
+        });
         match whole {
             Some(whole) => all.extend(whole.answers.iter().map(|answer| answer.ids.len())),
             None => all.extend(pair.doc.continuations.iter().map(Vec::len)),
@@ -173,10 +139,5 @@ fn lengths(
     for length in all {
         answers[length / bin] += 1;
     }
-    Lengths {
-        answers,
-        bin,
-        longest,
-        cut_at: config.max_answer_tokens,
-    }
+    Lengths { answers, bin, longest, cut_at: config.max_answer_tokens }
 }

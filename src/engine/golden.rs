@@ -48,12 +48,7 @@ pub fn check(
                 }
             }
             // As data without weights: theory knows no r, μ or c.
-            let certain = PairDoc {
-                certainty: 1.0,
-                reward: 1.0,
-                behaviour: 1.0,
-                ..pair.clone()
-            };
+            let certain = PairDoc { certainty: 1.0, reward: 1.0, behaviour: 1.0, ..pair.clone() };
             terms.push(judge(objective, &certain, answers, &anchors[index]));
         }
     }
@@ -61,19 +56,12 @@ pub fn check(
         return Ok(Vec::new());
     }
     let mean = |value: fn(&PairTerm) -> f64| terms.iter().map(value).sum::<f64>() / count as f64;
-    let mut golden = vec![(
-        "rewards/margins".to_owned(),
-        mean(|term| term.chosen_reward - term.rejected_reward),
-        0.0,
-    )];
+    let mut golden = vec![("rewards/margins".to_owned(), mean(|term| term.chosen_reward - term.rejected_reward), 0.0)];
     if let Some(expected) = objective.golden() {
         let measured = mean(|term| term.loss);
         golden.push(("loss/preference".to_owned(), measured, expected));
         // The slope at the start times the margin that rounding may leave.
-        let rounding = terms
-            .iter()
-            .map(|term| term.push * term.margin.abs() * 2.0)
-            .fold(1e-9, f64::max);
+        let rounding = terms.iter().map(|term| term.push * term.margin.abs() * 2.0).fold(1e-9, f64::max);
         if (measured - expected).abs() > rounding || !measured.is_finite() {
             return Err(EngineError::Golden(format!(
                 "the preference loss at step 0 is {measured:.6}, but with an anchored margin it must be {expected:.6}. The objective disagrees with its definition"

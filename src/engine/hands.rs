@@ -64,11 +64,7 @@ impl Crew {
                 answer.set(reason).ok();
             }
         })?;
-        Ok(Self {
-            hands,
-            pool,
-            refused,
-        })
+        Ok(Self { hands, pool, refused })
     }
 
     pub fn hands(&self) -> Hands {
@@ -89,14 +85,11 @@ impl Crew {
         match self.refused.get() {
             Some(reason) => (
                 LogLevel::Warning,
-                format!(
-                    "Computes with {threads} at the usual priority: the system refuses a lower one ({reason})"
-                ),
+                format!("Computes with {threads} at the usual priority: the system refuses a lower one ({reason})"),
             ),
-            None if self.hands.gentle => (
-                LogLevel::Info,
-                format!("Computes with {threads} at a lower priority than other programs"),
-            ),
+            None if self.hands.gentle => {
+                (LogLevel::Info, format!("Computes with {threads} at a lower priority than other programs"))
+            }
             None => (LogLevel::Info, format!("Computes with {threads}")),
         }
     }
@@ -123,20 +116,14 @@ fn pool_of(threads: usize, begin: impl Fn() + Send + Sync + 'static) -> io::Resu
 /// Lowers the calling thread's priority, for good: an ordinary user may not raise it again.
 fn stand_back() -> Result<(), String> {
     // Elsewhere the call would lower the whole program, its window too.
-    if !cfg!(any(
-        target_os = "linux",
-        target_os = "macos",
-        target_os = "windows"
-    )) {
+    if !cfg!(any(target_os = "linux", target_os = "macos", target_os = "windows")) {
         return Err("it has none for single threads".to_owned());
     }
     let priority = ThreadPriorityValue::try_from(GENTLE)?;
-    ThreadPriority::Crossplatform(priority)
-        .set_for_current()
-        .map_err(|error| match error {
-            thread_priority::Error::OS(code) => io::Error::from_raw_os_error(code).to_string(),
-            other => other.to_string(),
-        })
+    ThreadPriority::Crossplatform(priority).set_for_current().map_err(|error| match error {
+        thread_priority::Error::OS(code) => io::Error::from_raw_os_error(code).to_string(),
+        other => other.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -145,17 +132,8 @@ mod tests {
 
     #[test]
     fn what_is_named_counts_and_the_rest_follows_the_place() {
-        let place = Hands {
-            threads: 3,
-            gentle: true,
-        };
-        let of = |threads, priority| {
-            place.of(&TrainConfig {
-                threads,
-                priority,
-                ..TrainConfig::default()
-            })
-        };
+        let place = Hands { threads: 3, gentle: true };
+        let of = |threads, priority| place.of(&TrainConfig { threads, priority, ..TrainConfig::default() });
         assert_eq!(of(Threads::Auto, Priority::Auto), place);
         let other = of(Threads::Count(8), Priority::Full);
         assert_eq!((other.threads, other.gentle), (8, false));
@@ -166,12 +144,7 @@ mod tests {
     fn niceness() -> i32 {
         let line = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         let after_name = line.rsplit_once(')').unwrap().1;
-        after_name
-            .split_whitespace()
-            .nth(16)
-            .unwrap()
-            .parse()
-            .unwrap()
+        after_name.split_whitespace().nth(16).unwrap().parse().unwrap()
     }
 
     #[cfg(target_os = "linux")]

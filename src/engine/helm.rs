@@ -36,14 +36,7 @@ const BETWEEN_PHASES: Duration = Duration::from_millis(50);
 
 impl<'d> Helm<'d> {
     pub fn new(desk: &'d mut Desk, job: &'d Job, project: Project) -> Self {
-        Self {
-            desk,
-            job,
-            project,
-            step: 0,
-            paused: Duration::ZERO,
-            shown: None,
-        }
+        Self { desk, job, project, step: 0, paused: Duration::ZERO, shown: None }
     }
 
     pub fn run(&self) -> RunId {
@@ -66,50 +59,33 @@ impl<'d> Helm<'d> {
         }
         self.shown = Some((what.to_owned(), Instant::now()));
         let run = self.run();
-        self.send(Event::Phase {
-            run,
-            what: what.to_owned(),
-            fraction,
-        });
+        self.send(Event::Phase { run, what: what.to_owned(), fraction });
     }
 
     /// A line of the run's log, in the project first.
     pub fn log(&mut self, level: LogLevel, text: impl Into<String>) -> Result<()> {
         let text = text.into();
-        self.project
-            .append_log(self.job.run, self.step, level, &text)?;
+        self.project.append_log(self.job.run, self.step, level, &text)?;
         self.logged(level, text, false);
         Ok(())
     }
 
     /// A line of the log that is also drawn on the charts.
     pub fn mark(&mut self, level: LogLevel, text: String) -> Result<()> {
-        self.project
-            .append_mark(self.job.run, self.step, level, &text)?;
+        self.project.append_mark(self.job.run, self.step, level, &text)?;
         self.logged(level, text, true);
         Ok(())
     }
 
     fn logged(&mut self, level: LogLevel, text: String, mark: bool) {
         let (run, step) = (self.run(), self.step);
-        self.send(Event::Logged {
-            run,
-            step,
-            level,
-            text,
-            mark,
-        });
+        self.send(Event::Logged { run, step, level, text, mark });
     }
 
     /// Between micro-batches: answers what was asked, rests while paused. `Break` = stop with what is done.
     pub fn attend(&mut self, weights: Option<(&Policy, &Codec)>) -> Result<ControlFlow<()>> {
         let job = self.job;
-        let current = weights.map(|(policy, codec)| Current {
-            project: &job.project,
-            run: job.run,
-            policy,
-            codec,
-        });
+        let current = weights.map(|(policy, codec)| Current { project: &job.project, run: job.run, policy, codec });
         self.desk.take_all(current.as_ref());
         if job.control.paused() && !self.must_stop() {
             let started = Instant::now();
@@ -123,11 +99,7 @@ impl<'d> Helm<'d> {
             self.project.set_run_status(run, RunStatus::Running, None)?;
             self.send(Event::Continued { run, step });
         }
-        Ok(if self.must_stop() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
+        Ok(if self.must_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     /// A checkpoint could not be written: rests, answering with the weights in memory, until somebody says what to do.
@@ -140,12 +112,7 @@ impl<'d> Helm<'d> {
     ) -> Option<SaveAnswer> {
         let started = Instant::now();
         let (job, run) = (self.job, self.job.run);
-        let current = Current {
-            project: &job.project,
-            run,
-            policy,
-            codec,
-        };
+        let current = Current { project: &job.project, run, policy, codec };
         let error = error.to_string();
         // Before anybody hears of it: whoever stops the run because of it means this.
         let was_stopping = job.control.stopping();

@@ -27,10 +27,7 @@ pub fn keep(trainer: &Trainer, helm: &mut Helm<'_>) -> Result<Kept> {
     let step = trainer.state.step;
     let mut failed = write(trainer, helm).err();
     while let Some(error) = failed {
-        let error = EngineError::NotSaved {
-            step,
-            reason: error.to_string(),
-        };
+        let error = EngineError::NotSaved { step, reason: error.to_string() };
         let weights = (&trainer.policy, &trainer.codec);
         failed = match helm.ask_about_save(step, &error, weights) {
             Some(SaveAnswer::TryAgain) => write(trainer, helm).err(),
@@ -60,9 +57,7 @@ pub fn insist(
             Err(source @ StoreError::DiskFull(_)) => source,
             other => return Ok(other?),
         };
-        let error = told
-            .take()
-            .unwrap_or(EngineError::Unwritten { step, source });
+        let error = told.take().unwrap_or(EngineError::Unwritten { step, source });
         let weights = (&trainer.policy, &trainer.codec);
         match helm.ask_about_save(step, &error, weights) {
             Some(SaveAnswer::TryAgain) => {}
@@ -88,11 +83,8 @@ fn elsewhere(trainer: &Trainer, helm: &mut Helm<'_>, place: &Path) -> Result<()>
     let folder = folder_in(place, helm.project.dir(), &record);
     write_to(trainer, helm, &folder)?;
     helm.project.keep_checkpoints_in(record.id, &folder)?;
-    let text = format!(
-        "The checkpoint of step {} is in {}, and the next ones go there",
-        trainer.state.step,
-        folder.display()
-    );
+    let text =
+        format!("The checkpoint of step {} is in {}, and the next ones go there", trainer.state.step, folder.display());
     helm.log(LogLevel::Info, text)
 }
 
@@ -110,13 +102,7 @@ fn folder_in(place: &Path, project: &Path, record: &RunRecord) -> PathBuf {
 
 fn write_to(trainer: &Trainer, helm: &mut Helm<'_>, folder: &Path) -> Result<()> {
     let model = material::model_folder(&helm.project, &trainer.config)?;
-    checkpoint::save(
-        folder,
-        &trainer.policy,
-        &trainer.optimizer,
-        &trainer.state,
-        &model.to_string_lossy(),
-    )?;
+    checkpoint::save(folder, &trainer.policy, &trainer.optimizer, &trainer.state, &model.to_string_lossy())?;
     let (run, step) = (helm.run(), trainer.state.step);
     helm.send(Event::Saved { run, step });
     Ok(())

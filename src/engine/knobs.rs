@@ -34,26 +34,15 @@ impl Knobs {
     /// Turns one knob. `Ok` is the mark for the charts, `Err` why the value was refused.
     pub fn turn(&mut self, knob: Knob) -> Result<String, String> {
         let (place, name, value, zero_allowed) = match knob {
-            Knob::LearningRateScale(value) => (
-                &mut self.learning_rate_scale,
-                "Learning rate scale",
-                value,
-                true,
-            ),
+            Knob::LearningRateScale(value) => (&mut self.learning_rate_scale, "Learning rate scale", value, true),
             Knob::ReferenceWeight(value) => (&mut self.reference_weight, "λ_ref", value, true),
             Knob::RetentionWeight(value) => (&mut self.retention_weight, "λ_pre", value, true),
             Knob::Beta(value) => (&mut self.beta, "β", value, false),
         };
         let allowed = value.is_finite() && (value > 0.0 || (zero_allowed && value == 0.0));
         if !allowed {
-            let range = if zero_allowed {
-                "0 or more"
-            } else {
-                "a number above 0"
-            };
-            return Err(format!(
-                "{name} stays at {place}: {value} was asked for, and it must be {range}"
-            ));
+            let range = if zero_allowed { "0 or more" } else { "a number above 0" };
+            return Err(format!("{name} stays at {place}: {value} was asked for, and it must be {range}"));
         }
         let before = std::mem::replace(place, value);
         Ok(format!("{name} {before} → {value}"))
@@ -61,11 +50,7 @@ impl Knobs {
 
     /// The objective with the present β.
     pub fn objective(&self, config: &ObjectiveConfig) -> Objective {
-        ObjectiveConfig {
-            beta: self.beta,
-            ..config.clone()
-        }
-        .objective()
+        ObjectiveConfig { beta: self.beta, ..config.clone() }.objective()
     }
 }
 

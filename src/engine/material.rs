@@ -47,19 +47,9 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
             Dtype::Q8_0 => Precision::Q8_0,
             Dtype::Q4K => Precision::Q4K,
         },
-        frozen_adapters: config
-            .model
-            .start_adapter
-            .iter()
-            .map(|path| root.join(path))
-            .collect(),
-        continued: config
-            .model
-            .continue_adapter
-            .as_ref()
-            .map(|path| root.join(path)),
-        adapter: (!config.lora.full)
-            .then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
+        frozen_adapters: config.model.start_adapter.iter().map(|path| root.join(path)).collect(),
+        continued: config.model.continue_adapter.as_ref().map(|path| root.join(path)),
+        adapter: (!config.lora.full).then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
         full: config.lora.full,
         recompute: match config.train.recompute {
             config::Recompute::Auto => Recompute::Auto,
@@ -103,12 +93,7 @@ pub fn open_device(config: &RunConfig) -> Result<String> {
 }
 
 /// The data of a recorded run, exactly as it was when the run was made.
-pub fn of_run(
-    project: &Project,
-    run: RunId,
-    revision: Revision,
-    config: &RunConfig,
-) -> Result<Material> {
+pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunConfig) -> Result<Material> {
     assemble(
         project,
         config,
@@ -132,11 +117,7 @@ pub fn of_now(project: &Project, config: &RunConfig) -> Result<Material> {
 /// Files of the user's own that the data is read from.
 pub fn files(project: &Project, config: &RunConfig) -> Vec<PathBuf> {
     let reference = Some(Path::new(&config.data.reference)).filter(|path| *path != AUTO);
-    reference
-        .into_iter()
-        .chain(config.data.retention.as_deref())
-        .map(|path| in_project(project, path))
-        .collect()
+    reference.into_iter().chain(config.data.retention.as_deref()).map(|path| in_project(project, path)).collect()
 }
 
 fn assemble(

@@ -115,32 +115,20 @@ impl PeakWatch {
         let peak = Arc::new(AtomicU64::new(before));
         let thread = {
             let (done, peak) = (Arc::clone(&done), Arc::clone(&peak));
-            std::thread::Builder::new()
-                .name("nudge-memory".to_owned())
-                .spawn(move || {
-                    while !done.load(Ordering::Acquire) {
-                        peak.fetch_max(resident_bytes(), Ordering::AcqRel);
-                        std::thread::sleep(Duration::from_millis(2));
-                    }
-                })?
+            std::thread::Builder::new().name("nudge-memory".to_owned()).spawn(move || {
+                while !done.load(Ordering::Acquire) {
+                    peak.fetch_max(resident_bytes(), Ordering::AcqRel);
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            })?
         };
-        Ok(Self {
-            done,
-            peak,
-            before,
-            thread: Some(thread),
-            marked: false,
-        })
+        Ok(Self { done, peak, before, thread: Some(thread), marked: false })
     }
 
     /// (bytes held at the peak, bytes that came on top of what was held at the start).
     pub fn finish(mut self) -> (u64, u64) {
         self.end();
-        let now = if self.marked {
-            peak_resident_bytes()
-        } else {
-            resident_bytes()
-        };
+        let now = if self.marked { peak_resident_bytes() } else { resident_bytes() };
         let peak = self.peak.load(Ordering::Acquire).max(now);
         (peak, peak.saturating_sub(self.before))
     }
@@ -178,11 +166,7 @@ mod tests {
         }
         let watch = PeakWatch::start().unwrap();
         let block = vec![1u8; 64 << 20];
-        let touched: u64 = block
-            .iter()
-            .step_by(4096)
-            .map(|&byte| u64::from(byte))
-            .sum();
+        let touched: u64 = block.iter().step_by(4096).map(|&byte| u64::from(byte)).sum();
         assert!(touched > 0);
         let held = watch.finish().1;
         assert!(held > 32 << 20, "saw {held} bytes");

@@ -8,20 +8,9 @@ impl ObjectiveConfig {
     pub fn objective(&self) -> Objective {
         let margin = self.margin();
         match self.kind {
-            Method::Mpo => Objective::Mpo {
-                beta: self.beta,
-                margin,
-            },
-            Method::Dpo => Objective::Dpo {
-                beta: self.beta,
-                margin,
-                smoothing: self.smoothing(),
-            },
-            Method::Ipo => Objective::Ipo {
-                tau: self.tau,
-                margin,
-                beta: self.beta,
-            },
+            Method::Mpo => Objective::Mpo { beta: self.beta, margin },
+            Method::Dpo => Objective::Dpo { beta: self.beta, margin, smoothing: self.smoothing() },
+            Method::Ipo => Objective::Ipo { tau: self.tau, margin, beta: self.beta },
         }
     }
 
@@ -50,14 +39,11 @@ impl ObjectiveConfig {
     /// The whole loss with the terms that are switched on, then the margin, e.g. "L = −σ(β·m) + 0.3·L_ref,  m = …".
     pub fn formula(&self) -> String {
         let objective = self.objective();
-        let terms = [
-            (self.reference_weight(), "L_ref"),
-            (self.retention_weight(), "L_pre"),
-        ];
-        let loss = terms.into_iter().filter(|(weight, _)| *weight != 0.0).fold(
-            objective.loss_formula().to_owned(),
-            |loss, (weight, term)| format!("{loss} + {weight}·{term}"),
-        );
+        let terms = [(self.reference_weight(), "L_ref"), (self.retention_weight(), "L_pre")];
+        let loss = terms
+            .into_iter()
+            .filter(|(weight, _)| *weight != 0.0)
+            .fold(objective.loss_formula().to_owned(), |loss, (weight, term)| format!("{loss} + {weight}·{term}"));
         format!("{loss},  {}", objective.margin().formula())
     }
 
@@ -78,10 +64,7 @@ mod tests {
 
     #[test]
     fn each_method_has_its_own_defaults() {
-        let of = |kind| ObjectiveConfig {
-            kind,
-            ..ObjectiveConfig::default()
-        };
+        let of = |kind| ObjectiveConfig { kind, ..ObjectiveConfig::default() };
         assert_eq!(of(Method::Mpo).margin(), Margin::AnchoredSum);
         assert_eq!(of(Method::Ipo).margin(), Margin::AnchoredMean);
         assert_eq!(of(Method::Mpo).reference_weight(), 0.3);
@@ -91,27 +74,15 @@ mod tests {
     #[test]
     fn the_formula_names_the_terms_that_are_on() {
         let mut config = ObjectiveConfig::default();
-        assert!(
-            config
-                .formula()
-                .starts_with("L = −σ(β·m) + 0.3·L_ref,  m = ")
-        );
+        assert!(config.formula().starts_with("L = −σ(β·m) + 0.3·L_ref,  m = "));
         config.reference_weight = Some(0.0);
         config.retention_weight = Some(0.5);
-        assert!(
-            config
-                .formula()
-                .starts_with("L = −σ(β·m) + 0.5·L_pre,  m = ")
-        );
+        assert!(config.formula().starts_with("L = −σ(β·m) + 0.5·L_pre,  m = "));
     }
 
     #[test]
     fn smoothing_is_cdpo_unless_robust_is_asked_for() {
-        let mut config = ObjectiveConfig {
-            kind: Method::Dpo,
-            label_smoothing: 0.1,
-            ..ObjectiveConfig::default()
-        };
+        let mut config = ObjectiveConfig { kind: Method::Dpo, label_smoothing: 0.1, ..ObjectiveConfig::default() };
         assert_eq!(config.smoothing(), Smoothing::Conservative(0.1));
         config.robust = true;
         assert_eq!(config.smoothing(), Smoothing::Robust(0.1));

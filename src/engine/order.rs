@@ -23,29 +23,14 @@ pub struct Order {
 impl PartialEq for Order {
     /// The permutation follows from the rest.
     fn eq(&self, other: &Self) -> bool {
-        let position = |order: &Self| {
-            (
-                order.seed,
-                order.stream,
-                order.len,
-                order.epoch,
-                order.cursor,
-            )
-        };
+        let position = |order: &Self| (order.seed, order.stream, order.len, order.epoch, order.cursor);
         position(self) == position(other)
     }
 }
 
 impl Order {
     pub fn new(len: usize, seed: u64, stream: u32) -> Self {
-        Self {
-            seed,
-            stream,
-            len,
-            epoch: 0,
-            cursor: 0,
-            permutation: Vec::new(),
-        }
+        Self { seed, stream, len, epoch: 0, cursor: 0, permutation: Vec::new() }
     }
 
     /// Epochs walked, with the fraction of the present one.

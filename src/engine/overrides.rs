@@ -16,11 +16,7 @@ pub enum ConfigError {
     #[error("there is no setting \"{key}\"{}", nearest_sentence(.nearest))]
     UnknownKey { key: String, nearest: Vec<String> },
     #[error("{key} cannot be \"{value}\": {reason}")]
-    Value {
-        key: String,
-        value: String,
-        reason: String,
-    },
+    Value { key: String, value: String, reason: String },
 }
 
 fn nearest_sentence(nearest: &[String]) -> String {
@@ -67,21 +63,11 @@ impl RunConfig {
 
     fn with_override(&self, key: &str, value: &str) -> Result<Self, ConfigError> {
         let keys = every_key();
-        let Some((section, name)) = key
-            .split_once('.')
-            .filter(|_| keys.iter().any(|k| k == key))
-        else {
+        let Some((section, name)) = key.split_once('.').filter(|_| keys.iter().any(|k| k == key)) else {
             let known: Vec<&str> = keys.iter().map(String::as_str).collect();
-            return Err(ConfigError::UnknownKey {
-                key: key.to_owned(),
-                nearest: nearest(key, &known),
-            });
+            return Err(ConfigError::UnknownKey { key: key.to_owned(), nearest: nearest(key, &known) });
         };
-        let refused = |reason: String| ConfigError::Value {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            reason,
-        };
+        let refused = |reason: String| ConfigError::Value { key: key.to_owned(), value: value.to_owned(), reason };
         let tree = Table::try_from(self).map_err(|error| refused(error.to_string()))?;
         let changed = |typed: Option<Value>| -> Result<Self, toml::de::Error> {
             let mut tree = tree.clone();
@@ -97,10 +83,7 @@ impl RunConfig {
             return changed(None).map_err(|error| refused(error.message().to_owned()));
         }
         // First as TOML would read it (numbers, lists, true), then as plain text, so that paths and words need no quotes.
-        let as_toml = format!("value = {value}")
-            .parse::<Table>()
-            .ok()
-            .and_then(|mut table| table.remove("value"));
+        let as_toml = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
         if let Some(config) = as_toml.and_then(|typed| changed(Some(typed)).ok()) {
             return Ok(config);
         }
@@ -112,11 +95,8 @@ impl RunConfig {
 /// Up to three known keys that look like `key`: by their whole path, or by their last part.
 fn nearest(key: &str, known: &[&str]) -> Vec<String> {
     let last = key.rsplit('.').next().unwrap_or(key);
-    let mut found: Vec<String> = known
-        .iter()
-        .filter(|k| k.rsplit('.').next() == Some(last))
-        .map(|k| (*k).to_owned())
-        .collect();
+    let mut found: Vec<String> =
+        known.iter().filter(|k| k.rsplit('.').next() == Some(last)).map(|k| (*k).to_owned()).collect();
     for close in similar::get_close_matches(key, known, 3, 0.6) {
         if !found.iter().any(|k| k == close) {
             found.push(close.to_owned());
@@ -154,10 +134,7 @@ mod tests {
     use crate::engine::config::{Method, Priority, Schedule, Targets, Threads};
 
     fn set(pairs: &[(&str, &str)]) -> Result<RunConfig, ConfigError> {
-        let overrides: Vec<(String, String)> = pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let overrides: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         RunConfig::default().with_overrides(&overrides)
     }
 
@@ -188,10 +165,7 @@ mod tests {
         assert_eq!(config.train.priority, Priority::Gentle);
         assert_eq!(config.optimizer.schedule, Schedule::Linear);
         assert_eq!(config.optimizer.learning_rate, 1e-4);
-        assert_eq!(
-            config.lora.targets,
-            Targets::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()])
-        );
+        assert_eq!(config.lora.targets, Targets::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()]));
         assert!(config.lora.full);
     }
 
@@ -222,10 +196,7 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_kind_names_key_and_value() {
         let error = set(&[("train.steps", "many")]).unwrap_err().to_string();
-        assert!(
-            error.contains("train.steps") && error.contains("many"),
-            "{error}"
-        );
+        assert!(error.contains("train.steps") && error.contains("many"), "{error}");
     }
 
     #[test]

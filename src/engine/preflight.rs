@@ -40,9 +40,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     let mut project = Project::open(project)?;
     let folder = material::model_folder(&project, config)?;
     let options = material::load_options(config, project.dir());
-    let device = device::open(options.device)
-        .map_err(PolicyError::from)?
-        .device;
+    let device = device::open(options.device).map_err(PolicyError::from)?.device;
     let free_memory_bytes = memory::free_on(&device);
     let mut policy = Policy::load(&folder, &options)?;
     let codec = Codec::load(&folder)?;
@@ -62,10 +60,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     let mut report = PreflightReport {
         model: folder.display().to_string(),
         device: why,
-        devices: device::all_present()
-            .iter()
-            .map(|present| format!("{} ({})", present.choice, present.name))
-            .collect(),
+        devices: device::all_present().iter().map(|present| format!("{} ({})", present.choice, present.name)).collect(),
         reference: reference.describe(&config.model),
         arithmetic: material::arithmetic(&policy),
         trainable_parameters: policy.trainable_parameters() as u64,
@@ -82,23 +77,8 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         ..PreflightReport::default()
     };
     findings::fill(&mut report, &data, &batches, &codec, &config.data);
-    try_row(
-        &mut report,
-        &mut policy,
-        config,
-        &batches,
-        &mut row_tokens,
-        &mut room,
-    )?;
-    step_zero(
-        &mut report,
-        &mut project,
-        &policy,
-        &reference,
-        &objective,
-        &batches,
-        row_tokens,
-    )?;
+    try_row(&mut report, &mut policy, config, &batches, &mut row_tokens, &mut room)?;
+    step_zero(&mut report, &mut project, &policy, &reference, &objective, &batches, row_tokens)?;
     warn(&mut report, config, &batches);
     Ok(report)
 }
@@ -153,12 +133,9 @@ fn try_row(
     let (references, retention) = trial::texts(config, batches);
     let pairs = &batches.pairs.train;
     let per_step = config.train.pairs_per_step;
-    let tokens_a_step = mean_tokens(pairs.iter().map(|pair| &pair.doc))
-        * per_step.min(pairs.len()) as f64
-        + mean_tokens(references.iter().map(|text| &text.doc))
-            * per_step.min(references.len()) as f64
-        + mean_tokens(retention.iter().map(|text| &text.doc))
-            * per_step.min(retention.len()) as f64;
+    let tokens_a_step = mean_tokens(pairs.iter().map(|pair| &pair.doc)) * per_step.min(pairs.len()) as f64
+        + mean_tokens(references.iter().map(|text| &text.doc)) * per_step.min(references.len()) as f64
+        + mean_tokens(retention.iter().map(|text| &text.doc)) * per_step.min(retention.len()) as f64;
     let secs_a_token = trial.secs_a_token.unwrap_or(0.0);
     report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
     report.memory = trial.outlook;
@@ -184,13 +161,12 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, batches: &Batches) {
     }
     warnings.extend(coverage(config, batches));
     if batches.pairs.eval.is_empty() {
-        warnings.push("No pairs are held out, so nothing shows whether the preference carries over to new prompts".to_owned());
+        warnings.push(
+            "No pairs are held out, so nothing shows whether the preference carries over to new prompts".to_owned(),
+        );
     }
     if !report.set_aside.is_empty() {
-        warnings.push(format!(
-            "{} labelled pairs are set aside and will not be trained on",
-            report.set_aside.len()
-        ));
+        warnings.push(format!("{} labelled pairs are set aside and will not be trained on", report.set_aside.len()));
     }
     if config.optimizer.warmup_steps >= report.total_steps {
         warnings.push(format!(
@@ -211,17 +187,10 @@ pub fn coverage(config: &RunConfig, batches: &Batches) -> Vec<String> {
         ));
     }
     if weight == 0.0 && !references.is_empty() {
-        warnings.push(
-            "λ_ref is 0: the KL drift on the reference answers is measured but nothing holds it"
-                .to_owned(),
-        );
+        warnings.push("λ_ref is 0: the KL drift on the reference answers is measured but nothing holds it".to_owned());
     }
     let about: HashSet<PromptKey> = batches.pairs.train.iter().map(|pair| pair.prompt).collect();
-    let fighting = references
-        .train
-        .iter()
-        .filter(|answer| about.contains(&answer.prompt))
-        .count();
+    let fighting = references.train.iter().filter(|answer| about.contains(&answer.prompt)).count();
     if weight > 0.0 && fighting > 0 {
         warnings.push(format!(
             "{fighting} of {} reference answers are on prompts that the pairs are about: there the KL term pulls against the preference",
@@ -230,9 +199,7 @@ pub fn coverage(config: &RunConfig, batches: &Batches) -> Vec<String> {
     }
     let retention = config.objective.retention_weight();
     if retention > 0.0 && batches.retention.train.is_empty() {
-        warnings.push(format!(
-            "λ_pre is {retention}, but there is no retention text, so that term has no say"
-        ));
+        warnings.push(format!("λ_pre is {retention}, but there is no retention text, so that term has no say"));
     }
     let measured = first(references.measured()).len();
     if measured < references.measured().len() {

@@ -46,10 +46,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
 
     helm.phase("Loading the model", None);
     let folder = material::model_folder(&helm.project, &config)?;
-    let mut policy = Policy::load(
-        &folder,
-        &material::load_options(&config, helm.project.dir()),
-    )?;
+    let mut policy = Policy::load(&folder, &material::load_options(&config, helm.project.dir()))?;
     let arithmetic = material::arithmetic(&policy);
     helm.project.set_arithmetic(record.id, &arithmetic)?;
     helm.log(LogLevel::Info, arithmetic.to_string())?;
@@ -86,16 +83,8 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         return Ok(None);
     };
     // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
-    let knobs = saved
-        .as_ref()
-        .map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
-    golden::check(
-        &policy,
-        &knobs.objective(&config.objective),
-        &batches.pairs.train,
-        &anchors.train,
-        budget,
-    )?;
+    let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
+    golden::check(&policy, &knobs.objective(&config.objective), &batches.pairs.train, &anchors.train, budget)?;
 
     let optimizer = optimizer(&config, &policy)?;
     let seed = config.train.shuffle_seed;
@@ -114,17 +103,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         data: batches.identity(),
         best: None,
     };
-    let mut trainer = Trainer {
-        config,
-        policy,
-        codec,
-        optimizer,
-        batches,
-        anchors,
-        state,
-        room,
-        total_steps,
-    };
+    let mut trainer = Trainer { config, policy, codec, optimizer, batches, anchors, state, room, total_steps };
     if let Some(saved) = &saved {
         restore(&mut trainer, saved, helm)?;
     }
@@ -152,19 +131,12 @@ fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
 pub fn total_steps(config: &RunConfig, pairs: usize) -> u64 {
     config.train.steps.unwrap_or_else(|| {
         let per_step = config.train.pairs_per_step.min(pairs).max(1);
-        (config.train.epochs * pairs as f64 / per_step as f64)
-            .ceil()
-            .max(1.0) as u64
+        (config.train.epochs * pairs as f64 / per_step as f64).ceil().max(1.0) as u64
     })
 }
 
 /// Says in the log what was set aside, what is measured instead where nothing is held out, and where the KL term has no say.
-fn report_data(
-    helm: &mut Helm<'_>,
-    config: &RunConfig,
-    batches: &Batches,
-    resumed: bool,
-) -> Result<()> {
+fn report_data(helm: &mut Helm<'_>, config: &RunConfig, batches: &Batches, resumed: bool) -> Result<()> {
     if resumed {
         return Ok(());
     }
@@ -215,12 +187,7 @@ fn try_row(
 }
 
 /// A checkpoint only continues the run it came from.
-fn check_same(
-    state: &State,
-    record: &RunRecord,
-    reference: &Reference,
-    batches: &Batches,
-) -> Result<()> {
+fn check_same(state: &State, record: &RunRecord, reference: &Reference, batches: &Batches) -> Result<()> {
     let reason = if state.reference.policy != reference.policy {
         "the reference is not the one it began with: the model folder or the starting adapter was changed since. Put the old files back, or start a new run"
     } else if state.reference.codec != reference.codec {
@@ -245,14 +212,8 @@ fn anchors(
     budget: usize,
 ) -> Result<Option<Anchors>> {
     let train: Vec<&Doc> = batches.pairs.train.iter().map(|pair| &pair.doc).collect();
-    let eval: Vec<&Doc> = first(&batches.pairs.eval)
-        .iter()
-        .map(|pair| &pair.doc)
-        .collect();
-    let answers: Vec<&Doc> = first(batches.references.measured())
-        .iter()
-        .map(|text| &text.doc)
-        .collect();
+    let eval: Vec<&Doc> = first(&batches.pairs.eval).iter().map(|pair| &pair.doc).collect();
+    let answers: Vec<&Doc> = first(batches.references.measured()).iter().map(|text| &text.doc).collect();
     let docs: Vec<&Doc> = [train.as_slice(), &eval, &answers].concat();
     // The cache and the desk both need the project: the cache gets a connection of its own.
     let mut cache = Project::open(helm.project.dir())?;
@@ -270,11 +231,7 @@ fn anchors(
     Ok(sums.map(|mut sums: Sums| {
         let references = sums.split_off(train.len() + eval.len());
         let eval = sums.split_off(train.len());
-        Anchors {
-            train: sums,
-            eval,
-            references,
-        }
+        Anchors { train: sums, eval, references }
     }))
 }
 
@@ -290,12 +247,7 @@ fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<
     for reason in &saved.passed_over {
         helm.log(LogLevel::Warning, reason.clone())?;
     }
-    let Knobs {
-        learning_rate_scale,
-        reference_weight,
-        retention_weight,
-        beta,
-    } = state.knobs;
+    let Knobs { learning_rate_scale, reference_weight, retention_weight, beta } = state.knobs;
     helm.log(
         LogLevel::Info,
         format!(

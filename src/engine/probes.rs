@@ -36,9 +36,7 @@ impl Trainer {
         let job = helm.job;
         let wanted = || !job.control.stopping();
         let on_token = &mut |_, _| ControlFlow::Continue(());
-        let generations = self
-            .policy
-            .generate_while(&prompts, &options, &wanted, on_token)?;
+        let generations = self.policy.generate_while(&prompts, &options, &wanted, on_token)?;
         if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -51,12 +49,7 @@ impl Trainer {
             };
             let (run, step) = (helm.run(), self.state.step);
             helm.project.append_sample(run, step, probe, &sample)?;
-            helm.send(Event::Sampled {
-                run,
-                step,
-                probe,
-                answer: sample.answer,
-            });
+            helm.send(Event::Sampled { run, step, probe, answer: sample.answer });
         }
         Ok(ControlFlow::Continue(()))
     }

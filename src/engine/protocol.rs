@@ -29,11 +29,7 @@ pub struct RequestId(pub u64);
 #[derive(Debug, Clone)]
 pub enum Request {
     /// Queue a run that the project already records (config, data revision). Continues from its last checkpoint if it has one.
-    Train {
-        project: PathBuf,
-        run: RunId,
-        control: Arc<RunControl>,
-    },
+    Train { project: PathBuf, run: RunId, control: Arc<RunControl> },
     /// Change a setting of the running run from the next step on.
     Turn { run: RunId, knob: Knob },
     /// Write a checkpoint at the next step border.
@@ -41,19 +37,9 @@ pub enum Request {
     /// What is to become of a checkpoint that could not be written, after [`Event::SaveFailed`].
     Settle { run: RunId, answer: SaveAnswer },
     /// Sample an answer; tokens are streamed as [`Event::Token`].
-    Generate {
-        request: RequestId,
-        source: Weights,
-        prompt: Prompt,
-        sampling: Sampling,
-        control: Arc<RunControl>,
-    },
+    Generate { request: RequestId, source: Weights, prompt: Prompt, sampling: Sampling, control: Arc<RunControl> },
     /// Everything that can be known before a start.
-    Preflight {
-        request: RequestId,
-        project: PathBuf,
-        config: Box<RunConfig>,
-    },
+    Preflight { request: RequestId, project: PathBuf, config: Box<RunConfig> },
     /// Drop loaded models and finish.
     Shutdown,
 }
@@ -94,16 +80,9 @@ pub struct Exported {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Weights {
     /// The model folder as it is on disk, with a PEFT adapter on top if one is named.
-    Model {
-        folder: PathBuf,
-        adapter: Option<PathBuf>,
-    },
+    Model { folder: PathBuf, adapter: Option<PathBuf> },
     /// A run's checkpoint; `step` absent = the newest, or the weights in memory if the run is going.
-    Run {
-        project: PathBuf,
-        run: RunId,
-        step: Option<u64>,
-    },
+    Run { project: PathBuf, run: RunId, step: Option<u64> },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -431,11 +410,7 @@ impl fmt::Display for MemoryOutlook {
         )?;
         match self.recomputed_blocks {
             0 => Ok(()),
-            blocks => write!(
-                f,
-                ", and {blocks} of {} blocks run their forward again",
-                self.blocks
-            ),
+            blocks => write!(f, ", and {blocks} of {} blocks run their forward again", self.blocks),
         }
     }
 }

@@ -40,25 +40,18 @@ const ROWS_A_WRITE: usize = 8;
 
 impl Reference {
     pub fn of(policy: &Policy, codec: &crate::text::Codec) -> Self {
-        Self {
-            policy: policy.identity().to_owned(),
-            codec: codec.identity().to_owned(),
-        }
+        Self { policy: policy.identity().to_owned(), codec: codec.identity().to_owned() }
     }
 
     /// The policy at step 0 in words, e.g. "the model as it is, blake3 3f9a…".
     pub fn describe(&self, model: &ModelConfig) -> String {
         let short = self.policy.get(..12).unwrap_or(&self.policy);
-        let frozen = model
-            .start_adapter
+        let frozen =
+            model.start_adapter.as_ref().map(|adapter| format!("the adapter {} frozen into it", adapter.display()));
+        let further = model
+            .continue_adapter
             .as_ref()
-            .map(|adapter| format!("the adapter {} frozen into it", adapter.display()));
-        let further = model.continue_adapter.as_ref().map(|adapter| {
-            format!(
-                "the adapter {}, which is trained further, as it was",
-                adapter.display()
-            )
-        });
+            .map(|adapter| format!("the adapter {}, which is trained further, as it was", adapter.display()));
         let with: Vec<String> = frozen.into_iter().chain(further).collect();
         if with.is_empty() {
             format!("the model as it is, blake3 {short}…")
@@ -68,10 +61,7 @@ impl Reference {
     }
 
     fn keys(&self, doc: &Doc) -> Vec<LogProbKey> {
-        doc.continuations
-            .iter()
-            .map(|answer| LogProbKey::new(&self.policy, &self.codec, &doc.prefix, answer))
-            .collect()
+        doc.continuations.iter().map(|answer| LogProbKey::new(&self.policy, &self.codec, &doc.prefix, answer)).collect()
     }
 
     /// Reads what is cached, checks a few of it, computes the rest and caches it. The policy must be at step 0.
@@ -90,8 +80,7 @@ impl Reference {
         let mut sums: Vec<Option<Vec<f64>>> = docs
             .iter()
             .map(|doc| {
-                let of_doc: Vec<Option<Vec<f32>>> =
-                    cached.by_ref().take(doc.continuations.len()).collect();
+                let of_doc: Vec<Option<Vec<f32>>> = cached.by_ref().take(doc.continuations.len()).collect();
                 let lengths = doc.continuations.iter().map(Vec::len);
                 of_doc
                     .iter()
@@ -103,18 +92,14 @@ impl Reference {
         spot_check(policy, docs, &sums, budget)?;
 
         let missing: Vec<usize> = (0..docs.len()).filter(|&i| sums[i].is_none()).collect();
-        let rows = pack(missing.iter().map(|&index| (index, docs[index])), budget)
-            .map_err(crate::model::PolicyError::from)?;
+        let rows =
+            pack(missing.iter().map(|&index| (index, docs[index])), budget).map_err(crate::model::PolicyError::from)?;
         let mut fresh: Vec<(LogProbKey, Vec<f32>)> = Vec::new();
         for (number, packed) in rows.iter().enumerate() {
             let log_probs = policy.log_probs(&packed.row)?;
             for (index, answers) in packed.by_owner(&log_probs) {
                 sums[index] = Some(answers.iter().map(|values| sum(values)).collect());
-                fresh.extend(
-                    self.keys(docs[index])
-                        .into_iter()
-                        .zip(answers.iter().cloned()),
-                );
+                fresh.extend(self.keys(docs[index]).into_iter().zip(answers.iter().cloned()));
             }
             let stopped = tick((number + 1) as f32 / rows.len() as f32).is_break();
             if stopped || (number + 1) % ROWS_A_WRITE == 0 || number + 1 == rows.len() {
@@ -133,24 +118,17 @@ impl Reference {
 }
 
 /// Computes a few cached entries again: a cache of another model would train against the wrong reference in silence.
-fn spot_check(
-    policy: &Policy,
-    docs: &[&Doc],
-    sums: &[Option<Vec<f64>>],
-    budget: usize,
-) -> Result<()> {
+fn spot_check(policy: &Policy, docs: &[&Doc], sums: &[Option<Vec<f64>>], budget: usize) -> Result<()> {
     let cached: Vec<usize> = (0..docs.len()).filter(|&i| sums[i].is_some()).collect();
     if cached.is_empty() {
         return Ok(());
     }
     let mut rng = ChaCha8Rng::from_rng(&mut rand::rng());
-    let chosen: HashSet<usize> = (0..SPOT_CHECKS)
-        .map(|_| cached[rng.random_range(0..cached.len())])
-        .collect();
+    let chosen: HashSet<usize> = (0..SPOT_CHECKS).map(|_| cached[rng.random_range(0..cached.len())]).collect();
     let mut chosen: Vec<usize> = chosen.into_iter().collect();
     chosen.sort_unstable();
-    let rows = pack(chosen.iter().map(|&index| (index, docs[index])), budget)
-        .map_err(crate::model::PolicyError::from)?;
+    let rows =
+        pack(chosen.iter().map(|&index| (index, docs[index])), budget).map_err(crate::model::PolicyError::from)?;
     for packed in &rows {
         let log_probs = policy.log_probs(&packed.row)?;
         for (index, answers) in packed.by_owner(&log_probs) {

@@ -53,10 +53,7 @@ pub fn pack<'a, K: Copy>(
         let together_docs: Vec<Doc> = together.iter().map(|(_, doc)| (*doc).clone()).collect();
         rows.push(Packed {
             row: Row::pack(&together_docs)?,
-            owners: together
-                .iter()
-                .map(|(key, doc)| (*key, doc.continuations.len()))
-                .collect(),
+            owners: together.iter().map(|(key, doc)| (*key, doc.continuations.len())).collect(),
         });
         rest = later;
     }
@@ -68,10 +65,7 @@ mod tests {
     use super::*;
 
     fn doc(prefix: usize, answers: &[usize]) -> Doc {
-        Doc {
-            prefix: vec![1; prefix],
-            continuations: answers.iter().map(|&len| vec![2; len]).collect(),
-        }
+        Doc { prefix: vec![1; prefix], continuations: answers.iter().map(|&len| vec![2; len]).collect() }
     }
 
     #[test]

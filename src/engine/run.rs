@@ -25,9 +25,7 @@ pub fn train(desk: &mut Desk, job: &Job) -> Outcome {
         Err(error @ EngineError::AtLastStep { .. }) => {
             // Not a failure of the run: it is as complete as it was.
             record_status(job, RunStatus::Completed, None);
-            Outcome::Failed {
-                error: error.to_string(),
-            }
+            Outcome::Failed { error: error.to_string() }
         }
         Err(error) => {
             let error = error.to_string();
@@ -44,8 +42,7 @@ pub fn record_failure(job: &Job, error: &str) {
 
 /// Through a connection of its own: the run's may be gone.
 fn record_status(job: &Job, status: RunStatus, message: Option<&str>) {
-    let written = Project::open(&job.project)
-        .and_then(|project| project.set_run_status(job.run, status, message));
+    let written = Project::open(&job.project).and_then(|project| project.set_run_status(job.run, status, message));
     if let Err(unwritten) = written {
         let message = message.unwrap_or("no message");
         tracing::error!("run {} ended ({message}), and {unwritten}", job.run.0);
@@ -59,19 +56,13 @@ fn start_and_run(desk: &mut Desk, job: &Job) -> Result<Outcome> {
     if job.control.stopping() {
         return stopped(&helm, record.step);
     }
-    helm.project
-        .set_run_status(job.run, RunStatus::Running, None)?;
+    helm.project.set_run_status(job.run, RunStatus::Running, None)?;
     let Some((mut trainer, probes)) = prepare(&mut helm, &record)? else {
         return stopped(&helm, record.step);
     };
     let (run, first_step) = (job.run, trainer.state.step + 1);
     let total_steps = trainer.total_steps;
-    helm.send(Event::Started {
-        run,
-        first_step,
-        total_steps,
-        arithmetic: material::arithmetic(&trainer.policy),
-    });
+    helm.send(Event::Started { run, first_step, total_steps, arithmetic: material::arithmetic(&trainer.policy) });
     let outcome = steps(&mut trainer, &mut helm, &probes)?;
     let status = match &outcome {
         Outcome::Completed => RunStatus::Completed,
@@ -84,8 +75,7 @@ fn start_and_run(desk: &mut Desk, job: &Job) -> Result<Outcome> {
 
 /// Stopped before there was anything to save.
 fn stopped(helm: &Helm<'_>, step: u64) -> Result<Outcome> {
-    helm.project
-        .set_run_status(helm.job.run, RunStatus::Stopped, None)?;
+    helm.project.set_run_status(helm.job.run, RunStatus::Stopped, None)?;
     Ok(Outcome::Stopped { step })
 }
 
@@ -117,11 +107,7 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
         let step = trainer.state.step;
         helm.step = step;
         let flow = at_border(trainer, helm, probes, &mut border)?;
-        if flow.is_break()
-            || helm
-                .attend(Some((&trainer.policy, &trainer.codec)))?
-                .is_break()
-        {
+        if flow.is_break() || helm.attend(Some((&trainer.policy, &trainer.codec)))?.is_break() {
             return stop(trainer, helm, &border);
         }
         if step >= total {
@@ -147,20 +133,13 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
             // Not applied, so the weights are the last good ones. The count starts anew for whoever resumes.
             trainer.state.refused = 0;
             keep(trainer, helm)?;
-            return Err(EngineError::NotANumber {
-                step: trainer.state.step,
-            });
+            return Err(EngineError::NotANumber { step: trainer.state.step });
         }
     }
 }
 
 /// Halves the rows; a document that is alone in its row is set aside.
-fn take_less(
-    trainer: &mut Trainer,
-    helm: &mut Helm<'_>,
-    error: &EngineError,
-    alone: Option<Part>,
-) -> Result<()> {
+fn take_less(trainer: &mut Trainer, helm: &mut Helm<'_>, error: &EngineError, alone: Option<Part>) -> Result<()> {
     let (aside, what) = match alone {
         None => {
             trainer.state.budget = (trainer.state.budget / 2).max(1);
@@ -178,23 +157,14 @@ fn take_less(
         }
         Some(Part::Reference(i)) => {
             trainer.state.aside.references.push(i);
-            (
-                &trainer.state.aside.references,
-                "A reference answer".to_owned(),
-            )
+            (&trainer.state.aside.references, "A reference answer".to_owned())
         }
         Some(Part::Retention(i)) => {
             trainer.state.aside.retention.push(i);
-            (
-                &trainer.state.aside.retention,
-                "A piece of retention text".to_owned(),
-            )
+            (&trainer.state.aside.retention, "A piece of retention text".to_owned())
         }
     };
-    let text = format!(
-        "{what} is set aside: {error}. The step is tried again without it; {} so far",
-        aside.len()
-    );
+    let text = format!("{what} is set aside: {error}. The step is tried again without it; {} so far", aside.len());
     helm.step = trainer.state.step + 1;
     helm.mark(LogLevel::Warning, text)?;
     if trainer.state.aside.pairs.len() == trainer.batches.pairs.train.len() {
@@ -225,9 +195,7 @@ fn at_border(
             return Ok(ControlFlow::Break(()));
         };
         let run = helm.run();
-        insist(trainer, helm, &mut |project| {
-            project.append_step(run, step, trainer.state.wall_ms, &metrics)
-        })?;
+        insist(trainer, helm, &mut |project| project.append_step(run, step, trainer.state.wall_ms, &metrics))?;
         note_best(trainer, &metrics);
         border.evaluated = Some(step);
         helm.send(Event::Evaluated { run, step, metrics });
@@ -255,10 +223,7 @@ fn note_best(trainer: &mut Trainer, metrics: &[(String, f64)]) {
         && trainer.state.step > 0
         && trainer.state.best.is_none_or(|best| loss < best.loss)
     {
-        trainer.state.best = Some(Best {
-            step: trainer.state.step,
-            loss,
-        });
+        trainer.state.best = Some(Best { step: trainer.state.step, loss });
     }
 }
 
@@ -275,19 +240,10 @@ fn turn_knobs(trainer: &mut Trainer, helm: &mut Helm<'_>) -> Result<()> {
 }
 
 /// Into the project first, then to whoever listens. Returns whether the step was refused.
-fn record_step(
-    trainer: &Trainer,
-    helm: &mut Helm<'_>,
-    done: StepDone,
-    pace: &Pace,
-) -> Result<bool> {
+fn record_step(trainer: &Trainer, helm: &mut Helm<'_>, done: StepDone, pace: &Pace) -> Result<bool> {
     let (run, step) = (helm.run(), trainer.state.step);
     helm.step = step;
-    let StepDone {
-        metrics,
-        visits,
-        refused,
-    } = done;
+    let StepDone { metrics, visits, refused } = done;
     insist(trainer, helm, &mut |project| {
         project.append_step(run, step, trainer.state.wall_ms, &metrics)?;
         project.append_pair_visits(run, step, &visits)
@@ -313,9 +269,7 @@ fn stop(trainer: &Trainer, helm: &mut Helm<'_>, border: &Border) -> Result<Outco
         return Ok(Outcome::Stopped { step });
     }
     let saved = checkpoint::steps(&helm.project.run(helm.run())?.checkpoints);
-    Ok(Outcome::Stopped {
-        step: saved.last().copied().unwrap_or(0),
-    })
+    Ok(Outcome::Stopped { step: saved.last().copied().unwrap_or(0) })
 }
 
 /// Seconds a step takes, with the recent ones counting most.

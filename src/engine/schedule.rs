@@ -27,24 +27,14 @@ mod tests {
     use super::*;
 
     fn rates(schedule: Schedule, warmup_steps: u64, total: u64) -> Vec<f64> {
-        let config = OptimizerConfig {
-            learning_rate: 1.0,
-            warmup_steps,
-            schedule,
-            ..OptimizerConfig::default()
-        };
-        (1..=total)
-            .map(|step| learning_rate(&config, step, total))
-            .collect()
+        let config = OptimizerConfig { learning_rate: 1.0, warmup_steps, schedule, ..OptimizerConfig::default() };
+        (1..=total).map(|step| learning_rate(&config, step, total)).collect()
     }
 
     #[test]
     fn warm_up_rises_and_the_schedule_falls_from_the_full_rate() {
         assert_eq!(rates(Schedule::Constant, 2, 4), [0.5, 1.0, 1.0, 1.0]);
-        assert_eq!(
-            rates(Schedule::Linear, 2, 6),
-            [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
-        );
+        assert_eq!(rates(Schedule::Linear, 2, 6), [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]);
         let cosine = rates(Schedule::Cosine, 0, 4);
         assert_eq!(cosine[0], 1.0);
         assert!((cosine[2] - 0.5).abs() < 1e-12);

@@ -55,9 +55,8 @@ pub fn read_batch_file(path: &Path) -> Result<Vec<IdPair>> {
     lines
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(index, line)| {
-            let pair: IdPair = serde_json::from_str(line).map_err(|error| {
-                EngineError::Sentence(format!("{}, line {}: {error}", path.display(), index + 1))
-            })?;
+            let pair: IdPair = serde_json::from_str(line)
+                .map_err(|error| EngineError::Sentence(format!("{}, line {}: {error}", path.display(), index + 1)))?;
             if pair.prompt.is_empty() || pair.chosen.is_empty() || pair.rejected.is_empty() {
                 return Err(EngineError::Sentence(format!(
                     "{}, line {}: prompt, chosen and rejected need at least one id each",
@@ -71,11 +70,7 @@ pub fn read_batch_file(path: &Path) -> Result<Vec<IdPair>> {
 }
 
 /// Scores pairs given as ids, in their order. `on_pair` hears how many are done.
-pub fn score_ids(
-    policy: &Policy,
-    pairs: &[IdPair],
-    on_pair: &mut dyn FnMut(usize),
-) -> Result<Vec<PairScore>> {
+pub fn score_ids(policy: &Policy, pairs: &[IdPair], on_pair: &mut dyn FnMut(usize)) -> Result<Vec<PairScore>> {
     let docs = pairs
         .iter()
         .map(|pair| Doc {
@@ -110,44 +105,27 @@ pub fn score_pairs(
         .into_iter()
         .map(|reason| match reason {
             Some(reason) => Ok(Err(reason)),
-            None => scores
-                .next()
-                .map(Ok)
-                .ok_or_else(|| EngineError::Sentence("A score is missing".to_owned())),
+            None => scores.next().map(Ok).ok_or_else(|| EngineError::Sentence("A score is missing".to_owned())),
         })
         .collect()
 }
 
 fn encode(speaker: &Speaker, pair: &Pair, limits: Limits) -> Result<Doc, String> {
     let (chosen, rejected) = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
-        Some(Choice::Better {
-            chosen, rejected, ..
-        }) => (chosen, rejected),
+        Some(Choice::Better { chosen, rejected, .. }) => (chosen, rejected),
         Some(Choice::Tie | Choice::BothBad | Choice::Skip) | None => (0, 1),
     };
-    let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected))
-    else {
+    let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected)) else {
         return Err("it has fewer than two answers".to_owned());
     };
     let encoded = speaker
         .codec
         .encode_answers(&pair.prompt, &[&chosen.text, &rejected.text], limits)
         .map_err(|reason| reason.to_string())?;
-    Ok(Doc {
-        prefix: encoded.prefix,
-        continuations: encoded
-            .answers
-            .into_iter()
-            .map(|answer| answer.ids)
-            .collect(),
-    })
+    Ok(Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() })
 }
 
-fn score_docs(
-    policy: &Policy,
-    docs: Vec<Doc>,
-    on_pair: &mut dyn FnMut(usize),
-) -> Result<Vec<PairScore>> {
+fn score_docs(policy: &Policy, docs: Vec<Doc>, on_pair: &mut dyn FnMut(usize)) -> Result<Vec<PairScore>> {
     let rows = pack(docs.iter().enumerate(), ROW_TOKENS).map_err(PolicyError::from)?;
     let mut log_probs: Vec<Vec<Vec<f32>>> = vec![Vec::new(); docs.len()];
     let mut done = 0;
@@ -159,22 +137,14 @@ fn score_docs(
         }
         on_pair(done);
     }
-    docs.into_iter()
-        .zip(log_probs)
-        .map(|(doc, log_probs)| PairScore::new(doc, log_probs))
-        .collect()
+    docs.into_iter().zip(log_probs).map(|(doc, log_probs)| PairScore::new(doc, log_probs)).collect()
 }
 
 impl PairScore {
     fn new(doc: Doc, log_probs: Vec<Vec<f32>>) -> Result<Self> {
         let two = "A pair has two answers".to_owned();
-        let ids: [Vec<u32>; 2] = doc
-            .continuations
-            .try_into()
-            .map_err(|_| EngineError::Sentence(two.clone()))?;
-        let values: [Vec<f32>; 2] = log_probs
-            .try_into()
-            .map_err(|_| EngineError::Sentence(two))?;
+        let ids: [Vec<u32>; 2] = doc.continuations.try_into().map_err(|_| EngineError::Sentence(two.clone()))?;
+        let values: [Vec<f32>; 2] = log_probs.try_into().map_err(|_| EngineError::Sentence(two))?;
         let [chosen_ids, rejected_ids] = ids;
         let [chosen_logps, rejected_logps] = values;
         let (chosen_logp, rejected_logp) = (sum(&chosen_logps), sum(&rejected_logps));

@@ -132,21 +132,13 @@ impl Trainer {
             }
         }
         // Rows are packed by length; metrics and visits are told in the order of the shuffle.
-        tally
-            .terms
-            .sort_by_key(|(i, _)| plan.chosen.iter().position(|c| c == i));
+        tally.terms.sort_by_key(|(i, _)| plan.chosen.iter().position(|c| c == i));
         let squared = self.policy.gradients().norm_squared();
         let gradient_norm = squared.map_err(PolicyError::from)?.sqrt();
         #[cfg(test)]
         let gradient_norm = gradient_norm + super::fault::spoiled_by(helm, plan.next.step);
         let pauses = helm.paused.saturating_sub(paused_before);
-        self.finish(
-            plan,
-            &tally,
-            gradient_norm,
-            started.elapsed().saturating_sub(pauses),
-        )
-        .map(StepEnd::Done)
+        self.finish(plan, &tally, gradient_norm, started.elapsed().saturating_sub(pauses)).map(StepEnd::Done)
     }
 
     /// Draws the step's pairs, and as many reference answers and texts where their weights are not 0.
@@ -156,37 +148,21 @@ impl Trainer {
         let knobs = self.state.knobs;
         let per_step = self.config.train.pairs_per_step;
         let drawn = |weight: f64, order: &mut Order, aside: &[usize]| {
-            let mut drawn = if weight > 0.0 {
-                order.take(per_step)
-            } else {
-                Vec::new()
-            };
+            let mut drawn = if weight > 0.0 { order.take(per_step) } else { Vec::new() };
             drawn.retain(|index| !aside.contains(index));
             drawn
         };
         let aside = &self.state.aside;
         let chosen = drawn(1.0, &mut next.pairs, &aside.pairs);
-        let references = drawn(
-            knobs.reference_weight,
-            &mut next.references,
-            &aside.references,
-        );
-        let retention = drawn(
-            knobs.retention_weight,
-            &mut next.retention,
-            &aside.retention,
-        );
+        let references = drawn(knobs.reference_weight, &mut next.references, &aside.references);
+        let retention = drawn(knobs.retention_weight, &mut next.retention, &aside.retention);
 
         let batches = &self.batches;
         let text = |texts: &'_ [TextDoc], i: usize| texts[i].doc.clone();
-        let references: Vec<(Part, Doc)> = references
-            .into_iter()
-            .map(|i| (Part::Reference(i), text(&batches.references.train, i)))
-            .collect();
-        let retention: Vec<(Part, Doc)> = retention
-            .into_iter()
-            .map(|i| (Part::Retention(i), text(&batches.retention.train, i)))
-            .collect();
+        let references: Vec<(Part, Doc)> =
+            references.into_iter().map(|i| (Part::Reference(i), text(&batches.references.train, i))).collect();
+        let retention: Vec<(Part, Doc)> =
+            retention.into_iter().map(|i| (Part::Retention(i), text(&batches.retention.train, i))).collect();
         let mean = |weight: f64, docs: &[(Part, Doc)]| TokenMean {
             weight,
             tokens: docs.iter().map(|(_, doc)| doc.answer_tokens()).sum(),
@@ -194,12 +170,7 @@ impl Trainer {
         let docs = chosen
             .iter()
             .map(|&i| (Part::Pair(i), &batches.pairs.train[i].doc))
-            .chain(
-                references
-                    .iter()
-                    .chain(&retention)
-                    .map(|(part, doc)| (*part, doc)),
-            );
+            .chain(references.iter().chain(&retention).map(|(part, doc)| (*part, doc)));
         Ok(Plan {
             objective: knobs.objective(&self.config.objective),
             reference: mean(knobs.reference_weight, &references),
@@ -219,11 +190,7 @@ impl Trainer {
         if needed <= room {
             return Ok(());
         }
-        Err(EngineError::NoRoom {
-            tokens,
-            needed_mb: needed.div_ceil(1 << 20),
-            room_mb: room >> 20,
-        })
+        Err(EngineError::NoRoom { tokens, needed_mb: needed.div_ceil(1 << 20), room_mb: room >> 20 })
     }
 
     /// One row forward, the objective's word on each answer, and backward.
@@ -254,27 +221,15 @@ impl Trainer {
     }
 
     /// The update, unless loss or gradient is no number, and what is told about the step.
-    fn finish(
-        &mut self,
-        plan: Plan,
-        tally: &Tally,
-        gradient_norm: f64,
-        elapsed: Duration,
-    ) -> Result<StepDone> {
+    fn finish(&mut self, plan: Plan, tally: &Tally, gradient_norm: f64, elapsed: Duration) -> Result<StepDone> {
         let loss = losses(tally, &plan);
-        let Plan {
-            mut next, chosen, ..
-        } = plan;
+        let Plan { mut next, chosen, .. } = plan;
         let rate = schedule::learning_rate(&self.config.optimizer, next.step, self.total_steps)
             * next.knobs.learning_rate_scale;
         let finite = gradient_norm.is_finite() && loss.iter().all(|(_, value)| value.is_finite());
         if finite {
             let limit = self.config.optimizer.max_grad_norm;
-            let scale = if limit > 0.0 && gradient_norm > limit {
-                limit / gradient_norm
-            } else {
-                1.0
-            };
+            let scale = if limit > 0.0 && gradient_norm > limit { limit / gradient_norm } else { 1.0 };
             self.policy.update(&mut self.optimizer, rate, scale)?;
             next.refused = 0;
         } else {
@@ -306,18 +261,12 @@ impl Trainer {
             ("memory_mb".to_owned(), memory),
         ]);
         metrics.retain(|(_, value)| value.is_finite());
-        Ok(StepDone {
-            metrics,
-            visits,
-            refused,
-        })
+        Ok(StepDone { metrics, visits, refused })
     }
 
     fn pair_metrics(&self, terms: &[(usize, PairTerm)]) -> Vec<(String, f64)> {
-        let anchored: Vec<(PairTerm, &[f64])> = terms
-            .iter()
-            .map(|&(i, term)| (term, self.anchors.train[i].as_slice()))
-            .collect();
+        let anchored: Vec<(PairTerm, &[f64])> =
+            terms.iter().map(|&(i, term)| (term, self.anchors.train[i].as_slice())).collect();
         pair_metrics(&anchored)
     }
 }
@@ -330,35 +279,19 @@ pub fn pair_metrics(terms: &[(PairTerm, &[f64])]) -> Vec<(String, f64)> {
     };
     let count = terms.len() as f64;
     let change = |side: fn(&PairTerm) -> f64, index: usize| {
-        let moved = terms
-            .iter()
-            .map(|(term, anchor)| side(term) - anchor.get(index).copied().unwrap_or(f64::NAN));
+        let moved = terms.iter().map(|(term, anchor)| side(term) - anchor.get(index).copied().unwrap_or(f64::NAN));
         moved.sum::<f64>() / count
     };
-    let mut metrics: Vec<(String, f64)> = diagnostics
-        .metrics()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+    let mut metrics: Vec<(String, f64)> =
+        diagnostics.metrics().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     // Who moved: how far each side is from where it stood at step 0.
-    metrics.push((
-        "logps/chosen_change".to_owned(),
-        change(|term| term.policy_chosen, 0),
-    ));
-    metrics.push((
-        "logps/rejected_change".to_owned(),
-        change(|term| term.policy_rejected, 1),
-    ));
+    metrics.push(("logps/chosen_change".to_owned(), change(|term| term.policy_chosen, 0)));
+    metrics.push(("logps/rejected_change".to_owned(), change(|term| term.policy_rejected, 1)));
     metrics
 }
 
 /// The objective's judgement of one pair from its answers' log-probs (chosen, then rejected).
-pub fn judge(
-    objective: &Objective,
-    pair: &PairDoc,
-    answers: &[Vec<f32>],
-    anchor: &[f64],
-) -> PairTerm {
+pub fn judge(objective: &Objective, pair: &PairDoc, answers: &[Vec<f32>], anchor: &[f64]) -> PairTerm {
     let side = |index: usize| answers.get(index).map_or(f64::NAN, |values| sum(values));
     let at_start = |index: usize| anchor.get(index).copied().unwrap_or(f64::NAN);
     objective.evaluate(&PairLogProbs {
@@ -389,10 +322,8 @@ fn losses(tally: &Tally, plan: &Plan) -> Vec<(String, f64)> {
     let preference = tally.terms.iter().map(|(_, term)| term.loss).sum::<f64>() / pairs;
     let mut total = preference;
     let mut parts = vec![("loss/preference".to_owned(), preference)];
-    let terms = [
-        ("loss/reference", plan.reference, &tally.references),
-        ("loss/retention", plan.retention, &tally.retention),
-    ];
+    let terms =
+        [("loss/reference", plan.reference, &tally.references), ("loss/retention", plan.retention, &tally.retention)];
     for (name, mean, tally) in terms {
         if tally.tokens > 0 {
             total += mean.term(tally.log_probs);
@@ -408,13 +339,7 @@ fn refusal(step: u64, gradient_norm: f64, loss: &[(String, f64)], pairs: &[PairI
     let what = loss
         .iter()
         .find(|(_, value)| !value.is_finite())
-        .map_or_else(
-            || format!("the gradient norm is {gradient_norm}"),
-            |(name, value)| format!("{name} is {value}"),
-        );
+        .map_or_else(|| format!("the gradient norm is {gradient_norm}"), |(name, value)| format!("{name} is {value}"));
     let ids: Vec<String> = pairs.iter().map(|pair| pair.0.to_string()).collect();
-    format!(
-        "Step {step} was not applied: {what}. Its pairs: {}",
-        ids.join(", ")
-    )
+    format!("Step {step} was not applied: {what}. Its pairs: {}", ids.join(", "))
 }

@@ -10,10 +10,7 @@ pub struct StopTexts<'a> {
 impl<'a> StopTexts<'a> {
     /// Empty texts are not looked for.
     pub fn new(texts: &'a [String]) -> Self {
-        Self {
-            texts,
-            held: String::new(),
-        }
+        Self { texts, held: String::new() }
     }
 
     /// What can be shown now that this text came, and whether a stop text was found. The answer ends before it.
@@ -24,11 +21,7 @@ impl<'a> StopTexts<'a> {
             self.held.truncate(at);
             return (std::mem::take(&mut self.held), true);
         }
-        let waiting = self
-            .wanted()
-            .map(|stop| self.begun(stop))
-            .max()
-            .unwrap_or(0);
+        let waiting = self.wanted().map(|stop| self.begun(stop)).max().unwrap_or(0);
         let kept = self.held.split_off(self.held.len() - waiting);
         (std::mem::replace(&mut self.held, kept), false)
     }
@@ -39,19 +32,12 @@ impl<'a> StopTexts<'a> {
     }
 
     fn wanted(&self) -> impl Iterator<Item = &str> {
-        self.texts
-            .iter()
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
+        self.texts.iter().map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// Bytes at the end of what is held with which `stop` begins.
     fn begun(&self, stop: &str) -> usize {
-        stop.char_indices()
-            .map(|(at, _)| at)
-            .rev()
-            .find(|at| self.held.ends_with(&stop[..*at]))
-            .unwrap_or(0)
+        stop.char_indices().map(|(at, _)| at).rev().find(|at| self.held.ends_with(&stop[..*at])).unwrap_or(0)
     }
 }
 
@@ -91,10 +77,7 @@ mod tests {
 
     #[test]
     fn the_first_of_several_ends_it_and_characters_stay_whole() {
-        assert_eq!(
-            watch(&["水木", "é"], &["a水", "火é水木"]),
-            (vec!["a".into(), "水火".into()], true)
-        );
+        assert_eq!(watch(&["水木", "é"], &["a水", "火é水木"]), (vec!["a".into(), "水火".into()], true));
         assert_eq!(watch(&[], &["all", " of it"]).0.concat(), "all of it");
     }
 }

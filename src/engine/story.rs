@@ -12,11 +12,7 @@ use crate::{
 };
 
 /// What one chart shows: its title, how it was measured, and its metrics with a name each.
-type Shown = (
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static str)],
-);
+type Shown = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const CHARTS: &[Shown] = &[
     (
@@ -27,10 +23,7 @@ const CHARTS: &[Shown] = &[
     (
         "Reward margin",
         "rewards/margins: β times the change of the margin between chosen and rejected since step 0, mean over pairs.",
-        &[
-            ("rewards/margins", "training"),
-            ("eval_rewards/margins", "held out"),
-        ],
+        &[("rewards/margins", "training"), ("eval_rewards/margins", "held out")],
     ),
     (
         "Rewards",
@@ -45,35 +38,21 @@ const CHARTS: &[Shown] = &[
     (
         "Margin of the pairs",
         "m_θ of the pairs of each step, before β: quantiles.",
-        &[
-            ("margin/q10", "10 %"),
-            ("margin/q50", "median"),
-            ("margin/q90", "90 %"),
-        ],
+        &[("margin/q10", "10 %"), ("margin/q50", "median"), ("margin/q90", "90 %")],
     ),
     (
         "Preference accuracy",
         "Share of pairs whose chosen answer has the higher reward.",
-        &[
-            ("eval_rewards/accuracies", "held out"),
-            ("rewards/accuracies", "training"),
-        ],
+        &[("eval_rewards/accuracies", "held out"), ("rewards/accuracies", "training")],
     ),
     (
         "KL drift",
         "Nats a token. kl/ref estimates KL(π_ref ‖ π_θ): mean of log π_ref − log π_θ over the tokens of held-out reference \
          answers. kl/policy_k3 estimates KL(π_θ ‖ π_ref): mean of (r − 1) − log r, r = π_ref / π_θ, on answers freshly \
          sampled from the policy.",
-        &[
-            ("kl/ref", "kl/ref, forward"),
-            ("kl/policy_k3", "kl/policy_k3, on samples"),
-        ],
+        &[("kl/ref", "kl/ref, forward"), ("kl/policy_k3", "kl/policy_k3, on samples")],
     ),
-    (
-        "Retention",
-        "Mean −log π_θ a token on held-out retention text.",
-        &[("eval_loss/retention", "held out")],
-    ),
+    ("Retention", "Mean −log π_θ a token on held-out retention text.", &[("eval_loss/retention", "held out")]),
     (
         "Length of sampled answers",
         "Tokens, mean over the answers sampled at each evaluation.",
@@ -87,20 +66,11 @@ const MEASURED: &[(&str, &str)] = &[
     ("eval_rewards/margins", "Held-out reward margin"),
     ("eval_loss", "Held-out loss"),
     ("loss", "Training loss"),
-    (
-        "kl/ref",
-        "KL drift a token, forward, on held-out reference answers",
-    ),
-    (
-        "kl/policy_k3",
-        "KL drift a token, k3, on freshly sampled answers",
-    ),
+    ("kl/ref", "KL drift a token, forward, on held-out reference answers"),
+    ("kl/policy_k3", "KL drift a token, k3, on freshly sampled answers"),
     ("eval_loss/retention", "Loss on held-out retention text"),
     ("answers/mean_tokens", "Length of sampled answers, tokens"),
-    (
-        "stop/eos_rate",
-        "Share of sampled answers that ended by themselves",
-    ),
+    ("stop/eos_rate", "Share of sampled answers that ended by themselves"),
 ];
 
 /// Warnings of the log that are told; the log itself has all.
@@ -132,10 +102,7 @@ impl Story {
             charts: CHARTS.iter().map(|shown| chart(shown, &series)).collect(),
             measured: measured(&series),
             marks: marks.map(|line| (line.step, line.text.clone())).collect(),
-            warnings: warnings
-                .map(|line| (line.step, line.text.clone()))
-                .take(WARNINGS)
-                .collect(),
+            warnings: warnings.map(|line| (line.step, line.text.clone())).take(WARNINGS).collect(),
             answers: answers(project, record)?,
             again: again(project, record)?,
         })
@@ -146,10 +113,8 @@ impl Story {
 fn state(project: &Project, record: &RunRecord) -> Result<String> {
     let times = project.step_times(record.id)?;
     let secs = times.last().map_or(0, |(_, ms)| ms / 1000);
-    let begun = jiff::Timestamp::from_millisecond(record.created_ms).map_or_else(
-        |_| "at an unknown time".to_owned(),
-        |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-    );
+    let begun = jiff::Timestamp::from_millisecond(record.created_ms)
+        .map_or_else(|_| "at an unknown time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
     let mut text = format!(
         "Run {}, {}: step {} of {}, begun {begun}, {} min {:02} s of training",
         record.id.0,
@@ -167,11 +132,7 @@ fn state(project: &Project, record: &RunRecord) -> Result<String> {
 
 type Facts = Vec<(String, String)>;
 
-fn facts(
-    project: &Project,
-    record: &RunRecord,
-    config: &RunConfig,
-) -> Result<(Facts, Vec<String>)> {
+fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(Facts, Vec<String>)> {
     let mut facts = Facts::new();
     let mut fact = |label: &str, value: String| facts.push((label.to_owned(), value));
     let folder = material::model_folder(project, config)?;
@@ -182,37 +143,19 @@ fn facts(
         Some(state) => {
             fact("Reference", state.reference.describe(&config.model));
             fact("Reference, blake3", state.reference.policy.clone());
-            fact(
-                "Tokenizer and template, blake3",
-                state.reference.codec.clone(),
-            );
+            fact("Tokenizer and template, blake3", state.reference.codec.clone());
         }
     }
     let now = project.revision()?;
-    let later = if now == record.revision {
-        String::new()
-    } else {
-        format!(" (the project is at {} now)", now.0)
-    };
+    let later = if now == record.revision { String::new() } else { format!(" (the project is at {} now)", now.0) };
     fact("Data revision", format!("{}{later}", record.revision.0));
     let material = material::of_run(project, record.id, record.revision, config)?;
-    fact(
-        "Pairs",
-        format!("{} in the project at that revision", material.pairs.len()),
-    );
+    fact("Pairs", format!("{} in the project at that revision", material.pairs.len()));
     let context = Spec::read(&folder).map(|spec| spec.max_positions);
-    let prepared = context
-        .map_err(|error| error.to_string())
-        .and_then(|context| {
-            let codec = Codec::load(&folder).map_err(|error| error.to_string())?;
-            Ok(batches::prepare(
-                &material,
-                &codec,
-                &config.data,
-                context,
-                &mut |_| {},
-            ))
-        });
+    let prepared = context.map_err(|error| error.to_string()).and_then(|context| {
+        let codec = Codec::load(&folder).map_err(|error| error.to_string())?;
+        Ok(batches::prepare(&material, &codec, &config.data, context, &mut |_| {}))
+    });
     let batches = match prepared {
         Ok(batches) => batches,
         Err(error) => {
@@ -220,28 +163,12 @@ fn facts(
             return Ok((facts, vec![sentence]));
         }
     };
-    let held_out = |kind: &str, train: usize, eval: usize| {
-        (
-            kind.to_owned(),
-            format!("{train} to train on, {eval} held out"),
-        )
-    };
+    let held_out =
+        |kind: &str, train: usize, eval: usize| (kind.to_owned(), format!("{train} to train on, {eval} held out"));
     let (pairs, references, retention) = (&batches.pairs, &batches.references, &batches.retention);
-    facts.push(held_out(
-        "Labelled pairs",
-        pairs.train.len(),
-        pairs.eval.len(),
-    ));
-    facts.push(held_out(
-        "Reference answers",
-        references.train.len(),
-        references.eval.len(),
-    ));
-    facts.push(held_out(
-        "Pieces of retention text",
-        retention.train.len(),
-        retention.eval.len(),
-    ));
+    facts.push(held_out("Labelled pairs", pairs.train.len(), pairs.eval.len()));
+    facts.push(held_out("Reference answers", references.train.len(), references.eval.len()));
+    facts.push(held_out("Pieces of retention text", retention.train.len(), retention.eval.len()));
     let mut aside: Vec<String> = Vec::new();
     let unlabelled = batches.unlabelled;
     if unlabelled > 0 {
@@ -252,15 +179,11 @@ fn facts(
     }
     let no_memory = newest.map_or(0, |state| state.aside.pairs.len());
     if no_memory > 0 {
-        aside.push(format!(
-            "{no_memory} pairs too long for the memory there was"
-        ));
+        aside.push(format!("{no_memory} pairs too long for the memory there was"));
     }
     if let Some(first) = batches.references_set_aside.first() {
         let count = batches.references_set_aside.len();
-        aside.push(format!(
-            "{count} reference answers; the first because {first}"
-        ));
+        aside.push(format!("{count} reference answers; the first because {first}"));
     }
     Ok((facts, aside))
 }
@@ -272,27 +195,16 @@ fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
     let settings = keys.into_iter().map(|key| {
         let value = own.get(key).cloned().unwrap_or_else(unset);
         let default = default.get(key).cloned().unwrap_or_else(unset);
-        Setting {
-            key: key.clone(),
-            changed_from: (value != default).then_some(default),
-            value,
-        }
+        Setting { key: key.clone(), changed_from: (value != default).then_some(default), value }
     });
     Ok(settings.collect())
 }
 
 fn chart((title, caption, metrics): &Shown, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
-    let lines = metrics.iter().filter_map(|(metric, name)| {
-        Some(Line {
-            name: (*name).to_owned(),
-            points: series.get(*metric)?.clone(),
-        })
-    });
-    Chart {
-        title: (*title).to_owned(),
-        caption: (*caption).to_owned(),
-        lines: lines.collect(),
-    }
+    let lines = metrics
+        .iter()
+        .filter_map(|(metric, name)| Some(Line { name: (*name).to_owned(), points: series.get(*metric)?.clone() }));
+    Chart { title: (*title).to_owned(), caption: (*caption).to_owned(), lines: lines.collect() }
 }
 
 fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
@@ -310,11 +222,7 @@ fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
 
 /// The first and the last answer to each probe that was answered twice.
 fn answers(project: &Project, record: &RunRecord) -> Result<Vec<Answers>> {
-    let notes: Vec<String> = project
-        .probes()?
-        .into_iter()
-        .map(|probe| probe.note)
-        .collect();
+    let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
     let mut by_probe: BTreeMap<usize, Vec<SampleRecord>> = BTreeMap::new();
     for sample in project.samples(record.id)? {
         by_probe.entry(sample.probe).or_default().push(sample);
@@ -355,10 +263,7 @@ fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>> {
     let config = quoted(&record.dir.join("config.toml"));
     let mut lines = vec![format!("nudge train {dir} --config {config}")];
     if project.revision()? != record.revision {
-        lines.push(format!(
-            "# trains on the pairs as they are now; this run saw revision {}",
-            record.revision.0
-        ));
+        lines.push(format!("# trains on the pairs as they are now; this run saw revision {}", record.revision.0));
     }
     Ok(lines)
 }

@@ -13,23 +13,14 @@ use super::{
 use crate::store::{LogLevel, RunStatus};
 
 fn faulty(mishap: impl Fn(u64) -> Mishap + Send + Sync + 'static) -> Engine {
-    let options = EngineOptions {
-        fault: Fault::at(mishap),
-        ..EngineOptions::with_threads(1)
-    };
+    let options = EngineOptions { fault: Fault::at(mishap), ..EngineOptions::with_threads(1) };
     Engine::start(no_waker(), options).unwrap()
 }
 
 #[test]
 fn a_panic_fails_the_run_and_the_engine_still_answers() {
     let toy = Toy::new();
-    let engine = faulty(|step| {
-        if step == 3 {
-            Mishap::Panic
-        } else {
-            Mishap::None
-        }
-    });
+    let engine = faulty(|step| if step == 3 { Mishap::Panic } else { Mishap::None });
     let run = toy.record(&toy::config());
     toy.queue(&engine, run);
     let Outcome::Failed { error } = finished(&engine, run) else {
@@ -44,23 +35,14 @@ fn a_panic_fails_the_run_and_the_engine_still_answers() {
     let request = RequestId(5);
     let generate = Request::Generate {
         request,
-        source: Weights::Model {
-            folder: toy.model.clone(),
-            adapter: None,
-        },
+        source: Weights::Model { folder: toy.model.clone(), adapter: None },
         prompt: ask("Is 3 even?"),
-        sampling: Sampling {
-            max_new_tokens: 2,
-            ..Sampling::default()
-        },
+        sampling: Sampling { max_new_tokens: 2, ..Sampling::default() },
         control: RunControl::default().into(),
     };
     engine.requests.send(generate).unwrap();
     let answered = wait_for(&engine, |event| match event {
-        Event::Generated {
-            request: of,
-            answer,
-        } if *of == request => Some(answer.ids.len()),
+        Event::Generated { request: of, answer } if *of == request => Some(answer.ids.len()),
         Event::Failed { error, .. } => panic!("{error}"),
         _ => None,
     });
@@ -86,10 +68,7 @@ fn a_step_without_a_number_is_left_out_and_named() {
         .into_iter()
         .filter(|line| line.level == LogLevel::Warning && line.text.contains("not applied"))
         .collect();
-    assert_eq!(
-        refused.iter().map(|line| line.step).collect::<Vec<_>>(),
-        [2, 4]
-    );
+    assert_eq!(refused.iter().map(|line| line.step).collect::<Vec<_>>(), [2, 4]);
     let visited = project.visits(run, 2, 2).unwrap();
     assert_eq!(visited.len(), 5);
     for (_, visit) in visited {
@@ -103,13 +82,7 @@ fn a_step_without_a_number_is_left_out_and_named() {
 #[test]
 fn three_in_a_row_stop_on_the_last_good_weights() {
     let toy = Toy::new();
-    let engine = faulty(|step| {
-        if step > 2 {
-            Mishap::NonFiniteGradient
-        } else {
-            Mishap::None
-        }
-    });
+    let engine = faulty(|step| if step > 2 { Mishap::NonFiniteGradient } else { Mishap::None });
     let run = toy.record(&toy::config());
     toy.queue(&engine, run);
     let Outcome::Failed { error } = finished(&engine, run) else {
@@ -128,15 +101,8 @@ fn a_step_without_memory_is_done_again_in_smaller_rows() {
     let toy = Toy::new();
     let left = AtomicU32::new(2);
     let engine = faulty(move |step| {
-        let again = step == 3
-            && left
-                .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
-                .is_ok();
-        if again {
-            Mishap::OutOfMemory
-        } else {
-            Mishap::None
-        }
+        let again = step == 3 && left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok();
+        if again { Mishap::OutOfMemory } else { Mishap::None }
     });
     let mut config = toy::config();
     config.train.micro_batch_tokens = TokenBudget::Tokens(512);
@@ -156,14 +122,7 @@ fn a_step_without_memory_is_done_again_in_smaller_rows() {
         .collect();
     assert_eq!(said.len(), 2);
     assert!(said[1].contains("rows hold 128 tokens"), "{said:?}");
-    let met = |run| {
-        project
-            .visits(run, 1, 4)
-            .unwrap()
-            .iter()
-            .map(|(s, v)| (*s, v.pair))
-            .collect::<Vec<_>>()
-    };
+    let met = |run| project.visits(run, 1, 4).unwrap().iter().map(|(s, v)| (*s, v.pair)).collect::<Vec<_>>();
     let (undisturbed, _) = toy.train(&config);
     assert_eq!(met(run), met(undisturbed), "the batches are the same");
 }
@@ -174,15 +133,8 @@ fn what_never_fits_is_set_aside_by_name_and_met_no_more() {
     let toy = Toy::new();
     let left = AtomicU32::new(STRIKES);
     let engine = faulty(move |step| {
-        let again = step == 3
-            && left
-                .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
-                .is_ok();
-        if again {
-            Mishap::OutOfMemory
-        } else {
-            Mishap::None
-        }
+        let again = step == 3 && left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok();
+        if again { Mishap::OutOfMemory } else { Mishap::None }
     });
     let mut config = toy::config();
     config.train.micro_batch_tokens = TokenBudget::Tokens(512);
@@ -209,11 +161,7 @@ fn what_never_fits_is_set_aside_by_name_and_met_no_more() {
     assert!((1..5).contains(&aside.len()), "{said:?}");
     assert_eq!(project.visits(run, 3, 3).unwrap().len(), 5 - aside.len());
     let later = project.visits(run, 3, 30).unwrap();
-    assert!(
-        later
-            .iter()
-            .all(|(_, visit)| !aside.contains(&visit.pair.0))
-    );
+    assert!(later.iter().all(|(_, visit)| !aside.contains(&visit.pair.0)));
 }
 
 #[test]

@@ -36,18 +36,11 @@ pub struct EngineOptions {
 
 impl EngineOptions {
     pub fn with_threads(threads: usize) -> Self {
-        Self {
-            threads: Some(threads),
-            ..Self::default()
-        }
+        Self { threads: Some(threads), ..Self::default() }
     }
 
     pub fn beside_window(threads: Option<usize>) -> Self {
-        Self {
-            threads,
-            beside_window: true,
-            ..Self::default()
-        }
+        Self { threads, beside_window: true, ..Self::default() }
     }
 
     /// What `"auto"` stands for.
@@ -76,10 +69,8 @@ impl Engine {
         let (requests, inbox) = bounded(REQUESTS);
         let (outbox, events) = bounded(EVENTS);
         let crew = Crew::gather(options.hands())?;
-        let thread = std::thread::Builder::new()
-            .name("nudge-engine".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
+        let thread =
+            std::thread::Builder::new().name("nudge-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
                 let reporter = Reporter::new(outbox, waker);
                 #[cfg_attr(not(test), expect(unused_mut, reason = "tests put a fault in"))]
                 let mut desk = Desk::new(inbox, reporter, crew);
@@ -89,11 +80,7 @@ impl Engine {
                 }
                 serve(desk);
             })?;
-        Ok(Self {
-            requests,
-            events,
-            thread: Some(thread),
-        })
+        Ok(Self { requests, events, thread: Some(thread) })
     }
 
     /// Asks for the end and waits for it: the run stops with a checkpoint.

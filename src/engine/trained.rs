@@ -43,28 +43,19 @@ impl Trained {
             Which::Best => {
                 let newest = checkpoint::open(folders, None)?;
                 let best = newest.state().best.ok_or_else(|| {
-                    EngineError::Sentence(
-                        "The run has no evaluation yet, so none is the best; name a step"
-                            .to_owned(),
-                    )
+                    EngineError::Sentence("The run has no evaluation yet, so none is the best; name a step".to_owned())
                 })?;
                 Some(existing(folders, best.step)?)
             }
         };
         let saved = checkpoint::open(folders, step)?;
         let folder = material::model_folder(project, &config)?;
-        let options = LoadOptions {
-            precision: Precision::F32,
-            ..material::load_options(&config, project.dir())
-        };
+        let options = LoadOptions { precision: Precision::F32, ..material::load_options(&config, project.dir()) };
         let mut policy = Policy::load(&folder, &options)?;
         policy.set_trainable(&saved.trainable()?)?;
         let codec = Codec::load(&folder)?;
         let material = material::of_run(project, record.id, record.revision, &config)?;
-        let rule = SplitRule {
-            eval_fraction: config.data.eval_fraction,
-            seed: config.data.seed,
-        };
+        let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
         let sides = split(&material.pairs, rule);
         let mut probes: Vec<Vec<u32>> = Vec::new();
         for &index in sides.eval.iter().chain(&sides.train) {
@@ -91,12 +82,7 @@ impl Trained {
             settings: record.config_toml.clone(),
             metrics: newest_metrics(project, record, step)?,
         };
-        Ok(Self {
-            policy,
-            folder,
-            probes,
-            about,
-        })
+        Ok(Self { policy, folder, probes, about })
     }
 }
 

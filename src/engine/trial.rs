@@ -89,9 +89,7 @@ pub fn run(
         None => policy.least_row_bytes(tokens, answers),
     };
     let (peak, basis) = match &tried {
-        Some((tried, tried_blocks, peak, _))
-            if (tried.tokens(), *tried_blocks) == (tokens, blocks) =>
-        {
+        Some((tried, tried_blocks, peak, _)) if (tried.tokens(), *tried_blocks) == (tokens, blocks) => {
             (*peak, Basis::Measured)
         }
         Some(_) => (room.peak(policy, row_bytes), Basis::FromMeasured),
@@ -126,12 +124,7 @@ pub fn run(
         ));
     }
     warnings.extend(too_large(&never_fit, batches, room.limit(), config));
-    Ok(Trial {
-        secs_a_token: tried.map(|(row, _, _, secs)| secs / row.tokens() as f64),
-        outlook,
-        never_fit,
-        warnings,
-    })
+    Ok(Trial { secs_a_token: tried.map(|(row, _, _, secs)| secs / row.tokens() as f64), outlook, never_fit, warnings })
 }
 
 /// The longest documents that steps are made of, longest first.
@@ -148,14 +141,8 @@ fn longest<'a>(config: &RunConfig, batches: &'a Batches) -> Vec<&'a Doc> {
 pub fn texts<'a>(config: &RunConfig, batches: &'a Batches) -> (&'a [TextDoc], &'a [TextDoc]) {
     let used = |weight: f64, texts: &'a [TextDoc]| if weight > 0.0 { texts } else { &[] };
     (
-        used(
-            config.objective.reference_weight(),
-            &batches.references.train,
-        ),
-        used(
-            config.objective.retention_weight(),
-            &batches.retention.train,
-        ),
+        used(config.objective.reference_weight(), &batches.references.train),
+        used(config.objective.retention_weight(), &batches.retention.train),
     )
 }
 
@@ -171,12 +158,8 @@ fn largest(
     let space = room.now(policy);
     policy.set_room(space);
     let least = |tokens, answers| policy.least_row_bytes(tokens, answers);
-    let fitting: Vec<&Doc> = docs
-        .iter()
-        .copied()
-        .filter(|doc| least(doc.tokens(), doc.answer_tokens()) <= space)
-        .take(most)
-        .collect();
+    let fitting: Vec<&Doc> =
+        docs.iter().copied().filter(|doc| least(doc.tokens(), doc.answer_tokens()) <= space).take(most).collect();
     loop {
         let first = fitting.iter().scan(0, |tokens, doc| {
             *tokens += doc.tokens();
@@ -241,11 +224,7 @@ fn consequence(outlook: &MemoryOutlook, config: &RunConfig) -> String {
         outlook.largest_row_tokens,
         outlook.peak_memory_bytes >> 20
     );
-    if outlook.fits() {
-        then
-    } else {
-        format!("{then}, still too much. {}", cures(config))
-    }
+    if outlook.fits() { then } else { format!("{then}, still too much. {}", cures(config)) }
 }
 
 fn cures(config: &RunConfig) -> String {
@@ -267,25 +246,9 @@ fn too_large(aside: &Aside, batches: &Batches, limit: u64, config: &RunConfig) -
     let mut sentences = Vec::new();
     let limit = limit >> 20;
     if !aside.pairs.is_empty() {
-        let pair = |index: &usize| {
-            batches
-                .pairs
-                .train
-                .get(*index)
-                .map(|pair: &PairDoc| pair.id.0)
-        };
-        let named: Vec<String> = aside
-            .pairs
-            .iter()
-            .filter_map(pair)
-            .take(NAMED)
-            .map(|id| id.to_string())
-            .collect();
-        let more = if aside.pairs.len() > named.len() {
-            ", …"
-        } else {
-            ""
-        };
+        let pair = |index: &usize| batches.pairs.train.get(*index).map(|pair: &PairDoc| pair.id.0);
+        let named: Vec<String> = aside.pairs.iter().filter_map(pair).take(NAMED).map(|id| id.to_string()).collect();
+        let more = if aside.pairs.len() > named.len() { ", …" } else { "" };
         sentences.push(format!(
             "{} pairs never fit the {limit} MB that may be taken, each alone in its row, and are set aside: {}{more}. {}",
             aside.pairs.len(),
@@ -299,10 +262,8 @@ fn too_large(aside: &Aside, batches: &Batches, limit: u64, config: &RunConfig) -
         ("pieces of retention text", &aside.retention, retention),
     ] {
         if !indices.is_empty() && !used.is_empty() {
-            sentences.push(format!(
-                "{} {what} never fit the {limit} MB that may be taken and are set aside",
-                indices.len()
-            ));
+            sentences
+                .push(format!("{} {what} never fit the {limit} MB that may be taken and are set aside", indices.len()));
         }
     }
     sentences

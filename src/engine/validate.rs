@@ -62,17 +62,9 @@ fn data(config: &RunConfig, faults: &mut Faults) {
     let data = &config.data;
     faults.at_least_one("data.max_prompt_tokens", data.max_prompt_tokens);
     faults.at_least_one("data.max_answer_tokens", data.max_answer_tokens);
-    faults.within(
-        "data.eval_fraction",
-        data.eval_fraction,
-        0.0..1.0,
-        "at least 0 and below 1",
-    );
+    faults.within("data.eval_fraction", data.eval_fraction, 0.0..1.0, "at least 0 and below 1");
     if data.reference.is_empty() {
-        faults.add(
-            "data.reference",
-            "data.reference is empty; it must be \"auto\" or a JSONL file".to_owned(),
-        );
+        faults.add("data.reference", "data.reference is empty; it must be \"auto\" or a JSONL file".to_owned());
     }
 }
 
@@ -83,12 +75,7 @@ fn objective(config: &RunConfig, faults: &mut Faults) {
     match objective.kind {
         Method::Mpo => {}
         Method::Dpo => {
-            faults.within(
-                "objective.label_smoothing",
-                objective.label_smoothing,
-                0.0..0.5,
-                "at least 0 and below 0.5",
-            );
+            faults.within("objective.label_smoothing", objective.label_smoothing, 0.0..0.5, "at least 0 and below 0.5");
         }
         Method::Ipo => faults.positive("objective.tau", objective.tau),
     }
@@ -114,12 +101,7 @@ fn lora(lora: &LoraConfig, faults: &mut Faults) {
     }
     faults.at_least_one("lora.rank", lora.rank);
     faults.positive("lora.alpha", lora.alpha);
-    faults.within(
-        "lora.dropout",
-        lora.dropout,
-        0.0..1.0,
-        "at least 0 and below 1",
-    );
+    faults.within("lora.dropout", lora.dropout, 0.0..1.0, "at least 0 and below 1");
     match &lora.targets {
         Targets::All(word) if word == "all-linear" => {}
         Targets::All(word) => faults.add(
@@ -136,20 +118,10 @@ fn lora(lora: &LoraConfig, faults: &mut Faults) {
 
 fn optimizer(config: &RunConfig, faults: &mut Faults) {
     let optimizer = &config.optimizer;
-    faults.require(
-        "optimizer.kind",
-        optimizer.kind == "adamw",
-        format!("\"{}\"", optimizer.kind),
-        "\"adamw\"",
-    );
+    faults.require("optimizer.kind", optimizer.kind == "adamw", format!("\"{}\"", optimizer.kind), "\"adamw\"");
     faults.positive("optimizer.learning_rate", optimizer.learning_rate);
     for beta in optimizer.betas {
-        faults.within(
-            "optimizer.betas",
-            beta,
-            0.0..1.0,
-            "two numbers, each at least 0 and below 1",
-        );
+        faults.within("optimizer.betas", beta, 0.0..1.0, "two numbers, each at least 0 and below 1");
     }
     faults.positive("optimizer.eps", optimizer.eps);
     faults.not_negative("optimizer.weight_decay", optimizer.weight_decay);
@@ -169,12 +141,9 @@ fn train(config: &RunConfig, faults: &mut Faults) {
     }
     match train.threads {
         Threads::Auto => {}
-        Threads::Count(count) => faults.require(
-            "train.threads",
-            (1..=MOST_THREADS).contains(&count),
-            count,
-            "\"auto\" or 1 to 1024",
-        ),
+        Threads::Count(count) => {
+            faults.require("train.threads", (1..=MOST_THREADS).contains(&count), count, "\"auto\" or 1 to 1024")
+        }
     }
     faults.at_least_one("train.sample_tokens", train.sample_tokens);
     faults.require(
@@ -211,37 +180,16 @@ mod tests {
     fn each_fault_is_named_beside_its_field() {
         assert_eq!(fields(|c| c.objective.beta = 0.0), ["objective.beta"]);
         assert_eq!(fields(|c| c.objective.beta = f64::NAN), ["objective.beta"]);
-        assert_eq!(
-            fields(|c| c.data.eval_fraction = 1.0),
-            ["data.eval_fraction"]
-        );
+        assert_eq!(fields(|c| c.data.eval_fraction = 1.0), ["data.eval_fraction"]);
         assert_eq!(fields(|c| c.lora.rank = 0), ["lora.rank"]);
-        assert_eq!(
-            fields(|c| c.lora.targets = Targets::All("all".into())),
-            ["lora.targets"]
-        );
-        assert_eq!(
-            fields(|c| c.optimizer.betas = [0.9, 1.0]),
-            ["optimizer.betas"]
-        );
-        assert_eq!(
-            fields(|c| c.optimizer.learning_rate = -1.0),
-            ["optimizer.learning_rate"]
-        );
+        assert_eq!(fields(|c| c.lora.targets = Targets::All("all".into())), ["lora.targets"]);
+        assert_eq!(fields(|c| c.optimizer.betas = [0.9, 1.0]), ["optimizer.betas"]);
+        assert_eq!(fields(|c| c.optimizer.learning_rate = -1.0), ["optimizer.learning_rate"]);
         assert_eq!(fields(|c| c.train.steps = Some(0)), ["train.steps"]);
         assert_eq!(fields(|c| c.train.epochs = 0.0), ["train.epochs"]);
-        assert_eq!(
-            fields(|c| c.train.device = "cuda:x".into()),
-            ["train.device"]
-        );
-        assert_eq!(
-            fields(|c| c.train.micro_batch_tokens = TokenBudget::Tokens(0)),
-            ["train.micro_batch_tokens"]
-        );
-        assert_eq!(
-            fields(|c| c.train.threads = Threads::Count(0)),
-            ["train.threads"]
-        );
+        assert_eq!(fields(|c| c.train.device = "cuda:x".into()), ["train.device"]);
+        assert_eq!(fields(|c| c.train.micro_batch_tokens = TokenBudget::Tokens(0)), ["train.micro_batch_tokens"]);
+        assert_eq!(fields(|c| c.train.threads = Threads::Count(0)), ["train.threads"]);
     }
 
     #[test]

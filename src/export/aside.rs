@@ -25,10 +25,8 @@ impl Aside {
         }
         let parent = target.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(parent).map_err(write_error(parent))?;
-        let folder = tempfile::Builder::new()
-            .prefix(".nudge-export-")
-            .tempdir_in(parent)
-            .map_err(write_error(parent))?;
+        let folder =
+            tempfile::Builder::new().prefix(".nudge-export-").tempdir_in(parent).map_err(write_error(parent))?;
         Ok(Self { target, folder })
     }
 

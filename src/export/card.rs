@@ -43,14 +43,8 @@ const SHOWN: [(&str, &str); 7] = [
     ("eval_loss", "held-out loss"),
     ("eval_rewards/accuracies", "held-out preference accuracy"),
     ("eval_rewards/margins", "held-out reward margin"),
-    (
-        "kl/ref",
-        "KL drift a token, forward, on held-out reference answers (kl/ref)",
-    ),
-    (
-        "kl/policy_k3",
-        "KL drift a token, k3, on freshly sampled answers (kl/policy_k3)",
-    ),
+    ("kl/ref", "KL drift a token, forward, on held-out reference answers (kl/ref)"),
+    ("kl/policy_k3", "KL drift a token, k3, on freshly sampled answers (kl/policy_k3)"),
     ("eval_loss/retention", "loss on held-out retention text"),
 ];
 
@@ -76,11 +70,8 @@ impl Card<'_> {
 
     fn report(&self) -> Value {
         let Self { about, proof, .. } = self;
-        let metrics: Map<String, Value> = about
-            .metrics
-            .iter()
-            .map(|(name, value)| (name.clone(), json!(value)))
-            .collect();
+        let metrics: Map<String, Value> =
+            about.metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         json!({
             "made_by": concat!("nudge ", env!("CARGO_PKG_VERSION")),
             "kind": match self.what {
@@ -118,9 +109,7 @@ impl Card<'_> {
     /// Adapters that have to be loaded below this export.
     fn below(&self) -> &[PathBuf] {
         match self.what {
-            What::Adapter {
-                part: Part::Newest, ..
-            } => &self.about.frozen,
+            What::Adapter { part: Part::Newest, .. } => &self.about.frozen,
             _ => &[],
         }
     }
@@ -139,12 +128,7 @@ impl Card<'_> {
             Some(Layout::Mlx) => line(format_args!("library_name: mlx")),
             Some(Layout::Gguf) | None => {}
         }
-        line(format_args!(
-            "---\n\n# {}, step {}\n\n{}\n",
-            about.run,
-            about.step,
-            self.what_it_is()
-        ));
+        line(format_args!("---\n\n# {}, step {}\n\n{}\n", about.run, about.step, self.what_it_is()));
         if about.method.starts_with("MPO") {
             line(format_args!(
                 "Trained with `maximum_preference_optimization` ({}), arXiv 2312.16430.\n",
@@ -172,11 +156,7 @@ impl Card<'_> {
             proof.probes,
             proof.closeness(),
             proof.largest,
-            if self.below().is_empty() {
-                "the base model"
-            } else {
-                "the base model with the adapters below"
-            },
+            if self.below().is_empty() { "the base model" } else { "the base model with the adapters below" },
             proof.effect,
             proof.changed,
             proof.probes
@@ -201,14 +181,8 @@ impl Card<'_> {
             }
             line(format_args!(""));
         }
-        line(format_args!(
-            "## Settings\n\n```toml\n{}\n```\n",
-            about.settings.trim()
-        ));
-        line(format_args!(
-            concat!("Made with nudge ", env!("CARGO_PKG_VERSION"), " on {}."),
-            today()
-        ));
+        line(format_args!("## Settings\n\n```toml\n{}\n```\n", about.settings.trim()));
+        line(format_args!(concat!("Made with nudge ", env!("CARGO_PKG_VERSION"), " on {}."), today()));
         text
     }
 
@@ -222,12 +196,8 @@ impl Card<'_> {
             What::Adapter { .. } if about.frozen.is_empty() => {
                 format!("A LoRA adapter for `{base}`.")
             }
-            What::Adapter {
-                part: Part::Newest, ..
-            } => {
-                format!(
-                    "A LoRA adapter for `{base}` **with {frozen} below it**: alone it is not what was trained."
-                )
+            What::Adapter { part: Part::Newest, .. } => {
+                format!("A LoRA adapter for `{base}` **with {frozen} below it**: alone it is not what was trained.")
             }
             What::Adapter { .. } | What::Report => format!(
                 "A LoRA adapter for the bare `{base}`: the sum of {frozen}, which the run started from, and of what was \
@@ -247,18 +217,9 @@ impl Card<'_> {
         let base = &self.about.base_model;
         let is_gguf = base.to_lowercase().ends_with(".gguf");
         let mut text = match self.what {
-            What::Adapter {
-                layout: Layout::Peft,
-                ..
-            } => python(base, self.below()),
-            What::Adapter {
-                layout: Layout::Mlx,
-                ..
-            } => mlx(base, self.below()),
-            What::Adapter {
-                layout: Layout::Gguf,
-                ..
-            } => llama_cpp(base, is_gguf, self.below()),
+            What::Adapter { layout: Layout::Peft, .. } => python(base, self.below()),
+            What::Adapter { layout: Layout::Mlx, .. } => mlx(base, self.below()),
+            What::Adapter { layout: Layout::Gguf, .. } => llama_cpp(base, is_gguf, self.below()),
             What::Merged(_) | What::Report => {
                 "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n\
                  model = AutoModelForCausalLM.from_pretrained(\"this/folder\")\n\
@@ -294,22 +255,14 @@ fn python(base: &str, below: &[PathBuf]) -> String {
         json!(base)
     );
     for adapter in below {
-        writeln!(
-            text,
-            "model = PeftModel.from_pretrained(model, {}).merge_and_unload()",
-            json!(adapter)
-        )
-        .ok();
+        writeln!(text, "model = PeftModel.from_pretrained(model, {}).merge_and_unload()", json!(adapter)).ok();
     }
     text + "model = PeftModel.from_pretrained(model, \"this/folder\")\n```"
 }
 
 fn mlx(base: &str, below: &[PathBuf]) -> String {
-    let command = |base: &str| {
-        format!(
-            "```sh\nmlx_lm.generate --model {base} --adapter-path this/folder --prompt \"…\"\n```"
-        )
-    };
+    let command =
+        |base: &str| format!("```sh\nmlx_lm.generate --model {base} --adapter-path this/folder --prompt \"…\"\n```");
     if below.is_empty() {
         return command(base);
     }
@@ -325,11 +278,7 @@ fn llama_cpp(base: &str, is_gguf: bool, below: &[PathBuf]) -> String {
     let model = if is_gguf { base } else { "BASE.gguf" };
     let mut text = String::new();
     if !is_gguf {
-        write!(
-            text,
-            "`BASE.gguf` is `{base}` converted with llama.cpp's `convert_hf_to_gguf.py`.\n\n"
-        )
-        .ok();
+        write!(text, "`BASE.gguf` is `{base}` converted with llama.cpp's `convert_hf_to_gguf.py`.\n\n").ok();
     }
     write!(text, "```sh\nllama-cli -m {model}").ok();
     for adapter in below {
@@ -337,22 +286,15 @@ fn llama_cpp(base: &str, is_gguf: bool, below: &[PathBuf]) -> String {
     }
     text += " --lora this/folder/adapter.gguf\n```";
     if !below.is_empty() {
-        write!(
-            text,
-            "\n\nllama.cpp adds up the adapters that are named; {} must be GGUF adapters too.",
-            listed(below)
-        )
-        .ok();
+        write!(text, "\n\nllama.cpp adds up the adapters that are named; {} must be GGUF adapters too.", listed(below))
+            .ok();
     }
     text
 }
 
 /// "`a` and `b`".
 fn listed(paths: &[PathBuf]) -> String {
-    let paths: Vec<String> = paths
-        .iter()
-        .map(|path| format!("`{}`", path.display()))
-        .collect();
+    let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
     paths.join(" and ")
 }
 

@@ -107,11 +107,7 @@ pub fn svg(title: &str, lines: &[Line], marks: &[u64]) -> Option<String> {
 }
 
 fn dash_attribute(dashes: &str) -> String {
-    if dashes.is_empty() {
-        String::new()
-    } else {
-        format!(" stroke-dasharray=\"{dashes}\"")
-    }
+    if dashes.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dashes}\"") }
 }
 
 struct Entry<'a> {
@@ -149,9 +145,7 @@ impl Axis {
     /// `tight`: the axis ends where the values do, else at round numbers.
     fn around(values: impl Iterator<Item = f64>, from: f64, to: f64, tight: bool) -> Option<Self> {
         let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
-            Some(ends.map_or((value, value), |(low, high)| {
-                (low.min(value), high.max(value))
-            }))
+            Some(ends.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
         });
         let (mut low, mut high) = ends?;
         if low == high {
@@ -168,17 +162,9 @@ impl Axis {
         let first = (low / step - 1e-9).ceil() as i64;
         let last = (high / step + 1e-9).floor() as i64;
         let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-        let ticks = (first..=last)
-            .map(|count| count as f64 * step)
-            .map(|value| (value, tick(value, step, decimals)))
-            .collect();
-        Some(Self {
-            low,
-            high,
-            from,
-            to,
-            ticks,
-        })
+        let ticks =
+            (first..=last).map(|count| count as f64 * step).map(|value| (value, tick(value, step, decimals))).collect();
+        Some(Self { low, high, from, to, ticks })
     }
 
     fn place(&self, value: f64) -> f64 {
@@ -195,11 +181,7 @@ fn round_step(least: f64) -> f64 {
 }
 
 fn tick(value: f64, step: f64, decimals: usize) -> String {
-    let text = if step < 1e-4 || value.abs() >= 1e6 {
-        format!("{value:.1e}")
-    } else {
-        format!("{value:.decimals$}")
-    };
+    let text = if step < 1e-4 || value.abs() >= 1e6 { format!("{value:.1e}") } else { format!("{value:.decimals$}") };
     text.replace('-', "−")
 }
 
@@ -217,13 +199,7 @@ fn path(points: &[Point], x: &Axis, y: &Axis) -> String {
             out.push_str("h.01");
         }
         let command = if pen_down { 'L' } else { 'M' };
-        write!(
-            out,
-            "{command}{:.1} {:.1}",
-            x.place(point[0]),
-            y.place(point[1])
-        )
-        .ok();
+        write!(out, "{command}{:.1} {:.1}", x.place(point[0]), y.place(point[1])).ok();
         alone = !pen_down;
         pen_down = true;
     }
@@ -255,9 +231,7 @@ fn thinned(points: &[Point]) -> Vec<Point> {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -265,10 +239,7 @@ mod tests {
     use super::*;
 
     fn line(points: &[Point]) -> Line {
-        Line {
-            name: "a < b".to_owned(),
-            points: points.to_vec(),
-        }
+        Line { name: "a < b".to_owned(), points: points.to_vec() }
     }
 
     #[test]

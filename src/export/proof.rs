@@ -55,9 +55,7 @@ impl Proof {
             let ours = last_logits(policy, probe)?;
             difference = worst(difference, apart(&ours, &last_logits(read_back, probe)?));
             effect = worst(effect, apart(&ours, &last_logits(bare, probe)?));
-            largest = ours
-                .iter()
-                .fold(largest, |most, logit| most.max(f64::from(logit.abs())));
+            largest = ours.iter().fold(largest, |most, logit| most.max(f64::from(logit.abs())));
         }
         let answers = greedy(read_back, probes)?;
         let before = greedy(bare, probes)?;
@@ -69,19 +67,14 @@ impl Proof {
             changed: answers.iter().zip(&before).filter(|(a, b)| a != b).count(),
         };
         let probes = probes.iter().zip(&answers);
-        let probes = probes
-            .map(|(prompt, answer)| json!({"prompt_ids": prompt, "greedy_ids": answer}))
-            .collect();
+        let probes = probes.map(|(prompt, answer)| json!({"prompt_ids": prompt, "greedy_ids": answer})).collect();
         Ok((proof, Value::Array(probes)))
     }
 }
 
 /// The likeliest tokens after each prompt, going on past an end of turn.
 fn greedy(policy: &Policy, probes: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, PolicyError> {
-    let options = GenerateOptions {
-        max_new: PROBE_TOKENS,
-        ..GenerateOptions::default()
-    };
+    let options = GenerateOptions { max_new: PROBE_TOKENS, ..GenerateOptions::default() };
     let answers = policy.generate(probes, &options, &mut |_, _| ControlFlow::Continue(()))?;
     Ok(answers.into_iter().map(|answer| answer.ids).collect())
 }
@@ -90,10 +83,7 @@ fn greedy(policy: &Policy, probes: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, PolicyE
 fn last_logits(policy: &Policy, ids: &[u32]) -> Result<Vec<f32>, ExportError> {
     let logits = policy.logits(ids)?;
     let last = ids.len().saturating_sub(1);
-    Ok(logits
-        .get(last)
-        .and_then(|row| row.to_vec1())
-        .map_err(PolicyError::from)?)
+    Ok(logits.get(last).and_then(|row| row.to_vec1()).map_err(PolicyError::from)?)
 }
 
 fn apart(a: &[f32], b: &[f32]) -> f64 {
@@ -103,9 +93,5 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 
 /// The larger; NaN if either is.
 fn worst(most: f64, off: f64) -> f64 {
-    if off > most || off.is_nan() {
-        off
-    } else {
-        most
-    }
+    if off > most || off.is_nan() { off } else { most }
 }

@@ -80,25 +80,14 @@ const ROWS: usize = 9;
 /// Writes the report to `file`; what is there already is only replaced with `overwrite`.
 pub fn report(story: &Story, file: &Path, overwrite: bool) -> Result<(), ExportError> {
     if file.exists() && !overwrite {
-        return Err(ExportError::Exists {
-            path: file.to_owned(),
-        });
+        return Err(ExportError::Exists { path: file.to_owned() });
     }
-    let is_markdown = file
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("md") || end.eq_ignore_ascii_case("markdown"));
-    let name = if is_markdown {
-        "report.md"
-    } else {
-        "report.html"
-    };
-    let text = render(story, name).map_err(|error| ExportError::Write {
-        path: file.to_owned(),
-        source: std::io::Error::other(error),
-    })?;
-    let parent = file
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let is_markdown =
+        file.extension().is_some_and(|end| end.eq_ignore_ascii_case("md") || end.eq_ignore_ascii_case("markdown"));
+    let name = if is_markdown { "report.md" } else { "report.html" };
+    let text = render(story, name)
+        .map_err(|error| ExportError::Write { path: file.to_owned(), source: std::io::Error::other(error) })?;
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let failed = |source| write_error(file)(source);
     fs::create_dir_all(parent).map_err(failed)?;
@@ -112,15 +101,10 @@ pub fn report(story: &Story, file: &Path, overwrite: bool) -> Result<(), ExportE
 fn render(story: &Story, template: &str) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     // A line that only steers leaves no line behind.
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()?;
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
     // In a table's cell a line break or a bar would end it. What a model says is text, not markup.
-    environment.add_filter("cell", |text: String| {
-        plain(&text).replace('|', "\\|").replace('\n', " ")
-    });
+    environment.add_filter("cell", |text: String| plain(&text).replace('|', "\\|").replace('\n', " "));
     environment.add_filter("quoted", |text: String| plain(&text).replace('\n', "\n> "));
     environment.add_template("report.html", include_str!("report.html"))?;
     environment.add_template("report.md", include_str!("report.md"))?;
@@ -134,9 +118,7 @@ fn plain(text: &str) -> String {
 fn values(story: &Story) -> Value {
     let pairs = |pairs: &[(u64, String)]| -> Vec<Value> {
         let values = pairs.iter();
-        values
-            .map(|(step, text)| context! { step => *step, text => text.as_str() })
-            .collect()
+        values.map(|(step, text)| context! { step => *step, text => text.as_str() }).collect()
     };
     let Story {
         run,
@@ -154,10 +136,8 @@ fn values(story: &Story) -> Value {
         again,
     } = story;
     let steps: Vec<u64> = marks.iter().map(|(step, _)| *step).collect();
-    let facts: Vec<Value> = facts
-        .iter()
-        .map(|(label, value)| context! { label => label.as_str(), value => value.as_str() })
-        .collect();
+    let facts: Vec<Value> =
+        facts.iter().map(|(label, value)| context! { label => label.as_str(), value => value.as_str() }).collect();
     let settings: Vec<Value> = settings
         .iter()
         .map(|Setting { key, value, changed_from }| {
@@ -217,10 +197,7 @@ fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {
 
 /// The lines' values at some of their steps, the first and the last among them.
 fn table(lines: &[Line]) -> Vec<Value> {
-    let mut steps: Vec<f64> = lines
-        .iter()
-        .flat_map(|line| line.points.iter().map(|point| point[0]))
-        .collect();
+    let mut steps: Vec<f64> = lines.iter().flat_map(|line| line.points.iter().map(|point| point[0])).collect();
     steps.sort_by(f64::total_cmp);
     steps.dedup();
     let last = steps.len().saturating_sub(1);

@@ -35,21 +35,14 @@ pub enum ExportError {
     #[error("The export could not be checked: {0}")]
     Check(#[from] PolicyError),
     #[error("Could not write {path}: {source}")]
-    Write {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Write { path: PathBuf, source: std::io::Error },
     #[error(
         "What was written for {path} does not read back as this policy: logits differ by up to {difference}. Nothing was kept"
     )]
     Differs { path: PathBuf, difference: f64 },
-    #[error(
-        "This training changes nothing: the logits are the base model's own. Nothing was exported to {path}"
-    )]
+    #[error("This training changes nothing: the logits are the base model's own. Nothing was exported to {path}")]
     NoEffect { path: PathBuf },
-    #[error(
-        "This run trained all weights, so there is no adapter that holds what was learnt; export the merged model"
-    )]
+    #[error("This run trained all weights, so there is no adapter that holds what was learnt; export the merged model")]
     NoAdapter,
     #[error(
         "This run trained an earlier adapter further, so its newest part is that adapter and cannot go on top of it; export \
@@ -168,11 +161,7 @@ impl<'a> Export<'a> {
             return Err(ExportError::NoProbe);
         }
         let aside = Aside::new(dir, subject.overwrite)?;
-        Ok(Self {
-            subject,
-            what,
-            aside,
-        })
+        Ok(Self { subject, what, aside })
     }
 
     /// Compares, writes the companions, and puts the folder in its place. `below` are the adapters that the export goes on
@@ -184,22 +173,13 @@ impl<'a> Export<'a> {
         tolerance: f64,
         on_phase: &mut OnPhase<'_>,
     ) -> Result<Proof, ExportError> {
-        let Subject {
-            policy,
-            folder,
-            probes,
-            about,
-            ..
-        } = *self.subject;
+        let Subject { policy, folder, probes, about, .. } = *self.subject;
         phase(on_phase, "Comparing it with the trained model", None)?;
         let bare = proof::load(folder, below)?;
         let (proof, answers) = Proof::of(policy, read_back, &bare, probes)?;
         let target = || self.aside.target();
         if proof.difference.is_nan() || proof.difference > tolerance * proof.largest {
-            return Err(ExportError::Differs {
-                path: target(),
-                difference: proof.difference,
-            });
+            return Err(ExportError::Differs { path: target(), difference: proof.difference });
         }
         if proof.effect == 0.0 {
             return Err(ExportError::NoEffect { path: target() });
@@ -212,9 +192,7 @@ impl<'a> Export<'a> {
             what: self.what,
             about,
             proof,
-            stored: matches!(self.what, What::Merged(_))
-                .then(|| coarsest(&path))
-                .transpose()?,
+            stored: matches!(self.what, What::Merged(_)).then(|| coarsest(&path)).transpose()?,
             norms: policy.adapter_norms()?,
         };
         card.write(&path)?;
@@ -236,9 +214,7 @@ fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(write_error(&path))?;
         let mut header = String::new();
-        file.take(u64::from_le_bytes(length))
-            .read_to_string(&mut header)
-            .map_err(write_error(&path))?;
+        file.take(u64::from_le_bytes(length)).read_to_string(&mut header).map_err(write_error(&path))?;
         if header.contains(r#""BF16""#) {
             return Ok(Stored::Bf16);
         }

@@ -27,9 +27,7 @@ impl<'a> Record<'a> {
 
     /// The value of our field, if it is there and not null.
     pub fn get(&self, ours: &str) -> Option<&'a Json> {
-        self.object
-            .get(self.fields.theirs(ours))
-            .filter(|value| !value.is_null())
+        self.object.get(self.fields.theirs(ours)).filter(|value| !value.is_null())
     }
 
     /// A field of the file by its own name.
@@ -46,10 +44,7 @@ impl<'a> Record<'a> {
                 None if has.is_empty() => {
                     format!("there is no field {name:?}; the record is empty")
                 }
-                None => format!(
-                    "there is no field {name:?}; the record has {}",
-                    has.join(", ")
-                ),
+                None => format!("there is no field {name:?}; the record has {}", has.join(", ")),
             }
         })
     }
@@ -61,10 +56,7 @@ impl<'a> Record<'a> {
             Json::Array(messages) => Ok(Content::Turns(turns(name, messages)?)),
             // A single message, as some converters write it.
             message @ Json::Object(_) => Ok(Content::Turns(vec![turn(name, message)?])),
-            other => Err(format!(
-                "{name:?} must be a text or a list of messages, found {}",
-                kind(other)
-            )),
+            other => Err(format!("{name:?} must be a text or a list of messages, found {}", kind(other))),
         }
     }
 
@@ -106,9 +98,7 @@ impl<'a> Record<'a> {
             None | Some("" | "auto") => Ok(Split::Auto),
             Some("train") => Ok(Split::Train),
             Some("eval" | "test" | "validation" | "valid" | "dev") => Ok(Split::Eval),
-            Some(other) => Err(format!(
-                "\"split\" must be train, eval or auto, found {other:?}"
-            )),
+            Some(other) => Err(format!("\"split\" must be train, eval or auto, found {other:?}")),
         }
     }
 
@@ -117,9 +107,7 @@ impl<'a> Record<'a> {
             None | Some("" | "strongly") => Ok(Strength::Strongly),
             Some("clearly") => Ok(Strength::Clearly),
             Some("slightly") => Ok(Strength::Slightly),
-            Some(other) => Err(format!(
-                "\"strength\" must be slightly, clearly or strongly, found {other:?}"
-            )),
+            Some(other) => Err(format!("\"strength\" must be slightly, clearly or strongly, found {other:?}")),
         }
     }
 
@@ -144,9 +132,7 @@ impl<'a> Record<'a> {
             None => Ok(1.0),
             Some(value) => match value.as_f64().map(|mu| mu as f32) {
                 Some(mu) if mu > 0.0 && mu <= 1.0 => Ok(mu),
-                _ => Err(format!(
-                    "\"behaviour\" must be a probability above 0 and at most 1, found {value}"
-                )),
+                _ => Err(format!("\"behaviour\" must be a probability above 0 and at most 1, found {value}")),
             },
         }
     }
@@ -158,30 +144,18 @@ impl<'a> Record<'a> {
 }
 
 fn turns(field: &str, messages: &[Json]) -> Result<Vec<Turn>, String> {
-    messages
-        .iter()
-        .map(|message| turn(field, message))
-        .collect()
+    messages.iter().map(|message| turn(field, message)).collect()
 }
 
 fn turn(field: &str, message: &Json) -> Result<Turn, String> {
     let Some(object) = message.as_object() else {
-        return Err(format!(
-            "{field:?} must hold messages {{\"role\": .., \"content\": ..}}, found {}",
-            kind(message)
-        ));
+        return Err(format!("{field:?} must hold messages {{\"role\": .., \"content\": ..}}, found {}", kind(message)));
     };
     let role = match object.get("role") {
-        Some(Json::String(word)) => role(word).ok_or_else(|| {
-            format!(
-                "unknown role {word:?} in {field:?}; there are system, user, assistant and tool"
-            )
-        })?,
+        Some(Json::String(word)) => role(word)
+            .ok_or_else(|| format!("unknown role {word:?} in {field:?}; there are system, user, assistant and tool"))?,
         Some(other) => {
-            return Err(format!(
-                "a role in {field:?} must be a text, found {}",
-                kind(other)
-            ));
+            return Err(format!("a role in {field:?} must be a text, found {}", kind(other)));
         }
         None => return Err(format!("a message in {field:?} has no role")),
     };
@@ -189,10 +163,7 @@ fn turn(field: &str, message: &Json) -> Result<Turn, String> {
         Some(Json::String(text)) => text.clone(),
         Some(Json::Array(parts)) => text_parts(field, parts)?,
         Some(other) => {
-            return Err(format!(
-                "a content in {field:?} must be a text, found {}",
-                kind(other)
-            ));
+            return Err(format!("a content in {field:?} must be a text, found {}", kind(other)));
         }
         None => return Err(format!("a message in {field:?} has no content")),
     };
@@ -203,22 +174,18 @@ fn turn(field: &str, message: &Json) -> Result<Turn, String> {
 fn text_parts(field: &str, parts: &[Json]) -> Result<String, String> {
     parts
         .iter()
-        .map(
-            |part| match (part["type"].as_str(), part["text"].as_str()) {
-                (Some("text"), Some(text)) => Ok(text),
-                (Some(other), _) => Err(format!(
-                    "a content in {field:?} holds a part of type {other:?}; only text can be used"
-                )),
-                (None, _) => Err(format!("a part of a content in {field:?} has no type")),
-            },
-        )
+        .map(|part| match (part["type"].as_str(), part["text"].as_str()) {
+            (Some("text"), Some(text)) => Ok(text),
+            (Some(other), _) => {
+                Err(format!("a content in {field:?} holds a part of type {other:?}; only text can be used"))
+            }
+            (None, _) => Err(format!("a part of a content in {field:?} has no type")),
+        })
         .collect()
 }
 
 fn role(word: &str) -> Option<Role> {
-    [Role::System, Role::User, Role::Assistant, Role::Tool]
-        .into_iter()
-        .find(|role| role.name() == word)
+    [Role::System, Role::User, Role::Assistant, Role::Tool].into_iter().find(|role| role.name() == word)
 }
 
 pub fn kind(value: &Json) -> &'static str {

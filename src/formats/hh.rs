@@ -18,11 +18,7 @@ pub fn split(chosen: &str, rejected: &str) -> Result<(String, String, String), S
     while let Some(mark) = chosen[..end].rfind(ASSISTANT) {
         let prompt = &chosen[..mark + ASSISTANT.len()];
         if let Some(answer) = rejected.strip_prefix(prompt) {
-            return Ok((
-                prompt.to_owned(),
-                chosen[prompt.len()..].to_owned(),
-                answer.to_owned(),
-            ));
+            return Ok((prompt.to_owned(), chosen[prompt.len()..].to_owned(), answer.to_owned()));
         }
         end = mark;
     }
@@ -54,12 +50,6 @@ mod tests {
         assert_eq!(prompt, "\n\nHuman: Hi\n\nAssistant:");
         assert_eq!(chosen, " Hello!\n\nHuman: Tea?\n\nAssistant: Yes.");
         assert_eq!(rejected, " Go away.");
-        assert!(
-            split(
-                "\n\nHuman: A\n\nAssistant: x",
-                "\n\nHuman: B\n\nAssistant: y"
-            )
-            .is_err()
-        );
+        assert!(split("\n\nHuman: A\n\nAssistant: x", "\n\nHuman: B\n\nAssistant: y").is_err());
     }
 }

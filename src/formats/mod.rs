@@ -32,18 +32,12 @@ pub fn read(
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let mut report = ImportReport::default();
     let mut seen = 0_u64;
-    while let Some((line, record)) = records.next().map_err(|source| FormatError::Read {
-        path: path.to_owned(),
-        source,
-    })? {
-        let place = trl::Place {
-            file: &file,
-            line,
-            now_ms,
-        };
+    while let Some((line, record)) =
+        records.next().map_err(|source| FormatError::Read { path: path.to_owned(), source })?
+    {
+        let place = trl::Place { file: &file, line, now_ms };
         let read = record.and_then(|value| {
-            trl::read_record(&value, fields, format, &place)
-                .map_err(|reason| Fault { line, reason })
+            trl::read_record(&value, fields, format, &place).map_err(|reason| Fault { line, reason })
         });
         match read {
             Ok(read) => {
@@ -51,31 +45,21 @@ pub fn read(
                     report.format = read.format;
                 }
                 let notes = read.notes.into_iter();
-                report
-                    .notes
-                    .extend(notes.map(|reason| Fault { line, reason }));
+                report.notes.extend(notes.map(|reason| Fault { line, reason }));
                 report.pairs.push(read.pair);
             }
             Err(fault) => report.faults.push(fault),
         }
         seen += 1;
         if seen.is_multiple_of(REPORT_EVERY) {
-            let at = Progress {
-                bytes: records.bytes,
-                total_bytes,
-                pairs: report.pairs.len(),
-            };
+            let at = Progress { bytes: records.bytes, total_bytes, pairs: report.pairs.len() };
             if progress(at).is_break() {
                 report.cancelled = true;
                 return Ok(report);
             }
         }
     }
-    let at = Progress {
-        bytes: total_bytes,
-        total_bytes,
-        pairs: report.pairs.len(),
-    };
+    let at = Progress { bytes: total_bytes, total_bytes, pairs: report.pairs.len() };
     report.cancelled = progress(at).is_break();
     Ok(report)
 }

@@ -34,19 +34,13 @@ enum Layout {
 impl Records<BufReader<File>> {
     /// The file's records and its size in bytes.
     pub fn open(path: &Path) -> Result<(Self, u64), FormatError> {
-        let failed = |source| FormatError::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| FormatError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
         let mut reader = BufReader::with_capacity(1 << 16, file);
         let start = reader.fill_buf().map_err(failed)?;
         if let Some(what) = foreign(start) {
-            return Err(FormatError::NotText {
-                path: path.to_owned(),
-                what,
-            });
+            return Err(FormatError::NotText { path: path.to_owned(), what });
         }
         Ok((Self::new(reader).map_err(failed)?, size))
     }
@@ -63,10 +57,7 @@ impl<R: BufRead> Records<R> {
         // White space before the first record decides nothing, but its lines count.
         loop {
             let buffer = reader.fill_buf()?;
-            let blank = buffer
-                .iter()
-                .take_while(|b| b.is_ascii_whitespace())
-                .count();
+            let blank = buffer.iter().take_while(|b| b.is_ascii_whitespace()).count();
             line += newlines(&buffer[..blank]);
             let done = blank < buffer.len() || buffer.is_empty();
             reader.consume(blank);
@@ -83,12 +74,7 @@ impl<R: BufRead> Records<R> {
         } else {
             Layout::Lines
         };
-        Ok(Self {
-            reader,
-            layout,
-            line,
-            bytes,
-        })
+        Ok(Self { reader, layout, line, bytes })
     }
 
     /// The next record with its line, or what is wrong with it. `None` at the end.
@@ -104,13 +90,11 @@ impl<R: BufRead> Records<R> {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Json, String> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            format!("not UTF-8: byte {} of the record", error.valid_up_to() + 1)
-        })?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| format!("not UTF-8: byte {} of the record", error.valid_up_to() + 1))?;
         serde_json::from_str(text).map_err(|error| {
             if error.is_eof() && self.layout == Layout::Lines {
-                "the JSON record does not end on its line; JSON lines hold one record a line"
-                    .to_owned()
+                "the JSON record does not end on its line; JSON lines hold one record a line".to_owned()
             } else {
                 // serde_json counts lines within the record; the file's line is known already.
                 let said = error.to_string();
@@ -130,10 +114,7 @@ impl<R: BufRead> Records<R> {
             self.bytes += read as u64;
             self.line += 1;
             if !bytes.trim_ascii().is_empty() {
-                return Ok(Some(Stretch {
-                    line: self.line,
-                    bytes: bytes.trim_ascii().to_vec(),
-                }));
+                return Ok(Some(Stretch { line: self.line, bytes: bytes.trim_ascii().to_vec() }));
             }
         }
     }
@@ -194,9 +175,7 @@ fn foreign(start: &[u8]) -> Option<&'static str> {
         (b"\xFF\xFE", "text in UTF-16"),
         (b"\xFE\xFF", "text in UTF-16"),
     ];
-    known
-        .into_iter()
-        .find_map(|(magic, what)| start.starts_with(magic).then_some(what))
+    known.into_iter().find_map(|(magic, what)| start.starts_with(magic).then_some(what))
 }
 
 #[cfg(test)]
@@ -216,13 +195,7 @@ mod tests {
     #[test]
     fn lines_count_from_one_through_blanks_and_windows_line_ends() {
         let all = records("\u{FEFF}\r\n{\"a\": 1}\r\n\r\n  \n{\"b\": 2}");
-        assert_eq!(
-            all,
-            [
-                (2, Ok(serde_json::json!({"a": 1}))),
-                (5, Ok(serde_json::json!({"b": 2}))),
-            ]
-        );
+        assert_eq!(all, [(2, Ok(serde_json::json!({"a": 1}))), (5, Ok(serde_json::json!({"b": 2}))),]);
     }
 
     #[test]

@@ -72,15 +72,10 @@ impl FieldMap {
                     map.insert(ours.to_owned(), theirs.to_owned());
                 }
                 Some((ours, theirs)) if !theirs.is_empty() => {
-                    return Err(format!(
-                        "unknown field {ours:?} in {word:?}; there are {}",
-                        Self::FIELDS.join(", ")
-                    ));
+                    return Err(format!("unknown field {ours:?} in {word:?}; there are {}", Self::FIELDS.join(", ")));
                 }
                 _ => {
-                    return Err(format!(
-                        "expected OURS=THEIRS such as prompt=question, found {word:?}"
-                    ));
+                    return Err(format!("expected OURS=THEIRS such as prompt=question, found {word:?}"));
                 }
             }
         }
@@ -128,13 +123,8 @@ pub struct Progress {
 #[derive(Debug, Error)]
 pub enum FormatError {
     #[error("Cannot read {path}: {source}. Check that the file exists and may be read.")]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error(
-        "{path} is {what}, which cannot be read. Save it as JSON lines in UTF-8, one record a line."
-    )]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path} is {what}, which cannot be read. Save it as JSON lines in UTF-8, one record a line.")]
     NotText { path: PathBuf, what: &'static str },
     #[error("Cannot write: {0}. Check the disk and the folder's rights.")]
     Write(#[from] std::io::Error),

@@ -21,9 +21,7 @@ pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>)
                 return Err("\"messages\" must be a list of messages".to_owned());
             };
             match turns.pop() {
-                Some(last) if last.role == Role::Assistant && !turns.is_empty() => {
-                    (Prompt::Chat(turns), last.content)
-                }
+                Some(last) if last.role == Role::Assistant && !turns.is_empty() => (Prompt::Chat(turns), last.content),
                 _ => return Err("\"messages\" must end with an answer of the assistant".to_owned()),
             }
         } else {
@@ -45,31 +43,22 @@ pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>)
 /// Reads retention text: JSON lines (or an array) of texts or of records with `text`, if the file is named `.jsonl` or
 /// `.json`; otherwise plain text whose passages are separated by blank lines.
 pub fn read_texts(path: &Path) -> Result<(Vec<String>, Vec<Fault>), FormatError> {
-    let named_json = path.extension().is_some_and(|extension| {
-        extension.eq_ignore_ascii_case("jsonl") || extension.eq_ignore_ascii_case("json")
-    });
+    let named_json = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl") || extension.eq_ignore_ascii_case("json"));
     if named_json {
         return each_record(path, |value| {
             let text = value.as_str().or_else(|| value["text"].as_str());
             match text {
                 Some(text) if text.trim().is_empty() => Err("the text is empty".to_owned()),
                 Some(text) => Ok(text.to_owned()),
-                None => Err(format!(
-                    "expected a record with \"text\", found {}",
-                    kind(value)
-                )),
+                None => Err(format!("expected a record with \"text\", found {}", kind(value))),
             }
         });
     }
-    let bytes = std::fs::read(path).map_err(|source| FormatError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = std::fs::read(path).map_err(|source| FormatError::Read { path: path.to_owned(), source })?;
     let Ok(text) = String::from_utf8(bytes) else {
-        return Err(FormatError::NotText {
-            path: path.to_owned(),
-            what: "not a text in UTF-8",
-        });
+        return Err(FormatError::NotText { path: path.to_owned(), what: "not a text in UTF-8" });
     };
     Ok((passages(&text), Vec::new()))
 }
@@ -96,10 +85,9 @@ fn each_record<T>(
 ) -> Result<(Vec<T>, Vec<Fault>), FormatError> {
     let (mut records, _) = Records::open(path)?;
     let (mut all, mut faults) = (Vec::new(), Vec::new());
-    while let Some((line, record)) = records.next().map_err(|source| FormatError::Read {
-        path: path.to_owned(),
-        source,
-    })? {
+    while let Some((line, record)) =
+        records.next().map_err(|source| FormatError::Read { path: path.to_owned(), source })?
+    {
         let value = record.and_then(|value| read(&value).map_err(|reason| Fault { line, reason }));
         match value {
             Ok(value) => all.push(value),

@@ -14,9 +14,7 @@ use super::{
     fields::{Content, Record},
     hh,
 };
-use crate::data::{
-    Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict,
-};
+use crate::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict};
 
 /// A record that came in, what it was recognised as, and what deserves a look.
 pub(super) struct Read {
@@ -33,12 +31,7 @@ pub(super) struct Place<'a> {
 }
 
 /// One record to a pair; the chosen answer comes first.
-pub(super) fn read_record(
-    value: &Json,
-    fields: &FieldMap,
-    format: Format,
-    place: &Place<'_>,
-) -> Result<Read, String> {
+pub(super) fn read_record(value: &Json, fields: &FieldMap, format: Format, place: &Place<'_>) -> Result<Read, String> {
     let record = Record::new(value, fields)?;
     refuse_other_kinds(&record)?;
     let (chosen, rejected) = (record.content("chosen")?, record.content("rejected")?);
@@ -70,16 +63,9 @@ pub(super) fn read_record(
         notes.push("score_chosen and score_rejected are equal: taken as a tie".to_owned());
         Choice::Tie
     } else {
-        Choice::Better {
-            chosen: 0,
-            rejected: 1,
-            strength: record.strength()?,
-        }
+        Choice::Better { chosen: 0, rejected: 1, strength: record.strength()? }
     };
-    let imported = |text| Answer {
-        text,
-        origin: Origin::Imported,
-    };
+    let imported = |text| Answer { text, origin: Origin::Imported };
     let pair = Pair {
         id: PairId(0),
         prompt,
@@ -96,17 +82,9 @@ pub(super) fn read_record(
         note: record.text("note")?.unwrap_or_default(),
         reward: record.reward()?,
         behaviour: record.behaviour()?,
-        source: Some(Source {
-            file: place.file.to_owned(),
-            line: place.line,
-            id: record.id()?,
-        }),
+        source: Some(Source { file: place.file.to_owned(), line: place.line, id: record.id()? }),
     };
-    Ok(Read {
-        pair,
-        format: recognised,
-        notes,
-    })
+    Ok(Read { pair, format: recognised, notes })
 }
 
 /// The explicit prompt of a record: a text, or messages.
@@ -123,20 +101,11 @@ pub(super) fn with_system(prompt: Prompt, system: Option<String>) -> Prompt {
         return prompt;
     };
     let mut turns = match prompt {
-        Prompt::Text(content) => vec![Turn {
-            role: Role::User,
-            content,
-        }],
+        Prompt::Text(content) => vec![Turn { role: Role::User, content }],
         Prompt::Chat(turns) => turns,
     };
     if turns.first().is_none_or(|turn| turn.role != Role::System) {
-        turns.insert(
-            0,
-            Turn {
-                role: Role::System,
-                content,
-            },
-        );
+        turns.insert(0, Turn { role: Role::System, content });
     }
     Prompt::Chat(turns)
 }
@@ -145,10 +114,7 @@ pub(super) fn with_system(prompt: Prompt, system: Option<String>) -> Prompt {
 pub(super) fn only_answer(field: &str, turns: &[Turn]) -> Result<String, String> {
     match turns {
         [turn] if turn.role == Role::Assistant => Ok(turn.content.clone()),
-        [turn] => Err(format!(
-            "{field:?} ends with a message of the {}, not of the assistant",
-            turn.role.name()
-        )),
+        [turn] => Err(format!("{field:?} ends with a message of the {}, not of the assistant", turn.role.name())),
         [] => Err(format!("{field:?} has no message beyond the prompt")),
         more => Err(format!(
             "{field:?} has {} messages beyond the prompt; an answer is one message of the assistant",
@@ -158,14 +124,8 @@ pub(super) fn only_answer(field: &str, turns: &[Turn]) -> Result<String, String>
 }
 
 fn refuse_other_kinds(record: &Record<'_>) -> Result<(), String> {
-    if record.get("chosen").is_none()
-        && record.get("completion").is_some()
-        && record.raw("label").is_some()
-    {
-        return Err(
-            "an unpaired record (completion and label); a pair needs chosen and rejected"
-                .to_owned(),
-        );
+    if record.get("chosen").is_none() && record.get("completion").is_some() && record.raw("label").is_some() {
+        return Err("an unpaired record (completion and label); a pair needs chosen and rejected".to_owned());
     }
     match record.raw("images").or_else(|| record.raw("image")) {
         Some(Json::Array(images)) if images.is_empty() => Ok(()),
@@ -193,9 +153,7 @@ fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &str, rejected: &str) -> 
     }
     for (side, text) in [("chosen", chosen), ("rejected", rejected)] {
         if text.trim().is_empty() {
-            notes.push(format!(
-                "the {side} answer is empty: the pair will not be trained on"
-            ));
+            notes.push(format!("the {side} answer is empty: the pair will not be trained on"));
         }
     }
     if chosen == rejected {
@@ -227,15 +185,8 @@ fn split_texts(chosen: &str, rejected: &str) -> Result<(String, String, String),
         .last();
     let border = inside
         .filter(|at| !chosen[..*at].trim().is_empty())
-        .ok_or_else(|| {
-            "there is no prompt, and chosen and rejected share no beginning that could be one"
-                .to_owned()
-        })?;
-    Ok((
-        chosen[..border].to_owned(),
-        chosen[border..].to_owned(),
-        rejected[border..].to_owned(),
-    ))
+        .ok_or_else(|| "there is no prompt, and chosen and rejected share no beginning that could be one".to_owned())?;
+    Ok((chosen[..border].to_owned(), chosen[border..].to_owned(), rejected[border..].to_owned()))
 }
 
 /// Prompt turns and answers of two message lists: with an explicit prompt the lists hold the answer only, or (as in
@@ -245,57 +196,36 @@ fn split_turns(
     chosen: Vec<Turn>,
     rejected: Vec<Turn>,
 ) -> Result<(Vec<Turn>, String, String), String> {
-    let shared = chosen
-        .iter()
-        .zip(&rejected)
-        .take_while(|(a, b)| a == b)
-        .count();
+    let shared = chosen.iter().zip(&rejected).take_while(|(a, b)| a == b).count();
     // Identical conversations share their answer too.
-    let shared = shared
-        .min(chosen.len().saturating_sub(1))
-        .min(rejected.len().saturating_sub(1));
+    let shared = shared.min(chosen.len().saturating_sub(1)).min(rejected.len().saturating_sub(1));
     let answers = |from: usize| {
-        Ok::<_, String>((
-            only_answer("chosen", &chosen[from..])?,
-            only_answer("rejected", &rejected[from..])?,
-        ))
+        Ok::<_, String>((only_answer("chosen", &chosen[from..])?, only_answer("rejected", &rejected[from..])?))
     };
     if record.get("prompt").is_none() {
         if shared == 0 {
-            return Err(
-                "there is no prompt, and chosen and rejected share no first turn".to_owned(),
-            );
+            return Err("there is no prompt, and chosen and rejected share no first turn".to_owned());
         }
         let (one, other) = answers(shared)?;
         return Ok((chosen[..shared].to_vec(), one, other));
     }
     match prompt(record)? {
         Prompt::Chat(turns) => {
-            let repeated =
-                !turns.is_empty() && chosen.starts_with(&turns) && rejected.starts_with(&turns);
+            let repeated = !turns.is_empty() && chosen.starts_with(&turns) && rejected.starts_with(&turns);
             let (one, other) = answers(if repeated { turns.len() } else { 0 })?;
             Ok((turns, one, other))
         }
         Prompt::Text(text) => {
             let (one, other) = answers(shared)?;
             if shared == 0 {
-                let question = Turn {
-                    role: Role::User,
-                    content: text,
-                };
+                let question = Turn { role: Role::User, content: text };
                 return Ok((vec![question], one, other));
             }
             let turns = &chosen[..shared];
-            if turns
-                .iter()
-                .any(|turn| turn.role == Role::User && turn.content.trim() == text.trim())
-            {
+            if turns.iter().any(|turn| turn.role == Role::User && turn.content.trim() == text.trim()) {
                 Ok((turns.to_vec(), one, other))
             } else {
-                Err(
-                    "the prompt is not among the turns that chosen and rejected begin with"
-                        .to_owned(),
-                )
+                Err("the prompt is not among the turns that chosen and rejected begin with".to_owned())
             }
         }
     }
@@ -337,14 +267,8 @@ struct Line<'a> {
 /// Writes the decided pairs with an explicit prompt, one a line: conversational for chat prompts, standard for text
 /// prompts. Of a mixed list the larger kind is written; write the other on its own with [`write_kind`].
 pub fn write(out: &mut dyn Write, pairs: &[Pair]) -> Result<Written, FormatError> {
-    let chats = pairs
-        .iter()
-        .filter(|pair| decided(pair).is_some() && is_chat(pair))
-        .count();
-    let texts = pairs
-        .iter()
-        .filter(|pair| decided(pair).is_some() && !is_chat(pair))
-        .count();
+    let chats = pairs.iter().filter(|pair| decided(pair).is_some() && is_chat(pair)).count();
+    let texts = pairs.iter().filter(|pair| decided(pair).is_some() && !is_chat(pair)).count();
     write_kind(out, pairs, chats >= texts)
 }
 
@@ -360,9 +284,7 @@ pub fn write_kind(out: &mut dyn Write, pairs: &[Pair], chat: bool) -> Result<Wri
         }
     }
     let uses = |column: fn(&Pair) -> bool| chosen_ones.iter().any(|(pair, _)| column(pair));
-    let strength = chosen_ones
-        .iter()
-        .any(|(_, sides)| sides.strength != Strength::default());
+    let strength = chosen_ones.iter().any(|(_, sides)| sides.strength != Strength::default());
     let reward = uses(|pair| pair.reward != 1.0);
     let behaviour = uses(|pair| pair.behaviour != 1.0);
     let split = uses(|pair| pair.split != Split::Auto);
@@ -398,19 +320,10 @@ struct Sides<'a> {
 }
 
 fn decided(pair: &Pair) -> Option<Sides<'_>> {
-    let Choice::Better {
-        chosen,
-        rejected,
-        strength,
-    } = pair.verdict.as_ref()?.choice
-    else {
+    let Choice::Better { chosen, rejected, strength } = pair.verdict.as_ref()?.choice else {
         return None;
     };
-    Some(Sides {
-        chosen: &pair.answers.get(chosen)?.text,
-        rejected: &pair.answers.get(rejected)?.text,
-        strength,
-    })
+    Some(Sides { chosen: &pair.answers.get(chosen)?.text, rejected: &pair.answers.get(rejected)?.text, strength })
 }
 
 fn is_chat(pair: &Pair) -> bool {
@@ -424,10 +337,7 @@ fn record_id(pair: &Pair) -> Option<&str> {
 /// A completion column: the text, or one message of the assistant.
 fn answer(text: &str, chat: bool) -> Prompt {
     if chat {
-        Prompt::Chat(vec![Turn {
-            role: Role::Assistant,
-            content: text.to_owned(),
-        }])
+        Prompt::Chat(vec![Turn { role: Role::Assistant, content: text.to_owned() }])
     } else {
         Prompt::Text(text.to_owned())
     }
@@ -445,33 +355,21 @@ mod tests {
     fn no_word_is_torn_between_prompt_and_answer() {
         // They share "The moon is a".
         let (prompt, chosen, rejected) = split("The moon is a rock.", "The moon is all cheese.");
-        assert_eq!(
-            (&*prompt, &*chosen, &*rejected),
-            ("The moon is", " a rock.", " all cheese.")
-        );
+        assert_eq!((&*prompt, &*chosen, &*rejected), ("The moon is", " a rock.", " all cheese."));
     }
 
     #[test]
     fn a_line_end_stays_with_the_prompt() {
         let (prompt, chosen, rejected) = split("Q: 1+1?\nTwo", "Q: 1+1?\nTen");
-        assert_eq!(
-            (&*prompt, &*chosen, &*rejected),
-            ("Q: 1+1?\n", "Two", "Ten")
-        );
+        assert_eq!((&*prompt, &*chosen, &*rejected), ("Q: 1+1?\n", "Two", "Ten"));
     }
 
     #[test]
     fn both_answers_keep_something() {
         let (prompt, chosen, rejected) = split("The moon is", "The moon is a rock");
-        assert_eq!(
-            (&*prompt, &*chosen, &*rejected),
-            ("The moon", " is", " is a rock")
-        );
+        assert_eq!((&*prompt, &*chosen, &*rejected), ("The moon", " is", " is a rock"));
         let (prompt, chosen, rejected) = split("One line\n", "One line\nand more");
-        assert_eq!(
-            (&*prompt, &*chosen, &*rejected),
-            ("One", " line\n", " line\nand more")
-        );
+        assert_eq!((&*prompt, &*chosen, &*rejected), ("One", " line\n", " line\nand more"));
     }
 
     #[test]

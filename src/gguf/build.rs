@@ -13,8 +13,7 @@ fn run(bytes: &[u8]) -> Vec<u8> {
 
 impl Build {
     fn field(mut self, key: &str, kind: u32, value: Vec<u8>) -> Self {
-        self.fields
-            .push([run(key.as_bytes()), kind.to_le_bytes().to_vec(), value].concat());
+        self.fields.push([run(key.as_bytes()), kind.to_le_bytes().to_vec(), value].concat());
         self
     }
 
@@ -35,11 +34,7 @@ impl Build {
     }
 
     pub fn texts(self, key: &str, values: &[&str]) -> Self {
-        let mut bytes = [
-            8_u32.to_le_bytes().as_slice(),
-            &(values.len() as u64).to_le_bytes(),
-        ]
-        .concat();
+        let mut bytes = [8_u32.to_le_bytes().as_slice(), &(values.len() as u64).to_le_bytes()].concat();
         for value in values {
             bytes.extend(run(value.as_bytes()));
         }
@@ -47,11 +42,7 @@ impl Build {
     }
 
     pub fn numbers(self, key: &str, values: &[f32]) -> Self {
-        let mut bytes = [
-            6_u32.to_le_bytes().as_slice(),
-            &(values.len() as u64).to_le_bytes(),
-        ]
-        .concat();
+        let mut bytes = [6_u32.to_le_bytes().as_slice(), &(values.len() as u64).to_le_bytes()].concat();
         for value in values {
             bytes.extend(value.to_le_bytes());
         }
@@ -60,8 +51,7 @@ impl Build {
 
     /// A tensor of `element` (its number in the format); `shape` outermost first.
     pub fn tensor(mut self, name: &str, shape: &[usize], element: u32, bytes: Vec<u8>) -> Self {
-        self.tensors
-            .push((name.to_owned(), shape.to_vec(), element, bytes));
+        self.tensors.push((name.to_owned(), shape.to_vec(), element, bytes));
         self
     }
 
@@ -81,10 +71,7 @@ impl Build {
         for (name, shape, element, bytes) in &self.tensors {
             file.extend(run(name.as_bytes()));
             file.extend((shape.len() as u32).to_le_bytes());
-            shape
-                .iter()
-                .rev()
-                .for_each(|&size| file.extend((size as u64).to_le_bytes()));
+            shape.iter().rev().for_each(|&size| file.extend((size as u64).to_le_bytes()));
             file.extend(element.to_le_bytes());
             file.extend((data.len() as u64).to_le_bytes());
             data.extend(bytes);

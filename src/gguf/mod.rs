@@ -67,39 +67,24 @@ impl Gguf {
         )]
         // SAFETY: the map is read-only. Someone who rewrites the file while it is mapped changes numbers under us, as with
         // every program that maps model files; nothing but numbers and checked text is ever made of these bytes.
-        let map = unsafe { Mmap::map(&file) }.map_err(|source| FileError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let (fields, tensors) = read::header(&map).map_err(|reason| GgufError::Malformed {
-            path: path.to_owned(),
-            reason,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            map: Arc::new(map),
-            fields,
-            tensors,
-        })
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+        let (fields, tensors) =
+            read::header(&map).map_err(|reason| GgufError::Malformed { path: path.to_owned(), reason })?;
+        Ok(Self { path: path.to_owned(), map: Arc::new(map), fields, tensors })
     }
 
     /// The GGUF file that a model path names: the path itself when it ends in `.gguf`, or the only such file of a folder
     /// without a `config.json`. `None` for everything else, which is then a Hugging Face folder or nothing.
     pub fn find(model: &Path) -> Option<PathBuf> {
-        let is_gguf = |path: &Path| {
-            path.extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
-        };
+        let is_gguf = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
         if is_gguf(model) && !model.is_dir() {
             return Some(model.to_owned());
         }
         if model.join("config.json").exists() {
             return None;
         }
-        let mut files = std::fs::read_dir(model)
-            .ok()?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| is_gguf(path));
+        let mut files =
+            std::fs::read_dir(model).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_gguf(path));
         let only = files.next()?;
         files.next().is_none().then_some(only)
     }
@@ -131,9 +116,7 @@ impl Gguf {
     /// A text value.
     pub fn text(&self, key: &str) -> Option<&str> {
         let field = self.scalar(key)?;
-        (field.kind == Kind::Text)
-            .then(|| std::str::from_utf8(&self.map[field.bytes.clone()]).ok())
-            .flatten()
+        (field.kind == Kind::Text).then(|| std::str::from_utf8(&self.map[field.bytes.clone()]).ok()).flatten()
     }
 
     /// A whole number, whatever its width in the file. Negative ones count as absent.
@@ -168,10 +151,7 @@ impl Gguf {
     pub fn numbers(&self, key: &str) -> Option<Vec<f64>> {
         let field = self.array(key)?;
         let width = field.kind.width()?;
-        self.map[field.bytes.clone()]
-            .chunks_exact(width)
-            .map(|bytes| read::number(field.kind, bytes))
-            .collect()
+        self.map[field.bytes.clone()].chunks_exact(width).map(|bytes| read::number(field.kind, bytes)).collect()
     }
 
     /// The yes and no of an array.

@@ -79,10 +79,7 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, len: usize, what: &str) -> Result<Range<usize>, String> {
-        let end = self
-            .at
-            .checked_add(len)
-            .filter(|&end| end <= self.bytes.len());
+        let end = self.at.checked_add(len).filter(|&end| end <= self.bytes.len());
         let Some(end) = end else {
             return Err(format!("{what} reaches past the end of the file"));
         };
@@ -157,8 +154,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Contents, String> {
     let mut found = Vec::new();
     for _ in 0..tensor_count {
         let name = cursor.name("a tensor's name")?;
-        let tensor =
-            tensor(&mut cursor).map_err(|reason| format!("in tensor `{name}`: {reason}"))?;
+        let tensor = tensor(&mut cursor).map_err(|reason| format!("in tensor `{name}`: {reason}"))?;
         found.push((name.to_owned(), tensor));
     }
     let data = cursor.at.next_multiple_of(alignment);
@@ -181,9 +177,7 @@ fn field(cursor: &mut Cursor<'_>) -> Result<Field, String> {
     let kind = Kind::from_number(cursor.u32("the type of its elements")?)?;
     let count = usize::try_from(cursor.u64("its length")?).unwrap_or(usize::MAX);
     if count > MAX_ELEMENTS {
-        return Err(format!(
-            "an array of {count} elements; at most {MAX_ELEMENTS} are expected"
-        ));
+        return Err(format!("an array of {count} elements; at most {MAX_ELEMENTS} are expected"));
     }
     let bytes = if let Some(width) = kind.width() {
         cursor.take(count.saturating_mul(width), "its array")?
@@ -217,11 +211,7 @@ fn tensor(cursor: &mut Cursor<'_>) -> Result<Claim, String> {
     }
     shape.reverse();
     let element = ElementType::from_number(cursor.u32("its element type")?);
-    Ok(Claim {
-        shape,
-        element,
-        offset: cursor.u64("its offset")?,
-    })
+    Ok(Claim { shape, element, offset: cursor.u64("its offset")? })
 }
 
 /// Turns offsets into ranges of the file; no two may overlap.
@@ -245,30 +235,18 @@ fn place(
                 )
             })?;
         if !claim.offset.is_multiple_of(alignment as u64) {
-            return Err(format!(
-                "the tensor `{name}` does not begin at a multiple of {alignment}"
-            ));
+            return Err(format!("the tensor `{name}` does not begin at a multiple of {alignment}"));
         }
-        let info = TensorInfo {
-            shape: claim.shape,
-            element: claim.element,
-            bytes,
-        };
+        let info = TensorInfo { shape: claim.shape, element: claim.element, bytes };
         if tensors.insert(name.clone(), info).is_some() {
             return Err(format!("the tensor `{name}` occurs twice"));
         }
     }
-    let mut ranges: Vec<(&Range<usize>, &String)> = tensors
-        .iter()
-        .map(|(name, info)| (&info.bytes, name))
-        .collect();
+    let mut ranges: Vec<(&Range<usize>, &String)> = tensors.iter().map(|(name, info)| (&info.bytes, name)).collect();
     ranges.sort_by_key(|(range, _)| (range.start, range.end));
     for pair in ranges.windows(2) {
         if pair[1].0.start < pair[0].0.end {
-            return Err(format!(
-                "the tensors `{}` and `{}` overlap",
-                pair[0].1, pair[1].1
-            ));
+            return Err(format!("the tensors `{}` and `{}` overlap", pair[0].1, pair[1].1));
         }
     }
     Ok(tensors)
@@ -291,9 +269,7 @@ fn byte_len(claim: &Claim) -> Result<usize, String> {
             claim.element.name()
         ));
     }
-    (elements / numbers)
-        .checked_mul(bytes)
-        .ok_or_else(|| "its shape is absurd".to_owned())
+    (elements / numbers).checked_mul(bytes).ok_or_else(|| "its shape is absurd".to_owned())
 }
 
 /// A value of a whole type.

@@ -38,25 +38,13 @@ fn values_and_places_come_back() {
     assert_eq!(file.number("llama.rope.freq_base"), Some(10000.0));
     assert_eq!(file.size("llama.rope.freq_base"), None);
     assert_eq!(file.flag("tokenizer.ggml.add_bos_token"), Some(true));
-    assert_eq!(
-        file.texts("tokenizer.ggml.tokens").unwrap(),
-        ["<s>", "", "é"]
-    );
-    assert_eq!(
-        file.numbers("tokenizer.ggml.scores").unwrap(),
-        [0.0, -1.0, -2.5]
-    );
+    assert_eq!(file.texts("tokenizer.ggml.tokens").unwrap(), ["<s>", "", "é"]);
+    assert_eq!(file.numbers("tokenizer.ggml.scores").unwrap(), [0.0, -1.0, -2.5]);
     assert_eq!(file.text("tokenizer.ggml.tokens"), None);
     let tensor = file.tensor("a").unwrap();
-    assert_eq!(
-        (tensor.shape.as_slice(), tensor.element),
-        (&[2, 32][..], ElementType::Q8_0)
-    );
+    assert_eq!((tensor.shape.as_slice(), tensor.element), (&[2, 32][..], ElementType::Q8_0));
     assert_eq!(&file.bytes()[tensor.bytes.clone()], [1; 68]);
-    assert_eq!(
-        &file.bytes()[file.tensor("b").unwrap().bytes.clone()],
-        [2; 12]
-    );
+    assert_eq!(&file.bytes()[file.tensor("b").unwrap().bytes.clone()], [2; 12]);
 }
 
 #[test]
@@ -104,19 +92,9 @@ fn hostile_headers_cost_a_sentence() {
     let wide = small().tensor("c", &[1 << 40, 1 << 40], 0, vec![]).bytes();
     assert!(refusal(&wide).contains("absurd"));
     // An array of arrays, and an array of more texts than there are bytes.
-    let array = |kind: u32, count: u64| {
-        [
-            9_u32.to_le_bytes().as_slice(),
-            &kind.to_le_bytes(),
-            &count.to_le_bytes(),
-        ]
-        .concat()
-    };
-    let at = good
-        .windows(25)
-        .position(|bytes| bytes == b"tokenizer.ggml.tokens\x09\0\0\0")
-        .unwrap()
-        + 21;
+    let array =
+        |kind: u32, count: u64| [9_u32.to_le_bytes().as_slice(), &kind.to_le_bytes(), &count.to_le_bytes()].concat();
+    let at = good.windows(25).position(|bytes| bytes == b"tokenizer.ggml.tokens\x09\0\0\0").unwrap() + 21;
     assert!(refusal(&with(at, &array(9, 3))).contains("array inside an array"));
     assert!(refusal(&with(at, &array(8, 1 << 22))).contains("past the end"));
     assert!(refusal(&with(at, &array(12, 1 << 22))).contains("past the end"));
@@ -126,16 +104,9 @@ fn hostile_headers_cost_a_sentence() {
         assert!(refusal(&with(at, &array(12, count))).contains("elements"));
     }
     // Two tensors on top of each other: the second one's offset is the last number of the table.
-    let at = good
-        .windows(9)
-        .rposition(|bytes| bytes[0] == b'b' && bytes[1] == 1)
-        .unwrap();
+    let at = good.windows(9).rposition(|bytes| bytes[0] == b'b' && bytes[1] == 1).unwrap();
     let overlapping = with(at + 17, &32_u64.to_le_bytes());
-    assert!(
-        refusal(&overlapping).contains("overlap"),
-        "{}",
-        refusal(&overlapping)
-    );
+    assert!(refusal(&overlapping).contains("overlap"), "{}", refusal(&overlapping));
     assert!(refusal(&with(at + 17, &33_u64.to_le_bytes())).contains("multiple of 32"));
 }
 

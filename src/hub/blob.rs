@@ -68,18 +68,12 @@ impl Way<'_> {
             part.restart()?;
             if was_wrong {
                 fs::remove_file(&part.path).ok();
-                return Err(HubError::Checksum {
-                    file: item.name.clone(),
-                    endpoint: self.hub.endpoint.clone(),
-                });
+                return Err(HubError::Checksum { file: item.name.clone(), endpoint: self.hub.endpoint.clone() });
             }
             was_wrong = true;
             self.watch.change(|progress| {
                 progress.bytes = others;
-                progress.note = Some(format!(
-                    "{} did not match its checksum and is fetched again",
-                    item.name
-                ));
+                progress.note = Some(format!("{} did not match its checksum and is fetched again", item.name));
             });
         }
     }
@@ -88,8 +82,7 @@ impl Way<'_> {
     fn fill(&self, item: &Item, part: &mut Part<'_>, others: u64) -> Result<(), HubError> {
         let mut tries = Tries::new(self.watch, self.hub.patience);
         while part.bytes < part.stamp.bytes {
-            self.watch
-                .change(|progress| progress.phase = Phase::Fetching);
+            self.watch.change(|progress| progress.phase = Phase::Fetching);
             let start = part.bytes;
             let result = self.stream(item, part, others);
             if part.bytes > start {
@@ -164,14 +157,7 @@ fn continues(response: &Response<Body>, at: u64) -> bool {
             let range = response.headers().get(header::CONTENT_RANGE);
             // "bytes 100-199/200"
             range
-                .and_then(|range| {
-                    range
-                        .to_str()
-                        .ok()?
-                        .strip_prefix("bytes ")?
-                        .split('-')
-                        .next()
-                })
+                .and_then(|range| range.to_str().ok()?.strip_prefix("bytes ")?.split('-').next())
                 .and_then(|start| start.trim().parse().ok())
                 == Some(at)
         }
@@ -189,12 +175,7 @@ pub(super) struct Tries<'a> {
 
 impl<'a> Tries<'a> {
     pub(super) fn new(watch: &'a Watch, patience: Patience) -> Self {
-        Self {
-            watch,
-            patience,
-            left: patience.tries,
-            pause: patience.pause,
-        }
+        Self { watch, patience, left: patience.tries, pause: patience.pause }
     }
 
     /// Something came: the count starts anew.
@@ -255,19 +236,10 @@ impl<'a> Part<'a> {
             .write(true)
             .open(&path)
             .map_err(HubError::disk("open", &path))?;
-        let mut part = Self {
-            path,
-            file,
-            hasher: stamp.checksum.hasher(stamp.bytes),
-            bytes: 0,
-            stamp,
-        };
+        let mut part = Self { path, file, hasher: stamp.checksum.hasher(stamp.bytes), bytes: 0, stamp };
         let mut chunk = vec![0; CHUNK];
         loop {
-            let read = part
-                .file
-                .read(&mut chunk)
-                .map_err(HubError::disk("read", &part.path))?;
+            let read = part.file.read(&mut chunk).map_err(HubError::disk("read", &part.path))?;
             if read == 0 {
                 return Ok(part);
             }
@@ -282,9 +254,7 @@ impl<'a> Part<'a> {
     }
 
     fn add(&mut self, chunk: &[u8]) -> Result<(), HubError> {
-        self.file
-            .write_all(chunk)
-            .map_err(HubError::disk("write", &self.path))?;
+        self.file.write_all(chunk).map_err(HubError::disk("write", &self.path))?;
         self.hasher.update(chunk);
         self.bytes += chunk.len() as u64;
         Ok(())
@@ -292,25 +262,18 @@ impl<'a> Part<'a> {
 
     /// Throws away what is there.
     fn restart(&mut self) -> Result<(), HubError> {
-        self.file
-            .set_len(0)
-            .and_then(|()| self.file.rewind())
-            .map_err(HubError::disk("write", &self.path))?;
+        self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(HubError::disk("write", &self.path))?;
         self.hasher = self.stamp.checksum.hasher(self.stamp.bytes);
         self.bytes = 0;
         Ok(())
     }
 
     fn is_right(&self) -> bool {
-        self.bytes == self.stamp.bytes
-            && self.hasher.clone().digits() == self.stamp.checksum.digits()
+        self.bytes == self.stamp.bytes && self.hasher.clone().digits() == self.stamp.checksum.digits()
     }
 
     /// On the disk to the last byte, and only then under its own name.
     fn become_blob(self, blob: &Path) -> Result<(), HubError> {
-        self.file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.path, blob))
-            .map_err(HubError::disk("write", blob))
+        self.file.sync_all().and_then(|()| fs::rename(&self.path, blob)).map_err(HubError::disk("write", blob))
     }
 }

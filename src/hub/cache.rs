@@ -32,11 +32,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn new(cache: &Path, repo: Repo) -> Self {
-        Self {
-            cache: cache.to_owned(),
-            places: Cache::new(cache.to_owned()).repo(repo.clone()),
-            repo,
-        }
+        Self { cache: cache.to_owned(), places: Cache::new(cache.to_owned()).repo(repo.clone()), repo }
     }
 
     /// Where a content is, or will be.
@@ -127,9 +123,7 @@ impl Folder {
             return Ok(());
         }
         let path = self.cache.join(self.repo.folder_name()).join("refs");
-        self.places
-            .create_ref(commit)
-            .map_err(HubError::disk("write in", path))
+        self.places.create_ref(commit).map_err(HubError::disk("write in", path))
     }
 }
 
@@ -138,12 +132,7 @@ fn is_file_of(path: &Path, bytes: u64) -> bool {
 }
 
 /// Puts a link in place of whatever is there; where links cannot be had, the content under a second name, else a copy.
-fn place(
-    link: &Path,
-    symlink: impl Fn(&Path, &Path) -> io::Result<()>,
-    target: &Path,
-    blob: &Path,
-) -> io::Result<()> {
+fn place(link: &Path, symlink: impl Fn(&Path, &Path) -> io::Result<()>, target: &Path, blob: &Path) -> io::Result<()> {
     let mut aside = link.as_os_str().to_owned();
     aside.push(format!(".{}.new", std::process::id()));
     let aside = PathBuf::from(aside);

@@ -17,10 +17,7 @@ impl Checksum {
     pub(super) fn read(tag: &str) -> Option<Self> {
         let tag = tag.trim();
         let digits = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-        if !digits
-            .bytes()
-            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-        {
+        if !digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
             return None;
         }
         match digits.len() {
@@ -102,13 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_no_checksum_becomes_no_file_name() {
-        for tag in [
-            "",
-            "../../etc/passwd",
-            &"/".repeat(40),
-            &"g".repeat(64),
-            "abc",
-        ] {
+        for tag in ["", "../../etc/passwd", &"/".repeat(40), &"g".repeat(64), "abc"] {
             assert_eq!(Checksum::read(tag), None, "{tag}");
         }
     }

@@ -50,53 +50,32 @@ pub(super) fn choose(name: &ModelName, listing: &Listing) -> Result<Choice, HubE
         return gguf(name, listing, file);
     }
     let has = |file: &str| listing.file(file).is_some();
-    let unsupported = |reason: String| HubError::Unsupported {
-        repo: name.repo().to_owned(),
-        reason,
-    };
+    let unsupported = |reason: String| HubError::Unsupported { repo: name.repo().to_owned(), reason };
     let weights = if has(INDEX) { INDEX } else { SINGLE };
     if has(weights) && has(CONFIG) {
         if !has(TOKENIZER) {
-            return Err(unsupported(format!(
-                "it has no {TOKENIZER}, only an older kind of tokenizer or none"
-            )));
+            return Err(unsupported(format!("it has no {TOKENIZER}, only an older kind of tokenizer or none")));
         }
         return Ok(Choice {
             kind: Kind::Folder,
-            files: present(
-                listing,
-                [CONFIG].into_iter().chain(SETTINGS).chain([weights]),
-            ),
+            files: present(listing, [CONFIG].into_iter().chain(SETTINGS).chain([weights])),
         });
     }
     if ADAPTER.into_iter().all(has) {
-        return Ok(Choice {
-            kind: Kind::Adapter,
-            files: present(listing, ADAPTER),
-        });
+        return Ok(Choice { kind: Kind::Adapter, files: present(listing, ADAPTER) });
     }
     match gguf_files(listing).as_slice() {
         [] => Err(unsupported(nothing_to_read(listing))),
         [only] => gguf(name, listing, only),
-        _ => Err(HubError::WhichFile {
-            name: name.clone(),
-            gguf: sizes(listing),
-        }),
+        _ => Err(HubError::WhichFile { name: name.clone(), gguf: sizes(listing) }),
     }
 }
 
 /// A GGUF file, and what may stand in for its tokenizer.
 fn gguf(name: &ModelName, listing: &Listing, file: &str) -> Result<Choice, HubError> {
-    let unsupported = |reason: String| HubError::Unsupported {
-        repo: name.repo().to_owned(),
-        reason,
-    };
+    let unsupported = |reason: String| HubError::Unsupported { repo: name.repo().to_owned(), reason };
     let Some(weights) = listing.file(file) else {
-        return Err(HubError::NoSuchFile {
-            name: name.clone(),
-            file: file.to_owned(),
-            gguf: sizes(listing),
-        });
+        return Err(HubError::NoSuchFile { name: name.clone(), file: file.to_owned(), gguf: sizes(listing) });
     };
     if is_one_of_many(file) {
         return Err(unsupported(format!(
@@ -108,17 +87,11 @@ fn gguf(name: &ModelName, listing: &Listing, file: &str) -> Result<Choice, HubEr
     }
     let mut files = present(listing, SETTINGS);
     files.push(weights.clone());
-    Ok(Choice {
-        kind: Kind::Gguf(file.to_owned()),
-        files,
-    })
+    Ok(Choice { kind: Kind::Gguf(file.to_owned()), files })
 }
 
 fn present<'a>(listing: &Listing, names: impl IntoIterator<Item = &'a str>) -> Vec<Remote> {
-    names
-        .into_iter()
-        .filter_map(|name| listing.file(name).cloned())
-        .collect()
+    names.into_iter().filter_map(|name| listing.file(name).cloned()).collect()
 }
 
 /// GGUF files that can be read, by name.
@@ -145,9 +118,8 @@ fn sizes(listing: &Listing) -> Vec<(String, u64)> {
 
 /// `name-00001-of-00003.gguf`.
 fn is_one_of_many(file: &str) -> bool {
-    let Some((start, count)) = file
-        .get(..file.len().saturating_sub(".gguf".len()))
-        .and_then(|stem| stem.rsplit_once("-of-"))
+    let Some((start, count)) =
+        file.get(..file.len().saturating_sub(".gguf".len())).and_then(|stem| stem.rsplit_once("-of-"))
     else {
         return false;
     };
@@ -162,8 +134,7 @@ fn nothing_to_read(listing: &Listing) -> String {
         return format!("it has no {CONFIG}");
     }
     if listing.files.iter().any(|file| is_gguf(&file.name)) {
-        return "its GGUF files are split into parts, and only those in one piece can be read"
-            .to_owned();
+        return "its GGUF files are split into parts, and only those in one piece can be read".to_owned();
     }
     let pickle = listing.files.iter().find(|file| {
         let ending = file.name.rsplit_once('.').map_or("", |(_, ending)| ending);
@@ -184,20 +155,10 @@ mod tests {
     use super::*;
 
     fn listing(names: &[&str]) -> Listing {
-        let mut files: Vec<Remote> = names
-            .iter()
-            .map(|name| Remote {
-                name: (*name).to_owned(),
-                stamp: None,
-            })
-            .collect();
+        let mut files: Vec<Remote> =
+            names.iter().map(|name| Remote { name: (*name).to_owned(), stamp: None }).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Listing {
-            commit: "0".repeat(40),
-            files,
-            architecture: None,
-            license: None,
-        }
+        Listing { commit: "0".repeat(40), files, architecture: None, license: None }
     }
 
     fn chosen(name: &str, names: &[&str]) -> Result<Vec<String>, String> {
@@ -226,15 +187,7 @@ mod tests {
                 "/etc/passwd",
             ],
         );
-        assert_eq!(
-            files.unwrap(),
-            [
-                "config.json",
-                "generation_config.json",
-                "tokenizer.json",
-                "model.safetensors"
-            ]
-        );
+        assert_eq!(files.unwrap(), ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"]);
     }
 
     #[test]
@@ -249,14 +202,7 @@ mod tests {
                 "model-00002-of-00002.safetensors",
             ],
         );
-        assert_eq!(
-            files.unwrap(),
-            [
-                "config.json",
-                "tokenizer.json",
-                "model.safetensors.index.json"
-            ]
-        );
+        assert_eq!(files.unwrap(), ["config.json", "tokenizer.json", "model.safetensors.index.json"]);
     }
 
     #[test]
@@ -285,14 +231,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_before_anything_is_fetched() {
         for (names, said) in [
-            (
-                &["config.json", "tokenizer.json", "pytorch_model.bin"][..],
-                "pytorch_model.bin",
-            ),
-            (
-                &["config.json", "model.safetensors", "tokenizer.model"],
-                "tokenizer.json",
-            ),
+            (&["config.json", "tokenizer.json", "pytorch_model.bin"][..], "pytorch_model.bin"),
+            (&["config.json", "model.safetensors", "tokenizer.model"], "tokenizer.json"),
             (&["model.safetensors"], "no config.json"),
             (&["README.md"], "no weights"),
             (&["m-00001-of-00002.gguf"], "split into parts"),
@@ -310,12 +250,7 @@ mod tests {
     fn an_adapter_is_its_two_files() {
         let files = chosen(
             "org/name",
-            &[
-                "adapter_config.json",
-                "adapter_model.safetensors",
-                "tokenizer.json",
-                "training_args.bin",
-            ],
+            &["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "training_args.bin"],
         );
         assert_eq!(files.unwrap(), ADAPTER);
     }

@@ -22,12 +22,7 @@ const MAX_LISTING_BYTES: u64 = 32 << 20;
 const MAX_REDIRECTS: u32 = 8;
 const USER_AGENT: &str = concat!("nudge/", env!("CARGO_PKG_VERSION"));
 /// What stands for itself in a path of an address.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// Asks one hub about one model.
 pub(super) struct Client {
@@ -46,13 +41,10 @@ impl Client {
     pub(super) fn new(hub: &Hub, name: &ModelName) -> Result<Self, HubError> {
         let address: Option<Uri> = hub.endpoint.parse().ok();
         let scheme = address.as_ref().and_then(Uri::scheme_str);
-        let (true, Some(scheme @ ("https" | "http"))) = (
-            address.as_ref().is_some_and(|uri| uri.host().is_some()),
-            scheme,
-        ) else {
-            return Err(HubError::Endpoint {
-                endpoint: hub.endpoint.clone(),
-            });
+        let (true, Some(scheme @ ("https" | "http"))) =
+            (address.as_ref().is_some_and(|uri| uri.host().is_some()), scheme)
+        else {
+            return Err(HubError::Endpoint { endpoint: hub.endpoint.clone() });
         };
         let silence = Some(hub.patience.silence);
         let config = Agent::config_builder()
@@ -67,11 +59,7 @@ impl Client {
             .timeout_send_request(silence)
             .timeout_recv_response(silence)
             .timeout_per_read(silence);
-        Ok(Self {
-            agent: config.build().into(),
-            hub: hub.clone(),
-            name: name.clone(),
-        })
+        Ok(Self { agent: config.build().into(), hub: hub.clone(), name: name.clone() })
     }
 
     /// What ends a request that is under way, from another thread.
@@ -81,24 +69,14 @@ impl Client {
 
     /// What the repository holds at the revision that is meant.
     pub(super) fn listing(&self) -> Result<Listing, HubError> {
-        let address = format!(
-            "{}/api/{}?blobs=true",
-            self.hub.endpoint,
-            self.repo().api_url()
-        );
-        let mut response = self
-            .authorised(self.agent.get(&address))
-            .call()
-            .map_err(|error| self.unreachable(&error))?;
+        let address = format!("{}/api/{}?blobs=true", self.hub.endpoint, self.repo().api_url());
+        let mut response =
+            self.authorised(self.agent.get(&address)).call().map_err(|error| self.unreachable(&error))?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(&response, &Asked::Listing));
         }
-        let answer = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_LISTING_BYTES)
-            .read_to_vec()
-            .map_err(|error| match error {
+        let answer =
+            response.body_mut().with_config().limit(MAX_LISTING_BYTES).read_to_vec().map_err(|error| match error {
                 ureq::Error::BodyExceedsLimit(_) => {
                     self.malformed(format!("it is longer than {MAX_LISTING_BYTES} bytes"))
                 }
@@ -131,29 +109,18 @@ impl Client {
                 address = format!("{}{next}", self.origin());
                 continue;
             }
-            let checksum = head("x-linked-etag")
-                .or_else(|| head("etag"))
-                .and_then(Checksum::read);
-            let bytes = head("x-linked-size")
-                .or_else(|| head("content-length"))
-                .and_then(|bytes| bytes.parse().ok());
+            let checksum = head("x-linked-etag").or_else(|| head("etag")).and_then(Checksum::read);
+            let bytes = head("x-linked-size").or_else(|| head("content-length")).and_then(|bytes| bytes.parse().ok());
             return checksum
                 .zip(bytes)
                 .map(|(checksum, bytes)| Stamp { bytes, checksum })
-                .ok_or_else(|| {
-                    self.malformed(format!("it does not tell size and checksum of {file}"))
-                });
+                .ok_or_else(|| self.malformed(format!("it does not tell size and checksum of {file}")));
         }
         Err(self.malformed(format!("it sends on and on for {file}")))
     }
 
     /// A file's content from a byte on: 200 with all of it, 206 with the rest, or 416 where there is no rest.
-    pub(super) fn content(
-        &self,
-        commit: &str,
-        file: &str,
-        from: u64,
-    ) -> Result<Response<Body>, HubError> {
+    pub(super) fn content(&self, commit: &str, file: &str, from: u64) -> Result<Response<Body>, HubError> {
         let mut request = self
             .authorised(self.agent.get(self.address(commit, file)))
             // A content that was packed on the way could be neither gone on with nor checked.
@@ -163,9 +130,7 @@ impl Client {
         }
         let response = request.call().map_err(|error| self.unreachable(&error))?;
         match response.status() {
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-                Ok(response)
-            }
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => Ok(response),
             _ => Err(self.refusal(&response, &Asked::File(file))),
         }
     }
@@ -173,46 +138,27 @@ impl Client {
     /// The model on this hub, at the revision that is meant.
     pub(super) fn repo(&self) -> Repo {
         let revision = self.name.revision().unwrap_or(MAIN);
-        Repo::with_revision(
-            self.name.repo().to_owned(),
-            RepoType::Model,
-            revision.to_owned(),
-        )
+        Repo::with_revision(self.name.repo().to_owned(), RepoType::Model, revision.to_owned())
     }
 
     pub(super) fn malformed(&self, reason: String) -> HubError {
-        HubError::Malformed {
-            repo: self.name.repo().to_owned(),
-            endpoint: self.hub.endpoint.clone(),
-            reason,
-        }
+        HubError::Malformed { repo: self.name.repo().to_owned(), endpoint: self.hub.endpoint.clone(), reason }
     }
 
     fn address(&self, commit: &str, file: &str) -> String {
-        format!(
-            "{}/{}/resolve/{commit}/{}",
-            self.hub.endpoint,
-            self.repo().url(),
-            utf8_percent_encode(file, PLAIN)
-        )
+        format!("{}/{}/resolve/{commit}/{}", self.hub.endpoint, self.repo().url(), utf8_percent_encode(file, PLAIN))
     }
 
     /// `https://host`, without the path that a mirror may have.
     fn origin(&self) -> &str {
         let endpoint = &self.hub.endpoint;
         let host = endpoint.find("://").map_or(0, |at| at + 3);
-        let end = endpoint[host..]
-            .find('/')
-            .map_or(endpoint.len(), |at| host + at);
+        let end = endpoint[host..].find('/').map_or(endpoint.len(), |at| host + at);
         &endpoint[..end]
     }
 
     fn host(&self) -> String {
-        self.origin()
-            .split("://")
-            .last()
-            .unwrap_or_default()
-            .to_owned()
+        self.origin().split("://").last().unwrap_or_default().to_owned()
     }
 
     fn authorised<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
@@ -223,10 +169,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> HubError {
-        HubError::Network {
-            host: self.host(),
-            reason: reason(error),
-        }
+        HubError::Network { host: self.host(), reason: reason(error) }
     }
 
     /// What an answer means that is neither content nor list. The hub gives its reason in a header of its own.
@@ -240,29 +183,15 @@ impl Client {
             return HubError::Token { endpoint };
         }
         match (head("x-error-code").unwrap_or_default(), status, asked) {
-            ("GatedRepo", ..) => HubError::Gated {
-                repo,
-                endpoint,
-                has_token,
-            },
-            ("RevisionNotFound", ..) => HubError::NoSuchRevision {
-                repo,
-                revision: self.name.revision().unwrap_or(MAIN).to_owned(),
-                endpoint,
-            },
+            ("GatedRepo", ..) => HubError::Gated { repo, endpoint, has_token },
+            ("RevisionNotFound", ..) => {
+                HubError::NoSuchRevision { repo, revision: self.name.revision().unwrap_or(MAIN).to_owned(), endpoint }
+            }
             ("EntryNotFound", _, Asked::File(file)) | (_, 404, Asked::File(file)) => {
-                HubError::NoSuchFile {
-                    name: self.name.clone(),
-                    file: (*file).to_owned(),
-                    gguf: Vec::new(),
-                }
+                HubError::NoSuchFile { name: self.name.clone(), file: (*file).to_owned(), gguf: Vec::new() }
             }
             // A hub that does not know who asks does not tell a private model from none.
-            ("RepoNotFound", ..) | (_, 401 | 404, _) => HubError::NoSuchModel {
-                repo,
-                endpoint,
-                has_token,
-            },
+            ("RepoNotFound", ..) | (_, 401 | 404, _) => HubError::NoSuchModel { repo, endpoint, has_token },
             _ => HubError::Refused {
                 host: self.host(),
                 what: match asked {
@@ -291,10 +220,7 @@ fn reason(error: &ureq::Error) -> String {
 
 /// The same for a body that broke off.
 pub(super) fn broken(error: &io::Error) -> String {
-    if let Some(error) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<ureq::Error>())
-    {
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
         return reason(error);
     }
     match error.kind() {

@@ -45,35 +45,27 @@ impl Download {
         let thread = {
             let (watch, outcome) = (Arc::clone(&watch), Arc::clone(&outcome));
             let (hub, name) = (hub.clone(), name.clone());
-            thread::Builder::new()
-                .name("nudge-download".to_owned())
-                .spawn(move || {
-                    let work = || fetch(&hub, &client?, &name, &watch);
-                    let ended = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-                        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-                        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-                        Err(HubError::Died(said.unwrap_or_default()))
-                    });
-                    // A request that was ended from outside fails in some way or other.
-                    let ended = match ended {
-                        Err(_) if watch.is_cancelled() => Err(HubError::Cancelled),
-                        ended => ended,
-                    };
-                    *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
-                    watch.change(|progress| {
-                        progress.phase = Phase::Ended;
-                        progress.bytes_per_sec = 0.0;
-                        progress.note = None;
-                    });
-                })?
+            thread::Builder::new().name("nudge-download".to_owned()).spawn(move || {
+                let work = || fetch(&hub, &client?, &name, &watch);
+                let ended = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+                    let said = panic.downcast_ref::<&str>().map(ToString::to_string);
+                    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+                    Err(HubError::Died(said.unwrap_or_default()))
+                });
+                // A request that was ended from outside fails in some way or other.
+                let ended = match ended {
+                    Err(_) if watch.is_cancelled() => Err(HubError::Cancelled),
+                    ended => ended,
+                };
+                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+                watch.change(|progress| {
+                    progress.phase = Phase::Ended;
+                    progress.bytes_per_sec = 0.0;
+                    progress.note = None;
+                });
+            })?
         };
-        Ok(Self {
-            name,
-            watch,
-            outcome,
-            agent,
-            thread: Some(thread),
-        })
+        Ok(Self { name, watch, outcome, agent, thread: Some(thread) })
     }
 
     /// What is being fetched.
@@ -96,10 +88,7 @@ impl Download {
 
     /// How it ended, once it has. Only the first call after the end has it.
     pub fn take_outcome(&self) -> Option<Outcome> {
-        self.outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Waits for the end.
@@ -108,8 +97,7 @@ impl Download {
             // A panic ends up in the outcome.
             thread.join().ok();
         }
-        self.take_outcome()
-            .unwrap_or_else(|| Err(HubError::Died("it left no word".to_owned())))
+        self.take_outcome().unwrap_or_else(|| Err(HubError::Died("it left no word".to_owned())))
     }
 }
 

@@ -22,23 +22,11 @@ pub enum HubError {
             "; a private or gated one needs a token in HF_TOKEN (or `hf auth login`)"
         }
     )]
-    NoSuchModel {
-        repo: String,
-        endpoint: String,
-        has_token: bool,
-    },
+    NoSuchModel { repo: String, endpoint: String, has_token: bool },
     #[error("{repo} has no revision {revision}. Look at its page: {endpoint}/{repo}")]
-    NoSuchRevision {
-        repo: String,
-        revision: String,
-        endpoint: String,
-    },
+    NoSuchRevision { repo: String, revision: String, endpoint: String },
     #[error("{name} has no file {file}. {}", gguf_list(.gguf))]
-    NoSuchFile {
-        name: ModelName,
-        file: String,
-        gguf: Vec<(String, u64)>,
-    },
+    NoSuchFile { name: ModelName, file: String, gguf: Vec<(String, u64)> },
     #[error(
         "{repo} is only given to those who accept its terms. Accept them at {endpoint}/{repo}{}",
         if *has_token {
@@ -47,11 +35,7 @@ pub enum HubError {
             ", make a token at {endpoint}/settings/tokens, put it into HF_TOKEN (or run `hf auth login`), and try again"
         }
     )]
-    Gated {
-        repo: String,
-        endpoint: String,
-        has_token: bool,
-    },
+    Gated { repo: String, endpoint: String, has_token: bool },
     #[error(
         "{endpoint} does not accept the token of HF_TOKEN or `hf auth login`. Make a new one at {endpoint}/settings/tokens"
     )]
@@ -64,41 +48,20 @@ pub enum HubError {
         "The connection broke at {} of {} of {file}: {reason}. What was fetched is kept; the same download goes on from there",
         sized(*bytes), sized(*of)
     )]
-    Interrupted {
-        file: String,
-        bytes: u64,
-        of: u64,
-        reason: String,
-    },
+    Interrupted { file: String, bytes: u64, of: u64, reason: String },
     #[error("{host} answers {status} to {what}{}{}", in_brackets(.said.as_deref()), later(*status))]
-    Refused {
-        host: String,
-        what: String,
-        status: u16,
-        said: Option<String>,
-    },
+    Refused { host: String, what: String, status: u16, said: Option<String> },
     #[error("What {endpoint} says about {repo} cannot be used: {reason}")]
-    Malformed {
-        repo: String,
-        endpoint: String,
-        reason: String,
-    },
+    Malformed { repo: String, endpoint: String, reason: String },
     #[error("{repo} cannot be used, so it is not fetched: {reason}")]
     Unsupported { repo: String, reason: String },
     #[error("{name} holds several GGUF files; name the one you mean. {}", gguf_list(.gguf))]
-    WhichFile {
-        name: ModelName,
-        gguf: Vec<(String, u64)>,
-    },
+    WhichFile { name: ModelName, gguf: Vec<(String, u64)> },
     #[error(
         "{} more are to be fetched and the disk of {} has {} left. Free some space, or let HF_HUB_CACHE name a folder on another disk",
         sized(*needed), folder.display(), sized(*free)
     )]
-    NoRoom {
-        needed: u64,
-        free: u64,
-        folder: PathBuf,
-    },
+    NoRoom { needed: u64, free: u64, folder: PathBuf },
     #[error(
         "The disk of {} is full. What was fetched is kept; free some space, and the same download goes on from there",
         path.display()
@@ -110,11 +73,7 @@ pub enum HubError {
     )]
     Checksum { file: String, endpoint: String },
     #[error("Could not {doing} {}: {source}", path.display())]
-    Disk {
-        doing: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Disk { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("Stopped. What was fetched is kept; the same download goes on from there")]
     Cancelled,
     #[error("The download ended by a fault of this program: {0}. What was fetched is kept")]
@@ -123,18 +82,11 @@ pub enum HubError {
 
 impl HubError {
     /// For `map_err`: what was being done to which path.
-    pub(super) fn disk(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn disk(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
-            _ => Self::Disk {
-                doing,
-                path,
-                source,
-            },
+            _ => Self::Disk { doing, path, source },
         }
     }
 
@@ -154,11 +106,7 @@ fn passes(status: u16) -> bool {
 }
 
 fn later(status: u16) -> &'static str {
-    if passes(status) {
-        ". Try again later"
-    } else {
-        ""
-    }
+    if passes(status) { ". Try again later" } else { "" }
 }
 
 fn in_brackets(said: Option<&str>) -> String {
@@ -170,16 +118,9 @@ fn gguf_list(files: &[(String, u64)]) -> String {
     if files.is_empty() {
         return "It holds no GGUF files that can be read".to_owned();
     }
-    let shown: Vec<String> = files
-        .iter()
-        .take(SHOWN)
-        .map(|(file, bytes)| format!("{file} ({})", sized(*bytes)))
-        .collect();
+    let shown: Vec<String> =
+        files.iter().take(SHOWN).map(|(file, bytes)| format!("{file} ({})", sized(*bytes))).collect();
     let more = files.len().saturating_sub(SHOWN);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("It has {}{more}", shown.join(", "))
 }

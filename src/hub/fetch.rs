@@ -44,12 +44,7 @@ fn as_text<S: serde::Serializer>(name: &ModelName, to: S) -> Result<S::Ok, S::Er
 }
 
 /// Fetches a model. Nothing large is fetched before it is known that it can be used and that there is room for it.
-pub(super) fn fetch(
-    hub: &Hub,
-    client: &Client,
-    name: &ModelName,
-    watch: &Watch,
-) -> Result<Fetched, HubError> {
+pub(super) fn fetch(hub: &Hub, client: &Client, name: &ModelName, watch: &Watch) -> Result<Fetched, HubError> {
     if hub.offline {
         return Err(HubError::Offline(name.clone()));
     }
@@ -57,28 +52,14 @@ pub(super) fn fetch(
     let choice = choice::choose(name, &listing)?;
     fs::create_dir_all(&hub.cache).map_err(HubError::disk("create", &hub.cache))?;
     let folder = Folder::new(&hub.cache, client.repo());
-    let way = Way {
-        hub,
-        client,
-        folder: &folder,
-        watch,
-        commit: &listing.commit,
-    };
-    let job = Job {
-        name,
-        listing: &listing,
-        way,
-    };
+    let way = Way { hub, client, folder: &folder, watch, commit: &listing.commit };
+    let job = Job { name, listing: &listing, way };
     let items = job.items(&choice)?;
     job.bring_all(items, &choice)
 }
 
 /// Does it, and does it again as long as that may help.
-fn patiently<T>(
-    hub: &Hub,
-    watch: &Watch,
-    attempt: impl Fn() -> Result<T, HubError>,
-) -> Result<T, HubError> {
+fn patiently<T>(hub: &Hub, watch: &Watch, attempt: impl Fn() -> Result<T, HubError>) -> Result<T, HubError> {
     let mut tries = Tries::new(watch, hub.patience);
     loop {
         watch.change(|progress| progress.phase = Phase::Asking);
@@ -166,14 +147,11 @@ impl Job<'_> {
     fn item(&self, remote: &Remote) -> Result<Item, HubError> {
         let stamp = match &remote.stamp {
             Some(stamp) => stamp.clone(),
-            None => patiently(self.way.hub, self.way.watch, || {
-                self.way.client.stamp(&self.listing.commit, &remote.name)
-            })?,
+            None => {
+                patiently(self.way.hub, self.way.watch, || self.way.client.stamp(&self.listing.commit, &remote.name))?
+            }
         };
-        Ok(Item {
-            name: remote.name.clone(),
-            stamp,
-        })
+        Ok(Item { name: remote.name.clone(), stamp })
     }
 
     /// Fetches the config and looks whether the model is of a family that can be trained.
@@ -198,10 +176,9 @@ impl Job<'_> {
             let inside = name.ends_with(".safetensors") && check_file(name).is_ok();
             match self.listing.file(name).filter(|_| inside) {
                 Some(remote) => self.item(remote),
-                None => Err(self.unsupported(format!(
-                    "{} names the file {name:?}, which it does not have",
-                    index.name
-                ))),
+                None => {
+                    Err(self.unsupported(format!("{} names the file {name:?}, which it does not have", index.name)))
+                }
             }
         };
         names.into_iter().map(item).collect()
@@ -222,19 +199,12 @@ impl Job<'_> {
     fn check_room(&self, needed: u64) -> Result<(), HubError> {
         let cache = &self.way.hub.cache;
         match free_disk_bytes(cache) {
-            Some(free) if free < needed => Err(HubError::NoRoom {
-                needed,
-                free,
-                folder: cache.clone(),
-            }),
+            Some(free) if free < needed => Err(HubError::NoRoom { needed, free, folder: cache.clone() }),
             _ => Ok(()),
         }
     }
 
     fn unsupported(&self, reason: String) -> HubError {
-        HubError::Unsupported {
-            repo: self.name.repo().to_owned(),
-            reason,
-        }
+        HubError::Unsupported { repo: self.name.repo().to_owned(), reason }
     }
 }

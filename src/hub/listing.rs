@@ -65,8 +65,8 @@ struct Lfs {
 impl Listing {
     /// Reads the answer; a sentence where it cannot be used.
     pub(super) fn read(answer: &[u8]) -> Result<Self, String> {
-        let answer: Answer = serde_json::from_slice(answer)
-            .map_err(|error| format!("it is no list of files ({error})"))?;
+        let answer: Answer =
+            serde_json::from_slice(answer).map_err(|error| format!("it is no list of files ({error})"))?;
         if !matches!(Checksum::read(&answer.sha), Some(Checksum::Git(_))) {
             return Err(format!("its commit is {:?}", cut(&answer.sha)));
         }
@@ -86,9 +86,7 @@ impl Listing {
 
     /// The file of this name.
     pub(super) fn file(&self, name: &str) -> Option<&Remote> {
-        let at = self
-            .files
-            .binary_search_by(|file| file.name.as_str().cmp(name));
+        let at = self.files.binary_search_by(|file| file.name.as_str().cmp(name));
         at.ok().map(|at| &self.files[at])
     }
 }
@@ -100,12 +98,7 @@ impl Remote {
             None => (sibling.size, sibling.blob_id),
         };
         let checksum = tag.as_deref().and_then(Checksum::read);
-        Self {
-            name: sibling.rfilename,
-            stamp: bytes
-                .zip(checksum)
-                .map(|(bytes, checksum)| Stamp { bytes, checksum }),
-        }
+        Self { name: sibling.rfilename, stamp: bytes.zip(checksum).map(|(bytes, checksum)| Stamp { bytes, checksum }) }
     }
 }
 
@@ -146,20 +139,8 @@ mod tests {
         let listing = Listing::read(answer.to_string().as_bytes()).unwrap();
         assert_eq!(listing.commit, commit);
         let stamp = |name| listing.file(name).unwrap().stamp.clone();
-        assert_eq!(
-            stamp("model.safetensors"),
-            Some(Stamp {
-                bytes: 9000,
-                checksum: Checksum::Sha256(sha)
-            })
-        );
-        assert_eq!(
-            stamp("config.json"),
-            Some(Stamp {
-                bytes: 12,
-                checksum: Checksum::Git(git)
-            })
-        );
+        assert_eq!(stamp("model.safetensors"), Some(Stamp { bytes: 9000, checksum: Checksum::Sha256(sha) }));
+        assert_eq!(stamp("config.json"), Some(Stamp { bytes: 12, checksum: Checksum::Git(git) }));
         assert_eq!(stamp("no_size.json"), None);
         assert_eq!(listing.file("other"), None);
     }

@@ -37,11 +37,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self {
-            tries: 5,
-            pause: Duration::from_secs(1),
-            silence: Duration::from_secs(30),
-        }
+        Self { tries: 5, pause: Duration::from_secs(1), silence: Duration::from_secs(30) }
     }
 }
 
@@ -49,11 +45,7 @@ impl Hub {
     /// What the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`, and
     /// the token file of `hf auth login`.
     pub fn of_user() -> Self {
-        Self::read(
-            |key| std::env::var_os(key),
-            &hugging_face_home(),
-            Shelf::of_user().root(),
-        )
+        Self::read(|key| std::env::var_os(key), &hugging_face_home(), Shelf::of_user().root())
     }
 
     fn read(environment: impl Fn(&str) -> Option<OsString>, home: &Path, cache: &Path) -> Self {
@@ -63,9 +55,7 @@ impl Hub {
             (!text.is_empty()).then(|| text.to_owned())
         };
         let is_true = |key: &str| {
-            text(key).is_some_and(|value| {
-                ["1", "on", "yes", "true"].contains(&value.to_lowercase().as_str())
-            })
+            text(key).is_some_and(|value| ["1", "on", "yes", "true"].contains(&value.to_lowercase().as_str()))
         };
         let offline = match text("HF_HUB_OFFLINE") {
             Some(_) => is_true("HF_HUB_OFFLINE"),
@@ -81,10 +71,8 @@ impl Hub {
             })
         };
         Self {
-            endpoint: text("HF_ENDPOINT").map_or_else(
-                || ENDPOINT.to_owned(),
-                |endpoint| endpoint.trim_end_matches('/').to_owned(),
-            ),
+            endpoint: text("HF_ENDPOINT")
+                .map_or_else(|| ENDPOINT.to_owned(), |endpoint| endpoint.trim_end_matches('/').to_owned()),
             cache: cache.to_owned(),
             token: token.filter(|token| token.chars().all(|letter| letter.is_ascii_graphic())),
             offline,
@@ -107,10 +95,8 @@ mod tests {
     }
 
     fn hub_of(home: &Path, environment: &[(&str, &str)]) -> Hub {
-        let environment: Vec<(String, OsString)> = environment
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), OsString::from(value)))
-            .collect();
+        let environment: Vec<(String, OsString)> =
+            environment.iter().map(|(key, value)| ((*key).to_owned(), OsString::from(value))).collect();
         let read = |key: &str| {
             let found = environment.iter().find(|(name, _)| name == key)?;
             Some(found.1.clone())
@@ -123,11 +109,8 @@ mod tests {
         let plain = hub(&[]);
         assert_eq!(plain.endpoint, "https://huggingface.co");
         assert!(!plain.offline && plain.token.is_none());
-        let set = hub(&[
-            ("HF_ENDPOINT", "https://mirror.example/"),
-            ("HF_TOKEN", " hf_secret\n"),
-            ("HF_HUB_OFFLINE", "Yes"),
-        ]);
+        let set =
+            hub(&[("HF_ENDPOINT", "https://mirror.example/"), ("HF_TOKEN", " hf_secret\n"), ("HF_HUB_OFFLINE", "Yes")]);
         assert_eq!(set.endpoint, "https://mirror.example");
         assert_eq!(set.token.as_deref(), Some("hf_secret"));
         assert!(set.offline);
@@ -143,10 +126,7 @@ mod tests {
         std::fs::write(home.path().join("token"), "hf_file\n").unwrap();
         let token = |environment: &[(&str, &str)]| hub_of(home.path(), environment).token;
         assert_eq!(token(&[]).as_deref(), Some("hf_file"));
-        assert_eq!(
-            token(&[("HF_TOKEN", "hf_named")]).as_deref(),
-            Some("hf_named")
-        );
+        assert_eq!(token(&[("HF_TOKEN", "hf_named")]).as_deref(), Some("hf_named"));
         assert_eq!(token(&[("HF_TOKEN_PATH", "/nowhere")]), None);
         assert_eq!(token(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), None);
     }

@@ -70,8 +70,7 @@ impl Progress {
 
     /// From 0 to 1, once it is known how much there is.
     pub fn fraction(&self) -> Option<f32> {
-        (self.total_bytes > 0)
-            .then(|| (self.bytes as f64 / self.total_bytes as f64).min(1.0) as f32)
+        (self.total_bytes > 0).then(|| (self.bytes as f64 / self.total_bytes as f64).min(1.0) as f32)
     }
 }
 
@@ -201,11 +200,7 @@ impl Pace {
             Some((at, counted)) if now.duration_since(*at) < WAKE_EVERY / 2 => *counted += bytes,
             _ => self.arrived.push_back((now, bytes)),
         }
-        while self
-            .arrived
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) > SPEED_OVER)
-        {
+        while self.arrived.front().is_some_and(|(at, _)| now.duration_since(*at) > SPEED_OVER) {
             self.arrived.pop_front();
         }
         let Some((first, _)) = self.arrived.front() else {

@@ -38,11 +38,7 @@ impl<T: WithDType> Deref for View<'_, T> {
 }
 
 /// The f32 elements of a contiguous tensor in the processor's memory.
-pub(super) fn read<'a>(
-    operation: &'static str,
-    operand: &'static str,
-    tensor: &'a Tensor,
-) -> Result<View<'a>> {
+pub(super) fn read<'a>(operation: &'static str, operand: &'static str, tensor: &'a Tensor) -> Result<View<'a>> {
     read_as(operation, operand, tensor)
 }
 
@@ -53,12 +49,7 @@ pub(super) fn read_as<'a, T: WithDType>(
     tensor: &'a Tensor,
 ) -> Result<View<'a, T>> {
     if tensor.dtype() != T::DTYPE {
-        return Err(KernelError::ElementType {
-            operation,
-            operand,
-            got: tensor.dtype(),
-            expected: T::DTYPE.as_str(),
-        });
+        return Err(KernelError::ElementType { operation, operand, got: tensor.dtype(), expected: T::DTYPE.as_str() });
     }
     let (guard, layout) = tensor.storage_and_layout();
     let Some((start, end)) = layout.contiguous_offsets() else {
@@ -67,11 +58,7 @@ pub(super) fn read_as<'a, T: WithDType>(
     if !matches!(&*guard, Storage::Cpu(_)) {
         return Err(KernelError::Device { operation, operand });
     }
-    Ok(View {
-        guard,
-        range: start..end,
-        kind: PhantomData,
-    })
+    Ok(View { guard, range: start..end, kind: PhantomData })
 }
 
 /// Lets `change` rewrite a contiguous f32 tensor in place. `readers` are the views the caller holds meanwhile: one that
@@ -87,15 +74,9 @@ pub(super) fn rewrite<R>(
     if readers.iter().any(|reader| reader.address() == own) {
         return Err(KernelError::Aliased { operation, operand });
     }
-    let op = Rewrite {
-        operation,
-        change: std::cell::Cell::new(Some(change)),
-        result: std::cell::Cell::new(None),
-    };
+    let op = Rewrite { operation, change: std::cell::Cell::new(Some(change)), result: std::cell::Cell::new(None) };
     tensor.inplace_op1(&op)?;
-    op.result
-        .into_inner()
-        .ok_or(KernelError::Device { operation, operand })
+    op.result.into_inner().ok_or(KernelError::Device { operation, operand })
 }
 
 /// The closure of [`rewrite`] as candle wants it.
@@ -110,11 +91,7 @@ impl<R, F: FnOnce(&mut [f32]) -> R> InplaceOp1 for Rewrite<F, R> {
         self.operation
     }
 
-    fn cpu_fwd(
-        &self,
-        storage: &mut CpuStorage,
-        layout: &candle_core::Layout,
-    ) -> candle_core::Result<()> {
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &candle_core::Layout) -> candle_core::Result<()> {
         if let (CpuStorage::F32(data), Some((start, end)), Some(change)) =
             (storage, layout.contiguous_offsets(), self.change.take())
         {
@@ -125,19 +102,10 @@ impl<R, F: FnOnce(&mut [f32]) -> R> InplaceOp1 for Rewrite<F, R> {
 }
 
 /// Rows and columns of a matrix.
-pub(super) fn matrix(
-    operation: &'static str,
-    operand: &'static str,
-    tensor: &Tensor,
-) -> Result<(usize, usize)> {
+pub(super) fn matrix(operation: &'static str, operand: &'static str, tensor: &Tensor) -> Result<(usize, usize)> {
     match tensor.dims() {
         &[rows, cols] => Ok((rows, cols)),
-        dims => Err(KernelError::Shape {
-            operation,
-            operand,
-            got: dims.to_vec(),
-            expected: "a matrix".into(),
-        }),
+        dims => Err(KernelError::Shape { operation, operand, got: dims.to_vec(), expected: "a matrix".into() }),
     }
 }
 
@@ -152,25 +120,13 @@ pub(super) fn expect_dims(
         return Ok(());
     }
     let expected = format!("{expected:?}");
-    Err(KernelError::Shape {
-        operation,
-        operand,
-        got: tensor.dims().to_vec(),
-        expected,
-    })
+    Err(KernelError::Shape { operation, operand, got: tensor.dims().to_vec(), expected })
 }
 
 /// Checks that a slot has the size of its parameter and lies inside its buffer, and gives its range.
-pub(super) fn slot_range(
-    operation: &'static str,
-    slot: Slot,
-    len: usize,
-    buffer: usize,
-) -> Result<Range<usize>> {
+pub(super) fn slot_range(operation: &'static str, slot: Slot, len: usize, buffer: usize) -> Result<Range<usize>> {
     if slot.len != len || slot.offset + slot.len > buffer {
-        let message = format!(
-            "slot {slot:?} does not fit a parameter of {len} elements in a buffer of {buffer}"
-        );
+        let message = format!("slot {slot:?} does not fit a parameter of {len} elements in a buffer of {buffer}");
         return Err(KernelError::Value { operation, message });
     }
     Ok(slot.offset..slot.offset + slot.len)

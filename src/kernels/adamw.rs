@@ -40,11 +40,7 @@ pub(super) fn update(
     step: &AdamWStep,
 ) -> Result<()> {
     let len = grads.len();
-    for (operand, tensor) in [
-        ("values", values),
-        ("first moment", m),
-        ("second moment", v),
-    ] {
+    for (operand, tensor) in [("values", values), ("first moment", m), ("second moment", v)] {
         access::expect_dims(OPERATION, operand, tensor, &[len])?;
     }
     if step.step == 0 {
@@ -60,29 +56,16 @@ pub(super) fn update(
             access::read(OPERATION, "m", m)?,
             access::read(OPERATION, "v", v)?,
         ];
-        for (i, operand) in ["values", "first moment", "second moment"]
-            .into_iter()
-            .enumerate()
-        {
-            if views[..i]
-                .iter()
-                .any(|earlier| earlier.address() == views[i].address())
-            {
-                return Err(super::KernelError::Aliased {
-                    operation: OPERATION,
-                    operand,
-                });
+        for (i, operand) in ["values", "first moment", "second moment"].into_iter().enumerate() {
+            if views[..i].iter().any(|earlier| earlier.address() == views[i].address()) {
+                return Err(super::KernelError::Aliased { operation: OPERATION, operand });
             }
         }
     }
     access::rewrite(OPERATION, "values", values, &[&grads], |values| {
         access::rewrite(OPERATION, "first moment", m, &[&grads], |m| {
             access::rewrite(OPERATION, "second moment", v, &[&grads], |v| {
-                let (values, m, v) = (
-                    &mut values[range.clone()],
-                    &mut m[range.clone()],
-                    &mut v[range.clone()],
-                );
+                let (values, m, v) = (&mut values[range.clone()], &mut m[range.clone()], &mut v[range.clone()]);
                 step_all(values, &grads[range.clone()], m, v, &constants);
             })
         })
@@ -104,11 +87,7 @@ pub(super) struct Constants {
 
 impl Constants {
     pub(super) fn new(step: &AdamWStep) -> Self {
-        let (beta1, beta2, rate) = (
-            f64::from(step.beta1),
-            f64::from(step.beta2),
-            f64::from(step.learning_rate),
-        );
+        let (beta1, beta2, rate) = (f64::from(step.beta1), f64::from(step.beta2), f64::from(step.learning_rate));
         let n = step.step as f64;
         Self {
             gradient_scale: step.gradient_scale,
@@ -124,13 +103,7 @@ impl Constants {
     }
 }
 
-fn step_all(
-    values: &mut [f32],
-    grads: &[f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    constants: &Constants,
-) {
+fn step_all(values: &mut [f32], grads: &[f32], m: &mut [f32], v: &mut [f32], constants: &Constants) {
     let (m, v) = (Shared::new(m), Shared::new(v));
     parallel::chunks(values, parallel::PIECE, |piece, values| {
         let at = piece * parallel::PIECE..piece * parallel::PIECE + values.len();
@@ -175,13 +148,9 @@ mod tests {
     fn gradients(values: &[f64]) -> Gradients {
         let mut grads = Gradients::new(values.len(), &Device::Cpu).unwrap();
         let fill = |flat: &mut [f32]| {
-            flat.iter_mut()
-                .zip(values)
-                .for_each(|(to, from)| *to = *from as f32);
+            flat.iter_mut().zip(values).for_each(|(to, from)| *to = *from as f32);
         };
-        grads
-            .change("test", slot(0, values.len()), values.len(), fill)
-            .unwrap();
+        grads.change("test", slot(0, values.len()), values.len(), fill).unwrap();
         grads
     }
 
@@ -192,10 +161,7 @@ mod tests {
         *value -= rate * 0.1 * *value;
         *m = beta1 * *m + (1.0 - beta1) * g;
         *v = beta2 * *v + (1.0 - beta2) * g * g;
-        let (m_hat, v_hat) = (
-            *m / (1.0 - f64::powi(beta1, n)),
-            *v / (1.0 - f64::powi(beta2, n)),
-        );
+        let (m_hat, v_hat) = (*m / (1.0 - f64::powi(beta1, n)), *v / (1.0 - f64::powi(beta2, n)));
         *value -= rate * m_hat / (v_hat.sqrt() + 1e-8);
     }
 
@@ -204,23 +170,13 @@ mod tests {
         let len = 1003;
         let mut values_twin = random(1, len);
         let (mut m_twin, mut v_twin) = (vec![0.0; len], vec![0.0; len]);
-        let (value, m, v) = (
-            tensor(&values_twin, len),
-            tensor(&m_twin, len),
-            tensor(&v_twin, len),
-        );
+        let (value, m, v) = (tensor(&values_twin, len), tensor(&m_twin, len), tensor(&v_twin, len));
         for n in 1..=5 {
             let g = random(10 + n, len);
             let step = AdamWStep { step: n, ..STEP };
             update(&value, &gradients(&g), &m, &v, slot(0, len), &step).unwrap();
             for i in 0..len {
-                twin(
-                    &mut values_twin[i],
-                    g[i],
-                    &mut m_twin[i],
-                    &mut v_twin[i],
-                    n as i32,
-                );
+                twin(&mut values_twin[i], g[i], &mut m_twin[i], &mut v_twin[i], n as i32);
             }
             assert_close("values", &values(&value), &values_twin, 2e-6);
             assert_close("m", &values(&m), &m_twin, 2e-6);
@@ -234,36 +190,16 @@ mod tests {
         let (m, v) = (tensor(&[0.0; 10], 10), tensor(&[0.0; 10], 10));
         update(&value, &gradients(&[1.0; 10]), &m, &v, slot(3, 4), &STEP).unwrap();
         let changed: Vec<bool> = values(&value).iter().map(|&x| x != 1.0).collect();
-        assert_eq!(
-            changed,
-            [
-                false, false, false, true, true, true, true, false, false, false
-            ]
-        );
+        assert_eq!(changed, [false, false, false, true, true, true, true, false, false, false]);
     }
 
     #[test]
     fn buffers_must_be_three_and_steps_start_at_one() {
         let (value, m) = (tensor(&[1.0; 4], 4), tensor(&[0.0; 4], 4));
         let grads = gradients(&[1.0; 4]);
-        assert!(
-            update(&value, &grads, &m, &m, slot(0, 4), &STEP)
-                .unwrap_err()
-                .to_string()
-                .contains("shares")
-        );
+        assert!(update(&value, &grads, &m, &m, slot(0, 4), &STEP).unwrap_err().to_string().contains("shares"));
         let v = tensor(&[0.0; 4], 4);
-        assert!(
-            update(
-                &value,
-                &grads,
-                &m,
-                &v,
-                slot(0, 4),
-                &AdamWStep { step: 0, ..STEP }
-            )
-            .is_err()
-        );
+        assert!(update(&value, &grads, &m, &v, slot(0, 4), &AdamWStep { step: 0, ..STEP }).is_err());
         assert!(update(&value, &grads, &m, &v, slot(2, 4), &STEP).is_err());
     }
 
@@ -271,11 +207,7 @@ mod tests {
     fn same_bits_with_any_number_of_threads() {
         let (start, g) = (random(1, 70_001), random(2, 70_001));
         assert_same_bits(|| {
-            let (value, m, v) = (
-                tensor(&start, 70_001),
-                tensor(&g, 70_001),
-                tensor(&vec![0.5; 70_001], 70_001),
-            );
+            let (value, m, v) = (tensor(&start, 70_001), tensor(&g, 70_001), tensor(&vec![0.5; 70_001], 70_001));
             update(&value, &gradients(&g), &m, &v, slot(0, 70_001), &STEP).unwrap();
             [value, m, v].iter().map(values).collect()
         });

@@ -58,19 +58,12 @@ unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
     pub(super) fn new(slice: &'a mut [T]) -> Self {
-        Self {
-            start: slice.as_mut_ptr(),
-            len: slice.len(),
-            lifetime: PhantomData,
-        }
+        Self { start: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
     }
 
     /// # Safety
     /// No two parts that live at the same time overlap.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "the point of the type; see the safety condition"
-    )]
+    #[expect(clippy::mut_from_ref, reason = "the point of the type; see the safety condition")]
     pub(super) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: inside the slice; the caller promises that it is alone.

@@ -1,16 +1,12 @@
 //! The processor's kernels, tied to the trait.
-#![expect(
-    unsafe_code,
-    reason = "the floating-point control register has no safe face"
-)]
+#![expect(unsafe_code, reason = "the floating-point control register has no safe face")]
 
 use candle_core::{DType, Tensor};
 
 use super::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut,
-    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable,
-    Slot, Weight, adamw, attention, embed, gated, gemm::Compute, head, keep, linear, norm, rope,
-    rowwise,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut, HeadWant,
+    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot, Weight, adamw,
+    attention, embed, gated, gemm::Compute, head, keep, linear, norm, rope, rowwise,
 };
 
 /// The hand-written implementation for the processor.
@@ -22,11 +18,7 @@ pub struct Cpu {
 impl Cpu {
     /// In what products are taken: a processor without instructions for bf16 is quicker in f32, and closer.
     fn products(self) -> Compute {
-        if self.compute.is_native() {
-            self.compute
-        } else {
-            Compute::F32
-        }
+        if self.compute.is_native() { self.compute } else { Compute::F32 }
     }
 }
 
@@ -99,14 +91,7 @@ impl Kernels for Cpu {
         norm::backward(x, w, inv_rms, dy, options, w_slot, input, grads)
     }
 
-    fn rope(
-        &self,
-        x: Tensor,
-        heads: usize,
-        positions: &[u32],
-        table: &RopeTable,
-        inverse: bool,
-    ) -> Result<Tensor> {
+    fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
         rope::rotate(x, heads, positions, table, inverse)
     }
 
@@ -135,12 +120,7 @@ impl Kernels for Cpu {
         attention::backward(q, k, v, o, lse, d_o, layout, shape)
     }
 
-    fn attention_cached(
-        &self,
-        q: &Tensor,
-        caches: &[CachedKeys<'_>],
-        shape: &AttentionShape,
-    ) -> Result<Tensor> {
+    fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
         attention::cached(q, caches, shape)
     }
 
@@ -162,25 +142,11 @@ impl Kernels for Cpu {
         embed::gather("embedding", ids, table, scale)
     }
 
-    fn embed_backward(
-        &self,
-        ids: &[u32],
-        dy: &Tensor,
-        scale: f32,
-        slot: Slot,
-        grads: &mut Gradients,
-    ) -> Result<()> {
+    fn embed_backward(&self, ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
         embed::embed_backward(ids, dy, scale, slot, grads)
     }
 
-    fn head(
-        &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        options: &HeadOptions,
-        want: HeadWant,
-    ) -> Result<HeadOut> {
+    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
         head::forward(h, w, targets, options, want, self.products())
     }
 
@@ -199,17 +165,7 @@ impl Kernels for Cpu {
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        head::weight_backward(
-            h,
-            w,
-            targets,
-            lse,
-            coefficients,
-            options,
-            slot,
-            grads,
-            self.products(),
-        )
+        head::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, self.products())
     }
 
     fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
@@ -260,8 +216,7 @@ mod tests {
     #[test]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn denormals_become_zero_on_this_thread_only() {
-        let half_of_smallest =
-            || std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+        let half_of_smallest = || std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
         let flushed = std::thread::Builder::new()
             .spawn(move || {
                 super::flush_denormals();

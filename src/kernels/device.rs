@@ -36,15 +36,11 @@ impl FromStr for DeviceChoice {
             "cpu" => Ok(Self::Cpu),
             "metal" => Ok(Self::Metal),
             "cuda" => Ok(Self::Cuda(0)),
-            other => other
-                .strip_prefix("cuda:")
-                .and_then(|number| number.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| {
-                    format!(
-                        "\"{other}\" is no device; choose \"auto\", \"cpu\", \"cuda:0\" or \"metal\""
-                    )
-                }),
+            other => {
+                other.strip_prefix("cuda:").and_then(|number| number.parse().ok()).map(Self::Cuda).ok_or_else(|| {
+                    format!("\"{other}\" is no device; choose \"auto\", \"cpu\", \"cuda:0\" or \"metal\"")
+                })
+            }
         }
     }
 }
@@ -100,10 +96,7 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
         None => choice.to_string(),
     };
     match choice {
-        DeviceChoice::Cpu => Ok(Opened {
-            device: Device::Cpu,
-            why: "Works on the processor, as asked".to_owned(),
-        }),
+        DeviceChoice::Cpu => Ok(Opened { device: Device::Cpu, why: "Works on the processor, as asked".to_owned() }),
         DeviceChoice::Cuda(_) | DeviceChoice::Metal => Ok(Opened {
             device: accelerator(choice).map_err(KernelError::NoDevice)?,
             why: format!("Works on {}, as asked", name(choice)),
@@ -147,16 +140,8 @@ pub fn all_present() -> Vec<Present> {
 
 /// The kernels for a device. The processor's take `compute`; what flows between them is f32. `activations` is what flows
 /// between those of an accelerator.
-pub fn kernels_for(
-    device: &Device,
-    activations: DType,
-    compute: Compute,
-) -> Result<Arc<dyn Kernels>> {
-    if device.is_cpu() {
-        Ok(cpu_in(compute))
-    } else {
-        composed(activations)
-    }
+pub fn kernels_for(device: &Device, activations: DType, compute: Compute) -> Result<Arc<dyn Kernels>> {
+    if device.is_cpu() { Ok(cpu_in(compute)) } else { composed(activations) }
 }
 
 /// The memory of a device that has its own; `None` for the processor, and where the device does not say.
@@ -219,8 +204,7 @@ fn open_cuda(number: usize) -> Result<Device, String> {
 
 #[cfg(feature = "metal")]
 fn open_metal() -> Result<Device, String> {
-    Device::new_metal(0)
-        .map_err(|error| format!("Metal does not answer ({error}); choose \"auto\" or \"cpu\""))
+    Device::new_metal(0).map_err(|error| format!("Metal does not answer ({error}); choose \"auto\" or \"cpu\""))
 }
 
 #[cfg(not(feature = "metal"))]
@@ -271,16 +255,8 @@ mod tests {
     fn a_device_that_this_build_lacks_is_refused_with_what_to_do() {
         let sentence = |choice| open(choice).unwrap_err().to_string();
         let cuda = sentence(DeviceChoice::Cuda(1));
-        assert!(
-            cuda.contains("cuda:1") && cuda.contains("--features cuda"),
-            "{cuda}"
-        );
+        assert!(cuda.contains("cuda:1") && cuda.contains("--features cuda"), "{cuda}");
         assert!(sentence(DeviceChoice::Metal).contains("--features metal"));
-        assert!(
-            open(DeviceChoice::Auto)
-                .unwrap()
-                .why
-                .contains("neither CUDA nor Metal")
-        );
+        assert!(open(DeviceChoice::Auto).unwrap().why.contains("neither CUDA nor Metal"));
     }
 }

@@ -1,8 +1,5 @@
 //! Rows of a table in, and their gradients back.
-#![expect(
-    unsafe_code,
-    reason = "rows are copied into buffers that hold nothing yet"
-)]
+#![expect(unsafe_code, reason = "rows are copied into buffers that hold nothing yet")]
 
 use candle_core::Tensor;
 
@@ -14,43 +11,26 @@ use super::{
 };
 
 /// `scale · table[ids]`.
-pub(super) fn gather(
-    operation: &'static str,
-    ids: &[u32],
-    table: &Weight,
-    scale: f32,
-) -> Result<Tensor> {
+pub(super) fn gather(operation: &'static str, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
     let (known, width) = table.matrix(operation, "table")?;
     check_ids(operation, ids, known)?;
     let table = table.read(operation, "table")?;
     let table = table.rows();
     let mut x = Fresh::new(ids.len() * width);
     let per_piece = parallel::rows_per_piece(width);
-    parallel::chunks(
-        &mut x.uninit()[..ids.len() * width],
-        per_piece * width.max(1),
-        |piece, rows| {
-            let mut workspace = Vec::new();
-            for (row, &id) in rows.chunks_mut(width).zip(&ids[piece * per_piece..]) {
-                let from = table.panel_alone(id as usize..id as usize + 1, &mut workspace);
-                row.iter_mut()
-                    .zip(from)
-                    .for_each(|(to, from)| _ = to.write(from * scale));
-            }
-        },
-    );
+    parallel::chunks(&mut x.uninit()[..ids.len() * width], per_piece * width.max(1), |piece, rows| {
+        let mut workspace = Vec::new();
+        for (row, &id) in rows.chunks_mut(width).zip(&ids[piece * per_piece..]) {
+            let from = table.panel_alone(id as usize..id as usize + 1, &mut workspace);
+            row.iter_mut().zip(from).for_each(|(to, from)| _ = to.write(from * scale));
+        }
+    });
     // SAFETY: every row has been written.
     unsafe { x.tensor((ids.len(), width)) }
 }
 
 /// `sum[ids[i]] += scale · dy[i]`, in the order of `i`.
-pub(super) fn embed_backward(
-    ids: &[u32],
-    dy: &Tensor,
-    scale: f32,
-    slot: Slot,
-    grads: &mut Gradients,
-) -> Result<()> {
+pub(super) fn embed_backward(ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
     const OPERATION: &str = "embedding backward";
     let (rows, width) = access::matrix(OPERATION, "dy", dy)?;
     access::expect_dims(OPERATION, "dy", dy, &[ids.len(), width])?;
@@ -71,11 +51,7 @@ pub(super) fn scatter_rows(dy: &Tensor, rows: &[u32], tokens: usize) -> Result<T
     let dy = access::read(OPERATION, "dy", dy)?;
     let mut sum = vec![0.0; tokens * width];
     scatter(&mut sum, width, rows, &dy, 1.0);
-    Ok(Tensor::from_vec(
-        sum,
-        (tokens, width),
-        &candle_core::Device::Cpu,
-    )?)
+    Ok(Tensor::from_vec(sum, (tokens, width), &candle_core::Device::Cpu)?)
 }
 
 /// Every piece of columns belongs to one thread, which walks all rows in order: equal ids never race.
@@ -135,14 +111,8 @@ mod tests {
             let ids: Vec<u32> = (0..17).map(|i| (i * i) % known as u32).collect();
             let (table, dy) = (random(1, known * width), random(2, ids.len() * width));
             let x = gather("test", &ids, &tensor(&table, (known, width)).into(), 2.5).unwrap();
-            let expected: Vec<f64> = ids
-                .iter()
-                .flat_map(|&id| {
-                    table[id as usize * width..][..width]
-                        .iter()
-                        .map(|x| 2.5 * x)
-                })
-                .collect();
+            let expected: Vec<f64> =
+                ids.iter().flat_map(|&id| table[id as usize * width..][..width].iter().map(|x| 2.5 * x)).collect();
             assert_close("x", &values(&x), &expected, 1e-7);
 
             let mut grads = Gradients::new(2 + known * width, &Device::Cpu).unwrap();
@@ -151,26 +121,13 @@ mod tests {
             let expected = scatter_twin(known, width, &ids, &dy, 2.5);
             assert_close("gradient", &grads.to_vec().unwrap()[2..], &expected, 1e-6);
             let rows = scatter_rows(&dy_tensor, &ids, known).unwrap();
-            assert_close(
-                "rows",
-                &values(&rows),
-                &scatter_twin(known, width, &ids, &dy, 1.0),
-                1e-6,
-            );
+            assert_close("rows", &values(&rows), &scatter_twin(known, width, &ids, &dy, 1.0), 1e-6);
         }
     }
 
     #[test]
     fn a_token_outside_the_table_is_an_error() {
-        assert!(
-            gather(
-                "embedding",
-                &[5],
-                &tensor(&random(1, 10), (5, 2)).into(),
-                1.0
-            )
-            .is_err()
-        );
+        assert!(gather("embedding", &[5], &tensor(&random(1, 10), (5, 2)).into(), 1.0).is_err());
     }
 
     #[test]

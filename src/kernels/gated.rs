@@ -1,8 +1,5 @@
 //! The gated activation of the feed-forward block.
-#![expect(
-    unsafe_code,
-    reason = "results are written into buffers that hold nothing yet"
-)]
+#![expect(unsafe_code, reason = "results are written into buffers that hold nothing yet")]
 
 use std::mem::MaybeUninit;
 
@@ -33,59 +30,39 @@ const BACKWARD: &str = "gated activation backward";
 pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
     let dims = gate.dims().to_vec();
     access::expect_dims(FORWARD, "up", up, &dims)?;
-    let (gate, up) = (
-        access::read(FORWARD, "gate", gate)?,
-        access::read(FORWARD, "up", up)?,
-    );
+    let (gate, up) = (access::read(FORWARD, "gate", gate)?, access::read(FORWARD, "up", up)?);
     let mut h = Fresh::new(gate.len());
-    parallel::chunks(
-        &mut h.uninit()[..gate.len()],
-        parallel::PIECE,
-        |piece, h| {
-            let at = piece * parallel::PIECE..piece * parallel::PIECE + h.len();
-            let (gate, up) = (&gate[at.clone()], &up[at]);
-            match activation {
-                Activation::Silu => silu(h, gate, up),
-                Activation::GeluTanh => gelu_tanh(h, gate, up),
-                Activation::Gelu => gelu(h, gate, up),
-            }
-        },
-    );
+    parallel::chunks(&mut h.uninit()[..gate.len()], parallel::PIECE, |piece, h| {
+        let at = piece * parallel::PIECE..piece * parallel::PIECE + h.len();
+        let (gate, up) = (&gate[at.clone()], &up[at]);
+        match activation {
+            Activation::Silu => silu(h, gate, up),
+            Activation::GeluTanh => gelu_tanh(h, gate, up),
+            Activation::Gelu => gelu(h, gate, up),
+        }
+    });
     // SAFETY: every element has been written.
     unsafe { h.tensor(dims) }
 }
 
 /// `d_gate = dh · up · activation'(gate)`, `d_up = dh · activation(gate)`.
-pub(super) fn backward(
-    gate: &Tensor,
-    up: &Tensor,
-    dh: &Tensor,
-    activation: Activation,
-) -> Result<(Tensor, Tensor)> {
+pub(super) fn backward(gate: &Tensor, up: &Tensor, dh: &Tensor, activation: Activation) -> Result<(Tensor, Tensor)> {
     let dims = gate.dims().to_vec();
     access::expect_dims(BACKWARD, "up", up, &dims)?;
     access::expect_dims(BACKWARD, "dh", dh, &dims)?;
-    let (gate, up) = (
-        access::read(BACKWARD, "gate", gate)?,
-        access::read(BACKWARD, "up", up)?,
-    );
+    let (gate, up) = (access::read(BACKWARD, "gate", gate)?, access::read(BACKWARD, "up", up)?);
     let dh = access::read(BACKWARD, "dh", dh)?;
     let n = gate.len();
     let (mut d_gate, mut d_up) = (Fresh::new(n), Fresh::new(n));
-    parallel::chunks2(
-        &mut d_gate.uninit()[..n],
-        &mut d_up.uninit()[..n],
-        parallel::PIECE,
-        |piece, d_gate, d_up| {
-            let at = piece * parallel::PIECE..piece * parallel::PIECE + d_gate.len();
-            let (gate, up, dh) = (&gate[at.clone()], &up[at.clone()], &dh[at]);
-            match activation {
-                Activation::Silu => silu_backward(d_gate, d_up, gate, up, dh),
-                Activation::GeluTanh => gelu_tanh_backward(d_gate, d_up, gate, up, dh),
-                Activation::Gelu => gelu_backward(d_gate, d_up, gate, up, dh),
-            }
-        },
-    );
+    parallel::chunks2(&mut d_gate.uninit()[..n], &mut d_up.uninit()[..n], parallel::PIECE, |piece, d_gate, d_up| {
+        let at = piece * parallel::PIECE..piece * parallel::PIECE + d_gate.len();
+        let (gate, up, dh) = (&gate[at.clone()], &up[at.clone()], &dh[at]);
+        match activation {
+            Activation::Silu => silu_backward(d_gate, d_up, gate, up, dh),
+            Activation::GeluTanh => gelu_tanh_backward(d_gate, d_up, gate, up, dh),
+            Activation::Gelu => gelu_backward(d_gate, d_up, gate, up, dh),
+        }
+    });
     // SAFETY: every element of both has been written.
     unsafe { Ok((d_gate.tensor(dims.clone())?, d_up.tensor(dims)?)) }
 }
@@ -164,13 +141,7 @@ fn gelu(h: &mut [MaybeUninit<f32>], gate: &[f32], up: &[f32]) {
     }
 }
 
-fn gelu_backward(
-    d_gate: &mut [MaybeUninit<f32>],
-    d_up: &mut [MaybeUninit<f32>],
-    gate: &[f32],
-    up: &[f32],
-    dh: &[f32],
-) {
+fn gelu_backward(d_gate: &mut [MaybeUninit<f32>], d_up: &mut [MaybeUninit<f32>], gate: &[f32], up: &[f32], dh: &[f32]) {
     /// 1/sqrt(2π).
     const DENSITY: f32 = 0.398_942_3;
     for i in 0..gate.len() {
@@ -184,9 +155,7 @@ fn gelu_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::testing::{
-        assert_close, assert_gradient, assert_same_bits, inner, random, tensor, values,
-    };
+    use crate::kernels::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, tensor, values};
 
     const ALL: [Activation; 3] = [Activation::Silu, Activation::GeluTanh, Activation::Gelu];
 
@@ -195,9 +164,7 @@ mod tests {
         let of = |g: f64| match activation {
             Activation::Silu => g / (1.0 + (-g).exp()),
             Activation::GeluTanh => {
-                0.5 * g
-                    * (1.0
-                        + ((2.0 / std::f64::consts::PI).sqrt() * (g + 0.044715 * g * g * g)).tanh())
+                0.5 * g * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (g + 0.044715 * g * g * g)).tanh())
             }
             Activation::Gelu => 0.5 * g * (1.0 + candle_core::cpu::erf::erf_f64(g / 2_f64.sqrt())),
         };
@@ -208,25 +175,14 @@ mod tests {
     fn equals_its_twin_and_its_finite_differences() {
         for activation in ALL {
             for len in [1, 63, 200] {
-                let gate: Vec<f64> = random(1, len)
-                    .iter()
-                    .map(|x| f64::from((x * 6.0) as f32))
-                    .collect();
+                let gate: Vec<f64> = random(1, len).iter().map(|x| f64::from((x * 6.0) as f32)).collect();
                 let (up, dh) = (random(2, len), random(3, len));
-                let (g, u, d) = (
-                    tensor(&gate, (1, len)),
-                    tensor(&up, (1, len)),
-                    tensor(&dh, (1, len)),
-                );
+                let (g, u, d) = (tensor(&gate, (1, len)), tensor(&up, (1, len)), tensor(&dh, (1, len)));
                 let h = forward(&g, &u, activation).unwrap();
                 assert_close("h", &values(&h), &twin(&gate, &up, activation), 1e-6);
                 let (d_gate, d_up) = backward(&g, &u, &d, activation).unwrap();
-                assert_gradient("d_gate", &gate, &values(&d_gate), |g| {
-                    inner(&twin(g, &up, activation), &dh)
-                });
-                assert_gradient("d_up", &up, &values(&d_up), |u| {
-                    inner(&twin(&gate, u, activation), &dh)
-                });
+                assert_gradient("d_gate", &gate, &values(&d_gate), |g| inner(&twin(g, &up, activation), &dh));
+                assert_gradient("d_up", &up, &values(&d_up), |u| inner(&twin(&gate, u, activation), &dh));
             }
         }
     }
@@ -239,12 +195,7 @@ mod tests {
             let h = values(&forward(&gate, &ones, activation).unwrap());
             assert_close("h", &h, &[0.0, 0.0, 0.0, 88.5, 100.0, 1e4], 1e-7);
             let (d_gate, _) = backward(&gate, &ones, &ones, activation).unwrap();
-            assert_close(
-                "slope",
-                &values(&d_gate),
-                &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0],
-                1e-6,
-            );
+            assert_close("slope", &values(&d_gate), &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0], 1e-6);
         }
     }
 
@@ -254,11 +205,7 @@ mod tests {
         let [gate, up, dh] = [gate, up, dh].map(|x| tensor(&x, (1, 70_001)));
         assert_same_bits(|| {
             let (d_gate, d_up) = backward(&gate, &up, &dh, Activation::Silu).unwrap();
-            vec![
-                values(&forward(&gate, &up, Activation::Silu).unwrap()),
-                values(&d_gate),
-                values(&d_up),
-            ]
+            vec![values(&forward(&gate, &up, Activation::Silu).unwrap()), values(&d_gate), values(&d_up)]
         });
     }
 }

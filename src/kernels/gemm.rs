@@ -1,8 +1,5 @@
 //! Matrix products on slices: checked shapes around the `gemm` crate.
-#![expect(
-    unsafe_code,
-    reason = "the crate takes raw pointers; the shapes are checked against the slices here"
-)]
+#![expect(unsafe_code, reason = "the crate takes raw pointers; the shapes are checked against the slices here")]
 
 pub(super) mod bf16;
 
@@ -34,59 +31,28 @@ impl<'a, T> Matrix<'a, T> {
 
     /// `rows × cols`, rows `stride` elements apart.
     pub(super) fn strided(data: &'a [T], rows: usize, cols: usize, stride: usize) -> Self {
-        assert!(
-            rows == 0 || cols == 0 || (rows - 1) * stride + cols <= data.len(),
-            "matrix reaches past its slice"
-        );
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride: stride,
-            col_stride: 1,
-        }
+        assert!(rows == 0 || cols == 0 || (rows - 1) * stride + cols <= data.len(), "matrix reaches past its slice");
+        Self { data, rows, cols, row_stride: stride, col_stride: 1 }
     }
 
     /// The transpose.
     pub(super) fn t(self) -> Self {
-        Self {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-            ..self
-        }
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
     }
 
     /// Some columns of a row-major matrix.
     pub(super) fn columns(self, range: Range<usize>) -> Self {
-        assert!(
-            range.end <= self.cols && self.col_stride == 1,
-            "columns of a row-major matrix"
-        );
+        assert!(range.end <= self.cols && self.col_stride == 1, "columns of a row-major matrix");
         if self.rows == 0 {
             return Self::new(&[], 0, range.len());
         }
-        Self::strided(
-            &self.data[range.start..],
-            self.rows,
-            range.len(),
-            self.row_stride,
-        )
+        Self::strided(&self.data[range.start..], self.rows, range.len(), self.row_stride)
     }
 
     /// Some rows.
     pub(super) fn rows(self, range: Range<usize>) -> Self {
-        assert!(
-            range.end <= self.rows && self.col_stride == 1,
-            "rows of a row-major matrix"
-        );
-        Self::strided(
-            &self.data[range.start * self.row_stride..],
-            range.len(),
-            self.cols,
-            self.row_stride,
-        )
+        assert!(range.end <= self.rows && self.col_stride == 1, "rows of a row-major matrix");
+        Self::strided(&self.data[range.start * self.row_stride..], range.len(), self.cols, self.row_stride)
     }
 }
 
@@ -102,51 +68,25 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// `rows × cols`, row-major and dense.
     pub(super) fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        Self {
-            initialised: true,
-            ..Self::uninit(as_uninit(data), rows, cols)
-        }
+        Self { initialised: true, ..Self::uninit(as_uninit(data), rows, cols) }
     }
 
     /// `rows × cols`, rows `stride` elements apart.
     pub(super) fn strided(data: &'a mut [f32], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(cols <= stride, "rows of a target overlap");
-        Self {
-            cols,
-            ..Self::new(data, rows, stride)
-        }
+        Self { cols, ..Self::new(data, rows, stride) }
     }
 
     /// The columns `range` of a row-major, dense matrix with rows of `stride` elements.
-    pub(super) fn columns(
-        data: &'a mut [f32],
-        rows: usize,
-        stride: usize,
-        range: Range<usize>,
-    ) -> Self {
-        assert!(
-            range.end <= stride && rows * stride <= data.len(),
-            "target reaches past its slice"
-        );
-        Self {
-            places: &mut as_uninit(data)[range.start..],
-            rows,
-            cols: range.len(),
-            stride,
-            initialised: true,
-        }
+    pub(super) fn columns(data: &'a mut [f32], rows: usize, stride: usize, range: Range<usize>) -> Self {
+        assert!(range.end <= stride && rows * stride <= data.len(), "target reaches past its slice");
+        Self { places: &mut as_uninit(data)[range.start..], rows, cols: range.len(), stride, initialised: true }
     }
 
     /// `rows × cols` over memory that holds nothing yet: it can only be set.
     pub(super) fn uninit(places: &'a mut [MaybeUninit<f32>], rows: usize, cols: usize) -> Self {
         assert!(rows * cols <= places.len(), "target reaches past its slice");
-        Self {
-            places,
-            rows,
-            cols,
-            stride: cols,
-            initialised: false,
-        }
+        Self { places, rows, cols, stride: cols, initialised: false }
     }
 }
 
@@ -239,12 +179,7 @@ pub(super) struct Product<'a> {
 impl<'a> Matrix<'a> {
     /// `self · b`, on the current pool when it is worth it.
     pub(super) fn times(self, b: Matrix<'a>) -> Product<'a> {
-        Product {
-            a: self,
-            b,
-            factor: 1.0,
-            alone: false,
-        }
+        Product { a: self, b, factor: 1.0, alone: false }
     }
 }
 
@@ -255,10 +190,7 @@ impl Product<'_> {
 
     /// On the caller's thread: it is one of many already.
     pub(super) fn alone(self) -> Self {
-        Self {
-            alone: true,
-            ..self
-        }
+        Self { alone: true, ..self }
     }
 
     /// Writes it over whatever the target holds.
@@ -296,28 +228,14 @@ impl Product<'_> {
             let cols = PIECE.min(b.cols - first);
             let mut products = [0.0; FEW * PIECE];
             let rows_of_b = &b.data[first * b.col_stride..];
-            inner_products(
-                &mut products,
-                a.data,
-                a.row_stride,
-                a.rows,
-                rows_of_b,
-                b.col_stride,
-                cols,
-                a.cols,
-            );
+            inner_products(&mut products, a.data, a.row_stride, a.rows, rows_of_b, b.col_stride, cols, a.cols);
             for (row, products) in products.chunks(PIECE).take(a.rows).enumerate() {
                 // SAFETY: every column belongs to one piece.
-                let places =
-                    unsafe { places.part(row * stride + first..row * stride + first + cols) };
+                let places = unsafe { places.part(row * stride + first..row * stride + first + cols) };
                 for (place, product) in places.iter_mut().zip(products) {
                     let product = factor * product;
                     // SAFETY: a target that is added to is initialised.
-                    let old = if add {
-                        unsafe { place.assume_init() }
-                    } else {
-                        0.0
-                    };
+                    let old = if add { unsafe { place.assume_init() } } else { 0.0 };
                     place.write(old + product);
                 }
             }
@@ -326,10 +244,7 @@ impl Product<'_> {
 
     fn write(self, c: Target<'_>, add: bool) {
         let Self { a, b, factor, .. } = self;
-        assert!(
-            a.cols == b.rows && a.rows == c.rows && b.cols == c.cols,
-            "shapes of a product"
-        );
+        assert!(a.cols == b.rows && a.rows == c.rows && b.cols == c.cols, "shapes of a product");
         // One short row is better off with the crate's own walk, which has no threads.
         let few = (2..=FEW).contains(&a.rows) || (a.rows == 1 && !self.is_small(SMALL_WALK));
         if few && a.col_stride == 1 && b.row_stride == 1 {
@@ -398,10 +313,7 @@ const TOGETHER: usize = 4;
 
 /// `out[n·PIECE] = a_n · b` for up to [`TOGETHER`] rows; fewer cost the same, as the last one is taken again.
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "part of a loop that is compiled for several instruction sets"
-)]
+#[expect(clippy::inline_always, reason = "part of a loop that is compiled for several instruction sets")]
 fn dots<const FMA: bool>(out: &mut [f32], a: &[f32], a_stride: usize, a_rows: usize, b: &[f32]) {
     let rows: [_; TOGETHER] = std::array::from_fn(|n| {
         let row = n.min(a_rows - 1);
@@ -473,16 +385,8 @@ mod tests {
             let (a, b) = (random(1, m * k), random(2, n * k));
             let (a_floats, b_floats) = (floats(&a), floats(&b));
             let row = |i: usize| &a[i * k..(i + 1) * k];
-            let expected: Vec<f64> = (0..m * n)
-                .map(|at| inner(row(at / n), &b[at % n * k..][..k]))
-                .collect();
-            let run = || {
-                vec![
-                    Matrix::new(&a_floats, m, k)
-                        .times(Matrix::new(&b_floats, n, k).t())
-                        .fresh(),
-                ]
-            };
+            let expected: Vec<f64> = (0..m * n).map(|at| inner(row(at / n), &b[at % n * k..][..k])).collect();
+            let run = || vec![Matrix::new(&a_floats, m, k).times(Matrix::new(&b_floats, n, k).t()).fresh()];
             assert_close("c", &run()[0], &expected, 2e-6);
             assert_same_bits(run);
         }

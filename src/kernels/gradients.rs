@@ -27,9 +27,7 @@ const OPERATION: &str = "gradients";
 impl Gradients {
     /// `len` zeros.
     pub fn new(len: usize, device: &Device) -> Result<Self> {
-        Ok(Self {
-            flat: Tensor::zeros(len, DType::F32, device)?,
-        })
+        Ok(Self { flat: Tensor::zeros(len, DType::F32, device)? })
     }
 
     /// The buffer.
@@ -107,12 +105,7 @@ impl Gradients {
     }
 
     /// Adds a gradient to the range of its parameter, on any device.
-    pub(super) fn add(
-        &mut self,
-        operation: &'static str,
-        slot: Slot,
-        gradient: &Tensor,
-    ) -> Result<()> {
+    pub(super) fn add(&mut self, operation: &'static str, slot: Slot, gradient: &Tensor) -> Result<()> {
         access::slot_range(operation, slot, gradient.elem_count(), self.len())?;
         flat::add(&self.flat, slot, gradient)
     }
@@ -139,9 +132,7 @@ impl Gradients {
         change: impl FnOnce(&mut [f32]) -> R,
     ) -> Result<R> {
         let range = access::slot_range(operation, slot, len, self.len())?;
-        access::rewrite(operation, "gradients", &self.flat, &[], |flat| {
-            change(&mut flat[range])
-        })
+        access::rewrite(operation, "gradients", &self.flat, &[], |flat| change(&mut flat[range]))
     }
 }
 
@@ -182,10 +173,7 @@ mod tests {
 
     fn filled(values: &[f32]) -> Gradients {
         let mut grads = Gradients::new(values.len(), &Device::Cpu).unwrap();
-        let slot = Slot {
-            offset: 0,
-            len: values.len(),
-        };
+        let slot = Slot { offset: 0, len: values.len() };
         grads
             .change("test", slot, values.len(), |flat| {
                 flat.copy_from_slice(values);
@@ -202,10 +190,7 @@ mod tests {
             let plain: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
             assert_eq!(grads.norm_squared().unwrap(), plain);
             grads.scale(0.5).unwrap();
-            assert_eq!(
-                grads.to_vec().unwrap(),
-                values.iter().map(|x| x * 0.5).collect::<Vec<_>>()
-            );
+            assert_eq!(grads.to_vec().unwrap(), values.iter().map(|x| x * 0.5).collect::<Vec<_>>());
             grads.zero().unwrap();
             assert_eq!(grads.norm_squared().unwrap(), 0.0);
         }
@@ -227,20 +212,8 @@ mod tests {
     #[test]
     fn a_slot_of_the_wrong_size_is_an_error() {
         let mut grads = Gradients::new(10, &Device::Cpu).unwrap();
-        assert!(
-            grads
-                .change("test", Slot { offset: 5, len: 6 }, 6, |_| ())
-                .is_err()
-        );
-        assert!(
-            grads
-                .change("test", Slot { offset: 0, len: 6 }, 7, |_| ())
-                .is_err()
-        );
-        assert!(
-            grads
-                .change("test", Slot { offset: 4, len: 6 }, 6, |_| ())
-                .is_ok()
-        );
+        assert!(grads.change("test", Slot { offset: 5, len: 6 }, 6, |_| ()).is_err());
+        assert!(grads.change("test", Slot { offset: 0, len: 6 }, 7, |_| ()).is_err());
+        assert!(grads.change("test", Slot { offset: 4, len: 6 }, 6, |_| ()).is_ok());
     }
 }

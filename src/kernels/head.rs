@@ -1,8 +1,5 @@
 //! The output matrix, for answer tokens only, and never more than a slice of the vocabulary at once.
-#![expect(
-    unsafe_code,
-    reason = "logits are written into a buffer that is reused, rows are shared out to threads"
-)]
+#![expect(unsafe_code, reason = "logits are written into a buffer that is reused, rows are shared out to threads")]
 
 use candle_core::{Device, Tensor};
 
@@ -29,10 +26,7 @@ pub struct HeadOptions {
 
 impl Default for HeadOptions {
     fn default() -> Self {
-        Self {
-            scale: 1.0,
-            softcap: None,
-        }
+        Self { scale: 1.0, softcap: None }
     }
 }
 
@@ -93,20 +87,8 @@ pub(super) fn forward(
     let w = w.rows();
     let mut workspace = Vec::new();
     let with_u = want == HeadWant::WithU;
-    let mut running = vec![
-        Running {
-            maximum: f32::NEG_INFINITY,
-            total: 0.0,
-            target: 0.0,
-            slope: 1.0
-        };
-        answers
-    ];
-    let mut u = if with_u {
-        vec![0.0; answers * width]
-    } else {
-        Vec::new()
-    };
+    let mut running = vec![Running { maximum: f32::NEG_INFINITY, total: 0.0, target: 0.0, slope: 1.0 }; answers];
+    let mut u = if with_u { vec![0.0; answers * width] } else { Vec::new() };
     let mut logits = Fresh::new(answers.min(ROWS) * vocabulary.min(CHUNK));
 
     for first in (0..answers).step_by(ROWS) {
@@ -114,11 +96,7 @@ pub(super) fn forward(
         let at = first..first + rows;
         let (targets, running) = (&targets[at.clone()], &mut running[at]);
         let h = Matrix::new(&h, answers, width).rows(first..first + rows);
-        let u = if with_u {
-            &mut u[first * width..(first + rows) * width]
-        } else {
-            &mut [][..]
-        };
+        let u = if with_u { &mut u[first * width..(first + rows) * width] } else { &mut [][..] };
         for start in (0..vocabulary).step_by(CHUNK) {
             let len = CHUNK.min(vocabulary - start);
             let slice = w.factor(start..start + len, compute, &mut workspace);
@@ -134,10 +112,7 @@ pub(super) fn forward(
             }
         }
     }
-    let lse: Vec<f64> = running
-        .iter()
-        .map(|row| f64::from(row.maximum) + row.total.ln())
-        .collect();
+    let lse: Vec<f64> = running.iter().map(|row| f64::from(row.maximum) + row.total.ln()).collect();
     if with_u {
         let per_piece = parallel::rows_per_piece(width);
         parallel::chunks(&mut u, per_piece * width, |piece, rows| {
@@ -145,27 +120,16 @@ pub(super) fn forward(
             for (i, u) in rows.chunks_mut(width).enumerate() {
                 let row = piece * per_piece + i;
                 let target = targets[row] as usize;
-                let (own, others) = (
-                    options.scale * running[row].slope,
-                    options.scale / running[row].total as f32,
-                );
+                let (own, others) = (options.scale * running[row].slope, options.scale / running[row].total as f32);
                 let target = w.panel_alone(target..target + 1, &mut workspace);
                 finish_u(u, target, own, others);
             }
         });
     }
     Ok(HeadOut {
-        log_probs: running
-            .iter()
-            .zip(&lse)
-            .map(|(row, lse)| (f64::from(row.target) - lse) as f32)
-            .collect(),
+        log_probs: running.iter().zip(&lse).map(|(row, lse)| (f64::from(row.target) - lse) as f32).collect(),
         lse: lse.iter().map(|&lse| lse as f32).collect(),
-        u: if with_u {
-            Some(Tensor::from_vec(u, (answers, width), &Device::Cpu)?)
-        } else {
-            None
-        },
+        u: if with_u { Some(Tensor::from_vec(u, (answers, width), &Device::Cpu)?) } else { None },
     })
 }
 
@@ -184,11 +148,7 @@ pub(super) fn weight_backward(
 ) -> Result<()> {
     let (answers, width, vocabulary) = check(BACKWARD, h, w.matrix(BACKWARD, MATRIX)?, targets)?;
     if lse.len() != answers || coefficients.len() != answers {
-        let message = format!(
-            "{} log-sums and {} coefficients for {answers} rows",
-            lse.len(),
-            coefficients.len()
-        );
+        let message = format!("{} log-sums and {} coefficients for {answers} rows", lse.len(), coefficients.len());
         return access::fault(BACKWARD, message);
     }
     let h = access::read(BACKWARD, "h", h)?;
@@ -211,9 +171,7 @@ pub(super) fn weight_backward(
                 parallel::chunks(logits, per_piece * len, |piece, logits| {
                     for (i, logits) in logits.chunks_mut(len).enumerate() {
                         let row = first + piece * per_piece + i;
-                        let target = (targets[row] as usize)
-                            .checked_sub(start)
-                            .filter(|&target| target < len);
+                        let target = (targets[row] as usize).checked_sub(start).filter(|&target| target < len);
                         let coefficient = coefficients[row] * options.scale;
                         logit_gradient(logits, target, lse[row], coefficient, options.softcap);
                     }
@@ -234,10 +192,7 @@ pub(super) fn scale_rows(u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
     let per_piece = parallel::rows_per_piece(width);
     access::rewrite(OPERATION, "u", &u, &[], |u| {
         parallel::chunks(u, per_piece * width, |piece, rows| {
-            for (row, coefficient) in rows
-                .chunks_mut(width)
-                .zip(&coefficients[piece * per_piece..])
-            {
+            for (row, coefficient) in rows.chunks_mut(width).zip(&coefficients[piece * per_piece..]) {
                 for u in row {
                     *u *= coefficient;
                 }
@@ -276,20 +231,11 @@ pub(super) fn check(
     let (answers, _) = access::matrix(operation, "h", h)?;
     access::expect_dims(operation, "h", h, &[answers, width])?;
     if targets.len() != answers {
-        return access::fault(
-            operation,
-            format!("{} targets for {answers} rows", targets.len()),
-        );
+        return access::fault(operation, format!("{} targets for {answers} rows", targets.len()));
     }
-    match targets
-        .iter()
-        .find(|&&target| target as usize >= vocabulary)
-    {
+    match targets.iter().find(|&&target| target as usize >= vocabulary) {
         None => Ok((answers, width, vocabulary)),
-        Some(target) => access::fault(
-            operation,
-            format!("target {target} is outside the vocabulary of {vocabulary}"),
-        ),
+        Some(target) => access::fault(operation, format!("target {target} is outside the vocabulary of {vocabulary}")),
     }
 }
 
@@ -309,16 +255,9 @@ fn weigh_rows(
     parallel::chunks(logits, per_piece * len, |piece, logits| {
         for (i, logits) in logits.chunks_mut(len).enumerate() {
             let row = piece * per_piece + i;
-            let target = (targets[row] as usize)
-                .checked_sub(start)
-                .filter(|&target| target < len);
+            let target = (targets[row] as usize).checked_sub(start).filter(|&target| target < len);
             // SAFETY: every row belongs to one piece.
-            let (running, u) = unsafe {
-                (
-                    running.part(row..row + 1),
-                    u.part(row * width..(row + 1) * width),
-                )
-            };
+            let (running, u) = unsafe { (running.part(row..row + 1), u.part(row * width..(row + 1) * width)) };
             weigh_row(logits, target, &mut running[0], u, options.softcap);
         }
     });

@@ -1,8 +1,5 @@
 //! Activations that wait for the backward in half of their bytes: rounded to bf16, as the factors of the products are.
-#![expect(
-    unsafe_code,
-    reason = "results are written into buffers that hold nothing yet"
-)]
+#![expect(unsafe_code, reason = "results are written into buffers that hold nothing yet")]
 
 use std::mem::MaybeUninit;
 
@@ -20,11 +17,9 @@ use super::{
 pub(super) fn narrow(x: &Tensor) -> Result<Tensor> {
     let values = access::read("keep", "x", x)?;
     let mut kept = Fresh::new(values.len());
-    parallel::chunks(
-        &mut kept.uninit()[..values.len()],
-        parallel::PIECE,
-        |piece, kept| narrow_to(kept, &values[piece * parallel::PIECE..]),
-    );
+    parallel::chunks(&mut kept.uninit()[..values.len()], parallel::PIECE, |piece, kept| {
+        narrow_to(kept, &values[piece * parallel::PIECE..])
+    });
     // SAFETY: every element has been written.
     unsafe { kept.tensor(x.dims()) }
 }
@@ -33,11 +28,9 @@ pub(super) fn narrow(x: &Tensor) -> Result<Tensor> {
 pub(super) fn widen(kept: &Tensor) -> Result<Tensor> {
     let values = access::read_as::<bf16>("recall", "what was kept", kept)?;
     let mut x = Fresh::new(values.len());
-    parallel::chunks(
-        &mut x.uninit()[..values.len()],
-        parallel::PIECE,
-        |piece, x| widen_to(x, &values[piece * parallel::PIECE..]),
-    );
+    parallel::chunks(&mut x.uninit()[..values.len()], parallel::PIECE, |piece, x| {
+        widen_to(x, &values[piece * parallel::PIECE..])
+    });
     // SAFETY: every element has been written.
     unsafe { x.tensor(kept.dims()) }
 }

@@ -35,47 +35,28 @@ impl Layout {
     /// Checks that the segments fill the row without gap, and that every prefix is an earlier segment which has no
     /// prefix itself.
     pub fn new(segments: Vec<Segment>) -> Result<Self> {
-        let fault = |message: String| {
-            Err(KernelError::Value {
-                operation: "layout",
-                message,
-            })
-        };
+        let fault = |message: String| Err(KernelError::Value { operation: "layout", message });
         let mut positions = Vec::new();
         for (index, segment) in segments.iter().enumerate() {
             if segment.start != positions.len() {
-                return fault(format!(
-                    "segment {index} starts at row {}, expected {}",
-                    segment.start,
-                    positions.len()
-                ));
+                return fault(format!("segment {index} starts at row {}, expected {}", segment.start, positions.len()));
             }
             if segment.len == 0 {
                 return fault(format!("segment {index} is empty"));
             }
             let is_earlier_root = |s: &Segment| s.prefix.is_empty() && s.rows() == segment.prefix;
             if !segment.prefix.is_empty() && !segments[..index].iter().any(is_earlier_root) {
-                return fault(format!(
-                    "the prefix {:?} of segment {index} is no earlier prompt",
-                    segment.prefix
-                ));
+                return fault(format!("the prefix {:?} of segment {index} is no earlier prompt", segment.prefix));
             }
             let first = segment.prefix.len() as u32;
             positions.extend(first..first + segment.len as u32);
         }
-        Ok(Self {
-            segments,
-            positions,
-        })
+        Ok(Self { segments, positions })
     }
 
     /// One text alone in its row.
     pub fn single(tokens: usize) -> Result<Self> {
-        Self::new(vec![Segment {
-            start: 0,
-            len: tokens,
-            prefix: 0..0,
-        }])
+        Self::new(vec![Segment { start: 0, len: tokens, prefix: 0..0 }])
     }
 
     /// Number of tokens in the row.
@@ -122,13 +103,6 @@ mod tests {
         assert!(reason(vec![segment(0, 0, 0..0)]).contains("segment 0 is empty"));
         assert!(reason(vec![segment(0, 3, 0..0), segment(3, 1, 0..2)]).contains("prefix 0..2"));
         // An answer cannot be the prompt of another answer.
-        assert!(
-            reason(vec![
-                segment(0, 1, 0..0),
-                segment(1, 1, 0..1),
-                segment(2, 1, 1..2)
-            ])
-            .contains("segment 2")
-        );
+        assert!(reason(vec![segment(0, 1, 0..0), segment(1, 1, 0..1), segment(2, 1, 1..2)]).contains("segment 2"));
     }
 }

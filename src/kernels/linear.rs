@@ -53,13 +53,7 @@ pub struct LinearSaved {
 impl Linear {
     /// A frozen layer without bias or adapter.
     pub fn frozen(weight: impl Into<Weight>) -> Self {
-        Self {
-            weight: weight.into(),
-            weight_slot: None,
-            bias: None,
-            bias_slot: None,
-            loras: Vec::new(),
-        }
+        Self { weight: weight.into(), weight_slot: None, bias: None, bias_slot: None, loras: Vec::new() }
     }
 }
 
@@ -67,11 +61,7 @@ const FORWARD: &str = "linear";
 const BACKWARD: &str = "linear backward";
 
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
-pub(super) fn forward(
-    x: &Tensor,
-    linear: &Linear,
-    compute: Compute,
-) -> Result<(Tensor, LinearSaved)> {
+pub(super) fn forward(x: &Tensor, linear: &Linear, compute: Compute) -> Result<(Tensor, LinearSaved)> {
     let (tokens, d_in) = access::matrix(FORWARD, "x", x)?;
     let d_out = linear.weight.expect_columns(FORWARD, "weight", d_in)?;
     let x = access::read(FORWARD, "x", x)?;
@@ -149,9 +139,7 @@ pub(super) fn backward(
         for (lora, du) in &d_low {
             let rank = lora.a.dims()[0];
             let a = access::read(BACKWARD, "LoRA A", &lora.a)?;
-            Matrix::new(du, tokens, rank)
-                .times(Matrix::new(&a, rank, d_in))
-                .add_to(Target::new(dx, tokens, d_in));
+            Matrix::new(du, tokens, rank).times(Matrix::new(&a, rank, d_in)).add_to(Target::new(dx, tokens, d_in));
         }
         Ok(())
     };
@@ -194,12 +182,7 @@ fn times_weight(x: Matrix<'_>, tokens: usize, weight: Rows<'_>, compute: Compute
 }
 
 /// `dy W`.
-fn back_through_weight(
-    dy: Matrix<'_>,
-    tokens: usize,
-    weight: Rows<'_>,
-    compute: Compute,
-) -> Vec<f32> {
+fn back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, compute: Compute) -> Vec<f32> {
     let (d_out, d_in) = (weight.len(), weight.columns());
     if let (Rows::Dense(values, _), Compute::F32) = (weight, compute) {
         return dy.times(Matrix::new(values, d_out, d_in)).fresh();
@@ -210,13 +193,7 @@ fn back_through_weight(
 }
 
 /// `dx += dy W`, panel by panel in order.
-fn add_back_through_weight(
-    dy: Matrix<'_>,
-    tokens: usize,
-    weight: Rows<'_>,
-    dx: &mut [f32],
-    compute: Compute,
-) {
+fn add_back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, dx: &mut [f32], compute: Compute) {
     let d_in = weight.columns();
     let mut workspace = Vec::new();
     for rows in weight.panels(compute) {
@@ -242,26 +219,17 @@ fn lora_backward(
     if let Some(slot) = lora.b_slot {
         let low = access::read(BACKWARD, "saved product", low)?;
         grads.change(BACKWARD, slot, d_out * rank, |db| {
-            dy.t()
-                .times(Matrix::new(&low, tokens, rank))
-                .scaled(lora.scale)
-                .add_to(Target::new(db, d_out, rank));
+            dy.t().times(Matrix::new(&low, tokens, rank)).scaled(lora.scale).add_to(Target::new(db, d_out, rank));
         })?;
     }
     if !wants_input && lora.a_slot.is_none() {
         return Ok(None);
     }
     let b = access::read(BACKWARD, "LoRA B", &lora.b)?;
-    let du = dy
-        .times(Matrix::new(&b, d_out, rank))
-        .scaled(lora.scale)
-        .fresh();
+    let du = dy.times(Matrix::new(&b, d_out, rank)).scaled(lora.scale).fresh();
     if let Some(slot) = lora.a_slot {
         grads.change(BACKWARD, slot, rank * d_in, |da| {
-            Matrix::new(&du, tokens, rank)
-                .t()
-                .times(x)
-                .add_to(Target::new(da, rank, d_in));
+            Matrix::new(&du, tokens, rank).t().times(x).add_to(Target::new(da, rank, d_in));
         })?;
     }
     Ok(Some(du))
@@ -305,16 +273,12 @@ const ROWS_PER_SUM: usize = 64;
 fn add_columns(sums: &mut [f32], x: &[f32]) {
     let width = sums.len();
     let group = ROWS_PER_SUM * width;
-    let partial = parallel::map(
-        x.len().div_ceil(group),
-        x.len() < parallel::LIGHT,
-        |piece| {
-            let mut sum = vec![0.0; width];
-            let rows = &x[piece * group..x.len().min((piece + 1) * group)];
-            rows.chunks(width).for_each(|row| add_to(&mut sum, row));
-            sum
-        },
-    );
+    let partial = parallel::map(x.len().div_ceil(group), x.len() < parallel::LIGHT, |piece| {
+        let mut sum = vec![0.0; width];
+        let rows = &x[piece * group..x.len().min((piece + 1) * group)];
+        rows.chunks(width).for_each(|row| add_to(&mut sum, row));
+        sum
+    });
     for partial in &partial {
         add_to(sums, partial);
     }

@@ -114,10 +114,7 @@ pub trait Kernels: Send + Sync {
     fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)>;
 
     /// Adds the gradient of `w` when `w_slot` is given and returns `dx` unless skipped.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the forward's operands, its result and where gradients go"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the forward's operands, its result and where gradients go")]
     fn rms_norm_backward(
         &self,
         x: &Tensor,
@@ -133,14 +130,7 @@ pub trait Kernels: Send + Sync {
     /// Rotates `x[T, heads·head_dim]` in place by each token's position, in the half-split convention of Hugging Face
     /// checkpoints: the pair of component `i` is `i + rotary/2`. Components past `rotary = 2·cos.dim(1)` stay as they
     /// are. `inverse` turns the other way, which is also the backward.
-    fn rope(
-        &self,
-        x: Tensor,
-        heads: usize,
-        positions: &[u32],
-        table: &RopeTable,
-        inverse: bool,
-    ) -> Result<Tensor>;
+    fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor>;
 
     /// Causal attention inside the segments of `layout`: `q[T, heads·hd]`, `k, v[T, kv_heads·hd]` give
     /// `(o[T, heads·hd], lse[T, heads])`; `lse` is the log-sum-exp of each query's scores. Memory is O(T).
@@ -154,10 +144,7 @@ pub trait Kernels: Send + Sync {
     ) -> Result<(Tensor, Tensor)>;
 
     /// `(dq, dk, dv)` from the forward's operands, its results and `d_o`, the gradient of `o`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the forward's operands and results, and the incoming gradient"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and the incoming gradient")]
     fn attention_backward(
         &self,
         q: &Tensor,
@@ -172,12 +159,7 @@ pub trait Kernels: Send + Sync {
 
     /// One new token for each of several sequences, for generation: row `i` of `q[N, heads·hd]` sees the first
     /// `caches[i].len` rows of its own cache, the last of which is the token itself. Gives `o[N, heads·hd]`.
-    fn attention_cached(
-        &self,
-        q: &Tensor,
-        caches: &[CachedKeys<'_>],
-        shape: &AttentionShape,
-    ) -> Result<Tensor>;
+    fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor>;
 
     /// `h = activation(gate) · up`, all `[T, ff]`.
     fn gated(&self, gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor>;
@@ -195,36 +177,19 @@ pub trait Kernels: Send + Sync {
     fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor>;
 
     /// Adds `scale·dy[T,d]` to the rows `ids` of the table's gradient in `slot`.
-    fn embed_backward(
-        &self,
-        ids: &[u32],
-        dy: &Tensor,
-        scale: f32,
-        slot: Slot,
-        grads: &mut Gradients,
-    ) -> Result<()>;
+    fn embed_backward(&self, ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()>;
 
     /// Log-probs of `targets[A]` under `softmax(logits(h Wᵀ))` for the answer rows `h[A,d]` and the output matrix
     /// `w[V,d]`; on request also `u[A,d]`, the gradient of each log-prob with respect to its row of `h`, so that the
     /// backward of an untrained head is `dh = coef·u`. `[A,V]` logits never exist.
-    fn head(
-        &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        options: &HeadOptions,
-        want: HeadWant,
-    ) -> Result<HeadOut>;
+    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut>;
 
     /// `dh[A,d] = coef[A] · u[A,d]`, row by row; takes `u` over.
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor>;
 
     /// Adds the gradient of the output matrix, `Σ_t coef_t · (onehot − p_t) h_tᵀ`, to `slot`: a second pass over the
     /// vocabulary, only for a head that is trained. `lse` is [`HeadOut::lse`].
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the forward's operands and results, and where gradients go"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
     fn head_weight_backward(
         &self,
         h: &Tensor,

@@ -1,8 +1,5 @@
 //! RMS norm.
-#![expect(
-    unsafe_code,
-    reason = "rows are written into buffers that hold nothing yet"
-)]
+#![expect(unsafe_code, reason = "rows are written into buffers that hold nothing yet")]
 
 use std::mem::MaybeUninit;
 
@@ -76,10 +73,7 @@ pub(super) fn backward(
     access::expect_dims(BACKWARD, "dy", dy, &dims)?;
     access::expect_dims(BACKWARD, "inv_rms", inv_rms, &[rows])?;
     let factors = factors(BACKWARD, w, options)?;
-    let (x, dy) = (
-        access::read(BACKWARD, "x", x)?,
-        access::read(BACKWARD, "dy", dy)?,
-    );
+    let (x, dy) = (access::read(BACKWARD, "x", x)?, access::read(BACKWARD, "dy", dy)?);
     let inv_rms = access::read(BACKWARD, "inv_rms", inv_rms)?;
     let per_piece = parallel::rows_per_piece(width);
     let small = rows * width < parallel::LIGHT;
@@ -95,9 +89,7 @@ pub(super) fn backward(
         });
         grads.change(BACKWARD, slot, width, |dw| {
             for partial in &partial {
-                dw.iter_mut()
-                    .zip(partial)
-                    .for_each(|(dw, partial)| *dw += partial);
+                dw.iter_mut().zip(partial).for_each(|(dw, partial)| *dw += partial);
             }
         })?;
     }
@@ -105,14 +97,7 @@ pub(super) fn backward(
         parallel::chunks(dx, per_piece * width, |piece, dx| {
             for (i, dx) in dx.chunks_mut(width).enumerate() {
                 let row = piece * per_piece + i;
-                input_gradient(
-                    dx,
-                    &x[range(row)],
-                    &dy[range(row)],
-                    &factors,
-                    inv_rms[row],
-                    add,
-                );
+                input_gradient(dx, &x[range(row)], &dy[range(row)], &factors, inv_rms[row], add);
             }
         });
     };
@@ -147,10 +132,7 @@ fn rows_of(operation: &'static str, x: &Tensor, width: usize) -> Result<usize> {
 /// `w`, or `1 + w`.
 fn factors(operation: &'static str, w: &Tensor, options: NormOptions) -> Result<Vec<f32>> {
     let offset = if options.plus_one { 1.0 } else { 0.0 };
-    Ok(access::read(operation, "weight", w)?
-        .iter()
-        .map(|w| w + offset)
-        .collect())
+    Ok(access::read(operation, "weight", w)?.iter().map(|w| w + offset).collect())
 }
 
 multiversion! {
@@ -213,10 +195,7 @@ mod tests {
     fn twin(x: &[f64], w: &[f64], plus_one: bool) -> Vec<f64> {
         let row = |x: &[f64]| -> Vec<f64> {
             let inv = 1.0 / (inner(x, x) / x.len() as f64 + f64::from(EPS)).sqrt();
-            x.iter()
-                .zip(w)
-                .map(|(x, w)| x * inv * if plus_one { 1.0 + w } else { *w })
-                .collect()
+            x.iter().zip(w).map(|(x, w)| x * inv * if plus_one { 1.0 + w } else { *w }).collect()
         };
         x.chunks(w.len()).flat_map(row).collect()
     }
@@ -225,23 +204,8 @@ mod tests {
         let (y, inv_rms) = forward(x, w, options).unwrap();
         let mut grads = Gradients::new(w.elem_count() + 3, &Device::Cpu).unwrap();
         let w_slot = Some(slot(3, w.elem_count()));
-        let dx = backward(
-            x,
-            w,
-            &inv_rms,
-            dy,
-            options,
-            w_slot,
-            InputGradient::Fresh,
-            &mut grads,
-        )
-        .unwrap()
-        .unwrap();
-        [
-            values(&y),
-            values(&dx),
-            grads.to_vec().unwrap()[3..].to_vec(),
-        ]
+        let dx = backward(x, w, &inv_rms, dy, options, w_slot, InputGradient::Fresh, &mut grads).unwrap().unwrap();
+        [values(&y), values(&dx), grads.to_vec().unwrap()[3..].to_vec()]
     }
 
     #[test]
@@ -249,17 +213,9 @@ mod tests {
         for (rows, width) in [(1, 1), (1, 7), (5, 64), (3, 130), (200, 100)] {
             for plus_one in [false, true] {
                 let options = NormOptions { eps: EPS, plus_one };
-                let (x, w, dy) = (
-                    random(1, rows * width),
-                    random(2, width),
-                    random(3, rows * width),
-                );
-                let [y, dx, dw] = run(
-                    &tensor(&x, (rows, width)),
-                    &tensor(&w, width),
-                    &tensor(&dy, (rows, width)),
-                    options,
-                );
+                let (x, w, dy) = (random(1, rows * width), random(2, width), random(3, rows * width));
+                let [y, dx, dw] =
+                    run(&tensor(&x, (rows, width)), &tensor(&w, width), &tensor(&dy, (rows, width)), options);
                 assert_close("y", &y, &twin(&x, &w, plus_one), 1e-6);
                 assert_gradient("dx", &x, &dx, |x| inner(&twin(x, &w, plus_one), &dy));
                 assert_gradient("dw", &w, &dw, |w| inner(&twin(&x, w, plus_one), &dy));
@@ -269,19 +225,14 @@ mod tests {
 
     #[test]
     fn the_input_gradient_can_be_added_to_a_residual() {
-        let options = NormOptions {
-            eps: EPS,
-            plus_one: false,
-        };
+        let options = NormOptions { eps: EPS, plus_one: false };
         let (x, w, dy) = (random(1, 60), random(2, 20), random(3, 60));
         let (x, w, dy) = (tensor(&x, (3, 20)), tensor(&w, 20), tensor(&dy, (3, 20)));
         let [_, dx, _] = run(&x, &w, &dy, options);
         let (_, inv_rms) = forward(&x, &w, options).unwrap();
         let mut grads = Gradients::new(0, &Device::Cpu).unwrap();
         let residual = InputGradient::AddTo(tensor(&[2.0; 60], (3, 20)));
-        let sum = backward(&x, &w, &inv_rms, &dy, options, None, residual, &mut grads)
-            .unwrap()
-            .unwrap();
+        let sum = backward(&x, &w, &inv_rms, &dy, options, None, residual, &mut grads).unwrap().unwrap();
         let expected: Vec<f64> = dx.iter().map(|&x| f64::from(x) + 2.0).collect();
         assert_close("sum", &values(&sum), &expected, 1e-6);
     }
@@ -289,10 +240,7 @@ mod tests {
     #[test]
     fn heads_are_rows_of_their_own() {
         let (x, w) = (random(1, 2 * 3 * 4), random(2, 4));
-        let options = NormOptions {
-            eps: EPS,
-            plus_one: false,
-        };
+        let options = NormOptions { eps: EPS, plus_one: false };
         let (y, inv_rms) = forward(&tensor(&x, (2, 3, 4)), &tensor(&w, 4), options).unwrap();
         assert_eq!((y.dims(), inv_rms.dims()), (&[2, 3, 4][..], &[6][..]));
         assert_close("y", &values(&y), &twin(&x, &w, false), 1e-6);
@@ -302,22 +250,7 @@ mod tests {
     #[test]
     fn same_bits_with_any_number_of_threads() {
         let (x, w, dy) = (random(1, 500 * 130), random(2, 130), random(3, 500 * 130));
-        let (x, w, dy) = (
-            tensor(&x, (500, 130)),
-            tensor(&w, 130),
-            tensor(&dy, (500, 130)),
-        );
-        assert_same_bits(|| {
-            run(
-                &x,
-                &w,
-                &dy,
-                NormOptions {
-                    eps: EPS,
-                    plus_one: true,
-                },
-            )
-            .to_vec()
-        });
+        let (x, w, dy) = (tensor(&x, (500, 130)), tensor(&w, 130), tensor(&dy, (500, 130)));
+        assert_same_bits(|| run(&x, &w, &dy, NormOptions { eps: EPS, plus_one: true }).to_vec());
     }
 }

@@ -33,11 +33,7 @@ pub(super) fn for_each_with<W>(
 }
 
 /// The results of `f(0) .. f(pieces - 1)` in this order.
-pub(super) fn map<R: Send>(
-    pieces: usize,
-    small: bool,
-    f: impl Fn(usize) -> R + Sync + Send,
-) -> Vec<R> {
+pub(super) fn map<R: Send>(pieces: usize, small: bool, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     if small || pieces <= 1 || rayon::current_num_threads() == 1 {
         (0..pieces).map(f).collect()
     } else {
@@ -51,19 +47,11 @@ pub(super) fn rows_per_piece(width: usize) -> usize {
 }
 
 /// Cuts `out` in pieces of `chunk` elements and runs `f(index of the piece, piece)`.
-pub(super) fn chunks<T: Send>(
-    out: &mut [T],
-    chunk: usize,
-    f: impl Fn(usize, &mut [T]) + Sync + Send,
-) {
+pub(super) fn chunks<T: Send>(out: &mut [T], chunk: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     if out.len() <= LIGHT || rayon::current_num_threads() == 1 {
-        out.chunks_mut(chunk)
-            .enumerate()
-            .for_each(|(i, piece)| f(i, piece));
+        out.chunks_mut(chunk).enumerate().for_each(|(i, piece)| f(i, piece));
     } else {
-        out.par_chunks_mut(chunk)
-            .enumerate()
-            .for_each(|(i, piece)| f(i, piece));
+        out.par_chunks_mut(chunk).enumerate().for_each(|(i, piece)| f(i, piece));
     }
 }
 
@@ -75,33 +63,17 @@ pub(super) fn chunks2<T: Send, U: Send>(
     f: impl Fn(usize, &mut [T], &mut [U]) + Sync + Send,
 ) {
     if a.len() <= LIGHT || rayon::current_num_threads() == 1 {
-        a.chunks_mut(chunk)
-            .zip(b.chunks_mut(chunk))
-            .enumerate()
-            .for_each(|(i, (a, b))| f(i, a, b));
+        a.chunks_mut(chunk).zip(b.chunks_mut(chunk)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
     } else {
-        a.par_chunks_mut(chunk)
-            .zip(b.par_chunks_mut(chunk))
-            .enumerate()
-            .for_each(|(i, (a, b))| f(i, a, b));
+        a.par_chunks_mut(chunk).zip(b.par_chunks_mut(chunk)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
     }
 }
 
 /// Runs `f(index, item)` on every item.
-pub(super) fn each_mut<T: Send>(
-    items: &mut [T],
-    small: bool,
-    f: impl Fn(usize, &mut T) + Sync + Send,
-) {
+pub(super) fn each_mut<T: Send>(items: &mut [T], small: bool, f: impl Fn(usize, &mut T) + Sync + Send) {
     if small || items.len() <= 1 || rayon::current_num_threads() == 1 {
-        items
-            .iter_mut()
-            .enumerate()
-            .for_each(|(i, item)| f(i, item));
+        items.iter_mut().enumerate().for_each(|(i, item)| f(i, item));
     } else {
-        items
-            .par_iter_mut()
-            .enumerate()
-            .for_each(|(i, item)| f(i, item));
+        items.par_iter_mut().enumerate().for_each(|(i, item)| f(i, item));
     }
 }

@@ -131,47 +131,24 @@ const OPERATION: &str = "quantised weight";
 
 impl Quantized {
     /// The matrix stored in `range` of `bytes`.
-    pub fn new(
-        format: BlockFormat,
-        rows: usize,
-        columns: usize,
-        bytes: Bytes,
-        range: Range<usize>,
-    ) -> Result<Self> {
+    pub fn new(format: BlockFormat, rows: usize, columns: usize, bytes: Bytes, range: Range<usize>) -> Result<Self> {
         let whole = columns.is_multiple_of(format.numbers());
         let expected = rows * (columns / format.numbers()) * format.bytes();
         let there = (*bytes).as_ref().len();
         if !whole || range.len() != expected || range.end > there {
             return access::fault(
                 OPERATION,
-                format!(
-                    "{rows} rows of {columns} numbers do not fit {} bytes of {format:?}",
-                    range.len()
-                ),
+                format!("{rows} rows of {columns} numbers do not fit {} bytes of {format:?}", range.len()),
             );
         }
-        Ok(Self {
-            format,
-            rows,
-            columns,
-            bytes,
-            range,
-        })
+        Ok(Self { format, rows, columns, bytes, range })
     }
 
     /// Rounds a matrix to blocks, with candle's quantisers.
-    pub fn quantize(
-        format: BlockFormat,
-        values: &[f32],
-        rows: usize,
-        columns: usize,
-    ) -> Result<Self> {
+    pub fn quantize(format: BlockFormat, values: &[f32], rows: usize, columns: usize) -> Result<Self> {
         let whole = columns.is_multiple_of(format.numbers()) && values.len() == rows * columns;
         let Some(candle) = format.candle().filter(|_| whole) else {
-            return access::fault(
-                OPERATION,
-                format!("rows of {columns} numbers cannot be stored as {format:?}"),
-            );
+            return access::fault(OPERATION, format!("rows of {columns} numbers cannot be stored as {format:?}"));
         };
         let per_piece = parallel::rows_per_piece(columns);
         let pieces = values
@@ -213,13 +190,7 @@ impl Quantized {
             bytes.extend_from_slice(self.blocks(row..row + 1));
         }
         let range = 0..bytes.len();
-        Self::new(
-            self.format,
-            order.len(),
-            self.columns,
-            Arc::new(bytes),
-            range,
-        )
+        Self::new(self.format, order.len(), self.columns, Arc::new(bytes), range)
     }
 
     fn row_bytes(&self) -> usize {
@@ -254,14 +225,10 @@ impl Quantized {
     pub fn dequantize(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.rows * self.columns];
         let per_piece = parallel::rows_per_piece(self.columns);
-        parallel::chunks(
-            &mut values,
-            per_piece * self.columns.max(1),
-            |piece, out| {
-                let first = piece * per_piece;
-                self.read(first..first + out.len() / self.columns.max(1), out);
-            },
-        );
+        parallel::chunks(&mut values, per_piece * self.columns.max(1), |piece, out| {
+            let first = piece * per_piece;
+            self.read(first..first + out.len() / self.columns.max(1), out);
+        });
         values
     }
 }
@@ -286,10 +253,7 @@ fn scale_and_offset(packed: &[u8], j: usize) -> (f32, f32) {
     let (scale, offset) = if j < 4 {
         (packed[j] & 63, packed[j + 4] & 63)
     } else {
-        (
-            (packed[j + 4] & 15) | ((packed[j - 4] >> 6) << 4),
-            (packed[j + 4] >> 4) | ((packed[j] >> 6) << 4),
-        )
+        ((packed[j + 4] & 15) | ((packed[j - 4] >> 6) << 4), (packed[j + 4] >> 4) | ((packed[j] >> 6) << 4))
     };
     (f32::from(scale), f32::from(offset))
 }

@@ -20,31 +20,16 @@ pub(super) const OPERATION: &str = "rope";
 
 /// Rotates every head of every token; `inverse` by the negative angle. With a table that carries an attention factor
 /// the inverse is the transpose, which is what a backward needs.
-pub(super) fn rotate(
-    x: Tensor,
-    heads: usize,
-    positions: &[u32],
-    table: &RopeTable,
-    inverse: bool,
-) -> Result<Tensor> {
+pub(super) fn rotate(x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
     let (_, width) = access::matrix(OPERATION, "x", &x)?;
     let half = check(&x, heads, positions, table)?;
-    let (cos, sin) = (
-        access::read(OPERATION, "cosines", &table.cos)?,
-        access::read(OPERATION, "sines", &table.sin)?,
-    );
+    let (cos, sin) = (access::read(OPERATION, "cosines", &table.cos)?, access::read(OPERATION, "sines", &table.sin)?);
     let per_piece = parallel::rows_per_piece(width);
     access::rewrite(OPERATION, "x", &x, &[&cos, &sin], |x| {
         parallel::chunks(x, per_piece * width, |piece, rows| {
             for (row, &position) in rows.chunks_mut(width).zip(&positions[piece * per_piece..]) {
                 let at = position as usize * half..(position as usize + 1) * half;
-                rotate_row(
-                    row,
-                    width / heads,
-                    &cos[at.clone()],
-                    &sin[at],
-                    if inverse { -1.0 } else { 1.0 },
-                );
+                rotate_row(row, width / heads, &cos[at.clone()], &sin[at], if inverse { -1.0 } else { 1.0 });
             }
         });
     })?;
@@ -52,12 +37,7 @@ pub(super) fn rotate(
 }
 
 /// Half the rotary width, everything checked against everything.
-pub(super) fn check(
-    x: &Tensor,
-    heads: usize,
-    positions: &[u32],
-    table: &RopeTable,
-) -> Result<usize> {
+pub(super) fn check(x: &Tensor, heads: usize, positions: &[u32], table: &RopeTable) -> Result<usize> {
     let (tokens, width) = access::matrix(OPERATION, "x", x)?;
     let (known, half) = access::matrix(OPERATION, "cosines", &table.cos)?;
     access::expect_dims(OPERATION, "sines", &table.sin, &[known, half])?;
@@ -70,13 +50,8 @@ pub(super) fn check(
         );
         return access::fault(OPERATION, message);
     }
-    if let Some(far) = positions
-        .iter()
-        .find(|&&position| position as usize >= known)
-    {
-        let message = format!(
-            "position {far} is past the {known} positions that the table (and the model) has"
-        );
+    if let Some(far) = positions.iter().find(|&&position| position as usize >= known) {
+        let message = format!("position {far} is past the {known} positions that the table (and the model) has");
         return access::fault(OPERATION, message);
     }
     Ok(half)
@@ -110,27 +85,12 @@ mod tests {
 
     /// A table with an attention factor of 1.25.
     fn table(positions: usize, half: usize) -> RopeTable {
-        let of = |f: fn(f64) -> f64| -> Vec<f64> {
-            angles(positions, half)
-                .iter()
-                .map(|a| 1.25 * f(*a))
-                .collect()
-        };
-        RopeTable {
-            cos: tensor(&of(f64::cos), (positions, half)),
-            sin: tensor(&of(f64::sin), (positions, half)),
-        }
+        let of = |f: fn(f64) -> f64| -> Vec<f64> { angles(positions, half).iter().map(|a| 1.25 * f(*a)).collect() };
+        RopeTable { cos: tensor(&of(f64::cos), (positions, half)), sin: tensor(&of(f64::sin), (positions, half)) }
     }
 
     /// Straight loops; complex numbers turned.
-    fn twin(
-        x: &[f64],
-        heads: usize,
-        width: usize,
-        positions: &[u32],
-        half: usize,
-        sign: f64,
-    ) -> Vec<f64> {
+    fn twin(x: &[f64], heads: usize, width: usize, positions: &[u32], half: usize, sign: f64) -> Vec<f64> {
         let mut y = x.to_vec();
         let angles = angles(64, half);
         for (row, &position) in positions.iter().enumerate() {
@@ -155,12 +115,7 @@ mod tests {
             for (inverse, sign) in [(false, 1.0), (true, -1.0)] {
                 let input = tensor(&x, (positions.len(), width));
                 let y = rotate(input, heads, &positions, &table(64, half), inverse).unwrap();
-                assert_close(
-                    "y",
-                    &values(&y),
-                    &twin(&x, heads, width, &positions, half, sign),
-                    1e-6,
-                );
+                assert_close("y", &values(&y), &twin(&x, heads, width, &positions, half, sign), 1e-6);
             }
         }
     }
@@ -178,14 +133,7 @@ mod tests {
 
     #[test]
     fn a_position_past_the_table_is_an_error() {
-        let error = rotate(
-            tensor(&random(1, 8), (1, 8)),
-            2,
-            &[64],
-            &table(64, 2),
-            false,
-        )
-        .unwrap_err();
+        let error = rotate(tensor(&random(1, 8), (1, 8)), 2, &[64], &table(64, 2), false).unwrap_err();
         assert!(error.to_string().contains("position 64"));
         assert!(rotate(tensor(&random(1, 8), (1, 8)), 2, &[0], &table(64, 3), false).is_err());
     }
@@ -194,10 +142,6 @@ mod tests {
     fn same_bits_with_any_number_of_threads() {
         let positions: Vec<u32> = (0..900).map(|i| i % 64).collect();
         let x = random(1, 900 * 64);
-        assert_same_bits(|| {
-            vec![values(
-                &rotate(tensor(&x, (900, 64)), 4, &positions, &table(64, 8), false).unwrap(),
-            )]
-        });
+        assert_same_bits(|| vec![values(&rotate(tensor(&x, (900, 64)), 4, &positions, &table(64, 8), false).unwrap())]);
     }
 }

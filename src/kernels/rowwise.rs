@@ -40,9 +40,7 @@ pub(super) fn forward(x: &Tensor, linear: &Linear, stage: Generating) -> Result<
         let b = access::read(OPERATION, "LoRA B", &lora.b)?;
         let low = product(&x, Rows::Dense(&a, d_in));
         let delta = product(&low, Rows::Dense(&b, rank));
-        y.iter_mut()
-            .zip(&delta)
-            .for_each(|(y, delta)| *y += lora.scale * delta);
+        y.iter_mut().zip(&delta).for_each(|(y, delta)| *y += lora.scale * delta);
     }
     Ok(Tensor::from_vec(y, (rows, d_out), &Device::Cpu)?)
 }
@@ -56,20 +54,12 @@ mod tests {
 
     fn random(seed: u64, rows: usize, columns: usize) -> Tensor {
         let mut stream = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        let values: Vec<f32> = (0..rows * columns)
-            .map(|_| stream.random_range(-1.0..1.0))
-            .collect();
+        let values: Vec<f32> = (0..rows * columns).map(|_| stream.random_range(-1.0..1.0)).collect();
         Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap()
     }
 
     fn layer(d_in: usize, d_out: usize) -> Linear {
-        let lora = Lora {
-            a: random(2, 3, d_in),
-            b: random(3, d_out, 3),
-            a_slot: None,
-            b_slot: None,
-            scale: 0.5,
-        };
+        let lora = Lora { a: random(2, 3, d_in), b: random(3, d_out, 3), a_slot: None, b_slot: None, scale: 0.5 };
         Linear {
             bias: Some(random(4, 1, d_out).flatten_all().unwrap()),
             loras: vec![lora.clone(), lora],
@@ -81,14 +71,7 @@ mod tests {
 
     #[test]
     fn it_is_the_linear_layer() {
-        let shapes = [
-            (1, 5, 3),
-            (2, 16, 4),
-            (3, 33, 7),
-            (6, 70, 1),
-            (9, 900, 700),
-            (250, 40, 17),
-        ];
+        let shapes = [(1, 5, 3), (2, 16, 4), (3, 33, 7), (6, 70, 1), (9, 900, 700), (250, 40, 17)];
         for (rows, d_in, d_out) in shapes {
             let (x, linear) = (random(5, rows, d_in), layer(d_in, d_out));
             let (want, _) = crate::kernels::cpu().linear(&x, &linear).unwrap();
@@ -97,10 +80,7 @@ mod tests {
                 let got = forward(&x, &linear, stage).unwrap();
                 let got = got.to_vec2::<f32>().unwrap();
                 for (got, want) in got.iter().flatten().zip(want.iter().flatten()) {
-                    assert!(
-                        (got - want).abs() < 1e-4,
-                        "{stage:?}: {got} instead of {want}"
-                    );
+                    assert!((got - want).abs() < 1e-4, "{stage:?}: {got} instead of {want}");
                 }
             }
         }

@@ -7,10 +7,7 @@
 //! `exp` and `tanh` are polynomials, because the library's are scalar calls. Relative error against f64, measured over
 //! all magnitudes in the tests: `exp` below 2e-7 (results under 1.2e-38 become 0, arguments over 88.37 give infinity),
 //! `tanh` below 3e-7.
-#![expect(
-    clippy::inline_always,
-    reason = "the pieces of a loop must be compiled with the loop's instruction set"
-)]
+#![expect(clippy::inline_always, reason = "the pieces of a loop must be compiled with the loop's instruction set")]
 
 /// Independent partial sums of a reduction: four AVX-512 registers.
 pub(super) const LANES: usize = 64;
@@ -191,11 +188,7 @@ pub(super) fn sum_by(len: usize, f: impl Fn(usize, f32) -> f32) -> f32 {
 
 /// `sums += a·b`, element by element.
 #[inline(always)]
-pub(super) fn fused_vectors<const FMA: bool>(
-    sums: &mut [f32; VECTOR],
-    a: &[f32; VECTOR],
-    b: &[f32; VECTOR],
-) {
+pub(super) fn fused_vectors<const FMA: bool>(sums: &mut [f32; VECTOR], a: &[f32; VECTOR], b: &[f32; VECTOR]) {
     for i in 0..VECTOR {
         sums[i] = fused::<FMA>(a[i], b[i], sums[i]);
     }
@@ -233,21 +226,13 @@ pub(super) fn max_of(vectors: &[[f32; VECTOR]]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; VECTOR];
     for vector in vectors {
         for i in 0..VECTOR {
-            lanes[i] = if vector[i] > lanes[i] {
-                vector[i]
-            } else {
-                lanes[i]
-            };
+            lanes[i] = if vector[i] > lanes[i] { vector[i] } else { lanes[i] };
         }
     }
     let mut half = VECTOR / 2;
     while half > 0 {
         for i in 0..half {
-            lanes[i] = if lanes[i + half] > lanes[i] {
-                lanes[i + half]
-            } else {
-                lanes[i]
-            };
+            lanes[i] = if lanes[i + half] > lanes[i] { lanes[i + half] } else { lanes[i] };
         }
         half /= 2;
     }
@@ -258,8 +243,7 @@ pub(super) fn max_of(vectors: &[[f32; VECTOR]]) -> f32 {
 #[inline(always)]
 pub(super) fn max(a: &[f32]) -> f32 {
     let (whole, rest) = a.as_chunks();
-    rest.iter()
-        .fold(max_of(whole), |m, &a| if a > m { a } else { m })
+    rest.iter().fold(max_of(whole), |m, &a| if a > m { a } else { m })
 }
 
 #[cfg(test)]
@@ -289,12 +273,7 @@ mod tests {
     }
 
     /// Largest relative error over `x`, for the version of this processor and for the baseline.
-    fn worst(
-        x: &[f32],
-        fast: fn(&mut [f32]),
-        baseline: fn(f32) -> f32,
-        exact: fn(f64) -> f64,
-    ) -> f64 {
+    fn worst(x: &[f32], fast: fn(&mut [f32]), baseline: fn(f32) -> f32, exact: fn(f64) -> f64) -> f64 {
         let mut y = x.to_vec();
         fast(&mut y);
         x.iter()
@@ -306,35 +285,19 @@ mod tests {
 
     #[test]
     fn exp_is_as_exact_as_promised() {
-        let x: Vec<f32> = (-873_000..883_700)
-            .step_by(7)
-            .map(|i| i as f32 * 1e-4)
-            .collect();
+        let x: Vec<f32> = (-873_000..883_700).step_by(7).map(|i| i as f32 * 1e-4).collect();
         let error = worst(&x, exp_all, exp::<false>, f64::exp);
         assert!(error < 2e-7, "{error}");
-        let mut ends = [
-            f32::NEG_INFINITY,
-            -1e30,
-            -87.4,
-            88.4,
-            1e30,
-            f32::INFINITY,
-            f32::NAN,
-            0.0,
-        ];
+        let mut ends = [f32::NEG_INFINITY, -1e30, -87.4, 88.4, 1e30, f32::INFINITY, f32::NAN, 0.0];
         exp_all(&mut ends);
-        assert_eq!(
-            ends[..6],
-            [0.0, 0.0, 0.0, f32::INFINITY, f32::INFINITY, f32::INFINITY]
-        );
+        assert_eq!(ends[..6], [0.0, 0.0, 0.0, f32::INFINITY, f32::INFINITY, f32::INFINITY]);
         assert!(ends[6].is_nan() && ends[7] == 1.0);
     }
 
     #[test]
     fn tanh_is_as_exact_as_promised() {
-        let x: Vec<f32> = (-30..13)
-            .flat_map(|e| (1..50).map(move |i| (1.0 + i as f32 / 50.0) * 2_f32.powi(e)))
-            .collect();
+        let x: Vec<f32> =
+            (-30..13).flat_map(|e| (1..50).map(move |i| (1.0 + i as f32 / 50.0) * 2_f32.powi(e))).collect();
         let error = worst(&x, tanh_all, tanh::<false>, f64::tanh);
         assert!(error < 3e-7, "{error}");
         let mut ends = [f32::NEG_INFINITY, -0.0, 0.0, f32::INFINITY, f32::NAN];

@@ -10,9 +10,7 @@ use super::Slot;
 pub(super) fn random(seed: u64, len: usize) -> Vec<f64> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     // Rounded to f32 first: the kernel and the twin see the same numbers.
-    (0..len)
-        .map(|_| f64::from(rng.random_range(-1.0_f32..1.0)))
-        .collect()
+    (0..len).map(|_| f64::from(rng.random_range(-1.0_f32..1.0))).collect()
 }
 
 pub(super) fn tensor(values: &[f64], dims: impl Into<candle_core::Shape>) -> Tensor {
@@ -45,25 +43,15 @@ pub(super) fn assert_close(what: &str, actual: &[f32], expected: &[f64], toleran
 #[track_caller]
 pub(super) fn assert_gradient(what: &str, x: &[f64], gradient: &[f32], f: impl Fn(&[f64]) -> f64) {
     assert_eq!(x.len(), gradient.len(), "{what}: length");
-    let size = gradient
-        .iter()
-        .fold(1e-2_f64, |m, &g| m.max(f64::from(g).abs()));
+    let size = gradient.iter().fold(1e-2_f64, |m, &g| m.max(f64::from(g).abs()));
     let along = |direction: &dyn Fn(usize) -> f64| {
         let step = 1e-5;
         let shifted = |sign: f64| -> f64 {
-            let at: Vec<f64> = x
-                .iter()
-                .enumerate()
-                .map(|(i, x)| x + sign * step * direction(i))
-                .collect();
+            let at: Vec<f64> = x.iter().enumerate().map(|(i, x)| x + sign * step * direction(i)).collect();
             f(&at)
         };
         let difference = (shifted(1.0) - shifted(-1.0)) / (2.0 * step);
-        let analytic: f64 = gradient
-            .iter()
-            .enumerate()
-            .map(|(i, &g)| f64::from(g) * direction(i))
-            .sum();
+        let analytic: f64 = gradient.iter().enumerate().map(|(i, &g)| f64::from(g) * direction(i)).sum();
         (difference, analytic)
     };
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(x.len() as u64);
@@ -90,20 +78,11 @@ pub(super) fn assert_gradient(what: &str, x: &[f64], gradient: &[f32], f: impl F
 #[track_caller]
 pub(super) fn assert_same_bits(run: impl Fn() -> Vec<Vec<f32>> + Sync + Send) {
     let bits = |threads: usize| -> Vec<Vec<u32>> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(&run)
-            .iter()
-            .map(|part| part.iter().map(|x| x.to_bits()).collect())
-            .collect()
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(&run).iter().map(|part| part.iter().map(|x| x.to_bits()).collect()).collect()
     };
     let one = bits(1);
-    assert!(
-        one == bits(2) && one == bits(3),
-        "the bits depend on the number of threads"
-    );
+    assert!(one == bits(2) && one == bits(3), "the bits depend on the number of threads");
 }
 
 /// `Σ a·b`.

@@ -90,20 +90,12 @@ impl Weight {
     pub fn widened(&self) -> Result<Tensor> {
         match self {
             Self::Dense(tensor) => Ok(tensor.clone()),
-            Self::Quantized(weight) => Ok(Tensor::from_vec(
-                weight.dequantize(),
-                weight.dims(),
-                &Device::Cpu,
-            )?),
+            Self::Quantized(weight) => Ok(Tensor::from_vec(weight.dequantize(), weight.dims(), &Device::Cpu)?),
         }
     }
 
     /// Rows and columns, checked to be a matrix.
-    pub(super) fn matrix(
-        &self,
-        operation: &'static str,
-        operand: &'static str,
-    ) -> Result<(usize, usize)> {
+    pub(super) fn matrix(&self, operation: &'static str, operand: &'static str) -> Result<(usize, usize)> {
         match self {
             Self::Dense(tensor) => access::matrix(operation, operand, tensor),
             Self::Quantized(weight) => Ok(weight.dims()),
@@ -130,11 +122,7 @@ impl Weight {
     }
 
     /// Opens it for reading.
-    pub(super) fn read(
-        &self,
-        operation: &'static str,
-        operand: &'static str,
-    ) -> Result<WeightView<'_>> {
+    pub(super) fn read(&self, operation: &'static str, operand: &'static str) -> Result<WeightView<'_>> {
         Ok(match self {
             Self::Dense(tensor) => {
                 let (_, columns) = access::matrix(operation, operand, tensor)?;
@@ -215,18 +203,11 @@ impl<'a> Rows<'a> {
             Self::Bf16(..) | Self::Quantized(_) => PANEL / self.columns().max(1),
         };
         let step = step.max(1);
-        (0..rows)
-            .step_by(step)
-            .map(move |first| first..rows.min(first + step))
+        (0..rows).step_by(step).map(move |first| first..rows.min(first + step))
     }
 
     /// Some rows as a factor of a product, widened into `workspace` if they have to be.
-    pub(super) fn factor<'b>(
-        &self,
-        rows: Range<usize>,
-        compute: Compute,
-        workspace: &'b mut Vec<f32>,
-    ) -> Panel<'b>
+    pub(super) fn factor<'b>(&self, rows: Range<usize>, compute: Compute, workspace: &'b mut Vec<f32>) -> Panel<'b>
     where
         'a: 'b,
     {
@@ -235,10 +216,7 @@ impl<'a> Rows<'a> {
             let values = &values[rows.start * columns..rows.end * columns];
             return Panel::Bf16(Matrix::new(values, len, columns));
         }
-        Panel::of(
-            Matrix::new(self.panel(rows, workspace), len, columns),
-            compute,
-        )
+        Panel::of(Matrix::new(self.panel(rows, workspace), len, columns), compute)
     }
 
     /// Some rows as f32, widened into `workspace` on all threads of the pool if they have to be.
@@ -266,11 +244,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The same on the caller's thread, for few rows or inside a piece of work.
-    pub(super) fn panel_alone<'b>(
-        &self,
-        rows: Range<usize>,
-        workspace: &'b mut Vec<f32>,
-    ) -> &'b [f32]
+    pub(super) fn panel_alone<'b>(&self, rows: Range<usize>, workspace: &'b mut Vec<f32>) -> &'b [f32]
     where
         'a: 'b,
     {

@@ -26,8 +26,8 @@ use safetensors::{Dtype, tensor::TensorView};
 use factors::{Factors, Shaped};
 
 use super::{
-    AdapterShape, LoadError, Policy, PolicyError, Spec, Targets, identity::Identity,
-    tensors::LinearSpec, weights::Weights,
+    AdapterShape, LoadError, Policy, PolicyError, Spec, Targets, identity::Identity, tensors::LinearSpec,
+    weights::Weights,
 };
 use crate::kernels::Lora;
 
@@ -131,18 +131,9 @@ pub fn load(path: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
 ///
 /// [`Part::Sum`] stacks the rows of frozen adapters and of the trained one, so that the result on the bare base model is
 /// this policy.
-pub fn save(
-    policy: &Policy,
-    dir: &Path,
-    layout: Layout,
-    part: Part,
-    base_model: &str,
-) -> Result<(), LoadError> {
+pub fn save(policy: &Policy, dir: &Path, layout: Layout, part: Part, base_model: &str) -> Result<(), LoadError> {
     let factors = Factors::of(policy, part, dir)?;
-    std::fs::create_dir_all(dir).map_err(|source| LoadError::Write {
-        path: dir.to_owned(),
-        source,
-    })?;
+    std::fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
     match layout {
         Layout::Peft => peft::save(&factors, policy.spec(), dir, base_model),
         Layout::Mlx => mlx::save(&factors, policy.spec(), dir, base_model),
@@ -153,20 +144,11 @@ pub fn save(
 /// The error of an adapter that cannot be used.
 fn unusable(path: &Path) -> impl Fn(String) -> LoadError {
     let path = path.to_owned();
-    move |reason| LoadError::Adapter {
-        path: path.clone(),
-        reason,
-    }
+    move |reason| LoadError::Adapter { path: path.clone(), reason }
 }
 
 /// A frozen term of a linear layer.
-fn frozen(
-    linear: &LinearSpec,
-    rank: usize,
-    a: Vec<f32>,
-    b: Vec<f32>,
-    scale: f64,
-) -> Result<Lora, PolicyError> {
+fn frozen(linear: &LinearSpec, rank: usize, a: Vec<f32>, b: Vec<f32>, scale: f64) -> Result<Lora, PolicyError> {
     Ok(Lora {
         a: Tensor::from_vec(a, (rank, linear.input), &Device::Cpu)?,
         b: Tensor::from_vec(b, (linear.output, rank), &Device::Cpu)?,
@@ -184,9 +166,7 @@ fn take_halves(halves: &mut Halves, path: &str) -> Result<Option<(String, String
     match halves.remove(path) {
         None | Some([None, None]) => Ok(None),
         Some([Some(a), Some(b)]) => Ok(Some((a, b))),
-        Some([Some(only), None] | [None, Some(only)]) => {
-            Err(format!("`{only}` is there without its other half"))
-        }
+        Some([Some(only), None] | [None, Some(only)]) => Err(format!("`{only}` is there without its other half")),
     }
 }
 
@@ -194,39 +174,25 @@ fn take_halves(halves: &mut Halves, path: &str) -> Result<Option<(String, String
 fn put_half(halves: &mut Halves, path: &str, half: usize, name: &str) -> Result<(), String> {
     let place = &mut halves.entry(path.to_owned()).or_default()[half];
     if let Some(other) = place {
-        return Err(format!(
-            "`{other}` and `{name}` are the same half of one layer"
-        ));
+        return Err(format!("`{other}` and `{name}` are the same half of one layer"));
     }
     *place = Some(name.to_owned());
     Ok(())
 }
 
 /// Nothing may be left over, and something must have been there.
-fn finish(
-    halves: Halves,
-    loras: BTreeMap<String, Lora>,
-    identity: Identity,
-) -> Result<LoadedAdapter, String> {
+fn finish(halves: Halves, loras: BTreeMap<String, Lora>, identity: Identity) -> Result<LoadedAdapter, String> {
     if let Some((path, names)) = halves.into_iter().next() {
         if path.ends_with(HEAD_MODULE) {
-            return Err(
-                "it adapts the output layer `lm_head`; only layers inside the blocks are supported"
-                    .to_owned(),
-            );
+            return Err("it adapts the output layer `lm_head`; only layers inside the blocks are supported".to_owned());
         }
         let name = names.into_iter().flatten().next().unwrap_or(path);
-        return Err(format!(
-            "`{name}` is not the A or B of a linear layer of this model; it belongs to another model"
-        ));
+        return Err(format!("`{name}` is not the A or B of a linear layer of this model; it belongs to another model"));
     }
     if loras.is_empty() {
         return Err("it adapts no layer of this model".to_owned());
     }
-    Ok(LoadedAdapter {
-        loras,
-        identity: identity.finish(),
-    })
+    Ok(LoadedAdapter { loras, identity: identity.finish() })
 }
 
 /// The name of a folder's config and tensors.
@@ -240,11 +206,7 @@ fn identify(config: &str, weights: &Weights) -> Identity {
 }
 
 /// Writes f32 tensors as one safetensors file.
-fn write_tensors(
-    path: &Path,
-    tensors: &BTreeMap<String, Shaped>,
-    format: &str,
-) -> Result<(), LoadError> {
+fn write_tensors(path: &Path, tensors: &BTreeMap<String, Shaped>, format: &str) -> Result<(), LoadError> {
     let bytes: Vec<(&String, &[usize; 2], Vec<u8>)> = tensors
         .iter()
         .map(|(name, Shaped { shape, values })| {
@@ -254,27 +216,18 @@ fn write_tensors(
         .collect();
     let views = bytes
         .iter()
-        .map(|(name, shape, bytes)| {
-            Ok((
-                name.as_str(),
-                TensorView::new(Dtype::F32, shape.to_vec(), bytes)?,
-            ))
-        })
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.to_vec(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let metadata = HashMap::from([("format".to_owned(), format.to_owned())]);
     views
         .and_then(|views| safetensors::serialize_to_file(views, Some(metadata), path))
-        .map_err(|error| LoadError::Write {
-            path: path.to_owned(),
-            source: std::io::Error::other(error),
-        })
+        .map_err(|error| LoadError::Write { path: path.to_owned(), source: std::io::Error::other(error) })
 }
 
 /// Writes a config as indented JSON.
 fn write_config(dir: &Path, config: &serde_json::Value) -> Result<(), LoadError> {
     let path = dir.join(CONFIG);
-    std::fs::write(&path, format!("{config:#}\n"))
-        .map_err(|source| LoadError::Write { path, source })
+    std::fs::write(&path, format!("{config:#}\n")).map_err(|source| LoadError::Write { path, source })
 }
 
 /// A whole number without a point, as other tools write it.

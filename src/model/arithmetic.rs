@@ -35,9 +35,7 @@ impl Products {
             Self::F32 => None,
             Self::F32ForLack => Some("because this processor has no bf16 instruction"),
             Self::Bf16 => Some("by the processor's own instruction"),
-            Self::Bf16InLoops => {
-                Some("in plain loops, which are slow: this processor has no bf16 instruction")
-            }
+            Self::Bf16InLoops => Some("in plain loops, which are slow: this processor has no bf16 instruction"),
             Self::Device(_) => Some("on the device"),
         }
     }
@@ -55,11 +53,7 @@ impl Policy {
             Compute::F32 => {
                 let stored = self.embedding.dense().map(Tensor::dtype);
                 let would = self.precision == Precision::Auto && self.adapter.is_some();
-                if would && stored == Some(DType::BF16) && !is_native {
-                    Products::F32ForLack
-                } else {
-                    Products::F32
-                }
+                if would && stored == Some(DType::BF16) && !is_native { Products::F32ForLack } else { Products::F32 }
             }
         }
     }

@@ -23,9 +23,7 @@ use super::{
     projection::{Dropout, Projection, ProjectionSaved},
     rope::Rotation,
 };
-use crate::kernels::{
-    Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions,
-};
+use crate::kernels::{Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions};
 
 #[derive(Debug)]
 pub(super) struct Block {
@@ -125,12 +123,7 @@ struct Output {
 
 impl Block {
     /// The block's result for all rows, or for `rows` only, and what the backward needs.
-    pub(super) fn forward(
-        &self,
-        frame: &Frame<'_>,
-        x: Tensor,
-        rows: Option<&[u32]>,
-    ) -> Result<(Tensor, Saved)> {
+    pub(super) fn forward(&self, frame: &Frame<'_>, x: Tensor, rows: Option<&[u32]>) -> Result<(Tensor, Saved)> {
         let attended = self.attend(frame, &x)?;
         let (y, output) = match rows {
             None => self.output(frame, &x, &attended.o, None)?,
@@ -141,57 +134,24 @@ impl Block {
                 self.output(frame, &some_x, &some_o.clone(), Some(some_o))?
             }
         };
-        Ok((
-            y,
-            Saved {
-                x,
-                attended,
-                output,
-            },
-        ))
+        Ok((y, Saved { x, attended, output }))
     }
 
     fn attend(&self, frame: &Frame<'_>, x: &Tensor) -> Result<Attended> {
-        let Frame {
-            kernels, layout, ..
-        } = frame;
+        let Frame { kernels, layout, .. } = frame;
         let ([q, k, v], saved) = self.attention_in.forward(frame, x)?;
         let (q, kept_q) = self.query.forward(frame, q)?;
         let (k, kept_k) = self.key.forward(frame, k)?;
         let (o, lse) = kernels.attention(&q, &k, &v, layout, &self.attention)?;
-        Ok(Attended {
-            q: kept_q,
-            k: kept_k,
-            v,
-            o,
-            lse,
-            saved,
-        })
+        Ok(Attended { q: kept_q, k: kept_k, v, o, lse, saved })
     }
 
-    fn output(
-        &self,
-        frame: &Frame<'_>,
-        x: &Tensor,
-        o: &Tensor,
-        keep_o: Option<Tensor>,
-    ) -> Result<(Tensor, Output)> {
+    fn output(&self, frame: &Frame<'_>, x: &Tensor, o: &Tensor, keep_o: Option<Tensor>) -> Result<(Tensor, Output)> {
         let (mid, attention_out) = self.attention_out.forward(frame, o, x)?;
         let ([gate, up], mlp_in) = self.mlp_in.forward(frame, &mid)?;
         let activated = frame.kernels.gated(&gate, &up, frame.activation)?;
         let (y, mlp_out) = self.mlp_out.forward(frame, &activated, &mid)?;
-        Ok((
-            y,
-            Output {
-                o: keep_o,
-                attention_out,
-                mid,
-                gate,
-                up,
-                mlp_in,
-                mlp_out,
-            },
-        ))
+        Ok((y, Output { o: keep_o, attention_out, mid, gate, up, mlp_in, mlp_out }))
     }
 
     /// `dx[T,d]` from `dy`, which has the rows that the forward was asked for; takes both over, so that what the forward kept
@@ -206,21 +166,14 @@ impl Block {
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
         let kernels = frame.kernels;
-        let Saved {
-            mut x,
-            mut attended,
-            mut output,
-        } = saved;
+        let Saved { mut x, mut attended, mut output } = saved;
         recall(output.activations().chain([&mut attended.o]), kernels)?;
         let (d_mid, d_o) = self.output_backward(frame, output, &attended.o, dy, gradients)?;
         let (d_mid, d_o) = match rows {
             None => (d_mid, d_o),
             Some(rows) => {
                 let tokens = frame.layout.tokens();
-                (
-                    kernels.scatter_rows(&d_mid, rows, tokens)?,
-                    kernels.scatter_rows(&d_o, rows, tokens)?,
-                )
+                (kernels.scatter_rows(&d_mid, rows, tokens)?, kernels.scatter_rows(&d_o, rows, tokens)?)
             }
         };
         recall(attended.activations().into_iter().chain([&mut x]), kernels)?;
@@ -236,47 +189,20 @@ impl Block {
         dy: Tensor,
         gradients: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
-        let Frame {
-            kernels,
-            activation,
-            ..
-        } = frame;
-        let Output {
-            o,
-            attention_out,
-            mid,
-            gate,
-            up,
-            mlp_in,
-            mlp_out,
-        } = output;
+        let Frame { kernels, activation, .. } = frame;
+        let Output { o, attention_out, mid, gate, up, mlp_in, mlp_out } = output;
         let activated = kernels.gated(&gate, &up, *activation)?;
-        let d_activated = self
-            .mlp_out
-            .backward(frame, &activated, mlp_out, &dy, gradients)?;
+        let d_activated = self.mlp_out.backward(frame, &activated, mlp_out, &dy, gradients)?;
         drop(activated);
         let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &d_activated, *activation)?;
         drop((gate, up, d_activated));
-        let d_mid = expected(self.mlp_in.backward(
-            frame,
-            &mid,
-            &mlp_in,
-            [d_gate, d_up],
-            dy,
-            true,
-            gradients,
-        )?)?;
+        let d_mid = expected(self.mlp_in.backward(frame, &mid, &mlp_in, [d_gate, d_up], dy, true, gradients)?)?;
         let o = o.as_ref().unwrap_or(all_o);
-        let d_o = self
-            .attention_out
-            .backward(frame, o, attention_out, &d_mid, gradients)?;
+        let d_o = self.attention_out.backward(frame, o, attention_out, &d_mid, gradients)?;
         Ok((d_mid, d_o))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the forward's operands and results, and where gradients go"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
     fn attend_backward(
         &self,
         frame: &Frame<'_>,
@@ -287,35 +213,20 @@ impl Block {
         needs_dx: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let Frame {
-            kernels, layout, ..
-        } = frame;
-        let Attended {
-            q: kept_q,
-            k: kept_k,
-            v,
-            o,
-            lse,
-            saved,
-        } = attended;
+        let Frame { kernels, layout, .. } = frame;
+        let Attended { q: kept_q, k: kept_k, v, o, lse, saved } = attended;
         let q = self.query.again(frame, &kept_q)?;
         let k = self.key.again(frame, &kept_k)?;
-        let (dq, dk, dv) =
-            kernels.attention_backward(&q, &k, &v, &o, &lse, d_o, layout, &self.attention)?;
+        let (dq, dk, dv) = kernels.attention_backward(&q, &k, &v, &o, &lse, d_o, layout, &self.attention)?;
         drop((q, k, v, o, lse));
         let dq = self.query.backward(frame, &kept_q, dq, gradients)?;
         let dk = self.key.backward(frame, &kept_k, dk, gradients)?;
         drop((kept_q, kept_k));
-        self.attention_in
-            .backward(frame, x, &saved, [dq, dk, dv], d_mid, needs_dx, gradients)
+        self.attention_in.backward(frame, x, &saved, [dq, dk, dv], d_mid, needs_dx, gradients)
     }
 
     /// The keys and values of a forward as [`Self::decode`] wants them cached.
-    pub(super) fn keys_and_values(
-        &self,
-        frame: &Frame<'_>,
-        saved: &Saved,
-    ) -> Result<(Tensor, Tensor)> {
+    pub(super) fn keys_and_values(&self, frame: &Frame<'_>, saved: &Saved) -> Result<(Tensor, Tensor)> {
         let Attended { k, v, .. } = &saved.attended;
         Ok((self.key.again(frame, k)?, v.clone()))
     }
@@ -332,42 +243,22 @@ impl Block {
         let (q, _) = self.query.forward(frame, q)?;
         let (k, _) = self.key.forward(frame, k)?;
         let caches = extend(&k, &v)?;
-        let o = frame
-            .kernels
-            .attention_cached(&q, &caches, &self.attention)?;
+        let o = frame.kernels.attention_cached(&q, &caches, &self.attention)?;
         let (y, _) = self.output(frame, x, &o, None)?;
         Ok(y)
     }
 
     /// The linear layers in the order of the forward pass.
     pub(super) fn projections(&self) -> impl Iterator<Item = &Projection> {
-        let Self {
-            attention_in,
-            attention_out,
-            mlp_in,
-            mlp_out,
-            ..
-        } = self;
-        let attention = attention_in
-            .readers
-            .iter()
-            .chain([&attention_out.projection]);
+        let Self { attention_in, attention_out, mlp_in, mlp_out, .. } = self;
+        let attention = attention_in.readers.iter().chain([&attention_out.projection]);
         let mlp = mlp_in.readers.iter().chain([&mlp_out.projection]);
         attention.chain(mlp)
     }
 
     pub(super) fn projections_mut(&mut self) -> impl Iterator<Item = &mut Projection> {
-        let Self {
-            attention_in,
-            attention_out,
-            mlp_in,
-            mlp_out,
-            ..
-        } = self;
-        let attention = attention_in
-            .readers
-            .iter_mut()
-            .chain([&mut attention_out.projection]);
+        let Self { attention_in, attention_out, mlp_in, mlp_out, .. } = self;
+        let attention = attention_in.readers.iter_mut().chain([&mut attention_out.projection]);
         let mlp = mlp_in.readers.iter_mut().chain([&mut mlp_out.projection]);
         attention.chain(mlp)
     }

@@ -13,10 +13,7 @@ pub(super) struct Config<'a> {
 
 impl<'a> Config<'a> {
     pub(super) fn new(map: &'a Map<String, Value>) -> Self {
-        Self {
-            map,
-            asked: Vec::new(),
-        }
+        Self { map, asked: Vec::new() }
     }
 
     /// A key's value; JSON `null` counts as absent.
@@ -50,11 +47,7 @@ impl<'a> Config<'a> {
     }
 
     /// A size that may be switched off with `null`; `default` where the key is absent.
-    pub(super) fn size_or(
-        &mut self,
-        key: &'static str,
-        default: Option<usize>,
-    ) -> Result<Option<usize>, String> {
+    pub(super) fn size_or(&mut self, key: &'static str, default: Option<usize>) -> Result<Option<usize>, String> {
         let size = self.size(key)?;
         Ok(if self.says(key) { size } else { default })
     }
@@ -71,27 +64,20 @@ impl<'a> Config<'a> {
     }
 
     /// A number that may be switched off with `null`; `default` where the key is absent.
-    pub(super) fn number_or(
-        &mut self,
-        key: &'static str,
-        default: Option<f64>,
-    ) -> Result<Option<f64>, String> {
+    pub(super) fn number_or(&mut self, key: &'static str, default: Option<f64>) -> Result<Option<f64>, String> {
         let number = self.number(key)?;
         Ok(if self.says(key) { number } else { default })
     }
 
     pub(super) fn positive(&mut self, key: &'static str) -> Result<Option<f64>, String> {
         match self.number(key)? {
-            Some(number) if number <= 0.0 => {
-                Err(format!("`{key}` is {number}; expected a positive number"))
-            }
+            Some(number) if number <= 0.0 => Err(format!("`{key}` is {number}; expected a positive number")),
             number => Ok(number),
         }
     }
 
     pub(super) fn needed_positive(&mut self, key: &'static str) -> Result<f64, String> {
-        self.positive(key)?
-            .ok_or_else(|| format!("`{key}` is missing"))
+        self.positive(key)?.ok_or_else(|| format!("`{key}` is missing"))
     }
 
     pub(super) fn flag(&mut self, key: &'static str) -> Result<Option<bool>, String> {
@@ -110,10 +96,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    pub(super) fn object(
-        &mut self,
-        key: &'static str,
-    ) -> Result<Option<&'a Map<String, Value>>, String> {
+    pub(super) fn object(&mut self, key: &'static str) -> Result<Option<&'a Map<String, Value>>, String> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Object(map)) => Ok(Some(map)),
@@ -124,13 +107,7 @@ impl<'a> Config<'a> {
     /// A token id; `default` where the key is absent. An id that is no id means none.
     pub(super) fn token(&mut self, key: &'static str, default: Option<u32>) -> Option<u32> {
         let value = self.get(key);
-        if self.says(key) {
-            value
-                .and_then(Value::as_u64)
-                .and_then(|id| u32::try_from(id).ok())
-        } else {
-            default
-        }
+        if self.says(key) { value.and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok()) } else { default }
     }
 
     /// Refuses the first key that nobody asked for, has an effect as far as we can tell, and is not mere bookkeeping.

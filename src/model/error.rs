@@ -8,15 +8,9 @@ use crate::{files::FileError, kernels::KernelError};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("Could not read {path}: {source}")]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     #[error("Could not write {path}: {source}")]
-    Write {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Write { path: PathBuf, source: std::io::Error },
     #[error("{path} cannot be used: {reason}")]
     Config { path: PathBuf, reason: String },
     #[error("{path} cannot be used: {reason}")]
@@ -27,11 +21,7 @@ pub enum LoadError {
         "The weights of {path} alone take {needed} GiB, and there are {total} GiB of memory in all. Choose a smaller model, a GGUF \
          file of it, or `dtype = \"q4_k\"`"
     )]
-    Memory {
-        path: PathBuf,
-        needed: u64,
-        total: u64,
-    },
+    Memory { path: PathBuf, needed: u64, total: u64 },
     #[error(
         "All weights cannot be trained while they are kept in blocks of a few bits ({0}): updates are smaller than their \
          steps. Train an adapter, or load the weights with `dtype = \"f32\"`"

@@ -26,9 +26,7 @@ pub(super) struct Found {
 impl Found {
     pub(super) fn look(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
         if options.full && options.trains_an_adapter() {
-            return Err(LoadError::Lora(
-                "full weights and an adapter cannot be trained together".to_owned(),
-            ));
+            return Err(LoadError::Lora("full weights and an adapter cannot be trained together".to_owned()));
         }
         let (spec, weights) = Source::open(folder)?;
         if let (Some(shape), None) = (&options.adapter, &options.continued) {
@@ -38,10 +36,7 @@ impl Found {
             weights.expect(&tensor.name, &tensor.shape)?;
         }
         if let Source::Gguf(file) = &weights
-            && let Some(bias) = weights
-                .unused(&spec)
-                .iter()
-                .find(|name| name.rsplit('.').next() == Some("bias"))
+            && let Some(bias) = weights.unused(&spec).iter().find(|name| name.rsplit('.').next() == Some("bias"))
         {
             return Err(LoadError::Gguf(format!(
                 "{} has a bias `{bias}`, which models of its architecture have not; without it, it would be another model",
@@ -60,17 +55,10 @@ impl Found {
         {
             return Err(LoadError::Adapter {
                 path: path.clone(),
-                reason:
-                    "its scale is 0 (`lora_alpha`), so training it further would change nothing"
-                        .to_owned(),
+                reason: "its scale is 0 (`lora_alpha`), so training it further would change nothing".to_owned(),
             });
         }
-        Ok(Self {
-            spec,
-            weights,
-            frozen,
-            continued,
-        })
+        Ok(Self { spec, weights, frozen, continued })
     }
 
     /// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.

@@ -92,9 +92,7 @@ impl Policy {
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
     ) -> Result<Vec<Generation>> {
         if let Some(index) = prompts.iter().position(Vec::is_empty) {
-            return Err(PolicyError::Usage(format!(
-                "Prompt {index} is empty; there is nothing to answer"
-            )));
+            return Err(PolicyError::Usage(format!("Prompt {index} is empty; there is nothing to answer")));
         }
         let mut answers = vec![Answer::default(); prompts.len()];
         let mut start = 0;
@@ -108,11 +106,7 @@ impl Policy {
             });
             let end = start + fits.count().max(1);
             let seeds = seeds(prompts, start..end, options);
-            let asked = Asked {
-                options,
-                wanted,
-                first: start,
-            };
+            let asked = Asked { options, wanted, first: start };
             let group = Group::new(self, &prompts[start..end], asked, seeds);
             let run = group.and_then(|group| group.run(&mut answers[start..end], on_token));
             match run {
@@ -126,9 +120,7 @@ impl Policy {
 
     /// What keys and values of one prompt and its answer take, in bytes.
     pub fn cache_bytes(&self, prompt: usize, max_new: usize) -> usize {
-        let tokens = prompt
-            .saturating_add(max_new)
-            .min(self.spec.max_positions.max(prompt));
+        let tokens = prompt.saturating_add(max_new).min(self.spec.max_positions.max(prompt));
         let of_token = 2 * self.spec.layers.len() * self.spec.kv_width() * size_of::<f32>();
         tokens.saturating_mul(of_token)
     }
@@ -138,19 +130,12 @@ type Answer = (Vec<u32>, bool);
 
 impl From<Answer> for Generation {
     fn from((ids, stopped_by_eos): Answer) -> Self {
-        Self {
-            ids,
-            stopped_by_eos,
-        }
+        Self { ids, stopped_by_eos }
     }
 }
 
 /// A seed for each prompt: its ids, the seed, and how many equal prompts came before it.
-fn seeds(
-    prompts: &[Vec<u32>],
-    range: std::ops::Range<usize>,
-    options: &GenerateOptions,
-) -> Vec<u64> {
+fn seeds(prompts: &[Vec<u32>], range: std::ops::Range<usize>, options: &GenerateOptions) -> Vec<u64> {
     let mut seen: HashMap<&[u32], u64> = HashMap::new();
     prompts[..range.end]
         .iter()
@@ -205,12 +190,7 @@ struct Stream {
 
 impl<'a> Group<'a> {
     /// Computes the prompts in one packed row and fills the caches.
-    fn new(
-        policy: &'a Policy,
-        prompts: &[Vec<u32>],
-        asked: Asked<'a>,
-        seeds: Vec<u64>,
-    ) -> Result<Self> {
+    fn new(policy: &'a Policy, prompts: &[Vec<u32>], asked: Asked<'a>, seeds: Vec<u64>) -> Result<Self> {
         let options = asked.options;
         let streams = prompts
             .iter()
@@ -221,9 +201,7 @@ impl<'a> Group<'a> {
                 let room = options.max_new.min(context.saturating_sub(prompt.len()));
                 let shape = (prompt.len() + room, policy.spec.kv_width());
                 let zeros = || Tensor::zeros(shape, DType::F32, policy.embedding.device());
-                let cache = (0..policy.spec.layers.len())
-                    .map(|_| Ok((zeros()?, zeros()?)))
-                    .collect::<Result<_>>()?;
+                let cache = (0..policy.spec.layers.len()).map(|_| Ok((zeros()?, zeros()?))).collect::<Result<_>>()?;
                 Ok(Stream {
                     index,
                     sampler: Sampler::new(options, seed),
@@ -236,12 +214,7 @@ impl<'a> Group<'a> {
             .collect::<Result<Vec<_>>>()?;
         let all: Vec<&Stream> = streams.iter().collect();
         let logits = fill(policy, &all, 0, asked.wanted)?;
-        Ok(Self {
-            policy,
-            asked,
-            streams,
-            logits,
-        })
+        Ok(Self { policy, asked, streams, logits })
     }
 
     fn run(
@@ -281,12 +254,7 @@ impl<'a> Group<'a> {
 
     /// Logits after each stream's newest token.
     fn step(&mut self) -> Result<Tensor> {
-        let Self {
-            policy,
-            streams,
-            asked,
-            ..
-        } = self;
+        let Self { policy, streams, asked, .. } = self;
         if !(asked.wanted)() {
             return Err(PolicyError::Cancelled);
         }
@@ -296,18 +264,12 @@ impl<'a> Group<'a> {
                 fill(policy, &[stream], 1, asked.wanted)?;
             }
         }
-        let ids: Vec<u32> = streams
-            .iter()
-            .map(|stream| stream.ids[stream.len])
-            .collect();
+        let ids: Vec<u32> = streams.iter().map(|stream| stream.ids[stream.len]).collect();
         let positions: Vec<u32> = streams.iter().map(|stream| stream.len as u32).collect();
         let lengths: Vec<u32> = positions.iter().map(|position| position + 1).collect();
         let rotations = policy.rotations(&positions, &lengths)?;
         let layout = Layout::single(1)?; // attention goes by the caches
-        let frame = Frame {
-            generating: Some(Generating::Decode),
-            ..policy.frame(&layout, &rotations, None)
-        };
+        let frame = Frame { generating: Some(Generating::Decode), ..policy.frame(&layout, &rotations, None) };
         let mut x = policy.embed(&ids)?;
         for (layer, block) in policy.blocks.iter().enumerate() {
             x = block.decode(&frame, &x, |new_keys, new_values| {
@@ -318,11 +280,7 @@ impl<'a> Group<'a> {
                         let (keys, values) = &stream.cache[layer];
                         keys.slice_set(&kept(new_keys, row, 1)?, 0, stream.len)?;
                         values.slice_set(&kept(new_values, row, 1)?, 0, stream.len)?;
-                        Ok(CachedKeys {
-                            keys,
-                            values,
-                            len: stream.len + 1,
-                        })
+                        Ok(CachedKeys { keys, values, len: stream.len + 1 })
                     })
                     .collect()
             })?;
@@ -336,30 +294,18 @@ impl<'a> Group<'a> {
 
 /// Computes the first `len` tokens of each stream, as the beginning of a sequence that is `ahead` tokens longer, in one
 /// packed row; fills the caches and gives the logits after the last of them.
-fn fill(
-    policy: &Policy,
-    streams: &[&Stream],
-    ahead: usize,
-    wanted: &dyn Fn() -> bool,
-) -> Result<Tensor> {
+fn fill(policy: &Policy, streams: &[&Stream], ahead: usize, wanted: &dyn Fn() -> bool) -> Result<Tensor> {
     let mut segments = Vec::with_capacity(streams.len());
     let (mut tokens, mut lengths, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
     for stream in streams {
-        segments.push(Segment {
-            start: tokens.len(),
-            len: stream.len,
-            prefix: 0..0,
-        });
+        segments.push(Segment { start: tokens.len(), len: stream.len, prefix: 0..0 });
         tokens.extend(&stream.ids[..stream.len]);
         lengths.resize(tokens.len(), (stream.len + ahead) as u32);
         lasts.push(tokens.len() as u32 - 1);
     }
     let layout = Layout::new(segments.clone())?;
     let rotations = policy.rotations(layout.positions(), &lengths)?;
-    let frame = Frame {
-        generating: Some(Generating::Prefill),
-        ..policy.frame(&layout, &rotations, None)
-    };
+    let frame = Frame { generating: Some(Generating::Prefill), ..policy.frame(&layout, &rotations, None) };
     let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
         if !wanted() {
             return Err(PolicyError::Cancelled);

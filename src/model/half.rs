@@ -24,9 +24,7 @@ pub(super) struct Norm {
 impl Norm {
     /// The normed rows, and what the backward wants back.
     pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, inv_rms) = frame
-            .kernels
-            .rms_norm(&self.rows(x)?, &self.weight, frame.norm)?;
+        let (y, inv_rms) = frame.kernels.rms_norm(&self.rows(x)?, &self.weight, frame.norm)?;
         Ok((y.reshape(x.shape())?, inv_rms))
     }
 
@@ -75,11 +73,7 @@ pub(super) struct Entry<const N: usize> {
 
 impl<const N: usize> Entry<N> {
     /// `x[T,d]` gives the parts `[T, width]`.
-    pub(super) fn forward(
-        &self,
-        frame: &Frame<'_>,
-        x: &Tensor,
-    ) -> Result<([Tensor; N], Vec<ProjectionSaved>)> {
+    pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<([Tensor; N], Vec<ProjectionSaved>)> {
         let normed = match &self.norm {
             Some(norm) => norm.forward(frame, x)?.0,
             None => x.clone(),
@@ -95,9 +89,8 @@ impl<const N: usize> Entry<N> {
             [joint] if N > 1 => self.cut(joint)?,
             _ => results,
         };
-        let parts = <[Tensor; N]>::try_from(parts).map_err(|parts| {
-            PolicyError::Usage(format!("{} linear layers for {N} results", parts.len()))
-        })?;
+        let parts = <[Tensor; N]>::try_from(parts)
+            .map_err(|parts| PolicyError::Usage(format!("{} linear layers for {N} results", parts.len())))?;
         Ok((parts, saved))
     }
 
@@ -115,10 +108,7 @@ impl<const N: usize> Entry<N> {
 
     /// Adds the gradients of what is trained and gives `dx + residual`: `residual` is the gradient of `x` that reaches
     /// it past this half. Without `needs_dx` nothing below the linear layers is computed.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the forward's operands and results, and where gradients go"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
     pub(super) fn backward(
         &self,
         frame: &Frame<'_>,
@@ -129,11 +119,7 @@ impl<const N: usize> Entry<N> {
         needs_dx: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let d_results = if self.readers.len() == N {
-            Vec::from(d_parts)
-        } else {
-            vec![Tensor::cat(&d_parts, 1)?]
-        };
+        let d_results = if self.readers.len() == N { Vec::from(d_parts) } else { vec![Tensor::cat(&d_parts, 1)?] };
         let (normed, inv_rms) = match &self.norm {
             Some(norm) => {
                 let (normed, inv_rms) = norm.forward(frame, x)?;
@@ -238,12 +224,7 @@ pub(super) struct ExitSaved {
 
 impl Exit {
     /// `x[T,d]` plus what the half made of it.
-    pub(super) fn forward(
-        &self,
-        frame: &Frame<'_>,
-        result: &Tensor,
-        x: &Tensor,
-    ) -> Result<(Tensor, ExitSaved)> {
+    pub(super) fn forward(&self, frame: &Frame<'_>, result: &Tensor, x: &Tensor) -> Result<(Tensor, ExitSaved)> {
         let (raw, projection) = self.projection.forward(frame, result)?;
         let (y, raw) = match &self.norm {
             Some(norm) => (norm.forward(frame, &raw)?.0, Some(raw)),
@@ -267,24 +248,17 @@ impl Exit {
             (Some(norm), Some(raw)) => {
                 let (_, inv_rms) = norm.forward(frame, raw)?;
                 let fresh = InputGradient::Fresh;
-                Some(expected(
-                    norm.backward(frame, raw, &inv_rms, dy, fresh, gradients)?,
-                )?)
+                Some(expected(norm.backward(frame, raw, &inv_rms, dy, fresh, gradients)?)?)
             }
             _ => None,
         };
         let dy = through_norm.as_ref().unwrap_or(dy);
         let saved = &saved.projection;
-        expected(
-            self.projection
-                .backward(frame, result, saved, dy, fresh, gradients)?,
-        )
+        expected(self.projection.backward(frame, result, saved, dy, fresh, gradients)?)
     }
 }
 
 /// A gradient that was asked for.
 pub(super) fn expected(gradient: Option<Tensor>) -> Result<Tensor> {
-    gradient.ok_or_else(|| {
-        PolicyError::Usage("A kernel left out a gradient that was asked for".to_owned())
-    })
+    gradient.ok_or_else(|| PolicyError::Usage("A kernel left out a gradient that was asked for".to_owned()))
 }

@@ -23,14 +23,8 @@ const PIECE: usize = 1 << 16;
 /// `initializer_range`, biases zero, norms neutral. Each tensor has its own stream of the seed. Takes next to no memory,
 /// whatever the size of the model.
 pub fn write_random(dir: &Path, spec: &Spec, seed: u64) -> Result<(), LoadError> {
-    spec.validate().map_err(|reason| LoadError::Config {
-        path: dir.to_owned(),
-        reason,
-    })?;
-    fs::create_dir_all(dir).map_err(|source| LoadError::Write {
-        path: dir.to_owned(),
-        source,
-    })?;
+    spec.validate().map_err(|reason| LoadError::Config { path: dir.to_owned(), reason })?;
+    fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
     let path = dir.join("model.safetensors");
     write_weights(&path, spec, seed).map_err(|source| LoadError::Write { path, source })?;
     let path = dir.join("config.json");
@@ -62,12 +56,7 @@ fn write_weights(path: &Path, spec: &Spec, seed: u64) -> std::io::Result<()> {
     file.flush()
 }
 
-fn write_tensor(
-    file: &mut impl Write,
-    tensor: &TensorSpec,
-    spec: &Spec,
-    seed: u64,
-) -> std::io::Result<()> {
+fn write_tensor(file: &mut impl Write, tensor: &TensorSpec, spec: &Spec, seed: u64) -> std::io::Result<()> {
     let mut stream = ChaCha8Rng::from_seed(*stream_seed(seed, &tensor.name).as_bytes());
     let mut left: usize = tensor.shape.iter().product();
     while left > 0 {

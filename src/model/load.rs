@@ -97,11 +97,7 @@ impl Policy {
 
 /// In what the processor multiplies when an adapter is trained on these weights and nothing else is asked for.
 pub(super) fn adapter_compute(weights: &Source) -> Compute {
-    if weights.is_bf16(EMBEDDING) && Compute::Bf16.is_native() {
-        Compute::Bf16
-    } else {
-        Compute::F32
-    }
+    if weights.is_bf16(EMBEDDING) && Compute::Bf16.is_native() { Compute::Bf16 } else { Compute::F32 }
 }
 
 impl LoadOptions {
@@ -137,24 +133,12 @@ fn load(
     let found = Found::look(folder, options)?;
     memory::check(folder, &found.spec, &found.weights, options, device)?;
     found.warn_about_unused();
-    let Found {
-        spec,
-        weights,
-        frozen,
-        continued,
-    } = found;
+    let Found { spec, weights, frozen, continued } = found;
     let trained = Trained::of(options, continued);
     // Composed kernels want one element type.
     let own = kernels.is_none() && device.is_cpu();
-    let compute = if kernels.is_some() {
-        Compute::F32
-    } else {
-        options.compute(&weights)
-    };
-    let kernels = kernels.map_or_else(
-        || device::kernels_for(device, options.activations(device), compute),
-        Ok,
-    );
+    let compute = if kernels.is_some() { Compute::F32 } else { options.compute(&weights) };
+    let kernels = kernels.map_or_else(|| device::kernels_for(device, options.activations(device), compute), Ok);
     let kernels = kernels.map_err(PolicyError::from)?;
     // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
     let at_start = frozen.iter().chain(trained.start());
@@ -174,22 +158,12 @@ fn load(
         trained: &trained,
         precision: options.precision,
         device,
-        kind: if own || !device.is_cpu() {
-            options.activations(device)
-        } else {
-            DType::F32
-        },
+        kind: if own || !device.is_cpu() { options.activations(device) } else { DType::F32 },
         as_stored: own,
     };
-    let (embedding, embedding_slot) =
-        parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
-    let blocks = (0..spec.layers.len())
-        .map(|layer| parts.block(&spec, layer))
-        .collect::<Result<Vec<_>, _>>()?;
-    let final_norm = parts.norm(NormSpec {
-        name: FINAL_NORM.to_owned(),
-        width: spec.hidden_size,
-    })?;
+    let (embedding, embedding_slot) = parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
+    let blocks = (0..spec.layers.len()).map(|layer| parts.block(&spec, layer)).collect::<Result<Vec<_>, _>>()?;
+    let final_norm = parts.norm(NormSpec { name: FINAL_NORM.to_owned(), width: spec.hidden_size })?;
     let (head, head_slot) = if spec.tied {
         (embedding.clone(), embedding_slot)
     } else {
@@ -197,9 +171,7 @@ fn load(
     };
     let gradients = Gradients::new(parameters.len(), device).map_err(PolicyError::from)?;
     let ropes = spec.ropes.iter().cloned();
-    let ropes = ropes
-        .map(|rope| RopeCache::new(rope, spec.head_dim))
-        .collect();
+    let ropes = ropes.map(|rope| RopeCache::new(rope, spec.head_dim)).collect();
     Ok(Policy {
         spec,
         kernels,
@@ -285,17 +257,14 @@ impl Parts<'_> {
             }
             // No device has a reader of blocks yet: they are widened once, to what the activations are.
             let wide = blocks.widened().map_err(PolicyError::from)?;
-            let wide = wide
-                .to_dtype(self.kind)
-                .and_then(|wide| wide.to_device(self.device));
+            let wide = wide.to_dtype(self.kind).and_then(|wide| wide.to_device(self.device));
             return Ok((wide.map_err(PolicyError::from)?.into(), None));
         }
         let trained = self.parameters.view(name)?.is_some();
         let as_stored = self.as_stored && self.weights.is_bf16(name);
         if !trained && (self.kind == DType::BF16 || as_stored) {
             let values = self.weights.read_bf16(name, &shape)?;
-            let tensor =
-                Tensor::from_vec(values, &shape, self.device).map_err(PolicyError::from)?;
+            let tensor = Tensor::from_vec(values, &shape, self.device).map_err(PolicyError::from)?;
             return Ok((tensor.into(), None));
         }
         let (tensor, slot) = self.tensor(name, &shape)?;
@@ -304,11 +273,7 @@ impl Parts<'_> {
 
     fn norm(&self, spec: NormSpec) -> Result<Norm, LoadError> {
         let (weight, slot) = self.tensor(&spec.name, &[spec.width])?;
-        Ok(Norm {
-            name: spec.name,
-            weight,
-            slot,
-        })
+        Ok(Norm { name: spec.name, weight, slot })
     }
 
     fn block(&self, spec: &Spec, layer: usize) -> Result<Block, LoadError> {
@@ -320,10 +285,7 @@ impl Parts<'_> {
             readers.collect::<Result<Vec<_>, _>>()
         };
         let exit = |half: HalfSpec| -> Result<Exit, LoadError> {
-            Ok(Exit {
-                projection: self.projection(half.output)?,
-                norm: norm(half.norm_after)?,
-            })
+            Ok(Exit { projection: self.projection(half.output)?, norm: norm(half.norm_after)? })
         };
         let (q, kv, ff) = (spec.query_width(), spec.kv_width(), spec.intermediate_size);
         Ok(Block {
@@ -332,16 +294,8 @@ impl Parts<'_> {
                 readers: readers(weights.attention.readers.clone())?,
                 widths: [q, kv, kv],
             },
-            query: Heads {
-                norm: norm(weights.query_norm)?,
-                count: spec.heads,
-                rope,
-            },
-            key: Heads {
-                norm: norm(weights.key_norm)?,
-                count: spec.kv_heads,
-                rope,
-            },
+            query: Heads { norm: norm(weights.query_norm)?, count: spec.heads, rope },
+            key: Heads { norm: norm(weights.key_norm)?, count: spec.kv_heads, rope },
             attention: AttentionShape {
                 heads: spec.heads,
                 kv_heads: spec.kv_heads,
@@ -374,17 +328,8 @@ impl Parts<'_> {
             .filter_map(|adapter| adapter.lora(&spec.path))
             .map(|lora| self.place(lora))
             .collect::<Result<_, _>>()?;
-        let linear = Linear {
-            weight,
-            weight_slot,
-            bias,
-            bias_slot,
-            loras,
-        };
-        let start = self
-            .trained
-            .start()
-            .and_then(|start| start.lora(&spec.path));
+        let linear = Linear { weight, weight_slot, bias, bias_slot, loras };
+        let start = self.trained.start().and_then(|start| start.lora(&spec.path));
         let start = start.map(|lora| self.place(lora)).transpose()?;
         let trained = self.trained(&spec.path, start.as_ref())?;
         Ok(Projection::new(spec.path, linear, trained, start))
@@ -393,11 +338,7 @@ impl Parts<'_> {
     /// A frozen adapter on the policy's device.
     fn place(&self, lora: Lora) -> Result<Lora, LoadError> {
         let moved = |tensor: &Tensor| tensor.to_device(self.device).map_err(PolicyError::from);
-        Ok(Lora {
-            a: moved(&lora.a)?,
-            b: moved(&lora.b)?,
-            ..lora
-        })
+        Ok(Lora { a: moved(&lora.a)?, b: moved(&lora.b)?, ..lora })
     }
 
     fn trained(&self, path: &str, start: Option<&Lora>) -> Result<Option<Lora>, LoadError> {
@@ -408,12 +349,6 @@ impl Parts<'_> {
             (None, Trained::New(shape)) => shape.scale() as f32,
             (None, _) => return Ok(None),
         };
-        Ok(a.zip(b).map(|((a, a_slot), (b, b_slot))| Lora {
-            a,
-            b,
-            a_slot: Some(a_slot),
-            b_slot: Some(b_slot),
-            scale,
-        }))
+        Ok(a.zip(b).map(|((a, a_slot), (b, b_slot))| Lora { a, b, a_slot: Some(a_slot), b_slot: Some(b_slot), scale }))
     }
 }

@@ -42,18 +42,13 @@ impl Targets {
 }
 
 fn matches_module(name: &str, path: &str) -> bool {
-    path.strip_suffix(name)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 impl AdapterShape {
     /// α/r, or α/√r.
     pub fn scale(&self) -> f64 {
-        if self.rslora {
-            self.alpha / (self.rank as f64).sqrt()
-        } else {
-            self.alpha / self.rank as f64
-        }
+        if self.rslora { self.alpha / (self.rank as f64).sqrt() } else { self.alpha / self.rank as f64 }
     }
 
     /// A sentence about the first setting that makes no sense.
@@ -63,16 +58,10 @@ impl AdapterShape {
             return Err(format!("rank is {}; expected 1 to {most}", self.rank));
         }
         if !self.alpha.is_finite() || self.alpha == 0.0 {
-            return Err(format!(
-                "alpha is {}; expected a number that is not zero",
-                self.alpha
-            ));
+            return Err(format!("alpha is {}; expected a number that is not zero", self.alpha));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(format!(
-                "dropout is {}; expected 0 or more and less than 1",
-                self.dropout
-            ));
+            return Err(format!("dropout is {}; expected 0 or more and less than 1", self.dropout));
         }
         if let Targets::Names(names) = &self.targets {
             if names.is_empty() {
@@ -82,9 +71,7 @@ impl AdapterShape {
                 ));
             }
             for name in names {
-                let exists = spec
-                    .all_linears()
-                    .any(|linear| matches_module(name, &linear.path));
+                let exists = spec.all_linears().any(|linear| matches_module(name, &linear.path));
                 if !exists {
                     return Err(format!(
                         "there is no linear layer `{name}` in this model; it has {}",
@@ -138,37 +125,16 @@ mod tests {
     }
 
     fn shape(targets: Targets) -> AdapterShape {
-        AdapterShape {
-            rank: 4,
-            alpha: 8.0,
-            rslora: false,
-            dropout: 0.0,
-            targets,
-            seed: 1,
-        }
+        AdapterShape { rank: 4, alpha: 8.0, rslora: false, dropout: 0.0, targets, seed: 1 }
     }
 
     #[test]
     fn an_unknown_target_lists_what_exists() {
-        let names = |names: &[&str]| {
-            shape(Targets::Names(
-                names.iter().map(|&name| name.to_owned()).collect(),
-            ))
-        };
+        let names = |names: &[&str]| shape(Targets::Names(names.iter().map(|&name| name.to_owned()).collect()));
         let error = names(&["q_proj", "query"]).validate(&spec()).unwrap_err();
-        assert!(
-            error.contains("`query`") && error.contains("down_proj"),
-            "{error}"
-        );
-        assert!(
-            names(&["proj"]).validate(&spec()).is_err(),
-            "half a name is no name"
-        );
-        assert!(
-            names(&["model.layers.1.mlp.up_proj", "v_proj"])
-                .validate(&spec())
-                .is_ok()
-        );
+        assert!(error.contains("`query`") && error.contains("down_proj"), "{error}");
+        assert!(names(&["proj"]).validate(&spec()).is_err(), "half a name is no name");
+        assert!(names(&["model.layers.1.mlp.up_proj", "v_proj"]).validate(&spec()).is_ok());
         assert!(names(&[]).validate(&spec()).is_err());
     }
 
@@ -176,14 +142,7 @@ mod tests {
     fn scale_is_alpha_over_rank_or_over_its_root() {
         let plain = shape(Targets::AllLinear);
         assert_eq!(plain.scale(), 2.0);
-        assert_eq!(
-            AdapterShape {
-                rslora: true,
-                ..plain
-            }
-            .scale(),
-            4.0
-        );
+        assert_eq!(AdapterShape { rslora: true, ..plain }.scale(), 4.0);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::Device;
 
 use super::{
-    LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block,
-    projection::Projection, source::Source, spec::NormPlaces,
+    LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block, projection::Projection,
+    source::Source, spec::NormPlaces,
 };
 use crate::kernels::{Compute, Weight, device};
 
@@ -42,23 +42,15 @@ pub(super) fn check(
         })
         .sum();
     match total(device) {
-        Some(total) if needed > total => Err(LoadError::Memory {
-            path: model.to_owned(),
-            needed: needed >> 30,
-            total: total >> 30,
-        }),
+        Some(total) if needed > total => {
+            Err(LoadError::Memory { path: model.to_owned(), needed: needed >> 30, total: total >> 30 })
+        }
         _ => Ok(()),
     }
 }
 
 /// Bytes that so many numbers take at least, however they are kept in the end.
-fn least_bytes(
-    numbers: u64,
-    name: &str,
-    shape: &[usize],
-    weights: &Source,
-    options: &LoadOptions,
-) -> u64 {
+fn least_bytes(numbers: u64, name: &str, shape: &[usize], weights: &Source, options: &LoadOptions) -> u64 {
     // Blocks of a file stay in the file.
     let in_file = |rows, columns| weights.has_blocks(name, [rows, columns]).unwrap_or(false);
     match (options.precision, shape) {
@@ -129,10 +121,7 @@ impl Policy {
     /// The embedding, the head and the blocks' matrices; a tied head is the embedding.
     fn matrices(&self) -> impl Iterator<Item = &Weight> {
         let projections = self.blocks.iter().flat_map(Block::projections);
-        let tables = [
-            Some(&self.embedding),
-            (!self.spec.tied).then_some(&self.head),
-        ];
+        let tables = [Some(&self.embedding), (!self.spec.tied).then_some(&self.head)];
         let layers = projections.map(|projection| &projection.linear().weight);
         tables.into_iter().flatten().chain(layers)
     }
@@ -157,11 +146,7 @@ impl Policy {
 
     /// Bytes of one row's forward and backward at their peak, with as much recomputation as there will be.
     pub fn row_bytes(&self, row_tokens: usize, answer_tokens: usize) -> u64 {
-        self.bytes_with(
-            self.whole_blocks(row_tokens, answer_tokens),
-            row_tokens,
-            answer_tokens,
-        )
+        self.bytes_with(self.whole_blocks(row_tokens, answer_tokens), row_tokens, answer_tokens)
     }
 
     /// The least that a row can do with.
@@ -203,14 +188,7 @@ impl Policy {
             let adapters = block.projections().flat_map(Projection::adapters);
             adapters.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
         });
-        row_bytes(
-            &self.spec,
-            self.compute,
-            ranks,
-            whole,
-            row_tokens,
-            answer_tokens,
-        )
+        row_bytes(&self.spec, self.compute, ranks, whole, row_tokens, answer_tokens)
     }
 }
 
@@ -240,24 +218,11 @@ fn row_bytes(
 
 /// Bytes at the peak of a step that trains a new adapter of this rank on all linear layers, of a model whose own weights
 /// are `held` bytes: what [`Policy::fixed_bytes`] and [`Policy::least_row_bytes`] would say once it is loaded.
-pub(super) fn adapter_training_bytes(
-    spec: &Spec,
-    compute: Compute,
-    held: u64,
-    rank: usize,
-    row_tokens: usize,
-) -> u64 {
+pub(super) fn adapter_training_bytes(spec: &Spec, compute: Compute, held: u64, rank: usize, row_tokens: usize) -> u64 {
     let linears = || (0..spec.layers.len()).flat_map(|layer| spec.linears(layer));
     let trained: usize = linears().map(|it| rank * (it.input + it.output)).sum();
     let ranks = rank * spec.linears(0).count();
-    let row = row_bytes(
-        spec,
-        compute,
-        ranks,
-        LEAST_WHOLE,
-        row_tokens,
-        row_tokens / 2,
-    );
+    let row = row_bytes(spec, compute, ranks, LEAST_WHOLE, row_tokens, row_tokens / 2);
     held + 4 * FLOAT * trained as u64 + row
 }
 
@@ -283,8 +248,8 @@ impl Widths {
         // Gate, up, o and mid; the gradients of the activated gate, of gate and of up, and dy.
         let feeding = bytes(recalled(2 * ff + q + d), 3 * ff + d + joint);
         // q, k, v, o and x; their gradients and those of mid, when gate, up and mid are gone.
-        let attending = bytes(recalled(2 * q + 2 * kv + d), 2 * q + 2 * kv + 2 * d)
-            .saturating_sub(kept * (2 * ff + d) as u64);
+        let attending =
+            bytes(recalled(2 * q + 2 * kv + d), 2 * q + 2 * kv + 2 * d).saturating_sub(kept * (2 * ff + d) as u64);
         Self {
             // Besides: log-sums; low-rank values.
             whole: bytes(kept * activations, spec.heads + ranks),

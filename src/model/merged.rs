@@ -54,14 +54,8 @@ impl Stored {
     fn bytes(self, values: &[f32]) -> Vec<u8> {
         match self {
             Self::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Self::F16 => values
-                .iter()
-                .flat_map(|&v| f16::from_f32(v).to_le_bytes())
-                .collect(),
-            Self::Bf16 => values
-                .iter()
-                .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
-                .collect(),
+            Self::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+            Self::Bf16 => values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(),
         }
     }
 }
@@ -69,19 +63,14 @@ impl Stored {
 /// Writes `config.json` and `model.safetensors` into `dir`, which is created. Tokenizer files are the caller's business.
 pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), LoadError> {
     let path = dir.join("model.safetensors");
-    let failed = |source| LoadError::Write {
-        path: path.clone(),
-        source,
-    };
+    let failed = |source| LoadError::Write { path: path.clone(), source };
     // What was rounded on the way in is read again as it was; blocks that the file itself has would round the adapter away.
     let original = match (policy.has_blocks(), policy.precision.rounds()) {
         // On an accelerator the blocks were widened, but they are rounded all the same.
         (_, true) => Some(source::Source::open(&policy.model)?.1),
         (false, false) => None,
         (true, false) => {
-            return Err(LoadError::MergedBlocks {
-                path: policy.model.clone(),
-            });
+            return Err(LoadError::MergedBlocks { path: policy.model.clone() });
         }
     };
     fs::create_dir_all(dir).map_err(failed)?;
@@ -122,11 +111,7 @@ impl Policy {
     /// ‖ΔW‖ of the adapters by the kind of layer (`q_proj`, ..), over all blocks, Frobenius.
     pub fn adapter_norms(&self) -> Result<BTreeMap<String, f64>> {
         let mut squares: BTreeMap<String, f64> = BTreeMap::new();
-        for projection in self
-            .blocks
-            .iter()
-            .flat_map(super::block::Block::projections)
-        {
+        for projection in self.blocks.iter().flat_map(super::block::Block::projections) {
             let Some((first, rest)) = projection.adapters().split_first() else {
                 continue;
             };
@@ -138,13 +123,9 @@ impl Policy {
             }
             let path = projection.path();
             let kind = path.rsplit('.').next().unwrap_or(path).to_owned();
-            *squares.entry(kind).or_default() +=
-                sum.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>();
+            *squares.entry(kind).or_default() += sum.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>();
         }
-        Ok(squares
-            .into_iter()
-            .map(|(kind, sum)| (kind, sum.sqrt()))
-            .collect())
+        Ok(squares.into_iter().map(|(kind, sum)| (kind, sum.sqrt())).collect())
     }
 }
 
@@ -227,10 +208,7 @@ impl Policy {
     fn sources(&self) -> HashMap<String, Source<'_>> {
         let mut tensors = HashMap::new();
         tensors.insert(EMBEDDING.to_owned(), Source::Matrix(&self.embedding));
-        tensors.insert(
-            self.final_norm.name.clone(),
-            Source::Plain(&self.final_norm.weight),
-        );
+        tensors.insert(self.final_norm.name.clone(), Source::Plain(&self.final_norm.weight));
         tensors.insert(HEAD.to_owned(), Source::Matrix(&self.head));
         for block in &self.blocks {
             for norm in block.norms() {

@@ -9,12 +9,7 @@ pub const MAIN: &str = "main";
 const MAX_PART: usize = 96;
 const MAX_REST: usize = 512;
 /// Pages of the hub, as they are copied out of a browser.
-const ADDRESSES: [&str; 4] = [
-    "https://huggingface.co/",
-    "https://hf.co/",
-    "huggingface.co/",
-    "hf.co/",
-];
+const ADDRESSES: [&str; 4] = ["https://huggingface.co/", "https://hf.co/", "huggingface.co/", "hf.co/"];
 
 /// `org/name[@revision][/file.gguf]`. No part of it can lead out of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,9 +22,7 @@ pub struct ModelName {
 
 /// What was typed is no name of a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "\"{typed}\" is not the name of a model: {reason}. Expected org/name, org/name@revision or org/name/file.gguf"
-)]
+#[error("\"{typed}\" is not the name of a model: {reason}. Expected org/name, org/name@revision or org/name/file.gguf")]
 pub struct NameError {
     pub typed: String,
     pub reason: String,
@@ -65,9 +58,7 @@ impl ModelName {
 
     fn read(typed: &str) -> Result<Self, String> {
         let typed = typed.trim();
-        let page = ADDRESSES
-            .iter()
-            .find_map(|address| typed.strip_prefix(address));
+        let page = ADDRESSES.iter().find_map(|address| typed.strip_prefix(address));
         let text = page.unwrap_or(typed).trim_end_matches('/');
         let mut parts = text.split('/');
         let (Some(org), Some(name)) = (parts.next(), parts.next()) else {
@@ -92,10 +83,7 @@ impl ModelName {
         };
         revision.extend(rest.drain(..more));
         if !rest.is_empty() && !names_file {
-            return Err(format!(
-                "it goes on with `{}`, which is no .gguf file",
-                rest.join("/")
-            ));
+            return Err(format!("it goes on with `{}`, which is no .gguf file", rest.join("/")));
         }
         check_part(org)?;
         check_part(name)?;
@@ -103,11 +91,7 @@ impl ModelName {
         let (revision, file) = (whole(revision), whole(rest));
         revision.as_deref().map_or(Ok(()), check_revision)?;
         file.as_deref().map_or(Ok(()), check_file)?;
-        Ok(Self {
-            repo: format!("{org}/{name}"),
-            revision,
-            file,
-        })
+        Ok(Self { repo: format!("{org}/{name}"), revision, file })
     }
 }
 
@@ -116,10 +100,7 @@ impl FromStr for ModelName {
 
     /// Reads `org/name[@revision][/file.gguf]`, or the address of a page of the hub that shows these.
     fn from_str(typed: &str) -> Result<Self, NameError> {
-        Self::read(typed).map_err(|reason| NameError {
-            typed: typed.to_owned(),
-            reason,
-        })
+        Self::read(typed).map_err(|reason| NameError { typed: typed.to_owned(), reason })
     }
 }
 
@@ -135,17 +116,12 @@ impl fmt::Display for ModelName {
 
 /// Whether a file of this name is a GGUF file.
 pub fn is_gguf(file: &str) -> bool {
-    file.len() > 5
-        && file
-            .get(file.len() - 5..)
-            .is_some_and(|ending| ending.eq_ignore_ascii_case(".gguf"))
+    file.len() > 5 && file.get(file.len() - 5..).is_some_and(|ending| ending.eq_ignore_ascii_case(".gguf"))
 }
 
 /// The hub's own rules for organisations and names. `--` stands for `/` in the cache.
 fn check_part(part: &str) -> Result<(), String> {
-    let letters = part
-        .chars()
-        .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'));
+    let letters = part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'));
     let ends = part.starts_with(['-', '.']) || part.ends_with(['-', '.']);
     if part.is_empty() || !letters || ends || part.contains("--") || part.contains("..") {
         return Err(format!("`{part}` is no name the hub knows"));
@@ -159,15 +135,9 @@ fn check_revision(revision: &str) -> Result<(), String> {
         !part.is_empty()
             && !part.starts_with('.')
             && !part.contains("..")
-            && part
-                .chars()
-                .all(|letter| letter.is_ascii_graphic() && !"\\:?*[~^@%#\"<>|".contains(letter))
+            && part.chars().all(|letter| letter.is_ascii_graphic() && !"\\:?*[~^@%#\"<>|".contains(letter))
     });
-    if good {
-        within(revision, MAX_REST)
-    } else {
-        Err(format!("`{revision}` is no revision"))
-    }
+    if good { within(revision, MAX_REST) } else { Err(format!("`{revision}` is no revision")) }
 }
 
 /// A path that stays inside its folder on every system.
@@ -176,15 +146,9 @@ pub fn check_file(file: &str) -> Result<(), String> {
         !part.is_empty()
             && !part.starts_with('.')
             && !part.ends_with(['.', ' '])
-            && part
-                .chars()
-                .all(|letter| !letter.is_control() && !"\\:?*\"<>|".contains(letter))
+            && part.chars().all(|letter| !letter.is_control() && !"\\:?*\"<>|".contains(letter))
     });
-    if good {
-        within(file, MAX_REST)
-    } else {
-        Err(format!("`{file}` is no file inside a folder"))
-    }
+    if good { within(file, MAX_REST) } else { Err(format!("`{file}` is no file inside a folder")) }
 }
 
 fn within(text: &str, most: usize) -> Result<(), String> {
@@ -212,22 +176,10 @@ mod tests {
             ("org/na.me_1@refs/pr/3", some("refs/pr/3"), None),
             ("org/na.me_1@feature/x", some("feature/x"), None),
             ("org/na.me_1/m-Q4_K_M.gguf", None, some("m-Q4_K_M.gguf")),
-            (
-                "org/na.me_1@main/sub/m.GGUF",
-                some("main"),
-                some("sub/m.GGUF"),
-            ),
-            (
-                "org/na.me_1@refs/pr/3/m.gguf",
-                some("refs/pr/3"),
-                some("m.gguf"),
-            ),
+            ("org/na.me_1@main/sub/m.GGUF", some("main"), some("sub/m.GGUF")),
+            ("org/na.me_1@refs/pr/3/m.gguf", some("refs/pr/3"), some("m.gguf")),
         ] {
-            assert_eq!(
-                parts(typed),
-                ("org/na.me_1".to_owned(), revision, file),
-                "{typed}"
-            );
+            assert_eq!(parts(typed), ("org/na.me_1".to_owned(), revision, file), "{typed}");
             let name: ModelName = typed.parse().unwrap();
             assert_eq!(name.to_string(), typed);
         }
@@ -239,10 +191,7 @@ mod tests {
             ("https://huggingface.co/org/name", "org/name"),
             ("hf.co/org/name/", "org/name"),
             ("https://huggingface.co/org/name/tree/main", "org/name@main"),
-            (
-                "https://huggingface.co/org/name/blob/main/m.gguf",
-                "org/name@main/m.gguf",
-            ),
+            ("https://huggingface.co/org/name/blob/main/m.gguf", "org/name@main/m.gguf"),
         ] {
             assert_eq!(page.parse::<ModelName>().unwrap().to_string(), name);
         }

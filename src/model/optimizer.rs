@@ -19,11 +19,7 @@ pub struct AdamWOptions {
 
 impl Default for AdamWOptions {
     fn default() -> Self {
-        Self {
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 0.0,
-        }
+        Self { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0 }
     }
 }
 
@@ -52,12 +48,7 @@ impl AdamW {
     pub fn new(parameters: &Parameters, options: AdamWOptions) -> Result<Self> {
         let values = parameters.values();
         let zeros = || Tensor::zeros(values.shape(), DType::F32, values.device());
-        Ok(Self {
-            options,
-            step: 0,
-            m: zeros()?,
-            v: zeros()?,
-        })
+        Ok(Self { options, step: 0, m: zeros()?, v: zeros()? })
     }
 
     pub fn options(&self) -> &AdamWOptions {
@@ -71,11 +62,7 @@ impl AdamW {
 
     /// A copy of the moments.
     pub fn state(&self) -> Result<AdamWState> {
-        Ok(AdamWState {
-            step: self.step,
-            m: self.m.copy()?,
-            v: self.v.copy()?,
-        })
+        Ok(AdamWState { step: self.step, m: self.m.copy()?, v: self.v.copy()? })
     }
 
     /// Continues from a saved state, bit for bit.
@@ -118,14 +105,7 @@ impl AdamW {
                 step: self.step,
                 gradient_scale: gradient_scale as f32,
             };
-            kernels.adamw(
-                parameters.values(),
-                gradients,
-                &self.m,
-                &self.v,
-                slot,
-                &step,
-            )?;
+            kernels.adamw(parameters.values(), gradients, &self.m, &self.v, slot, &step)?;
         }
         Ok(())
     }

@@ -47,19 +47,9 @@ impl Parameters {
         planned.sort_by_key(|plan| !plan.decays); // stable: file order within each half
         let mut entries = Vec::with_capacity(planned.len());
         let mut offset = 0;
-        for Planned {
-            name,
-            shape,
-            decays,
-        } in planned
-        {
+        for Planned { name, shape, decays } in planned {
             let len = shape.iter().product();
-            entries.push(Parameter {
-                name,
-                shape,
-                slot: Slot { offset, len },
-                decays,
-            });
+            entries.push(Parameter { name, shape, slot: Slot { offset, len }, decays });
             offset += len;
         }
         let mut values = vec![0.0f32; offset];
@@ -67,23 +57,10 @@ impl Parameters {
             let Slot { offset, len } = entry.slot;
             fill(entry, &mut values[offset..offset + len])?;
         }
-        let decaying = entries
-            .iter()
-            .filter(|entry| entry.decays)
-            .map(|entry| entry.slot.len)
-            .sum();
-        let index = entries
-            .iter()
-            .enumerate()
-            .map(|(i, entry)| (entry.name.clone(), i))
-            .collect();
+        let decaying = entries.iter().filter(|entry| entry.decays).map(|entry| entry.slot.len).sum();
+        let index = entries.iter().enumerate().map(|(i, entry)| (entry.name.clone(), i)).collect();
         let values = Tensor::from_vec(values, offset, device).map_err(PolicyError::from)?;
-        Ok(Self {
-            values,
-            entries,
-            index,
-            decaying,
-        })
+        Ok(Self { values, entries, index, decaying })
     }
 
     /// The flat buffer, `[len]`.
@@ -112,23 +89,14 @@ impl Parameters {
             return Ok(None);
         };
         let Parameter { shape, slot, .. } = &self.entries[index];
-        let view = self
-            .values
-            .narrow(0, slot.offset, slot.len)?
-            .reshape(shape.as_slice())?;
+        let view = self.values.narrow(0, slot.offset, slot.len)?.reshape(shape.as_slice())?;
         Ok(Some((view, *slot)))
     }
 
     /// The ranges that decay and that do not; either may be empty.
     pub(super) fn halves(&self) -> (Slot, Slot) {
-        let decaying = Slot {
-            offset: 0,
-            len: self.decaying,
-        };
-        let rest = Slot {
-            offset: self.decaying,
-            len: self.len() - self.decaying,
-        };
+        let decaying = Slot { offset: 0, len: self.decaying };
+        let rest = Slot { offset: self.decaying, len: self.len() - self.decaying };
         (decaying, rest)
     }
 
@@ -139,8 +107,7 @@ impl Parameters {
             .iter()
             .map(|entry| {
                 let values = flat[entry.slot.offset..][..entry.slot.len].to_vec();
-                let tensor =
-                    Tensor::from_vec(values, entry.shape.as_slice(), self.values.device())?;
+                let tensor = Tensor::from_vec(values, entry.shape.as_slice(), self.values.device())?;
                 Ok((entry.name.clone(), tensor))
             })
             .collect()
@@ -148,17 +115,11 @@ impl Parameters {
 
     /// Writes all parts back, bit for bit. Every part must be there with its shape, and nothing else.
     pub fn restore(&mut self, tensors: &[(String, Tensor)]) -> Result<()> {
-        let mut given: BTreeMap<&str, &Tensor> = tensors
-            .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor))
-            .collect();
+        let mut given: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let mut flat = Vec::with_capacity(self.len());
         for entry in &self.entries {
             let Some(tensor) = given.remove(entry.name.as_str()) else {
-                return Err(PolicyError::Usage(format!(
-                    "The checkpoint lacks `{}`",
-                    entry.name
-                )));
+                return Err(PolicyError::Usage(format!("The checkpoint lacks `{}`", entry.name)));
             };
             if tensor.dims() != entry.shape {
                 return Err(PolicyError::Usage(format!(
@@ -191,16 +152,9 @@ mod tests {
     use super::*;
 
     fn small() -> Parameters {
-        let plan = |name: &str, shape: &[usize], decays| Planned {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            decays,
-        };
-        let planned = vec![
-            plan("norm", &[2], false),
-            plan("w", &[2, 3], true),
-            plan("v", &[1, 2], true),
-        ];
+        let plan =
+            |name: &str, shape: &[usize], decays| Planned { name: name.to_owned(), shape: shape.to_vec(), decays };
+        let planned = vec![plan("norm", &[2], false), plan("w", &[2, 3], true), plan("v", &[1, 2], true)];
         Parameters::build::<PolicyError>(planned, &Device::Cpu, |entry, values| {
             values.fill(entry.slot.offset as f32);
             Ok(())
@@ -211,17 +165,10 @@ mod tests {
     #[test]
     fn what_decays_comes_first_and_views_follow_the_buffer() {
         let mut parameters = small();
-        let names: Vec<_> = parameters
-            .entries()
-            .iter()
-            .map(|entry| entry.name.as_str())
-            .collect();
+        let names: Vec<_> = parameters.entries().iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names, ["w", "v", "norm"]);
         let (decaying, rest) = parameters.halves();
-        assert_eq!(
-            (decaying.offset, decaying.len, rest.offset, rest.len),
-            (0, 8, 8, 2)
-        );
+        assert_eq!((decaying.offset, decaying.len, rest.offset, rest.len), (0, 8, 8, 2));
         let (view, slot) = parameters.view("v").unwrap().unwrap();
         assert_eq!((view.dims(), slot.offset), (&[1usize, 2][..], 6));
         let mut state = parameters.snapshot().unwrap();

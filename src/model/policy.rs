@@ -14,8 +14,7 @@ use super::{
     rope::{RopeCache, Rotation},
 };
 use crate::kernels::{
-    Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot,
-    Weight,
+    Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot, Weight,
 };
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
@@ -135,8 +134,7 @@ impl Policy {
     pub fn forward(&self, row: &Row) -> Result<Pass> {
         if self.parameters.is_empty() {
             return Err(PolicyError::Usage(
-                "Nothing is trained in this policy; load it with an adapter or with full weights"
-                    .to_owned(),
+                "Nothing is trained in this policy; load it with an adapter or with full weights".to_owned(),
             ));
         }
         let dropout = self.dropout();
@@ -152,21 +150,11 @@ impl Policy {
             });
             Ok(())
         })?;
-        let (normed, inv_rms) =
-            self.kernels
-                .rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
         let options = self.head_options();
-        let out = self.kernels.head(
-            &predictors,
-            &self.head,
-            &row.targets,
-            &options,
-            HeadWant::WithU,
-        )?;
-        let u = out
-            .u
-            .ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
+        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::WithU)?;
+        let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
         Ok(Pass {
             row: row.clone(),
             blocks,
@@ -185,18 +173,10 @@ impl Policy {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = self.frame(&row.layout, &rotations, None);
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
-        let (normed, _) = self
-            .kernels
-            .rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
         let options = self.head_options();
-        let out = self.kernels.head(
-            &predictors,
-            &self.head,
-            &row.targets,
-            &options,
-            HeadWant::LogProbs,
-        )?;
+        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
         Ok(split(&out.log_probs, &row.scored))
     }
 
@@ -213,17 +193,7 @@ impl Policy {
     /// Goes back through a pass with one coefficient a scored segment, ∂L/∂(each token log-prob of it), and adds the
     /// gradients of what is trained.
     pub fn backward(&mut self, pass: Pass, coefficients: &[f32]) -> Result<()> {
-        let Pass {
-            row,
-            blocks: mut kept,
-            hidden,
-            inv_rms,
-            normed,
-            u,
-            lse,
-            dropout,
-            ..
-        } = pass;
+        let Pass { row, blocks: mut kept, hidden, inv_rms, normed, u, lse, dropout, .. } = pass;
         if coefficients.len() != row.scored.len() {
             return Err(PolicyError::Usage(format!(
                 "The row has {} scored answers but {} coefficients were given",
@@ -238,20 +208,9 @@ impl Policy {
             .collect();
 
         // The gradient buffer is taken out so that the frame may borrow the rest.
-        let mut gradients =
-            std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
-        let result = self.go_back(
-            &row,
-            &mut kept,
-            &hidden,
-            &inv_rms,
-            normed,
-            u,
-            &lse,
-            &per_token,
-            dropout,
-            &mut gradients,
-        );
+        let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
+        let result =
+            self.go_back(&row, &mut kept, &hidden, &inv_rms, normed, u, &lse, &per_token, dropout, &mut gradients);
         self.gradients = gradients;
         result
     }
@@ -279,9 +238,7 @@ impl Policy {
         let options = self.head_options();
         if let (Some(slot), Some(h)) = (self.head_slot, normed) {
             let targets = &row.targets;
-            kernels.head_weight_backward(
-                &h, &self.head, targets, lse, per_token, &options, slot, gradients,
-            )?;
+            kernels.head_weight_backward(&h, &self.head, targets, lse, per_token, &options, slot, gradients)?;
         }
         let d_predictors = kernels.head_backward(u, per_token)?;
         let d_normed = kernels.scatter_rows(&d_predictors, &row.head_rows, hidden.dim(0)?)?;
@@ -297,11 +254,7 @@ impl Policy {
             gradients,
         )?;
         for (index, block) in self.blocks.iter().enumerate().rev() {
-            let rows = if index + 1 == self.blocks.len() {
-                row.needed()
-            } else {
-                None
-            };
+            let rows = if index + 1 == self.blocks.len() { row.needed() } else { None };
             let saved = match kept.pop() {
                 Some(Kept::Whole(saved)) => *saved,
                 // Kept and recalled like the others: what is computed does not depend on what is recomputed.
@@ -319,47 +272,23 @@ impl Policy {
     }
 
     /// The padding token learns nothing from its uses as input, as in Transformers.
-    fn embed_backward(
-        &self,
-        tokens: &[u32],
-        dx: Tensor,
-        slot: Slot,
-        gradients: &mut Gradients,
-    ) -> Result<()> {
+    fn embed_backward(&self, tokens: &[u32], dx: Tensor, slot: Slot, gradients: &mut Gradients) -> Result<()> {
         let scale = self.embedding_scale();
         let Some(padding) = self.spec.padding.filter(|padding| tokens.contains(padding)) else {
-            return Ok(self
-                .kernels
-                .embed_backward(tokens, &dx, scale, slot, gradients)?);
+            return Ok(self.kernels.embed_backward(tokens, &dx, scale, slot, gradients)?);
         };
-        let (rows, ids): (Vec<u32>, Vec<u32>) = (0u32..)
-            .zip(tokens)
-            .filter(|&(_, &id)| id != padding)
-            .unzip();
+        let (rows, ids): (Vec<u32>, Vec<u32>) = (0u32..).zip(tokens).filter(|&(_, &id)| id != padding).unzip();
         if ids.is_empty() {
             return Ok(());
         }
         let dx = self.kernels.gather_rows(&dx, &rows)?;
-        Ok(self
-            .kernels
-            .embed_backward(&ids, &dx, scale, slot, gradients)?)
+        Ok(self.kernels.embed_backward(&ids, &dx, scale, slot, gradients)?)
     }
 
     /// One optimizer step on everything that is trained. `gradient_scale` is what clipping leaves of the gradient, 1
     /// without. The gradients stay as they are: zero them before the next step.
-    pub fn update(
-        &mut self,
-        optimizer: &mut AdamW,
-        learning_rate: f64,
-        gradient_scale: f64,
-    ) -> Result<()> {
-        optimizer.apply(
-            self.kernels.as_ref(),
-            &self.parameters,
-            &self.gradients,
-            learning_rate,
-            gradient_scale,
-        )
+    pub fn update(&mut self, optimizer: &mut AdamW, learning_rate: f64, gradient_scale: f64) -> Result<()> {
+        optimizer.apply(self.kernels.as_ref(), &self.parameters, &self.gradients, learning_rate, gradient_scale)
     }
 
     /// Copies of what is trained, under the names of the files it is saved to.
@@ -373,14 +302,8 @@ impl Policy {
     }
 
     fn dropout(&self) -> Option<Dropout> {
-        let adapter = self
-            .adapter
-            .as_ref()
-            .filter(|adapter| adapter.dropout > 0.0)?;
-        Some(Dropout {
-            probability: adapter.dropout,
-            seed: adapter.seed.rotate_left(32) ^ self.noise,
-        })
+        let adapter = self.adapter.as_ref().filter(|adapter| adapter.dropout > 0.0)?;
+        Some(Dropout { probability: adapter.dropout, seed: adapter.seed.rotate_left(32) ^ self.noise })
     }
 
     pub(super) fn frame<'a>(
@@ -411,11 +334,7 @@ impl Policy {
         self.check_tokens(tokens)?;
         let mut x = self.embed(tokens)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            let rows = if index + 1 == self.blocks.len() {
-                rows
-            } else {
-                None
-            };
+            let rows = if index + 1 == self.blocks.len() { rows } else { None };
             let (y, saved) = block.forward(frame, x.clone(), rows)?;
             visit(index, std::mem::replace(&mut x, y), saved)?;
         }
@@ -439,26 +358,16 @@ impl Policy {
 
     /// Final norm and head: `[N, d] -> [N, V]`.
     pub(super) fn head_logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let (normed, _) =
-            self.kernels
-                .rms_norm(hidden, &self.final_norm.weight, self.norm_options())?;
-        Ok(self
-            .kernels
-            .logits(&normed, &self.head, &self.head_options())?)
+        let (normed, _) = self.kernels.rms_norm(hidden, &self.final_norm.weight, self.norm_options())?;
+        Ok(self.kernels.logits(&normed, &self.head, &self.head_options())?)
     }
 
     fn norm_options(&self) -> NormOptions {
-        NormOptions {
-            eps: self.spec.norm_eps as f32,
-            plus_one: self.spec.norm_plus_one,
-        }
+        NormOptions { eps: self.spec.norm_eps as f32, plus_one: self.spec.norm_plus_one }
     }
 
     fn head_options(&self) -> HeadOptions {
-        HeadOptions {
-            softcap: self.spec.logit_softcap.map(|cap| cap as f32),
-            ..HeadOptions::default()
-        }
+        HeadOptions { softcap: self.spec.logit_softcap.map(|cap| cap as f32), ..HeadOptions::default() }
     }
 
     pub(super) fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
@@ -478,9 +387,7 @@ impl Policy {
     pub(super) fn rotations(&self, positions: &[u32], lengths: &[u32]) -> Result<Vec<Rotation>> {
         let device = self.head.device();
         let ropes = self.ropes.iter();
-        ropes
-            .map(|rope| rope.rotation(positions, lengths, device))
-            .collect()
+        ropes.map(|rope| rope.rotation(positions, lengths, device)).collect()
     }
 }
 

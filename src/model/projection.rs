@@ -40,20 +40,9 @@ pub(super) struct ProjectionSaved {
 
 impl Projection {
     /// `start` is what a trained adapter that is no new one starts from.
-    pub(super) fn new(
-        path: String,
-        mut linear: Linear,
-        trained: Option<Lora>,
-        start: Option<Lora>,
-    ) -> Self {
+    pub(super) fn new(path: String, mut linear: Linear, trained: Option<Lora>, start: Option<Lora>) -> Self {
         linear.loras.extend(trained.clone());
-        Self {
-            path,
-            linear,
-            trained,
-            start,
-            switched_on: true,
-        }
+        Self { path, linear, trained, start, switched_on: true }
     }
 
     pub(super) fn path(&self) -> &str {
@@ -81,11 +70,7 @@ impl Projection {
             return;
         }
         self.switched_on = on;
-        let (from, to) = if on {
-            (&self.start, &self.trained)
-        } else {
-            (&self.trained, &self.start)
-        };
+        let (from, to) = if on { (&self.start, &self.trained) } else { (&self.trained, &self.start) };
         if from.is_some() {
             self.linear.loras.pop();
         }
@@ -106,11 +91,7 @@ impl Projection {
     }
 
     /// `x[T,in] -> y[T,out]`.
-    pub(super) fn forward(
-        &self,
-        frame: &Frame<'_>,
-        x: &Tensor,
-    ) -> Result<(Tensor, ProjectionSaved)> {
+    pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<(Tensor, ProjectionSaved)> {
         let kernels = frame.kernels;
         if let Some(stage) = frame.generating {
             let y = kernels.linear_rowwise(x, &self.linear, stage)?;
@@ -118,26 +99,14 @@ impl Projection {
         }
         let Some((lora, mask)) = self.apart(frame.dropout.as_ref()) else {
             let (y, linear) = kernels.linear(x, &self.linear)?;
-            return Ok((
-                y,
-                ProjectionSaved {
-                    linear,
-                    apart: None,
-                },
-            ));
+            return Ok((y, ProjectionSaved { linear, apart: None }));
         };
         let (y, linear) = kernels.linear(x, &self.without_trained())?;
         let (low, _) = kernels.linear(&mask.apply(x)?, &inner(lora))?;
         let low = (low * f64::from(lora.scale))?;
         let (delta, _) = kernels.linear(&low, &outer(lora))?;
         let y = kernels.add(&delta, y)?;
-        Ok((
-            y,
-            ProjectionSaved {
-                linear,
-                apart: Some(low),
-            },
-        ))
+        Ok((y, ProjectionSaved { linear, apart: Some(low) }))
     }
 
     /// Adds the gradients of what is trained and returns `dx`, unless it is skipped.
@@ -151,50 +120,17 @@ impl Projection {
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
         let kernels = frame.kernels;
-        let (Some((lora, mask)), Some(low)) = (self.apart(frame.dropout.as_ref()), &saved.apart)
-        else {
-            return Ok(kernels.linear_backward(
-                x,
-                &saved.linear,
-                dy,
-                &self.linear,
-                input,
-                gradients,
-            )?);
+        let (Some((lora, mask)), Some(low)) = (self.apart(frame.dropout.as_ref()), &saved.apart) else {
+            return Ok(kernels.linear_backward(x, &saved.linear, dy, &self.linear, input, gradients)?);
         };
         let none = LinearSaved::default();
         let needs_dx = !matches!(input, InputGradient::Skip);
-        let dx = kernels.linear_backward(
-            x,
-            &saved.linear,
-            dy,
-            &self.without_trained(),
-            input,
-            gradients,
-        )?;
-        let d_low = kernels.linear_backward(
-            low,
-            &none,
-            dy,
-            &outer(lora),
-            InputGradient::Fresh,
-            gradients,
-        )?;
+        let dx = kernels.linear_backward(x, &saved.linear, dy, &self.without_trained(), input, gradients)?;
+        let d_low = kernels.linear_backward(low, &none, dy, &outer(lora), InputGradient::Fresh, gradients)?;
         let Some(d_low) = d_low else { return Ok(dx) };
         let d_low = (d_low * f64::from(lora.scale))?;
-        let through = if needs_dx {
-            InputGradient::Fresh
-        } else {
-            InputGradient::Skip
-        };
-        let d_masked = kernels.linear_backward(
-            &mask.apply(x)?,
-            &none,
-            &d_low,
-            &inner(lora),
-            through,
-            gradients,
-        )?;
+        let through = if needs_dx { InputGradient::Fresh } else { InputGradient::Skip };
+        let d_masked = kernels.linear_backward(&mask.apply(x)?, &none, &d_low, &inner(lora), through, gradients)?;
         match (dx, d_masked) {
             (Some(dx), Some(d_masked)) => Ok(Some(kernels.add(&mask.apply(&d_masked)?, dx)?)),
             (dx, _) => Ok(dx),
@@ -204,24 +140,12 @@ impl Projection {
 
 /// `x -> x Aᵀ` as a layer of its own.
 fn inner(lora: &Lora) -> Linear {
-    Linear {
-        weight: lora.a.clone().into(),
-        weight_slot: lora.a_slot,
-        bias: None,
-        bias_slot: None,
-        loras: Vec::new(),
-    }
+    Linear { weight: lora.a.clone().into(), weight_slot: lora.a_slot, bias: None, bias_slot: None, loras: Vec::new() }
 }
 
 /// `u -> u Bᵀ` as a layer of its own.
 fn outer(lora: &Lora) -> Linear {
-    Linear {
-        weight: lora.b.clone().into(),
-        weight_slot: lora.b_slot,
-        bias: None,
-        bias_slot: None,
-        loras: Vec::new(),
-    }
+    Linear { weight: lora.b.clone().into(), weight_slot: lora.b_slot, bias: None, bias_slot: None, loras: Vec::new() }
 }
 
 /// Inverted dropout: an element is zero with the given probability, else divided by what is left of it.
@@ -260,26 +184,17 @@ impl Mask {
 
     fn scale(&self, values: &mut [f32]) {
         const PIECE: usize = 1 << 14;
-        values
-            .par_chunks_mut(PIECE)
-            .enumerate()
-            .for_each(|(piece, values)| {
-                for (i, value) in values.iter_mut().enumerate() {
-                    let place = (piece * PIECE + i) as u64;
-                    *value = if self.drops(place) {
-                        0.0
-                    } else {
-                        *value * self.keep
-                    };
-                }
-            });
+        values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, values)| {
+            for (i, value) in values.iter_mut().enumerate() {
+                let place = (piece * PIECE + i) as u64;
+                *value = if self.drops(place) { 0.0 } else { *value * self.keep };
+            }
+        });
     }
 
     /// SplitMix64 at a counter: any element's bits without those before it.
     fn drops(&self, place: u64) -> bool {
-        let mut z = self
-            .seed
-            .wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut z = self.seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((z ^ (z >> 31)) as u32) < self.threshold
@@ -294,45 +209,17 @@ mod tests {
 
     #[test]
     fn dropout_keeps_the_mean_and_repeats_from_its_seed() {
-        let dropout = Dropout {
-            probability: 0.25,
-            seed: 3,
-        };
+        let dropout = Dropout { probability: 0.25, seed: 3 };
         let mask = Mask::new(&dropout, "model.layers.0.mlp.up_proj");
         let ones = Tensor::ones((100, 1000), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let dropped = mask
-            .apply(&ones)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap();
+        let dropped = mask.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let zeros = dropped.iter().filter(|&&x| x == 0.0).count() as f64 / dropped.len() as f64;
         assert!((zeros - 0.25).abs() < 0.01, "{zeros}");
-        assert!(
-            dropped
-                .iter()
-                .all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6)
-        );
-        let same = mask
-            .apply(&ones)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap();
+        assert!(dropped.iter().all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6));
+        let same = mask.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(dropped, same);
-        let other = Mask::new(
-            &Dropout { seed: 4, ..dropout },
-            "model.layers.0.mlp.up_proj",
-        );
-        let other = other
-            .apply(&ones)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap();
+        let other = Mask::new(&Dropout { seed: 4, ..dropout }, "model.layers.0.mlp.up_proj");
+        let other = other.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_ne!(dropped, other);
     }
 }

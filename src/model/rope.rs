@@ -69,10 +69,7 @@ impl Rope {
     /// A sentence about the first number that makes no sense.
     pub(super) fn validate(&self, head_dim: usize) -> Result<(), String> {
         if !(self.theta > 0.0 && self.theta.is_finite()) {
-            return Err(format!(
-                "`rope_theta` is {}; expected a positive number",
-                self.theta
-            ));
+            return Err(format!("`rope_theta` is {}; expected a positive number", self.theta));
         }
         let width = self.width(head_dim);
         if !(self.partial > 0.0 && self.partial <= 1.0) || width == 0 {
@@ -85,17 +82,12 @@ impl Rope {
             RopeScaling::Dynamic { .. } if width < 4 => {
                 Err("dynamic rotary scaling needs at least 4 rotated components".to_owned())
             }
-            RopeScaling::Llama3 {
-                low_freq_factor,
-                high_freq_factor,
-                ..
-            } if high_freq_factor <= low_freq_factor => {
+            RopeScaling::Llama3 { low_freq_factor, high_freq_factor, .. } if high_freq_factor <= low_freq_factor => {
                 Err("`high_freq_factor` must be greater than `low_freq_factor`".to_owned())
             }
-            RopeScaling::Yarn { .. } if self.theta <= 1.0 => Err(format!(
-                "`rope_theta` is {}; yarn scaling needs one above 1",
-                self.theta
-            )),
+            RopeScaling::Yarn { .. } if self.theta <= 1.0 => {
+                Err(format!("`rope_theta` is {}; yarn scaling needs one above 1", self.theta))
+            }
             RopeScaling::LongRope { short, long, .. } => {
                 for (key, factors) in [("short_factor", short), ("long_factor", long)] {
                     if factors.len() != width / 2 {
@@ -116,10 +108,9 @@ impl Rope {
     fn era(&self, length: u32) -> u32 {
         match self.scaling {
             RopeScaling::Dynamic { max_positions, .. } if length as usize > max_positions => length,
-            RopeScaling::LongRope {
-                original_max_positions,
-                ..
-            } if length as usize > original_max_positions => u32::MAX,
+            RopeScaling::LongRope { original_max_positions, .. } if length as usize > original_max_positions => {
+                u32::MAX
+            }
             _ => 0,
         }
     }
@@ -134,10 +125,7 @@ impl Rope {
     pub fn inverse_frequencies(&self, head_dim: usize, length: u32) -> Vec<f32> {
         let width = self.width(head_dim);
         let theta = match self.scaling {
-            RopeScaling::Dynamic {
-                factor,
-                max_positions,
-            } => {
+            RopeScaling::Dynamic { factor, max_positions } => {
                 let most = max_positions as f64;
                 let growth = factor * f64::from(length).max(most) / most - (factor - 1.0);
                 self.theta * growth.powf(width as f64 / (width as f64 - 2.0))
@@ -154,8 +142,7 @@ impl Rope {
                 let scaled = |(pair, wavelength): (usize, f32)| {
                     let ramp = ((pair as f32 - low) / (high - low)).clamp(0.0, 1.0);
                     let untouched = 1.0 - ramp;
-                    1.0 / (*factor as f32 * wavelength) * (1.0 - untouched)
-                        + 1.0 / wavelength * untouched
+                    1.0 / (*factor as f32 * wavelength) * (1.0 - untouched) + 1.0 / wavelength * untouched
                 };
                 wavelengths.map(scaled).collect()
             }
@@ -164,31 +151,23 @@ impl Rope {
                 let scaled = |(pair, wavelength)| 1.0 / (factors[pair] as f32 * wavelength);
                 wavelengths.map(scaled).collect()
             }
-            _ => wavelengths
-                .map(|(_, wavelength)| self.scale(1.0 / wavelength))
-                .collect(),
+            _ => wavelengths.map(|(_, wavelength)| self.scale(1.0 / wavelength)).collect(),
         }
     }
 
     fn scale(&self, frequency: f32) -> f32 {
         match self.scaling {
             RopeScaling::Linear { factor } => frequency / factor as f32,
-            RopeScaling::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_positions,
-            } => {
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
                 let wavelength = 2.0 * std::f64::consts::PI / f64::from(frequency);
                 if wavelength < original_max_positions / high_freq_factor {
                     frequency
                 } else if wavelength > original_max_positions / low_freq_factor {
                     frequency / factor as f32
                 } else {
-                    let smooth = (original_max_positions / wavelength - low_freq_factor)
-                        / (high_freq_factor - low_freq_factor);
-                    ((1.0 - smooth) * f64::from(frequency) / factor + smooth * f64::from(frequency))
-                        as f32
+                    let smooth =
+                        (original_max_positions / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                    ((1.0 - smooth) * f64::from(frequency) / factor + smooth * f64::from(frequency)) as f32
                 }
             }
             _ => frequency,
@@ -197,14 +176,7 @@ impl Rope {
 
     /// YaRN: the pair up to which frequencies are untouched, and the one from which they are fully scaled.
     fn passage(&self, width: usize) -> (f32, f32) {
-        let RopeScaling::Yarn {
-            beta_fast,
-            beta_slow,
-            original_max_positions,
-            truncate,
-            ..
-        } = self.scaling
-        else {
+        let RopeScaling::Yarn { beta_fast, beta_slow, original_max_positions, truncate, .. } = self.scaling else {
             return (0.0, 1.0);
         };
         let pair_that_turns = |times: f64| {
@@ -225,12 +197,9 @@ impl Rope {
     /// Factor of cosines and sines.
     fn attention_factor(&self) -> f32 {
         match self.scaling {
-            RopeScaling::Yarn {
-                attention_factor, ..
+            RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
+                attention_factor as f32
             }
-            | RopeScaling::LongRope {
-                attention_factor, ..
-            } => attention_factor as f32,
             _ => 1.0,
         }
     }
@@ -241,11 +210,7 @@ mod tests {
     use super::*;
 
     fn plain() -> Rope {
-        Rope {
-            theta: 10000.0,
-            partial: 1.0,
-            scaling: RopeScaling::None,
-        }
+        Rope { theta: 10000.0, partial: 1.0, scaling: RopeScaling::None }
     }
 
     #[test]
@@ -259,10 +224,7 @@ mod tests {
             },
             ..plain()
         };
-        let (scaled, plain) = (
-            rope.inverse_frequencies(16, 1),
-            plain().inverse_frequencies(16, 1),
-        );
+        let (scaled, plain) = (rope.inverse_frequencies(16, 1), plain().inverse_frequencies(16, 1));
         assert_eq!(scaled[0], plain[0]);
         assert_eq!(scaled[7], plain[7] / 8.0);
         // The passage between the two: strictly between unscaled and fully scaled.
@@ -282,10 +244,7 @@ mod tests {
             },
             ..plain()
         };
-        let (scaled, plain) = (
-            rope.inverse_frequencies(32, 1),
-            plain().inverse_frequencies(32, 1),
-        );
+        let (scaled, plain) = (rope.inverse_frequencies(32, 1), plain().inverse_frequencies(32, 1));
         assert_eq!(scaled[0], plain[0]);
         assert!((scaled[15] / plain[15] - 0.25).abs() < 1e-6);
         assert!((0..16).any(|i| scaled[i] < plain[i] && scaled[i] > plain[i] / 4.0));
@@ -294,19 +253,9 @@ mod tests {
 
     #[test]
     fn half_a_head_may_be_rotated() {
-        let rope = Rope {
-            partial: 0.75,
-            ..plain()
-        };
+        let rope = Rope { partial: 0.75, ..plain() };
         assert_eq!(rope.inverse_frequencies(8, 1).len(), 3);
         assert!(rope.validate(8).is_ok());
-        assert!(
-            Rope {
-                partial: 1.5,
-                ..rope
-            }
-            .validate(8)
-            .is_err()
-        );
+        assert!(Rope { partial: 1.5, ..rope }.validate(8).is_err());
     }
 }

@@ -18,21 +18,13 @@ impl Doc {
     /// A text in which every token but the first is scored; `None` below two tokens.
     pub fn text(ids: &[u32]) -> Option<Self> {
         let (first, rest) = ids.split_first().filter(|(_, rest)| !rest.is_empty())?;
-        Some(Self {
-            prefix: vec![*first],
-            continuations: vec![rest.to_vec()],
-        })
+        Some(Self { prefix: vec![*first], continuations: vec![rest.to_vec()] })
     }
 
     /// Rows this document takes in a packed row.
     pub fn tokens(&self) -> usize {
         // The last token of a continuation predicts nothing that is scored, so it takes no row.
-        self.prefix.len()
-            + self
-                .continuations
-                .iter()
-                .map(|ids| ids.len().saturating_sub(1))
-                .sum::<usize>()
+        self.prefix.len() + self.continuations.iter().map(|ids| ids.len().saturating_sub(1)).sum::<usize>()
     }
 
     /// Tokens of this document that are scored.
@@ -90,11 +82,7 @@ impl Row {
             }
             let prefix = tokens.len()..tokens.len() + doc.prefix.len();
             tokens.extend(&doc.prefix);
-            segments.push(Segment {
-                start: prefix.start,
-                len: prefix.len(),
-                prefix: 0..0,
-            });
+            segments.push(Segment { start: prefix.start, len: prefix.len(), prefix: 0..0 });
             for ids in &doc.continuations {
                 let Some((_, inputs)) = ids.split_last() else {
                     return Err(RowError::EmptyContinuation(index));
@@ -106,11 +94,7 @@ impl Row {
                 scored.push(ids.len());
                 if !inputs.is_empty() {
                     tokens.extend(inputs);
-                    segments.push(Segment {
-                        start,
-                        len: inputs.len(),
-                        prefix: prefix.clone(),
-                    });
+                    segments.push(Segment { start, len: inputs.len(), prefix: prefix.clone() });
                 }
             }
             let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
@@ -122,20 +106,9 @@ impl Row {
         let mut needed = predictors.clone();
         needed.sort_unstable();
         needed.dedup();
-        let head_rows = predictors
-            .iter()
-            .map(|row| needed.partition_point(|other| other < row) as u32)
-            .collect();
+        let head_rows = predictors.iter().map(|row| needed.partition_point(|other| other < row) as u32).collect();
         let layout = Layout::new(segments).map_err(|error| RowError::Layout(error.to_string()))?;
-        Ok(Self {
-            tokens,
-            layout,
-            lengths,
-            needed,
-            head_rows,
-            targets,
-            scored,
-        })
+        Ok(Self { tokens, layout, lengths, needed, head_rows, targets, scored })
     }
 
     /// The rows that predict a scored token; `None` when all do.
@@ -166,10 +139,7 @@ mod tests {
     #[test]
     fn the_last_prompt_row_predicts_the_first_token_of_every_answer() {
         let docs = [
-            Doc {
-                prefix: vec![1, 2, 3],
-                continuations: vec![vec![10, 11, 12], vec![20]],
-            },
+            Doc { prefix: vec![1, 2, 3], continuations: vec![vec![10, 11, 12], vec![20]] },
             Doc::text(&[5, 6, 7]).unwrap(),
         ];
         let row = Row::pack(&docs).unwrap();
@@ -181,27 +151,16 @@ mod tests {
         assert_eq!(row.layout.positions(), [0, 1, 2, 3, 4, 0, 1]);
         assert_eq!(row.lengths, [6, 6, 6, 6, 6, 3, 3]);
         assert_eq!(row.tokens(), docs.iter().map(Doc::tokens).sum::<usize>());
-        assert_eq!(
-            row.answer_tokens(),
-            docs.iter().map(Doc::answer_tokens).sum::<usize>()
-        );
+        assert_eq!(row.answer_tokens(), docs.iter().map(Doc::answer_tokens).sum::<usize>());
     }
 
     #[test]
     fn what_cannot_be_packed_is_named() {
-        let doc = |prefix: &[u32], answer: &[u32]| Doc {
-            prefix: prefix.to_vec(),
-            continuations: vec![answer.to_vec()],
-        };
+        let doc =
+            |prefix: &[u32], answer: &[u32]| Doc { prefix: prefix.to_vec(), continuations: vec![answer.to_vec()] };
         let good = doc(&[1], &[2]);
-        assert_eq!(
-            Row::pack(&[good.clone(), doc(&[], &[2])]).unwrap_err(),
-            RowError::EmptyPrefix(1)
-        );
-        assert_eq!(
-            Row::pack(&[good, doc(&[1], &[])]).unwrap_err(),
-            RowError::EmptyContinuation(1)
-        );
+        assert_eq!(Row::pack(&[good.clone(), doc(&[], &[2])]).unwrap_err(), RowError::EmptyPrefix(1));
+        assert_eq!(Row::pack(&[good, doc(&[1], &[])]).unwrap_err(), RowError::EmptyContinuation(1));
         assert_eq!(Row::pack(&[]).unwrap_err(), RowError::Nothing);
         assert!(Doc::text(&[1]).is_none());
     }

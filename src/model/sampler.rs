@@ -15,10 +15,7 @@ pub(super) struct Sampler {
 
 impl Sampler {
     pub(super) fn new(options: &GenerateOptions, seed: u64) -> Self {
-        Self {
-            options: options.clone(),
-            random: ChaCha8Rng::seed_from_u64(seed),
-        }
+        Self { options: options.clone(), random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// The next token. `context`: the prompt and the answer so far, for the repetition penalty.
@@ -54,11 +51,7 @@ fn penalize(logits: &mut [f32], context: &[u32], penalty: f32) {
     seen.dedup();
     for id in seen {
         if let Some(logit) = logits.get_mut(id as usize) {
-            *logit = if *logit < 0.0 {
-                *logit * penalty
-            } else {
-                *logit / penalty
-            };
+            *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
         }
     }
 }
@@ -73,7 +66,8 @@ fn likeliest(logits: &[f32]) -> Result<u32> {
     match best {
         Some(id) if logits[id].is_finite() => Ok(id as u32),
         _ => Err(PolicyError::Usage(
-            "The model gave no number for any token, so no answer can be drawn from it. Its weights may be damaged".to_owned(),
+            "The model gave no number for any token, so no answer can be drawn from it. Its weights may be damaged"
+                .to_owned(),
         )),
     }
 }
@@ -81,9 +75,7 @@ fn likeliest(logits: &[f32]) -> Result<u32> {
 /// What may be drawn, likeliest first where an order was needed, with weights that need not sum to 1.
 fn candidates(logits: &[f32], best: f32, options: &GenerateOptions) -> Vec<(u32, f64)> {
     let weight = |logit: f32| (f64::from(logit - best) / options.temperature).exp();
-    let mut kept: Vec<(u32, f64)> = (0..)
-        .zip(logits.iter().map(|logit| weight(*logit)))
-        .collect();
+    let mut kept: Vec<(u32, f64)> = (0..).zip(logits.iter().map(|logit| weight(*logit))).collect();
     kept.retain(|(_, weight)| *weight > 0.0); // also drops what is no number
     if (1..kept.len()).contains(&options.top_k) {
         let index = options.top_k - 1;
@@ -129,10 +121,7 @@ mod tests {
     use super::*;
 
     fn sampling() -> GenerateOptions {
-        GenerateOptions {
-            temperature: 1.0,
-            ..GenerateOptions::default()
-        }
+        GenerateOptions { temperature: 1.0, ..GenerateOptions::default() }
     }
 
     /// Logits of these probabilities.
@@ -143,10 +132,7 @@ mod tests {
     fn ids(shares: &[f32], options: &GenerateOptions) -> Vec<u32> {
         let logits = logits(shares);
         let best = logits.iter().copied().fold(f32::MIN, f32::max);
-        let mut ids: Vec<u32> = candidates(&logits, best, options)
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect();
+        let mut ids: Vec<u32> = candidates(&logits, best, options).into_iter().map(|(id, _)| id).collect();
         ids.sort_unstable();
         ids
     }
@@ -157,43 +143,27 @@ mod tests {
     fn each_limit_keeps_the_likeliest() {
         let of = |options| ids(&SHARES, &options);
         assert_eq!(of(sampling()), [0, 1, 2, 3, 4]);
-        let top_k = |top_k| GenerateOptions {
-            top_k,
-            ..sampling()
-        };
+        let top_k = |top_k| GenerateOptions { top_k, ..sampling() };
         assert_eq!(of(top_k(2)), [1, 3]);
         assert_eq!(of(top_k(9)), [0, 1, 2, 3, 4]);
-        let top_p = |top_p| GenerateOptions {
-            top_p,
-            ..sampling()
-        };
+        let top_p = |top_p| GenerateOptions { top_p, ..sampling() };
         assert_eq!(of(top_p(0.7)), [1, 3, 4]);
         assert_eq!(of(top_p(0.6)), [1, 3]);
         assert_eq!(of(top_p(0.01)), [1], "one always stays");
-        let min_p = |min_p| GenerateOptions {
-            min_p,
-            ..sampling()
-        };
+        let min_p = |min_p| GenerateOptions { min_p, ..sampling() };
         assert_eq!(of(min_p(0.3)), [1, 3, 4]);
     }
 
     #[test]
     fn equals_of_the_last_of_top_k_stay() {
-        let options = GenerateOptions {
-            top_k: 2,
-            ..sampling()
-        };
+        let options = GenerateOptions { top_k: 2, ..sampling() };
         assert_eq!(ids(&[0.2, 0.4, 0.2, 0.2], &options), [0, 1, 2, 3]);
     }
 
     #[test]
     fn top_p_sees_the_share_among_what_top_k_left() {
         // 0.4 of 0.65 is 0.62 of what is left: alone enough for 0.6, not for 0.65.
-        let with = |top_p| GenerateOptions {
-            top_k: 2,
-            top_p,
-            ..sampling()
-        };
+        let with = |top_p| GenerateOptions { top_k: 2, top_p, ..sampling() };
         assert_eq!(ids(&SHARES, &with(0.6)), [1]);
         assert_eq!(ids(&SHARES, &with(0.65)), [1, 3]);
     }
@@ -201,16 +171,9 @@ mod tests {
     #[test]
     fn temperature_comes_before_the_limits() {
         // At temperature 2 the shares are as their roots: 0.4 has 0.286, not 0.4.
-        let options = GenerateOptions {
-            temperature: 2.0,
-            top_p: 0.35,
-            ..sampling()
-        };
+        let options = GenerateOptions { temperature: 2.0, top_p: 0.35, ..sampling() };
         assert_eq!(ids(&SHARES, &options), [1, 3]);
-        let cold = GenerateOptions {
-            temperature: 1.0,
-            ..options
-        };
+        let cold = GenerateOptions { temperature: 1.0, ..options };
         assert_eq!(ids(&SHARES, &cold), [1]);
     }
 
@@ -231,15 +194,10 @@ mod tests {
 
     #[test]
     fn draws_follow_the_shares_and_the_seed() {
-        let options = GenerateOptions {
-            top_k: 3,
-            ..sampling()
-        };
+        let options = GenerateOptions { top_k: 3, ..sampling() };
         let draws = |seed| -> Vec<u32> {
             let mut sampler = Sampler::new(&options, seed);
-            (0..4000)
-                .map(|_| sampler.draw(logits(&SHARES), &[]).unwrap())
-                .collect()
+            (0..4000).map(|_| sampler.draw(logits(&SHARES), &[]).unwrap()).collect()
         };
         let first = draws(1);
         assert_eq!(first, draws(1));
@@ -247,10 +205,7 @@ mod tests {
         for (id, share) in [(1, 0.4 / 0.85), (3, 0.25 / 0.85), (4, 0.2 / 0.85)] {
             let count = first.iter().filter(|drawn| **drawn == id).count() as f64;
             let spread = (4000.0 * share * (1.0_f64 - share)).sqrt();
-            assert!(
-                (count - 4000.0 * share).abs() < 5.0 * spread,
-                "{id}: {count}"
-            );
+            assert!((count - 4000.0 * share).abs() < 5.0 * spread, "{id}: {count}");
         }
     }
 }

@@ -26,10 +26,8 @@ pub struct Shelf {
 
 /// Where Hugging Face tools keep what is a user's: `HF_HOME`, or `huggingface` in `XDG_CACHE_HOME` or `~/.cache`.
 pub fn hugging_face_home() -> PathBuf {
-    let caches = || {
-        folder_of("XDG_CACHE_HOME")
-            .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache"))
-    };
+    let caches =
+        || folder_of("XDG_CACHE_HOME").unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache"));
     folder_of("HF_HOME").unwrap_or_else(|| caches().join("huggingface"))
 }
 
@@ -68,9 +66,7 @@ impl Shelf {
     /// that name in the cache, unless there is such a path here.
     pub fn resolve(&self, meant: &Path) -> Result<PathBuf, LoadError> {
         if meant.is_file() {
-            let is_gguf = meant
-                .extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+            let is_gguf = meant.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
             return Ok(match meant.parent() {
                 _ if is_gguf => meant.to_owned(),
                 Some(folder) if folder != Path::new("") => folder.to_owned(),
@@ -89,9 +85,7 @@ impl Shelf {
 
     /// The snapshot of a model of the cache, or the file of it that is named.
     fn named(&self, name: &ModelName) -> Result<PathBuf, LoadError> {
-        let entry = self
-            .root
-            .join(format!("{PREFIX}{}", name.repo().replace('/', "--")));
+        let entry = self.root.join(format!("{PREFIX}{}", name.repo().replace('/', "--")));
         let refused = |reason: String| LoadError::Config {
             path: PathBuf::from(name.to_string()),
             reason: format!("{reason}; `nudge download {name}` fetches it"),
@@ -113,11 +107,7 @@ impl Shelf {
                     path: PathBuf::from(name.to_string()),
                     reason: format!(
                         "it holds several GGUF files; name the one you mean: {}",
-                        files
-                            .iter()
-                            .map(|file| format!("{name}/{file}"))
-                            .collect::<Vec<_>>()
-                            .join(", ")
+                        files.iter().map(|file| format!("{name}/{file}")).collect::<Vec<_>>().join(", ")
                     ),
                 }),
             },
@@ -172,10 +162,7 @@ fn several_gguf(folder: &Path) -> Vec<String> {
 /// there is no `refs/main`, the only one there is.
 fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> {
     let snapshots = entry.join("snapshots");
-    let refused = |reason: &str| LoadError::Config {
-        path: entry.to_owned(),
-        reason: reason.to_owned(),
-    };
+    let refused = |reason: &str| LoadError::Config { path: entry.to_owned(), reason: reason.to_owned() };
     let name = revision.unwrap_or(MAIN);
     let named = entry.join("refs").join(name);
     if named.is_file() {
@@ -183,9 +170,7 @@ fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> 
         let commit = Path::new(commit.trim());
         let mut parts = commit.components();
         let (Some(Component::Normal(_)), None) = (parts.next(), parts.next()) else {
-            return Err(refused(&format!(
-                "its refs/{name} does not name a snapshot"
-            )));
+            return Err(refused(&format!("its refs/{name} does not name a snapshot")));
         };
         let folder = snapshots.join(commit);
         if folder.is_dir() {
@@ -200,9 +185,7 @@ fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> 
         return if folder.is_dir() {
             Ok(folder)
         } else {
-            Err(refused(&format!(
-                "the cache does not have its revision {revision}"
-            )))
+            Err(refused(&format!("the cache does not have its revision {revision}")))
         };
     }
     let folders: Vec<PathBuf> = fs::read_dir(&snapshots)
@@ -211,12 +194,8 @@ fn snapshot(entry: &Path, revision: Option<&str>) -> Result<PathBuf, LoadError> 
         .unwrap_or_default();
     match folders.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(refused(
-            "it holds no snapshot; it was not fetched to the end",
-        )),
-        _ => Err(refused(
-            "it holds several snapshots and does not say which is meant; name one of them",
-        )),
+        [] => Err(refused("it holds no snapshot; it was not fetched to the end")),
+        _ => Err(refused("it holds several snapshots and does not say which is meant; name one of them")),
     }
 }
 
@@ -244,12 +223,7 @@ mod tests {
             let (root, shelf) = cache(main);
             let entry = root.path().join("models--org--name");
             let snapshot = entry.join("snapshots/c0ffee");
-            for meant in [
-                Path::new("org/name"),
-                &entry,
-                &snapshot,
-                &snapshot.join("config.json"),
-            ] {
+            for meant in [Path::new("org/name"), &entry, &snapshot, &snapshot.join("config.json")] {
                 assert_eq!(shelf.resolve(meant).unwrap(), snapshot, "{meant:?}");
             }
             assert_eq!(shelf.name_of(&snapshot).as_deref(), Some("org/name"));
@@ -269,10 +243,7 @@ mod tests {
     #[test]
     fn a_name_that_is_nowhere_is_told_with_the_place_that_was_looked_at() {
         let (root, shelf) = cache(None);
-        let error = shelf
-            .resolve(Path::new("org/other"))
-            .unwrap_err()
-            .to_string();
+        let error = shelf.resolve(Path::new("org/other")).unwrap_err().to_string();
         assert!(error.contains(root.path().to_str().unwrap()), "{error}");
         // What is no name is left to whoever reads it.
         let path = root.path().join("nowhere");

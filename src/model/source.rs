@@ -55,12 +55,7 @@ impl Source {
     }
 
     /// Widens a tensor's elements into `values`, which must be as long.
-    pub(super) fn read_into(
-        &self,
-        name: &str,
-        shape: &[usize],
-        values: &mut [f32],
-    ) -> Result<(), LoadError> {
+    pub(super) fn read_into(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<(), LoadError> {
         match self {
             Self::Folder(weights) => weights.read_into(name, shape, values),
             Self::Gguf(file) => file.read_into(name, shape, values),
@@ -96,11 +91,7 @@ impl Source {
                 let in_blocks = info.element.block().is_some_and(|(numbers, _)| numbers > 1);
                 Stored {
                     name: info.element.name(),
-                    held: if in_blocks {
-                        info.bytes.len() as u64
-                    } else {
-                        4 * count as u64
-                    },
+                    held: if in_blocks { info.bytes.len() as u64 } else { 4 * count as u64 },
                 }
             }
         })
@@ -143,10 +134,7 @@ impl Source {
         let values = self.read(name, &shape)?;
         Quantized::quantize(format, &values, shape[0], shape[1])
             .map(Some)
-            .map_err(|error| LoadError::Weights {
-                path: self.path().to_owned(),
-                reason: format!("`{name}`: {error}"),
-            })
+            .map_err(|error| LoadError::Weights { path: self.path().to_owned(), reason: format!("`{name}`: {error}") })
     }
 
     /// Tensors that no name of `known` means; what every folder may have besides is left out.
@@ -155,8 +143,7 @@ impl Source {
         match self {
             Self::Gguf(file) => file.unused(known),
             Self::Folder(weights) => {
-                let known: std::collections::HashSet<String> =
-                    known.map(|name| weights.stored_name(&name)).collect();
+                let known: std::collections::HashSet<String> = known.map(|name| weights.stored_name(&name)).collect();
                 weights
                     .decoder_names()
                     .filter(|name| !known.contains(*name) && !name.ends_with("rotary_emb.inv_freq"))
@@ -181,10 +168,7 @@ impl Source {
 
     fn path(&self) -> &Path {
         match self {
-            Self::Folder(weights) => weights
-                .files()
-                .first()
-                .map_or(Path::new(""), |file| file.path()),
+            Self::Folder(weights) => weights.files().first().map_or(Path::new(""), |file| file.path()),
             Self::Gguf(file) => file.path(),
         }
     }
@@ -214,9 +198,7 @@ impl Precision {
 
     /// The one of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|precision| precision.name() == name)
+        Self::ALL.into_iter().find(|precision| precision.name() == name)
     }
 
     /// Its name in settings.
@@ -257,9 +239,6 @@ impl Spec {
 
     fn from_gguf(file: &GgufModel) -> Result<Self, LoadError> {
         let text = serde_json::Value::Object(file.config().clone()).to_string();
-        Self::parse(&text).map_err(|reason| LoadError::Config {
-            path: file.path().to_owned(),
-            reason,
-        })
+        Self::parse(&text).map_err(|reason| LoadError::Config { path: file.path().to_owned(), reason })
     }
 }

@@ -131,8 +131,7 @@ impl Spec {
 
     /// The normaliser itself: JSON text in, the spec or a sentence out.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| format!("not valid JSON ({error})"))?;
+        let value: Value = serde_json::from_str(text).map_err(|error| format!("not valid JSON ({error})"))?;
         let Value::Object(map) = value else {
             return Err("not a JSON object".to_owned());
         };
@@ -170,10 +169,7 @@ impl Spec {
             ));
         }
         if !self.head_dim.is_multiple_of(2) {
-            return Err(format!(
-                "`head_dim` is {}; rotary positions need an even one",
-                self.head_dim
-            ));
+            return Err(format!("`head_dim` is {}; rotary positions need an even one", self.head_dim));
         }
         if self.heads * self.head_dim > MAX_WIDTH {
             return Err(format!(
@@ -182,10 +178,7 @@ impl Spec {
             ));
         }
         if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
-            return Err(format!(
-                "`rms_norm_eps` is {}; expected a small positive number",
-                self.norm_eps
-            ));
+            return Err(format!("`rms_norm_eps` is {}; expected a small positive number", self.norm_eps));
         }
         for (name, number) in [
             ("attn_logit_softcapping", self.attention_softcap),
@@ -196,9 +189,7 @@ impl Spec {
                 return Err(format!("{name} is {number:?}; expected a positive number"));
             }
         }
-        self.ropes
-            .iter()
-            .try_for_each(|rope| rope.validate(self.head_dim))
+        self.ropes.iter().try_for_each(|rope| rope.validate(self.head_dim))
     }
 
     /// Width of all query heads together.

@@ -41,11 +41,7 @@ impl Survey {
             let stored = source.stored(&tensor.name, &tensor.shape)?;
             let count: usize = tensor.shape.iter().product();
             *numbers.entry(stored.name).or_default() += count;
-            held += if tensor.role == Role::Matrix {
-                stored.held
-            } else {
-                FLOAT * count as u64
-            };
+            held += if tensor.role == Role::Matrix { stored.held } else { FLOAT * count as u64 };
         }
         let dtype = numbers.into_iter().max_by_key(|(_, count)| *count);
         Ok(Self {
@@ -84,10 +80,7 @@ pub struct AdapterSurvey {
 
 impl AdapterSurvey {
     pub fn of(folder: &Path) -> Result<Self, LoadError> {
-        let fault = |reason: String| LoadError::Adapter {
-            path: folder.to_owned(),
-            reason,
-        };
+        let fault = |reason: String| LoadError::Adapter { path: folder.to_owned(), reason };
         let text = files::read_text(&files::inside(folder, ADAPTER_CONFIG)?, files::SETTINGS)?;
         let config: Value = serde_json::from_str(&text)
             .map_err(|error| fault(format!("{ADAPTER_CONFIG} is not valid JSON ({error})")))?;
@@ -95,10 +88,7 @@ impl AdapterSurvey {
         let rank = rank.ok_or_else(|| fault("its config has no rank `r`".to_owned()))?;
         let weights = Weights::open_file(&folder.join(ADAPTER_WEIGHTS))?;
         let mut survey = Self {
-            base: config["base_model_name_or_path"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            base: config["base_model_name_or_path"].as_str().unwrap_or_default().to_owned(),
             rank: rank as usize,
             parameters: 0,
             dtype: String::new(),
@@ -139,9 +129,7 @@ mod tests {
     use crate::model::{AdapterShape, LoadOptions, Policy, Targets};
 
     fn fixture(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fixtures")
-            .join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
     }
 
     #[test]

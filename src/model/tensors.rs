@@ -74,67 +74,36 @@ pub(super) struct BlockSpec {
 impl BlockSpec {
     /// The linear layers in the order of the forward pass.
     fn linears(self) -> impl Iterator<Item = LinearSpec> {
-        [self.attention, self.mlp]
-            .into_iter()
-            .flat_map(|half| half.readers.into_iter().chain([half.output]))
+        [self.attention, self.mlp].into_iter().flat_map(|half| half.readers.into_iter().chain([half.output]))
     }
 
     fn norms(&self) -> impl Iterator<Item = &NormSpec> {
-        let Self {
-            attention,
-            query_norm,
-            key_norm,
-            mlp,
-        } = self;
-        [
-            &attention.norm_before,
-            query_norm,
-            key_norm,
-            &attention.norm_after,
-            &mlp.norm_before,
-            &mlp.norm_after,
-        ]
-        .into_iter()
-        .flatten()
+        let Self { attention, query_norm, key_norm, mlp } = self;
+        [&attention.norm_before, query_norm, key_norm, &attention.norm_after, &mlp.norm_before, &mlp.norm_after]
+            .into_iter()
+            .flatten()
     }
 }
 
 impl Spec {
     /// The weights of block `layer`.
     pub(super) fn block(&self, layer: usize) -> BlockSpec {
-        let (d, ff, q, kv) = (
-            self.hidden_size,
-            self.intermediate_size,
-            self.query_width(),
-            self.kv_width(),
-        );
+        let (d, ff, q, kv) = (self.hidden_size, self.intermediate_size, self.query_width(), self.kv_width());
         let linear = |path: &str, input, output, bias| LinearSpec {
             path: format!("model.layers.{layer}.{path}"),
             input,
             output,
             bias,
         };
-        let norm = |path: &str, width| NormSpec {
-            name: format!("model.layers.{layer}.{path}.weight"),
-            width,
-        };
+        let norm = |path: &str, width| NormSpec { name: format!("model.layers.{layer}.{path}.weight"), width };
         // `post_attention_layernorm` is what its name says only where norms come after.
         let [attention, mlp] = match self.norm_places {
-            NormPlaces::Before => [
-                (Some("input_layernorm"), None),
-                (Some("post_attention_layernorm"), None),
-            ],
+            NormPlaces::Before => [(Some("input_layernorm"), None), (Some("post_attention_layernorm"), None)],
             NormPlaces::Both => [
                 (Some("input_layernorm"), Some("post_attention_layernorm")),
-                (
-                    Some("pre_feedforward_layernorm"),
-                    Some("post_feedforward_layernorm"),
-                ),
+                (Some("pre_feedforward_layernorm"), Some("post_feedforward_layernorm")),
             ],
-            NormPlaces::After => [
-                (None, Some("post_attention_layernorm")),
-                (None, Some("post_feedforward_layernorm")),
-            ],
+            NormPlaces::After => [(None, Some("post_attention_layernorm")), (None, Some("post_feedforward_layernorm"))],
         };
         let half = |(before, after): (Option<&str>, Option<&str>), readers, output| HalfSpec {
             norm_before: before.map(|path| norm(path, d)),
@@ -155,10 +124,7 @@ impl Spec {
                     linear("self_attn.k_proj", d, kv, bias.qkv),
                     linear("self_attn.v_proj", d, kv, bias.qkv),
                 ],
-                vec![
-                    linear("mlp.gate_proj", d, ff, bias.mlp),
-                    linear("mlp.up_proj", d, ff, bias.mlp),
-                ],
+                vec![linear("mlp.gate_proj", d, ff, bias.mlp), linear("mlp.up_proj", d, ff, bias.mlp)],
             )
         };
         let head_norm = |path: &str, width| {
@@ -168,11 +134,7 @@ impl Spec {
             })
         };
         BlockSpec {
-            attention: half(
-                attention,
-                qkv,
-                linear("self_attn.o_proj", q, d, bias.output),
-            ),
+            attention: half(attention, qkv, linear("self_attn.o_proj", q, d, bias.output)),
             query_norm: head_norm("self_attn.q_norm", q),
             key_norm: head_norm("self_attn.k_norm", kv),
             mlp: half(mlp, gate_up, linear("mlp.down_proj", ff, d, bias.mlp)),
@@ -191,35 +153,21 @@ impl Spec {
 
     /// The last parts of the linear layers' names: what LoRA can target.
     pub fn linear_names(&self) -> Vec<String> {
-        self.linears(0)
-            .filter_map(|linear| linear.path.rsplit('.').next().map(str::to_owned))
-            .collect()
+        self.linears(0).filter_map(|linear| linear.path.rsplit('.').next().map(str::to_owned)).collect()
     }
 
     /// All tensors, lazily: a config may claim a thousand layers that the files do not have.
     pub(super) fn tensors(&self) -> impl Iterator<Item = TensorSpec> + '_ {
-        let tensor = |name: String, shape: &[usize], role| TensorSpec {
-            name,
-            shape: shape.to_vec(),
-            role,
-        };
+        let tensor = |name: String, shape: &[usize], role| TensorSpec { name, shape: shape.to_vec(), role };
         let (d, vocab) = (self.hidden_size, self.vocab_size);
         let first = tensor(EMBEDDING.to_owned(), &[vocab, d], Role::Matrix);
         let blocks = (0..self.layers.len()).flat_map(move |layer| {
             let block = self.block(layer);
-            let norms: Vec<TensorSpec> = block
-                .norms()
-                .map(|norm| tensor(norm.name.clone(), &[norm.width], Role::Norm))
-                .collect();
+            let norms: Vec<TensorSpec> =
+                block.norms().map(|norm| tensor(norm.name.clone(), &[norm.width], Role::Norm)).collect();
             let linears = block.linears().flat_map(move |linear| {
-                let bias = linear
-                    .bias
-                    .then(|| tensor(linear.bias(), &[linear.output], Role::Bias));
-                let weight = tensor(
-                    linear.weight(),
-                    &[linear.output, linear.input],
-                    Role::Matrix,
-                );
+                let bias = linear.bias.then(|| tensor(linear.bias(), &[linear.output], Role::Bias));
+                let weight = tensor(linear.weight(), &[linear.output, linear.input], Role::Matrix);
                 std::iter::once(weight).chain(bias)
             });
             norms.into_iter().chain(linears)
@@ -231,8 +179,6 @@ impl Spec {
 
     /// Numbers in all tensors, without adapters.
     pub fn parameters(&self) -> usize {
-        self.tensors()
-            .map(|tensor| tensor.shape.iter().product::<usize>())
-            .sum()
+        self.tensors().map(|tensor| tensor.shape.iter().product::<usize>()).sum()
     }
 }

@@ -60,11 +60,7 @@ impl<'a> Trained<'a> {
             let adapted = linears.filter_map(|linear| Some((rank(&linear)?, linear)));
             adapted
                 .flat_map(|(rank, linear)| {
-                    let plan = |name, shape: [usize; 2]| Planned {
-                        name,
-                        shape: shape.to_vec(),
-                        decays: true,
-                    };
+                    let plan = |name, shape: [usize; 2]| Planned { name, shape: shape.to_vec(), decays: true };
                     [
                         plan(a_name(&linear.path), [rank, linear.input]),
                         plan(b_name(&linear.path), [linear.output, rank]),
@@ -82,22 +78,13 @@ impl<'a> Trained<'a> {
                 };
                 spec.tensors().map(plan).collect()
             }
-            Self::New(shape) => {
-                adapters(&|linear| shape.targets.contain(&linear.path).then_some(shape.rank))
-            }
-            Self::Further(start, _) => {
-                adapters(&|linear| Some(start.lora(&linear.path)?.a.dims()[0]))
-            }
+            Self::New(shape) => adapters(&|linear| shape.targets.contain(&linear.path).then_some(shape.rank)),
+            Self::Further(start, _) => adapters(&|linear| Some(start.lora(&linear.path)?.a.dims()[0])),
         }
     }
 
     /// Starting values of one part of an adapter, which are zero so far.
-    pub(super) fn fill(
-        &self,
-        spec: &Spec,
-        name: &str,
-        values: &mut [f32],
-    ) -> Result<(), LoadError> {
+    pub(super) fn fill(&self, spec: &Spec, name: &str, values: &mut [f32]) -> Result<(), LoadError> {
         let Some((linear, is_a)) = linear_of(spec, name) else {
             return Ok(());
         };

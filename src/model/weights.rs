@@ -72,9 +72,7 @@ impl Weights {
             Ok(single) => Self::open_file(&single),
             Err(error) if error.is_missing() => Err(LoadError::Weights {
                 path: folder.to_owned(),
-                reason: format!(
-                    "it holds neither {SINGLE} nor {INDEX}; only safetensors weights can be read"
-                ),
+                reason: format!("it holds neither {SINGLE} nor {INDEX}; only safetensors weights can be read"),
             }),
             Err(error) => Err(error.into()),
         }
@@ -83,23 +81,15 @@ impl Weights {
     /// Opens one file.
     pub(super) fn open_file(path: &Path) -> Result<Self, LoadError> {
         let shard = Shard::open(path)?;
-        let home = shard
-            .metadata
-            .offset_keys()
-            .into_iter()
-            .map(|name| (name, 0))
-            .collect();
+        let home = shard.metadata.offset_keys().into_iter().map(|name| (name, 0)).collect();
         Ok(Self::new(vec![shard], home))
     }
 
     fn open_sharded(folder: &Path, index: &Path) -> Result<Self, LoadError> {
-        let fault = |reason: String| LoadError::Weights {
-            path: index.to_owned(),
-            reason,
-        };
+        let fault = |reason: String| LoadError::Weights { path: index.to_owned(), reason };
         let text = files::read_text(index, MAX_HEADER_BYTES)?;
-        let Index { weight_map } = serde_json::from_str(&text)
-            .map_err(|error| fault(format!("not a JSON index of weights ({error})")))?;
+        let Index { weight_map } =
+            serde_json::from_str(&text).map_err(|error| fault(format!("not a JSON index of weights ({error})")))?;
         let mut files: Vec<Shard> = Vec::new();
         let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
         // Where each tensor of the opened files was first seen.
@@ -110,9 +100,7 @@ impl Weights {
                 shard
             } else {
                 // Only downwards: an index must not make us read files elsewhere on the machine.
-                let downwards = Path::new(name)
-                    .components()
-                    .all(|part| matches!(part, Component::Normal(_)));
+                let downwards = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
                 if !downwards || !name.ends_with(".safetensors") {
                     return Err(fault(format!(
                         "`{tensor}` is said to be in {name:?}; expected a .safetensors file inside the folder"
@@ -132,9 +120,7 @@ impl Weights {
                 files.len() - 1
             };
             if seen.get(tensor) != Some(&shard) {
-                return Err(fault(format!(
-                    "`{tensor}` is said to be in {name}, but is not"
-                )));
+                return Err(fault(format!("`{tensor}` is said to be in {name}, but is not")));
             }
             home.insert(tensor.clone(), shard);
         }
@@ -148,11 +134,7 @@ impl Weights {
         let prefix = [DECODER, INSIDE[0], INSIDE[1], BARE]
             .into_iter()
             .find(|prefix| home.contains_key(&format!("{prefix}norm.weight")));
-        Self {
-            prefix: prefix.unwrap_or(DECODER),
-            files,
-            home,
-        }
+        Self { prefix: prefix.unwrap_or(DECODER), files, home }
     }
 
     /// What the files call a tensor.
@@ -177,8 +159,7 @@ impl Weights {
     /// Names, as stored, of what belongs to the decoder; a model that reads images has others.
     pub(super) fn decoder_names(&self) -> impl Iterator<Item = &str> {
         let inside = INSIDE.contains(&self.prefix);
-        self.names()
-            .filter(move |name| !inside || name.starts_with(self.prefix))
+        self.names().filter(move |name| !inside || name.starts_with(self.prefix))
     }
 
     fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
@@ -189,11 +170,7 @@ impl Weights {
 
     fn needed(&self, name: &str) -> Result<(&Shard, &TensorInfo), LoadError> {
         self.find(name).ok_or_else(|| LoadError::Weights {
-            path: self
-                .files
-                .first()
-                .map(|shard| shard.path.clone())
-                .unwrap_or_default(),
+            path: self.files.first().map(|shard| shard.path.clone()).unwrap_or_default(),
             reason: format!("the tensor `{}` is missing", self.stored_name(name)),
         })
     }
@@ -244,11 +221,7 @@ impl Weights {
     }
 
     /// A tensor's elements as they are, if they are bf16.
-    pub(super) fn read_bf16(
-        &self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Option<Vec<bf16>>, LoadError> {
+    pub(super) fn read_bf16(&self, name: &str, shape: &[usize]) -> Result<Option<Vec<bf16>>, LoadError> {
         self.expect(name, shape)?;
         let (shard, info) = self.needed(name)?;
         if info.dtype != Dtype::BF16 {
@@ -270,17 +243,11 @@ impl Weights {
 
     /// Whether a tensor is stored in bf16.
     pub(super) fn is_bf16(&self, name: &str) -> bool {
-        self.find(name)
-            .is_some_and(|(_, info)| info.dtype == Dtype::BF16)
+        self.find(name).is_some_and(|(_, info)| info.dtype == Dtype::BF16)
     }
 
     /// Widens a tensor's elements into `values`, which must be as long.
-    pub(super) fn read_into(
-        &self,
-        name: &str,
-        shape: &[usize],
-        values: &mut [f32],
-    ) -> Result<(), LoadError> {
+    pub(super) fn read_into(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<(), LoadError> {
         self.expect(name, shape)?;
         let (shard, info) = self.needed(name)?;
         let width = info.dtype.bitsize() / 8;
@@ -295,9 +262,7 @@ impl Weights {
                 Dtype::F16 => widen::<2>(bytes, values, |b| f16::from_le_bytes(b).to_f32()),
                 Dtype::BF16 => widen::<2>(bytes, values, |b| bf16::from_le_bytes(b).to_f32()),
                 _ => {
-                    return Err(
-                        shard.fault(format!("`{name}` has an element type that cannot be read"))
-                    );
+                    return Err(shard.fault(format!("`{name}` has an element type that cannot be read")));
                 }
             }
             shard.give_back(range);
@@ -322,41 +287,23 @@ impl Shard {
                       right after this, and copying them first would double the memory of loading"
         )]
         // SAFETY: the map is read-only and private to this struct; see the reason above for concurrent changes.
-        let map = unsafe { Mmap::map(&file) }.map_err(|source| LoadError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
         let damaged = |reason: String| LoadError::Weights {
             path: path.to_owned(),
-            reason: format!(
-                "not a whole safetensors file ({reason}); it may be damaged or only partly downloaded"
-            ),
+            reason: format!("not a whole safetensors file ({reason}); it may be damaged or only partly downloaded"),
         };
-        let claimed = map
-            .first_chunk()
-            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let claimed = map.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         if claimed > MAX_HEADER_BYTES {
-            return Err(damaged(format!(
-                "its header claims {claimed} bytes; at most {MAX_HEADER_BYTES} are expected"
-            )));
+            return Err(damaged(format!("its header claims {claimed} bytes; at most {MAX_HEADER_BYTES} are expected")));
         }
-        let (header, metadata) =
-            SafeTensors::read_metadata(&map).map_err(|error| damaged(error.to_string()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            map,
-            metadata,
-            data_start: header + size_of::<u64>(),
-        })
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| damaged(error.to_string()))?;
+        Ok(Self { path: path.to_owned(), map, metadata, data_start: header + size_of::<u64>() })
     }
 }
 
 impl Shard {
     fn fault(&self, reason: String) -> LoadError {
-        LoadError::Weights {
-            path: self.path.clone(),
-            reason,
-        }
+        LoadError::Weights { path: self.path.clone(), reason }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -379,10 +326,8 @@ impl Shard {
             reason = "pages that count as ours until they are given back would double the memory of loading"
         )]
         // SAFETY: the map is private, read-only and backed by the file, so a page that is dropped comes back with the same bytes.
-        let given_back = unsafe {
-            self.map
-                .unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
-        };
+        let given_back =
+            unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
         if let Err(error) = given_back {
             tracing::debug!("{}: pages stay in memory: {error}", self.path.display());
         }
@@ -393,21 +338,14 @@ impl Shard {
     fn give_back(&self, _: Range<usize>) {}
 }
 
-fn widen<const BYTES: usize>(
-    bytes: &[u8],
-    values: &mut [f32],
-    one: impl Fn([u8; BYTES]) -> f32 + Sync,
-) {
+fn widen<const BYTES: usize>(bytes: &[u8], values: &mut [f32], one: impl Fn([u8; BYTES]) -> f32 + Sync) {
     const PIECE: usize = 1 << 16;
     let (elements, _) = bytes.as_chunks::<BYTES>();
-    values
-        .par_chunks_mut(PIECE)
-        .zip(elements.par_chunks(PIECE))
-        .for_each(|(values, elements)| {
-            for (value, &element) in values.iter_mut().zip(elements) {
-                *value = one(element);
-            }
-        });
+    values.par_chunks_mut(PIECE).zip(elements.par_chunks(PIECE)).for_each(|(values, elements)| {
+        for (value, &element) in values.iter_mut().zip(elements) {
+            *value = one(element);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -41,18 +41,12 @@ impl Diagnostics {
             ("rewards/rejected", self.rewards_rejected),
             ("rewards/margins", self.rewards_margins),
         ];
-        metrics.extend(
-            self.rewards_accuracies
-                .map(|accuracy| ("rewards/accuracies", accuracy)),
-        );
+        metrics.extend(self.rewards_accuracies.map(|accuracy| ("rewards/accuracies", accuracy)));
         metrics.extend([
             ("logps/chosen", self.logps_chosen),
             ("logps/rejected", self.logps_rejected),
             ("importance/weight", self.importance_weight),
-            (
-                "importance/effective_sample_size",
-                self.effective_sample_size,
-            ),
+            ("importance/effective_sample_size", self.effective_sample_size),
             ("push/mean", self.push),
             ("push/asleep", self.asleep),
             ("margin/q10", q10),
@@ -70,24 +64,14 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
     }
     let pairs = terms.len() as f64;
     let mean = |value: fn(&PairTerm) -> f64| terms.iter().map(value).sum::<f64>() / pairs;
-    let share = |holds: fn(&PairTerm) -> bool| {
-        terms.iter().filter(|term| holds(term)).count() as f64 / pairs
-    };
+    let share = |holds: fn(&PairTerm) -> bool| terms.iter().filter(|term| holds(term)).count() as f64 / pairs;
 
     let decided: Vec<&PairTerm> = terms.iter().filter(|term| term.certainty != 0.5).collect();
-    let right = decided
-        .iter()
-        .filter(|term| term.chosen_reward > term.rejected_reward)
-        .count();
-    let moved = decided
-        .iter()
-        .any(|term| term.chosen_reward != term.rejected_reward);
+    let right = decided.iter().filter(|term| term.chosen_reward > term.rejected_reward).count();
+    let moved = decided.iter().any(|term| term.chosen_reward != term.rejected_reward);
 
     let weights: f64 = terms.iter().map(|term| term.importance_weight).sum();
-    let squares: f64 = terms
-        .iter()
-        .map(|term| term.importance_weight.powi(2))
-        .sum();
+    let squares: f64 = terms.iter().map(|term| term.importance_weight.powi(2)).sum();
 
     let mut margins: Vec<f64> = terms.iter().map(|term| term.margin).collect();
     margins.sort_by(f64::total_cmp);
@@ -102,11 +86,7 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
         logps_chosen: mean(|term| term.policy_chosen),
         logps_rejected: mean(|term| term.policy_rejected),
         importance_weight: weights / pairs,
-        effective_sample_size: if squares > 0.0 {
-            weights * weights / squares
-        } else {
-            0.0
-        },
+        effective_sample_size: if squares > 0.0 { weights * weights / squares } else { 0.0 },
         push: mean(|term| term.push),
         asleep: share(|term| term.asleep),
         margin_quantiles: [0.1, 0.5, 0.9].map(|q| quantile(&margins, q)),
@@ -132,10 +112,7 @@ mod tests {
     };
 
     fn terms(margins: &[f64]) -> Vec<PairTerm> {
-        let objective = Objective::Mpo {
-            beta: 0.5,
-            margin: Margin::AnchoredSum,
-        };
+        let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
         margins
             .iter()
             .map(|&m| {
@@ -185,23 +162,13 @@ mod tests {
         all[0].certainty = 0.5;
         let ties = summarize(&all).unwrap();
         assert_eq!(ties.rewards_accuracies, None);
-        assert!(
-            ties.metrics()
-                .iter()
-                .all(|(name, _)| *name != "rewards/accuracies")
-        );
+        assert!(ties.metrics().iter().all(|(name, _)| *name != "rewards/accuracies"));
     }
 
     #[test]
     fn before_anything_moved_accuracy_has_no_value() {
-        assert_eq!(
-            summarize(&terms(&[0.0, 0.0])).unwrap().rewards_accuracies,
-            None
-        );
-        assert_eq!(
-            summarize(&terms(&[0.0, 1.0])).unwrap().rewards_accuracies,
-            Some(0.5)
-        );
+        assert_eq!(summarize(&terms(&[0.0, 0.0])).unwrap().rewards_accuracies, None);
+        assert_eq!(summarize(&terms(&[0.0, 1.0])).unwrap().rewards_accuracies, Some(0.5));
     }
 
     #[test]

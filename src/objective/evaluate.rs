@@ -1,8 +1,6 @@
 //! One pair through the objective: value, gradient, and what the window shows about it.
 
-use super::{
-    ASLEEP, Margin, Objective, PairLogProbs, PairTerm, Smoothing, dpo, ipo, logistic::sigmoid, mpo,
-};
+use super::{ASLEEP, Margin, Objective, PairLogProbs, PairTerm, Smoothing, dpo, ipo, logistic::sigmoid, mpo};
 
 impl Objective {
     /// Loss, gradient and measurements of one pair. The step's loss is the mean over its pairs: see
@@ -39,9 +37,7 @@ impl Objective {
     pub fn loss_at(&self, margin: f64) -> f64 {
         match *self {
             Self::Mpo { beta, .. } => mpo::loss(beta, margin),
-            Self::Dpo {
-                beta, smoothing, ..
-            } => dpo::loss(beta, smoothing, margin),
+            Self::Dpo { beta, smoothing, .. } => dpo::loss(beta, smoothing, margin),
             Self::Ipo { tau, .. } => ipo::loss(tau, margin),
         }
     }
@@ -55,9 +51,7 @@ impl Objective {
     pub fn asleep_at(&self, margin: f64) -> bool {
         let largest = match *self {
             Self::Mpo { beta, .. } => mpo::largest_push(beta),
-            Self::Dpo {
-                beta, smoothing, ..
-            } => dpo::largest_push(beta, smoothing),
+            Self::Dpo { beta, smoothing, .. } => dpo::largest_push(beta, smoothing),
             Self::Ipo { tau, .. } => ipo::push_at_start(tau),
         };
         self.push_at(margin) < ASLEEP * largest
@@ -65,9 +59,7 @@ impl Objective {
 
     pub fn margin(&self) -> Margin {
         match *self {
-            Self::Mpo { margin, .. } | Self::Dpo { margin, .. } | Self::Ipo { margin, .. } => {
-                margin
-            }
+            Self::Mpo { margin, .. } | Self::Dpo { margin, .. } | Self::Ipo { margin, .. } => margin,
         }
     }
 
@@ -101,15 +93,11 @@ impl Objective {
     pub fn validate(&self) -> Result<(), String> {
         let beta = self.beta();
         if !(beta.is_finite() && beta > 0.0) {
-            return Err(format!(
-                "beta must be a number above 0, found {beta}: it scales the margin (0.1 is usual)."
-            ));
+            return Err(format!("beta must be a number above 0, found {beta}: it scales the margin (0.1 is usual)."));
         }
         match *self {
             Self::Mpo { .. } => Ok(()),
-            Self::Dpo {
-                margin, smoothing, ..
-            } => {
+            Self::Dpo { margin, smoothing, .. } => {
                 anchored("DPO", margin)?;
                 match smoothing {
                     Smoothing::None => Ok(()),
@@ -129,9 +117,7 @@ impl Objective {
                 if tau.is_finite() && tau > 0.0 {
                     Ok(())
                 } else {
-                    Err(format!(
-                        "tau must be a number above 0, found {tau}: the target margin is 1/(2·tau)."
-                    ))
+                    Err(format!("tau must be a number above 0, found {tau}: the target margin is 1/(2·tau)."))
                 }
             }
         }
@@ -141,9 +127,7 @@ impl Objective {
     fn slope_at(&self, margin: f64) -> f64 {
         match *self {
             Self::Mpo { beta, .. } => mpo::slope(beta, margin),
-            Self::Dpo {
-                beta, smoothing, ..
-            } => dpo::slope(beta, smoothing, margin),
+            Self::Dpo { beta, smoothing, .. } => dpo::slope(beta, smoothing, margin),
             Self::Ipo { tau, .. } => ipo::slope(tau, margin),
         }
     }
@@ -183,10 +167,7 @@ impl PairTerm {
     /// the whole step, so micro-batches add up to the step's mean.
     pub fn coefficients(&self, pairs: usize) -> [f32; 2] {
         let pairs = pairs.max(1) as f64;
-        [
-            (self.grad_chosen / pairs) as f32,
-            (self.grad_rejected / pairs) as f32,
-        ]
+        [(self.grad_chosen / pairs) as f32, (self.grad_rejected / pairs) as f32]
     }
 }
 

@@ -5,10 +5,7 @@ use std::f64::consts::LN_2;
 use super::*;
 
 pub fn assert_close(got: f64, want: f64, tolerance: f64) {
-    assert!(
-        (got - want).abs() <= tolerance * want.abs().max(1.0),
-        "got {got}, want {want}"
-    );
+    assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "got {got}, want {want}");
 }
 
 /// A certain, unweighted pair whose answers are 5 and 8 tokens long and have not moved.
@@ -32,22 +29,10 @@ pub fn every_objective() -> Vec<Objective> {
     for margin in Margin::ALL {
         all.push(Objective::Mpo { beta: 0.3, margin });
         if margin.is_anchored() {
-            for smoothing in [
-                Smoothing::None,
-                Smoothing::Conservative(0.1),
-                Smoothing::Robust(0.1),
-            ] {
-                all.push(Objective::Dpo {
-                    beta: 0.3,
-                    margin,
-                    smoothing,
-                });
+            for smoothing in [Smoothing::None, Smoothing::Conservative(0.1), Smoothing::Robust(0.1)] {
+                all.push(Objective::Dpo { beta: 0.3, margin, smoothing });
             }
-            all.push(Objective::Ipo {
-                tau: 0.2,
-                margin,
-                beta: 0.3,
-            });
+            all.push(Objective::Ipo { tau: 0.2, margin, beta: 0.3 });
         }
     }
     all
@@ -87,10 +72,7 @@ fn gradients_are_the_slopes_of_the_loss() {
     for objective in every_objective() {
         for pair in grid() {
             let term = objective.evaluate(&pair);
-            assert!(
-                term.loss.is_finite() && term.push.is_finite(),
-                "{objective:?} {pair:?}"
-            );
+            assert!(term.loss.is_finite() && term.push.is_finite(), "{objective:?} {pair:?}");
             let loss_at = |chosen: f64, rejected: f64| {
                 let moved = PairLogProbs {
                     policy_chosen: pair.policy_chosen + chosen,
@@ -121,20 +103,13 @@ fn both_forms_of_mpo_have_one_gradient() {
     for margin in Margin::ALL {
         let objective = Objective::Mpo { beta: 0.3, margin };
         for pair in grid() {
-            let (value, policy_gradient) = (
-                objective.evaluate(&pair),
-                objective.policy_gradient_form(&pair),
-            );
+            let (value, policy_gradient) = (objective.evaluate(&pair), objective.policy_gradient_form(&pair));
             // Rounding, on the scale of one action's push: a tie's two actions cancel.
             let rounding = 1e-15 * objective.push_at(value.margin).max(f64::MIN_POSITIVE) * 2.0;
-            for (one, other) in [
-                (value.grad_chosen, policy_gradient.grad_chosen),
-                (value.grad_rejected, policy_gradient.grad_rejected),
-            ] {
-                assert!(
-                    (one - other).abs() <= rounding,
-                    "{pair:?}: {one} is not {other}"
-                );
+            for (one, other) in
+                [(value.grad_chosen, policy_gradient.grad_chosen), (value.grad_rejected, policy_gradient.grad_rejected)]
+            {
+                assert!((one - other).abs() <= rounding, "{pair:?}: {one} is not {other}");
             }
             assert_eq!(value.loss, policy_gradient.loss);
         }
@@ -143,16 +118,9 @@ fn both_forms_of_mpo_have_one_gradient() {
 
 #[test]
 fn the_push_of_mpo_is_the_papers() {
-    let objective = Objective::Mpo {
-        beta: 0.5,
-        margin: Margin::AnchoredSum,
-    };
+    let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
     // m = 2, h = 1, σ(1) = 0.731058578630005
-    let moved = PairLogProbs {
-        policy_chosen: -18.0,
-        certainty: 0.9,
-        ..pair()
-    };
+    let moved = PairLogProbs { policy_chosen: -18.0, certainty: 0.9, ..pair() };
     let sigma = 0.731_058_578_630_004_9;
     let term = objective.evaluate(&moved);
     assert_close(term.push, 0.5 * sigma * (1.0 - sigma) * 0.8, 1e-14);
@@ -163,10 +131,7 @@ fn the_push_of_mpo_is_the_papers() {
     // Descent raises the chosen answer and lowers the rejected one.
     assert!(term.grad_chosen < 0.0 && term.grad_rejected > 0.0);
 
-    let tie = PairLogProbs {
-        certainty: 0.5,
-        ..moved
-    };
+    let tie = PairLogProbs { certainty: 0.5, ..moved };
     assert_eq!(objective.evaluate(&tie).push, 0.0);
 }
 
@@ -174,11 +139,7 @@ fn the_push_of_mpo_is_the_papers() {
 fn mpo_lets_go_at_both_ends_and_dpo_only_at_one() {
     let margin = Margin::AnchoredSum;
     let mpo = Objective::Mpo { beta: 1.0, margin };
-    let dpo = Objective::Dpo {
-        beta: 1.0,
-        margin,
-        smoothing: Smoothing::None,
-    };
+    let dpo = Objective::Dpo { beta: 1.0, margin, smoothing: Smoothing::None };
     assert!(mpo.push_at(50.0) > 0.0 && mpo.push_at(50.0) < 1e-20);
     assert!(mpo.push_at(-50.0) > 0.0 && mpo.push_at(-50.0) < 1e-20);
     assert!(dpo.push_at(50.0) > 0.0 && dpo.push_at(50.0) < 1e-20);
@@ -198,30 +159,17 @@ fn asleep_is_five_percent_of_the_largest_push() {
         assert!(!mpo.asleep_at(sign * 43.56));
         assert!(mpo.asleep_at(sign * 43.58));
     }
-    let dpo = Objective::Dpo {
-        beta,
-        margin,
-        smoothing: Smoothing::None,
-    };
+    let dpo = Objective::Dpo { beta, margin, smoothing: Smoothing::None };
     // σ(−h) = 0.05 at h = ln 19 = 2.94443897916644
     assert!(!dpo.asleep_at(29.44) && dpo.asleep_at(29.45) && !dpo.asleep_at(-1000.0));
-    let ipo = Objective::Ipo {
-        tau: 0.1,
-        margin,
-        beta,
-    };
+    let ipo = Objective::Ipo { tau: 0.1, margin, beta };
     assert!(!ipo.asleep_at(4.74) && ipo.asleep_at(4.76) && ipo.asleep_at(5.24));
     assert!(!ipo.asleep_at(5.26));
 }
 
 #[test]
 fn golden_values_at_step_zero() {
-    let tilted = PairLogProbs {
-        certainty: 0.7,
-        reward: 0.5,
-        behaviour: 0.8,
-        ..pair()
-    };
+    let tilted = PairLogProbs { certainty: 0.7, reward: 0.5, behaviour: 0.8, ..pair() };
     for objective in every_objective() {
         let golden = objective.golden();
         let expected = match objective {
@@ -235,11 +183,7 @@ fn golden_values_at_step_zero() {
             (Some(golden), Some(expected)) => {
                 assert_close(golden, expected, 1e-14);
                 assert_close(objective.evaluate(&pair()).loss, golden, 1e-14);
-                assert_close(
-                    objective.evaluate(&tilted).loss,
-                    objective.golden_for(&tilted).unwrap(),
-                    1e-14,
-                );
+                assert_close(objective.evaluate(&tilted).loss, objective.golden_for(&tilted).unwrap(), 1e-14);
                 assert_eq!(objective.evaluate(&pair()).margin, 0.0);
             }
             (golden, expected) => assert_eq!(golden, expected),
@@ -249,10 +193,7 @@ fn golden_values_at_step_zero() {
 
 #[test]
 fn coefficients_of_micro_batches_add_up_to_the_steps_mean() {
-    let objective = Objective::Mpo {
-        beta: 0.3,
-        margin: Margin::Mean,
-    };
+    let objective = Objective::Mpo { beta: 0.3, margin: Margin::Mean };
     let term = objective.evaluate(&pair());
     let [chosen, rejected] = term.coefficients(16);
     assert_close(f64::from(chosen), term.grad_chosen / 16.0, 1e-7);
@@ -264,12 +205,7 @@ fn coefficients_of_micro_batches_add_up_to_the_steps_mean() {
 #[test]
 fn an_answer_without_tokens_does_not_divide_by_zero() {
     for objective in every_objective() {
-        let empty = PairLogProbs {
-            policy_chosen: 0.0,
-            reference_chosen: 0.0,
-            chosen_tokens: 0,
-            ..pair()
-        };
+        let empty = PairLogProbs { policy_chosen: 0.0, reference_chosen: 0.0, chosen_tokens: 0, ..pair() };
         let term = objective.evaluate(&empty);
         assert!(term.loss.is_finite() && term.grad_chosen.is_finite());
     }
@@ -284,54 +220,19 @@ fn constants_without_meaning_are_refused_in_words() {
     let margin = Margin::AnchoredSum;
     for beta in [0.0, -0.1, f64::NAN, f64::INFINITY] {
         refused(Objective::Mpo { beta, margin }, "beta");
-        refused(
-            Objective::Ipo {
-                tau: 0.1,
-                margin,
-                beta,
-            },
-            "beta",
-        );
+        refused(Objective::Ipo { tau: 0.1, margin, beta }, "beta");
     }
     for tau in [0.0, -1.0, f64::NAN] {
-        refused(
-            Objective::Ipo {
-                tau,
-                margin,
-                beta: 0.1,
-            },
-            "tau",
-        );
+        refused(Objective::Ipo { tau, margin, beta: 0.1 }, "tau");
     }
     for e in [-0.1, 0.5, 0.9, f64::NAN] {
         for smoothing in [Smoothing::Conservative(e), Smoothing::Robust(e)] {
-            refused(
-                Objective::Dpo {
-                    beta: 0.1,
-                    margin,
-                    smoothing,
-                },
-                "label_smoothing",
-            );
+            refused(Objective::Dpo { beta: 0.1, margin, smoothing }, "label_smoothing");
         }
     }
     for margin in [Margin::Sum, Margin::Mean] {
-        refused(
-            Objective::Dpo {
-                beta: 0.1,
-                margin,
-                smoothing: Smoothing::None,
-            },
-            "DPO",
-        );
-        refused(
-            Objective::Ipo {
-                tau: 0.1,
-                margin,
-                beta: 0.1,
-            },
-            "IPO",
-        );
+        refused(Objective::Dpo { beta: 0.1, margin, smoothing: Smoothing::None }, "DPO");
+        refused(Objective::Ipo { tau: 0.1, margin, beta: 0.1 }, "IPO");
     }
     for objective in every_objective() {
         objective.validate().unwrap();
@@ -374,16 +275,8 @@ fn losses_are_those_of_pytorch_and_trl() {
                     chosen_tokens: 1,
                     rejected_tokens: 1,
                     certainty: 1.0,
-                    reward: if weighted {
-                        weight_of(&record["reward"][i])
-                    } else {
-                        1.0
-                    },
-                    behaviour: if weighted {
-                        weight_of(&record["behaviour"][i])
-                    } else {
-                        1.0
-                    },
+                    reward: if weighted { weight_of(&record["reward"][i]) } else { 1.0 },
+                    behaviour: if weighted { weight_of(&record["behaviour"][i]) } else { 1.0 },
                 });
                 loss += term.loss / pairs as f64;
             }
@@ -392,8 +285,7 @@ fn losses_are_those_of_pytorch_and_trl() {
             if let Some(kl_weight) = spec.get("kl_weight") {
                 let total = loss
                     + kl_weight.as_f64().unwrap() * expected["loss_ref"].as_f64().unwrap()
-                    + spec["pretrain_weight"].as_f64().unwrap()
-                        * expected["loss_pre"].as_f64().unwrap();
+                    + spec["pretrain_weight"].as_f64().unwrap() * expected["loss_pre"].as_f64().unwrap();
                 assert_close(total, expected["loss"].as_f64().unwrap(), 1e-12);
             }
             compared += 1;
@@ -413,11 +305,7 @@ fn objective_of(spec: &serde_json::Value) -> (Objective, bool) {
     let mean = spec["mean"] == true;
     let anchored = spec["anchored"] == true;
     let beta = number("beta").unwrap_or(1.0);
-    let against_reference = if mean {
-        Margin::AnchoredMean
-    } else {
-        Margin::AnchoredSum
-    };
+    let against_reference = if mean { Margin::AnchoredMean } else { Margin::AnchoredSum };
     let objective = match spec["kind"].as_str().unwrap() {
         "mpo" => Objective::Mpo {
             beta,
@@ -436,11 +324,7 @@ fn objective_of(spec: &serde_json::Value) -> (Objective, bool) {
                 (Some(e), true) => Smoothing::Robust(e),
             },
         },
-        "ipo" => Objective::Ipo {
-            tau: number("tau").unwrap(),
-            margin: against_reference,
-            beta,
-        },
+        "ipo" => Objective::Ipo { tau: number("tau").unwrap(), margin: against_reference, beta },
         other => panic!("unknown objective {other}"),
     };
     (objective, mean)

@@ -79,11 +79,7 @@ mod tests {
                 Objective::Dpo { .. } => assert!(formula.contains("log σ(β·m)")),
                 Objective::Ipo { .. } => assert!(formula.contains('τ')),
             }
-            assert_eq!(
-                formula.contains("step 0"),
-                objective.margin().is_anchored(),
-                "{formula}"
-            );
+            assert_eq!(formula.contains("step 0"), objective.margin().is_anchored(), "{formula}");
             assert_eq!(formula.contains("|w|"), objective.margin().is_mean());
         }
         for (i, one) in all.iter().enumerate() {

@@ -45,10 +45,7 @@ impl Margin {
     /// ∂m/∂(Σ log-probs of chosen) and −∂m/∂(Σ log-probs of rejected): 1, or 1/length.
     pub(super) fn slopes(self, pair: &PairLogProbs) -> (f64, f64) {
         if self.is_mean() {
-            (
-                1.0 / pair.chosen_tokens.max(1) as f64,
-                1.0 / pair.rejected_tokens.max(1) as f64,
-            )
+            (1.0 / pair.chosen_tokens.max(1) as f64, 1.0 / pair.rejected_tokens.max(1) as f64)
         } else {
             (1.0, 1.0)
         }
@@ -80,10 +77,7 @@ mod tests {
     #[test]
     fn names_are_the_ones_of_run_toml() {
         for margin in Margin::ALL {
-            assert_eq!(
-                serde_json::to_string(&margin).unwrap(),
-                format!("{:?}", margin.name())
-            );
+            assert_eq!(serde_json::to_string(&margin).unwrap(), format!("{:?}", margin.name()));
         }
     }
 }

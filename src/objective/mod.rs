@@ -54,11 +54,7 @@ pub enum Objective {
     /// −(c·σ(h) + (1−c)·σ(−h))·r/μ, h = β·m.
     Mpo { beta: f64, margin: Margin },
     /// −log σ(h); `margin` is one of the anchored kinds.
-    Dpo {
-        beta: f64,
-        margin: Margin,
-        smoothing: Smoothing,
-    },
+    Dpo { beta: f64, margin: Margin, smoothing: Smoothing },
     /// (m − 1/(2τ))²; `AnchoredSum` is the paper's, `AnchoredMean` the per-token form.
     Ipo {
         tau: f64,

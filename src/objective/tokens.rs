@@ -14,20 +14,12 @@ pub struct TokenMean {
 impl TokenMean {
     /// ∂(λ·L)/∂(each token's log-prob) = −λ/tokens, the same for every token of every segment.
     pub fn coefficient(&self) -> f32 {
-        if self.tokens == 0 {
-            0.0
-        } else {
-            (-self.weight / self.tokens as f64) as f32
-        }
+        if self.tokens == 0 { 0.0 } else { (-self.weight / self.tokens as f64) as f32 }
     }
 
     /// L itself, without λ, from Σ log-probs over the step's tokens: what charts show. 0 without tokens.
     pub fn loss(&self, log_prob_sum: f64) -> f64 {
-        if self.tokens == 0 {
-            0.0
-        } else {
-            -log_prob_sum / self.tokens as f64
-        }
+        if self.tokens == 0 { 0.0 } else { -log_prob_sum / self.tokens as f64 }
     }
 
     /// λ·L: what the step's total loss adds.
@@ -51,16 +43,8 @@ pub fn kl_k3(policy: &[f32], reference: &[f32]) -> Option<f64> {
     })
 }
 
-fn mean_over_tokens(
-    policy: &[f32],
-    reference: &[f32],
-    estimate: impl Fn(f64, f64) -> f64,
-) -> Option<f64> {
-    debug_assert_eq!(
-        policy.len(),
-        reference.len(),
-        "log-probs of the same tokens"
-    );
+fn mean_over_tokens(policy: &[f32], reference: &[f32], estimate: impl Fn(f64, f64) -> f64) -> Option<f64> {
+    debug_assert_eq!(policy.len(), reference.len(), "log-probs of the same tokens");
     let tokens = policy.len().min(reference.len());
     let sum: f64 = policy
         .iter()
@@ -76,10 +60,7 @@ mod tests {
 
     #[test]
     fn the_coefficient_is_the_slope_of_the_term() {
-        let mean = TokenMean {
-            weight: 0.3,
-            tokens: 40,
-        };
+        let mean = TokenMean { weight: 0.3, tokens: 40 };
         let (low, high) = (mean.term(-100.0), mean.term(-99.0));
         assert!((f64::from(mean.coefficient()) - (high - low)).abs() < 1e-9);
         assert_eq!(mean.loss(-100.0), 2.5);
@@ -87,10 +68,7 @@ mod tests {
 
     #[test]
     fn no_tokens_no_term() {
-        let mean = TokenMean {
-            weight: 0.3,
-            tokens: 0,
-        };
+        let mean = TokenMean { weight: 0.3, tokens: 0 };
         assert_eq!(mean.coefficient(), 0.0);
         assert_eq!(mean.term(0.0), 0.0);
         assert_eq!(kl_forward(&[], &[]), None);

@@ -43,10 +43,7 @@ impl AnswersData {
         grid.loaded = Loaded::Ready;
         grid.checkpoints.extend(checkpoints);
         for record in samples {
-            let cell = Cell {
-                text: record.sample.answer.into(),
-                cut: !record.sample.ended,
-            };
+            let cell = Cell { text: record.sample.answer.into(), cut: !record.sample.ended };
             grid.prompts.insert(record.probe, record.sample.prompt);
             grid.cells.insert((record.step, record.probe), cell);
         }
@@ -55,17 +52,9 @@ impl AnswersData {
     /// An answer that was sampled, or a checkpoint that was written, just now.
     pub fn take(&mut self, event: &Event) {
         match event {
-            Event::Sampled {
-                run,
-                step,
-                probe,
-                answer,
-            } => {
+            Event::Sampled { run, step, probe, answer } => {
                 let grid = self.grids.entry(*run).or_default();
-                let cell = Cell {
-                    text: answer.as_str().into(),
-                    cut: false,
-                };
+                let cell = Cell { text: answer.as_str().into(), cut: false };
                 grid.cells.insert((*step, *probe), cell);
             }
             Event::Saved { run, step } => {
@@ -142,11 +131,7 @@ impl Grid {
 
     /// `count` steps for the columns of a table: the first, `until`, and some between, evenly spread.
     pub fn columns(&self, until: u64, count: usize) -> Vec<u64> {
-        let steps: Vec<u64> = self
-            .steps()
-            .into_iter()
-            .filter(|step| *step <= until)
-            .collect();
+        let steps: Vec<u64> = self.steps().into_iter().filter(|step| *step <= until).collect();
         let Some(last) = steps.len().checked_sub(1) else {
             return Vec::new();
         };
@@ -154,9 +139,7 @@ impl Grid {
         if count == 1 {
             return vec![steps[last]];
         }
-        (0..count)
-            .map(|column| steps[(column * last + (count - 1) / 2) / (count - 1)])
-            .collect()
+        (0..count).map(|column| steps[(column * last + (count - 1) / 2) / (count - 1)]).collect()
     }
 }
 
@@ -256,12 +239,7 @@ mod tests {
     #[test]
     fn live_answers_join_what_was_read() {
         let mut data = data();
-        data.take(&Event::Sampled {
-            run: RUN,
-            step: 40,
-            probe: 1,
-            answer: "elsewhere".to_owned(),
-        });
+        data.take(&Event::Sampled { run: RUN, step: 40, probe: 1, answer: "elsewhere".to_owned() });
         data.take(&Event::Saved { run: RUN, step: 40 });
         let grid = data.grid(RUN).unwrap();
         assert_eq!(grid.steps(), [0, 20, 40]);

@@ -11,9 +11,7 @@ use crate::{
 use super::{drafts, labelling::Side, sampling::Drawing};
 
 /// Whose answer a column shows.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub enum Source {
     /// The project's model as it is on disk.
     #[default]
@@ -129,11 +127,7 @@ impl Column {
         if generated.ids.is_empty() {
             return Some(format!("No token, {stopped}"));
         }
-        Some(format!(
-            "{} tokens at {:.0} tokens/s, {stopped}",
-            generated.ids.len(),
-            generated.tokens_per_sec
-        ))
+        Some(format!("{} tokens at {:.0} tokens/s, {stopped}", generated.ids.len(), generated.tokens_per_sec))
     }
 }
 
@@ -162,10 +156,7 @@ pub struct Ask {
 impl Default for Ask {
     fn default() -> Self {
         Self {
-            prompt: Prompt::Chat(vec![Turn {
-                role: Role::User,
-                content: String::new(),
-            }]),
+            prompt: Prompt::Chat(vec![Turn { role: Role::User, content: String::new() }]),
             drawing: Drawing::default(),
             two: true,
             guest: None,
@@ -224,11 +215,8 @@ impl Ask {
             .map(|column| {
                 let request = next_id();
                 column.request = Some(request);
-                column.asked = Some((
-                    prompt.clone(),
-                    column.source,
-                    column.source.describe(guest, &run_name, &run_step),
-                ));
+                column.asked =
+                    Some((prompt.clone(), column.source, column.source.describe(guest, &run_name, &run_step)));
                 column.status = Status::Waiting;
                 Question {
                     request,
@@ -304,32 +292,20 @@ impl Ask {
         }
         let answer = |column: &Column| {
             let (_, _, name) = column.asked.as_ref()?;
-            Some(Answer {
-                text: column.text.clone(),
-                origin: Origin::Model(name.clone()),
-            })
+            Some(Answer { text: column.text.clone(), origin: Origin::Model(name.clone()) })
         };
         let (prompt, ..) = self.columns[0].asked.clone()?;
         let (chosen, rejected) = (side as usize, side.other() as usize);
         Some(Pair {
             answers: vec![answer(&self.columns[0])?, answer(&self.columns[1])?],
-            verdict: Some(drafts::verdict(
-                Choice::Better {
-                    chosen,
-                    rejected,
-                    strength: Strength::Clearly,
-                },
-                now_ms,
-            )),
+            verdict: Some(drafts::verdict(Choice::Better { chosen, rejected, strength: Strength::Clearly }, now_ms)),
             tags: vec!["from answers".to_owned()],
             ..Pair::new(PairId::NEW, prompt, &[])
         })
     }
 
     fn named(&mut self, request: RequestId) -> Option<&mut Column> {
-        self.columns
-            .iter_mut()
-            .find(|column| column.request == Some(request))
+        self.columns.iter_mut().find(|column| column.request == Some(request))
     }
 }
 
@@ -345,14 +321,8 @@ mod tests {
     use super::*;
 
     fn asked() -> (Ask, Vec<Question>) {
-        let mut ask = Ask {
-            prompt: Prompt::Text("when?".to_owned()),
-            ..Ask::default()
-        };
-        ask.columns[1].source = Source::Run {
-            run: RunId(3),
-            step: Some(40),
-        };
+        let mut ask = Ask { prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
+        ask.columns[1].source = Source::Run { run: RunId(3), step: Some(40) };
         let mut id = 10;
         let questions = ask.start(
             || {
@@ -394,10 +364,7 @@ mod tests {
     #[test]
     fn tokens_go_where_they_belong() {
         let (mut ask, _) = asked();
-        let token = |request, text: &str| Event::Token {
-            request: RequestId(request),
-            text: text.to_owned(),
-        };
+        let token = |request, text: &str| Event::Token { request: RequestId(request), text: text.to_owned() };
         assert!(ask.receive(&token(12, "at "), 0));
         assert!(ask.receive(&token(12, "nine"), 250));
         assert!(!ask.receive(&token(7, "stale"), 0));
@@ -411,10 +378,7 @@ mod tests {
         let progress = ask.columns[1].progress(1000).unwrap();
         assert_eq!(progress, "10 tokens at 9 tokens/s…");
         ask.receive(&done(12, "at nine"), 0);
-        assert_eq!(
-            ask.columns[1].outcome().unwrap(),
-            "2 tokens at 42 tokens/s, the model ended its turn"
-        );
+        assert_eq!(ask.columns[1].outcome().unwrap(), "2 tokens at 42 tokens/s, the model ended its turn");
         assert!(ask.busy());
     }
 
@@ -438,14 +402,8 @@ mod tests {
         let pair = ask.prefer(Side::Right, 77).unwrap();
         assert_eq!(pair.prompt, Prompt::Text("when?".to_owned()));
         assert_eq!(drafts::sides(&pair), Some([1, 0]));
-        assert_eq!(
-            pair.answers[0].origin,
-            Origin::Model("base model".to_owned())
-        );
-        assert_eq!(
-            pair.answers[1].origin,
-            Origin::Model("run 3 at step 40".to_owned())
-        );
+        assert_eq!(pair.answers[0].origin, Origin::Model("base model".to_owned()));
+        assert_eq!(pair.answers[1].origin, Origin::Model("run 3 at step 40".to_owned()));
         assert_eq!(pair.verdict.unwrap().at_ms, 77);
     }
 
@@ -460,17 +418,8 @@ mod tests {
     #[test]
     fn a_failure_is_shown_where_it_happened() {
         let (mut ask, _) = asked();
-        ask.receive(
-            &Event::Failed {
-                request: RequestId(11),
-                error: "the model folder is gone".to_owned(),
-            },
-            0,
-        );
-        assert_eq!(
-            ask.columns[0].status,
-            Status::Failed("the model folder is gone".to_owned())
-        );
+        ask.receive(&Event::Failed { request: RequestId(11), error: "the model folder is gone".to_owned() }, 0);
+        assert_eq!(ask.columns[0].status, Status::Failed("the model folder is gone".to_owned()));
         ask.refuse(RequestId(12), "the engine is busy");
         assert!(!ask.busy());
     }

@@ -60,10 +60,7 @@ pub struct Commands {
 
 impl Commands {
     pub fn new(wake: impl Fn() + 'static) -> Self {
-        Self {
-            queue: RefCell::default(),
-            wake: Box::new(wake),
-        }
+        Self { queue: RefCell::default(), wake: Box::new(wake) }
     }
 
     pub fn push(&self, command: Command) {

@@ -92,24 +92,16 @@ pub struct Smooth {
 
 impl Smooth {
     /// Brings the smoothed forms of these series up to date.
-    pub fn update<'a>(
-        &mut self,
-        weight: f64,
-        wanted: impl Iterator<Item = (RunId, &'a str, &'a Series)>,
-    ) {
+    pub fn update<'a>(&mut self, weight: f64, wanted: impl Iterator<Item = (RunId, &'a str, &'a Series)>) {
         if self.weight != weight {
             self.series.clear();
             self.weight = weight;
         }
         for (run, name, series) in wanted {
             let key = (run, name.to_owned());
-            let fresh = self
-                .series
-                .get(&key)
-                .is_some_and(|(len, _)| *len == series.len());
+            let fresh = self.series.get(&key).is_some_and(|(len, _)| *len == series.len());
             if !fresh {
-                self.series
-                    .insert(key, (series.len(), series.smoothed(weight)));
+                self.series.insert(key, (series.len(), series.smoothed(weight)));
             }
         }
     }
@@ -121,11 +113,8 @@ impl Smooth {
 
 /// Names of all metrics that any of these runs has, in reading order.
 pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
-    let names: BTreeSet<&String> = shown
-        .iter()
-        .filter_map(|record| runs.history(record.id))
-        .flat_map(|history| history.series.keys())
-        .collect();
+    let names: BTreeSet<&String> =
+        shown.iter().filter_map(|record| runs.history(record.id)).flat_map(|history| history.series.keys()).collect();
     names.into_iter().cloned().collect()
 }
 
@@ -159,15 +148,10 @@ pub fn differences(configs: &[RunConfig]) -> Vec<Difference> {
     let keys: BTreeSet<&String> = tables.iter().flat_map(BTreeMap::keys).collect();
     keys.into_iter()
         .filter_map(|key| {
-            let values: Vec<String> = tables
-                .iter()
-                .map(|table| table.get(key).cloned().unwrap_or_else(|| "–".to_owned()))
-                .collect();
+            let values: Vec<String> =
+                tables.iter().map(|table| table.get(key).cloned().unwrap_or_else(|| "–".to_owned())).collect();
             let differ = values.windows(2).any(|pair| pair[0] != pair[1]);
-            differ.then(|| Difference {
-                key: key.clone(),
-                values,
-            })
+            differ.then(|| Difference { key: key.clone(), values })
         })
         .collect()
 }
@@ -212,33 +196,17 @@ mod tests {
         let first = RunConfig::default();
         let mut second = first.clone();
         second.objective.kind = Method::Ipo;
-        let keys: Vec<String> = differences(&[first, second])
-            .into_iter()
-            .map(|d| d.key)
-            .collect();
-        assert_eq!(
-            keys,
-            [
-                "objective.kind",
-                "objective.margin",
-                "objective.reference_weight"
-            ]
-        );
+        let keys: Vec<String> = differences(&[first, second]).into_iter().map(|d| d.key).collect();
+        assert_eq!(keys, ["objective.kind", "objective.margin", "objective.reference_weight"]);
     }
 
     #[test]
     fn the_frontier_joins_what_was_measured_at_the_same_step() {
         let mut history = History::default();
         let series = |points: &[Point]| Series::from_points(points.iter().copied());
-        history.series.insert(
-            ACCURACY.to_owned(),
-            series(&[[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]),
-        );
+        history.series.insert(ACCURACY.to_owned(), series(&[[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]));
         assert_eq!(frontier(&history), Vec::<Point>::new());
-        history.series.insert(
-            DRIFT.to_owned(),
-            series(&[[0.0, 0.0], [10.0, 0.1], [30.0, 0.4]]),
-        );
+        history.series.insert(DRIFT.to_owned(), series(&[[0.0, 0.0], [10.0, 0.1], [30.0, 0.4]]));
         assert_eq!(frontier(&history), [[0.1, 0.7], [0.4, 0.9]]);
     }
 
@@ -249,9 +217,6 @@ mod tests {
         smooth.update(0.5, [(RunId(1), "loss", &series)].into_iter());
         series.push(2.0, 3.0);
         smooth.update(0.5, [(RunId(1), "loss", &series)].into_iter());
-        assert_eq!(
-            smooth.get(RunId(1), "loss").unwrap().latest(),
-            Some([2.0, 2.0])
-        );
+        assert_eq!(smooth.get(RunId(1), "loss").unwrap().latest(), Some([2.0, 2.0]));
     }
 }

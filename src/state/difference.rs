@@ -43,12 +43,7 @@ impl Difference {
     /// Compares by Unicode words, so that scripts without spaces are cut as well.
     pub fn between(left: &str, right: &str) -> Self {
         if left.len() > LONGEST || right.len() > LONGEST {
-            let whole = |text: &str| {
-                vec![Span {
-                    range: 0..text.len(),
-                    only_here: false,
-                }]
-            };
+            let whole = |text: &str| vec![Span { range: 0..text.len(), only_here: false }];
             return Self {
                 left: whole(left),
                 right: whole(right),
@@ -56,40 +51,22 @@ impl Difference {
                 too_long: true,
             };
         }
-        let words = TextDiff::configure()
-            .timeout(PATIENCE)
-            .diff_unicode_words(left, right);
+        let words = TextDiff::configure().timeout(PATIENCE).diff_unicode_words(left, right);
         let mut sides = [Side::default(), Side::default()];
         for op in words.ops() {
             let only_here = !matches!(op, DiffOp::Equal { .. });
             let old = op.old_range();
             let new = op.new_range();
-            sides[0].push(
-                words.iter_old_slices().skip(old.start).take(old.len()),
-                only_here,
-            );
-            sides[1].push(
-                words.iter_new_slices().skip(new.start).take(new.len()),
-                only_here,
-            );
+            sides[0].push(words.iter_old_slices().skip(old.start).take(old.len()), only_here);
+            sides[1].push(words.iter_new_slices().skip(new.start).take(new.len()), only_here);
         }
         let [a, b] = sides;
-        Self {
-            left: a.close(left),
-            right: b.close(right),
-            likeness: words.ratio(),
-            too_long: false,
-        }
+        Self { left: a.close(left), right: b.close(right), likeness: words.ratio(), too_long: false }
     }
 
     /// Whether anything differs.
     pub fn any(&self) -> bool {
-        self.too_long && self.likeness < 1.0
-            || self
-                .left
-                .iter()
-                .chain(&self.right)
-                .any(|span| span.only_here)
+        self.too_long && self.likeness < 1.0 || self.left.iter().chain(&self.right).any(|span| span.only_here)
     }
 }
 
@@ -108,10 +85,7 @@ impl Side {
         }
         match self.spans.last_mut() {
             Some(last) if last.only_here == only_here => last.range.end = self.at,
-            _ => self.spans.push(Span {
-                range: start..self.at,
-                only_here,
-            }),
+            _ => self.spans.push(Span { range: start..self.at, only_here }),
         }
     }
 
@@ -173,11 +147,7 @@ mod tests {
             .iter()
             .map(|span| {
                 let piece = &text[span.range.clone()];
-                if span.only_here {
-                    format!("[{piece}]")
-                } else {
-                    piece.to_owned()
-                }
+                if span.only_here { format!("[{piece}]") } else { piece.to_owned() }
             })
             .collect()
     }
@@ -202,11 +172,7 @@ mod tests {
 
     #[test]
     fn neighbouring_changes_become_one_mark() {
-        check(
-            "it is red now",
-            "it was blue now",
-            ["it [is red] now", "it [was blue] now"],
-        );
+        check("it is red now", "it was blue now", ["it [is red] now", "it [was blue] now"]);
     }
 
     #[test]

@@ -34,10 +34,7 @@ impl Offer {
     pub fn terms(&self) -> String {
         match self.license.as_deref() {
             None => "Its page names no licence: read it before you use the model".to_owned(),
-            Some("other") => {
-                "Its licence is one of its own: read it on the page before you use the model"
-                    .to_owned()
-            }
+            Some("other") => "Its licence is one of its own: read it on the page before you use the model".to_owned(),
             Some(license) => format!("Its page names the licence {license}"),
         }
     }
@@ -144,10 +141,7 @@ mod tests {
         offer.there = 600;
         assert!(offer.has_room());
         offer.free = None;
-        assert!(
-            offer.has_room(),
-            "a system that says nothing is no obstacle"
-        );
+        assert!(offer.has_room(), "a system that says nothing is no obstacle");
     }
 
     #[test]

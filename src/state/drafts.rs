@@ -45,12 +45,7 @@ pub struct Draft {
 
 impl Draft {
     pub fn open(stored: Pair) -> Self {
-        Self {
-            pair: stored.clone(),
-            stored,
-            sent: None,
-            touched: false,
-        }
+        Self { pair: stored.clone(), stored, sent: None, touched: false }
     }
 
     pub fn progress(&self) -> Progress {
@@ -71,10 +66,7 @@ impl Draft {
         if self.pair == *before {
             return None;
         }
-        let change = Change::new(
-            describe(before, &self.pair),
-            vec![Edit::replace(before.clone(), self.pair.clone())],
-        );
+        let change = Change::new(describe(before, &self.pair), vec![Edit::replace(before.clone(), self.pair.clone())]);
         self.sent = Some(self.pair.clone());
         self.touched = true;
         Some(change)
@@ -106,18 +98,7 @@ fn rebase(typed: &mut Pair, base: &Pair, new: &Pair) {
             typed.clone_from(new);
         }
     }
-    let Pair {
-        id,
-        prompt,
-        answers,
-        verdict,
-        tags,
-        split,
-        note,
-        reward,
-        behaviour,
-        source,
-    } = typed;
+    let Pair { id, prompt, answers, verdict, tags, split, note, reward, behaviour, source } = typed;
     *id = new.id;
     take(prompt, &base.prompt, &new.prompt);
     if answers.len() == base.answers.len() && answers.len() == new.answers.len() {
@@ -144,15 +125,11 @@ fn describe(before: &Pair, after: &Pair) -> String {
     }
     if before.answers.len() == after.answers.len() {
         let answers = before.answers.iter().zip(&after.answers).enumerate();
-        parts.extend(
-            answers
-                .filter(|(_, (old, new))| old != new)
-                .map(|(index, _)| match place(after, index) {
-                    Place::Chosen => "chosen answer",
-                    Place::Rejected => "rejected answer",
-                    Place::Other => "answer",
-                }),
-        );
+        parts.extend(answers.filter(|(_, (old, new))| old != new).map(|(index, _)| match place(after, index) {
+            Place::Chosen => "chosen answer",
+            Place::Rejected => "rejected answer",
+            Place::Other => "answer",
+        }));
     } else {
         parts.push("answers");
     }
@@ -194,9 +171,7 @@ pub fn place(pair: &Pair, answer: usize) -> Place {
 /// The two answers shown side by side: chosen then rejected, or the first two. Absent when there are not two.
 pub fn sides(pair: &Pair) -> Option<[usize; 2]> {
     match pair.choice() {
-        Some(Choice::Better {
-            chosen, rejected, ..
-        }) if pair.is_decided() => Some([chosen, rejected]),
+        Some(Choice::Better { chosen, rejected, .. }) if pair.is_decided() => Some([chosen, rejected]),
         _ => (pair.answers.len() >= 2).then_some([0, 1]),
     }
 }
@@ -211,10 +186,7 @@ pub fn remove_answer(pair: &mut Pair, index: usize) {
         return;
     };
     verdict.shown_left = None;
-    if let Choice::Better {
-        chosen, rejected, ..
-    } = &mut verdict.choice
-    {
+    if let Choice::Better { chosen, rejected, .. } = &mut verdict.choice {
         if *chosen == index || *rejected == index {
             pair.verdict = None;
         } else {
@@ -241,22 +213,13 @@ pub fn verdict_word(pair: &Pair) -> &'static str {
 
 /// A verdict made in the editor, where nothing is blind.
 pub fn verdict(choice: Choice, now_ms: i64) -> Verdict {
-    Verdict {
-        choice,
-        who: super::labelling::LOCAL.to_owned(),
-        at_ms: now_ms,
-        took_ms: None,
-        shown_left: None,
-    }
+    Verdict { choice, who: super::labelling::LOCAL.to_owned(), at_ms: now_ms, took_ms: None, shown_left: None }
 }
 
 /// An empty pair of the project's usual kind; the project gives it its id.
 pub fn blank(chat: bool) -> Pair {
     let prompt = if chat {
-        Prompt::Chat(vec![Turn {
-            role: Role::User,
-            content: String::new(),
-        }])
+        Prompt::Chat(vec![Turn { role: Role::User, content: String::new() }])
     } else {
         Prompt::Text(String::new())
     };
@@ -301,14 +264,7 @@ mod tests {
         pair.id = PairId(12);
         pair.answers[0].text = "one".to_owned();
         pair.answers[1].text = "two".to_owned();
-        pair.verdict = Some(verdict(
-            Choice::Better {
-                chosen: 1,
-                rejected: 0,
-                strength: Strength::Strongly,
-            },
-            5,
-        ));
+        pair.verdict = Some(verdict(Choice::Better { chosen: 1, rejected: 0, strength: Strength::Strongly }, 5));
         pair
     }
 
@@ -395,20 +351,13 @@ mod tests {
         draft.pair.answers[0].text.clear();
         draft.pair.tags = vec!["t".to_owned()];
         draft.pair.verdict = None;
-        assert_eq!(
-            draft.commit().unwrap().label,
-            "Edit answer, verdict, tags of pair 12"
-        );
+        assert_eq!(draft.commit().unwrap().label, "Edit answer, verdict, tags of pair 12");
     }
 
     #[test]
     fn removing_an_answer_keeps_the_verdict_on_its_answers() {
         let mut pair = Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b", "c"]);
-        let better = Choice::Better {
-            chosen: 2,
-            rejected: 0,
-            strength: Strength::Clearly,
-        };
+        let better = Choice::Better { chosen: 2, rejected: 0, strength: Strength::Clearly };
         pair.verdict = Some(verdict(better, 0));
         remove_answer(&mut pair, 1);
         assert_eq!(pair.chosen().unwrap().text, "c");
@@ -426,14 +375,8 @@ mod tests {
         assert_eq!(one_line(&"ö ".repeat(500), 5), "ö ö ö…");
         assert_eq!(one_line("", 5), "");
         let prompt = Prompt::Chat(vec![
-            Turn {
-                role: Role::User,
-                content: "asked".to_owned(),
-            },
-            Turn {
-                role: Role::Assistant,
-                content: "begun".to_owned(),
-            },
+            Turn { role: Role::User, content: "asked".to_owned() },
+            Turn { role: Role::Assistant, content: "begun".to_owned() },
         ]);
         assert_eq!(preview(&prompt, 80), "asked");
     }

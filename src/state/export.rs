@@ -26,13 +26,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    pub const ALL: [Self; 5] = [
-        Self::Adapter,
-        Self::Mlx,
-        Self::Gguf,
-        Self::Merged,
-        Self::Report,
-    ];
+    pub const ALL: [Self; 5] = [Self::Adapter, Self::Mlx, Self::Gguf, Self::Merged, Self::Report];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -58,9 +52,7 @@ impl Layout {
     /// One sentence: what it is good for.
     pub fn about(self) -> &'static str {
         match self {
-            Self::Adapter => {
-                "A small folder that PEFT, Transformers and vLLM load on top of the base model"
-            }
+            Self::Adapter => "A small folder that PEFT, Transformers and vLLM load on top of the base model",
             Self::Mlx => "A small folder that mlx-lm loads on top of the base model",
             Self::Gguf => "An adapter as one file that llama.cpp loads on top of the base model",
             Self::Merged => "A whole model folder with the training folded into its weights",
@@ -143,10 +135,7 @@ impl ExportForm {
     /// Where the export goes: what was typed, or a name after the run's among the project's exports.
     pub fn target(&self, project: &Path, run: &str) -> PathBuf {
         typed_path(&self.target).unwrap_or_else(|| {
-            let name = run.replace(
-                |letter: char| !letter.is_alphanumeric() && letter != '.',
-                "-",
-            );
+            let name = run.replace(|letter: char| !letter.is_alphanumeric() && letter != '.', "-");
             let parts = name.split('-').filter(|part| !part.is_empty());
             let name: Vec<&str> = parts.chain([self.layout.suffix()]).collect();
             project.join("exports").join(name.join("-"))
@@ -235,15 +224,8 @@ pub fn sentences(proof: &Proof) -> [String; 3] {
             prompts(proof.probes),
             proof.closeness()
         ),
-        format!(
-            "Its logits differ from the base model's by up to {:.3}: the training is in it",
-            proof.effect
-        ),
-        format!(
-            "The likeliest answer changed on {} of {}",
-            proof.changed,
-            prompts(proof.probes)
-        ),
+        format!("Its logits differ from the base model's by up to {:.3}: the training is in it", proof.effect),
+        format!("The likeliest answer changed on {} of {}", proof.changed, prompts(proof.probes)),
     ]
 }
 
@@ -301,31 +283,19 @@ mod tests {
         let mut form = ExportForm::default();
         let project = Path::new("/tides");
         let target = form.target(project, "MPO anchored-sum β 0.1 / 3");
-        assert_eq!(
-            target,
-            Path::new("/tides/exports/MPO-anchored-sum-β-0.1-3-adapter")
-        );
+        assert_eq!(target, Path::new("/tides/exports/MPO-anchored-sum-β-0.1-3-adapter"));
         form.target = " ~/out ".to_owned();
         assert!(form.target(project, "x").ends_with("out"));
     }
 
     #[test]
     fn the_proof_is_told_in_words() {
-        let proof = Proof {
-            probes: 5,
-            difference: 1.2e-5,
-            largest: 9.0,
-            effect: 3.25,
-            changed: 4,
-        };
+        let proof = Proof { probes: 5, difference: 1.2e-5, largest: 9.0, effect: 3.25, changed: 4 };
         let [equal, differs, changed] = sentences(&proof);
         assert!(equal.ends_with("on 5 prompts, to 1.2e-5"), "{equal}");
         assert!(differs.contains("by up to 3.250"), "{differs}");
         assert!(changed.ends_with("on 4 of 5 prompts"), "{changed}");
-        let exact = Proof {
-            difference: 0.0,
-            ..proof
-        };
+        let exact = Proof { difference: 0.0, ..proof };
         assert!(sentences(&exact)[0].ends_with("on 5 prompts, to the bit"));
     }
 

@@ -25,12 +25,7 @@ pub enum Kind {
 }
 
 const fn field(key: &'static str, label: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field {
-        key,
-        label,
-        about,
-        kind,
-    }
+    Field { key, label, about, kind }
 }
 
 pub const MODEL: Field = field(
@@ -57,12 +52,7 @@ pub const BETA: Field = field(
     Kind::Number,
     "Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown",
 );
-pub const TAU: Field = field(
-    "objective.tau",
-    "τ",
-    Kind::Number,
-    "IPO pulls every margin to 1/(2τ)",
-);
+pub const TAU: Field = field("objective.tau", "τ", Kind::Number, "IPO pulls every margin to 1/(2τ)");
 pub const SMOOTHING: Field = field(
     "objective.label_smoothing",
     "Label smoothing",
@@ -93,90 +83,39 @@ pub const FULL: Field = field(
     Kind::Switch,
     "Full weights instead of an adapter: more memory, no small file to share",
 );
-pub const RANK: Field = field(
-    "lora.rank",
-    "Rank",
-    Kind::Count,
-    "Width of the adapter; 8 to 32 is usual",
-);
-pub const ALPHA: Field = field(
-    "lora.alpha",
-    "Alpha",
-    Kind::Number,
-    "The adapter counts alpha / rank times; twice the rank is usual",
-);
-pub const RSLORA: Field = field(
-    "lora.rslora",
-    "Rank-stabilised",
-    Kind::Switch,
-    "Scale by alpha / √rank, which keeps large ranks learning",
-);
-pub const TARGETS: Field = field(
-    "lora.targets",
-    "Layers",
-    Kind::Text,
-    "all-linear, or names such as q_proj, v_proj",
-);
+pub const RANK: Field = field("lora.rank", "Rank", Kind::Count, "Width of the adapter; 8 to 32 is usual");
+pub const ALPHA: Field =
+    field("lora.alpha", "Alpha", Kind::Number, "The adapter counts alpha / rank times; twice the rank is usual");
+pub const RSLORA: Field =
+    field("lora.rslora", "Rank-stabilised", Kind::Switch, "Scale by alpha / √rank, which keeps large ranks learning");
+pub const TARGETS: Field = field("lora.targets", "Layers", Kind::Text, "all-linear, or names such as q_proj, v_proj");
 pub const LEARNING_RATE: Field = field(
     "optimizer.learning_rate",
     "Learning rate",
     Kind::Number,
     "Peak rate of AdamW; adapters take about ten times what full weights take",
 );
-pub const WEIGHT_DECAY: Field = field(
-    "optimizer.weight_decay",
-    "Weight decay",
-    Kind::Number,
-    "Pull of the trained weights to zero",
-);
-pub const WARMUP: Field = field(
-    "optimizer.warmup_steps",
-    "Warm-up steps",
-    Kind::Count,
-    "Steps until the learning rate is at its peak",
-);
+pub const WEIGHT_DECAY: Field =
+    field("optimizer.weight_decay", "Weight decay", Kind::Number, "Pull of the trained weights to zero");
+pub const WARMUP: Field =
+    field("optimizer.warmup_steps", "Warm-up steps", Kind::Count, "Steps until the learning rate is at its peak");
 pub const CLIP: Field = field(
     "optimizer.max_grad_norm",
     "Gradient clipping",
     Kind::Number,
     "Largest global gradient norm; 0 = no clipping",
 );
-pub const STEPS: Field = field(
-    "train.steps",
-    "Steps",
-    Kind::Count,
-    "Optimiser steps; empty = by epochs",
-);
-pub const EPOCHS: Field = field(
-    "train.epochs",
-    "Epochs",
-    Kind::Number,
-    "Times that every pair is seen; used when steps is empty",
-);
-pub const PAIRS_PER_STEP: Field = field(
-    "train.pairs_per_step",
-    "Pairs a step",
-    Kind::Count,
-    "Pairs that one update averages over",
-);
-pub const EVAL_EVERY: Field = field(
-    "train.eval_every",
-    "Evaluate every",
-    Kind::Count,
-    "Steps between measurements on held-out pairs; 0 = never",
-);
-pub const SAMPLE_EVERY: Field = field(
-    "train.sample_every",
-    "Sample every",
-    Kind::Count,
-    "Steps between answers to the probe prompts; 0 = never",
-);
-pub const CHECKPOINT_EVERY: Field = field(
-    "train.checkpoint_every",
-    "Checkpoint every",
-    Kind::Count,
-    "Steps between checkpoints; 0 = only at the end",
-);
+pub const STEPS: Field = field("train.steps", "Steps", Kind::Count, "Optimiser steps; empty = by epochs");
+pub const EPOCHS: Field =
+    field("train.epochs", "Epochs", Kind::Number, "Times that every pair is seen; used when steps is empty");
+pub const PAIRS_PER_STEP: Field =
+    field("train.pairs_per_step", "Pairs a step", Kind::Count, "Pairs that one update averages over");
+pub const EVAL_EVERY: Field =
+    field("train.eval_every", "Evaluate every", Kind::Count, "Steps between measurements on held-out pairs; 0 = never");
+pub const SAMPLE_EVERY: Field =
+    field("train.sample_every", "Sample every", Kind::Count, "Steps between answers to the probe prompts; 0 = never");
+pub const CHECKPOINT_EVERY: Field =
+    field("train.checkpoint_every", "Checkpoint every", Kind::Count, "Steps between checkpoints; 0 = only at the end");
 pub const SEED: Field = field(
     "train.shuffle_seed",
     "Shuffle seed",
@@ -189,24 +128,15 @@ pub const EVAL_FRACTION: Field = field(
     Kind::Number,
     "Share of prompts kept for measuring, decided by the prompt",
 );
-pub const MAX_PROMPT: Field = field(
-    "data.max_prompt_tokens",
-    "Longest prompt",
-    Kind::Count,
-    "Tokens; pairs with a longer prompt are set aside",
-);
+pub const MAX_PROMPT: Field =
+    field("data.max_prompt_tokens", "Longest prompt", Kind::Count, "Tokens; pairs with a longer prompt are set aside");
 pub const MAX_ANSWER: Field = field(
     "data.max_answer_tokens",
     "Longest answer",
     Kind::Count,
     "Tokens; longer answers are cut, both sides by the same rule",
 );
-pub const DEVICE: Field = field(
-    "train.device",
-    "Device",
-    Kind::Text,
-    "auto, cpu, cuda:0 or metal",
-);
+pub const DEVICE: Field = field("train.device", "Device", Kind::Text, "auto, cpu, cuda:0 or metal");
 pub const DTYPE: Field = field(
     "model.dtype",
     "Weights",
@@ -222,11 +152,7 @@ pub const DTYPE: Field = field(
 pub const RECOMPUTE: Field = field(
     "train.recompute",
     "Recompute",
-    Kind::Choice(&[
-        ("auto", "Where needed"),
-        ("never", "Never"),
-        ("always", "Always"),
-    ]),
+    Kind::Choice(&[("auto", "Where needed"), ("never", "Never"), ("always", "Always")]),
     "Whether layers run their forward again in the backward: less memory, about a third more time, the same numbers",
 );
 pub const MEMORY: Field = field(
@@ -250,11 +176,7 @@ pub const THREADS: Field = field(
 pub const PRIORITY: Field = field(
     "train.priority",
     "Speed",
-    Kind::Choice(&[
-        ("auto", "Gentle here"),
-        ("gentle", "Gentle"),
-        ("full", "Full speed"),
-    ]),
+    Kind::Choice(&[("auto", "Gentle here"), ("gentle", "Gentle"), ("full", "Full speed")]),
     "Gentle: the window and other programs have the processor first. Full speed: they share it",
 );
 

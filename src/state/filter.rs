@@ -21,15 +21,8 @@ pub enum Shown {
 }
 
 impl Shown {
-    pub const ALL: [Self; 7] = [
-        Self::All,
-        Self::Unlabelled,
-        Self::Labelled,
-        Self::Better,
-        Self::Ties,
-        Self::BothBad,
-        Self::Skipped,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::All, Self::Unlabelled, Self::Labelled, Self::Better, Self::Ties, Self::BothBad, Self::Skipped];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -123,24 +116,13 @@ impl Filter {
 
     /// Whether anything is left out.
     pub fn narrows(&self) -> bool {
-        let Self {
-            search,
-            shown,
-            split,
-            tag,
-            sort: _,
-            descending: _,
-        } = self;
+        let Self { search, shown, split, tag, sort: _, descending: _ } = self;
         !search.trim().is_empty() || *shown != Shown::All || split.is_some() || tag.is_some()
     }
 
     /// Everything again, in the same order.
     pub fn clear(&mut self) {
-        *self = Self {
-            sort: self.sort,
-            descending: self.descending,
-            ..Self::default()
-        };
+        *self = Self { sort: self.sort, descending: self.descending, ..Self::default() };
     }
 }
 
@@ -150,12 +132,8 @@ mod tests {
 
     #[test]
     fn a_filter_becomes_a_query() {
-        let filter = Filter {
-            search: "  ferry ".to_owned(),
-            shown: Shown::Ties,
-            descending: true,
-            ..Filter::default()
-        };
+        let filter =
+            Filter { search: "  ferry ".to_owned(), shown: Shown::Ties, descending: true, ..Filter::default() };
         let query = filter.query();
         assert_eq!(query.search, "ferry");
         assert_eq!(query.verdict, Some(VerdictFilter::Is(VerdictState::Tie)));
@@ -170,25 +148,12 @@ mod tests {
 
     #[test]
     fn every_state_is_counted_under_its_filter() {
-        let counts = Counts {
-            unlabelled: 1,
-            better: 2,
-            tie: 4,
-            both_bad: 8,
-            skip: 16,
-        };
+        let counts = Counts { unlabelled: 1, better: 2, tie: 4, both_bad: 8, skip: 16 };
         let of = |shown: Shown| shown.count(&counts);
         assert_eq!(of(Shown::All), 31);
         assert_eq!(of(Shown::Labelled), 30);
         assert_eq!(
-            [
-                Shown::Unlabelled,
-                Shown::Better,
-                Shown::Ties,
-                Shown::BothBad,
-                Shown::Skipped
-            ]
-            .map(of),
+            [Shown::Unlabelled, Shown::Better, Shown::Ties, Shown::BothBad, Shown::Skipped].map(of),
             [1, 2, 4, 8, 16]
         );
     }

@@ -104,13 +104,7 @@ pub struct Labelling {
 impl Labelling {
     /// `seed` decides the sides; the same seed and pair always give the same side.
     pub fn start(queue: Vec<PairId>, seed: u64, now_ms: i64) -> Self {
-        Self {
-            seed,
-            queue,
-            at: 0,
-            shown_ms: now_ms,
-            steps: Vec::new(),
-        }
+        Self { seed, queue, at: 0, shown_ms: now_ms, steps: Vec::new() }
     }
 
     pub fn current(&self) -> Option<PairId> {
@@ -129,40 +123,24 @@ impl Labelling {
         // In index order, so that a verdict does not give itself away by its side.
         let [a, b] = drafts::sides(pair)?;
         let (first, second) = (a.min(b), a.max(b));
-        let (left, right) = if mix(self.seed ^ mix(pair.id.0 as u64)) & 1 == 0 {
-            (first, second)
-        } else {
-            (second, first)
-        };
+        let (left, right) =
+            if mix(self.seed ^ mix(pair.id.0 as u64)) & 1 == 0 { (first, second) } else { (second, first) };
         Some(Shown { left, right })
     }
 
     /// The verdict that `judgement` means, and the label of the change. The session moves to the next pair.
     /// Absent when the pair has fewer than two answers.
-    pub fn judge(
-        &mut self,
-        pair: &Pair,
-        judgement: Judgement,
-        now_ms: i64,
-    ) -> Option<(Verdict, String)> {
+    pub fn judge(&mut self, pair: &Pair, judgement: Judgement, now_ms: i64) -> Option<(Verdict, String)> {
         let shown = self.shown(pair)?;
         let took_ms = (now_ms - self.shown_ms).max(0);
         let length = |side: Side| pair.answers[shown.on(side)].text.chars().count();
-        let mut judged = Judged {
-            took_ms,
-            left: None,
-            longer: None,
-        };
+        let mut judged = Judged { took_ms, left: None, longer: None };
         let (choice, what) = match judgement {
             Judgement::Prefer(side, strength) => {
                 let (mine, other) = (length(side), length(side.other()));
                 judged.left = Some(side == Side::Left);
                 judged.longer = (mine != other).then_some(mine > other);
-                let choice = Choice::Better {
-                    chosen: shown.on(side),
-                    rejected: shown.on(side.other()),
-                    strength,
-                };
+                let choice = Choice::Better { chosen: shown.on(side), rejected: shown.on(side.other()), strength };
                 (choice, "better")
             }
             Judgement::Tie => (Choice::Tie, "tie"),
@@ -170,11 +148,7 @@ impl Labelling {
             Judgement::Skip => (Choice::Skip, "skip"),
         };
         let label = format!("Label pair {} ({what})", pair.id.0);
-        self.steps.push(Step {
-            pair: pair.id,
-            label: label.clone(),
-            judged: Some(judged),
-        });
+        self.steps.push(Step { pair: pair.id, label: label.clone(), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let verdict = Verdict {
             choice,
@@ -188,11 +162,7 @@ impl Labelling {
 
     /// An answer or prompt was changed in the middle of the session.
     pub fn edited(&mut self, pair: PairId, label: String) {
-        self.steps.push(Step {
-            pair,
-            label,
-            judged: None,
-        });
+        self.steps.push(Step { pair, label, judged: None });
     }
 
     /// Label of the change that [`Labelling::undo`] expects the project to take back.
@@ -227,8 +197,7 @@ impl Labelling {
         Progress {
             done,
             total: done + self.queue.len().saturating_sub(self.at),
-            per_minute: (!looks.is_empty())
-                .then(|| 60_000.0 * looks.len() as f64 / looks.iter().sum::<i64>() as f64),
+            per_minute: (!looks.is_empty()).then(|| 60_000.0 * looks.len() as f64 / looks.iter().sum::<i64>() as f64),
         }
     }
 
@@ -293,10 +262,7 @@ mod tests {
         let again: Vec<usize> = (0..400).map(|id| left(&session, id)).collect();
         assert_eq!(lefts, again);
         let other = Labelling::start(vec![], 8, 0);
-        assert_ne!(
-            lefts,
-            (0..400).map(|id| left(&other, id)).collect::<Vec<_>>()
-        );
+        assert_ne!(lefts, (0..400).map(|id| left(&other, id)).collect::<Vec<_>>());
     }
 
     #[test]
@@ -306,11 +272,7 @@ mod tests {
             let mut judged = pair(id);
             let blind = session.shown(&judged);
             judged.verdict = Some(Verdict {
-                choice: Choice::Better {
-                    chosen: 1,
-                    rejected: 0,
-                    strength: Strength::Clearly,
-                },
+                choice: Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly },
                 who: LOCAL.to_owned(),
                 at_ms: 0,
                 took_ms: None,
@@ -330,11 +292,7 @@ mod tests {
             let (verdict, label) = session.judge(&before, judgement, 3_500).unwrap();
             assert_eq!(
                 verdict.choice,
-                Choice::Better {
-                    chosen: shown.right,
-                    rejected: shown.left,
-                    strength: Strength::Slightly
-                }
+                Choice::Better { chosen: shown.right, rejected: shown.left, strength: Strength::Slightly }
             );
             assert_eq!(verdict.shown_left, Some(shown.left));
             assert_eq!(verdict.took_ms, Some(2_500));

@@ -33,9 +33,7 @@ impl Checked {
             key if key == fields::LAMBDA_REF.key => Some(objective.reference_weight().to_string()),
             key if key == fields::LAMBDA_PRE.key => Some(objective.retention_weight().to_string()),
             key if key == fields::MODEL.key => Some("the project's own".to_owned()),
-            key if [fields::ADAPTER.key, fields::CONTINUE.key].contains(&key) => {
-                Some("none".to_owned())
-            }
+            key if [fields::ADAPTER.key, fields::CONTINUE.key].contains(&key) => Some("none".to_owned()),
             key if key == fields::STEPS.key => Some("by epochs".to_owned()),
             key if key == fields::MEMORY.key => Some("80 % of what is free".to_owned()),
             _ => None,
@@ -55,10 +53,7 @@ pub struct Launch {
 impl Launch {
     /// The sheet that shows `config`.
     pub fn from_config(config: &RunConfig) -> Self {
-        Self {
-            texts: settings(config),
-            checked: None,
-        }
+        Self { texts: settings(config), checked: None }
     }
 
     /// Whether nothing was ever typed or loaded.
@@ -97,10 +92,7 @@ impl Launch {
 
     /// What the texts mean now. Worked out again only when one of them changed.
     pub fn checked(&mut self) -> &Checked {
-        let stale = self
-            .checked
-            .as_ref()
-            .is_none_or(|(texts, _)| *texts != self.texts);
+        let stale = self.checked.as_ref().is_none_or(|(texts, _)| *texts != self.texts);
         if stale {
             self.checked = Some((self.texts.clone(), check(&self.texts)));
         }
@@ -113,10 +105,7 @@ impl Launch {
 
 /// A unit variant as `run.toml` spells it.
 fn word(value: &impl Serialize) -> String {
-    Value::try_from(value)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
+    Value::try_from(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn check(texts: &BTreeMap<String, String>) -> Checked {
@@ -128,11 +117,7 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
             checked.problems.insert(key.clone(), sentence);
             continue;
         }
-        let value = if key == fields::TARGETS.key {
-            layer_list(typed)
-        } else {
-            typed.to_owned()
-        };
+        let value = if key == fields::TARGETS.key { layer_list(typed) } else { typed.to_owned() };
         match checked.config.with_overrides(&[(key.clone(), value)]) {
             Ok(config) => checked.config = config,
             Err(error) => {
@@ -141,10 +126,7 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
         }
     }
     for (key, sentence) in validate(&checked.config) {
-        let label = fields::ALL
-            .iter()
-            .find(|field| field.key == key)
-            .map_or(key.as_str(), |field| field.label);
+        let label = fields::ALL.iter().find(|field| field.key == key).map_or(key.as_str(), |field| field.label);
         let sentence = sentence.replacen(&key, label, 1);
         checked.problems.entry(key).or_insert(sentence);
     }
@@ -197,11 +179,7 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Float(number) => {
             let size = number.abs();
-            if size != 0.0 && size < 1e-3 {
-                format!("{number:e}")
-            } else {
-                format!("{number}")
-            }
+            if size != 0.0 && size < 1e-3 { format!("{number:e}") } else { format!("{number}") }
         }
         // Names as people write them; numbers stay in brackets, which is how they are read back.
         Value::Array(items) if items.iter().all(Value::is_str) => {
@@ -235,20 +213,14 @@ mod tests {
         let mut launch = sheet();
         launch.set(fields::BETA.key, "a lot");
         let problem = &launch.checked().problems[fields::BETA.key];
-        assert_eq!(
-            problem,
-            "β is “a lot”; it must be a number such as 0.1 or 3e-4"
-        );
+        assert_eq!(problem, "β is “a lot”; it must be a number such as 0.1 or 3e-4");
     }
 
     #[test]
     fn a_number_out_of_range_is_a_sentence_with_its_label() {
         let mut launch = sheet();
         launch.set(fields::BETA.key, "0");
-        assert_eq!(
-            launch.checked().problems[fields::BETA.key],
-            "β is 0; it must be a number above 0"
-        );
+        assert_eq!(launch.checked().problems[fields::BETA.key], "β is 0; it must be a number above 0");
         launch.set(fields::BETA.key, "0.2");
         assert!(launch.checked().problems.is_empty());
         assert_eq!(launch.checked().config.objective.beta, 0.2);
@@ -258,10 +230,7 @@ mod tests {
     fn an_emptied_field_means_the_default() {
         let mut launch = sheet();
         launch.set(fields::RANK.key, " ");
-        assert_eq!(
-            launch.checked().config.lora.rank,
-            RunConfig::default().lora.rank
-        );
+        assert_eq!(launch.checked().config.lora.rank, RunConfig::default().lora.rank);
         launch.set(fields::STEPS.key, "40");
         launch.set(fields::STEPS.key, "");
         assert_eq!(launch.checked().config.train.steps, None);
@@ -305,11 +274,7 @@ mod tests {
                 continue;
             };
             let mut launch = sheet();
-            assert!(
-                words
-                    .iter()
-                    .any(|(word, _)| *word == launch.text(field.key))
-            );
+            assert!(words.iter().any(|(word, _)| *word == launch.text(field.key)));
             for (word, _) in words {
                 launch.set(field.key, *word);
                 assert_eq!(launch.checked().problems, BTreeMap::new(), "{word}");
@@ -322,12 +287,7 @@ mod tests {
         for field in fields::ALL {
             let mut launch = sheet();
             launch.set(field.key, "");
-            assert_eq!(
-                launch.checked().problems.get(field.key),
-                None,
-                "{}",
-                field.key
-            );
+            assert_eq!(launch.checked().problems.get(field.key), None, "{}", field.key);
         }
     }
 }

@@ -42,11 +42,7 @@ pub fn caption(name: &str) -> String {
         "kl/policy_k3_per_answer" => "KL(policy ‖ ref), k3 on samples, per answer",
         other => other,
     };
-    if held_out {
-        format!("{words}, held out")
-    } else {
-        words.to_owned()
-    }
+    if held_out { format!("{words}, held out") } else { words.to_owned() }
 }
 
 /// A number for reading: four significant digits, a plain form where it is short.
@@ -83,11 +79,7 @@ pub fn number(value: f64) -> String {
 }
 
 fn trimmed(digits: &str) -> &str {
-    if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        digits
-    }
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
 }
 
 /// A number the way its metric is read: shares in percent, memory in GiB, the rest as it is.
@@ -112,11 +104,7 @@ pub fn percent(share: f64) -> String {
 pub fn bytes(bytes: u64) -> String {
     const MIB: f64 = 1024.0 * 1024.0;
     let mib = bytes as f64 / MIB;
-    if mib >= 1024.0 {
-        format!("{:.1} GiB", mib / 1024.0)
-    } else {
-        format!("{mib:.0} MiB")
-    }
+    if mib >= 1024.0 { format!("{:.1} GiB", mib / 1024.0) } else { format!("{mib:.0} MiB") }
 }
 
 /// Seconds as a person says them: "45 s", "12 min", "3 h 20 min".

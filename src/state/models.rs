@@ -212,11 +212,7 @@ mod tests {
     use crate::data::ModelKind;
 
     fn machine() -> Machine {
-        Machine {
-            device: "the processor".to_owned(),
-            free: 1000,
-            total: 2000,
-        }
+        Machine { device: "the processor".to_owned(), free: 1000, total: 2000 }
     }
 
     fn group(title: &str, paths: &[&str]) -> Group {
@@ -226,11 +222,7 @@ mod tests {
             added: false,
             entries: paths
                 .iter()
-                .map(|path| Entry {
-                    name: (*path).to_owned(),
-                    path: PathBuf::from(path),
-                    card: None,
-                })
+                .map(|path| Entry { name: (*path).to_owned(), path: PathBuf::from(path), card: None })
                 .collect(),
         }
     }
@@ -269,9 +261,6 @@ mod tests {
         let sizes = [0, 12, 99_000, 988_097_824, 999_700_000, 15_200_000_000];
         let words = ["0 KB", "1 KB", "0.1 MB", "988 MB", "1.00 GB", "15.2 GB"];
         assert_eq!(sizes.map(size), words);
-        assert_eq!(
-            [1_200_000, 494_032_768, 7_615_616_512].map(count),
-            ["1.2 M", "494 M", "7.62 B"]
-        );
+        assert_eq!([1_200_000, 494_032_768, 7_615_616_512].map(count), ["1.2 M", "494 M", "7.62 B"]);
     }
 }

@@ -31,14 +31,10 @@ pub fn sentence(chosen: f64, rejected: f64) -> String {
             nats(chosen),
             nats(rejected)
         ),
-        (true, false) => format!(
-            "The margin grows because chosen rises faster; rejected also gained {}",
-            nats(rejected)
-        ),
-        (false, _) => format!(
-            "The margin grows because rejected falls faster; chosen also lost {}",
-            nats(chosen)
-        ),
+        (true, false) => {
+            format!("The margin grows because chosen rises faster; rejected also gained {}", nats(rejected))
+        }
+        (false, _) => format!("The margin grows because rejected falls faster; chosen also lost {}", nats(chosen)),
     }
 }
 
@@ -54,26 +50,10 @@ mod tests {
     fn each_way_to_grow_has_its_sentence() {
         let cases = [
             (0.0, 0.0, "Nothing has moved"),
-            (
-                2.0,
-                -3.0,
-                "from both sides: chosen gained 2.0 nats, rejected lost 3.0 nats",
-            ),
-            (
-                -3.1,
-                -9.0,
-                "rejected falls faster; chosen also lost 3.1 nats",
-            ),
-            (
-                5.0,
-                1.0,
-                "chosen rises faster; rejected also gained 1.0 nats",
-            ),
-            (
-                -2.0,
-                1.0,
-                "shrinks: chosen lost 2.0 nats, rejected gained 1.0 nats",
-            ),
+            (2.0, -3.0, "from both sides: chosen gained 2.0 nats, rejected lost 3.0 nats"),
+            (-3.1, -9.0, "rejected falls faster; chosen also lost 3.1 nats"),
+            (5.0, 1.0, "chosen rises faster; rejected also gained 1.0 nats"),
+            (-2.0, 1.0, "shrinks: chosen lost 2.0 nats, rejected gained 1.0 nats"),
             (-2.0, -2.0, "fall together by 2.0 nats"),
         ];
         for (chosen, rejected, part) in cases {

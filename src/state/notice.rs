@@ -33,37 +33,21 @@ pub struct Notice {
 
 impl Notice {
     pub fn info(summary: impl Into<String>) -> Self {
-        Self {
-            level: Level::Info,
-            summary: summary.into(),
-            details: String::new(),
-        }
+        Self { level: Level::Info, summary: summary.into(), details: String::new() }
     }
 
     pub fn warning(summary: impl Into<String>, details: impl Into<String>) -> Self {
-        Self {
-            level: Level::Warning,
-            summary: summary.into(),
-            details: details.into(),
-        }
+        Self { level: Level::Warning, summary: summary.into(), details: details.into() }
     }
 
     /// The error and its chain of causes, each on its own line.
     pub fn from_error(summary: impl Into<String>, error: &anyhow::Error) -> Self {
         let details: Vec<String> = error.chain().map(ToString::to_string).collect();
-        Self {
-            level: Level::Error,
-            summary: summary.into(),
-            details: details.join("\n"),
-        }
+        Self { level: Level::Error, summary: summary.into(), details: details.join("\n") }
     }
 
     pub fn error(summary: impl Into<String>, details: impl Into<String>) -> Self {
-        Self {
-            level: Level::Error,
-            summary: summary.into(),
-            details: details.into(),
-        }
+        Self { level: Level::Error, summary: summary.into(), details: details.into() }
     }
 }
 

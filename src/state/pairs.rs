@@ -11,10 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    difference::Differences, drafts::Draft, filter::Filter, labelling::Labelling,
-    remembered::Remembered,
-};
+use super::{difference::Differences, drafts::Draft, filter::Filter, labelling::Labelling, remembered::Remembered};
 use crate::{
     data::{Change, Pair, PairId, Verdict, health::Health},
     store::{Counts, PairQuery, PairRow, PairVisit, Revision},
@@ -252,23 +249,13 @@ impl PairsView {
     pub fn stored(&mut self, ids: &[PairId], fresh: &[Pair]) {
         for id in ids {
             let now = fresh.iter().find(|pair| pair.id == *id);
-            let drafts = [
-                self.draft.as_mut(),
-                self.labelling
-                    .as_mut()
-                    .and_then(|label| label.editing.as_mut()),
-            ];
+            let drafts = [self.draft.as_mut(), self.labelling.as_mut().and_then(|label| label.editing.as_mut())];
             for draft in drafts.into_iter().flatten() {
                 if let Some(pair) = now.filter(|pair| pair.id == draft.pair.id) {
                     draft.stored(pair);
                 }
             }
-            if now.is_none()
-                && self
-                    .draft
-                    .as_ref()
-                    .is_some_and(|draft| draft.pair.id == *id)
-            {
+            if now.is_none() && self.draft.as_ref().is_some_and(|draft| draft.pair.id == *id) {
                 self.draft = None;
             }
         }
@@ -278,12 +265,7 @@ impl PairsView {
 impl PairsView {
     /// A commit of these pairs failed: what was typed stays and can be committed again.
     pub fn refused(&mut self, ids: &[PairId]) {
-        let drafts = [
-            self.draft.as_mut(),
-            self.labelling
-                .as_mut()
-                .and_then(|label| label.editing.as_mut()),
-        ];
+        let drafts = [self.draft.as_mut(), self.labelling.as_mut().and_then(|label| label.editing.as_mut())];
         for draft in drafts.into_iter().flatten() {
             if ids.contains(&draft.pair.id) {
                 draft.refused();
@@ -348,15 +330,8 @@ mod tests {
 
     #[test]
     fn a_deleted_pair_leaves_the_editor() {
-        let pair = Pair::new(
-            PairId(4),
-            crate::data::Prompt::Text("p".to_owned()),
-            &["a", "b"],
-        );
-        let mut view = PairsView {
-            draft: Some(Draft::open(pair.clone())),
-            ..PairsView::default()
-        };
+        let pair = Pair::new(PairId(4), crate::data::Prompt::Text("p".to_owned()), &["a", "b"]);
+        let mut view = PairsView { draft: Some(Draft::open(pair.clone())), ..PairsView::default() };
         view.stored(&[PairId(4)], &[pair]);
         assert!(view.draft.is_some());
         view.stored(&[PairId(4)], &[]);

@@ -56,13 +56,7 @@ impl ProjectsView {
     /// A project was opened.
     pub fn opened(&mut self, dir: &Path, name: &str) {
         self.forget(dir);
-        self.recent.insert(
-            0,
-            Recent {
-                dir: dir.to_owned(),
-                name: name.to_owned(),
-            },
-        );
+        self.recent.insert(0, Recent { dir: dir.to_owned(), name: name.to_owned() });
         self.recent.truncate(REMEMBERED);
     }
 
@@ -119,10 +113,7 @@ impl Form {
 /// A path as people type or paste it: around it blanks, quotes, or `file://` before it. Nothing when nothing is left.
 pub fn typed_path(text: &str) -> Option<PathBuf> {
     let text = text.trim();
-    let text = ['"', '\'']
-        .into_iter()
-        .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
-        .unwrap_or(text);
+    let text = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(text);
     let text = text.strip_prefix("file://").unwrap_or(text);
     (!text.is_empty()).then(|| match text.strip_prefix("~/") {
         Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
@@ -193,10 +184,7 @@ mod tests {
         assert_eq!(project.dir, home.join("Harbour- tone-2"));
         form.dir = "/elsewhere".to_owned();
         assert_eq!(form.read(home).unwrap().dir, Path::new("/elsewhere"));
-        let nameless = Form {
-            name: "...".to_owned(),
-            ..form
-        };
+        let nameless = Form { name: "...".to_owned(), ..form };
         assert_eq!(nameless.default_dir(home), home.join("project"));
     }
 

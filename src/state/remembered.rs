@@ -21,13 +21,7 @@ pub struct Remembered<T> {
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self {
-            known: HashMap::new(),
-            waiting: HashSet::new(),
-            stale: HashSet::new(),
-            absent: HashSet::new(),
-            asked: 0,
-        }
+        Self { known: HashMap::new(), waiting: HashSet::new(), stale: HashSet::new(), absent: HashSet::new(), asked: 0 }
     }
 }
 
@@ -50,10 +44,7 @@ impl<T> Remembered<T> {
 
     /// Notes that these are being read; gives back the ones that were not already.
     pub fn ask(&mut self, ids: Vec<PairId>) -> Vec<PairId> {
-        let new: Vec<PairId> = ids
-            .into_iter()
-            .filter(|id| self.is_missing(*id) && self.waiting.insert(*id))
-            .collect();
+        let new: Vec<PairId> = ids.into_iter().filter(|id| self.is_missing(*id) && self.waiting.insert(*id)).collect();
         self.asked += new.len();
         new
     }

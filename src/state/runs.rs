@@ -61,10 +61,7 @@ impl History {
     }
 
     pub fn last_step(&self) -> f64 {
-        self.series
-            .values()
-            .filter_map(Series::last_step)
-            .fold(0.0, f64::max)
+        self.series.values().filter_map(Series::last_step).fold(0.0, f64::max)
     }
 
     /// Adds one step's metrics.
@@ -72,9 +69,7 @@ impl History {
         // Before the first update every reward is 0 but for rounding: no pair is right or wrong yet, and drawing what a
         // strict count of noise gives would squeeze everything that follows.
         const STILL: f64 = 1e-4;
-        let unmoved = metrics
-            .iter()
-            .any(|(name, value)| name.ends_with("rewards/margins") && value.abs() < STILL);
+        let unmoved = metrics.iter().any(|(name, value)| name.ends_with("rewards/margins") && value.abs() < STILL);
         for (name, value) in metrics {
             if unmoved && name.ends_with("rewards/accuracies") {
                 continue;
@@ -163,11 +158,7 @@ impl Live {
     }
 
     pub fn fraction(&self) -> f32 {
-        if self.total_steps == 0 {
-            0.0
-        } else {
-            self.step as f32 / self.total_steps as f32
-        }
+        if self.total_steps == 0 { 0.0 } else { self.step as f32 / self.total_steps as f32 }
     }
 }
 
@@ -223,8 +214,7 @@ impl Runs {
 
     /// The name of a run, also when its record is not here yet.
     pub fn name(&self, run: RunId) -> String {
-        self.record(run)
-            .map_or_else(|| format!("Run {}", run.0), |record| record.name.clone())
+        self.record(run).map_or_else(|| format!("Run {}", run.0), |record| record.name.clone())
     }
 
     fn record_mut(&mut self, run: RunId) -> Option<&mut RunRecord> {
@@ -238,11 +228,7 @@ impl Runs {
     /// Folds one event of a run in. Events of requests are not for here.
     pub fn take(&mut self, event: &Event) -> Option<Follow> {
         match event {
-            Event::Phase {
-                run,
-                what,
-                fraction,
-            } => {
+            Event::Phase { run, what, fraction } => {
                 let live = self.live_mut(*run)?;
                 live.phase = Some((what.clone(), *fraction));
                 if let Some(record) = self.record_mut(*run)
@@ -252,12 +238,7 @@ impl Runs {
                 }
                 None
             }
-            Event::Started {
-                run,
-                first_step,
-                total_steps,
-                arithmetic,
-            } => {
+            Event::Started { run, first_step, total_steps, arithmetic } => {
                 let live = self.live_mut(*run)?;
                 live.phase = None;
                 live.step = first_step.saturating_sub(1);
@@ -270,38 +251,20 @@ impl Runs {
                 }
                 None
             }
-            Event::Step {
-                run,
-                step,
-                total_steps,
-                metrics,
-                eta_secs,
-            } => {
+            Event::Step { run, step, total_steps, metrics, eta_secs } => {
                 let missed = self.take_step(*run, *step, *total_steps, *eta_secs);
-                self.history
-                    .entry(*run)
-                    .or_default()
-                    .take_metrics(*step, metrics);
+                self.history.entry(*run).or_default().take_metrics(*step, metrics);
                 missed.then_some(Follow::ReadHistory(*run))
             }
             Event::Evaluated { run, step, metrics } => {
-                self.history
-                    .entry(*run)
-                    .or_default()
-                    .take_metrics(*step, metrics);
+                self.history.entry(*run).or_default().take_metrics(*step, metrics);
                 None
             }
             Event::Saved { run, step } => {
                 self.live_mut(*run)?.last_checkpoint = Some(*step);
                 None
             }
-            Event::Logged {
-                run,
-                step,
-                level,
-                text,
-                mark,
-            } => {
+            Event::Logged { run, step, level, text, mark } => {
                 let history = self.history.entry(*run).or_default();
                 history.take_line(*step, *level, text, *mark);
                 None
@@ -344,13 +307,7 @@ impl Runs {
     }
 
     /// True when steps before this one never arrived.
-    fn take_step(
-        &mut self,
-        run: RunId,
-        step: u64,
-        total_steps: u64,
-        eta_secs: Option<f64>,
-    ) -> bool {
+    fn take_step(&mut self, run: RunId, step: u64, total_steps: u64, eta_secs: Option<f64>) -> bool {
         if let Some(record) = self.record_mut(run) {
             record.step = step;
             record.total_steps = total_steps;
@@ -381,11 +338,7 @@ impl Runs {
             live.paused = paused;
         }
         if let Some(record) = self.record_mut(run) {
-            record.status = if paused {
-                RunStatus::Paused
-            } else {
-                RunStatus::Running
-            };
+            record.status = if paused { RunStatus::Paused } else { RunStatus::Running };
         }
     }
 }
@@ -399,13 +352,7 @@ mod tests {
     }
 
     fn step(run: i64, step: u64) -> Event {
-        Event::Step {
-            run: RunId(run),
-            step,
-            total_steps: 9,
-            metrics: loss(step as f64),
-            eta_secs: None,
-        }
+        Event::Step { run: RunId(run), step, total_steps: 9, metrics: loss(step as f64), eta_secs: None }
     }
 
     fn live(run: i64) -> Live {
@@ -418,15 +365,8 @@ mod tests {
         for step in [4, 5] {
             history.take_metrics(step, &loss(step as f64));
         }
-        history.fill(Stored {
-            steps: (1..=4).map(|step| (step, loss(step as f64))).collect(),
-            log: Vec::new(),
-        });
-        let steps: Vec<f64> = history.series["loss"]
-            .points()
-            .iter()
-            .map(|p| p[0])
-            .collect();
+        history.fill(Stored { steps: (1..=4).map(|step| (step, loss(step as f64))).collect(), log: Vec::new() });
+        let steps: Vec<f64> = history.series["loss"].points().iter().map(|p| p[0]).collect();
         assert_eq!(steps, [1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 
@@ -444,10 +384,7 @@ mod tests {
         let mut runs = Runs::default();
         runs.queue(live(1));
         runs.queue(live(2));
-        let ended = Event::Finished {
-            run: RunId(1),
-            outcome: Outcome::Completed,
-        };
+        let ended = Event::Finished { run: RunId(1), outcome: Outcome::Completed };
         assert_eq!(runs.take(&ended), Some(Follow::ReadRuns(RunId(1))));
         assert_eq!(runs.live.as_ref().unwrap().run, RunId(2));
         assert!(runs.waiting.is_empty());
@@ -457,12 +394,7 @@ mod tests {
     fn accuracy_is_not_drawn_before_anything_moved() {
         let mut history = History::default();
         let name = "eval_rewards/accuracies".to_owned();
-        let measured = |accuracy, margin| {
-            vec![
-                (name.clone(), accuracy),
-                ("eval_rewards/margins".to_owned(), margin),
-            ]
-        };
+        let measured = |accuracy, margin| vec![(name.clone(), accuracy), ("eval_rewards/margins".to_owned(), margin)];
         history.take_metrics(0, &measured(0.5, 1e-6));
         history.take_metrics(10, &measured(0.8, 1.5));
         assert_eq!(history.series[&name].points(), [[10.0, 0.8]]);

@@ -15,14 +15,7 @@ pub struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Self {
-        Self {
-            set: Sampling {
-                temperature: 0.7,
-                ..Sampling::default()
-            },
-            stops: String::new(),
-            own: None,
-        }
+        Self { set: Sampling { temperature: 0.7, ..Sampling::default() }, stops: String::new(), own: None }
     }
 }
 
@@ -30,10 +23,7 @@ impl Drawing {
     /// What to ask the engine for.
     pub fn sampling(&self) -> Sampling {
         let lines = self.stops.lines().filter(|line| !line.is_empty());
-        Sampling {
-            stop: lines.map(unescaped).collect(),
-            ..self.set.clone()
-        }
+        Sampling { stop: lines.map(unescaped).collect(), ..self.set.clone() }
     }
 
     /// The model's own settings were read: they are the start, unless somebody has set something already.
@@ -48,11 +38,7 @@ impl Drawing {
     /// Back to the model's own settings. Length and seed are not the model's to say.
     pub fn reset(&mut self) {
         if let Some(own) = &self.own {
-            self.set = Sampling {
-                max_new_tokens: self.set.max_new_tokens,
-                seed: self.set.seed,
-                ..own.clone()
-            };
+            self.set = Sampling { max_new_tokens: self.set.max_new_tokens, seed: self.set.seed, ..own.clone() };
             self.stops.clear();
         }
     }
@@ -60,11 +46,7 @@ impl Drawing {
     /// Whether everything is as the model's makers would have it.
     pub fn is_own(&self) -> bool {
         self.own.as_ref().is_some_and(|own| {
-            let mine = Sampling {
-                max_new_tokens: own.max_new_tokens,
-                seed: own.seed,
-                ..self.sampling()
-            };
+            let mine = Sampling { max_new_tokens: own.max_new_tokens, seed: own.seed, ..self.sampling() };
             mine == *own
         })
     }
@@ -80,10 +62,7 @@ impl Drawing {
             (own.top_p < 1.0, format!("top p {}", own.top_p)),
             (own.top_k > 0, format!("top k {}", own.top_k)),
             (own.min_p > 0.0, format!("min p {}", own.min_p)),
-            (
-                own.repetition_penalty != 1.0,
-                format!("repetition penalty {}", own.repetition_penalty),
-            ),
+            (own.repetition_penalty != 1.0, format!("repetition penalty {}", own.repetition_penalty)),
         ] {
             if said {
                 words.push(word);
@@ -116,12 +95,7 @@ mod tests {
     use super::*;
 
     fn makers() -> Sampling {
-        Sampling {
-            temperature: 0.6,
-            top_p: 0.95,
-            top_k: 20,
-            ..Sampling::default()
-        }
+        Sampling { temperature: 0.6, top_p: 0.95, top_k: 20, ..Sampling::default() }
     }
 
     #[test]
@@ -130,10 +104,7 @@ mod tests {
         drawing.learn(makers());
         assert!(drawing.is_own());
         assert_eq!(drawing.sampling().top_k, 20);
-        assert_eq!(
-            drawing.own_in_words().unwrap(),
-            "temperature 0.6, top p 0.95, top k 20"
-        );
+        assert_eq!(drawing.own_in_words().unwrap(), "temperature 0.6, top p 0.95, top k 20");
         // Another project, another model.
         drawing.learn(Sampling::default());
         assert_eq!(drawing.set.temperature, 0.0);
@@ -151,18 +122,12 @@ mod tests {
         drawing.stops = "END".to_owned();
         drawing.reset();
         assert!(drawing.is_own(), "length is not the model's to say");
-        assert_eq!(
-            (drawing.set.temperature, drawing.set.max_new_tokens),
-            (0.6, 40)
-        );
+        assert_eq!((drawing.set.temperature, drawing.set.max_new_tokens), (0.6, 40));
     }
 
     #[test]
     fn stop_texts_stand_one_a_line() {
-        let drawing = Drawing {
-            stops: "###\n\n\\n\\nUser:\nC:\\\\dir \\d".to_owned(),
-            ..Drawing::default()
-        };
+        let drawing = Drawing { stops: "###\n\n\\n\\nUser:\nC:\\\\dir \\d".to_owned(), ..Drawing::default() };
         let stop = drawing.sampling().stop;
         assert_eq!(stop, ["###", "\n\nUser:", "C:\\dir \\d"]);
     }

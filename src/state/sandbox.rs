@@ -26,13 +26,9 @@ impl Curves {
             None => 8.0 / objective.beta(),
         };
         let margins = (0..POINTS).map(|i| reach * (2.0 * i as f64 / (POINTS - 1) as f64 - 1.0));
-        let over = |value: &dyn Fn(f64) -> f64| {
-            Series::from_points(margins.clone().map(|margin| [margin, value(margin)]))
-        };
-        let awake: Vec<f64> = margins
-            .clone()
-            .filter(|margin| !objective.asleep_at(*margin))
-            .collect();
+        let over =
+            |value: &dyn Fn(f64) -> f64| Series::from_points(margins.clone().map(|margin| [margin, value(margin)]));
+        let awake: Vec<f64> = margins.clone().filter(|margin| !objective.asleep_at(*margin)).collect();
         let sleeps = awake.len() < POINTS;
         Some(Self {
             loss: over(&|margin| objective.loss_at(margin)),
@@ -55,9 +51,7 @@ pub fn in_words(objective: &Objective) -> &'static str {
         Objective::Dpo { .. } => {
             "Pulls on every pair until it is won by a wide gap; a pair that stays lost is pulled hardest"
         }
-        Objective::Ipo { .. } => {
-            "Pulls every margin to one target and back again when it overshoots"
-        }
+        Objective::Ipo { .. } => "Pulls every margin to one target and back again when it overshoots",
     }
 }
 
@@ -68,11 +62,7 @@ mod tests {
 
     #[test]
     fn mpo_is_awake_around_zero_and_sleeps_on_both_sides() {
-        let curves = Curves::of(&Objective::Mpo {
-            beta: 0.5,
-            margin: Margin::AnchoredSum,
-        })
-        .unwrap();
+        let curves = Curves::of(&Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum }).unwrap();
         let (low, high) = curves.awake.unwrap();
         assert!(low < 0.0 && high > 0.0 && high < 16.0);
         let top = curves.push.nearest(0.0).unwrap()[1];
@@ -89,24 +79,15 @@ mod tests {
 
     #[test]
     fn dpo_sleeps_only_when_won() {
-        let curves = Curves::of(&Objective::Dpo {
-            beta: 0.1,
-            margin: Margin::AnchoredSum,
-            smoothing: Smoothing::None,
-        })
-        .unwrap();
+        let curves =
+            Curves::of(&Objective::Dpo { beta: 0.1, margin: Margin::AnchoredSum, smoothing: Smoothing::None }).unwrap();
         let (low, _) = curves.awake.unwrap();
         assert_eq!(low, -80.0);
     }
 
     #[test]
     fn ipo_has_its_lowest_loss_at_the_target() {
-        let curves = Curves::of(&Objective::Ipo {
-            tau: 0.1,
-            beta: 0.1,
-            margin: Margin::AnchoredMean,
-        })
-        .unwrap();
+        let curves = Curves::of(&Objective::Ipo { tau: 0.1, beta: 0.1, margin: Margin::AnchoredMean }).unwrap();
         assert_eq!(curves.target, Some(5.0));
         assert_eq!(curves.loss.nearest(5.0), Some([5.0, 0.0]));
     }

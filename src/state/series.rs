@@ -22,10 +22,7 @@ struct Bin {
 }
 
 impl Bin {
-    const EMPTY: Self = Self {
-        low_high: None,
-        gap: None,
-    };
+    const EMPTY: Self = Self { low_high: None, gap: None };
 
     fn of(points: &[Point], index: usize) -> Self {
         let mut bin = Self::EMPTY;
@@ -41,10 +38,9 @@ impl Bin {
         }
         self.low_high = Some(match self.low_high {
             None => (index, index),
-            Some((low, high)) => (
-                if y < points[low][1] { index } else { low },
-                if y > points[high][1] { index } else { high },
-            ),
+            Some((low, high)) => {
+                (if y < points[low][1] { index } else { low }, if y > points[high][1] { index } else { high })
+            }
         });
     }
 
@@ -149,12 +145,8 @@ impl Series {
     /// At most about `3 * buckets` points that look the same as all points in `range`, with one neighbour on either side
     /// so that the line runs to the edges of the view.
     pub fn visible(&self, range: &RangeInclusive<f64>, buckets: usize) -> Vec<Point> {
-        let start = self
-            .points
-            .partition_point(|point| point[0] < *range.start());
-        let end = self
-            .points
-            .partition_point(|point| point[0] <= *range.end());
+        let start = self.points.partition_point(|point| point[0] < *range.start());
+        let end = self.points.partition_point(|point| point[0] <= *range.end());
         let (start, end) = (start.saturating_sub(1), (end + 1).min(self.points.len()));
         if end <= start {
             return Vec::new();
@@ -202,12 +194,7 @@ impl Series {
 
 /// A band between two series that were measured together: step, lowest and highest value of each bucket.
 /// Steps where one of them is not finite are left out.
-pub fn band(
-    lower: &Series,
-    upper: &Series,
-    range: &RangeInclusive<f64>,
-    buckets: usize,
-) -> Vec<[f64; 3]> {
+pub fn band(lower: &Series, upper: &Series, range: &RangeInclusive<f64>, buckets: usize) -> Vec<[f64; 3]> {
     let start = lower.points.partition_point(|p| p[0] < *range.start());
     let end = lower.points.partition_point(|p| p[0] <= *range.end());
     let (start, end) = (start.saturating_sub(1), (end + 1).min(lower.points.len()));
@@ -268,11 +255,7 @@ mod tests {
         values[2_500] = f64::NAN;
         let series = of(&values);
         let drawn = series.visible(&(0.0..=5_000.0), 20);
-        let broken: Vec<f64> = drawn
-            .iter()
-            .filter(|p| !p[1].is_finite())
-            .map(|p| p[0])
-            .collect();
+        let broken: Vec<f64> = drawn.iter().filter(|p| !p[1].is_finite()).map(|p| p[0]).collect();
         assert_eq!(broken, [2_500.0]);
         assert_eq!(series.not_finite(), 1);
     }
@@ -301,15 +284,10 @@ mod tests {
     #[test]
     fn a_band_covers_every_point_between_its_edges() {
         let lower = of(&(0..1000).map(|i| f64::from(i % 7)).collect::<Vec<f64>>());
-        let upper = of(&(0..1000)
-            .map(|i| 10.0 + f64::from(i % 5))
-            .collect::<Vec<f64>>());
+        let upper = of(&(0..1000).map(|i| 10.0 + f64::from(i % 5)).collect::<Vec<f64>>());
         let band = band(&lower, &upper, &(0.0..=1000.0), 20);
         assert_eq!(band.len(), 20);
-        assert!(
-            band.iter()
-                .all(|[_, low, high]| *low == 0.0 && *high == 14.0)
-        );
+        assert!(band.iter().all(|[_, low, high]| *low == 0.0 && *high == 14.0));
     }
 
     proptest! {

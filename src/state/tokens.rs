@@ -49,8 +49,7 @@ pub struct Tokens {
 impl Tokens {
     /// Whether this is what the spot was asked last.
     pub fn is_asked(&self, spot: Spot, subject: &Subject) -> bool {
-        self.find(spot)
-            .is_some_and(|(_, asked, _)| **asked == *subject)
+        self.find(spot).is_some_and(|(_, asked, _)| **asked == *subject)
     }
 
     pub fn ask(&mut self, spot: Spot, subject: Arc<Subject>) {
@@ -60,8 +59,7 @@ impl Tokens {
 
     /// An answer to an older question is dropped.
     pub fn answer(&mut self, spot: Spot, subject: &Arc<Subject>, outcome: Outcome) {
-        let Some((_, asked, slot)) = self.spots.iter_mut().find(|(other, ..)| *other == spot)
-        else {
+        let Some((_, asked, slot)) = self.spots.iter_mut().find(|(other, ..)| *other == spot) else {
             return;
         };
         if !Arc::ptr_eq(asked, subject) {
@@ -79,11 +77,9 @@ impl Tokens {
         match self.find(spot) {
             Some((_, _, Outcome::Failed(error))) => Err(error),
             Some((_, _, Outcome::Ready(inspection))) => Ok(Some(inspection)),
-            Some((_, _, Outcome::Waiting)) => Ok(self
-                .last
-                .iter()
-                .find(|(other, _)| *other == spot)
-                .map(|(_, inspection)| inspection)),
+            Some((_, _, Outcome::Waiting)) => {
+                Ok(self.last.iter().find(|(other, _)| *other == spot).map(|(_, inspection)| inspection))
+            }
             None => Ok(None),
         }
     }
@@ -108,13 +104,7 @@ mod tests {
                 max_answer: 1,
             })
         };
-        let ready = |fate| {
-            Outcome::Ready(Arc::new(PairInspection {
-                fate,
-                reason: None,
-                answers: Vec::new(),
-            }))
-        };
+        let ready = |fate| Outcome::Ready(Arc::new(PairInspection { fate, reason: None, answers: Vec::new() }));
         let mut tokens = Tokens::default();
         let (old, new) = (subject("a"), subject("b"));
         tokens.ask(Spot::Pair, Arc::clone(&old));
@@ -125,10 +115,7 @@ mod tests {
         tokens.answer(Spot::Pair, &old, ready(Fate::Unusable));
         assert_eq!(tokens.shown(Spot::Pair).unwrap().unwrap().fate, Fate::Fits);
         tokens.answer(Spot::Pair, &new, ready(Fate::AnswerCut));
-        assert_eq!(
-            tokens.shown(Spot::Pair).unwrap().unwrap().fate,
-            Fate::AnswerCut
-        );
+        assert_eq!(tokens.shown(Spot::Pair).unwrap().unwrap().fate, Fate::AnswerCut);
         assert!(tokens.shown(Spot::Answer(Side::Left)).unwrap().is_none());
     }
 }

@@ -71,24 +71,12 @@ impl Preflight {
             return false;
         };
         match event {
-            Event::Preflight {
-                request: answered,
-                report,
-            } if answered == request => {
-                *self = Self::Ready {
-                    config: config.clone(),
-                    report: report.clone(),
-                };
+            Event::Preflight { request: answered, report } if answered == request => {
+                *self = Self::Ready { config: config.clone(), report: report.clone() };
                 true
             }
-            Event::Failed {
-                request: answered,
-                error,
-            } if answered == request => {
-                *self = Self::Refused {
-                    config: config.clone(),
-                    error: error.clone(),
-                };
+            Event::Failed { request: answered, error } if answered == request => {
+                *self = Self::Refused { config: config.clone(), error: error.clone() };
                 true
             }
             _ => false,
@@ -99,9 +87,7 @@ impl Preflight {
     pub fn config(&self) -> Option<&RunConfig> {
         match self {
             Self::NotAsked => None,
-            Self::Waiting { config, .. }
-            | Self::Ready { config, .. }
-            | Self::Refused { config, .. } => Some(config),
+            Self::Waiting { config, .. } | Self::Ready { config, .. } | Self::Refused { config, .. } => Some(config),
         }
     }
 }
@@ -138,14 +124,8 @@ mod tests {
 
     #[test]
     fn an_answer_to_an_older_question_is_dropped() {
-        let mut preflight = Preflight::Waiting {
-            request: RequestId(2),
-            config: Box::default(),
-        };
-        let answer = |request| Event::Preflight {
-            request: RequestId(request),
-            report: Box::default(),
-        };
+        let mut preflight = Preflight::Waiting { request: RequestId(2), config: Box::default() };
+        let answer = |request| Event::Preflight { request: RequestId(request), report: Box::default() };
         assert!(!preflight.take(&answer(1)));
         assert!(preflight.take(&answer(2)));
         assert!(matches!(preflight, Preflight::Ready { .. }));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answers::AnswersView, compare::CompareView, models::ModelsView, pairs::PairsView,
-    projects::ProjectsView, train::TrainView,
+    answers::AnswersView, compare::CompareView, models::ModelsView, pairs::PairsView, projects::ProjectsView,
+    train::TrainView,
 };
 
 /// Where one can be: the places of the left rail, in order, and the one behind the project's name.
@@ -24,13 +24,7 @@ pub enum Screen {
 
 impl Screen {
     /// Those of the rail.
-    pub const ALL: [Self; 5] = [
-        Self::Pairs,
-        Self::Train,
-        Self::Compare,
-        Self::Answers,
-        Self::Models,
-    ];
+    pub const ALL: [Self; 5] = [Self::Pairs, Self::Train, Self::Compare, Self::Answers, Self::Models];
 
     pub fn title(self) -> &'static str {
         match self {

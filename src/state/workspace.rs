@@ -93,21 +93,13 @@ impl Workspace {
     pub fn open(&mut self, opened: Opened, views: &mut Views) {
         let another = views.last_project.as_ref() != Some(&opened.project.dir);
         if another || views.train.launch.is_untouched() {
-            views.train = TrainView {
-                launch: Launch::from_config(&opened.project.config),
-                ..TrainView::default()
-            };
+            views.train = TrainView { launch: Launch::from_config(&opened.project.config), ..TrainView::default() };
         }
         views.last_project = Some(opened.project.dir.clone());
-        views
-            .projects
-            .opened(&opened.project.dir, &opened.project.name);
+        views.projects.opened(&opened.project.dir, &opened.project.name);
         self.project = Some(opened.project);
         self.opened += 1;
-        self.runs = Runs {
-            records: opened.runs,
-            ..Runs::default()
-        };
+        self.runs = Runs { records: opened.runs, ..Runs::default() };
         self.preflight = Preflight::NotAsked;
         self.to_record.clear();
         self.pairs = PairsData::default();

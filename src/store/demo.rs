@@ -42,10 +42,8 @@ pub fn open_demo_of(assets: &Path, dir: Option<&Path>) -> Result<PathBuf> {
     // Made aside and renamed: a demo that is there is a whole one.
     let parent = dir.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(io_error("make the folder", parent))?;
-    let aside = tempfile::Builder::new()
-        .prefix(".demo-")
-        .tempdir_in(parent)
-        .map_err(io_error("make a folder in", parent))?;
+    let aside =
+        tempfile::Builder::new().prefix(".demo-").tempdir_in(parent).map_err(io_error("make a folder in", parent))?;
     make(assets, &aside.path().join("project"), &identity)?;
     if dir.is_dir() {
         // Only an empty folder, e.g. one that was made to hold the demo, may be in the way.
@@ -57,20 +55,18 @@ pub fn open_demo_of(assets: &Path, dir: Option<&Path>) -> Result<PathBuf> {
 
 /// Where the program keeps what belongs to no project.
 pub fn data_dir() -> Result<PathBuf> {
-    directories::ProjectDirs::from("", "", "nudge")
-        .map(|dirs| dirs.data_dir().to_owned())
-        .ok_or_else(|| StoreError::Io {
+    directories::ProjectDirs::from("", "", "nudge").map(|dirs| dirs.data_dir().to_owned()).ok_or_else(|| {
+        StoreError::Io {
             what: "find a home folder for",
             path: PathBuf::from("nudge"),
             source: io::ErrorKind::NotFound.into(),
-        })
+        }
+    })
 }
 
 /// `assets/demo`: where `NUDGE_ASSETS` says, beside the program, or in the source tree it was built from.
 fn assets() -> Result<PathBuf> {
-    let beside = env::current_exe()
-        .ok()
-        .and_then(|exe| exe.parent().map(Path::to_owned));
+    let beside = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
     let places = [
         env::var_os("NUDGE_ASSETS").map(PathBuf::from),
         beside.as_ref().map(|dir| dir.join("assets")),
@@ -78,38 +74,21 @@ fn assets() -> Result<PathBuf> {
         Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets")),
     ];
     let demos = places.into_iter().flatten().map(|dir| dir.join("demo"));
-    demos
-        .into_iter()
-        .find(|dir| dir.join("pairs.jsonl").is_file())
-        .ok_or_else(|| StoreError::Io {
-            what: "find the demo's files; set NUDGE_ASSETS to the folder that holds",
-            path: PathBuf::from("demo/pairs.jsonl"),
-            source: io::ErrorKind::NotFound.into(),
-        })
+    demos.into_iter().find(|dir| dir.join("pairs.jsonl").is_file()).ok_or_else(|| StoreError::Io {
+        what: "find the demo's files; set NUDGE_ASSETS to the folder that holds",
+        path: PathBuf::from("demo/pairs.jsonl"),
+        source: io::ErrorKind::NotFound.into(),
+    })
 }
 
 fn make(assets: &Path, dir: &Path, identity: &str) -> Result<()> {
     copy(&assets.join("model"), &dir.join("model"))?;
     let run_toml = read(&assets.join("run.toml"))?.unwrap_or_default();
-    let mut project = Project::create(
-        dir,
-        &ProjectSettings {
-            name: "Demo".to_owned(),
-            model: dir.join("model"),
-            run_toml,
-        },
-    )?;
+    let mut project =
+        Project::create(dir, &ProjectSettings { name: "Demo".to_owned(), model: dir.join("model"), run_toml })?;
     let pairs: Vec<Pair> = lines(&assets.join("pairs.jsonl"))?;
     let label = format!("Import {} pairs", pairs.len());
-    let edits = pairs
-        .into_iter()
-        .map(|pair| {
-            Edit::add(Pair {
-                id: PairId::NEW,
-                ..pair
-            })
-        })
-        .collect();
+    let edits = pairs.into_iter().map(|pair| Edit::add(Pair { id: PairId::NEW, ..pair })).collect();
     project.apply(&Change::new(label, edits))?;
     project.set_references(&lines::<ReferenceAnswer>(&assets.join("reference.jsonl"))?)?;
     project.set_probes(&lines::<Probe>(&assets.join("probes.jsonl"))?)?;
@@ -206,14 +185,8 @@ fn io_error(what: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError
     let path = path.to_owned();
     move |source| match source.kind() {
         io::ErrorKind::StorageFull => StoreError::DiskFull(path.clone()),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            StoreError::ReadOnly(path.clone())
-        }
-        _ => StoreError::Io {
-            what,
-            path: path.clone(),
-            source,
-        },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly(path.clone()),
+        _ => StoreError::Io { what, path: path.clone(), source },
     }
 }
 
@@ -228,11 +201,7 @@ mod tests {
         let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &["a", "b"]);
         let line = serde_json::to_string(&pair).unwrap();
         fs::write(dir.join("pairs.jsonl"), format!("{line}\n{line}\n")).unwrap();
-        fs::write(
-            dir.join("reference.jsonl"),
-            "{\"prompt\":\"p\",\"answer\":\"a\"}\n",
-        )
-        .unwrap();
+        fs::write(dir.join("reference.jsonl"), "{\"prompt\":\"p\",\"answer\":\"a\"}\n").unwrap();
         fs::write(dir.join("probes.jsonl"), "{\"prompt\":\"p\"}\n").unwrap();
         fs::write(dir.join("retention.txt"), "one\nstill one\n\n\ntwo\n").unwrap();
         fs::write(dir.join("run.toml"), "[train]\nsteps = 3\n").unwrap();
@@ -269,10 +238,7 @@ mod tests {
         fs::write(from.join("run.toml"), "").unwrap();
         open_demo_of(&from, Some(&to)).unwrap();
         assert!(!to.join("mine").exists(), "made again");
-        assert!(
-            !tmp.path().join("demo-before-1").exists(),
-            "nothing was done in it"
-        );
+        assert!(!tmp.path().join("demo-before-1").exists(), "nothing was done in it");
 
         Project::open(&to).unwrap().undo().unwrap();
         fs::write(from.join("model/config.json"), "{ }").unwrap();

@@ -22,26 +22,16 @@ pub enum StoreError {
     #[error(
         "{path} was written by a newer Nudge (file version {found}, this program knows up to {known}). Update Nudge to open it; nothing was changed."
     )]
-    Newer {
-        path: PathBuf,
-        found: i64,
-        known: i64,
-    },
-    #[error(
-        "{0} cannot be written to. Make the folder writable, or copy the project to a place where you may write."
-    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{0} cannot be written to. Make the folder writable, or copy the project to a place where you may write.")]
     ReadOnly(PathBuf),
     #[error(
         "{path} is damaged ({detail}). Nothing was changed. Restore a copy, or save what can be read with `sqlite3 {path} .recover`."
     )]
     Corrupted { path: PathBuf, detail: String },
-    #[error(
-        "The disk of {0} is full. Free some space and do it again; what was saved before is safe."
-    )]
+    #[error("The disk of {0} is full. Free some space and do it again; what was saved before is safe.")]
     DiskFull(PathBuf),
-    #[error(
-        "Another program holds {0} locked. Close it, or wait for its import to end, and do it again."
-    )]
+    #[error("Another program holds {0} locked. Close it, or wait for its import to end, and do it again.")]
     Locked(PathBuf),
     #[error("Pair {} was changed elsewhere in the meantime. Look at it again; your edit was not applied.", .0.0)]
     Stale(PairId),
@@ -50,22 +40,11 @@ pub enum StoreError {
     #[error("Run {} is in the hands of a running process. Stop it first.", .0.0)]
     RunIsLive(RunId),
     #[error("Could not {what} {path}: {source}")]
-    Io {
-        what: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { what: &'static str, path: PathBuf, source: io::Error },
     #[error("{path}, line {line}: {reason}")]
-    Line {
-        path: PathBuf,
-        line: usize,
-        reason: String,
-    },
+    Line { path: PathBuf, line: usize, reason: String },
     #[error("The project's document {path} refused an operation: {source}")]
-    Database {
-        path: PathBuf,
-        source: rusqlite::Error,
-    },
+    Database { path: PathBuf, source: rusqlite::Error },
 }
 
 impl StoreError {
@@ -77,13 +56,10 @@ impl StoreError {
                 Some(ErrorCode::DiskFull) => Self::DiskFull(path),
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
                 // The folder of a document in WAL mode must be writable even to read it.
-                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                    Self::ReadOnly(path)
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly(path),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    Self::Corrupted { path, detail: source.to_string() }
                 }
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupted {
-                    path,
-                    detail: source.to_string(),
-                },
                 _ => Self::Database { path, source },
             },
             Self::Corrupted { detail, .. } => Self::Corrupted { path, detail },
@@ -94,19 +70,13 @@ impl StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(source: rusqlite::Error) -> Self {
-        Self::Database {
-            path: PathBuf::new(),
-            source,
-        }
+        Self::Database { path: PathBuf::new(), source }
     }
 }
 
 /// Values are written by this room alone: one that cannot be read back was damaged.
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Corrupted {
-            path: PathBuf::new(),
-            detail: format!("a value cannot be read: {error}"),
-        }
+        Self::Corrupted { path: PathBuf::new(), detail: format!("a value cannot be read: {error}") }
     }
 }

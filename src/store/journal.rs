@@ -40,16 +40,9 @@ impl Project {
     pub fn apply(&mut self, change: &Change) -> Result<Applied> {
         self.write(Keep::PowerLoss, |tx| {
             let before = newest_revision(tx)?;
-            let edits: Vec<&Edit> = change
-                .edits
-                .iter()
-                .filter(|edit| edit.before != edit.after)
-                .collect();
-            let mut applied = Applied {
-                label: change.label.clone(),
-                pairs: Vec::with_capacity(edits.len()),
-                revision: before,
-            };
+            let edits: Vec<&Edit> = change.edits.iter().filter(|edit| edit.before != edit.after).collect();
+            let mut applied =
+                Applied { label: change.label.clone(), pairs: Vec::with_capacity(edits.len()), revision: before };
             if edits.is_empty() {
                 return Ok(applied);
             }
@@ -111,9 +104,8 @@ impl Project {
                 )?
                 .query_map([edit], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
-            let mut close = tx.prepare_cached(
-                "UPDATE versions SET revision_to = ?1 WHERE pair = ?2 AND revision_to IS NULL",
-            )?;
+            let mut close =
+                tx.prepare_cached("UPDATE versions SET revision_to = ?1 WHERE pair = ?2 AND revision_to IS NULL")?;
             for pair in &pairs {
                 close.execute(params![revision.0 as i64, pair])?;
             }
@@ -125,51 +117,33 @@ impl Project {
                  FROM versions WHERE {restored} = ?2"
             ))?
             .execute(params![revision.0 as i64, edit])?;
-            Ok(Some(Applied {
-                label,
-                pairs: pairs.into_iter().map(PairId).collect(),
-                revision,
-            }))
+            Ok(Some(Applied { label, pairs: pairs.into_iter().map(PairId).collect(), revision }))
         })
     }
 }
 
 pub(super) fn newest_revision(connection: &Connection) -> Result<Revision> {
-    let newest: Option<i64> = connection
-        .prepare_cached("SELECT max(revision) FROM changes")?
-        .query_row([], |row| row.get(0))?;
+    let newest: Option<i64> =
+        connection.prepare_cached("SELECT max(revision) FROM changes")?.query_row([], |row| row.get(0))?;
     Ok(Revision(newest.unwrap_or(0) as u64))
 }
 
 /// The edit that would be undone or redone next.
 fn next_step(connection: &Connection, direction: Direction) -> Result<Option<(i64, String)>> {
     let sql = match direction {
-        Direction::Undo => {
-            "SELECT revision, label FROM changes WHERE state = 'done' ORDER BY revision DESC LIMIT 1"
-        }
-        Direction::Redo => {
-            "SELECT revision, label FROM changes WHERE state = 'undone' ORDER BY revision LIMIT 1"
-        }
+        Direction::Undo => "SELECT revision, label FROM changes WHERE state = 'done' ORDER BY revision DESC LIMIT 1",
+        Direction::Redo => "SELECT revision, label FROM changes WHERE state = 'undone' ORDER BY revision LIMIT 1",
     };
-    Ok(connection
-        .prepare_cached(sql)?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?)
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 /// Versions are never deleted, so neither are ids ever given twice.
 fn next_pair_id(tx: &Transaction<'_>) -> Result<i64> {
-    let newest: Option<i64> =
-        tx.query_row("SELECT max(pair) FROM versions", [], |row| row.get(0))?;
+    let newest: Option<i64> = tx.query_row("SELECT max(pair) FROM versions", [], |row| row.get(0))?;
     Ok(newest.unwrap_or(0) + 1)
 }
 
-fn apply_edit(
-    tx: &Transaction<'_>,
-    edit: &Edit,
-    revision: Revision,
-    next_id: &mut i64,
-) -> Result<PairId> {
+fn apply_edit(tx: &Transaction<'_>, edit: &Edit, revision: Revision, next_id: &mut i64) -> Result<PairId> {
     // A deleted pair may come back under its own id; any other new pair gets one nobody had.
     let known = match (&edit.before, &edit.after) {
         (Some(pair), _) => Some(pair.id),
@@ -187,18 +161,14 @@ fn apply_edit(
     if let Some(newest) = newest_version(tx, id)? {
         if newest.revision_from == revision.0 as i64 {
             // Edited twice in one change: the state in between was never anybody's.
-            tx.prepare_cached("DELETE FROM versions WHERE id = ?1")?
-                .execute([newest.version])?;
+            tx.prepare_cached("DELETE FROM versions WHERE id = ?1")?.execute([newest.version])?;
         } else {
             tx.prepare_cached("UPDATE versions SET revision_to = ?1 WHERE id = ?2")?
                 .execute(params![revision.0 as i64, newest.version])?;
         }
     }
     if let Some(after) = &edit.after {
-        let pair = Pair {
-            id,
-            ..after.clone()
-        };
+        let pair = Pair { id, ..after.clone() };
         insert_version(tx, &pair, revision)?;
     }
     Ok(id)
@@ -226,22 +196,12 @@ mod tests {
 
     fn note(project: &mut Project, id: PairId, note: &str) {
         let before = project.pair(id).unwrap().unwrap();
-        let after = Pair {
-            note: note.to_owned(),
-            ..before.clone()
-        };
-        project
-            .apply(&Change::new("Note", vec![Edit::replace(before, after)]))
-            .unwrap();
+        let after = Pair { note: note.to_owned(), ..before.clone() };
+        project.apply(&Change::new("Note", vec![Edit::replace(before, after)])).unwrap();
     }
 
     fn count(project: &Project, table: &str) -> i64 {
-        project
-            .connection
-            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-                row.get(0)
-            })
-            .unwrap()
+        project.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     }
 
     #[test]
@@ -281,33 +241,16 @@ mod tests {
         let id = add(&mut project, "p");
         let seen = project.pair(id).unwrap().unwrap();
         note(&mut project, id, "by somebody else");
-        let mine = Pair {
-            note: "mine".to_owned(),
-            ..seen.clone()
-        };
-        let change = Change::new(
-            "Two things",
-            vec![Edit::add(new_pair("q")), Edit::replace(seen.clone(), mine)],
-        );
+        let mine = Pair { note: "mine".to_owned(), ..seen.clone() };
+        let change = Change::new("Two things", vec![Edit::add(new_pair("q")), Edit::replace(seen.clone(), mine)]);
         let revision = project.revision().unwrap();
         assert!(matches!(project.apply(&change), Err(StoreError::Stale(stale)) if stale == id));
         assert_eq!(project.revision().unwrap(), revision);
         assert_eq!(project.pairs_at(revision).unwrap().len(), 1);
         // Adding what is there, and deleting what is not, are stale too.
-        assert!(
-            project
-                .apply(&Change::new("", vec![Edit::add(seen.clone())]))
-                .is_err()
-        );
-        let gone = Pair {
-            id: PairId(99),
-            ..seen
-        };
-        assert!(
-            project
-                .apply(&Change::new("", vec![Edit::delete(gone)]))
-                .is_err()
-        );
+        assert!(project.apply(&Change::new("", vec![Edit::add(seen.clone())])).is_err());
+        let gone = Pair { id: PairId(99), ..seen };
+        assert!(project.apply(&Change::new("", vec![Edit::delete(gone)])).is_err());
     }
 
     #[test]
@@ -329,21 +272,10 @@ mod tests {
         let (_dir, mut project) = project();
         let id = add(&mut project, "p");
         let one = project.pair(id).unwrap().unwrap();
-        let two = Pair {
-            note: "two".to_owned(),
-            ..one.clone()
-        };
-        let three = Pair {
-            note: "three".to_owned(),
-            ..one.clone()
-        };
-        let change = Change::new(
-            "Twice",
-            vec![
-                Edit::replace(one.clone(), two.clone()),
-                Edit::replace(two, three.clone()),
-            ],
-        );
+        let two = Pair { note: "two".to_owned(), ..one.clone() };
+        let three = Pair { note: "three".to_owned(), ..one.clone() };
+        let change =
+            Change::new("Twice", vec![Edit::replace(one.clone(), two.clone()), Edit::replace(two, three.clone())]);
         project.apply(&change).unwrap();
         assert_eq!(project.pair(id).unwrap(), Some(three.clone()));
         project.undo().unwrap();
@@ -357,10 +289,7 @@ mod tests {
         let (_dir, mut project) = project();
         let id = add(&mut project, "p");
         let pair = project.pair(id).unwrap().unwrap();
-        let same = Change::new(
-            "Same",
-            vec![Edit::replace(pair.clone(), pair), Edit::default()],
-        );
+        let same = Change::new("Same", vec![Edit::replace(pair.clone(), pair), Edit::default()]);
         let applied = project.apply(&same).unwrap();
         assert_eq!((applied.revision, applied.pairs.len()), (Revision(1), 0));
         assert_eq!(project.can_undo().unwrap().as_deref(), Some("Add p"));

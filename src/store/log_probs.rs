@@ -36,17 +36,13 @@ impl Project {
     /// Per-token log-probs, in the order asked for; absent where they have not been computed.
     pub fn cached_log_probs(&self, keys: &[LogProbKey]) -> Result<Vec<Option<Vec<f32>>>> {
         self.snapshot(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT log_probs FROM reference_log_probs WHERE key = ?1")?;
+            let mut statement =
+                connection.prepare_cached("SELECT log_probs FROM reference_log_probs WHERE key = ?1")?;
             keys.iter()
                 .map(|key| {
-                    let bytes: Option<Vec<u8>> =
-                        statement.query_row([&key.0], |row| row.get(0)).optional()?;
+                    let bytes: Option<Vec<u8>> = statement.query_row([&key.0], |row| row.get(0)).optional()?;
                     Ok(bytes.map(|bytes| {
-                        bytes
-                            .chunks_exact(4)
-                            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                            .collect()
+                        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
                     }))
                 })
                 .collect()
@@ -55,9 +51,8 @@ impl Project {
 
     pub fn cache_log_probs(&mut self, entries: &[(LogProbKey, Vec<f32>)]) -> Result<()> {
         self.write(Keep::Kill, |tx| {
-            let mut insert = tx.prepare_cached(
-                "INSERT OR REPLACE INTO reference_log_probs (key, log_probs) VALUES (?1, ?2)",
-            )?;
+            let mut insert =
+                tx.prepare_cached("INSERT OR REPLACE INTO reference_log_probs (key, log_probs) VALUES (?1, ?2)")?;
             for (key, log_probs) in entries {
                 let bytes: Vec<u8> = log_probs.iter().flat_map(|x| x.to_le_bytes()).collect();
                 insert.execute(params![key.0, bytes])?;

@@ -43,8 +43,6 @@ pub use trace::{LogLevel, LogLine, Sample, SampleRecord};
 pub struct RunId(pub i64);
 
 /// A state of the data. Every change makes the next one; 0 is the empty project.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);

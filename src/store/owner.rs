@@ -40,15 +40,8 @@ impl Owner {
             Ok(()) | Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        writeln!(
-            file,
-            "A process holds this file while it trains. Safe to delete when no Nudge is running."
-        )?;
-        let owner = Arc::new(Self {
-            name,
-            path,
-            _file: file,
-        });
+        writeln!(file, "A process holds this file while it trains. Safe to delete when no Nudge is running.")?;
+        let owner = Arc::new(Self { name, path, _file: file });
         owners.insert(dir, Arc::downgrade(&owner));
         Ok(owner)
     }

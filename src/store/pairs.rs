@@ -90,25 +90,15 @@ pub(super) fn newest_pair(connection: &Connection, id: PairId) -> Result<Option<
 
 pub(super) fn newest_version(connection: &Connection, id: PairId) -> Result<Option<Newest>> {
     Ok(connection
-        .prepare_cached(
-            "SELECT id, revision_from FROM versions WHERE pair = ?1 AND revision_to IS NULL",
-        )?
-        .query_row([id.0], |row| {
-            Ok(Newest {
-                version: row.get(0)?,
-                revision_from: row.get(1)?,
-            })
-        })
+        .prepare_cached("SELECT id, revision_from FROM versions WHERE pair = ?1 AND revision_to IS NULL")?
+        .query_row([id.0], |row| Ok(Newest { version: row.get(0)?, revision_from: row.get(1)? }))
         .optional()?)
 }
 
 /// Writes the state of a pair from `revision` on. Its texts are written only if no earlier state of it has the same.
 pub(super) fn insert_version(tx: &Transaction<'_>, pair: &Pair, revision: Revision) -> Result<()> {
-    let body = serde_json::to_string(&ContentRef {
-        prompt: &pair.prompt,
-        answers: &pair.answers,
-        source: &pair.source,
-    })?;
+    let body =
+        serde_json::to_string(&ContentRef { prompt: &pair.prompt, answers: &pair.answers, source: &pair.source })?;
     let known: Option<i64> = tx
         .prepare_cached(
             "SELECT contents.id FROM versions JOIN contents ON contents.id = versions.content
@@ -119,17 +109,12 @@ pub(super) fn insert_version(tx: &Transaction<'_>, pair: &Pair, revision: Revisi
     let content = if let Some(content) = known {
         content
     } else {
-        tx.prepare_cached("INSERT INTO contents (body) VALUES (?1)")?
-            .execute([&body])?;
+        tx.prepare_cached("INSERT INTO contents (body) VALUES (?1)")?.execute([&body])?;
         let content = tx.last_insert_rowid();
         search::index(tx, content, pair)?;
         content
     };
-    let verdict = pair
-        .verdict
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()?;
+    let verdict = pair.verdict.as_ref().map(serde_json::to_string).transpose()?;
     tx.prepare_cached(
         "INSERT INTO versions (pair, revision_from, content, state, verdict, verdict_at, split, tags, note, reward,
              behaviour, len_bytes, prompt_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -162,18 +147,12 @@ pub(super) fn split_number(split: Split) -> i64 {
 
 /// Prompt and answers of a content's JSON, for the search to look into.
 pub(super) fn texts_of(body: &str) -> Result<(Prompt, Vec<Answer>)> {
-    let Content {
-        prompt, answers, ..
-    } = serde_json::from_str(body)?;
+    let Content { prompt, answers, .. } = serde_json::from_str(body)?;
     Ok((prompt, answers))
 }
 
 fn pair_of(row: &Row<'_>) -> Result<Pair> {
-    let Content {
-        prompt,
-        answers,
-        source,
-    } = serde_json::from_str(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
+    let Content { prompt, answers, source } = serde_json::from_str(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
     let verdict: Option<Verdict> = match row.get_ref(2)?.as_str_or_null().map_err(unreadable)? {
         None => None,
         Some(json) => Some(serde_json::from_str(json)?),
@@ -197,17 +176,12 @@ fn pair_of(row: &Row<'_>) -> Result<Pair> {
 }
 
 pub(super) fn unreadable(error: rusqlite::types::FromSqlError) -> StoreError {
-    StoreError::Corrupted {
-        path: std::path::PathBuf::new(),
-        detail: error.to_string(),
-    }
+    StoreError::Corrupted { path: std::path::PathBuf::new(), detail: error.to_string() }
 }
 
 fn row_of(pair: &Pair) -> PairRow {
     let side = |named: Option<&Answer>, place: usize| {
-        named
-            .or_else(|| pair.answers.get(place))
-            .map_or_else(String::new, |answer| preview(&answer.text))
+        named.or_else(|| pair.answers.get(place)).map_or_else(String::new, |answer| preview(&answer.text))
     };
     PairRow {
         id: pair.id,
@@ -226,10 +200,7 @@ fn row_of(pair: &Pair) -> PairRow {
 
 /// One line, with "…" at its end where more would follow.
 fn preview(text: &str) -> String {
-    let mut letters = text
-        .split_whitespace()
-        .flat_map(|word| std::iter::once(' ').chain(word.chars()))
-        .skip(1);
+    let mut letters = text.split_whitespace().flat_map(|word| std::iter::once(' ').chain(word.chars())).skip(1);
     let mut line: String = letters.by_ref().take(PREVIEW_CHARS - 1).collect();
     match (letters.next(), letters.next()) {
         (None, _) => {}

@@ -8,9 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params,
-};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{
     RunId, StoreError,
@@ -65,11 +63,7 @@ impl Project {
                     StoreError::ReadOnly(dir.to_owned())
                 }
                 io::ErrorKind::StorageFull => StoreError::DiskFull(dir.to_owned()),
-                _ => StoreError::Io {
-                    what,
-                    path: dir.to_owned(),
-                    source,
-                },
+                _ => StoreError::Io { what, path: dir.to_owned(), source },
             }
         };
         fs::create_dir_all(dir.join("runs")).map_err(io("make the folder"))?;
@@ -77,11 +71,7 @@ impl Project {
             Ok(_) => {}
             // An empty file is what a process leaves that was killed right here.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if fs::metadata(&path)
-                    .map_err(io("look at the file in"))?
-                    .len()
-                    > 0
-                {
+                if fs::metadata(&path).map_err(io("look at the file in"))?.len() > 0 {
                     return Err(StoreError::AlreadyAProject(dir.to_owned()));
                 }
             }
@@ -131,11 +121,7 @@ impl Project {
             match schema::upgrade(&connection, fresh)? {
                 Version::Current => Ok(connection),
                 Version::Foreign => Err(StoreError::NotAProject(dir.clone())),
-                Version::Newer { found, known } => Err(StoreError::Newer {
-                    path: path.clone(),
-                    found,
-                    known,
-                }),
+                Version::Newer { found, known } => Err(StoreError::Newer { path: path.clone(), found, known }),
             }
         };
         Ok(Self {
@@ -156,35 +142,21 @@ impl Project {
         let model = PathBuf::from(text("model")?);
         Ok(ProjectSettings {
             name: text("name")?,
-            model: if model.as_os_str().is_empty() {
-                model
-            } else {
-                self.dir.join(model)
-            },
+            model: if model.as_os_str().is_empty() { model } else { self.dir.join(model) },
             run_toml: text("run_toml")?,
         })
     }
 
     pub fn set_settings(&self, settings: &ProjectSettings) -> Result<()> {
-        let ProjectSettings {
-            name,
-            model,
-            run_toml,
-        } = settings;
+        let ProjectSettings { name, model, run_toml } = settings;
         let model = if model.as_os_str().is_empty() {
             PathBuf::new()
         } else {
             let model = std::path::absolute(model).unwrap_or_else(|_| model.clone());
-            model
-                .strip_prefix(&self.dir)
-                .map_or(model.clone(), Path::to_owned)
+            model.strip_prefix(&self.dir).map_or(model.clone(), Path::to_owned)
         };
         self.write(Keep::PowerLoss, |tx| {
-            for (key, value) in [
-                ("name", name.as_str()),
-                ("model", &model.to_string_lossy()),
-                ("run_toml", run_toml),
-            ] {
+            for (key, value) in [("name", name.as_str()), ("model", &model.to_string_lossy()), ("run_toml", run_toml)] {
                 put_setting(tx, key, value)?;
             }
             Ok(())
@@ -219,8 +191,7 @@ impl Project {
     /// Reads from one state of the document, whatever others write meanwhile.
     pub(super) fn snapshot<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.read(|connection| {
-            let transaction =
-                Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
             let result = work(&transaction)?;
             transaction.commit()?;
             Ok(result)
@@ -228,11 +199,7 @@ impl Project {
     }
 
     /// All or nothing: an error rolls back.
-    pub(super) fn write<T>(
-        &self,
-        keep: Keep,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
-    ) -> Result<T> {
+    pub(super) fn write<T>(&self, keep: Keep, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.read(|connection| {
             if self.keep.get() != Some(keep) {
                 let synchronous = match keep {
@@ -243,8 +210,7 @@ impl Project {
                 self.keep.set(Some(keep));
             }
             // Immediate: waiting for another writer happens here, where nothing has been read yet.
-            let transaction =
-                Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let result = work(&transaction)?;
             transaction.commit()?;
             Ok(result)
@@ -268,16 +234,13 @@ impl Project {
 }
 
 fn put_setting(tx: &Transaction<'_>, key: &str, value: &str) -> Result<()> {
-    tx.prepare_cached("INSERT OR REPLACE INTO settings (key, value) VALUES (?1, ?2)")?
-        .execute(params![key, value])?;
+    tx.prepare_cached("INSERT OR REPLACE INTO settings (key, value) VALUES (?1, ?2)")?.execute(params![key, value])?;
     Ok(())
 }
 
 /// Unix time in milliseconds; 0 on a machine whose clock stands before 1970.
 pub(super) fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 #[cfg(test)]
@@ -300,15 +263,9 @@ mod tests {
     fn a_full_disk_is_a_sentence_and_loses_nothing() {
         let (_dir, mut project) = project();
         project.apply(&import("small", 3)).unwrap();
-        let pages: i64 = project
-            .connection
-            .pragma_query_value(None, "page_count", |row| row.get(0))
-            .unwrap();
+        let pages: i64 = project.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
         let limit = |project: &Project, pages: i64| {
-            project
-                .connection
-                .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-                .unwrap();
+            project.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
         };
         limit(&project, pages + 2);
         let error = project.apply(&import("much", 2000)).unwrap_err();
@@ -335,10 +292,7 @@ mod tests {
     fn labels_are_synced_and_measurements_are_not_waited_for() {
         let (_dir, mut project) = project();
         let synchronous = |project: &Project| -> i64 {
-            project
-                .connection
-                .pragma_query_value(None, "synchronous", |row| row.get(0))
-                .unwrap()
+            project.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap()
         };
         project.write(Keep::Kill, |_| Ok(())).unwrap();
         assert_eq!(synchronous(&project), 1);
@@ -350,11 +304,8 @@ mod tests {
     fn a_model_inside_the_project_moves_with_it() {
         let tmp = tempfile::tempdir().unwrap();
         let (old, new) = (tmp.path().join("old"), tmp.path().join("new"));
-        let settings = |model: PathBuf| ProjectSettings {
-            name: "Inn".to_owned(),
-            model,
-            run_toml: "[train]".to_owned(),
-        };
+        let settings =
+            |model: PathBuf| ProjectSettings { name: "Inn".to_owned(), model, run_toml: "[train]".to_owned() };
         drop(Project::create(&old, &settings(old.join("model"))).unwrap());
         fs::rename(&old, &new).unwrap();
         let project = Project::open(&new).unwrap();

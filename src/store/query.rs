@@ -106,29 +106,16 @@ impl Project {
     pub fn query(&self, query: &PairQuery) -> Result<Vec<PairId>> {
         self.snapshot(|connection| {
             let contents = search::matching(connection, &query.search)?;
-            let tagged = query
-                .tag
-                .as_deref()
-                .map(|tag| tagged(connection, tag))
-                .transpose()?;
-            let filter_margins = query
-                .margin
-                .map(|(run, ..)| newest_margins(connection, run))
-                .transpose()?;
+            let tagged = query.tag.as_deref().map(|tag| tagged(connection, tag)).transpose()?;
+            let filter_margins = query.margin.map(|(run, ..)| newest_margins(connection, run)).transpose()?;
             let sort_margins = match query.sort.key {
                 SortKey::Margin(run) => newest_margins(connection, run)?,
                 SortKey::Id | SortKey::Length | SortKey::VerdictTime => HashMap::new(),
             };
             let keep = |listed: &Listed| {
-                contents
-                    .as_ref()
-                    .is_none_or(|contents| contents.contains(&listed.content))
-                    && tagged
-                        .as_ref()
-                        .is_none_or(|tagged| tagged.binary_search(&listed.pair).is_ok())
-                    && query
-                        .held_out
-                        .is_none_or(|(rule, held_out)| rule.holds_out(listed.prompt) == held_out)
+                contents.as_ref().is_none_or(|contents| contents.contains(&listed.content))
+                    && tagged.as_ref().is_none_or(|tagged| tagged.binary_search(&listed.pair).is_ok())
+                    && query.held_out.is_none_or(|(rule, held_out)| rule.holds_out(listed.prompt) == held_out)
                     && query.margin.is_none_or(|(_, low, high)| {
                         filter_margins
                             .as_ref()
@@ -141,9 +128,7 @@ impl Project {
                 SortKey::Id => Some(listed.pair as f64),
                 SortKey::Length => Some(listed.len_bytes as f64),
                 SortKey::VerdictTime => listed.verdict_at.map(|at| at as f64),
-                SortKey::Margin(_) => sort_margins
-                    .get(&listed.pair)
-                    .map(|margin| f64::from(*margin)),
+                SortKey::Margin(_) => sort_margins.get(&listed.pair).map(|margin| f64::from(*margin)),
             };
             let mut found: Vec<(Option<f64>, i64)> = Vec::new();
             list(connection, query, |listed| {
@@ -243,9 +228,7 @@ fn tagged(connection: &Connection, tag: &str) -> Result<Vec<i64>> {
         "SELECT pair FROM versions WHERE revision_to IS NULL AND tags <> '[]'
          AND EXISTS (SELECT 1 FROM json_each(versions.tags) WHERE value = ?1)",
     )?;
-    let mut pairs: Vec<i64> = statement
-        .query_map([tag], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let mut pairs: Vec<i64> = statement.query_map([tag], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     pairs.sort_unstable();
     Ok(pairs)
 }
@@ -253,8 +236,8 @@ fn tagged(connection: &Connection, tag: &str) -> Result<Vec<i64>> {
 /// The margin of each pair at the last step that met it.
 fn newest_margins(connection: &Connection, run: RunId) -> Result<HashMap<i64, f32>> {
     // By the primary key a pair's visits come in the order of their steps, so the last one stays.
-    let mut statement = connection
-        .prepare_cached("SELECT pair, margin FROM visits WHERE run = ?1 ORDER BY pair, step")?;
+    let mut statement =
+        connection.prepare_cached("SELECT pair, margin FROM visits WHERE run = ?1 ORDER BY pair, step")?;
     let mut rows = statement.query([run.0])?;
     let mut margins = HashMap::new();
     while let Some(row) = rows.next()? {

@@ -13,61 +13,22 @@ fn project() -> (tempfile::TempDir, Project) {
     let pair = |prompt: &str, answers: [&str; 2], choice: Option<Choice>, at_ms, tags: &[&str]| {
         let mut pair = Pair::new(PairId::NEW, Prompt::Text(prompt.to_owned()), &answers);
         pair.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        pair.verdict = choice.map(|choice| Verdict {
-            choice,
-            who: "local".to_owned(),
-            at_ms,
-            took_ms: None,
-            shown_left: None,
-        });
+        pair.verdict =
+            choice.map(|choice| Verdict { choice, who: "local".to_owned(), at_ms, took_ms: None, shown_left: None });
         pair
     };
-    let better = Choice::Better {
-        chosen: 1,
-        rejected: 0,
-        strength: Strength::Clearly,
-    };
+    let better = Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly };
     let mut pairs = [
-        pair(
-            "Wann öffnet die Mühle?",
-            ["Um neun", "Nie"],
-            Some(better),
-            30,
-            &["a", "b"],
-        ),
-        pair(
-            "水車はどこですか",
-            ["川のそば", "x"],
-            Some(Choice::Tie),
-            10,
-            &["ab"],
-        ),
-        pair(
-            "Where is the \"mill\"?",
-            ["here", "there, by the mill-race"],
-            None,
-            0,
-            &[],
-        ),
+        pair("Wann öffnet die Mühle?", ["Um neun", "Nie"], Some(better), 30, &["a", "b"]),
+        pair("水車はどこですか", ["川のそば", "x"], Some(Choice::Tie), 10, &["ab"]),
+        pair("Where is the \"mill\"?", ["here", "there, by the mill-race"], None, 0, &[]),
         pair("The MILL", ["y", "z"], Some(Choice::Skip), 20, &["a"]),
-        pair(
-            "",
-            ["100%", "a_b"],
-            Some(Choice::BothBad),
-            40,
-            &["quote\"d"],
-        ),
+        pair("", ["100%", "a_b"], Some(Choice::BothBad), 40, &["quote\"d"]),
     ];
     pairs[2].split = Split::Eval;
     pairs[4].prompt = Prompt::Chat(vec![
-        Turn {
-            role: Role::System,
-            content: "Be brief".to_owned(),
-        },
-        Turn {
-            role: Role::User,
-            content: "How\nsure?".to_owned(),
-        },
+        Turn { role: Role::System, content: "Be brief".to_owned() },
+        Turn { role: Role::User, content: "How\nsure?".to_owned() },
     ]);
     let edits = pairs.into_iter().map(Edit::add).collect();
     project.apply(&Change::new("Import", edits)).unwrap();
@@ -84,13 +45,7 @@ fn a_search_finds_words_in_any_script_case_and_place() {
     let (_dir, mut project) = project();
     let search = |project: &Project, search: &str| {
         let search = search.to_owned();
-        ids(
-            project,
-            PairQuery {
-                search,
-                ..PairQuery::default()
-            },
-        )
+        ids(project, PairQuery { search, ..PairQuery::default() })
     };
     for (text, expected) in [
         ("", &[1, 2, 3, 4, 5][..]),
@@ -119,9 +74,7 @@ fn a_search_finds_words_in_any_script_case_and_place() {
     let before = project.pair(PairId(4)).unwrap().unwrap();
     let mut after = before.clone();
     after.prompt = Prompt::Text("The hill".to_owned());
-    project
-        .apply(&Change::new("Edit", vec![Edit::replace(before, after)]))
-        .unwrap();
+    project.apply(&Change::new("Edit", vec![Edit::replace(before, after)])).unwrap();
     assert_eq!(search(&project, "mill"), [3]);
     assert_eq!(search(&project, "hil"), [4]);
     project.undo().unwrap();
@@ -134,55 +87,13 @@ fn filters_narrow_and_combine() {
     let all = PairQuery::default;
     let is = |state| Some(VerdictFilter::Is(state));
     for (query, expected) in [
-        (
-            PairQuery {
-                verdict: is(VerdictState::Better),
-                ..all()
-            },
-            &[1][..],
-        ),
-        (
-            PairQuery {
-                verdict: is(VerdictState::Unlabelled),
-                ..all()
-            },
-            &[3],
-        ),
-        (
-            PairQuery {
-                verdict: Some(VerdictFilter::Labelled),
-                ..all()
-            },
-            &[1, 2, 4, 5],
-        ),
-        (
-            PairQuery {
-                pinned: Some(Split::Eval),
-                ..all()
-            },
-            &[3],
-        ),
-        (
-            PairQuery {
-                pinned: Some(Split::Train),
-                ..all()
-            },
-            &[],
-        ),
-        (
-            PairQuery {
-                tag: Some("a".to_owned()),
-                ..all()
-            },
-            &[1, 4],
-        ),
-        (
-            PairQuery {
-                tag: Some("quote\"d".to_owned()),
-                ..all()
-            },
-            &[5],
-        ),
+        (PairQuery { verdict: is(VerdictState::Better), ..all() }, &[1][..]),
+        (PairQuery { verdict: is(VerdictState::Unlabelled), ..all() }, &[3]),
+        (PairQuery { verdict: Some(VerdictFilter::Labelled), ..all() }, &[1, 2, 4, 5]),
+        (PairQuery { pinned: Some(Split::Eval), ..all() }, &[3]),
+        (PairQuery { pinned: Some(Split::Train), ..all() }, &[]),
+        (PairQuery { tag: Some("a".to_owned()), ..all() }, &[1, 4]),
+        (PairQuery { tag: Some("quote\"d".to_owned()), ..all() }, &[5]),
         (
             PairQuery {
                 tag: Some("a".to_owned()),
@@ -195,19 +106,8 @@ fn filters_narrow_and_combine() {
     ] {
         assert_eq!(ids(&project, query.clone()), expected, "{query:?}");
     }
-    let rule = SplitRule {
-        eval_fraction: 0.5,
-        seed: 3,
-    };
-    let side = |held_out| {
-        ids(
-            &project,
-            PairQuery {
-                held_out: Some((rule, held_out)),
-                ..all()
-            },
-        )
-    };
+    let rule = SplitRule { eval_fraction: 0.5, seed: 3 };
+    let side = |held_out| ids(&project, PairQuery { held_out: Some((rule, held_out)), ..all() });
     let mut both = [side(true), side(false)].concat();
     both.sort_unstable();
     assert_eq!(both, [1, 2, 3, 4, 5]);
@@ -230,32 +130,17 @@ fn sorting_puts_what_has_no_value_last() {
         })
         .unwrap();
     for (step, margins) in [(1, [(1, 9.0), (2, 1.0)]), (2, [(1, -1.0), (4, 0.5)])] {
-        let visits = margins.map(|(pair, margin)| PairVisit {
-            pair: PairId(pair),
-            margin,
-            push: 0.0,
-        });
+        let visits = margins.map(|(pair, margin)| PairVisit { pair: PairId(pair), margin, push: 0.0 });
         project.append_pair_visits(run, step, &visits).unwrap();
     }
-    let sorted = |key, descending| {
-        ids(
-            &project,
-            PairQuery {
-                sort: Sort { key, descending },
-                ..PairQuery::default()
-            },
-        )
-    };
+    let sorted = |key, descending| ids(&project, PairQuery { sort: Sort { key, descending }, ..PairQuery::default() });
     assert_eq!(sorted(SortKey::Id, true), [5, 4, 3, 2, 1]);
     assert_eq!(sorted(SortKey::VerdictTime, false), [2, 4, 1, 5, 3]);
     assert_eq!(sorted(SortKey::VerdictTime, true), [5, 1, 4, 2, 3]);
     assert_eq!(sorted(SortKey::Length, false)[0], 4);
     assert_eq!(sorted(SortKey::Margin(run), false), [1, 4, 2, 3, 5]);
     assert_eq!(sorted(SortKey::Margin(run), true), [2, 4, 1, 3, 5]);
-    let narrow = PairQuery {
-        margin: Some((run, -1.0, 0.5)),
-        ..PairQuery::default()
-    };
+    let narrow = PairQuery { margin: Some((run, -1.0, 0.5)), ..PairQuery::default() };
     assert_eq!(ids(&project, narrow), [1, 4]);
 }
 
@@ -264,20 +149,11 @@ fn rows_counts_and_tags_show_the_newest_state() {
     let (_dir, project) = project();
     let rows = project.rows(&[PairId(5), PairId(77), PairId(1)]).unwrap();
     assert_eq!(rows.len(), 2);
-    assert_eq!(
-        (rows[0].prompt.as_str(), rows[0].state),
-        ("How sure?", VerdictState::BothBad)
-    );
-    assert_eq!(
-        (rows[1].chosen.as_str(), rows[1].rejected.as_str()),
-        ("Nie", "Um neun")
-    );
+    assert_eq!((rows[0].prompt.as_str(), rows[0].state), ("How sure?", VerdictState::BothBad));
+    assert_eq!((rows[1].chosen.as_str(), rows[1].rejected.as_str()), ("Nie", "Um neun"));
     assert_eq!(rows[1].strength, Some(Strength::Clearly));
     let counts = project.counts().unwrap();
-    assert_eq!(
-        (counts.total(), counts.labelled(), counts.better),
-        (5, 4, 1)
-    );
+    assert_eq!((counts.total(), counts.labelled(), counts.better), (5, 4, 1));
     let tags = project.tags().unwrap();
     let names: Vec<_> = tags.iter().map(|(tag, n)| (tag.as_str(), *n)).collect();
     assert_eq!(names, [("a", 2), ("ab", 1), ("b", 1), ("quote\"d", 1)]);

@@ -46,17 +46,9 @@ impl RunStatus {
     }
 
     fn of_word(word: &str) -> Option<Self> {
-        [
-            Self::Queued,
-            Self::Running,
-            Self::Paused,
-            Self::Stopped,
-            Self::Completed,
-            Self::Failed,
-            Self::Interrupted,
-        ]
-        .into_iter()
-        .find(|status| status.word() == word)
+        [Self::Queued, Self::Running, Self::Paused, Self::Stopped, Self::Completed, Self::Failed, Self::Interrupted]
+            .into_iter()
+            .find(|status| status.word() == word)
     }
 
     /// Whether a living process has this run in hand.
@@ -102,11 +94,7 @@ pub struct Arithmetic {
 
 impl std::fmt::Display for Arithmetic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} weights, multiplied in {}",
-            self.weights, self.compute
-        )?;
+        write!(f, "{} weights, multiplied in {}", self.weights, self.compute)?;
         match &self.remark {
             Some(remark) => write!(f, " {remark}"),
             None => Ok(()),
@@ -152,13 +140,7 @@ impl Project {
     /// Also writes `runs/<id>/config.toml`. The run is in this process's hands from now on.
     pub fn create_run(&mut self, run: &NewRun) -> Result<RunId> {
         let owner = self.owner()?;
-        let NewRun {
-            name,
-            config_toml,
-            method,
-            revision,
-            parent,
-        } = run;
+        let NewRun { name, config_toml, method, revision, parent } = run;
         let id = self.write(Keep::PowerLoss, |tx| {
             tx.execute(
                 "INSERT INTO runs (name, method, status, owner, created_ms, config_toml, revision, parent,
@@ -184,8 +166,7 @@ impl Project {
 
     pub fn run(&self, run: RunId) -> Result<RunRecord> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached(&format!("SELECT {RECORD} FROM runs WHERE id = ?1"))?;
+            let mut statement = connection.prepare_cached(&format!("SELECT {RECORD} FROM runs WHERE id = ?1"))?;
             let mut rows = statement.query([run.0])?;
             let row = rows.next()?.ok_or(StoreError::NoSuchRun(run))?;
             self.record_of(row)
@@ -195,8 +176,7 @@ impl Project {
     /// Oldest first.
     pub fn runs(&self) -> Result<Vec<RunRecord>> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached(&format!("SELECT {RECORD} FROM runs ORDER BY id"))?;
+            let mut statement = connection.prepare_cached(&format!("SELECT {RECORD} FROM runs ORDER BY id"))?;
             let mut rows = statement.query([])?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
@@ -207,30 +187,18 @@ impl Project {
     }
 
     /// A live status takes the run into this process's hands; [`StoreError::RunIsLive`] when it is in another's.
-    pub fn set_run_status(
-        &self,
-        run: RunId,
-        status: RunStatus,
-        message: Option<&str>,
-    ) -> Result<()> {
+    pub fn set_run_status(&self, run: RunId, status: RunStatus, message: Option<&str>) -> Result<()> {
         let owner = status.is_live().then(|| self.owner()).transpose()?;
         self.write(Keep::PowerLoss, |tx| {
             if let Some(mine) = &owner {
                 let theirs = live_owner(tx, run)?;
-                if theirs.is_some_and(|theirs| {
-                    theirs != mine.name() && Owner::is_alive(&self.dir, &theirs)
-                }) {
+                if theirs.is_some_and(|theirs| theirs != mine.name() && Owner::is_alive(&self.dir, &theirs)) {
                     return Err(StoreError::RunIsLive(run));
                 }
             }
             let changed = tx.execute(
                 "UPDATE runs SET status = ?2, message = ?3, owner = ?4 WHERE id = ?1",
-                params![
-                    run.0,
-                    status.word(),
-                    message,
-                    owner.as_ref().map(|owner| owner.name())
-                ],
+                params![run.0, status.word(), message, owner.as_ref().map(|owner| owner.name())],
             )?;
             existing(run, changed)
         })
@@ -276,11 +244,7 @@ impl Project {
         for folder in elsewhere.into_iter().chain([self.run_dir(run)]) {
             match fs::remove_dir_all(&folder) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::Io {
-                        what: "delete",
-                        path: folder,
-                        source,
-                    });
+                    return Err(StoreError::Io { what: "delete", path: folder, source });
                 }
                 _ => {}
             }
@@ -292,10 +256,7 @@ impl Project {
     pub fn truncate_after(&mut self, run: RunId, step: u64) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
             for table in ["steps", "visits", "samples", "log", "metrics"] {
-                tx.execute(
-                    &format!("DELETE FROM {table} WHERE run = ?1 AND step > ?2"),
-                    params![run.0, step as i64],
-                )?;
+                tx.execute(&format!("DELETE FROM {table} WHERE run = ?1 AND step > ?2"), params![run.0, step as i64])?;
             }
             Ok(())
         })
@@ -304,18 +265,14 @@ impl Project {
     /// Live runs whose process is gone become [`RunStatus::Interrupted`].
     pub(super) fn mark_interrupted(&self) -> Result<()> {
         let owners = self.read(|connection| {
-            let mut statement = connection.prepare(&format!(
-                "SELECT DISTINCT owner FROM runs WHERE status IN {LIVE}"
-            ))?;
-            let owners: BTreeSet<Option<String>> = statement
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+            let mut statement =
+                connection.prepare(&format!("SELECT DISTINCT owner FROM runs WHERE status IN {LIVE}"))?;
+            let owners: BTreeSet<Option<String>> =
+                statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             Ok(owners)
         })?;
         for owner in owners {
-            let alive = owner
-                .as_deref()
-                .is_some_and(|owner| Owner::is_alive(&self.dir, owner));
+            let alive = owner.as_deref().is_some_and(|owner| Owner::is_alive(&self.dir, owner));
             if !alive {
                 self.write(Keep::PowerLoss, |tx| {
                     tx.execute(
@@ -333,17 +290,9 @@ impl Project {
         Ok(())
     }
 
-    fn update_run(
-        &self,
-        run: RunId,
-        column: &'static str,
-        value: impl rusqlite::ToSql,
-    ) -> Result<()> {
+    fn update_run(&self, run: RunId, column: &'static str, value: impl rusqlite::ToSql) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
-            let changed = tx.execute(
-                &format!("UPDATE runs SET {column} = ?2 WHERE id = ?1"),
-                params![run.0, value],
-            )?;
+            let changed = tx.execute(&format!("UPDATE runs SET {column} = ?2 WHERE id = ?1"), params![run.0, value])?;
             existing(run, changed)
         })
     }
@@ -388,9 +337,7 @@ impl Project {
             total_steps: row.get::<_, i64>(9)? as u64,
             message: row.get(10)?,
             // Only to be shown: what a later version may have written otherwise is left out.
-            arithmetic: row
-                .get::<_, Option<String>>(11)?
-                .and_then(|json| serde_json::from_str(&json).ok()),
+            arithmetic: row.get::<_, Option<String>>(11)?.and_then(|json| serde_json::from_str(&json).ok()),
             dir: self.run_dir(id),
             checkpoints,
         })
@@ -400,19 +347,11 @@ impl Project {
 /// Who has a live run in hand, as far as the document knows.
 fn live_owner(connection: &Connection, run: RunId) -> Result<Option<String>> {
     let owner: Option<Option<String>> = connection
-        .query_row(
-            &format!("SELECT owner FROM runs WHERE id = ?1 AND status IN {LIVE}"),
-            [run.0],
-            |row| row.get(0),
-        )
+        .query_row(&format!("SELECT owner FROM runs WHERE id = ?1 AND status IN {LIVE}"), [run.0], |row| row.get(0))
         .optional()?;
     Ok(owner.flatten())
 }
 
 fn existing(run: RunId, changed: usize) -> Result<()> {
-    if changed == 0 {
-        Err(StoreError::NoSuchRun(run))
-    } else {
-        Ok(())
-    }
+    if changed == 0 { Err(StoreError::NoSuchRun(run)) } else { Ok(()) }
 }

@@ -3,11 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `PRAGMA user_version` is the number of steps a document has taken.
-const STEPS: &[&str] = &[
-    include_str!("schema/1.sql"),
-    include_str!("schema/2.sql"),
-    include_str!("schema/3.sql"),
-];
+const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// "NDGE": tells a project from any other SQLite file.
 pub const APPLICATION_ID: i64 = 0x4e44_4745;
@@ -62,49 +58,25 @@ mod tests {
     fn steps_are_taken_once_and_in_order() {
         let connection = Connection::open_in_memory().unwrap();
         let first = ["CREATE TABLE t (a); INSERT INTO t VALUES (1)"];
-        assert_eq!(
-            upgrade_by(&connection, &first, true).unwrap(),
-            Version::Current
-        );
-        let all = [
-            first[0],
-            "ALTER TABLE t ADD COLUMN b DEFAULT 2",
-            "UPDATE t SET b = a + b",
-        ];
+        assert_eq!(upgrade_by(&connection, &first, true).unwrap(), Version::Current);
+        let all = [first[0], "ALTER TABLE t ADD COLUMN b DEFAULT 2", "UPDATE t SET b = a + b"];
         for _ in 0..2 {
-            assert_eq!(
-                upgrade_by(&connection, &all, false).unwrap(),
-                Version::Current
-            );
+            assert_eq!(upgrade_by(&connection, &all, false).unwrap(), Version::Current);
         }
-        let b: i64 = connection
-            .query_row("SELECT b FROM t", [], |row| row.get(0))
-            .unwrap();
+        let b: i64 = connection.query_row("SELECT b FROM t", [], |row| row.get(0)).unwrap();
         assert_eq!(b, 3);
-        assert_eq!(
-            upgrade_by(&connection, &first, false).unwrap(),
-            Version::Newer { found: 3, known: 1 }
-        );
+        assert_eq!(upgrade_by(&connection, &first, false).unwrap(), Version::Newer { found: 3, known: 1 });
     }
 
     #[test]
     fn a_step_that_fails_leaves_the_document_as_it_was() {
         let connection = Connection::open_in_memory().unwrap();
         upgrade_by(&connection, &["CREATE TABLE t (a)"], true).unwrap();
-        let broken = [
-            "",
-            "ALTER TABLE t ADD COLUMN b",
-            "ALTER TABLE missing ADD COLUMN c",
-        ];
+        let broken = ["", "ALTER TABLE t ADD COLUMN b", "ALTER TABLE missing ADD COLUMN c"];
         assert!(upgrade_by(&connection, &broken, false).is_err());
-        let version: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .unwrap();
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(version, 1);
-        assert!(
-            connection.prepare("SELECT b FROM t").is_err(),
-            "the column was rolled back"
-        );
+        assert!(connection.prepare("SELECT b FROM t").is_err(), "the column was rolled back");
     }
 
     #[test]

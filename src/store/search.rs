@@ -21,8 +21,7 @@ pub(super) fn index(tx: &Transaction<'_>, content: i64, pair: &Pair) -> Result<(
         all.push_str(text);
         all.push('\n');
     }
-    tx.prepare_cached("INSERT INTO content_search (rowid, text) VALUES (?1, ?2)")?
-        .execute(params![content, all])?;
+    tx.prepare_cached("INSERT INTO content_search (rowid, text) VALUES (?1, ?2)")?.execute(params![content, all])?;
     Ok(())
 }
 
@@ -44,10 +43,7 @@ pub(super) fn matching(connection: &Connection, search: &str) -> Result<Option<H
     while let Some(row) = rows.next()? {
         let (prompt, answers) = texts_of(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
         let texts: Vec<String> = texts(&prompt, &answers).map(fold).collect();
-        if words
-            .iter()
-            .all(|word| texts.iter().any(|text| text.contains(word)))
-        {
+        if words.iter().all(|word| texts.iter().any(|text| text.contains(word))) {
             found.insert(row.get(0)?);
         }
     }
@@ -103,10 +99,7 @@ mod tests {
     #[test]
     fn every_trigram_is_asked_for_once_and_quoted() {
         assert_eq!(match_expression("ab c"), None);
-        assert_eq!(
-            match_expression("abab x\"y").as_deref(),
-            Some(r#""aba" AND "bab" AND "x""y""#)
-        );
+        assert_eq!(match_expression("abab x\"y").as_deref(), Some(r#""aba" AND "bab" AND "x""y""#));
     }
 
     #[test]

@@ -22,21 +22,12 @@ pub struct PairVisit {
 
 impl Project {
     /// Adds to the step if it already has metrics; a name that is there is replaced. `wall_ms`: since the run began.
-    pub fn append_step(
-        &mut self,
-        run: RunId,
-        step: u64,
-        wall_ms: u64,
-        metrics: &[(String, f64)],
-    ) -> Result<()> {
+    pub fn append_step(&mut self, run: RunId, step: u64, wall_ms: u64, metrics: &[(String, f64)]) -> Result<()> {
         self.write(Keep::Kill, |tx| {
-            tx.prepare_cached(
-                "INSERT OR IGNORE INTO steps (run, step, wall_ms) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![run.0, step as i64, wall_ms as i64])?;
-            let mut insert = tx.prepare_cached(
-                "INSERT OR REPLACE INTO metrics (run, metric, step, value) VALUES (?1, ?2, ?3, ?4)",
-            )?;
+            tx.prepare_cached("INSERT OR IGNORE INTO steps (run, step, wall_ms) VALUES (?1, ?2, ?3)")?
+                .execute(params![run.0, step as i64, wall_ms as i64])?;
+            let mut insert =
+                tx.prepare_cached("INSERT OR REPLACE INTO metrics (run, metric, step, value) VALUES (?1, ?2, ?3, ?4)")?;
             for (name, value) in metrics {
                 insert.execute(params![run.0, metric_id(tx, name)?, step as i64, value])?;
             }
@@ -51,9 +42,7 @@ impl Project {
                 "SELECT name FROM metric_names
                  WHERE EXISTS (SELECT 1 FROM metrics WHERE run = ?1 AND metric = metric_names.id) ORDER BY id",
             )?;
-            let names = statement
-                .query_map([run.0], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+            let names = statement.query_map([run.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             Ok(names)
         })
     }
@@ -75,10 +64,7 @@ impl Project {
     }
 
     /// All metrics of steps later than `after`, by step, each in the order the names first came.
-    #[expect(
-        clippy::type_complexity,
-        reason = "a step and its named values; a type would only rename the pair"
-    )]
+    #[expect(clippy::type_complexity, reason = "a step and its named values; a type would only rename the pair")]
     pub fn steps(&self, run: RunId, after: Option<u64>) -> Result<Vec<(u64, Vec<(String, f64)>)>> {
         self.snapshot(|connection| {
             let mut names: HashMap<i64, String> = HashMap::new();
@@ -97,9 +83,7 @@ impl Project {
                 if steps.last().is_none_or(|(last, _)| *last != step) {
                     steps.push((step, Vec::new()));
                 }
-                if let (Some((_, metrics)), Some(name)) =
-                    (steps.last_mut(), names.get(&row.get(1)?))
-                {
+                if let (Some((_, metrics)), Some(name)) = (steps.last_mut(), names.get(&row.get(1)?)) {
                     metrics.push((name.clone(), number(row.get(2)?)));
                 }
             }
@@ -110,35 +94,22 @@ impl Project {
     /// Milliseconds since the run began, by step.
     pub fn step_times(&self, run: RunId) -> Result<Vec<(u64, u64)>> {
         self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT step, wall_ms FROM steps WHERE run = ?1 ORDER BY step")?;
+            let mut statement =
+                connection.prepare_cached("SELECT step, wall_ms FROM steps WHERE run = ?1 ORDER BY step")?;
             let times = statement
-                .query_map([run.0], |row| {
-                    Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
-                })?
+                .query_map([run.0], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(times)
         })
     }
 
-    pub fn append_pair_visits(
-        &mut self,
-        run: RunId,
-        step: u64,
-        visits: &[PairVisit],
-    ) -> Result<()> {
+    pub fn append_pair_visits(&mut self, run: RunId, step: u64, visits: &[PairVisit]) -> Result<()> {
         self.write(Keep::Kill, |tx| {
             let mut insert = tx.prepare_cached(
                 "INSERT OR REPLACE INTO visits (run, pair, step, margin, push) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
             for PairVisit { pair, margin, push } in visits {
-                insert.execute(params![
-                    run.0,
-                    pair.0,
-                    step as i64,
-                    f64::from(*margin),
-                    f64::from(*push)
-                ])?;
+                insert.execute(params![run.0, pair.0, step as i64, f64::from(*margin), f64::from(*push)])?;
             }
             Ok(())
         })
@@ -158,12 +129,7 @@ impl Project {
         )
     }
 
-    fn visits_where(
-        &self,
-        condition: &'static str,
-        run: RunId,
-        numbers: [i64; 2],
-    ) -> Result<Vec<(u64, PairVisit)>> {
+    fn visits_where(&self, condition: &'static str, run: RunId, numbers: [i64; 2]) -> Result<Vec<(u64, PairVisit)>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT step, pair, margin, push FROM visits WHERE run = ?1 AND {condition}"

@@ -59,13 +59,9 @@ impl Project {
 
     fn replace<T: Serialize>(&self, kind: &'static str, items: &[T]) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
-            tx.execute(
-                "INSERT INTO text_sets (kind, at_ms) VALUES (?1, ?2)",
-                params![kind, now_ms()],
-            )?;
+            tx.execute("INSERT INTO text_sets (kind, at_ms) VALUES (?1, ?2)", params![kind, now_ms()])?;
             let set = tx.last_insert_rowid();
-            let mut insert =
-                tx.prepare("INSERT INTO texts (text_set, position, body) VALUES (?1, ?2, ?3)")?;
+            let mut insert = tx.prepare("INSERT INTO texts (text_set, position, body) VALUES (?1, ?2, ?3)")?;
             for (position, item) in items.iter().enumerate() {
                 insert.execute(params![set, position as i64, serde_json::to_string(item)?])?;
             }
@@ -88,19 +84,14 @@ fn newest(connection: &Connection, kind: &'static str) -> Result<Option<i64>> {
 
 fn seen_by(connection: &Connection, run: RunId, column: &'static str) -> Result<Option<i64>> {
     connection
-        .query_row(
-            &format!("SELECT {column} FROM runs WHERE id = ?1"),
-            [run.0],
-            |row| row.get(0),
-        )
+        .query_row(&format!("SELECT {column} FROM runs WHERE id = ?1"), [run.0], |row| row.get(0))
         .optional()?
         .ok_or(StoreError::NoSuchRun(run))
 }
 
 /// The items of a set in their order; none without a set.
 fn texts<T: DeserializeOwned>(connection: &Connection, set: Option<i64>) -> Result<Vec<T>> {
-    let mut statement = connection
-        .prepare_cached("SELECT body FROM texts WHERE text_set = ?1 ORDER BY position")?;
+    let mut statement = connection.prepare_cached("SELECT body FROM texts WHERE text_set = ?1 ORDER BY position")?;
     let mut rows = statement.query([set])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
@@ -117,10 +108,7 @@ mod tests {
     fn answers(texts: &[&str]) -> Vec<ReferenceAnswer> {
         texts
             .iter()
-            .map(|text| ReferenceAnswer {
-                prompt: Prompt::Text("p".to_owned()),
-                answer: (*text).to_owned(),
-            })
+            .map(|text| ReferenceAnswer { prompt: Prompt::Text("p".to_owned()), answer: (*text).to_owned() })
             .collect()
     }
 
@@ -145,19 +133,12 @@ mod tests {
         }
         project.set_retention(&[]).unwrap();
         assert_eq!(project.references().unwrap(), answers(&["four"]));
-        assert_eq!(
-            project.references_of(run).unwrap(),
-            answers(&["one", "two"])
-        );
+        assert_eq!(project.references_of(run).unwrap(), answers(&["one", "two"]));
         assert_eq!(project.retention_of(run).unwrap(), ["keep\nme"]);
         assert!(project.retention().unwrap().is_empty());
         let sets: i64 = project
             .connection
-            .query_row(
-                "SELECT count(*) FROM text_sets WHERE kind = 'references'",
-                [],
-                |row| row.get(0),
-            )
+            .query_row("SELECT count(*) FROM text_sets WHERE kind = 'references'", [], |row| row.get(0))
             .unwrap();
         assert_eq!(sets, 2);
     }

@@ -47,23 +47,10 @@ pub struct LogLine {
 
 impl Project {
     /// A second answer to the same probe at the same step replaces the first.
-    pub fn append_sample(
-        &self,
-        run: RunId,
-        step: u64,
-        probe: usize,
-        sample: &Sample,
-    ) -> Result<()> {
+    pub fn append_sample(&self, run: RunId, step: u64, probe: usize, sample: &Sample) -> Result<()> {
         self.write(Keep::Kill, |tx| {
-            tx.prepare_cached(
-                "INSERT OR REPLACE INTO samples (run, step, probe, body) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                run.0,
-                step as i64,
-                probe as i64,
-                serde_json::to_string(sample)?
-            ])?;
+            tx.prepare_cached("INSERT OR REPLACE INTO samples (run, step, probe, body) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![run.0, step as i64, probe as i64, serde_json::to_string(sample)?])?;
             Ok(())
         })
     }
@@ -71,9 +58,8 @@ impl Project {
     /// By step, then probe.
     pub fn samples(&self, run: RunId) -> Result<Vec<SampleRecord>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT step, probe, body FROM samples WHERE run = ?1 ORDER BY step, probe",
-            )?;
+            let mut statement = connection
+                .prepare_cached("SELECT step, probe, body FROM samples WHERE run = ?1 ORDER BY step, probe")?;
             let mut rows = statement.query([run.0])?;
             let mut samples = Vec::new();
             while let Some(row) = rows.next()? {
@@ -96,26 +82,10 @@ impl Project {
         self.append_line(run, step, level, text, true)
     }
 
-    fn append_line(
-        &self,
-        run: RunId,
-        step: u64,
-        level: LogLevel,
-        text: &str,
-        mark: bool,
-    ) -> Result<()> {
+    fn append_line(&self, run: RunId, step: u64, level: LogLevel, text: &str, mark: bool) -> Result<()> {
         self.write(Keep::Kill, |tx| {
-            tx.prepare_cached(
-                "INSERT INTO log (run, step, at_ms, level, text, mark) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                run.0,
-                step as i64,
-                now_ms(),
-                level.word(),
-                text,
-                mark
-            ])?;
+            tx.prepare_cached("INSERT INTO log (run, step, at_ms, level, text, mark) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .execute(params![run.0, step as i64, now_ms(), level.word(), text, mark])?;
             Ok(())
         })
     }
@@ -123,9 +93,8 @@ impl Project {
     /// Oldest first.
     pub fn log(&self, run: RunId) -> Result<Vec<LogLine>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT step, at_ms, level, text, mark FROM log WHERE run = ?1 ORDER BY id",
-            )?;
+            let mut statement = connection
+                .prepare_cached("SELECT step, at_ms, level, text, mark FROM log WHERE run = ?1 ORDER BY id")?;
             let mut rows = statement.query([run.0])?;
             let mut lines = Vec::new();
             while let Some(row) = rows.next()? {
@@ -156,8 +125,6 @@ impl LogLevel {
     }
 
     fn of_word(word: &str) -> Option<Self> {
-        [Self::Info, Self::Warning, Self::Error]
-            .into_iter()
-            .find(|level| level.word() == word)
+        [Self::Info, Self::Warning, Self::Error].into_iter().find(|level| level.word() == word)
     }
 }

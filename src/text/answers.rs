@@ -18,10 +18,7 @@ pub struct Limits {
 
 impl Limits {
     /// Nothing is too long.
-    pub const NONE: Self = Self {
-        max_prompt: usize::MAX,
-        max_answer: usize::MAX,
-    };
+    pub const NONE: Self = Self { max_prompt: usize::MAX, max_answer: usize::MAX };
 }
 
 /// A prompt and its answers as token ids that share one prefix.
@@ -74,11 +71,7 @@ impl Codec {
             Prompt::Text(text) => self.with_bos(self.try_encode(text)?),
             Prompt::Chat(turns) => self.try_encode(&self.render(&self.fold(turns), true)?)?,
         };
-        if ids.is_empty() {
-            Err(TextError::EmptyPrompt)
-        } else {
-            Ok(ids)
-        }
+        if ids.is_empty() { Err(TextError::EmptyPrompt) } else { Ok(ids) }
     }
 
     /// The one function: prompt and answers to a shared prefix and scored ids.
@@ -91,8 +84,7 @@ impl Codec {
         answers: &[&str],
         limits: Limits,
     ) -> Result<EncodedAnswers, Unusable> {
-        self.encode_wholes(prompt, answers, limits)
-            .map(|(encoded, _)| encoded)
+        self.encode_wholes(prompt, answers, limits).map(|(encoded, _)| encoded)
     }
 
     /// [`Codec::encode_answers`], and what was encoded of each answer.
@@ -110,10 +102,7 @@ impl Codec {
             error => Unusable::Text(error.to_string()),
         })?;
         if prompt_ids.len() > limits.max_prompt {
-            return Err(Unusable::PromptTooLong {
-                tokens: prompt_ids.len(),
-                limit: limits.max_prompt,
-            });
+            return Err(Unusable::PromptTooLong { tokens: prompt_ids.len(), limit: limits.max_prompt });
         }
         let wholes = answers
             .iter()
@@ -124,9 +113,8 @@ impl Codec {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Unusable::Text(error.to_string()))?;
 
-        let shared = wholes.iter().fold(prompt_ids.len(), |shared, whole| {
-            shared.min(shared_start(&prompt_ids, &whole.ids))
-        });
+        let shared =
+            wholes.iter().fold(prompt_ids.len(), |shared, whole| shared.min(shared_start(&prompt_ids, &whole.ids)));
         if shared == 0 {
             return Err(Unusable::EmptyPrompt);
         }
@@ -145,20 +133,12 @@ impl Codec {
                 let mut ids = whole.ids[shared..].to_vec();
                 let cut = ids.len() > limits.max_answer.max(1);
                 ids.truncate(limits.max_answer.max(1));
-                EncodedAnswer {
-                    ids,
-                    ended: whole.ended && !cut,
-                    cut,
-                }
+                EncodedAnswer { ids, ended: whole.ended && !cut, cut }
             })
             .collect();
         for (second, answer) in answers.iter().enumerate() {
             if let Some(first) = answers[..second].iter().position(|a| a.ids == answer.ids) {
-                return Err(Unusable::IdenticalAfterCut {
-                    first,
-                    second,
-                    limit: limits.max_answer,
-                });
+                return Err(Unusable::IdenticalAfterCut { first, second, limit: limits.max_answer });
             }
         }
         let prefix = prompt_ids[..shared].to_vec();
@@ -173,12 +153,7 @@ impl Codec {
         {
             ids.push(eos);
         }
-        Ok(Whole {
-            text,
-            ids,
-            ended: self.eos().is_some(),
-            border: Border::Plain,
-        })
+        Ok(Whole { text, ids, ended: self.eos().is_some(), border: Border::Plain })
     }
 
     fn whole_chat(&self, turns: &[Turn], answer: &str) -> Result<Whole, TextError> {
@@ -206,23 +181,14 @@ impl Codec {
             }
             false
         };
-        Ok(Whole {
-            text,
-            ids,
-            ended,
-            border,
-        })
+        Ok(Whole { text, ids, ended, border })
     }
 
     /// Tokens behind the first special token of `tail`, which `ids` ends with. `None` if it has none.
     ///
     /// Special tokens split a text before anything else is encoded, so those of the tail are the last ones of the whole.
     fn tokens_after_turn_end(&self, ids: &[u32], tail: &str) -> Result<Option<usize>, TextError> {
-        let specials = self
-            .try_encode(tail)?
-            .iter()
-            .filter(|id| self.is_special(**id))
-            .count();
+        let specials = self.try_encode(tail)?.iter().filter(|id| self.is_special(**id)).count();
         let Some(from_the_end) = specials.checked_sub(1) else {
             return Ok(None);
         };
@@ -238,10 +204,7 @@ impl Codec {
 
 fn with_answer(turns: &[Turn], answer: &str) -> Vec<Turn> {
     let mut all = turns.to_vec();
-    all.push(Turn {
-        role: Role::Assistant,
-        content: answer.to_owned(),
-    });
+    all.push(Turn { role: Role::Assistant, content: answer.to_owned() });
     all
 }
 
@@ -254,9 +217,7 @@ fn graft(prompt: &str, turns: &[Turn], head: &str, full: &str) -> Option<String>
     let starts = prompt.rfind(last_turn)?;
     let stretch = &prompt[starts..];
     let met = head.rfind(stretch)?;
-    let rest = full
-        .strip_prefix(head)
-        .map(|own| (&head[met + stretch.len()..], own))?;
+    let rest = full.strip_prefix(head).map(|own| (&head[met + stretch.len()..], own))?;
     Some(format!("{prompt}{}{}", rest.0, rest.1))
 }
 

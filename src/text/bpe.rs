@@ -1,8 +1,7 @@
 //! Trains the small byte-level BPE tokenizer of the demo.
 
 use tokenizers::{
-    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
-    TokenizerBuilder,
+    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerBuilder,
     models::bpe::{BPE, BpeTrainer},
     pre_tokenizers::byte_level::ByteLevel,
 };
@@ -17,11 +16,7 @@ pub const CHATML_TEMPLATE: &str = "{% for message in messages %}{{ '<|im_start|>
 ///
 /// # Errors
 /// If `vocab_size` cannot hold the bytes and the special tokens.
-pub fn train_bpe(
-    texts: &[String],
-    vocab_size: usize,
-    specials: &[&str],
-) -> Result<String, TextError> {
+pub fn train_bpe(texts: &[String], vocab_size: usize, specials: &[&str]) -> Result<String, TextError> {
     let smallest = 256 + specials.len();
     if vocab_size < smallest {
         return Err(TextError::Train(format!(
@@ -50,15 +45,8 @@ pub fn train_bpe(
         .vocab_size(vocab_size)
         .min_frequency(2)
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-        .special_tokens(
-            specials
-                .iter()
-                .map(|text| AddedToken::from(*text, true))
-                .collect(),
-        )
+        .special_tokens(specials.iter().map(|text| AddedToken::from(*text, true)).collect())
         .build();
-    tokenizer
-        .train(&mut trainer, texts.iter())
-        .map_err(failed)?;
+    tokenizer.train(&mut trainer, texts.iter()).map_err(failed)?;
     tokenizer.to_string(false).map_err(failed)
 }

@@ -58,10 +58,7 @@ impl Codec {
     /// Only the first is required. Truncation and padding that `tokenizer.json` may ask for are switched off.
     pub fn load(model_folder: &Path) -> Result<Self, TextError> {
         let folder = Folder::read(model_folder)?;
-        let malformed = |reason: String| TextError::Malformed {
-            path: model_folder.join("tokenizer.json"),
-            reason,
-        };
+        let malformed = |reason: String| TextError::Malformed { path: model_folder.join("tokenizer.json"), reason };
         let mut tokenizer = contained::read(&folder.tokenizer).map_err(malformed)?;
         contained(|| add_missing_tokens(&mut tokenizer, &folder)).map_err(malformed)?;
 
@@ -165,14 +162,12 @@ impl Codec {
         conversation: &Conversation,
         generation_prompt: bool,
     ) -> Result<String, TextError> {
-        let with_tools = self
-            .tool_template
-            .as_ref()
-            .filter(|_| conversation.tools.is_some());
-        with_tools
-            .or(self.template.as_ref())
-            .unwrap_or(&self.plain_style)
-            .render(conversation, &self.specials, generation_prompt)
+        let with_tools = self.tool_template.as_ref().filter(|_| conversation.tools.is_some());
+        with_tools.or(self.template.as_ref()).unwrap_or(&self.plain_style).render(
+            conversation,
+            &self.specials,
+            generation_prompt,
+        )
     }
 
     /// What becomes of system turns in training and answers.
@@ -264,10 +259,7 @@ impl Codec {
 
     /// Asks the template for a conversation with a system turn and looks for its text.
     fn probe_system_turns(&self) -> SystemTurns {
-        let turn = |role, content: &str| Turn {
-            role,
-            content: content.to_owned(),
-        };
+        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
         let user = turn(Role::User, "a");
         let with = self.render(&[turn(Role::System, SENTINEL), user.clone()], true);
         match with {
@@ -280,10 +272,7 @@ impl Codec {
 
     /// The special token with which the chat template ends an assistant turn.
     fn template_end(&self) -> Option<u32> {
-        let turn = |role, content: &str| Turn {
-            role,
-            content: content.to_owned(),
-        };
+        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
         let turns = [turn(Role::User, "a"), turn(Role::Assistant, SENTINEL)];
         let text = self.render(&turns, false).ok()?;
         let (_, tail) = text.rsplit_once(SENTINEL)?;
@@ -304,9 +293,7 @@ fn add_missing_tokens(tokenizer: &mut Tokenizer, folder: &Folder) -> Result<(), 
     };
     let mut missing: Vec<AddedToken> = Vec::new();
     for (id, token) in &folder.added {
-        let same = known
-            .get(id)
-            .is_some_and(|old| old.content == token.content && flags(old) == flags(token));
+        let same = known.get(id).is_some_and(|old| old.content == token.content && flags(old) == flags(token));
         if !same {
             missing.push(token.clone());
         }
@@ -317,10 +304,7 @@ fn add_missing_tokens(tokenizer: &mut Tokenizer, folder: &Folder) -> Result<(), 
             missing.push(AddedToken::from(text, true));
         }
     }
-    tokenizer
-        .add_tokens(missing)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    tokenizer.add_tokens(missing).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn identity(folder: &Folder) -> String {
@@ -330,13 +314,7 @@ fn identity(folder: &Folder) -> String {
         hasher.update(bytes);
     };
     part(&folder.tokenizer);
-    part(
-        format!(
-            "{:?} {:?} {:?}",
-            folder.specials, folder.added, folder.end_ids
-        )
-        .as_bytes(),
-    );
+    part(format!("{:?} {:?} {:?}", folder.specials, folder.added, folder.end_ids).as_bytes());
     let templates = &folder.templates;
     for source in [&templates.default, &templates.tool_use] {
         part(source.as_ref().map_or("", |source| &source.text).as_bytes());

@@ -40,22 +40,16 @@ pub(super) fn contained<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T
 
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no reason given")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
 }
 
 /// Reads a `tokenizer.json`. Truncation and padding are switched off.
 pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, String> {
     contained(|| {
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| error.to_string())?;
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| error.to_string())?;
+        tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
         tokenizer.with_padding(None);
-        let parts = [
-            serde_json::to_value(tokenizer.get_normalizer()),
-            serde_json::to_value(tokenizer.get_decoder()),
-        ];
+        let parts = [serde_json::to_value(tokenizer.get_normalizer()), serde_json::to_value(tokenizer.get_decoder())];
         for part in parts {
             let factor = growth(&part.map_err(|error| error.to_string())?);
             if factor > GROWTH {
@@ -78,9 +72,7 @@ fn growth(part: &Json) -> f64 {
             match (part.get("pattern"), content) {
                 (Some(pattern), Some(content)) => {
                     // An expression may match next to nothing.
-                    let matched = pattern["String"]
-                        .as_str()
-                        .map_or(1, |text| text.len().max(1));
+                    let matched = pattern["String"].as_str().map_or(1, |text| text.len().max(1));
                     of_parts * (content.len() as f64 / matched as f64).max(1.0)
                 }
                 _ => of_parts,

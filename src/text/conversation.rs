@@ -17,11 +17,7 @@ pub struct Conversation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub documents: Option<Vec<Json>>,
     /// Further variables of the template, e.g. `enable_thinking`. They win over special tokens of the same name.
-    #[serde(
-        default,
-        rename = "chat_template_kwargs",
-        skip_serializing_if = "Map::is_empty"
-    )]
+    #[serde(default, rename = "chat_template_kwargs", skip_serializing_if = "Map::is_empty")]
     pub variables: Map<String, Json>,
 }
 
@@ -35,9 +31,7 @@ impl Conversation {
         let mut messages = self.messages.clone();
         for message in &mut messages {
             message.retain(|_, value| !value.is_null());
-            let reasoning = REASONING
-                .iter()
-                .find_map(|name| message.get(*name).cloned());
+            let reasoning = REASONING.iter().find_map(|name| message.get(*name).cloned());
             if let Some(reasoning) = reasoning {
                 if !message.contains_key("thinking") {
                     message.shift_insert(0, "thinking".to_owned(), reasoning.clone());
@@ -57,9 +51,6 @@ impl From<&[Turn]> for Conversation {
             message.insert("content".to_owned(), turn.content.clone().into());
             message
         };
-        Self {
-            messages: turns.iter().map(message).collect(),
-            ..Self::default()
-        }
+        Self { messages: turns.iter().map(message).collect(), ..Self::default() }
     }
 }

@@ -19,9 +19,7 @@ pub enum TextError {
     OldTokenizer { folder: PathBuf, file: &'static str },
     #[error("{0}. Check that the file is complete and readable.")]
     File(#[from] FileError),
-    #[error(
-        "{path} is not what it should be: {reason}. Download the model folder again or repair the file."
-    )]
+    #[error("{path} is not what it should be: {reason}. Download the model folder again or repair the file.")]
     Malformed { path: PathBuf, reason: String },
     #[error("{0}")]
     Gguf(String),
@@ -45,11 +43,7 @@ pub enum Unusable {
     #[error("answers {} and {} are the same, so there is nothing to prefer", .first + 1, .second + 1)]
     IdenticalAnswers { first: usize, second: usize },
     #[error("answers {} and {} are the same after cutting to {limit} tokens", .first + 1, .second + 1)]
-    IdenticalAfterCut {
-        first: usize,
-        second: usize,
-        limit: usize,
-    },
+    IdenticalAfterCut { first: usize, second: usize, limit: usize },
     #[error("the prompt has {tokens} tokens, more than the limit of {limit}")]
     PromptTooLong { tokens: usize, limit: usize },
     #[error("the prompt has no tokens, so nothing predicts the first token of the answer")]

@@ -14,15 +14,7 @@ use crate::{files, gguf::Gguf};
 const TOKENIZER: u64 = 64 << 20;
 
 /// Names under which templates and settings know special tokens.
-const NAMED: [&str; 7] = [
-    "bos_token",
-    "eos_token",
-    "unk_token",
-    "sep_token",
-    "pad_token",
-    "cls_token",
-    "mask_token",
-];
+const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// Texts of the special tokens that templates know by name. One that the model does not have is absent, and a template
 /// finds it undefined, as in Transformers.
@@ -52,17 +44,12 @@ impl Specials {
     /// `tokenizer_config.json`; where it is from before the list of added tokens was part of it, the older
     /// `special_tokens_map.json` has the last word.
     fn read(settings: &Json, older: &Json) -> Self {
-        let newer = settings
-            .get("added_tokens_decoder")
-            .is_some_and(|list| !list.is_null());
+        let newer = settings.get("added_tokens_decoder").is_some_and(|list| !list.is_null());
         let text = |name: &str| {
             let older = (!newer).then(|| older.get(name)).flatten();
             token_text(older.or_else(|| settings.get(name))?)
         };
-        NAMED
-            .into_iter()
-            .filter_map(|name| Some((name, text(name)?)))
-            .collect()
+        NAMED.into_iter().filter_map(|name| Some((name, text(name)?))).collect()
     }
 }
 
@@ -113,9 +100,7 @@ impl Folder {
         let mut end_ids = ids(generation.get("eos_token_id"));
         if end_ids.is_empty() {
             let config = read_json(folder, "config.json")?;
-            let text_config = config
-                .get("text_config")
-                .and_then(|text| text.get("eos_token_id"));
+            let text_config = config.get("text_config").and_then(|text| text.get("eos_token_id"));
             end_ids = ids(config.get("eos_token_id").or(text_config));
         }
         Ok(Self {
@@ -150,14 +135,9 @@ fn templates(folder: &Path, settings: &Json) -> Result<Sources, TextError> {
         let Some(bytes) = read_if_there(folder, name, files::SETTINGS)? else {
             return Ok(None);
         };
-        let text = String::from_utf8(bytes).map_err(|error| TextError::Malformed {
-            path: folder.join(name),
-            reason: error.to_string(),
-        })?;
-        Ok(Some(Source {
-            origin: name.to_owned(),
-            text,
-        }))
+        let text = String::from_utf8(bytes)
+            .map_err(|error| TextError::Malformed { path: folder.join(name), reason: error.to_string() })?;
+        Ok(Some(Source { origin: name.to_owned(), text }))
     };
     let file = "chat_template.json";
     let older = read_json(folder, file)?;
@@ -172,46 +152,25 @@ fn templates(folder: &Path, settings: &Json) -> Result<Sources, TextError> {
         }
     };
     if let Some(source) = own_file("chat_template.jinja")? {
-        sources = Sources {
-            default: Some(source),
-            tool_use: own_file("additional_chat_templates/tool_use.jinja")?,
-        };
+        sources = Sources { default: Some(source), tool_use: own_file("additional_chat_templates/tool_use.jinja")? };
     }
     Ok(sources)
 }
 
 fn of_json(value: &Json, folder: &Path, file: &str) -> Result<Sources, TextError> {
-    let source = |text: &str| Source {
-        origin: file.to_owned(),
-        text: text.to_owned(),
-    };
-    let malformed = |reason: String| TextError::Malformed {
-        path: folder.join(file),
-        reason,
-    };
+    let source = |text: &str| Source { origin: file.to_owned(), text: text.to_owned() };
+    let malformed = |reason: String| TextError::Malformed { path: folder.join(file), reason };
     let by_name: Vec<(&str, &str)> = match value {
         Json::String(text) => {
-            return Ok(Sources {
-                default: Some(source(text)),
-                tool_use: None,
-            });
+            return Ok(Sources { default: Some(source(text)), tool_use: None });
         }
-        Json::Array(list) => list
-            .iter()
-            .filter_map(|entry| Some((entry["name"].as_str()?, entry["template"].as_str()?)))
-            .collect(),
-        Json::Object(map) => map
-            .iter()
-            .filter_map(|(name, text)| Some((name.as_str(), text.as_str()?)))
-            .collect(),
+        Json::Array(list) => {
+            list.iter().filter_map(|entry| Some((entry["name"].as_str()?, entry["template"].as_str()?))).collect()
+        }
+        Json::Object(map) => map.iter().filter_map(|(name, text)| Some((name.as_str(), text.as_str()?))).collect(),
         _ => Vec::new(),
     };
-    let named = |wanted: &str| {
-        by_name
-            .iter()
-            .find(|(name, _)| *name == wanted)
-            .map(|(_, text)| source(text))
-    };
+    let named = |wanted: &str| by_name.iter().find(|(name, _)| *name == wanted).map(|(_, text)| source(text));
     let default = named("default").or_else(|| {
         // A single one is the default, whatever it is called.
         (by_name.len() == 1).then(|| source(by_name[0].1))
@@ -221,39 +180,24 @@ fn of_json(value: &Json, folder: &Path, file: &str) -> Result<Sources, TextError
         return Err(malformed(if names.is_empty() {
             "chat_template is neither a text nor a list of {name, template}".to_owned()
         } else {
-            format!(
-                "of its chat templates ({}) none is called default",
-                names.join(", ")
-            )
+            format!("of its chat templates ({}) none is called default", names.join(", "))
         }));
     }
-    Ok(Sources {
-        default,
-        tool_use: named("tool_use"),
-    })
+    Ok(Sources { default, tool_use: named("tool_use") })
 }
 
 /// There is no `tokenizer.json`: what to do depends on what is there instead.
 fn missing(folder: &Path) -> TextError {
     let older = ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"];
     match older.into_iter().find(|file| folder.join(file).is_file()) {
-        Some(file) => TextError::OldTokenizer {
-            folder: folder.to_owned(),
-            file,
-        },
-        None => TextError::Missing {
-            folder: folder.to_owned(),
-            file: "tokenizer.json",
-        },
+        Some(file) => TextError::OldTokenizer { folder: folder.to_owned(), file },
+        None => TextError::Missing { folder: folder.to_owned(), file: "tokenizer.json" },
     }
 }
 
 /// `added_tokens_decoder`: {"32000": {"content": .., "special": ..}, ..}.
 fn added_tokens(settings: &Json) -> BTreeMap<u32, AddedToken> {
-    let Some(list) = settings
-        .get("added_tokens_decoder")
-        .and_then(Json::as_object)
-    else {
+    let Some(list) = settings.get("added_tokens_decoder").and_then(Json::as_object) else {
         return BTreeMap::new();
     };
     let one = |(id, token): (&String, &Json)| {
@@ -291,10 +235,8 @@ fn read_json(folder: &Path, name: &str) -> Result<Json, TextError> {
     let Some(bytes) = read_if_there(folder, name, files::SETTINGS)? else {
         return Ok(Json::Null);
     };
-    serde_json::from_slice(&bytes).map_err(|error| TextError::Malformed {
-        path: folder.join(name),
-        reason: error.to_string(),
-    })
+    serde_json::from_slice(&bytes)
+        .map_err(|error| TextError::Malformed { path: folder.join(name), reason: error.to_string() })
 }
 
 fn read_if_there(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<u8>>, TextError> {

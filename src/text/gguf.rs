@@ -45,29 +45,17 @@ struct Vocabulary<'a> {
 
 /// Reads the tokenizer, the template and the special tokens of a file.
 pub(super) fn read(path: &Path) -> Result<Folder, TextError> {
-    let malformed = |reason: String| TextError::Malformed {
-        path: path.to_owned(),
-        reason,
-    };
+    let malformed = |reason: String| TextError::Malformed { path: path.to_owned(), reason };
     let file = Gguf::open(path).map_err(|error| TextError::Gguf(error.to_string()))?;
     let Some(tokens) = file.texts(TOKENS) else {
-        return Err(malformed(format!(
-            "`{TOKENS}` is missing or not a list of texts"
-        )));
+        return Err(malformed(format!("`{TOKENS}` is missing or not a list of texts")));
     };
-    let vocabulary = Vocabulary {
-        kinds: kinds(&file, tokens.len()).map_err(malformed)?,
-        tokens,
-    };
+    let vocabulary = Vocabulary { kinds: kinds(&file, tokens.len()).map_err(malformed)?, tokens };
     let token = |key: &str| {
         let id = file.size(&format!("tokenizer.ggml.{key}"))?;
         Some(((*vocabulary.tokens.get(id)?).to_owned(), id as u32))
     };
-    let (bos, eos, turn_end) = (
-        token("bos_token_id"),
-        token("eos_token_id"),
-        token("eot_token_id"),
-    );
+    let (bos, eos, turn_end) = (token("bos_token_id"), token("eos_token_id"), token("eot_token_id"));
     let model = file.text("tokenizer.ggml.model").unwrap_or_default();
     let name = file.text("tokenizer.ggml.pre");
     let (tokenizer, adds_bos) = match model {
@@ -78,9 +66,7 @@ pub(super) fn read(path: &Path) -> Result<Folder, TextError> {
         )),
     }
     .map_err(malformed)?;
-    let add_bos = file
-        .flag("tokenizer.ggml.add_bos_token")
-        .unwrap_or(adds_bos);
+    let add_bos = file.flag("tokenizer.ggml.add_bos_token").unwrap_or(adds_bos);
     let tokenizer = with_specials(tokenizer, &vocabulary, bos.as_ref().filter(|_| add_bos));
     let name_of = |token: Option<(String, u32)>| token.map(|(text, _)| text);
     Ok(Folder {
@@ -96,10 +82,7 @@ pub(super) fn read(path: &Path) -> Result<Folder, TextError> {
         .filter_map(|(name, token)| Some((name, name_of(token)?)))
         .collect(),
         templates: Sources {
-            default: file.text(TEMPLATE).map(|text| Source {
-                origin: TEMPLATE.to_owned(),
-                text: text.to_owned(),
-            }),
+            default: file.text(TEMPLATE).map(|text| Source { origin: TEMPLATE.to_owned(), text: text.to_owned() }),
             tool_use: None,
         },
         added: BTreeMap::new(),
@@ -129,8 +112,7 @@ impl<'a> Vocabulary<'a> {
     /// Id and text of every token that a text can become.
     fn used(&self) -> impl Iterator<Item = (usize, &'a str, Kind)> + '_ {
         let all = self.tokens.iter().zip(&self.kinds).enumerate();
-        all.map(|(id, (&token, &kind))| (id, token, kind))
-            .filter(|(_, _, kind)| *kind != Kind::Unused)
+        all.map(|(id, (&token, &kind))| (id, token, kind)).filter(|(_, _, kind)| *kind != Kind::Unused)
     }
 
     fn table(&self) -> Json {
@@ -142,11 +124,7 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-fn byte_level(
-    file: &Gguf,
-    vocabulary: &Vocabulary<'_>,
-    name: Option<&str>,
-) -> Result<(Json, bool), String> {
+fn byte_level(file: &Gguf, vocabulary: &Vocabulary<'_>, name: Option<&str>) -> Result<(Json, bool), String> {
     let name = name.unwrap_or("default");
     let Some(words) = Words::named(name) else {
         return Err(format!(
@@ -202,9 +180,7 @@ fn pieces(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<(Json, bool), Stri
     } else {
         replace
     };
-    let unknown = vocabulary
-        .used()
-        .find(|(_, _, kind)| *kind == Kind::Unknown);
+    let unknown = vocabulary.used().find(|(_, _, kind)| *kind == Kind::Unknown);
     let tokenizer = json!({
         "version": "1.0",
         "normalizer": normalizer,
@@ -221,26 +197,14 @@ fn pieces(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<(Json, bool), Stri
 
 /// SentencePiece has no list of merges: two pieces merge when their union is a piece, the best score first. Ties in the
 /// order that Transformers' converter gives them.
-fn merges<'a>(
-    vocabulary: &Vocabulary<'a>,
-    scores: &[f64],
-) -> Result<Vec<(&'a str, &'a str)>, String> {
-    let ids: HashMap<&str, usize> = vocabulary
-        .used()
-        .filter(|(_, _, kind)| *kind == Kind::Normal)
-        .map(|(id, token, _)| (token, id))
-        .collect();
-    let distinct: HashSet<u64> = ids
-        .values()
-        .take(1000)
-        .map(|&id| scores[id].to_bits())
-        .collect();
+fn merges<'a>(vocabulary: &Vocabulary<'a>, scores: &[f64]) -> Result<Vec<(&'a str, &'a str)>, String> {
+    let ids: HashMap<&str, usize> =
+        vocabulary.used().filter(|(_, _, kind)| *kind == Kind::Normal).map(|(id, token, _)| (token, id)).collect();
+    let distinct: HashSet<u64> = ids.values().take(1000).map(|&id| scores[id].to_bits()).collect();
     if ids.len() > 1 && distinct.len() < 2 {
-        return Err(
-            "its tokenizer's scores are all the same, so they say nothing about merges; \
+        return Err("its tokenizer's scores are all the same, so they say nothing about merges; \
              put the model's own tokenizer.json beside the file"
-                .to_owned(),
-        );
+            .to_owned());
     }
     let mut found = Vec::new();
     for (id, token, kind) in vocabulary.used() {
@@ -258,23 +222,14 @@ fn merges<'a>(
     }
     // Stable: the best score first, then the longer left part, then the longer right part.
     found.sort_by(|a, b| {
-        let lengths =
-            |x: &(f64, &str, &str, _)| Reverse((x.1.chars().count(), x.2.chars().count()));
-        b.0.total_cmp(&a.0)
-            .then_with(|| lengths(a).cmp(&lengths(b)))
+        let lengths = |x: &(f64, &str, &str, _)| Reverse((x.1.chars().count(), x.2.chars().count()));
+        b.0.total_cmp(&a.0).then_with(|| lengths(a).cmp(&lengths(b)))
     });
-    Ok(found
-        .into_iter()
-        .map(|(_, left, right, _)| (left, right))
-        .collect())
+    Ok(found.into_iter().map(|(_, left, right, _)| (left, right)).collect())
 }
 
 /// Adds the tokens that are cut out of a text before anything else, and the BOS in front of it.
-fn with_specials(
-    mut tokenizer: Json,
-    vocabulary: &Vocabulary<'_>,
-    bos: Option<&(String, u32)>,
-) -> Json {
+fn with_specials(mut tokenizer: Json, vocabulary: &Vocabulary<'_>, bos: Option<&(String, u32)>) -> Json {
     let added: Vec<Json> = vocabulary
         .used()
         .filter_map(|(id, token, kind)| {

@@ -15,13 +15,9 @@ impl Codec {
     pub fn inspect(&self, prompt: &Prompt, answers: &[&str], limits: Limits) -> PairInspection {
         let judged = self.encode_answers(prompt, answers, limits);
         let (fate, reason) = match &judged {
-            Ok(encoded) if encoded.answers.iter().any(|answer| answer.cut) => {
-                (Fate::AnswerCut, None)
-            }
+            Ok(encoded) if encoded.answers.iter().any(|answer| answer.cut) => (Fate::AnswerCut, None),
             Ok(_) => (Fate::Fits, None),
-            Err(reason @ Unusable::PromptTooLong { .. }) => {
-                (Fate::PromptTooLong, Some(reason.to_string()))
-            }
+            Err(reason @ Unusable::PromptTooLong { .. }) => (Fate::PromptTooLong, Some(reason.to_string())),
             Err(reason) => (Fate::Unusable, Some(reason.to_string())),
         };
         let together = self.encode_wholes(prompt, answers, Limits::NONE).ok();
@@ -31,21 +27,12 @@ impl Codec {
                 .iter()
                 .zip(&wholes)
                 .zip(answers)
-                .map(|((own, whole), answer)| {
-                    self.inspection(prompt, answer, &encoded.prefix, own, whole, limits)
-                })
+                .map(|((own, whole), answer)| self.inspection(prompt, answer, &encoded.prefix, own, whole, limits))
                 .collect(),
             // What is wrong is wrong with the pair, or with one of its answers: show what can be shown.
-            None => answers
-                .iter()
-                .map(|answer| self.inspect_alone(prompt, answer, limits))
-                .collect(),
+            None => answers.iter().map(|answer| self.inspect_alone(prompt, answer, limits)).collect(),
         };
-        PairInspection {
-            fate,
-            reason,
-            answers,
-        }
+        PairInspection { fate, reason, answers }
     }
 
     fn inspect_alone(&self, prompt: &Prompt, answer: &str, limits: Limits) -> Inspection {
@@ -56,12 +43,7 @@ impl Codec {
         }
         let prefix = self.prompt_ids(prompt).unwrap_or_default();
         let tokens = self.view(&prefix, &[]);
-        Inspection {
-            scored_from: tokens.len(),
-            cut_at: tokens.len(),
-            tokens,
-            ..Inspection::default()
-        }
+        Inspection { scored_from: tokens.len(), cut_at: tokens.len(), tokens, ..Inspection::default() }
     }
 
     fn inspection(
@@ -76,16 +58,8 @@ impl Codec {
         let mut tokens = self.view(prefix, &own.ids);
         self.tell_parts(&mut tokens, prompt, answer, &whole.text);
         let scored_from = prefix.len();
-        let cut_at = scored_from
-            .saturating_add(limits.max_answer.max(1))
-            .min(tokens.len());
-        let mut inspection = Inspection {
-            tokens,
-            scored_from,
-            cut_at,
-            ended: own.ended,
-            ..Inspection::default()
-        };
+        let cut_at = scored_from.saturating_add(limits.max_answer.max(1)).min(tokens.len());
+        let mut inspection = Inspection { tokens, scored_from, cut_at, ended: own.ended, ..Inspection::default() };
         self.count_ends(&mut inspection);
         self.find_flaws(&mut inspection, prompt, whole.border, limits);
         inspection
@@ -114,16 +88,8 @@ impl Codec {
             let text = decoder.push(self, id);
             TokenView {
                 id,
-                text: if text.is_empty() {
-                    self.piece(id).unwrap_or_default()
-                } else {
-                    text
-                },
-                part: if position < prefix.len() {
-                    Part::Prompt
-                } else {
-                    Part::Answer
-                },
+                text: if text.is_empty() { self.piece(id).unwrap_or_default() } else { text },
+                part: if position < prefix.len() { Part::Prompt } else { Part::Answer },
                 special: self.is_special(id),
             }
         })
@@ -133,10 +99,7 @@ impl Codec {
     /// Tells the template's own tokens from those of the turns and of the answer.
     fn tell_parts(&self, tokens: &mut [TokenView], prompt: &Prompt, answer: &str, text: &str) {
         let stretches = match prompt {
-            Prompt::Text(prompt) => vec![
-                (0..prompt.len(), Part::Prompt),
-                (prompt.len()..text.len(), Part::Answer),
-            ],
+            Prompt::Text(prompt) => vec![(0..prompt.len(), Part::Prompt), (prompt.len()..text.len(), Part::Answer)],
             Prompt::Chat(turns) => stretches(&self.fold(turns), answer, text),
         };
         let spans = self.spans(text);
@@ -151,12 +114,8 @@ impl Codec {
             let span = index.checked_sub(added).and_then(|index| spans.get(index));
             token.part = span
                 .and_then(|(start, end)| {
-                    let overlaps =
-                        |stretch: &Range<usize>| stretch.start < *end && *start < stretch.end;
-                    stretches
-                        .iter()
-                        .rev()
-                        .find(|(stretch, _)| overlaps(stretch))
+                    let overlaps = |stretch: &Range<usize>| stretch.start < *end && *start < stretch.end;
+                    stretches.iter().rev().find(|(stretch, _)| overlaps(stretch))
                 })
                 .map_or(Part::Template, |(_, part)| *part);
         }
@@ -187,13 +146,7 @@ impl Codec {
             .is_some_and(|bos| ids.windows(2).any(|two| two == [bos, bos]))
     }
 
-    fn find_flaws(
-        &self,
-        inspection: &mut Inspection,
-        prompt: &Prompt,
-        border: Border,
-        limits: Limits,
-    ) {
+    fn find_flaws(&self, inspection: &mut Inspection, prompt: &Prompt, border: Border, limits: Limits) {
         self.find_doubled_bos(inspection);
         let mut find = |flaw, text: String| inspection.findings.push(Finding { flaw, text });
         let cut = inspection.cut_at < inspection.tokens.len();
@@ -208,20 +161,15 @@ impl Codec {
         } else if !inspection.ended {
             find(
                 Flaw::NoEnd,
-                "The answer has no end-of-turn token, so the model does not learn to stop after it."
-                    .to_owned(),
+                "The answer has no end-of-turn token, so the model does not learn to stop after it.".to_owned(),
             );
         }
         let end = inspection.tokens.len() - usize::from(inspection.ended);
         let inner = inspection.scored_from..end.min(inspection.cut_at).max(inspection.scored_from);
-        if inspection.tokens[inner]
-            .iter()
-            .any(|token| token.special && token.part == Part::Answer)
-        {
+        if inspection.tokens[inner].iter().any(|token| token.special && token.part == Part::Answer) {
             find(
                 Flaw::SpecialInside,
-                "A special token stands inside the answer, because its text spells one out."
-                    .to_owned(),
+                "A special token stands inside the answer, because its text spells one out.".to_owned(),
             );
         }
         match border {
@@ -249,15 +197,17 @@ impl Codec {
         if self.system_turns() == SystemTurns::Folded && self.fold(turns) != *turns {
             notes.push(Finding {
                 flaw: Flaw::SystemFolded,
-                text: "The chat template has no place for a system turn: its text stands in front of the first user turn."
-                    .to_owned(),
+                text:
+                    "The chat template has no place for a system turn: its text stands in front of the first user turn."
+                        .to_owned(),
             });
         }
         if !self.has_template() {
             notes.push(Finding {
                 flaw: Flaw::PlainStyle,
-                text: "This model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”."
-                    .to_owned(),
+                text:
+                    "This model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”."
+                        .to_owned(),
             });
         }
         notes
@@ -269,9 +219,7 @@ fn stretches(turns: &[Turn], answer: &str, text: &str) -> Vec<(Range<usize>, Par
     let mut from = 0;
     let mut found = Vec::new();
     let answer = (answer, Part::Answer);
-    let turns = turns
-        .iter()
-        .map(|turn| (turn.content.as_str(), Part::Prompt));
+    let turns = turns.iter().map(|turn| (turn.content.as_str(), Part::Prompt));
     for (words, part) in turns.chain([answer]) {
         let trimmed = words.trim();
         let hit = [words, trimmed].into_iter().find_map(|words| {

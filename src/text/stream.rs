@@ -24,10 +24,7 @@ impl StreamDecoder {
 
     /// Writes special tokens out: for the inspector.
     pub(super) fn with_specials() -> Self {
-        Self {
-            with_specials: true,
-            ..Self::default()
-        }
+        Self { with_specials: true, ..Self::default() }
     }
 
     /// The text that this token completes; empty while a character is still missing bytes.
@@ -67,11 +64,7 @@ impl StreamDecoder {
     }
 
     fn decode(&self, codec: &Codec, ids: &[u32]) -> String {
-        if self.with_specials {
-            codec.decode_all(ids)
-        } else {
-            codec.decode(ids)
-        }
+        if self.with_specials { codec.decode_all(ids) } else { codec.decode(ids) }
     }
 
     /// The tokens just shown become the context of the next.

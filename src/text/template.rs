@@ -70,10 +70,7 @@ impl Template {
         environment
             .add_template_owned(NAME, without_generation_marks(&with_plain_newlines(source)))
             .map_err(|error| TextError::Template(in_words(&error)))?;
-        Ok(Self {
-            environment,
-            nests: room::nests(source),
-        })
+        Ok(Self { environment, nests: room::nests(source) })
     }
 
     /// The conversation as one text.
@@ -83,40 +80,25 @@ impl Template {
         specials: &Specials,
         generation_prompt: bool,
     ) -> Result<String, TextError> {
-        let mut variables: Vec<(&str, Value)> = specials
-            .texts()
-            .map(|(name, text)| (name, Value::from(text)))
-            .collect();
-        variables.extend(
-            conversation
-                .variables
-                .iter()
-                .map(|(name, given)| (name.as_str(), value(given))),
-        );
+        let mut variables: Vec<(&str, Value)> =
+            specials.texts().map(|(name, text)| (name, Value::from(text))).collect();
+        variables.extend(conversation.variables.iter().map(|(name, given)| (name.as_str(), value(given))));
         variables.extend([
-            (
-                "messages",
-                conversation.plain_messages().iter().map(map).collect(),
-            ),
+            ("messages", conversation.plain_messages().iter().map(map).collect()),
             ("tools", list(conversation.tools.as_deref())),
             ("documents", list(conversation.documents.as_deref())),
             ("add_generation_prompt", Value::from(generation_prompt)),
         ]);
         let variables = Value::from_pairs(variables);
         let render = || {
-            self.environment
-                .get_template(NAME)
-                .and_then(|template| template.render(variables))
-                .map_err(|error| match refusal(&error) {
+            self.environment.get_template(NAME).and_then(|template| template.render(variables)).map_err(|error| {
+                match refusal(&error) {
                     Some(reason) => TextError::Refused(reason),
                     None => TextError::Template(in_words(&error)),
-                })
+                }
+            })
         };
-        if self.nests {
-            room::with(render)
-        } else {
-            render()
-        }
+        if self.nests { room::with(render) } else { render() }
     }
 }
 
@@ -136,11 +118,7 @@ fn value(json: &Json) -> Value {
 }
 
 fn map(entries: &serde_json::Map<String, Json>) -> Value {
-    Value::from_pairs(
-        entries
-            .iter()
-            .map(|(key, item)| (key.as_str(), value(item))),
-    )
+    Value::from_pairs(entries.iter().map(|(key, item)| (key.as_str(), value(item))))
 }
 
 /// `None` where there is none, as Transformers passes it.
@@ -185,10 +163,7 @@ fn without_generation_marks(source: &str) -> String {
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {
-    Err(
-        Error::new(ErrorKind::InvalidOperation, "raised by the template")
-            .with_source(Refusal(message)),
-    )
+    Err(Error::new(ErrorKind::InvalidOperation, "raised by the template").with_source(Refusal(message)))
 }
 
 fn strftime_now(format: String) -> Result<String, Error> {
@@ -200,18 +175,12 @@ fn strftime_now(format: String) -> Result<String, Error> {
 }
 
 fn refusal(error: &Error) -> Option<String> {
-    causes(error).find_map(|cause| {
-        cause
-            .downcast_ref::<Refusal>()
-            .map(|refusal| refusal.0.clone())
-    })
+    causes(error).find_map(|cause| cause.downcast_ref::<Refusal>().map(|refusal| refusal.0.clone()))
 }
 
 /// The innermost message says what is wrong; the outermost knows the line.
 fn in_words(error: &Error) -> String {
-    let innermost = causes(error)
-        .last()
-        .map_or_else(String::new, ToString::to_string);
+    let innermost = causes(error).last().map_or_else(String::new, ToString::to_string);
     match error.line() {
         Some(line) if innermost != error.to_string() => format!("{innermost} (line {line})"),
         _ => error.to_string(),
@@ -219,9 +188,7 @@ fn in_words(error: &Error) -> String {
 }
 
 fn causes<'a>(error: &'a Error) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| {
-        cause.source()
-    })
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| cause.source())
 }
 
 #[cfg(test)]

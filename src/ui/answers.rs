@@ -27,16 +27,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
                 ui,
                 &mut view.tab,
                 &[
-                    (
-                        Tab::Ask,
-                        "Ask",
-                        "Your own prompt to one or two sets of weights",
-                    ),
-                    (
-                        Tab::Probes,
-                        "Probe prompts",
-                        "Fixed prompts, answered as a run goes on",
-                    ),
+                    (Tab::Ask, "Ask", "Your own prompt to one or two sets of weights"),
+                    (Tab::Probes, "Probe prompts", "Fixed prompts, answered as a run goes on"),
                 ],
             );
         });

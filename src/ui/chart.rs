@@ -5,8 +5,7 @@ use std::ops::RangeInclusive;
 
 use egui::{Id, Rangef, Response, RichText, Role, Stroke, Ui, WidgetInfo};
 use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, Plot, PlotPoints, PlotUi, Points,
-    VLine,
+    AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, Plot, PlotPoints, PlotUi, Points, VLine,
 };
 
 use super::{
@@ -40,16 +39,7 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub fn new(name: impl Into<String>, series: &'a Series, look: usize) -> Self {
-        Self {
-            name: name.into(),
-            series,
-            look,
-            color: None,
-            points: false,
-            solid: false,
-            thin: false,
-            faint: false,
-        }
+        Self { name: name.into(), series, look, color: None, points: false, solid: false, thin: false, faint: false }
     }
 
     pub fn color(mut self, color: egui::Color32) -> Self {
@@ -70,16 +60,11 @@ impl<'a> Line<'a> {
     }
 
     fn drawn_color(&self, palette: &Palette) -> egui::Color32 {
-        self.color
-            .unwrap_or_else(|| theme::series_color(palette, self.look))
+        self.color.unwrap_or_else(|| theme::series_color(palette, self.look))
     }
 
     fn pattern(&self) -> LineStyle {
-        if self.solid || self.faint {
-            LineStyle::Solid
-        } else {
-            theme::series_pattern(self.look)
-        }
+        if self.solid || self.faint { LineStyle::Solid } else { theme::series_pattern(self.look) }
     }
 
     pub fn with_points(mut self) -> Self {
@@ -186,10 +171,7 @@ impl Chart<'_> {
                     Some(step) => line.series.nearest(step),
                     None => line.series.latest(),
                 };
-                let value = value.map_or_else(
-                    || "–".to_owned(),
-                    |point| metric::value(self.metric, point[1]),
-                );
+                let value = value.map_or_else(|| "–".to_owned(), |point| metric::value(self.metric, point[1]));
                 let look = (line.drawn_color(palette), line.pattern());
                 legend::entry(ui, Some(look), &line.name, &value);
                 if line.series.not_finite() > 0 {
@@ -209,21 +191,14 @@ impl Chart<'_> {
 
     fn note_galley(&self, ui: &Ui, palette: &Palette) -> std::sync::Arc<egui::Galley> {
         let font = egui::FontId::proportional(size::SMALL);
-        ui.painter()
-            .layout(self.note.clone(), font, palette.weak, ui.available_width())
+        ui.painter().layout(self.note.clone(), font, palette.weak, ui.available_width())
     }
 
     fn shown_lines(&self) -> impl Iterator<Item = &Line<'_>> {
         self.lines.iter().filter(|line| !line.faint)
     }
 
-    fn plot(
-        &self,
-        ui: &mut Ui,
-        palette: &Palette,
-        at: Option<f64>,
-        height: f32,
-    ) -> egui_plot::PlotResponse<()> {
+    fn plot(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>, height: f32) -> egui_plot::PlotResponse<()> {
         let font = egui::FontId::proportional(size::SMALL - 1.0);
         let (log, name) = (self.log_y, self.metric);
         let rows = (height / 26.0) as usize;
@@ -233,11 +208,7 @@ impl Chart<'_> {
             .tick_label_color(palette.weak)
             .label_spacing(Rangef::new(8.0, 12.0))
             .formatter(|mark, _| {
-                if mark.value < 0.0 || mark.value.fract() != 0.0 {
-                    String::new()
-                } else {
-                    format!("{}", mark.value)
-                }
+                if mark.value < 0.0 || mark.value.fract() != 0.0 { String::new() } else { format!("{}", mark.value) }
             });
         let y_axis = AxisHints::new_y()
             .tick_label_font(font)
@@ -245,11 +216,7 @@ impl Chart<'_> {
             .label_spacing(Rangef::new(8.0, 12.0))
             .min_thickness(34.0)
             .formatter(move |mark, _| {
-                let value = if log {
-                    10f64.powf(mark.value)
-                } else {
-                    mark.value
-                };
+                let value = if log { 10f64.powf(mark.value) } else { mark.value };
                 metric::value(name, value)
             });
         Plot::new((self.group, self.id))
@@ -279,16 +246,11 @@ impl Chart<'_> {
     fn draw(&self, plot: &mut PlotUi<'_>, palette: &Palette, at: Option<f64>) {
         let bounds = plot.plot_bounds();
         // While the view follows the data all of it is drawn: its extent is what the view follows.
-        let range: RangeInclusive<f64> = if plot.auto_bounds().x {
-            f64::NEG_INFINITY..=f64::INFINITY
-        } else {
-            bounds.range_x()
-        };
+        let range: RangeInclusive<f64> =
+            if plot.auto_bounds().x { f64::NEG_INFINITY..=f64::INFINITY } else { bounds.range_x() };
         let buckets = plot.response().rect.width().max(64.0) as usize / 2;
         for level in &self.levels {
-            let line = HLine::new("", self.y(level.value))
-                .stroke(Stroke::new(1.0, palette.weak))
-                .allow_hover(false);
+            let line = HLine::new("", self.y(level.value)).stroke(Stroke::new(1.0, palette.weak)).allow_hover(false);
             plot.hline(if level.name.is_empty() {
                 line.color(palette.hairline)
             } else {
@@ -308,22 +270,14 @@ impl Chart<'_> {
             let column = |at: usize| band.iter().map(|p| p[at]).collect::<Vec<f64>>();
             if band.len() > 1 {
                 let fill = theme::series_color(palette, 0).gamma_multiply(0.16);
-                plot.add(
-                    FilledArea::new("", &column(0), &column(1), &column(2))
-                        .fill_color(fill)
-                        .allow_hover(false),
-                );
+                plot.add(FilledArea::new("", &column(0), &column(1), &column(2)).fill_color(fill).allow_hover(false));
             }
         }
         for line in &self.lines {
             self.draw_line(plot, line, palette, &range, buckets);
         }
         if let Some(step) = at {
-            plot.vline(
-                VLine::new("", step)
-                    .stroke(Stroke::new(1.0, palette.weak))
-                    .allow_hover(false),
-            );
+            plot.vline(VLine::new("", step).stroke(Stroke::new(1.0, palette.weak)).allow_hover(false));
         }
     }
 
@@ -335,20 +289,11 @@ impl Chart<'_> {
         range: &RangeInclusive<f64>,
         buckets: usize,
     ) {
-        let points: Vec<[f64; 2]> = line
-            .series
-            .visible(range, buckets)
-            .into_iter()
-            .map(|[step, value]| [step, self.y(value)])
-            .collect();
+        let points: Vec<[f64; 2]> =
+            line.series.visible(range, buckets).into_iter().map(|[step, value]| [step, self.y(value)]).collect();
         let color = line.drawn_color(palette);
         if line.points && points.len() < 200 {
-            plot.points(
-                Points::new("", PlotPoints::new(points.clone()))
-                    .radius(2.6)
-                    .color(color)
-                    .allow_hover(false),
-            );
+            plot.points(Points::new("", PlotPoints::new(points.clone())).radius(2.6).color(color).allow_hover(false));
         }
         let (color, width) = match (line.faint, line.thin) {
             (true, _) => (color.gamma_multiply(0.32), 1.0),
@@ -375,13 +320,7 @@ impl Chart<'_> {
     }
 
     /// The cursor belongs to the chart under the pointer; it goes when the pointer leaves.
-    fn remember_cursor(
-        &self,
-        ui: &Ui,
-        cursor_id: Id,
-        cursor: Option<Cursor>,
-        plot: &egui_plot::PlotResponse<()>,
-    ) {
+    fn remember_cursor(&self, ui: &Ui, cursor_id: Id, cursor: Option<Cursor>, plot: &egui_plot::PlotResponse<()>) {
         let owner = Id::unique((self.group, self.id));
         let hovered = plot
             .response
@@ -405,17 +344,11 @@ impl Chart<'_> {
 
     /// "Loss chart, latest 0.42 at step 120", and the other lines after it.
     fn spoken(&self) -> String {
-        let mut lines = self
-            .shown_lines()
-            .filter_map(|line| Some((line, line.series.latest()?)));
+        let mut lines = self.shown_lines().filter_map(|line| Some((line, line.series.latest()?)));
         let Some((_, [step, value])) = lines.next() else {
             return format!("{} chart, nothing measured yet", self.title);
         };
-        let mut text = format!(
-            "{} chart, latest {} at step {step:.0}",
-            self.title,
-            metric::value(self.metric, value)
-        );
+        let mut text = format!("{} chart, latest {} at step {step:.0}", self.title, metric::value(self.metric, value));
         for (line, [_, value]) in lines {
             let value = metric::value(self.metric, value);
             text = format!("{text}; {} {value}", line.name);
@@ -435,19 +368,11 @@ pub fn round_marks(grid: GridInput, count: usize) -> Vec<GridMark> {
         return Vec::new();
     }
     let power = 10f64.powf(raw.log10().floor());
-    let step_size = [1.0, 2.0, 5.0, 10.0]
-        .map(|times| times * power)
-        .into_iter()
-        .find(|step| *step >= raw)
-        .unwrap_or(power * 10.0);
+    let step_size =
+        [1.0, 2.0, 5.0, 10.0].map(|times| times * power).into_iter().find(|step| *step >= raw).unwrap_or(power * 10.0);
     let first = (low / step_size).ceil() as i64;
     let last = (high / step_size).floor() as i64;
-    (first..=last)
-        .map(|n| GridMark {
-            value: n as f64 * step_size,
-            step_size,
-        })
-        .collect()
+    (first..=last).map(|n| GridMark { value: n as f64 * step_size, step_size }).collect()
 }
 
 /// An empty chart says so, instead of showing axes of nothing.
@@ -469,14 +394,8 @@ mod tests {
     use super::*;
 
     fn marks(low: f64, high: f64, count: usize) -> Vec<f64> {
-        let grid = GridInput {
-            bounds: (low, high),
-            base_step_size: 1.0,
-        };
-        round_marks(grid, count)
-            .iter()
-            .map(|mark| mark.value)
-            .collect()
+        let grid = GridInput { bounds: (low, high), base_step_size: 1.0 };
+        round_marks(grid, count).iter().map(|mark| mark.value).collect()
     }
 
     #[test]

@@ -25,14 +25,10 @@ pub fn row(ui: &mut Ui, launch: &mut Launch, fields: &[Field]) {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = gap;
             for field in chunk {
-                ui.allocate_ui_with_layout(
-                    egui::vec2(width, 0.0),
-                    Layout::top_down(Align::Min),
-                    |ui| {
-                        ui.set_width(width);
-                        short(ui, launch, *field);
-                    },
-                );
+                ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+                    ui.set_width(width);
+                    short(ui, launch, *field);
+                });
             }
         });
     }
@@ -62,10 +58,7 @@ pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Field, commands: &Command
             ui.add_space(size::SMALL + space::XS + 1.0);
             let choose = ui
                 .add(egui::Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
-                .on_hover_text(format!(
-                    "Choose the {} with a dialog",
-                    field.label.to_lowercase()
-                ));
+                .on_hover_text(format!("Choose the {} with a dialog", field.label.to_lowercase()));
             if choose.clicked() {
                 commands.push(Command::PickLaunchFolder(field.key));
             }
@@ -81,35 +74,23 @@ fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Field, width: f32) {
     let default = checked.default_of(field);
     let label = parts::caption(ui, field.label);
     let text = launch.text_mut(field.key);
-    let mut edit = TextEdit::singleline(text)
-        .id_salt(("launch", field.key))
-        .desired_width(width);
+    let mut edit = TextEdit::singleline(text).id_salt(("launch", field.key)).desired_width(width);
     if let Some(default) = default {
         edit = edit.hint_text(default);
     }
     if problem.is_some() {
         ui.visuals_mut().widgets.inactive.bg_stroke.color = palette.error;
     }
-    ui.add(edit)
-        .labelled_by(label.id)
-        .on_hover_text(field.about);
+    ui.add(edit).labelled_by(label.id).on_hover_text(field.about);
     if let Some(sentence) = problem {
-        ui.label(
-            RichText::new(sentence)
-                .size(size::SMALL)
-                .color(palette.error),
-        );
+        ui.label(RichText::new(sentence).size(size::SMALL).color(palette.error));
     }
 }
 
 fn switch(ui: &mut Ui, launch: &mut Launch, field: Field) {
     ui.add_space(size::SMALL + space::M);
     let mut on = launch.is_on(field.key);
-    if ui
-        .checkbox(&mut on, field.label)
-        .on_hover_text(field.about)
-        .changed()
-    {
+    if ui.checkbox(&mut on, field.label).on_hover_text(field.about).changed() {
         launch.set(field.key, on.to_string());
     }
 }
@@ -118,11 +99,7 @@ fn choice(ui: &mut Ui, launch: &mut Launch, field: Field, words: &[(&str, &str)]
     ui.spacing_mut().item_spacing.y = space::XS;
     parts::caption(ui, field.label);
     let chosen = launch.text(field.key);
-    let shown = words
-        .iter()
-        .find(|(word, _)| *word == chosen)
-        .map_or(chosen, |(_, shown)| *shown)
-        .to_owned();
+    let shown = words.iter().find(|(word, _)| *word == chosen).map_or(chosen, |(_, shown)| *shown).to_owned();
     let response = ComboBox::from_id_salt(("launch", field.key))
         .selected_text(&shown)
         .width(ui.available_width())

@@ -7,41 +7,22 @@ use crate::state::Screen;
 /// The picture of a place in the rail, inside `rect`.
 pub fn screen(painter: &Painter, screen: Screen, rect: Rect, color: Color32) {
     let stroke = Stroke::new(1.5, color);
-    let at = |x: f32, y: f32| -> Pos2 {
-        pos2(
-            rect.left() + x * rect.width(),
-            rect.top() + y * rect.height(),
-        )
-    };
+    let at = |x: f32, y: f32| -> Pos2 { pos2(rect.left() + x * rect.width(), rect.top() + y * rect.height()) };
     match screen {
         Screen::Pairs => {
             let size = vec2(rect.width() * 0.38, rect.height() * 0.72);
-            painter.rect_stroke(
-                Rect::from_min_size(at(0.06, 0.14), size),
-                2.0,
-                stroke,
-                egui::StrokeKind::Middle,
-            );
+            painter.rect_stroke(Rect::from_min_size(at(0.06, 0.14), size), 2.0, stroke, egui::StrokeKind::Middle);
             painter.rect_filled(Rect::from_min_size(at(0.56, 0.14), size), 2.0, color);
         }
         Screen::Train => {
             painter.line(
-                vec![
-                    at(0.06, 0.16),
-                    at(0.26, 0.58),
-                    at(0.44, 0.48),
-                    at(0.66, 0.78),
-                    at(0.94, 0.84),
-                ],
+                vec![at(0.06, 0.16), at(0.26, 0.58), at(0.44, 0.48), at(0.66, 0.78), at(0.94, 0.84)],
                 Stroke::new(1.8, color),
             );
             painter.circle_filled(at(0.94, 0.84), 2.2, color);
         }
         Screen::Compare => {
-            painter.line(
-                vec![at(0.06, 0.8), at(0.4, 0.42), at(0.94, 0.2)],
-                Stroke::new(1.8, color),
-            );
+            painter.line(vec![at(0.06, 0.8), at(0.4, 0.42), at(0.94, 0.2)], Stroke::new(1.8, color));
             painter.extend(egui::Shape::dashed_line(
                 &[at(0.06, 0.36), at(0.46, 0.66), at(0.94, 0.76)],
                 Stroke::new(1.6, color),
@@ -61,10 +42,7 @@ pub fn screen(painter: &Painter, screen: Screen, rect: Rect, color: Color32) {
         Screen::Projects => {
             let folder = Rect::from_min_max(at(0.06, 0.3), at(0.94, 0.86));
             painter.rect_stroke(folder, 2.0, stroke, egui::StrokeKind::Middle);
-            painter.line(
-                vec![at(0.06, 0.36), at(0.06, 0.16), at(0.4, 0.16), at(0.5, 0.3)],
-                stroke,
-            );
+            painter.line(vec![at(0.06, 0.36), at(0.06, 0.16), at(0.4, 0.16), at(0.5, 0.3)], stroke);
         }
         Screen::Answers => {
             let bubble = Rect::from_min_max(at(0.06, 0.14), at(0.94, 0.7));
@@ -96,11 +74,7 @@ pub fn transport(painter: &Painter, which: Transport, rect: Rect, color: Color32
         Transport::Pause => {
             let bar = vec2(rect.width() * 0.32, rect.height());
             painter.rect_filled(Rect::from_min_size(rect.left_top(), bar), 1.0, color);
-            painter.rect_filled(
-                Rect::from_min_size(pos2(rect.right() - bar.x, rect.top()), bar),
-                1.0,
-                color,
-            );
+            painter.rect_filled(Rect::from_min_size(pos2(rect.right() - bar.x, rect.top()), bar), 1.0, color);
         }
         Transport::Stop => {
             painter.rect_filled(rect, 1.5, color);

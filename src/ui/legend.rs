@@ -12,10 +12,7 @@ use super::{
 pub fn entry(ui: &mut Ui, look: Option<(egui::Color32, LineStyle)>, name: &str, value: &str) {
     let palette = parts::palette(ui);
     let font = egui::FontId::proportional(size::SMALL);
-    let text = |text: &str, color| {
-        ui.painter()
-            .layout_no_wrap(text.to_owned(), font.clone(), color)
-    };
+    let text = |text: &str, color| ui.painter().layout_no_wrap(text.to_owned(), font.clone(), color);
     let (name, value) = (text(name, palette.weak), text(value, palette.strong));
     let mut width = name.size().x + value.size().x;
     if look.is_some() {
@@ -45,12 +42,7 @@ pub fn sample(ui: &mut Ui, color: egui::Color32, pattern: LineStyle) {
     paint_sample(ui.painter(), rect, color, pattern);
 }
 
-fn paint_sample(
-    painter: &egui::Painter,
-    rect: egui::Rect,
-    color: egui::Color32,
-    pattern: LineStyle,
-) {
+fn paint_sample(painter: &egui::Painter, rect: egui::Rect, color: egui::Color32, pattern: LineStyle) {
     let ends = [rect.left_center(), rect.right_center()];
     let stroke = Stroke::new(2.0, color);
     match pattern {
@@ -59,12 +51,7 @@ fn paint_sample(
         }
         LineStyle::Dashed { length } => {
             let length = length.min(6.0);
-            painter.extend(egui::Shape::dashed_line(
-                &ends,
-                stroke,
-                length,
-                length * 0.6,
-            ));
+            painter.extend(egui::Shape::dashed_line(&ends, stroke, length, length * 0.6));
         }
         LineStyle::Dotted { .. } => {
             painter.extend(egui::Shape::dotted_line(&ends, color, 4.0, 1.3));

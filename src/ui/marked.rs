@@ -18,14 +18,7 @@ pub struct Mark {
 }
 
 /// `text` ready to be laid out at `width`, the spans `only_here` marked. Spans that do not fit the text are ignored.
-pub fn job(
-    text: &str,
-    spans: &[Span],
-    font: &FontId,
-    color: Color32,
-    mark: Mark,
-    width: f32,
-) -> LayoutJob {
+pub fn job(text: &str, spans: &[Span], font: &FontId, color: Color32, mark: Mark, width: f32) -> LayoutJob {
     let plain = TextFormat {
         font_id: font.clone(),
         color,
@@ -39,13 +32,8 @@ pub fn job(
         underline: Stroke::new(1.5, mark.line),
         ..plain.clone()
     };
-    let mut job = LayoutJob {
-        wrap: TextWrapping {
-            max_width: width,
-            ..TextWrapping::default()
-        },
-        ..LayoutJob::default()
-    };
+    let mut job =
+        LayoutJob { wrap: TextWrapping { max_width: width, ..TextWrapping::default() }, ..LayoutJob::default() };
     let covered = spans.last().map_or(0, |span| span.range.end) == text.len();
     if !covered {
         job.append(text, 0.0, plain);
@@ -74,16 +62,17 @@ const LINE: usize = 240;
 pub fn long_text(ui: &mut Ui, salt: impl Hash + std::fmt::Debug, text: &str, height: f32) {
     let lines = lines(text);
     let row = ui.text_style_height(&TextStyle::Monospace);
-    ScrollArea::both()
-        .id_salt(salt)
-        .max_height(height)
-        .auto_shrink([false, true])
-        .show_rows(ui, row, lines.len(), |ui, range| {
+    ScrollArea::both().id_salt(salt).max_height(height).auto_shrink([false, true]).show_rows(
+        ui,
+        row,
+        lines.len(),
+        |ui, range| {
             for line in &lines[range] {
                 let text = egui::RichText::new(*line).monospace().size(size::MONO);
                 ui.add(Label::new(text).extend().selectable(true));
             }
-        });
+        },
+    );
 }
 
 /// Lines of at most [`LINE`] characters.
@@ -105,10 +94,7 @@ mod tests {
     use crate::state::difference::Difference;
 
     fn laid(text: &str, spans: &[Span]) -> LayoutJob {
-        let mark = Mark {
-            ground: Color32::BLACK,
-            line: Color32::WHITE,
-        };
+        let mark = Mark { ground: Color32::BLACK, line: Color32::WHITE };
         job(text, spans, &FontId::default(), Color32::GRAY, mark, 100.0)
     }
 

@@ -36,23 +36,21 @@ pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &C
     let frame = Frame::NONE
         .fill(theme::palette(ui.visuals()).ground)
         .inner_margin(Margin::symmetric(space::XL as i8, space::L as i8));
-    CentralPanel::default()
-        .frame(frame)
-        .show(ui, |ui| match views.screen {
-            Screen::Models => models::ui(ui, workspace, views, commands),
-            Screen::Projects => projects::ui(ui, workspace, &mut views.projects, commands),
-            screen if workspace.project.is_none() => {
-                projects::none(ui, screen, views, commands);
-            }
-            Screen::Pairs => {
-                let data = &views.train.launch.checked().config.data;
-                let limits = (data.max_prompt_tokens, data.max_answer_tokens);
-                pairs::ui(ui, workspace, &mut views.pairs, limits, commands);
-            }
-            Screen::Train => train::ui(ui, workspace, views, commands),
-            Screen::Compare => compare::ui(ui, workspace, &mut views.compare, commands),
-            Screen::Answers => answers::ui(ui, workspace, &mut views.answers, commands),
-        });
+    CentralPanel::default().frame(frame).show(ui, |ui| match views.screen {
+        Screen::Models => models::ui(ui, workspace, views, commands),
+        Screen::Projects => projects::ui(ui, workspace, &mut views.projects, commands),
+        screen if workspace.project.is_none() => {
+            projects::none(ui, screen, views, commands);
+        }
+        Screen::Pairs => {
+            let data = &views.train.launch.checked().config.data;
+            let limits = (data.max_prompt_tokens, data.max_answer_tokens);
+            pairs::ui(ui, workspace, &mut views.pairs, limits, commands);
+        }
+        Screen::Train => train::ui(ui, workspace, views, commands),
+        Screen::Compare => compare::ui(ui, workspace, &mut views.compare, commands),
+        Screen::Answers => answers::ui(ui, workspace, &mut views.answers, commands),
+    });
 }
 
 /// Ctrl+1 .. Ctrl+5 go to the places of the rail, Ctrl+O and Ctrl+N to other projects and to a new one.

@@ -22,13 +22,7 @@ use crate::{
 };
 
 /// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
-pub fn ui(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut PairsView,
-    limits: (usize, usize),
-    commands: &Commands,
-) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usize, usize), commands: &Commands) {
     if view.labelling.is_some() {
         labelling::ui(ui, workspace, view, commands);
         return;
@@ -56,10 +50,7 @@ pub fn ui(
         .default_size(width * 0.4)
         .size_range(220.0..=(width - 280.0).max(221.0))
         .show_separator_line(false)
-        .frame(Frame::NONE.inner_margin(Margin {
-            right: space::M as i8,
-            ..Margin::ZERO
-        }))
+        .frame(Frame::NONE.inner_margin(Margin { right: space::M as i8, ..Margin::ZERO }))
         .show(ui, |ui| {
             if view.list(data).is_empty() && !data.listing {
                 parts::empty(ui, "No pair matches", "Clear the filter to see all");
@@ -102,8 +93,7 @@ fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
         return;
     }
     let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
-    if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || pressed(Modifiers::COMMAND, Key::Y)
-    {
+    if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || pressed(Modifiers::COMMAND, Key::Y) {
         commands.push(Command::Pairs(PairsCommand::Redo));
     } else if pressed(Modifiers::COMMAND, Key::Z) {
         commands.push(Command::Pairs(PairsCommand::Undo { only: None }));
@@ -134,10 +124,7 @@ fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
 }
 
 fn new_pair(view: &PairsView, commands: &Commands) {
-    let chat = !matches!(
-        view.draft.as_ref().map(|draft| &draft.pair.prompt),
-        Some(Prompt::Text(_))
-    );
+    let chat = !matches!(view.draft.as_ref().map(|draft| &draft.pair.prompt), Some(Prompt::Text(_)));
     commands.push(Command::Pairs(PairsCommand::Change {
         change: Change::new("New pair", vec![Edit::add(drafts::blank(chat))]),
         open: true,
@@ -181,11 +168,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             if ui.add(button).clicked() {
                 intake::toggle(ui, view, Strip::Import);
             }
-            if ui
-                .button("New pair")
-                .on_hover_text("An empty pair (N)")
-                .clicked()
-            {
+            if ui.button("New pair").on_hover_text("An empty pair (N)").clicked() {
                 new_pair(view, commands);
             }
         });
@@ -197,21 +180,14 @@ fn undo_redo(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
     // Laid out from the right.
     for (word, keys, label, command) in [
         ("Redo", "Ctrl Shift Z", &data.redo, PairsCommand::Redo),
-        (
-            "Undo",
-            "Ctrl Z",
-            &data.undo,
-            PairsCommand::Undo { only: None },
-        ),
+        ("Undo", "Ctrl Z", &data.undo, PairsCommand::Undo { only: None }),
     ] {
         let hover = match label {
             Some(label) => format!("{word} “{label}” ({keys})"),
             None => format!("Nothing to {}", word.to_lowercase()),
         };
-        let button = ui
-            .add_enabled(label.is_some(), Button::new(word))
-            .on_hover_text(&hover)
-            .on_disabled_hover_text(&hover);
+        let button =
+            ui.add_enabled(label.is_some(), Button::new(word)).on_hover_text(&hover).on_disabled_hover_text(&hover);
         if button.clicked() {
             commands.push(Command::Pairs(command));
         }
@@ -219,11 +195,7 @@ fn undo_redo(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
 }
 
 fn no_pairs(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
-    parts::empty(
-        ui,
-        "No pairs yet",
-        "Import a preference file, write the first pair, or drop a file on the window",
-    );
+    parts::empty(ui, "No pairs yet", "Import a preference file, write the first pair, or drop a file on the window");
     ui.vertical_centered(|ui| {
         ui.add_space(space::M);
         if parts::primary(ui, "Import a file").clicked() {

@@ -51,14 +51,8 @@ pub fn primary(ui: &mut Ui, text: &str) -> Response {
         let widgets = &mut ui.visuals_mut().widgets;
         for (state, fill) in [
             (&mut widgets.inactive, palette.accent),
-            (
-                &mut widgets.hovered,
-                theme::mix(palette.accent, palette.strong, 0.15),
-            ),
-            (
-                &mut widgets.active,
-                theme::mix(palette.accent, palette.strong, 0.25),
-            ),
+            (&mut widgets.hovered, theme::mix(palette.accent, palette.strong, 0.15)),
+            (&mut widgets.active, theme::mix(palette.accent, palette.strong, 0.25)),
         ] {
             state.weak_bg_fill = fill;
             state.bg_stroke.color = fill;
@@ -118,11 +112,7 @@ pub fn strip<R>(ui: &mut Ui, fill: Color32, add: impl FnOnce(&mut Ui) -> R) -> R
 }
 
 /// A few choices that exclude each other, as one control. True when the choice changed.
-pub fn segmented<T: PartialEq + Copy>(
-    ui: &mut Ui,
-    value: &mut T,
-    choices: &[(T, &str, &str)],
-) -> bool {
+pub fn segmented<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &str, &str)]) -> bool {
     let palette = palette(ui);
     let mut changed = false;
     Frame::NONE
@@ -134,30 +124,18 @@ pub fn segmented<T: PartialEq + Copy>(
                 ui.spacing_mut().item_spacing.x = 2.0;
                 for (choice, word, about) in choices {
                     let selected = value == choice;
-                    let color = if selected {
-                        palette.strong
-                    } else {
-                        palette.text
-                    };
-                    let fill = if selected {
-                        palette.surface
-                    } else {
-                        Color32::TRANSPARENT
-                    };
-                    let line = if selected {
-                        theme::mix(palette.hairline, palette.weak, 0.4)
-                    } else {
-                        Color32::TRANSPARENT
-                    };
+                    let color = if selected { palette.strong } else { palette.text };
+                    let fill = if selected { palette.surface } else { Color32::TRANSPARENT };
+                    let line =
+                        if selected { theme::mix(palette.hairline, palette.weak, 0.4) } else { Color32::TRANSPARENT };
                     ui.scope(|ui| {
                         ui.visuals_mut().widgets.inactive.bg_stroke.color = line;
                         ui.visuals_mut().selection.stroke.color = palette.strong;
-                        let button =
-                            Button::selectable(selected, RichText::new(*word).color(color))
-                                .frame_when_inactive(true)
-                                .fill(fill)
-                                .stroke(egui::Stroke::new(1.0, line))
-                                .min_size(egui::vec2(56.0, 24.0));
+                        let button = Button::selectable(selected, RichText::new(*word).color(color))
+                            .frame_when_inactive(true)
+                            .fill(fill)
+                            .stroke(egui::Stroke::new(1.0, line))
+                            .min_size(egui::vec2(56.0, 24.0));
                         let mut response = ui.add(button);
                         if !about.is_empty() {
                             response = response.on_hover_text(*about);
@@ -188,8 +166,7 @@ pub fn chip(ui: &mut Ui, word: &str, color: Color32) {
 /// A thin bar that says how much is done, with its share as its name.
 pub fn progress(ui: &mut Ui, fraction: f32, name: &str) {
     let palette = palette(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(egui::vec2(ui.available_width(), 6.0), egui::Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 6.0), egui::Sense::hover());
     let fraction = fraction.clamp(0.0, 1.0);
     let painter = ui.painter();
     painter.rect_filled(rect, 3.0, theme::mix(palette.ground, palette.strong, 0.1));

@@ -16,11 +16,7 @@ use crate::state::{
 /// What stands where a screen would be while no project is open.
 pub fn none(ui: &mut Ui, screen: Screen, views: &mut Views, commands: &Commands) {
     parts::title(ui, screen.title(), "");
-    parts::empty(
-        ui,
-        "No project is open",
-        "Make one of your own, open one, or look around in the demo",
-    );
+    parts::empty(ui, "No project is open", "Make one of your own, open one, or look around in the demo");
     ui.vertical_centered(|ui| {
         ui.add_space(space::M);
         if parts::primary(ui, "New or open…").clicked() {
@@ -39,28 +35,21 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands:
     if workspace.models.looked == Loaded::Absent {
         commands.push(Command::Models(ModelsCommand::Look));
     }
-    parts::title(
-        ui,
-        "Projects",
-        "A project is a folder: pairs, labels and the runs trained on them",
-    );
+    parts::title(ui, "Projects", "A project is a folder: pairs, labels and the runs trained on them");
     ui.add_space(space::S);
-    ScrollArea::vertical()
-        .id_salt("projects")
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            parts::two_columns(ui, 0.0, |ui, column| {
-                parts::card(ui, |ui| {
-                    ui.set_width(ui.available_width());
-                    if column == 0 {
-                        open(ui, workspace, view, commands);
-                    } else {
-                        make(ui, workspace, view, commands);
-                    }
-                });
+    ScrollArea::vertical().id_salt("projects").auto_shrink([false, false]).show(ui, |ui| {
+        parts::two_columns(ui, 0.0, |ui, column| {
+            parts::card(ui, |ui| {
+                ui.set_width(ui.available_width());
+                if column == 0 {
+                    open(ui, workspace, view, commands);
+                } else {
+                    make(ui, workspace, view, commands);
+                }
             });
-            ui.add_space(space::L);
         });
+        ui.add_space(space::L);
+    });
 }
 
 fn open(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &Commands) {
@@ -76,14 +65,8 @@ fn open(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
             let field = ui.add(edit).labelled_by(label.id);
             let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             let typed = typed_path(&view.path);
-            let open = ui.add_enabled(
-                typed.is_some(),
-                Button::new("Open").min_size(egui::vec2(BUTTON, 0.0)),
-            );
-            if ui
-                .add(Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
-                .clicked()
-            {
+            let open = ui.add_enabled(typed.is_some(), Button::new("Open").min_size(egui::vec2(BUTTON, 0.0)));
+            if ui.add(Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0))).clicked() {
                 commands.push(Command::PickProject);
             }
             (typed, enter || open.clicked())
@@ -121,11 +104,7 @@ fn open(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
         ui.label("None yet");
     }
     ui.add_space(space::S);
-    if ui
-        .button("Open the demo project")
-        .on_hover_text("A small model that trains in seconds")
-        .clicked()
-    {
+    if ui.button("Open the demo project").on_hover_text("A small model that trains in seconds").clicked() {
         commands.push(Command::OpenDemo);
     }
 }
@@ -147,14 +126,8 @@ fn row(ui: &mut Ui, recent: &Recent, state: State) -> (bool, bool) {
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let forget = parts::quiet(ui, true, "Remove");
-            prompt::name(
-                &forget,
-                egui::Role::Button,
-                &format!("Take {} off the list", recent.name),
-            );
-            clicked.1 = forget
-                .on_hover_text("Takes it off this list; its folder stays as it is")
-                .clicked();
+            prompt::name(&forget, egui::Role::Button, &format!("Take {} off the list", recent.name));
+            clicked.1 = forget.on_hover_text("Takes it off this list; its folder stays as it is").clicked();
             if state == State::Open {
                 parts::caption(ui, "open now");
             }
@@ -163,20 +136,13 @@ fn row(ui: &mut Ui, recent: &Recent, state: State) -> (bool, bool) {
                 let name = RichText::new(&recent.name).color(palette.strong);
                 let button = Button::new(name).frame_when_inactive(false).truncate();
                 let response = ui.add_enabled(state == State::There, button);
-                prompt::name(
-                    &response,
-                    egui::Role::Button,
-                    &format!("Open {}", recent.name),
-                );
+                prompt::name(&response, egui::Role::Button, &format!("Open {}", recent.name));
                 clicked.0 = response.clicked();
                 ui.horizontal(|ui| {
                     ui.add_space(ui.spacing().button_padding.x);
                     let place = recent.dir.display();
-                    let line = if state == State::Gone {
-                        format!("{place} is not there any more")
-                    } else {
-                        place.to_string()
-                    };
+                    let line =
+                        if state == State::Gone { format!("{place} is not there any more") } else { place.to_string() };
                     let line = RichText::new(line).size(size::SMALL).color(palette.weak);
                     ui.add(egui::Label::new(line).truncate());
                 });
@@ -215,11 +181,7 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
     let under_way = data.making == Making::UnderWay;
     ui.horizontal(|ui| {
         ui.add_enabled_ui(ready.is_ok() && !under_way, |ui| {
-            let word = if under_way {
-                "Making it…"
-            } else {
-                "Make the project"
-            };
+            let word = if under_way { "Making it…" } else { "Make the project" };
             if parts::primary(ui, word).clicked()
                 && let Ok(new) = &ready
             {
@@ -240,23 +202,15 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
 }
 
 /// A labelled text over the width of the card with buttons at its right; which of them was clicked.
-fn field(
-    ui: &mut Ui,
-    label: &str,
-    text: &mut String,
-    hint: &str,
-    buttons: &[&str],
-) -> (Response, Option<usize>) {
+fn field(ui: &mut Ui, label: &str, text: &mut String, hint: &str, buttons: &[&str]) -> (Response, Option<usize>) {
     const BUTTON: f32 = 84.0;
     let label_response = parts::caption(ui, label);
     let mut clicked = None;
     let field = ui
         .horizontal(|ui| {
             let taken = (BUTTON + ui.spacing().item_spacing.x) * buttons.len() as f32;
-            let edit = TextEdit::singleline(text)
-                .id_salt(label)
-                .hint_text(hint)
-                .desired_width(ui.available_width() - taken);
+            let edit =
+                TextEdit::singleline(text).id_salt(label).hint_text(hint).desired_width(ui.available_width() - taken);
             let field = ui.add(edit).labelled_by(label_response.id);
             for (index, word) in buttons.iter().enumerate() {
                 let button = ui.add(Button::new(*word).min_size(egui::vec2(BUTTON, 0.0)));

@@ -1,8 +1,6 @@
 //! The prompt as cards, one a turn. Used wherever a prompt can be written.
 
-use egui::{
-    Align, ComboBox, Frame, Layout, Margin, Response, Role as WidgetRole, TextEdit, Ui, WidgetInfo,
-};
+use egui::{Align, ComboBox, Frame, Layout, Margin, Response, Role as WidgetRole, TextEdit, Ui, WidgetInfo};
 
 use super::{
     marked, parts,
@@ -23,17 +21,11 @@ pub struct Edited {
 
 impl Edited {
     pub fn of(response: &Response) -> Self {
-        Self {
-            changed: response.changed(),
-            finished: response.lost_focus(),
-        }
+        Self { changed: response.changed(), finished: response.lost_focus() }
     }
 
     /// A click that is complete in itself.
-    pub const AT_ONCE: Self = Self {
-        changed: true,
-        finished: true,
-    };
+    pub const AT_ONCE: Self = Self { changed: true, finished: true };
 
     pub fn join(&mut self, other: Self) {
         self.changed |= other.changed;
@@ -117,32 +109,18 @@ fn turn_header(ui: &mut Ui, index: usize, count: usize, turn: &mut Turn) -> (Edi
     ui.horizontal(|ui| {
         ui.spacing_mut().interact_size.y = 20.0;
         ui.spacing_mut().button_padding.y = 1.0;
-        let combo = ComboBox::from_id_salt("role")
-            .selected_text(role_word(turn.role))
-            .width(96.0)
-            .show_ui(ui, |ui| {
-                for role in ROLES {
-                    if ui
-                        .selectable_value(&mut turn.role, role, role_word(role))
-                        .changed()
-                    {
-                        edited = Edited::AT_ONCE;
-                    }
+        let combo = ComboBox::from_id_salt("role").selected_text(role_word(turn.role)).width(96.0).show_ui(ui, |ui| {
+            for role in ROLES {
+                if ui.selectable_value(&mut turn.role, role, role_word(role)).changed() {
+                    edited = Edited::AT_ONCE;
                 }
-            });
-        name(
-            &combo.response,
-            WidgetRole::ComboBox,
-            &format!("Speaker of turn {}", index + 1),
-        );
+            }
+        });
+        name(&combo.response, WidgetRole::ComboBox, &format!("Speaker of turn {}", index + 1));
         if count > 1 {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let button = parts::quiet(ui, true, "Remove");
-                name(
-                    &button,
-                    WidgetRole::Button,
-                    &format!("Remove turn {}", index + 1),
-                );
+                name(&button, WidgetRole::Button, &format!("Remove turn {}", index + 1));
                 removed = button.clicked();
             });
         }
@@ -162,20 +140,14 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
                 Some(Role::User) => Role::Assistant,
                 _ => Role::User,
             };
-            turns.push(Turn {
-                role,
-                content: String::new(),
-            });
+            turns.push(Turn { role, content: String::new() });
             edited = Edited::AT_ONCE;
         }
         let to_text = "The answer simply continues this text, without a chat template";
         let to_chat = "Turns rendered by the model's chat template";
         match prompt {
             Prompt::Chat(turns) if turns.len() <= 1 => {
-                if parts::quiet(ui, true, "Make plain text")
-                    .on_hover_text(to_text)
-                    .clicked()
-                {
+                if parts::quiet(ui, true, "Make plain text").on_hover_text(to_text).clicked() {
                     let text = turns.pop().map_or_else(String::new, |turn| turn.content);
                     *prompt = Prompt::Text(text);
                     edited = Edited::AT_ONCE;
@@ -183,14 +155,8 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
             }
             Prompt::Chat(_) => {}
             Prompt::Text(text) => {
-                if parts::quiet(ui, true, "Make a conversation")
-                    .on_hover_text(to_chat)
-                    .clicked()
-                {
-                    *prompt = Prompt::Chat(vec![Turn {
-                        role: Role::User,
-                        content: std::mem::take(text),
-                    }]);
+                if parts::quiet(ui, true, "Make a conversation").on_hover_text(to_chat).clicked() {
+                    *prompt = Prompt::Chat(vec![Turn { role: Role::User, content: std::mem::take(text) }]);
                     edited = Edited::AT_ONCE;
                 }
             }
@@ -251,8 +217,7 @@ pub fn show(ui: &mut Ui, prompt: &Prompt, size: f32) {
             for (index, turn) in turns.iter().enumerate() {
                 ui.push_id(index, |ui| {
                     ui.horizontal_top(|ui| {
-                        let (rect, _) =
-                            ui.allocate_exact_size(egui::vec2(64.0, 18.0), egui::Sense::hover());
+                        let (rect, _) = ui.allocate_exact_size(egui::vec2(64.0, 18.0), egui::Sense::hover());
                         ui.painter().text(
                             rect.left_center(),
                             egui::Align2::LEFT_CENTER,

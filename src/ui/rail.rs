@@ -15,34 +15,24 @@ const WIDTH: f32 = 168.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let palette = parts::palette(ui);
-    let frame = Frame::NONE
-        .fill(palette.rail)
-        .inner_margin(Margin::symmetric(space::S as i8, space::M as i8));
-    Panel::left("rail")
-        .exact_size(WIDTH)
-        .resizable(false)
-        .show_separator_line(false)
-        .frame(frame)
-        .show(ui, |ui| {
-            project(ui, workspace, views, commands);
-            ui.add_space(space::L);
-            ui.spacing_mut().item_spacing.y = 2.0;
-            for (index, screen) in Screen::ALL.into_iter().enumerate() {
-                place(ui, index, screen, &mut views.screen);
-            }
-            ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
-                theme_choice(ui, &mut views.theme);
-            });
+    let frame = Frame::NONE.fill(palette.rail).inner_margin(Margin::symmetric(space::S as i8, space::M as i8));
+    Panel::left("rail").exact_size(WIDTH).resizable(false).show_separator_line(false).frame(frame).show(ui, |ui| {
+        project(ui, workspace, views, commands);
+        ui.add_space(space::L);
+        ui.spacing_mut().item_spacing.y = 2.0;
+        for (index, screen) in Screen::ALL.into_iter().enumerate() {
+            place(ui, index, screen, &mut views.screen);
+        }
+        ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
+            theme_choice(ui, &mut views.theme);
         });
+    });
 }
 
 /// Name of the project; opens the menu for another one.
 fn project(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let palette = parts::palette(ui);
-    let name = workspace
-        .project
-        .as_ref()
-        .map_or("No project", |project| project.name.as_str());
+    let name = workspace.project.as_ref().map_or("No project", |project| project.name.as_str());
     let text = RichText::new(name).heading().color(palette.strong);
     ui.scope(|ui| {
         ui.visuals_mut().widgets.inactive.weak_bg_fill = egui::Color32::TRANSPARENT;
@@ -67,10 +57,7 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
         parts::caption(ui, project.dir.display().to_string());
         ui.separator();
     }
-    for (word, key, form) in [
-        ("New project…", "Ctrl N", true),
-        ("Open a project…", "Ctrl O", false),
-    ] {
+    for (word, key, form) in [("New project…", "Ctrl N", true), ("Open a project…", "Ctrl O", false)] {
         let item = ui.add(egui::Button::new(word).shortcut_text(key));
         prompt::name(&item, Role::Button, word);
         if item.clicked() {
@@ -85,10 +72,7 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
     for recent in others.take(RECENT) {
         ui.push_id(&recent.dir, |ui| {
             let item = ui.button(&recent.name);
-            if item
-                .on_hover_text(recent.dir.display().to_string())
-                .clicked()
-            {
+            if item.on_hover_text(recent.dir.display().to_string()).clicked() {
                 commands.push(Command::OpenProject(recent.dir.clone()));
                 ui.close();
             }
@@ -103,8 +87,7 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
 fn place(ui: &mut Ui, index: usize, screen: Screen, current: &mut Screen) {
     let palette = parts::palette(ui);
     let selected = *current == screen;
-    let (rect, response) =
-        ui.allocate_exact_size(egui::vec2(ui.available_width(), 34.0), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 34.0), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, screen.title()));
     let fill = if selected {
         palette.accent_soft
@@ -123,39 +106,23 @@ fn place(ui: &mut Ui, index: usize, screen: Screen, current: &mut Screen) {
             egui::StrokeKind::Inside,
         );
     }
-    let color = if selected {
-        palette.accent
-    } else {
-        palette.text
-    };
-    let picture = egui::Rect::from_center_size(
-        egui::pos2(rect.left() + 20.0, rect.center().y),
-        egui::Vec2::splat(16.0),
-    );
+    let color = if selected { palette.accent } else { palette.text };
+    let picture =
+        egui::Rect::from_center_size(egui::pos2(rect.left() + 20.0, rect.center().y), egui::Vec2::splat(16.0));
     icon::screen(painter, screen, picture, color);
     painter.text(
         egui::pos2(rect.left() + 40.0, rect.center().y),
         egui::Align2::LEFT_CENTER,
         screen.title(),
         egui::TextStyle::Body.resolve(ui.style()),
-        if selected {
-            palette.strong
-        } else {
-            palette.text
-        },
+        if selected { palette.strong } else { palette.text },
     );
     painter.text(
         egui::pos2(rect.right() - 10.0, rect.center().y),
         egui::Align2::RIGHT_CENTER,
         format!("Ctrl {}", index + 1),
         egui::TextStyle::Small.resolve(ui.style()),
-        palette
-            .weak
-            .gamma_multiply(if response.hovered() || selected {
-                1.0
-            } else {
-                0.0
-            }),
+        palette.weak.gamma_multiply(if response.hovered() || selected { 1.0 } else { 0.0 }),
     );
     if response.on_hover_text(screen.purpose()).clicked() {
         *current = screen;
@@ -166,14 +133,11 @@ fn theme_choice(ui: &mut Ui, choice: &mut ThemeChoice) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         ui.spacing_mut().button_padding = egui::vec2(7.0, 3.0);
-        for (value, word) in [
-            (ThemeChoice::System, "System"),
-            (ThemeChoice::Light, "Light"),
-            (ThemeChoice::Dark, "Dark"),
-        ] {
+        for (value, word) in
+            [(ThemeChoice::System, "System"), (ThemeChoice::Light, "Light"), (ThemeChoice::Dark, "Dark")]
+        {
             let text = RichText::new(word).small();
-            ui.selectable_value(choice, value, text)
-                .on_hover_text("Colours of the window");
+            ui.selectable_value(choice, value, text).on_hover_text("Colours of the window");
         }
     });
 }

@@ -18,27 +18,21 @@ use crate::state::{
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let palette = parts::palette(ui);
-    let frame = Frame::NONE
-        .fill(palette.rail)
-        .inner_margin(Margin::symmetric(space::M as i8, 5));
-    Panel::bottom("status")
-        .resizable(false)
-        .show_separator_line(false)
-        .frame(frame)
-        .show(ui, |ui| {
-            ui.set_min_height(26.0);
-            ui.horizontal(|ui| {
-                match &workspace.runs.live {
-                    Some(live) => run(ui, workspace, views, live, commands),
-                    None => {
-                        ui.label(RichText::new("No run is going").small().color(palette.weak));
-                    }
+    let frame = Frame::NONE.fill(palette.rail).inner_margin(Margin::symmetric(space::M as i8, 5));
+    Panel::bottom("status").resizable(false).show_separator_line(false).frame(frame).show(ui, |ui| {
+        ui.set_min_height(26.0);
+        ui.horizontal(|ui| {
+            match &workspace.runs.live {
+                Some(live) => run(ui, workspace, views, live, commands),
+                None => {
+                    ui.label(RichText::new("No run is going").small().color(palette.weak));
                 }
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    saving(ui, workspace);
-                });
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                saving(ui, workspace);
             });
         });
+    });
     closing(ui, workspace, commands);
     unsaved(ui, workspace, commands);
 }
@@ -46,11 +40,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
 fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, commands: &Commands) {
     let palette = parts::palette(ui);
     let small = |text: String| RichText::new(text).size(size::SMALL).color(palette.text);
-    let pause = if live.paused {
-        ("Resume the run", Transport::Play)
-    } else {
-        ("Pause the run", Transport::Pause)
-    };
+    let pause = if live.paused { ("Resume the run", Transport::Play) } else { ("Pause the run", Transport::Pause) };
     let enabled = !live.stopping;
     if transport(ui, enabled, pause.0, pause.1) {
         commands.push(Command::Runs(RunCommand::SetPaused(!live.paused)));
@@ -59,9 +49,8 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
         commands.push(Command::Runs(RunCommand::Stop));
     }
     let name = workspace.runs.name(live.run);
-    let link = ui
-        .add(Button::new(RichText::new(&name).color(palette.strong)).frame(false))
-        .on_hover_text("Show its charts");
+    let link =
+        ui.add(Button::new(RichText::new(&name).color(palette.strong)).frame(false)).on_hover_text("Show its charts");
     if link.clicked() {
         views.screen = Screen::Train;
         views.train.sheet = Sheet::Run;
@@ -82,9 +71,7 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
             } else if live.paused {
                 "paused".to_owned()
             } else {
-                live.eta_secs
-                    .map(|eta| format!("{} left", metric::duration(eta)))
-                    .unwrap_or_default()
+                live.eta_secs.map(|eta| format!("{} left", metric::duration(eta))).unwrap_or_default()
             };
             ui.label(small(rest));
         }
@@ -99,9 +86,7 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
 
 fn transport(ui: &mut Ui, enabled: bool, name: &str, which: Transport) -> bool {
     let palette = parts::palette(ui);
-    let response = ui
-        .add_enabled(enabled, Button::new("").min_size(egui::vec2(28.0, 22.0)))
-        .on_hover_text(name);
+    let response = ui.add_enabled(enabled, Button::new("").min_size(egui::vec2(28.0, 22.0))).on_hover_text(name);
     response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, name));
     let picture = egui::Rect::from_center_size(response.rect.center(), egui::Vec2::splat(13.0));
     let color = if enabled { palette.text } else { palette.weak };
@@ -115,9 +100,8 @@ fn sparkline(ui: &mut Ui, series: &crate::state::series::Series) {
     let (rect, response) = ui.allocate_exact_size(egui::vec2(96.0, 18.0), egui::Sense::hover());
     let points = series.visible(&(f64::NEG_INFINITY..=f64::INFINITY), 48);
     let finite = || points.iter().filter(|point| point[1].is_finite());
-    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
-        (low.min(p[1]), high.max(p[1]))
-    });
+    let (low, high) =
+        finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p[1]), high.max(p[1])));
     let (first, last) = match (points.first(), points.last()) {
         (Some(first), Some(last)) if last[0] > first[0] => (first[0], last[0]),
         _ => return,
@@ -173,11 +157,7 @@ fn closing(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
     Panel::bottom("closing")
         .resizable(false)
         .show_separator_line(false)
-        .frame(
-            Frame::NONE
-                .fill(palette.warning_soft)
-                .inner_margin(Margin::symmetric(space::XL as i8, space::S as i8)),
-        )
+        .frame(Frame::NONE.fill(palette.warning_soft).inner_margin(Margin::symmetric(space::XL as i8, space::S as i8)))
         .show(ui, |ui| {
             ui.horizontal_wrapped(|ui| {
                 ui.label(RichText::new(text).color(palette.warning));
@@ -207,11 +187,7 @@ fn unsaved(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
     Panel::bottom("unsaved")
         .resizable(false)
         .show_separator_line(false)
-        .frame(
-            Frame::NONE
-                .fill(palette.error_soft)
-                .inner_margin(Margin::symmetric(space::XL as i8, space::S as i8)),
-        )
+        .frame(Frame::NONE.fill(palette.error_soft).inner_margin(Margin::symmetric(space::XL as i8, space::S as i8)))
         .show(ui, |ui| {
             let name = workspace.runs.name(live.run);
             let text = format!("{reason}. {name} waits with its weights in memory");

@@ -4,8 +4,8 @@
 //! line pattern, so colour never carries meaning alone. The dark palette is the same hues, lifted to stand on a dark ground.
 
 use egui::{
-    Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Margin, Shadow, Stroke,
-    Style, TextStyle, Theme, Visuals, style::WidgetVisuals,
+    Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle,
+    Theme, Visuals, style::WidgetVisuals,
 };
 use egui_plot::LineStyle;
 
@@ -65,10 +65,7 @@ pub struct Palette {
     pub series: [Color32; 8],
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the file that colours live in"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the file that colours live in")]
 const fn hex(rgb: u32) -> Color32 {
     Color32::from_rgb((rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8)
 }
@@ -223,12 +220,8 @@ fn visuals(palette: &Palette, theme: Theme) -> Visuals {
     visuals.window_stroke = Stroke::new(1.0, palette.hairline);
     visuals.window_corner_radius = CornerRadius::same(CARD_RADIUS);
     visuals.menu_corner_radius = CornerRadius::same(RADIUS + 2);
-    visuals.popup_shadow = Shadow {
-        offset: [0, 4],
-        blur: 16,
-        spread: 0,
-        color: Color32::from_black_alpha(if dark { 110 } else { 36 }),
-    };
+    visuals.popup_shadow =
+        Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(if dark { 110 } else { 36 }) };
     visuals.window_shadow = visuals.popup_shadow;
     visuals.extreme_bg_color = palette.field;
     visuals.text_edit_bg_color = Some(palette.field);
@@ -258,16 +251,8 @@ fn visuals(palette: &Palette, theme: Theme) -> Visuals {
     let line = mix(palette.hairline, palette.weak, 0.25);
     visuals.widgets.noninteractive = widget(palette.surface, palette.hairline, palette.text);
     visuals.widgets.inactive = widget(raised, line, palette.text);
-    visuals.widgets.hovered = widget(
-        mix(raised, palette.accent, 0.08),
-        mix(line, palette.accent, 0.6),
-        palette.strong,
-    );
-    visuals.widgets.active = widget(
-        mix(raised, palette.accent, 0.16),
-        palette.accent,
-        palette.strong,
-    );
+    visuals.widgets.hovered = widget(mix(raised, palette.accent, 0.08), mix(line, palette.accent, 0.6), palette.strong);
+    visuals.widgets.active = widget(mix(raised, palette.accent, 0.16), palette.accent, palette.strong);
     // The focus ring is the stroke of a focused widget: make it hard to miss.
     visuals.widgets.active.bg_stroke = Stroke::new(1.5, palette.accent);
     visuals.widgets.open = widget(raised, palette.accent, palette.strong);
@@ -288,11 +273,7 @@ mod tests {
         let luminance = |color: Color32| {
             let linear = |v: u8| {
                 let v = f64::from(v) / 255.0;
-                if v <= 0.04045 {
-                    v / 12.92
-                } else {
-                    ((v + 0.055) / 1.055).powf(2.4)
-                }
+                if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
             };
             0.2126 * linear(color.r()) + 0.7152 * linear(color.g()) + 0.0722 * linear(color.b())
         };
@@ -314,10 +295,7 @@ mod tests {
                     palette.accent,
                 ] {
                     let contrast = contrast(text, ground);
-                    assert!(
-                        contrast >= 4.5,
-                        "{text:?} on {ground:?} has only {contrast:.2}"
-                    );
+                    assert!(contrast >= 4.5, "{text:?} on {ground:?} has only {contrast:.2}");
                 }
             }
             assert!(contrast(palette.on_accent, palette.accent) >= 4.5);
@@ -330,10 +308,7 @@ mod tests {
     fn lines_can_be_seen_on_their_chart() {
         for palette in [&LIGHT, &DARK] {
             for color in palette.series {
-                assert!(
-                    contrast(color, palette.surface) >= 2.9,
-                    "{color:?} fades into the chart"
-                );
+                assert!(contrast(color, palette.surface) >= 2.9, "{color:?} fades into the chart");
             }
         }
     }

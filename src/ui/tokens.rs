@@ -5,8 +5,8 @@
 use std::{ops::Range, sync::Arc};
 
 use egui::{
-    Align, Align2, Color32, FontId, Id, Layout, Rect, RichText, Role as WidgetRole, ScrollArea,
-    Sense, Stroke, StrokeKind, Ui, vec2,
+    Align, Align2, Color32, FontId, Id, Layout, Rect, RichText, Role as WidgetRole, ScrollArea, Sense, Stroke,
+    StrokeKind, Ui, vec2,
 };
 
 use super::{
@@ -30,14 +30,7 @@ const PADDING: f32 = 4.0;
 const LONGEST_CHIP: usize = 60;
 
 /// Asks for the tokens of `subject` if that was not done, and draws what is known, one block an answer.
-pub fn ui(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    spot: Spot,
-    subject: Subject,
-    names: &[String],
-    commands: &Commands,
-) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, spot: Spot, subject: Subject, names: &[String], commands: &Commands) {
     let tokens = &workspace.tokens;
     if !tokens.is_asked(spot, &subject) {
         commands.push(Command::Inspect(spot, subject));
@@ -64,12 +57,7 @@ fn pair(ui: &mut Ui, inspection: &Arc<PairInspection>, names: &[String]) {
             Fate::PromptTooLong => "Prompt too long",
             _ => "Cannot be trained on",
         };
-        strip(
-            ui,
-            palette.error_soft,
-            palette.error,
-            &format!("{word}: {reason}"),
-        );
+        strip(ui, palette.error_soft, palette.error, &format!("{word}: {reason}"));
     }
     for (index, answer) in inspection.answers.iter().enumerate() {
         let name = names.get(index).map_or("Answer", String::as_str);
@@ -94,11 +82,7 @@ fn one(ui: &mut Ui, name: &str, answer: &Inspection, key: usize) {
     ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new(name).strong().color(palette.strong));
         let cut = answer.tokens.len() - answer.cut_at;
-        let cut = if cut > 0 {
-            format!(", {cut} cut off")
-        } else {
-            String::new()
-        };
+        let cut = if cut > 0 { format!(", {cut} cut off") } else { String::new() };
         parts::caption(
             ui,
             format!(
@@ -142,35 +126,24 @@ fn chips(ui: &mut Ui, name: &str, answer: &Inspection, key: usize) {
         .inner_margin(egui::Margin::same(4));
     let shown = frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ScrollArea::vertical()
-            .id_salt("chips")
-            .max_height(ROW * 9.0)
-            .auto_shrink([false, true])
-            .show_rows(
-                ui,
-                ROW - ui.spacing().item_spacing.y,
-                rows.len(),
-                |ui, visible| {
-                    ui.spacing_mut().item_spacing.y = 0.0;
-                    for row in visible {
-                        let tokens = rows[row].clone();
-                        draw_row(ui, answer, tokens, &font, palette);
-                    }
-                },
-            );
+        ScrollArea::vertical().id_salt("chips").max_height(ROW * 9.0).auto_shrink([false, true]).show_rows(
+            ui,
+            ROW - ui.spacing().item_spacing.y,
+            rows.len(),
+            |ui, visible| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                for row in visible {
+                    let tokens = rows[row].clone();
+                    draw_row(ui, answer, tokens, &font, palette);
+                }
+            },
+        );
     });
     let what = format!("Tokens of {name}: {}", answer.tokens.len());
     prompt::name(&shown.response, WidgetRole::Image, &what);
 }
 
-fn rows(
-    ui: &Ui,
-    id: Id,
-    answer: &Inspection,
-    font: &FontId,
-    width: f32,
-    key: usize,
-) -> Arc<Vec<Range<usize>>> {
+fn rows(ui: &Ui, id: Id, answer: &Inspection, font: &FontId, width: f32, key: usize) -> Arc<Vec<Range<usize>>> {
     let key = (key, width.to_bits());
     if let Some(known) = ui.data(|data| data.get_temp::<Rows>(id))
         && known.key == key
@@ -197,20 +170,14 @@ fn rows(
         rows.push(start..answer.tokens.len());
     }
     let rows = Arc::new(rows);
-    let kept = Rows {
-        key,
-        rows: Arc::clone(&rows),
-    };
+    let kept = Rows { key, rows: Arc::clone(&rows) };
     ui.data_mut(|data| data.insert_temp(id, kept));
     rows
 }
 
 /// As if every letter were one cell wide; wide scripts get two.
 fn chip_width(token: &TokenView, letter: f32) -> f32 {
-    let cells: usize = visible(&token.text)
-        .chars()
-        .map(|c| if c as u32 >= 0x1100 { 2 } else { 1 })
-        .sum();
+    let cells: usize = visible(&token.text).chars().map(|c| if c as u32 >= 0x1100 { 2 } else { 1 }).sum();
     (cells as f32 * letter + 2.0 * PADDING).max(10.0)
 }
 
@@ -245,26 +212,12 @@ fn look(token: &TokenView, cut: bool, palette: &Palette) -> Look {
         Part::Prompt => (palette.accent_soft, palette.accent),
         Part::Answer => (theme::mix(palette.field, palette.good, 0.18), palette.good),
     };
-    let line = if token.special {
-        palette.warning
-    } else {
-        theme::mix(ground, line, 0.35)
-    };
-    let (ground, text) = if cut {
-        (palette.error_soft, palette.error)
-    } else {
-        (ground, palette.strong)
-    };
+    let line = if token.special { palette.warning } else { theme::mix(ground, line, 0.35) };
+    let (ground, text) = if cut { (palette.error_soft, palette.error) } else { (ground, palette.strong) };
     Look { ground, line, text }
 }
 
-fn draw_row(
-    ui: &mut Ui,
-    answer: &Inspection,
-    tokens: Range<usize>,
-    font: &FontId,
-    palette: &Palette,
-) {
+fn draw_row(ui: &mut Ui, answer: &Inspection, tokens: Range<usize>, font: &FontId, palette: &Palette) {
     let letter = ui.fonts_mut(|fonts| fonts.glyph_width(font, 'm'));
     let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let mut x = row.left();
@@ -318,41 +271,25 @@ fn about(answer: &Inspection, index: usize) -> String {
     } else {
         "not scored"
     };
-    format!(
-        "id {}, place {}: {part}{special}, {scored}",
-        token.id,
-        index + 1
-    )
+    format!("id {}, place {}: {part}{special}, {scored}", token.id, index + 1)
 }
 
 fn legend(ui: &mut Ui) {
     let palette = parts::palette(ui);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
-        let token = |part, special| TokenView {
-            id: 0,
-            text: String::new(),
-            part,
-            special,
-        };
+        let token = |part, special| TokenView { id: 0, text: String::new(), part, special };
         let looks = [
-            (
-                "template",
-                look(&token(Part::Template, false), false, palette),
-            ),
+            ("template", look(&token(Part::Template, false), false, palette)),
             ("prompt", look(&token(Part::Prompt, false), false, palette)),
             ("answer", look(&token(Part::Answer, false), false, palette)),
-            (
-                "special",
-                look(&token(Part::Template, true), false, palette),
-            ),
+            ("special", look(&token(Part::Template, true), false, palette)),
             ("cut off", look(&token(Part::Answer, false), true, palette)),
         ];
         for (word, look) in looks {
             let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), Sense::hover());
             let stroke = Stroke::new(1.0, look.line);
-            ui.painter()
-                .rect(rect, 3.0, look.ground, stroke, StrokeKind::Inside);
+            ui.painter().rect(rect, 3.0, look.ground, stroke, StrokeKind::Inside);
             parts::caption(ui, word);
             ui.add_space(space::XS);
         }

@@ -52,12 +52,7 @@ fn mlx_deltas(dir: &Path) -> Deltas {
     assert_eq!(config["fine_tune_type"], "lora");
     let parameters = &config["lora_parameters"];
     let (rank, scale) = (&parameters["rank"], parameters["scale"].as_f64().unwrap());
-    let keys: Vec<&str> = parameters["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|key| key.as_str().unwrap())
-        .collect();
+    let keys: Vec<&str> = parameters["keys"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
     let path = dir.join("adapters.safetensors");
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     let mut deltas = Deltas::new();
@@ -80,8 +75,7 @@ fn an_mlx_adapter_is_the_same_change() {
     for name in ["smollm", "phi3_fused", "gemma3"] {
         let fixture = fixture::one(name);
         for (rslora, scale) in [(false, 2.0), (true, 4.0)] {
-            let policy =
-                fixture.lora_with(|options| options.adapter.as_mut().unwrap().rslora = rslora);
+            let policy = fixture.lora_with(|options| options.adapter.as_mut().unwrap().rslora = rslora);
             let dir = tempfile::tempdir().unwrap();
             adapter::save(&policy, dir.path(), Layout::Mlx, Part::Sum, "some/model").unwrap();
             assert_same(&mlx_deltas(dir.path()), &expected(&fixture, scale), name);
@@ -92,9 +86,7 @@ fn an_mlx_adapter_is_the_same_change() {
 /// What llama.cpp's converter does to the rows of q and k: `reshape(heads, 2, width / 2, in).swapaxes(1, 2)`.
 fn permuted(weight: &Tensor, heads: usize) -> Tensor {
     let (rows, columns) = weight.dims2().unwrap();
-    let halves = weight
-        .reshape((heads, 2, rows / heads / 2, columns))
-        .unwrap();
+    let halves = weight.reshape((heads, 2, rows / heads / 2, columns)).unwrap();
     let pairs = halves.transpose(1, 2).unwrap().contiguous().unwrap();
     pairs.reshape((rows, columns)).unwrap()
 }
@@ -109,20 +101,13 @@ fn gguf_deltas(dir: &Path, architecture: &str) -> Deltas {
     let tensor = |name: &str| {
         let info = file.tensor(name).unwrap();
         let bytes = &file.bytes()[info.bytes.clone()];
-        let numbers = bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+        let numbers = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
         Tensor::from_vec(numbers.collect(), info.shape.as_slice(), &Device::Cpu).unwrap()
     };
-    let names = file
-        .tensor_names()
-        .filter_map(|name| name.strip_suffix(".lora_a"));
+    let names = file.tensor_names().filter_map(|name| name.strip_suffix(".lora_a"));
     names
         .map(|name| {
-            let (a, b) = (
-                tensor(&format!("{name}.lora_a")),
-                tensor(&format!("{name}.lora_b")),
-            );
+            let (a, b) = (tensor(&format!("{name}.lora_a")), tensor(&format!("{name}.lora_b")));
             let scale = alpha / b.dims()[1] as f64;
             (name.to_owned(), (b.matmul(&a).unwrap() * scale).unwrap())
         })
@@ -164,11 +149,7 @@ fn a_gguf_adapter_is_the_same_change_in_llama_cpps_order() {
             };
             (format!("{block}.{part}.weight"), delta)
         });
-        assert_same(
-            &gguf_deltas(dir.path(), architecture),
-            &want.collect(),
-            name,
-        );
+        assert_same(&gguf_deltas(dir.path(), architecture), &want.collect(), name);
     }
 }
 
@@ -229,10 +210,8 @@ fn an_adapter_of_another_layout_that_is_not_understood_is_refused() {
     // PEFT's orientation under mlx-lm's names.
     let path = mlx.join("adapters.safetensors");
     let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
-    let turned: HashMap<String, Tensor> = tensors
-        .into_iter()
-        .map(|(name, tensor)| (name, tensor.t().unwrap().contiguous().unwrap()))
-        .collect();
+    let turned: HashMap<String, Tensor> =
+        tensors.into_iter().map(|(name, tensor)| (name, tensor.t().unwrap().contiguous().unwrap())).collect();
     candle_core::safetensors::save(&turned, &path).unwrap();
     assert!(refusal(&mlx, &spec).contains("transposed"));
 
@@ -242,26 +221,17 @@ fn an_adapter_of_another_layout_that_is_not_understood_is_refused() {
     assert!(adapter::load(&file, &spec).is_ok(), "the file itself");
     let other = fixture::one("qwen3_qknorm");
     let error = refusal(&file, &Spec::read(&other.folder).unwrap());
-    assert!(
-        error.contains("llama") && error.contains("qwen3"),
-        "{error}"
-    );
+    assert!(error.contains("llama") && error.contains("qwen3"), "{error}");
     let error = Policy::load(&file, &LoadOptions::default()).map(|_| ());
     let error = error.unwrap_err().to_string();
     assert!(error.contains("holds an adapter"), "{error}");
-    let error = refusal(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf/llama_f16.gguf"),
-        &spec,
-    );
+    let error = refusal(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf/llama_f16.gguf"), &spec);
     assert!(error.contains("general.type"), "{error}");
 }
 
 fn step(policy: &mut Policy, fixture: &Fixture) {
     let [prefix, chosen, rejected] = fixture.pairs().remove(0);
-    let doc = Doc {
-        prefix,
-        continuations: vec![chosen, rejected],
-    };
+    let doc = Doc { prefix, continuations: vec![chosen, rejected] };
     let row = Row::pack(&[doc]).unwrap();
     let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
     let pass = policy.forward(&row).unwrap();
@@ -292,22 +262,12 @@ fn an_adapter_trained_further_has_its_reference_where_it_stood() {
         assert!(largest_difference(&trained, &first) > 1e-2, "it moved");
         policy.set_adapter_enabled(false);
         let reference = logits(&policy, &fixture);
-        assert!(
-            largest_difference(&reference, &first) < 1e-4,
-            "off: as it stood, not the bare base"
-        );
+        assert!(largest_difference(&reference, &first) < 1e-4, "off: as it stood, not the bare base");
         policy.set_adapter_enabled(true);
         assert_eq!(logits(&policy, &fixture), trained);
 
         let dir = tempfile::tempdir().unwrap();
-        adapter::save(
-            &policy,
-            dir.path(),
-            Layout::Peft,
-            Part::Newest,
-            "some/model",
-        )
-        .unwrap();
+        adapter::save(&policy, dir.path(), Layout::Peft, Part::Newest, "some/model").unwrap();
         let mut adapters: Vec<&Path> = below.iter().map(PathBuf::as_path).collect();
         adapters.push(dir.path());
         let back = logits(&on_top_of(&fixture, &adapters), &fixture);
@@ -327,10 +287,7 @@ fn full_weights_over_a_frozen_adapter_are_merged_with_it() {
     step(&mut policy, &fixture);
     let want = logits(&policy, &fixture);
     let dir = tempfile::tempdir().unwrap();
-    let options = MergedOptions {
-        stored: None,
-        max_shard_bytes: u64::MAX,
-    };
+    let options = MergedOptions { stored: None, max_shard_bytes: u64::MAX };
     let go_on = &mut |_: f32| ControlFlow::Continue(());
     write_merged(&policy, &fixture.folder, dir.path(), options, go_on).unwrap();
     let merged = Policy::load(dir.path(), &LoadOptions::default()).unwrap();
@@ -343,11 +300,7 @@ fn full_weights_over_a_frozen_adapter_are_merged_with_it() {
 fn a_config_that_says_less_than_its_file_is_refused() {
     let fixture = fixture::one("smollm");
     let dir = tempfile::tempdir().unwrap();
-    fs::copy(
-        fixture.adapter.join("adapter_model.safetensors"),
-        dir.path().join("adapter_model.safetensors"),
-    )
-    .unwrap();
+    fs::copy(fixture.adapter.join("adapter_model.safetensors"), dir.path().join("adapter_model.safetensors")).unwrap();
     let text = fs::read_to_string(fixture.adapter.join("adapter_config.json")).unwrap();
     let config: Value = serde_json::from_str(&text).unwrap();
     let load = |change: &dyn Fn(&mut Value), further: bool| {
@@ -356,15 +309,9 @@ fn a_config_that_says_less_than_its_file_is_refused() {
         fs::write(dir.path().join("adapter_config.json"), config.to_string()).unwrap();
         let adapter = dir.path().to_owned();
         let options = if further {
-            LoadOptions {
-                continued: Some(adapter),
-                ..LoadOptions::default()
-            }
+            LoadOptions { continued: Some(adapter), ..LoadOptions::default() }
         } else {
-            LoadOptions {
-                frozen_adapters: vec![adapter],
-                ..LoadOptions::default()
-            }
+            LoadOptions { frozen_adapters: vec![adapter], ..LoadOptions::default() }
         };
         let loaded = Policy::load(&fixture.folder, &options);
         loaded.map(|_| ()).map_err(|error| error.to_string())
@@ -390,11 +337,7 @@ fn what_is_not_read_of_an_adapter_is_named() {
     let fixture = fixture::one("smollm");
     let spec = Spec::read(&fixture.folder).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    fs::copy(
-        fixture.adapter.join("adapter_config.json"),
-        dir.path().join("adapter_config.json"),
-    )
-    .unwrap();
+    fs::copy(fixture.adapter.join("adapter_config.json"), dir.path().join("adapter_config.json")).unwrap();
     let refusal = || adapter::load(dir.path(), &spec).unwrap_err().to_string();
     fs::write(dir.path().join("adapter_model.bin"), "PK").unwrap();
     assert!(refusal().contains("a pickle"), "{}", refusal());
@@ -402,10 +345,7 @@ fn what_is_not_read_of_an_adapter_is_named() {
     let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     let half = |shape: (usize, usize)| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
     for (end, shape) in [("A", (4, 8)), ("B", (8, 4))] {
-        tensors.insert(
-            format!("base_model.model.lm_head.lora_{end}.weight"),
-            half(shape),
-        );
+        tensors.insert(format!("base_model.model.lm_head.lora_{end}.weight"), half(shape));
     }
     let file = dir.path().join("adapter_model.safetensors");
     candle_core::safetensors::save(&tensors, &file).unwrap();

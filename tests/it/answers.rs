@@ -16,28 +16,19 @@ use crate::fixture::{self, Fixture};
 const FIXTURE: &str = "smollm";
 
 fn generate(policy: &Policy, prompts: &[Vec<u32>], options: &GenerateOptions) -> Vec<Vec<u32>> {
-    let answers = policy
-        .generate(prompts, options, &mut |_, _| ControlFlow::Continue(()))
-        .unwrap();
+    let answers = policy.generate(prompts, options, &mut |_, _| ControlFlow::Continue(())).unwrap();
     answers.into_iter().map(|answer| answer.ids).collect()
 }
 
 fn prompts(fixture: &Fixture) -> Vec<Vec<u32>> {
-    fixture
-        .pairs()
-        .into_iter()
-        .map(|[prompt, ..]| prompt)
-        .collect()
+    fixture.pairs().into_iter().map(|[prompt, ..]| prompt).collect()
 }
 
 #[test]
 fn the_cache_gives_what_the_whole_text_gives() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.lora();
-    let options = GenerateOptions {
-        max_new: 12,
-        ..GenerateOptions::default()
-    };
+    let options = GenerateOptions { max_new: 12, ..GenerateOptions::default() };
     let prompts = prompts(&fixture);
     for (prompt, answer) in prompts.iter().zip(generate(&policy, &prompts, &options)) {
         assert_eq!(answer.len(), 12);
@@ -46,10 +37,7 @@ fn the_cache_gives_what_the_whole_text_gives() {
         for (index, &id) in answer.iter().enumerate() {
             let row = &logits[prompt.len() - 1 + index];
             let best = row.iter().copied().fold(f32::MIN, f32::max);
-            assert!(
-                row[id as usize] > best - 1e-4,
-                "token {index} of the answer is not the likeliest"
-            );
+            assert!(row[id as usize] > best - 1e-4, "token {index} of the answer is not the likeliest");
         }
     }
 }
@@ -59,21 +47,12 @@ fn an_answer_does_not_depend_on_its_company() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.lora();
     for (temperature, top_p) in [(0.0, 1.0), (1.0, 1.0), (0.8, 0.9)] {
-        let options = GenerateOptions {
-            temperature,
-            top_p,
-            max_new: 16,
-            seed: 5,
-            stop: vec![7],
-            ..GenerateOptions::default()
-        };
+        let options =
+            GenerateOptions { temperature, top_p, max_new: 16, seed: 5, stop: vec![7], ..GenerateOptions::default() };
         let mut prompts = prompts(&fixture);
         let together = generate(&policy, &prompts, &options);
         for (prompt, answer) in prompts.iter().zip(&together) {
-            assert_eq!(
-                &generate(&policy, std::slice::from_ref(prompt), &options)[0],
-                answer
-            );
+            assert_eq!(&generate(&policy, std::slice::from_ref(prompt), &options)[0], answer);
         }
         prompts.reverse();
         let mut reversed = generate(&policy, &prompts, &options);
@@ -87,12 +66,7 @@ fn sampling_follows_its_seed() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.base();
     let draw = |seed| {
-        let options = GenerateOptions {
-            temperature: 1.0,
-            max_new: 8,
-            seed,
-            ..GenerateOptions::default()
-        };
+        let options = GenerateOptions { temperature: 1.0, max_new: 8, seed, ..GenerateOptions::default() };
         let prompt = prompts(&fixture).remove(0);
         generate(&policy, &[prompt.clone(), prompt], &options)
     };
@@ -107,10 +81,7 @@ fn answers_end_at_a_stop_token_at_a_limit_or_when_told() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.base();
     let prompts = prompts(&fixture);
-    let mut options = GenerateOptions {
-        max_new: 6,
-        ..GenerateOptions::default()
-    };
+    let mut options = GenerateOptions { max_new: 6, ..GenerateOptions::default() };
     let free = generate(&policy, &prompts, &options);
     assert!(free.iter().all(|ids| ids.len() == 6));
 
@@ -123,46 +94,25 @@ fn answers_end_at_a_stop_token_at_a_limit_or_when_told() {
         })
         .unwrap();
     assert!(answers[0].stopped_by_eos && answers[0].ids.len() <= 3);
-    assert_eq!(
-        answers[0].ids.last(),
-        Some(&free[0][2]),
-        "the stop token belongs to the answer"
-    );
-    assert_eq!(
-        heard,
-        answers
-            .iter()
-            .map(|answer| answer.ids.clone())
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(answers[0].ids.last(), Some(&free[0][2]), "the stop token belongs to the answer");
+    assert_eq!(heard, answers.iter().map(|answer| answer.ids.clone()).collect::<Vec<_>>());
 
     options.stop.clear();
     let mut count = 0;
     let answers = policy
         .generate(&prompts, &options, &mut |_, _| {
             count += 1;
-            if count == 4 {
-                ControlFlow::Break(Halt::All)
-            } else {
-                ControlFlow::Continue(())
-            }
+            if count == 4 { ControlFlow::Break(Halt::All) } else { ControlFlow::Continue(()) }
         })
         .unwrap();
-    assert_eq!(
-        answers.iter().map(|answer| answer.ids.len()).sum::<usize>(),
-        4
-    );
+    assert_eq!(answers.iter().map(|answer| answer.ids.len()).sum::<usize>(), 4);
     assert!(answers.iter().all(|answer| !answer.stopped_by_eos));
 
     // The context is 512 positions long.
     let long: Vec<u32> = prompts[0].iter().copied().cycle().take(509).collect();
     let answer = generate(&policy, &[long], &options);
     assert_eq!(answer[0].len(), 3);
-    assert!(
-        policy
-            .generate(&[vec![]], &options, &mut |_, _| ControlFlow::Continue(()))
-            .is_err()
-    );
+    assert!(policy.generate(&[vec![]], &options, &mut |_, _| ControlFlow::Continue(())).is_err());
 }
 
 /// Also while prompts are computed, when there is no token yet that could be heard; and no number changes by asking.
@@ -171,10 +121,7 @@ fn what_is_no_longer_wanted_stops_within_a_block_or_a_token() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.base();
     let prompts = prompts(&fixture);
-    let options = GenerateOptions {
-        max_new: 6,
-        ..GenerateOptions::default()
-    };
+    let options = GenerateOptions { max_new: 6, ..GenerateOptions::default() };
     let free = generate(&policy, &prompts, &options);
     let blocks = policy.spec().layers.len();
     // Wanted for so many times that it is asked: block by block of the prompts, then token by token.
@@ -184,16 +131,9 @@ fn what_is_no_longer_wanted_stops_within_a_block_or_a_token() {
             asked.set(asked.get() + 1);
             asked.get() <= times
         };
-        let answers = policy
-            .generate_while(&prompts, &options, &wanted, &mut |_, _| {
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        let tokens = if times < blocks {
-            0
-        } else {
-            (times - blocks + 1).min(options.max_new)
-        };
+        let answers =
+            policy.generate_while(&prompts, &options, &wanted, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let tokens = if times < blocks { 0 } else { (times - blocks + 1).min(options.max_new) };
         for (answer, free) in answers.iter().zip(&free) {
             assert_eq!(answer.ids, free[..tokens], "wanted {times} times");
             assert!(!answer.stopped_by_eos);
@@ -206,20 +146,13 @@ fn one_answer_may_be_ended_and_the_others_go_on() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.base();
     let prompts = prompts(&fixture);
-    let options = GenerateOptions {
-        max_new: 6,
-        ..GenerateOptions::default()
-    };
+    let options = GenerateOptions { max_new: 6, ..GenerateOptions::default() };
     let free = generate(&policy, &prompts, &options);
     let mut heard = vec![0; prompts.len()];
     let answers = policy
         .generate(&prompts, &options, &mut |prompt, _| {
             heard[prompt] += 1;
-            if prompt == 0 && heard[0] == 2 {
-                ControlFlow::Break(Halt::This)
-            } else {
-                ControlFlow::Continue(())
-            }
+            if prompt == 0 && heard[0] == 2 { ControlFlow::Break(Halt::This) } else { ControlFlow::Continue(()) }
         })
         .unwrap();
     assert_eq!(answers[0].ids, free[0][..2]);
@@ -232,18 +165,11 @@ fn one_answer_may_be_ended_and_the_others_go_on() {
 fn the_penalty_is_on_the_prompt_and_on_the_answer() {
     let fixture = fixture::one(FIXTURE);
     let policy = fixture.base();
-    let options = GenerateOptions {
-        max_new: 24,
-        repetition_penalty: 1e6,
-        ..GenerateOptions::default()
-    };
+    let options = GenerateOptions { max_new: 24, repetition_penalty: 1e6, ..GenerateOptions::default() };
     let prompts = prompts(&fixture);
     for (prompt, answer) in prompts.iter().zip(generate(&policy, &prompts, &options)) {
         let mut all = [prompt.as_slice(), &answer].concat();
-        let before = prompt
-            .iter()
-            .collect::<std::collections::HashSet<_>>()
-            .len();
+        let before = prompt.iter().collect::<std::collections::HashSet<_>>().len();
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), before + answer.len(), "a token came twice");
@@ -251,24 +177,12 @@ fn the_penalty_is_on_the_prompt_and_on_the_answer() {
 }
 
 /// All answers, and for each what was shown of it.
-fn say(
-    policy: &Policy,
-    codec: &Codec,
-    prompts: &[Vec<u32>],
-    sampling: &Sampling,
-) -> Vec<(Generated, String)> {
+fn say(policy: &Policy, codec: &Codec, prompts: &[Vec<u32>], sampling: &Sampling) -> Vec<(Generated, String)> {
     let mut shown = vec![String::new(); prompts.len()];
     let control = RunControl::default();
-    let answers = answer_all(
-        policy,
-        codec,
-        prompts.to_vec(),
-        sampling,
-        &control,
-        &mut |index, text| {
-            shown[index] += &text;
-        },
-    );
+    let answers = answer_all(policy, codec, prompts.to_vec(), sampling, &control, &mut |index, text| {
+        shown[index] += &text;
+    });
     answers.unwrap().into_iter().zip(shown).collect()
 }
 
@@ -278,11 +192,7 @@ fn an_answer_is_cut_before_a_stop_text_across_tokens() {
     let policy = fixture.base();
     let codec = Codec::load(&fixture.folder).unwrap();
     let prompts = prompts(&fixture);
-    let mut sampling = Sampling {
-        max_new_tokens: 16,
-        ignore_eos: true,
-        ..Sampling::default()
-    };
+    let mut sampling = Sampling { max_new_tokens: 16, ignore_eos: true, ..Sampling::default() };
     let free = say(&policy, &codec, &prompts, &sampling);
     for (answer, shown) in &free {
         assert_eq!((&answer.text, answer.stopped_by), (shown, StoppedBy::Limit));
@@ -296,10 +206,7 @@ fn an_answer_is_cut_before_a_stop_text_across_tokens() {
         assert_eq!(&cut.text, shown);
         match free.text.split_once(&stop) {
             Some((before, _)) => {
-                assert_eq!(
-                    (cut.text.as_str(), cut.stopped_by),
-                    (before, StoppedBy::Stop)
-                );
+                assert_eq!((cut.text.as_str(), cut.stopped_by), (before, StoppedBy::Stop));
                 assert!(cut.ids.len() <= free.ids.len() && free.ids.starts_with(&cut.ids));
             }
             None => assert_eq!(cut.ids, free.ids),
@@ -325,31 +232,14 @@ fn sampling_is_as_the_models_makers_say() {
     let folder = tempfile::tempdir().unwrap();
     let read = || Sampling::of_model(folder.path());
     assert_eq!(read().unwrap(), Sampling::default(), "no file");
-    let write =
-        |text: &str| std::fs::write(folder.path().join("generation_config.json"), text).unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("generation_config.json"), text).unwrap();
     write(r#"{"do_sample": false, "temperature": 0.6, "eos_token_id": [1, 2]}"#);
     assert_eq!(read().unwrap(), Sampling::default(), "not asked to sample");
     write(r#"{"do_sample": true, "temperature": 0.6, "top_p": 0.95, "repetition_penalty": 1.1}"#);
-    let asked = Sampling {
-        temperature: 0.6,
-        top_p: 0.95,
-        top_k: 50,
-        repetition_penalty: 1.1,
-        ..Sampling::default()
-    };
+    let asked = Sampling { temperature: 0.6, top_p: 0.95, top_k: 50, repetition_penalty: 1.1, ..Sampling::default() };
     assert_eq!(read().unwrap(), asked);
-    for bad in [
-        r#"{"do_sample": true, "top_p": 2}"#,
-        r#"{"top_k": -1}"#,
-        "[[",
-    ] {
+    for bad in [r#"{"do_sample": true, "top_p": 2}"#, r#"{"top_k": -1}"#, "[["] {
         write(bad);
-        assert!(
-            read()
-                .unwrap_err()
-                .to_string()
-                .contains("generation_config.json"),
-            "{bad}"
-        );
+        assert!(read().unwrap_err().to_string().contains("generation_config.json"), "{bad}");
     }
 }

@@ -15,23 +15,15 @@ use crate::window::Window;
 
 /// A project with one finished run that answered two probes at steps 0 and 20.
 fn project(dir: &Path) -> RunId {
-    let settings = ProjectSettings {
-        name: "Islands".to_owned(),
-        model: "models/none".into(),
-        ..ProjectSettings::default()
-    };
+    let settings =
+        ProjectSettings { name: "Islands".to_owned(), model: "models/none".into(), ..ProjectSettings::default() };
     let mut project = Project::create(dir, &settings).unwrap();
     let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &["a", "b"]);
-    project
-        .apply(&Change::new("Add", vec![Edit::add(pair)]))
-        .unwrap();
+    project.apply(&Change::new("Add", vec![Edit::add(pair)])).unwrap();
     let prompts = ["When does the ferry leave?", "Where is the inn?"];
     let probes: Vec<Probe> = prompts
         .iter()
-        .map(|prompt| Probe {
-            prompt: Prompt::Text((*prompt).to_owned()),
-            note: "asked for".to_owned(),
-        })
+        .map(|prompt| Probe { prompt: Prompt::Text((*prompt).to_owned()), note: "asked for".to_owned() })
         .collect();
     project.set_probes(&probes).unwrap();
     let run = project
@@ -43,23 +35,14 @@ fn project(dir: &Path) -> RunId {
             parent: None,
         })
         .unwrap();
-    for (step, answers) in [
-        (0, ["At nine.", "By the pump."]),
-        (20, ["Gladly, at nine.", "By the pump."]),
-    ] {
+    for (step, answers) in [(0, ["At nine.", "By the pump."]), (20, ["Gladly, at nine.", "By the pump."])] {
         for (probe, answer) in answers.iter().enumerate() {
-            let sample = Sample {
-                prompt: probes[probe].prompt.clone(),
-                answer: (*answer).to_owned(),
-                tokens: 3,
-                ended: true,
-            };
+            let sample =
+                Sample { prompt: probes[probe].prompt.clone(), answer: (*answer).to_owned(), tokens: 3, ended: true };
             project.append_sample(run, step, probe, &sample).unwrap();
         }
     }
-    project
-        .set_run_status(run, RunStatus::Completed, None)
-        .unwrap();
+    project.set_run_status(run, RunStatus::Completed, None).unwrap();
     run
 }
 
@@ -68,28 +51,13 @@ fn answers_are_compared_with_those_before_training_and_follow_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let run = project(dir.path());
     let mut window = Window::open(dir.path(), Screen::Answers);
-    window.until("the answers are read", |app| {
-        app.workspace()
-            .answers
-            .grid(run)
-            .is_some_and(|grid| !grid.is_empty())
-    });
+    window.until("the answers are read", |app| app.workspace().answers.grid(run).is_some_and(|grid| !grid.is_empty()));
     window.harness.step();
     window.assert_shows("When does the ferry leave?");
     window.assert_shows("Gladly, at nine.");
     window.assert_shows("1 of 2 answers differ from step 0");
-    window
-        .events
-        .send(Event::Sampled {
-            run,
-            step: 40,
-            probe: 1,
-            answer: "Over the hill.".to_owned(),
-        })
-        .unwrap();
-    window.until("the new answer is there", |app| {
-        app.workspace().answers.grid(run).unwrap().steps() == [0, 20, 40]
-    });
+    window.events.send(Event::Sampled { run, step: 40, probe: 1, answer: "Over the hill.".to_owned() }).unwrap();
+    window.until("the new answer is there", |app| app.workspace().answers.grid(run).unwrap().steps() == [0, 20, 40]);
     window.harness.step();
     window.assert_shows("Step 40");
     window.assert_shows("Over the hill.");
@@ -126,13 +94,7 @@ fn two_answers_stream_in_and_the_preferred_one_becomes_a_pair() {
     let asked: Vec<_> = requests
         .into_iter()
         .map(|request| match request {
-            Request::Generate {
-                request,
-                source,
-                sampling,
-                control,
-                ..
-            } => (request, source, sampling, control),
+            Request::Generate { request, source, sampling, control, .. } => (request, source, sampling, control),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -142,24 +104,9 @@ fn two_answers_stream_in_and_the_preferred_one_becomes_a_pair() {
         panic!("{:?} is not the base model", asked[0].1);
     };
     assert!(folder.ends_with("models/none") && adapter.is_none());
-    assert_eq!(
-        asked[1].1,
-        Weights::Run {
-            project: dir.path().to_owned(),
-            run,
-            step: None
-        }
-    );
-    window
-        .events
-        .send(Event::Token {
-            request: asked[1].0,
-            text: "Gladly, ".to_owned(),
-        })
-        .unwrap();
-    window.until("the first token is there", |app| {
-        app.views().answers.ask.columns[1].text == "Gladly, "
-    });
+    assert_eq!(asked[1].1, Weights::Run { project: dir.path().to_owned(), run, step: None });
+    window.events.send(Event::Token { request: asked[1].0, text: "Gladly, ".to_owned() }).unwrap();
+    window.until("the first token is there", |app| app.views().answers.ask.columns[1].text == "Gladly, ");
     window.harness.step();
     window.assert_shows("Gladly,");
     window.click_button("Stop");
@@ -167,38 +114,23 @@ fn two_answers_stream_in_and_the_preferred_one_becomes_a_pair() {
     for (index, text) in [(0, "At nine."), (1, "Gladly, at nine.")] {
         window
             .events
-            .send(Event::Generated {
-                request: asked[index].0,
-                answer: generated(text, StoppedBy::Cancelled),
-            })
+            .send(Event::Generated { request: asked[index].0, answer: generated(text, StoppedBy::Cancelled) })
             .unwrap();
     }
     window.until("both are done", |app| !app.views().answers.ask.busy());
     window.harness.step();
     window.assert_shows("3 tokens at 50 tokens/s, stopped by you");
     window.click_button("Prefer the right answer");
-    window.until("the pair is saved", |app| {
-        app.views().answers.preferred.is_some()
-    });
+    window.until("the pair is saved", |app| app.views().answers.preferred.is_some());
     window.harness.step();
     window.assert_shows("Saved as pair 2");
     let mut results = SnapshotResults::new();
     window.picture("answers_ask", &mut results);
     drop(window);
-    let pair = Project::open(dir.path())
-        .unwrap()
-        .pair(PairId(2))
-        .unwrap()
-        .unwrap();
+    let pair = Project::open(dir.path()).unwrap().pair(PairId(2)).unwrap().unwrap();
     assert_eq!(pair.chosen().unwrap().text, "Gladly, at nine.");
-    assert_eq!(
-        pair.chosen().unwrap().origin,
-        Origin::Model("First run, newest weights".to_owned())
-    );
-    assert_eq!(
-        pair.rejected().unwrap().origin,
-        Origin::Model("base model".to_owned())
-    );
+    assert_eq!(pair.chosen().unwrap().origin, Origin::Model("First run, newest weights".to_owned()));
+    assert_eq!(pair.rejected().unwrap().origin, Origin::Model("base model".to_owned()));
     assert!(matches!(pair.choice(), Some(Choice::Better { .. })));
 }
 
@@ -207,9 +139,7 @@ fn probe_prompts_are_edited_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     project(dir.path());
     let mut window = Window::open(dir.path(), Screen::Answers);
-    window.until("the probes are read", |app| {
-        app.workspace().answers.probes.is_some()
-    });
+    window.until("the probes are read", |app| app.workspace().answers.probes.is_some());
     window.harness.step();
     window.click_button("Edit prompts…");
     window.click_button("Remove prompt 1");
@@ -217,8 +147,5 @@ fn probe_prompts_are_edited_and_kept() {
     drop(window);
     let probes = Project::open(dir.path()).unwrap().probes().unwrap();
     assert_eq!(probes.len(), 1);
-    assert_eq!(
-        probes[0].prompt,
-        Prompt::Text("Where is the inn?".to_owned())
-    );
+    assert_eq!(probes[0].prompt, Prompt::Text("Where is the inn?".to_owned()));
 }

@@ -9,33 +9,22 @@ use std::{
 use serde_json::{Value, json};
 
 fn model() -> PathBuf {
-    let fixtures = std::env::var_os("NUDGE_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
-        PathBuf::from,
-    );
+    let fixtures = std::env::var_os("NUDGE_FIXTURES")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from);
     fixtures.join("models/llama_mha")
 }
 
 fn json_lines(args: &[&str]) -> Vec<Value> {
-    let output = Command::new(env!("CARGO_BIN_EXE_nudge"))
-        .args(args)
-        .output()
-        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_nudge")).args(args).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {errors}");
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Four pairs of unlike lengths, with reference answers.
 fn batch_file(folder: &Path) -> String {
-    let ids = |first: u32, len: u32| {
-        (first..first + len)
-            .map(|id| 3 + id % 60)
-            .collect::<Vec<_>>()
-    };
+    let ids = |first: u32, len: u32| (first..first + len).map(|id| 3 + id % 60).collect::<Vec<_>>();
     let lines: Vec<String> = (0..4)
         .map(|n| {
             json!({
@@ -56,10 +45,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 fn assert_close(measured: f64, expected: f64) {
-    assert!(
-        (measured - expected).abs() < 1e-5,
-        "{measured}, expected {expected}"
-    );
+    assert!((measured - expected).abs() < 1e-5, "{measured}, expected {expected}");
 }
 
 #[test]
@@ -89,34 +75,14 @@ fn the_first_losses_are_those_of_the_scored_log_probs() {
     let told = numbers(&mpo["losses"]);
     assert_eq!(told.len(), 3);
     assert_close(told[0], f64::midpoint(losses[0], losses[1]));
-    assert!(
-        told[2] < told[0],
-        "the third step meets the first pairs again, trained on: {told:?}"
-    );
+    assert!(told[2] < told[0], "the third step meets the first pairs again, trained on: {told:?}");
 
-    let dpo = [
-        "--objective",
-        "dpo",
-        "--pairs-per-step",
-        "4",
-        "--warmup",
-        "0",
-        "--steps",
-        "1",
-    ];
+    let dpo = ["--objective", "dpo", "--pairs-per-step", "4", "--warmup", "0", "--steps", "1"];
     let dpo = bench(&dpo);
     assert_close(numbers(&dpo["losses"])[0], std::f64::consts::LN_2);
     assert!(dpo["reference_s_per_pair"].as_f64().unwrap() > 0.0);
 
-    let full = [
-        "--full",
-        "--reference-weight",
-        "0.1",
-        "--pairs-per-step",
-        "1",
-        "--steps",
-        "1",
-    ];
+    let full = ["--full", "--reference-weight", "0.1", "--pairs-per-step", "1", "--steps", "1"];
     let full = bench(&full);
     let scored = json!({"prompt": [3, 4, 5, 6], "chosen": [33, 34], "rejected": [33, 34]});
     let file = dir.path().join("reference.jsonl");
@@ -148,15 +114,10 @@ fn the_parts_are_the_whole() {
         ])
         .remove(0);
         let parts = report["parts"].as_array().unwrap();
-        let share: f64 = parts
-            .iter()
-            .map(|part| part["share"].as_f64().unwrap())
-            .sum();
+        let share: f64 = parts.iter().map(|part| part["share"].as_f64().unwrap()).sum();
         assert!((share - 1.0).abs() < 1e-6, "{share}");
         let told = |name: &str| parts.iter().any(|part| part["name"] == name);
-        assert!(
-            told("forward/linear") && told("backward/linear") && told("head") && told("optimizer")
-        );
+        assert!(told("forward/linear") && told("backward/linear") && told("head") && told("optimizer"));
         assert_eq!(told("backward/recompute"), recompute == "always");
         assert_eq!(report["recompute"], recompute == "always");
         assert_eq!(report["threads"], 1);

@@ -37,10 +37,7 @@ fn logits_and_log_probs_are_those_of_transformers_within_rounding() {
             assert!(off < LOGITS, "{} {which}: off by {off:e}", fixture.name);
             assert!(off > 1e-6, "{}: that is f32", fixture.name);
             let row = nudge::model::Row::pack(&[nudge::model::Doc::text(&input).unwrap()]).unwrap();
-            let got: Vec<f64> = policy.log_probs(&row).unwrap()[0]
-                .iter()
-                .map(|&x| f64::from(x))
-                .collect();
+            let got: Vec<f64> = policy.log_probs(&row).unwrap()[0].iter().map(|&x| f64::from(x)).collect();
             let want = elements(&fixture.tensors[&format!("token_logps.{which}")]);
             let off = largest_difference(&got, &want);
             assert!(off < LOG_PROB, "{} {which}: off by {off:e}", fixture.name);
@@ -57,9 +54,7 @@ fn gradients_are_those_of_pytorch_within_rounding() {
     for (setting, mut policy) in [("lora", fixture.lora()), ("full", fixture.full())] {
         let judge = Judge::new(&fixture, setting, OBJECTIVE);
         let (loss, gradients) = step(&mut policy, &batch, &judge);
-        let want = fixture.expected[setting]["objectives"][OBJECTIVE]["loss"]
-            .as_f64()
-            .unwrap();
+        let want = fixture.expected[setting]["objectives"][OBJECTIVE]["loss"].as_f64().unwrap();
         let off = (loss - want).abs() / want.abs().max(1.0);
         assert!(off < LOG_PROB, "{setting}: loss {loss} instead of {want}");
         // All tensors that the fixture has whole, as one.
@@ -107,8 +102,5 @@ fn twenty_steps_in_bf16_stay_near_f32() {
     let apart = f32.iter().zip(&bf16).map(|(a, b)| (a.1 - b.1).abs());
     let most = apart.fold(0.0, f64::max);
     assert!(most > 0.0 && most < NEAR, "{most:e} apart");
-    assert!(
-        f32[0].1 - f32[19].1 > 5.0 * NEAR,
-        "it learnt much more than that"
-    );
+    assert!(f32[0].1 - f32[19].1 > 5.0 * NEAR, "it learnt much more than that");
 }

@@ -10,38 +10,20 @@ fn wrong_usage_is_told_with_code_2() {
     let home = home.path();
     let project = project(home);
     for (args, expected) in [
-        (
-            &["train", &project, "--set", "objective.betta=1"][..],
-            "objective.beta",
-        ),
+        (&["train", &project, "--set", "objective.betta=1"][..], "objective.beta"),
         (&["train", &project, "--set", "objective.beta"], "KEY=VALUE"),
-        (
-            &["train", &project, "--set", "train.steps=none"],
-            "train.steps",
-        ),
-        (
-            &["train", &project, "--set", "objective.beta=0"],
-            "objective.beta",
-        ),
+        (&["train", &project, "--set", "train.steps=none"], "train.steps"),
+        (&["train", &project, "--set", "objective.beta=0"], "objective.beta"),
         (&["train", &project, "--bogus"], "--bogus"),
         (&["trian"], "Did you mean \"train\"?"),
         (&["import", &project, "x.jsonl", "--format", "xlsx"], "xlsx"),
-        (
-            &["import", &project, "x.jsonl", "--map", "prompt"],
-            "prompt",
-        ),
-        (
-            &["generate", "--model", "m", "--prompt", "a", "--top-p", "2"],
-            "--top-p",
-        ),
+        (&["import", &project, "x.jsonl", "--map", "prompt"], "prompt"),
+        (&["generate", "--model", "m", "--prompt", "a", "--top-p", "2"], "--top-p"),
     ] {
         let errors = sentence(home, args, 2);
         assert!(errors.contains(expected), "{args:?}: {errors}");
     }
-    assert!(
-        out(home, &["runs", &project, "--json"]).is_empty(),
-        "nothing was recorded"
-    );
+    assert!(out(home, &["runs", &project, "--json"]).is_empty(), "nothing was recorded");
 }
 
 #[test]
@@ -53,26 +35,17 @@ fn what_cannot_be_done_is_a_sentence_with_code_1() {
     for (args, expected) in [
         (&["runs", &nowhere][..], "There is no Nudge project"),
         (&[&nowhere], "There is no Nudge project"),
-        (
-            &["new", &project, "--model", &model()],
-            "already a Nudge project",
-        ),
+        (&["new", &project, "--model", &model()], "already a Nudge project"),
         (&["new", &nowhere, "--model", &nowhere], "nowhere"),
         (&["metrics", &project, "last"], "There is no run"),
         (&["resume", &project, "7"], "There is no run"),
         (&["import", &project, &nowhere], "nowhere"),
-        (
-            &["score", "--model", &nowhere, "--pairs", &nowhere],
-            "nowhere",
-        ),
+        (&["score", "--model", &nowhere, "--pairs", &nowhere], "nowhere"),
     ] {
         let errors = sentence(home, args, 1);
         assert!(errors.contains(expected), "{args:?}: {errors}");
     }
-    assert!(
-        !Path::new(&nowhere).exists(),
-        "a project that cannot work is not made"
-    );
+    assert!(!Path::new(&nowhere).exists(), "a project that cannot work is not made");
 }
 
 #[test]
@@ -84,14 +57,8 @@ fn a_run_that_cannot_start_takes_no_number_and_leaves_no_folder() {
     out(home, &["new", &empty, "--model", &model()]);
     for (args, expected) in [
         (&["train", &project, "--device", "cuda:7"][..], "cuda:7"),
-        (
-            &["train", &project, "--set", "model.path=nowhere"],
-            "nowhere",
-        ),
-        (
-            &["train", &project, "--set", "model.start_adapter=lost"],
-            "lost",
-        ),
+        (&["train", &project, "--set", "model.path=nowhere"], "nowhere"),
+        (&["train", &project, "--set", "model.start_adapter=lost"], "lost"),
         (&["train", &project, "--set", "data.reference=gone"], "gone"),
         (&["train", &project, "--set", "lora.rank=4000"], "rank"),
         (&["train", &empty], "no pairs yet"),
@@ -108,20 +75,10 @@ fn a_run_that_cannot_start_takes_no_number_and_leaves_no_folder() {
     args.extend(SMALL);
     args.extend(["--threads", "1"]);
     let lines = json_lines(&out(home, &args));
-    assert_eq!(
-        lines.last().unwrap()["run"],
-        1,
-        "the first that could start"
-    );
+    assert_eq!(lines.last().unwrap()["run"], 1, "the first that could start");
     // What it works with is in its record.
     let runs = json_lines(&out(home, &["runs", &project, "--json"]));
-    assert_eq!(
-        (
-            &runs[0]["arithmetic"]["weights"],
-            &runs[0]["arithmetic"]["compute"]
-        ),
-        (&"f32".into(), &"f32".into())
-    );
+    assert_eq!((&runs[0]["arithmetic"]["weights"], &runs[0]["arithmetic"]["compute"]), (&"f32".into(), &"f32".into()));
     let config = Path::new(runs[0]["dir"].as_str().unwrap()).join("config.toml");
     let config = fs::read_to_string(config).unwrap();
     assert!(config.contains("threads = 1"), "{config}");
@@ -134,37 +91,14 @@ fn import_counts_what_came_in_and_lists_the_rest_by_line() {
     let project = project(home);
     let file = home.join("mixed.jsonl");
     let good = r#"{"question": "p", "chosen": "a", "rejected": "b"}"#;
-    fs::write(
-        &file,
-        format!("{good}\nnot json\n{{\"question\": \"p\"}}\n{good}\n"),
-    )
-    .unwrap();
+    fs::write(&file, format!("{good}\nnot json\n{{\"question\": \"p\"}}\n{good}\n")).unwrap();
     let file = path(&file);
-    let text = out(
-        home,
-        &["import", &project, &file, "--map", "prompt=question"],
-    );
-    assert!(
-        text.contains("2 pairs came in; the project holds 14"),
-        "{text}"
-    );
-    assert!(
-        text.contains("line 2:") && text.contains("line 3:"),
-        "{text}"
-    );
+    let text = out(home, &["import", &project, &file, "--map", "prompt=question"]);
+    assert!(text.contains("2 pairs came in; the project holds 14"), "{text}");
+    assert!(text.contains("line 2:") && text.contains("line 3:"), "{text}");
     assert!(!text.contains("line 1:"), "{text}");
 
-    let lines = out(
-        home,
-        &[
-            "import",
-            &project,
-            &file,
-            "--map",
-            "prompt=question",
-            "--json",
-        ],
-    );
+    let lines = out(home, &["import", &project, &file, "--map", "prompt=question", "--json"]);
     let lines = json_lines(&lines);
     assert_eq!(lines[0]["faults"][0]["line"], 2);
     assert_eq!(lines[1]["pairs"], 2);
@@ -188,17 +122,7 @@ fn the_defaults_can_be_printed_and_read_again() {
     fs::write(&file, &text).unwrap();
     let again = out(home, &["train", "--print-config", "--config", &path(&file)]);
     assert_eq!(text, again);
-    let changed = [
-        "train",
-        "--print-config",
-        "--set",
-        "objective.beta=0.25",
-        "--steps",
-        "9",
-    ];
+    let changed = ["train", "--print-config", "--set", "objective.beta=0.25", "--steps", "9"];
     let changed = out(home, &changed);
-    assert!(
-        changed.contains("beta = 0.25") && changed.contains("steps = 9"),
-        "{changed}"
-    );
+    assert!(changed.contains("beta = 0.25") && changed.contains("steps = 9"), "{changed}");
 }

@@ -9,57 +9,37 @@ use std::{
 
 use serde_json::Value;
 
-use crate::terminal::{
-    self, SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence,
-};
+use crate::terminal::{self, SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence};
 
 #[test]
 fn a_run_is_trained_listed_read_and_gone_on_with() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let project = project(home);
-    let mut args = vec![
-        "train", &project, "--steps", "4", "--name", "First", "--json",
-    ];
+    let mut args = vec!["train", &project, "--steps", "4", "--name", "First", "--json"];
     args.extend(SMALL);
     let lines = json_lines(&out(home, &args));
     let (ending, steps) = lines.split_last().unwrap();
     assert_eq!(ending["status"], "completed");
     assert_eq!((&ending["step"], &ending["run"]), (&4.into(), &1.into()));
-    let losses: Vec<f64> = steps
-        .iter()
-        .filter_map(|line| line["metrics"]["loss"].as_f64())
-        .collect();
+    let losses: Vec<f64> = steps.iter().filter_map(|line| line["metrics"]["loss"].as_f64()).collect();
     assert_eq!(losses.len(), 4);
-    let preference = steps
-        .iter()
-        .find_map(|line| line["metrics"]["loss/preference"].as_f64());
+    let preference = steps.iter().find_map(|line| line["metrics"]["loss/preference"].as_f64());
+    assert!((preference.unwrap() + 0.5).abs() < 1e-6, "MPO begins at −0.5: {preference:?}");
     assert!(
-        (preference.unwrap() + 0.5).abs() < 1e-6,
-        "MPO begins at −0.5: {preference:?}"
-    );
-    assert!(
-        steps
-            .iter()
-            .any(|line| line["step"] == 4 && !line["metrics"]["eval_loss"].is_null()),
+        steps.iter().any(|line| line["step"] == 4 && !line["metrics"]["eval_loss"].is_null()),
         "the end is evaluated"
     );
 
     let runs = json_lines(&out(home, &["runs", &project, "--json"]));
-    assert_eq!(
-        (&runs[0]["name"], &runs[0]["status"]),
-        (&"First".into(), &"completed".into())
-    );
+    assert_eq!((&runs[0]["name"], &runs[0]["status"]), (&"First".into(), &"completed".into()));
     let shown = out(home, &["runs", &project]);
     assert!(shown.contains("First") && shown.contains("4/4"), "{shown}");
 
     // Every number of the stream is in the project, and the other way round.
     let stored = json_lines(&out(home, &["metrics", &project, "last", "--json"]));
     for line in steps {
-        let same_step = stored
-            .iter()
-            .find(|stored| stored["step"] == line["step"])
-            .unwrap();
+        let same_step = stored.iter().find(|stored| stored["step"] == line["step"]).unwrap();
         for (name, value) in line["metrics"].as_object().unwrap() {
             assert_eq!(&same_step["metrics"][name], value, "{name}");
         }
@@ -68,41 +48,23 @@ fn a_run_is_trained_listed_read_and_gone_on_with() {
     let columns: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
     assert_eq!(columns[0], "step");
     assert_eq!(csv.lines().count(), stored.len() + 1);
-    assert!(
-        csv.lines()
-            .all(|line| line.split(',').count() == columns.len())
-    );
+    assert!(csv.lines().all(|line| line.split(',').count() == columns.len()));
 
     let done = sentence(home, &["resume", &project, "1"], 1);
     assert!(done.contains("--steps 8"), "{done}");
-    let more = json_lines(&out(
-        home,
-        &["resume", &project, "1", "--steps", "6", "--json"],
-    ));
-    let first = more
-        .iter()
-        .find(|line| !line["metrics"]["loss"].is_null())
-        .unwrap();
+    let more = json_lines(&out(home, &["resume", &project, "1", "--steps", "6", "--json"]));
+    let first = more.iter().find(|line| !line["metrics"]["loss"].is_null()).unwrap();
     assert_eq!(first["step"], 5);
     assert_eq!(more.last().unwrap()["total_steps"], 6);
 
     let model = model();
-    let checkpoint = more.last().unwrap()["checkpoint"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let checkpoint = more.last().unwrap()["checkpoint"].as_str().unwrap().to_owned();
     let pairs = pairs_file(home);
     let score = ["score", "--model", &model, "--pairs", &pairs, "--json"];
     let before = json_lines(&out(home, &score));
-    let after = json_lines(&out(
-        home,
-        &[&score[..], &["--adapter", &checkpoint]].concat(),
-    ));
+    let after = json_lines(&out(home, &[&score[..], &["--adapter", &checkpoint]].concat()));
     assert_eq!(before.len(), 13);
-    assert_ne!(
-        before[0]["chosen_logp"], after[0]["chosen_logp"],
-        "the adapter does something"
-    );
+    assert_ne!(before[0]["chosen_logp"], after[0]["chosen_logp"], "the adapter does something");
 }
 
 #[test]
@@ -112,39 +74,24 @@ fn an_interrupted_run_saves_and_can_be_gone_on_with() {
     let project = project(home);
     let mut args = vec!["train", &project, "--steps", "100000", "--json"];
     args.extend(SMALL);
-    let mut child = nudge(home, &args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = nudge(home, &args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let trained = lines.by_ref().find(|line| {
         let line: Value = serde_json::from_str(line.as_ref().unwrap()).unwrap();
         line["step"].as_u64() >= Some(3)
     });
     assert!(trained.is_some());
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let last = lines.map_while(Result::ok).last().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let ending: Value = serde_json::from_str(&last).unwrap();
     assert_eq!(ending["status"], "stopped");
     let step = ending["step"].as_u64().unwrap();
-    assert!(
-        ending["checkpoint"]
-            .as_str()
-            .unwrap()
-            .ends_with(&format!("step-{step:06}"))
-    );
+    assert!(ending["checkpoint"].as_str().unwrap().ends_with(&format!("step-{step:06}")));
 
     let steps = (step + 2).to_string();
-    let more = json_lines(&out(
-        home,
-        &["resume", &project, "last", "--steps", &steps, "--json"],
-    ));
+    let more = json_lines(&out(home, &["resume", &project, "last", "--steps", &steps, "--json"]));
     assert_eq!(more.last().unwrap()["step"], step + 2);
 }
 
@@ -165,10 +112,7 @@ fn the_check_tells_what_can_be_known_before_a_start() {
     assert_eq!(report["asleep"], 0.0);
     let shown = out(home, &["check", &project]);
     assert!(shown.contains("asleep at step 0"), "{shown}");
-    assert!(
-        out(home, &["runs", &project, "--json"]).is_empty(),
-        "a check is no run"
-    );
+    assert!(out(home, &["runs", &project, "--json"]).is_empty(), "a check is no run");
 }
 
 /// The limit counts everything that the program holds, as it is measured: too low a one is met with recomputation, then
@@ -211,20 +155,14 @@ fn a_memory_limit_is_kept_to_from_the_start() {
     let limit = format!("train.memory_mb={}", mb(&free, "peak_memory_bytes") - 30);
     let tight = check(&[&limit]);
     let less = |key: &str| tight[key].as_u64() < free[key].as_u64();
-    assert!(
-        tight["recomputed_blocks"] != 0 || less("row_tokens"),
-        "{tight}"
-    );
+    assert!(tight["recomputed_blocks"] != 0 || less("row_tokens"), "{tight}");
     assert!(less("peak_memory_bytes"), "{tight}");
     let mut args = vec!["train", &project, "--steps", "2", "--set", &limit];
     args.extend(SMALL);
     let output = terminal::run(home, &args);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(
-        said.contains("Memory: ") && said.contains("may be taken"),
-        "{said}"
-    );
+    assert!(said.contains("Memory: ") && said.contains("may be taken"), "{said}");
 
     // Less than the program itself holds.
     let none = check(&["train.memory_mb=1"]);
@@ -255,11 +193,7 @@ fn demo_assets(home: &Path) -> PathBuf {
         })
         .collect();
     fs::write(demo.join("pairs.jsonl"), pairs.join("\n")).unwrap();
-    fs::write(
-        demo.join("probes.jsonl"),
-        r#"{"prompt": [{"role": "user", "content": "Well?"}]}"#,
-    )
-    .unwrap();
+    fs::write(demo.join("probes.jsonl"), r#"{"prompt": [{"role": "user", "content": "Well?"}]}"#).unwrap();
     let settings = "[train]\nsteps = 3\npairs_per_step = 2\nsample_tokens = 4\neval_answers = 1\n[lora]\nrank = 2\n";
     fs::write(demo.join("run.toml"), settings).unwrap();
     home.join("assets")
@@ -270,31 +204,15 @@ fn without_a_display_the_demo_is_trained_in_the_terminal() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let assets = demo_assets(home);
-    let output = nudge(home, &[])
-        .env("NUDGE_ASSETS", &assets)
-        .output()
-        .unwrap();
-    let (shown, errors) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let output = nudge(home, &[]).env("NUDGE_ASSETS", &assets).output().unwrap();
+    let (shown, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{errors}");
     assert!(errors.contains("no display"), "{errors}");
-    assert!(
-        shown.contains("step 3 of 3") && shown.contains("Well?"),
-        "{shown}"
-    );
+    assert!(shown.contains("step 3 of 3") && shown.contains("Well?"), "{shown}");
 
     let demo = |args: &[&str]| {
-        let output = nudge(home, args)
-            .env("NUDGE_ASSETS", &assets)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = nudge(home, args).env("NUDGE_ASSETS", &assets).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
     // The same project again, with the run in it, and another run of other settings.

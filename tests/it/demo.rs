@@ -19,11 +19,7 @@ fn demo() -> (tempfile::TempDir, Project) {
 fn text(prompt: &Prompt) -> String {
     match prompt {
         Prompt::Text(text) => text.clone(),
-        Prompt::Chat(turns) => turns
-            .iter()
-            .map(|turn| turn.content.as_str())
-            .collect::<Vec<_>>()
-            .join("\n"),
+        Prompt::Chat(turns) => turns.iter().map(|turn| turn.content.as_str()).collect::<Vec<_>>().join("\n"),
     }
 }
 
@@ -35,9 +31,7 @@ fn every_pair_can_be_trained_on_and_some_are_left_to_label() {
     let (mut better, mut unlabelled) = (0, 0);
     for pair in &pairs {
         let answers: Vec<&str> = pair.answers.iter().map(|a| a.text.as_str()).collect();
-        let encoded = codec
-            .encode_answers(&pair.prompt, &answers, Limits::NONE)
-            .unwrap();
+        let encoded = codec.encode_answers(&pair.prompt, &answers, Limits::NONE).unwrap();
         assert!(encoded.answers.iter().all(|answer| answer.ended));
         match pair.verdict.as_ref().map(|verdict| verdict.choice) {
             Some(Choice::Better { .. }) => better += 1,

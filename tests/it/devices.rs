@@ -3,8 +3,7 @@
 
 use candle_core::{DType, Tensor};
 use nudge::model::{
-    AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Stored, Targets,
-    save_merged,
+    AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Stored, Targets, save_merged,
 };
 
 use crate::fixture::{self, Place, relative};
@@ -39,15 +38,9 @@ fn train(mut policy: Policy, row: &Row) -> Trained {
         let flat = policy.gradients().to_vec().unwrap();
         gradient = flat.iter().map(|&g| f64::from(g)).collect();
         let norm = policy.gradients().norm_squared().unwrap().sqrt();
-        policy
-            .update(&mut optimizer, 1e-3, 1.0 / norm.max(1.0))
-            .unwrap();
+        policy.update(&mut optimizer, 1e-3, 1.0 / norm.max(1.0)).unwrap();
     }
-    Trained {
-        losses,
-        gradient,
-        weights: policy.trainable().unwrap(),
-    }
+    Trained { losses, gradient, weights: policy.trainable().unwrap() }
 }
 
 fn adapter_options() -> LoadOptions {
@@ -65,29 +58,20 @@ fn adapter_options() -> LoadOptions {
 }
 
 fn full() -> LoadOptions {
-    LoadOptions {
-        full: true,
-        ..LoadOptions::default()
-    }
+    LoadOptions { full: true, ..LoadOptions::default() }
 }
 
 fn row(fixture: &fixture::Fixture) -> Row {
     let docs: Vec<Doc> = fixture
         .pairs()
         .into_iter()
-        .map(|[prefix, chosen, rejected]| Doc {
-            prefix,
-            continuations: vec![chosen, rejected],
-        })
+        .map(|[prefix, chosen, rejected]| Doc { prefix, continuations: vec![chosen, rejected] })
         .collect();
     Row::pack(&docs).unwrap()
 }
 
 fn values(weights: &[(String, Tensor)]) -> Vec<f64> {
-    weights
-        .iter()
-        .flat_map(|(_, tensor)| fixture::elements(tensor))
-        .collect()
+    weights.iter().flat_map(|(_, tensor)| fixture::elements(tensor)).collect()
 }
 
 #[test]
@@ -149,8 +133,7 @@ fn bf16_activations_stay_near_f32() {
             continue;
         }
         let kernels = place.kernels(DType::BF16);
-        let policy =
-            Policy::load_with(&own.folder, &adapter_options(), kernels, &place.device()).unwrap();
+        let policy = Policy::load_with(&own.folder, &adapter_options(), kernels, &place.device()).unwrap();
         let got = train(policy, &row);
         let off = relative(&got.losses, &want.losses);
         assert!(off < 1e-2, "{place:?}: losses off by {off:e}");
@@ -169,17 +152,10 @@ fn state_moves_between_places() {
         for other in Place::all() {
             let mut policy = fixture::one_on("llama_gqa_rope3", other).load(&adapter_options());
             policy.set_trainable(&trained.weights).unwrap();
-            assert_eq!(
-                values(&policy.trainable().unwrap()),
-                values(&trained.weights),
-                "{place:?} to {other:?}"
-            );
+            assert_eq!(values(&policy.trainable().unwrap()), values(&trained.weights), "{place:?} to {other:?}");
             let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-            let mut elsewhere = AdamW::new(
-                fixture.load(&adapter_options()).parameters(),
-                AdamWOptions::default(),
-            )
-            .unwrap();
+            let mut elsewhere =
+                AdamW::new(fixture.load(&adapter_options()).parameters(), AdamWOptions::default()).unwrap();
             elsewhere.restore(&optimizer.state().unwrap()).unwrap();
         }
     }

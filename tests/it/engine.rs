@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use nudge::{
     engine::{
         Engine,
-        protocol::{
-            Basis, Event, Knob, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy,
-            Weights,
-        },
+        protocol::{Basis, Event, Knob, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
         score::{IdPair, score_ids},
     },
     model::{Doc, LoadOptions, Policy, Row},
@@ -38,10 +35,7 @@ fn training_learns_the_preference_and_everything_is_in_the_project() {
 
     let project = toy.open();
     let record = project.run(run).unwrap();
-    assert_eq!(
-        (record.status, record.step, record.total_steps),
-        (RunStatus::Completed, 12, 12)
-    );
+    assert_eq!((record.status, record.step, record.total_steps), (RunStatus::Completed, 12, 12));
     let stored = project.steps(run, None).unwrap();
     for (step, metrics) in &told {
         let (_, kept) = stored.iter().find(|(s, _)| s == step).unwrap();
@@ -57,9 +51,8 @@ fn training_learns_the_preference_and_everything_is_in_the_project() {
     assert!(value(last, "loss/preference") < -0.8, "{last:?}");
     assert_eq!(value(last, "rewards/accuracies"), 1.0);
     assert!(value(last, "logps/chosen_change") > value(last, "logps/rejected_change"));
-    let total = value(last, "loss/preference")
-        + 0.3 * value(last, "loss/reference")
-        + 0.1 * value(last, "loss/retention");
+    let total =
+        value(last, "loss/preference") + 0.3 * value(last, "loss/reference") + 0.1 * value(last, "loss/retention");
     assert!((value(last, "loss") - total).abs() < 1e-9);
 
     let measured = |step: u64| &stored.iter().find(|(s, _)| *s == step).unwrap().1;
@@ -69,32 +62,18 @@ fn training_learns_the_preference_and_everything_is_in_the_project() {
     assert!(value(measured(12), "eval_loss/preference") < -0.7);
     assert!(value(measured(12), "kl/policy_k3") > 1e-3);
     let accuracy = "eval_rewards/accuracies";
-    assert!(
-        measured(0).iter().all(|(name, _)| name != accuracy),
-        "no pair has moved"
-    );
+    assert!(measured(0).iter().all(|(name, _)| name != accuracy), "no pair has moved");
     assert!(value(measured(12), accuracy) > 0.5);
-    for name in [
-        "eval_margin/q50",
-        "eval_loss/retention",
-        "kl/ref_per_answer",
-        "answers/mean_tokens",
-        "stop/eos_rate",
-    ] {
+    for name in ["eval_margin/q50", "eval_loss/retention", "kl/ref_per_answer", "answers/mean_tokens", "stop/eos_rate"]
+    {
         for step in [0, 6, 12] {
             assert!(value(measured(step), name).is_finite());
         }
     }
 
-    let sampled: BTreeSet<(u64, usize)> = project
-        .samples(run)
-        .unwrap()
-        .into_iter()
-        .map(|record| (record.step, record.probe))
-        .collect();
-    let expected = [0, 6, 12]
-        .into_iter()
-        .flat_map(|step| [(step, 0), (step, 1)]);
+    let sampled: BTreeSet<(u64, usize)> =
+        project.samples(run).unwrap().into_iter().map(|record| (record.step, record.probe)).collect();
+    let expected = [0, 6, 12].into_iter().flat_map(|step| [(step, 0), (step, 1)]);
     assert_eq!(sampled, expected.collect());
     let visits = project.visits(run, 1, 12).unwrap();
     assert_eq!(visits.len(), 12 * 5);
@@ -104,12 +83,9 @@ fn training_learns_the_preference_and_everything_is_in_the_project() {
 #[test]
 fn reference_free_dpo_and_ipo_train_too_and_so_do_full_weights() {
     let toy = Toy::new();
-    for (key, set) in [
-        ("objective.margin", "mean"),
-        ("objective.kind", "dpo"),
-        ("objective.kind", "ipo"),
-        ("lora.full", "true"),
-    ] {
+    for (key, set) in
+        [("objective.margin", "mean"), ("objective.kind", "dpo"), ("objective.kind", "ipo"), ("lora.full", "true")]
+    {
         let overrides = [(key.to_owned(), set.to_owned())];
         let mut config = toy::config().with_overrides(&overrides).unwrap();
         config.train.steps = Some(4);
@@ -135,22 +111,11 @@ fn a_stopped_run_has_a_checkpoint_and_goes_on_from_it() {
     assert!((3..12).contains(&step));
     let record = toy.open().run(run).unwrap();
     assert_eq!(record.status, RunStatus::Stopped);
-    assert!(
-        record
-            .dir
-            .join(format!("checkpoints/step-{step:06}/state.json"))
-            .is_file()
-    );
+    assert!(record.dir.join(format!("checkpoints/step-{step:06}/state.json")).is_file());
     engine.shut_down();
 
     assert_eq!(toy.go_on(run), Outcome::Completed);
-    let steps: Vec<u64> = toy
-        .open()
-        .series(run, "loss", None)
-        .unwrap()
-        .iter()
-        .map(|p| p.0)
-        .collect();
+    let steps: Vec<u64> = toy.open().series(run, "loss", None).unwrap().iter().map(|p| p.0).collect();
     assert_eq!(steps, (1..=12).collect::<Vec<_>>(), "every step once");
 }
 
@@ -186,25 +151,14 @@ fn a_paused_run_answers_with_its_present_weights() {
         .requests
         .send(Request::Generate {
             request,
-            source: Weights::Run {
-                project: toy.project.clone(),
-                run,
-                step: None,
-            },
+            source: Weights::Run { project: toy.project.clone(), run, step: None },
             prompt: ask("Is 3 even?"),
-            sampling: Sampling {
-                max_new_tokens: 3,
-                ignore_eos: true,
-                ..Sampling::default()
-            },
+            sampling: Sampling { max_new_tokens: 3, ignore_eos: true, ..Sampling::default() },
             control: RunControl::default().into(),
         })
         .unwrap();
     let answer = wait_for(&engine, |event| match event {
-        Event::Generated {
-            request: of,
-            answer,
-        } if *of == request => Some(answer.clone()),
+        Event::Generated { request: of, answer } if *of == request => Some(answer.clone()),
         Event::Failed { error, .. } => panic!("{error}"),
         Event::Step { .. } => panic!("a step was done while paused"),
         _ => None,
@@ -219,9 +173,7 @@ fn a_paused_run_answers_with_its_present_weights() {
     assert_eq!(finished(&engine, run), Outcome::Completed);
     let events = engine.events.clone();
     engine.shut_down();
-    let again = events
-        .try_iter()
-        .any(|event| matches!(event, Event::Finished { .. }));
+    let again = events.try_iter().any(|event| matches!(event, Event::Finished { .. }));
     assert!(!again, "asked for twice, run once");
 }
 
@@ -241,10 +193,7 @@ fn a_knob_counts_from_the_next_step_and_is_marked() {
     let log = project.log(run).unwrap();
     let mark = log.iter().find(|line| line.mark).unwrap();
     assert_eq!(mark.text, "λ_ref 0.3 → 0");
-    assert!(
-        log.iter()
-            .any(|l| l.level == LogLevel::Warning && l.text.contains("β stays"))
-    );
+    assert!(log.iter().any(|l| l.level == LogLevel::Warning && l.text.contains("β stays")));
     // Without its weight the term is neither computed nor told.
     let last = project.series(run, "loss/reference", None).unwrap();
     assert_eq!(last.last().unwrap().0 + 1, mark.step);
@@ -256,9 +205,7 @@ fn nobody_listening_does_not_hold_the_training_up() {
     let run = toy.record(&toy::config());
     let engine = start();
     toy.queue(&engine, run);
-    let Engine {
-        requests, events, ..
-    } = engine;
+    let Engine { requests, events, .. } = engine;
     drop(events);
     let done = (0..1200).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
@@ -277,13 +224,10 @@ fn a_wrong_reference_stops_the_run_before_its_first_update() {
     let entries: Vec<(LogProbKey, Vec<f32>)> = (0..20)
         .flat_map(|n| {
             let answers = ["yes sir", "no way"];
-            let encoded = codec
-                .encode_answers(&ask(&format!("Is {n} even?")), &answers, Limits::NONE)
-                .unwrap();
+            let encoded = codec.encode_answers(&ask(&format!("Is {n} even?")), &answers, Limits::NONE).unwrap();
             let prefix = encoded.prefix;
             let keys = encoded.answers.into_iter().map(|answer| {
-                let key =
-                    LogProbKey::new(policy.identity(), codec.identity(), &prefix, &answer.ids);
+                let key = LogProbKey::new(policy.identity(), codec.identity(), &prefix, &answer.ids);
                 (key, vec![-0.5; answer.ids.len()])
             });
             keys.collect::<Vec<_>>()
@@ -316,11 +260,8 @@ fn unusable_pairs_are_set_aside_with_their_reasons() {
     let (run, outcome) = toy.train(&config);
     assert_eq!(outcome, Outcome::Completed);
     let log = toy.open().log(run).unwrap();
-    let aside: Vec<&str> = log
-        .iter()
-        .filter(|line| line.text.contains("set aside"))
-        .map(|line| line.text.as_str())
-        .collect();
+    let aside: Vec<&str> =
+        log.iter().filter(|line| line.text.contains("set aside")).map(|line| line.text.as_str()).collect();
     assert_eq!(aside.len(), 3, "{aside:?}");
 }
 
@@ -328,10 +269,7 @@ fn unusable_pairs_are_set_aside_with_their_reasons() {
 fn faults_before_the_start_are_sentences() {
     let toy = Toy::new();
     let failed = |change: &[(&str, &str)]| {
-        let overrides: Vec<(String, String)> = change
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let overrides: Vec<(String, String)> = change.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let config = toy::config().with_overrides(&overrides).unwrap();
         match toy.train(&config).1 {
             Outcome::Failed { error } => error,
@@ -353,11 +291,7 @@ fn preflight_measures_before_the_start() {
     let ask_for = |config| {
         engine
             .requests
-            .send(Request::Preflight {
-                request,
-                project: toy.project.clone(),
-                config: Box::new(config),
-            })
+            .send(Request::Preflight { request, project: toy.project.clone(), config: Box::new(config) })
             .unwrap();
         wait_for(&engine, |event| match event {
             Event::Preflight { report, .. } => Some(report.clone()),
@@ -370,22 +304,13 @@ fn preflight_measures_before_the_start() {
     assert_eq!(report.set_aside.len(), 1);
     assert_eq!(report.total_steps, 12);
     assert_eq!(report.asleep, 0.0);
-    assert!(
-        report.trainable_parameters > 0 && report.trainable_parameters < report.total_parameters
-    );
+    assert!(report.trainable_parameters > 0 && report.trainable_parameters < report.total_parameters);
     let memory = &report.memory;
     assert!(memory.peak_memory_bytes > memory.estimated_memory_bytes);
     assert!(memory.peak_memory_is == Basis::Measured && memory.fits());
     assert!(report.estimated_secs > 0.0);
-    assert_eq!(
-        report.arithmetic.to_string(),
-        "f32 weights, multiplied in f32"
-    );
-    let (_, measured, expected) = report
-        .golden
-        .iter()
-        .find(|g| g.0 == "loss/preference")
-        .unwrap();
+    assert_eq!(report.arithmetic.to_string(), "f32 weights, multiplied in f32");
+    let (_, measured, expected) = report.golden.iter().find(|g| g.0 == "loss/preference").unwrap();
     assert!((measured - expected).abs() < 1e-4 && *expected == -0.5);
 
     let mut config = toy::config();
@@ -397,10 +322,7 @@ fn preflight_measures_before_the_start() {
 
     toy.open().set_references(&[]).unwrap();
     let warnings = ask_for(toy::config()).warnings;
-    assert!(
-        warnings.iter().any(|w| w.contains("λ_ref is 0.3")),
-        "{warnings:?}"
-    );
+    assert!(warnings.iter().any(|w| w.contains("λ_ref is 0.3")), "{warnings:?}");
     engine.shut_down();
 }
 
@@ -421,11 +343,8 @@ fn scores_are_the_policys_own_log_probs() {
     let scores = score_ids(&policy, &pairs, &mut |pairs| done = pairs).unwrap();
     assert_eq!(done, 3);
     for (pair, score) in pairs.iter().zip(&scores) {
-        let alone = Row::pack(&[Doc {
-            prefix: pair.prompt.clone(),
-            continuations: vec![pair.chosen.clone()],
-        }])
-        .unwrap();
+        let alone =
+            Row::pack(&[Doc { prefix: pair.prompt.clone(), continuations: vec![pair.chosen.clone()] }]).unwrap();
         let expected = &policy.log_probs(&alone).unwrap()[0];
         assert_eq!(score.chosen_ids, pair.chosen);
         for (got, want) in score.chosen_logps.iter().zip(expected) {

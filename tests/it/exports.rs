@@ -10,10 +10,7 @@ use serde_json::Value;
 
 use crate::fixture::{self, Fixture, elements, largest_difference};
 
-const WHOLE: MergedOptions = MergedOptions {
-    stored: None,
-    max_shard_bytes: 5_000_000_000,
-};
+const WHOLE: MergedOptions = MergedOptions { stored: None, max_shard_bytes: 5_000_000_000 };
 
 fn probes(fixture: &Fixture) -> Vec<Vec<u32>> {
     let pairs = fixture.pairs().into_iter();
@@ -42,30 +39,14 @@ fn export_adapter(
     dir: &Path,
     overwrite: bool,
 ) -> Result<Proof, ExportError> {
-    let subject = Subject {
-        policy,
-        folder,
-        probes,
-        about: &about(),
-        overwrite,
-    };
+    let subject = Subject { policy, folder, probes, about: &about(), overwrite };
     let (layout, part) = (Layout::Peft, Part::Sum);
     export::adapter(&subject, layout, part, dir, &mut go_on)
 }
 
-fn export_merged(
-    policy: &Policy,
-    fixture: &Fixture,
-    dir: &Path,
-    options: MergedOptions,
-) -> Result<Proof, ExportError> {
-    let subject = Subject {
-        policy,
-        folder: &fixture.folder,
-        probes: &probes(fixture),
-        about: &about(),
-        overwrite: false,
-    };
+fn export_merged(policy: &Policy, fixture: &Fixture, dir: &Path, options: MergedOptions) -> Result<Proof, ExportError> {
+    let subject =
+        Subject { policy, folder: &fixture.folder, probes: &probes(fixture), about: &about(), overwrite: false };
     export::merged(&subject, dir, options, &mut go_on)
 }
 
@@ -86,27 +67,13 @@ fn an_export_carries_its_proof_and_its_tokenizer() {
     assert!(proof.difference < 1e-4, "{}", proof.difference);
     assert!(proof.effect > 0.1, "{}", proof.effect);
     assert!(proof.changed > 0);
-    let merged = export_merged(
-        &policy,
-        &fixture,
-        &whole,
-        MergedOptions {
-            stored: Some(Stored::F16),
-            ..WHOLE
-        },
-    );
+    let merged = export_merged(&policy, &fixture, &whole, MergedOptions { stored: Some(Stored::F16), ..WHOLE });
     let merged = merged.unwrap();
     assert!(merged.difference < 0.05 && merged.effect > 0.1);
 
     for folder in [&adapter, &whole] {
-        let same = |name: &str| {
-            fs::read(folder.join(name)).unwrap() == fs::read(fixture.folder.join(name)).unwrap()
-        };
-        assert!(
-            same("tokenizer.json")
-                && same("tokenizer_config.json")
-                && same("generation_config.json")
-        );
+        let same = |name: &str| fs::read(folder.join(name)).unwrap() == fs::read(fixture.folder.join(name)).unwrap();
+        assert!(same("tokenizer.json") && same("tokenizer_config.json") && same("generation_config.json"));
         let probe = json(&folder.join("probe.json"));
         assert_eq!(fixture::ids(&probe[0]["prompt_ids"]), probes[0]);
         assert_eq!(probe[0]["greedy_ids"].as_array().unwrap().len(), 16);
@@ -115,10 +82,7 @@ fn an_export_carries_its_proof_and_its_tokenizer() {
         assert!(report["weight_change_norms"]["q_proj"].as_f64().unwrap() > 0.0);
         let card = fs::read_to_string(folder.join("README.md")).unwrap();
         assert!(card.contains("maximum_preference_optimization") && card.contains("2312.16430"));
-        assert!(
-            card.contains("held-out preference accuracy: 0.7500"),
-            "{card}"
-        );
+        assert!(card.contains("held-out preference accuracy: 0.7500"), "{card}");
     }
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
     assert_eq!(left.len(), 2, "nothing is left beside the exports");
@@ -132,21 +96,11 @@ fn a_merged_model_keeps_the_files_names_and_types_of_its_base() {
         let dir = tempfile::tempdir().unwrap();
         let (whole, pieces) = (dir.path().join("whole"), dir.path().join("pieces"));
         export_merged(&policy, &fixture, &whole, WHOLE).unwrap();
-        let small = MergedOptions {
-            max_shard_bytes: 20_000,
-            ..WHOLE
-        };
+        let small = MergedOptions { max_shard_bytes: 20_000, ..WHOLE };
         export_merged(&policy, &fixture, &pieces, small).unwrap();
 
-        assert_eq!(
-            fs::read(whole.join("config.json")).unwrap(),
-            fs::read(fixture.folder.join("config.json")).unwrap()
-        );
-        let one = candle_core::safetensors::load(
-            whole.join("model.safetensors"),
-            &candle_core::Device::Cpu,
-        )
-        .unwrap();
+        assert_eq!(fs::read(whole.join("config.json")).unwrap(), fs::read(fixture.folder.join("config.json")).unwrap());
+        let one = candle_core::safetensors::load(whole.join("model.safetensors"), &candle_core::Device::Cpu).unwrap();
         let index = json(&pieces.join("model.safetensors.index.json"));
         let map = index["weight_map"].as_object().unwrap();
         assert_eq!(map.len(), one.len());
@@ -161,10 +115,7 @@ fn a_merged_model_keeps_the_files_names_and_types_of_its_base() {
         let logits = |policy: &Policy| elements(&policy.logits(&input).unwrap());
         assert_eq!(logits(&load(&whole)), logits(&load(&pieces)));
         let off = largest_difference(&logits(&load(&whole)), &logits(&policy));
-        assert!(
-            off < if half { 0.05 } else { 1e-4 },
-            "{name}: off by {off:e}"
-        );
+        assert!(off < if half { 0.05 } else { 1e-4 }, "{name}: off by {off:e}");
     }
 }
 
@@ -173,9 +124,8 @@ fn an_export_that_cannot_be_proven_leaves_nothing() {
     let fixture = fixture::one("smollm");
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("adapter");
-    let export = |policy: &Policy, folder: &Path, probes: &[Vec<u32>]| {
-        export_adapter(policy, folder, probes, &dir, false)
-    };
+    let export =
+        |policy: &Policy, folder: &Path, probes: &[Vec<u32>]| export_adapter(policy, folder, probes, &dir, false);
     let result = export(&fixture.lora(), &fixture.folder, &[]);
     assert!(matches!(result, Err(ExportError::NoProbe)));
 
@@ -183,23 +133,14 @@ fn an_export_that_cannot_be_proven_leaves_nothing() {
     let other = fixture::one("smollm_f16");
     let probes = [fixture.pairs().remove(0)[0].clone()];
     let result = export(&fixture.lora(), &other.folder, &probes);
-    assert!(
-        matches!(result, Err(ExportError::Differs { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(ExportError::Differs { .. })), "{result:?}");
     // An adapter that was never trained.
     let mut fresh = fixture.lora();
-    let zeros: Vec<_> = fixture
-        .adapter_tensors()
-        .into_iter()
-        .map(|(name, tensor)| (name, tensor.zeros_like().unwrap()))
-        .collect();
+    let zeros: Vec<_> =
+        fixture.adapter_tensors().into_iter().map(|(name, tensor)| (name, tensor.zeros_like().unwrap())).collect();
     fresh.set_trainable(&zeros).unwrap();
     let result = export(&fresh, &fixture.folder, &probes);
-    assert!(
-        matches!(result, Err(ExportError::NoEffect { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(ExportError::NoEffect { .. })), "{result:?}");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
@@ -209,8 +150,7 @@ fn only_an_earlier_export_is_ever_replaced() {
     let policy = fixture.lora();
     let probes = probes(&fixture);
     let dir = tempfile::tempdir().unwrap();
-    let export =
-        |overwrite| export_adapter(&policy, &fixture.folder, &probes, dir.path(), overwrite);
+    let export = |overwrite| export_adapter(&policy, &fixture.folder, &probes, dir.path(), overwrite);
     let theirs = dir.path().join("thesis.txt");
     fs::write(&theirs, "years of work").unwrap();
     let error = export(true).unwrap_err().to_string();
@@ -231,31 +171,16 @@ fn a_stopped_export_leaves_nothing() {
     let dir = root.path().join("merged");
     let probes = probes(&fixture);
     let mut heard = Vec::new();
-    let subject = Subject {
-        policy: &policy,
-        folder: &fixture.folder,
-        probes: &probes,
-        about: &about(),
-        overwrite: false,
-    };
-    let options = MergedOptions {
-        max_shard_bytes: 20_000,
-        ..WHOLE
-    };
+    let subject =
+        Subject { policy: &policy, folder: &fixture.folder, probes: &probes, about: &about(), overwrite: false };
+    let options = MergedOptions { max_shard_bytes: 20_000, ..WHOLE };
     let result = export::merged(&subject, &dir, options, &mut |what, share| {
         heard.push((what.to_owned(), share));
-        if share.is_some_and(|share| share > 0.3) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if share.is_some_and(|share| share > 0.3) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert!(matches!(result, Err(ExportError::Stopped)), "{result:?}");
     let last = heard.last().unwrap();
-    assert!(
-        last.0.contains("weights") && last.1.unwrap() < 0.9,
-        "{last:?}"
-    );
+    assert!(last.0.contains("weights") && last.1.unwrap() < 0.9, "{last:?}");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
@@ -267,17 +192,9 @@ fn what_no_adapter_can_hold_is_said_before_anything_is_written() {
     let dir = root.path().join("out");
     let error = export_adapter(&fixture.full(), &fixture.folder, &probes, &dir, false);
     assert!(matches!(error, Err(ExportError::NoAdapter)), "{error:?}");
-    let about = About {
-        continued: Some(fixture.adapter.clone()),
-        ..about()
-    };
-    let subject = Subject {
-        policy: &fixture.lora(),
-        folder: &fixture.folder,
-        probes: &probes,
-        about: &about,
-        overwrite: false,
-    };
+    let about = About { continued: Some(fixture.adapter.clone()), ..about() };
+    let subject =
+        Subject { policy: &fixture.lora(), folder: &fixture.folder, probes: &probes, about: &about, overwrite: false };
     let error = export::adapter(&subject, Layout::Peft, Part::Newest, &dir, &mut go_on);
     assert!(matches!(error, Err(ExportError::NotOnTop)), "{error:?}");
     assert!(!dir.exists());
@@ -290,37 +207,14 @@ fn every_layout_is_proven_and_says_how_to_load_it() {
     let policy = fixture.lora_with(|options| options.frozen_adapters.push(fixture.adapter.clone()));
     let probes = probes(&fixture);
     let root = tempfile::tempdir().unwrap();
-    let about = About {
-        frozen: vec![fixture.adapter.clone()],
-        ..about()
-    };
-    let subject = Subject {
-        policy: &policy,
-        folder: &fixture.folder,
-        probes: &probes,
-        about: &about,
-        overwrite: false,
-    };
+    let about = About { frozen: vec![fixture.adapter.clone()], ..about() };
+    let subject =
+        Subject { policy: &policy, folder: &fixture.folder, probes: &probes, about: &about, overwrite: false };
     let below = fixture.adapter.to_string_lossy();
     for (layout, part, file, command) in [
-        (
-            Layout::Peft,
-            Part::Sum,
-            "adapter_model.safetensors",
-            "PeftModel",
-        ),
-        (
-            Layout::Peft,
-            Part::Newest,
-            "adapter_model.safetensors",
-            "merge_and_unload",
-        ),
-        (
-            Layout::Mlx,
-            Part::Sum,
-            "adapters.safetensors",
-            "mlx_lm.generate",
-        ),
+        (Layout::Peft, Part::Sum, "adapter_model.safetensors", "PeftModel"),
+        (Layout::Peft, Part::Newest, "adapter_model.safetensors", "merge_and_unload"),
+        (Layout::Mlx, Part::Sum, "adapters.safetensors", "mlx_lm.generate"),
         (Layout::Gguf, Part::Newest, "adapter.gguf", "--lora"),
     ] {
         let dir = root.path().join(format!("{layout:?} {part:?}"));
@@ -329,10 +223,7 @@ fn every_layout_is_proven_and_says_how_to_load_it() {
         assert!(proof.effect > 0.1 && dir.join(file).is_file());
         let card = fs::read_to_string(dir.join("README.md")).unwrap();
         assert!(card.contains(command) && card.contains(&*below), "{card}");
-        assert_eq!(
-            card.contains("alone it is not what was trained"),
-            part == Part::Newest
-        );
+        assert_eq!(card.contains("alone it is not what was trained"), part == Part::Newest);
         let report = json(&dir.join("report.json"));
         assert_eq!(report["layout"], layout.name());
         let on_top_of = report["on_top_of"].as_array().unwrap().len();

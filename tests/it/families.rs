@@ -8,10 +8,7 @@
 use std::{collections::HashMap, fs, ops::ControlFlow, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use nudge::model::{
-    AdapterShape, Doc, GenerateOptions, LoadOptions, Policy, Row, Spec, Stored, Targets,
-    save_merged,
-};
+use nudge::model::{AdapterShape, Doc, GenerateOptions, LoadOptions, Policy, Row, Spec, Stored, Targets, save_merged};
 
 use crate::fixture::{self, elements, largest_difference, relative};
 
@@ -28,21 +25,14 @@ impl Case {
         let given = fixture::root().join("families");
         let own = fixture::own_root().join("families");
         let folder = if given.is_dir() { given } else { own };
-        let mut folders: Vec<PathBuf> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let mut folders: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         folders.sort();
         assert!(folders.len() >= 16, "all cases are there");
         folders
             .into_iter()
             .map(|folder| Self {
                 name: folder.file_name().unwrap().to_string_lossy().into_owned(),
-                tensors: candle_core::safetensors::load(
-                    folder.join("expected.safetensors"),
-                    &Device::Cpu,
-                )
-                .unwrap(),
+                tensors: candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu).unwrap(),
                 folder,
             })
             .collect()
@@ -59,9 +49,10 @@ impl Case {
 
     /// Every tensor under `prefix`, by what follows it.
     fn under(&self, prefix: &str) -> Vec<(String, Tensor)> {
-        let found = self.tensors.iter().filter_map(|(name, tensor)| {
-            Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))
-        });
+        let found = self
+            .tensors
+            .iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone())));
         found.collect()
     }
 
@@ -98,10 +89,7 @@ fn logits_are_those_of_transformers_also_when_written_and_read_again() {
         save_merged(&policy, dir.path(), Stored::F32).unwrap();
         let again = Policy::load(dir.path(), &LoadOptions::default()).unwrap();
         // What was part of a larger model is written as a model of its own.
-        let alone = Spec {
-            part_of: None,
-            ..policy.spec().clone()
-        };
+        let alone = Spec { part_of: None, ..policy.spec().clone() };
         assert_eq!(*again.spec(), alone, "{}", case.name);
         assert_eq!(elements(&again.logits(&ids).unwrap()), got, "{}", case.name);
     }
@@ -110,10 +98,7 @@ fn logits_are_those_of_transformers_also_when_written_and_read_again() {
 #[test]
 fn gradients_of_all_weights_are_those_of_pytorch() {
     for case in Case::all() {
-        let policy = case.load(&LoadOptions {
-            full: true,
-            ..LoadOptions::default()
-        });
+        let policy = case.load(&LoadOptions { full: true, ..LoadOptions::default() });
         case.check_gradients(policy, "grad.");
     }
 }
@@ -142,16 +127,11 @@ fn greedy_answers_go_on_as_those_of_transformers() {
     for case in Case::all() {
         let policy = case.load(&LoadOptions::default());
         let want = case.ids("greedy");
-        let options = GenerateOptions {
-            max_new: want.len(),
-            ..GenerateOptions::default()
-        };
+        let options = GenerateOptions { max_new: want.len(), ..GenerateOptions::default() };
         let prompt = case.ids("input_ids")[..6].to_vec();
         // In company, so that each stream has its own cache and its own place.
         let prompts = [prompt.clone(), prompt[..3].to_vec(), prompt];
-        let got = policy
-            .generate(&prompts, &options, &mut |_, _| ControlFlow::Continue(()))
-            .unwrap();
+        let got = policy.generate(&prompts, &options, &mut |_, _| ControlFlow::Continue(())).unwrap();
         assert_eq!(got[0].ids, want, "{}", case.name);
         assert_eq!(got[2].ids, want, "{}", case.name);
     }

@@ -102,15 +102,8 @@ pub fn all_in(places: &[Place]) -> Vec<Fixture> {
         .filter(|name| !refused_for_its_type(&models.join(name)))
         .collect();
     names.sort();
-    assert!(
-        !names.is_empty(),
-        "no model of a supported family in {}",
-        models.display()
-    );
-    places
-        .iter()
-        .flat_map(|place| names.iter().map(|name| Fixture::read(name, *place)))
-        .collect()
+    assert!(!names.is_empty(), "no model of a supported family in {}", models.display());
+    places.iter().flat_map(|place| names.iter().map(|name| Fixture::read(name, *place))).collect()
 }
 
 /// One with every file, of the project's own set; its name is the same in any other seed's set.
@@ -134,11 +127,7 @@ impl Fixture {
         let text = fs::read_to_string(expected.join("expected.json")).unwrap();
         let tensors = |file: &str| {
             let path = expected.join(file);
-            if path.is_file() {
-                candle_core::safetensors::load(path, &Device::Cpu).unwrap()
-            } else {
-                HashMap::new()
-            }
+            if path.is_file() { candle_core::safetensors::load(path, &Device::Cpu).unwrap() } else { HashMap::new() }
         };
         Self {
             name: format!("{name} ({place:?})"),
@@ -158,10 +147,7 @@ impl Fixture {
 
     /// Every weight is trained.
     pub fn full(&self) -> Policy {
-        self.load(&LoadOptions {
-            full: true,
-            ..LoadOptions::default()
-        })
+        self.load(&LoadOptions { full: true, ..LoadOptions::default() })
     }
 
     /// The fixture's adapter is trained.
@@ -196,10 +182,7 @@ impl Fixture {
 
     pub fn load(&self, options: &LoadOptions) -> Policy {
         let loaded = if self.place == Place::Bf16 {
-            let options = LoadOptions {
-                precision: Precision::Bf16,
-                ..options.clone()
-            };
+            let options = LoadOptions { precision: Precision::Bf16, ..options.clone() };
             Policy::load(&self.folder, &options)
         } else {
             let kernels = self.place.kernels(DType::F32);
@@ -210,61 +193,32 @@ impl Fixture {
 
     pub fn adapter_tensors(&self) -> Vec<(String, Tensor)> {
         let path = self.adapter.join("adapter_model.safetensors");
-        candle_core::safetensors::load(path, &Device::Cpu)
-            .unwrap()
-            .into_iter()
-            .collect()
+        candle_core::safetensors::load(path, &Device::Cpu).unwrap().into_iter().collect()
     }
 
     /// Token ids of the batch's `input_ids.<which>`, one row.
     pub fn input_ids(&self, which: &str) -> Option<Vec<u32>> {
         let ids = self.tensors.get(&format!("input_ids.{which}"))?;
-        Some(
-            ids.flatten_all()
-                .unwrap()
-                .to_dtype(DType::U32)
-                .unwrap()
-                .to_vec1()
-                .unwrap(),
-        )
+        Some(ids.flatten_all().unwrap().to_dtype(DType::U32).unwrap().to_vec1().unwrap())
     }
 
     pub fn pairs(&self) -> Vec<[Vec<u32>; 3]> {
         let pairs = self.expected["preference"]["pairs"].as_array().unwrap();
-        pairs
-            .iter()
-            .map(|pair| ["prompt", "chosen", "rejected"].map(|key| ids(&pair[key])))
-            .collect()
+        pairs.iter().map(|pair| ["prompt", "chosen", "rejected"].map(|key| ids(&pair[key]))).collect()
     }
 }
 
 pub fn ids(value: &Value) -> Vec<u32> {
-    value
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|id| id.as_u64().unwrap() as u32)
-        .collect()
+    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
 }
 
 pub fn numbers(value: &Value) -> Vec<f64> {
-    value
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|number| number.as_f64().unwrap())
-        .collect()
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
 /// All elements as f64.
 pub fn elements(tensor: &Tensor) -> Vec<f64> {
-    tensor
-        .flatten_all()
-        .unwrap()
-        .to_dtype(DType::F64)
-        .unwrap()
-        .to_vec1()
-        .unwrap()
+    tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
 }
 
 /// ‖got − want‖ / ‖want‖.
@@ -272,17 +226,10 @@ pub fn relative(got: &[f64], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
     let difference: f64 = got.iter().zip(want).map(|(g, w)| (g - w).powi(2)).sum();
     let size: f64 = want.iter().map(|w| w.powi(2)).sum();
-    if difference == 0.0 {
-        0.0
-    } else {
-        (difference / size).sqrt()
-    }
+    if difference == 0.0 { 0.0 } else { (difference / size).sqrt() }
 }
 
 pub fn largest_difference(got: &[f64], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
-    got.iter()
-        .zip(want)
-        .map(|(g, w)| (g - w).abs())
-        .fold(0.0, f64::max)
+    got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0, f64::max)
 }

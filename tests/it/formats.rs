@@ -8,10 +8,7 @@ use nudge::{
 };
 
 fn import(path: &std::path::Path, fields: &FieldMap) -> ImportReport {
-    formats::read(path, Format::Auto, fields, &mut |_| {
-        ControlFlow::Continue(())
-    })
-    .unwrap()
+    formats::read(path, Format::Auto, fields, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// Imports a text as if it were a file.
@@ -37,17 +34,11 @@ fn fault(record: &serde_json::Value) -> String {
 }
 
 fn turn(role: Role, content: &str) -> Turn {
-    Turn {
-        role,
-        content: content.to_owned(),
-    }
+    Turn { role, content: content.to_owned() }
 }
 
 fn texts(pair: &Pair) -> Vec<&str> {
-    pair.answers
-        .iter()
-        .map(|answer| answer.text.as_str())
-        .collect()
+    pair.answers.iter().map(|answer| answer.text.as_str()).collect()
 }
 
 #[test]
@@ -57,20 +48,13 @@ fn a_nasty_file_comes_in_except_for_what_is_listed() {
     assert_eq!(report.format, Format::Trl);
     assert!(!report.cancelled);
 
-    let came_in: Vec<u64> = report
-        .pairs
-        .iter()
-        .map(|pair| pair.source.as_ref().unwrap().line)
-        .collect();
+    let came_in: Vec<u64> = report.pairs.iter().map(|pair| pair.source.as_ref().unwrap().line).collect();
     assert_eq!(came_in, [1, 2, 4, 5, 6, 18, 19, 20, 21, 22, 23]);
 
     let expected = [
         (7, "does not end on its line"),
         (8, "no field \"rejected\"; the record has prompt, chosen"),
-        (
-            9,
-            "\"chosen\" must be a text or a list of messages, found a number",
-        ),
+        (9, "\"chosen\" must be a text or a list of messages, found a number"),
         (10, "unknown role \"robot\""),
         (11, "not UTF-8"),
         (12, "expected a record {..}, found a text"),
@@ -83,11 +67,7 @@ fn a_nasty_file_comes_in_except_for_what_is_listed() {
     let lines: Vec<u64> = report.faults.iter().map(|fault| fault.line).collect();
     assert_eq!(lines, expected.map(|(line, _)| line));
     for (fault, (line, words)) in report.faults.iter().zip(expected) {
-        assert!(
-            fault.reason.contains(words),
-            "line {line}: {}",
-            fault.reason
-        );
+        assert!(fault.reason.contains(words), "line {line}: {}", fault.reason);
     }
 
     // What came in although it looks odd is told.
@@ -98,10 +78,7 @@ fn a_nasty_file_comes_in_except_for_what_is_listed() {
     assert!(report.notes[2].reason.contains("taken as a tie"));
 
     // Nothing is lost on the way: emoji with joiners, right-to-left text, a NUL, line separators.
-    assert_eq!(
-        texts(&report.pairs[1]),
-        ["👩‍👩‍👧 שלום \u{0}\u{2028}ok", "日本語\t\\n"]
-    );
+    assert_eq!(texts(&report.pairs[1]), ["👩‍👩‍👧 שלום \u{0}\u{2028}ok", "日本語\t\\n"]);
     assert_eq!(report.pairs[5].answers[1].text, "");
     assert!(report.pairs[7].answers[0].text.chars().count() > 5000);
 }
@@ -112,10 +89,7 @@ fn all_four_shapes_of_trl_mean_the_same() {
         {"prompt": "The moon is", "chosen": " a rocky satellite.", "rejected": " made of old cheese."}
     ));
     assert_eq!(standard.prompt, Prompt::Text("The moon is".to_owned()));
-    assert_eq!(
-        texts(&standard),
-        [" a rocky satellite.", " made of old cheese."]
-    );
+    assert_eq!(texts(&standard), [" a rocky satellite.", " made of old cheese."]);
     let implicit = one(&serde_json::json!(
         {"chosen": "The moon is a rocky satellite.", "rejected": "The moon is made of old cheese."}
     ));
@@ -126,10 +100,7 @@ fn all_four_shapes_of_trl_mean_the_same() {
     let yes = serde_json::json!({"role": "assistant", "content": "11"});
     let no = serde_json::json!({"content": "12", "role": "assistant"});
     let explicit = one(&serde_json::json!({"prompt": [user], "chosen": [yes], "rejected": [no]}));
-    assert_eq!(
-        explicit.prompt,
-        Prompt::Chat(vec![turn(Role::User, "Name a prime above 10.")])
-    );
+    assert_eq!(explicit.prompt, Prompt::Chat(vec![turn(Role::User, "Name a prime above 10.")]));
     assert_eq!(texts(&explicit), ["11", "12"]);
     let others = [
         serde_json::json!({"chosen": [user, yes], "rejected": [user, no]}),
@@ -148,20 +119,8 @@ fn all_four_shapes_of_trl_mean_the_same() {
     }
     let verdict = explicit.verdict.unwrap();
     assert_eq!(verdict.who, "import");
-    assert_eq!(
-        verdict.choice,
-        Choice::Better {
-            chosen: 0,
-            rejected: 1,
-            strength: Strength::Strongly
-        }
-    );
-    assert!(
-        explicit
-            .answers
-            .iter()
-            .all(|answer| answer.origin == Origin::Imported)
-    );
+    assert_eq!(verdict.choice, Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly });
+    assert!(explicit.answers.iter().all(|answer| answer.origin == Origin::Imported));
 }
 
 #[test]
@@ -169,42 +128,18 @@ fn what_cannot_be_a_pair_says_why() {
     let user = serde_json::json!({"role": "user", "content": "Hi"});
     let yes = serde_json::json!({"role": "assistant", "content": "yes"});
     for (record, words) in [
-        (
-            serde_json::json!({"chosen": "Yes.", "rejected": "No."}),
-            "share no beginning",
-        ),
-        (
-            serde_json::json!({"chosen": [yes], "rejected": [yes]}),
-            "share no first turn",
-        ),
-        (
-            serde_json::json!({"prompt": [user], "chosen": [yes, user, yes], "rejected": [yes]}),
-            "3 messages beyond",
-        ),
-        (
-            serde_json::json!({"prompt": [user], "chosen": [user], "rejected": [yes]}),
-            "a message of the user",
-        ),
+        (serde_json::json!({"chosen": "Yes.", "rejected": "No."}), "share no beginning"),
+        (serde_json::json!({"chosen": [yes], "rejected": [yes]}), "share no first turn"),
+        (serde_json::json!({"prompt": [user], "chosen": [yes, user, yes], "rejected": [yes]}), "3 messages beyond"),
+        (serde_json::json!({"prompt": [user], "chosen": [user], "rejected": [yes]}), "a message of the user"),
         (
             serde_json::json!({"prompt": "Other", "chosen": [user, yes], "rejected": [user, {"role": "assistant", "content": "no"}]}),
             "not among the turns",
         ),
-        (
-            serde_json::json!({"prompt": [{"role": "user"}], "chosen": [yes], "rejected": [yes]}),
-            "no content",
-        ),
-        (
-            serde_json::json!({"prompt": [{"content": "Hi"}], "chosen": [yes], "rejected": [yes]}),
-            "no role",
-        ),
-        (
-            serde_json::json!({"prompt": ["Hi"], "chosen": [yes], "rejected": [yes]}),
-            "found a text",
-        ),
-        (
-            serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "split": "later"}),
-            "\"split\" must be",
-        ),
+        (serde_json::json!({"prompt": [{"role": "user"}], "chosen": [yes], "rejected": [yes]}), "no content"),
+        (serde_json::json!({"prompt": [{"content": "Hi"}], "chosen": [yes], "rejected": [yes]}), "no role"),
+        (serde_json::json!({"prompt": ["Hi"], "chosen": [yes], "rejected": [yes]}), "found a text"),
+        (serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "split": "later"}), "\"split\" must be"),
         (
             serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "strength": "so so"}),
             "\"strength\" must be",
@@ -213,18 +148,9 @@ fn what_cannot_be_a_pair_says_why() {
             serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "reward": "much"}),
             "\"reward\" must be a number",
         ),
-        (
-            serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "behaviour": 0}),
-            "above 0",
-        ),
-        (
-            serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "tags": [1]}),
-            "texts only",
-        ),
-        (
-            serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "images": ["x.png"]}),
-            "has images",
-        ),
+        (serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "behaviour": 0}), "above 0"),
+        (serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "tags": [1]}), "texts only"),
+        (serde_json::json!({"prompt": "p", "chosen": "a", "rejected": "b", "images": ["x.png"]}), "has images"),
     ] {
         let reason = fault(&record);
         assert!(reason.contains(words), "{record}: {reason}");
@@ -237,47 +163,25 @@ fn columns_of_ours_come_along() {
         "prompt": "How deep?", "chosen": "Two.", "rejected": "Ten.", "system": "Be brief.", "tags": "sea, depth",
         "split": "test", "strength": "slightly", "weight": 0.5, "behaviour": 0.8, "note": "odd", "id": 17,
     }));
-    assert_eq!(
-        pair.prompt,
-        Prompt::Chat(vec![
-            turn(Role::System, "Be brief."),
-            turn(Role::User, "How deep?")
-        ])
-    );
+    assert_eq!(pair.prompt, Prompt::Chat(vec![turn(Role::System, "Be brief."), turn(Role::User, "How deep?")]));
     assert_eq!(pair.tags, ["sea", "depth"]);
     assert_eq!(pair.split, Split::Eval);
     assert_eq!(pair.reward, 0.5);
     assert_eq!(pair.behaviour, 0.8);
     assert_eq!(pair.note, "odd");
     assert_eq!(pair.source.unwrap().id.as_deref(), Some("17"));
-    assert!(matches!(
-        pair.verdict.unwrap().choice,
-        Choice::Better {
-            strength: Strength::Slightly,
-            ..
-        }
-    ));
+    assert!(matches!(pair.verdict.unwrap().choice, Choice::Better { strength: Strength::Slightly, .. }));
 }
 
 #[test]
 fn fields_may_go_by_other_names() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let record =
-        serde_json::json!({"question": "1+1?", "chosen_response": "2", "rejected_response": "3"});
+    let record = serde_json::json!({"question": "1+1?", "chosen_response": "2", "rejected_response": "3"});
     fs::write(file.path(), record.to_string()).unwrap();
-    let fields = FieldMap::parse([
-        "prompt=question",
-        "chosen=chosen_response",
-        "rejected=rejected_response",
-    ])
-    .unwrap();
+    let fields = FieldMap::parse(["prompt=question", "chosen=chosen_response", "rejected=rejected_response"]).unwrap();
     let report = import(file.path(), &fields);
     assert_eq!(texts(&report.pairs[0]), ["2", "3"]);
-    assert!(
-        import(file.path(), &FieldMap::default()).faults[0]
-            .reason
-            .contains("question")
-    );
+    assert!(import(file.path(), &FieldMap::default()).faults[0].reason.contains("question"));
     for wrong in ["prompt", "prompt=", "best=chosen"] {
         assert!(FieldMap::parse([wrong]).is_err(), "{wrong}");
     }
@@ -293,14 +197,8 @@ fn anthropic_dialogues_are_recognised() {
         .to_string(),
     );
     assert_eq!(report.format, Format::Hh);
-    assert_eq!(
-        report.pairs[0].prompt,
-        Prompt::Text("\n\nHuman: Can tea be cold?\n\nAssistant:".to_owned())
-    );
-    assert_eq!(
-        texts(&report.pairs[0]),
-        [" Yes, iced tea is common.", " No."]
-    );
+    assert_eq!(report.pairs[0].prompt, Prompt::Text("\n\nHuman: Can tea be cold?\n\nAssistant:".to_owned()));
+    assert_eq!(texts(&report.pairs[0]), [" Yes, iced tea is common.", " No."]);
 }
 
 #[test]
@@ -308,11 +206,7 @@ fn a_json_array_is_as_good_as_lines() {
     let report = import_text(
         "[\n  {\"prompt\": \"p\",\n   \"chosen\": \"a ] }\", \"rejected\": \"b\"},\n  {\"prompt\": },\n  {\"prompt\": \"q\", \"chosen\": \"a\", \"rejected\": \"b\"}\n]",
     );
-    let lines: Vec<u64> = report
-        .pairs
-        .iter()
-        .map(|pair| pair.source.as_ref().unwrap().line)
-        .collect();
+    let lines: Vec<u64> = report.pairs.iter().map(|pair| pair.source.as_ref().unwrap().line).collect();
     assert_eq!(lines, [2, 5]);
     assert_eq!(report.faults.len(), 1);
     assert_eq!(report.faults[0].line, 4);
@@ -320,22 +214,15 @@ fn a_json_array_is_as_good_as_lines() {
 
 #[test]
 fn files_that_are_no_text_are_refused_as_a_whole() {
-    for (start, word) in [
-        (&b"PAR1...."[..], "Parquet"),
-        (b"\x1F\x8B\x08", "gzip"),
-        (b"\xFF\xFE{\0", "UTF-16"),
-    ] {
+    for (start, word) in [(&b"PAR1...."[..], "Parquet"), (b"\x1F\x8B\x08", "gzip"), (b"\xFF\xFE{\0", "UTF-16")] {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), start).unwrap();
-        let refused = formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |_| {
-            ControlFlow::Continue(())
-        });
+        let refused =
+            formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |_| ControlFlow::Continue(()));
         assert!(refused.unwrap_err().to_string().contains(word));
     }
     let nowhere = PathBuf::from("there/is/no/such.jsonl");
-    let refused = formats::read(&nowhere, Format::Auto, &FieldMap::default(), &mut |_| {
-        ControlFlow::Continue(())
-    });
+    let refused = formats::read(&nowhere, Format::Auto, &FieldMap::default(), &mut |_| ControlFlow::Continue(()));
     assert!(refused.unwrap_err().to_string().contains("such.jsonl"));
 }
 
@@ -356,11 +243,7 @@ fn a_long_import_reports_and_can_be_stopped() {
     assert_eq!((last.bytes, last.pairs), (last.total_bytes, 2000));
 
     let stopped = formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |at| {
-        if at.pairs >= 500 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if at.pairs >= 500 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
     .unwrap();
     assert!(stopped.cancelled);
@@ -387,10 +270,7 @@ fn reference_answers_and_retention_text_come_from_files() {
         ),
     );
     let (answers, faults) = formats::read_references(&path).unwrap();
-    let said: Vec<&str> = answers
-        .iter()
-        .map(|answer| answer.answer.as_str())
-        .collect();
+    let said: Vec<&str> = answers.iter().map(|answer| answer.answer.as_str()).collect();
     assert_eq!(said, [" there", "Hello", "Hey"]);
     assert_eq!(answers[0].prompt, Prompt::Text("Hi".to_owned()));
     assert_eq!(answers[1].prompt, answers[2].prompt);
@@ -398,14 +278,8 @@ fn reference_answers_and_retention_text_come_from_files() {
     assert_eq!(lines, [4, 5, 6]);
 
     let plain = write("guide.txt", "One\nparagraph.\n\nAnother.\n");
-    assert_eq!(
-        formats::read_texts(&plain).unwrap().0,
-        ["One\nparagraph.", "Another."]
-    );
-    let lines = write(
-        "guide.jsonl",
-        "{\"text\": \"One\"}\n\"Two\"\n{\"body\": 3}\n",
-    );
+    assert_eq!(formats::read_texts(&plain).unwrap().0, ["One\nparagraph.", "Another."]);
+    let lines = write("guide.jsonl", "{\"text\": \"One\"}\n\"Two\"\n{\"body\": 3}\n");
     let (all, faults) = formats::read_texts(&lines).unwrap();
     assert_eq!(all, ["One", "Two"]);
     assert_eq!(faults[0].line, 3);

@@ -1,9 +1,7 @@
 //! Preference files as they are written, and that they come back the same.
 
 use nudge::{
-    data::{
-        Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict,
-    },
+    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict},
     formats::trl,
 };
 use proptest::prelude::*;
@@ -14,17 +12,9 @@ use crate::formats::import_text;
 fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
     let text = || "\\PC{0,12}|[ -~\\n\\t\\r\u{0}\u{2028}é🦀]{0,20}";
     let role = prop::sample::select(vec![Role::System, Role::User, Role::Assistant, Role::Tool]);
-    let turns = prop::collection::vec(
-        (role, text()).prop_map(|(role, content)| Turn { role, content }),
-        1..4,
-    );
-    let prompt = (turns, text()).prop_map(move |(turns, text)| {
-        if chat {
-            Prompt::Chat(turns)
-        } else {
-            Prompt::Text(text)
-        }
-    });
+    let turns = prop::collection::vec((role, text()).prop_map(|(role, content)| Turn { role, content }), 1..4);
+    let prompt =
+        (turns, text()).prop_map(move |(turns, text)| if chat { Prompt::Chat(turns) } else { Prompt::Text(text) });
     let choice = prop_oneof![
         4 => (prop::sample::select(vec![Strength::Slightly, Strength::Clearly, Strength::Strongly]), any::<bool>())
             .prop_map(|(strength, flip)| Some(Choice::Better {
@@ -38,48 +28,26 @@ fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
     let split = prop::sample::select(vec![Split::Auto, Split::Train, Split::Eval]);
     let tags = prop::collection::vec("[a-z ]{0,3}[a-z]", 0..3);
     let id = prop::option::of("[a-z0-9-]{1,8}");
-    (
-        prompt,
-        text(),
-        text(),
-        choice,
-        weights,
-        split,
-        tags,
-        text(),
-        id,
+    (prompt, text(), text(), choice, weights, split, tags, text(), id).prop_map(
+        |(prompt, one, other, choice, (reward, behaviour, plain), split, tags, note, id)| Pair {
+            id: PairId(7),
+            prompt,
+            answers: [one, other].map(|text| Answer { text, origin: Origin::Human }).to_vec(),
+            verdict: choice.map(|choice| Verdict {
+                choice,
+                who: "local".to_owned(),
+                at_ms: 1,
+                took_ms: Some(2),
+                shown_left: None,
+            }),
+            tags,
+            split,
+            note,
+            reward: if plain { 1.0 } else { reward },
+            behaviour: if plain { 1.0 } else { behaviour },
+            source: id.map(|id| Source { file: "before.jsonl".to_owned(), line: 1, id: Some(id) }),
+        },
     )
-        .prop_map(
-            |(prompt, one, other, choice, (reward, behaviour, plain), split, tags, note, id)| {
-                Pair {
-                    id: PairId(7),
-                    prompt,
-                    answers: [one, other]
-                        .map(|text| Answer {
-                            text,
-                            origin: Origin::Human,
-                        })
-                        .to_vec(),
-                    verdict: choice.map(|choice| Verdict {
-                        choice,
-                        who: "local".to_owned(),
-                        at_ms: 1,
-                        took_ms: Some(2),
-                        shown_left: None,
-                    }),
-                    tags,
-                    split,
-                    note,
-                    reward: if plain { 1.0 } else { reward },
-                    behaviour: if plain { 1.0 } else { behaviour },
-                    source: id.map(|id| Source {
-                        file: "before.jsonl".to_owned(),
-                        line: 1,
-                        id: Some(id),
-                    }),
-                }
-            },
-        )
 }
 
 proptest! {
@@ -148,8 +116,7 @@ fn texts_and_conversations_are_never_mixed_in_one_file() {
     let mut file = Vec::new();
     let written = trl::write(&mut file, &pairs).unwrap();
     assert_eq!((written.written, written.other_kind), (2, 1));
-    let line: serde_json::Value =
-        serde_json::from_slice(file.split(|b| *b == b'\n').next().unwrap()).unwrap();
+    let line: serde_json::Value = serde_json::from_slice(file.split(|b| *b == b'\n').next().unwrap()).unwrap();
     assert_eq!(
         line,
         serde_json::json!({
@@ -159,8 +126,5 @@ fn texts_and_conversations_are_never_mixed_in_one_file() {
         })
     );
     let mut rest = Vec::new();
-    assert_eq!(
-        trl::write_kind(&mut rest, &pairs, false).unwrap().written,
-        1
-    );
+    assert_eq!(trl::write_kind(&mut rest, &pairs, false).unwrap().written, 1);
 }

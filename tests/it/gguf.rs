@@ -12,8 +12,7 @@ use std::{
 use nudge::{
     data::Prompt,
     model::{
-        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Spec, Stored,
-        Targets, save_merged,
+        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Spec, Stored, Targets, save_merged,
     },
     text::Codec,
 };
@@ -31,10 +30,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 fn options(precision: Precision) -> LoadOptions {
-    LoadOptions {
-        precision,
-        ..LoadOptions::default()
-    }
+    LoadOptions { precision, ..LoadOptions::default() }
 }
 
 fn adapted(precision: Precision) -> LoadOptions {
@@ -70,15 +66,10 @@ fn logits_are_those_of_transformers_on_the_same_weights() {
         let size = want.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
         for precision in [Precision::Auto, Precision::F32] {
             let all = logits(&file(name), precision, &ids());
-            let got: Vec<f64> = [0, 1, 17, 39]
-                .iter()
-                .flat_map(|row| all[row * 128..(row + 1) * 128].to_vec())
-                .collect();
+            let got: Vec<f64> =
+                [0, 1, 17, 39].iter().flat_map(|row| all[row * 128..(row + 1) * 128].to_vec()).collect();
             let off = largest_difference(&got, &want);
-            assert!(
-                off < 1e-5 * size,
-                "{name} {precision:?}: off by {off:e} of {size}"
-            );
+            assert!(off < 1e-5 * size, "{name} {precision:?}: off by {off:e} of {size}");
         }
     }
 }
@@ -86,25 +77,13 @@ fn logits_are_those_of_transformers_on_the_same_weights() {
 #[test]
 fn settings_can_be_read_alone() {
     let spec = Spec::read(&file("llama_k")).unwrap();
-    assert_eq!(
-        (spec.hidden_size, spec.head_dim, spec.tied),
-        (256, 16, false)
-    );
-    assert!(
-        Spec::read(&file("nothing"))
-            .unwrap_err()
-            .to_string()
-            .contains("nothing.gguf")
-    );
+    assert_eq!((spec.hidden_size, spec.head_dim, spec.tied), (256, 16, false));
+    assert!(Spec::read(&file("nothing")).unwrap_err().to_string().contains("nothing.gguf"));
 }
 
 #[test]
 fn blocks_stay_blocks() {
-    let format = |name: &str, precision| {
-        Policy::load(&file(name), &options(precision))
-            .unwrap()
-            .weight_format()
-    };
+    let format = |name: &str, precision| Policy::load(&file(name), &options(precision)).unwrap().weight_format();
     assert_eq!(format("llama_f16", Precision::Auto), "f32");
     assert_eq!(format("llama_f16", Precision::Q8_0), "q8_0");
     assert_eq!(format("llama_q8_0", Precision::Auto), "q8_0");
@@ -118,9 +97,7 @@ fn filled(model: &Path, precision: Precision) -> Policy {
     let mut parts = policy.trainable().unwrap();
     for (index, (_, tensor)) in parts.iter_mut().enumerate() {
         let numbers = tensor.elem_count();
-        let values: Vec<f32> = (0..numbers)
-            .map(|i| ((i * 37 + index * 11) % 101) as f32 / 505.0 - 0.1)
-            .collect();
+        let values: Vec<f32> = (0..numbers).map(|i| ((i * 37 + index * 11) % 101) as f32 / 505.0 - 0.1).collect();
         *tensor = candle_core::Tensor::from_vec(values, tensor.dims(), tensor.device()).unwrap();
     }
     policy.set_trainable(&parts).unwrap();
@@ -130,27 +107,16 @@ fn filled(model: &Path, precision: Precision) -> Policy {
 /// Through every frozen matrix: adapters of the first block get their gradients through all that is above.
 #[test]
 fn gradients_are_those_of_the_dequantised_twin() {
-    let doc = Doc {
-        prefix: ids()[..9].to_vec(),
-        continuations: vec![ids()[9..20].to_vec(), ids()[20..39].to_vec()],
-    };
+    let doc = Doc { prefix: ids()[..9].to_vec(), continuations: vec![ids()[9..20].to_vec(), ids()[20..39].to_vec()] };
     let row = Row::pack(&[doc]).unwrap();
     for name in ["llama_q8_0", "llama_k", "llama_low"] {
         let run = |precision| {
             let mut policy = filled(&file(name), precision);
             let pass = policy.forward(&row).unwrap();
-            let log_probs: Vec<f64> = pass
-                .log_probs()
-                .concat()
-                .iter()
-                .map(|&x| f64::from(x))
-                .collect();
+            let log_probs: Vec<f64> = pass.log_probs().concat().iter().map(|&x| f64::from(x)).collect();
             policy.backward(pass, &[0.7, -0.4]).unwrap();
             let gradients = policy.gradients().to_vec().unwrap();
-            (
-                log_probs,
-                gradients.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(),
-            )
+            (log_probs, gradients.iter().map(|&x| f64::from(x)).collect::<Vec<_>>())
         };
         let (own, twin) = (run(Precision::Auto), run(Precision::F32));
         let off = relative(&own.0, &twin.0);
@@ -177,15 +143,8 @@ fn rounding_on_load_stays_within_its_bounds() {
 fn greedy_answers_do_not_depend_on_company_or_form() {
     let generate = |precision, prompts: &[Vec<u32>]| {
         let policy = Policy::load(&file("llama_k"), &options(precision)).unwrap();
-        let options = nudge::model::GenerateOptions {
-            max_new: 24,
-            ..Default::default()
-        };
-        policy
-            .generate(prompts, &options, &mut |_, _| {
-                std::ops::ControlFlow::Continue(())
-            })
-            .unwrap()
+        let options = nudge::model::GenerateOptions { max_new: 24, ..Default::default() };
+        policy.generate(prompts, &options, &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap()
     };
     let prompts = [ids()[..5].to_vec(), ids()[5..17].to_vec()];
     let both = generate(Precision::Auto, &prompts);
@@ -196,33 +155,20 @@ fn greedy_answers_do_not_depend_on_company_or_form() {
 #[test]
 fn what_blocks_cannot_do_is_refused_with_what_to_do() {
     let full = |model: &Path, precision| {
-        let options = LoadOptions {
-            full: true,
-            ..options(precision)
-        };
-        Policy::load(model, &options)
-            .map(|_| ())
-            .map_err(|error| error.to_string())
+        let options = LoadOptions { full: true, ..options(precision) };
+        Policy::load(model, &options).map(|_| ()).map_err(|error| error.to_string())
     };
     let fixture = fixture::one("smollm");
-    for (model, precision) in [
-        (fixture.folder.clone(), Precision::Q8_0),
-        (file("llama_k"), Precision::Auto),
-    ] {
+    for (model, precision) in [(fixture.folder.clone(), Precision::Q8_0), (file("llama_k"), Precision::Auto)] {
         let error = full(&model, precision).unwrap_err();
-        assert!(
-            error.contains("adapter") && error.contains("f32"),
-            "{error}"
-        );
+        assert!(error.contains("adapter") && error.contains("f32"), "{error}");
     }
     full(&file("llama_k"), Precision::F32).unwrap();
     full(&file("llama_f16"), Precision::Auto).unwrap();
 
     let dir = tempfile::tempdir().unwrap();
     let policy = filled(&file("llama_k"), Precision::Auto);
-    let error = save_merged(&policy, dir.path(), Stored::F32)
-        .unwrap_err()
-        .to_string();
+    let error = save_merged(&policy, dir.path(), Stored::F32).unwrap_err().to_string();
     assert!(error.contains("safetensors"), "{error}");
 }
 
@@ -262,9 +208,7 @@ fn training(precision: Precision) -> Vec<f64> {
             .filter_map(|text| Doc::text(&codec.prompt_ids(&Prompt::Text(text.to_owned())).ok()?))
             .take(24)
             .collect();
-        docs.chunks(3)
-            .map(|docs| Row::pack(docs).unwrap())
-            .collect()
+        docs.chunks(3).map(|docs| Row::pack(docs).unwrap()).collect()
     });
     let mut policy = Policy::load(&model, &adapted(precision)).unwrap();
     let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
@@ -274,12 +218,7 @@ fn training(precision: Precision) -> Vec<f64> {
         policy.gradients().zero().unwrap();
         let pass = policy.forward(row).unwrap();
         let tokens = row.answer_tokens() as f64;
-        let sum: f64 = pass
-            .log_probs()
-            .concat()
-            .iter()
-            .map(|&x| f64::from(x))
-            .sum();
+        let sum: f64 = pass.log_probs().concat().iter().map(|&x| f64::from(x)).sum();
         losses.push(-sum / tokens);
         let coefficients = vec![-1.0 / tokens as f32; row.scored().len()];
         policy.backward(pass, &coefficients).unwrap();
@@ -292,16 +231,10 @@ fn training(precision: Precision) -> Vec<f64> {
 fn training_on_a_rounded_base_stays_beside_f32() {
     let exact = training(Precision::F32);
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-    assert!(
-        mean(&exact[8..]) < mean(&exact[..8]) - 0.02,
-        "it learns: {exact:?}"
-    );
+    assert!(mean(&exact[8..]) < mean(&exact[..8]) - 0.02, "it learns: {exact:?}");
     for (precision, bound) in [(Precision::Q8_0, 0.003), (Precision::Q4K, 0.015)] {
         let losses = training(precision);
         let off = largest_difference(&losses, &exact);
-        assert!(
-            off > 0.0 && off < bound,
-            "{precision:?} is off by {off}: {losses:?} beside {exact:?}"
-        );
+        assert!(off > 0.0 && off < bound, "{precision:?} is off by {off}: {losses:?} beside {exact:?}");
     }
 }

@@ -13,11 +13,7 @@ use nudge::{
 use crate::hostile_folders::{self, Hostile};
 
 /// Every one is refused by name, and the good folder is not.
-fn refuse<T, E: ToString>(
-    all: Vec<Hostile>,
-    good: impl Fn(&Path),
-    load: impl Fn(&Path) -> Result<T, E>,
-) {
+fn refuse<T, E: ToString>(all: Vec<Hostile>, good: impl Fn(&Path), load: impl Fn(&Path) -> Result<T, E>) {
     let read = |folder: &Path| load(folder).err().map(|error| error.to_string());
     let dir = tempfile::tempdir().unwrap();
     good(dir.path());
@@ -37,20 +33,14 @@ fn refuse<T, E: ToString>(
 
 #[test]
 fn models() {
-    refuse(
-        hostile_folders::models(),
-        hostile_folders::write_good,
-        |folder| Policy::load(folder, &LoadOptions::default()).map(|_| ()),
-    );
+    refuse(hostile_folders::models(), hostile_folders::write_good, |folder| {
+        Policy::load(folder, &LoadOptions::default()).map(|_| ())
+    });
 }
 
 #[test]
 fn tokenizers() {
-    refuse(
-        hostile_folders::tokenizers(),
-        hostile_folders::write_good,
-        Codec::load,
-    );
+    refuse(hostile_folders::tokenizers(), hostile_folders::write_good, Codec::load);
 }
 
 #[test]
@@ -58,11 +48,7 @@ fn adapters() {
     let dir = tempfile::tempdir().unwrap();
     hostile_folders::write_good(dir.path());
     let spec = Spec::read(dir.path()).unwrap();
-    refuse(
-        hostile_folders::adapters(),
-        hostile_folders::write_adapter,
-        |folder| adapter::load(folder, &spec),
-    );
+    refuse(hostile_folders::adapters(), hostile_folders::write_adapter, |folder| adapter::load(folder, &spec));
 }
 
 #[cfg(unix)]
@@ -97,10 +83,7 @@ fn a_file_that_may_not_be_read_is_named() {
         }
         let error = match name {
             "tokenizer.json" => Codec::load(dir.path()).unwrap_err().to_string(),
-            _ => Policy::load(dir.path(), &LoadOptions::default())
-                .err()
-                .unwrap()
-                .to_string(),
+            _ => Policy::load(dir.path(), &LoadOptions::default()).err().unwrap().to_string(),
         };
         assert!(error.contains(name), "{error}");
         fs::set_permissions(&path, before).unwrap();
@@ -112,10 +95,7 @@ fn a_file_that_may_not_be_read_is_named() {
 fn a_tokenizer_that_breaks_while_it_works_gives_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
     for (key, part) in [
-        (
-            "normalizer",
-            r#"{"type": "Replace", "pattern": {"String": ""}, "content": "zz"}"#,
-        ),
+        ("normalizer", r#"{"type": "Replace", "pattern": {"String": ""}, "content": "zz"}"#),
         ("pre_tokenizer", r#"{"type": "FixedLength", "length": 0}"#),
         (
             "pre_tokenizer",
@@ -124,8 +104,7 @@ fn a_tokenizer_that_breaks_while_it_works_gives_a_sentence() {
     ] {
         hostile_folders::write_good(dir.path());
         let path = dir.path().join("tokenizer.json");
-        let mut json: serde_json::Value =
-            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         json[key] = serde_json::from_str(part).unwrap();
         fs::write(&path, json.to_string()).unwrap();
         let codec = Codec::load(dir.path()).unwrap();
@@ -156,8 +135,7 @@ fn merges_in_a_circle_end() {
 fn ends_of_answers_that_are_no_ids_are_left_out() {
     let dir = tempfile::tempdir().unwrap();
     hostile_folders::write_good(dir.path());
-    let nonsense =
-        r#"{"eos_token_id": [-1, 1e30, 99999999999, "x", null, [3], 5], "pad_token_id": {}}"#;
+    let nonsense = r#"{"eos_token_id": [-1, 1e30, 99999999999, "x", null, [3], 5], "pad_token_id": {}}"#;
     fs::write(dir.path().join("generation_config.json"), nonsense).unwrap();
     let codec = Codec::load(dir.path()).unwrap();
     assert!(codec.stop_ids().contains(&5));

@@ -18,9 +18,7 @@ use serde_json::Value;
 use crate::hub_server::{Asked, COMMIT, REPO, Server, tag};
 
 pub fn model(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/models")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(name)
 }
 
 /// A cache of its own, and little patience.
@@ -30,28 +28,18 @@ pub fn hub(server: &Server, cache: &Path) -> Hub {
         cache: cache.to_owned(),
         token: None,
         offline: false,
-        patience: Patience {
-            tries: 0,
-            pause: Duration::from_millis(1),
-            silence: Duration::from_secs(5),
-        },
+        patience: Patience { tries: 0, pause: Duration::from_millis(1), silence: Duration::from_secs(5) },
     }
 }
 
 pub fn fetch(hub: &Hub, name: &str) -> Outcome {
-    Download::start(hub, name.parse().unwrap(), Arc::new(|| ()))
-        .unwrap()
-        .wait()
+    Download::start(hub, name.parse().unwrap(), Arc::new(|| ())).unwrap().wait()
 }
 
 /// Bytes of this file's content that were sent.
 fn sent(asked: &[Asked], file: &str) -> usize {
     let cdn = format!("/cdn/{file}");
-    asked
-        .iter()
-        .filter(|asked| asked.path == cdn)
-        .map(|asked| asked.sent)
-        .sum()
+    asked.iter().filter(|asked| asked.path == cdn).map(|asked| asked.sent).sum()
 }
 
 /// Files below a folder, by path, links with where they lead.
@@ -61,12 +49,7 @@ fn tree(root: &Path) -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let name = path
-                .strip_prefix(root)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
             if let Ok(target) = fs::read_link(&path) {
                 all.push(format!("{name} -> {}", target.to_str().unwrap()));
             } else if path.is_dir() {
@@ -90,14 +73,7 @@ fn nudge(server: &Server, home: &Path, args: &[&str]) -> Command {
         .env("HF_HUB_CACHE", home.join("cache"))
         .env("HF_ENDPOINT", server.endpoint())
         .stdin(Stdio::null());
-    for key in [
-        "HF_HUB_OFFLINE",
-        "HF_TOKEN",
-        "HF_HOME",
-        "http_proxy",
-        "HTTP_PROXY",
-        "RUST_LOG",
-    ] {
+    for key in ["HF_HUB_OFFLINE", "HF_TOKEN", "HF_HOME", "http_proxy", "HTTP_PROXY", "RUST_LOG"] {
         command.env_remove(key);
     }
     command
@@ -116,16 +92,7 @@ fn a_model_is_fetched_only_when_asked_for_and_then_answers() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let server = Server::of_folder(&model("llama_mha"));
-    let answer = [
-        "generate",
-        "--model",
-        REPO,
-        "--prompt",
-        "Hello",
-        "--greedy",
-        "--max-new",
-        "4",
-    ];
+    let answer = ["generate", "--model", REPO, "--prompt", "Hello", "--greedy", "--max-new", "4"];
 
     let output = run(&server, home, &answer);
     assert_eq!(output.status.code(), Some(1));
@@ -173,11 +140,7 @@ fn the_cache_is_laid_out_as_pythons() {
     assert_eq!(tree(&entry), expected);
     assert_eq!(fs::read_to_string(entry.join("refs/main")).unwrap(), COMMIT);
     for (name, content) in server.files() {
-        assert_eq!(
-            &fs::read(fetched.path.join(name)).unwrap(),
-            content,
-            "{name}"
-        );
+        assert_eq!(&fs::read(fetched.path.join(name)).unwrap(), content, "{name}");
     }
     let shelf = Shelf::at(cache.path());
     assert_eq!(shelf.resolve(Path::new(REPO)).unwrap(), fetched.path);
@@ -192,30 +155,19 @@ fn a_revision_has_a_name_of_its_own() {
     let folder = fetch(&hub, "org/name@refs/pr/3").unwrap().path;
     assert_eq!(fetch(&hub, &by_commit).unwrap().path, folder);
     let asked = server.asked();
-    assert!(
-        asked[0]
-            .path
-            .starts_with("/api/models/org/name/revision/refs%2Fpr%2F3")
-    );
+    assert!(asked[0].path.starts_with("/api/models/org/name/revision/refs%2Fpr%2F3"));
     let shelf = Shelf::at(cache.path());
     for name in ["org/name@refs/pr/3", &by_commit] {
         assert_eq!(shelf.resolve(Path::new(name)).unwrap(), folder, "{name}");
     }
-    let error = shelf
-        .resolve(Path::new("org/name@v2"))
-        .unwrap_err()
-        .to_string();
+    let error = shelf.resolve(Path::new("org/name@v2")).unwrap_err().to_string();
     assert!(error.contains("nudge download org/name@v2"), "{error}");
 }
 
 #[test]
 fn shards_are_those_that_the_index_names() {
     let cache = tempfile::tempdir().unwrap();
-    let left_out = [
-        "model-00005-of-00004.safetensors",
-        "pytorch_model.bin",
-        "onnx/model.onnx",
-    ];
+    let left_out = ["model-00005-of-00004.safetensors", "pytorch_model.bin", "onnx/model.onnx"];
     let server = {
         let of_model = Server::of_folder(&model("llama_sharded"));
         let mut files = of_model.files().clone();
@@ -226,10 +178,7 @@ fn shards_are_those_that_the_index_names() {
     let names = tree(&fetched.path);
     assert_eq!(names.len(), server.files().len() - 3, "{names:?}");
     for name in server.files().keys() {
-        assert_eq!(
-            fetched.path.join(name).exists(),
-            !left_out.contains(&name.as_str())
-        );
+        assert_eq!(fetched.path.join(name).exists(), !left_out.contains(&name.as_str()));
     }
 }
 
@@ -256,10 +205,7 @@ fn of_gguf_files_the_one_that_is_named_comes() {
 
     fetch(&hub, "org/name/llama_k.gguf").unwrap();
     let error = shelf.resolve(Path::new(REPO)).unwrap_err().to_string();
-    assert!(
-        error.contains("org/name/llama_k.gguf, org/name/llama_q8_0.gguf"),
-        "{error}"
-    );
+    assert!(error.contains("org/name/llama_k.gguf, org/name/llama_q8_0.gguf"), "{error}");
 }
 
 #[test]
@@ -272,28 +218,16 @@ fn a_broken_connection_is_gone_on_with() {
     // By the same command, later.
     server.trouble().cut = Some((20_000, 1));
     let error = fetch(&hub, "org/name").unwrap_err();
-    assert!(
-        matches!(error, HubError::Interrupted { bytes: 20_000, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, HubError::Interrupted { bytes: 20_000, .. }), "{error}");
     assert!(error.to_string().contains("goes on from there"), "{error}");
-    let error = Shelf::at(cache.path())
-        .resolve(Path::new(REPO))
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("not fetched to the end"),
-        "{error}"
-    );
+    let error = Shelf::at(cache.path()).resolve(Path::new(REPO)).unwrap_err();
+    assert!(error.to_string().contains("not fetched to the end"), "{error}");
     let first = server.asked();
     let fetched = fetch(&hub, "org/name").unwrap();
     let second = server.asked();
     assert_eq!(sent(&first, "model.safetensors"), 20_000);
     assert_eq!(sent(&second, "model.safetensors"), size - 20_000);
-    assert!(
-        second
-            .iter()
-            .any(|asked| asked.range.as_deref() == Some("bytes=20000-"))
-    );
+    assert!(second.iter().any(|asked| asked.range.as_deref() == Some("bytes=20000-")));
     assert_eq!(fetched.received, (size - 20_000) as u64);
 
     // And by itself.
@@ -375,31 +309,19 @@ fn ctrl_c_stops_politely_and_says_how_to_go_on() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::of_folder(&model("llama_mha"));
     server.trouble().slow = Some(Duration::from_millis(20));
-    let child = nudge(&server, home.path(), &["download", REPO])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child =
+        nudge(&server, home.path(), &["download", REPO]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(30);
-    while !server
-        .asked()
-        .iter()
-        .any(|asked| asked.path == "/cdn/model.safetensors")
-    {
+    while !server.asked().iter().any(|asked| asked.path == "/cdn/model.safetensors") {
         assert!(Instant::now() < until);
         thread::sleep(Duration::from_millis(20));
     }
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(killed.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{errors}");
-    assert!(
-        errors.contains("`nudge download org/name` goes on from there"),
-        "{errors}"
-    );
+    assert!(errors.contains("`nudge download org/name` goes on from there"), "{errors}");
     assert!(output.stdout.is_empty());
 }
 
@@ -410,13 +332,9 @@ fn two_downloads_of_one_model_fetch_it_once() {
     let size = server.files()["model.safetensors"].len();
     server.trouble().slow = Some(Duration::from_millis(1));
     let hub = hub(&server, cache.path());
-    let both: Vec<Download> = (0..2)
-        .map(|_| Download::start(&hub, REPO.parse().unwrap(), Arc::new(|| ())).unwrap())
-        .collect();
-    let both: Vec<Fetched> = both
-        .into_iter()
-        .map(|download| download.wait().unwrap())
-        .collect();
+    let both: Vec<Download> =
+        (0..2).map(|_| Download::start(&hub, REPO.parse().unwrap(), Arc::new(|| ())).unwrap()).collect();
+    let both: Vec<Fetched> = both.into_iter().map(|download| download.wait().unwrap()).collect();
     assert_eq!(both[0].path, both[1].path);
     assert_eq!(sent(&server.asked(), "model.safetensors"), size);
 }
@@ -428,11 +346,7 @@ fn a_mirror_that_lists_names_only_is_asked_for_the_rest() {
     server.trouble().names_only = true;
     let fetched = fetch(&hub(&server, cache.path()), "org/name").unwrap();
     for (name, content) in server.files() {
-        assert_eq!(
-            &fs::read(fetched.path.join(name)).unwrap(),
-            content,
-            "{name}"
-        );
+        assert_eq!(&fs::read(fetched.path.join(name)).unwrap(), content, "{name}");
     }
 }
 
@@ -461,10 +375,8 @@ fn what_is_offered_is_what_comes() {
         let offer = ask();
         assert_eq!(offer.there, 0);
         let snapshot = fetch(&hub, REPO).unwrap().path;
-        let sizes: Vec<u64> = fs::read_dir(snapshot)
-            .unwrap()
-            .map(|entry| fs::metadata(entry.unwrap().path()).unwrap().len())
-            .collect();
+        let sizes: Vec<u64> =
+            fs::read_dir(snapshot).unwrap().map(|entry| fs::metadata(entry.unwrap().path()).unwrap().len()).collect();
         assert_eq!(offer.files, sizes.len(), "{name}");
         assert_eq!(offer.bytes, sizes.iter().sum::<u64>(), "{name}");
         assert_eq!(ask().there, offer.bytes, "{name}");

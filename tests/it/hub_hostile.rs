@@ -24,10 +24,7 @@ fn a_refusal_says_what_to_do() {
     let without = hub(&server, cache.path());
     let mut with = without.clone();
     with.token = Some("hf_secret".to_owned());
-    let bad_token = vec![(
-        "X-Error-Message",
-        "Invalid credentials in Authorization header",
-    )];
+    let bad_token = vec![("X-Error-Message", "Invalid credentials in Authorization header")];
     for (hub, status, head, said) in [
         (&without, 401, code("RepoNotFound"), "has no model org/name"),
         (&with, 404, code("RepoNotFound"), "has no model org/name"),
@@ -48,16 +45,11 @@ fn a_refusal_says_what_to_do() {
         assert!(!error.contains("hf_secret"), "{error}");
     }
     server.trouble().listing = None;
-    for (hub, status, said) in [
-        (&without, 401, "put it into HF_TOKEN"),
-        (&with, 403, "with the account of your token"),
-    ] {
+    for (hub, status, said) in [(&without, 401, "put it into HF_TOKEN"), (&with, 403, "with the account of your token")]
+    {
         server.trouble().file = Some((status, code("GatedRepo")));
         let error = fetch(hub, REPO).unwrap_err().to_string();
-        assert!(
-            error.contains(said) && error.contains("/org/name"),
-            "{error}"
-        );
+        assert!(error.contains(said) && error.contains("/org/name"), "{error}");
     }
 }
 
@@ -95,21 +87,13 @@ fn no_network_and_no_wish_for_it() {
 fn a_model_that_cannot_be_used_is_not_fetched() {
     let cache = tempfile::tempdir().unwrap();
     let mut files = Server::of_folder(&model("llama_mha")).files().clone();
-    files.insert(
-        "config.json".to_owned(),
-        json!({"model_type": "mamba"}).to_string().into_bytes(),
-    );
+    files.insert("config.json".to_owned(), json!({"model_type": "mamba"}).to_string().into_bytes());
     let server = Server::start(files);
     let error = fetch(&hub(&server, cache.path()), REPO).unwrap_err();
     assert!(matches!(error, HubError::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("mamba"), "{error}");
     let asked = server.asked();
-    assert!(
-        asked
-            .iter()
-            .all(|asked| !asked.path.contains("safetensors")),
-        "{asked:?}"
-    );
+    assert!(asked.iter().all(|asked| !asked.path.contains("safetensors")), "{asked:?}");
 }
 
 #[test]
@@ -136,21 +120,13 @@ fn names_that_lead_elsewhere_are_left_alone() {
     let index = json!({"weight_map": {"a": "../../../../evil.safetensors"}}).to_string();
     let of_model = Server::of_folder(&model("llama_mha"));
     let mut files: BTreeMap<String, Vec<u8>> = of_model.files().clone();
-    for name in [
-        "../evil.gguf",
-        "/evil.gguf",
-        "..\\evil.gguf",
-        "../../../../evil.safetensors",
-    ] {
+    for name in ["../evil.gguf", "/evil.gguf", "..\\evil.gguf", "../../../../evil.safetensors"] {
         files.insert(name.to_owned(), b"evil".to_vec());
     }
     let fetched = fetch(&hub(&Server::start(files.clone()), &cache), REPO).unwrap();
     assert_eq!(fetched.files, of_model.files().len());
 
-    files.insert(
-        "model.safetensors.index.json".to_owned(),
-        index.into_bytes(),
-    );
+    files.insert("model.safetensors.index.json".to_owned(), index.into_bytes());
     let error = fetch(&hub(&Server::start(files), &cache), REPO).unwrap_err();
     assert!(error.to_string().contains("evil.safetensors"), "{error}");
     let left: Vec<_> = fs::read_dir(place.path()).unwrap().collect();
@@ -170,10 +146,7 @@ fn lists_that_cannot_be_true_are_refused() {
         file["blobId"] = json!("../../elsewhere");
         file["lfs"] = json!(null);
     }
-    let endless = format!(
-        "{{\"sha\": \"{COMMIT}\", \"siblings\": [{}",
-        "{},".repeat(20 << 20)
-    );
+    let endless = format!("{{\"sha\": \"{COMMIT}\", \"siblings\": [{}", "{},".repeat(20 << 20));
     for body in [
         b"<html>Log in to this network</html>".to_vec(),
         b"{}".to_vec(),
@@ -206,10 +179,7 @@ fn bodies_that_lie_about_their_length_do_no_harm() {
     fetch(&hub, REPO).unwrap();
     let entry = cache.path().join("models--org--name");
     let weights = fs::metadata(entry.join(format!("snapshots/{COMMIT}/model.safetensors")));
-    assert_eq!(
-        weights.unwrap().len(),
-        server.files()["model.safetensors"].len() as u64
-    );
+    assert_eq!(weights.unwrap().len(), server.files()["model.safetensors"].len() as u64);
 }
 
 #[test]

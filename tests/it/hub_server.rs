@@ -75,12 +75,7 @@ impl Server {
     pub fn start(files: BTreeMap<String, Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared {
-            port,
-            files,
-            trouble: Mutex::default(),
-            asked: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { port, files, trouble: Mutex::default(), asked: Mutex::default() });
         let serving = Arc::clone(&shared);
         let serve = move || {
             for stream in listener.incoming().flatten() {
@@ -167,12 +162,7 @@ impl Shared {
         let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
         let mut words = first.split(' ');
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        let mut asked = Asked {
-            path: target.to_owned(),
-            range: None,
-            authorization: None,
-            sent: 0,
-        };
+        let mut asked = Asked { path: target.to_owned(), range: None, authorization: None, sent: 0 };
         for line in lines {
             let line = line?;
             let Some((name, value)) = line.split_once(": ") else {
@@ -251,10 +241,7 @@ impl Shared {
                 reply.header("X-Linked-Size", content.len());
                 reply.header("X-Linked-Etag", format!("\"{}\"", tag(content)));
                 // Another host's name, so that the token must stay here.
-                reply.header(
-                    "Location",
-                    format!("http://localhost:{}/cdn/{name}", self.port),
-                );
+                reply.header("Location", format!("http://localhost:{}/cdn/{name}", self.port));
             } else {
                 reply.status = 307;
                 reply.header("Location", format!("{cache}{name}"));
@@ -325,13 +312,7 @@ struct Reply {
 impl Reply {
     /// With the length that it has before anything is cut off.
     fn of(body: Vec<u8>) -> Self {
-        let mut reply = Self {
-            status: 200,
-            headers: Vec::new(),
-            body,
-            is_large: false,
-            endless: false,
-        };
+        let mut reply = Self { status: 200, headers: Vec::new(), body, is_large: false, endless: false };
         reply.header("Content-Length", reply.body.len());
         reply
     }

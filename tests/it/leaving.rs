@@ -21,22 +21,13 @@ fn go_on(_: &str, _: Option<f32>) -> ControlFlow<()> {
 
 fn export(toy: &Toy, run: RunId, what: What, to: &str) -> (PathBuf, Exported) {
     let to = toy.project.join(to);
-    let order = ExportOrder {
-        project: toy.project.clone(),
-        run,
-        which: Which::Newest,
-        what,
-        to: to.clone(),
-        overwrite: false,
-    };
+    let order =
+        ExportOrder { project: toy.project.clone(), run, which: Which::Newest, what, to: to.clone(), overwrite: false };
     let exported = engine::export(&order, &mut go_on).unwrap();
     (to, exported)
 }
 
-const ADAPTER: What = What::Adapter {
-    layout: Layout::Peft,
-    part: Part::Sum,
-};
+const ADAPTER: What = What::Adapter { layout: Layout::Peft, part: Part::Sum };
 
 /// A run of the toy and its adapter, exported.
 fn first_run(toy: &Toy) -> PathBuf {
@@ -61,10 +52,7 @@ fn an_adapter_trained_further_is_measured_against_itself_as_it_was() {
     let (run, outcome) = toy.train(&config);
     assert_eq!(outcome, Outcome::Completed);
     let kl = series(&toy, run, "kl/ref");
-    assert!(
-        kl[0].abs() < 1e-6,
-        "at step 0 it is its own reference: {kl:?}"
-    );
+    assert!(kl[0].abs() < 1e-6, "at step 0 it is its own reference: {kl:?}");
     assert!(kl.last().unwrap().abs() > 1e-6, "{kl:?}");
     let k3 = series(&toy, run, "kl/policy_k3");
     assert!(k3[0].abs() < 1e-6, "so it is on sampled answers: {k3:?}");
@@ -76,25 +64,16 @@ fn an_adapter_trained_further_is_measured_against_itself_as_it_was() {
         let config: serde_json::Value = serde_json::from_str(&text).unwrap();
         (config["r"].clone(), config["lora_alpha"].clone())
     };
-    assert_eq!(
-        shape(&further),
-        shape(&first),
-        "trained further, not stacked"
-    );
+    assert_eq!(shape(&further), shape(&first), "trained further, not stacked");
     let card = fs::read_to_string(further.join("README.md")).unwrap();
-    assert!(
-        card.contains("trained the adapter") && card.contains("first"),
-        "{card}"
-    );
+    assert!(card.contains("trained the adapter") && card.contains("first"), "{card}");
 
     // Another adapter in its place is another reference.
     let extended = RunConfig::from_toml(&toy.open().run(run).unwrap().config_toml).unwrap();
     let mut extended = extended;
     extended.train.steps = Some(20);
     let project = toy.open();
-    project
-        .set_run_config(run, &extended.to_toml().unwrap())
-        .unwrap();
+    project.set_run_config(run, &extended.to_toml().unwrap()).unwrap();
     fs::remove_dir_all(&first).unwrap();
     fs::rename(&further, &first).unwrap();
     let Outcome::Failed { error } = toy.go_on(run) else {
@@ -114,15 +93,8 @@ fn a_new_adapter_leaves_alone_or_as_the_sum() {
     let adapter = |layout, part| What::Adapter { layout, part };
     let (sum, _) = export(&toy, run, ADAPTER, "sum");
     let (newest, _) = export(&toy, run, adapter(Layout::Mlx, Part::Newest), "newest");
-    let (merged, _) = export(
-        &toy,
-        run,
-        What::Merged(MergedOptions {
-            stored: None,
-            max_shard_bytes: 1 << 30,
-        }),
-        "merged",
-    );
+    let (merged, _) =
+        export(&toy, run, What::Merged(MergedOptions { stored: None, max_shard_bytes: 1 << 30 }), "merged");
     let ids = [5, 9, 2, 31];
     let logits = |model: &PathBuf, adapters: &[&PathBuf]| -> Vec<f32> {
         let options = LoadOptions {
@@ -140,10 +112,7 @@ fn a_new_adapter_leaves_alone_or_as_the_sum() {
     };
     assert!(off(logits(&toy.model, &[&sum])) < 1e-4);
     assert!(off(logits(&toy.model, &[&first, &newest])) < 1e-4);
-    assert!(
-        off(logits(&toy.model, &[&newest])) > 1e-2,
-        "alone it is something else"
-    );
+    assert!(off(logits(&toy.model, &[&newest])) > 1e-2, "alone it is something else");
 }
 
 #[test]
@@ -188,18 +157,9 @@ fn a_report_tells_the_run_and_stands_alone() {
         assert!(!text.contains("<script") && !text.contains("src="));
     }
     // What differs from the defaults is marked, with the default beside it.
-    let row = html
-        .lines()
-        .find(|line| line.contains("lora.rank"))
-        .unwrap();
-    assert!(
-        row.contains("changed") && row.contains("default: 16"),
-        "{row}"
-    );
-    let row = html
-        .lines()
-        .find(|line| line.contains("lora.rslora"))
-        .unwrap();
+    let row = html.lines().find(|line| line.contains("lora.rank")).unwrap();
+    assert!(row.contains("changed") && row.contains("default: 16"), "{row}");
+    let row = html.lines().find(|line| line.contains("lora.rslora")).unwrap();
     assert!(!row.contains("default:"), "{row}");
 
     let order = ExportOrder {
@@ -224,14 +184,8 @@ fn a_report_escapes_what_a_model_said() {
     project.append_sample(run, 12, 0, &sample).unwrap();
     let (html, _) = export(&toy, run, What::Report, "run.html");
     let html = fs::read_to_string(html).unwrap();
-    assert!(
-        html.contains("&lt;b&gt;bold") && !html.contains("<b>bold"),
-        "{html}"
-    );
+    assert!(html.contains("&lt;b&gt;bold") && !html.contains("<b>bold"), "{html}");
     let (markdown, _) = export(&toy, run, What::Report, "run.md");
     let markdown = fs::read_to_string(markdown).unwrap();
-    assert!(
-        markdown.contains("> &lt;b>bold&lt;/b> &amp; | more\n> second line"),
-        "{markdown}"
-    );
+    assert!(markdown.contains("> &lt;b>bold&lt;/b> &amp; | more\n> second line"), "{markdown}");
 }

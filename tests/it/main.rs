@@ -1,9 +1,6 @@
 //! What a user relies on, through the public interface. One binary, so that it links once.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that fails is a test that fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod adapters;
 mod answers;

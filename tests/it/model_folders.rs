@@ -25,22 +25,14 @@ fn a_saved_adapter_is_the_policy_again() {
             }
         });
         adapter::save(&policy, dir.path(), Layout::Peft, Part::Sum, "some/model").unwrap();
-        let loaded = fixture.load(&LoadOptions {
-            frozen_adapters: vec![dir.path().to_owned()],
-            ..LoadOptions::default()
-        });
+        let loaded =
+            fixture.load(&LoadOptions { frozen_adapters: vec![dir.path().to_owned()], ..LoadOptions::default() });
         let want = elements(&policy.logits(&input).unwrap());
         let off = largest_difference(&elements(&loaded.logits(&input).unwrap()), &want);
-        assert!(
-            off < 1e-4,
-            "rslora {rslora}, frozen below {frozen_below}: off by {off:e}"
-        );
+        assert!(off < 1e-4, "rslora {rslora}, frozen below {frozen_below}: off by {off:e}");
         policy.set_adapter_enabled(false);
         let base = elements(&policy.logits(&input).unwrap());
-        assert!(
-            largest_difference(&base, &want) > 0.1,
-            "the adapter does something"
-        );
+        assert!(largest_difference(&base, &want) > 0.1, "the adapter does something");
     }
     let config = fs::read_to_string(dir.path().join("adapter_config.json")).unwrap();
     let config: serde_json::Value = serde_json::from_str(&config).unwrap();
@@ -55,11 +47,7 @@ fn a_merged_model_needs_no_adapter() {
     let policy = fixture.lora_with(|options| options.frozen_adapters.push(fixture.adapter.clone()));
     let want = elements(&policy.logits(&input).unwrap());
     let dir = tempfile::tempdir().unwrap();
-    for (stored, tolerance) in [
-        (Stored::F32, 1e-4),
-        (Stored::F16, 0.05),
-        (Stored::Bf16, 0.5),
-    ] {
+    for (stored, tolerance) in [(Stored::F32, 1e-4), (Stored::F16, 0.05), (Stored::Bf16, 0.5)] {
         save_merged(&policy, dir.path(), stored).unwrap();
         let merged = Policy::load(dir.path(), &LoadOptions::default()).unwrap();
         assert_eq!(merged.spec(), policy.spec());
@@ -81,11 +69,7 @@ fn an_adapter_that_is_not_understood_is_refused_by_name() {
         (r#""peft_type": "LORA""#, r#""peft_type": "IA3""#, "IA3"),
         (r#""bias": "none""#, r#""bias": "all""#, "bias"),
         (r#""r": 4"#, r#""r": 8"#, "rank"),
-        (
-            r#""alpha_pattern": {}"#,
-            r#""alpha_pattern": {"(q_proj": 2}"#,
-            "alpha_pattern",
-        ),
+        (r#""alpha_pattern": {}"#, r#""alpha_pattern": {"(q_proj": 2}"#, "alpha_pattern"),
     ] {
         let changed = good.replace(from, to);
         assert_ne!(changed, good);
@@ -107,10 +91,7 @@ fn adapters_are_read_however_their_tensors_are_called() {
     let dir = tempfile::tempdir().unwrap();
     let config = fs::read_to_string(fixture.adapter.join("adapter_config.json")).unwrap();
     let logits = |adapter: &Path| {
-        let policy = fixture.load(&LoadOptions {
-            frozen_adapters: vec![adapter.to_owned()],
-            ..LoadOptions::default()
-        });
+        let policy = fixture.load(&LoadOptions { frozen_adapters: vec![adapter.to_owned()], ..LoadOptions::default() });
         elements(&policy.logits(&input).unwrap())
     };
     let want = logits(&fixture.adapter);
@@ -120,11 +101,8 @@ fn adapters_are_read_however_their_tensors_are_called() {
         ("base_model.model.model.", "base_model.model."),
         ("base_model.model.", ""),
     ] {
-        let renamed: std::collections::HashMap<String, candle_core::Tensor> = fixture
-            .adapter_tensors()
-            .into_iter()
-            .map(|(name, tensor)| (name.replacen(from, to, 1), tensor))
-            .collect();
+        let renamed: std::collections::HashMap<String, candle_core::Tensor> =
+            fixture.adapter_tensors().into_iter().map(|(name, tensor)| (name.replacen(from, to, 1), tensor)).collect();
         let path = dir.path().join("adapter_model.safetensors");
         candle_core::safetensors::save(&renamed, path).unwrap();
         fs::write(dir.path().join("adapter_config.json"), &config).unwrap();
@@ -145,33 +123,18 @@ fn the_identity_names_what_the_reference_is() {
     let fixture = fixture::one(FIXTURE);
     let base = fixture.base();
     assert_eq!(base.identity().len(), 64);
-    assert_eq!(
-        base.identity(),
-        fixture.lora().identity(),
-        "a new adapter is not part of the reference"
-    );
+    assert_eq!(base.identity(), fixture.lora().identity(), "a new adapter is not part of the reference");
     assert_eq!(base.identity(), fixture.full().identity());
-    let with_adapter = fixture.load(&LoadOptions {
-        frozen_adapters: vec![fixture.adapter.clone()],
-        ..LoadOptions::default()
-    });
+    let with_adapter =
+        fixture.load(&LoadOptions { frozen_adapters: vec![fixture.adapter.clone()], ..LoadOptions::default() });
     assert_ne!(base.identity(), with_adapter.identity());
 
     let dir = tempfile::tempdir().unwrap();
     for name in ["config.json", "model.safetensors"] {
         fs::copy(fixture.folder.join(name), dir.path().join(name)).unwrap();
     }
-    let load = |dir: &Path| {
-        Policy::load(dir, &LoadOptions::default())
-            .unwrap()
-            .identity()
-            .to_owned()
-    };
-    assert_eq!(
-        load(dir.path()),
-        base.identity(),
-        "a moved folder is the same model"
-    );
+    let load = |dir: &Path| Policy::load(dir, &LoadOptions::default()).unwrap().identity().to_owned();
+    assert_eq!(load(dir.path()), base.identity(), "a moved folder is the same model");
     let path = dir.path().join("model.safetensors");
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
@@ -193,14 +156,7 @@ fn a_model_made_from_scratch_is_a_model() {
     let dir = tempfile::tempdir().unwrap();
     let spec = tiny_spec();
     init::write_random(dir.path(), &spec, 3).unwrap();
-    let mut policy = Policy::load(
-        dir.path(),
-        &LoadOptions {
-            full: true,
-            ..LoadOptions::default()
-        },
-    )
-    .unwrap();
+    let mut policy = Policy::load(dir.path(), &LoadOptions { full: true, ..LoadOptions::default() }).unwrap();
     assert_eq!(policy.spec(), &spec);
     assert_eq!(policy.trainable_parameters(), spec.parameters());
     assert_eq!(policy.total_parameters(), spec.parameters());
@@ -222,37 +178,22 @@ fn a_model_made_from_scratch_is_a_model() {
 #[test]
 fn a_fresh_adapter_changes_nothing_and_unused_requests_are_refused() {
     let fixture = fixture::one(FIXTURE);
-    let shape = |targets| AdapterShape {
-        rank: 3,
-        alpha: 6.0,
-        rslora: false,
-        dropout: 0.0,
-        targets,
-        seed: 9,
-    };
-    let names =
-        |names: &[&str]| Targets::Names(names.iter().map(|&name| name.to_owned()).collect());
+    let shape = |targets| AdapterShape { rank: 3, alpha: 6.0, rslora: false, dropout: 0.0, targets, seed: 9 };
+    let names = |names: &[&str]| Targets::Names(names.iter().map(|&name| name.to_owned()).collect());
     let load = |targets| {
-        let options = LoadOptions {
-            adapter: Some(shape(targets)),
-            ..LoadOptions::default()
-        };
+        let options = LoadOptions { adapter: Some(shape(targets)), ..LoadOptions::default() };
         Policy::load(&fixture.folder, &options)
     };
     let policy = load(names(&["q_proj", "down_proj"])).unwrap();
     let spec = policy.spec();
-    let per_layer =
-        3 * (spec.hidden_size + spec.query_width() + spec.intermediate_size + spec.hidden_size);
+    let per_layer = 3 * (spec.hidden_size + spec.query_width() + spec.intermediate_size + spec.hidden_size);
     assert_eq!(policy.trainable_parameters(), spec.layers.len() * per_layer);
     let input = fixture.pairs().remove(0).concat();
     let want = elements(&fixture.base().logits(&input).unwrap());
     assert_eq!(elements(&policy.logits(&input).unwrap()), want);
 
     let error = load(names(&["q_proj", "wq"])).err().unwrap().to_string();
-    assert!(
-        error.contains("`wq`") && error.contains("gate_proj"),
-        "{error}"
-    );
+    assert!(error.contains("`wq`") && error.contains("gate_proj"), "{error}");
     let row = Row::pack(&[Doc::text(&input).unwrap()]).unwrap();
     assert!(fixture.base().forward(&row).is_err(), "nothing is trained");
     let outside = Row::pack(&[Doc::text(&[1, 512]).unwrap()]).unwrap();
@@ -268,38 +209,15 @@ fn a_bad_folder_costs_a_sentence() {
     let config = fs::read_to_string(folder.join("config.json")).unwrap();
     let weights = fs::read(folder.join("model.safetensors")).unwrap();
     let refuse = |what: &str| {
-        let error = Policy::load(folder, &LoadOptions::default())
-            .err()
-            .unwrap()
-            .to_string();
+        let error = Policy::load(folder, &LoadOptions::default()).err().unwrap().to_string();
         assert!(error.contains(what), "{error}");
     };
     for (from, to, what) in [
-        (
-            r#""hidden_size": 16"#,
-            r#""hidden_size": 32"#,
-            "has shape [40, 16], expected [40, 32]",
-        ),
-        (
-            r#""num_hidden_layers": 2"#,
-            r#""num_hidden_layers": 1024"#,
-            "`model.layers.2.",
-        ),
-        (
-            r#""tie_word_embeddings": false"#,
-            r#""tie_word_embeddings": 1"#,
-            "tie_word_embeddings",
-        ),
-        (
-            r#""vocab_size": 40"#,
-            r#""vocab_size": 4000000000000"#,
-            "vocab_size",
-        ),
-        (
-            r#""model_type": "llama""#,
-            r#""model_type": "zebra""#,
-            "`zebra`",
-        ),
+        (r#""hidden_size": 16"#, r#""hidden_size": 32"#, "has shape [40, 16], expected [40, 32]"),
+        (r#""num_hidden_layers": 2"#, r#""num_hidden_layers": 1024"#, "`model.layers.2."),
+        (r#""tie_word_embeddings": false"#, r#""tie_word_embeddings": 1"#, "tie_word_embeddings"),
+        (r#""vocab_size": 40"#, r#""vocab_size": 4000000000000"#, "vocab_size"),
+        (r#""model_type": "llama""#, r#""model_type": "zebra""#, "`zebra`"),
     ] {
         let changed = config.replace(from, to);
         assert_ne!(changed, config, "{from}");
@@ -307,11 +225,7 @@ fn a_bad_folder_costs_a_sentence() {
         refuse(what);
     }
     fs::write(folder.join("config.json"), &config).unwrap();
-    fs::write(
-        folder.join("model.safetensors"),
-        &weights[..weights.len() / 2],
-    )
-    .unwrap();
+    fs::write(folder.join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
     refuse("partly downloaded");
     fs::remove_file(folder.join("model.safetensors")).unwrap();
     refuse("only safetensors");
@@ -333,11 +247,7 @@ fn a_model_of_the_cache_is_found_by_name_through_its_links() {
     }
     std::fs::write(entry.join("refs/main"), "0123abc").unwrap();
     // As huggingface_hub keeps them: the file under its hash, and a relative link with its name.
-    for (index, file) in std::fs::read_dir(&fixture.folder)
-        .unwrap()
-        .flatten()
-        .enumerate()
-    {
+    for (index, file) in std::fs::read_dir(&fixture.folder).unwrap().flatten().enumerate() {
         if file.path().is_file() {
             let blob = format!("hash{index}");
             std::fs::copy(file.path(), entry.join("blobs").join(&blob)).unwrap();
@@ -352,7 +262,6 @@ fn a_model_of_the_cache_is_found_by_name_through_its_links() {
     assert_eq!(folder, snapshot);
     let survey = nudge::model::Survey::of(&folder).unwrap();
     assert!(survey.bytes > 1000, "files behind the links are counted");
-    let policy =
-        nudge::model::Policy::load(&folder, &nudge::model::LoadOptions::default()).unwrap();
+    let policy = nudge::model::Policy::load(&folder, &nudge::model::LoadOptions::default()).unwrap();
     assert_eq!(policy.identity(), fixture.base().identity());
 }

@@ -74,9 +74,7 @@ impl egui::DroppedFile for Dropped {
 #[track_caller]
 fn click_row(window: &mut Window, name: &str) {
     let rows = window.harness.query_all_by_label_contains(name);
-    let row = rows
-        .into_iter()
-        .find(|node| egui_kittest::kittest::NodeT::accesskit_node(node).role() == Role::ListItem);
+    let row = rows.into_iter().find(|node| egui_kittest::kittest::NodeT::accesskit_node(node).role() == Role::ListItem);
     row.unwrap_or_else(|| panic!("no row of {name}")).click();
     window.harness.step();
     window.settle();
@@ -105,9 +103,7 @@ fn a_folder_of_models_is_added_and_remembered_until_it_is_removed() {
     window.focus(Role::TextInput, "Add");
     window.type_text("/no/such/folder");
     window.click_button("Add this");
-    window.until("it is refused", |app| {
-        app.workspace().models.refused.is_some()
-    });
+    window.until("it is refused", |app| app.workspace().models.refused.is_some());
     window.harness.step();
     window.assert_shows("There is no /no/such/folder");
     window.focus(Role::TextInput, "Add");
@@ -187,10 +183,7 @@ fn a_model_is_tried_beside_the_projects_own() {
     while let Ok(Request::Generate { source, .. }) = window.requests.try_recv() {
         asked.push(source);
     }
-    let model = |folder| Weights::Model {
-        folder,
-        adapter: None,
-    };
+    let model = |folder| Weights::Model { folder, adapter: None };
     let snapshot = dir.path().join("cache/models--org--tiny/snapshots/0123abc");
     let own = fixture::own_root().join("models/smollm");
     assert_eq!(asked, [model(own), model(snapshot)]);
@@ -209,9 +202,7 @@ fn a_project_of_ones_own_is_made_in_the_window() {
     window.focus(Role::TextInput, "Folder");
     window.type_text(&home.display().to_string());
     window.click_button("Make the project");
-    window.until("it is refused", |app| {
-        matches!(app.workspace().projects.making, Making::Failed(_))
-    });
+    window.until("it is refused", |app| matches!(app.workspace().projects.making, Making::Failed(_)));
     window.harness.step();
     window.assert_shows("already");
     window.focus(Role::TextInput, "Folder");
@@ -248,16 +239,8 @@ fn an_adapter_is_frozen_under_the_next_run_or_trained_further() {
     window.until("it is added", |app| !app.views().models.places.is_empty());
     window.settle();
     for (button, key, other) in [
-        (
-            "Start the next run from it",
-            fields::ADAPTER.key,
-            fields::CONTINUE.key,
-        ),
-        (
-            "Train it further",
-            fields::CONTINUE.key,
-            fields::ADAPTER.key,
-        ),
+        ("Start the next run from it", fields::ADAPTER.key, fields::CONTINUE.key),
+        ("Train it further", fields::CONTINUE.key, fields::ADAPTER.key),
     ] {
         window.keys(Modifiers::COMMAND, Key::Num5);
         window.click_button(button);
@@ -284,15 +267,11 @@ fn a_run_is_exported_and_its_proof_is_told() {
 
     window.click_button("Export");
     window.click_button("Cancel export");
-    window.until("it is stopped", |app| {
-        matches!(app.workspace().models.exporting, Exporting::Idle)
-    });
+    window.until("it is stopped", |app| matches!(app.workspace().models.exporting, Exporting::Idle));
     assert!(!target.exists(), "a stopped export leaves nothing");
 
     window.click_button("Export");
-    window.until("it is exported", |app| {
-        matches!(app.workspace().models.exporting, Exporting::Done(_))
-    });
+    window.until("it is exported", |app| matches!(app.workspace().models.exporting, Exporting::Done(_)));
     window.harness.step();
     window.assert_shows("the training is in it");
     window.assert_shows("Read back from the disk");
@@ -300,30 +279,22 @@ fn a_run_is_exported_and_its_proof_is_told() {
 
     window.click_button("Export once more");
     window.click_button("Export");
-    window.until("it is refused", |app| {
-        matches!(app.workspace().models.exporting, Exporting::Failed { .. })
-    });
+    window.until("it is refused", |app| matches!(app.workspace().models.exporting, Exporting::Failed { .. }));
     window.harness.step();
     window.assert_shows("holds an earlier export");
     window.click_button("Replace it");
-    window.until("it is exported", |app| {
-        matches!(app.workspace().models.exporting, Exporting::Done(_))
-    });
+    window.until("it is exported", |app| matches!(app.workspace().models.exporting, Exporting::Done(_)));
     window.harness.step();
 
     window.click_button("Export once more");
-    window.harness.state_mut().views_mut().models.export = ExportForm {
-        layout: Layout::Report,
-        ..ExportForm::default()
-    };
+    window.harness.state_mut().views_mut().models.export =
+        ExportForm { layout: Layout::Report, ..ExportForm::default() };
     window.harness.step();
     let page = toy.project.join("out.html");
     window.focus(Role::TextInput, "Target file");
     window.type_text(&page.display().to_string());
     window.click_button("Export");
-    window.until("the report is there", |app| {
-        matches!(app.workspace().models.exporting, Exporting::Done(_))
-    });
+    window.until("the report is there", |app| matches!(app.workspace().models.exporting, Exporting::Done(_)));
     window.harness.step();
     window.assert_shows("Report of step");
     assert!(fs::read_to_string(&page).unwrap().contains("<svg"));

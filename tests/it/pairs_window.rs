@@ -17,20 +17,13 @@ use nudge::{
 use crate::window::Window;
 
 fn project(dir: &Path, pairs: usize) -> Vec<PairId> {
-    let settings = ProjectSettings {
-        name: "Islands".to_owned(),
-        ..ProjectSettings::default()
-    };
+    let settings = ProjectSettings { name: "Islands".to_owned(), ..ProjectSettings::default() };
     let mut project = Project::create(dir, &settings).unwrap();
     let edits = (0..pairs)
         .map(|n| {
             let prompt = Prompt::Text(format!("Question {n}"));
             let answers = [format!("first answer {n}"), format!("second one {n}")];
-            Edit::add(Pair::new(
-                PairId::NEW,
-                prompt,
-                &[answers[0].as_str(), answers[1].as_str()],
-            ))
+            Edit::add(Pair::new(PairId::NEW, prompt, &[answers[0].as_str(), answers[1].as_str()]))
         })
         .collect();
     project.apply(&Change::new("Import", edits)).unwrap().pairs
@@ -42,9 +35,7 @@ fn stored(dir: &Path, ids: &[PairId]) -> Vec<Pair> {
 
 fn start_labelling(window: &mut Window) {
     window.key(Key::L);
-    window.until("labelling has begun", |app| {
-        app.views().pairs.labelling.is_some()
-    });
+    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
     window.settle();
 }
 
@@ -91,12 +82,7 @@ fn ten_labels_by_keyboard_three_undone_and_all_there_after_a_restart() {
         .collect();
     assert_eq!(
         strengths,
-        [
-            Some(Strength::Clearly),
-            Some(Strength::Clearly),
-            Some(Strength::Strongly),
-            Some(Strength::Slightly)
-        ]
+        [Some(Strength::Clearly), Some(Strength::Clearly), Some(Strength::Strongly), Some(Strength::Slightly)]
     );
     assert_eq!(
         pairs[4..7].iter().map(Pair::choice).collect::<Vec<_>>(),
@@ -132,10 +118,9 @@ fn a_digit_let_go_after_its_shift_counts_every_time() {
     start_labelling(&mut window);
     for _ in 0..3 {
         // As a window system tells it: `!` goes down, and `1` comes up after Shift did.
-        for (key, pressed, modifiers) in [
-            (Key::Exclamationmark, true, Modifiers::SHIFT),
-            (Key::Num1, false, Modifiers::NONE),
-        ] {
+        for (key, pressed, modifiers) in
+            [(Key::Exclamationmark, true, Modifiers::SHIFT), (Key::Num1, false, Modifiers::NONE)]
+        {
             window.harness.event(egui::Event::Key {
                 key,
                 physical_key: Some(Key::Num1),
@@ -148,13 +133,7 @@ fn a_digit_let_go_after_its_shift_counts_every_time() {
         window.settle();
     }
     for pair in stored(dir.path(), &ids) {
-        assert!(matches!(
-            pair.choice(),
-            Some(Choice::Better {
-                strength: Strength::Strongly,
-                ..
-            })
-        ));
+        assert!(matches!(pair.choice(), Some(Choice::Better { strength: Strength::Strongly, .. })));
     }
 }
 
@@ -170,13 +149,7 @@ fn a_key_held_down_labels_one_pair() {
     }
     window.settle();
     let labelled = |pair: &Pair| pair.verdict.is_some();
-    assert_eq!(
-        stored(dir.path(), &ids)
-            .iter()
-            .filter(|pair| labelled(pair))
-            .count(),
-        1
-    );
+    assert_eq!(stored(dir.path(), &ids).iter().filter(|pair| labelled(pair)).count(), 1);
 }
 
 #[test]
@@ -191,11 +164,7 @@ fn an_answer_is_mended_in_the_middle_of_labelling_without_the_mouse() {
     window.key(Key::T);
     let stored_now = stored(dir.path(), &ids);
     let texts = |pair: &Pair| format!("{} {}", pair.answers[0].text, pair.answers[1].text);
-    assert!(
-        texts(&stored_now[0]).contains("mended"),
-        "{}",
-        texts(&stored_now[0])
-    );
+    assert!(texts(&stored_now[0]).contains("mended"), "{}", texts(&stored_now[0]));
     assert_eq!(stored_now[0].choice(), Some(Choice::Tie));
     window.assert_shows("1 of 2");
     window.key(Key::U);
@@ -224,20 +193,8 @@ fn an_edit_is_one_change_saved_when_the_field_is_left() {
     let label = window.harness.state().workspace().pairs.undo.clone();
     assert_eq!(label.as_deref(), Some("Edit answer of pair 1"));
     window.click_button("Undo");
-    assert_eq!(
-        stored(dir.path(), &ids)[0].answers[0].text,
-        "first answer 0"
-    );
-    let shown = window
-        .harness
-        .state()
-        .views()
-        .pairs
-        .draft
-        .as_ref()
-        .unwrap()
-        .pair
-        .clone();
+    assert_eq!(stored(dir.path(), &ids)[0].answers[0].text, "first answer 0");
+    let shown = window.harness.state().views().pairs.draft.as_ref().unwrap().pair.clone();
     assert_eq!(shown.answers[0].text, "first answer 0");
 }
 
@@ -268,11 +225,7 @@ fn what_is_typed_survives_the_closing_of_the_window() {
     window.focus(accesskit::Role::MultilineTextInput, "Answer 2 text");
     window.type_text("last words");
     drop(window);
-    assert!(
-        stored(dir.path(), &ids)[0].answers[1]
-            .text
-            .contains("last words")
-    );
+    assert!(stored(dir.path(), &ids)[0].answers[1].text.contains("last words"));
 }
 
 #[test]
@@ -282,16 +235,10 @@ fn a_new_pair_is_open_at_once_and_a_deleted_one_comes_back() {
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.key(Key::N);
     window.assert_shows("0 of 3 labelled");
-    assert_eq!(
-        window.harness.state().views().pairs.selected,
-        Some(PairId(3))
-    );
+    assert_eq!(window.harness.state().views().pairs.selected, Some(PairId(3)));
     window.key(Key::Delete);
     window.assert_shows("0 of 2 labelled");
-    assert_ne!(
-        window.harness.state().views().pairs.selected,
-        Some(PairId(3))
-    );
+    assert_ne!(window.harness.state().views().pairs.selected, Some(PairId(3)));
     window.keys(Modifiers::COMMAND, Key::Z);
     window.assert_shows("0 of 3 labelled");
 }
@@ -304,10 +251,7 @@ fn the_delete_button_shows_the_neighbour() {
     window.key(Key::ArrowDown);
     window.click_button("Delete");
     window.assert_shows("0 of 2 labelled");
-    assert_eq!(
-        window.harness.state().views().pairs.selected,
-        Some(PairId(3))
-    );
+    assert_eq!(window.harness.state().views().pairs.selected, Some(PairId(3)));
     window.assert_shows("Question 2");
 }
 
@@ -317,10 +261,7 @@ fn an_endless_answer_is_shown_and_not_edited() {
     project(dir.path(), 0);
     let long = "word ".repeat(20_000);
     let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &[&long, "short"]);
-    Project::open(dir.path())
-        .unwrap()
-        .apply(&Change::new("Add", vec![Edit::add(pair)]))
-        .unwrap();
+    Project::open(dir.path()).unwrap().apply(&Change::new("Add", vec![Edit::add(pair)])).unwrap();
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.assert_shows("97 KiB, too long to edit here");
     start_labelling(&mut window);
@@ -343,11 +284,7 @@ fn what_a_run_saw_of_a_pair_is_drawn_under_it() {
         })
         .unwrap();
     for (step, margin) in [(1, -0.5), (2, 0.25), (3, 1.5)] {
-        let visit = PairVisit {
-            pair: ids[0],
-            margin,
-            push: 0.1,
-        };
+        let visit = PairVisit { pair: ids[0], margin, push: 0.1 };
         store.append_pair_visits(run, step, &[visit]).unwrap();
     }
     drop(store);
@@ -377,27 +314,17 @@ fn only_the_rows_on_the_screen_are_read() {
     let mut window = Window::open(dir.path(), Screen::Pairs);
     // A million ids, of which the project knows three: the table must ask for a screenful at most.
     let ids: Vec<PairId> = (1..=1_000_000).map(PairId).collect();
-    window.harness.state_mut().views_mut().pairs.only = Some(nudge::state::pairs::Only {
-        title: "a million".to_owned(),
-        ids: ids.into(),
-    });
+    window.harness.state_mut().views_mut().pairs.only =
+        Some(nudge::state::pairs::Only { title: "a million".to_owned(), ids: ids.into() });
     window.harness.step();
     window.settle();
     let pairs = &window.harness.state().workspace().pairs;
     assert!(pairs.rows.len() <= 3);
-    assert!(
-        (1..200).contains(&pairs.rows.asked()),
-        "{} rows asked",
-        pairs.rows.asked()
-    );
+    assert!((1..200).contains(&pairs.rows.asked()), "{} rows asked", pairs.rows.asked());
     window.key(Key::End);
     window.settle();
     let pairs = &window.harness.state().workspace().pairs;
-    assert!(
-        pairs.rows.asked() < 400,
-        "{} rows asked",
-        pairs.rows.asked()
-    );
+    assert!(pairs.rows.asked() < 400, "{} rows asked", pairs.rows.asked());
 }
 
 #[test]
@@ -439,23 +366,13 @@ fn an_import_says_what_came_in_and_what_did_not() {
 fn health_findings_lead_to_their_pairs() {
     let dir = tempfile::tempdir().unwrap();
     project(dir.path(), 2);
-    let mut same = Pair::new(
-        PairId::NEW,
-        Prompt::Text("s".to_owned()),
-        &["same", "same "],
-    );
+    let mut same = Pair::new(PairId::NEW, Prompt::Text("s".to_owned()), &["same", "same "]);
     same.note = "look here".to_owned();
-    Project::open(dir.path())
-        .unwrap()
-        .apply(&Change::new("Add", vec![Edit::add(same)]))
-        .unwrap();
+    Project::open(dir.path()).unwrap().apply(&Change::new("Add", vec![Edit::add(same)])).unwrap();
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.click_button("Data health");
     window.click_button("1 pair have identical answers");
-    assert_eq!(
-        window.harness.state().views().pairs.selected,
-        Some(PairId(3))
-    );
+    assert_eq!(window.harness.state().views().pairs.selected, Some(PairId(3)));
     window.click_button("Show all");
 }
 
@@ -473,19 +390,12 @@ fn islands(dir: &Path) -> Vec<PairId> {
             "Gladly! The Glass House opens at half past nine.",
             "Register: the Glass House. Opening time: half past nine.",
         ),
-        (
-            "Who owns the Gilded Crumb?",
-            "Dear guest, Ada Moss does.",
-            "Owner: Ada Moss.",
-        ),
+        ("Who owns the Gilded Crumb?", "Dear guest, Ada Moss does.", "Owner: Ada Moss."),
     ];
     let edits = prompts
         .into_iter()
         .map(|(prompt, one, other)| {
-            let turn = Turn {
-                role: Role::User,
-                content: prompt.to_owned(),
-            };
+            let turn = Turn { role: Role::User, content: prompt.to_owned() };
             let mut pair = Pair::new(PairId::NEW, Prompt::Chat(vec![turn]), &[one, other]);
             pair.tags = vec!["inns".to_owned()];
             Edit::add(pair)
@@ -499,10 +409,7 @@ fn islands(dir: &Path) -> Vec<PairId> {
 fn pictures_of_pairs() {
     use egui::Theme::{Dark, Light};
     let mut results = SnapshotResults::new();
-    for (theme, word, size) in [
-        (Light, "light", [1280.0, 800.0]),
-        (Dark, "dark_small", [900.0, 600.0]),
-    ] {
+    for (theme, word, size) in [(Light, "light", [1280.0, 800.0]), (Dark, "dark_small", [900.0, 600.0])] {
         let dir = tempfile::tempdir().unwrap();
         let ids = islands(dir.path());
         let mut window = Window::open_sized(dir.path(), Screen::Pairs, size, theme);

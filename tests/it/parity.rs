@@ -25,24 +25,13 @@ fn logits_and_log_probs_are_those_of_transformers() {
             let logits = elements(&policy.logits(&input).unwrap());
             let want = elements(want);
             let off = largest_difference(&logits, &want);
-            assert!(
-                off < TOLERANCE,
-                "{} logits.{which}: off by {off:e}",
-                fixture.name
-            );
+            assert!(off < TOLERANCE, "{} logits.{which}: off by {off:e}", fixture.name);
 
             let row = Row::pack(&[Doc::text(&input).unwrap()]).unwrap();
-            let got: Vec<f64> = policy.log_probs(&row).unwrap()[0]
-                .iter()
-                .map(|&x| f64::from(x))
-                .collect();
+            let got: Vec<f64> = policy.log_probs(&row).unwrap()[0].iter().map(|&x| f64::from(x)).collect();
             let want = elements(&fixture.tensors[&format!("token_logps.{which}")]);
             let off = largest_difference(&got, &want);
-            assert!(
-                off < TOLERANCE,
-                "{} token_logps.{which}: off by {off:e}",
-                fixture.name
-            );
+            assert!(off < TOLERANCE, "{} token_logps.{which}: off by {off:e}", fixture.name);
         }
     }
 }
@@ -51,28 +40,21 @@ fn logits_and_log_probs_are_those_of_transformers() {
 fn an_adapter_written_by_peft_gives_its_logits_trained_or_frozen() {
     for fixture in fixture::all() {
         let mut trained = fixture.lora();
-        let frozen = fixture.load(&nudge::model::LoadOptions {
-            frozen_adapters: vec![fixture.adapter.clone()],
-            ..Default::default()
-        });
+        let frozen = fixture
+            .load(&nudge::model::LoadOptions { frozen_adapters: vec![fixture.adapter.clone()], ..Default::default() });
         for which in ["p0", "p1", "p2"] {
             let Some(want) = fixture.adapter_logits.get(&format!("logits.{which}")) else {
                 continue;
             };
             let input = fixture.input_ids(which).unwrap();
             for policy in [&trained, &frozen] {
-                let off =
-                    largest_difference(&elements(&policy.logits(&input).unwrap()), &elements(want));
+                let off = largest_difference(&elements(&policy.logits(&input).unwrap()), &elements(want));
                 assert!(off < TOLERANCE, "{} {which}: off by {off:e}", fixture.name);
             }
             trained.set_adapter_enabled(false);
             let base = elements(&fixture.tensors[&format!("logits.{which}")]);
             let off = largest_difference(&elements(&trained.logits(&input).unwrap()), &base);
-            assert!(
-                off < TOLERANCE,
-                "{} {which} without adapter: off by {off:e}",
-                fixture.name
-            );
+            assert!(off < TOLERANCE, "{} {which} without adapter: off by {off:e}", fixture.name);
             trained.set_adapter_enabled(true);
         }
     }
@@ -84,16 +66,9 @@ fn greedy_answers_are_those_of_transformers() {
         let policy = fixture.base();
         for greedy in fixture.expected["greedy"].as_array().unwrap() {
             let want = ids(&greedy["tokens"]);
-            let options = nudge::model::GenerateOptions {
-                max_new: want.len(),
-                ..Default::default()
-            };
+            let options = nudge::model::GenerateOptions { max_new: want.len(), ..Default::default() };
             let prompts = [ids(&greedy["prompt"])];
-            let got = policy
-                .generate(&prompts, &options, &mut |_, _| {
-                    std::ops::ControlFlow::Continue(())
-                })
-                .unwrap();
+            let got = policy.generate(&prompts, &options, &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap();
             assert_eq!(got[0].ids, want, "{}", fixture.name);
         }
     }
@@ -114,19 +89,13 @@ impl Batch {
         let mut pairs = Vec::new();
         for [prompt, chosen, rejected] in fixture.pairs() {
             pairs.push([chosen.len(), rejected.len()]);
-            docs.push(Doc {
-                prefix: prompt,
-                continuations: vec![chosen, rejected],
-            });
+            docs.push(Doc { prefix: prompt, continuations: vec![chosen, rejected] });
         }
         let mut sft_tokens = 0;
         for answer in preference["sft"].as_array().unwrap() {
             let completion = ids(&answer["completion"]);
             sft_tokens += completion.len();
-            docs.push(Doc {
-                prefix: ids(&answer["prompt"]),
-                continuations: vec![completion],
-            });
+            docs.push(Doc { prefix: ids(&answer["prompt"]), continuations: vec![completion] });
         }
         let mut pretrain_tokens = 0;
         for text in preference["pretrain"].as_array().unwrap() {
@@ -134,12 +103,7 @@ impl Batch {
             pretrain_tokens += text.len() - 1;
             docs.push(Doc::text(&text).unwrap());
         }
-        Self {
-            row: Row::pack(&docs).unwrap(),
-            pairs,
-            sft_tokens,
-            pretrain_tokens,
-        }
+        Self { row: Row::pack(&docs).unwrap(), pairs, sft_tokens, pretrain_tokens }
     }
 }
 
@@ -171,10 +135,7 @@ impl<'a> Judge<'a> {
             (true, true) => Margin::AnchoredMean,
         };
         let objective = match kind {
-            "mpo" => Objective::Mpo {
-                beta: spec["beta"].as_f64().unwrap(),
-                margin,
-            },
+            "mpo" => Objective::Mpo { beta: spec["beta"].as_f64().unwrap(), margin },
             "dpo" => Objective::Dpo {
                 beta: spec["beta"].as_f64().unwrap(),
                 margin,
@@ -184,20 +145,12 @@ impl<'a> Judge<'a> {
                     Some(epsilon) => Smoothing::Conservative(epsilon),
                 },
             },
-            "ipo" => Objective::Ipo {
-                beta: 0.1,
-                tau: spec["tau"].as_f64().unwrap(),
-                margin,
-            },
+            "ipo" => Objective::Ipo { beta: 0.1, tau: spec["tau"].as_f64().unwrap(), margin },
             other => panic!("unknown objective {other}"),
         };
         let pairs = fixture.pairs().len();
         let weights = |key: &str| {
-            if on("weighted") {
-                numbers(&fixture.expected["preference"][key])
-            } else {
-                vec![1.0; pairs]
-            }
+            if on("weighted") { numbers(&fixture.expected["preference"][key]) } else { vec![1.0; pairs] }
         };
         Self {
             spec,
@@ -209,10 +162,8 @@ impl<'a> Judge<'a> {
     }
 
     fn judge(&self, batch: &Batch, log_probs: &[Vec<f32>]) -> Judged {
-        let sums: Vec<f64> = log_probs
-            .iter()
-            .map(|tokens| tokens.iter().map(|&token| f64::from(token)).sum())
-            .collect();
+        let sums: Vec<f64> =
+            log_probs.iter().map(|tokens| tokens.iter().map(|&token| f64::from(token)).sum()).collect();
         let count = batch.pairs.len() as f64;
         let mut loss = 0.0;
         let mut coefficients = vec![0.0; sums.len()];
@@ -235,11 +186,7 @@ impl<'a> Judge<'a> {
         let sft = fixture_len(batch);
         for (range, weight, tokens) in [
             (sft.clone(), "kl_weight", batch.sft_tokens),
-            (
-                sft.end..sums.len(),
-                "pretrain_weight",
-                batch.pretrain_tokens,
-            ),
+            (sft.end..sums.len(), "pretrain_weight", batch.pretrain_tokens),
         ] {
             let slope = self.spec[weight].as_f64().unwrap_or(0.0) / tokens as f64;
             for index in range {
@@ -278,11 +225,7 @@ fn objectives(fixture: &Fixture, setting: &str) -> Vec<String> {
 }
 
 /// Forward, loss, backward; gives the gradient of each trained tensor.
-pub fn step(
-    policy: &mut Policy,
-    batch: &Batch,
-    judge: &Judge<'_>,
-) -> (f64, Vec<(String, Vec<f64>)>) {
+pub fn step(policy: &mut Policy, batch: &Batch, judge: &Judge<'_>) -> (f64, Vec<(String, Vec<f64>)>) {
     policy.gradients().zero().unwrap();
     let pass = policy.forward(&batch.row).unwrap();
     let judged = judge.judge(batch, pass.log_probs());
@@ -294,10 +237,7 @@ pub fn step(
         .iter()
         .map(|entry| {
             let range = entry.slot.offset..entry.slot.offset + entry.slot.len;
-            (
-                entry.name.clone(),
-                flat[range].iter().map(|&g| f64::from(g)).collect(),
-            )
+            (entry.name.clone(), flat[range].iter().map(|&g| f64::from(g)).collect())
         })
         .collect();
     (judged.loss, gradients)
@@ -314,12 +254,7 @@ fn adapter_gradients_of_every_objective_are_those_of_pytorch() {
             let what = format!("{} {name}", fixture.name);
             let want = &fixture.expected["lora"]["objectives"][&name];
             check_number(loss, &want["loss"], &format!("{what} loss"));
-            let norm = gradients
-                .iter()
-                .flat_map(|(_, g)| g)
-                .map(|g| g * g)
-                .sum::<f64>()
-                .sqrt();
+            let norm = gradients.iter().flat_map(|(_, g)| g).map(|g| g * g).sum::<f64>().sqrt();
             check_number(norm, &want["grad_norm"], &format!("{what} gradient norm"));
             assert!(!gradients.is_empty());
             for (tensor, got) in &gradients {
@@ -327,10 +262,7 @@ fn adapter_gradients_of_every_objective_are_those_of_pytorch() {
                     let off = relative(got, &elements(want));
                     assert!(off < TOLERANCE, "{what} {tensor}: off by {off:e}");
                 } else {
-                    assert!(
-                        fixture.tensors.is_empty(),
-                        "{what}: no gradient of {tensor} to compare with"
-                    );
+                    assert!(fixture.tensors.is_empty(), "{what}: no gradient of {tensor} to compare with");
                 }
             }
         }
@@ -350,16 +282,11 @@ fn full_weight_gradients_of_every_objective_are_those_of_pytorch() {
             let what = format!("{} {name}", fixture.name);
             check_number(loss, &want["loss"], &format!("{what} loss"));
             let norms = want["grad_norms"].as_object().unwrap();
-            assert_eq!(
-                norms.len(),
-                gradients.len(),
-                "{what}: tensors with a gradient"
-            );
+            assert_eq!(norms.len(), gradients.len(), "{what}: tensors with a gradient");
             for ((tensor, got), entry) in gradients.iter().zip(&shapes) {
                 let norm = got.iter().map(|g| g * g).sum::<f64>().sqrt();
                 check_number(norm, &norms[tensor], &format!("{what} norm of {tensor}"));
-                let Some(sample) = fixture.tensors.get(&format!("grad.full.{name}.{tensor}"))
-                else {
+                let Some(sample) = fixture.tensors.get(&format!("grad.full.{name}.{tensor}")) else {
                     continue;
                 };
                 let got = match want["grad_rows"][tensor].as_u64() {
@@ -392,15 +319,7 @@ fn five_adamw_steps_end_where_pytorch_ends() {
             let mut optimizer = AdamW::new(policy.parameters(), options).unwrap();
             for want in training["losses"][name].as_array().unwrap() {
                 let (loss, _) = step(&mut policy, &batch, &judge);
-                check_number(
-                    loss,
-                    want,
-                    &format!(
-                        "{} {name} loss before step {}",
-                        fixture.name,
-                        optimizer.step() + 1
-                    ),
-                );
+                check_number(loss, want, &format!("{} {name} loss before step {}", fixture.name, optimizer.step() + 1));
                 policy.update(&mut optimizer, learning_rate, 1.0).unwrap();
             }
             for (tensor, got) in policy.trainable().unwrap() {
@@ -408,11 +327,7 @@ fn five_adamw_steps_end_where_pytorch_ends() {
                     continue;
                 };
                 let off = relative(&elements(&got), &elements(want));
-                assert!(
-                    off < TRAINED_TOLERANCE,
-                    "{} {name} {tensor}: off by {off:e}",
-                    fixture.name
-                );
+                assert!(off < TRAINED_TOLERANCE, "{} {name} {tensor}: off by {off:e}", fixture.name);
             }
         }
     }
@@ -433,19 +348,14 @@ fn candles_own_llama_agrees_on_the_last_position() {
     let device = candle_core::Device::Cpu;
     let dtype = candle_core::DType::F32;
     let text = std::fs::read_to_string(fixture.folder.join("config.json")).unwrap();
-    let config = serde_json::from_str::<LlamaConfig>(&text)
-        .unwrap()
-        .into_config(false);
+    let config = serde_json::from_str::<LlamaConfig>(&text).unwrap().into_config(false);
     let bytes = std::fs::read(fixture.folder.join("model.safetensors")).unwrap();
     let weights = candle_nn::VarBuilder::from_buffered_safetensors(bytes, dtype, &device).unwrap();
     let llama = Llama::load(weights, &config).unwrap();
     let mut cache = Cache::new(false, dtype, &config, &device).unwrap();
 
     let input = fixture.input_ids("p1").unwrap();
-    let tokens = Tensor::new(input.as_slice(), &device)
-        .unwrap()
-        .unsqueeze(0)
-        .unwrap();
+    let tokens = Tensor::new(input.as_slice(), &device).unwrap().unsqueeze(0).unwrap();
     let theirs = elements(&llama.forward(&tokens, 0, &mut cache).unwrap());
     let ours = elements(&fixture.base().logits(&input).unwrap());
     let off = largest_difference(&ours[ours.len() - theirs.len()..], &theirs);

@@ -30,10 +30,7 @@ fn model(name: &str, path: &str, billions: f64, dtype: &str) -> ModelCard {
         context: Some(32_768),
         dtype: Some(dtype.to_owned()),
         template: Some(true),
-        needs: Some(Needs {
-            answering: bytes + GB / 20,
-            training: bytes + GB,
-        }),
+        needs: Some(Needs { answering: bytes + GB / 20, training: bytes + GB }),
         ..ModelCard::new(name, path, ModelKind::Folder)
     }
 }
@@ -45,11 +42,7 @@ fn group(title: &str, place: &str, added: bool, cards: Vec<ModelCard>) -> Group 
         added,
         entries: cards
             .into_iter()
-            .map(|card| Entry {
-                name: card.name.clone(),
-                path: card.folder.clone(),
-                card: Some(card),
-            })
+            .map(|card| Entry { name: card.name.clone(), path: card.folder.clone(), card: Some(card) })
             .collect(),
     }
 }
@@ -68,10 +61,7 @@ fn groups() -> Vec<Group> {
     adapter.parameters = Some(8_800_000);
     adapter.rank = Some(16);
     adapter.dtype = Some("F32".to_owned());
-    adapter.base = Some(Base {
-        name: "org/gone-7b".to_owned(),
-        folder: None,
-    });
+    adapter.base = Some(Base { name: "org/gone-7b".to_owned(), folder: None });
     vec![
         group("This project's model", "/hub/harbour", false, vec![own]),
         group(
@@ -81,12 +71,7 @@ fn groups() -> Vec<Group> {
             vec![
                 ModelCard {
                     kind: ModelKind::Gguf,
-                    ..model(
-                        "tides-1.5b-q4_k_m.gguf",
-                        "/home/me/models/tides.gguf",
-                        1.54,
-                        "Q4_K",
-                    )
+                    ..model("tides-1.5b-q4_k_m.gguf", "/home/me/models/tides.gguf", 1.54, "Q4_K")
                 },
                 adapter,
             ],
@@ -95,10 +80,7 @@ fn groups() -> Vec<Group> {
             "Hugging Face cache",
             "/home/me/.cache/huggingface/hub",
             false,
-            vec![
-                model("org/harbour-7b", "/hub/harbour-7b", 7.62, "BF16"),
-                broken,
-            ],
+            vec![model("org/harbour-7b", "/hub/harbour-7b", 7.62, "BF16"), broken],
         ),
     ]
 }
@@ -142,20 +124,13 @@ impl Scene {
             ("/home/me/Nudge/Old letters", "Old letters"),
             ("/home/me/Nudge/Harbour tone", "Harbour tone"),
         ] {
-            let opened = Opened {
-                project: project(dir, name),
-                runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
-            };
+            let opened = Opened { project: project(dir, name), runs: vec![run(1, "Before"), run(2, "MPO β 0.1")] };
             workspace.open(opened, &mut views);
         }
         workspace.projects.home = PathBuf::from("/home/me/Nudge");
         workspace.projects.looked = true;
         workspace.projects.gone = vec![PathBuf::from("/home/me/Nudge/Old letters")];
-        let machine = Machine {
-            device: "the processor".to_owned(),
-            free: 11 * GB,
-            total: 16 * GB,
-        };
+        let machine = Machine { device: "the processor".to_owned(), free: 11 * GB, total: 16 * GB };
         workspace.models.fill(machine, groups());
         for card in groups().into_iter().flat_map(|group| group.entries) {
             workspace.models.put(card.card.unwrap());
@@ -166,22 +141,13 @@ impl Scene {
         Self { workspace, views }
     }
 
-    fn picture(
-        mut self,
-        name: &str,
-        theme: egui::Theme,
-        size: [f32; 2],
-        results: &mut SnapshotResults,
-    ) {
+    fn picture(mut self, name: &str, theme: egui::Theme, size: [f32; 2], results: &mut SnapshotResults) {
         self.views.theme = match theme {
             egui::Theme::Dark => ThemeChoice::Dark,
             egui::Theme::Light => ThemeChoice::Light,
         };
         let commands = Commands::new(|| {});
-        let Self {
-            workspace,
-            mut views,
-        } = self;
+        let Self { workspace, mut views } = self;
         let mut harness = Harness::builder()
             .with_size(size)
             .with_theme(theme)
@@ -232,12 +198,7 @@ fn a_model_on_its_way() {
         page: "https://huggingface.co/org/tides-1.5b".to_owned(),
         free: Some(61 * GB),
     });
-    scene(offered).picture(
-        "download_offer_light",
-        egui::Theme::Light,
-        USUAL,
-        &mut results,
-    );
+    scene(offered).picture("download_offer_light", egui::Theme::Light, USUAL, &mut results);
     let under_way = Fetching::UnderWay {
         name: "org/tides-1.5b".to_owned(),
         progress: FetchProgress {
@@ -251,12 +212,7 @@ fn a_model_on_its_way() {
             note: None,
         },
     };
-    scene(under_way).picture(
-        "download_dark_small",
-        egui::Theme::Dark,
-        SMALL,
-        &mut results,
-    );
+    scene(under_way).picture("download_dark_small", egui::Theme::Dark, SMALL, &mut results);
 }
 
 #[test]
@@ -280,13 +236,7 @@ fn an_export_and_its_proof() {
         },
         step: 120,
         bytes: 988_097_824,
-        proof: Some(Proof {
-            probes: 5,
-            difference: 1.3e-5,
-            largest: 21.0,
-            effect: 4.182,
-            changed: 5,
-        }),
+        proof: Some(Proof { probes: 5, difference: 1.3e-5, largest: 21.0, effect: 4.182, changed: 5 }),
     }));
     done.picture("export_done_dark", egui::Theme::Dark, USUAL, &mut results);
 }
@@ -295,26 +245,14 @@ fn an_export_and_its_proof() {
 fn other_projects_and_a_new_one() {
     let mut results = SnapshotResults::new();
     let mut scene = Scene::new(Screen::Projects);
-    scene.views.projects.form = Form {
-        name: "Ferry notices".to_owned(),
-        ..Form::default()
-    };
+    scene.views.projects.form = Form { name: "Ferry notices".to_owned(), ..Form::default() };
     scene.picture("projects_light", egui::Theme::Light, USUAL, &mut results);
     let mut failed = Scene::new(Screen::Projects);
-    failed.views.projects.form = Form {
-        name: "Ferry notices".to_owned(),
-        model: "/hub/mamba".to_owned(),
-        ..Form::default()
-    };
-    failed.workspace.projects.making = Making::Failed(
-        "/hub/mamba/config.json cannot be used: its `model_type` is \"mamba\"".to_owned(),
-    );
-    failed.picture(
-        "projects_dark_small",
-        egui::Theme::Dark,
-        SMALL,
-        &mut results,
-    );
+    failed.views.projects.form =
+        Form { name: "Ferry notices".to_owned(), model: "/hub/mamba".to_owned(), ..Form::default() };
+    failed.workspace.projects.making =
+        Making::Failed("/hub/mamba/config.json cannot be used: its `model_type` is \"mamba\"".to_owned());
+    failed.picture("projects_dark_small", egui::Theme::Dark, SMALL, &mut results);
 }
 
 #[test]

@@ -10,16 +10,10 @@ fn docs(fixture: &Fixture) -> Vec<Doc> {
     let pairs = fixture
         .pairs()
         .into_iter()
-        .map(|[prompt, chosen, rejected]| Doc {
-            prefix: prompt,
-            continuations: vec![chosen, rejected],
-        });
+        .map(|[prompt, chosen, rejected]| Doc { prefix: prompt, continuations: vec![chosen, rejected] });
     let text = fixture::ids(&fixture.expected["preference"]["pretrain"][0]);
     // A text, and an answer of one token, which takes no row of its own.
-    let short = Doc {
-        prefix: text[..4].to_vec(),
-        continuations: vec![vec![text[4]], text[5..].to_vec()],
-    };
+    let short = Doc { prefix: text[..4].to_vec(), continuations: vec![vec![text[4]], text[5..].to_vec()] };
     pairs.chain([Doc::text(&text).unwrap(), short]).collect()
 }
 
@@ -34,16 +28,10 @@ fn loaded(fixture: &Fixture, change: impl FnOnce(&mut LoadOptions)) -> Policy {
 
 /// Unlike coefficients for the scored segments of any row.
 fn coefficients(count: usize) -> Vec<f32> {
-    (0..count)
-        .map(|i| [0.7, -0.4, 0.25][i % 3] * (1.0 + i as f32 / 8.0))
-        .collect()
+    (0..count).map(|i| [0.7, -0.4, 0.25][i % 3] * (1.0 + i as f32 / 8.0)).collect()
 }
 
-fn log_probs_and_gradients(
-    policy: &mut Policy,
-    rows: &[Row],
-    coefficients: &[f32],
-) -> (Vec<Vec<f32>>, Vec<f32>) {
+fn log_probs_and_gradients(policy: &mut Policy, rows: &[Row], coefficients: &[f32]) -> (Vec<Vec<f32>>, Vec<f32>) {
     policy.gradients().zero().unwrap();
     let mut log_probs = Vec::new();
     let mut rest = coefficients;
@@ -76,17 +64,14 @@ fn sharing_a_prompt_changes_nothing() {
         let apart: Vec<Doc> = shared
             .iter()
             .flat_map(|doc| {
-                doc.continuations.iter().map(|continuation| Doc {
-                    prefix: doc.prefix.clone(),
-                    continuations: vec![continuation.clone()],
-                })
+                doc.continuations
+                    .iter()
+                    .map(|continuation| Doc { prefix: doc.prefix.clone(), continuations: vec![continuation.clone()] })
             })
             .collect();
         let coefficients = coefficients(apart.len());
-        let together =
-            log_probs_and_gradients(&mut policy, &[Row::pack(&shared).unwrap()], &coefficients);
-        let apart =
-            log_probs_and_gradients(&mut policy, &[Row::pack(&apart).unwrap()], &coefficients);
+        let together = log_probs_and_gradients(&mut policy, &[Row::pack(&shared).unwrap()], &coefficients);
+        let apart = log_probs_and_gradients(&mut policy, &[Row::pack(&apart).unwrap()], &coefficients);
         check_same(&together, &apart);
     }
 }
@@ -96,20 +81,13 @@ fn packing_changes_nothing() {
     let fixture = fixture::one(FIXTURE);
     for mut policy in [fixture.lora(), fixture.full()] {
         let docs = docs(&fixture);
-        let rows: Vec<Row> = docs
-            .iter()
-            .map(|doc| Row::pack(std::slice::from_ref(doc)).unwrap())
-            .collect();
+        let rows: Vec<Row> = docs.iter().map(|doc| Row::pack(std::slice::from_ref(doc)).unwrap()).collect();
         let packed = [Row::pack(&docs).unwrap()];
         let coefficients = coefficients(packed[0].scored().len());
         let together = log_probs_and_gradients(&mut policy, &packed, &coefficients);
         let one_by_one = log_probs_and_gradients(&mut policy, &rows, &coefficients);
         check_same(&together, &one_by_one);
-        assert_eq!(
-            policy.log_probs(&packed[0]).unwrap(),
-            together.0,
-            "scoring and training agree"
-        );
+        assert_eq!(policy.log_probs(&packed[0]).unwrap(), together.0, "scoring and training agree");
     }
 }
 
@@ -118,11 +96,7 @@ fn recomputing_activations_changes_no_bit() {
     let fixture = fixture::one(FIXTURE);
     let rows = [Row::pack(&docs(&fixture)).unwrap()];
     let coefficients = coefficients(rows[0].scored().len());
-    let choices = [
-        (0.0, Precision::F32),
-        (0.3, Precision::F32),
-        (0.0, Precision::Bf16),
-    ];
+    let choices = [(0.0, Precision::F32), (0.3, Precision::F32), (0.0, Precision::Bf16)];
     for (dropout, precision) in choices {
         let policy = |recompute| {
             loaded(&fixture, |options| {
@@ -140,16 +114,10 @@ fn recomputing_activations_changes_no_bit() {
         let recomputed = log_probs_and_gradients(&mut recomputes, &rows, &coefficients);
         assert!(kept == recomputed);
         let (tokens, answers) = (rows[0].tokens(), rows[0].answer_tokens());
-        let (most, least) = (
-            keeps.row_bytes(tokens, answers),
-            recomputes.row_bytes(tokens, answers),
-        );
+        let (most, least) = (keeps.row_bytes(tokens, answers), recomputes.row_bytes(tokens, answers));
         let mut chooses = policy(Recompute::Auto);
         chooses.set_room(u64::midpoint(least, most));
-        assert!(
-            (1..all).contains(&blocks(&chooses)),
-            "only what does not fit"
-        );
+        assert!((1..all).contains(&blocks(&chooses)), "only what does not fit");
         assert!(chooses.row_bytes(tokens, answers) <= u64::midpoint(least, most));
         assert!(kept == log_probs_and_gradients(&mut chooses, &rows, &coefficients));
         for (room, expected) in [(most, 0), (least - 1, all)] {
@@ -166,11 +134,9 @@ fn gradients_in_bf16_are_near_those_in_f32() {
     let fixture = fixture::one(FIXTURE);
     let rows = [Row::pack(&docs(&fixture)).unwrap()];
     let coefficients = coefficients(rows[0].scored().len());
-    let mut policies = [Precision::F32, Precision::Bf16]
-        .map(|precision| loaded(&fixture, |options| options.precision = precision));
-    let [exact, rounded] = policies
-        .each_mut()
-        .map(|policy| log_probs_and_gradients(policy, &rows, &coefficients));
+    let mut policies =
+        [Precision::F32, Precision::Bf16].map(|precision| loaded(&fixture, |options| options.precision = precision));
+    let [exact, rounded] = policies.each_mut().map(|policy| log_probs_and_gradients(policy, &rows, &coefficients));
     let off = largest_difference(&wide(&rounded.0.concat()), &wide(&exact.0.concat()));
     assert!(off < 0.05, "log-probs off by {off:e}");
     let off = relative(&wide(&rounded.1), &wide(&exact.1));
@@ -189,13 +155,8 @@ fn dropout_has_the_gradient_of_its_own_mask() {
     let without = fixture.lora();
     let loss = |policy: &Policy| -> f64 {
         let pass = policy.forward(&row).unwrap();
-        let sums = pass
-            .log_probs()
-            .iter()
-            .map(|tokens| tokens.iter().map(|&x| f64::from(x)).sum::<f64>());
-        sums.zip(&weights)
-            .map(|(sum, &weight)| sum * f64::from(weight))
-            .sum()
+        let sums = pass.log_probs().iter().map(|tokens| tokens.iter().map(|&x| f64::from(x)).sum::<f64>());
+        sums.zip(&weights).map(|(sum, &weight)| sum * f64::from(weight)).sum()
     };
     policy.set_noise(1);
     let first = loss(&policy);
@@ -203,11 +164,7 @@ fn dropout_has_the_gradient_of_its_own_mask() {
     policy.set_noise(2);
     assert_ne!(first, loss(&policy), "another mask");
     assert_ne!(first, loss(&without));
-    assert_eq!(
-        policy.log_probs(&row).unwrap(),
-        without.log_probs(&row).unwrap(),
-        "scoring drops nothing"
-    );
+    assert_eq!(policy.log_probs(&row).unwrap(), without.log_probs(&row).unwrap(), "scoring drops nothing");
 
     // Along the gradient the loss changes by its squared length.
     let (_, gradient) = log_probs_and_gradients(&mut policy, std::slice::from_ref(&row), &weights);
@@ -222,23 +179,15 @@ fn dropout_has_the_gradient_of_its_own_mask() {
             .zip(&start)
             .map(|(entry, (name, tensor))| {
                 let slice = &gradient[entry.slot.offset..][..entry.slot.len];
-                let direction =
-                    candle_core::Tensor::from_slice(slice, tensor.shape(), tensor.device())
-                        .unwrap();
-                (
-                    name.clone(),
-                    (tensor + (direction * (sign * step)).unwrap()).unwrap(),
-                )
+                let direction = candle_core::Tensor::from_slice(slice, tensor.shape(), tensor.device()).unwrap();
+                (name.clone(), (tensor + (direction * (sign * step)).unwrap()).unwrap())
             })
             .collect();
         policy.set_trainable(&moved).unwrap();
         loss(&policy)
     };
     let measured = (at(1.0) - at(-1.0)) / (2.0 * step);
-    assert!(
-        (measured / squared - 1.0).abs() < 1e-2,
-        "measured {measured}, gradient says {squared}"
-    );
+    assert!((measured / squared - 1.0).abs() < 1e-2, "measured {measured}, gradient says {squared}");
 }
 
 #[test]
@@ -252,10 +201,7 @@ fn a_resumed_optimizer_goes_on_to_the_bit() {
             policy.update(optimizer, 1e-3, 0.5).unwrap();
         }
     };
-    let options = AdamWOptions {
-        weight_decay: 0.1,
-        ..AdamWOptions::default()
-    };
+    let options = AdamWOptions { weight_decay: 0.1, ..AdamWOptions::default() };
     for load in [Fixture::lora, Fixture::full] {
         let mut policy = load(&fixture);
         let mut optimizer = AdamW::new(policy.parameters(), options).unwrap();
@@ -277,19 +223,13 @@ fn a_resumed_optimizer_goes_on_to_the_bit() {
 #[test]
 fn norms_and_biases_do_not_decay() {
     let mut policy = fixture::one(FIXTURE).full();
-    let options = AdamWOptions {
-        weight_decay: 0.5,
-        ..AdamWOptions::default()
-    };
+    let options = AdamWOptions { weight_decay: 0.5, ..AdamWOptions::default() };
     let mut optimizer = AdamW::new(policy.parameters(), options).unwrap();
     let before = policy.trainable().unwrap();
     policy.update(&mut optimizer, 0.1, 1.0).unwrap(); // without any gradient
     for ((name, before), (_, after)) in before.iter().zip(policy.trainable().unwrap()) {
         let factor = if name.contains("norm") { 1.0 } else { 0.95 };
-        let want: Vec<f64> = elements(before)
-            .iter()
-            .map(|value| value * factor)
-            .collect();
+        let want: Vec<f64> = elements(before).iter().map(|value| value * factor).collect();
         assert!(relative(&elements(&after), &want) < 1e-6, "{name}");
     }
 }

@@ -17,10 +17,7 @@ use proptest::prelude::*;
 pub const CHILD: &str = "NUDGE_TEST_CHILD";
 
 pub fn create(dir: &Path) -> Project {
-    let settings = ProjectSettings {
-        name: "Test".to_owned(),
-        ..ProjectSettings::default()
-    };
+    let settings = ProjectSettings { name: "Test".to_owned(), ..ProjectSettings::default() };
     Project::create(dir, &settings).unwrap()
 }
 
@@ -29,19 +26,13 @@ fn new_pair(prompt: &str) -> Pair {
 }
 
 fn import(project: &mut Project, count: usize) -> Vec<PairId> {
-    let edits = (0..count)
-        .map(|n| Edit::add(new_pair(&format!("prompt {n}"))))
-        .collect();
+    let edits = (0..count).map(|n| Edit::add(new_pair(&format!("prompt {n}")))).collect();
     project.apply(&Change::new("Import", edits)).unwrap().pairs
 }
 
 fn better(at_ms: i64) -> Verdict {
     Verdict {
-        choice: Choice::Better {
-            chosen: 0,
-            rejected: 1,
-            strength: Strength::Clearly,
-        },
+        choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly },
         who: "local".to_owned(),
         at_ms,
         took_ms: Some(1200),
@@ -71,18 +62,12 @@ fn a_kill_loses_nothing_that_was_saved() {
     let mut saved = Vec::new();
     while saved.len() < 25 {
         let line = lines.next().expect("the child goes on labelling").unwrap();
-        saved.extend(
-            line.strip_prefix("saved ")
-                .map(|n| n.parse::<i64>().unwrap()),
-        );
+        saved.extend(line.strip_prefix("saved ").map(|n| n.parse::<i64>().unwrap()));
     }
     child.kill().unwrap();
     // What it printed before it died counts as well.
     for line in lines.map_while(Result::ok) {
-        saved.extend(
-            line.strip_prefix("saved ")
-                .and_then(|n| n.parse::<i64>().ok()),
-        );
+        saved.extend(line.strip_prefix("saved ").and_then(|n| n.parse::<i64>().ok()));
     }
     child.wait().unwrap();
 
@@ -90,10 +75,7 @@ fn a_kill_loses_nothing_that_was_saved() {
     for at_ms in &saved {
         let id = ids[*at_ms as usize % ids.len()];
         let verdict = project.pair(id).unwrap().unwrap().verdict.unwrap();
-        assert!(
-            verdict.at_ms >= *at_ms,
-            "label {at_ms} of pair {id:?} is gone"
-        );
+        assert!(verdict.at_ms >= *at_ms, "label {at_ms} of pair {id:?} is gone");
     }
     // The one in flight may be there or not, but whole; the journal goes on from it.
     let counted = project.revision().unwrap().0 as usize - 1;
@@ -107,17 +89,9 @@ fn label_for_ever(dir: &Path) {
     // Straight to the pipe: the test harness keeps what `println!` writes to itself.
     let mut out = std::io::stdout().lock();
     for at_ms in 0.. {
-        let before = project
-            .pair(ids[at_ms as usize % ids.len()])
-            .unwrap()
-            .unwrap();
-        let after = Pair {
-            verdict: Some(better(at_ms)),
-            ..before.clone()
-        };
-        project
-            .apply(&Change::new("Label", vec![Edit::replace(before, after)]))
-            .unwrap();
+        let before = project.pair(ids[at_ms as usize % ids.len()]).unwrap().unwrap();
+        let after = Pair { verdict: Some(better(at_ms)), ..before.clone() };
+        project.apply(&Change::new("Label", vec![Edit::replace(before, after)])).unwrap();
         writeln!(out, "saved {at_ms}").unwrap();
     }
 }
@@ -130,10 +104,7 @@ fn undo_and_redo_survive_a_restart() {
     for note in ["one", "two"] {
         let mut project = open();
         let before = project.pair(id).unwrap().unwrap();
-        let after = Pair {
-            note: note.to_owned(),
-            ..before.clone()
-        };
+        let after = Pair { note: note.to_owned(), ..before.clone() };
         let change = Change::new(format!("Note {note}"), vec![Edit::replace(before, after)]);
         project.apply(&change).unwrap();
     }
@@ -189,14 +160,10 @@ fn change_for(deed: &Deed, pairs: &[Pair]) -> Change {
         })
     };
     let edits = match deed {
-        Deed::Add(count) => (0..*count)
-            .map(|n| Edit::add(new_pair(&format!("added {n}"))))
-            .collect(),
+        Deed::Add(count) => (0..*count).map(|n| Edit::add(new_pair(&format!("added {n}")))).collect(),
         Deed::Label(n) => Vec::from_iter(edit(n, &|pair| pair.verdict = Some(better(7)))),
         Deed::Note(n, text) => Vec::from_iter(edit(n, &|pair| pair.note = text.to_string())),
-        Deed::Rewrite(n, text) => {
-            Vec::from_iter(edit(n, &|pair| pair.answers[0].text = text.to_string()))
-        }
+        Deed::Rewrite(n, text) => Vec::from_iter(edit(n, &|pair| pair.answers[0].text = text.to_string())),
         Deed::Delete(n) => nth(n).map(Edit::delete).into_iter().collect(),
         Deed::DeleteAll => pairs.iter().cloned().map(Edit::delete).collect(),
         Deed::Undo | Deed::Redo => Vec::new(),
@@ -276,9 +243,7 @@ proptest! {
 fn the_first_document_can_still_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let document = rusqlite::Connection::open(dir.path().join("project.sqlite")).unwrap();
-    document
-        .execute_batch(include_str!("../fixtures/project-1.sql"))
-        .unwrap();
+    document.execute_batch(include_str!("../fixtures/project-1.sql")).unwrap();
     drop(document);
     fs::create_dir(dir.path().join("runs")).unwrap();
 
@@ -291,17 +256,11 @@ fn the_first_document_can_still_be_read() {
     let run = project.run(RunId(1)).unwrap();
     assert_eq!((run.status, run.step), (RunStatus::Completed, 2));
     assert_eq!(run.arithmetic, None, "nobody noted it then");
-    assert_eq!(
-        project.series(run.id, "loss", Some(1)).unwrap(),
-        [(2, -0.75)]
-    );
+    assert_eq!(project.series(run.id, "loss", Some(1)).unwrap(), [(2, -0.75)]);
     assert_eq!(project.samples(run.id).unwrap()[0].sample.answer, "Nine!");
     assert_eq!(project.references_of(run.id).unwrap()[0].answer, "Hello.");
     assert_eq!(project.undo().unwrap().unwrap().label, "Label pair 1");
-    let found = nudge::store::PairQuery {
-        search: "OPEN".to_owned(),
-        ..Default::default()
-    };
+    let found = nudge::store::PairQuery { search: "OPEN".to_owned(), ..Default::default() };
     assert_eq!(project.query(&found).unwrap(), [PairId(1)]);
 }
 
@@ -325,10 +284,7 @@ fn what_cannot_be_opened_is_told_in_a_sentence_and_left_alone() {
     };
     set("PRAGMA user_version = 999");
     let newer = error(&project);
-    assert!(
-        matches!(newer, StoreError::Newer { found: 999, .. }),
-        "{newer}"
-    );
+    assert!(matches!(newer, StoreError::Newer { found: 999, .. }), "{newer}");
     assert!(newer.to_string().contains("Update Nudge"), "{newer}");
 
     set("PRAGMA application_id = 7");
@@ -348,9 +304,7 @@ fn what_cannot_be_opened_is_told_in_a_sentence_and_left_alone() {
     file.seek(SeekFrom::Start(4096)).unwrap();
     file.write_all(&vec![0x5a; length as usize - 4096]).unwrap();
     drop(file);
-    let met = Project::open(&project)
-        .and_then(|project| project.pairs_at(Revision(1)))
-        .unwrap_err();
+    let met = Project::open(&project).and_then(|project| project.pairs_at(Revision(1))).unwrap_err();
     assert!(matches!(met, StoreError::Corrupted { .. }), "{met}");
 }
 
@@ -383,16 +337,10 @@ fn a_reader_never_waits_for_a_writer() {
     let mut project = create(dir.path());
     import(&mut project, 2);
     let writer = rusqlite::Connection::open(dir.path().join("project.sqlite")).unwrap();
-    writer
-        .execute_batch("BEGIN IMMEDIATE; DELETE FROM settings")
-        .unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; DELETE FROM settings").unwrap();
     let reader = Project::open(dir.path()).unwrap();
     assert_eq!(reader.counts().unwrap().total(), 2);
-    assert_eq!(
-        reader.settings().unwrap().name,
-        "Test",
-        "as it was committed"
-    );
+    assert_eq!(reader.settings().unwrap().name, "Test", "as it was committed");
     writer.execute_batch("ROLLBACK").unwrap();
     import(&mut project, 1);
     assert_eq!(reader.counts().unwrap().total(), 3);

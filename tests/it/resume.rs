@@ -29,11 +29,7 @@ fn metrics(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
     let steps = toy.open().steps(run, None).unwrap();
     steps
         .into_iter()
-        .flat_map(|(step, metrics)| {
-            metrics
-                .into_iter()
-                .map(move |(name, value)| ((step, name), value.to_bits()))
-        })
+        .flat_map(|(step, metrics)| metrics.into_iter().map(move |(name, value)| ((step, name), value.to_bits())))
         .filter(|((_, name), _)| !OF_THE_MACHINE.contains(&name.as_str()))
         .collect()
 }
@@ -41,31 +37,20 @@ fn metrics(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
 fn weights(toy: &Toy, run: RunId, step: u64) -> Vec<u8> {
     let dir = toy.open().run_dir(run);
     let folder = dir.join(format!("checkpoints/step-{step:06}"));
-    [
-        "trainable.safetensors",
-        "optimizer.safetensors",
-        "adapter_model.safetensors",
-    ]
-    .iter()
-    .flat_map(|file| fs::read(folder.join(file)).unwrap())
-    .collect()
+    ["trainable.safetensors", "optimizer.safetensors", "adapter_model.safetensors"]
+        .iter()
+        .flat_map(|file| fs::read(folder.join(file)).unwrap())
+        .collect()
 }
 
 fn assert_same(toy: &Toy, whole: RunId, parts: RunId) {
     let (whole_metrics, parts_metrics) = (metrics(toy, whole), metrics(toy, parts));
     for (key, bits) in &whole_metrics {
         let other = parts_metrics.get(key).copied();
-        assert_eq!(
-            other.map(f64::from_bits),
-            Some(f64::from_bits(*bits)),
-            "{key:?}"
-        );
+        assert_eq!(other.map(f64::from_bits), Some(f64::from_bits(*bits)), "{key:?}");
     }
     assert_eq!(whole_metrics.len(), parts_metrics.len());
-    assert!(
-        weights(toy, whole, 20) == weights(toy, parts, 20),
-        "weights and moments"
-    );
+    assert!(weights(toy, whole, 20) == weights(toy, parts, 20), "weights and moments");
     let samples = |run| toy.open().samples(run).unwrap();
     assert_eq!(samples(whole), samples(parts));
 }
@@ -94,10 +79,7 @@ fn twenty_steps_equal_ten_and_an_end_of_everything_and_ten() {
     let control = toy.queue(&engine, stopped);
     reached(&engine, stopped, 7);
     control.stop();
-    assert!(matches!(
-        finished(&engine, stopped),
-        Outcome::Stopped { .. }
-    ));
+    assert!(matches!(finished(&engine, stopped), Outcome::Stopped { .. }));
     engine.shut_down();
     assert_eq!(toy.go_on(stopped), Outcome::Completed);
     assert_same(&toy, whole, stopped);
@@ -130,19 +112,11 @@ fn a_finished_run_says_so_and_can_be_extended() {
     let Outcome::Failed { error } = toy.go_on(run) else {
         panic!("there is nothing left to do");
     };
-    assert!(
-        error.contains("already at its last step (3 of 3)"),
-        "{error}"
-    );
+    assert!(error.contains("already at its last step (3 of 3)"), "{error}");
     let project = toy.open();
-    assert_eq!(
-        project.run(run).unwrap().status,
-        nudge::store::RunStatus::Completed
-    );
+    assert_eq!(project.run(run).unwrap().status, nudge::store::RunStatus::Completed);
     config.train.steps = Some(5);
-    project
-        .set_run_config(run, &config.to_toml().unwrap())
-        .unwrap();
+    project.set_run_config(run, &config.to_toml().unwrap()).unwrap();
     assert_eq!(toy.go_on(run), Outcome::Completed);
     assert_eq!(project.run(run).unwrap().step, 5);
 }
@@ -162,19 +136,14 @@ fn a_damaged_checkpoint_is_passed_over_and_a_changed_model_refused() {
 
     let run_dir = toy.open().run_dir(run);
     let newest = checkpoints(&run_dir).pop().unwrap();
-    let path = run_dir.join(format!(
-        "checkpoints/step-{newest:06}/trainable.safetensors"
-    ));
+    let path = run_dir.join(format!("checkpoints/step-{newest:06}/trainable.safetensors"));
     let mut bytes = fs::read(&path).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&path, bytes).unwrap();
     assert_eq!(toy.go_on(run), Outcome::Completed);
     let log = toy.open().log(run).unwrap();
-    assert!(
-        log.iter()
-            .any(|line| line.text.contains("is not the file that was written"))
-    );
+    assert!(log.iter().any(|line| line.text.contains("is not the file that was written")));
 
     // Another model in the same folder is another reference.
     let weights = toy.model.join("model.safetensors");
@@ -183,16 +152,11 @@ fn a_damaged_checkpoint_is_passed_over_and_a_changed_model_refused() {
     bytes[last] ^= 1;
     fs::write(&weights, bytes).unwrap();
     config.train.steps = Some(22);
-    toy.open()
-        .set_run_config(run, &config.to_toml().unwrap())
-        .unwrap();
+    toy.open().set_run_config(run, &config.to_toml().unwrap()).unwrap();
     let Outcome::Failed { error } = toy.go_on(run) else {
         panic!("the reference has changed");
     };
-    assert!(
-        error.contains("reference is not the one it began with"),
-        "{error}"
-    );
+    assert!(error.contains("reference is not the one it began with"), "{error}");
 }
 
 #[test]
@@ -209,10 +173,7 @@ fn old_checkpoints_make_room_and_the_best_stays() {
     let losses = project.series(run, "eval_loss", Some(0)).unwrap();
     let best = losses.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0;
     let kept = checkpoints(&project.run_dir(run));
-    assert!(
-        kept.contains(&best) && kept.contains(&8),
-        "{kept:?}, best {best}"
-    );
+    assert!(kept.contains(&best) && kept.contains(&8), "{kept:?}, best {best}");
     assert!(kept.len() <= 4, "{kept:?}");
 }
 

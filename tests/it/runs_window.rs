@@ -5,9 +5,7 @@ use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
     engine::{
         config::Method,
-        protocol::{
-            Event, Knob, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer,
-        },
+        protocol::{Event, Knob, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer},
     },
     state::{Screen, train::Sheet},
     store::{Project, RunId, RunStatus},
@@ -19,9 +17,7 @@ use crate::stage::{self, Stage, held_out, past_run, step};
 fn start(stage: &mut Stage) -> RunId {
     stage.click("Start run");
     let requests = stage.requests.clone();
-    stage.until("the engine is asked to train", move |_| {
-        !requests.is_empty()
-    });
+    stage.until("the engine is asked to train", move |_| !requests.is_empty());
     match stage.requests.try_recv() {
         Ok(Request::Train { run, .. }) => run,
         other => panic!("{other:?}"),
@@ -31,18 +27,9 @@ fn start(stage: &mut Stage) -> RunId {
 /// A run at step 120 of 400, with everything that a live run shows.
 fn live(stage: &mut Stage) -> RunId {
     let run = start(stage);
-    stage.say([Event::Started {
-        run,
-        first_step: 1,
-        total_steps: 400,
-        arithmetic: stage::arithmetic(),
-    }]);
+    stage.say([Event::Started { run, first_step: 1, total_steps: 400, arithmetic: stage::arithmetic() }]);
     stage.say((1..=120).flat_map(|n| {
-        let evaluated = (n % 10 == 0).then(|| Event::Evaluated {
-            run,
-            step: n,
-            metrics: held_out(n, 60.0),
-        });
+        let evaluated = (n % 10 == 0).then(|| Event::Evaluated { run, step: n, metrics: held_out(n, 60.0) });
         std::iter::once(step(run, n, 400)).chain(evaluated)
     }));
     stage.say([Event::Logged {
@@ -62,9 +49,7 @@ fn the_rail_and_the_keys_switch_screens() {
         stage.go(screen.title());
         assert_eq!(stage.harness.state().views().screen, screen);
     }
-    stage
-        .harness
-        .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Num3);
+    stage.harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Num3);
     stage.harness.run();
     assert_eq!(stage.harness.state().views().screen, Screen::Compare);
     stage.harness.get_by_label("Project Tide tables");
@@ -75,10 +60,7 @@ fn the_rail_and_the_keys_switch_screens() {
 fn a_project_is_opened_by_its_path_and_a_wrong_path_is_a_notice() {
     let mut stage = Stage::new();
     let other = tempfile::tempdir().unwrap();
-    let settings = nudge::store::ProjectSettings {
-        name: "Star charts".to_owned(),
-        ..Default::default()
-    };
+    let settings = nudge::store::ProjectSettings { name: "Star charts".to_owned(), ..Default::default() };
     drop(Project::create(other.path(), &settings).unwrap());
 
     stage.click("Project Tide tables");
@@ -110,11 +92,7 @@ fn starting_needs_settings_that_can_be_used() {
     stage.enter("β", "0.25");
     let run = start(&mut stage);
     let record = Project::open(&stage.dir).unwrap().run(run).unwrap();
-    assert!(
-        record.config_toml.contains("beta = 0.25"),
-        "{}",
-        record.config_toml
-    );
+    assert!(record.config_toml.contains("beta = 0.25"), "{}", record.config_toml);
     assert_eq!(record.method, "MPO anchored-sum");
     assert_eq!(stage.harness.state().views().train.sheet, Sheet::Run);
 }
@@ -127,10 +105,7 @@ fn another_method_changes_formula_fields_and_margins() {
     stage.click("IPO");
     assert!(stage.says("L = (m − 1/(2τ))²"));
     stage.harness.get_by_role_and_label(Role::TextInput, "τ");
-    assert!(
-        stage.harness.query_by_label("Mean").is_none(),
-        "reference-free margins are MPO's"
-    );
+    assert!(stage.harness.query_by_label("Mean").is_none(), "reference-free margins are MPO's");
     stage.enter("τ", "0.5");
     assert!(stage.says("Target margin 1/(2τ) = 1"));
 }
@@ -141,12 +116,7 @@ fn events_move_the_charts() {
     let run = start(&mut stage);
     assert!(stage.says("Loss chart, nothing measured yet"));
     stage.say([
-        Event::Started {
-            run,
-            first_step: 1,
-            total_steps: 400,
-            arithmetic: stage::arithmetic(),
-        },
+        Event::Started { run, first_step: 1, total_steps: 400, arithmetic: stage::arithmetic() },
         Event::Step {
             run,
             step: 1,
@@ -155,20 +125,11 @@ fn events_move_the_charts() {
             eta_secs: Some(200.0),
         },
     ]);
-    stage
-        .harness
-        .get_by_label("Loss chart, latest 0.42 at step 1");
+    stage.harness.get_by_label("Loss chart, latest 0.42 at step 1");
     assert!(stage.says("Step 1 of 400 · 3 min 20 s left"));
     stage.say([step(run, 2, 400)]);
-    assert!(
-        stage.says("Loss 0.0"),
-        "the sparkline of the status strip has a name"
-    );
-    stage.say([Event::Evaluated {
-        run,
-        step: 2,
-        metrics: vec![("eval_rewards/accuracies".to_owned(), 0.75)],
-    }]);
+    assert!(stage.says("Loss 0.0"), "the sparkline of the status strip has a name");
+    stage.say([Event::Evaluated { run, step: 2, metrics: vec![("eval_rewards/accuracies".to_owned(), 0.75)] }]);
     assert!(stage.says("Preference accuracy chart, latest"));
 }
 
@@ -180,15 +141,10 @@ fn who_moved_is_said_in_a_sentence() {
         run,
         step: 1,
         total_steps: 2,
-        metrics: vec![
-            ("logps/chosen_change".to_owned(), -3.1),
-            ("logps/rejected_change".to_owned(), -9.0),
-        ],
+        metrics: vec![("logps/chosen_change".to_owned(), -3.1), ("logps/rejected_change".to_owned(), -9.0)],
         eta_secs: None,
     }]);
-    assert!(
-        stage.says("The margin grows because rejected falls faster; chosen also lost 3.1 nats")
-    );
+    assert!(stage.says("The margin grows because rejected falls faster; chosen also lost 3.1 nats"));
 }
 
 #[test]
@@ -230,18 +186,8 @@ fn a_knob_asks_the_engine_and_marks_the_charts() {
         text: "λ_ref 0.3 → 0.7".to_owned(),
         mark: true,
     }]);
-    let marks = &stage
-        .harness
-        .state()
-        .workspace()
-        .runs
-        .history(run)
-        .unwrap()
-        .marks;
-    assert_eq!(
-        (marks[0].step, marks[0].text.as_str()),
-        (121, "λ_ref 0.3 → 0.7")
-    );
+    let marks = &stage.harness.state().workspace().runs.history(run).unwrap().marks;
+    assert_eq!((marks[0].step, marks[0].text.as_str()), (121, "λ_ref 0.3 → 0.7"));
 }
 
 #[test]
@@ -249,17 +195,10 @@ fn a_checkpoint_that_failed_asks_what_to_do() {
     let mut stage = Stage::new();
     let run = live(&mut stage);
     let error = "The checkpoint of step 120 could not be saved: the disk is full".to_owned();
-    stage.say([Event::SaveFailed {
-        run,
-        step: 120,
-        error,
-    }]);
+    stage.say([Event::SaveFailed { run, step: 120, error }]);
     assert!(stage.says("could not be saved: the disk is full"));
     assert!(stage.says("waits with its weights in memory"));
-    for (word, expected) in [
-        ("Try again", SaveAnswer::TryAgain),
-        ("Go on without", SaveAnswer::GoOn),
-    ] {
+    for (word, expected) in [("Try again", SaveAnswer::TryAgain), ("Go on without", SaveAnswer::GoOn)] {
         stage.click(word);
         match stage.requests.try_recv() {
             Ok(Request::Settle { run: of, answer }) => {
@@ -279,9 +218,7 @@ fn steps_lost_on_the_way_are_read_from_the_project() {
     let run = start(&mut stage);
     let mut project = Project::open(&stage.dir).unwrap();
     for n in 1..=9 {
-        project
-            .append_step(run, n, n, &[("loss".to_owned(), n as f64)])
-            .unwrap();
+        project.append_step(run, n, n, &[("loss".to_owned(), n as f64)]).unwrap();
     }
     let event = |n: u64| Event::Step {
         run,
@@ -293,9 +230,7 @@ fn steps_lost_on_the_way_are_read_from_the_project() {
     stage.say([event(1), event(9)]);
     stage.until("the gap is filled", |app| {
         let history = app.workspace().runs.history(run).unwrap();
-        history
-            .series("loss")
-            .is_some_and(|series| series.len() == 9)
+        history.series("loss").is_some_and(|series| series.len() == 9)
     });
 }
 
@@ -312,15 +247,9 @@ fn a_check_is_shown_and_an_older_answer_is_not() {
         asleep: 0.6,
         ..PreflightReport::default()
     };
-    stage.say([Event::Preflight {
-        request: RequestId(request.0 + 100),
-        report: Box::new(report(3)),
-    }]);
+    stage.say([Event::Preflight { request: RequestId(request.0 + 100), report: Box::new(report(3)) }]);
     assert!(stage.says("Checking…"));
-    stage.say([Event::Preflight {
-        request,
-        report: Box::new(report(8)),
-    }]);
+    stage.say([Event::Preflight { request, report: Box::new(report(8)) }]);
     assert!(stage.says("8 to train"));
     assert!(stage.says("60 % asleep at the start"));
     assert!(stage.says("differs"));
@@ -335,9 +264,7 @@ fn a_failed_run_says_why_and_keeps_its_charts() {
     let run = live(&mut stage);
     stage.say([Event::Finished {
         run,
-        outcome: Outcome::Failed {
-            error: "The disk is full; free some space and continue".to_owned(),
-        },
+        outcome: Outcome::Failed { error: "The disk is full; free some space and continue".to_owned() },
     }]);
     assert!(stage.says("failed; its charts and its last checkpoint stay"));
     assert!(stage.says("The disk is full; free some space and continue"));
@@ -366,20 +293,10 @@ fn closing_while_a_run_goes_asks_in_a_strip() {
     close(&mut stage);
     assert!(stage.says("is still going"));
     stage.click("Save a checkpoint and close");
-    let live = stage
-        .harness
-        .state()
-        .workspace()
-        .runs
-        .live
-        .as_ref()
-        .unwrap();
+    let live = stage.harness.state().workspace().runs.live.as_ref().unwrap();
     assert!(live.control.stopping());
     assert!(stage.says("has written its checkpoint"));
-    stage.say([Event::Finished {
-        run,
-        outcome: Outcome::Stopped { step: 120 },
-    }]);
+    stage.say([Event::Finished { run, outcome: Outcome::Stopped { step: 120 } }]);
     assert!(stage.harness.state().workspace().runs.live.is_none());
 }
 
@@ -391,22 +308,14 @@ fn compare_lays_past_runs_over_each_other_and_lists_only_what_differs() {
     });
     stage.go("Compare");
     stage.until("both histories are here", |app| {
-        app.workspace()
-            .runs
-            .history
-            .values()
-            .filter(|h| !h.series.is_empty())
-            .count()
-            == 2
+        app.workspace().runs.history.values().filter(|h| !h.series.is_empty()).count() == 2
     });
     assert!(stage.says("Preference accuracy, held out chart, latest"));
     assert!(stage.says("objective.beta"));
     assert!(!stage.says("optimizer.learning_rate"));
     assert!(stage.says("Frontier chart; MPO anchored-sum β 0.1: accuracy 96.1 %"));
 
-    let tick = stage
-        .harness
-        .get_by_role_and_label(Role::CheckBox, "MPO anchored-sum β 0.1");
+    let tick = stage.harness.get_by_role_and_label(Role::CheckBox, "MPO anchored-sum β 0.1");
     tick.click();
     stage.harness.run();
     assert!(stage.says("Tick a second run to see what differs"));
@@ -421,9 +330,7 @@ fn a_run_is_renamed_and_deleted_in_the_project() {
     stage.click("Rename…");
     stage.enter("New name of the run", "Baseline");
     stage.click("Rename");
-    stage.until("it is renamed", |app| {
-        app.workspace().runs.records[0].name == "Baseline"
-    });
+    stage.until("it is renamed", |app| app.workspace().runs.records[0].name == "Baseline");
     stage.click("Delete…");
     assert!(stage.says("for good?"));
     stage.click("Delete Baseline");
@@ -435,23 +342,12 @@ fn a_run_is_renamed_and_deleted_in_the_project() {
 fn a_stopped_run_can_be_continued() {
     let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
         let run = past_run(project, Method::Mpo, 0.1, 30.0);
-        project
-            .set_run_status(run, RunStatus::Stopped, None)
-            .unwrap();
+        project.set_run_status(run, RunStatus::Stopped, None).unwrap();
     });
     stage.click("Watch");
     stage.click("Continue");
-    assert!(matches!(
-        stage.requests.try_recv(),
-        Ok(Request::Train { .. })
-    ));
-    stage.until("its history is here", |app| {
-        app.workspace()
-            .runs
-            .history
-            .values()
-            .any(|h| h.last_step() == 120.0)
-    });
+    assert!(matches!(stage.requests.try_recv(), Ok(Request::Train { .. })));
+    stage.until("its history is here", |app| app.workspace().runs.history.values().any(|h| h.last_step() == 120.0));
 }
 
 #[test]

@@ -32,13 +32,7 @@ impl Blocked {
         fs::write(&obstacle, "in the way").unwrap();
         let engine = start();
         let control = toy.queue(&engine, run);
-        Self {
-            toy,
-            engine,
-            run,
-            control,
-            obstacle,
-        }
+        Self { toy, engine, run, control, obstacle }
     }
 
     /// Waits until a checkpoint has failed; gives its step.
@@ -56,10 +50,7 @@ impl Blocked {
 
     fn settle(&self, answer: SaveAnswer) {
         let run = self.run;
-        self.engine
-            .requests
-            .send(Request::Settle { run, answer })
-            .unwrap();
+        self.engine.requests.send(Request::Settle { run, answer }).unwrap();
     }
 
     fn status(&self) -> RunStatus {
@@ -91,17 +82,12 @@ fn another_place_takes_it_and_the_run_goes_on_from_there() {
     blocked.failed();
     blocked.settle(SaveAnswer::Elsewhere(other.path().to_owned()));
     assert_eq!(finished(&blocked.engine, blocked.run), Outcome::Completed);
-    let Blocked {
-        toy, engine, run, ..
-    } = blocked;
+    let Blocked { toy, engine, run, .. } = blocked;
     engine.shut_down();
     let folder = other.path().join(format!("project-run-{}", run.0));
     assert!(folder.join("step-000012/state.json").is_file());
     let project = toy.open();
-    assert_eq!(
-        &project.run(run).unwrap().checkpoints[1..],
-        std::slice::from_ref(&folder)
-    );
+    assert_eq!(&project.run(run).unwrap().checkpoints[1..], std::slice::from_ref(&folder));
 
     let mut config = toy::config();
     config.train.steps = Some(14);
@@ -150,10 +136,7 @@ fn in_a_terminal_without_anybody_the_run_stops_with_a_sentence() {
     let output = terminal::run(home, &args);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(
-        errors.contains("The checkpoint of step 2 could not be saved"),
-        "{errors}"
-    );
+    assert!(errors.contains("The checkpoint of step 2 could not be saved"), "{errors}");
     let runs = json_lines(&out(home, &["runs", &project, "--json"]));
     assert_eq!(runs[0]["status"], "failed");
     assert_eq!(runs[0]["step"], 2, "what was measured is kept");

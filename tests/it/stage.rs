@@ -49,12 +49,7 @@ impl Stage {
             },
         )
         .unwrap();
-        project
-            .apply(&Change::new(
-                "Import",
-                (0..12).map(pair).map(Edit::add).collect(),
-            ))
-            .unwrap();
+        project.apply(&Change::new("Import", (0..12).map(pair).map(Edit::add).collect())).unwrap();
         fill(&mut project);
         drop(project);
 
@@ -68,8 +63,7 @@ impl Stage {
             .with_options(SnapshotOptions::new().threshold(1.0).max_failed_pixels(12))
             .with_render_cursor(false)
             .build_eframe(move |cc| {
-                cc.egui_ctx
-                    .options_mut(|options| options.warn_on_id_clash = true);
+                cc.egui_ctx.options_mut(|options| options.warn_on_id_clash = true);
                 let mut app = App::for_test(cc, EngineLink::scripted(request, event), Some(opened));
                 app.views_mut().theme = match theme {
                     egui::Theme::Light => nudge::state::ThemeChoice::Light,
@@ -77,16 +71,8 @@ impl Stage {
                 };
                 app
             });
-        let mut stage = Self {
-            harness,
-            requests,
-            events,
-            dir,
-            _temp: temp,
-        };
-        stage.until("the project is open", |app| {
-            app.workspace().project.is_some()
-        });
+        let mut stage = Self { harness, requests, events, dir, _temp: temp };
+        stage.until("the project is open", |app| app.workspace().project.is_some());
         stage.harness.run();
         stage
     }
@@ -95,10 +81,7 @@ impl Stage {
     pub fn until(&mut self, what: &str, done: impl Fn(&App) -> bool) {
         let start = Instant::now();
         while !done(self.harness.state()) {
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "not in time: {what}"
-            );
+            assert!(start.elapsed() < Duration::from_secs(10), "not in time: {what}");
             std::thread::sleep(Duration::from_millis(2));
             self.harness.step();
         }
@@ -128,17 +111,12 @@ impl Stage {
 
     /// Replaces the text of the field with this label.
     pub fn enter(&mut self, label: &str, text: &str) {
-        let field = self
-            .harness
-            .get_by_role_and_label(egui::accesskit::Role::TextInput, label);
+        let field = self.harness.get_by_role_and_label(egui::accesskit::Role::TextInput, label);
         field.focus();
         self.harness.run();
-        self.harness
-            .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        self.harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
         self.harness.run();
-        self.harness
-            .get_by_role_and_label(egui::accesskit::Role::TextInput, label)
-            .type_text(text);
+        self.harness.get_by_role_and_label(egui::accesskit::Role::TextInput, label).type_text(text);
         self.harness.run();
     }
 
@@ -164,10 +142,7 @@ impl Stage {
         for clipped in &self.harness.output().shapes {
             texts(&clipped.shape, &mut found);
         }
-        let clashes: Vec<&String> = found
-            .iter()
-            .filter(|text| text.contains("use of"))
-            .collect();
+        let clashes: Vec<&String> = found.iter().filter(|text| text.contains("use of")).collect();
         assert!(clashes.is_empty(), "{clashes:#?}");
     }
 
@@ -175,10 +150,7 @@ impl Stage {
     /// that is said, and is a failure on CI.
     pub fn picture(&mut self, name: &str, results: &mut SnapshotResults) {
         if let Err(error) = self.harness.render() {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "no picture of {name}: {error}"
-            );
+            assert!(std::env::var_os("CI").is_none(), "no picture of {name}: {error}");
             eprintln!("skipped the picture {name}: {error}");
             return;
         }
@@ -193,11 +165,7 @@ fn pair(n: usize) -> Pair {
         &["At six.", "High water is at six in the evening, sailor."],
     );
     pair.verdict = (n < 10).then(|| Verdict {
-        choice: Choice::Better {
-            chosen: 0,
-            rejected: 1,
-            strength: Strength::Clearly,
-        },
+        choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly },
         who: "local".to_owned(),
         at_ms: 0,
         took_ms: None,
@@ -292,8 +260,6 @@ pub fn past_run(project: &mut Project, method: Method, beta: f64, slowness: f64)
         }
         project.append_step(run, step, step * 300, &all).unwrap();
     }
-    project
-        .set_run_status(run, RunStatus::Completed, None)
-        .unwrap();
+    project.set_run_status(run, RunStatus::Completed, None).unwrap();
     run
 }

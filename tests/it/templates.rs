@@ -18,20 +18,12 @@ fn the_inspector_shows_every_token_of_the_training_text() {
     for (name, codec, _) in models() {
         let prompt = chat(&[(Role::User, "Où est le café? 🙂")]);
         let answers = ["Là-bas.", "Je ne sais pas 🦀."];
-        let encoded = codec
-            .encode_answers(&prompt, &answers, Limits::NONE)
-            .unwrap();
+        let encoded = codec.encode_answers(&prompt, &answers, Limits::NONE).unwrap();
         let inspections = codec.inspect(&prompt, &answers, Limits::NONE).answers;
         for (answer, inspection) in encoded.answers.iter().zip(&inspections) {
             let shown = inspection.tokens.iter().map(|token| token.id);
-            assert!(
-                shown.eq(encoded.prefix.iter().chain(&answer.ids).copied()),
-                "{name}"
-            );
-            assert!(
-                inspection.tokens.iter().all(|token| !token.text.is_empty()),
-                "{name}"
-            );
+            assert!(shown.eq(encoded.prefix.iter().chain(&answer.ids).copied()), "{name}");
+            assert!(inspection.tokens.iter().all(|token| !token.text.is_empty()), "{name}");
             assert_eq!(inspection.scored(), answer.ids.len());
             let last = inspection.tokens.last().unwrap();
             assert!(last.special && inspection.ended, "{name}");
@@ -44,10 +36,7 @@ fn the_inspector_shows_every_token_of_the_training_text() {
 fn parts_and_cuts_are_shown_for_what_they_are() {
     let codec = codec("qwen2_bias");
     let prompt = chat(&[(Role::User, "Where is the library?")]);
-    let limits = Limits {
-        max_prompt: 100,
-        max_answer: 4,
-    };
+    let limits = Limits { max_prompt: 100, max_answer: 4 };
     let answers = ["On the left, behind the old bridge.", "No."];
     let seen = codec.inspect(&prompt, &answers, limits);
     assert_eq!(seen.fate, Fate::AnswerCut);
@@ -65,10 +54,7 @@ fn parts_and_cuts_are_shown_for_what_they_are() {
     assert!(long.ended && !long.end_trained() && short.end_trained());
     assert_eq!(long.findings[0].flaw, Flaw::Cut);
     // What cannot be trained on is shown all the same.
-    let short = Limits {
-        max_prompt: 2,
-        ..limits
-    };
+    let short = Limits { max_prompt: 2, ..limits };
     let seen = codec.inspect(&prompt, &answers, short);
     assert_eq!((seen.fate, seen.answers.len()), (Fate::PromptTooLong, 2));
     let seen = codec.inspect(&prompt, &["same", "same"], limits);
@@ -84,10 +70,7 @@ fn a_doubled_bos_is_found() {
         let prompt = Prompt::Text(text);
         codec.inspect(&prompt, &answers, Limits::NONE).answers
     };
-    assert_eq!(
-        seen(format!("{bos}{bos}Hi"))[0].findings[0].flaw,
-        Flaw::DoubledBos
-    );
+    assert_eq!(seen(format!("{bos}{bos}Hi"))[0].findings[0].flaw, Flaw::DoubledBos);
     assert_eq!(seen(format!("{bos}Hi"))[0].findings, []);
 }
 
@@ -109,10 +92,7 @@ fn a_system_turn_without_a_place_stands_in_front_of_the_first_question() {
         let codec = Codec::load(folder.path()).unwrap();
         let ids = codec.prompt_ids(&turns).unwrap();
         assert_eq!(codec.decode_all(&ids), expected, "{system}");
-        let folded = codec
-            .notes(&turns)
-            .iter()
-            .any(|note| note.flaw == Flaw::SystemFolded);
+        let folded = codec.notes(&turns).iter().any(|note| note.flaw == Flaw::SystemFolded);
         assert_eq!(folded, expected.contains("\n\n"), "{system}");
     }
 }
@@ -123,17 +103,9 @@ fn a_model_without_a_template_is_asked_in_plain_style() {
     let codec = Codec::load(folder.path()).unwrap();
     let prompt = chat(&[(Role::System, "Be brief."), (Role::User, "Why?")]);
     let ids = codec.prompt_ids(&prompt).unwrap();
-    assert_eq!(
-        codec.decode_all(&ids),
-        "Be brief.\n\nUser: Why?\n\nAssistant:"
-    );
-    let encoded = codec
-        .encode_answers(&prompt, &["So."], Limits::NONE)
-        .unwrap();
-    assert_eq!(
-        codec.decode_all(&encoded.answers[0].ids),
-        " So.<|endoftext|>"
-    );
+    assert_eq!(codec.decode_all(&ids), "Be brief.\n\nUser: Why?\n\nAssistant:");
+    let encoded = codec.encode_answers(&prompt, &["So."], Limits::NONE).unwrap();
+    assert_eq!(codec.decode_all(&encoded.answers[0].ids), " So.<|endoftext|>");
     assert_eq!(codec.notes(&prompt)[0].flaw, Flaw::PlainStyle);
 }
 
@@ -141,8 +113,7 @@ fn a_model_without_a_template_is_asked_in_plain_style() {
 #[test]
 fn templates_are_rendered_as_by_transformers() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates");
-    let expected: Json =
-        serde_json::from_slice(&fs::read(root.join("expected.json")).unwrap()).unwrap();
+    let expected: Json = serde_json::from_slice(&fs::read(root.join("expected.json")).unwrap()).unwrap();
     let cases = expected["cases"].as_array().unwrap();
     let (mut name, mut codec) = (String::new(), None);
     let mut refused = 0;
@@ -150,32 +121,21 @@ fn templates_are_rendered_as_by_transformers() {
         let template = case["template"].as_str().unwrap();
         if name != template {
             let source = fs::read_to_string(root.join(template)).unwrap();
-            let folder = folder(
-                &expected["special_tokens"],
-                &[("chat_template.jinja", &source)],
-            );
+            let folder = folder(&expected["special_tokens"], &[("chat_template.jinja", &source)]);
             codec = Some(Codec::load(folder.path()).unwrap());
             template.clone_into(&mut name);
         }
         let conversation = case["conversation"].as_str().unwrap();
-        let given: Conversation =
-            serde_json::from_value(expected["conversations"][conversation].clone()).unwrap();
+        let given: Conversation = serde_json::from_value(expected["conversations"][conversation].clone()).unwrap();
         let ask = case["add_generation_prompt"].as_bool().unwrap();
         let rendered = codec.as_ref().unwrap().render_conversation(&given, ask);
         if let Some(error) = case.get("error") {
             let sentence = rendered.unwrap_err().to_string();
-            assert!(
-                sentence.contains(error.as_str().unwrap()),
-                "{template}, {conversation}: {sentence}"
-            );
+            assert!(sentence.contains(error.as_str().unwrap()), "{template}, {conversation}: {sentence}");
             refused += 1;
             continue;
         }
-        assert_eq!(
-            rendered.unwrap(),
-            case["text"],
-            "{template}, {conversation}, {ask}"
-        );
+        assert_eq!(rendered.unwrap(), case["text"], "{template}, {conversation}, {ask}");
     }
     assert!(cases.len() > 200 && refused > 20 && refused < cases.len() / 3);
 }
@@ -198,15 +158,8 @@ fn templates_that_mean_harm_are_refused_at_once() {
         "x".repeat(2 << 20),
     ] {
         let folder = folder(&serde_json::json!({}), &[("chat_template.jinja", &source)]);
-        let turns = [Turn {
-            role: Role::User,
-            content: "Hi".to_owned(),
-        }];
+        let turns = [Turn { role: Role::User, content: "Hi".to_owned() }];
         let rendered = Codec::load(folder.path()).and_then(|codec| codec.render(&turns, true));
-        assert!(
-            matches!(rendered, Err(TextError::Template(_))),
-            "{}",
-            &source[..80.min(source.len())]
-        );
+        assert!(matches!(rendered, Err(TextError::Template(_))), "{}", &source[..80.min(source.len())]);
     }
 }

@@ -11,10 +11,8 @@ use serde_json::Value;
 const MODEL: &str = "llama_mha";
 
 pub fn fixtures() -> PathBuf {
-    std::env::var_os("NUDGE_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
-        PathBuf::from,
-    )
+    std::env::var_os("NUDGE_FIXTURES")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from)
 }
 
 pub fn model() -> String {
@@ -22,10 +20,7 @@ pub fn model() -> String {
 }
 
 pub fn expected() -> Value {
-    let file = fixtures()
-        .join("expected")
-        .join(MODEL)
-        .join("expected.json");
+    let file = fixtures().join("expected").join(MODEL).join("expected.json");
     serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
@@ -61,9 +56,7 @@ pub fn out(home: &Path, args: &[&str]) -> String {
 }
 
 pub fn json_lines(text: &str) -> Vec<Value> {
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
 /// Standard error of a command that must end with `code`.
@@ -96,10 +89,7 @@ pub fn pairs_file(dir: &Path) -> String {
 /// A project with those pairs and a tiny model.
 pub fn project(home: &Path) -> String {
     let dir = path(&home.join("project"));
-    out(
-        home,
-        &["new", &dir, "--model", &model(), "--name", "Streets"],
-    );
+    out(home, &["new", &dir, "--model", &model(), "--name", "Streets"]);
     out(home, &["import", &dir, &pairs_file(home)]);
     dir
 }

@@ -10,10 +10,8 @@ use serde_json::Value as Json;
 
 /// `NUDGE_FIXTURES`, or the repository's own.
 fn fixtures() -> PathBuf {
-    std::env::var_os("NUDGE_FIXTURES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
-        PathBuf::from,
-    )
+    std::env::var_os("NUDGE_FIXTURES")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from)
 }
 
 /// Every model with its tokenizer and what Transformers says about it.
@@ -22,12 +20,7 @@ pub fn models() -> Vec<(String, Codec, Json)> {
     let mut names: Vec<String> = fs::read_dir(root.join("expected"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| {
-            root.join("models")
-                .join(name)
-                .join("tokenizer.json")
-                .is_file()
-        })
+        .filter(|name| root.join("models").join(name).join("tokenizer.json").is_file())
         .collect();
     names.sort();
     assert!(names.len() >= 7, "only {names:?} in {}", root.display());
@@ -49,10 +42,7 @@ pub fn codec(name: &str) -> Codec {
 }
 
 pub fn chat(turns: &[(Role, &str)]) -> Prompt {
-    let turn = |(role, content): &(Role, &str)| Turn {
-        role: *role,
-        content: (*content).to_owned(),
-    };
+    let turn = |(role, content): &(Role, &str)| Turn { role: *role, content: (*content).to_owned() };
     Prompt::Chat(turns.iter().map(turn).collect())
 }
 
@@ -67,19 +57,11 @@ fn texts_become_the_ids_of_transformers_and_back() {
         assert!(!texts.is_empty());
         for case in texts {
             let text = case["text"].as_str().unwrap();
-            assert_eq!(
-                codec.encode(text),
-                ids(&case["ids_plain"]),
-                "{name}: {text:?}"
-            );
+            assert_eq!(codec.encode(text), ids(&case["ids_plain"]), "{name}: {text:?}");
             let with_specials = ids(&case["ids"]);
             assert_eq!(codec.encode_text(text), with_specials, "{name}: {text:?}");
             assert_eq!(codec.decode_all(&with_specials), case["decoded"], "{name}");
-            assert_eq!(
-                codec.decode(&with_specials),
-                case["decoded_skip_special"],
-                "{name}"
-            );
+            assert_eq!(codec.decode(&with_specials), case["decoded_skip_special"], "{name}");
         }
     }
 }
@@ -96,20 +78,13 @@ fn conversations_are_rendered_as_by_transformers() {
             let rendered = codec.render(&turns, generation_prompt);
             if let Some(refusal) = case.get("error") {
                 let sentence = rendered.unwrap_err().to_string();
-                assert!(
-                    sentence.contains(refusal.as_str().unwrap()),
-                    "{label}: {sentence}"
-                );
+                assert!(sentence.contains(refusal.as_str().unwrap()), "{label}: {sentence}");
                 continue;
             }
             assert_eq!(rendered.unwrap(), case["text"].as_str().unwrap(), "{label}");
             if generation_prompt {
                 let prompt = Prompt::Chat(turns);
-                assert_eq!(
-                    codec.prompt_ids(&prompt).unwrap(),
-                    ids(&case["ids"]),
-                    "{label}"
-                );
+                assert_eq!(codec.prompt_ids(&prompt).unwrap(), ids(&case["ids"]), "{label}");
             } else {
                 let text = case["text"].as_str().unwrap();
                 assert_eq!(codec.encode(text), ids(&case["ids"]), "{label}");
@@ -127,10 +102,7 @@ fn tokens_arriving_one_by_one_make_the_same_text() {
             let mut text = String::new();
             for id in &all {
                 let piece = decoder.push(&codec, *id);
-                assert!(
-                    !piece.contains('\u{FFFD}'),
-                    "{name}: half a character in {piece:?}"
-                );
+                assert!(!piece.contains('\u{FFFD}'), "{name}: half a character in {piece:?}");
                 text.push_str(&piece);
             }
             text.push_str(&decoder.finish(&codec));
@@ -144,20 +116,13 @@ fn tokens_arriving_one_by_one_make_the_same_text() {
 fn a_pair_becomes_the_ids_of_trl_up_to_the_end_of_turn() {
     let conversations = [
         chat(&[(Role::User, "Explain the history of tea.")]),
-        chat(&[
-            (Role::User, "Hi"),
-            (Role::Assistant, "Hello!"),
-            (Role::User, "What is 12 + 7?"),
-        ]),
+        chat(&[(Role::User, "Hi"), (Role::Assistant, "Hello!"), (Role::User, "What is 12 + 7?")]),
         chat(&[(Role::User, "Draw two bridges")]),
     ];
     let answers = [
         ["I like tea in the morning.", "No."],
         ["12 + 7 = 19.", "It is 21, because it rained again."],
-        [
-            "A small robot draws two bridges.",
-            "The old captain forgets the answer, again.",
-        ],
+        ["A small robot draws two bridges.", "The old captain forgets the answer, again."],
     ];
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/expected");
     let mut compared = 0;
@@ -169,9 +134,7 @@ fn a_pair_becomes_the_ids_of_trl_up_to_the_end_of_turn() {
         let codec = codec(&name);
         for (i, (prompt, answers)) in conversations.iter().zip(answers).enumerate() {
             let pair = &expected["preference"]["pairs"][i];
-            let encoded = codec
-                .encode_answers(prompt, &answers, Limits::NONE)
-                .unwrap();
+            let encoded = codec.encode_answers(prompt, &answers, Limits::NONE).unwrap();
             assert_eq!(encoded.prefix, ids(&pair["prompt"]), "{name}, pair {i}");
             for (side, answer) in ["chosen", "rejected"].iter().zip(&encoded.answers) {
                 let whole = ids(&pair[side]);
@@ -182,9 +145,7 @@ fn a_pair_becomes_the_ids_of_trl_up_to_the_end_of_turn() {
                 }
                 assert!(answer.ended && !answer.cut);
                 assert!(codec.stop_ids().contains(answer.ids.last().unwrap()));
-                let behind = whole
-                    .strip_prefix(&answer.ids[..])
-                    .unwrap_or_else(|| panic!("{name}, {side} {i}"));
+                let behind = whole.strip_prefix(&answer.ids[..]).unwrap_or_else(|| panic!("{name}, {side} {i}"));
                 assert_eq!(codec.decode(behind).trim(), "", "{name}, {side} {i}");
                 compared += 1;
             }
@@ -198,9 +159,7 @@ fn prefix_and_answer_together_are_the_text_the_model_saw() {
     for (name, codec, _) in models() {
         for prompt in ["The moon is", "The moon is ", "Où est le ca", "1 + 1 =\n"] {
             let answers = [" a rock.", "fé 🙂", "  \n2"];
-            let encoded = codec
-                .encode_answers(&Prompt::Text(prompt.to_owned()), &answers, Limits::NONE)
-                .unwrap();
+            let encoded = codec.encode_answers(&Prompt::Text(prompt.to_owned()), &answers, Limits::NONE).unwrap();
             for (text, answer) in answers.iter().zip(&encoded.answers) {
                 let all = [&encoded.prefix[..], &answer.ids].concat();
                 assert!(
@@ -222,11 +181,7 @@ fn bos_comes_once_or_not_at_all() {
         let first = codec.bos().filter(|bos| bare.first() == Some(bos));
         let prompt = codec.prompt_ids(&Prompt::Text("Hello".to_owned())).unwrap();
         let Some(bos) = first else {
-            assert_eq!(
-                prompt,
-                codec.encode("Hello"),
-                "{name}: no BOS is a valid state"
-            );
+            assert_eq!(prompt, codec.encode("Hello"), "{name}: no BOS is a valid state");
             continue;
         };
         assert_eq!(prompt[0], bos, "{name}");
@@ -236,11 +191,7 @@ fn bos_comes_once_or_not_at_all() {
         let prompt = codec.prompt_ids(&Prompt::Text(spelled.clone())).unwrap();
         assert_eq!(prompt.iter().filter(|id| **id == bos).count(), 1, "{name}");
         let retention = codec.encode_text(&spelled);
-        assert_eq!(
-            retention.iter().filter(|id| **id == bos).count(),
-            1,
-            "{name}"
-        );
+        assert_eq!(retention.iter().filter(|id| **id == bos).count(), 1, "{name}");
         // A template that writes BOS itself gets no second one.
         let rendered = codec.prompt_ids(&chat(&[(Role::User, "Hi")])).unwrap();
         assert_ne!(rendered[1], bos, "{name}");
@@ -252,16 +203,12 @@ fn masks_go_by_position_even_where_the_answer_spells_out_the_end_of_turn() {
     let codec = codec("qwen2_bias");
     let end = codec.eos().unwrap();
     let prompt = chat(&[(Role::User, "Hi")]);
-    let encoded = codec
-        .encode_answers(&prompt, &["one<|im_end|>two", "plain"], Limits::NONE)
-        .unwrap();
+    let encoded = codec.encode_answers(&prompt, &["one<|im_end|>two", "plain"], Limits::NONE).unwrap();
     let spelled = &encoded.answers[0].ids;
     assert_eq!(spelled.iter().filter(|id| **id == end).count(), 2);
     assert_eq!(spelled.last(), Some(&end));
     assert_eq!(codec.decode(spelled), "onetwo");
-    let inspection = codec
-        .inspect(&prompt, &["one<|im_end|>two", "plain"], Limits::NONE)
-        .answers;
+    let inspection = codec.inspect(&prompt, &["one<|im_end|>two", "plain"], Limits::NONE).answers;
     assert_eq!(inspection[0].findings[0].flaw, Flaw::SpecialInside);
     assert_eq!(inspection[1].findings, []);
 }
@@ -270,14 +217,9 @@ fn masks_go_by_position_even_where_the_answer_spells_out_the_end_of_turn() {
 fn a_template_that_rewrites_the_question_does_not_get_it_into_the_answer() {
     // This template shows the system turn only while the user's is the last: in training it would vanish.
     let codec = codec("mistral_window");
-    let prompt = chat(&[
-        (Role::System, "Answer briefly."),
-        (Role::User, "Where is the library?"),
-    ]);
+    let prompt = chat(&[(Role::System, "Answer briefly."), (Role::User, "Where is the library?")]);
     let answers = ["Left.", "Right."];
-    let encoded = codec
-        .encode_answers(&prompt, &answers, Limits::NONE)
-        .unwrap();
+    let encoded = codec.encode_answers(&prompt, &answers, Limits::NONE).unwrap();
     assert_eq!(encoded.prefix, codec.prompt_ids(&prompt).unwrap());
     for (text, answer) in answers.iter().zip(&encoded.answers) {
         assert_eq!(codec.decode(&answer.ids).trim(), *text);
@@ -291,51 +233,19 @@ fn a_template_that_rewrites_the_question_does_not_get_it_into_the_answer() {
 fn what_cannot_be_trained_on_says_why() {
     let codec = codec("qwen2_bias");
     let prompt = chat(&[(Role::User, "Hi")]);
-    let refused = |prompt: &Prompt, answers: &[&str], limits| {
-        codec.encode_answers(prompt, answers, limits).unwrap_err()
-    };
-    assert_eq!(
-        refused(&prompt, &["a", " \n"], Limits::NONE),
-        Unusable::EmptyAnswer { answer: 1 }
-    );
-    assert_eq!(
-        refused(&prompt, &["a", "b", "a"], Limits::NONE),
-        Unusable::IdenticalAnswers {
-            first: 0,
-            second: 2
-        }
-    );
+    let refused =
+        |prompt: &Prompt, answers: &[&str], limits| codec.encode_answers(prompt, answers, limits).unwrap_err();
+    assert_eq!(refused(&prompt, &["a", " \n"], Limits::NONE), Unusable::EmptyAnswer { answer: 1 });
+    assert_eq!(refused(&prompt, &["a", "b", "a"], Limits::NONE), Unusable::IdenticalAnswers { first: 0, second: 2 });
     let tokens = codec.prompt_ids(&prompt).unwrap().len();
-    let short = Limits {
-        max_prompt: tokens - 1,
-        max_answer: 9,
-    };
+    let short = Limits { max_prompt: tokens - 1, max_answer: 9 };
+    assert_eq!(refused(&prompt, &["a", "b"], short), Unusable::PromptTooLong { tokens, limit: tokens - 1 });
+    let limits = Limits { max_prompt: tokens, max_answer: 2 };
     assert_eq!(
-        refused(&prompt, &["a", "b"], short),
-        Unusable::PromptTooLong {
-            tokens,
-            limit: tokens - 1
-        }
+        refused(&prompt, &["one two three four", "one two three five"], limits),
+        Unusable::IdenticalAfterCut { first: 0, second: 1, limit: 2 }
     );
-    let limits = Limits {
-        max_prompt: tokens,
-        max_answer: 2,
-    };
-    assert_eq!(
-        refused(
-            &prompt,
-            &["one two three four", "one two three five"],
-            limits
-        ),
-        Unusable::IdenticalAfterCut {
-            first: 0,
-            second: 1,
-            limit: 2
-        }
-    );
-    let encoded = codec
-        .encode_answers(&prompt, &["1", "one two three four"], limits)
-        .unwrap();
+    let encoded = codec.encode_answers(&prompt, &["1", "one two three four"], limits).unwrap();
     assert!(encoded.answers[0].ended && !encoded.answers[0].cut);
     assert!(!encoded.answers[1].ended && encoded.answers[1].cut);
     assert_eq!(encoded.answers[1].ids.len(), 2);
@@ -343,34 +253,19 @@ fn what_cannot_be_trained_on_says_why() {
     // Without BOS nothing stands before the first token of an empty prompt.
     let empty = Prompt::Text(String::new());
     assert_eq!(refused(&empty, &["a"], Limits::NONE), Unusable::EmptyPrompt);
-    assert!(matches!(
-        codec.prompt_ids(&empty),
-        Err(TextError::EmptyPrompt)
-    ));
+    assert!(matches!(codec.prompt_ids(&empty), Err(TextError::EmptyPrompt)));
 
     let gemma = self::codec("gemma2");
-    let reason = gemma
-        .encode_answers(
-            &chat(&[(Role::User, "x"), (Role::User, "y")]),
-            &["a"],
-            Limits::NONE,
-        )
-        .unwrap_err();
-    assert!(
-        reason.to_string().contains("refuses the conversation"),
-        "{reason}"
-    );
+    let reason =
+        gemma.encode_answers(&chat(&[(Role::User, "x"), (Role::User, "y")]), &["a"], Limits::NONE).unwrap_err();
+    assert!(reason.to_string().contains("refuses the conversation"), "{reason}");
 }
 
 #[test]
 fn generation_stops_where_any_file_says_an_answer_ends() {
     let ends = |name: &str| {
         let codec = codec(name);
-        let mut texts: Vec<String> = codec
-            .stop_ids()
-            .iter()
-            .map(|id| codec.decode_all(&[*id]))
-            .collect();
+        let mut texts: Vec<String> = codec.stop_ids().iter().map(|id| codec.decode_all(&[*id])).collect();
         texts.sort();
         texts
     };

@@ -15,11 +15,7 @@ use crate::text::chat;
 pub fn folder(settings: &Json, others: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("tokenizer.json"), small_tokenizer()).unwrap();
-    fs::write(
-        folder.path().join("tokenizer_config.json"),
-        settings.to_string(),
-    )
-    .unwrap();
+    fs::write(folder.path().join("tokenizer_config.json"), settings.to_string()).unwrap();
     for (name, content) in others {
         fs::write(folder.path().join(name), content).unwrap();
     }
@@ -29,15 +25,12 @@ pub fn folder(settings: &Json, others: &[(&str, &str)]) -> tempfile::TempDir {
 const SPECIALS: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 
 fn small_tokenizer() -> String {
-    let texts: Vec<String> = [
-        "the ferry to the island",
-        "the island of the ferry, 12 coins",
-    ]
-    .iter()
-    .cycle()
-    .take(20)
-    .map(ToString::to_string)
-    .collect();
+    let texts: Vec<String> = ["the ferry to the island", "the island of the ferry, 12 coins"]
+        .iter()
+        .cycle()
+        .take(20)
+        .map(ToString::to_string)
+        .collect();
     train_bpe(&texts, 300, &SPECIALS).unwrap()
 }
 
@@ -59,44 +52,26 @@ fn every_way_to_write_a_folder_is_read() {
     assert_eq!(codec.eos(), Some(2));
     assert_eq!(codec.stop_ids(), [2]);
     assert!((260..=300).contains(&codec.vocab_size()));
-    assert_eq!(
-        text_of(&codec),
-        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
-    );
+    assert_eq!(text_of(&codec), "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
 
     // The separate template file wins; config.json tells where answers end if generation_config.json does not.
     let jinja = "{% for m in messages %}[{{ m.content }}]{% endfor %}\n";
-    let other = folder(
-        &settings,
-        &[
-            ("chat_template.jinja", jinja),
-            ("config.json", r#"{"eos_token_id": [0, 2]}"#),
-        ],
-    );
+    let other = folder(&settings, &[("chat_template.jinja", jinja), ("config.json", r#"{"eos_token_id": [0, 2]}"#)]);
     let other = Codec::load(other.path()).unwrap();
     assert_eq!(text_of(&other), "[Hi]");
     assert_eq!(other.template_origin(), Some("chat_template.jinja"));
     assert_eq!(other.stop_ids(), [0, 2]);
     assert_ne!(codec.identity(), other.identity());
-    assert_eq!(
-        codec.identity(),
-        Codec::load(plain.path()).unwrap().identity()
-    );
+    assert_eq!(codec.identity(), Codec::load(plain.path()).unwrap().identity());
 
     // As Transformers 5 has it, tokenizer.json decides whether BOS comes first; add_bos_token is older than that.
-    let with_bos = folder(
-        &serde_json::json!({"bos_token": "<|endoftext|>", "add_bos_token": true}),
-        &[],
-    );
+    let with_bos = folder(&serde_json::json!({"bos_token": "<|endoftext|>", "add_bos_token": true}), &[]);
     let with_bos = Codec::load(with_bos.path()).unwrap();
     assert_eq!(with_bos.bos(), Some(0));
     assert_eq!(with_bos.encode_text("the"), with_bos.encode("the"));
 
     // The template's end of turn stops generation even if no other file names it.
-    let ends = folder(
-        &serde_json::json!({"eos_token": "<|endoftext|>", "chat_template": CHATML_TEMPLATE}),
-        &[],
-    );
+    let ends = folder(&serde_json::json!({"eos_token": "<|endoftext|>", "chat_template": CHATML_TEMPLATE}), &[]);
     assert_eq!(Codec::load(ends.path()).unwrap().stop_ids(), [0, 2]);
 }
 
@@ -105,7 +80,8 @@ fn a_truncating_tokenizer_file_does_not_truncate() {
     let folder = folder(&serde_json::json!({}), &[]);
     let path = folder.path().join("tokenizer.json");
     let mut tokenizer: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    tokenizer["truncation"] = serde_json::json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
+    tokenizer["truncation"] =
+        serde_json::json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
     tokenizer["padding"] = serde_json::json!({
         "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
         "pad_id": 0, "pad_type_id": 0, "pad_token": "<|endoftext|>"
@@ -120,10 +96,7 @@ fn a_truncating_tokenizer_file_does_not_truncate() {
 fn what_is_missing_or_broken_is_said_in_a_sentence() {
     let empty = tempfile::tempdir().unwrap();
     let sentence = Codec::load(empty.path()).unwrap_err().to_string();
-    assert!(
-        sentence.contains("tokenizer.json") && sentence.contains("Hugging Face"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("tokenizer.json") && sentence.contains("Hugging Face"), "{sentence}");
 
     let broken = folder(&serde_json::json!({}), &[("generation_config.json", "{")]);
     let sentence = Codec::load(broken.path()).unwrap_err().to_string();
@@ -139,17 +112,13 @@ fn what_is_missing_or_broken_is_said_in_a_sentence() {
     let codec = Codec::load(plain.path()).unwrap();
     assert!(!codec.has_template());
     let prompt = Prompt::Text("the ferry".to_owned());
-    let encoded = codec
-        .encode_answers(&prompt, &[" to the island"], Limits::NONE)
-        .unwrap();
+    let encoded = codec.encode_answers(&prompt, &[" to the island"], Limits::NONE).unwrap();
     assert_eq!(encoded.answers[0].ids.last(), Some(&0));
 
     // Without any end the answer is trained, and the inspector says what that means.
     let endless = folder(&serde_json::json!({}), &[]);
     let codec = Codec::load(endless.path()).unwrap();
-    let inspection = codec
-        .inspect(&prompt, &[" to the island"], Limits::NONE)
-        .answers;
+    let inspection = codec.inspect(&prompt, &[" to the island"], Limits::NONE).answers;
     assert!(!inspection[0].ended && !inspection[0].end_trained());
     assert_eq!(inspection[0].findings[0].flaw, Flaw::NoEnd);
 }
@@ -170,12 +139,7 @@ fn the_trained_tokenizer_is_the_same_every_time_and_loses_nothing() {
     assert!(codec.encode(" island").len() < 4);
     let text = "Où? 🦀 日本 \u{0} the island\n";
     assert_eq!(codec.decode_all(&codec.encode(text)), text);
-    assert!(
-        train_bpe(&[], 100, &SPECIALS)
-            .unwrap_err()
-            .to_string()
-            .contains("259")
-    );
+    assert!(train_bpe(&[], 100, &SPECIALS).unwrap_err().to_string().contains("259"));
 }
 
 #[test]

@@ -19,47 +19,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["data"]),
     ("formats", &["data", "text"]),
     ("export", &["store", "model", "text", "data", "files"]),
-    (
-        "engine",
-        &[
-            "objective",
-            "model",
-            "kernels",
-            "text",
-            "store",
-            "data",
-            "formats",
-            "export",
-            "files",
-        ],
-    ),
-    (
-        "state",
-        &["data", "store", "engine", "objective", "formats"],
-    ),
+    ("engine", &["objective", "model", "kernels", "text", "store", "data", "formats", "export", "files"]),
+    ("state", &["data", "store", "engine", "objective", "formats"]),
     ("ui", &["state", "data", "store", "engine", "objective"]),
-    (
-        "app",
-        &[
-            "ui", "state", "store", "data", "engine", "formats", "export", "text", "hub",
-        ],
-    ),
-    (
-        "cli",
-        &[
-            "app",
-            "engine",
-            "export",
-            "formats",
-            "text",
-            "store",
-            "data",
-            "model",
-            "hub",
-            "objective",
-            "kernels",
-        ],
-    ),
+    ("app", &["ui", "state", "store", "data", "engine", "formats", "export", "text", "hub"]),
+    ("cli", &["app", "engine", "export", "formats", "text", "store", "data", "model", "hub", "objective", "kernels"]),
 ];
 
 /// What the screen's rooms may name of the engine: the messages and the config, never the thread.
@@ -73,9 +37,8 @@ const NETWORK_ROOM: &str = "hub";
 
 const LONG: usize = 500;
 const TOO_LONG: usize = 800;
-const NAMES_THAT_SAY_NOTHING: &[&str] = &[
-    "utils", "util", "helpers", "common", "base", "types", "manager", "handler", "misc",
-];
+const NAMES_THAT_SAY_NOTHING: &[&str] =
+    &["utils", "util", "helpers", "common", "base", "types", "manager", "handler", "misc"];
 
 struct File {
     path: PathBuf,
@@ -87,10 +50,7 @@ struct File {
 
 fn sources() -> Vec<File> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
@@ -107,26 +67,11 @@ fn sources() -> Vec<File> {
         .into_iter()
         .map(|path| {
             let relative = path.strip_prefix(&root).unwrap();
-            let room = relative
-                .components()
-                .next()
-                .unwrap()
-                .as_os_str()
-                .to_string_lossy()
-                .trim_end_matches(".rs")
-                .to_owned();
+            let room =
+                relative.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            let code = text
-                .lines()
-                .map(|line| line.split("//").next().unwrap_or(""))
-                .collect::<Vec<_>>()
-                .join("\n");
-            File {
-                path: relative.to_owned(),
-                room,
-                code,
-                text,
-            }
+            let code = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n");
+            File { path: relative.to_owned(), room, code, text }
         })
         .collect()
 }
@@ -165,17 +110,10 @@ fn rooms_named(code: &str) -> Vec<(String, String)> {
 }
 
 fn first_two(path: &str) -> (String, String) {
-    let name = |text: &str| {
-        text.chars()
-            .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
-            .collect::<String>()
-    };
+    let name =
+        |text: &str| text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect::<String>();
     let room = name(path);
-    let inner = path
-        .get(room.len()..)
-        .and_then(|rest| rest.strip_prefix("::"))
-        .map(name)
-        .unwrap_or_default();
+    let inner = path.get(room.len()..).and_then(|rest| rest.strip_prefix("::")).map(name).unwrap_or_default();
     (room, inner)
 }
 
@@ -196,15 +134,15 @@ fn rooms_know_only_whom_they_may() {
                 continue;
             }
             if !allowed.contains(&room.as_str()) {
-                faults.push(format!(
-                    "{}: {} may not know {room}",
-                    file.path.display(),
-                    file.room
-                ));
+                faults.push(format!("{}: {} may not know {room}", file.path.display(), file.room));
             } else if room == "engine" && matches!(file.room.as_str(), "state" | "ui") {
                 let group_is_fine = inner.is_empty() || ENGINE_FACE.contains(&inner.as_str());
                 if !group_is_fine {
-                    faults.push(format!("{}: {} may know engine::{{protocol, config, validate}} only, not engine::{inner}", file.path.display(), file.room));
+                    faults.push(format!(
+                        "{}: {} may know engine::{{protocol, config, validate}} only, not engine::{inner}",
+                        file.path.display(),
+                        file.room
+                    ));
                 }
             }
         }
@@ -220,18 +158,12 @@ fn candle_and_egui_stay_in_their_rooms() {
         if (names("candle_core") || names("candle_nn") || names("candle_transformers"))
             && !CANDLE_ROOMS.contains(&file.room.as_str())
         {
-            faults.push(format!(
-                "{}: only {CANDLE_ROOMS:?} name candle",
-                file.path.display()
-            ));
+            faults.push(format!("{}: only {CANDLE_ROOMS:?} name candle", file.path.display()));
         }
         if (names("egui::") || names("eframe::") || names("egui_plot") || names("rfd::"))
             && !EGUI_ROOMS.contains(&file.room.as_str())
         {
-            faults.push(format!(
-                "{}: only {EGUI_ROOMS:?} name egui",
-                file.path.display()
-            ));
+            faults.push(format!("{}: only {EGUI_ROOMS:?} name egui", file.path.display()));
         }
     }
     assert_none(&faults);
@@ -243,10 +175,7 @@ fn the_network_stays_in_its_room() {
     for file in sources().iter().filter(|file| file.room != NETWORK_ROOM) {
         for word in ["ureq", "hf_hub", "std::net"] {
             if file.code.contains(word) {
-                faults.push(format!(
-                    "{}: only `{NETWORK_ROOM}` may name {word}",
-                    file.path.display()
-                ));
+                faults.push(format!("{}: only `{NETWORK_ROOM}` may name {word}", file.path.display()));
             }
         }
     }
@@ -283,16 +212,10 @@ fn files_can_be_read_at_one_sitting() {
     let mut faults = Vec::new();
     for file in sources() {
         let lines = file.text.lines().count();
-        let reason_given = file
-            .text
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .any(|line| line.contains("Long because"));
+        let reason_given =
+            file.text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains("Long because"));
         if lines > TOO_LONG {
-            faults.push(format!(
-                "{}: {lines} lines; split it (at most {TOO_LONG})",
-                file.path.display()
-            ));
+            faults.push(format!("{}: {lines} lines; split it (at most {TOO_LONG})", file.path.display()));
         } else if lines > LONG && !reason_given {
             faults.push(format!(
                 "{}: {lines} lines; over {LONG} the header says \"Long because …\"",
@@ -307,23 +230,12 @@ fn files_can_be_read_at_one_sitting() {
 fn file_names_say_something_and_files_say_what_they_are() {
     let mut faults = Vec::new();
     for file in sources() {
-        let stem = file
-            .path
-            .file_stem()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
+        let stem = file.path.file_stem().unwrap().to_string_lossy().into_owned();
         if NAMES_THAT_SAY_NOTHING.contains(&stem.as_str()) {
-            faults.push(format!(
-                "{}: name it after what it holds",
-                file.path.display()
-            ));
+            faults.push(format!("{}: name it after what it holds", file.path.display()));
         }
         if !file.text.starts_with("//!") {
-            faults.push(format!(
-                "{}: begins without a `//!` that says what it is",
-                file.path.display()
-            ));
+            faults.push(format!("{}: begins without a `//!` that says what it is", file.path.display()));
         }
     }
     assert_none(&faults);
@@ -332,13 +244,7 @@ fn file_names_say_something_and_files_say_what_they_are() {
 #[test]
 fn the_walker_reads_use_groups() {
     let code = "use crate::{data::Pair, engine::{protocol::Event, config}, store::RunId};\nlet x = crate::text::Codec::load();";
-    let rooms: Vec<String> = rooms_named(code)
-        .into_iter()
-        .map(|(room, _)| room)
-        .collect();
+    let rooms: Vec<String> = rooms_named(code).into_iter().map(|(room, _)| room).collect();
     assert_eq!(rooms, ["data", "engine", "store", "text"]);
-    assert_eq!(
-        first_two("engine::protocol::Event"),
-        ("engine".to_owned(), "protocol".to_owned())
-    );
+    assert_eq!(first_two("engine::protocol::Event"), ("engine".to_owned(), "protocol".to_owned()));
 }

@@ -21,17 +21,10 @@ fn project(dir: &Path, answers: &[&str]) -> PairId {
         run_toml: "[data]\nmax_answer_tokens = 24\n".to_owned(),
     };
     let mut project = Project::create(dir, &settings).unwrap();
-    let prompt = Prompt::Chat(vec![Turn {
-        role: Role::User,
-        content: "Où est le café? Is it open?".to_owned(),
-    }]);
+    let prompt = Prompt::Chat(vec![Turn { role: Role::User, content: "Où est le café? Is it open?".to_owned() }]);
     let mut pair = Pair::new(PairId::NEW, prompt, answers);
     pair.verdict = Some(Verdict {
-        choice: Choice::Better {
-            chosen: 0,
-            rejected: 1,
-            strength: Strength::Clearly,
-        },
+        choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly },
         who: "local".to_owned(),
         at_ms: 0,
         took_ms: None,
@@ -53,10 +46,7 @@ fn is_read(app: &App) -> bool {
 #[test]
 fn the_inspector_says_what_is_trained_and_what_is_cut() {
     let mut results = SnapshotResults::new();
-    for (theme, name) in [
-        (egui::Theme::Light, "tokens_light"),
-        (egui::Theme::Dark, "tokens_dark"),
-    ] {
+    for (theme, name) in [(egui::Theme::Light, "tokens_light"), (egui::Theme::Dark, "tokens_dark")] {
         let dir = tempfile::tempdir().unwrap();
         project(dir.path(), &ANSWERS);
         let mut window = Window::open_sized(dir.path(), Screen::Pairs, [1280.0, 1000.0], theme);
@@ -103,16 +93,8 @@ fn a_doubled_bos_holds_up_the_start_until_it_is_accepted() {
     };
     let report = PreflightReport {
         train_pairs: 1,
-        fates: Fates {
-            fit: 1,
-            ..Fates::default()
-        },
-        lengths: Lengths {
-            answers: vec![3, 5, 1],
-            bin: 10,
-            longest: 27,
-            cut_at: 24,
-        },
+        fates: Fates { fit: 1, ..Fates::default() },
+        lengths: Lengths { answers: vec![3, 5, 1], bin: 10, longest: 27, cut_at: 24 },
         findings: vec![PairFinding {
             flaw: Flaw::DoubledBos,
             text: "BOS stands twice in a row".to_owned(),
@@ -122,10 +104,7 @@ fn a_doubled_bos_holds_up_the_start_until_it_is_accepted() {
         ..PreflightReport::default()
     };
     let report = Box::new(report);
-    window
-        .events
-        .send(Event::Preflight { request, report })
-        .unwrap();
+    window.events.send(Event::Preflight { request, report }).unwrap();
     window.settle();
     window.assert_shows("1 pair: BOS stands twice in a row");
     window.assert_shows("The check found a reason not to start");

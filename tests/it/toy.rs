@@ -8,9 +8,7 @@ use std::{
 };
 
 use nudge::{
-    data::{
-        Change, Choice, Edit, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict,
-    },
+    data::{Change, Choice, Edit, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict},
     engine::{
         Engine, EngineOptions,
         config::RunConfig,
@@ -33,21 +31,14 @@ pub struct Toy {
 
 /// A conversation of one question.
 pub fn ask(question: &str) -> Prompt {
-    Prompt::Chat(vec![Turn {
-        role: Role::User,
-        content: question.to_owned(),
-    }])
+    Prompt::Chat(vec![Turn { role: Role::User, content: question.to_owned() }])
 }
 
 /// A labelled pair, `chosen` being the first answer.
 pub fn labelled(question: &str, chosen: &str, rejected: &str) -> Pair {
     Pair {
         verdict: Some(Verdict {
-            choice: Choice::Better {
-                chosen: 0,
-                rejected: 1,
-                strength: Strength::Strongly,
-            },
+            choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Strongly },
             who: "import".to_owned(),
             at_ms: 0,
             took_ms: None,
@@ -64,35 +55,20 @@ impl Toy {
         let model = dir.path().join("model");
         write_model(&model);
         let project_dir = dir.path().join("project");
-        let settings = ProjectSettings {
-            name: "toy".to_owned(),
-            model: model.clone(),
-            run_toml: String::new(),
-        };
+        let settings = ProjectSettings { name: "toy".to_owned(), model: model.clone(), run_toml: String::new() };
         let mut project = Project::create(&project_dir, &settings).unwrap();
         let pairs = (0..20).map(|n| labelled(&format!("Is {n} even?"), "yes sir", "no way"));
         add(&mut project, pairs.collect());
         let references: Vec<ReferenceAnswer> = (0..10)
-            .map(|n| ReferenceAnswer {
-                prompt: ask(&format!("Name stone {n}")),
-                answer: format!("stone {n} is grey"),
-            })
+            .map(|n| ReferenceAnswer { prompt: ask(&format!("Name stone {n}")), answer: format!("stone {n} is grey") })
             .collect();
         project.set_references(&references).unwrap();
-        let texts: Vec<String> = (0..6)
-            .map(|n| format!("In the year {n} a boat came home."))
-            .collect();
+        let texts: Vec<String> = (0..6).map(|n| format!("In the year {n} a boat came home.")).collect();
         project.set_retention(&texts).unwrap();
-        let probes = ["Is 3 even?", "Name stone 2"].map(|question| Probe {
-            prompt: ask(question),
-            note: String::new(),
-        });
+        let probes =
+            ["Is 3 even?", "Name stone 2"].map(|question| Probe { prompt: ask(question), note: String::new() });
         project.set_probes(&probes).unwrap();
-        Self {
-            _dir: dir,
-            project: project_dir,
-            model,
-        }
+        Self { _dir: dir, project: project_dir, model }
     }
 
     pub fn open(&self) -> Project {
@@ -119,11 +95,7 @@ impl Toy {
         let control = Arc::new(RunControl::default());
         engine
             .requests
-            .send(Request::Train {
-                project: self.project.clone(),
-                run,
-                control: Arc::clone(&control),
-            })
+            .send(Request::Train { project: self.project.clone(), run, control: Arc::clone(&control) })
             .unwrap();
         control
     }
@@ -165,10 +137,7 @@ pub fn config() -> RunConfig {
 }
 
 pub fn add(project: &mut Project, pairs: Vec<Pair>) {
-    let change = Change {
-        label: "Add pairs".to_owned(),
-        edits: pairs.into_iter().map(Edit::add).collect(),
-    };
+    let change = Change { label: "Add pairs".to_owned(), edits: pairs.into_iter().map(Edit::add).collect() };
     project.apply(&change).unwrap();
 }
 
@@ -179,10 +148,7 @@ pub fn start() -> Engine {
 /// The next event that `pick` finds something in; the others are passed over.
 pub fn wait_for<T>(engine: &Engine, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
     loop {
-        let event = engine
-            .events
-            .recv_timeout(PATIENCE)
-            .expect("the engine says something in time");
+        let event = engine.events.recv_timeout(PATIENCE).expect("the engine says something in time");
         if let Some(found) = pick(&event) {
             return found;
         }
@@ -208,9 +174,7 @@ pub fn reached(engine: &Engine, of: RunId, at_least: u64) -> u64 {
 /// One metric out of a list.
 pub fn value(metrics: &Metrics, name: &str) -> f64 {
     let found = metrics.iter().find(|(known, _)| known == name);
-    found
-        .unwrap_or_else(|| panic!("no {name} in {metrics:?}"))
-        .1
+    found.unwrap_or_else(|| panic!("no {name} in {metrics:?}")).1
 }
 
 /// Two layers, random weights, and the tokenizer of a fixture.
@@ -223,12 +187,7 @@ fn write_model(folder: &Path) {
     )
     .unwrap();
     init::write_random(folder, &spec, 7).unwrap();
-    for file in [
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "generation_config.json",
-        "special_tokens_map.json",
-    ] {
+    for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json"] {
         fs::copy(fixture.join(file), folder.join(file)).unwrap();
     }
 }

@@ -38,12 +38,8 @@ fn trained(name: &str, full: bool) -> Policy {
         ..LoadOptions::default()
     };
     let mut policy = Policy::load(&folder(name), &options).unwrap();
-    let moved: Vec<_> = policy
-        .trainable()
-        .unwrap()
-        .into_iter()
-        .map(|(name, tensor)| (name, (tensor + 0.05).unwrap()))
-        .collect();
+    let moved: Vec<_> =
+        policy.trainable().unwrap().into_iter().map(|(name, tensor)| (name, (tensor + 0.05).unwrap())).collect();
     policy.set_trainable(&moved).unwrap();
     policy
 }
@@ -77,14 +73,8 @@ fn an_adapter_has_the_names_of_the_whole_model() {
         let config: Json = serde_json::from_str(&config).unwrap();
         // An expression: the tower's layers have the same names.
         let targets = config["target_modules"].as_str().unwrap();
-        assert!(
-            targets.contains("language_model") && targets.contains("q_proj"),
-            "{targets}"
-        );
-        let again = LoadOptions {
-            frozen_adapters: vec![dir.path().to_owned()],
-            ..LoadOptions::default()
-        };
+        assert!(targets.contains("language_model") && targets.contains("q_proj"), "{targets}");
+        let again = LoadOptions { frozen_adapters: vec![dir.path().to_owned()], ..LoadOptions::default() };
         let again = Policy::load(&folder(name), &again).unwrap();
         let off = largest_difference(&logits(&again), &logits(&policy));
         assert!(off < 1e-4, "{name}: off by {off:e}");
@@ -105,10 +95,7 @@ fn other_layouts_have_the_names_of_the_whole_model() {
         let file = Gguf::open(&gguf.join("adapter.gguf")).unwrap();
         assert_eq!(file.text("general.architecture"), Some(architecture));
         for adapter in [mlx, gguf] {
-            let again = LoadOptions {
-                frozen_adapters: vec![adapter],
-                ..LoadOptions::default()
-            };
+            let again = LoadOptions { frozen_adapters: vec![adapter], ..LoadOptions::default() };
             let again = Policy::load(&folder(name), &again).unwrap();
             let off = largest_difference(&logits(&again), &logits(&policy));
             assert!(off < 1e-4, "{name}: off by {off:e}");
@@ -123,37 +110,20 @@ fn an_adapter_of_the_whole_model_is_read_for_its_text_part() {
     let policy = trained("gemma3_whole", false);
     adapter::save(&policy, dir.path(), Layout::Peft, Part::Sum, "x").unwrap();
     let path = dir.path().join("adapter_model.safetensors");
-    for (text, tower) in [
-        ("model.language_model", "model.vision_tower"),
-        ("language_model.model", "vision_tower"),
-    ] {
+    for (text, tower) in [("model.language_model", "model.vision_tower"), ("language_model.model", "vision_tower")] {
         let all: std::collections::HashMap<String, candle_core::Tensor> =
             candle_core::safetensors::load(&path, &candle_core::Device::Cpu)
                 .unwrap()
                 .into_iter()
                 .flat_map(|(name, tensor)| {
-                    let of_tower = name.replace(
-                        "model.language_model.layers",
-                        &format!("{tower}.encoder.layers"),
-                    );
-                    [
-                        (name.replace("model.language_model", text), tensor.clone()),
-                        (of_tower, tensor),
-                    ]
+                    let of_tower = name.replace("model.language_model.layers", &format!("{tower}.encoder.layers"));
+                    [(name.replace("model.language_model", text), tensor.clone()), (of_tower, tensor)]
                 })
                 .collect();
         let other = tempfile::tempdir().unwrap();
-        candle_core::safetensors::save(&all, other.path().join("adapter_model.safetensors"))
-            .unwrap();
-        fs::copy(
-            dir.path().join("adapter_config.json"),
-            other.path().join("adapter_config.json"),
-        )
-        .unwrap();
-        let again = LoadOptions {
-            frozen_adapters: vec![other.path().to_owned()],
-            ..LoadOptions::default()
-        };
+        candle_core::safetensors::save(&all, other.path().join("adapter_model.safetensors")).unwrap();
+        fs::copy(dir.path().join("adapter_config.json"), other.path().join("adapter_config.json")).unwrap();
+        let again = LoadOptions { frozen_adapters: vec![other.path().to_owned()], ..LoadOptions::default() };
         let again = Policy::load(&folder("gemma3_whole"), &again).unwrap();
         assert_eq!(logits(&again), logits(&policy), "{text}");
     }
@@ -165,14 +135,8 @@ fn a_merged_model_keeps_all_that_was_not_trained_bit_for_bit() {
         for full in [false, true] {
             let dir = tempfile::tempdir().unwrap();
             let policy = trained(name, full);
-            let options = MergedOptions {
-                stored: None,
-                max_shard_bytes: u64::MAX,
-            };
-            write_merged(&policy, &folder(name), dir.path(), options, &mut |_| {
-                ControlFlow::Continue(())
-            })
-            .unwrap();
+            let options = MergedOptions { stored: None, max_shard_bytes: u64::MAX };
+            write_merged(&policy, &folder(name), dir.path(), options, &mut |_| ControlFlow::Continue(())).unwrap();
             let config = |dir: &std::path::Path| fs::read(dir.join("config.json")).unwrap();
             assert_eq!(config(dir.path()), config(&folder(name)), "{name}");
             let before = tensors(folder(name).join("model.safetensors"));
@@ -197,18 +161,8 @@ fn a_merged_model_keeps_all_that_was_not_trained_bit_for_bit() {
 fn another_element_type_is_said_in_both_configs() {
     let dir = tempfile::tempdir().unwrap();
     let policy = trained("gemma3_whole", false);
-    let options = MergedOptions {
-        stored: Some(Stored::Bf16),
-        max_shard_bytes: 20_000,
-    };
-    write_merged(
-        &policy,
-        &folder("gemma3_whole"),
-        dir.path(),
-        options,
-        &mut |_| ControlFlow::Continue(()),
-    )
-    .unwrap();
+    let options = MergedOptions { stored: Some(Stored::Bf16), max_shard_bytes: 20_000 };
+    write_merged(&policy, &folder("gemma3_whole"), dir.path(), options, &mut |_| ControlFlow::Continue(())).unwrap();
     let config = fs::read_to_string(dir.path().join("config.json")).unwrap();
     let config: Json = serde_json::from_str(&config).unwrap();
     assert_eq!(config["dtype"], "bfloat16");
@@ -246,9 +200,7 @@ fn a_model_saved_without_its_head_is_read_where_the_head_is_tied() {
     let source = crate::fixture::one("smollm").folder;
     let path = source.join("model.safetensors");
     let all = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
-    let bare = all
-        .into_iter()
-        .map(|(name, tensor)| (name.trim_start_matches("model.").to_owned(), tensor));
+    let bare = all.into_iter().map(|(name, tensor)| (name.trim_start_matches("model.").to_owned(), tensor));
     let dir = tempfile::tempdir().unwrap();
     fs::copy(source.join("config.json"), dir.path().join("config.json")).unwrap();
     candle_core::safetensors::save(

@@ -39,22 +39,14 @@ impl Window {
             .with_options(SnapshotOptions::new().threshold(1.0).max_failed_pixels(12))
             .with_render_cursor(false)
             .with_context_setup(|ctx| ctx.options_mut(|options| options.warn_on_id_clash = true))
-            .build_eframe(move |cc| {
-                App::for_test(cc, EngineLink::scripted(requests, events), Some(project))
-            });
+            .build_eframe(move |cc| App::for_test(cc, EngineLink::scripted(requests, events), Some(project)));
         harness.state_mut().views_mut().screen = screen;
         harness.state_mut().views_mut().theme = match theme {
             egui::Theme::Dark => nudge::state::ThemeChoice::Dark,
             egui::Theme::Light => nudge::state::ThemeChoice::Light,
         };
-        let mut window = Self {
-            harness,
-            requests: asked,
-            events: tell,
-        };
-        window.until("the project is open", |app| {
-            app.workspace().project.is_some()
-        });
+        let mut window = Self { harness, requests: asked, events: tell };
+        window.until("the project is open", |app| app.workspace().project.is_some());
         window.settle();
         window
     }
@@ -105,9 +97,7 @@ impl Window {
 
     #[track_caller]
     pub fn click_button(&mut self, label: &str) {
-        self.harness
-            .get_by_role_and_label(Role::Button, label)
-            .click();
+        self.harness.get_by_role_and_label(Role::Button, label).click();
         self.harness.step();
         self.settle();
     }
@@ -138,10 +128,7 @@ impl Window {
 
     /// Whether a label, a name or a value with this text is on the screen.
     pub fn shows(&self, text: &str) -> bool {
-        self.harness
-            .query_all_by_label_contains(text)
-            .next()
-            .is_some()
+        self.harness.query_all_by_label_contains(text).next().is_some()
     }
 
     #[track_caller]

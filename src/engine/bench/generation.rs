@@ -94,10 +94,7 @@ fn measure(policy: &Policy, prompt_tokens: usize, at_once: usize) -> Result<Gene
         ids.collect()
     };
     let prompts: Vec<Vec<u32>> = (0..at_once).map(|_| prompt()).collect();
-    let options = GenerateOptions {
-        max_new: NEW_TOKENS,
-        ..GenerateOptions::default()
-    };
+    let options = GenerateOptions { max_new: NEW_TOKENS, ..GenerateOptions::default() };
     let begun = Instant::now();
     let (mut first, mut heard) = (begun, 0);
     policy.generate(&prompts, &options, &mut |_, _| {

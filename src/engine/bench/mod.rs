@@ -85,9 +85,7 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         shapes::random_pairs(rounds * options.pairs_per_step, vocabulary, SEED)
     };
     let (Some(_), 1..) = (pairs.first(), options.pairs_per_step) else {
-        return Err(EngineError::Sentence(
-            "There are no pairs to step on".to_owned(),
-        ));
+        return Err(EngineError::Sentence("There are no pairs to step on".to_owned()));
     };
     let mut bench = Bench::new(policy, &pairs, options, watch)?;
     if options.objective.margin().is_anchored() {
@@ -126,26 +124,11 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         bench.policy.weight_dtype(),
         bench.policy.device(),
     )?;
-    Ok(bench.report(
-        name,
-        &steps,
-        losses,
-        cpu,
-        &matmul,
-        Held {
-            load_peak,
-            before,
-            step_peak,
-        },
-    ))
+    Ok(bench.report(name, &steps, losses, cpu, &matmul, Held { load_peak, before, step_peak }))
 }
 
 /// Reads the folder, or writes random weights to one that is gone right after.
-fn load(
-    model: &BenchModel,
-    options: &LoadOptions,
-    on_phase: &mut dyn FnMut(&str),
-) -> Result<(String, Policy)> {
+fn load(model: &BenchModel, options: &LoadOptions, on_phase: &mut dyn FnMut(&str)) -> Result<(String, Policy)> {
     match model {
         BenchModel::Folder(folder) => {
             let name = folder.display().to_string();
@@ -153,8 +136,7 @@ fn load(
         }
         BenchModel::Shape(shape) => {
             on_phase("Drawing random weights");
-            let folder = tempfile::tempdir()
-                .map_err(EngineError::io("make", Path::new("a temporary folder")))?;
+            let folder = tempfile::tempdir().map_err(EngineError::io("make", Path::new("a temporary folder")))?;
             init::write_random(folder.path(), &shape.spec()?, SEED)?;
             on_phase("Loading the model");
             let policy = Policy::load(folder.path(), options)?;
@@ -204,19 +186,10 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(
-        policy: Policy,
-        pairs: &[IdPair],
-        options: &'a BenchOptions,
-        watch: Arc<Stopwatch>,
-    ) -> Result<Self> {
+    fn new(policy: Policy, pairs: &[IdPair], options: &'a BenchOptions, watch: Arc<Stopwatch>) -> Result<Self> {
         let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default())?;
         Ok(Self {
-            row_tokens: budget::row_tokens(
-                options.micro_batch_tokens,
-                budget::Room::new(None, &policy),
-                &policy,
-            ),
+            row_tokens: budget::row_tokens(options.micro_batch_tokens, budget::Room::new(None, &policy), &policy),
             references: pairs.iter().map(reference_doc).collect(),
             anchors: vec![Vec::new(); pairs.len()],
             pairs: (0..).zip(pairs).map(pair_doc).collect(),
@@ -231,10 +204,7 @@ impl<'a> Bench<'a> {
 
     /// Step-0 log-probs of the pairs that will be met, as a run has them cached.
     fn anchor(&mut self) -> Result<()> {
-        let met = self
-            .pairs
-            .len()
-            .min((self.options.warmup + self.options.steps) * self.options.pairs_per_step);
+        let met = self.pairs.len().min((self.options.warmup + self.options.steps) * self.options.pairs_per_step);
         let started = Instant::now();
         let docs = self.pairs.iter().map(|pair| &pair.doc).take(met);
         for packed in pack(docs.enumerate(), self.row_tokens).map_err(PolicyError::from)? {
@@ -251,22 +221,15 @@ impl<'a> Bench<'a> {
     fn step(&mut self, step: usize) -> Result<Stepped> {
         let started = Instant::now();
         let per_step = self.options.pairs_per_step;
-        let chosen: Vec<usize> = (step * per_step..(step + 1) * per_step)
-            .map(|index| index % self.pairs.len())
-            .collect();
+        let chosen: Vec<usize> =
+            (step * per_step..(step + 1) * per_step).map(|index| index % self.pairs.len()).collect();
         let weight = self.options.objective.reference_weight();
         let references: Vec<&Doc> = if weight > 0.0 {
-            chosen
-                .iter()
-                .filter_map(|&i| self.references[i].as_ref())
-                .collect()
+            chosen.iter().filter_map(|&i| self.references[i].as_ref()).collect()
         } else {
             Vec::new()
         };
-        let mean = TokenMean {
-            weight,
-            tokens: references.iter().map(|doc| doc.answer_tokens()).sum(),
-        };
+        let mean = TokenMean { weight, tokens: references.iter().map(|doc| doc.answer_tokens()).sum() };
         let docs = chosen
             .iter()
             .map(|&i| (Owner::Pair(i), &self.pairs[i].doc))
@@ -275,16 +238,11 @@ impl<'a> Bench<'a> {
         self.data += started.elapsed();
 
         let watch = Arc::clone(&self.watch);
-        watch
-            .time(Part::Optimizer, || self.policy.gradients().zero())
-            .map_err(PolicyError::from)?;
+        watch.time(Part::Optimizer, || self.policy.gradients().zero()).map_err(PolicyError::from)?;
         let mut done = Stepped {
             secs: 0.0,
             loss: 0.0,
-            tokens: chosen
-                .iter()
-                .map(|&i| counted_tokens(&self.pairs[i].doc))
-                .sum(),
+            tokens: chosen.iter().map(|&i| counted_tokens(&self.pairs[i].doc)).sum(),
             computed: 0,
             longest_row: (0, 0),
             recomputed_blocks: 0,
@@ -294,24 +252,13 @@ impl<'a> Bench<'a> {
         }
         let squared = watch.time(Part::Optimizer, || self.policy.gradients().norm_squared());
         let norm = squared.map_err(PolicyError::from)?.sqrt();
-        let scale = if norm > MAX_GRAD_NORM {
-            MAX_GRAD_NORM / norm
-        } else {
-            1.0
-        };
-        self.policy
-            .update(&mut self.optimizer, LEARNING_RATE, scale)?;
+        let scale = if norm > MAX_GRAD_NORM { MAX_GRAD_NORM / norm } else { 1.0 };
+        self.policy.update(&mut self.optimizer, LEARNING_RATE, scale)?;
         done.secs = started.elapsed().as_secs_f64();
         Ok(done)
     }
 
-    fn micro_batch(
-        &mut self,
-        packed: &Packed<Owner>,
-        pairs: usize,
-        mean: TokenMean,
-        done: &mut Stepped,
-    ) -> Result<()> {
+    fn micro_batch(&mut self, packed: &Packed<Owner>, pairs: usize, mean: TokenMean, done: &mut Stepped) -> Result<()> {
         let objective = self.options.objective.objective();
         self.watch.enter(Phase::Forward);
         let pass = self.policy.forward(&packed.row)?;
@@ -319,12 +266,7 @@ impl<'a> Bench<'a> {
         for (owner, answers) in packed.by_owner(pass.log_probs()) {
             match owner {
                 Owner::Pair(index) => {
-                    let term = judge(
-                        &objective,
-                        &self.pairs[index],
-                        answers,
-                        &self.anchors[index],
-                    );
+                    let term = judge(&objective, &self.pairs[index], answers, &self.anchors[index]);
                     coefficients.extend(term.coefficients(pairs));
                     done.loss += term.loss / pairs as f64;
                 }
@@ -347,10 +289,7 @@ impl<'a> Bench<'a> {
 fn pair_doc((index, pair): (i64, &IdPair)) -> PairDoc {
     PairDoc {
         id: PairId(index),
-        doc: Doc {
-            prefix: pair.prompt.clone(),
-            continuations: vec![pair.chosen.clone(), pair.rejected.clone()],
-        },
+        doc: Doc { prefix: pair.prompt.clone(), continuations: vec![pair.chosen.clone(), pair.rejected.clone()] },
         certainty: 1.0,
         reward: 1.0,
         behaviour: 1.0,
@@ -361,10 +300,8 @@ fn pair_doc((index, pair): (i64, &IdPair)) -> PairDoc {
 
 fn reference_doc(pair: &IdPair) -> Option<Doc> {
     let (prompt, completion) = (pair.sft_prompt.as_ref()?, pair.sft_completion.as_ref()?);
-    (!prompt.is_empty() && !completion.is_empty()).then(|| Doc {
-        prefix: prompt.clone(),
-        continuations: vec![completion.clone()],
-    })
+    (!prompt.is_empty() && !completion.is_empty())
+        .then(|| Doc { prefix: prompt.clone(), continuations: vec![completion.clone()] })
 }
 
 /// Tokens of a pair as two sequences.

@@ -27,13 +27,7 @@ pub struct MatmulPeak {
 }
 
 /// Measures both on the current pool. `dtype` is that of the stored weights.
-pub fn measure(
-    kernels: &dyn Kernels,
-    spec: &Spec,
-    tokens: usize,
-    dtype: DType,
-    device: &Device,
-) -> Result<MatmulPeak> {
+pub fn measure(kernels: &dyn Kernels, spec: &Spec, tokens: usize, dtype: DType, device: &Device) -> Result<MatmulPeak> {
     let best = |rows, input, output| -> Result<f64> {
         let x = Tensor::randn(0.0_f32, 1.0, (rows, input), device).map_err(PolicyError::from)?;
         let weight = Tensor::randn(0.0_f32, 1.0, (output, input), device)
@@ -58,21 +52,13 @@ pub fn measure(
     let square = operations(SQUARE, SQUARE, SQUARE) / best(SQUARE, SQUARE, SQUARE)?;
 
     let (d, ff) = (spec.hidden_size, spec.intermediate_size);
-    let layers = [
-        (d, spec.query_width(), 1),
-        (d, spec.kv_width(), 2),
-        (spec.query_width(), d, 1),
-        (d, ff, 2),
-        (ff, d, 1),
-    ];
+    let layers =
+        [(d, spec.query_width(), 1), (d, spec.kv_width(), 2), (spec.query_width(), d, 1), (d, ff, 2), (ff, d, 1)];
     let (mut work, mut secs) = (0.0, 0.0);
     for (input, output, times) in layers {
         let times = f64::from(times);
         work += times * operations(tokens, input, output);
         secs += times * best(tokens, input, output)?;
     }
-    Ok(MatmulPeak {
-        square_gflops: square / 1e9,
-        own_shapes_gflops: work / secs / 1e9,
-    })
+    Ok(MatmulPeak { square_gflops: square / 1e9, own_shapes_gflops: work / secs / 1e9 })
 }

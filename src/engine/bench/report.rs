@@ -88,14 +88,9 @@ impl Bench<'_> {
     ) -> BenchReport {
         let count = steps.len() as f64;
         let mean_secs = steps.iter().map(|step| step.secs).sum::<f64>() / count;
-        let per_second = |what: &dyn Fn(&Stepped) -> f64| {
-            median(steps.iter().map(|step| what(step) / step.secs).collect())
-        };
-        let longest = steps
-            .iter()
-            .map(|step| step.longest_row)
-            .max()
-            .unwrap_or((0, 0));
+        let per_second =
+            |what: &dyn Fn(&Stepped) -> f64| median(steps.iter().map(|step| what(step) / step.secs).collect());
+        let longest = steps.iter().map(|step| step.longest_row).max().unwrap_or((0, 0));
         let recomputed_blocks = steps.iter().map(|step| step.recomputed_blocks).max();
         let recomputed_blocks = recomputed_blocks.unwrap_or(0);
         let mb = |bytes: u64| bytes as f64 / f64::from(1 << 20);

@@ -31,10 +31,8 @@ impl Shape {
 
     /// The shape as a spec of its family.
     pub fn spec(self) -> Result<Spec, LoadError> {
-        Spec::parse(&self.config().to_string()).map_err(|reason| LoadError::Config {
-            path: "a shape of the benchmark".into(),
-            reason,
-        })
+        Spec::parse(&self.config().to_string())
+            .map_err(|reason| LoadError::Config { path: "a shape of the benchmark".into(), reason })
     }
 
     fn config(self) -> Value {
@@ -76,11 +74,8 @@ pub fn random_pairs(count: usize, vocabulary: usize, seed: u64) -> Vec<IdPair> {
     let mut lengths = ChaCha8Rng::seed_from_u64(seed);
     let mut tokens = ChaCha8Rng::seed_from_u64(seed + 1);
     let first = FIRST_ID.min(vocabulary as u32 - 1);
-    let mut ids = |len: usize| -> Vec<u32> {
-        (0..len)
-            .map(|_| tokens.random_range(first..vocabulary as u32))
-            .collect()
-    };
+    let mut ids =
+        |len: usize| -> Vec<u32> { (0..len).map(|_| tokens.random_range(first..vocabulary as u32)).collect() };
     (0..count)
         .map(|_| {
             let mut log_normal = |median: f64, least: usize, most: usize| {
@@ -122,21 +117,13 @@ mod tests {
             assert!(pair.prompt.len() + pair.chosen.len().max(pair.rejected.len()) <= LONGEST);
             assert!(pair.chosen.len() >= SHORTEST_ANSWER);
             let all = pair.prompt.iter().chain(&pair.chosen);
-            assert!(
-                all.chain(&pair.rejected)
-                    .all(|id| (FIRST_ID..64).contains(id))
-            );
+            assert!(all.chain(&pair.rejected).all(|id| (FIRST_ID..64).contains(id)));
         }
         let mut lengths: Vec<usize> = pairs.iter().map(|pair| pair.prompt.len()).collect();
         lengths.sort_unstable();
         assert!((90..160).contains(&lengths[100]), "median {}", lengths[100]);
         assert_eq!(pairs, random_pairs(200, 64, 3));
         let wider = random_pairs(200, 1024, 3);
-        assert!(
-            wider
-                .iter()
-                .zip(&pairs)
-                .all(|(a, b)| a.prompt.len() == b.prompt.len())
-        );
+        assert!(wider.iter().zip(&pairs).all(|(a, b)| a.prompt.len() == b.prompt.len()));
     }
 }

@@ -11,9 +11,8 @@ use std::{
 use candle_core::Tensor;
 
 use crate::kernels::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut,
-    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable,
-    Slot, Weight,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut, HeadWant,
+    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot, Weight,
 };
 
 /// Where in a step the kernels are called from; set by whoever runs the step.
@@ -100,10 +99,7 @@ impl Stopwatch {
     /// (time, floating-point operations of matrix products) of a part since the last reset.
     pub fn taken(&self, part: Part) -> (Duration, u64) {
         let at = part as usize;
-        (
-            Duration::from_nanos(self.nanos[at].load(Ordering::Relaxed)),
-            self.operations[at].load(Ordering::Relaxed),
-        )
+        (Duration::from_nanos(self.nanos[at].load(Ordering::Relaxed)), self.operations[at].load(Ordering::Relaxed))
     }
 
     /// Adds the time that `work` takes to a part.
@@ -121,11 +117,7 @@ impl Stopwatch {
 
     /// The part in whichever phase this is.
     fn either(&self, forward: Part, backward: Part) -> Part {
-        if self.phase.load(Ordering::Relaxed) == Phase::Forward as u8 {
-            forward
-        } else {
-            backward
-        }
+        if self.phase.load(Ordering::Relaxed) == Phase::Forward as u8 { forward } else { backward }
     }
 
     fn rest(&self) -> Part {
@@ -165,9 +157,7 @@ fn rows(x: &Tensor) -> usize {
 fn visible(layout: &Layout, shape: &AttentionShape) -> usize {
     let window = shape.window.unwrap_or(usize::MAX);
     let positions = layout.positions().iter();
-    positions
-        .map(|&position| (position as usize + 1).min(window))
-        .sum()
+    positions.map(|&position| (position as usize + 1).min(window)).sum()
 }
 
 impl Kernels for Timed {
@@ -196,12 +186,8 @@ impl Kernels for Timed {
         let to_weight = usize::from(linear.weight_slot.is_some());
         let trained = linear.loras.iter().any(|lora| lora.a_slot.is_some());
         let products = own * (to_input + to_weight) + adapters * (1 + usize::from(trained));
-        self.watch
-            .multiplied(Part::BackwardLinear, PRODUCT * products);
-        self.watch.time(Part::BackwardLinear, || {
-            self.inner
-                .linear_backward(x, saved, dy, linear, input, grads)
-        })
+        self.watch.multiplied(Part::BackwardLinear, PRODUCT * products);
+        self.watch.time(Part::BackwardLinear, || self.inner.linear_backward(x, saved, dy, linear, input, grads))
     }
 
     fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
@@ -220,24 +206,13 @@ impl Kernels for Timed {
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        self.watch.time(Part::BackwardRest, || {
-            self.inner
-                .rms_norm_backward(x, w, inv_rms, dy, options, w_slot, input, grads)
-        })
+        self.watch
+            .time(Part::BackwardRest, || self.inner.rms_norm_backward(x, w, inv_rms, dy, options, w_slot, input, grads))
     }
 
-    fn rope(
-        &self,
-        x: Tensor,
-        heads: usize,
-        positions: &[u32],
-        table: &RopeTable,
-        inverse: bool,
-    ) -> Result<Tensor> {
+    fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
         let part = self.watch.rest();
-        self.watch.time(part, || {
-            self.inner.rope(x, heads, positions, table, inverse)
-        })
+        self.watch.time(part, || self.inner.rope(x, heads, positions, table, inverse))
     }
 
     fn attention(
@@ -251,8 +226,7 @@ impl Kernels for Timed {
         let part = self.watch.either(Part::ForwardAttention, Part::Recompute);
         let products = visible(layout, shape) * shape.heads * shape.head_dim;
         self.watch.multiplied(part, 2 * PRODUCT * products);
-        self.watch
-            .time(part, || self.inner.attention(q, k, v, layout, shape))
+        self.watch.time(part, || self.inner.attention(q, k, v, layout, shape))
     }
 
     fn attention_backward(
@@ -268,27 +242,17 @@ impl Kernels for Timed {
     ) -> Result<(Tensor, Tensor, Tensor)> {
         // The scores again, then the gradients of weights, values, queries and keys.
         let products = visible(layout, shape) * shape.heads * shape.head_dim;
-        self.watch
-            .multiplied(Part::BackwardAttention, 5 * PRODUCT * products);
-        self.watch.time(Part::BackwardAttention, || {
-            self.inner
-                .attention_backward(q, k, v, o, lse, d_o, layout, shape)
-        })
+        self.watch.multiplied(Part::BackwardAttention, 5 * PRODUCT * products);
+        self.watch.time(Part::BackwardAttention, || self.inner.attention_backward(q, k, v, o, lse, d_o, layout, shape))
     }
 
-    fn attention_cached(
-        &self,
-        q: &Tensor,
-        caches: &[CachedKeys<'_>],
-        shape: &AttentionShape,
-    ) -> Result<Tensor> {
+    fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
         self.inner.attention_cached(q, caches, shape)
     }
 
     fn gated(&self, gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
         let part = self.watch.rest();
-        self.watch
-            .time(part, || self.inner.gated(gate, up, activation))
+        self.watch.time(part, || self.inner.gated(gate, up, activation))
     }
 
     fn gated_backward(
@@ -298,51 +262,29 @@ impl Kernels for Timed {
         dh: &Tensor,
         activation: Activation,
     ) -> Result<(Tensor, Tensor)> {
-        self.watch.time(Part::BackwardRest, || {
-            self.inner.gated_backward(gate, up, dh, activation)
-        })
+        self.watch.time(Part::BackwardRest, || self.inner.gated_backward(gate, up, dh, activation))
     }
 
     fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
-        self.watch
-            .time(Part::Embedding, || self.inner.embed(ids, table, scale))
+        self.watch.time(Part::Embedding, || self.inner.embed(ids, table, scale))
     }
 
-    fn embed_backward(
-        &self,
-        ids: &[u32],
-        dy: &Tensor,
-        scale: f32,
-        slot: Slot,
-        grads: &mut Gradients,
-    ) -> Result<()> {
-        self.watch.time(Part::BackwardEmbedding, || {
-            self.inner.embed_backward(ids, dy, scale, slot, grads)
-        })
+    fn embed_backward(&self, ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
+        self.watch.time(Part::BackwardEmbedding, || self.inner.embed_backward(ids, dy, scale, slot, grads))
     }
 
-    fn head(
-        &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        options: &HeadOptions,
-        want: HeadWant,
-    ) -> Result<HeadOut> {
+    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
         let passes = match want {
             HeadWant::LogProbs => 1,
             HeadWant::WithU => 2,
         };
         let products = passes * rows(h) * w.elem_count();
         self.watch.multiplied(Part::Head, PRODUCT * products);
-        self.watch
-            .time(Part::Head, || self.inner.head(h, w, targets, options, want))
+        self.watch.time(Part::Head, || self.inner.head(h, w, targets, options, want))
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
-        self.watch.time(Part::BackwardHead, || {
-            self.inner.head_backward(u, coefficients)
-        })
+        self.watch.time(Part::BackwardHead, || self.inner.head_backward(u, coefficients))
     }
 
     fn head_weight_backward(
@@ -357,11 +299,9 @@ impl Kernels for Timed {
         grads: &mut Gradients,
     ) -> Result<()> {
         let products = 2 * rows(h) * w.elem_count();
-        self.watch
-            .multiplied(Part::BackwardHead, PRODUCT * products);
+        self.watch.multiplied(Part::BackwardHead, PRODUCT * products);
         self.watch.time(Part::BackwardHead, || {
-            self.inner
-                .head_weight_backward(h, w, targets, lse, coefficients, options, slot, grads)
+            self.inner.head_weight_backward(h, w, targets, lse, coefficients, options, slot, grads)
         })
     }
 
@@ -375,8 +315,7 @@ impl Kernels for Timed {
     }
 
     fn recall(&self, kept: &Tensor) -> Result<Tensor> {
-        self.watch
-            .time(Part::BackwardRest, || self.inner.recall(kept))
+        self.watch.time(Part::BackwardRest, || self.inner.recall(kept))
     }
 
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
@@ -390,9 +329,7 @@ impl Kernels for Timed {
     }
 
     fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor> {
-        self.watch.time(Part::BackwardRest, || {
-            self.inner.scatter_rows(dy, rows, tokens)
-        })
+        self.watch.time(Part::BackwardRest, || self.inner.scatter_rows(dy, rows, tokens))
     }
 
     fn adamw(
@@ -404,8 +341,6 @@ impl Kernels for Timed {
         slot: Slot,
         step: &AdamWStep,
     ) -> Result<()> {
-        self.watch.time(Part::Optimizer, || {
-            self.inner.adamw(values, grads, m, v, slot, step)
-        })
+        self.watch.time(Part::Optimizer, || self.inner.adamw(values, grads, m, v, slot, step))
     }
 }

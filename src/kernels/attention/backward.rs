@@ -4,18 +4,15 @@
 //! `dk = scale·dsᵀ q`. Keys are shared by all queries after them, so their gradients are sums. To be the same bits with
 //! any number of threads they are summed by one task for each (document, key head) in a fixed order; where that gives
 //! too few tasks, a document's queries are cut into chunks by cost, each with its own sums, which are added in order.
-#![expect(
-    unsafe_code,
-    reason = "tasks write disjoint places of the results from several threads"
-)]
+#![expect(unsafe_code, reason = "tasks write disjoint places of the results from several threads")]
 
 use std::{mem::MaybeUninit, ops::Range};
 
 use candle_core::Tensor;
 
 use super::{
-    AttentionShape, KEYS, KeyBlock, QueryBlock, check_operands, cost, forward::head_rows,
-    key_blocks, query_blocks, stack, whole_vectors,
+    AttentionShape, KEYS, KeyBlock, QueryBlock, check_operands, cost, forward::head_rows, key_blocks, query_blocks,
+    stack, whole_vectors,
 };
 use crate::kernels::{
     Layout, Result, Segment, access,
@@ -79,68 +76,34 @@ pub(in crate::kernels) fn backward(
     let tokens = layout.tokens();
     access::expect_dims(BACKWARD, "o", o, &[tokens, shape.query_width()])?;
     access::expect_dims(BACKWARD, "lse", lse, &[tokens, shape.heads])?;
-    access::expect_dims(
-        BACKWARD,
-        "gradient of o",
-        d_o,
-        &[tokens, shape.query_width()],
-    )?;
+    access::expect_dims(BACKWARD, "gradient of o", d_o, &[tokens, shape.query_width()])?;
     let read = |operand, tensor| access::read(BACKWARD, operand, tensor);
     let (q, k, v) = (read("q", q)?, read("k", k)?, read("v", v)?);
-    let (o, lse, d_o) = (
-        read("o", o)?,
-        read("lse", lse)?,
-        read("gradient of o", d_o)?,
-    );
-    let operands = Operands {
-        q: &q,
-        k: &k,
-        v: &v,
-        o: &o,
-        lse: &lse,
-        d_o: &d_o,
-        shape,
-    };
+    let (o, lse, d_o) = (read("o", o)?, read("lse", lse)?, read("gradient of o", d_o)?);
+    let operands = Operands { q: &q, k: &k, v: &v, o: &o, lse: &lse, d_o: &d_o, shape };
 
     let documents = documents(layout);
     let (tasks, work) = plan(&documents, shape);
     let small = work < CHUNK;
     let mut dq = Fresh::new(tokens * shape.query_width());
-    let (mut dk, mut dv) = (
-        Fresh::new(tokens * shape.key_width()),
-        Fresh::new(tokens * shape.key_width()),
-    );
+    let (mut dk, mut dv) = (Fresh::new(tokens * shape.key_width()), Fresh::new(tokens * shape.key_width()));
     let dq_places = Shared::new(dq.uninit());
     let (dk_places, dv_places) = (Shared::new(dk.uninit()), Shared::new(dv.uninit()));
 
     // Tasks of one document and key head follow one another.
     let groups: Vec<Range<usize>> = {
         let starts_group = |i: usize| {
-            i == 0
-                || (tasks[i].document, tasks[i].key_head)
-                    != (tasks[i - 1].document, tasks[i - 1].key_head)
+            i == 0 || (tasks[i].document, tasks[i].key_head) != (tasks[i - 1].document, tasks[i - 1].key_head)
         };
         let starts: Vec<usize> = (0..tasks.len()).filter(|&i| starts_group(i)).collect();
         let ends = starts.iter().skip(1).copied().chain([tasks.len()]);
-        starts
-            .iter()
-            .copied()
-            .zip(ends)
-            .map(|(start, end)| start..end)
-            .collect()
+        starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
     };
     let write_group = |group: &Range<usize>, sums: &[KeyGradients]| {
         let task = &tasks[group.start];
         // SAFETY: a document's rows and a key head belong to one group.
         unsafe {
-            write_keys(
-                &documents[task.document],
-                task.key_head,
-                sums,
-                shape,
-                &dk_places,
-                &dv_places,
-            );
+            write_keys(&documents[task.document], task.key_head, sums, shape, &dk_places, &dv_places);
         };
     };
     let run = |task: usize| run_task(&documents, &tasks[task], operands, &dq_places);
@@ -155,11 +118,7 @@ pub(in crate::kernels) fn backward(
     // SAFETY: the documents cover all rows; tasks wrote all heads of `dq`, groups all heads of `dk` and `dv`.
     unsafe {
         let key_dims = (tokens, shape.key_width());
-        Ok((
-            dq.tensor((tokens, shape.query_width()))?,
-            dk.tensor(key_dims)?,
-            dv.tensor(key_dims)?,
-        ))
+        Ok((dq.tensor((tokens, shape.query_width()))?, dk.tensor(key_dims)?, dv.tensor(key_dims)?))
     }
 }
 
@@ -168,15 +127,8 @@ fn documents(layout: &Layout) -> Vec<Document<'_>> {
     let mut documents: Vec<Document<'_>> = Vec::new();
     for segment in layout.segments() {
         if segment.prefix.is_empty() {
-            documents.push(Document {
-                segments: vec![(segment, 0)],
-                rows: segment.len,
-            });
-        } else if let Some(document) = documents
-            .iter_mut()
-            .rev()
-            .find(|d| d.segments[0].0.rows() == segment.prefix)
-        {
+            documents.push(Document { segments: vec![(segment, 0)], rows: segment.len });
+        } else if let Some(document) = documents.iter_mut().rev().find(|d| d.segments[0].0.rows() == segment.prefix) {
             document.segments.push((segment, document.rows));
             document.rows += segment.len;
         }
@@ -195,25 +147,14 @@ fn plan(documents: &[Document<'_>], shape: &AttentionShape) -> (Vec<Task>, usize
                     .map(|block| (index, block, cost(segment, &block, shape) * shape.head_dim))
                     .collect::<Vec<_>>()
             };
-            document
-                .segments
-                .iter()
-                .enumerate()
-                .flat_map(of_segment)
-                .collect()
+            document.segments.iter().enumerate().flat_map(of_segment).collect()
         })
         .collect();
-    let costs: Vec<usize> = blocks
-        .iter()
-        .map(|blocks| blocks.iter().map(|(_, _, cost)| cost).sum())
-        .collect();
+    let costs: Vec<usize> = blocks.iter().map(|blocks| blocks.iter().map(|(_, _, cost)| cost).sum()).collect();
     let total = costs.iter().sum::<usize>() * shape.kv_heads;
     let mut tasks = Vec::new();
     for (document, (blocks, &cost)) in blocks.iter().zip(&costs).enumerate() {
-        let chunks = (cost * TASKS)
-            .div_ceil(total.max(1))
-            .min(cost / CHUNK)
-            .clamp(1, MOST_CHUNKS);
+        let chunks = (cost * TASKS).div_ceil(total.max(1)).min(cost / CHUNK).clamp(1, MOST_CHUNKS);
         for key_head in 0..shape.kv_heads {
             let mut done = 0;
             let mut chunk = Vec::new();
@@ -222,20 +163,12 @@ fn plan(documents: &[Document<'_>], shape: &AttentionShape) -> (Vec<Task>, usize
                 chunk.push((segment, block));
                 done += cost_of_block;
                 if index < chunks && done >= cost * index / chunks {
-                    tasks.push(Task {
-                        document,
-                        key_head,
-                        blocks: std::mem::take(&mut chunk),
-                    });
+                    tasks.push(Task { document, key_head, blocks: std::mem::take(&mut chunk) });
                     index += 1;
                 }
             }
             if !chunk.is_empty() {
-                tasks.push(Task {
-                    document,
-                    key_head,
-                    blocks: chunk,
-                });
+                tasks.push(Task { document, key_head, blocks: chunk });
             }
         }
     }
@@ -257,10 +190,7 @@ fn run_task(
 ) -> KeyGradients {
     let document = &documents[task.document];
     let hd = operands.shape.head_dim;
-    let mut sums = KeyGradients {
-        dk: vec![0.0; document.rows * hd],
-        dv: vec![0.0; document.rows * hd],
-    };
+    let mut sums = KeyGradients { dk: vec![0.0; document.rows * hd], dv: vec![0.0; document.rows * hd] };
     let tokens = task.blocks.iter().map(|(_, block)| block.tokens).max();
     let rows = tokens.unwrap_or(0) * operands.shape.group();
     let keys = document.rows.min(KEYS).next_multiple_of(VECTOR);
@@ -326,24 +256,10 @@ impl<'a> Workspace<'a> {
 
     /// Takes in the block's queries.
     fn start(&mut self, block: &QueryBlock) {
-        let Operands {
-            q,
-            o,
-            lse,
-            d_o,
-            shape,
-            ..
-        } = self.operands;
+        let Operands { q, o, lse, d_o, shape, .. } = self.operands;
         let hd = shape.head_dim;
         let rows = block.tokens * shape.group();
-        stack(
-            &mut self.queries,
-            q,
-            block,
-            self.key_head,
-            shape,
-            shape.scale,
-        );
+        stack(&mut self.queries, q, block, self.key_head, shape, shape.scale);
         stack(&mut self.outputs, d_o, block, self.key_head, shape, 1.0);
         for row in 0..rows {
             let at = self.place(block, row);
@@ -365,14 +281,8 @@ impl<'a> Workspace<'a> {
         let outputs = Matrix::new(&self.outputs, rows, hd);
         let weights = &mut self.weights[..rows * stride];
         let d_scores = &mut self.d_scores[..rows * stride];
-        queries
-            .times(k.t())
-            .alone()
-            .set(Target::strided(weights, rows, len, stride));
-        outputs
-            .times(v.t())
-            .alone()
-            .set(Target::strided(d_scores, rows, len, stride));
+        queries.times(k.t()).alone().set(Target::strided(weights, rows, len, stride));
+        outputs.times(v.t()).alone().set(Target::strided(d_scores, rows, len, stride));
         let score_rows = weights.chunks_mut(stride).zip(d_scores.chunks_mut(stride));
         for (row, (weights, d_scores)) in score_rows.enumerate() {
             let visible = keys.visible(block.position + row % block.tokens, shape.window);
@@ -381,20 +291,9 @@ impl<'a> Workspace<'a> {
         }
         let weights = Matrix::strided(weights, rows, len, stride);
         let d_scores = Matrix::strided(d_scores, rows, len, stride);
-        weights
-            .t()
-            .times(outputs)
-            .alone()
-            .add_to(Target::new(dv, len, hd));
-        d_scores
-            .t()
-            .times(queries)
-            .alone()
-            .add_to(Target::new(dk, len, hd));
-        d_scores
-            .times(k)
-            .alone()
-            .add_to(Target::new(&mut self.dq, rows, hd));
+        weights.t().times(outputs).alone().add_to(Target::new(dv, len, hd));
+        d_scores.t().times(queries).alone().add_to(Target::new(dk, len, hd));
+        d_scores.times(k).alone().add_to(Target::new(&mut self.dq, rows, hd));
     }
 
     /// Writes the block's `dq`.

@@ -1,16 +1,13 @@
 //! The forward pass, for packed rows and for one token over a cache.
-#![expect(
-    unsafe_code,
-    reason = "query blocks write disjoint places of the result from several threads"
-)]
+#![expect(unsafe_code, reason = "query blocks write disjoint places of the result from several threads")]
 
 use std::{mem::MaybeUninit, ops::Range};
 
 use candle_core::Tensor;
 
 use super::{
-    AttentionShape, CachedKeys, KEYS, KeyBlock, QueryBlock, check_operands, cost, key_blocks,
-    query_blocks, stack, whole_vectors,
+    AttentionShape, CachedKeys, KEYS, KeyBlock, QueryBlock, check_operands, cost, key_blocks, query_blocks, stack,
+    whole_vectors,
 };
 use crate::kernels::{
     Layout, Result, access,
@@ -57,30 +54,17 @@ impl Workspace {
     }
 
     /// Adds one key block to the running softmax of the stacked queries.
-    fn add(
-        &mut self,
-        block: &QueryBlock,
-        keys: &KeyBlock,
-        k: Matrix<'_>,
-        v: Matrix<'_>,
-        shape: &AttentionShape,
-    ) {
+    fn add(&mut self, block: &QueryBlock, keys: &KeyBlock, k: Matrix<'_>, v: Matrix<'_>, shape: &AttentionShape) {
         let (rows, hd, stride) = (block.tokens * shape.group(), shape.head_dim, keys.stride());
         let scores = &mut self.scores[..rows * stride];
-        Matrix::new(&self.queries, rows, hd)
-            .times(k.t())
-            .alone()
-            .set(Target::strided(scores, rows, keys.len, stride));
+        Matrix::new(&self.queries, rows, hd).times(k.t()).alone().set(Target::strided(scores, rows, keys.len, stride));
         for (row, scores) in scores.chunks_mut(stride).enumerate() {
             let visible = keys.visible(block.position + row % block.tokens, shape.window);
             let sums = &mut self.sums[row * hd..(row + 1) * hd];
             let (maximum, total) = (&mut self.maxima[row], &mut self.totals[row]);
             weigh(scores, visible, shape.softcap, maximum, total, sums);
         }
-        Matrix::strided(scores, rows, keys.len, stride)
-            .times(v)
-            .alone()
-            .add_to(Target::new(&mut self.sums, rows, hd));
+        Matrix::strided(scores, rows, keys.len, stride).times(v).alone().add_to(Target::new(&mut self.sums, rows, hd));
     }
 
     /// Writes the block's results.
@@ -103,10 +87,7 @@ impl Workspace {
                 let inverse = 1.0 / self.totals[row];
                 // SAFETY: the caller promises that these places belong to this block.
                 let place = unsafe { o.part(at * hd..(at + 1) * hd) };
-                place
-                    .iter_mut()
-                    .zip(&self.sums[row * hd..])
-                    .for_each(|(to, sum)| _ = to.write(sum * inverse));
+                place.iter_mut().zip(&self.sums[row * hd..]).for_each(|(to, sum)| _ = to.write(sum * inverse));
                 if let Some(lse) = lse {
                     // SAFETY: as above.
                     let place = unsafe { lse.part(at..at + 1) };
@@ -126,11 +107,7 @@ pub(in crate::kernels) fn forward(
     shape: &AttentionShape,
 ) -> Result<(Tensor, Tensor)> {
     check_operands(FORWARD, q, k, v, layout, shape)?;
-    let (q, k, v) = (
-        access::read(FORWARD, "q", q)?,
-        access::read(FORWARD, "k", k)?,
-        access::read(FORWARD, "v", v)?,
-    );
+    let (q, k, v) = (access::read(FORWARD, "q", q)?, access::read(FORWARD, "k", k)?, access::read(FORWARD, "v", v)?);
     let (q, k, v): (&[f32], &[f32], &[f32]) = (&q, &k, &v);
     let tokens = layout.tokens();
     let mut tasks = Vec::new();
@@ -139,15 +116,9 @@ pub(in crate::kernels) fn forward(
             tasks.extend((0..shape.kv_heads).map(|key_head| (segment, block, key_head)));
         }
     }
-    let work: usize = tasks
-        .iter()
-        .map(|(segment, block, _)| cost(segment, block, shape) * shape.head_dim * 2)
-        .sum();
+    let work: usize = tasks.iter().map(|(segment, block, _)| cost(segment, block, shape) * shape.head_dim * 2).sum();
 
-    let (mut o, mut lse) = (
-        Fresh::new(tokens * shape.query_width()),
-        Fresh::new(tokens * shape.heads),
-    );
+    let (mut o, mut lse) = (Fresh::new(tokens * shape.query_width()), Fresh::new(tokens * shape.heads));
     let (o_places, lse_places) = (Shared::new(o.uninit()), Shared::new(lse.uninit()));
     parallel::for_each_with(
         tasks.len(),
@@ -156,19 +127,9 @@ pub(in crate::kernels) fn forward(
         |workspace, task| {
             let (segment, block, key_head) = &tasks[task];
             workspace.start();
-            stack(
-                &mut workspace.queries,
-                q,
-                block,
-                *key_head,
-                shape,
-                shape.scale,
-            );
+            stack(&mut workspace.queries, q, block, *key_head, shape, shape.scale);
             for keys in key_blocks(segment, block, shape.window) {
-                let (k, v) = (
-                    head_rows(k, &keys, *key_head, shape),
-                    head_rows(v, &keys, *key_head, shape),
-                );
+                let (k, v) = (head_rows(k, &keys, *key_head, shape), head_rows(v, &keys, *key_head, shape));
                 workspace.add(block, &keys, k, v, shape);
             }
             // SAFETY: the tasks are distinct pairs of rows and key head.
@@ -176,20 +137,11 @@ pub(in crate::kernels) fn forward(
         },
     );
     // SAFETY: the segments cover all rows, and every head of a row has been written.
-    unsafe {
-        Ok((
-            o.tensor((tokens, shape.query_width()))?,
-            lse.tensor((tokens, shape.heads))?,
-        ))
-    }
+    unsafe { Ok((o.tensor((tokens, shape.query_width()))?, lse.tensor((tokens, shape.heads))?)) }
 }
 
 /// One query row for each cache.
-pub(in crate::kernels) fn cached(
-    q: &Tensor,
-    caches: &[CachedKeys<'_>],
-    shape: &AttentionShape,
-) -> Result<Tensor> {
+pub(in crate::kernels) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
     shape.check(CACHED)?;
     access::expect_dims(CACHED, "q", q, &[caches.len(), shape.query_width()])?;
     let q = access::read(CACHED, "q", q)?;
@@ -203,12 +155,8 @@ pub(in crate::kernels) fn cached(
             cache.len,
         ));
     }
-    let slices: Vec<(&[f32], &[f32], usize)> =
-        views.iter().map(|(k, v, len)| (&**k, &**v, *len)).collect();
-    let work = caches
-        .iter()
-        .map(|cache| cache.len * shape.query_width() * 2)
-        .sum::<usize>();
+    let slices: Vec<(&[f32], &[f32], usize)> = views.iter().map(|(k, v, len)| (&**k, &**v, *len)).collect();
+    let work = caches.iter().map(|cache| cache.len * shape.query_width() * 2).sum::<usize>();
 
     let mut o = Fresh::new(caches.len() * shape.query_width());
     let places = Shared::new(o.uninit());
@@ -219,31 +167,13 @@ pub(in crate::kernels) fn cached(
         |workspace, task| {
             let (row, key_head) = (task / shape.kv_heads, task % shape.kv_heads);
             let (k, v, len) = slices[row];
-            let block = QueryBlock {
-                row,
-                position: len - 1,
-                tokens: 1,
-            };
+            let block = QueryBlock { row, position: len - 1, tokens: 1 };
             let first = shape.window.map_or(0, |window| len.saturating_sub(window));
             workspace.start();
-            stack(
-                &mut workspace.queries,
-                q,
-                &block,
-                key_head,
-                shape,
-                shape.scale,
-            );
+            stack(&mut workspace.queries, q, &block, key_head, shape, shape.scale);
             for position in (first..len).step_by(KEYS) {
-                let keys = KeyBlock {
-                    row: position,
-                    position,
-                    len: KEYS.min(len - position),
-                };
-                let (k, v) = (
-                    head_rows(k, &keys, key_head, shape),
-                    head_rows(v, &keys, key_head, shape),
-                );
+                let keys = KeyBlock { row: position, position, len: KEYS.min(len - position) };
+                let (k, v) = (head_rows(k, &keys, key_head, shape), head_rows(v, &keys, key_head, shape));
                 workspace.add(&block, &keys, k, v, shape);
             }
             // SAFETY: the tasks are distinct pairs of row and key head.
@@ -255,12 +185,7 @@ pub(in crate::kernels) fn cached(
 }
 
 /// The rows of a key block for one key head.
-pub(super) fn head_rows<'a>(
-    data: &'a [f32],
-    keys: &KeyBlock,
-    key_head: usize,
-    shape: &AttentionShape,
-) -> Matrix<'a> {
+pub(super) fn head_rows<'a>(data: &'a [f32], keys: &KeyBlock, key_head: usize, shape: &AttentionShape) -> Matrix<'a> {
     let first = keys.row * shape.key_width() + key_head * shape.head_dim;
     Matrix::strided(&data[first..], keys.len, shape.head_dim, shape.key_width())
 }

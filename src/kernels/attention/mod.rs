@@ -55,38 +55,20 @@ impl AttentionShape {
     }
 
     pub(super) fn check(&self, operation: &'static str) -> Result<()> {
-        if self.kv_heads == 0
-            || self.head_dim == 0
-            || !self.heads.is_multiple_of(self.kv_heads)
-            || self.heads == 0
-        {
-            return access::fault(
-                operation,
-                format!("{self:?}: key heads must divide query heads, and none may be 0"),
-            );
+        if self.kv_heads == 0 || self.head_dim == 0 || !self.heads.is_multiple_of(self.kv_heads) || self.heads == 0 {
+            return access::fault(operation, format!("{self:?}: key heads must divide query heads, and none may be 0"));
         }
         if self.window == Some(0) {
-            return access::fault(
-                operation,
-                "a window of 0 tokens hides even the token itself".into(),
-            );
+            return access::fault(operation, "a window of 0 tokens hides even the token itself".into());
         }
         Ok(())
     }
 
-    pub(super) fn check_cache(
-        &self,
-        operation: &'static str,
-        cache: &CachedKeys<'_>,
-    ) -> Result<()> {
+    pub(super) fn check_cache(&self, operation: &'static str, cache: &CachedKeys<'_>) -> Result<()> {
         let (capacity, width) = access::matrix(operation, "keys", cache.keys)?;
         access::expect_dims(operation, "values", cache.values, &[capacity, width])?;
         if width != self.key_width() || cache.len == 0 || cache.len > capacity {
-            let message = format!(
-                "{} keys in use of a cache {:?}",
-                cache.len,
-                cache.keys.dims()
-            );
+            let message = format!("{} keys in use of a cache {:?}", cache.len, cache.keys.dims());
             return access::fault(operation, message);
         }
         Ok(())
@@ -144,10 +126,7 @@ impl KeyBlock {
 /// The vectors of a row of scores in which something is visible; what is hidden in them becomes minus infinity, so that
 /// its weight is 0, and all others become 0. The loops over rows have no odd ends this way.
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "part of loops that are compiled for several instruction sets"
-)]
+#[expect(clippy::inline_always, reason = "part of loops that are compiled for several instruction sets")]
 fn whole_vectors(row: &mut [f32], visible: Range<usize>) -> &mut [[f32; VECTOR]] {
     let whole = visible.start / VECTOR * VECTOR..visible.end.next_multiple_of(VECTOR);
     row[..whole.start].fill(0.0);
@@ -159,13 +138,11 @@ fn whole_vectors(row: &mut [f32], visible: Range<usize>) -> &mut [[f32; VECTOR]]
 
 /// The query blocks of a segment.
 fn query_blocks(segment: &Segment, tokens: usize) -> impl Iterator<Item = QueryBlock> + '_ {
-    (0..segment.len)
-        .step_by(tokens)
-        .map(move |first| QueryBlock {
-            row: segment.start + first,
-            position: segment.prefix.len() + first,
-            tokens: tokens.min(segment.len - first),
-        })
+    (0..segment.len).step_by(tokens).map(move |first| QueryBlock {
+        row: segment.start + first,
+        position: segment.prefix.len() + first,
+        tokens: tokens.min(segment.len - first),
+    })
 }
 
 /// The keys that at least one token of the block sees, in order of position.
@@ -178,13 +155,11 @@ fn key_blocks<'a>(
     let first = window.map_or(0, |window| (block.position + 1).saturating_sub(window));
     let end = block.position + block.tokens;
     let cut = |from: usize, to: usize, row_of_position_0: isize| {
-        (from..to.max(from))
-            .step_by(KEYS)
-            .map(move |position| KeyBlock {
-                row: (position as isize + row_of_position_0) as usize,
-                position,
-                len: KEYS.min(to - position),
-            })
+        (from..to.max(from)).step_by(KEYS).map(move |position| KeyBlock {
+            row: (position as isize + row_of_position_0) as usize,
+            position,
+            len: KEYS.min(to - position),
+        })
     };
     let own = segment.start as isize - prefix as isize;
     cut(first, prefix, segment.prefix.start as isize).chain(cut(first.max(prefix), end, own))
@@ -192,11 +167,7 @@ fn key_blocks<'a>(
 
 /// Multiplications per component of a head that the scores of a block cost.
 fn cost(segment: &Segment, block: &QueryBlock, shape: &AttentionShape) -> usize {
-    key_blocks(segment, block, shape.window)
-        .map(|keys| keys.len)
-        .sum::<usize>()
-        * block.tokens
-        * shape.group()
+    key_blocks(segment, block, shape.window).map(|keys| keys.len).sum::<usize>() * block.tokens * shape.group()
 }
 
 /// Checks `q`, `k`, `v` against the layout.
@@ -215,22 +186,13 @@ pub(super) fn check_operands(
 }
 
 /// Copies the rows of a block for all query heads of key head `key_head`, stacked head by head, times `factor`.
-fn stack(
-    to: &mut [f32],
-    from: &[f32],
-    block: &QueryBlock,
-    key_head: usize,
-    shape: &AttentionShape,
-    factor: f32,
-) {
+fn stack(to: &mut [f32], from: &[f32], block: &QueryBlock, key_head: usize, shape: &AttentionShape, factor: f32) {
     let (group, hd) = (shape.group(), shape.head_dim);
     for head in 0..group {
         for token in 0..block.tokens {
             let at = (block.row + token) * shape.query_width() + (key_head * group + head) * hd;
             let row = &mut to[(head * block.tokens + token) * hd..][..hd];
-            row.iter_mut()
-                .zip(&from[at..at + hd])
-                .for_each(|(to, from)| *to = from * factor);
+            row.iter_mut().zip(&from[at..at + hd]).for_each(|(to, from)| *to = from * factor);
         }
     }
 }

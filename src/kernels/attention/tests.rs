@@ -9,14 +9,7 @@ use crate::kernels::{
 };
 
 fn shape(heads: usize, kv_heads: usize, head_dim: usize) -> AttentionShape {
-    AttentionShape {
-        heads,
-        kv_heads,
-        head_dim,
-        scale: 0.7,
-        softcap: None,
-        window: None,
-    }
+    AttentionShape { heads, kv_heads, head_dim, scale: 0.7, softcap: None, window: None }
 }
 
 /// Documents as `[prompt, answer, answer, ..]` lengths.
@@ -26,11 +19,7 @@ fn layout(documents: &[&[usize]]) -> Layout {
     for document in documents {
         let prompt = start..start + document[0];
         for (i, &len) in document.iter().enumerate() {
-            segments.push(Segment {
-                start,
-                len,
-                prefix: if i == 0 { 0..0 } else { prompt.clone() },
-            });
+            segments.push(Segment { start, len, prefix: if i == 0 { 0..0 } else { prompt.clone() } });
             start += len;
         }
     }
@@ -39,30 +28,18 @@ fn layout(documents: &[&[usize]]) -> Layout {
 
 /// Rows that a row sees: its prefix and its own segment up to itself, inside the window.
 fn seen(layout: &Layout, row: usize, window: Option<usize>) -> Vec<usize> {
-    let segment = layout
-        .segments()
-        .iter()
-        .find(|s| s.rows().contains(&row))
-        .unwrap();
+    let segment = layout.segments().iter().find(|s| s.rows().contains(&row)).unwrap();
     let position = layout.positions()[row] as usize;
     segment
         .prefix
         .clone()
         .chain(segment.start..=row)
-        .filter(|&key| {
-            window.is_none_or(|window| position - (layout.positions()[key] as usize) < window)
-        })
+        .filter(|&key| window.is_none_or(|window| position - (layout.positions()[key] as usize) < window))
         .collect()
 }
 
 /// Straight loops; `(o, lse)`.
-fn twin(
-    q: &[f64],
-    k: &[f64],
-    v: &[f64],
-    layout: &Layout,
-    shape: &AttentionShape,
-) -> (Vec<f64>, Vec<f64>) {
+fn twin(q: &[f64], k: &[f64], v: &[f64], layout: &Layout, shape: &AttentionShape) -> (Vec<f64>, Vec<f64>) {
     let hd = shape.head_dim;
     let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; layout.tokens() * shape.heads]);
     for row in 0..layout.tokens() {
@@ -74,11 +51,8 @@ fn twin(
             let scores: Vec<f64> = keys
                 .iter()
                 .map(|&key| {
-                    let raw = f64::from(shape.scale)
-                        * inner(&q[at..at + hd], &k[key_at(key)..key_at(key) + hd]);
-                    shape
-                        .softcap
-                        .map_or(raw, |cap| f64::from(cap) * (raw / f64::from(cap)).tanh())
+                    let raw = f64::from(shape.scale) * inner(&q[at..at + hd], &k[key_at(key)..key_at(key) + hd]);
+                    shape.softcap.map_or(raw, |cap| f64::from(cap) * (raw / f64::from(cap)).tanh())
                 })
                 .collect();
             let largest = scores.iter().fold(f64::NEG_INFINITY, |m, &s| m.max(s));
@@ -99,37 +73,17 @@ fn twin(
 fn check(documents: &[&[usize]], shape: &AttentionShape) {
     let layout = layout(documents);
     let tokens = layout.tokens();
-    let (q_width, k_width) = (
-        shape.heads * shape.head_dim,
-        shape.kv_heads * shape.head_dim,
-    );
-    let (q, k, v) = (
-        random(1, tokens * q_width),
-        random(2, tokens * k_width),
-        random(3, tokens * k_width),
-    );
+    let (q_width, k_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+    let (q, k, v) = (random(1, tokens * q_width), random(2, tokens * k_width), random(3, tokens * k_width));
     let d_o = random(4, tokens * q_width);
     let (q_tensor, k_tensor) = (tensor(&q, (tokens, q_width)), tensor(&k, (tokens, k_width)));
-    let (v_tensor, d_o_tensor) = (
-        tensor(&v, (tokens, k_width)),
-        tensor(&d_o, (tokens, q_width)),
-    );
+    let (v_tensor, d_o_tensor) = (tensor(&v, (tokens, k_width)), tensor(&d_o, (tokens, q_width)));
     let (o, lse) = forward(&q_tensor, &k_tensor, &v_tensor, &layout, shape).unwrap();
     let (o_twin, lse_twin) = twin(&q, &k, &v, &layout, shape);
     assert_close("o", &values(&o), &o_twin, 2e-6);
     assert_close("lse", &values(&lse), &lse_twin, 2e-6);
 
-    let (dq, dk, dv) = backward(
-        &q_tensor,
-        &k_tensor,
-        &v_tensor,
-        &o,
-        &lse,
-        &d_o_tensor,
-        &layout,
-        shape,
-    )
-    .unwrap();
+    let (dq, dk, dv) = backward(&q_tensor, &k_tensor, &v_tensor, &o, &lse, &d_o_tensor, &layout, shape).unwrap();
     let loss = |q: &[f64], k: &[f64], v: &[f64]| inner(&twin(q, k, v, &layout, shape).0, &d_o);
     assert_gradient("dq", &q, &values(&dq), |q| loss(q, &k, &v));
     assert_gradient("dk", &k, &values(&dk), |k| loss(&q, k, &v));
@@ -158,66 +112,25 @@ fn more_keys_than_a_block() {
 #[test]
 fn windows_by_position() {
     for window in [1, 4, 19] {
-        check(
-            &[&[11, 9, 14], &[30]],
-            &AttentionShape {
-                window: Some(window),
-                ..shape(4, 2, 4)
-            },
-        );
+        check(&[&[11, 9, 14], &[30]], &AttentionShape { window: Some(window), ..shape(4, 2, 4) });
     }
     // Answers so far from their prompt that they see nothing of it.
-    check(
-        &[&[3, 40]],
-        &AttentionShape {
-            window: Some(8),
-            ..shape(8, 1, 4)
-        },
-    );
-    check(
-        &[&[290, 20]],
-        &AttentionShape {
-            window: Some(280),
-            ..shape(2, 2, 4)
-        },
-    );
+    check(&[&[3, 40]], &AttentionShape { window: Some(8), ..shape(8, 1, 4) });
+    check(&[&[290, 20]], &AttentionShape { window: Some(280), ..shape(2, 2, 4) });
 }
 
 #[test]
 fn softcap_and_both() {
-    check(
-        &[&[13, 6, 8]],
-        &AttentionShape {
-            softcap: Some(0.8),
-            ..shape(4, 2, 6)
-        },
-    );
-    check(
-        &[&[13, 6, 8]],
-        &AttentionShape {
-            softcap: Some(2.0),
-            window: Some(5),
-            ..shape(4, 2, 6)
-        },
-    );
+    check(&[&[13, 6, 8]], &AttentionShape { softcap: Some(0.8), ..shape(4, 2, 6) });
+    check(&[&[13, 6, 8]], &AttentionShape { softcap: Some(2.0), window: Some(5), ..shape(4, 2, 6) });
 }
 
 #[test]
 fn large_scores_do_not_overflow() {
     let layout = layout(&[&[40, 3]]);
-    let shape = AttentionShape {
-        scale: 400.0,
-        ..shape(2, 1, 4)
-    };
+    let shape = AttentionShape { scale: 400.0, ..shape(2, 1, 4) };
     let (q, k, v) = (random(1, 43 * 8), random(2, 43 * 4), random(3, 43 * 4));
-    let (o, _) = forward(
-        &tensor(&q, (43, 8)),
-        &tensor(&k, (43, 4)),
-        &tensor(&v, (43, 4)),
-        &layout,
-        &shape,
-    )
-    .unwrap();
+    let (o, _) = forward(&tensor(&q, (43, 8)), &tensor(&k, (43, 4)), &tensor(&v, (43, 4)), &layout, &shape).unwrap();
     assert_close("o", &values(&o), &twin(&q, &k, &v, &layout, &shape).0, 2e-4);
 }
 
@@ -227,17 +140,9 @@ fn chunks_equal_the_twin_and_the_bits_do_not_depend_on_threads() {
     let shape = shape(2, 1, 32);
     let layout = layout(&[&[700, 150, 90], &[40, 20]]);
     let tokens = layout.tokens();
-    let (q, k, v) = (
-        random(1, tokens * 64),
-        random(2, tokens * 32),
-        random(3, tokens * 32),
-    );
+    let (q, k, v) = (random(1, tokens * 64), random(2, tokens * 32), random(3, tokens * 32));
     let d_o = random(4, tokens * 64);
-    let (qt, kt, vt) = (
-        tensor(&q, (tokens, 64)),
-        tensor(&k, (tokens, 32)),
-        tensor(&v, (tokens, 32)),
-    );
+    let (qt, kt, vt) = (tensor(&q, (tokens, 64)), tensor(&k, (tokens, 32)), tensor(&v, (tokens, 32)));
     let d_o_t = tensor(&d_o, (tokens, 64));
     let run = || {
         let (o, lse) = forward(&qt, &kt, &vt, &layout, &shape).unwrap();
@@ -252,105 +157,46 @@ fn chunks_equal_the_twin_and_the_bits_do_not_depend_on_threads() {
         let operand = [&q, &k, &v][which];
         let direction = random(9, operand.len());
         let loss = |sign: f64| {
-            let moved: Vec<f64> = operand
-                .iter()
-                .zip(&direction)
-                .map(|(x, d)| x + sign * 1e-4 * d)
-                .collect();
+            let moved: Vec<f64> = operand.iter().zip(&direction).map(|(x, d)| x + sign * 1e-4 * d).collect();
             let mut operands = [&q, &k, &v];
             operands[which] = &moved;
-            inner(
-                &twin(operands[0], operands[1], operands[2], &layout, &shape).0,
-                &d_o,
-            )
+            inner(&twin(operands[0], operands[1], operands[2], &layout, &shape).0, &d_o)
         };
         let difference = (loss(1.0) - loss(-1.0)) / 2e-4;
-        let analytic: f64 = gradient
-            .iter()
-            .zip(&direction)
-            .map(|(&g, d)| f64::from(g) * d)
-            .sum();
-        let size: f64 = gradient
-            .iter()
-            .map(|&g| f64::from(g).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        assert!(
-            (difference - analytic).abs() < 1e-4 * size,
-            "operand {which}: {analytic} and {difference}"
-        );
+        let analytic: f64 = gradient.iter().zip(&direction).map(|(&g, d)| f64::from(g) * d).sum();
+        let size: f64 = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        assert!((difference - analytic).abs() < 1e-4 * size, "operand {which}: {analytic} and {difference}");
     }
 }
 
 /// The shared prompt is exact: each answer gets what it gets alone after its prompt.
 #[test]
 fn a_shared_prompt_equals_separate_sequences() {
-    let shape = AttentionShape {
-        window: Some(9),
-        softcap: Some(1.5),
-        ..shape(4, 2, 8)
-    };
+    let shape = AttentionShape { window: Some(9), softcap: Some(1.5), ..shape(4, 2, 8) };
     let (prompt, answers) = (12, [7, 5]);
     let packed = layout(&[&[prompt, answers[0], answers[1]]]);
     let tokens = packed.tokens();
-    let (q, k, v) = (
-        random(1, tokens * 32),
-        random(2, tokens * 16),
-        random(3, tokens * 16),
-    );
+    let (q, k, v) = (random(1, tokens * 32), random(2, tokens * 16), random(3, tokens * 16));
     let rows = |data: &[f64], width: usize, rows: &[usize]| -> Tensor {
-        let picked: Vec<f64> = rows
-            .iter()
-            .flat_map(|&r| data[r * width..(r + 1) * width].to_vec())
-            .collect();
+        let picked: Vec<f64> = rows.iter().flat_map(|&r| data[r * width..(r + 1) * width].to_vec()).collect();
         tensor(&picked, (rows.len(), width))
     };
     let all: Vec<usize> = (0..tokens).collect();
-    let (o, _) = forward(
-        &rows(&q, 32, &all),
-        &rows(&k, 16, &all),
-        &rows(&v, 16, &all),
-        &packed,
-        &shape,
-    )
-    .unwrap();
+    let (o, _) = forward(&rows(&q, 32, &all), &rows(&k, 16, &all), &rows(&v, 16, &all), &packed, &shape).unwrap();
     for (start, len) in [(prompt, answers[0]), (prompt + answers[0], answers[1])] {
         let alone: Vec<usize> = (0..prompt).chain(start..start + len).collect();
         let single = Layout::single(alone.len()).unwrap();
-        let (alone_o, _) = forward(
-            &rows(&q, 32, &alone),
-            &rows(&k, 16, &alone),
-            &rows(&v, 16, &alone),
-            &single,
-            &shape,
-        )
-        .unwrap();
-        let expected: Vec<f64> = values(&alone_o)[prompt * 32..]
-            .iter()
-            .map(|&x| f64::from(x))
-            .collect();
-        assert_close(
-            "answer",
-            &values(&o)[start * 32..(start + len) * 32],
-            &expected,
-            1e-6,
-        );
+        let (alone_o, _) =
+            forward(&rows(&q, 32, &alone), &rows(&k, 16, &alone), &rows(&v, 16, &alone), &single, &shape).unwrap();
+        let expected: Vec<f64> = values(&alone_o)[prompt * 32..].iter().map(|&x| f64::from(x)).collect();
+        assert_close("answer", &values(&o)[start * 32..(start + len) * 32], &expected, 1e-6);
     }
 }
 
 #[test]
 fn a_cache_gives_the_last_row_of_the_whole() {
-    for (window, softcap) in [
-        (None, None),
-        (Some(3), None),
-        (Some(290), Some(0.8)),
-        (None, Some(2.0)),
-    ] {
-        let shape = AttentionShape {
-            softcap,
-            window,
-            ..shape(6, 2, 5)
-        };
+    for (window, softcap) in [(None, None), (Some(3), None), (Some(290), Some(0.8)), (None, Some(2.0))] {
+        let shape = AttentionShape { softcap, window, ..shape(6, 2, 5) };
         let lengths = [1_usize, 4, 300];
         let capacity = 301;
         let mut caches = Vec::new();
@@ -358,30 +204,13 @@ fn a_cache_gives_the_last_row_of_the_whole() {
         let mut expected = Vec::new();
         for (i, &len) in lengths.iter().enumerate() {
             let seed = 10 * i as u64;
-            let (q, k, v) = (
-                random(seed, len * 30),
-                random(seed + 1, capacity * 10),
-                random(seed + 2, capacity * 10),
-            );
-            let (o, _) = twin(
-                &q,
-                &k[..len * 10],
-                &v[..len * 10],
-                &Layout::single(len).unwrap(),
-                &shape,
-            );
+            let (q, k, v) = (random(seed, len * 30), random(seed + 1, capacity * 10), random(seed + 2, capacity * 10));
+            let (o, _) = twin(&q, &k[..len * 10], &v[..len * 10], &Layout::single(len).unwrap(), &shape);
             expected.extend_from_slice(&o[(len - 1) * 30..]);
             queries.extend_from_slice(&q[(len - 1) * 30..]);
             caches.push((tensor(&k, (capacity, 10)), tensor(&v, (capacity, 10)), len));
         }
-        let caches: Vec<_> = caches
-            .iter()
-            .map(|(keys, values, len)| CachedKeys {
-                keys,
-                values,
-                len: *len,
-            })
-            .collect();
+        let caches: Vec<_> = caches.iter().map(|(keys, values, len)| CachedKeys { keys, values, len: *len }).collect();
         let o = cached(&tensor(&queries, (3, 30)), &caches, &shape).unwrap();
         assert_close("o", &values(&o), &expected, 2e-6);
     }
@@ -395,9 +224,6 @@ fn wrong_shapes_are_errors() {
     assert!(forward(&good, &good, &good, &layout, &shape_of(2, 2)).is_ok());
     assert!(forward(&good, &good, &good, &layout, &shape_of(2, 1)).is_err());
     assert!(forward(&good, &good, &good, &layout, &shape_of(3, 2)).is_err());
-    let blind = AttentionShape {
-        window: Some(0),
-        ..shape_of(2, 2)
-    };
+    let blind = AttentionShape { window: Some(0), ..shape_of(2, 2) };
     assert!(forward(&good, &good, &good, &layout, &blind).is_err());
 }

@@ -18,11 +18,7 @@ pub(super) fn update(
     step: &AdamWStep,
 ) -> Result<()> {
     let len = grads.len();
-    for (operand, tensor) in [
-        ("values", values),
-        ("first moment", m),
-        ("second moment", v),
-    ] {
+    for (operand, tensor) in [("values", values), ("first moment", m), ("second moment", v)] {
         access::expect_dims(OPERATION, operand, tensor, &[len])?;
     }
     if step.step == 0 {

@@ -13,9 +13,7 @@ use std::{
 use candle_core::{D, Device, Tensor};
 
 use super::precise;
-use crate::kernels::{
-    AttentionShape, CachedKeys, Layout, Result, access, attention::check_operands,
-};
+use crate::kernels::{AttentionShape, CachedKeys, Layout, Result, access, attention::check_operands};
 
 const FORWARD: &str = "attention";
 const BACKWARD: &str = "attention backward";
@@ -35,10 +33,7 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            joined: 1 << 22,
-            scores: 1 << 24,
-        }
+        Self { joined: 1 << 22, scores: 1 << 24 }
     }
 }
 
@@ -60,10 +55,7 @@ pub(super) struct Attention {
 impl Attention {
     #[cfg(test)]
     pub(super) fn with_limits(limits: Limits) -> Self {
-        Self {
-            limits,
-            ..Self::default()
-        }
+        Self { limits, ..Self::default() }
     }
 
     /// `(o, lse)`.
@@ -158,20 +150,14 @@ impl Attention {
 }
 
 /// One query row for each cache.
-pub(super) fn cached(
-    q: &Tensor,
-    caches: &[CachedKeys<'_>],
-    shape: &AttentionShape,
-) -> Result<Tensor> {
+pub(super) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
     shape.check(CACHED)?;
     access::expect_dims(CACHED, "q", q, &[caches.len(), shape.query_width()])?;
     let (kv_heads, head_dim) = (shape.kv_heads, shape.head_dim);
     let mut o = Vec::with_capacity(caches.len());
     for (row, cache) in caches.iter().enumerate() {
         shape.check_cache(CACHED, cache)?;
-        let first = shape
-            .window
-            .map_or(0, |window| cache.len.saturating_sub(window));
+        let first = shape.window.map_or(0, |window| cache.len.saturating_sub(window));
         let seen = cache.len - first;
         let heads = |kept: &Tensor| -> Result<Tensor> {
             let rows = kept.narrow(0, first, seen)?;
@@ -186,13 +172,8 @@ pub(super) fn cached(
         let maxima = scores.max_keepdim(D::Minus1)?;
         let weights = scores.broadcast_sub(&maxima)?.exp()?;
         let totals = weights.sum_keepdim(D::Minus1)?;
-        let sums = weights
-            .matmul(&heads(cache.values)?)?
-            .broadcast_div(&totals)?;
-        o.push(
-            sums.reshape((1, shape.query_width()))?
-                .to_dtype(q.dtype())?,
-        );
+        let sums = weights.matmul(&heads(cache.values)?)?.broadcast_div(&totals)?;
+        o.push(sums.reshape((1, shape.query_width()))?.to_dtype(q.dtype())?);
     }
     Ok(Tensor::cat(&o, 0)?)
 }
@@ -230,9 +211,7 @@ impl Marks {
         let mut segments = Vec::with_capacity(layout.tokens());
         let mut prompts = Vec::with_capacity(layout.tokens());
         for (number, segment) in layout.segments().iter().enumerate() {
-            let is_prompt = |other: &crate::kernels::Segment| {
-                other.prefix.is_empty() && other.rows() == segment.prefix
-            };
+            let is_prompt = |other: &crate::kernels::Segment| other.prefix.is_empty() && other.rows() == segment.prefix;
             let earlier = &layout.segments()[..number];
             let prompt = earlier.iter().rposition(is_prompt).unwrap_or(number);
             segments.extend(std::iter::repeat_n(number as f32, segment.len));
@@ -307,9 +286,7 @@ impl Block {
         let count = self.rows.len();
         let rows = precise(&x.narrow(0, self.rows.start, count)?)?;
         let heads = rows.reshape((count, shape.heads, width))?.transpose(0, 1)?;
-        Ok(heads
-            .contiguous()?
-            .reshape((shape.kv_heads, shape.group() * count, width))?)
+        Ok(heads.contiguous()?.reshape((shape.kv_heads, shape.group() * count, width))?)
     }
 
     /// Stacked rows back to `[rows, heads·width]`.
@@ -361,21 +338,13 @@ fn blocks(layout: &Layout, shape: &AttentionShape, limits: Limits) -> Vec<Block>
     let mut blocks = Vec::new();
     // Rows of small segments that share a block so far, and the first key that they see.
     let mut open: Option<(Range<usize>, usize)> = None;
-    let fits = |rows: &Range<usize>, first: usize| {
-        shape.heads * rows.len() * (rows.end - first) <= limits.joined
-    };
+    let fits = |rows: &Range<usize>, first: usize| shape.heads * rows.len() * (rows.end - first) <= limits.joined;
     let close = |blocks: &mut Vec<Block>, open: &mut Option<(Range<usize>, usize)>| {
-        blocks.extend(open.take().map(|(rows, first)| Block {
-            keys: std::iter::once(first..rows.end).collect(),
-            rows,
-        }));
+        blocks
+            .extend(open.take().map(|(rows, first)| Block { keys: std::iter::once(first..rows.end).collect(), rows }));
     };
     for segment in layout.segments() {
-        let first = if segment.prefix.is_empty() {
-            segment.start
-        } else {
-            segment.prefix.start
-        };
+        let first = if segment.prefix.is_empty() { segment.start } else { segment.prefix.start };
         if let Some((rows, lowest)) = &open {
             let joined = (rows.start..segment.rows().end, first.min(*lowest));
             if fits(&joined.0, joined.1) {
@@ -395,29 +364,19 @@ fn blocks(layout: &Layout, shape: &AttentionShape, limits: Limits) -> Vec<Block>
 }
 
 /// The blocks of a segment that is too large for one; keys that no query of a block sees are left out.
-fn cut(
-    segment: &crate::kernels::Segment,
-    shape: &AttentionShape,
-    limits: Limits,
-    blocks: &mut Vec<Block>,
-) {
+fn cut(segment: &crate::kernels::Segment, shape: &AttentionShape, limits: Limits, blocks: &mut Vec<Block>) {
     let prefix = segment.prefix.len();
     let most_keys = prefix + segment.len;
     let rows = (limits.scores / (shape.heads * most_keys)).clamp(1, segment.len);
     for start in (0..segment.len).step_by(rows) {
         let end = segment.len.min(start + rows);
         // Positions along the chain: the prompt's rows, then the segment's own.
-        let from = shape
-            .window
-            .map_or(0, |window| (prefix + start + 1).saturating_sub(window));
+        let from = shape.window.map_or(0, |window| (prefix + start + 1).saturating_sub(window));
         let of_prompt = segment.prefix.start + from.min(prefix)..segment.prefix.end;
         let own = segment.start + from.saturating_sub(prefix)..segment.start + end;
         blocks.push(Block {
             rows: segment.start + start..segment.start + end,
-            keys: [of_prompt, own]
-                .into_iter()
-                .filter(|keys| !keys.is_empty())
-                .collect(),
+            keys: [of_prompt, own].into_iter().filter(|keys| !keys.is_empty()).collect(),
         });
     }
 }
@@ -428,14 +387,7 @@ mod tests {
     use crate::kernels::Segment;
 
     fn shape(window: Option<usize>) -> AttentionShape {
-        AttentionShape {
-            heads: 2,
-            kv_heads: 1,
-            head_dim: 4,
-            scale: 1.0,
-            softcap: None,
-            window,
-        }
+        AttentionShape { heads: 2, kv_heads: 1, head_dim: 4, scale: 1.0, softcap: None, window }
     }
 
     fn layout() -> Layout {
@@ -452,14 +404,9 @@ mod tests {
 
     #[test]
     fn small_documents_share_a_block_and_long_segments_are_cut() {
-        let limits = Limits {
-            joined: 18,
-            scores: 60,
-        };
-        let block = |rows, keys: &[(usize, usize)]| Block {
-            rows,
-            keys: keys.iter().map(|&(start, end)| start..end).collect(),
-        };
+        let limits = Limits { joined: 18, scores: 60 };
+        let block =
+            |rows, keys: &[(usize, usize)]| Block { rows, keys: keys.iter().map(|&(start, end)| start..end).collect() };
         assert_eq!(
             blocks(&layout(), &shape(None), limits),
             [
@@ -474,22 +421,13 @@ mod tests {
         // A window leaves out what is too far back.
         let windowed = blocks(&layout(), &shape(Some(3)), limits);
         assert_eq!(windowed.last(), Some(&block(15..16, &[(13, 16)])));
-        let all = Limits {
-            joined: 1 << 20,
-            ..limits
-        };
-        assert_eq!(
-            blocks(&layout(), &shape(None), all),
-            [block(0..16, &[(0, 16)])]
-        );
+        let all = Limits { joined: 1 << 20, ..limits };
+        assert_eq!(blocks(&layout(), &shape(None), all), [block(0..16, &[(0, 16)])]);
     }
 
     #[test]
     fn a_long_text_never_has_all_its_scores_at_once() {
-        let shape = AttentionShape {
-            heads: 9,
-            ..shape(None)
-        };
+        let shape = AttentionShape { heads: 9, ..shape(None) };
         let layout = Layout::single(30_000).unwrap();
         let limits = Limits::default();
         for block in blocks(&layout, &shape, limits) {

@@ -6,13 +6,7 @@ use super::{indices, precise};
 use crate::kernels::{Gradients, Result, Slot, access, embed::check_ids};
 
 /// `scale · table[ids]` as `kind`.
-pub(super) fn gather(
-    operation: &'static str,
-    ids: &[u32],
-    table: &Tensor,
-    scale: f32,
-    kind: DType,
-) -> Result<Tensor> {
+pub(super) fn gather(operation: &'static str, ids: &[u32], table: &Tensor, scale: f32, kind: DType) -> Result<Tensor> {
     let (known, _) = access::matrix(operation, "table", table)?;
     // A device would read whatever lies there.
     check_ids(operation, ids, known)?;
@@ -24,13 +18,7 @@ pub(super) fn gather(
 }
 
 /// `sum[ids[i]] += scale · dy[i]`, in the order of `i`.
-pub(super) fn embed_backward(
-    ids: &[u32],
-    dy: &Tensor,
-    scale: f32,
-    slot: Slot,
-    grads: &mut Gradients,
-) -> Result<()> {
+pub(super) fn embed_backward(ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
     const OPERATION: &str = "embedding backward";
     let (_, width) = access::matrix(OPERATION, "dy", dy)?;
     access::expect_dims(OPERATION, "dy", dy, &[ids.len(), width])?;

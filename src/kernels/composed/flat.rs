@@ -14,17 +14,11 @@ const ROW: usize = 1024;
 /// A range in pieces.
 pub(super) fn pieces(slot: Slot) -> impl Iterator<Item = Slot> {
     let end = slot.offset + slot.len;
-    (slot.offset..end).step_by(PIECE).map(move |offset| Slot {
-        offset,
-        len: PIECE.min(end - offset),
-    })
+    (slot.offset..end).step_by(PIECE).map(move |offset| Slot { offset, len: PIECE.min(end - offset) })
 }
 
 fn whole(flat: &Tensor) -> Slot {
-    Slot {
-        offset: 0,
-        len: flat.elem_count(),
-    }
+    Slot { offset: 0, len: flat.elem_count() }
 }
 
 fn part(flat: &Tensor, at: Slot) -> candle_core::Result<Tensor> {
@@ -59,12 +53,7 @@ pub(in crate::kernels) fn add(flat: &Tensor, slot: Slot, gradient: &Tensor) -> R
 }
 
 /// Adds the rows of `gradient[n, width]` to the rows `ids` of the matrix that lies in `slot`, in their order.
-pub(in crate::kernels) fn add_rows(
-    flat: &Tensor,
-    slot: Slot,
-    ids: &[u32],
-    gradient: &Tensor,
-) -> Result<()> {
+pub(in crate::kernels) fn add_rows(flat: &Tensor, slot: Slot, ids: &[u32], gradient: &Tensor) -> Result<()> {
     let (rows, width) = gradient.dims2()?;
     if rows == 0 || width == 0 {
         return Ok(());

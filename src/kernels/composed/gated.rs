@@ -15,12 +15,7 @@ pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Res
 }
 
 /// `d_gate = dh · up · activation'(gate)`, `d_up = dh · activation(gate)`.
-pub(super) fn backward(
-    gate: &Tensor,
-    up: &Tensor,
-    dh: &Tensor,
-    activation: Activation,
-) -> Result<(Tensor, Tensor)> {
+pub(super) fn backward(gate: &Tensor, up: &Tensor, dh: &Tensor, activation: Activation) -> Result<(Tensor, Tensor)> {
     const BACKWARD: &str = "gated activation backward";
     access::expect_dims(BACKWARD, "up", up, gate.dims())?;
     access::expect_dims(BACKWARD, "dh", dh, gate.dims())?;
@@ -55,9 +50,7 @@ fn slope_of(x: &Tensor, activation: Activation) -> Result<Tensor> {
             (t.affine(0.5, 0.5)? + bend)?
         }
         Activation::Gelu => {
-            let density = (x.sqr()? * -0.5)?
-                .exp()?
-                .affine(1.0 / (2.0 * PI).sqrt(), 0.0)?;
+            let density = (x.sqr()? * -0.5)?.exp()?.affine(1.0 / (2.0 * PI).sqrt(), 0.0)?;
             (normal(x)? + (x * density)?)?
         }
     })

@@ -55,11 +55,7 @@ pub(super) fn forward(
     }
     // Both at once: the device is waited for a single time.
     let host = Tensor::cat(&[Tensor::cat(&log_probs, 0)?, Tensor::cat(&lse, 0)?], 1)?;
-    let (log_probs, lse) = host
-        .to_vec2::<f32>()?
-        .iter()
-        .map(|row| (row[0], row[1]))
-        .unzip();
+    let (log_probs, lse) = host.to_vec2::<f32>()?.iter().map(|row| (row[0], row[1])).unzip();
     Ok(HeadOut {
         log_probs,
         lse,
@@ -120,11 +116,7 @@ fn of_rows(
         }
     };
     let lse = (maximum + total.log()?)?;
-    Ok(OfRows {
-        log_probs: (target.logit - &lse)?,
-        lse,
-        u,
-    })
+    Ok(OfRows { log_probs: (target.logit - &lse)?, lse, u })
 }
 
 /// `dW += Σ coef_t · scale · slope ∘ (onehot − p_t) h_tᵀ`, slice by slice.
@@ -137,18 +129,10 @@ pub(super) fn weight_backward(
     grads: &mut Gradients,
     slice: usize,
 ) -> Result<()> {
-    let (answers, width, vocabulary) = check(
-        BACKWARD,
-        h,
-        access::matrix(BACKWARD, MATRIX, w)?,
-        known.targets,
-    )?;
+    let (answers, width, vocabulary) = check(BACKWARD, h, access::matrix(BACKWARD, MATRIX, w)?, known.targets)?;
     if known.lse.len() != answers || known.coefficients.len() != answers {
-        let message = format!(
-            "{} log-sums and {} coefficients for {answers} rows",
-            known.lse.len(),
-            known.coefficients.len()
-        );
+        let message =
+            format!("{} log-sums and {} coefficients for {answers} rows", known.lse.len(), known.coefficients.len());
         return access::fault(BACKWARD, message);
     }
     access::slot_range(BACKWARD, slot, vocabulary * width, grads.len())?;
@@ -161,17 +145,11 @@ pub(super) fn weight_backward(
         for columns in slices(&h, w, slice)? {
             let w = part(w, columns.clone())?;
             let (logits, slope) = logits_of(&h, &w, options)?;
-            let mut gradient = logits
-                .broadcast_sub(&lse)?
-                .exp()?
-                .broadcast_mul(&coefficients.neg()?)?;
+            let mut gradient = logits.broadcast_sub(&lse)?.exp()?.broadcast_mul(&coefficients.neg()?)?;
             if let Some(slope) = slope {
                 gradient = (gradient * slope)?;
             }
-            let place = Slot {
-                offset: slot.offset + columns.start * width,
-                len: columns.len() * width,
-            };
+            let place = Slot { offset: slot.offset + columns.start * width, len: columns.len() * width };
             grads.add(BACKWARD, place, &gradient.t()?.matmul(&h)?)?;
         }
         let slope = Target::new(&h, w, targets, options)?.slope;
@@ -210,11 +188,7 @@ fn logits_of(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<(Tensor, O
 }
 
 fn cap(raw: Tensor, options: &HeadOptions) -> Result<(Tensor, Option<Tensor>)> {
-    let raw = if options.scale == 1.0 {
-        raw
-    } else {
-        (raw * f64::from(options.scale))?
-    };
+    let raw = if options.scale == 1.0 { raw } else { (raw * f64::from(options.scale))? };
     let Some(cap) = options.softcap.map(f64::from) else {
         return Ok((raw, None));
     };
@@ -249,9 +223,7 @@ fn part(x: &Tensor, rows: Range<usize>) -> Result<Tensor> {
 }
 
 fn ranges(all: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..all)
-        .step_by(step)
-        .map(move |start| start..all.min(start + step))
+    (0..all).step_by(step).map(move |start| start..all.min(start + step))
 }
 
 /// The vocabulary in slices of at most `slice` numbers.

@@ -29,9 +29,8 @@ mod tests;
 use candle_core::{DType, Device, Tensor};
 
 use super::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut,
-    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable,
-    Slot, Weight, access,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut, HeadWant,
+    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot, Weight, access,
 };
 
 /// The implementation made of candle's operations.
@@ -50,10 +49,7 @@ impl Composed {
                 format!("activations cannot be {activations:?}; choose f32 or bf16"),
             );
         }
-        Ok(Self {
-            activations,
-            attention: attention::Attention::default(),
-        })
+        Ok(Self { activations, attention: attention::Attention::default() })
     }
 }
 
@@ -129,14 +125,7 @@ impl Kernels for Composed {
         norm::backward(x, w, inv_rms, dy, options, w_slot, input, grads)
     }
 
-    fn rope(
-        &self,
-        x: Tensor,
-        heads: usize,
-        positions: &[u32],
-        table: &RopeTable,
-        inverse: bool,
-    ) -> Result<Tensor> {
+    fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
         rope::rotate(&x, heads, positions, table, inverse)
     }
 
@@ -166,12 +155,7 @@ impl Kernels for Composed {
         self.attention.backward(q, k, v, outcome, layout, shape)
     }
 
-    fn attention_cached(
-        &self,
-        q: &Tensor,
-        caches: &[CachedKeys<'_>],
-        shape: &AttentionShape,
-    ) -> Result<Tensor> {
+    fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
         attention::cached(q, caches, shape)
     }
 
@@ -194,25 +178,11 @@ impl Kernels for Composed {
         embed::gather("embedding", ids, &table, scale, self.activations)
     }
 
-    fn embed_backward(
-        &self,
-        ids: &[u32],
-        dy: &Tensor,
-        scale: f32,
-        slot: Slot,
-        grads: &mut Gradients,
-    ) -> Result<()> {
+    fn embed_backward(&self, ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
         embed::embed_backward(ids, dy, scale, slot, grads)
     }
 
-    fn head(
-        &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        options: &HeadOptions,
-        want: HeadWant,
-    ) -> Result<HeadOut> {
+    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
         head::forward(h, &w.widened()?, targets, options, want, head::SLICE)
     }
 
@@ -231,11 +201,7 @@ impl Kernels for Composed {
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        let known = head::Known {
-            targets,
-            lse,
-            coefficients,
-        };
+        let known = head::Known { targets, lse, coefficients };
         head::weight_backward(h, &w.widened()?, known, options, slot, grads, head::SLICE)
     }
 

@@ -13,9 +13,7 @@ pub(super) fn forward(x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(T
     let rows = as_rows(FORWARD, x, w)?;
     let mean = (rows.sqr()?.sum_keepdim(D::Minus1)? / w.elem_count() as f64)?;
     let inv = (mean + f64::from(options.eps))?.sqrt()?.recip()?;
-    let y = rows
-        .broadcast_mul(&inv)?
-        .broadcast_mul(&factors(w, options)?)?;
+    let y = rows.broadcast_mul(&inv)?.broadcast_mul(&factors(w, options)?)?;
     let y = y.to_dtype(x.dtype())?.reshape(x.shape())?;
     Ok((y, inv.flatten_all()?))
 }

@@ -12,9 +12,8 @@ use super::{
     flat,
 };
 use crate::kernels::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions,
-    HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot,
-    Weight,
+    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadWant, InputGradient,
+    Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot, Weight,
     cpu::Cpu,
     testing::{random, slot, tensor, values},
 };
@@ -35,10 +34,7 @@ fn close(what: &str, composed: &[f32], own: &[f32], tolerance: f32) {
     assert_eq!(composed.len(), own.len(), "{what}: length");
     let size = own.iter().fold(0.1_f32, |m, x| m.max(x.abs()));
     for (i, (a, b)) in composed.iter().zip(own).enumerate() {
-        assert!(
-            (a - b).abs() <= tolerance * size,
-            "{what}[{i}]: {a} composed, {b} by hand (largest magnitude {size})"
-        );
+        assert!((a - b).abs() <= tolerance * size, "{what}[{i}]: {a} composed, {b} by hand (largest magnitude {size})");
     }
 }
 
@@ -96,23 +92,16 @@ fn documents() -> impl Strategy<Value = Layout> {
 }
 
 fn attention_shape() -> impl Strategy<Value = AttentionShape> {
-    (
-        1..3_usize,
-        1..4_usize,
-        1..6_usize,
-        prop::option::of(0.5..3.0_f32),
-        prop::option::of(1..9_usize),
+    (1..3_usize, 1..4_usize, 1..6_usize, prop::option::of(0.5..3.0_f32), prop::option::of(1..9_usize)).prop_map(
+        |(kv_heads, group, head_dim, softcap, window)| AttentionShape {
+            heads: kv_heads * group,
+            kv_heads,
+            head_dim,
+            scale: 0.7,
+            softcap,
+            window,
+        },
     )
-        .prop_map(
-            |(kv_heads, group, head_dim, softcap, window)| AttentionShape {
-                heads: kv_heads * group,
-                kv_heads,
-                head_dim,
-                scale: 0.7,
-                softcap,
-                window,
-            },
-        )
 }
 
 proptest! {
@@ -369,14 +358,8 @@ fn pieces_cover_a_range_once() {
     let all: Vec<Slot> = flat::pieces(slot(5, (1 << 25) + 3)).collect();
     assert_eq!(all.len(), 3);
     assert_eq!(all[0].offset, 5);
-    assert!(
-        all.windows(2)
-            .all(|pair| pair[0].offset + pair[0].len == pair[1].offset)
-    );
-    assert_eq!(
-        all.iter().map(|piece| piece.len).sum::<usize>(),
-        (1 << 25) + 3
-    );
+    assert!(all.windows(2).all(|pair| pair[0].offset + pair[0].len == pair[1].offset));
+    assert_eq!(all.iter().map(|piece| piece.len).sum::<usize>(), (1 << 25) + 3);
     assert_eq!(flat::pieces(slot(7, 0)).count(), 0);
 }
 
@@ -389,9 +372,7 @@ fn more_answers_than_a_part() {
     let targets: Vec<u32> = (0..answers as u32).map(|i| i % 11).collect();
     let options = HeadOptions::default();
     let run = |kernels: &dyn Kernels| {
-        let out = kernels
-            .head(&h, &w, &targets, &options, HeadWant::WithU)
-            .unwrap();
+        let out = kernels.head(&h, &w, &targets, &options, HeadWant::WithU).unwrap();
         (out.log_probs, values(&out.u.unwrap()))
     };
     let (a, b) = (run(&composed()), run(&Cpu::default()));
@@ -406,16 +387,13 @@ fn extremes_stay_finite() {
     for activation in [Activation::Silu, Activation::GeluTanh, Activation::Gelu] {
         let h = composed().gated(&gate, &ones, activation).unwrap();
         same("h", &values(&h), &[0.0, 0.0, 0.0, 88.5, 100.0, 1e4]);
-        let (slope, _) = composed()
-            .gated_backward(&gate, &ones, &ones, activation)
-            .unwrap();
+        let (slope, _) = composed().gated_backward(&gate, &ones, &ones, activation).unwrap();
         same("slope", &values(&slope), &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     }
     // A late word beats all before it by hundreds.
     let w = tensor(&[100.0, 0.0, 0.0, 500.0], (4, 1));
     let h = tensor(&[1.0], (1, 1));
-    let out =
-        super::head::forward(&h, &w, &[0], &HeadOptions::default(), HeadWant::WithU, 1).unwrap();
+    let out = super::head::forward(&h, &w, &[0], &HeadOptions::default(), HeadWant::WithU, 1).unwrap();
     same("log-prob", &out.log_probs, &[-400.0]);
     same("u", &values(&out.u.unwrap()), &[-400.0]);
 }
@@ -428,22 +406,8 @@ fn mistakes_are_errors_before_the_device_sees_them() {
     assert!(kernels.gather_rows(&table, &[7]).is_err());
     assert!(kernels.scatter_rows(&table, &[0, 1, 2, 3, 4], 4).is_err());
     let options = HeadOptions::default();
-    assert!(
-        kernels
-            .head(
-                &table,
-                &table.clone().into(),
-                &[0, 1, 2, 3, 5],
-                &options,
-                HeadWant::LogProbs
-            )
-            .is_err()
-    );
+    assert!(kernels.head(&table, &table.clone().into(), &[0, 1, 2, 3, 5], &options, HeadWant::LogProbs).is_err());
     let mut grads = gradients(10);
-    assert!(
-        kernels
-            .embed_backward(&[0], &table, 1.0, slot(0, 10), &mut grads)
-            .is_err()
-    );
+    assert!(kernels.embed_backward(&[0], &table, 1.0, slot(0, 10), &mut grads).is_err());
     assert!(Composed::new(DType::F64).is_err());
 }

@@ -40,19 +40,13 @@ pub(super) fn open(number: usize) -> Result<Device, String> {
         ));
     }
     let device = CudaDevice::new(number).map_err(|error| {
-        format!(
-            "cuda:{number} could not be opened ({error}); update NVIDIA's driver, or choose \"cpu\""
-        )
+        format!("cuda:{number} could not be opened ({error}); update NVIDIA's driver, or choose \"cpu\"")
     })?;
     let mut keep_all = u64::MAX;
     if let Some(pool) = pool(&device) {
         // SAFETY: the pool is the device's own; the attribute is a u64 and the call reads one.
         let done = unsafe {
-            sys::cuMemPoolSetAttribute(
-                pool,
-                Attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
-                (&raw mut keep_all).cast(),
-            )
+            sys::cuMemPoolSetAttribute(pool, Attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut keep_all).cast())
         };
         if done != CUresult::CUDA_SUCCESS {
             tracing::debug!("cuda:{number} keeps no memory between steps: {done:?}");
@@ -67,12 +61,7 @@ pub(super) fn memory(device: &CudaDevice) -> Option<DeviceMemory> {
     let (free, total) = (free as u64, total as u64);
     let Some(pool) = pool(device) else {
         let used = total - free;
-        return Some(DeviceMemory {
-            free,
-            total,
-            used,
-            peak: used,
-        });
+        return Some(DeviceMemory { free, total, used, peak: used });
     };
     let used = attribute(pool, Attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?;
     let held = attribute(pool, Attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;

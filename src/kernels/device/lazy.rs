@@ -37,9 +37,7 @@ unsafe extern "C" {
 
 /// The first library that this machine lacks, by its usual name.
 pub(super) fn missing() -> Option<&'static str> {
-    (0..LIBRARIES.len())
-        .find(|&number| library(number).is_null())
-        .and_then(|number| LIBRARIES[number][0].to_str().ok())
+    (0..LIBRARIES.len()).find(|&number| library(number).is_null()).and_then(|number| LIBRARIES[number][0].to_str().ok())
 }
 
 /// Opens a library, or finds it open.
@@ -90,11 +88,7 @@ unsafe extern "C" fn nudge_lazy_resolve(record: *mut Record) -> *const c_void {
         let number = (*record).library;
         let opened = library(number);
         let name = (&raw const (*record).name).cast::<c_char>();
-        let found = if opened.is_null() {
-            ptr::null_mut()
-        } else {
-            dlsym(opened, name)
-        };
+        let found = if opened.is_null() { ptr::null_mut() } else { dlsym(opened, name) };
         let target: *const c_void = if !found.is_null() {
             found
         } else if number == 1 {

@@ -88,10 +88,7 @@ pub(in crate::kernels) fn product<A: Element, B: Element>(
     product_by(a, b, factor, c, add, is_native());
 }
 
-#[expect(
-    clippy::fn_params_excessive_bools,
-    reason = "one for the target, one for the tests of the plain loops"
-)]
+#[expect(clippy::fn_params_excessive_bools, reason = "one for the target, one for the tests of the plain loops")]
 fn product_by<A: Element, B: Element>(
     a: Matrix<'_, A>,
     b: Matrix<'_, B>,
@@ -100,17 +97,12 @@ fn product_by<A: Element, B: Element>(
     add: bool,
     native: bool,
 ) {
-    assert!(
-        a.cols == b.rows && a.rows == c.rows && b.cols == c.cols,
-        "shapes of a product"
-    );
+    assert!(a.cols == b.rows && a.rows == c.rows && b.cols == c.cols, "shapes of a product");
     assert!(c.initialised || !add, "adding to nothing");
     let (rows, cols, depth) = (a.rows, b.cols, a.cols);
     if depth == 0 && !add {
         for row in c.places.chunks_mut(c.stride.max(1)).take(rows) {
-            row[..cols]
-                .iter_mut()
-                .for_each(|place| _ = place.write(0.0));
+            row[..cols].iter_mut().for_each(|place| _ = place.write(0.0));
         }
     }
     let small = rows * cols * depth < SMALL;
@@ -126,8 +118,7 @@ fn product_by<A: Element, B: Element>(
                 let panels = Shared::new(&mut block);
                 parallel::for_each(block_rows.div_ceil(ROWS), small, |panel| {
                     // SAFETY: every panel is packed once.
-                    let out =
-                        unsafe { panels.part(panel * pairs * ROWS..(panel + 1) * pairs * ROWS) };
+                    let out = unsafe { panels.part(panel * pairs * ROWS..(panel + 1) * pairs * ROWS) };
                     pack::<A, ROWS>(a, first_row + panel * ROWS, start, out);
                 });
             }
@@ -154,12 +145,7 @@ fn product_by<A: Element, B: Element>(
 }
 
 /// Rows `first..first + W` of a matrix from column `start` on, as `[pair][row]`; rows and columns past its end are zero.
-fn pack<T: Element, const W: usize>(
-    from: Matrix<'_, T>,
-    first: usize,
-    start: usize,
-    out: &mut [Pair],
-) {
+fn pack<T: Element, const W: usize>(from: Matrix<'_, T>, first: usize, start: usize, out: &mut [Pair]) {
     let lines = W.min(from.rows - first);
     let len = (from.cols - start).min(out.len() / W * 2);
     let base = first * from.row_stride + start * from.col_stride;
@@ -236,10 +222,7 @@ multiversion! {
 
 /// `sums = left · right`, two packed panels of the same depth.
 fn tile(left: &[Pair], right: &[Pair], sums: &mut [[f32; COLS]; ROWS], native: bool) {
-    assert!(
-        left.len() / ROWS == right.len() / COLS,
-        "depths of two panels"
-    );
+    assert!(left.len() / ROWS == right.len() / COLS, "depths of two panels");
     #[cfg(target_arch = "x86_64")]
     if native {
         // SAFETY: `is_native` has asked the processor for these instructions.
@@ -253,8 +236,7 @@ fn tile(left: &[Pair], right: &[Pair], sums: &mut [[f32; COLS]; ROWS], native: b
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn native_tile(left: &[Pair], right: &[Pair], sums: &mut [[f32; COLS]; ROWS]) {
     use std::arch::x86_64::{
-        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32,
-        _mm512_setzero_ps, _mm512_storeu_ps,
+        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
     };
     // SAFETY: two types of the same register.
     let pairs = |register: __m512i| unsafe { std::mem::transmute::<__m512i, __m512bh>(register) };
@@ -264,10 +246,7 @@ fn native_tile(left: &[Pair], right: &[Pair], sums: &mut [[f32; COLS]; ROWS]) {
         // SAFETY: both loads are inside the chunk of 32 pairs.
         let (first, second) = unsafe {
             let at = right.as_ptr();
-            (
-                _mm512_loadu_si512(at.cast()),
-                _mm512_loadu_si512(at.add(COLS / 2).cast()),
-            )
+            (_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(COLS / 2).cast()))
         };
         let (first, second) = (pairs(first), pairs(second));
         for i in 0..ROWS {

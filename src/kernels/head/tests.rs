@@ -1,17 +1,9 @@
 //! The head against straight loops and their finite differences.
 
 use super::*;
-use crate::kernels::testing::{
-    assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values,
-};
+use crate::kernels::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
-fn forward(
-    h: &Tensor,
-    w: &Weight,
-    targets: &[u32],
-    options: &HeadOptions,
-    want: HeadWant,
-) -> Result<HeadOut> {
+fn forward(h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
     super::forward(h, w, targets, options, want, Compute::F32)
 }
 
@@ -27,17 +19,7 @@ fn weight_backward(
     grads: &mut Gradients,
 ) -> Result<()> {
     let compute = Compute::F32;
-    super::weight_backward(
-        h,
-        w,
-        targets,
-        lse,
-        coefficients,
-        options,
-        slot,
-        grads,
-        compute,
-    )
+    super::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, compute)
 }
 
 fn logits_twin(h: &[f64], w: &[f64], width: usize, options: &HeadOptions) -> Vec<f64> {
@@ -45,9 +27,7 @@ fn logits_twin(h: &[f64], w: &[f64], width: usize, options: &HeadOptions) -> Vec
         .flat_map(|h| {
             w.chunks(width).map(|w| {
                 let raw = f64::from(options.scale) * inner(h, w);
-                options
-                    .softcap
-                    .map_or(raw, |cap| f64::from(cap) * (raw / f64::from(cap)).tanh())
+                options.softcap.map_or(raw, |cap| f64::from(cap) * (raw / f64::from(cap)).tanh())
             })
         })
         .collect()
@@ -58,30 +38,15 @@ fn twin(h: &[f64], w: &[f64], width: usize, targets: &[u32], options: &HeadOptio
     let logits = logits_twin(h, w, width, options);
     let row = |(logits, &target): (&[f64], &u32)| {
         let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &l| m.max(l));
-        logits[target as usize]
-            - largest
-            - logits.iter().map(|l| (l - largest).exp()).sum::<f64>().ln()
+        logits[target as usize] - largest - logits.iter().map(|l| (l - largest).exp()).sum::<f64>().ln()
     };
-    logits
-        .chunks(w.len() / width)
-        .zip(targets)
-        .map(row)
-        .collect()
+    logits.chunks(w.len() / width).zip(targets).map(row).collect()
 }
 
 fn check(answers: usize, width: usize, vocabulary: usize, options: &HeadOptions) {
-    let (h, w, coefficients) = (
-        random(1, answers * width),
-        random(2, vocabulary * width),
-        random(3, answers),
-    );
-    let targets: Vec<u32> = (0..answers)
-        .map(|i| ((i * 7919 + vocabulary - 1) % vocabulary) as u32)
-        .collect();
-    let (h_tensor, w_tensor) = (
-        tensor(&h, (answers, width)),
-        Weight::from(tensor(&w, (vocabulary, width))),
-    );
+    let (h, w, coefficients) = (random(1, answers * width), random(2, vocabulary * width), random(3, answers));
+    let targets: Vec<u32> = (0..answers).map(|i| ((i * 7919 + vocabulary - 1) % vocabulary) as u32).collect();
+    let (h_tensor, w_tensor) = (tensor(&h, (answers, width)), Weight::from(tensor(&w, (vocabulary, width))));
     let out = forward(&h_tensor, &w_tensor, &targets, options, HeadWant::WithU).unwrap();
     let expected = twin(&h, &w, width, &targets, options);
     assert_close("log-probs", &out.log_probs, &expected, 2e-6);
@@ -89,12 +54,7 @@ fn check(answers: usize, width: usize, vocabulary: usize, options: &HeadOptions)
     assert_eq!(plain.log_probs, out.log_probs);
     assert!(plain.u.is_none());
     let all = logits(&h_tensor, &w_tensor, options).unwrap();
-    assert_close(
-        "logits",
-        &values(&all),
-        &logits_twin(&h, &w, width, options),
-        2e-6,
-    );
+    assert_close("logits", &values(&all), &logits_twin(&h, &w, width, options), 2e-6);
 
     let floats: Vec<f32> = coefficients.iter().map(|&c| c as f32).collect();
     let dh = scale_rows(out.u.unwrap(), &floats).unwrap();
@@ -102,10 +62,7 @@ fn check(answers: usize, width: usize, vocabulary: usize, options: &HeadOptions)
     assert_gradient("dh", &h, &values(&dh), |h| loss(h, &w));
     let mut grads = Gradients::new(4 + w.len(), &Device::Cpu).unwrap();
     let place = slot(4, w.len());
-    weight_backward(
-        &h_tensor, &w_tensor, &targets, &out.lse, &floats, options, place, &mut grads,
-    )
-    .unwrap();
+    weight_backward(&h_tensor, &w_tensor, &targets, &out.lse, &floats, options, place, &mut grads).unwrap();
     let flat = grads.to_vec().unwrap();
     assert_eq!(flat[..4], [0.0; 4]);
     assert_gradient("dW", &w, &flat[4..], |w| loss(&h, w));
@@ -115,14 +72,8 @@ fn check(answers: usize, width: usize, vocabulary: usize, options: &HeadOptions)
 fn equals_its_twin_and_its_finite_differences() {
     for options in [
         HeadOptions::default(),
-        HeadOptions {
-            scale: 0.5,
-            softcap: None,
-        },
-        HeadOptions {
-            scale: 2.0,
-            softcap: Some(1.5),
-        },
+        HeadOptions { scale: 0.5, softcap: None },
+        HeadOptions { scale: 2.0, softcap: Some(1.5) },
     ] {
         check(1, 3, 1, &options);
         check(1, 5, 2, &options);
@@ -145,24 +96,14 @@ fn a_late_large_logit_takes_over_without_overflow() {
     w[0] = 100.0;
     w[vocabulary - 1] = 500.0;
     let h = tensor(&[1.0], (1, 1));
-    let out = forward(
-        &h,
-        &tensor(&w, (vocabulary, 1)).into(),
-        &[0],
-        &HeadOptions::default(),
-        HeadWant::WithU,
-    )
-    .unwrap();
+    let out = forward(&h, &tensor(&w, (vocabulary, 1)).into(), &[0], &HeadOptions::default(), HeadWant::WithU).unwrap();
     assert_close("log-prob", &out.log_probs, &[-400.0], 1e-6);
     assert_close("u", &values(&out.u.unwrap()), &[-400.0], 1e-6);
 }
 
 #[test]
 fn same_bits_with_any_number_of_threads() {
-    let (h, w) = (
-        tensor(&random(1, 120 * 24), (120, 24)),
-        Weight::from(tensor(&random(2, 2500 * 24), (2500, 24))),
-    );
+    let (h, w) = (tensor(&random(1, 120 * 24), (120, 24)), Weight::from(tensor(&random(2, 2500 * 24), (2500, 24))));
     let targets: Vec<u32> = (0..120).map(|i| i * 20).collect();
     assert_same_bits(|| {
         let options = HeadOptions::default();
@@ -170,32 +111,14 @@ fn same_bits_with_any_number_of_threads() {
         let mut grads = Gradients::new(2500 * 24, &Device::Cpu).unwrap();
         let place = slot(0, 2500 * 24);
         let coefficients = vec![0.5; 120];
-        weight_backward(
-            &h,
-            &w,
-            &targets,
-            &out.lse,
-            &coefficients,
-            &options,
-            place,
-            &mut grads,
-        )
-        .unwrap();
-        vec![
-            out.log_probs,
-            out.lse,
-            values(&out.u.unwrap()),
-            grads.to_vec().unwrap(),
-        ]
+        weight_backward(&h, &w, &targets, &out.lse, &coefficients, &options, place, &mut grads).unwrap();
+        vec![out.log_probs, out.lse, values(&out.u.unwrap()), grads.to_vec().unwrap()]
     });
 }
 
 #[test]
 fn a_target_outside_the_vocabulary_is_an_error() {
-    let (h, w) = (
-        tensor(&[1.0], (1, 1)),
-        Weight::from(tensor(&[1.0, 2.0], (2, 1))),
-    );
+    let (h, w) = (tensor(&[1.0], (1, 1)), Weight::from(tensor(&[1.0, 2.0], (2, 1))));
     let error = forward(&h, &w, &[2], &HeadOptions::default(), HeadWant::LogProbs).unwrap_err();
     assert!(error.to_string().contains("vocabulary of 2"));
 }
@@ -214,15 +137,9 @@ fn products_in_bf16_stay_within_their_rounding() {
     let (exact, rounded) = (run(Compute::F32), run(Compute::Bf16));
     // 64 terms of at most 1, each off by 2⁻⁸ of itself, mostly cancelling.
     for (exact, rounded) in exact.log_probs.iter().zip(&rounded.log_probs) {
-        assert!(
-            (exact - rounded).abs() < 0.05,
-            "{rounded} instead of {exact}"
-        );
+        assert!((exact - rounded).abs() < 0.05, "{rounded} instead of {exact}");
     }
     assert_ne!(exact.log_probs, rounded.log_probs);
-    let twin: Vec<f64> = values(&exact.u.unwrap())
-        .iter()
-        .map(|&u| f64::from(u))
-        .collect();
+    let twin: Vec<f64> = values(&exact.u.unwrap()).iter().map(|&u| f64::from(u)).collect();
     assert_close("u", &values(&rounded.u.unwrap()), &twin, 0.01);
 }

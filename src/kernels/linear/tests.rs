@@ -1,9 +1,7 @@
 //! The linear layer against straight loops and their finite differences.
 
 use super::*;
-use crate::kernels::testing::{
-    assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values,
-};
+use crate::kernels::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
 fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
     super::forward(x, linear, Compute::F32)
@@ -38,12 +36,7 @@ const SCALE: f32 = 0.75;
 
 impl Case {
     fn new(tokens: usize, d_in: usize, d_out: usize, ranks: &[usize]) -> Self {
-        let lora = |(i, r): (usize, &usize)| {
-            (
-                random(10 + i as u64, r * d_in),
-                random(20 + i as u64, d_out * r),
-            )
-        };
+        let lora = |(i, r): (usize, &usize)| (random(10 + i as u64, r * d_in), random(20 + i as u64, d_out * r));
         Self {
             tokens,
             d_in,
@@ -63,8 +56,7 @@ impl Case {
         for t in 0..self.tokens {
             let x = &self.x[t * self.d_in..(t + 1) * self.d_in];
             for o in 0..self.d_out {
-                let mut sum =
-                    self.bias[o] + inner(x, &self.weight[o * self.d_in..(o + 1) * self.d_in]);
+                let mut sum = self.bias[o] + inner(x, &self.weight[o * self.d_in..(o + 1) * self.d_in]);
                 for ((a, b), &r) in self.loras.iter().zip(&self.ranks) {
                     for i in 0..r {
                         let low = inner(x, &a[i * self.d_in..(i + 1) * self.d_in]);
@@ -91,13 +83,7 @@ impl Case {
         for ((a, b), &r) in self.loras.iter().zip(&self.ranks) {
             let (a_slot, b_slot) = (next(a.len()), next(b.len()));
             let (a, b) = (tensor(a, (r, self.d_in)), tensor(b, (self.d_out, r)));
-            layer.loras.push(Lora {
-                a,
-                b,
-                a_slot,
-                b_slot,
-                scale: SCALE,
-            });
+            layer.loras.push(Lora { a, b, a_slot, b_slot, scale: SCALE });
         }
         (layer, end)
     }
@@ -119,12 +105,9 @@ impl Case {
 
 #[test]
 fn equals_its_twin_and_its_finite_differences() {
-    for (tokens, d_in, d_out, ranks) in [
-        (1, 3, 5, vec![2]),
-        (7, 9, 4, vec![]),
-        (33, 17, 65, vec![3, 1]),
-        (130, 48, 31, vec![8]),
-    ] {
+    for (tokens, d_in, d_out, ranks) in
+        [(1, 3, 5, vec![2]), (7, 9, 4, vec![]), (33, 17, 65, vec![3, 1]), (130, 48, 31, vec![8])]
+    {
         let case = Case::new(tokens, d_in, d_out, &ranks);
         let (layer, parameters) = case.layer();
         let x = tensor(&case.x, (tokens, d_in));
@@ -133,31 +116,16 @@ fn equals_its_twin_and_its_finite_differences() {
         assert_close("y", &values(&y), &case.twin(), 2e-6);
 
         let mut grads = Gradients::new(parameters, &Device::Cpu).unwrap();
-        let dx = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)
-            .unwrap()
-            .unwrap();
+        let dx = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads).unwrap().unwrap();
         let flat = grads.to_vec().unwrap();
-        let of = |slot: Option<Slot>| {
-            slot.map(|s| flat[s.offset..s.offset + s.len].to_vec())
-                .unwrap()
-        };
-        assert_gradient("dx", &case.x, &values(&dx), |x| {
-            case.loss(|c| c.x = x.to_vec())
-        });
-        assert_gradient("dW", &case.weight, &of(layer.weight_slot), |w| {
-            case.loss(|c| c.weight = w.to_vec())
-        });
-        assert_gradient("db", &case.bias, &of(layer.bias_slot), |b| {
-            case.loss(|c| c.bias = b.to_vec())
-        });
+        let of = |slot: Option<Slot>| slot.map(|s| flat[s.offset..s.offset + s.len].to_vec()).unwrap();
+        assert_gradient("dx", &case.x, &values(&dx), |x| case.loss(|c| c.x = x.to_vec()));
+        assert_gradient("dW", &case.weight, &of(layer.weight_slot), |w| case.loss(|c| c.weight = w.to_vec()));
+        assert_gradient("db", &case.bias, &of(layer.bias_slot), |b| case.loss(|c| c.bias = b.to_vec()));
         for (i, lora) in layer.loras.iter().enumerate() {
             let (a, b) = &case.loras[i];
-            assert_gradient("dA", a, &of(lora.a_slot), |a| {
-                case.loss(|c| c.loras[i].0 = a.to_vec())
-            });
-            assert_gradient("dB", b, &of(lora.b_slot), |b| {
-                case.loss(|c| c.loras[i].1 = b.to_vec())
-            });
+            assert_gradient("dA", a, &of(lora.a_slot), |a| case.loss(|c| c.loras[i].0 = a.to_vec()));
+            assert_gradient("dB", b, &of(lora.b_slot), |b| case.loss(|c| c.loras[i].1 = b.to_vec()));
         }
     }
 }
@@ -170,33 +138,13 @@ fn gradients_are_added_and_skipped_as_asked() {
     let (_, saved) = forward(&x, &layer).unwrap();
     let mut once = Gradients::new(parameters, &Device::Cpu).unwrap();
     let mut twice = Gradients::new(parameters, &Device::Cpu).unwrap();
-    let fresh = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut once)
-        .unwrap()
-        .unwrap();
-    assert!(
-        backward(&x, &saved, &dy, &layer, InputGradient::Skip, &mut twice)
-            .unwrap()
-            .is_none()
-    );
+    let fresh = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut once).unwrap().unwrap();
+    assert!(backward(&x, &saved, &dy, &layer, InputGradient::Skip, &mut twice).unwrap().is_none());
     let sum = tensor(&[1.0; 30], (5, 6));
-    let sum = backward(
-        &x,
-        &saved,
-        &dy,
-        &layer,
-        InputGradient::AddTo(sum),
-        &mut twice,
-    )
-    .unwrap()
-    .unwrap();
+    let sum = backward(&x, &saved, &dy, &layer, InputGradient::AddTo(sum), &mut twice).unwrap().unwrap();
     let expected: Vec<f64> = values(&fresh).iter().map(|&x| f64::from(x) + 1.0).collect();
     assert_close("sum", &values(&sum), &expected, 1e-6);
-    let expected: Vec<f64> = once
-        .to_vec()
-        .unwrap()
-        .iter()
-        .map(|&g| 2.0 * f64::from(g))
-        .collect();
+    let expected: Vec<f64> = once.to_vec().unwrap().iter().map(|&g| 2.0 * f64::from(g)).collect();
     assert_close("gradients", &twice.to_vec().unwrap(), &expected, 1e-6);
 }
 
@@ -204,12 +152,7 @@ fn gradients_are_added_and_skipped_as_asked() {
 fn trainable_parameters_may_be_views_of_one_buffer() {
     let case = Case::new(4, 6, 3, &[2]);
     let (mut layer, _) = case.layer();
-    let flat: Vec<f64> = case.loras[0]
-        .0
-        .iter()
-        .chain(&case.loras[0].1)
-        .copied()
-        .collect();
+    let flat: Vec<f64> = case.loras[0].0.iter().chain(&case.loras[0].1).copied().collect();
     let flat = tensor(&flat, flat.len());
     layer.loras[0].a = flat.narrow(0, 0, 12).unwrap().reshape((2, 6)).unwrap();
     layer.loras[0].b = flat.narrow(0, 12, 6).unwrap().reshape((3, 2)).unwrap();
@@ -224,27 +167,12 @@ fn wrong_operands_are_errors_that_say_which() {
     let message = |x: &Tensor| forward(x, &layer).unwrap_err().to_string();
     assert!(message(&tensor(&random(1, 20), (4, 5))).contains("weight"));
     assert!(message(&tensor(&case.x, (6, 4)).t().unwrap()).contains("contiguous"));
-    assert!(
-        message(
-            &tensor(&case.x, (4, 6))
-                .to_dtype(candle_core::DType::F64)
-                .unwrap()
-        )
-        .contains("F64")
-    );
+    assert!(message(&tensor(&case.x, (4, 6)).to_dtype(candle_core::DType::F64).unwrap()).contains("F64"));
     let x = tensor(&case.x, (4, 6));
     let (_, saved) = forward(&x, &layer).unwrap();
     let mut grads = Gradients::new(1000, &Device::Cpu).unwrap();
     let sum = InputGradient::AddTo(x.clone());
-    let error = backward(
-        &x,
-        &saved,
-        &tensor(&case.dy, (4, 3)),
-        &layer,
-        sum,
-        &mut grads,
-    )
-    .unwrap_err();
+    let error = backward(&x, &saved, &tensor(&case.dy, (4, 3)), &layer, sum, &mut grads).unwrap_err();
     assert!(error.to_string().contains("shares its storage"));
 }
 
@@ -256,9 +184,7 @@ fn same_bits_with_any_number_of_threads() {
     assert_same_bits(|| {
         let (y, saved) = forward(&x, &layer).unwrap();
         let mut grads = Gradients::new(parameters, &Device::Cpu).unwrap();
-        let dx = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)
-            .unwrap()
-            .unwrap();
+        let dx = backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads).unwrap().unwrap();
         vec![values(&y), values(&dx), grads.to_vec().unwrap()]
     });
 }
@@ -291,18 +217,12 @@ fn weights_in_bf16_are_exact_and_products_in_bf16_within_their_rounding() {
         [values(&y), values(&dx.unwrap().unwrap())]
     };
     let exact = run(&wide, Compute::F32);
-    let twin = exact
-        .clone()
-        .map(|values| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+    let twin = exact.clone().map(|values| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
     for (values, twin) in run(&narrow, Compute::F32).iter().zip(&twin) {
         assert_close("f32 over bf16", values, twin, 1e-6);
     }
     let rounded = run(&narrow, Compute::Bf16);
-    assert_eq!(
-        rounded,
-        run(&wide, Compute::Bf16),
-        "rounding what is bf16 changes nothing"
-    );
+    assert_eq!(rounded, run(&wide, Compute::Bf16), "rounding what is bf16 changes nothing");
     for (values, twin) in rounded.iter().zip(&twin) {
         assert_close("bf16", values, twin, 1.0 / 256.0);
     }
@@ -319,22 +239,10 @@ fn the_gradient_of_a_trained_weight_in_bf16() {
     let (x_tensor, dy_tensor) = (tensor(&x, (tokens, d_in)), tensor(&dy, (tokens, d_out)));
     let (_, saved) = super::forward(&x_tensor, &layer, Compute::Bf16).unwrap();
     let skip = InputGradient::Skip;
-    let none = super::backward(
-        &x_tensor,
-        &saved,
-        &dy_tensor,
-        &layer,
-        skip,
-        &mut grads,
-        Compute::Bf16,
-    );
+    let none = super::backward(&x_tensor, &saved, &dy_tensor, &layer, skip, &mut grads, Compute::Bf16);
     assert!(none.unwrap().is_none());
     let expected: Vec<f64> = (0..d_out * d_in)
-        .map(|i| {
-            (0..tokens)
-                .map(|t| dy[t * d_out + i / d_in] * x[t * d_in + i % d_in])
-                .sum()
-        })
+        .map(|i| (0..tokens).map(|t| dy[t * d_out + i / d_in] * x[t * d_in + i % d_in]).sum())
         .collect();
     assert_close("dW", &grads.to_vec().unwrap(), &expected, 1.0 / 128.0);
 }

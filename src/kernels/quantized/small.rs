@@ -4,9 +4,7 @@ use super::half;
 use crate::kernels::simd::multiversion;
 
 /// What the four bits of IQ4_NL and IQ4_XS stand for: steps that are finer near zero.
-const STEPS: [i8; 16] = [
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-];
+const STEPS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 #[inline]
 fn step(bits: u8) -> f32 {

@@ -32,19 +32,9 @@ fn blocks_are_read_as_llama_cpp_reads_them() {
     let file = include_bytes!("../../../tests/fixtures/ggml_blocks.safetensors");
     let file = SafeTensors::deserialize(file).unwrap();
     for (format, name) in FORMATS {
-        let bytes = file
-            .tensor(&format!("{name}.bytes"))
-            .unwrap()
-            .data()
-            .to_vec();
+        let bytes = file.tensor(&format!("{name}.bytes")).unwrap().data().to_vec();
         let values = file.tensor(&format!("{name}.values")).unwrap();
-        let expected: Vec<f32> = values
-            .data()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&bytes| f32::from_le_bytes(bytes))
-            .collect();
+        let expected: Vec<f32> = values.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
         let weight = matrix(format, 2, 256, bytes);
         assert_eq!(weight.dequantize(), expected, "{name}");
     }
@@ -53,10 +43,7 @@ fn blocks_are_read_as_llama_cpp_reads_them() {
 /// candle's reader is another one's work too; it must not matter whether the thread flushes denormals.
 #[test]
 fn what_is_rounded_comes_back_as_candle_reads_it() {
-    let values: Vec<f32> = random(3, 7 * 512)
-        .iter()
-        .map(|&x| (x * 0.02) as f32)
-        .collect();
+    let values: Vec<f32> = random(3, 7 * 512).iter().map(|&x| (x * 0.02) as f32).collect();
     for (format, name) in FORMATS {
         let Some(candle) = format.candle() else {
             assert!(Quantized::quantize(format, &values, 7, 512).is_err());
@@ -94,8 +81,7 @@ fn rounding_stays_within_its_bounds() {
         .map(|[a, b]| {
             // Box and Muller.
             let (a, b) = ((a + 1.0) / 2.0, (b + 1.0) / 2.0);
-            (0.02 * (-2.0 * (1.0 - a).max(1e-12).ln()).sqrt() * (b * std::f64::consts::TAU).cos())
-                as f32
+            (0.02 * (-2.0 * (1.0 - a).max(1e-12).ln()).sqrt() * (b * std::f64::consts::TAU).cos()) as f32
         })
         .collect();
     let size: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
@@ -104,14 +90,8 @@ fn rounding_stays_within_its_bounds() {
         if format.candle().is_none() {
             continue;
         }
-        let read = Quantized::quantize(format, &values, 128, 512)
-            .unwrap()
-            .dequantize();
-        let lost: f64 = values
-            .iter()
-            .zip(&read)
-            .map(|(&x, &y)| f64::from(x - y).powi(2))
-            .sum();
+        let read = Quantized::quantize(format, &values, 128, 512).unwrap().dequantize();
+        let lost: f64 = values.iter().zip(&read).map(|(&x, &y)| f64::from(x - y).powi(2)).sum();
         found.push((name, (lost / size).sqrt()));
     }
     let error = |wanted: &str| found.iter().find(|(name, _)| *name == wanted).unwrap().1;
@@ -142,9 +122,7 @@ fn rows_can_be_put_in_another_order() {
 #[test]
 fn bytes_that_do_not_fit_are_refused() {
     let bytes: Bytes = Arc::new(vec![0_u8; 68]);
-    let new = |rows, columns, range| {
-        Quantized::new(BlockFormat::Q8_0, rows, columns, Arc::clone(&bytes), range)
-    };
+    let new = |rows, columns, range| Quantized::new(BlockFormat::Q8_0, rows, columns, Arc::clone(&bytes), range);
     assert!(new(2, 32, 0..68).is_ok());
     assert!(new(2, 31, 0..68).is_err());
     assert!(new(1, 32, 0..68).is_err());

@@ -58,10 +58,7 @@ pub(in super::super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
     }
     let mut y = vec![0.0; n * m];
     parallel::chunks(&mut y, m, |row, y| {
-        let values = pieces
-            .iter()
-            .flat_map(|piece| piece.chunks(n))
-            .map(|column| column[row]);
+        let values = pieces.iter().flat_map(|piece| piece.chunks(n)).map(|column| column[row]);
         y.iter_mut().zip(values).for_each(|(y, value)| *y = value);
     });
     y
@@ -79,18 +76,9 @@ multiversion! {
 }
 
 /// Block by block of `x`, in tiles whose sums and factors fit the registers.
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the loop's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "must be compiled with the loop's instruction set")]
 #[inline(always)]
-fn blocks<const FMA: bool, const L: usize>(
-    x: &[f32],
-    w: &[f32],
-    k: usize,
-    n: usize,
-    out: &mut [f32],
-) {
+fn blocks<const FMA: bool, const L: usize>(x: &[f32], w: &[f32], k: usize, n: usize, out: &mut [f32]) {
     for (block, x) in x.chunks(BLOCK * k).enumerate() {
         let out = &mut out[block * BLOCK..];
         let rows = x.len() / k;
@@ -109,10 +97,7 @@ fn blocks<const FMA: bool, const L: usize>(
 }
 
 /// All rows of `w` with groups of R rows of `x`.
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the loop's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "must be compiled with the loop's instruction set")]
 #[inline(always)]
 fn tiles<const FMA: bool, const L: usize, const R: usize, const C: usize>(
     x: &[f32],
@@ -138,10 +123,7 @@ fn tiles<const FMA: bool, const L: usize, const R: usize, const C: usize>(
 }
 
 /// R rows of `x` against C rows of `w`.
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the loop's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "must be compiled with the loop's instruction set")]
 #[inline(always)]
 fn tile<const FMA: bool, const L: usize, const R: usize, const C: usize>(
     x: &[f32],
@@ -182,16 +164,9 @@ fn tile<const FMA: bool, const L: usize, const R: usize, const C: usize>(
 }
 
 /// By value: so the compiler keeps the sums in registers.
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the loop's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "must be compiled with the loop's instruction set")]
 #[inline(always)]
-fn add_product<const FMA: bool, const L: usize>(
-    a: [f32; L],
-    b: [f32; L],
-    mut sum: [f32; L],
-) -> [f32; L] {
+fn add_product<const FMA: bool, const L: usize>(a: [f32; L], b: [f32; L], mut sum: [f32; L]) -> [f32; L] {
     for lane in 0..L {
         sum[lane] = fused::<FMA>(a[lane], b[lane], sum[lane]);
     }

@@ -49,10 +49,7 @@ pub(super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
     let rows = tiles.clamp(1, TILES) * tile;
     let mut y = vec![0.0; n * m];
     let mut parts: Vec<&mut [f32]> = y.chunks_mut(rows * m).collect();
-    let columns = (PANEL / k)
-        .next_multiple_of(STRIP)
-        .max(STRIP)
-        .min(m.next_multiple_of(STRIP));
+    let columns = (PANEL / k).next_multiple_of(STRIP).max(STRIP).min(m.next_multiple_of(STRIP));
     let mut panel = vec![[0.0; STRIP]; columns / STRIP * k];
     for first in (0..m).step_by(columns) {
         let panel = lay_out(&mut panel, w, first..m.min(first + columns), small);
@@ -65,12 +62,7 @@ pub(super) fn product(x: &[f32], w: Rows<'_>) -> Vec<f32> {
 }
 
 /// Some rows of the weight in strips, each column by column.
-fn lay_out<'a>(
-    panel: &'a mut [[f32; STRIP]],
-    w: Rows<'_>,
-    rows: Range<usize>,
-    small: bool,
-) -> &'a [[f32; STRIP]] {
+fn lay_out<'a>(panel: &'a mut [[f32; STRIP]], w: Rows<'_>, rows: Range<usize>, small: bool) -> &'a [[f32; STRIP]] {
     let k = w.columns();
     let panel = &mut panel[..rows.len().div_ceil(STRIP) * k];
     let mut strips: Vec<&mut [[f32; STRIP]]> = panel.chunks_mut(k).collect();
@@ -130,10 +122,7 @@ multiversion! {
     }
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the loop's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "must be compiled with the loop's instruction set")]
 #[inline(always)]
 fn tiles<const FMA: bool, const R: usize>(
     x: &[f32],
@@ -165,10 +154,7 @@ fn tiles<const FMA: bool, const R: usize>(
 }
 
 /// By value: so the compiler keeps the sums in registers.
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the loop's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "must be compiled with the loop's instruction set")]
 #[inline(always)]
 fn summed<const FMA: bool, const R: usize>(
     mut sums: [[f32; STRIP]; R],

@@ -8,10 +8,7 @@ use crate::kernels::{
 
 /// A matrix of several panels, in blocks and widened.
 fn twins(format: BlockFormat, rows: usize, columns: usize) -> (Weight, Weight) {
-    let floats: Vec<f32> = random(2, rows * columns)
-        .iter()
-        .map(|&x| x as f32)
-        .collect();
+    let floats: Vec<f32> = random(2, rows * columns).iter().map(|&x| x as f32).collect();
     let weight = Weight::from(Quantized::quantize(format, &floats, rows, columns).unwrap());
     let widened = weight.widened().unwrap().into();
     (weight, widened)
@@ -51,14 +48,9 @@ fn the_linear_layer_forward_and_backward() {
             let (y, saved) = kernels.linear(&x, &layer).unwrap();
             let mut grads = Gradients::new(3 * (d_in + d_out), &Device::Cpu).unwrap();
             let input = into.map_or(InputGradient::Fresh, |value| {
-                InputGradient::AddTo(
-                    Tensor::full(value as f32, (tokens, d_in), &Device::Cpu).unwrap(),
-                )
+                InputGradient::AddTo(Tensor::full(value as f32, (tokens, d_in), &Device::Cpu).unwrap())
             });
-            let dx = kernels
-                .linear_backward(&x, &saved, &dy, &layer, input, &mut grads)
-                .unwrap()
-                .unwrap();
+            let dx = kernels.linear_backward(&x, &saved, &dy, &layer, input, &mut grads).unwrap().unwrap();
             (y, dx, grads.to_vec().unwrap())
         };
         let (y, dx, grads) = run(blocks.clone(), None);
@@ -89,12 +81,8 @@ fn generation_gives_the_bits_of_the_widened_matrix() {
             let of = |weight: &Weight| {
                 let layer = layer(weight.clone(), d_in, d_out);
                 let stages = [Generating::Prefill, Generating::Decode];
-                let [prefill, decode] =
-                    stages.map(|stage| kernels.linear_rowwise(&x, &layer, stage).unwrap());
-                let options = HeadOptions {
-                    scale: 0.5,
-                    softcap: Some(20.0),
-                };
+                let [prefill, decode] = stages.map(|stage| kernels.linear_rowwise(&x, &layer, stage).unwrap());
+                let options = HeadOptions { scale: 0.5, softcap: Some(20.0) };
                 let logits = kernels.logits(&x, weight, &options).unwrap();
                 [prefill, decode, logits].map(|y| values(&y))
             };
@@ -115,11 +103,7 @@ fn the_head_and_the_embedding() {
     let options = HeadOptions::default();
     for format in FORMATS {
         let (blocks, widened) = twins(format, vocabulary, width);
-        let head = |weight: &Weight| {
-            kernels
-                .head(&h, weight, &targets, &options, HeadWant::WithU)
-                .unwrap()
-        };
+        let head = |weight: &Weight| kernels.head(&h, weight, &targets, &options, HeadWant::WithU).unwrap();
         let (own, twin) = (head(&blocks), head(&widened));
         assert_eq!((own.log_probs, own.lse), (twin.log_probs, twin.lse));
         assert_eq!(values(&own.u.unwrap()), values(&twin.u.unwrap()));

@@ -33,9 +33,7 @@ impl Chosen {
         let targets = config.get("target_modules").filter(|value| **value != all);
         let blocks = match config.get("layers_to_transform") {
             Some(Value::Number(one)) => one.as_u64().map(|one| vec![one]),
-            Some(Value::Array(some)) if !some.is_empty() => {
-                Some(some.iter().filter_map(Value::as_u64).collect())
-            }
+            Some(Value::Array(some)) if !some.is_empty() => Some(some.iter().filter_map(Value::as_u64).collect()),
             _ => None,
         };
         let mut patterns = match config.get("layers_pattern") {
@@ -48,8 +46,7 @@ impl Chosen {
             patterns.push(r"[^.]*");
         }
         let before_number = patterns.into_iter();
-        let before_number = before_number
-            .filter_map(|pattern| Regex::new(&format!(r"^.*\.{pattern}\.(\d+)\.")).ok());
+        let before_number = before_number.filter_map(|pattern| Regex::new(&format!(r"^.*\.{pattern}\.(\d+)\.")).ok());
         Self {
             targets: targets.and_then(Modules::read),
             excluded: config.get("exclude_modules").and_then(Modules::read),
@@ -60,11 +57,7 @@ impl Chosen {
 
     /// Whether the layer of this module path gets an adapter.
     pub(super) fn has(&self, path: &str) -> bool {
-        if self
-            .excluded
-            .as_ref()
-            .is_some_and(|modules| modules.have(path))
-        {
+        if self.excluded.as_ref().is_some_and(|modules| modules.have(path)) {
             return false;
         }
         match &self.targets {
@@ -91,9 +84,7 @@ impl Modules {
     /// Nothing where nothing is named; nor where an expression is one of Python's alone, which then chooses nothing here.
     fn read(value: &Value) -> Option<Self> {
         match value {
-            Value::String(text) => {
-                Some(Self::Expression(Regex::new(&format!("^(?:{text})$")).ok()?))
-            }
+            Value::String(text) => Some(Self::Expression(Regex::new(&format!("^(?:{text})$")).ok()?)),
             Value::Array(names) if !names.is_empty() => {
                 let names = names.iter().filter_map(Value::as_str);
                 Some(Self::Names(names.map(str::to_owned).collect()))
@@ -105,8 +96,7 @@ impl Modules {
     fn have(&self, path: &str) -> bool {
         match self {
             Self::Names(names) => names.iter().any(|name| {
-                path.strip_suffix(name.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                path.strip_suffix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             }),
             Self::Expression(expression) => expression.is_match(path).unwrap_or(true),
         }
@@ -143,30 +133,12 @@ mod tests {
             (r#"{"target_modules": ".*\\.(q|v)_proj"}"#, true),
             (r#"{"target_modules": "(q|v)_proj"}"#, false),
             (r#"{"target_modules": ".*(?<!self_attn)\\.q_proj"}"#, false),
-            (
-                r#"{"target_modules": ["q_proj"], "exclude_modules": ["q_proj"]}"#,
-                false,
-            ),
-            (
-                r#"{"target_modules": ["q_proj"], "exclude_modules": ".*layers.4.*"}"#,
-                true,
-            ),
-            (
-                r#"{"target_modules": ["q_proj"], "layers_to_transform": [3]}"#,
-                true,
-            ),
-            (
-                r#"{"target_modules": ["q_proj"], "layers_to_transform": 2}"#,
-                false,
-            ),
-            (
-                r#"{"target_modules": ["q_proj"], "layers_to_transform": [3], "layers_pattern": "h"}"#,
-                false,
-            ),
-            (
-                r#"{"target_modules": ["model.layers.3.self_attn.q_proj"], "layers_to_transform": [0]}"#,
-                true,
-            ),
+            (r#"{"target_modules": ["q_proj"], "exclude_modules": ["q_proj"]}"#, false),
+            (r#"{"target_modules": ["q_proj"], "exclude_modules": ".*layers.4.*"}"#, true),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [3]}"#, true),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": 2}"#, false),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [3], "layers_pattern": "h"}"#, false),
+            (r#"{"target_modules": ["model.layers.3.self_attn.q_proj"], "layers_to_transform": [0]}"#, true),
         ] {
             assert_eq!(has(config), expected, "{config}");
         }

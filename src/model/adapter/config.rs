@@ -59,17 +59,15 @@ pub(super) struct PeftConfig {
 impl PeftConfig {
     /// The config, or what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let config: Value = serde_json::from_str(text)
-            .map_err(|error| format!("adapter_config.json is not valid JSON ({error})"))?;
+        let config: Value =
+            serde_json::from_str(text).map_err(|error| format!("adapter_config.json is not valid JSON ({error})"))?;
         let Value::Object(config) = config else {
             return Err("adapter_config.json is not a JSON object".to_owned());
         };
         match config.get("peft_type").and_then(Value::as_str) {
             Some("LORA") => {}
             Some(other) => {
-                return Err(format!(
-                    "its `peft_type` is {other}; only LORA is supported"
-                ));
+                return Err(format!("its `peft_type` is {other}; only LORA is supported"));
             }
             None => {
                 return Err("its config does not say that it is a LoRA (`peft_type`)".to_owned());
@@ -83,9 +81,7 @@ impl PeftConfig {
         match config.get("bias").and_then(Value::as_str) {
             None | Some("none") => {}
             Some(other) => {
-                return Err(format!(
-                    "its config trains biases (`bias` is {other:?}), which is not supported"
-                ));
+                return Err(format!("its config trains biases (`bias` is {other:?}), which is not supported"));
             }
         }
         if let Some(start) = config.get("init_lora_weights").and_then(Value::as_str) {
@@ -103,10 +99,7 @@ impl PeftConfig {
         Ok(Self {
             rank: rank.ok_or("its config has no rank `r`")? as usize,
             alpha: alpha.ok_or("its config has no `lora_alpha`")?,
-            rslora: config
-                .get("use_rslora")
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
+            rslora: config.get("use_rslora").and_then(Value::as_bool).unwrap_or(false),
             ranks: pattern(&config, "rank_pattern")?,
             alphas: pattern(&config, "alpha_pattern")?,
             chosen: Chosen::read(&config),
@@ -116,15 +109,10 @@ impl PeftConfig {
     /// Rank and alpha of the layer of this module path.
     pub(super) fn of(&self, path: &str) -> (usize, f64) {
         let own = |pattern: &[(Regex, f64)]| {
-            let mut matching = pattern
-                .iter()
-                .filter(|(key, _)| key.is_match(path).unwrap_or(false));
+            let mut matching = pattern.iter().filter(|(key, _)| key.is_match(path).unwrap_or(false));
             matching.next().map(|(_, number)| *number)
         };
-        (
-            own(&self.ranks).map_or(self.rank, |rank| rank as usize),
-            own(&self.alphas).unwrap_or(self.alpha),
-        )
+        (own(&self.ranks).map_or(self.rank, |rank| rank as usize), own(&self.alphas).unwrap_or(self.alpha))
     }
 
     /// Whether PEFT reads what the file holds for the layer of this module path.
@@ -172,9 +160,7 @@ mod tests {
     use super::*;
 
     fn parse(more: &str) -> Result<PeftConfig, String> {
-        PeftConfig::parse(&format!(
-            r#"{{"peft_type": "LORA", "r": 4, "lora_alpha": 8{more}}}"#
-        ))
+        PeftConfig::parse(&format!(r#"{{"peft_type": "LORA", "r": 4, "lora_alpha": 8{more}}}"#))
     }
 
     #[test]

@@ -19,10 +19,7 @@ impl Shaped {
     pub(super) fn transposed(&self) -> Self {
         let [rows, columns] = self.shape;
         let at = |i: usize| self.values[i % rows * columns + i / rows];
-        Self {
-            shape: [columns, rows],
-            values: (0..rows * columns).map(at).collect(),
-        }
+        Self { shape: [columns, rows], values: (0..rows * columns).map(at).collect() }
     }
 }
 
@@ -53,9 +50,7 @@ impl Factors {
             .collect();
         let width = |adapters: &[Lora]| adapters.iter().map(rank_of).sum::<usize>();
         let Some(rank) = adapted.iter().map(|(_, adapters)| width(adapters)).max() else {
-            return Err(unusable(dir)(
-                "this policy carries no adapter; save its full weights instead".to_owned(),
-            ));
+            return Err(unusable(dir)("this policy carries no adapter; save its full weights instead".to_owned()));
         };
         // One adapter of one rank and scale keeps its settings; anything else carries its scales in B, and α = r makes
         // every reader's own factor 1.
@@ -91,14 +86,8 @@ fn targets(all: &[&Projection], adapted: &BTreeMap<String, (Shaped, Shaped)>) ->
     let mut kinds: Vec<String> = adapted.keys().map(|path| kind(path)).collect();
     kinds.sort();
     kinds.dedup();
-    let meant = all
-        .iter()
-        .filter(|projection| kinds.contains(&kind(projection.path())));
-    if meant.count() == adapted.len() {
-        kinds
-    } else {
-        adapted.keys().cloned().collect()
-    }
+    let meant = all.iter().filter(|projection| kinds.contains(&kind(projection.path())));
+    if meant.count() == adapted.len() { kinds } else { adapted.keys().cloned().collect() }
 }
 
 /// A's one under the other and B's side by side, filled with zeros up to `rank`; B times its scale when `scaled`.

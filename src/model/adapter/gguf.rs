@@ -31,22 +31,14 @@ pub(super) fn load(path: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError>
     let fault = unusable(path);
     let file = Gguf::open(path).map_err(|error| LoadError::Gguf(error.to_string()))?;
     let expected = architecture(spec);
-    for (key, wanted) in [
-        ("general.type", "adapter"),
-        ("adapter.type", "lora"),
-        ("general.architecture", expected),
-    ] {
+    for (key, wanted) in [("general.type", "adapter"), ("adapter.type", "lora"), ("general.architecture", expected)] {
         let found = file.text(key).unwrap_or_default();
         if found != wanted {
-            return Err(fault(format!(
-                "its `{key}` is {found:?}, expected {wanted:?}"
-            )));
+            return Err(fault(format!("its `{key}` is {found:?}, expected {wanted:?}")));
         }
     }
     // llama.cpp takes 0, and so an absent one, for a scale of 1.
-    let alpha = file
-        .number("adapter.lora.alpha")
-        .filter(|&alpha| alpha != 0.0);
+    let alpha = file.number("adapter.lora.alpha").filter(|&alpha| alpha != 0.0);
     let mut halves = halves(&file).map_err(&fault)?;
     let mut loras = BTreeMap::new();
     for linear in spec.all_linears() {
@@ -89,14 +81,11 @@ fn halves(file: &Gguf) -> Result<Halves, String> {
 }
 
 fn read(file: &Gguf, name: &str, shape: [usize; 2]) -> Result<Vec<f32>, String> {
-    let info = file
-        .tensor(name)
-        .filter(|info| info.shape == shape)
-        .ok_or_else(|| {
-            let found = file.tensor(name).map(|info| info.shape.clone());
-            let found = found.unwrap_or_default();
-            format!("`{name}` has shape {found:?}, but this model makes {shape:?}; it belongs to another model")
-        })?;
+    let info = file.tensor(name).filter(|info| info.shape == shape).ok_or_else(|| {
+        let found = file.tensor(name).map(|info| info.shape.clone());
+        let found = found.unwrap_or_default();
+        format!("`{name}` has shape {found:?}, but this model makes {shape:?}; it belongs to another model")
+    })?;
     let bytes = &file.bytes()[info.bytes.clone()];
     let pairs = || bytes.as_chunks::<2>().0.iter();
     Ok(match info.element {
@@ -107,31 +96,20 @@ fn read(file: &Gguf, name: &str, shape: [usize; 2]) -> Result<Vec<f32>, String> 
         ElementType::F16 => pairs().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
         ElementType::Bf16 => pairs().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
         other => {
-            return Err(format!(
-                "`{name}` is stored as {}; only F32, F16 and BF16 adapters can be read",
-                other.name()
-            ));
+            return Err(format!("`{name}` is stored as {}; only F32, F16 and BF16 adapters can be read", other.name()));
         }
     })
 }
 
 /// Writes the file into `dir`.
-pub(super) fn save(
-    factors: &Factors,
-    spec: &Spec,
-    dir: &Path,
-    base_model: &str,
-) -> Result<(), LoadError> {
+pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str) -> Result<(), LoadError> {
     let architecture = architecture(spec);
     let mut file = Build::default()
         .text("general.architecture", architecture)
         .text("general.type", "adapter")
         .text("general.base_model.0.name", base_model)
         .text("adapter.type", "lora")
-        .number(
-            "adapter.lora.alpha",
-            (factors.scale() * factors.rank as f64) as f32,
-        );
+        .number("adapter.lora.alpha", (factors.scale() * factors.rank as f64) as f32);
     for (path, (a, b)) in &factors.layers {
         let Some(own) = tensor_name(architecture, &format!("{path}.weight")) else {
             return Err(unusable(dir)(format!("llama.cpp has no name for `{path}`")));
@@ -155,8 +133,5 @@ fn in_order(matrix: &Shaped, order: &[usize]) -> Shaped {
     for (row, &to) in matrix.values.chunks(columns).zip(order) {
         values[to * columns..][..columns].copy_from_slice(row);
     }
-    Shaped {
-        shape: matrix.shape,
-        values,
-    }
+    Shaped { shape: matrix.shape, values }
 }

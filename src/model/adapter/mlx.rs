@@ -57,14 +57,11 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
 
 /// What the config says, or what is wrong with it.
 fn rank_and_scale(text: &str) -> Result<(usize, f64), String> {
-    let config: Value = serde_json::from_str(text)
-        .map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
+    let config: Value = serde_json::from_str(text).map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
     match config.get("fine_tune_type").and_then(Value::as_str) {
         None | Some("lora") => {}
         Some(other) => {
-            return Err(format!(
-                "its `fine_tune_type` is {other:?}; only lora is supported"
-            ));
+            return Err(format!("its `fine_tune_type` is {other:?}; only lora is supported"));
         }
     }
     let parameters = &config["lora_parameters"];
@@ -91,12 +88,7 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
 }
 
 /// Writes both files into `dir`.
-pub(super) fn save(
-    factors: &Factors,
-    spec: &Spec,
-    dir: &Path,
-    base_model: &str,
-) -> Result<(), LoadError> {
+pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str) -> Result<(), LoadError> {
     let mut tensors = BTreeMap::new();
     let before = spec.part_of.map_or("", |_| INSIDE);
     for (path, (a, b)) in &factors.layers {
@@ -105,11 +97,7 @@ pub(super) fn save(
         }
     }
     write_tensors(&dir.join(TENSORS), &tensors, "mlx")?;
-    let mut keys: Vec<&str> = factors
-        .layers
-        .keys()
-        .filter_map(|path| in_block(path))
-        .collect();
+    let mut keys: Vec<&str> = factors.layers.keys().filter_map(|path| in_block(path)).collect();
     keys.sort_unstable();
     keys.dedup();
     let config = json!({
@@ -128,7 +116,5 @@ pub(super) fn save(
 
 /// `self_attn.q_proj` of `model.layers.0.self_attn.q_proj`.
 fn in_block(path: &str) -> Option<&str> {
-    path.strip_prefix("model.layers.")?
-        .split_once('.')
-        .map(|(_, inside)| inside)
+    path.strip_prefix("model.layers.")?.split_once('.').map(|(_, inside)| inside)
 }

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    CONFIG, Halves, LoadedAdapter, config::PeftConfig, factors::Factors, finish, frozen, identify,
-    put_half, take_halves, unusable, whole, write_config, write_tensors,
+    CONFIG, Halves, LoadedAdapter, config::PeftConfig, factors::Factors, finish, frozen, identify, put_half,
+    take_halves, unusable, whole, write_config, write_tensors,
 };
 use crate::{
     files,
@@ -90,10 +90,8 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
             let rest: &str = inner.strip_prefix(prefix)?;
             rest.starts_with("layers.").then(|| format!("model.{rest}"))
         };
-        let inner = [INSIDE, "language_model.model.", ""]
-            .into_iter()
-            .find_map(layer)
-            .unwrap_or_else(|| inner.to_owned());
+        let inner =
+            [INSIDE, "language_model.model.", ""].into_iter().find_map(layer).unwrap_or_else(|| inner.to_owned());
         let split = [".lora_A", ".lora_B"].into_iter().enumerate();
         let mut found = split.filter_map(|(half, marker)| {
             let (path, rest) = inner.rsplit_once(marker)?;
@@ -114,9 +112,7 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
 
 /// What Transformers calls a module: inside a larger model, its path there.
 fn module(spec: &Spec, path: &str) -> String {
-    let inner = path
-        .strip_prefix("model.")
-        .filter(|_| spec.part_of.is_some());
+    let inner = path.strip_prefix("model.").filter(|_| spec.part_of.is_some());
     inner.map_or_else(|| path.to_owned(), |inner| format!("{INSIDE}{inner}"))
 }
 
@@ -132,12 +128,7 @@ fn target_modules(spec: &Spec, targets: &[String]) -> Value {
 }
 
 /// Writes both files into `dir`.
-pub(super) fn save(
-    factors: &Factors,
-    spec: &Spec,
-    dir: &Path,
-    base_model: &str,
-) -> Result<(), LoadError> {
+pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str) -> Result<(), LoadError> {
     let mut tensors = BTreeMap::new();
     for (path, (a, b)) in &factors.layers {
         let module = module(spec, path);

@@ -4,8 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    SILENT, Silent, Sizes, activation_name, any_window, attention_bias, decoder, layer_types,
-    object, windows,
+    SILENT, Silent, Sizes, activation_name, any_window, attention_bias, decoder, layer_types, object, windows,
 };
 use crate::{
     kernels::Activation,
@@ -17,13 +16,7 @@ use crate::{
 
 /// What Gemma 2 and 3 assume alike.
 pub(super) const GEMMA: Silent = Silent {
-    sizes: Sizes {
-        vocab: 256_000,
-        hidden: 2304,
-        intermediate: 9216,
-        layers: 26,
-        heads: 8,
-    },
+    sizes: Sizes { vocab: 256_000, hidden: 2304, intermediate: 9216, layers: 26, heads: 8 },
     kv_heads: Some(4),
     head_dim: Some(256),
     max_positions: 8192,
@@ -41,10 +34,7 @@ pub(super) struct Softcaps {
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let mut spec = decoder(config, Family::Gemma2, &GEMMA)?;
-    let softcaps = Softcaps {
-        attention: Some(50.0),
-        logits: Some(30.0),
-    };
+    let softcaps = Softcaps { attention: Some(50.0), logits: Some(30.0) };
     gemma(config, &mut spec, &softcaps)?;
     let window = config.size_or("sliding_window", Some(4096))?;
     windows(config, &mut spec, window, |layer| layer % 2 == 0)?;
@@ -52,11 +42,7 @@ pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
 }
 
 /// What Gemma 2 and 3 have in common.
-pub(super) fn gemma(
-    config: &mut Config<'_>,
-    spec: &mut Spec,
-    softcaps: &Softcaps,
-) -> Result<(), String> {
+pub(super) fn gemma(config: &mut Config<'_>, spec: &mut Spec, softcaps: &Softcaps) -> Result<(), String> {
     attention_bias(config, spec)?;
     config.get("hidden_act"); // an older name of the activation, which Transformers reads no more
     spec.norm_plus_one = true;
@@ -73,11 +59,7 @@ pub(super) fn write(spec: &Spec) -> Map<String, Value> {
     // The scale is stored as its inverse square; what was a whole number is one again.
     let scalar = spec.attention_scale.powi(-2);
     let whole = scalar.round();
-    let scalar = if (scalar - whole).abs() < 1e-9 * whole {
-        json!(whole as u64)
-    } else {
-        json!(scalar)
-    };
+    let scalar = if (scalar - whole).abs() < 1e-9 * whole { json!(whole as u64) } else { json!(scalar) };
     object(json!({
         "hidden_activation": activation_name(spec),
         "attention_bias": spec.biases.qkv,

@@ -19,36 +19,22 @@ const LOCAL: usize = 1;
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
-        sizes: Sizes {
-            vocab: 262_208,
-            hidden: 2304,
-            intermediate: 9216,
-            layers: 26,
-            heads: 8,
-        },
+        sizes: Sizes { vocab: 262_208, hidden: 2304, intermediate: 9216, layers: 26, heads: 8 },
         max_positions: 131_072,
         theta: 1_000_000.0,
         local_theta: Some(10_000.0),
         ..GEMMA
     };
     let mut spec = decoder(config, Family::Gemma3, &silent)?;
-    let softcaps = Softcaps {
-        attention: None,
-        logits: None,
-    };
+    let softcaps = Softcaps { attention: None, logits: None };
     gemma2::gemma(config, &mut spec, &softcaps)?;
     if spec.attention_softcap.is_some() {
-        return Err(
-            "`attn_logit_softcapping` is set, which Transformers' Gemma 3 ignores; set it to null"
-                .to_owned(),
-        );
+        return Err("`attn_logit_softcapping` is set, which Transformers' Gemma 3 ignores; set it to null".to_owned());
     }
     spec.query_key_norm = Some(QueryKeyNorm::Head);
     let window = config.size_or("sliding_window", Some(4096))?;
     let pattern = config.size("sliding_window_pattern")?.unwrap_or(6).max(1);
-    windows(config, &mut spec, window, |layer| {
-        !(layer + 1).is_multiple_of(pattern)
-    })?;
+    windows(config, &mut spec, window, |layer| !(layer + 1).is_multiple_of(pattern))?;
     for layer in &mut spec.layers {
         layer.rope = Some(if layer.window.is_some() { LOCAL } else { FULL });
     }

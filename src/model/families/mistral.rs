@@ -10,13 +10,7 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
-        sizes: Sizes {
-            vocab: 32_000,
-            hidden: 4096,
-            intermediate: 14_336,
-            layers: 32,
-            heads: 32,
-        },
+        sizes: Sizes { vocab: 32_000, hidden: 4096, intermediate: 14_336, layers: 32, heads: 32 },
         kv_heads: Some(8),
         max_positions: 4096 * 32,
         ..SILENT

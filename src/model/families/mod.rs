@@ -51,9 +51,7 @@ fn decoder_of(model_type: &str, mut config: Config<'_>) -> Result<Spec, String> 
         "qwen3" => qwen3::read,
         "smollm3" => smollm3::read,
         other => {
-            return Err(format!(
-                "models of type `{other}` are not supported (known types: {KNOWN})"
-            ));
+            return Err(format!("models of type `{other}` are not supported (known types: {KNOWN})"));
         }
     };
     let spec = read(&mut config)?;
@@ -116,13 +114,7 @@ struct Sizes {
 
 /// Llama's, which the other families vary.
 const SILENT: Silent = Silent {
-    sizes: Sizes {
-        vocab: 32_000,
-        hidden: 4096,
-        intermediate: 11_008,
-        layers: 32,
-        heads: 32,
-    },
+    sizes: Sizes { vocab: 32_000, hidden: 4096, intermediate: 11_008, layers: 32, heads: 32 },
     kv_heads: None,
     head_dim: None,
     max_positions: 2048,
@@ -157,9 +149,7 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
         }
     };
     Spec::check_layers(layers)?;
-    let max_positions = config
-        .size("max_position_embeddings")?
-        .unwrap_or(silent.max_positions);
+    let max_positions = config.size("max_position_embeddings")?.unwrap_or(silent.max_positions);
     let silent_rope = SilentRope {
         theta: silent.theta,
         local_theta: silent.local_theta,
@@ -169,9 +159,7 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
     let ropes = rope::read(config, &silent_rope)?;
     let partial = ropes.iter().find(|rope| rope.partial != 1.0);
     if let Some(Rope { partial, .. }) = partial.filter(|_| !silent.partial_rotation) {
-        return Err(format!(
-            "`partial_rotary_factor` is {partial}; models of this type rotate whole heads"
-        ));
+        return Err(format!("`partial_rotary_factor` is {partial}; models of this type rotate whole heads"));
     }
     // The stored precision is the weights file's business: each tensor says its own.
     config.get("torch_dtype");
@@ -182,13 +170,7 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
         vocab_size,
         hidden_size,
         intermediate_size,
-        layers: vec![
-            Layer {
-                window: None,
-                rope: Some(0)
-            };
-            layers
-        ],
+        layers: vec![Layer { window: None, rope: Some(0) }; layers],
         heads,
         kv_heads: kv_heads.unwrap_or(heads),
         head_dim,
@@ -211,16 +193,10 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
     })
 }
 
-const ACTIVATIONS: [(Activation, &str); 3] = [
-    (Activation::Silu, "silu"),
-    (Activation::GeluTanh, "gelu_pytorch_tanh"),
-    (Activation::Gelu, "gelu"),
-];
+const ACTIVATIONS: [(Activation, &str); 3] =
+    [(Activation::Silu, "silu"), (Activation::GeluTanh, "gelu_pytorch_tanh"), (Activation::Gelu, "gelu")];
 
-fn activation(
-    config: &mut Config<'_>,
-    (key, default): (&'static str, Activation),
-) -> Result<Activation, String> {
+fn activation(config: &mut Config<'_>, (key, default): (&'static str, Activation)) -> Result<Activation, String> {
     let name = match config.text(key)? {
         None => return Ok(default),
         Some("swish") => "silu",
@@ -253,10 +229,7 @@ fn windows(
     let types = config.list("layer_types")?;
     let layers = spec.layers.len();
     if let Some(types) = types.filter(|types| types.len() != layers) {
-        return Err(format!(
-            "`layer_types` names {} layers, but `num_hidden_layers` is {layers}",
-            types.len()
-        ));
+        return Err(format!("`layer_types` names {} layers, but `num_hidden_layers` is {layers}", types.len()));
     }
     for (index, layer) in spec.layers.iter_mut().enumerate() {
         let sliding = match types.map(|types| &types[index]) {
@@ -299,20 +272,13 @@ fn any_window(spec: &Spec) -> Option<usize> {
 }
 
 fn activation_name(spec: &Spec) -> Option<&'static str> {
-    ACTIVATIONS
-        .iter()
-        .find(|(activation, _)| *activation == spec.activation)
-        .map(|(_, name)| *name)
+    ACTIVATIONS.iter().find(|(activation, _)| *activation == spec.activation).map(|(_, name)| *name)
 }
 
 /// The keys that [`decoder`] reads.
 fn shared(spec: &Spec) -> Map<String, Value> {
-    let (theta, scaling) = spec
-        .ropes
-        .first()
-        .map_or((Value::Null, Value::Null), |rope: &Rope| {
-            (json!(rope.theta), rope.to_json())
-        });
+    let (theta, scaling) =
+        spec.ropes.first().map_or((Value::Null, Value::Null), |rope: &Rope| (json!(rope.theta), rope.to_json()));
     object(json!({
         "vocab_size": spec.vocab_size,
         "hidden_size": spec.hidden_size,

@@ -10,13 +10,7 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
-        sizes: Sizes {
-            vocab: 50_304,
-            hidden: 4096,
-            intermediate: 11_008,
-            layers: 32,
-            heads: 32,
-        },
+        sizes: Sizes { vocab: 50_304, hidden: 4096, intermediate: 11_008, layers: 32, heads: 32 },
         norm_eps: 1e-5,
         padding: Some(1),
         ..SILENT

@@ -11,13 +11,7 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
-        sizes: Sizes {
-            vocab: 32_064,
-            hidden: 3072,
-            intermediate: 8192,
-            layers: 32,
-            heads: 32,
-        },
+        sizes: Sizes { vocab: 32_064, hidden: 3072, intermediate: 8192, layers: 32, heads: 32 },
         max_positions: 4096,
         original_max_positions: Some(4096.0),
         norm_eps: 1e-5,
@@ -26,13 +20,9 @@ pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
         ..SILENT
     };
     let mut spec = decoder(config, Family::Phi3, &silent)?;
-    let known =
-        |scaling: &RopeScaling| matches!(scaling, RopeScaling::None | RopeScaling::LongRope { .. });
+    let known = |scaling: &RopeScaling| matches!(scaling, RopeScaling::None | RopeScaling::LongRope { .. });
     if !spec.ropes.iter().all(|rope| known(&rope.scaling)) {
-        return Err(
-            "the rotary scaling of a Phi 3 model is longrope or none; another is not supported"
-                .to_owned(),
-        );
+        return Err("the rotary scaling of a Phi 3 model is longrope or none; another is not supported".to_owned());
     }
     // Knobs of Microsoft's own code, which Transformers' does not have.
     for key in ["full_attn_mod", "interpolate_factor"] {
@@ -50,10 +40,7 @@ pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
 
 pub(super) fn write(spec: &Spec) -> Map<String, Value> {
     let original = spec.ropes.iter().find_map(|rope| match rope.scaling {
-        RopeScaling::LongRope {
-            original_max_positions,
-            ..
-        } => Some(original_max_positions),
+        RopeScaling::LongRope { original_max_positions, .. } => Some(original_max_positions),
         _ => None,
     });
     object(json!({

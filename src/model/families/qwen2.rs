@@ -10,13 +10,7 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
-        sizes: Sizes {
-            vocab: 151_936,
-            hidden: 4096,
-            intermediate: 22_016,
-            layers: 32,
-            heads: 32,
-        },
+        sizes: Sizes { vocab: 151_936, hidden: 4096, intermediate: 22_016, layers: 32, heads: 32 },
         kv_heads: Some(32),
         max_positions: 32768,
         ..SILENT
@@ -33,9 +27,7 @@ pub(super) fn upper_windows(config: &mut Config<'_>, spec: &mut Spec) -> Result<
     let window = config.size_or("sliding_window", Some(4096))?;
     let window = window.filter(|_| on);
     let first = config.size("max_window_layers")?.unwrap_or(28);
-    windows(config, spec, window, |layer| {
-        window.is_some() && layer >= first
-    })
+    windows(config, spec, window, |layer| window.is_some() && layer >= first)
 }
 
 pub(super) fn write(spec: &Spec) -> Map<String, Value> {

@@ -10,13 +10,7 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
-        sizes: Sizes {
-            vocab: 151_936,
-            hidden: 4096,
-            intermediate: 22_016,
-            layers: 32,
-            heads: 32,
-        },
+        sizes: Sizes { vocab: 151_936, hidden: 4096, intermediate: 22_016, layers: 32, heads: 32 },
         kv_heads: Some(32),
         head_dim: Some(128),
         max_positions: 32768,

@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    SILENT, Silent, Sizes, any_window, attention_bias, decoder, layer_types, object, windows,
-};
+use super::{SILENT, Silent, Sizes, any_window, attention_bias, decoder, layer_types, object, windows};
 use crate::model::{
     config::Config,
     spec::{Family, Spec},
@@ -12,13 +10,7 @@ use crate::model::{
 
 pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     let silent = Silent {
-        sizes: Sizes {
-            vocab: 128_256,
-            hidden: 2048,
-            intermediate: 11_008,
-            layers: 36,
-            heads: 16,
-        },
+        sizes: Sizes { vocab: 128_256, hidden: 2048, intermediate: 11_008, layers: 36, heads: 16 },
         kv_heads: Some(4),
         max_positions: 32768,
         theta: 2_000_000.0,
@@ -33,11 +25,7 @@ pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
     config.get("max_window_layers"); // in the published file, and read by nothing
     let window = config.size("sliding_window")?;
     let on = config.flag("use_sliding_window")?.unwrap_or(false) && window.is_some();
-    let unrotated: Vec<bool> = spec
-        .layers
-        .iter()
-        .map(|layer| layer.rope.is_none())
-        .collect();
+    let unrotated: Vec<bool> = spec.layers.iter().map(|layer| layer.rope.is_none()).collect();
     windows(config, &mut spec, window, |layer| on && unrotated[layer])?;
     Ok(spec)
 }
@@ -49,10 +37,7 @@ fn positions(config: &mut Config<'_>, spec: &mut Spec) -> Result<(), String> {
     let interval = config.size("no_rope_layer_interval")?.unwrap_or(4);
     let layers = spec.layers.len();
     if let Some(list) = list.filter(|list| list.len() < layers) {
-        return Err(format!(
-            "`no_rope_layers` has {} entries, but `num_hidden_layers` is {layers}",
-            list.len()
-        ));
+        return Err(format!("`no_rope_layers` has {} entries, but `num_hidden_layers` is {layers}", list.len()));
     }
     for (index, layer) in spec.layers.iter_mut().enumerate() {
         let rotated = match list.map(|list| list[index].as_u64()) {
@@ -68,11 +53,7 @@ fn positions(config: &mut Config<'_>, spec: &mut Spec) -> Result<(), String> {
 
 pub(super) fn write(spec: &Spec) -> Map<String, Value> {
     let window = any_window(spec);
-    let rotated: Vec<u8> = spec
-        .layers
-        .iter()
-        .map(|layer| u8::from(layer.rope.is_some()))
-        .collect();
+    let rotated: Vec<u8> = spec.layers.iter().map(|layer| u8::from(layer.rope.is_some())).collect();
     object(json!({
         "attention_bias": spec.biases.qkv,
         "mlp_bias": spec.biases.mlp,

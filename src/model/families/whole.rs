@@ -14,21 +14,9 @@ pub(super) struct Whole {
 }
 
 const ALL: [Whole; 3] = [
-    Whole {
-        model_type: "gemma3",
-        text: "gemma3_text",
-        tied: true,
-    },
-    Whole {
-        model_type: "llava",
-        text: "llama",
-        tied: false,
-    },
-    Whole {
-        model_type: "mistral3",
-        text: "mistral",
-        tied: true,
-    },
+    Whole { model_type: "gemma3", text: "gemma3_text", tied: true },
+    Whole { model_type: "llava", text: "llama", tied: false },
+    Whole { model_type: "mistral3", text: "mistral", tied: true },
 ];
 
 /// Keys of the outer config that say how images become tokens.
@@ -55,9 +43,7 @@ pub(super) fn named(model_type: &str) -> Option<&'static Whole> {
 impl Whole {
     pub(super) fn read(&'static self, mut config: Config<'_>) -> Result<Spec, String> {
         let in_text = |reason: String| format!("in `text_config`: {reason}");
-        let text = config
-            .object("text_config")?
-            .ok_or("`text_config` is missing")?;
+        let text = config.object("text_config")?.ok_or("`text_config` is missing")?;
         let mut text = Config::new(text);
         let text_type = text.text("model_type").map_err(in_text)?;
         let mut spec = decoder_of(text_type.unwrap_or(self.text), text).map_err(in_text)?;

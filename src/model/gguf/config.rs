@@ -28,11 +28,7 @@ impl Settings<'_> {
     fn needed(&self, name: &str) -> Result<usize, String> {
         let key = self.key(name);
         self.file.size(&key).ok_or_else(|| {
-            if self.file.has(&key) {
-                format!("`{key}` is not one whole number")
-            } else {
-                format!("`{key}` is missing")
-            }
+            if self.file.has(&key) { format!("`{key}` is not one whole number") } else { format!("`{key}` is missing") }
         })
     }
 
@@ -50,9 +46,7 @@ pub(in crate::model) fn check_architecture(architecture: &str) -> Result<(), Str
     if KNOWN.split(", ").any(|known| known == architecture) {
         return Ok(());
     }
-    Err(format!(
-        "models of the architecture `{architecture}` are not supported (known: {KNOWN})"
-    ))
+    Err(format!("models of the architecture `{architecture}` are not supported (known: {KNOWN})"))
 }
 
 /// What `config.json` would say.
@@ -68,13 +62,8 @@ pub(super) fn from_metadata(file: &Gguf, architecture: &str) -> Result<Map<Strin
         None => heads,
         Some(_) => settings.needed("attention.head_count_kv")?,
     };
-    let head_dim = settings
-        .size("attention.key_length")
-        .unwrap_or(hidden / heads);
-    if settings
-        .size("attention.value_length")
-        .is_some_and(|width| width != head_dim)
-    {
+    let head_dim = settings.size("attention.key_length").unwrap_or(hidden / heads);
+    if settings.size("attention.value_length").is_some_and(|width| width != head_dim) {
         return Err("its keys and values have heads of unlike width".to_owned());
     }
     let layers = settings.needed("block_count")?;
@@ -114,16 +103,10 @@ fn own(
     layers: usize,
 ) -> Result<Map<String, Value>, String> {
     let has = |tensor: &str| settings.file.tensor(tensor).is_some();
-    let window = settings
-        .size("attention.sliding_window")
-        .filter(|&window| window > 0);
+    let window = settings.size("attention.sliding_window").filter(|&window| window > 0);
     // The largest Gemmas divide scores by the width a head would have, the others by the one it has.
     let score_width = |largest: usize| {
-        if layers == largest {
-            hidden / heads
-        } else {
-            head_dim
-        }
+        if layers == largest { hidden / heads } else { head_dim }
     };
     // Of all four projections, or of none.
     let attention_bias = || -> Result<bool, String> {
@@ -131,7 +114,8 @@ fn own(
         if qkv == output {
             return Ok(qkv);
         }
-        Err("its attention has a bias before but none behind, or the other way round, which no family here has".to_owned())
+        Err("its attention has a bias before but none behind, or the other way round, which no family here has"
+            .to_owned())
     };
     Ok(object(match settings.architecture {
         "llama" => {
@@ -176,36 +160,23 @@ fn scaling(settings: &Settings<'_>, theta: f64, head_dim: usize) -> Result<Value
             return Ok(None);
         };
         if info.element != ElementType::F32 || !matches!(info.shape[..], [n] if n <= head_dim) {
-            return Err(format!(
-                "`{tensor}` is not a list of f32, one for each pair of a head's numbers"
-            ));
+            return Err(format!("`{tensor}` is not a list of f32, one for each pair of a head's numbers"));
         }
         let bytes = &settings.file.bytes()[info.bytes.clone()];
         let floats = bytes.as_chunks().0.iter();
-        Ok(Some(
-            floats
-                .map(|&bytes| f64::from(f32::from_le_bytes(bytes)))
-                .collect(),
-        ))
+        Ok(Some(floats.map(|&bytes| f64::from(f32::from_le_bytes(bytes))).collect()))
     };
     if let Some(factors) = floats("rope_freqs.weight")? {
         return frequencies::llama3(&factors, theta, head_dim);
     }
-    if let (Some(long), Some(short)) = (
-        floats("rope_factors_long.weight")?,
-        floats("rope_factors_short.weight")?,
-    ) {
+    if let (Some(long), Some(short)) = (floats("rope_factors_long.weight")?, floats("rope_factors_short.weight")?) {
         return Ok(json!({"type": "longrope", "long_factor": long, "short_factor": short}));
     }
-    let factor = settings
-        .number("rope.scaling.factor")
-        .or_else(|| settings.number("rope.scale_linear"));
+    let factor = settings.number("rope.scaling.factor").or_else(|| settings.number("rope.scale_linear"));
     let original = settings.size("rope.scaling.original_context_length");
     match (settings.text("rope.scaling.type"), factor) {
         (Some("none"), _) | (None, None) | (_, Some(1.0)) => Ok(Value::Null),
-        (None | Some("linear"), Some(factor)) => {
-            Ok(json!({"rope_type": "linear", "factor": factor}))
-        }
+        (None | Some("linear"), Some(factor)) => Ok(json!({"rope_type": "linear", "factor": factor})),
         (Some("yarn"), Some(factor)) => Ok(json!({
             "rope_type": "yarn", "factor": factor, "original_max_position_embeddings": original,
         })),
@@ -215,10 +186,7 @@ fn scaling(settings: &Settings<'_>, theta: f64, head_dim: usize) -> Result<Value
 
 fn object(value: Value) -> Map<String, Value> {
     match value {
-        Value::Object(map) => map
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .collect(),
+        Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
         _ => Map::new(),
     }
 }

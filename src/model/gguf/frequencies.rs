@@ -35,10 +35,7 @@ impl Guess {
 /// `rope_scaling` of a model with these divisors, or a sentence when no scaling of this kind has them.
 pub(super) fn llama3(divisors: &[f64], theta: f64, head_dim: usize) -> Result<Value, String> {
     if divisors.len() != head_dim / 2 {
-        return Err(format!(
-            "`rope_freqs.weight` has {} factors for heads of {head_dim}",
-            divisors.len()
-        ));
+        return Err(format!("`rope_freqs.weight` has {} factors for heads of {head_dim}", divisors.len()));
     }
     if divisors.iter().all(|&divisor| divisor == 1.0) {
         return Ok(Value::Null);
@@ -61,22 +58,15 @@ pub(super) fn llama3(divisors: &[f64], theta: f64, head_dim: usize) -> Result<Va
     {
         let a = (first.1 - last.1) / (first.0 - last.0);
         let b = a * first.0 - first.1;
-        guesses.push(Guess {
-            factor,
-            high: tidy(1.0 + 1.0 / b, 1e-3),
-            original: tidy(a / b, 1.0),
-        });
+        guesses.push(Guess { factor, high: tidy(1.0 + 1.0 / b, 1e-3), original: tidy(a / b, 1.0) });
     }
     // Too few on the ramp to tell: what the models of this kind have.
-    guesses.push(Guess {
-        factor,
-        high: 4.0,
-        original: 8192.0,
-    });
+    guesses.push(Guess { factor, high: 4.0, original: 8192.0 });
     let fits = |guess: &Guess| {
-        divisors.iter().enumerate().all(|(index, divisor)| {
-            (guess.divisor(wavelength(index)) - divisor).abs() <= TOLERANCE * divisor
-        })
+        divisors
+            .iter()
+            .enumerate()
+            .all(|(index, divisor)| (guess.divisor(wavelength(index)) - divisor).abs() <= TOLERANCE * divisor)
     };
     match guesses.into_iter().find(fits) {
         None => Err(

@@ -33,10 +33,7 @@ pub(super) struct GgufModel {
 
 impl GgufModel {
     pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
-        let fault = |reason: String| LoadError::Weights {
-            path: path.to_owned(),
-            reason,
-        };
+        let fault = |reason: String| LoadError::Weights { path: path.to_owned(), reason };
         let file = Gguf::open(path).map_err(|error| LoadError::Gguf(error.to_string()))?;
         if file.text("general.type") == Some("adapter") {
             return Err(fault(
@@ -48,11 +45,7 @@ impl GgufModel {
             .ok_or_else(|| fault("`general.architecture` is missing".to_owned()))?
             .to_owned();
         let config = config::from_metadata(&file, &architecture).map_err(fault)?;
-        Ok(Self {
-            file,
-            architecture,
-            config,
-        })
+        Ok(Self { file, architecture, config })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -70,8 +63,7 @@ impl GgufModel {
 
     /// The file's tensors that none of these names means.
     pub(super) fn unused(&self, names: impl Iterator<Item = String>) -> Vec<String> {
-        let used: std::collections::HashSet<String> =
-            names.filter_map(|name| self.name(&name)).collect();
+        let used: std::collections::HashSet<String> = names.filter_map(|name| self.name(&name)).collect();
         self.file
             .tensor_names()
             .filter(|name| !used.contains(*name) && !name.starts_with("rope_f"))
@@ -85,12 +77,7 @@ impl GgufModel {
     }
 
     /// Widens a tensor into `values`, which must be as long.
-    pub(super) fn read_into(
-        &self,
-        name: &str,
-        shape: &[usize],
-        values: &mut [f32],
-    ) -> Result<(), LoadError> {
+    pub(super) fn read_into(&self, name: &str, shape: &[usize], values: &mut [f32]) -> Result<(), LoadError> {
         let info = self.find(name, shape)?;
         let bytes = &self.file.bytes()[info.bytes.clone()];
         match info.element {
@@ -120,40 +107,25 @@ impl GgufModel {
     }
 
     /// A matrix that is stored in blocks, as it is; nothing for one of plain numbers.
-    pub(super) fn quantized(
-        &self,
-        name: &str,
-        [rows, columns]: [usize; 2],
-    ) -> Result<Option<Quantized>, LoadError> {
+    pub(super) fn quantized(&self, name: &str, [rows, columns]: [usize; 2]) -> Result<Option<Quantized>, LoadError> {
         let info = self.find(name, &[rows, columns])?;
-        if matches!(
-            info.element,
-            ElementType::F32 | ElementType::F16 | ElementType::Bf16
-        ) {
+        if matches!(info.element, ElementType::F32 | ElementType::F16 | ElementType::Bf16) {
             return Ok(None);
         }
         self.blocks(name, info, rows, columns).map(Some)
     }
 
     /// The blocks of a tensor, its rows in the order of Hugging Face files.
-    fn blocks(
-        &self,
-        name: &str,
-        info: &TensorInfo,
-        rows: usize,
-        columns: usize,
-    ) -> Result<Quantized, LoadError> {
+    fn blocks(&self, name: &str, info: &TensorInfo, rows: usize, columns: usize) -> Result<Quantized, LoadError> {
         let fault = |reason: String| self.fault(format!("`{name}` {reason}"));
-        let format = block_format(info.element)
-            .ok_or_else(|| fault(format!("is stored as {}", info.element.name())))?;
+        let format =
+            block_format(info.element).ok_or_else(|| fault(format!("is stored as {}", info.element.name())))?;
         let map: Bytes = self.file.map();
-        let stored = Quantized::new(format, rows, columns, map, info.bytes.clone())
-            .map_err(|error| fault(error.to_string()))?;
+        let stored =
+            Quantized::new(format, rows, columns, map, info.bytes.clone()).map_err(|error| fault(error.to_string()))?;
         match self.row_order(name, rows) {
             None => Ok(stored),
-            Some(order) => stored
-                .with_rows(&order)
-                .map_err(|error| fault(error.to_string())),
+            Some(order) => stored.with_rows(&order).map_err(|error| fault(error.to_string())),
         }
     }
 
@@ -195,10 +167,7 @@ impl GgufModel {
     }
 
     fn fault(&self, reason: String) -> LoadError {
-        LoadError::Weights {
-            path: self.file.path().to_owned(),
-            reason,
-        }
+        LoadError::Weights { path: self.file.path().to_owned(), reason }
     }
 }
 

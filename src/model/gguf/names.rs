@@ -56,11 +56,7 @@ pub(in crate::model) fn tensor_name(architecture: &str, name: &str) -> Option<St
 }
 
 /// Where each row of a layer's weight stands in the file; nothing where the order is ours.
-pub(in crate::model) fn row_order(
-    spec: &Spec,
-    architecture: &str,
-    path: &str,
-) -> Option<Vec<usize>> {
+pub(in crate::model) fn row_order(spec: &Spec, architecture: &str, path: &str) -> Option<Vec<usize>> {
     match path.rsplit('.').next()? {
         "q_proj" => interleaved(architecture, spec.query_width(), spec.heads),
         "k_proj" => interleaved(architecture, spec.kv_width(), spec.kv_heads),

@@ -47,30 +47,18 @@ pub fn write_merged(
         return save_merged(policy, dir, options.stored.unwrap_or_default());
     }
     let weights = Weights::open(folder)?;
-    fs::create_dir_all(dir).map_err(|source| LoadError::Write {
-        path: dir.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
     let mut changed = policy.changed()?;
     // A tied head that is stored all the same stays the embedding.
     if policy.spec().tied
-        && let Some(trained) = changed
-            .get(EMBEDDING)
-            .and_then(|change| change.trained.clone())
+        && let Some(trained) = changed.get(EMBEDDING).and_then(|change| change.trained.clone())
         && weights.shape(HEAD).is_some()
     {
         changed.entry(HEAD.to_owned()).or_default().trained = Some(trained);
     }
-    let mut changed: HashMap<String, Change<'_>> = changed
-        .into_iter()
-        .map(|(name, change)| (weights.stored_name(&name), change))
-        .collect();
-    let desk = RefCell::new(Desk {
-        fault: None,
-        written: 0,
-        total: 0,
-        on_share,
-    });
+    let mut changed: HashMap<String, Change<'_>> =
+        changed.into_iter().map(|(name, change)| (weights.stored_name(&name), change)).collect();
+    let desk = RefCell::new(Desk { fault: None, written: 0, total: 0, on_share });
     let mut shards: Vec<Vec<(String, Folded<'_>)>> = vec![Vec::new()];
     let (mut length, mut total) = (0, 0);
     for name in weights.names() {
@@ -123,11 +111,7 @@ struct Shard<'a> {
 }
 
 /// One file, or numbered ones; of these the index that says what is where is written.
-fn numbered<'a>(
-    shards: Vec<Vec<(String, Folded<'a>)>>,
-    dir: &Path,
-    total: u64,
-) -> Result<Vec<Shard<'a>>, LoadError> {
+fn numbered<'a>(shards: Vec<Vec<(String, Folded<'a>)>>, dir: &Path, total: u64) -> Result<Vec<Shard<'a>>, LoadError> {
     let count = shards.len();
     let mut map = serde_json::Map::new();
     let mut named = Vec::new();
@@ -146,20 +130,15 @@ fn numbered<'a>(
     if count > 1 {
         let path = dir.join("model.safetensors.index.json");
         let index = serde_json::json!({"metadata": {"total_size": total}, "weight_map": map});
-        fs::write(&path, format!("{index:#}\n"))
-            .map_err(|source| LoadError::Write { path, source })?;
+        fs::write(&path, format!("{index:#}\n")).map_err(|source| LoadError::Write { path, source })?;
     }
     Ok(named)
 }
 
 fn write_shard(Shard { path, tensors }: Shard<'_>) -> Result<(), LoadError> {
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), &path).map_err(|error| {
-        LoadError::Write {
-            path: path.clone(),
-            source: std::io::Error::other(error),
-        }
-    })
+    safetensors::serialize_to_file(tensors, Some(metadata), &path)
+        .map_err(|error| LoadError::Write { path: path.clone(), source: std::io::Error::other(error) })
 }
 
 /// The base's own `config.json`; only the element type is another when one was asked for.
@@ -167,17 +146,10 @@ fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>) -> Result<(),
     let from = folder.join("config.json");
     let mut text = files::read_text(&from, files::SETTINGS)?;
     if let Some(stored) = stored {
-        let mut config: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| LoadError::Config {
-                path: from,
-                reason: format!("not valid JSON ({error})"),
-            })?;
+        let mut config: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|error| LoadError::Config { path: from, reason: format!("not valid JSON ({error})") })?;
         // Transformers 5 writes `dtype`, 4 wrote `torch_dtype`; each reads the other's.
-        let key = if config.get("dtype").is_some() {
-            "dtype"
-        } else {
-            "torch_dtype"
-        };
+        let key = if config.get("dtype").is_some() { "dtype" } else { "torch_dtype" };
         config[key] = stored.name().into();
         if let Some(inner) = config.get_mut("text_config")
             && inner.get(key).is_some()
@@ -241,10 +213,7 @@ impl Folded<'_> {
         let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
         let change = self.change.as_ref();
         let mut values = match change.and_then(|change| change.trained.as_ref()) {
-            Some(tensor) => tensor
-                .flatten_all()
-                .and_then(|tensor| tensor.to_vec1())
-                .map_err(failed)?,
+            Some(tensor) => tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).map_err(failed)?,
             None => self.weights.read(&self.name, &self.shape)?,
         };
         for lora in change.map_or(&[][..], |change| change.adapters) {
@@ -302,13 +271,7 @@ impl Policy {
             .map(|projection| {
                 let name = format!("{}.weight", projection.path());
                 let adapters = projection.adapters();
-                (
-                    name,
-                    Change {
-                        trained: None,
-                        adapters,
-                    },
-                )
+                (name, Change { trained: None, adapters })
             })
             .collect();
         if self.adapter.is_none() {

@@ -17,10 +17,7 @@ pub(in crate::model) struct SilentRope {
 
 /// Rotary settings in either dialect: `rope_parameters` (Transformers 5), or `rope_theta` with `rope_scaling` (4), which
 /// wins where both are there, as in Transformers. Gives one rotation, or that of full attention and the local one.
-pub(in crate::model) fn read(
-    config: &mut Config<'_>,
-    silent: &SilentRope,
-) -> Result<Vec<Rope>, String> {
+pub(in crate::model) fn read(config: &mut Config<'_>, silent: &SilentRope) -> Result<Vec<Rope>, String> {
     let outer = Outer::read(config, silent)?;
     let five = config.object("rope_parameters")?;
     let four = config.object("rope_scaling")?;
@@ -31,26 +28,16 @@ pub(in crate::model) fn read(
             (None, None) => Ok(vec![outer.plain()]),
         };
     };
-    let local_theta = config
-        .number("rope_local_base_freq")?
-        .unwrap_or(local_theta);
+    let local_theta = config.number("rope_local_base_freq")?.unwrap_or(local_theta);
     let nothing = Map::new();
     let mut nested = Config::new(five.unwrap_or(&nothing));
     let full = nested.object("full_attention")?;
     let local = nested.object("sliding_attention")?;
-    nested
-        .finish("rope_parameters")
-        .map_err(|reason| format!("in `rope_parameters`: {reason}"))?;
+    nested.finish("rope_parameters").map_err(|reason| format!("in `rope_parameters`: {reason}"))?;
     let mut full = full.cloned().unwrap_or_default();
     full.extend(four.cloned().unwrap_or_default());
-    let of_local = Outer {
-        theta: local_theta,
-        ..outer
-    };
-    Ok(vec![
-        outer.rope("rope_parameters", &full)?,
-        of_local.rope("rope_parameters", local.unwrap_or(&nothing))?,
-    ])
+    let of_local = Outer { theta: local_theta, ..outer };
+    Ok(vec![outer.rope("rope_parameters", &full)?, of_local.rope("rope_parameters", local.unwrap_or(&nothing))?])
 }
 
 /// What the config itself says, around the object of the rotation.
@@ -75,36 +62,26 @@ impl Outer {
     }
 
     fn plain(&self) -> Rope {
-        Rope {
-            theta: self.theta,
-            partial: self.partial,
-            scaling: RopeScaling::None,
-        }
+        Rope { theta: self.theta, partial: self.partial, scaling: RopeScaling::None }
     }
 
     /// Reads the object of a rotation, which stands under `key`.
     fn rope(&self, key: &str, map: &Map<String, Value>) -> Result<Rope, String> {
-        self.read_rope(map)
-            .map_err(|reason| format!("in `{key}`: {reason}"))
+        self.read_rope(map).map_err(|reason| format!("in `{key}`: {reason}"))
     }
 
     fn read_rope(&self, map: &Map<String, Value>) -> Result<Rope, String> {
         let mut rope = Config::new(map);
         let theta = rope.number("rope_theta")?.unwrap_or(self.theta);
-        let partial = rope
-            .number("partial_rotary_factor")?
-            .unwrap_or(self.partial);
+        let partial = rope.number("partial_rotary_factor")?.unwrap_or(self.partial);
         let legacy_kind = rope.text("type")?;
         let kind = rope.text("rope_type")?.or(legacy_kind).unwrap_or("default");
         let scaling = match kind {
             "default" => RopeScaling::None,
-            "linear" => RopeScaling::Linear {
-                factor: rope.needed_positive("factor")?,
-            },
-            "dynamic" => RopeScaling::Dynamic {
-                factor: rope.needed_positive("factor")?,
-                max_positions: self.max_positions,
-            },
+            "linear" => RopeScaling::Linear { factor: rope.needed_positive("factor")? },
+            "dynamic" => {
+                RopeScaling::Dynamic { factor: rope.needed_positive("factor")?, max_positions: self.max_positions }
+            }
             "llama3" => RopeScaling::Llama3 {
                 factor: rope.needed_positive("factor")?,
                 low_freq_factor: rope.needed_positive("low_freq_factor")?,
@@ -125,40 +102,25 @@ impl Outer {
             rope.get("original_max_position_embeddings");
         }
         rope.finish(&format!("rope {kind}"))?;
-        Ok(Rope {
-            theta,
-            partial,
-            scaling,
-        })
+        Ok(Rope { theta, partial, scaling })
     }
 
     /// The context before scaling: what stands in the config itself wins over what stands with the rotation.
     fn original(&self, rope: &mut Config<'_>) -> Result<f64, String> {
         let inner = rope.positive("original_max_position_embeddings")?;
-        Ok(self
-            .original_max_positions
-            .or(inner)
-            .unwrap_or(self.max_positions as f64))
+        Ok(self.original_max_positions.or(inner).unwrap_or(self.max_positions as f64))
     }
 
     fn yarn(&self, rope: &mut Config<'_>) -> Result<RopeScaling, String> {
         let original_max_positions = self.original(rope)?;
-        let factor = rope
-            .positive("factor")?
-            .unwrap_or(self.max_positions as f64 / original_max_positions);
+        let factor = rope.positive("factor")?.unwrap_or(self.max_positions as f64 / original_max_positions);
         let magnitude = |scale: f64| {
-            if factor <= 1.0 {
-                1.0
-            } else {
-                0.1 * scale * factor.ln() + 1.0
-            }
+            if factor <= 1.0 { 1.0 } else { 0.1 * scale * factor.ln() + 1.0 }
         };
         let (one, all) = (rope.number("mscale")?, rope.number("mscale_all_dim")?);
         let attention_factor = match (rope.number("attention_factor")?, one, all) {
             (Some(given), _, _) => given,
-            (None, Some(one), Some(all)) if one != 0.0 && all != 0.0 => {
-                magnitude(one) / magnitude(all)
-            }
+            (None, Some(one), Some(all)) if one != 0.0 && all != 0.0 => magnitude(one) / magnitude(all),
             (None, _, _) => magnitude(1.0),
         };
         Ok(RopeScaling::Yarn {
@@ -173,17 +135,13 @@ impl Outer {
 
     fn longrope(&self, rope: &mut Config<'_>) -> Result<RopeScaling, String> {
         let original = self.original(rope)?;
-        let factor = rope
-            .positive("factor")?
-            .unwrap_or(self.max_positions as f64 / original);
+        let factor = rope.positive("factor")?.unwrap_or(self.max_positions as f64 / original);
         let attention_factor = match rope.number("attention_factor")? {
             Some(given) => given,
             None if factor <= 1.0 => 1.0,
             None if original > 1.0 => (1.0 + factor.ln() / original.ln()).sqrt(),
             None => {
-                return Err(format!(
-                    "`original_max_position_embeddings` is {original}; expected more than 1"
-                ));
+                return Err(format!("`original_max_position_embeddings` is {original}; expected more than 1"));
             }
         };
         let mut factors = |key| {
@@ -213,40 +171,25 @@ impl Rope {
             RopeScaling::Dynamic { factor, .. } => {
                 json!({"rope_type": "dynamic", "factor": factor})
             }
-            RopeScaling::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_positions,
-            } => json!({
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => json!({
                 "rope_type": "llama3",
                 "factor": factor,
                 "low_freq_factor": low_freq_factor,
                 "high_freq_factor": high_freq_factor,
                 "original_max_position_embeddings": *original_max_positions as u64,
             }),
-            RopeScaling::Yarn {
-                factor,
-                attention_factor,
-                beta_fast,
-                beta_slow,
-                original_max_positions,
-                truncate,
-            } => json!({
-                "rope_type": "yarn",
-                "factor": factor,
-                "attention_factor": attention_factor,
-                "beta_fast": beta_fast,
-                "beta_slow": beta_slow,
-                "original_max_position_embeddings": *original_max_positions as u64,
-                "truncate": truncate,
-            }),
-            RopeScaling::LongRope {
-                short,
-                long,
-                attention_factor,
-                original_max_positions,
-            } => json!({
+            RopeScaling::Yarn { factor, attention_factor, beta_fast, beta_slow, original_max_positions, truncate } => {
+                json!({
+                    "rope_type": "yarn",
+                    "factor": factor,
+                    "attention_factor": attention_factor,
+                    "beta_fast": beta_fast,
+                    "beta_slow": beta_slow,
+                    "original_max_position_embeddings": *original_max_positions as u64,
+                    "truncate": truncate,
+                })
+            }
+            RopeScaling::LongRope { short, long, attention_factor, original_max_positions } => json!({
                 "rope_type": "longrope",
                 "short_factor": short,
                 "long_factor": long,

@@ -29,11 +29,7 @@ pub(in crate::model) struct RopeCache {
 
 impl RopeCache {
     pub(in crate::model) fn new(rope: Rope, head_dim: usize) -> Self {
-        Self {
-            rope,
-            head_dim,
-            tables: Mutex::default(),
-        }
+        Self { rope, head_dim, tables: Mutex::default() }
     }
 
     pub(in crate::model) fn rope(&self) -> &Rope {
@@ -41,12 +37,7 @@ impl RopeCache {
     }
 
     /// For tokens at `positions` of sequences of `lengths`.
-    pub(in crate::model) fn rotation(
-        &self,
-        positions: &[u32],
-        lengths: &[u32],
-        device: &Device,
-    ) -> Result<Rotation> {
+    pub(in crate::model) fn rotation(&self, positions: &[u32], lengths: &[u32], device: &Device) -> Result<Rotation> {
         let mut reach: BTreeMap<u32, u32> = BTreeMap::new();
         for (&position, &length) in positions.iter().zip(lengths) {
             let needed = reach.entry(self.rope.era(length)).or_default();
@@ -64,19 +55,12 @@ impl RopeCache {
         let table = match tables.as_slice() {
             [table] => table.clone(),
             tables => {
-                let cat = |of: fn(&RopeTable) -> &Tensor| {
-                    Tensor::cat(&tables.iter().map(of).collect::<Vec<_>>(), 0)
-                };
-                RopeTable {
-                    cos: cat(|table| &table.cos)?,
-                    sin: cat(|table| &table.sin)?,
-                }
+                let cat = |of: fn(&RopeTable) -> &Tensor| Tensor::cat(&tables.iter().map(of).collect::<Vec<_>>(), 0);
+                RopeTable { cos: cat(|table| &table.cos)?, sin: cat(|table| &table.sin)? }
             }
         };
         let rows = positions.iter().zip(lengths);
-        let rows = rows
-            .map(|(&position, &length)| first_row[&self.rope.era(length)] + position)
-            .collect();
+        let rows = rows.map(|(&position, &length)| first_row[&self.rope.era(length)] + position).collect();
         Ok(Rotation { table, rows })
     }
 
@@ -100,18 +84,11 @@ impl RopeCache {
         let factor = self.rope.attention_factor();
         let make = |f: fn(f32) -> f32| {
             let values: Vec<f32> = (0..rows)
-                .flat_map(|position| {
-                    frequencies
-                        .iter()
-                        .map(move |frequency| f(position as f32 * frequency) * factor)
-                })
+                .flat_map(|position| frequencies.iter().map(move |frequency| f(position as f32 * frequency) * factor))
                 .collect();
             Tensor::from_vec(values, (rows, frequencies.len()), device)
         };
-        Ok(RopeTable {
-            cos: make(f32::cos)?,
-            sin: make(f32::sin)?,
-        })
+        Ok(RopeTable { cos: make(f32::cos)?, sin: make(f32::sin)? })
     }
 }
 
@@ -120,11 +97,7 @@ mod tests {
     use super::*;
 
     fn plain() -> Rope {
-        Rope {
-            theta: 10000.0,
-            partial: 1.0,
-            scaling: RopeScaling::None,
-        }
+        Rope { theta: 10000.0, partial: 1.0, scaling: RopeScaling::None }
     }
 
     #[test]
@@ -138,35 +111,17 @@ mod tests {
             },
             ..plain()
         };
-        let dynamic = Rope {
-            scaling: RopeScaling::Dynamic {
-                factor: 2.0,
-                max_positions: 8,
-            },
-            ..plain()
-        };
+        let dynamic = Rope { scaling: RopeScaling::Dynamic { factor: 2.0, max_positions: 8 }, ..plain() };
         for rope in [longrope, dynamic] {
             assert!(rope.ages(8) && !rope.ages(7));
             let cache = RopeCache::new(rope, 4);
             let (positions, lengths) = ([5, 5, 3], [8, 12, 8]);
             let mixed = cache.rotation(&positions, &lengths, &Device::Cpu).unwrap();
             let cosines = |rotation: &Rotation, token: usize| {
-                rotation
-                    .table
-                    .cos
-                    .get(rotation.rows[token] as usize)
-                    .unwrap()
-                    .to_vec1::<f32>()
-                    .unwrap()
+                rotation.table.cos.get(rotation.rows[token] as usize).unwrap().to_vec1::<f32>().unwrap()
             };
             for token in 0..3 {
-                let alone = cache
-                    .rotation(
-                        &positions[token..=token],
-                        &lengths[token..=token],
-                        &Device::Cpu,
-                    )
-                    .unwrap();
+                let alone = cache.rotation(&positions[token..=token], &lengths[token..=token], &Device::Cpu).unwrap();
                 assert_eq!(cosines(&mixed, token), cosines(&alone, 0));
             }
             assert_ne!(cosines(&mixed, 0), cosines(&mixed, 1), "{:?}", cache.rope);

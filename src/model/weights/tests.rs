@@ -20,57 +20,23 @@ fn half_precision_is_widened() {
     let dir = tempfile::tempdir().unwrap();
     for (dtype, bytes) in [
         (Dtype::F32, [1.5f32, -2.0].map(f32::to_le_bytes).concat()),
-        (
-            Dtype::F16,
-            [1.5f32, -2.0]
-                .map(|x| f16::from_f32(x).to_le_bytes())
-                .concat(),
-        ),
-        (
-            Dtype::BF16,
-            [1.5f32, -2.0]
-                .map(|x| bf16::from_f32(x).to_le_bytes())
-                .concat(),
-        ),
+        (Dtype::F16, [1.5f32, -2.0].map(|x| f16::from_f32(x).to_le_bytes()).concat()),
+        (Dtype::BF16, [1.5f32, -2.0].map(|x| bf16::from_f32(x).to_le_bytes()).concat()),
     ] {
         write(&dir.path().join(SINGLE), "w", &[2, 1], dtype, &bytes);
         let weights = Weights::open(dir.path()).unwrap();
         assert_eq!(weights.read("w", &[2, 1]).unwrap(), [1.5, -2.0]);
-        assert!(
-            weights
-                .read("w", &[1, 2])
-                .unwrap_err()
-                .to_string()
-                .contains("[2, 1]")
-        );
-        assert!(
-            weights
-                .read("other", &[2])
-                .unwrap_err()
-                .to_string()
-                .contains("`other` is missing")
-        );
+        assert!(weights.read("w", &[1, 2]).unwrap_err().to_string().contains("[2, 1]"));
+        assert!(weights.read("other", &[2]).unwrap_err().to_string().contains("`other` is missing"));
     }
 }
 
 #[test]
 fn element_types_that_are_not_weights_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    write(
-        &dir.path().join(SINGLE),
-        "w",
-        &[4],
-        Dtype::I8,
-        &[1, 2, 3, 4],
-    );
+    write(&dir.path().join(SINGLE), "w", &[4], Dtype::I8, &[1, 2, 3, 4]);
     let weights = Weights::open(dir.path()).unwrap();
-    assert!(
-        weights
-            .read("w", &[4])
-            .unwrap_err()
-            .to_string()
-            .contains("I8")
-    );
+    assert!(weights.read("w", &[4]).unwrap_err().to_string().contains("I8"));
 }
 
 #[test]
@@ -87,14 +53,7 @@ fn damaged_files_cost_a_sentence() {
     let mut lies = (lying.len() as u64).to_le_bytes().to_vec();
     lies.extend(lying);
     lies.extend([0; 16]);
-    for bytes in [
-        &whole[..whole.len() - 1],
-        &whole[..4],
-        &[],
-        &huge_header,
-        &not_json,
-        &lies,
-    ] {
+    for bytes in [&whole[..whole.len() - 1], &whole[..4], &[], &huge_header, &not_json, &lies] {
         fs::write(&path, bytes).unwrap();
         let reason = reason(Weights::open(dir.path()));
         assert!(reason.contains("model.safetensors"), "{reason}");
@@ -110,13 +69,7 @@ fn an_index_cannot_lead_out_of_the_folder() {
     fs::create_dir(&folder).unwrap();
     let outside = outer.path().join("outside.safetensors");
     write(&outside, "w", &[1], Dtype::F32, &[0; 4]);
-    for target in [
-        "../outside.safetensors",
-        outside.to_str().unwrap(),
-        "a/../../outside.safetensors",
-        "..",
-        "",
-    ] {
+    for target in ["../outside.safetensors", outside.to_str().unwrap(), "a/../../outside.safetensors", "..", ""] {
         let index = serde_json::json!({"weight_map": {"w": target}});
         fs::write(folder.join(INDEX), index.to_string()).unwrap();
         let reason = reason(Weights::open(&folder));
@@ -127,19 +80,10 @@ fn an_index_cannot_lead_out_of_the_folder() {
 #[test]
 fn an_index_must_tell_the_truth() {
     let dir = tempfile::tempdir().unwrap();
-    write(
-        &dir.path().join("part.safetensors"),
-        "w",
-        &[1],
-        Dtype::F32,
-        &[0; 4],
-    );
+    write(&dir.path().join("part.safetensors"), "w", &[1], Dtype::F32, &[0; 4]);
     for (index, what) in [
         (r#"{"weight_map": {"v": "part.safetensors"}}"#, "`v`"),
-        (
-            r#"{"weight_map": {"w": "gone.safetensors"}}"#,
-            "gone.safetensors",
-        ),
+        (r#"{"weight_map": {"w": "gone.safetensors"}}"#, "gone.safetensors"),
         (r#"{"weight_map": {"w": 3}}"#, "expected a string"),
         (r"{}", "weight_map"),
         ("[", "JSON"),
@@ -148,13 +92,6 @@ fn an_index_must_tell_the_truth() {
         let reason = reason(Weights::open(dir.path()));
         assert!(reason.contains(what), "{reason}");
     }
-    fs::write(
-        dir.path().join(INDEX),
-        r#"{"weight_map": {"w": "part.safetensors"}}"#,
-    )
-    .unwrap();
-    assert_eq!(
-        Weights::open(dir.path()).unwrap().read("w", &[1]).unwrap(),
-        [0.0]
-    );
+    fs::write(dir.path().join(INDEX), r#"{"weight_map": {"w": "part.safetensors"}}"#).unwrap();
+    assert_eq!(Weights::open(dir.path()).unwrap().read("w", &[1]).unwrap(), [0.0]);
 }

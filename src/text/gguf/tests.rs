@@ -21,12 +21,7 @@ fn converted(model: &str, pre: Option<&str>) -> Build {
     let ids = vocabulary
         .iter()
         .map(|(token, id)| (id.as_u64().unwrap() as usize, token.as_str()))
-        .chain(added.iter().map(|token| {
-            (
-                token["id"].as_u64().unwrap() as usize,
-                token["content"].as_str().unwrap(),
-            )
-        }));
+        .chain(added.iter().map(|token| (token["id"].as_u64().unwrap() as usize, token["content"].as_str().unwrap())));
     let mut tokens: Vec<String> = Vec::new();
     for (id, token) in ids {
         // The table of the model may be longer than the tokenizer: the converter fills it up.
@@ -48,10 +43,7 @@ fn converted(model: &str, pre: Option<&str>) -> Build {
         .collect();
     let id_of = |key: &str| {
         let settings = json(&format!("models/{model}/tokenizer_config.json"));
-        let text = settings[key]
-            .as_str()
-            .or_else(|| settings[key]["content"].as_str())?
-            .to_owned();
+        let text = settings[key].as_str().or_else(|| settings[key]["content"].as_str())?.to_owned();
         Some(tokens.iter().position(|token| *token == text)? as u32)
     };
     let texts: Vec<&str> = tokens.iter().map(String::as_str).collect();
@@ -76,11 +68,7 @@ fn converted(model: &str, pre: Option<&str>) -> Build {
             .iter()
             .map(|merge| match merge {
                 Json::String(text) => text.clone(),
-                pair => format!(
-                    "{} {}",
-                    pair[0].as_str().unwrap(),
-                    pair[1].as_str().unwrap()
-                ),
+                pair => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
             })
             .collect();
         let merges: Vec<&str> = merges.iter().map(String::as_str).collect();
@@ -90,8 +78,7 @@ fn converted(model: &str, pre: Option<&str>) -> Build {
     } else {
         // As in SentencePiece's own models: the later a piece was found, the worse its score.
         let scores: Vec<f32> = (0..tokens.len()).map(|id| -(id as f32)).collect();
-        file.text("tokenizer.ggml.model", "llama")
-            .numbers("tokenizer.ggml.scores", &scores)
+        file.text("tokenizer.ggml.model", "llama").numbers("tokenizer.ggml.scores", &scores)
     }
 }
 
@@ -108,22 +95,15 @@ fn same_ids(model: &str, codec: &Codec) {
         let wanted: Vec<u32> = serde_json::from_value(text["ids_plain"].clone()).unwrap();
         let source = text["text"].as_str().unwrap();
         assert_eq!(codec.encode(source), wanted, "{model}: {source:?}");
-        assert_eq!(
-            codec.decode(&wanted),
-            text["decoded_skip_special"].as_str().unwrap(),
-            "{model}"
-        );
+        assert_eq!(codec.decode(&wanted), text["decoded_skip_special"].as_str().unwrap(), "{model}");
     }
 }
 
 #[test]
 fn byte_level_tokenizers_make_the_ids_of_transformers() {
-    for (model, pre) in [
-        ("llama_gqa_rope3", "llama-bpe"),
-        ("smollm", "smollm"),
-        ("qwen2_bias", "qwen2"),
-        ("qwen3_qknorm", "qwen2"),
-    ] {
+    for (model, pre) in
+        [("llama_gqa_rope3", "llama-bpe"), ("smollm", "smollm"), ("qwen2_bias", "qwen2"), ("qwen3_qknorm", "qwen2")]
+    {
         same_ids(model, &load(&converted(model, Some(pre))).unwrap());
     }
 }
@@ -136,21 +116,16 @@ fn the_words_of_gpt_4o_are_those_of_tiktoken() {
         (
             "It's theHTTPServer2000's camelCase don'T stop",
             &[
-                43, 86, 9, 85, 271, 42, 54, 54, 50, 53, 263, 88, 263, 20, 18, 18, 18, 9, 85, 284,
-                79, 71, 78, 37, 464, 71, 485, 9, 54, 274, 86, 81, 82,
+                43, 86, 9, 85, 271, 42, 54, 54, 50, 53, 263, 88, 263, 20, 18, 18, 18, 9, 85, 284, 79, 71, 78, 37, 464,
+                71, 485, 9, 54, 274, 86, 81, 82,
             ][..],
         ),
-        (
-            "a  b   \n\t c !!!/\n...",
-            &[
-                67, 223, 266, 455, 223, 201, 200, 376, 223, 3, 3, 3, 17, 201, 16, 16, 16,
-            ],
-        ),
+        ("a  b   \n\t c !!!/\n...", &[67, 223, 266, 455, 223, 201, 200, 376, 223, 3, 3, 3, 17, 201, 16, 16, 16]),
         (
             "हिन्दी I'LL we'Ve",
             &[
-                159, 100, 120, 159, 100, 126, 159, 100, 104, 159, 101, 238, 159, 100, 102, 159,
-                101, 225, 223, 43, 9, 46, 46, 295, 71, 9, 56, 71,
+                159, 100, 120, 159, 100, 126, 159, 100, 104, 159, 101, 238, 159, 100, 102, 159, 101, 225, 223, 43, 9,
+                46, 46, 295, 71, 9, 56, 71,
             ],
         ),
     ] {
@@ -161,9 +136,7 @@ fn the_words_of_gpt_4o_are_those_of_tiktoken() {
 /// Where GPT-4o's words end and GPT-4's do not, and the other way round, as merges across the borders show.
 #[test]
 fn words_end_at_capitals_and_hold_their_contractions() {
-    let tokens = [
-        "a", "c", "e", "i", "l", "m", "s", "t", "C", "'", "Ġ", "lC", "t'",
-    ];
+    let tokens = ["a", "c", "e", "i", "l", "m", "s", "t", "C", "'", "Ġ", "lC", "t'"];
     let with = |pre: &str| {
         let file = Build::default()
             .texts(TOKENS, &tokens)
@@ -200,55 +173,34 @@ fn special_tokens_and_the_template_come_along() {
     let file = converted("smollm", Some("smollm")).text(TEMPLATE, template);
     let codec = load(&file).unwrap();
     assert_eq!(codec.template_origin(), Some(TEMPLATE));
-    assert!(
-        codec
-            .eos()
-            .is_some_and(|eos| codec.stop_ids().contains(&eos))
-    );
+    assert!(codec.eos().is_some_and(|eos| codec.stop_ids().contains(&eos)));
     assert!(codec.is_special(1) && !codec.is_special(300));
     let llama = load(&converted("llama_mha", None)).unwrap();
     assert_eq!(llama.encode_text("Hello")[0], llama.bos().unwrap());
     let without = converted("llama_mha", None).flag("tokenizer.ggml.add_bos_token", false);
-    assert_ne!(
-        Some(load(&without).unwrap().encode_text("Hello")[0]),
-        llama.bos()
-    );
+    assert_ne!(Some(load(&without).unwrap().encode_text("Hello")[0]), llama.bos());
 }
 
 #[test]
 fn what_cannot_be_known_is_refused_by_name_or_read_beside() {
     let unknown = converted("smollm", Some("viking"));
     let error = load(&unknown).unwrap_err().to_string();
-    assert!(
-        error.contains("`viking`") && error.contains("tokenizer.json"),
-        "{error}"
-    );
+    assert!(error.contains("`viking`") && error.contains("tokenizer.json"), "{error}");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.gguf");
     fs::write(&path, unknown.bytes()).unwrap();
     for file in ["tokenizer.json", "tokenizer_config.json"] {
-        fs::copy(
-            fixtures().join("models/smollm").join(file),
-            dir.path().join(file),
-        )
-        .unwrap();
+        fs::copy(fixtures().join("models/smollm").join(file), dir.path().join(file)).unwrap();
     }
     same_ids("smollm", &Codec::load(&path).unwrap());
 
-    let kind = Build::default()
-        .texts(TOKENS, &["a"])
-        .text("tokenizer.ggml.model", "bert");
+    let kind = Build::default().texts(TOKENS, &["a"]).text("tokenizer.ggml.model", "bert");
     assert!(load(&kind).unwrap_err().to_string().contains("`bert`"));
     let unscored = Build::default()
         .texts(TOKENS, &["a", "b", "ab"])
         .numbers("tokenizer.ggml.scores", &[-1000.0; 3])
         .text("tokenizer.ggml.model", "llama");
-    assert!(
-        load(&unscored)
-            .unwrap_err()
-            .to_string()
-            .contains("scores are all the same")
-    );
+    assert!(load(&unscored).unwrap_err().to_string().contains("scores are all the same"));
     let merges = Build::default()
         .texts(TOKENS, &["a", "b"])
         .text("tokenizer.ggml.model", "gpt2")
@@ -256,10 +208,5 @@ fn what_cannot_be_known_is_refused_by_name_or_read_beside() {
         .texts("tokenizer.ggml.merges", &["a b"]);
     let error = load(&merges).unwrap_err().to_string();
     assert!(error.contains("\"a b\""), "{error}");
-    assert!(
-        load(&Build::default())
-            .unwrap_err()
-            .to_string()
-            .contains(TOKENS)
-    );
+    assert!(load(&Build::default()).unwrap_err().to_string().contains(TOKENS));
 }

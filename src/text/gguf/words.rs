@@ -21,17 +21,14 @@ impl Words {
     /// The way of this name, if it is one of a model that this crate may support.
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
-            "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "pixtral" | "lfm2" => Self {
-                ignore_merges: true,
-                adds_bos: true,
-                ..plain(by_digits(r"\p{N}{1,3}"))
-            },
+            "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "pixtral" | "lfm2" => {
+                Self { ignore_merges: true, adds_bos: true, ..plain(by_digits(r"\p{N}{1,3}")) }
+            }
             // The words of GPT-4, which OLMo 2 has too.
             "dbrx" | "smaug-bpe" => plain(by_digits(r"\p{N}{1,3}")),
-            "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "megrez" | "f2llmv2" => Self {
-                normalizer: json!({"type": "NFC"}),
-                ..plain(by_digits(r"\p{N}"))
-            },
+            "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "megrez" | "f2llmv2" => {
+                Self { normalizer: json!({"type": "NFC"}), ..plain(by_digits(r"\p{N}")) }
+            }
             "seed-coder" => plain(vec![
                 isolated(format!(
                     r"{CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -50,26 +47,15 @@ impl Words {
                 digits(),
                 bytes(false),
             ]),
-            "gpt-4o" | "llama4" | "kanana2" => {
-                plain(by_case(&format!("{CONTRACTIONS}?"), r"\p{N}{1,3}"))
-            }
-            "tekken" => Self {
-                ignore_merges: true,
-                adds_bos: true,
-                ..plain(by_case("", r"\p{N}"))
-            },
+            "gpt-4o" | "llama4" | "kanana2" => plain(by_case(&format!("{CONTRACTIONS}?"), r"\p{N}{1,3}")),
+            "tekken" => Self { ignore_merges: true, adds_bos: true, ..plain(by_case("", r"\p{N}")) },
             _ => return None,
         })
     }
 }
 
 fn plain(splits: Vec<Json>) -> Words {
-    Words {
-        normalizer: Json::Null,
-        splits,
-        ignore_merges: false,
-        adds_bos: false,
-    }
+    Words { normalizer: Json::Null, splits, ignore_merges: false, adds_bos: false }
 }
 
 fn isolated(pattern: String) -> Json {
@@ -97,8 +83,6 @@ fn by_case(contractions: &str, digits: &str) -> Vec<Json> {
     let lower = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]";
     let before = r"[^\r\n\p{L}\p{N}]?";
     let after = format!(r"{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+");
-    let pattern = format!(
-        "{before}{upper}*{lower}+{contractions}|{before}{upper}+{lower}*{contractions}|{after}"
-    );
+    let pattern = format!("{before}{upper}*{lower}+{contractions}|{before}{upper}+{lower}*{contractions}|{after}");
     vec![isolated(pattern), bytes(false)]
 }

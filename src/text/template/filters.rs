@@ -71,10 +71,7 @@ pub fn wordcount(text: &Value) -> usize {
 
 /// Whatever has a length and places: texts and maps too.
 pub fn is_sequence(value: &Value) -> bool {
-    matches!(
-        value.kind(),
-        ValueKind::Seq | ValueKind::Map | ValueKind::String | ValueKind::Undefined
-    )
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String | ValueKind::Undefined)
 }
 
 /// In Python, `True` is a number.

@@ -61,8 +61,7 @@ impl PythonJson<'_> {
             return Err(cannot("tojson cannot write values nested this deep"));
         }
         // Writing can make far more than it was given: a list may hold one long text a thousand times.
-        self.state
-            .consume_fuel(1 + (self.out.len() - self.paid) as u64 / 16)?;
+        self.state.consume_fuel(1 + (self.out.len() - self.paid) as u64 / 16)?;
         self.paid = self.out.len();
         match value.kind() {
             ValueKind::Undefined => {
@@ -182,11 +181,7 @@ pub fn python_float(value: f64) -> String {
         return format!("{digits}e{sign}{exponent:0>2}");
     }
     let text = value.to_string();
-    if text.contains('.') {
-        text
-    } else {
-        text + ".0"
-    }
+    if text.contains('.') { text } else { text + ".0" }
 }
 
 #[cfg(test)]

@@ -8,12 +8,7 @@ use minijinja::{
     value::{Kwargs, Rest, Tuple, ValueKind, from_args},
 };
 
-pub fn call(
-    state: &mut State<'_, '_>,
-    value: &Value,
-    method: &str,
-    args: &[Value],
-) -> Result<Value, Error> {
+pub fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     if let Some(text) = value.as_str()
         && let Some(result) = of_text(text, method, args)
     {
@@ -61,16 +56,10 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Option<Result<Value, Err
         "rstrip" => stripped(text, Ends::End, args),
         "split" | "rsplit" => split(text, method == "rsplit", args),
         "partition" | "rpartition" => partition(text, method == "rpartition", args),
-        "splitlines" => from_args(args).map(|(keep,): (Option<bool>,)| {
-            lines(text, keep.unwrap_or(false))
-                .into_iter()
-                .map(Value::from)
-                .collect()
-        }),
-        "removeprefix" => from_args(args)
-            .map(|(prefix,): (&str,)| text.strip_prefix(prefix).unwrap_or(text).into()),
-        "removesuffix" => from_args(args)
-            .map(|(suffix,): (&str,)| text.strip_suffix(suffix).unwrap_or(text).into()),
+        "splitlines" => from_args(args)
+            .map(|(keep,): (Option<bool>,)| lines(text, keep.unwrap_or(false)).into_iter().map(Value::from).collect()),
+        "removeprefix" => from_args(args).map(|(prefix,): (&str,)| text.strip_prefix(prefix).unwrap_or(text).into()),
+        "removesuffix" => from_args(args).map(|(suffix,): (&str,)| text.strip_suffix(suffix).unwrap_or(text).into()),
         "startswith" | "endswith" if args.len() > 1 => bounded(text, method, args),
         "find" | "rfind" | "index" | "rindex" => position(text, method, args),
         "title" => from_args(args).map(|()| title(text).into()),
@@ -79,18 +68,12 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Option<Result<Value, Err
             let swapped: String = text
                 .chars()
                 .flat_map(|c| -> Vec<char> {
-                    if c.is_uppercase() {
-                        c.to_lowercase().collect()
-                    } else {
-                        c.to_uppercase().collect()
-                    }
+                    if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }
                 })
                 .collect();
             swapped.into()
         }),
-        "isspace" => {
-            from_args(args).map(|()| (!text.is_empty() && text.chars().all(is_space)).into())
-        }
+        "isspace" => from_args(args).map(|()| (!text.is_empty() && text.chars().all(is_space)).into()),
         "zfill" | "ljust" | "rjust" | "center" => pad(text, method, args),
         _ => return None,
     };
@@ -134,23 +117,12 @@ fn split(text: &str, from_end: bool, args: &[Value]) -> Result<Value, Error> {
 /// Python's split without a separator: runs of white space count once, none at the ends.
 fn words(text: &str, most: Option<usize>, from_end: bool) -> Vec<&str> {
     let Some(most) = most else {
-        return text
-            .split(is_space)
-            .filter(|word| !word.is_empty())
-            .collect();
+        return text.split(is_space).filter(|word| !word.is_empty()).collect();
     };
     let mut parts = Vec::new();
-    let mut rest = if from_end {
-        strip(text, None, Ends::End)
-    } else {
-        strip(text, None, Ends::Start)
-    };
+    let mut rest = if from_end { strip(text, None, Ends::End) } else { strip(text, None, Ends::Start) };
     while !rest.is_empty() {
-        let at = if from_end {
-            rest.rfind(is_space)
-        } else {
-            rest.find(is_space)
-        };
+        let at = if from_end { rest.rfind(is_space) } else { rest.find(is_space) };
         let Some(at) = at.filter(|_| parts.len() < most) else {
             break;
         };
@@ -178,9 +150,7 @@ fn partition(text: &str, from_end: bool, args: &[Value]) -> Result<Value, Error>
         return Err(fault("empty separator"));
     }
     let parts = match (from_end, text.split_once(sep), text.rsplit_once(sep)) {
-        (false, Some((before, after)), _) | (true, _, Some((before, after))) => {
-            [before, sep, after]
-        }
+        (false, Some((before, after)), _) | (true, _, Some((before, after))) => [before, sep, after],
         (false, None, _) => [text, "", ""],
         (true, _, None) => ["", "", text],
     };
@@ -193,10 +163,7 @@ fn lines(text: &str, keep: bool) -> Vec<&str> {
     let mut start = 0;
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
-        if !matches!(
-            c,
-            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        ) {
+        if !matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}') {
             continue;
         }
         let mut end = at + c.len_utf8();
@@ -225,23 +192,14 @@ fn window<'a>(text: &'a str, rest: &[i64]) -> (&'a str, usize) {
 fn bounded(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     let (what, Rest(bounds)): (&str, Rest<i64>) = from_args(args)?;
     let (part, _) = window(text, &bounds);
-    Ok(if method == "startswith" {
-        part.starts_with(what)
-    } else {
-        part.ends_with(what)
-    }
-    .into())
+    Ok(if method == "startswith" { part.starts_with(what) } else { part.ends_with(what) }.into())
 }
 
 /// `find` and `index` with their mirror images; places are counted in characters.
 fn position(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     let (what, Rest(bounds)): (&str, Rest<i64>) = from_args(args)?;
     let (part, start) = window(text, &bounds);
-    let at = if method.starts_with('r') {
-        part.rfind(what)
-    } else {
-        part.find(what)
-    };
+    let at = if method.starts_with('r') { part.rfind(what) } else { part.find(what) };
     match at {
         Some(at) => Ok((start + part[..at].chars().count()).into()),
         None if method.ends_with("index") => Err(fault("substring not found")),
@@ -255,11 +213,7 @@ fn title(text: &str) -> String {
     text.chars()
         .flat_map(|c| -> Vec<char> {
             let cased = c.is_uppercase() || c.is_lowercase();
-            let out = if inside {
-                c.to_lowercase().collect()
-            } else {
-                c.to_uppercase().collect()
-            };
+            let out = if inside { c.to_lowercase().collect() } else { c.to_uppercase().collect() };
             inside = cased;
             out
         })
@@ -287,9 +241,7 @@ pub fn pad(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
             format!("{}{text}{}", run(left), run(missing - left))
         }
         _ => {
-            let (sign, digits) = text
-                .strip_prefix(['+', '-'])
-                .map_or(("", text), |digits| (&text[..1], digits));
+            let (sign, digits) = text.strip_prefix(['+', '-']).map_or(("", text), |digits| (&text[..1], digits));
             format!("{sign}{}{digits}", "0".repeat(missing))
         }
     }
@@ -307,9 +259,7 @@ fn of_list(value: &Value, method: &str, args: &[Value]) -> Option<Result<Value, 
                 .ok_or_else(|| fault("the value is not in the list"))
         })),
         "append" | "extend" | "insert" | "pop" | "remove" | "clear" | "sort" | "reverse" => {
-            Some(Err(fault(
-                "a list cannot be changed inside a chat template; add two lists instead",
-            )))
+            Some(Err(fault("a list cannot be changed inside a chat template; add two lists instead")))
         }
         _ => None,
     }

@@ -29,21 +29,14 @@ pub fn string(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
 }
 
 fn is_plain(value: &Value) -> bool {
-    !matches!(
-        value.kind(),
-        ValueKind::Seq | ValueKind::Map | ValueKind::Number
-    )
+    !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Number)
 }
 
 fn text(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     if is_plain(value) {
         return Ok(value.to_string());
     }
-    let mut writer = Writer {
-        state,
-        out: String::new(),
-        paid: 0,
-    };
+    let mut writer = Writer { state, out: String::new(), paid: 0 };
     writer.write(value, 0)?;
     Ok(writer.out)
 }
@@ -57,10 +50,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > DEEPEST {
-            return Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "a value is nested too deep to be written",
-            ));
+            return Err(Error::new(ErrorKind::InvalidOperation, "a value is nested too deep to be written"));
         }
         // A list that holds itself twice, forty times over, is small in memory and endless on paper.
         let written = self.out.len() - self.paid;
@@ -116,11 +106,7 @@ impl Writer<'_> {
 
 /// Python's `repr` of a text: single quotes where they serve.
 fn quote(text: &str, out: &mut String) {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote);
     for c in text.chars() {
         match c {
@@ -132,11 +118,7 @@ fn quote(text: &str, out: &mut String) {
             c if c < ' ' || ('\x7f'..='\u{a0}').contains(&c) || c == '\u{ad}' => {
                 write!(out, "\\x{:02x}", c as u32).ok();
             }
-            '\u{2028}'
-            | '\u{2029}'
-            | '\u{feff}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2000}'..='\u{200a}' => {
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2000}'..='\u{200a}' => {
                 write!(out, "\\u{:04x}", c as u32).ok();
             }
             c => out.push(c),

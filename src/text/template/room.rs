@@ -22,20 +22,14 @@ pub fn with<T: Send>(work: impl FnOnce() -> Result<T, TextError> + Send) -> Resu
             .stack_size(STACK)
             .spawn_scoped(scope, work)
             .map_err(|error| TextError::Template(format!("no thread to read it in: {error}")))?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(TextError::Template("it broke its reader".to_owned())))
+        thread.join().unwrap_or_else(|_| Err(TextError::Template("it broke its reader".to_owned())))
     })
 }
 
 /// What is too large about the template, if anything.
 pub fn measure(source: &str) -> Result<(), String> {
     if source.len() > LARGEST {
-        return Err(format!(
-            "it has {} KB; more than {} KB is not a chat template",
-            source.len() >> 10,
-            LARGEST >> 10
-        ));
+        return Err(format!("it has {} KB; more than {} KB is not a chat template", source.len() >> 10, LARGEST >> 10));
     }
     match tags(source).find(|tag| tag.len() > LONGEST_TAG) {
         None => Ok(()),

@@ -4,10 +4,7 @@ use super::*;
 use crate::data::{Role, Turn};
 
 fn render(source: &str) -> Result<String, TextError> {
-    let turns = [Turn {
-        role: Role::User,
-        content: "a < b & \"c\" é\n".to_owned(),
-    }];
+    let turns = [Turn { role: Role::User, content: "a < b & \"c\" é\n".to_owned() }];
     Template::compile(source)?.render(&turns[..].into(), &Specials::default(), true)
 }
 
@@ -21,34 +18,19 @@ fn white_space_is_jinjas_with_trimmed_blocks() {
 #[test]
 fn json_is_pythons() {
     let json = |expression: &str| render(&format!("{{{{ {expression} }}}}")).unwrap();
-    assert_eq!(
-        json("messages[0].content | tojson"),
-        r#""a < b & \"c\" é\n""#
-    );
-    assert_eq!(
-        json("{'b': [1, 2.5, none, true], 'a': {}} | tojson"),
-        r#"{"b": [1, 2.5, null, true], "a": {}}"#
-    );
+    assert_eq!(json("messages[0].content | tojson"), r#""a < b & \"c\" é\n""#);
+    assert_eq!(json("{'b': [1, 2.5, none, true], 'a': {}} | tojson"), r#"{"b": [1, 2.5, null, true], "a": {}}"#);
     assert_eq!(
         json("{'b': [1], 'a': 'é🙂'} | tojson(indent=2, sort_keys=true, ensure_ascii=true)"),
         "{\n  \"a\": \"\\u00e9\\ud83d\\ude42\",\n  \"b\": [\n    1\n  ]\n}"
     );
-    assert_eq!(
-        json("[1, {'a': 2}] | tojson(separators=(',', ':'))"),
-        r#"[1,{"a":2}]"#
-    );
+    assert_eq!(json("[1, {'a': 2}] | tojson(separators=(',', ':'))"), r#"[1,{"a":2}]"#);
 }
 
 #[test]
 fn python_words_and_methods_work() {
-    assert_eq!(
-        render("{{ none }} {{ true }} {{ 1 == 2 }} {{ missing }}.").unwrap(),
-        "None True False ."
-    );
-    assert_eq!(
-        render("{{ ' a,b '.strip().split(',')[-1].upper() }}{{ 'ab'.startswith('a') }}").unwrap(),
-        "BTrue"
-    );
+    assert_eq!(render("{{ none }} {{ true }} {{ 1 == 2 }} {{ missing }}.").unwrap(), "None True False .");
+    assert_eq!(render("{{ ' a,b '.strip().split(',')[-1].upper() }}{{ 'ab'.startswith('a') }}").unwrap(), "BTrue");
     assert_eq!(
         render("{% for i in range(9) %}{% if i == 2 %}{% continue %}{% endif %}{% if i > 3 %}{% break %}{% endif %}{{ i }}{% endfor %}").unwrap(),
         "013"
@@ -61,41 +43,20 @@ fn python_words_and_methods_work() {
 fn idioms_of_published_templates_work() {
     for (source, expected) in [
         // Llama 3.1
-        (
-            "{% if strftime_now is defined %}{% set d = strftime_now('%d %b %Y') %}{% endif %}{{ d | length }}",
-            "11",
-        ),
-        (
-            "{% if not tools is defined %}a{% endif %}{% if tools is not none %}b{% endif %}{{ bos_token }}c",
-            "c",
-        ),
+        ("{% if strftime_now is defined %}{% set d = strftime_now('%d %b %Y') %}{% endif %}{{ d | length }}", "11"),
+        ("{% if not tools is defined %}a{% endif %}{% if tools is not none %}b{% endif %}{{ bos_token }}c", "c"),
         // Qwen 2.5 and 3
         (
             "{% for m in messages %}{% if m.role == 'user' and not m.tool_calls %}{{ loop.previtem is defined }}{% endif %}{% endfor %}",
             "False",
         ),
-        (
-            "{{ messages[::-1][0].content is string }}{{ messages[0].get('name', '-') }}",
-            "True-",
-        ),
+        ("{{ messages[::-1][0].content is string }}{{ messages[0].get('name', '-') }}", "True-"),
         // Mistral
-        (
-            "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}",
-            "1",
-        ),
-        (
-            "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
-            "1",
-        ),
+        ("{{ messages | selectattr('role', 'equalto', 'user') | list | length }}", "1"),
+        ("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "1"),
         // Gemma 3
-        (
-            "{% if messages[0]['content'] is string %}s{% elif messages[0]['content'] is iterable %}i{% endif %}",
-            "s",
-        ),
-        (
-            "{{ (messages[0]['content'] | trim)[:5] }}{{ '%s-%d' | format('x', 3) }}",
-            "a < bx-3",
-        ),
+        ("{% if messages[0]['content'] is string %}s{% elif messages[0]['content'] is iterable %}i{% endif %}", "s"),
+        ("{{ (messages[0]['content'] | trim)[:5] }}{{ '%s-%d' | format('x', 3) }}", "a < bx-3"),
         // DeepSeek
         (
             "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}{{ add_generation_prompt }}",
@@ -111,8 +72,7 @@ fn idioms_of_published_templates_work() {
 
 #[test]
 fn a_refusal_keeps_its_words_even_inside_a_macro() {
-    let source =
-        "{% macro turn() %}{{ raise_exception('No tools here.') }}{% endmacro %}{{ turn() }}";
+    let source = "{% macro turn() %}{{ raise_exception('No tools here.') }}{% endmacro %}{{ turn() }}";
     match render(source) {
         Err(TextError::Refused(reason)) => assert_eq!(reason, "No tools here."),
         other => panic!("{other:?}"),
@@ -135,8 +95,5 @@ fn a_broken_template_is_reported_with_its_line() {
 
 #[test]
 fn generation_marks_vanish_and_keep_their_white_space() {
-    assert_eq!(
-        render("a \n{%- generation -%}\n b{% endgeneration %}\nc").unwrap(),
-        "abc"
-    );
+    assert_eq!(render("a \n{%- generation -%}\n b{% endgeneration %}\nc").unwrap(), "abc");
 }

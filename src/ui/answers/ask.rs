@@ -1,9 +1,6 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
-use egui::{
-    Align, ComboBox, FontId, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole,
-    ScrollArea, Ui,
-};
+use egui::{Align, ComboBox, FontId, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole, ScrollArea, Ui};
 
 use super::settings;
 use crate::{
@@ -27,22 +24,16 @@ use crate::{
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
     read_checkpoints(workspace, view, commands);
-    if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter))
-        && view.ask.obstacle().is_none()
-    {
+    if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) && view.ask.obstacle().is_none() {
         commands.push(Command::Answers(AnswersCommand::Ask));
     }
     if view.ask.busy() && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
         commands.push(Command::Answers(AnswersCommand::Stop));
     }
     let height = ui.available_height();
-    ScrollArea::vertical()
-        .id_salt("question")
-        .max_height(height * 0.4)
-        .auto_shrink([false, true])
-        .show(ui, |ui| {
-            ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));
-        });
+    ScrollArea::vertical().id_salt("question").max_height(height * 0.4).auto_shrink([false, true]).show(ui, |ui| {
+        ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));
+    });
     settings::ui(ui, view, commands);
     ui.add_space(space::XS);
     let height = ui.available_height() - space::XS;
@@ -61,10 +52,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
 fn read_checkpoints(workspace: &Workspace, view: &AnswersView, commands: &Commands) {
     for column in &view.ask.columns {
         if let Source::Run { run, .. } = column.source
-            && workspace
-                .answers
-                .grid(run)
-                .is_none_or(|grid| grid.loaded == Loaded::Absent)
+            && workspace.answers.grid(run).is_none_or(|grid| grid.loaded == Loaded::Absent)
         {
             commands.push(Command::Answers(AnswersCommand::ReadSamples(run)));
             // Both sides may show the same run.
@@ -119,14 +107,10 @@ fn column(
                             Side::Left => &difference.left,
                             Side::Right => &difference.right,
                         });
-                        let mark = Mark {
-                            ground: palette.accent_soft,
-                            line: palette.accent,
-                        };
+                        let mark = Mark { ground: palette.accent_soft, line: palette.accent };
                         let font = FontId::proportional(size::HEADING);
                         let width = ui.available_width();
-                        let job =
-                            marked::job(&column.text, spans, &font, palette.text, mark, width);
+                        let job = marked::job(&column.text, spans, &font, palette.text, mark, width);
                         marked::label(ui, job);
                         inspector(ui, side, workspace, view, commands);
                     }
@@ -139,23 +123,14 @@ fn column(
 }
 
 /// The ids that this answer was given and made, when they are asked for.
-fn inspector(
-    ui: &mut Ui,
-    side: Side,
-    workspace: &Workspace,
-    view: &AnswersView,
-    commands: &Commands,
-) {
+fn inspector(ui: &mut Ui, side: Side, workspace: &Workspace, view: &AnswersView, commands: &Commands) {
     let Status::Done(generated) = &view.ask.column(side).status else {
         return;
     };
     if !view.tokens {
         return;
     }
-    let subject = Subject::Generated {
-        prompt: generated.prompt_ids.clone(),
-        ids: generated.ids.clone(),
-    };
+    let subject = Subject::Generated { prompt: generated.prompt_ids.clone(), ids: generated.ids.clone() };
     let names = ["Answer".to_owned()];
     tokens::ui(ui, workspace, Spot::Answer(side), subject, &names, commands);
 }
@@ -216,19 +191,13 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
                         ui.selectable_value(source, Source::Guest, &guest.name);
                     }
                     for record in workspace.runs.records.iter().rev() {
-                        let now = Source::Run {
-                            run: record.id,
-                            step: None,
-                        };
+                        let now = Source::Run { run: record.id, step: None };
                         ui.selectable_value(source, now, source_word(now, None, workspace));
                         let Some(grid) = workspace.answers.grid(record.id) else {
                             continue;
                         };
                         for step in grid.checkpoints.iter().rev() {
-                            let at = Source::Run {
-                                run: record.id,
-                                step: Some(*step),
-                            };
+                            let at = Source::Run { run: record.id, step: Some(*step) };
                             ui.selectable_value(source, at, source_word(at, None, workspace));
                         }
                     }
@@ -243,16 +212,8 @@ fn source_word(source: Source, guest: Option<&Guest>, workspace: &Workspace) -> 
     match source {
         Source::Base => "Base model".to_owned(),
         Source::Run { run, step: None } => {
-            let live = workspace
-                .runs
-                .live
-                .as_ref()
-                .is_some_and(|live| live.run == run);
-            if live {
-                format!("{}, as it is now", name(run))
-            } else {
-                format!("{}, newest checkpoint", name(run))
-            }
+            let live = workspace.runs.live.as_ref().is_some_and(|live| live.run == run);
+            if live { format!("{}, as it is now", name(run)) } else { format!("{}, newest checkpoint", name(run)) }
         }
         Source::Run { .. } | Source::Guest => source.describe(guest, name, |_| None),
     }

@@ -1,9 +1,6 @@
 //! Fixed prompts down, steps across. What changed against the first step is marked, what did not is faded.
 
-use egui::{
-    Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider,
-    TextEdit, Ui,
-};
+use egui::{Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider, TextEdit, Ui};
 
 use crate::{
     data::{Prompt, Role, Turn},
@@ -31,9 +28,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         edit_probes(ui, view, commands);
         return;
     }
-    let run = view
-        .run
-        .or_else(|| workspace.runs.records.last().map(|run| run.id));
+    let run = view.run.or_else(|| workspace.runs.records.last().map(|run| run.id));
     let grid = run.and_then(|run| workspace.answers.grid(run));
     if let Some(run) = run
         && grid.is_none_or(|grid| grid.loaded == Loaded::Absent)
@@ -48,19 +43,11 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
     }
 }
 
-fn controls(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    run: Option<RunId>,
-    grid: Option<&Grid>,
-    view: &mut AnswersView,
-) {
+fn controls(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option<&Grid>, view: &mut AnswersView) {
     ui.horizontal_wrapped(|ui| {
         if let Some(run) = run {
-            let combo = ComboBox::from_id_salt("run")
-                .selected_text(workspace.runs.name(run))
-                .width(180.0)
-                .show_ui(ui, |ui| {
+            let combo =
+                ComboBox::from_id_salt("run").selected_text(workspace.runs.name(run)).width(180.0).show_ui(ui, |ui| {
                     for record in workspace.runs.records.iter().rev() {
                         let chosen = record.id == run;
                         if ui.selectable_label(chosen, &record.name).clicked() {
@@ -77,10 +64,7 @@ fn controls(
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let probes = workspace.answers.probes.as_ref();
             if let Some(probes) = probes
-                && ui
-                    .button("Edit prompts…")
-                    .on_hover_text("The prompts that every run is asked")
-                    .clicked()
+                && ui.button("Edit prompts…").on_hover_text("The prompts that every run is asked").clicked()
             {
                 view.editing = Some(probes.clone());
             }
@@ -109,21 +93,13 @@ fn steps(ui: &mut Ui, grid: &Grid, view: &mut AnswersView) {
     }
     let (changed, answered) = grid.changed(steps[at]);
     if steps[at] != steps[0] {
-        parts::caption(
-            ui,
-            format!(
-                "{changed} of {answered} answers differ from step {}",
-                steps[0]
-            ),
-        );
+        parts::caption(ui, format!("{changed} of {answered} answers differ from step {}", steps[0]));
     }
 }
 
 /// The last step that is not later than `step`.
 fn position(steps: &[u64], step: u64) -> usize {
-    steps
-        .partition_point(|candidate| *candidate <= step)
-        .saturating_sub(1)
+    steps.partition_point(|candidate| *candidate <= step).saturating_sub(1)
 }
 
 fn table(ui: &mut Ui, workspace: &Workspace, grid: &Grid, view: &mut AnswersView) {
@@ -141,43 +117,36 @@ fn table(ui: &mut Ui, workspace: &Workspace, grid: &Grid, view: &mut AnswersView
         });
         for step in &columns {
             cell(ui, width, |ui| {
-                let text = if *step == steps[0] {
-                    format!("Step {step}, before")
-                } else {
-                    format!("Step {step}")
-                };
+                let text = if *step == steps[0] { format!("Step {step}, before") } else { format!("Step {step}") };
                 ui.label(RichText::new(text).size(size::SMALL).color(palette.strong));
             });
         }
     });
     ui.separator();
-    ScrollArea::vertical()
-        .id_salt("answers")
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            for probe in grid.probes() {
-                ui.push_id(probe, |ui| {
-                    ui.horizontal_top(|ui| {
-                        ui.spacing_mut().item_spacing.x = gap;
-                        cell(ui, PROMPT, |ui| asked(ui, workspace, grid, probe));
-                        let first = grid.first(probe);
-                        for step in &columns {
-                            let differences = &mut view.differences;
-                            cell(ui, width, |ui| match (grid.cell(*step, probe), first) {
-                                (Some(now), Some(first)) if *step != steps[0] => {
-                                    compared(ui, now, first, differences, width);
-                                }
-                                (Some(now), _) => answer(ui, now, palette.text, width),
-                                (None, _) => {
-                                    parts::caption(ui, "…");
-                                }
-                            });
-                        }
-                    });
-                    ui.separator();
+    ScrollArea::vertical().id_salt("answers").auto_shrink([false, false]).show(ui, |ui| {
+        for probe in grid.probes() {
+            ui.push_id(probe, |ui| {
+                ui.horizontal_top(|ui| {
+                    ui.spacing_mut().item_spacing.x = gap;
+                    cell(ui, PROMPT, |ui| asked(ui, workspace, grid, probe));
+                    let first = grid.first(probe);
+                    for step in &columns {
+                        let differences = &mut view.differences;
+                        cell(ui, width, |ui| match (grid.cell(*step, probe), first) {
+                            (Some(now), Some(first)) if *step != steps[0] => {
+                                compared(ui, now, first, differences, width);
+                            }
+                            (Some(now), _) => answer(ui, now, palette.text, width),
+                            (None, _) => {
+                                parts::caption(ui, "…");
+                            }
+                        });
+                    }
                 });
-            }
-        });
+                ui.separator();
+            });
+        }
+    });
 }
 
 fn cell(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
@@ -189,16 +158,9 @@ fn cell(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
 
 fn asked(ui: &mut Ui, workspace: &Workspace, grid: &Grid, probe: usize) {
     let palette = parts::palette(ui);
-    let project = workspace
-        .answers
-        .probes
-        .as_ref()
-        .and_then(|probes| probes.get(probe));
+    let project = workspace.answers.probes.as_ref().and_then(|probes| probes.get(probe));
     let prompt = grid.prompt(probe).or(project.map(|probe| &probe.prompt));
-    let text = prompt.map_or_else(
-        || format!("Prompt {}", probe + 1),
-        |prompt| drafts::preview(prompt, 240),
-    );
+    let text = prompt.map_or_else(|| format!("Prompt {}", probe + 1), |prompt| drafts::preview(prompt, 240));
     ui.add(Label::new(RichText::new(text).color(palette.strong)).wrap());
     // The note belongs to the prompt only as long as it was not replaced.
     if let Some(probe) = project
@@ -228,10 +190,7 @@ fn compared(ui: &mut Ui, now: &Cell, first: &Cell, differences: &mut Differences
 fn written(ui: &mut Ui, cell: &Cell, spans: &[Span], color: egui::Color32, width: f32) {
     let palette = parts::palette(ui);
     let font = FontId::proportional(size::BODY);
-    let mark = Mark {
-        ground: palette.accent_soft,
-        line: palette.accent,
-    };
+    let mark = Mark { ground: palette.accent_soft, line: palette.accent };
     if cell.text.len() > LONGEST_EDITABLE {
         marked::long_text(ui, "long", &cell.text, 260.0);
     } else {
@@ -246,18 +205,11 @@ fn written(ui: &mut Ui, cell: &Cell, spans: &[Span], color: egui::Color32, width
 fn nothing_yet(ui: &mut Ui, workspace: &Workspace, any_run: bool) {
     let probes = workspace.answers.probes.as_ref().map_or(0, Vec::len);
     let (what, next) = match (any_run, probes) {
-        (_, 0) => (
-            "No probe prompts yet",
-            "Write a few with “Edit prompts…”; every run answers them as it goes",
-        ),
-        (false, _) => (
-            "No run yet",
-            "Start one on the Train screen: it answers the probe prompts as it goes",
-        ),
-        (true, _) => (
-            "This run has not answered the probe prompts",
-            "It does so at its first step and then every few steps",
-        ),
+        (_, 0) => ("No probe prompts yet", "Write a few with “Edit prompts…”; every run answers them as it goes"),
+        (false, _) => ("No run yet", "Start one on the Train screen: it answers the probe prompts as it goes"),
+        (true, _) => {
+            ("This run has not answered the probe prompts", "It does so at its first step and then every few steps")
+        }
     };
     parts::empty(ui, what, next);
 }
@@ -281,10 +233,7 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
             }
             if ui.button("Add prompt").clicked() {
                 probes.push(Probe {
-                    prompt: Prompt::Chat(vec![Turn {
-                        role: Role::User,
-                        content: String::new(),
-                    }]),
+                    prompt: Prompt::Chat(vec![Turn { role: Role::User, content: String::new() }]),
                     note: String::new(),
                 });
             }
@@ -292,32 +241,29 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
     });
     let count = probes.len();
     let mut remove = None;
-    ScrollArea::vertical()
-        .id_salt("probes")
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            for (index, probe) in probes.iter_mut().enumerate() {
-                ui.push_id(("probe", index, count), |ui| {
-                    ui.horizontal(|ui| {
-                        ui.label(format!("{}", index + 1));
-                        ui.add(
-                            TextEdit::singleline(&mut probe.note)
-                                .id_salt("note")
-                                .hint_text("What it is there for, e.g. “asked for” or “elsewhere”")
-                                .desired_width(320.0),
-                        );
-                        let button = parts::quiet(ui, true, "Remove");
-                        let name = format!("Remove prompt {}", index + 1);
-                        prompt::name(&button, WidgetRole::Button, &name);
-                        if button.clicked() {
-                            remove = Some(index);
-                        }
-                    });
-                    prompt::edit(ui, &mut probe.prompt);
-                    ui.add_space(space::S);
+    ScrollArea::vertical().id_salt("probes").auto_shrink([false, false]).show(ui, |ui| {
+        for (index, probe) in probes.iter_mut().enumerate() {
+            ui.push_id(("probe", index, count), |ui| {
+                ui.horizontal(|ui| {
+                    ui.label(format!("{}", index + 1));
+                    ui.add(
+                        TextEdit::singleline(&mut probe.note)
+                            .id_salt("note")
+                            .hint_text("What it is there for, e.g. “asked for” or “elsewhere”")
+                            .desired_width(320.0),
+                    );
+                    let button = parts::quiet(ui, true, "Remove");
+                    let name = format!("Remove prompt {}", index + 1);
+                    prompt::name(&button, WidgetRole::Button, &name);
+                    if button.clicked() {
+                        remove = Some(index);
+                    }
                 });
-            }
-        });
+                prompt::edit(ui, &mut probe.prompt);
+                ui.add_space(space::S);
+            });
+        }
+    });
     if let Some(index) = remove {
         probes.remove(index);
     }

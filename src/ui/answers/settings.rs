@@ -15,30 +15,20 @@ use crate::{
 };
 
 pub fn ui(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
-    let AnswersView {
-        ask, tokens, more, ..
-    } = view;
+    let AnswersView { ask, tokens, more, .. } = view;
     ui.horizontal_wrapped(|ui| {
         let set = &mut ask.drawing.set;
         let about = "0 always takes the most likely token";
         share(ui, "Temperature", &mut set.temperature, 0.0..=5.0, about);
         let label = ui.label("Longest");
-        ui.add(
-            DragValue::new(&mut set.max_new_tokens)
-                .range(1..=8192)
-                .suffix(" tokens"),
-        )
-        .labelled_by(label.id)
-        .on_hover_text("An answer of so many tokens is stopped");
+        ui.add(DragValue::new(&mut set.max_new_tokens).range(1..=8192).suffix(" tokens"))
+            .labelled_by(label.id)
+            .on_hover_text("An answer of so many tokens is stopped");
         let label = ui.label("Seed");
         ui.add(DragValue::new(&mut set.seed))
             .labelled_by(label.id)
             .on_hover_text("The same for both answers, so that only the weights differ");
-        let word = if *more {
-            "More settings ⏷"
-        } else {
-            "More settings ⏵"
-        };
+        let word = if *more { "More settings ⏷" } else { "More settings ⏵" };
         let toggle = parts::quiet(ui, true, word);
         prompt::name(&toggle, egui::Role::Button, "More settings");
         if toggle.clicked() {
@@ -47,8 +37,7 @@ pub fn ui(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
         ui.add_enabled_ui(!ask.busy(), |ui| {
             ui.checkbox(&mut ask.two, "Two answers");
         });
-        ui.checkbox(tokens, "Tokens")
-            .on_hover_text("The ids that the model was given and made, token by token");
+        ui.checkbox(tokens, "Tokens").on_hover_text("The ids that the model was given and made, token by token");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             go(ui, ask, commands);
         });
@@ -71,13 +60,7 @@ fn rest(ui: &mut Ui, drawing: &mut Drawing) {
         let about = "Leaves out tokens less likely than this share of the likeliest one; 0 = off";
         share(ui, "Min p", &mut set.min_p, 0.0..=1.0, about);
         let about = "Above 1, tokens that stand in the prompt or the answer become less likely; 1 = off";
-        share(
-            ui,
-            "Repetition penalty",
-            &mut set.repetition_penalty,
-            0.1..=10.0,
-            about,
-        );
+        share(ui, "Repetition penalty", &mut set.repetition_penalty, 0.1..=10.0, about);
         let label = ui.label("Stop texts");
         ui.add(
             TextEdit::multiline(&mut drawing.stops)
@@ -105,14 +88,7 @@ fn rest(ui: &mut Ui, drawing: &mut Drawing) {
 /// A number with two decimals and its name.
 fn share(ui: &mut Ui, name: &str, value: &mut f64, range: RangeInclusive<f64>, about: &str) {
     let label = ui.label(name);
-    ui.add(
-        DragValue::new(value)
-            .range(range)
-            .speed(0.01)
-            .fixed_decimals(2),
-    )
-    .labelled_by(label.id)
-    .on_hover_text(about);
+    ui.add(DragValue::new(value).range(range).speed(0.01).fixed_decimals(2)).labelled_by(label.id).on_hover_text(about);
 }
 
 /// Asks, or stops what is being written.

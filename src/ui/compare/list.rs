@@ -3,10 +3,7 @@
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
 use crate::{
-    state::{
-        Command, Commands, Workspace, compare::CompareView, models::ModelsCommand,
-        train::RunCommand,
-    },
+    state::{Command, Commands, Workspace, compare::CompareView, models::ModelsCommand, train::RunCommand},
     store::{RunId, RunRecord},
     ui::{
         legend, parts,
@@ -21,87 +18,60 @@ pub fn look(run: RunId) -> usize {
 }
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
-    ScrollArea::vertical()
-        .id_salt("compare runs")
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = space::S;
-            for record in workspace.runs.records.iter().rev() {
-                ui.push_id(record.id.0, |ui| {
-                    row(ui, workspace, view, record, commands);
-                });
-            }
-        });
+    ScrollArea::vertical().id_salt("compare runs").auto_shrink([false, false]).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::S;
+        for record in workspace.runs.records.iter().rev() {
+            ui.push_id(record.id.0, |ui| {
+                row(ui, workspace, view, record, commands);
+            });
+        }
+    });
 }
 
-fn row(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut CompareView,
-    record: &RunRecord,
-    commands: &Commands,
-) {
+fn row(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &RunRecord, commands: &Commands) {
     let palette = parts::palette(ui);
     let shown = view.shown(&workspace.runs);
     let mut on = shown.iter().any(|run| run.id == record.id);
-    parts::card_frame(ui)
-        .inner_margin(egui::Margin::same(10))
-        .show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            ui.spacing_mut().item_spacing.y = space::XS;
-            ui.horizontal(|ui| {
-                let color = theme::series_color(palette, look(record.id));
-                if ui.checkbox(&mut on, &record.name).changed() {
-                    view.pick(&workspace.runs, record.id, on);
-                }
-                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    if on {
-                        legend::sample(ui, color, theme::series_pattern(look(record.id)));
-                    }
-                });
-            });
-            ui.horizontal_wrapped(|ui| {
-                let (word, color) = train::status_word(record.status, palette);
-                ui.label(RichText::new(word).size(size::SMALL).color(color));
-                parts::caption(ui, format!("{} steps", record.step));
-                if !record.name.contains(&record.method) {
-                    parts::caption(ui, &record.method);
+    parts::card_frame(ui).inner_margin(egui::Margin::same(10)).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = space::XS;
+        ui.horizontal(|ui| {
+            let color = theme::series_color(palette, look(record.id));
+            if ui.checkbox(&mut on, &record.name).changed() {
+                view.pick(&workspace.runs, record.id, on);
+            }
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if on {
+                    legend::sample(ui, color, theme::series_pattern(look(record.id)));
                 }
             });
-            let busy = workspace
-                .runs
-                .live
-                .as_ref()
-                .is_some_and(|l| l.run == record.id)
-                || workspace.runs.waiting.iter().any(|l| l.run == record.id);
-            actions(ui, view, record, busy, commands);
         });
+        ui.horizontal_wrapped(|ui| {
+            let (word, color) = train::status_word(record.status, palette);
+            ui.label(RichText::new(word).size(size::SMALL).color(color));
+            parts::caption(ui, format!("{} steps", record.step));
+            if !record.name.contains(&record.method) {
+                parts::caption(ui, &record.method);
+            }
+        });
+        let busy = workspace.runs.live.as_ref().is_some_and(|l| l.run == record.id)
+            || workspace.runs.waiting.iter().any(|l| l.run == record.id);
+        actions(ui, view, record, busy, commands);
+    });
 }
 
-fn actions(
-    ui: &mut Ui,
-    view: &mut CompareView,
-    record: &RunRecord,
-    busy: bool,
-    commands: &Commands,
-) {
+fn actions(ui: &mut Ui, view: &mut CompareView, record: &RunRecord, busy: bool, commands: &Commands) {
     let palette = parts::palette(ui);
     let send = |command| commands.push(Command::Runs(command));
     if let Some((run, name)) = &mut view.renaming
         && *run == record.id
     {
-        let edit = TextEdit::singleline(name)
-            .id_salt(("rename", run.0))
-            .desired_width(f32::INFINITY);
+        let edit = TextEdit::singleline(name).id_salt(("rename", run.0)).desired_width(f32::INFINITY);
         let label = parts::caption(ui, "New name of the run");
         let response = ui.add(edit).labelled_by(label.id);
         response.request_focus();
-        let (enter, escape) = ui.input(|input| {
-            (
-                input.key_pressed(egui::Key::Enter),
-                input.key_pressed(egui::Key::Escape),
-            )
-        });
+        let (enter, escape) =
+            ui.input(|input| (input.key_pressed(egui::Key::Enter), input.key_pressed(egui::Key::Escape)));
         let mut done = escape;
         ui.horizontal(|ui| {
             let keep = ui.button("Rename").clicked() || enter;
@@ -118,10 +88,7 @@ fn actions(
     }
     if view.deleting == Some(record.id) {
         parts::strip(ui, palette.error_soft, |ui| {
-            ui.label(
-                RichText::new("Delete this run, its charts and its checkpoints for good?")
-                    .color(palette.error),
-            );
+            ui.label(RichText::new("Delete this run, its charts and its checkpoints for good?").color(palette.error));
             ui.horizontal(|ui| {
                 if ui.button(format!("Delete {}", record.name)).clicked() {
                     send(RunCommand::Delete(record.id));
@@ -135,13 +102,11 @@ fn actions(
         return;
     }
     ui.horizontal(|ui| {
-        let rename =
-            parts::quiet(ui, true, "Rename…").on_hover_text(format!("Rename {}", record.name));
+        let rename = parts::quiet(ui, true, "Rename…").on_hover_text(format!("Rename {}", record.name));
         if rename.clicked() {
             view.renaming = Some((record.id, record.name.clone()));
         }
-        let export = parts::quiet(ui, record.step > 0, "Export…")
-            .on_hover_text(format!("Export {}", record.name));
+        let export = parts::quiet(ui, record.step > 0, "Export…").on_hover_text(format!("Export {}", record.name));
         if export.clicked() {
             commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
         }

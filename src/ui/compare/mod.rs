@@ -25,11 +25,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
     parts::title(ui, "Compare", "Lay runs over each other");
     ui.add_space(space::S);
     if workspace.runs.records.is_empty() {
-        parts::empty(
-            ui,
-            "No run yet",
-            "Start one on the Train screen; it appears here at once",
-        );
+        parts::empty(ui, "No run yet", "Start one on the Train screen; it appears here at once");
         return;
     }
     for record in view.shown(&workspace.runs) {
@@ -42,10 +38,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: 
         .exact_size(LIST)
         .resizable(false)
         .show_separator_line(false)
-        .frame(Frame::NONE.inner_margin(egui::Margin {
-            right: space::L as i8,
-            ..egui::Margin::ZERO
-        }))
+        .frame(Frame::NONE.inner_margin(egui::Margin { right: space::L as i8, ..egui::Margin::ZERO }))
         .show(ui, |ui| list::ui(ui, workspace, view, commands));
     egui::CentralPanel::no_frame().show(ui, |ui| {
         ScrollArea::vertical()
@@ -59,20 +52,12 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     let runs = &workspace.runs;
     let shown = view.shown(runs);
     if shown.is_empty() {
-        parts::empty(
-            ui,
-            "No run is ticked",
-            "Tick runs on the left to see them here",
-        );
+        parts::empty(ui, "No run is ticked", "Tick runs on the left to see them here");
         return;
     }
     let present = metrics_present(runs, &shown);
     if present.is_empty() {
-        parts::empty(
-            ui,
-            "These runs have measured nothing yet",
-            "Their charts fill as soon as the first step is done",
-        );
+        parts::empty(ui, "These runs have measured nothing yet", "Their charts fill as soon as the first step is done");
         return;
     }
     if !present.contains(&view.metric) {
@@ -109,9 +94,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
             line.points = true;
         }
     }
-    let last_step = series()
-        .filter_map(|(_, s)| s.last_step())
-        .fold(0.0, f64::max);
+    let last_step = series().filter_map(|(_, s)| s.last_step()).fold(0.0, f64::max);
     let missing = shown.len() - series().count();
     Chart {
         id: "overlay",
@@ -166,12 +149,9 @@ fn controls(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
             ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
             ui.add(Slider::new(&mut view.smoothing, 0.0..=0.98).fixed_decimals(2))
                 .labelled_by(label.id)
-                .on_hover_text(
-                    "Weight of the past in the moving average; the raw trace stays behind it",
-                );
+                .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
         });
         ui.add_space(space::S);
-        ui.checkbox(&mut view.log, "Log scale")
-            .on_hover_text("Values of zero or below are left out");
+        ui.checkbox(&mut view.log, "Log scale").on_hover_text("Values of zero or below are left out");
     });
 }

@@ -19,11 +19,7 @@ use crate::{
 
 /// Columns of the summary: caption, the metrics it may be read from, best first, and whether more is better.
 const COLUMNS: [(&str, &[&str], Option<bool>); 4] = [
-    (
-        "Held-out accuracy",
-        &["eval_rewards/accuracies"],
-        Some(true),
-    ),
+    ("Held-out accuracy", &["eval_rewards/accuracies"], Some(true)),
     ("Held-out margin", &["eval_rewards/margins"], None),
     ("KL(ref ‖ policy)", &["kl/ref"], Some(false)),
     ("KL k3", &["kl/policy_k3"], Some(false)),
@@ -35,9 +31,7 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let nothing = History::default();
     let value = |record: &RunRecord, names: &[&str]| {
         let history = runs.history(record.id).unwrap_or(&nothing);
-        names
-            .iter()
-            .find_map(|name| Some((history.latest(name)?, (*name).to_owned())))
+        names.iter().find_map(|name| Some((history.latest(name)?, (*name).to_owned())))
     };
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -63,17 +57,10 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                     let others = shown.iter().filter_map(|other| value(other, names));
                     let is_best = more_is_better.is_some_and(|more| {
                         shown.len() > 1
-                            && others.clone().all(|(other, _)| {
-                                if more {
-                                    number >= other
-                                } else {
-                                    number <= other
-                                }
-                            })
+                            && others.clone().all(|(other, _)| if more { number >= other } else { number <= other })
                     });
                     if is_best {
-                        ui.label(text.color(palette.good))
-                            .on_hover_text("Best of these");
+                        ui.label(text.color(palette.good)).on_hover_text("Best of these");
                     } else {
                         ui.label(text);
                     }
@@ -87,10 +74,8 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
 /// Only the settings that are not the same in all runs.
 pub fn settings(ui: &mut Ui, shown: &[&RunRecord]) {
     let palette = parts::palette(ui);
-    let configs: Vec<RunConfig> = shown
-        .iter()
-        .map(|record| RunConfig::from_toml(&record.config_toml).unwrap_or_default())
-        .collect();
+    let configs: Vec<RunConfig> =
+        shown.iter().map(|record| RunConfig::from_toml(&record.config_toml).unwrap_or_default()).collect();
     let changed = differences(&configs);
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -123,10 +108,7 @@ pub fn settings(ui: &mut Ui, shown: &[&RunRecord]) {
 
 fn table(ui: &mut Ui, salt: &str, rows: impl FnOnce(&mut Ui)) {
     ScrollArea::horizontal().id_salt(salt).show(ui, |ui| {
-        Grid::new(salt)
-            .striped(true)
-            .spacing([space::L, space::XS])
-            .show(ui, rows);
+        Grid::new(salt).striped(true).spacing([space::L, space::XS]).show(ui, rows);
     });
 }
 
@@ -136,10 +118,6 @@ fn name(ui: &mut Ui, record: &RunRecord) {
         let look = look(record.id);
         let color = theme::series_color(palette, look);
         legend::sample(ui, color, theme::series_pattern(look));
-        ui.label(
-            RichText::new(&record.name)
-                .size(size::BODY)
-                .color(palette.strong),
-        );
+        ui.label(RichText::new(&record.name).size(size::BODY).color(palette.strong));
     });
 }

@@ -16,13 +16,7 @@ use crate::{
     },
 };
 
-pub fn ui(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    views: &mut Views,
-    entry: &Entry,
-    commands: &Commands,
-) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, entry: &Entry, commands: &Commands) {
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::S;
@@ -56,8 +50,7 @@ pub fn place(ui: &mut Ui, path: &Path, commands: &Commands) {
     let text = path.display().to_string();
     let color = parts::palette(ui).weak;
     let label = RichText::new(&text).small().color(color);
-    ui.add(egui::Label::new(label).truncate().selectable(true))
-        .on_hover_text(&text);
+    ui.add(egui::Label::new(label).truncate().selectable(true)).on_hover_text(&text);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         if parts::quiet(ui, true, "Copy path").clicked() {
@@ -76,27 +69,19 @@ pub fn place(ui: &mut Ui, path: &Path, commands: &Commands) {
 
 /// Whether a path is a file's, by its name alone.
 fn is_file_name(path: &Path) -> bool {
-    path.extension().is_some_and(|kind| {
-        ["gguf", "html", "md"]
-            .iter()
-            .any(|file| kind.eq_ignore_ascii_case(file))
-    })
+    path.extension().is_some_and(|kind| ["gguf", "html", "md"].iter().any(|file| kind.eq_ignore_ascii_case(file)))
 }
 
 /// Names and values in two columns.
 pub fn facts(ui: &mut Ui, id: &str, facts: &[(&str, String)]) {
     let palette = parts::palette(ui);
-    Grid::new(id)
-        .num_columns(2)
-        .spacing([space::L, space::XS])
-        .min_col_width(96.0)
-        .show(ui, |ui| {
-            for (name, value) in facts {
-                ui.label(RichText::new(*name).small().color(palette.weak));
-                ui.add(egui::Label::new(value.as_str()).wrap());
-                ui.end_row();
-            }
-        });
+    Grid::new(id).num_columns(2).spacing([space::L, space::XS]).min_col_width(96.0).show(ui, |ui| {
+        for (name, value) in facts {
+            ui.label(RichText::new(*name).small().color(palette.weak));
+            ui.add(egui::Label::new(value.as_str()).wrap());
+            ui.end_row();
+        }
+    });
 }
 
 fn of_card(card: &ModelCard) -> Vec<(&'static str, String)> {
@@ -105,13 +90,9 @@ fn of_card(card: &ModelCard) -> Vec<(&'static str, String)> {
         ModelKind::Gguf => "GGUF file",
         ModelKind::Adapter => "Adapter (PEFT, LoRA)",
     };
-    let template = card.template.map(|has| {
-        if has {
-            "yes".to_owned()
-        } else {
-            "no: plain text only, no conversations".to_owned()
-        }
-    });
+    let template = card
+        .template
+        .map(|has| if has { "yes".to_owned() } else { "no: plain text only, no conversations".to_owned() });
     let base = card.base.as_ref().map(|base| match &base.folder {
         Some(_) => base.name.clone(),
         None if base.name.is_empty() => "not named".to_owned(),
@@ -125,16 +106,11 @@ fn of_card(card: &ModelCard) -> Vec<(&'static str, String)> {
         ("Rank", card.rank.map(|rank| rank.to_string())),
         ("Stored as", card.dtype.clone()),
         ("Size on disk", (card.bytes > 0).then(|| size(card.bytes))),
-        (
-            "Context",
-            card.context.map(|context| format!("{context} tokens")),
-        ),
+        ("Context", card.context.map(|context| format!("{context} tokens"))),
         ("Chat template", template),
     ];
     let known = facts.into_iter();
-    known
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+    known.filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// What it would take, beside what is there.
@@ -147,10 +123,9 @@ fn room(ui: &mut Ui, machine: &Machine, needs: Needs) {
         Needs::RANK,
         Needs::ROW_TOKENS
     );
-    for (what, bytes, about) in [
-        ("Answers", needs.answering, answering),
-        ("Training an adapter", needs.training, training),
-    ] {
+    for (what, bytes, about) in
+        [("Answers", needs.answering, answering), ("Training an adapter", needs.training, training)]
+    {
         let (word, color) = match machine.fit(bytes) {
             Fit::Fits => ("fits", palette.good),
             Fit::NotNow => ("not while other programs hold so much", palette.warning),
@@ -165,19 +140,14 @@ fn room(ui: &mut Ui, machine: &Machine, needs: Needs) {
         .on_hover_text(about);
         bar(ui, machine, bytes, color, what);
     }
-    let line = format!(
-        "The mark is what is free now: {} of {}",
-        size(machine.free),
-        size(machine.total)
-    );
+    let line = format!("The mark is what is free now: {} of {}", size(machine.free), size(machine.total));
     parts::caption(ui, line);
 }
 
 /// What is needed as a share of all there is, with a mark at what is free.
 fn bar(ui: &mut Ui, machine: &Machine, bytes: u64, color: egui::Color32, what: &str) {
     let palette = parts::palette(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(egui::vec2(ui.available_width(), 8.0), egui::Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 8.0), egui::Sense::hover());
     let share = |bytes: u64| (bytes as f64 / machine.total.max(1) as f64).clamp(0.0, 1.0) as f32;
     let painter = ui.painter();
     painter.rect_filled(rect, 3.0, theme::mix(palette.surface, palette.strong, 0.1));
@@ -185,46 +155,26 @@ fn bar(ui: &mut Ui, machine: &Machine, bytes: u64, color: egui::Color32, what: &
     taken.set_width((rect.width() * share(bytes)).max(3.0));
     painter.rect_filled(taken, 3.0, color);
     let mark = rect.left() + rect.width() * share(machine.free);
-    painter.vline(
-        mark,
-        rect.top() - 2.0..=rect.bottom() + 2.0,
-        egui::Stroke::new(1.5, palette.text),
-    );
+    painter.vline(mark, rect.top() - 2.0..=rect.bottom() + 2.0, egui::Stroke::new(1.5, palette.text));
     response.widget_info(|| {
         let name = format!("{what}: {} of {}", size(bytes), size(machine.total));
         egui::WidgetInfo::labeled(egui::Role::Image, true, name)
     });
 }
 
-fn actions(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    views: &mut Views,
-    card: &ModelCard,
-    commands: &Commands,
-) {
+fn actions(ui: &mut Ui, workspace: &Workspace, views: &mut Views, card: &ModelCard, commands: &Commands) {
     let weights = card.weights();
     let project = workspace.project.as_ref();
-    let is_own = card.kind != ModelKind::Adapter
-        && project.is_some_and(|project| project.model == card.folder);
+    let is_own = card.kind != ModelKind::Adapter && project.is_some_and(|project| project.model == card.folder);
     let send = |command| commands.push(Command::Models(command));
     let boxed = || Box::new(card.clone());
     ui.horizontal_wrapped(|ui| {
         let (word, about) = if card.kind == ModelKind::Adapter {
-            (
-                "Start the next run from it",
-                "The adapter is frozen into the reference, and a new one goes on top",
-            )
+            ("Start the next run from it", "The adapter is frozen into the reference, and a new one goes on top")
         } else if workspace.runs.records.is_empty() {
-            (
-                "Use for this project",
-                "The project tunes this model from now on",
-            )
+            ("Use for this project", "The project tunes this model from now on")
         } else {
-            (
-                "Use for the next run",
-                "Runs that are there keep the model they were trained from",
-            )
+            ("Use for the next run", "Runs that are there keep the model they were trained from")
         };
         if project.is_some() && !is_own {
             ui.add_enabled_ui(weights.is_some(), |ui| {

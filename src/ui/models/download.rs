@@ -48,9 +48,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
                 ui.label(format!("{name} is in the cache, shown below"));
             }
             Fetching::Stopped(name) => {
-                ui.label(format!(
-                    "The download of {name} is stopped; what was fetched is kept"
-                ));
+                ui.label(format!("The download of {name} is stopped; what was fetched is kept"));
                 if ui.button("Go on").clicked() {
                     send(commands, FetchCommand::Start(name.clone()));
                 }
@@ -73,14 +71,7 @@ fn send(commands: &Commands, command: FetchCommand) {
 fn name_row(ui: &mut Ui, fetching: &Fetching, view: &mut ModelsView, commands: &Commands) {
     ui.horizontal(|ui| {
         let hint = "org/name, or org/name/file.gguf";
-        let enter = line(
-            ui,
-            "Download",
-            &mut view.hub_name,
-            hint,
-            &mut view.intake_opens,
-            180.0,
-        );
+        let enter = line(ui, "Download", &mut view.hub_name, hint, &mut view.intake_opens, 180.0);
         let typed = view.hub_name.trim();
         let can = !typed.is_empty() && !fetching.is_busy();
         let look = ui
@@ -110,11 +101,7 @@ fn offered(ui: &mut Ui, offer: &Offer, commands: &Commands) {
     ui.label(offer.terms());
     if let Some(free) = offer.free {
         let line = format!("The disk of the cache has {} left", size(free));
-        let color = if offer.has_room() {
-            palette.weak
-        } else {
-            palette.error
-        };
+        let color = if offer.has_room() { palette.weak } else { palette.error };
         ui.label(RichText::new(line).small().color(color));
     }
     ui.horizontal(|ui| {
@@ -128,11 +115,7 @@ fn offered(ui: &mut Ui, offer: &Offer, commands: &Commands) {
                 send(commands, FetchCommand::Start(offer.name.clone()));
             }
         });
-        if ui
-            .button("Open its page")
-            .on_hover_text(&offer.page)
-            .clicked()
-        {
+        if ui.button("Open its page").on_hover_text(&offer.page).clicked() {
             send(commands, FetchCommand::OpenPage(offer.page.clone()));
         }
     });
@@ -141,18 +124,14 @@ fn offered(ui: &mut Ui, offer: &Offer, commands: &Commands) {
 /// A repository of several GGUF files: one is picked.
 fn which(ui: &mut Ui, name: &str, files: &[(String, u64)], commands: &Commands) {
     ui.label(format!("{name} holds several GGUF files; which one?"));
-    ScrollArea::vertical()
-        .id_salt("gguf files")
-        .max_height(140.0)
-        .auto_shrink([false, true])
-        .show(ui, |ui| {
-            for (file, bytes) in files {
-                let word = format!("{file}, {}", size(*bytes));
-                if parts::quiet(ui, true, &word).clicked() {
-                    send(commands, FetchCommand::Ask(format!("{name}/{file}")));
-                }
+    ScrollArea::vertical().id_salt("gguf files").max_height(140.0).auto_shrink([false, true]).show(ui, |ui| {
+        for (file, bytes) in files {
+            let word = format!("{file}, {}", size(*bytes));
+            if parts::quiet(ui, true, &word).clicked() {
+                send(commands, FetchCommand::Ask(format!("{name}/{file}")));
             }
-        });
+        }
+    });
 }
 
 fn under_way(ui: &mut Ui, name: &str, progress: &FetchProgress, commands: &Commands) {

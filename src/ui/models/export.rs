@@ -6,23 +6,14 @@ use super::detail;
 use crate::{
     state::{
         Command, Commands, Workspace,
-        export::{
-            ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs,
-            sentences,
-        },
+        export::{ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs, sentences},
         models::{ModelsCommand, size},
     },
     store::{RunId, RunRecord},
     ui::{parts, prompt, theme::space},
 };
 
-pub fn ui(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    form: &mut ExportForm,
-    record: &RunRecord,
-    commands: &Commands,
-) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
     parts::heading(ui, "Export");
     match &workspace.models.exporting {
         Exporting::UnderWay { order, control } => {
@@ -30,11 +21,8 @@ pub fn ui(
             ui.label(format!("{} of {name}", order.layout.noun()));
             parts::progress(ui, control.share(), "Progress of the export");
             ui.horizontal(|ui| {
-                let phase = if control.cancelled() {
-                    "Cancelling…".to_owned()
-                } else {
-                    format!("{}…", control.phase())
-                };
+                let phase =
+                    if control.cancelled() { "Cancelling…".to_owned() } else { format!("{}…", control.phase()) };
                 parts::caption(ui, phase);
                 let cancel = ui.add_enabled(!control.cancelled(), Button::new("Cancel export"));
                 if cancel.clicked() {
@@ -45,11 +33,7 @@ pub fn ui(
         Exporting::Done(exported) if exported.order.run == record.id => {
             proof(ui, exported, commands);
         }
-        Exporting::Failed {
-            order,
-            error,
-            replaceable,
-        } if order.run == record.id => {
+        Exporting::Failed { order, error, replaceable } if order.run == record.id => {
             fields(ui, workspace, form, record, commands);
             failure(ui, order, error, *replaceable, commands);
         }
@@ -63,13 +47,7 @@ fn send(commands: &Commands, command: ExportCommand) {
     commands.push(Command::Models(ModelsCommand::Export(command)));
 }
 
-fn fields(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    form: &mut ExportForm,
-    record: &RunRecord,
-    commands: &Commands,
-) {
+fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
     let Some(project) = &workspace.project else {
         return;
     };
@@ -85,11 +63,7 @@ fn fields(
             }
         });
     }
-    let word = if form.layout.is_file() {
-        "Target file"
-    } else {
-        "Target folder"
-    };
+    let word = if form.layout.is_file() { "Target file" } else { "Target folder" };
     let label = parts::caption(ui, word);
     let target = form.target(&project.dir, &record.name);
     ui.horizontal(|ui| {
@@ -99,13 +73,8 @@ fn fields(
             .id_salt("export target")
             .hint_text(target.display().to_string())
             .desired_width(width);
-        ui.add(edit)
-            .labelled_by(label.id)
-            .on_hover_text(target.display().to_string());
-        if ui
-            .add(Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
-            .clicked()
-        {
+        ui.add(edit).labelled_by(label.id).on_hover_text(target.display().to_string());
+        if ui.add(Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0))).clicked() {
             send(commands, ExportCommand::PickTarget(form.layout));
         }
     });
@@ -117,11 +86,7 @@ fn fields(
         let order = ExportOrder {
             run: record.id,
             layout: form.layout,
-            stored: if form.layout.has_dtype() {
-                form.stored
-            } else {
-                StoredAs::Base
-            },
+            stored: if form.layout.has_dtype() { form.stored } else { StoredAs::Base },
             point: form.point,
             to: target,
             replace: false,
@@ -148,15 +113,12 @@ fn points(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, run: RunId)
     {
         form.point = Point::Newest;
     }
-    let combo = ComboBox::from_id_salt("checkpoint")
-        .selected_text(form.point.title())
-        .width(180.0)
-        .show_ui(ui, |ui| {
-            let points = [Point::Newest, Point::Best].into_iter();
-            for point in points.chain(steps.into_iter().map(Point::Step)) {
-                ui.selectable_value(&mut form.point, point, point.title());
-            }
-        });
+    let combo = ComboBox::from_id_salt("checkpoint").selected_text(form.point.title()).width(180.0).show_ui(ui, |ui| {
+        let points = [Point::Newest, Point::Best].into_iter();
+        for point in points.chain(steps.into_iter().map(Point::Step)) {
+            ui.selectable_value(&mut form.point, point, point.title());
+        }
+    });
     prompt::name(&combo.response, Role::ComboBox, "Checkpoint");
 }
 
@@ -167,14 +129,11 @@ fn stored(ui: &mut Ui, form: &mut ExportForm) {
         StoredAs::F16 => "F16",
         StoredAs::Bf16 => "BF16",
     };
-    let combo = ComboBox::from_id_salt("stored as")
-        .selected_text(word(form.stored))
-        .width(140.0)
-        .show_ui(ui, |ui| {
-            for stored in [StoredAs::Base, StoredAs::F32, StoredAs::F16, StoredAs::Bf16] {
-                ui.selectable_value(&mut form.stored, stored, word(stored));
-            }
-        });
+    let combo = ComboBox::from_id_salt("stored as").selected_text(word(form.stored)).width(140.0).show_ui(ui, |ui| {
+        for stored in [StoredAs::Base, StoredAs::F32, StoredAs::F16, StoredAs::Bf16] {
+            ui.selectable_value(&mut form.stored, stored, word(stored));
+        }
+    });
     prompt::name(&combo.response, Role::ComboBox, "Stored as");
 }
 
@@ -182,12 +141,8 @@ fn proof(ui: &mut Ui, exported: &Exported, commands: &Commands) {
     let palette = parts::palette(ui);
     parts::strip(ui, palette.accent_soft, |ui| {
         ui.set_width(ui.available_width());
-        let line = format!(
-            "{} of step {} is written, {}",
-            exported.order.layout.noun(),
-            exported.step,
-            size(exported.bytes)
-        );
+        let line =
+            format!("{} of step {} is written, {}", exported.order.layout.noun(), exported.step, size(exported.bytes));
         ui.label(RichText::new(line).color(palette.strong));
         for sentence in exported.proof.iter().flat_map(sentences) {
             ui.label(format!("✔ {sentence}"));
@@ -208,10 +163,7 @@ fn failure(ui: &mut Ui, order: &ExportOrder, error: &str, replaceable: bool, com
         ui.set_width(ui.available_width());
         ui.label(RichText::new(error).color(palette.error));
         if replaceable && ui.button("Replace it").clicked() {
-            let order = ExportOrder {
-                replace: true,
-                ..order.clone()
-            };
+            let order = ExportOrder { replace: true, ..order.clone() };
             send(commands, ExportCommand::Start(Box::new(order)));
         }
     });

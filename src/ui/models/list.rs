@@ -1,9 +1,6 @@
 //! The list: models by the place they are at, and the runs of this project.
 
-use egui::{
-    Align, Color32, Id, Key, Layout, Modifiers, Response, RichText, ScrollArea, Sense, Ui,
-    WidgetInfo,
-};
+use egui::{Align, Color32, Id, Key, Layout, Modifiers, Response, RichText, ScrollArea, Sense, Ui, WidgetInfo};
 
 use crate::{
     data::{Fit, ModelKind},
@@ -23,30 +20,27 @@ const ROW: f32 = 46.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Commands) {
     let chosen = selected(workspace, view);
-    ScrollArea::vertical()
-        .id_salt("models")
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = 2.0;
-            for group in &workspace.models.groups {
-                group_head(ui, group, commands);
-                if group.entries.is_empty() {
-                    nothing_there(ui, group);
-                }
-                for entry in &group.entries {
-                    let this = Selected::Model(entry.path.clone());
-                    let is_chosen = chosen.as_ref() == Some(&this);
-                    let row = model_row(ui, workspace, entry, is_chosen);
-                    follow(&row, is_chosen, view);
-                    if row.clicked() {
-                        view.selected = Some(this);
-                    }
-                }
-                ui.add_space(space::M);
+    ScrollArea::vertical().id_salt("models").auto_shrink([false, false]).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        for group in &workspace.models.groups {
+            group_head(ui, group, commands);
+            if group.entries.is_empty() {
+                nothing_there(ui, group);
             }
-            runs(ui, workspace, view, chosen.as_ref());
-            ui.add_space(space::L);
-        });
+            for entry in &group.entries {
+                let this = Selected::Model(entry.path.clone());
+                let is_chosen = chosen.as_ref() == Some(&this);
+                let row = model_row(ui, workspace, entry, is_chosen);
+                follow(&row, is_chosen, view);
+                if row.clicked() {
+                    view.selected = Some(this);
+                }
+            }
+            ui.add_space(space::M);
+        }
+        runs(ui, workspace, view, chosen.as_ref());
+        ui.add_space(space::L);
+    });
     view.reveal = false;
 }
 
@@ -84,12 +78,8 @@ pub fn keys(ui: &Ui, workspace: &Workspace, view: &mut ModelsView) {
     let now = selected(workspace, view);
     let at = all.iter().position(|it| Some(it) == now.as_ref());
     let at = at.unwrap_or(0);
-    let moves = [
-        (Key::ArrowDown, (at + 1).min(last)),
-        (Key::ArrowUp, at.saturating_sub(1)),
-        (Key::Home, 0),
-        (Key::End, last),
-    ];
+    let moves =
+        [(Key::ArrowDown, (at + 1).min(last)), (Key::ArrowUp, at.saturating_sub(1)), (Key::Home, 0), (Key::End, last)];
     for (key, to) in moves {
         if ui.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
             view.selected = Some(all[to].clone());
@@ -108,18 +98,14 @@ fn group_head(ui: &mut Ui, group: &Group, commands: &Commands) {
                 let forget = parts::quiet(ui, true, "Remove");
                 let name = format!("Leave out {}", group.title);
                 prompt::name(&forget, egui::Role::Button, &name);
-                if forget
-                    .on_hover_text("Takes the place off this list; nothing on the disk changes")
-                    .clicked()
-                {
+                if forget.on_hover_text("Takes the place off this list; nothing on the disk changes").clicked() {
                     let place = group.place.clone();
                     commands.push(Command::Models(ModelsCommand::Forget(place)));
                 }
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let title = RichText::new(&group.title).small().color(palette.weak);
-                ui.add(egui::Label::new(title).truncate())
-                    .on_hover_text(group.place.display().to_string());
+                ui.add(egui::Label::new(title).truncate()).on_hover_text(group.place.display().to_string());
             });
         });
     });
@@ -152,17 +138,8 @@ fn runs(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, chosen: Optio
         let is_chosen = chosen == Some(&this);
         let (word, color) = train::status_word(run.status, palette);
         let facts = format!("{} · {} steps", run.method, run.step);
-        let row = row(
-            ui,
-            Id::unique(("run", run.id.0)),
-            is_chosen,
-            &Line {
-                name: &run.name,
-                facts: &facts,
-                word,
-                color,
-            },
-        );
+        let row =
+            row(ui, Id::unique(("run", run.id.0)), is_chosen, &Line { name: &run.name, facts: &facts, word, color });
         follow(&row, is_chosen, view);
         if row.clicked() {
             view.selected = Some(this);
@@ -182,17 +159,7 @@ fn model_row(ui: &mut Ui, workspace: &Workspace, entry: &Entry, is_chosen: bool)
     let (word, color) = verdict(workspace, entry, palette);
     let facts = facts(entry);
     let id = Id::unique(("model", &entry.path));
-    row(
-        ui,
-        id,
-        is_chosen,
-        &Line {
-            name: &entry.name,
-            facts: &facts,
-            word,
-            color,
-        },
-    )
+    row(ui, id, is_chosen, &Line { name: &entry.name, facts: &facts, word, color })
 }
 
 /// "Qwen2 · 494 M · BF16 · 988 MB", as far as it is known.
@@ -256,45 +223,16 @@ fn row(ui: &mut Ui, id: Id, is_chosen: bool, line: &Line<'_>) -> Response {
     };
     let painter = ui.painter();
     painter.rect_filled(rect, theme::RADIUS, fill);
-    let (width, ring) = if response.has_focus() {
-        (1.5, palette.accent)
-    } else {
-        (1.0, palette.hairline)
-    };
-    painter.rect_stroke(
-        rect,
-        theme::RADIUS,
-        egui::Stroke::new(width, ring),
-        egui::StrokeKind::Inside,
-    );
+    let (width, ring) = if response.has_focus() { (1.5, palette.accent) } else { (1.0, palette.hairline) };
+    painter.rect_stroke(rect, theme::RADIUS, egui::Stroke::new(width, ring), egui::StrokeKind::Inside);
     let inner = rect.shrink2(egui::vec2(space::M, 0.0));
     let small = egui::TextStyle::Small.resolve(ui.style());
-    let word = painter.text(
-        inner.right_center(),
-        egui::Align2::RIGHT_CENTER,
-        line.word,
-        small.clone(),
-        line.color,
-    );
+    let word = painter.text(inner.right_center(), egui::Align2::RIGHT_CENTER, line.word, small.clone(), line.color);
     let room = inner.width() - word.width() - space::M;
     let body = egui::TextStyle::Body.resolve(ui.style());
     let left = inner.left();
-    one_line(
-        ui,
-        room,
-        egui::pos2(left, rect.top() + 6.0),
-        line.name,
-        body,
-        palette.strong,
-    );
-    one_line(
-        ui,
-        room,
-        egui::pos2(left, rect.top() + 25.0),
-        line.facts,
-        small,
-        palette.weak,
-    );
+    one_line(ui, room, egui::pos2(left, rect.top() + 6.0), line.name, body, palette.strong);
+    one_line(ui, room, egui::pos2(left, rect.top() + 25.0), line.facts, small, palette.weak);
     response
 }
 

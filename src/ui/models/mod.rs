@@ -36,18 +36,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         .exact_size(width)
         .resizable(false)
         .show_separator_line(false)
-        .frame(Frame::NONE.inner_margin(Margin {
-            left: space::L as i8,
-            ..Margin::ZERO
-        }))
+        .frame(Frame::NONE.inner_margin(Margin { left: space::L as i8, ..Margin::ZERO }))
         .show(ui, |ui| {
-            ScrollArea::vertical()
-                .id_salt("model detail")
-                .auto_shrink([false, false])
-                .show(ui, |ui| {
-                    chosen(ui, workspace, views, commands);
-                    ui.add_space(space::L);
-                });
+            ScrollArea::vertical().id_salt("model detail").auto_shrink([false, false]).show(ui, |ui| {
+                chosen(ui, workspace, views, commands);
+                ui.add_space(space::L);
+            });
         });
     egui::CentralPanel::no_frame().show(ui, |ui| {
         list::ui(ui, workspace, &mut views.models, commands);
@@ -95,11 +89,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
             {
                 toggle(ui, view, Intake::Add);
             }
-            if ui
-                .button("Download…")
-                .on_hover_text("A model of the Hugging Face hub, by its name")
-                .clicked()
-            {
+            if ui.button("Download…").on_hover_text("A model of the Hugging Face hub, by its name").clicked() {
                 toggle(ui, view, Intake::Download);
             }
             let (seen, all) = data.progress();
@@ -135,20 +125,10 @@ fn toggle(ui: &Ui, view: &mut ModelsView, to: Intake) {
 
 /// A named field of a strip that leaves `rest` points for its buttons; whether Enter was pressed in it. It takes the caret
 /// when the strip `opens`.
-fn line(
-    ui: &mut Ui,
-    name: &str,
-    text: &mut String,
-    hint: &str,
-    opens: &mut bool,
-    rest: f32,
-) -> bool {
+fn line(ui: &mut Ui, name: &str, text: &mut String, hint: &str, opens: &mut bool, rest: f32) -> bool {
     let label = ui.label(name);
     let width = (ui.available_width() - rest).max(160.0);
-    let edit = TextEdit::singleline(text)
-        .id_salt(name)
-        .hint_text(hint)
-        .desired_width(width);
+    let edit = TextEdit::singleline(text).id_salt(name).hint_text(hint).desired_width(width);
     let field = ui.add(edit).labelled_by(label.id);
     // Not in the frame of the click: a field gives the caret up when something else is clicked.
     if *opens && !ui.input(|input| input.pointer.any_click()) {
@@ -169,14 +149,7 @@ fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Com
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
             let hint = "Path of a folder or a .gguf file, or drop it on the window";
-            let enter = line(
-                ui,
-                "Add",
-                &mut view.path,
-                hint,
-                &mut view.intake_opens,
-                330.0,
-            );
+            let enter = line(ui, "Add", &mut view.path, hint, &mut view.intake_opens, 330.0);
             let typed = typed_path(&view.path);
             let go = ui.add_enabled(typed.is_some(), Button::new("Add this"));
             if (go.clicked() || enter)
@@ -199,10 +172,7 @@ fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Com
                 ui.label(RichText::new(refused).color(palette.error));
             }
             None => {
-                parts::caption(
-                    ui,
-                    "Nothing is copied: the place is looked through now and at every start",
-                );
+                parts::caption(ui, "Nothing is copied: the place is looked through now and at every start");
             }
         }
     });
@@ -212,10 +182,7 @@ fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Com
 fn dropped(ui: &Ui, commands: &Commands) {
     let paths: Vec<PathBuf> = ui.input(|input| {
         let dropped = &input.raw.dropped_files;
-        dropped
-            .iter()
-            .map(|file| file.path().to_path_buf())
-            .collect()
+        dropped.iter().map(|file| file.path().to_path_buf()).collect()
     });
     for path in paths {
         commands.push(Command::Models(ModelsCommand::Add(path)));

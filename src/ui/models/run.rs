@@ -5,20 +5,13 @@ use egui::{RichText, Ui};
 use super::{detail, export};
 use crate::{
     state::{
-        Command, Commands, Workspace, answers::AnswersCommand, export::ExportForm,
-        models::ModelsCommand, runs::Loaded,
+        Command, Commands, Workspace, answers::AnswersCommand, export::ExportForm, models::ModelsCommand, runs::Loaded,
     },
     store::RunRecord,
     ui::{parts, theme::space, train},
 };
 
-pub fn ui(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    form: &mut ExportForm,
-    record: &RunRecord,
-    commands: &Commands,
-) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
     // Which checkpoints there are is known once the run's answers were read.
     let grid = workspace.answers.grid(record.id);
     if grid.is_none_or(|grid| grid.loaded == Loaded::Absent) {
@@ -41,20 +34,12 @@ pub fn ui(
         detail::facts(
             ui,
             "run facts",
-            &[
-                ("Method", record.method.clone()),
-                ("Steps", steps),
-                ("Data", format!("revision {}", record.revision.0)),
-            ],
+            &[("Method", record.method.clone()), ("Steps", steps), ("Data", format!("revision {}", record.revision.0))],
         );
         if let Some(message) = &record.message {
             ui.label(RichText::new(message).color(palette.warning));
         }
-        if ui
-            .button("Try it")
-            .on_hover_text("Asks it something, beside the model it started from")
-            .clicked()
-        {
+        if ui.button("Try it").on_hover_text("Asks it something, beside the model it started from").clicked() {
             commands.push(Command::Models(ModelsCommand::TryRun(record.id)));
         }
     });

@@ -32,12 +32,8 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
             pair.tags.remove(index);
             edited.join(Edited::AT_ONCE);
         }
-        let field = ui.add(
-            TextEdit::singleline(&mut view.new_tag)
-                .id_salt("new tag")
-                .hint_text("Add a tag")
-                .desired_width(90.0),
-        );
+        let field = ui
+            .add(TextEdit::singleline(&mut view.new_tag).id_salt("new tag").hint_text("Add a tag").desired_width(90.0));
         let tag = view.new_tag.trim().to_owned();
         if field.lost_focus() && !tag.is_empty() {
             view.new_tag.clear();
@@ -47,18 +43,13 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
             }
         }
         ui.separator();
-        let combo = ComboBox::from_id_salt("split")
-            .selected_text(split_word(pair.split))
-            .show_ui(ui, |ui| {
-                for split in [Split::Auto, Split::Train, Split::Eval] {
-                    if ui
-                        .selectable_value(&mut pair.split, split, split_word(split))
-                        .changed()
-                    {
-                        edited.join(Edited::AT_ONCE);
-                    }
+        let combo = ComboBox::from_id_salt("split").selected_text(split_word(pair.split)).show_ui(ui, |ui| {
+            for split in [Split::Auto, Split::Train, Split::Eval] {
+                if ui.selectable_value(&mut pair.split, split, split_word(split)).changed() {
+                    edited.join(Edited::AT_ONCE);
                 }
-            });
+            }
+        });
         prompt::name(&combo.response, WidgetRole::ComboBox, "Split");
     });
     let note = ui.add(
@@ -79,9 +70,7 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
             "import" => "Label imported".to_owned(),
             who => format!("Labelled by {who}"),
         };
-        let took = verdict.took_ms.map_or_else(String::new, |ms| {
-            format!(" in {:.1} s", f64::from(ms) / 1000.0)
-        });
+        let took = verdict.took_ms.map_or_else(String::new, |ms| format!(" in {:.1} s", f64::from(ms) / 1000.0));
         let ago = ago(workspace.now_ms - verdict.at_ms);
         facts.push(format!("{who}{took}{ago}"));
     }
@@ -148,22 +137,10 @@ fn sparkline(ui: &mut Ui, values: impl Iterator<Item = f32>, name: &str) {
     let values: Vec<f32> = values.filter(|value| value.is_finite()).collect();
     let (rect, response) = ui.allocate_exact_size(egui::vec2(140.0, 30.0), egui::Sense::hover());
     prompt::name(&response, WidgetRole::Image, name);
-    let (low, high) = values.iter().fold((0.0f32, 0.0f32), |(low, high), value| {
-        (low.min(*value), high.max(*value))
-    });
-    let y = |value: f32| {
-        egui::remap(
-            value,
-            low..=high.max(low + 1e-6),
-            rect.bottom()..=rect.top(),
-        )
-    };
+    let (low, high) = values.iter().fold((0.0f32, 0.0f32), |(low, high), value| (low.min(*value), high.max(*value)));
+    let y = |value: f32| egui::remap(value, low..=high.max(low + 1e-6), rect.bottom()..=rect.top());
     let painter = ui.painter();
-    painter.hline(
-        rect.x_range(),
-        y(0.0),
-        egui::Stroke::new(1.0, palette.hairline),
-    );
+    painter.hline(rect.x_range(), y(0.0), egui::Stroke::new(1.0, palette.hairline));
     let count = values.len();
     let points: Vec<egui::Pos2> = values
         .iter()

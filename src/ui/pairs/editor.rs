@@ -1,8 +1,6 @@
 //! One pair, to be read and changed: prompt on top, the answers side by side, what was said about them below.
 
-use egui::{
-    Align, Frame, Layout, Margin, RichText, Role as WidgetRole, ScrollArea, TextEdit, TextStyle, Ui,
-};
+use egui::{Align, Frame, Layout, Margin, RichText, Role as WidgetRole, ScrollArea, TextEdit, TextStyle, Ui};
 
 use super::about;
 
@@ -31,19 +29,9 @@ const VERDICT: f32 = 590.0;
 const SIDE_BY_SIDE: f32 = 420.0;
 
 /// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
-pub fn ui(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut PairsView,
-    limits: (usize, usize),
-    commands: &Commands,
-) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usize, usize), commands: &Commands) {
     let Some(mut draft) = view.draft.take() else {
-        let next = if view.selected.is_some() {
-            "Reading the pair…"
-        } else {
-            "Choose a pair in the table"
-        };
+        let next = if view.selected.is_some() { "Reading the pair…" } else { "Choose a pair in the table" };
         parts::empty(ui, "No pair is open", next);
         return;
     };
@@ -52,30 +40,23 @@ pub fn ui(
     let mut deleted = false;
     ui.push_id(("pair", id.0), |ui| {
         deleted = header(ui, &draft.pair, draft.progress(), view, commands);
-        ScrollArea::vertical()
-            .id_salt("editor")
-            .auto_shrink([false, false])
-            .show(ui, |ui| {
-                ui.set_max_width(ui.available_width() - space::M);
-                edited.join(prompt::edit(ui, &mut draft.pair.prompt));
-                ui.add_space(space::XS);
-                edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
-                edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
-                let tokens = egui::Button::new("Tokens").selected(view.tokens);
-                if ui
-                    .add(tokens)
-                    .on_hover_text("What the model sees of this pair, token by token (I)")
-                    .clicked()
-                {
-                    view.tokens = !view.tokens;
-                }
-                if view.tokens {
-                    inspector(ui, &draft.pair, limits, workspace, commands);
-                }
-                ui.add_space(space::XS);
-                edited.join(about::ui(ui, &mut draft.pair, view, workspace));
-                about::history(ui, id, workspace, commands);
-            });
+        ScrollArea::vertical().id_salt("editor").auto_shrink([false, false]).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - space::M);
+            edited.join(prompt::edit(ui, &mut draft.pair.prompt));
+            ui.add_space(space::XS);
+            edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
+            edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
+            let tokens = egui::Button::new("Tokens").selected(view.tokens);
+            if ui.add(tokens).on_hover_text("What the model sees of this pair, token by token (I)").clicked() {
+                view.tokens = !view.tokens;
+            }
+            if view.tokens {
+                inspector(ui, &draft.pair, limits, workspace, commands);
+            }
+            ui.add_space(space::XS);
+            edited.join(about::ui(ui, &mut draft.pair, view, workspace));
+            about::history(ui, id, workspace, commands);
+        });
     });
     if deleted {
         delete(&draft.pair, workspace, view, commands);
@@ -96,20 +77,11 @@ fn inspector(
     commands: &Commands,
 ) {
     ui.add_space(space::XS);
-    let shown = drafts::sides(pair).map_or_else(
-        || (0..pair.answers.len()).collect::<Vec<_>>(),
-        |sides| sides.to_vec(),
-    );
-    let names: Vec<String> = shown
-        .iter()
-        .map(|index| answer_name(pair, *index))
-        .collect();
+    let shown = drafts::sides(pair).map_or_else(|| (0..pair.answers.len()).collect::<Vec<_>>(), |sides| sides.to_vec());
+    let names: Vec<String> = shown.iter().map(|index| answer_name(pair, *index)).collect();
     let subject = Subject::Pair {
         prompt: pair.prompt.clone(),
-        answers: shown
-            .iter()
-            .map(|index| pair.answers[*index].text.clone())
-            .collect(),
+        answers: shown.iter().map(|index| pair.answers[*index].text.clone()).collect(),
         max_prompt,
         max_answer,
     };
@@ -127,47 +99,24 @@ fn answer_name(pair: &Pair, index: usize) -> String {
 /// Hands everything typed to the project as one change.
 pub fn commit(draft: &mut drafts::Draft, commands: &Commands) {
     if let Some(change) = draft.commit() {
-        commands.push(Command::Pairs(PairsCommand::Change {
-            change,
-            open: false,
-        }));
+        commands.push(Command::Pairs(PairsCommand::Change { change, open: false }));
     }
 }
 
 /// True when the pair is to be deleted.
-fn header(
-    ui: &mut Ui,
-    pair: &Pair,
-    progress: Progress,
-    view: &mut PairsView,
-    commands: &Commands,
-) -> bool {
+fn header(ui: &mut Ui, pair: &Pair, progress: Progress, view: &mut PairsView, commands: &Commands) -> bool {
     let mut deleted = false;
     ui.horizontal(|ui| {
         parts::heading(ui, &format!("Pair {}", pair.id.0));
         let saved = parts::caption(ui, progress.word());
         saved.on_hover_text("What you type is saved when you leave the field");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            deleted = ui
-                .button("Delete")
-                .on_hover_text("Delete this pair (Del); undo brings it back")
-                .clicked();
-            if ui
-                .button("Duplicate")
-                .on_hover_text("A copy without verdict")
-                .clicked()
-            {
-                commands.push(Command::Pairs(PairsCommand::Change {
-                    change: duplicate(pair),
-                    open: true,
-                }));
+            deleted = ui.button("Delete").on_hover_text("Delete this pair (Del); undo brings it back").clicked();
+            if ui.button("Duplicate").on_hover_text("A copy without verdict").clicked() {
+                commands.push(Command::Pairs(PairsCommand::Change { change: duplicate(pair), open: true }));
             }
             let difference = egui::Button::new("Difference").selected(view.difference);
-            if ui
-                .add(difference)
-                .on_hover_text("Mark the words that only one answer has (D)")
-                .clicked()
-            {
+            if ui.add(difference).on_hover_text("Mark the words that only one answer has (D)").clicked() {
                 view.difference = !view.difference;
             }
         });
@@ -183,83 +132,37 @@ pub fn delete(pair: &Pair, workspace: &Workspace, view: &mut PairsView, commands
     let neighbour = at.and_then(|at| list.get(at + 1)).or_else(before);
     view.select(neighbour.copied());
     commands.push(Command::Pairs(PairsCommand::Change {
-        change: Change::new(
-            format!("Delete pair {}", pair.id.0),
-            vec![Edit::delete(pair.clone())],
-        ),
+        change: Change::new(format!("Delete pair {}", pair.id.0), vec![Edit::delete(pair.clone())]),
         open: false,
     }));
     view.draft = None;
 }
 
 fn duplicate(pair: &Pair) -> Change {
-    let copy = Pair {
-        id: PairId::NEW,
-        verdict: None,
-        source: None,
-        ..pair.clone()
-    };
-    Change::new(
-        format!("Duplicate pair {}", pair.id.0),
-        vec![Edit::add(copy)],
-    )
+    let copy = Pair { id: PairId::NEW, verdict: None, source: None, ..pair.clone() };
+    Change::new(format!("Duplicate pair {}", pair.id.0), vec![Edit::add(copy)])
 }
 
 /// What is said about the pair, in one row.
 fn verdict(ui: &mut Ui, pair: &mut Pair, now_ms: i64) -> Edited {
     let mut choice = pair.choice();
     let wide = ui.available_width() > VERDICT;
-    let layout = if wide {
-        Layout::left_to_right(Align::Center)
-    } else {
-        Layout::top_down(Align::Min)
-    };
+    let layout = if wide { Layout::left_to_right(Align::Center) } else { Layout::top_down(Align::Min) };
     ui.allocate_ui_with_layout(egui::vec2(ui.available_width(), 0.0), layout, |ui| {
-        if let Some(Choice::Better {
-            chosen,
-            rejected,
-            strength,
-        }) = pair.choice()
-        {
+        if let Some(Choice::Better { chosen, rejected, strength }) = pair.choice() {
             ui.horizontal(|ui| {
-                let better = |strength| {
-                    Some(Choice::Better {
-                        chosen,
-                        rejected,
-                        strength,
-                    })
-                };
+                let better = |strength| Some(Choice::Better { chosen, rejected, strength });
                 parts::segmented(
                     ui,
                     &mut choice,
                     &[
-                        (
-                            better(Strength::Slightly),
-                            "Slightly",
-                            "The chosen answer is slightly better",
-                        ),
-                        (
-                            better(Strength::Clearly),
-                            "Clearly",
-                            "The chosen answer is clearly better",
-                        ),
-                        (
-                            better(Strength::Strongly),
-                            "Strongly",
-                            "The chosen answer is better without a doubt",
-                        ),
+                        (better(Strength::Slightly), "Slightly", "The chosen answer is slightly better"),
+                        (better(Strength::Clearly), "Clearly", "The chosen answer is clearly better"),
+                        (better(Strength::Strongly), "Strongly", "The chosen answer is better without a doubt"),
                     ],
                 );
-                if ui
-                    .button("Swap")
-                    .on_hover_text("The rejected answer is the better one after all")
-                    .clicked()
-                {
-                    choice = Some(Choice::Better {
-                        chosen: rejected,
-                        rejected: chosen,
-                        strength,
-                    });
+                if ui.button("Swap").on_hover_text("The rejected answer is the better one after all").clicked() {
+                    choice = Some(Choice::Better { chosen: rejected, rejected: chosen, strength });
                 }
             });
         }
@@ -267,11 +170,7 @@ fn verdict(ui: &mut Ui, pair: &mut Pair, now_ms: i64) -> Edited {
             ui,
             &mut choice,
             &[
-                (
-                    Some(Choice::Tie),
-                    "Tie",
-                    "Equally good; carries no push under MPO",
-                ),
+                (Some(Choice::Tie), "Tie", "Equally good; carries no push under MPO"),
                 (Some(Choice::BothBad), "Both bad", "Not trained on"),
                 (Some(Choice::Skip), "Skip", "Not trained on"),
                 (None, "Unlabelled", "No verdict yet"),
@@ -316,9 +215,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
             one(ui, pair, place);
         }
     }
-    let spare: Vec<usize> = (0..pair.answers.len())
-        .filter(|index| !shown.contains(index))
-        .collect();
+    let spare: Vec<usize> = (0..pair.answers.len()).filter(|index| !shown.contains(index)).collect();
     for index in spare {
         let (done, press) = answer(ui, pair, index, None, &mut view.differences);
         edited.join(done);
@@ -328,29 +225,18 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
         .on_hover_text("A pair may hold more than two answers; the verdict is about two of them")
         .clicked()
     {
-        pair.answers.push(Answer {
-            text: String::new(),
-            origin: Origin::Human,
-        });
+        pair.answers.push(Answer { text: String::new(), origin: Origin::Human });
         edited.join(Edited::AT_ONCE);
     }
     match pressed {
         Some((index, Press::Better)) => {
             // Against the answer beside it; a third one goes against the one that is chosen now.
-            let rejected = if index == shown[0] {
-                shown[1]
-            } else {
-                shown[0]
-            };
+            let rejected = if index == shown[0] { shown[1] } else { shown[0] };
             let strength = match pair.choice() {
                 Some(Choice::Better { strength, .. }) => strength,
                 _ => Strength::Clearly,
             };
-            let choice = Choice::Better {
-                chosen: index,
-                rejected,
-                strength,
-            };
+            let choice = Choice::Better { chosen: index, rejected, strength };
             edited.join(set_choice(pair, Some(choice), now_ms));
         }
         Some((index, Press::Remove)) => {
@@ -385,14 +271,8 @@ fn answer(
         Place::Other => palette.hairline,
     };
     let mark = match place {
-        Place::Rejected => Mark {
-            ground: palette.rejected_soft,
-            line: palette.rejected,
-        },
-        Place::Chosen | Place::Other => Mark {
-            ground: palette.chosen_soft,
-            line: palette.chosen,
-        },
+        Place::Rejected => Mark { ground: palette.rejected_soft, line: palette.rejected },
+        Place::Chosen | Place::Other => Mark { ground: palette.chosen_soft, line: palette.chosen },
     };
     let removable = pair.answers.len() > 2;
     let mut press = None;
@@ -430,10 +310,7 @@ fn answer(
                         }
                     });
                 });
-                let (rect, _) = ui.allocate_exact_size(
-                    egui::vec2(ui.available_width(), 2.0),
-                    egui::Sense::hover(),
-                );
+                let (rect, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 2.0), egui::Sense::hover());
                 ui.painter().rect_filled(rect, 1.0, line);
                 edited = text(ui, &word, &mut answer.text, other, mark, differences);
                 parts::caption(ui, count_words(&answer.text));
@@ -459,9 +336,7 @@ fn text(
     let color = ui.visuals().text_color();
     let mut layouter = |ui: &Ui, buffer: &dyn egui::TextBuffer, width: f32| {
         let difference = other.map(|other| differences.between(buffer.as_str(), other));
-        let spans = difference
-            .as_ref()
-            .map_or(&[][..], |difference| &difference.left);
+        let spans = difference.as_ref().map_or(&[][..], |difference| &difference.left);
         let job = marked::job(buffer.as_str(), spans, &font, color, mark, width);
         ui.fonts_mut(|fonts| fonts.layout_job(job))
     };

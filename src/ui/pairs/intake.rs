@@ -30,10 +30,7 @@ pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
 fn dropped(ui: &Ui, commands: &Commands) {
     let files: Vec<PathBuf> = ui.input(|input| {
         let dropped = &input.raw.dropped_files;
-        dropped
-            .iter()
-            .map(|file| file.path().to_path_buf())
-            .collect()
+        dropped.iter().map(|file| file.path().to_path_buf()).collect()
     });
     for path in files {
         commands.push(Command::Pairs(PairsCommand::Import(Some(path))));
@@ -81,16 +78,8 @@ pub fn toggle(ui: &Ui, view: &mut PairsView, to: Strip) {
 fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
     let (what, hint, verb): (_, _, fn(Option<PathBuf>) -> PairsCommand) = match view.strip {
         Strip::None => return,
-        Strip::Import => (
-            "Import",
-            "Path of a .jsonl or .json file, or drop it on the window",
-            PairsCommand::Import,
-        ),
-        Strip::Export => (
-            "Export",
-            "Path of the .jsonl file to write (TRL format)",
-            PairsCommand::Export,
-        ),
+        Strip::Import => ("Import", "Path of a .jsonl or .json file, or drop it on the window", PairsCommand::Import),
+        Strip::Export => ("Export", "Path of the .jsonl file to write (TRL format)", PairsCommand::Export),
     };
     let palette = parts::palette(ui);
     parts::strip(ui, palette.accent_soft, |ui| {
@@ -99,12 +88,7 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
             let label = ui.label(what);
             let width = (ui.available_width() - 260.0).max(160.0);
             let field = ui
-                .add(
-                    TextEdit::singleline(&mut view.path)
-                        .id_salt("path")
-                        .hint_text(hint)
-                        .desired_width(width),
-                )
+                .add(TextEdit::singleline(&mut view.path).id_salt("path").hint_text(hint).desired_width(width))
                 .labelled_by(label.id);
             // Not in the frame of the click: a field gives the caret up when something else is clicked.
             if view.strip_opens && !ui.input(|input| input.pointer.any_click()) {
@@ -125,10 +109,7 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
             }
         });
         if view.strip == Strip::Export {
-            parts::caption(
-                ui,
-                "Writes the pairs the filter shows that have a better answer",
-            );
+            parts::caption(ui, "Writes the pairs the filter shows that have a better answer");
         }
     });
 }
@@ -137,11 +118,7 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
 fn report(ui: &mut Ui, import: &ImportOutcome, commands: &Commands) {
     let palette = parts::palette(ui);
     let fine = import.faults.is_empty() && !import.cancelled;
-    let fill = if fine {
-        palette.accent_soft
-    } else {
-        palette.warning_soft
-    };
+    let fill = if fine { palette.accent_soft } else { palette.warning_soft };
     parts::strip(ui, fill, |ui| {
         ui.horizontal(|ui| {
             ui.label(RichText::new(summary(import)).color(palette.strong));
@@ -161,24 +138,25 @@ fn report(ui: &mut Ui, import: &ImportOutcome, commands: &Commands) {
             return;
         }
         let row = ui.text_style_height(&TextStyle::Body);
-        ScrollArea::vertical()
-            .id_salt("import report")
-            .max_height(110.0)
-            .auto_shrink([false, true])
-            .show_rows(ui, row, lines.len(), |ui, range| {
+        ScrollArea::vertical().id_salt("import report").max_height(110.0).auto_shrink([false, true]).show_rows(
+            ui,
+            row,
+            lines.len(),
+            |ui, range| {
                 for (what, (line, reason)) in &lines[range] {
                     let text = format!("Line {line}  {what}: {reason}");
                     ui.add(egui::Label::new(text).truncate().selectable(true));
                 }
-            });
+            },
+        );
     });
 }
 
 fn summary(import: &ImportOutcome) -> String {
-    let name = import.file.file_name().map_or_else(
-        || import.file.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let name = import
+        .file
+        .file_name()
+        .map_or_else(|| import.file.display().to_string(), |name| name.to_string_lossy().into_owned());
     if import.cancelled {
         return format!("The import of {name} was cancelled; nothing was added");
     }
@@ -205,17 +183,10 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 /// Duplicates, contradictions, length bias: one line, each part a button that shows its pairs.
 pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     ui.horizontal_wrapped(|ui| {
-        let title = if view.health_open {
-            "Data health ⏷"
-        } else {
-            "Data health ⏵"
-        };
+        let title = if view.health_open { "Data health ⏷" } else { "Data health ⏵" };
         let toggle = parts::quiet(ui, true, title);
         crate::ui::prompt::name(&toggle, egui::Role::Button, "Data health");
-        if toggle
-            .on_hover_text("Duplicates, contradictions, length bias")
-            .clicked()
-        {
+        if toggle.on_hover_text("Duplicates, contradictions, length bias").clicked() {
             view.health_open = !view.health_open;
         }
         if let Some(only) = &view.only {
@@ -228,10 +199,7 @@ pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
         if !view.health_open {
             return;
         }
-        let stale = data
-            .health
-            .as_ref()
-            .is_none_or(|(revision, _)| *revision != data.revision);
+        let stale = data.health.as_ref().is_none_or(|(revision, _)| *revision != data.revision);
         if stale && !data.examining && !data.listing {
             commands.push(Command::Pairs(PairsCommand::Examine));
         }
@@ -246,10 +214,7 @@ pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
 
 fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
     if health.is_clean() {
-        parts::caption(
-            ui,
-            "No duplicates, contradictions, empty or identical answers",
-        );
+        parts::caption(ui, "No duplicates, contradictions, empty or identical answers");
     }
     let flat = |groups: &[Vec<PairId>]| -> Vec<PairId> {
         let mut ids: Vec<PairId> = Vec::new();
@@ -261,26 +226,14 @@ fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
         ids
     };
     let found: [(&str, &str, Vec<PairId>); 4] = [
-        (
-            "contradict each other",
-            "Same prompt, same answers, opposite verdicts",
-            flat(&health.contradictions),
-        ),
+        ("contradict each other", "Same prompt, same answers, opposite verdicts", flat(&health.contradictions)),
         (
             "say the same",
             "Same prompt, same chosen, same rejected: counted more than once in training",
             flat(&health.duplicates),
         ),
-        (
-            "have identical answers",
-            "Nothing can be learnt from these",
-            health.identical_answers.clone(),
-        ),
-        (
-            "have an empty answer",
-            "An answer that is nothing but blanks",
-            health.empty_answers.clone(),
-        ),
+        ("have identical answers", "Nothing can be learnt from these", health.identical_answers.clone()),
+        ("have an empty answer", "An answer that is nothing but blanks", health.empty_answers.clone()),
     ];
     for (what, why, ids) in found {
         if ids.is_empty() {
@@ -289,10 +242,7 @@ fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
         let title = format!("{} {what}", counted(ids.len(), "pair", "pairs"));
         if ui.button(&title).on_hover_text(why).clicked() {
             view.select(ids.first().copied());
-            view.only = Some(Only {
-                title,
-                ids: Arc::new(ids),
-            });
+            view.only = Some(Only { title, ids: Arc::new(ids) });
         }
     }
     let length = &health.length;
@@ -330,18 +280,12 @@ mod tests {
 
     #[test]
     fn the_summary_counts_what_came_and_what_did_not() {
-        assert_eq!(
-            summary(&outcome(1, 0, 0)),
-            "1 pair came in from pairs.jsonl (TRL format)"
-        );
+        assert_eq!(summary(&outcome(1, 0, 0)), "1 pair came in from pairs.jsonl (TRL format)");
         assert_eq!(
             summary(&outcome(40, 2, 1)),
             "40 pairs came in from pairs.jsonl (TRL format), 2 records did not, 1 deserves a look"
         );
-        let cancelled = ImportOutcome {
-            cancelled: true,
-            ..outcome(9, 9, 9)
-        };
+        let cancelled = ImportOutcome { cancelled: true, ..outcome(9, 9, 9) };
         assert!(summary(&cancelled).ends_with("nothing was added"));
     }
 }

@@ -28,12 +28,7 @@ pub enum Act {
 /// Takes the keys of this mode out of the input, unless a text is being edited.
 pub fn take(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
     let typing = ui.text_edit_focused();
-    let LabelView {
-        editing,
-        keys: overlay,
-        held,
-        ..
-    } = label;
+    let LabelView { editing, keys: overlay, held, .. } = label;
     let mut act = None;
     ui.input_mut(|input| {
         input.events.retain(|event| match event {
@@ -43,13 +38,7 @@ pub fn take(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
                 held.release_all();
                 true
             }
-            Event::Key {
-                key,
-                physical_key,
-                pressed,
-                modifiers,
-                ..
-            } => {
+            Event::Key { key, physical_key, pressed, modifiers, .. } => {
                 let place = physical_key.unwrap_or(*key) as u64;
                 if !*pressed {
                     held.release(place);
@@ -77,9 +66,7 @@ pub fn take(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
 
 /// Digits are also taken by their place on the board, for layouts that put them on Shift.
 fn meaning(key: Key, physical: Option<Key>, modifiers: Modifiers) -> Option<Act> {
-    let side = |digit: Key, arrow: Key| {
-        key == digit || physical == Some(digit) || (key == arrow && !modifiers.command)
-    };
+    let side = |digit: Key, arrow: Key| key == digit || physical == Some(digit) || (key == arrow && !modifiers.command);
     let strength = if modifiers.shift {
         Strength::Strongly
     } else if modifiers.alt {
@@ -145,19 +132,14 @@ pub fn overlay(ui: &Ui) {
                 .show(ui, |ui| {
                     parts::heading(ui, "Keys");
                     ui.add_space(space::S);
-                    egui::Grid::new("keys")
-                        .num_columns(2)
-                        .spacing([space::XL, space::S])
-                        .show(ui, |ui| {
-                            for (key, what) in KEYS {
-                                let key = RichText::new(key)
-                                    .text_style(TextStyle::Monospace)
-                                    .color(palette.strong);
-                                ui.label(key);
-                                ui.label(what);
-                                ui.end_row();
-                            }
-                        });
+                    egui::Grid::new("keys").num_columns(2).spacing([space::XL, space::S]).show(ui, |ui| {
+                        for (key, what) in KEYS {
+                            let key = RichText::new(key).text_style(TextStyle::Monospace).color(palette.strong);
+                            ui.label(key);
+                            ui.label(what);
+                            ui.end_row();
+                        }
+                    });
                 });
         });
 }
@@ -167,13 +149,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(
-        key: Key,
-        physical: Option<Key>,
-        modifiers: Modifiers,
-        side: Side,
-        strength: Strength,
-    ) {
+    fn check(key: Key, physical: Option<Key>, modifiers: Modifiers, side: Side, strength: Strength) {
         let act = Act::Judge(Judgement::Prefer(side, strength));
         assert_eq!(meaning(key, physical, modifiers), Some(act));
     }
@@ -187,17 +163,8 @@ mod tests {
         check(Key::ArrowRight, None, Modifiers::NONE, Side::Right, Clearly);
         // Shift 1 types “!” on many boards; Ctrl 1 goes to another screen.
         let place = Some(Key::Num1);
-        check(
-            Key::Exclamationmark,
-            place,
-            Modifiers::SHIFT,
-            Side::Left,
-            Strongly,
-        );
-        assert_eq!(
-            meaning(Key::Num1, Some(Key::Num1), Modifiers::COMMAND),
-            None
-        );
+        check(Key::Exclamationmark, place, Modifiers::SHIFT, Side::Left, Strongly);
+        assert_eq!(meaning(Key::Num1, Some(Key::Num1), Modifiers::COMMAND), None);
     }
 
     #[test]

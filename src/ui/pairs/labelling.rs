@@ -53,10 +53,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 act = act.or(question(ui, pair, shown, &mut label, &mut view.differences));
             } else {
                 // Fewer than two answers: nothing to judge.
-                tracing::info!(
-                    "pair {} has fewer than two answers and was passed over",
-                    id.0
-                );
+                tracing::info!("pair {} has fewer than two answers and was passed over", id.0);
                 label.session.pass(workspace.now_ms);
                 ui.request_repaint();
             }
@@ -86,13 +83,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     view.labelling = Some(label);
 }
 
-fn apply(
-    act: Act,
-    pair: Option<&Pair>,
-    label: &mut LabelView,
-    workspace: &Workspace,
-    commands: &Commands,
-) {
+fn apply(act: Act, pair: Option<&Pair>, label: &mut LabelView, workspace: &Workspace, commands: &Commands) {
     match act {
         Act::Judge(judgement) => {
             finish_editing(label, commands);
@@ -130,10 +121,7 @@ fn finish_editing(label: &mut LabelView, commands: &Commands) {
         && let Some(change) = draft.commit()
     {
         label.session.edited(draft.pair.id, change.label.clone());
-        commands.push(Command::Pairs(PairsCommand::Change {
-            change,
-            open: false,
-        }));
+        commands.push(Command::Pairs(PairsCommand::Change { change, open: false }));
     }
 }
 
@@ -155,19 +143,13 @@ fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> 
     let progress = label.session.progress();
     let mut act = None;
     ui.horizontal(|ui| {
-        ui.label(
-            RichText::new("Label")
-                .size(size::TITLE)
-                .color(palette.strong),
-        );
+        ui.label(RichText::new("Label").size(size::TITLE).color(palette.strong));
         let share = progress.done as f32 / progress.total.max(1) as f32;
         ui.scope(|ui| {
             ui.set_width(140.0);
             parts::progress(ui, share, "Labelled in this session");
         });
-        let pace = progress
-            .per_minute
-            .map_or_else(String::new, |pace| format!("  ·  {pace:.0} a minute"));
+        let pace = progress.per_minute.map_or_else(String::new, |pace| format!("  ·  {pace:.0} a minute"));
         ui.label(format!("{} of {}{pace}", progress.done, progress.total));
         let saving = &workspace.saving;
         let word = if saving.failed {
@@ -185,15 +167,11 @@ fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> 
                 ("Leave", "Back to the table (Esc)", Act::Leave),
                 ("Keys", "All keys of this mode (?)", Act::Keys),
                 ("Undo", "Take the last label back (U)", Act::Undo),
-                (
-                    "Difference",
-                    "Mark the words only one answer has (D)",
-                    Act::Difference,
-                ),
+                ("Difference", "Mark the words only one answer has (D)", Act::Difference),
                 ("Edit", "Change the answers (E)", Act::Edit),
             ] {
-                let on = (press == Act::Difference && label.difference)
-                    || (press == Act::Edit && label.editing.is_some());
+                let on =
+                    (press == Act::Difference && label.difference) || (press == Act::Edit && label.editing.is_some());
                 let button = egui::Button::new(text).selected(on);
                 if ui.add(button).on_hover_text(hover).clicked() {
                     act = Some(press);
@@ -219,24 +197,19 @@ fn question(
         let height = ui.available_height() - footer;
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
-            ScrollArea::vertical()
-                .id_salt("prompt")
-                .max_height(height * 0.34)
-                .auto_shrink([false, true])
-                .show(ui, |ui| match &mut editing {
+            ScrollArea::vertical().id_salt("prompt").max_height(height * 0.34).auto_shrink([false, true]).show(
+                ui,
+                |ui| match &mut editing {
                     Some(draft) => {
                         prompt::edit(ui, &mut draft.pair.prompt);
                     }
                     None => prompt::show(ui, &pair.prompt, READING),
-                });
+                },
+            );
         });
         let height = (ui.available_height() - footer).max(120.0);
-        let compared = (difference && editing.is_none()).then(|| {
-            differences.between(
-                &pair.answers[shown.left].text,
-                &pair.answers[shown.right].text,
-            )
-        });
+        let compared = (difference && editing.is_none())
+            .then(|| differences.between(&pair.answers[shown.left].text, &pair.answers[shown.right].text));
         parts::two_columns(ui, height, |ui, place| {
             let side = Side::BOTH[place];
             let index = shown.on(side);
@@ -255,13 +228,7 @@ fn question(
         });
         label.editing = editing;
         if pair.answers.len() > 2 {
-            parts::caption(
-                ui,
-                format!(
-                    "This pair has {} answers; two are asked about",
-                    pair.answers.len()
-                ),
-            );
+            parts::caption(ui, format!("This pair has {} answers; two are asked about", pair.answers.len()));
         }
         act = buttons(ui);
     });
@@ -289,10 +256,7 @@ fn caption(ui: &mut Ui, side: Side) {
 fn column(ui: &mut Ui, side: Side, text: &str, difference: Option<&Difference>, height: f32) {
     let palette = parts::palette(ui);
     let (_, name) = side_word(side);
-    let mark = Mark {
-        ground: palette.accent_soft,
-        line: palette.accent,
-    };
+    let mark = Mark { ground: palette.accent_soft, line: palette.accent };
     let frame = parts::card_frame(ui);
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -303,30 +267,20 @@ fn column(ui: &mut Ui, side: Side, text: &str, difference: Option<&Difference>, 
             marked::long_text(ui, name, text, inner);
             return;
         }
-        ScrollArea::vertical()
-            .id_salt(name)
-            .max_height(inner)
-            .auto_shrink([false, true])
-            .show(ui, |ui| {
-                let spans = difference.map_or(&[][..], |difference| match side {
-                    Side::Left => &difference.left,
-                    Side::Right => &difference.right,
-                });
-                let font = egui::FontId::proportional(READING);
-                let width = ui.available_width();
-                let job = marked::job(text, spans, &font, palette.text, mark, width);
-                marked::label(ui, job);
+        ScrollArea::vertical().id_salt(name).max_height(inner).auto_shrink([false, true]).show(ui, |ui| {
+            let spans = difference.map_or(&[][..], |difference| match side {
+                Side::Left => &difference.left,
+                Side::Right => &difference.right,
             });
+            let font = egui::FontId::proportional(READING);
+            let width = ui.available_width();
+            let job = marked::job(text, spans, &font, palette.text, mark, width);
+            marked::label(ui, job);
+        });
     });
 }
 
-fn edit_column(
-    ui: &mut Ui,
-    side: Side,
-    draft: &mut Draft,
-    index: usize,
-    height: f32,
-) -> Option<egui::Response> {
+fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height: f32) -> Option<egui::Response> {
     let (_, name) = side_word(side);
     let answer = draft.pair.answers.get_mut(index)?;
     parts::card(ui, |ui| {
@@ -362,19 +316,11 @@ fn buttons(ui: &mut Ui) -> Option<Act> {
     let palette = parts::palette(ui);
     ui.add_space(space::XS);
     let verdicts = [
-        (
-            "1",
-            "Left is better",
-            Judgement::Prefer(Side::Left, Strength::Clearly),
-        ),
+        ("1", "Left is better", Judgement::Prefer(Side::Left, Strength::Clearly)),
         ("T", "Tie", Judgement::Tie),
         ("B", "Both bad", Judgement::BothBad),
         ("S", "Skip", Judgement::Skip),
-        (
-            "2",
-            "Right is better",
-            Judgement::Prefer(Side::Right, Strength::Clearly),
-        ),
+        ("2", "Right is better", Judgement::Prefer(Side::Right, Strength::Clearly)),
     ];
     ui.horizontal(|ui| {
         let gap = ui.spacing().item_spacing.x;
@@ -392,10 +338,7 @@ fn buttons(ui: &mut Ui) -> Option<Act> {
             }
         }
     });
-    parts::caption(
-        ui,
-        "1 or 2 clearly  ·  with Shift strongly  ·  with Alt slightly  ·  ? all keys",
-    );
+    parts::caption(ui, "1 or 2 clearly  ·  with Shift strongly  ·  with Alt slightly  ·  ? all keys");
     act
 }
 
@@ -414,21 +357,13 @@ fn finished(ui: &mut Ui, label: &LabelView) -> Option<Act> {
         if habits.left.1 >= 5 {
             parts::caption(
                 ui,
-                format!(
-                    "You chose the left answer in {:.0} % of {}",
-                    share(habits.left),
-                    habits.left.1
-                ),
+                format!("You chose the left answer in {:.0} % of {}", share(habits.left), habits.left.1),
             );
         }
         if habits.longer.1 >= 5 {
             parts::caption(
                 ui,
-                format!(
-                    "You chose the longer answer in {:.0} % of {}",
-                    share(habits.longer),
-                    habits.longer.1
-                ),
+                format!("You chose the longer answer in {:.0} % of {}", share(habits.longer), habits.longer.1),
             );
         }
         ui.add_space(space::M);
@@ -441,22 +376,14 @@ fn finished(ui: &mut Ui, label: &LabelView) -> Option<Act> {
 
 /// Lays the next pair out at the width it will have, so that it is there in the frame it is asked for.
 fn lay_out_next(ui: &Ui, workspace: &Workspace, label: &LabelView) {
-    let Some(pair) = label
-        .session
-        .upcoming(1)
-        .first()
-        .and_then(|id| workspace.pairs.pairs.get(*id))
-    else {
+    let Some(pair) = label.session.upcoming(1).first().and_then(|id| workspace.pairs.pairs.get(*id)) else {
         return;
     };
     let Some(shown) = label.session.shown(pair) else {
         return;
     };
     let palette = parts::palette(ui);
-    let mark = Mark {
-        ground: palette.accent_soft,
-        line: palette.accent,
-    };
+    let mark = Mark { ground: palette.accent_soft, line: palette.accent };
     let font = egui::FontId::proportional(READING);
     let width = (ui.max_rect().width() - ui.spacing().item_spacing.x) / 2.0 - 2.0 * space::L - 2.0;
     for index in [shown.left, shown.right] {

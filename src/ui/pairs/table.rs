@@ -1,8 +1,7 @@
 //! The table of pairs: filters above, rows below. Only the rows on the screen are read and laid out.
 
 use egui::{
-    Align, ComboBox, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole, Sense, TextEdit,
-    Ui, WidgetInfo,
+    Align, ComboBox, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole, Sense, TextEdit, Ui, WidgetInfo,
 };
 use egui_extras::{Column, TableBuilder};
 
@@ -68,18 +67,11 @@ fn split_word(split: Option<Split>) -> &'static str {
 
 fn split(ui: &mut Ui, view: &mut PairsView) {
     let split = &mut view.filter.split;
-    let combo = ComboBox::from_id_salt("split")
-        .selected_text(split_word(*split))
-        .show_ui(ui, |ui| {
-            for choice in [
-                None,
-                Some(Split::Auto),
-                Some(Split::Train),
-                Some(Split::Eval),
-            ] {
-                ui.selectable_value(split, choice, split_word(choice));
-            }
-        });
+    let combo = ComboBox::from_id_salt("split").selected_text(split_word(*split)).show_ui(ui, |ui| {
+        for choice in [None, Some(Split::Auto), Some(Split::Train), Some(Split::Eval)] {
+            ui.selectable_value(split, choice, split_word(choice));
+        }
+    });
     prompt::name(&combo.response, WidgetRole::ComboBox, "Filter by split");
 }
 
@@ -88,9 +80,8 @@ fn tag(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
         return;
     }
     let tag = &mut view.filter.tag;
-    let combo = ComboBox::from_id_salt("tag")
-        .selected_text(tag.as_deref().unwrap_or("Any tag").to_owned())
-        .show_ui(ui, |ui| {
+    let combo =
+        ComboBox::from_id_salt("tag").selected_text(tag.as_deref().unwrap_or("Any tag").to_owned()).show_ui(ui, |ui| {
             ui.selectable_value(tag, None, "Any tag");
             for (name, count) in &data.tags {
                 ui.selectable_value(tag, Some(name.clone()), format!("{name}  {count}"));
@@ -109,11 +100,7 @@ fn sort(ui: &mut Ui, view: &mut PairsView) {
             }
         });
     prompt::name(&combo.response, WidgetRole::ComboBox, "Sort by");
-    let (arrow, what) = if filter.descending {
-        ("↓", "Largest first")
-    } else {
-        ("↑", "Smallest first")
-    };
+    let (arrow, what) = if filter.descending { ("↓", "Largest first") } else { ("↑", "Smallest first") };
     if ui.button(arrow).on_hover_text(what).clicked() {
         filter.descending = !filter.descending;
     }
@@ -122,9 +109,7 @@ fn sort(ui: &mut Ui, view: &mut PairsView) {
 /// The rows. Asks for what is on the screen and not here yet.
 pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     let ids = std::sync::Arc::clone(view.list(data));
-    let selected = view
-        .selected
-        .and_then(|selected| ids.iter().position(|id| *id == selected));
+    let selected = view.selected.and_then(|selected| ids.iter().position(|id| *id == selected));
     let mut missing: Vec<PairId> = Vec::new();
     let mut clicked = None;
     ui.spacing_mut().item_spacing.y = 0.0;
@@ -198,11 +183,7 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&Pai
     row.col(|ui| {
         if let Some(row) = known {
             let palette = parts::palette(ui);
-            let color = if row.state == VerdictState::Unlabelled {
-                palette.weak
-            } else {
-                palette.text
-            };
+            let color = if row.state == VerdictState::Unlabelled { palette.weak } else { palette.text };
             let text = RichText::new(verdict_word(row)).small().color(color);
             ui.add(Label::new(text).selectable(false));
         }
@@ -211,8 +192,7 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&Pai
         || format!("Pair {}", id.0),
         |row| format!("Pair {}, {}: {}", id.0, verdict_word(row), row.prompt),
     );
-    row.response()
-        .widget_info(|| WidgetInfo::labeled(WidgetRole::Row, true, &name));
+    row.response().widget_info(|| WidgetInfo::labeled(WidgetRole::Row, true, &name));
 }
 
 fn verdict_word(row: &PairRow) -> &'static str {
@@ -244,9 +224,7 @@ pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
         ui.memory_mut(|memory| memory.request_focus(egui::Id::unique(SEARCH)));
         // The slash itself must not be typed.
         ui.input_mut(|input| {
-            input
-                .events
-                .retain(|event| !matches!(event, egui::Event::Text(text) if text == "/"));
+            input.events.retain(|event| !matches!(event, egui::Event::Text(text) if text == "/"));
         });
         return;
     }
@@ -255,9 +233,7 @@ pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
         return;
     }
     let last = list.len() - 1;
-    let at = view
-        .selected
-        .and_then(|selected| list.iter().position(|id| *id == selected));
+    let at = view.selected.and_then(|selected| list.iter().position(|id| *id == selected));
     let page = 15;
     let moves: [(Key, Step); 8] = [
         (Key::ArrowDown, |at, last, _| (at + 1).min(last)),

@@ -32,14 +32,10 @@ pub fn ui(ui: &mut Ui, record: &RunRecord, history: &History) {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = gap;
             for chart in row {
-                ui.allocate_ui_with_layout(
-                    egui::vec2(width, 0.0),
-                    egui::Layout::top_down(egui::Align::Min),
-                    |ui| {
-                        ui.set_width(width);
-                        chart.show(ui);
-                    },
-                );
+                ui.allocate_ui_with_layout(egui::vec2(width, 0.0), egui::Layout::top_down(egui::Align::Min), |ui| {
+                    ui.set_width(width);
+                    chart.show(ui);
+                });
             }
         });
         ui.add_space(gap - ui.spacing().item_spacing.y);
@@ -86,14 +82,8 @@ impl<'a> Builder<'a> {
 fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>> {
     let palette = parts::palette(ui);
     let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
-    let build = Builder {
-        history,
-        last_step: history.last_step(),
-    };
-    let zero = || Level {
-        value: 0.0,
-        name: String::new(),
-    };
+    let build = Builder { history, last_step: history.last_step() };
+    let zero = || Level { value: 0.0, name: String::new() };
 
     let loss = build.chart(
         "loss",
@@ -115,13 +105,10 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         "margin",
         "Margin",
         "margin/q50",
-        [
-            build.line("median", "margin/q50", 0),
-            build.held_out("held-out median", "eval_margin/q50", 1),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        [build.line("median", "margin/q50", 0), build.held_out("held-out median", "eval_margin/q50", 1)]
+            .into_iter()
+            .flatten()
+            .collect(),
     );
     margin.band = build
         .series("margin/q10")
@@ -129,10 +116,7 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         .map(|(low, high)| (low, high, "shaded: 10 to 90 %".to_owned()));
     margin.levels.push(zero());
     if let Some(target) = config.objective.objective().target_margin() {
-        margin.levels.push(Level {
-            value: target,
-            name: format!("target {}", crate::state::metric::number(target)),
-        });
+        margin.levels.push(Level { value: target, name: format!("target {}", crate::state::metric::number(target)) });
     }
 
     let mut accuracy = build.chart(
@@ -140,19 +124,14 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         "Preference accuracy",
         "rewards/accuracies",
         [
-            build
-                .line("this step", "rewards/accuracies", 6)
-                .map(|line| line.solid().thin()),
+            build.line("this step", "rewards/accuracies", 6).map(|line| line.solid().thin()),
             build.held_out("held out", "eval_rewards/accuracies", 0),
         ]
         .into_iter()
         .flatten()
         .collect(),
     );
-    accuracy.levels.push(Level {
-        value: 0.5,
-        name: String::new(),
-    });
+    accuracy.levels.push(Level { value: 0.5, name: String::new() });
 
     vec![
         loss,
@@ -176,12 +155,8 @@ fn moved_chart<'a>(build: &Builder<'a>, palette: &Palette, zero: Level) -> Chart
         "Who moved",
         CHOSEN,
         [
-            build
-                .line("chosen", CHOSEN, 0)
-                .map(|line| line.color(palette.chosen)),
-            build
-                .line("rejected", REJECTED, 1)
-                .map(|line| line.color(palette.rejected)),
+            build.line("chosen", CHOSEN, 0).map(|line| line.color(palette.chosen)),
+            build.line("rejected", REJECTED, 1).map(|line| line.color(palette.rejected)),
         ]
         .into_iter()
         .flatten()
@@ -201,13 +176,10 @@ fn drift<'a>(build: &Builder<'a>, zero: Level) -> Chart<'a> {
         "drift",
         "KL drift",
         "kl/ref",
-        [
-            build.held_out("kl/ref", "kl/ref", 0),
-            build.held_out("kl/policy_k3", "kl/policy_k3", 1),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        [build.held_out("kl/ref", "kl/ref", 0), build.held_out("kl/policy_k3", "kl/policy_k3", 1)]
+            .into_iter()
+            .flatten()
+            .collect(),
     );
     chart.levels.push(zero);
     "Nats per token; kl/ref is forward, on held-out reference answers, kl/policy_k3 the k3 estimate on the policy's own"
@@ -221,17 +193,10 @@ fn sleeping<'a>(build: &Builder<'a>) -> Chart<'a> {
         "sleeping",
         "Sleeping pairs",
         "push/asleep",
-        build
-            .line("of this step's pairs", "push/asleep", 6)
-            .map(Line::solid)
-            .into_iter()
-            .collect(),
+        build.line("of this step's pairs", "push/asleep", 6).map(Line::solid).into_iter().collect(),
     );
     // A share is read against none and all.
-    chart.levels.extend([0.0, 1.0].map(|value| Level {
-        value,
-        name: String::new(),
-    }));
+    chart.levels.extend([0.0, 1.0].map(|value| Level { value, name: String::new() }));
     "Pairs that get almost no push: won, or hopelessly lost".clone_into(&mut chart.note);
     chart
 }
@@ -241,11 +206,7 @@ fn speed<'a>(build: &Builder<'a>) -> Chart<'a> {
         "speed",
         "Tokens a second",
         "tokens_per_sec",
-        build
-            .line("tokens/s", "tokens_per_sec", 2)
-            .map(Line::solid)
-            .into_iter()
-            .collect(),
+        build.line("tokens/s", "tokens_per_sec", 2).map(Line::solid).into_iter().collect(),
     )
 }
 
@@ -254,11 +215,7 @@ fn gradient<'a>(build: &Builder<'a>) -> Chart<'a> {
         "gradient",
         "Gradient norm",
         "grad_norm",
-        build
-            .line("before clipping", "grad_norm", 3)
-            .map(Line::solid)
-            .into_iter()
-            .collect(),
+        build.line("before clipping", "grad_norm", 3).map(Line::solid).into_iter().collect(),
     )
 }
 
@@ -267,10 +224,6 @@ fn learning_rate<'a>(build: &Builder<'a>) -> Chart<'a> {
         "learning rate",
         "Learning rate",
         "learning_rate",
-        build
-            .line("learning rate", "learning_rate", 4)
-            .map(Line::solid)
-            .into_iter()
-            .collect(),
+        build.line("learning rate", "learning_rate", 4).map(Line::solid).into_iter().collect(),
     )
 }

@@ -31,10 +31,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
             .exact_size(SIDE)
             .resizable(false)
             .show_separator_line(false)
-            .frame(Frame::NONE.inner_margin(Margin {
-                left: space::L as i8,
-                ..Margin::ZERO
-            }))
+            .frame(Frame::NONE.inner_margin(Margin { left: space::L as i8, ..Margin::ZERO }))
             .show(ui, |ui| {
                 ScrollArea::vertical()
                     .id_salt("launch side")
@@ -42,37 +39,22 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
             });
     }
     egui::CentralPanel::no_frame().show(ui, |ui| {
-        ScrollArea::vertical()
-            .id_salt("launch sheet")
-            .auto_shrink([false, false])
-            .show(ui, |ui| {
-                settings(ui, workspace, view, &checked, commands);
-                if !wide {
-                    ui.add_space(space::S);
-                    side(ui, workspace, view, &checked, commands);
-                }
-                ui.add_space(space::L);
-            });
+        ScrollArea::vertical().id_salt("launch sheet").auto_shrink([false, false]).show(ui, |ui| {
+            settings(ui, workspace, view, &checked, commands);
+            if !wide {
+                ui.add_space(space::S);
+                side(ui, workspace, view, &checked, commands);
+            }
+            ui.add_space(space::L);
+        });
     });
 }
 
-fn side(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut TrainView,
-    checked: &Checked,
-    commands: &Commands,
-) {
+fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     if !matches!(workspace.preflight, Preflight::NotAsked) {
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
-            preflight::ui(
-                ui,
-                &workspace.preflight,
-                &checked.config,
-                &mut view.launch,
-                commands,
-            );
+            preflight::ui(ui, &workspace.preflight, &checked.config, &mut view.launch, commands);
         });
         ui.add_space(space::XS);
     }
@@ -82,13 +64,7 @@ fn side(
     });
 }
 
-fn settings(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut TrainView,
-    checked: &Checked,
-    commands: &Commands,
-) {
+fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     ui.spacing_mut().item_spacing.y = space::M;
     section(ui, "What to tune", |ui| {
         what(ui, workspace, view, checked, commands);
@@ -103,23 +79,14 @@ fn settings(
         }
     });
     section(ui, "Length and learning rate", |ui| {
-        let list = [
-            fields::STEPS,
-            fields::EPOCHS,
-            fields::PAIRS_PER_STEP,
-            fields::LEARNING_RATE,
-        ];
+        let list = [fields::STEPS, fields::EPOCHS, fields::PAIRS_PER_STEP, fields::LEARNING_RATE];
         field::row(ui, &mut view.launch, &list);
         ui.horizontal(|ui| {
             parts::caption(ui, "Schedule");
             let mut schedule = checked.config.optimizer.schedule;
             let words = [
                 (Schedule::Cosine, "Cosine", "Falls along a cosine to zero"),
-                (
-                    Schedule::Linear,
-                    "Linear",
-                    "Falls in a straight line to zero",
-                ),
+                (Schedule::Linear, "Linear", "Falls in a straight line to zero"),
                 (Schedule::Constant, "Constant", "Stays at its peak"),
             ];
             if parts::segmented(ui, &mut schedule, &words) {
@@ -128,22 +95,13 @@ fn settings(
             }
         });
     });
-    let more = if view.more {
-        "Fewer settings"
-    } else {
-        "More settings"
-    };
+    let more = if view.more { "Fewer settings" } else { "More settings" };
     if ui.button(more).clicked() {
         view.more = !view.more;
     }
     if view.more {
         section(ui, "Measuring and keeping", |ui| {
-            let list = [
-                fields::EVAL_EVERY,
-                fields::SAMPLE_EVERY,
-                fields::CHECKPOINT_EVERY,
-                fields::EVAL_FRACTION,
-            ];
+            let list = [fields::EVAL_EVERY, fields::SAMPLE_EVERY, fields::CHECKPOINT_EVERY, fields::EVAL_FRACTION];
             field::row(ui, &mut view.launch, &list);
         });
         section(ui, "Details", |ui| {
@@ -184,13 +142,7 @@ fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
     });
 }
 
-fn what(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut TrainView,
-    checked: &Checked,
-    commands: &Commands,
-) {
+fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     if let Some(project) = &workspace.project {
         let counts = project.counts;
         let line = format!(
@@ -234,40 +186,20 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let palette = parts::palette(ui);
     let mut kind = checked.config.objective.kind;
     let methods = [
-        (
-            Method::Mpo,
-            "MPO",
-            "Maximum Preference Optimization, arXiv 2312.16430",
-        ),
-        (
-            Method::Dpo,
-            "DPO",
-            "Direct Preference Optimization, arXiv 2305.18290",
-        ),
-        (
-            Method::Ipo,
-            "IPO",
-            "Identity Preference Optimization, arXiv 2310.12036",
-        ),
+        (Method::Mpo, "MPO", "Maximum Preference Optimization, arXiv 2312.16430"),
+        (Method::Dpo, "DPO", "Direct Preference Optimization, arXiv 2305.18290"),
+        (Method::Ipo, "IPO", "Identity Preference Optimization, arXiv 2310.12036"),
     ];
     if parts::segmented(ui, &mut kind, &methods) {
         view.launch.set_method(kind);
     }
     let objective = checked.config.objective.objective();
-    ui.label(
-        RichText::new(objective.loss_formula())
-            .size(size::HEADING)
-            .color(palette.strong),
-    );
+    ui.label(RichText::new(objective.loss_formula()).size(size::HEADING).color(palette.strong));
     ui.label(RichText::new(objective.margin().formula()).color(palette.text));
     ui.horizontal(|ui| {
         parts::caption(ui, "Margin");
         let anchored = [
-            (
-                PairMargin::AnchoredSum,
-                "Anchored sum",
-                "Starts at 0 for every pair: a typical data set starts awake",
-            ),
+            (PairMargin::AnchoredSum, "Anchored sum", "Starts at 0 for every pair: a typical data set starts awake"),
             (
                 PairMargin::AnchoredMean,
                 "Anchored mean",
@@ -275,11 +207,7 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
             ),
         ];
         let free = [
-            (
-                PairMargin::Sum,
-                "Sum",
-                "Reference-free: pairs of unlike length may sleep from the start",
-            ),
+            (PairMargin::Sum, "Sum", "Reference-free: pairs of unlike length may sleep from the start"),
             (PairMargin::Mean, "Mean", "Reference-free, per token"),
         ];
         let mut margin = checked.config.objective.margin();
@@ -292,26 +220,12 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
         }
     });
     if let Some(problem) = checked.problems.get("objective.margin") {
-        ui.label(
-            RichText::new(problem)
-                .size(size::SMALL)
-                .color(palette.error),
-        );
+        ui.label(RichText::new(problem).size(size::SMALL).color(palette.error));
     }
     let list: &[fields::Field] = match kind {
         Method::Mpo => &[fields::BETA, fields::LAMBDA_REF, fields::LAMBDA_PRE],
-        Method::Dpo => &[
-            fields::BETA,
-            fields::LAMBDA_REF,
-            fields::LAMBDA_PRE,
-            fields::SMOOTHING,
-        ],
-        Method::Ipo => &[
-            fields::TAU,
-            fields::LAMBDA_REF,
-            fields::LAMBDA_PRE,
-            fields::BETA,
-        ],
+        Method::Dpo => &[fields::BETA, fields::LAMBDA_REF, fields::LAMBDA_PRE, fields::SMOOTHING],
+        Method::Ipo => &[fields::TAU, fields::LAMBDA_REF, fields::LAMBDA_PRE, fields::BETA],
     };
     field::row(ui, &mut view.launch, list);
     if kind == Method::Dpo && checked.config.objective.label_smoothing > 0.0 {
@@ -345,13 +259,7 @@ fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
     None
 }
 
-fn start_bar(
-    ui: &mut Ui,
-    workspace: &Workspace,
-    view: &mut TrainView,
-    checked: &Checked,
-    commands: &Commands,
-) {
+fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     let palette = parts::palette(ui);
     let obstacle = obstacle(workspace, checked);
     Panel::bottom("start bar")

@@ -32,11 +32,7 @@ pub fn ui(ui: &mut Ui, run: RunId, history: &History) {
             .show_rows(ui, row, history.log.len(), |ui, rows| {
                 for line in &history.log[rows] {
                     ui.horizontal(|ui| {
-                        ui.label(
-                            RichText::new(format!("{:>6}", line.step))
-                                .monospace()
-                                .color(palette.weak),
-                        );
+                        ui.label(RichText::new(format!("{:>6}", line.step)).monospace().color(palette.weak));
                         let color = match line.level {
                             LogLevel::Info => palette.text,
                             LogLevel::Warning => palette.warning,

@@ -49,30 +49,19 @@ fn same(asked: &RunConfig, config: &RunConfig) -> bool {
 }
 
 fn doubles_bos(report: &PreflightReport) -> bool {
-    report
-        .findings
-        .iter()
-        .any(|finding| finding.flaw == Flaw::DoubledBos)
+    report.findings.iter().any(|finding| finding.flaw == Flaw::DoubledBos)
 }
 
 fn agrees((_, measured, expected): &(String, f64, f64)) -> bool {
     (measured - expected).abs() <= AGREES * expected.abs().max(1.0)
 }
 
-pub fn ui(
-    ui: &mut Ui,
-    preflight: &Preflight,
-    config: &RunConfig,
-    launch: &mut Launch,
-    commands: &Commands,
-) {
+pub fn ui(ui: &mut Ui, preflight: &Preflight, config: &RunConfig, launch: &mut Launch, commands: &Commands) {
     let palette = parts::palette(ui);
     parts::heading(ui, "Check");
     let stale = preflight.config().is_some_and(|asked| !same(asked, config));
     if stale {
-        ui.label(
-            RichText::new("The settings have changed since; check again").color(palette.warning),
-        );
+        ui.label(RichText::new("The settings have changed since; check again").color(palette.warning));
     }
     match preflight {
         Preflight::NotAsked => {}
@@ -142,31 +131,16 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
     asleep(ui, report.asleep);
     for golden in &report.golden {
         let (name, measured, expected) = golden;
-        let (word, color) = if agrees(golden) {
-            ("agrees", palette.good)
-        } else {
-            ("differs", palette.error)
-        };
-        let text = format!(
-            "{name} at step 0: {} measured, {} expected",
-            metric::number(*measured),
-            metric::number(*expected)
-        );
+        let (word, color) = if agrees(golden) { ("agrees", palette.good) } else { ("differs", palette.error) };
+        let text =
+            format!("{name} at step 0: {} measured, {} expected", metric::number(*measured), metric::number(*expected));
         ui.horizontal_wrapped(|ui| {
             ui.label(text);
             ui.label(RichText::new(word).color(color));
         });
     }
     memory(ui, report);
-    fact(
-        ui,
-        "Time",
-        &format!(
-            "{} for {} steps",
-            metric::duration(report.estimated_secs),
-            report.total_steps
-        ),
-    );
+    fact(ui, "Time", &format!("{} for {} steps", metric::duration(report.estimated_secs), report.total_steps));
 }
 
 fn fact(ui: &mut Ui, name: &str, text: &str) {
@@ -199,10 +173,7 @@ fn pair_finding(ui: &mut Ui, finding: &PairFinding, launch: &mut Launch, command
         });
         if finding.flaw == Flaw::DoubledBos {
             let mut accepted = launch.is_on(ALLOW_DOUBLED_BOS);
-            if ui
-                .checkbox(&mut accepted, "Train although BOS is doubled")
-                .changed()
-            {
+            if ui.checkbox(&mut accepted, "Train although BOS is doubled").changed() {
                 launch.set(ALLOW_DOUBLED_BOS, accepted.to_string());
             }
         }
@@ -211,9 +182,7 @@ fn pair_finding(ui: &mut Ui, finding: &PairFinding, launch: &mut Launch, command
 
 /// A pair that can be looked at.
 fn link(ui: &mut Ui, pair: PairId, commands: &Commands) {
-    if parts::quiet(ui, true, &format!("Pair {}", pair.0))
-        .on_hover_text("Show it in Pairs, with its tokens")
-        .clicked()
+    if parts::quiet(ui, true, &format!("Pair {}", pair.0)).on_hover_text("Show it in Pairs, with its tokens").clicked()
     {
         commands.push(Command::ShowPair(pair));
     }
@@ -222,13 +191,7 @@ fn link(ui: &mut Ui, pair: PairId, commands: &Commands) {
 /// Answers by tokens, with the line where they are cut.
 fn lengths(ui: &mut Ui, lengths: &Lengths) {
     let palette = parts::palette(ui);
-    let Some(most) = lengths
-        .answers
-        .iter()
-        .copied()
-        .max()
-        .filter(|most| *most > 0)
-    else {
+    let Some(most) = lengths.answers.iter().copied().max().filter(|most| *most > 0) else {
         return;
     };
     let size = egui::vec2(ui.available_width(), 48.0);
@@ -240,11 +203,7 @@ fn lengths(ui: &mut Ui, lengths: &Lengths) {
         format!("none reaches the limit of {}", lengths.cut_at)
     };
     let text = format!("Answers of up to {} tokens, {line}", lengths.longest);
-    prompt::name(
-        &response,
-        egui::Role::Image,
-        &format!("Lengths of answers: {text}"),
-    );
+    prompt::name(&response, egui::Role::Image, &format!("Lengths of answers: {text}"));
     let end = (lengths.answers.len() * lengths.bin) as f32;
     let x = |tokens: usize| rect.left() + rect.width() * (tokens as f32 / end).min(1.0);
     let painter = ui.painter();
@@ -253,23 +212,12 @@ fn lengths(ui: &mut Ui, lengths: &Lengths) {
         let start = index * lengths.bin;
         let bar = egui::Rect::from_min_max(
             egui::pos2(x(start), rect.bottom() - height),
-            egui::pos2(
-                (x(start + lengths.bin) - 1.0).max(x(start) + 1.0),
-                rect.bottom(),
-            ),
+            egui::pos2((x(start + lengths.bin) - 1.0).max(x(start) + 1.0), rect.bottom()),
         );
-        let color = if start >= lengths.cut_at {
-            palette.error
-        } else {
-            palette.accent
-        };
+        let color = if start >= lengths.cut_at { palette.error } else { palette.accent };
         painter.rect_filled(bar, 0.0, color);
     }
-    painter.hline(
-        rect.x_range(),
-        rect.bottom(),
-        egui::Stroke::new(1.0, palette.hairline),
-    );
+    painter.hline(rect.x_range(), rect.bottom(), egui::Stroke::new(1.0, palette.hairline));
     if cut {
         let stroke = egui::Stroke::new(2.0, palette.error);
         painter.vline(x(lengths.cut_at), rect.y_range(), stroke);
@@ -281,9 +229,9 @@ fn set_aside(ui: &mut Ui, report: &PreflightReport, commands: &Commands) {
     if report.set_aside.is_empty() {
         return;
     }
-    egui::CollapsingHeader::new(format!("{} pairs set aside", report.set_aside.len()))
-        .id_salt("set aside")
-        .show(ui, |ui| {
+    egui::CollapsingHeader::new(format!("{} pairs set aside", report.set_aside.len())).id_salt("set aside").show(
+        ui,
+        |ui| {
             const SHOWN: usize = 50;
             for (pair, reason) in report.set_aside.iter().take(SHOWN) {
                 ui.horizontal_wrapped(|ui| {
@@ -294,7 +242,8 @@ fn set_aside(ui: &mut Ui, report: &PreflightReport, commands: &Commands) {
             if report.set_aside.len() > SHOWN {
                 parts::caption(ui, format!("and {} more", report.set_aside.len() - SHOWN));
             }
-        });
+        },
+    );
 }
 
 fn asleep(ui: &mut Ui, share: f64) {
@@ -303,9 +252,7 @@ fn asleep(ui: &mut Ui, share: f64) {
     if share > SLEEPY {
         parts::strip(ui, palette.warning_soft, |ui| {
             ui.label(RichText::new(text).color(palette.warning));
-            ui.label(
-                "They get almost no push. Cures: a smaller β, a mean margin, or an anchored margin",
-            );
+            ui.label("They get almost no push. Cures: a smaller β, a mean margin, or an anchored margin");
         });
     } else {
         fact(ui, "Sleeping pairs", &text);
@@ -328,10 +275,7 @@ fn memory(ui: &mut Ui, report: &PreflightReport) {
     fact(ui, "Memory", &text);
     let again = match memory.recomputed_blocks {
         0 => "no block runs its forward again".to_owned(),
-        blocks => format!(
-            "{blocks} of {} blocks run their forward again",
-            memory.blocks
-        ),
+        blocks => format!("{blocks} of {} blocks run their forward again", memory.blocks),
     };
     let rows = format!("up to {} tokens; {again}", memory.largest_row_tokens);
     fact(ui, "Rows", &rows);

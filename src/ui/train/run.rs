@@ -19,11 +19,7 @@ use crate::{
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
     let Some(run) = shown_run(workspace, view.shown) else {
-        parts::empty(
-            ui,
-            "No run yet",
-            "Choose Set up, look over the settings and press Start run",
-        );
+        parts::empty(ui, "No run yet", "Choose Set up, look over the settings and press Start run");
         return;
     };
     let history = workspace.runs.history(run);
@@ -37,24 +33,21 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     head(ui, workspace, view, record, live, commands);
     ui.add_space(space::S);
     space_pauses(ui, live, commands);
-    ScrollArea::vertical()
-        .id_salt("run")
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            let nothing = History::default();
-            let history = history.unwrap_or(&nothing);
-            charts::ui(ui, record, history);
+    ScrollArea::vertical().id_salt("run").auto_shrink([false, false]).show(ui, |ui| {
+        let nothing = History::default();
+        let history = history.unwrap_or(&nothing);
+        charts::ui(ui, record, history);
+        ui.add_space(space::M);
+        if let Some(live) = live {
+            parts::card(ui, |ui| {
+                ui.set_width(ui.available_width());
+                knobs::ui(ui, &mut view.knobs, live, record, commands);
+            });
             ui.add_space(space::M);
-            if let Some(live) = live {
-                parts::card(ui, |ui| {
-                    ui.set_width(ui.available_width());
-                    knobs::ui(ui, &mut view.knobs, live, record, commands);
-                });
-                ui.add_space(space::M);
-            }
-            log::ui(ui, run, history);
-            ui.add_space(space::L);
-        });
+        }
+        log::ui(ui, run, history);
+        ui.add_space(space::L);
+    });
 }
 
 fn head(
@@ -88,10 +81,7 @@ fn head(
                 commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
             }
             if can_continue(record.status)
-                && ui
-                    .button("Continue")
-                    .on_hover_text("Goes on from its last checkpoint")
-                    .clicked()
+                && ui.button("Continue").on_hover_text("Goes on from its last checkpoint").clicked()
             {
                 commands.push(Command::Runs(RunCommand::Continue(record.id)));
             }
@@ -132,9 +122,7 @@ fn pick(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, shown: RunId) 
             }
         })
         .response;
-    response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Shown run {name}"))
-    });
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Shown run {name}")));
 }
 
 pub fn status_word(status: RunStatus, palette: &Palette) -> (&'static str, egui::Color32) {
@@ -153,16 +141,12 @@ fn controls(ui: &mut Ui, live: &Live, commands: &Commands) {
     let send = |command| commands.push(Command::Runs(command));
     let stop = ui
         .add_enabled(!live.stopping, egui::Button::new("Stop"))
-        .on_hover_text(
-            "Finishes this step, writes a checkpoint and ends; the run can be continued later",
-        );
+        .on_hover_text("Finishes this step, writes a checkpoint and ends; the run can be continued later");
     if stop.clicked() {
         send(RunCommand::Stop);
     }
     let word = if live.paused { "Resume" } else { "Pause" };
-    let pause = ui
-        .add_enabled(!live.stopping, egui::Button::new(word))
-        .on_hover_text("Space");
+    let pause = ui.add_enabled(!live.stopping, egui::Button::new(word)).on_hover_text("Space");
     if pause.clicked() {
         send(RunCommand::SetPaused(!live.paused));
     }
@@ -177,15 +161,8 @@ fn controls(ui: &mut Ui, live: &Live, commands: &Commands) {
 /// Share done and the line under the bar.
 fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (f32, String) {
     let Some(live) = live else {
-        let fraction = if record.total_steps == 0 {
-            0.0
-        } else {
-            record.step as f32 / record.total_steps as f32
-        };
-        return (
-            fraction,
-            format!("Step {} of {}", record.step, record.total_steps),
-        );
+        let fraction = if record.total_steps == 0 { 0.0 } else { record.step as f32 / record.total_steps as f32 };
+        return (fraction, format!("Step {} of {}", record.step, record.total_steps));
     };
     if let Some((what, share)) = &live.phase {
         let text = match share {
@@ -202,10 +179,7 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
     } else if let Some(eta) = live.eta_secs {
         text = format!("{text} · {} left", metric::duration(eta));
     }
-    let speed = workspace
-        .runs
-        .history(live.run)
-        .and_then(|history| history.latest("tokens_per_sec"));
+    let speed = workspace.runs.history(live.run).and_then(|history| history.latest("tokens_per_sec"));
     if let Some(speed) = speed {
         text = format!("{text} · {} tokens/s", metric::number(speed));
     }

@@ -22,10 +22,7 @@ pub fn ui(ui: &mut Ui, objective: &Objective) {
     parts::heading(ui, "What a pair feels");
     ui.label(sandbox::in_words(objective));
     let Some(curves) = remembered(ui, objective) else {
-        parts::caption(
-            ui,
-            "The curves appear when the settings of the method can be used",
-        );
+        parts::caption(ui, "The curves appear when the settings of the method can be used");
         return;
     };
     ui.add_space(theme::space::XS);
@@ -91,11 +88,7 @@ fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize
         .allow_boxed_zoom(false)
         .show(ui, |plot| {
             if let Some((low, high)) = curves.awake {
-                plot.span(
-                    Span::new("", low..=high)
-                        .fill(palette.accent_soft)
-                        .border_width(0.0),
-                );
+                plot.span(Span::new("", low..=high).fill(palette.accent_soft).border_width(0.0));
             }
             let weak = Stroke::new(1.0, palette.hairline);
             plot.hline(HLine::new("", 0.0).stroke(weak).allow_hover(false));
@@ -117,7 +110,5 @@ fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize
         });
     let at_zero = series.nearest(0.0).map_or(0.0, |point| point[1]);
     let name = format!("{title}, {} at margin 0", metric::number(at_zero));
-    response
-        .response
-        .widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+    response.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
 }

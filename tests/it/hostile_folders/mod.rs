@@ -26,11 +26,7 @@ pub struct Hostile {
 }
 
 fn hostile(name: &'static str, says: &'static str, spoil: impl Fn(&Path) + 'static) -> Hostile {
-    Hostile {
-        name,
-        says,
-        spoil: Box::new(spoil),
-    }
+    Hostile { name, says, spoil: Box::new(spoil) }
 }
 
 /// A whole model with a tokenizer, small and good.
@@ -43,11 +39,7 @@ pub fn write_good(folder: &Path) {
     let texts = ["the ferry to the island".to_owned()];
     let tokenizer = train_bpe(&texts, 280, &["<|end|>"]).unwrap();
     fs::write(folder.join("tokenizer.json"), tokenizer).unwrap();
-    fs::write(
-        folder.join("tokenizer_config.json"),
-        r#"{"eos_token": "<|end|>"}"#,
-    )
-    .unwrap();
+    fs::write(folder.join("tokenizer_config.json"), r#"{"eos_token": "<|end|>"}"#).unwrap();
 }
 
 fn config(change: impl Fn(&mut Json) + 'static) -> impl Fn(&Path) + 'static {
@@ -109,9 +101,7 @@ fn link(name: &'static str, target: &'static str) -> impl Fn(&Path) + 'static {
 fn pipe(name: &'static str) -> impl Fn(&Path) + 'static {
     move |folder| {
         fs::remove_file(folder.join(name)).ok();
-        let made = std::process::Command::new("mkfifo")
-            .arg(folder.join(name))
-            .status();
+        let made = std::process::Command::new("mkfifo").arg(folder.join(name)).status();
         assert!(made.unwrap().success());
     }
 }
@@ -149,10 +139,7 @@ fn sparse_weights(folder: &Path, spec: &Spec) {
         (layer("mlp.down_proj"), vec![d, ff]),
     ] {
         let end = at + 4 * shape.iter().product::<usize>();
-        tensors.insert(
-            name,
-            json!({"dtype": "F32", "shape": shape, "data_offsets": [at, end]}),
-        );
+        tensors.insert(name, json!({"dtype": "F32", "shape": shape, "data_offsets": [at, end]}));
         at = end;
     }
     let path = folder.join("model.safetensors");
@@ -164,12 +151,7 @@ fn sparse_weights(folder: &Path, spec: &Spec) {
 
 /// A folder whose weights are in the files that `weight_map` names.
 fn index(weight_map: Json) -> impl Fn(&Path) + 'static {
-    write(
-        "model.safetensors.index.json",
-        json!({"metadata": {}, "weight_map": weight_map})
-            .to_string()
-            .into(),
-    )
+    write("model.safetensors.index.json", json!({"metadata": {}, "weight_map": weight_map}).to_string().into())
 }
 
 fn nested(depth: usize) -> String {

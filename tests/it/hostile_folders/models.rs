@@ -7,121 +7,38 @@ const LARGE: u64 = 1 << 31;
 
 /// What `Policy::load` refuses.
 pub fn models() -> Vec<Hostile> {
-    let all = [
-        settings(),
-        numbers(),
-        indexes(),
-        weights(),
-        vec![too_large()],
-        links(),
-    ];
+    let all = [settings(), numbers(), indexes(), weights(), vec![too_large()], links()];
     all.into_iter().flatten().collect()
 }
 
 /// `config.json` as a file.
 fn settings() -> Vec<Hostile> {
     vec![
-        hostile(
-            "an empty config",
-            "not valid JSON",
-            write("config.json", Vec::new()),
-        ),
-        hostile(
-            "a config of 2 GB",
-            "bytes long",
-            sparse("config.json", LARGE),
-        ),
-        hostile(
-            "a config nested a million deep",
-            "recursion limit",
-            write("config.json", nested(1_000_000).into()),
-        ),
-        hostile(
-            "a config that is a list",
-            "not a JSON object",
-            write("config.json", b"[]".into()),
-        ),
-        hostile(
-            "a config that is no text",
-            "not text",
-            write("config.json", vec![0xFF; 9]),
-        ),
-        hostile(
-            "a folder for a config",
-            "not a file",
-            directory("config.json"),
-        ),
+        hostile("an empty config", "not valid JSON", write("config.json", Vec::new())),
+        hostile("a config of 2 GB", "bytes long", sparse("config.json", LARGE)),
+        hostile("a config nested a million deep", "recursion limit", write("config.json", nested(1_000_000).into())),
+        hostile("a config that is a list", "not a JSON object", write("config.json", b"[]".into())),
+        hostile("a config that is no text", "not text", write("config.json", vec![0xFF; 9])),
+        hostile("a folder for a config", "not a file", directory("config.json")),
     ]
 }
 
 /// What stands in `config.json`.
 fn numbers() -> Vec<Hostile> {
     vec![
-        hostile(
-            "2^60 hidden",
-            "hidden_size",
-            set("hidden_size", json!(1_u64 << 60)),
-        ),
-        hostile(
-            "a billion layers",
-            "num_hidden_layers",
-            set("num_hidden_layers", json!(1_000_000_000)),
-        ),
-        hostile(
-            "no heads",
-            "num_attention_heads",
-            set("num_attention_heads", json!(0)),
-        ),
-        hostile(
-            "no key heads",
-            "num_key_value_heads",
-            set("num_key_value_heads", json!(0)),
-        ),
-        hostile(
-            "negative heads",
-            "num_attention_heads",
-            set("num_attention_heads", json!(-4)),
-        ),
-        hostile(
-            "half a head",
-            "num_attention_heads",
-            set("num_attention_heads", json!(3.5)),
-        ),
-        hostile(
-            "2^40 tokens",
-            "vocab_size",
-            set("vocab_size", json!(1_u64 << 40)),
-        ),
-        hostile(
-            "an epsilon that is no number",
-            "not valid JSON",
-            raw("rms_norm_eps", "NaN"),
-        ),
-        hostile(
-            "an epsilon without bound",
-            "not valid JSON",
-            raw("rms_norm_eps", "1e999"),
-        ),
-        hostile(
-            "a negative epsilon",
-            "rms_norm_eps",
-            set("rms_norm_eps", json!(-1e-6)),
-        ),
-        hostile(
-            "a rotation by nothing",
-            "rope_theta",
-            set("rope_theta", json!(0.0)),
-        ),
-        hostile(
-            "a rotation backwards",
-            "rope_theta",
-            set("rope_theta", json!(-1.0)),
-        ),
-        hostile(
-            "a text where a number should be",
-            "hidden_size",
-            set("hidden_size", json!("16; DROP TABLE")),
-        ),
+        hostile("2^60 hidden", "hidden_size", set("hidden_size", json!(1_u64 << 60))),
+        hostile("a billion layers", "num_hidden_layers", set("num_hidden_layers", json!(1_000_000_000))),
+        hostile("no heads", "num_attention_heads", set("num_attention_heads", json!(0))),
+        hostile("no key heads", "num_key_value_heads", set("num_key_value_heads", json!(0))),
+        hostile("negative heads", "num_attention_heads", set("num_attention_heads", json!(-4))),
+        hostile("half a head", "num_attention_heads", set("num_attention_heads", json!(3.5))),
+        hostile("2^40 tokens", "vocab_size", set("vocab_size", json!(1_u64 << 40))),
+        hostile("an epsilon that is no number", "not valid JSON", raw("rms_norm_eps", "NaN")),
+        hostile("an epsilon without bound", "not valid JSON", raw("rms_norm_eps", "1e999")),
+        hostile("a negative epsilon", "rms_norm_eps", set("rms_norm_eps", json!(-1e-6))),
+        hostile("a rotation by nothing", "rope_theta", set("rope_theta", json!(0.0))),
+        hostile("a rotation backwards", "rope_theta", set("rope_theta", json!(-1.0))),
+        hostile("a text where a number should be", "hidden_size", set("hidden_size", json!("16; DROP TABLE"))),
         hostile(
             "more positions than can be counted",
             "max_position_embeddings",
@@ -133,30 +50,15 @@ fn numbers() -> Vec<Hostile> {
 /// `model.safetensors.index.json` and what it names.
 fn indexes() -> Vec<Hostile> {
     vec![
-        hostile(
-            "an empty index",
-            "not a JSON index",
-            write("model.safetensors.index.json", Vec::new()),
-        ),
+        hostile("an empty index", "not a JSON index", write("model.safetensors.index.json", Vec::new())),
         hostile("an index of nothing", "empty", index(json!({}))),
-        hostile(
-            "an index of 2 GB",
-            "bytes long",
-            sparse("model.safetensors.index.json", LARGE),
-        ),
+        hostile("an index of 2 GB", "bytes long", sparse("model.safetensors.index.json", LARGE)),
         hostile(
             "an index nested a million deep",
             "not a JSON index",
-            write(
-                "model.safetensors.index.json",
-                format!(r#"{{"metadata": {}}}"#, nested(1_000_000)).into(),
-            ),
+            write("model.safetensors.index.json", format!(r#"{{"metadata": {}}}"#, nested(1_000_000)).into()),
         ),
-        hostile(
-            "a folder for an index",
-            "not a file",
-            directory("model.safetensors.index.json"),
-        ),
+        hostile("a folder for an index", "not a file", directory("model.safetensors.index.json")),
         hostile(
             "an index that leads upwards",
             "inside the folder",
@@ -177,19 +79,11 @@ fn indexes() -> Vec<Hostile> {
             "but is not",
             index(json!({"model.nothing": "model.safetensors"})),
         ),
-        hostile(
-            "one tensor in two files",
-            "which of them is meant",
-            |folder| {
-                fs::copy(
-                    folder.join("model.safetensors"),
-                    folder.join("b.safetensors"),
-                )
-                .unwrap();
-                let map = json!({"model.norm.weight": "model.safetensors", "lm_head.weight": "b.safetensors"});
-                index(map)(folder);
-            },
-        ),
+        hostile("one tensor in two files", "which of them is meant", |folder| {
+            fs::copy(folder.join("model.safetensors"), folder.join("b.safetensors")).unwrap();
+            let map = json!({"model.norm.weight": "model.safetensors", "lm_head.weight": "b.safetensors"});
+            index(map)(folder);
+        }),
     ]
 }
 
@@ -197,26 +91,10 @@ fn indexes() -> Vec<Hostile> {
 fn weights() -> Vec<Hostile> {
     let one = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
     vec![
-        hostile(
-            "empty weights",
-            "partly downloaded",
-            write("model.safetensors", Vec::new()),
-        ),
-        hostile(
-            "a folder for weights",
-            "not a file",
-            directory("model.safetensors"),
-        ),
-        hostile(
-            "a header of 4 GB",
-            "header claims",
-            write("model.safetensors", u64::to_le_bytes(1 << 32).to_vec()),
-        ),
-        hostile(
-            "a header of 2^64 bytes",
-            "header claims",
-            write("model.safetensors", vec![0xFF; 64]),
-        ),
+        hostile("empty weights", "partly downloaded", write("model.safetensors", Vec::new())),
+        hostile("a folder for weights", "not a file", directory("model.safetensors")),
+        hostile("a header of 4 GB", "header claims", write("model.safetensors", u64::to_le_bytes(1 << 32).to_vec())),
+        hostile("a header of 2^64 bytes", "header claims", write("model.safetensors", vec![0xFF; 64])),
         hostile(
             "a header beyond the file",
             "partly downloaded",
@@ -230,79 +108,53 @@ fn weights() -> Vec<Hostile> {
         hostile(
             "tensors on top of each other",
             "partly downloaded",
-            header(
-                &format!(r#"{one},"b":{{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}}}"#),
-                12,
-            ),
+            header(&format!(r#"{one},"b":{{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}}}"#), 12),
         ),
         hostile(
             "a tensor twice",
             "partly downloaded",
-            header(
-                &format!(r#"{one},"a":{{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}}}"#),
-                16,
-            ),
+            header(&format!(r#"{one},"a":{{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}}}"#), 16),
         ),
         hostile(
             "a tensor beyond the file",
             "partly downloaded",
-            header(
-                r#"{"a":{"dtype":"F32","shape":[1000],"data_offsets":[0,4000]}}"#,
-                8,
-            ),
+            header(r#"{"a":{"dtype":"F32","shape":[1000],"data_offsets":[0,4000]}}"#, 8),
         ),
         hostile(
             "a tensor that ends before it begins",
             "partly downloaded",
-            header(
-                r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
-                8,
-            ),
+            header(r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8),
         ),
         hostile(
             "a shape whose product overflows",
             "partly downloaded",
-            header(
-                r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,8]}}"#,
-                8,
-            ),
+            header(r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,8]}}"#, 8),
         ),
         hostile(
             "a shape whose bytes overflow",
             "partly downloaded",
-            header(
-                r#"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,8]}}"#,
-                8,
-            ),
+            header(r#"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,8]}}"#, 8),
         ),
-        hostile(
-            "the weights of another model",
-            "is missing",
-            header(&format!("{one}}}"), 8),
-        ),
+        hostile("the weights of another model", "is missing", header(&format!("{one}}}"), 8)),
     ]
 }
 
 /// A file as long as it says.
 fn too_large() -> Hostile {
-    hostile(
-        "more weights than any machine can hold",
-        "GiB of memory in all",
-        |folder| {
-            config(|json| {
-                json["hidden_size"] = json!(1 << 18);
-                json["head_dim"] = json!(2);
-                json["intermediate_size"] = json!(2);
-                json["num_hidden_layers"] = json!(1);
-                json["num_attention_heads"] = json!(1);
-                json["num_key_value_heads"] = json!(1);
-                json["vocab_size"] = json!(1 << 22);
-                json["tie_word_embeddings"] = json!(true);
-            })(folder);
-            let config = fs::read_to_string(folder.join("config.json")).unwrap();
-            sparse_weights(folder, &Spec::parse(&config).unwrap());
-        },
-    )
+    hostile("more weights than any machine can hold", "GiB of memory in all", |folder| {
+        config(|json| {
+            json["hidden_size"] = json!(1 << 18);
+            json["head_dim"] = json!(2);
+            json["intermediate_size"] = json!(2);
+            json["num_hidden_layers"] = json!(1);
+            json["num_attention_heads"] = json!(1);
+            json["num_key_value_heads"] = json!(1);
+            json["vocab_size"] = json!(1 << 22);
+            json["tie_word_embeddings"] = json!(true);
+        })(folder);
+        let config = fs::read_to_string(folder.join("config.json")).unwrap();
+        sparse_weights(folder, &Spec::parse(&config).unwrap());
+    })
 }
 
 /// What is there in place of a file.
@@ -310,45 +162,21 @@ fn too_large() -> Hostile {
 fn links() -> Vec<Hostile> {
     vec![
         hostile("a pipe for a config", "not a file", pipe("config.json")),
-        hostile(
-            "a pipe for an index",
-            "not a file",
-            pipe("model.safetensors.index.json"),
-        ),
-        hostile(
-            "a pipe for weights",
-            "not a file",
-            pipe("model.safetensors"),
-        ),
+        hostile("a pipe for an index", "not a file", pipe("model.safetensors.index.json")),
+        hostile("a pipe for weights", "not a file", pipe("model.safetensors")),
         hostile("a pipe in the index", "not a file", |folder| {
             pipe("part.safetensors")(folder);
             index(json!({"model.norm.weight": "part.safetensors"}))(folder);
         }),
-        hostile(
-            "an endless device for weights",
-            "outside its folder",
-            link("model.safetensors", "/dev/zero"),
-        ),
-        hostile(
-            "an endless device for a config",
-            "outside its folder",
-            link("config.json", "/dev/zero"),
-        ),
+        hostile("an endless device for weights", "outside its folder", link("model.safetensors", "/dev/zero")),
+        hostile("an endless device for a config", "outside its folder", link("config.json", "/dev/zero")),
         hostile("a file behind a link", "outside its folder", |folder| {
             let elsewhere = tempfile::tempdir().unwrap().keep();
-            fs::rename(
-                folder.join("model.safetensors"),
-                elsewhere.join("a.safetensors"),
-            )
-            .unwrap();
+            fs::rename(folder.join("model.safetensors"), elsewhere.join("a.safetensors")).unwrap();
             std::os::unix::fs::symlink(&elsewhere, folder.join("sub")).unwrap();
             index(json!({"model.norm.weight": "sub/a.safetensors"}))(folder);
         }),
-        hostile(
-            "a link to itself",
-            "config.json",
-            link("config.json", "config.json"),
-        ),
+        hostile("a link to itself", "config.json", link("config.json", "config.json")),
     ]
 }
 

@@ -21,41 +21,17 @@ pub fn tokenizers() -> Vec<Hostile> {
         }
     };
     let mut all = vec![
-        hostile(
-            "an empty tokenizer",
-            "tokenizer.json",
-            write("tokenizer.json", Vec::new()),
-        ),
-        hostile(
-            "a tokenizer of 2 GB",
-            "bytes long",
-            sparse("tokenizer.json", 1 << 31),
-        ),
+        hostile("an empty tokenizer", "tokenizer.json", write("tokenizer.json", Vec::new())),
+        hostile("a tokenizer of 2 GB", "bytes long", sparse("tokenizer.json", 1 << 31)),
         hostile(
             "a tokenizer nested a million deep",
             "tokenizer.json",
             write("tokenizer.json", nested(1_000_000).into()),
         ),
-        hostile(
-            "a folder for a tokenizer",
-            "not a file",
-            directory("tokenizer.json"),
-        ),
-        hostile(
-            "merges of what is no token",
-            "tokenizer.json",
-            merges(json!([["no such", "token"]])),
-        ),
-        hostile(
-            "merges into what is no token",
-            "tokenizer.json",
-            merges(json!([["t", "t"], ["tt", "tt"]])),
-        ),
-        hostile(
-            "merges that are none",
-            "tokenizer.json",
-            merges(json!([1, 2, 3])),
-        ),
+        hostile("a folder for a tokenizer", "not a file", directory("tokenizer.json")),
+        hostile("merges of what is no token", "tokenizer.json", merges(json!([["no such", "token"]]))),
+        hostile("merges into what is no token", "tokenizer.json", merges(json!([["t", "t"], ["tt", "tt"]]))),
+        hostile("merges that are none", "tokenizer.json", merges(json!([1, 2, 3]))),
         hostile("normalizers in normalizers", "tokenizer.json", |folder| {
             let mut normalizer = json!({"type": "Nothing"});
             for _ in 0..50 {
@@ -80,9 +56,7 @@ pub fn tokenizers() -> Vec<Hostile> {
             "chat_template.json",
         ];
         all.extend(names.map(|name| hostile(name, "not a file", pipe(name))));
-        all.extend(
-            names.map(|name| hostile(name, "outside its folder", link(name, "/etc/passwd"))),
-        );
+        all.extend(names.map(|name| hostile(name, "outside its folder", link(name, "/etc/passwd"))));
     }
     all
 }
@@ -123,30 +97,18 @@ fn parts() -> Vec<Hostile> {
 /// Files beside the tokenizer.
 fn beside() -> Vec<Hostile> {
     vec![
-        hostile(
-            "settings of 2 GB",
-            "bytes long",
-            sparse("tokenizer_config.json", 1 << 31),
-        ),
+        hostile("settings of 2 GB", "bytes long", sparse("tokenizer_config.json", 1 << 31)),
         hostile(
             "settings nested a million deep",
             "recursion limit",
             write("tokenizer_config.json", nested(1_000_000).into()),
         ),
-        hostile(
-            "a template of 2 GB",
-            "bytes long",
-            sparse("chat_template.jinja", 1 << 31),
-        ),
+        hostile("a template of 2 GB", "bytes long", sparse("chat_template.jinja", 1 << 31)),
         hostile(
             "ends of answers that are no JSON",
             "generation_config.json",
             write("generation_config.json", b"{".into()),
         ),
-        hostile(
-            "a folder for ends of answers",
-            "not a file",
-            directory("generation_config.json"),
-        ),
+        hostile("a folder for ends of answers", "not a file", directory("generation_config.json")),
     ]
 }

@@ -4,8 +4,7 @@ use candle_core::{DType, Tensor};
 
 use super::{close, gradients, same, same_tensor};
 use crate::kernels::{
-    AttentionShape, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora,
-    NormOptions,
+    AttentionShape, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions,
     composed::Composed,
     cpu::Cpu,
     testing::{random, slot, tensor, values},
@@ -13,9 +12,7 @@ use crate::kernels::{
 
 /// An operand that bf16 holds exactly, in f32 and in bf16.
 fn exact(seed: u64, rows: usize, columns: usize) -> (Tensor, Tensor) {
-    let rounded = tensor(&random(seed, rows * columns), (rows, columns))
-        .to_dtype(DType::BF16)
-        .unwrap();
+    let rounded = tensor(&random(seed, rows * columns), (rows, columns)).to_dtype(DType::BF16).unwrap();
     (rounded.to_dtype(DType::F32).unwrap(), rounded)
 }
 
@@ -44,66 +41,33 @@ fn bf16_through_the_linear_layer() {
         b_slot: Some(slot(16, 16)),
         scale: 2.0,
     };
-    let layer = |weight| Linear {
-        loras: vec![adapter.clone()],
-        ..Linear::frozen(weight)
-    };
+    let layer = |weight| Linear { loras: vec![adapter.clone()], ..Linear::frozen(weight) };
     let (layer, layer16) = (layer(weight), layer(weight16));
     let (y, saved) = Cpu::default().linear(&x, &layer).unwrap();
     let (y16, saved16) = kernels.linear(&x16, &layer16).unwrap();
     close("linear", &half(&y16), &values(&y), 2e-2);
     let (dy, dy16) = exact(5, 12, 8);
     let (mut grads, mut grads16) = (gradients(32), gradients(32));
-    let dx = Cpu::default()
-        .linear_backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)
-        .unwrap();
-    let dx16 = kernels
-        .linear_backward(
-            &x16,
-            &saved16,
-            &dy16,
-            &layer16,
-            InputGradient::Fresh,
-            &mut grads16,
-        )
-        .unwrap();
+    let dx = Cpu::default().linear_backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads).unwrap();
+    let dx16 = kernels.linear_backward(&x16, &saved16, &dy16, &layer16, InputGradient::Fresh, &mut grads16).unwrap();
     close("dx", &half(&dx16.unwrap()), &values(&dx.unwrap()), 2e-2);
-    close(
-        "adapter",
-        &grads16.to_vec().unwrap(),
-        &grads.to_vec().unwrap(),
-        2e-2,
-    );
+    close("adapter", &grads16.to_vec().unwrap(), &grads.to_vec().unwrap(), 2e-2);
 }
 
 #[test]
 fn bf16_through_attention() {
     let kernels = Composed::new(DType::BF16).unwrap();
     let layout = Layout::single(12).unwrap();
-    let shape = AttentionShape {
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 2,
-        scale: 0.7,
-        softcap: None,
-        window: None,
-    };
+    let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 2, scale: 0.7, softcap: None, window: None };
     let ((q, q16), (d_o, d_o16)) = (exact(1, 12, 8), exact(2, 12, 8));
     let ((k, k16), (v, v16)) = (exact(7, 12, 4), exact(8, 12, 4));
-    let (o, lse) = Cpu::default()
-        .attention(&q, &k, &v, &layout, &shape)
-        .unwrap();
-    let (o16, lse16) = kernels
-        .attention(&q16, &k16, &v16, &layout, &shape)
-        .unwrap();
+    let (o, lse) = Cpu::default().attention(&q, &k, &v, &layout, &shape).unwrap();
+    let (o16, lse16) = kernels.attention(&q16, &k16, &v16, &layout, &shape).unwrap();
     same_tensor("lse", &lse16, &lse);
     close("o", &half(&o16), &values(&o), 1e-2);
-    let (dq, dk, dv) = Cpu::default()
-        .attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape)
-        .unwrap();
-    let (dq16, dk16, dv16) = kernels
-        .attention_backward(&q16, &k16, &v16, &o16, &lse16, &d_o16, &layout, &shape)
-        .unwrap();
+    let (dq, dk, dv) = Cpu::default().attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape).unwrap();
+    let (dq16, dk16, dv16) =
+        kernels.attention_backward(&q16, &k16, &v16, &o16, &lse16, &d_o16, &layout, &shape).unwrap();
     for (a, b) in [(&dq16, &dq), (&dk16, &dk), (&dv16, &dv)] {
         close("gradient", &half(a), &values(b), 2e-2);
     }
@@ -114,10 +78,7 @@ fn bf16_through_norm_and_head() {
     let kernels = Composed::new(DType::BF16).unwrap();
     let ((x, x16), (table, table16)) = (exact(1, 12, 8), exact(2, 9, 8));
     let w = tensor(&random(6, 8), 8);
-    let options = NormOptions {
-        eps: 1e-5,
-        plus_one: false,
-    };
+    let options = NormOptions { eps: 1e-5, plus_one: false };
     let (n, _) = Cpu::default().rms_norm(&x, &w, options).unwrap();
     let (n16, inv) = kernels.rms_norm(&x16, &w, options).unwrap();
     assert_eq!(inv.dtype(), DType::F32);
@@ -126,30 +87,15 @@ fn bf16_through_norm_and_head() {
     let (head, targets) = (HeadOptions::default(), [1, 2, 3]);
     let rows16 = kernels.gather_rows(&n16, &[0, 3, 3]).unwrap();
     let rows = rows16.to_dtype(DType::F32).unwrap();
-    let out = kernels
-        .head(&rows16, &table16.into(), &targets, &head, HeadWant::WithU)
-        .unwrap();
-    let own = Cpu::default()
-        .head(&rows, &table.into(), &targets, &head, HeadWant::WithU)
-        .unwrap();
+    let out = kernels.head(&rows16, &table16.into(), &targets, &head, HeadWant::WithU).unwrap();
+    let own = Cpu::default().head(&rows, &table.into(), &targets, &head, HeadWant::WithU).unwrap();
     same("log-probs", &out.log_probs, &own.log_probs);
     same_tensor("u", out.u.as_ref().unwrap(), own.u.as_ref().unwrap());
-    let dh = kernels
-        .head_backward(out.u.unwrap(), &[0.5, 1.0, 2.0])
-        .unwrap();
+    let dh = kernels.head_backward(out.u.unwrap(), &[0.5, 1.0, 2.0]).unwrap();
     let d_rows = kernels.scatter_rows(&dh, &[0, 3, 3], 12).unwrap();
     let mut none = gradients(0);
     let d_norm = kernels
-        .rms_norm_backward(
-            &x16,
-            &w,
-            &inv,
-            &d_rows,
-            options,
-            None,
-            InputGradient::Fresh,
-            &mut none,
-        )
+        .rms_norm_backward(&x16, &w, &inv, &d_rows, options, None, InputGradient::Fresh, &mut none)
         .unwrap()
         .unwrap();
     assert_eq!(d_norm.dtype(), DType::BF16);

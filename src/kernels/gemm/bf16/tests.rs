@@ -4,15 +4,8 @@ use super::*;
 use crate::kernels::testing::{assert_close, assert_same_bits, random};
 
 /// Shapes around the edges of tiles, blocks and pairs.
-const SHAPES: [(usize, usize, usize); 7] = [
-    (1, 1, 1),
-    (5, 7, 3),
-    (12, 32, 384),
-    (13, 33, 385),
-    (25, 70, 769),
-    (770, 40, 9),
-    (64, 128, 400),
-];
+const SHAPES: [(usize, usize, usize); 7] =
+    [(1, 1, 1), (5, 7, 3), (12, 32, 384), (13, 33, 385), (25, 70, 769), (770, 40, 9), (64, 128, 400)];
 
 /// Values that bf16 holds, so that the twin sees what the kernel sees.
 fn exact(seed: u64, len: usize) -> (Vec<f32>, Vec<bf16>) {
@@ -21,17 +14,13 @@ fn exact(seed: u64, len: usize) -> (Vec<f32>, Vec<bf16>) {
 }
 
 fn transposed<T: Copy>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
-    (0..rows * cols)
-        .map(|i| x[i % rows * cols + i / rows])
-        .collect()
+    (0..rows * cols).map(|i| x[i % rows * cols + i / rows]).collect()
 }
 
 /// Straight loops: `old + factor · a · b`, and the sum of magnitudes that bounds the rounding.
 fn twin(a: &[f32], b: &[f32], (m, n, k): (usize, usize, usize), factor: f64, old: f64) -> Vec<f64> {
     let one = |i: usize| {
-        let dot: f64 = (0..k)
-            .map(|p| f64::from(a[i / n * k + p]) * f64::from(b[p * n + i % n]))
-            .sum();
+        let dot: f64 = (0..k).map(|p| f64::from(a[i / n * k + p]) * f64::from(b[p * n + i % n])).sum();
         old + factor * dot
     };
     (0..m * n).map(one).collect()
@@ -49,12 +38,7 @@ fn equals_the_plain_twin_in_every_orientation_and_on_every_processor() {
                     let mut c = vec![3.0; m * n];
                     run(Target::new(&mut c, m, n));
                     // f32 sums of exact products.
-                    assert_close(
-                        &format!("{what} {shape:?}"),
-                        &c,
-                        &expected,
-                        1e-6 * (k as f64).sqrt(),
-                    );
+                    assert_close(&format!("{what} {shape:?}"), &c, &expected, 1e-6 * (k as f64).sqrt());
                 };
                 let (left, right) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
                 check("f32·f32", &|c| {
@@ -88,31 +72,15 @@ fn rounding_stays_within_its_bound() {
     let magnitude = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x.abs()).collect() };
     let bound = twin(&magnitude(&a), &magnitude(&b), shape, 1.0 / 256.0, 1e-5);
     let mut c = vec![0.0; m * n];
-    product(
-        Matrix::new(&a, m, k),
-        Matrix::new(&b, k, n),
-        1.0,
-        Target::new(&mut c, m, n),
-        false,
-    );
+    product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), 1.0, Target::new(&mut c, m, n), false);
     for ((c, expected), bound) in c.iter().zip(&expected).zip(&bound) {
-        assert!(
-            (f64::from(*c) - expected).abs() <= bound * 1.01,
-            "{c} instead of {expected} ± {bound}"
-        );
+        assert!((f64::from(*c) - expected).abs() <= bound * 1.01, "{c} instead of {expected} ± {bound}");
     }
 }
 
 #[test]
 fn rounds_as_the_format_says() {
-    let ties = [
-        1.0 + 1.0 / 256.0,
-        1.0 + 3.0 / 256.0,
-        -1.0 - 1.0 / 256.0,
-        f32::MAX,
-        f32::INFINITY,
-        f32::MIN_POSITIVE,
-    ];
+    let ties = [1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, -1.0 - 1.0 / 256.0, f32::MAX, f32::INFINITY, f32::MIN_POSITIVE];
     let mut bits = [0; 6];
     f32::narrow(&ties, &mut bits);
     assert_eq!(bits, ties.map(|x| bf16::from_f32(x).to_bits()));
@@ -141,13 +109,7 @@ fn same_bits_with_any_number_of_threads() {
     assert_same_bits(|| {
         let mut c = vec![0.25; m * n];
         let target = Target::new(&mut c, m, n);
-        product(
-            Matrix::new(&a, m, k),
-            Matrix::new(&b, n, k).t(),
-            1.0,
-            target,
-            true,
-        );
+        product(Matrix::new(&a, m, k), Matrix::new(&b, n, k).t(), 1.0, target, true);
         vec![c]
     });
 }
