@@ -11,11 +11,10 @@ use std::{
     time::Duration,
 };
 
-use hf_hub::{Cache, CacheRepo, Repo};
-
 use super::{
-    HubError,
+    HubError, ModelName,
     checksum::Checksum,
+    client::revision_of,
     listing::Stamp,
     progress::{Phase, Watch},
 };
@@ -25,19 +24,24 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 
 /// A model's folder.
 pub(super) struct Folder {
-    cache: PathBuf,
-    repo: Repo,
-    places: CacheRepo,
+    root: PathBuf,
+    locks: PathBuf,
+    revision: String,
 }
 
 impl Folder {
-    pub(super) fn new(cache: &Path, repo: Repo) -> Self {
-        Self { cache: cache.to_owned(), places: Cache::new(cache.to_owned()).repo(repo.clone()), repo }
+    pub(super) fn new(cache: &Path, name: &ModelName) -> Self {
+        let folder = name.cache_folder();
+        Self {
+            root: cache.join(&folder),
+            locks: cache.join(".locks").join(folder),
+            revision: revision_of(name).to_owned(),
+        }
     }
 
     /// Where a content is, or will be.
     pub(super) fn blob(&self, checksum: &Checksum) -> PathBuf {
-        self.places.blob_path(checksum.digits())
+        self.root.join("blobs").join(checksum.digits())
     }
 
     /// Where it grows.
@@ -60,14 +64,13 @@ impl Folder {
     }
 
     pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
-        self.places.pointer_path(commit)
+        self.root.join("snapshots").join(commit)
     }
 
     /// Waits until nobody else fetches this content. The lock ends with the file that is returned.
     pub(super) fn lock(&self, checksum: &Checksum, watch: &Watch) -> Result<File, HubError> {
-        let folder = self.cache.join(".locks").join(self.repo.folder_name());
-        fs::create_dir_all(&folder).map_err(HubError::disk("create", &folder))?;
-        let path = folder.join(format!("{}.lock", checksum.digits()));
+        fs::create_dir_all(&self.locks).map_err(HubError::disk("create", &self.locks))?;
+        let path = self.locks.join(format!("{}.lock", checksum.digits()));
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -119,11 +122,14 @@ impl Folder {
 
     /// Makes the revision that was asked for mean this commit.
     pub(super) fn name(&self, commit: &str) -> Result<(), HubError> {
-        if self.repo.revision() == commit {
+        if self.revision == commit {
             return Ok(());
         }
-        let path = self.cache.join(self.repo.folder_name()).join("refs");
-        self.places.create_ref(commit).map_err(HubError::disk("write in", path))
+        // A branch may have a slash in its name, and then a folder.
+        let path = self.root.join("refs").join(&self.revision);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(HubError::disk("create", folder))?;
+        fs::write(&path, commit).map_err(HubError::disk("write", &path))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{error::Error as _, io};
 
-use hf_hub::{Repo, RepoType};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::{
     Agent, Body,
@@ -29,6 +28,11 @@ pub(super) struct Client {
     agent: Agent,
     hub: Hub,
     name: ModelName,
+}
+
+/// The branch, tag or commit that is meant.
+pub(super) fn revision_of(name: &ModelName) -> &str {
+    name.revision().unwrap_or(MAIN)
 }
 
 /// What a request is about, for the sentence if it is refused.
@@ -69,7 +73,13 @@ impl Client {
 
     /// What the repository holds at the revision that is meant.
     pub(super) fn listing(&self) -> Result<Listing, HubError> {
-        let address = format!("{}/api/{}?blobs=true", self.hub.endpoint, self.repo().api_url());
+        let address = format!(
+            "{}/api/models/{}/revision/{}?blobs=true",
+            self.hub.endpoint,
+            self.name.repo(),
+            // A branch may have a slash in its name, which parts nothing here.
+            revision_of(&self.name).replace('/', "%2F")
+        );
         let mut response =
             self.authorised(self.agent.get(&address)).call().map_err(|error| self.unreachable(&error))?;
         if response.status() != StatusCode::OK {
@@ -135,18 +145,12 @@ impl Client {
         }
     }
 
-    /// The model on this hub, at the revision that is meant.
-    pub(super) fn repo(&self) -> Repo {
-        let revision = self.name.revision().unwrap_or(MAIN);
-        Repo::with_revision(self.name.repo().to_owned(), RepoType::Model, revision.to_owned())
-    }
-
     pub(super) fn malformed(&self, reason: String) -> HubError {
         HubError::Malformed { repo: self.name.repo().to_owned(), endpoint: self.hub.endpoint.clone(), reason }
     }
 
     fn address(&self, commit: &str, file: &str) -> String {
-        format!("{}/{}/resolve/{commit}/{}", self.hub.endpoint, self.repo().url(), utf8_percent_encode(file, PLAIN))
+        format!("{}/{}/resolve/{commit}/{}", self.hub.endpoint, self.name.repo(), utf8_percent_encode(file, PLAIN))
     }
 
     /// `https://host`, without the path that a mirror may have.
@@ -185,7 +189,7 @@ impl Client {
         match (head("x-error-code").unwrap_or_default(), status, asked) {
             ("GatedRepo", ..) => HubError::Gated { repo, endpoint, has_token },
             ("RevisionNotFound", ..) => {
-                HubError::NoSuchRevision { repo, revision: self.name.revision().unwrap_or(MAIN).to_owned(), endpoint }
+                HubError::NoSuchRevision { repo, revision: revision_of(&self.name).to_owned(), endpoint }
             }
             ("EntryNotFound", _, Asked::File(file)) | (_, 404, Asked::File(file)) => {
                 HubError::NoSuchFile { name: self.name.clone(), file: (*file).to_owned(), gguf: Vec::new() }

@@ -51,7 +51,7 @@ pub(super) fn fetch(hub: &Hub, client: &Client, name: &ModelName, watch: &Watch)
     let listing = patiently(hub, watch, || client.listing())?;
     let choice = choice::choose(name, &listing)?;
     fs::create_dir_all(&hub.cache).map_err(HubError::disk("create", &hub.cache))?;
-    let folder = Folder::new(&hub.cache, client.repo());
+    let folder = Folder::new(&hub.cache, name);
     let way = Way { hub, client, folder: &folder, watch, commit: &listing.commit };
     let job = Job { name, listing: &listing, way };
     let items = job.items(&choice)?;

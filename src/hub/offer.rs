@@ -41,7 +41,7 @@ impl Offer {
             let shards = listing.files.iter().filter(|file| is_shard(&file.name));
             files.extend(shards.cloned());
         }
-        let folder = Folder::new(&hub.cache, client.repo());
+        let folder = Folder::new(&hub.cache, name);
         let stamp = |file: Remote| match file.stamp {
             Some(stamp) => Ok(stamp),
             None => client.stamp(&listing.commit, &file.name),

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 /// A branch, a tag or a commit that is meant when none is named.
 pub const MAIN: &str = "main";
+/// What the folders of models in the Hugging Face cache begin with.
+pub(super) const CACHE_PREFIX: &str = "models--";
 
 /// How long the hub lets names be.
 const MAX_PART: usize = 96;
@@ -32,6 +34,11 @@ impl ModelName {
     /// `org/name`.
     pub fn repo(&self) -> &str {
         &self.repo
+    }
+
+    /// Its folder in the Hugging Face cache: `models--ORG--NAME`.
+    pub fn cache_folder(&self) -> String {
+        format!("{CACHE_PREFIX}{}", self.repo.replace('/', "--"))
     }
 
     /// The branch, tag or commit that is meant, if one was named.

@@ -10,11 +10,10 @@ use std::{
 
 use super::{
     LoadError,
-    name::{MAIN, ModelName, is_gguf},
+    name::{CACHE_PREFIX, MAIN, ModelName, is_gguf},
 };
 use crate::files;
 
-const PREFIX: &str = "models--";
 /// A commit is 40 characters long.
 const MAX_REF_BYTES: u64 = 4096;
 
@@ -85,7 +84,7 @@ impl Shelf {
 
     /// The snapshot of a model of the cache, or the file of it that is named.
     fn named(&self, name: &ModelName) -> Result<PathBuf, LoadError> {
-        let entry = self.root.join(format!("{PREFIX}{}", name.repo().replace('/', "--")));
+        let entry = self.root.join(name.cache_folder());
         let refused = |reason: String| LoadError::Config {
             path: PathBuf::from(name.to_string()),
             reason: format!("{reason}; `nudge download {name}` fetches it"),
@@ -125,7 +124,7 @@ impl Shelf {
             .flatten()
             .filter_map(|entry| {
                 let file_name = entry.file_name();
-                let name = file_name.to_str()?.strip_prefix(PREFIX)?.replace("--", "/");
+                let name = file_name.to_str()?.strip_prefix(CACHE_PREFIX)?.replace("--", "/");
                 Some((name, entry.path()))
             })
             .collect();
@@ -137,7 +136,7 @@ impl Shelf {
     pub fn name_of(&self, path: &Path) -> Option<String> {
         let inner = path.strip_prefix(&self.root).ok()?;
         let entry = inner.components().next()?.as_os_str().to_str()?;
-        Some(entry.strip_prefix(PREFIX)?.replace("--", "/"))
+        Some(entry.strip_prefix(CACHE_PREFIX)?.replace("--", "/"))
     }
 }
 

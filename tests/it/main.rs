@@ -34,6 +34,7 @@ mod places_pictures;
 mod policy;
 mod project;
 mod project_runs;
+mod regressions;
 mod resume;
 mod runs_window;
 mod saving;

@@ -1,0 +1,1 @@
+//! Preference files in and out, and what is written over.

@@ -1,0 +1,1 @@
+//! Model folders, adapters and exports.

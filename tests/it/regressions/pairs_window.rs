@@ -1,0 +1,1 @@
+//! The Pairs place and labelling.

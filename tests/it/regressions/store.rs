@@ -1,0 +1,1 @@
+//! The project on disk: scale, locks, full disks.

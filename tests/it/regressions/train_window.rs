@@ -1,0 +1,1 @@
+//! Train, Compare, Answers, Models and Projects.
