@@ -47,25 +47,19 @@
 //! - Only `hub` names the network, and only when a download was asked for.
 //! - There is no reference policy in memory: the reference is the policy at step 0, as cached log-probs.
 //!
-//! `tests/it/tidy.rs` keeps the arrows and the file sizes.
+//! A room with a `Cargo.toml` of its own is a crate, and knows whom that file names. `tests/it/tidy.rs` keeps the arrows
+//! between the others, and the file sizes.
 
 // The toy project of `tests/it` is written from outside; the engine's own tests use it too.
 #[cfg(test)]
 extern crate self as nudge;
 
+pub use ::{data, files, formats, gguf, kernels, model, objective, store, text};
+
 pub mod app;
 pub mod cli;
-pub mod data;
 pub mod engine;
 pub mod export;
-pub mod files;
-pub mod formats;
-pub mod gguf;
 pub mod hub;
-pub mod kernels;
-pub mod model;
-pub mod objective;
 pub mod state;
-pub mod store;
-pub mod text;
 pub mod ui;

@@ -60,7 +60,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Prompt, Split};
+    use crate::{Prompt, Split};
 
     fn pair(id: i64, note: &str) -> Pair {
         Pair {

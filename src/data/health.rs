@@ -151,7 +151,7 @@ fn first_bytes(hash: blake3::Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Choice, Role, Strength, Turn, Verdict};
+    use crate::{Choice, Role, Strength, Turn, Verdict};
 
     fn pair(id: i64, prompt: &str, answers: [&str; 2], chosen: Option<usize>) -> Pair {
         let mut pair = Pair::new(PairId(id), Prompt::Text(prompt.to_owned()), &answers);

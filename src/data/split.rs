@@ -124,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::{PairId, Turn};
+    use crate::{PairId, Turn};
 
     fn pair(prompt: &str) -> Pair {
         Pair::new(PairId::NEW, Prompt::Text(prompt.to_owned()), &["a", "b"])

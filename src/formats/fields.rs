@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::FieldMap;
-use crate::data::{Role, Split, Strength, Turn};
+use ::data::{Role, Split, Strength, Turn};
 
 /// One record and the names its fields go by.
 pub struct Record<'a> {

@@ -8,7 +8,7 @@ use super::{
     records::Records,
     trl::{only_answer, prompt, with_system},
 };
-use crate::data::{Prompt, ReferenceAnswer, Role};
+use ::data::{Prompt, ReferenceAnswer, Role};
 
 /// Reads reference answers: a line `{"prompt": .., "completion": ..}` (texts or messages, TRL's prompt-completion
 /// records) or `{"messages": [..]}` that ends with the answer.

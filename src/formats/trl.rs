@@ -14,7 +14,7 @@ use super::{
     fields::{Content, Record},
     hh,
 };
-use crate::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict};
+use ::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict};
 
 /// A record that came in, what it was recognised as, and what deserves a look.
 pub(super) struct Read {

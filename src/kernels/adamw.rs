@@ -133,7 +133,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::kernels::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
+    use crate::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
 
     const STEP: AdamWStep = AdamWStep {
         learning_rate: 1e-2,

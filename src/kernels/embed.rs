@@ -92,7 +92,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::kernels::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
+    use crate::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
 
     /// Straight loops.
     fn scatter_twin(known: usize, width: usize, ids: &[u32], dy: &[f64], scale: f64) -> Vec<f64> {

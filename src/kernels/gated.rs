@@ -155,7 +155,7 @@ fn gelu_backward(d_gate: &mut [MaybeUninit<f32>], d_up: &mut [MaybeUninit<f32>],
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, tensor, values};
+    use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, tensor, values};
 
     const ALL: [Activation; 3] = [Activation::Silu, Activation::GeluTanh, Activation::Gelu];
 

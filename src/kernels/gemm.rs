@@ -339,7 +339,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::testing::{assert_close, assert_same_bits, inner, random};
+    use crate::testing::{assert_close, assert_same_bits, inner, random};
 
     fn floats(values: &[f64]) -> Vec<f32> {
         values.iter().map(|&x| x as f32).collect()

@@ -58,7 +58,7 @@ mod tests {
     use candle_core::DType;
 
     use super::*;
-    use crate::kernels::testing::{random, tensor, values};
+    use crate::testing::{random, tensor, values};
 
     #[test]
     fn what_is_recalled_is_what_candle_rounds_to() {

@@ -185,9 +185,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::kernels::testing::{
-        assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values,
-    };
+    use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
     const EPS: f32 = 1e-3;
 

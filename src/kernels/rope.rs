@@ -76,7 +76,7 @@ multiversion! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::testing::{assert_close, assert_same_bits, inner, random, tensor, values};
+    use crate::testing::{assert_close, assert_same_bits, inner, random, tensor, values};
 
     fn angles(positions: usize, half: usize) -> Vec<f64> {
         let angle = |i: usize| (i / half) as f64 * 100_f64.powf(-((i % half) as f64) / half as f64);

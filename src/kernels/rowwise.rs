@@ -50,7 +50,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::kernels::Lora;
+    use crate::Lora;
 
     fn random(seed: u64, rows: usize, columns: usize) -> Tensor {
         let mut stream = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
@@ -74,7 +74,7 @@ mod tests {
         let shapes = [(1, 5, 3), (2, 16, 4), (3, 33, 7), (6, 70, 1), (9, 900, 700), (250, 40, 17)];
         for (rows, d_in, d_out) in shapes {
             let (x, linear) = (random(5, rows, d_in), layer(d_in, d_out));
-            let (want, _) = crate::kernels::cpu().linear(&x, &linear).unwrap();
+            let (want, _) = crate::cpu().linear(&x, &linear).unwrap();
             let want = want.to_vec2::<f32>().unwrap();
             for stage in STAGES {
                 let got = forward(&x, &linear, stage).unwrap();

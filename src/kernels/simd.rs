@@ -74,12 +74,12 @@ macro_rules! multiversion {
                     body::<true>($($arg),*)
                 }
                 #[expect(unsafe_code, reason = "`level` has asked the processor for these instructions")]
-                match $crate::kernels::simd::level() {
+                match $crate::simd::level() {
                     // SAFETY: the processor has them.
-                    $crate::kernels::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
                     // SAFETY: the processor has them.
-                    $crate::kernels::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
-                    $crate::kernels::simd::Level::Baseline => {}
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Baseline => {}
                 }
             }
             body::<{ cfg!(target_arch = "aarch64") }>($($arg),*)

@@ -29,7 +29,7 @@ use super::{
     AdapterShape, LoadError, Policy, PolicyError, Spec, Targets, identity::Identity, tensors::LinearSpec,
     weights::Weights,
 };
-use crate::kernels::Lora;
+use ::kernels::Lora;
 
 const CONFIG: &str = "adapter_config.json";
 /// The output layer, which PEFT can adapt too.
@@ -121,7 +121,7 @@ pub fn load(path: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     if !is_peft && path.join(mlx::TENSORS).is_file() {
         return mlx::load(path, spec);
     }
-    match crate::gguf::Gguf::find(path).filter(|_| !is_peft) {
+    match ::gguf::Gguf::find(path).filter(|_| !is_peft) {
         Some(file) => gguf::load(&file, spec),
         None => peft::load(path, spec),
     }

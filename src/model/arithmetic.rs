@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::{Policy, Precision};
-use crate::kernels::Compute;
+use ::kernels::Compute;
 
 /// In what, and by what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

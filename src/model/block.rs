@@ -23,7 +23,7 @@ use super::{
     projection::{Dropout, Projection, ProjectionSaved},
     rope::Rotation,
 };
-use crate::kernels::{Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions};
+use ::kernels::{Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions};
 
 #[derive(Debug)]
 pub(super) struct Block {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::{files::FileError, kernels::KernelError};
+use ::files::FileError;
+use ::kernels::KernelError;
 
 /// A model folder or an adapter could not be loaded or written.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,14 @@
 //! Answers: prompts of unlike length at once, with a key/value cache, each with its own random stream.
 //!
 //! A prompt's answer does not depend on its company in the batch: every row is computed on its own
-//! ([`crate::kernels::Kernels::linear_rowwise`]), and each prompt's stream is seeded by the seed and its own ids.
+//! ([`::kernels::Kernels::linear_rowwise`]), and each prompt's stream is seeded by the seed and its own ids.
 
 use std::{collections::HashMap, ops::ControlFlow};
 
 use candle_core::{DType, Tensor};
 
 use super::{Policy, PolicyError, Result, block::Frame, sampler::Sampler};
-use crate::kernels::{CachedKeys, Generating, Layout, Segment};
+use ::kernels::{CachedKeys, Generating, Layout, Segment};
 
 /// How answers are drawn.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use super::{
     projection::{Projection, ProjectionSaved},
     rope::Rotation,
 };
-use crate::kernels::{Gradients, InputGradient, Slot};
+use ::kernels::{Gradients, InputGradient, Slot};
 
 /// An RMS norm over rows of its own width, which may be a part of the tensor's: one head.
 #[derive(Debug)]

@@ -21,12 +21,10 @@ use super::{
     tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec},
     trained::Trained,
 };
-use crate::{
-    files,
-    kernels::{
-        AttentionShape, Compute, Gradients, Kernels, Linear, Lora, Slot, Weight,
-        device::{self, DeviceChoice, Opened},
-    },
+use ::files;
+use ::kernels::{
+    AttentionShape, Compute, Gradients, Kernels, Linear, Lora, Slot, Weight,
+    device::{self, DeviceChoice, Opened},
 };
 
 /// How a folder is to be loaded.

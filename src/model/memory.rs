@@ -12,7 +12,7 @@ use super::{
     LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block, projection::Projection,
     source::Source, spec::NormPlaces,
 };
-use crate::kernels::{Compute, Weight, device};
+use ::kernels::{Compute, Weight, device};
 
 /// Bytes of one number of an activation, a gradient or a moment.
 pub(super) const FLOAT: u64 = 4;

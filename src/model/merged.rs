@@ -22,7 +22,7 @@ use super::{
     source,
     tensors::{EMBEDDING, HEAD},
 };
-use crate::kernels::{Lora, Weight};
+use ::kernels::{Lora, Weight};
 
 /// The element type of the written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Parameters, PolicyError, Result};
-use crate::kernels::{AdamWStep, Gradients, Kernels};
+use ::kernels::{AdamWStep, Gradients, Kernels};
 
 /// The constants of AdamW. The learning rate is given with every step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Tensor};
 
 use super::{PolicyError, Result};
-use crate::kernels::Slot;
+use ::kernels::Slot;
 
 /// One trained tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,9 +13,7 @@ use super::{
     projection::{Dropout, Projection},
     rope::{RopeCache, Rotation},
 };
-use crate::kernels::{
-    Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot, Weight,
-};
+use ::kernels::{Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot, Weight};
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
 pub struct Policy {

@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::{Result, block::Frame};
-use crate::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
+use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
 
 #[derive(Debug)]
 pub(super) struct Projection {

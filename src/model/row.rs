@@ -1,6 +1,6 @@
 //! Documents packed into one row of tokens: each prompt once, its answers behind it, no padding.
 
-use crate::kernels::{Layout, Segment};
+use ::kernels::{Layout, Segment};
 
 /// A prompt and the answers that continue it. A whole text is its first token and one continuation.
 ///

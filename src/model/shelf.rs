@@ -1,6 +1,6 @@
 //! Where a model is meant when it is named: a folder, something inside one, or a name in the Hugging Face cache.
 //!
-//! The cache is only read, never written, and nothing is fetched: that is for [`crate::hub`]'s own command. Its layout:
+//! The cache is only read, never written, and nothing is fetched: that is for `hub`'s own command. Its layout:
 //! `models--ORG--NAME/{refs/main, snapshots/COMMIT/..}`, with `refs/main` holding the commit.
 
 use std::{
@@ -12,7 +12,7 @@ use super::{
     LoadError,
     name::{CACHE_PREFIX, MAIN, ModelName, is_gguf},
 };
-use crate::files;
+use ::files;
 
 /// A commit is 40 characters long.
 const MAX_REF_BYTES: u64 = 4096;

@@ -12,10 +12,8 @@ use super::{
     tensors::{EMBEDDING, HEAD},
     weights::Weights,
 };
-use crate::{
-    gguf::Gguf,
-    kernels::{BlockFormat, Quantized},
-};
+use ::gguf::Gguf;
+use ::kernels::{BlockFormat, Quantized};
 
 /// The weights of a model, wherever they are stored.
 pub(super) enum Source {

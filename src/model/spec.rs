@@ -9,7 +9,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{LoadError, Rope, config::Config, families};
-use crate::{files, kernels::Activation};
+use ::files;
+use ::kernels::Activation;
 
 /// Everything the forward pass needs to know about a decoder, apart from its weights.
 #[derive(Debug, Clone, PartialEq)]

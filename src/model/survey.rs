@@ -12,7 +12,8 @@ use super::{
     tensors::Role,
     weights::Weights,
 };
-use crate::{files, kernels::Compute};
+use ::files;
+use ::kernels::Compute;
 
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
@@ -126,10 +127,10 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::model::{AdapterShape, LoadOptions, Policy, Targets};
+    use crate::{AdapterShape, LoadOptions, Policy, Targets};
 
     fn fixture(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
     }
 
     #[test]

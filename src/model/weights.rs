@@ -22,7 +22,7 @@ use safetensors::{
 use serde::Deserialize;
 
 use super::LoadError;
-use crate::files;
+use ::files;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";

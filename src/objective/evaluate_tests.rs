@@ -245,11 +245,8 @@ fn constants_without_meaning_are_refused_in_words() {
 /// PyTorch script's record for tiny random models: log-probs of an adapted policy, of its base as reference, and losses.
 #[test]
 fn losses_are_those_of_pytorch_and_trl() {
-    let golden: serde_json::Value = serde_json::from_str(include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/objective_golden.json"
-    )))
-    .unwrap();
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/fixtures/objective_golden.json")).unwrap();
     let mut compared = 0;
     for (model, record) in golden["models"].as_object().unwrap() {
         for (name, expected) in record["objectives"].as_object().unwrap() {
@@ -295,7 +292,7 @@ fn losses_are_those_of_pytorch_and_trl() {
     assert_eq!(compared, 12 * 12, "twelve models, twelve objectives");
 }
 
-/// Weights went through f32 there, as they do in a [`crate::data::Pair`].
+/// Weights went through f32 there, as they do in a [`::data::Pair`].
 fn weight_of(value: &serde_json::Value) -> f64 {
     f64::from(value.as_f64().unwrap() as f32)
 }

@@ -12,7 +12,7 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use super::{Probe, Project, ProjectSettings, StoreError, project::Result};
-use crate::data::{Change, Edit, Pair, PairId, ReferenceAnswer};
+use ::data::{Change, Edit, Pair, PairId, ReferenceAnswer};
 
 /// The setting that remembers which files a demo project was made from.
 const MADE_FROM: &str = "demo_made_from";
@@ -71,7 +71,7 @@ fn assets() -> Result<PathBuf> {
         env::var_os("NUDGE_ASSETS").map(PathBuf::from),
         beside.as_ref().map(|dir| dir.join("assets")),
         beside.as_ref().map(|dir| dir.join("../share/nudge")),
-        Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets")),
+        Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets")),
     ];
     let demos = places.into_iter().flatten().map(|dir| dir.join("demo"));
     demos.into_iter().find(|dir| dir.join("pairs.jsonl").is_file()).ok_or_else(|| StoreError::Io {
@@ -193,7 +193,7 @@ fn io_error(what: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Prompt;
+    use ::data::Prompt;
 
     fn assets(dir: &Path) {
         fs::create_dir_all(dir.join("model")).unwrap();

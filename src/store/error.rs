@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::ErrorCode;
 
-use crate::data::PairId;
+use ::data::PairId;
 
 use super::RunId;
 

@@ -10,7 +10,7 @@ use super::{
     pairs::{insert_version, newest_pair, newest_version},
     project::{Keep, Result, now_ms},
 };
-use crate::data::{Change, Edit, Pair, PairId};
+use ::data::{Change, Edit, Pair, PairId};
 
 /// What an edit, an undo or a redo did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +177,8 @@ fn apply_edit(tx: &Transaction<'_>, edit: &Edit, revision: Revision, next_id: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{data::Prompt, store::ProjectSettings};
+    use crate::ProjectSettings;
+    use ::data::Prompt;
 
     fn project() -> (tempfile::TempDir, Project) {
         let dir = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use super::{
 pub struct LogProbKey(pub [u8; 32]);
 
 impl LogProbKey {
-    /// `reference`: [`crate::model`]'s identity of the policy at step 0; `codec`: the tokenizer's and template's. The ids are
+    /// `reference`: `model`'s identity of the policy at step 0; `codec`: the tokenizer's and template's. The ids are
     /// those that were fed in, so nothing has to be forgotten when a text or a limit changes.
     pub fn new(reference: &str, codec: &str, prefix: &[u32], answer: &[u32]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -65,7 +65,7 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ProjectSettings;
+    use crate::ProjectSettings;
 
     #[test]
     fn values_come_back_to_the_bit_and_only_for_the_same_ids() {

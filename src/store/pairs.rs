@@ -9,7 +9,7 @@ use super::{
     query::{state_number, state_of, strength_of},
     search,
 };
-use crate::data::{Answer, Pair, PairId, Prompt, PromptKey, Source, Split, Verdict};
+use ::data::{Answer, Pair, PairId, Prompt, PromptKey, Source, Split, Verdict};
 
 /// Previews in tables are cut to this many characters before anything lays them out.
 const PREVIEW_CHARS: usize = 200;

@@ -246,7 +246,7 @@ pub(super) fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Change, Edit, Pair, PairId, Prompt};
+    use ::data::{Change, Edit, Pair, PairId, Prompt};
 
     fn project() -> (tempfile::TempDir, Project) {
         let dir = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 
 use super::{Project, RunId, pairs::split_number, project::Result, search};
-use crate::data::{Choice, Pair, PairId, PromptKey, Split, SplitRule, Strength};
+use ::data::{Choice, Pair, PairId, PromptKey, Split, SplitRule, Strength};
 
 /// Which pairs, in which order. The default is all of them, oldest first.
 #[derive(Debug, Clone, PartialEq, Default)]

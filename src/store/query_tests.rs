@@ -1,10 +1,8 @@
 //! What a table may ask for, on five pairs.
 
 use super::*;
-use crate::{
-    data::{Change, Edit, Prompt, Role, Turn, Verdict},
-    store::{NewRun, PairVisit, ProjectSettings, Revision},
-};
+use crate::{NewRun, PairVisit, ProjectSettings, Revision};
+use ::data::{Change, Edit, Prompt, Role, Turn, Verdict};
 
 /// Five pairs, ids 1 to 5, no two alike.
 fn project() -> (tempfile::TempDir, Project) {

@@ -12,7 +12,7 @@ use super::{
     pairs::{texts_of, unreadable},
     project::Result,
 };
-use crate::data::{Answer, Pair, Prompt};
+use ::data::{Answer, Pair, Prompt};
 
 /// Adds the texts of a pair under their content's id.
 pub(super) fn index(tx: &Transaction<'_>, content: i64, pair: &Pair) -> Result<()> {

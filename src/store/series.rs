@@ -8,7 +8,7 @@ use super::{
     Project, RunId,
     project::{Keep, Result},
 };
-use crate::data::PairId;
+use ::data::PairId;
 
 /// One pair met in one step.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,7 +10,7 @@ use super::{
     Project, RunId, StoreError,
     project::{Keep, Result, now_ms},
 };
-use crate::data::{Prompt, ReferenceAnswer};
+use ::data::{Prompt, ReferenceAnswer};
 
 /// A fixed prompt that is answered again and again while a run goes on, to read how answers change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ fn texts<T: DeserializeOwned>(connection: &Connection, set: Option<i64>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{NewRun, ProjectSettings, Revision};
+    use crate::{NewRun, ProjectSettings, Revision};
 
     fn answers(texts: &[&str]) -> Vec<ReferenceAnswer> {
         texts

@@ -7,7 +7,7 @@ use super::{
     Project, RunId, StoreError,
     project::{Keep, Result, now_ms},
 };
-use crate::data::Prompt;
+use ::data::Prompt;
 
 /// A probe answered by a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

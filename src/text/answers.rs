@@ -5,7 +5,7 @@
 //! token that ends the turn, is scored. Everything is decided by position, never by looking for an id.
 
 use super::{Codec, TextError, Unusable, codec::SENTINEL};
-use crate::data::{Prompt, Role, Turn};
+use ::data::{Prompt, Role, Turn};
 
 /// How long a prompt may be, and where answers are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

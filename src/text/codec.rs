@@ -10,7 +10,7 @@ use super::{
     folder::{Folder, Source, Specials},
     template::Template,
 };
-use crate::data::{Role, Turn};
+use ::data::{Role, Turn};
 
 /// How a conversation is written for a model without a chat template: plain text that a base model can go on with.
 ///

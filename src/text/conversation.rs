@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::data::Turn;
+use ::data::Turn;
 
 /// What a template is given besides the model's special tokens: messages with whatever keys they have (`content`,
 /// `tool_calls`, `reasoning_content`, ..), and the optional columns of preference files.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::files::FileError;
+use ::files::FileError;
 
 /// A tokenizer folder, a chat template or a conversation that cannot be used.
 #[derive(Debug, Error)]

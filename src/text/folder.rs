@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 use tokenizers::AddedToken;
 
 use super::{TextError, gguf};
-use crate::{files, gguf::Gguf};
+use ::files;
+use ::gguf::Gguf;
 
 /// The largest published `tokenizer.json` has 33 MB.
 const TOKENIZER: u64 = 64 << 20;

@@ -17,7 +17,7 @@ use super::{
     TextError,
     folder::{Folder, Source, Sources},
 };
-use crate::gguf::Gguf;
+use ::gguf::Gguf;
 use words::Words;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";

@@ -6,7 +6,7 @@ use super::{
     Codec, Limits, StreamDecoder, SystemTurns, Unusable,
     answers::{Border, Whole},
 };
-use crate::data::{Fate, Finding, Flaw, Inspection, PairInspection, Part, Prompt, TokenView, Turn};
+use ::data::{Fate, Finding, Flaw, Inspection, PairInspection, Part, Prompt, TokenView, Turn};
 
 impl Codec {
     /// Every answer of a pair token by token, exactly as it is trained on, and what becomes of the pair.

@@ -14,7 +14,7 @@ use super::{
     AttentionShape, KEYS, KeyBlock, QueryBlock, check_operands, cost, forward::head_rows, key_blocks, query_blocks,
     stack, whole_vectors,
 };
-use crate::kernels::{
+use crate::{
     Layout, Result, Segment, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
@@ -62,7 +62,7 @@ struct Operands<'a> {
 
 /// `(dq, dk, dv)`.
 #[expect(clippy::too_many_arguments, reason = "the trait's signature")]
-pub(in crate::kernels) fn backward(
+pub(crate) fn backward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,

@@ -9,7 +9,7 @@ use super::{
     AttentionShape, CachedKeys, KEYS, KeyBlock, QueryBlock, check_operands, cost, key_blocks, query_blocks, stack,
     whole_vectors,
 };
-use crate::kernels::{
+use crate::{
     Layout, Result, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
@@ -99,7 +99,7 @@ impl Workspace {
 }
 
 /// `(o, lse)`.
-pub(in crate::kernels) fn forward(
+pub(crate) fn forward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
@@ -141,7 +141,7 @@ pub(in crate::kernels) fn forward(
 }
 
 /// One query row for each cache.
-pub(in crate::kernels) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
+pub(crate) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
     shape.check(CACHED)?;
     access::expect_dims(CACHED, "q", q, &[caches.len(), shape.query_width()])?;
     let q = access::read(CACHED, "q", q)?;

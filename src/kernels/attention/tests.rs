@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::{AttentionShape, CachedKeys, backward, cached, forward};
-use crate::kernels::{
+use crate::{
     Layout, Segment,
     testing::{assert_close, assert_gradient, assert_same_bits, inner, random, tensor, values},
 };

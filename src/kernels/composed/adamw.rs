@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::flat;
-use crate::kernels::{
+use crate::{
     AdamWStep, Gradients, Result, Slot, access,
     adamw::{Constants, OPERATION},
 };

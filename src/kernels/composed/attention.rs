@@ -13,7 +13,7 @@ use std::{
 use candle_core::{D, Device, Tensor};
 
 use super::precise;
-use crate::kernels::{AttentionShape, CachedKeys, Layout, Result, access, attention::check_operands};
+use crate::{AttentionShape, CachedKeys, Layout, Result, access, attention::check_operands};
 
 const FORWARD: &str = "attention";
 const BACKWARD: &str = "attention backward";
@@ -211,7 +211,7 @@ impl Marks {
         let mut segments = Vec::with_capacity(layout.tokens());
         let mut prompts = Vec::with_capacity(layout.tokens());
         for (number, segment) in layout.segments().iter().enumerate() {
-            let is_prompt = |other: &crate::kernels::Segment| other.prefix.is_empty() && other.rows() == segment.prefix;
+            let is_prompt = |other: &crate::Segment| other.prefix.is_empty() && other.rows() == segment.prefix;
             let earlier = &layout.segments()[..number];
             let prompt = earlier.iter().rposition(is_prompt).unwrap_or(number);
             segments.extend(std::iter::repeat_n(number as f32, segment.len));
@@ -364,7 +364,7 @@ fn blocks(layout: &Layout, shape: &AttentionShape, limits: Limits) -> Vec<Block>
 }
 
 /// The blocks of a segment that is too large for one; keys that no query of a block sees are left out.
-fn cut(segment: &crate::kernels::Segment, shape: &AttentionShape, limits: Limits, blocks: &mut Vec<Block>) {
+fn cut(segment: &crate::Segment, shape: &AttentionShape, limits: Limits, blocks: &mut Vec<Block>) {
     let prefix = segment.prefix.len();
     let most_keys = prefix + segment.len;
     let rows = (limits.scores / (shape.heads * most_keys)).clamp(1, segment.len);
@@ -384,7 +384,7 @@ fn cut(segment: &crate::kernels::Segment, shape: &AttentionShape, limits: Limits
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::Segment;
+    use crate::Segment;
 
     fn shape(window: Option<usize>) -> AttentionShape {
         AttentionShape { heads: 2, kv_heads: 1, head_dim: 4, scale: 1.0, softcap: None, window }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::{indices, precise};
-use crate::kernels::{Gradients, Result, Slot, access, embed::check_ids};
+use crate::{Gradients, Result, Slot, access, embed::check_ids};
 
 /// `scale · table[ids]` as `kind`.
 pub(super) fn gather(operation: &'static str, ids: &[u32], table: &Tensor, scale: f32, kind: DType) -> Result<Tensor> {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::indices;
-use crate::kernels::{Result, Slot};
+use crate::{Result, Slot};
 
 /// Elements of a piece: 64 MiB.
 const PIECE: usize = 1 << 24;
@@ -26,7 +26,7 @@ fn part(flat: &Tensor, at: Slot) -> candle_core::Result<Tensor> {
 }
 
 /// Sets every element to zero.
-pub(in crate::kernels) fn zero(flat: &Tensor) -> Result<()> {
+pub(crate) fn zero(flat: &Tensor) -> Result<()> {
     for at in pieces(whole(flat)) {
         part(flat, at)?.zero_set()?;
     }
@@ -34,7 +34,7 @@ pub(in crate::kernels) fn zero(flat: &Tensor) -> Result<()> {
 }
 
 /// Multiplies every element.
-pub(in crate::kernels) fn scale(flat: &Tensor, factor: f32) -> Result<()> {
+pub(crate) fn scale(flat: &Tensor, factor: f32) -> Result<()> {
     for at in pieces(whole(flat)) {
         let scaled = (part(flat, at)? * f64::from(factor))?;
         flat.slice_set(&scaled, 0, at.offset)?;
@@ -43,7 +43,7 @@ pub(in crate::kernels) fn scale(flat: &Tensor, factor: f32) -> Result<()> {
 }
 
 /// Adds a gradient of `slot.len` elements to its range.
-pub(in crate::kernels) fn add(flat: &Tensor, slot: Slot, gradient: &Tensor) -> Result<()> {
+pub(crate) fn add(flat: &Tensor, slot: Slot, gradient: &Tensor) -> Result<()> {
     if slot.len == 0 {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub(in crate::kernels) fn add(flat: &Tensor, slot: Slot, gradient: &Tensor) -> R
 }
 
 /// Adds the rows of `gradient[n, width]` to the rows `ids` of the matrix that lies in `slot`, in their order.
-pub(in crate::kernels) fn add_rows(flat: &Tensor, slot: Slot, ids: &[u32], gradient: &Tensor) -> Result<()> {
+pub(crate) fn add_rows(flat: &Tensor, slot: Slot, ids: &[u32], gradient: &Tensor) -> Result<()> {
     let (rows, width) = gradient.dims2()?;
     if rows == 0 || width == 0 {
         return Ok(());
@@ -65,12 +65,12 @@ pub(in crate::kernels) fn add_rows(flat: &Tensor, slot: Slot, ids: &[u32], gradi
 }
 
 /// Σ g².
-pub(in crate::kernels) fn norm_squared(flat: &Tensor) -> Result<f64> {
+pub(crate) fn norm_squared(flat: &Tensor) -> Result<f64> {
     sum_rows(flat, Tensor::sqr)
 }
 
 /// Whether there is neither NaN nor infinity: 0·x is 0 for every other number.
-pub(in crate::kernels) fn is_finite(flat: &Tensor) -> Result<bool> {
+pub(crate) fn is_finite(flat: &Tensor) -> Result<bool> {
     Ok(sum_rows(flat, |piece| piece * 0.0)? == 0.0)
 }
 

@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use candle_core::Tensor;
 
 use super::precise;
-use crate::kernels::{Activation, Result, access};
+use crate::{Activation, Result, access};
 
 /// `h = activation(gate) · up`.
 pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{D, DType, Tensor};
 
 use super::{column, indices, precise};
-use crate::kernels::{
+use crate::{
     Gradients, HeadOptions, HeadOut, HeadWant, Result, Slot, access,
     head::{BACKWARD, FORWARD, MATRIX, check},
 };

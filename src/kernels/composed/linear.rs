@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::{deliver, precise};
-use crate::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora, Result, access};
+use crate::{Gradients, InputGradient, Linear, LinearSaved, Lora, Result, access};
 
 const FORWARD: &str = "linear";
 const BACKWARD: &str = "linear backward";

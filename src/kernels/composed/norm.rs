@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 
 use super::{deliver, precise};
-use crate::kernels::{Gradients, InputGradient, NormOptions, Result, Slot, access};
+use crate::{Gradients, InputGradient, NormOptions, Result, Slot, access};
 
 const FORWARD: &str = "rms norm";
 const BACKWARD: &str = "rms norm backward";

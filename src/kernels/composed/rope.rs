@@ -3,11 +3,11 @@
 use candle_core::Tensor;
 
 use super::{indices, precise};
-use crate::kernels::{Result, RopeTable, access, rope::check};
+use crate::{Result, RopeTable, access, rope::check};
 
 /// Rotates every head of every token; `inverse` by the negative angle.
 pub(super) fn rotate(x: &Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
-    let (tokens, width) = access::matrix(crate::kernels::rope::OPERATION, "x", x)?;
+    let (tokens, width) = access::matrix(crate::rope::OPERATION, "x", x)?;
     let half = check(x, heads, positions, table)?;
     let head_dim = width / heads;
     let positions = indices(positions, x.device())?;

@@ -11,7 +11,7 @@ use super::{
     attention::{Attention, Limits},
     flat,
 };
-use crate::kernels::{
+use crate::{
     Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadWant, InputGradient,
     Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot, Weight,
     cpu::Cpu,

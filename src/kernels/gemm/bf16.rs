@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 use half::bf16;
 
 use super::{Matrix, SMALL, Target};
-use crate::kernels::{
+use crate::{
     buffer::Shared,
     parallel,
     simd::{bf16_bits, fused, multiversion},
@@ -37,7 +37,7 @@ const BLOCK: usize = 64 * ROWS;
 type Pair = u32;
 
 /// What a factor may be stored as.
-pub(in crate::kernels) trait Element: Copy + Send + Sync {
+pub(crate) trait Element: Copy + Send + Sync {
     /// The bits in bf16, rounded to nearest, ties to even.
     fn narrow(from: &[Self], to: &mut [u16]);
 }
@@ -66,7 +66,7 @@ multiversion! {
 }
 
 /// Whether the processor multiplies bf16 itself.
-pub(in crate::kernels) fn is_native() -> bool {
+pub(crate) fn is_native() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512f")
@@ -78,7 +78,7 @@ pub(in crate::kernels) fn is_native() -> bool {
 }
 
 /// `c = factor · a · b`, or `c += factor · a · b`.
-pub(in crate::kernels) fn product<A: Element, B: Element>(
+pub(crate) fn product<A: Element, B: Element>(
     a: Matrix<'_, A>,
     b: Matrix<'_, B>,
     factor: f32,

@@ -1,7 +1,7 @@
 //! The head against straight loops and their finite differences.
 
 use super::*;
-use crate::kernels::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
+use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
 fn forward(h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
     super::forward(h, w, targets, options, want, Compute::F32)

@@ -1,7 +1,7 @@
 //! The linear layer against straight loops and their finite differences.
 
 use super::*;
-use crate::kernels::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
+use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
 fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
     super::forward(x, linear, Compute::F32)

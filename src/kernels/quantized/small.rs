@@ -1,7 +1,7 @@
 //! Blocks of two to four bits a number: the smaller K formats, and those whose four bits name a number of a table.
 
 use super::half;
-use crate::kernels::simd::multiversion;
+use crate::simd::multiversion;
 
 /// What the four bits of IQ4_NL and IQ4_XS stand for: steps that are finer near zero.
 const STEPS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::*;
-use crate::kernels::testing::random;
+use crate::testing::random;
 
 const FORMATS: [(BlockFormat, &str); 12] = [
     (BlockFormat::Q2K, "Q2_K"),
@@ -58,7 +58,7 @@ fn what_is_rounded_comes_back_as_candle_reads_it() {
         assert_eq!(weight.dequantize(), candle, "{name}");
         let flushed = std::thread::scope(|scope| {
             let read = || {
-                crate::kernels::flush_denormals();
+                crate::flush_denormals();
                 let mut row = vec![0.0; 512];
                 weight.read(3..4, &mut row);
                 row

@@ -1,7 +1,7 @@
 //! Matrices in blocks against their widened twins, through every operation that takes one.
 
 use super::*;
-use crate::kernels::{
+use crate::{
     BlockFormat, Generating, Gradients, HeadOptions, HeadWant, InputGradient, Linear, Lora, cpu,
     testing::{assert_close, assert_same_bits, random, slot, tensor, values},
 };

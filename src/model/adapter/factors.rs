@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{Part, rank_of, unusable};
-use crate::{
-    kernels::Lora,
-    model::{LoadError, Policy, PolicyError, block::Block, projection::Projection},
-};
+use crate::{LoadError, Policy, PolicyError, block::Block, projection::Projection};
+use ::kernels::Lora;
 
 /// A matrix, row after row.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,13 +14,11 @@ use super::{
     finish, frozen, put_half, take_halves, unusable,
 };
 use crate::{
-    gguf::{ElementType, Gguf, build::Build},
-    model::{
-        LoadError, Spec,
-        gguf::names::{architecture, row_order, tensor_name},
-        identity::Identity,
-    },
+    LoadError, Spec,
+    gguf::names::{architecture, row_order, tensor_name},
+    identity::Identity,
 };
+use ::gguf::{ElementType, Gguf, build::Build};
 
 /// The file's name in its folder.
 pub(super) const FILE: &str = "adapter.gguf";

@@ -14,10 +14,8 @@ use super::{
     factors::{Factors, Shaped},
     finish, frozen, identify, put_half, take_halves, unusable, whole, write_config, write_tensors,
 };
-use crate::{
-    files,
-    model::{LoadError, Spec, weights::Weights},
-};
+use crate::{LoadError, Spec, weights::Weights};
+use ::files;
 
 pub(super) const TENSORS: &str = "adapters.safetensors";
 const HALVES: [&str; 2] = [".lora_a", ".lora_b"];

@@ -11,13 +11,11 @@ use super::{
     take_halves, unusable, whole, write_config, write_tensors,
 };
 use crate::{
-    files,
-    model::{
-        LoadError, Spec,
-        lora::{a_name, b_name},
-        weights::Weights,
-    },
+    LoadError, Spec,
+    lora::{a_name, b_name},
+    weights::Weights,
 };
+use ::files;
 
 pub(super) const TENSORS: &str = "adapter_model.safetensors";
 const PICKLE: &str = "adapter_model.bin";

@@ -7,12 +7,10 @@ use super::{
     SILENT, Silent, Sizes, activation_name, any_window, attention_bias, decoder, layer_types, object, windows,
 };
 use crate::{
-    kernels::Activation,
-    model::{
-        config::Config,
-        spec::{Family, NormPlaces, Spec},
-    },
+    config::Config,
+    spec::{Family, NormPlaces, Spec},
 };
+use ::kernels::Activation;
 
 /// What Gemma 2 and 3 assume alike.
 pub(super) const GEMMA: Silent = Silent {

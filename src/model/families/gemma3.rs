@@ -8,7 +8,7 @@ use super::{
     gemma2::{self, GEMMA, Softcaps},
     object, windows,
 };
-use crate::model::{
+use crate::{
     config::Config,
     spec::{Family, QueryKeyNorm, Spec},
 };

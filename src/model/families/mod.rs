@@ -21,7 +21,7 @@ use super::{
     rope::{self, Rope, SilentRope},
     spec::{Biases, Family, Layer, NormPlaces, Spec},
 };
-use crate::kernels::Activation;
+use ::kernels::Activation;
 
 /// Every `model_type` that can be loaded, for error sentences.
 const KNOWN: &str = "gemma2, gemma3_text, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3, and the text part of \

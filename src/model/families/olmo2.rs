@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{SILENT, Silent, Sizes, attention_bias, decoder, object};
-use crate::model::{
+use crate::{
     config::Config,
     spec::{Family, NormPlaces, QueryKeyNorm, Spec},
 };

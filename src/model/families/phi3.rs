@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{SILENT, Silent, Sizes, any_window, decoder, object};
-use crate::model::{
+use crate::{
     RopeScaling,
     config::Config,
     spec::{Family, Spec},

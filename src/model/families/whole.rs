@@ -2,7 +2,7 @@
 //! is read, and given text alone it computes what the whole computes. The rest stays on disk as it is.
 
 use super::decoder_of;
-use crate::model::{config::Config, spec::Spec};
+use crate::{config::Config, spec::Spec};
 
 /// A type of model that has one of the families inside.
 pub(super) struct Whole {

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::frequencies;
-use crate::gguf::{ElementType, Gguf};
+use ::gguf::{ElementType, Gguf};
 
 /// Architectures that can be read, for error sentences. Mistral and SmolLM files call themselves `llama`.
 const KNOWN: &str = "llama, qwen2, qwen3, gemma2, gemma3, phi3, olmo2";
@@ -42,7 +42,7 @@ impl Settings<'_> {
 }
 
 /// A sentence unless files of this architecture can be read.
-pub(in crate::model) fn check_architecture(architecture: &str) -> Result<(), String> {
+pub(crate) fn check_architecture(architecture: &str) -> Result<(), String> {
     if KNOWN.split(", ").any(|known| known == architecture) {
         return Ok(());
     }

@@ -18,10 +18,8 @@ use half::{bf16, f16};
 use serde_json::{Map, Value};
 
 use super::LoadError;
-use crate::{
-    gguf::{ElementType, Gguf, TensorInfo},
-    kernels::{BlockFormat, Bytes, Quantized},
-};
+use ::gguf::{ElementType, Gguf, TensorInfo};
+use ::kernels::{BlockFormat, Bytes, Quantized};
 
 /// A GGUF file of a family that can be loaded.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! What llama.cpp calls things: architectures, tensors, and the order of the rows of q and k.
 
-use crate::model::{Family, Spec};
+use crate::{Family, Spec};
 
 const MISTRAL_3: &str = "mistral3";
 
 /// The architecture that a model is converted to. Mistral and SmolLM files call themselves `llama`; a Mistral that reads
 /// images has a name of its own.
-pub(in crate::model) fn architecture(spec: &Spec) -> &'static str {
+pub(crate) fn architecture(spec: &Spec) -> &'static str {
     match spec.family {
         Family::Mistral if spec.part_of == Some(MISTRAL_3) => MISTRAL_3,
         Family::Llama | Family::Mistral => "llama",
@@ -21,7 +21,7 @@ pub(in crate::model) fn architecture(spec: &Spec) -> &'static str {
 }
 
 /// What a file of this architecture calls a tensor.
-pub(in crate::model) fn tensor_name(architecture: &str, name: &str) -> Option<String> {
+pub(crate) fn tensor_name(architecture: &str, name: &str) -> Option<String> {
     let whole = match name {
         "model.embed_tokens.weight" => Some("token_embd.weight"),
         "model.norm.weight" => Some("output_norm.weight"),
@@ -56,7 +56,7 @@ pub(in crate::model) fn tensor_name(architecture: &str, name: &str) -> Option<St
 }
 
 /// Where each row of a layer's weight stands in the file; nothing where the order is ours.
-pub(in crate::model) fn row_order(spec: &Spec, architecture: &str, path: &str) -> Option<Vec<usize>> {
+pub(crate) fn row_order(spec: &Spec, architecture: &str, path: &str) -> Option<Vec<usize>> {
     match path.rsplit('.').next()? {
         "q_proj" => interleaved(architecture, spec.query_width(), spec.heads),
         "k_proj" => interleaved(architecture, spec.kv_width(), spec.kv_heads),

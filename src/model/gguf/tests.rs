@@ -3,10 +3,8 @@
 use std::fs;
 
 use super::*;
-use crate::{
-    gguf::build::Build,
-    model::{LoadOptions, Spec, examine},
-};
+use crate::{LoadOptions, Spec, examine};
+use ::gguf::build::Build;
 
 fn settings() -> Build {
     Build::default()

@@ -14,15 +14,13 @@ use safetensors::{Dtype, View};
 
 use super::{Stored, delta, save_merged};
 use crate::{
-    files,
-    kernels::Lora,
-    model::{
-        LoadError, Policy, PolicyError,
-        block::Block,
-        tensors::{EMBEDDING, HEAD},
-        weights::Weights,
-    },
+    LoadError, Policy, PolicyError,
+    block::Block,
+    tensors::{EMBEDDING, HEAD},
+    weights::Weights,
 };
+use ::files;
+use ::kernels::Lora;
 
 /// How [`write_merged`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,21 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use super::{Rope, RopeScaling};
-use crate::model::config::Config;
+use crate::config::Config;
 
 /// What a family assumes of rotations where the file is silent.
-pub(in crate::model) struct SilentRope {
-    pub(in crate::model) theta: f64,
+pub(crate) struct SilentRope {
+    pub(crate) theta: f64,
     /// Blocks with a window have a rotation of their own, with this theta.
-    pub(in crate::model) local_theta: Option<f64>,
-    pub(in crate::model) max_positions: usize,
+    pub(crate) local_theta: Option<f64>,
+    pub(crate) max_positions: usize,
     /// `None`: as many as `max_positions`.
-    pub(in crate::model) original_max_positions: Option<f64>,
+    pub(crate) original_max_positions: Option<f64>,
 }
 
 /// Rotary settings in either dialect: `rope_parameters` (Transformers 5), or `rope_theta` with `rope_scaling` (4), which
 /// wins where both are there, as in Transformers. Gives one rotation, or that of full attention and the local one.
-pub(in crate::model) fn read(config: &mut Config<'_>, silent: &SilentRope) -> Result<Vec<Rope>, String> {
+pub(crate) fn read(config: &mut Config<'_>, silent: &SilentRope) -> Result<Vec<Rope>, String> {
     let outer = Outer::read(config, silent)?;
     let five = config.object("rope_parameters")?;
     let four = config.object("rope_scaling")?;
@@ -164,7 +164,7 @@ impl Outer {
 
 impl Rope {
     /// `rope_scaling` of `config.json`.
-    pub(in crate::model) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         match &self.scaling {
             RopeScaling::None => Value::Null,
             RopeScaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),

@@ -8,36 +8,37 @@ use std::{
 use candle_core::{Device, Tensor};
 
 use super::{Rope, RopeScaling};
-use crate::{kernels::RopeTable, model::Result};
+use crate::Result;
+use ::kernels::RopeTable;
 
 /// Where each token of a call finds its cosines and sines.
 #[derive(Debug)]
-pub(in crate::model) struct Rotation {
-    pub(in crate::model) table: RopeTable,
+pub(crate) struct Rotation {
+    pub(crate) table: RopeTable,
     /// The table's row for each token.
-    pub(in crate::model) rows: Vec<u32>,
+    pub(crate) rows: Vec<u32>,
 }
 
 /// Tables by era; each grows with the longest position seen, so that a context of a million tokens costs nothing until
 /// it is used.
 #[derive(Debug)]
-pub(in crate::model) struct RopeCache {
+pub(crate) struct RopeCache {
     rope: Rope,
     head_dim: usize,
     tables: Mutex<BTreeMap<u32, RopeTable>>,
 }
 
 impl RopeCache {
-    pub(in crate::model) fn new(rope: Rope, head_dim: usize) -> Self {
+    pub(crate) fn new(rope: Rope, head_dim: usize) -> Self {
         Self { rope, head_dim, tables: Mutex::default() }
     }
 
-    pub(in crate::model) fn rope(&self) -> &Rope {
+    pub(crate) fn rope(&self) -> &Rope {
         &self.rope
     }
 
     /// For tokens at `positions` of sequences of `lengths`.
-    pub(in crate::model) fn rotation(&self, positions: &[u32], lengths: &[u32], device: &Device) -> Result<Rotation> {
+    pub(crate) fn rotation(&self, positions: &[u32], lengths: &[u32], device: &Device) -> Result<Rotation> {
         let mut reach: BTreeMap<u32, u32> = BTreeMap::new();
         for (&position, &length) in positions.iter().zip(lengths) {
             let needed = reach.entry(self.rope.era(length)).or_default();

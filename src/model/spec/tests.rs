@@ -1,7 +1,7 @@
 //! Configs of both dialects, hostile ones, and what is written.
 
 use super::*;
-use crate::model::RopeScaling;
+use crate::RopeScaling;
 
 const LLAMA: &str = r#"{"model_type": "llama", "vocab_size": 32, "hidden_size": 16, "intermediate_size": 24,
     "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5"#;

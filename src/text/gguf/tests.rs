@@ -3,10 +3,11 @@
 use std::{fs, path::PathBuf};
 
 use super::*;
-use crate::{gguf::build::Build, text::Codec};
+use crate::Codec;
+use ::gguf::build::Build;
 
 fn fixtures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
 
 fn json(path: &str) -> Json {

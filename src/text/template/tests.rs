@@ -1,7 +1,7 @@
 //! What templates may ask of Jinja, one idiom at a time.
 
 use super::*;
-use crate::data::{Role, Turn};
+use ::data::{Role, Turn};
 
 fn render(source: &str) -> Result<String, TextError> {
     let turns = [Turn { role: Role::User, content: "a < b & \"c\" é\n".to_owned() }];

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::{close, gradients, same, same_tensor};
-use crate::kernels::{
+use crate::{
     AttentionShape, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions,
     composed::Composed,
     cpu::Cpu,

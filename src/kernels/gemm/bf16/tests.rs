@@ -1,7 +1,7 @@
 //! Products in bf16 against straight loops, and their rounding against its bound.
 
 use super::*;
-use crate::kernels::testing::{assert_close, assert_same_bits, random};
+use crate::testing::{assert_close, assert_same_bits, random};
 
 /// Shapes around the edges of tiles, blocks and pairs.
 const SHAPES: [(usize, usize, usize); 7] =

@@ -6,7 +6,7 @@
 //! adapter, or everything. What is trained lives in one flat buffer ([`Parameters`]); each block sees it as views.
 //! A training step is [`Row::pack`], [`Policy::forward`] (log-probs out), the objective's business, then
 //! [`Policy::backward`] (one coefficient a scored answer in), and [`Policy::update`] once a step. Forward and backward are
-//! written by hand on top of [`crate::kernels`]: nothing is kept that the backward does not need, frozen weights cost no
+//! written by hand on top of [`::kernels`]: nothing is kept that the backward does not need, frozen weights cost no
 //! gradient, and each block's activations are freed as the backward passes it.
 //!
 //! There is no reference policy: the reference is this policy at step 0, as cached log-probs, named by

@@ -6,7 +6,7 @@
 //! values and tensors stay ranges of the map and are decoded when they are asked for. So a hostile file (absurd counts,
 //! lengths past the end, tensors on top of each other) costs a sentence, never memory.
 //!
-//! Two rooms read it: [`crate::text`] for the tokenizer, [`crate::model`] for settings and weights. [`build`] writes
+//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. [`build`] writes
 //! files small enough to be put together in memory.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
@@ -24,7 +24,7 @@ use std::{
 
 use memmap2::Mmap;
 
-use crate::files::{self, FileError};
+use ::files::{self, FileError};
 
 pub use element::ElementType;
 use read::{Field, Kind};
