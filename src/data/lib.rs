@@ -1,6 +1,7 @@
 //! Plain values of a preference project. No I/O, no threads; everything here is `Clone`, `PartialEq` and serde.
 
 mod change;
+mod extent;
 pub mod health;
 mod inspection;
 mod model_card;
@@ -8,6 +9,7 @@ mod pair;
 mod split;
 
 pub use change::{Change, Edit};
+pub use extent::{Extent, Scale};
 pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};
 pub use pair::{

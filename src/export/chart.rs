@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::data::{Extent, Scale};
+
 /// x is the step, y the value. A y that is not finite breaks the line.
 pub type Point = [f64; 2];
 
@@ -90,6 +92,12 @@ pub fn svg(title: &str, lines: &[Line], marks: &[u64]) -> Option<String> {
             path(&line.points, &x, &y),
             dash_attribute(dashes)
         ));
+        let faults = faults(&line.points, &x);
+        if !faults.is_empty() {
+            put(format_args!(
+                "<path d=\"{faults}\" stroke=\"{colour}\" stroke-width=\"1.4\"><title>Not a number</title></path>"
+            ));
+        }
     }
     for (entry, (colour, dashes)) in legend.iter().zip(STYLES.iter().cycle()) {
         let middle = HEIGHT + ROW * entry.row as f64 + 4.0;
@@ -144,15 +152,7 @@ struct Axis {
 impl Axis {
     /// `tight`: the axis ends where the values do, else at round numbers.
     fn around(values: impl Iterator<Item = f64>, from: f64, to: f64, tight: bool) -> Option<Self> {
-        let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
-            Some(ends.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
-        });
-        let (mut low, mut high) = ends?;
-        if low == high {
-            // A flat line stands in the middle.
-            let room = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
-            (low, high) = (low - room, high + room);
-        }
+        let Extent { mut low, mut high } = Extent::around(values, Scale::Linear)?;
         let step = round_step((high - low) / 4.0);
         let step = if tight { step.max(1.0) } else { step };
         if !tight {
@@ -205,6 +205,18 @@ fn path(points: &[Point], x: &Axis, y: &Axis) -> String {
     }
     if alone {
         out.push_str("h.01");
+    }
+    out
+}
+
+/// The `d` of a cross at the foot of the chart for each step that was measured and is not a number.
+fn faults(points: &[Point], x: &Axis) -> String {
+    let mut out = String::new();
+    for point in thinned(points).iter().filter(|point| !point[1].is_finite()) {
+        let (at, foot) = (x.place(point[0]), HEIGHT - BOTTOM - 5.0);
+        if (LEFT..=WIDTH - RIGHT).contains(&at) {
+            write!(out, "M{:.1} {:.1}l6 6m0-6l-6 6", at - 3.0, foot - 3.0).ok();
+        }
     }
     out
 }
@@ -265,6 +277,14 @@ mod tests {
         let path = path(&points, &x, &y);
         assert_eq!(path.matches('M').count(), 2, "{path}");
         assert!(path.ends_with("h.01"), "{path}");
+    }
+
+    #[test]
+    fn a_step_that_is_not_a_number_has_a_cross() {
+        let chart = svg("t", &[line(&[[0.0, 1.0], [5.0, f64::NAN], [10.0, 2.0]])], &[]).unwrap();
+        assert!(chart.contains("l6 6m0-6l-6 6\" stroke=\"#0072b2\""), "{chart}");
+        let whole = svg("t", &[line(&[[0.0, 1.0], [10.0, 2.0]])], &[]).unwrap();
+        assert!(!whole.contains("Not a number"));
     }
 
     #[test]

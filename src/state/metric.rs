@@ -45,6 +45,20 @@ pub fn caption(name: &str) -> String {
     if held_out { format!("{words}, held out") } else { words.to_owned() }
 }
 
+/// What the values of a metric are read against: its chart always reaches so far. A share against none and all, or against
+/// guessing and all; what starts at zero, against zero.
+pub fn levels(name: &str) -> &'static [f64] {
+    match name.trim_start_matches("eval_") {
+        "rewards/accuracies" => &[0.5, 1.0],
+        "push/asleep" => &[0.0, 1.0],
+        "rewards/chosen" | "rewards/rejected" | "rewards/margins" | "logps/chosen_change" | "logps/rejected_change" => {
+            &[0.0]
+        }
+        plain if plain.starts_with("margin/") || plain.starts_with("kl/") => &[0.0],
+        _ => &[],
+    }
+}
+
 /// A number for reading: four significant digits, a plain form where it is short.
 pub fn number(value: f64) -> String {
     if value.is_nan() {
@@ -107,7 +121,7 @@ pub fn bytes(bytes: u64) -> String {
     if mib >= 1024.0 { format!("{:.1} GiB", mib / 1024.0) } else { format!("{mib:.0} MiB") }
 }
 
-/// Seconds as a person says them: "45 s", "12 min", "3 h 20 min".
+/// Seconds as a person says them: "45 s", "12 min", "3 h 20 min", "5 days", "11 years".
 pub fn duration(secs: f64) -> String {
     if !secs.is_finite() || secs < 0.0 {
         return "unknown".to_owned();
@@ -117,8 +131,34 @@ pub fn duration(secs: f64) -> String {
         0..=99 => format!("{secs} s"),
         100..=599 => format!("{} min {:02} s", secs / 60, secs % 60),
         600..=5999 => format!("{} min", (secs + 30) / 60),
-        _ => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
+        6000..TWO_DAYS => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
+        TWO_DAYS..TWO_YEARS => format!("{} days", (secs + DAY / 2) / DAY),
+        TWO_YEARS..TOO_LONG => format!("{} years", count((secs + YEAR / 2) / YEAR)),
+        _ => "more than a million years".to_owned(),
     }
+}
+
+const DAY: u64 = 24 * 3600;
+const YEAR: u64 = 365 * DAY;
+const TWO_DAYS: u64 = 2 * DAY;
+const TWO_YEARS: u64 = 2 * YEAR;
+const TOO_LONG: u64 = 1_000_000 * YEAR;
+
+/// "1 pair", "12 pairs".
+pub fn counted(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+/// "1st", "2nd", "3rd", "11th": a place in a row, from 1.
+pub fn ordinal(n: usize) -> String {
+    let end = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{end}")
 }
 
 /// A count with thin groups of three: "1 234 567".
@@ -171,6 +211,31 @@ mod tests {
         assert_eq!(duration(3000.0), "50 min");
         assert_eq!(duration(12_000.0), "3 h 20 min");
         assert_eq!(duration(f64::NAN), "unknown");
+    }
+
+    #[test]
+    fn g24_a_long_time_is_said_in_days_and_years() {
+        assert_eq!(duration(172_799.0), "47 h 59 min");
+        assert_eq!(duration(5.0 * 86_400.0), "5 days");
+        assert_eq!(duration(97_098.0 * 3600.0), "11 years");
+        assert_eq!(duration(1.5e12), "47\u{2009}565 years");
+        assert_eq!(duration(1e30), "more than a million years");
+    }
+
+    #[test]
+    fn things_and_places_are_counted_as_people_do() {
+        assert_eq!(counted(1, "pair", "pairs"), "1 pair");
+        assert_eq!(counted(0, "pair", "pairs"), "0 pairs");
+        let places = [1, 2, 3, 4, 11, 12, 13, 21, 102, 111].map(ordinal);
+        assert_eq!(places, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]);
+    }
+
+    #[test]
+    fn g2_a_share_is_read_against_all() {
+        assert_eq!(levels("eval_rewards/accuracies"), [0.5, 1.0]);
+        assert_eq!(levels("eval_margin/q50"), [0.0]);
+        assert_eq!(levels("kl/policy_k3"), [0.0]);
+        assert!(levels("loss").is_empty());
     }
 
     #[test]

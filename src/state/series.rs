@@ -127,6 +127,13 @@ impl Series {
         self.points.iter().rev().find(|p| p[1].is_finite()).copied()
     }
 
+    /// The value measured at exactly this step that is not a number.
+    pub fn fault_at(&self, step: f64) -> Option<f64> {
+        let at = self.points.partition_point(|point| point[0] < step);
+        let point = self.points.get(at)?;
+        (point[0] == step && !point[1].is_finite()).then_some(point[1])
+    }
+
     pub fn last_step(&self) -> Option<f64> {
         self.points.last().map(|point| point[0])
     }
@@ -190,6 +197,12 @@ impl Series {
             [step, sum / norm]
         }))
     }
+}
+
+/// The parts of a line between the points that cannot be drawn. Each is drawn on its own: a pattern of dashes that runs into a
+/// point without a place would end there, or go on without its gaps.
+pub fn pieces(points: &[Point]) -> impl Iterator<Item = &[Point]> {
+    points.split(|point| !point[1].is_finite()).filter(|piece| !piece.is_empty())
 }
 
 /// A band between two series that were measured together: step, lowest and highest value of each bucket.
@@ -258,6 +271,21 @@ mod tests {
         let broken: Vec<f64> = drawn.iter().filter(|p| !p[1].is_finite()).map(|p| p[0]).collect();
         assert_eq!(broken, [2_500.0]);
         assert_eq!(series.not_finite(), 1);
+    }
+
+    #[test]
+    fn g3_a_line_is_drawn_in_the_parts_between_its_gaps() {
+        let nan = f64::NAN;
+        let drawn = |values: &[f64]| -> Vec<Vec<f64>> {
+            let points = of(values).points().to_vec();
+            pieces(&points).map(|piece| piece.iter().map(|p| p[1]).collect()).collect()
+        };
+        assert_eq!(drawn(&[nan, 1.0, 2.0, nan, nan, 3.0]), [vec![1.0, 2.0], vec![3.0]]);
+        assert_eq!(drawn(&[1.0, nan]), [[1.0]]);
+        assert!(drawn(&[nan, nan]).is_empty() && drawn(&[]).is_empty());
+        assert_eq!(of(&[1.0, f64::INFINITY]).fault_at(1.0), Some(f64::INFINITY));
+        assert_eq!(of(&[1.0, nan]).fault_at(0.0), None);
+        assert_eq!(of(&[1.0, nan]).fault_at(7.0), None);
     }
 
     #[test]

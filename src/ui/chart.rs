@@ -1,25 +1,26 @@
 //! A line chart as this program draws it: a card with a caption, a legend that doubles as the numeric read-out, a shared
 //! cursor over all charts of a group, and a name that a screen reader can say.
 
-use std::ops::RangeInclusive;
+mod draw;
 
-use egui::{Id, Rangef, Response, RichText, Role, Stroke, Ui, WidgetInfo};
-use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, Plot, PlotPoints, PlotUi, Points, VLine,
-};
+use egui::{Id, Response, RichText, Role, Ui, WidgetInfo};
+use egui_plot::LineStyle;
 
 use super::{
     legend, parts,
     theme::{self, Palette, size, space},
 };
-use crate::state::{
-    metric,
-    runs::Mark,
-    series::{self, Series},
+use crate::{
+    data::Scale,
+    state::{metric, runs::Mark, series::Series},
 };
+pub use draw::{axis_of, round_marks};
 
 /// A plot is never lower than this.
 const LOWEST: f32 = 72.0;
+
+/// What can be done with a chart, said once above the charts of a group.
+pub const GESTURES: &str = "Point at a chart to read all of them at that step · Drag moves along the steps · Ctrl + wheel zooms · Double click shows all";
 
 /// One line of a chart.
 pub struct Line<'a> {
@@ -78,10 +79,10 @@ impl<'a> Line<'a> {
     }
 }
 
-/// A level worth knowing, drawn across: zero, IPO's target.
+/// A level worth knowing, drawn across and named: IPO's target. What every value of the metric is read against is drawn
+/// anyway, see [`metric::levels`].
 pub struct Level {
     pub value: f64,
-    /// Empty = drawn, not named.
     pub name: String,
 }
 
@@ -99,7 +100,7 @@ pub struct Chart<'a> {
     pub last_step: f64,
     /// Of the whole card: cards of a row end at one line, whatever their legends and notes need.
     pub height: f32,
-    pub log_y: bool,
+    pub scale: Scale,
     /// How a value is written; gets the metric's caption rules.
     pub metric: &'a str,
     /// One sentence under the chart.
@@ -134,6 +135,10 @@ impl Chart<'_> {
                 } else {
                     let plot = self.plot(ui, palette, at, height);
                     self.remember_cursor(ui, cursor_id, cursor, &plot);
+                    self.remember_view(ui, &plot);
+                    if let Some(why) = self.why_empty() {
+                        words(ui, palette, plot.response.rect, why);
+                    }
                     plot.response
                 };
                 if !self.note.is_empty() {
@@ -150,6 +155,7 @@ impl Chart<'_> {
     fn header(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>) {
         ui.horizontal(|ui| {
             ui.label(RichText::new(&self.title).color(palette.strong));
+            self.all_steps(ui);
             let newest = || self.shown_lines().find_map(|l| l.series.last_step());
             let step = at.filter(|_| !self.lines.is_empty()).or_else(newest);
             if let Some(step) = step {
@@ -168,18 +174,25 @@ impl Chart<'_> {
             ui.spacing_mut().interact_size.y = size::SMALL;
             for line in self.shown_lines() {
                 let value = match at {
-                    Some(step) => line.series.nearest(step),
-                    None => line.series.latest(),
+                    Some(step) => line.series.fault_at(step).or_else(|| Some(line.series.nearest(step)?[1])),
+                    None => line.series.latest().map(|point| point[1]),
                 };
-                let value = value.map_or_else(|| "–".to_owned(), |point| metric::value(self.metric, point[1]));
+                let value = value.map_or_else(|| "–".to_owned(), |value| metric::value(self.metric, value));
                 let look = (line.drawn_color(palette), line.pattern());
                 legend::entry(ui, Some(look), &line.name, &value);
+                let small =
+                    |text: String, color| egui::Label::new(RichText::new(text).size(size::SMALL).color(color)).extend();
                 if line.series.not_finite() > 0 {
-                    let text = format!("{} not a number", line.series.not_finite());
-                    ui.label(RichText::new(text).size(size::SMALL).color(palette.error));
+                    ui.add(small(faults(line.series), palette.error))
+                        .on_hover_text("Measured, but not a number: these steps have a cross at the foot of the chart");
+                }
+                let left_out = self.left_out(line.series);
+                if left_out > 0 {
+                    ui.add(small(format!("{left_out} of 0 or below"), palette.weak))
+                        .on_hover_text("They have no place on a log scale and are left out");
                 }
             }
-            for level in self.levels.iter().filter(|level| !level.name.is_empty()) {
+            for level in &self.levels {
                 let look = (palette.weak, LineStyle::dashed_dense());
                 legend::entry(ui, Some(look), &level.name, "");
             }
@@ -194,133 +207,43 @@ impl Chart<'_> {
         ui.painter().layout(self.note.clone(), font, palette.weak, ui.available_width())
     }
 
+    /// How many values have no place on this scale although they are numbers.
+    fn left_out(&self, series: &Series) -> usize {
+        match self.scale {
+            Scale::Linear => 0,
+            Scale::Log => series.points().iter().filter(|point| point[1].is_finite() && point[1] <= 0.0).count(),
+        }
+    }
+
+    /// Why a chart with lines shows none of them.
+    fn why_empty(&self) -> Option<&'static str> {
+        let drawable = |line: &Line<'_>| line.series.points().iter().any(|point| !self.scale.place(point[1]).is_nan());
+        let measured = || self.lines.iter().any(|line| line.series.latest().is_some());
+        match () {
+            () if self.lines.iter().any(drawable) => None,
+            () if measured() => Some("Nothing above 0, so nothing has a place on a log scale"),
+            () => Some("Not a number at any step"),
+        }
+    }
+
+    /// The way back from a part of the steps to all of them.
+    fn all_steps(&self, ui: &mut Ui) {
+        let zoomed = ui.data(|data| data.get_temp(zoomed_id(self.group))).unwrap_or(false);
+        if zoomed && parts::quiet(ui, true, "All steps").on_hover_text("Or double click in a chart").clicked() {
+            ui.data_mut(|data| data.insert_temp(all_steps_id(self.group), true));
+        }
+    }
+
+    fn remember_view(&self, ui: &Ui, plot: &egui_plot::PlotResponse<bool>) {
+        ui.data_mut(|data| data.insert_temp(zoomed_id(self.group), plot.inner));
+    }
+
     fn shown_lines(&self) -> impl Iterator<Item = &Line<'_>> {
         self.lines.iter().filter(|line| !line.faint)
     }
 
-    fn plot(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>, height: f32) -> egui_plot::PlotResponse<()> {
-        let font = egui::FontId::proportional(size::SMALL - 1.0);
-        let (log, name) = (self.log_y, self.metric);
-        let rows = (height / 26.0) as usize;
-        let columns = (ui.available_width() / 64.0) as usize;
-        let x_axis = AxisHints::new_x()
-            .tick_label_font(font.clone())
-            .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(8.0, 12.0))
-            .formatter(|mark, _| {
-                if mark.value < 0.0 || mark.value.fract() != 0.0 { String::new() } else { format!("{}", mark.value) }
-            });
-        let y_axis = AxisHints::new_y()
-            .tick_label_font(font)
-            .tick_label_color(palette.weak)
-            .label_spacing(Rangef::new(8.0, 12.0))
-            .min_thickness(34.0)
-            .formatter(move |mark, _| {
-                let value = if log { 10f64.powf(mark.value) } else { mark.value };
-                metric::value(name, value)
-            });
-        Plot::new((self.group, self.id))
-            .height(height)
-            .link_axis(Id::unique(("steps of charts", self.group)), [true, false])
-            .show_background(false)
-            .show_grid([false, true])
-            .grid_color(palette.hairline)
-            .x_grid_spacer(move |grid| round_marks(grid, columns))
-            .y_grid_spacer(move |grid| round_marks(grid, rows))
-            .custom_x_axes(vec![x_axis])
-            .custom_y_axes(vec![y_axis])
-            .show_x(false)
-            .show_y(false)
-            .show_crosshair(false)
-            .allow_scroll(false)
-            .allow_zoom([true, false])
-            .allow_drag([true, false])
-            .allow_axis_zoom_drag([true, false])
-            .allow_boxed_zoom(false)
-            .set_margin_fraction(egui::vec2(0.01, 0.08))
-            .include_x(0.0)
-            .include_x(self.last_step.max(1.0))
-            .show(ui, |plot| self.draw(plot, palette, at))
-    }
-
-    fn draw(&self, plot: &mut PlotUi<'_>, palette: &Palette, at: Option<f64>) {
-        let bounds = plot.plot_bounds();
-        // While the view follows the data all of it is drawn: its extent is what the view follows.
-        let range: RangeInclusive<f64> =
-            if plot.auto_bounds().x { f64::NEG_INFINITY..=f64::INFINITY } else { bounds.range_x() };
-        let buckets = plot.response().rect.width().max(64.0) as usize / 2;
-        for level in &self.levels {
-            let line = HLine::new("", self.y(level.value)).stroke(Stroke::new(1.0, palette.weak)).allow_hover(false);
-            plot.hline(if level.name.is_empty() {
-                line.color(palette.hairline)
-            } else {
-                line.style(LineStyle::dashed_dense())
-            });
-        }
-        for mark in self.marks {
-            plot.vline(
-                VLine::new("", mark.step as f64)
-                    .stroke(Stroke::new(1.0, palette.warning))
-                    .style(LineStyle::dotted_dense())
-                    .allow_hover(false),
-            );
-        }
-        if let Some((lower, upper, _)) = &self.band {
-            let band = series::band(lower, upper, &range, buckets);
-            let column = |at: usize| band.iter().map(|p| p[at]).collect::<Vec<f64>>();
-            if band.len() > 1 {
-                let fill = theme::series_color(palette, 0).gamma_multiply(0.16);
-                plot.add(FilledArea::new("", &column(0), &column(1), &column(2)).fill_color(fill).allow_hover(false));
-            }
-        }
-        for line in &self.lines {
-            self.draw_line(plot, line, palette, &range, buckets);
-        }
-        if let Some(step) = at {
-            plot.vline(VLine::new("", step).stroke(Stroke::new(1.0, palette.weak)).allow_hover(false));
-        }
-    }
-
-    fn draw_line(
-        &self,
-        plot: &mut PlotUi<'_>,
-        line: &Line<'_>,
-        palette: &Palette,
-        range: &RangeInclusive<f64>,
-        buckets: usize,
-    ) {
-        let points: Vec<[f64; 2]> =
-            line.series.visible(range, buckets).into_iter().map(|[step, value]| [step, self.y(value)]).collect();
-        let color = line.drawn_color(palette);
-        if line.points && points.len() < 200 {
-            plot.points(Points::new("", PlotPoints::new(points.clone())).radius(2.6).color(color).allow_hover(false));
-        }
-        let (color, width) = match (line.faint, line.thin) {
-            (true, _) => (color.gamma_multiply(0.32), 1.0),
-            (false, true) => (color.gamma_multiply(0.75), 1.0),
-            (false, false) => (color, 1.7),
-        };
-        let pattern = line.pattern();
-        plot.line(
-            egui_plot::Line::new("", PlotPoints::new(points))
-                .id((self.id, &line.name, line.faint))
-                .color(color)
-                .width(width)
-                // The points are thinned already; a band of them would fill the room between two of them.
-                .allow_band(false)
-                .style(pattern)
-                .allow_hover(false),
-        );
-    }
-
-    fn y(&self, value: f64) -> f64 {
-        let value = if self.log_y { value.log10() } else { value };
-        // An infinite value would stretch the axis beyond all others: like NaN it breaks the line.
-        if value.is_finite() { value } else { f64::NAN }
-    }
-
     /// The cursor belongs to the chart under the pointer; it goes when the pointer leaves.
-    fn remember_cursor(&self, ui: &Ui, cursor_id: Id, cursor: Option<Cursor>, plot: &egui_plot::PlotResponse<()>) {
+    fn remember_cursor(&self, ui: &Ui, cursor_id: Id, cursor: Option<Cursor>, plot: &egui_plot::PlotResponse<bool>) {
         let owner = Id::unique((self.group, self.id));
         let hovered = plot
             .response
@@ -345,69 +268,50 @@ impl Chart<'_> {
     /// "Loss chart, latest 0.42 at step 120", and the other lines after it.
     fn spoken(&self) -> String {
         let mut lines = self.shown_lines().filter_map(|line| Some((line, line.series.latest()?)));
+        let faulty = self.shown_lines().filter(|line| line.series.not_finite() > 0);
+        let faulty: Vec<String> = faulty.map(|line| format!("{} {}", line.name, faults(line.series))).collect();
         let Some((_, [step, value])) = lines.next() else {
-            return format!("{} chart, nothing measured yet", self.title);
+            return match &faulty[..] {
+                [] => format!("{} chart, nothing measured yet", self.title),
+                some => format!("{} chart, no value that is a number; {}", self.title, some.join("; ")),
+            };
         };
         let mut text = format!("{} chart, latest {} at step {step:.0}", self.title, metric::value(self.metric, value));
         for (line, [_, value]) in lines {
             let value = metric::value(self.metric, value);
             text = format!("{text}; {} {value}", line.name);
         }
-        for level in self.levels.iter().filter(|level| !level.name.is_empty()) {
-            text = format!("{text}; {}", level.name);
+        for more in self.levels.iter().map(|level| &level.name).chain(&faulty) {
+            text = format!("{text}; {more}");
         }
         text
     }
 }
 
-/// At most about `count` marks at round numbers: 1, 2 or 5 times a power of ten apart.
-pub fn round_marks(grid: GridInput, count: usize) -> Vec<GridMark> {
-    let (low, high) = grid.bounds;
-    let raw = (high - low) / count.max(1) as f64;
-    if !raw.is_finite() || raw <= 0.0 {
-        return Vec::new();
-    }
-    let power = 10f64.powf(raw.log10().floor());
-    let step_size =
-        [1.0, 2.0, 5.0, 10.0].map(|times| times * power).into_iter().find(|step| *step >= raw).unwrap_or(power * 10.0);
-    let first = (low / step_size).ceil() as i64;
-    let last = (high / step_size).floor() as i64;
-    (first..=last).map(|n| GridMark { value: n as f64 * step_size, step_size }).collect()
+/// Whether the charts of a group show a part of the steps.
+fn zoomed_id(group: &str) -> Id {
+    Id::unique(("zoomed charts", group))
+}
+
+/// Asked to show all steps again.
+fn all_steps_id(group: &str) -> Id {
+    Id::unique(("all steps of charts", group))
+}
+
+fn faults(series: &Series) -> String {
+    format!("{} not a number", series.not_finite())
 }
 
 /// An empty chart says so, instead of showing axes of nothing.
 fn nothing_yet(ui: &mut Ui, palette: &Palette, height: f32) -> Response {
     let room = egui::vec2(ui.available_width(), height);
     let (rect, response) = ui.allocate_exact_size(room, egui::Sense::hover());
-    ui.painter().text(
-        rect.center(),
-        egui::Align2::CENTER_CENTER,
-        "Nothing measured yet",
-        egui::FontId::proportional(size::SMALL),
-        palette.weak,
-    );
+    words(ui, palette, rect, "Nothing measured yet");
     response
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn marks(low: f64, high: f64, count: usize) -> Vec<f64> {
-        let grid = GridInput { bounds: (low, high), base_step_size: 1.0 };
-        round_marks(grid, count).iter().map(|mark| mark.value).collect()
-    }
-
-    #[test]
-    fn marks_stand_at_round_numbers() {
-        assert_eq!(marks(0.0, 400.0, 5), [0.0, 100.0, 200.0, 300.0, 400.0]);
-        assert_eq!(marks(-80.0, 80.0, 5), [-50.0, 0.0, 50.0]);
-        assert_eq!(marks(0.1, 0.9, 4), [0.2, 0.4, 0.6000000000000001, 0.8]);
-    }
-
-    #[test]
-    fn a_view_without_extent_has_no_marks() {
-        assert!(marks(1.0, 1.0, 4).is_empty());
-        assert!(marks(f64::NAN, 1.0, 4).is_empty());
-    }
+/// A sentence in the place of lines.
+fn words(ui: &Ui, palette: &Palette, rect: egui::Rect, text: &str) {
+    let font = egui::FontId::proportional(size::SMALL);
+    ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, text, font, palette.weak);
 }

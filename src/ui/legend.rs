@@ -12,15 +12,19 @@ use super::{
 pub fn entry(ui: &mut Ui, look: Option<(egui::Color32, LineStyle)>, name: &str, value: &str) {
     let palette = parts::palette(ui);
     let font = egui::FontId::proportional(size::SMALL);
-    let text = |text: &str, color| ui.painter().layout_no_wrap(text.to_owned(), font.clone(), color);
-    let (name, value) = (text(name, palette.weak), text(value, palette.strong));
-    let mut width = name.size().x + value.size().x;
+    let value = ui.painter().layout_no_wrap(value.to_owned(), font.clone(), palette.strong);
+    let mut beside = 0.0;
     if look.is_some() {
-        width += SAMPLE + space::XS;
+        beside += SAMPLE + space::XS;
     }
     if value.size().x > 0.0 {
-        width += space::XS;
+        beside += value.size().x + space::XS;
     }
+    // A name that is longer than the legend is cut; its value and its line are not.
+    let mut job = egui::text::LayoutJob::simple_singleline(name.to_owned(), font, palette.weak);
+    job.wrap = egui::text::TextWrapping::truncate_at_width((ui.max_rect().width() - beside).max(20.0));
+    let name = ui.fonts_mut(|fonts| fonts.layout_job(job));
+    let width = name.size().x + beside;
     let height = name.size().y;
     let (rect, _) = ui.allocate_exact_size(egui::vec2(width, height), egui::Sense::hover());
     let mut at = rect.min;

@@ -5,6 +5,7 @@ use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoints, Points};
 
 use super::list::look;
 use crate::{
+    data::Scale,
     state::{
         compare::{ACCURACY, DRIFT, frontier},
         metric,
@@ -19,6 +20,8 @@ use crate::{
 };
 
 const HEIGHT: f32 = 210.0;
+/// Free room around the paths, as a share of an axis.
+const MARGIN: f64 = 0.05;
 
 pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let paths: Vec<(&RunRecord, Vec<Point>)> = shown
@@ -37,7 +40,7 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
         parts::heading(ui, "Learned against drifted");
         parts::caption(
             ui,
-            "Held-out accuracy up, kl/ref across, one point an evaluation; the diamond is where a run stands. Up and to the left is better",
+            "Held-out accuracy up, kl/ref across, one point an evaluation; the diamond is where a run stands. Up and to the left is better. Drag moves, Ctrl + wheel zooms, double click shows all",
         );
         let axis = |axis: AxisHints<'static>, name: &'static str| {
             axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
@@ -45,6 +48,9 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                 .label_spacing(Rangef::new(8.0, 12.0))
                 .formatter(move |mark, _| metric::value(name, mark.value))
         };
+        let points = || paths.iter().flat_map(|(_, path)| path);
+        let across = chart::axis_of(points().map(|point| point[0]), DRIFT, Scale::Linear).padded(MARGIN);
+        let up = chart::axis_of(points().map(|point| point[1]), ACCURACY, Scale::Linear).padded(MARGIN);
         let columns = (ui.available_width() / 80.0) as usize;
         let response = Plot::new("frontier")
             .height(HEIGHT)
@@ -59,6 +65,11 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
             .show_crosshair(false)
             .allow_scroll(false)
             .allow_boxed_zoom(false)
+            .set_margin_fraction(egui::Vec2::ZERO)
+            .include_x(across.low)
+            .include_x(across.high)
+            .include_y(up.low)
+            .include_y(up.high)
             .show(ui, |plot| {
                 for (record, path) in &paths {
                     let look = look(record.id);

@@ -7,16 +7,19 @@ mod tables;
 use egui::{ComboBox, Frame, Panel, RichText, ScrollArea, Slider, Ui};
 
 use super::{
-    chart::{Chart, Line},
+    chart::{self, Chart, Line},
     parts,
     theme::space,
 };
-use crate::state::{
-    Command, Commands, Workspace,
-    compare::{CompareView, metrics_present},
-    metric,
-    runs::Loaded,
-    train::RunCommand,
+use crate::{
+    data::Scale,
+    state::{
+        Command, Commands, Workspace,
+        compare::{CompareView, metrics_present},
+        metric,
+        runs::Loaded,
+        train::RunCommand,
+    },
 };
 
 const LIST: f32 = 264.0;
@@ -66,6 +69,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
         view.metric = found.map_or_else(|| present[0].clone(), |name| (*name).to_owned());
     }
     controls(ui, view, &present);
+    parts::caption(ui, chart::GESTURES);
 
     let metric = view.metric.clone();
     let series = || {
@@ -106,7 +110,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
         group: "compare",
         last_step,
         height: (ui.available_height() * 0.55).clamp(240.0, 420.0),
-        log_y: view.log,
+        scale: if view.log { Scale::Log } else { Scale::Linear },
         metric: &metric,
         note: match missing {
             0 => String::new(),
@@ -124,14 +128,19 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     ui.add_space(space::L);
 }
 
+/// Below this the controls take two rows.
+const ONE_ROW: f32 = 620.0;
+
 fn controls(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
-    ui.horizontal_wrapped(|ui| {
+    let one_row = ui.available_width() >= ONE_ROW;
+    ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         let label = parts::caption(ui, "Metric");
         ComboBox::from_id_salt("compare metric")
             .selected_text(metric::caption(&view.metric))
             .width(250.0)
             .height(420.0)
+            .truncate()
             .show_ui(ui, |ui| {
                 for name in present {
                     let text = metric::caption(name);
@@ -141,17 +150,27 @@ fn controls(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
             })
             .response
             .labelled_by(label.id);
-        ui.add_space(space::S);
-        let label = parts::caption(ui, "Smoothing");
-        ui.scope(|ui| {
-            ui.spacing_mut().slider_width = 110.0;
-            // The rail of a slider has the ground of a button, which would vanish here.
-            ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
-            ui.add(Slider::new(&mut view.smoothing, 0.0..=0.98).fixed_decimals(2))
-                .labelled_by(label.id)
-                .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
-        });
-        ui.add_space(space::S);
-        ui.checkbox(&mut view.log, "Log scale").on_hover_text("Values of zero or below are left out");
+        if one_row {
+            ui.add_space(space::S);
+            smoothing_and_scale(ui, view);
+        }
     });
+    if !one_row {
+        ui.horizontal(|ui| smoothing_and_scale(ui, view));
+    }
+}
+
+fn smoothing_and_scale(ui: &mut Ui, view: &mut CompareView) {
+    ui.spacing_mut().item_spacing.x = space::S;
+    let label = parts::caption(ui, "Smoothing");
+    ui.scope(|ui| {
+        ui.spacing_mut().slider_width = 110.0;
+        // The rail of a slider has the ground of a button, which would vanish here.
+        ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
+        ui.add(Slider::new(&mut view.smoothing, 0.0..=0.98).fixed_decimals(2))
+            .labelled_by(label.id)
+            .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
+    });
+    ui.add_space(space::S);
+    ui.checkbox(&mut view.log, "Log scale").on_hover_text("Values of zero or below are left out");
 }

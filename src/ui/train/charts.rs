@@ -3,11 +3,12 @@
 use egui::Ui;
 
 use crate::{
+    data::Scale,
     engine::config::RunConfig,
     state::{moved, runs::History, series::Series},
     store::RunRecord,
     ui::{
-        chart::{Chart, Level, Line},
+        chart::{self, Chart, Level, Line},
         parts,
         theme::{Palette, space},
     },
@@ -19,6 +20,7 @@ const NARROWEST: f32 = 316.0;
 
 pub fn ui(ui: &mut Ui, record: &RunRecord, history: &History) {
     let charts = list(ui, record, history);
+    parts::caption(ui, chart::GESTURES);
     let gap = space::M;
     let room = ui.available_width();
     let columns = (((room + gap) / (NARROWEST + gap)) as usize).clamp(1, 3);
@@ -60,7 +62,7 @@ impl<'a> Builder<'a> {
             group: "run",
             last_step: self.last_step,
             height: HEIGHT,
-            log_y: false,
+            scale: Scale::Linear,
             metric,
             note: String::new(),
         }
@@ -83,7 +85,6 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
     let palette = parts::palette(ui);
     let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
     let build = Builder { history, last_step: history.last_step() };
-    let zero = || Level { value: 0.0, name: String::new() };
 
     let loss = build.chart(
         "loss",
@@ -114,12 +115,11 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         .series("margin/q10")
         .zip(build.series("margin/q90"))
         .map(|(low, high)| (low, high, "shaded: 10 to 90 %".to_owned()));
-    margin.levels.push(zero());
     if let Some(target) = config.objective.objective().target_margin() {
         margin.levels.push(Level { value: target, name: format!("target {}", crate::state::metric::number(target)) });
     }
 
-    let mut accuracy = build.chart(
+    let accuracy = build.chart(
         "accuracy",
         "Preference accuracy",
         "rewards/accuracies",
@@ -131,14 +131,13 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
         .flatten()
         .collect(),
     );
-    accuracy.levels.push(Level { value: 0.5, name: String::new() });
 
     vec![
         loss,
         margin,
         accuracy,
-        moved_chart(&build, palette, zero()),
-        drift(&build, zero()),
+        moved_chart(&build, palette),
+        drift(&build),
         sleeping(&build),
         gradient(&build),
         learning_rate(&build),
@@ -147,7 +146,7 @@ fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>>
 }
 
 /// Change of the summed log-probs since step 0, around zero.
-fn moved_chart<'a>(build: &Builder<'a>, palette: &Palette, zero: Level) -> Chart<'a> {
+fn moved_chart<'a>(build: &Builder<'a>, palette: &Palette) -> Chart<'a> {
     const CHOSEN: &str = "logps/chosen_change";
     const REJECTED: &str = "logps/rejected_change";
     let mut chart = build.chart(
@@ -162,7 +161,6 @@ fn moved_chart<'a>(build: &Builder<'a>, palette: &Palette, zero: Level) -> Chart
         .flatten()
         .collect(),
     );
-    chart.levels.push(zero);
     let latest = |name| build.history.latest(name);
     chart.note = match (latest(CHOSEN), latest(REJECTED)) {
         (Some(chosen), Some(rejected)) => moved::sentence(chosen, rejected),
@@ -171,7 +169,7 @@ fn moved_chart<'a>(build: &Builder<'a>, palette: &Palette, zero: Level) -> Chart
     chart
 }
 
-fn drift<'a>(build: &Builder<'a>, zero: Level) -> Chart<'a> {
+fn drift<'a>(build: &Builder<'a>) -> Chart<'a> {
     let mut chart = build.chart(
         "drift",
         "KL drift",
@@ -181,7 +179,6 @@ fn drift<'a>(build: &Builder<'a>, zero: Level) -> Chart<'a> {
             .flatten()
             .collect(),
     );
-    chart.levels.push(zero);
     "Nats per token; kl/ref is forward, on held-out reference answers, kl/policy_k3 the k3 estimate on the policy's own"
         .clone_into(&mut chart.note);
     chart
@@ -195,8 +192,6 @@ fn sleeping<'a>(build: &Builder<'a>) -> Chart<'a> {
         "push/asleep",
         build.line("of this step's pairs", "push/asleep", 6).map(Line::solid).into_iter().collect(),
     );
-    // A share is read against none and all.
-    chart.levels.extend([0.0, 1.0].map(|value| Level { value, name: String::new() }));
     "Pairs that get almost no push: won, or hopelessly lost".clone_into(&mut chart.note);
     chart
 }

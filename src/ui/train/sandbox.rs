@@ -6,6 +6,7 @@ use egui::{FontId, Id, Rangef, RichText, Role, Stroke, Ui, WidgetInfo};
 use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Span, VLine};
 
 use crate::{
+    data::Scale,
     objective::Objective,
     state::{
         metric,
@@ -18,11 +19,15 @@ use crate::{
     },
 };
 
-pub fn ui(ui: &mut Ui, objective: &Objective) {
+/// `faulty`: a setting of the method that cannot be used, by its label. Curves for another value than the one that stands
+/// there would mislead.
+pub fn ui(ui: &mut Ui, objective: &Objective, faulty: Option<&str>) {
     parts::heading(ui, "What a pair feels");
     ui.label(sandbox::in_words(objective));
-    let Some(curves) = remembered(ui, objective) else {
-        parts::caption(ui, "The curves appear when the settings of the method can be used");
+    let curves = if faulty.is_none() { remembered(ui, objective) } else { None };
+    let Some(curves) = curves else {
+        let what = faulty.unwrap_or("the settings of the method");
+        parts::caption(ui, format!("The curves appear when {what} can be used"));
         return;
     };
     ui.add_space(theme::space::XS);
@@ -69,6 +74,8 @@ fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize
             .formatter(|mark, _| metric::number(mark.value))
     };
     let points: Vec<[f64; 2]> = series.points().to_vec();
+    let values = points.iter().map(|point| point[1]).chain([0.0]);
+    let up = chart::axis_of(values, "", Scale::Linear).padded(0.05);
     let response = Plot::new(title)
         .height(96.0)
         .show_background(false)
@@ -86,6 +93,9 @@ fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize
         .allow_drag(false)
         .allow_axis_zoom_drag(false)
         .allow_boxed_zoom(false)
+        .set_margin_fraction(egui::vec2(0.05, 0.0))
+        .include_y(up.low)
+        .include_y(up.high)
         .show(ui, |plot| {
             if let Some((low, high)) = curves.awake {
                 plot.span(Span::new("", low..=high).fill(palette.accent_soft).border_width(0.0));

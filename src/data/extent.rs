@@ -1,0 +1,155 @@
+//! How far an axis reaches: one rule for every chart, on the screen and in exported files.
+
+/// The two ends of an axis; `low` is below `high`, and both are finite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extent {
+    pub low: f64,
+    pub high: f64,
+}
+
+/// How values are laid along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scale {
+    #[default]
+    Linear,
+    /// By the power of ten; values of zero or below have no place on it.
+    Log,
+}
+
+impl Scale {
+    /// Where a value lies on the axis; NaN where it has no place.
+    pub fn place(self, value: f64) -> f64 {
+        let place = match self {
+            Self::Linear => value,
+            Self::Log if value > 0.0 => value.log10(),
+            Self::Log => f64::NAN,
+        };
+        if place.is_finite() { place } else { f64::NAN }
+    }
+
+    /// The value that lies there: the inverse of [`Scale::place`].
+    pub fn value(self, place: f64) -> f64 {
+        match self {
+            Self::Linear => place,
+            Self::Log => 10f64.powf(place),
+        }
+    }
+
+    /// Room on either side of values that are all the same, so that their line stands in the middle of an axis of their own
+    /// size: a tenth of the value, 1 around zero; a power of ten on a log scale.
+    fn room(self, place: f64) -> f64 {
+        match self {
+            Self::Linear if place == 0.0 => 1.0,
+            Self::Linear => (place.abs() * 0.1).max(f64::MIN_POSITIVE),
+            Self::Log => 1.0,
+        }
+    }
+}
+
+impl Extent {
+    /// Values that differ by less than this share of their size are drawn as one: what is left is rounding.
+    const NOISE: f64 = 1e-9;
+    /// Beyond it the length of an axis could not be told as a number any more.
+    const FAR: f64 = 1e300;
+
+    /// Around all values that have a place on this scale, in places of the scale; nothing when none has one.
+    pub fn around(values: impl IntoIterator<Item = f64>, scale: Scale) -> Option<Self> {
+        let places = values.into_iter().map(|value| scale.place(value)).filter(|place| !place.is_nan());
+        let (low, high) = places.fold(None, |ends: Option<(f64, f64)>, place| {
+            Some(ends.map_or((place, place), |(low, high)| (low.min(place), high.max(place))))
+        })?;
+        let (low, high) = (low.clamp(-Self::FAR, Self::FAR), high.clamp(-Self::FAR, Self::FAR));
+        let noise = (low.abs().max(high.abs()) * Self::NOISE).max(f64::MIN_POSITIVE);
+        if high - low > noise {
+            return Some(Self { low, high });
+        }
+        let middle = low + (high - low) / 2.0;
+        let room = scale.room(middle);
+        Some(Self { low: middle - room, high: middle + room })
+    }
+
+    pub fn length(self) -> f64 {
+        self.high - self.low
+    }
+
+    /// Longer by this share of its length at either end.
+    #[must_use]
+    pub fn padded(self, share: f64) -> Self {
+        let room = self.length() * share;
+        Self { low: self.low - room, high: self.high + room }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn linear(values: &[f64]) -> Option<(f64, f64)> {
+        Extent::around(values.iter().copied(), Scale::Linear).map(|extent| (extent.low, extent.high))
+    }
+
+    fn log(values: &[f64]) -> Option<(f64, f64)> {
+        Extent::around(values.iter().copied(), Scale::Log).map(|extent| (extent.low, extent.high))
+    }
+
+    #[test]
+    fn values_that_differ_give_the_ends() {
+        assert_eq!(linear(&[3.0, -2.0, 0.5]), Some((-2.0, 3.0)));
+        assert_eq!(linear(&[f64::NAN, 1.0, f64::INFINITY, 2.0, f64::NEG_INFINITY]), Some((1.0, 2.0)));
+        assert_eq!(log(&[0.0, 0.01, -5.0, 100.0, f64::NAN]), Some((-2.0, 2.0)));
+    }
+
+    #[test]
+    fn g2_values_without_spread_get_an_axis_of_their_own_size() {
+        for value in [0.7, 1.0, -3.5, 1e-9, 4e12, f64::MIN_POSITIVE, 5e-324, f64::MAX, -f64::MAX, 1e-300] {
+            for values in [vec![value], vec![value; 7], vec![f64::NAN, value, f64::INFINITY]] {
+                let (low, high) = linear(&values).unwrap();
+                assert!(low.is_finite() && high.is_finite() && low < high, "{value:e}: {low:e} to {high:e}");
+                let size = value.abs().clamp(f64::MIN_POSITIVE, 1e300);
+                assert!(high - low <= 3.0 * size, "{value:e}: {low:e} to {high:e}");
+            }
+        }
+        assert_eq!(linear(&[0.0, 0.0]), Some((-1.0, 1.0)));
+        assert_eq!(linear(&[-0.0]), Some((-1.0, 1.0)));
+        assert_eq!(linear(&[1.0; 9]), Some((0.9, 1.1)));
+        assert_eq!(log(&[100.0, 100.0, 0.0]), Some((1.0, 3.0)));
+        assert_eq!(log(&[1.0]), Some((-1.0, 1.0)));
+    }
+
+    #[test]
+    fn g2_rounding_is_no_spread() {
+        let (low, high) = linear(&[0.3, 0.1 + 0.2, 0.3]).unwrap();
+        assert!((low - 0.27).abs() < 1e-6 && (high - 0.33).abs() < 1e-6);
+    }
+
+    #[test]
+    fn g2_nothing_that_can_be_drawn_has_no_axis() {
+        for values in [&[][..], &[f64::NAN], &[f64::INFINITY, f64::NEG_INFINITY, f64::NAN]] {
+            assert_eq!(linear(values), None, "{values:?}");
+        }
+        for values in [&[0.0][..], &[0.0, -1.0], &[-0.0, f64::NAN], &[f64::INFINITY]] {
+            assert_eq!(log(values), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn extremes_have_a_length_that_is_a_number() {
+        let (low, high) = linear(&[-f64::MAX, f64::MAX]).unwrap();
+        assert!((high - low).is_finite());
+        let whole = Extent { low, high }.padded(0.08);
+        assert!(whole.length().is_finite());
+        let (low, high) = log(&[5e-324, f64::MAX]).unwrap();
+        assert!(low < -300.0 && high > 300.0);
+    }
+
+    #[test]
+    fn a_place_and_its_value_are_each_others_inverse() {
+        for scale in [Scale::Linear, Scale::Log] {
+            for value in [1e-3, 0.5, 1.0, 250.0] {
+                assert!((scale.value(scale.place(value)) - value).abs() < 1e-12 * value);
+            }
+        }
+        assert!(Scale::Log.place(0.0).is_nan() && Scale::Log.place(-1.0).is_nan());
+        assert!(Scale::Linear.place(f64::INFINITY).is_nan());
+    }
+}

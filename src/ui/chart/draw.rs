@@ -1,0 +1,269 @@
+//! The plot of a chart: its axes, lines, band, levels and marks.
+
+use std::ops::RangeInclusive;
+
+use egui::{Id, Rangef, Stroke, Ui};
+use egui_plot::{
+    AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi, Points, VLine,
+};
+
+use super::{Chart, Line, all_steps_id};
+use crate::{
+    data::{Extent, Scale},
+    state::{
+        metric,
+        series::{self, Point},
+    },
+    ui::theme::{self, Palette, size},
+};
+
+/// Free room above and below the lines, as a share of the axis.
+const MARGIN: f64 = 0.08;
+/// More points than this are not marked one by one.
+const FEW_POINTS: usize = 200;
+
+/// The y axis of a plot: around `values` and the levels that the metric is read against; 0 to 1 where nothing can be drawn.
+pub fn axis_of(values: impl IntoIterator<Item = f64>, metric: &str, scale: Scale) -> Extent {
+    let mut values = values.into_iter().filter(|value| !scale.place(*value).is_nan()).peekable();
+    let nothing = values.peek().is_none();
+    let levels = metric::levels(metric).iter().copied();
+    let extent = if nothing { None } else { Extent::around(values.chain(levels), scale) };
+    extent.unwrap_or(Extent { low: 0.0, high: 1.0 })
+}
+
+impl Chart<'_> {
+    /// Draws the plot; inside the answer: whether it shows a part of the steps only.
+    pub(super) fn plot(
+        &self,
+        ui: &mut Ui,
+        palette: &Palette,
+        at: Option<f64>,
+        height: f32,
+    ) -> egui_plot::PlotResponse<bool> {
+        let font = egui::FontId::proportional(size::SMALL - 1.0);
+        let (scale, name, nothing) = (self.scale, self.metric, self.why_empty().is_some());
+        let rows = (height / 26.0) as usize;
+        let columns = (ui.available_width() / 64.0) as usize;
+        let x_axis = AxisHints::new_x()
+            .tick_label_font(font.clone())
+            .tick_label_color(palette.weak)
+            .label_spacing(Rangef::new(8.0, 12.0))
+            .formatter(|mark, _| {
+                if mark.value < 0.0 || mark.value.fract() != 0.0 { String::new() } else { format!("{}", mark.value) }
+            });
+        let y_axis = AxisHints::new_y()
+            .tick_label_font(font)
+            .tick_label_color(palette.weak)
+            .label_spacing(Rangef::new(8.0, 12.0))
+            .min_thickness(34.0)
+            .formatter(
+                move |mark, _| {
+                    if nothing { String::new() } else { metric::value(name, scale.value(mark.value)) }
+                },
+            );
+        let asked_for_all = ui.data_mut(|data| data.remove_temp::<bool>(all_steps_id(self.group))).is_some();
+        Plot::new((self.group, self.id))
+            .height(height)
+            .link_axis(Id::unique(("steps of charts", self.group)), [true, false])
+            .show_background(false)
+            .show_grid([false, true])
+            .grid_color(palette.hairline)
+            .x_grid_spacer(move |grid| round_marks(grid, columns))
+            .y_grid_spacer(move |grid| round_marks(grid, rows))
+            .custom_x_axes(vec![x_axis])
+            .custom_y_axes(vec![y_axis])
+            .show_x(false)
+            .show_y(false)
+            .show_crosshair(false)
+            .allow_scroll(false)
+            .allow_zoom([true, false])
+            .allow_drag([true, false])
+            .allow_axis_zoom_drag([true, false])
+            .allow_boxed_zoom(false)
+            .set_margin_fraction(egui::vec2(0.01, 0.0))
+            .include_x(0.0)
+            .include_x(self.last_step.max(1.0))
+            .show(ui, |plot| {
+                if asked_for_all {
+                    plot.set_auto_bounds([true, true]);
+                }
+                self.draw(plot, palette, at);
+                !asked_for_all && !plot.auto_bounds().x
+            })
+    }
+
+    fn draw(&self, plot: &mut PlotUi<'_>, palette: &Palette, at: Option<f64>) {
+        // While the view follows the data all of it is drawn: its extent is what the view follows.
+        let range: RangeInclusive<f64> =
+            if plot.auto_bounds().x { f64::NEG_INFINITY..=f64::INFINITY } else { plot.plot_bounds().range_x() };
+        let buckets = plot.response().rect.width().max(64.0) as usize / 2;
+        let drawn: Vec<Vec<Point>> = self.lines.iter().map(|line| line.series.visible(&range, buckets)).collect();
+        let band = self.band.as_ref().map(|(lower, upper, _)| series::band(lower, upper, &range, buckets));
+        let values = drawn.iter().flatten().map(|point| point[1]);
+        let edges = band.iter().flatten().flat_map(|[_, low, high]| [*low, *high]);
+        let named = self.levels.iter().map(|level| level.value);
+        let extent = axis_of(values.chain(edges).chain(named), self.metric, self.scale).padded(MARGIN);
+        plot.set_plot_bounds_y(extent.low..=extent.high);
+
+        self.draw_levels(plot, palette);
+        for mark in self.marks {
+            plot.vline(
+                VLine::new("", mark.step as f64)
+                    .stroke(Stroke::new(1.0, palette.warning))
+                    .style(LineStyle::dotted_dense())
+                    .allow_hover(false),
+            );
+        }
+        if let Some(band) = &band {
+            self.draw_band(plot, palette, band);
+        }
+        for (line, points) in self.lines.iter().zip(&drawn) {
+            self.draw_line(plot, line, palette, points);
+            if !line.faint {
+                draw_faults(plot, points, extent, line.drawn_color(palette));
+            }
+        }
+        if let Some(step) = at {
+            plot.vline(VLine::new("", step).stroke(Stroke::new(1.0, palette.weak)).allow_hover(false));
+        }
+    }
+
+    fn draw_levels(&self, plot: &mut PlotUi<'_>, palette: &Palette) {
+        let line = |value: f64, color| {
+            let place = self.scale.place(value);
+            (!place.is_nan()).then(|| HLine::new("", place).stroke(Stroke::new(1.0, color)).allow_hover(false))
+        };
+        for value in metric::levels(self.metric) {
+            plot_line(plot, line(*value, palette.hairline));
+        }
+        for level in &self.levels {
+            plot_line(plot, line(level.value, palette.weak).map(|line| line.style(LineStyle::dashed_dense())));
+        }
+    }
+
+    fn draw_band(&self, plot: &mut PlotUi<'_>, palette: &Palette, band: &[[f64; 3]]) {
+        let places = band.iter().map(|[step, low, high]| [*step, self.scale.place(*low), self.scale.place(*high)]);
+        let places: Vec<[f64; 3]> = places.filter(|[_, low, high]| !low.is_nan() && !high.is_nan()).collect();
+        let column = |at: usize| places.iter().map(|place| place[at]).collect::<Vec<f64>>();
+        if places.len() > 1 {
+            let fill = theme::series_color(palette, 0).gamma_multiply(0.16);
+            plot.add(FilledArea::new("", &column(0), &column(1), &column(2)).fill_color(fill).allow_hover(false));
+        }
+    }
+
+    fn draw_line(&self, plot: &mut PlotUi<'_>, line: &Line<'_>, palette: &Palette, points: &[Point]) {
+        let places: Vec<Point> = points.iter().map(|[step, value]| [*step, self.scale.place(*value)]).collect();
+        let color = line.drawn_color(palette);
+        let marked = line.points && places.len() < FEW_POINTS;
+        if marked {
+            let dots = places.iter().copied().filter(|place| !place[1].is_nan()).collect::<PlotPoints<'_>>();
+            plot.points(Points::new("", dots).radius(2.6).color(color).allow_hover(false));
+        }
+        let (color, width) = match (line.faint, line.thin) {
+            (true, _) => (color.gamma_multiply(0.32), 1.0),
+            (false, true) => (color.gamma_multiply(0.75), 1.0),
+            (false, false) => (color, 1.7),
+        };
+        for (index, piece) in series::pieces(&places).enumerate() {
+            if let [alone] = piece {
+                // A line of one point is none.
+                if !marked {
+                    let dot = Points::new("", PlotPoints::new(vec![*alone]));
+                    plot.points(dot.radius(width).color(color).allow_hover(false));
+                }
+                continue;
+            }
+            plot.line(
+                egui_plot::Line::new("", PlotPoints::new(piece.to_vec()))
+                    .id((self.id, &line.name, line.faint, index))
+                    .color(color)
+                    .width(width)
+                    // The points are thinned already; a band of them would fill the room between two of them.
+                    .allow_band(false)
+                    .style(line.pattern())
+                    .allow_hover(false),
+            );
+        }
+    }
+}
+
+fn plot_line(plot: &mut PlotUi<'_>, line: Option<HLine>) {
+    if let Some(line) = line {
+        plot.hline(line);
+    }
+}
+
+/// A cross at the foot of the plot for each step that was measured and is not a number.
+fn draw_faults(plot: &mut PlotUi<'_>, points: &[Point], extent: Extent, color: egui::Color32) {
+    let foot = extent.low + extent.length() * MARGIN / 2.0;
+    let crosses: Vec<Point> = points.iter().filter(|p| !p[1].is_finite()).map(|p| [p[0], foot]).collect();
+    if !crosses.is_empty() {
+        let crosses = Points::new("", PlotPoints::new(crosses)).shape(MarkerShape::Cross);
+        plot.points(crosses.radius(3.5).color(color).allow_hover(false));
+    }
+}
+
+/// At most about `count` marks at round numbers: 1, 2 or 5 times a power of ten apart.
+pub fn round_marks(grid: GridInput, count: usize) -> Vec<GridMark> {
+    let (low, high) = grid.bounds;
+    let raw = (high - low) / count.max(1) as f64;
+    if !raw.is_finite() || raw <= 0.0 {
+        return Vec::new();
+    }
+    let power = 10f64.powf(raw.log10().floor());
+    let step_size =
+        [1.0, 2.0, 5.0, 10.0].map(|times| times * power).into_iter().find(|step| *step >= raw).unwrap_or(power * 10.0);
+    let first = (low / step_size).ceil() as i64;
+    let last = (high / step_size).floor() as i64;
+    (first..=last).map(|n| GridMark { value: n as f64 * step_size, step_size }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(low: f64, high: f64, count: usize) -> Vec<f64> {
+        let grid = GridInput { bounds: (low, high), base_step_size: 1.0 };
+        round_marks(grid, count).iter().map(|mark| mark.value).collect()
+    }
+
+    #[test]
+    fn marks_stand_at_round_numbers() {
+        assert_eq!(marks(0.0, 400.0, 5), [0.0, 100.0, 200.0, 300.0, 400.0]);
+        assert_eq!(marks(-80.0, 80.0, 5), [-50.0, 0.0, 50.0]);
+        assert_eq!(marks(0.1, 0.9, 4), [0.2, 0.4, 0.6000000000000001, 0.8]);
+    }
+
+    #[test]
+    fn a_view_without_extent_has_no_marks() {
+        assert!(marks(1.0, 1.0, 4).is_empty());
+        assert!(marks(f64::NAN, 1.0, 4).is_empty());
+    }
+
+    #[test]
+    fn g2_the_axis_of_a_flat_series_is_of_its_size() {
+        let axis = |values: &[f64], name, scale| {
+            let extent = axis_of(values.iter().copied(), name, scale);
+            (extent.low, extent.high)
+        };
+        let accuracy = "eval_rewards/accuracies";
+        assert_eq!(axis(&[1.0; 5], accuracy, Scale::Linear), (0.5, 1.0));
+        assert_eq!(axis(&[0.7; 5], accuracy, Scale::Linear), (0.5, 1.0));
+        assert_eq!(axis(&[0.2; 5], accuracy, Scale::Linear), (0.2, 1.0));
+        assert_eq!(axis(&[0.0; 5], "push/asleep", Scale::Linear), (0.0, 1.0));
+        assert_eq!(axis(&[0.0; 5], "kl/ref", Scale::Linear), (-1.0, 1.0));
+        assert_eq!(axis(&[2.0; 5], "rewards/margins", Scale::Linear), (0.0, 2.0));
+        assert_eq!(axis(&[3e-4; 5], "learning_rate", Scale::Linear).1, 3e-4 + 3e-5);
+        for (values, scale) in [
+            (&[][..], Scale::Linear),
+            (&[f64::NAN, f64::INFINITY], Scale::Linear),
+            (&[0.0, -1.0], Scale::Log),
+            (&[f64::NAN], Scale::Log),
+        ] {
+            assert_eq!(axis(values, "rewards/margins", scale), (0.0, 1.0), "{values:?}");
+            assert_eq!(axis(values, "push/asleep", scale), (0.0, 1.0), "{values:?}");
+        }
+        // A level of zero has no place on a log scale.
+        assert_eq!(axis(&[0.0, 0.1, 10.0], "kl/ref", Scale::Log), (-1.0, 1.0));
+    }
+}
