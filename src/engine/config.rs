@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::overrides::ConfigError;
 pub use crate::objective::Margin;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

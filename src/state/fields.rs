@@ -17,6 +17,8 @@ pub enum Kind {
     Number,
     /// A whole number.
     Count,
+    /// A whole number, or the word `auto`.
+    CountOrAuto,
     Text,
     Folder,
     Switch,
@@ -26,6 +28,36 @@ pub enum Kind {
 
 const fn field(key: &'static str, label: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { key, label, about, kind }
+}
+
+/// What is typed into a number field, or a sentence that says what is wrong with it.
+pub fn number(label: &str, typed: &str) -> Result<f64, String> {
+    const WANTED: &str = "it must be a number such as 0.1 or 3e-4";
+    let has_digits = typed.contains(|letter: char| letter.is_ascii_digit());
+    let not_zero = typed.split(['e', 'E']).next().is_some_and(|digits| digits.contains(|c| ('1'..='9').contains(&c)));
+    match typed.trim().parse::<f64>() {
+        Ok(value) if value.is_infinite() && has_digits => {
+            Err(format!("{label} is “{typed}”, which is larger than any number here; {WANTED}"))
+        }
+        Ok(value) if value == 0.0 && not_zero => {
+            Err(format!("{label} is “{typed}”, which is so small that it would count as 0; {WANTED}, or 0"))
+        }
+        Ok(value) if value.is_finite() => Ok(value),
+        Ok(_) | Err(_) => Err(format!("{label} is “{typed}”; {WANTED}")),
+    }
+}
+
+/// The same for a whole number.
+pub fn count(label: &str, typed: &str) -> Result<u64, String> {
+    const WANTED: &str = "it must be a whole number such as 16";
+    let digits = typed.trim().trim_start_matches('+');
+    let only_digits = !digits.is_empty() && digits.chars().all(|letter| letter.is_ascii_digit());
+    match digits.parse::<u64>() {
+        // As far as a TOML file can tell a number.
+        Ok(value) if i64::try_from(value).is_ok() => Ok(value),
+        _ if only_digits => Err(format!("{label} is “{typed}”, which is larger than any count here; {WANTED}")),
+        Ok(_) | Err(_) => Err(format!("{label} is “{typed}”; {WANTED}")),
+    }
 }
 
 pub const MODEL: Field = field(
@@ -116,6 +148,12 @@ pub const SAMPLE_EVERY: Field =
     field("train.sample_every", "Sample every", Kind::Count, "Steps between answers to the probe prompts; 0 = never");
 pub const CHECKPOINT_EVERY: Field =
     field("train.checkpoint_every", "Checkpoint every", Kind::Count, "Steps between checkpoints; 0 = only at the end");
+pub const KEEP: Field = field(
+    "train.keep",
+    "Earlier ones kept",
+    Kind::Count,
+    "Checkpoints kept besides the newest, the best on held-out pairs and those you ask for; older ones make room",
+);
 pub const SEED: Field = field(
     "train.shuffle_seed",
     "Shuffle seed",
@@ -164,13 +202,13 @@ pub const MEMORY: Field = field(
 pub const ROW_TOKENS: Field = field(
     "train.micro_batch_tokens",
     "Tokens a row",
-    Kind::Text,
+    Kind::CountOrAuto,
     "Tokens that are computed at once: auto, or a number; fewer need less memory",
 );
 pub const THREADS: Field = field(
     "train.threads",
     "Threads",
-    Kind::Text,
+    Kind::CountOrAuto,
     "Threads that compute: auto leaves one to the window, or a number; the result is the same, to the bit",
 );
 pub const PRIORITY: Field = field(
@@ -181,7 +219,7 @@ pub const PRIORITY: Field = field(
 );
 
 /// All of them.
-pub const ALL: [Field; 35] = [
+pub const ALL: [Field; 36] = [
     MODEL,
     ADAPTER,
     CONTINUE,
@@ -206,6 +244,7 @@ pub const ALL: [Field; 35] = [
     EVAL_EVERY,
     SAMPLE_EVERY,
     CHECKPOINT_EVERY,
+    KEEP,
     SEED,
     EVAL_FRACTION,
     MAX_PROMPT,
@@ -218,3 +257,38 @@ pub const ALL: [Field; 35] = [
     THREADS,
     PRIORITY,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g22_every_wrong_number_gets_a_sentence_with_its_label() {
+        for (typed, part) in [
+            ("1e400", "β is “1e400”, which is larger than any number here"),
+            ("-1e400", "larger than any number here"),
+            ("1e-400", "so small that it would count as 0"),
+            ("abc", "β is “abc”; it must be a number such as 0.1"),
+            ("inf", "must be a number"),
+            ("NaN", "must be a number"),
+            ("0,3", "must be a number"),
+            ("0.1.2", "must be a number"),
+        ] {
+            let sentence = number("β", typed).unwrap_err();
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        for (typed, value) in [(".5", 0.5), ("5.", 5.0), (" 3e-4 ", 3e-4), ("0", 0.0), ("0e9", 0.0), ("-1", -1.0)] {
+            assert_eq!(number("β", typed), Ok(value));
+        }
+        for typed in ["-1", "2.5", "1e3", "many", "", "١"] {
+            let sentence = count("Rank", typed).unwrap_err();
+            assert!(sentence.contains("must be a whole number"), "{sentence}");
+        }
+        for typed in ["99999999999999999999999", "9223372036854775808"] {
+            assert!(count("Steps", typed).unwrap_err().contains("larger than any count here"));
+        }
+        for (typed, value) in [("007", 7), ("+16", 16), (" 9223372036854775807", i64::MAX as u64)] {
+            assert_eq!(count("Steps", typed), Ok(value));
+        }
+    }
+}

@@ -11,11 +11,16 @@ use toml::Value;
 use super::fields::{self, Field, Kind};
 use crate::{
     engine::{
-        config::{Method, RunConfig},
+        config::{ConfigError, Method, RunConfig},
         validate,
     },
     objective::Margin,
 };
+
+/// Everything under it is a setting of the method.
+const OBJECTIVE: &str = "objective.";
+const KIND: &str = "objective.kind";
+const MARGIN: &str = "objective.margin";
 
 /// What the texts mean.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,6 +31,13 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// The label of a setting of the loss that cannot be used, if there is one. The weights of the other terms are none.
+    pub fn faulty_loss(&self) -> Option<&str> {
+        let weights = [fields::LAMBDA_REF.key, fields::LAMBDA_PRE.key];
+        let mut faulty = self.problems.keys().filter(|key| key.starts_with(OBJECTIVE));
+        faulty.find(|key| !weights.contains(&key.as_str())).map(|key| label_of(key))
+    }
+
     /// What an empty field stands for, if that can be said.
     pub fn default_of(&self, field: Field) -> Option<String> {
         let objective = &self.config.objective;
@@ -46,6 +58,10 @@ impl Checked {
 #[serde(default)]
 pub struct Launch {
     texts: BTreeMap<String, String>,
+    /// What was set for the methods that are not chosen now: the method's word, then texts by key.
+    set_aside: BTreeMap<String, BTreeMap<String, String>>,
+    /// The method's settings as they were when it was chosen; absent while it is the first.
+    arrived: Option<BTreeMap<String, String>>,
     #[serde(skip)]
     checked: Option<(BTreeMap<String, String>, Checked)>,
 }
@@ -53,7 +69,7 @@ pub struct Launch {
 impl Launch {
     /// The sheet that shows `config`.
     pub fn from_config(config: &RunConfig) -> Self {
-        Self { texts: settings(config), checked: None }
+        Self { texts: settings(config), ..Self::default() }
     }
 
     /// Whether nothing was ever typed or loaded.
@@ -78,16 +94,39 @@ impl Launch {
         self.text(key) == "true"
     }
 
-    /// The method; what goes with it follows its own defaults again.
+    /// Another method. What was set for this one waits until it is chosen again; a method that is chosen for the first time
+    /// takes over what both have, and its own defaults of what goes with it.
     pub fn set_method(&mut self, method: Method) {
-        self.set("objective.kind", word(&method));
-        for key in ["objective.margin", fields::LAMBDA_REF.key] {
-            self.set(key, "");
+        let (before, chosen) = (self.text(KIND).to_owned(), word(&method));
+        if before == chosen {
+            return;
         }
+        let own = |key: &String| key.starts_with(OBJECTIVE) && key != KIND;
+        let leaving: BTreeMap<String, String> =
+            self.texts.iter().filter(|(key, _)| own(key)).map(|(key, text)| (key.clone(), text.clone())).collect();
+        // One that was only looked at has nothing of its own to keep.
+        if self.arrived.as_ref() != Some(&leaving) {
+            self.set_aside.insert(before, leaving);
+        }
+        self.set(KIND, chosen.as_str());
+        match self.set_aside.get(&chosen) {
+            Some(kept) => {
+                let kept = kept.clone();
+                self.texts.retain(|key, _| !own(key));
+                self.texts.extend(kept);
+            }
+            None => {
+                for key in [MARGIN, fields::LAMBDA_REF.key] {
+                    self.set(key, "");
+                }
+            }
+        }
+        self.arrived =
+            Some(self.texts.iter().filter(|(key, _)| own(key)).map(|(k, t)| (k.clone(), t.clone())).collect());
     }
 
     pub fn set_margin(&mut self, margin: Margin) {
-        self.set("objective.margin", word(&margin));
+        self.set(MARGIN, word(&margin));
     }
 
     /// What the texts mean now. Worked out again only when one of them changed.
@@ -113,37 +152,68 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
     for (key, typed) in texts {
         let typed = typed.trim();
         let known = fields::ALL.iter().find(|field| field.key == key);
-        if let Some(sentence) = known.and_then(|field| not_a_number(field, typed)) {
-            checked.problems.insert(key.clone(), sentence);
-            continue;
-        }
-        let value = if key == fields::TARGETS.key { layer_list(typed) } else { typed.to_owned() };
+        let value = match known.map_or(Ok(typed.to_owned()), |field| as_toml(field, typed)) {
+            Ok(value) => value,
+            Err(sentence) => {
+                checked.problems.insert(key.clone(), sentence);
+                continue;
+            }
+        };
         match checked.config.with_overrides(&[(key.clone(), value)]) {
             Ok(config) => checked.config = config,
             Err(error) => {
-                checked.problems.insert(key.clone(), error.to_string());
+                let sentence = match error {
+                    ConfigError::Value { .. } if key == fields::TARGETS.key => {
+                        format!("Layers is “{typed}”; it must be all-linear, or names such as q_proj, v_proj")
+                    }
+                    ConfigError::Value { reason, .. } => format!("{} is “{typed}”: {reason}", label_of(key)),
+                    other => other.to_string(),
+                };
+                checked.problems.insert(key.clone(), sentence);
             }
         }
     }
     for (key, sentence) in validate(&checked.config) {
-        let label = fields::ALL.iter().find(|field| field.key == key).map_or(key.as_str(), |field| field.label);
-        let sentence = sentence.replacen(&key, label, 1);
+        let sentence = sentence.replacen(&key, label_of(&key), 1);
         checked.problems.entry(key).or_insert(sentence);
     }
+    let config = checked.config.clone();
+    checked.problems.retain(|key, _| counts(key, &config));
     checked
 }
 
-/// An empty field falls back to its default, so only what was typed is judged.
-fn not_a_number(field: &Field, typed: &str) -> Option<String> {
-    let wanted = match field.kind {
-        _ if typed.is_empty() => return None,
-        Kind::Number if typed.parse::<f64>().is_err() => "a number such as 0.1 or 3e-4",
-        Kind::Count if typed.parse::<u64>().is_err() => "a whole number such as 16",
-        Kind::Number | Kind::Count | Kind::Text | Kind::Folder | Kind::Switch | Kind::Choice(_) => {
-            return None;
+/// What the sheet calls a setting.
+fn label_of(key: &str) -> &str {
+    fields::ALL.iter().find(|field| field.key == key).map_or(key, |field| field.label)
+}
+
+/// Whether a setting has a say under these others. One that has none is not shown, so nobody could mend it.
+fn counts(key: &str, config: &RunConfig) -> bool {
+    let method = config.objective.kind;
+    match key {
+        key if key == fields::TAU.key => method == Method::Ipo,
+        key if [fields::SMOOTHING.key, fields::ROBUST.key].contains(&key) => method == Method::Dpo,
+        key if [fields::RANK.key, fields::ALPHA.key, fields::TARGETS.key, fields::RSLORA.key].contains(&key) => {
+            !config.lora.full
         }
-    };
-    Some(format!("{} is “{typed}”; it must be {wanted}", field.label))
+        _ => true,
+    }
+}
+
+/// What was typed as a TOML file would have it, or a sentence. An empty field falls back to its default, so only what was typed
+/// is judged.
+fn as_toml(field: &Field, typed: &str) -> Result<String, String> {
+    match field.kind {
+        _ if typed.is_empty() => Ok(String::new()),
+        Kind::Number => fields::number(field.label, typed).map(|value| format!("{value:?}")),
+        Kind::CountOrAuto if typed == "auto" => Ok(typed.to_owned()),
+        Kind::CountOrAuto => fields::count(field.label, typed)
+            .map(|value| value.to_string())
+            .map_err(|sentence| format!("{sentence}, or the word auto")),
+        Kind::Count => fields::count(field.label, typed).map(|value| value.to_string()),
+        Kind::Text if field.key == fields::TARGETS.key => Ok(layer_list(typed)),
+        Kind::Text | Kind::Folder | Kind::Switch | Kind::Choice(_) => Ok(typed.to_owned()),
+    }
 }
 
 /// "q_proj, v_proj" as TOML reads it; the word `all-linear` stays a word.
@@ -258,6 +328,103 @@ mod tests {
         assert_eq!(checked.problems, BTreeMap::new());
         assert_eq!(checked.config.objective.margin(), Margin::AnchoredSum);
         assert_eq!(checked.config.objective.reference_weight(), 0.0);
+    }
+
+    #[test]
+    fn g10_what_was_set_for_a_method_stays_while_others_are_looked_at() {
+        let mut launch = sheet();
+        launch.set(fields::LAMBDA_REF.key, "1");
+        launch.set(fields::LAMBDA_PRE.key, "0.2");
+        launch.set(fields::BETA.key, "0.4");
+        launch.set_margin(Margin::Mean);
+        let before = launch.checked().config.clone();
+        for method in [Method::Dpo, Method::Ipo, Method::Dpo, Method::Mpo] {
+            launch.set_method(method);
+        }
+        assert_eq!(launch.checked().config, before);
+
+        // Each method has its own, also what it shares with others by name.
+        launch.set_method(Method::Dpo);
+        launch.set(fields::BETA.key, "0.05");
+        launch.set(fields::SMOOTHING.key, "0.1");
+        let dpo = launch.checked().config.clone();
+        launch.set_method(Method::Mpo);
+        assert_eq!(launch.checked().config, before);
+        launch.set_method(Method::Dpo);
+        assert_eq!(launch.checked().config, dpo);
+        launch.set_method(Method::Dpo);
+        assert_eq!(launch.checked().config, dpo, "the same button once more");
+
+        // One that was only looked at follows what is set elsewhere.
+        launch.set_method(Method::Mpo);
+        launch.set(fields::BETA.key, "0.7");
+        launch.set_method(Method::Ipo);
+        assert_eq!(launch.text(fields::BETA.key), "0.7");
+    }
+
+    #[test]
+    fn g22_numbers_are_read_as_people_write_them_and_refused_in_a_sentence() {
+        let mut launch = sheet();
+        for (typed, beta) in [(".5", 0.5), ("5.", 5.0), ("1e-1", 0.1)] {
+            launch.set(fields::BETA.key, typed);
+            assert_eq!(launch.checked().problems, BTreeMap::new(), "{typed}");
+            assert_eq!(launch.checked().config.objective.beta, beta);
+        }
+        launch.set(fields::RANK.key, "08");
+        assert_eq!(launch.checked().config.lora.rank, 8);
+        for (key, typed, sentence) in [
+            (fields::BETA.key, "1e400", "β is “1e400”, which is larger than any number here"),
+            (fields::BETA.key, "-1", "β is -1; it must be a number above 0"),
+            (
+                fields::ROW_TOKENS.key,
+                "abc",
+                "Tokens a row is “abc”; it must be a whole number such as 16, or the word auto",
+            ),
+            (fields::THREADS.key, "-2", "Threads is “-2”; it must be a whole number such as 16, or the word auto"),
+            (fields::STEPS.key, "1e9", "Steps is “1e9”; it must be a whole number"),
+        ] {
+            let mut launch = sheet();
+            launch.set(key, typed);
+            let problem = &launch.checked().problems[key];
+            assert!(problem.starts_with(sentence), "{problem}");
+        }
+        let typed_into = |field: &&Field| !matches!(field.kind, Kind::Switch | Kind::Choice(_));
+        for field in fields::ALL.iter().filter(typed_into) {
+            for typed in ["1e400", "abc", "-1", "[", "\"", "99999999999999999999"] {
+                let mut launch = sheet();
+                launch.set(field.key, typed);
+                for sentence in launch.checked().problems.values() {
+                    assert!(!sentence.contains("invalid type") && !sentence.contains("expected f64"), "{sentence}");
+                    assert!(!sentence.contains(field.key), "{sentence}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn g22_the_loss_that_cannot_be_drawn_is_named() {
+        let mut launch = sheet();
+        assert_eq!(launch.checked().faulty_loss(), None);
+        launch.set(fields::LAMBDA_REF.key, "abc");
+        assert_eq!(launch.checked().faulty_loss(), None, "λ is no part of the curves");
+        for typed in ["abc", "1e400", "-1", "0"] {
+            launch.set(fields::BETA.key, typed);
+            assert_eq!(launch.checked().faulty_loss(), Some("β"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_is_not_judged() {
+        let mut launch = sheet();
+        launch.set(fields::TAU.key, "abc");
+        assert_eq!(launch.checked().problems, BTreeMap::new());
+        launch.set_method(Method::Ipo);
+        assert!(launch.checked().problems.contains_key(fields::TAU.key));
+        launch.set_method(Method::Mpo);
+        launch.set(fields::RANK.key, "abc");
+        assert!(launch.checked().problems.contains_key(fields::RANK.key));
+        launch.set(fields::FULL.key, "true");
+        assert_eq!(launch.checked().problems, BTreeMap::new());
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn short(ui: &mut Ui, launch: &mut Launch, field: Field) {
     match field.kind {
         Kind::Switch => switch(ui, launch, field),
         Kind::Choice(words) => choice(ui, launch, field, words),
-        Kind::Number | Kind::Count | Kind::Text | Kind::Folder => {
+        Kind::Number | Kind::Count | Kind::CountOrAuto | Kind::Text | Kind::Folder => {
             let width = ui.available_width();
             label_and_text(ui, launch, field, width);
         }

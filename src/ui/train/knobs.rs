@@ -1,6 +1,6 @@
 //! Settings that may move while the run goes; each change is a mark on the charts.
 
-use egui::{TextEdit, Ui};
+use egui::{Align, Layout, RichText, TextEdit, Ui};
 
 use crate::{
     engine::{config::RunConfig, protocol::Knob},
@@ -10,8 +10,14 @@ use crate::{
         train::{Knobs, RunCommand},
     },
     store::RunRecord,
-    ui::{parts, theme::space},
+    ui::{
+        parts,
+        theme::{size, space},
+    },
 };
+
+/// Of a knob with its name and its button.
+const WIDTH: f32 = 216.0;
 
 pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, record: &RunRecord, commands: &Commands) {
     if knobs.run != Some(live.run) {
@@ -19,19 +25,29 @@ pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, record: &RunRecord, comma
     }
     parts::heading(ui, "Knobs");
     parts::caption(ui, "They count from the next step on; each change is marked on the charts");
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = space::L;
-        let Knobs { run: _, learning_rate_scale, reference_weight, retention_weight, beta } = knobs;
-        let mut turn = |name, text, least, knob: fn(f64) -> Knob| {
-            if let Some(value) = entry(ui, name, text, least) {
-                commands.push(Command::Runs(RunCommand::Turn(knob(value))));
+    let Knobs { run: _, learning_rate_scale, reference_weight, retention_weight, beta } = knobs;
+    // Name, text, whether it must be above zero, and what it turns.
+    let mut list: [(&str, &mut String, bool, fn(f64) -> Knob); 4] = [
+        ("Learning rate ×", learning_rate_scale, false, Knob::LearningRateScale),
+        ("λ ref", reference_weight, false, Knob::ReferenceWeight),
+        ("λ pre", retention_weight, false, Knob::RetentionWeight),
+        ("β", beta, true, Knob::Beta),
+    ];
+    let gap = space::M;
+    let columns = (((ui.available_width() + gap) / (WIDTH + gap)) as usize).clamp(1, list.len());
+    for row in list.chunks_mut(columns) {
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = gap;
+            for (name, text, above_zero, knob) in row {
+                ui.allocate_ui_with_layout(egui::vec2(WIDTH, 0.0), Layout::top_down(Align::Min), |ui| {
+                    ui.set_width(WIDTH);
+                    if let Some(value) = entry(ui, name, text, *above_zero) {
+                        commands.push(Command::Runs(RunCommand::Turn(knob(value))));
+                    }
+                });
             }
-        };
-        turn("Learning rate ×", learning_rate_scale, 0.0, Knob::LearningRateScale);
-        turn("λ ref", reference_weight, 0.0, Knob::ReferenceWeight);
-        turn("λ pre", retention_weight, 0.0, Knob::RetentionWeight);
-        turn("β", beta, f64::MIN_POSITIVE, Knob::Beta);
-    });
+        });
+    }
 }
 
 /// Starts from what the run was started with.
@@ -46,20 +62,29 @@ fn fill(knobs: &mut Knobs, live: &Live, record: &RunRecord) {
     };
 }
 
-/// A number with a button; the value when it was applied.
-fn entry(ui: &mut Ui, name: &str, text: &mut String, least: f64) -> Option<f64> {
+/// A number with a button, and under it the sentence when it cannot be set; the value when it was applied.
+fn entry(ui: &mut Ui, name: &str, text: &mut String, above_zero: bool) -> Option<f64> {
     let palette = parts::palette(ui);
-    let value = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= least);
-    ui.horizontal(|ui| {
+    let value = Knobs::value(name, text, above_zero);
+    ui.spacing_mut().item_spacing = egui::vec2(space::S, space::XS);
+    let applied = ui.horizontal(|ui| {
         let label = parts::caption(ui, name);
-        if value.is_none() {
+        if value.is_err() {
             ui.visuals_mut().widgets.inactive.bg_stroke.color = palette.error;
         }
-        let edit = ui.add(TextEdit::singleline(text).id_salt(("knob", name)).desired_width(64.0)).labelled_by(label.id);
+        let edit = ui.add(TextEdit::singleline(text).id_salt(("knob", name)).desired_width(56.0)).labelled_by(label.id);
         let enter = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-        let set =
-            ui.add_enabled(value.is_some(), egui::Button::new("Set").small()).on_hover_text(format!("Apply {name}"));
-        value.filter(|_| set.clicked() || enter)
-    })
-    .inner
+        let set = ui
+            .add_enabled(value.is_ok(), egui::Button::new("Set").small())
+            .on_hover_text(format!("Apply {name}"))
+            .on_disabled_hover_text(value.as_ref().err().map_or("", String::as_str));
+        set.clicked() || enter
+    });
+    match value {
+        Ok(value) => applied.inner.then_some(value),
+        Err(sentence) => {
+            ui.add(egui::Label::new(RichText::new(sentence).size(size::SMALL).color(palette.error)).wrap());
+            None
+        }
+    }
 }

@@ -4,12 +4,13 @@ use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, 
 
 use super::{preflight, sandbox};
 use crate::{
-    engine::config::{Method, Schedule},
+    engine::config::{Method, Schedule, TrainConfig},
     objective::Margin as PairMargin,
     state::{
-        Command, Commands, Workspace, fields,
+        Command, Commands, Workspace,
+        fields::{self, Field},
         launch::Checked,
-        metric,
+        metric::{self, counted},
         train::{Preflight, RunCommand, TrainView},
     },
     ui::{
@@ -21,6 +22,29 @@ use crate::{
 /// Below this the sandbox moves under the settings.
 const TWO_COLUMNS: f32 = 780.0;
 const SIDE: f32 = 330.0;
+
+/// What stands behind "More settings".
+const MEASURING: [Field; 5] =
+    [fields::EVAL_EVERY, fields::SAMPLE_EVERY, fields::CHECKPOINT_EVERY, fields::KEEP, fields::EVAL_FRACTION];
+const DETAILS: [Field; 7] = [
+    fields::WARMUP,
+    fields::WEIGHT_DECAY,
+    fields::CLIP,
+    fields::SEED,
+    fields::MAX_PROMPT,
+    fields::MAX_ANSWER,
+    fields::RSLORA,
+];
+const FOLDERS: [Field; 2] = [fields::ADAPTER, fields::CONTINUE];
+const MACHINE: [Field; 7] = [
+    fields::DEVICE,
+    fields::THREADS,
+    fields::PRIORITY,
+    fields::MEMORY,
+    fields::DTYPE,
+    fields::RECOMPUTE,
+    fields::ROW_TOKENS,
+];
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
     let checked = view.launch.checked().clone();
@@ -60,7 +84,7 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
     }
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
-        sandbox::ui(ui, &checked.config.objective.objective());
+        sandbox::ui(ui, &checked.config.objective.objective(), checked.faulty_loss());
     });
 }
 
@@ -95,42 +119,43 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
             }
         });
     });
-    let more = if view.more { "Fewer settings" } else { "More settings" };
-    if ui.button(more).clicked() {
+    // A fault that nobody sees cannot be mended: with one the settings stay unfolded.
+    let folded = || [&MEASURING[..], &DETAILS, &FOLDERS, &MACHINE].into_iter().flatten();
+    let faulty = folded().any(|field| checked.problems.contains_key(field.key));
+    let more = view.more || faulty;
+    let word = if more { "Fewer settings" } else { "More settings" };
+    let fold = ui.add_enabled(!faulty, egui::Button::new(word)).on_disabled_hover_text("One of them cannot be used");
+    if fold.clicked() {
         view.more = !view.more;
     }
-    if view.more {
+    if more {
         section(ui, "Measuring and keeping", |ui| {
-            let list = [fields::EVAL_EVERY, fields::SAMPLE_EVERY, fields::CHECKPOINT_EVERY, fields::EVAL_FRACTION];
-            field::row(ui, &mut view.launch, &list);
+            field::row(ui, &mut view.launch, &MEASURING);
+            parts::caption(ui, kept(&checked.config.train));
         });
         section(ui, "Details", |ui| {
-            let list = [
-                fields::WARMUP,
-                fields::WEIGHT_DECAY,
-                fields::CLIP,
-                fields::SEED,
-                fields::MAX_PROMPT,
-                fields::MAX_ANSWER,
-                fields::RSLORA,
-            ];
-            field::row(ui, &mut view.launch, &list);
-            field::folder(ui, &mut view.launch, fields::ADAPTER, commands);
-            field::folder(ui, &mut view.launch, fields::CONTINUE, commands);
+            field::row(ui, &mut view.launch, &DETAILS);
+            for folder in FOLDERS {
+                field::folder(ui, &mut view.launch, folder, commands);
+            }
         });
-        section(ui, "Machine", |ui| {
-            let list = [
-                fields::DEVICE,
-                fields::THREADS,
-                fields::PRIORITY,
-                fields::MEMORY,
-                fields::DTYPE,
-                fields::RECOMPUTE,
-                fields::ROW_TOKENS,
-            ];
-            field::row(ui, &mut view.launch, &list);
-        });
+        section(ui, "Machine", |ui| field::row(ui, &mut view.launch, &MACHINE));
     }
+}
+
+/// Which checkpoints stay on the disk.
+fn kept(train: &TrainConfig) -> String {
+    let when = match train.checkpoint_every {
+        0 => "A checkpoint is written at the end".to_owned(),
+        1 => "A checkpoint is written after every step".to_owned(),
+        every => format!("A checkpoint is written every {every} steps and at the end"),
+    };
+    let earlier = match train.keep {
+        0 => "no other one".to_owned(),
+        1 => "1 earlier one".to_owned(),
+        keep => format!("{keep} earlier ones"),
+    };
+    format!("{when}. Kept are the newest, the best on held-out pairs, those you ask for, and {earlier}")
 }
 
 fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
@@ -146,9 +171,10 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
     if let Some(project) = &workspace.project {
         let counts = project.counts;
         let line = format!(
-            "{} of {} pairs have a preference; {} are tied, {} set aside by their label",
+            "{} of {} {} a preference; {} tied, {} set aside by their label",
             counts.better,
-            counts.total(),
+            counted(counts.total(), "pair", "pairs"),
+            if counts.better == 1 { "has" } else { "have" },
             counts.tie,
             counts.both_bad + counts.skip
         );
@@ -222,7 +248,7 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     if let Some(problem) = checked.problems.get("objective.margin") {
         ui.label(RichText::new(problem).size(size::SMALL).color(palette.error));
     }
-    let list: &[fields::Field] = match kind {
+    let list: &[Field] = match kind {
         Method::Mpo => &[fields::BETA, fields::LAMBDA_REF, fields::LAMBDA_PRE],
         Method::Dpo => &[fields::BETA, fields::LAMBDA_REF, fields::LAMBDA_PRE, fields::SMOOTHING],
         Method::Ipo => &[fields::TAU, fields::LAMBDA_REF, fields::LAMBDA_PRE, fields::BETA],

@@ -8,7 +8,12 @@ use crate::{
         config::RunConfig,
         protocol::{Basis, Lengths, PairFinding, PreflightReport},
     },
-    state::{Command, Commands, launch::Launch, metric, train::Preflight},
+    state::{
+        Command, Commands,
+        launch::Launch,
+        metric::{self, counted},
+        train::Preflight,
+    },
     ui::{
         parts, prompt,
         theme::{size, space},
@@ -23,6 +28,9 @@ const AGREES: f64 = 1e-3;
 
 /// Above this share of sleeping pairs the cures are worth reading.
 const SLEEPY: f64 = 0.25;
+
+/// A run that takes longer than three days may be a slip of a finger.
+const LONG_SECS: f64 = 3.0 * 24.0 * 3600.0;
 
 /// Whether the answer about exactly this config says that a start is of no use.
 pub fn refuses(preflight: &Preflight, config: &RunConfig) -> bool {
@@ -103,8 +111,10 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
         ui,
         "Pairs",
         &format!(
-            "{} to train, {} held out, {} reference answers",
-            report.train_pairs, report.eval_pairs, report.reference_answers
+            "{} to train, {} held out, {}",
+            report.train_pairs,
+            report.eval_pairs,
+            counted(report.reference_answers, "reference answer", "reference answers")
         ),
     );
     set_aside(ui, report, commands);
@@ -122,10 +132,10 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
         ui,
         "Tokens",
         &format!(
-            "{}, longest pair {}, {} answers cut",
+            "{}, longest pair {}, {} cut",
             metric::count(report.tokens),
             report.longest_pair_tokens,
-            report.cut_answers
+            counted(report.cut_answers, "answer", "answers")
         ),
     );
     asleep(ui, report.asleep);
@@ -140,7 +150,22 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
         });
     }
     memory(ui, report);
-    fact(ui, "Time", &format!("{} for {} steps", metric::duration(report.estimated_secs), report.total_steps));
+    time(ui, report);
+}
+
+/// How long it takes; a time that nobody waits for deserves a look.
+fn time(ui: &mut Ui, report: &PreflightReport) {
+    let palette = parts::palette(ui);
+    let steps = metric::count(report.total_steps);
+    let word = if report.total_steps == 1 { "step" } else { "steps" };
+    let text = format!("{} for {steps} {word}", metric::duration(report.estimated_secs));
+    fact(ui, "Time", &text);
+    if report.estimated_secs > LONG_SECS {
+        parts::strip(ui, palette.warning_soft, |ui| {
+            ui.label(RichText::new(format!("{text} at the speed measured here")).color(palette.warning));
+            ui.label("Look at the steps, the epochs and the pairs a step: is one of them larger than you meant?");
+        });
+    }
 }
 
 fn fact(ui: &mut Ui, name: &str, text: &str) {
@@ -160,10 +185,7 @@ fn pair_finding(ui: &mut Ui, finding: &PairFinding, launch: &mut Launch, command
         (palette.warning_soft, palette.warning)
     };
     parts::strip(ui, ground, |ui| {
-        let pairs = match finding.pairs {
-            1 => "1 pair".to_owned(),
-            pairs => format!("{pairs} pairs"),
-        };
+        let pairs = counted(finding.pairs, "pair", "pairs");
         let text = RichText::new(format!("{pairs}: {}", finding.text)).color(color);
         ui.add(egui::Label::new(text).wrap());
         ui.horizontal_wrapped(|ui| {
@@ -229,9 +251,9 @@ fn set_aside(ui: &mut Ui, report: &PreflightReport, commands: &Commands) {
     if report.set_aside.is_empty() {
         return;
     }
-    egui::CollapsingHeader::new(format!("{} pairs set aside", report.set_aside.len())).id_salt("set aside").show(
-        ui,
-        |ui| {
+    egui::CollapsingHeader::new(format!("{} set aside", counted(report.set_aside.len(), "pair", "pairs")))
+        .id_salt("set aside")
+        .show(ui, |ui| {
             const SHOWN: usize = 50;
             for (pair, reason) in report.set_aside.iter().take(SHOWN) {
                 ui.horizontal_wrapped(|ui| {
@@ -242,8 +264,7 @@ fn set_aside(ui: &mut Ui, report: &PreflightReport, commands: &Commands) {
             if report.set_aside.len() > SHOWN {
                 parts::caption(ui, format!("and {} more", report.set_aside.len() - SHOWN));
             }
-        },
-    );
+        });
 }
 
 fn asleep(ui: &mut Ui, share: f64) {
