@@ -12,7 +12,7 @@ use crate::{
 impl App {
     /// Applies what dialogs and the last frame asked for.
     pub(super) fn apply_pending(&mut self, ctx: &egui::Context, frame: &eframe::Frame) {
-        let mut commands = self.dialogs.collect();
+        let mut commands = self.dialogs.collect(&mut self.workspace.notices);
         commands.extend(self.commands.take());
         for command in commands {
             self.apply(command, ctx, frame);
@@ -92,6 +92,8 @@ impl App {
             CloseAnswer::Stay => Closing::No,
             CloseAnswer::CloseAfterRun => Closing::AfterRun,
             CloseAnswer::StopAndClose => {
+                // Else the next of the queue would begin, and keep the window open.
+                self.withdraw_waiting();
                 self.stop_live();
                 Closing::AfterRun
             }
@@ -122,6 +124,7 @@ impl App {
 /// Everything the window shows right after opening.
 pub(super) fn read_opened(project: &Project) -> anyhow::Result<Opened> {
     let settings = project.settings()?;
+    let runs = project.runs()?;
     Ok(Opened {
         project: ProjectSummary {
             dir: project.dir().to_owned(),
@@ -130,6 +133,7 @@ pub(super) fn read_opened(project: &Project) -> anyhow::Result<Opened> {
             counts: project.counts()?,
             config: RunConfig::from_toml(&settings.run_toml)?,
         },
-        runs: project.runs()?,
+        saved: super::runs::saved(&runs),
+        runs,
     })
 }

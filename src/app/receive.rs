@@ -53,6 +53,7 @@ impl App {
                     self.workspace.notices.push(Notice::error(summary, error));
                 }
             }
+            Some(Follow::ReadCheckpoints) => self.load_checkpoints(),
             None => {}
         }
         self.take_answers_event(&event);

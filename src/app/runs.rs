@@ -1,6 +1,6 @@
 //! Runs: check, start, steer, rename, delete.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{App, transfers::about};
 use crate::{
@@ -11,10 +11,11 @@ use crate::{
     },
     state::{
         Command,
+        on_disk::Saved,
         runs::{Live, Loaded, Stored},
         train::{Preflight, RunCommand, Sheet},
     },
-    store::{NewRun, Project, RunId},
+    store::{NewRun, Project, RunId, RunRecord},
 };
 
 impl App {
@@ -26,6 +27,11 @@ impl App {
                 self.views.train.sheet = Sheet::Run;
                 self.views.train.shown = Some(run);
                 self.train(run);
+            }
+            RunCommand::Withdraw(run) => self.withdraw(run),
+            RunCommand::Move(run, to) => {
+                let runs = self.workspace.runs.reorder(run, to);
+                self.ask_engine(Request::Reorder { runs });
             }
             RunCommand::SetPaused(paused) => {
                 if let Some(live) = &mut self.workspace.runs.live {
@@ -58,7 +64,8 @@ impl App {
                 });
             }
             RunCommand::Delete(run) => {
-                if self.live_run() == Some(run) {
+                let runs = &self.workspace.runs;
+                if runs.is_going(run) || runs.place(run).is_some() {
                     return;
                 }
                 self.workspace.runs.history.remove(&run);
@@ -161,6 +168,24 @@ impl App {
         self.workspace.runs.queue(Live::new(run, control));
     }
 
+    /// Takes every run that waits out of the queue.
+    pub(super) fn withdraw_waiting(&mut self) {
+        let waiting: Vec<RunId> = self.workspace.runs.waiting.iter().map(|waiting| waiting.run).collect();
+        for run in waiting {
+            self.withdraw(run);
+        }
+    }
+
+    /// The engine may be busy for a while: until it takes notice, the run's own reins keep it from beginning.
+    fn withdraw(&mut self, run: RunId) {
+        if self.ask_engine(Request::Withdraw { run })
+            && let Some(waiting) = self.workspace.runs.waiting.iter_mut().find(|waiting| waiting.run == run)
+        {
+            waiting.control.stop();
+            waiting.stopping = true;
+        }
+    }
+
     pub(super) fn stop_live(&mut self) {
         if let Some(live) = &mut self.workspace.runs.live {
             live.control.stop();
@@ -193,6 +218,14 @@ impl App {
         });
     }
 
+    /// Looks which checkpoints there are now.
+    pub(super) fn load_checkpoints(&mut self) {
+        self.files.read("Could not read the checkpoints", |project| {
+            let saved = saved(&project.runs()?);
+            Ok(Box::new(move |workspace, _| workspace.runs.saved = saved))
+        });
+    }
+
     /// Reads the list of runs again, e.g. after one ended.
     pub(super) fn load_runs(&mut self) {
         self.files.read("Could not read the runs", |project| reread_runs(project));
@@ -201,7 +234,28 @@ impl App {
 
 fn reread_runs(project: &Project) -> anyhow::Result<super::Update> {
     let records = project.runs()?;
+    let saved = saved(&records);
     Ok(Box::new(move |workspace, _| {
         workspace.runs.records = records;
+        workspace.runs.saved = saved;
     }))
+}
+
+/// The checkpoints that are on the disk now. A folder that cannot be read has none.
+pub(super) fn saved(records: &[RunRecord]) -> Saved {
+    records.iter().map(|record| (record.id, checkpoints(&record.checkpoints))).collect()
+}
+
+fn checkpoints(folders: &[PathBuf]) -> Vec<u64> {
+    let entries = folders.iter().flat_map(std::fs::read_dir).flatten();
+    let mut steps: Vec<u64> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            name.to_str()?.strip_prefix("step-")?.parse().ok()
+        })
+        .collect();
+    steps.sort_unstable();
+    steps.dedup();
+    steps
 }

@@ -73,6 +73,11 @@ impl Room {
     }
 }
 
+/// Tokens of a row that leaves a pause prompt, where memory is no question.
+pub fn prompt_row(parameters: usize) -> usize {
+    (FLOPS_A_ROW / (6 * parameters.max(1))).clamp(FEWEST, MOST)
+}
+
 /// The number asked for, or the largest that fits memory and leaves a pause prompt.
 ///
 /// Part of the checkpoint: a resumed run must pack the same rows, whatever is free then.
@@ -80,8 +85,7 @@ pub fn row_tokens(asked: TokenBudget, room: Room, policy: &Policy) -> usize {
     if let TokenBudget::Tokens(tokens) = asked {
         return tokens;
     }
-    let prompt = FLOPS_A_ROW / (6 * policy.total_parameters().max(1));
-    let mut tokens = prompt.clamp(FEWEST, MOST);
+    let mut tokens = prompt_row(policy.total_parameters());
     let room = room.now(policy);
     while tokens > FEWEST && policy.least_row_bytes(tokens, tokens / 2) > room {
         tokens /= 2;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::model::bytes_on_disk;
 
-use super::{error::Result, memory};
+use super::{budget, error::Result, memory};
 use crate::{
     data::{Base, Machine, ModelCard, ModelKind, Needs},
     kernels::device::{self, DeviceChoice},
@@ -91,6 +91,15 @@ impl Catalog {
             card.reason = Some(error.to_string());
         }
         card
+    }
+
+    /// What a model to be tuned is, whatever way it is named; from its headers alone, so that a path can be looked at while it
+    /// is typed.
+    pub fn glance(&self, model: &Path) -> Result<ModelCard> {
+        let kind = if model.is_file() { ModelKind::Gguf } else { ModelKind::Folder };
+        let mut card = ModelCard::new("", model, kind);
+        self.fill_model(&mut card)?;
+        Ok(card)
     }
 
     fn fill_model(&self, card: &mut ModelCard) -> Result<()> {
@@ -181,9 +190,12 @@ fn file_name(path: &Path) -> String {
 }
 
 fn needs(survey: &Survey) -> Needs {
+    let row_tokens = budget::prompt_row(survey.spec.parameters());
     Needs {
         answering: survey.answering_bytes(Needs::ANSWER_TOKENS),
-        training: survey.training_bytes(Needs::RANK, Needs::ROW_TOKENS),
+        training: survey.roomy_training_bytes(Needs::RANK, row_tokens),
+        row_tokens,
+        least: survey.training_bytes(Needs::RANK, Needs::LEAST_ROW_TOKENS),
     }
 }
 
@@ -194,9 +206,14 @@ pub fn machine() -> Machine {
     let accelerator = device::all_present().into_iter().find(|present| present.choice != DeviceChoice::Cpu);
     match (own, accelerator) {
         (Some(memory), Some(accelerator)) => {
-            Machine { device: accelerator.name, free: memory.free, total: memory.total }
+            Machine { device: accelerator.name, held: memory.used, free: memory.free, total: memory.total }
         }
-        _ => Machine { device: "the processor".to_owned(), free: memory::free_bytes(), total: memory::total_bytes() },
+        _ => Machine {
+            device: "the processor".to_owned(),
+            held: memory::resident_bytes(),
+            free: memory::free_bytes(),
+            total: memory::total_bytes(),
+        },
     }
 }
 
@@ -242,7 +259,9 @@ mod tests {
         assert_eq!(card.family.as_deref(), Some("Qwen2"));
         assert_eq!(card.dtype.as_deref(), Some("BF16"));
         let needs = card.needs.unwrap();
-        assert!(needs.training > needs.answering && needs.answering > card.parameters.unwrap());
+        assert!(needs.training > needs.least && needs.least > needs.answering);
+        assert!(needs.answering > card.parameters.unwrap());
+        assert!(machine().held > 0, "this program holds something");
         assert!(card.template.is_some());
     }
 

@@ -18,6 +18,7 @@ use super::{
     hands::{Crew, Hands},
     preflight,
     protocol::{Event, Generated, Knob, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights},
+    run,
     thread::panic_sentence,
 };
 use crate::{
@@ -162,6 +163,11 @@ impl Desk {
                 let hands = self.hands_of(&project, run);
                 self.queue_up(Job { project, run, control, hands });
             }
+            Request::Withdraw { run } => self.withdraw(run),
+            Request::Reorder { runs } => {
+                let place = |job: &Job| runs.iter().position(|run| *run == job.run).unwrap_or(runs.len());
+                self.queue.make_contiguous().sort_by_key(place);
+            }
             Request::Turn { run, knob } if self.runs(run) => {
                 self.wishes.knobs.push(knob);
             }
@@ -211,6 +217,20 @@ impl Desk {
         let twice = known.into_iter().any(|other| other.run == job.run && other.project == job.project);
         if !twice {
             self.queue.push_back(job);
+        }
+    }
+
+    /// Its record says that it was stopped, so that it can be gone on with.
+    fn withdraw(&mut self, run: RunId) {
+        let Some(at) = self.queue.iter().position(|job| job.run == run) else {
+            if let Some(running) = self.running.as_ref().filter(|job| job.run == run) {
+                running.control.stop();
+            }
+            return;
+        };
+        if let Some(job) = self.queue.remove(at) {
+            let outcome = run::never_began(&job);
+            self.reporter.send(Event::Finished { run, outcome });
         }
     }
 

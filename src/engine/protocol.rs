@@ -30,6 +30,10 @@ pub struct RequestId(pub u64);
 pub enum Request {
     /// Queue a run that the project already records (config, data revision). Continues from its last checkpoint if it has one.
     Train { project: PathBuf, run: RunId, control: Arc<RunControl> },
+    /// Take a run out of the queue; [`Event::Finished`] says so. One that has begun meanwhile is stopped.
+    Withdraw { run: RunId },
+    /// The order of the runs that wait. Those that are not named come last, as they were.
+    Reorder { runs: Vec<RunId> },
     /// Change a setting of the running run from the next step on.
     Turn { run: RunId, knob: Knob },
     /// Write a checkpoint at the next step border.

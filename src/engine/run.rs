@@ -40,6 +40,13 @@ pub fn record_failure(job: &Job, error: &str) {
     record_status(job, RunStatus::Failed, Some(error));
 }
 
+/// Taken out of the queue before its turn came: it stands where it stood.
+pub fn never_began(job: &Job) -> Outcome {
+    record_status(job, RunStatus::Stopped, None);
+    let step = Project::open(&job.project).and_then(|project| project.run(job.run)).map_or(0, |record| record.step);
+    Outcome::Stopped { step }
+}
+
 /// Through a connection of its own: the run's may be gone.
 fn record_status(job: &Job, status: RunStatus, message: Option<&str>) {
     let written = Project::open(&job.project).and_then(|project| project.set_run_status(job.run, status, message));

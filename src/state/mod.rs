@@ -19,6 +19,7 @@ pub mod metric;
 pub mod models;
 pub mod moved;
 pub mod notice;
+pub mod on_disk;
 pub mod pairs;
 pub mod projects;
 pub mod remembered;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::series::Series;
+use super::{on_disk::Saved, series::Series};
 use crate::{
     engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
     store::{self, RunId, RunRecord, RunStatus},
@@ -81,6 +81,15 @@ impl History {
                 series.push(step as f64, *value);
             }
         }
+    }
+
+    /// The run trains `first_step` next: what it measured from there on in an earlier life is not its own any more.
+    fn begin_at(&mut self, first_step: u64) {
+        for series in self.series.values_mut() {
+            series.truncate_from(first_step as f64);
+        }
+        self.marks.retain(|mark| mark.step < first_step);
+        self.log.retain(|line| line.step < first_step);
     }
 
     /// Adds a line of the log, which may be a mark as well.
@@ -169,6 +178,8 @@ pub enum Follow {
     ReadHistory(RunId),
     /// The run ended: read its record again.
     ReadRuns(RunId),
+    /// One was written, and others may have made room for it.
+    ReadCheckpoints,
 }
 
 /// All runs of the project.
@@ -180,6 +191,8 @@ pub struct Runs {
     pub live: Option<Live>,
     /// Handed to the engine while another run is going; next first.
     pub waiting: VecDeque<Live>,
+    /// Steps whose checkpoints are on the disk, ascending.
+    pub saved: Saved,
 }
 
 /// Whether a run can go on from where it is.
@@ -217,6 +230,23 @@ impl Runs {
         self.record(run).map_or_else(|| format!("Run {}", run.0), |record| record.name.clone())
     }
 
+    pub fn is_going(&self, run: RunId) -> bool {
+        self.live.as_ref().is_some_and(|live| live.run == run)
+    }
+
+    /// Its place among those that wait, 0 = next.
+    pub fn place(&self, run: RunId) -> Option<usize> {
+        self.waiting.iter().position(|waiting| waiting.run == run)
+    }
+
+    /// Another place among those that wait; gives the new order.
+    pub fn reorder(&mut self, run: RunId, to: usize) -> Vec<RunId> {
+        if let Some(waiting) = self.place(run).and_then(|at| self.waiting.remove(at)) {
+            self.waiting.insert(to.min(self.waiting.len()), waiting);
+        }
+        self.waiting.iter().map(|waiting| waiting.run).collect()
+    }
+
     fn record_mut(&mut self, run: RunId) -> Option<&mut RunRecord> {
         self.records.iter_mut().find(|record| record.id == run)
     }
@@ -243,8 +273,10 @@ impl Runs {
                 live.phase = None;
                 live.step = first_step.saturating_sub(1);
                 live.total_steps = *total_steps;
+                self.history.entry(*run).or_default().begin_at(*first_step);
                 if let Some(record) = self.record_mut(*run) {
                     record.status = RunStatus::Running;
+                    record.step = first_step.saturating_sub(1);
                     record.total_steps = *total_steps;
                     record.message = None;
                     record.arithmetic = Some(arithmetic.clone());
@@ -262,7 +294,7 @@ impl Runs {
             }
             Event::Saved { run, step } => {
                 self.live_mut(*run)?.last_checkpoint = Some(*step);
-                None
+                Some(Follow::ReadCheckpoints)
             }
             Event::Logged { run, step, level, text, mark } => {
                 let history = self.history.entry(*run).or_default();
@@ -293,8 +325,11 @@ impl Runs {
 
     /// The run has ended; the next in the queue is the live one.
     fn finish(&mut self, run: RunId, outcome: &Outcome) -> Follow {
-        if self.live.as_ref().is_some_and(|live| live.run == run) {
+        if self.is_going(run) {
             self.live = self.waiting.pop_front();
+        } else {
+            // Taken out of the queue.
+            self.waiting.retain(|waiting| waiting.run != run);
         }
         if let Some(record) = self.record_mut(run) {
             (record.status, record.message) = match outcome {
@@ -388,6 +423,47 @@ mod tests {
         assert_eq!(runs.take(&ended), Some(Follow::ReadRuns(RunId(1))));
         assert_eq!(runs.live.as_ref().unwrap().run, RunId(2));
         assert!(runs.waiting.is_empty());
+    }
+
+    #[test]
+    fn g11_a_queued_run_is_moved_and_taken_out() {
+        let mut runs = Runs::default();
+        for run in 1..=4 {
+            runs.queue(live(run));
+        }
+        assert_eq!((runs.place(RunId(1)), runs.place(RunId(2)), runs.place(RunId(4))), (None, Some(0), Some(2)));
+        assert_eq!(runs.reorder(RunId(4), 0), [RunId(4), RunId(2), RunId(3)]);
+        assert_eq!(runs.reorder(RunId(4), 99), [RunId(2), RunId(3), RunId(4)]);
+        assert_eq!(runs.reorder(RunId(1), 0), [RunId(2), RunId(3), RunId(4)], "the one that is going stays");
+        let out = Event::Finished { run: RunId(3), outcome: Outcome::Stopped { step: 0 } };
+        runs.take(&out);
+        assert!(runs.is_going(RunId(1)));
+        assert_eq!(runs.place(RunId(4)), Some(1));
+        assert_eq!(runs.place(RunId(3)), None);
+    }
+
+    #[test]
+    fn g15_what_lies_beyond_the_resumed_step_is_not_shown_as_new() {
+        let mut runs = Runs::default();
+        runs.queue(live(1));
+        let history = runs.history.entry(RunId(1)).or_default();
+        for step in 1..=32 {
+            history.take_metrics(step, &loss(step as f64));
+        }
+        history.take_metrics(25, &vec![("eval_loss".to_owned(), 0.1)]);
+        history.take_line(30, LogLevel::Info, "λ_ref 0.3 → 0.7", true);
+        history.take_line(3, LogLevel::Info, "kept", false);
+        let arithmetic = store::Arithmetic::default();
+        let begun =
+            |first_step| Event::Started { run: RunId(1), first_step, total_steps: 80, arithmetic: arithmetic.clone() };
+        runs.take(&begun(21));
+        let history = runs.history(RunId(1)).unwrap();
+        assert_eq!(history.last_step(), 20.0);
+        assert_eq!(history.series("eval_loss").map(Series::len), None);
+        assert!(history.marks.is_empty());
+        assert_eq!(history.log.len(), 1);
+        runs.take(&begun(1));
+        assert_eq!(runs.history(RunId(1)).unwrap().series("loss").map(Series::len), None);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::launch::Launch;
+use super::{fields, launch::Launch, metric::counted};
 use crate::{
     engine::{
         config::RunConfig,
         protocol::{Event, Knob, PreflightReport, RequestId, SaveAnswer},
     },
-    store::RunId,
+    store::{RunId, RunRecord},
 };
 
 /// The two faces of the screen.
@@ -33,6 +33,9 @@ pub struct TrainView {
     pub more: bool,
     #[serde(skip)]
     pub knobs: Knobs,
+    /// Asked about: whether a run without a checkpoint is to be started again.
+    #[serde(skip)]
+    pub again: Option<RunId>,
 }
 
 /// Numbers typed into the knobs of the live run, until they are applied.
@@ -43,6 +46,18 @@ pub struct Knobs {
     pub reference_weight: String,
     pub retention_weight: String,
     pub beta: String,
+}
+
+impl Knobs {
+    /// What was typed into a knob, or a sentence that says why it cannot be set.
+    pub fn value(label: &str, typed: &str, above_zero: bool) -> Result<f64, String> {
+        let value = fields::number(label, typed)?;
+        match (above_zero, value) {
+            (true, value) if value <= 0.0 => Err(format!("{label} is {value}; it must be a number above 0")),
+            (false, value) if value < 0.0 => Err(format!("{label} is {value}; it must be 0 or more")),
+            (_, value) => Ok(value),
+        }
+    }
 }
 
 /// The pre-flight sheet.
@@ -92,6 +107,22 @@ impl Preflight {
     }
 }
 
+fn steps_word(steps: u64) -> String {
+    counted(steps as usize, "step", "steps")
+}
+
+/// "0 of 300 steps" of a run that may not have counted them yet: by its settings then, which may name epochs.
+pub fn how_far(record: &RunRecord) -> String {
+    let step = record.step;
+    let train = RunConfig::from_toml(&record.config_toml).unwrap_or_default().train;
+    match (record.total_steps, train.steps) {
+        (0, Some(steps)) => format!("{step} of {}", steps_word(steps)),
+        (0, None) if train.epochs == 1.0 => format!("{step} steps of 1 epoch"),
+        (0, None) => format!("{step} steps of {} epochs", train.epochs),
+        (total, _) => format!("{step} of {}", steps_word(total)),
+    }
+}
+
 /// What can be asked of runs.
 #[derive(Debug, Clone)]
 pub enum RunCommand {
@@ -102,8 +133,12 @@ pub enum RunCommand {
         name: String,
         config: Box<RunConfig>,
     },
-    /// Go on from the last checkpoint.
+    /// Go on from the last checkpoint, or start again where there is none.
     Continue(RunId),
+    /// Take a run that waits out of the queue.
+    Withdraw(RunId),
+    /// Give a run that waits another place, 0 = next.
+    Move(RunId, usize),
     SetPaused(bool),
     Stop,
     Checkpoint,
@@ -121,6 +156,21 @@ pub enum RunCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn g22_a_knob_that_cannot_be_set_says_why() {
+        for (typed, above_zero, part) in [
+            ("abc", false, "λ ref is “abc”; it must be a number such as"),
+            ("1e400", false, "larger than any number here"),
+            ("-1", false, "λ ref is -1; it must be 0 or more"),
+            ("0", true, "λ ref is 0; it must be a number above 0"),
+            ("", true, "must be a number"),
+        ] {
+            let sentence = Knobs::value("λ ref", typed, above_zero).unwrap_err();
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        assert_eq!(Knobs::value("λ ref", " 0 ", false), Ok(0.0));
+    }
 
     #[test]
     fn an_answer_to_an_older_question_is_dropped() {

@@ -7,6 +7,7 @@ use super::{
     answers::AnswersData,
     launch::Launch,
     models::ModelsData,
+    on_disk::Saved,
     pairs::PairsData,
     projects::ProjectsData,
     runs::{Loaded, Runs},
@@ -55,6 +56,7 @@ pub enum Closing {
 pub struct Opened {
     pub project: ProjectSummary,
     pub runs: Vec<RunRecord>,
+    pub saved: Saved,
 }
 
 /// Read by the screens, written only by `app`.
@@ -99,7 +101,7 @@ impl Workspace {
         views.projects.opened(&opened.project.dir, &opened.project.name);
         self.project = Some(opened.project);
         self.opened += 1;
-        self.runs = Runs { records: opened.runs, ..Runs::default() };
+        self.runs = Runs { records: opened.runs, saved: opened.saved, ..Runs::default() };
         self.preflight = Preflight::NotAsked;
         self.to_record.clear();
         self.pairs = PairsData::default();

@@ -16,6 +16,9 @@ use crate::state::{
     train::{RunCommand, Sheet},
 };
 
+/// A run's name is cut where it would be wider.
+const NAME: f32 = 220.0;
+
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let palette = parts::palette(ui);
     let frame = Frame::NONE.fill(palette.rail).inner_margin(Margin::symmetric(space::M as i8, 5));
@@ -49,9 +52,12 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
         commands.push(Command::Runs(RunCommand::Stop));
     }
     let name = workspace.runs.name(live.run);
-    let link =
-        ui.add(Button::new(RichText::new(&name).color(palette.strong)).frame(false)).on_hover_text("Show its charts");
-    if link.clicked() {
+    let link = ui.scope(|ui| {
+        // The rest of the strip keeps its place beside a long name.
+        ui.set_max_width(NAME);
+        ui.add(Button::new(RichText::new(&name).color(palette.strong)).frame(false).truncate())
+    });
+    if link.inner.on_hover_text(format!("{name}: show its charts")).clicked() {
         views.screen = Screen::Train;
         views.train.sheet = Sheet::Run;
         views.train.shown = Some(live.run);
@@ -78,6 +84,12 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
     }
     if let Some(series) = history.and_then(|history| history.series("loss")) {
         sparkline(ui, series);
+    }
+    match workspace.runs.waiting.len() {
+        0 => {}
+        n => {
+            ui.label(small(format!("{n} queued")));
+        }
     }
     if let Some(memory) = history.and_then(|history| history.latest("memory_mb")) {
         ui.label(small(metric::value("memory_mb", memory)));

@@ -3,10 +3,12 @@
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
 use crate::{
-    state::{Command, Commands, Workspace, compare::CompareView, models::ModelsCommand, train::RunCommand},
+    state::{
+        Command, Commands, Workspace, compare::CompareView, metric::counted, models::ModelsCommand, train::RunCommand,
+    },
     store::{RunId, RunRecord},
     ui::{
-        legend, parts,
+        legend, parts, prompt,
         theme::{self, size, space},
         train,
     },
@@ -37,30 +39,31 @@ fn row(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &RunR
         ui.spacing_mut().item_spacing.y = space::XS;
         ui.horizontal(|ui| {
             let color = theme::series_color(palette, look(record.id));
-            if ui.checkbox(&mut on, &record.name).changed() {
-                view.pick(&workspace.runs, record.id, on);
-            }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if on {
                     legend::sample(ui, color, theme::series_pattern(look(record.id)));
                 }
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
+                    if ui.checkbox(&mut on, &record.name).changed() {
+                        view.pick(&workspace.runs, record.id, on);
+                    }
+                });
             });
         });
         ui.horizontal_wrapped(|ui| {
             let (word, color) = train::status_word(record.status, palette);
             ui.label(RichText::new(word).size(size::SMALL).color(color));
-            parts::caption(ui, format!("{} steps", record.step));
+            parts::caption(ui, counted(record.step as usize, "step", "steps"));
             if !record.name.contains(&record.method) {
                 parts::caption(ui, &record.method);
             }
         });
-        let busy = workspace.runs.live.as_ref().is_some_and(|l| l.run == record.id)
-            || workspace.runs.waiting.iter().any(|l| l.run == record.id);
-        actions(ui, view, record, busy, commands);
+        actions(ui, workspace, view, record, commands);
     });
 }
 
-fn actions(ui: &mut Ui, view: &mut CompareView, record: &RunRecord, busy: bool, commands: &Commands) {
+fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &RunRecord, commands: &Commands) {
     let palette = parts::palette(ui);
     let send = |command| commands.push(Command::Runs(command));
     if let Some((run, name)) = &mut view.renaming
@@ -88,9 +91,12 @@ fn actions(ui: &mut Ui, view: &mut CompareView, record: &RunRecord, busy: bool, 
     }
     if view.deleting == Some(record.id) {
         parts::strip(ui, palette.error_soft, |ui| {
-            ui.label(RichText::new("Delete this run, its charts and its checkpoints for good?").color(palette.error));
-            ui.horizontal(|ui| {
-                if ui.button(format!("Delete {}", record.name)).clicked() {
+            let text = "Delete this run, its charts and its checkpoints for good?";
+            ui.add(egui::Label::new(RichText::new(text).color(palette.error)).wrap());
+            ui.horizontal_wrapped(|ui| {
+                let delete = ui.button("Delete");
+                prompt::name(&delete, egui::Role::Button, &format!("Delete {}", record.name));
+                if delete.clicked() {
                     send(RunCommand::Delete(record.id));
                     view.deleting = None;
                 }
@@ -101,18 +107,33 @@ fn actions(ui: &mut Ui, view: &mut CompareView, record: &RunRecord, busy: bool, 
         });
         return;
     }
-    ui.horizontal(|ui| {
+    let runs = &workspace.runs;
+    let waits = runs.place(record.id).is_some();
+    let busy = waits || runs.is_going(record.id);
+    ui.horizontal_wrapped(|ui| {
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
         let rename = parts::quiet(ui, true, "Rename…").on_hover_text(format!("Rename {}", record.name));
         if rename.clicked() {
             view.renaming = Some((record.id, record.name.clone()));
         }
-        let export = parts::quiet(ui, record.step > 0, "Export…").on_hover_text(format!("Export {}", record.name));
-        if export.clicked() {
-            commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
+        if waits {
+            let cancel = parts::quiet(ui, true, "Cancel").on_hover_text("Takes it out of the queue");
+            prompt::name(&cancel, egui::Role::Button, &format!("Cancel {}", record.name));
+            if cancel.clicked() {
+                send(RunCommand::Withdraw(record.id));
+            }
+        } else {
+            let missing = runs.no_weights(record.id);
+            let export = parts::quiet(ui, missing.is_none(), "Export…")
+                .on_hover_text(format!("Export {}", record.name))
+                .on_disabled_hover_text(missing.unwrap_or_default());
+            if export.clicked() {
+                commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
+            }
         }
         let delete = parts::quiet(ui, !busy, "Delete…")
             .on_hover_text(format!("Delete {}", record.name))
-            .on_disabled_hover_text("Stop the run first");
+            .on_disabled_hover_text(if waits { "Take it out of the queue first" } else { "Stop the run first" });
         if delete.clicked() {
             view.deleting = Some(record.id);
         }

@@ -1,6 +1,7 @@
 //! The Train screen: launch sheet, pre-flight sheet, live run.
 
 mod charts;
+mod controls;
 mod knobs;
 mod launch;
 mod log;

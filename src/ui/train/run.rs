@@ -2,13 +2,12 @@
 
 use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
 
-use super::{charts, knobs, log, shown_run};
+use super::{charts, controls, knobs, log, shown_run};
 use crate::{
     state::{
         Command, Commands, Workspace, metric,
-        models::ModelsCommand,
-        runs::{History, Live, Loaded, can_continue},
-        train::{RunCommand, Sheet, TrainView},
+        runs::{History, Live, Loaded},
+        train::{RunCommand, TrainView, how_far},
     },
     store::{RunId, RunRecord, RunStatus},
     ui::{
@@ -65,31 +64,12 @@ fn head(
         parts::chip(ui, word, color);
         ui.label(RichText::new(&record.method).color(palette.weak));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if let Some(live) = live {
-                controls(ui, live, commands);
-                return;
-            }
-            if ui.button("New run").clicked() {
-                view.sheet = Sheet::Launch;
-            }
-            if record.step > 0
-                && ui
-                    .button("Export…")
-                    .on_hover_text("As an adapter or a whole model that other programs read")
-                    .clicked()
-            {
-                commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
-            }
-            if can_continue(record.status)
-                && ui.button("Continue").on_hover_text("Goes on from its last checkpoint").clicked()
-            {
-                commands.push(Command::Runs(RunCommand::Continue(record.id)));
-            }
+            controls::ui(ui, workspace, view, record, live, commands);
         });
     });
     let (fraction, text) = progress(workspace, record, live);
     parts::progress(ui, fraction, &format!("Progress of {}", record.name));
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label(text);
         if let Some(step) = live.and_then(|live| live.last_checkpoint) {
             parts::caption(ui, format!("checkpoint at step {step}"));
@@ -102,9 +82,10 @@ fn head(
     });
     if let Some(message) = &record.message {
         parts::strip(ui, palette.error_soft, |ui| {
-            ui.label(RichText::new(message).color(palette.error));
+            ui.add(egui::Label::new(RichText::new(message).color(palette.error)).wrap());
         });
     }
+    controls::going_on(ui, workspace, view, record, commands);
 }
 
 /// Which run is shown.
@@ -113,6 +94,7 @@ fn pick(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, shown: RunId) 
     let response = ComboBox::from_id_salt("shown run")
         .selected_text(RichText::new(&name).heading())
         .width(220.0)
+        .truncate()
         .show_ui(ui, |ui| {
             for record in workspace.runs.records.iter().rev() {
                 let selected = record.id == shown;
@@ -137,32 +119,11 @@ pub fn status_word(status: RunStatus, palette: &Palette) -> (&'static str, egui:
     }
 }
 
-fn controls(ui: &mut Ui, live: &Live, commands: &Commands) {
-    let send = |command| commands.push(Command::Runs(command));
-    let stop = ui
-        .add_enabled(!live.stopping, egui::Button::new("Stop"))
-        .on_hover_text("Finishes this step, writes a checkpoint and ends; the run can be continued later");
-    if stop.clicked() {
-        send(RunCommand::Stop);
-    }
-    let word = if live.paused { "Resume" } else { "Pause" };
-    let pause = ui.add_enabled(!live.stopping, egui::Button::new(word)).on_hover_text("Space");
-    if pause.clicked() {
-        send(RunCommand::SetPaused(!live.paused));
-    }
-    let checkpoint = ui
-        .add_enabled(!live.stopping, egui::Button::new("Checkpoint"))
-        .on_hover_text("Writes a checkpoint after this step");
-    if checkpoint.clicked() {
-        send(RunCommand::Checkpoint);
-    }
-}
-
 /// Share done and the line under the bar.
 fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (f32, String) {
     let Some(live) = live else {
         let fraction = if record.total_steps == 0 { 0.0 } else { record.step as f32 / record.total_steps as f32 };
-        return (fraction, format!("Step {} of {}", record.step, record.total_steps));
+        return (fraction, standing(workspace, record));
     };
     if let Some((what, share)) = &live.phase {
         let text = match share {
@@ -184,6 +145,17 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
         text = format!("{text} · {} tokens/s", metric::number(speed));
     }
     (live.fraction(), text)
+}
+
+/// Where a run stands that is not going.
+fn standing(workspace: &Workspace, record: &RunRecord) -> String {
+    if let Some(place) = workspace.runs.place(record.id) {
+        return controls::waits(&workspace.runs, place, record);
+    }
+    match record.total_steps {
+        0 => how_far(record),
+        total => format!("Step {} of {total}", record.step),
+    }
 }
 
 /// Space pauses and resumes, unless something has the keyboard.

@@ -1,0 +1,197 @@
+//! What can be done with the shown run: steer it while it goes, move it while it waits, go on with it when it has ended.
+
+use egui::{Button, RichText, Ui};
+
+use crate::{
+    state::{
+        Command, Commands, Workspace,
+        metric::ordinal,
+        models::ModelsCommand,
+        runs::{Live, Runs, can_continue},
+        train::{RunCommand, Sheet, TrainView, how_far},
+    },
+    store::RunRecord,
+    ui::{parts, prompt},
+};
+
+/// The buttons beside the run's name, laid out from the right.
+pub fn ui(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut TrainView,
+    record: &RunRecord,
+    live: Option<&Live>,
+    commands: &Commands,
+) {
+    if let Some(live) = live {
+        steer(ui, live, commands);
+    } else if let Some(place) = workspace.runs.place(record.id) {
+        queued(ui, &workspace.runs, place, record, commands);
+    } else {
+        ended(ui, workspace, view, record, commands);
+    }
+}
+
+fn send(commands: &Commands, command: RunCommand) {
+    commands.push(Command::Runs(command));
+}
+
+fn steer(ui: &mut Ui, live: &Live, commands: &Commands) {
+    let stop = ui
+        .add_enabled(!live.stopping, Button::new("Stop"))
+        .on_hover_text("Finishes this step, writes a checkpoint and ends; the run can be continued later");
+    if stop.clicked() {
+        send(commands, RunCommand::Stop);
+    }
+    let word = if live.paused { "Resume" } else { "Pause" };
+    let pause = ui.add_enabled(!live.stopping, Button::new(word)).on_hover_text("Space");
+    if pause.clicked() {
+        send(commands, RunCommand::SetPaused(!live.paused));
+    }
+    let checkpoint = ui
+        .add_enabled(!live.stopping, Button::new("Checkpoint"))
+        .on_hover_text("Writes a checkpoint after this step and keeps it: later ones do not take its place");
+    if checkpoint.clicked() {
+        send(commands, RunCommand::Checkpoint);
+    }
+}
+
+fn queued(ui: &mut Ui, runs: &Runs, place: usize, record: &RunRecord, commands: &Commands) {
+    let leaving = runs.waiting.get(place).is_some_and(|waiting| waiting.stopping);
+    let cancel = ui
+        .add_enabled(!leaving, Button::new("Cancel"))
+        .on_hover_text("Takes it out of the queue; it stays among the runs, and Continue puts it back at the end");
+    prompt::name(&cancel, egui::Role::Button, &format!("Cancel {}", record.name));
+    if cancel.clicked() {
+        send(commands, RunCommand::Withdraw(record.id));
+    }
+    let last = runs.waiting.len().saturating_sub(1);
+    let later =
+        ui.add_enabled(place < last && !leaving, Button::new("Later")).on_hover_text("Lets the run behind it go first");
+    if later.on_disabled_hover_text("It is the last of the queue").clicked() {
+        send(commands, RunCommand::Move(record.id, place + 1));
+    }
+    let sooner =
+        ui.add_enabled(place > 0 && !leaving, Button::new("Sooner")).on_hover_text("Goes before the run ahead of it");
+    if sooner.on_disabled_hover_text("It is the next").clicked() {
+        send(commands, RunCommand::Move(record.id, place - 1));
+    }
+}
+
+fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunRecord, commands: &Commands) {
+    let runs = &workspace.runs;
+    if ui.button("New run").clicked() {
+        view.sheet = Sheet::Launch;
+    }
+    if record.step > 0 {
+        let missing = runs.no_weights(record.id);
+        let export = ui
+            .add_enabled(missing.is_none(), Button::new("Export…"))
+            .on_hover_text("As an adapter or a whole model that other programs read")
+            .on_disabled_hover_text(missing.unwrap_or_default());
+        if export.clicked() {
+            commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
+        }
+    }
+    if can_continue(record.status) {
+        let anew = runs.would_start_again(record);
+        let word = if anew { "Continue…" } else { "Continue" };
+        let go_on = ui.button(word).on_hover_text(runs.continuation(record));
+        prompt::name(&go_on, egui::Role::Button, "Continue");
+        if go_on.clicked() {
+            if anew {
+                view.again = Some(record.id);
+            } else {
+                send(commands, RunCommand::Continue(record.id));
+            }
+        }
+    }
+}
+
+/// What Continue would do, and the question before it replaces what was measured.
+pub fn going_on(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunRecord, commands: &Commands) {
+    let runs = &workspace.runs;
+    let is_idle = !runs.is_going(record.id) && runs.place(record.id).is_none();
+    if !is_idle || !can_continue(record.status) {
+        return;
+    }
+    if view.again != Some(record.id) || !runs.would_start_again(record) {
+        parts::caption(ui, runs.continuation(record));
+        return;
+    }
+    let palette = parts::palette(ui);
+    parts::strip(ui, palette.warning_soft, |ui| {
+        let text = format!(
+            "{} has no checkpoint to go on from. Starting it again begins at step 0 and replaces its charts and answers up to step {}",
+            record.name, record.step
+        );
+        ui.add(egui::Label::new(RichText::new(text).color(palette.warning)).wrap());
+        ui.horizontal_wrapped(|ui| {
+            if ui.button("Start it again").clicked() {
+                view.again = None;
+                send(commands, RunCommand::Continue(record.id));
+            }
+            if ui.button("Leave it as it is").clicked() {
+                view.again = None;
+            }
+        });
+    });
+}
+
+/// "Queued, 2nd, 0 of 300 steps; waits for MPO 1": the one that is going counts as the first.
+pub fn waits(runs: &Runs, place: usize, record: &RunRecord) -> String {
+    if runs.waiting.get(place).is_some_and(|waiting| waiting.stopping) {
+        return "Cancelled; it leaves the queue as soon as the engine has a moment".to_owned();
+    }
+    let ahead = runs.live.iter().chain(runs.waiting.iter().take(place));
+    let ahead: Vec<String> = ahead.map(|ahead| runs.name(ahead.run)).collect();
+    let names = match &ahead[..] {
+        [] => "the engine".to_owned(),
+        [only] => only.clone(),
+        [some @ .., last] => format!("{} and {last}", some.join(", ")),
+    };
+    format!("Queued, {}, {}; waits for {names}", ordinal(ahead.len() + 1), how_far(record))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, sync::Arc};
+
+    use super::*;
+    use crate::store::{Revision, RunId, RunStatus};
+
+    fn record(id: i64, config_toml: &str, total_steps: u64) -> RunRecord {
+        RunRecord {
+            id: RunId(id),
+            name: format!("Run {id}"),
+            method: "MPO anchored-sum".to_owned(),
+            status: RunStatus::Queued,
+            created_ms: 0,
+            config_toml: config_toml.to_owned(),
+            revision: Revision(1),
+            parent: None,
+            step: 0,
+            total_steps,
+            message: None,
+            arithmetic: None,
+            dir: PathBuf::new(),
+            checkpoints: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn g11_a_queued_run_says_its_place_and_what_it_waits_for() {
+        let mut runs = Runs::default();
+        for id in 1..=4 {
+            runs.queue(Live::new(RunId(id), Arc::default()));
+        }
+        let second = record(2, "[train]\nsteps = 300\n", 0);
+        assert_eq!(waits(&runs, 0, &second), "Queued, 2nd, 0 of 300 steps; waits for Run 1");
+        let fourth = record(4, "[train]\nepochs = 2.0\n", 0);
+        assert_eq!(waits(&runs, 2, &fourth), "Queued, 4th, 0 steps of 2 epochs; waits for Run 1, Run 2 and Run 3");
+        let counted = record(3, "", 1);
+        assert_eq!(waits(&runs, 1, &counted), "Queued, 3rd, 0 of 1 step; waits for Run 1 and Run 2");
+        runs.waiting[1].stopping = true;
+        assert!(waits(&runs, 1, &counted).starts_with("Cancelled"));
+    }
+}
