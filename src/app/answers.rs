@@ -1,12 +1,10 @@
 //! Carries out what the Answers screen asks for.
 
-use std::path::PathBuf;
-
 use super::App;
 use crate::{
     data::{Change, Edit},
     engine::protocol::{Event, Request, Sampling, Weights},
-    state::{Notice, answers::AnswersCommand, ask::Source, labelling::Side},
+    state::{Notice, answers::AnswersCommand, ask::Source, labelling::Side, sampling::Drawing},
     store::{Probe, RunId},
 };
 
@@ -16,7 +14,9 @@ impl App {
         let view = &mut self.views.answers;
         view.ask.stop();
         *view = crate::state::answers::AnswersView { tab: view.tab, more: view.more, ..Default::default() };
-        if let Some(run) = self.workspace.runs.records.last() {
+        let runs = &self.workspace.runs;
+        let with_weights = runs.records.iter().rev().find(|run| runs.no_weights(run.id).is_none());
+        if let Some(run) = with_weights {
             view.ask.column_mut(Side::Right).source = Source::Run { run: run.id, step: None };
         }
         self.learn_drawing();
@@ -36,9 +36,15 @@ impl App {
         let model = project.model.clone();
         self.models.open("Could not read the model's settings", move |_| {
             let own = Sampling::of_model(&model);
-            Ok(Box::new(move |_, views| {
+            Ok(Box::new(move |workspace, views| {
+                let ask = &mut views.answers.ask;
                 if let Ok(own) = own {
-                    views.answers.ask.drawing.learn(own);
+                    ask.drawing.learn(own);
+                }
+                // Without a run both sides are the same model: its likeliest answer twice would be of no use.
+                let newest = |run| workspace.runs.checkpoints(run).last().copied();
+                if ask.drawing.is_greedy() && ask.same_weights(&model, newest) {
+                    ask.drawing.set.temperature = Drawing::VARIED;
                 }
             }))
         });
@@ -77,9 +83,8 @@ impl App {
         }
         self.files.read("Could not read the answers", move |project| {
             let samples = project.samples(run)?;
-            let checkpoints = checkpoints(&project.run(run)?.checkpoints);
             Ok(Box::new(move |workspace, _| {
-                workspace.answers.fill(run, samples, checkpoints);
+                workspace.answers.fill(run, samples);
             }))
         });
     }
@@ -96,10 +101,9 @@ impl App {
             .records
             .iter()
             .map(|run| {
-                let saved = self.workspace.answers.grid(run.id).and_then(|grid| grid.checkpoints.last().copied());
-                let live = self.workspace.runs.live.as_ref();
-                let going = live.is_some_and(|live| live.run == run.id);
-                let step = if going { None } else { saved };
+                let runs = &self.workspace.runs;
+                let saved = runs.checkpoints(run.id).last().copied();
+                let step = if runs.is_going(run.id) { None } else { saved };
                 (run.id, run.name.clone(), step)
             })
             .collect();
@@ -108,6 +112,7 @@ impl App {
         view.preferred = None;
         let workspace = &mut self.workspace;
         let questions = view.ask.start(
+            &model,
             || workspace.next_request(),
             |run| named(run).map_or_else(|| format!("run {}", run.0), |(_, name, _)| name.clone()),
             |run| named(run).and_then(|(_, _, step)| *step),
@@ -166,18 +171,4 @@ impl App {
             }))
         });
     }
-}
-
-/// Steps whose weights are in a run's folders, ascending. A folder that cannot be read has none.
-fn checkpoints(folders: &[PathBuf]) -> Vec<u64> {
-    let entries = folders.iter().flat_map(std::fs::read_dir).flatten();
-    let mut steps: Vec<u64> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            name.to_str()?.strip_prefix("step-")?.parse().ok()
-        })
-        .collect();
-    steps.sort_unstable();
-    steps
 }

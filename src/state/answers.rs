@@ -38,10 +38,9 @@ impl AnswersData {
     }
 
     /// What the project has of a run.
-    pub fn fill(&mut self, run: RunId, samples: Vec<SampleRecord>, checkpoints: Vec<u64>) {
+    pub fn fill(&mut self, run: RunId, samples: Vec<SampleRecord>) {
         let grid = self.grids.entry(run).or_default();
         grid.loaded = Loaded::Ready;
-        grid.checkpoints.extend(checkpoints);
         for record in samples {
             let cell = Cell { text: record.sample.answer.into(), cut: !record.sample.ended };
             grid.prompts.insert(record.probe, record.sample.prompt);
@@ -49,7 +48,8 @@ impl AnswersData {
         }
     }
 
-    /// An answer that was sampled, or a checkpoint that was written, just now.
+    /// An answer that was sampled just now, or a run that begins: what it answered beyond that step in an earlier life is not
+    /// its own any more.
     pub fn take(&mut self, event: &Event) {
         match event {
             Event::Sampled { run, step, probe, answer } => {
@@ -57,9 +57,9 @@ impl AnswersData {
                 let cell = Cell { text: answer.as_str().into(), cut: false };
                 grid.cells.insert((*step, *probe), cell);
             }
-            Event::Saved { run, step } => {
+            Event::Started { run, first_step, .. } => {
                 if let Some(grid) = self.grids.get_mut(run) {
-                    grid.checkpoints.insert(*step);
+                    grid.cells.retain(|(step, _), _| step < first_step);
                 }
             }
             _ => {}
@@ -74,8 +74,6 @@ pub struct Grid {
     cells: BTreeMap<(u64, usize), Cell>,
     /// As they were when the run was sampled; the project's may have changed since.
     prompts: BTreeMap<usize, Prompt>,
-    /// Steps whose weights are on the disk.
-    pub checkpoints: BTreeSet<u64>,
 }
 
 /// One answer.
@@ -221,7 +219,7 @@ mod tests {
             record(20, 0, "at ten"),
             record(20, 1, "by the pump"),
         ];
-        data.fill(RUN, samples, vec![20]);
+        data.fill(RUN, samples);
         data
     }
 
@@ -240,18 +238,24 @@ mod tests {
     fn live_answers_join_what_was_read() {
         let mut data = data();
         data.take(&Event::Sampled { run: RUN, step: 40, probe: 1, answer: "elsewhere".to_owned() });
-        data.take(&Event::Saved { run: RUN, step: 40 });
         let grid = data.grid(RUN).unwrap();
         assert_eq!(grid.steps(), [0, 20, 40]);
         assert_eq!(grid.changed(40), (1, 1));
-        assert!(grid.checkpoints.contains(&40));
+    }
+
+    #[test]
+    fn g15_answers_beyond_the_resumed_step_are_dropped() {
+        let mut data = data();
+        let arithmetic = crate::store::Arithmetic::default();
+        data.take(&Event::Started { run: RUN, first_step: 11, total_steps: 40, arithmetic });
+        assert_eq!(data.grid(RUN).unwrap().steps(), [0]);
     }
 
     #[test]
     fn columns_begin_with_the_first_step_and_end_with_the_chosen_one() {
         let mut data = AnswersData::default();
         let samples = (0..=10).map(|step| record(step * 10, 0, "x")).collect();
-        data.fill(RUN, samples, Vec::new());
+        data.fill(RUN, samples);
         let grid = data.grid(RUN).unwrap();
         assert_eq!(grid.columns(100, 3), [0, 50, 100]);
         assert_eq!(grid.columns(30, 2), [0, 30]);

@@ -1,6 +1,9 @@
 //! The ask box: one prompt, one or two sets of weights, answers as they come in, and what the person prefers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
@@ -194,9 +197,25 @@ impl Ask {
         }
     }
 
-    /// Starts one question a column, all with the same prompt, settings and seed. `next_id` gives fresh ids.
+    /// Whether both sides ask the same weights. `base`: the project's model; `newest`: the step that a run's newest weights
+    /// have, if that is known.
+    pub fn same_weights(&self, base: &Path, newest: impl Fn(RunId) -> Option<u64>) -> bool {
+        let plain = |source| match source {
+            Source::Run { run, step } => Source::Run { run, step: step.or_else(|| newest(run)) },
+            Source::Guest if self.guest.as_ref().is_some_and(|it| it.folder == base && it.adapter.is_none()) => {
+                Source::Base
+            }
+            Source::Base | Source::Guest => source,
+        };
+        self.two && plain(self.columns[0].source) == plain(self.columns[1].source)
+    }
+
+    /// Starts one question a column, all with the same prompt and settings, and with the same seed where the weights differ:
+    /// then what differs comes from the weights. Equal weights get the next seed at the right, or they would write the same.
+    /// `next_id` gives fresh ids; `base` as in [`Ask::same_weights`].
     pub fn start(
         &mut self,
+        base: &Path,
         mut next_id: impl FnMut() -> RequestId,
         run_name: impl Fn(RunId) -> String,
         run_step: impl Fn(RunId) -> Option<u64>,
@@ -205,6 +224,7 @@ impl Ask {
             return Vec::new();
         }
         let (prompt, sampling) = (self.prompt.clone(), self.drawing.sampling());
+        let same = self.same_weights(base, &run_step);
         let (two, guest) = (self.two, self.guest.as_ref());
         for column in &mut self.columns {
             *column = Column::new(column.source);
@@ -212,7 +232,8 @@ impl Ask {
         self.columns
             .iter_mut()
             .take(if two { 2 } else { 1 })
-            .map(|column| {
+            .zip([0, u64::from(same)])
+            .map(|(column, later)| {
                 let request = next_id();
                 column.request = Some(request);
                 column.asked =
@@ -222,7 +243,7 @@ impl Ask {
                     request,
                     source: column.source,
                     prompt: prompt.clone(),
-                    sampling: sampling.clone(),
+                    sampling: Sampling { seed: sampling.seed.wrapping_add(later), ..sampling.clone() },
                     control: Arc::clone(&column.control),
                 }
             })
@@ -325,6 +346,7 @@ mod tests {
         ask.columns[1].source = Source::Run { run: RunId(3), step: Some(40) };
         let mut id = 10;
         let questions = ask.start(
+            Path::new("/base"),
             || {
                 id += 1;
                 RequestId(id)
@@ -357,8 +379,43 @@ mod tests {
         assert_eq!(questions[0].sampling, questions[1].sampling);
         assert_ne!(questions[0].request, questions[1].request);
         assert_eq!(ask.obstacle(), Some("An answer is being written"));
-        let none = ask.start(|| RequestId(99), |_| String::new(), |_| None);
+        let none = ask.start(Path::new("/base"), || RequestId(99), |_| String::new(), |_| None);
         assert!(none.is_empty(), "a second start waits for the first");
+    }
+
+    #[test]
+    fn g20_equal_weights_get_seeds_of_their_own() {
+        let base = Path::new("/base");
+        let newest = |run: RunId| (run == RunId(3)).then_some(40);
+        let run = |step| Source::Run { run: RunId(3), step };
+        let guest = |folder: &str| Guest { name: "guest".to_owned(), folder: folder.into(), adapter: None };
+        for (left, right, folder, same) in [
+            (Source::Base, Source::Base, "/other", true),
+            (run(Some(40)), run(Some(40)), "/other", true),
+            (run(None), run(Some(40)), "/other", true),
+            (Source::Base, Source::Guest, "/base", true),
+            (Source::Base, Source::Guest, "/other", false),
+            (run(None), run(Some(20)), "/other", false),
+            (Source::Base, run(None), "/other", false),
+        ] {
+            let mut ask = Ask { prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
+            ask.guest = Some(guest(folder));
+            ask.drawing.set.seed = 7;
+            (ask.columns[0].source, ask.columns[1].source) = (left, right);
+            assert_eq!(ask.same_weights(base, newest), same, "{left:?} {right:?}");
+            let mut id = 0;
+            let mut next = || {
+                id += 1;
+                RequestId(id)
+            };
+            let seeds = |questions: &[Question]| questions.iter().map(|it| it.sampling.seed).collect::<Vec<u64>>();
+            let asked = ask.start(base, &mut next, |_| String::new(), newest);
+            assert_eq!(seeds(&asked), [7, 7 + u64::from(same)]);
+            let mut alone = Ask { two: false, prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
+            alone.drawing.set.seed = 7;
+            assert!(!alone.same_weights(base, newest), "one answer has nothing to differ from");
+            assert_eq!(seeds(&alone.start(base, &mut next, |_| String::new(), newest)), [7]);
+        }
     }
 
     #[test]

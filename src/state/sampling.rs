@@ -15,11 +15,19 @@ pub struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Self {
-        Self { set: Sampling { temperature: 0.7, ..Sampling::default() }, stops: String::new(), own: None }
+        Self { set: Sampling { temperature: Self::VARIED, ..Sampling::default() }, stops: String::new(), own: None }
     }
 }
 
 impl Drawing {
+    /// A temperature at which answers differ and still make sense.
+    pub const VARIED: f64 = 0.7;
+
+    /// Whether the same weights always write the same.
+    pub fn is_greedy(&self) -> bool {
+        self.set.temperature <= 0.0 || self.set.top_k == 1
+    }
+
     /// What to ask the engine for.
     pub fn sampling(&self) -> Sampling {
         let lines = self.stops.lines().filter(|line| !line.is_empty());

@@ -10,10 +10,9 @@ use crate::{
         ask::{Guest, Source, Status},
         difference::Difference,
         labelling::Side,
-        runs::Loaded,
         tokens::{Spot, Subject},
     },
-    store::RunId,
+    store::{RunId, RunRecord},
     ui::{
         marked::{self, Mark},
         parts, prompt,
@@ -23,7 +22,6 @@ use crate::{
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
-    read_checkpoints(workspace, view, commands);
     if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) && view.ask.obstacle().is_none() {
         commands.push(Command::Answers(AnswersCommand::Ask));
     }
@@ -34,7 +32,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
     ScrollArea::vertical().id_salt("question").max_height(height * 0.4).auto_shrink([false, true]).show(ui, |ui| {
         ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));
     });
-    settings::ui(ui, view, commands);
+    settings::ui(ui, workspace, view, commands);
     ui.add_space(space::XS);
     let height = ui.available_height() - space::XS;
     let difference = compare(view);
@@ -45,19 +43,6 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         });
     } else {
         column(ui, Side::Left, workspace, view, None, height, commands);
-    }
-}
-
-/// Checkpoints to choose from are known once a run's samples were read.
-fn read_checkpoints(workspace: &Workspace, view: &AnswersView, commands: &Commands) {
-    for column in &view.ask.columns {
-        if let Source::Run { run, .. } = column.source
-            && workspace.answers.grid(run).is_none_or(|grid| grid.loaded == Loaded::Absent)
-        {
-            commands.push(Command::Answers(AnswersCommand::ReadSamples(run)));
-            // Both sides may show the same run.
-            return;
-        }
     }
 }
 
@@ -185,21 +170,14 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
             let combo = ComboBox::from_id_salt("weights")
                 .selected_text(source_word(*source, guest.as_ref(), workspace))
                 .width((ui.available_width() - space::M).min(280.0))
+                .truncate()
                 .show_ui(ui, |ui| {
                     ui.selectable_value(source, Source::Base, "Base model");
                     if let Some(guest) = &guest {
                         ui.selectable_value(source, Source::Guest, &guest.name);
                     }
                     for record in workspace.runs.records.iter().rev() {
-                        let now = Source::Run { run: record.id, step: None };
-                        ui.selectable_value(source, now, source_word(now, None, workspace));
-                        let Some(grid) = workspace.answers.grid(record.id) else {
-                            continue;
-                        };
-                        for step in grid.checkpoints.iter().rev() {
-                            let at = Source::Run { run: record.id, step: Some(*step) };
-                            ui.selectable_value(source, at, source_word(at, None, workspace));
-                        }
+                        run_sources(ui, source, workspace, record);
                     }
                 });
             prompt::name(&combo.response, WidgetRole::ComboBox, word);
@@ -207,13 +185,36 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
     });
 }
 
+/// A run's newest weights and its checkpoints. One without any cannot be asked, and says why.
+fn run_sources(ui: &mut Ui, source: &mut Source, workspace: &Workspace, record: &RunRecord) {
+    let runs = &workspace.runs;
+    let now = Source::Run { run: record.id, step: None };
+    let missing = if runs.is_going(record.id) { None } else { runs.no_weights(record.id) };
+    ui.add_enabled_ui(missing.is_none(), |ui| {
+        let word = if missing.is_some() {
+            format!("{}, no checkpoint", record.name)
+        } else {
+            source_word(now, None, workspace)
+        };
+        let newest = ui.selectable_value(source, now, word);
+        newest.on_disabled_hover_text(missing.unwrap_or_default());
+    });
+    for step in runs.checkpoints(record.id).iter().rev() {
+        let at = Source::Run { run: record.id, step: Some(*step) };
+        ui.selectable_value(source, at, source_word(at, None, workspace));
+    }
+}
+
 fn source_word(source: Source, guest: Option<&Guest>, workspace: &Workspace) -> String {
     let name = |run: RunId| workspace.runs.name(run);
     match source {
         Source::Base => "Base model".to_owned(),
         Source::Run { run, step: None } => {
-            let live = workspace.runs.live.as_ref().is_some_and(|live| live.run == run);
-            if live { format!("{}, as it is now", name(run)) } else { format!("{}, newest checkpoint", name(run)) }
+            if workspace.runs.is_going(run) {
+                format!("{}, as it is now", name(run))
+            } else {
+                format!("{}, newest checkpoint", name(run))
+            }
         }
         Source::Run { .. } | Source::Guest => source.describe(guest, name, |_| None),
     }

@@ -9,6 +9,7 @@ use crate::{
         answers::{AnswersCommand, AnswersView, Cell, Grid},
         difference::{Differences, Span},
         drafts::{self, LONGEST_EDITABLE},
+        metric::counted,
         runs::Loaded,
     },
     store::{Probe, RunId},
@@ -44,24 +45,14 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
 }
 
 fn controls(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option<&Grid>, view: &mut AnswersView) {
-    ui.horizontal_wrapped(|ui| {
-        if let Some(run) = run {
-            let combo =
-                ComboBox::from_id_salt("run").selected_text(workspace.runs.name(run)).width(180.0).show_ui(ui, |ui| {
-                    for record in workspace.runs.records.iter().rev() {
-                        let chosen = record.id == run;
-                        if ui.selectable_label(chosen, &record.name).clicked() {
-                            view.run = Some(record.id);
-                            view.step = None;
-                        }
-                    }
-                });
-            prompt::name(&combo.response, WidgetRole::ComboBox, "Run");
-        }
-        if let Some(grid) = grid {
-            steps(ui, grid, view);
-        }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+    const BUTTON: f32 = 112.0;
+    ui.horizontal_top(|ui| {
+        let room = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
+        ui.allocate_ui_with_layout(egui::vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
+            ui.set_width(room);
+            ui.horizontal_wrapped(|ui| shown(ui, workspace, run, grid, view));
+        });
+        ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
             let probes = workspace.answers.probes.as_ref();
             if let Some(probes) = probes
                 && ui.button("Edit prompts…").on_hover_text("The prompts that every run is asked").clicked()
@@ -70,6 +61,29 @@ fn controls(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option
             }
         });
     });
+}
+
+/// Which run, and which of its steps.
+fn shown(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option<&Grid>, view: &mut AnswersView) {
+    if let Some(run) = run {
+        let combo = ComboBox::from_id_salt("run")
+            .selected_text(workspace.runs.name(run))
+            .width(180.0)
+            .truncate()
+            .show_ui(ui, |ui| {
+                for record in workspace.runs.records.iter().rev() {
+                    let chosen = record.id == run;
+                    if ui.selectable_label(chosen, &record.name).clicked() {
+                        view.run = Some(record.id);
+                        view.step = None;
+                    }
+                }
+            });
+        prompt::name(&combo.response, WidgetRole::ComboBox, "Run");
+    }
+    if let Some(grid) = grid {
+        steps(ui, grid, view);
+    }
 }
 
 fn steps(ui: &mut Ui, grid: &Grid, view: &mut AnswersView) {
@@ -93,7 +107,9 @@ fn steps(ui: &mut Ui, grid: &Grid, view: &mut AnswersView) {
     }
     let (changed, answered) = grid.changed(steps[at]);
     if steps[at] != steps[0] {
-        parts::caption(ui, format!("{changed} of {answered} answers differ from step {}", steps[0]));
+        let answers = counted(answered, "answer", "answers");
+        let differ = if changed == 1 { "differs" } else { "differ" };
+        parts::caption(ui, format!("{changed} of {answers} {differ} from step {}", steps[0]));
     }
 }
 
@@ -220,9 +236,9 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
         return;
     };
     let mut done = false;
+    parts::caption(ui, "The next run answers these at every sampling");
     ui.horizontal(|ui| {
         parts::heading(ui, "Probe prompts");
-        parts::caption(ui, "The next run answers these at every sampling");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if parts::primary(ui, "Save prompts").clicked() {
                 commands.push(Command::Answers(AnswersCommand::SetProbes(probes.clone())));

@@ -6,7 +6,7 @@ use egui::{Align, DragValue, Layout, TextEdit, Ui};
 
 use crate::{
     state::{
-        Command, Commands,
+        Command, Commands, Workspace,
         answers::{AnswersCommand, AnswersView},
         ask::Ask,
         sampling::Drawing,
@@ -14,37 +14,79 @@ use crate::{
     ui::{parts, prompt},
 };
 
-pub fn ui(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
-    let AnswersView { ask, tokens, more, .. } = view;
-    ui.horizontal_wrapped(|ui| {
-        let set = &mut ask.drawing.set;
-        let about = "0 always takes the most likely token";
-        share(ui, "Temperature", &mut set.temperature, 0.0..=5.0, about);
-        let label = ui.label("Longest");
-        ui.add(DragValue::new(&mut set.max_new_tokens).range(1..=8192).suffix(" tokens"))
-            .labelled_by(label.id)
-            .on_hover_text("An answer of so many tokens is stopped");
-        let label = ui.label("Seed");
-        ui.add(DragValue::new(&mut set.seed))
-            .labelled_by(label.id)
-            .on_hover_text("The same for both answers, so that only the weights differ");
-        let word = if *more { "More settings ⏷" } else { "More settings ⏵" };
-        let toggle = parts::quiet(ui, true, word);
-        prompt::name(&toggle, egui::Role::Button, "More settings");
-        if toggle.clicked() {
-            *more = !*more;
-        }
-        ui.add_enabled_ui(!ask.busy(), |ui| {
-            ui.checkbox(&mut ask.two, "Two answers");
+/// Room for the button at the right.
+const BUTTON: f32 = 104.0;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
+    ui.horizontal_top(|ui| {
+        let room = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
+        // The settings take as many rows as they need; the button keeps its place.
+        ui.allocate_ui_with_layout(egui::vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
+            ui.set_width(room);
+            ui.horizontal_wrapped(|ui| usual(ui, view));
         });
-        ui.checkbox(tokens, "Tokens").on_hover_text("The ids that the model was given and made, token by token");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            go(ui, ask, commands);
-        });
+        ui.with_layout(Layout::right_to_left(Align::Min), |ui| go(ui, &view.ask, commands));
     });
-    if *more {
-        rest(ui, &mut ask.drawing);
+    if view.more {
+        rest(ui, &mut view.ask.drawing);
     }
+    same_weights(ui, workspace, &mut view.ask);
+}
+
+fn usual(ui: &mut Ui, view: &mut AnswersView) {
+    let AnswersView { ask, tokens, more, .. } = view;
+    let set = &mut ask.drawing.set;
+    let about = "0 always takes the most likely token";
+    share(ui, "Temperature", &mut set.temperature, 0.0..=5.0, about);
+    let label = ui.label("Longest");
+    ui.add(DragValue::new(&mut set.max_new_tokens).range(1..=8192).suffix(" tokens"))
+        .labelled_by(label.id)
+        .on_hover_text("An answer of so many tokens is stopped");
+    let label = ui.label("Seed");
+    ui.add(DragValue::new(&mut set.seed))
+        .labelled_by(label.id)
+        .on_hover_text("The same for both answers, so that only the weights differ; the same weights get the next one");
+    let word = if *more { "More settings ⏷" } else { "More settings ⏵" };
+    let toggle = parts::quiet(ui, true, word);
+    prompt::name(&toggle, egui::Role::Button, "More settings");
+    if toggle.clicked() {
+        *more = !*more;
+    }
+    ui.add_enabled_ui(!ask.busy(), |ui| {
+        ui.checkbox(&mut ask.two, "Two answers");
+    });
+    ui.checkbox(tokens, "Tokens").on_hover_text("The ids that the model was given and made, token by token");
+}
+
+/// Two answers of the same weights: how they come to differ, or why they cannot.
+fn same_weights(ui: &mut Ui, workspace: &Workspace, ask: &mut Ask) {
+    let Some(project) = &workspace.project else {
+        return;
+    };
+    let runs = &workspace.runs;
+    let newest = |run| if runs.is_going(run) { None } else { runs.checkpoints(run).last().copied() };
+    if !ask.same_weights(&project.model, newest) {
+        return;
+    }
+    if !ask.drawing.is_greedy() {
+        let seed = ask.drawing.set.seed;
+        let line = format!(
+            "The same weights on both sides: the left draws with seed {seed}, the right with seed {}, so that they can differ",
+            seed.wrapping_add(1)
+        );
+        parts::caption(ui, line);
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        parts::caption(
+            ui,
+            "The same weights on both sides always take the same most likely tokens: both answers will be the same",
+        );
+        if ui.small_button(format!("Draw at temperature {}", Drawing::VARIED)).clicked() {
+            ask.drawing.set.temperature = Drawing::VARIED;
+            ask.drawing.set.top_k = if ask.drawing.set.top_k == 1 { 0 } else { ask.drawing.set.top_k };
+        }
+    });
 }
 
 /// What few people touch.
