@@ -6,20 +6,32 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::Thread,
+    time::{Duration, Instant},
 };
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::state::Command;
+use crate::state::{Command, Notice, Notices};
 
 /// What to do with the path that was picked.
 type Then = Box<dyn FnOnce(PathBuf) -> Command + Send>;
 
+/// A dialog that is gone sooner was never there: nobody closes one so quickly.
+const NEVER_THERE: Duration = Duration::from_millis(500);
+
+/// How a dialog ended.
+enum Answer {
+    Picked(Command),
+    Closed,
+    /// The desktop has none to offer.
+    NeverOpened,
+}
+
 /// The window's side: starts dialogs, collects their answers.
 pub struct Dialogs {
     ctx: egui::Context,
-    answer: Sender<Option<Command>>,
-    answers: Receiver<Option<Command>>,
+    answer: Sender<Answer>,
+    answers: Receiver<Answer>,
     /// One dialog at a time.
     open: bool,
 }
@@ -75,19 +87,36 @@ impl Dialogs {
         }
         let (answer, ctx) = (self.answer.clone(), self.ctx.clone());
         let thread = std::thread::Builder::new().name("file dialog".to_owned()).spawn(move || {
-            answer.send(block_on(path).map(then)).ok();
+            let started = Instant::now();
+            let ended = match block_on(path) {
+                Some(path) => Answer::Picked(then(path)),
+                None if started.elapsed() < NEVER_THERE => Answer::NeverOpened,
+                None => Answer::Closed,
+            };
+            answer.send(ended).ok();
             ctx.request_repaint();
         });
         self.open = thread.is_ok();
     }
 
-    /// Commands of the dialogs that were answered since.
-    pub fn collect(&mut self) -> Vec<Command> {
-        let answers: Vec<Option<Command>> = self.answers.try_iter().collect();
+    /// Commands of the dialogs that were answered since; a notice for one that did not open.
+    pub fn collect(&mut self, notices: &mut Notices) -> Vec<Command> {
+        let answers: Vec<Answer> = self.answers.try_iter().collect();
         if !answers.is_empty() {
             self.open = false;
         }
-        answers.into_iter().flatten().collect()
+        let picked = answers.into_iter().filter_map(|answer| match answer {
+            Answer::Picked(command) => Some(command),
+            Answer::Closed => None,
+            Answer::NeverOpened => {
+                notices.push(Notice::warning(
+                    "No file dialog opened",
+                    "This desktop offers none: neither an XDG desktop portal nor zenity answered. Type or paste the path into the field instead",
+                ));
+                None
+            }
+        });
+        picked.collect()
     }
 }
 

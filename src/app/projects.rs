@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::App;
 use crate::{
+    data::ModelCard,
     engine::catalog::Catalog,
     state::{
-        Command, Notice, Screen,
+        Command, Notice, Screen, models,
         pairs::Strip,
-        projects::{Form, Making, NewProject, ProjectsCommand},
+        projects::{Form, Making, NewProject, ProjectsCommand, typed_path},
     },
     store::{Project, ProjectSettings, StoreError},
 };
@@ -18,6 +19,7 @@ impl App {
         let then = Command::Projects;
         match command {
             ProjectsCommand::Make(new) => self.make_project(*new),
+            ProjectsCommand::Glance(form) => self.glance_at(form),
             ProjectsCommand::PickDir => {
                 self.dialogs
                     .pick_folder(frame, "A folder for the project", move |dir| then(ProjectsCommand::SetDir(dir)));
@@ -86,6 +88,28 @@ impl App {
         });
     }
 
+    /// Looks at what is typed so far; an answer about an older text is dropped.
+    fn glance_at(&mut self, form: Form) {
+        let home = self.workspace.projects.home.clone();
+        let catalog = self.catalog.clone();
+        // What is known of the text before stays until the answer is there.
+        self.workspace.projects.glance.of = form.clone();
+        self.models.open("Could not look at the model", move |_| {
+            let model = typed_path(&form.model).map(|model| match catalog.glance(&model) {
+                Ok(card) => Ok(in_words(&card)),
+                Err(error) => Err(error.to_string()),
+            });
+            let dir = typed_path(&form.dir).unwrap_or_else(|| form.default_dir(&home));
+            let dir = no_place(&dir).map(|error| format!("{error:#}"));
+            Ok(Box::new(move |workspace, _| {
+                let glance = &mut workspace.projects.glance;
+                if glance.of == form {
+                    (glance.model, glance.dir) = (model, dir);
+                }
+            }))
+        });
+    }
+
     fn look_for_projects(&mut self) {
         self.workspace.projects.looked = true;
         let recent = self.views.projects.recent.clone();
@@ -97,14 +121,27 @@ impl App {
     }
 }
 
+/// Why a project cannot be made in a folder: one with other people's files in it is no place for a document.
+fn no_place(dir: &Path) -> Option<anyhow::Error> {
+    match () {
+        () if dir.is_file() => Some(anyhow::anyhow!("{} is a file; name a folder", dir.display())),
+        () if !is_full(dir) => None,
+        () if Project::is_project(dir) => Some(StoreError::AlreadyAProject(dir.to_owned()).into()),
+        () => Some(anyhow::anyhow!("{} is not empty; name a new folder, or an empty one", dir.display())),
+    }
+}
+
+/// "Qwen2, 494 M parameters", or what is known of it.
+fn in_words(card: &ModelCard) -> String {
+    let parameters = card.parameters.map(|count| format!("{} parameters", models::count(count)));
+    let known = [card.family.clone(), parameters, card.dtype.clone()];
+    known.into_iter().flatten().collect::<Vec<String>>().join(", ")
+}
+
 /// Makes a project for a model that can be read. Says whether the model has a chat template.
 fn make(catalog: &Catalog, new: &NewProject) -> anyhow::Result<(Project, bool)> {
-    // A folder with other people's files in it is no place for a document.
-    if is_full(&new.dir) {
-        if Project::is_project(&new.dir) {
-            return Err(StoreError::AlreadyAProject(new.dir.clone()).into());
-        }
-        anyhow::bail!("{} is not empty; name a new folder, or an empty one", new.dir.display());
+    if let Some(error) = no_place(&new.dir) {
+        return Err(error);
     }
     let model = catalog.usable(&new.model)?;
     let settings = ProjectSettings { name: new.name.clone(), model: model.folder, run_toml: String::new() };

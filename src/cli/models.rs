@@ -4,7 +4,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{args::Models, ending::Ending, output};
-use crate::{data::ModelCard, engine::catalog::Catalog};
+use crate::{
+    data::ModelCard,
+    engine::catalog::{self, Catalog},
+};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -31,6 +34,8 @@ pub fn run(args: &Models) -> Result<Ending> {
         return Ok(Ending::Done);
     }
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    // As a run would hold it: what the program takes by itself is part of that.
+    let held = catalog::machine().held;
     let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
     let rows: Vec<Vec<String>> = cards
         .iter()
@@ -43,7 +48,7 @@ pub fn run(args: &Models) -> Result<Ending> {
                 or_dash(card.dtype.clone()),
                 or_dash(card.context.map(|context| context.to_string())),
                 megabytes(card.bytes),
-                or_dash(card.needs.map(|needs| megabytes(needs.training))),
+                or_dash(card.needs.map(|needs| megabytes(held + needs.training))),
             ]
         })
         .collect();

@@ -51,19 +51,24 @@ pub struct Base {
     pub folder: Option<PathBuf>,
 }
 
-/// Bytes of memory, estimated from shapes.
+/// Bytes of memory, estimated from shapes as the check before a run does, on top of what the program holds anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
     /// To answer, with a context of [`Needs::ANSWER_TOKENS`].
     pub answering: u64,
-    /// To train an adapter of rank [`Needs::RANK`] on rows of [`Needs::ROW_TOKENS`].
+    /// To train an adapter of rank [`Needs::RANK`] on full rows of `row_tokens`, nothing computed twice.
     pub training: u64,
+    /// Tokens of the rows that a run makes where there is room.
+    pub row_tokens: usize,
+    /// The least that such an adapter can be trained with: rows of [`Needs::LEAST_ROW_TOKENS`], and all that can be computed
+    /// again is.
+    pub least: u64,
 }
 
 impl Needs {
     pub const ANSWER_TOKENS: usize = 2048;
     pub const RANK: usize = 16;
-    pub const ROW_TOKENS: usize = 512;
+    pub const LEAST_ROW_TOKENS: usize = 512;
 }
 
 /// Where models are computed, and its memory in bytes.
@@ -71,6 +76,8 @@ impl Needs {
 pub struct Machine {
     /// "the processor", or the name of an accelerator.
     pub device: String,
+    /// By this program already.
+    pub held: u64,
     pub free: u64,
     pub total: u64,
 }
@@ -87,6 +94,11 @@ pub enum Fit {
 impl Machine {
     /// What a run may take of the free memory, as the trainer plans it.
     const SHARE: f64 = 0.8;
+
+    /// What training takes as it would be done here: with full rows where they fit, else with the least.
+    pub fn training(&self, needs: Needs) -> u64 {
+        if self.fit(needs.training) == Fit::Fits { needs.training } else { needs.least }
+    }
 
     pub fn fit(&self, bytes: u64) -> Fit {
         let within = |room: u64| bytes as f64 <= room as f64 * Self::SHARE;
@@ -142,7 +154,9 @@ mod tests {
 
     #[test]
     fn a_run_gets_what_is_free_and_a_little_is_left() {
-        let machine = Machine { device: "the processor".to_owned(), free: 1000, total: 2000 };
+        let machine = Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000 };
+        let needs = |training| Needs { answering: 1, training, row_tokens: 512, least: 500 };
+        assert_eq!((machine.training(needs(800)), machine.training(needs(801))), (800, 500));
         assert_eq!(machine.fit(800), Fit::Fits);
         assert_eq!(machine.fit(801), Fit::NotNow);
         assert_eq!(machine.fit(1601), Fit::TooLarge);

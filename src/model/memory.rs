@@ -218,11 +218,20 @@ fn row_bytes(
 
 /// Bytes at the peak of a step that trains a new adapter of this rank on all linear layers, of a model whose own weights
 /// are `held` bytes: what [`Policy::fixed_bytes`] and [`Policy::least_row_bytes`] would say once it is loaded.
-pub(super) fn adapter_training_bytes(spec: &Spec, compute: Compute, held: u64, rank: usize, row_tokens: usize) -> u64 {
+/// `again`: all blocks but the least run their forward again.
+pub(super) fn adapter_training_bytes(
+    spec: &Spec,
+    compute: Compute,
+    held: u64,
+    rank: usize,
+    row_tokens: usize,
+    again: bool,
+) -> u64 {
     let linears = || (0..spec.layers.len()).flat_map(|layer| spec.linears(layer));
     let trained: usize = linears().map(|it| rank * (it.input + it.output)).sum();
     let ranks = rank * spec.linears(0).count();
-    let row = row_bytes(spec, compute, ranks, LEAST_WHOLE, row_tokens, row_tokens / 2);
+    let whole = if again { LEAST_WHOLE } else { spec.layers.len() };
+    let row = row_bytes(spec, compute, ranks, whole, row_tokens, row_tokens / 2);
     held + 4 * FLOAT * trained as u64 + row
 }
 

@@ -57,7 +57,12 @@ impl Survey {
     /// Bytes at the peak of a training step on one row of this many tokens, with an adapter of this rank on all linear
     /// layers and as much recomputation as there can be. Half of the row is taken to be answers.
     pub fn training_bytes(&self, rank: usize, row_tokens: usize) -> u64 {
-        memory::adapter_training_bytes(&self.spec, self.compute, self.held, rank, row_tokens)
+        memory::adapter_training_bytes(&self.spec, self.compute, self.held, rank, row_tokens, true)
+    }
+
+    /// The same where there is room: no block runs its forward again.
+    pub fn roomy_training_bytes(&self, rank: usize, row_tokens: usize) -> u64 {
+        memory::adapter_training_bytes(&self.spec, self.compute, self.held, rank, row_tokens, false)
     }
 
     /// Bytes to hold a conversation of this many tokens: weights, keys and values, and the logits of a token.

@@ -99,7 +99,7 @@ impl ModelsData {
     /// Whether an adapter can be trained on this model here.
     pub fn fit(&self, card: &ModelCard) -> Option<Fit> {
         let needs = card.needs?;
-        Some(self.machine.as_ref()?.fit(needs.training))
+        Some(self.machine.as_ref()?.fit(needs.least))
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
     use crate::data::ModelKind;
 
     fn machine() -> Machine {
-        Machine { device: "the processor".to_owned(), free: 1000, total: 2000 }
+        Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000 }
     }
 
     fn group(title: &str, paths: &[&str]) -> Group {

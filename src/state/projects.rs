@@ -20,6 +20,8 @@ pub struct ProjectsData {
     /// Where a new project goes if nobody says otherwise.
     pub home: PathBuf,
     pub making: Making,
+    /// What is known of the form's paths as they were when they were looked at last.
+    pub glance: Glance,
     /// Remembered projects whose folders are not there any more.
     pub gone: Vec<PathBuf>,
     /// The folders of the remembered projects were looked at.
@@ -34,6 +36,17 @@ pub enum Making {
     UnderWay,
     /// A sentence; what was typed stays.
     Failed(String),
+}
+
+/// What a look at the paths of the form found, while they are typed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Glance {
+    /// The form that was looked at, or is being looked at: the rest is of the one before until that is done.
+    pub of: Form,
+    /// Absent until the look is done, or where no model is named: a word about the model, or why it cannot be tuned.
+    pub model: Option<Result<String, String>>,
+    /// Why a project cannot be made in that folder.
+    pub dir: Option<String>,
 }
 
 /// What the place remembers.
@@ -58,6 +71,11 @@ impl ProjectsView {
         self.forget(dir);
         self.recent.insert(0, Recent { dir: dir.to_owned(), name: name.to_owned() });
         self.recent.truncate(REMEMBERED);
+    }
+
+    /// Whether another of the remembered projects has this name too.
+    pub fn has_namesake(&self, recent: &Recent) -> bool {
+        self.recent.iter().any(|other| other.name == recent.name && other.dir != recent.dir)
     }
 
     pub fn forget(&mut self, dir: &Path) {
@@ -139,6 +157,8 @@ fn folder_name(name: &str) -> String {
 pub enum ProjectsCommand {
     /// Make this project and open it.
     Make(Box<NewProject>),
+    /// Look at the paths of the form.
+    Glance(Form),
     /// Ask for a folder with a file dialog, for the form.
     PickDir,
     /// Ask for a model folder or a GGUF file, for the form.
@@ -167,6 +187,8 @@ mod tests {
         view.opened(Path::new("/p15"), "Renamed");
         assert_eq!(view.recent.len(), REMEMBERED);
         assert_eq!(view.recent[0].name, "Renamed");
+        let renamed = view.recent[0].clone();
+        assert!(!view.has_namesake(&renamed) && view.has_namesake(&view.recent[1]));
         view.forget(Path::new("/p15"));
         assert_eq!(view.recent[0].dir, Path::new("/p19"));
     }

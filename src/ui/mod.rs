@@ -61,6 +61,7 @@ fn shortcuts(ui: &mut Ui, views: &mut Views) {
         let shortcut = KeyboardShortcut::new(Modifiers::COMMAND, key);
         if ui.input_mut(|input| input.consume_shortcut(&shortcut)) {
             views.screen = screen;
+            egui::Popup::close_all(ui);
         }
     }
     for key in [Key::O, Key::N] {
@@ -68,6 +69,8 @@ fn shortcuts(ui: &mut Ui, views: &mut Views) {
         if ui.input_mut(|input| input.consume_shortcut(&shortcut)) {
             views.screen = Screen::Projects;
             views.projects.form_opens |= key == Key::N;
+            // A menu that was open would lie over the place that was asked for.
+            egui::Popup::close_all(ui);
         }
     }
 }

@@ -30,6 +30,28 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text).size(size::SMALL).color(color))
 }
 
+/// The end of a path, after dots where the whole does not fit `width`: what tells paths apart stands at their ends.
+pub fn tail(ui: &Ui, path: &str, font: &egui::FontId, width: f32) -> String {
+    let fits = |text: String| {
+        let galley = ui.painter().layout_no_wrap(text.clone(), font.clone(), Color32::PLACEHOLDER);
+        (galley.size().x <= width).then_some(text)
+    };
+    if let Some(whole) = fits(path.to_owned()) {
+        return whole;
+    }
+    let starts: Vec<usize> = path.char_indices().map(|(at, _)| at).collect();
+    let cut = |at: &usize| format!("…{}", &path[*at..]);
+    let first = starts.partition_point(|at| fits(cut(at)).is_none());
+    starts.get(first).map_or_else(|| "…".to_owned(), cut)
+}
+
+/// A path in small grey letters on one line, its end always to be seen and the whole on hover.
+pub fn path_line(ui: &mut Ui, path: &str) -> Response {
+    let font = egui::FontId::proportional(size::SMALL);
+    let text = RichText::new(tail(ui, path, &font, ui.available_width())).font(font).color(palette(ui).weak);
+    ui.add(egui::Label::new(text).selectable(true)).on_hover_text(path)
+}
+
 /// A raised sheet with a hairline around it.
 pub fn card<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
     card_frame(ui).show(ui, add).inner

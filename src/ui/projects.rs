@@ -88,7 +88,7 @@ fn open(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
             } else {
                 State::There
             };
-            let (opens, forgets) = row(ui, recent, state);
+            let (opens, forgets) = row(ui, recent, state, &spoken(recent, view.has_namesake(recent)));
             if opens {
                 commands.push(Command::OpenProject(recent.dir.clone()));
             }
@@ -119,8 +119,17 @@ enum State {
     Gone,
 }
 
+/// What a reader hears of the button that opens a project; two of one name are told apart by their folders.
+pub fn spoken(recent: &Recent, has_namesake: bool) -> String {
+    if has_namesake {
+        format!("Open {} in {}", recent.name, recent.dir.display())
+    } else {
+        format!("Open {}", recent.name)
+    }
+}
+
 /// One remembered project: (open it, take it off the list).
-fn row(ui: &mut Ui, recent: &Recent, state: State) -> (bool, bool) {
+fn row(ui: &mut Ui, recent: &Recent, state: State, spoken: &str) -> (bool, bool) {
     let palette = parts::palette(ui);
     let mut clicked = (false, false);
     ui.horizontal(|ui| {
@@ -136,15 +145,17 @@ fn row(ui: &mut Ui, recent: &Recent, state: State) -> (bool, bool) {
                 let name = RichText::new(&recent.name).color(palette.strong);
                 let button = Button::new(name).frame_when_inactive(false).truncate();
                 let response = ui.add_enabled(state == State::There, button);
-                prompt::name(&response, egui::Role::Button, &format!("Open {}", recent.name));
+                prompt::name(&response, egui::Role::Button, spoken);
                 clicked.0 = response.clicked();
                 ui.horizontal(|ui| {
                     ui.add_space(ui.spacing().button_padding.x);
-                    let place = recent.dir.display();
-                    let line =
-                        if state == State::Gone { format!("{place} is not there any more") } else { place.to_string() };
-                    let line = RichText::new(line).size(size::SMALL).color(palette.weak);
-                    ui.add(egui::Label::new(line).truncate());
+                    ui.vertical(|ui| {
+                        ui.spacing_mut().item_spacing.y = 1.0;
+                        parts::path_line(ui, &recent.dir.display().to_string());
+                        if state == State::Gone {
+                            parts::caption(ui, "is not there any more");
+                        }
+                    });
                 });
             });
         });
@@ -157,60 +168,111 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
     let data = &workspace.projects;
     parts::heading(ui, "New project");
     let send = |command| commands.push(Command::Projects(command));
+    if data.glance.of != view.form {
+        send(ProjectsCommand::Glance(view.form.clone()));
+    }
     let form = &mut view.form;
-    let name = field(ui, "Name", &mut form.name, "e.g. Harbour tone", &[]).0;
+    let mut entered = false;
+    let mut enter = |ui: &Ui, field: &Response| {
+        entered |= field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+    };
+    let name = field(ui, ("Name", None), &mut form.name, "e.g. Harbour tone", &[]).0;
+    enter(ui, &name);
     // Not in the frame of the click: a field gives the caret up when something else is clicked.
     if view.form_opens && !ui.input(|input| input.pointer.any_click()) {
         view.form_opens = false;
         name.request_focus();
     }
     let default = form.default_dir(&data.home).display().to_string();
-    if let Some(0) = field(ui, "Folder", &mut form.dir, &default, &["Choose…"]).1 {
+    let glance = &data.glance;
+    let note = glance.dir.as_deref().map(|why| (why, palette.error));
+    let (folder, clicked) = field(ui, ("Folder", note), &mut form.dir, &default, &["Choose…"]);
+    if clicked.is_some() {
         send(ProjectsCommand::PickDir);
     }
+    enter(ui, &folder);
     let buttons = ["Folder…", "GGUF…"];
     let hint = "A folder, a GGUF file, or org/name of the cache";
-    match field(ui, "Model to tune", &mut form.model, hint, &buttons).1 {
+    let note = match &glance.model {
+        Some(Ok(what)) => Some((what.as_str(), palette.good)),
+        Some(Err(why)) => Some((why.as_str(), palette.error)),
+        None => None,
+    };
+    let (model, clicked) = field(ui, ("Model to tune", note), &mut form.model, hint, &buttons);
+    match clicked {
         Some(0) => send(ProjectsCommand::PickModel),
         Some(_) => send(ProjectsCommand::PickModelFile),
         None => {}
     }
+    enter(ui, &model);
     known_models(ui, workspace, &mut form.model);
     ui.add_space(space::S);
     let ready = form.read(&data.home);
     let under_way = data.making == Making::UnderWay;
-    ui.horizontal(|ui| {
-        ui.add_enabled_ui(ready.is_ok() && !under_way, |ui| {
-            let word = if under_way { "Making it…" } else { "Make the project" };
-            if parts::primary(ui, word).clicked()
-                && let Ok(new) = &ready
-            {
-                send(ProjectsCommand::Make(Box::new(new.clone())));
-            }
-        });
+    ui.horizontal_wrapped(|ui| {
+        let word = if under_way { "Making it…" } else { "Make the project" };
+        let make = ui.add_enabled_ui(ready.is_ok() && !under_way, |ui| parts::primary(ui, word)).inner;
+        if (make.clicked() || entered)
+            && !under_way
+            && let Ok(new) = &ready
+        {
+            send(ProjectsCommand::Make(Box::new(new.clone())));
+        }
         match &ready {
             Err(missing) => parts::caption(ui, *missing),
             Ok(_) => parts::caption(ui, "Next: import or write pairs"),
         };
     });
-    if let Making::Failed(sentence) = &data.making {
+    // Below everything, so that nothing moves under the pointer while one types.
+    let typed = [glance.dir.as_ref(), glance.model.as_ref().and_then(|model| model.as_ref().err())];
+    let failed = match &data.making {
+        Making::Failed(sentence) if !typed.contains(&Some(sentence)) => Some(sentence),
+        _ => None,
+    };
+    let faults: Vec<&String> = failed.into_iter().chain(typed.into_iter().flatten()).collect();
+    if !faults.is_empty() {
         parts::strip(ui, palette.error_soft, |ui| {
             ui.set_width(ui.available_width());
-            ui.label(RichText::new(sentence).color(palette.error));
+            for fault in faults {
+                ui.add(egui::Label::new(RichText::new(fault).color(palette.error)).wrap());
+            }
         });
     }
 }
 
-/// A labelled text over the width of the card with buttons at its right; which of them was clicked.
-fn field(ui: &mut Ui, label: &str, text: &mut String, hint: &str, buttons: &[&str]) -> (Response, Option<usize>) {
+/// A labelled text over the width of the card with buttons at its right; which of them was clicked. A note about the text
+/// stands beside the label, on one line.
+fn field(
+    ui: &mut Ui,
+    (label, note): (&str, Option<(&str, egui::Color32)>),
+    text: &mut String,
+    hint: &str,
+    buttons: &[&str],
+) -> (Response, Option<usize>) {
     const BUTTON: f32 = 84.0;
-    let label_response = parts::caption(ui, label);
+    let label_response = ui
+        .horizontal(|ui| {
+            ui.spacing_mut().interact_size.y = size::SMALL;
+            let label = parts::caption(ui, label);
+            if let Some((note, color)) = note {
+                let note_text = RichText::new(note).size(size::SMALL).color(color);
+                ui.add(egui::Label::new(note_text).truncate()).on_hover_text(note);
+            }
+            label
+        })
+        .inner;
     let mut clicked = None;
     let field = ui
         .horizontal(|ui| {
             let taken = (BUTTON + ui.spacing().item_spacing.x) * buttons.len() as f32;
-            let edit =
-                TextEdit::singleline(text).id_salt(label).hint_text(hint).desired_width(ui.available_width() - taken);
+            let width = ui.available_width() - taken;
+            let font = egui::TextStyle::Body.resolve(ui.style());
+            let hint = if hint.starts_with(std::path::MAIN_SEPARATOR) {
+                parts::tail(ui, hint, &font, width - 2.0 * space::L)
+            } else {
+                hint.to_owned()
+            };
+            let edit = TextEdit::singleline(text).id_salt(label).hint_text(hint).desired_width(width);
             let field = ui.add(edit).labelled_by(label_response.id);
             for (index, word) in buttons.iter().enumerate() {
                 let button = ui.add(Button::new(*word).min_size(egui::vec2(BUTTON, 0.0)));

@@ -12,6 +12,8 @@ use crate::state::{Command, Commands, Screen, ThemeChoice, Views, Workspace};
 const RECENT: usize = 5;
 
 const WIDTH: f32 = 168.0;
+/// Room for the end of a folder's path beside a project's name in the menu.
+const FOLDER: f32 = 180.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let palette = parts::palette(ui);
@@ -71,8 +73,18 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
     let others = others.filter(|recent| open.is_none_or(|open| open.dir != recent.dir));
     for recent in others.take(RECENT) {
         ui.push_id(&recent.dir, |ui| {
-            let item = ui.button(&recent.name);
-            if item.on_hover_text(recent.dir.display().to_string()).clicked() {
+            let dir = recent.dir.display().to_string();
+            let namesake = views.projects.has_namesake(recent);
+            let mut item = egui::Button::new(&recent.name);
+            if namesake {
+                // Two of one name are told apart by where they are.
+                let font = egui::TextStyle::Small.resolve(ui.style());
+                let tail = parts::tail(ui, &dir, &font, FOLDER);
+                item = item.right_text(RichText::new(tail).small().color(parts::palette(ui).weak));
+            }
+            let item = ui.add(item);
+            prompt::name(&item, Role::Button, &super::projects::spoken(recent, namesake));
+            if item.on_hover_text(dir).clicked() {
                 commands.push(Command::OpenProject(recent.dir.clone()));
                 ui.close();
             }

@@ -48,9 +48,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, entry: &Entry, 
 /// The path, and what can be done with it.
 pub fn place(ui: &mut Ui, path: &Path, commands: &Commands) {
     let text = path.display().to_string();
-    let color = parts::palette(ui).weak;
-    let label = RichText::new(&text).small().color(color);
-    ui.add(egui::Label::new(label).truncate().selectable(true)).on_hover_text(&text);
+    parts::path_line(ui, &text);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         if parts::quiet(ui, true, "Copy path").clicked() {
@@ -117,15 +115,23 @@ fn of_card(card: &ModelCard) -> Vec<(&'static str, String)> {
 fn room(ui: &mut Ui, machine: &Machine, needs: Needs) {
     let palette = parts::palette(ui);
     ui.label(RichText::new("Memory it takes").color(palette.strong));
-    let answering = format!("With {} tokens of conversation", Needs::ANSWER_TOKENS);
+    let held = machine.held;
+    let with_program = format!("with the {} that this program holds already", size(held));
+    let answering = format!("With {} tokens of conversation, {with_program}", Needs::ANSWER_TOKENS);
+    let trained = machine.training(needs);
+    let rows = if trained == needs.training {
+        format!("rows of up to {} tokens", needs.row_tokens)
+    } else {
+        format!(
+            "rows of {} tokens and as much computed twice as can be: the least it can do with",
+            Needs::LEAST_ROW_TOKENS
+        )
+    };
     let training = format!(
-        "Rank {} on all linear layers, rows of {} tokens: the least it can do with. “Check first” on the Train screen measures it",
-        Needs::RANK,
-        Needs::ROW_TOKENS
+        "Rank {} on all linear layers, {rows}, {with_program}. “Check first” on the Train screen measures it with your pairs",
+        Needs::RANK
     );
-    for (what, bytes, about) in
-        [("Answers", needs.answering, answering), ("Training an adapter", needs.training, training)]
-    {
+    for (what, bytes, about) in [("Answers", needs.answering, answering), ("Training an adapter", trained, training)] {
         let (word, color) = match machine.fit(bytes) {
             Fit::Fits => ("fits", palette.good),
             Fit::NotNow => ("not while other programs hold so much", palette.warning),
@@ -133,18 +139,23 @@ fn room(ui: &mut Ui, machine: &Machine, needs: Needs) {
         };
         ui.horizontal(|ui| {
             ui.label(what);
-            ui.label(RichText::new(format!("about {}", size(bytes))).color(palette.strong));
+            ui.label(RichText::new(format!("about {}", size(held + bytes))).color(palette.strong));
             ui.label(RichText::new(word).small().color(color));
         })
         .response
         .on_hover_text(about);
-        bar(ui, machine, bytes, color, what);
+        bar(ui, machine, held + bytes, color, what);
     }
-    let line = format!("The mark is what is free now: {} of {}", size(machine.free), size(machine.total));
+    let line = format!(
+        "The mark is what there is for it now: {} free and {} of this program, of {}",
+        size(machine.free),
+        size(held),
+        size(machine.total)
+    );
     parts::caption(ui, line);
 }
 
-/// What is needed as a share of all there is, with a mark at what is free.
+/// What is needed, with what the program holds, as a share of all there is; a mark at what there is for it.
 fn bar(ui: &mut Ui, machine: &Machine, bytes: u64, color: egui::Color32, what: &str) {
     let palette = parts::palette(ui);
     let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 8.0), egui::Sense::hover());
@@ -154,7 +165,7 @@ fn bar(ui: &mut Ui, machine: &Machine, bytes: u64, color: egui::Color32, what: &
     let mut taken = rect;
     taken.set_width((rect.width() * share(bytes)).max(3.0));
     painter.rect_filled(taken, 3.0, color);
-    let mark = rect.left() + rect.width() * share(machine.free);
+    let mark = rect.left() + rect.width() * share(machine.free + machine.held);
     painter.vline(mark, rect.top() - 2.0..=rect.bottom() + 2.0, egui::Stroke::new(1.5, palette.text));
     response.widget_info(|| {
         let name = format!("{what}: {} of {}", size(bytes), size(machine.total));

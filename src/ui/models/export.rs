@@ -69,10 +69,9 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
     ui.horizontal(|ui| {
         const BUTTON: f32 = 84.0;
         let width = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
-        let edit = TextEdit::singleline(&mut form.target)
-            .id_salt("export target")
-            .hint_text(target.display().to_string())
-            .desired_width(width);
+        let font = egui::TextStyle::Body.resolve(ui.style());
+        let hint = parts::tail(ui, &target.display().to_string(), &font, width - 2.0 * space::L);
+        let edit = TextEdit::singleline(&mut form.target).id_salt("export target").hint_text(hint).desired_width(width);
         ui.add(edit).labelled_by(label.id).on_hover_text(target.display().to_string());
         if ui.add(Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0))).clicked() {
             send(commands, ExportCommand::PickTarget(form.layout));
@@ -81,7 +80,12 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
     ui.add_space(space::XS);
     let live = workspace.runs.live.as_ref();
     let trains = live.is_some_and(|live| live.run == record.id);
-    let start = ui.horizontal(|ui| parts::primary(ui, "Export")).inner;
+    // A report tells what was measured; everything else needs weights.
+    let missing = if form.layout == Layout::Report { None } else { workspace.runs.no_weights(record.id) };
+    let start = ui.add_enabled_ui(missing.is_none(), |ui| ui.horizontal(|ui| parts::primary(ui, "Export")).inner).inner;
+    if let Some(missing) = missing {
+        parts::caption(ui, missing);
+    }
     if start.clicked() {
         let order = ExportOrder {
             run: record.id,
@@ -104,21 +108,22 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
 }
 
 fn points(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, run: RunId) {
-    let steps = workspace.answers.grid(run);
-    let steps = steps.into_iter().flat_map(|grid| grid.checkpoints.iter());
-    let steps: Vec<u64> = steps.rev().copied().collect();
+    let steps: Vec<u64> = workspace.runs.checkpoints(run).iter().rev().copied().collect();
     // A step of another run may not exist here.
     if let Point::Step(step) = form.point
         && !steps.contains(&step)
     {
         form.point = Point::Newest;
     }
-    let combo = ComboBox::from_id_salt("checkpoint").selected_text(form.point.title()).width(180.0).show_ui(ui, |ui| {
-        let points = [Point::Newest, Point::Best].into_iter();
-        for point in points.chain(steps.into_iter().map(Point::Step)) {
-            ui.selectable_value(&mut form.point, point, point.title());
-        }
-    });
+    let combo = ComboBox::from_id_salt("checkpoint").selected_text(form.point.title()).width(180.0).truncate().show_ui(
+        ui,
+        |ui| {
+            let points = [Point::Newest, Point::Best].into_iter();
+            for point in points.chain(steps.into_iter().map(Point::Step)) {
+                ui.selectable_value(&mut form.point, point, point.title());
+            }
+        },
+    );
     prompt::name(&combo.response, Role::ComboBox, "Checkpoint");
 }
 
@@ -129,11 +134,14 @@ fn stored(ui: &mut Ui, form: &mut ExportForm) {
         StoredAs::F16 => "F16",
         StoredAs::Bf16 => "BF16",
     };
-    let combo = ComboBox::from_id_salt("stored as").selected_text(word(form.stored)).width(140.0).show_ui(ui, |ui| {
-        for stored in [StoredAs::Base, StoredAs::F32, StoredAs::F16, StoredAs::Bf16] {
-            ui.selectable_value(&mut form.stored, stored, word(stored));
-        }
-    });
+    let combo = ComboBox::from_id_salt("stored as").selected_text(word(form.stored)).width(140.0).truncate().show_ui(
+        ui,
+        |ui| {
+            for stored in [StoredAs::Base, StoredAs::F32, StoredAs::F16, StoredAs::Bf16] {
+                ui.selectable_value(&mut form.stored, stored, word(stored));
+            }
+        },
+    );
     prompt::name(&combo.response, Role::ComboBox, "Stored as");
 }
 

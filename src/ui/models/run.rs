@@ -1,30 +1,23 @@
 //! A run among the models: what it is, and its way out.
 
-use egui::{RichText, Ui};
+use egui::{Align, Layout, RichText, Ui};
 
 use super::{detail, export};
 use crate::{
-    state::{
-        Command, Commands, Workspace, answers::AnswersCommand, export::ExportForm, models::ModelsCommand, runs::Loaded,
-    },
+    state::{Command, Commands, Workspace, export::ExportForm, models::ModelsCommand},
     store::RunRecord,
     ui::{parts, theme::space, train},
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
-    // Which checkpoints there are is known once the run's answers were read.
-    let grid = workspace.answers.grid(record.id);
-    if grid.is_none_or(|grid| grid.loaded == Loaded::Absent) {
-        commands.push(Command::Answers(AnswersCommand::ReadSamples(record.id)));
-    }
     let palette = parts::palette(ui);
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::S;
-        ui.horizontal(|ui| {
-            parts::heading(ui, &record.name);
+        ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
             let (word, color) = train::status_word(record.status, palette);
             parts::chip(ui, word, color);
+            ui.with_layout(Layout::top_down(Align::Min), |ui| parts::heading(ui, &record.name));
         });
         let steps = if record.total_steps > record.step {
             format!("{} of {}", record.step, record.total_steps)
@@ -39,7 +32,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
         if let Some(message) = &record.message {
             ui.label(RichText::new(message).color(palette.warning));
         }
-        if ui.button("Try it").on_hover_text("Asks it something, beside the model it started from").clicked() {
+        let missing = if workspace.runs.is_going(record.id) { None } else { workspace.runs.no_weights(record.id) };
+        let talk = ui
+            .add_enabled(missing.is_none(), egui::Button::new("Try it"))
+            .on_hover_text("Asks it something, beside the model it started from")
+            .on_disabled_hover_text(missing.unwrap_or_default());
+        if talk.clicked() {
             commands.push(Command::Models(ModelsCommand::TryRun(record.id)));
         }
     });
