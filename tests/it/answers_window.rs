@@ -43,6 +43,8 @@ fn project(dir: &Path) -> RunId {
         }
     }
     project.set_run_status(run, RunStatus::Completed, None).unwrap();
+    // Only its name is looked at here.
+    std::fs::create_dir_all(project.run(run).unwrap().checkpoints[0].join("step-000020")).unwrap();
     run
 }
 
@@ -55,7 +57,7 @@ fn answers_are_compared_with_those_before_training_and_follow_the_run() {
     window.harness.step();
     window.assert_shows("When does the ferry leave?");
     window.assert_shows("Gladly, at nine.");
-    window.assert_shows("1 of 2 answers differ from step 0");
+    window.assert_shows("1 of 2 answers differs from step 0");
     window.events.send(Event::Sampled { run, step: 40, probe: 1, answer: "Over the hill.".to_owned() }).unwrap();
     window.until("the new answer is there", |app| app.workspace().answers.grid(run).unwrap().steps() == [0, 20, 40]);
     window.harness.step();
@@ -129,7 +131,7 @@ fn two_answers_stream_in_and_the_preferred_one_becomes_a_pair() {
     drop(window);
     let pair = Project::open(dir.path()).unwrap().pair(PairId(2)).unwrap().unwrap();
     assert_eq!(pair.chosen().unwrap().text, "Gladly, at nine.");
-    assert_eq!(pair.chosen().unwrap().origin, Origin::Model("First run, newest weights".to_owned()));
+    assert_eq!(pair.chosen().unwrap().origin, Origin::Model("First run at step 20".to_owned()));
     assert_eq!(pair.rejected().unwrap().origin, Origin::Model("base model".to_owned()));
     assert!(matches!(pair.choice(), Some(Choice::Better { .. })));
 }

@@ -30,7 +30,12 @@ fn model(name: &str, path: &str, billions: f64, dtype: &str) -> ModelCard {
         context: Some(32_768),
         dtype: Some(dtype.to_owned()),
         template: Some(true),
-        needs: Some(Needs { answering: bytes + GB / 20, training: bytes + GB }),
+        needs: Some(Needs {
+            answering: bytes + GB / 20,
+            training: bytes + GB,
+            row_tokens: 1024,
+            least: bytes + GB / 2,
+        }),
         ..ModelCard::new(name, path, ModelKind::Folder)
     }
 }
@@ -124,13 +129,17 @@ impl Scene {
             ("/home/me/Nudge/Old letters", "Old letters"),
             ("/home/me/Nudge/Harbour tone", "Harbour tone"),
         ] {
-            let opened = Opened { project: project(dir, name), runs: vec![run(1, "Before"), run(2, "MPO β 0.1")] };
+            let opened = Opened {
+                project: project(dir, name),
+                runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
+                saved: [1, 2].map(|id| (RunId(id), vec![60, 120])).into(),
+            };
             workspace.open(opened, &mut views);
         }
         workspace.projects.home = PathBuf::from("/home/me/Nudge");
         workspace.projects.looked = true;
         workspace.projects.gone = vec![PathBuf::from("/home/me/Nudge/Old letters")];
-        let machine = Machine { device: "the processor".to_owned(), free: 11 * GB, total: 16 * GB };
+        let machine = Machine { device: "the processor".to_owned(), held: GB / 5, free: 11 * GB, total: 16 * GB };
         workspace.models.fill(machine, groups());
         for card in groups().into_iter().flat_map(|group| group.entries) {
             workspace.models.put(card.card.unwrap());

@@ -343,6 +343,8 @@ fn a_stopped_run_can_be_continued() {
     let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
         let run = past_run(project, Method::Mpo, 0.1, 30.0);
         project.set_run_status(run, RunStatus::Stopped, None).unwrap();
+        // Only its name is looked at here.
+        std::fs::create_dir_all(project.run(run).unwrap().checkpoints[0].join("step-000120")).unwrap();
     });
     stage.click("Watch");
     stage.click("Continue");
