@@ -37,7 +37,17 @@ impl FileError {
 pub fn inside(folder: &Path, name: &str) -> Result<PathBuf, FileError> {
     let path = folder.join(name);
     let read_error = |source| FileError::Read { path: path.clone(), source };
-    let target = fs::canonicalize(&path).map_err(read_error)?;
+    let target = fs::canonicalize(&path).map_err(|error| match fs::read_link(&path) {
+        // Not a file that was never there: one that was lost, or not fetched to the end.
+        Ok(link) if error.kind() == io::ErrorKind::NotFound => FileError::Unfit {
+            path: path.clone(),
+            reason: format!(
+                "it is a link to {}, which is not there; fetch the file again, or remove the link",
+                link.display()
+            ),
+        },
+        _ => read_error(error),
+    })?;
     let home = fs::canonicalize(folder).map_err(read_error)?;
     let blobs = || {
         let snapshots = home.parent().filter(|parent| parent.ends_with("snapshots"));
@@ -120,6 +130,10 @@ mod tests {
         symlink("../..", snapshot.join("up")).unwrap();
         assert!(inside(&snapshot, "cached").is_ok());
         assert!(inside(&snapshot, "twice").is_ok());
+        symlink("../../blobs/gone", snapshot.join("gone")).unwrap();
+        let error = inside(&snapshot, "gone").unwrap_err();
+        assert!(!error.is_missing() && error.to_string().contains("blobs/gone, which is not there"), "{error}");
+        assert!(inside(&snapshot, "never there").unwrap_err().is_missing());
         for name in ["private", "up/other", "../../other"] {
             let error = inside(&snapshot, name).unwrap_err().to_string();
             assert!(error.contains("outside its folder"), "{error}");

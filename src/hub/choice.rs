@@ -51,14 +51,17 @@ pub(super) fn choose(name: &ModelName, listing: &Listing) -> Result<Choice, HubE
     }
     let has = |file: &str| listing.file(file).is_some();
     let unsupported = |reason: String| HubError::Unsupported { repo: name.repo().to_owned(), reason };
-    let weights = if has(INDEX) { INDEX } else { SINGLE };
+    // What is read of a folder with both, here and in Transformers.
+    let weights = if has(SINGLE) { SINGLE } else { INDEX };
     if has(weights) && has(CONFIG) {
         if !has(TOKENIZER) {
             return Err(unsupported(format!("it has no {TOKENIZER}, only an older kind of tokenizer or none")));
         }
+        // An adapter beside the weights is applied with them.
+        let beside = ADAPTER.into_iter().filter(|_| ADAPTER.into_iter().all(has));
         return Ok(Choice {
             kind: Kind::Folder,
-            files: present(listing, [CONFIG].into_iter().chain(SETTINGS).chain([weights])),
+            files: present(listing, [CONFIG].into_iter().chain(SETTINGS).chain(beside).chain([weights])),
         });
     }
     if ADAPTER.into_iter().all(has) {
@@ -203,6 +206,31 @@ mod tests {
             ],
         );
         assert_eq!(files.unwrap(), ["config.json", "tokenizer.json", "model.safetensors.index.json"]);
+    }
+
+    #[test]
+    fn r3_of_two_weight_sets_the_single_file_is_fetched() {
+        let files = chosen(
+            "org/name",
+            &["config.json", "tokenizer.json", "model.safetensors.index.json", "model.safetensors", "part.safetensors"],
+        );
+        assert_eq!(files.unwrap(), ["config.json", "tokenizer.json", "model.safetensors"]);
+    }
+
+    #[test]
+    fn an_adapter_beside_a_model_comes_with_it() {
+        let mut names = vec![
+            "config.json",
+            "tokenizer.json",
+            "model.safetensors",
+            "adapter_config.json",
+            "adapter_model.safetensors",
+        ];
+        let files = chosen("org/name", &names).unwrap();
+        assert_eq!(files.len(), 5);
+        assert_eq!(files.last().unwrap(), "model.safetensors");
+        names.pop();
+        assert_eq!(chosen("org/name", &names).unwrap().len(), 3, "a config alone is no adapter");
     }
 
     #[test]

@@ -37,11 +37,16 @@ impl Source {
             let spec = Spec::from_gguf(&file)?;
             return Ok((spec, Self::Gguf(Box::new(file))));
         }
-        let mut spec = Spec::read_folder(model)?;
-        let weights = Weights::open(model)?;
-        // Two tables that differ are two, whatever the config says, as in Transformers.
-        spec.tied &= !weights.differ(EMBEDDING, HEAD);
+        let (spec, weights) = open_folder(model)?;
         Ok((spec, Self::Folder(weights)))
+    }
+
+    /// What was decided where the files of a folder do not agree, as sentences.
+    pub(super) fn remarks(&self) -> &[String] {
+        match self {
+            Self::Folder(weights) => weights.remarks(),
+            Self::Gguf(_) => &[],
+        }
     }
 
     /// Errors unless the tensor is there, has this shape, and an element type that can be read.
@@ -170,6 +175,25 @@ impl Source {
             Self::Gguf(file) => file.path(),
         }
     }
+}
+
+/// The settings and the weights of a Hugging Face folder.
+pub(super) fn open_folder(model: &Path) -> Result<(Spec, Weights), LoadError> {
+    let mut spec = Spec::read_folder(model)?;
+    let mut weights = Weights::open(model)?;
+    // As in Transformers: two tables that differ are two, whatever the config says, and one stands for both,
+    // whichever of the two it is.
+    if spec.tied && weights.differ(EMBEDDING, HEAD) {
+        spec.tied = false;
+        weights.remark(format!(
+            "{} holds `{HEAD}` and `{EMBEDDING}` with different values, though its config ties them \
+             (`tie_word_embeddings`): they are kept apart, as Transformers does",
+            model.display()
+        ));
+    } else if spec.tied && weights.shape(EMBEDDING).is_none() && weights.shape(HEAD).is_some() {
+        weights.let_stand_for(EMBEDDING, HEAD);
+    }
+    Ok((spec, weights))
 }
 
 impl Precision {

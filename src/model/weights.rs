@@ -1,11 +1,13 @@
-//! The weight files of a folder: `model.safetensors`, or shards with `model.safetensors.index.json`.
+//! The weight files of a folder: `model.safetensors`, or shards with `model.safetensors.index.json`. Where both are there
+//! the single file counts, and of shards every tensor of every file that the index names, as in Transformers.
 //!
 //! Headers are read and checked against the file's true length first; a tensor's shape is checked against what the
 //! spec expects before a byte of it is converted. So a damaged or hostile file costs a sentence, never memory.
 //! Only safetensors: no pickle is ever opened.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
+    fs,
     ops::Range,
     path::{Component, Path, PathBuf},
 };
@@ -45,6 +47,10 @@ pub(super) struct Weights {
     home: BTreeMap<String, usize>,
     /// What stands in front of the decoder's tensors here.
     prefix: &'static str,
+    /// A tensor that is not stored, and the one that stands for it.
+    stand_in: Option<(&'static str, &'static str)>,
+    /// What was decided where files do not agree, as sentences.
+    remarks: Vec<String>,
 }
 
 /// `model.safetensors.index.json`: which file each tensor is in.
@@ -63,18 +69,23 @@ pub(super) struct Shard {
 impl Weights {
     /// Opens the weights of a model folder.
     pub(super) fn open(folder: &Path) -> Result<Self, LoadError> {
-        match files::inside(folder, INDEX) {
-            Ok(index) => return Self::open_sharded(folder, &index),
-            Err(error) if error.is_missing() => {}
-            Err(error) => return Err(error.into()),
+        let index = find(folder, INDEX);
+        if let Some(single) = find(folder, SINGLE)? {
+            let mut weights = Self::open_file(&single)?;
+            if !matches!(index, Ok(None)) {
+                weights.remarks.push(format!(
+                    "{} holds {SINGLE} and {INDEX}: {SINGLE} is read, as Transformers does, and the files of the index are not",
+                    folder.display()
+                ));
+            }
+            return Ok(weights);
         }
-        match files::inside(folder, SINGLE) {
-            Ok(single) => Self::open_file(&single),
-            Err(error) if error.is_missing() => Err(LoadError::Weights {
+        match index? {
+            Some(index) => Self::open_sharded(folder, &index),
+            None => Err(LoadError::Weights {
                 path: folder.to_owned(),
                 reason: format!("it holds neither {SINGLE} nor {INDEX}; only safetensors weights can be read"),
             }),
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -90,55 +101,85 @@ impl Weights {
         let text = files::read_text(index, MAX_HEADER_BYTES)?;
         let Index { weight_map } =
             serde_json::from_str(&text).map_err(|error| fault(format!("not a JSON index of weights ({error})")))?;
-        let mut files: Vec<Shard> = Vec::new();
-        let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
-        // Where each tensor of the opened files was first seen.
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        let mut home = BTreeMap::new();
+        // Each file with the first tensor that is said to be in it, by the file's name.
+        let mut named: BTreeMap<&str, &str> = BTreeMap::new();
         for (tensor, name) in &weight_map {
-            let shard = if let Some(&shard) = opened.get(name.as_str()) {
-                shard
-            } else {
-                // Only downwards: an index must not make us read files elsewhere on the machine.
-                let downwards = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-                if !downwards || !name.ends_with(".safetensors") {
+            named.entry(name).or_insert(tensor);
+        }
+        let mut files: Vec<Shard> = Vec::new();
+        // A file may be named in more than one way.
+        let mut opened = HashSet::new();
+        let mut home: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, tensor) in named {
+            // Only downwards: an index must not make us read files elsewhere on the machine.
+            let mut parts = Path::new(name).components();
+            let downwards = parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+            if !downwards || !name.ends_with(".safetensors") {
+                return Err(fault(format!(
+                    "`{tensor}` is said to be in {name:?}; expected a .safetensors file inside the folder"
+                )));
+            }
+            let path = files::inside(folder, name)?;
+            if !opened.insert(fs::canonicalize(&path).unwrap_or_else(|_| path.clone())) {
+                continue;
+            }
+            let shard = Shard::open(&path)?;
+            for tensor in shard.metadata.offset_keys() {
+                if let Some(&other) = home.get(&tensor)
+                    && files[other].stored(&tensor) != shard.stored(&tensor)
+                {
+                    let other = files[other].path.display();
                     return Err(fault(format!(
-                        "`{tensor}` is said to be in {name:?}; expected a .safetensors file inside the folder"
+                        "`{tensor}` is in {other} and in {name} with other values; which of them is meant cannot be known"
                     )));
                 }
-                let shard = Shard::open(&files::inside(folder, name)?)?;
-                for tensor in shard.metadata.offset_keys() {
-                    if let Some(other) = seen.insert(tensor.clone(), files.len()) {
-                        let other = files[other].path.display();
-                        return Err(fault(format!(
-                            "`{tensor}` is in {other} and in {name}; which of them is meant cannot be known"
-                        )));
-                    }
-                }
-                files.push(shard);
-                opened.insert(name, files.len() - 1);
-                files.len() - 1
-            };
-            if seen.get(tensor) != Some(&shard) {
-                return Err(fault(format!("`{tensor}` is said to be in {name}, but is not")));
+                home.insert(tensor, files.len());
             }
-            home.insert(tensor.clone(), shard);
+            files.push(shard);
         }
         if files.is_empty() {
             return Err(fault("`weight_map` is empty".to_owned()));
         }
-        Ok(Self::new(files, home))
+        let mut absent = weight_map.keys().filter(|tensor| !home.contains_key(*tensor)).peekable();
+        let remark = absent.peek().copied().cloned().map(|first| {
+            let more = match absent.count() {
+                1 => String::new(),
+                count => format!(" and {} others", count - 1),
+            };
+            format!("{} names `{first}`{more}, which its files do not hold", index.display())
+        });
+        let mut weights = Self::new(files, home);
+        weights.remarks.extend(remark);
+        Ok(weights)
     }
 
     fn new(files: Vec<Shard>, home: BTreeMap<String, usize>) -> Self {
         let prefix = [DECODER, INSIDE[0], INSIDE[1], BARE]
             .into_iter()
             .find(|prefix| home.contains_key(&format!("{prefix}norm.weight")));
-        Self { prefix: prefix.unwrap_or(DECODER), files, home }
+        Self { prefix: prefix.unwrap_or(DECODER), files, home, stand_in: None, remarks: Vec::new() }
+    }
+
+    /// Lets a tensor that is stored stand for one that is not.
+    pub(super) fn let_stand_for(&mut self, absent: &'static str, stored: &'static str) {
+        self.stand_in = Some((absent, stored));
+    }
+
+    pub(super) fn remark(&mut self, sentence: String) {
+        self.remarks.push(sentence);
+    }
+
+    /// What was decided where files do not agree, as sentences.
+    pub(super) fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// What the files call a tensor.
     pub(super) fn stored_name(&self, name: &str) -> String {
+        let name = match self.stand_in {
+            Some((absent, stored)) if absent == name => stored,
+            _ => name,
+        };
         match name.strip_prefix(DECODER) {
             _ if self.home.contains_key(name) => name.to_owned(),
             Some(inner) => format!("{}{inner}", self.prefix),
@@ -188,9 +229,24 @@ impl Weights {
     /// A tensor as it lies in its file: element type, shape, bytes.
     pub(super) fn stored(&self, name: &str) -> Result<(Dtype, Vec<usize>, &[u8]), LoadError> {
         let (shard, info) = self.needed(name)?;
+        Ok((info.dtype, info.shape.clone(), shard.bytes(info)))
+    }
+
+    /// Hands over a tensor's bytes as they lie in its file, in runs of at most `length` bytes.
+    pub(super) fn runs(
+        &self,
+        name: &str,
+        length: usize,
+        each: &mut dyn FnMut(&[u8]) -> Result<(), LoadError>,
+    ) -> Result<(), LoadError> {
+        let (shard, info) = self.needed(name)?;
         let (start, end) = info.data_offsets;
-        let bytes = &shard.map[shard.data_start + start..shard.data_start + end];
-        Ok((info.dtype, info.shape.clone(), bytes))
+        for start in (start..end).step_by(length) {
+            let range = shard.data_start + start..shard.data_start + end.min(start + length);
+            each(&shard.map[range.clone()])?;
+            shard.give_back(range);
+        }
+        Ok(())
     }
 
     /// Errors unless the tensor is there, has this shape, and an element type that can be read.
@@ -278,6 +334,15 @@ impl Weights {
     }
 }
 
+/// The path of a folder's file, if it has one of that name.
+fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, LoadError> {
+    match files::inside(folder, name) {
+        Ok(path) => Ok(Some(path)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl Shard {
     fn open(path: &Path) -> Result<Self, LoadError> {
         let (file, _) = files::open(path, u64::MAX)?;
@@ -304,6 +369,17 @@ impl Shard {
 impl Shard {
     fn fault(&self, reason: String) -> LoadError {
         LoadError::Weights { path: self.path.clone(), reason }
+    }
+
+    fn bytes(&self, info: &TensorInfo) -> &[u8] {
+        let (start, end) = info.data_offsets;
+        &self.map[self.data_start + start..self.data_start + end]
+    }
+
+    /// A tensor as it lies in the file: element type, shape, bytes.
+    fn stored(&self, name: &str) -> Option<(Dtype, &[usize], &[u8])> {
+        let info = self.metadata.info(name)?;
+        Some((info.dtype, &info.shape, self.bytes(info)))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -82,7 +82,6 @@ fn an_index_must_tell_the_truth() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("part.safetensors"), "w", &[1], Dtype::F32, &[0; 4]);
     for (index, what) in [
-        (r#"{"weight_map": {"v": "part.safetensors"}}"#, "`v`"),
         (r#"{"weight_map": {"w": "gone.safetensors"}}"#, "gone.safetensors"),
         (r#"{"weight_map": {"w": 3}}"#, "expected a string"),
         (r"{}", "weight_map"),
@@ -94,4 +93,68 @@ fn an_index_must_tell_the_truth() {
     }
     fs::write(dir.path().join(INDEX), r#"{"weight_map": {"w": "part.safetensors"}}"#).unwrap();
     assert_eq!(Weights::open(dir.path()).unwrap().read("w", &[1]).unwrap(), [0.0]);
+}
+
+fn write_index(folder: &Path, weight_map: &serde_json::Value) {
+    fs::write(folder.join(INDEX), serde_json::json!({"metadata": {}, "weight_map": weight_map}).to_string()).unwrap();
+}
+
+/// `w` of the one file is 1, that of the shard behind the index 2.
+#[test]
+fn r3_of_two_weight_sets_the_single_file_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join(SINGLE), "w", &[1], Dtype::F32, &1f32.to_le_bytes());
+    write(&dir.path().join("part.safetensors"), "w", &[1], Dtype::F32, &2f32.to_le_bytes());
+    assert!(Weights::open(dir.path()).unwrap().remarks().is_empty());
+    // Also where the index could not be read, or names what is gone: nobody reads it.
+    for index in [r#"{"weight_map": {"w": "part.safetensors"}}"#, r#"{"weight_map": {"w": "gone.safetensors"}}"#, "["] {
+        fs::write(dir.path().join(INDEX), index).unwrap();
+        let weights = Weights::open(dir.path()).unwrap();
+        assert_eq!(weights.read("w", &[1]).unwrap(), [1.0]);
+        assert!(weights.remarks()[0].contains("model.safetensors is read"), "{:?}", weights.remarks());
+    }
+    fs::remove_file(dir.path().join(SINGLE)).unwrap();
+    write_index(dir.path(), &serde_json::json!({"w": "part.safetensors"}));
+    let weights = Weights::open(dir.path()).unwrap();
+    assert_eq!(weights.read("w", &[1]).unwrap(), [2.0]);
+    assert!(weights.remarks().is_empty());
+}
+
+#[test]
+fn an_index_that_says_too_much_or_too_little_is_read_by_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("a.safetensors"), "w", &[1], Dtype::F32, &1f32.to_le_bytes());
+    write(&dir.path().join("b.safetensors"), "v", &[1], Dtype::F32, &2f32.to_le_bytes());
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    fs::copy(dir.path().join("b.safetensors"), dir.path().join("sub/c.safetensors")).unwrap();
+    for (map, remarks) in [
+        // One file under two names.
+        (serde_json::json!({"w": "a.safetensors", "v": "./b.safetensors", "u": "././b.safetensors"}), 1),
+        (serde_json::json!({"w": "a.safetensors", "v": "./b.safetensors"}), 0),
+        // One tensor in two files, the same in both.
+        (serde_json::json!({"w": "a.safetensors", "v": "b.safetensors", "x": "sub/c.safetensors"}), 1),
+        // A tensor that is not where it is said to be, and one that nothing is said of.
+        (serde_json::json!({"v": "a.safetensors", "x": "b.safetensors"}), 1),
+    ] {
+        write_index(dir.path(), &map);
+        let weights = Weights::open(dir.path()).unwrap();
+        assert_eq!(weights.read("w", &[1]).unwrap(), [1.0], "{map}");
+        assert_eq!(weights.read("v", &[1]).unwrap(), [2.0], "{map}");
+        assert_eq!(weights.remarks().len(), remarks, "{map}: {:?}", weights.remarks());
+    }
+    write(&dir.path().join("sub/c.safetensors"), "v", &[1], Dtype::F32, &3f32.to_le_bytes());
+    write_index(dir.path(), &serde_json::json!({"v": "b.safetensors", "w": "a.safetensors", "x": "sub/c.safetensors"}));
+    assert!(reason(Weights::open(dir.path())).contains("which of them is meant"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_without_its_file_is_told_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [SINGLE, INDEX] {
+        std::os::unix::fs::symlink("../../blobs/gone", dir.path().join(name)).unwrap();
+        let reason = reason(Weights::open(dir.path()));
+        assert!(reason.contains(name) && reason.contains("blobs/gone"), "{reason}");
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
 }

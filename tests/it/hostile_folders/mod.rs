@@ -149,9 +149,19 @@ fn sparse_weights(folder: &Path, spec: &Spec) {
     file.set_len((header.len() + at) as u64).unwrap();
 }
 
-/// A folder whose weights are in the files that `weight_map` names.
+const INDEX: &str = "model.safetensors.index.json";
+
+/// A folder whose weights are in the files that `weight_map` names; those that it had are in `a.safetensors`.
 fn index(weight_map: Json) -> impl Fn(&Path) + 'static {
-    write("model.safetensors.index.json", json!({"metadata": {}, "weight_map": weight_map}).to_string().into())
+    instead_of_one_file(write(INDEX, json!({"metadata": {}, "weight_map": weight_map}).to_string().into()))
+}
+
+/// Renames `model.safetensors`, beside which no index is read.
+fn instead_of_one_file(spoil: impl Fn(&Path) + 'static) -> impl Fn(&Path) + 'static {
+    move |folder| {
+        spoil(folder);
+        fs::rename(folder.join("model.safetensors"), folder.join("a.safetensors")).unwrap();
+    }
 }
 
 fn nested(depth: usize) -> String {
