@@ -104,10 +104,19 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// A token id; `default` where the key is absent. An id that is no id means none.
-    pub(super) fn token(&mut self, key: &'static str, default: Option<u32>) -> Option<u32> {
-        let value = self.get(key);
-        if self.says(key) { value.and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok()) } else { default }
+    /// A token id; `default` where the key is absent. A negative one counts from the end of the vocabulary, as PyTorch has it.
+    pub(super) fn token(
+        &mut self,
+        key: &'static str,
+        default: Option<u32>,
+        vocab_size: usize,
+    ) -> Result<Option<u32>, String> {
+        let Some(value) = self.get(key) else {
+            return Ok(if self.says(key) { None } else { default });
+        };
+        let id = value.as_i64().map(|id| if id < 0 { id.saturating_add_unsigned(vocab_size as u64) } else { id });
+        let id = id.and_then(|id| u32::try_from(id).ok());
+        id.map(Some).ok_or_else(|| format!("`{key}` is {value}; expected a token id"))
     }
 
     /// Refuses the first key that nobody asked for, has an effect as far as we can tell, and is not mere bookkeeping.

@@ -95,6 +95,8 @@ struct Silent {
     local_theta: Option<f64>,
     /// The context that scaled rotations start from; `None`: `max_positions`.
     original_max_positions: Option<f64>,
+    /// Early files of the family call LongRoPE "yarn".
+    yarn_is_longrope: bool,
     tied: bool,
     padding: Option<u32>,
     /// Whether a part of each head may be left unrotated.
@@ -122,6 +124,7 @@ const SILENT: Silent = Silent {
     theta: 10_000.0,
     local_theta: None,
     original_max_positions: None,
+    yarn_is_longrope: false,
     tied: false,
     padding: None,
     partial_rotation: false,
@@ -155,6 +158,7 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
         local_theta: silent.local_theta,
         max_positions,
         original_max_positions: silent.original_max_positions,
+        yarn_is_longrope: silent.yarn_is_longrope,
     };
     let ropes = rope::read(config, &silent_rope)?;
     let partial = ropes.iter().find(|rope| rope.partial != 1.0);
@@ -185,7 +189,7 @@ fn decoder(config: &mut Config<'_>, family: Family, silent: &Silent) -> Result<S
         logit_softcap: None,
         embedding_scale: 1.0,
         tied: config.flag("tie_word_embeddings")?.unwrap_or(silent.tied),
-        padding: config.token("pad_token_id", silent.padding),
+        padding: config.token("pad_token_id", silent.padding, vocab_size)?,
         biases: Biases::default(),
         fused: false,
         activation: activation(config, silent.activation)?,

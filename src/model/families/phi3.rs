@@ -14,6 +14,7 @@ pub(super) fn read(config: &mut Config<'_>) -> Result<Spec, String> {
         sizes: Sizes { vocab: 32_064, hidden: 3072, intermediate: 8192, layers: 32, heads: 32 },
         max_positions: 4096,
         original_max_positions: Some(4096.0),
+        yarn_is_longrope: true,
         norm_eps: 1e-5,
         padding: Some(32000),
         partial_rotation: true,

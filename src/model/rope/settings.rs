@@ -13,7 +13,25 @@ pub(crate) struct SilentRope {
     pub(crate) max_positions: usize,
     /// `None`: as many as `max_positions`.
     pub(crate) original_max_positions: Option<f64>,
+    /// Early files of the family call LongRoPE "yarn".
+    pub(crate) yarn_is_longrope: bool,
 }
+
+/// Keys of Transformers' `RopeParameters`: those that a kind of rotation does not read change nothing beside it.
+const KNOWN: [&str; 12] = [
+    "factor",
+    "original_max_position_embeddings",
+    "attention_factor",
+    "beta_fast",
+    "beta_slow",
+    "short_factor",
+    "long_factor",
+    "low_freq_factor",
+    "high_freq_factor",
+    "mscale",
+    "mscale_all_dim",
+    "truncate",
+];
 
 /// Rotary settings in either dialect: `rope_parameters` (Transformers 5), or `rope_theta` with `rope_scaling` (4), which
 /// wins where both are there, as in Transformers. Gives one rotation, or that of full attention and the local one.
@@ -47,6 +65,7 @@ struct Outer {
     partial: f64,
     max_positions: usize,
     original_max_positions: Option<f64>,
+    yarn_is_longrope: bool,
 }
 
 impl Outer {
@@ -58,6 +77,7 @@ impl Outer {
             original_max_positions: config
                 .positive("original_max_position_embeddings")?
                 .or(silent.original_max_positions),
+            yarn_is_longrope: silent.yarn_is_longrope,
         })
     }
 
@@ -88,18 +108,16 @@ impl Outer {
                 high_freq_factor: rope.needed_positive("high_freq_factor")?,
                 original_max_positions: self.original(&mut rope)?,
             },
-            "yarn" => self.yarn(&mut rope)?,
-            "longrope" | "su" => self.longrope(&mut rope)?,
+            "yarn" if !self.yarn_is_longrope => self.yarn(&mut rope)?,
+            "longrope" | "su" | "yarn" => self.longrope(&mut rope)?,
             other => {
                 return Err(format!(
                     "rotary scaling `{other}` is not supported (known: default, linear, dynamic, llama3, yarn, longrope)"
                 ));
             }
         };
-        // A plain rotation may carry keys of a scaling that is switched off.
-        if kind == "default" {
-            rope.get("factor");
-            rope.get("original_max_position_embeddings");
+        for key in KNOWN {
+            rope.get(key);
         }
         rope.finish(&format!("rope {kind}"))?;
         Ok(Rope { theta, partial, scaling })

@@ -35,7 +35,7 @@ fn a_key_that_may_change_the_numbers_is_named() {
         (r#", "residual_multiplier": 0.2"#, "residual_multiplier"),
         (r#", "rope_scaling": {"rope_type": "ntk", "factor": 4}"#, "ntk"),
         (r#", "rope_scaling": {"rope_type": "longrope", "short_factor": [1], "long_factor": [1, 2]}"#, "short_factor"),
-        (r#", "rope_scaling": {"rope_type": "linear", "factor": 4, "mscale": 2}"#, "mscale"),
+        (r#", "rope_scaling": {"rope_type": "linear", "factor": 4, "stretch": 2}"#, "stretch"),
         (r#", "partial_rotary_factor": 0.5"#, "partial_rotary_factor"),
         (r#", "hidden_act": "relu2""#, "relu2"),
         (r#", "quantization_config": {"bits": 4}"#, "quantization_config"),
@@ -212,5 +212,50 @@ fn lists_of_layers_must_fit() {
         let text = format!(r#"{{"model_type": "{model_type}", {SIZES}{more}}}"#);
         let error = Spec::parse(&text).unwrap_err();
         assert!(error.contains(what), "{error}");
+    }
+}
+
+/// Transformers warns of keys that a kind of rotation does not read, and computes without them.
+#[test]
+fn a_rotation_may_carry_keys_of_another_kind() {
+    let spare = r#""original_max_position_embeddings": 64, "attention_factor": 2.0, "beta_fast": 3, "low_freq_factor": 1,
+        "mscale": 2, "truncate": true, "short_factor": [1]"#;
+    for (kind, own) in [("default", r#""factor": 4"#), ("dynamic", r#""factor": 4"#), ("linear", r#""factor": 4"#)] {
+        let scaled =
+            |more: &str| with(&format!(r#", "rope_scaling": {{"rope_type": "{kind}", {own}{more}}}"#)).unwrap();
+        assert_eq!(scaled(&format!(", {spare}")), scaled(""), "{kind}");
+        assert_eq!(scaled("").ropes[0].scaling == RopeScaling::None, kind == "default");
+    }
+}
+
+#[test]
+fn an_early_phi_3_calls_longrope_yarn() {
+    let scaled = |kind: &str| {
+        of("phi3", &format!(r#", "rope_scaling": {{"type": "{kind}", "short_factor": [1, 1], "long_factor": [2, 3]}}"#))
+    };
+    assert_eq!(scaled("yarn"), scaled("longrope"));
+    assert!(matches!(scaled("yarn").ropes[0].scaling, RopeScaling::LongRope { .. }));
+    let others = with(r#", "rope_scaling": {"type": "yarn", "factor": 4}"#).unwrap();
+    assert!(matches!(others.ropes[0].scaling, RopeScaling::Yarn { .. }), "only there");
+}
+
+#[test]
+fn a_cap_of_nothing_is_told_as_it_stands() {
+    let config = r#"{"model_type": "gemma2", "num_hidden_layers": 1, "attn_logit_softcapping": 0}"#;
+    let error = Spec::parse(config).unwrap_err();
+    assert_eq!(error, "`attn_logit_softcapping` is 0; expected a positive number");
+}
+
+/// Transformers gives it to PyTorch's embedding, which counts negative ones from the end.
+#[test]
+fn a_padding_token_is_a_token() {
+    let padding = |value: &str| with(&format!(r#", "pad_token_id": {value}"#)).map(|spec| spec.padding);
+    let vocab_size = with("").unwrap().vocab_size as u32;
+    assert_eq!(padding("3"), Ok(Some(3)));
+    assert_eq!(padding("null"), Ok(None));
+    assert_eq!(padding("-1"), Ok(Some(vocab_size - 1)));
+    for nonsense in ["\"3\"", "[3]", "1.5", "true", "-1000000"] {
+        let error = padding(nonsense).unwrap_err();
+        assert!(error.contains("`pad_token_id`") && error.contains("token id"), "{error}");
     }
 }
