@@ -78,6 +78,7 @@ impl App {
                     step: exported.step,
                     bytes: bytes_on_disk(&order.to),
                     proof: exported.proof,
+                    passed_over: exported.passed_over,
                 })
             };
             let done = work();
@@ -90,13 +91,9 @@ impl App {
                             *exporting = Exporting::Idle;
                             workspace.notices.push(Notice::info(error.to_string()));
                         }
-                        Some(ExportError::Occupied { ours, path }) => {
-                            let error = if *ours {
-                                format!("{} holds an earlier export", path.display())
-                            } else {
-                                format!("{} is not empty; name a new folder", path.display())
-                            };
-                            *exporting = Exporting::Failed { order, error, replaceable: *ours };
+                        Some(ExportError::Occupied { ours: true, path }) => {
+                            let error = format!("{} holds an earlier export", path.display());
+                            *exporting = Exporting::Failed { order, error, replaceable: true };
                         }
                         Some(ExportError::Exists { path }) => {
                             *exporting = Exporting::Failed {

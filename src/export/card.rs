@@ -1,7 +1,7 @@
 //! What an export says about itself: `report.json` for programs, `README.md` for people.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -9,9 +9,12 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{ExportError, Layout, Part, Proof, Stored, What, aside::write_error};
+use super::{
+    ExportError, Layout, Part, Proof, Stored, What,
+    aside::{files_below, write_error},
+};
 
-/// The report card; its presence marks a folder as an export of ours.
+/// The report card; what it says of itself marks a folder as an export of ours.
 pub const REPORT: &str = "report.json";
 
 /// Where an export comes from.
@@ -62,14 +65,18 @@ pub(super) struct Card<'a> {
 impl Card<'_> {
     /// Writes both files into `dir`.
     pub(super) fn write(&self, dir: &Path) -> Result<(), ExportError> {
-        let path = dir.join(REPORT);
-        fs::write(&path, format!("{:#}\n", self.report())).map_err(write_error(&path))?;
         let path = dir.join("README.md");
-        fs::write(&path, self.readme()).map_err(write_error(&path))
+        fs::write(&path, self.readme()).map_err(write_error(&path))?;
+        let mut files = files_below(dir).map_err(write_error(dir))?;
+        files.insert(REPORT.into());
+        let path = dir.join(REPORT);
+        fs::write(&path, format!("{:#}\n", self.report(&files))).map_err(write_error(&path))
     }
 
-    fn report(&self) -> Value {
+    /// `files` are all that the export consists of: what a later one may put itself in the place of.
+    fn report(&self, files: &BTreeSet<PathBuf>) -> Value {
         let Self { about, proof, .. } = self;
+        let files: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
         let metrics: Map<String, Value> =
             about.metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         json!({
@@ -94,6 +101,7 @@ impl Card<'_> {
                 "max_logit_effect": proof.effect,
                 "outputs_changed": proof.changed,
             },
+            "files": files,
             "weight_change_norms": self.norms,
             "metrics": metrics,
         })

@@ -28,6 +28,11 @@ pub enum ExportError {
     NoProbe,
     #[error("{} is not empty{}", path.display(), if *ours { "; it holds an earlier export, which --overwrite replaces" } else { "; name a new folder" })]
     Occupied { path: PathBuf, ours: bool },
+    #[error(
+        "{} holds an earlier export and `{}`, which is not part of it; move that away, or name a new folder",
+        path.display(), other.display()
+    )]
+    Shared { path: PathBuf, other: PathBuf },
     #[error("{} exists; name a new file, or replace it with --overwrite", path.display())]
     Exists { path: PathBuf },
     #[error(transparent)]
