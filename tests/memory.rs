@@ -92,15 +92,18 @@ fn memory_is_foretold_and_flat() {
     a_step_takes_what_was_foretold();
     loading_holds_one_copy();
     two_thousand_steps_hold_what_two_hold();
+    a_checkpoint_holds_no_second_model();
 }
 
 /// Whatever a folder claims to be.
 fn what_is_refused_takes_little() {
-    let refuse = |all: Vec<hostile_folders::Hostile>, load: &dyn Fn(&Path) -> Option<String>| {
+    let refuse = |all: Vec<hostile_folders::Hostile>, adapted: bool, load: &dyn Fn(&Path) -> Option<String>| {
         for hostile_folders::Hostile { name, says, spoil } in all {
             let dir = tempfile::tempdir().unwrap();
             hostile_folders::write_good(dir.path());
-            hostile_folders::write_adapter(dir.path());
+            if adapted {
+                hostile_folders::write_adapter(dir.path());
+            }
             spoil(dir.path());
             let before = HELD.current_usage();
             HELD.reset_peak_usage();
@@ -114,9 +117,9 @@ fn what_is_refused_takes_little() {
         let loaded = Policy::load(folder, &LoadOptions::default());
         loaded.err().map(|error| error.to_string())
     };
-    refuse(hostile_folders::models(), &policy);
-    refuse(hostile_folders::tokenizers(), &|folder| Codec::load(folder).err().map(|error| error.to_string()));
-    refuse(hostile_folders::adapters(), &|folder| {
+    refuse(hostile_folders::models(), false, &policy);
+    refuse(hostile_folders::tokenizers(), false, &|folder| Codec::load(folder).err().map(|error| error.to_string()));
+    refuse(hostile_folders::adapters(), true, &|folder| {
         let spec = Spec::read(folder).unwrap();
         let loaded = adapter::load(folder, &spec);
         loaded.err().map(|error| error.to_string())
@@ -178,4 +181,40 @@ fn two_thousand_steps_hold_what_two_hold() {
     let (held_later, peak_later) = run(2000);
     assert_eq!(held_later, held, "nothing is left over from a step");
     assert!(peak_later <= peak + 4096, "{peak} bytes at first, {peak_later} later");
+}
+
+/// What is trained and the optimizer's moments go to the disk and come back run by run, whatever they are together.
+fn a_checkpoint_holds_no_second_model() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), [256, 512, 6, 4, 4, 4096]);
+    for rank in [None, Some(64)] {
+        let mut policy = load(dir.path(), Recompute::Never, rank);
+        let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
+        step(&mut policy, &mut optimizer, &Row::pack(&[pair(9, 5)]).unwrap());
+        let (weights, moments) = (dir.path().join("weights"), dir.path().join("moments"));
+        let mut took = |work: &mut dyn FnMut(&mut Policy, &mut AdamW)| {
+            let before = HELD.current_usage();
+            HELD.reset_peak_usage();
+            work(&mut policy, &mut optimizer);
+            (HELD.peak_usage() - before) as u64
+        };
+        let saving = took(&mut |policy, optimizer| {
+            policy.save_trainable(&weights).unwrap();
+            optimizer.save(&moments).unwrap();
+            if rank.is_some() {
+                let (layout, part) = (adapter::Layout::Peft, adapter::Part::Sum);
+                adapter::save(policy, &dir.path().join("adapter"), layout, part, "base").unwrap();
+            }
+        });
+        let loading = took(&mut |policy, optimizer| {
+            policy.load_trainable(&weights).unwrap();
+            optimizer.load(&moments, 1).unwrap();
+        });
+        let foretold = policy.saving_bytes();
+        let numbers = policy.trainable_parameters();
+        println!("rank {rank:?}, {numbers} trained: saving took {saving}, loading {loading}, foretold {foretold}");
+        assert!(saving <= foretold + (1 << 20), "{saving} bytes, foretold {foretold}");
+        assert!(loading <= 4 << 20, "{loading} bytes");
+        assert!(rank.is_some() || foretold < 4 * numbers as u64 / 4, "it is no model: {foretold}");
+    }
 }

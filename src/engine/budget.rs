@@ -41,9 +41,9 @@ impl Room {
         self.limit
     }
 
-    /// Bytes at the peak of a row that is estimated to take `row_bytes`.
+    /// Bytes at the peak of a row that is estimated to take `row_bytes`, or of a checkpoint, which takes its turn with rows.
     pub fn peak(self, policy: &Policy, row_bytes: u64) -> u64 {
-        self.standing(policy) + row_bytes
+        self.standing(policy) + row_bytes.max(policy.saving_bytes())
     }
 
     /// Bytes that the activations of one row may take: up to the limit.

@@ -6,14 +6,12 @@
 //! only then renamed: a killed process or a full disk leaves the earlier checkpoints as they were.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
 };
 
-use candle_core::{Device, Tensor};
-use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -24,7 +22,7 @@ use super::{
 };
 use crate::{
     model::{
-        AdamW, AdamWState, Policy,
+        AdamW, Policy,
         adapter::{self, Layout, Part},
         free_disk_bytes,
     },
@@ -129,11 +127,10 @@ pub fn newest_step(folders: &[PathBuf]) -> Result<u64> {
 /// Writes the checkpoint of `state.step` into this folder.
 pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<PathBuf> {
     fs::create_dir_all(parent).map_err(EngineError::io("create", parent))?;
-    let trainable = policy.trainable()?;
-    let moments = optimizer.state()?;
-    let numbers: usize = trainable.iter().map(|(_, tensor)| tensor.elem_count()).sum();
-    // Values and two moments in f32, the adapter once more for PEFT, and some room.
-    let needed = 4 * 4 * numbers as u64 + (1 << 20);
+    let numbers = policy.trainable_parameters() as u64;
+    // Values and two moments in f32, an adapter once more for PEFT, and some room.
+    let copies = if policy.trains_its_weights() { 3 } else { 4 };
+    let needed = 4 * copies * numbers + (1 << 20);
     if let Some(free) = free_disk_bytes(parent)
         && free < needed
     {
@@ -150,7 +147,7 @@ pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, ba
         fs::remove_dir_all(&aside).map_err(EngineError::io("clear", &aside))?;
     }
     fs::create_dir(&aside).map_err(EngineError::io("create", &aside))?;
-    let written = write(&aside, policy, &trainable, &moments, state, base_model);
+    let written = write(&aside, policy, optimizer, state, base_model);
     if let Err(error) = written {
         // The half-written folder is of no use to anyone; the error is what counts.
         fs::remove_dir_all(&aside).ok();
@@ -165,38 +162,27 @@ pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, ba
     Ok(target)
 }
 
-fn write(
-    aside: &Path,
-    policy: &Policy,
-    trainable: &[(String, Tensor)],
-    moments: &AdamWState,
-    state: &State,
-    base_model: &str,
-) -> Result<()> {
-    let is_adapter = trainable.iter().any(|(name, _)| name.contains(".lora_A."));
+fn write(aside: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<()> {
+    let is_adapter = !policy.trains_its_weights();
     let weights = if is_adapter { ADAPTER_PARTS } else { FULL_WEIGHTS };
-    let mut files = BTreeMap::new();
-    let mut put = |name: &str, bytes: &[u8]| -> Result<()> {
-        files.insert(name.to_owned(), blake3::hash(bytes).to_hex().to_string());
-        write_synced(&aside.join(name), bytes)
-    };
-    put(weights, &to_bytes(trainable)?)?;
-    let moments_named = [("m".to_owned(), moments.m.clone()), ("v".to_owned(), moments.v.clone())];
-    put(OPTIMIZER, &to_bytes(&moments_named)?)?;
+    // From where they are to the disk: a second model might not fit beside them.
+    let mut files = BTreeMap::from([
+        (weights.to_owned(), policy.save_trainable(&aside.join(weights))?.to_string()),
+        (OPTIMIZER.to_owned(), optimizer.save(&aside.join(OPTIMIZER))?.to_string()),
+    ]);
     if is_adapter {
         let (layout, part) = (Layout::Peft, Part::Sum);
         adapter::save(policy, aside, layout, part, base_model)?;
         for name in PEFT {
             let path = aside.join(name);
             sync(&path)?;
-            let bytes = fs::read(&path).map_err(EngineError::io("read back", &path))?;
-            files.insert(name.to_owned(), blake3::hash(&bytes).to_hex().to_string());
+            files.insert(name.to_owned(), hash(&path)?);
         }
     }
     let index = Index {
         format: FORMAT,
         weights: weights.to_owned(),
-        optimizer_step: moments.step,
+        optimizer_step: optimizer.step(),
         files,
         state: state.clone(),
     };
@@ -270,9 +256,7 @@ impl Saved {
     fn read(dir: &Path) -> Result<Self> {
         let index = Index::read(dir)?;
         for (name, expected) in &index.files {
-            let path = dir.join(name);
-            let bytes = fs::read(&path).map_err(EngineError::io("read", &path))?;
-            if blake3::hash(&bytes).to_hex().as_str() != expected {
+            if hash(&dir.join(name))? != *expected {
                 return Err(damaged(
                     dir,
                     format!("{name} is not the file that was written; resume from an earlier checkpoint"),
@@ -286,21 +270,22 @@ impl Saved {
         &self.index.state
     }
 
-    /// The trained tensors by name.
-    pub fn trainable(&self) -> Result<Vec<(String, Tensor)>> {
-        let path = self.dir.join(&self.index.weights);
-        let tensors = load(&path)?;
-        let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
-        tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(tensors)
+    /// Sentences about the newer checkpoints that could not be used; each is told as a warning too.
+    pub fn told_passed_over(&self) -> Vec<String> {
+        let step = self.index.state.step;
+        let told =
+            self.passed_over.iter().map(|reason| format!("{reason}. The checkpoint of step {step} is used instead"));
+        told.inspect(|sentence| tracing::warn!("{sentence}")).collect()
     }
 
-    pub fn optimizer(&self) -> Result<AdamWState> {
-        let path = self.dir.join(OPTIMIZER);
-        let mut tensors = load(&path)?;
-        let mut moment =
-            |name: &str| tensors.remove(name).ok_or_else(|| damaged(&path, format!("`{name}` is missing")));
-        Ok(AdamWState { step: self.index.optimizer_step, m: moment("m")?, v: moment("v")? })
+    /// Puts what was trained back into a policy of the run's settings.
+    pub fn restore(&self, policy: &mut Policy) -> Result<()> {
+        Ok(policy.load_trainable(&self.dir.join(&self.index.weights))?)
+    }
+
+    /// Puts the optimizer's moments back.
+    pub fn restore_optimizer(&self, optimizer: &mut AdamW) -> Result<()> {
+        Ok(optimizer.load(&self.dir.join(OPTIMIZER), self.index.optimizer_step)?)
     }
 }
 
@@ -338,29 +323,11 @@ fn damaged(path: &Path, reason: String) -> EngineError {
     EngineError::Checkpoint { path: path.to_owned(), reason }
 }
 
-fn load(path: &Path) -> Result<HashMap<String, Tensor>> {
-    candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| damaged(path, error.to_string()))
-}
-
-/// f32 tensors as a safetensors file.
-fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
-    let raw = tensors
-        .iter()
-        .map(|(name, tensor)| {
-            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            Ok((name, tensor.dims().to_vec(), bytes))
-        })
-        .collect::<candle_core::Result<Vec<_>>>()
-        .map_err(crate::model::PolicyError::from)?;
-    let unwritable = |error: safetensors::SafeTensorError| EngineError::Sentence(error.to_string());
-    let views = raw
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(unwritable)?;
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize(views, Some(metadata)).map_err(unwritable)
+/// blake3 of a file, a run at a time.
+fn hash(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ())).map_err(EngineError::io("read", path))?;
+    Ok(hasher.finalize().to_string())
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {

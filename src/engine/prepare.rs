@@ -50,6 +50,9 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     let arithmetic = material::arithmetic(&policy);
     helm.project.set_arithmetic(record.id, &arithmetic)?;
     helm.log(LogLevel::Info, arithmetic.to_string())?;
+    for remark in policy.remarks() {
+        helm.log(LogLevel::Warning, remark.clone())?;
+    }
     let codec = Codec::load(&folder)?;
 
     helm.phase("Reading the data", None);
@@ -238,8 +241,8 @@ fn anchors(
 /// Puts a checkpoint back and drops what the project holds of later steps.
 fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<()> {
     let state = saved.state();
-    trainer.policy.set_trainable(&saved.trainable()?)?;
-    trainer.optimizer.restore(&saved.optimizer()?)?;
+    saved.restore(&mut trainer.policy)?;
+    saved.restore_optimizer(&mut trainer.optimizer)?;
     trainer.state = state.clone();
     let run = helm.run();
     helm.project.truncate_after(run, state.step)?;

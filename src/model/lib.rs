@@ -16,7 +16,7 @@
 //!
 //! - `config`, `spec`, `families/`: `config.json`, normalised; one file a family. `tensors`: what weights that makes.
 //! - `weights`: safetensors, checked before anything is allocated. `gguf/`: the same of a GGUF file. `source`: either.
-//! - `parameters`: the flat buffer of what is trained, and AdamW's moments.
+//! - `parameters`: the flat buffer of what is trained, and AdamW's moments. `flat_file`: both on the disk.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
@@ -34,6 +34,7 @@ mod disk;
 mod error;
 mod examine;
 mod families;
+mod flat_file;
 mod generate;
 mod gguf;
 mod half;

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::Device;
 
 use super::{
-    LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block, projection::Projection,
+    LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block, flat_file, projection::Projection,
     source::Source, spec::NormPlaces,
 };
 use ::kernels::{Compute, Weight, device};
@@ -142,6 +142,15 @@ impl Policy {
         let is_full = self.adapter.is_none() && !self.parameters.is_empty();
         let frozen = if is_full { 0 } else { bytes };
         frozen + 4 * FLOAT * self.parameters.len() as u64
+    }
+
+    /// Bytes that writing a checkpoint takes, between two steps, when no row is in memory. What is trained goes to the disk
+    /// run by run; an adapter is put together for PEFT besides, with those below it.
+    pub fn saving_bytes(&self) -> u64 {
+        let adapters = self.blocks.iter().flat_map(Block::projections).flat_map(Projection::adapters);
+        let numbers: usize = adapters.map(|lora| lora.a.elem_count() + lora.b.elem_count()).sum();
+        let is_adapter = !self.trains_its_weights() && !self.parameters.is_empty();
+        flat_file::RUN_BYTES + if is_adapter { FLOAT * numbers as u64 } else { 0 }
     }
 
     /// Bytes of one row's forward and backward at their peak, with as much recomputation as there will be.

@@ -2,11 +2,16 @@
 //!
 //! Source: Loshchilov & Hutter, arXiv 1711.05101; update rule and defaults as in PyTorch.
 
+use std::path::Path;
+
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Parameters, PolicyError, Result};
-use ::kernels::{AdamWStep, Gradients, Kernels};
+use super::{
+    LoadError, Parameters, PolicyError, Result,
+    flat_file::{self, Part},
+};
+use ::kernels::{AdamWStep, Gradients, Kernels, Slot};
 
 /// The constants of AdamW. The learning rate is given with every step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -32,7 +37,7 @@ pub struct AdamW {
     v: Tensor,
 }
 
-/// Everything that [`AdamW`] remembers, exactly: what a checkpoint keeps.
+/// Everything that [`AdamW`] remembers, exactly.
 #[derive(Debug, Clone)]
 pub struct AdamWState {
     /// Updates done.
@@ -79,6 +84,28 @@ impl AdamW {
         }
         self.step = state.step;
         Ok(())
+    }
+
+    /// Writes the moments into a safetensors file, a run at a time: no copy of them is made in memory. Gives the blake3 hash
+    /// of the file.
+    pub fn save(&self, path: &Path) -> Result<blake3::Hash, LoadError> {
+        flat_file::save(path, &self.parts())
+    }
+
+    /// Reads back what [`Self::save`] wrote after `step` updates, bit for bit and a run at a time.
+    pub fn load(&mut self, path: &Path, step: u64) -> Result<(), LoadError> {
+        flat_file::load(path, &self.parts())?;
+        self.step = step;
+        Ok(())
+    }
+
+    fn parts(&self) -> [Part<'_>; 2] {
+        [("m", &self.m), ("v", &self.v)].map(|(name, buffer)| Part {
+            name,
+            shape: buffer.dims(),
+            buffer,
+            slot: Slot { offset: 0, len: buffer.elem_count() },
+        })
     }
 
     /// One fused pass. `gradient_scale` is what clipping leaves of the gradient, 1 without clipping.

@@ -2,11 +2,14 @@
 //!
 //! Blocks hold views into the buffer, so one fused optimizer pass over it is an update of the whole policy.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{collections::HashMap, path::Path};
 
 use candle_core::{Device, Tensor};
 
-use super::{PolicyError, Result};
+use super::{
+    LoadError, PolicyError, Result,
+    flat_file::{self, Part},
+};
 use ::kernels::Slot;
 
 /// One trained tensor.
@@ -100,7 +103,25 @@ impl Parameters {
         (decaying, rest)
     }
 
-    /// Copies of all parts by name: what a checkpoint keeps.
+    /// All parts as they stand in a file.
+    fn parts(&self) -> Vec<Part<'_>> {
+        let parts = self.entries.iter();
+        parts
+            .map(|Parameter { name, shape, slot, .. }| Part { name, shape, buffer: &self.values, slot: *slot })
+            .collect()
+    }
+
+    /// Writes all parts into a safetensors file, a run at a time; gives its blake3 hash.
+    pub(super) fn save(&self, path: &Path) -> Result<blake3::Hash, LoadError> {
+        flat_file::save(path, &self.parts())
+    }
+
+    /// Reads them back, bit for bit. Every part must be there with its shape, and nothing else.
+    pub(super) fn load(&mut self, path: &Path) -> Result<(), LoadError> {
+        flat_file::load(path, &self.parts())
+    }
+
+    /// Copies of all parts by name.
     pub fn snapshot(&self) -> Result<Vec<(String, Tensor)>> {
         let flat = self.values.to_vec1::<f32>()?;
         self.entries
@@ -115,26 +136,14 @@ impl Parameters {
 
     /// Writes all parts back, bit for bit. Every part must be there with its shape, and nothing else.
     pub fn restore(&mut self, tensors: &[(String, Tensor)]) -> Result<()> {
-        let mut given: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        flat_file::same(&self.parts(), tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.dims())))
+            .map_err(PolicyError::Usage)?;
+        let given: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let mut flat = Vec::with_capacity(self.len());
         for entry in &self.entries {
-            let Some(tensor) = given.remove(entry.name.as_str()) else {
-                return Err(PolicyError::Usage(format!("The checkpoint lacks `{}`", entry.name)));
-            };
-            if tensor.dims() != entry.shape {
-                return Err(PolicyError::Usage(format!(
-                    "`{}` has shape {:?} in the checkpoint, expected {:?}; it belongs to other LoRA settings",
-                    entry.name,
-                    tensor.dims(),
-                    entry.shape
-                )));
+            if let Some(tensor) = given.get(entry.name.as_str()) {
+                flat.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
             }
-            flat.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
-        }
-        if let Some(name) = given.into_keys().next() {
-            return Err(PolicyError::Usage(format!(
-                "The checkpoint holds `{name}`, which is not trained here; it belongs to other settings"
-            )));
         }
         self.overwrite(flat)
     }
