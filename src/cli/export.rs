@@ -59,6 +59,7 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
             "max_logit": proof.largest,
             "max_logit_effect": proof.effect,
             "outputs_changed": proof.changed,
+            "passed_over": exported.passed_over,
         }))?,
         Some(proof) => output::line(format!(
             "Wrote step {step} of {} to {}. Read back on {} prompts: logits equal {}, up to {:.3} from the model \

@@ -89,6 +89,7 @@ fn why(answer: &Generated) -> String {
         StoppedBy::Eos => "the model ended it",
         StoppedBy::Stop => "ended by a stop text",
         StoppedBy::Limit => "cut at the limit",
+        StoppedBy::Context => "cut where the model's context is full",
         StoppedBy::Cancelled => "cancelled",
     };
     format!("{} tokens, {why}", answer.ids.len())

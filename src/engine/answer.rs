@@ -28,6 +28,8 @@ use crate::{
 pub struct Speaker {
     pub policy: Policy,
     pub codec: Codec,
+    /// Why it is not a run's newest checkpoint, where that was asked for: sentences, none where it is.
+    pub passed_over: Vec<String>,
 }
 
 impl Speaker {
@@ -40,10 +42,10 @@ impl Speaker {
             ..LoadOptions::default()
         };
         let folder = Shelf::of_user().resolve(folder)?;
-        Ok(Self { policy: Policy::load(&folder, &options)?, codec: Codec::load(&folder)? })
+        Ok(Self { policy: Policy::load(&folder, &options)?, codec: Codec::load(&folder)?, passed_over: Vec::new() })
     }
 
-    /// A checkpoint of a run; `step` absent = the newest.
+    /// A checkpoint of a run; `step` absent = the newest that is whole.
     pub fn of_run(project: &Path, run: RunId, step: Option<u64>) -> Result<Self> {
         let project = Project::open(project)?;
         let record = project.run(run)?;
@@ -51,8 +53,8 @@ impl Speaker {
         let folder = material::model_folder(&project, &config)?;
         let mut policy = Policy::load(&folder, &material::load_options(&config, project.dir()))?;
         let saved = checkpoint::open(&record.checkpoints, step)?;
-        policy.set_trainable(&saved.trainable()?)?;
-        Ok(Self { policy, codec: Codec::load(&folder)? })
+        saved.restore(&mut policy)?;
+        Ok(Self { policy, codec: Codec::load(&folder)?, passed_over: saved.told_passed_over() })
     }
 }
 
@@ -105,7 +107,6 @@ pub fn answer_all(
         }
         ControlFlow::Continue(())
     })?;
-    let cancelled = control.stopping();
     let first = first.unwrap_or_else(Instant::now);
     let per_sec = |tokens: usize, secs: f64| tokens as f64 / secs.max(1e-9);
     let drawn: usize = generations.iter().map(|g| g.ids.len()).sum();
@@ -121,20 +122,23 @@ pub fn answer_all(
                 on_text(index, rest);
             }
             Generated {
-                prompt_ids,
                 stopped_by: if writer.stopped {
                     StoppedBy::Stop
                 } else if generation.stopped_by_eos {
                     StoppedBy::Eos
-                } else if cancelled && generation.ids.len() < options.max_new {
-                    StoppedBy::Cancelled
-                } else {
+                } else if generation.ids.len() >= options.max_new {
                     StoppedBy::Limit
+                } else if prompt_ids.len() + generation.ids.len() >= context {
+                    StoppedBy::Context
+                } else {
+                    StoppedBy::Cancelled
                 },
+                prompt_ids,
                 text: if writer.stopped { writer.text } else { codec.decode(&generation.ids) },
                 ids: generation.ids,
                 tokens_per_sec,
                 prompt_tokens_per_sec,
+                passed_over: Vec::new(),
             }
         })
         .collect())
@@ -285,14 +289,17 @@ impl Speakers {
         let voice = match weights {
             Weights::Model { folder, adapter } => Voice::Model(folder.clone(), adapter.clone()),
             Weights::Run { project, run, step } => {
-                let step = match step {
-                    Some(step) => *step,
-                    None => checkpoint::newest_step(&Project::open(project)?.run(*run)?.checkpoints)?,
-                };
-                Voice::Run(project.clone(), *run, step)
+                let newest = || checkpoint::newest_step(&Project::open(project)?.run(*run)?.checkpoints);
+                Voice::Run(project.clone(), *run, step.map_or_else(newest, Ok)?)
             }
         };
-        if let Some(index) = self.0.iter().position(|(loaded, _)| *loaded == voice) {
+        // Where no step was asked for, a newest one that is damaged is passed over; who asks for it by name gets no other.
+        let asked = match weights {
+            Weights::Run { step, .. } => *step,
+            Weights::Model { .. } => None,
+        };
+        let fits = |speaker: &Speaker| asked.is_none() || speaker.passed_over.is_empty();
+        if let Some(index) = self.0.iter().position(|(loaded, speaker)| *loaded == voice && fits(speaker)) {
             let found = self.0.remove(index);
             self.0.push(found);
         } else {
@@ -303,7 +310,7 @@ impl Speakers {
                 Voice::Model(folder, adapter) => {
                     Speaker::load(folder, adapter.as_deref(), Precision::Auto, DeviceChoice::Auto)?
                 }
-                Voice::Run(project, run, step) => Speaker::of_run(project, *run, Some(*step))?,
+                Voice::Run(project, run, _) => Speaker::of_run(project, *run, asked)?,
             };
             self.0.push((voice, speaker));
         }

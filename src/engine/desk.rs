@@ -255,17 +255,18 @@ impl Desk {
             Weights::Run { project, run, step: None } => *run == current.run && project == current.project,
             Weights::Run { .. } | Weights::Model { .. } => false,
         });
-        let (policy, codec) = if let Some(current) = of_current {
-            (current.policy, current.codec)
+        let (policy, codec, passed_over) = if let Some(current) = of_current {
+            (current.policy, current.codec, Vec::new())
         } else {
             let speaker = self.speakers.get(source)?;
-            (&speaker.policy, &speaker.codec)
+            (&speaker.policy, &speaker.codec, speaker.passed_over.clone())
         };
         let reporter = &mut self.reporter;
         let prompt_ids = codec.prompt_ids(prompt)?;
-        answer(policy, codec, prompt_ids, sampling, control, &mut |text| {
+        let answer = answer(policy, codec, prompt_ids, sampling, control, &mut |text| {
             reporter.send(Event::Token { request, text });
-        })
+        })?;
+        Ok(Generated { passed_over, ..answer })
     }
 }
 

@@ -45,7 +45,7 @@ fn weights(
         overwrite: order.overwrite,
     };
     let proof = write(&subject, on_phase)?;
-    Ok(Exported { step: trained.about.step, proof: Some(proof) })
+    Ok(Exported { step: trained.about.step, proof: Some(proof), passed_over: trained.passed_over })
 }
 
 fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported> {
@@ -56,5 +56,5 @@ fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported> {
     let record = project.run(order.run)?;
     let story = Story::of(&project, &record)?;
     export::report(&story, &order.to, order.overwrite)?;
-    Ok(Exported { step: record.step, proof: None })
+    Ok(Exported { step: record.step, proof: None, passed_over: Vec::new() })
 }

@@ -78,6 +78,8 @@ pub struct Exported {
     pub step: u64,
     /// What the files were checked with; a report has nothing to check.
     pub proof: Option<Proof>,
+    /// Why it is not the newest checkpoint: sentences, none where it is or another one was asked for.
+    pub passed_over: Vec<String>,
 }
 
 /// Which weights answer a [`Request::Generate`].
@@ -286,6 +288,8 @@ pub struct Generated {
     pub tokens_per_sec: f64,
     /// Of the prompts, until the first token came.
     pub prompt_tokens_per_sec: f64,
+    /// Why the weights are not those of the newest checkpoint, where that was asked for: sentences, none where they are.
+    pub passed_over: Vec<String>,
 }
 
 impl Generated {
@@ -298,6 +302,7 @@ impl Generated {
             stopped_by: StoppedBy::Cancelled,
             tokens_per_sec: 0.0,
             prompt_tokens_per_sec: 0.0,
+            passed_over: Vec::new(),
         }
     }
 }
@@ -309,8 +314,10 @@ pub enum StoppedBy {
     Eos,
     /// One of the stop texts; the answer is cut before it.
     Stop,
-    /// `max_new_tokens` or the model's context.
+    /// `max_new_tokens`.
     Limit,
+    /// The model's context is full.
+    Context,
     Cancelled,
 }
 

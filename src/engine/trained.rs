@@ -12,7 +12,7 @@ use super::{
 use crate::{
     data::{SplitRule, split},
     export::About,
-    model::{LoadOptions, Policy, Precision},
+    model::{LoadOptions, Policy, Precision, adapter},
     store::{Project, RunId, RunRecord},
     text::Codec,
 };
@@ -28,6 +28,8 @@ pub struct Trained {
     /// Held-out prompts as token ids; training ones where nothing is held out.
     pub probes: Vec<Vec<u32>>,
     pub about: About,
+    /// Why it is not the newest checkpoint, where that was asked for: sentences, none where it is.
+    pub passed_over: Vec<String>,
 }
 
 impl Trained {
@@ -37,22 +39,23 @@ impl Trained {
         let record = &project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
         let folders = &record.checkpoints;
-        let step = match which {
-            Which::Newest => None,
-            Which::Step(step) => Some(existing(folders, step)?),
+        let saved = match which {
+            Which::Newest => checkpoint::open(folders, None)?,
+            Which::Step(step) => checkpoint::open(folders, Some(existing(folders, step)?))?,
             Which::Best => {
                 let newest = checkpoint::open(folders, None)?;
                 let best = newest.state().best.ok_or_else(|| {
                     EngineError::Sentence("The run has no evaluation yet, so none is the best; name a step".to_owned())
                 })?;
-                Some(existing(folders, best.step)?)
+                let mut best = checkpoint::open(folders, Some(existing(folders, best.step)?))?;
+                best.passed_over = newest.passed_over;
+                best
             }
         };
-        let saved = checkpoint::open(folders, step)?;
         let folder = material::model_folder(project, &config)?;
         let options = LoadOptions { precision: Precision::F32, ..material::load_options(&config, project.dir()) };
         let mut policy = Policy::load(&folder, &options)?;
-        policy.set_trainable(&saved.trainable()?)?;
+        saved.restore(&mut policy)?;
         let codec = Codec::load(&folder)?;
         let material = material::of_run(project, record.id, record.revision, &config)?;
         let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
@@ -73,7 +76,7 @@ impl Trained {
             run: record.name.clone(),
             step,
             base_model: folder.to_string_lossy().into_owned(),
-            frozen: options.frozen_adapters,
+            frozen: adapter::beside(&folder).into_iter().chain(options.frozen_adapters).collect(),
             continued: options.continued,
             method: record.method.clone(),
             revision: record.revision.0,
@@ -82,7 +85,7 @@ impl Trained {
             settings: record.config_toml.clone(),
             metrics: newest_metrics(project, record, step)?,
         };
-        Ok(Self { policy, folder, probes, about })
+        Ok(Self { policy, folder, probes, about, passed_over: saved.told_passed_over() })
     }
 }
 

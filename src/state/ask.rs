@@ -125,12 +125,17 @@ impl Column {
             StoppedBy::Eos => "the model ended its turn",
             StoppedBy::Stop => "ended by a stop text",
             StoppedBy::Limit => "stopped at the token limit",
+            StoppedBy::Context => "stopped where the model's context is full",
             StoppedBy::Cancelled => "stopped by you",
         };
-        if generated.ids.is_empty() {
-            return Some(format!("No token, {stopped}"));
+        let mut outcome = match generated.ids.len() {
+            0 => format!("No token, {stopped}"),
+            count => format!("{count} tokens at {:.0} tokens/s, {stopped}", generated.tokens_per_sec),
+        };
+        for sentence in &generated.passed_over {
+            outcome = format!("{outcome}. {sentence}");
         }
-        Some(format!("{} tokens at {:.0} tokens/s, {stopped}", generated.ids.len(), generated.tokens_per_sec))
+        Some(outcome)
     }
 }
 
@@ -365,6 +370,7 @@ mod tests {
                 ids: vec![2, 3],
                 text: text.to_owned(),
                 stopped_by: StoppedBy::Eos,
+                passed_over: Vec::new(),
                 tokens_per_sec: 41.6,
                 prompt_tokens_per_sec: 100.0,
             },

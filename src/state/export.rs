@@ -213,6 +213,8 @@ pub struct Exported {
     pub bytes: u64,
     /// Absent for a report, which holds no weights.
     pub proof: Option<Proof>,
+    /// Why it is not the newest checkpoint: sentences, none where it is or another one was asked for.
+    pub passed_over: Vec<String>,
 }
 
 /// What reading weights back from the disk found, a sentence each.

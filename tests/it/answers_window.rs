@@ -73,6 +73,7 @@ fn generated(text: &str, stopped_by: StoppedBy) -> Generated {
         ids: vec![2, 3, 4],
         text: text.to_owned(),
         stopped_by,
+        passed_over: Vec::new(),
         tokens_per_sec: 50.0,
         prompt_tokens_per_sec: 100.0,
     }

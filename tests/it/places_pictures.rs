@@ -246,6 +246,7 @@ fn an_export_and_its_proof() {
         step: 120,
         bytes: 988_097_824,
         proof: Some(Proof { probes: 5, difference: 1.3e-5, largest: 21.0, effect: 4.182, changed: 5 }),
+        passed_over: Vec::new(),
     }));
     done.picture("export_done_dark", egui::Theme::Dark, USUAL, &mut results);
 }

@@ -155,6 +155,9 @@ fn proof(ui: &mut Ui, exported: &Exported, commands: &Commands) {
         for sentence in exported.proof.iter().flat_map(sentences) {
             ui.label(format!("✔ {sentence}"));
         }
+        for sentence in &exported.passed_over {
+            ui.label(RichText::new(sentence).color(palette.warning));
+        }
     });
     if exported.proof.is_some() {
         parts::caption(ui, "Its report.json and README.md say the same");
