@@ -58,8 +58,8 @@ pub fn run(args: &Models) -> Result<Ending> {
         output::line(line)?;
     }
     for card in &cards {
-        if let Some(reason) = &card.reason {
-            output::line(format!("{}: {reason}", card.name))?;
+        for sentence in card.remarks.iter().chain(&card.reason) {
+            output::line(format!("{}: {sentence}", card.name))?;
         }
     }
     Ok(Ending::Done)

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum ModelKind {
     /// A Hugging Face folder with a whole model.
     Folder,
+    /// The same with a PEFT adapter beside its weights, which is applied with them.
+    Adapted,
     /// A GGUF file.
     Gguf,
     /// A PEFT folder: weights to be added to another model's.
@@ -35,9 +37,12 @@ pub struct ModelCard {
     pub template: Option<bool>,
     /// What an adapter is added to.
     pub base: Option<Base>,
-    /// An adapter's.
+    /// An adapter's, be it alone or beside a model.
     pub rank: Option<usize>,
     pub needs: Option<Needs>,
+    /// What was decided where its files leave room for more than one reading, as sentences.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// Why it cannot be used, as a sentence.
     pub reason: Option<String>,
 }
@@ -128,6 +133,7 @@ impl ModelCard {
             base: None,
             rank: None,
             needs: None,
+            remarks: Vec::new(),
             reason: None,
         }
     }
@@ -139,7 +145,7 @@ impl ModelCard {
     /// What to load: the model, and the adapter on top where this is one. Nothing where the base is not at hand.
     pub fn weights(&self) -> Option<(PathBuf, Option<PathBuf>)> {
         match self.kind {
-            ModelKind::Folder | ModelKind::Gguf => Some((self.folder.clone(), None)),
+            ModelKind::Folder | ModelKind::Adapted | ModelKind::Gguf => Some((self.folder.clone(), None)),
             ModelKind::Adapter => {
                 let base = self.base.as_ref()?.folder.clone()?;
                 Some((base, Some(self.folder.clone())))

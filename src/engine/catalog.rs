@@ -111,6 +111,11 @@ impl Catalog {
         card.context = Some(survey.spec.max_positions);
         card.dtype = Some(survey.dtype.clone());
         card.needs = Some(needs(&survey));
+        card.remarks = survey.remarks;
+        if let Some(adapter) = survey.beside {
+            card.kind = ModelKind::Adapted;
+            card.rank = Some(adapter.rank);
+        }
         card.template = Some(text::has_template(&folder)?);
         Ok(())
     }

@@ -51,6 +51,7 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
         continued: config.model.continue_adapter.as_ref().map(|path| root.join(path)),
         adapter: (!config.lora.full).then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
         full: config.lora.full,
+        bare: false,
         recompute: match config.train.recompute {
             config::Recompute::Auto => Recompute::Auto,
             config::Recompute::Never => Recompute::Never,

@@ -74,6 +74,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
         cut_answers: train.iter().map(|pair| pair.cut).sum(),
         free_memory_bytes,
         total_steps,
+        warnings: policy.remarks().to_vec(),
         ..PreflightReport::default()
     };
     findings::fill(&mut report, &data, &batches, &codec, &config.data);

@@ -28,6 +28,8 @@ pub(super) fn load(model: &Path, adapters: &[&Path]) -> Result<Policy, LoadError
     let options = LoadOptions {
         precision: Precision::F32,
         frozen_adapters: adapters.iter().map(|&path| path.to_owned()).collect(),
+        // One that lies beside the model is among those that are named, or part of what is checked.
+        bare: true,
         ..LoadOptions::default()
     };
     Policy::load(model, &options)

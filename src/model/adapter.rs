@@ -16,12 +16,14 @@ mod mlx;
 mod peft;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
 };
 
 use candle_core::{Device, Tensor};
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::{Dtype, View};
 
 use factors::{Factors, Shaped};
 
@@ -77,6 +79,8 @@ pub struct LoadedAdapter {
     loras: BTreeMap<String, Lora>,
     /// Hash of its files.
     pub(super) identity: String,
+    /// What its config and its file do not agree on, as sentences.
+    pub(super) remarks: Vec<String>,
 }
 
 impl LoadedAdapter {
@@ -117,14 +121,25 @@ fn rank_of(lora: &Lora) -> usize {
 
 /// Reads an adapter for a model of this spec: a PEFT or an mlx-lm folder, or a GGUF file.
 pub fn load(path: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
-    let is_peft = path.join(peft::TENSORS).is_file();
-    if !is_peft && path.join(mlx::TENSORS).is_file() {
+    if is_mlx(path) {
         return mlx::load(path, spec);
     }
+    let is_peft = path.join(peft::TENSORS).is_file();
     match ::gguf::Gguf::find(path).filter(|_| !is_peft) {
         Some(file) => gguf::load(&file, spec),
         None => peft::load(path, spec),
     }
+}
+
+/// The folder of a model, if a PEFT adapter lies beside its weights: Transformers applies it without being asked.
+pub fn beside(model: &Path) -> Option<PathBuf> {
+    let has = |name: &str| fs::symlink_metadata(model.join(name)).is_ok();
+    (has("config.json") && has(CONFIG) && !is_mlx(model)).then(|| model.to_owned())
+}
+
+/// Whether an adapter's folder is one of mlx-lm, which nobody applies unasked.
+fn is_mlx(dir: &Path) -> bool {
+    !dir.join(peft::TENSORS).is_file() && dir.join(mlx::TENSORS).is_file()
 }
 
 /// Writes one adapter into the folder `dir`, which is created. `base_model` is what it says it belongs to.
@@ -133,7 +148,7 @@ pub fn load(path: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
 /// this policy.
 pub fn save(policy: &Policy, dir: &Path, layout: Layout, part: Part, base_model: &str) -> Result<(), LoadError> {
     let factors = Factors::of(policy, part, dir)?;
-    std::fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
+    fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
     match layout {
         Layout::Peft => peft::save(&factors, policy.spec(), dir, base_model),
         Layout::Mlx => mlx::save(&factors, policy.spec(), dir, base_model),
@@ -180,8 +195,41 @@ fn put_half(halves: &mut Halves, path: &str, half: usize, name: &str) -> Result<
     Ok(())
 }
 
+/// Layers that a config wants adapted and its file does not hold.
+#[derive(Default)]
+struct Absent {
+    first: Option<String>,
+    count: usize,
+}
+
+impl Absent {
+    fn add(&mut self, module: &str) {
+        self.first.get_or_insert_with(|| module.to_owned());
+        self.count += 1;
+    }
+
+    fn first(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+
+    /// What to say of them.
+    fn remark(&self, adapter: &Path) -> Option<String> {
+        let first = self.first()?;
+        let layers = match self.count {
+            1 => format!("`{first}`, which its file does not hold: it stays"),
+            count => format!("`{first}` and {} more layers, which its file does not hold: they stay", count - 1),
+        };
+        Some(format!("The config of the adapter {} names {layers} as the base model has it", adapter.display()))
+    }
+}
+
 /// Nothing may be left over, and something must have been there.
-fn finish(halves: Halves, loras: BTreeMap<String, Lora>, identity: Identity) -> Result<LoadedAdapter, String> {
+fn finish(
+    halves: Halves,
+    loras: BTreeMap<String, Lora>,
+    identity: Identity,
+    remarks: Vec<String>,
+) -> Result<LoadedAdapter, String> {
     if let Some((path, names)) = halves.into_iter().next() {
         if path.ends_with(HEAD_MODULE) {
             return Err("it adapts the output layer `lm_head`; only layers inside the blocks are supported".to_owned());
@@ -192,7 +240,7 @@ fn finish(halves: Halves, loras: BTreeMap<String, Lora>, identity: Identity) -> 
     if loras.is_empty() {
         return Err("it adapts no layer of this model".to_owned());
     }
-    Ok(LoadedAdapter { loras, identity: identity.finish() })
+    Ok(LoadedAdapter { loras, identity: identity.finish(), remarks })
 }
 
 /// The name of a folder's config and tensors.
@@ -205,29 +253,39 @@ fn identify(config: &str, weights: &Weights) -> Identity {
     identity
 }
 
-/// Writes f32 tensors as one safetensors file.
-fn write_tensors(path: &Path, tensors: &BTreeMap<String, Shaped>, format: &str) -> Result<(), LoadError> {
-    let bytes: Vec<(&String, &[usize; 2], Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, Shaped { shape, values })| {
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            (name, shape, bytes)
-        })
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.to_vec(), bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+/// Writes f32 tensors as one safetensors file, one in memory at a time.
+fn write_tensors<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (String, &'a Shaped)>,
+    format: &str,
+) -> Result<(), LoadError> {
     let metadata = HashMap::from([("format".to_owned(), format.to_owned())]);
-    views
-        .and_then(|views| safetensors::serialize_to_file(views, Some(metadata), path))
+    safetensors::serialize_to_file(tensors, Some(metadata), path)
         .map_err(|error| LoadError::Write { path: path.to_owned(), source: std::io::Error::other(error) })
+}
+
+impl View for &Shaped {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * size_of::<f32>()
+    }
 }
 
 /// Writes a config as indented JSON.
 fn write_config(dir: &Path, config: &serde_json::Value) -> Result<(), LoadError> {
     let path = dir.join(CONFIG);
-    std::fs::write(&path, format!("{config:#}\n")).map_err(|source| LoadError::Write { path, source })
+    fs::write(&path, format!("{config:#}\n")).map_err(|source| LoadError::Write { path, source })
 }
 
 /// A whole number without a point, as other tools write it.

@@ -33,8 +33,18 @@ pub enum LoadError {
          into the model's original safetensors folder"
     )]
     MergedBlocks { path: PathBuf },
+    #[error(
+        "{path} holds an adapter, not a model: {}load that model, and this folder as the adapter on top (`--adapter`)",
+        if base.is_empty() { "its config does not say for which; ".to_owned() } else { format!("it was made for {base}; ") }
+    )]
+    IsAdapter { path: PathBuf, base: String },
     #[error("The adapter {path} cannot be used: {reason}")]
     Adapter { path: PathBuf, reason: String },
+    #[error(
+        "{path} holds a model and an adapter beside it, which Transformers would apply, but the adapter cannot be used. {error}. \
+         Complete it, or take its adapter_config.json away to have the model alone"
+    )]
+    Beside { path: PathBuf, error: Box<LoadError> },
     #[error("The LoRA settings cannot be used: {0}")]
     Lora(String),
     #[error("Stopped before everything was written")]

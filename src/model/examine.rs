@@ -18,6 +18,7 @@ pub fn examine(folder: &Path, options: &LoadOptions) -> Result<(), LoadError> {
 pub(super) struct Found {
     pub(super) spec: Spec,
     pub(super) weights: Source,
+    /// The one that lies beside the model, if it is not left out, before those that were asked for.
     pub(super) frozen: Vec<LoadedAdapter>,
     /// The one that is trained further.
     pub(super) continued: Option<LoadedAdapter>,
@@ -47,7 +48,8 @@ impl Found {
             refuse_blocks(&spec, &weights, options.precision)?;
         }
         let read = |path: &PathBuf| adapter::load(path, &spec);
-        let frozen = options.frozen_adapters.iter().map(read);
+        let beside = if options.bare { None } else { Self::beside(folder, &spec)? };
+        let frozen = beside.into_iter().map(Ok).chain(options.frozen_adapters.iter().map(read));
         let frozen = frozen.collect::<Result<_, _>>()?;
         let continued = options.continued.as_ref().map(read).transpose()?;
         if let (Some(path), Some(adapter)) = (&options.continued, &continued)
@@ -61,15 +63,33 @@ impl Found {
         Ok(Self { spec, weights, frozen, continued })
     }
 
-    /// Transformers ignores tensors that the architecture has no place for; so do we, but not in silence.
-    pub(super) fn warn_about_unused(&self) {
+    /// The adapter that lies beside a model's weights.
+    fn beside(folder: &Path, spec: &Spec) -> Result<Option<LoadedAdapter>, LoadError> {
+        let Some(path) = adapter::beside(folder) else {
+            return Ok(None);
+        };
+        let mut adapter = adapter::load(&path, spec)
+            .map_err(|error| LoadError::Beside { path: folder.to_owned(), error: Box::new(error) })?;
+        adapter.remarks.push(format!(
+            "An adapter lies beside the model in {}: it is applied, as Transformers does",
+            folder.display()
+        ));
+        Ok(Some(adapter))
+    }
+
+    /// What was decided where the files leave room for more than one reading, as sentences: nothing is decided in silence.
+    pub(super) fn remarks(&self) -> Vec<String> {
         let unused = self.weights.unused(&self.spec);
-        if let Some(first) = unused.first() {
-            tracing::warn!(
+        // As Transformers does.
+        let unused = unused.first().map(|first| {
+            format!(
                 "{} tensors of the weight files have no place in this architecture and are not used, e.g. {first}",
                 unused.len()
-            );
-        }
+            )
+        });
+        let adapters = self.frozen.iter().chain(&self.continued);
+        let adapters = adapters.flat_map(|adapter| adapter.remarks.iter().cloned());
+        self.weights.remarks().iter().cloned().chain(unused).chain(adapters).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use safetensors::{
 };
 
 use super::{LoadError, PolicyError, weights::Weights};
-use crate::kernels::Slot;
+use ::kernels::Slot;
 
 /// Numbers that are copied at a time.
 const RUN: usize = 1 << 18;

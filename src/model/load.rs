@@ -38,6 +38,8 @@ pub struct LoadOptions {
     /// An adapter that is trained further instead of a new one: its own rank, scale and layers count, and of `adapter`
     /// only the dropout and the seed. The reference has it as it is on disk. Not together with `full`.
     pub continued: Option<PathBuf>,
+    /// An adapter that lies beside the model is left out, though Transformers applies it.
+    pub bare: bool,
     /// Train every weight. Without it and without `adapter`, nothing is trained.
     pub full: bool,
     pub recompute: Recompute,
@@ -130,7 +132,10 @@ fn load(
 ) -> Result<Policy, LoadError> {
     let found = Found::look(folder, options)?;
     memory::check(folder, &found.spec, &found.weights, options, device)?;
-    found.warn_about_unused();
+    let remarks = found.remarks();
+    for remark in &remarks {
+        tracing::warn!("{remark}");
+    }
     let Found { spec, weights, frozen, continued } = found;
     let trained = Trained::of(options, continued);
     // Composed kernels want one element type.
@@ -190,6 +195,7 @@ fn load(
         model: folder.to_owned(),
         precision: options.precision,
         compute,
+        remarks,
     })
 }
 

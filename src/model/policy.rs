@@ -1,12 +1,15 @@
 //! The model as a whole: a forward that keeps what its backward needs, the backward, and the update.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
 
 use super::{
-    AdamW, AdapterShape, Parameters, PolicyError, Precision, Recompute, Result, Row, Spec,
+    AdamW, AdapterShape, LoadError, Parameters, PolicyError, Precision, Recompute, Result, Row, Spec,
     block::{Block, Frame, Saved},
     half::Norm,
     pass::{Kept, Pass},
@@ -41,6 +44,8 @@ pub struct Policy {
     pub(super) model: PathBuf,
     pub(super) precision: Precision,
     pub(super) compute: Compute,
+    /// What was decided while it was loaded, as sentences.
+    pub(super) remarks: Vec<String>,
 }
 
 impl Policy {
@@ -103,6 +108,11 @@ impl Policy {
     /// with the same identity compute the same numbers before their first update.
     pub fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// What was decided where the files leave room for more than one reading, as sentences.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// The flat buffer of what is trained.
@@ -297,6 +307,17 @@ impl Policy {
     /// Puts saved values back, bit for bit.
     pub fn set_trainable(&mut self, tensors: &[(String, Tensor)]) -> Result<()> {
         self.parameters.restore(tensors)
+    }
+
+    /// Writes what is trained into a safetensors file, under the names of the files it is saved to, a run at a time: no copy
+    /// of it is made in memory. Gives the blake3 hash of the file.
+    pub fn save_trainable(&self, path: &Path) -> Result<blake3::Hash, LoadError> {
+        self.parameters.save(path)
+    }
+
+    /// Reads back what [`Self::save_trainable`] wrote, bit for bit and a run at a time.
+    pub fn load_trainable(&mut self, path: &Path) -> Result<(), LoadError> {
+        self.parameters.load(path)
     }
 
     fn dropout(&self) -> Option<Dropout> {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{LoadError, Rope, config::Config, families};
+use super::{AdapterSurvey, LoadError, Rope, config::Config, families};
 use ::files;
 use ::kernels::Activation;
 
@@ -125,7 +125,12 @@ const MAX_POSITIONS: usize = 1 << 26;
 impl Spec {
     /// Reads `folder/config.json`.
     pub(super) fn read_folder(folder: &Path) -> Result<Self, LoadError> {
-        let path = files::inside(folder, "config.json")?;
+        let path = files::inside(folder, "config.json").map_err(|error| {
+            if error.is_missing() && AdapterSurvey::is_one(folder) {
+                return LoadError::IsAdapter { path: folder.to_owned(), base: AdapterSurvey::base(folder) };
+            }
+            error.into()
+        })?;
         let text = files::read_text(&path, files::SETTINGS)?;
         Self::parse(&text).map_err(|reason| LoadError::Config { path, reason })
     }
@@ -182,12 +187,12 @@ impl Spec {
             return Err(format!("`rms_norm_eps` is {}; expected a small positive number", self.norm_eps));
         }
         for (name, number) in [
-            ("attn_logit_softcapping", self.attention_softcap),
-            ("final_logit_softcapping", self.logit_softcap),
+            ("`attn_logit_softcapping`", self.attention_softcap),
+            ("`final_logit_softcapping`", self.logit_softcap),
             ("the scale of attention scores", Some(self.attention_scale)),
         ] {
-            if number.is_some_and(|number| !(number > 0.0 && number.is_finite())) {
-                return Err(format!("{name} is {number:?}; expected a positive number"));
+            if let Some(number) = number.filter(|&number| !(number > 0.0 && number.is_finite())) {
+                return Err(format!("{name} is {number}; expected a positive number"));
             }
         }
         self.ropes.iter().try_for_each(|rope| rope.validate(self.head_dim))

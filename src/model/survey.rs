@@ -1,14 +1,14 @@
-//! What a model is and what it takes, from its headers alone: no weight is read.
+//! What a model is and what it takes, from its headers alone: no weight of its own is read.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
 use super::{
-    LoadError, Spec,
+    LoadError, LoadOptions, Spec, adapter,
+    examine::Found,
     load::adapter_compute,
     memory::{self, FLOAT},
-    source::Source,
     tensors::Role,
     weights::Weights,
 };
@@ -26,8 +26,13 @@ pub struct Survey {
     pub dtype: String,
     /// The file, or all files of the folder.
     pub bytes: u64,
-    /// Its weights in memory, as [`super::Precision::Auto`] keeps them on the processor.
+    /// Its weights in memory, as [`super::Precision::Auto`] keeps them on the processor, and an adapter's that lies beside
+    /// them.
     pub held: u64,
+    /// The adapter that lies beside its weights and is applied with them.
+    pub beside: Option<AdapterSurvey>,
+    /// What was decided where its files leave room for more than one reading, as sentences.
+    pub remarks: Vec<String>,
     /// How its products are taken when an adapter is trained on it.
     compute: Compute,
 }
@@ -35,22 +40,26 @@ pub struct Survey {
 impl Survey {
     /// Errors for the reasons that loading it would, as far as headers tell.
     pub fn of(model: &Path) -> Result<Self, LoadError> {
-        let (spec, source) = Source::open(model)?;
+        let found = Found::look(model, &LoadOptions::default())?;
         let mut held = 0;
         let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
-        for tensor in spec.tensors() {
-            let stored = source.stored(&tensor.name, &tensor.shape)?;
+        for tensor in found.spec.tensors() {
+            let stored = found.weights.stored(&tensor.name, &tensor.shape)?;
             let count: usize = tensor.shape.iter().product();
             *numbers.entry(stored.name).or_default() += count;
             held += if tensor.role == Role::Matrix { stored.held } else { FLOAT * count as u64 };
         }
+        let beside = adapter::beside(model).map(|folder| AdapterSurvey::of(&folder)).transpose()?;
+        held += beside.as_ref().map_or(0, |adapter| FLOAT * adapter.parameters);
         let dtype = numbers.into_iter().max_by_key(|(_, count)| *count);
         Ok(Self {
-            spec,
             dtype: dtype.map(|(name, _)| name).unwrap_or_default(),
             bytes: bytes_on_disk(model),
             held,
-            compute: adapter_compute(&source),
+            compute: adapter_compute(&found.weights),
+            beside,
+            remarks: found.remarks(),
+            spec: found.spec,
         })
     }
 
@@ -87,14 +96,12 @@ pub struct AdapterSurvey {
 impl AdapterSurvey {
     pub fn of(folder: &Path) -> Result<Self, LoadError> {
         let fault = |reason: String| LoadError::Adapter { path: folder.to_owned(), reason };
-        let text = files::read_text(&files::inside(folder, ADAPTER_CONFIG)?, files::SETTINGS)?;
-        let config: Value = serde_json::from_str(&text)
-            .map_err(|error| fault(format!("{ADAPTER_CONFIG} is not valid JSON ({error})")))?;
+        let config = read_config(folder)?;
         let rank = config["r"].as_u64();
         let rank = rank.ok_or_else(|| fault("its config has no rank `r`".to_owned()))?;
-        let weights = Weights::open_file(&folder.join(ADAPTER_WEIGHTS))?;
+        let weights = Weights::open_file(&files::inside(folder, ADAPTER_WEIGHTS)?)?;
         let mut survey = Self {
-            base: config["base_model_name_or_path"].as_str().unwrap_or_default().to_owned(),
+            base: base_in(&config),
             rank: rank as usize,
             parameters: 0,
             dtype: String::new(),
@@ -108,10 +115,27 @@ impl AdapterSurvey {
         Ok(survey)
     }
 
+    /// What an adapter's config names as its base model; empty where it names none or cannot be read.
+    pub(super) fn base(folder: &Path) -> String {
+        read_config(folder).map(|config| base_in(&config)).unwrap_or_default()
+    }
+
     /// Whether a folder holds an adapter and no model.
     pub fn is_one(folder: &Path) -> bool {
         folder.join(ADAPTER_CONFIG).is_file() && !folder.join("config.json").is_file()
     }
+}
+
+fn read_config(folder: &Path) -> Result<Value, LoadError> {
+    let text = files::read_text(&files::inside(folder, ADAPTER_CONFIG)?, files::SETTINGS)?;
+    serde_json::from_str(&text).map_err(|error| LoadError::Adapter {
+        path: folder.to_owned(),
+        reason: format!("{ADAPTER_CONFIG} is not valid JSON ({error})"),
+    })
+}
+
+fn base_in(config: &Value) -> String {
+    config["base_model_name_or_path"].as_str().unwrap_or_default().to_owned()
 }
 
 /// A file's length, or the files of a folder together; links are followed.

@@ -7,16 +7,24 @@
 use fancy_regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::{Family, Spec};
+
 /// The layers that a config chooses.
 #[derive(Debug)]
 pub(super) struct Chosen {
-    /// Absent where the config leaves the choice to PEFT.
-    targets: Option<Modules>,
+    targets: Targets,
     excluded: Option<Modules>,
     /// Numbers of the blocks; absent for all of them.
-    blocks: Option<Vec<u64>>,
+    blocks: Option<Vec<i64>>,
     /// What stands before the number of a block in a module path.
     before_number: Vec<Regex>,
+}
+
+#[derive(Debug)]
+enum Targets {
+    /// Every linear layer but the head.
+    AllLinear,
+    Modules(Modules),
 }
 
 #[derive(Debug)]
@@ -27,32 +35,30 @@ enum Modules {
     Expression(Regex),
 }
 
+/// What PEFT adapts where a config does not name its modules, for the types of models for which it knows that.
+const DEFAULT: [&str; 2] = ["q_proj", "v_proj"];
+
 impl Chosen {
-    pub(super) fn read(config: &Map<String, Value>) -> Self {
-        let all = Value::String("all-linear".to_owned());
-        let targets = config.get("target_modules").filter(|value| **value != all);
-        let blocks = match config.get("layers_to_transform") {
-            Some(Value::Number(one)) => one.as_u64().map(|one| vec![one]),
-            Some(Value::Array(some)) if !some.is_empty() => Some(some.iter().filter_map(Value::as_u64).collect()),
-            _ => None,
+    /// Of an adapter for a model of this spec; errors about what is no name of a module or number of a block.
+    pub(super) fn read(config: &Map<String, Value>, spec: &Spec) -> Result<Self, String> {
+        let targets = match config.get("target_modules").unwrap_or(&Value::Null) {
+            Value::Null if has_default(spec) => Targets::Modules(Modules::named(&DEFAULT)),
+            Value::Null => {
+                return Err(
+                    "its config does not say which layers it adapts (`target_modules`), and PEFT assumes none for \
+                            this type of model"
+                        .to_owned(),
+                );
+            }
+            Value::String(all) if all.eq_ignore_ascii_case("all-linear") => Targets::AllLinear,
+            value => Targets::Modules(Modules::read("target_modules", value)?),
         };
-        let mut patterns = match config.get("layers_pattern") {
-            Some(Value::String(one)) => vec![one.as_str()],
-            Some(Value::Array(some)) => some.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
+        let excluded = match config.get("exclude_modules").unwrap_or(&Value::Null) {
+            Value::Null => None,
+            Value::String(text) if text.is_empty() => None,
+            value => Some(Modules::read("exclude_modules", value)?),
         };
-        patterns.retain(|pattern| !pattern.is_empty());
-        if patterns.is_empty() {
-            patterns.push(r"[^.]*");
-        }
-        let before_number = patterns.into_iter();
-        let before_number = before_number.filter_map(|pattern| Regex::new(&format!(r"^.*\.{pattern}\.(\d+)\.")).ok());
-        Self {
-            targets: targets.and_then(Modules::read),
-            excluded: config.get("exclude_modules").and_then(Modules::read),
-            blocks,
-            before_number: before_number.collect(),
-        }
+        Ok(Self { targets, excluded, blocks: blocks(config)?, before_number: before_number(config)? })
     }
 
     /// Whether the layer of this module path gets an adapter.
@@ -61,10 +67,10 @@ impl Chosen {
             return false;
         }
         match &self.targets {
-            None => self.has_block(path),
-            Some(Modules::Names(names)) if names.iter().any(|name| name == path) => true,
-            Some(modules @ Modules::Names(_)) => modules.have(path) && self.has_block(path),
-            Some(modules @ Modules::Expression(_)) => modules.have(path),
+            Targets::AllLinear => path.contains(".layers.") && self.has_block(path),
+            Targets::Modules(Modules::Names(names)) if names.iter().any(|name| name == path) => true,
+            Targets::Modules(modules @ Modules::Names(_)) => modules.have(path) && self.has_block(path),
+            Targets::Modules(modules @ Modules::Expression(_)) => modules.have(path),
         }
     }
 
@@ -74,22 +80,67 @@ impl Chosen {
         };
         let number = self.before_number.iter().find_map(|pattern| {
             let found = pattern.captures(path).ok()??;
-            found.get(1)?.as_str().parse().ok()
+            found.name("number")?.as_str().parse().ok()
         });
         number.is_some_and(|number| blocks.contains(&number))
     }
 }
 
+/// Whether PEFT's `TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING` has this type of model.
+fn has_default(spec: &Spec) -> bool {
+    use Family::{Gemma2, Gemma3, Llama, Mistral, Qwen2, Qwen3};
+    spec.part_of.is_none() && matches!(spec.family, Llama | Mistral | Qwen2 | Qwen3 | Gemma2 | Gemma3)
+}
+
+/// `layers_to_transform`.
+fn blocks(config: &Map<String, Value>) -> Result<Option<Vec<i64>>, String> {
+    let value = config.get("layers_to_transform").unwrap_or(&Value::Null);
+    let numbers = match value {
+        Value::Null => return Ok(None),
+        Value::Array(some) if some.is_empty() => return Ok(None),
+        Value::Array(some) => some.iter().map(Value::as_i64).collect(),
+        one => one.as_i64().map(|one| vec![one]),
+    };
+    numbers.map(Some).ok_or_else(|| format!("its `layers_to_transform` is {value}; expected numbers of blocks"))
+}
+
+/// `layers_pattern`.
+fn before_number(config: &Map<String, Value>) -> Result<Vec<Regex>, String> {
+    let value = config.get("layers_pattern").unwrap_or(&Value::Null);
+    let patterns = match value {
+        Value::Null => Some(Vec::new()),
+        Value::String(one) => Some(vec![one.as_str()]),
+        Value::Array(some) => some.iter().map(Value::as_str).collect(),
+        _ => None,
+    };
+    let mut patterns =
+        patterns.ok_or_else(|| format!("its `layers_pattern` is {value}; expected a name or a list of names"))?;
+    patterns.retain(|pattern| !pattern.is_empty());
+    if patterns.is_empty() {
+        return Ok(vec![expression("layers_pattern", r"^(?:.*?\.[^.]*\.(?P<number>\d+)\.)")?]);
+    }
+    let whole = |pattern: &str| format!(r"^(?:(?:^|.*?\.){pattern}\.(?P<number>\d+)\.)");
+    patterns.into_iter().map(|pattern| expression("layers_pattern", &whole(pattern))).collect()
+}
+
+fn expression(key: &str, text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| format!("its `{key}` is {text:?}, which is no expression ({error})"))
+}
+
 impl Modules {
-    /// Nothing where nothing is named; nor where an expression is one of Python's alone, which then chooses nothing here.
-    fn read(value: &Value) -> Option<Self> {
+    fn named(names: &[&str]) -> Self {
+        Self::Names(names.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    fn read(key: &str, value: &Value) -> Result<Self, String> {
+        let wrong = || format!("its `{key}` is {value}; expected names of modules in a list, or an expression");
         match value {
-            Value::String(text) => Some(Self::Expression(Regex::new(&format!("^(?:{text})$")).ok()?)),
-            Value::Array(names) if !names.is_empty() => {
-                let names = names.iter().filter_map(Value::as_str);
-                Some(Self::Names(names.map(str::to_owned).collect()))
+            Value::String(text) => Ok(Self::Expression(expression(key, &format!("^(?:{text})$"))?)),
+            Value::Array(names) => {
+                let names: Option<Vec<String>> = names.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
+                names.map(Self::Names).ok_or_else(wrong)
             }
-            _ => None,
+            _ => Err(wrong()),
         }
     }
 
@@ -119,7 +170,31 @@ mod tests {
         let Value::Object(config) = serde_json::from_str(config).unwrap() else {
             panic!("no object");
         };
-        Chosen::read(&config).has(PATH)
+        Chosen::read(&config, &spec("llama")).unwrap().has(PATH)
+    }
+
+    fn spec(model_type: &str) -> Spec {
+        Spec::parse(&format!(r#"{{"model_type": "{model_type}"}}"#)).unwrap()
+    }
+
+    #[test]
+    fn r11_modules_that_are_not_named_are_those_that_peft_assumes() {
+        for config in ["{}", r#"{"target_modules": null}"#] {
+            let Ok(Value::Object(config)) = serde_json::from_str(config) else {
+                panic!("no object");
+            };
+            for model_type in ["llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text"] {
+                let chosen = Chosen::read(&config, &spec(model_type)).unwrap();
+                let kinds = ["q_proj", "k_proj", "v_proj", "o_proj"];
+                let has = kinds.map(|kind| chosen.has(&format!("model.layers.1.self_attn.{kind}")));
+                assert_eq!(has, [true, false, true, false], "{model_type}");
+            }
+            for model_type in ["phi3", "olmo2", "smollm3"] {
+                let error = Chosen::read(&config, &spec(model_type)).unwrap_err();
+                assert!(error.contains("target_modules"), "{error}");
+            }
+        }
+        assert!(!has(r#"{"target_modules": []}"#), "none are named");
     }
 
     #[test]
@@ -127,6 +202,7 @@ mod tests {
         for (config, expected) in [
             (r"{}", true),
             (r#"{"target_modules": "all-linear"}"#, true),
+            (r#"{"target_modules": "All-Linear"}"#, true),
             (r#"{"target_modules": ["q_proj", "v_proj"]}"#, true),
             (r#"{"target_modules": ["proj"]}"#, false),
             (r#"{"target_modules": ["v_proj"]}"#, false),
@@ -138,6 +214,8 @@ mod tests {
             (r#"{"target_modules": ["q_proj"], "layers_to_transform": [3]}"#, true),
             (r#"{"target_modules": ["q_proj"], "layers_to_transform": 2}"#, false),
             (r#"{"target_modules": ["q_proj"], "layers_to_transform": [3], "layers_pattern": "h"}"#, false),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": -1}"#, false),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [3], "layers_pattern": ["h", "layers"]}"#, true),
             (r#"{"target_modules": ["model.layers.3.self_attn.q_proj"], "layers_to_transform": [0]}"#, true),
         ] {
             assert_eq!(has(config), expected, "{config}");

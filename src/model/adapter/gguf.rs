@@ -62,7 +62,7 @@ pub(super) fn load(path: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError>
     }
     let mut identity = Identity::default();
     identity.add_file(path, file.bytes());
-    finish(halves, loras, identity).map_err(fault)
+    finish(halves, loras, identity, Vec::new()).map_err(fault)
 }
 
 fn halves(file: &Gguf) -> Result<Halves, String> {

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    CONFIG, Halves, LoadedAdapter,
+    Absent, CONFIG, Halves, LoadedAdapter,
     factors::{Factors, Shaped},
     finish, frozen, identify, put_half, take_halves, unusable, whole, write_config, write_tensors,
 };
@@ -26,12 +26,23 @@ const INSIDE: &str = "language_model.";
 pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let fault = unusable(dir);
     let text = files::read_text(&files::inside(dir, CONFIG)?, files::SETTINGS)?;
-    let (rank, scale) = rank_and_scale(&text).map_err(&fault)?;
+    let MlxConfig { rank, scale, keys, layers } = MlxConfig::parse(&text).map_err(&fault)?;
+    let first = layers.map_or(0, |layers| spec.layers.len().saturating_sub(layers));
+    let is_wanted = |path: &str| {
+        let inside = path.strip_prefix("model.layers.").and_then(|path| path.split_once('.'));
+        inside.is_some_and(|(layer, module)| {
+            layer.parse().is_ok_and(|layer: usize| layer >= first) && keys.iter().any(|key| key == module)
+        })
+    };
     let weights = Weights::open_file(&files::inside(dir, TENSORS)?)?;
     let mut halves = halves(&weights).map_err(&fault)?;
     let mut loras = BTreeMap::new();
+    let mut absent = Absent::default();
     for linear in spec.all_linears() {
         let Some((a, b)) = take_halves(&mut halves, &linear.path).map_err(&fault)? else {
+            if is_wanted(&linear.path) {
+                absent.add(&linear.path);
+            }
             continue;
         };
         let read = |name: &str, shape: [usize; 2]| {
@@ -50,25 +61,44 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
         let lora = frozen(&linear, rank, a, b, scale)?;
         loras.insert(linear.path, lora);
     }
-    finish(halves, loras, identify(&text, &weights)).map_err(fault)
+    let remarks = absent.remark(dir).into_iter().collect();
+    finish(halves, loras, identify(&text, &weights), remarks).map_err(fault)
 }
 
-/// What the config says, or what is wrong with it.
-fn rank_and_scale(text: &str) -> Result<(usize, f64), String> {
-    let config: Value = serde_json::from_str(text).map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
-    match config.get("fine_tune_type").and_then(Value::as_str) {
-        None | Some("lora") => {}
-        Some(other) => {
-            return Err(format!("its `fine_tune_type` is {other:?}; only lora is supported"));
+/// What an adapter's config says.
+struct MlxConfig {
+    rank: usize,
+    scale: f64,
+    /// The layers that it adapts inside a block; empty where it leaves the choice to mlx-lm.
+    keys: Vec<String>,
+    /// Of how many blocks, the last ones; absent for all.
+    layers: Option<usize>,
+}
+
+impl MlxConfig {
+    /// The config, or what is wrong with it.
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Value =
+            serde_json::from_str(text).map_err(|error| format!("{CONFIG} is not valid JSON ({error})"))?;
+        match &config["fine_tune_type"] {
+            Value::Null => {}
+            Value::String(kind) if kind == "lora" => {}
+            other => {
+                return Err(format!("its `fine_tune_type` is {other}; only lora is supported"));
+            }
         }
+        let parameters = &config["lora_parameters"];
+        let rank = parameters["rank"].as_u64().filter(|&rank| rank > 0);
+        let scale = parameters["scale"].as_f64();
+        let keys = parameters["keys"].as_array().map_or(&[][..], Vec::as_slice);
+        Ok(Self {
+            rank: rank.ok_or("its config has no `lora_parameters.rank`")? as usize,
+            scale: scale.ok_or("its config has no `lora_parameters.scale`")?,
+            keys: keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect(),
+            // -1 is all of them.
+            layers: config["num_layers"].as_u64().map(|layers| layers as usize),
+        })
     }
-    let parameters = &config["lora_parameters"];
-    let rank = parameters["rank"].as_u64().filter(|&rank| rank > 0);
-    let scale = parameters["scale"].as_f64();
-    Ok((
-        rank.ok_or("its config has no `lora_parameters.rank`")? as usize,
-        scale.ok_or("its config has no `lora_parameters.scale`")?,
-    ))
 }
 
 fn halves(weights: &Weights) -> Result<Halves, String> {
@@ -94,7 +124,7 @@ pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str)
             tensors.insert(format!("{before}{path}{end}"), factor.transposed());
         }
     }
-    write_tensors(&dir.join(TENSORS), &tensors, "mlx")?;
+    write_tensors(&dir.join(TENSORS), tensors.iter().map(|(name, tensor)| (name.clone(), tensor)), "mlx")?;
     let mut keys: Vec<&str> = factors.layers.keys().filter_map(|path| in_block(path)).collect();
     keys.sort_unstable();
     keys.dedup();

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    CONFIG, Halves, LoadedAdapter, config::PeftConfig, factors::Factors, finish, frozen, identify, put_half,
-    take_halves, unusable, whole, write_config, write_tensors,
+    Absent, CONFIG, HEAD_MODULE, Halves, LoadedAdapter, config::PeftConfig, factors::Factors, finish, frozen, identify,
+    put_half, take_halves, unusable, whole, write_config, write_tensors,
 };
 use crate::{
     LoadError, Spec,
@@ -22,6 +22,9 @@ const PICKLE: &str = "adapter_model.bin";
 
 /// Modules of a model around its text part, which an adapter may train too; text alone does not pass through them.
 const OF_IMAGES: [&str; 2] = ["vision_tower.", "multi_modal_projector."];
+/// In the names of what DoRA scales rows with.
+const MAGNITUDES: &str = "lora_magnitude_vector";
+const EMBEDDING_MODULE: &str = "model.embed_tokens";
 /// What the modules of a text part are called inside the whole model, in Transformers 5.
 const INSIDE: &str = "model.language_model.";
 
@@ -29,7 +32,7 @@ const INSIDE: &str = "model.language_model.";
 pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> {
     let fault = unusable(dir);
     let text = files::read_text(&files::inside(dir, CONFIG)?, files::SETTINGS)?;
-    let config = PeftConfig::parse(&text).map_err(&fault)?;
+    let config = PeftConfig::parse(&text, spec).map_err(&fault)?;
     let tensors = match files::inside(dir, TENSORS) {
         Err(error) if error.is_missing() && dir.join(PICKLE).exists() => {
             return Err(fault(format!(
@@ -42,11 +45,15 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
     let weights = Weights::open_file(&tensors)?;
     let mut halves = halves(&weights).map_err(&fault)?;
     let mut loras = BTreeMap::new();
+    let mut absent = Absent::default();
     for linear in spec.all_linears() {
+        let module = module(spec, &linear.path);
         let Some((a, b)) = take_halves(&mut halves, &linear.path).map_err(&fault)? else {
+            if config.has(&module) {
+                absent.add(&module);
+            }
             continue;
         };
-        let module = module(spec, &linear.path);
         // The text part of a larger model had another path in Transformers 4, which its config may name.
         if spec.part_of.is_none() && !config.has(&module) {
             return Err(fault(format!(
@@ -73,7 +80,21 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
     if spec.part_of.is_some() {
         halves.retain(|path, _| !OF_IMAGES.iter().any(|part| path.contains(part)));
     }
-    finish(halves, loras, identify(&text, &weights)).map_err(fault)
+    for table in [HEAD_MODULE, EMBEDDING_MODULE] {
+        if config.has(table) && !halves.contains_key(table) {
+            absent.add(table);
+        }
+    }
+    if config.starts_at_random()
+        && let Some(first) = absent.first()
+    {
+        return Err(fault(format!(
+            "its config wants `{first}` adapted, which its file does not hold, and `init_lora_weights` is false: PEFT would \
+             fill it with random numbers"
+        )));
+    }
+    let remarks = absent.remark(dir).into_iter().collect();
+    finish(halves, loras, identify(&text, &weights), remarks).map_err(fault)
 }
 
 /// Sorts the tensors of an adapter by layer. Tools differ in what they put around the module path: PEFT's own
@@ -93,12 +114,20 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
         let split = [".lora_A", ".lora_B"].into_iter().enumerate();
         let mut found = split.filter_map(|(half, marker)| {
             let (path, rest) = inner.rsplit_once(marker)?;
+            if rest.ends_with(".bias") {
+                return None;
+            }
             let rest = rest.strip_suffix(".weight").unwrap_or(rest);
             // At most the adapter's own name is left.
             let is_name = rest.is_empty() || (rest.starts_with('.') && !rest[1..].contains('.'));
             is_name.then(|| (path.to_owned(), half))
         });
         let Some((path, half)) = found.next_back() else {
+            if name.contains(MAGNITUDES) {
+                return Err(format!(
+                    "`{name}` holds magnitudes of DoRA, though its config does not say `use_dora`; DoRA is not supported"
+                ));
+            }
             return Err(format!(
                 "`{name}` is not the A or B of a linear layer; layers that are saved whole beside an adapter cannot be read"
             ));
@@ -127,13 +156,11 @@ fn target_modules(spec: &Spec, targets: &[String]) -> Value {
 
 /// Writes both files into `dir`.
 pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str) -> Result<(), LoadError> {
-    let mut tensors = BTreeMap::new();
-    for (path, (a, b)) in &factors.layers {
+    let tensors = factors.layers.iter().flat_map(|(path, (a, b))| {
         let module = module(spec, path);
-        tensors.insert(a_name(&module), a.clone());
-        tensors.insert(b_name(&module), b.clone());
-    }
-    write_tensors(&dir.join(TENSORS), &tensors, "pt")?;
+        [(a_name(&module), a), (b_name(&module), b)]
+    });
+    write_tensors(&dir.join(TENSORS), tensors, "pt")?;
     let config = json!({
         "base_model_name_or_path": base_model,
         "bias": "none",

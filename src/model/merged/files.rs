@@ -14,13 +14,17 @@ use safetensors::{Dtype, View};
 
 use super::{Stored, delta, save_merged};
 use crate::{
-    LoadError, Policy, PolicyError,
+    LoadError, Policy, PolicyError, Spec,
     block::Block,
+    source::open_folder,
     tensors::{EMBEDDING, HEAD},
     weights::Weights,
 };
 use ::files;
 use ::kernels::Lora;
+
+/// The key that ties the head to the embedding.
+const TIED: &str = "tie_word_embeddings";
 
 /// How [`write_merged`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +48,7 @@ pub fn write_merged(
     if !folder.join("config.json").is_file() {
         return save_merged(policy, dir, options.stored.unwrap_or_default());
     }
-    let weights = Weights::open(folder)?;
+    let (_, weights) = open_folder(folder)?;
     fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
     let mut changed = policy.changed()?;
     // A tied head that is stored all the same stays the embedding.
@@ -95,7 +99,7 @@ pub fn write_merged(
             return Err(error);
         }
     }
-    write_config(folder, dir, options.stored)
+    write_config(folder, dir, options.stored, policy.spec().tied)
 }
 
 fn is_float(dtype: Dtype) -> bool {
@@ -139,20 +143,31 @@ fn write_shard(Shard { path, tensors }: Shard<'_>) -> Result<(), LoadError> {
         .map_err(|error| LoadError::Write { path: path.clone(), source: std::io::Error::other(error) })
 }
 
-/// The base's own `config.json`; only the element type is another when one was asked for.
-fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>) -> Result<(), LoadError> {
+/// The base's own `config.json`. Only the element type is another when one was asked for, and what ties two tables that
+/// were found to differ no longer does.
+fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>, tied: bool) -> Result<(), LoadError> {
     let from = folder.join("config.json");
     let mut text = files::read_text(&from, files::SETTINGS)?;
-    if let Some(stored) = stored {
+    let unties = !tied && Spec::read_folder(folder)?.tied;
+    if stored.is_some() || unties {
         let mut config: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| LoadError::Config { path: from, reason: format!("not valid JSON ({error})") })?;
-        // Transformers 5 writes `dtype`, 4 wrote `torch_dtype`; each reads the other's.
-        let key = if config.get("dtype").is_some() { "dtype" } else { "torch_dtype" };
-        config[key] = stored.name().into();
-        if let Some(inner) = config.get_mut("text_config")
-            && inner.get(key).is_some()
-        {
-            inner[key] = stored.name().into();
+        if let Some(stored) = stored {
+            // Transformers 5 writes `dtype`, 4 wrote `torch_dtype`; each reads the other's.
+            let key = if config.get("dtype").is_some() { "dtype" } else { "torch_dtype" };
+            config[key] = stored.name().into();
+            if let Some(inner) = config.get_mut("text_config")
+                && inner.get(key).is_some()
+            {
+                inner[key] = stored.name().into();
+            }
+        }
+        if unties {
+            // What reads images has a text part of its own; either may tie.
+            config[TIED] = false.into();
+            if let Some(inner) = config.get_mut("text_config") {
+                inner[TIED] = false.into();
+            }
         }
         text = format!("{config:#}\n");
     }

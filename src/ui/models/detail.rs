@@ -34,6 +34,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, entry: &Entry, 
             });
         }
         facts(ui, "model facts", &of_card(card));
+        for remark in &card.remarks {
+            parts::caption(ui, remark);
+        }
         if let (Some(machine), Some(needs)) = (&workspace.models.machine, card.needs) {
             ui.add_space(space::XS);
             room(ui, machine, needs);
@@ -85,6 +88,7 @@ pub fn facts(ui: &mut Ui, id: &str, facts: &[(&str, String)]) {
 fn of_card(card: &ModelCard) -> Vec<(&'static str, String)> {
     let kind = match card.kind {
         ModelKind::Folder => "Hugging Face folder",
+        ModelKind::Adapted => "Hugging Face folder with an adapter, which is applied",
         ModelKind::Gguf => "GGUF file",
         ModelKind::Adapter => "Adapter (PEFT, LoRA)",
     };
