@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use super::{
     Gradients, InputGradient, Result, Slot, access,
-    buffer::{Fresh, as_uninit},
+    buffer::Fresh,
     parallel,
     simd::{fused, multiversion, sum_by},
 };
@@ -93,19 +93,15 @@ pub(super) fn backward(
             }
         })?;
     }
-    let fill = |dx: &mut [MaybeUninit<f32>], add: bool| {
-        parallel::chunks(dx, per_piece * width, |piece, dx| {
-            for (i, dx) in dx.chunks_mut(width).enumerate() {
-                let row = piece * per_piece + i;
-                input_gradient(dx, &x[range(row)], &dy[range(row)], &factors, inv_rms[row], add);
-            }
-        });
-    };
     match input {
         InputGradient::Skip => Ok(None),
         InputGradient::Fresh => {
             let mut dx = Fresh::new(rows * width);
-            fill(&mut dx.uninit()[..rows * width], false);
+            parallel::chunks(&mut dx.uninit()[..rows * width], per_piece * width, |piece, dx| {
+                for (row, dx) in (piece * per_piece..).zip(dx.chunks_mut(width)) {
+                    set_input_gradient(dx, &x[range(row)], &dy[range(row)], &factors, inv_rms[row]);
+                }
+            });
             // SAFETY: every row has been written.
             unsafe { Ok(Some(dx.tensor(dims)?)) }
         }
@@ -113,7 +109,11 @@ pub(super) fn backward(
             access::expect_dims(BACKWARD, "sum of input gradients", &sum, &dims)?;
             let readers = [&x, &dy, &inv_rms];
             access::rewrite(BACKWARD, "sum of input gradients", &sum, &readers, |dx| {
-                fill(as_uninit(dx), true);
+                parallel::chunks(dx, per_piece * width, |piece, dx| {
+                    for (row, dx) in (piece * per_piece..).zip(dx.chunks_mut(width)) {
+                        add_input_gradient(dx, &x[range(row)], &dy[range(row)], &factors, inv_rms[row]);
+                    }
+                });
             })?;
             Ok(Some(sum))
         }
@@ -148,25 +148,35 @@ multiversion! {
     }
 }
 
+/// What each element of a row's input gradient is.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "part of loops that are compiled for several instruction sets")]
+fn input_gradient<const FMA: bool>(x: &[f32], dy: &[f32], w: &[f32], inv: f32) -> impl Fn(usize) -> f32 {
+    let along = sum_by(x.len(), |i, sum| fused::<FMA>(w[i] * dy[i], x[i], sum));
+    let pull = -along * inv * inv * inv / x.len() as f32;
+    move |i| fused::<FMA>(inv * w[i], dy[i], pull * x[i])
+}
+
 multiversion! {
-    /// One row; with `add` the old content of `dx` is initialised and kept as a summand.
-    fn input_gradient(dx: &mut [MaybeUninit<f32>], x: &[f32], dy: &[f32], w: &[f32], inv: f32, add: bool) {
+    /// One row.
+    fn set_input_gradient(dx: &mut [MaybeUninit<f32>], x: &[f32], dy: &[f32], w: &[f32], inv: f32) {
         let n = x.len();
-        let (dy, w) = (&dy[..n], &w[..n]);
-        let along = sum_by(n, |i, sum| fused::<FMA>(w[i] * dy[i], x[i], sum));
-        let pull = -along * inv * inv * inv / n as f32;
-        let dx = &mut dx[..n];
-        if add {
-            for i in 0..n {
-                #[expect(unsafe_code, reason = "the caller says that the sum is initialised")]
-                // SAFETY: `add` is only set for a tensor's own elements.
-                let old = unsafe { dx[i].assume_init() };
-                dx[i].write(old + fused::<FMA>(inv * w[i], dy[i], pull * x[i]));
-            }
-        } else {
-            for i in 0..n {
-                dx[i].write(fused::<FMA>(inv * w[i], dy[i], pull * x[i]));
-            }
+        let (dx, dy, w) = (&mut dx[..n], &dy[..n], &w[..n]);
+        let gradient = input_gradient::<FMA>(x, dy, w, inv);
+        for i in 0..n {
+            dx[i].write(gradient(i));
+        }
+    }
+}
+
+multiversion! {
+    /// One row, added to what `dx` holds.
+    fn add_input_gradient(dx: &mut [f32], x: &[f32], dy: &[f32], w: &[f32], inv: f32) {
+        let n = x.len();
+        let (dx, dy, w) = (&mut dx[..n], &dy[..n], &w[..n]);
+        let gradient = input_gradient::<FMA>(x, dy, w, inv);
+        for i in 0..n {
+            dx[i] += gradient(i);
         }
     }
 }

@@ -17,6 +17,7 @@
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
     ptr,
+    sync::atomic::{AtomicPtr, Ordering},
 };
 
 /// Libraries by the number their records carry, newest names first.
@@ -69,9 +70,12 @@ fn library(number: usize) -> *mut c_void {
 }
 
 /// What an entry jumps through. Written by the assembly below; the name follows, ending in 0.
+///
+/// The target is read by an entry's jump, which takes an aligned address in one piece, and written while other threads
+/// may be jumping: so it is an atomic here.
 #[repr(C)]
 struct Record {
-    target: *const c_void,
+    target: AtomicPtr<c_void>,
     library: usize,
     name: [c_char; 0],
 }
@@ -82,8 +86,8 @@ struct Record {
 /// `record` is one of the records below. Called before `main` too (CUDA's runtime registers its code then), so it uses
 /// nothing that starts later.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nudge_lazy_resolve(record: *mut Record) -> *const c_void {
-    // SAFETY: the record is static, its name ends in 0, and an aligned address is written whole.
+unsafe extern "C" fn nudge_lazy_resolve(record: *const Record) -> *const c_void {
+    // SAFETY: the record is static, its library and name never change, and the name ends in 0.
     unsafe {
         let number = (*record).library;
         let opened = library(number);
@@ -98,7 +102,8 @@ unsafe extern "C" fn nudge_lazy_resolve(record: *mut Record) -> *const c_void {
         } else {
             no_device as *const c_void
         };
-        (*record).target = target;
+        // Whoever sees the new target needs nothing else that was written here.
+        (*record).target.store(target.cast_mut(), Ordering::Relaxed);
         target
     }
 }
