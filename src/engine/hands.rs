@@ -106,7 +106,12 @@ fn pool_of(threads: usize, begin: impl Fn() + Send + Sync + 'static) -> io::Resu
         .stack_size(STACK_BYTES)
         .thread_name(|index| format!("nudge-compute-{index}"))
         .start_handler(move |_| {
-            crate::kernels::flush_denormals();
+            #[expect(unsafe_code, reason = "the floating-point control register has no safe face")]
+            // SAFETY: the thread is this pool's own and runs the kernels and what feeds them, which have no use for
+            // denormal numbers; it ends with the pool.
+            unsafe {
+                crate::kernels::flush_denormals();
+            }
             begin();
         })
         .build()

@@ -15,35 +15,41 @@ pub struct Cpu {
     pub compute: Compute,
 }
 
-impl Cpu {
-    /// In what products are taken: a processor without instructions for bf16 is quicker in f32, and closer.
-    fn products(self) -> Compute {
-        if self.compute.is_native() { self.compute } else { Compute::F32 }
-    }
-}
-
 /// Makes the calling thread treat denormal numbers as zero, for good: sleeping pairs produce gradients so small that
 /// arithmetic on them is many times slower. Meant for the start handler of the rayon pool that trains. The kernels must
 /// then be called inside that pool (`install`), because small work runs on the calling thread and must give the same bits.
-pub fn flush_denormals() {
+/// A processor that cannot do so is left as it is.
+///
+/// # Safety
+/// Rust takes every thread to compute with the floating-point settings that it started with, and promises nothing for one
+/// that does not: the compiler may compute a constant with denormal results that the thread would not give. So the thread
+/// must be one of the caller's own, run nothing but code to which a denormal number and zero are the same, and never be
+/// handed to anything that relies on them. Rounding and exceptions stay as they are.
+pub unsafe fn flush_denormals() {
     #[cfg(target_arch = "x86_64")]
     {
+        use std::arch::asm;
+
         // Flush-to-zero is bit 15, denormals-are-zero bit 6.
         const FLUSH: u32 = 1 << 15 | 1 << 6;
         let mut control: u32 = 0;
-        // SAFETY: reads and writes this thread's own control register through a local; rounding and exceptions stay as
-        // they are, and no code of this crate relies on denormal results.
+        let mut state = SavedState([0; 512]);
+        // SAFETY: writes this thread's floating-point state to a local of the size and alignment that the instruction
+        // demands, then reads and writes the control register through another. Only bits that the processor has are set,
+        // any other would be a fault. What a changed register means for Rust is the caller's promise.
         unsafe {
-            std::arch::asm!("stmxcsr [{0}]", in(reg) &raw mut control, options(nostack));
-            control |= FLUSH;
-            std::arch::asm!("ldmxcsr [{0}]", in(reg) &raw const control, options(nostack, readonly));
+            asm!("fxsave64 [{0}]", in(reg) state.0.as_mut_ptr(), options(nostack));
+            asm!("stmxcsr [{0}]", in(reg) &raw mut control, options(nostack));
+            control |= FLUSH & state.supported();
+            asm!("ldmxcsr [{0}]", in(reg) &raw const control, options(nostack, readonly));
         }
     }
     #[cfg(target_arch = "aarch64")]
     {
         const FLUSH: u64 = 1 << 24;
         let mut control: u64;
-        // SAFETY: as above.
+        // SAFETY: reads and writes this thread's control register; every processor of this kind has the bit. What that
+        // means for Rust is the caller's promise.
         unsafe {
             std::arch::asm!("mrs {0}, fpcr", out(reg) control, options(nomem, nostack));
             control |= FLUSH;
@@ -52,9 +58,27 @@ pub fn flush_denormals() {
     }
 }
 
+/// What `fxsave64` writes.
+#[cfg(target_arch = "x86_64")]
+#[repr(C, align(16))]
+struct SavedState([u8; 512]);
+
+#[cfg(target_arch = "x86_64")]
+impl SavedState {
+    /// The bits of the control register that this processor has (Intel's manual, volume 1, 11.6.6).
+    fn supported(&self) -> u32 {
+        /// What a mask of 0 stands for: a processor older than denormals-are-zero.
+        const OLDEST: u32 = 0xffbf;
+        match u32::from_le_bytes([self.0[28], self.0[29], self.0[30], self.0[31]]) {
+            0 => OLDEST,
+            mask => mask,
+        }
+    }
+}
+
 impl Kernels for Cpu {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
-        linear::forward(x, linear, self.products())
+        linear::forward(x, linear, self.compute.multiplier())
     }
 
     fn linear_rowwise(&self, x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor> {
@@ -70,7 +94,7 @@ impl Kernels for Cpu {
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        linear::backward(x, saved, dy, linear, input, grads, self.products())
+        linear::backward(x, saved, dy, linear, input, grads, self.compute.multiplier())
     }
 
     fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
@@ -147,7 +171,7 @@ impl Kernels for Cpu {
     }
 
     fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
-        head::forward(h, w, targets, options, want, self.products())
+        head::forward(h, w, targets, options, want, self.compute.multiplier())
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
@@ -165,7 +189,7 @@ impl Kernels for Cpu {
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        head::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, self.products())
+        head::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, self.compute.multiplier())
     }
 
     fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
@@ -175,7 +199,7 @@ impl Kernels for Cpu {
     fn keep(&self, x: &Tensor) -> Result<Tensor> {
         match self.compute {
             Compute::F32 => Ok(x.clone()),
-            Compute::Bf16 => keep::narrow(x),
+            Compute::Bf16(_) => keep::narrow(x),
         }
     }
 
@@ -219,7 +243,8 @@ mod tests {
         let half_of_smallest = || std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
         let flushed = std::thread::Builder::new()
             .spawn(move || {
-                super::flush_denormals();
+                // SAFETY: the thread computes one number and ends.
+                unsafe { super::flush_denormals() };
                 half_of_smallest()
             })
             .unwrap();

@@ -2,11 +2,13 @@
 #![expect(unsafe_code, reason = "the crate takes raw pointers; the shapes are checked against the slices here")]
 
 pub(super) mod bf16;
+mod multiplier;
 
 use std::{mem::MaybeUninit, ops::Range};
 
 use gemm::Parallelism;
 
+pub use self::multiplier::Multiplier;
 use super::{
     buffer::{Fresh, Shared, as_uninit},
     parallel,
@@ -68,7 +70,9 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// `rows × cols`, row-major and dense.
     pub(super) fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        Self { initialised: true, ..Self::uninit(as_uninit(data), rows, cols) }
+        // SAFETY: a product only writes floats to its target.
+        let places = unsafe { as_uninit(data) };
+        Self { initialised: true, ..Self::uninit(places, rows, cols) }
     }
 
     /// `rows × cols`, rows `stride` elements apart.
@@ -77,39 +81,47 @@ impl<'a> Target<'a> {
         Self { cols, ..Self::new(data, rows, stride) }
     }
 
-    /// The columns `range` of a row-major, dense matrix with rows of `stride` elements.
-    pub(super) fn columns(data: &'a mut [f32], rows: usize, stride: usize, range: Range<usize>) -> Self {
-        assert!(range.end <= stride && rows * stride <= data.len(), "target reaches past its slice");
-        Self { places: &mut as_uninit(data)[range.start..], rows, cols: range.len(), stride, initialised: true }
-    }
-
     /// `rows × cols` over memory that holds nothing yet: it can only be set.
     pub(super) fn uninit(places: &'a mut [MaybeUninit<f32>], rows: usize, cols: usize) -> Self {
-        assert!(rows * cols <= places.len(), "target reaches past its slice");
-        Self { places, rows, cols, stride: cols, initialised: false }
+        Self::uninit_columns(places, rows, cols, 0..cols)
+    }
+
+    /// The columns `range` of such a matrix with rows of `stride` elements.
+    pub(super) fn uninit_columns(
+        places: &'a mut [MaybeUninit<f32>],
+        rows: usize,
+        stride: usize,
+        range: Range<usize>,
+    ) -> Self {
+        assert!(range.end <= stride && rows * stride <= places.len(), "target reaches past its slice");
+        Self { places: &mut places[range.start..], rows, cols: range.len(), stride, initialised: false }
     }
 }
 
-/// How the factors of the large products (weights, and gradients of weights) are taken; sums are f32 either way.
+/// In what the processor computes a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compute {
+    /// Products and activations in f32.
     #[default]
     F32,
-    /// Rounded to bf16 where the processor multiplies it; activations wait for the backward in bf16 on any.
-    Bf16,
+    /// Activations wait for the backward in bf16, and this takes the large products (weights, and gradients of weights).
+    Bf16(Multiplier),
 }
 
 impl Compute {
-    /// Whether the processor has instructions for it.
-    pub fn is_native(self) -> bool {
-        self == Self::F32 || bf16::is_native()
-    }
-
     /// Its name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
-            Self::Bf16 => "bf16",
+            Self::Bf16(_) => "bf16",
+        }
+    }
+
+    /// What takes the large products.
+    pub fn multiplier(self) -> Multiplier {
+        match self {
+            Self::F32 => Multiplier::F32,
+            Self::Bf16(by) => by,
         }
     }
 }
@@ -118,26 +130,23 @@ impl Compute {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Panel<'a> {
     F32(Matrix<'a>),
-    /// f32 to be rounded to bf16.
-    Rounded(Matrix<'a>),
-    Bf16(Matrix<'a, half::bf16>),
+    /// f32 to be rounded to bf16 for this multiplier.
+    Rounded(Matrix<'a>, Multiplier),
+    Bf16(Matrix<'a, half::bf16>, Multiplier),
 }
 
 impl<'a> Panel<'a> {
     /// f32 values as a factor.
-    pub(super) fn of(values: Matrix<'a>, compute: Compute) -> Self {
-        match compute {
-            Compute::F32 => Self::F32(values),
-            Compute::Bf16 => Self::Rounded(values),
-        }
+    pub(super) fn of(values: Matrix<'a>, by: Multiplier) -> Self {
+        if by.rounds() { Self::Rounded(values, by) } else { Self::F32(values) }
     }
 
     /// The transpose.
     pub(super) fn t(self) -> Self {
         match self {
             Self::F32(matrix) => Self::F32(matrix.t()),
-            Self::Rounded(matrix) => Self::Rounded(matrix.t()),
-            Self::Bf16(matrix) => Self::Bf16(matrix.t()),
+            Self::Rounded(matrix, by) => Self::Rounded(matrix.t(), by),
+            Self::Bf16(matrix, by) => Self::Bf16(matrix.t(), by),
         }
     }
 
@@ -146,8 +155,8 @@ impl<'a> Panel<'a> {
         match self {
             Self::F32(matrix) if add => x.times(matrix).scaled(factor).add_to(target),
             Self::F32(matrix) => x.times(matrix).scaled(factor).set(target),
-            Self::Rounded(matrix) => bf16::product(x, matrix, factor, target, add),
-            Self::Bf16(matrix) => bf16::product(x, matrix, factor, target, add),
+            Self::Rounded(matrix, by) => bf16::product(x, matrix, factor, target, add, by),
+            Self::Bf16(matrix, by) => bf16::product(x, matrix, factor, target, add, by),
         }
     }
 }
@@ -200,7 +209,6 @@ impl Product<'_> {
 
     /// Adds it to the target.
     pub(super) fn add_to(self, target: Target<'_>) {
-        assert!(target.initialised, "adding to nothing");
         self.write(target, true);
     }
 
@@ -220,6 +228,7 @@ impl Product<'_> {
 
     /// A product of few rows with a transposed matrix, by inner products.
     fn write_few(self, c: Target<'_>, add: bool) {
+        assert!(c.initialised || !add, "adding to nothing");
         let Self { a, b, factor, .. } = self;
         let (places, stride) = (Shared::new(c.places), c.stride);
         let small = self.is_small(SMALL_WALK);
@@ -245,6 +254,7 @@ impl Product<'_> {
     fn write(self, c: Target<'_>, add: bool) {
         let Self { a, b, factor, .. } = self;
         assert!(a.cols == b.rows && a.rows == c.rows && b.cols == c.cols, "shapes of a product");
+        assert!(c.initialised || !add, "adding to nothing");
         // One short row is better off with the crate's own walk, which has no threads.
         let few = (2..=FEW).contains(&a.rows) || (a.rows == 1 && !self.is_small(SMALL_WALK));
         if few && a.col_stride == 1 && b.row_stride == 1 {

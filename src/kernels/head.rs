@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use super::{
     Gradients, Result, Slot, Weight, access,
     buffer::{Fresh, Shared},
-    gemm::{Compute, Matrix, Panel, Target},
+    gemm::{Matrix, Multiplier, Panel, Target},
     parallel,
     rowwise::few,
     simd::{LANES, add_lanes, exp, fused, max, multiversion, tanh},
@@ -79,7 +79,7 @@ pub(super) fn forward(
     targets: &[u32],
     options: &HeadOptions,
     want: HeadWant,
-    compute: Compute,
+    by: Multiplier,
 ) -> Result<HeadOut> {
     let (answers, width, vocabulary) = check(FORWARD, h, w.matrix(FORWARD, MATRIX)?, targets)?;
     let h = access::read(FORWARD, "h", h)?;
@@ -99,7 +99,7 @@ pub(super) fn forward(
         let u = if with_u { &mut u[first * width..(first + rows) * width] } else { &mut [][..] };
         for start in (0..vocabulary).step_by(CHUNK) {
             let len = CHUNK.min(vocabulary - start);
-            let slice = w.factor(start..start + len, compute, &mut workspace);
+            let slice = w.factor(start..start + len, by, &mut workspace);
             let target = Target::uninit(logits.uninit(), rows, len);
             slice.t().multiply(h, options.scale, target, false);
             // SAFETY: the product has set these elements.
@@ -144,7 +144,7 @@ pub(super) fn weight_backward(
     options: &HeadOptions,
     slot: Slot,
     grads: &mut Gradients,
-    compute: Compute,
+    by: Multiplier,
 ) -> Result<()> {
     let (answers, width, vocabulary) = check(BACKWARD, h, w.matrix(BACKWARD, MATRIX)?, targets)?;
     if lse.len() != answers || coefficients.len() != answers {
@@ -162,7 +162,7 @@ pub(super) fn weight_backward(
             let h = Matrix::new(&h, answers, width).rows(first..first + rows);
             for start in (0..vocabulary).step_by(CHUNK) {
                 let len = CHUNK.min(vocabulary - start);
-                let slice = w.factor(start..start + len, compute, &mut workspace);
+                let slice = w.factor(start..start + len, by, &mut workspace);
                 let target = Target::uninit(logits.uninit(), rows, len);
                 slice.t().multiply(h, options.scale, target, false);
                 // SAFETY: the product has set these elements.
@@ -178,7 +178,7 @@ pub(super) fn weight_backward(
                 });
                 let target = Target::new(&mut dw[start * width..(start + len) * width], len, width);
                 let gradient = Matrix::new(logits, rows, len).t();
-                Panel::of(h, compute).multiply(gradient, 1.0, target, true);
+                Panel::of(h, by).multiply(gradient, 1.0, target, true);
             }
         }
     })

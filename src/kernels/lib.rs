@@ -59,7 +59,7 @@ pub use attention::{AttentionShape, CachedKeys};
 pub use cpu::flush_denormals;
 pub use error::{KernelError, Result};
 pub use gated::Activation;
-pub use gemm::Compute;
+pub use gemm::{Compute, Multiplier};
 pub use gradients::{Gradients, Slot};
 pub use head::{HeadOptions, HeadOut, HeadWant};
 pub use layout::{Layout, Segment};
@@ -67,6 +67,7 @@ pub use linear::{Linear, LinearSaved, Lora};
 pub use norm::NormOptions;
 pub use quantized::{BlockFormat, Bytes, Quantized};
 pub use rope::RopeTable;
+pub use simd::processor;
 pub use weight::Weight;
 
 /// What becomes of the gradient of an operation's input.
@@ -244,7 +245,7 @@ pub fn cpu() -> Arc<dyn Kernels> {
     cpu_in(Compute::F32)
 }
 
-/// The same with the products of weights in this precision.
+/// The same as `compute` says.
 pub fn cpu_in(compute: Compute) -> Arc<dyn Kernels> {
     Arc::new(cpu::Cpu { compute })
 }

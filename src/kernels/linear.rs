@@ -1,10 +1,14 @@
 //! The linear layer with its LoRA adapters, fused: adapters accumulate straight into the layer's result.
+#![expect(unsafe_code, reason = "products are written into buffers that hold nothing yet")]
+
+use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 
 use super::{
     Gradients, InputGradient, Result, Slot, Weight, access,
-    gemm::{Compute, Matrix, Panel, Target},
+    buffer::Fresh,
+    gemm::{Matrix, Multiplier, Panel, Target},
     parallel,
     simd::multiversion,
     weight::Rows,
@@ -61,13 +65,13 @@ const FORWARD: &str = "linear";
 const BACKWARD: &str = "linear backward";
 
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
-pub(super) fn forward(x: &Tensor, linear: &Linear, compute: Compute) -> Result<(Tensor, LinearSaved)> {
+pub(super) fn forward(x: &Tensor, linear: &Linear, by: Multiplier) -> Result<(Tensor, LinearSaved)> {
     let (tokens, d_in) = access::matrix(FORWARD, "x", x)?;
     let d_out = linear.weight.expect_columns(FORWARD, "weight", d_in)?;
     let x = access::read(FORWARD, "x", x)?;
     let x = Matrix::new(&x, tokens, d_in);
     let weight = linear.weight.read(FORWARD, "weight")?;
-    let mut y = times_weight(x, tokens, weight.rows(), compute);
+    let mut y = times_weight(x, tokens, weight.rows(), by);
 
     if let Some(bias) = &linear.bias {
         access::expect_dims(FORWARD, "bias", bias, &[d_out])?;
@@ -103,7 +107,7 @@ pub(super) fn backward(
     linear: &Linear,
     input: InputGradient,
     grads: &mut Gradients,
-    compute: Compute,
+    by: Multiplier,
 ) -> Result<Option<Tensor>> {
     let (tokens, d_in) = access::matrix(BACKWARD, "x", x)?;
     let d_out = linear.weight.expect_columns(BACKWARD, "weight", d_in)?;
@@ -121,7 +125,7 @@ pub(super) fn backward(
 
     if let Some(slot) = linear.weight_slot {
         grads.change(BACKWARD, slot, d_out * d_in, |dw| {
-            Panel::of(x, compute).multiply(dy.t(), 1.0, Target::new(dw, d_out, d_in), true);
+            Panel::of(x, by).multiply(dy.t(), 1.0, Target::new(dw, d_out, d_in), true);
         })?;
     }
     if let Some(slot) = linear.bias_slot {
@@ -146,7 +150,7 @@ pub(super) fn backward(
     match input {
         InputGradient::Skip => Ok(None),
         InputGradient::Fresh => {
-            let mut dx = back_through_weight(dy, tokens, weight.rows(), compute);
+            let mut dx = back_through_weight(dy, tokens, weight.rows(), by);
             add_adapters(&mut dx)?;
             let dx = Tensor::from_vec(dx, (tokens, d_in), &Device::Cpu)?;
             Ok(Some(dx))
@@ -157,7 +161,7 @@ pub(super) fn backward(
             let mut readers = vec![&x_view, &dy_view];
             readers.extend(weight.dense());
             access::rewrite(BACKWARD, SUM, &sum, &readers, |dx| {
-                add_back_through_weight(dy, tokens, weight.rows(), dx, compute);
+                add_back_through_weight(dy, tokens, weight.rows(), dx, by);
                 add_adapters(dx)
             })??;
             Ok(Some(sum))
@@ -166,38 +170,60 @@ pub(super) fn backward(
 }
 
 /// `x Wᵀ`. A matrix that has to be widened is so panel by panel, each just before its product.
-fn times_weight(x: Matrix<'_>, tokens: usize, weight: Rows<'_>, compute: Compute) -> Vec<f32> {
+fn times_weight(x: Matrix<'_>, tokens: usize, weight: Rows<'_>, by: Multiplier) -> Vec<f32> {
     let (d_out, d_in) = (weight.len(), weight.columns());
-    if let (Rows::Dense(values, _), Compute::F32) = (weight, compute) {
+    if let (Rows::Dense(values, _), Multiplier::F32) = (weight, by) {
         return x.times(Matrix::new(values, d_out, d_in).t()).fresh();
     }
-    let mut y = vec![0.0; tokens * d_out];
+    let mut y = Fresh::new(tokens * d_out);
     let mut workspace = Vec::new();
-    for rows in weight.panels(compute) {
-        let panel = weight.factor(rows.clone(), compute, &mut workspace);
-        let target = Target::columns(&mut y, tokens, d_out, rows);
+    for rows in weight.panels(by) {
+        let panel = weight.factor(rows.clone(), by, &mut workspace);
+        let target = Target::uninit_columns(y.uninit(), tokens, d_out, rows);
         panel.t().multiply(x, 1.0, target, false);
     }
-    y
+    // SAFETY: the panels cover all columns of every row.
+    unsafe { y.vec(tokens * d_out) }
 }
 
 /// `dy W`.
-fn back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, compute: Compute) -> Vec<f32> {
+fn back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, by: Multiplier) -> Vec<f32> {
     let (d_out, d_in) = (weight.len(), weight.columns());
-    if let (Rows::Dense(values, _), Compute::F32) = (weight, compute) {
+    if let (Rows::Dense(values, _), Multiplier::F32) = (weight, by) {
         return dy.times(Matrix::new(values, d_out, d_in)).fresh();
     }
-    let mut dx = vec![0.0; tokens * d_in];
-    add_back_through_weight(dy, tokens, weight, &mut dx, compute);
+    let mut panels = weight.panels(by);
+    let Some(first) = panels.next() else {
+        return vec![0.0; tokens * d_in];
+    };
+    let mut dx = Fresh::new(tokens * d_in);
+    let mut workspace = Vec::new();
+    let panel = weight.factor(first.clone(), by, &mut workspace);
+    panel.multiply(dy.columns(first), 1.0, Target::uninit(dx.uninit(), tokens, d_in), false);
+    // SAFETY: the product has set every element.
+    let mut dx = unsafe { dx.vec(tokens * d_in) };
+    add_panels(dy, tokens, weight, panels, &mut dx, by);
     dx
 }
 
-/// `dx += dy W`, panel by panel in order.
-fn add_back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, dx: &mut [f32], compute: Compute) {
+/// `dx += dy W`.
+fn add_back_through_weight(dy: Matrix<'_>, tokens: usize, weight: Rows<'_>, dx: &mut [f32], by: Multiplier) {
+    add_panels(dy, tokens, weight, weight.panels(by), dx, by);
+}
+
+/// What some panels of the weight have to do with `dx`, in order.
+fn add_panels(
+    dy: Matrix<'_>,
+    tokens: usize,
+    weight: Rows<'_>,
+    panels: impl Iterator<Item = Range<usize>>,
+    dx: &mut [f32],
+    by: Multiplier,
+) {
     let d_in = weight.columns();
     let mut workspace = Vec::new();
-    for rows in weight.panels(compute) {
-        let panel = weight.factor(rows.clone(), compute, &mut workspace);
+    for rows in panels {
+        let panel = weight.factor(rows.clone(), by, &mut workspace);
         panel.multiply(dy.columns(rows), 1.0, Target::new(dx, tokens, d_in), true);
     }
 }

@@ -9,6 +9,8 @@
 //! `tanh` below 3e-7.
 #![expect(clippy::inline_always, reason = "the pieces of a loop must be compiled with the loop's instruction set")]
 
+use std::sync::LazyLock;
+
 /// Independent partial sums of a reduction: four AVX-512 registers.
 pub(super) const LANES: usize = 64;
 
@@ -16,7 +18,7 @@ pub(super) const LANES: usize = 64;
 pub(super) const VECTOR: usize = 16;
 
 /// What the processor offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     Baseline,
     #[cfg(target_arch = "x86_64")]
@@ -25,23 +27,75 @@ pub(super) enum Level {
     Avx512,
 }
 
-/// The best level of this processor.
-#[inline]
-pub(super) fn level() -> Level {
+impl Level {
     #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-        {
-            return Level::Avx512;
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return Level::Avx2;
+    const ALL: &[Self] = &[Self::Baseline, Self::Avx2, Self::Avx512];
+    #[cfg(not(target_arch = "x86_64"))]
+    const ALL: &[Self] = &[Self::Baseline];
+
+    /// What [`LEVEL`] calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
         }
     }
-    Level::Baseline
+
+    /// The best that this processor has.
+    fn of_processor() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                return Self::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Self::Avx2;
+            }
+        }
+        Self::Baseline
+    }
+}
+
+/// The variable that has this process take the processor for a lesser one: `baseline`, `avx2` or `avx512`. For tests of
+/// the paths that other processors take.
+const LEVEL: &str = "NUDGE_PROCESSOR";
+
+/// The level that loops are taken at.
+#[inline]
+pub(super) fn level() -> Level {
+    static CHOSEN: LazyLock<Level> = LazyLock::new(|| {
+        let best = Level::of_processor();
+        let named = std::env::var(LEVEL).ok();
+        let named = named.and_then(|name| Level::ALL.iter().copied().find(|level| level.name() == name));
+        named.map_or(best, |named| named.min(best))
+    });
+    *CHOSEN
+}
+
+/// The processor's own name and the level that loops are taken at: what measured times belong to.
+pub fn processor() -> String {
+    #[cfg(target_arch = "x86_64")]
+    let name = {
+        use std::arch::x86_64::__cpuid;
+        const NAME: u32 = 0x8000_0002;
+        if __cpuid(0x8000_0000).eax < NAME + 2 {
+            "x86-64".to_owned()
+        } else {
+            let registers = (NAME..NAME + 3).map(__cpuid).flat_map(|it| [it.eax, it.ebx, it.ecx, it.edx]);
+            let bytes: Vec<u8> = registers.flat_map(u32::to_le_bytes).collect();
+            String::from_utf8_lossy(&bytes).trim_matches(['\0', ' ']).to_owned()
+        }
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let name = std::env::consts::ARCH;
+    format!("{name}, {}", level().name())
 }
 
 /// Whether there are 32 registers of [`VECTOR`] elements.
@@ -310,6 +364,28 @@ mod tests {
     fn rounding(terms: &[f64]) -> f64 {
         let size: f64 = terms.iter().map(|x| x.abs()).sum();
         terms.len() as f64 * f64::from(f32::EPSILON) * size
+    }
+
+    /// The tests of all kernels once more, in processes that take this processor for each lesser one.
+    #[test]
+    fn a1_every_level_of_this_processor_passes_all_tests_of_the_kernels() {
+        if std::env::var_os(LEVEL).is_some() {
+            return; // this is such a process
+        }
+        let (_, room) = module_path!().split_once("::").unwrap();
+        let room = room.strip_suffix("simd::tests").unwrap();
+        let best = Level::of_processor();
+        for level in Level::ALL.iter().filter(|level| **level != best) {
+            if *level > best {
+                eprintln!("not run at {}: this processor has no more than {}", level.name(), best.name());
+                continue;
+            }
+            let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+            let tests = tests.arg(room).env(LEVEL, level.name()).output().unwrap();
+            let told = String::from_utf8_lossy(&tests.stdout);
+            assert!(tests.status.success(), "at {}:\n{told}", level.name());
+            assert!(told.contains("equals_its_twin"), "at {} these were run:\n{told}", level.name());
+        }
     }
 
     proptest! {

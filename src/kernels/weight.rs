@@ -9,7 +9,7 @@ use half::bf16;
 use super::{
     KernelError, Quantized, Result,
     access::{self, View},
-    gemm::{Compute, Matrix, Panel},
+    gemm::{Matrix, Multiplier, Panel},
     parallel,
     simd::{from_bf16_bits, multiversion},
 };
@@ -195,11 +195,11 @@ impl<'a> Rows<'a> {
 
     /// Runs of rows that are worth one matrix product each: all at once when nothing has to be widened. Where they are cut
     /// does not depend on the number of threads.
-    pub(super) fn panels(&self, compute: Compute) -> impl Iterator<Item = Range<usize>> + use<> {
+    pub(super) fn panels(&self, by: Multiplier) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.len();
         let step = match self {
             Self::Dense(..) => rows,
-            Self::Bf16(..) if compute == Compute::Bf16 => rows,
+            Self::Bf16(..) if by.rounds() => rows,
             Self::Bf16(..) | Self::Quantized(_) => PANEL / self.columns().max(1),
         };
         let step = step.max(1);
@@ -207,16 +207,18 @@ impl<'a> Rows<'a> {
     }
 
     /// Some rows as a factor of a product, widened into `workspace` if they have to be.
-    pub(super) fn factor<'b>(&self, rows: Range<usize>, compute: Compute, workspace: &'b mut Vec<f32>) -> Panel<'b>
+    pub(super) fn factor<'b>(&self, rows: Range<usize>, by: Multiplier, workspace: &'b mut Vec<f32>) -> Panel<'b>
     where
         'a: 'b,
     {
         let (len, columns) = (rows.len(), self.columns());
-        if let (Self::Bf16(values, _), Compute::Bf16) = (self, compute) {
-            let values = &values[rows.start * columns..rows.end * columns];
-            return Panel::Bf16(Matrix::new(values, len, columns));
+        match self {
+            Self::Bf16(values, _) if by.rounds() => {
+                let values = &values[rows.start * columns..rows.end * columns];
+                Panel::Bf16(Matrix::new(values, len, columns), by)
+            }
+            _ => Panel::of(Matrix::new(self.panel(rows, workspace), len, columns), by),
         }
-        Panel::of(Matrix::new(self.panel(rows, workspace), len, columns), compute)
     }
 
     /// Some rows as f32, widened into `workspace` on all threads of the pool if they have to be.

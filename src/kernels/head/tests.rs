@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
 fn forward(h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
-    super::forward(h, w, targets, options, want, Compute::F32)
+    super::forward(h, w, targets, options, want, Multiplier::F32)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the trait's signature")]
@@ -18,8 +18,8 @@ fn weight_backward(
     slot: Slot,
     grads: &mut Gradients,
 ) -> Result<()> {
-    let compute = Compute::F32;
-    super::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, compute)
+    let by = Multiplier::F32;
+    super::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, by)
 }
 
 fn logits_twin(h: &[f64], w: &[f64], width: usize, options: &HeadOptions) -> Vec<f64> {
@@ -130,16 +130,19 @@ fn products_in_bf16_stay_within_their_rounding() {
     let h = tensor(&random(1, answers * width), (answers, width));
     let w = tensor(&random(2, vocabulary * width), (vocabulary, width)).into();
     let targets: Vec<u32> = (0..9).map(|i| i * 160).collect();
-    let run = |compute| {
+    let run = |by| {
         let options = HeadOptions::default();
-        super::forward(&h, &w, &targets, &options, HeadWant::WithU, compute).unwrap()
+        super::forward(&h, &w, &targets, &options, HeadWant::WithU, by).unwrap()
     };
-    let (exact, rounded) = (run(Compute::F32), run(Compute::Bf16));
-    // 64 terms of at most 1, each off by 2⁻⁸ of itself, mostly cancelling.
-    for (exact, rounded) in exact.log_probs.iter().zip(&rounded.log_probs) {
-        assert!((exact - rounded).abs() < 0.05, "{rounded} instead of {exact}");
+    let exact = run(Multiplier::F32);
+    let twin: Vec<f64> = values(exact.u.as_ref().unwrap()).iter().map(|&u| f64::from(u)).collect();
+    for by in Multiplier::present().filter(|by| by.rounds()) {
+        let rounded = run(by);
+        // 64 terms of at most 1, each factor off by at most 2⁻⁸ of itself, mostly cancelling.
+        for (exact, rounded) in exact.log_probs.iter().zip(&rounded.log_probs) {
+            assert!((exact - rounded).abs() < 0.05, "{rounded} instead of {exact} by {}", by.name());
+        }
+        assert_ne!(exact.log_probs, rounded.log_probs);
+        assert_close("u", &values(&rounded.u.unwrap()), &twin, 0.01);
     }
-    assert_ne!(exact.log_probs, rounded.log_probs);
-    let twin: Vec<f64> = values(&exact.u.unwrap()).iter().map(|&u| f64::from(u)).collect();
-    assert_close("u", &values(&rounded.u.unwrap()), &twin, 0.01);
 }

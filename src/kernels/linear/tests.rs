@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
 fn forward(x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
-    super::forward(x, linear, Compute::F32)
+    super::forward(x, linear, Multiplier::F32)
 }
 
 fn backward(
@@ -15,7 +15,7 @@ fn backward(
     input: InputGradient,
     grads: &mut Gradients,
 ) -> Result<Option<Tensor>> {
-    super::backward(x, saved, dy, linear, input, grads, Compute::F32)
+    super::backward(x, saved, dy, linear, input, grads, Multiplier::F32)
 }
 
 /// The operands of a layer with bias and two adapters, as f64.
@@ -208,23 +208,25 @@ fn weights_in_bf16_are_exact_and_products_in_bf16_within_their_rounding() {
     let narrow = tensor(&random(3, d_out * d_in), (d_out, d_in));
     let narrow = narrow.to_dtype(DType::BF16).unwrap();
     let wide = narrow.to_dtype(DType::F32).unwrap();
-    let run = |weight: &Tensor, compute| {
+    let run = |weight: &Tensor, by| {
         let layer = Linear::frozen(weight.clone());
         let mut grads = Gradients::new(0, &Device::Cpu).unwrap();
-        let (y, saved) = super::forward(&x, &layer, compute).unwrap();
+        let (y, saved) = super::forward(&x, &layer, by).unwrap();
         let fresh = InputGradient::Fresh;
-        let dx = super::backward(&x, &saved, &dy, &layer, fresh, &mut grads, compute);
+        let dx = super::backward(&x, &saved, &dy, &layer, fresh, &mut grads, by);
         [values(&y), values(&dx.unwrap().unwrap())]
     };
-    let exact = run(&wide, Compute::F32);
+    let exact = run(&wide, Multiplier::F32);
     let twin = exact.clone().map(|values| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
-    for (values, twin) in run(&narrow, Compute::F32).iter().zip(&twin) {
+    for (values, twin) in run(&narrow, Multiplier::F32).iter().zip(&twin) {
         assert_close("f32 over bf16", values, twin, 1e-6);
     }
-    let rounded = run(&narrow, Compute::Bf16);
-    assert_eq!(rounded, run(&wide, Compute::Bf16), "rounding what is bf16 changes nothing");
-    for (values, twin) in rounded.iter().zip(&twin) {
-        assert_close("bf16", values, twin, 1.0 / 256.0);
+    for by in Multiplier::present().filter(|by| by.rounds()) {
+        let rounded = run(&narrow, by);
+        assert_eq!(rounded, run(&wide, by), "rounding what is bf16 changes nothing");
+        for (values, twin) in rounded.iter().zip(&twin) {
+            assert_close(by.name(), values, twin, 1.0 / 256.0);
+        }
     }
 }
 
@@ -235,14 +237,16 @@ fn the_gradient_of_a_trained_weight_in_bf16() {
     let dy = random(2, tokens * d_out);
     let mut layer = Linear::frozen(tensor(&random(3, d_out * d_in), (d_out, d_in)));
     layer.weight_slot = Some(slot(0, d_out * d_in));
-    let mut grads = Gradients::new(d_out * d_in, &Device::Cpu).unwrap();
     let (x_tensor, dy_tensor) = (tensor(&x, (tokens, d_in)), tensor(&dy, (tokens, d_out)));
-    let (_, saved) = super::forward(&x_tensor, &layer, Compute::Bf16).unwrap();
-    let skip = InputGradient::Skip;
-    let none = super::backward(&x_tensor, &saved, &dy_tensor, &layer, skip, &mut grads, Compute::Bf16);
-    assert!(none.unwrap().is_none());
     let expected: Vec<f64> = (0..d_out * d_in)
         .map(|i| (0..tokens).map(|t| dy[t * d_out + i / d_in] * x[t * d_in + i % d_in]).sum())
         .collect();
-    assert_close("dW", &grads.to_vec().unwrap(), &expected, 1.0 / 128.0);
+    for by in Multiplier::present().filter(|by| by.rounds()) {
+        let mut grads = Gradients::new(d_out * d_in, &Device::Cpu).unwrap();
+        let (_, saved) = super::forward(&x_tensor, &layer, by).unwrap();
+        let skip = InputGradient::Skip;
+        let none = super::backward(&x_tensor, &saved, &dy_tensor, &layer, skip, &mut grads, by);
+        assert!(none.unwrap().is_none());
+        assert_close(by.name(), &grads.to_vec().unwrap(), &expected, 1.0 / 128.0);
+    }
 }

@@ -1,5 +1,7 @@
 //! Products in bf16 against straight loops, and their rounding against its bound.
 
+use half::bf16;
+
 use super::*;
 use crate::testing::{assert_close, assert_same_bits, random};
 
@@ -26,43 +28,67 @@ fn twin(a: &[f32], b: &[f32], (m, n, k): (usize, usize, usize), factor: f64, old
     (0..m * n).map(one).collect()
 }
 
+/// All that round, of those that this processor has.
+fn rounding() -> impl Iterator<Item = Multiplier> {
+    for lacking in Multiplier::ALL.into_iter().filter(|by| !by.is_present()) {
+        eprintln!("{} is not tried: this processor lacks it", lacking.name());
+    }
+    Multiplier::present().filter(|by| by.rounds())
+}
+
 #[test]
-fn equals_the_plain_twin_in_every_orientation_and_on_every_processor() {
+fn equals_the_plain_twin_in_every_orientation_by_every_multiplier() {
     for shape @ (m, n, k) in SHAPES {
         let ((a, narrow_a), (b, narrow_b)) = (exact(1, m * k), exact(2, k * n));
         let (a_t, b_t) = (transposed(&a, m, k), transposed(&narrow_b, k, n));
-        for native in [false, is_native()] {
+        for by in rounding() {
             for add in [false, true] {
                 let expected = twin(&a, &b, shape, 0.5, if add { 3.0 } else { 0.0 });
                 let check = |what: &str, run: &dyn Fn(Target<'_>)| {
                     let mut c = vec![3.0; m * n];
                     run(Target::new(&mut c, m, n));
                     // f32 sums of exact products.
-                    assert_close(&format!("{what} {shape:?}"), &c, &expected, 1e-6 * (k as f64).sqrt());
+                    let tolerance = 1e-6 * (k as f64).sqrt();
+                    assert_close(&format!("{what} {shape:?} by {}", by.name()), &c, &expected, tolerance);
                 };
                 let (left, right) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
                 check("f32·f32", &|c| {
-                    product_by(left, right, 0.5, c, add, native);
+                    product(left, right, 0.5, c, add, by);
                 });
                 let right = Matrix::new(&b_t, n, k).t();
                 check("f32·bf16ᵀ", &|c| {
-                    product_by(left, right, 0.5, c, add, native);
+                    product(left, right, 0.5, c, add, by);
                 });
                 let left = Matrix::new(&a_t, k, m).t();
                 let right = Matrix::new(&narrow_b, k, n);
                 check("f32ᵀ·bf16", &|c| {
-                    product_by(left, right, 0.5, c, add, native);
+                    product(left, right, 0.5, c, add, by);
                 });
                 let left = Matrix::new(&narrow_a, m, k);
                 check("bf16·bf16", &|c| {
-                    product_by(left, right, 0.5, c, add, native);
+                    product(left, right, 0.5, c, add, by);
                 });
             }
         }
     }
 }
 
-/// Rounding each factor costs at most half a unit in its eighth bit: 2⁻⁸ of each product together.
+/// Deeper than what is packed at once, and longer than a block on either side.
+#[test]
+fn blocks_of_a_large_product_come_together() {
+    let loops = Multiplier::Loops; // too slow for this without optimisation
+    for by in rounding().filter(|by| *by != loops) {
+        for shape @ (m, n, k) in [(1030, 3, 4100), (3, 1030, 4100)] {
+            let ((a, _), (b, narrow)) = (exact(1, m * k), exact(2, k * n));
+            let mut c = vec![3.0; m * n];
+            let target = Target::new(&mut c, m, n);
+            product(Matrix::new(&a, m, k), Matrix::new(&narrow, k, n), 1.0, target, true, by);
+            assert_close(by.name(), &c, &twin(&a, &b, shape, 1.0, 3.0), 1e-4);
+        }
+    }
+}
+
+/// Rounding costs each factor at most 2⁻⁸ of itself; of many terms of either sign far less than twice that remains.
 #[test]
 fn rounding_stays_within_its_bound() {
     let shape @ (m, n, k) = (37, 50, 500);
@@ -71,45 +97,54 @@ fn rounding_stays_within_its_bound() {
     let expected = twin(&a, &b, shape, 1.0, 0.0);
     let magnitude = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x.abs()).collect() };
     let bound = twin(&magnitude(&a), &magnitude(&b), shape, 1.0 / 256.0, 1e-5);
-    let mut c = vec![0.0; m * n];
-    product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), 1.0, Target::new(&mut c, m, n), false);
-    for ((c, expected), bound) in c.iter().zip(&expected).zip(&bound) {
-        assert!((f64::from(*c) - expected).abs() <= bound * 1.01, "{c} instead of {expected} ± {bound}");
+    for by in rounding() {
+        let mut c = vec![0.0; m * n];
+        product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), 1.0, Target::new(&mut c, m, n), false, by);
+        for ((c, expected), bound) in c.iter().zip(&expected).zip(&bound) {
+            let off = (f64::from(*c) - expected).abs();
+            assert!(off <= *bound, "{c} instead of {expected} ± {bound} by {}", by.name());
+        }
     }
 }
 
 #[test]
 fn rounds_as_the_format_says() {
     let ties = [1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, -1.0 - 1.0 / 256.0, f32::MAX, f32::INFINITY, f32::MIN_POSITIVE];
-    let mut bits = [0; 6];
-    f32::narrow(&ties, &mut bits);
-    assert_eq!(bits, ties.map(|x| bf16::from_f32(x).to_bits()));
-    let mut bits = [0];
-    f32::narrow(&[f32::from_bits(0x7f80_0001)], &mut bits);
-    assert!(bf16::from_bits(bits[0]).is_nan());
+    // Packed in steps, where they fill one and where they do not.
+    for len in [STEP, 6] {
+        let line: Vec<f32> = ties.iter().copied().cycle().take(len).collect();
+        let mut step = [Step::ZERO];
+        f32::along(&line, len, 1, len, &mut step);
+        let packed = step[0].0[..len / 2].iter().flat_map(|pair| [*pair as u16, (*pair >> 16) as u16]);
+        assert!(packed.eq(line.iter().map(|x| bf16::from_f32(*x).to_bits())));
+    }
+    let mut step = [Step::ZERO];
+    f32::along(&[f32::from_bits(0x7f80_0001)], 1, 1, 1, &mut step);
+    assert!(bf16::from_bits(step[0].0[0] as u16).is_nan());
 }
 
 #[test]
 fn nothing_to_sum_is_zero_and_rows_may_lie_apart() {
-    let mut c = [7.0; 6];
-    product::<f32, f32>(
-        Matrix::new(&[], 2, 0),
-        Matrix::new(&[], 0, 2),
-        1.0,
-        Target::columns(&mut c, 2, 3, 1..3),
-        false,
-    );
-    assert_eq!(c, [7.0, 0.0, 0.0, 7.0, 0.0, 0.0]);
+    for by in rounding() {
+        let mut c = [MaybeUninit::new(7.0); 6];
+        let target = Target::uninit_columns(&mut c, 2, 3, 1..3);
+        product::<f32, f32>(Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 2), 1.0, target, false, by);
+        // SAFETY: it held numbers before.
+        let c = c.map(|place| unsafe { place.assume_init() });
+        assert_eq!(c, [7.0, 0.0, 0.0, 7.0, 0.0, 0.0]);
+    }
 }
 
 #[test]
 fn same_bits_with_any_number_of_threads() {
-    let (m, n, k) = (800, 200, 500);
+    let (m, n, k) = (600, 150, 200);
     let ((a, _), (_, b)) = (exact(1, m * k), exact(2, k * n));
-    assert_same_bits(|| {
-        let mut c = vec![0.25; m * n];
-        let target = Target::new(&mut c, m, n);
-        product(Matrix::new(&a, m, k), Matrix::new(&b, n, k).t(), 1.0, target, true);
-        vec![c]
-    });
+    for by in rounding() {
+        assert_same_bits(|| {
+            let mut c = vec![0.25; m * n];
+            let target = Target::new(&mut c, m, n);
+            product(Matrix::new(&a, m, k), Matrix::new(&b, n, k).t(), 1.0, target, true, by);
+            vec![c]
+        });
+    }
 }
