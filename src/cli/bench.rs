@@ -128,8 +128,8 @@ fn print(report: &BenchReport) -> Result<()> {
         (
             "model",
             format!(
-                "{}: {} parameters, {} trained, kept as {}",
-                model.name, model.parameters, model.trained_parameters, report.dtype
+                "{}: {} parameters, {} trained, kept as {}, multiplied in {}",
+                model.name, model.parameters, model.trained_parameters, report.dtype, report.products
             ),
         ),
         (

@@ -51,7 +51,7 @@ impl Speaker {
         let record = project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
         let folder = material::model_folder(&project, &config)?;
-        let mut policy = Policy::load(&folder, &material::load_options(&config, project.dir()))?;
+        let mut policy = Policy::load(&folder, &material::load_options_of(&record, &config, project.dir()))?;
         let saved = checkpoint::open(&record.checkpoints, step)?;
         saved.restore(&mut policy)?;
         Ok(Self { policy, codec: Codec::load(&folder)?, passed_over: saved.told_passed_over() })

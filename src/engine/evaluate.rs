@@ -182,7 +182,11 @@ impl Trainer {
             return Ok(None);
         }
         let folder = material::model_folder(&helm.project, &self.config)?;
-        let options = LoadOptions { full: false, ..material::load_options(&self.config, helm.project.dir()) };
+        let options = LoadOptions {
+            full: false,
+            multiplier: Some(self.policy.compute().multiplier()),
+            ..material::load_options(&self.config, helm.project.dir())
+        };
         let reference = Policy::load(&folder, &options)?;
         if reference.identity() != self.state.reference.policy {
             // The folder was changed since the start: then it is no reference any more.

@@ -10,9 +10,12 @@ use super::{
 use crate::{
     data::Pair,
     formats,
-    kernels::device::{self, DeviceChoice},
+    kernels::{
+        Multiplier,
+        device::{self, DeviceChoice},
+    },
     model::{self, AdapterShape, LoadOptions, Policy, Precision, Recompute},
-    store::{Arithmetic, Project, Revision, RunId},
+    store::{Arithmetic, Project, Revision, RunId, RunRecord},
 };
 
 /// The project's own reference answers.
@@ -52,6 +55,7 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
         adapter: (!config.lora.full).then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
         full: config.lora.full,
         bare: false,
+        multiplier: None,
         recompute: match config.train.recompute {
             config::Recompute::Auto => Recompute::Auto,
             config::Recompute::Never => Recompute::Never,
@@ -59,6 +63,23 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
         },
         // Validation has seen to it that the word is one.
         device: config.train.device.parse().unwrap_or(DeviceChoice::Auto),
+    }
+}
+
+/// The same for a run on record: what takes its products stays what it was, whatever is the quickest by now.
+pub fn load_options_of(record: &RunRecord, config: &RunConfig, root: &Path) -> LoadOptions {
+    let multiplier = record.arithmetic.as_ref().and_then(multiplier);
+    LoadOptions { multiplier, ..load_options(config, root) }
+}
+
+/// What a run's products are taken by.
+fn multiplier(noted: &Arithmetic) -> Option<Multiplier> {
+    match &noted.multiplier {
+        Some(name) => Multiplier::named(name),
+        // Begun when only one instruction was known.
+        None if noted.compute == "bf16" => Some(Multiplier::Pairs),
+        None if noted.compute == "f32" => Some(Multiplier::F32),
+        None => None,
     }
 }
 
@@ -82,7 +103,8 @@ pub fn arithmetic(policy: &Policy) -> Arithmetic {
     Arithmetic {
         weights: policy.weight_format(),
         compute: products.name().to_owned(),
-        remark: products.remark().map(str::to_owned),
+        multiplier: products.multiplier().map(|by| by.name().to_owned()),
+        remark: products.remark(),
     }
 }
 

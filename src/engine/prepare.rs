@@ -46,7 +46,14 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
 
     helm.phase("Loading the model", None);
     let folder = material::model_folder(&helm.project, &config)?;
-    let mut policy = Policy::load(&folder, &material::load_options(&config, helm.project.dir()))?;
+    let options = material::load_options_of(record, &config, helm.project.dir());
+    if let (Some(by), Some(_)) = (options.multiplier.filter(|by| !by.is_present()), &saved) {
+        return Err(EngineError::Resume(format!(
+            "its products were taken by {}, which this processor lacks. Resume it where it began, or start a new run",
+            by.name()
+        )));
+    }
+    let mut policy = Policy::load(&folder, &options)?;
     let arithmetic = material::arithmetic(&policy);
     helm.project.set_arithmetic(record.id, &arithmetic)?;
     helm.log(LogLevel::Info, arithmetic.to_string())?;

@@ -21,7 +21,7 @@
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
 //! - `half`, `block`: one decoder block, forward and backward.
 //! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes;
-//!   `arithmetic`: in what it multiplies.
+//!   `arithmetic`: in what it multiplies; `rates`: what was measured for that.
 //! - `name`, `shelf`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
 //!   `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole
 //!   model as a folder. `init`: random weights.
@@ -50,6 +50,7 @@ mod parameters;
 mod pass;
 mod policy;
 mod projection;
+mod rates;
 mod rope;
 mod row;
 mod sampler;

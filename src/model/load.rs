@@ -10,6 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use super::{
     AdapterShape, Layer, LoadError, Parameters, Policy, PolicyError, Spec,
     adapter::LoadedAdapter,
+    arithmetic::Chosen,
     block::Block,
     examine::Found,
     half::{Entry, Exit, Heads, Norm},
@@ -23,7 +24,7 @@ use super::{
 };
 use ::files;
 use ::kernels::{
-    AttentionShape, Compute, Gradients, Kernels, Linear, Lora, Slot, Weight,
+    AttentionShape, Gradients, Kernels, Linear, Lora, Multiplier, Slot, Weight,
     device::{self, DeviceChoice, Opened},
 };
 
@@ -42,6 +43,9 @@ pub struct LoadOptions {
     pub bare: bool,
     /// Train every weight. Without it and without `adapter`, nothing is trained.
     pub full: bool,
+    /// What takes the products where the precision leaves a choice; absent = the quickest here, measured. A run goes on with
+    /// what it began with.
+    pub multiplier: Option<Multiplier>,
     pub recompute: Recompute,
     /// Where the policy lives. It stays on the thread that loads it.
     pub device: DeviceChoice,
@@ -52,12 +56,13 @@ pub struct LoadOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// As the file has them. Products on the processor are f32, but bf16 to train an adapter on a bf16 file where the
-    /// processor has instructions for it.
+    /// processor is clearly quicker in it, which is measured.
     #[default]
     Auto,
     /// f32 arithmetic; weights of a bf16 file stay bf16 in memory, which is exact.
     F32,
-    /// Half the memory of f32: other files are rounded. Factors of the large products are rounded to bf16.
+    /// Half the memory of f32: other files are rounded, and so are activations that wait for the backward. Factors of the
+    /// large products are rounded too where the processor is clearly quicker with them.
     Bf16,
     /// Frozen matrices in blocks of 8 bits, rounded while they are read; norms and biases in f32.
     Q8_0,
@@ -95,23 +100,9 @@ impl Policy {
     }
 }
 
-/// In what the processor multiplies when an adapter is trained on these weights and nothing else is asked for.
-pub(super) fn adapter_compute(weights: &Source) -> Compute {
-    if weights.is_bf16(EMBEDDING) && Compute::Bf16.is_native() { Compute::Bf16 } else { Compute::F32 }
-}
-
 impl LoadOptions {
     pub(super) fn trains_an_adapter(&self) -> bool {
         self.adapter.is_some() || self.continued.is_some()
-    }
-
-    /// In what the processor multiplies.
-    fn compute(&self, weights: &Source) -> Compute {
-        match self.precision {
-            Precision::Bf16 => Compute::Bf16,
-            Precision::Auto if self.trains_an_adapter() => adapter_compute(weights),
-            _ => Compute::F32,
-        }
     }
 
     /// What an accelerator's activations are, and what matrices that are not trained are rounded to.
@@ -140,12 +131,16 @@ fn load(
     let trained = Trained::of(options, continued);
     // Composed kernels want one element type.
     let own = kernels.is_none() && device.is_cpu();
-    let compute = if kernels.is_some() { Compute::F32 } else { options.compute(&weights) };
-    let kernels = kernels.map_or_else(|| device::kernels_for(device, options.activations(device), compute), Ok);
+    let chosen = match &kernels {
+        Some(_) => Chosen::F32,
+        None if device.is_cpu() => Chosen::of(options, &weights, &spec),
+        None => Chosen::on_device(options.precision),
+    };
+    let kernels = kernels.map_or_else(|| device::kernels_for(device, options.activations(device), chosen.compute), Ok);
     let kernels = kernels.map_err(PolicyError::from)?;
     // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
     let at_start = frozen.iter().chain(trained.start());
-    let identity = identify(folder, &weights, options.precision, compute, at_start)?;
+    let identity = identify(folder, &weights, options.precision, chosen.in_words(device), at_start)?;
 
     let parameters = Parameters::build(trained.planned(&spec), device, |entry, values| {
         if options.full {
@@ -194,7 +189,7 @@ fn load(
         ropes,
         model: folder.to_owned(),
         precision: options.precision,
-        compute,
+        chosen,
         remarks,
     })
 }
@@ -203,7 +198,7 @@ fn identify<'a>(
     folder: &Path,
     weights: &Source,
     precision: Precision,
-    compute: Compute,
+    compute: Option<&str>,
     adapters: impl Iterator<Item = &'a LoadedAdapter>,
 ) -> Result<String, LoadError> {
     let mut identity = Identity::default();
@@ -215,8 +210,8 @@ fn identify<'a>(
     if precision.quantizes() {
         identity.add(precision.name().as_bytes());
     }
-    if compute != Compute::F32 {
-        identity.add(compute.name().as_bytes());
+    if let Some(compute) = compute {
+        identity.add(compute.as_bytes());
     }
     weights.identify(&mut identity);
     for adapter in adapters {

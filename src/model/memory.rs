@@ -197,7 +197,7 @@ impl Policy {
             let adapters = block.projections().flat_map(Projection::adapters);
             adapters.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
         });
-        row_bytes(&self.spec, self.compute, ranks, whole, row_tokens, answer_tokens)
+        row_bytes(&self.spec, self.chosen.compute, ranks, whole, row_tokens, answer_tokens)
     }
 }
 
@@ -259,7 +259,7 @@ impl Widths {
         let activations = (streams * d + 2 * q + 2 * kv + 2 * ff) as u64;
         let kept = match compute {
             Compute::F32 => FLOAT,
-            Compute::Bf16 => FLOAT / 2,
+            Compute::Bf16(_) => FLOAT / 2,
         };
         // What waited in half of its bytes is read in all of them.
         let recalled = |numbers: usize| (FLOAT - kept) * numbers as u64;

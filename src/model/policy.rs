@@ -10,6 +10,7 @@ use half::bf16;
 
 use super::{
     AdamW, AdapterShape, LoadError, Parameters, PolicyError, Precision, Recompute, Result, Row, Spec,
+    arithmetic::Chosen,
     block::{Block, Frame, Saved},
     half::Norm,
     pass::{Kept, Pass},
@@ -43,7 +44,7 @@ pub struct Policy {
     /// The folder or file that the weights were read from.
     pub(super) model: PathBuf,
     pub(super) precision: Precision,
-    pub(super) compute: Compute,
+    pub(super) chosen: Chosen,
     /// What was decided while it was loaded, as sentences.
     pub(super) remarks: Vec<String>,
 }
@@ -69,7 +70,7 @@ impl Policy {
 
     /// In what the processor multiplies weights, as chosen.
     pub fn compute(&self) -> Compute {
-        self.compute
+        self.chosen.compute
     }
 
     /// The element type of dense matrices, and on an accelerator of activations.
@@ -369,8 +370,8 @@ impl Policy {
     /// In the precision that products are taken in, as Transformers has it: √3072 is 55.5 in bf16.
     fn embedding_scale(&self) -> f32 {
         let scale = self.spec.embedding_scale as f32;
-        match self.compute {
-            Compute::Bf16 => bf16::from_f32(scale).to_f32(),
+        match self.chosen.compute {
+            Compute::Bf16(_) => bf16::from_f32(scale).to_f32(),
             Compute::F32 => scale,
         }
     }

@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 use serde_json::Value;
 
 use super::{
-    LoadError, LoadOptions, Spec, adapter,
+    LoadError, LoadOptions, Spec, adapter, arithmetic,
     examine::Found,
-    load::adapter_compute,
     memory::{self, FLOAT},
     tensors::Role,
     weights::Weights,
@@ -56,7 +55,7 @@ impl Survey {
             dtype: dtype.map(|(name, _)| name).unwrap_or_default(),
             bytes: bytes_on_disk(model),
             held,
-            compute: adapter_compute(&found.weights),
+            compute: arithmetic::foreseen(&found.weights, &found.spec),
             beside,
             remarks: found.remarks(),
             spec: found.spec,

@@ -87,6 +87,10 @@ pub struct Arithmetic {
     pub weights: String,
     /// In what they are multiplied: `f32` or `bf16`.
     pub compute: String,
+    /// What takes the products on the processor: a run goes on with what it began with. Absent on a device, and of runs
+    /// that were begun before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiplier: Option<String>,
     /// By what, or why so, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,

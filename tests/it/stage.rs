@@ -233,6 +233,7 @@ pub fn arithmetic() -> Arithmetic {
     Arithmetic {
         weights: "bf16".to_owned(),
         compute: "bf16".to_owned(),
+        multiplier: None,
         remark: Some("by the processor's own instruction".to_owned()),
     }
 }

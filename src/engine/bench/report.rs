@@ -9,6 +9,8 @@ use super::{Bench, Held, Stepped, peak::MatmulPeak, timed::Part};
 pub struct BenchReport {
     pub model: ModelReport,
     pub dtype: String,
+    /// In what the large products are taken, by what, and why.
+    pub products: String,
     pub recompute: bool,
     /// Blocks whose forward ran again, of a row where they were most.
     pub recomputed_blocks: usize,
@@ -95,6 +97,7 @@ impl Bench<'_> {
         let recomputed_blocks = recomputed_blocks.unwrap_or(0);
         let mb = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let spec = self.policy.spec();
+        let products = self.policy.products();
         let (parts, operations) = self.parts(count, mean_secs, matmul);
         BenchReport {
             model: ModelReport {
@@ -110,6 +113,7 @@ impl Bench<'_> {
                 vocab_size: spec.vocab_size,
             },
             dtype: self.policy.weight_format(),
+            products: products.remark().map_or(products.name().to_owned(), |why| format!("{} {why}", products.name())),
             recompute: recomputed_blocks > 0,
             recomputed_blocks,
             threads: rayon::current_num_threads(),
