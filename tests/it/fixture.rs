@@ -1,22 +1,31 @@
 //! Tiny models with what PyTorch, Transformers, PEFT and TRL compute on them. Read from `tests/fixtures`, or from the folder
 //! that `NUDGE_FIXTURES` names (with `models/` and `expected/` in it), where every model of a supported family is tried.
 
-use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use candle_core::{DType, Device, Tensor};
 use nudge::{
-    kernels::{self, Compute, Kernels},
+    kernels::{self, Compute, Kernels, Multiplier},
     model::{AdapterShape, LoadOptions, Policy, Precision, Recompute, Spec, Targets},
 };
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
+
+/// Of a number's power of two: bf16 has eight bits, so rounding to nearest moves a number by up to half of 2⁻⁷ of it.
+const HALF_A_UNIT_OF_BF16: f64 = 1.0 / 256.0;
 
 /// Which kernels compute, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The processor's own.
     Processor,
-    /// The same with factors rounded to bf16. Not among [`Self::all`]: its bounds are bf16's.
-    Bf16,
+    /// The same in bf16, products by this. Not among [`Self::all`]: its bounds are bf16's.
+    Bf16(Multiplier),
     /// Those composed of candle's operations, on the processor.
     Composed,
     /// The same on the first CUDA device.
@@ -41,9 +50,17 @@ impl Place {
         all
     }
 
+    /// In bf16 by all that this processor has, plain loops and f32 products among them.
+    pub fn all_in_bf16() -> Vec<Self> {
+        for lacking in Multiplier::ALL.into_iter().filter(|by| !by.is_present()) {
+            eprintln!("not tried by {}: this processor lacks it", lacking.name());
+        }
+        Multiplier::present().map(Self::Bf16).collect()
+    }
+
     pub fn device(self) -> Device {
         match self {
-            Self::Processor | Self::Bf16 | Self::Composed => Device::Cpu,
+            Self::Processor | Self::Bf16(_) | Self::Composed => Device::Cpu,
             #[cfg(feature = "cuda")]
             Self::Cuda => {
                 use nudge::kernels::device::{DeviceChoice, open};
@@ -55,7 +72,7 @@ impl Place {
     pub fn kernels(self, activations: DType) -> Arc<dyn Kernels> {
         match self {
             Self::Processor => kernels::cpu(),
-            Self::Bf16 => kernels::cpu_in(Compute::Bf16),
+            Self::Bf16(by) => kernels::cpu_in(Compute::Bf16(by)),
             Self::Composed => kernels::composed(activations).unwrap(),
             #[cfg(feature = "cuda")]
             Self::Cuda => kernels::composed(activations).unwrap(),
@@ -117,7 +134,7 @@ pub fn one_on(name: &str, place: Place) -> Fixture {
 }
 
 /// Only an unknown family excuses a model from the tests; a fault in a known one must show.
-fn refused_for_its_type(folder: &std::path::Path) -> bool {
+fn refused_for_its_type(folder: &Path) -> bool {
     matches!(Spec::read(folder), Err(error) if error.to_string().contains("known types"))
 }
 
@@ -138,6 +155,65 @@ impl Fixture {
             tensors: tensors("expected.safetensors"),
             adapter_logits: tensors("adapter_logits.safetensors"),
         }
+    }
+
+    /// The same model in another place.
+    pub fn at(&self, place: Place) -> Self {
+        let name = self.name.split(' ').next().unwrap();
+        Self { folder: self.folder.clone(), ..Self::read(name, place) }
+    }
+
+    /// A copy of the model in `to` whose matrices are in f32, each number moved by up to `share` of its power of two, at
+    /// random.
+    pub fn moved(&self, share: f64, seed: u64, to: &Path) -> Self {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        for entry in fs::read_dir(&self.folder).unwrap() {
+            let from = entry.unwrap().path();
+            let to = to.join(from.file_name().unwrap());
+            if from.extension().is_none_or(|extension| extension != "safetensors") {
+                fs::copy(&from, &to).unwrap();
+                continue;
+            }
+            let mut tensors: Vec<_> =
+                candle_core::safetensors::load(&from, &Device::Cpu).unwrap().into_iter().collect();
+            tensors.sort_by(|a, b| a.0.cmp(&b.0));
+            let moved = tensors.into_iter().map(|(name, tensor)| {
+                if tensor.rank() != 2 {
+                    return (name, tensor);
+                }
+                let mut values: Vec<f32> =
+                    tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                for value in values.iter_mut().filter(|value| **value != 0.0) {
+                    let power = f64::from(value.abs()).log2().floor().exp2();
+                    *value = (f64::from(*value) + power * share * rng.random_range(-1.0..1.0)) as f32;
+                }
+                (name, Tensor::from_vec(values, tensor.shape(), &Device::Cpu).unwrap())
+            });
+            candle_core::safetensors::save(&moved.collect::<HashMap<_, _>>(), to).unwrap();
+        }
+        Self { folder: to.to_owned(), ..self.at(self.place) }
+    }
+
+    /// How far off rounding to bf16 may bring what `measure` gives of this model, each by its own `distance`: a few times
+    /// what it takes to move every number of its matrices by as much as rounding does, in f32 arithmetic and at random.
+    /// Rounding both factors of a product is twice that in square; the rest is for the chance in either.
+    pub fn bf16_bounds<const N: usize>(
+        &self,
+        distances: [fn(&[f64], &[f64]) -> f64; N],
+        measure: impl Fn(&Self) -> [Vec<f64>; N],
+    ) -> [f64; N] {
+        const TIMES: f64 = 3.0;
+        const COPIES: u64 = 3;
+        let exact = measure(self);
+        let mut most = [0.0_f64; N];
+        for seed in 0..COPIES {
+            let dir = tempfile::tempdir().unwrap();
+            let moved = measure(&self.moved(HALF_A_UNIT_OF_BF16, seed, dir.path()));
+            for (i, most) in most.iter_mut().enumerate() {
+                *most = most.max(distances[i](&moved[i], &exact[i]));
+            }
+        }
+        most.map(|most| TIMES * most)
     }
 
     /// Nothing is trained.
@@ -181,8 +257,8 @@ impl Fixture {
     }
 
     pub fn load(&self, options: &LoadOptions) -> Policy {
-        let loaded = if self.place == Place::Bf16 {
-            let options = LoadOptions { precision: Precision::Bf16, ..options.clone() };
+        let loaded = if let Place::Bf16(by) = self.place {
+            let options = LoadOptions { precision: Precision::Bf16, multiplier: Some(by), ..options.clone() };
             Policy::load(&self.folder, &options)
         } else {
             let kernels = self.place.kernels(DType::F32);

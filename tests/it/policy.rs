@@ -1,8 +1,11 @@
 //! The policy against itself: what must not change its numbers.
 
-use nudge::model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Precision, Recompute, Row};
+use nudge::{
+    kernels::Multiplier,
+    model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Precision, Recompute, Row},
+};
 
-use crate::fixture::{self, Fixture, elements, largest_difference, relative};
+use crate::fixture::{self, Fixture, Place, elements, largest_difference, relative};
 
 const FIXTURE: &str = "smollm";
 
@@ -96,11 +99,13 @@ fn recomputing_activations_changes_no_bit() {
     let fixture = fixture::one(FIXTURE);
     let rows = [Row::pack(&docs(&fixture)).unwrap()];
     let coefficients = coefficients(rows[0].scored().len());
-    let choices = [(0.0, Precision::F32), (0.3, Precision::F32), (0.0, Precision::Bf16)];
-    for (dropout, precision) in choices {
+    let mut choices = vec![(0.0, Precision::F32, None), (0.3, Precision::F32, None)];
+    choices.extend(Multiplier::present().map(|by| (0.0, Precision::Bf16, Some(by))));
+    for (dropout, precision, multiplier) in choices {
         let policy = |recompute| {
             loaded(&fixture, |options| {
                 options.precision = precision;
+                options.multiplier = multiplier;
                 options.recompute = recompute;
                 options.adapter.as_mut().unwrap().dropout = dropout;
             })
@@ -128,22 +133,33 @@ fn recomputing_activations_changes_no_bit() {
     }
 }
 
-/// Activations that wait in bf16 and products in bf16 move the gradient by no more than the format's own error.
+/// Activations that wait in bf16 and products in bf16 move log-probs and gradient by no more than the format's own error
+/// does in this very model, whatever multiplies.
 #[test]
 fn gradients_in_bf16_are_near_those_in_f32() {
     let fixture = fixture::one(FIXTURE);
     let rows = [Row::pack(&docs(&fixture)).unwrap()];
     let coefficients = coefficients(rows[0].scored().len());
-    let mut policies =
-        [Precision::F32, Precision::Bf16].map(|precision| loaded(&fixture, |options| options.precision = precision));
-    let [exact, rounded] = policies.each_mut().map(|policy| log_probs_and_gradients(policy, &rows, &coefficients));
-    let off = largest_difference(&wide(&rounded.0.concat()), &wide(&exact.0.concat()));
-    assert!(off < 0.05, "log-probs off by {off:e}");
-    let off = relative(&wide(&rounded.1), &wide(&exact.1));
-    assert!(off < 0.02, "gradients off by {off:e}");
+    let of = |policy: &mut Policy| {
+        let (log_probs, gradients) = log_probs_and_gradients(policy, &rows, &coefficients);
+        [wide(&log_probs.concat()), wide(&gradients)]
+    };
+    let distances = [largest_difference, relative];
+    let bounds = fixture.bf16_bounds(distances, |fixture| of(&mut fixture.lora()));
+    let mut exact = fixture.lora();
+    let wanted = of(&mut exact);
     let (tokens, answers) = (rows[0].tokens(), rows[0].answer_tokens());
-    let [whole, half] = policies.map(|policy| policy.row_bytes(tokens, answers) as f64);
-    assert!(half < 0.75 * whole, "{half} of {whole} bytes");
+    for place in Place::all_in_bf16() {
+        let mut rounded = fixture.at(place).lora();
+        let got = of(&mut rounded);
+        for (what, i) in [("log-probs", 0), ("gradients", 1)] {
+            let (off, bound) = (distances[i](&got[i], &wanted[i]), bounds[i]);
+            eprintln!("{place:?}: {what} off by {off:.2e}, bound {bound:.2e}");
+            assert!(off < bound, "{place:?}: {what} off by {off:e}, bound {bound:e}");
+        }
+        let [whole, half] = [&exact, &rounded].map(|policy| policy.row_bytes(tokens, answers) as f64);
+        assert!(half < 0.75 * whole, "{half} of {whole} bytes");
+    }
 }
 
 #[test]

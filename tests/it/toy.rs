@@ -15,8 +15,9 @@ use nudge::{
         no_waker,
         protocol::{Event, Metrics, Outcome, Request, RunControl},
     },
+    kernels::Multiplier,
     model::{Spec, init},
-    store::{NewRun, Probe, Project, ProjectSettings, RunId},
+    store::{Arithmetic, NewRun, Probe, Project, ProjectSettings, RunId},
 };
 use tempfile::TempDir;
 
@@ -88,6 +89,14 @@ impl Toy {
                 parent: None,
             })
             .unwrap()
+    }
+
+    /// The same, and its products are taken by this, whatever is the quickest here.
+    pub fn record_by(&self, config: &RunConfig, by: Multiplier) -> RunId {
+        let run = self.record(config);
+        let arithmetic = Arithmetic { multiplier: Some(by.name().to_owned()), ..Arithmetic::default() };
+        self.open().set_arithmetic(run, &arithmetic).unwrap();
+        run
     }
 
     /// Asks the engine to train a run and gives its reins.
