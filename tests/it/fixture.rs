@@ -194,7 +194,7 @@ impl Fixture {
         Self { folder: to.to_owned(), ..self.at(self.place) }
     }
 
-    /// How far off rounding to bf16 may bring what `measure` gives of this model, each by its own `distance`: a few times
+    /// How far off rounding to bf16 may bring what `measure` gives of this model, each by its own `distance`: twice
     /// what it takes to move every number of its matrices by as much as rounding does, in f32 arithmetic and at random.
     /// Rounding both factors of a product is twice that in square; the rest is for the chance in either.
     pub fn bf16_bounds<const N: usize>(
@@ -202,7 +202,7 @@ impl Fixture {
         distances: [fn(&[f64], &[f64]) -> f64; N],
         measure: impl Fn(&Self) -> [Vec<f64>; N],
     ) -> [f64; N] {
-        const TIMES: f64 = 3.0;
+        const TIMES: f64 = 2.0;
         const COPIES: u64 = 3;
         let exact = measure(self);
         let mut most = [0.0_f64; N];

@@ -106,18 +106,28 @@ fn a2_a_run_of_another_processor_is_refused_with_what_to_do() {
     assert!(why.contains(lacking.name()) && why.contains("start a new run"), "{why}");
 }
 
-/// The tests of what a policy computes once more, in processes that take this processor for a lesser one.
+/// Tests of what a policy computes once more, in processes that take this processor for a lesser one: log-probs and
+/// gradients, against PyTorch and against itself.
 #[test]
 fn a1_policies_compute_the_same_at_every_level_of_this_processor() {
     const LEVEL: &str = "NUDGE_PROCESSOR";
+    const TESTS: [&str; 5] = [
+        "parity::logits_and_log_probs",
+        "parity::adapter_gradients",
+        "policy::packing_changes_nothing",
+        "policy::gradients_in_bf16",
+        "processor::a2_a_run_of_another_processor",
+    ];
     if std::env::var_os(LEVEL).is_some() {
         return; // this is such a process
     }
     for level in ["baseline", "avx2"] {
         let mut tests = Command::new(std::env::current_exe().unwrap());
-        let tests = tests.args(["policy::", "bf16::", "parity::"]).env(LEVEL, level).output().unwrap();
+        let tests = tests.args(TESTS).env(LEVEL, level).output().unwrap();
         let told = String::from_utf8_lossy(&tests.stdout);
         assert!(tests.status.success(), "at {level}:\n{told}");
-        assert!(told.contains("gradients_in_bf16_are_near_those_in_f32"), "at {level} these were run:\n{told}");
+        for test in TESTS {
+            assert!(told.contains(test), "at {level} these were run:\n{told}");
+        }
     }
 }
