@@ -133,7 +133,7 @@ impl App {
             project.set_settings(&settings)?;
             let records = project.runs()?;
             Ok(Box::new(move |workspace, views| {
-                workspace.runs.records = records;
+                workspace.runs.set_records(records);
                 workspace.to_train.push(run);
                 views.train.shown = Some(run);
                 views.train.name.clear();
@@ -236,7 +236,7 @@ fn reread_runs(project: &Project) -> anyhow::Result<super::Update> {
     let records = project.runs()?;
     let saved = saved(&records);
     Ok(Box::new(move |workspace, _| {
-        workspace.runs.records = records;
+        workspace.runs.set_records(records);
         workspace.runs.saved = saved;
     }))
 }

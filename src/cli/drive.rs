@@ -137,7 +137,7 @@ impl Lines<'_> {
 
 /// Names and values as a JSON object, in their order.
 pub fn as_object(metrics: Metrics) -> serde_json::Map<String, serde_json::Value> {
-    metrics.into_iter().map(|(name, value)| (name, json!(value))).collect()
+    metrics.into_iter().map(|(name, value)| (name, output::number(value))).collect()
 }
 
 /// Where a run's newest checkpoint is.

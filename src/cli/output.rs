@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 /// Prints a line. A closed pipe is an error like any other; `ending` knows it.
 pub fn line(text: impl Display) -> Result<()> {
@@ -24,7 +25,19 @@ pub fn note(text: impl Display) {
     writeln!(io::stderr().lock(), "{text}").ok();
 }
 
-/// Prints a JSON object as one line. Numbers that are none are `null`.
+/// A measured value in JSON, which has no word for what is not finite: those are the strings that Weights & Biases writes
+/// and `float()` of Python reads.
+pub fn number(value: f64) -> Json {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "Infinity".into() } else { "-Infinity".into() }
+    } else {
+        value.into()
+    }
+}
+
+/// Prints a JSON object as one line. Measured values go through [`number`] first.
 pub fn json(value: &impl Serialize) -> Result<()> {
     let mut out = io::stdout().lock();
     let text = serde_json::to_string(value)?;
@@ -81,6 +94,12 @@ pub fn table(headings: &[&str], right: &[bool], rows: &[Vec<String>]) -> Vec<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_finite_has_a_word_in_json() {
+        let all = [0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| number(value).to_string());
+        assert_eq!(all, ["0.5", "\"NaN\"", "\"Infinity\"", "\"-Infinity\""]);
+    }
 
     #[test]
     fn durations_have_two_parts_at_most() {

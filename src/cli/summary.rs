@@ -39,7 +39,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         let both: serde_json::Map<_, _> = changes
             .iter()
             .map(|change| {
-                let both = json!({"before": change.before, "after": change.after});
+                let both = json!({"before": change.before.map(output::number), "after": output::number(change.after)});
                 (change.metric.to_owned(), both)
             })
             .collect();

@@ -73,7 +73,6 @@ impl Trainer {
             return Ok(None);
         };
         metrics.extend(of_answers);
-        metrics.retain(|(_, value)| value.is_finite());
         Ok(Some(metrics))
     }
 

@@ -178,6 +178,7 @@ impl RunControl {
 }
 
 /// Name and value, in the order they are to be shown. Names are TRL's (`rewards/margins`, `eval_rewards/accuracies`, `kl/ref`).
+/// A value that is NaN or infinite is kept as it is: it says where a run went wrong.
 pub type Metrics = Vec<(String, f64)>;
 
 /// What the engine reports. Every event names the run or request it belongs to.

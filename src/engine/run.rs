@@ -227,6 +227,7 @@ fn at_border(
 fn note_best(trainer: &mut Trainer, metrics: &[(String, f64)]) {
     let loss = metrics.iter().find(|(name, _)| name == "eval_loss");
     if let Some(&(_, loss)) = loss
+        && loss.is_finite()
         && trainer.state.step > 0
         && trainer.state.best.is_none_or(|best| loss < best.loss)
     {

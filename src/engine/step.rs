@@ -260,7 +260,6 @@ impl Trainer {
             ("tokens_per_sec".to_owned(), speed),
             ("memory_mb".to_owned(), memory),
         ]);
-        metrics.retain(|(_, value)| value.is_finite());
         Ok(StepDone { metrics, visits, refused })
     }
 

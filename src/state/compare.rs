@@ -5,14 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    launch::settings,
     runs::{History, Runs},
     series::{Point, Series},
 };
-use crate::{
-    engine::config::RunConfig,
-    store::{RunId, RunRecord},
-};
+use crate::store::{RunId, RunRecord};
 
 /// So many of the newest runs are laid over each other until some are picked.
 const FIRST: usize = 4;
@@ -141,11 +137,9 @@ pub struct Difference {
     pub values: Vec<String>,
 }
 
-/// Only what differs between the configs; the method's own defaults are filled in first, so that an absent key
-/// and its default are the same.
-pub fn differences(configs: &[RunConfig]) -> Vec<Difference> {
-    let tables: Vec<BTreeMap<String, String>> = configs.iter().map(filled).collect();
-    let keys: BTreeSet<&String> = tables.iter().flat_map(BTreeMap::keys).collect();
+/// Only what differs between the settings of some runs, a table each ([`super::launch::settings_in_full`]).
+pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<Difference> {
+    let keys: BTreeSet<&String> = tables.iter().flat_map(|table| table.keys()).collect();
     keys.into_iter()
         .filter_map(|key| {
             let values: Vec<String> =
@@ -156,19 +150,18 @@ pub fn differences(configs: &[RunConfig]) -> Vec<Difference> {
         .collect()
 }
 
-fn filled(config: &RunConfig) -> BTreeMap<String, String> {
-    let mut config = config.clone();
-    let objective = &mut config.objective;
-    objective.margin = Some(objective.margin());
-    objective.reference_weight = Some(objective.reference_weight());
-    objective.retention_weight = Some(objective.retention_weight());
-    settings(&config)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::Method;
+    use crate::{
+        engine::config::{Method, RunConfig},
+        state::launch::settings_in_full,
+    };
+
+    fn differences(configs: &[RunConfig; 2]) -> Vec<Difference> {
+        let tables = configs.each_ref().map(settings_in_full);
+        super::differences(&tables.each_ref())
+    }
 
     #[test]
     fn only_changed_settings_are_listed() {

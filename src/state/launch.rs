@@ -244,6 +244,16 @@ pub fn settings(config: &RunConfig) -> BTreeMap<String, String> {
     texts
 }
 
+/// The same with what the method implies written out, so that an absent key and its default are the same.
+pub fn settings_in_full(config: &RunConfig) -> BTreeMap<String, String> {
+    let mut config = config.clone();
+    let objective = &mut config.objective;
+    objective.margin = Some(objective.margin());
+    objective.reference_weight = Some(objective.reference_weight());
+    objective.retention_weight = Some(objective.retention_weight());
+    settings(&config)
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

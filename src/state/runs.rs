@@ -5,9 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{on_disk::Saved, series::Series};
+use super::{launch::settings_in_full, on_disk::Saved, series::Series};
 use crate::{
-    engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
+    engine::{
+        config::RunConfig,
+        protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
+    },
     store::{self, RunId, RunRecord, RunStatus},
 };
 
@@ -182,11 +185,30 @@ pub enum Follow {
     ReadCheckpoints,
 }
 
+/// A run's settings, read from its record once and not at every frame.
+#[derive(Debug, Default)]
+pub struct RunSettings {
+    /// The text they were read from.
+    toml: String,
+    pub config: RunConfig,
+    /// Key and value of every setting, the method's own defaults written out.
+    pub table: BTreeMap<String, String>,
+}
+
+impl RunSettings {
+    /// The defaults where the text cannot be read: only to be shown.
+    fn read(toml: &str) -> Self {
+        let config = RunConfig::from_toml(toml).unwrap_or_default();
+        Self { toml: toml.to_owned(), table: settings_in_full(&config), config }
+    }
+}
+
 /// All runs of the project.
 #[derive(Debug, Default)]
 pub struct Runs {
     /// Oldest first.
     pub records: Vec<RunRecord>,
+    settings: BTreeMap<RunId, RunSettings>,
     pub history: BTreeMap<RunId, History>,
     pub live: Option<Live>,
     /// Handed to the engine while another run is going; next first.
@@ -211,6 +233,20 @@ impl Runs {
         } else {
             self.waiting.push_back(run);
         }
+    }
+
+    /// Takes over what the project records.
+    pub fn set_records(&mut self, records: Vec<RunRecord>) {
+        let mut known = std::mem::take(&mut self.settings);
+        for record in &records {
+            let read = known.remove(&record.id).filter(|read| read.toml == record.config_toml);
+            self.settings.insert(record.id, read.unwrap_or_else(|| RunSettings::read(&record.config_toml)));
+        }
+        self.records = records;
+    }
+
+    pub fn settings(&self, run: RunId) -> Option<&RunSettings> {
+        self.settings.get(&run)
     }
 
     pub fn record(&self, run: RunId) -> Option<&RunRecord> {
@@ -390,6 +426,25 @@ mod tests {
         Event::Step { run: RunId(run), step, total_steps: 9, metrics: loss(step as f64), eta_secs: None }
     }
 
+    fn record(id: i64) -> RunRecord {
+        RunRecord {
+            id: RunId(id),
+            name: String::new(),
+            method: String::new(),
+            status: RunStatus::Completed,
+            created_ms: 0,
+            config_toml: String::new(),
+            revision: store::Revision(0),
+            parent: None,
+            step: 0,
+            total_steps: 0,
+            message: None,
+            arithmetic: None,
+            dir: std::path::PathBuf::new(),
+            checkpoints: Vec::new(),
+        }
+    }
+
     fn live(run: i64) -> Live {
         Live::new(RunId(run), Arc::default())
     }
@@ -403,6 +458,31 @@ mod tests {
         history.fill(Stored { steps: (1..=4).map(|step| (step, loss(step as f64))).collect(), log: Vec::new() });
         let steps: Vec<f64> = history.series["loss"].points().iter().map(|p| p[0]).collect();
         assert_eq!(steps, [1.0, 2.0, 3.0, 4.0, 5.0]);
+    }
+
+    #[test]
+    fn settings_are_read_again_only_when_they_change() {
+        let with = |id, toml: &str| RunRecord { config_toml: toml.to_owned(), ..record(id) };
+        let mut runs = Runs::default();
+        runs.set_records(vec![with(1, "[objective]\nbeta = 0.25"), with(2, "no settings at all")]);
+        assert_eq!(runs.settings(RunId(1)).unwrap().config.objective.beta, 0.25);
+        assert_eq!(runs.settings(RunId(1)).unwrap().table["objective.beta"], "0.25");
+        assert_eq!(runs.settings(RunId(2)).unwrap().config, RunConfig::default());
+        runs.set_records(vec![with(1, "[objective]\nbeta = 0.5")]);
+        assert_eq!(runs.settings(RunId(1)).unwrap().config.objective.beta, 0.5);
+        assert!(runs.settings(RunId(2)).is_none(), "that run is gone");
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_stays_in_the_series() {
+        let mut runs = Runs::default();
+        runs.queue(live(1));
+        for (at, value) in [(1, 0.5), (2, f64::NAN), (3, f64::INFINITY)] {
+            runs.take(&Event::Step { run: RunId(1), step: at, total_steps: 9, metrics: loss(value), eta_secs: None });
+        }
+        let history = runs.history(RunId(1)).unwrap();
+        assert_eq!(history.series["loss"].not_finite(), 2);
+        assert_eq!(history.latest("loss"), Some(0.5));
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     ui.add_space(space::S);
     frontier::ui(ui, runs, &shown);
     ui.add_space(space::S);
-    tables::settings(ui, &shown);
+    tables::settings(ui, runs, &shown);
     ui.add_space(space::L);
 }
 

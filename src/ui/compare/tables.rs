@@ -4,7 +4,6 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 
 use super::list::look;
 use crate::{
-    engine::config::RunConfig,
     state::{
         compare::differences,
         metric,
@@ -72,11 +71,10 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
 }
 
 /// Only the settings that are not the same in all runs.
-pub fn settings(ui: &mut Ui, shown: &[&RunRecord]) {
+pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let palette = parts::palette(ui);
-    let configs: Vec<RunConfig> =
-        shown.iter().map(|record| RunConfig::from_toml(&record.config_toml).unwrap_or_default()).collect();
-    let changed = differences(&configs);
+    let tables: Vec<_> = shown.iter().filter_map(|record| Some(&runs.settings(record.id)?.table)).collect();
+    let changed = differences(&tables);
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "What was set differently");

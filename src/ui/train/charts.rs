@@ -6,7 +6,6 @@ use crate::{
     data::Scale,
     engine::config::RunConfig,
     state::{moved, runs::History, series::Series},
-    store::RunRecord,
     ui::{
         chart::{self, Chart, Level, Line},
         parts,
@@ -18,8 +17,8 @@ const HEIGHT: f32 = 232.0;
 /// A chart needs this much.
 const NARROWEST: f32 = 316.0;
 
-pub fn ui(ui: &mut Ui, record: &RunRecord, history: &History) {
-    let charts = list(ui, record, history);
+pub fn ui(ui: &mut Ui, config: &RunConfig, history: &History) {
+    let charts = list(ui, config, history);
     parts::caption(ui, chart::GESTURES);
     let gap = space::M;
     let room = ui.available_width();
@@ -81,9 +80,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn list<'a>(ui: &Ui, record: &RunRecord, history: &'a History) -> Vec<Chart<'a>> {
+fn list<'a>(ui: &Ui, config: &RunConfig, history: &'a History) -> Vec<Chart<'a>> {
     let palette = parts::palette(ui);
-    let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
     let build = Builder { history, last_step: history.last_step() };
 
     let loss = build.chart(

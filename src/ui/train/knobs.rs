@@ -9,7 +9,6 @@ use crate::{
         runs::Live,
         train::{Knobs, RunCommand},
     },
-    store::RunRecord,
     ui::{
         parts,
         theme::{size, space},
@@ -19,9 +18,9 @@ use crate::{
 /// Of a knob with its name and its button.
 const WIDTH: f32 = 216.0;
 
-pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, record: &RunRecord, commands: &Commands) {
+pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, config: &RunConfig, commands: &Commands) {
     if knobs.run != Some(live.run) {
-        fill(knobs, live, record);
+        fill(knobs, live, config);
     }
     parts::heading(ui, "Knobs");
     parts::caption(ui, "They count from the next step on; each change is marked on the charts");
@@ -51,8 +50,7 @@ pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, record: &RunRecord, comma
 }
 
 /// Starts from what the run was started with.
-fn fill(knobs: &mut Knobs, live: &Live, record: &RunRecord) {
-    let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
+fn fill(knobs: &mut Knobs, live: &Live, config: &RunConfig) {
     *knobs = Knobs {
         run: Some(live.run),
         learning_rate_scale: "1".to_owned(),

@@ -26,7 +26,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         commands.push(Command::Runs(RunCommand::Load(run)));
     }
     let live = workspace.runs.live.as_ref().filter(|live| live.run == run);
-    let Some(record) = workspace.runs.record(run) else {
+    let (Some(record), Some(settings)) = (workspace.runs.record(run), workspace.runs.settings(run)) else {
         return;
     };
     head(ui, workspace, view, record, live, commands);
@@ -35,12 +35,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     ScrollArea::vertical().id_salt("run").auto_shrink([false, false]).show(ui, |ui| {
         let nothing = History::default();
         let history = history.unwrap_or(&nothing);
-        charts::ui(ui, record, history);
+        charts::ui(ui, &settings.config, history);
         ui.add_space(space::M);
         if let Some(live) = live {
             parts::card(ui, |ui| {
                 ui.set_width(ui.available_width());
-                knobs::ui(ui, &mut view.knobs, live, record, commands);
+                knobs::ui(ui, &mut view.knobs, live, &settings.config, commands);
             });
             ui.add_space(space::M);
         }
