@@ -5,7 +5,8 @@
 //! the pairs may be missing.
 
 use std::{
-    env, fs, io,
+    env, fs,
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +14,11 @@ use serde::de::DeserializeOwned;
 
 use super::{Probe, Project, ProjectSettings, StoreError, project::Result};
 use ::data::{Change, Edit, Pair, PairId, ReferenceAnswer};
+
+/// What the name of a demo that is being made begins with.
+const ASIDE: &str = ".demo-";
+/// Letters that follow.
+const RANDOM: usize = 6;
 
 /// The setting that remembers which files a demo project was made from.
 const MADE_FROM: &str = "demo_made_from";
@@ -30,6 +36,9 @@ pub fn open_demo_of(assets: &Path, dir: Option<&Path>) -> Result<PathBuf> {
         None => data_dir()?.join("demo"),
     };
     let identity = identity(assets)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
+    let _turn = take_turn(parent);
     if Project::is_project(&dir) {
         let project = Project::open(&dir)?;
         if project.setting(MADE_FROM)? == Some(identity.clone()) {
@@ -40,16 +49,14 @@ pub fn open_demo_of(assets: &Path, dir: Option<&Path>) -> Result<PathBuf> {
         put_away(&dir, used)?;
     }
     // Made aside and renamed: a demo that is there is a whole one.
-    let parent = dir.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(io_error("make the folder", parent))?;
     let aside =
-        tempfile::Builder::new().prefix(".demo-").tempdir_in(parent).map_err(io_error("make a folder in", parent))?;
+        tempfile::Builder::new().prefix(ASIDE).rand_bytes(RANDOM).tempdir_in(parent).map_err(StoreError::io("make a folder in", parent))?;
     make(assets, &aside.path().join("project"), &identity)?;
     if dir.is_dir() {
         // Only an empty folder, e.g. one that was made to hold the demo, may be in the way.
-        fs::remove_dir(&dir).map_err(io_error("replace the folder", &dir))?;
+        fs::remove_dir(&dir).map_err(StoreError::io("replace the folder", &dir))?;
     }
-    fs::rename(aside.path().join("project"), &dir).map_err(io_error("make the folder", &dir))?;
+    fs::rename(aside.path().join("project"), &dir).map_err(StoreError::io("make the folder", &dir))?;
     Ok(dir)
 }
 
@@ -81,6 +88,22 @@ fn assets() -> Result<PathBuf> {
     })
 }
 
+/// Waits until no other process makes a demo in this folder, and clears away what one that was killed has left. The turn
+/// lasts as long as what is returned; nothing where the folder cannot be locked, and then nothing is cleared away.
+fn take_turn(parent: &Path) -> Option<fs::File> {
+    let turn = fs::File::open(parent).ok()?;
+    turn.lock().ok()?;
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(ASIDE));
+        if is_folder && random.is_some_and(|letters| letters.len() == RANDOM) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+    Some(turn)
+}
+
 fn make(assets: &Path, dir: &Path, identity: &str) -> Result<()> {
     copy(&assets.join("model"), &dir.join("model"))?;
     let run_toml = read(&assets.join("run.toml"))?.unwrap_or_default();
@@ -105,13 +128,13 @@ fn make(assets: &Path, dir: &Path, identity: &str) -> Result<()> {
 /// An old demo that was worked in gets the first free name beside it; one that was not is deleted.
 fn put_away(dir: &Path, used: bool) -> Result<()> {
     if !used {
-        return fs::remove_dir_all(dir).map_err(io_error("delete", dir));
+        return fs::remove_dir_all(dir).map_err(StoreError::io("delete", dir));
     }
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     for number in 1.. {
         let place = dir.with_file_name(format!("{name}-before-{number}"));
         if !place.exists() {
-            return fs::rename(dir, place).map_err(io_error("rename", dir));
+            return fs::rename(dir, place).map_err(StoreError::io("rename", dir));
         }
     }
     Ok(())
@@ -123,7 +146,7 @@ fn identity(assets: &Path) -> Result<String> {
     for path in files(assets)? {
         let name = path.strip_prefix(assets).unwrap_or(&path);
         hasher.update(name.to_string_lossy().as_bytes());
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(&bytes);
     }
@@ -133,8 +156,8 @@ fn identity(assets: &Path) -> Result<String> {
 /// All files below a folder, sorted.
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io_error("read the folder", dir))? {
-        let path = entry.map_err(io_error("read the folder", dir))?.path();
+    for entry in fs::read_dir(dir).map_err(StoreError::io("read the folder", dir))? {
+        let path = entry.map_err(StoreError::io("read the folder", dir))?.path();
         if path.is_dir() {
             found.extend(files(&path)?);
         } else {
@@ -149,11 +172,25 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for path in files(from)? {
         let target = to.join(path.strip_prefix(from).unwrap_or(&path));
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(io_error("make the folder", parent))?;
+            fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
         }
-        fs::copy(&path, &target).map_err(io_error("copy", &path))?;
+        copy_file(&path, &target)?;
     }
     Ok(())
+}
+
+/// Reads and writes apart, so that an error names the side that it happened on.
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let mut source = fs::File::open(from).map_err(StoreError::io("read", from))?;
+    let mut target = fs::File::create(to).map_err(StoreError::io("write", to))?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = source.read(&mut buffer).map_err(StoreError::io("read", from))?;
+        if read == 0 {
+            return Ok(());
+        }
+        target.write_all(&buffer[..read]).map_err(StoreError::io("write", to))?;
+    }
 }
 
 /// Absent when the file is.
@@ -161,7 +198,7 @@ fn read(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io_error("read", path)(error)),
+        Err(error) => Err(StoreError::io("read", path)(error)),
     }
 }
 
@@ -179,15 +216,6 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
             })
         })
         .collect()
-}
-
-fn io_error(what: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull => StoreError::DiskFull(path.clone()),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly(path.clone()),
-        _ => StoreError::Io { what, path: path.clone(), source },
-    }
 }
 
 #[cfg(test)]
@@ -222,6 +250,38 @@ mod tests {
         assert_eq!(project.references().unwrap()[0].answer, "a");
         assert_eq!(project.probes().unwrap().len(), 1);
         assert_eq!(project.retention().unwrap(), ["one\nstill one", "two"]);
+        assert_eq!(fs::read_dir(to.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn dl12_what_a_killed_process_left_is_cleared_away_and_nothing_else() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (from, to) = (tmp.path().join("assets"), tmp.path().join("data/demo"));
+        assets(&from);
+        let left = tmp.path().join("data/.demo-a1B2c3");
+        fs::create_dir_all(left.join("project/model")).unwrap();
+        let others = [tmp.path().join("data/.demo-mine"), tmp.path().join("data/mine")];
+        others.each_ref().map(|folder| fs::create_dir(folder).unwrap());
+        fs::write(tmp.path().join("data/.demo-file"), "").unwrap();
+        open_demo_of(&from, Some(&to)).unwrap();
+        assert!(!left.exists());
+        assert!(others.iter().all(|folder| folder.is_dir()) && tmp.path().join("data/.demo-file").is_file());
+        // Also when the demo is there already.
+        fs::create_dir(&left).unwrap();
+        open_demo_of(&from, Some(&to)).unwrap();
+        assert!(!left.exists());
+    }
+
+    #[test]
+    fn dl12_two_that_begin_at_once_get_one_demo() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (from, to) = (tmp.path().join("assets"), tmp.path().join("data/demo"));
+        assets(&from);
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(|| open_demo_of(&from, Some(&to)))).collect();
+            assert!(all.into_iter().all(|one| one.join().unwrap().is_ok()));
+        });
+        assert_eq!(Project::open(&to).unwrap().counts().unwrap().total(), 2);
         assert_eq!(fs::read_dir(to.parent().unwrap()).unwrap().count(), 1);
     }
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a project, in sentences: what happened, to what, what to do.
 
 use std::{
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -23,6 +23,10 @@ pub enum StoreError {
         "{path} was written by a newer Nudge (file version {found}, this program knows up to {known}). Update Nudge to open it; nothing was changed."
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "{0} was made by an older Nudge and has to be brought up to date once, but it cannot be written to. Copy the project to a place where you may write, and open the copy."
+    )]
+    NeedsUpgrade(PathBuf),
     #[error("{0} cannot be written to. Make the folder writable, or copy the project to a place where you may write.")]
     ReadOnly(PathBuf),
     #[error(
@@ -48,6 +52,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What a file operation that failed is told as. `what` is followed by the path: "make the folder".
+    pub(super) fn io(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(path.clone()),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path.clone()),
+            _ => Self::Io { what, path: path.clone(), source },
+        }
+    }
+
     /// Gives an error from inside the document its place and, where there is one, its own sentence.
     pub(super) fn at(self, document: &Path) -> Self {
         let path = document.to_owned();
@@ -55,8 +69,12 @@ impl StoreError {
             Self::Database { source, .. } => match source.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => Self::DiskFull(path),
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
-                // The folder of a document in WAL mode must be writable even to read it.
-                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly(path),
+                Some(
+                    code @ (ErrorCode::SystemIoFailure
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::PermissionDenied),
+                ) => Self::of_the_disk(path, code, source),
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                     Self::Corrupted { path, detail: source.to_string() }
                 }
@@ -66,6 +84,25 @@ impl StoreError {
             other => other,
         }
     }
+
+    /// SQLite has dozens of codes for what the disk refused (the log's index cannot grow, a file beside the document cannot
+    /// be made, ..) and drops the reason. A file of our own in the same folder meets the same reason, and tells it.
+    fn of_the_disk(path: PathBuf, code: ErrorCode, source: rusqlite::Error) -> Self {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        match try_to_write(folder).map_err(Self::io("write in", &path)) {
+            Err(reason @ (Self::DiskFull(_) | Self::ReadOnly(_))) => reason,
+            // The folder of a document in WAL mode must be writable even to read it.
+            _ if code != ErrorCode::SystemIoFailure => Self::ReadOnly(path),
+            _ => Self::Database { path, source },
+        }
+    }
+}
+
+/// As much as SQLite asks for at a time, and then some.
+fn try_to_write(folder: &Path) -> io::Result<()> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    file.write_all(&[1; 64 << 10])?;
+    file.sync_all()
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -39,19 +39,16 @@ impl Project {
     /// A change that changes nothing makes no revision.
     pub fn apply(&mut self, change: &Change) -> Result<Applied> {
         self.write(Keep::PowerLoss, |tx| {
-            let before = newest_revision(tx)?;
             let edits: Vec<&Edit> = change.edits.iter().filter(|edit| edit.before != edit.after).collect();
-            let mut applied =
-                Applied { label: change.label.clone(), pairs: Vec::with_capacity(edits.len()), revision: before };
+            let mut applied = Applied {
+                label: change.label.clone(),
+                pairs: Vec::with_capacity(edits.len()),
+                revision: newest_revision(tx)?,
+            };
             if edits.is_empty() {
                 return Ok(applied);
             }
-            applied.revision = Revision(before.0 + 1);
-            tx.execute("UPDATE changes SET state = 'dropped' WHERE state = 'undone'", [])?;
-            tx.execute(
-                "INSERT INTO changes (revision, label, at_ms, kind, state) VALUES (?1, ?2, ?3, 'edit', 'done')",
-                params![applied.revision.0 as i64, change.label, now_ms()],
-            )?;
+            applied.revision = record_edit(tx, &change.label)?;
             let mut next_id = next_pair_id(tx)?;
             for edit in edits {
                 let id = apply_edit(tx, edit, applied.revision, &mut next_id)?;
@@ -128,6 +125,17 @@ pub(super) fn newest_revision(connection: &Connection) -> Result<Revision> {
     Ok(Revision(newest.unwrap_or(0) as u64))
 }
 
+/// Begins a new edit; what was undone before can no longer be redone.
+pub(super) fn record_edit(tx: &Transaction<'_>, label: &str) -> Result<Revision> {
+    let revision = Revision(newest_revision(tx)?.0 + 1);
+    tx.execute("UPDATE changes SET state = 'dropped' WHERE state = 'undone'", [])?;
+    tx.execute(
+        "INSERT INTO changes (revision, label, at_ms, kind, state) VALUES (?1, ?2, ?3, 'edit', 'done')",
+        params![revision.0 as i64, label, now_ms()],
+    )?;
+    Ok(revision)
+}
+
 /// The edit that would be undone or redone next.
 fn next_step(connection: &Connection, direction: Direction) -> Result<Option<(i64, String)>> {
     let sql = match direction {
@@ -138,7 +146,7 @@ fn next_step(connection: &Connection, direction: Direction) -> Result<Option<(i6
 }
 
 /// Versions are never deleted, so neither are ids ever given twice.
-fn next_pair_id(tx: &Transaction<'_>) -> Result<i64> {
+pub(super) fn next_pair_id(tx: &Transaction<'_>) -> Result<i64> {
     let newest: Option<i64> = tx.query_row("SELECT max(pair) FROM versions", [], |row| row.get(0))?;
     Ok(newest.unwrap_or(0) + 1)
 }

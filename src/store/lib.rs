@@ -12,8 +12,10 @@
 
 pub mod demo;
 mod error;
+mod import;
 mod journal;
 mod log_probs;
+mod opening;
 mod owner;
 mod pairs;
 mod project;
@@ -28,8 +30,9 @@ mod trace;
 use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
+pub use import::Import;
 pub use journal::Applied;
-pub use log_probs::LogProbKey;
+pub use log_probs::{CachedLogProbs, LogProbKey};
 pub use project::{Project, ProjectSettings};
 pub use query::{Counts, PairQuery, PairRow, Sort, SortKey, VerdictFilter, VerdictState};
 pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};

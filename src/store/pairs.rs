@@ -1,5 +1,7 @@
 //! How a pair lies in the document, and reading pairs back.
 
+use std::ops::ControlFlow;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,10 @@ const PREVIEW_CHARS: usize = 200;
 /// The columns [`pair_of`] reads.
 const PAIR: &str = "versions.pair, contents.body, versions.verdict, versions.split, versions.tags, versions.note, \
     versions.reward, versions.behaviour";
+
+/// The columns [`insert_state`] writes.
+pub(super) const STATE: &str = "content, state, verdict, verdict_at, split, tags, note, reward, behaviour, len_bytes, \
+    prompt_key";
 
 /// The texts of a pair: what is written once.
 #[derive(Serialize)]
@@ -59,17 +65,28 @@ impl Project {
 
     /// All pairs as they were, by id.
     pub fn pairs_at(&self, revision: Revision) -> Result<Vec<Pair>> {
+        let mut pairs = Vec::new();
+        self.each_pair_at(revision, &mut |pair| {
+            pairs.push(pair);
+            ControlFlow::Continue(())
+        })?;
+        Ok(pairs)
+    }
+
+    /// The same one by one, however many there are. `Break` ends it.
+    pub fn each_pair_at(&self, revision: Revision, each: &mut dyn FnMut(Pair) -> ControlFlow<()>) -> Result<()> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {PAIR} FROM versions JOIN contents ON contents.id = versions.content
                  WHERE revision_from <= ?1 AND (revision_to IS NULL OR revision_to > ?1) ORDER BY pair"
             ))?;
             let mut rows = statement.query([revision.0 as i64])?;
-            let mut pairs = Vec::new();
             while let Some(row) = rows.next()? {
-                pairs.push(pair_of(row)?);
+                if each(pair_of(row)?).is_break() {
+                    break;
+                }
             }
-            Ok(pairs)
+            Ok(())
         })
     }
 
@@ -97,31 +114,49 @@ pub(super) fn newest_version(connection: &Connection, id: PairId) -> Result<Opti
 
 /// Writes the state of a pair from `revision` on. Its texts are written only if no earlier state of it has the same.
 pub(super) fn insert_version(tx: &Transaction<'_>, pair: &Pair, revision: Revision) -> Result<()> {
-    let body =
-        serde_json::to_string(&ContentRef { prompt: &pair.prompt, answers: &pair.answers, source: &pair.source })?;
     let known: Option<i64> = tx
         .prepare_cached(
             "SELECT contents.id FROM versions JOIN contents ON contents.id = versions.content
              WHERE pair = ?1 AND body = ?2 LIMIT 1",
         )?
-        .query_row(params![pair.id.0, body], |row| row.get(0))
+        .query_row(params![pair.id.0, body_of(pair)?], |row| row.get(0))
         .optional()?;
     let content = if let Some(content) = known {
         content
     } else {
-        tx.prepare_cached("INSERT INTO contents (body) VALUES (?1)")?.execute([&body])?;
-        let content = tx.last_insert_rowid();
-        search::index(tx, content, pair)?;
+        let content = insert_content(tx, pair)?;
+        search::index(tx, content, &pair.prompt, &pair.answers)?;
         content
     };
+    insert_state(tx, "versions (pair, revision_from", [pair.id.0, revision.0 as i64], content, pair)
+}
+
+fn body_of(pair: &Pair) -> Result<String> {
+    let Pair { prompt, answers, source, .. } = pair;
+    Ok(serde_json::to_string(&ContentRef { prompt, answers, source })?)
+}
+
+/// Writes the texts of a pair; they are in no index yet.
+pub(super) fn insert_content(tx: &Transaction<'_>, pair: &Pair) -> Result<i64> {
+    tx.prepare_cached("INSERT INTO contents (body) VALUES (?1)")?.execute([body_of(pair)?])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Writes everything of a pair but its texts. `into`: a table and its first two columns, up to which `place` goes.
+pub(super) fn insert_state(
+    tx: &Transaction<'_>,
+    into: &'static str,
+    place: [i64; 2],
+    content: i64,
+    pair: &Pair,
+) -> Result<()> {
     let verdict = pair.verdict.as_ref().map(serde_json::to_string).transpose()?;
-    tx.prepare_cached(
-        "INSERT INTO versions (pair, revision_from, content, state, verdict, verdict_at, split, tags, note, reward,
-             behaviour, len_bytes, prompt_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-    )?
+    tx.prepare_cached(&format!(
+        "INSERT INTO {into}, {STATE}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    ))?
     .execute(params![
-        pair.id.0,
-        revision.0 as i64,
+        place[0],
+        place[1],
         content,
         state_number(state_of(pair)),
         verdict,

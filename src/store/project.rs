@@ -2,27 +2,16 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::{
-    RunId, StoreError,
-    owner::Owner,
-    schema::{self, Version},
-};
+use super::{RunId, StoreError, owner::Owner};
 
 pub(super) type Result<T> = std::result::Result<T, StoreError>;
-
-/// The document's name in the project's folder.
-const DOCUMENT: &str = "project.sqlite";
-
-/// Long enough for another process's import of a large file to end.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a project is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,11 +26,13 @@ pub struct ProjectSettings {
 /// An open project. Every thread opens its own.
 pub struct Project {
     pub(super) dir: PathBuf,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) connection: Connection,
-    keep: Cell<Option<Keep>>,
+    /// Only to be looked at: its folder cannot be written to.
+    pub(super) read_only: bool,
+    pub(super) keep: Cell<Option<Keep>>,
     /// Taken when this process first gets a run in hand.
-    owner: RefCell<Option<Arc<Owner>>>,
+    pub(super) owner: RefCell<Option<Arc<Owner>>>,
 }
 
 /// What must survive before a write counts as done.
@@ -54,87 +45,23 @@ pub(super) enum Keep {
 }
 
 impl Project {
-    /// Makes the folder, if need be, and an empty project in it.
-    pub fn create(dir: &Path, settings: &ProjectSettings) -> Result<Self> {
-        let path = dir.join(DOCUMENT);
-        let io = |what| {
-            move |source: io::Error| match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    StoreError::ReadOnly(dir.to_owned())
-                }
-                io::ErrorKind::StorageFull => StoreError::DiskFull(dir.to_owned()),
-                _ => StoreError::Io { what, path: dir.to_owned(), source },
-            }
-        };
-        fs::create_dir_all(dir.join("runs")).map_err(io("make the folder"))?;
-        match fs::File::create_new(&path) {
-            Ok(_) => {}
-            // An empty file is what a process leaves that was killed right here.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if fs::metadata(&path).map_err(io("look at the file in"))?.len() > 0 {
-                    return Err(StoreError::AlreadyAProject(dir.to_owned()));
-                }
-            }
-            Err(error) => return Err(io("make a file in")(error)),
-        }
-        let project = Self::connect(dir, true)?;
-        project.set_settings(settings)?;
-        Ok(project)
-    }
-
-    /// Opens what [`Self::create`] made, upgrading an older document. Runs whose process is gone are marked
-    /// [`super::RunStatus::Interrupted`].
-    pub fn open(dir: &Path) -> Result<Self> {
-        if !dir.join(DOCUMENT).is_file() {
-            return Err(StoreError::NotAProject(dir.to_owned()));
-        }
-        let project = Self::connect(dir, false)?;
-        project.mark_interrupted()?;
-        Ok(project)
-    }
-
-    /// Whether a folder looks like a project, without opening it.
-    pub fn is_project(dir: &Path) -> bool {
-        dir.join(DOCUMENT).is_file()
-    }
-
-    fn connect(dir: &Path, fresh: bool) -> Result<Self> {
-        // Absolute, so that the project stays itself when the process changes its folder.
-        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-        let path = dir.join(DOCUMENT);
-        let connect = || -> Result<Connection> {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(&path, flags)?;
-            connection.busy_timeout(PATIENCE)?;
-            if connection.is_readonly("main")? {
-                return Err(StoreError::ReadOnly(dir.clone()));
-            }
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "foreign_keys", true)?;
-            connection.pragma_update(None, "fullfsync", true)?;
-            connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-            connection.pragma_update(None, "cache_size", -32_768)?;
-            // What a large import leaves behind is given back to the disk.
-            connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-            connection.pragma_update(None, "temp_store", "MEMORY")?;
-            connection.set_prepared_statement_cache_capacity(64);
-            match schema::upgrade(&connection, fresh)? {
-                Version::Current => Ok(connection),
-                Version::Foreign => Err(StoreError::NotAProject(dir.clone())),
-                Version::Newer { found, known } => Err(StoreError::Newer { path: path.clone(), found, known }),
-            }
-        };
-        Ok(Self {
-            connection: connect().map_err(|error| error.at(&path))?,
-            dir,
-            path,
-            keep: Cell::new(None),
-            owner: RefCell::new(None),
-        })
-    }
-
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whether everything can be looked at and nothing changed: the folder, or the medium it is on, cannot be written to.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// How long a write waits for another program that is writing, before it is [`StoreError::Locked`].
+    pub fn set_patience(&self, patience: Duration) -> Result<()> {
+        self.read(|connection| Ok(connection.busy_timeout(patience)?))
+    }
+
+    /// Another number than last time: somebody else has written to the document since. Costs next to nothing.
+    pub fn data_version(&self) -> Result<i64> {
+        self.read(|connection| Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?))
     }
 
     pub fn settings(&self) -> Result<ProjectSettings> {
@@ -200,6 +127,9 @@ impl Project {
 
     /// All or nothing: an error rolls back.
     pub(super) fn write<T>(&self, keep: Keep, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        if self.read_only {
+            return Err(StoreError::ReadOnly(self.dir.clone()));
+        }
         self.read(|connection| {
             if self.keep.get() != Some(keep) {
                 let synchronous = match keep {
@@ -223,11 +153,7 @@ impl Project {
         if let Some(owner) = &*owner {
             return Ok(Arc::clone(owner));
         }
-        let taken = Owner::of(&self.dir).map_err(|source| StoreError::Io {
-            what: "lock a file in",
-            path: self.dir.join("runs"),
-            source,
-        })?;
+        let taken = Owner::of(&self.dir).map_err(StoreError::io("lock a file in", &self.dir.join("runs")))?;
         *owner = Some(Arc::clone(&taken));
         Ok(taken)
     }
@@ -245,7 +171,10 @@ pub(super) fn now_ms() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::opening::DOCUMENT;
     use ::data::{Change, Edit, Pair, PairId, Prompt};
 
     fn project() -> (tempfile::TempDir, Project) {
@@ -316,14 +245,5 @@ mod tests {
         project.set_setting("filter", "a").unwrap();
         assert_eq!(project.setting("filter").unwrap().as_deref(), Some("a"));
         assert_eq!(project.setting("none").unwrap(), None);
-    }
-
-    #[test]
-    fn what_a_killed_create_left_can_be_created_again() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(DOCUMENT), "").unwrap();
-        let settings = ProjectSettings::default();
-        assert!(Project::create(dir.path(), &settings).is_ok());
-        assert!(Project::create(dir.path(), &settings).is_err());
     }
 }

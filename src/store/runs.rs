@@ -248,7 +248,7 @@ impl Project {
         for folder in elsewhere.into_iter().chain([self.run_dir(run)]) {
             match fs::remove_dir_all(&folder) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::Io { what: "delete", path: folder, source });
+                    return Err(StoreError::io("delete", &folder)(source));
                 }
                 _ => {}
             }
@@ -311,11 +311,7 @@ impl Project {
             file.persist(dir.join("config.toml"))?;
             Ok(())
         };
-        write().map_err(|source: std::io::Error| StoreError::Io {
-            what: "write config.toml in",
-            path: dir.clone(),
-            source,
-        })
+        write().map_err(StoreError::io("write config.toml in", &dir))
     }
 
     fn record_of(&self, row: &Row<'_>) -> Result<RunRecord> {

@@ -1,9 +1,16 @@
 //! The document's versions: one SQL step from each to the next, kept for ever.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `PRAGMA user_version` is the number of steps a document has taken.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// "NDGE": tells a project from any other SQLite file.
 pub const APPLICATION_ID: i64 = 0x4e44_4745;
@@ -13,6 +20,8 @@ pub const APPLICATION_ID: i64 = 0x4e44_4745;
 pub enum Version {
     /// Up to date now.
     Current,
+    /// Lacks steps that this program knows.
+    Older,
     /// A SQLite file of something else.
     Foreign,
     Newer {
@@ -21,32 +30,46 @@ pub enum Version {
     },
 }
 
+/// How the document stands, without changing it.
+pub fn version(connection: &Connection) -> rusqlite::Result<Version> {
+    version_by(connection, STEPS, false)
+}
+
+fn version_by(connection: &Connection, steps: &[&str], fresh: bool) -> rusqlite::Result<Version> {
+    if !fresh && number(connection, "application_id")? != APPLICATION_ID {
+        return Ok(Version::Foreign);
+    }
+    let (found, known) = (number(connection, "user_version")?, steps.len() as i64);
+    Ok(match found.cmp(&known) {
+        Ordering::Less => Version::Older,
+        Ordering::Equal => Version::Current,
+        Ordering::Greater => Version::Newer { found, known },
+    })
+}
+
+fn number(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
 /// Brings the document up to date, in one transaction. `fresh`: the file was just made and is empty.
 pub fn upgrade(connection: &Connection, fresh: bool) -> rusqlite::Result<Version> {
     upgrade_by(connection, STEPS, fresh)
 }
 
 fn upgrade_by(connection: &Connection, steps: &[&str], fresh: bool) -> rusqlite::Result<Version> {
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if !fresh && number("application_id")? != APPLICATION_ID {
-        return Ok(Version::Foreign);
+    let version = version_by(connection, steps, fresh)?;
+    if version != Version::Older {
+        return Ok(version);
     }
-    let known = steps.len() as i64;
-    let found = number("user_version")?;
-    if found > known {
-        return Ok(Version::Newer { found, known });
+    // Another process may be upgrading the same file: look again once nobody else can.
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let found = number(connection, "user_version")?.max(0);
+    for step in steps.iter().skip(found as usize) {
+        transaction.execute_batch(step)?;
     }
-    if found < known {
-        // Another process may be upgrading the same file: look again once nobody else can.
-        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        let found = number("user_version")?.max(0);
-        for step in steps.iter().skip(found as usize) {
-            transaction.execute_batch(step)?;
-        }
-        transaction.pragma_update(None, "user_version", known)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.commit()?;
-    }
+    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.commit()?;
     Ok(Version::Current)
 }
 

@@ -6,22 +6,27 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 
 use super::{
     pairs::{texts_of, unreadable},
     project::Result,
 };
-use ::data::{Answer, Pair, Prompt};
+use ::data::{Answer, Prompt};
 
-/// Adds the texts of a pair under their content's id.
-pub(super) fn index(tx: &Transaction<'_>, content: i64, pair: &Pair) -> Result<()> {
-    let mut all = String::with_capacity(pair.len_bytes() + 16);
-    for text in texts(&pair.prompt, &pair.answers) {
-        all.push_str(text);
-        all.push('\n');
+/// Adds the texts of a pair under their content's id: each word once, since a search asks only for letters within words.
+pub(super) fn index(connection: &Connection, content: i64, prompt: &Prompt, answers: &[Answer]) -> Result<()> {
+    let mut words = String::new();
+    let mut known = HashSet::new();
+    for word in texts(prompt, answers).flat_map(str::split_whitespace) {
+        if known.insert(word) {
+            words.push_str(word);
+            words.push('\n');
+        }
     }
-    tx.prepare_cached("INSERT INTO content_search (rowid, text) VALUES (?1, ?2)")?.execute(params![content, all])?;
+    connection
+        .prepare_cached("INSERT INTO content_search (rowid, text) VALUES (?1, ?2)")?
+        .execute(params![content, words])?;
     Ok(())
 }
 
@@ -33,7 +38,8 @@ pub(super) fn matching(connection: &Connection, search: &str) -> Result<Option<H
     }
     let trigrams = match_expression(search);
     let sql = if trigrams.is_some() {
-        "SELECT id, body FROM contents WHERE id IN (SELECT rowid FROM content_search WHERE content_search MATCH ?1)"
+        "SELECT id, body FROM contents WHERE id IN (SELECT rowid FROM content_search WHERE content_search MATCH ?1)
+         UNION ALL SELECT id, body FROM unindexed JOIN contents ON id BETWEEN first AND last"
     } else {
         "SELECT id, body FROM contents WHERE id IN (SELECT content FROM versions WHERE revision_to IS NULL) AND ?1 IS NULL"
     };
