@@ -35,6 +35,8 @@ pub enum EngineError {
     NoPairs(String),
     #[error("The start is wrong, so nothing was trained: {0}")]
     Golden(String),
+    #[error("The start is wrong, so nothing was trained: {0}")]
+    NoNumber(String),
     #[error(
         "BOS stands twice in a row in {pairs} of the pairs: the chat template writes it and the prompt spells it out once more. Remove it from the prompts (`nudge check` lists the pairs), or set data.allow_doubled_bos to train all the same."
     )]

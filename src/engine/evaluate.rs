@@ -7,7 +7,7 @@ use super::{
     error::Result,
     helm::Helm,
     material, memory,
-    reference::sum,
+    reference::{LogProbs, sum},
     rows::pack,
     step::{Trainer, judge, pair_metrics},
 };
@@ -36,14 +36,16 @@ impl Trainer {
             metrics.extend(of_pairs);
         }
 
+        let ControlFlow::Continue(at_start) = self.anchor_references(helm)? else {
+            return Ok(None);
+        };
         let references = first(self.batches.references.measured());
-        let anchors: f64 = self.anchors.references.iter().flatten().sum();
-        let Some(sums) = self.text_log_probs(references, helm)? else {
+        let Some(sums) = self.text_log_probs(references, at_start, helm)? else {
             return Ok(None);
         };
         let tokens = scored(references);
         if tokens > 0 {
-            let drift = anchors - sums;
+            let drift = self.anchors.of_references() - sums;
             let mean = TokenMean { weight: self.state.knobs.reference_weight, tokens };
             if let Some(loss) = &mut loss {
                 *loss += mean.term(sums);
@@ -54,7 +56,7 @@ impl Trainer {
         }
 
         let retention = first(self.batches.retention.measured());
-        let Some(sums) = self.text_log_probs(retention, helm)? else {
+        let Some(sums) = self.text_log_probs(retention, None, helm)? else {
             return Ok(None);
         };
         let tokens = scored(retention);
@@ -78,44 +80,66 @@ impl Trainer {
 
     /// Mean preference loss and `eval_*` of the held-out pairs.
     #[expect(clippy::type_complexity, reason = "loss and metrics, or stopped, or an error")]
-    fn held_out_pairs(&self, helm: &mut Helm<'_>) -> Result<Option<(f64, Vec<(String, f64)>)>> {
+    fn held_out_pairs(&mut self, helm: &mut Helm<'_>) -> Result<Option<(f64, Vec<(String, f64)>)>> {
+        let ControlFlow::Continue(at_start) = self.anchor_held_out(helm)? else {
+            return Ok(None);
+        };
         let pairs = first(&self.batches.pairs.eval);
+        let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
+        let Some(log_probs) = self.log_probs(&docs, at_start, helm)? else {
+            return Ok(None);
+        };
         let objective = self.state.knobs.objective(&self.config.objective);
-        let docs = pairs.iter().map(|pair| &pair.doc).enumerate();
-        let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
-        let mut terms: Vec<(usize, PairTerm)> = Vec::with_capacity(pairs.len());
-        for packed in &rows {
-            if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
-                return Ok(None);
-            }
-            let log_probs = self.policy.log_probs(&packed.row)?;
-            for (index, answers) in packed.by_owner(&log_probs) {
-                let anchor = &self.anchors.eval[index];
-                terms.push((index, judge(&objective, &pairs[index], answers, anchor)));
-            }
-        }
-        terms.sort_by_key(|(index, _)| *index);
-        let loss = terms.iter().map(|(_, term)| term.loss).sum::<f64>() / terms.len() as f64;
-        let anchored: Vec<(PairTerm, &[f64])> =
-            terms.iter().map(|&(index, term)| (term, self.anchors.eval[index].as_slice())).collect();
+        let anchored: Vec<(PairTerm, &[f64])> = pairs
+            .iter()
+            .zip(&log_probs)
+            .enumerate()
+            .map(|(index, (pair, answers))| {
+                let anchor = self.anchors.of_held_out(index);
+                (judge(&objective, pair, answers, anchor), anchor)
+            })
+            .collect();
+        let loss = anchored.iter().map(|(term, _)| term.loss).sum::<f64>() / anchored.len() as f64;
         let metrics =
             pair_metrics(&anchored).into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect();
         Ok(Some((loss, metrics)))
     }
 
     /// Σ log π_θ over all scored tokens of some texts.
-    fn text_log_probs(&self, texts: &[TextDoc], helm: &mut Helm<'_>) -> Result<Option<f64>> {
-        let docs = texts.iter().map(|text| &text.doc).enumerate();
-        let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
-        let mut total = 0.0;
+    fn text_log_probs(
+        &self,
+        texts: &[TextDoc],
+        at_start: Option<LogProbs>,
+        helm: &mut Helm<'_>,
+    ) -> Result<Option<f64>> {
+        let docs: Vec<&Doc> = texts.iter().map(|text| &text.doc).collect();
+        let log_probs = self.log_probs(&docs, at_start, helm)?;
+        Ok(log_probs.map(|log_probs| log_probs.iter().flatten().map(|values| sum(values)).sum()))
+    }
+
+    /// log π_θ of each token of each answer of some documents. Before the first update the policy is the reference, so its
+    /// log-probs (`at_start`, where they have just been looked up) are those of the policy.
+    fn log_probs(
+        &self,
+        docs: &[&Doc],
+        at_start: Option<LogProbs>,
+        helm: &mut Helm<'_>,
+    ) -> Result<Option<LogProbs>> {
+        if let Some(at_start) = at_start.filter(|_| self.state.step == 0) {
+            return Ok(Some(at_start));
+        }
+        let rows = pack(docs.iter().copied().enumerate(), self.state.budget).map_err(PolicyError::from)?;
+        let mut by_doc: LogProbs = vec![Vec::new(); docs.len()];
         for packed in &rows {
             if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
                 return Ok(None);
             }
             let log_probs = self.policy.log_probs(&packed.row)?;
-            total += log_probs.iter().map(|values| sum(values)).sum::<f64>();
+            for (index, answers) in packed.by_owner(&log_probs) {
+                by_doc[index] = answers.to_vec();
+            }
         }
-        Ok(Some(total))
+        Ok(Some(by_doc))
     }
 
     /// `answers/mean_tokens`, `stop/eos_rate` and `kl/policy_k3` on answers drawn from the policy as it is now.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Pairs looked at: enough to meet every kind of answer, few enough to cost less than one step.
-const PAIRS: usize = 16;
+pub const PAIRS: usize = 16;
 /// Packed otherwise, sums round otherwise; more than this a token is another model.
 const TOLERANCE_PER_TOKEN: f64 = 1e-3;
 
@@ -39,11 +39,13 @@ pub fn check(
             for (side, (values, anchor)) in answers.iter().zip(&anchors[index]).enumerate() {
                 let now = sum(values);
                 let allowed = TOLERANCE_PER_TOKEN * values.len() as f64;
-                if (now - anchor).abs() > allowed || !now.is_finite() {
+                let which = format!("the {} answer of pair {}", ["chosen", "rejected"][side.min(1)], pair.id.0);
+                if !now.is_finite() {
+                    return Err(no_number(&which, now, *anchor));
+                }
+                if (now - anchor).abs() > allowed || !anchor.is_finite() {
                     return Err(EngineError::Golden(format!(
-                        "the policy at step 0 gives the {} answer of pair {} the log-prob {now:.4}, but its reference log-prob is {anchor:.4}. The reference disagrees with the policy",
-                        ["chosen", "rejected"][side.min(1)],
-                        pair.id.0,
+                        "the policy at step 0 gives {which} the log-prob {now:.4}, but its reference log-prob is {anchor:.4}. The reference disagrees with the policy"
                     )));
                 }
             }
@@ -69,4 +71,16 @@ pub fn check(
         }
     }
     Ok(golden)
+}
+
+/// Why the policy has no number to begin with.
+fn no_number(which: &str, now: f64, anchor: f64) -> EngineError {
+    let why = if anchor.is_finite() {
+        format!(
+            "The model without the adapter gives {anchor:.4}, so the adapter is at fault: its scale, lora.alpha divided by lora.rank, is too large for 32-bit numbers. Make lora.alpha smaller"
+        )
+    } else {
+        "The weights hold values that are no numbers, or that are too large for the precision they are computed in. Get the model's files again, or try model.dtype = \"f32\"".to_owned()
+    };
+    EngineError::NoNumber(format!("the model at step 0 gives {which} the log-prob {now}. {why}"))
 }

@@ -3,9 +3,9 @@
 //! `thread` owns the thread and the border that panics do not cross; `hands` are the threads that compute for it; `desk`
 //! takes [`protocol::Request`]s and keeps the queue of runs; `run` is one run from its record in the project to its last checkpoint. Then, a concern each:
 //!
-//! - before the first step: `prepare`, `material` and `batches` (data to documents), `reference` (step-0 log-probs), `golden`
-//!   (what must hold at step 0), `budget` (tokens a row), `trial` (one row tried, for its memory), `checkpoint` (where to go on);
-//! - a step: `order`, `rows`, `step`, `schedule`, `knobs`;
+//! - before the first step: `prepare`, `material` and `batches` (data to documents), `golden` (what must hold at step 0),
+//!   `budget` (tokens a row), `trial` (one row tried, for its memory), `checkpoint` (where to go on);
+//! - a step: `order`, `anchors` and `reference` (step-0 log-probs), `rows`, `step`, `schedule`, `knobs`;
 //! - between steps: `evaluate`, `probes`, `keep` (checkpoints, also when one fails), `helm` (log, pause, stop), `answer` (questions to the weights);
 //! - without a run: `catalog` (models on disk), `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained`
 //!   (weights) and `story` (the report).
@@ -14,6 +14,7 @@
 //! whoever listens: what is only for display is dropped when the event queue is full, the rest is kept until there is room.
 
 mod admit;
+mod anchors;
 mod answer;
 mod batches;
 pub mod bench;

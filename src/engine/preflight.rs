@@ -11,7 +11,7 @@ use super::{
     findings, golden, material, memory,
     prepare::total_steps,
     protocol::PreflightReport,
-    reference::Reference,
+    reference::{Origin, Reference, Source, sums},
     step::judge,
     trial,
     validate::validate,
@@ -20,7 +20,6 @@ use crate::{
     data::PromptKey,
     kernels::device,
     model::{Doc, Policy, PolicyError},
-    objective::Objective,
     store::Project,
     text::Codec,
 };
@@ -54,7 +53,6 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     let total_steps = total_steps(config, train.len());
     let mut room = budget::Room::new(config.train.memory_mb, &policy);
     let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
-    let objective = config.objective.objective();
     let reference = Reference::of(&policy, &codec);
 
     let mut report = PreflightReport {
@@ -79,7 +77,7 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     };
     findings::fill(&mut report, &data, &batches, &codec, &config.data);
     try_row(&mut report, &mut policy, config, &batches, &mut row_tokens, &mut room)?;
-    step_zero(&mut report, &mut project, &policy, &reference, &objective, &batches, row_tokens)?;
+    step_zero(&mut report, &mut project, &mut policy, &reference, config, &batches, row_tokens)?;
     warn(&mut report, config, &batches);
     Ok(report)
 }
@@ -88,20 +86,23 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
 fn step_zero(
     report: &mut PreflightReport,
     project: &mut Project,
-    policy: &Policy,
+    policy: &mut Policy,
     reference: &Reference,
-    objective: &Objective,
+    config: &RunConfig,
     batches: &Batches,
     row_tokens: usize,
 ) -> Result<()> {
+    let objective = config.objective.objective();
     let train = &batches.pairs.train;
     let stride = train.len().div_ceil(SAMPLED);
     let sampled: Vec<_> = train.iter().step_by(stride).cloned().collect();
     let docs: Vec<&Doc> = sampled.iter().map(|pair| &pair.doc).collect();
-    let mut on = |_| ControlFlow::Continue(());
-    let Some(anchors) = reference.log_probs(project, policy, &docs, row_tokens, &mut on)? else {
+    let origin = Origin::of(policy, config)?;
+    let mut source = Source { cache: project, policy, origin: &origin, budget: row_tokens };
+    let Some(found) = reference.log_probs(&mut source, &docs, &mut |_, _| ControlFlow::Continue(()))? else {
         return Ok(());
     };
+    let anchors = sums(&found.log_probs);
     // At step 0 the policy is the reference: one Σ of each answer, as if it were one token's log-prob.
     let asleep = sampled.iter().zip(&anchors).filter(|(pair, sums)| {
         let at_start: Vec<Vec<f32>> = pair
@@ -111,10 +112,10 @@ fn step_zero(
             .zip(*sums)
             .map(|(ids, sum)| vec![(sum / ids.len() as f64) as f32; ids.len()])
             .collect();
-        judge(objective, pair, &at_start, sums).asleep
+        judge(&objective, pair, &at_start, sums).asleep
     });
     report.asleep = asleep.count() as f64 / sampled.len() as f64;
-    match golden::check(policy, objective, &sampled, &anchors, row_tokens) {
+    match golden::check(policy, &objective, &sampled, &anchors, row_tokens) {
         Ok(golden) => report.golden = golden,
         Err(error) => report.warnings.push(error.to_string()),
     }

@@ -1,23 +1,23 @@
 //! Everything before a run's first step: model, data, step-0 log-probs, the checks, and the checkpoint to go on from.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use super::{
+    anchors::Anchors,
     batches::{self, Batches},
     budget,
     checkpoint::{self, Aside, Saved, State},
     config::RunConfig,
     error::{EngineError, Result},
-    evaluate::first,
-    findings, golden,
+    findings,
     helm::Helm,
     knobs::Knobs,
     material,
     order::Order,
     preflight,
     protocol::LogLevel,
-    reference::{Reference, Sums},
-    step::{Anchors, Trainer},
+    reference::{Origin, Reference},
+    step::Trainer,
     trial,
     validate::validate,
 };
@@ -26,6 +26,9 @@ use crate::{
     store::{Probe, Project, RunRecord},
     text::Codec,
 };
+
+/// How long a write to the cache of log-probs waits for another program.
+const CACHE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Everything before the first step. `None` = stopped meanwhile.
 pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Trainer, Vec<Probe>)>> {
@@ -89,13 +92,11 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     if let Some(saved) = &saved {
         budget = saved.state().budget;
     }
-    let Some(anchors) = anchors(helm, &reference, &policy, &codec, &batches, budget)? else {
-        return Ok(None);
-    };
-    // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
     let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
-    golden::check(&policy, &knobs.objective(&config.objective), &batches.pairs.train, &anchors.train, budget)?;
-
+    // A cache is not worth waiting for.
+    let cache = Project::open(helm.project.dir())?;
+    cache.set_patience(CACHE_PATIENCE)?;
+    let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, batches.pairs.train.len());
     let optimizer = optimizer(&config, &policy)?;
     let seed = config.train.shuffle_seed;
     let state = State {
@@ -114,6 +115,10 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         best: None,
     };
     let mut trainer = Trainer { config, policy, codec, optimizer, batches, anchors, state, room, total_steps };
+    // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
+    if at_step_zero(&mut trainer, saved.as_ref(), helm)?.is_break() {
+        return Ok(None);
+    }
     if let Some(saved) = &saved {
         restore(&mut trainer, saved, helm)?;
     }
@@ -212,37 +217,18 @@ fn check_same(state: &State, record: &RunRecord, reference: &Reference, batches:
     Err(EngineError::Resume(reason.to_owned()))
 }
 
-/// The step-0 log-probs of everything that is trained or measured against them.
-fn anchors(
-    helm: &mut Helm<'_>,
-    reference: &Reference,
-    policy: &Policy,
-    codec: &Codec,
-    batches: &Batches,
-    budget: usize,
-) -> Result<Option<Anchors>> {
-    let train: Vec<&Doc> = batches.pairs.train.iter().map(|pair| &pair.doc).collect();
-    let eval: Vec<&Doc> = first(&batches.pairs.eval).iter().map(|pair| &pair.doc).collect();
-    let answers: Vec<&Doc> = first(batches.references.measured()).iter().map(|text| &text.doc).collect();
-    let docs: Vec<&Doc> = [train.as_slice(), &eval, &answers].concat();
-    // The cache and the desk both need the project: the cache gets a connection of its own.
-    let mut cache = Project::open(helm.project.dir())?;
-    let mut failed = None;
-    let sums = reference.log_probs(&mut cache, policy, &docs, budget, &mut |done| {
-        helm.phase("Computing reference log-probs", Some(done));
-        helm.attend(Some((policy, codec))).unwrap_or_else(|error| {
-            failed = Some(error);
-            ControlFlow::Break(())
-        })
-    })?;
-    if let Some(error) = failed {
-        return Err(error);
+/// What only a policy at step 0 can do: show that it is its own reference and, with full weights, be it for the last time.
+/// `Break` = stopped meanwhile.
+fn at_step_zero(trainer: &mut Trainer, saved: Option<&Saved>, helm: &mut Helm<'_>) -> Result<ControlFlow<()>> {
+    let next = saved.map_or_else(|| trainer.state.pairs.clone(), |saved| saved.state().pairs.clone());
+    if trainer.check_start(&next, helm)?.is_break() {
+        return Ok(ControlFlow::Break(()));
     }
-    Ok(sums.map(|mut sums: Sums| {
-        let references = sums.split_off(train.len() + eval.len());
-        let eval = sums.split_off(train.len());
-        Anchors { train: sums, eval, references }
-    }))
+    if trainer.anchors.origin.lasts() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let done = saved.map_or(0, |saved| saved.state().step);
+    trainer.anchor_ahead(&next, trainer.total_steps.saturating_sub(done), helm)
 }
 
 /// Puts a checkpoint back and drops what the project holds of later steps.

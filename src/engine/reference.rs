@@ -3,20 +3,19 @@
 //! There is no second model. A cached value is named by everything it depends on (weights, frozen adapters, tokenizer,
 //! template, the exact ids), so an edited pair computes its own entry and nothing else.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::ops::ControlFlow;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    config::ModelConfig,
+    config::{ModelConfig, RunConfig},
     error::{EngineError, Result},
     rows::pack,
 };
 use crate::{
-    model::{Doc, Policy},
-    store::{LogProbKey, Project},
+    model::{Doc, Policy, PolicyError, Row},
+    store::{LogProbKey, Project, StoreError},
 };
 
 /// Whose log-probs these are.
@@ -28,15 +27,81 @@ pub struct Reference {
     pub codec: String,
 }
 
+/// log π_ref of each token of each answer of each document, in their order.
+pub type LogProbs = Vec<Vec<Vec<f32>>>;
+
 /// Σ log π_ref of each answer of each document, in their order.
 pub type Sums = Vec<Vec<f64>>;
 
-/// Entries whose cached values are computed again at the start of a run.
-const SPOT_CHECKS: usize = 3;
-/// A cached log-prob may differ from a fresh one by this much a token: rows are packed differently, so sums round differently.
-const TOLERANCE_PER_TOKEN: f64 = 1e-3;
 /// Rows computed between two writes to the cache: what a stop may lose.
 const ROWS_A_WRITE: usize = 8;
+
+/// How a policy that has moved on is, for a moment, what it was at step 0.
+pub enum Origin {
+    /// Its adapter began at zero: without it.
+    WithoutAdapter,
+    /// With the adapter that is trained further as it was.
+    Adapter(Vec<(String, Tensor)>),
+    /// Full weights: not once they have moved.
+    Gone,
+}
+
+impl Origin {
+    /// Of a policy that is at step 0.
+    pub fn of(policy: &Policy, config: &RunConfig) -> Result<Self> {
+        Ok(if config.lora.full {
+            Self::Gone
+        } else if config.model.continue_adapter.is_some() {
+            Self::Adapter(policy.trainable()?)
+        } else {
+            Self::WithoutAdapter
+        })
+    }
+
+    /// Whether the reference can still be computed after the first step.
+    pub fn lasts(&self) -> bool {
+        !matches!(self, Self::Gone)
+    }
+
+    /// The same way at every step, so that it makes no difference when a row's turn comes.
+    fn log_probs(&self, policy: &mut Policy, row: &Row) -> Result<Vec<Vec<f32>>> {
+        let log_probs = match self {
+            Self::Gone => policy.log_probs(row),
+            Self::WithoutAdapter => {
+                policy.set_adapter_enabled(false);
+                let log_probs = policy.log_probs(row);
+                policy.set_adapter_enabled(true);
+                log_probs
+            }
+            Self::Adapter(at_start) => {
+                let now = policy.trainable()?;
+                policy.set_trainable(at_start)?;
+                let log_probs = policy.log_probs(row);
+                policy.set_trainable(&now)?;
+                log_probs
+            }
+        };
+        Ok(log_probs?)
+    }
+}
+
+/// Where cached log-probs are, and what computes those that are not.
+pub struct Source<'a> {
+    pub cache: &'a mut Project,
+    pub policy: &'a mut Policy,
+    pub origin: &'a Origin,
+    /// Tokens of one packed row.
+    pub budget: usize,
+}
+
+/// What was found in the cache or computed.
+pub struct Found {
+    pub log_probs: LogProbs,
+    /// Documents that were computed now.
+    pub computed: usize,
+    /// Cached entries that were damaged, and are mended now.
+    pub damaged: usize,
+}
 
 impl Reference {
     pub fn of(policy: &Policy, codec: &crate::text::Codec) -> Self {
@@ -64,89 +129,78 @@ impl Reference {
         doc.continuations.iter().map(|answer| LogProbKey::new(&self.policy, &self.codec, &doc.prefix, answer)).collect()
     }
 
-    /// Reads what is cached, checks a few of it, computes the rest and caches it. The policy must be at step 0.
+    /// Reads what is cached, computes the rest and caches it.
     ///
-    /// `tick` hears the share done after every row; when it breaks, what was computed so far is kept and `None` returned.
+    /// All documents are packed together, cached or not, and a row is computed whole: so a value does not depend on what a
+    /// stopped run had computed already. `tick` hears the share done after every row; when it breaks, what was computed so
+    /// far is kept and `None` returned.
     pub fn log_probs(
         &self,
-        project: &mut Project,
-        policy: &Policy,
+        source: &mut Source<'_>,
         docs: &[&Doc],
-        budget: usize,
-        tick: &mut dyn FnMut(f32) -> ControlFlow<()>,
-    ) -> Result<Option<Sums>> {
+        tick: &mut dyn FnMut(&Policy, f32) -> ControlFlow<()>,
+    ) -> Result<Option<Found>> {
         let keys: Vec<LogProbKey> = docs.iter().flat_map(|doc| self.keys(doc)).collect();
-        let mut cached = project.cached_log_probs(&keys)?.into_iter();
-        let mut sums: Vec<Option<Vec<f64>>> = docs
+        let cached = source.cache.cached_log_probs(&keys)?;
+        let mut entries = cached.log_probs.into_iter();
+        let mut known: Vec<Option<Vec<Vec<f32>>>> = docs
             .iter()
             .map(|doc| {
-                let of_doc: Vec<Option<Vec<f32>>> = cached.by_ref().take(doc.continuations.len()).collect();
+                let of_doc: Vec<Option<Vec<f32>>> = entries.by_ref().take(doc.continuations.len()).collect();
                 let lengths = doc.continuations.iter().map(Vec::len);
-                of_doc
-                    .iter()
-                    .zip(lengths)
-                    .map(|(values, len)| values.as_deref().filter(|v| v.len() == len).map(sum))
-                    .collect()
+                of_doc.into_iter().zip(lengths).map(|(values, len)| values.filter(|v| v.len() == len)).collect()
             })
             .collect();
-        spot_check(policy, docs, &sums, budget)?;
 
-        let missing: Vec<usize> = (0..docs.len()).filter(|&i| sums[i].is_none()).collect();
-        let rows =
-            pack(missing.iter().map(|&index| (index, docs[index])), budget).map_err(crate::model::PolicyError::from)?;
+        let computed = known.iter().filter(|doc| doc.is_none()).count();
+        let rows = pack(docs.iter().copied().enumerate(), source.budget).map_err(PolicyError::from)?;
+        let is_missing = |known: &[Option<Vec<Vec<f32>>>], index: usize| known[index].is_none();
+        let rows: Vec<_> = rows.into_iter().filter(|row| row.owners().any(|index| is_missing(&known, index))).collect();
         let mut fresh: Vec<(LogProbKey, Vec<f32>)> = Vec::new();
         for (number, packed) in rows.iter().enumerate() {
-            let log_probs = policy.log_probs(&packed.row)?;
+            let log_probs = source.origin.log_probs(source.policy, &packed.row)?;
             for (index, answers) in packed.by_owner(&log_probs) {
-                sums[index] = Some(answers.iter().map(|values| sum(values)).collect());
-                fresh.extend(self.keys(docs[index]).into_iter().zip(answers.iter().cloned()));
+                if is_missing(&known, index) {
+                    fresh.extend(self.keys(docs[index]).into_iter().zip(answers.iter().cloned()));
+                    known[index] = Some(answers.to_vec());
+                }
             }
-            let stopped = tick((number + 1) as f32 / rows.len() as f32).is_break();
+            let stopped = tick(source.policy, (number + 1) as f32 / rows.len() as f32).is_break();
             if stopped || (number + 1) % ROWS_A_WRITE == 0 || number + 1 == rows.len() {
-                project.cache_log_probs(&fresh)?;
+                keep(source.cache, &fresh)?;
                 fresh.clear();
             }
             if stopped {
                 return Ok(None);
             }
         }
-        sums.into_iter()
-            .collect::<Option<Sums>>()
-            .map(Some)
-            .ok_or_else(|| EngineError::Sentence("A reference log-prob is missing".to_owned()))
+        let log_probs = known.into_iter().collect::<Option<LogProbs>>();
+        let log_probs =
+            log_probs.ok_or_else(|| EngineError::Sentence("A reference log-prob is missing".to_owned()))?;
+        Ok(Some(Found { log_probs, computed, damaged: cached.damaged }))
+    }
+
+    /// Forgets what is cached of these documents.
+    pub fn forget<'d>(&self, cache: &mut Project, docs: impl Iterator<Item = &'d Doc>) -> Result<()> {
+        let keys: Vec<LogProbKey> = docs.flat_map(|doc| self.keys(doc)).collect();
+        Ok(cache.forget_log_probs(&keys)?)
     }
 }
 
-/// Computes a few cached entries again: a cache of another model would train against the wrong reference in silence.
-fn spot_check(policy: &Policy, docs: &[&Doc], sums: &[Option<Vec<f64>>], budget: usize) -> Result<()> {
-    let cached: Vec<usize> = (0..docs.len()).filter(|&i| sums[i].is_some()).collect();
-    if cached.is_empty() {
-        return Ok(());
-    }
-    let mut rng = ChaCha8Rng::from_rng(&mut rand::rng());
-    let chosen: HashSet<usize> = (0..SPOT_CHECKS).map(|_| cached[rng.random_range(0..cached.len())]).collect();
-    let mut chosen: Vec<usize> = chosen.into_iter().collect();
-    chosen.sort_unstable();
-    let rows =
-        pack(chosen.iter().map(|&index| (index, docs[index])), budget).map_err(crate::model::PolicyError::from)?;
-    for packed in &rows {
-        let log_probs = policy.log_probs(&packed.row)?;
-        for (index, answers) in packed.by_owner(&log_probs) {
-            let Some(expected) = &sums[index] else {
-                continue;
-            };
-            for (values, expected) in answers.iter().zip(expected) {
-                let fresh = sum(values);
-                let allowed = TOLERANCE_PER_TOKEN * values.len() as f64;
-                if (fresh - expected).abs() > allowed || !fresh.is_finite() {
-                    return Err(EngineError::Golden(format!(
-                        "a cached reference log-prob is {expected:.4}, but the model at step 0 gives {fresh:.4}. The cache does not belong to these weights; remove the project's cached log-probs and start again"
-                    )));
-                }
-            }
+/// A cache that cannot be written costs time later, and nothing else.
+fn keep(cache: &mut Project, fresh: &[(LogProbKey, Vec<f32>)]) -> Result<()> {
+    match cache.cache_log_probs(fresh) {
+        Err(error @ (StoreError::DiskFull(_) | StoreError::Locked(_))) => {
+            tracing::warn!("reference log-probs were not cached: {error}");
+            Ok(())
         }
+        kept => Ok(kept?),
     }
-    Ok(())
+}
+
+/// Σ log π_ref of each answer.
+pub fn sums(log_probs: &LogProbs) -> Sums {
+    log_probs.iter().map(|answers| answers.iter().map(|values| sum(values)).collect()).collect()
 }
 
 /// Σ in f64.

@@ -18,6 +18,11 @@ impl<K: Copy> Packed<K> {
         }
     }
 
+    /// The keys of the row's documents.
+    pub fn owners(&self) -> impl Iterator<Item = K> {
+        self.owners.iter().map(|&(key, _)| key)
+    }
+
     /// Calls `each` with every document's key and what belongs to its answers, out of one value a scored segment.
     pub fn by_owner<'a, T>(&'a self, segments: &'a [T]) -> impl Iterator<Item = (K, &'a [T])> {
         let mut start = 0;

@@ -71,6 +71,9 @@ fn start_and_run(desk: &mut Desk, job: &Job) -> Result<Outcome> {
     let total_steps = trainer.total_steps;
     helm.send(Event::Started { run, first_step, total_steps, arithmetic: material::arithmetic(&trainer.policy) });
     let outcome = steps(&mut trainer, &mut helm, &probes)?;
+    if let Some(text) = trainer.anchors.summary() {
+        helm.log(LogLevel::Info, text)?;
+    }
     let status = match &outcome {
         Outcome::Completed => RunStatus::Completed,
         Outcome::Stopped { .. } => RunStatus::Stopped,
@@ -122,7 +125,7 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
         }
         turn_knobs(trainer, helm)?;
         let started = Instant::now();
-        let paused = helm.paused;
+        let (paused, anchored) = (helm.paused, trainer.anchors.spent());
         let done = match trainer.step(helm) {
             Ok(StepEnd::Done(done)) => done,
             Ok(StepEnd::Abandoned) => return stop(trainer, helm, &border),
@@ -133,7 +136,8 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
             }
             Err(error) => return Err(error),
         };
-        let pauses = helm.paused.saturating_sub(paused);
+        // What a pair costs once is told apart.
+        let pauses = helm.paused.saturating_sub(paused) + trainer.anchors.spent().saturating_sub(anchored);
         pace.add(started.elapsed().saturating_sub(pauses).as_secs_f64());
         let refused = record_step(trainer, helm, done, &pace)?;
         if refused && trainer.state.refused >= REFUSED_IN_A_ROW {
@@ -260,12 +264,14 @@ fn record_step(trainer: &Trainer, helm: &mut Helm<'_>, done: StepDone, pace: &Pa
     if let Some(text) = refused {
         helm.log(LogLevel::Warning, text)?;
     }
+    let left = trainer.total_steps - step;
+    let visits_left = left.saturating_mul(trainer.config.train.pairs_per_step as u64);
     helm.send(Event::Step {
         run,
         step,
         total_steps: trainer.total_steps,
         metrics,
-        eta_secs: pace.eta(trainer.total_steps - step),
+        eta_secs: pace.eta(left).map(|secs| secs + trainer.anchors.secs_to_come(visits_left)),
     });
     Ok(was_refused)
 }

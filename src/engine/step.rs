@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    anchors::Anchors,
     batches::{Batches, PairDoc, TextDoc},
     budget::Room,
     checkpoint::State,
@@ -10,7 +11,7 @@ use super::{
     error::{EngineError, Result},
     helm::Helm,
     order::Order,
-    reference::{Sums, sum},
+    reference::sum,
     rows::{Packed, pack},
     schedule,
 };
@@ -33,13 +34,6 @@ pub struct Trainer {
     pub state: State,
     pub room: Room,
     pub total_steps: u64,
-}
-
-/// Σ log π_ref by document: of all pairs, and of the reference answers that are measured.
-pub struct Anchors {
-    pub train: Sums,
-    pub eval: Sums,
-    pub references: Sums,
 }
 
 /// A document of a step and what it is there for.
@@ -105,9 +99,12 @@ struct Plan {
 impl Trainer {
     /// The step after `state.step`. On success the state has moved on; an abandoned step leaves it as it was.
     pub fn step(&mut self, helm: &mut Helm<'_>) -> Result<StepEnd> {
+        let plan = self.plan()?;
+        if self.anchor(&plan.chosen, helm)?.is_break() {
+            return Ok(StepEnd::Abandoned);
+        }
         let started = Instant::now();
         let paused_before = helm.paused;
-        let plan = self.plan()?;
         self.policy.gradients().zero().map_err(PolicyError::from)?;
         let mut tally = Tally::default();
         for (index, packed) in plan.rows.iter().enumerate() {
@@ -141,19 +138,26 @@ impl Trainer {
         self.finish(plan, &tally, gradient_norm, started.elapsed().saturating_sub(pauses)).map(StepEnd::Done)
     }
 
+    /// The pairs of the next step.
+    pub fn drawn(&self, order: &mut Order) -> Vec<usize> {
+        let mut drawn = order.take(self.config.train.pairs_per_step);
+        drawn.retain(|index| !self.state.aside.pairs.contains(index));
+        drawn
+    }
+
     /// Draws the step's pairs, and as many reference answers and texts where their weights are not 0.
     fn plan(&self) -> Result<Plan> {
         let mut next = self.state.clone();
         next.step += 1;
         let knobs = self.state.knobs;
         let per_step = self.config.train.pairs_per_step;
+        let chosen = self.drawn(&mut next.pairs);
         let drawn = |weight: f64, order: &mut Order, aside: &[usize]| {
             let mut drawn = if weight > 0.0 { order.take(per_step) } else { Vec::new() };
             drawn.retain(|index| !aside.contains(index));
             drawn
         };
         let aside = &self.state.aside;
-        let chosen = drawn(1.0, &mut next.pairs, &aside.pairs);
         let references = drawn(knobs.reference_weight, &mut next.references, &aside.references);
         let retention = drawn(knobs.retention_weight, &mut next.retention, &aside.retention);
 
@@ -201,7 +205,7 @@ impl Trainer {
             match part {
                 Part::Pair(i) => {
                     let pair = &self.batches.pairs.train[i];
-                    let term = judge(&plan.objective, pair, answers, &self.anchors.train[i]);
+                    let term = judge(&plan.objective, pair, answers, self.anchors.of_pair(i));
                     coefficients.extend(term.coefficients(plan.chosen.len()));
                     tally.terms.push((i, term));
                 }
@@ -265,7 +269,7 @@ impl Trainer {
 
     fn pair_metrics(&self, terms: &[(usize, PairTerm)]) -> Vec<(String, f64)> {
         let anchored: Vec<(PairTerm, &[f64])> =
-            terms.iter().map(|&(i, term)| (term, self.anchors.train[i].as_slice())).collect();
+            terms.iter().map(|&(i, term)| (term, self.anchors.of_pair(i))).collect();
         pair_metrics(&anchored)
     }
 }

@@ -101,6 +101,14 @@ fn lora(lora: &LoraConfig, faults: &mut Faults) {
     }
     faults.at_least_one("lora.rank", lora.rank);
     faults.positive("lora.alpha", lora.alpha);
+    let divisor = if lora.rslora { (lora.rank as f64).sqrt() } else { lora.rank as f64 };
+    let scale = lora.alpha / divisor.max(1.0);
+    if lora.alpha.is_finite() && scale > f64::from(f32::MAX) {
+        faults.add(
+            "lora.alpha",
+            format!("lora.alpha is {:e}, which scales the adapter by {scale:e}: more than a 32-bit number holds", lora.alpha),
+        );
+    }
     faults.within("lora.dropout", lora.dropout, 0.0..1.0, "at least 0 and below 1");
     match &lora.targets {
         Targets::All(word) if word == "all-linear" => {}
