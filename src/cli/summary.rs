@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{drive, output};
 use crate::{
     engine::protocol::Outcome,
-    store::{Project, RunId, SampleRecord},
+    store::{Project, RunId, RunRecord, RunStatus, SampleRecord},
 };
 
 const ACCURACY: &str = "eval_rewards/accuracies";
@@ -45,13 +45,13 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
             .collect();
         return output::json(&json!({
             "run": run,
-            "status": record.status,
+            "status": status(&record, outcome),
             "step": record.step,
             "total_steps": record.total_steps,
             "held_out": both,
             "dir": record.dir,
             "checkpoint": checkpoint,
-            "message": record.message,
+            "message": message(&record, outcome),
         }));
     }
     if matches!(outcome, Outcome::Failed { .. }) && changes.is_empty() {
@@ -65,7 +65,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         "Run {} \"{}\" {}: step {} of {}{since}, {}",
         run.0,
         record.name,
-        record.status,
+        status(&record, outcome),
         record.step,
         record.total_steps,
         output::duration(secs)
@@ -84,6 +84,25 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
     answers(&project.samples(run)?)?;
     output::line(format!("\nIts folder: {}", record.dir.display()))?;
     next(project, run, outcome, checkpoint.as_deref())
+}
+
+/// How the run ended. Where the project could not be told (it is locked, its disk is full) its record still says that the
+/// run is going.
+fn status(record: &RunRecord, outcome: &Outcome) -> RunStatus {
+    match outcome {
+        _ if !record.status.is_live() => record.status,
+        Outcome::Completed => RunStatus::Completed,
+        Outcome::Stopped { .. } => RunStatus::Stopped,
+        Outcome::Failed { .. } => RunStatus::Failed,
+    }
+}
+
+/// Why it ended as it did, from the project or, where that could not be told, from the engine.
+fn message<'a>(record: &'a RunRecord, outcome: &'a Outcome) -> Option<&'a str> {
+    match outcome {
+        Outcome::Failed { error } if record.status.is_live() => Some(error),
+        Outcome::Completed | Outcome::Stopped { .. } | Outcome::Failed { .. } => record.message.as_deref(),
+    }
 }
 
 fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {

@@ -12,12 +12,17 @@ use super::{
 };
 use crate::{
     model::Policy,
-    store::{Project, RunId, RunStatus},
+    store::{Project, RunId, RunStatus, StoreError},
     text::Codec,
 };
 
 /// How often a paused run looks whether it may go on.
 const REST: Duration = Duration::from_millis(20);
+
+/// How long a write waits for another program before the run looks after itself: stop, pause, questions.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for the last word of a run, when nothing is left to look after.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A run's hold on the desk and the project.
 pub struct Helm<'d> {
@@ -35,8 +40,9 @@ pub struct Helm<'d> {
 const BETWEEN_PHASES: Duration = Duration::from_millis(50);
 
 impl<'d> Helm<'d> {
-    pub fn new(desk: &'d mut Desk, job: &'d Job, project: Project) -> Self {
-        Self { desk, job, project, step: 0, paused: Duration::ZERO, shown: None }
+    pub fn new(desk: &'d mut Desk, job: &'d Job, project: Project) -> Result<Self> {
+        project.set_patience(PATIENCE)?;
+        Ok(Self { desk, job, project, step: 0, paused: Duration::ZERO, shown: None })
     }
 
     pub fn run(&self) -> RunId {
@@ -64,17 +70,62 @@ impl<'d> Helm<'d> {
 
     /// A line of the run's log, in the project first.
     pub fn log(&mut self, level: LogLevel, text: impl Into<String>) -> Result<()> {
-        let text = text.into();
-        self.project.append_log(self.job.run, self.step, level, &text)?;
+        let (text, run, step) = (text.into(), self.job.run, self.step);
+        let written = self.write(None, &mut |project| project.append_log(run, step, level, &text));
         self.logged(level, text, false);
-        Ok(())
+        may_be_locked(written)
     }
 
     /// A line of the log that is also drawn on the charts.
     pub fn mark(&mut self, level: LogLevel, text: String) -> Result<()> {
-        self.project.append_mark(self.job.run, self.step, level, &text)?;
+        let (run, step) = (self.job.run, self.step);
+        let written = self.write(None, &mut |project| project.append_mark(run, step, level, &text));
         self.logged(level, text, true);
-        Ok(())
+        may_be_locked(written)
+    }
+
+    /// Writes to the project. While another program holds it locked the run rests, `weights` answering what is asked, and
+    /// goes on when it is free; it is [`StoreError::Locked`] only once the run is to stop.
+    pub fn write<T>(
+        &mut self,
+        weights: Option<(&Policy, &Codec)>,
+        work: &mut dyn FnMut(&mut Project) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let locked = match work(&mut self.project) {
+            Err(error @ StoreError::Locked(_)) => error,
+            done => return done,
+        };
+        let since = Instant::now();
+        let job = self.job;
+        let current = weights.map(|(policy, codec)| Current { project: &job.project, run: job.run, policy, codec });
+        self.logged(LogLevel::Warning, format!("{locked} The run waits for it and goes on by itself"), false);
+        self.phase("Waits: another program holds the project locked", None);
+        let done = loop {
+            if self.must_stop() {
+                break Err(locked);
+            }
+            self.desk.rest(REST, current.as_ref());
+            match work(&mut self.project) {
+                Err(StoreError::Locked(_)) => {}
+                done => break done,
+            }
+        };
+        let waited = since.elapsed();
+        self.paused += waited;
+        if done.is_ok() {
+            let text = format!("Waited {:.0} s for another program that held the project locked", waited.as_secs_f64());
+            // Not through `log`, which would wait in turn.
+            let noted = self.project.append_log(job.run, self.step, LogLevel::Warning, &text);
+            unheard(noted.map_err(EngineError::from));
+            self.logged(LogLevel::Warning, text, false);
+        }
+        done
+    }
+
+    /// The last word about the run. Nothing is left to be looked after meanwhile, so it waits longer.
+    pub fn end(&self, status: RunStatus) -> Result<()> {
+        self.project.set_patience(LAST_PATIENCE)?;
+        Ok(self.project.set_run_status(self.job.run, status, None)?)
     }
 
     fn logged(&mut self, level: LogLevel, text: String, mark: bool) {
@@ -90,13 +141,13 @@ impl<'d> Helm<'d> {
         if job.control.paused() && !self.must_stop() {
             let started = Instant::now();
             let (run, step) = (job.run, self.step);
-            self.project.set_run_status(run, RunStatus::Paused, None)?;
+            self.note_status(RunStatus::Paused);
             self.send(Event::Paused { run, step });
             while job.control.paused() && !self.must_stop() {
                 self.desk.rest(REST, current.as_ref());
             }
             self.paused += started.elapsed();
-            self.project.set_run_status(run, RunStatus::Running, None)?;
+            self.note_status(RunStatus::Running);
             self.send(Event::Continued { run, step });
         }
         Ok(if self.must_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -144,6 +195,17 @@ impl<'d> Helm<'d> {
 
     fn must_stop(&self) -> bool {
         self.job.control.stopping() || self.desk.closing()
+    }
+}
+
+/// A line that a locked project did not take, while the run is to stop, was told all the same.
+fn may_be_locked(written: Result<(), StoreError>) -> Result<()> {
+    match written {
+        Err(error @ StoreError::Locked(_)) => {
+            unheard(Err(error.into()));
+            Ok(())
+        }
+        written => Ok(written?),
     }
 }
 

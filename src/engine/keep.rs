@@ -44,7 +44,8 @@ pub fn keep(trainer: &Trainer, helm: &mut Helm<'_>) -> Result<Kept> {
     Ok(Kept::Saved)
 }
 
-/// Writes into the project what a step measured. While its disk is full the run rests in the same way.
+/// Writes into the project what a step measured. While its disk is full the run rests in the same way; while another
+/// program holds it locked it waits. Told to stop meanwhile, it saves its weights before it gives up the numbers.
 pub fn insist(
     trainer: &Trainer,
     helm: &mut Helm<'_>,
@@ -53,8 +54,12 @@ pub fn insist(
     let step = trainer.state.step;
     let mut told = None;
     loop {
-        let source = match write(&mut helm.project) {
+        let source = match helm.write(Some((&trainer.policy, &trainer.codec)), write) {
             Err(source @ StoreError::DiskFull(_)) => source,
+            Err(source @ StoreError::Locked(_)) => {
+                keep(trainer, helm)?;
+                return write(&mut helm.project).map_err(|_| EngineError::Unwritten { step, source });
+            }
             other => return Ok(other?),
         };
         let error = told.take().unwrap_or(EngineError::Unwritten { step, source });
@@ -82,7 +87,7 @@ fn elsewhere(trainer: &Trainer, helm: &mut Helm<'_>, place: &Path) -> Result<()>
     let record = helm.project.run(helm.run())?;
     let folder = folder_in(place, helm.project.dir(), &record);
     write_to(trainer, helm, &folder)?;
-    helm.project.keep_checkpoints_in(record.id, &folder)?;
+    helm.write(None, &mut |project| project.keep_checkpoints_in(record.id, &folder))?;
     let text =
         format!("The checkpoint of step {} is in {}, and the next ones go there", trainer.state.step, folder.display());
     helm.log(LogLevel::Info, text)

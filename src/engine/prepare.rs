@@ -58,7 +58,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     }
     let mut policy = Policy::load(&folder, &options)?;
     let arithmetic = material::arithmetic(&policy);
-    helm.project.set_arithmetic(record.id, &arithmetic)?;
+    helm.write(None, &mut |project| project.set_arithmetic(record.id, &arithmetic))?;
     helm.log(LogLevel::Info, arithmetic.to_string())?;
     for remark in policy.remarks() {
         helm.log(LogLevel::Warning, remark.clone())?;
@@ -76,7 +76,7 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     findings::refuse(&batches, &codec, &config.data)?;
     let total_steps = total_steps(&config, batches.pairs.train.len());
     refuse_last_step(saved.as_ref(), total_steps)?;
-    helm.project.set_total_steps(record.id, total_steps)?;
+    helm.write(None, &mut |project| project.set_total_steps(record.id, total_steps))?;
 
     let reference = Reference::of(&policy, &codec);
     if let Some(saved) = &saved {
@@ -238,7 +238,7 @@ fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<
     saved.restore_optimizer(&mut trainer.optimizer)?;
     trainer.state = state.clone();
     let run = helm.run();
-    helm.project.truncate_after(run, state.step)?;
+    helm.write(None, &mut |project| project.truncate_after(run, state.step))?;
     checkpoint::truncate_after(&helm.project.run(run)?.checkpoints, state.step)?;
     for reason in &saved.passed_over {
         helm.log(LogLevel::Warning, reason.clone())?;

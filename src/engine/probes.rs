@@ -48,7 +48,7 @@ impl Trainer {
                 ended: generation.stopped_by_eos,
             };
             let (run, step) = (helm.run(), self.state.step);
-            helm.project.append_sample(run, step, probe, &sample)?;
+            helm.write(None, &mut |project| project.append_sample(run, step, probe, &sample))?;
             helm.send(Event::Sampled { run, step, probe, answer: sample.answer });
         }
         Ok(ControlFlow::Continue(()))

@@ -59,11 +59,11 @@ fn record_status(job: &Job, status: RunStatus, message: Option<&str>) {
 fn start_and_run(desk: &mut Desk, job: &Job) -> Result<Outcome> {
     let project = Project::open(&job.project)?;
     let record = project.run(job.run)?;
-    let mut helm = Helm::new(desk, job, project);
+    let mut helm = Helm::new(desk, job, project)?;
     if job.control.stopping() {
         return stopped(&helm, record.step);
     }
-    helm.project.set_run_status(job.run, RunStatus::Running, None)?;
+    helm.write(None, &mut |project| project.set_run_status(job.run, RunStatus::Running, None))?;
     let Some((mut trainer, probes)) = prepare(&mut helm, &record)? else {
         return stopped(&helm, record.step);
     };
@@ -79,13 +79,13 @@ fn start_and_run(desk: &mut Desk, job: &Job) -> Result<Outcome> {
         Outcome::Stopped { .. } => RunStatus::Stopped,
         Outcome::Failed { .. } => RunStatus::Failed,
     };
-    helm.project.set_run_status(run, status, None)?;
+    helm.end(status)?;
     Ok(outcome)
 }
 
 /// Stopped before there was anything to save.
 fn stopped(helm: &Helm<'_>, step: u64) -> Result<Outcome> {
-    helm.project.set_run_status(helm.job.run, RunStatus::Stopped, None)?;
+    helm.end(RunStatus::Stopped)?;
     Ok(Outcome::Stopped { step })
 }
 
