@@ -17,6 +17,7 @@ mod receive;
 mod runs;
 mod tokens;
 mod transfers;
+mod watch;
 mod window;
 
 pub use files::{Files, Update};
@@ -97,6 +98,8 @@ pub struct App {
     theme: Option<ThemeChoice>,
     /// The project that the screens were told about last, see [`Workspace::opened`].
     opened: u64,
+    /// What other processes do to the open project.
+    watch: Option<watch::Watch>,
     pace: FramePace,
 }
 
@@ -128,6 +131,7 @@ impl App {
             engine,
             theme: None,
             opened: 0,
+            watch: None,
             pace: FramePace::default(),
         }
     }
@@ -196,6 +200,7 @@ impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
         self.receive(ctx);
         self.greet_project();
+        self.watch_project(ctx);
         self.record_admitted();
         self.train_recorded();
         self.look_at_models();

@@ -303,17 +303,17 @@ impl Fresh {
     }
 }
 
-struct UndoLabels {
+pub(super) struct UndoLabels {
     undo: Option<String>,
     redo: Option<String>,
 }
 
 impl UndoLabels {
-    fn read(project: &Project) -> anyhow::Result<Self> {
+    pub(super) fn read(project: &Project) -> anyhow::Result<Self> {
         Ok(Self { undo: project.can_undo()?, redo: project.can_redo()? })
     }
 
-    fn show(self, data: &mut PairsData) {
+    pub(super) fn show(self, data: &mut PairsData) {
         data.undo = self.undo;
         data.redo = self.redo;
     }

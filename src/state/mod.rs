@@ -10,6 +10,7 @@ pub mod compare;
 pub mod difference;
 pub mod download;
 pub mod drafts;
+pub mod elsewhere;
 pub mod export;
 pub mod fields;
 pub mod filter;

@@ -97,6 +97,13 @@ impl<T> Remembered<T> {
         self.absent.remove(&id);
     }
 
+    /// Everything may have changed.
+    pub fn expire_all(&mut self) {
+        self.stale.extend(self.known.keys());
+        self.waiting.clear();
+        self.absent.clear();
+    }
+
     pub fn clear(&mut self) {
         self.known.clear();
         self.waiting.clear();

@@ -105,6 +105,17 @@ impl History {
         self.log.push(LogLine { step, level, text });
     }
 
+    /// Takes over what the store has beyond what is here.
+    pub fn extend(&mut self, stored: Stored) {
+        for (step, metrics) in &stored.steps {
+            self.take_metrics(*step, metrics);
+        }
+        (self.log, self.marks) = Default::default();
+        for line in stored.log {
+            self.take_line(line.step, line.level, &line.text, line.mark);
+        }
+    }
+
     /// Takes over what the store has. What came in while it was being read is newer, and stays.
     pub fn fill(&mut self, stored: Stored) {
         let before = std::mem::take(self);

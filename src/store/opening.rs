@@ -65,7 +65,9 @@ impl Project {
                 match project.mark_interrupted() {
                     // Can be said the next time; until then everything can be looked at.
                     Err(error @ (StoreError::DiskFull(_) | StoreError::Locked(_))) => tracing::warn!("{error}"),
-                    marked => marked?,
+                    marked => {
+                        marked?;
+                    }
                 }
                 Ok(project)
             }

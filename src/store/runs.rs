@@ -266,8 +266,8 @@ impl Project {
         })
     }
 
-    /// Live runs whose process is gone become [`RunStatus::Interrupted`].
-    pub(super) fn mark_interrupted(&self) -> Result<()> {
+    /// Live runs whose process is gone become [`RunStatus::Interrupted`]; whether there were any.
+    pub fn mark_interrupted(&self) -> Result<bool> {
         let owners = self.read(|connection| {
             let mut statement =
                 connection.prepare(&format!("SELECT DISTINCT owner FROM runs WHERE status IN {LIVE}"))?;
@@ -275,9 +275,11 @@ impl Project {
                 statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             Ok(owners)
         })?;
+        let mut found = false;
         for owner in owners {
             let alive = owner.as_deref().is_some_and(|owner| Owner::is_alive(&self.dir, owner));
             if !alive {
+                found = true;
                 self.write(Keep::PowerLoss, |tx| {
                     tx.execute(
                         &format!(
@@ -291,7 +293,7 @@ impl Project {
                 })?;
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     fn update_run(&self, run: RunId, column: &'static str, value: impl rusqlite::ToSql) -> Result<()> {

@@ -28,7 +28,14 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             match &workspace.runs.live {
                 Some(live) => run(ui, workspace, views, live, commands),
                 None => {
-                    ui.label(RichText::new("No run is going").small().color(palette.weak));
+                    let text = match workspace.runs.elsewhere() {
+                        Some(run) => format!(
+                            "{} is going in another program: step {} of {}",
+                            run.name, run.step, run.total_steps
+                        ),
+                        None => "No run is going".to_owned(),
+                    };
+                    ui.label(RichText::new(text).small().color(palette.weak));
                 }
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

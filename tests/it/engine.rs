@@ -216,35 +216,6 @@ fn nobody_listening_does_not_hold_the_training_up() {
 }
 
 #[test]
-fn a_wrong_reference_stops_the_run_before_its_first_update() {
-    let toy = Toy::new();
-    let policy = Policy::load(&toy.model, &LoadOptions::default()).unwrap();
-    let codec = Codec::load(&toy.model).unwrap();
-    let mut project = toy.open();
-    let entries: Vec<(LogProbKey, Vec<f32>)> = (0..20)
-        .flat_map(|n| {
-            let answers = ["yes sir", "no way"];
-            let encoded = codec.encode_answers(&ask(&format!("Is {n} even?")), &answers, Limits::NONE).unwrap();
-            let prefix = encoded.prefix;
-            let keys = encoded.answers.into_iter().map(|answer| {
-                let key = LogProbKey::new(policy.identity(), codec.identity(), &prefix, &answer.ids);
-                (key, vec![-0.5; answer.ids.len()])
-            });
-            keys.collect::<Vec<_>>()
-        })
-        .collect();
-    project.cache_log_probs(&entries).unwrap();
-    let (run, outcome) = toy.train(&toy::config());
-    let Outcome::Failed { error } = outcome else {
-        panic!("the cache is wrong, yet {outcome:?}");
-    };
-    assert!(error.contains("cached reference log-prob"), "{error}");
-    let record = toy.open().run(run).unwrap();
-    assert_eq!((record.status, record.step), (RunStatus::Failed, 0));
-    assert_eq!(record.message, Some(error));
-}
-
-#[test]
 fn unusable_pairs_are_set_aside_with_their_reasons() {
     let toy = Toy::new();
     add(

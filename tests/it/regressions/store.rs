@@ -1,1 +1,473 @@
 //! The project on disk: scale, locks, full disks.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use nudge::{
+    data::{Change, Edit, Pair, PairId, Prompt},
+    engine::{
+        config::RunConfig,
+        protocol::{Event, LogLevel, Outcome},
+    },
+    model::{LoadOptions, Policy},
+    objective::Margin,
+    store::{LogProbKey, PairQuery, Project, ProjectSettings, RunId, RunStatus, StoreError, demo},
+    text::{Codec, Limits},
+};
+use rusqlite::Connection;
+
+use crate::{
+    stage::Stage,
+    terminal,
+    toy::{self, Toy, add, ask, finished, reached, start, wait_for},
+};
+
+fn pair(n: usize) -> Pair {
+    Pair::new(PairId::NEW, Prompt::Text(format!("Question {n}?")), &[&format!("right{n}"), "wrong"])
+}
+
+fn project() -> (tempfile::TempDir, Project) {
+    let dir = tempfile::tempdir().unwrap();
+    let project = Project::create(&dir.path().join("p"), &ProjectSettings::default()).unwrap();
+    (dir, project)
+}
+
+fn document(dir: &Path) -> Connection {
+    Connection::open(dir.join("project.sqlite")).unwrap()
+}
+
+fn count(dir: &Path, table: &str) -> i64 {
+    document(dir).query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+fn settle(project: &mut Project) {
+    while project.settle().unwrap() {}
+}
+
+fn found(project: &Project, search: &str) -> usize {
+    project.query(&PairQuery { search: search.to_owned(), ..PairQuery::default() }).unwrap().len()
+}
+
+#[test]
+fn dh3_others_write_while_an_import_is_under_way_and_it_counts_all_at_once() {
+    let (_dir, mut project) = project();
+    let mut other = Project::open(project.dir()).unwrap();
+    other.set_patience(Duration::from_millis(50)).unwrap();
+    add(&mut other, vec![pair(90_000)]);
+    let mut import = project.begin_import().unwrap();
+    for n in 0..2500 {
+        import.add(pair(n)).unwrap();
+        if n % 500 == 0 {
+            add(&mut other, vec![pair(91_000 + n)]);
+        }
+    }
+    assert_eq!(other.counts().unwrap().total(), 6, "nothing of it counts yet");
+    assert_eq!(found(&other, "right7"), 0);
+    let applied = import.finish("Import 2500 pairs").unwrap();
+    assert_eq!(applied.pairs.len(), 2500);
+    assert_eq!(other.counts().unwrap().total(), 2506);
+    assert_eq!(other.pair(applied.pairs[2499]).unwrap().unwrap().answers[0].text, "right2499");
+    // Found before they are in the index, and after.
+    assert_eq!(found(&other, "right2499"), 1);
+    settle(&mut project);
+    assert_eq!(project.unindexed().unwrap(), 0);
+    assert_eq!((found(&other, "right2499"), found(&other, "QUESTION 2499?")), (1, 1));
+    assert_eq!(count(project.dir(), "incoming") + count(project.dir(), "imports"), 0, "cleared away");
+    // One change, as any other.
+    assert_eq!(other.undo().unwrap().unwrap().label, "Import 2500 pairs");
+    assert_eq!(other.counts().unwrap().total(), 6);
+    other.redo().unwrap().unwrap();
+    assert_eq!(other.counts().unwrap().total(), 2506);
+}
+
+#[test]
+fn dh3_an_import_that_is_given_up_or_killed_leaves_nothing() {
+    let (_dir, mut project) = project();
+    add(&mut project, vec![pair(0)]);
+    let revision = project.revision().unwrap();
+    let mut import = project.begin_import().unwrap();
+    (0..1500).for_each(|n| import.add(pair(n)).unwrap());
+    drop(import);
+    let mut killed = project.begin_import().unwrap();
+    (0..1500).for_each(|n| killed.add(pair(n)).unwrap());
+    // What a killed process does not do: tell that it gives up.
+    std::mem::forget(killed);
+    document(project.dir()).execute("UPDATE imports SET owner = '1-gone' WHERE state = 'coming'", []).unwrap();
+    assert!(count(project.dir(), "contents") > 2000);
+    settle(&mut project);
+    assert_eq!((project.revision().unwrap(), project.counts().unwrap().total()), (revision, 1));
+    for (table, rows) in [("contents", 1), ("incoming", 0), ("imports", 0), ("unindexed", 0)] {
+        assert_eq!(count(project.dir(), table), rows, "{table}");
+    }
+    assert_eq!(found(&project, "right0"), 1);
+    // An import without pairs is no change.
+    let applied = project.begin_import().unwrap().finish("Import").unwrap();
+    assert_eq!((applied.revision, applied.pairs.len()), (revision, 0));
+}
+
+#[test]
+fn dh3_a_run_waits_for_a_locked_project_and_goes_on_by_itself() {
+    let toy = Toy::new();
+    let run = toy.record(&toy::config());
+    let engine = start();
+    toy.queue(&engine, run);
+    reached(&engine, run, 3);
+    let other = document(&toy.project);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waits = |event: &Event| match event {
+        Event::Logged { level: LogLevel::Warning, text, .. } if text.contains("holds") => Some(text.clone()),
+        _ => None,
+    };
+    let told = wait_for(&engine, waits);
+    assert!(told.contains("goes on by itself"), "{told}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let project = toy.open();
+    assert_eq!(project.steps(run, Some(0)).unwrap().len(), 12, "no step was lost or done twice");
+    let log = project.log(run).unwrap();
+    assert!(log.iter().any(|line| line.text.starts_with("Waited ")), "it is in the log as well");
+}
+
+#[test]
+fn dh3_a_run_that_is_stopped_while_it_waits_saves_its_weights_first() {
+    let toy = Toy::new();
+    let run = toy.record(&toy::config());
+    let engine = start();
+    let control = toy.queue(&engine, run);
+    reached(&engine, run, 2);
+    let other = document(&toy.project);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    wait_for(&engine, |event| match event {
+        Event::Logged { text, .. } if text.contains("holds") => Some(()),
+        _ => None,
+    });
+    control.stop();
+    let step = wait_for(&engine, |event| match event {
+        Event::Saved { step, .. } => Some(*step),
+        Event::Finished { outcome, .. } => panic!("{outcome:?}"),
+        _ => None,
+    });
+    std::thread::sleep(Duration::from_millis(700));
+    other.execute_batch("ROLLBACK").unwrap();
+    let outcome = finished(&engine, run);
+    engine.shut_down();
+    assert!(!matches!(outcome, Outcome::Completed), "{outcome:?}");
+    assert!(toy.open().run_dir(run).join(format!("checkpoints/step-{step:06}")).is_dir());
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    assert!(log.iter().any(|line| line.text.contains(&format!("checkpoint of step {step}"))));
+}
+
+/// What may differ between two runs of the same steps: clocks and memory.
+const OF_THE_MACHINE: [&str; 2] = ["tokens_per_sec", "memory_mb"];
+
+fn numbers(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
+    let steps = toy.open().steps(run, None).unwrap().into_iter();
+    steps
+        .flat_map(|(step, metrics)| metrics.into_iter().map(move |(name, value)| ((step, name), value.to_bits())))
+        .filter(|((_, name), _)| !OF_THE_MACHINE.contains(&name.as_str()))
+        .collect()
+}
+
+/// The ways in which a run finds its reference again: without its adapter, and not at all.
+fn kinds() -> [RunConfig; 2] {
+    let mut full = toy::config();
+    full.lora.full = true;
+    full.optimizer.learning_rate = 1e-3;
+    [toy::config(), full]
+}
+
+#[test]
+fn dm6_only_the_pairs_that_a_run_visits_are_computed() {
+    for mut config in kinds() {
+        for margin in [Margin::AnchoredSum, Margin::Sum] {
+            let toy = Toy::new();
+            config.objective.margin = Some(margin);
+            config.data.eval_fraction = 0.0;
+            config.train.steps = Some(2);
+            config.train.pairs_per_step = 3;
+            let (run, outcome) = toy.train(&config);
+            assert_eq!(outcome, Outcome::Completed);
+            let pairs: std::collections::BTreeSet<PairId> =
+                toy.open().visits(run, 1, 2).unwrap().into_iter().map(|(_, visit)| visit.pair).collect();
+            assert_eq!(pairs.len(), 6);
+            // Two answers each, and the ten reference answers that are measured.
+            assert_eq!(count(&toy.project, "reference_log_probs"), 2 * 6 + 10);
+            assert!(numbers(&toy, run).keys().any(|(_, name)| name == "rewards/margins"));
+        }
+    }
+}
+
+#[test]
+fn dm6_numbers_are_the_same_however_often_it_is_stopped_and_whatever_is_cached() {
+    for config in kinds() {
+        let whole = Toy::new();
+        let (run, outcome) = whole.train(&config);
+        assert_eq!(outcome, Outcome::Completed);
+        let expected = numbers(&whole, run);
+
+        let parts = Toy::new();
+        let run = parts.record(&config);
+        for step in [0, 2, 6] {
+            let engine = start();
+            let control = parts.queue(&engine, run);
+            if step > 0 {
+                reached(&engine, run, step);
+            } else {
+                wait_for(&engine, |event| matches!(event, Event::Phase { .. }).then_some(()));
+            }
+            control.stop();
+            finished(&engine, run);
+            engine.shut_down();
+            // As if it had been killed before some of them, or all, were written.
+            let some = if step == 2 { "WHERE unicode(hex(key)) % 2 = 0" } else { "" };
+            document(&parts.project).execute_batch(&format!("DELETE FROM reference_log_probs {some}")).unwrap();
+        }
+        assert_eq!(parts.go_on(run), Outcome::Completed);
+        let found = numbers(&parts, run);
+        for (key, bits) in &expected {
+            assert_eq!(found.get(key).copied().map(f64::from_bits), Some(f64::from_bits(*bits)), "{key:?}");
+        }
+        assert_eq!(found.len(), expected.len());
+    }
+}
+
+#[test]
+fn dm6_the_time_is_told_apart() {
+    let toy = Toy::new();
+    let (run, _) = toy.train(&toy::config());
+    let log = toy.open().log(run).unwrap();
+    let said = log.iter().find(|line| line.text.starts_with("Reference log-probs:")).unwrap();
+    assert!(said.text.contains("15 pairs were computed on the way"), "{}", said.text);
+    let (again, _) = toy.train(&toy::config());
+    let log = toy.open().log(again).unwrap();
+    assert!(!log.iter().any(|line| line.text.starts_with("Reference log-probs:")), "all of it was cached");
+}
+
+#[test]
+fn dl10_damaged_log_probs_are_computed_again_and_that_is_said() {
+    let clean = Toy::new();
+    let (run, _) = clean.train(&toy::config());
+    let expected = numbers(&clean, run);
+    document(&clean.project).execute_batch("UPDATE reference_log_probs SET log_probs = zeroblob(length(log_probs))").unwrap();
+    let (again, outcome) = clean.train(&toy::config());
+    assert_eq!(outcome, Outcome::Completed);
+    assert_eq!(numbers(&clean, again), expected);
+    let log = clean.open().log(again).unwrap();
+    assert!(log.iter().any(|line| line.text.contains("were damaged and are computed again")));
+}
+
+#[test]
+fn dl10_log_probs_of_another_model_are_forgotten_and_that_is_said() {
+    let clean = Toy::new();
+    let (run, _) = clean.train(&toy::config());
+    let expected = numbers(&clean, run);
+
+    let toy = Toy::new();
+    let policy = Policy::load(&toy.model, &LoadOptions::default()).unwrap();
+    let codec = Codec::load(&toy.model).unwrap();
+    let entries: Vec<(LogProbKey, Vec<f32>)> = (0..20)
+        .flat_map(|n| {
+            let answers = ["yes sir", "no way"];
+            let encoded = codec.encode_answers(&ask(&format!("Is {n} even?")), &answers, Limits::NONE).unwrap();
+            let prefix = encoded.prefix;
+            let keys = encoded.answers.into_iter().map(|answer| {
+                let key = LogProbKey::new(policy.identity(), codec.identity(), &prefix, &answer.ids);
+                (key, vec![-0.5; answer.ids.len()])
+            });
+            keys.collect::<Vec<_>>()
+        })
+        .collect();
+    toy.open().cache_log_probs(&entries).unwrap();
+    let (run, outcome) = toy.train(&toy::config());
+    assert_eq!(outcome, Outcome::Completed);
+    assert_eq!(numbers(&toy, run), expected);
+    let log = toy.open().log(run).unwrap();
+    assert!(log.iter().any(|line| line.text.contains("are not those of this model")));
+}
+
+#[test]
+fn dl10_a_scale_beyond_numbers_is_told_as_that() {
+    let toy = Toy::new();
+    let mut config = toy::config();
+    config.lora.alpha = 1e300;
+    let (_, outcome) = toy.train(&config);
+    let Outcome::Failed { error } = outcome else { panic!("{outcome:?}") };
+    assert!(error.contains("lora.alpha is 1e300"), "{error}");
+    assert!(!error.contains("cache"), "{error}");
+}
+
+/// A disk of its own of so many KiB; absent where this user may not have one.
+struct Disk(PathBuf, tempfile::TempDir);
+
+impl Disk {
+    fn of(kib: usize) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("disk");
+        fs::create_dir(&place).unwrap();
+        let size = format!("size={kib}k");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(&place).output();
+        let is_mounted = mounted.is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            println!("not tried: this user may not mount a disk");
+        }
+        is_mounted.then_some(Self(place, dir))
+    }
+
+    fn remount(&self, how: &str) {
+        let done = Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&self.0).status();
+        assert!(done.is_ok_and(|status| status.success()));
+    }
+
+    /// Leaves so many KiB free.
+    fn fill(&self, free_kib: usize) {
+        let spare = vec![0; free_kib << 10];
+        fs::write(self.0.join("spare"), &spare).unwrap();
+        let mut size = 4096;
+        while size > 0 {
+            let name = self.0.join(format!("filler-{size}"));
+            if fs::write(&name, vec![0; size << 10]).is_err() {
+                fs::remove_file(&name).ok();
+                size /= 2;
+            } else {
+                fs::rename(&name, self.0.join(format!("kept-{}", fs::read_dir(&self.0).unwrap().count()))).unwrap();
+            }
+        }
+        fs::remove_file(self.0.join("spare")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+    }
+}
+
+#[test]
+fn dl1_a_project_that_has_no_room_leaves_nothing_behind() {
+    for free in [0, 4, 8, 16, 40, 64, 100, 150] {
+        let Some(disk) = Disk::of(4096) else { return };
+        disk.fill(free);
+        let dir = disk.0.join("new/project");
+        match Project::create(&dir, &ProjectSettings::default()) {
+            Ok(_) => assert!(free > 64, "{free} KiB are not enough"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::DiskFull(_)), "{free} KiB: {error:?}");
+                assert!(!disk.0.join("new").exists(), "{free} KiB");
+            }
+        }
+    }
+}
+
+#[test]
+fn dl2_whatever_a_full_disk_refuses_is_told_as_a_full_disk() {
+    for free in [0, 4, 8, 12, 16, 24, 28, 32, 36, 48, 64, 96, 128] {
+        let Some(disk) = Disk::of(8192) else { return };
+        let dir = disk.0.join("project");
+        add(&mut Project::create(&dir, &ProjectSettings::default()).unwrap(), vec![pair(0)]);
+        disk.fill(free);
+        let mut work = || -> Result<(), StoreError> {
+            let mut project = Project::open(&dir)?;
+            for n in 0..2000 {
+                project.apply(&Change::new("Add", vec![Edit::add(pair(n))]))?;
+            }
+            Ok(())
+        };
+        let error = work().expect_err("there is no room for this");
+        assert!(matches!(error, StoreError::DiskFull(_)), "{free} KiB: {error:?}");
+        fs::read_dir(&disk.0).unwrap().flatten().filter(|entry| entry.path().is_file()).for_each(|entry| {
+            fs::remove_file(entry.path()).unwrap();
+        });
+        let mut project = Project::open(&dir).unwrap();
+        assert!(project.counts().unwrap().total() >= 1, "what was saved is there");
+        add(&mut project, vec![pair(1)]);
+    }
+}
+
+#[test]
+fn dl13_a_demo_that_has_no_room_names_the_disk_that_is_full() {
+    let Some(disk) = Disk::of(600) else { return };
+    let assets = tempfile::tempdir().unwrap();
+    fs::create_dir(assets.path().join("model")).unwrap();
+    fs::write(assets.path().join("model/model.safetensors"), vec![0; 1 << 20]).unwrap();
+    fs::write(assets.path().join("pairs.jsonl"), "").unwrap();
+    let error = demo::open_demo_of(assets.path(), Some(&disk.0.join("data/demo"))).unwrap_err().to_string();
+    assert!(error.contains("is full") && error.contains("/disk/data/"), "{error}");
+    assert_eq!(fs::read_dir(disk.0.join("data")).unwrap().count(), 0);
+}
+
+#[test]
+fn dl18_what_cannot_be_written_can_be_looked_at() {
+    let Some(disk) = Disk::of(8192) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let dir = disk.0.join("a project?");
+    let mut project = Project::create(&dir, &ProjectSettings::default()).unwrap();
+    add(&mut project, vec![toy::labelled("Is it?", "yes", "no")]);
+    let run = project
+        .create_run(&nudge::store::NewRun {
+            name: "first".to_owned(),
+            config_toml: String::new(),
+            method: "MPO".to_owned(),
+            revision: project.revision().unwrap(),
+            parent: None,
+        })
+        .unwrap();
+    project.append_step(run, 1, 10, &[("loss".to_owned(), -0.5)]).unwrap();
+    project.set_run_status(run, RunStatus::Completed, None).unwrap();
+    drop(project);
+    disk.remount("ro");
+    let mut project = Project::open(&dir).unwrap();
+    assert!(project.is_read_only());
+    assert_eq!(project.counts().unwrap().total(), 1);
+    assert_eq!(project.series(run, "loss", None).unwrap(), [(1, -0.5)]);
+    let error = project.apply(&Change::new("Add", vec![Edit::add(pair(0))])).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly(_)), "{error}");
+    let place = terminal::path(&dir);
+    assert!(terminal::out(home.path(), &["runs", &place]).contains("first"));
+    assert!(terminal::out(home.path(), &["metrics", &place, "1", "--csv"]).contains("1,-0.5"));
+    assert!(terminal::out(home.path(), &["pairs", &place, "--out", "-"]).contains("Is it?"));
+    disk.remount("rw");
+    assert!(!Project::open(&dir).unwrap().is_read_only());
+}
+
+#[test]
+fn dl16_an_open_window_takes_in_what_others_do() {
+    let mut stage = Stage::new();
+    stage.go("Pairs");
+    stage.until("the pairs are listed", |app| app.workspace().pairs.counts.total() == 12);
+    let mut other = Project::open(&stage.dir).unwrap();
+    let before = other.pairs_at(other.revision().unwrap()).unwrap().remove(0);
+    let after = Pair { note: "from elsewhere".to_owned(), ..before.clone() };
+    add(&mut other, vec![pair(1), pair(2)]);
+    other.apply(&Change::new("Note", vec![Edit::replace(before.clone(), after)])).unwrap();
+    stage.until("the new pairs are counted", |app| app.workspace().pairs.counts.total() == 14);
+    stage.until("and listed", |app| app.workspace().pairs.ids.len() == 14);
+    let summary = |app: &nudge::app::App| app.workspace().project.as_ref().map(|project| project.counts.total());
+    assert_eq!(summary(stage.harness.state()), Some(14));
+
+    let run = other
+        .create_run(&nudge::store::NewRun {
+            name: "theirs".to_owned(),
+            config_toml: String::new(),
+            method: "MPO".to_owned(),
+            revision: other.revision().unwrap(),
+            parent: None,
+        })
+        .unwrap();
+    other.set_run_status(run, RunStatus::Running, None).unwrap();
+    other.set_total_steps(run, 40).unwrap();
+    other.append_step(run, 7, 10, &[("loss".to_owned(), -0.5)]).unwrap();
+    let is_told = |app: &nudge::app::App| app.workspace().runs.elsewhere().is_some_and(|run| run.step == 7);
+    stage.until("the run is told", is_told);
+    let text = "theirs is going in another program: step 7 of 40";
+    use egui_kittest::kittest::Queryable as _;
+    stage.harness.get_by_label(text);
+    other.set_run_status(run, RunStatus::Completed, None).unwrap();
+    stage.until("its end as well", |app| app.workspace().runs.elsewhere().is_none());
+}

@@ -1,0 +1,134 @@
+//! Other processes work on the same project: an import, a run in a terminal, another window. This notices.
+//!
+//! A thread with a connection of its own asks the document for its version, which costs next to nothing, and wakes the
+//! window when somebody has written; only then is anything read. In passing it does what imports leave for later.
+
+use std::{
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::{App, pairs::UndoLabels};
+use crate::{
+    state::{elsewhere::Elsewhere, runs::Stored},
+    store::{Project, RunId},
+};
+
+/// How often the document is asked.
+const OFTEN: Duration = Duration::from_millis(700);
+/// Between two pieces of what was left for later, so that others get their turn to write.
+const BREATH: Duration = Duration::from_millis(30);
+
+/// The thread; it ends when this is dropped.
+pub struct Watch {
+    dir: PathBuf,
+    changes: Receiver<()>,
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Watches the project in `dir`; `wake` is called after each change by another connection.
+    pub fn start(dir: &Path, wake: impl Fn() + Send + 'static) -> Self {
+        let (changed, changes) = bounded(1);
+        let (end, ended) = bounded(0);
+        let place = dir.to_owned();
+        let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            let Ok(mut project) = Project::open(&place) else {
+                return;
+            };
+            // It never keeps the window from closing.
+            project.set_patience(BREATH).ok();
+            let mut seen = project.data_version().ok();
+            let mut pause = OFTEN;
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
+                pause = match project.settle() {
+                    Ok(true) => BREATH,
+                    // Nothing to do, or nothing that can be done now.
+                    Ok(false) | Err(_) => OFTEN,
+                };
+                let is_orphaned = project.mark_interrupted().unwrap_or(false);
+                let now = project.data_version().ok();
+                if now != seen || is_orphaned {
+                    seen = now;
+                    // One that is not yet taken in says it all.
+                    changed.try_send(()).ok();
+                    wake();
+                }
+            }
+        });
+        Self { dir: dir.to_owned(), changes, end: Some(end), thread: thread.ok() }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether something has changed since this was asked last.
+    pub fn changed(&self) -> bool {
+        self.changes.try_recv().is_ok()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end.take();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+impl App {
+    /// Takes in what other processes have done to the project.
+    pub(super) fn watch_project(&mut self, ctx: &egui::Context) {
+        let dir = self.workspace.project.as_ref().map(|project| project.dir.as_path());
+        if self.watch.as_ref().map(Watch::dir) != dir {
+            self.watch = dir.map(|dir| {
+                let ctx = ctx.clone();
+                Watch::start(dir, move || ctx.request_repaint())
+            });
+        }
+        if self.watch.as_ref().is_some_and(Watch::changed) {
+            self.read_changes();
+        }
+    }
+
+    /// Reads what may have changed, after whatever this window is writing.
+    fn read_changes(&mut self) {
+        let runs = &self.workspace.runs;
+        // How far the history of each run is here that somebody else may be adding to.
+        let followed: Vec<(RunId, Option<u64>)> =
+            runs.followed().map(|(run, history)| (run, Some(history.last_step() as u64))).collect();
+        self.files.read("Could not read what another program changed", move |project| {
+            let revision = project.revision()?;
+            let (counts, tags) = (project.counts()?, project.tags()?);
+            let history = UndoLabels::read(project)?;
+            let mut elsewhere = Elsewhere { records: project.runs()?, news: Vec::new() };
+            for (run, after) in followed {
+                if elsewhere.records.iter().any(|record| record.id == run) {
+                    elsewhere.news.push((run, Stored { steps: project.steps(run, after)?, log: project.log(run)? }));
+                }
+            }
+            Ok(Box::new(move |workspace, _| {
+                workspace.runs.take_elsewhere(elsewhere);
+                if revision <= workspace.pairs.revision {
+                    return;
+                }
+                if let Some(project) = &mut workspace.project {
+                    project.counts = counts;
+                }
+                let data = &mut workspace.pairs;
+                (data.revision, data.counts, data.tags) = (revision, counts, tags);
+                history.show(data);
+                // The table and the open pair are read again; what is being typed is a draft and stays.
+                data.rows.expire_all();
+                data.pairs.expire_all();
+                data.changed(&[], Vec::new());
+            }))
+        });
+    }
+}
