@@ -9,8 +9,7 @@ use nudge::{
         score::{IdPair, score_ids},
     },
     model::{Doc, LoadOptions, Policy, Row},
-    store::{LogLevel, LogProbKey, RunStatus},
-    text::{Codec, Limits},
+    store::{LogLevel, RunStatus},
 };
 
 use crate::toy::{self, Toy, add, ask, finished, labelled, reached, start, value, wait_for};

@@ -244,7 +244,7 @@ fn dm6_the_time_is_told_apart() {
     let (run, _) = toy.train(&toy::config());
     let log = toy.open().log(run).unwrap();
     let said = log.iter().find(|line| line.text.starts_with("Reference log-probs:")).unwrap();
-    assert!(said.text.contains("15 pairs were computed on the way"), "{}", said.text);
+    assert!(said.text.contains("14 pairs were computed on the way"), "{}", said.text);
     let (again, _) = toy.train(&toy::config());
     let log = toy.open().log(again).unwrap();
     assert!(!log.iter().any(|line| line.text.starts_with("Reference log-probs:")), "all of it was cached");
@@ -304,7 +304,7 @@ fn dl10_a_scale_beyond_numbers_is_told_as_that() {
 }
 
 /// A disk of its own of so many KiB; absent where this user may not have one.
-struct Disk(PathBuf, tempfile::TempDir);
+struct Disk(PathBuf, #[expect(dead_code, reason = "holds the folder it is mounted on")] tempfile::TempDir);
 
 impl Disk {
     fn of(kib: usize) -> Option<Self> {
@@ -372,7 +372,7 @@ fn dl2_whatever_a_full_disk_refuses_is_told_as_a_full_disk() {
         let dir = disk.0.join("project");
         add(&mut Project::create(&dir, &ProjectSettings::default()).unwrap(), vec![pair(0)]);
         disk.fill(free);
-        let mut work = || -> Result<(), StoreError> {
+        let work = || -> Result<(), StoreError> {
             let mut project = Project::open(&dir)?;
             for n in 0..2000 {
                 project.apply(&Change::new("Add", vec![Edit::add(pair(n))]))?;
