@@ -208,8 +208,7 @@ impl Trainer {
         let docs: Vec<&Doc> = docs.iter().collect();
         let (begun, paused) = (Instant::now(), helm.paused);
         let Self { policy, codec, anchors, state, .. } = self;
-        let mut source =
-            Source { cache: &mut anchors.cache, policy, origin: &anchors.origin, budget: state.budget };
+        let mut source = Source { cache: &mut anchors.cache, policy, origin: &anchors.origin, budget: state.budget };
         let mut failed = None;
         let found = state.reference.log_probs(&mut source, &docs, &mut |policy, done| {
             if begun.elapsed() > LONG {

@@ -119,12 +119,7 @@ impl Trainer {
 
     /// log π_θ of each token of each answer of some documents. Before the first update the policy is the reference, so its
     /// log-probs (`at_start`, where they have just been looked up) are those of the policy.
-    fn log_probs(
-        &self,
-        docs: &[&Doc],
-        at_start: Option<LogProbs>,
-        helm: &mut Helm<'_>,
-    ) -> Result<Option<LogProbs>> {
+    fn log_probs(&self, docs: &[&Doc], at_start: Option<LogProbs>, helm: &mut Helm<'_>) -> Result<Option<LogProbs>> {
         if let Some(at_start) = at_start.filter(|_| self.state.step == 0) {
             return Ok(Some(at_start));
         }

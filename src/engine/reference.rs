@@ -175,8 +175,7 @@ impl Reference {
             }
         }
         let log_probs = known.into_iter().collect::<Option<LogProbs>>();
-        let log_probs =
-            log_probs.ok_or_else(|| EngineError::Sentence("A reference log-prob is missing".to_owned()))?;
+        let log_probs = log_probs.ok_or_else(|| EngineError::Sentence("A reference log-prob is missing".to_owned()))?;
         Ok(Some(Found { log_probs, computed, damaged: cached.damaged }))
     }
 

@@ -106,7 +106,10 @@ fn lora(lora: &LoraConfig, faults: &mut Faults) {
     if lora.alpha.is_finite() && scale > f64::from(f32::MAX) {
         faults.add(
             "lora.alpha",
-            format!("lora.alpha is {:e}, which scales the adapter by {scale:e}: more than a 32-bit number holds", lora.alpha),
+            format!(
+                "lora.alpha is {:e}, which scales the adapter by {scale:e}: more than a 32-bit number holds",
+                lora.alpha
+            ),
         );
     }
     faults.within("lora.dropout", lora.dropout, 0.0..1.0, "at least 0 and below 1");

@@ -49,8 +49,11 @@ pub fn open_demo_of(assets: &Path, dir: Option<&Path>) -> Result<PathBuf> {
         put_away(&dir, used)?;
     }
     // Made aside and renamed: a demo that is there is a whole one.
-    let aside =
-        tempfile::Builder::new().prefix(ASIDE).rand_bytes(RANDOM).tempdir_in(parent).map_err(StoreError::io("make a folder in", parent))?;
+    let aside = tempfile::Builder::new()
+        .prefix(ASIDE)
+        .rand_bytes(RANDOM)
+        .tempdir_in(parent)
+        .map_err(StoreError::io("make a folder in", parent))?;
     make(assets, &aside.path().join("project"), &identity)?;
     if dir.is_dir() {
         // Only an empty folder, e.g. one that was made to hold the demo, may be in the way.

@@ -101,13 +101,11 @@ impl Project {
     /// Removes some rows of an import that has ended, and their texts if its pairs do not count.
     fn clear_away(&self, import: &Ended) -> Result<()> {
         // Which texts nobody refers to is known here; SQLite would look through all versions for each.
-        let foreign_keys = |on: bool| {
-            self.read(|connection| Ok(connection.pragma_update(None, "foreign_keys", on)?))
-        };
+        let foreign_keys = |on: bool| self.read(|connection| Ok(connection.pragma_update(None, "foreign_keys", on)?));
         foreign_keys(false)?;
         let cleared = self.write(Keep::Kill, |tx| {
-            let first: Option<i64> = tx
-                .query_row("SELECT min(position) FROM incoming WHERE import = ?1", [import.id], |row| row.get(0))?;
+            let first: Option<i64> =
+                tx.query_row("SELECT min(position) FROM incoming WHERE import = ?1", [import.id], |row| row.get(0))?;
             let Some(first) = first else {
                 tx.execute("DELETE FROM imports WHERE id = ?1", [import.id])?;
                 return Ok(());
@@ -156,11 +154,8 @@ impl Import<'_> {
         self.flush()?;
         let (id, pairs, contents) = (self.id, self.written, &self.contents);
         let applied = self.project.write(Keep::PowerLoss, |tx| {
-            let mut applied = Applied {
-                label: label.to_owned(),
-                pairs: Vec::new(),
-                revision: super::journal::newest_revision(tx)?,
-            };
+            let mut applied =
+                Applied { label: label.to_owned(), pairs: Vec::new(), revision: super::journal::newest_revision(tx)? };
             if pairs > 0 {
                 applied.revision = record_edit(tx, label)?;
                 applied.pairs = count_in(tx, id, applied.revision, pairs)?;
@@ -249,7 +244,8 @@ fn index_some(tx: &Transaction<'_>) -> Result<()> {
 }
 
 fn index_between(connection: &Connection, first: i64, last: i64) -> Result<()> {
-    let mut statement = connection.prepare_cached("SELECT id, body FROM contents WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
+    let mut statement =
+        connection.prepare_cached("SELECT id, body FROM contents WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
     let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
         let (prompt, answers) = texts_of(row.get_ref(1)?.as_str().map_err(unreadable)?)?;

@@ -255,7 +255,9 @@ fn dl10_damaged_log_probs_are_computed_again_and_that_is_said() {
     let clean = Toy::new();
     let (run, _) = clean.train(&toy::config());
     let expected = numbers(&clean, run);
-    document(&clean.project).execute_batch("UPDATE reference_log_probs SET log_probs = zeroblob(length(log_probs))").unwrap();
+    document(&clean.project)
+        .execute_batch("UPDATE reference_log_probs SET log_probs = zeroblob(length(log_probs))")
+        .unwrap();
     let (again, outcome) = clean.train(&toy::config());
     assert_eq!(outcome, Outcome::Completed);
     assert_eq!(numbers(&clean, again), expected);
