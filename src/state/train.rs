@@ -114,12 +114,14 @@ fn steps_word(steps: u64) -> String {
 /// "0 of 300 steps" of a run that may not have counted them yet: by its settings then, which may name epochs.
 pub fn how_far(record: &RunRecord) -> String {
     let step = record.step;
+    if record.total_steps > 0 {
+        return format!("{step} of {}", steps_word(record.total_steps));
+    }
     let train = RunConfig::from_toml(&record.config_toml).unwrap_or_default().train;
-    match (record.total_steps, train.steps) {
-        (0, Some(steps)) => format!("{step} of {}", steps_word(steps)),
-        (0, None) if train.epochs == 1.0 => format!("{step} steps of 1 epoch"),
-        (0, None) => format!("{step} steps of {} epochs", train.epochs),
-        (total, _) => format!("{step} of {}", steps_word(total)),
+    match train.steps {
+        Some(steps) => format!("{step} of {}", steps_word(steps)),
+        None if train.epochs == 1.0 => format!("{step} steps of 1 epoch"),
+        None => format!("{step} steps of {} epochs", train.epochs),
     }
 }
 

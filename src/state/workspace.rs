@@ -101,7 +101,8 @@ impl Workspace {
         views.projects.opened(&opened.project.dir, &opened.project.name);
         self.project = Some(opened.project);
         self.opened += 1;
-        self.runs = Runs { saved: opened.saved, ..Runs::default() };
+        self.runs = Runs::default();
+        self.runs.saved = opened.saved;
         self.runs.set_records(opened.runs);
         self.preflight = Preflight::NotAsked;
         self.to_record.clear();
