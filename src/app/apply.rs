@@ -39,6 +39,7 @@ impl App {
                 self.views.train.launch.set(key, folder);
             }
             Command::Dismiss(id) => self.workspace.notices.dismiss(id),
+            Command::DismissAll => self.workspace.notices.dismiss_all(),
             Command::Close(answer) => self.apply_close(answer, ctx),
             Command::Runs(command) => self.apply_runs(command, frame),
             Command::Pairs(command) => self.apply_pairs(command, ctx, frame),

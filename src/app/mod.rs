@@ -23,7 +23,11 @@ mod window;
 pub use files::{Files, Update};
 pub use window::{Renderer, WindowOptions, run};
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use crossbeam::channel::{Receiver, Sender};
 
@@ -35,7 +39,7 @@ use crate::{
     },
     hub::{Download, Hub},
     state::{Command, Commands, ThemeChoice, Views, Workspace},
-    store::Project,
+    store::{Project, Revision},
     ui,
 };
 use dialogs::Dialogs;
@@ -90,6 +94,10 @@ pub struct App {
     hub: Hub,
     /// A model on its way from the hub.
     download: Option<Download>,
+    /// Compares long texts.
+    comparisons: Files<()>,
+    /// The visit of a field that was saved last, and the step of the journal it was saved as.
+    typing: Arc<Mutex<Option<(i64, Revision)>>>,
     /// Compute threads of work outside the engine.
     threads: usize,
     dialogs: Dialogs,
@@ -123,6 +131,8 @@ impl App {
             tokens: Files::start(waker()),
             models: Files::start(waker()),
             exports: Files::start(waker()),
+            comparisons: Files::start(waker()),
+            typing: Arc::default(),
             catalog: Catalog::of_user(),
             hub: Hub::of_user(),
             download: None,
@@ -180,6 +190,15 @@ impl App {
         }
     }
 
+    /// Notes end by themselves; an idle window is woken for it.
+    fn age_notices(&mut self, ctx: &egui::Context) {
+        let now_ms = self.workspace.now_ms;
+        self.workspace.notices.expire(now_ms);
+        if let Some(end) = self.workspace.notices.next_end_ms() {
+            ctx.request_repaint_after(Duration::from_millis((end - now_ms).max(0) as u64));
+        }
+    }
+
     fn apply_theme(&mut self, ctx: &egui::Context) {
         if self.theme != Some(self.views.theme) {
             self.theme = Some(self.views.theme);
@@ -206,6 +225,8 @@ impl eframe::App for App {
         self.look_at_models();
         self.watch_download();
         self.apply_pending(ctx, frame);
+        self.save_pauses(ctx);
+        self.age_notices(ctx);
         self.guard_closing(ctx);
         self.apply_theme(ctx);
     }

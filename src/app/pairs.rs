@@ -1,6 +1,9 @@
 //! Carries out what the Pairs screen asks for.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 
@@ -8,15 +11,20 @@ use super::{App, Update};
 use crate::{
     data::{Change, Edit, Pair, PairId, Verdict},
     state::{
-        Command, Notice, Views, Workspace,
+        Command, Notice, Notices, Offer, Views, Workspace,
+        difference::Difference,
+        drafts::{Draft, Refusal, Typed},
         labelling::Labelling,
-        pairs::{HeldKeys, History, LabelView, PairsCommand, PairsData},
+        pairs::{Caret, History, LabelView, PairsCommand, PairsData, UndoQuestion},
     },
-    store::{Applied, Counts, PairQuery, Project, VerdictFilter, VerdictState},
+    store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState},
 };
 
 /// A change of more pairs than this empties the caches instead of refilling them.
 const REFRESHED: usize = 256;
+
+/// An undo that changes this many pairs is asked about first.
+const ASKED_FROM: usize = 10;
 
 impl App {
     /// Another project is open. The screen asks for its list by itself; it must only forget the old one.
@@ -33,10 +41,20 @@ impl App {
             PairsCommand::ReadPairs(ids) => self.read_pairs(ids),
             PairsCommand::ReadHistory(pair) => self.read_history(pair),
             PairsCommand::Change { change, open } => self.change_pairs(change, open),
+            PairsCommand::Typed(typed) => self.save_typed(typed),
+            PairsCommand::LeftOut(pair) => {
+                self.workspace.notices.push(Notice::warning(
+                    format!("What was typed in pair {} is not saved", pair.0),
+                    "The pair was changed elsewhere in the meantime",
+                ));
+            }
+            PairsCommand::Delete(pair) => self.delete_pair(*pair),
+            PairsCommand::Compare(left, right) => self.compare(left, right),
             PairsCommand::Judge { pair, verdict, label } => self.judge_pair(pair, verdict, label),
-            PairsCommand::Undo { only } => self.undo(only),
+            PairsCommand::Undo { only, sure } => self.undo(only, sure),
+            PairsCommand::KeepAll => self.workspace.pairs.undo_asks = None,
             PairsCommand::Redo => self.redo(),
-            PairsCommand::Label { query, only, relabel } => self.start_labelling(query, only, relabel),
+            PairsCommand::Label { query, only, relabel, from } => self.start_labelling(query, only, relabel, from),
             PairsCommand::Examine => self.examine_pairs(),
             PairsCommand::Import(Some(path)) => self.import_pairs(path, ctx),
             PairsCommand::Import(None) => {
@@ -59,14 +77,40 @@ impl App {
         }
     }
 
-    /// Saves what is typed and not yet handed over: before the project changes, before the window goes.
+    /// Saves what is typed and not yet handed over: before the project changes, before the window goes. The files thread
+    /// has written it when `self.files` is dropped.
     pub(super) fn commit_drafts(&mut self) {
         let view = &mut self.views.pairs;
-        let drafts = [view.draft.as_mut(), view.labelling.as_mut().and_then(|label| label.editing.as_mut())];
-        let changes: Vec<Change> =
-            drafts.into_iter().flatten().filter_map(crate::state::drafts::Draft::commit).collect();
-        for change in changes {
-            self.change_pairs(change, false);
+        if let Some(draft) = &mut view.draft {
+            let tag = std::mem::take(&mut view.new_tag).trim().to_owned();
+            if !tag.is_empty() && !draft.pair.tags.contains(&tag) {
+                draft.pair.tags.push(tag);
+            }
+        }
+        let typed: Vec<Typed> = view.drafts_mut().filter_map(Draft::commit).collect();
+        for typed in typed {
+            self.save_typed(typed);
+        }
+    }
+
+    /// Saves what was typed when nobody has typed for a moment, whatever is on the screen now.
+    pub(super) fn save_pauses(&mut self, ctx: &egui::Context) {
+        let now_ms = self.workspace.now_ms;
+        let view = &mut self.views.pairs;
+        let mut all: Vec<Typed> = Vec::new();
+        all.extend(view.draft.as_mut().and_then(|draft| draft.pause(now_ms)));
+        if let Some(label) = &mut view.labelling
+            && let Some(draft) = &mut label.editing
+            && let Some(typed) = draft.pause(now_ms)
+        {
+            label.session.edited(draft.pair.id, typed.change.label.clone(), typed.goes_on);
+            all.push(typed);
+        }
+        if let Some(due) = view.drafts_mut().filter_map(|draft| draft.due_ms()).min() {
+            ctx.request_repaint_after(Duration::from_millis(due.saturating_sub(now_ms).max(0) as u64));
+        }
+        for typed in all {
+            self.save_typed(typed);
         }
     }
 
@@ -87,7 +131,7 @@ impl App {
             let revision = project.revision()?;
             Ok(Box::new(move |workspace, _| {
                 let data = &mut workspace.pairs;
-                history.show(data);
+                history.show(data, &mut workspace.notices);
                 data.revision = revision;
                 data.counts = counts;
                 if let Some(project) = &mut workspace.project {
@@ -166,14 +210,57 @@ impl App {
         let touched: Vec<PairId> = change.edits.iter().filter_map(Edit::pair).collect();
         let failure = format!("Could not save “{}”", change.label);
         self.files.write(failure.clone(), move |project| {
-            Ok(saved(
-                failure,
-                touched,
-                project
-                    .apply(&change)
-                    .map_err(anyhow::Error::from)
-                    .and_then(|applied| Fresh::read(project, applied, open)),
-            ))
+            let save = |project: &mut Project| -> anyhow::Result<Fresh> {
+                let lost = project.can_redo()?;
+                let applied = project.apply(&change)?;
+                Ok(Fresh { open, lost, ..Fresh::read(project, applied)? })
+            };
+            Ok(saved(failure, touched, save(project)))
+        });
+    }
+
+    /// One visit of a field is one step of the journal, however often it is saved on the way.
+    fn save_typed(&mut self, typed: Typed) {
+        let Typed { change, visit, .. } = typed;
+        let touched: Vec<PairId> = change.edits.iter().filter_map(Edit::pair).collect();
+        let failure = format!("Could not save “{}”", change.label);
+        let saved_before = Arc::clone(&self.typing);
+        self.files.write(failure.clone(), move |project| {
+            let mut last = saved_before.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = last.filter(|(known, _)| *known == visit).map(|(_, revision)| revision);
+            let save = |project: &mut Project| -> anyhow::Result<Fresh> {
+                let lost = project.can_redo()?;
+                let applied = match step {
+                    Some(step) => project.amend(step, &change)?,
+                    None => project.apply(&change)?,
+                };
+                Ok(Fresh { lost, ..Fresh::read(project, applied)? })
+            };
+            let done = save(project);
+            *last = done.as_ref().ok().map(|fresh| (visit, fresh.applied.revision));
+            Ok(saved(failure, touched, done))
+        });
+    }
+
+    fn delete_pair(&mut self, pair: Pair) {
+        let id = pair.id;
+        let label = format!("Delete pair {}", id.0);
+        let failure = format!("Could not delete pair {}", id.0);
+        self.files.write(failure.clone(), move |project| {
+            let delete = |project: &mut Project| -> anyhow::Result<Fresh> {
+                let lost = project.can_redo()?;
+                let applied = project.apply(&Change::new(label.clone(), vec![Edit::delete(pair)]))?;
+                let told = Notice::info(format!("Pair {} was deleted", id.0)).offering(Offer::Undo(label));
+                Ok(Fresh { lost, told: Some(told), ..Fresh::read(project, applied)? })
+            };
+            Ok(saved(failure, vec![id], delete(project)))
+        });
+    }
+
+    fn compare(&mut self, left: Arc<str>, right: Arc<str>) {
+        self.comparisons.open("Could not compare the answers", move |_| {
+            let difference = Difference::aside(&left, &right);
+            Ok(Box::new(move |_, views| views.pairs.differences.put(left, right, difference)))
         });
     }
 
@@ -185,15 +272,23 @@ impl App {
                     project.pair(pair)?.with_context(|| format!("Pair {} was deleted in the meantime", pair.0))?;
                 let after = Pair { verdict, ..before.clone() };
                 let applied = project.apply(&Change::new(label, vec![Edit::replace(before, after)]))?;
-                Fresh::read(project, applied, false)
+                Fresh::read(project, applied)
             };
             Ok(saved(failure, vec![pair], judge(project)))
         });
     }
 
-    fn undo(&mut self, only: Option<String>) {
+    fn undo(&mut self, only: Option<String>, sure: bool) {
+        self.workspace.pairs.undo_asks = None;
         self.files.write("Could not undo", move |project| {
             let next = project.can_undo()?;
+            if !sure
+                && let Some(label) = &next
+                && project.undo_touches(ASKED_FROM)? >= ASKED_FROM
+            {
+                let question = UndoQuestion { label: label.clone(), pairs: project.undo_touches(usize::MAX)? };
+                return Ok(Box::new(move |workspace, _| workspace.pairs.undo_asks = Some(question)));
+            }
             if let Some(only) = only
                 && next.as_ref() != Some(&only)
             {
@@ -205,7 +300,11 @@ impl App {
             let Some(applied) = project.undo()? else {
                 return Ok(Box::new(|_, _| {}));
             };
-            let fresh = Fresh::read(project, applied, false)?;
+            let told = (applied.pairs.len() > 1).then(|| {
+                Notice::info(format!("“{}” was undone: {} pairs changed", applied.label, applied.pairs.len()))
+                    .offering(Offer::Redo(applied.label.clone()))
+            });
+            let fresh = Fresh { told, ..Fresh::read(project, applied)? };
             Ok(Box::new(move |workspace, views| fresh.show(workspace, views)))
         });
     }
@@ -215,14 +314,18 @@ impl App {
             let Some(applied) = project.redo()? else {
                 return Ok(Box::new(|_, _| {}));
             };
-            let fresh = Fresh::read(project, applied, false)?;
-            Ok(Box::new(move |workspace, views| {
-                fresh.show(workspace, views);
-            }))
+            let fresh = Fresh::read(project, applied)?;
+            Ok(Box::new(move |workspace, views| fresh.show(workspace, views)))
         });
     }
 
-    fn start_labelling(&mut self, mut query: PairQuery, only: Option<Arc<Vec<PairId>>>, relabel: bool) {
+    fn start_labelling(
+        &mut self,
+        mut query: PairQuery,
+        only: Option<Arc<Vec<PairId>>>,
+        relabel: bool,
+        from: Option<PairId>,
+    ) {
         let unlabelled = VerdictFilter::Is(VerdictState::Unlabelled);
         self.files.read("Could not start labelling", move |project| {
             let queue = if let Some(ids) = only {
@@ -246,14 +349,10 @@ impl App {
                     return;
                 }
                 let now_ms = workspace.now_ms;
-                views.pairs.labelling = Some(LabelView {
-                    session: Labelling::start(queue, now_ms as u64, now_ms),
-                    difference: false,
-                    keys: false,
-                    editing: None,
-                    editing_begins: false,
-                    held: HeldKeys::default(),
-                });
+                let session = Labelling::start(queue, now_ms as u64, now_ms).from(from);
+                // The letter that began it may be the first of a text.
+                let letters = views.pairs.letters;
+                views.pairs.labelling = Some(LabelView { again: relabel, letters, ..LabelView::new(session) });
             }))
         });
     }
@@ -266,18 +365,24 @@ pub(super) struct Fresh {
     pairs: Option<Vec<Pair>>,
     counts: Counts,
     history: UndoLabels,
-    open: bool,
+    /// The first pair is to be shown, to be written in.
+    pub(super) open: bool,
+    /// What could be redone before and no longer can.
+    lost: Option<String>,
+    told: Option<Notice>,
 }
 
 impl Fresh {
-    pub(super) fn read(project: &Project, applied: Applied, open: bool) -> anyhow::Result<Self> {
+    pub(super) fn read(project: &Project, applied: Applied) -> anyhow::Result<Self> {
         let few = applied.pairs.len() <= REFRESHED;
         Ok(Self {
             pairs: few.then(|| project.pairs(&applied.pairs)).transpose()?,
             counts: project.counts()?,
             history: UndoLabels::read(project)?,
             applied,
-            open,
+            open: false,
+            lost: None,
+            told: None,
         })
     }
 
@@ -288,11 +393,20 @@ impl Fresh {
         let data = &mut workspace.pairs;
         data.counts = self.counts;
         data.revision = data.revision.max(self.applied.revision);
-        self.history.show(data);
+        self.history.show(data, &mut workspace.notices);
+        if let Some(lost) = self.lost {
+            workspace.notices.push(Notice::info(format!(
+                "“{lost}” was undone and can no longer be redone, because something else was changed since"
+            )));
+        }
+        if let Some(told) = self.told {
+            workspace.notices.push(told);
+        }
         if let Some(pairs) = self.pairs {
             views.pairs.stored(&self.applied.pairs, &pairs);
             if self.open {
                 views.pairs.select(pairs.first().map(|pair| pair.id));
+                views.pairs.caret = Some(Caret::Prompt);
             }
             data.changed(&self.applied.pairs, pairs);
         } else {
@@ -313,7 +427,11 @@ impl UndoLabels {
         Ok(Self { undo: project.can_undo()?, redo: project.can_redo()? })
     }
 
-    pub(super) fn show(self, data: &mut PairsData) {
+    pub(super) fn show(self, data: &mut PairsData, notices: &mut Notices) {
+        notices.settle_offers(self.undo.as_deref(), self.redo.as_deref());
+        if data.undo_asks.as_ref().map(|asked| &asked.label) != self.undo.as_ref() {
+            data.undo_asks = None;
+        }
         data.undo = self.undo;
         data.redo = self.redo;
     }
@@ -327,7 +445,8 @@ fn saved(failure: String, touched: Vec<PairId>, done: anyhow::Result<Fresh>) -> 
             tracing::warn!("{failure}: {error:#}");
             workspace.saving.failed = true;
             workspace.notices.push(Notice::from_error(failure, &error));
-            views.pairs.refused(&touched);
+            let stale = matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Stale(_)));
+            views.pairs.refused(&touched, if stale { Refusal::ChangedElsewhere } else { Refusal::Failed });
             // What the project really has is read again.
             workspace.pairs.changed(&touched, Vec::new());
         }

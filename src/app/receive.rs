@@ -20,10 +20,12 @@ impl App {
             let from_tokens = self.tokens.take_in(&mut self.workspace, &mut self.views);
             let from_models = self.models.take_in(&mut self.workspace, &mut self.views);
             let from_exports = self.exports.take_in(&mut self.workspace, &mut self.views);
+            let from_comparisons = self.comparisons.take_in(&mut self.workspace, &mut self.views);
             // Last of all: it alone knows what is being saved.
             let from_files = self.files.take_in(&mut self.workspace, &mut self.views);
             let event = self.engine.events.try_recv().ok();
-            let from_threads = from_files || from_transfers || from_tokens || from_models || from_exports;
+            let from_threads =
+                from_files || from_transfers || from_tokens || from_models || from_exports || from_comparisons;
             let idle = !from_threads && event.is_none();
             if let Some(event) = event {
                 self.take_event(event);

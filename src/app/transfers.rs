@@ -84,7 +84,7 @@ impl App {
                 let edits = report.pairs.into_iter().map(Edit::add).collect();
                 let mut project = Project::open(&dir)?;
                 let applied = project.apply(&Change::new(label, edits))?;
-                let fresh = Fresh::read(&project, applied, false)?;
+                let fresh = Fresh::read(&project, applied)?;
                 Ok((outcome, Some(fresh)))
             };
             let done = import();

@@ -27,6 +27,7 @@ pub enum Command {
     /// A folder was picked for that field.
     SetLaunchFolder(&'static str, PathBuf),
     Dismiss(NoticeId),
+    DismissAll,
     /// What to do about the run when the window closes.
     Close(CloseAnswer),
     Runs(RunCommand),

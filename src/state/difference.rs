@@ -16,6 +16,12 @@ const LONGEST: usize = 64 * 1024;
 /// A comparison that takes longer than this settles for a coarser answer.
 const PATIENCE: Duration = Duration::from_millis(40);
 
+/// The same where nobody waits for it.
+const PATIENCE_ASIDE: Duration = Duration::from_millis(600);
+
+/// Texts that are no longer than this together, in bytes, are compared in the frame that asks.
+const AT_ONCE: usize = 6 * 1024;
+
 /// How many comparisons are remembered.
 const REMEMBERED: usize = 256;
 
@@ -42,16 +48,25 @@ pub struct Difference {
 impl Difference {
     /// Compares by Unicode words, so that scripts without spaces are cut as well.
     pub fn between(left: &str, right: &str) -> Self {
+        Self::within(PATIENCE, left, right)
+    }
+
+    /// The same for long texts, on a thread that may take its time.
+    pub fn aside(left: &str, right: &str) -> Self {
+        Self::within(PATIENCE_ASIDE, left, right)
+    }
+
+    /// Each side is one unmarked stretch.
+    fn unmarked(left: &str, right: &str) -> Self {
+        let whole = |text: &str| vec![Span { range: 0..text.len(), only_here: false }];
+        Self { left: whole(left), right: whole(right), likeness: if left == right { 1.0 } else { 0.0 }, too_long: true }
+    }
+
+    fn within(patience: Duration, left: &str, right: &str) -> Self {
         if left.len() > LONGEST || right.len() > LONGEST {
-            let whole = |text: &str| vec![Span { range: 0..text.len(), only_here: false }];
-            return Self {
-                left: whole(left),
-                right: whole(right),
-                likeness: if left == right { 1.0 } else { 0.0 },
-                too_long: true,
-            };
+            return Self::unmarked(left, right);
         }
-        let words = TextDiff::configure().timeout(PATIENCE).diff_unicode_words(left, right);
+        let words = TextDiff::configure().timeout(patience).diff_unicode_words(left, right);
         let mut sides = [Side::default(), Side::default()];
         for op in words.ops() {
             let only_here = !matches!(op, DiffOp::Equal { .. });
@@ -108,27 +123,108 @@ impl Side {
     }
 }
 
+/// The spans of `old`, moved to where they are in `new`: what was typed in between joins the stretch it was typed into.
+/// Absent when the texts have less than half in common, so that nothing is known about most of `new`.
+fn carried(spans: &[Span], old: &str, new: &str) -> Option<Vec<Span>> {
+    let begin = old.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
+    let rest = old.len().min(new.len()) - begin;
+    let end = old.bytes().rev().zip(new.bytes().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    if 2 * (begin + end) < old.len().max(new.len()) {
+        return None;
+    }
+    // A stretch may not end inside a character of the new text.
+    let place = |at: usize| {
+        let at = match at {
+            at if at == old.len() => new.len(),
+            at if at <= begin => at,
+            at if at + end >= old.len() => at + new.len() - old.len(),
+            _ => begin,
+        };
+        (0..=at).rev().find(|at| new.is_char_boundary(*at)).unwrap_or(0)
+    };
+    let moved = spans.iter().map(|span| Span { range: place(span.range.start)..place(span.range.end), ..*span });
+    Some(moved.filter(|span| !span.range.is_empty()).collect())
+}
+
+/// Two texts and what was found out about them.
+#[derive(Debug)]
+struct Compared {
+    left: Arc<str>,
+    right: Arc<str>,
+    difference: Arc<Difference>,
+}
+
 /// Remembers comparisons, because a frame asks for the same ones again and again.
 #[derive(Debug, Default)]
 pub struct Differences {
     known: HashMap<u64, Arc<Difference>>,
+    /// The last comparison that was made aside: while the next one is made, its marks are moved along.
+    last: Option<Compared>,
+    /// To be compared aside.
+    wanted: Option<(Arc<str>, Arc<str>)>,
+    under_way: bool,
 }
 
 impl Differences {
+    /// Compares in this frame, whatever the length.
     pub fn between(&mut self, left: &str, right: &str) -> Arc<Difference> {
-        let mut hasher = DefaultHasher::new();
-        (left, right).hash(&mut hasher);
-        let key = hasher.finish();
+        let key = key(left, right);
         if let Some(known) = self.known.get(&key) {
             return Arc::clone(known);
         }
+        let difference = Arc::new(Difference::between(left, right));
+        self.remember(key, &difference);
+        difference
+    }
+
+    /// The same, except that long texts are compared aside: until then the marks of the last comparison stay on the
+    /// words they were on, or there are none. See [`Self::take_wanted`].
+    pub fn soon(&mut self, left: &str, right: &str) -> Arc<Difference> {
+        if left.len() + right.len() <= AT_ONCE {
+            return self.between(left, right);
+        }
+        if let Some(known) = self.known.get(&key(left, right)) {
+            return Arc::clone(known);
+        }
+        if !self.under_way {
+            self.wanted = Some((left.into(), right.into()));
+        }
+        let moved = self.last.as_ref().and_then(|last| {
+            Some(Difference {
+                left: carried(&last.difference.left, &last.left, left)?,
+                right: carried(&last.difference.right, &last.right, right)?,
+                ..*last.difference
+            })
+        });
+        Arc::new(moved.unwrap_or_else(|| Difference::unmarked(left, right)))
+    }
+
+    /// What is to be compared aside next, one at a time; the answer goes to [`Self::put`].
+    pub fn take_wanted(&mut self) -> Option<(Arc<str>, Arc<str>)> {
+        let wanted = self.wanted.take()?;
+        self.under_way = true;
+        Some(wanted)
+    }
+
+    pub fn put(&mut self, left: Arc<str>, right: Arc<str>, difference: Difference) {
+        let difference = Arc::new(difference);
+        self.remember(key(&left, &right), &difference);
+        self.last = Some(Compared { left, right, difference });
+        self.under_way = false;
+    }
+
+    fn remember(&mut self, key: u64, difference: &Arc<Difference>) {
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }
-        let difference = Arc::new(Difference::between(left, right));
-        self.known.insert(key, Arc::clone(&difference));
-        difference
+        self.known.insert(key, Arc::clone(difference));
     }
+}
+
+fn key(left: &str, right: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (left, right).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Words as a person counts them.
@@ -192,7 +288,50 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &differences.between("a c", "a b")));
     }
 
+    #[test]
+    fn g26_long_texts_are_compared_aside_and_marks_stay_on_their_words() {
+        let mut differences = Differences::default();
+        let left = format!("the old word {}", "is here ".repeat(600));
+        let right = format!("the new word {}", "is here ".repeat(600));
+        let first = differences.soon(&left, &right);
+        assert!(!first.left.iter().any(|span| span.only_here), "nothing is known yet");
+        let (a, b) = differences.take_wanted().unwrap();
+        // While one is compared, no second one is asked for.
+        differences.soon(&left, &right);
+        assert!(differences.take_wanted().is_none());
+        let found = Difference::aside(&a, &b);
+        differences.put(a, b, found);
+        let known = differences.soon(&left, &right);
+        assert!(marked(&left, &known.left).starts_with("the [old] word"));
+        assert!(differences.take_wanted().is_none());
+        // Typed at the end and in the middle: the mark stays on its word until the comparison is back.
+        for typed in [format!("{left}ü"), left.replacen("word", "wörd", 1), format!("X{left}")] {
+            let moved = differences.soon(&typed, &right);
+            assert!(marked(&typed, &moved.left).contains("the [old] w"), "{}", marked(&typed, &moved.left));
+            assert!(differences.take_wanted().is_some());
+            differences.under_way = false;
+        }
+    }
+
     proptest! {
+        #[test]
+        fn carried_spans_cover_the_new_text(old in ".{0,60}", cut in 0usize..60, typed in ".{0,8}", drop in 0usize..4) {
+            let count = old.chars().count();
+            let cut = cut.min(count);
+            let new: String =
+                old.chars().take(cut).chain(typed.chars()).chain(old.chars().skip(cut + drop)).collect();
+            let difference = Difference::between(&old, "something else");
+            if let Some(spans) = carried(&difference.left, &old, &new) {
+                let mut at = 0;
+                for span in &spans {
+                    prop_assert_eq!(span.range.start, at);
+                    prop_assert!(new.is_char_boundary(span.range.end));
+                    at = span.range.end;
+                }
+                prop_assert!(at == new.len() || spans.is_empty());
+            }
+        }
+
         #[test]
         fn spans_cover_each_text_exactly(left in ".{0,80}", right in ".{0,80}") {
             let difference = Difference::between(&left, &right);

@@ -1,12 +1,22 @@
 //! A pair while it is being edited: what the project has, what the person has typed, and whether they are the same.
 //!
-//! One draft a pair. Typing changes only the draft; leaving a field commits everything typed since the last
-//! commit as one change. A change from elsewhere (undo, an import, a label) moves the parts that were not touched.
+//! One draft a pair. Typing changes only the draft; a short pause hands everything typed to the project, and so does
+//! leaving the field. All that is typed in one visit of a field is one step of the journal, however often it was saved.
+//! A change from elsewhere (undo, an import, a label) moves the parts that were not touched.
 
 use crate::data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Strength, Turn, Verdict};
 
 /// Longer texts are shown read-only, line by line: a text field lays its whole text out every frame.
 pub const LONGEST_EDITABLE: usize = 64 * 1024;
+
+/// What is typed is handed to the project this long after the last key, in milliseconds.
+const PAUSE_MS: i64 = 1_000;
+
+/// … and at least this often while somebody types without a pause.
+const LONGEST_UNSAVED_MS: i64 = 5_000;
+
+/// After a pause of this length a new step of the journal begins, in milliseconds.
+const NEW_STEP_MS: i64 = 30_000;
 
 /// How far an edit has come. Said in the window in these words and no stronger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +29,8 @@ pub enum Progress {
     Saving,
     /// On the disk.
     Saved,
+    /// The project did not take it. It stays in the fields, and is handed over again only when asked for or typed on.
+    Refused,
 }
 
 impl Progress {
@@ -28,8 +40,41 @@ impl Progress {
             Self::Typing => "Typing…",
             Self::Saving => "Saving…",
             Self::Saved => "Saved",
+            Self::Refused => "Not saved",
         }
     }
+}
+
+/// What was typed since the last commit, to be handed to the project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Typed {
+    pub change: Change,
+    /// Names the visit of the field: commits of one visit are one step of the journal.
+    pub visit: i64,
+    /// The visit was saved before: its step of the journal goes on.
+    pub goes_on: bool,
+}
+
+/// From the first key in a field until it is left, or until a long pause.
+#[derive(Debug, Clone, PartialEq)]
+struct Visit {
+    /// Unix time in milliseconds of the first key, which also names the visit.
+    began_ms: i64,
+    last_key_ms: i64,
+    /// Of the first key that is not handed over.
+    unsaved_ms: Option<i64>,
+    /// As it was before the first key.
+    before: Pair,
+    saved: bool,
+}
+
+/// Why the project did not take a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The pair is not what it was when it was typed on: whether the edit still fits is for the person to say.
+    ChangedElsewhere,
+    /// The disk, most likely.
+    Failed,
 }
 
 /// One pair being edited.
@@ -38,19 +83,21 @@ pub struct Draft {
     stored: Pair,
     /// Handed to the project and not confirmed yet.
     sent: Option<Pair>,
-    /// What the fields show. Screens write here.
+    /// What the fields show. Screens write here, and say so with [`Draft::typed`].
     pub pair: Pair,
     touched: bool,
+    refused: Option<Refusal>,
+    visit: Option<Visit>,
 }
 
 impl Draft {
     pub fn open(stored: Pair) -> Self {
-        Self { pair: stored.clone(), stored, sent: None, touched: false }
+        Self { pair: stored.clone(), stored, sent: None, touched: false, refused: None, visit: None }
     }
 
     pub fn progress(&self) -> Progress {
-        if self.pair != *self.sent.as_ref().unwrap_or(&self.stored) {
-            Progress::Typing
+        if self.pair != *self.handed_over() {
+            if self.refused.is_some() { Progress::Refused } else { Progress::Typing }
         } else if self.sent.is_some() {
             Progress::Saving
         } else if self.touched {
@@ -60,16 +107,79 @@ impl Draft {
         }
     }
 
-    /// Everything typed since the last commit, if anything.
-    pub fn commit(&mut self) -> Option<Change> {
-        let before = self.sent.as_ref().unwrap_or(&self.stored);
+    fn handed_over(&self) -> &Pair {
+        self.sent.as_ref().unwrap_or(&self.stored)
+    }
+
+    /// A key changed [`Draft::pair`].
+    pub fn typed(&mut self, now_ms: i64) {
+        self.refused = None;
+        if self.visit.as_ref().is_some_and(|visit| now_ms - visit.last_key_ms > NEW_STEP_MS) {
+            self.visit = None;
+        }
+        if self.visit.is_none() {
+            let before = self.handed_over().clone();
+            self.visit = Some(Visit { began_ms: now_ms, last_key_ms: now_ms, unsaved_ms: None, before, saved: false });
+        }
+        if let Some(visit) = &mut self.visit {
+            visit.last_key_ms = now_ms;
+            visit.unsaved_ms.get_or_insert(now_ms);
+        }
+    }
+
+    /// When [`Draft::pause`] has something to hand over, as Unix time in milliseconds; absent when nothing waits.
+    pub fn due_ms(&self) -> Option<i64> {
+        let visit = self.visit.as_ref().filter(|_| self.progress() == Progress::Typing)?;
+        let unsaved = visit.unsaved_ms.unwrap_or(visit.last_key_ms);
+        Some((visit.last_key_ms + PAUSE_MS).min(unsaved + LONGEST_UNSAVED_MS))
+    }
+
+    /// Everything typed since the last commit when nobody has typed for a moment. The visit of the field goes on.
+    pub fn pause(&mut self, now_ms: i64) -> Option<Typed> {
+        if self.due_ms()? > now_ms { None } else { self.hand_over() }
+    }
+
+    /// Everything typed since the last commit, if anything. The field was left: what is typed next is a new step.
+    /// What was refused because the pair had changed is not handed over again, see [`Draft::again`].
+    pub fn commit(&mut self) -> Option<Typed> {
+        if self.is_stale() { None } else { self.again() }
+    }
+
+    /// The same, also after any refusal: the person asked for it.
+    pub fn again(&mut self) -> Option<Typed> {
+        let typed = self.hand_over();
+        self.visit = None;
+        typed
+    }
+
+    /// What is typed was refused because the pair had been changed elsewhere.
+    pub fn is_stale(&self) -> bool {
+        self.refused == Some(Refusal::ChangedElsewhere) && self.progress() == Progress::Refused
+    }
+
+    fn hand_over(&mut self) -> Option<Typed> {
+        let before = self.handed_over();
         if self.pair == *before {
             return None;
         }
-        let change = Change::new(describe(before, &self.pair), vec![Edit::replace(before.clone(), self.pair.clone())]);
+        let began = self.visit.as_ref().map_or(before, |visit| &visit.before);
+        let change = Change::new(describe(began, &self.pair), vec![Edit::replace(before.clone(), self.pair.clone())]);
+        let (visit, goes_on) = self.visit.as_ref().map_or((0, false), |visit| (visit.began_ms, visit.saved));
+        if let Some(visit) = &mut self.visit {
+            visit.saved = true;
+            visit.unsaved_ms = None;
+        }
         self.sent = Some(self.pair.clone());
         self.touched = true;
-        Some(change)
+        self.refused = None;
+        Some(Typed { change, visit, goes_on })
+    }
+
+    /// The fields show what the project has again.
+    pub fn discard(&mut self) {
+        self.pair = self.handed_over().clone();
+        self.refused = None;
+        self.visit = None;
     }
 
     /// The project has `stored` now. Parts that were typed and not handed over stay as they are typed.
@@ -85,9 +195,11 @@ impl Draft {
         }
     }
 
-    /// The commit under way failed: what was typed stays and can be committed again.
-    pub fn refused(&mut self) {
+    /// The commit under way failed: what was typed stays, and is committed again when the person asks for it.
+    pub fn refused(&mut self, why: Refusal) {
         self.sent = None;
+        self.refused = Some(why);
+        self.visit = None;
     }
 }
 
@@ -148,6 +260,9 @@ fn describe(before: &Pair, after: &Pair) -> String {
         }
     }
     parts.dedup();
+    if parts.is_empty() {
+        return format!("Edit pair {}", after.id.0);
+    }
     format!("Edit {} of pair {}", parts.join(", "), after.id.0)
 }
 
@@ -256,128 +371,5 @@ pub fn one_line(text: &str, longest: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stored() -> Pair {
-        let mut pair = blank(true);
-        pair.id = PairId(12);
-        pair.answers[0].text = "one".to_owned();
-        pair.answers[1].text = "two".to_owned();
-        pair.verdict = Some(verdict(Choice::Better { chosen: 1, rejected: 0, strength: Strength::Strongly }, 5));
-        pair
-    }
-
-    fn ends(change: &Change) -> (Pair, Pair) {
-        let edit = &change.edits[0];
-        (edit.before.clone().unwrap(), edit.after.clone().unwrap())
-    }
-
-    #[test]
-    fn typing_is_one_change_per_commit() {
-        let mut draft = Draft::open(stored());
-        assert_eq!(draft.progress(), Progress::Untouched);
-        assert_eq!(draft.commit(), None);
-        draft.pair.answers[1].text.push('!');
-        draft.pair.answers[1].text.push('!');
-        assert_eq!(draft.progress(), Progress::Typing);
-        let edited = draft.commit().unwrap();
-        assert_eq!(edited.label, "Edit chosen answer of pair 12");
-        let (before, after) = ends(&edited);
-        assert_eq!(before, stored());
-        assert_eq!(after.answers[1].text, "two!!");
-        assert_eq!(draft.commit(), None);
-        assert_eq!(draft.progress(), Progress::Saving);
-        draft.stored(&after);
-        assert_eq!(draft.progress(), Progress::Saved);
-    }
-
-    #[test]
-    fn a_second_commit_starts_where_the_first_ended() {
-        let mut draft = Draft::open(stored());
-        draft.pair.note = "a".to_owned();
-        let first = draft.commit().unwrap();
-        draft.pair.note = "ab".to_owned();
-        let second = draft.commit().unwrap();
-        let (first, second) = (ends(&first), ends(&second));
-        assert_eq!(second.0, first.1);
-        // The first is confirmed while the second is on its way: still saving, nothing typed is lost.
-        draft.stored(&first.1);
-        assert_eq!(draft.progress(), Progress::Saving);
-        assert_eq!(draft.pair.note, "ab");
-        draft.stored(&second.1);
-        assert_eq!(draft.progress(), Progress::Saved);
-    }
-
-    #[test]
-    fn a_change_from_elsewhere_moves_only_untouched_parts() {
-        let mut draft = Draft::open(stored());
-        draft.pair.answers[0].text = "typed".to_owned();
-        let mut elsewhere = stored();
-        elsewhere.answers[0].text = "lost".to_owned();
-        elsewhere.answers[1].text = "theirs".to_owned();
-        elsewhere.tags = vec!["new".to_owned()];
-        draft.stored(&elsewhere);
-        assert_eq!(draft.pair.answers[0].text, "typed");
-        assert_eq!(draft.pair.answers[1].text, "theirs");
-        assert_eq!(draft.pair.tags, ["new"]);
-        assert_eq!(ends(&draft.commit().unwrap()).0, elsewhere);
-    }
-
-    #[test]
-    fn a_refused_commit_can_be_made_again() {
-        let mut draft = Draft::open(stored());
-        draft.pair.note = "keep me".to_owned();
-        let first = draft.commit().unwrap();
-        draft.refused();
-        assert_eq!(draft.progress(), Progress::Typing);
-        assert_eq!(draft.commit().unwrap(), first);
-    }
-
-    #[test]
-    fn undo_shows_in_an_open_draft() {
-        let mut draft = Draft::open(stored());
-        draft.pair.note = "n".to_owned();
-        let edited = draft.commit().unwrap();
-        let (before, after) = ends(&edited);
-        draft.stored(&after);
-        draft.stored(&before);
-        assert_eq!(draft.pair, stored());
-    }
-
-    #[test]
-    fn labels_name_every_part() {
-        let mut draft = Draft::open(stored());
-        draft.pair.answers[0].text.clear();
-        draft.pair.tags = vec!["t".to_owned()];
-        draft.pair.verdict = None;
-        assert_eq!(draft.commit().unwrap().label, "Edit answer, verdict, tags of pair 12");
-    }
-
-    #[test]
-    fn removing_an_answer_keeps_the_verdict_on_its_answers() {
-        let mut pair = Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b", "c"]);
-        let better = Choice::Better { chosen: 2, rejected: 0, strength: Strength::Clearly };
-        pair.verdict = Some(verdict(better, 0));
-        remove_answer(&mut pair, 1);
-        assert_eq!(pair.chosen().unwrap().text, "c");
-        assert_eq!(pair.rejected().unwrap().text, "a");
-        remove_answer(&mut pair, 0);
-        assert_eq!(pair.verdict, None);
-        assert_eq!(pair.answers.len(), 1);
-        assert_eq!(sides(&pair), None);
-        remove_answer(&mut pair, 7);
-    }
-
-    #[test]
-    fn previews_are_short_and_on_one_line() {
-        assert_eq!(one_line("a\n\n b\tc", 80), "a b c");
-        assert_eq!(one_line(&"ö ".repeat(500), 5), "ö ö ö…");
-        assert_eq!(one_line("", 5), "");
-        let prompt = Prompt::Chat(vec![
-            Turn { role: Role::User, content: "asked".to_owned() },
-            Turn { role: Role::Assistant, content: "begun".to_owned() },
-        ]);
-        assert_eq!(preview(&prompt, 80), "asked");
-    }
-}
+#[path = "drafts_tests.rs"]
+mod tests;

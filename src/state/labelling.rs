@@ -60,7 +60,9 @@ impl Shown {
 pub struct Progress {
     /// Judged in this session.
     pub done: usize,
-    /// Judged plus still waiting.
+    /// Kept as they are in this session.
+    pub kept: usize,
+    /// Judged and kept plus still waiting.
     pub total: usize,
     /// Judgements a minute over the last few; absent before the first.
     pub per_minute: Option<f64>,
@@ -77,8 +79,9 @@ pub struct Habits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Step {
     pair: PairId,
-    /// The journal's label of the change, so that undo never takes back somebody else's.
-    label: String,
+    /// The journal's label of the change, so that undo never takes back somebody else's; absent where the pair was kept
+    /// as it is.
+    label: Option<String>,
     judged: Option<Judged>,
 }
 
@@ -109,6 +112,15 @@ impl Labelling {
 
     pub fn current(&self) -> Option<PairId> {
         self.queue.get(self.at).copied()
+    }
+
+    /// Begins with this pair, when it is one of them; those before it come at the end.
+    #[must_use]
+    pub fn from(mut self, pair: Option<PairId>) -> Self {
+        if let Some(at) = pair.and_then(|pair| self.queue.iter().position(|queued| *queued == pair)) {
+            self.queue.rotate_left(at);
+        }
+        self
     }
 
     /// The pairs after the current one, to be fetched and laid out before they are asked for.
@@ -148,7 +160,7 @@ impl Labelling {
             Judgement::Skip => (Choice::Skip, "skip"),
         };
         let label = format!("Label pair {} ({what})", pair.id.0);
-        self.steps.push(Step { pair: pair.id, label: label.clone(), judged: Some(judged) });
+        self.steps.push(Step { pair: pair.id, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let verdict = Verdict {
             choice,
@@ -160,14 +172,27 @@ impl Labelling {
         Some((verdict, label))
     }
 
-    /// An answer or prompt was changed in the middle of the session.
-    pub fn edited(&mut self, pair: PairId, label: String) {
-        self.steps.push(Step { pair, label, judged: None });
+    /// Leaves the pair as it is and goes on to the next.
+    pub fn keep(&mut self, now_ms: i64) {
+        if let Some(pair) = self.current() {
+            self.steps.push(Step { pair, label: None, judged: None });
+            self.move_to(self.at + 1, now_ms);
+        }
     }
 
-    /// Label of the change that [`Labelling::undo`] expects the project to take back.
+    /// An answer or prompt was changed in the middle of the session. With `goes_on` it is the last change, typed on.
+    pub fn edited(&mut self, pair: PairId, label: String, goes_on: bool) {
+        let step = Step { pair, label: Some(label), judged: None };
+        match self.steps.last_mut() {
+            Some(last) if goes_on && last.pair == pair && last.judged.is_none() && last.label.is_some() => *last = step,
+            _ => self.steps.push(step),
+        }
+    }
+
+    /// Label of the change that [`Labelling::undo`] expects the project to take back; absent when there is none, or when
+    /// the last pair was only kept.
     pub fn undo_label(&self) -> Option<&str> {
-        self.steps.last().map(|step| step.label.as_str())
+        self.steps.last()?.label.as_deref()
     }
 
     /// The project took the last change back: return to its pair.
@@ -194,9 +219,11 @@ impl Labelling {
             .map(|judged| judged.took_ms.clamp(1, LONGEST_LOOK_MS))
             .collect();
         let done = self.judged().count();
+        let kept = self.steps.iter().filter(|step| step.label.is_none()).count();
         Progress {
             done,
-            total: done + self.queue.len().saturating_sub(self.at),
+            kept,
+            total: done + kept + self.queue.len().saturating_sub(self.at),
             per_minute: (!looks.is_empty()).then(|| 60_000.0 * looks.len() as f64 / looks.iter().sum::<i64>() as f64),
         }
     }
@@ -305,7 +332,7 @@ mod tests {
     fn undo_returns_to_the_pair() {
         let mut session = session(3);
         session.judge(&pair(1), Judgement::Tie, 2_000);
-        session.edited(PairId(2), "Edit pair 2".to_owned());
+        session.edited(PairId(2), "Edit pair 2".to_owned(), false);
         session.judge(&pair(2), Judgement::Skip, 3_000);
         assert_eq!(session.current(), Some(PairId(3)));
         assert_eq!(session.undo_label(), Some("Label pair 2 (skip)"));
@@ -342,6 +369,38 @@ mod tests {
         assert_eq!(habits.left, (10, 10));
         assert_eq!(habits.longer.1, 10);
         assert!((1..10).contains(&habits.longer.0));
+    }
+
+    #[test]
+    fn g5_a_kept_pair_can_be_gone_back_to_and_changes_nothing() {
+        let mut session = session(3).from(Some(PairId(2)));
+        assert_eq!((session.current(), session.upcoming(9)), (Some(PairId(2)), &[PairId(3), PairId(1)][..]));
+        session.keep(2_000);
+        assert_eq!(session.current(), Some(PairId(3)));
+        let progress = session.progress();
+        assert_eq!((progress.done, progress.kept, progress.total), (0, 1, 3));
+        assert_eq!(session.undo_label(), None);
+        assert_eq!(session.undo(3_000), Some(PairId(2)));
+        assert_eq!(session.current(), Some(PairId(2)));
+        for _ in 0..5 {
+            session.keep(4_000);
+        }
+        assert_eq!((session.current(), session.progress().kept), (None, 3));
+        assert_eq!(
+            session.from(Some(PairId(99))).queue[0],
+            PairId(2),
+            "a pair that is not asked about changes nothing"
+        );
+    }
+
+    #[test]
+    fn g6_an_edit_that_is_saved_as_it_goes_is_one_step_of_the_session() {
+        let mut session = session(2);
+        session.edited(PairId(1), "Edit answer of pair 1".to_owned(), false);
+        session.edited(PairId(1), "Edit answer, prompt of pair 1".to_owned(), true);
+        assert_eq!(session.undo_label(), Some("Edit answer, prompt of pair 1"));
+        session.undo(2_000);
+        assert_eq!(session.undo(2_000), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod elsewhere;
 pub mod export;
 pub mod fields;
 pub mod filter;
+pub mod keyboard;
 pub mod labelling;
 pub mod launch;
 pub mod metric;
@@ -34,6 +35,6 @@ pub mod views;
 pub mod workspace;
 
 pub use command::{Command, Commands};
-pub use notice::{Level, Notice, Notices};
+pub use notice::{Level, Notice, Notices, Offer};
 pub use views::{Screen, ThemeChoice, Views};
 pub use workspace::{Closing, Opened, ProjectSummary, Saving, Workspace};

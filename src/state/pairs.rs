@@ -1,7 +1,6 @@
 //! The Pairs screen: what is true, what the screen remembers, what it can ask for.
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -11,7 +10,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{difference::Differences, drafts::Draft, filter::Filter, labelling::Labelling, remembered::Remembered};
+use super::{
+    difference::Differences,
+    drafts::{Draft, Progress, Refusal, Typed},
+    filter::Filter,
+    keyboard::{HeldKeys, StrayLetters},
+    labelling::Labelling,
+    remembered::Remembered,
+};
 use crate::{
     data::{Change, Pair, PairId, Verdict, health::Health},
     store::{Counts, PairQuery, PairRow, PairVisit, Revision},
@@ -38,6 +44,8 @@ pub struct PairsData {
     pub redo: Option<String>,
     pub health: Option<(Revision, Arc<Health>)>,
     pub examining: bool,
+    /// An undo that changes so many pairs that it is asked about first.
+    pub undo_asks: Option<UndoQuestion>,
     pub transfer: Option<Transfer>,
     pub import: Option<ImportOutcome>,
     /// The newest run that met a pair, and what it saw.
@@ -63,6 +71,14 @@ impl PairsData {
     pub fn is_empty(&self) -> bool {
         self.asked.is_some() && !self.listing && self.counts.total() == 0
     }
+}
+
+/// An undo that waits for a yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndoQuestion {
+    /// The journal's label of what would be taken back.
+    pub label: String,
+    pub pairs: usize,
 }
 
 /// What one run has seen of one pair.
@@ -126,6 +142,8 @@ pub struct Only {
 #[derive(Debug)]
 pub struct LabelView {
     pub session: Labelling,
+    /// Labelled pairs are gone through again.
+    pub again: bool,
     pub difference: bool,
     pub keys: bool,
     /// The pair on the screen while it is being edited.
@@ -133,30 +151,53 @@ pub struct LabelView {
     /// Editing has just begun: the caret belongs into the left answer.
     pub editing_begins: bool,
     pub held: HeldKeys,
+    pub letters: StrayLetters,
+    pub scroll: Scrolled,
 }
 
-/// Keys that are down, by their place on the board.
-///
-/// egui tells a repeat by the letter: where Shift is let go before the digit, `!` goes down and `1` comes up, and every
-/// later `!` would look like a repeat.
-#[derive(Debug, Clone, Default)]
-pub struct HeldKeys {
-    down: HashSet<u64>,
+impl LabelView {
+    pub fn new(session: Labelling) -> Self {
+        Self {
+            session,
+            again: false,
+            difference: false,
+            keys: false,
+            editing: None,
+            editing_begins: false,
+            held: HeldKeys::default(),
+            letters: StrayLetters::default(),
+            scroll: Scrolled::default(),
+        }
+    }
 }
 
-impl HeldKeys {
-    /// True when the key was up before.
-    pub fn press(&mut self, place: u64) -> bool {
-        self.down.insert(place)
+/// How far the two answers, which move together, and the prompt are scrolled. Points from the top.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Scrolled {
+    /// What it is about: another pair starts at its top.
+    pub pair: Option<PairId>,
+    pub answers: Extent,
+    pub prompt: Extent,
+}
+
+/// A stretch of text behind a window.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Extent {
+    pub at: f32,
+    /// Height of the window, as it was in the last frame.
+    pub window: f32,
+    /// Height of the longest text in it.
+    pub text: f32,
+}
+
+impl Extent {
+    /// The furthest it can be scrolled.
+    pub fn end(&self) -> f32 {
+        (self.text - self.window).max(0.0)
     }
 
-    pub fn release(&mut self, place: u64) {
-        self.down.remove(&place);
-    }
-
-    /// The window lost the keyboard: what is let go now is not told.
-    pub fn release_all(&mut self) {
-        self.down.clear();
+    pub fn go(&mut self, to: f32) {
+        self.at = to.clamp(0.0, self.end());
     }
 }
 
@@ -170,6 +211,8 @@ pub struct PairsView {
     pub health_open: bool,
     /// The token inspector is open.
     pub tokens: bool,
+    /// Spaces, tabs and line ends are marked.
+    pub white_space: bool,
     /// Path as typed, for import and export.
     pub path: String,
     /// Folder of the project that the rest is about.
@@ -194,6 +237,23 @@ pub struct PairsView {
     /// What is typed for a new tag.
     #[serde(skip)]
     pub new_tag: String,
+    /// Where the keyboard belongs next.
+    #[serde(skip)]
+    pub caret: Option<Caret>,
+    /// A new pair is on its way: what is typed until its prompt has the caret is kept for it.
+    #[serde(skip)]
+    pub typed_ahead: Option<String>,
+    #[serde(skip)]
+    pub letters: StrayLetters,
+}
+
+/// A place of the Pairs screen that can have the keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caret {
+    Table,
+    /// The first field of the prompt.
+    Prompt,
+    Answer(usize),
 }
 
 impl Default for PairsView {
@@ -204,6 +264,7 @@ impl Default for PairsView {
             difference: true,
             health_open: false,
             tokens: false,
+            white_space: false,
             path: String::new(),
             project: PathBuf::new(),
             only: None,
@@ -214,6 +275,9 @@ impl Default for PairsView {
             strip_opens: false,
             reveal: false,
             new_tag: String::new(),
+            caret: None,
+            typed_ahead: None,
+            letters: StrayLetters::default(),
         }
     }
 }
@@ -230,12 +294,26 @@ impl PairsView {
         self.reveal = true;
     }
 
+    /// Every pair that is being edited.
+    pub fn drafts_mut(&mut self) -> impl Iterator<Item = &mut Draft> {
+        let editing = self.labelling.as_mut().and_then(|label| label.editing.as_mut());
+        self.draft.as_mut().into_iter().chain(editing)
+    }
+
+    /// Whether something is typed that the project does not have.
+    pub fn is_typing(&self) -> bool {
+        let editing = self.labelling.as_ref().and_then(|label| label.editing.as_ref());
+        let mut drafts = self.draft.iter().chain(editing);
+        drafts.any(|draft| matches!(draft.progress(), Progress::Typing | Progress::Refused))
+    }
+
     /// The project in this folder is open now: nothing of another one may stay on the screen.
     pub fn opened(&mut self, project: &Path) {
         let kept = std::mem::take(self);
         self.difference = kept.difference;
         self.health_open = kept.health_open;
         self.tokens = kept.tokens;
+        self.white_space = kept.white_space;
         self.path = kept.path;
         if kept.project == project {
             self.filter = kept.filter;
@@ -249,28 +327,29 @@ impl PairsView {
     pub fn stored(&mut self, ids: &[PairId], fresh: &[Pair]) {
         for id in ids {
             let now = fresh.iter().find(|pair| pair.id == *id);
-            let drafts = [self.draft.as_mut(), self.labelling.as_mut().and_then(|label| label.editing.as_mut())];
-            for draft in drafts.into_iter().flatten() {
+            for draft in self.drafts_mut() {
                 if let Some(pair) = now.filter(|pair| pair.id == draft.pair.id) {
                     draft.stored(pair);
                 }
+            }
+            if now.is_none()
+                && let Some(only) = &mut self.only
+                && only.ids.contains(id)
+            {
+                only.ids = Arc::new(only.ids.iter().copied().filter(|other| other != id).collect());
             }
             if now.is_none() && self.draft.as_ref().is_some_and(|draft| draft.pair.id == *id) {
                 self.draft = None;
             }
         }
     }
-}
 
-impl PairsView {
     /// A commit of these pairs failed: what was typed stays and can be committed again.
-    pub fn refused(&mut self, ids: &[PairId]) {
-        let drafts = [self.draft.as_mut(), self.labelling.as_mut().and_then(|label| label.editing.as_mut())];
-        for draft in drafts.into_iter().flatten() {
-            if ids.contains(&draft.pair.id) {
-                draft.refused();
-            }
+    pub fn refused(&mut self, ids: &[PairId], why: Refusal) {
+        for draft in self.drafts_mut().filter(|draft| ids.contains(&draft.pair.id)) {
+            draft.refused(why);
         }
+        self.typed_ahead = None;
     }
 }
 
@@ -298,22 +377,33 @@ pub enum PairsCommand {
         change: Change,
         open: bool,
     },
+    /// Commit what is being typed.
+    Typed(Typed),
+    /// What was typed in this pair is dropped: the pair was changed elsewhere, and nobody wanted it all the same.
+    LeftOut(PairId),
+    Delete(Box<Pair>),
+    /// Compare two long texts aside, for [`Differences::put`].
+    Compare(Arc<str>, Arc<str>),
     /// Give a pair a verdict, whatever else about it may have changed in the meantime.
     Judge {
         pair: PairId,
         verdict: Option<Verdict>,
         label: String,
     },
-    /// With a label: only if that is what would be undone.
+    /// With a label: only if that is what would be undone. A large one is asked about first, unless `sure`.
     Undo {
         only: Option<String>,
+        sure: bool,
     },
+    /// The large undo that was asked about is not wanted.
+    KeepAll,
     Redo,
-    /// Start labelling the pairs that match (or these), all or only the unlabelled ones.
+    /// Start labelling the pairs that match (or these), all or only the unlabelled ones, from this pair on if it is one.
     Label {
         query: PairQuery,
         only: Option<Arc<Vec<PairId>>>,
         relabel: bool,
+        from: Option<PairId>,
     },
     /// Look for duplicates, contradictions and the like.
     Examine,
@@ -336,5 +426,17 @@ mod tests {
         assert!(view.draft.is_some());
         view.stored(&[PairId(4)], &[]);
         assert!(view.draft.is_none());
+    }
+
+    #[test]
+    fn g12_scrolling_stays_within_the_text() {
+        let mut extent = Extent { at: 0.0, window: 100.0, text: 250.0 };
+        extent.go(1_000.0);
+        assert_eq!(extent.at, 150.0);
+        extent.go(-3.0);
+        assert_eq!(extent.at, 0.0);
+        let mut short = Extent { at: 0.0, window: 100.0, text: 50.0 };
+        short.go(10.0);
+        assert_eq!(short.at, 0.0);
     }
 }

@@ -101,6 +101,8 @@ impl Workspace {
         views.projects.opened(&opened.project.dir, &opened.project.name);
         self.project = Some(opened.project);
         self.opened += 1;
+        // They were about the other one.
+        self.notices.dismiss_all();
         self.runs = Runs::default();
         self.runs.saved = opened.saved;
         self.runs.set_records(opened.runs);

@@ -38,23 +38,36 @@ impl Project {
     /// An edit whose `before` is not what the project holds is [`StoreError::Stale`], and nothing of the change is applied.
     /// A change that changes nothing makes no revision.
     pub fn apply(&mut self, change: &Change) -> Result<Applied> {
+        self.write(Keep::PowerLoss, |tx| apply_all(tx, change))
+    }
+
+    /// Goes on with the edit `of`, which is still being made (typing that is saved as it goes): one transaction, after
+    /// which the journal has one step from before `of` to after `change`. What a run saw of `of` stays where it was.
+    ///
+    /// Where `of` is not the newest step any more this is [`Self::apply`].
+    pub fn amend(&mut self, of: Revision, change: &Change) -> Result<Applied> {
         self.write(Keep::PowerLoss, |tx| {
-            let edits: Vec<&Edit> = change.edits.iter().filter(|edit| edit.before != edit.after).collect();
-            let mut applied = Applied {
-                label: change.label.clone(),
-                pairs: Vec::with_capacity(edits.len()),
-                revision: newest_revision(tx)?,
+            let newest = next_step(tx, Direction::Undo)?.map(|(revision, _)| revision);
+            if newest != Some(of.0 as i64) || next_step(tx, Direction::Redo)?.is_some() {
+                return apply_all(tx, change);
+            }
+            for before in change.edits.iter().filter_map(|edit| edit.before.as_ref()) {
+                if newest_pair(tx, before.id)?.as_ref() != Some(before) {
+                    return Err(StoreError::Stale(before.id));
+                }
+            }
+            let Some(taken_back) = step(tx, Direction::Undo)? else {
+                return apply_all(tx, change);
             };
-            if edits.is_empty() {
-                return Ok(applied);
+            let mut whole = Change::new(change.label.clone(), Vec::with_capacity(change.edits.len()));
+            for edit in &change.edits {
+                let before = edit.before.as_ref().map(|pair| newest_pair(tx, pair.id)).transpose()?.flatten();
+                whole.edits.push(Edit { before, after: edit.after.clone() });
             }
-            applied.revision = record_edit(tx, &change.label)?;
-            let mut next_id = next_pair_id(tx)?;
-            for edit in edits {
-                let id = apply_edit(tx, edit, applied.revision, &mut next_id)?;
-                applied.pairs.push(id);
-            }
-            Ok(applied)
+            let applied = apply_all(tx, &whole)?;
+            // Typed and taken back again: nothing is left to be redone.
+            tx.execute("UPDATE changes SET state = 'dropped' WHERE state = 'undone'", [])?;
+            Ok(if applied.pairs.is_empty() { taken_back } else { applied })
         })
     }
 
@@ -78,45 +91,82 @@ impl Project {
         self.read(|connection| Ok(next_step(connection, Direction::Redo)?.map(|(_, label)| label)))
     }
 
-    fn step(&mut self, direction: Direction) -> Result<Option<Applied>> {
-        self.write(Keep::PowerLoss, |tx| {
-            let Some((edit, label)) = next_step(tx, direction)? else {
-                return Ok(None);
+    /// How many pairs the next undo would change, counted up to `most`: enough to know whether to ask first.
+    pub fn undo_touches(&self, most: usize) -> Result<usize> {
+        self.read(|connection| {
+            let Some((edit, _)) = next_step(connection, Direction::Undo)? else {
+                return Ok(0);
             };
-            let revision = Revision(newest_revision(tx)?.0 + 1);
-            let (kind, state, restored) = match direction {
-                // What the edit closed is how things were before it; what it opened, how they were after.
-                Direction::Undo => ("undo", "undone", "revision_to"),
-                Direction::Redo => ("redo", "done", "revision_from"),
-            };
-            tx.execute("UPDATE changes SET state = ?1 WHERE revision = ?2", params![state, edit])?;
-            tx.execute(
-                "INSERT INTO changes (revision, label, at_ms, kind, of) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![revision.0 as i64, label, now_ms(), kind, edit],
-            )?;
-            let pairs: Vec<i64> = tx
+            let count: i64 = connection
                 .prepare_cached(
-                    "SELECT pair FROM versions WHERE revision_from = ?1
-                     UNION SELECT pair FROM versions WHERE revision_to = ?1 ORDER BY pair",
+                    "SELECT count(*) FROM (SELECT pair FROM versions WHERE revision_from = ?1
+                     UNION SELECT pair FROM versions WHERE revision_to = ?1 LIMIT ?2)",
                 )?
-                .query_map([edit], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            let mut close =
-                tx.prepare_cached("UPDATE versions SET revision_to = ?1 WHERE pair = ?2 AND revision_to IS NULL")?;
-            for pair in &pairs {
-                close.execute(params![revision.0 as i64, pair])?;
-            }
-            tx.prepare_cached(&format!(
-                "INSERT INTO versions (pair, revision_from, content, state, verdict, verdict_at, split, tags, note,
-                     reward, behaviour, len_bytes, prompt_key)
-                 SELECT pair, ?1, content, state, verdict, verdict_at, split, tags, note,
-                     reward, behaviour, len_bytes, prompt_key
-                 FROM versions WHERE {restored} = ?2"
-            ))?
-            .execute(params![revision.0 as i64, edit])?;
-            Ok(Some(Applied { label, pairs: pairs.into_iter().map(PairId).collect(), revision }))
+                .query_row(params![edit, most as i64], |row| row.get(0))?;
+            Ok(count as usize)
         })
     }
+
+    fn step(&mut self, direction: Direction) -> Result<Option<Applied>> {
+        self.write(Keep::PowerLoss, |tx| step(tx, direction))
+    }
+}
+
+fn apply_all(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
+    let edits: Vec<&Edit> = change.edits.iter().filter(|edit| edit.before != edit.after).collect();
+    let mut applied = Applied {
+        label: change.label.clone(),
+        pairs: Vec::with_capacity(edits.len()),
+        revision: newest_revision(tx)?,
+    };
+    if edits.is_empty() {
+        return Ok(applied);
+    }
+    applied.revision = record_edit(tx, &change.label)?;
+    let mut next_id = next_pair_id(tx)?;
+    for edit in edits {
+        let id = apply_edit(tx, edit, applied.revision, &mut next_id)?;
+        applied.pairs.push(id);
+    }
+    Ok(applied)
+}
+
+fn step(tx: &Transaction<'_>, direction: Direction) -> Result<Option<Applied>> {
+    let Some((edit, label)) = next_step(tx, direction)? else {
+        return Ok(None);
+    };
+    let revision = Revision(newest_revision(tx)?.0 + 1);
+    let (kind, state, restored) = match direction {
+        // What the edit closed is how things were before it; what it opened, how they were after.
+        Direction::Undo => ("undo", "undone", "revision_to"),
+        Direction::Redo => ("redo", "done", "revision_from"),
+    };
+    tx.execute("UPDATE changes SET state = ?1 WHERE revision = ?2", params![state, edit])?;
+    tx.execute(
+        "INSERT INTO changes (revision, label, at_ms, kind, of) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![revision.0 as i64, label, now_ms(), kind, edit],
+    )?;
+    let pairs: Vec<i64> = tx
+        .prepare_cached(
+            "SELECT pair FROM versions WHERE revision_from = ?1
+             UNION SELECT pair FROM versions WHERE revision_to = ?1 ORDER BY pair",
+        )?
+        .query_map([edit], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut close =
+        tx.prepare_cached("UPDATE versions SET revision_to = ?1 WHERE pair = ?2 AND revision_to IS NULL")?;
+    for pair in &pairs {
+        close.execute(params![revision.0 as i64, pair])?;
+    }
+    tx.prepare_cached(&format!(
+        "INSERT INTO versions (pair, revision_from, content, state, verdict, verdict_at, split, tags, note,
+             reward, behaviour, len_bytes, prompt_key)
+         SELECT pair, ?1, content, state, verdict, verdict_at, split, tags, note,
+             reward, behaviour, len_bytes, prompt_key
+         FROM versions WHERE {restored} = ?2"
+    ))?
+    .execute(params![revision.0 as i64, edit])?;
+    Ok(Some(Applied { label, pairs: pairs.into_iter().map(PairId).collect(), revision }))
 }
 
 pub(super) fn newest_revision(connection: &Connection) -> Result<Revision> {
@@ -302,5 +352,65 @@ mod tests {
         let applied = project.apply(&same).unwrap();
         assert_eq!((applied.revision, applied.pairs.len()), (Revision(1), 0));
         assert_eq!(project.can_undo().unwrap().as_deref(), Some("Add p"));
+    }
+
+    #[test]
+    fn g6_typing_that_is_saved_as_it_goes_is_one_step() {
+        let (_dir, mut project) = project();
+        let id = add(&mut project, "p");
+        let noted = |project: &Project, note: &str| {
+            let before = project.pair(id).unwrap().unwrap();
+            let after = Pair { note: note.to_owned(), ..before.clone() };
+            Change::new("Note", vec![Edit::replace(before, after)])
+        };
+        let first = noted(&project, "a");
+        let mut at = project.apply(&first).unwrap().revision;
+        for note in ["ab", "abc"] {
+            let change = noted(&project, note);
+            at = project.amend(at, &change).unwrap().revision;
+        }
+        assert_eq!(project.pair(id).unwrap().unwrap().note, "abc");
+        assert_eq!(project.can_redo().unwrap(), None);
+        project.undo().unwrap();
+        assert_eq!(project.pair(id).unwrap().unwrap().note, "");
+        assert_eq!(project.can_undo().unwrap().as_deref(), Some("Add p"));
+        project.redo().unwrap();
+        assert_eq!(project.pair(id).unwrap().unwrap().note, "abc");
+        // A run that saw it half typed sees it so for ever.
+        assert_eq!(project.pairs_at(Revision(2)).unwrap()[0].note, "a");
+
+        // After somebody else's step it is a step of its own, and a stale one is refused.
+        add(&mut project, "q");
+        let change = noted(&project, "abcd");
+        project.amend(at, &change).unwrap();
+        assert!(matches!(project.amend(at, &change), Err(StoreError::Stale(_))));
+        project.undo().unwrap();
+        assert_eq!(project.pair(id).unwrap().unwrap().note, "abc");
+    }
+
+    #[test]
+    fn g6_typed_and_taken_back_leaves_no_step() {
+        let (_dir, mut project) = project();
+        let id = add(&mut project, "p");
+        let empty = project.pair(id).unwrap().unwrap();
+        let typed = Pair { note: "a".to_owned(), ..empty.clone() };
+        let at =
+            project.apply(&Change::new("Note", vec![Edit::replace(empty.clone(), typed.clone())])).unwrap().revision;
+        let back = project.amend(at, &Change::new("Note", vec![Edit::replace(typed, empty.clone())])).unwrap();
+        assert_eq!(back.pairs, [id]);
+        assert_eq!(project.pair(id).unwrap(), Some(empty));
+        assert_eq!(project.can_undo().unwrap().as_deref(), Some("Add p"));
+        assert_eq!(project.can_redo().unwrap(), None);
+    }
+
+    #[test]
+    fn g8_the_size_of_the_next_undo_is_known_before() {
+        let (_dir, mut project) = project();
+        assert_eq!(project.undo_touches(10).unwrap(), 0);
+        project.apply(&Change::new("Import", (0..30).map(|n| Edit::add(new_pair(&n.to_string()))).collect())).unwrap();
+        assert_eq!(project.undo_touches(10).unwrap(), 10);
+        assert_eq!(project.undo_touches(100).unwrap(), 30);
+        note(&mut project, PairId(1), "one");
+        assert_eq!(project.undo_touches(100).unwrap(), 1);
     }
 }

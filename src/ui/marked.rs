@@ -1,13 +1,18 @@
-//! Text with marked words, and text too long for a field.
+//! Text with marked words or white space, text that no font can show, and text too long for a field.
 
-use std::hash::Hash;
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher as _},
+    sync::Arc,
+};
 
 use egui::{
-    Color32, FontId, Label, Response, ScrollArea, Stroke, TextFormat, TextStyle, Ui,
+    Align2, Color32, FontId, Galley, Id, Label, Pos2, Rect, Response, ScrollArea, Stroke, TextFormat, TextStyle, Ui,
+    containers::scroll_area::ScrollAreaOutput,
     text::{LayoutJob, TextWrapping},
 };
 
-use super::theme::size;
+use super::{parts, theme::size};
 use crate::state::difference::Span;
 
 /// How the words that only one side has are marked: a ground and a line under them, so that colour is not alone.
@@ -55,24 +60,160 @@ pub fn label(ui: &mut Ui, job: LayoutJob) -> Response {
     ui.add(Label::new(galley).selectable(true))
 }
 
+/// The same with its white space marked, when that is asked for.
+pub fn label_with(ui: &mut Ui, job: LayoutJob, marks: bool) -> Response {
+    let galley = ui.fonts_mut(|fonts| fonts.layout_job(job));
+    let response = ui.add(Label::new(Arc::clone(&galley)).selectable(true));
+    if marks {
+        white_space(ui, &galley, response.rect.min, ui.clip_rect());
+    }
+    response
+}
+
+/// Marks spaces, tabs, line ends and characters without a width in a text that stands at `at`, where it can be seen.
+pub fn white_space(ui: &Ui, galley: &Galley, at: Pos2, clip: Rect) {
+    let palette = parts::palette(ui);
+    let painter = ui.painter_at(clip.expand(24.0));
+    let stroke = Stroke::new(1.0, palette.accent);
+    let small = FontId::monospace(size::SMALL - 2.0);
+    for row in &galley.rows {
+        let rect = row.rect().translate(at.to_vec2());
+        if !rect.expand(8.0).intersects(ui.clip_rect()) {
+            continue;
+        }
+        for glyph in &row.row.glyphs {
+            let left = rect.left() + glyph.pos.x;
+            let middle = Pos2::new(left + glyph.advance_width / 2.0, rect.center().y);
+            match glyph.chr {
+                ' ' => {
+                    painter.circle_filled(middle, 1.1, palette.accent);
+                }
+                '\t' => {
+                    let (from, to) = (left + 1.5, left + glyph.advance_width - 1.5);
+                    painter.hline(from..=to, middle.y, stroke);
+                    painter.line_segment([Pos2::new(to, middle.y), Pos2::new(to - 3.0, middle.y - 3.0)], stroke);
+                    painter.line_segment([Pos2::new(to, middle.y), Pos2::new(to - 3.0, middle.y + 3.0)], stroke);
+                }
+                '\r' => {}
+                other if other.is_whitespace() => {
+                    painter.circle_stroke(middle, 1.8, stroke);
+                }
+                other if is_invisible(other) => {
+                    painter.vline(left, rect.y_range(), stroke);
+                }
+                _ => {}
+            }
+        }
+        let carriage = row.row.glyphs.last().is_some_and(|glyph| glyph.chr == '\r');
+        let end = match (carriage, row.ends_with_newline) {
+            (true, true) => "\\r\\n",
+            (true, false) => "\\r",
+            (false, true) => "\\n",
+            (false, false) => continue,
+        };
+        painter.text(
+            rect.right_center() + egui::vec2(3.0, 0.0),
+            Align2::LEFT_CENTER,
+            end,
+            small.clone(),
+            palette.accent,
+        );
+    }
+}
+
+/// Characters that are meant to have no picture: marks of direction, joiners, choices of a variant.
+fn is_invisible(chr: char) -> bool {
+    matches!(chr, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+}
+
+/// How many characters of a text no font can show, and which.
+#[derive(Debug, Clone, Default)]
+struct Unseen {
+    count: usize,
+    which: BTreeSet<char>,
+}
+
+/// What was found out about the texts that were shown last, so that a frame does not look at every character again.
+#[derive(Clone, Default)]
+struct UnseenTexts(HashMap<u64, Arc<Unseen>>);
+
+/// Texts of which it is remembered.
+const REMEMBERED: usize = 64;
+
+/// Says how many characters of a text can be shown only as boxes. Nothing when all can be read.
+pub fn unseen(ui: &mut Ui, text: &str, font: &FontId) {
+    if text.is_ascii() {
+        return;
+    }
+    let unseen = look_for_unseen(ui, text, font);
+    if unseen.count == 0 {
+        return;
+    }
+    let sentence = match unseen.count {
+        1 => "1 character cannot be shown: no font on this machine has it".to_owned(),
+        count => format!("{count} characters cannot be shown: no font on this machine has them"),
+    };
+    let which: Vec<String> = unseen.which.iter().take(12).map(|chr| format!("U+{:04X}", u32::from(*chr))).collect();
+    let more = if unseen.which.len() > which.len() { " …" } else { "" };
+    let warning = parts::palette(ui).warning;
+    let text = egui::RichText::new(sentence).size(size::SMALL).color(warning);
+    ui.add(Label::new(text).wrap()).on_hover_text(format!(
+        "{}{more}. They stay in the text and are trained on as they are; a font for this script makes them readable",
+        which.join(" ")
+    ));
+}
+
+fn look_for_unseen(ui: &Ui, text: &str, font: &FontId) -> Arc<Unseen> {
+    // A font that is found while the program runs changes the answer.
+    let fonts = ui.fonts_mut(|fonts| fonts.discovered_fonts().len());
+    let mut hasher = DefaultHasher::new();
+    (text, fonts, format!("{:?}", font.family)).hash(&mut hasher);
+    let key = hasher.finish();
+    let id = Id::unique("texts with unseen characters");
+    let known = ui.data(|data| data.get_temp::<Arc<UnseenTexts>>(id)).unwrap_or_default();
+    if let Some(known) = known.0.get(&key) {
+        return Arc::clone(known);
+    }
+    let mut found = Unseen::default();
+    let mut looked_at: HashMap<char, bool> = HashMap::new();
+    for chr in text.chars().filter(|chr| !chr.is_ascii() && !chr.is_control() && !chr.is_whitespace()) {
+        let shown = *looked_at
+            .entry(chr)
+            .or_insert_with(|| is_invisible(chr) || ui.fonts_mut(|fonts| fonts.has_glyph(font, chr)));
+        if !shown {
+            found.count += 1;
+            found.which.insert(chr);
+        }
+    }
+    let found = Arc::new(found);
+    let mut texts = UnseenTexts::clone(&known);
+    if texts.0.len() >= REMEMBERED {
+        texts.0.clear();
+    }
+    texts.0.insert(key, Arc::clone(&found));
+    ui.data_mut(|data| data.insert_temp(id, Arc::new(texts)));
+    found
+}
+
 /// Characters on one line of a long text.
 const LINE: usize = 240;
 
 /// A text of any length, read-only: only the lines on the screen are laid out.
 pub fn long_text(ui: &mut Ui, salt: impl Hash + std::fmt::Debug, text: &str, height: f32) {
+    long_rows(ui, ScrollArea::both().id_salt(salt).max_height(height), text);
+}
+
+/// The same in a scroll area of the caller's.
+pub fn long_rows(ui: &mut Ui, area: ScrollArea, text: &str) -> ScrollAreaOutput<()> {
     let lines = lines(text);
     let row = ui.text_style_height(&TextStyle::Monospace);
-    ScrollArea::both().id_salt(salt).max_height(height).auto_shrink([false, true]).show_rows(
-        ui,
-        row,
-        lines.len(),
-        |ui, range| {
-            for line in &lines[range] {
-                let text = egui::RichText::new(*line).monospace().size(size::MONO);
-                ui.add(Label::new(text).extend().selectable(true));
-            }
-        },
-    );
+    area.auto_shrink([false, true]).show_rows(ui, row, lines.len(), |ui, range| {
+        for line in &lines[range] {
+            let text = egui::RichText::new(*line).monospace().size(size::MONO);
+            ui.add(Label::new(text).extend().selectable(true));
+        }
+    })
 }
 
 /// Lines of at most [`LINE`] characters.

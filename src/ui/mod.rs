@@ -8,7 +8,9 @@ pub mod chart;
 pub mod compare;
 mod field;
 mod icon;
+mod keyboard;
 mod legend;
+mod lines;
 mod marked;
 pub mod models;
 mod notices;
@@ -21,6 +23,7 @@ mod strip;
 pub mod theme;
 mod tokens;
 pub mod train;
+mod writing;
 
 use egui::{CentralPanel, Frame, Margin, Ui};
 

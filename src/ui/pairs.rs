@@ -1,6 +1,7 @@
 //! The Pairs screen: a table and an editor, or one pair at a time to be labelled.
 
 mod about;
+mod columns;
 mod editor;
 mod intake;
 mod keys;
@@ -9,15 +10,15 @@ mod table;
 
 use std::sync::Arc;
 
-use egui::{Align, Button, Frame, Key, Layout, Margin, Modifiers, Panel, Ui};
+use egui::{Button, Event, Frame, Key, Margin, Modifiers, Panel, RichText, Ui};
 
-use super::{parts, theme::space};
+use super::{keyboard, parts, theme::space};
 use crate::{
     data::{Change, Edit, Prompt},
     state::{
         Command, Commands, Workspace,
         drafts::{self, Draft},
-        pairs::{PairsCommand, PairsView, Strip},
+        pairs::{Caret, PairsCommand, PairsView, Strip, UndoQuestion},
     },
 };
 
@@ -25,6 +26,7 @@ use crate::{
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usize, usize), commands: &Commands) {
     if view.labelling.is_some() {
         labelling::ui(ui, workspace, view, commands);
+        compare(view, commands);
         return;
     }
     let data = &workspace.pairs;
@@ -35,6 +37,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
     open_selected(workspace, view, commands);
     shortcuts(ui, workspace, view, commands);
     header(ui, workspace, view, commands);
+    undo_question(ui, workspace, commands);
     intake::strips(ui, data, view, commands);
     if data.is_empty() && view.draft.is_none() {
         no_pairs(ui, view, commands);
@@ -53,12 +56,25 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
         .frame(Frame::NONE.inner_margin(Margin { right: space::M as i8, ..Margin::ZERO }))
         .show(ui, |ui| {
             if view.list(data).is_empty() && !data.listing {
-                parts::empty(ui, "No pair matches", "Clear the filter to see all");
+                let (what, next) = if view.filter.narrows() || view.only.is_some() {
+                    ("No pair matches", "Clear the filter to see all")
+                } else {
+                    ("No pairs yet", "Import a file, or write one with “New pair”")
+                };
+                parts::empty(ui, what, next);
             } else {
                 table::rows(ui, data, view, commands);
             }
         });
     editor::ui(ui, workspace, view, limits, commands);
+    compare(view, commands);
+}
+
+/// Long texts are compared aside.
+fn compare(view: &mut PairsView, commands: &Commands) {
+    if let Some((left, right)) = view.differences.take_wanted() {
+        commands.push(Command::Pairs(PairsCommand::Compare(left, right)));
+    }
 }
 
 /// The draft follows the selection; what was typed in the one before is committed on the way.
@@ -67,11 +83,17 @@ fn open_selected(workspace: &Workspace, view: &mut PairsView, commands: &Command
         let first = view.list(&workspace.pairs).first().copied();
         view.select(first);
     }
-    if view.draft.as_ref().map(|draft| draft.pair.id) == view.selected {
+    if let Some(draft) = &view.draft
+        && Some(draft.pair.id) == view.selected
+    {
+        // After a change of many pairs nothing is known of this one: it may be gone.
+        if workspace.pairs.pairs.is_missing(draft.pair.id) {
+            commands.push(Command::Pairs(PairsCommand::ReadPairs(vec![draft.pair.id])));
+        }
         return;
     }
-    if let Some(mut draft) = view.draft.take() {
-        editor::commit(&mut draft, commands);
+    if let Some(draft) = view.draft.take() {
+        editor::close(draft, commands);
     }
     view.new_tag.clear();
     let Some(id) = view.selected else {
@@ -86,49 +108,117 @@ fn open_selected(workspace: &Workspace, view: &mut PairsView, commands: &Command
     }
 }
 
-/// Keys of the table and editor. None of them acts while a text is edited.
+/// Keys of the table and editor. None of them acts while a text is edited, or on a letter of what looks like one.
 fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
-    table::keys(ui, &workspace.pairs, view);
+    if type_ahead(ui, view) {
+        return;
+    }
+    let now_ms = workspace.now_ms;
+    table::keys(ui, &workspace.pairs, view, now_ms);
     if ui.text_edit_focused() {
         return;
     }
-    let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    let pressed = |modifiers, key| keyboard::pressed_once(ui, modifiers, key);
     if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || pressed(Modifiers::COMMAND, Key::Y) {
         commands.push(Command::Pairs(PairsCommand::Redo));
     } else if pressed(Modifiers::COMMAND, Key::Z) {
-        commands.push(Command::Pairs(PairsCommand::Undo { only: None }));
-    } else if pressed(Modifiers::NONE, Key::L) {
-        label(view, workspace.pairs.counts.unlabelled == 0, commands);
-    } else if pressed(Modifiers::NONE, Key::N) {
-        new_pair(view, commands);
-    } else if pressed(Modifiers::NONE, Key::D) {
-        view.difference = !view.difference;
-    } else if pressed(Modifiers::NONE, Key::I) {
-        view.tokens = !view.tokens;
+        commands.push(Command::Pairs(PairsCommand::Undo { only: None, sure: false }));
     } else if pressed(Modifiers::NONE, Key::Delete)
         && let Some(draft) = view.draft.take()
     {
-        editor::delete(&draft.pair, workspace, view, commands);
+        editor::delete(draft.pair, workspace, view, commands);
+    } else if pressed(Modifiers::NONE, Key::Escape) && workspace.pairs.undo_asks.is_some() {
+        commands.push(Command::Pairs(PairsCommand::KeepAll));
+    }
+    let letters = [Key::L, Key::N, Key::D, Key::I, Key::W, Key::E];
+    match letters.into_iter().find(|key| pressed(Modifiers::NONE, *key)) {
+        Some(key) if view.letters.is_meant(now_ms) => letter(key, workspace, view, commands),
+        Some(_) => {}
+        None if keyboard::types_letter(ui) => view.letters.stray(now_ms),
+        None => {}
     }
 }
 
+/// What a letter by itself means.
+fn letter(key: Key, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    match key {
+        Key::L => label(view, workspace.pairs.counts.unlabelled == 0, commands),
+        Key::N => new_pair(view, commands),
+        Key::D => view.difference = !view.difference,
+        Key::I => view.tokens = !view.tokens,
+        Key::W => view.white_space = !view.white_space,
+        _ => view.caret = Some(Caret::Prompt),
+    }
+}
+
+/// While a new pair is on its way, what is typed is meant for it. True when the keys were taken.
+fn type_ahead(ui: &Ui, view: &mut PairsView) -> bool {
+    let Some(ahead) = &mut view.typed_ahead else {
+        return false;
+    };
+    if ui.text_edit_focused() || ui.input(|input| input.pointer.any_pressed() || input.key_pressed(Key::Escape)) {
+        view.typed_ahead = None;
+        return false;
+    }
+    ui.input_mut(|input| {
+        input.events.retain(|event| match event {
+            Event::Text(text) => {
+                ahead.push_str(text);
+                false
+            }
+            Event::Key { key: Key::Backspace, pressed: true, .. } => {
+                ahead.pop();
+                false
+            }
+            _ => true,
+        });
+    });
+    ui.request_repaint();
+    true
+}
+
 fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
-    if let Some(mut draft) = view.draft.take() {
-        editor::commit(&mut draft, commands);
+    if let Some(draft) = view.draft.take() {
+        editor::close(draft, commands);
     }
     commands.push(Command::Pairs(PairsCommand::Label {
         query: view.filter.query(),
         only: view.only.as_ref().map(|only| Arc::clone(&only.ids)),
         relabel,
+        from: view.selected,
     }));
 }
 
-fn new_pair(view: &PairsView, commands: &Commands) {
+fn new_pair(view: &mut PairsView, commands: &Commands) {
     let chat = !matches!(view.draft.as_ref().map(|draft| &draft.pair.prompt), Some(Prompt::Text(_)));
-    commands.push(Command::Pairs(PairsCommand::Change {
-        change: Change::new("New pair", vec![Edit::add(drafts::blank(chat))]),
-        open: true,
-    }));
+    open_new(Change::new("New pair", vec![Edit::add(drafts::blank(chat))]), view, commands);
+}
+
+/// Adds a pair and opens it; what is typed from now on goes into its prompt.
+fn open_new(change: Change, view: &mut PairsView, commands: &Commands) {
+    view.typed_ahead = Some(String::new());
+    commands.push(Command::Pairs(PairsCommand::Change { change, open: true }));
+}
+
+/// An undo of many pairs is not done by a key that is held too long.
+fn undo_question(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+    let Some(UndoQuestion { label, pairs }) = &workspace.pairs.undo_asks else {
+        return;
+    };
+    let palette = parts::palette(ui);
+    parts::strip(ui, palette.warning_soft, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            let text = format!("Undo “{label}”? It changes {pairs} pairs");
+            ui.label(RichText::new(text).color(palette.strong));
+            if ui.button("Undo it").on_hover_text("“Redo” brings it back").clicked() {
+                let only = Some(label.clone());
+                commands.push(Command::Pairs(PairsCommand::Undo { only, sure: true }));
+            }
+            if ui.button("Keep it").on_hover_text("Nothing is changed (Esc)").clicked() {
+                commands.push(Command::Pairs(PairsCommand::KeepAll));
+            }
+        });
+    });
 }
 
 fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
@@ -139,49 +229,49 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             let line = format!("{} of {} labelled", counts.labelled(), counts.total());
             parts::title(ui, "Pairs", &line);
         });
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        parts::at_right(ui, "actions", |ui| {
             // Every button stays where it is, whatever can be done now.
             let (any, todo) = (data.counts.total() > 0, data.counts.unlabelled > 0);
-            ui.add_enabled_ui(todo, |ui| {
-                if parts::primary(ui, "Label")
-                    .on_hover_text("One pair at a time, sides at random, all by keyboard (L)")
-                    .clicked()
-                {
-                    label(view, false, commands);
-                }
-            });
-            if ui
-                .add_enabled(any, Button::new("Relabel"))
-                .on_hover_text("Go through all pairs of the list, labelled ones too")
-                .clicked()
-            {
-                label(view, true, commands);
-            }
-            ui.separator();
-            undo_redo(ui, workspace, commands);
-            ui.separator();
-            let button = Button::new("Export…").selected(view.strip == Strip::Export);
-            if ui.add_enabled(any, button).clicked() {
-                intake::toggle(ui, view, Strip::Export);
+            if ui.button("New pair").on_hover_text("An empty pair (N)").clicked() {
+                new_pair(view, commands);
             }
             let button = Button::new("Import…").selected(view.strip == Strip::Import);
             if ui.add(button).clicked() {
                 intake::toggle(ui, view, Strip::Import);
             }
-            if ui.button("New pair").on_hover_text("An empty pair (N)").clicked() {
-                new_pair(view, commands);
+            let button = Button::new("Export…").selected(view.strip == Strip::Export);
+            if ui.add_enabled(any, button).clicked() {
+                intake::toggle(ui, view, Strip::Export);
             }
+            ui.separator();
+            undo_redo(ui, workspace, commands);
+            ui.separator();
+            if ui
+                .add_enabled(any, Button::new("Relabel"))
+                .on_hover_text("Go through all pairs of the list, labelled ones too, from the chosen one on")
+                .clicked()
+            {
+                label(view, true, commands);
+            }
+            ui.add_enabled_ui(todo, |ui| {
+                if parts::primary(ui, "Label")
+                    .on_hover_text("One pair at a time, sides at random, all by keyboard (L)")
+                    .on_disabled_hover_text("Every pair is labelled; L goes through them again from the chosen one on")
+                    .clicked()
+                {
+                    label(view, false, commands);
+                }
+            });
         });
     });
 }
 
 fn undo_redo(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
     let data = &workspace.pairs;
-    // Laid out from the right.
-    for (word, keys, label, command) in [
-        ("Redo", "Ctrl Shift Z", &data.redo, PairsCommand::Redo),
-        ("Undo", "Ctrl Z", &data.undo, PairsCommand::Undo { only: None }),
-    ] {
+    let undo = PairsCommand::Undo { only: None, sure: false };
+    for (word, keys, label, command) in
+        [("Undo", "Ctrl Z", &data.undo, undo), ("Redo", "Ctrl Shift Z", &data.redo, PairsCommand::Redo)]
+    {
         let hover = match label {
             Some(label) => format!("{word} “{label}” ({keys})"),
             None => format!("Nothing to {}", word.to_lowercase()),

@@ -97,6 +97,25 @@ pub fn quiet(ui: &mut Ui, enabled: bool, text: &str) -> Response {
     .inner
 }
 
+/// Controls at the right end of a row, laid out and visited by Tab in the order in which they are read.
+pub fn at_right<R>(ui: &mut Ui, salt: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let id = ui.id().with(("at right", salt));
+    let known: Option<f32> = ui.data(|data| data.get_temp(id));
+    ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+        let gap = (ui.available_width() - known.unwrap_or(0.0)).max(0.0);
+        let left = ui.cursor().left() + gap;
+        ui.add_space(gap);
+        let inner = add(ui);
+        let width = ui.min_rect().right() - left;
+        if known.is_none_or(|known| (known - width).abs() > 0.5) {
+            ui.data_mut(|data| data.insert_temp(id, width));
+            ui.request_discard("the width of what stands at the right is known now");
+        }
+        inner
+    })
+    .inner
+}
+
 /// Two columns of equal width, each laid out from its left edge, at least `height` high.
 pub fn two_columns(ui: &mut Ui, height: f32, mut add: impl FnMut(&mut Ui, usize)) {
     let gap = space::S;

@@ -1,10 +1,11 @@
 //! The prompt as cards, one a turn. Used wherever a prompt can be written.
 
-use egui::{Align, ComboBox, Frame, Layout, Margin, Response, Role as WidgetRole, TextEdit, Ui, WidgetInfo};
+use egui::{Align, ComboBox, Frame, Layout, Margin, Response, Role as WidgetRole, Ui, WidgetInfo, text::LayoutJob};
 
 use super::{
     marked, parts,
     theme::{self, space},
+    writing::Field,
 };
 use crate::{
     data::{Prompt, Role, Turn},
@@ -44,16 +45,39 @@ pub fn role_word(role: Role) -> &'static str {
 
 const ROLES: [Role; 4] = [Role::System, Role::User, Role::Assistant, Role::Tool];
 
+/// The field that gets the caret as soon as it is drawn, by its place; kept with the window, by the scope of the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct WantsCaret(usize);
+
+/// The next [`edit`] in this scope puts the caret into its field with this number.
+pub fn ask_caret(ui: &Ui, field: usize) {
+    ui.data_mut(|data| data.insert_temp(ui.id(), WantsCaret(field)));
+    ui.request_repaint();
+}
+
 /// Edits a prompt in place. The caller's id scope must name the record: undo inside a field belongs to its id.
 pub fn edit(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
+    edit_with(ui, prompt, false)
+}
+
+/// The same; with `white_space` its spaces, tabs and line ends are marked.
+pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, white_space: bool) -> Edited {
     let mut edited = Edited::default();
+    let scope = ui.id();
+    let mut wanted = ui.data(|data| data.get_temp::<WantsCaret>(scope)).map(|WantsCaret(field)| field);
+    if wanted.is_some() && !ui.input(|input| input.pointer.any_click()) {
+        ui.data_mut(|data| data.remove_temp::<WantsCaret>(scope));
+    } else if wanted.take().is_some() {
+        ui.request_repaint();
+    }
     match prompt {
         Prompt::Text(text) => {
             edited.join(card(ui, |ui| {
                 ui.horizontal(|ui| {
                     parts::caption(ui, "Text to be continued");
                 });
-                field(ui, "Prompt", "text", text, "What comes before the answer")
+                let field = Field { hint: "What comes before the answer", ..Field::new("Prompt", "text") };
+                Field { white_space, takes_caret: wanted.is_some(), ..field }.show(ui, text)
             }));
         }
         Prompt::Chat(turns) => {
@@ -74,13 +98,16 @@ pub fn edit(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
                             Role::Assistant => "What the model has already said",
                             Role::Tool => "What a tool gave back",
                         };
-                        edited.join(field(ui, &name, "turn", &mut turn.content, hint));
+                        let field = Field { hint, white_space, ..Field::new(&name, "turn") };
+                        let takes_caret = wanted == Some(index);
+                        edited.join(Field { takes_caret, ..field }.show(ui, &mut turn.content));
                         edited
                     }));
                 });
             }
             if let Some(index) = remove {
                 turns.remove(index);
+                ask_caret(ui, index.min(turns.len().saturating_sub(1)));
                 edited.join(Edited::AT_ONCE);
             }
         }
@@ -131,6 +158,7 @@ fn turn_header(ui: &mut Ui, index: usize, count: usize, turn: &mut Turn) -> (Edi
 /// Adds a turn, or changes between conversation and plain text.
 fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
     let mut edited = Edited::default();
+    let mut wants_caret = None;
     ui.horizontal(|ui| {
         ui.spacing_mut().button_padding.y = 2.0;
         if let Prompt::Chat(turns) = prompt
@@ -141,6 +169,7 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
                 _ => Role::User,
             };
             turns.push(Turn { role, content: String::new() });
+            wants_caret = Some(turns.len() - 1);
             edited = Edited::AT_ONCE;
         }
         let to_text = "The answer simply continues this text, without a chat template";
@@ -150,6 +179,7 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
                 if parts::quiet(ui, true, "Make plain text").on_hover_text(to_text).clicked() {
                     let text = turns.pop().map_or_else(String::new, |turn| turn.content);
                     *prompt = Prompt::Text(text);
+                    wants_caret = Some(0);
                     edited = Edited::AT_ONCE;
                 }
             }
@@ -157,29 +187,16 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
             Prompt::Text(text) => {
                 if parts::quiet(ui, true, "Make a conversation").on_hover_text(to_chat).clicked() {
                     *prompt = Prompt::Chat(vec![Turn { role: Role::User, content: std::mem::take(text) }]);
+                    wants_caret = Some(0);
                     edited = Edited::AT_ONCE;
                 }
             }
         }
     });
-    edited
-}
-
-/// A frameless field inside a card; a text beyond the editable length is shown line by line instead.
-fn field(ui: &mut Ui, label: &str, salt: &str, text: &mut String, hint: &str) -> Edited {
-    if text.len() > LONGEST_EDITABLE {
-        too_long(ui, salt, text);
-        return Edited::default();
+    if let Some(field) = wants_caret {
+        ask_caret(ui, field);
     }
-    let response = ui.add(
-        TextEdit::multiline(text)
-            .id_salt(salt)
-            .hint_text(hint)
-            .frame(Frame::NONE)
-            .desired_rows(1)
-            .desired_width(f32::INFINITY),
-    );
-    Edited::of(&response.accessible_name(label))
+    edited
 }
 
 /// What stands in place of a field whose text is too long to be edited.
@@ -201,14 +218,17 @@ pub fn name(response: &Response, kind: WidgetRole, label: &str) {
 }
 
 /// A conversation or text to be read, not edited, in letters of this size.
-pub fn show(ui: &mut Ui, prompt: &Prompt, size: f32) {
+pub fn show(ui: &mut Ui, prompt: &Prompt, size: f32, white_space: bool) {
     let palette = parts::palette(ui);
     let body = |ui: &mut Ui, text: &str| {
         if text.len() > LONGEST_EDITABLE {
             marked::long_text(ui, "prompt", text, 200.0);
         } else {
-            let text = egui::RichText::new(text).size(size);
-            ui.add(egui::Label::new(text).selectable(true).wrap());
+            let font = egui::FontId::proportional(size);
+            let color = ui.visuals().text_color();
+            let job = LayoutJob::simple(text.to_owned(), font.clone(), color, ui.available_width());
+            marked::label_with(ui, job, white_space);
+            marked::unseen(ui, text, &font);
         }
     };
     match prompt {

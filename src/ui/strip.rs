@@ -39,7 +39,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
                 }
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                saving(ui, workspace);
+                saving(ui, workspace, views);
             });
         });
     });
@@ -143,7 +143,7 @@ fn sparkline(ui: &mut Ui, series: &crate::state::series::Series) {
     }
 }
 
-fn saving(ui: &mut Ui, workspace: &Workspace) {
+fn saving(ui: &mut Ui, workspace: &Workspace, views: &Views) {
     if workspace.project.is_none() {
         return;
     }
@@ -152,6 +152,8 @@ fn saving(ui: &mut Ui, workspace: &Workspace) {
         ("Not saved", palette.error)
     } else if workspace.saving.under_way > 0 {
         ("Saving…", palette.text)
+    } else if views.pairs.is_typing() {
+        ("Typing, not yet saved", palette.text)
     } else {
         ("Saved", palette.weak)
     };

@@ -235,7 +235,7 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
     let Some(mut probes) = view.editing.take() else {
         return;
     };
-    let mut done = false;
+    let (mut done, mut opened) = (false, false);
     parts::caption(ui, "The next run answers these at every sampling");
     ui.horizontal(|ui| {
         parts::heading(ui, "Probe prompts");
@@ -252,6 +252,7 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
                     prompt: Prompt::Chat(vec![Turn { role: Role::User, content: String::new() }]),
                     note: String::new(),
                 });
+                opened = true;
             }
         });
     });
@@ -275,6 +276,9 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
                         remove = Some(index);
                     }
                 });
+                if opened && index + 1 == count {
+                    prompt::ask_caret(ui, 0);
+                }
                 prompt::edit(ui, &mut probe.prompt);
                 ui.add_space(space::S);
             });

@@ -1,6 +1,6 @@
 //! What else is known of a pair: tags, split, note, source, and what the newest run saw of it.
 
-use egui::{ComboBox, Role as WidgetRole, TextEdit, Ui};
+use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 
 use crate::{
     data::{Pair, PairId, Split},
@@ -9,6 +9,7 @@ use crate::{
         pairs::{History, PairsCommand, PairsView},
     },
     ui::{
+        lines::Lines,
         parts,
         prompt::{self, Edited},
         theme::space,
@@ -34,6 +35,10 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
         }
         let field = ui
             .add(TextEdit::singleline(&mut view.new_tag).id_salt("new tag").hint_text("Add a tag").desired_width(90.0));
+        // Several tags are written one after the other.
+        if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+            field.request_focus();
+        }
         let tag = view.new_tag.trim().to_owned();
         if field.lost_focus() && !tag.is_empty() {
             view.new_tag.clear();
@@ -53,7 +58,7 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
         prompt::name(&combo.response, WidgetRole::ComboBox, "Split");
     });
     let note = ui.add(
-        TextEdit::multiline(&mut pair.note)
+        TextEdit::multiline(&mut Lines(&mut pair.note))
             .id_salt("note")
             .hint_text("Note to yourself")
             .desired_rows(1)

@@ -1,16 +1,16 @@
 //! One pair, to be read and changed: prompt on top, the answers side by side, what was said about them below.
 
-use egui::{Align, Frame, Layout, Margin, RichText, Role as WidgetRole, ScrollArea, TextEdit, TextStyle, Ui};
+use egui::{Align, Frame, Key, Layout, Margin, RichText, Role as WidgetRole, ScrollArea, TextStyle, Ui};
 
 use super::about;
 
 use crate::{
-    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Strength},
+    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
     state::{
         Command, Commands, Workspace,
         difference::{Differences, word_count},
-        drafts::{self, LONGEST_EDITABLE, Place, Progress},
-        pairs::{PairsCommand, PairsView},
+        drafts::{self, Draft, Place, Progress},
+        pairs::{Caret, PairsCommand, PairsView},
         tokens::{Spot, Subject},
     },
     ui::{
@@ -19,6 +19,7 @@ use crate::{
         prompt::{self, Edited},
         theme::{self, space},
         tokens,
+        writing::Field,
     },
 };
 
@@ -38,11 +39,24 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
     let id = draft.pair.id;
     let mut edited = Edited::default();
     let mut deleted = false;
+    if let Some(ahead) = &mut view.typed_ahead
+        && view.caret == Some(Caret::Prompt)
+        && !ahead.is_empty()
+    {
+        first_text(&mut draft.pair.prompt).push_str(&std::mem::take(ahead));
+        edited.changed = true;
+    }
     ui.push_id(("pair", id.0), |ui| {
-        deleted = header(ui, &draft.pair, draft.progress(), view, commands);
+        deleted = header(ui, &mut draft, view, commands);
         ScrollArea::vertical().id_salt("editor").auto_shrink([false, false]).show(ui, |ui| {
             ui.set_max_width(ui.available_width() - space::M);
-            edited.join(prompt::edit(ui, &mut draft.pair.prompt));
+            if view.caret == Some(Caret::Prompt) {
+                prompt::ask_caret(ui, 0);
+                if view.typed_ahead.is_none() {
+                    view.caret = None;
+                }
+            }
+            edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, view.white_space));
             ui.add_space(space::XS);
             edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
             edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
@@ -59,13 +73,32 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
         });
     });
     if deleted {
-        delete(&draft.pair, workspace, view, commands);
+        delete(draft.pair, workspace, view, commands);
         return;
+    }
+    if edited.changed {
+        draft.typed(workspace.now_ms);
     }
     if edited.finished || (draft.progress() == Progress::Typing && !ui.text_edit_focused()) {
         commit(&mut draft, commands);
     }
+    // Leaving a field with Esc leads back to the table.
+    if edited.finished && ui.input(|input| input.key_pressed(Key::Escape)) {
+        view.caret = Some(Caret::Table);
+    }
     view.draft = Some(draft);
+}
+
+fn first_text(prompt: &mut Prompt) -> &mut String {
+    match prompt {
+        Prompt::Text(text) => text,
+        Prompt::Chat(turns) => {
+            if turns.is_empty() {
+                turns.push(Turn { role: Role::User, content: String::new() });
+            }
+            &mut turns[0].content
+        }
+    }
 }
 
 /// The tokens of the pair's answers as training sees them.
@@ -96,46 +129,70 @@ fn answer_name(pair: &Pair, index: usize) -> String {
     }
 }
 
-/// Hands everything typed to the project as one change.
-pub fn commit(draft: &mut drafts::Draft, commands: &Commands) {
-    if let Some(change) = draft.commit() {
-        commands.push(Command::Pairs(PairsCommand::Change { change, open: false }));
+/// Hands everything typed to the project. The field was left.
+fn commit(draft: &mut Draft, commands: &Commands) {
+    if let Some(typed) = draft.commit() {
+        commands.push(Command::Pairs(PairsCommand::Typed(typed)));
+    }
+}
+
+/// Another pair is opened. What the project refused because the pair had changed is told to be left out.
+pub fn close(mut draft: Draft, commands: &Commands) {
+    if draft.is_stale() {
+        commands.push(Command::Pairs(PairsCommand::LeftOut(draft.pair.id)));
+    } else {
+        commit(&mut draft, commands);
     }
 }
 
 /// True when the pair is to be deleted.
-fn header(ui: &mut Ui, pair: &Pair, progress: Progress, view: &mut PairsView, commands: &Commands) -> bool {
+fn header(ui: &mut Ui, draft: &mut Draft, view: &mut PairsView, commands: &Commands) -> bool {
     let mut deleted = false;
     ui.horizontal(|ui| {
-        parts::heading(ui, &format!("Pair {}", pair.id.0));
+        parts::heading(ui, &format!("Pair {}", draft.pair.id.0));
+        let progress = draft.progress();
         let saved = parts::caption(ui, progress.word());
-        saved.on_hover_text("What you type is saved when you leave the field");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            deleted = ui.button("Delete").on_hover_text("Delete this pair (Del); undo brings it back").clicked();
+        saved.on_hover_text("What you type is saved when you pause and when you leave the field");
+        if progress == Progress::Refused {
+            let again = parts::quiet(ui, true, "Save it all the same");
+            if again.on_hover_text("Over what the pair is now").clicked()
+                && let Some(typed) = draft.again()
+            {
+                commands.push(Command::Pairs(PairsCommand::Typed(typed)));
+            }
+            if parts::quiet(ui, true, "Discard").on_hover_text("Show the pair as it is now").clicked() {
+                draft.discard();
+            }
+        }
+        let pair = &draft.pair;
+        parts::at_right(ui, "pair actions", |ui| {
+            for (word, on, about) in [
+                ("Difference", &mut view.difference, "Mark the words that only one answer has (D)"),
+                ("White space", &mut view.white_space, "Mark spaces, tabs and line ends (W)"),
+            ] {
+                if ui.add(egui::Button::new(word).selected(*on)).on_hover_text(about).clicked() {
+                    *on = !*on;
+                }
+            }
             if ui.button("Duplicate").on_hover_text("A copy without verdict").clicked() {
-                commands.push(Command::Pairs(PairsCommand::Change { change: duplicate(pair), open: true }));
+                super::open_new(duplicate(pair), view, commands);
             }
-            let difference = egui::Button::new("Difference").selected(view.difference);
-            if ui.add(difference).on_hover_text("Mark the words that only one answer has (D)").clicked() {
-                view.difference = !view.difference;
-            }
+            deleted = ui.button("Delete").on_hover_text("Delete this pair (Del); undo brings it back").clicked();
         });
     });
     deleted
 }
 
 /// Deletes a pair and shows its neighbour: the next one, or the one before.
-pub fn delete(pair: &Pair, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+pub fn delete(pair: Pair, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let list = std::sync::Arc::clone(view.list(&workspace.pairs));
     let at = list.iter().position(|id| *id == pair.id);
     let before = || at?.checked_sub(1).and_then(|at| list.get(at));
     let neighbour = at.and_then(|at| list.get(at + 1)).or_else(before);
     view.select(neighbour.copied());
-    commands.push(Command::Pairs(PairsCommand::Change {
-        change: Change::new(format!("Delete pair {}", pair.id.0), vec![Edit::delete(pair.clone())]),
-        open: false,
-    }));
+    commands.push(Command::Pairs(PairsCommand::Delete(Box::new(pair))));
     view.draft = None;
+    view.caret = Some(Caret::Table);
 }
 
 fn duplicate(pair: &Pair) -> Change {
@@ -200,7 +257,8 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
             .get(shown[1 - place])
             .filter(|_| view.difference && shown[0] != shown[1])
             .map(|answer| answer.text.clone());
-        let (done, press) = answer(ui, pair, index, other.as_deref(), &mut view.differences);
+        let beside = other.as_deref().map(|other| Beside { other, place });
+        let (done, press) = answer(ui, pair, index, beside, view);
         edited.join(done);
         pressed = pressed.or(press.map(|press| (index, press)));
     };
@@ -217,7 +275,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
     }
     let spare: Vec<usize> = (0..pair.answers.len()).filter(|index| !shown.contains(index)).collect();
     for index in spare {
-        let (done, press) = answer(ui, pair, index, None, &mut view.differences);
+        let (done, press) = answer(ui, pair, index, None, view);
         edited.join(done);
         pressed = pressed.or(press.map(|press| (index, press)));
     }
@@ -226,6 +284,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
         .clicked()
     {
         pair.answers.push(Answer { text: String::new(), origin: Origin::Human });
+        view.caret = Some(Caret::Answer(pair.answers.len() - 1));
         edited.join(Edited::AT_ONCE);
     }
     match pressed {
@@ -241,6 +300,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
         }
         Some((index, Press::Remove)) => {
             drafts::remove_answer(pair, index);
+            view.caret = Some(Caret::Answer(index.min(pair.answers.len().saturating_sub(1))));
             edited.join(Edited::AT_ONCE);
         }
         None => {}
@@ -259,8 +319,8 @@ fn answer(
     ui: &mut Ui,
     pair: &mut Pair,
     index: usize,
-    other: Option<&str>,
-    differences: &mut Differences,
+    beside: Option<Beside<'_>>,
+    view: &mut PairsView,
 ) -> (Edited, Option<Press>) {
     let palette = parts::palette(ui);
     let place = drafts::place(pair, index);
@@ -293,14 +353,7 @@ fn answer(
                 ui.horizontal(|ui| {
                     ui.label(RichText::new(&word).strong().color(palette.strong));
                     parts::caption(ui, origin_word(&answer.origin));
-                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                        if removable {
-                            let button = parts::quiet(ui, true, "Remove");
-                            prompt::name(&button, WidgetRole::Button, &format!("Remove {word}"));
-                            if button.clicked() {
-                                press = Some(Press::Remove);
-                            }
-                        }
+                    parts::at_right(ui, "answer actions", |ui| {
                         if place == Place::Other {
                             let button = parts::quiet(ui, true, "Better");
                             prompt::name(&button, WidgetRole::Button, &format!("{word} is better"));
@@ -308,48 +361,64 @@ fn answer(
                                 press = Some(Press::Better);
                             }
                         }
+                        if removable {
+                            let button = parts::quiet(ui, true, "Remove");
+                            prompt::name(&button, WidgetRole::Button, &format!("Remove {word}"));
+                            if button.clicked() {
+                                press = Some(Press::Remove);
+                            }
+                        }
                     });
                 });
                 let (rect, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 2.0), egui::Sense::hover());
                 ui.painter().rect_filled(rect, 1.0, line);
-                edited = text(ui, &word, &mut answer.text, other, mark, differences);
+                let takes_caret = view.caret == Some(Caret::Answer(index));
+                if takes_caret && !ui.input(|input| input.pointer.any_click()) {
+                    view.caret = None;
+                }
+                let name = format!("{word} text");
+                let field = Field { white_space: view.white_space, takes_caret, ..Field::new(&name, "text") };
+                edited = text(ui, field, &mut answer.text, beside, mark, &mut view.differences);
                 parts::caption(ui, count_words(&answer.text));
             });
     });
     (edited, press)
 }
 
-/// The text of an answer, its own words marked against `other`.
+/// The answer that one is compared with, and which of the two stands first.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    other: &'a str,
+    place: usize,
+}
+
+/// The text of an answer, its own words marked against the other's.
 fn text(
     ui: &mut Ui,
-    label: &str,
+    field: Field<'_>,
     text: &mut String,
-    other: Option<&str>,
+    beside: Option<Beside<'_>>,
     mark: Mark,
     differences: &mut Differences,
 ) -> Edited {
-    if text.len() > LONGEST_EDITABLE {
-        prompt::too_long(ui, "answer", text);
-        return Edited::default();
-    }
     let font = TextStyle::Body.resolve(ui.style());
     let color = ui.visuals().text_color();
     let mut layouter = |ui: &Ui, buffer: &dyn egui::TextBuffer, width: f32| {
-        let difference = other.map(|other| differences.between(buffer.as_str(), other));
-        let spans = difference.as_ref().map_or(&[][..], |difference| &difference.left);
-        let job = marked::job(buffer.as_str(), spans, &font, color, mark, width);
+        let text = buffer.as_str();
+        // Asked for in one order for both sides, so that the two are compared once.
+        let difference = beside.map(|Beside { other, place }| match place {
+            0 => differences.soon(text, other),
+            _ => differences.soon(other, text),
+        });
+        let spans = match (&difference, beside) {
+            (Some(difference), Some(Beside { place: 0, .. })) => &difference.left[..],
+            (Some(difference), _) => &difference.right[..],
+            (None, _) => &[],
+        };
+        let job = marked::job(text, spans, &font, color, mark, width);
         ui.fonts_mut(|fonts| fonts.layout_job(job))
     };
-    let response = ui.add(
-        TextEdit::multiline(text)
-            .id_salt("text")
-            .hint_text("Write an answer")
-            .frame(Frame::NONE)
-            .desired_rows(4)
-            .desired_width(f32::INFINITY)
-            .layouter(&mut layouter),
-    );
-    Edited::of(&response.accessible_name(format!("{label} text")))
+    Field { hint: "Write an answer", rows: 4, ..field }.show_as(ui, text, Some(&mut layouter))
 }
 
 fn origin_word(origin: &Origin) -> String {

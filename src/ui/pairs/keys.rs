@@ -18,6 +18,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     Judge(Judgement),
+    /// Skip, unless the pair has a verdict already: that is kept.
+    Skip,
+    /// Leaves the pair as it is.
+    Keep,
+    Scroll(Part, Way),
+    WhiteSpace,
     Edit,
     Difference,
     Undo,
@@ -25,10 +31,31 @@ pub enum Act {
     Leave,
 }
 
+/// What is scrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Both at once.
+    Answers,
+    Prompt,
+}
+
+/// How far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Start,
+    End,
+}
+
 /// Takes the keys of this mode out of the input, unless a text is being edited.
-pub fn take(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
+pub fn take(ui: &mut Ui, label: &mut LabelView, now_ms: i64) -> Option<Act> {
     let typing = ui.text_edit_focused();
-    let LabelView { editing, keys: overlay, held, .. } = label;
+    // A button that has the keyboard is pressed with the space bar.
+    let on_button = ui.memory(|memory| memory.focused().is_some());
+    let LabelView { editing, keys: overlay, held, letters, .. } = label;
     let mut act = None;
     ui.input_mut(|input| {
         input.events.retain(|event| match event {
@@ -48,12 +75,20 @@ pub fn take(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
                 let found = match key {
                     Key::Escape if typing || editing.is_some() => Some(Act::Leave),
                     Key::Enter if modifiers.command && editing.is_some() => Some(Act::Edit),
-                    _ if typing => None,
+                    _ if typing || (on_button && *key == Key::Space) => None,
                     _ => meaning(*key, *physical_key, *modifiers),
                 };
-                let Some(found) = found else { return true };
-                // The overlay lets through only what closes it.
-                if first && (!*overlay || matches!(found, Act::Keys | Act::Leave)) {
+                let letter = is_letter(*key) && !modifiers.command && !modifiers.alt && !typing;
+                let Some(found) = found else {
+                    if letter && first {
+                        letters.stray(now_ms);
+                    }
+                    return true;
+                };
+                // The overlay lets through only what closes it; scrolling goes on as long as its key is held.
+                let once = first || matches!(found, Act::Scroll(..));
+                let open = !*overlay || matches!(found, Act::Keys | Act::Leave);
+                if once && open && (!letter || letters.is_meant(now_ms)) {
                     act = act.or(Some(found));
                 }
                 false
@@ -62,6 +97,11 @@ pub fn take(ui: &mut Ui, label: &mut LabelView) -> Option<Act> {
         });
     });
     act
+}
+
+fn is_letter(key: Key) -> bool {
+    let name = key.name();
+    name.len() == 1 && name.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// Digits are also taken by their place on the board, for layouts that put them on Shift.
@@ -88,10 +128,21 @@ fn meaning(key: Key, physical: Option<Key>, modifiers: Modifiers) -> Option<Act>
     if modifiers.command || modifiers.alt {
         return None;
     }
+    let part = if modifiers.shift { Part::Prompt } else { Part::Answers };
     Some(match key {
+        Key::ArrowUp => Act::Scroll(part, Way::Up),
+        Key::ArrowDown => Act::Scroll(part, Way::Down),
+        Key::PageUp => Act::Scroll(part, Way::PageUp),
+        Key::PageDown => Act::Scroll(part, Way::PageDown),
+        Key::Home => Act::Scroll(part, Way::Start),
+        Key::End => Act::Scroll(part, Way::End),
+        Key::Space => Act::Scroll(Part::Answers, if modifiers.shift { Way::PageUp } else { Way::PageDown }),
         Key::T => Act::Judge(Judgement::Tie),
         Key::B => Act::Judge(Judgement::BothBad),
-        Key::S => Act::Judge(Judgement::Skip),
+        Key::S if modifiers.shift => Act::Judge(Judgement::Skip),
+        Key::S => Act::Skip,
+        Key::K => Act::Keep,
+        Key::W => Act::WhiteSpace,
         Key::E => Act::Edit,
         Key::D => Act::Difference,
         Key::U => Act::Undo,
@@ -102,16 +153,21 @@ fn meaning(key: Key, physical: Option<Key>, modifiers: Modifiers) -> Option<Act>
     })
 }
 
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 18] = [
     ("1  or  ←", "Left is clearly better"),
     ("2  or  →", "Right is clearly better"),
     ("Shift 1, 2", "… strongly better"),
     ("Alt 1, 2", "… slightly better"),
     ("T", "Tie"),
     ("B", "Both bad"),
-    ("S", "Skip"),
+    ("S", "Skip; a verdict that is there is kept"),
+    ("Shift S", "Skip, also over a verdict"),
+    ("K", "Keep the pair as it is, next"),
+    ("↑ ↓  PgUp PgDn  Space", "Scroll both answers; Home and End too"),
+    ("Shift ↑ ↓ …", "Scroll the prompt"),
     ("E", "Edit the answers; Esc or Ctrl Enter ends editing"),
     ("D", "Difference on or off"),
+    ("W", "White space marked or not"),
     ("U  or  Ctrl Z", "Undo the last label of this session"),
     ("?", "These keys"),
     ("Esc", "Leave"),
@@ -172,7 +228,11 @@ mod tests {
         for (key, act) in [
             (Key::T, Act::Judge(Judgement::Tie)),
             (Key::B, Act::Judge(Judgement::BothBad)),
-            (Key::S, Act::Judge(Judgement::Skip)),
+            (Key::S, Act::Skip),
+            (Key::K, Act::Keep),
+            (Key::W, Act::WhiteSpace),
+            (Key::Space, Act::Scroll(Part::Answers, Way::PageDown)),
+            (Key::End, Act::Scroll(Part::Answers, Way::End)),
             (Key::E, Act::Edit),
             (Key::D, Act::Difference),
             (Key::U, Act::Undo),
@@ -183,5 +243,16 @@ mod tests {
         }
         assert_eq!(meaning(Key::Q, None, Modifiers::NONE), None);
         assert_eq!(meaning(Key::Slash, None, Modifiers::SHIFT), Some(Act::Keys));
+        assert_eq!(meaning(Key::S, None, Modifiers::SHIFT), Some(Act::Judge(Judgement::Skip)));
+        let down = Some(Act::Scroll(Part::Prompt, Way::PageDown));
+        assert_eq!(meaning(Key::PageDown, None, Modifiers::SHIFT), down);
+    }
+
+    #[test]
+    fn only_letters_can_be_part_of_a_text() {
+        assert!(is_letter(Key::T) && is_letter(Key::Q));
+        for key in [Key::Num1, Key::ArrowDown, Key::Space, Key::Escape, Key::F1] {
+            assert!(!is_letter(key), "{key:?}");
+        }
     }
 }

@@ -1,30 +1,27 @@
 //! Labelling: one pair at a time, sides at random, everything on the keyboard.
 
-use egui::{Align, Frame, Layout, RichText, Role as WidgetRole, ScrollArea, TextEdit, Ui};
+use egui::{RichText, Role as WidgetRole, ScrollArea, Ui};
 
-use super::keys::{self, Act};
+use super::{
+    columns::{self, Column, READING},
+    keys::{self, Act, Part},
+};
 
 use crate::{
     data::{Pair, PairId, Strength},
     state::{
         Command, Commands, Workspace,
-        difference::{Difference, Differences},
-        drafts::{Draft, LONGEST_EDITABLE},
+        drafts::{Draft, LONGEST_EDITABLE, Progress},
         labelling::{Judgement, Shown, Side},
-        pairs::{LabelView, PairsCommand, PairsView},
+        pairs::{Extent, LabelView, PairsCommand, PairsView, Scrolled},
     },
     ui::{
         marked::{self, Mark},
-        parts, prompt,
+        parts,
+        prompt::{self, Edited},
         theme::{size, space},
     },
 };
-
-/// Size of the answers' letters.
-const READING: f32 = 16.0;
-
-/// Height of the line that names a column, with the gap under it.
-const CAPTION: f32 = 34.0;
 
 /// Pairs fetched ahead.
 const AHEAD: usize = 4;
@@ -37,8 +34,17 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     fetch(workspace, &label, commands);
     let current = label.session.current();
     let pair = current.and_then(|id| workspace.pairs.pairs.get(id));
-    let mut act = keys::take(ui, &mut label);
-    act = act.or(header(ui, &label, workspace));
+    if label.scroll.pair != current {
+        label.scroll = Scrolled { pair: current, ..Scrolled::default() };
+    }
+    let mut act = keys::take(ui, &mut label, workspace.now_ms);
+    act = act.or(header(ui, &label, view.white_space, workspace));
+    if label.again {
+        parts::caption(
+            ui,
+            "Going through labelled pairs again: 1, 2, T and B give a new verdict, K and S keep the one there is",
+        );
+    }
     ui.add_space(space::S);
     match (current, pair) {
         (None, _) => act = act.or(finished(ui, &label)),
@@ -50,7 +56,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         (Some(_), None) => parts::empty(ui, "Reading the pair…", ""),
         (Some(id), Some(pair)) => {
             if let Some(shown) = label.session.shown(pair) {
-                act = act.or(question(ui, pair, shown, &mut label, &mut view.differences));
+                act = act.or(question(ui, pair, shown, &mut label, view, workspace.now_ms));
             } else {
                 // Fewer than two answers: nothing to judge.
                 tracing::info!("pair {} has fewer than two answers and was passed over", id.0);
@@ -64,6 +70,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         keys::overlay(ui);
     }
     if let Some(act) = act {
+        if act == Act::WhiteSpace {
+            view.white_space = !view.white_space;
+        }
         apply(act, pair, &mut label, workspace, commands);
         if act == Act::Leave && label.editing.is_none() && !label.keys {
             if let Some(id) = current.or_else(|| view.list(&workspace.pairs).first().copied()) {
@@ -96,6 +105,22 @@ fn apply(act: Act, pair: Option<&Pair>, label: &mut LabelView, workspace: &Works
                 }));
             }
         }
+        Act::Skip => {
+            let kept = label.again && pair.is_some_and(|pair| pair.verdict.is_some());
+            let act = if kept { Act::Keep } else { Act::Judge(Judgement::Skip) };
+            apply(act, pair, label, workspace, commands);
+        }
+        Act::Keep => {
+            finish_editing(label, commands);
+            label.session.keep(workspace.now_ms);
+        }
+        Act::Scroll(part, way) => {
+            let extent = match part {
+                Part::Answers => &mut label.scroll.answers,
+                Part::Prompt => &mut label.scroll.prompt,
+            };
+            columns::scroll(extent, way);
+        }
         Act::Edit => {
             if label.editing.is_some() {
                 finish_editing(label, commands);
@@ -107,21 +132,23 @@ fn apply(act: Act, pair: Option<&Pair>, label: &mut LabelView, workspace: &Works
         Act::Difference => label.difference = !label.difference,
         Act::Undo => {
             if let Some(only) = label.session.undo_label().map(str::to_owned) {
-                commands.push(Command::Pairs(PairsCommand::Undo { only: Some(only) }));
-                label.session.undo(workspace.now_ms);
+                commands.push(Command::Pairs(PairsCommand::Undo { only: Some(only), sure: false }));
             }
+            // A pair that was only kept is gone back to; the journal knows nothing of it.
+            label.session.undo(workspace.now_ms);
         }
         Act::Keys => label.keys = !label.keys,
-        Act::Leave => {}
+        Act::Leave | Act::WhiteSpace => {}
     }
 }
 
 fn finish_editing(label: &mut LabelView, commands: &Commands) {
-    if let Some(mut draft) = label.editing.take()
-        && let Some(change) = draft.commit()
-    {
-        label.session.edited(draft.pair.id, change.label.clone());
-        commands.push(Command::Pairs(PairsCommand::Change { change, open: false }));
+    let Some(mut draft) = label.editing.take() else { return };
+    if draft.is_stale() {
+        commands.push(Command::Pairs(PairsCommand::LeftOut(draft.pair.id)));
+    } else if let Some(typed) = draft.commit() {
+        label.session.edited(draft.pair.id, typed.change.label.clone(), typed.goes_on);
+        commands.push(Command::Pairs(PairsCommand::Typed(typed)));
     }
 }
 
@@ -138,40 +165,46 @@ fn fetch(workspace: &Workspace, label: &LabelView, commands: &Commands) {
     }
 }
 
-fn header(ui: &mut Ui, label: &LabelView, workspace: &Workspace) -> Option<Act> {
+fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspace) -> Option<Act> {
     let palette = parts::palette(ui);
     let progress = label.session.progress();
     let mut act = None;
     ui.horizontal(|ui| {
-        ui.label(RichText::new("Label").size(size::TITLE).color(palette.strong));
-        let share = progress.done as f32 / progress.total.max(1) as f32;
+        let title = if label.again { "Relabel" } else { "Label" };
+        ui.label(RichText::new(title).size(size::TITLE).color(palette.strong));
+        let passed = progress.done + progress.kept;
+        let share = passed as f32 / progress.total.max(1) as f32;
         ui.scope(|ui| {
             ui.set_width(140.0);
             parts::progress(ui, share, "Labelled in this session");
         });
         let pace = progress.per_minute.map_or_else(String::new, |pace| format!("  ·  {pace:.0} a minute"));
-        ui.label(format!("{} of {}{pace}", progress.done, progress.total));
+        ui.label(format!("{passed} of {}{pace}", progress.total));
         let saving = &workspace.saving;
         let word = if saving.failed {
             "Not saved"
         } else if saving.under_way > 0 {
             "Saving…"
+        } else if label.editing.as_ref().is_some_and(|draft| draft.progress() == Progress::Typing) {
+            Progress::Typing.word()
         } else if progress.done > 0 {
             "Saved"
         } else {
             ""
         };
         parts::caption(ui, word);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        parts::at_right(ui, "labelling actions", |ui| {
             for (text, hover, press) in [
-                ("Leave", "Back to the table (Esc)", Act::Leave),
-                ("Keys", "All keys of this mode (?)", Act::Keys),
-                ("Undo", "Take the last label back (U)", Act::Undo),
-                ("Difference", "Mark the words only one answer has (D)", Act::Difference),
                 ("Edit", "Change the answers (E)", Act::Edit),
+                ("Difference", "Mark the words only one answer has (D)", Act::Difference),
+                ("White space", "Mark spaces, tabs and line ends (W)", Act::WhiteSpace),
+                ("Undo", "Take the last label back (U)", Act::Undo),
+                ("Keys", "All keys of this mode (?)", Act::Keys),
+                ("Leave", "Back to the table (Esc)", Act::Leave),
             ] {
-                let on =
-                    (press == Act::Difference && label.difference) || (press == Act::Edit && label.editing.is_some());
+                let on = (press == Act::Difference && label.difference)
+                    || (press == Act::WhiteSpace && white_space)
+                    || (press == Act::Edit && label.editing.is_some());
                 let button = egui::Button::new(text).selected(on);
                 if ui.add(button).on_hover_text(hover).clicked() {
                     act = Some(press);
@@ -188,153 +221,104 @@ fn question(
     pair: &Pair,
     shown: Shown,
     label: &mut LabelView,
-    differences: &mut Differences,
+    view: &mut PairsView,
+    now_ms: i64,
 ) -> Option<Act> {
     let mut act = None;
+    let white_space = view.white_space;
     ui.push_id(("label", pair.id.0), |ui| {
         let (mut editing, difference) = (label.editing.take(), label.difference);
+        let mut edited = Edited::default();
         let footer = 84.0;
         let height = ui.available_height() - footer;
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
-            ScrollArea::vertical().id_salt("prompt").max_height(height * 0.34).auto_shrink([false, true]).show(
-                ui,
-                |ui| match &mut editing {
-                    Some(draft) => {
-                        prompt::edit(ui, &mut draft.pair.prompt);
-                    }
-                    None => prompt::show(ui, &pair.prompt, READING),
-                },
-            );
+            let area = ScrollArea::vertical().id_salt("prompt").max_height(height * 0.34).auto_shrink([false, true]);
+            match &mut editing {
+                Some(draft) => {
+                    area.show(ui, |ui| edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, white_space)));
+                }
+                None => {
+                    let at = label.scroll.prompt.at;
+                    let area = area.vertical_scroll_offset(at);
+                    let shown = area.show(ui, |ui| prompt::show(ui, &pair.prompt, READING, white_space));
+                    label.scroll.prompt = Extent { at, ..Extent::default() };
+                    columns::follow(&mut label.scroll.prompt, at, &shown);
+                }
+            }
         });
         let height = (ui.available_height() - footer).max(120.0);
         let compared = (difference && editing.is_none())
-            .then(|| differences.between(&pair.answers[shown.left].text, &pair.answers[shown.right].text));
+            .then(|| view.differences.soon(&pair.answers[shown.left].text, &pair.answers[shown.right].text));
+        let at = label.scroll.answers.at;
+        let mut extent = Extent { at, ..Extent::default() };
+        let both = ui.available_rect_before_wrap();
         parts::two_columns(ui, height, |ui, place| {
             let side = Side::BOTH[place];
             let index = shown.on(side);
             if let Some(draft) = &mut editing {
-                let field = edit_column(ui, side, draft, index, height);
-                if let Some(field) = field
-                    && side == Side::Left
-                    && std::mem::take(&mut label.editing_begins)
-                {
-                    field.request_focus();
-                }
+                let takes_caret = side == Side::Left && label.editing_begins;
+                edited.join(columns::edit_column(ui, side, draft, index, height, white_space, takes_caret));
             } else {
                 let text = &pair.answers[index].text;
-                column(ui, side, text, compared.as_deref(), height);
+                let column = Column { side, text, difference: compared.as_deref(), height, white_space };
+                let area = column.show(ui, at);
+                columns::follow(&mut extent, at, &area);
             }
         });
+        if editing.is_none() {
+            columns::wheel(ui, both, &mut extent);
+            label.scroll.answers = extent;
+        }
+        if !ui.input(|input| input.pointer.any_click()) {
+            label.editing_begins = false;
+        }
+        if let Some(draft) = &mut editing
+            && edited.changed
+        {
+            draft.typed(now_ms);
+        }
         label.editing = editing;
         if pair.answers.len() > 2 {
             parts::caption(ui, format!("This pair has {} answers; two are asked about", pair.answers.len()));
         }
-        act = buttons(ui);
+        act = buttons(ui, label.again && pair.verdict.is_some());
     });
     act
 }
 
-fn side_word(side: Side) -> (&'static str, &'static str) {
-    match side {
-        Side::Left => ("1", "Left answer"),
-        Side::Right => ("2", "Right answer"),
-    }
-}
-
-/// Key and place of a column.
-fn caption(ui: &mut Ui, side: Side) {
-    let palette = parts::palette(ui);
-    let (key, name) = side_word(side);
-    ui.horizontal(|ui| {
-        let key = RichText::new(key).monospace().size(size::SMALL);
-        ui.label(key.color(palette.accent));
-        parts::caption(ui, name);
-    });
-}
-
-fn column(ui: &mut Ui, side: Side, text: &str, difference: Option<&Difference>, height: f32) {
-    let palette = parts::palette(ui);
-    let (_, name) = side_word(side);
-    let mark = Mark { ground: palette.accent_soft, line: palette.accent };
-    let frame = parts::card_frame(ui);
-    frame.show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        let inner = height - 2.0 * space::L - CAPTION;
-        caption(ui, side);
-        ui.set_min_height(inner);
-        if text.len() > LONGEST_EDITABLE {
-            marked::long_text(ui, name, text, inner);
-            return;
-        }
-        ScrollArea::vertical().id_salt(name).max_height(inner).auto_shrink([false, true]).show(ui, |ui| {
-            let spans = difference.map_or(&[][..], |difference| match side {
-                Side::Left => &difference.left,
-                Side::Right => &difference.right,
-            });
-            let font = egui::FontId::proportional(READING);
-            let width = ui.available_width();
-            let job = marked::job(text, spans, &font, palette.text, mark, width);
-            marked::label(ui, job);
-        });
-    });
-}
-
-fn edit_column(ui: &mut Ui, side: Side, draft: &mut Draft, index: usize, height: f32) -> Option<egui::Response> {
-    let (_, name) = side_word(side);
-    let answer = draft.pair.answers.get_mut(index)?;
-    parts::card(ui, |ui| {
-        ui.set_width(ui.available_width());
-        let inner = height - 2.0 * space::L - CAPTION;
-        caption(ui, side);
-        ui.set_min_height(inner);
-        if answer.text.len() > LONGEST_EDITABLE {
-            prompt::too_long(ui, name, &answer.text);
-            return None;
-        }
-        ScrollArea::vertical()
-            .id_salt(name)
-            .max_height(inner)
-            .show(ui, |ui| {
-                let field = ui.add(
-                    TextEdit::multiline(&mut answer.text)
-                        .id_salt(("edit", index))
-                        .font(egui::FontId::proportional(READING))
-                        .frame(Frame::NONE)
-                        .desired_width(f32::INFINITY)
-                        .desired_rows(4),
-                );
-                Some(field.accessible_name(name))
-            })
-            .inner
-    })
-}
-
 /// One button a verdict, with its key.
-fn buttons(ui: &mut Ui) -> Option<Act> {
+/// With `labelled` the pair has a verdict that S does not touch: skipping it takes Shift.
+fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
     let mut act = None;
     let palette = parts::palette(ui);
     ui.add_space(space::XS);
+    let better = |side| Act::Judge(Judgement::Prefer(side, Strength::Clearly));
     let verdicts = [
-        ("1", "Left is better", Judgement::Prefer(Side::Left, Strength::Clearly)),
-        ("T", "Tie", Judgement::Tie),
-        ("B", "Both bad", Judgement::BothBad),
-        ("S", "Skip", Judgement::Skip),
-        ("2", "Right is better", Judgement::Prefer(Side::Right, Strength::Clearly)),
+        ("1", "Left is better", better(Side::Left)),
+        ("T", "Tie", Act::Judge(Judgement::Tie)),
+        ("B", "Both bad", Act::Judge(Judgement::BothBad)),
+        (if labelled { "⇧S" } else { "S" }, "Skip", Act::Judge(Judgement::Skip)),
+        ("K", "Keep", Act::Keep),
+        ("2", "Right is better", better(Side::Right)),
     ];
     ui.horizontal(|ui| {
         let gap = ui.spacing().item_spacing.x;
-        let unit = (ui.available_width() - 4.0 * gap) / 7.0;
-        for (key, text, judgement) in verdicts {
-            let wide = matches!(judgement, Judgement::Prefer(..));
+        let unit = (ui.available_width() - 5.0 * gap) / 8.0;
+        for (key, text, press) in verdicts {
+            let wide = matches!(press, Act::Judge(Judgement::Prefer(..)));
             let width = if wide { 2.0 * unit } else { unit };
             let button = egui::Button::new(text)
                 .right_text(RichText::new(key).monospace().color(palette.weak))
                 .min_size(egui::vec2(width, 32.0));
             let button = ui.add_sized([width, 32.0], button);
             prompt::name(&button, WidgetRole::Button, text);
+            let button = match press {
+                Act::Keep => button.on_hover_text("Leaves the pair as it is and goes on (K)"),
+                _ => button,
+            };
             if button.clicked() {
-                act = Some(Act::Judge(judgement));
+                act = Some(press);
             }
         }
     });
@@ -345,9 +329,10 @@ fn buttons(ui: &mut Ui) -> Option<Act> {
 fn finished(ui: &mut Ui, label: &LabelView) -> Option<Act> {
     let mut act = None;
     let progress = label.session.progress();
+    let kept = if progress.kept > 0 { format!(", {} kept as they were", progress.kept) } else { String::new() };
     parts::empty(
         ui,
-        &format!("All done: {} labelled in this session", progress.done),
+        &format!("All done: {} labelled in this session{kept}", progress.done),
         "U takes the last one back, Esc returns to the table",
     );
     let habits = label.session.habits();

@@ -1,7 +1,8 @@
 //! The table of pairs: filters above, rows below. Only the rows on the screen are read and laid out.
 
 use egui::{
-    Align, ComboBox, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole, Sense, TextEdit, Ui, WidgetInfo,
+    Align, ComboBox, Event, EventFilter, Key, Label, Layout, Modifiers, Response, RichText, Role as WidgetRole, Sense,
+    StrokeKind, TextEdit, Ui, WidgetInfo,
 };
 use egui_extras::{Column, TableBuilder};
 
@@ -10,10 +11,14 @@ use crate::{
     state::{
         Command, Commands,
         filter::{Shown, SortBy},
-        pairs::{PairsCommand, PairsData, PairsView},
+        pairs::{Caret, PairsCommand, PairsData, PairsView},
     },
     store::{PairRow, VerdictState},
-    ui::{parts, prompt, theme::space},
+    ui::{
+        keyboard, parts, prompt,
+        theme::{RADIUS, space},
+        writing,
+    },
 };
 
 const ROW: f32 = 28.0;
@@ -32,6 +37,10 @@ pub fn filters(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
                 .hint_text("Search, or press /")
                 .desired_width((width * 0.24).clamp(140.0, 260.0)),
         );
+        // Enter ends the search: on with the table.
+        if search.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+            view.caret = Some(Caret::Table);
+        }
         search.accessible_name("Search pairs".to_owned());
         shown(ui, data, view);
         split(ui, view);
@@ -113,10 +122,11 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
     let mut missing: Vec<PairId> = Vec::new();
     let mut clicked = None;
     ui.spacing_mut().item_spacing.y = 0.0;
+    let stop = stop(ui, view);
     let mut table = TableBuilder::new(ui)
         .id_salt("pairs")
         .striped(false)
-        .sense(Sense::click())
+        .sense(Sense::CLICK)
         .cell_layout(Layout::left_to_right(Align::Center))
         .auto_shrink([false, false])
         .animate_scrolling(false)
@@ -151,6 +161,11 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
                 }
             });
         });
+    if stop.has_focus() {
+        // Over the rows, which fill their ground.
+        let stroke = ui.visuals().widgets.active.bg_stroke;
+        ui.painter().rect_stroke(stop.rect, RADIUS, stroke, StrokeKind::Inside);
+    }
     if clicked.is_some() {
         view.select(clicked);
         view.reveal = false;
@@ -158,6 +173,25 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
     if !missing.is_empty() {
         commands.push(Command::Pairs(PairsCommand::ReadRows(missing)));
     }
+}
+
+/// The whole table is one stop of the Tab key; arrows move inside it.
+fn stop(ui: &Ui, view: &mut PairsView) -> Response {
+    let rect = ui.available_rect_before_wrap();
+    let response = ui.interact(rect, table_id(), Sense::focusable_noninteractive());
+    response.widget_info(|| WidgetInfo::labeled(WidgetRole::Table, true, "Table of pairs"));
+    if view.caret == Some(Caret::Table) && writing::give_caret(ui, &response, true) {
+        view.caret = None;
+    }
+    if response.has_focus() {
+        let filter = EventFilter { vertical_arrows: true, ..EventFilter::default() };
+        ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
+    }
+    response
+}
+
+fn table_id() -> egui::Id {
+    egui::Id::unique("table of pairs")
 }
 
 fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&PairRow>) {
@@ -211,11 +245,12 @@ fn verdict_word(row: &PairRow) -> &'static str {
 type Step = fn(usize, usize, usize) -> usize;
 
 /// `/` goes to the search field; arrows, Page and Home, End move through the table. Only while no text is edited.
-pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
+/// Enter goes into the editor.
+pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView, now_ms: i64) {
     if ui.text_edit_focused() {
         let in_search = ui.memory(|memory| memory.has_focus(egui::Id::unique(SEARCH)));
         if in_search && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown)) {
-            ui.memory_mut(|memory| memory.surrender_focus(egui::Id::unique(SEARCH)));
+            view.caret = Some(Caret::Table);
         } else {
             return;
         }
@@ -226,6 +261,14 @@ pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
         ui.input_mut(|input| {
             input.events.retain(|event| !matches!(event, egui::Event::Text(text) if text == "/"));
         });
+        return;
+    }
+    // A button or a menu that has the keyboard has its own use for these.
+    if ui.memory(|memory| memory.focused().is_some_and(|focused| focused != table_id())) {
+        return;
+    }
+    if view.draft.is_some() && keyboard::pressed_once(ui, Modifiers::NONE, Key::Enter) {
+        view.caret = Some(Caret::Prompt);
         return;
     }
     let list = view.list(data);
@@ -247,6 +290,14 @@ pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
     ];
     for (key, step) in moves {
         if ui.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
+            if matches!(key, Key::J | Key::K) {
+                // Its letter has had its use.
+                ui.input_mut(|input| input.events.retain(|event| !matches!(event, Event::Text(_))));
+                if !view.letters.is_meant(now_ms) {
+                    return;
+                }
+            }
+            let list = view.list(data);
             let to = at.map_or(0, |at| step(at, last, page));
             let id = list[to];
             view.select(Some(id));
