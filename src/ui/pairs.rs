@@ -127,7 +127,7 @@ fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
         && let Some(draft) = view.draft.take()
     {
         editor::delete(draft.pair, workspace, view, commands);
-    } else if pressed(Modifiers::NONE, Key::Escape) && workspace.pairs.undo_asks.is_some() {
+    } else if workspace.pairs.undo_asks.is_some() && pressed(Modifiers::NONE, Key::Escape) {
         commands.push(Command::Pairs(PairsCommand::KeepAll));
     }
     let letters = [Key::L, Key::N, Key::D, Key::I, Key::W, Key::E];

@@ -99,21 +99,22 @@ pub fn quiet(ui: &mut Ui, enabled: bool, text: &str) -> Response {
 
 /// Controls at the right end of a row, laid out and visited by Tab in the order in which they are read.
 pub fn at_right<R>(ui: &mut Ui, salt: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
-    let id = ui.id().with(("at right", salt));
+    let id = ui.scope_id().with(("at right", salt));
     let known: Option<f32> = ui.data(|data| data.get_temp(id));
-    ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-        let gap = (ui.available_width() - known.unwrap_or(0.0)).max(0.0);
-        let left = ui.cursor().left() + gap;
-        ui.add_space(gap);
-        let inner = add(ui);
-        let width = ui.min_rect().right() - left;
-        if known.is_none_or(|known| (known - width).abs() > 0.5) {
-            ui.data_mut(|data| data.insert_temp(id, width));
-            ui.request_discard("the width of what stands at the right is known now");
-        }
-        inner
-    })
-    .inner
+    let row = ui.available_rect_before_wrap();
+    let width = known.unwrap_or(0.0).min(row.width());
+    // A child of its own: before its width is known it must not push the row wider than the window.
+    let place = egui::Rect::from_x_y_ranges(row.right() - width..=row.right(), row.y_range());
+    let layout = egui::Layout::left_to_right(egui::Align::Center);
+    let mut child = ui.new_child(egui::UiBuilder::new().id_salt(salt).max_rect(place).layout(layout));
+    let inner = add(&mut child);
+    let used = child.min_rect();
+    ui.allocate_rect(egui::Rect::from_x_y_ranges(row.x_range(), used.y_range()), egui::Sense::hover());
+    if known.is_none_or(|known| (known - used.width()).abs() > 0.5) {
+        ui.data_mut(|data| data.insert_temp(id, used.width()));
+        ui.request_discard("the width of what stands at the right is known now");
+    }
+    inner
 }
 
 /// Two columns of equal width, each laid out from its left edge, at least `height` high.

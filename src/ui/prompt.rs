@@ -46,12 +46,12 @@ pub fn role_word(role: Role) -> &'static str {
 const ROLES: [Role; 4] = [Role::System, Role::User, Role::Assistant, Role::Tool];
 
 /// The field that gets the caret as soon as it is drawn, by its place; kept with the window, by the scope of the prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct WantsCaret(usize);
 
 /// The next [`edit`] in this scope puts the caret into its field with this number.
 pub fn ask_caret(ui: &Ui, field: usize) {
-    ui.data_mut(|data| data.insert_temp(ui.id(), WantsCaret(field)));
+    ui.data_mut(|data| data.insert_temp(ui.scope_id(), WantsCaret(field)));
     ui.request_repaint();
 }
 
@@ -63,7 +63,7 @@ pub fn edit(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
 /// The same; with `white_space` its spaces, tabs and line ends are marked.
 pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, white_space: bool) -> Edited {
     let mut edited = Edited::default();
-    let scope = ui.id();
+    let scope = ui.scope_id();
     let mut wanted = ui.data(|data| data.get_temp::<WantsCaret>(scope)).map(|WantsCaret(field)| field);
     if wanted.is_some() && !ui.input(|input| input.pointer.any_click()) {
         ui.data_mut(|data| data.remove_temp::<WantsCaret>(scope));

@@ -231,6 +231,8 @@ fn a_new_pair_is_open_at_once_and_a_deleted_one_comes_back() {
     window.key(Key::N);
     window.assert_shows("0 of 3 labelled");
     assert_eq!(window.harness.state().views().pairs.selected, Some(PairId(3)));
+    // The prompt has the caret; Esc leads out of it.
+    window.key(Key::Escape);
     window.key(Key::Delete);
     window.assert_shows("0 of 2 labelled");
     assert_ne!(window.harness.state().views().pairs.selected, Some(PairId(3)));

@@ -35,12 +35,14 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
         }
         let field = ui
             .add(TextEdit::singleline(&mut view.new_tag).id_salt("new tag").hint_text("Add a tag").desired_width(90.0));
+        let field = field.accessible_name("New tag");
+        let left = field.lost_focus();
         // Several tags are written one after the other.
-        if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+        if left && ui.input(|input| input.key_pressed(Key::Enter)) {
             field.request_focus();
         }
         let tag = view.new_tag.trim().to_owned();
-        if field.lost_focus() && !tag.is_empty() {
+        if left && !tag.is_empty() {
             view.new_tag.clear();
             if !pair.tags.contains(&tag) {
                 pair.tags.push(tag);

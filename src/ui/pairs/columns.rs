@@ -47,7 +47,7 @@ pub fn follow(extent: &mut Extent, asked: f32, shown: &ScrollAreaOutput<()>) {
     extent.window = shown.inner_rect.height();
     extent.text = extent.text.max(shown.content_size.y);
     let end = (shown.content_size.y - shown.inner_rect.height()).max(0.0);
-    let now = shown.state.offset.y;
+    let now = shown.state.clamped_offset().y;
     // The shorter of two answers stays at its own end.
     if (now - asked.min(end)).abs() > 0.5 {
         extent.at = now;

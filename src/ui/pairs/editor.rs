@@ -60,10 +60,16 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
             ui.add_space(space::XS);
             edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
             edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
-            let tokens = egui::Button::new("Tokens").selected(view.tokens);
-            if ui.add(tokens).on_hover_text("What the model sees of this pair, token by token (I)").clicked() {
-                view.tokens = !view.tokens;
-            }
+            ui.horizontal(|ui| {
+                for (word, on, about) in [
+                    ("Tokens", &mut view.tokens, "What the model sees of this pair, token by token (I)"),
+                    ("White space", &mut view.white_space, "Mark spaces, tabs and line ends (W)"),
+                ] {
+                    if ui.add(egui::Button::new(word).selected(*on)).on_hover_text(about).clicked() {
+                        *on = !*on;
+                    }
+                }
+            });
             if view.tokens {
                 inspector(ui, &draft.pair, limits, workspace, commands);
             }
@@ -166,13 +172,9 @@ fn header(ui: &mut Ui, draft: &mut Draft, view: &mut PairsView, commands: &Comma
         }
         let pair = &draft.pair;
         parts::at_right(ui, "pair actions", |ui| {
-            for (word, on, about) in [
-                ("Difference", &mut view.difference, "Mark the words that only one answer has (D)"),
-                ("White space", &mut view.white_space, "Mark spaces, tabs and line ends (W)"),
-            ] {
-                if ui.add(egui::Button::new(word).selected(*on)).on_hover_text(about).clicked() {
-                    *on = !*on;
-                }
+            let difference = egui::Button::new("Difference").selected(view.difference);
+            if ui.add(difference).on_hover_text("Mark the words that only one answer has (D)").clicked() {
+                view.difference = !view.difference;
             }
             if ui.button("Duplicate").on_hover_text("A copy without verdict").clicked() {
                 super::open_new(duplicate(pair), view, commands);

@@ -304,10 +304,14 @@ fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
     ];
     ui.horizontal(|ui| {
         let gap = ui.spacing().item_spacing.x;
-        let unit = (ui.available_width() - 5.0 * gap) / 8.0;
+        let unit = (ui.available_width() - 5.0 * gap) / 7.4;
         for (key, text, press) in verdicts {
             let wide = matches!(press, Act::Judge(Judgement::Prefer(..)));
-            let width = if wide { 2.0 * unit } else { unit };
+            let width = match press {
+                _ if wide => 1.6 * unit,
+                Act::Judge(Judgement::BothBad) => 1.2 * unit,
+                _ => unit,
+            };
             let button = egui::Button::new(text)
                 .right_text(RichText::new(key).monospace().color(palette.weak))
                 .min_size(egui::vec2(width, 32.0));

@@ -248,7 +248,7 @@ fn g7_several_tags_are_written_in_a_row() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), &FEW[..1], 0);
     let mut window = Window::open(dir.path(), Screen::Pairs);
-    window.focus(Role::TextInput, "Add a tag");
+    window.focus(Role::TextInput, "New tag");
     for tag in ["dull", "long"] {
         letters(&mut window, tag);
         window.key(Key::Enter);
@@ -447,7 +447,8 @@ fn g14_typing_at_the_end_of_a_crlf_line_changes_no_other_byte() {
     let ids = project(dir.path(), &[["next\r\nlast\r\n", "b"]], 0);
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.focus(Role::MultilineTextInput, "Answer 1 text");
-    window.keys(Modifiers::COMMAND, Key::Home);
+    let control = Modifiers::CTRL | Modifiers::COMMAND;
+    window.keys(control, Key::Home);
     window.key(Key::End);
     window.type_text("Q");
     window.harness.event(Event::Paste("1\n2".to_owned()));
@@ -456,7 +457,7 @@ fn g14_typing_at_the_end_of_a_crlf_line_changes_no_other_byte() {
     window.settle();
     assert_eq!(stored(dir.path(), ids[0]).unwrap().answers[0].text, "nextQ1\n2\r\nlast\r\n");
     window.focus(Role::MultilineTextInput, "Answer 1 text");
-    window.keys(Modifiers::COMMAND, Key::End);
+    window.keys(control, Key::End);
     window.key(Key::Backspace);
     window.focus(Role::MultilineTextInput, "Answer 2 text");
     window.settle();
@@ -505,7 +506,7 @@ fn what_no_font_can_show_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     // Egyptian hieroglyphs: in none of the fonts that come with the program.
     project(dir.path(), &[["\u{13000}\u{13001} and \u{13000}", "readable ä"]], 0);
-    let mut window = Window::open(dir.path(), Screen::Pairs);
+    let mut window = Window::open_with_boxes(dir.path(), Screen::Pairs);
     window.harness.step();
     window.assert_shows("3 characters cannot be shown");
 }
