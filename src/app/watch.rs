@@ -123,7 +123,7 @@ impl App {
                 }
                 let data = &mut workspace.pairs;
                 (data.revision, data.counts, data.tags) = (revision, counts, tags);
-                history.show(data);
+                history.show(data, &mut workspace.notices);
                 // The table and the open pair are read again; what is being typed is a draft and stays.
                 data.rows.expire_all();
                 data.pairs.expire_all();
