@@ -114,11 +114,8 @@ impl Project {
 
 fn apply_all(tx: &Transaction<'_>, change: &Change) -> Result<Applied> {
     let edits: Vec<&Edit> = change.edits.iter().filter(|edit| edit.before != edit.after).collect();
-    let mut applied = Applied {
-        label: change.label.clone(),
-        pairs: Vec::with_capacity(edits.len()),
-        revision: newest_revision(tx)?,
-    };
+    let mut applied =
+        Applied { label: change.label.clone(), pairs: Vec::with_capacity(edits.len()), revision: newest_revision(tx)? };
     if edits.is_empty() {
         return Ok(applied);
     }
