@@ -497,7 +497,7 @@ fn g21_notices_end_with_their_project() {
         counts: Counts::default(),
         config: RunConfig::default(),
     };
-    workspace.open(Opened { project, runs: Vec::new() }, &mut Views::default());
+    workspace.open(Opened { project, runs: Vec::new(), saved: Default::default() }, &mut Views::default());
     assert!(workspace.notices.is_empty());
 }
 
