@@ -172,6 +172,7 @@ fn train(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig)
     engine.requests.send(Request::Train {
         project: project.dir().to_owned(),
         run,
+        from: None,
         control: Arc::new(RunControl::default()),
     })?;
     loop {

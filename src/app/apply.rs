@@ -89,6 +89,9 @@ impl App {
     }
 
     fn apply_close(&mut self, answer: CloseAnswer, ctx: &egui::Context) {
+        if self.leave.is_asked() {
+            return; // It closes whatever is answered.
+        }
         self.workspace.closing = match answer {
             CloseAnswer::Stay => Closing::No,
             CloseAnswer::CloseAfterRun => Closing::AfterRun,

@@ -9,6 +9,7 @@ mod dialogs;
 mod downloads;
 mod exports;
 mod files;
+mod leave;
 mod models;
 mod pace;
 mod pairs;
@@ -21,6 +22,7 @@ mod watch;
 mod window;
 
 pub use files::{Files, Update};
+pub use leave::Leave;
 pub use window::{Renderer, WindowOptions, run};
 
 use std::{
@@ -102,6 +104,8 @@ pub struct App {
     threads: usize,
     dialogs: Dialogs,
     engine: EngineLink,
+    /// Whether the system wants the program to end.
+    leave: Leave,
     /// The theme that egui was told last.
     theme: Option<ThemeChoice>,
     /// The project that the screens were told about last, see [`Workspace::opened`].
@@ -139,6 +143,7 @@ impl App {
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             dialogs: Dialogs::new(ctx.clone()),
             engine,
+            leave: Leave::default(),
             theme: None,
             opened: 0,
             watch: None,
@@ -167,6 +172,11 @@ impl App {
     /// Another hub than the user's.
     pub fn set_hub(&mut self, hub: Hub) {
         self.hub = hub;
+    }
+
+    /// What asks this window to save and close.
+    pub fn leave(&self) -> Leave {
+        self.leave.clone()
     }
 
     pub fn workspace(&self) -> &Workspace {
@@ -227,6 +237,7 @@ impl eframe::App for App {
         self.apply_pending(ctx, frame);
         self.save_pauses(ctx);
         self.age_notices(ctx);
+        self.leave_if_asked();
         self.guard_closing(ctx);
         self.apply_theme(ctx);
     }

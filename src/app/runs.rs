@@ -26,7 +26,10 @@ impl App {
             RunCommand::Continue(run) => {
                 self.views.train.sheet = Sheet::Run;
                 self.views.train.shown = Some(run);
-                self.train(run);
+                // The window has said so before.
+                let runs = &self.workspace.runs;
+                let again = runs.record(run).is_some_and(|record| runs.would_start_again(record));
+                self.train(run, again.then_some(0));
             }
             RunCommand::Withdraw(run) => self.withdraw(run),
             RunCommand::Move(run, to) => {
@@ -144,16 +147,17 @@ impl App {
     /// Hands runs that are recorded by now to the engine.
     pub(super) fn train_recorded(&mut self) {
         for run in std::mem::take(&mut self.workspace.to_train) {
-            self.train(run);
+            self.train(run, None);
         }
     }
 
-    fn train(&mut self, run: RunId) {
+    /// `from`: the step whose checkpoint it goes on from, 0 for its beginning; absent = the newest.
+    fn train(&mut self, run: RunId, from: Option<u64>) {
         let Some(project) = self.workspace.project.as_ref().map(|p| p.dir.clone()) else {
             return;
         };
         let control = Arc::new(RunControl::default());
-        let request = Request::Train { project, run, control: control.clone() };
+        let request = Request::Train { project, run, from, control: control.clone() };
         if !self.ask_engine(request) {
             return;
         }

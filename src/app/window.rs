@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{App, EngineLink, VIEWS_KEY};
+use super::{App, EngineLink, Leave, VIEWS_KEY};
 use crate::{
     engine::{Engine, EngineOptions, Waker},
     state::{Command, Views},
@@ -26,6 +26,8 @@ pub struct WindowOptions {
     pub renderer: Renderer,
     /// Compute threads where a run's settings name none; absent = one less than the machine has.
     pub threads: Option<usize>,
+    /// Closes the window from elsewhere.
+    pub leave: Leave,
 }
 
 /// Shows the window on `project`, else on the last one; returns when it is closed.
@@ -50,7 +52,9 @@ pub fn run(project: Option<PathBuf>, options: WindowOptions) -> anyhow::Result<(
             let ctx = cc.egui_ctx.clone();
             let waker: Waker = Arc::new(move || ctx.request_repaint_after(PACE));
             let engine = Engine::start(waker, EngineOptions::beside_window(options.threads))?;
+            options.leave.tell(&cc.egui_ctx, engine.farewell());
             let mut app = App::new(&cc.egui_ctx, views, EngineLink::of(engine));
+            app.leave = options.leave;
             if let Some(threads) = options.threads {
                 app.threads = threads;
             }

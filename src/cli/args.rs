@@ -131,7 +131,9 @@ pub struct Train {
     pub print_config: bool,
 }
 
-/// Go on with a run from its newest checkpoint
+/// Go on with a run, from its newest checkpoint or an earlier one
+///
+/// A run that ended before its first checkpoint begins again.
 #[derive(Debug, clap::Args)]
 pub struct Resume {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
@@ -140,9 +142,13 @@ pub struct Resume {
     /// The demo project.
     #[arg(long)]
     pub demo: bool,
-    /// Steps of the whole run, if it is to be longer than it was.
+    /// Steps of the whole run, if it is to be longer than it was. From here on the learning rate follows the curve of a run
+    /// of that length; the log says how the next step's rate changes by it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
+    /// Go on from the checkpoint of this step, 0 for the beginning. What was measured and saved later is dropped.
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<u64>,
     /// auto, cpu, cuda:0 or metal [default: the run's own]
     #[arg(long)]
     pub device: Option<DeviceChoice>,
@@ -411,6 +417,7 @@ mod tests {
             "nudge train --print-config",
             "nudge train here --print-config",
             "nudge resume here 3 --steps 20",
+            "nudge resume here 3 --step 0 --steps 20",
             "nudge resume --demo last",
             "nudge generate --model m --prompt-ids 1,2,3 --max-new 4",
             "nudge download org/name@main/file.gguf --json",

@@ -1,9 +1,6 @@
 //! Hands a recorded run to the engine and follows it to its end.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -19,7 +16,7 @@ use crate::{
         Engine, EngineOptions, no_waker,
         protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
     },
-    store::{Project, RunId, RunRecord},
+    store::{Project, RunId},
 };
 
 /// An engine without a window: all of the machine, unless told otherwise.
@@ -32,24 +29,24 @@ pub fn threads(asked: Option<u16>) -> usize {
     asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
-/// Trains the run, shows how it goes, and sums it up. Ctrl-C stops it with a checkpoint, a second one at once.
-pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool) -> Result<Ending> {
+/// Trains the run, shows how it goes, and sums it up; `from`: the step whose checkpoint it is to go on from. Ctrl-C stops it
+/// with a checkpoint, a second one at once.
+pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u16>, is_json: bool) -> Result<Ending> {
     let control = Arc::new(RunControl::default());
     let stop = Arc::clone(&control);
     let interrupted =
         on_interrupt("Stopping after this step, with a checkpoint. Ctrl-C again leaves at once.", move || stop.stop())?;
     let engine = engine(threads)?;
     let unsaved = Unsaved::new(Arc::clone(&control), is_json);
-    let resumed_at = project.run(run)?.step;
     engine
         .requests
-        .send(Request::Train { project: project.dir().to_owned(), run, control })
+        .send(Request::Train { project: project.dir().to_owned(), run, from, control })
         .ok()
         .context("The engine ended before the run began")?;
     let followed = follow(&engine, project, run, is_json, &unsaved);
     // Printing may have failed, e.g. into a closed pipe: the run still ends with a checkpoint.
     engine.shut_down();
-    let outcome = followed?;
+    let Followed { resumed_at, outcome } = followed?;
     summary::print(project, run, resumed_at, &outcome, is_json)?;
     match outcome {
         Outcome::Failed { error } => Err(anyhow::anyhow!(error)),
@@ -58,15 +55,25 @@ pub fn drive(project: &Project, run: RunId, threads: Option<u16>, is_json: bool)
     }
 }
 
-fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved: &Unsaved) -> Result<Outcome> {
+/// A run to its end.
+struct Followed {
+    /// The step it went on from, 0 for its beginning.
+    resumed_at: u64,
+    outcome: Outcome,
+}
+
+fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved: &Unsaved) -> Result<Followed> {
+    let mut resumed_at = 0;
     let mut live = Live::new(is_json);
     let mut lines = Lines { project, run, newest: None };
     loop {
         let event = engine.events.recv().context("The engine ended without a word")?;
         match event {
             Event::Phase { what, fraction, .. } => live.phase(&what, fraction),
+            Event::Resting { why: Some(why), .. } => live.phase(&why, None),
             Event::Started { first_step, total_steps, .. } => {
-                lines.newest = Some(first_step.saturating_sub(1));
+                resumed_at = first_step.saturating_sub(1);
+                lines.newest = Some(resumed_at);
                 live.started(first_step, total_steps);
             }
             Event::Step { step, metrics, eta_secs, .. } => {
@@ -91,12 +98,13 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
             }
             Event::Finished { outcome, .. } => {
                 live.finish();
-                return Ok(outcome);
+                return Ok(Followed { resumed_at, outcome });
             }
             Event::Failed { error, .. } => live.logged(LogLevel::Error, &error),
             Event::Sampled { .. }
             | Event::Paused { .. }
             | Event::Continued { .. }
+            | Event::Resting { why: None, .. }
             | Event::Token { .. }
             | Event::Generated { .. }
             | Event::Preflight { .. } => {}
@@ -138,18 +146,4 @@ impl Lines<'_> {
 /// Names and values as a JSON object, in their order.
 pub fn as_object(metrics: Metrics) -> serde_json::Map<String, serde_json::Value> {
     metrics.into_iter().map(|(name, value)| (name, output::number(value))).collect()
-}
-
-/// Where a run's newest checkpoint is.
-pub fn newest_checkpoint(record: &RunRecord) -> Option<PathBuf> {
-    let entries = record.checkpoints.iter().flat_map(std::fs::read_dir);
-    entries
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| step_name(path).is_some_and(|name| name.starts_with("step-")))
-        .max_by_key(|path| step_name(path).map(str::to_owned))
-}
-
-fn step_name(path: &Path) -> Option<&str> {
-    path.file_name()?.to_str()
 }

@@ -4,9 +4,10 @@ use std::{
     io,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -33,20 +34,50 @@ pub fn usage(sentence: impl Into<String>) -> anyhow::Error {
 
 const INTERRUPTED: u8 = 130;
 
-/// Ctrl-C (and a request to terminate) calls `stop` and tells what happens now; the second one ends the program. The flag says
-/// whether there was a first one.
+/// What the next Ctrl-C means.
+struct Interrupt {
+    asked: Arc<AtomicBool>,
+    stop: Box<dyn Fn() + Send>,
+    sentence: &'static str,
+}
+
+/// The system takes one listener a program; what it does may change, e.g. from a window that could not open to the terminal.
+static INTERRUPT: Mutex<Option<Interrupt>> = Mutex::new(None);
+
+/// Ctrl-C (and a request to terminate, or the end of the terminal) calls `stop` and tells what happens now; the second one
+/// ends the program. The flag says whether there was a first one. What was to be called before is not called any more.
 pub fn on_interrupt(sentence: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::AcqRel) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        stop();
-        output::note(format!("\n{sentence}"));
-    })
-    .context("Could not listen for Ctrl-C")?;
+    let interrupt = Interrupt { asked: Arc::clone(&interrupted), stop: Box::new(stop), sentence };
+    let before = INTERRUPT.lock().unwrap_or_else(PoisonError::into_inner).replace(interrupt);
+    if before.is_none() {
+        ctrlc::set_handler(interrupted_now).context("Could not listen for Ctrl-C")?;
+    }
     Ok(interrupted)
+}
+
+fn interrupted_now() {
+    let interrupt = INTERRUPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(Interrupt { asked, stop, sentence }) = interrupt.as_ref() else {
+        return;
+    };
+    if asked.swap(true, Ordering::AcqRel) {
+        std::process::exit(i32::from(INTERRUPTED));
+    }
+    stop();
+    output::note(format!("\n{sentence}"));
+}
+
+/// Ends the program after so long, should it still be there.
+pub fn leave_within(patience: Duration) {
+    let clock = std::thread::Builder::new().name("nudge-leaving".to_owned()).spawn(move || {
+        std::thread::sleep(patience);
+        output::note("Saving takes too long; leaving without the rest.");
+        std::process::exit(i32::from(INTERRUPTED));
+    });
+    if let Err(error) = clock {
+        tracing::warn!("nothing limits how long leaving takes: {error}");
+    }
 }
 
 /// Tells what went wrong on standard error, causes on lines of their own.

@@ -1,6 +1,7 @@
 //! `nudge generate`: answers prompts.
 
 use std::{
+    cell::Cell,
     fs,
     io::{self, Read as _},
     path::Path,
@@ -19,7 +20,7 @@ use crate::{
     data::{Prompt, Turn},
     engine::{
         Speaker, answer_all, compute_pool,
-        protocol::{Generated, RunControl, Sampling, StoppedBy},
+        protocol::{Generated, Sampling, StoppedBy},
     },
 };
 
@@ -40,13 +41,14 @@ pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
             prompts.extend(std::iter::repeat_n(ids, args.samples));
         }
         // A reader who leaves has read enough.
-        let control = RunControl::default();
+        let left = Cell::new(false);
+        let wanted = || !left.get();
         let mut shown = Ok(());
-        let answers = answer_all(&speaker.policy, &speaker.codec, prompts, &sampling, &control, &mut |_, text| {
+        let answers = answer_all(&speaker.policy, &speaker.codec, prompts, &sampling, &wanted, &mut |_, text| {
             if !args.json && !several && shown.is_ok() {
                 shown = output::piece(&text);
                 if shown.is_err() {
-                    control.stop();
+                    left.set(true);
                 }
             }
         })?;

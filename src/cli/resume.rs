@@ -1,11 +1,14 @@
-//! `nudge resume`: goes on with a run from its newest checkpoint.
+//! `nudge resume`: goes on with a run from its newest checkpoint, or from one that is named.
 
 use anyhow::{Context as _, Result};
 
 use super::{args::Resume, drive, ending::Ending, place::project_and_run};
 use crate::{
-    engine::config::{RunConfig, Threads},
-    store::{RunStatus, StoreError},
+    engine::{
+        config::{RunConfig, Threads},
+        fit_to_resume, goes_on_from,
+    },
+    store::{RunRecord, StoreError},
 };
 
 pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
@@ -13,16 +16,9 @@ pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
     if record.status.is_live() {
         return Err(StoreError::RunIsLive(record.id).into());
     }
-    if args.steps.is_none() && record.status == RunStatus::Completed {
-        anyhow::bail!(
-            "Run {} has done all of its {} steps. Give it more to go on, e.g. --steps {}",
-            record.id.0,
-            record.total_steps,
-            record.total_steps * 2
-        );
-    }
+    let mut config = RunConfig::from_toml(&record.config_toml).context("The run's own settings cannot be read")?;
+    refuse_no_steps(args, &record, &config)?;
     if args.steps.is_some() || args.device.is_some() || threads.is_some() {
-        let mut config = RunConfig::from_toml(&record.config_toml).context("The run's own settings cannot be read")?;
         config.train.steps = args.steps.or(config.train.steps);
         if let Some(device) = args.device {
             config.train.device = device.to_string();
@@ -30,7 +26,31 @@ pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
         if let Some(threads) = threads {
             config.train.threads = Threads::Count(usize::from(threads));
         }
+        // What cannot be is refused before it stands in the run's record.
+        fit_to_resume(&config)?;
         project.set_run_config(record.id, &config.to_toml()?)?;
     }
-    drive::drive(&project, record.id, threads, args.json)
+    drive::drive(&project, record.id, args.step, threads, args.json)
+}
+
+/// Refuses a run that would have no step left to do, while nothing of it was touched.
+fn refuse_no_steps(args: &Resume, record: &RunRecord, config: &RunConfig) -> Result<()> {
+    let done = goes_on_from(record, args.step)?;
+    // 0 until they were counted: a run by its epochs knows only from its data how many there are.
+    let total = args.steps.or(config.train.steps).unwrap_or(record.total_steps);
+    if total == 0 || done < total {
+        return Ok(());
+    }
+    let id = record.id.0;
+    match args.steps {
+        Some(steps) => anyhow::bail!(
+            "Run {id} has done {done} steps, so it cannot go on to step {steps}; nothing was changed. Give it more, e.g. --steps \
+             {}, or go back to an earlier checkpoint with --step",
+            done * 2
+        ),
+        None => anyhow::bail!(
+            "Run {id} has done all of its {total} steps. Give it more to go on, e.g. --steps {}",
+            done.max(total) * 2
+        ),
+    }
 }

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{drive, output};
+use super::output;
 use crate::{
-    engine::protocol::Outcome,
+    engine::{newest_checkpoint, protocol::Outcome},
     store::{Project, RunId, RunRecord, RunStatus, SampleRecord},
 };
 
@@ -34,7 +34,7 @@ struct Change {
 pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, is_json: bool) -> Result<()> {
     let record = project.run(run)?;
     let changes = changes(project, run)?;
-    let checkpoint = drive::newest_checkpoint(&record);
+    let checkpoint = newest_checkpoint(&record.checkpoints);
     if is_json {
         let both: serde_json::Map<_, _> = changes
             .iter()

@@ -51,5 +51,5 @@ pub fn start(
         revision: writer.revision()?,
         parent: None,
     })?;
-    drive::drive(&writer, run, threads, is_json)
+    drive::drive(&writer, run, None, threads, is_json)
 }

@@ -3,6 +3,8 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -10,16 +12,19 @@ use clap::CommandFactory as _;
 
 use super::{
     args::{Args, Renderer, Settings},
-    ending::{Ending, usage},
+    ending::{Ending, leave_within, on_interrupt, usage},
     output, train,
 };
 use crate::{
-    app::{self, WindowOptions},
+    app::{self, Leave, WindowOptions},
     store::{Project, StoreError, demo},
 };
 
 /// Where Linux and its kin say that there is a display.
 const DISPLAYS: [&str; 3] = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
+
+/// How long saving may take once the system wants the program to end: it would not wait for ever either.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -> Result<Ending> {
     if let Some(dir) = &project
@@ -30,14 +35,23 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     if !has_display() {
         return without_window("There is no display here", project.as_deref(), threads);
     }
+    let leave = Leave::default();
+    let asked = leave.clone();
+    let sentence = "Saving what was typed and a checkpoint, then closing. Once more leaves at once.";
+    let interrupted = on_interrupt(sentence, move || {
+        asked.ask();
+        leave_within(PATIENCE);
+    })?;
     let options = WindowOptions {
         renderer: match renderer {
             Renderer::Glow => app::Renderer::Glow,
             Renderer::Wgpu => app::Renderer::Wgpu,
         },
         threads: threads.map(usize::from),
+        leave,
     };
     match app::run(project.clone(), options) {
+        Ok(()) if interrupted.load(Ordering::Acquire) => Ok(Ending::Interrupted),
         Ok(()) => Ok(Ending::Done),
         Err(error) => {
             tracing::info!("{error:#}");

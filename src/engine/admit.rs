@@ -9,10 +9,8 @@ use super::{
 };
 use crate::{model, store::Project, text::Codec};
 
-/// A sentence about the first thing that would keep the run from its start: settings, device, model, adapter, files, pairs.
-///
-/// Takes as long as reading a tokenizer does.
-pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
+/// What settings alone can say against a run that goes on with them: their faults, and a device that is not there.
+pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
     let faults: Vec<String> = validate(config).into_iter().map(|(_, s)| s).collect();
     if !faults.is_empty() {
         return Err(EngineError::Settings(faults.join("; ")));
@@ -21,6 +19,14 @@ pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
     if config.train.device != "auto" {
         material::open_device(config)?;
     }
+    Ok(())
+}
+
+/// A sentence about the first thing that would keep the run from its start: settings, device, model, adapter, files, pairs.
+///
+/// Takes as long as reading a tokenizer does.
+pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
+    fit_to_resume(config)?;
     let folder = material::model_folder(project, config)?;
     model::examine(&folder, &material::load_options(config, project.dir()))?;
     Codec::load(&folder)?;

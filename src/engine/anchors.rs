@@ -94,10 +94,10 @@ impl Anchors {
 }
 
 impl Trainer {
-    /// Looks that the policy is its own reference, on the pairs of the next step. The policy must be at step 0; `next`: the
-    /// order of the pairs from where the run goes on. `Break` = stopped meanwhile.
-    pub fn check_start(&mut self, next: &Order, helm: &mut Helm<'_>) -> Result<ControlFlow<()>> {
-        let chosen = self.drawn(&mut next.clone());
+    /// Looks that the policy is its own reference, on the pairs of the step that comes next. The policy must be at step 0;
+    /// `next`: the order of the pairs from where the run goes on. `Break` = stopped meanwhile.
+    pub fn check_start(&mut self, next: &Order, step: u64, helm: &mut Helm<'_>) -> Result<ControlFlow<()>> {
+        let chosen = self.drawn(&mut next.clone(), step);
         let objective = self.state.knobs.objective(&self.config.objective);
         for attempt in 0.. {
             if self.anchor(&chosen, helm)?.is_break() {
@@ -132,15 +132,16 @@ impl Trainer {
 
     /// What full weights need before they move: the values of all that the run will visit and measure. `Break` = stopped
     /// meanwhile.
-    pub fn anchor_ahead(&mut self, next: &Order, steps: u64, helm: &mut Helm<'_>) -> Result<ControlFlow<()>> {
+    pub fn anchor_ahead(&mut self, next: &Order, first: u64, helm: &mut Helm<'_>) -> Result<ControlFlow<()>> {
         let mut order = next.clone();
-        let visits = (steps as usize).saturating_mul(self.config.train.pairs_per_step);
+        let steps = first..=self.length.steps;
+        let visits = steps.clone().count().saturating_mul(self.config.train.pairs_per_step);
         let to_visit = self.anchors.train.len().min(visits).max(1);
-        for _ in 0..steps {
+        for step in steps {
             if self.anchors.known == self.anchors.train.len() {
                 break;
             }
-            let chosen = self.drawn(&mut order);
+            let chosen = self.drawn(&mut order, step);
             helm.phase("Computing reference log-probs", Some(self.anchors.known as f32 / to_visit as f32));
             if self.anchor(&chosen, helm)?.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -206,7 +207,7 @@ impl Trainer {
     ) -> Result<Option<(LogProbs, usize)>> {
         let docs = docs(self);
         let docs: Vec<&Doc> = docs.iter().collect();
-        let (begun, paused) = (Instant::now(), helm.paused);
+        let (begun, rested) = (Instant::now(), helm.rested);
         let Self { policy, codec, anchors, state, .. } = self;
         let mut source = Source { cache: &mut anchors.cache, policy, origin: &anchors.origin, budget: state.budget };
         let mut failed = None;
@@ -219,7 +220,7 @@ impl Trainer {
                 ControlFlow::Break(())
             })
         })?;
-        anchors.spent += begun.elapsed().saturating_sub(helm.paused.saturating_sub(paused));
+        anchors.spent += begun.elapsed().saturating_sub(helm.rested.saturating_sub(rested));
         if let Some(error) = failed {
             return Err(error);
         }

@@ -12,7 +12,8 @@ use super::{
     checkpoint,
     error::{EngineError, Result},
     material,
-    protocol::{Generated, RunControl, Sampling, StoppedBy, Weights},
+    protocol::{Generated, Sampling, StoppedBy, Weights},
+    rotation,
     stop::StopTexts,
 };
 use crate::{
@@ -58,18 +59,19 @@ impl Speaker {
     }
 }
 
-/// Answers one prompt given as ids. `on_text` hears the text as it comes; the control's stop cuts the answer short.
+/// Answers one prompt given as ids. `on_text` hears the text as it comes; the answer is cut short when it is no longer
+/// `wanted`, which is asked before every token.
 pub fn answer(
     policy: &Policy,
     codec: &Codec,
     prompt_ids: Vec<u32>,
     sampling: &Sampling,
-    control: &RunControl,
+    wanted: &dyn Fn() -> bool,
     on_text: &mut dyn FnMut(String),
 ) -> Result<Generated> {
     let prompts = vec![prompt_ids];
     let mut one = |_, text| on_text(text);
-    let answers = answer_all(policy, codec, prompts, sampling, control, &mut one)?;
+    let answers = answer_all(policy, codec, prompts, sampling, wanted, &mut one)?;
     let missing = || EngineError::Sentence("The model gave no answer".to_owned());
     answers.into_iter().next().ok_or_else(missing)
 }
@@ -80,7 +82,7 @@ pub fn answer_all(
     codec: &Codec,
     prompts: Vec<Vec<u32>>,
     sampling: &Sampling,
-    control: &RunControl,
+    wanted: &dyn Fn() -> bool,
     on_text: &mut dyn FnMut(usize, String),
 ) -> Result<Vec<Generated>> {
     let context = policy.spec().max_positions;
@@ -95,8 +97,7 @@ pub fn answer_all(
     let mut writers: Vec<Writer<'_>> = prompts.iter().map(|_| Writer::new(&sampling.stop)).collect();
     let started = Instant::now();
     let mut first = None;
-    let wanted = || !control.stopping();
-    let generations = policy.generate_while(&prompts, &options, &wanted, &mut |index, id| {
+    let generations = policy.generate_while(&prompts, &options, wanted, &mut |index, id| {
         first.get_or_insert_with(Instant::now);
         let text = writers[index].push(codec, id);
         if !text.is_empty() {
@@ -284,12 +285,17 @@ impl Speakers {
         self.0.clear();
     }
 
+    /// Bytes that what is loaded takes.
+    pub fn bytes(&self) -> u64 {
+        self.0.iter().map(|(_, speaker)| speaker.policy.fixed_bytes()).sum()
+    }
+
     /// The speaker with these weights, loaded now if it is not at hand. The newest checkpoint is looked up every time.
     pub fn get(&mut self, weights: &Weights) -> Result<&Speaker> {
         let voice = match weights {
             Weights::Model { folder, adapter } => Voice::Model(folder.clone(), adapter.clone()),
             Weights::Run { project, run, step } => {
-                let newest = || checkpoint::newest_step(&Project::open(project)?.run(*run)?.checkpoints);
+                let newest = || rotation::newest_step(&Project::open(project)?.run(*run)?.checkpoints);
                 Voice::Run(project.clone(), *run, step.map_or_else(newest, Ok)?)
             }
         };

@@ -23,18 +23,31 @@ pub struct Room {
     /// Bytes that the policy's own estimate does not know of: the program, the data, what the allocator keeps. At first
     /// what is held besides the weights, then what a tried row took more than foretold.
     beside: u64,
+    /// Bytes of this process that are none of the run's: another run, or weights loaded to answer with.
+    others: u64,
 }
 
 impl Room {
-    /// The limit asked for in MB, or a share of what is free now. The policy was loaded and has done nothing yet.
-    pub fn new(asked: Option<u64>, policy: &Policy) -> Self {
+    /// The limit asked for in MB, or a share of what is free now. The policy was loaded and has done nothing yet. `others`:
+    /// bytes of this process that are none of the run's and will be free when it goes.
+    pub fn new(asked: Option<u64>, policy: &Policy, others: u64) -> Self {
         let device = policy.device();
-        let used = memory::used_on(device);
-        let free = memory::free_on(device) as f64 * SHARE;
+        let used = memory::used_on(device).saturating_sub(others);
+        let free = (memory::free_on(device) + others) as f64 * SHARE;
         // The pages of gradients and moments are not there before something is written to them.
         let later = LATER * policy.trainable_parameters() as u64;
         let loaded = policy.fixed_bytes().saturating_sub(later);
-        Self { limit: asked.map_or(used + free as u64, |mb| mb << 20), beside: used.saturating_sub(loaded) }
+        Self { limit: asked.map_or(used + free as u64, |mb| mb << 20), beside: used.saturating_sub(loaded), others }
+    }
+
+    /// Other weights were loaded or dropped since.
+    pub fn set_others(&mut self, bytes: u64) {
+        self.others = bytes;
+    }
+
+    /// Bytes that this process holds for the run.
+    pub fn used(self, policy: &Policy) -> u64 {
+        memory::used_on(policy.device()).saturating_sub(self.others)
     }
 
     pub fn limit(self) -> u64 {
@@ -53,16 +66,15 @@ impl Room {
 
     /// The same now, when others may have taken of it.
     pub fn now(self, policy: &Policy) -> u64 {
-        let device = policy.device();
-        let reusable = memory::used_on(device).saturating_sub(self.standing(policy));
-        let free = memory::free_on(device) + reusable;
+        let reusable = self.used(policy).saturating_sub(self.standing(policy));
+        let free = memory::free_on(policy.device()) + reusable;
         self.whole(policy).min(free)
     }
 
     /// Takes in what was measured: `peak` bytes in all while a row ran that was estimated to take `row_bytes`. Gives the
     /// peak of a step, with the optimizer's moments, which were not there yet.
     pub fn learn(&mut self, policy: &Policy, peak: u64, row_bytes: u64) -> u64 {
-        let peak = peak + MOMENTS * policy.trainable_parameters() as u64;
+        let peak = peak.saturating_sub(self.others) + MOMENTS * policy.trainable_parameters() as u64;
         self.beside = peak.saturating_sub(policy.fixed_bytes() + row_bytes);
         peak
     }

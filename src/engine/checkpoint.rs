@@ -3,7 +3,8 @@
 //! `checkpoints/step-000120/` holds `state.json` (everything small, and the hashes of the other files), the trained
 //! tensors (`trainable.safetensors`, or `model.safetensors` for full weights), `optimizer.safetensors`, and for an
 //! adapter the PEFT files that other tools read. It is written under another name, synced, read back and compared, and
-//! only then renamed: a killed process or a full disk leaves the earlier checkpoints as they were.
+//! only then renamed: a killed process or a full disk leaves the earlier checkpoints as they were. Which of them stay is
+//! for [`super::rotation`].
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,7 @@ use super::{
     knobs::Knobs,
     order::Order,
     reference::Reference,
+    rotation,
 };
 use crate::{
     model::{
@@ -29,8 +31,9 @@ use crate::{
     store::Revision,
 };
 
-/// The layout that this program writes and the newest it reads.
-const FORMAT: u32 = 1;
+/// The layout that this program writes and the newest it reads. Since 2 the order keeps the way it was drawn in, which a
+/// program that does not know of it would change in silence.
+const FORMAT: u32 = 2;
 const STATE: &str = "state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const ADAPTER_PARTS: &str = "trainable.safetensors";
@@ -54,6 +57,10 @@ pub struct State {
     pub aside: Aside,
     /// Steps in a row that were not applied.
     pub refused: u32,
+    /// The newest step whose weights are known to give a finite loss and gradient: those that the last applied update began
+    /// with.
+    #[serde(default)]
+    pub proven: u64,
     pub revision: Revision,
     pub reference: Reference,
     /// [`super::batches::Batches::identity`].
@@ -89,41 +96,6 @@ struct Index {
     state: State,
 }
 
-fn name_of(step: u64) -> String {
-    format!("step-{step:06}")
-}
-
-/// Where the checkpoint of a step is, in the last of a run's folders that has one.
-fn find(folders: &[PathBuf], step: u64) -> Option<PathBuf> {
-    let places = folders.iter().rev().map(|folder| folder.join(name_of(step)));
-    places.into_iter().find(|path| path.is_dir())
-}
-
-/// Steps with a checkpoint in any of a run's folders, ascending.
-pub fn steps(folders: &[PathBuf]) -> Vec<u64> {
-    let entries = folders.iter().flat_map(fs::read_dir).flatten();
-    let mut steps: Vec<u64> = entries
-        .filter_map(|entry| {
-            let name = entry.ok()?.file_name();
-            name.to_str()?.strip_prefix("step-")?.parse().ok()
-        })
-        .collect();
-    steps.sort_unstable();
-    steps.dedup();
-    steps
-}
-
-/// The newest step with a checkpoint, or a sentence.
-pub fn newest_step(folders: &[PathBuf]) -> Result<u64> {
-    steps(folders).last().copied().ok_or_else(|| {
-        let first = folders.first().map(|folder| folder.display().to_string());
-        EngineError::Sentence(format!(
-            "There is no checkpoint in {} yet; wait for the first one or ask the run to save",
-            first.unwrap_or_default()
-        ))
-    })
-}
-
 /// Writes the checkpoint of `state.step` into this folder.
 pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<PathBuf> {
     fs::create_dir_all(parent).map_err(EngineError::io("create", parent))?;
@@ -142,7 +114,7 @@ pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, ba
         )));
     }
 
-    let aside = parent.join(format!(".{}.writing", name_of(state.step)));
+    let aside = parent.join(format!(".{}.writing", rotation::name_of(state.step)));
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(EngineError::io("clear", &aside))?;
     }
@@ -153,7 +125,7 @@ pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, ba
         fs::remove_dir_all(&aside).ok();
         return Err(error);
     }
-    let target = parent.join(name_of(state.step));
+    let target = parent.join(rotation::name_of(state.step));
     if target.exists() {
         fs::remove_dir_all(&target).map_err(EngineError::io("replace", &target))?;
     }
@@ -208,14 +180,14 @@ pub struct Saved {
 /// Opens the checkpoint of `step`, or the newest one that is whole.
 pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
     if let Some(step) = step {
-        let path = find(folders, step)
+        let path = rotation::find(folders, step)
             .ok_or_else(|| EngineError::Sentence(format!("There is no checkpoint of step {step}")))?;
         return Saved::read(&path);
     }
-    let newest = newest_step(folders)?;
+    let newest = rotation::newest_step(folders)?;
     let mut passed_over = Vec::new();
-    let steps = steps(folders);
-    for path in steps.into_iter().rev().filter_map(|step| find(folders, step)) {
+    let steps = rotation::steps(folders);
+    for path in steps.into_iter().rev().filter_map(|step| rotation::find(folders, step)) {
         match Saved::read(&path) {
             Ok(mut saved) => {
                 saved.passed_over = passed_over;
@@ -224,13 +196,13 @@ pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
             Err(error) => passed_over.push(error.to_string()),
         }
     }
-    let newest = find(folders, newest).unwrap_or_default();
+    let newest = rotation::find(folders, newest).unwrap_or_default();
     Err(damaged(&newest, passed_over.join("; ")))
 }
 
 /// What the newest checkpoint says of itself, its tensors unread; nothing where there is none that can be read.
 pub fn newest_state(folders: &[PathBuf]) -> Option<State> {
-    let newest = find(folders, steps(folders).pop()?)?;
+    let newest = rotation::newest(folders)?;
     Some(Index::read(&newest).ok()?.state)
 }
 
@@ -287,36 +259,6 @@ impl Saved {
     pub fn restore_optimizer(&self, optimizer: &mut AdamW) -> Result<()> {
         Ok(optimizer.load(&self.dir.join(OPTIMIZER), self.index.optimizer_step)?)
     }
-}
-
-/// Removes what need not be kept: all but the last, the best and `keep` before the last.
-pub fn prune(folders: &[PathBuf], keep: usize, best: Option<u64>) -> Result<()> {
-    let steps = steps(folders);
-    let others: Vec<u64> = steps
-        .split_last()
-        .map_or(&[][..], |(_, earlier)| earlier)
-        .iter()
-        .copied()
-        .filter(|step| Some(*step) != best)
-        .collect();
-    for step in &others[..others.len().saturating_sub(keep)] {
-        remove(folders, *step)?;
-    }
-    Ok(())
-}
-
-/// Removes checkpoints later than `step`, when a run goes on from there.
-pub fn truncate_after(folders: &[PathBuf], step: u64) -> Result<()> {
-    let steps = steps(folders);
-    let mut later = steps.into_iter().filter(|later| *later > step);
-    later.try_for_each(|later| remove(folders, later))
-}
-
-fn remove(folders: &[PathBuf], step: u64) -> Result<()> {
-    while let Some(path) = find(folders, step) {
-        fs::remove_dir_all(&path).map_err(EngineError::io("remove", &path))?;
-    }
-    Ok(())
 }
 
 fn damaged(path: &Path, reason: String) -> EngineError {

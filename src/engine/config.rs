@@ -62,7 +62,6 @@ pub struct DataConfig {
     pub eval_fraction: f64,
     pub seed: u64,
     /// Train although BOS stands twice in a row in some prompts; without it such a run does not start.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_doubled_bos: bool,
     /// Reference answers: "auto" = the project's own, or a JSONL file.
     pub reference: String,
@@ -154,6 +153,7 @@ pub struct TrainConfig {
     /// Optimizer steps; wins over `epochs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
+    /// How often every pair is met. The last step takes what is left, be it less than `pairs_per_step`.
     pub epochs: f64,
     /// Pairs of one optimizer step. A step takes as many reference answers and as many pieces of retention text, where their weights are not 0.
     pub pairs_per_step: usize,
@@ -167,7 +167,7 @@ pub struct TrainConfig {
     pub shuffle_seed: u64,
     /// Steps between checkpoints; 0 = only at the end.
     pub checkpoint_every: u64,
-    /// Checkpoints kept besides the last and the best.
+    /// Checkpoints kept besides the last, the best and those that somebody asked for.
     pub keep: usize,
     /// Steps between evaluations; 0 = only at the start and the end.
     pub eval_every: u64,

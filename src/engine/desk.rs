@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
@@ -16,10 +16,11 @@ use super::{
     error::{EngineError, Result},
     events::Reporter,
     hands::{Crew, Hands},
-    preflight,
+    memory,
+    preflight::{self, Asker},
     protocol::{Event, Generated, Knob, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights},
     run,
-    thread::panic_sentence,
+    thread::{Leaving, panic_sentence},
 };
 use crate::{
     data::Prompt,
@@ -31,21 +32,42 @@ use crate::{
 /// How often a kept event is offered again while nothing else happens.
 const RETRY: Duration = Duration::from_millis(20);
 
+/// How long the allocator keeps what a check has freed, about.
+const FREED_IS_KEPT: Duration = Duration::from_mins(1);
+
 /// A run waiting for its turn.
 #[derive(Clone)]
 pub struct Job {
     pub project: PathBuf,
     pub run: RunId,
+    /// The step whose checkpoint it goes on from, where somebody named one.
+    pub from: Option<u64>,
     pub control: Arc<RunControl>,
     hands: Hands,
 }
 
-/// The weights of the running run, to answer with.
+/// The running run, and its weights to answer with.
 pub struct Current<'a> {
-    pub project: &'a Path,
-    pub run: RunId,
+    pub job: &'a Job,
     pub policy: &'a Policy,
     pub codec: &'a Codec,
+    /// It rests anyway: it is paused, or waits for an answer.
+    pub rests: bool,
+}
+
+impl Current<'_> {
+    /// Whether something else may be done before the run goes on, pauses or ends.
+    fn has_time(&self) -> bool {
+        self.rests || !(self.job.control.stopping() || self.job.control.paused())
+    }
+}
+
+/// Something that was done for somebody else while a run was going.
+#[derive(Debug, Clone, Copy)]
+pub struct Rest {
+    /// Behind the word "while".
+    pub what: &'static str,
+    pub took: Duration,
 }
 
 /// Everything of the engine that is not training itself.
@@ -59,10 +81,19 @@ pub struct Desk {
     #[cfg(test)]
     pub fault: super::fault::Fault,
     queue: VecDeque<Job>,
+    /// Questions that came when the run was to pause or to end: that comes first.
+    later: VecDeque<Request>,
     /// What the running run is to take notice of at its next step border.
     pub wishes: Wishes,
     speakers: Speakers,
     running: Option<Job>,
+    /// What the run rested for since that was asked last.
+    rests: Vec<Rest>,
+    /// Bytes that this process held before the run began.
+    before_run: u64,
+    /// Bytes that a check beside the run has left with the allocator, and until when.
+    left_over: Option<(u64, Instant)>,
+    leaving: Leaving,
     closing: bool,
 }
 
@@ -76,7 +107,7 @@ pub struct Wishes {
 }
 
 impl Desk {
-    pub fn new(requests: Receiver<Request>, reporter: Reporter, crew: Crew) -> Self {
+    pub fn new(requests: Receiver<Request>, reporter: Reporter, crew: Crew, leaving: Leaving) -> Self {
         Self {
             requests,
             reporter,
@@ -85,16 +116,32 @@ impl Desk {
             #[cfg(test)]
             fault: super::fault::Fault::default(),
             queue: VecDeque::new(),
+            later: VecDeque::new(),
             wishes: Wishes::default(),
             speakers: Speakers::default(),
             running: None,
+            rests: Vec::new(),
+            before_run: 0,
+            left_over: None,
+            leaving,
             closing: false,
         }
     }
 
     /// Asked to end, or nobody can ask any more.
     pub fn closing(&self) -> bool {
-        self.closing
+        self.closing || self.leaving.is_set()
+    }
+
+    /// What the run rested for since this was asked last.
+    pub fn rests(&mut self) -> Vec<Rest> {
+        std::mem::take(&mut self.rests)
+    }
+
+    /// Bytes that this process holds now and the run did not take.
+    pub fn others(&self) -> u64 {
+        let left_over = self.left_over.filter(|(_, until)| Instant::now() < *until);
+        self.speakers.bytes() + left_over.map_or(0, |(bytes, _)| bytes)
     }
 
     /// Those of the next run, or the usual ones while none waits.
@@ -115,6 +162,9 @@ impl Desk {
         self.running = Some(job.clone());
         // A run needs the memory more than a conversation that may be over.
         self.speakers.clear();
+        self.rests.clear();
+        self.left_over = None;
+        self.before_run = memory::resident_bytes();
         Some(job)
     }
 
@@ -129,6 +179,9 @@ impl Desk {
             self.rest(RETRY, None);
             return;
         }
+        if self.take_later(None) {
+            return;
+        }
         match self.requests.recv() {
             Ok(request) => self.take(request, None),
             Err(_) => self.closing = true,
@@ -138,6 +191,9 @@ impl Desk {
     /// Sleeps at most `patience`, answering what is asked.
     pub fn rest(&mut self, patience: Duration, current: Option<&Current<'_>>) {
         self.reporter.flush();
+        if self.take_later(current) {
+            return;
+        }
         match self.requests.recv_timeout(patience) {
             Ok(request) => self.take(request, current),
             Err(RecvTimeoutError::Timeout) => {}
@@ -148,7 +204,8 @@ impl Desk {
     /// Between micro-batches: takes whatever was asked, without waiting.
     pub fn take_all(&mut self, current: Option<&Current<'_>>) {
         self.reporter.flush();
-        while !self.closing {
+        while self.take_later(current) {}
+        while !self.closing() {
             match self.requests.try_recv() {
                 Ok(request) => self.take(request, current),
                 Err(TryRecvError::Empty) => return,
@@ -157,11 +214,24 @@ impl Desk {
         }
     }
 
+    /// Takes the next question that was put off, if there is time for it now.
+    fn take_later(&mut self, current: Option<&Current<'_>>) -> bool {
+        let request = if current.is_none_or(Current::has_time) { self.later.pop_front() } else { None };
+        let is_taken = request.is_some();
+        if let Some(request) = request {
+            self.take(request, current);
+        }
+        is_taken
+    }
+
     fn take(&mut self, request: Request, current: Option<&Current<'_>>) {
         match request {
-            Request::Train { project, run, control } => {
+            Request::Generate { .. } | Request::Preflight { .. } if !current.is_none_or(Current::has_time) => {
+                self.later.push_back(request);
+            }
+            Request::Train { project, run, from, control } => {
                 let hands = self.hands_of(&project, run);
-                self.queue_up(Job { project, run, control, hands });
+                self.queue_up(Job { project, run, from, control, hands });
             }
             Request::Withdraw { run } => self.withdraw(run),
             Request::Reorder { runs } => {
@@ -180,23 +250,17 @@ impl Desk {
             // The run has ended since it was asked: its own events say so.
             Request::Turn { .. } | Request::Checkpoint { .. } | Request::Settle { .. } => {}
             Request::Generate { request, source, prompt, sampling, control } => {
-                let event = guarded(request, || {
-                    let answer = self.generate(request, &source, &prompt, &sampling, &control, current)?;
-                    Ok(Event::Generated { request, answer })
+                self.beside(current, "an answer was written", |desk| {
+                    guarded(request, || {
+                        let answer = desk.generate(request, &source, &prompt, &sampling, &control, current)?;
+                        Ok(Event::Generated { request, answer })
+                    })
                 });
-                self.reporter.send(event);
             }
             Request::Preflight { request, project, config } => {
-                let hands = self.usual.of(&config.train);
-                let event = guarded(request, || {
-                    let work = || preflighted(request, &project, &config);
-                    if hands == self.crew.hands() {
-                        return work();
-                    }
-                    let crew = Crew::gather(hands).map_err(EngineError::io("start", "the threads"))?;
-                    crew.work(work)
+                self.beside(current, "a check was made", |desk| {
+                    guarded(request, || desk.preflight(request, &project, &config, current))
                 });
-                self.reporter.send(event);
             }
             Request::Shutdown => self.closing = true,
         }
@@ -238,6 +302,36 @@ impl Desk {
         self.running.as_ref().is_some_and(|job| job.run == run)
     }
 
+    /// Does what is not the run's own. A run that is going is said to rest, and the time is noted.
+    fn beside(&mut self, current: Option<&Current<'_>>, what: &'static str, work: impl FnOnce(&mut Self) -> Event) {
+        let resting = current.filter(|current| !current.rests).map(|current| current.job.run);
+        let tell = |desk: &mut Self, why: Option<String>| {
+            if let Some(run) = resting {
+                desk.reporter.send(Event::Resting { run, why });
+            }
+        };
+        let started = Instant::now();
+        tell(self, Some(format!("Training rests while {}", what.replace(" was ", " is "))));
+        let event = work(self);
+        tell(self, None);
+        if current.is_some() {
+            self.rests.push(Rest { what, took: started.elapsed() });
+        }
+        self.reporter.send(event);
+    }
+
+    /// Whether work beside a run may go on: a stop or a pause that comes meanwhile ends it at once.
+    fn wanted<'c>(&self, current: Option<&Current<'c>>) -> impl Fn() -> bool + Sync + use<'c> {
+        let leaving = self.leaving.clone();
+        let run = current.map(|current| (&*current.job.control, current.rests, current.job.control.stopping()));
+        move || {
+            let is_interrupted = run.is_some_and(|(control, rests, was_stopping)| {
+                if rests { control.stopping() && !was_stopping } else { control.stopping() || control.paused() }
+            });
+            !is_interrupted && !leaving.is_set()
+        }
+    }
+
     fn generate(
         &mut self,
         request: RequestId,
@@ -251,8 +345,10 @@ impl Desk {
             // Stopped while it waited for its turn: not even the model need be loaded.
             return Ok(Generated::cancelled());
         }
-        let of_current = current.filter(|current| match source {
-            Weights::Run { project, run, step: None } => *run == current.run && project == current.project,
+        let may_go_on = self.wanted(current);
+        let wanted = || !control.stopping() && may_go_on();
+        let of_current = current.filter(|Current { job, .. }| match source {
+            Weights::Run { project, run, step: None } => *run == job.run && *project == job.project,
             Weights::Run { .. } | Weights::Model { .. } => false,
         });
         let (policy, codec, passed_over) = if let Some(current) = of_current {
@@ -263,16 +359,35 @@ impl Desk {
         };
         let reporter = &mut self.reporter;
         let prompt_ids = codec.prompt_ids(prompt)?;
-        let answer = answer(policy, codec, prompt_ids, sampling, control, &mut |text| {
+        let answer = answer(policy, codec, prompt_ids, sampling, &wanted, &mut |text| {
             reporter.send(Event::Token { request, text });
         })?;
         Ok(Generated { passed_over, ..answer })
     }
-}
 
-fn preflighted(request: RequestId, project: &Path, config: &RunConfig) -> Result<Event> {
-    let report = Box::new(preflight::report(project, config)?);
-    Ok(Event::Preflight { request, report })
+    fn preflight(
+        &mut self,
+        request: RequestId,
+        project: &Path,
+        config: &RunConfig,
+        current: Option<&Current<'_>>,
+    ) -> Result<Event> {
+        let before = memory::resident_bytes();
+        let others = match current {
+            Some(_) => before.saturating_sub(self.before_run),
+            None => self.speakers.bytes(),
+        };
+        let wanted = self.wanted(current);
+        let work = || preflight::report(project, config, &Asker { wanted: &wanted, others });
+        let hands = self.usual.of(&config.train);
+        let report = if hands == self.crew.hands() {
+            work()
+        } else {
+            Crew::gather(hands).map_err(EngineError::io("start", "the threads"))?.work(work)
+        };
+        self.left_over = Some((memory::resident_bytes().saturating_sub(before), Instant::now() + FREED_IS_KEPT));
+        Ok(Event::Preflight { request, report: Box::new(report?) })
+    }
 }
 
 /// The request boundary: whatever goes wrong inside is an answer to this request and nothing more.

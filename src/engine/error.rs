@@ -8,7 +8,7 @@ use crate::{
     formats::FormatError,
     kernels::KernelError,
     model::{LoadError, PolicyError},
-    store::StoreError,
+    store::{RunId, StoreError},
     text::{TextError, Unusable},
 };
 
@@ -44,9 +44,19 @@ pub enum EngineError {
     #[error("The run cannot be continued: {0}")]
     Resume(String),
     #[error(
-        "The run is already at its last step ({step} of {total}). Give it more steps to go on, for example `--steps {}`", .step + .total
+        "The run is already at its last step ({step} of {total}). Give it more steps to go on, for example `--steps {}`", 2 * .step.max(.total)
     )]
     AtLastStep { step: u64, total: u64 },
+    #[error("There is no checkpoint of step {step}; {there}")]
+    NoSuchCheckpoint { step: u64, there: String },
+    #[error(
+        "Run {} cannot go on from step {step}: none of its checkpoints is left in {folders}. Put them back; or begin it again from step 0 (`nudge resume` with `--step 0`), which drops what it measured; or start a new run", .run.0
+    )]
+    CheckpointsGone { run: RunId, step: u64, folders: String },
+    #[error(
+        "Run {} has no checkpoint left after which a step gave numbers. Start a new run with a lower learning rate, or name where it is to go on all the same: `--step {step}` for a checkpoint in doubt, `--step 0` for its beginning", .run.0
+    )]
+    OnlyDoubtful { run: RunId, step: u64 },
     #[error("Could not {what} {path}: {source}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("The checkpoint {path} cannot be used: {reason}")]
@@ -56,13 +66,21 @@ pub enum EngineError {
     #[error("The checkpoint of step {step} could not be saved: {reason}")]
     NotSaved { step: u64, reason: String },
     #[error(
-        "Three steps in a row gave a loss or a gradient that is not a number. The weights are those before them, saved at step {step}. A lower learning rate or a longer warm-up usually helps."
+        "{what}{}. In a new run a lower learning rate or a longer warm-up usually helps.", fallen_back(*.back, *.doubtful)
     )]
-    NotANumber { step: u64 },
+    NotANumber {
+        what: String,
+        /// The newest checkpoint whose weights gave numbers.
+        back: Option<u64>,
+        /// The step under which the present weights were put aside, where they might be good for something.
+        doubtful: Option<u64>,
+    },
     #[error(
         "Out of memory: a row of {tokens} tokens needs about {needed_mb} MB with recomputation, and {room_mb} MB may be taken (train.memory_mb sets it)"
     )]
     NoRoom { tokens: usize, needed_mb: u64, room_mb: u64 },
+    #[error("The check was cut short, because what it was done beside was to stop or to rest. Ask again")]
+    CutShort,
     #[error("This device is not available: {0}")]
     Device(String),
     #[error("The prompt cannot be used: {0}")]
@@ -73,7 +91,34 @@ pub enum EngineError {
 
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
+/// What is left after the weights went wrong.
+fn fallen_back(back: Option<u64>, doubtful: Option<u64>) -> String {
+    let back = match back {
+        Some(step) => {
+            format!(". The run is back at the checkpoint of step {step}, the newest whose weights gave numbers")
+        }
+        None => ". No earlier checkpoint is there to go back to".to_owned(),
+    };
+    match doubtful {
+        Some(step) => {
+            format!("{back}; the last weights are put aside as doubtful (`nudge resume` with `--step {step}`)")
+        }
+        None => format!("{back}; the last weights are not saved"),
+    }
+}
+
 impl EngineError {
+    /// Refused before anything was touched: the run is what it was.
+    pub fn leaves_the_run(&self) -> bool {
+        matches!(
+            self,
+            Self::AtLastStep { .. }
+                | Self::NoSuchCheckpoint { .. }
+                | Self::CheckpointsGone { .. }
+                | Self::OnlyDoubtful { .. }
+        )
+    }
+
     /// Wraps an I/O error with what was done to which path.
     pub fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -1,7 +1,5 @@
 //! Measuring: held-out pairs, KL drift on reference answers and on fresh answers, retention, how answers end.
 
-use std::ops::ControlFlow;
-
 use super::{
     batches::TextDoc,
     error::Result,
@@ -156,13 +154,9 @@ impl Trainer {
             stop: self.codec.stop_ids().to_vec(),
             ..GenerateOptions::default()
         };
-        let job = helm.job;
-        let wanted = || !job.control.stopping();
-        let on_token = &mut |_, _| ControlFlow::Continue(());
-        let generations = self.policy.generate_while(&prompts, &options, &wanted, on_token)?;
-        if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
+        let Some(generations) = helm.generate(&self.policy, &self.codec, &prompts, &options)? else {
             return Ok(None);
-        }
+        };
         let count = generations.len() as f64;
         let tokens: usize = generations.iter().map(|g| g.ids.len()).sum();
         let ended = generations.iter().filter(|g| g.stopped_by_eos).count();

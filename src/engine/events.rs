@@ -44,7 +44,7 @@ enum Worth {
 
 fn worth(event: &Event) -> Worth {
     match event {
-        Event::Phase { .. } | Event::Step { .. } => Worth::Newest,
+        Event::Phase { .. } | Event::Resting { .. } | Event::Step { .. } => Worth::Newest,
         Event::Token { .. } => Worth::Droppable,
         Event::Evaluated { .. } | Event::Sampled { .. } | Event::Saved { .. } | Event::Logged { .. } => Worth::History,
         Event::Started { .. }

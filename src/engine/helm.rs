@@ -1,17 +1,18 @@
 //! What connects a running run with the project and with whoever asks: log, phases, pause and stop.
 
 use std::{
+    cell::{Cell, RefCell},
     ops::ControlFlow,
     time::{Duration, Instant},
 };
 
 use super::{
-    desk::{Current, Desk, Job},
+    desk::{Current, Desk, Job, Rest},
     error::{EngineError, Result},
     protocol::{Event, LogLevel, SaveAnswer},
 };
 use crate::{
-    model::Policy,
+    model::{GenerateOptions, Generation, Policy},
     store::{Project, RunId, RunStatus, StoreError},
     text::Codec,
 };
@@ -31,8 +32,8 @@ pub struct Helm<'d> {
     pub project: Project,
     /// The last step that was done.
     pub step: u64,
-    /// Time spent paused, to be left out of speeds.
-    pub paused: Duration,
+    /// Time in which nothing was trained, because of a pause or for others; left out of speeds.
+    pub rested: Duration,
     shown: Option<(String, Instant)>,
 }
 
@@ -42,7 +43,7 @@ const BETWEEN_PHASES: Duration = Duration::from_millis(50);
 impl<'d> Helm<'d> {
     pub fn new(desk: &'d mut Desk, job: &'d Job, project: Project) -> Result<Self> {
         project.set_patience(PATIENCE)?;
-        Ok(Self { desk, job, project, step: 0, paused: Duration::ZERO, shown: None })
+        Ok(Self { desk, job, project, step: 0, rested: Duration::ZERO, shown: None })
     }
 
     pub fn run(&self) -> RunId {
@@ -97,7 +98,7 @@ impl<'d> Helm<'d> {
         };
         let since = Instant::now();
         let job = self.job;
-        let current = weights.map(|(policy, codec)| Current { project: &job.project, run: job.run, policy, codec });
+        let current = weights.map(|(policy, codec)| Current { job, policy, codec, rests: true });
         self.logged(LogLevel::Warning, format!("{locked} The run waits for it and goes on by itself"), false);
         self.phase("Waits: another program holds the project locked", None);
         let done = loop {
@@ -111,7 +112,8 @@ impl<'d> Helm<'d> {
             }
         };
         let waited = since.elapsed();
-        self.paused += waited;
+        self.rested += waited;
+        self.desk.rests();
         if done.is_ok() {
             let text = format!("Waited {:.0} s for another program that held the project locked", waited.as_secs_f64());
             // Not through `log`, which would wait in turn.
@@ -136,21 +138,55 @@ impl<'d> Helm<'d> {
     /// Between micro-batches: answers what was asked, rests while paused. `Break` = stop with what is done.
     pub fn attend(&mut self, weights: Option<(&Policy, &Codec)>) -> Result<ControlFlow<()>> {
         let job = self.job;
-        let current = weights.map(|(policy, codec)| Current { project: &job.project, run: job.run, policy, codec });
-        self.desk.take_all(current.as_ref());
+        let current = |rests| weights.map(|(policy, codec)| Current { job, policy, codec, rests });
+        self.desk.take_all(current(false).as_ref());
+        for Rest { what, took } in self.desk.rests() {
+            self.rested += took;
+            let secs = took.as_secs_f64();
+            self.log(LogLevel::Info, format!("Rested {secs:.1} s while {what}; that time is not counted as training"))?;
+        }
         if job.control.paused() && !self.must_stop() {
             let started = Instant::now();
             let (run, step) = (job.run, self.step);
             self.note_status(RunStatus::Paused);
             self.send(Event::Paused { run, step });
             while job.control.paused() && !self.must_stop() {
-                self.desk.rest(REST, current.as_ref());
+                self.desk.rest(REST, current(true).as_ref());
             }
-            self.paused += started.elapsed();
+            self.rested += started.elapsed();
+            // Part of the pause.
+            self.desk.rests();
             self.note_status(RunStatus::Running);
             self.send(Event::Continued { run, step });
         }
         Ok(if self.must_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Answers for the run's own measurements. Before every token it attends to what is asked, so that a pause rests here
+    /// too. `None` = stop with what is done.
+    pub fn generate(
+        &mut self,
+        policy: &Policy,
+        codec: &Codec,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+    ) -> Result<Option<Vec<Generation>>> {
+        let failed = Cell::new(None);
+        let helm = RefCell::new(&mut *self);
+        let wanted = || {
+            let flow = helm.borrow_mut().attend(Some((policy, codec)));
+            flow.map(|flow| flow.is_continue()).unwrap_or_else(|error| {
+                failed.set(Some(error));
+                false
+            })
+        };
+        let on_token = &mut |_, _| ControlFlow::Continue(());
+        let generations = policy.generate_while(prompts, options, &wanted, on_token)?;
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let is_stopped = self.attend(Some((policy, codec)))?.is_break();
+        Ok((!is_stopped).then_some(generations))
     }
 
     /// A checkpoint could not be written: rests, answering with the weights in memory, until somebody says what to do.
@@ -163,7 +199,7 @@ impl<'d> Helm<'d> {
     ) -> Option<SaveAnswer> {
         let started = Instant::now();
         let (job, run) = (self.job, self.job.run);
-        let current = Current { project: &job.project, run, policy, codec };
+        let current = Current { job, policy, codec, rests: true };
         let error = error.to_string();
         // Before anybody hears of it: whoever stops the run because of it means this.
         let was_stopping = job.control.stopping();
@@ -182,7 +218,8 @@ impl<'d> Helm<'d> {
             }
             self.desk.rest(REST, Some(&current));
         };
-        self.paused += started.elapsed();
+        self.rested += started.elapsed();
+        self.desk.rests();
         self.note_status(RunStatus::Running);
         self.send(Event::Continued { run, step });
         answer

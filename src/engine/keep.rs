@@ -8,6 +8,7 @@ use super::{
     helm::Helm,
     material,
     protocol::{Event, LogLevel, SaveAnswer},
+    rotation::{self, Spared},
     step::Trainer,
 };
 use crate::store::{Project, RunRecord, StoreError};
@@ -79,7 +80,8 @@ fn write(trainer: &Trainer, helm: &mut Helm<'_>) -> Result<()> {
     let folder = record.checkpoints.last().cloned().unwrap_or_default();
     write_to(trainer, helm, &folder)?;
     let best = trainer.state.best.map(|best| best.step);
-    checkpoint::prune(&record.checkpoints, trainer.config.train.keep, best)
+    let spared = Spared { newest: trainer.config.train.keep, best, proven: trainer.state.proven };
+    rotation::prune(&record.checkpoints, spared)
 }
 
 /// Into another place, where the later ones go as well.
@@ -106,6 +108,9 @@ fn folder_in(place: &Path, project: &Path, record: &RunRecord) -> PathBuf {
 }
 
 fn write_to(trainer: &Trainer, helm: &mut Helm<'_>, folder: &Path) -> Result<()> {
+    if !trainer.policy.parameters().are_finite()? {
+        return Err(EngineError::Sentence("the weights hold values that are not numbers".to_owned()));
+    }
     let model = material::model_folder(&helm.project, &trainer.config)?;
     checkpoint::save(folder, &trainer.policy, &trainer.optimizer, &trainer.state, &model.to_string_lossy())?;
     let (run, step) = (helm.run(), trainer.state.step);

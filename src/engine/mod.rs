@@ -4,9 +4,10 @@
 //! takes [`protocol::Request`]s and keeps the queue of runs; `run` is one run from its record in the project to its last checkpoint. Then, a concern each:
 //!
 //! - before the first step: `prepare`, `material` and `batches` (data to documents), `golden` (what must hold at step 0),
-//!   `budget` (tokens a row), `trial` (one row tried, for its memory), `checkpoint` (where to go on);
-//! - a step: `order`, `anchors` and `reference` (step-0 log-probs), `rows`, `step`, `schedule`, `knobs`;
-//! - between steps: `evaluate`, `probes`, `keep` (checkpoints, also when one fails), `helm` (log, pause, stop), `answer` (questions to the weights);
+//!   `budget` (tokens a row), `trial` (one row tried, for its memory), `start` and `checkpoint` (where to go on);
+//! - a step: `length`, `order`, `anchors` and `reference` (step-0 log-probs), `rows`, `step`, `schedule`, `knobs`;
+//! - between steps: `evaluate`, `probes`, `keep` (checkpoints, also when one fails), `rotation` (which of them stay), `helm`
+//!   (log, pause, stop), `answer` (questions to the weights);
 //! - without a run: `catalog` (models on disk), `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained`
 //!   (weights) and `story` (the report).
 //!
@@ -36,6 +37,7 @@ mod hands;
 mod helm;
 mod keep;
 mod knobs;
+mod length;
 mod material;
 mod memory;
 mod method;
@@ -46,10 +48,12 @@ mod prepare;
 mod probes;
 pub mod protocol;
 mod reference;
+mod rotation;
 mod rows;
 mod run;
 mod schedule;
 pub mod score;
+mod start;
 mod step;
 mod stop;
 mod story;
@@ -64,12 +68,14 @@ mod trained;
 mod trial;
 mod validate;
 
-pub use admit::admit;
+pub use admit::{admit, fit_to_resume};
 pub use answer::{Speaker, answer, answer_all};
 pub use error::EngineError;
 pub use events::Waker;
 pub use export::export;
 pub use hands::compute_pool;
 pub use overrides::ConfigError;
-pub use thread::{Engine, EngineOptions, no_waker};
+pub use rotation::newest as newest_checkpoint;
+pub use start::goes_on_from;
+pub use thread::{Engine, EngineOptions, Farewell, no_waker};
 pub use validate::validate;

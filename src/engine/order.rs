@@ -4,8 +4,19 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// An endless walk over `len` items, each once an epoch. The permutation is a function of seed, stream and epoch, so
-/// the position alone is its whole state.
+/// How a walk goes. A checkpoint keeps it, so that an older run goes on in the order it began in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Way {
+    /// A step across an epoch border may meet an item twice. Checkpoints that name no way were written on this one.
+    #[default]
+    Plain,
+    /// What a step met before the border comes later in the next epoch.
+    Apart,
+}
+
+/// An endless walk over `len` items, each once an epoch and none twice in a step. The permutation is a function of seed,
+/// stream, epoch, and of what the step that crossed into the epoch had met before, so the position is its whole state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     seed: u64,
@@ -15,6 +26,14 @@ pub struct Order {
     epoch: u32,
     /// Items of this epoch already met.
     cursor: usize,
+    #[serde(default)]
+    way: Way,
+    /// The last items of the epoch before, where the step that met them went on into this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<u32>,
+    /// How many items of this epoch that step met.
+    #[serde(default)]
+    first: usize,
     /// Made when first needed.
     #[serde(skip)]
     permutation: Vec<u32>,
@@ -23,14 +42,25 @@ pub struct Order {
 impl PartialEq for Order {
     /// The permutation follows from the rest.
     fn eq(&self, other: &Self) -> bool {
-        let position = |order: &Self| (order.seed, order.stream, order.len, order.epoch, order.cursor);
-        position(self) == position(other)
+        let position =
+            |order: &Self| (order.seed, order.stream, order.len, order.epoch, order.cursor, order.way, order.first);
+        position(self) == position(other) && self.before == other.before
     }
 }
 
 impl Order {
     pub fn new(len: usize, seed: u64, stream: u32) -> Self {
-        Self { seed, stream, len, epoch: 0, cursor: 0, permutation: Vec::new() }
+        Self {
+            seed,
+            stream,
+            len,
+            epoch: 0,
+            cursor: 0,
+            way: Way::Apart,
+            before: Vec::new(),
+            first: 0,
+            permutation: Vec::new(),
+        }
     }
 
     /// Epochs walked, with the fraction of the present one.
@@ -38,31 +68,64 @@ impl Order {
         f64::from(self.epoch) + self.cursor as f64 / self.len.max(1) as f64
     }
 
+    /// Whether an epoch is exactly one: false for runs from before steps were kept from meeting an item twice.
+    pub fn keeps_epochs(&self) -> bool {
+        self.way == Way::Apart
+    }
+
     /// The next `count` items, across epoch borders; at most one epoch's worth, so that no step meets an item twice
     /// merely because the data is small.
     pub fn take(&mut self, count: usize) -> Vec<usize> {
-        (0..count.min(self.len)).map(|_| self.next()).collect()
+        let count = count.min(self.len);
+        let mut taken: Vec<u32> = Vec::with_capacity(count);
+        while taken.len() < count {
+            if self.cursor == self.len {
+                self.epoch += 1;
+                self.cursor = 0;
+                self.permutation.clear();
+                if self.way == Way::Apart {
+                    self.first = count - taken.len();
+                    self.before.clone_from(&taken);
+                }
+            }
+            if self.permutation.is_empty() {
+                self.permutation = self.permute();
+            }
+            taken.push(self.permutation[self.cursor]);
+            self.cursor += 1;
+        }
+        taken.into_iter().map(|item| item as usize).collect()
     }
 
-    fn next(&mut self) -> usize {
-        if self.cursor == self.len {
-            self.epoch += 1;
-            self.cursor = 0;
-            self.permutation.clear();
+    /// This epoch's items: a shuffle in which those of `before` wait until the step that met them is over.
+    fn permute(&self) -> Vec<u32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(u64::from(self.stream) << 32 | u64::from(self.epoch));
+        let mut shuffled: Vec<u32> = (0..self.len as u32).collect();
+        shuffled.shuffle(&mut rng);
+        if self.before.is_empty() {
+            return shuffled;
         }
-        if self.permutation.is_empty() {
-            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-            rng.set_stream(u64::from(self.stream) << 32 | u64::from(self.epoch));
-            self.permutation = (0..self.len as u32).collect();
-            self.permutation.shuffle(&mut rng);
+        let mut permutation = Vec::with_capacity(self.len);
+        let mut waiting = Vec::new();
+        for item in shuffled {
+            if permutation.len() < self.first && self.before.contains(&item) {
+                waiting.push(item);
+                continue;
+            }
+            permutation.push(item);
+            if permutation.len() == self.first {
+                permutation.append(&mut waiting);
+            }
         }
-        self.cursor += 1;
-        self.permutation[self.cursor - 1] as usize
+        permutation
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -79,17 +142,60 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_position_goes_on_exactly() {
-        let mut order = Order::new(7, 1, 0);
-        order.take(5);
-        order.take(5);
-        let stored = serde_json::to_string(&order).unwrap();
-        let mut again: Order = serde_json::from_str(&stored).unwrap();
-        assert_eq!(again, order);
-        assert_ne!(again, Order::new(7, 1, 0));
-        for _ in 0..5 {
-            assert_eq!(again.take(4), order.take(4));
+    fn dl4_no_step_meets_an_item_twice_and_every_epoch_is_whole() {
+        for (len, count) in [(5, 4), (5, 3), (7, 7), (7, 2), (12, 5), (3, 2), (2, 1), (40, 16)] {
+            for seed in 0..20 {
+                let mut order = Order::new(len, seed, 0);
+                let mut met = Vec::new();
+                for step in 0..4 * len {
+                    let taken = order.take(count);
+                    let apart: BTreeSet<usize> = taken.iter().copied().collect();
+                    assert_eq!(apart.len(), count, "{len} items, {count} a step, seed {seed}, step {step}: {taken:?}");
+                    met.extend(taken);
+                }
+                for epoch in met.chunks_exact(len) {
+                    let all: BTreeSet<usize> = epoch.iter().copied().collect();
+                    assert_eq!(all.len(), len, "{len} items, {count} a step, seed {seed}: {epoch:?}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn a_stored_position_goes_on_exactly() {
+        for steps in 0..9 {
+            let mut order = Order::new(7, 1, 0);
+            for _ in 0..steps {
+                order.take(5);
+            }
+            let stored = serde_json::to_string(&order).unwrap();
+            let mut again: Order = serde_json::from_str(&stored).unwrap();
+            assert_eq!(again, order);
+            assert_ne!(again, Order::new(7, 2, 0));
+            for _ in 0..9 {
+                assert_eq!(again.take(5), order.take(5));
+            }
+        }
+    }
+
+    /// What an earlier version of this program wrote, and what it drew next.
+    #[test]
+    fn dl4_an_older_run_goes_on_in_the_order_it_began_in() {
+        let stored = r#"{"seed":1,"stream":0,"len":5,"epoch":0,"cursor":4}"#;
+        let mut order: Order = serde_json::from_str(stored).unwrap();
+        assert!(!order.keeps_epochs());
+        let plain = |epoch: u64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            rng.set_stream(epoch);
+            let mut items: Vec<usize> = (0..5).collect();
+            items.shuffle(&mut rng);
+            items
+        };
+        let expected: Vec<usize> = plain(0)[4..].iter().chain(&plain(1)).chain(&plain(2)).copied().collect();
+        let drawn = [order.take(4), order.take(4)].concat();
+        assert_eq!(drawn, expected[..8]);
+        let again: Order = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
+        assert!(again == order && !again.keeps_epochs());
     }
 
     #[test]

@@ -200,6 +200,45 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_that_a_sentence_advises_exists() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders = vec![root];
+        let mut advised = std::collections::BTreeSet::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    advised.extend(keys_in_strings(&std::fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+        let known = every_key();
+        assert!(advised.contains("data.allow_doubled_bos") && advised.contains("train.memory_mb"), "{advised:?}");
+        let unknown: Vec<&String> = advised.iter().filter(|key| !known.contains(key)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    /// Words such as `train.steps` inside the string literals of a source text. A misspelling in a test has no place there.
+    fn keys_in_strings(source: &str) -> Vec<String> {
+        const FILES: [&str; 2] = ["safetensors", "rs"];
+        let code = source.split("mod tests {").next().unwrap_or_default();
+        let sections = ["data", "objective", "lora", "optimizer", "train"];
+        let is_word = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        code.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .flat_map(|line| line.split('"').skip(1).step_by(2))
+            .flat_map(|text| text.split(|c| !is_word(c)))
+            .map(|word| word.trim_matches('.').to_owned())
+            .filter(|word| {
+                let parts: Vec<&str> = word.split('.').collect();
+                matches!(parts.as_slice(), [section, key] if sections.contains(section) && !FILES.contains(key) && !key.ends_with('_'))
+            })
+            .collect()
+    }
+
+    #[test]
     fn the_text_form_is_lossless() {
         let config = set(&[("objective.margin", "mean"), ("train.steps", "3")]).unwrap();
         let text = config.to_toml().unwrap();

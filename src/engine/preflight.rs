@@ -8,10 +8,12 @@ use super::{
     config::RunConfig,
     error::{EngineError, Result},
     evaluate::first,
-    findings, golden, material, memory,
-    prepare::total_steps,
+    findings, golden,
+    length::Length,
+    material, memory,
     protocol::PreflightReport,
     reference::{Origin, Reference, Source, sums},
+    schedule,
     step::judge,
     trial,
     validate::validate,
@@ -29,8 +31,22 @@ const SAMPLED: usize = 64;
 /// More sleeping pairs than this share deserve a word.
 const MANY_ASLEEP: f64 = 0.3;
 
+/// Whoever asked, and whoever else is at work meanwhile.
+pub struct Asker<'a> {
+    /// Looked at between the parts of the work: false = cut it short.
+    pub wanted: &'a (dyn Fn() -> bool + Sync),
+    /// Bytes of this process that will be free when the run goes: another run's, weights loaded to answer with.
+    pub others: u64,
+}
+
+impl Asker<'_> {
+    fn go_on(&self) -> Result<()> {
+        if (self.wanted)() { Ok(()) } else { Err(EngineError::CutShort) }
+    }
+}
+
 /// Loads, tokenises and runs one step of the run that `config` would be, without changing any weight.
-pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
+pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<PreflightReport> {
     let faults: Vec<String> = validate(config).into_iter().map(|(_, s)| s).collect();
     if !faults.is_empty() {
         return Err(EngineError::Settings(faults.join("; ")));
@@ -40,18 +56,23 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     let folder = material::model_folder(&project, config)?;
     let options = material::load_options(config, project.dir());
     let device = device::open(options.device).map_err(PolicyError::from)?.device;
-    let free_memory_bytes = memory::free_on(&device);
+    // All that is held on an accelerator now belongs to others.
+    let others = device::memory(&device).map_or(asker.others, |memory| memory.used);
+    let free_memory_bytes = memory::free_on(&device) + others;
+    asker.go_on()?;
     let mut policy = Policy::load(&folder, &options)?;
+    asker.go_on()?;
     let codec = Codec::load(&folder)?;
     let data = material::of_now(&project, config)?;
     let context = policy.spec().max_positions;
     let batches = batches::prepare(&data, &codec, &config.data, context, &mut |_| {});
+    asker.go_on()?;
     let train = &batches.pairs.train;
     if train.is_empty() {
         return Err(EngineError::NoPairs(batches.why_empty()));
     }
-    let total_steps = total_steps(config, train.len());
-    let mut room = budget::Room::new(config.train.memory_mb, &policy);
+    let total_steps = Length::of(&config.train, train.len()).steps;
+    let mut room = budget::Room::new(config.train.memory_mb, &policy, others);
     let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
     let reference = Reference::of(&policy, &codec);
 
@@ -77,7 +98,8 @@ pub fn report(project: &Path, config: &RunConfig) -> Result<PreflightReport> {
     };
     findings::fill(&mut report, &data, &batches, &codec, &config.data);
     try_row(&mut report, &mut policy, config, &batches, &mut row_tokens, &mut room)?;
-    step_zero(&mut report, &mut project, &mut policy, &reference, config, &batches, row_tokens)?;
+    asker.go_on()?;
+    step_zero(&mut report, &mut project, &mut policy, &reference, config, &batches, asker)?;
     warn(&mut report, config, &batches);
     Ok(report)
 }
@@ -90,8 +112,9 @@ fn step_zero(
     reference: &Reference,
     config: &RunConfig,
     batches: &Batches,
-    row_tokens: usize,
+    asker: &Asker<'_>,
 ) -> Result<()> {
+    let row_tokens = report.memory.row_tokens;
     let objective = config.objective.objective();
     let train = &batches.pairs.train;
     let stride = train.len().div_ceil(SAMPLED);
@@ -99,8 +122,9 @@ fn step_zero(
     let docs: Vec<&Doc> = sampled.iter().map(|pair| &pair.doc).collect();
     let origin = Origin::of(policy, config)?;
     let mut source = Source { cache: project, policy, origin: &origin, budget: row_tokens };
-    let Some(found) = reference.log_probs(&mut source, &docs, &mut |_, _| ControlFlow::Continue(()))? else {
-        return Ok(());
+    let mut on = |_: &Policy, _| if (asker.wanted)() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    let Some(found) = reference.log_probs(&mut source, &docs, &mut on)? else {
+        return Err(EngineError::CutShort);
     };
     let anchors = sums(&found.log_probs);
     // At step 0 the policy is the reference: one Σ of each answer, as if it were one token's log-prob.
@@ -170,12 +194,7 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, batches: &Batches) {
     if !report.set_aside.is_empty() {
         warnings.push(format!("{} labelled pairs are set aside and will not be trained on", report.set_aside.len()));
     }
-    if config.optimizer.warmup_steps >= report.total_steps {
-        warnings.push(format!(
-            "The warm-up of {} steps is as long as the run of {}, so the full learning rate is never reached",
-            config.optimizer.warmup_steps, report.total_steps
-        ));
-    }
+    warnings.extend(schedule::warm_up_remark(&config.optimizer, report.total_steps));
 }
 
 /// Which prompts the reference answers speak for, and where they fight the pairs.

@@ -6,17 +6,20 @@ use super::{
     anchors::Anchors,
     batches::{self, Batches},
     budget,
-    checkpoint::{self, Aside, Saved, State},
+    checkpoint::{Aside, Saved, State},
     config::RunConfig,
     error::{EngineError, Result},
     findings,
     helm::Helm,
     knobs::Knobs,
+    length::Length,
     material,
     order::Order,
     preflight,
     protocol::LogLevel,
     reference::{Origin, Reference},
+    rotation, schedule,
+    start::Start,
     step::Trainer,
     trial,
     validate::validate,
@@ -37,15 +40,12 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     if !faults.is_empty() {
         return Err(EngineError::Settings(faults.join("; ")));
     }
+    let start = Start::of(record, &config, helm.job.from)?;
+    let saved = start.open(record)?;
+    helm.step = saved.as_ref().map_or(0, |saved| saved.state().step);
     helm.log(LogLevel::Info, material::open_device(&config)?)?;
     let (level, hands) = helm.desk.crew.remark();
     helm.log(level, hands)?;
-    let saved = if checkpoint::steps(&record.checkpoints).is_empty() {
-        None
-    } else {
-        Some(checkpoint::open(&record.checkpoints, None)?)
-    };
-    helm.step = saved.as_ref().map_or(0, |saved| saved.state().step);
 
     helm.phase("Loading the model", None);
     let folder = material::model_folder(&helm.project, &config)?;
@@ -74,15 +74,14 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     drop(material);
     report_data(helm, &config, &batches, saved.is_some())?;
     findings::refuse(&batches, &codec, &config.data)?;
-    let total_steps = total_steps(&config, batches.pairs.train.len());
-    refuse_last_step(saved.as_ref(), total_steps)?;
-    helm.write(None, &mut |project| project.set_total_steps(record.id, total_steps))?;
+    let length = length(&config, &batches, saved.as_ref());
+    refuse_last_step(saved.as_ref(), length.steps)?;
 
     let reference = Reference::of(&policy, &codec);
     if let Some(saved) = &saved {
         check_same(saved.state(), record, &reference, &batches)?;
     }
-    let mut room = budget::Room::new(config.train.memory_mb, &policy);
+    let mut room = budget::Room::new(config.train.memory_mb, &policy, 0);
     let mut budget = match &saved {
         Some(saved) => saved.state().budget,
         None => budget::row_tokens(config.train.micro_batch_tokens, room, &policy),
@@ -108,20 +107,25 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
         knobs,
         budget,
         refused: 0,
+        proven: 0,
         aside,
         revision: record.revision,
         reference,
         data: batches.identity(),
         best: None,
     };
-    let mut trainer = Trainer { config, policy, codec, optimizer, batches, anchors, state, room, total_steps };
+    let mut trainer = Trainer { config, policy, codec, optimizer, batches, anchors, state, room, length };
     // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
     if at_step_zero(&mut trainer, saved.as_ref(), helm)?.is_break() {
         return Ok(None);
     }
-    if let Some(saved) = &saved {
-        restore(&mut trainer, saved, helm)?;
+    match (start, &saved) {
+        (_, Some(saved)) => restore(&mut trainer, saved, helm)?,
+        (Start::Again { measured, asked }, None) => begin_again(helm, measured, asked)?,
+        (Start::New | Start::After { .. }, None) => {}
     }
+    report_rate(&trainer, record, helm)?;
+    helm.write(None, &mut |project| project.set_total_steps(record.id, length.steps))?;
     let probes = helm.project.probes()?;
     Ok(Some((trainer, probes)))
 }
@@ -142,12 +146,30 @@ fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
     Ok(AdamW::new(policy.parameters(), options)?)
 }
 
-/// Steps of the whole run.
-pub fn total_steps(config: &RunConfig, pairs: usize) -> u64 {
-    config.train.steps.unwrap_or_else(|| {
-        let per_step = config.train.pairs_per_step.min(pairs).max(1);
-        (config.train.epochs * pairs as f64 / per_step as f64).ceil().max(1.0) as u64
-    })
+/// How long the run is from what it has to train on.
+fn length(config: &RunConfig, batches: &Batches, saved: Option<&Saved>) -> Length {
+    let length = Length::of(&config.train, batches.pairs.train.len());
+    match saved {
+        Some(saved) if !saved.state().pairs.keeps_epochs() => length.in_whole_steps(),
+        Some(_) | None => length,
+    }
+}
+
+/// Says in the log what is special about the learning rate of the steps to come.
+fn report_rate(trainer: &Trainer, record: &RunRecord, helm: &mut Helm<'_>) -> Result<()> {
+    let (optimizer, total) = (&trainer.config.optimizer, trainer.length.steps);
+    let State { step, knobs, .. } = &trainer.state;
+    if *step == 0 || record.total_steps != total {
+        if let Some(text) = schedule::warm_up_remark(optimizer, total) {
+            helm.log(LogLevel::Warning, text)?;
+        }
+    }
+    if *step > 0
+        && let Some(text) = schedule::bend(optimizer, knobs.learning_rate_scale, *step, (record.total_steps, total))
+    {
+        helm.mark(LogLevel::Info, text)?;
+    }
+    Ok(())
 }
 
 /// Says in the log what was set aside, what is measured instead where nothing is held out, and where the KL term has no say.
@@ -221,14 +243,14 @@ fn check_same(state: &State, record: &RunRecord, reference: &Reference, batches:
 /// `Break` = stopped meanwhile.
 fn at_step_zero(trainer: &mut Trainer, saved: Option<&Saved>, helm: &mut Helm<'_>) -> Result<ControlFlow<()>> {
     let next = saved.map_or_else(|| trainer.state.pairs.clone(), |saved| saved.state().pairs.clone());
-    if trainer.check_start(&next, helm)?.is_break() {
+    let done = saved.map_or(0, |saved| saved.state().step);
+    if trainer.check_start(&next, done + 1, helm)?.is_break() {
         return Ok(ControlFlow::Break(()));
     }
     if trainer.anchors.origin.lasts() {
         return Ok(ControlFlow::Continue(()));
     }
-    let done = saved.map_or(0, |saved| saved.state().step);
-    trainer.anchor_ahead(&next, trainer.total_steps.saturating_sub(done), helm)
+    trainer.anchor_ahead(&next, done + 1, helm)
 }
 
 /// Puts a checkpoint back and drops what the project holds of later steps.
@@ -237,9 +259,15 @@ fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<
     saved.restore(&mut trainer.policy)?;
     saved.restore_optimizer(&mut trainer.optimizer)?;
     trainer.state = state.clone();
+    if state.proven == 0 {
+        // Written before this was kept: the weights of the last step come from the ones before it.
+        trainer.state.proven = state.step.saturating_sub(1);
+    }
     let run = helm.run();
     helm.write(None, &mut |project| project.truncate_after(run, state.step))?;
-    checkpoint::truncate_after(&helm.project.run(run)?.checkpoints, state.step)?;
+    let folders = helm.project.run(run)?.checkpoints;
+    rotation::trust(&folders, state.step)?;
+    rotation::truncate_after(&folders, state.step)?;
     for reason in &saved.passed_over {
         helm.log(LogLevel::Warning, reason.clone())?;
     }
@@ -251,4 +279,17 @@ fn restore(trainer: &mut Trainer, saved: &Saved, helm: &mut Helm<'_>) -> Result<
             state.step
         ),
     )
+}
+
+/// Drops what the project holds of a run that goes through its steps once more.
+fn begin_again(helm: &mut Helm<'_>, measured: u64, asked: bool) -> Result<()> {
+    let run = helm.run();
+    helm.write(None, &mut |project| project.truncate_after(run, 0))?;
+    rotation::truncate_after(&helm.project.run(run)?.checkpoints, 0)?;
+    let why = if asked {
+        "as asked".to_owned()
+    } else {
+        format!("because it ended after step {measured}, before its first checkpoint")
+    };
+    helm.mark(LogLevel::Warning, format!("Begins again at step 0, {why}: what it had measured since is dropped"))
 }

@@ -33,13 +33,9 @@ impl Trainer {
             stop: self.codec.stop_ids().to_vec(),
             ..GenerateOptions::default()
         };
-        let job = helm.job;
-        let wanted = || !job.control.stopping();
-        let on_token = &mut |_, _| ControlFlow::Continue(());
-        let generations = self.policy.generate_while(&prompts, &options, &wanted, on_token)?;
-        if helm.attend(Some((&self.policy, &self.codec)))?.is_break() {
+        let Some(generations) = helm.generate(&self.policy, &self.codec, &prompts, &options)? else {
             return Ok(ControlFlow::Break(()));
-        }
+        };
         for ((probe, asked), generation) in asked.into_iter().zip(generations) {
             let sample = Sample {
                 prompt: asked.prompt.clone(),

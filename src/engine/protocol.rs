@@ -28,8 +28,9 @@ pub struct RequestId(pub u64);
 /// What the window or the command line asks of the engine.
 #[derive(Debug, Clone)]
 pub enum Request {
-    /// Queue a run that the project already records (config, data revision). Continues from its last checkpoint if it has one.
-    Train { project: PathBuf, run: RunId, control: Arc<RunControl> },
+    /// Queue a run that the project already records (config, data revision). It goes on from its newest checkpoint, or from
+    /// that of the step that `from` names, 0 being its beginning; what it measured and saved later is then dropped.
+    Train { project: PathBuf, run: RunId, from: Option<u64>, control: Arc<RunControl> },
     /// Take a run out of the queue; [`Event::Finished`] says so. One that has begun meanwhile is stopped.
     Withdraw { run: RunId },
     /// The order of the runs that wait. Those that are not named come last, as they were.
@@ -235,6 +236,12 @@ pub enum Event {
     Continued {
         run: RunId,
         step: u64,
+    },
+    /// The run rests because of this, e.g. while an answer is written between two of its micro-batches; absent = it trains
+    /// again.
+    Resting {
+        run: RunId,
+        why: Option<String>,
     },
     /// A checkpoint could not be written. The run rests with its weights in memory until [`Request::Settle`]; asked to stop,
     /// it tries once more and ends. [`Event::Continued`] follows every answer.

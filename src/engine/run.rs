@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use super::{
-    checkpoint::{self, Best},
+    checkpoint::Best,
     desk::{Desk, Job},
     error::{EngineError, Result},
     helm::Helm,
@@ -11,27 +11,38 @@ use super::{
     material,
     prepare::prepare,
     protocol::{Event, LogLevel, Outcome},
-    step::{Part, StepDone, StepEnd, Trainer},
+    rotation,
+    step::{Part, StepDone, StepEnd, Trainer, Update},
 };
-use crate::store::{Probe, Project, RunStatus};
+use crate::store::{Probe, Project, RunRecord, RunStatus};
 
 /// A run stops after so many steps in a row that could not be applied.
 const REFUSED_IN_A_ROW: u32 = 3;
 
 /// Trains a queued run to its end, from its newest checkpoint if it has one. The outcome is in the project when this returns.
 pub fn train(desk: &mut Desk, job: &Job) -> Outcome {
+    let before = Project::open(&job.project).and_then(|project| project.run(job.run));
     match start_and_run(desk, job) {
         Ok(outcome) => outcome,
-        Err(error @ EngineError::AtLastStep { .. }) => {
-            // Not a failure of the run: it is as complete as it was.
-            record_status(job, RunStatus::Completed, None);
-            Outcome::Failed { error: error.to_string() }
-        }
         Err(error) => {
-            let error = error.to_string();
-            record_failure(job, &error);
-            Outcome::Failed { error }
+            let sentence = error.to_string();
+            match before {
+                // Not a failure of the run: it is as complete as it was.
+                Ok(record) if error.leaves_the_run() => leave_as_it_was(job, &record, &error),
+                Ok(_) | Err(_) => record_failure(job, &sentence),
+            }
+            Outcome::Failed { error: sentence }
         }
+    }
+}
+
+fn leave_as_it_was(job: &Job, record: &RunRecord, error: &EngineError) {
+    let has_done_all = matches!(error, EngineError::AtLastStep { step, total } if step == total);
+    match record.status {
+        _ if has_done_all => record_status(job, RunStatus::Completed, None),
+        // What it was before it was handed over is not known any more.
+        status if status.is_live() => record_status(job, RunStatus::Interrupted, None),
+        status => record_status(job, status, record.message.as_deref()),
     }
 }
 
@@ -68,7 +79,7 @@ fn start_and_run(desk: &mut Desk, job: &Job) -> Result<Outcome> {
         return stopped(&helm, record.step);
     };
     let (run, first_step) = (job.run, trainer.state.step + 1);
-    let total_steps = trainer.total_steps;
+    let total_steps = trainer.length.steps;
     helm.send(Event::Started { run, first_step, total_steps, arithmetic: material::arithmetic(&trainer.policy) });
     let outcome = steps(&mut trainer, &mut helm, &probes)?;
     if let Some(text) = trainer.anchors.summary() {
@@ -101,7 +112,7 @@ struct Border {
 
 /// The loop: at each border what is due, then a step.
 fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result<Outcome> {
-    let total = trainer.total_steps;
+    let total = trainer.length.steps;
     // What a checkpoint holds was measured and sampled before it was written, unless the run was stopped meanwhile.
     let resumed = (trainer.state.step > 0).then_some(trainer.state.step);
     let evaluated = helm.project.series(helm.run(), "eval_loss", None)?;
@@ -116,19 +127,25 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
     loop {
         let step = trainer.state.step;
         helm.step = step;
-        let flow = at_border(trainer, helm, probes, &mut border)?;
+        let flow = match at_border(trainer, helm, probes, &mut border) {
+            // No answer can be drawn from weights that give no numbers: that says less than why.
+            Err(error @ EngineError::Policy(_)) if step > 0 => {
+                return Err(if trainer.gives_numbers()? { error } else { fall_back(trainer, helm, spoiled(step))? });
+            }
+            flow => flow?,
+        };
         if flow.is_break() || helm.attend(Some((&trainer.policy, &trainer.codec)))?.is_break() {
-            return stop(trainer, helm, &border);
+            return stop(trainer, helm, &mut border);
         }
         if step >= total {
             return Ok(Outcome::Completed);
         }
         turn_knobs(trainer, helm)?;
         let started = Instant::now();
-        let (paused, anchored) = (helm.paused, trainer.anchors.spent());
+        let (rested, anchored) = (helm.rested, trainer.anchors.spent());
         let done = match trainer.step(helm) {
             Ok(StepEnd::Done(done)) => done,
-            Ok(StepEnd::Abandoned) => return stop(trainer, helm, &border),
+            Ok(StepEnd::Abandoned) => return stop(trainer, helm, &mut border),
             Ok(StepEnd::NoRoom { error, alone }) => {
                 // Nothing of the step was applied: it is tried again with less at a time.
                 take_less(trainer, helm, &error, alone)?;
@@ -137,16 +154,41 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
             Err(error) => return Err(error),
         };
         // What a pair costs once is told apart.
-        let pauses = helm.paused.saturating_sub(paused) + trainer.anchors.spent().saturating_sub(anchored);
-        pace.add(started.elapsed().saturating_sub(pauses).as_secs_f64());
-        let refused = record_step(trainer, helm, done, &pace)?;
-        if refused && trainer.state.refused >= REFUSED_IN_A_ROW {
-            // Not applied, so the weights are the last good ones. The count starts anew for whoever resumes.
-            trainer.state.refused = 0;
-            keep(trainer, helm)?;
-            return Err(EngineError::NotANumber { step: trainer.state.step });
+        let rests = helm.rested.saturating_sub(rested) + trainer.anchors.spent().saturating_sub(anchored);
+        let update = done.update;
+        if update != Update::Nothing {
+            pace.add(started.elapsed().saturating_sub(rests).as_secs_f64());
+        }
+        record_step(trainer, helm, done, &pace)?;
+        if update == Update::Refused && trainer.state.refused >= REFUSED_IN_A_ROW {
+            let what = "Three steps in a row gave a loss or a gradient that is not a number".to_owned();
+            return Err(fall_back(trainer, helm, what)?);
         }
     }
+}
+
+/// What is wrong with weights that give no numbers.
+fn spoiled(step: u64) -> String {
+    format!("With the weights of step {step} the model gives values that are not numbers, so they are not saved")
+}
+
+/// The weights went wrong at the last update that was applied, or before. Checkpoints that were written since do not count
+/// any more; the present weights are put aside if they may be good for something. Gives the error that tells of it.
+fn fall_back(trainer: &mut Trainer, helm: &mut Helm<'_>, what: String) -> Result<EngineError> {
+    // The count starts anew for whoever goes on from here.
+    trainer.state.refused = 0;
+    let step = trainer.state.step;
+    let folders = helm.project.run(helm.run())?.checkpoints;
+    rotation::doubt_after(&folders, trainer.state.proven)?;
+    let back = rotation::steps(&folders).pop();
+    // The pairs may be to blame instead of the weights.
+    let mut doubtful = None;
+    if trainer.gives_numbers()? && keep(trainer, helm)? == Kept::Saved {
+        let folders = helm.project.run(helm.run())?.checkpoints;
+        rotation::doubt_after(&folders, trainer.state.proven)?;
+        doubtful = Some(step);
+    }
+    Ok(EngineError::NotANumber { what, back, doubtful })
 }
 
 /// Halves the rows; a document that is alone in its row is set aside.
@@ -192,7 +234,7 @@ fn at_border(
     border: &mut Border,
 ) -> Result<ControlFlow<()>> {
     let step = trainer.state.step;
-    let last = step == trainer.total_steps;
+    let last = step == trainer.length.steps;
     let every = |interval: u64| interval > 0 && step.is_multiple_of(interval);
     let train = &trainer.config.train;
     let (checkpoint_due, eval_due, sample_due) = (
@@ -217,15 +259,31 @@ fn at_border(
         }
         border.sampled = Some(step);
     }
-    let wished = std::mem::take(&mut helm.desk.wishes.checkpoint);
+    let wished = helm.desk.wishes.checkpoint;
     let answered = [border.saved, border.passed_over].contains(&Some(step));
-    if (wished && border.saved != Some(step)) || (checkpoint_due && !answered) {
+    if wished || (checkpoint_due && !answered) {
+        save(trainer, helm, border)?;
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Writes the checkpoint of the present step, if it is not there yet and the weights are good for something. One that was
+/// asked for stays for good.
+fn save(trainer: &mut Trainer, helm: &mut Helm<'_>, border: &mut Border) -> Result<()> {
+    let step = trainer.state.step;
+    if border.saved != Some(step) {
+        if !trainer.gives_numbers()? {
+            return Err(fall_back(trainer, helm, spoiled(step))?);
+        }
         match keep(trainer, helm)? {
             Kept::Saved => border.saved = Some(step),
             Kept::Without => border.passed_over = Some(step),
         }
     }
-    Ok(ControlFlow::Continue(()))
+    if std::mem::take(&mut helm.desk.wishes.checkpoint) && border.saved == Some(step) {
+        rotation::keep_for_good(&helm.project.run(helm.run())?.checkpoints, step)?;
+    }
+    Ok(())
 }
 
 fn note_best(trainer: &mut Trainer, metrics: &[(String, f64)]) {
@@ -251,38 +309,36 @@ fn turn_knobs(trainer: &mut Trainer, helm: &mut Helm<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Into the project first, then to whoever listens. Returns whether the step was refused.
-fn record_step(trainer: &Trainer, helm: &mut Helm<'_>, done: StepDone, pace: &Pace) -> Result<bool> {
+/// Into the project first, then to whoever listens.
+fn record_step(trainer: &Trainer, helm: &mut Helm<'_>, done: StepDone, pace: &Pace) -> Result<()> {
     let (run, step) = (helm.run(), trainer.state.step);
     helm.step = step;
-    let StepDone { metrics, visits, refused } = done;
+    let StepDone { metrics, visits, remark, update: _ } = done;
     insist(trainer, helm, &mut |project| {
         project.append_step(run, step, trainer.state.wall_ms, &metrics)?;
         project.append_pair_visits(run, step, &visits)
     })?;
-    let was_refused = refused.is_some();
-    if let Some(text) = refused {
-        helm.log(LogLevel::Warning, text)?;
+    if let Some(remark) = remark {
+        helm.log(LogLevel::Warning, remark)?;
     }
-    let left = trainer.total_steps - step;
+    let total_steps = trainer.length.steps;
+    let left = total_steps - step;
     let visits_left = left.saturating_mul(trainer.config.train.pairs_per_step as u64);
-    helm.send(Event::Step {
-        run,
-        step,
-        total_steps: trainer.total_steps,
-        metrics,
-        eta_secs: pace.eta(left).map(|secs| secs + trainer.anchors.secs_to_come(visits_left)),
-    });
-    Ok(was_refused)
+    let eta_secs = pace.eta(left).map(|secs| secs + trainer.anchors.secs_to_come(visits_left));
+    helm.send(Event::Step { run, step, total_steps, metrics, eta_secs });
+    Ok(())
 }
 
 /// Ends a run early, with a checkpoint of the last finished step.
-fn stop(trainer: &Trainer, helm: &mut Helm<'_>, border: &Border) -> Result<Outcome> {
+fn stop(trainer: &mut Trainer, helm: &mut Helm<'_>, border: &mut Border) -> Result<Outcome> {
     let step = trainer.state.step;
-    if step == 0 || border.saved == Some(step) || keep(trainer, helm)? == Kept::Saved {
+    if step > 0 {
+        save(trainer, helm, border)?;
+    }
+    if step == 0 || border.saved == Some(step) {
         return Ok(Outcome::Stopped { step });
     }
-    let saved = checkpoint::steps(&helm.project.run(helm.run())?.checkpoints);
+    let saved = rotation::steps(&helm.project.run(helm.run())?.checkpoints);
     Ok(Outcome::Stopped { step: saved.last().copied().unwrap_or(0) })
 }
 

@@ -10,6 +10,7 @@ use super::{
     config::RunConfig,
     error::{EngineError, Result},
     helm::Helm,
+    length::Length,
     order::Order,
     reference::sum,
     rows::{Packed, pack},
@@ -33,7 +34,7 @@ pub struct Trainer {
     pub anchors: Anchors,
     pub state: State,
     pub room: Room,
-    pub total_steps: u64,
+    pub length: Length,
 }
 
 /// A document of a step and what it is there for.
@@ -52,8 +53,19 @@ pub struct StepDone {
     /// TRL's names, in the order they are shown.
     pub metrics: Vec<(String, f64)>,
     pub visits: Vec<PairVisit>,
-    /// The update was not made, because of this.
-    pub refused: Option<String>,
+    pub update: Update,
+    /// Why the update was not made.
+    pub remark: Option<String>,
+}
+
+/// What became of a step's update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    Made,
+    /// Loss or gradient was no number.
+    Refused,
+    /// There was nothing to learn from.
+    Nothing,
 }
 
 /// How a step ended.
@@ -100,11 +112,15 @@ impl Trainer {
     /// The step after `state.step`. On success the state has moved on; an abandoned step leaves it as it was.
     pub fn step(&mut self, helm: &mut Helm<'_>) -> Result<StepEnd> {
         let plan = self.plan()?;
+        if plan.chosen.is_empty() {
+            return Ok(StepEnd::Done(self.pass_over(plan)));
+        }
         if self.anchor(&plan.chosen, helm)?.is_break() {
             return Ok(StepEnd::Abandoned);
         }
         let started = Instant::now();
-        let paused_before = helm.paused;
+        let rested_before = helm.rested;
+        self.room.set_others(helm.desk.others());
         self.policy.gradients().zero().map_err(PolicyError::from)?;
         let mut tally = Tally::default();
         for (index, packed) in plan.rows.iter().enumerate() {
@@ -134,32 +150,34 @@ impl Trainer {
         let gradient_norm = squared.map_err(PolicyError::from)?.sqrt();
         #[cfg(test)]
         let gradient_norm = gradient_norm + super::fault::spoiled_by(helm, plan.next.step);
-        let pauses = helm.paused.saturating_sub(paused_before);
-        self.finish(plan, &tally, gradient_norm, started.elapsed().saturating_sub(pauses)).map(StepEnd::Done)
+        let rests = helm.rested.saturating_sub(rested_before);
+        self.room.set_others(helm.desk.others());
+        self.finish(plan, &tally, gradient_norm, started.elapsed().saturating_sub(rests)).map(StepEnd::Done)
     }
 
-    /// The pairs of the next step.
-    pub fn drawn(&self, order: &mut Order) -> Vec<usize> {
-        let mut drawn = order.take(self.config.train.pairs_per_step);
+    /// The pairs of a step, in the order of the shuffle.
+    pub fn drawn(&self, order: &mut Order, step: u64) -> Vec<usize> {
+        let mut drawn = order.take(self.length.pairs_of(step));
         drawn.retain(|index| !self.state.aside.pairs.contains(index));
         drawn
     }
 
-    /// Draws the step's pairs, and as many reference answers and texts where their weights are not 0.
+    /// Draws the step's pairs, and `pairs_per_step` reference answers and texts where their weights are not 0.
     fn plan(&self) -> Result<Plan> {
         let mut next = self.state.clone();
         next.step += 1;
         let knobs = self.state.knobs;
-        let per_step = self.config.train.pairs_per_step;
-        let chosen = self.drawn(&mut next.pairs);
-        let drawn = |weight: f64, order: &mut Order, aside: &[usize]| {
-            let mut drawn = if weight > 0.0 { order.take(per_step) } else { Vec::new() };
+        let chosen = self.drawn(&mut next.pairs, next.step);
+        let drawn = |count: usize, order: &mut Order, aside: &[usize]| {
+            let mut drawn = order.take(count);
             drawn.retain(|index| !aside.contains(index));
             drawn
         };
+        // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
+        let texts = |weight: f64| if weight > 0.0 { self.config.train.pairs_per_step } else { 0 };
         let aside = &self.state.aside;
-        let references = drawn(knobs.reference_weight, &mut next.references, &aside.references);
-        let retention = drawn(knobs.retention_weight, &mut next.retention, &aside.retention);
+        let references = drawn(texts(knobs.reference_weight), &mut next.references, &aside.references);
+        let retention = drawn(texts(knobs.retention_weight), &mut next.retention, &aside.retention);
 
         let batches = &self.batches;
         let text = |texts: &'_ [TextDoc], i: usize| texts[i].doc.clone();
@@ -228,7 +246,7 @@ impl Trainer {
     fn finish(&mut self, plan: Plan, tally: &Tally, gradient_norm: f64, elapsed: Duration) -> Result<StepDone> {
         let loss = losses(tally, &plan);
         let Plan { mut next, chosen, .. } = plan;
-        let rate = schedule::learning_rate(&self.config.optimizer, next.step, self.total_steps)
+        let rate = schedule::learning_rate(&self.config.optimizer, next.step, self.length.steps)
             * next.knobs.learning_rate_scale;
         let finite = gradient_norm.is_finite() && loss.iter().all(|(_, value)| value.is_finite());
         if finite {
@@ -236,6 +254,8 @@ impl Trainer {
             let scale = if limit > 0.0 && gradient_norm > limit { limit / gradient_norm } else { 1.0 };
             self.policy.update(&mut self.optimizer, rate, scale)?;
             next.refused = 0;
+            // What was measured are the weights as they were before this update.
+            next.proven = self.state.step;
         } else {
             next.refused += 1;
         }
@@ -243,7 +263,7 @@ impl Trainer {
         self.state = next;
 
         let pair_of = |i: usize| self.batches.pairs.train[i].id;
-        let refused = (!finite).then(|| {
+        let remark = (!finite).then(|| {
             let ids: Vec<PairId> = chosen.iter().map(|&i| pair_of(i)).collect();
             refusal(self.state.step, gradient_norm, &loss, &ids)
         });
@@ -254,7 +274,7 @@ impl Trainer {
         });
         let visits = visits.collect();
         let speed = tally.tokens as f64 / elapsed.as_secs_f64().max(1e-9);
-        let memory = super::memory::used_on(self.policy.device()) as f64 / f64::from(1 << 20);
+        let memory = self.room.used(&self.policy) as f64 / f64::from(1 << 20);
         let mut metrics = loss;
         metrics.extend(self.pair_metrics(&tally.terms));
         metrics.extend([
@@ -264,7 +284,33 @@ impl Trainer {
             ("tokens_per_sec".to_owned(), speed),
             ("memory_mb".to_owned(), memory),
         ]);
-        Ok(StepDone { metrics, visits, refused })
+        let update = if finite { Update::Made } else { Update::Refused };
+        Ok(StepDone { metrics, visits, update, remark })
+    }
+
+    /// A step without a pair: it counts, for the order and for the schedule, but it is no step of the optimizer, whose old
+    /// momentum would move the weights though nothing was learnt.
+    fn pass_over(&mut self, plan: Plan) -> StepDone {
+        self.state = plan.next;
+        let step = self.state.step;
+        let remark = format!("Step {step} changed nothing: every one of its pairs is set aside");
+        let metrics = vec![("epoch".to_owned(), self.state.pairs.epochs())];
+        StepDone { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark) }
+    }
+
+    /// Whether the weights still give numbers: finite themselves, and the log-probs of a pair with them.
+    pub fn gives_numbers(&self) -> Result<bool> {
+        if !self.policy.parameters().are_finite()? {
+            return Ok(false);
+        }
+        let pairs = self.batches.pairs.train.iter().enumerate();
+        let at_hand = pairs.filter(|(index, _)| !self.state.aside.pairs.contains(index)).map(|(_, pair)| &pair.doc);
+        let Some(shortest) = at_hand.min_by_key(|doc| doc.tokens()) else {
+            return Ok(true);
+        };
+        let row = Row::pack(std::slice::from_ref(shortest)).map_err(PolicyError::from)?;
+        let log_probs = self.policy.log_probs(&row)?;
+        Ok(log_probs.iter().flatten().all(|value| value.is_finite()))
     }
 
     fn pair_metrics(&self, terms: &[(usize, PairTerm)]) -> Vec<(String, f64)> {

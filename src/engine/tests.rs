@@ -79,8 +79,9 @@ fn a_step_without_a_number_is_left_out_and_named() {
     assert!(value(metrics, "grad_norm").is_nan(), "what went wrong is on the charts");
 }
 
+/// Nothing good is on disk yet, and the weights may be: they are put aside for whoever names them.
 #[test]
-fn three_in_a_row_stop_on_the_last_good_weights() {
+fn three_in_a_row_put_the_last_weights_aside() {
     let toy = Toy::new();
     let engine = faulty(|step| if step > 2 { Mishap::NonFiniteGradient } else { Mishap::None });
     let run = toy.record(&toy::config());
@@ -89,11 +90,78 @@ fn three_in_a_row_stop_on_the_last_good_weights() {
         panic!("no step after the second can be applied");
     };
     engine.shut_down();
-    assert!(error.contains("saved at step 5"), "{error}");
-    let checkpoint = toy.open().run_dir(run).join("checkpoints/step-000005");
+    assert!(error.contains("No earlier checkpoint") && error.contains("`--step 5`"), "{error}");
+    let checkpoint = toy.open().run_dir(run).join("checkpoints/doubtful-000005");
     assert!(checkpoint.join("state.json").is_file());
+    let Outcome::Failed { error } = toy.go_on(run) else {
+        panic!("that checkpoint is in doubt");
+    };
+    assert!(error.contains("no checkpoint left after which a step gave numbers"), "{error}");
+    assert_eq!(toy.open().run(run).unwrap().status, RunStatus::Failed);
     // Whoever resumes without the fault gets to the end.
+    assert_eq!(toy.go_on_from(run, Some(5)), Outcome::Completed);
+}
+
+#[test]
+fn dm3_a_run_falls_back_to_the_newest_weights_that_gave_numbers() {
+    let toy = Toy::new();
+    let mut config = toy::config();
+    config.train.checkpoint_every = 2;
+    config.train.keep = 10;
+    // Step 6 is the last one that is applied: what it began with is good, what it made is not.
+    let engine = faulty(|step| if step > 6 { Mishap::NonFiniteGradient } else { Mishap::None });
+    let run = toy.record(&config);
+    toy.queue(&engine, run);
+    let Outcome::Failed { error } = finished(&engine, run) else {
+        panic!("no step after the sixth can be applied");
+    };
+    engine.shut_down();
+    assert!(error.contains("back at the checkpoint of step 4"), "{error}");
+    let folders = || {
+        let entries = std::fs::read_dir(toy.open().run_dir(run).join("checkpoints")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let left = ["doubtful-000006", "doubtful-000008", "doubtful-000009", "step-000002", "step-000004"];
+    assert_eq!(folders(), left);
+    // It goes on from there as if nothing had been.
     assert_eq!(toy.go_on(run), Outcome::Completed);
+    let (whole, _) = toy.train(&config);
+    let losses = |run| toy.open().series(run, "loss", None).unwrap();
+    assert_eq!(losses(run), losses(whole));
+    assert!(folders().iter().all(|name| name.starts_with("step-")), "{:?}", folders());
+}
+
+#[test]
+fn a_step_whose_pairs_are_all_set_aside_is_none_for_the_optimizer() {
+    let toy = Toy::new();
+    // One pair a step, and that of step 3 never fits.
+    let engine = faulty(|step| if step == 3 { Mishap::OutOfMemory } else { Mishap::None });
+    let mut config = toy::config();
+    config.train.pairs_per_step = 1;
+    config.objective.reference_weight = Some(0.0);
+    config.objective.retention_weight = Some(0.0);
+    config.train.micro_batch_tokens = TokenBudget::Tokens(1);
+    config.train.checkpoint_every = 1;
+    config.train.keep = 100;
+    config.train.steps = Some(4);
+    let run = toy.record(&config);
+    toy.queue(&engine, run);
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let project = toy.open();
+    let said = project.log(run).unwrap();
+    assert!(said.iter().any(|line| line.step == 3 && line.text.contains("Step 3 changed nothing")), "{said:?}");
+    let bytes = |step: u64, file: &str| {
+        std::fs::read(project.run_dir(run).join(format!("checkpoints/step-{step:06}/{file}"))).unwrap()
+    };
+    for file in ["trainable.safetensors", "optimizer.safetensors"] {
+        assert!(bytes(2, file) == bytes(3, file), "{file} has moved");
+        assert!(bytes(3, file) != bytes(4, file));
+    }
+    let (_, metrics) = &project.steps(run, Some(2)).unwrap()[0];
+    assert!(metrics.iter().any(|(name, _)| name == "epoch"), "the step counts");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -54,11 +57,50 @@ impl EngineOptions {
     }
 }
 
+/// Whether the engine is to end: read where a request has to wait for the one before it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Whoever lets go of it wants the engine to end.
+struct Hold(Leaving);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
 /// Both ends of a running engine. Dropping it asks the engine to stop its run with a checkpoint, without waiting for it.
 pub struct Engine {
     pub requests: Sender<Request>,
     pub events: Receiver<Event>,
+    hold: Hold,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Asks an engine to end, from any thread: its run stops with a checkpoint.
+#[derive(Debug, Clone)]
+pub struct Farewell {
+    leaving: Leaving,
+    requests: Sender<Request>,
+}
+
+impl Farewell {
+    pub fn say(&self) {
+        self.leaving.set();
+        // Wakes an engine that waits for something to do; a full queue keeps it awake.
+        self.requests.try_send(Request::Shutdown).ok();
+    }
 }
 
 impl Engine {
@@ -69,24 +111,30 @@ impl Engine {
         let (requests, inbox) = bounded(REQUESTS);
         let (outbox, events) = bounded(EVENTS);
         let crew = Crew::gather(options.hands())?;
+        let leaving = Leaving::default();
+        let hold = Hold(leaving.clone());
         let thread =
             std::thread::Builder::new().name("nudge-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
                 let reporter = Reporter::new(outbox, waker);
                 #[cfg_attr(not(test), expect(unused_mut, reason = "tests put a fault in"))]
-                let mut desk = Desk::new(inbox, reporter, crew);
+                let mut desk = Desk::new(inbox, reporter, crew, leaving);
                 #[cfg(test)]
                 {
                     desk.fault = options.fault;
                 }
                 serve(desk);
             })?;
-        Ok(Self { requests, events, thread: Some(thread) })
+        Ok(Self { requests, events, hold, thread: Some(thread) })
+    }
+
+    /// A way to end it for whoever does not hold it.
+    pub fn farewell(&self) -> Farewell {
+        Farewell { leaving: self.hold.0.clone(), requests: self.requests.clone() }
     }
 
     /// Asks for the end and waits for it: the run stops with a checkpoint.
     pub fn shut_down(mut self) {
-        // A full queue is no obstacle: the closed channel says the same.
-        self.requests.try_send(Request::Shutdown).ok();
+        self.farewell().say();
         let thread = self.thread.take();
         drop(self);
         if let Some(thread) = thread {

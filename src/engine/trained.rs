@@ -8,6 +8,7 @@ use super::{
     error::{EngineError, Result},
     material,
     protocol::Which,
+    rotation,
 };
 use crate::{
     data::{SplitRule, split},
@@ -90,7 +91,7 @@ impl Trained {
 }
 
 fn existing(folders: &[PathBuf], step: u64) -> Result<u64> {
-    let steps = checkpoint::steps(folders);
+    let steps = rotation::steps(folders);
     if steps.contains(&step) {
         return Ok(step);
     }

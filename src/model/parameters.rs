@@ -96,6 +96,20 @@ impl Parameters {
         Ok(Some((view, *slot)))
     }
 
+    /// Whether every value is a finite number.
+    pub fn are_finite(&self) -> Result<bool> {
+        /// Numbers looked at in one go: what is computed on the way is as large.
+        const AT_ONCE: usize = 1 << 20;
+        for start in (0..self.len()).step_by(AT_ONCE) {
+            let some = self.values.narrow(0, start, AT_ONCE.min(self.len() - start))?;
+            // 0 times a finite number is 0, and no number otherwise.
+            if some.affine(0.0, 0.0)?.sum_all()?.to_scalar::<f32>()? != 0.0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The ranges that decay and that do not; either may be empty.
     pub(super) fn halves(&self) -> (Slot, Slot) {
         let decaying = Slot { offset: 0, len: self.decaying };

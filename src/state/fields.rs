@@ -129,8 +129,12 @@ pub const LEARNING_RATE: Field = field(
 );
 pub const WEIGHT_DECAY: Field =
     field("optimizer.weight_decay", "Weight decay", Kind::Number, "Pull of the trained weights to zero");
-pub const WARMUP: Field =
-    field("optimizer.warmup_steps", "Warm-up steps", Kind::Count, "Steps until the learning rate is at its peak");
+pub const WARMUP: Field = field(
+    "optimizer.warmup_steps",
+    "Warm-up steps",
+    Kind::Count,
+    "Steps until the learning rate is at its peak; 0 = at once",
+);
 pub const CLIP: Field = field(
     "optimizer.max_grad_norm",
     "Gradient clipping",
@@ -138,14 +142,26 @@ pub const CLIP: Field = field(
     "Largest global gradient norm; 0 = no clipping",
 );
 pub const STEPS: Field = field("train.steps", "Steps", Kind::Count, "Optimiser steps; empty = by epochs");
-pub const EPOCHS: Field =
-    field("train.epochs", "Epochs", Kind::Number, "Times that every pair is seen; used when steps is empty");
+pub const EPOCHS: Field = field(
+    "train.epochs",
+    "Epochs",
+    Kind::Number,
+    "Times that every pair is met; used when Steps is empty, and the last step takes what is left",
+);
 pub const PAIRS_PER_STEP: Field =
     field("train.pairs_per_step", "Pairs a step", Kind::Count, "Pairs that one update averages over");
-pub const EVAL_EVERY: Field =
-    field("train.eval_every", "Evaluate every", Kind::Count, "Steps between measurements on held-out pairs; 0 = never");
-pub const SAMPLE_EVERY: Field =
-    field("train.sample_every", "Sample every", Kind::Count, "Steps between answers to the probe prompts; 0 = never");
+pub const EVAL_EVERY: Field = field(
+    "train.eval_every",
+    "Evaluate every",
+    Kind::Count,
+    "Steps between measurements on held-out pairs; 0 = only at the start and the end",
+);
+pub const SAMPLE_EVERY: Field = field(
+    "train.sample_every",
+    "Sample every",
+    Kind::Count,
+    "Steps between answers to the probe prompts; 0 = only at the start and the end",
+);
 pub const CHECKPOINT_EVERY: Field =
     field("train.checkpoint_every", "Checkpoint every", Kind::Count, "Steps between checkpoints; 0 = only at the end");
 pub const KEEP: Field = field(

@@ -315,6 +315,10 @@ impl Runs {
                 }
                 None
             }
+            Event::Resting { run, why } => {
+                self.live_mut(*run)?.phase = why.clone().map(|why| (why, None));
+                None
+            }
             Event::Started { run, first_step, total_steps, arithmetic } => {
                 let live = self.live_mut(*run)?;
                 live.phase = None;

@@ -70,6 +70,17 @@ fn a_value_that_is_no_number_stays_in_the_series() {
 }
 
 #[test]
+fn a_run_that_rests_says_why_until_it_trains_again() {
+    let mut runs = Runs::default();
+    runs.queue(live(1));
+    let why = "Training rests while an answer is written".to_owned();
+    runs.take(&Event::Resting { run: RunId(1), why: Some(why.clone()) });
+    assert_eq!(runs.live.as_ref().unwrap().phase, Some((why, None)));
+    runs.take(&Event::Resting { run: RunId(1), why: None });
+    assert_eq!(runs.live.as_ref().unwrap().phase, None);
+}
+
+#[test]
 fn a_gap_asks_for_the_history() {
     let mut runs = Runs::default();
     runs.queue(live(1));

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use nudge::{
     engine::{
         answer_all,
-        protocol::{Generated, RunControl, Sampling, StoppedBy},
+        protocol::{Generated, Sampling, StoppedBy},
     },
     model::{GenerateOptions, Halt, Policy},
     text::Codec,
@@ -179,8 +179,7 @@ fn the_penalty_is_on_the_prompt_and_on_the_answer() {
 /// All answers, and for each what was shown of it.
 fn say(policy: &Policy, codec: &Codec, prompts: &[Vec<u32>], sampling: &Sampling) -> Vec<(Generated, String)> {
     let mut shown = vec![String::new(); prompts.len()];
-    let control = RunControl::default();
-    let answers = answer_all(policy, codec, prompts.to_vec(), sampling, &control, &mut |index, text| {
+    let answers = answer_all(policy, codec, prompts.to_vec(), sampling, &|| true, &mut |index, text| {
         shown[index] += &text;
     });
     answers.unwrap().into_iter().zip(shown).collect()
@@ -221,9 +220,8 @@ fn a_prompt_as_long_as_the_context_is_refused_by_name() {
     let policy = fixture.base();
     let codec = Codec::load(&fixture.folder).unwrap();
     let prompt = vec![vec![1; policy.spec().max_positions]];
-    let control = RunControl::default();
     let sampling = Sampling::default();
-    let answers = answer_all(&policy, &codec, prompt, &sampling, &control, &mut |_, _| ());
+    let answers = answer_all(&policy, &codec, prompt, &sampling, &|| true, &mut |_, _| ());
     assert!(answers.unwrap_err().to_string().contains("context"));
 }
 

@@ -1,6 +1,9 @@
 //! The token inspector as a user meets it: under a pair, and in the check before a run.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use egui_kittest::SnapshotResults;
 use nudge::{
@@ -111,6 +114,9 @@ fn a_doubled_bos_holds_up_the_start_until_it_is_accepted() {
     window.assert_shows("cut at 24");
     window.click("Train although BOS is doubled");
     assert!(!window.shows("The check found a reason not to start"));
+    let launch = &mut window.harness.state_mut().views_mut().train.launch;
+    assert_eq!(launch.checked().problems, BTreeMap::new(), "nothing stands in the way of a start");
+    assert!(launch.checked().config.data.allow_doubled_bos);
     // From the finding to the pair.
     window.click(&format!("Pair {}", pair.0));
     window.until("the tokens are read", is_read);

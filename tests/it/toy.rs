@@ -101,10 +101,15 @@ impl Toy {
 
     /// Asks the engine to train a run and gives its reins.
     pub fn queue(&self, engine: &Engine, run: RunId) -> Arc<RunControl> {
+        self.queue_from(engine, run, None)
+    }
+
+    /// The same from the checkpoint of a step.
+    pub fn queue_from(&self, engine: &Engine, run: RunId, from: Option<u64>) -> Arc<RunControl> {
         let control = Arc::new(RunControl::default());
         engine
             .requests
-            .send(Request::Train { project: self.project.clone(), run, control: Arc::clone(&control) })
+            .send(Request::Train { project: self.project.clone(), run, from, control: Arc::clone(&control) })
             .unwrap();
         control
     }
@@ -117,8 +122,13 @@ impl Toy {
 
     /// Trains a recorded run to its end on an engine of its own.
     pub fn go_on(&self, run: RunId) -> Outcome {
+        self.go_on_from(run, None)
+    }
+
+    /// The same from the checkpoint of a step.
+    pub fn go_on_from(&self, run: RunId, from: Option<u64>) -> Outcome {
         let engine = start();
-        self.queue(&engine, run);
+        self.queue_from(&engine, run, from);
         let outcome = finished(&engine, run);
         engine.shut_down();
         outcome

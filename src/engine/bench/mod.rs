@@ -189,7 +189,7 @@ impl<'a> Bench<'a> {
     fn new(policy: Policy, pairs: &[IdPair], options: &'a BenchOptions, watch: Arc<Stopwatch>) -> Result<Self> {
         let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default())?;
         Ok(Self {
-            row_tokens: budget::row_tokens(options.micro_batch_tokens, budget::Room::new(None, &policy), &policy),
+            row_tokens: budget::row_tokens(options.micro_batch_tokens, budget::Room::new(None, &policy, 0), &policy),
             references: pairs.iter().map(reference_doc).collect(),
             anchors: vec![Vec::new(); pairs.len()],
             pairs: (0..).zip(pairs).map(pair_doc).collect(),

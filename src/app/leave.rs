@@ -1,0 +1,56 @@
+//! Leaving because the system asks for it: what is typed and what is learnt is saved first.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::App;
+use crate::{engine::Farewell, state::Closing};
+
+/// Asks an open window to save and close, from any thread; asked before it is open, it closes right away.
+#[derive(Debug, Clone, Default)]
+pub struct Leave(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    asked: AtomicBool,
+    /// What wakes the window, and what tells its engine without waiting for it.
+    window: OnceLock<(egui::Context, Farewell)>,
+}
+
+impl Leave {
+    /// A run that is going stops with a checkpoint, even where the window cannot draw; then the window closes.
+    pub fn ask(&self) {
+        self.0.asked.store(true, Ordering::Release);
+        if let Some((ctx, engine)) = self.0.window.get() {
+            engine.say();
+            ctx.request_repaint();
+        }
+    }
+
+    /// Whoever has to be told.
+    pub(super) fn tell(&self, ctx: &egui::Context, engine: Farewell) {
+        // One window a program, so it is told once.
+        self.0.window.set((ctx.clone(), engine)).ok();
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Acquire)
+    }
+}
+
+impl App {
+    /// Saves what is typed, stops the run, lets nothing new begin, and closes when that is done.
+    pub(super) fn leave_if_asked(&mut self) {
+        let is_ending = self.workspace.runs.live.as_ref().is_none_or(|live| live.stopping);
+        if !self.leave.is_asked() || (is_ending && self.workspace.closing == Closing::AfterRun) {
+            return;
+        }
+        self.commit_drafts();
+        self.workspace.to_train.clear();
+        self.workspace.runs.waiting.clear();
+        self.stop_live();
+        self.workspace.closing = Closing::AfterRun;
+    }
+}
