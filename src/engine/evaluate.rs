@@ -1,5 +1,7 @@
 //! Measuring: held-out pairs, KL drift on reference answers and on fresh answers, retention, how answers end.
 
+use std::ops::ControlFlow;
+
 use super::{
     batches::TextDoc,
     error::Result,
