@@ -369,8 +369,7 @@ fn an_answer_that_fills_the_context_says_so() {
     let answer = |max_new_tokens: usize| {
         let sampling = Sampling { max_new_tokens, ignore_eos: true, ..Sampling::default() };
         let prompts = vec![IDS.to_vec()];
-        let mut answers =
-            answer_all(&policy, &codec, prompts, &sampling, &|| true, &mut |_, _| {}).unwrap();
+        let mut answers = answer_all(&policy, &codec, prompts, &sampling, &|| true, &mut |_, _| {}).unwrap();
         let answer = answers.remove(0);
         (answer.ids.len(), answer.stopped_by)
     };
