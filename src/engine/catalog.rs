@@ -63,11 +63,16 @@ impl Catalog {
         let named = |path: PathBuf| Found { name: self.shelf.name_of(&path).unwrap_or_else(|| file_name(&path)), path };
         let meant = self.shelf.resolve(place);
         let meant = meant.unwrap_or_else(|_| place.to_owned());
-        if !meant.is_dir() || is_model(&meant) {
+        if !meant.is_dir() {
             return vec![named(meant)];
         }
         let mut paths = Vec::new();
-        walk(&meant, DEPTH, &mut paths);
+        if is_model(&meant) {
+            paths.extend(gguf_files(&meant));
+            paths.push(meant.clone());
+        } else {
+            walk(&meant, DEPTH, &mut paths);
+        }
         if paths.is_empty() {
             paths.push(meant);
         }
@@ -177,17 +182,27 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
         if hidden || path.is_symlink() && path.is_dir() {
             continue; // links may go round in circles
         }
-        let is_gguf = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("gguf"));
         if path.is_dir() {
             if is_model(&path) {
+                paths.extend(gguf_files(&path));
                 paths.push(path);
             } else if depth > 1 {
                 walk(&path, depth - 1, paths);
             }
-        } else if is_gguf {
+        } else if is_gguf(&path) {
             paths.push(path);
         }
     }
+}
+
+/// GGUF files beside a model or an adapter are models of their own.
+fn gguf_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| is_gguf(path) && path.is_file()).collect()
+}
+
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("gguf"))
 }
 
 fn file_name(path: &Path) -> String {
@@ -254,6 +269,21 @@ mod tests {
         let one = catalog.found_in(&fixtures().join("models/smollm/config.json"));
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].name, "smollm");
+    }
+
+    #[test]
+    fn a_folder_may_hold_more_than_one_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("model");
+        fs::create_dir(&model).unwrap();
+        fs::write(model.join("config.json"), "{}").unwrap();
+        fs::copy(fixtures().join("gguf/llama_q8_0.gguf"), model.join("small.gguf")).unwrap();
+        let catalog = Catalog::at("nowhere");
+        for place in [&model, dir.path()] {
+            let found = catalog.found_in(place);
+            let kinds: Vec<ModelKind> = found.iter().map(|found| catalog.card(found).kind).collect();
+            assert_eq!(kinds, [ModelKind::Folder, ModelKind::Gguf], "{}", place.display());
+        }
     }
 
     #[test]

@@ -167,10 +167,12 @@ fn facts(entry: &Entry) -> String {
     let Some(card) = &entry.card else {
         return "Not looked at yet".to_owned();
     };
-    let adapter = (card.kind == ModelKind::Adapter).then(|| match card.rank {
-        Some(rank) => format!("Adapter, rank {rank}"),
-        None => "Adapter".to_owned(),
-    });
+    let adapter = match (card.kind, card.rank) {
+        (ModelKind::Adapter, Some(rank)) => Some(format!("Adapter, rank {rank}")),
+        (ModelKind::Adapter, None) => Some("Adapter".to_owned()),
+        (ModelKind::Adapted, _) => Some("With an adapter".to_owned()),
+        (ModelKind::Folder | ModelKind::Gguf, _) => None,
+    };
     let parts = [
         adapter,
         card.family.clone(),
