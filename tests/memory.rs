@@ -212,9 +212,9 @@ fn a_checkpoint_holds_no_second_model() {
         });
         let foretold = policy.saving_bytes();
         let numbers = policy.trainable_parameters();
-        println!("rank {rank:?}, {numbers} trained: saving took {saving}, loading {loading}, foretold {foretold}");
-        assert!(saving <= foretold + (1 << 20), "{saving} bytes, foretold {foretold}");
-        assert!(loading <= 4 << 20, "{loading} bytes");
+        let what = format!("rank {rank:?}, {numbers} trained");
+        assert!(saving <= foretold + (1 << 20), "{what}: saving took {saving} bytes, foretold {foretold}");
+        assert!(loading <= 4 << 20, "{what}: loading took {loading} bytes");
         assert!(rank.is_some() || foretold < 4 * numbers as u64 / 4, "it is no model: {foretold}");
     }
 }

@@ -114,7 +114,7 @@ fn halves(weights: &Weights) -> Result<Halves, String> {
         let split = [".lora_A", ".lora_B"].into_iter().enumerate();
         let mut found = split.filter_map(|(half, marker)| {
             let (path, rest) = inner.rsplit_once(marker)?;
-            if rest.ends_with(".bias") {
+            if rest.rsplit('.').next() == Some("bias") {
                 return None;
             }
             let rest = rest.strip_suffix(".weight").unwrap_or(rest);
