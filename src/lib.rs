@@ -10,7 +10,8 @@
 //! # The rooms, from the bottom up
 //!
 //! - [`data`]: plain values: pair, answer, verdict, change and its inverse, split, health. No I/O.
-//! - [`files`]: files that come from others: only regular ones, of a size within reason, inside their folder.
+//! - [`files`]: files that come from others: only regular ones, of a size within reason, inside their folder; and files
+//!   written where a person says.
 //! - [`gguf`]: llama.cpp's model files: what is in one and where. No meaning.
 //! - [`formats`]: preference files in and out, one format a file.
 //! - [`store`]: the project on disk: one SQLite document, run folders, journal, migrations.
@@ -32,7 +33,7 @@
 //! main, cli -> app -> ui -> state -> store -> data
 //!               |              \--> engine::{protocol, config}
 //!               \--> engine -> objective, model, text, store;  model -> kernels;
-//!                    export, formats -> store, model, text, data;  model, text -> gguf -> files
+//!                    export -> store, model, text, data;  formats -> data, files;  model, text -> gguf -> files
 //!     cli, app -> hub -> model (names, the cache, which configs are known)
 //! ```
 //!

@@ -3,7 +3,7 @@
 //! HTML with the charts as SVG inside, no script and nothing from elsewhere; or Markdown with the same charts and a table
 //! of their numbers, for readers that show no SVG.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write as _, path::Path};
 
 use minijinja::{Environment, Value, context, syntax::SyntaxConfig};
 
@@ -12,6 +12,7 @@ use super::{
     aside::write_error,
     chart::{self, Line, Point},
 };
+use crate::files::{Output, WriteError};
 
 /// Everything that a report tells.
 #[derive(Debug, Clone, Default)]
@@ -79,23 +80,28 @@ const ROWS: usize = 9;
 
 /// Writes the report to `file`; what is there already is only replaced with `overwrite`.
 pub fn report(story: &Story, file: &Path, overwrite: bool) -> Result<(), ExportError> {
-    if file.exists() && !overwrite {
-        return Err(ExportError::Exists { path: file.to_owned() });
-    }
     let is_markdown =
         file.extension().is_some_and(|end| end.eq_ignore_ascii_case("md") || end.eq_ignore_ascii_case("markdown"));
     let name = if is_markdown { "report.md" } else { "report.html" };
     let text = render(story, name)
         .map_err(|error| ExportError::Write { path: file.to_owned(), source: std::io::Error::other(error) })?;
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    let failed = |source| write_error(file)(source);
-    fs::create_dir_all(parent).map_err(failed)?;
-    let mut aside = tempfile::NamedTempFile::new_in(parent).map_err(failed)?;
-    std::io::Write::write_all(&mut aside, text.as_bytes()).map_err(failed)?;
-    aside.as_file().sync_all().map_err(failed)?;
-    aside.persist(file).map_err(|error| failed(error.error))?;
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(write_error(file))?;
+    }
+    let mut output = Output::create(file, overwrite)?;
+    output.write_all(text.as_bytes()).map_err(write_error(file))?;
+    output.finish()?;
     Ok(())
+}
+
+impl From<WriteError> for ExportError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Exists { path } => Self::Exists { path },
+            WriteError::Write { path, source } => Self::Write { path, source },
+            WriteError::Unfit { path, reason } => Self::Write { path, source: std::io::Error::other(reason) },
+        }
+    }
 }
 
 fn render(story: &Story, template: &str) -> Result<String, minijinja::Error> {

@@ -1,14 +1,19 @@
 //! Files that come from others: nothing is read that is no regular file, that is larger than it has reason to be, or that
-//! a link in a model folder fetches from elsewhere on the machine.
+//! a link in a model folder fetches from elsewhere on the machine. And files that are written where a person says.
 //!
 //! A downloaded folder may hold anything. A pipe would be waited for without end, a link could carry a private file into
-//! what is exported, and a JSON of gigabytes fills the memory. Each costs a sentence here.
+//! what is exported, and a JSON of gigabytes fills the memory. Each costs a sentence here. A file that a person names may
+//! well be a pipe: [`read_any`] takes it, up to a limit.
+
+mod output;
 
 use std::{
     fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
+
+pub use output::{Output, Place, WriteError};
 
 /// Settings, templates and indexes: the largest known have one or two megabytes.
 pub const SETTINGS: u64 = 8 << 20;
@@ -87,9 +92,33 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
+/// The bytes of anything that can be read to its end, a pipe too, if they are at most `limit`.
+pub fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let read_error = |source| FileError::Read { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(read_error)?.is_file() {
+        return read(path, limit);
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(read_error)?.take(limit + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    if bytes.len() as u64 > limit {
+        let reason = format!("it gives more than the {limit} bytes that are expected");
+        return Err(FileError::Unfit { path: path.to_owned(), reason });
+    }
+    Ok(bytes)
+}
+
 /// The same as text.
+pub fn read_any_text(path: &Path, limit: u64) -> Result<String, FileError> {
+    text(path, read_any(path, limit)?)
+}
+
+/// A regular file of at most `limit` bytes as text.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
-    String::from_utf8(read(path, limit)?).map_err(|error| FileError::Unfit {
+    text(path, read(path, limit)?)
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, FileError> {
+    String::from_utf8(bytes).map_err(|error| FileError::Unfit {
         path: path.to_owned(),
         reason: format!("it is not text ({})", error.utf8_error()),
     })
@@ -111,6 +140,17 @@ mod tests {
         assert!(read_text(&path, 5).unwrap_err().to_string().contains("not text"));
         assert!(read(dir.path(), 5).unwrap_err().to_string().contains("not a file"));
         assert!(read(&dir.path().join("none"), 5).unwrap_err().is_missing());
+        assert_eq!(read_any(&path, 5).unwrap(), [0xFF]);
+        assert!(read_any(dir.path(), 5).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn dl9_what_has_no_end_is_read_up_to_a_limit() {
+        let error = read_any(Path::new("/dev/zero"), 1000).unwrap_err().to_string();
+        assert!(error.contains("more than the 1000 bytes"), "{error}");
+        assert_eq!(read_any(Path::new("/dev/null"), 1000).unwrap(), b"");
+        assert!(open(Path::new("/dev/zero"), 1000).unwrap_err().to_string().contains("not a file"));
     }
 
     #[cfg(unix)]
