@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    fs,
     io::{self, Read as _},
     path::Path,
 };
@@ -22,6 +21,7 @@ use crate::{
         Speaker, answer_all, compute_pool,
         protocol::{Generated, Sampling, StoppedBy},
     },
+    files,
 };
 
 pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
@@ -203,12 +203,14 @@ pub fn read_messages(path: &Path) -> Result<Vec<Turn>> {
 
 /// A file's text, or that of standard input for "-".
 pub fn read_input(path: &Path) -> Result<String> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).context("Could not read standard input")?;
-        return Ok(text);
+    if path != Path::new("-") {
+        return Ok(files::read_any_text(path, files::SETTINGS)?);
     }
-    fs::read_to_string(path).with_context(|| format!("Could not read {}", path.display()))
+    let mut text = String::new();
+    io::stdin().take(files::SETTINGS + 1).read_to_string(&mut text).context("Could not read standard input")?;
+    let megabytes = files::SETTINGS >> 20;
+    anyhow::ensure!(text.len() as u64 <= files::SETTINGS, "Standard input gives more than {megabytes} MiB.");
+    Ok(text)
 }
 
 fn parse_messages(text: &str, may_be_plain: bool) -> Result<Vec<Turn>> {

@@ -74,6 +74,9 @@ fn scores(args: &Score) -> Result<Vec<Scored>> {
         for fault in &report.faults {
             output::note(format!("{}, line {}: {}", file.display(), fault.line, fault.reason));
         }
+        if report.more_faults > 0 {
+            output::note(format!("{}: {} more left out", file.display(), report.more_faults));
+        }
         bar.set_length(report.pairs.len() as u64);
         let limits = Limits { max_prompt: args.max_prompt_tokens, max_answer: args.max_answer_tokens };
         score_pairs(&speaker, &report.pairs, limits, &mut on_pair)?

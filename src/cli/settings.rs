@@ -1,6 +1,6 @@
 //! The settings of a run: the project's own, then a file, then what was typed.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
@@ -10,6 +10,7 @@ use crate::{
         config::{RunConfig, Threads},
         validate,
     },
+    files,
     store::Project,
 };
 
@@ -72,7 +73,7 @@ impl Settings {
 
 /// Reads a `run.toml`; what it says wrong is wrong usage.
 pub fn read(path: &Path) -> Result<RunConfig> {
-    let text = fs::read_to_string(path).with_context(|| format!("Could not read the settings {}", path.display()))?;
+    let text = files::read_any_text(path, files::SETTINGS)?;
     RunConfig::from_toml(&text).map_err(|error| usage(format!("{}: {error}", path.display())))
 }
 
@@ -117,6 +118,8 @@ pub fn print(config: &RunConfig) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::{cli::ending::Usage, store::ProjectSettings};
 

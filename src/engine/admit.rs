@@ -7,7 +7,7 @@ use super::{
     material,
     validate::validate,
 };
-use crate::{model, store::Project, text::Codec};
+use crate::{files, model, store::Project, text::Codec};
 
 /// What settings alone can say against a run that goes on with them: their faults, and a device that is not there.
 pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
@@ -31,7 +31,7 @@ pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
     model::examine(&folder, &material::load_options(config, project.dir()))?;
     Codec::load(&folder)?;
     for file in material::files(project, config) {
-        std::fs::File::open(&file).map_err(EngineError::io("read", &file))?;
+        files::open(&file, u64::MAX).map_err(|error| EngineError::Sentence(error.to_string()))?;
     }
     let counts = project.counts()?;
     if counts.better == 0 {

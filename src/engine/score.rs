@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     data::{Choice, Pair},
+    files,
     model::{Doc, Policy, PolicyError},
     text::Limits,
 };
@@ -48,9 +49,12 @@ pub struct IdPair {
 /// Tokens of one packed row.
 const ROW_TOKENS: usize = 2048;
 
+/// A batch file has no reason to be longer, in bytes: all of it is held in memory.
+const LONGEST: u64 = 1 << 30;
+
 /// Reads `{"prompt": [ids], "chosen": [ids], "rejected": [ids], ..}` a line; blank lines are skipped.
 pub fn read_batch_file(path: &Path) -> Result<Vec<IdPair>> {
-    let text = std::fs::read_to_string(path).map_err(EngineError::io("read", path))?;
+    let text = files::read_any_text(path, LONGEST).map_err(|error| EngineError::Sentence(error.to_string()))?;
     let lines = text.lines().enumerate();
     lines
         .filter(|(_, line)| !line.trim().is_empty())

@@ -1,14 +1,23 @@
 //! Typed fields of one JSON record. Every failure is the reason the record cannot come in.
 
-use serde_json::{Map, Value as Json};
+use std::cell::{Cell, RefCell};
 
-use super::FieldMap;
+use serde_json::Value as Json;
+
+use super::{
+    FieldMap,
+    object::{self, Field},
+};
 use ::data::{Role, Split, Strength, Turn};
 
 /// One record and the names its fields go by.
 pub struct Record<'a> {
-    object: &'a Map<String, Json>,
-    fields: &'a FieldMap,
+    fields: Vec<Field<'a>>,
+    names: &'a FieldMap,
+    /// Which of the first 64 fields were asked for.
+    used: Cell<u64>,
+    /// Names that stand twice in a message.
+    doubled: RefCell<Vec<String>>,
 }
 
 /// A string, or a list of messages.
@@ -18,69 +27,147 @@ pub enum Content {
 }
 
 impl<'a> Record<'a> {
-    pub fn new(value: &'a Json, fields: &'a FieldMap) -> Result<Self, String> {
-        match value {
-            Json::Object(object) => Ok(Self { object, fields }),
-            other => Err(format!("expected a record {{..}}, found {}", kind(other))),
+    /// From the text of a JSON object.
+    pub fn read(text: &'a str, names: &'a FieldMap) -> Result<Self, String> {
+        if !text.starts_with('{')
+            && let Ok(other) = object::value(text, &RefCell::default())
+        {
+            return Err(format!("expected a record {{..}}, found {}", kind(&other)));
+        }
+        Ok(Self { fields: object::fields(text)?, names, used: Cell::default(), doubled: RefCell::default() })
+    }
+
+    /// The value of the file's field of this name as it stands there; the last of several.
+    fn text_of(&self, name: &str) -> Option<&'a str> {
+        let mut found = None;
+        for (at, (_, text)) in self.fields.iter().enumerate().filter(|(_, (own, _))| own == name) {
+            self.used.set(self.used.get() | 1_u64.checked_shl(at as u32).unwrap_or(0));
+            found = Some(*text);
+        }
+        found
+    }
+
+    /// A field of the file by its own name, if it is there and not null.
+    pub fn raw(&self, name: &str) -> Result<Option<Json>, String> {
+        match self.text_of(name) {
+            None => Ok(None),
+            Some(text) if object::is_no_number(text) => Ok(None),
+            Some(text) => Ok(Some(object::value(text, &self.doubled)?).filter(|value| !value.is_null())),
         }
     }
 
     /// The value of our field, if it is there and not null.
-    pub fn get(&self, ours: &str) -> Option<&'a Json> {
-        self.object.get(self.fields.theirs(ours)).filter(|value| !value.is_null())
+    pub fn get(&self, ours: &str) -> Result<Option<Json>, String> {
+        let name = self.names.theirs(ours);
+        match self.raw(name)? {
+            None => self.joined(name),
+            found => Ok(found),
+        }
     }
 
-    /// A field of the file by its own name.
-    pub fn raw(&self, name: &str) -> Option<&'a Json> {
-        self.object.get(name).filter(|value| !value.is_null())
+    /// Whether our field is there and not null.
+    pub fn has(&self, ours: &str) -> bool {
+        let name = self.names.theirs(ours);
+        match self.text_of(name) {
+            Some(text) => text != "null" && !object::is_no_number(text),
+            None => self.joined(name) != Ok(None),
+        }
     }
 
-    pub fn require(&self, ours: &str) -> Result<&'a Json, String> {
-        self.get(ours).ok_or_else(|| {
-            let name = self.fields.theirs(ours);
-            let has: Vec<&str> = self.object.keys().map(String::as_str).take(12).collect();
-            match self.object.get(name) {
-                Some(_) => format!("the field {name:?} is null"),
-                None if has.is_empty() => {
-                    format!("there is no field {name:?}; the record is empty")
-                }
-                None => format!("there is no field {name:?}; the record has {}", has.join(", ")),
+    /// Whether there must be a field for ours: it is there, if only with null in it, or was said to have another name.
+    pub fn promises(&self, ours: &str) -> bool {
+        self.text_of(self.names.theirs(ours)).is_some() || self.names.maps(ours)
+    }
+
+    /// `instruction+input`: the texts of both, a line each.
+    fn joined(&self, name: &str) -> Result<Option<Json>, String> {
+        if !name.contains('+') || self.text_of(name).is_some() {
+            return Ok(None);
+        }
+        let mut texts = Vec::new();
+        for part in name.split('+') {
+            match self.raw(part)? {
+                None => {}
+                Some(Json::String(text)) if text.trim().is_empty() => {}
+                Some(Json::String(text)) => texts.push(text),
+                Some(other) => return Err(format!("{part:?} must be a text to be joined, found {}", kind(&other))),
+            }
+        }
+        Ok((!texts.is_empty()).then(|| texts.join("\n").into()))
+    }
+
+    pub fn require(&self, ours: &str) -> Result<Json, String> {
+        if let Some(value) = self.get(ours)? {
+            return Ok(value);
+        }
+        let name = self.names.theirs(ours);
+        Err(match self.text_of(name) {
+            Some(text) => format!("the field {name:?} is {text}"),
+            None if self.fields.is_empty() => format!("there is no field {name:?}; the record is empty"),
+            None => {
+                let has: Vec<&str> = self.fields.iter().map(|(name, _)| &**name).take(12).collect();
+                format!("there is no field {name:?}; the record has {}", has.join(", "))
             }
         })
     }
 
+    /// Fields that nothing was asked of so far, each with its value as it stands in the file.
+    pub fn unused(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        let used = self.used.get();
+        let is_used = move |at: usize| 1_u64.checked_shl(at as u32).is_some_and(|bit| used & bit != 0);
+        let unused = self.fields.iter().enumerate().filter(move |(at, _)| !is_used(*at));
+        unused.map(|(_, (name, text))| (&**name, *text))
+    }
+
+    /// Names that stand twice, in the record itself and in the messages that were read.
+    pub fn doubled(&self) -> Vec<String> {
+        let mut doubled: Vec<String> = Vec::new();
+        for (at, (name, _)) in self.fields.iter().enumerate() {
+            if self.fields[..at].iter().any(|(before, _)| before == name) {
+                doubled.push(name.clone().into_owned());
+            }
+        }
+        doubled.extend(self.doubled.take());
+        doubled.sort_unstable();
+        doubled.dedup();
+        doubled
+    }
+
     pub fn content(&self, ours: &str) -> Result<Content, String> {
-        let name = self.fields.theirs(ours);
+        let name = self.names.theirs(ours);
         match self.require(ours)? {
-            Json::String(text) => Ok(Content::Text(text.clone())),
-            Json::Array(messages) => Ok(Content::Turns(turns(name, messages)?)),
+            Json::String(text) => Ok(Content::Text(text)),
+            Json::Array(messages) => Ok(Content::Turns(turns(name, &messages)?)),
             // A single message, as some converters write it.
-            message @ Json::Object(_) => Ok(Content::Turns(vec![turn(name, message)?])),
-            other => Err(format!("{name:?} must be a text or a list of messages, found {}", kind(other))),
+            message @ Json::Object(_) => Ok(Content::Turns(vec![turn(name, &message)?])),
+            other => Err(format!("{name:?} must be a text or a list of messages, found {}", kind(&other))),
         }
     }
 
     pub fn text(&self, ours: &str) -> Result<Option<String>, String> {
-        match self.get(ours) {
+        match self.get(ours)? {
             None => Ok(None),
-            Some(Json::String(text)) => Ok(Some(text.clone())),
-            Some(other) => Err(self.wrong(ours, "a text", other)),
+            Some(Json::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(ours, "a text", &other)),
         }
     }
 
-    /// A text, or a number written out.
+    /// A text, or a number to the letter.
     pub fn id(&self) -> Result<Option<String>, String> {
-        match self.get("id") {
+        let written = self.text_of(self.names.theirs("id"));
+        if let Some(number) = written.filter(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit())) {
+            return Ok(Some(number).filter(|text| !object::is_no_number(text)).map(str::to_owned));
+        }
+        match self.get("id")? {
             None => Ok(None),
-            Some(Json::String(text)) => Ok(Some(text.clone())),
-            Some(Json::Number(number)) => Ok(Some(number.to_string())),
-            Some(other) => Err(self.wrong("id", "a text or a number", other)),
+            Some(Json::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong("id", "a text or a number", &other)),
         }
     }
 
     /// A list of texts, or one text with commas.
     pub fn tags(&self) -> Result<Vec<String>, String> {
-        let tags: Vec<String> = match self.get("tags") {
+        let tags: Vec<String> = match self.get("tags")? {
             None => Vec::new(),
             Some(Json::String(text)) => text.split(',').map(|tag| tag.trim().to_owned()).collect(),
             Some(Json::Array(list)) => list
@@ -88,7 +175,7 @@ impl<'a> Record<'a> {
                 .map(|tag| tag.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
                 .ok_or_else(|| "\"tags\" must hold texts only".to_owned())?,
-            Some(other) => return Err(self.wrong("tags", "a list of texts", other)),
+            Some(other) => return Err(self.wrong("tags", "a list of texts", &other)),
         };
         Ok(tags.into_iter().filter(|tag| !tag.is_empty()).collect())
     }
@@ -113,34 +200,50 @@ impl<'a> Record<'a> {
 
     /// r: `reward`, or `weight` as other tools call it. Finite.
     pub fn reward(&self) -> Result<f32, String> {
-        let (name, value) = match self.get("reward") {
-            Some(value) => ("reward", Some(value)),
-            None => ("weight", self.raw("weight")),
-        };
-        match value {
+        let (name, text) = self.number(["reward", "weight"]);
+        match text {
             None => Ok(1.0),
-            Some(value) => match value.as_f64().map(|r| r as f32) {
+            Some(text) => match to_f64(text).map(|r| r as f32) {
                 Some(reward) if reward.is_finite() => Ok(reward),
-                _ => Err(format!("{name:?} must be a number, found {value}")),
+                _ => Err(format!("{name:?} must be a number, found {text}")),
             },
         }
     }
 
     /// μ: `behaviour`, in (0, 1].
     pub fn behaviour(&self) -> Result<f32, String> {
-        match self.get("behaviour").or_else(|| self.raw("behavior")) {
+        match self.number(["behaviour", "behavior"]).1 {
             None => Ok(1.0),
-            Some(value) => match value.as_f64().map(|mu| mu as f32) {
+            Some(text) => match to_f64(text).map(|mu| mu as f32) {
                 Some(mu) if mu > 0.0 && mu <= 1.0 => Ok(mu),
-                _ => Err(format!("\"behaviour\" must be a probability above 0 and at most 1, found {value}")),
+                _ => Err(format!("\"behaviour\" must be a probability above 0 and at most 1, found {text}")),
             },
         }
     }
 
+    /// A score of the file's.
+    pub fn score(&self, name: &str) -> Option<f64> {
+        self.text_of(name).and_then(to_f64)
+    }
+
+    /// Our field, or else the file's field of the other name, as it stands there; not null.
+    fn number(&self, [ours, other]: [&'static str; 2]) -> (&'static str, Option<&'a str>) {
+        let of = |name: &str| self.text_of(name).filter(|text| *text != "null");
+        match of(self.names.theirs(ours)) {
+            Some(text) => (ours, Some(text)),
+            None => (other, of(other)),
+        }
+    }
+
     fn wrong(&self, ours: &str, wanted: &str, found: &Json) -> String {
-        let name = self.fields.theirs(ours);
+        let name = self.names.theirs(ours);
         format!("{name:?} must be {wanted}, found {}", kind(found))
     }
+}
+
+/// A number as it stands in the file.
+fn to_f64(text: &str) -> Option<f64> {
+    serde_json::from_str(text).ok()
 }
 
 fn turns(field: &str, messages: &[Json]) -> Result<Vec<Turn>, String> {
@@ -176,6 +279,7 @@ fn text_parts(field: &str, parts: &[Json]) -> Result<String, String> {
         .iter()
         .map(|part| match (part["type"].as_str(), part["text"].as_str()) {
             (Some("text"), Some(text)) => Ok(text),
+            (Some("text"), None) => Err(format!("a content in {field:?} holds a part of type \"text\" without a text")),
             (Some(other), _) => {
                 Err(format!("a content in {field:?} holds a part of type {other:?}; only text can be used"))
             }

@@ -1,219 +1,434 @@
-//! Takes a file apart into JSON records, one at a time, whatever is wrong with some of them.
+//! Takes a file apart into the texts of its records, one at a time and in bounded memory, whatever is wrong with some.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read as _},
     path::Path,
 };
 
-use serde_json::Value as Json;
+use super::{FormatError, foreign, source::Source};
 
-use super::{Fault, FormatError};
-
-/// A stretch of the file that should be one JSON value.
-struct Stretch {
-    line: u64,
-    bytes: Vec<u8>,
+/// How much is read of one record, in bytes.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// No record has reason to be longer. One that is, is passed over.
+    record: usize,
+    /// Where that is given up, and the file with it: nothing says that it ever ends.
+    endless: u64,
 }
 
-/// The records of a JSON lines file or of one JSON array.
+const LIMITS: Limits = Limits { record: 16 << 20, endless: 1 << 30 };
+
+/// Of a record that is too long, its end is kept, to see where the next begins.
+const TAIL: usize = 4096;
+
+/// What can be told about a file before it is read.
+const START: usize = 1 << 16;
+
+/// Of an array that ends between two records.
+pub const BREAKS_OFF: &str = "the array is not closed: the file breaks off here, and records may be missing";
+
+/// A stretch of the file that should be one JSON value.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stretch<'a> {
+    pub line: u64,
+    /// Without blanks around it; or a sentence about why it is none.
+    pub text: Result<&'a str, String>,
+}
+
+/// The records of a JSON lines file, of JSON values one after another, or of one JSON array.
 pub struct Records<R> {
-    reader: R,
+    source: Source<R>,
     layout: Layout,
-    /// Lines begun so far.
-    line: u64,
-    pub bytes: u64,
+    /// Where the array is closed, and nothing has followed yet.
+    closed: bool,
+    /// The name that the records begin with, in its quotes: how the next one is found behind a broken one.
+    key: Vec<u8>,
+    record: Vec<u8>,
+    limits: Limits,
+    ended: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
     Lines,
+    /// Objects over several lines, one after another.
+    Values,
     Array,
 }
 
 impl Records<BufReader<File>> {
-    /// The file's records and its size in bytes.
+    /// The records of a file or a pipe, and the file's size in bytes; 0 where that is not known.
     pub fn open(path: &Path) -> Result<(Self, u64), FormatError> {
-        let failed = |source| FormatError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
-        let mut reader = BufReader::with_capacity(1 << 16, file);
-        let start = reader.fill_buf().map_err(failed)?;
-        if let Some(what) = foreign(start) {
-            return Err(FormatError::NotText { path: path.to_owned(), what });
+        let failed = FormatError::reading(path);
+        let about = fs::metadata(path).map_err(&failed)?;
+        if about.is_dir() {
+            return Err(FormatError::foreign(path, "a folder", "Name a file in it."));
         }
-        Ok((Self::new(reader).map_err(failed)?, size))
+        let mut file = File::open(path).map_err(&failed)?;
+        let mut start = Vec::new();
+        file.by_ref().take(START as u64).read_to_end(&mut start).map_err(&failed)?;
+        if let Some((what, remedy)) = foreign::recognise(&start) {
+            return Err(FormatError::foreign(path, &what, remedy));
+        }
+        let size = if about.is_file() { about.len() } else { 0 };
+        let source = Source::behind(start, BufReader::with_capacity(START, file));
+        Ok((Self::of(source, LIMITS).map_err(&failed)?, size))
+    }
+
+    /// The same of a file that will be read again: a pipe or a device is refused.
+    pub fn open_file(path: &Path) -> Result<Self, FormatError> {
+        ::files::open(path, u64::MAX)?;
+        Ok(Self::open(path)?.0)
     }
 }
 
 impl<R: BufRead> Records<R> {
-    pub fn new(mut reader: R) -> io::Result<Self> {
-        let mut bytes = 0;
-        if reader.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
-            reader.consume(3);
-            bytes += 3;
+    fn of(mut source: Source<R>, limits: Limits) -> io::Result<Self> {
+        if source.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
+            source.consume(3);
         }
-        let mut line = 0;
         // White space before the first record decides nothing, but its lines count.
-        loop {
-            let buffer = reader.fill_buf()?;
-            let blank = buffer.iter().take_while(|b| b.is_ascii_whitespace()).count();
-            line += newlines(&buffer[..blank]);
-            let done = blank < buffer.len() || buffer.is_empty();
-            reader.consume(blank);
-            bytes += blank as u64;
-            if done {
-                break;
-            }
+        source.skip_blanks()?;
+        let layout = match source.fill_buf()? {
+            [b'[', ..] => Layout::Array,
+            start if spans_lines(start) => Layout::Values,
+            _ => Layout::Lines,
+        };
+        if layout == Layout::Array {
+            source.consume(1);
         }
-        let layout = if reader.fill_buf()?.first() == Some(&b'[') {
-            reader.consume(1);
-            bytes += 1;
-            line += 1;
-            Layout::Array
-        } else {
-            Layout::Lines
-        };
-        Ok(Self { reader, layout, line, bytes })
+        let closed = layout != Layout::Array;
+        Ok(Self { source, layout, closed, key: Vec::new(), record: Vec::new(), limits, ended: false })
     }
 
-    /// The next record with its line, or what is wrong with it. `None` at the end.
-    pub fn next(&mut self) -> io::Result<Option<(u64, Result<Json, Fault>)>> {
-        let stretch = match self.layout {
+    /// Bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.source.bytes()
+    }
+
+    /// The line read last, from 1.
+    pub fn line(&self) -> u64 {
+        self.source.line()
+    }
+
+    /// After the last record: the array was never closed, so that more may have followed.
+    pub fn breaks_off(&self) -> bool {
+        self.ended && !self.closed
+    }
+
+    /// The next record. `None` at the end.
+    pub fn next(&mut self) -> io::Result<Option<Stretch<'_>>> {
+        self.record.clear();
+        let found = match self.layout {
             Layout::Lines => self.next_line()?,
-            Layout::Array => self.next_element()?,
+            Layout::Values | Layout::Array => self.next_element()?,
         };
-        Ok(stretch.map(|Stretch { line, bytes }| {
-            let parsed = self.parse(&bytes);
-            (line, parsed.map_err(|reason| Fault { line, reason }))
-        }))
+        let Some((line, fault)) = found else {
+            self.ended = true;
+            return Ok(None);
+        };
+        let text = match fault {
+            Some(reason) => Err(reason),
+            None => std::str::from_utf8(self.record.trim_ascii())
+                .map_err(|error| format!("not UTF-8: byte {} of the record", error.valid_up_to() + 1)),
+        };
+        Ok(Some(Stretch { line, text }))
     }
 
-    fn parse(&self, bytes: &[u8]) -> Result<Json, String> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| format!("not UTF-8: byte {} of the record", error.valid_up_to() + 1))?;
-        serde_json::from_str(text).map_err(|error| {
-            if error.is_eof() && self.layout == Layout::Lines {
-                "the JSON record does not end on its line; JSON lines hold one record a line".to_owned()
-            } else {
-                // serde_json counts lines within the record; the file's line is known already.
-                let said = error.to_string();
-                let said = said.split(" at line ").next().unwrap_or_default();
-                format!("not JSON: {said} (character {})", error.column())
-            }
-        })
-    }
-
-    fn next_line(&mut self) -> io::Result<Option<Stretch>> {
+    /// A line that is not blank, with its number and what is wrong with it already.
+    fn next_line(&mut self) -> io::Result<Option<(u64, Option<String>)>> {
         loop {
-            let mut bytes = Vec::new();
-            let read = self.reader.read_until(b'\n', &mut bytes)?;
-            if read == 0 {
+            let line = self.source.line();
+            let mut length = 0_u64;
+            let ended = loop {
+                let chunk = self.source.fill_buf()?;
+                let (used, ended) = match chunk.iter().position(|byte| *byte == b'\n') {
+                    Some(end) => (end + 1, true),
+                    None => (chunk.len(), chunk.is_empty()),
+                };
+                if length <= self.limits.record as u64 {
+                    self.record.extend_from_slice(&chunk[..used]);
+                }
+                self.source.consume(used);
+                length += used as u64;
+                self.limits.check(length, line)?;
+                if ended {
+                    break used == 0;
+                }
+            };
+            if length > self.limits.record as u64 {
+                return Ok(Some((line, Some(self.limits.too_long()))));
+            }
+            if !self.record.trim_ascii().is_empty() {
+                return Ok(Some((line, None)));
+            }
+            if ended {
                 return Ok(None);
             }
-            self.bytes += read as u64;
-            self.line += 1;
-            if !bytes.trim_ascii().is_empty() {
-                return Ok(Some(Stretch { line: self.line, bytes: bytes.trim_ascii().to_vec() }));
-            }
+            self.record.clear();
         }
     }
 
-    /// What stands between two commas of the outermost array. Brackets and quotes are followed, nothing else is understood,
-    /// so that a broken element does not take its neighbours with it.
-    fn next_element(&mut self) -> io::Result<Option<Stretch>> {
-        let mut element = Vec::new();
-        let mut line = self.line;
-        let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
-        for byte in self.reader.by_ref().bytes() {
-            let byte = byte?;
-            self.bytes += 1;
-            if in_string {
-                match byte {
-                    _ if escaped => escaped = false,
-                    b'\\' => escaped = true,
-                    b'"' => in_string = false,
-                    _ => {}
+    /// What stands between two commas of the outermost array, or one value after another. Brackets and quotes are followed,
+    /// nothing else is understood.
+    ///
+    /// A record with a quote too few or too many would take all that follow with it. It shows as soon as a text ends with its
+    /// line, or is followed by what may not follow a text. From there on the record is broken and ends, at the latest, where
+    /// another begins with the name that records of this file begin with.
+    fn next_element(&mut self) -> io::Result<Option<(u64, Option<String>)>> {
+        let mut scan = Scan::default();
+        let mut line = self.source.line();
+        let mut length = 0_u64;
+        self.open_again()?;
+        let end = 'record: loop {
+            let mut line_here = self.source.line();
+            let chunk = self.source.fill_buf()?;
+            if chunk.is_empty() {
+                break End::OfFile;
+            }
+            let mut used = 0;
+            for &byte in chunk {
+                used += 1;
+                let next = scan.take(byte, self.record.is_empty());
+                line_here += u64::from(byte == b'\n');
+                match next {
+                    Next::Skip => {}
+                    Next::Keep => {
+                        if self.record.is_empty() {
+                            line = line_here;
+                            self.closed = self.layout != Layout::Array;
+                        }
+                        self.record.push(byte);
+                        length += 1;
+                        if self.record.len() > self.limits.record {
+                            scan.too_long = true;
+                            self.record.drain(..self.limits.record - TAIL);
+                        }
+                        if byte == b'"'
+                            && scan.fault.is_some()
+                            && let Some(begins) = next_begins(&self.record, &self.key)
+                        {
+                            let again = self.record.split_off(begins);
+                            self.source.consume(used);
+                            self.source.push_back(&again);
+                            break 'record End::OfRecord;
+                        }
+                    }
+                    Next::Before => {
+                        self.source.consume(used - 1);
+                        break 'record End::OfRecord;
+                    }
+                    Next::After => {
+                        self.source.consume(used);
+                        break 'record End::OfRecord;
+                    }
+                    Next::Close => {
+                        self.source.consume(used);
+                        // What follows all the same is looked at: the bracket may be one of a broken record's.
+                        self.closed = true;
+                        if self.record.is_empty() {
+                            self.open_again()?;
+                            continue 'record;
+                        }
+                        break 'record End::OfRecord;
+                    }
                 }
-            } else {
-                match byte {
-                    b'"' => in_string = true,
-                    b'{' | b'[' => depth += 1,
-                    b']' if depth == 0 => break,
-                    b'}' | b']' => depth = depth.saturating_sub(1),
-                    b',' if depth == 0 && !element.is_empty() => break,
-                    b',' if depth == 0 => continue,
-                    _ => {}
-                }
             }
-            if element.is_empty() {
-                line = self.line;
-            }
-            if byte == b'\n' {
-                self.line += 1;
-            }
-            if !element.is_empty() || !byte.is_ascii_whitespace() {
-                element.push(byte);
+            self.source.consume(used);
+            self.limits.check(length, line)?;
+        };
+        if self.record.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        if self.key.is_empty() && !scan.too_long && scan.fault.is_none() {
+            self.key = first_key(&self.record).to_vec();
+        }
+        let fault = if scan.too_long {
+            Some(self.limits.too_long())
+        } else if let Some(fault) = scan.fault {
+            Some(fault)
+        } else {
+            (matches!(end, End::OfFile) && scan.is_open()).then(|| {
+                // Told once.
+                self.closed = true;
+                "the file breaks off inside this record".to_owned()
+            })
+        };
+        Ok(Some((line, fault)))
+    }
+
+    /// Where an array is closed and another follows, as when files were put together.
+    fn open_again(&mut self) -> io::Result<()> {
+        if self.layout == Layout::Array && self.closed {
+            self.source.skip_blanks()?;
+            if self.source.fill_buf()?.first() == Some(&b'[') {
+                self.source.consume(1);
+                self.closed = false;
             }
         }
-        let bytes = element.trim_ascii_end().to_vec();
-        Ok((!bytes.is_empty()).then_some(Stretch { line, bytes }))
+        Ok(())
     }
 }
 
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.split(|byte| *byte == b'\n').count() as u64 - 1
+/// How a record ended.
+enum End {
+    OfRecord,
+    OfFile,
 }
 
-/// What a file that is no UTF-8 text begins with.
-fn foreign(start: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 6] = [
-        (b"PAR1", "a Parquet file"),
-        (b"ARROW1", "an Arrow file"),
-        (b"\x1F\x8B", "compressed with gzip"),
-        (b"PK\x03\x04", "a ZIP archive"),
-        (b"\xFF\xFE", "text in UTF-16"),
-        (b"\xFE\xFF", "text in UTF-16"),
-    ];
-    known.into_iter().find_map(|(magic, what)| start.starts_with(magic).then_some(what))
+/// What becomes of a byte.
+enum Next {
+    /// It belongs to no record.
+    Skip,
+    /// It belongs to this one.
+    Keep,
+    /// The record ended before it.
+    Before,
+    /// It separates this record from the next.
+    After,
+    /// It closes the array.
+    Close,
+}
+
+/// Where in a record its reader stands.
+#[derive(Default)]
+struct Scan {
+    open: Vec<u8>,
+    in_text: bool,
+    escaped: bool,
+    /// A text has just ended, or in an object a comma was read: only some bytes may follow.
+    behind_text: bool,
+    behind_comma: bool,
+    too_long: bool,
+    /// What is wrong with its quotes.
+    fault: Option<String>,
+}
+
+impl Scan {
+    fn is_open(&self) -> bool {
+        self.in_text || !self.open.is_empty()
+    }
+
+    fn take(&mut self, byte: u8, first: bool) -> Next {
+        if self.in_text {
+            match byte {
+                b'\n' => {
+                    // No text goes over a line end: its quote is missing.
+                    self.break_with("a text has no closing quote on its line");
+                    (self.in_text, self.escaped) = (false, false);
+                }
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => (self.in_text, self.behind_text) = (false, true),
+                _ => {}
+            }
+            return Next::Keep;
+        }
+        if byte.is_ascii_whitespace() {
+            return if first { Next::Skip } else { Next::Keep };
+        }
+        if std::mem::take(&mut self.behind_text) && !matches!(byte, b':' | b',' | b'}' | b']') {
+            self.break_with("a quote too many or too few");
+        }
+        if std::mem::take(&mut self.behind_comma) && !matches!(byte, b'"' | b'}') {
+            self.break_with("no name after a comma");
+        }
+        let outside = self.open.is_empty();
+        match byte {
+            b'"' => self.in_text = true,
+            // A comma is missing between two records.
+            b'{' if outside && !first => return Next::Before,
+            b'{' | b'[' => self.open.push(byte),
+            b']' if outside => return Next::Close,
+            b',' if outside && first => return Next::Skip,
+            b',' if outside => return Next::After,
+            b',' => self.behind_comma = self.open.last() == Some(&b'{'),
+            b'}' | b']' => self.close(byte),
+            _ => {}
+        }
+        Next::Keep
+    }
+
+    fn close(&mut self, byte: u8) {
+        let opener = if byte == b'}' { b'{' } else { b'[' };
+        match self.open.last() {
+            Some(last) if *last == opener => {
+                self.open.pop();
+            }
+            Some(_) => {
+                self.break_with("its brackets do not match");
+                if let Some(at) = self.open.iter().rposition(|open| *open == opener) {
+                    self.open.truncate(at);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn break_with(&mut self, reason: &str) {
+        self.fault.get_or_insert_with(|| format!("not JSON: {reason}"));
+    }
+}
+
+/// The name that a record begins with, in its quotes; empty if it does not begin with one.
+fn first_key(record: &[u8]) -> &[u8] {
+    let Some(inside) = record.trim_ascii_start().strip_prefix(b"{") else {
+        return &[];
+    };
+    let name = inside.trim_ascii_start();
+    let Some(end) = name.strip_prefix(b"\"").and_then(|rest| rest.iter().position(|byte| *byte == b'"')) else {
+        return &[];
+    };
+    &name[..end + 2]
+}
+
+/// Where in a broken record the next begins, if what was read last is `, {"key"` with the name that records begin with. As
+/// long as no record has shown that name, any will do behind a record that is closed.
+fn next_begins(record: &[u8], key: &[u8]) -> Option<usize> {
+    let name = if key.is_empty() { last_text(record)? } else { key };
+    let before = record.strip_suffix(name)?.trim_ascii_end().strip_suffix(b"{")?;
+    let closed = before.trim_ascii_end().strip_suffix(b",")?.trim_ascii_end();
+    (!key.is_empty() || name == first_key(record) || closed.ends_with(b"}")).then_some(before.len())
+}
+
+/// The text that has just ended, in its quotes.
+fn last_text(record: &[u8]) -> Option<&[u8]> {
+    let inside = record.strip_suffix(b"\"")?;
+    let begins = inside.iter().rposition(|byte| *byte == b'"')?;
+    Some(&record[begins..])
+}
+
+/// Whether the first line begins an object that goes on over the next ones.
+fn spans_lines(start: &[u8]) -> bool {
+    let mut lines = start.split(|byte| *byte == b'\n');
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let mut scan = Scan::default();
+    for (at, byte) in first.iter().enumerate() {
+        scan.take(*byte, at == 0);
+    }
+    first.first() == Some(&b'{')
+        && !scan.in_text
+        && scan.fault.is_none()
+        && scan.open.first() == Some(&b'{')
+        && !second.trim_ascii_start().starts_with(b"{")
+}
+
+impl Limits {
+    fn too_long(self) -> String {
+        format!("the record is longer than {} MiB", self.record >> 20)
+    }
+
+    fn check(self, length: u64, line: u64) -> io::Result<()> {
+        if length <= self.endless {
+            return Ok(());
+        }
+        let reason = format!("the record on line {line} is longer than {} MiB", self.endless >> 20);
+        Err(io::Error::new(io::ErrorKind::InvalidData, reason))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records(text: &str) -> Vec<(u64, Result<Json, String>)> {
-        let mut records = Records::new(text.as_bytes()).unwrap();
-        let mut all = Vec::new();
-        while let Some((line, record)) = records.next().unwrap() {
-            all.push((line, record.map_err(|fault| fault.reason)));
-        }
-        assert_eq!(records.bytes, text.len() as u64);
-        all
-    }
-
-    #[test]
-    fn lines_count_from_one_through_blanks_and_windows_line_ends() {
-        let all = records("\u{FEFF}\r\n{\"a\": 1}\r\n\r\n  \n{\"b\": 2}");
-        assert_eq!(all, [(2, Ok(serde_json::json!({"a": 1}))), (5, Ok(serde_json::json!({"b": 2}))),]);
-    }
-
-    #[test]
-    fn array_elements_know_their_lines_and_break_alone() {
-        let text = "\n[\n  {\"a\": \"x]},\\\"[\"},\n  {\"b\": nonsense},\n  {\n    \"c\": [1, 2]\n  }\n]\n";
-        let mut all = records(text.trim_end());
-        assert_eq!(all.len(), 3);
-        assert_eq!(all[0], (3, Ok(serde_json::json!({"a": "x]},\"["}))));
-        let (line, broken) = all.remove(1);
-        assert_eq!(line, 4);
-        assert!(broken.unwrap_err().starts_with("not JSON"));
-        assert_eq!(all[1], (5, Ok(serde_json::json!({"c": [1, 2]}))));
-    }
-
-    #[test]
-    fn nothing_at_all_is_no_record() {
-        for text in ["", "\n \n", "[]", "[ \n ]"] {
-            assert_eq!(records(text), []);
-        }
-    }
-}
+mod tests;

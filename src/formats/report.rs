@@ -1,10 +1,18 @@
 //! What an import is told, and what it says about a file.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use thiserror::Error;
 
-use ::data::Pair;
+use ::{
+    data::Pair,
+    files::{FileError, WriteError},
+};
 
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +48,8 @@ impl FromStr for Format {
     }
 }
 
-/// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`.
+/// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of
+/// two of the file's, a line each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldMap(pub BTreeMap<String, String>);
 
@@ -82,6 +91,11 @@ impl FieldMap {
         Ok(Self(map))
     }
 
+    /// Whether our field was given another name.
+    pub(super) fn maps(&self, ours: &str) -> bool {
+        self.0.contains_key(ours)
+    }
+
     /// What the file calls our field.
     pub(super) fn theirs<'a>(&'a self, ours: &'a str) -> &'a str {
         self.0.get(ours).map_or(ours, String::as_str)
@@ -96,25 +110,80 @@ pub struct Fault {
     pub reason: String,
 }
 
+/// More columns than this have no table's reason to be.
+const COLUMNS: usize = 100;
+
 /// What came in and what did not.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImportReport {
     /// Ids are 0: the store gives them theirs.
     pub pairs: Vec<Pair>,
-    /// Records that did not come in.
+    /// Records that did not come in, the first [`ImportReport::LISTED`] of them.
     pub faults: Vec<Fault>,
-    /// Records that came in and deserve a look, e.g. an empty answer.
+    /// Those that are not listed.
+    pub more_faults: u64,
+    /// Records that came in and deserve a look, e.g. an empty answer; as many at most.
     pub notes: Vec<Fault>,
+    pub more_notes: u64,
+    /// Columns that hold texts and were not used, with the number of records in which they do.
+    pub unused: BTreeMap<String, u64>,
+    /// Records looked at.
+    pub records: u64,
     /// As recognised in the first record that came in; `Auto` if none did.
     pub format: Format,
     /// Stopped by the progress callback before the end.
     pub cancelled: bool,
 }
 
+impl ImportReport {
+    /// So many faults are listed, and as many notes; the others are counted. If that many records at the beginning of a file
+    /// are all unusable, the others are not looked at.
+    pub const LISTED: usize = 10_000;
+
+    pub(super) fn fault(&mut self, fault: Fault) {
+        list(&mut self.faults, &mut self.more_faults, fault);
+    }
+
+    pub(super) fn note(&mut self, note: Fault) {
+        list(&mut self.notes, &mut self.more_notes, note);
+    }
+
+    pub(super) fn unused(&mut self, column: &str) {
+        if let Some(count) = self.unused.get_mut(column) {
+            *count += 1;
+        } else if self.unused.len() < COLUMNS {
+            self.unused.insert(column.to_owned(), 1);
+        }
+    }
+
+    /// "the columns input (3 records) and source (40 records) were not used"; absent when all were.
+    pub fn unused_columns(&self) -> Option<String> {
+        let columns: Vec<String> = self
+            .unused
+            .iter()
+            .map(|(name, count)| format!("{name:?} ({count} record{})", if *count == 1 { "" } else { "s" }))
+            .collect();
+        match columns.as_slice() {
+            [] => None,
+            [one] => Some(format!("the column {one} was not used")),
+            many => Some(format!("the columns {} were not used", many.join(", "))),
+        }
+    }
+}
+
+fn list(listed: &mut Vec<Fault>, more: &mut u64, fault: Fault) {
+    if listed.len() < ImportReport::LISTED {
+        listed.push(fault);
+    } else {
+        *more += 1;
+    }
+}
+
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     pub bytes: u64,
+    /// Never less than `bytes`; of a pipe nobody knows.
     pub total_bytes: u64,
     pub pairs: usize,
 }
@@ -123,9 +192,32 @@ pub struct Progress {
 #[derive(Debug, Error)]
 pub enum FormatError {
     #[error("Cannot read {path}: {source}. Check that the file exists and may be read.")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} is {what}, which cannot be read. Save it as JSON lines in UTF-8, one record a line.")]
-    NotText { path: PathBuf, what: &'static str },
-    #[error("Cannot write: {0}. Check the disk and the folder's rights.")]
-    Write(#[from] std::io::Error),
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} is {what}. {remedy}")]
+    Foreign { path: PathBuf, what: String, remedy: String },
+    #[error("{path} cannot be used: {reason}")]
+    Unfit { path: PathBuf, reason: String },
+    #[error("The pairs were changed while they were written. Write them again.")]
+    Changed,
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Output(#[from] WriteError),
+}
+
+impl FormatError {
+    /// An error while reading `path`.
+    pub(super) fn reading(path: &Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::InvalidData => Self::Unfit { path: path.clone(), reason: source.to_string() },
+            _ => Self::Read { path: path.clone(), source },
+        }
+    }
+
+    /// A file that holds something else.
+    pub(super) fn foreign(path: &Path, what: &str, remedy: &str) -> Self {
+        let remedy = remedy.replace("FILE", &path.display().to_string());
+        Self::Foreign { path: path.to_owned(), what: what.to_owned(), remedy }
+    }
 }

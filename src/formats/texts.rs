@@ -1,22 +1,26 @@
 //! Reference answers and retention text.
 
-use std::path::Path;
+use std::{cell::RefCell, path::Path};
 
 use super::{
-    Fault, FieldMap, FormatError,
+    Fault, FieldMap, FormatError, columns,
     fields::{Content, Record, kind},
-    records::Records,
-    trl::{only_answer, prompt, with_system},
+    object,
+    records::{BREAKS_OFF, Records, Stretch},
+    trl::{only_answer, with_system},
 };
 use ::data::{Prompt, ReferenceAnswer, Role};
+
+/// Retention text has no reason to be longer, in bytes: all of it is held in memory.
+const LONGEST: u64 = 1 << 30;
 
 /// Reads reference answers: a line `{"prompt": .., "completion": ..}` (texts or messages, TRL's prompt-completion
 /// records) or `{"messages": [..]}` that ends with the answer.
 pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>), FormatError> {
-    each_record(path, |value| {
-        let fields = FieldMap::default();
-        let record = Record::new(value, &fields)?;
-        let (prompt, answer) = if record.get("messages").is_some() {
+    let names = FieldMap::default();
+    each_record(path, |text| {
+        let record = Record::read(text, &names)?;
+        let (prompt, answer) = if record.has("messages") {
             let Content::Turns(mut turns) = record.content("messages")? else {
                 return Err("\"messages\" must be a list of messages".to_owned());
             };
@@ -30,7 +34,7 @@ pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>)
                 Content::Text(text) => text,
                 Content::Turns(turns) => only_answer("completion", &turns)?,
             };
-            (prompt(&record)?, answer)
+            (columns::prompt(&record)?, answer)
         };
         if answer.trim().is_empty() {
             return Err("the answer is empty".to_owned());
@@ -47,20 +51,17 @@ pub fn read_texts(path: &Path) -> Result<(Vec<String>, Vec<Fault>), FormatError>
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl") || extension.eq_ignore_ascii_case("json"));
     if named_json {
-        return each_record(path, |value| {
+        return each_record(path, |text| {
+            let value = object::value(text, &RefCell::default())?;
             let text = value.as_str().or_else(|| value["text"].as_str());
             match text {
                 Some(text) if text.trim().is_empty() => Err("the text is empty".to_owned()),
                 Some(text) => Ok(text.to_owned()),
-                None => Err(format!("expected a record with \"text\", found {}", kind(value))),
+                None => Err(format!("expected a record with \"text\", found {}", kind(&value))),
             }
         });
     }
-    let bytes = std::fs::read(path).map_err(|source| FormatError::Read { path: path.to_owned(), source })?;
-    let Ok(text) = String::from_utf8(bytes) else {
-        return Err(FormatError::NotText { path: path.to_owned(), what: "not a text in UTF-8" });
-    };
-    Ok((passages(&text), Vec::new()))
+    Ok((passages(&files::read_text(path, LONGEST)?), Vec::new()))
 }
 
 /// Paragraphs, with their inner line ends.
@@ -79,20 +80,18 @@ fn passages(text: &str) -> Vec<String> {
     all
 }
 
-fn each_record<T>(
-    path: &Path,
-    read: impl Fn(&serde_json::Value) -> Result<T, String>,
-) -> Result<(Vec<T>, Vec<Fault>), FormatError> {
-    let (mut records, _) = Records::open(path)?;
+fn each_record<T>(path: &Path, read: impl Fn(&str) -> Result<T, String>) -> Result<(Vec<T>, Vec<Fault>), FormatError> {
+    let mut records = Records::open_file(path)?;
+    let failed = FormatError::reading(path);
     let (mut all, mut faults) = (Vec::new(), Vec::new());
-    while let Some((line, record)) =
-        records.next().map_err(|source| FormatError::Read { path: path.to_owned(), source })?
-    {
-        let value = record.and_then(|value| read(&value).map_err(|reason| Fault { line, reason }));
-        match value {
+    while let Some(Stretch { line, text }) = records.next().map_err(&failed)? {
+        match text.and_then(&read) {
             Ok(value) => all.push(value),
-            Err(fault) => faults.push(fault),
+            Err(reason) => faults.push(Fault { line, reason }),
         }
+    }
+    if records.breaks_off() {
+        faults.push(Fault { line: records.line(), reason: BREAKS_OFF.to_owned() });
     }
     Ok((all, faults))
 }

@@ -4,17 +4,14 @@
 //! conversational (lists of messages). Columns of ours that may come along: `system`, `tags`, `split`, `strength`,
 //! `reward` (or `weight`), `behaviour`, `note`, `id`.
 
-use std::io::Write;
-
-use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{
-    FieldMap, Format, FormatError,
+    Format, columns,
     fields::{Content, Record},
     hh,
 };
-use ::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict};
+use ::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Turn, Verdict};
 
 /// A record that came in, what it was recognised as, and what deserves a look.
 pub(super) struct Read {
@@ -31,35 +28,35 @@ pub(super) struct Place<'a> {
 }
 
 /// One record to a pair; the chosen answer comes first.
-pub(super) fn read_record(value: &Json, fields: &FieldMap, format: Format, place: &Place<'_>) -> Result<Read, String> {
-    let record = Record::new(value, fields)?;
-    refuse_other_kinds(&record)?;
-    let (chosen, rejected) = (record.content("chosen")?, record.content("rejected")?);
-    let explicit = record.get("prompt").is_some();
+pub(super) fn read_record(record: &Record<'_>, format: Format, place: &Place<'_>) -> Result<Read, String> {
+    refuse_other_kinds(record)?;
+    let (chosen, rejected) = (columns::answer(record, "chosen")?, columns::answer(record, "rejected")?);
+    let explicit = record.has("prompt");
     let (prompt, chosen, rejected, recognised) = match (chosen, rejected) {
         (Content::Text(chosen), Content::Text(rejected)) if explicit => {
-            (prompt(&record)?, chosen, rejected, Format::Trl)
+            (columns::prompt(record)?, chosen, rejected, Format::Trl)
         }
         (Content::Text(chosen), Content::Text(rejected)) => {
             let dialogue = hh::is_dialogue(&chosen) && format != Format::Trl;
             let (prompt, chosen, rejected) = if dialogue || format == Format::Hh {
                 hh::split(&chosen, &rejected)?
             } else {
+                columns::refuse_to_guess(record)?;
                 split_texts(&chosen, &rejected)?
             };
             let kind = if dialogue { Format::Hh } else { Format::Trl };
             (Prompt::Text(prompt), chosen, rejected, kind)
         }
         (Content::Turns(chosen), Content::Turns(rejected)) => {
-            let (turns, chosen, rejected) = split_turns(&record, chosen, rejected)?;
+            let (turns, chosen, rejected) = split_turns(record, chosen, rejected)?;
             (Prompt::Chat(turns), chosen, rejected, Format::Trl)
         }
         _ => return Err("one answer is a text and the other a list of messages".to_owned()),
     };
     let prompt = with_system(prompt, record.text("system")?);
 
-    let mut notes = notes(&record, &prompt, &chosen, &rejected);
-    let choice = if equal_scores(&record) {
+    let mut notes = notes(record, &prompt, &chosen, &rejected)?;
+    let choice = if equal_scores(record) {
         notes.push("score_chosen and score_rejected are equal: taken as a tie".to_owned());
         Choice::Tie
     } else {
@@ -84,15 +81,9 @@ pub(super) fn read_record(value: &Json, fields: &FieldMap, format: Format, place
         behaviour: record.behaviour()?,
         source: Some(Source { file: place.file.to_owned(), line: place.line, id: record.id()? }),
     };
+    let doubled = record.doubled();
+    notes.extend(doubled.iter().map(|name| format!("{name:?} stands there more than once; the last one counts")));
     Ok(Read { pair, format: recognised, notes })
-}
-
-/// The explicit prompt of a record: a text, or messages.
-pub(super) fn prompt(record: &Record<'_>) -> Result<Prompt, String> {
-    Ok(match record.content("prompt")? {
-        Content::Text(text) => Prompt::Text(text),
-        Content::Turns(turns) => Prompt::Chat(turns),
-    })
 }
 
 /// A `system` column opens the conversation; a text prompt is then what the user says.
@@ -124,10 +115,11 @@ pub(super) fn only_answer(field: &str, turns: &[Turn]) -> Result<String, String>
 }
 
 fn refuse_other_kinds(record: &Record<'_>) -> Result<(), String> {
-    if record.get("chosen").is_none() && record.get("completion").is_some() && record.raw("label").is_some() {
+    if !record.has("chosen") && record.has("completion") && record.raw("label")?.is_some() {
         return Err("an unpaired record (completion and label); a pair needs chosen and rejected".to_owned());
     }
-    match record.raw("images").or_else(|| record.raw("image")) {
+    let images = record.raw("images")?;
+    match images.or(record.raw("image")?) {
         Some(Json::Array(images)) if images.is_empty() => Ok(()),
         Some(_) => Err("the record has images; only text can be trained on".to_owned()),
         None => Ok(()),
@@ -135,14 +127,13 @@ fn refuse_other_kinds(record: &Record<'_>) -> Result<(), String> {
 }
 
 fn equal_scores(record: &Record<'_>) -> bool {
-    let score = |name| record.raw(name).and_then(Json::as_f64);
     matches!(
-        (score("score_chosen"), score("score_rejected")),
+        (record.score("score_chosen"), record.score("score_rejected")),
         (Some(chosen), Some(rejected)) if chosen == rejected
     )
 }
 
-fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &str, rejected: &str) -> Vec<String> {
+fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &str, rejected: &str) -> Result<Vec<String>, String> {
     let mut notes = Vec::new();
     let no_prompt = match prompt {
         Prompt::Text(text) => text.trim().is_empty(),
@@ -159,12 +150,12 @@ fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &str, rejected: &str) -> 
     if chosen == rejected {
         notes.push("both answers are the same: the pair will not be trained on".to_owned());
     }
-    match record.raw("tools") {
+    match record.raw("tools")? {
         Some(Json::Array(tools)) if tools.is_empty() => {}
         Some(_) => notes.push("the tools of the record are not shown to the model".to_owned()),
         None => {}
     }
-    notes
+    Ok(notes)
 }
 
 /// Prompt and answers of two texts that begin alike: the border is the last white space they share, so that no word is
@@ -202,14 +193,18 @@ fn split_turns(
     let answers = |from: usize| {
         Ok::<_, String>((only_answer("chosen", &chosen[from..])?, only_answer("rejected", &rejected[from..])?))
     };
-    if record.get("prompt").is_none() {
+    if !record.has("prompt") {
+        // What they share may be the system's turn only.
+        if !chosen[..shared].iter().any(|turn| turn.role == Role::User) {
+            columns::refuse_to_guess(record)?;
+        }
         if shared == 0 {
             return Err("there is no prompt, and chosen and rejected share no first turn".to_owned());
         }
         let (one, other) = answers(shared)?;
         return Ok((chosen[..shared].to_vec(), one, other));
     }
-    match prompt(record)? {
+    match columns::prompt(record)? {
         Prompt::Chat(turns) => {
             let repeated = !turns.is_empty() && chosen.starts_with(&turns) && rejected.starts_with(&turns);
             let (one, other) = answers(if repeated { turns.len() } else { 0 })?;
@@ -221,125 +216,17 @@ fn split_turns(
                 let question = Turn { role: Role::User, content: text };
                 return Ok((vec![question], one, other));
             }
-            let turns = &chosen[..shared];
+            let mut turns = chosen[..shared].to_vec();
+            if turns.iter().all(|turn| turn.role == Role::System) {
+                turns.push(Turn { role: Role::User, content: text });
+                return Ok((turns, one, other));
+            }
             if turns.iter().any(|turn| turn.role == Role::User && turn.content.trim() == text.trim()) {
-                Ok((turns.to_vec(), one, other))
+                Ok((turns, one, other))
             } else {
                 Err("the prompt is not among the turns that chosen and rejected begin with".to_owned())
             }
         }
-    }
-}
-
-/// How many pairs were written, and how many were not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Written {
-    pub written: usize,
-    /// No chosen and rejected answer to write.
-    pub undecided: usize,
-    /// Decided, but with a prompt of the other kind: `datasets` cannot load texts and conversations from one file.
-    pub other_kind: usize,
-}
-
-/// One line. Columns of ours are left out where no pair of the file uses them, and are in every line otherwise, because
-/// `datasets` takes the columns of a file from its first records.
-#[derive(Serialize)]
-struct Line<'a> {
-    prompt: &'a Prompt,
-    chosen: Prompt,
-    rejected: Prompt,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strength: Option<Strength>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reward: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    behaviour: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    split: Option<Split>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<&'a [String]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-}
-
-/// Writes the decided pairs with an explicit prompt, one a line: conversational for chat prompts, standard for text
-/// prompts. Of a mixed list the larger kind is written; write the other on its own with [`write_kind`].
-pub fn write(out: &mut dyn Write, pairs: &[Pair]) -> Result<Written, FormatError> {
-    let chats = pairs.iter().filter(|pair| decided(pair).is_some() && is_chat(pair)).count();
-    let texts = pairs.iter().filter(|pair| decided(pair).is_some() && !is_chat(pair)).count();
-    write_kind(out, pairs, chats >= texts)
-}
-
-/// Writes the decided pairs whose prompt is a conversation (`chat`), or is not.
-pub fn write_kind(out: &mut dyn Write, pairs: &[Pair], chat: bool) -> Result<Written, FormatError> {
-    let mut count = Written::default();
-    let mut chosen_ones = Vec::new();
-    for pair in pairs {
-        match decided(pair) {
-            None => count.undecided += 1,
-            Some(_) if is_chat(pair) != chat => count.other_kind += 1,
-            Some(sides) => chosen_ones.push((pair, sides)),
-        }
-    }
-    let uses = |column: fn(&Pair) -> bool| chosen_ones.iter().any(|(pair, _)| column(pair));
-    let strength = chosen_ones.iter().any(|(_, sides)| sides.strength != Strength::default());
-    let reward = uses(|pair| pair.reward != 1.0);
-    let behaviour = uses(|pair| pair.behaviour != 1.0);
-    let split = uses(|pair| pair.split != Split::Auto);
-    let tags = uses(|pair| !pair.tags.is_empty());
-    let note = uses(|pair| !pair.note.is_empty());
-    let id = uses(|pair| record_id(pair).is_some());
-
-    for (pair, sides) in &chosen_ones {
-        let line = Line {
-            prompt: &pair.prompt,
-            chosen: answer(sides.chosen, chat),
-            rejected: answer(sides.rejected, chat),
-            strength: strength.then_some(sides.strength),
-            reward: reward.then_some(pair.reward),
-            behaviour: behaviour.then_some(pair.behaviour),
-            split: split.then_some(pair.split),
-            tags: tags.then_some(&pair.tags),
-            note: note.then_some(&pair.note),
-            id: id.then(|| record_id(pair).unwrap_or_default()),
-        };
-        serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
-        out.write_all(b"\n")?;
-        count.written += 1;
-    }
-    Ok(count)
-}
-
-/// Both sides of a decided pair.
-struct Sides<'a> {
-    chosen: &'a str,
-    rejected: &'a str,
-    strength: Strength,
-}
-
-fn decided(pair: &Pair) -> Option<Sides<'_>> {
-    let Choice::Better { chosen, rejected, strength } = pair.verdict.as_ref()?.choice else {
-        return None;
-    };
-    Some(Sides { chosen: &pair.answers.get(chosen)?.text, rejected: &pair.answers.get(rejected)?.text, strength })
-}
-
-fn is_chat(pair: &Pair) -> bool {
-    matches!(pair.prompt, Prompt::Chat(_))
-}
-
-fn record_id(pair: &Pair) -> Option<&str> {
-    pair.source.as_ref()?.id.as_deref()
-}
-
-/// A completion column: the text, or one message of the assistant.
-fn answer(text: &str, chat: bool) -> Prompt {
-    if chat {
-        Prompt::Chat(vec![Turn { role: Role::Assistant, content: text.to_owned() }])
-    } else {
-        Prompt::Text(text.to_owned())
     }
 }
 

@@ -201,6 +201,217 @@ fn anthropic_dialogues_are_recognised() {
     assert_eq!(texts(&report.pairs[0]), [" Yes, iced tea is common.", " No."]);
 }
 
+/// The only record's reason under the names of `map`, or the report of what came in.
+fn mapped(record: &serde_json::Value, map: &[&str]) -> Result<ImportReport, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), record.to_string()).unwrap();
+    let mut report = import(file.path(), &FieldMap::parse(map.iter().copied()).unwrap());
+    match report.faults.pop() {
+        Some(fault) => Err(fault.reason),
+        None => Ok(report),
+    }
+}
+
+#[test]
+fn dh2_no_prompt_is_invented_where_another_column_may_be_it() {
+    let answers = || serde_json::json!({"chosen": "The capital is Paris.", "rejected": "The capital is Lyon."});
+    let with = |columns: serde_json::Value| {
+        let mut record = columns;
+        record.as_object_mut().unwrap().extend(answers().as_object().unwrap().clone());
+        record
+    };
+    for (columns, proposed) in [
+        (
+            serde_json::json!({"system": "You help.", "question": "What is the capital of France?"}),
+            "--map prompt=question",
+        ),
+        (serde_json::json!({"instruction": "Name the capital.", "input": ""}), "--map prompt=instruction"),
+        (serde_json::json!({"instruction": "Name the capital.", "input": "France"}), "--map prompt=instruction+input"),
+        (serde_json::json!({"query": "Capital?", "source": "atlas"}), "--map prompt=query"),
+        (serde_json::json!({"Frage": "Capital?", "id": 7}), "--map prompt=Frage"),
+        (serde_json::json!({"messages": [{"role": "user", "content": "Capital?"}]}), "--map prompt=messages"),
+        (
+            serde_json::json!({"conversations": [{"from": "human", "value": "Capital?"}]}),
+            "messages with role and content",
+        ),
+        (serde_json::json!({"prompt": null, "question": "Capital?"}), "--map prompt=question"),
+        (serde_json::json!({"prompt": " ", "question": "Capital?"}), "--map prompt=question"),
+        (serde_json::json!({"prompt": null}), "the field \"prompt\" is null"),
+    ] {
+        let reason = mapped(&with(columns.clone()), &[]).unwrap_err();
+        assert!(reason.contains(proposed), "{columns}: {reason}");
+    }
+    let reason = mapped(&with(serde_json::json!({"question": "Capital?"})), &["prompt=frage"]).unwrap_err();
+    assert!(reason.contains("question"), "{reason}");
+    let reason = mapped(&answers(), &["prompt=frage"]).unwrap_err();
+    assert!(reason.contains("no field \"frage\""), "{reason}");
+    // What the answers say about themselves is no question.
+    for columns in [
+        serde_json::json!({}),
+        serde_json::json!({"source": "atlas", "chosen_model": "m", "score_chosen": 2, "prompt_id": "x", "language": "en"}),
+        serde_json::json!({"system": "Be brief."}),
+        serde_json::json!({"question": ""}),
+        serde_json::json!({"question": null, "tags": ["a"]}),
+    ] {
+        let report = mapped(&with(columns.clone()), &[]).unwrap_or_else(|reason| panic!("{columns}: {reason}"));
+        assert_eq!(texts(&report.pairs[0]), [" Paris.", " Lyon."]);
+    }
+    // Conversations that share no more than the system's turn.
+    let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+    let record = serde_json::json!({
+        "question": "Capital?",
+        "chosen": [turn("system", "s"), turn("assistant", "Paris")],
+        "rejected": [turn("system", "s"), turn("assistant", "Lyon")],
+    });
+    assert!(mapped(&record, &[]).unwrap_err().contains("--map prompt=question"));
+    let report = mapped(&record, &["prompt=question"]).unwrap();
+    let turns = vec![self::turn(Role::System, "s"), self::turn(Role::User, "Capital?")];
+    assert_eq!(report.pairs[0].prompt, Prompt::Chat(turns));
+}
+
+#[test]
+fn dh2_columns_that_were_not_used_are_told() {
+    let record = serde_json::json!({
+        "instruction": "Translate.", "input": "Haus", "history": [], "kind": 3, "empty": "",
+        "chosen": "house", "rejected": "mouse", "extra": {"a": ["deep"]},
+    });
+    let report = mapped(&record, &["prompt=instruction"]).unwrap();
+    let unused: Vec<&str> = report.unused.keys().map(String::as_str).collect();
+    assert_eq!(unused, ["extra", "input"]);
+    let told = report.unused_columns().unwrap();
+    assert_eq!(told, "the columns \"extra\" (1 record), \"input\" (1 record) were not used");
+    let report = mapped(&record, &["prompt=instruction+input"]).unwrap();
+    assert_eq!(report.pairs[0].prompt, Prompt::Text("Translate.\nHaus".to_owned()));
+    assert_eq!(report.unused.len(), 1);
+    let reason = mapped(&record, &["prompt=instruction+kind"]).unwrap_err();
+    assert!(reason.contains("\"kind\" must be a text"), "{reason}");
+}
+
+#[test]
+fn dh2_answers_under_other_names_are_named() {
+    let record = serde_json::json!({"prompt": "1+1?", "chosen_response": "2", "rejected_response": "3"});
+    assert!(fault(&record).contains("--map chosen=chosen_response"));
+    let record = serde_json::json!({"instruction": "1+1?", "input": "", "output": ["2", "3"]});
+    assert!(fault(&record).contains("\"output\" holds a list of answers"));
+}
+
+#[test]
+fn dm10_a_number_that_is_none_costs_no_row_where_nobody_asks_for_it() {
+    let row = |rest: &str| format!("{{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\",{rest}}}");
+    for rest in [
+        "\"score\":NaN",
+        "\"score\":-Infinity",
+        "\"scores\":[1,Infinity,{\"x\":NaN}]",
+        "\"score_chosen\":NaN,\"score_rejected\":NaN",
+        // pandas writes it for what is missing.
+        "\"system\":NaN,\"tags\":NaN,\"split\":NaN,\"strength\":NaN,\"note\":NaN,\"id\":NaN",
+        "\"big\":1e999",
+    ] {
+        for text in [row(rest), format!("[{}]", row(rest))] {
+            let report = import_text(&text);
+            assert_eq!((report.pairs.len(), report.faults.len(), report.notes.len()), (1, 0, 0), "{text}");
+            let pair = &report.pairs[0];
+            assert_eq!((&*pair.note, pair.tags.len(), pair.reward), ("", 0, 1.0));
+            assert_eq!(pair.source.as_ref().unwrap().id, None);
+        }
+    }
+    for (rest, words) in [
+        ("\"reward\":NaN", "\"reward\" must be a number, found NaN"),
+        ("\"weight\":Infinity", "\"weight\" must be a number, found Infinity"),
+        ("\"behaviour\":NaN", "\"behaviour\" must be a probability"),
+        ("\"score\":nan", "not JSON"),
+        ("\"chosen\":NaN", "the field \"chosen\" is NaN"),
+        ("\"prompt\":NaN", "the field \"prompt\" is NaN"),
+    ] {
+        let report = import_text(row(rest));
+        assert!(report.pairs.is_empty(), "{rest}");
+        assert!(report.faults[0].reason.contains(words), "{}", report.faults[0].reason);
+    }
+}
+
+#[test]
+fn dl3_ids_are_kept_to_the_letter_and_doubled_names_are_told() {
+    for id in ["123456789012345678901234567890", "1.50", "-0", "1e5", "18446744073709551616", "7"] {
+        let report = import_text(format!("{{\"id\":{id},\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}}"));
+        assert_eq!(report.pairs[0].source.as_ref().unwrap().id.as_deref(), Some(id));
+        assert_eq!(report.notes, []);
+    }
+    for text in [
+        "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\",\"chosen\":\"c\"}",
+        "{\"prompt\":\"p\",\"chosen\":[{\"role\":\"assistant\",\"chosen\":1,\"chosen\":2,\"content\":\"c\"}],\"rejected\":[{\"role\":\"assistant\",\"content\":\"b\"}]}",
+    ] {
+        let report = import_text(text);
+        assert_eq!(texts(&report.pairs[0]), ["c", "b"]);
+        assert_eq!(report.notes.len(), 1, "{text}");
+        assert_eq!(report.notes[0].reason, "\"chosen\" stands there more than once; the last one counts");
+    }
+}
+
+#[test]
+fn dm11_an_array_that_breaks_off_is_told() {
+    let record = "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}";
+    let report = import_text(format!("[{record},\n{record}"));
+    assert_eq!((report.pairs.len(), report.faults.len()), (2, 0));
+    assert_eq!(report.notes[0].line, 2);
+    assert!(report.notes[0].reason.contains("breaks off"));
+    let report = import_text(format!(
+        "[\n{record},\n{{\"prompt\":\"p\",\"chosen\":\"open,\n\"rejected\":\"x\"}},\n{record},\n{record}\n]"
+    ));
+    let lines: Vec<u64> = report.pairs.iter().map(|pair| pair.source.as_ref().unwrap().line).collect();
+    assert_eq!(lines, [2, 5, 6]);
+    assert_eq!(report.faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn dl8_a_part_without_a_text_is_told_as_such() {
+    let part = serde_json::json!([{"role": "user", "content": [{"type": "text"}]}]);
+    let reason = fault(&serde_json::json!({"prompt": part, "chosen": "a", "rejected": "b"}));
+    assert!(reason.contains("without a text"), "{reason}");
+}
+
+#[test]
+fn dl9_what_holds_no_pairs_is_given_up_and_faults_are_counted() {
+    let useless = "{\"text\": \"t\"}\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), useless.repeat(2 * ImportReport::LISTED)).unwrap();
+    let names = FieldMap::default();
+    let error = formats::read(file.path(), Format::Auto, &names, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(
+        error.to_string().contains("none of its first 10000 records can be used; line 1: there is no field"),
+        "{error}"
+    );
+    let pair = "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}\n";
+    let report = import_text(format!("{pair}{}", useless.repeat(ImportReport::LISTED + 5)));
+    assert_eq!((report.pairs.len(), report.faults.len(), report.more_faults), (1, ImportReport::LISTED, 5));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn dl9_devices_and_pipes_are_read_with_an_end() {
+    use std::path::Path;
+    let names = FieldMap::default();
+    let read = |path: &Path| formats::read(path, Format::Auto, &names, &mut |_| ControlFlow::Continue(()));
+    for device in ["/dev/zero", "/dev/urandom"] {
+        let error = read(Path::new(device)).unwrap_err().to_string();
+        assert!(error.contains("binary data"), "{error}");
+        let error = formats::read_references(Path::new(device)).unwrap_err().to_string();
+        assert!(error.contains("not a file"), "{error}");
+        assert!(formats::read_texts(Path::new(device)).is_err());
+    }
+    assert_eq!(read(Path::new("/dev/null")).unwrap().records, 0);
+    let error = read(Path::new("/tmp")).unwrap_err().to_string();
+    assert!(error.contains("is a folder. Name a file in it"), "{error}");
+    // A pipe is as good as a file.
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let into = pipe.clone();
+    let record = "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}\n";
+    let writer = std::thread::spawn(move || fs::write(into, record.repeat(3000)).unwrap());
+    assert_eq!(read(&pipe).unwrap().pairs.len(), 3000);
+    writer.join().unwrap();
+}
+
 #[test]
 fn a_json_array_is_as_good_as_lines() {
     let report = import_text(

@@ -2,7 +2,7 @@
 
 use nudge::{
     data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict},
-    formats::trl,
+    formats::{FormatError, write},
 };
 use proptest::prelude::*;
 
@@ -50,15 +50,22 @@ fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
     )
 }
 
+/// Everything into one text, and how many of it were undecided.
+fn written(pairs: &[Pair]) -> (String, write::Written) {
+    let mut file = Vec::new();
+    let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
+    let written = write::to_stream(&mut file, &mut each).unwrap();
+    (String::from_utf8(file).unwrap(), written)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn what_is_written_comes_back(
-        pairs in any::<bool>().prop_flat_map(|chat| prop::collection::vec(any_pair(chat), 0..8))
+        pairs in prop::collection::vec(any::<bool>().prop_flat_map(any_pair), 0..8)
     ) {
-        let mut file = Vec::new();
-        let written = trl::write(&mut file, &pairs).unwrap();
+        let (file, written) = written(&pairs);
         let report = import_text(&file);
         prop_assert_eq!(&report.faults, &[]);
 
@@ -66,9 +73,8 @@ proptest! {
             .iter()
             .filter(|pair| matches!(pair.verdict, Some(Verdict { choice: Choice::Better { .. }, .. })))
             .collect();
-        prop_assert_eq!(written.written, decided.len());
+        prop_assert_eq!(written.pairs(), decided.len());
         prop_assert_eq!(written.undecided, pairs.len() - decided.len());
-        prop_assert_eq!(written.other_kind, 0);
         prop_assert_eq!(report.pairs.len(), decided.len());
         for (before, after) in decided.iter().zip(&report.pairs) {
             let Choice::Better { chosen, rejected, strength } = before.verdict.as_ref().unwrap().choice else {
@@ -86,10 +92,7 @@ proptest! {
             prop_assert_eq!(&after.note, &before.note);
             prop_assert_eq!(after.reward, before.reward);
             prop_assert_eq!(after.behaviour, before.behaviour);
-            let id = |pair: &Pair| {
-                let id = pair.source.as_ref().and_then(|source| source.id.clone());
-                id.filter(|id| !id.is_empty())
-            };
+            let id = |pair: &Pair| pair.source.as_ref().and_then(|source| source.id.clone());
             prop_assert_eq!(id(after), id(before));
         }
     }
@@ -98,25 +101,46 @@ proptest! {
 #[test]
 fn a_written_file_has_the_same_columns_in_every_line() {
     let text = "{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\", \"tags\": [\"x\"], \"behaviour\": 0.8}\n{\"prompt\": \"q\", \"chosen\": \"a\", \"rejected\": \"b\"}\n";
-    let pairs = import_text(text).pairs;
-    let mut file = Vec::new();
-    trl::write(&mut file, &pairs).unwrap();
     assert_eq!(
-        String::from_utf8(file).unwrap(),
+        written(&import_text(text).pairs).0,
         "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\",\"behaviour\":0.8,\"tags\":[\"x\"]}\n\
          {\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"behaviour\":1.0,\"tags\":[]}\n"
     );
 }
 
 #[test]
-fn texts_and_conversations_are_never_mixed_in_one_file() {
+fn dl3_a_pair_without_an_id_gets_none() {
+    let text = "{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\", \"id\": 123456789012345678901234567890}\n{\"prompt\": \"q\", \"chosen\": \"a\", \"rejected\": \"b\"}\n";
+    let (file, _) = written(&import_text(text).pairs);
+    let mut lines = file.lines();
+    assert!(lines.next().unwrap().ends_with("\"id\":\"123456789012345678901234567890\"}"), "{file}");
+    assert!(lines.next().unwrap().ends_with("\"id\":null}"), "{file}");
+}
+
+#[test]
+fn dm7_texts_and_conversations_go_to_a_file_each() {
     let chat = "{\"prompt\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"chosen\": \"a\", \"rejected\": \"b\"}\n";
-    let text = "{\"prompt\": \"Hi\", \"chosen\": \"a\", \"rejected\": \"b\"}\n";
-    let pairs = import_text(format!("{chat}{text}{chat}")).pairs;
-    let mut file = Vec::new();
-    let written = trl::write(&mut file, &pairs).unwrap();
-    assert_eq!((written.written, written.other_kind), (2, 1));
-    let line: serde_json::Value = serde_json::from_slice(file.split(|b| *b == b'\n').next().unwrap()).unwrap();
+    let text = "{\"prompt\": \"Hi\", \"chosen\": \"a\", \"rejected\": \"b\", \"tags\": \"x\"}\n";
+    let tie =
+        "{\"prompt\": \"Hi\", \"chosen\": \"a\", \"rejected\": \"b\", \"score_chosen\": 1, \"score_rejected\": 1}\n";
+    let pairs = import_text(format!("{chat}{text}{chat}{tie}")).pairs;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pairs.jsonl");
+    let write = |pairs: &[Pair], replace| {
+        let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
+        write::to_path(&path, replace, &mut each)
+    };
+    let written = write(&pairs, false).unwrap();
+    assert_eq!((written.pairs(), written.undecided), (3, 1));
+    let sentence = written.sentence();
+    for part in
+        ["1 pair with a text prompt to ", "pairs.text.jsonl and 2 conversations to ", "pairs.chat.jsonl", "left out 1"]
+    {
+        assert!(sentence.contains(part), "{sentence}");
+    }
+    let file = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(!path.exists());
+    let line: serde_json::Value = serde_json::from_str(file("pairs.chat.jsonl").lines().next().unwrap()).unwrap();
     assert_eq!(
         line,
         serde_json::json!({
@@ -125,6 +149,14 @@ fn texts_and_conversations_are_never_mixed_in_one_file() {
             "rejected": [{"role": "assistant", "content": "b"}],
         })
     );
-    let mut rest = Vec::new();
-    assert_eq!(trl::write_kind(&mut rest, &pairs, false).unwrap().written, 1);
+    assert_eq!(file("pairs.text.jsonl"), "{\"prompt\":\"Hi\",\"chosen\":\"a\",\"rejected\":\"b\",\"tags\":[\"x\"]}\n");
+    // Neither is replaced unasked; nothing to write replaces nothing.
+    assert!(write(&pairs, false).unwrap_err().to_string().contains("text.jsonl is there already"));
+    let nothing = write(&pairs[3..], true).unwrap();
+    assert!(nothing.sentence().starts_with("Nothing was written"), "{}", nothing.sentence());
+    write(&pairs, true).unwrap();
+    // One kind takes the name as it is.
+    let one = write(&pairs[..1], false).unwrap();
+    assert_eq!(one.sentence(), format!("Wrote 1 pair to {}", path.display()));
+    assert_eq!(file("pairs.jsonl").lines().count(), 1);
 }

@@ -1,0 +1,86 @@
+//! Bytes in the order of the file, some of them again; counts bytes and lines.
+
+use std::io::{self, BufRead};
+
+/// A reader that takes bytes back.
+pub struct Source<R> {
+    reader: R,
+    /// Given back, to be read again first.
+    again: Vec<u8>,
+    /// Of those, the ones that were read again.
+    at: usize,
+    bytes: u64,
+    /// Line ends passed.
+    ends: u64,
+}
+
+impl<R: BufRead> Source<R> {
+    /// What `reader` gives, behind a `start` that was taken from it already.
+    pub fn behind(start: Vec<u8>, reader: R) -> Self {
+        Self { reader, again: start, at: 0, bytes: 0, ends: 0 }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The line of the next byte, from 1.
+    pub fn line(&self) -> u64 {
+        self.ends + 1
+    }
+
+    /// What comes next; empty at the end.
+    pub fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at < self.again.len() {
+            return Ok(&self.again[self.at..]);
+        }
+        loop {
+            match self.reader.fill_buf() {
+                // A signal is no fault of the file.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(_) => break,
+            }
+        }
+        self.reader.fill_buf()
+    }
+
+    /// The first `count` bytes of [`Self::fill_buf`] were read.
+    pub fn consume(&mut self, count: usize) {
+        self.bytes += count as u64;
+        if self.at < self.again.len() {
+            self.ends += line_ends(&self.again[self.at..self.at + count]);
+            self.at += count;
+            return;
+        }
+        if let Ok(buffer) = self.reader.fill_buf() {
+            self.ends += line_ends(&buffer[..count]);
+        }
+        self.reader.consume(count);
+    }
+
+    /// The last bytes that were read come again.
+    pub fn push_back(&mut self, bytes: &[u8]) {
+        self.again.drain(..self.at);
+        self.at = 0;
+        self.again.splice(..0, bytes.iter().copied());
+        self.bytes -= bytes.len() as u64;
+        self.ends -= line_ends(bytes);
+    }
+
+    pub fn skip_blanks(&mut self) -> io::Result<()> {
+        loop {
+            let buffer = self.fill_buf()?;
+            let blank = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let done = blank < buffer.len() || buffer.is_empty();
+            self.consume(blank);
+            if done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
