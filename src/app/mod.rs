@@ -21,7 +21,7 @@ mod transfers;
 mod watch;
 mod window;
 
-pub use files::{Files, Update};
+pub use self::files::{Files, Update};
 pub use leave::Leave;
 pub use window::{Renderer, WindowOptions, run};
 

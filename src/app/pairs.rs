@@ -62,7 +62,8 @@ impl App {
                     Command::Pairs(PairsCommand::Import(Some(path)))
                 });
             }
-            PairsCommand::Export(Some(path)) => self.export_pairs(path),
+            PairsCommand::Export(Some(path)) => self.export_pairs(path, false, ctx),
+            PairsCommand::Replace(path) => self.export_pairs(path, true, ctx),
             PairsCommand::Export(None) => {
                 self.dialogs.save_file(frame, "Export preference pairs", "pairs.jsonl", |path| {
                     Command::Pairs(PairsCommand::Export(Some(path)))

@@ -1,9 +1,6 @@
 //! Files in and out, and looking through all pairs: what takes long, on a thread of its own with its own connection.
 
 use std::{
-    fs::File,
-    io::{BufWriter, Write as _},
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -11,14 +8,21 @@ use std::{
 
 use super::{App, Update, pairs::Fresh};
 use crate::{
-    data::{Change, Edit, Pair, health},
-    formats,
+    data::{Pair, health},
+    files::WriteError,
+    formats::{
+        Fault, FieldMap, Format, FormatError, ImportReport, Reader,
+        write::{self, Written},
+    },
     state::{
         Notice, Views, Workspace,
-        pairs::{ImportOutcome, Strip, Transfer, TransferProgress},
+        pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
     },
     store::{Project, Revision},
 };
+
+/// Pairs of an export that are held at a time.
+const BATCH: usize = 512;
 
 impl App {
     pub(super) fn examine_pairs(&mut self) {
@@ -57,33 +61,24 @@ impl App {
         self.transfers.open("Could not import", move |_| {
             let failure = format!("Could not import {}", path.display());
             let import = || -> anyhow::Result<(ImportOutcome, Option<Fresh>)> {
-                let report = formats::read(&path, formats::Format::Auto, &formats::FieldMap::default(), &mut |at| {
-                    let share = 1000 * at.bytes / at.total_bytes.max(1);
-                    progress.done.store(share, Ordering::Relaxed);
-                    progress.pairs.store(at.pairs as u64, Ordering::Relaxed);
-                    ctx.request_repaint_after(Duration::from_millis(100));
-                    if progress.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                })?;
-                let lines =
-                    |faults: Vec<formats::Fault>| faults.into_iter().map(|fault| (fault.line, fault.reason)).collect();
-                let mut outcome = ImportOutcome {
-                    format: format_name(report.format).to_owned(),
-                    added: 0,
-                    faults: lines(report.faults),
-                    notes: lines(report.notes),
-                    cancelled: report.cancelled,
-                    file: path.clone(),
-                };
+                let mut reader = Reader::open(&path, Format::Auto, &FieldMap::default())?;
+                let mut project = Project::open(&dir)?;
+                let mut import = project.begin_import()?;
+                while let Some(pair) = reader.next() {
+                    import.add(pair?)?;
+                    let at = reader.progress();
+                    tell(&progress, &ctx, [at.bytes, at.total_bytes], at.pairs);
+                    if progress.cancelled() {
+                        break;
+                    }
+                }
+                let (added, cancelled) = (reader.progress().pairs, progress.cancelled());
+                let outcome = outcome(&path, added, reader.into_report(), cancelled);
                 // A cancelled import leaves nothing behind.
-                if report.cancelled || report.pairs.is_empty() {
+                if cancelled || added == 0 {
                     return Ok((outcome, None));
                 }
-                outcome.added = report.pairs.len();
-                let name = file_name(&path);
-                let label = format!("Import {} pairs from {name}", outcome.added);
-                let edits = report.pairs.into_iter().map(Edit::add).collect();
-                let mut project = Project::open(&dir)?;
-                let applied = project.apply(&Change::new(label, edits))?;
+                let applied = import.finish(&format!("Import {added} pairs from {}", file_name(&path)))?;
                 let fresh = Fresh::read(&project, applied)?;
                 Ok((outcome, Some(fresh)))
             };
@@ -105,35 +100,49 @@ impl App {
         });
     }
 
-    pub(super) fn export_pairs(&mut self, path: PathBuf) {
-        let Some((dir, _)) = self.start_transfer("Writing", &path) else {
+    /// Writes what the table shows. Where that would replace a file unasked, the screen asks.
+    pub(super) fn export_pairs(&mut self, path: PathBuf, replace: bool, ctx: &egui::Context) {
+        let Some((dir, progress)) = self.start_transfer("Writing", &path) else {
             return;
         };
+        let ctx = ctx.clone();
         self.views.pairs.strip = Strip::None;
+        self.workspace.pairs.replacing = None;
         let query = self.views.pairs.filter.query();
+        let only = self.views.pairs.only.as_ref().map(|only| Arc::clone(&only.ids));
         self.transfers.open("Could not export", move |_| {
-            let export = || -> anyhow::Result<formats::trl::Written> {
+            let export = || -> anyhow::Result<Written> {
                 let project = Project::open(&dir)?;
-                let pairs = project.pairs(&project.query(&query)?)?;
-                write_aside(&path, &pairs)
+                let ids = only.map_or_else(|| project.query(&query).map(Arc::new), Ok)?;
+                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                    std::fs::create_dir_all(folder)?;
+                }
+                let mut seen = 0;
+                let mut each = |see: &mut dyn FnMut(&Pair) -> anyhow::Result<()>| {
+                    for batch in ids.chunks(BATCH) {
+                        project.pairs(batch)?.iter().try_for_each(&mut *see)?;
+                        seen += batch.len();
+                        // They are looked at, then written.
+                        let done = [seen as u64, 2 * ids.len() as u64];
+                        tell(&progress, &ctx, done, seen.saturating_sub(ids.len()));
+                        anyhow::ensure!(!progress.cancelled(), "It was cancelled; nothing was written");
+                    }
+                    Ok(())
+                };
+                write::to_path(&path, replace, &mut each)
             };
             let done = export();
-            Ok(about(dir, move |workspace, _| {
+            let replacing = done.as_ref().err().and_then(|error| replacing(&path, error));
+            Ok(about(dir, move |workspace, views| {
                 workspace.pairs.transfer = None;
-                let name = path.display();
+                if replacing.is_some() {
+                    workspace.pairs.replacing = replacing;
+                    views.pairs.strip = Strip::Export;
+                    return;
+                }
                 workspace.notices.push(match done {
-                    Ok(written) if written.other_kind > 0 => Notice::info(format!(
-                        "Wrote {} pairs to {name}; {} with the other kind of prompt were left out, because one file holds plain texts or conversations: filter for them and export again",
-                        written.written, written.other_kind
-                    )),
-                    Ok(written) if written.undecided > 0 => Notice::info(format!(
-                        "Wrote {} pairs to {name}; {} without a better answer were left out",
-                        written.written, written.undecided
-                    )),
-                    Ok(written) => {
-                        Notice::info(format!("Wrote {} pairs to {name}", written.written))
-                    }
-                    Err(error) => Notice::from_error(format!("Could not export {name}"), &error),
+                    Ok(written) => Notice::info(written.sentence()),
+                    Err(error) => Notice::from_error(format!("Could not export {}", path.display()), &error),
                 });
             }))
         });
@@ -162,27 +171,56 @@ pub(super) fn about(dir: PathBuf, update: impl FnOnce(&mut Workspace, &mut Views
     })
 }
 
-/// Writes beside the target and renames, so that a full disk leaves the old file.
-fn write_aside(path: &Path, pairs: &[Pair]) -> anyhow::Result<formats::trl::Written> {
-    let aside = path.with_extension("part");
-    let write = || -> anyhow::Result<formats::trl::Written> {
-        let mut out = BufWriter::new(File::create(&aside)?);
-        let written = formats::trl::write(&mut out, pairs)?;
-        out.flush()?;
-        out.get_ref().sync_all()?;
-        std::fs::rename(&aside, path)?;
-        Ok(written)
-    };
-    write().inspect_err(|_| {
-        std::fs::remove_file(&aside).ok();
-    })
+/// How much of all is done.
+fn tell(progress: &TransferProgress, ctx: &egui::Context, [done, all]: [u64; 2], pairs: usize) {
+    progress.done.store(1000 * done / all.max(1), Ordering::Relaxed);
+    progress.pairs.store(pairs as u64, Ordering::Relaxed);
+    ctx.request_repaint_after(Duration::from_millis(100));
 }
 
-fn format_name(format: formats::Format) -> &'static str {
+/// What the screen shows of an import.
+fn outcome(path: &Path, added: usize, report: ImportReport, cancelled: bool) -> ImportOutcome {
+    let mut remarks = Vec::new();
+    if report.records == 0 && !cancelled {
+        remarks.push("The file holds no records".to_owned());
+    }
+    for (count, what) in [(report.more_faults, "were left out"), (report.more_notes, "deserve a look")] {
+        if count > 0 {
+            remarks.push(format!("{count} more records {what} that are not listed here"));
+        }
+    }
+    if let Some(unused) = report.unused_columns() {
+        remarks.push(format!("Of this file {unused}"));
+    }
+    let lines = |faults: Vec<Fault>| faults.into_iter().map(|fault| (fault.line, fault.reason)).collect();
+    ImportOutcome {
+        file: path.to_owned(),
+        format: format_name(report.format).to_owned(),
+        added,
+        faults: lines(report.faults),
+        notes: lines(report.notes),
+        remarks,
+        cancelled,
+    }
+}
+
+/// The question that an export raises which found a file in its place.
+fn replacing(path: &Path, error: &anyhow::Error) -> Option<Replacing> {
+    let Some(FormatError::Output(WriteError::Exists { path: there })) = error.downcast_ref() else {
+        return None;
+    };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let end = path.extension().map_or_else(String::new, |end| format!(".{}", end.to_string_lossy()));
+    let names = (2..1000).map(|number| path.with_file_name(format!("{stem}-{number}{end}")));
+    let mut free = names.filter(|name| write::targets(name).iter().all(|target| target.symlink_metadata().is_err()));
+    Some(Replacing { path: path.to_owned(), there: there.clone(), free: free.next()? })
+}
+
+fn format_name(format: Format) -> &'static str {
     match format {
-        formats::Format::Auto => "unknown",
-        formats::Format::Trl => "TRL",
-        formats::Format::Hh => "Anthropic HH",
+        Format::Auto => "unknown",
+        Format::Trl => "TRL",
+        Format::Hh => "Anthropic HH",
     }
 }
 

@@ -221,7 +221,8 @@ pub struct Import {
     /// auto, trl or hh.
     #[arg(long, default_value = "auto")]
     pub format: String,
-    /// What a field is called in the file, e.g. prompt=question. Can be given again.
+    /// What a field is called in the file, e.g. prompt=question; prompt=instruction+input joins two, a line each. Can be
+    /// given again.
     #[arg(long, value_name = "OURS=THEIRS")]
     pub map: Vec<String>,
     /// One JSON object a file.
@@ -234,9 +235,13 @@ pub struct Import {
 pub struct Pairs {
     #[command(flatten)]
     pub place: Place,
-    /// "-" for standard output.
+    /// "-" for standard output. Where there are pairs with text prompts and conversations, NAME.jsonl becomes
+    /// NAME.text.jsonl and NAME.chat.jsonl.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Replace files that are there already.
+    #[arg(long)]
+    pub overwrite: bool,
     /// trl: one JSON object a line with prompt, chosen and rejected.
     #[arg(long, default_value = "trl")]
     pub format: String,

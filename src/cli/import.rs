@@ -1,6 +1,6 @@
 //! `nudge import`: preference files into a project, as one change that can be undone.
 
-use std::{ops::ControlFlow, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,28 +12,29 @@ use super::{
     output,
 };
 use crate::{
-    data::{Change, Edit},
-    formats::{self, Fault, FieldMap, Format, ImportReport},
-    store::Project,
+    formats::{Fault, FieldMap, Format, ImportReport, Reader},
+    store::{self, Project},
 };
 
-/// More lines than this are counted, not listed; `--json` lists all.
+/// More lines than this are counted, not listed; `--json` lists all that the report holds.
 const LISTED: usize = 20;
 
 pub fn run(args: &Import) -> Result<Ending> {
     let format: Format = args.format.parse().map_err(usage)?;
     let fields = FieldMap::parse(args.map.iter().map(String::as_str)).map_err(usage)?;
     let mut project = Project::open(&args.project)?;
+    // Before anything comes in: one of them may be no file of records at all.
+    let readers = args.files.iter().map(|file| Reader::open(file, format, &fields));
+    let readers: Vec<Reader> = readers.collect::<Result<_, _>>()?;
+    let mut import = project.begin_import()?;
+    let mut came_in = 0;
     let mut reports = Vec::new();
-    for file in &args.files {
-        reports.push((file.as_path(), read(file, format, &fields)?));
+    for (file, mut reader) in args.files.iter().zip(readers) {
+        take_in(&mut reader, &mut import)?;
+        came_in += reader.progress().pairs;
+        reports.push((file.as_path(), reader.into_report()));
     }
-    let edits: Vec<Edit> =
-        reports.iter_mut().flat_map(|(_, report)| std::mem::take(&mut report.pairs)).map(Edit::add).collect();
-    let came_in = edits.len();
-    let label = format!("Import {came_in} pairs");
-    // Counted before they were taken out: what each file gave.
-    let applied = project.apply(&Change::new(label, edits))?;
+    let applied = import.finish(&format!("Import {came_in} pairs"))?;
     for (file, report) in &reports {
         tell(file, report, args.json)?;
     }
@@ -42,25 +43,27 @@ pub fn run(args: &Import) -> Result<Ending> {
     } else {
         output::line(format!("{came_in} pairs came in; the project holds {}", project.counts()?.total()))?;
     }
-    if came_in == 0 {
-        anyhow::bail!("Nothing came in. Check --format and --map.");
-    }
+    anyhow::ensure!(came_in > 0, "{}", nothing(&reports));
     Ok(Ending::Done)
 }
 
-fn read(file: &Path, format: Format, fields: &FieldMap) -> Result<ImportReport> {
+/// All pairs of a file.
+fn take_in(reader: &mut Reader, import: &mut store::Import<'_>) -> Result<()> {
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let report = formats::read(file, format, fields, &mut |progress| {
-        bar.set_length(progress.total_bytes);
-        bar.set_position(progress.bytes);
-        bar.set_message(format!("{} pairs", progress.pairs));
-        ControlFlow::Continue(())
-    })?;
+    while let Some(pair) = reader.next() {
+        import.add(pair?)?;
+        let at = reader.progress();
+        if at.pairs.is_multiple_of(256) {
+            bar.set_length(at.total_bytes);
+            bar.set_position(at.bytes);
+            bar.set_message(format!("{} pairs", at.pairs));
+        }
+    }
     bar.finish_and_clear();
-    Ok(report)
+    Ok(())
 }
 
 fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
@@ -71,17 +74,43 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
         return output::json(&json!({
             "file": file,
             "format": report.format.name(),
+            "records": report.records,
             "faults": lines(&report.faults),
+            "more_faults": report.more_faults,
             "notes": lines(&report.notes),
+            "more_notes": report.more_notes,
+            "unused": report.unused,
         }));
     }
-    for (what, faults) in [("left out", &report.faults), ("came in, but look at it", &report.notes)] {
+    let name = file.display();
+    for (what, faults, more) in [
+        ("left out", &report.faults, report.more_faults),
+        ("came in, but look at it", &report.notes, report.more_notes),
+    ] {
         for Fault { line, reason } in faults.iter().take(LISTED) {
-            output::line(format!("{}, line {line}: {what}: {reason}", file.display()))?;
+            output::line(format!("{name}, line {line}: {what}: {reason}"))?;
         }
-        if faults.len() > LISTED {
-            output::line(format!("{}: {} more {what}; --json lists them all", file.display(), faults.len() - LISTED))?;
+        let rest = faults.len().saturating_sub(LISTED) as u64 + more;
+        if rest > 0 {
+            output::line(format!("{name}: {rest} more {what}; --json lists {}", faults.len()))?;
         }
     }
+    if let Some(unused) = report.unused_columns() {
+        output::line(format!("{name}: {unused}; --map OURS=THEIRS takes one in"))?;
+    }
     Ok(())
+}
+
+/// Why not one pair came in.
+fn nothing(reports: &[(&Path, ImportReport)]) -> String {
+    let empty = |report: &ImportReport| report.records == 0;
+    match reports {
+        [(file, report)] if empty(report) => format!("Nothing came in: {} holds no records.", file.display()),
+        all if all.iter().all(|(_, report)| empty(report)) => "Nothing came in: the files hold no records.".to_owned(),
+        [(_, report)] if report.records == 1 => "Nothing came in: the only record was left out, see above.".to_owned(),
+        all => {
+            let records: u64 = all.iter().map(|(_, report)| report.records).sum();
+            format!("Nothing came in: all {records} records were left out, see the reasons above.")
+        }
+    }
 }

@@ -1,51 +1,45 @@
 //! `nudge pairs`: the labelled pairs of a project, to a file other tools read.
 
-use std::{
-    io::{self, BufWriter, Write as _},
-    path::Path,
-};
+use std::{io, ops::ControlFlow, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{
     args::Pairs,
     ending::{Ending, usage},
     output,
 };
-use crate::formats::trl;
+use crate::{
+    data::Pair,
+    files::WriteError,
+    formats::{FormatError, write},
+};
 
 pub fn run(args: &Pairs) -> Result<Ending> {
     if args.format != "trl" {
         return Err(usage(format!("There is no format \"{}\" to write; there is trl.", args.format)));
     }
     let project = args.place.open()?;
-    let pairs = project.pairs_at(project.revision()?)?;
-    let written = if args.out == Path::new("-") {
-        let mut out = BufWriter::new(io::stdout().lock());
-        let written = trl::write(&mut out, &pairs)?;
-        out.flush().context("Could not print")?;
-        written
-    } else {
-        // Written aside first: a file that was there stays whole until the new one is.
-        let folder = args.out.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let failed = || format!("Could not write {}", args.out.display());
-        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(failed)?;
-        let mut out = BufWriter::new(file.as_file_mut());
-        let written = trl::write(&mut out, &pairs)?;
-        out.flush().with_context(failed)?;
-        drop(out);
-        file.persist(&args.out).with_context(failed)?;
-        written
+    let revision = project.revision()?;
+    let mut each = |see: &mut dyn FnMut(&Pair) -> Result<()>| {
+        let mut seen = Ok(());
+        project.each_pair_at(revision, &mut |pair| {
+            seen = see(&pair);
+            if seen.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        seen
     };
-    let mut told = vec![format!("{} pairs written", written.written)];
-    for (count, why) in [
-        (written.undecided, "without a better and a worse answer"),
-        (written.other_kind, "of the other kind (texts and conversations cannot share a file)"),
-    ] {
-        if count > 0 {
-            told.push(format!("{count} left out {why}"));
-        }
-    }
-    output::note(told.join(", "));
+    let written = if args.out == Path::new("-") {
+        write::to_stream(&mut io::BufWriter::new(io::stdout().lock()), &mut each)?
+    } else {
+        write::to_path(&args.out, args.overwrite, &mut each).map_err(|error| match error.downcast_ref() {
+            Some(FormatError::Output(WriteError::Exists { path })) => {
+                anyhow::anyhow!("{} is there already. Name another file, or say --overwrite.", path.display())
+            }
+            _ => error,
+        })?
+    };
+    anyhow::ensure!(!written.files.is_empty(), "{}.", written.sentence());
+    output::note(format!("{}.", written.sentence()));
     Ok(Ending::Done)
 }

@@ -48,6 +48,8 @@ pub struct PairsData {
     pub undo_asks: Option<UndoQuestion>,
     pub transfer: Option<Transfer>,
     pub import: Option<ImportOutcome>,
+    /// An export that waits for an answer.
+    pub replacing: Option<Replacing>,
     /// The newest run that met a pair, and what it saw.
     pub histories: Remembered<Option<History>>,
     pub rows: Remembered<PairRow>,
@@ -116,6 +118,17 @@ impl TransferProgress {
     }
 }
 
+/// An export that would replace a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacing {
+    /// As it was asked for.
+    pub path: PathBuf,
+    /// What is there already.
+    pub there: PathBuf,
+    /// Like `path`, but free.
+    pub free: PathBuf,
+}
+
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportOutcome {
@@ -127,6 +140,8 @@ pub struct ImportOutcome {
     pub faults: Vec<(u64, String)>,
     /// The same for records that came in and deserve a look.
     pub notes: Vec<(u64, String)>,
+    /// What is to be said about the file as a whole.
+    pub remarks: Vec<String>,
     pub cancelled: bool,
 }
 
@@ -213,8 +228,10 @@ pub struct PairsView {
     pub tokens: bool,
     /// Spaces, tabs and line ends are marked.
     pub white_space: bool,
-    /// Path as typed, for import and export.
+    /// Path as typed, of a file to import.
     pub path: String,
+    /// The same, of a file to export to.
+    pub export_path: String,
     /// Folder of the project that the rest is about.
     pub project: PathBuf,
     #[serde(skip)]
@@ -266,6 +283,7 @@ impl Default for PairsView {
             tokens: false,
             white_space: false,
             path: String::new(),
+            export_path: String::new(),
             project: PathBuf::new(),
             only: None,
             draft: None,
@@ -286,6 +304,17 @@ impl PairsView {
     /// The ids of the table, in its order.
     pub fn list<'a>(&'a self, data: &'a PairsData) -> &'a Arc<Vec<PairId>> {
         self.only.as_ref().map_or(&data.ids, |only| &only.ids)
+    }
+
+    /// The path as it stands in the strip that is open. Where nothing was typed, an export has a place in the project.
+    pub fn typed_path(&mut self) -> &mut String {
+        if self.strip != Strip::Export {
+            return &mut self.path;
+        }
+        if self.strip_opens && self.export_path.trim().is_empty() {
+            self.export_path = self.project.join("exports").join("pairs.jsonl").display().to_string();
+        }
+        &mut self.export_path
     }
 
     /// Shows another pair in the editor and its row in the table.
@@ -316,6 +345,7 @@ impl PairsView {
         self.white_space = kept.white_space;
         self.path = kept.path;
         if kept.project == project {
+            self.export_path = kept.export_path;
             self.filter = kept.filter;
             self.selected = kept.selected;
             self.reveal = true;
@@ -409,7 +439,9 @@ pub enum PairsCommand {
     Examine,
     /// Import a file, or ask for one.
     Import(Option<PathBuf>),
+    /// Write a file, or ask for one. A file that is there is replaced only if that was said.
     Export(Option<PathBuf>),
+    Replace(PathBuf),
     CancelTransfer,
     CloseImport,
 }

@@ -103,14 +103,15 @@ fn import_counts_what_came_in_and_lists_the_rest_by_line() {
     assert_eq!(lines[0]["faults"][0]["line"], 2);
     assert_eq!(lines[1]["pairs"], 2);
 
-    let exported = home.join("out.jsonl");
-    out(home, &["pairs", &project, "--out", &path(&exported)]);
-    let written = json_lines(&fs::read_to_string(&exported).unwrap());
-    // Conversations and texts do not share a file; here conversations are more.
-    assert_eq!(written.len(), 12);
-    assert_eq!(written[3]["chosen"][0]["content"], "Street 3.");
-    let piped = out(home, &["pairs", &project, "--out", "-"]);
-    assert_eq!(piped, fs::read_to_string(&exported).unwrap());
+    // Conversations and texts do not share a file.
+    out(home, &["pairs", &project, "--out", &path(&home.join("out.jsonl"))]);
+    let chats = json_lines(&fs::read_to_string(home.join("out.chat.jsonl")).unwrap());
+    assert_eq!(chats.len(), 12);
+    assert_eq!(chats[3]["chosen"][0]["content"], "Street 3.");
+    let texts = json_lines(&fs::read_to_string(home.join("out.text.jsonl")).unwrap());
+    assert_eq!(texts.len(), 4);
+    let piped = json_lines(&out(home, &["pairs", &project, "--out", "-"]));
+    assert_eq!(piped, [chats, texts].concat());
 }
 
 #[test]

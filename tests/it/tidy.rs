@@ -13,12 +13,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["objective", "model", "kernels", "text", "store", "data", "formats", "export", "files"]),
     ("state", &["data", "store", "engine", "objective", "formats"]),
     ("ui", &["state", "data", "store", "engine", "objective"]),
-    ("app", &["ui", "state", "store", "data", "engine", "formats", "export", "text", "hub"]),
-    ("cli", &["app", "engine", "export", "formats", "text", "store", "data", "model", "hub", "objective", "kernels"]),
+    ("app", &["ui", "state", "store", "data", "engine", "formats", "export", "text", "hub", "files"]),
+    ("cli", ALL),
 ];
 
 /// The rooms that are crates; nobody names one but through `crate::`, so that the walls above see it.
 const CRATES: &[&str] = &["data", "files", "formats", "gguf", "kernels", "model", "objective", "store", "text"];
+
+/// What the command line may name: all rooms but those that draw.
+const ALL: &[&str] = &[
+    "app", "data", "engine", "export", "files", "formats", "hub", "kernels", "model", "objective", "store", "text",
+];
 
 /// What the screen's rooms may name of the engine: the messages and the config, never the thread.
 const ENGINE_FACE: &[&str] = &["protocol", "config", "validate"];

@@ -1,7 +1,7 @@
 //! Files in and out, and what is suspicious about the data: strips between the title and the table.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     data::{PairId, health::Health},
     state::{
         Command, Commands,
-        pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Strip},
+        pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Replacing, Strip},
     },
     ui::{parts, theme::space},
 };
@@ -19,7 +19,7 @@ use crate::{
 /// Everything that is under way or has just been done.
 pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     transfer(ui, data, commands);
-    path(ui, view, commands);
+    path(ui, data, view, commands);
     if let Some(import) = &data.import {
         report(ui, import, commands);
     }
@@ -75,7 +75,7 @@ pub fn toggle(ui: &Ui, view: &mut PairsView, to: Strip) {
 }
 
 /// A path to be typed or picked.
-fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
+fn path(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     let (what, hint, verb): (_, _, fn(Option<PathBuf>) -> PairsCommand) = match view.strip {
         Strip::None => return,
         Strip::Import => ("Import", "Path of a .jsonl or .json file, or drop it on the window", PairsCommand::Import),
@@ -87,16 +87,15 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
         ui.horizontal(|ui| {
             let label = ui.label(what);
             let width = (ui.available_width() - 260.0).max(160.0);
-            let field = ui
-                .add(TextEdit::singleline(&mut view.path).id_salt("path").hint_text(hint).desired_width(width))
-                .labelled_by(label.id);
+            let edit = TextEdit::singleline(view.typed_path()).id_salt(("path", what));
+            let field = ui.add(edit.hint_text(hint).desired_width(width)).labelled_by(label.id);
             // Not in the frame of the click: a field gives the caret up when something else is clicked.
             if view.strip_opens && !ui.input(|input| input.pointer.any_click()) {
                 view.strip_opens = false;
                 field.request_focus();
             }
             let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-            let typed = view.path.trim().to_owned();
+            let typed = view.typed_path().trim().to_owned();
             let go = ui.add_enabled(!typed.is_empty(), egui::Button::new(format!("{what} file")));
             if go.clicked() || (enter && !typed.is_empty()) {
                 commands.push(Command::Pairs(verb(Some(PathBuf::from(typed)))));
@@ -109,7 +108,32 @@ fn path(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
             }
         });
         if view.strip == Strip::Export {
-            parts::caption(ui, "Writes the pairs the filter shows that have a better answer");
+            match &data.replacing {
+                Some(replacing) if replacing.path == Path::new(view.export_path.trim()) => {
+                    replace(ui, replacing, view, commands);
+                }
+                _ => {
+                    parts::caption(
+                        ui,
+                        "Writes the pairs on the list that have a better answer; text prompts and conversations to a file each",
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// A file is in the way: nothing is replaced unasked.
+fn replace(ui: &mut Ui, replacing: &Replacing, view: &mut PairsView, commands: &Commands) {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    ui.horizontal(|ui| {
+        ui.label(format!("{} is there already", name(&replacing.there)));
+        if ui.button(format!("Write {} instead", name(&replacing.free))).clicked() {
+            view.export_path = replacing.free.display().to_string();
+            commands.push(Command::Pairs(PairsCommand::Export(Some(replacing.free.clone()))));
+        }
+        if ui.button(format!("Replace {}", name(&replacing.there))).clicked() {
+            commands.push(Command::Pairs(PairsCommand::Replace(replacing.path.clone())));
         }
     });
 }
@@ -128,6 +152,9 @@ fn report(ui: &mut Ui, import: &ImportOutcome, commands: &Commands) {
                 }
             });
         });
+        for remark in &import.remarks {
+            ui.label(remark);
+        }
         let lines: Vec<(&str, &(u64, String))> = import
             .faults
             .iter()
@@ -274,6 +301,7 @@ mod tests {
             added,
             faults: lines(faults),
             notes: lines(notes),
+            remarks: Vec::new(),
             cancelled: false,
         }
     }
