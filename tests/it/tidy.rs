@@ -21,9 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const CRATES: &[&str] = &["data", "files", "formats", "gguf", "kernels", "model", "objective", "store", "text"];
 
 /// What the command line may name: all rooms but those that draw.
-const ALL: &[&str] = &[
-    "app", "data", "engine", "export", "files", "formats", "hub", "kernels", "model", "objective", "store", "text",
-];
+const ALL: &[&str] =
+    &["app", "data", "engine", "export", "files", "formats", "hub", "kernels", "model", "objective", "store", "text"];
 
 /// What the screen's rooms may name of the engine: the messages and the config, never the thread.
 const ENGINE_FACE: &[&str] = &["protocol", "config", "validate"];
