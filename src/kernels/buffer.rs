@@ -78,6 +78,13 @@ impl<'a, T> Shared<'a, T> {
         let _ = start;
     }
 
+    /// Where an element is.
+    pub(super) fn at(&self, index: usize) -> *mut T {
+        assert!(index < self.len);
+        // SAFETY: inside the slice.
+        unsafe { self.start.add(index) }
+    }
+
     /// # Safety
     /// No two parts that live at the same time overlap.
     #[expect(clippy::mut_from_ref, reason = "the point of the type; see the safety condition")]

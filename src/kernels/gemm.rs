@@ -260,39 +260,83 @@ impl Product<'_> {
         if few && a.col_stride == 1 && b.row_stride == 1 {
             return self.write_few(c, add);
         }
-        let parallelism = if self.is_small(SMALL) {
-            Parallelism::None
-        } else {
-            match rayon::current_num_threads() {
-                1 => Parallelism::None,
-                n => Parallelism::Rayon(n),
-            }
-        };
+        let threads = if self.is_small(SMALL) { 1 } else { rayon::current_num_threads() };
+        if threads > 1 && a.col_stride == 1 && a.rows > UNCUT_ROWS && b.cols >= 2 * CUT {
+            return self.write_in_pieces(c, add, threads);
+        }
+        let parallelism = if threads == 1 { Parallelism::None } else { Parallelism::Rayon(threads) };
         // SAFETY: all three shapes were checked against their slices when made; `c` is borrowed for writing alone, and
         // only read when it holds something.
-        unsafe {
-            gemm::gemm(
-                c.rows,
-                c.cols,
-                a.cols,
-                c.places.as_mut_ptr().cast(),
-                1,
-                c.stride as isize,
-                add,
-                a.data.as_ptr(),
-                a.col_stride as isize,
-                a.row_stride as isize,
-                b.data.as_ptr(),
-                b.col_stride as isize,
-                b.row_stride as isize,
-                1.0,
-                factor,
-                false,
-                false,
-                false,
-                parallelism,
-            );
-        }
+        unsafe { call(a, b, factor, c.places.as_mut_ptr().cast(), c.stride, add, parallelism) };
+    }
+
+    /// A product whose columns are shared out to the threads, and its rows where the columns alone are too few pieces: no
+    /// thread waits for another to have packed a factor, as it does in the crate's own way. Each packs what it takes of
+    /// `b`; rows of `a` need no packing. How an element is summed depends on the depth alone, not on where is cut, as long
+    /// as a piece has more than [`UNCUT_ROWS`].
+    fn write_in_pieces(self, c: Target<'_>, add: bool, threads: usize) {
+        let Self { a, b, factor, .. } = self;
+        let width = b.cols.div_ceil(CUT).div_ceil(PIECES_PER_THREAD * threads).max(1) * CUT;
+        let across = b.cols.div_ceil(width);
+        let down = (2 * threads).div_ceil(across).min(a.rows / (2 * UNCUT_ROWS)).max(1);
+        let height = a.rows.div_ceil(down);
+        let (places, stride) = (Shared::new(c.places), c.stride);
+        parallel::for_each(across * down, false, |piece| {
+            let (row, col) = (piece / across * height, piece % across * width);
+            let (rows, cols) = (height.min(a.rows - row), width.min(b.cols - col));
+            let a = Matrix { data: &a.data[row * a.row_stride..], rows, ..a };
+            let b = Matrix { data: &b.data[col * b.col_stride..], cols, ..b };
+            // SAFETY: the pieces are parts of matrices that were checked, and no two share an element of `c`.
+            unsafe { call(a, b, factor, places.at(row * stride + col).cast(), stride, add, Parallelism::None) };
+        });
+    }
+}
+
+/// Columns are cut at multiples of this: what the crate's widest kernel takes at once.
+const CUT: usize = 64;
+
+/// Pieces for each thread, so that none waits long for another's last one.
+const PIECES_PER_THREAD: usize = 5;
+
+/// Products of no more rows than this (and no more columns than [`CUT`]) are summed in other parts of the depth.
+const UNCUT_ROWS: usize = 64;
+
+/// `c = factor · a · b`, or added to it, by the crate; `c`'s rows are `stride` elements apart.
+///
+/// # Safety
+/// `a` and `b` lie in their slices and `c` has the product's shape, is no one else's, and holds numbers where it is added to.
+unsafe fn call(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    factor: f32,
+    c: *mut f32,
+    stride: usize,
+    add: bool,
+    parallelism: Parallelism,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.cols,
+            a.cols,
+            c,
+            1,
+            stride as isize,
+            add,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            factor,
+            false,
+            false,
+            false,
+            parallelism,
+        );
     }
 }
 
@@ -397,6 +441,25 @@ mod tests {
             let row = |i: usize| &a[i * k..(i + 1) * k];
             let expected: Vec<f64> = (0..m * n).map(|at| inner(row(at / n), &b[at % n * k..][..k])).collect();
             let run = || vec![Matrix::new(&a_floats, m, k).times(Matrix::new(&b_floats, n, k).t()).fresh()];
+            assert_close("c", &run()[0], &expected, 2e-6);
+            assert_same_bits(run);
+        }
+    }
+
+    /// Cut in columns, and in rows too where there are few columns; deep enough to be summed in several parts.
+    #[test]
+    fn a3_where_a_product_is_cut_changes_no_bit() {
+        for (m, n, k) in [(150, 600, 700), (700, 130, 600), (65, 1000, 520)] {
+            let (a, b) = (random(1, m * k), random(2, n * k));
+            let (a_floats, b_floats) = (floats(&a), floats(&b));
+            let expected: Vec<f64> =
+                (0..m * n).map(|at| 1.0 + inner(&a[at / n * k..][..k], &b[at % n * k..][..k])).collect();
+            let run = || {
+                let mut c = vec![1.0; m * n];
+                let (a, b) = (Matrix::new(&a_floats, m, k), Matrix::new(&b_floats, n, k).t());
+                a.times(b).add_to(Target::new(&mut c, m, n));
+                vec![c, a.times(b).fresh()]
+            };
             assert_close("c", &run()[0], &expected, 2e-6);
             assert_same_bits(run);
         }

@@ -18,7 +18,7 @@ pub(super) fn narrow(x: &Tensor) -> Result<Tensor> {
     let values = access::read("keep", "x", x)?;
     let mut kept = Fresh::new(values.len());
     parallel::chunks(&mut kept.uninit()[..values.len()], parallel::PIECE, |piece, kept| {
-        narrow_to(kept, &values[piece * parallel::PIECE..])
+        narrow_to(kept, &values[piece * parallel::PIECE..]);
     });
     // SAFETY: every element has been written.
     unsafe { kept.tensor(x.dims()) }
@@ -29,7 +29,7 @@ pub(super) fn widen(kept: &Tensor) -> Result<Tensor> {
     let values = access::read_as::<bf16>("recall", "what was kept", kept)?;
     let mut x = Fresh::new(values.len());
     parallel::chunks(&mut x.uninit()[..values.len()], parallel::PIECE, |piece, x| {
-        widen_to(x, &values[piece * parallel::PIECE..])
+        widen_to(x, &values[piece * parallel::PIECE..]);
     });
     // SAFETY: every element has been written.
     unsafe { x.tensor(kept.dims()) }

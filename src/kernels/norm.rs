@@ -163,8 +163,8 @@ multiversion! {
         let n = x.len();
         let (dx, dy, w) = (&mut dx[..n], &dy[..n], &w[..n]);
         let gradient = input_gradient::<FMA>(x, dy, w, inv);
-        for i in 0..n {
-            dx[i].write(gradient(i));
+        for (i, dx) in dx.iter_mut().enumerate() {
+            dx.write(gradient(i));
         }
     }
 }
@@ -175,8 +175,8 @@ multiversion! {
         let n = x.len();
         let (dx, dy, w) = (&mut dx[..n], &dy[..n], &w[..n]);
         let gradient = input_gradient::<FMA>(x, dy, w, inv);
-        for i in 0..n {
-            dx[i] += gradient(i);
+        for (i, dx) in dx.iter_mut().enumerate() {
+            *dx += gradient(i);
         }
     }
 }

@@ -133,13 +133,13 @@ thread_local! {
 }
 
 /// The panels of some lines in `buffer`, each of `steps`.
-fn packed<'b>(
-    buffer: &'b mut Vec<Step>,
+fn packed(
+    buffer: &mut Vec<Step>,
     lines: usize,
     steps: usize,
     small: bool,
     pack: impl Fn(usize, &mut [Step]) + Sync + Send,
-) -> &'b [Step] {
+) -> &[Step] {
     let panels = lines.div_ceil(SIDE);
     if buffer.len() < panels * steps {
         buffer.resize(panels * steps, Step::ZERO);
