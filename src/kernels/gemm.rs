@@ -261,7 +261,8 @@ impl Product<'_> {
             return self.write_few(c, add);
         }
         let threads = if self.is_small(SMALL) { 1 } else { rayon::current_num_threads() };
-        if threads > 1 && a.col_stride == 1 && a.rows > UNCUT_ROWS && b.cols >= 2 * CUT {
+        let worth_cutting = a.rows > UNCUT_ROWS && b.cols >= 2 * CUT && a.cols >= CUT;
+        if threads > 1 && a.col_stride == 1 && worth_cutting {
             return self.write_in_pieces(c, add, threads);
         }
         let parallelism = if threads == 1 { Parallelism::None } else { Parallelism::Rayon(threads) };
@@ -292,7 +293,8 @@ impl Product<'_> {
     }
 }
 
-/// Columns are cut at multiples of this: what the crate's widest kernel takes at once.
+/// Columns are cut at multiples of this, what the crate's widest kernel takes at once; in a product of less depth packing is
+/// nothing.
 const CUT: usize = 64;
 
 /// Pieces for each thread, so that none waits long for another's last one.
