@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::App;
 use crate::{
     data::ModelCard,
-    engine::catalog::Catalog,
+    engine::catalog::{self, Catalog},
     state::{
         Command, Notice, Screen, models,
         pairs::Strip,
@@ -97,6 +97,10 @@ impl App {
         self.models.open("Could not look at the model", move |_| {
             let model = typed_path(&form.model).map(|model| match catalog.glance(&model) {
                 Ok(card) => Ok(in_words(&card)),
+                Err(_) if model.is_absolute() && !model.exists() => Err(format!("There is no {}", model.display())),
+                Err(_) if model.is_dir() && !catalog::is_model(&model) => {
+                    Err(format!("{} holds no model: there is no config.json in it", model.display()))
+                }
                 Err(error) => Err(error.to_string()),
             });
             let dir = typed_path(&form.dir).unwrap_or_else(|| form.default_dir(&home));

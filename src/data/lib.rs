@@ -1,6 +1,7 @@
 //! Plain values of a preference project. No I/O, no threads; everything here is `Clone`, `PartialEq` and serde.
 
 mod change;
+mod counted;
 mod extent;
 pub mod health;
 mod inspection;
@@ -9,6 +10,7 @@ mod pair;
 mod split;
 
 pub use change::{Change, Edit};
+pub use counted::counted;
 pub use extent::{Extent, Scale};
 pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};

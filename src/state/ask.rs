@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
+    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, counted},
     engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy},
     store::RunId,
 };
@@ -103,10 +103,7 @@ impl Column {
         if self.status != Status::Streaming {
             return None;
         }
-        let count = match self.tokens {
-            1 => "1 token".to_owned(),
-            tokens => format!("{tokens} tokens"),
-        };
+        let count = counted(self.tokens, "token", "tokens");
         let took = (now_ms - self.first_ms?) as f64 / 1e3;
         // The first few say little about the rest.
         if self.tokens < 4 || took < 0.2 {
@@ -130,7 +127,11 @@ impl Column {
         };
         let mut outcome = match generated.ids.len() {
             0 => format!("No token, {stopped}"),
-            count => format!("{count} tokens at {:.0} tokens/s, {stopped}", generated.tokens_per_sec),
+            count => format!(
+                "{} at {:.0} tokens/s, {stopped}",
+                counted(count, "token", "tokens"),
+                generated.tokens_per_sec
+            ),
         };
         for sentence in &generated.passed_over {
             outcome = format!("{outcome}. {sentence}");

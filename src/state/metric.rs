@@ -144,11 +144,6 @@ const TWO_DAYS: u64 = 2 * DAY;
 const TWO_YEARS: u64 = 2 * YEAR;
 const TOO_LONG: u64 = 1_000_000 * YEAR;
 
-/// "1 pair", "12 pairs".
-pub fn counted(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
-}
-
 /// "1st", "2nd", "3rd", "11th": a place in a row, from 1.
 pub fn ordinal(n: usize) -> String {
     let end = match (n % 10, n % 100) {
@@ -223,9 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn things_and_places_are_counted_as_people_do() {
-        assert_eq!(counted(1, "pair", "pairs"), "1 pair");
-        assert_eq!(counted(0, "pair", "pairs"), "0 pairs");
+    fn places_are_counted_as_people_do() {
         let places = [1, 2, 3, 4, 11, 12, 13, 21, 102, 111].map(ordinal);
         assert_eq!(places, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]);
     }

@@ -281,6 +281,11 @@ impl Runs {
         self.live.as_ref().is_some_and(|live| live.run == run)
     }
 
+    /// The one that a new run would wait for.
+    pub fn last_in_line(&self) -> Option<&Live> {
+        self.waiting.back().or(self.live.as_ref())
+    }
+
     /// Its place among those that wait, 0 = next.
     pub fn place(&self, run: RunId) -> Option<usize> {
         self.waiting.iter().position(|waiting| waiting.run == run)
@@ -312,6 +317,8 @@ impl Runs {
                     && record.status != RunStatus::Paused
                 {
                     record.status = RunStatus::Running;
+                    // How it ended the last time is over.
+                    record.message = None;
                 }
                 None
             }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{fields, launch::Launch, metric::counted};
+use super::{fields, launch::Launch};
 use crate::{
+    data::counted,
     engine::{
         config::RunConfig,
         protocol::{Event, Knob, PreflightReport, RequestId, SaveAnswer},
@@ -120,8 +121,8 @@ pub fn how_far(record: &RunRecord) -> String {
     let train = RunConfig::from_toml(&record.config_toml).unwrap_or_default().train;
     match train.steps {
         Some(steps) => format!("{step} of {}", steps_word(steps)),
-        None if train.epochs == 1.0 => format!("{step} steps of 1 epoch"),
-        None => format!("{step} steps of {} epochs", train.epochs),
+        None if train.epochs == 1.0 => format!("{} of 1 epoch", steps_word(step)),
+        None => format!("{} of {} epochs", steps_word(step), train.epochs),
     }
 }
 

@@ -17,7 +17,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         ui.vertical(|ui| {
             let line = match view.tab {
                 Tab::Probes => "The same prompts at every step of a run",
-                Tab::Ask => "Ask the model before and after, with one seed",
+                Tab::Ask => "Ask one or two sets of weights the same thing",
             };
             parts::title(ui, "Answers", line);
         });

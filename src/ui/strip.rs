@@ -7,13 +7,17 @@ use super::{
     parts,
     theme::{self, size, space},
 };
-use crate::engine::protocol::SaveAnswer;
-use crate::state::{
-    Closing, Command, Commands, Screen, Views, Workspace,
-    command::CloseAnswer,
-    metric,
-    runs::Live,
-    train::{RunCommand, Sheet},
+use crate::{
+    data::{Extent, Scale},
+    engine::protocol::SaveAnswer,
+    state::{
+        Closing, Command, Commands, Screen, Views, Workspace,
+        command::CloseAnswer,
+        metric,
+        runs::Live,
+        series::{self, Series},
+        train::{RunCommand, Sheet},
+    },
 };
 
 /// A run's name is cut where it would be wider.
@@ -114,28 +118,27 @@ fn transport(ui: &mut Ui, enabled: bool, name: &str, which: Transport) -> bool {
 }
 
 /// The loss so far, the size of a word.
-fn sparkline(ui: &mut Ui, series: &crate::state::series::Series) {
+fn sparkline(ui: &mut Ui, series: &Series) {
     let palette = parts::palette(ui);
     let (rect, response) = ui.allocate_exact_size(egui::vec2(96.0, 18.0), egui::Sense::hover());
     let points = series.visible(&(f64::NEG_INFINITY..=f64::INFINITY), 48);
-    let finite = || points.iter().filter(|point| point[1].is_finite());
-    let (low, high) =
-        finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p[1]), high.max(p[1])));
     let (first, last) = match (points.first(), points.last()) {
         (Some(first), Some(last)) if last[0] > first[0] => (first[0], last[0]),
         _ => return,
     };
-    let height = (high - low).max(f64::MIN_POSITIVE);
-    let line: Vec<egui::Pos2> = finite()
-        .map(|[step, value]| {
-            egui::pos2(
-                rect.left() + rect.width() * ((step - first) / (last - first)) as f32,
-                rect.bottom() - 2.0 - (rect.height() - 4.0) * ((value - low) / height) as f32,
-            )
-        })
-        .collect();
+    let Some(up) = Extent::around(points.iter().map(|point| point[1]), Scale::Linear) else {
+        return;
+    };
+    let place = |[step, value]: &series::Point| {
+        egui::pos2(
+            rect.left() + rect.width() * ((step - first) / (last - first)) as f32,
+            rect.bottom() - 2.0 - (rect.height() - 4.0) * ((value - up.low) / up.length()) as f32,
+        )
+    };
     let color = theme::series_color(palette, 0);
-    ui.painter().line(line, Stroke::new(1.4, color));
+    for piece in series::pieces(&points) {
+        ui.painter().line(piece.iter().map(place).collect(), Stroke::new(1.4, color));
+    }
     if let Some([step, value]) = series.latest() {
         let name = format!("Loss {} at step {step:.0}", metric::number(value));
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));

@@ -3,13 +3,12 @@
 use egui::{Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider, TextEdit, Ui};
 
 use crate::{
-    data::{Prompt, Role, Turn},
+    data::{Prompt, Role, Turn, counted},
     state::{
         Command, Commands, Workspace,
         answers::{AnswersCommand, AnswersView, Cell, Grid},
         difference::{Differences, Span},
         drafts::{self, LONGEST_EDITABLE},
-        metric::counted,
         runs::Loaded,
     },
     store::{Probe, RunId},

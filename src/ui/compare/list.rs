@@ -3,9 +3,8 @@
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
 use crate::{
-    state::{
-        Command, Commands, Workspace, compare::CompareView, metric::counted, models::ModelsCommand, train::RunCommand,
-    },
+    data::counted,
+    state::{Command, Commands, Workspace, compare::CompareView, models::ModelsCommand, train::RunCommand},
     store::{RunId, RunRecord},
     ui::{
         legend, parts, prompt,

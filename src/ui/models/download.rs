@@ -4,6 +4,7 @@ use egui::{Align, Button, Layout, RichText, ScrollArea, Ui};
 
 use super::line;
 use crate::{
+    data::counted,
     state::{
         Command, Commands, Workspace,
         download::{FetchCommand, FetchProgress, Fetching, Offer},
@@ -89,10 +90,7 @@ fn name_row(ui: &mut Ui, fetching: &Fetching, view: &mut ModelsView, commands: &
 /// What it is, and the question whether to fetch it.
 fn offered(ui: &mut Ui, offer: &Offer, commands: &Commands) {
     let palette = parts::palette(ui);
-    let files = match offer.files {
-        1 => "1 file".to_owned(),
-        files => format!("{files} files"),
-    };
+    let files = counted(offer.files, "file", "files");
     let mut line = format!("{}: {files}, {}", offer.name, size(offer.bytes));
     if offer.there > 0 {
         line = format!("{line}, of which {} are there", size(offer.there));

@@ -3,7 +3,7 @@
 use egui::{Align, Color32, Id, Key, Layout, Modifiers, Response, RichText, ScrollArea, Sense, Ui, WidgetInfo};
 
 use crate::{
-    data::{Fit, ModelKind},
+    data::{Fit, ModelKind, counted},
     state::{
         Command, Commands, Workspace,
         models::{Entry, Group, ModelsCommand, ModelsView, Selected, count, size},
@@ -137,7 +137,7 @@ fn runs(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, chosen: Optio
         let this = Selected::Run(run.id);
         let is_chosen = chosen == Some(&this);
         let (word, color) = train::status_word(run.status, palette);
-        let facts = format!("{} · {} steps", run.method, run.step);
+        let facts = format!("{} · {}", run.method, counted(run.step as usize, "step", "steps"));
         let row =
             row(ui, Id::unique(("run", run.id.0)), is_chosen, &Line { name: &run.name, facts: &facts, word, color });
         follow(&row, is_chosen, view);

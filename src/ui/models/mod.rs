@@ -31,7 +31,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     dropped(ui, commands);
     ui.add_space(space::S);
     list::keys(ui, workspace, &mut views.models);
-    let width = DETAIL.min(ui.available_width() * 0.52);
+    let width = DETAIL.min(ui.available_width() * 0.55);
     Panel::right("model detail")
         .exact_size(width)
         .resizable(false)

@@ -4,13 +4,14 @@ use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, 
 
 use super::{preflight, sandbox};
 use crate::{
+    data::counted,
     engine::config::{Method, Schedule, TrainConfig},
     objective::Margin as PairMargin,
     state::{
         Command, Commands, Workspace,
         fields::{self, Field},
         launch::Checked,
-        metric::{self, counted},
+        metric,
         train::{Preflight, RunCommand, TrainView},
     },
     ui::{
@@ -327,10 +328,10 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
                     commands.push(Command::Runs(RunCommand::Check(config)));
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    let (text, color) = match (&obstacle, &workspace.runs.live) {
+                    let (text, color) = match (&obstacle, workspace.runs.last_in_line()) {
                         (Some(sentence), _) => (sentence.clone(), palette.error),
-                        (None, Some(live)) => (
-                            format!("Waits its turn after {}", workspace.runs.name(live.run)),
+                        (None, Some(last)) => (
+                            format!("Waits its turn after {}", workspace.runs.name(last.run)),
                             palette.weak,
                         ),
                         (None, None) => (String::new(), palette.weak),

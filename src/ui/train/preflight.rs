@@ -3,17 +3,12 @@
 use egui::{RichText, Ui};
 
 use crate::{
-    data::{Flaw, PairId},
+    data::{Flaw, PairId, counted},
     engine::{
         config::RunConfig,
         protocol::{Basis, Lengths, PairFinding, PreflightReport},
     },
-    state::{
-        Command, Commands,
-        launch::Launch,
-        metric::{self, counted},
-        train::Preflight,
-    },
+    state::{Command, Commands, launch::Launch, metric, train::Preflight},
     ui::{
         parts, prompt,
         theme::{size, space},
@@ -224,7 +219,7 @@ fn lengths(ui: &mut Ui, lengths: &Lengths) {
     } else {
         format!("none reaches the limit of {}", lengths.cut_at)
     };
-    let text = format!("Answers of up to {} tokens, {line}", lengths.longest);
+    let text = format!("Answers of up to {}, {line}", counted(lengths.longest, "token", "tokens"));
     prompt::name(&response, egui::Role::Image, &format!("Lengths of answers: {text}"));
     let end = (lengths.answers.len() * lengths.bin) as f32;
     let x = |tokens: usize| rect.left() + rect.width() * (tokens as f32 / end).min(1.0);
@@ -296,6 +291,7 @@ fn memory(ui: &mut Ui, report: &PreflightReport) {
     fact(ui, "Memory", &text);
     let again = match memory.recomputed_blocks {
         0 => "no block runs its forward again".to_owned(),
+        1 => format!("1 of {} runs its forward again", counted(memory.blocks, "block", "blocks")),
         blocks => format!("{blocks} of {} blocks run their forward again", memory.blocks),
     };
     let rows = format!("up to {} tokens; {again}", memory.largest_row_tokens);

@@ -12,7 +12,7 @@ use crate::{
     store::{RunId, RunRecord, RunStatus},
     ui::{
         parts,
-        theme::{Palette, space},
+        theme::{Palette, size, space},
     },
 };
 
@@ -69,14 +69,16 @@ fn head(
     });
     let (fraction, text) = progress(workspace, record, live);
     parts::progress(ui, fraction, &format!("Progress of {}", record.name));
-    ui.horizontal_wrapped(|ui| {
+    ui.horizontal(|ui| {
         ui.label(text);
         if let Some(step) = live.and_then(|live| live.last_checkpoint) {
             parts::caption(ui, format!("checkpoint at step {step}"));
         }
         if let Some(arithmetic) = &record.arithmetic {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                parts::caption(ui, arithmetic.to_string());
+                let text = arithmetic.to_string();
+                let caption = RichText::new(&text).size(size::SMALL).color(palette.weak);
+                ui.add(egui::Label::new(caption).truncate()).on_hover_text(text);
             });
         }
     });
