@@ -296,6 +296,13 @@ impl Ask {
         }
     }
 
+    /// Both answers are there and say the same.
+    pub fn wrote_the_same(&self) -> bool {
+        let [left, right] = &self.columns;
+        let finished = |column: &Column| matches!(column.status, Status::Done(_));
+        finished(left) && finished(right) && left.text == right.text
+    }
+
     /// Why the two answers cannot become a pair, as a sentence.
     pub fn cannot_prefer(&self) -> Option<&'static str> {
         let [left, right] = &self.columns;
@@ -306,7 +313,7 @@ impl Ask {
         if left.text.trim().is_empty() || right.text.trim().is_empty() {
             return Some("An answer is empty");
         }
-        if left.text == right.text {
+        if self.wrote_the_same() {
             return Some("The answers are the same");
         }
         None

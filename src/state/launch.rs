@@ -101,9 +101,7 @@ impl Launch {
         if before == chosen {
             return;
         }
-        let own = |key: &String| key.starts_with(OBJECTIVE) && key != KIND;
-        let leaving: BTreeMap<String, String> =
-            self.texts.iter().filter(|(key, _)| own(key)).map(|(key, text)| (key.clone(), text.clone())).collect();
+        let leaving = self.of_method();
         // One that was only looked at has nothing of its own to keep.
         if self.arrived.as_ref() != Some(&leaving) {
             self.set_aside.insert(before, leaving);
@@ -111,9 +109,8 @@ impl Launch {
         self.set(KIND, chosen.as_str());
         match self.set_aside.get(&chosen) {
             Some(kept) => {
-                let kept = kept.clone();
-                self.texts.retain(|key, _| !own(key));
-                self.texts.extend(kept);
+                self.texts.retain(|key, _| !is_of_method(key));
+                self.texts.extend(kept.clone());
             }
             None => {
                 for key in [MARGIN, fields::LAMBDA_REF.key] {
@@ -121,8 +118,13 @@ impl Launch {
                 }
             }
         }
-        self.arrived =
-            Some(self.texts.iter().filter(|(key, _)| own(key)).map(|(k, t)| (k.clone(), t.clone())).collect());
+        self.arrived = Some(self.of_method());
+    }
+
+    /// The settings of the chosen method.
+    fn of_method(&self) -> BTreeMap<String, String> {
+        let own = self.texts.iter().filter(|(key, _)| is_of_method(key));
+        own.map(|(key, text)| (key.clone(), text.clone())).collect()
     }
 
     pub fn set_margin(&mut self, margin: Margin) {
@@ -140,6 +142,10 @@ impl Launch {
             None => unreachable!("filled above"),
         }
     }
+}
+
+fn is_of_method(key: &str) -> bool {
+    key.starts_with(OBJECTIVE) && key != KIND
 }
 
 /// A unit variant as `run.toml` spells it.

@@ -291,6 +291,11 @@ impl Runs {
         self.waiting.iter().position(|waiting| waiting.run == run)
     }
 
+    /// Whether it is about to leave the queue.
+    pub fn is_leaving(&self, run: RunId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.run == run && waiting.stopping)
+    }
+
     /// Another place among those that wait; gives the new order.
     pub fn reorder(&mut self, run: RunId, to: usize) -> Vec<RunId> {
         if let Some(waiting) = self.place(run).and_then(|at| self.waiting.remove(at)) {

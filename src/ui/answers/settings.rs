@@ -30,7 +30,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
     if view.more {
         rest(ui, &mut view.ask.drawing);
     }
-    same_weights(ui, workspace, &mut view.ask);
+    same_weights(ui, workspace, &mut view.ask, commands);
 }
 
 fn usual(ui: &mut Ui, view: &mut AnswersView) {
@@ -59,7 +59,7 @@ fn usual(ui: &mut Ui, view: &mut AnswersView) {
 }
 
 /// Two answers of the same weights: how they come to differ, or why they cannot.
-fn same_weights(ui: &mut Ui, workspace: &Workspace, ask: &mut Ask) {
+fn same_weights(ui: &mut Ui, workspace: &Workspace, ask: &mut Ask, commands: &Commands) {
     let Some(project) = &workspace.project else {
         return;
     };
@@ -74,7 +74,13 @@ fn same_weights(ui: &mut Ui, workspace: &Workspace, ask: &mut Ask) {
             "The same weights on both sides: the left draws with seed {seed}, the right with seed {}, so that they can differ",
             seed.wrapping_add(1)
         );
-        parts::caption(ui, line);
+        ui.horizontal_wrapped(|ui| {
+            parts::caption(ui, line);
+            if ask.wrote_the_same() && ui.small_button("Ask again with other seeds").clicked() {
+                ask.drawing.set.seed = seed.wrapping_add(2);
+                commands.push(Command::Answers(AnswersCommand::Ask));
+            }
+        });
         return;
     }
     ui.horizontal_wrapped(|ui| {

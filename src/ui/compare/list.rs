@@ -116,7 +116,8 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &
             view.renaming = Some((record.id, record.name.clone()));
         }
         if waits {
-            let cancel = parts::quiet(ui, true, "Cancel").on_hover_text("Takes it out of the queue");
+            let cancel =
+                parts::quiet(ui, !runs.is_leaving(record.id), "Cancel").on_hover_text("Takes it out of the queue");
             prompt::name(&cancel, egui::Role::Button, &format!("Cancel {}", record.name));
             if cancel.clicked() {
                 send(RunCommand::Withdraw(record.id));

@@ -57,7 +57,7 @@ fn steer(ui: &mut Ui, live: &Live, commands: &Commands) {
 }
 
 fn queued(ui: &mut Ui, runs: &Runs, place: usize, record: &RunRecord, commands: &Commands) {
-    let leaving = runs.waiting.get(place).is_some_and(|waiting| waiting.stopping);
+    let leaving = runs.is_leaving(record.id);
     let cancel = ui
         .add_enabled(!leaving, Button::new("Cancel"))
         .on_hover_text("Takes it out of the queue; it stays among the runs, and Continue puts it back at the end");
@@ -140,7 +140,7 @@ pub fn going_on(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record
 
 /// "Queued, 2nd, 0 of 300 steps; waits for MPO 1": the one that is going counts as the first.
 pub fn waits(runs: &Runs, place: usize, record: &RunRecord) -> String {
-    if runs.waiting.get(place).is_some_and(|waiting| waiting.stopping) {
+    if runs.is_leaving(record.id) {
         return "Cancelled; it leaves the queue as soon as the engine has a moment".to_owned();
     }
     let ahead = runs.live.iter().chain(runs.waiting.iter().take(place));

@@ -8,7 +8,7 @@ use nudge::{
     data::Prompt,
     engine::{
         config::{Method, RunConfig},
-        protocol::{Event, LogLevel, Outcome, PreflightReport, Request},
+        protocol::{Event, Generated, LogLevel, Outcome, PreflightReport, Request, RequestId, StoppedBy},
     },
     state::{Screen, fields, models::Selected, projects::Making, train::Sheet},
     store::{NewRun, Project, ProjectSettings, RunId, RunStatus},
@@ -411,11 +411,30 @@ fn g20_two_answers_of_the_same_weights_are_drawn_with_seeds_of_their_own() {
     window.harness.state_mut().views_mut().answers.ask.prompt = Prompt::Text("When?".to_owned());
     window.harness.step();
     window.keys(Modifiers::COMMAND, Key::Enter);
-    let mut seeds = Vec::new();
-    while let Ok(Request::Generate { sampling, .. }) = window.requests.try_recv() {
-        seeds.push(sampling.seed);
+    let asked = |window: &Window| -> Vec<(RequestId, u64)> {
+        let asked = window.requests.try_iter().map(|request| match request {
+            Request::Generate { request, sampling, .. } => (request, sampling.seed),
+            other => panic!("{other:?}"),
+        });
+        asked.collect()
+    };
+    let first = asked(&window);
+    assert_eq!([first[0].1, first[1].1], [0, 1]);
+    // They may be the same all the same: then others can be drawn.
+    for (request, _) in first {
+        let answer = Generated {
+            ids: vec![1],
+            text: "At nine.".to_owned(),
+            stopped_by: StoppedBy::Eos,
+            ..Generated::cancelled()
+        };
+        window.events.send(Event::Generated { request, answer }).unwrap();
     }
-    assert_eq!(seeds, [0, 1]);
+    window.until("both are done", |app| !app.views().answers.ask.busy());
+    window.harness.step();
+    window.click_button("Ask again with other seeds");
+    let again = asked(&window);
+    assert_eq!([again[0].1, again[1].1], [2, 3]);
 
     let mut window = Window::open(dir.path(), Screen::Answers);
     window.click("Ask");
