@@ -11,12 +11,15 @@ use crate::{
     },
     state::{
         Command,
-        on_disk::Saved,
+        on_disk::{Checkpoints, Saved},
         runs::{Live, Loaded, Stored},
         train::{Preflight, RunCommand, Sheet},
     },
     store::{NewRun, Project, RunId, RunRecord},
 };
+
+/// Beside a checkpoint that is kept because somebody asked for it.
+const ASKED_FOR: &str = "asked-for.txt";
 
 impl App {
     pub(super) fn apply_runs(&mut self, command: RunCommand, frame: &eframe::Frame) {
@@ -250,16 +253,19 @@ pub(super) fn saved(records: &[RunRecord]) -> Saved {
     records.iter().map(|record| (record.id, checkpoints(&record.checkpoints))).collect()
 }
 
-fn checkpoints(folders: &[PathBuf]) -> Vec<u64> {
-    let entries = folders.iter().flat_map(std::fs::read_dir).flatten();
-    let mut steps: Vec<u64> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            name.to_str()?.strip_prefix("step-")?.parse().ok()
-        })
-        .collect();
-    steps.sort_unstable();
-    steps.dedup();
-    steps
+fn checkpoints(folders: &[PathBuf]) -> Checkpoints {
+    let mut found = Checkpoints::default();
+    for entry in folders.iter().flat_map(std::fs::read_dir).flatten().flatten() {
+        let name = entry.file_name();
+        let Some(step) = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok()) else {
+            continue;
+        };
+        found.steps.push(step);
+        if entry.path().join(ASKED_FOR).exists() {
+            found.asked_for.push(step);
+        }
+    }
+    found.steps.sort_unstable();
+    found.steps.dedup();
+    found
 }

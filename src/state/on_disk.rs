@@ -5,13 +5,42 @@ use std::collections::BTreeMap;
 use super::runs::Runs;
 use crate::store::{RunId, RunRecord};
 
-/// By run: steps with a checkpoint, ascending.
-pub type Saved = BTreeMap<RunId, Vec<u64>>;
+/// So many of the newest are named.
+const NAMED: usize = 4;
+
+/// The checkpoints of all runs.
+pub type Saved = BTreeMap<RunId, Checkpoints>;
+
+/// Those of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checkpoints {
+    /// Ascending.
+    pub steps: Vec<u64>,
+    /// Those of them that somebody asked for: later ones do not take their place.
+    pub asked_for: Vec<u64>,
+}
 
 impl Runs {
     /// Steps whose weights are on the disk, ascending.
     pub fn checkpoints(&self, run: RunId) -> &[u64] {
-        self.saved.get(&run).map_or(&[], Vec::as_slice)
+        self.saved.get(&run).map_or(&[], |saved| &saved.steps)
+    }
+
+    /// "checkpoints of steps 320 (kept, as asked), 400 and 500": the newest few.
+    pub fn checkpoints_in_words(&self, run: RunId) -> Option<String> {
+        let saved = self.saved.get(&run).filter(|saved| !saved.steps.is_empty())?;
+        let word = |step: &u64| {
+            let asked = saved.asked_for.contains(step);
+            if asked { format!("{step} (kept, as asked)") } else { step.to_string() }
+        };
+        let named: Vec<String> = saved.steps[saved.steps.len().saturating_sub(NAMED)..].iter().map(word).collect();
+        let earlier = saved.steps.len() - named.len();
+        let more = if earlier > 0 { format!(", and {earlier} earlier") } else { String::new() };
+        Some(match &named[..] {
+            [only] => format!("checkpoint of step {only}"),
+            [some @ .., last] => format!("checkpoints of steps {} and {last}{more}", some.join(", ")),
+            [] => return None,
+        })
     }
 
     /// Why its weights cannot be had, as a sentence.
@@ -61,18 +90,38 @@ mod tests {
         assert!(runs.would_start_again(&record));
         assert!(runs.continuation(&record).contains("starts it again at step 0, and what it measured up to step 32"));
         assert!(runs.no_weights(RunId(7)).is_some());
-        runs.saved.insert(RunId(7), vec![10, 20]);
+        let saved = |steps: &[u64]| Checkpoints { steps: steps.to_vec(), asked_for: vec![20] };
+        runs.saved.insert(RunId(7), saved(&[10, 20]));
         assert!(!runs.would_start_again(&record));
         assert!(runs.continuation(&record).ends_with("trains and measures steps 21 to 32 again"));
-        runs.saved.insert(RunId(7), vec![31]);
+        runs.saved.insert(RunId(7), saved(&[31]));
         assert!(runs.continuation(&record).ends_with("measures step 32 again"));
-        runs.saved.insert(RunId(7), vec![32]);
+        runs.saved.insert(RunId(7), saved(&[32]));
         assert_eq!(runs.continuation(&record), "Continue goes on from its checkpoint of step 32");
         assert!(runs.no_weights(RunId(7)).is_none());
         runs.saved.clear();
         record.step = 0;
         assert!(!runs.would_start_again(&record));
         assert_eq!(runs.continuation(&record), "It has not begun; Continue starts it");
+    }
+
+    #[test]
+    fn g4_a_checkpoint_that_was_asked_for_is_shown_as_kept() {
+        let mut runs = Runs::default();
+        let run = RunId(7);
+        let words = |runs: &Runs| runs.checkpoints_in_words(run);
+        assert_eq!(words(&runs), None);
+        for (steps, expected) in [
+            (&[500][..], "checkpoint of step 500"),
+            (&[320], "checkpoint of step 320 (kept, as asked)"),
+            (&[320, 400, 500], "checkpoints of steps 320 (kept, as asked), 400 and 500"),
+            (&[1, 2, 3, 4, 5, 6], "checkpoints of steps 3, 4, 5 and 6, and 2 earlier"),
+        ] {
+            runs.saved.insert(run, Checkpoints { steps: steps.to_vec(), asked_for: vec![320] });
+            assert_eq!(words(&runs).as_deref(), Some(expected));
+        }
+        runs.saved.insert(run, Checkpoints::default());
+        assert_eq!(words(&runs), None);
     }
 
     fn record(id: RunId, step: u64) -> RunRecord {

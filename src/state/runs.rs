@@ -159,7 +159,6 @@ pub struct Live {
     pub paused: bool,
     /// Asked to stop; the checkpoint is being written.
     pub stopping: bool,
-    pub last_checkpoint: Option<u64>,
     /// Why its checkpoint could not be saved: it waits for an answer.
     pub unsaved: Option<String>,
 }
@@ -175,7 +174,6 @@ impl Live {
             eta_secs: None,
             paused: false,
             stopping: false,
-            last_checkpoint: None,
             unsaved: None,
         }
     }
@@ -355,10 +353,7 @@ impl Runs {
                 self.history.entry(*run).or_default().take_metrics(*step, metrics);
                 None
             }
-            Event::Saved { run, step } => {
-                self.live_mut(*run)?.last_checkpoint = Some(*step);
-                Some(Follow::ReadCheckpoints)
-            }
+            Event::Saved { run, .. } => self.is_going(*run).then_some(Follow::ReadCheckpoints),
             Event::Logged { run, step, level, text, mark } => {
                 let history = self.history.entry(*run).or_default();
                 history.take_line(*step, *level, text, *mark);

@@ -11,6 +11,7 @@ use nudge::{
         download::{FetchProgress, Fetching, Offer},
         export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
         models::{Entry, Group, Intake, Selected},
+        on_disk::Checkpoints,
         projects::{Form, Making},
         runs::Loaded,
     },
@@ -132,7 +133,7 @@ impl Scene {
             let opened = Opened {
                 project: project(dir, name),
                 runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
-                saved: [1, 2].map(|id| (RunId(id), vec![60, 120])).into(),
+                saved: [1, 2].map(|id| (RunId(id), Checkpoints { steps: vec![60, 120], asked_for: vec![60] })).into(),
             };
             workspace.open(opened, &mut views);
         }

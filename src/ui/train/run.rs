@@ -71,9 +71,6 @@ fn head(
     parts::progress(ui, fraction, &format!("Progress of {}", record.name));
     ui.horizontal(|ui| {
         ui.label(text);
-        if let Some(step) = live.and_then(|live| live.last_checkpoint) {
-            parts::caption(ui, format!("checkpoint at step {step}"));
-        }
         if let Some(arithmetic) = &record.arithmetic {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let text = arithmetic.to_string();
@@ -82,6 +79,9 @@ fn head(
             });
         }
     });
+    if let Some(saved) = workspace.runs.checkpoints_in_words(record.id) {
+        parts::caption(ui, format!("On the disk: {saved}"));
+    }
     if let Some(message) = &record.message {
         parts::strip(ui, palette.error_soft, |ui| {
             ui.add(egui::Label::new(RichText::new(message).color(palette.error)).wrap());
