@@ -1,11 +1,11 @@
 //! Runs: check, start, steer, rename, delete.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use super::{App, transfers::about};
 use crate::{
     engine::{
-        EngineError, admit,
+        self, EngineError, admit,
         config::RunConfig,
         protocol::{Knob, Request, RunControl, SaveAnswer},
     },
@@ -17,9 +17,6 @@ use crate::{
     },
     store::{NewRun, Project, RunId, RunRecord},
 };
-
-/// Beside a checkpoint that is kept because somebody asked for it.
-const ASKED_FOR: &str = "asked-for.txt";
 
 impl App {
     pub(super) fn apply_runs(&mut self, command: RunCommand, frame: &eframe::Frame) {
@@ -250,22 +247,9 @@ fn reread_runs(project: &Project) -> anyhow::Result<super::Update> {
 
 /// The checkpoints that are on the disk now. A folder that cannot be read has none.
 pub(super) fn saved(records: &[RunRecord]) -> Saved {
-    records.iter().map(|record| (record.id, checkpoints(&record.checkpoints))).collect()
-}
-
-fn checkpoints(folders: &[PathBuf]) -> Checkpoints {
-    let mut found = Checkpoints::default();
-    for entry in folders.iter().flat_map(std::fs::read_dir).flatten().flatten() {
-        let name = entry.file_name();
-        let Some(step) = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok()) else {
-            continue;
-        };
-        found.steps.push(step);
-        if entry.path().join(ASKED_FOR).exists() {
-            found.asked_for.push(step);
-        }
-    }
-    found.steps.sort_unstable();
-    found.steps.dedup();
-    found
+    let of = |record: &RunRecord| Checkpoints {
+        steps: engine::checkpoint_steps(&record.checkpoints),
+        asked_for: engine::checkpoints_asked_for(&record.checkpoints),
+    };
+    records.iter().map(|record| (record.id, of(record))).collect()
 }

@@ -75,7 +75,7 @@ pub use events::Waker;
 pub use export::export;
 pub use hands::compute_pool;
 pub use overrides::ConfigError;
-pub use rotation::newest as newest_checkpoint;
+pub use rotation::{asked_for as checkpoints_asked_for, newest as newest_checkpoint, steps as checkpoint_steps};
 pub use start::goes_on_from;
 pub use thread::{Engine, EngineOptions, Farewell, no_waker};
 pub use validate::validate;

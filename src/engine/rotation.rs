@@ -81,6 +81,12 @@ pub fn keep_for_good(folders: &[PathBuf], step: u64) -> Result<()> {
     fs::write(&note, text).map_err(EngineError::io("write", note))
 }
 
+/// Those of the steps with a checkpoint that somebody asked for, ascending.
+pub fn asked_for(folders: &[PathBuf]) -> Vec<u64> {
+    let is_asked_for = |step: &u64| find(folders, *step).is_some_and(|path| stays(&path));
+    steps(folders).into_iter().filter(is_asked_for).collect()
+}
+
 fn stays(checkpoint: &Path) -> bool {
     // What cannot be looked at is not removed.
     checkpoint.join(ASKED_FOR).try_exists().unwrap_or(true)
@@ -171,6 +177,7 @@ mod tests {
             prune(&folders, Spared { newest: 1, best: Some(200), proven: step }).unwrap();
         }
         assert_eq!(steps(&folders), [200, 320, 600, 667]);
+        assert_eq!(asked_for(&folders), [320]);
     }
 
     #[test]

@@ -127,11 +127,9 @@ impl Column {
         };
         let mut outcome = match generated.ids.len() {
             0 => format!("No token, {stopped}"),
-            count => format!(
-                "{} at {:.0} tokens/s, {stopped}",
-                counted(count, "token", "tokens"),
-                generated.tokens_per_sec
-            ),
+            count => {
+                format!("{} at {:.0} tokens/s, {stopped}", counted(count, "token", "tokens"), generated.tokens_per_sec)
+            }
         };
         for sentence in &generated.passed_over {
             outcome = format!("{outcome}. {sentence}");

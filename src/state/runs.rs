@@ -159,6 +159,8 @@ pub struct Live {
     pub paused: bool,
     /// Asked to stop; the checkpoint is being written.
     pub stopping: bool,
+    /// A checkpoint was written since the last step.
+    saved_lately: bool,
     /// Why its checkpoint could not be saved: it waits for an answer.
     pub unsaved: Option<String>,
 }
@@ -174,6 +176,7 @@ impl Live {
             eta_secs: None,
             paused: false,
             stopping: false,
+            saved_lately: false,
             unsaved: None,
         }
     }
@@ -347,13 +350,18 @@ impl Runs {
             Event::Step { run, step, total_steps, metrics, eta_secs } => {
                 let missed = self.take_step(*run, *step, *total_steps, *eta_secs);
                 self.history.entry(*run).or_default().take_metrics(*step, metrics);
-                missed.then_some(Follow::ReadHistory(*run))
+                // Whether a checkpoint stays is settled before the next step.
+                let saved = self.live_mut(*run).is_some_and(|live| std::mem::take(&mut live.saved_lately));
+                if missed { Some(Follow::ReadHistory(*run)) } else { saved.then_some(Follow::ReadCheckpoints) }
             }
             Event::Evaluated { run, step, metrics } => {
                 self.history.entry(*run).or_default().take_metrics(*step, metrics);
                 None
             }
-            Event::Saved { run, .. } => self.is_going(*run).then_some(Follow::ReadCheckpoints),
+            Event::Saved { run, .. } => {
+                self.live_mut(*run)?.saved_lately = true;
+                Some(Follow::ReadCheckpoints)
+            }
             Event::Logged { run, step, level, text, mark } => {
                 let history = self.history.entry(*run).or_default();
                 history.take_line(*step, *level, text, *mark);
