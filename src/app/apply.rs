@@ -71,7 +71,14 @@ impl App {
             let opened = read_opened(&project)?;
             *document = Some(project);
             Ok(Box::new(move |workspace, views| {
+                let read_only = opened.project.read_only.then(|| opened.project.dir.display().to_string());
                 workspace.open(opened, views);
+                if let Some(dir) = read_only {
+                    workspace.notices.push(Notice::warning(
+                        "This project can only be looked at: nothing in it can be changed, and no run can start",
+                        format!("{dir} cannot be written to. Make the folder writable, or copy the project to a place where you may write and open the copy"),
+                    ));
+                }
             }))
         });
     }
@@ -135,6 +142,7 @@ pub(super) fn read_opened(project: &Project) -> anyhow::Result<Opened> {
             name: settings.name,
             model: settings.model,
             counts: project.counts()?,
+            read_only: project.is_read_only(),
             config: RunConfig::from_toml(&settings.run_toml)?,
         },
         saved: super::runs::saved(&runs),

@@ -187,6 +187,32 @@ fn quoted(path: &std::path::Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{NewRun, ProjectSettings, Revision};
+
+    #[test]
+    fn dl15_a_run_whose_end_could_not_be_recorded_has_ended_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        let run = project
+            .create_run(&NewRun {
+                name: String::new(),
+                config_toml: String::new(),
+                method: String::new(),
+                revision: Revision(0),
+                parent: None,
+            })
+            .unwrap();
+        let failed = Outcome::Failed { error: "The disk is full".to_owned() };
+        let said = |outcome| {
+            let record = project.run(run).unwrap();
+            (status(&record, outcome), message(&record, outcome).map(str::to_owned))
+        };
+        project.set_run_status(run, RunStatus::Running, None).unwrap();
+        assert_eq!(said(&failed), (RunStatus::Failed, Some("The disk is full".to_owned())));
+        assert_eq!(said(&Outcome::Completed), (RunStatus::Completed, None));
+        project.set_run_status(run, RunStatus::Interrupted, Some("why")).unwrap();
+        assert_eq!(said(&failed), (RunStatus::Interrupted, Some("why".to_owned())), "what is recorded counts");
+    }
 
     #[test]
     fn a_path_with_blanks_is_quoted() {

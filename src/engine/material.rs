@@ -8,14 +8,14 @@ use super::{
     error::{EngineError, Result},
 };
 use crate::{
-    data::Pair,
+    data::{Pair, PairId},
     formats,
     kernels::{
         Multiplier,
         device::{self, DeviceChoice},
     },
     model::{self, AdapterShape, LoadOptions, Policy, Precision, Recompute},
-    store::{Arithmetic, Project, Revision, RunId, RunRecord},
+    store::{Arithmetic, PairQuery, Project, Revision, RunId, RunRecord, VerdictFilter},
 };
 
 /// The project's own reference answers.
@@ -137,6 +137,50 @@ pub fn of_now(project: &Project, config: &RunConfig) -> Result<Material> {
     )
 }
 
+/// How much of the labelled pairs was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub looked_at: usize,
+    pub of: usize,
+}
+
+impl Share {
+    /// What a count among those looked at comes to among all.
+    pub fn carried(self, count: usize) -> usize {
+        (count as f64 * self.of as f64 / self.looked_at.max(1) as f64).round() as usize
+    }
+
+    /// Nothing to say where all were looked at.
+    pub fn remark(self) -> Option<String> {
+        (self.looked_at < self.of).then(|| {
+            format!(
+                "{} of {} labelled pairs were looked at, evenly spread. How many there are to train on and held out, the steps and the time are carried over to all; tokens, lengths, what is set aside and what was found are those of the {0}",
+                self.looked_at, self.of
+            )
+        })
+    }
+}
+
+/// The data as it is now; of more than `most` labelled pairs so many, evenly spread, in memory that does not grow with
+/// them.
+pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Result<(Material, Share)> {
+    let labelled = PairQuery { verdict: Some(VerdictFilter::Labelled), ..PairQuery::default() };
+    let ids = project.query(&labelled)?;
+    let of = ids.len();
+    if of <= most && project.counts()?.unlabelled <= most {
+        return Ok((of_now(project, config)?, Share { looked_at: of, of }));
+    }
+    let spread: Vec<PairId> = ids.into_iter().step_by(of.div_ceil(most).max(1)).collect();
+    let material = assemble(
+        project,
+        config,
+        project.pairs(&spread)?,
+        |project| Ok(project.references()?),
+        |project| Ok(project.retention()?),
+    )?;
+    Ok((material, Share { looked_at: spread.len(), of }))
+}
+
 /// Files of the user's own that the data is read from.
 pub fn files(project: &Project, config: &RunConfig) -> Vec<PathBuf> {
     let reference = Some(Path::new(&config.data.reference)).filter(|path| *path != AUTO);
@@ -163,4 +207,40 @@ fn assemble(
             Some(path) => formats::read_texts(&in_project(project, path))?.0,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::{Prompt, Verdict},
+        engine::toy,
+        store::ProjectSettings,
+    };
+
+    #[test]
+    fn of_many_pairs_some_are_looked_at_evenly_spread() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        let pair = |n: usize| {
+            let pair = toy::labelled(&format!("{n}?"), "yes", "no");
+            // Every fourth has no label.
+            let verdict: Option<Verdict> = pair.verdict.clone().filter(|_| n % 4 > 0);
+            Pair { prompt: Prompt::Text(n.to_string()), verdict, ..pair }
+        };
+        toy::add(&mut project, (0..40).map(pair).collect());
+        let looked_at = |most| {
+            let (material, share) = sample_of_now(&project, &RunConfig::default(), most).unwrap();
+            let numbers: Vec<usize> =
+                material.pairs.iter().map(|pair| pair.prompt.last_text().parse().unwrap()).collect();
+            (numbers, share)
+        };
+        let (all, share) = looked_at(30);
+        assert_eq!((all.len(), share, share.remark()), (40, Share { looked_at: 30, of: 30 }, None));
+        let (some, share) = looked_at(10);
+        assert_eq!(share, Share { looked_at: 10, of: 30 });
+        assert!(some.iter().all(|n| n % 4 > 0) && some[0] < 4 && some[9] > 35, "{some:?}");
+        assert_eq!(share.carried(9), 27);
+        assert!(share.remark().unwrap().starts_with("10 of 30 labelled pairs were looked at"));
+    }
 }

@@ -28,6 +28,8 @@ use crate::{
 
 /// Pairs whose step-0 margins are computed; spread over the data.
 const SAMPLED: usize = 64;
+/// Labelled pairs that are tokenised at most, so that a look ahead takes seconds whatever the data.
+const LOOKED_AT: usize = 20_000;
 /// More sleeping pairs than this share deserve a word.
 const MANY_ASLEEP: f64 = 0.3;
 
@@ -63,7 +65,7 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     let mut policy = Policy::load(&folder, &options)?;
     asker.go_on()?;
     let codec = Codec::load(&folder)?;
-    let data = material::of_now(&project, config)?;
+    let (data, share) = material::sample_of_now(&project, config, LOOKED_AT)?;
     let context = policy.spec().max_positions;
     let batches = batches::prepare(&data, &codec, &config.data, context, &mut |_| {});
     asker.go_on()?;
@@ -71,7 +73,8 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     if train.is_empty() {
         return Err(EngineError::NoPairs(batches.why_empty()));
     }
-    let total_steps = Length::of(&config.train, train.len()).steps;
+    let train_pairs = share.carried(train.len());
+    let total_steps = Length::of(&config.train, train_pairs).steps;
     let mut room = budget::Room::new(config.train.memory_mb, &policy, others);
     let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
     let reference = Reference::of(&policy, &codec);
@@ -84,8 +87,8 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         arithmetic: material::arithmetic(&policy),
         trainable_parameters: policy.trainable_parameters() as u64,
         total_parameters: policy.total_parameters() as u64,
-        train_pairs: train.len(),
-        eval_pairs: batches.pairs.eval.len(),
+        train_pairs,
+        eval_pairs: share.carried(batches.pairs.eval.len()),
         reference_answers: batches.references.len(),
         set_aside: batches.set_aside.clone(),
         tokens: train.iter().map(|pair| pair.doc.tokens() as u64).sum(),
@@ -93,7 +96,7 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         cut_answers: train.iter().map(|pair| pair.cut).sum(),
         free_memory_bytes,
         total_steps,
-        warnings: policy.remarks().to_vec(),
+        warnings: policy.remarks().iter().cloned().chain(share.remark()).collect(),
         ..PreflightReport::default()
     };
     findings::fill(&mut report, &data, &batches, &codec, &config.data);

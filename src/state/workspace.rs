@@ -31,6 +31,8 @@ pub struct ProjectSummary {
     pub counts: Counts,
     /// What a new run starts from.
     pub config: RunConfig,
+    /// It can be looked at and not changed.
+    pub read_only: bool,
 }
 
 /// Writes on their way to the disk. "Saved" is said only after the commit.

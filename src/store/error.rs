@@ -101,7 +101,7 @@ impl StoreError {
 /// As much as SQLite asks for at a time, and then some.
 fn try_to_write(folder: &Path) -> io::Result<()> {
     let mut file = tempfile::tempfile_in(folder)?;
-    file.write_all(&[1; 64 << 10])?;
+    file.write_all(&vec![1; 64 << 10])?;
     file.sync_all()
 }
 

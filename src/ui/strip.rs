@@ -147,11 +147,13 @@ fn sparkline(ui: &mut Ui, series: &Series) {
 }
 
 fn saving(ui: &mut Ui, workspace: &Workspace, views: &Views) {
-    if workspace.project.is_none() {
+    let Some(project) = &workspace.project else {
         return;
-    }
+    };
     let palette = parts::palette(ui);
-    let (word, color) = if workspace.saving.failed {
+    let (word, color) = if project.read_only {
+        ("Can only be read", palette.warning)
+    } else if workspace.saving.failed {
         ("Not saved", palette.error)
     } else if workspace.saving.under_way > 0 {
         ("Saving…", palette.text)

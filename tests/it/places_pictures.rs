@@ -124,6 +124,7 @@ impl Scene {
             model: PathBuf::from("/hub/harbour"),
             counts: Counts::default(),
             config: RunConfig::default(),
+            read_only: false,
         };
         for (dir, name) in [
             ("/home/me/.local/share/nudge/demo", "Demo"),
