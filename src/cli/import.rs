@@ -44,7 +44,24 @@ pub fn run(args: &Import) -> Result<Ending> {
         output::line(format!("{came_in} pairs came in; the project holds {}", project.counts()?.total()))?;
     }
     anyhow::ensure!(came_in > 0, "{}", nothing(&reports));
+    if let Err(error) = settle(&mut project) {
+        // The pairs are in; the window or the next import does the rest.
+        output::note(format!("The search index of the project could not be brought up to date now: {error}"));
+    }
     Ok(Ending::Done)
+}
+
+/// What an import leaves for later, so that it holds nobody up: the search index. Ctrl-C loses nothing of it.
+fn settle(project: &mut Project) -> Result<()> {
+    let bar = ProgressBar::new(project.unindexed()?).with_style(
+        ProgressStyle::with_template("{bar:24} indexing for the search")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    while project.settle()? {
+        bar.set_position(bar.length().unwrap_or(0).saturating_sub(project.unindexed()?));
+    }
+    bar.finish_and_clear();
+    Ok(())
 }
 
 /// All pairs of a file.

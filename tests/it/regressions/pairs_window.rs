@@ -496,6 +496,7 @@ fn g21_notices_end_with_their_project() {
         model: "/model".into(),
         counts: Counts::default(),
         config: RunConfig::default(),
+        read_only: false,
     };
     workspace.open(Opened { project, runs: Vec::new(), saved: Default::default() }, &mut Views::default());
     assert!(workspace.notices.is_empty());
