@@ -1,6 +1,8 @@
 //! The keys of labelling: what each means, and the sheet that lists them.
 
-use egui::{Event, Key, Margin, Modifiers, RichText, TextStyle, Ui};
+use std::collections::VecDeque;
+
+use egui::{Event, Id, Key, Margin, Modifiers, RichText, TextStyle, Ui};
 
 use crate::{
     data::Strength,
@@ -50,13 +52,29 @@ pub enum Way {
     End,
 }
 
-/// Takes the keys of this mode out of the input, unless a text is being edited.
-pub fn take(ui: &mut Ui, label: &mut LabelView, now_ms: i64) -> Option<Act> {
+/// Takes the keys of this mode out of the input, unless a text is being edited. One a frame is carried out, and a verdict
+/// only when its pair is `ready`: where a frame is slow the others wait, so that each press is one label.
+pub fn take(ui: &mut Ui, label: &mut LabelView, ready: bool, now_ms: i64) -> Option<Act> {
+    let id = Id::unique("keys of labelling that wait");
+    let mut waiting: VecDeque<Act> = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+    pressed(ui, label, now_ms, &mut waiting);
+    let about_pair = |act: &Act| matches!(act, Act::Judge(_) | Act::Skip | Act::Keep | Act::Edit);
+    let act = waiting.pop_front_if(|act| ready || !about_pair(act));
+    if act == Some(Act::Leave) {
+        waiting.clear();
+    }
+    if !waiting.is_empty() {
+        ui.request_repaint();
+    }
+    ui.data_mut(|data| data.insert_temp(id, waiting));
+    act
+}
+
+fn pressed(ui: &mut Ui, label: &mut LabelView, now_ms: i64, waiting: &mut VecDeque<Act>) {
     let typing = ui.text_edit_focused();
     // A button that has the keyboard is pressed with the space bar.
     let on_button = ui.memory(|memory| memory.focused().is_some());
     let LabelView { editing, keys: overlay, held, letters, .. } = label;
-    let mut act = None;
     ui.input_mut(|input| {
         input.events.retain(|event| match event {
             // What a key types belongs to it.
@@ -89,14 +107,13 @@ pub fn take(ui: &mut Ui, label: &mut LabelView, now_ms: i64) -> Option<Act> {
                 let once = first || matches!(found, Act::Scroll(..));
                 let open = !*overlay || matches!(found, Act::Keys | Act::Leave);
                 if once && open && (!letter || letters.is_meant(now_ms)) {
-                    act = act.or(Some(found));
+                    waiting.push_back(found);
                 }
                 false
             }
             _ => true,
         });
     });
-    act
 }
 
 fn is_letter(key: Key) -> bool {

@@ -37,7 +37,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     if label.scroll.pair != current {
         label.scroll = Scrolled { pair: current, ..Scrolled::default() };
     }
-    let mut act = keys::take(ui, &mut label, workspace.now_ms);
+    let mut act = keys::take(ui, &mut label, current.is_none() || pair.is_some(), workspace.now_ms);
     act = act.or(header(ui, &label, view.white_space, workspace));
     if label.again {
         parts::caption(

@@ -289,7 +289,9 @@ pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView, now_ms: i64) {
         (Key::End, |_, last, _| last),
     ];
     for (key, step) in moves {
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
+        // A slow frame may bring several presses at once.
+        let presses = ui.input_mut(|input| input.count_and_consume_key(Modifiers::NONE, key));
+        if presses > 0 {
             if matches!(key, Key::J | Key::K) {
                 // Its letter has had its use.
                 ui.input_mut(|input| input.events.retain(|event| !matches!(event, Event::Text(_))));
@@ -298,7 +300,7 @@ pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView, now_ms: i64) {
                 }
             }
             let list = view.list(data);
-            let to = at.map_or(0, |at| step(at, last, page));
+            let to = (0..presses).fold(at, |at, _| Some(at.map_or(0, |at| step(at, last, page)))).unwrap_or(0);
             let id = list[to];
             view.select(Some(id));
             return;

@@ -124,6 +124,27 @@ fn g5_l_with_nothing_to_do_starts_at_the_chosen_pair_and_says_what_it_does() {
 }
 
 #[test]
+fn presses_that_come_in_one_frame_are_one_label_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), &FEW, 0);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.key(Key::L);
+    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+    window.settle();
+    for key in [Key::T, Key::B, Key::Num1] {
+        for pressed in [true, false] {
+            let modifiers = Modifiers::NONE;
+            window.harness.event(Event::Key { key, physical_key: None, pressed, repeat: false, modifiers });
+        }
+    }
+    window.harness.step();
+    window.settle();
+    let choices: Vec<_> = ids[..3].iter().map(|id| stored(dir.path(), *id).unwrap().choice()).collect();
+    assert_eq!(choices[..2], [Some(Choice::Tie), Some(Choice::BothBad)]);
+    assert!(matches!(choices[2], Some(Choice::Better { .. })));
+}
+
+#[test]
 fn g6_what_is_typed_is_on_the_disk_a_moment_after_the_last_key() {
     let dir = tempfile::tempdir().unwrap();
     let ids = project(dir.path(), &FEW, 0);
@@ -498,7 +519,8 @@ fn g21_notices_end_with_their_project() {
         config: RunConfig::default(),
         read_only: false,
     };
-    workspace.open(Opened { project, runs: Vec::new(), saved: Default::default() }, &mut Views::default());
+    workspace
+        .open(Opened { project, runs: Vec::new(), saved: nudge::state::runs::Saved::default() }, &mut Views::default());
     assert!(workspace.notices.is_empty());
 }
 
