@@ -519,8 +519,7 @@ fn g21_notices_end_with_their_project() {
         config: RunConfig::default(),
         read_only: false,
     };
-    workspace
-        .open(Opened { project, runs: Vec::new(), saved: nudge::state::runs::Saved::default() }, &mut Views::default());
+    workspace.open(Opened { project, runs: Vec::new(), saved: Default::default() }, &mut Views::default());
     assert!(workspace.notices.is_empty());
 }
 
