@@ -175,10 +175,13 @@ impl<'d> Helm<'d> {
         let helm = RefCell::new(&mut *self);
         let wanted = || {
             let flow = helm.borrow_mut().attend(Some((policy, codec)));
-            flow.map(|flow| flow.is_continue()).unwrap_or_else(|error| {
-                failed.set(Some(error));
-                false
-            })
+            match flow {
+                Ok(flow) => flow.is_continue(),
+                Err(error) => {
+                    failed.set(Some(error));
+                    false
+                }
+            }
         };
         let on_token = &mut |_, _| ControlFlow::Continue(());
         let generations = policy.generate_while(prompts, options, &wanted, on_token)?;

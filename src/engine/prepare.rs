@@ -159,10 +159,10 @@ fn length(config: &RunConfig, batches: &Batches, saved: Option<&Saved>) -> Lengt
 fn report_rate(trainer: &Trainer, record: &RunRecord, helm: &mut Helm<'_>) -> Result<()> {
     let (optimizer, total) = (&trainer.config.optimizer, trainer.length.steps);
     let State { step, knobs, .. } = &trainer.state;
-    if *step == 0 || record.total_steps != total {
-        if let Some(text) = schedule::warm_up_remark(optimizer, total) {
-            helm.log(LogLevel::Warning, text)?;
-        }
+    if (*step == 0 || record.total_steps != total)
+        && let Some(text) = schedule::warm_up_remark(optimizer, total)
+    {
+        helm.log(LogLevel::Warning, text)?;
     }
     if *step > 0
         && let Some(text) = schedule::bend(optimizer, knobs.learning_rate_scale, *step, (record.total_steps, total))

@@ -153,7 +153,7 @@ fn train(config: &RunConfig, faults: &mut Faults) {
     match train.threads {
         Threads::Auto => {}
         Threads::Count(count) => {
-            faults.require("train.threads", (1..=MOST_THREADS).contains(&count), count, "\"auto\" or 1 to 1024")
+            faults.require("train.threads", (1..=MOST_THREADS).contains(&count), count, "\"auto\" or 1 to 1024");
         }
     }
     faults.at_least_one("train.sample_tokens", train.sample_tokens);
