@@ -64,7 +64,7 @@ pub struct Output {
 }
 
 enum Way {
-    Aside { file: BufWriter<NamedTempFile>, target: PathBuf, old: Option<Metadata> },
+    Aside { file: BufWriter<NamedTempFile>, target: PathBuf, old: Option<Box<Metadata>> },
     Through(BufWriter<File>),
 }
 
@@ -75,7 +75,7 @@ impl Output {
         let (target, old) = match Place::of(path)? {
             Place::Taken(_) if !replace => return Err(WriteError::Exists { path: path.to_owned() }),
             Place::Taken(target) => {
-                let old = fs::metadata(&target).map_err(failed)?;
+                let old = Box::new(fs::metadata(&target).map_err(failed)?);
                 (target, Some(old))
             }
             Place::Free(target) => (target, None),
@@ -284,11 +284,12 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let pipe = dir.path().join("pipe");
             assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-            let from = pipe.clone();
-            let reader = std::thread::spawn(move || fs::read_to_string(from).unwrap());
-            assert_eq!(Place::of(&pipe).unwrap(), Place::Stream);
-            write(&pipe, "through", false).unwrap();
-            assert_eq!(reader.join().unwrap(), "through");
+            std::thread::scope(|scope| {
+                let reader = scope.spawn(|| fs::read_to_string(&pipe).unwrap());
+                assert_eq!(Place::of(&pipe).unwrap(), Place::Stream);
+                write(&pipe, "through", false).unwrap();
+                assert_eq!(reader.join().unwrap(), "through");
+            });
             assert_eq!(names(dir.path()), ["pipe"]);
         }
 

@@ -67,7 +67,7 @@ fn sentence(error: &serde_json::Error) -> String {
 fn cut(text: &str) -> Option<Vec<Field<'_>>> {
     let bytes = text.as_bytes();
     let blank = |mut at: usize| {
-        while bytes.get(at).is_some_and(is_blank) {
+        while bytes.get(at).is_some_and(|byte| is_blank(*byte)) {
             at += 1;
         }
         at
@@ -92,7 +92,7 @@ fn cut(text: &str) -> Option<Vec<Field<'_>>> {
 }
 
 /// White space as JSON knows it.
-fn is_blank(byte: &u8) -> bool {
+fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
@@ -126,7 +126,7 @@ fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
                 end += 1;
             }
             b',' | b'}' | b']' if depth == 0 => break,
-            byte if depth == 0 && is_blank(byte) => break,
+            byte if depth == 0 && is_blank(*byte) => break,
             _ => end += 1,
         }
         let complete = depth == 0 && matches!(bytes[end - 1], b'"' | b'}' | b']');

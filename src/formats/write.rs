@@ -283,6 +283,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     /// Null for a pair that has none.
+    #[expect(clippy::option_option, reason = "no such column, or nothing in it")]
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Option<&'a str>>,
 }

@@ -405,11 +405,11 @@ fn dl9_devices_and_pipes_are_read_with_an_end() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let into = pipe.clone();
     let record = "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}\n";
-    let writer = std::thread::spawn(move || fs::write(into, record.repeat(3000)).unwrap());
-    assert_eq!(read(&pipe).unwrap().pairs.len(), 3000);
-    writer.join().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| fs::write(&pipe, record.repeat(3000)).unwrap());
+        assert_eq!(read(&pipe).unwrap().pairs.len(), 3000);
+    });
 }
 
 #[test]

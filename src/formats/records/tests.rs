@@ -8,8 +8,11 @@ use super::*;
 /// What is known of a text before it is read.
 const START_HERE: usize = 40;
 
+/// A record's line and its value, or what is wrong with it.
+type Found = (u64, Result<Json, String>);
+
 /// Lines and values of the records, or what is wrong with them; `""` for what is no JSON.
-fn records_of(text: &[u8], piece: usize) -> (Vec<(u64, Result<Json, String>)>, bool) {
+fn records_of(text: &[u8], piece: usize) -> (Vec<Found>, bool) {
     let (start, rest) = text.split_at(text.len().min(START_HERE));
     let rest = BufReader::with_capacity(piece, rest);
     let mut records = Records::of(Source::behind(start.to_vec(), rest), LIMITS).unwrap();
@@ -22,7 +25,7 @@ fn records_of(text: &[u8], piece: usize) -> (Vec<(u64, Result<Json, String>)>, b
 }
 
 /// Whatever comes in pieces of whatever size.
-fn records(text: &str) -> Vec<(u64, Result<Json, String>)> {
+fn records(text: &str) -> Vec<Found> {
     let (all, _) = records_of(text.as_bytes(), 1 << 16);
     for piece in [1, 2, 7] {
         assert_eq!(records_of(text.as_bytes(), piece).0, all, "{text}");

@@ -38,10 +38,11 @@ fn dh1_pairs_and_reports_are_written_through_links_and_into_pipes() {
 
     let pipe = at("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let from = pipe.clone();
-    let reader = std::thread::spawn(move || fs::read_to_string(from).unwrap());
-    out(home, &["pairs", &project, "--out", &path(&pipe)]);
-    assert_eq!(reader.join().unwrap().lines().count(), 12);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| fs::read_to_string(&pipe).unwrap());
+        out(home, &["pairs", &project, "--out", &path(&pipe)]);
+        assert_eq!(reader.join().unwrap().lines().count(), 12);
+    });
     assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
 
     symlink("/dev/null", at("null")).unwrap();
