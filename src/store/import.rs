@@ -22,7 +22,7 @@ use ::data::{Pair, PairId};
 const PAIRS: usize = 1000;
 const BYTES: usize = 4 << 20;
 /// Texts indexed, or rows cleared away, in one transaction: some tenths of a second. Larger pieces make a better index.
-const SETTLED: i64 = 4000;
+const SETTLED: i64 = 1000;
 /// Pages that an import may add before they are moved into the document.
 const WAL_PAGES: i64 = 16_384;
 
