@@ -133,9 +133,8 @@ fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
     let letters = [Key::L, Key::N, Key::D, Key::I, Key::W, Key::E];
     match letters.into_iter().find(|key| pressed(Modifiers::NONE, *key)) {
         Some(key) if view.letters.is_meant(now_ms) => letter(key, workspace, view, commands),
-        Some(_) => {}
         None if keyboard::types_letter(ui) => view.letters.stray(now_ms),
-        None => {}
+        Some(_) | None => {}
     }
 }
 

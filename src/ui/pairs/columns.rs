@@ -130,8 +130,7 @@ pub fn edit_column(
     draft: &mut Draft,
     index: usize,
     height: f32,
-    white_space: bool,
-    takes_caret: bool,
+    (white_space, takes_caret): (bool, bool),
 ) -> Edited {
     let (_, name) = side_word(side);
     let Some(answer) = draft.pair.answers.get_mut(index) else {

@@ -234,17 +234,14 @@ fn question(
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
             let area = ScrollArea::vertical().id_salt("prompt").max_height(height * 0.34).auto_shrink([false, true]);
-            match &mut editing {
-                Some(draft) => {
-                    area.show(ui, |ui| edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, white_space)));
-                }
-                None => {
-                    let at = label.scroll.prompt.at;
-                    let area = area.vertical_scroll_offset(at);
-                    let shown = area.show(ui, |ui| prompt::show(ui, &pair.prompt, READING, white_space));
-                    label.scroll.prompt = Extent { at, ..Extent::default() };
-                    columns::follow(&mut label.scroll.prompt, at, &shown);
-                }
+            if let Some(draft) = &mut editing {
+                area.show(ui, |ui| edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, white_space)));
+            } else {
+                let at = label.scroll.prompt.at;
+                let area = area.vertical_scroll_offset(at);
+                let shown = area.show(ui, |ui| prompt::show(ui, &pair.prompt, READING, white_space));
+                label.scroll.prompt = Extent { at, ..Extent::default() };
+                columns::follow(&mut label.scroll.prompt, at, &shown);
             }
         });
         let height = (ui.available_height() - footer).max(120.0);
@@ -258,7 +255,7 @@ fn question(
             let index = shown.on(side);
             if let Some(draft) = &mut editing {
                 let takes_caret = side == Side::Left && label.editing_begins;
-                edited.join(columns::edit_column(ui, side, draft, index, height, white_space, takes_caret));
+                edited.join(columns::edit_column(ui, side, draft, index, height, (white_space, takes_caret)));
             } else {
                 let text = &pair.answers[index].text;
                 let column = Column { side, text, difference: compared.as_deref(), height, white_space };
