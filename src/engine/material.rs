@@ -225,7 +225,7 @@ mod tests {
         let pair = |n: usize| {
             let pair = toy::labelled(&format!("{n}?"), "yes", "no");
             // Every fourth has no label.
-            let verdict: Option<Verdict> = pair.verdict.clone().filter(|_| n % 4 > 0);
+            let verdict: Option<Verdict> = pair.verdict.clone().filter(|_| !n.is_multiple_of(4));
             Pair { prompt: Prompt::Text(n.to_string()), verdict, ..pair }
         };
         toy::add(&mut project, (0..40).map(pair).collect());

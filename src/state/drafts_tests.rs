@@ -1,3 +1,5 @@
+//! What typing becomes: when it is saved, what one undo takes back, what is refused.
+
 use super::*;
 
 fn stored() -> Pair {

@@ -264,7 +264,9 @@ mod tests {
         let left = tmp.path().join("data/.demo-a1B2c3");
         fs::create_dir_all(left.join("project/model")).unwrap();
         let others = [tmp.path().join("data/.demo-mine"), tmp.path().join("data/mine")];
-        others.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        for folder in &others {
+            fs::create_dir(folder).unwrap();
+        }
         fs::write(tmp.path().join("data/.demo-file"), "").unwrap();
         open_demo_of(&from, Some(&to)).unwrap();
         assert!(!left.exists());

@@ -29,18 +29,16 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     Panel::bottom("status").resizable(false).show_separator_line(false).frame(frame).show(ui, |ui| {
         ui.set_min_height(26.0);
         ui.horizontal(|ui| {
-            match &workspace.runs.live {
-                Some(live) => run(ui, workspace, views, live, commands),
-                None => {
-                    let text = match workspace.runs.elsewhere() {
-                        Some(run) => format!(
-                            "{} is going in another program: step {} of {}",
-                            run.name, run.step, run.total_steps
-                        ),
-                        None => "No run is going".to_owned(),
-                    };
-                    ui.label(RichText::new(text).small().color(palette.weak));
-                }
+            if let Some(live) = &workspace.runs.live {
+                run(ui, workspace, views, live, commands);
+            } else {
+                let text = match workspace.runs.elsewhere() {
+                    Some(run) => {
+                        format!("{} is going in another program: step {} of {}", run.name, run.step, run.total_steps)
+                    }
+                    None => "No run is going".to_owned(),
+                };
+                ui.label(RichText::new(text).small().color(palette.weak));
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 saving(ui, workspace, views);

@@ -138,6 +138,9 @@ fn refused_for_its_type(folder: &Path) -> bool {
     matches!(Spec::read(folder), Err(error) if error.to_string().contains("known types"))
 }
 
+/// How far apart two lists of numbers are, by some measure.
+pub type Distance = fn(&[f64], &[f64]) -> f64;
+
 impl Fixture {
     fn read(name: &str, place: Place) -> Self {
         let expected = root().join("expected").join(name);
@@ -199,7 +202,7 @@ impl Fixture {
     /// Rounding both factors of a product is twice that in square; the rest is for the chance in either.
     pub fn bf16_bounds<const N: usize>(
         &self,
-        distances: [fn(&[f64], &[f64]) -> f64; N],
+        distances: [Distance; N],
         measure: impl Fn(&Self) -> [Vec<f64>; N],
     ) -> [f64; N] {
         const TIMES: f64 = 2.0;

@@ -18,6 +18,9 @@ use crate::{
 /// Of a knob with its name and its button.
 const WIDTH: f32 = 216.0;
 
+/// Name, text, whether it must be above zero, and what it turns.
+type Turned<'a> = (&'static str, &'a mut String, bool, fn(f64) -> Knob);
+
 pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, config: &RunConfig, commands: &Commands) {
     if knobs.run != Some(live.run) {
         fill(knobs, live, config);
@@ -25,8 +28,7 @@ pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, config: &RunConfig, comma
     parts::heading(ui, "Knobs");
     parts::caption(ui, "They count from the next step on; each change is marked on the charts");
     let Knobs { run: _, learning_rate_scale, reference_weight, retention_weight, beta } = knobs;
-    // Name, text, whether it must be above zero, and what it turns.
-    let mut list: [(&str, &mut String, bool, fn(f64) -> Knob); 4] = [
+    let mut list: [Turned<'_>; 4] = [
         ("Learning rate ×", learning_rate_scale, false, Knob::LearningRateScale),
         ("λ ref", reference_weight, false, Knob::ReferenceWeight),
         ("λ pre", retention_weight, false, Knob::RetentionWeight),

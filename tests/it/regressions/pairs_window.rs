@@ -438,7 +438,7 @@ fn g13_the_table_is_one_stop_and_enter_opens_the_editor() {
         window.harness.key_press(Key::Tab);
         window.harness.step();
         window.harness.step();
-        let focused = window.harness.ctx.memory(|memory| memory.focused());
+        let focused = window.harness.ctx.memory(egui::Memory::focused);
         stops.extend(focused);
     }
     let table = egui::Id::unique("table of pairs");
@@ -450,7 +450,7 @@ fn g13_the_table_is_one_stop_and_enter_opens_the_editor() {
     window.harness.step();
     window.key(Key::ArrowDown);
     assert_eq!(window.harness.state().views().pairs.selected, Some(ids[1]));
-    assert_eq!(window.harness.ctx.memory(|memory| memory.focused()), Some(table));
+    assert_eq!(window.harness.ctx.memory(egui::Memory::focused), Some(table));
     window.key(Key::Enter);
     window.harness.step();
     letters(&mut window, "ah ");
@@ -459,7 +459,7 @@ fn g13_the_table_is_one_stop_and_enter_opens_the_editor() {
     // Esc leads back to the table.
     window.key(Key::Escape);
     window.harness.step();
-    assert_eq!(window.harness.ctx.memory(|memory| memory.focused()), Some(table));
+    assert_eq!(window.harness.ctx.memory(egui::Memory::focused), Some(table));
 }
 
 #[test]
@@ -519,7 +519,10 @@ fn g21_notices_end_with_their_project() {
         config: RunConfig::default(),
         read_only: false,
     };
-    workspace.open(Opened { project, runs: Vec::new(), saved: Default::default() }, &mut Views::default());
+    workspace.open(
+        Opened { project, runs: Vec::new(), saved: std::collections::BTreeMap::default() },
+        &mut Views::default(),
+    );
     assert!(workspace.notices.is_empty());
 }
 

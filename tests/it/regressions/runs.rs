@@ -217,7 +217,7 @@ fn dl4_one_epoch_meets_every_pair_once() {
     for (_, visit) in project.visits(run, 0, u64::MAX).unwrap() {
         *met.entry(visit.pair).or_default() += 1;
     }
-    assert!(met.len() % 4 != 0, "{} pairs fit steps of 4, so nothing is shown", met.len());
+    assert!(!met.len().is_multiple_of(4), "{} pairs fit steps of 4, so nothing is shown", met.len());
     assert!(met.values().all(|times| *times == 2), "{met:?}");
     let epochs = project.series(run, "epoch", None).unwrap();
     assert_eq!(epochs.last().unwrap().1, 2.0);
@@ -328,6 +328,7 @@ fn until_all(engine: &Engine, questions: usize) -> (Vec<String>, Vec<Generated>)
 
 #[test]
 fn a_question_inside_a_run_is_told_and_ended_by_a_stop() {
+    const QUESTIONS: usize = 8;
     let toy = Toy::new();
     let mut config = toy::config();
     config.train.steps = Some(100_000);
@@ -337,7 +338,6 @@ fn a_question_inside_a_run_is_told_and_ended_by_a_stop() {
     let engine = start();
     let control = toy.queue(&engine, run);
     reached(&engine, run, 2);
-    const QUESTIONS: usize = 8;
     for number in 0..QUESTIONS {
         engine.requests.send(question(&toy, run, number as u64, 100)).unwrap();
     }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use egui_kittest::kittest::Queryable as _;
 use nudge::{
     data::{Change, Edit, Pair, PairId, Prompt},
     engine::{
@@ -317,7 +318,7 @@ impl Disk {
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(&place).output();
         let is_mounted = mounted.is_ok_and(|output| output.status.success());
         if !is_mounted {
-            println!("not tried: this user may not mount a disk");
+            eprintln!("not tried: this user may not mount a disk");
         }
         is_mounted.then_some(Self(place, dir))
     }
@@ -468,7 +469,6 @@ fn dl16_an_open_window_takes_in_what_others_do() {
     let is_told = |app: &nudge::app::App| app.workspace().runs.elsewhere().is_some_and(|run| run.step == 7);
     stage.until("the run is told", is_told);
     let text = "theirs is going in another program: step 7 of 40";
-    use egui_kittest::kittest::Queryable as _;
     stage.harness.get_by_label(text);
     other.set_run_status(run, RunStatus::Completed, None).unwrap();
     stage.until("its end as well", |app| app.workspace().runs.elsewhere().is_none());

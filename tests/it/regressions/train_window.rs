@@ -74,7 +74,7 @@ fn painted(stage: &Stage) -> Vec<String> {
 
 fn compare(fill: impl FnOnce(&mut Project), metric: &str) -> Stage {
     let mut stage = Stage::with(egui::Theme::Light, WIDE, fill);
-    stage.harness.state_mut().views_mut().compare.metric = metric.to_owned();
+    metric.clone_into(&mut stage.harness.state_mut().views_mut().compare.metric);
     stage.go("Compare");
     stage.until("the histories are here", |app| {
         let runs = &app.workspace().runs;
@@ -639,7 +639,7 @@ fn g19_everything_of_a_place_is_inside_the_smallest_window() {
     stage.harness.run();
     stage.click("Ask");
     inside(&stage, "Ask");
-    let ask = stage.harness.get_all_by_role_and_label(Role::Button, "Ask").map(|node| node.rect()).last().unwrap();
+    let ask = stage.harness.get_all_by_role_and_label(Role::Button, "Ask").map(|node| node.rect()).next_back().unwrap();
     let tokens = stage.harness.get_by_role_and_label(Role::CheckBox, "Tokens").rect();
     assert!(!ask.intersects(tokens), "{ask:?} {tokens:?}");
     stage.go("Train");
