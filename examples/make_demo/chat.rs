@@ -64,11 +64,11 @@ fn decapitalise(question: &str) -> String {
 }
 
 pub fn user(content: impl Into<String>) -> Turn {
-    Turn { role: Role::User, content: content.into() }
+    Turn::new(Role::User, content)
 }
 
 pub fn assistant(content: impl Into<String>) -> Turn {
-    Turn { role: Role::Assistant, content: content.into() }
+    Turn::new(Role::Assistant, content)
 }
 
 /// One conversation to learn from; its last turn is the answer that is learnt.

@@ -93,7 +93,7 @@ impl<'a> Exam<'a> {
         world: &World,
         answer: &mut dyn FnMut(&[Prompt]) -> Result<Vec<Said>>,
     ) -> Result<(Report, Vec<Item>)> {
-        let prompts: Vec<Prompt> = self.prompts.iter().map(|text| Prompt::Chat(vec![user(text.as_str())])).collect();
+        let prompts: Vec<Prompt> = self.prompts.iter().map(|text| Prompt::chat(vec![user(text.as_str())])).collect();
         let answers = answer(&prompts)?;
         let mut halves = [(Marks::default(), 0.0), (Marks::default(), 0.0)];
         let mut items = Vec::with_capacity(answers.len());

@@ -96,7 +96,7 @@ fn row(
         } else {
             let mut turns = conversation(world, questions, rng);
             let answer = turns.pop().context("a conversation has an answer")?;
-            let encoded = codec.encode_answers(&Prompt::Chat(turns), &[&answer.content], Limits::NONE)?;
+            let encoded = codec.encode_answers(&Prompt::chat(turns), &[&answer.content], Limits::NONE)?;
             Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|a| a.ids).collect() }
         };
         tokens += doc.tokens();

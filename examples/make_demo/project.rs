@@ -91,7 +91,7 @@ fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8R
         ),
     };
     let chosen = rng.random_range(0..2);
-    let mut answers = [better, worse].map(|text| Answer { text, origin: Origin::Imported });
+    let mut answers = [better, worse].map(|text| Answer::new(text, Origin::Imported));
     if chosen == 1 {
         answers.reverse();
     }
@@ -101,7 +101,7 @@ fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8R
     };
     Pair {
         id: PairId(0),
-        prompt: Prompt::Chat(vec![user(asked)]),
+        prompt: Prompt::chat(vec![user(asked)]),
         answers: answers.to_vec(),
         verdict: Some(Verdict {
             choice,
@@ -149,7 +149,7 @@ pub fn reference_prompts(world: &World, rng: &mut ChaCha8Rng) -> Vec<Prompt> {
     for _ in 0..60 {
         asked.insert(small_talk::exchange(world, rng).0);
     }
-    let mut prompts: Vec<Prompt> = asked.into_iter().map(|text| Prompt::Chat(vec![user(text)])).collect();
+    let mut prompts: Vec<Prompt> = asked.into_iter().map(|text| Prompt::chat(vec![user(text)])).collect();
     prompts.shuffle(rng);
     prompts
 }
@@ -171,7 +171,7 @@ pub fn probes(world: &World, rng: &mut ChaCha8Rng) -> Vec<Probe> {
         let phrasing = question.attribute.held_out[0];
         crate::template::expand(phrasing, &question.entity.slots, rng)
     };
-    let alone = |text: String, note| Probe { prompt: Prompt::Chat(vec![user(text)]), note };
+    let alone = |text: String, note| Probe { prompt: Prompt::chat(vec![user(text)]), note };
     vec![
         alone(one(Topic::Shops, "opens"), "asked for"),
         alone(one(Topic::Inns, "dish"), "asked for"),
@@ -179,7 +179,7 @@ pub fn probes(world: &World, rng: &mut ChaCha8Rng) -> Vec<Probe> {
         alone(one(Topic::Ferries, "captain"), "elsewhere"),
         alone(one(Topic::People, "hobby"), "elsewhere"),
         alone(one(Topic::Festivals, "doing"), "elsewhere"),
-        Probe { prompt: Prompt::Chat(talk(world, rng)), note: "elsewhere, second turn" },
+        Probe { prompt: Prompt::chat(talk(world, rng)), note: "elsewhere, second turn" },
         alone("Hello!".to_owned(), "small talk"),
         alone("Who wrote Hamlet?".to_owned(), "beyond the islands"),
     ]

@@ -81,7 +81,7 @@ impl App {
                 views.pairs.strip_opens = true;
                 if !has_template {
                     workspace.notices.push(Notice::info(
-                        "This model has no chat template, so it can be trained on plain text prompts only",
+                        "This model has no chat template: conversations are written in plain style, “User: …” and “Assistant: …”",
                     ));
                 }
             }))

@@ -48,9 +48,8 @@ fn look(loaded: &mut Option<Loaded>, folder: PathBuf, subject: &Subject) -> Resu
     };
     Ok(match subject {
         Subject::Pair { prompt, answers, max_prompt, max_answer } => {
-            let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
             let limits = Limits { max_prompt: *max_prompt, max_answer: *max_answer };
-            codec.inspect(prompt, &answers, limits)
+            codec.inspect(prompt, answers, limits)
         }
         Subject::Generated { prompt, ids } => {
             PairInspection { fate: Fate::Fits, reason: None, answers: vec![codec.inspect_generated(prompt, ids)] }

@@ -16,7 +16,7 @@ use super::{
     output,
 };
 use crate::{
-    data::{Prompt, Turn},
+    data::{Chat, Given, Prompt, Turn},
     engine::{
         Speaker, answer_all, compute_pool,
         protocol::{Generated, Sampling, StoppedBy},
@@ -135,12 +135,17 @@ fn parse_prompt(line: &str) -> Result<Asked> {
     struct Line {
         prompt: Option<Prompt>,
         messages: Option<Vec<Turn>>,
+        #[serde(flatten)]
+        given: Given,
         prompt_ids: Option<Vec<u32>>,
     }
     let line: Line = serde_json::from_str(line)?;
     match (line.prompt, line.messages, line.prompt_ids) {
         (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
-        (None, Some(turns), None) => Ok(Asked::Prompt(Prompt::Chat(turns))),
+        (None, Some(turns), None) => {
+            let given = (!line.given.is_empty()).then(|| Box::new(line.given));
+            Ok(Asked::Prompt(Prompt::Chat(Chat { turns, given })))
+        }
         (None, None, Some(ids)) => Ok(Asked::Ids(ids)),
         _ => anyhow::bail!("It needs one of \"prompt\", \"messages\" and \"prompt_ids\"."),
     }
@@ -187,9 +192,10 @@ fn sampling(args: &Generate) -> Result<Sampling> {
     Ok(sampling)
 }
 
-/// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages`, and plain text on
+/// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages` and what a template is
+/// given besides, and plain text on
 /// standard input as one user turn.
-pub fn read_messages(path: &Path) -> Result<Vec<Turn>> {
+pub fn read_messages(path: &Path) -> Result<Chat> {
     let is_stdin = path == Path::new("-");
     let text = read_input(path)?;
     let turns = parse_messages(&text, is_stdin).with_context(|| {
@@ -213,17 +219,10 @@ pub fn read_input(path: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn parse_messages(text: &str, may_be_plain: bool) -> Result<Vec<Turn>> {
-    #[derive(serde::Deserialize)]
-    struct Wrapped {
-        messages: Vec<Turn>,
-    }
+fn parse_messages(text: &str, may_be_plain: bool) -> Result<Chat> {
     let trimmed = text.trim();
     if may_be_plain && !trimmed.is_empty() && !trimmed.starts_with(['[', '{']) {
-        return Ok(vec![Turn { role: crate::data::Role::User, content: trimmed.to_owned() }]);
-    }
-    if trimmed.starts_with('{') {
-        return Ok(serde_json::from_str::<Wrapped>(trimmed)?.messages);
+        return Ok(vec![Turn::new(crate::data::Role::User, trimmed)].into());
     }
     Ok(serde_json::from_str(trimmed)?)
 }
@@ -242,6 +241,6 @@ mod tests {
         assert_eq!(parse_messages(&object, false).unwrap(), turns);
         assert_eq!(parse_messages(" Hi\n", true).unwrap(), turns);
         assert!(parse_messages("Hi", false).is_err());
-        assert!(parse_messages(r#"[{"role": "boss", "content": ""}]"#, false).is_err());
+        assert!(parse_messages(r#"[{"role": "", "content": ""}]"#, false).is_err());
     }
 }

@@ -21,7 +21,9 @@ pub fn run(args: &New) -> Result<Ending> {
     let project = Project::create(dir, &ProjectSettings { name, model: model.folder, run_toml })?;
     output::line(format!("Made the project {}", project.dir().display()))?;
     if !model.has_template {
-        output::line("Its model has no chat template, so it can be trained on plain text only.")?;
+        output::line(
+            "Its model has no chat template: conversations are written in plain style, “User: …” and “Assistant: …”.",
+        )?;
     }
     output::line(format!("Next: nudge import {0} PAIRS.jsonl, or nudge {0}", dir.display()))?;
     Ok(Ending::Done)

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{args::Tokens, ending::Ending, generate::read_input, output};
 use crate::{
-    data::{Finding, Inspection, Part, Prompt, Role, TokenView, Turn},
+    data::{Answer, Chat, Finding, Inspection, Origin, Part, Prompt, Role, TokenView},
     model::Shelf,
     text::{Codec, Conversation, Limits},
 };
@@ -70,29 +70,28 @@ fn parse(text: &str) -> Result<Conversation> {
 /// A conversation that ends with the assistant's turn is a prompt and its answer, masked as in training; any other is a
 /// prompt.
 fn rendered(codec: &Codec, conversation: &Conversation, args: &Tokens) -> Result<Seen> {
-    let turns = turns(conversation);
+    let chat = conversation.chat();
     if args.as_prompt
-        && let Some(turns) = &turns
+        && let Some(chat) = &chat
     {
-        let prompt = Prompt::Chat(turns.clone());
+        let prompt = Prompt::Chat(chat.clone());
         let mut inspection = plain(codec, &codec.prompt_ids(&prompt)?);
         inspection.findings.extend(codec.notes(&prompt));
-        let text = codec.render(&codec.fold(turns), true)?;
+        let text = codec.render_chat(&codec.fold(chat), true)?;
         return Ok(Seen { text, inspection });
     }
-    let text = codec
-        .render_conversation(conversation, args.generation_prompt)
-        .map_err(|error| hint(codec, turns.as_deref(), error.into()))?;
-    let with_answer = !args.generation_prompt
-        && conversation.tools.is_none()
-        && conversation.documents.is_none()
-        && conversation.variables.is_empty();
-    if let Some(mut turns) = turns.filter(|turns| with_answer && turns.len() > 1)
-        && turns.last().is_some_and(|turn| turn.role == Role::Assistant)
+    let text = match &chat {
+        Some(chat) => codec.render_chat(chat, args.generation_prompt),
+        None => codec.render_conversation(conversation, args.generation_prompt),
+    }
+    .map_err(|error| hint(codec, chat.as_ref(), error.into()))?;
+    if let Some(mut chat) = chat.filter(|chat| !args.generation_prompt && chat.len() > 1)
+        && chat.last().is_some_and(|turn| turn.role == Role::Assistant)
     {
-        let answer = turns.pop().context("There is a last turn")?.content;
-        let prompt = Prompt::Chat(turns);
-        let seen = codec.inspect(&prompt, &[&answer], Limits::NONE);
+        let turn = chat.pop().context("There is a last turn")?;
+        let answer = Answer { text: turn.content, origin: Origin::Imported, extras: turn.extras };
+        let prompt = Prompt::Chat(chat);
+        let seen = codec.inspect(&prompt, &[answer], Limits::NONE);
         if let Some(reason) = seen.reason {
             anyhow::bail!("The answer cannot be used: {reason}");
         }
@@ -104,18 +103,13 @@ fn rendered(codec: &Codec, conversation: &Conversation, args: &Tokens) -> Result
 }
 
 /// A refused system turn has its place in training; say how to see it.
-fn hint(codec: &Codec, turns: Option<&[Turn]>, error: anyhow::Error) -> anyhow::Error {
-    if turns.is_some_and(|turns| codec.fold(turns) != turns) {
+fn hint(codec: &Codec, chat: Option<&Chat>, error: anyhow::Error) -> anyhow::Error {
+    if chat.is_some_and(|chat| codec.fold(chat) != *chat) {
         return error.context(
             "In training and answers the system turn stands in front of the first user turn; --as-prompt shows that",
         );
     }
     error
-}
-
-/// The turns, where the messages have nothing but a role and a text.
-fn turns(conversation: &Conversation) -> Option<Vec<Turn>> {
-    conversation.messages.iter().map(|message| serde_json::from_value(message.clone().into()).ok()).collect()
 }
 
 fn plain(codec: &Codec, ids: &[u32]) -> Inspection {

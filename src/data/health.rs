@@ -111,17 +111,22 @@ pub fn length_bias<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> LengthBias 
 }
 
 fn is_empty(answer: &Answer) -> bool {
-    answer.text.trim().is_empty()
+    answer.is_empty()
 }
 
 fn has_identical_answers(pair: &Pair) -> bool {
-    let texts = || pair.answers.iter().map(|answer| answer.text.trim());
+    let texts = || pair.answers.iter().map(|answer| (answer.text.trim(), &answer.extras));
     texts().enumerate().any(|(index, text)| texts().skip(index + 1).any(|other| other == text))
 }
 
 /// 64 bits of the answer's text, blanks at its ends left out.
 fn fingerprint(answer: &Answer) -> u64 {
-    first_bytes(blake3::hash(answer.text.trim().as_bytes()))
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(answer.text.trim().as_bytes());
+    for (name, value) in answer.extras.iter() {
+        hasher.update(format!("{name}{value}").as_bytes());
+    }
+    first_bytes(hasher.finalize())
 }
 
 /// The exact prompt but for blanks: unlike the split's key, another system turn is another prompt here, because the same two
@@ -134,8 +139,11 @@ fn prompt_fingerprint(pair: &Pair) -> u64 {
         }
         Prompt::Chat(turns) => {
             for turn in turns {
-                hasher.update(&[turn.role as u8]);
+                hasher.update(turn.role.name().as_bytes());
                 hasher.update(turn.content.trim().as_bytes());
+                for (name, value) in turn.extras.iter() {
+                    hasher.update(format!("{name}{value}").as_bytes());
+                }
                 hasher.update(&[0]);
             }
         }
@@ -191,10 +199,7 @@ mod tests {
     fn another_system_turn_is_no_contradiction() {
         let with_system = |id, system: &str, chosen| {
             let mut pair = pair(id, "", ["yes", "no"], Some(chosen));
-            pair.prompt = Prompt::Chat(vec![
-                Turn { role: Role::System, content: system.to_owned() },
-                Turn { role: Role::User, content: "Agree?".to_owned() },
-            ]);
+            pair.prompt = Prompt::chat(vec![Turn::new(Role::System, system), Turn::new(Role::User, "Agree?")]);
             pair
         };
         let pairs = [with_system(1, "Be kind", 0), with_system(2, "Be stern", 1)];

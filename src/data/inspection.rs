@@ -37,6 +37,8 @@ pub enum Flaw {
     SpecialInside,
     /// The template writes the prompt differently once an answer follows.
     PromptRewritten,
+    /// The answer begins in the middle of a token.
+    BeginsInside,
     /// There is no place for a system turn.
     SystemFolded,
     /// There is no chat template.

@@ -5,6 +5,7 @@ mod counted;
 mod extent;
 pub mod health;
 mod inspection;
+mod message;
 mod model_card;
 mod pair;
 mod split;
@@ -13,8 +14,7 @@ pub use change::{Change, Edit};
 pub use counted::counted;
 pub use extent::{Extent, Scale};
 pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};
+pub use message::{Chat, Extras, Given, Role, RoleName, Turn, WrongMessage, kind};
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};
-pub use pair::{
-    Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Role, Source, Split, Strength, Turn, Verdict,
-};
+pub use pair::{Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Source, Split, Strength, Verdict};
 pub use split::{PromptKey, Sides, SplitRule, split};

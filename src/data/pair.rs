@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Chat, Extras, Role, Turn};
+
 /// Stable identity of a pair inside one project; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -12,35 +14,6 @@ impl PairId {
     pub const NEW: Self = Self(0);
 }
 
-/// Who speaks in a turn. The names are the ones chat templates use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    System,
-    User,
-    Assistant,
-    Tool,
-}
-
-impl Role {
-    /// The word chat templates and preference files use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Tool => "tool",
-        }
-    }
-}
-
-/// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Turn {
-    pub role: Role,
-    pub content: String,
-}
-
 /// What comes before the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -48,23 +21,29 @@ pub enum Prompt {
     /// Plain completion: the answer is appended to this text as it is (TRL's "standard" format).
     Text(String),
     /// A conversation rendered by the model's chat template (TRL's "conversational" format).
-    Chat(Vec<Turn>),
+    Chat(Chat),
 }
 
 impl Prompt {
+    /// A conversation of nothing but these turns.
+    pub fn chat(turns: Vec<Turn>) -> Self {
+        Self::Chat(turns.into())
+    }
+
     /// The last thing said, which is what a table shows of a prompt; empty for an empty conversation.
     pub fn last_text(&self) -> &str {
         match self {
             Self::Text(text) => text,
-            Self::Chat(turns) => turns.last().map_or("", |turn| turn.content.as_str()),
+            Self::Chat(chat) => chat.last().map_or("", |turn| turn.content.as_str()),
         }
     }
 
-    /// Length of all turns in bytes: a cheap measure of size, the same for any tokenizer.
+    /// Length of all turns in bytes, what else their messages hold included: a cheap measure of size, the same for any
+    /// tokenizer.
     pub fn len_bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Chat(turns) => turns.iter().map(|turn| turn.content.len()).sum(),
+            Self::Chat(chat) => chat.iter().map(Turn::len_bytes).sum(),
         }
     }
 }
@@ -84,6 +63,26 @@ pub enum Origin {
 pub struct Answer {
     pub text: String,
     pub origin: Origin,
+    /// What the answering message holds besides its text, e.g. `tool_calls`.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
+}
+
+impl Answer {
+    /// An answer that is nothing but a text.
+    pub fn new(text: impl Into<String>, origin: Origin) -> Self {
+        Self { text: text.into(), origin, extras: Extras::default() }
+    }
+
+    /// The message of the assistant that it is in a conversation.
+    pub fn turn(&self) -> Turn {
+        Turn { role: Role::Assistant, content: self.text.clone(), extras: self.extras.clone() }
+    }
+
+    /// Neither a text nor anything else is said.
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty() && !self.extras.speak()
+    }
 }
 
 /// How sure the person was; becomes the label strength c of the objective.
@@ -193,7 +192,7 @@ impl Pair {
         Self {
             id,
             prompt,
-            answers: answers.iter().map(|text| Answer { text: (*text).to_owned(), origin: Origin::Human }).collect(),
+            answers: answers.iter().map(|text| Answer::new(*text, Origin::Human)).collect(),
             verdict: None,
             tags: Vec::new(),
             split: Split::Auto,
@@ -245,7 +244,7 @@ impl Pair {
 
     /// Prompt and answers in bytes.
     pub fn len_bytes(&self) -> usize {
-        let answers: usize = self.answers.iter().map(|answer| answer.text.len()).sum();
+        let answers: usize = self.answers.iter().map(|answer| answer.text.len() + answer.extras.len_bytes()).sum();
         self.prompt.len_bytes() + answers
     }
 }
@@ -259,6 +258,9 @@ fn one() -> f32 {
 pub struct ReferenceAnswer {
     pub prompt: Prompt,
     pub answer: String,
+    /// What the answering message holds besides its text.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
 }
 
 #[cfg(test)]

@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn another_system_turn_is_the_same_prompt() {
-        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
-        let plain = Prompt::Chat(vec![turn(Role::User, "Name a prime")]);
-        let with_system = Prompt::Chat(vec![turn(Role::System, "Be brief."), turn(Role::User, "name a prime!")]);
+        let turn = Turn::new;
+        let plain = Prompt::chat(vec![turn(Role::User, "Name a prime")]);
+        let with_system = Prompt::chat(vec![turn(Role::System, "Be brief."), turn(Role::User, "name a prime!")]);
         assert_eq!(PromptKey::of(&plain), PromptKey::of(&with_system));
-        let only_system = |text| Prompt::Chat(vec![turn(Role::System, text)]);
+        let only_system = |text| Prompt::chat(vec![turn(Role::System, text)]);
         assert_ne!(PromptKey::of(&only_system("one")), PromptKey::of(&only_system("two")));
     }
 

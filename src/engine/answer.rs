@@ -22,7 +22,7 @@ use crate::{
     kernels::device::DeviceChoice,
     model::{GenerateOptions, Halt, LoadOptions, Policy, Precision, Shelf},
     store::{Project, RunId},
-    text::{Codec, StreamDecoder},
+    text::{Clock, Codec, StreamDecoder},
 };
 
 /// A policy with its tokenizer, loaded to answer.
@@ -55,7 +55,8 @@ impl Speaker {
         let mut policy = Policy::load(&folder, &material::load_options_of(&record, &config, project.dir()))?;
         let saved = checkpoint::open(&record.checkpoints, step)?;
         saved.restore(&mut policy)?;
-        Ok(Self { policy, codec: Codec::load(&folder)?, passed_over: saved.told_passed_over() })
+        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
+        Ok(Self { policy, codec, passed_over: saved.told_passed_over() })
     }
 }
 

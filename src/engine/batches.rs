@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use super::{config::DataConfig, protocol::LogLevel};
 use crate::{
     data::{Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule, split},
-    model::Doc,
-    text::{Codec, Limits, Unusable},
+    model::{Doc, Spec},
+    text::{Codec, Limits, Start, Unusable},
 };
 
 /// One pair as the policy sees it: its document holds the chosen answer, then the rejected one.
@@ -22,6 +22,8 @@ pub struct PairDoc {
     pub behaviour: f64,
     /// Answers that lost their end.
     pub cut: usize,
+    /// Where the scored tokens begin.
+    pub start: Start,
     /// What the prompt is about, for the reference coverage.
     pub prompt: PromptKey,
 }
@@ -68,12 +70,12 @@ const CHUNK: usize = 512;
 
 /// Tokenises on the current rayon pool. `progress` hears the share done.
 ///
-/// `context` is the model's: a pair that does not fit in it is set aside.
+/// `bounds` are the model's: a pair that does not fit in them is set aside.
 pub fn prepare(
     material: &Material,
     codec: &Codec,
     config: &DataConfig,
-    context: usize,
+    bounds: Bounds,
     progress: &mut dyn FnMut(f32),
 ) -> Batches {
     let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
@@ -92,7 +94,7 @@ pub fn prepare(
         let mut docs = Vec::with_capacity(indices.len());
         for chunk in indices.chunks(CHUNK) {
             let encoded: Vec<Encoded> =
-                chunk.par_iter().map(|&index| encode_pair(&material.pairs[index], codec, limits, context)).collect();
+                chunk.par_iter().map(|&index| encode_pair(&material.pairs[index], codec, limits, bounds)).collect();
             for encoded in encoded {
                 match encoded {
                     Encoded::Usable(doc) => docs.push(doc),
@@ -110,7 +112,7 @@ pub fn prepare(
     let mut references = Vec::new();
     for chunk in material.references.chunks(CHUNK) {
         let encoded: Vec<Result<TextDoc, String>> =
-            chunk.par_iter().map(|reference| encode_reference(reference, codec, limits, context)).collect();
+            chunk.par_iter().map(|reference| encode_reference(reference, codec, limits, bounds)).collect();
         for encoded in encoded {
             match encoded {
                 Ok(doc) => references.push(doc),
@@ -120,7 +122,7 @@ pub fn prepare(
         tick(chunk.len());
     }
 
-    let longest = context.min(config.max_prompt_tokens.saturating_add(config.max_answer_tokens));
+    let longest = bounds.context.min(config.max_prompt_tokens.saturating_add(config.max_answer_tokens));
     let retention = material.retention.par_iter().map(|text| encode_text(text, codec, longest)).flatten().collect();
     tick(material.retention.len());
 
@@ -162,7 +164,7 @@ enum Encoded {
     Unusable(PairId, String),
 }
 
-fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, context: usize) -> Encoded {
+fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, bounds: Bounds) -> Encoded {
     let (chosen, rejected, certainty) = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
         Some(Choice::Better { chosen, rejected, strength }) => (chosen, rejected, strength.certainty()),
         Some(Choice::Tie) => (0, 1, 0.5),
@@ -180,14 +182,14 @@ fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, context: usize) -> En
     if !reward.is_finite() {
         return unusable(format!("its reward is {reward}, which is not a number"));
     }
-    let encoded = match codec.encode_answers(&pair.prompt, &[&chosen.text, &rejected.text], limits) {
+    let encoded = match codec.encode_answers(&pair.prompt, &[chosen, rejected], limits) {
         Ok(encoded) => encoded,
         Err(reason) => return unusable(reason.to_string()),
     };
     let cut = encoded.answers.iter().filter(|answer| answer.cut).count();
     let doc =
         Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
-    if let Err(reason) = fits(&doc, context) {
+    if let Err(reason) = fits(&doc, codec, bounds) {
         return unusable(reason);
     }
     Encoded::Usable(PairDoc {
@@ -197,6 +199,7 @@ fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, context: usize) -> En
         reward,
         behaviour,
         cut,
+        start: encoded.start,
         prompt: PromptKey::of(&pair.prompt),
     })
 }
@@ -205,14 +208,13 @@ fn encode_reference(
     reference: &ReferenceAnswer,
     codec: &Codec,
     limits: Limits,
-    context: usize,
+    bounds: Bounds,
 ) -> Result<TextDoc, String> {
-    let encoded = codec
-        .encode_answers(&reference.prompt, &[&reference.answer], limits)
-        .map_err(|reason: Unusable| reason.to_string())?;
+    let encoded =
+        codec.encode_answers(&reference.prompt, &[reference], limits).map_err(|reason: Unusable| reason.to_string())?;
     let doc =
         Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
-    fits(&doc, context)?;
+    fits(&doc, codec, bounds)?;
     Ok(TextDoc { doc, prompt: PromptKey::of(&reference.prompt) })
 }
 
@@ -226,12 +228,40 @@ fn encode_text(text: &str, codec: &Codec, longest: usize) -> Vec<TextDoc> {
         .collect()
 }
 
-/// A sequence may not be longer than the context the model was made for.
-fn fits(doc: &Doc, context: usize) -> Result<(), String> {
+/// What a model can take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Tokens of a sequence.
+    pub context: usize,
+    /// Ids below this one have a row in its table.
+    pub vocab_size: usize,
+}
+
+impl Bounds {
+    pub fn of(spec: &Spec) -> Self {
+        Self { context: spec.max_positions, vocab_size: spec.vocab_size }
+    }
+}
+
+/// A sequence may not be longer than the context the model was made for, nor hold a token that it has no row for.
+fn fits(doc: &Doc, codec: &Codec, bounds: Bounds) -> Result<(), String> {
+    let Bounds { context, vocab_size } = bounds;
     let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
     let tokens = doc.prefix.len() + longest;
     if tokens > context {
         return Err(format!("prompt and answer have {tokens} tokens, more than the model's context of {context}"));
+    }
+    known(doc, codec, vocab_size)
+}
+
+/// The tokenizer may know tokens that the model has no row for.
+pub fn known(doc: &Doc, codec: &Codec, vocab_size: usize) -> Result<(), String> {
+    let mut ids = doc.prefix.iter().chain(doc.continuations.iter().flatten());
+    if let Some(&id) = ids.find(|&&id| id as usize >= vocab_size) {
+        let token = codec.token(id);
+        return Err(format!(
+            "it holds the token {token:?} (id {id}), which the tokenizer knows and the model does not: its vocabulary has {vocab_size} entries"
+        ));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     data::{Flaw, Pair, PairId, Prompt},
-    text::{Codec, Limits},
+    text::{Codec, Limits, Start},
 };
 
 /// Pairs named for each finding.
@@ -63,7 +63,7 @@ pub fn fill(report: &mut PreflightReport, data: &Material, batches: &Batches, co
     };
     let folded = |pair: &PairDoc| {
         by_id.get(&pair.id).is_some_and(|pair| match &pair.prompt {
-            Prompt::Chat(turns) => codec.fold(turns) != *turns,
+            Prompt::Chat(chat) => codec.fold(chat) != *chat,
             Prompt::Text(_) => false,
         })
     };
@@ -95,6 +95,11 @@ pub fn fill(report: &mut PreflightReport, data: &Material, batches: &Batches, co
     find(Flaw::SpecialInside, "An answer's text spells out a special token".to_owned(), &|pair| {
         pair.doc.continuations.iter().any(spells_special)
     });
+    for start in [Start::InsideToken, Start::Rewritten, Start::Unmatched] {
+        if let Some((flaw, text)) = start.flaw() {
+            find(flaw, text.to_owned(), &|pair| pair.start == start);
+        }
+    }
     find(
         Flaw::SystemFolded,
         "The chat template has no place for a system turn: its text stands in front of the first user turn".to_owned(),
@@ -125,8 +130,7 @@ fn lengths(batches: &Batches, by_id: &HashMap<PairId, &Pair>, codec: &Codec, con
     for pair in docs(batches) {
         let whole = by_id.get(&pair.id).filter(|_| pair.cut > 0).and_then(|pair| {
             let (chosen, rejected) = pair.sides()?;
-            let answers = [chosen.text.as_str(), rejected.text.as_str()];
-            codec.encode_answers(&pair.prompt, &answers, Limits::NONE).ok()
+            codec.encode_answers(&pair.prompt, &[chosen, rejected], Limits::NONE).ok()
         });
         match whole {
             Some(whole) => all.extend(whole.answers.iter().map(|answer| answer.ids.len())),

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::ControlFlow, path::Path};
 
 use super::{
-    batches::{self, Batches},
+    batches::{self, Batches, Bounds},
     budget,
     config::RunConfig,
     error::{EngineError, Result},
@@ -66,8 +66,8 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     asker.go_on()?;
     let codec = Codec::load(&folder)?;
     let (data, share) = material::sample_of_now(&project, config, LOOKED_AT)?;
-    let context = policy.spec().max_positions;
-    let batches = batches::prepare(&data, &codec, &config.data, context, &mut |_| {});
+    let bounds = Bounds::of(policy.spec());
+    let batches = batches::prepare(&data, &codec, &config.data, bounds, &mut |_| {});
     asker.go_on()?;
     let train = &batches.pairs.train;
     if train.is_empty() {

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use super::{
     anchors::Anchors,
-    batches::{self, Batches},
+    batches::{self, Batches, Bounds},
     budget,
     checkpoint::{Aside, Saved, State},
     config::RunConfig,
@@ -25,13 +25,18 @@ use super::{
     validate::validate,
 };
 use crate::{
+    data::Prompt,
     model::{AdamW, AdamWOptions, Doc, Policy},
     store::{Probe, Project, RunRecord},
-    text::Codec,
+    text::{Clock, Codec},
 };
 
 /// How long a write to the cache of log-probs waits for another program.
 const CACHE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a run on conversations is told where the model has no chat template.
+const PLAIN: &str = "The model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”, and \
+     whoever uses the result has to write them so too";
 
 /// Everything before the first step. `None` = stopped meanwhile.
 pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Trainer, Vec<Probe>)>> {
@@ -63,16 +68,22 @@ pub fn prepare(helm: &mut Helm<'_>, record: &RunRecord) -> Result<Option<(Traine
     for remark in policy.remarks() {
         helm.log(LogLevel::Warning, remark.clone())?;
     }
-    let codec = Codec::load(&folder)?;
+    // The day it began stays its day: token ids depend on the project alone.
+    let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
 
     helm.phase("Reading the data", None);
     let material = material::of_run(&helm.project, record.id, record.revision, &config)?;
-    let context = policy.spec().max_positions;
-    let batches = batches::prepare(&material, &codec, &config.data, context, &mut |done| {
+    let bounds = Bounds::of(policy.spec());
+    let batches = batches::prepare(&material, &codec, &config.data, bounds, &mut |done| {
         helm.phase("Tokenising", Some(done));
     });
+    let chats = material.pairs.iter().any(|pair| matches!(pair.prompt, Prompt::Chat(_)));
+    let plain = chats && !codec.has_template();
     drop(material);
     report_data(helm, &config, &batches, saved.is_some())?;
+    if saved.is_none() && plain {
+        helm.log(LogLevel::Warning, PLAIN.to_owned())?;
+    }
     findings::refuse(&batches, &codec, &config.data)?;
     let length = length(&config, &batches, saved.as_ref());
     refuse_last_step(saved.as_ref(), length.steps)?;

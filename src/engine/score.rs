@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer::Speaker,
+    batches,
     error::{EngineError, Result},
     reference::sum,
     rows::pack,
@@ -122,11 +123,12 @@ fn encode(speaker: &Speaker, pair: &Pair, limits: Limits) -> Result<Doc, String>
     let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected)) else {
         return Err("it has fewer than two answers".to_owned());
     };
-    let encoded = speaker
-        .codec
-        .encode_answers(&pair.prompt, &[&chosen.text, &rejected.text], limits)
-        .map_err(|reason| reason.to_string())?;
-    Ok(Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() })
+    let encoded =
+        speaker.codec.encode_answers(&pair.prompt, &[chosen, rejected], limits).map_err(|reason| reason.to_string())?;
+    let doc =
+        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
+    batches::known(&doc, &speaker.codec, speaker.policy.spec().vocab_size)?;
+    Ok(doc)
 }
 
 fn score_docs(policy: &Policy, docs: Vec<Doc>, on_pair: &mut dyn FnMut(usize)) -> Result<Vec<PairScore>> {

@@ -2,13 +2,20 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{batches, checkpoint, config::RunConfig, error::Result, material, protocol::LogLevel};
+use super::{
+    batches::{self, Bounds},
+    checkpoint,
+    config::RunConfig,
+    error::Result,
+    material,
+    protocol::LogLevel,
+};
 use crate::{
     data::Prompt,
     export::{Answers, Chart, Line, Measured, Setting, Story},
     model::Spec,
     store::{Project, RunRecord, SampleRecord},
-    text::Codec,
+    text::{Clock, Codec},
 };
 
 /// What one chart shows: its title, how it was measured, and its metrics with a name each.
@@ -151,10 +158,10 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     fact("Data revision", format!("{}{later}", record.revision.0));
     let material = material::of_run(project, record.id, record.revision, config)?;
     fact("Pairs", format!("{} in the project at that revision", material.pairs.len()));
-    let context = Spec::read(&folder).map(|spec| spec.max_positions);
-    let prepared = context.map_err(|error| error.to_string()).and_then(|context| {
-        let codec = Codec::load(&folder).map_err(|error| error.to_string())?;
-        Ok(batches::prepare(&material, &codec, &config.data, context, &mut |_| {}))
+    let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
+    let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
+        let codec = Codec::load(&folder).map_err(|error| error.to_string())?.at(Clock::of_ms(record.created_ms));
+        Ok(batches::prepare(&material, &codec, &config.data, bounds, &mut |_| {}))
     });
     let batches = match prepared {
         Ok(batches) => batches,

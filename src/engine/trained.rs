@@ -15,7 +15,7 @@ use crate::{
     export::About,
     model::{LoadOptions, Policy, Precision, adapter},
     store::{Project, RunId, RunRecord},
-    text::Codec,
+    text::{Clock, Codec},
 };
 
 /// Prompts that an export is checked with.
@@ -57,7 +57,7 @@ impl Trained {
         let options = LoadOptions { precision: Precision::F32, ..material::load_options(&config, project.dir()) };
         let mut policy = Policy::load(&folder, &options)?;
         saved.restore(&mut policy)?;
-        let codec = Codec::load(&folder)?;
+        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
         let material = material::of_run(project, record.id, record.revision, &config)?;
         let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
         let sides = split(&material.pairs, rule);

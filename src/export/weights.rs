@@ -90,6 +90,8 @@ const COMPANIONS: &[&str] = &[
     "merges.txt",
     "chat_template.jinja",
     "chat_template.json",
+    "additional_chat_templates/tool_use.jinja",
+    "additional_chat_templates/default.jinja",
     "generation_config.json",
 ];
 /// As large as a tokenizer may be.
@@ -240,6 +242,9 @@ fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
         };
         // Contents only: a model folder is often read-only, what is exported from it need not be.
         let bytes = files::read(&from, LARGEST_COMPANION).map_err(LoadError::from)?;
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(write_error(parent))?;
+        }
         fs::write(&path, bytes).map_err(write_error(&path))?;
     }
     Ok(())

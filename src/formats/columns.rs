@@ -119,7 +119,7 @@ fn is_ranked_list(record: &Record<'_>) -> bool {
 pub fn prompt(record: &Record<'_>) -> Result<Prompt, String> {
     let prompt = match record.content("prompt")? {
         Content::Text(text) => Prompt::Text(text),
-        Content::Turns(turns) => Prompt::Chat(turns),
+        Content::Turns(turns) => Prompt::chat(turns),
     };
     let questions = || record.unused().any(|(name, text)| QUESTIONS.contains(&name) && may_hold_text(text));
     if matches!(&prompt, Prompt::Text(text) if text.trim().is_empty()) && questions() {

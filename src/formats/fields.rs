@@ -8,7 +8,7 @@ use super::{
     FieldMap,
     object::{self, Field},
 };
-use ::data::{Role, Split, Strength, Turn};
+use ::data::{Given, Split, Strength, Turn, kind};
 
 /// One record and the names its fields go by.
 pub struct Record<'a> {
@@ -235,6 +235,32 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// What a chat template is given besides the messages: `tools`, a list or, as in some data sets, the JSON text of one,
+    /// and `chat_template_kwargs`.
+    pub fn given(&self) -> Result<Given, String> {
+        let spelled = |name: &str| match self.raw(name)? {
+            Some(Json::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Json::String(text)) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| format!("{name:?} is a text that is not JSON: {error}")),
+            value => Ok(value),
+        };
+        let tools = match spelled("tools")? {
+            None | Some(Json::Null) => None,
+            Some(Json::Array(tools)) => match tools.iter().find(|tool| !tool.is_object()) {
+                None => Some(tools),
+                Some(other) => return Err(format!("\"tools\" must hold JSON schemas, found {}", kind(other))),
+            },
+            Some(other) => return Err(format!("\"tools\" must be a list of JSON schemas, found {}", kind(&other))),
+        };
+        let variables = match spelled("chat_template_kwargs")? {
+            None | Some(Json::Null) => serde_json::Map::new(),
+            Some(Json::Object(variables)) => variables,
+            Some(other) => return Err(format!("\"chat_template_kwargs\" must be an object, found {}", kind(&other))),
+        };
+        Ok(Given { tools, documents: None, variables })
+    }
+
     fn wrong(&self, ours: &str, wanted: &str, found: &Json) -> String {
         let name = self.names.theirs(ours);
         format!("{name:?} must be {wanted}, found {}", kind(found))
@@ -254,51 +280,5 @@ fn turn(field: &str, message: &Json) -> Result<Turn, String> {
     let Some(object) = message.as_object() else {
         return Err(format!("{field:?} must hold messages {{\"role\": .., \"content\": ..}}, found {}", kind(message)));
     };
-    let role = match object.get("role") {
-        Some(Json::String(word)) => role(word)
-            .ok_or_else(|| format!("unknown role {word:?} in {field:?}; there are system, user, assistant and tool"))?,
-        Some(other) => {
-            return Err(format!("a role in {field:?} must be a text, found {}", kind(other)));
-        }
-        None => return Err(format!("a message in {field:?} has no role")),
-    };
-    let content = match object.get("content") {
-        Some(Json::String(text)) => text.clone(),
-        Some(Json::Array(parts)) => text_parts(field, parts)?,
-        Some(other) => {
-            return Err(format!("a content in {field:?} must be a text, found {}", kind(other)));
-        }
-        None => return Err(format!("a message in {field:?} has no content")),
-    };
-    Ok(Turn { role, content })
-}
-
-/// Content as a list of parts, of which only text can be used.
-fn text_parts(field: &str, parts: &[Json]) -> Result<String, String> {
-    parts
-        .iter()
-        .map(|part| match (part["type"].as_str(), part["text"].as_str()) {
-            (Some("text"), Some(text)) => Ok(text),
-            (Some("text"), None) => Err(format!("a content in {field:?} holds a part of type \"text\" without a text")),
-            (Some(other), _) => {
-                Err(format!("a content in {field:?} holds a part of type {other:?}; only text can be used"))
-            }
-            (None, _) => Err(format!("a part of a content in {field:?} has no type")),
-        })
-        .collect()
-}
-
-fn role(word: &str) -> Option<Role> {
-    [Role::System, Role::User, Role::Assistant, Role::Tool].into_iter().find(|role| role.name() == word)
-}
-
-pub fn kind(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "true or false",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a text",
-        Json::Array(_) => "a list",
-        Json::Object(_) => "an object",
-    }
+    Turn::from_message(object).map_err(|reason| format!("in {field:?} {reason}"))
 }

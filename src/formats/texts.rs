@@ -4,12 +4,12 @@ use std::{cell::RefCell, path::Path};
 
 use super::{
     Fault, FieldMap, FormatError, columns,
-    fields::{Content, Record, kind},
+    fields::{Content, Record},
     object,
     records::{BREAKS_OFF, Records, Stretch},
-    trl::{only_answer, with_system},
+    trl::{only_answer, with_given, with_system},
 };
-use ::data::{Prompt, ReferenceAnswer, Role};
+use ::data::{Prompt, ReferenceAnswer, Role, Turn, kind};
 
 /// Retention text has no reason to be longer, in bytes: all of it is held in memory.
 const LONGEST: u64 = 1 << 30;
@@ -25,22 +25,22 @@ pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>)
                 return Err("\"messages\" must be a list of messages".to_owned());
             };
             match turns.pop() {
-                Some(last) if last.role == Role::Assistant && !turns.is_empty() => (Prompt::Chat(turns), last.content),
+                Some(last) if last.role == Role::Assistant && !turns.is_empty() => (Prompt::chat(turns), last),
                 _ => return Err("\"messages\" must end with an answer of the assistant".to_owned()),
             }
         } else {
             record.require("prompt")?;
             let answer = match record.content("completion")? {
-                Content::Text(text) => text,
+                Content::Text(text) => Turn::new(Role::Assistant, text),
                 Content::Turns(turns) => only_answer("completion", &turns)?,
             };
             (columns::prompt(&record)?, answer)
         };
-        if answer.trim().is_empty() {
+        if answer.is_empty() {
             return Err("the answer is empty".to_owned());
         }
-        let prompt = with_system(prompt, record.text("system")?);
-        Ok(ReferenceAnswer { prompt, answer })
+        let prompt = with_given(with_system(prompt, record.text("system")?), record.given()?);
+        Ok(ReferenceAnswer { prompt, answer: answer.content, extras: answer.extras })
     })
 }
 

@@ -11,7 +11,7 @@ use super::{
     fields::{Content, Record},
     hh,
 };
-use ::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Turn, Verdict};
+use ::data::{Answer, Choice, Given, Origin, Pair, PairId, Prompt, Role, Source, Turn, Verdict};
 
 /// A record that came in, what it was recognised as, and what deserves a look.
 pub(super) struct Read {
@@ -30,11 +30,13 @@ pub(super) struct Place<'a> {
 /// One record to a pair; the chosen answer comes first.
 pub(super) fn read_record(record: &Record<'_>, format: Format, place: &Place<'_>) -> Result<Read, String> {
     refuse_other_kinds(record)?;
+    // Asked for first: what is used is no question.
+    let given = record.given()?;
     let (chosen, rejected) = (columns::answer(record, "chosen")?, columns::answer(record, "rejected")?);
     let explicit = record.has("prompt");
     let (prompt, chosen, rejected, recognised) = match (chosen, rejected) {
         (Content::Text(chosen), Content::Text(rejected)) if explicit => {
-            (columns::prompt(record)?, chosen, rejected, Format::Trl)
+            (columns::prompt(record)?, said(chosen), said(rejected), Format::Trl)
         }
         (Content::Text(chosen), Content::Text(rejected)) => {
             let dialogue = hh::is_dialogue(&chosen) && format != Format::Trl;
@@ -45,15 +47,15 @@ pub(super) fn read_record(record: &Record<'_>, format: Format, place: &Place<'_>
                 split_texts(&chosen, &rejected)?
             };
             let kind = if dialogue { Format::Hh } else { Format::Trl };
-            (Prompt::Text(prompt), chosen, rejected, kind)
+            (Prompt::Text(prompt), said(chosen), said(rejected), kind)
         }
         (Content::Turns(chosen), Content::Turns(rejected)) => {
             let (turns, chosen, rejected) = split_turns(record, chosen, rejected)?;
-            (Prompt::Chat(turns), chosen, rejected, Format::Trl)
+            (Prompt::chat(turns), chosen, rejected, Format::Trl)
         }
         _ => return Err("one answer is a text and the other a list of messages".to_owned()),
     };
-    let prompt = with_system(prompt, record.text("system")?);
+    let prompt = with_given(with_system(prompt, record.text("system")?), given);
 
     let mut notes = notes(record, &prompt, &chosen, &rejected)?;
     let choice = if equal_scores(record) {
@@ -62,7 +64,7 @@ pub(super) fn read_record(record: &Record<'_>, format: Format, place: &Place<'_>
     } else {
         Choice::Better { chosen: 0, rejected: 1, strength: record.strength()? }
     };
-    let imported = |text| Answer { text, origin: Origin::Imported };
+    let imported = |turn: Turn| Answer { text: turn.content, origin: Origin::Imported, extras: turn.extras };
     let pair = Pair {
         id: PairId(0),
         prompt,
@@ -91,20 +93,34 @@ pub(super) fn with_system(prompt: Prompt, system: Option<String>) -> Prompt {
     let Some(content) = system.filter(|text| !text.is_empty()) else {
         return prompt;
     };
-    let mut turns = match prompt {
-        Prompt::Text(content) => vec![Turn { role: Role::User, content }],
-        Prompt::Chat(turns) => turns,
+    let mut chat = match prompt {
+        Prompt::Text(text) => vec![Turn::new(Role::User, text)].into(),
+        Prompt::Chat(chat) => chat,
     };
-    if turns.first().is_none_or(|turn| turn.role != Role::System) {
-        turns.insert(0, Turn { role: Role::System, content });
+    if chat.first().is_none_or(|turn| turn.role != Role::System) {
+        chat.insert(0, Turn::new(Role::System, content));
     }
-    Prompt::Chat(turns)
+    Prompt::Chat(chat)
+}
+
+/// Tools and variables go to the template of a conversation; a text has none.
+pub(super) fn with_given(mut prompt: Prompt, given: Given) -> Prompt {
+    if let Prompt::Chat(chat) = &mut prompt
+        && !given.is_empty()
+    {
+        chat.given = Some(Box::new(given));
+    }
+    prompt
+}
+
+fn said(text: String) -> Turn {
+    Turn::new(Role::Assistant, text)
 }
 
 /// The one assistant message that an answer must be.
-pub(super) fn only_answer(field: &str, turns: &[Turn]) -> Result<String, String> {
+pub(super) fn only_answer(field: &str, turns: &[Turn]) -> Result<Turn, String> {
     match turns {
-        [turn] if turn.role == Role::Assistant => Ok(turn.content.clone()),
+        [turn] if turn.role == Role::Assistant => Ok(turn.clone()),
         [turn] => Err(format!("{field:?} ends with a message of the {}, not of the assistant", turn.role.name())),
         [] => Err(format!("{field:?} has no message beyond the prompt")),
         more => Err(format!(
@@ -114,16 +130,28 @@ pub(super) fn only_answer(field: &str, turns: &[Turn]) -> Result<String, String>
     }
 }
 
+/// Columns that hold no text, and what is in them.
+const MEDIA: [(&str, &str); 6] = [
+    ("images", "images"),
+    ("image", "images"),
+    ("videos", "videos"),
+    ("video", "videos"),
+    ("audios", "audio"),
+    ("audio", "audio"),
+];
+
 fn refuse_other_kinds(record: &Record<'_>) -> Result<(), String> {
     if !record.has("chosen") && record.has("completion") && record.raw("label")?.is_some() {
         return Err("an unpaired record (completion and label); a pair needs chosen and rejected".to_owned());
     }
-    let images = record.raw("images")?;
-    match images.or(record.raw("image")?) {
-        Some(Json::Array(images)) if images.is_empty() => Ok(()),
-        Some(_) => Err("the record has images; only text can be trained on".to_owned()),
-        None => Ok(()),
+    for (name, word) in MEDIA {
+        match record.raw(name)? {
+            Some(Json::Array(list)) if list.is_empty() => {}
+            Some(_) => return Err(format!("the record has {word}; only text can be trained on")),
+            None => {}
+        }
     }
+    Ok(())
 }
 
 fn equal_scores(record: &Record<'_>) -> bool {
@@ -133,7 +161,7 @@ fn equal_scores(record: &Record<'_>) -> bool {
     )
 }
 
-fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &str, rejected: &str) -> Result<Vec<String>, String> {
+fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &Turn, rejected: &Turn) -> Result<Vec<String>, String> {
     let mut notes = Vec::new();
     let no_prompt = match prompt {
         Prompt::Text(text) => text.trim().is_empty(),
@@ -142,18 +170,32 @@ fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &str, rejected: &str) -> 
     if no_prompt {
         notes.push("the prompt is empty".to_owned());
     }
-    for (side, text) in [("chosen", chosen), ("rejected", rejected)] {
-        if text.trim().is_empty() {
+    for (side, turn) in [("chosen", chosen), ("rejected", rejected)] {
+        if turn.is_empty() {
             notes.push(format!("the {side} answer is empty: the pair will not be trained on"));
         }
     }
     if chosen == rejected {
         notes.push("both answers are the same: the pair will not be trained on".to_owned());
     }
-    match record.raw("tools")? {
-        Some(Json::Array(tools)) if tools.is_empty() => {}
-        Some(_) => notes.push("the tools of the record are not shown to the model".to_owned()),
-        None => {}
+    match prompt {
+        Prompt::Text(_) => {
+            let given = ["tools", "chat_template_kwargs"]
+                .into_iter()
+                .filter(|name| matches!(record.raw(name), Ok(Some(value)) if value != Json::Array(Vec::new())));
+            notes.extend(
+                given.map(|name| format!("{name:?} is not used: the prompt is a text, which no chat template writes")),
+            );
+        }
+        Prompt::Chat(chat) => {
+            // What every template knows is not worth a note.
+            let rare = |turn: &&Turn| matches!(turn.role, Role::Other(_)) && turn.role.name() != "developer";
+            notes.extend(
+                chat.iter()
+                    .find(rare)
+                    .map(|turn| format!("the role {:?} is left to the chat template", turn.role.name())),
+            );
+        }
     }
     Ok(notes)
 }
@@ -182,11 +224,7 @@ fn split_texts(chosen: &str, rejected: &str) -> Result<(String, String, String),
 
 /// Prompt turns and answers of two message lists: with an explicit prompt the lists hold the answer only, or (as in
 /// UltraFeedback) the prompt again; without one, the prompt is all the turns they share before the last.
-fn split_turns(
-    record: &Record<'_>,
-    chosen: Vec<Turn>,
-    rejected: Vec<Turn>,
-) -> Result<(Vec<Turn>, String, String), String> {
+fn split_turns(record: &Record<'_>, chosen: Vec<Turn>, rejected: Vec<Turn>) -> Result<(Vec<Turn>, Turn, Turn), String> {
     let shared = chosen.iter().zip(&rejected).take_while(|(a, b)| a == b).count();
     // Identical conversations share their answer too.
     let shared = shared.min(chosen.len().saturating_sub(1)).min(rejected.len().saturating_sub(1));
@@ -205,7 +243,8 @@ fn split_turns(
         return Ok((chosen[..shared].to_vec(), one, other));
     }
     match columns::prompt(record)? {
-        Prompt::Chat(turns) => {
+        Prompt::Chat(chat) => {
+            let turns = chat.turns;
             let repeated = !turns.is_empty() && chosen.starts_with(&turns) && rejected.starts_with(&turns);
             let (one, other) = answers(if repeated { turns.len() } else { 0 })?;
             Ok((turns, one, other))
@@ -213,12 +252,11 @@ fn split_turns(
         Prompt::Text(text) => {
             let (one, other) = answers(shared)?;
             if shared == 0 {
-                let question = Turn { role: Role::User, content: text };
-                return Ok((vec![question], one, other));
+                return Ok((vec![Turn::new(Role::User, text)], one, other));
             }
             let mut turns = chosen[..shared].to_vec();
             if turns.iter().all(|turn| turn.role == Role::System) {
-                turns.push(Turn { role: Role::User, content: text });
+                turns.push(Turn::new(Role::User, text));
                 return Ok((turns, one, other));
             }
             if turns.iter().any(|turn| turn.role == Role::User && turn.content.trim() == text.trim()) {

@@ -11,10 +11,11 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 use super::FormatError;
 use ::{
-    data::{Choice, Pair, Prompt, Role, Split, Strength, Turn},
+    data::{Answer, Choice, Given, Pair, Prompt, Split, Strength, Turn},
     files::{Output, Place, WriteError},
 };
 
@@ -190,6 +191,8 @@ struct Columns {
     tags: bool,
     note: bool,
     id: bool,
+    tools: bool,
+    variables: bool,
 }
 
 impl Columns {
@@ -202,6 +205,8 @@ impl Columns {
             tags: !pair.tags.is_empty(),
             note: !pair.note.is_empty(),
             id: record_id(pair).is_some(),
+            tools: given(pair).is_some_and(|given| given.tools.is_some()),
+            variables: given(pair).is_some_and(|given| !given.variables.is_empty()),
         }
     }
 
@@ -214,6 +219,8 @@ impl Columns {
             tags: self.tags || other.tags,
             note: self.note || other.note,
             id: self.id || other.id,
+            tools: self.tools || other.tools,
+            variables: self.variables || other.variables,
         }
     }
 }
@@ -267,9 +274,13 @@ impl Survey {
 /// One line.
 #[derive(Serialize)]
 struct Line<'a> {
-    prompt: &'a Prompt,
-    chosen: Prompt,
-    rejected: Prompt,
+    prompt: Column<'a>,
+    chosen: Column<'a>,
+    rejected: Column<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<Tools<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chat_template_kwargs: Option<Map<String, Json>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strength: Option<Strength>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -288,11 +299,31 @@ struct Line<'a> {
     id: Option<Option<&'a str>>,
 }
 
+/// A list, or null where other records have one.
+#[derive(Serialize)]
+struct Tools<'a>(Option<&'a [Json]>);
+
+/// A text, or messages.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Column<'a> {
+    Text(&'a str),
+    Turns(&'a [Turn]),
+    Turn([Turn; 1]),
+}
+
 fn write_line(out: &mut impl Write, pair: &Pair, sides: &Sides<'_>, columns: Columns) -> io::Result<()> {
     let line = Line {
-        prompt: &pair.prompt,
+        prompt: match &pair.prompt {
+            Prompt::Text(text) => Column::Text(text),
+            Prompt::Chat(chat) => Column::Turns(chat),
+        },
         chosen: answer(sides.chosen, Kind::of(pair)),
         rejected: answer(sides.rejected, Kind::of(pair)),
+        tools: columns.tools.then(|| Tools(given(pair).and_then(|given| given.tools.as_deref()))),
+        chat_template_kwargs: columns
+            .variables
+            .then(|| given(pair).map_or_else(Map::new, |given| given.variables.clone())),
         strength: columns.strength.then_some(sides.strength),
         reward: columns.reward.then_some(pair.reward),
         behaviour: columns.behaviour.then_some(pair.behaviour),
@@ -307,8 +338,8 @@ fn write_line(out: &mut impl Write, pair: &Pair, sides: &Sides<'_>, columns: Col
 
 /// Both sides of a decided pair.
 struct Sides<'a> {
-    chosen: &'a str,
-    rejected: &'a str,
+    chosen: &'a Answer,
+    rejected: &'a Answer,
     strength: Strength,
 }
 
@@ -316,7 +347,7 @@ fn decided(pair: &Pair) -> Option<Sides<'_>> {
     let Choice::Better { chosen, rejected, strength } = pair.verdict.as_ref()?.choice else {
         return None;
     };
-    Some(Sides { chosen: &pair.answers.get(chosen)?.text, rejected: &pair.answers.get(rejected)?.text, strength })
+    Some(Sides { chosen: pair.answers.get(chosen)?, rejected: pair.answers.get(rejected)?, strength })
 }
 
 fn record_id(pair: &Pair) -> Option<&str> {
@@ -324,9 +355,16 @@ fn record_id(pair: &Pair) -> Option<&str> {
 }
 
 /// A completion column: the text, or one message of the assistant.
-fn answer(text: &str, kind: Kind) -> Prompt {
+fn answer(answer: &Answer, kind: Kind) -> Column<'_> {
     match kind {
-        Kind::Chat => Prompt::Chat(vec![Turn { role: Role::Assistant, content: text.to_owned() }]),
-        Kind::Text => Prompt::Text(text.to_owned()),
+        Kind::Chat => Column::Turn([answer.turn()]),
+        Kind::Text => Column::Text(&answer.text),
+    }
+}
+
+fn given(pair: &Pair) -> Option<&Given> {
+    match &pair.prompt {
+        Prompt::Text(_) => None,
+        Prompt::Chat(chat) => chat.given.as_deref(),
     }
 }

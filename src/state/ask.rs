@@ -163,7 +163,7 @@ pub struct Ask {
 impl Default for Ask {
     fn default() -> Self {
         Self {
-            prompt: Prompt::Chat(vec![Turn { role: Role::User, content: String::new() }]),
+            prompt: Prompt::chat(vec![Turn::new(Role::User, "")]),
             drawing: Drawing::default(),
             two: true,
             guest: None,
@@ -324,7 +324,7 @@ impl Ask {
         }
         let answer = |column: &Column| {
             let (_, _, name) = column.asked.as_ref()?;
-            Some(Answer { text: column.text.clone(), origin: Origin::Model(name.clone()) })
+            Some(Answer::new(column.text.as_str(), Origin::Model(name.clone())))
         };
         let (prompt, ..) = self.columns[0].asked.clone()?;
         let (chosen, rejected) = (side as usize, side.other() as usize);

@@ -333,11 +333,7 @@ pub fn verdict(choice: Choice, now_ms: i64) -> Verdict {
 
 /// An empty pair of the project's usual kind; the project gives it its id.
 pub fn blank(chat: bool) -> Pair {
-    let prompt = if chat {
-        Prompt::Chat(vec![Turn { role: Role::User, content: String::new() }])
-    } else {
-        Prompt::Text(String::new())
-    };
+    let prompt = if chat { Prompt::chat(vec![Turn::new(Role::User, "")]) } else { Prompt::Text(String::new()) };
     Pair::new(PairId::NEW, prompt, &["", ""])
 }
 

@@ -189,9 +189,6 @@ fn previews_are_short_and_on_one_line() {
     assert_eq!(one_line("a\n\n b\tc", 80), "a b c");
     assert_eq!(one_line(&"ö ".repeat(500), 5), "ö ö ö…");
     assert_eq!(one_line("", 5), "");
-    let prompt = Prompt::Chat(vec![
-        Turn { role: Role::User, content: "asked".to_owned() },
-        Turn { role: Role::Assistant, content: "begun".to_owned() },
-    ]);
+    let prompt = Prompt::chat(vec![Turn::new(Role::User, "asked"), Turn::new(Role::Assistant, "begun")]);
     assert_eq!(preview(&prompt, 80), "asked");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    data::{PairInspection, Prompt},
+    data::{Answer, PairInspection, Prompt},
     state::labelling::Side,
 };
 
@@ -22,7 +22,7 @@ pub enum Subject {
     /// A prompt with its answers, as training sees them.
     Pair {
         prompt: Prompt,
-        answers: Vec<String>,
+        answers: Vec<Answer>,
         /// Tokens, as the launch sheet says.
         max_prompt: usize,
         max_answer: usize,

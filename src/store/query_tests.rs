@@ -24,10 +24,7 @@ fn project() -> (tempfile::TempDir, Project) {
         pair("", ["100%", "a_b"], Some(Choice::BothBad), 40, &["quote\"d"]),
     ];
     pairs[2].split = Split::Eval;
-    pairs[4].prompt = Prompt::Chat(vec![
-        Turn { role: Role::System, content: "Be brief".to_owned() },
-        Turn { role: Role::User, content: "How\nsure?".to_owned() },
-    ]);
+    pairs[4].prompt = Prompt::chat(vec![Turn::new(Role::System, "Be brief"), Turn::new(Role::User, "How\nsure?")]);
     let edits = pairs.into_iter().map(Edit::add).collect();
     project.apply(&Change::new("Import", edits)).unwrap();
     (dir, project)

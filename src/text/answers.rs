@@ -5,7 +5,60 @@
 //! token that ends the turn, is scored. Everything is decided by position, never by looking for an id.
 
 use super::{Codec, TextError, Unusable, codec::SENTINEL};
-use ::data::{Prompt, Role, Turn};
+use ::data::{Answer, Chat, Flaw, Prompt, ReferenceAnswer, Role, Turn};
+
+/// What can stand behind a prompt as its answer: a text, or a whole message of the assistant.
+pub trait Reply {
+    /// What an answer to a plain text is.
+    fn text(&self) -> &str;
+
+    /// What an answer in a conversation is.
+    fn turn(&self) -> Turn {
+        Turn::new(Role::Assistant, self.text())
+    }
+}
+
+impl Reply for str {
+    fn text(&self) -> &str {
+        self
+    }
+}
+
+impl Reply for String {
+    fn text(&self) -> &str {
+        self
+    }
+}
+
+impl Reply for Answer {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn turn(&self) -> Turn {
+        Self::turn(self)
+    }
+}
+
+impl Reply for ReferenceAnswer {
+    fn text(&self) -> &str {
+        &self.answer
+    }
+
+    fn turn(&self) -> Turn {
+        Turn { extras: self.extras.clone(), ..Turn::new(Role::Assistant, self.answer.as_str()) }
+    }
+}
+
+impl<T: Reply + ?Sized> Reply for &T {
+    fn text(&self) -> &str {
+        (**self).text()
+    }
+
+    fn turn(&self) -> Turn {
+        (**self).turn()
+    }
+}
 
 /// How long a prompt may be, and where answers are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +83,42 @@ pub struct EncodedAnswers {
     pub prefix: Vec<u32>,
     /// In the order given; every token of them is scored.
     pub answers: Vec<EncodedAnswer>,
+    pub start: Start,
+}
+
+/// How the scored tokens begin, the worst of all answers last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Start {
+    /// Where the prompt ends as the model sees it before it answers.
+    AtBorder,
+    /// The tokenizer joins the prompt's end with an answer's start: those tokens are scored whole.
+    InsideToken,
+    /// The template writes earlier turns differently once an answer is there; the answer was put behind the prompt as the
+    /// model sees it.
+    Rewritten,
+    /// The same, and the two could not be matched: everything behind the first difference is scored.
+    Unmatched,
+}
+
+impl Start {
+    /// What is to be said about it, without a full stop.
+    pub fn flaw(self) -> Option<(Flaw, &'static str)> {
+        match self {
+            Self::AtBorder => None,
+            Self::InsideToken => Some((
+                Flaw::BeginsInside,
+                "An answer begins in the middle of a token: the tokenizer joins it with the prompt's end, and that token is scored whole",
+            )),
+            Self::Rewritten => Some((
+                Flaw::PromptRewritten,
+                "The chat template writes the prompt differently once an answer follows. It is trained as the model sees it when it answers",
+            )),
+            Self::Unmatched => Some((
+                Flaw::PromptRewritten,
+                "The chat template writes the prompt differently once an answer follows, and the two could not be matched: everything behind the first difference is scored",
+            )),
+        }
+    }
 }
 
 /// What is scored of one answer.
@@ -69,7 +158,7 @@ impl Codec {
     pub fn prompt_ids(&self, prompt: &Prompt) -> Result<Vec<u32>, TextError> {
         let ids = match prompt {
             Prompt::Text(text) => self.with_bos(self.try_encode(text)?),
-            Prompt::Chat(turns) => self.try_encode(&self.render(&self.fold(turns), true)?)?,
+            Prompt::Chat(chat) => self.try_encode(&self.render_chat(&self.fold(chat), true)?)?,
         };
         if ids.is_empty() { Err(TextError::EmptyPrompt) } else { Ok(ids) }
     }
@@ -81,7 +170,7 @@ impl Codec {
     pub fn encode_answers(
         &self,
         prompt: &Prompt,
-        answers: &[&str],
+        answers: &[impl Reply],
         limits: Limits,
     ) -> Result<EncodedAnswers, Unusable> {
         self.encode_wholes(prompt, answers, limits).map(|(encoded, _)| encoded)
@@ -91,10 +180,14 @@ impl Codec {
     pub(super) fn encode_wholes(
         &self,
         prompt: &Prompt,
-        answers: &[&str],
+        answers: &[impl Reply],
         limits: Limits,
     ) -> Result<(EncodedAnswers, Vec<Whole>), Unusable> {
-        if let Some(answer) = answers.iter().position(|text| text.trim().is_empty()) {
+        let says_nothing = |answer: &dyn Reply| match prompt {
+            Prompt::Text(_) => answer.text().trim().is_empty(),
+            Prompt::Chat(_) => answer.turn().is_empty(),
+        };
+        if let Some(answer) = answers.iter().position(|answer| says_nothing(answer)) {
             return Err(Unusable::EmptyAnswer { answer });
         }
         let prompt_ids = self.prompt_ids(prompt).map_err(|error| match error {
@@ -107,8 +200,8 @@ impl Codec {
         let wholes = answers
             .iter()
             .map(|answer| match prompt {
-                Prompt::Text(text) => self.whole_text(text, answer),
-                Prompt::Chat(turns) => self.whole_chat(&self.fold(turns), answer),
+                Prompt::Text(text) => self.whole_text(text, answer.text()),
+                Prompt::Chat(chat) => self.whole_chat(&self.fold(chat), answer.turn()),
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Unusable::Text(error.to_string()))?;
@@ -141,8 +234,15 @@ impl Codec {
                 return Err(Unusable::IdenticalAfterCut { first, second, limit: limits.max_answer });
             }
         }
+        let of = |whole: &Whole| match whole.border {
+            Border::Torn => Start::Unmatched,
+            Border::Grafted => Start::Rewritten,
+            Border::Plain if shared < prompt_ids.len() => Start::InsideToken,
+            Border::Plain => Start::AtBorder,
+        };
+        let start = wholes.iter().map(of).max().unwrap_or(Start::AtBorder);
         let prefix = prompt_ids[..shared].to_vec();
-        Ok((EncodedAnswers { prefix, answers }, wholes))
+        Ok((EncodedAnswers { prefix, answers, start }, wholes))
     }
 
     fn whole_text(&self, prompt: &str, answer: &str) -> Result<Whole, TextError> {
@@ -156,16 +256,16 @@ impl Codec {
         Ok(Whole { text, ids, ended: self.eos().is_some(), border: Border::Plain })
     }
 
-    fn whole_chat(&self, turns: &[Turn], answer: &str) -> Result<Whole, TextError> {
-        let prompt = self.render(turns, true)?;
-        let full = self.render(&with_answer(turns, answer), false)?;
-        let stand_in = self.render(&with_answer(turns, SENTINEL), false)?;
+    fn whole_chat(&self, chat: &Chat, answer: Turn) -> Result<Whole, TextError> {
+        let prompt = self.render_chat(chat, true)?;
+        let full = self.render_chat(&with_answer(chat, answer), false)?;
+        let stand_in = self.render_chat(&with_answer(chat, Turn::new(Role::Assistant, SENTINEL)), false)?;
         // What the template writes before and after an answer's own text.
         let (head, tail) = stand_in.rsplit_once(SENTINEL).unwrap_or((&stand_in, ""));
 
         let (text, border) = if full.starts_with(&prompt) {
             (full, Border::Plain)
-        } else if let Some(text) = graft(&prompt, turns, head, &full) {
+        } else if let Some(text) = graft(&prompt, chat, head, &full) {
             (text, Border::Grafted)
         } else {
             (full, Border::Torn)
@@ -184,28 +284,24 @@ impl Codec {
         Ok(Whole { text, ids, ended, border })
     }
 
-    /// Tokens behind the first special token of `tail`, which `ids` ends with. `None` if it has none.
+    /// Tokens behind the one of `tail` that ends the turn, where `ids` ends with the tail. `None` if it has none.
     ///
-    /// Special tokens split a text before anything else is encoded, so those of the tail are the last ones of the whole.
+    /// Such tokens split a text before anything else is encoded, so those of the tail are the last ones of the whole.
     fn tokens_after_turn_end(&self, ids: &[u32], tail: &str) -> Result<Option<usize>, TextError> {
-        let specials = self.try_encode(tail)?.iter().filter(|id| self.is_special(**id)).count();
-        let Some(from_the_end) = specials.checked_sub(1) else {
+        let tail = self.try_encode(tail)?;
+        let ends = self.turn_marks(&tail);
+        let Some(from_the_end) = tail.iter().filter(|id| ends(**id)).count().checked_sub(1) else {
             return Ok(None);
         };
-        Ok(ids
-            .iter()
-            .rev()
-            .enumerate()
-            .filter(|(_, id)| self.is_special(**id))
-            .nth(from_the_end)
-            .map(|(after, _)| after))
+        let marks = ids.iter().rev().enumerate().filter(|(_, id)| ends(**id));
+        Ok(marks.map(|(after, _)| after).nth(from_the_end))
     }
 }
 
-fn with_answer(turns: &[Turn], answer: &str) -> Vec<Turn> {
-    let mut all = turns.to_vec();
-    all.push(Turn { role: Role::Assistant, content: answer.to_owned() });
-    all
+fn with_answer(chat: &Chat, answer: Turn) -> Chat {
+    let mut whole = chat.clone();
+    whole.push(answer);
+    whole
 }
 
 /// Puts the answer's part of `full` behind `prompt`, where the template wrote the earlier turns differently.

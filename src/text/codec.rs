@@ -2,15 +2,18 @@
 
 use std::{collections::HashSet, path::Path};
 
-use tokenizers::{AddedToken, Tokenizer};
+use serde_json::json;
+use tokenizers::Tokenizer;
 
 use super::{
     Conversation, TextError,
-    contained::{self, contained},
-    folder::{Folder, Source, Specials},
-    template::Template,
+    contained::contained,
+    folder::Folder,
+    specials::{NAMED, Specials},
+    template::{Clock, Template},
+    tokenizer::{self, Built},
 };
-use ::data::{Role, Turn};
+use ::data::{Chat, Role, Turn};
 
 /// How a conversation is written for a model without a chat template: plain text that a base model can go on with.
 ///
@@ -36,18 +39,23 @@ pub struct Codec {
     tokenizer: Tokenizer,
     template: Option<Template>,
     template_origin: Option<String>,
-    /// In place of `template` when the conversation has tools.
-    tool_template: Option<Template>,
+    /// In place of `template` when the conversation has tools; one that does not work is told when it is needed.
+    tool_template: Option<Result<Template, String>>,
     /// For conversations where there is no template.
     plain_style: Template,
     system_turns: SystemTurns,
+    /// The template looks into a content that comes in parts.
+    reads_parts: bool,
     specials: Specials,
+    clock: Clock,
     bos: Option<u32>,
     eos: Option<u32>,
-    /// A plain text starts with BOS.
-    starts_with_bos: bool,
+    /// What stands before a plain text: BOS, in most models.
+    leading: Vec<u32>,
     stop_ids: Vec<u32>,
     special_ids: HashSet<u32>,
+    /// Ids that are cut out of a text whole.
+    added_ids: HashSet<u32>,
     vocab_size: usize,
     identity: String,
 }
@@ -59,55 +67,45 @@ impl Codec {
     pub fn load(model_folder: &Path) -> Result<Self, TextError> {
         let folder = Folder::read(model_folder)?;
         let malformed = |reason: String| TextError::Malformed { path: model_folder.join("tokenizer.json"), reason };
-        let mut tokenizer = contained::read(&folder.tokenizer).map_err(malformed)?;
-        contained(|| add_missing_tokens(&mut tokenizer, &folder)).map_err(malformed)?;
+        let built = contained(|| tokenizer::build(&folder)).map_err(malformed)?;
+        let identity = identity(&folder, &built);
+        let Built { tokenizer, specials, mut special_ids, added_ids, leading, .. } = built;
 
         let id_of = |text: Option<&str>| tokenizer.token_to_id(text?);
-        let (bos, eos) = (id_of(folder.specials.bos()), id_of(folder.specials.eos()));
-        let compiled = |source: &Option<Source>| match source {
-            Some(source) => Template::compile(&source.text).map(Some),
-            None => Ok(None),
-        };
-        let template = compiled(&folder.templates.default)?;
-        let tool_template = compiled(&folder.templates.tool_use)?;
-
-        let encode = || tokenizer.encode_fast("", true);
-        let added = contained(|| encode().map_err(|error| error.to_string())).map_err(malformed)?;
-        let first = added.get_ids().first().copied();
         // As Transformers 5: the post-processor decides, and may write a token that no setting calls BOS.
-        let bos = bos.or(first.filter(|first| Some(*first) != eos));
-        let starts_with_bos = bos.is_some() && first == bos;
-
-        let mut stop_ids = folder.end_ids.clone();
+        let bos = leading.first().copied().or_else(|| id_of(specials.bos()));
+        let eos = id_of(specials.eos());
+        let templates = folder.templates;
+        let template = templates.default.as_ref().map(|source| Template::compile(&source.text)).transpose()?;
+        let tool_template = templates.tool_use.map(|source| {
+            Template::compile(&source.text)
+                .map_err(|error| format!("{error} ({}, for conversations with tools)", source.origin))
+        });
+        let mut stop_ids = folder.end_ids;
         stop_ids.extend(eos);
-        let mut special_ids: HashSet<u32> = tokenizer
-            .get_added_tokens_decoder()
-            .into_iter()
-            .filter_map(|(id, token)| token.special.then_some(id))
-            .collect();
         special_ids.extend(bos);
         special_ids.extend(&stop_ids);
 
         let mut codec = Self {
             vocab_size: tokenizer.get_vocab_size(true),
-            identity: identity(&folder),
+            identity,
             tokenizer,
             template,
-            template_origin: folder.templates.default.map(|source| source.origin),
+            template_origin: templates.default.map(|source| source.origin),
             tool_template,
-            plain_style: Template::compile(&if starts_with_bos {
-                PLAIN_STYLE.to_owned()
-            } else {
-                PLAIN_STYLE.replace("{{ bos_token }}", "")
-            })?,
+            plain_style: Template::compile(PLAIN_STYLE)?,
             system_turns: SystemTurns::Kept,
-            specials: folder.specials,
+            reads_parts: false,
+            specials,
+            clock: Clock::Now,
             bos,
             eos,
-            starts_with_bos,
+            leading,
             stop_ids,
             special_ids,
+            added_ids,
         };
+        codec.reads_parts = codec.probe_parts();
         codec.system_turns = codec.probe_system_turns();
         codec.stop_ids.extend(codec.template_end());
         let mut seen = HashSet::new();
@@ -148,26 +146,53 @@ impl Codec {
         })
     }
 
+    /// The same codec at another time: templates that ask for the date are told this one, so that token ids depend on
+    /// nothing else.
+    #[must_use]
+    pub fn at(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// The turns exactly as the chat template writes them, or in plain style where there is none.
     ///
     /// # Errors
     /// What the template says when it refuses, e.g. a system turn; [`Codec::prompt_ids`] and training fold that.
     pub fn render(&self, turns: &[Turn], generation_prompt: bool) -> Result<String, TextError> {
-        self.render_conversation(&turns.into(), generation_prompt)
+        self.render_chat(&turns.to_vec().into(), generation_prompt)
     }
 
-    /// The same for messages with tool calls, reasoning and the like, for tools and for documents.
+    /// The same with the tools and variables that the conversation comes with. A content in parts is joined for a template
+    /// that does not look into parts.
+    pub fn render_chat(&self, chat: &Chat, generation_prompt: bool) -> Result<String, TextError> {
+        let mut conversation = Conversation::from(chat);
+        if !self.reads_parts {
+            for (message, turn) in conversation.messages.iter_mut().zip(chat.iter()) {
+                if let Some(content) = message.get_mut("content") {
+                    *content = turn.content.as_str().into();
+                }
+            }
+        }
+        self.render_conversation(&conversation, generation_prompt)
+    }
+
+    /// Messages of any kind, tools and documents exactly as they are.
     pub fn render_conversation(
         &self,
         conversation: &Conversation,
         generation_prompt: bool,
     ) -> Result<String, TextError> {
-        let with_tools = self.tool_template.as_ref().filter(|_| conversation.tools.is_some());
-        with_tools.or(self.template.as_ref()).unwrap_or(&self.plain_style).render(
-            conversation,
-            &self.specials,
-            generation_prompt,
-        )
+        let template = match (&self.tool_template, &self.template) {
+            (Some(Ok(template)), _) if conversation.tools.is_some() => template,
+            (Some(Err(reason)), _) if conversation.tools.is_some() => return Err(TextError::Tools(reason.clone())),
+            (_, Some(template)) => template,
+            (_, None) => {
+                let leading = (!self.leading.is_empty()).then(|| self.decode_all(&self.leading));
+                let specials = self.specials.with_bos(leading);
+                return self.plain_style.render(conversation, &specials, generation_prompt, self.clock);
+            }
+        };
+        template.render(conversation, &self.specials, generation_prompt, self.clock)
     }
 
     /// What becomes of system turns in training and answers.
@@ -177,16 +202,16 @@ impl Codec {
 
     /// The turns as training and answers hand them to the template: a system turn that it has no place for is put in
     /// front of the first user turn.
-    pub fn fold(&self, turns: &[Turn]) -> Vec<Turn> {
-        let mut turns = turns.to_vec();
+    pub fn fold(&self, chat: &Chat) -> Chat {
+        let mut chat = chat.clone();
         if self.system_turns == SystemTurns::Folded
-            && let [system, user, ..] = &turns[..]
+            && let [system, user, ..] = &chat[..]
             && (system.role, user.role) == (Role::System, Role::User)
         {
-            turns[1].content = format!("{}\n\n{}", system.content, user.content);
-            turns.remove(0);
+            chat[1].content = format!("{}\n\n{}", system.content, user.content);
+            chat.remove(0);
         }
-        turns
+        chat
     }
 
     /// The folder has a chat template; without one a conversation is written in plain style.
@@ -213,9 +238,22 @@ impl Codec {
         self.eos
     }
 
-    /// Special by `tokenizer.json`, or one that starts or ends a text.
+    /// Special by its flag or by its name, or one that starts or ends a text.
     pub fn is_special(&self, id: u32) -> bool {
         self.special_ids.contains(&id)
+    }
+
+    /// Cut out of a text whole, and no blank: what may mark the border of a turn, special or not.
+    fn is_mark(&self, id: u32) -> bool {
+        self.added_ids.contains(&id)
+            && self.piece(id).is_some_and(|text| !text.trim_matches(['▁', ' ', '\n', '\t', '\r']).is_empty())
+    }
+
+    /// Where among these tokens, which follow an answer, the turn ends: those that may be its end. Special tokens where
+    /// there are any, and else whatever is cut out of a text whole.
+    pub(super) fn turn_marks(&self, tail: &[u32]) -> impl Fn(u32) -> bool {
+        let by_name = tail.iter().any(|id| self.is_special(*id));
+        move |id| if by_name { self.is_special(id) } else { self.is_mark(id) }
     }
 
     /// Ids the tokenizer can produce; the model's table may be padded past it.
@@ -243,13 +281,15 @@ impl Codec {
     }
 
     pub(super) fn with_bos(&self, mut ids: Vec<u32>) -> Vec<u32> {
-        if let Some(bos) = self.bos
-            && self.starts_with_bos
-            && ids.first() != Some(&bos)
-        {
-            ids.insert(0, bos);
+        if ids.first() != self.leading.first() {
+            ids.splice(0..0, self.leading.iter().copied());
         }
         ids
+    }
+
+    /// The token of an id in words, for messages.
+    pub fn token(&self, id: u32) -> String {
+        self.piece(id).unwrap_or_default()
     }
 
     /// The tokenizer's own name of an id, e.g. "Ġthe" or "<0xC3>".
@@ -259,9 +299,8 @@ impl Codec {
 
     /// Asks the template for a conversation with a system turn and looks for its text.
     fn probe_system_turns(&self) -> SystemTurns {
-        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
-        let user = turn(Role::User, "a");
-        let with = self.render(&[turn(Role::System, SENTINEL), user.clone()], true);
+        let user = Turn::new(Role::User, "a");
+        let with = self.render(&[Turn::new(Role::System, SENTINEL), user.clone()], true);
         match with {
             Ok(text) if text.contains(SENTINEL) => SystemTurns::Kept,
             // Only a template that works without the system turn shows that the turn is the trouble.
@@ -270,54 +309,52 @@ impl Codec {
         }
     }
 
-    /// The special token with which the chat template ends an assistant turn.
+    /// Gives the template a content in parts and looks whether it takes the text out or prints them as they are.
+    fn probe_parts(&self) -> bool {
+        let message = json!({"role": "user", "content": [{"type": "text", "text": SENTINEL}]});
+        let messages = message.as_object().cloned().into_iter().collect();
+        let text = self.render_conversation(&Conversation { messages, ..Conversation::default() }, true);
+        text.is_ok_and(|text| {
+            text.contains(SENTINEL)
+                && !text.contains(&format!("'{SENTINEL}'"))
+                && !text.contains(&format!("\"{SENTINEL}\""))
+        })
+    }
+
+    /// The token with which the chat template ends an assistant turn.
     fn template_end(&self) -> Option<u32> {
-        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
-        let turns = [turn(Role::User, "a"), turn(Role::Assistant, SENTINEL)];
+        let turns = [Turn::new(Role::User, "a"), Turn::new(Role::Assistant, SENTINEL)];
         let text = self.render(&turns, false).ok()?;
         let (_, tail) = text.rsplit_once(SENTINEL)?;
         let ids = self.try_encode(tail).ok()?;
-        ids.into_iter().find(|id| self.is_special(*id))
+        let ends = self.turn_marks(&ids);
+        ids.iter().copied().find(|id| ends(*id))
     }
 }
 
-/// Tokens that `tokenizer_config.json` knows and `tokenizer.json` does not, or knows otherwise; and named special tokens
-/// that are only part of the vocabulary so far. As Transformers does, so that they are found whole in a text.
-///
-/// A named token that is not even in the vocabulary stays unknown: the model has no row for it.
-fn add_missing_tokens(tokenizer: &mut Tokenizer, folder: &Folder) -> Result<(), String> {
-    let known = tokenizer.get_added_tokens_decoder();
-    let flags = |token: &AddedToken| {
-        let flags = [token.special, token.lstrip, token.rstrip];
-        (flags, token.single_word, token.normalized)
-    };
-    let mut missing: Vec<AddedToken> = Vec::new();
-    for (id, token) in &folder.added {
-        let same = known.get(id).is_some_and(|old| old.content == token.content && flags(old) == flags(token));
-        if !same {
-            missing.push(token.clone());
-        }
-    }
-    for (_, text) in folder.specials.texts() {
-        let mut all = known.values().chain(&missing);
-        if !all.any(|token| token.content == text) && tokenizer.token_to_id(text).is_some() {
-            missing.push(AddedToken::from(text, true));
-        }
-    }
-    tokenizer.add_tokens(missing).map(|_| ()).map_err(|error| error.to_string())
-}
-
-fn identity(folder: &Folder) -> String {
+fn identity(folder: &Folder, built: &Built) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
     part(&folder.tokenizer);
-    part(format!("{:?} {:?} {:?}", folder.specials, folder.added, folder.end_ids).as_bytes());
+    let tokens = &folder.tokens;
+    // Names of their own, lists and classes came later: folders without them keep the identity that old runs know.
+    let texts = tokens.texts();
+    let named: Specials = texts
+        .texts()
+        .filter(|(name, _)| NAMED.contains(name))
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .collect();
+    part(format!("{named:?} {:?} {:?}", tokens.added, folder.end_ids).as_bytes());
     let templates = &folder.templates;
     for source in [&templates.default, &templates.tool_use] {
         part(source.as_ref().map_or("", |source| &source.text).as_bytes());
+    }
+    let own: Vec<(&str, &str)> = texts.texts().filter(|(name, _)| !NAMED.contains(name)).collect();
+    if !own.is_empty() || !tokens.extra.is_empty() || !built.changes.is_empty() || folder.split_specials {
+        part(format!("{own:?} {:?} {} {}", tokens.extra, built.changes, folder.split_specials).as_bytes());
     }
     hasher.finalize().to_hex().to_string()
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use ::data::Turn;
+use ::data::{Chat, Given, Turn};
 
 /// What a template is given besides the model's special tokens: messages with whatever keys they have (`content`,
 /// `tool_calls`, `reasoning_content`, ..), and the optional columns of preference files.
@@ -25,6 +25,14 @@ pub struct Conversation {
 const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 
 impl Conversation {
+    /// The same as turns with what they are given; `None` where a message holds more than text.
+    pub fn chat(&self) -> Option<Chat> {
+        let turns = self.messages.iter().map(|message| Turn::from_message(message).ok()).collect::<Option<Vec<_>>>()?;
+        let given =
+            Given { tools: self.tools.clone(), documents: self.documents.clone(), variables: self.variables.clone() };
+        Some(Chat { turns, given: (!given.is_empty()).then(|| Box::new(given)) })
+    }
+
     /// The messages as Transformers hands them to a template: keys without a value are dropped, and reasoning is known
     /// under its standard name and as `thinking`.
     pub(super) fn plain_messages(&self) -> Vec<Map<String, Json>> {
@@ -43,14 +51,14 @@ impl Conversation {
     }
 }
 
-impl From<&[Turn]> for Conversation {
-    fn from(turns: &[Turn]) -> Self {
-        let message = |turn: &Turn| {
-            let mut message = Map::new();
-            message.insert("role".to_owned(), turn.role.name().into());
-            message.insert("content".to_owned(), turn.content.clone().into());
-            message
-        };
-        Self { messages: turns.iter().map(message).collect(), ..Self::default() }
+impl From<&Chat> for Conversation {
+    fn from(chat: &Chat) -> Self {
+        let given = chat.given.as_deref().cloned().unwrap_or_default();
+        Self {
+            messages: chat.iter().map(Turn::message).collect(),
+            tools: given.tools,
+            documents: given.documents,
+            variables: given.variables,
+        }
     }
 }

@@ -27,6 +27,9 @@ pub enum TextError {
     Refused(String),
     #[error("The chat template of this model does not work: {0}")]
     Template(String),
+    /// In its own words, with the file.
+    #[error("{0}")]
+    Tools(String),
     #[error("The prompt has no tokens, so there is nothing to answer. Write a prompt.")]
     EmptyPrompt,
     #[error("The tokenizer cannot encode this text: {0}")]

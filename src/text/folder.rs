@@ -2,66 +2,33 @@
 //!
 //! `tokenizer.json` is required; everything else has a fallback. Keys as Transformers 4 and 5 write them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use serde_json::Value as Json;
-use tokenizers::AddedToken;
 
-use super::{TextError, gguf};
+use super::{
+    TextError,
+    class::{Class, ClassSettings},
+    gguf,
+    sources::Sources,
+    specials::TokenSettings,
+};
 use ::files;
 use ::gguf::Gguf;
 
 /// The largest published `tokenizer.json` has 33 MB.
 const TOKENIZER: u64 = 64 << 20;
 
-/// Names under which templates and settings know special tokens.
-const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-/// Texts of the special tokens that templates know by name. One that the model does not have is absent, and a template
-/// finds it undefined, as in Transformers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Specials(BTreeMap<&'static str, String>);
-
-impl FromIterator<(&'static str, String)> for Specials {
-    fn from_iter<I: IntoIterator<Item = (&'static str, String)>>(named: I) -> Self {
-        Self(named.into_iter().collect())
-    }
-}
-
-impl Specials {
-    pub fn bos(&self) -> Option<&str> {
-        self.0.get("bos_token").map(String::as_str)
-    }
-
-    pub fn eos(&self) -> Option<&str> {
-        self.0.get("eos_token").map(String::as_str)
-    }
-
-    /// Name and text of each.
-    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, text)| (*name, text.as_str()))
-    }
-
-    /// `tokenizer_config.json`; where it is from before the list of added tokens was part of it, the older
-    /// `special_tokens_map.json` has the last word.
-    fn read(settings: &Json, older: &Json) -> Self {
-        let newer = settings.get("added_tokens_decoder").is_some_and(|list| !list.is_null());
-        let text = |name: &str| {
-            let older = (!newer).then(|| older.get(name)).flatten();
-            token_text(older.or_else(|| settings.get(name))?)
-        };
-        NAMED.into_iter().filter_map(|name| Some((name, text(name)?))).collect()
-    }
-}
-
 /// What the files of a folder say, before anything is compiled.
 #[derive(Debug)]
 pub struct Folder {
     pub tokenizer: Vec<u8>,
-    pub specials: Specials,
+    pub class: Class,
+    pub class_settings: ClassSettings,
+    pub tokens: TokenSettings,
+    /// Special tokens that a text spells out are taken apart like any other word.
+    pub split_specials: bool,
     pub templates: Sources,
-    /// Tokens that only `tokenizer_config.json` knows, by id.
-    pub added: BTreeMap<u32, AddedToken>,
     /// `eos_token_id` of `generation_config.json`, or else of `config.json`.
     pub end_ids: Vec<u32>,
 }
@@ -88,7 +55,7 @@ impl Folder {
             return Err(missing(model));
         }
         let settings = read_json(model, "tokenizer_config.json")?;
-        Ok(templates(model, &settings)?.default.is_some())
+        Ok(Sources::read(model, &settings)?.default.is_some())
     }
 
     fn read_folder(folder: &Path) -> Result<Self, TextError> {
@@ -96,95 +63,35 @@ impl Folder {
             return Err(missing(folder));
         };
         let settings = read_json(folder, "tokenizer_config.json")?;
-        let older_specials = read_json(folder, "special_tokens_map.json")?;
+        let config = read_json(folder, "config.json")?;
         let generation = read_json(folder, "generation_config.json")?;
         let mut end_ids = ids(generation.get("eos_token_id"));
         if end_ids.is_empty() {
-            let config = read_json(folder, "config.json")?;
             let text_config = config.get("text_config").and_then(|text| text.get("eos_token_id"));
             end_ids = ids(config.get("eos_token_id").or(text_config));
         }
+        let flag = |name: &str| settings.get(name).and_then(Json::as_bool);
+        let named = [&settings, &config].into_iter().find_map(|json| json.get("tokenizer_class")?.as_str());
+        let byte_level = holds(&tokenizer, b"\"ByteLevel\"");
         Ok(Self {
+            class: Class::of(named, config.get("model_type").and_then(Json::as_str), byte_level),
+            class_settings: ClassSettings { legacy: flag("legacy"), add_prefix_space: flag("add_prefix_space") },
+            tokens: TokenSettings::read(
+                &settings,
+                &read_json(folder, "special_tokens_map.json")?,
+                &read_json(folder, "added_tokens.json")?,
+            ),
+            split_specials: flag("split_special_tokens").unwrap_or(false),
+            templates: Sources::read(folder, &settings)?,
             tokenizer,
-            specials: Specials::read(&settings, &older_specials),
-            templates: templates(folder, &settings)?,
-            added: added_tokens(&settings),
             end_ids,
         })
     }
 }
 
-/// A chat template and the file it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    pub origin: String,
-    pub text: String,
-}
-
-/// The templates of a folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources {
-    pub default: Option<Source>,
-    /// Used in place of the default when there are tools.
-    pub tool_use: Option<Source>,
-}
-
-/// `chat_template.jinja` (and `additional_chat_templates/tool_use.jinja`) wins over `chat_template.json`, and both over
-/// `tokenizer_config.json`, where the template is a text or a list of named ones.
-fn templates(folder: &Path, settings: &Json) -> Result<Sources, TextError> {
-    let own_file = |name: &str| -> Result<Option<Source>, TextError> {
-        let Some(bytes) = read_if_there(folder, name, files::SETTINGS)? else {
-            return Ok(None);
-        };
-        let text = String::from_utf8(bytes)
-            .map_err(|error| TextError::Malformed { path: folder.join(name), reason: error.to_string() })?;
-        Ok(Some(Source { origin: name.to_owned(), text }))
-    };
-    let file = "chat_template.json";
-    let older = read_json(folder, file)?;
-    let mut sources = match older.get("chat_template") {
-        Some(value) if !value.is_null() => of_json(value, folder, file)?,
-        _ => {
-            let file = "tokenizer_config.json";
-            match settings.get("chat_template") {
-                Some(value) if !value.is_null() => of_json(value, folder, file)?,
-                _ => Sources::default(),
-            }
-        }
-    };
-    if let Some(source) = own_file("chat_template.jinja")? {
-        sources = Sources { default: Some(source), tool_use: own_file("additional_chat_templates/tool_use.jinja")? };
-    }
-    Ok(sources)
-}
-
-fn of_json(value: &Json, folder: &Path, file: &str) -> Result<Sources, TextError> {
-    let source = |text: &str| Source { origin: file.to_owned(), text: text.to_owned() };
-    let malformed = |reason: String| TextError::Malformed { path: folder.join(file), reason };
-    let by_name: Vec<(&str, &str)> = match value {
-        Json::String(text) => {
-            return Ok(Sources { default: Some(source(text)), tool_use: None });
-        }
-        Json::Array(list) => {
-            list.iter().filter_map(|entry| Some((entry["name"].as_str()?, entry["template"].as_str()?))).collect()
-        }
-        Json::Object(map) => map.iter().filter_map(|(name, text)| Some((name.as_str(), text.as_str()?))).collect(),
-        _ => Vec::new(),
-    };
-    let named = |wanted: &str| by_name.iter().find(|(name, _)| *name == wanted).map(|(_, text)| source(text));
-    let default = named("default").or_else(|| {
-        // A single one is the default, whatever it is called.
-        (by_name.len() == 1).then(|| source(by_name[0].1))
-    });
-    if default.is_none() {
-        let names: Vec<&str> = by_name.iter().map(|(name, _)| *name).collect();
-        return Err(malformed(if names.is_empty() {
-            "chat_template is neither a text nor a list of {name, template}".to_owned()
-        } else {
-            format!("of its chat templates ({}) none is called default", names.join(", "))
-        }));
-    }
-    Ok(Sources { default, tool_use: named("tool_use") })
+/// As Python looks for a word in the file.
+fn holds(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|window| window == word)
 }
 
 /// There is no `tokenizer.json`: what to do depends on what is there instead.
@@ -194,31 +101,6 @@ fn missing(folder: &Path) -> TextError {
         Some(file) => TextError::OldTokenizer { folder: folder.to_owned(), file },
         None => TextError::Missing { folder: folder.to_owned(), file: "tokenizer.json" },
     }
-}
-
-/// `added_tokens_decoder`: {"32000": {"content": .., "special": ..}, ..}.
-fn added_tokens(settings: &Json) -> BTreeMap<u32, AddedToken> {
-    let Some(list) = settings.get("added_tokens_decoder").and_then(Json::as_object) else {
-        return BTreeMap::new();
-    };
-    let one = |(id, token): (&String, &Json)| {
-        let flag = |name: &str| token.get(name).and_then(Json::as_bool);
-        let text = token_text(token)?;
-        let special = flag("special").unwrap_or(false);
-        let added = AddedToken::from(text, special)
-            .lstrip(flag("lstrip").unwrap_or(false))
-            .rstrip(flag("rstrip").unwrap_or(false))
-            .single_word(flag("single_word").unwrap_or(false))
-            .normalized(flag("normalized").unwrap_or(!special));
-        Some((id.parse().ok()?, added))
-    };
-    list.iter().filter_map(one).collect()
-}
-
-/// A special token is written as its text or as an object with `content`.
-fn token_text(value: &Json) -> Option<String> {
-    let text = value.as_str().or_else(|| value["content"].as_str())?;
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// An id or a list of ids.
@@ -232,7 +114,7 @@ fn ids(value: Option<&Json>) -> Vec<u32> {
 }
 
 /// `Null` if the file is not there.
-fn read_json(folder: &Path, name: &str) -> Result<Json, TextError> {
+pub(super) fn read_json(folder: &Path, name: &str) -> Result<Json, TextError> {
     let Some(bytes) = read_if_there(folder, name, files::SETTINGS)? else {
         return Ok(Json::Null);
     };
@@ -240,7 +122,7 @@ fn read_json(folder: &Path, name: &str) -> Result<Json, TextError> {
         .map_err(|error| TextError::Malformed { path: folder.join(name), reason: error.to_string() })
 }
 
-fn read_if_there(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<u8>>, TextError> {
+pub(super) fn read_if_there(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<u8>>, TextError> {
     let read = files::inside(folder, name).and_then(|path| files::read(&path, limit));
     match read {
         Ok(bytes) => Ok(Some(bytes)),

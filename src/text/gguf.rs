@@ -5,17 +5,21 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     path::Path,
 };
 
 use serde_json::{Value as Json, json};
+use tokenizers::AddedToken;
 
 mod words;
 
 use super::{
     TextError,
-    folder::{Folder, Source, Sources},
+    class::{Class, ClassSettings},
+    folder::Folder,
+    sources::{Source, Sources},
+    specials::TokenSettings,
 };
 use ::gguf::Gguf;
 use words::Words;
@@ -72,20 +76,25 @@ pub(super) fn read(path: &Path) -> Result<Folder, TextError> {
     Ok(Folder {
         tokenizer: tokenizer.to_string().into_bytes(),
         end_ids: eos.iter().chain(&turn_end).map(|&(_, id)| id).collect(),
-        specials: [
-            ("pad_token", token("padding_token_id")),
-            ("unk_token", token("unknown_token_id")),
-            ("bos_token", bos),
-            ("eos_token", eos),
-        ]
-        .into_iter()
-        .filter_map(|(name, token)| Some((name, name_of(token)?)))
-        .collect(),
+        class: Class::AsFiled,
+        class_settings: ClassSettings::default(),
+        tokens: TokenSettings {
+            named: [
+                ("bos_token", bos),
+                ("eos_token", eos),
+                ("unk_token", token("unknown_token_id")),
+                ("pad_token", token("padding_token_id")),
+            ]
+            .into_iter()
+            .filter_map(|(name, token)| Some((name.to_owned(), Some(AddedToken::from(name_of(token)?, true)))))
+            .collect(),
+            ..TokenSettings::default()
+        },
+        split_specials: false,
         templates: Sources {
             default: file.text(TEMPLATE).map(|text| Source { origin: TEMPLATE.to_owned(), text: text.to_owned() }),
             tool_use: None,
         },
-        added: BTreeMap::new(),
     })
 }
 

@@ -3,16 +3,16 @@
 use std::ops::Range;
 
 use super::{
-    Codec, Limits, StreamDecoder, SystemTurns, Unusable,
-    answers::{Border, Whole},
+    Codec, EncodedAnswer, EncodedAnswers, Limits, Reply, StreamDecoder, SystemTurns, Unusable,
+    answers::{Start, Whole},
 };
-use ::data::{Fate, Finding, Flaw, Inspection, PairInspection, Part, Prompt, TokenView, Turn};
+use ::data::{Chat, Fate, Finding, Flaw, Inspection, PairInspection, Part, Prompt, TokenView, Turn};
 
 impl Codec {
     /// Every answer of a pair token by token, exactly as it is trained on, and what becomes of the pair.
     ///
     /// A pair that cannot be used is shown as far as it can be rendered.
-    pub fn inspect(&self, prompt: &Prompt, answers: &[&str], limits: Limits) -> PairInspection {
+    pub fn inspect(&self, prompt: &Prompt, answers: &[impl Reply], limits: Limits) -> PairInspection {
         let judged = self.encode_answers(prompt, answers, limits);
         let (fate, reason) = match &judged {
             Ok(encoded) if encoded.answers.iter().any(|answer| answer.cut) => (Fate::AnswerCut, None),
@@ -27,7 +27,7 @@ impl Codec {
                 .iter()
                 .zip(&wholes)
                 .zip(answers)
-                .map(|((own, whole), answer)| self.inspection(prompt, answer, &encoded.prefix, own, whole, limits))
+                .map(|((own, whole), answer)| self.inspection(prompt, answer, &encoded, own, whole, limits))
                 .collect(),
             // What is wrong is wrong with the pair, or with one of its answers: show what can be shown.
             None => answers.iter().map(|answer| self.inspect_alone(prompt, answer, limits)).collect(),
@@ -35,11 +35,11 @@ impl Codec {
         PairInspection { fate, reason, answers }
     }
 
-    fn inspect_alone(&self, prompt: &Prompt, answer: &str, limits: Limits) -> Inspection {
+    fn inspect_alone(&self, prompt: &Prompt, answer: &impl Reply, limits: Limits) -> Inspection {
         if let Ok((encoded, wholes)) = self.encode_wholes(prompt, &[answer], Limits::NONE)
             && let ([own], [whole]) = (&encoded.answers[..], &wholes[..])
         {
-            return self.inspection(prompt, answer, &encoded.prefix, own, whole, limits);
+            return self.inspection(prompt, answer, &encoded, own, whole, limits);
         }
         let prefix = self.prompt_ids(prompt).unwrap_or_default();
         let tokens = self.view(&prefix, &[]);
@@ -49,19 +49,20 @@ impl Codec {
     fn inspection(
         &self,
         prompt: &Prompt,
-        answer: &str,
-        prefix: &[u32],
-        own: &super::EncodedAnswer,
+        answer: &impl Reply,
+        encoded: &EncodedAnswers,
+        own: &EncodedAnswer,
         whole: &Whole,
         limits: Limits,
     ) -> Inspection {
+        let EncodedAnswers { prefix, start, .. } = encoded;
         let mut tokens = self.view(prefix, &own.ids);
         self.tell_parts(&mut tokens, prompt, answer, &whole.text);
         let scored_from = prefix.len();
         let cut_at = scored_from.saturating_add(limits.max_answer.max(1)).min(tokens.len());
         let mut inspection = Inspection { tokens, scored_from, cut_at, ended: own.ended, ..Inspection::default() };
         self.count_ends(&mut inspection);
-        self.find_flaws(&mut inspection, prompt, whole.border, limits);
+        self.find_flaws(&mut inspection, prompt, *start, limits);
         inspection
     }
 
@@ -97,19 +98,17 @@ impl Codec {
     }
 
     /// Tells the template's own tokens from those of the turns and of the answer.
-    fn tell_parts(&self, tokens: &mut [TokenView], prompt: &Prompt, answer: &str, text: &str) {
+    fn tell_parts(&self, tokens: &mut [TokenView], prompt: &Prompt, answer: &impl Reply, text: &str) {
         let stretches = match prompt {
             Prompt::Text(prompt) => vec![(0..prompt.len(), Part::Prompt), (prompt.len()..text.len(), Part::Answer)],
-            Prompt::Chat(turns) => stretches(&self.fold(turns), answer, text),
+            Prompt::Chat(chat) => stretches(&self.fold(chat), answer.turn(), text),
         };
         let spans = self.spans(text);
         // A BOS that the text does not spell out stands before the first span; an EOS behind the last has none.
-        let added = usize::from(
-            matches!(prompt, Prompt::Text(_))
-                && tokens.first().map(|token| token.id) == self.bos()
-                && self.bos().is_some()
-                && self.encode(text).first().copied() != self.bos(),
-        );
+        let added = match prompt {
+            Prompt::Text(_) => self.encode_text(text).len() - self.encode(text).len(),
+            Prompt::Chat(_) => 0,
+        };
         for (index, token) in tokens.iter_mut().enumerate() {
             let span = index.checked_sub(added).and_then(|index| spans.get(index));
             token.part = span
@@ -146,7 +145,7 @@ impl Codec {
             .is_some_and(|bos| ids.windows(2).any(|two| two == [bos, bos]))
     }
 
-    fn find_flaws(&self, inspection: &mut Inspection, prompt: &Prompt, border: Border, limits: Limits) {
+    fn find_flaws(&self, inspection: &mut Inspection, prompt: &Prompt, start: Start, limits: Limits) {
         self.find_doubled_bos(inspection);
         let mut find = |flaw, text: String| inspection.findings.push(Finding { flaw, text });
         let cut = inspection.cut_at < inspection.tokens.len();
@@ -172,29 +171,19 @@ impl Codec {
                 "A special token stands inside the answer, because its text spells one out.".to_owned(),
             );
         }
-        match border {
-            Border::Plain => {}
-            Border::Grafted => find(
-                Flaw::PromptRewritten,
-                "The chat template writes the prompt differently once an answer follows. It is trained as the model sees it when it answers."
-                    .to_owned(),
-            ),
-            Border::Torn => find(
-                Flaw::PromptRewritten,
-                "The chat template writes the prompt differently once an answer follows, and the two could not be matched: everything behind the first difference is scored."
-                    .to_owned(),
-            ),
+        if let Some((flaw, text)) = start.flaw() {
+            find(flaw, format!("{text}."));
         }
         inspection.findings.extend(self.notes(prompt));
     }
 
     /// What is done to a prompt before the template sees it, in sentences.
     pub fn notes(&self, prompt: &Prompt) -> Vec<Finding> {
-        let Prompt::Chat(turns) = prompt else {
+        let Prompt::Chat(chat) = prompt else {
             return Vec::new();
         };
         let mut notes = Vec::new();
-        if self.system_turns() == SystemTurns::Folded && self.fold(turns) != *turns {
+        if self.system_turns() == SystemTurns::Folded && self.fold(chat) != *chat {
             notes.push(Finding {
                 flaw: Flaw::SystemFolded,
                 text:
@@ -215,20 +204,22 @@ impl Codec {
 }
 
 /// Where in a rendered text the turns' own words and the answer stand. Templates may trim what they are given.
-fn stretches(turns: &[Turn], answer: &str, text: &str) -> Vec<(Range<usize>, Part)> {
+fn stretches(chat: &Chat, answer: Turn, text: &str) -> Vec<(Range<usize>, Part)> {
     let mut from = 0;
     let mut found = Vec::new();
-    let answer = (answer, Part::Answer);
-    let turns = turns.iter().map(|turn| (turn.content.as_str(), Part::Prompt));
-    for (words, part) in turns.chain([answer]) {
-        let trimmed = words.trim();
-        let hit = [words, trimmed].into_iter().find_map(|words| {
-            let at = text[from..].find(words).filter(|_| !words.is_empty())?;
-            Some(from + at..from + at + words.len())
-        });
-        if let Some(range) = hit {
-            from = range.end;
-            found.push((range, part));
+    let turns = chat.iter().map(|turn| (turn, Part::Prompt));
+    for (turn, part) in turns.chain([(&answer, Part::Answer)]) {
+        // Templates write what was thought before what was said.
+        let thought = turn.extras.get("reasoning_content").and_then(|value| value.as_str());
+        for words in thought.into_iter().chain([turn.content.as_str()]) {
+            let hit = [words, words.trim()].into_iter().find_map(|words| {
+                let at = text[from..].find(words).filter(|_| !words.is_empty())?;
+                Some(from + at..from + at + words.len())
+            });
+            if let Some(range) = hit {
+                from = range.end;
+                found.push((range, part));
+            }
         }
     }
     found

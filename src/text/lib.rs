@@ -5,6 +5,7 @@
 
 mod answers;
 mod bpe;
+mod class;
 mod codec;
 mod contained;
 mod conversation;
@@ -12,15 +13,19 @@ mod error;
 mod folder;
 mod gguf;
 mod inspect;
+mod sources;
+mod specials;
 mod stream;
 mod template;
+mod tokenizer;
 
-pub use answers::{EncodedAnswer, EncodedAnswers, Limits};
+pub use answers::{EncodedAnswer, EncodedAnswers, Limits, Reply, Start};
 pub use bpe::{CHATML_TEMPLATE, train_bpe};
 pub use codec::{Codec, SystemTurns};
 pub use conversation::Conversation;
 pub use error::{TextError, Unusable};
 pub use stream::StreamDecoder;
+pub use template::Clock;
 
 /// Whether a model has a chat template; errors where it has no tokenizer. Quick: nothing is compiled.
 pub fn has_template(model: &std::path::Path) -> Result<bool, TextError> {

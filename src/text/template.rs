@@ -3,17 +3,23 @@
 //! Source: `transformers/utils/chat_template_utils.py`: Jinja2 with `trim_blocks`, `lstrip_blocks`, loop controls,
 //! `raise_exception`, `strftime_now` and a `tojson` that escapes no HTML. The template's own last newline is dropped.
 
+mod arguments;
+mod clock;
 mod filters;
 mod json;
 mod methods;
 mod printed;
 mod room;
+mod spelling;
+mod texts;
 
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
 
 use serde_json::Value as Json;
 
-use super::{Conversation, TextError, folder::Specials};
+pub use clock::Clock;
+
+use super::{Conversation, TextError, specials::Specials};
 
 /// Work that a template may do on one conversation, in instructions; 64 bytes of text made or written count as one. Far
 /// more than any real one needs; an endless loop is over in a moment, and no text can grow past about 100 MB.
@@ -54,7 +60,6 @@ impl Template {
         environment.set_recursion_limit(DEEPEST);
         environment.set_unknown_method_callback(methods::call);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", strftime_now);
         environment.add_function("cycler", minijinja_contrib::globals::cycler);
         environment.add_function("joiner", minijinja_contrib::globals::joiner);
         environment.set_formatter(printed::print);
@@ -65,23 +70,38 @@ impl Template {
         environment.add_filter("float", filters::float);
         environment.add_filter("center", filters::center);
         environment.add_filter("wordcount", filters::wordcount);
+        environment.add_filter("default", arguments::default);
+        environment.add_filter("d", arguments::default);
+        environment.add_filter("sort", arguments::sort);
+        environment.add_filter("dictsort", arguments::dictsort);
+        environment.add_filter("unique", arguments::unique);
+        environment.add_filter("min", arguments::min);
+        environment.add_filter("max", arguments::max);
+        environment.add_filter("join", arguments::join);
+        environment.add_filter(spelling::PERCENT, arguments::percent);
+        environment.add_filter("indent", texts::indent);
+        environment.add_filter("truncate", texts::truncate);
+        environment.add_filter("wordwrap", texts::wordwrap);
+        environment.add_test("iterable", arguments::is_iterable);
+        environment.add_test("callable", arguments::is_callable);
         environment.add_test("sequence", filters::is_sequence);
         environment.add_test("number", filters::is_number);
         environment
-            .add_template_owned(NAME, without_generation_marks(&with_plain_newlines(source)))
+            .add_template_owned(NAME, spelling::translate(&with_plain_newlines(source)))
             .map_err(|error| TextError::Template(in_words(&error)))?;
         Ok(Self { environment, nests: room::nests(source) })
     }
 
-    /// The conversation as one text.
+    /// The conversation as one text, at this time.
     pub fn render(
         &self,
         conversation: &Conversation,
         specials: &Specials,
         generation_prompt: bool,
+        clock: Clock,
     ) -> Result<String, TextError> {
-        let mut variables: Vec<(&str, Value)> =
-            specials.texts().map(|(name, text)| (name, Value::from(text))).collect();
+        let mut variables = vec![("strftime_now", Value::from_function(move |format: String| clock.strftime(&format)))];
+        variables.extend(specials.texts().map(|(name, text)| (name, Value::from(text))));
         variables.extend(conversation.variables.iter().map(|(name, given)| (name.as_str(), value(given))));
         variables.extend([
             ("messages", conversation.plain_messages().iter().map(map).collect()),
@@ -106,10 +126,10 @@ fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
         Json::Bool(value) => Value::from(*value),
-        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+        Json::Number(number) => match (number.as_i64(), number.to_string().parse::<i128>()) {
             (Some(value), _) => Value::from(value),
-            (None, Some(value)) => Value::from(value),
-            (None, None) => number.as_f64().map_or(Value::UNDEFINED, Value::from),
+            (None, Ok(value)) => Value::from(value),
+            (None, Err(_)) => number.as_f64().map_or(Value::UNDEFINED, Value::from),
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => items.iter().map(value).collect(),
@@ -139,39 +159,8 @@ fn transformers_syntax() -> Result<SyntaxConfig, TextError> {
         .map_err(|error| TextError::Template(error.to_string()))
 }
 
-/// `{% generation %}` marks assistant text for loss masks; masks are made by position here, so it may go. It becomes a
-/// `with`, which keeps the white space control of its tags and, like it, keeps to itself what is set inside.
-fn without_generation_marks(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else {
-            break;
-        };
-        let (tag, after) = rest[start..].split_at(length);
-        out.push_str(&rest[..start]);
-        let word = tag[2..].trim_matches(|c: char| c.is_whitespace() || c == '-' || c == '+');
-        match word {
-            "generation" => out.push_str(&tag.replace("generation", "with")),
-            "endgeneration" => out.push_str(&tag.replace("endgeneration", "endwith")),
-            _ => out.push_str(tag),
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
 fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, "raised by the template").with_source(Refusal(message)))
-}
-
-fn strftime_now(format: String) -> Result<String, Error> {
-    // Lenient, as Python's own: what it does not know stays as it is.
-    let config = jiff::fmt::strtime::Config::new().lenient(true);
-    jiff::fmt::strtime::BrokenDownTime::from(&jiff::ZonedDateTime::now())
-        .to_string_with_config(&config, &format)
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, "strftime_now").with_source(error))
 }
 
 fn refusal(error: &Error) -> Option<String> {

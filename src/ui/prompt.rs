@@ -34,16 +34,15 @@ impl Edited {
     }
 }
 
-pub fn role_word(role: Role) -> &'static str {
+pub fn role_word(role: &Role) -> &str {
     match role {
         Role::System => "System",
         Role::User => "User",
         Role::Assistant => "Assistant",
         Role::Tool => "Tool",
+        Role::Other(name) => name.as_str(),
     }
 }
-
-const ROLES: [Role; 4] = [Role::System, Role::User, Role::Assistant, Role::Tool];
 
 /// The field that gets the caret as soon as it is drawn, by its place; kept with the window, by the scope of the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,6 +96,7 @@ pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, white_space: bool) -> Edited 
                             Role::User => "What the user says",
                             Role::Assistant => "What the model has already said",
                             Role::Tool => "What a tool gave back",
+                            Role::Other(_) => "What the model's chat template makes of this role",
                         };
                         let field = Field { hint, white_space, ..Field::new(&name, "turn") };
                         let takes_caret = wanted == Some(index);
@@ -136,9 +136,9 @@ fn turn_header(ui: &mut Ui, index: usize, count: usize, turn: &mut Turn) -> (Edi
     ui.horizontal(|ui| {
         ui.spacing_mut().interact_size.y = 20.0;
         ui.spacing_mut().button_padding.y = 1.0;
-        let combo = ComboBox::from_id_salt("role").selected_text(role_word(turn.role)).width(96.0).show_ui(ui, |ui| {
-            for role in ROLES {
-                if ui.selectable_value(&mut turn.role, role, role_word(role)).changed() {
+        let combo = ComboBox::from_id_salt("role").selected_text(role_word(&turn.role)).width(96.0).show_ui(ui, |ui| {
+            for role in Role::USUAL {
+                if ui.selectable_value(&mut turn.role, role, role_word(&role)).changed() {
                     edited = Edited::AT_ONCE;
                 }
             }
@@ -168,7 +168,7 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
                 Some(Role::User) => Role::Assistant,
                 _ => Role::User,
             };
-            turns.push(Turn { role, content: String::new() });
+            turns.push(Turn::new(role, ""));
             wants_caret = Some(turns.len() - 1);
             edited = Edited::AT_ONCE;
         }
@@ -186,7 +186,7 @@ fn kind_row(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
             Prompt::Chat(_) => {}
             Prompt::Text(text) => {
                 if parts::quiet(ui, true, "Make a conversation").on_hover_text(to_chat).clicked() {
-                    *prompt = Prompt::Chat(vec![Turn { role: Role::User, content: std::mem::take(text) }]);
+                    *prompt = Prompt::chat(vec![Turn::new(Role::User, std::mem::take(text))]);
                     wants_caret = Some(0);
                     edited = Edited::AT_ONCE;
                 }
@@ -241,7 +241,7 @@ pub fn show(ui: &mut Ui, prompt: &Prompt, size: f32, white_space: bool) {
                         ui.painter().text(
                             rect.left_center(),
                             egui::Align2::LEFT_CENTER,
-                            role_word(turn.role),
+                            role_word(&turn.role),
                             egui::TextStyle::Small.resolve(ui.style()),
                             palette.weak,
                         );

@@ -34,7 +34,7 @@ fn fault(record: &serde_json::Value) -> String {
 }
 
 fn turn(role: Role, content: &str) -> Turn {
-    Turn { role, content: content.to_owned() }
+    Turn::new(role, content)
 }
 
 fn texts(pair: &Pair) -> Vec<&str> {
@@ -49,13 +49,12 @@ fn a_nasty_file_comes_in_except_for_what_is_listed() {
     assert!(!report.cancelled);
 
     let came_in: Vec<u64> = report.pairs.iter().map(|pair| pair.source.as_ref().unwrap().line).collect();
-    assert_eq!(came_in, [1, 2, 4, 5, 6, 18, 19, 20, 21, 22, 23]);
+    assert_eq!(came_in, [1, 2, 4, 5, 6, 10, 18, 19, 20, 21, 22, 23]);
 
     let expected = [
         (7, "does not end on its line"),
         (8, "no field \"rejected\"; the record has prompt, chosen"),
         (9, "\"chosen\" must be a text or a list of messages, found a number"),
-        (10, "unknown role \"robot\""),
         (11, "not UTF-8"),
         (12, "expected a record {..}, found a text"),
         (13, "not JSON"),
@@ -72,15 +71,16 @@ fn a_nasty_file_comes_in_except_for_what_is_listed() {
 
     // What came in although it looks odd is told.
     let noted: Vec<u64> = report.notes.iter().map(|note| note.line).collect();
-    assert_eq!(noted, [18, 19, 23]);
-    assert!(report.notes[0].reason.contains("rejected answer is empty"));
-    assert!(report.notes[1].reason.contains("both answers are the same"));
-    assert!(report.notes[2].reason.contains("taken as a tie"));
+    assert_eq!(noted, [10, 18, 19, 23]);
+    assert!(report.notes[0].reason.contains("the role \"robot\" is left to the chat template"));
+    assert!(report.notes[1].reason.contains("rejected answer is empty"));
+    assert!(report.notes[2].reason.contains("both answers are the same"));
+    assert!(report.notes[3].reason.contains("taken as a tie"));
 
     // Nothing is lost on the way: emoji with joiners, right-to-left text, a NUL, line separators.
     assert_eq!(texts(&report.pairs[1]), ["👩‍👩‍👧 שלום \u{0}\u{2028}ok", "日本語\t\\n"]);
-    assert_eq!(report.pairs[5].answers[1].text, "");
-    assert!(report.pairs[7].answers[0].text.chars().count() > 5000);
+    assert_eq!(report.pairs[6].answers[1].text, "");
+    assert!(report.pairs[8].answers[0].text.chars().count() > 5000);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn all_four_shapes_of_trl_mean_the_same() {
     let yes = serde_json::json!({"role": "assistant", "content": "11"});
     let no = serde_json::json!({"content": "12", "role": "assistant"});
     let explicit = one(&serde_json::json!({"prompt": [user], "chosen": [yes], "rejected": [no]}));
-    assert_eq!(explicit.prompt, Prompt::Chat(vec![turn(Role::User, "Name a prime above 10.")]));
+    assert_eq!(explicit.prompt, Prompt::chat(vec![turn(Role::User, "Name a prime above 10.")]));
     assert_eq!(texts(&explicit), ["11", "12"]);
     let others = [
         serde_json::json!({"chosen": [user, yes], "rejected": [user, no]}),
@@ -163,7 +163,7 @@ fn columns_of_ours_come_along() {
         "prompt": "How deep?", "chosen": "Two.", "rejected": "Ten.", "system": "Be brief.", "tags": "sea, depth",
         "split": "test", "strength": "slightly", "weight": 0.5, "behaviour": 0.8, "note": "odd", "id": 17,
     }));
-    assert_eq!(pair.prompt, Prompt::Chat(vec![turn(Role::System, "Be brief."), turn(Role::User, "How deep?")]));
+    assert_eq!(pair.prompt, Prompt::chat(vec![turn(Role::System, "Be brief."), turn(Role::User, "How deep?")]));
     assert_eq!(pair.tags, ["sea", "depth"]);
     assert_eq!(pair.split, Split::Eval);
     assert_eq!(pair.reward, 0.5);
@@ -266,7 +266,7 @@ fn dh2_no_prompt_is_invented_where_another_column_may_be_it() {
     assert!(mapped(&record, &[]).unwrap_err().contains("--map prompt=question"));
     let report = mapped(&record, &["prompt=question"]).unwrap();
     let turns = vec![self::turn(Role::System, "s"), self::turn(Role::User, "Capital?")];
-    assert_eq!(report.pairs[0].prompt, Prompt::Chat(turns));
+    assert_eq!(report.pairs[0].prompt, Prompt::chat(turns));
 }
 
 #[test]

@@ -12,9 +12,9 @@ use crate::formats::import_text;
 fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
     let text = || "\\PC{0,12}|[ -~\\n\\t\\r\u{0}\u{2028}é🦀]{0,20}";
     let role = prop::sample::select(vec![Role::System, Role::User, Role::Assistant, Role::Tool]);
-    let turns = prop::collection::vec((role, text()).prop_map(|(role, content)| Turn { role, content }), 1..4);
+    let turns = prop::collection::vec((role, text()).prop_map(|(role, content)| Turn::new(role, content)), 1..4);
     let prompt =
-        (turns, text()).prop_map(move |(turns, text)| if chat { Prompt::Chat(turns) } else { Prompt::Text(text) });
+        (turns, text()).prop_map(move |(turns, text)| if chat { Prompt::chat(turns) } else { Prompt::Text(text) });
     let choice = prop_oneof![
         4 => (prop::sample::select(vec![Strength::Slightly, Strength::Clearly, Strength::Strongly]), any::<bool>())
             .prop_map(|(strength, flip)| Some(Choice::Better {
@@ -32,7 +32,7 @@ fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
         |(prompt, one, other, choice, (reward, behaviour, plain), split, tags, note, id)| Pair {
             id: PairId(7),
             prompt,
-            answers: [one, other].map(|text| Answer { text, origin: Origin::Human }).to_vec(),
+            answers: [one, other].map(|text| Answer::new(text, Origin::Human)).to_vec(),
             verdict: choice.map(|choice| Verdict {
                 choice,
                 who: "local".to_owned(),

@@ -392,8 +392,8 @@ fn islands(dir: &Path) -> Vec<PairId> {
     let edits = prompts
         .into_iter()
         .map(|(prompt, one, other)| {
-            let turn = Turn { role: Role::User, content: prompt.to_owned() };
-            let mut pair = Pair::new(PairId::NEW, Prompt::Chat(vec![turn]), &[one, other]);
+            let turn = Turn::new(Role::User, prompt);
+            let mut pair = Pair::new(PairId::NEW, Prompt::chat(vec![turn]), &[one, other]);
             pair.tags = vec!["inns".to_owned()];
             Edit::add(pair)
         })

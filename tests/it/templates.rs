@@ -158,7 +158,7 @@ fn templates_that_mean_harm_are_refused_at_once() {
         "x".repeat(2 << 20),
     ] {
         let folder = folder(&serde_json::json!({}), &[("chat_template.jinja", &source)]);
-        let turns = [Turn { role: Role::User, content: "Hi".to_owned() }];
+        let turns = [Turn::new(Role::User, "Hi")];
         let rendered = Codec::load(folder.path()).and_then(|codec| codec.render(&turns, true));
         assert!(matches!(rendered, Err(TextError::Template(_))), "{}", &source[..80.min(source.len())]);
     }

@@ -42,8 +42,8 @@ pub fn codec(name: &str) -> Codec {
 }
 
 pub fn chat(turns: &[(Role, &str)]) -> Prompt {
-    let turn = |(role, content): &(Role, &str)| Turn { role: *role, content: (*content).to_owned() };
-    Prompt::Chat(turns.iter().map(turn).collect())
+    let turn = |(role, content): &(Role, &str)| Turn::new(*role, *content);
+    Prompt::chat(turns.iter().map(turn).collect())
 }
 
 fn ids(value: &Json) -> Vec<u32> {
@@ -83,7 +83,7 @@ fn conversations_are_rendered_as_by_transformers() {
             }
             assert_eq!(rendered.unwrap(), case["text"].as_str().unwrap(), "{label}");
             if generation_prompt {
-                let prompt = Prompt::Chat(turns);
+                let prompt = Prompt::chat(turns);
                 assert_eq!(codec.prompt_ids(&prompt).unwrap(), ids(&case["ids"]), "{label}");
             } else {
                 let text = case["text"].as_str().unwrap();

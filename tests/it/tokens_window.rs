@@ -24,7 +24,7 @@ fn project(dir: &Path, answers: &[&str]) -> PairId {
         run_toml: "[data]\nmax_answer_tokens = 24\n".to_owned(),
     };
     let mut project = Project::create(dir, &settings).unwrap();
-    let prompt = Prompt::Chat(vec![Turn { role: Role::User, content: "Où est le café? Is it open?".to_owned() }]);
+    let prompt = Prompt::chat(vec![Turn::new(Role::User, "Où est le café? Is it open?")]);
     let mut pair = Pair::new(PairId::NEW, prompt, answers);
     pair.verdict = Some(Verdict {
         choice: Choice::Better { chosen: 0, rejected: 1, strength: Strength::Clearly },

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nudge::{
-    data::{Change, Choice, Edit, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict},
+    data::{Change, Choice, Edit, Extras, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict},
     engine::{
         Engine, EngineOptions,
         config::RunConfig,
@@ -32,7 +32,7 @@ pub struct Toy {
 
 /// A conversation of one question.
 pub fn ask(question: &str) -> Prompt {
-    Prompt::Chat(vec![Turn { role: Role::User, content: question.to_owned() }])
+    Prompt::chat(vec![Turn::new(Role::User, question)])
 }
 
 /// A labelled pair, `chosen` being the first answer.
@@ -61,7 +61,11 @@ impl Toy {
         let pairs = (0..20).map(|n| labelled(&format!("Is {n} even?"), "yes sir", "no way"));
         add(&mut project, pairs.collect());
         let references: Vec<ReferenceAnswer> = (0..10)
-            .map(|n| ReferenceAnswer { prompt: ask(&format!("Name stone {n}")), answer: format!("stone {n} is grey") })
+            .map(|n| ReferenceAnswer {
+                prompt: ask(&format!("Name stone {n}")),
+                answer: format!("stone {n} is grey"),
+                extras: Extras::default(),
+            })
             .collect();
         project.set_references(&references).unwrap();
         let texts: Vec<String> = (0..6).map(|n| format!("In the year {n} a boat came home.")).collect();

@@ -37,6 +37,7 @@ use crate::{
     data::{PairId, Prompt, PromptKey},
     model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, PolicyError, init},
     objective::TokenMean,
+    text::Start,
 };
 
 /// Learning rate of the measured steps, small and constant.
@@ -294,6 +295,7 @@ fn pair_doc((index, pair): (i64, &IdPair)) -> PairDoc {
         reward: 1.0,
         behaviour: 1.0,
         cut: 0,
+        start: Start::AtBorder,
         prompt: PromptKey::of(&Prompt::Text(String::new())),
     }
 }

@@ -9,10 +9,13 @@ use minijinja::{
 };
 
 pub fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
-    if let Some(text) = value.as_str()
-        && let Some(result) = of_text(text, method, args)
-    {
-        return result;
+    if let Some(text) = value.as_str() {
+        if let Some(result) = of_text(text, method, args) {
+            return result;
+        }
+        if method == "format" {
+            pay_for_format(state, text, args)?;
+        }
     }
     if value.kind() == ValueKind::Map && method == "copy" {
         let () = from_args(args)?;
@@ -158,7 +161,7 @@ fn partition(text: &str, from_end: bool, args: &[Value]) -> Result<Value, Error>
 }
 
 /// `str.splitlines`, which knows more line ends than Rust.
-fn lines(text: &str, keep: bool) -> Vec<&str> {
+pub fn lines(text: &str, keep: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut start = 0;
     let mut chars = text.char_indices().peekable();
@@ -221,13 +224,15 @@ fn title(text: &str) -> String {
 }
 
 /// Wider paddings are refused: no prompt needs them.
-const WIDEST: usize = 10_000;
+pub const WIDEST: usize = 10_000;
+
+pub const TOO_WIDE: &str = "the text would become too wide";
 
 /// `zfill`, `ljust`, `rjust` and `center`.
 pub fn pad(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     let (width, fill): (usize, Option<char>) = from_args(args)?;
     if width > WIDEST {
-        return Err(fault("the text would become too wide"));
+        return Err(fault(TOO_WIDE));
     }
     let missing = width.saturating_sub(text.chars().count());
     let fill = fill.unwrap_or(' ');
@@ -246,6 +251,21 @@ pub fn pad(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
         }
     }
     .into())
+}
+
+/// `str.format` makes a text as wide as its fields say, and as long as what it puts in: both are paid for before.
+fn pay_for_format(state: &State<'_, '_>, text: &str, args: &[Value]) -> Result<(), Error> {
+    // Any run of digits may be a width or a precision.
+    let widths = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    // A field inside a field takes its width from an argument.
+    let given = args.iter().filter(|_| text.contains(":{") || text.contains(".{")).filter_map(Value::as_i64);
+    let given = given.map(|width| usize::try_from(width).unwrap_or(0));
+    if widths.map(|digits| digits.parse().unwrap_or(usize::MAX)).chain(given).any(|width| width > WIDEST) {
+        return Err(fault(TOO_WIDE));
+    }
+    let longest = args.iter().map(|arg| arg.as_str().map_or(WIDEST, str::len)).max().unwrap_or(0);
+    let fields = text.matches('{').count();
+    state.consume_fuel((fields.saturating_mul(longest) + text.len()) as u64 / 64)
 }
 
 fn of_list(value: &Value, method: &str, args: &[Value]) -> Option<Result<Value, Error>> {

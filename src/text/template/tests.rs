@@ -1,11 +1,11 @@
 //! What templates may ask of Jinja, one idiom at a time.
 
 use super::*;
-use ::data::{Role, Turn};
+use ::data::{Chat, Role, Turn};
 
 fn render(source: &str) -> Result<String, TextError> {
-    let turns = [Turn { role: Role::User, content: "a < b & \"c\" é\n".to_owned() }];
-    Template::compile(source)?.render(&turns[..].into(), &Specials::default(), true)
+    let chat: Chat = vec![Turn::new(Role::User, "a < b & \"c\" é\n")].into();
+    Template::compile(source)?.render(&Conversation::from(&chat), &Specials::default(), true, Clock::Now)
 }
 
 #[test]

@@ -247,10 +247,7 @@ fn edit_probes(ui: &mut Ui, view: &mut AnswersView, commands: &Commands) {
                 done = true;
             }
             if ui.button("Add prompt").clicked() {
-                probes.push(Probe {
-                    prompt: Prompt::Chat(vec![Turn { role: Role::User, content: String::new() }]),
-                    note: String::new(),
-                });
+                probes.push(Probe { prompt: Prompt::chat(vec![Turn::new(Role::User, "")]), note: String::new() });
                 opened = true;
             }
         });

@@ -100,7 +100,7 @@ fn first_text(prompt: &mut Prompt) -> &mut String {
         Prompt::Text(text) => text,
         Prompt::Chat(turns) => {
             if turns.is_empty() {
-                turns.push(Turn { role: Role::User, content: String::new() });
+                turns.push(Turn::new(Role::User, ""));
             }
             &mut turns[0].content
         }
@@ -120,7 +120,7 @@ fn inspector(
     let names: Vec<String> = shown.iter().map(|index| answer_name(pair, *index)).collect();
     let subject = Subject::Pair {
         prompt: pair.prompt.clone(),
-        answers: shown.iter().map(|index| pair.answers[*index].text.clone()).collect(),
+        answers: shown.iter().map(|index| pair.answers[*index].clone()).collect(),
         max_prompt,
         max_answer,
     };
@@ -285,7 +285,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
         .on_hover_text("A pair may hold more than two answers; the verdict is about two of them")
         .clicked()
     {
-        pair.answers.push(Answer { text: String::new(), origin: Origin::Human });
+        pair.answers.push(Answer::new("", Origin::Human));
         view.caret = Some(Caret::Answer(pair.answers.len() - 1));
         edited.join(Edited::AT_ONCE);
     }

@@ -1,1 +1,275 @@
-//! Tokenizers, chat templates, messages.
+//! Tokenizers, chat templates, messages. What is right is what Transformers 5.23 makes of the same folder; its answers are
+//! kept in `tests/fixtures/tokens.json` and `templates/idioms.json`.
+
+use std::{fs, path::Path};
+
+use nudge::{
+    data::{Answer, Flaw, Origin, Prompt, Role, Turn},
+    engine::protocol::{Event, PreflightReport, Request, RequestId},
+    formats::{self, FieldMap, Format, FormatError, write},
+    text::{CHATML_TEMPLATE, Clock, Codec, Conversation, Limits, TextError},
+};
+use serde_json::{Value as Json, json};
+
+use crate::{
+    text_folders::folder,
+    toy::{self, Toy},
+};
+
+fn fixture(name: &str) -> Json {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn ids(value: &Json) -> Vec<u32> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+#[test]
+fn r1_r2_r8_every_place_and_class_gives_the_ids_of_transformers() {
+    let mut wrong = Vec::new();
+    for case in fixture("tokens.json").as_array().unwrap() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in case["files"].as_object().unwrap() {
+            fs::write(dir.path().join(name), content.to_string()).unwrap();
+        }
+        let codec = Codec::load(dir.path()).unwrap();
+        for text in case["texts"].as_array().unwrap() {
+            let said = text["text"].as_str().unwrap();
+            let (plain, whole) = (ids(&text["ids"]), ids(&text["whole"]));
+            if codec.encode(said) != plain {
+                wrong.push(format!("{} {said:?}: {:?}, right {plain:?}", case["name"], codec.encode(said)));
+            }
+            // A BOS that the text spells out is not written twice here.
+            let doubled = plain.first().is_some_and(|first| whole.starts_with(&[*first, *first]));
+            if !doubled && codec.encode_text(said) != whole {
+                wrong.push(format!("{} {said:?}: {:?}, right {whole:?}", case["name"], codec.encode_text(said)));
+            }
+        }
+        for id in ids(&case["special"]) {
+            if !codec.is_special(id) {
+                wrong.push(format!("{}: {id} is special", case["name"]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn r5_idioms_of_jinja_are_rendered_as_by_transformers() {
+    let file = fixture("templates/idioms.json");
+    let mut wrong = Vec::new();
+    for case in file["cases"].as_array().unwrap() {
+        let mut given = case.clone();
+        given["messages"] = file["messages"].clone();
+        let conversation: Conversation = serde_json::from_value(given).unwrap();
+        let source = case["source"].as_str().unwrap();
+        let folder = folder(&json!({}), &[("chat_template.jinja", source)]);
+        let rendered = Codec::load(folder.path()).and_then(|codec| codec.render_conversation(&conversation, false));
+        match rendered {
+            Ok(text) if text == case["text"] => {}
+            Ok(text) => wrong.push(format!("{source}\n  {text:?}\n  {}", case["text"])),
+            Err(error) => wrong.push(format!("{source}\n  {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Prints tool calls and reasoning, tools and a variable.
+const TELLING: &str = "{% if tools %}[{{ tools[0].name }}]{% endif %}{% if enable_thinking is defined %}<{{ enable_thinking }}>{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{{ m.content }}{% for c in m.tool_calls or [] %}[CALL {{ c.function.name }}]{% endfor %}{% if m.reasoning_content %}(R {{ m.reasoning_content }}){% endif %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+fn import(record: &Json) -> formats::ImportReport {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), record.to_string()).unwrap();
+    formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |_| std::ops::ControlFlow::Continue(()))
+        .unwrap()
+}
+
+#[test]
+fn r4_dm1_tool_calls_and_reasoning_reach_the_template_and_come_back_out() {
+    let call = json!([{"type": "function", "function": {"name": "zeit", "arguments": {}}}]);
+    let record = json!({
+        "prompt": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "x", "tool_calls": call},
+            {"role": "tool", "content": "c", "name": "zeit"},
+        ],
+        "chosen": [{"role": "assistant", "content": "a", "reasoning_content": "why"}],
+        "rejected": [{"role": "assistant", "content": null, "tool_calls": call}],
+        "tools": [{"name": "f"}],
+        "chat_template_kwargs": {"enable_thinking": false},
+    });
+    let report = import(&record);
+    assert_eq!((report.faults.len(), report.notes.len()), (0, 0));
+    let pair = &report.pairs[0];
+    let folder = folder(&json!({"eos_token": "<|im_end|>", "chat_template": TELLING}), &[]);
+    let codec = Codec::load(folder.path()).unwrap();
+    let encoded = codec.encode_answers(&pair.prompt, &pair.answers, Limits::NONE).unwrap();
+    let prompt = codec.decode_all(&encoded.prefix);
+    assert!(prompt.starts_with("[f]<False><|im_start|>user\nHi<|im_end|>"), "{prompt}");
+    assert!(prompt.contains("x[CALL zeit]<|im_end|>"), "{prompt}");
+    let answers: Vec<String> = encoded.answers.iter().map(|answer| codec.decode_all(&answer.ids)).collect();
+    assert_eq!(answers, ["a(R why)<|im_end|>", "[CALL zeit]<|im_end|>"]);
+
+    // What is stored and what is exported holds the same.
+    let stored = serde_json::to_value(pair).unwrap();
+    assert_eq!(serde_json::from_value::<nudge::data::Pair>(stored).unwrap(), *pair);
+    let mut out = Vec::new();
+    let mut each =
+        |see: &mut dyn FnMut(&nudge::data::Pair) -> Result<(), FormatError>| report.pairs.iter().try_for_each(see);
+    write::to_stream(&mut out, &mut each).unwrap();
+    let mut written: Json = serde_json::from_slice(&out).unwrap();
+    let content = &mut written["rejected"][0];
+    assert!(content.get("content").is_none());
+    content["content"] = Json::Null;
+    for key in ["prompt", "chosen", "rejected", "tools", "chat_template_kwargs"] {
+        assert_eq!(written[key], record[key], "{key}");
+    }
+}
+
+#[test]
+fn dl21_roles_are_the_templates_and_other_media_are_refused() {
+    let yes = json!([{"role": "assistant", "content": "yes"}]);
+    let no = json!([{"role": "assistant", "content": "no"}]);
+    let developer = json!({"prompt": [{"role": "developer", "content": "Be brief."}], "chosen": yes, "rejected": no});
+    let report = import(&developer);
+    let Prompt::Chat(chat) = &report.pairs[0].prompt else { panic!("{report:?}") };
+    assert_eq!(chat[0].role.name(), "developer");
+    for column in ["videos", "audio"] {
+        let mut record = developer.clone();
+        record[column] = json!(["x"]);
+        assert!(import(&record).faults[0].reason.contains("only text can be trained on"));
+    }
+    let text = json!({"prompt": "p", "chosen": "a", "rejected": "b", "tools": [{"name": "f"}]});
+    assert!(import(&text).notes[0].reason.contains("\"tools\" is not used"));
+}
+
+#[test]
+fn r7_the_end_of_a_turn_need_not_be_special_by_its_flag() {
+    for extra in [json!(["<|im_start|>", "<|im_end|>"]), json!([])] {
+        let settings = json!({"chat_template": CHATML_TEMPLATE, "extra_special_tokens": extra});
+        let folder = folder(&settings, &[]);
+        let path = folder.path().join("tokenizer.json");
+        let mut tokenizer: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for token in tokenizer["added_tokens"].as_array_mut().unwrap() {
+            token["special"] = json!(false);
+        }
+        fs::write(&path, tokenizer.to_string()).unwrap();
+        let codec = Codec::load(folder.path()).unwrap();
+        let prompt = Prompt::chat(vec![Turn::new(Role::User, "Hi")]);
+        let encoded = codec.encode_answers(&prompt, &["yes"], Limits::NONE).unwrap();
+        assert_eq!(codec.decode_all(&encoded.answers[0].ids), "yes<|im_end|>");
+        assert!(encoded.answers[0].ended && codec.stop_ids().contains(&2));
+    }
+}
+
+#[test]
+fn r9_the_template_is_the_one_transformers_takes() {
+    let render = |settings: &Json, others: &[(&str, &str)], tools: bool| -> Result<String, TextError> {
+        let folder = folder(settings, &[]);
+        for (name, content) in others {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let mut conversation: Conversation =
+            serde_json::from_value(json!({"messages": [{"role": "user", "content": "x"}]})).unwrap();
+        conversation.tools = tools.then(Vec::new);
+        Codec::load(folder.path())?.render_conversation(&conversation, false)
+    };
+    let written = json!({"chat_template": "CFG:{{ messages[0].content }}"});
+    let older = ("chat_template.json", r#"{"chat_template": "JSON:{{ messages[0].content }}"}"#);
+    let tool = ("additional_chat_templates/tool_use.jinja", "TOOL:{{ messages[0].content }}");
+    assert_eq!(render(&written, &[older], false).unwrap(), "CFG:x");
+    assert_eq!(render(&json!({}), &[older], false).unwrap(), "JSON:x");
+    assert_eq!(render(&written, &[tool], true).unwrap(), "TOOL:x");
+    assert_eq!(render(&written, &[tool], false).unwrap(), "CFG:x");
+    let single = json!({"chat_template": [{"name": "rag", "template": "RAG:x"}]});
+    assert!(render(&single, &[], false).unwrap_err().to_string().contains("none is called default"));
+    // A broken template for tools says so when there are tools, and not before.
+    let broken = ("additional_chat_templates/tool_use.jinja", "{% if %}");
+    assert_eq!(render(&written, &[broken], false).unwrap(), "CFG:x");
+    assert!(render(&written, &[broken], true).unwrap_err().to_string().contains("tool_use.jinja"));
+}
+
+#[test]
+fn dated_prompts_say_the_day_they_are_told() {
+    let dated = json!({"chat_template": "{{ strftime_now('%d %b %Y %H') }}{% macro m() %}{{ strftime_now('%Y') }}{% endmacro %}{{ m() }}"});
+    let folder = folder(&dated, &[]);
+    let codec = Codec::load(folder.path()).unwrap().at(Clock::of_ms(1795910398000));
+    assert_eq!(codec.render(&[Turn::new(Role::User, "x")], true).unwrap(), "28 Nov 2026 232026");
+}
+
+#[cfg(unix)]
+#[test]
+fn dangling_settings_cost_a_sentence() {
+    for name in ["chat_template.jinja", "tokenizer_config.json"] {
+        let folder = folder(&json!({}), &[]);
+        let path = folder.path().join(name);
+        fs::remove_file(&path).ok();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        let error = Codec::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("not there"), "{error}");
+    }
+}
+
+#[test]
+fn dm8_a_format_as_wide_as_a_house_is_refused() {
+    for source in [
+        "{{ '{:>10000000000}'.format(1) }}",
+        "{{ '{:.1000000000f}'.format(1) }}",
+        "{{ '{:{}}'.format(1, 3000000000) }}",
+        "{{ 'a'|indent(3000000000) }}",
+        "{{ '%3000000000d' % 1 }}",
+    ] {
+        let folder = folder(&json!({}), &[("chat_template.jinja", source)]);
+        let rendered = Codec::load(folder.path()).and_then(|codec| codec.render(&[Turn::new(Role::User, "x")], true));
+        assert!(matches!(rendered, Err(TextError::Template(_))), "{source}: {rendered:?}");
+    }
+}
+
+#[test]
+fn answers_of_nothing_but_a_tool_call_are_no_empty_answers() {
+    let extras = json!({"tool_calls": [{"function": {"name": "f"}}]}).as_object().unwrap().clone();
+    let call = Answer { extras: extras.into(), ..Answer::new("", Origin::Human) };
+    assert!(!call.is_empty());
+    assert!(Answer::new(" ", Origin::Human).is_empty());
+}
+
+/// What the pre-flight of a toy says whose model folder holds these files too.
+fn preflight(files: &[(&str, &str)], pairs: Vec<nudge::data::Pair>) -> PreflightReport {
+    let toy = Toy::new();
+    for (name, content) in files {
+        fs::write(toy.model.join(name), content).unwrap();
+    }
+    toy::add(&mut toy.open(), pairs);
+    let engine = toy::start();
+    let request =
+        Request::Preflight { request: RequestId(1), project: toy.project.clone(), config: Box::new(toy::config()) };
+    engine.requests.send(request).unwrap();
+    let report = toy::wait_for(&engine, |event| match event {
+        Event::Preflight { report, .. } => Some(report.clone()),
+        Event::Failed { error, .. } => panic!("{error}"),
+        _ => None,
+    });
+    engine.shut_down();
+    *report
+}
+
+#[test]
+fn a_token_that_the_model_has_no_row_for_sets_its_pair_aside() {
+    let settings = json!({"bos_token": "<s>", "eos_token": "</s>", "extra_special_tokens": ["<|new|>"]}).to_string();
+    let pair = toy::labelled("Is it new?", "<|new|> sir", "no way");
+    let report = preflight(&[("tokenizer_config.json", &settings)], vec![pair]);
+    assert_eq!(report.train_pairs + report.eval_pairs, 20);
+    let [(_, reason)] = report.set_aside.as_slice() else { panic!("{:?}", report.set_aside) };
+    assert!(reason.contains("<|new|>") && reason.contains("id 512"), "{reason}");
+}
+
+#[test]
+fn border_not_told_a_prompt_that_is_rewritten_is_a_finding() {
+    let template = "{{ bos_token }}{% for m in messages %}[{{ m.role }}{% if loop.last %}!{% endif %}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant!]{% endif %}";
+    let report = preflight(&[("chat_template.jinja", template)], Vec::new());
+    let finding = report.findings.iter().find(|finding| finding.flaw == Flaw::PromptRewritten).unwrap();
+    assert_eq!(finding.pairs, 20);
+}
