@@ -57,7 +57,7 @@ pub(super) fn read_record(record: &Record<'_>, format: Format, place: &Place<'_>
     };
     let prompt = with_given(with_system(prompt, record.text("system")?), given);
 
-    let mut notes = notes(record, &prompt, &chosen, &rejected)?;
+    let mut notes = notes(record, &prompt, &chosen, &rejected);
     let choice = if equal_scores(record) {
         notes.push("score_chosen and score_rejected are equal: taken as a tie".to_owned());
         Choice::Tie
@@ -161,7 +161,7 @@ fn equal_scores(record: &Record<'_>) -> bool {
     )
 }
 
-fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &Turn, rejected: &Turn) -> Result<Vec<String>, String> {
+fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &Turn, rejected: &Turn) -> Vec<String> {
     let mut notes = Vec::new();
     let no_prompt = match prompt {
         Prompt::Text(text) => text.trim().is_empty(),
@@ -197,7 +197,7 @@ fn notes(record: &Record<'_>, prompt: &Prompt, chosen: &Turn, rejected: &Turn) -
             );
         }
     }
-    Ok(notes)
+    notes
 }
 
 /// Prompt and answers of two texts that begin alike: the border is the last white space they share, so that no word is

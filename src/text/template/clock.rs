@@ -34,7 +34,7 @@ impl Clock {
         // Lenient, as Python's own: what it does not know stays as it is.
         let config = Config::new().lenient(true);
         BrokenDownTime::from(at)
-            .to_string_with_config(&config, &without_zone(format))
+            .to_string_with_config(&config, without_zone(format))
             .map_err(|error| Error::new(ErrorKind::InvalidOperation, "strftime_now").with_source(error))
     }
 }

@@ -70,12 +70,13 @@ pub fn wordwrap(state: &State<'_, '_>, text: Value, args: Rest<Value>, kwargs: K
     }
     let end = end.filter(|end| !end.is_none()).map_or_else(|| "\n".to_owned(), |end| end.to_string());
     let set = |value: &Option<Value>| value.as_ref().is_none_or(Value::is_true);
+    let how = Wrapping { width, break_words: set(&break_words), on_hyphens: set(&on_hyphens) };
     let text = text.to_string();
     let mut lines = Vec::new();
     for paragraph in methods::lines(&text, false) {
         state.consume_fuel(1 + paragraph.len() as u64 / 8)?;
-        let chunks = if set(&on_hyphens) { chunks(paragraph, &HYPHENATED)? } else { chunks(paragraph, &BLANKS)? };
-        let wrapped = fill(chunks, width, set(&break_words), set(&on_hyphens));
+        let chunks = chunks(paragraph, if how.on_hyphens { &HYPHENATED } else { &BLANKS })?;
+        let wrapped = fill(chunks, how);
         if wrapped.is_empty() {
             lines.push(String::new());
         }
@@ -121,8 +122,17 @@ fn length(chunk: &str) -> usize {
     chunk.chars().count()
 }
 
+/// How lines are set: the most characters of one, and where a word may break.
+#[derive(Clone, Copy)]
+struct Wrapping {
+    width: usize,
+    break_words: bool,
+    on_hyphens: bool,
+}
+
 /// `textwrap.TextWrapper._wrap_chunks` without indents and limits of lines.
-fn fill(chunks: Vec<&str>, width: usize, break_words: bool, on_hyphens: bool) -> Vec<String> {
+fn fill(chunks: Vec<&str>, how: Wrapping) -> Vec<String> {
+    let Wrapping { width, break_words, on_hyphens } = how;
     let mut rest: Vec<&str> = chunks.into_iter().rev().collect();
     let mut lines: Vec<String> = Vec::new();
     while !rest.is_empty() {
