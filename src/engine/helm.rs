@@ -143,7 +143,7 @@ impl<'d> Helm<'d> {
         for Rest { what, took } in self.desk.rests() {
             self.rested += took;
             let secs = took.as_secs_f64();
-            self.log(LogLevel::Info, format!("Rested {secs:.1} s while {what}; that time is not counted as training"))?;
+            self.log(LogLevel::Info, format!("Rested {secs:.3} s while {what}; that time is not counted as training"))?;
         }
         if job.control.paused() && !self.must_stop() {
             let started = Instant::now();

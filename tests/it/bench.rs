@@ -128,7 +128,8 @@ fn the_parts_are_the_whole() {
         let ratio = report["tokens_per_s"].as_f64().unwrap() / pairs_per_s;
         assert!((ratio - tokens / 4.0).abs() < 1e-6, "{ratio}");
         let share = report["matmul_share"].as_f64().unwrap();
-        assert!(share > 0.0 && share < 1.0, "{share}");
+        // The machine's own rate is measured at another moment, when a neighbour may have had the core: no bound above.
+        assert!(share > 0.0 && share.is_finite(), "{share}");
         assert!(report["peak_memory_mb"].as_f64().unwrap() > 1.0);
     }
 }

@@ -380,8 +380,8 @@ fn a_question_inside_a_run_does_not_count_as_training() {
     let rested: f64 = rests.iter().sum();
     assert!(rested > 0.0, "the run rested for {} of {QUESTIONS} questions", rests.len());
     let trained = project.step_times(run).unwrap().last().unwrap().1 as f64 / 1000.0;
-    // Each rest is told to a tenth of a second.
-    let rounding = 0.05 * rests.len() as f64 + 0.05;
+    // Each rest is told to a millisecond.
+    let rounding = 0.0005 * rests.len() as f64 + 0.005;
     assert!(trained + rested <= whole + rounding, "{trained} s trained and {rested} s rested in {whole} s");
 }
 
