@@ -9,7 +9,7 @@
 //!
 //! # The rooms, from the bottom up
 //!
-//! - [`data`]: plain values: pair, answer, verdict, change and its inverse, split, health. No I/O.
+//! - [`data`]: plain values: pair, answer, verdict, change and its inverse, split, health, the run config. No I/O.
 //! - [`files`]: files that come from others: only regular ones, of a size within reason, inside their folder; and files
 //!   written where a person says.
 //! - [`gguf`]: llama.cpp's model files: what is in one and where. No meaning.
@@ -20,7 +20,7 @@
 //! - [`model`]: the policy: families, weights, LoRA, forward, backward, generation.
 //! - [`hub`]: a model by name from the Hugging Face hub into its cache, only when asked for.
 //! - [`objective`]: MPO, DPO, IPO: log-probs in; loss, per-pair push and diagnostics out. Pure.
-//! - [`engine`]: the background thread: protocol, run config, batches, loop, schedule, evaluation, checkpoints.
+//! - [`engine`]: the background thread: protocol, batches, loop, schedule, evaluation, checkpoints.
 //! - [`export`]: PEFT adapter and merged model, read back and proven.
 //! - [`state`]: what the screen shows, testable without a frame: workspace, commands, forms, series.
 //! - [`ui`]: draws state, emits commands; one file a screen, one theme.
@@ -31,7 +31,7 @@
 //!
 //! ```text
 //! main, cli -> app -> ui -> state -> store -> data
-//!               |              \--> engine::{protocol, config}
+//!               |              \--> engine::protocol
 //!               \--> engine -> objective, model, text, store;  model -> kernels;
 //!                    export -> store, model, text, data;  formats -> data, files;  model, text -> gguf -> files
 //!     cli, app -> hub -> model (names, the cache, which configs are known)

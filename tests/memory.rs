@@ -5,10 +5,8 @@
 use std::path::Path;
 
 use nudge::{
-    model::{
-        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Recompute, Row, Spec, Targets, adapter,
-        init,
-    },
+    data::config::{Precision, Recompute, Targets},
+    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, adapter, init},
     text::Codec,
 };
 use peak_alloc::PeakAlloc;

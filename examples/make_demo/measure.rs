@@ -6,11 +6,9 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use nudge::{
-    data::Prompt,
+    data::{Prompt, config::RunConfig},
     engine::{
-        Engine, EngineOptions,
-        config::RunConfig,
-        no_waker,
+        Engine, EngineOptions, no_waker,
         protocol::{Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
     },
     store::{NewRun, Project, RunId, demo::open_demo_of},

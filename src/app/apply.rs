@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::App;
 use crate::{
-    engine::{config::RunConfig, protocol::Request},
+    data::config::RunConfig,
+    engine::protocol::Request,
     state::{Closing, Command, Notice, Opened, ProjectSummary, Screen, command::CloseAnswer},
     store::{self, Project},
 };

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::{App, transfers::about};
 use crate::{
+    data::config::{Knob, RunConfig},
     engine::{
         self, EngineError, admit,
-        config::RunConfig,
-        protocol::{Knob, Request, RunControl, SaveAnswer},
+        protocol::{Request, RunControl, SaveAnswer},
     },
+    objective::Objective,
     state::{
         Command,
         on_disk::{Checkpoints, Saved},
@@ -126,7 +127,7 @@ impl App {
             let run = project.create_run(&NewRun {
                 name,
                 config_toml: config.to_toml()?,
-                method: config.objective.objective().name(),
+                method: Objective::of(&config.objective).name(),
                 revision: project.revision()?,
                 parent: None,
             })?;

@@ -14,7 +14,7 @@ pub use ask::{Generate, Score};
 pub use download::Download;
 pub use export::{Export, LayoutName, PartName, StoredName};
 
-use crate::{kernels::device::DeviceChoice, model::Precision};
+use crate::{data::config::Precision, kernels::device::DeviceChoice};
 
 /// Teaches a local language model your preferences.
 ///

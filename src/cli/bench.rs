@@ -11,12 +11,12 @@ use super::{
     output,
 };
 use crate::{
+    data::config::{Margin, Method, ObjectiveConfig, Recompute, Targets, TokenBudget},
     engine::{
         bench::{self, BenchModel, BenchOptions, BenchReport, GenerationReport, Shape},
         compute_pool,
-        config::{Margin, Method, ObjectiveConfig, TokenBudget},
     },
-    model::{AdapterShape, LoadOptions, Recompute, Targets},
+    model::{AdapterShape, LoadOptions},
 };
 
 pub fn run(args: &Bench, threads: Option<u16>) -> Result<Ending> {

@@ -3,7 +3,10 @@
 use anyhow::{Context as _, Result};
 
 use super::{args::Check, drive, ending::Ending, output};
-use crate::engine::protocol::{Event, Lengths, PreflightReport, Request, RequestId};
+use crate::{
+    engine::protocol::{Event, Lengths, PreflightReport, Request, RequestId},
+    objective,
+};
 
 /// More pairs than this are counted, not listed; `--json` lists all.
 const LISTED: usize = 10;
@@ -33,7 +36,7 @@ pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
     if args.json {
         output::json(&report)?;
     } else {
-        output::line(config.objective.formula())?;
+        output::line(objective::formula(&config.objective))?;
         print(&report)?;
     }
     Ok(Ending::Done)

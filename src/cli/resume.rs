@@ -4,10 +4,8 @@ use anyhow::{Context as _, Result};
 
 use super::{args::Resume, drive, ending::Ending, place::project_and_run};
 use crate::{
-    engine::{
-        config::{RunConfig, Threads},
-        fit_to_resume, goes_on_from,
-    },
+    data::config::{RunConfig, Threads},
+    engine::{fit_to_resume, goes_on_from},
     store::{RunRecord, StoreError},
 };
 

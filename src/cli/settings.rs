@@ -6,10 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{args::Settings, ending::usage};
 use crate::{
-    engine::{
-        config::{RunConfig, Threads},
-        validate,
-    },
+    data::config::{RunConfig, Threads, validate},
     files,
     store::Project,
 };

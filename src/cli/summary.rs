@@ -160,7 +160,7 @@ fn next(project: &Project, run: RunId, outcome: &Outcome, checkpoint: Option<&st
     lines.push(("see its charts", format!("nudge {dir}")));
     lines.push(("read its answers", format!("nudge answers {dir} {}", run.0)));
     let record = project.run(run)?;
-    let model = crate::engine::config::RunConfig::from_toml(&record.config_toml)
+    let model = crate::data::config::RunConfig::from_toml(&record.config_toml)
         .ok()
         .and_then(|config| config.model.path)
         .map_or_else(|| project.settings().map(|settings| settings.model), Ok)?;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     engine::admit,
+    objective::Objective,
     store::{NewRun, Project},
 };
 
@@ -41,7 +42,7 @@ pub fn start(
     let config = settings.with_threads(threads).resolve(Some(project))?;
     // A run that cannot start takes no number.
     admit(project, &config)?;
-    let method = config.objective.objective().name();
+    let method = Objective::of(&config.objective).name();
     // A connection of its own: writing needs one that nobody else holds.
     let mut writer = Project::open(project.dir())?;
     let run = writer.create_run(&NewRun {

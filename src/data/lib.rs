@@ -1,7 +1,9 @@
 //! Plain values of a preference project. No I/O, no threads; everything here is `Clone`, `PartialEq` and serde.
 
 mod change;
+pub mod config;
 mod counted;
+pub mod exact;
 mod extent;
 pub mod health;
 mod inspection;

@@ -2,12 +2,15 @@
 //! number and leaves no folder.
 
 use super::{
-    config::RunConfig,
     error::{EngineError, Result},
     material,
-    validate::validate,
 };
-use crate::{files, model, store::Project, text::Codec};
+use crate::{
+    data::config::{RunConfig, validate},
+    files, model,
+    store::Project,
+    text::Codec,
+};
 
 /// What settings alone can say against a run that goes on with them: their faults, and a device that is not there.
 pub fn fit_to_resume(config: &RunConfig) -> Result<()> {

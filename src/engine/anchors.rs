@@ -19,7 +19,7 @@ use super::{
     reference::{LogProbs, Origin, Source, Sums, sums},
     step::Trainer,
 };
-use crate::{model::Doc, store::Project};
+use crate::{model::Doc, objective::Objective, store::Project};
 
 /// What lasts no longer needs no word.
 const LONG: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ impl Trainer {
     /// `next`: the order of the pairs from where the run goes on. `Break` = stopped meanwhile.
     pub fn check_start(&mut self, next: &Order, step: u64, helm: &mut Helm<'_>) -> Result<ControlFlow<()>> {
         let chosen = self.drawn(&mut next.clone(), step);
-        let objective = self.state.knobs.objective(&self.config.objective);
+        let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
         for attempt in 0.. {
             if self.anchor(&chosen, helm)?.is_break() {
                 return Ok(ControlFlow::Break(()));

@@ -17,10 +17,10 @@ use super::{
     stop::StopTexts,
 };
 use crate::{
-    engine::config::RunConfig,
+    data::config::{Precision, RunConfig},
     files,
     kernels::device::DeviceChoice,
-    model::{GenerateOptions, Halt, LoadOptions, Policy, Precision, Shelf},
+    model::{GenerateOptions, Halt, LoadOptions, Policy, Shelf},
     store::{Project, RunId},
     text::{Clock, Codec, StreamDecoder},
 };

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::{config::DataConfig, protocol::LogLevel};
+use super::protocol::LogLevel;
 use crate::{
-    data::{Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule, split},
+    data::{Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule, config::DataConfig, split},
     model::{Doc, Spec},
     text::{Codec, Limits, Start, Unusable},
 };

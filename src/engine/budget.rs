@@ -1,7 +1,7 @@
 //! How many tokens a packed row may hold, and how much memory.
 
-use super::{config::TokenBudget, memory};
-use crate::model::Policy;
+use super::memory;
+use crate::{data::config::TokenBudget, model::Policy};
 
 /// More makes no product of matrices any faster.
 const MOST: usize = 4096;

@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::{EngineError, Result},
-    knobs::Knobs,
     order::Order,
     reference::Reference,
     rotation,
 };
 use crate::{
+    data::config::Knobs,
     model::{
         AdamW, Policy,
         adapter::{self, Layout, Part},
@@ -80,7 +80,7 @@ pub struct Aside {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     pub step: u64,
-    #[serde(with = "super::exact")]
+    #[serde(with = "crate::data::exact")]
     pub loss: f64,
 }
 

@@ -12,18 +12,20 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::{
     answer::{Speakers, answer},
-    config::RunConfig,
     error::{EngineError, Result},
     events::Reporter,
     hands::{Crew, Hands},
     memory,
     preflight::{self, Asker},
-    protocol::{Event, Generated, Knob, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights},
+    protocol::{Event, Generated, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights},
     run,
     thread::{Leaving, panic_sentence},
 };
 use crate::{
-    data::Prompt,
+    data::{
+        Prompt,
+        config::{Knob, RunConfig},
+    },
     model::Policy,
     store::{Project, RunId},
     text::Codec,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::overrides::ConfigError;
+use crate::data::config::ConfigError;
 use crate::{
     export::ExportError,
     formats::FormatError,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{Doc, GenerateOptions, LoadOptions, Policy, PolicyError},
-    objective::{PairTerm, TokenMean, kl_k3},
+    objective::{Objective, PairTerm, TokenMean, kl_k3},
 };
 
 /// At most so many held-out pairs, reference answers and retention texts are measured each time: the first ones.
@@ -89,7 +89,7 @@ impl Trainer {
         let Some(log_probs) = self.log_probs(&docs, at_start, helm)? else {
             return Ok(None);
         };
-        let objective = self.state.knobs.objective(&self.config.objective);
+        let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
         let anchored: Vec<(PairTerm, &[f64])> = pairs
             .iter()
             .zip(&log_probs)

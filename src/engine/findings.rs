@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     batches::{Batches, Material, PairDoc},
-    config::DataConfig,
     error::{EngineError, Result},
     protocol::{Fates, Lengths, PairFinding, PreflightReport},
 };
 use crate::{
-    data::{Flaw, Pair, PairId, Prompt},
+    data::{Flaw, Pair, PairId, Prompt, config::DataConfig},
     text::{Codec, Limits, Start},
 };
 

@@ -8,10 +8,8 @@ use std::{
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
 
-use super::{
-    config::{Priority, Threads, TrainConfig},
-    protocol::LogLevel,
-};
+use super::protocol::LogLevel;
+use crate::data::config::{Priority, Threads, TrainConfig};
 
 /// Deep recursion is not planned, but a stack costs only what is touched.
 pub const STACK_BYTES: usize = 64 << 20;

@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 
 use super::{
     batches::Material,
-    config::{self, Dtype, LoraConfig, RunConfig, Targets},
     error::{EngineError, Result},
 };
 use crate::{
-    data::{Pair, PairId},
+    data::{
+        Pair, PairId,
+        config::{LoraConfig, RunConfig},
+    },
     formats,
     kernels::{
         Multiplier,
         device::{self, DeviceChoice},
     },
-    model::{self, AdapterShape, LoadOptions, Policy, Precision, Recompute},
+    model::{AdapterShape, LoadOptions, Policy},
     store::{Arithmetic, PairQuery, Project, Revision, RunId, RunRecord, VerdictFilter},
 };
 
@@ -43,24 +45,14 @@ fn in_project(project: &Project, path: &Path) -> PathBuf {
 /// What is loaded and what of it is trained; `root` is the project's folder. The config has been validated.
 pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
     LoadOptions {
-        precision: match config.model.dtype {
-            Dtype::Auto => Precision::Auto,
-            Dtype::F32 => Precision::F32,
-            Dtype::Bf16 => Precision::Bf16,
-            Dtype::Q8_0 => Precision::Q8_0,
-            Dtype::Q4K => Precision::Q4K,
-        },
+        precision: config.model.dtype,
         frozen_adapters: config.model.start_adapter.iter().map(|path| root.join(path)).collect(),
         continued: config.model.continue_adapter.as_ref().map(|path| root.join(path)),
         adapter: (!config.lora.full).then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
         full: config.lora.full,
         bare: false,
         multiplier: None,
-        recompute: match config.train.recompute {
-            config::Recompute::Auto => Recompute::Auto,
-            config::Recompute::Never => Recompute::Never,
-            config::Recompute::Always => Recompute::Always,
-        },
+        recompute: config.train.recompute,
         // Validation has seen to it that the word is one.
         device: config.train.device.parse().unwrap_or(DeviceChoice::Auto),
     }
@@ -89,10 +81,7 @@ fn adapter_shape(lora: &LoraConfig, seed: u64) -> AdapterShape {
         alpha: lora.alpha,
         rslora: lora.rslora,
         dropout: lora.dropout,
-        targets: match &lora.targets {
-            Targets::All(_) => model::Targets::AllLinear,
-            Targets::Names(names) => model::Targets::Names(names.clone()),
-        },
+        targets: lora.targets.clone(),
         seed,
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! - before the first step: `prepare`, `material` and `batches` (data to documents), `golden` (what must hold at step 0),
 //!   `budget` (tokens a row), `trial` (one row tried, for its memory), `start` and `checkpoint` (where to go on);
-//! - a step: `length`, `order`, `anchors` and `reference` (step-0 log-probs), `rows`, `step`, `schedule`, `knobs`;
+//! - a step: `order`, `anchors` and `reference` (step-0 log-probs), `rows`, `step`, `schedule`;
 //! - between steps: `evaluate`, `probes`, `keep` (checkpoints, also when one fails), `rotation` (which of them stay), `helm`
 //!   (log, pause, stop), `answer` (questions to the weights);
 //! - without a run: `catalog` (models on disk), `admit` (whether one may be recorded), `preflight`, `score`, `bench`, `export` with `trained`
@@ -22,12 +22,10 @@ pub mod bench;
 mod budget;
 pub mod catalog;
 mod checkpoint;
-pub mod config;
 mod desk;
 mod error;
 mod evaluate;
 mod events;
-mod exact;
 mod export;
 #[cfg(test)]
 mod fault;
@@ -36,13 +34,9 @@ mod golden;
 mod hands;
 mod helm;
 mod keep;
-mod knobs;
-mod length;
 mod material;
 mod memory;
-mod method;
 mod order;
-mod overrides;
 mod preflight;
 mod prepare;
 mod probes;
@@ -66,7 +60,6 @@ mod thread;
 mod toy;
 mod trained;
 mod trial;
-mod validate;
 
 pub use admit::{admit, fit_to_resume};
 pub use answer::{Speaker, answer, answer_all};
@@ -74,8 +67,6 @@ pub use error::EngineError;
 pub use events::Waker;
 pub use export::export;
 pub use hands::compute_pool;
-pub use overrides::ConfigError;
 pub use rotation::{asked_for as checkpoints_asked_for, newest as newest_checkpoint, steps as checkpoint_steps};
 pub use start::goes_on_from;
 pub use thread::{Engine, EngineOptions, Farewell, no_waker};
-pub use validate::validate;

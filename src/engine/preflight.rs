@@ -5,23 +5,23 @@ use std::{collections::HashSet, ops::ControlFlow, path::Path};
 use super::{
     batches::{self, Batches, Bounds},
     budget,
-    config::RunConfig,
     error::{EngineError, Result},
     evaluate::first,
-    findings, golden,
-    length::Length,
-    material, memory,
+    findings, golden, material, memory,
     protocol::PreflightReport,
     reference::{Origin, Reference, Source, sums},
     schedule,
     step::judge,
     trial,
-    validate::validate,
 };
 use crate::{
-    data::PromptKey,
+    data::{
+        PromptKey,
+        config::{Length, RunConfig, validate},
+    },
     kernels::device,
     model::{Doc, Policy, PolicyError},
+    objective::Objective,
     store::Project,
     text::Codec,
 };
@@ -118,7 +118,7 @@ fn step_zero(
     asker: &Asker<'_>,
 ) -> Result<()> {
     let row_tokens = report.memory.row_tokens;
-    let objective = config.objective.objective();
+    let objective = Objective::of(&config.objective);
     let train = &batches.pairs.train;
     let stride = train.len().div_ceil(SAMPLED);
     let sampled: Vec<_> = train.iter().step_by(stride).cloned().collect();

@@ -7,12 +7,9 @@ use super::{
     batches::{self, Batches, Bounds},
     budget,
     checkpoint::{Aside, Saved, State},
-    config::RunConfig,
     error::{EngineError, Result},
     findings,
     helm::Helm,
-    knobs::Knobs,
-    length::Length,
     material,
     order::Order,
     preflight,
@@ -22,10 +19,12 @@ use super::{
     start::Start,
     step::Trainer,
     trial,
-    validate::validate,
 };
 use crate::{
-    data::Prompt,
+    data::{
+        Prompt,
+        config::{Knobs, Length, RunConfig, validate},
+    },
     model::{AdamW, AdamWOptions, Doc, Policy},
     store::{Probe, Project, RunRecord},
     text::{Clock, Codec},

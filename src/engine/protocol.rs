@@ -11,9 +11,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::config::RunConfig;
 use crate::{
-    data::{Flaw, PairId, Prompt},
+    data::{
+        Flaw, PairId, Prompt,
+        config::{Knob, RunConfig},
+    },
     store::RunId,
 };
 pub use crate::{
@@ -126,20 +128,6 @@ impl Default for Sampling {
             ignore_eos: false,
         }
     }
-}
-
-/// Settings that may move while a run is going. Each change is a mark on the charts and part of the checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "knob", content = "value", rename_all = "snake_case")]
-pub enum Knob {
-    /// Factor on the scheduled learning rate.
-    LearningRateScale(f64),
-    /// λ_ref.
-    ReferenceWeight(f64),
-    /// λ_pre.
-    RetentionWeight(f64),
-    /// β of MPO and DPO.
-    Beta(f64),
 }
 
 /// What to do about a checkpoint that could not be written.

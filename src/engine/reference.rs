@@ -9,11 +9,11 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    config::{ModelConfig, RunConfig},
     error::{EngineError, Result},
     rows::pack,
 };
 use crate::{
+    data::config::{ModelConfig, RunConfig},
     model::{Doc, Policy, PolicyError, Row},
     store::{LogProbKey, Project, StoreError},
 };

@@ -1,6 +1,6 @@
 //! The learning rate of each step.
 
-use super::config::{OptimizerConfig, Schedule};
+use crate::data::config::{OptimizerConfig, Schedule};
 
 /// Learning rate of the update that makes `step` (counted from 1) of `total`.
 ///

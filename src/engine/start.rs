@@ -2,11 +2,13 @@
 
 use super::{
     checkpoint::{self, Saved},
-    config::RunConfig,
     error::{EngineError, Result},
     rotation,
 };
-use crate::store::{RunRecord, RunStatus};
+use crate::{
+    data::config::RunConfig,
+    store::{RunRecord, RunStatus},
+};
 
 /// What a run that is asked to train does first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,17 +7,18 @@ use super::{
     batches::{Batches, PairDoc, TextDoc},
     budget::Room,
     checkpoint::State,
-    config::RunConfig,
     error::{EngineError, Result},
     helm::Helm,
-    length::Length,
     order::Order,
     reference::sum,
     rows::{Packed, pack},
     schedule,
 };
 use crate::{
-    data::PairId,
+    data::{
+        PairId,
+        config::{Length, RunConfig},
+    },
     model::{AdamW, Doc, Policy, PolicyError, Row},
     objective::{Objective, PairLogProbs, PairTerm, TokenMean, summarize},
     store::PairVisit,
@@ -194,7 +195,7 @@ impl Trainer {
             .map(|&i| (Part::Pair(i), &batches.pairs.train[i].doc))
             .chain(references.iter().chain(&retention).map(|(part, doc)| (*part, doc)));
         Ok(Plan {
-            objective: knobs.objective(&self.config.objective),
+            objective: Objective::of(&knobs.turned(&self.config.objective)),
             reference: mean(knobs.reference_weight, &references),
             retention: mean(knobs.retention_weight, &retention),
             rows: pack(docs, self.state.budget).map_err(PolicyError::from)?,

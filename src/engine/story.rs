@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{
     batches::{self, Bounds},
     checkpoint,
-    config::RunConfig,
     error::Result,
     material,
     protocol::LogLevel,
 };
 use crate::{
-    data::Prompt,
+    data::{Prompt, config::RunConfig},
     export::{Answers, Chart, Line, Measured, Setting, Story},
     model::Spec,
+    objective,
     store::{Project, RunRecord, SampleRecord},
     text::{Clock, Codec},
 };
@@ -102,7 +102,7 @@ impl Story {
             run: record.name.clone(),
             state: state(project, record)?,
             method: record.method.clone(),
-            formula: config.objective.formula(),
+            formula: objective::formula(&config.objective),
             facts,
             set_aside,
             settings: settings(&config)?,

@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::{
     Engine, EngineOptions,
-    config::TokenBudget,
     fault::{Fault, Mishap},
     no_waker,
     protocol::{Event, Outcome, Request, RequestId, RunControl, Sampling, Weights},
     toy::{self, Toy, ask, finished, value, wait_for},
 };
-use crate::store::{LogLevel, RunStatus};
+use crate::{
+    data::config::TokenBudget,
+    store::{LogLevel, RunStatus},
+};
 
 fn faulty(mishap: impl Fn(u64) -> Mishap + Send + Sync + 'static) -> Engine {
     let options = EngineOptions { fault: Fault::at(mishap), ..EngineOptions::with_threads(1) };

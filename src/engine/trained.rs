@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use super::{
     checkpoint,
-    config::RunConfig,
     error::{EngineError, Result},
     material,
     protocol::Which,
     rotation,
 };
 use crate::{
-    data::{SplitRule, split},
+    data::{
+        SplitRule,
+        config::{Precision, RunConfig},
+        split,
+    },
     export::About,
-    model::{LoadOptions, Policy, Precision, adapter},
+    model::{LoadOptions, Policy, adapter},
     store::{Project, RunId, RunRecord},
     text::{Clock, Codec},
 };

@@ -7,13 +7,13 @@ use super::{
     batches::{Batches, PairDoc, TextDoc},
     budget::Room,
     checkpoint::Aside,
-    config::{self, RunConfig},
     error::{EngineError, Result},
     memory,
     protocol::{Basis, MemoryOutlook},
     rows::{Packed, pack},
 };
 use crate::{
+    data::config::{Recompute, RunConfig},
     kernels::device,
     model::{Doc, Policy, PolicyError, Row},
 };
@@ -229,8 +229,8 @@ fn consequence(outlook: &MemoryOutlook, config: &RunConfig) -> String {
 
 fn cures(config: &RunConfig) -> String {
     let recompute = match config.train.recompute {
-        config::Recompute::Never => "train.recompute = \"auto\", ",
-        config::Recompute::Auto | config::Recompute::Always => "",
+        Recompute::Never => "train.recompute = \"auto\", ",
+        Recompute::Auto | Recompute::Always => "",
     };
     let limit = match config.train.memory_mb {
         Some(_) => "a larger train.memory_mb",

@@ -5,7 +5,10 @@ use std::{ops::ControlFlow, path::Path};
 use serde_json::{Value, json};
 
 use super::ExportError;
-use crate::model::{GenerateOptions, LoadError, LoadOptions, Policy, PolicyError, Precision};
+use crate::{
+    data::config::Precision,
+    model::{GenerateOptions, LoadError, LoadOptions, Policy, PolicyError},
+};
 
 /// What an export was checked with, on the logits that follow each probe prompt.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -28,10 +28,10 @@ use safetensors::{Dtype, View};
 use factors::{Factors, Shaped};
 
 use super::{
-    AdapterShape, LoadError, Policy, PolicyError, Spec, Targets, identity::Identity, tensors::LinearSpec,
-    weights::Weights,
+    AdapterShape, LoadError, Policy, PolicyError, Spec, identity::Identity, tensors::LinearSpec, weights::Weights,
 };
 use ::kernels::Lora;
+use data::config::Targets;
 
 const CONFIG: &str = "adapter_config.json";
 /// The output layer, which PEFT can adapt too.

@@ -2,8 +2,9 @@
 
 use candle_core::{DType, Device};
 
-use super::{LoadOptions, Policy, Precision, Spec, rates::Rates, source::Source, tensors::EMBEDDING};
+use super::{LoadOptions, Policy, Spec, rates::Rates, source::Source, tensors::EMBEDDING};
 use ::kernels::{Compute, Multiplier};
+use data::config::Precision;
 
 /// In what the processor computes, and why.
 #[derive(Debug, Clone, PartialEq)]

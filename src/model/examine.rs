@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    LoadError, LoadOptions, Precision, Spec,
+    LoadError, LoadOptions, Spec,
     adapter::{self, LoadedAdapter},
     source::Source,
     tensors::Role,
 };
+use data::config::Precision;
 
 /// Everything that can be told of a model and its adapters without reading the weights: whether [`Policy::load`] would do.
 pub fn examine(folder: &Path, options: &LoadOptions) -> Result<(), LoadError> {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use candle_core::{DType, Device, Tensor};
+use data::config::{Precision, Recompute};
 
 use super::{
     AdapterShape, Layer, LoadError, Parameters, Policy, PolicyError, Spec,
@@ -49,35 +50,6 @@ pub struct LoadOptions {
     pub recompute: Recompute,
     /// Where the policy lives. It stays on the thread that loads it.
     pub device: DeviceChoice,
-}
-
-/// How weights that are not trained are kept, and in what their products are computed. What is trained, norms, biases and
-/// all sums are f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// As the file has them. Products on the processor are f32, but bf16 to train an adapter on a bf16 file where the
-    /// processor is clearly quicker in it, which is measured.
-    #[default]
-    Auto,
-    /// f32 arithmetic; weights of a bf16 file stay bf16 in memory, which is exact.
-    F32,
-    /// Half the memory of f32: other files are rounded, and so are activations that wait for the backward. Factors of the
-    /// large products are rounded too where the processor is clearly quicker with them.
-    Bf16,
-    /// Frozen matrices in blocks of 8 bits, rounded while they are read; norms and biases in f32.
-    Q8_0,
-    /// The same with 4 bits (5.5 where a row is no multiple of 256), the embedding and the head with 8.
-    Q4K,
-}
-
-/// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Recompute {
-    /// As many blocks as do not fit: in half of the memory that was free at load time, or in what [`Policy::set_room`] says.
-    #[default]
-    Auto,
-    Never,
-    Always,
 }
 
 impl Policy {

@@ -3,6 +3,7 @@
 //! Source: Hu et al., arXiv 2106.09685; rank-stabilised scale, arXiv 2312.03732. Start as in PEFT: A uniform as
 //! Kaiming with a = √5, B zero, so that the policy starts as the model it adapts.
 
+use data::config::Targets;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -22,22 +23,11 @@ pub struct AdapterShape {
     pub seed: u64,
 }
 
-/// Which linear layers get an adapter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Targets {
-    /// All of every block; not the head, as in PEFT.
-    AllLinear,
-    /// Names such as `q_proj`, or whole module paths.
-    Names(Vec<String>),
-}
-
-impl Targets {
-    /// Whether the module of this path is meant. A name matches as the path's end, as in PEFT.
-    pub(super) fn contain(&self, path: &str) -> bool {
-        match self {
-            Self::AllLinear => true,
-            Self::Names(names) => names.iter().any(|name| matches_module(name, path)),
-        }
+/// Whether the module of this path gets an adapter. A name matches as the path's end, as in PEFT.
+pub(super) fn is_target(targets: &Targets, path: &str) -> bool {
+    match targets {
+        Targets::AllLinear => true,
+        Targets::Names(names) => names.iter().any(|name| matches_module(name, path)),
     }
 }
 

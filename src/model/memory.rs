@@ -9,10 +9,11 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::Device;
 
 use super::{
-    LoadError, LoadOptions, Policy, Precision, Recompute, Row, Spec, block::Block, flat_file, projection::Projection,
-    source::Source, spec::NormPlaces,
+    LoadError, LoadOptions, Policy, Row, Spec, block::Block, flat_file, projection::Projection, source::Source,
+    spec::NormPlaces,
 };
 use ::kernels::{Compute, Weight, device};
+use data::config::{Precision, Recompute};
 
 /// Bytes of one number of an activation, a gradient or a moment.
 pub(super) const FLOAT: u64 = 4;

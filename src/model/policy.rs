@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use half::bf16;
 
 use super::{
-    AdamW, AdapterShape, LoadError, Parameters, PolicyError, Precision, Recompute, Result, Row, Spec,
+    AdamW, AdapterShape, LoadError, Parameters, PolicyError, Result, Row, Spec,
     arithmetic::Chosen,
     block::{Block, Frame, Saved},
     half::Norm,
@@ -18,6 +18,7 @@ use super::{
     rope::{RopeCache, Rotation},
 };
 use ::kernels::{Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot, Weight};
+use data::config::{Precision, Recompute};
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
 pub struct Policy {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use data::config::Precision;
 use half::bf16;
 
 use super::{
     LoadError, Spec,
     gguf::{self, GgufModel},
     identity::Identity,
-    load::Precision,
     tensors::{EMBEDDING, HEAD},
     weights::Weights,
 };
@@ -131,7 +131,7 @@ impl Source {
         {
             return file.quantized(name, shape);
         }
-        let Some(format) = precision.blocks(name, shape[1]) else {
+        let Some(format) = blocks(precision, name, shape[1]) else {
             return Ok(None);
         };
         let values = self.read(name, &shape)?;
@@ -196,53 +196,22 @@ pub(super) fn open_folder(model: &Path) -> Result<(Spec, Weights), LoadError> {
     Ok((spec, weights))
 }
 
-impl Precision {
-    /// The blocks that a frozen matrix with rows of `columns` numbers is rounded to.
-    ///
-    /// Four bits are [`BlockFormat::Q4K`], which loses less than `Q4_0` at the same size (7.5 % of normally distributed
-    /// weights' size, root mean square, against 8.6 %). Its blocks hold 256 numbers; rows that are no multiple of that
-    /// take 5.5 bits, as in llama.cpp. The embedding and the head keep 8 bits: they are what every token passes through.
-    /// Rows that fit no block stay dense.
-    fn blocks(self, name: &str, columns: usize) -> Option<BlockFormat> {
-        let table = name == EMBEDDING || name == HEAD;
-        let format = match self {
-            Self::Q4K if table => BlockFormat::Q8_0,
-            Self::Q4K if columns.is_multiple_of(BlockFormat::Q4K.numbers()) => BlockFormat::Q4K,
-            Self::Q4K => BlockFormat::Q5_0,
-            Self::Q8_0 => BlockFormat::Q8_0,
-            Self::Auto | Self::F32 | Self::Bf16 => return None,
-        };
-        columns.is_multiple_of(format.numbers()).then_some(format)
-    }
-
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::F32, Self::Bf16, Self::Q8_0, Self::Q4K];
-
-    /// The one of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|precision| precision.name() == name)
-    }
-
-    /// Its name in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::Q8_0 => "q8_0",
-            Self::Q4K => "q4_k",
-        }
-    }
-
-    /// Whether matrices may lose bits on the way in.
-    pub(super) fn rounds(self) -> bool {
-        self == Self::Bf16 || self.quantizes()
-    }
-
-    /// Whether matrices are rounded to blocks on the way in.
-    pub(super) fn quantizes(self) -> bool {
-        matches!(self, Self::Q8_0 | Self::Q4K)
-    }
+/// The blocks that a frozen matrix with rows of `columns` numbers is rounded to.
+///
+/// Four bits are [`BlockFormat::Q4K`], which loses less than `Q4_0` at the same size (7.5 % of normally distributed
+/// weights' size, root mean square, against 8.6 %). Its blocks hold 256 numbers; rows that are no multiple of that
+/// take 5.5 bits, as in llama.cpp. The embedding and the head keep 8 bits: they are what every token passes through.
+/// Rows that fit no block stay dense.
+fn blocks(precision: Precision, name: &str, columns: usize) -> Option<BlockFormat> {
+    let table = name == EMBEDDING || name == HEAD;
+    let format = match precision {
+        Precision::Q4K if table => BlockFormat::Q8_0,
+        Precision::Q4K if columns.is_multiple_of(BlockFormat::Q4K.numbers()) => BlockFormat::Q4K,
+        Precision::Q4K => BlockFormat::Q5_0,
+        Precision::Q8_0 => BlockFormat::Q8_0,
+        Precision::Auto | Precision::F32 | Precision::Bf16 => return None,
+    };
+    columns.is_multiple_of(format.numbers()).then_some(format)
 }
 
 impl Spec {

@@ -25,7 +25,7 @@ pub struct Survey {
     pub dtype: String,
     /// The file, or all files of the folder.
     pub bytes: u64,
-    /// Its weights in memory, as [`super::Precision::Auto`] keeps them on the processor, and an adapter's that lies beside
+    /// Its weights in memory, as [`Precision::Auto`] keeps them on the processor, and an adapter's that lies beside
     /// them.
     pub held: u64,
     /// The adapter that lies beside its weights and is applied with them.
@@ -155,7 +155,8 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{AdapterShape, LoadOptions, Policy, Targets};
+    use crate::{AdapterShape, LoadOptions, Policy};
+    use data::config::Targets;
 
     fn fixture(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)

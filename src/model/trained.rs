@@ -3,7 +3,7 @@
 use super::{
     AdapterShape, LoadError, LoadOptions, Spec,
     adapter::LoadedAdapter,
-    lora::{self, a_name, b_name},
+    lora::{self, a_name, b_name, is_target},
     parameters::Planned,
     tensors::{LinearSpec, Role, TensorSpec},
 };
@@ -78,7 +78,7 @@ impl<'a> Trained<'a> {
                 };
                 spec.tensors().map(plan).collect()
             }
-            Self::New(shape) => adapters(&|linear| shape.targets.contain(&linear.path).then_some(shape.rank)),
+            Self::New(shape) => adapters(&|linear| is_target(&shape.targets, &linear.path).then_some(shape.rank)),
             Self::Further(start, _) => adapters(&|linear| Some(start.lora(&linear.path)?.a.dims()[0])),
         }
     }

@@ -1,12 +1,14 @@
 //! One pair through the objective: value, gradient, and what the window shows about it.
 
-use super::{ASLEEP, Margin, Objective, PairLogProbs, PairTerm, Smoothing, dpo, ipo, logistic::sigmoid, mpo};
+use data::config::Margin;
+
+use super::{ASLEEP, Objective, PairLogProbs, PairTerm, Smoothing, dpo, ipo, logistic::sigmoid, mpo};
 
 impl Objective {
     /// Loss, gradient and measurements of one pair. The step's loss is the mean over its pairs: see
     /// [`PairTerm::coefficients`].
     pub fn evaluate(&self, pair: &PairLogProbs) -> PairTerm {
-        let margin = self.margin().of(pair);
+        let margin = pair.margin(self.margin());
         let weight = self.weight(pair);
         let c = pair.certainty;
         let loss = weight * (c * self.loss_at(margin) + (1.0 - c) * self.loss_at(-margin));
@@ -141,7 +143,7 @@ impl Objective {
     }
 
     fn term(&self, pair: &PairLogProbs, margin: f64, loss: f64, slope: f64) -> PairTerm {
-        let (per_chosen, per_rejected) = self.margin().slopes(pair);
+        let (per_chosen, per_rejected) = pair.slopes(self.margin());
         let beta = self.beta();
         PairTerm {
             loss,

@@ -1,18 +1,8 @@
 //! The objectives in symbols, as the launch sheet shows them.
 
-use super::{Margin, Objective, Smoothing};
+use data::config::Margin;
 
-impl Margin {
-    /// m in symbols: s is the sum of log-probs over the answer's tokens, s₀ its value at step 0, w chosen, l rejected.
-    pub fn formula(self) -> &'static str {
-        match self {
-            Self::Sum => "m = s(w) − s(l)",
-            Self::Mean => "m = s(w)/|w| − s(l)/|l|",
-            Self::AnchoredSum => "m = [s(w) − s(l)] − [s(w) − s(l)] at step 0",
-            Self::AnchoredMean => "m = [s(w)/|w| − s(l)/|l|] − [s(w)/|w| − s(l)/|l|] at step 0",
-        }
-    }
-}
+use super::{Objective, Smoothing};
 
 impl Objective {
     /// The loss of one pair in symbols, then its margin, e.g. "L = −σ(β·m),  m = s(w) − s(l)".

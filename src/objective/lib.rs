@@ -15,7 +15,8 @@
 //!
 //! # Files
 //!
-//! `margin`: the four margins. `mpo`, `dpo`, `ipo`: ℓ and its slope. `formula`: the same in symbols.
+//! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
+//! `formula`: the same in symbols.
 //! `diagnostics`: what a step's pairs look like. `tokens`: the terms that are means over tokens, and KL drift.
 
 mod diagnostics;
@@ -26,26 +27,15 @@ mod ipo;
 mod logistic;
 mod margin;
 mod mpo;
+mod of_config;
 mod tokens;
 
+use data::config::Margin;
 use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostics, summarize};
+pub use of_config::formula;
 pub use tokens::{TokenMean, kl_forward, kl_k3};
-
-/// Which margin m_θ a pair is judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Margin {
-    /// s(y_w) − s(y_l), reference-free.
-    Sum,
-    /// s(y_w)/|y_w| − s(y_l)/|y_l|, reference-free.
-    Mean,
-    /// `Sum` minus its value at step 0.
-    AnchoredSum,
-    /// `Mean` minus its value at step 0.
-    AnchoredMean,
-}
 
 /// The preference objective, with its own constants. Exhaustive on purpose: no default arm anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -154,7 +154,7 @@ pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<Difference> {
 mod tests {
     use super::*;
     use crate::{
-        engine::config::{Method, RunConfig},
+        data::config::{Method, RunConfig},
         state::launch::settings_in_full,
     };
 

@@ -9,13 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::fields::{self, Field, Kind};
-use crate::{
-    engine::{
-        config::{ConfigError, Method, RunConfig},
-        validate,
-    },
-    objective::Margin,
-};
+use crate::data::config::{ConfigError, Margin, Method, RunConfig, validate};
 
 /// Everything under it is a setting of the method.
 const OBJECTIVE: &str = "objective.";
@@ -328,7 +322,7 @@ mod tests {
         launch.set(fields::TARGETS.key, "q_proj, v_proj");
         assert_eq!(
             launch.checked().config.lora.targets,
-            crate::engine::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
+            crate::data::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
         );
         launch.set(fields::TARGETS.key, "all-linear");
         assert!(launch.checked().problems.is_empty());

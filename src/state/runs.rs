@@ -7,10 +7,8 @@ use std::{
 
 use super::{launch::settings_in_full, on_disk::Saved, series::Series};
 use crate::{
-    engine::{
-        config::RunConfig,
-        protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
-    },
+    data::config::RunConfig,
+    engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
     store::{self, RunId, RunRecord, RunStatus},
 };
 

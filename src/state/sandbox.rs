@@ -58,7 +58,7 @@ pub fn in_words(objective: &Objective) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objective::{Margin, Smoothing};
+    use crate::{data::config::Margin, objective::Smoothing};
 
     #[test]
     fn mpo_is_awake_around_zero_and_sleeps_on_both_sides() {

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{fields, launch::Launch};
 use crate::{
-    data::counted,
-    engine::{
-        config::RunConfig,
-        protocol::{Event, Knob, PreflightReport, RequestId, SaveAnswer},
+    data::{
+        config::{Knob, RunConfig},
+        counted,
     },
+    engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer},
     store::{RunId, RunRecord},
 };
 

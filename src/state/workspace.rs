@@ -16,7 +16,8 @@ use super::{
     views::Views,
 };
 use crate::{
-    engine::{config::RunConfig, protocol::RequestId},
+    data::config::RunConfig,
+    engine::protocol::RequestId,
     store::{Counts, RunId, RunRecord},
 };
 

@@ -4,7 +4,8 @@
 //! tried by all that this processor can multiply with.
 
 use nudge::{
-    engine::{config::Dtype, protocol::Outcome},
+    data::config::Precision,
+    engine::protocol::Outcome,
     kernels::Multiplier,
     model::{Doc, Policy, Row},
 };
@@ -113,11 +114,11 @@ fn twenty_steps_in_bf16_stay_near_f32() {
         assert_eq!(losses.len(), 20);
         (record.arithmetic.unwrap().compute, losses)
     };
-    let (name, f32) = losses(Dtype::F32, Multiplier::F32);
+    let (name, f32) = losses(Precision::F32, Multiplier::F32);
     assert_eq!(name, "f32");
     assert!(f32[0].1 - f32[19].1 > 5.0 * NEAR, "it learnt much more than that");
     for by in Multiplier::present() {
-        let (name, bf16) = losses(Dtype::Bf16, by);
+        let (name, bf16) = losses(Precision::Bf16, by);
         assert_eq!(name, if by.rounds() { "bf16" } else { "f32" });
         let apart = f32.iter().zip(&bf16).map(|(a, b)| (a.1 - b.1).abs());
         let most = apart.fold(0.0, f64::max);

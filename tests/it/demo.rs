@@ -66,5 +66,5 @@ fn the_demo_is_small_and_its_model_loads() {
     assert_eq!(policy.spec().vocab_size, codec.vocab_size());
     assert!(!project.probes().unwrap().is_empty());
     assert!(!project.retention().unwrap().is_empty());
-    nudge::engine::config::RunConfig::from_toml(&settings.run_toml).unwrap();
+    nudge::data::config::RunConfig::from_toml(&settings.run_toml).unwrap();
 }

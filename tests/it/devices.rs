@@ -2,8 +2,9 @@
 //! and on a CUDA device where there is one (`cargo test --features cuda --test it -- parity devices`).
 
 use candle_core::{DType, Tensor};
-use nudge::model::{
-    AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Stored, Targets, save_merged,
+use nudge::{
+    data::config::{Precision, Targets},
+    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Stored, save_merged},
 };
 
 use crate::fixture::{self, Place, relative};

@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use nudge::{
+    data::config::Knob,
     engine::{
         Engine,
-        protocol::{Basis, Event, Knob, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
+        protocol::{Basis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
         score::{IdPair, score_ids},
     },
     model::{Doc, LoadOptions, Policy, Row},
@@ -284,7 +285,7 @@ fn preflight_measures_before_the_start() {
     assert!((measured - expected).abs() < 1e-4 && *expected == -0.5);
 
     let mut config = toy::config();
-    config.objective.margin = Some(nudge::objective::Margin::Sum);
+    config.objective.margin = Some(nudge::data::config::Margin::Sum);
     config.objective.beta = 50.0;
     let asleep = ask_for(config);
     assert!(asleep.asleep > 0.3);

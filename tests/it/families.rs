@@ -8,7 +8,10 @@
 use std::{collections::HashMap, fs, ops::ControlFlow, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use nudge::model::{AdapterShape, Doc, GenerateOptions, LoadOptions, Policy, Row, Spec, Stored, Targets, save_merged};
+use nudge::{
+    data::config::Targets,
+    model::{AdapterShape, Doc, GenerateOptions, LoadOptions, Policy, Row, Spec, Stored, save_merged},
+};
 
 use crate::fixture::{self, elements, largest_difference, relative};
 

@@ -10,8 +10,9 @@ use std::{
 
 use candle_core::{DType, Device, Tensor};
 use nudge::{
+    data::config::{Precision, Recompute, Targets},
     kernels::{self, Compute, Kernels, Multiplier},
-    model::{AdapterShape, LoadOptions, Policy, Precision, Recompute, Spec, Targets},
+    model::{AdapterShape, LoadOptions, Policy, Spec},
 };
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;

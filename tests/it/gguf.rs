@@ -10,10 +10,11 @@ use std::{
 };
 
 use nudge::{
-    data::Prompt,
-    model::{
-        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Precision, Row, Spec, Stored, Targets, save_merged,
+    data::{
+        Prompt,
+        config::{Precision, Targets},
     },
+    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, Stored, save_merged},
     text::Codec,
 };
 

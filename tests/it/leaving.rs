@@ -3,11 +3,10 @@
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
 use nudge::{
+    data::config::{RunConfig, validate},
     engine::{
         self,
-        config::RunConfig,
         protocol::{ExportOrder, Exported, Layout, MergedOptions, Outcome, Part, What, Which},
-        validate,
     },
     model::{LoadOptions, Policy},
     store::RunId,

@@ -2,10 +2,13 @@
 
 use std::{fs, path::Path};
 
-use nudge::model::{
-    AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, Stored, Targets,
-    adapter::{self, Layout, Part},
-    init, save_merged,
+use nudge::{
+    data::config::Targets,
+    model::{
+        AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, Stored,
+        adapter::{self, Layout, Part},
+        init, save_merged,
+    },
 };
 
 use crate::fixture::{self, elements, largest_difference};

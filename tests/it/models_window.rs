@@ -149,7 +149,7 @@ fn a_project_without_runs_changes_its_model_and_one_with_runs_keeps_it() {
     let at = dir.path().join("project");
     let mut project = Project::open(&at).unwrap();
     assert_eq!(project.settings().unwrap().model, snapshot);
-    stage::past_run(&mut project, nudge::engine::config::Method::Mpo, 0.1, 40.0);
+    stage::past_run(&mut project, nudge::data::config::Method::Mpo, 0.1, 40.0);
     drop(project);
 
     let mut window = Window::open(&at, Screen::Models);

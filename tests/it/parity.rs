@@ -2,8 +2,9 @@
 
 use candle_core::Tensor;
 use nudge::{
+    data::config::Margin,
     model::{AdamW, AdamWOptions, Doc, Policy, Row},
-    objective::{Margin, Objective, PairLogProbs, Smoothing},
+    objective::{Objective, PairLogProbs, Smoothing},
 };
 use serde_json::Value;
 

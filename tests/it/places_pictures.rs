@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use nudge::{
-    data::{Base, Machine, ModelCard, ModelKind, Needs},
-    engine::{config::RunConfig, protocol::Proof},
+    data::{Base, Machine, ModelCard, ModelKind, Needs, config::RunConfig},
+    engine::protocol::Proof,
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         download::{FetchProgress, Fetching, Offer},

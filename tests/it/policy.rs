@@ -1,8 +1,9 @@
 //! The policy against itself: what must not change its numbers.
 
 use nudge::{
+    data::config::{Precision, Recompute},
     kernels::Multiplier,
-    model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Precision, Recompute, Row},
+    model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Row},
 };
 
 use crate::fixture::{self, Fixture, Place, elements, largest_difference, relative};

@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use nudge::{
-    engine::{
-        config::{Priority, RunConfig, Threads},
-        protocol::Outcome,
-    },
+    data::config::{Priority, RunConfig, Threads},
+    engine::protocol::Outcome,
     store::RunId,
 };
 

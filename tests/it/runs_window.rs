@@ -3,10 +3,8 @@
 use egui::accesskit::Role;
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
-    engine::{
-        config::Method,
-        protocol::{Event, Knob, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer},
-    },
+    data::config::{Knob, Method},
+    engine::protocol::{Event, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer},
     state::{Screen, train::Sheet},
     store::{Project, RunId, RunStatus},
 };

@@ -13,11 +13,12 @@ use egui_kittest::{
 };
 use nudge::{
     app::{App, EngineLink},
-    data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict},
-    engine::{
+    data::{
+        Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict,
         config::{Method, RunConfig},
-        protocol::{Arithmetic, Event, Metrics, Request},
     },
+    engine::protocol::{Arithmetic, Event, Metrics, Request},
+    objective::Objective,
     store::{NewRun, Project, ProjectSettings, RunId, RunStatus},
 };
 
@@ -243,7 +244,7 @@ pub fn past_run(project: &mut Project, method: Method, beta: f64, slowness: f64)
     let mut config = RunConfig::default();
     config.objective.kind = method;
     config.objective.beta = beta;
-    let name = config.objective.objective().name();
+    let name = Objective::of(&config.objective).name();
     let run = project
         .create_run(&NewRun {
             name: format!("{name} β {beta}"),

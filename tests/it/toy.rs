@@ -8,11 +8,12 @@ use std::{
 };
 
 use nudge::{
-    data::{Change, Choice, Edit, Extras, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict},
-    engine::{
-        Engine, EngineOptions,
+    data::{
+        Change, Choice, Edit, Extras, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict,
         config::RunConfig,
-        no_waker,
+    },
+    engine::{
+        Engine, EngineOptions, no_waker,
         protocol::{Event, Metrics, Outcome, Request, RunControl},
     },
     kernels::Multiplier,

@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::PathBuf};
 
 use nudge::{
+    data::config::Targets,
     gguf::Gguf,
     model::{
-        AdapterShape, LoadOptions, MergedOptions, Policy, Stored, Targets,
+        AdapterShape, LoadOptions, MergedOptions, Policy, Stored,
         adapter::{self, Layout, Part},
         write_merged,
     },

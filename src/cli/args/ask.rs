@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 
 use super::precision;
-use crate::{kernels::device::DeviceChoice, model::Precision};
+use crate::{data::config::Precision, kernels::device::DeviceChoice};
 
 /// Log-probs of given pairs, token by token
 #[derive(Debug, clap::Args)]

@@ -25,7 +25,6 @@ use self::timed::{Part, Phase, Stopwatch, Timed};
 use super::{
     batches::PairDoc,
     budget,
-    config::{ObjectiveConfig, TokenBudget},
     error::{EngineError, Result},
     memory,
     reference::{Sums, sum},
@@ -34,9 +33,12 @@ use super::{
     step::judge,
 };
 use crate::{
-    data::{PairId, Prompt, PromptKey},
+    data::{
+        PairId, Prompt, PromptKey,
+        config::{ObjectiveConfig, TokenBudget},
+    },
     model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, PolicyError, init},
-    objective::TokenMean,
+    objective::{Objective, TokenMean},
     text::Start,
 };
 
@@ -260,7 +262,7 @@ impl<'a> Bench<'a> {
     }
 
     fn micro_batch(&mut self, packed: &Packed<Owner>, pairs: usize, mean: TokenMean, done: &mut Stepped) -> Result<()> {
-        let objective = self.options.objective.objective();
+        let objective = Objective::of(&self.options.objective);
         self.watch.enter(Phase::Forward);
         let pass = self.policy.forward(&packed.row)?;
         let mut coefficients = Vec::with_capacity(packed.row.scored().len());

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Bench, Held, Stepped, peak::MatmulPeak, timed::Part};
+use crate::objective;
 
 /// What was measured. Times are medians over the measured steps unless said otherwise.
 #[derive(Debug, Clone, Serialize)]
@@ -119,7 +120,7 @@ impl Bench<'_> {
             threads: rayon::current_num_threads(),
             pairs_per_step: self.options.pairs_per_step,
             row_tokens: self.row_tokens,
-            objective: self.options.objective.formula(),
+            objective: objective::formula(&self.options.objective),
             steps: steps.len(),
             step_s: median(steps.iter().map(|step| step.secs).collect()),
             cpu_s_per_step: cpu / count,

@@ -3,8 +3,8 @@
 use egui::Ui;
 
 use crate::{
-    data::Scale,
-    engine::config::RunConfig,
+    data::{Scale, config::RunConfig},
+    objective::Objective,
     state::{moved, runs::History, series::Series},
     ui::{
         chart::{self, Chart, Level, Line},
@@ -113,7 +113,7 @@ fn list<'a>(ui: &Ui, config: &RunConfig, history: &'a History) -> Vec<Chart<'a>>
         .series("margin/q10")
         .zip(build.series("margin/q90"))
         .map(|(low, high)| (low, high, "shaded: 10 to 90 %".to_owned()));
-    if let Some(target) = config.objective.objective().target_margin() {
+    if let Some(target) = Objective::of(&config.objective).target_margin() {
         margin.levels.push(Level { value: target, name: format!("target {}", crate::state::metric::number(target)) });
     }
 

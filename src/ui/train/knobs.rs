@@ -3,7 +3,7 @@
 use egui::{Align, Layout, RichText, TextEdit, Ui};
 
 use crate::{
-    engine::{config::RunConfig, protocol::Knob},
+    data::config::{Knob, RunConfig},
     state::{
         Command, Commands,
         runs::Live,

@@ -4,9 +4,11 @@ use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, 
 
 use super::{preflight, sandbox};
 use crate::{
-    data::counted,
-    engine::config::{Method, Schedule, TrainConfig},
-    objective::Margin as PairMargin,
+    data::{
+        config::{Margin as PairMargin, Method, Schedule, TrainConfig},
+        counted,
+    },
+    objective::Objective,
     state::{
         Command, Commands, Workspace,
         fields::{self, Field},
@@ -85,7 +87,7 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
     }
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
-        sandbox::ui(ui, &checked.config.objective.objective(), checked.faulty_loss());
+        sandbox::ui(ui, &Objective::of(&checked.config.objective), checked.faulty_loss());
     });
 }
 
@@ -206,7 +208,7 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
 /// "MPO anchored-sum 3": the method and a running number.
 fn default_name(workspace: &Workspace, checked: &Checked) -> String {
     let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
-    format!("{} {number}", checked.config.objective.objective().name())
+    format!("{} {number}", Objective::of(&checked.config.objective).name())
 }
 
 fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
@@ -220,7 +222,7 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     if parts::segmented(ui, &mut kind, &methods) {
         view.launch.set_method(kind);
     }
-    let objective = checked.config.objective.objective();
+    let objective = Objective::of(&checked.config.objective);
     ui.label(RichText::new(objective.loss_formula()).size(size::HEADING).color(palette.strong));
     ui.label(RichText::new(objective.margin().formula()).color(palette.text));
     ui.horizontal(|ui| {

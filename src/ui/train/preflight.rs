@@ -3,11 +3,8 @@
 use egui::{RichText, Ui};
 
 use crate::{
-    data::{Flaw, PairId, counted},
-    engine::{
-        config::RunConfig,
-        protocol::{Basis, Lengths, PairFinding, PreflightReport},
-    },
+    data::{Flaw, PairId, config::RunConfig, counted},
+    engine::protocol::{Basis, Lengths, PairFinding, PreflightReport},
     state::{Command, Commands, launch::Launch, metric, train::Preflight},
     ui::{
         parts, prompt,

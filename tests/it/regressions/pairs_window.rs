@@ -4,8 +4,7 @@ use std::{path::Path, time::Duration};
 
 use egui::{Event, Key, Modifiers, accesskit::Role};
 use nudge::{
-    data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict},
-    engine::config::RunConfig,
+    data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, config::RunConfig},
     state::{Level, Notice, Offer, Opened, ProjectSummary, Screen, Views, Workspace},
     store::{Counts, Project, ProjectSettings},
 };

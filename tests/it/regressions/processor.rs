@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use nudge::{
-    engine::{config::Dtype, protocol::Outcome},
+    data::config::Precision,
+    engine::protocol::Outcome,
     kernels::Multiplier,
-    model::{LoadOptions, Policy, Precision},
+    model::{LoadOptions, Policy},
     store::Arithmetic,
 };
 
@@ -58,7 +59,7 @@ fn a2_what_rounds_has_an_identity_of_its_own() {
 fn a2_a_resumed_run_multiplies_by_what_it_began_with() {
     let toy = Toy::new();
     let mut config = toy::config();
-    config.model.dtype = Dtype::Bf16;
+    config.model.dtype = Precision::Bf16;
     config.train.steps = Some(6);
     config.train.checkpoint_every = 3;
     (config.train.eval_every, config.train.sample_every) = (0, 0);
@@ -90,7 +91,7 @@ fn a2_a_run_of_another_processor_is_refused_with_what_to_do() {
     };
     let toy = Toy::new();
     let mut config = toy::config();
-    config.model.dtype = Dtype::Bf16;
+    config.model.dtype = Precision::Bf16;
     config.train.steps = Some(4);
     config.train.checkpoint_every = 2;
     let run = toy.record_by(&config, Multiplier::Loops);

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use nudge::{
-    data::PairId,
+    data::{
+        PairId,
+        config::{RunConfig, Schedule},
+    },
     engine::{
         Engine,
-        config::{RunConfig, Schedule},
         protocol::{Event, Generated, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
     },
     store::{LogLevel, Project, RunId, RunStatus},

@@ -10,13 +10,12 @@ use std::{
 
 use egui_kittest::kittest::Queryable as _;
 use nudge::{
-    data::{Change, Edit, Pair, PairId, Prompt},
-    engine::{
-        config::RunConfig,
-        protocol::{Event, LogLevel, Outcome},
+    data::{
+        Change, Edit, Pair, PairId, Prompt,
+        config::{Margin, RunConfig},
     },
+    engine::protocol::{Event, LogLevel, Outcome},
     model::{LoadOptions, Policy},
-    objective::Margin,
     store::{LogProbKey, PairQuery, Project, ProjectSettings, RunId, RunStatus, StoreError, demo},
     text::{Codec, Limits},
 };

@@ -5,11 +5,11 @@ use std::{fs, path::Path};
 use egui::{Color32, Key, Modifiers, Shape, accesskit::Role};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use nudge::{
-    data::Prompt,
-    engine::{
+    data::{
+        Prompt,
         config::{Method, RunConfig},
-        protocol::{Event, Generated, LogLevel, Outcome, PreflightReport, Request, RequestId, StoppedBy},
     },
+    engine::protocol::{Event, Generated, LogLevel, Outcome, PreflightReport, Request, RequestId, StoppedBy},
     state::{Screen, fields, models::Selected, projects::Making, train::Sheet},
     store::{NewRun, Project, ProjectSettings, RunId, RunStatus},
     ui::theme,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::config::{Margin, RunConfig, TokenBudget};
+use super::{Margin, RunConfig, TokenBudget};
 
 /// Why a config could not be read.
 #[derive(Debug, Error, PartialEq)]
@@ -131,7 +131,7 @@ fn every_key() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::{Method, Priority, Schedule, Targets, Threads};
+    use crate::config::{Method, Priority, Schedule, Targets, Threads};
 
     fn set(pairs: &[(&str, &str)]) -> Result<RunConfig, ConfigError> {
         let overrides: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_setting_that_a_sentence_advises_exists() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut folders = vec![root];
         let mut advised = std::collections::BTreeSet::new();
         while let Some(folder) = folders.pop() {

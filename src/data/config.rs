@@ -2,12 +2,32 @@
 //!
 //! Every key is optional; [`RunConfig::default`] is what the launch sheet starts from.
 
+mod auto_or;
+mod device;
+mod knobs;
+mod length;
+mod margin;
+mod method;
+mod precision;
+mod targets;
+mod text;
+mod validate;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::overrides::ConfigError;
-pub use crate::objective::Margin;
+pub use self::{
+    auto_or::{Threads, TokenBudget},
+    device::DeviceChoice,
+    knobs::{Knob, Knobs},
+    length::Length,
+    margin::Margin,
+    precision::Precision,
+    targets::Targets,
+    text::ConfigError,
+    validate::validate,
+};
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,22 +53,7 @@ pub struct ModelConfig {
     /// alpha and targets count, not those of `[lora]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_adapter: Option<PathBuf>,
-    pub dtype: Dtype,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    #[default]
-    Auto,
-    F32,
-    Bf16,
-    /// Frozen weights rounded to 8 bits; for adapters only.
-    #[serde(rename = "q8_0")]
-    Q8_0,
-    /// The same with 4 bits: `Q4_K`, which loses less than `Q4_0` at the same size.
-    #[serde(rename = "q4_k")]
-    Q4K,
+    pub dtype: Precision,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,15 +117,6 @@ pub struct LoraConfig {
     pub dropout: f64,
     pub rslora: bool,
     pub targets: Targets,
-}
-
-/// `"all-linear"` or a list of module names such as `["q_proj", "v_proj"]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Targets {
-    /// Only the word `"all-linear"`; anything else is refused by validation.
-    All(String),
-    Names(Vec<String>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,9 +183,11 @@ pub struct TrainConfig {
     pub priority: Priority,
 }
 
+/// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recompute {
+    /// As many blocks as do not fit in the memory at hand.
     #[default]
     Auto,
     Never,
@@ -203,78 +201,6 @@ pub enum Priority {
     Auto,
     Gentle,
     Full,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "AutoOr", into = "AutoOr")]
-pub enum TokenBudget {
-    #[default]
-    Auto,
-    Tokens(usize),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "AutoOr", into = "AutoOr")]
-pub enum Threads {
-    #[default]
-    Auto,
-    Count(usize),
-}
-
-/// `"auto"` or a number, as it stands in the file.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum AutoOr {
-    Word(String),
-    Number(usize),
-}
-
-impl AutoOr {
-    fn number(self, of_what: &str) -> Result<Option<usize>, String> {
-        match self {
-            Self::Word(word) if word == "auto" => Ok(None),
-            Self::Word(word) => Err(format!("expected \"auto\" or a number of {of_what}, found {word:?}")),
-            Self::Number(number) => Ok(Some(number)),
-        }
-    }
-
-    fn of(number: Option<usize>) -> Self {
-        number.map_or_else(|| Self::Word("auto".to_owned()), Self::Number)
-    }
-}
-
-impl TryFrom<AutoOr> for TokenBudget {
-    type Error = String;
-
-    fn try_from(typed: AutoOr) -> Result<Self, String> {
-        Ok(typed.number("tokens")?.map_or(Self::Auto, Self::Tokens))
-    }
-}
-
-impl From<TokenBudget> for AutoOr {
-    fn from(budget: TokenBudget) -> Self {
-        Self::of(match budget {
-            TokenBudget::Auto => None,
-            TokenBudget::Tokens(tokens) => Some(tokens),
-        })
-    }
-}
-
-impl TryFrom<AutoOr> for Threads {
-    type Error = String;
-
-    fn try_from(typed: AutoOr) -> Result<Self, String> {
-        Ok(typed.number("threads")?.map_or(Self::Auto, Self::Count))
-    }
-}
-
-impl From<Threads> for AutoOr {
-    fn from(threads: Threads) -> Self {
-        Self::of(match threads {
-            Threads::Auto => None,
-            Threads::Count(count) => Some(count),
-        })
-    }
 }
 
 impl Default for DataConfig {
@@ -308,14 +234,7 @@ impl Default for ObjectiveConfig {
 
 impl Default for LoraConfig {
     fn default() -> Self {
-        Self {
-            full: false,
-            rank: 16,
-            alpha: 32.0,
-            dropout: 0.0,
-            rslora: false,
-            targets: Targets::All("all-linear".to_owned()),
-        }
+        Self { full: false, rank: 16, alpha: 32.0, dropout: 0.0, rslora: false, targets: Targets::AllLinear }
     }
 }
 

@@ -2,22 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{config::ObjectiveConfig, protocol::Knob};
-use crate::objective::Objective;
+use super::ObjectiveConfig;
+
+/// Settings that may move while a run is going. Each change is a mark on the charts and part of the checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "knob", content = "value", rename_all = "snake_case")]
+pub enum Knob {
+    /// Factor on the scheduled learning rate.
+    LearningRateScale(f64),
+    /// λ_ref.
+    ReferenceWeight(f64),
+    /// λ_pre.
+    RetentionWeight(f64),
+    /// β of MPO and DPO.
+    Beta(f64),
+}
 
 /// Where the knobs stand; part of every checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Knobs {
-    #[serde(with = "super::exact")]
+    #[serde(with = "crate::exact")]
     pub learning_rate_scale: f64,
     /// λ_ref.
-    #[serde(with = "super::exact")]
+    #[serde(with = "crate::exact")]
     pub reference_weight: f64,
     /// λ_pre.
-    #[serde(with = "super::exact")]
+    #[serde(with = "crate::exact")]
     pub retention_weight: f64,
     /// β.
-    #[serde(with = "super::exact")]
+    #[serde(with = "crate::exact")]
     pub beta: f64,
 }
 
@@ -48,9 +61,9 @@ impl Knobs {
         Ok(format!("{name} {before} → {value}"))
     }
 
-    /// The objective with the present β.
-    pub fn objective(&self, config: &ObjectiveConfig) -> Objective {
-        ObjectiveConfig { beta: self.beta, ..config.clone() }.objective()
+    /// The objective's settings with the present β.
+    pub fn turned(&self, config: &ObjectiveConfig) -> ObjectiveConfig {
+        ObjectiveConfig { beta: self.beta, ..config.clone() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How long a run is: in steps, or as many as its epochs take.
 
-use super::config::TrainConfig;
+use super::TrainConfig;
 
 /// The steps of a run and the pairs that each of them takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

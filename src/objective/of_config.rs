@@ -1,0 +1,60 @@
+//! The objective that a config asks for, with the method's defaults filled in.
+
+use data::config::{Method, ObjectiveConfig};
+
+use super::{Objective, Smoothing};
+
+impl Objective {
+    /// The preference objective this section asks for, with the method's defaults filled in.
+    pub fn of(config: &ObjectiveConfig) -> Self {
+        let margin = config.margin();
+        match config.kind {
+            Method::Mpo => Self::Mpo { beta: config.beta, margin },
+            Method::Dpo => Self::Dpo { beta: config.beta, margin, smoothing: smoothing(config) },
+            Method::Ipo => Self::Ipo { tau: config.tau, margin, beta: config.beta },
+        }
+    }
+}
+
+/// The whole loss with the terms that are switched on, then the margin, e.g. "L = −σ(β·m) + 0.3·L_ref,  m = …".
+pub fn formula(config: &ObjectiveConfig) -> String {
+    let objective = Objective::of(config);
+    let terms = [(config.reference_weight(), "L_ref"), (config.retention_weight(), "L_pre")];
+    let loss = terms
+        .into_iter()
+        .filter(|(weight, _)| *weight != 0.0)
+        .fold(objective.loss_formula().to_owned(), |loss, (weight, term)| format!("{loss} + {weight}·{term}"));
+    format!("{loss},  {}", objective.margin().formula())
+}
+
+fn smoothing(config: &ObjectiveConfig) -> Smoothing {
+    if config.label_smoothing == 0.0 {
+        Smoothing::None
+    } else if config.robust {
+        Smoothing::Robust(config.label_smoothing)
+    } else {
+        Smoothing::Conservative(config.label_smoothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_formula_names_the_terms_that_are_on() {
+        let mut config = ObjectiveConfig::default();
+        assert!(formula(&config).starts_with("L = −σ(β·m) + 0.3·L_ref,  m = "));
+        config.reference_weight = Some(0.0);
+        config.retention_weight = Some(0.5);
+        assert!(formula(&config).starts_with("L = −σ(β·m) + 0.5·L_pre,  m = "));
+    }
+
+    #[test]
+    fn smoothing_is_cdpo_unless_robust_is_asked_for() {
+        let mut config = ObjectiveConfig { kind: Method::Dpo, label_smoothing: 0.1, ..ObjectiveConfig::default() };
+        assert_eq!(smoothing(&config), Smoothing::Conservative(0.1));
+        config.robust = true;
+        assert_eq!(smoothing(&config), Smoothing::Robust(0.1));
+    }
+}
