@@ -156,6 +156,7 @@ fn options(codec: &Codec, sampling: &Sampling) -> GenerateOptions {
         max_new: sampling.max_new_tokens,
         seed: sampling.seed,
         stop: if sampling.ignore_eos { Vec::new() } else { codec.stop_ids().to_vec() },
+        mix: None,
     }
 }
 

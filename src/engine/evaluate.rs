@@ -12,7 +12,7 @@ use super::{
     step::{Trainer, judge, pair_metrics},
 };
 use crate::{
-    model::{Doc, GenerateOptions, LoadOptions, Policy, PolicyError},
+    model::{Doc, GenerateOptions, LoadOptions, Policy, PolicyError, Result as PolicyResult, Row},
     objective::{Objective, PairTerm, TokenMean, kl_k3},
 };
 
@@ -172,7 +172,7 @@ impl Trainer {
             .filter(|(_, generation)| !generation.ids.is_empty())
             .map(|(prefix, generation)| Doc { prefix, continuations: vec![generation.ids] })
             .collect();
-        let policy = token_log_probs(&self.policy, &docs, self.state.budget)?;
+        let policy = token_log_probs(&docs, self.state.budget, |row| self.policy.log_probs(row))?;
         if let Some(reference) = self.reference_log_probs(helm, &docs)?
             && let Some(kl) = kl_k3(&policy, &reference)
         {
@@ -186,10 +186,7 @@ impl Trainer {
     /// moment; with full weights the starting weights are read again, if there is room for them.
     fn reference_log_probs(&mut self, helm: &Helm<'_>, docs: &[Doc]) -> Result<Option<Vec<f32>>> {
         if !self.config.lora.full {
-            self.policy.set_adapter_enabled(false);
-            let log_probs = token_log_probs(&self.policy, docs, self.state.budget);
-            self.policy.set_adapter_enabled(true);
-            return log_probs.map(Some);
+            return token_log_probs(docs, self.state.budget, |row| self.policy.reference_log_probs(row)).map(Some);
         }
         let needed = 6 * self.policy.total_parameters() as u64;
         if memory::free_on(self.policy.device()) < needed {
@@ -206,17 +203,21 @@ impl Trainer {
             // The folder was changed since the start: then it is no reference any more.
             return Ok(None);
         }
-        token_log_probs(&reference, docs, self.state.budget).map(Some)
+        token_log_probs(docs, self.state.budget, |row| reference.log_probs(row)).map(Some)
     }
 }
 
 /// Log-probs of every scored token, document after document.
-fn token_log_probs(policy: &Policy, docs: &[Doc], budget: usize) -> Result<Vec<f32>> {
+fn token_log_probs(
+    docs: &[Doc],
+    budget: usize,
+    log_probs: impl Fn(&Row) -> PolicyResult<Vec<Vec<f32>>>,
+) -> Result<Vec<f32>> {
     let rows = pack(docs.iter().enumerate(), budget).map_err(PolicyError::from)?;
     let mut by_doc: Vec<Vec<f32>> = vec![Vec::new(); docs.len()];
     for packed in &rows {
-        let log_probs = policy.log_probs(&packed.row)?;
-        for (index, answers) in packed.by_owner(&log_probs) {
+        let of_row = log_probs(&packed.row)?;
+        for (index, answers) in packed.by_owner(&of_row) {
             by_doc[index] = answers.concat();
         }
     }

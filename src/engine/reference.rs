@@ -67,12 +67,7 @@ impl Origin {
     fn log_probs(&self, policy: &mut Policy, row: &Row) -> Result<Vec<Vec<f32>>> {
         let log_probs = match self {
             Self::Gone => policy.log_probs(row),
-            Self::WithoutAdapter => {
-                policy.set_adapter_enabled(false);
-                let log_probs = policy.log_probs(row);
-                policy.set_adapter_enabled(true);
-                log_probs
-            }
+            Self::WithoutAdapter => policy.reference_log_probs(row),
             Self::Adapter(at_start) => {
                 let now = policy.trainable()?;
                 policy.set_trainable(at_start)?;

@@ -38,6 +38,14 @@ pub(super) struct Block {
     pub(super) mlp_out: Exit,
 }
 
+/// Whose numbers a pass gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PassWeights {
+    Policy,
+    /// Those of step 0, where an adapter is what is trained.
+    Reference,
+}
+
 /// What all blocks of a pass share.
 pub(super) struct Frame<'a> {
     pub(super) kernels: &'a dyn Kernels,
@@ -47,6 +55,8 @@ pub(super) struct Frame<'a> {
     pub(super) norm: NormOptions,
     pub(super) activation: Activation,
     pub(super) dropout: Option<Dropout>,
+    /// No backward goes through a pass of the reference.
+    pub(super) weights: PassWeights,
     /// In generation: linear layers row by row, so that a row's bits are independent of the others, and nothing can be
     /// gone back through.
     pub(super) generating: Option<Generating>,
@@ -253,13 +263,6 @@ impl Block {
         let Self { attention_in, attention_out, mlp_in, mlp_out, .. } = self;
         let attention = attention_in.readers.iter().chain([&attention_out.projection]);
         let mlp = mlp_in.readers.iter().chain([&mlp_out.projection]);
-        attention.chain(mlp)
-    }
-
-    pub(super) fn projections_mut(&mut self) -> impl Iterator<Item = &mut Projection> {
-        let Self { attention_in, attention_out, mlp_in, mlp_out, .. } = self;
-        let attention = attention_in.readers.iter_mut().chain([&mut attention_out.projection]);
-        let mlp = mlp_in.readers.iter_mut().chain([&mut mlp_out.projection]);
         attention.chain(mlp)
     }
 

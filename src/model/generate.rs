@@ -7,7 +7,12 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use candle_core::{DType, Tensor};
 
-use super::{Policy, PolicyError, Result, block::Frame, sampler::Sampler};
+use super::{
+    Policy, PolicyError, Result,
+    block::{Frame, PassWeights},
+    mix::Mix,
+    sampler::Sampler,
+};
 use ::kernels::{CachedKeys, Generating, Layout, Segment};
 
 /// How answers are drawn.
@@ -28,6 +33,8 @@ pub struct GenerateOptions {
     pub seed: u64,
     /// Any of these ends an answer.
     pub stop: Vec<u32>,
+    /// Draws from the policy and the reference together. Two passes a token; only where an adapter is trained.
+    pub mix: Option<Mix>,
 }
 
 impl Default for GenerateOptions {
@@ -41,6 +48,7 @@ impl Default for GenerateOptions {
             max_new: 256,
             seed: 0,
             stop: Vec::new(),
+            mix: None,
         }
     }
 }
@@ -94,6 +102,9 @@ impl Policy {
         if let Some(index) = prompts.iter().position(Vec::is_empty) {
             return Err(PolicyError::Usage(format!("Prompt {index} is empty; there is nothing to answer")));
         }
+        if options.mix.is_some() {
+            self.has_reference()?;
+        }
         let mut answers = vec![Answer::default(); prompts.len()];
         let mut start = 0;
         while start < prompts.len() {
@@ -101,7 +112,7 @@ impl Policy {
             let (mut tokens, mut caches) = (0, 0);
             let fits = prompts[start..].iter().take(STREAMS).take_while(|prompt| {
                 tokens += prompt.len();
-                caches += self.cache_bytes(prompt.len(), options.max_new);
+                caches += options.passes().len() * self.cache_bytes(prompt.len(), options.max_new);
                 tokens <= PREFILL_TOKENS && caches <= CACHES
             });
             let end = start + fits.count().max(1);
@@ -123,6 +134,13 @@ impl Policy {
         let tokens = prompt.saturating_add(max_new).min(self.spec.max_positions.max(prompt));
         let of_token = 2 * self.spec.layers.len() * self.spec.kv_width() * size_of::<f32>();
         tokens.saturating_mul(of_token)
+    }
+}
+
+impl GenerateOptions {
+    /// What is computed for a token.
+    fn passes(&self) -> &'static [PassWeights] {
+        if self.mix.is_some() { &[PassWeights::Policy, PassWeights::Reference] } else { &[PassWeights::Policy] }
     }
 }
 
@@ -170,17 +188,20 @@ struct Group<'a> {
     policy: &'a Policy,
     asked: Asked<'a>,
     streams: Vec<Stream>,
-    /// Logits for the next token of each stream, `[N, V]`.
-    logits: Tensor,
+    /// Logits for the next token of each stream, `[N, V]`, from each pass.
+    logits: Vec<Tensor>,
 }
+
+/// Keys and values of each layer, `[capacity, kv_heads·head_dim]`.
+type Cache = Vec<(Tensor, Tensor)>;
 
 /// One prompt and its answer so far.
 struct Stream {
     index: usize,
     sampler: Sampler,
-    /// Keys and values of each layer, `[capacity, kv_heads·head_dim]`.
-    cache: Vec<(Tensor, Tensor)>,
-    /// Tokens in the cache.
+    /// One for each pass.
+    caches: Vec<Cache>,
+    /// Tokens in each cache.
     len: usize,
     /// Tokens that may still come.
     room: usize,
@@ -201,11 +222,12 @@ impl<'a> Group<'a> {
                 let room = options.max_new.min(context.saturating_sub(prompt.len()));
                 let shape = (prompt.len() + room, policy.spec.kv_width());
                 let zeros = || Tensor::zeros(shape, DType::F32, policy.embedding.device());
-                let cache = (0..policy.spec.layers.len()).map(|_| Ok((zeros()?, zeros()?))).collect::<Result<_>>()?;
+                let cache = || (0..policy.spec.layers.len()).map(|_| Ok((zeros()?, zeros()?))).collect();
+                let caches = options.passes().iter().map(|_| cache()).collect::<Result<_>>()?;
                 Ok(Stream {
                     index,
                     sampler: Sampler::new(options, seed),
-                    cache,
+                    caches,
                     len: prompt.len(),
                     room,
                     ids: prompt.clone(),
@@ -213,7 +235,8 @@ impl<'a> Group<'a> {
             })
             .collect::<Result<Vec<_>>>()?;
         let all: Vec<&Stream> = streams.iter().collect();
-        let logits = fill(policy, &all, 0, asked.wanted)?;
+        let passes = options.passes().iter();
+        let logits = passes.map(|pass| fill(policy, *pass, &all, 0, asked.wanted)).collect::<Result<_>>()?;
         Ok(Self { policy, asked, streams, logits })
     }
 
@@ -223,7 +246,7 @@ impl<'a> Group<'a> {
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<Halt>,
     ) -> Result<ControlFlow<()>> {
         loop {
-            let logits = self.logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+            let logits = self.next_logits()?;
             let mut going = Vec::with_capacity(self.streams.len());
             for (logits, mut stream) in logits.into_iter().zip(self.streams.drain(..)) {
                 if stream.room == 0 {
@@ -252,16 +275,38 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Logits after each stream's newest token.
-    fn step(&mut self) -> Result<Tensor> {
-        let Self { policy, streams, asked, .. } = self;
-        if !(asked.wanted)() {
+    /// What each stream's next token is drawn from.
+    fn next_logits(&self) -> Result<Vec<Vec<f32>>> {
+        let numbers = |logits: &Tensor| logits.to_dtype(DType::F32)?.to_vec2::<f32>();
+        let mut logits = numbers(&self.logits[PassWeights::Policy as usize])?;
+        if let Some(mix) = &self.asked.options.mix {
+            let reference = numbers(&self.logits[PassWeights::Reference as usize])?;
+            for (policy, reference) in logits.iter_mut().zip(reference) {
+                mix.apply(policy, &reference);
+            }
+        }
+        Ok(logits)
+    }
+
+    /// Logits after each stream's newest token, from each pass.
+    fn step(&mut self) -> Result<Vec<Tensor>> {
+        if !(self.asked.wanted)() {
             return Err(PolicyError::Cancelled);
         }
-        for stream in streams.iter() {
+        let passes = self.asked.options.passes().iter();
+        let logits = passes.map(|weights| self.pass(*weights)).collect();
+        for stream in &mut self.streams {
+            stream.len += 1;
+        }
+        logits
+    }
+
+    fn pass(&self, weights: PassWeights) -> Result<Tensor> {
+        let Self { policy, streams, asked, .. } = self;
+        for stream in streams {
             let mut ropes = policy.ropes.iter();
             if ropes.any(|rope| rope.rope().ages(stream.len as u32)) {
-                fill(policy, &[stream], 1, asked.wanted)?;
+                fill(policy, weights, &[stream], 1, asked.wanted)?;
             }
         }
         let ids: Vec<u32> = streams.iter().map(|stream| stream.ids[stream.len]).collect();
@@ -269,7 +314,8 @@ impl<'a> Group<'a> {
         let lengths: Vec<u32> = positions.iter().map(|position| position + 1).collect();
         let rotations = policy.rotations(&positions, &lengths)?;
         let layout = Layout::single(1)?; // attention goes by the caches
-        let frame = Frame { generating: Some(Generating::Decode), ..policy.frame(&layout, &rotations, None) };
+        let generating = Some(Generating::Decode);
+        let frame = Frame { weights, generating, ..policy.frame(&layout, &rotations, None) };
         let mut x = policy.embed(&ids)?;
         for (layer, block) in policy.blocks.iter().enumerate() {
             x = block.decode(&frame, &x, |new_keys, new_values| {
@@ -277,7 +323,7 @@ impl<'a> Group<'a> {
                     .iter()
                     .enumerate()
                     .map(|(row, stream)| {
-                        let (keys, values) = &stream.cache[layer];
+                        let (keys, values) = &stream.caches[weights as usize][layer];
                         keys.slice_set(&kept(new_keys, row, 1)?, 0, stream.len)?;
                         values.slice_set(&kept(new_values, row, 1)?, 0, stream.len)?;
                         Ok(CachedKeys { keys, values, len: stream.len + 1 })
@@ -285,16 +331,19 @@ impl<'a> Group<'a> {
                     .collect()
             })?;
         }
-        for stream in streams {
-            stream.len += 1;
-        }
         policy.head_logits(&x)
     }
 }
 
 /// Computes the first `len` tokens of each stream, as the beginning of a sequence that is `ahead` tokens longer, in one
 /// packed row; fills the caches and gives the logits after the last of them.
-fn fill(policy: &Policy, streams: &[&Stream], ahead: usize, wanted: &dyn Fn() -> bool) -> Result<Tensor> {
+fn fill(
+    policy: &Policy,
+    weights: PassWeights,
+    streams: &[&Stream],
+    ahead: usize,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Tensor> {
     let mut segments = Vec::with_capacity(streams.len());
     let (mut tokens, mut lengths, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
     for stream in streams {
@@ -305,14 +354,15 @@ fn fill(policy: &Policy, streams: &[&Stream], ahead: usize, wanted: &dyn Fn() ->
     }
     let layout = Layout::new(segments.clone())?;
     let rotations = policy.rotations(layout.positions(), &lengths)?;
-    let frame = Frame { generating: Some(Generating::Prefill), ..policy.frame(&layout, &rotations, None) };
+    let generating = Some(Generating::Prefill);
+    let frame = Frame { weights, generating, ..policy.frame(&layout, &rotations, None) };
     let hidden = policy.hidden(&frame, &tokens, Some(&lasts), |layer, _, saved| {
         if !wanted() {
             return Err(PolicyError::Cancelled);
         }
         let (keys, values) = policy.blocks[layer].keys_and_values(&frame, &saved)?;
         for (stream, Segment { start, len, .. }) in streams.iter().zip(&segments) {
-            let (old_keys, old_values) = &stream.cache[layer];
+            let (old_keys, old_values) = &stream.caches[weights as usize][layer];
             old_keys.slice_set(&kept(&keys, *start, *len)?, 0, 0)?;
             old_values.slice_set(&kept(&values, *start, *len)?, 0, 0)?;
         }

@@ -11,7 +11,7 @@ use half::bf16;
 use super::{
     AdamW, AdapterShape, LoadError, Parameters, PolicyError, Result, Row, Spec,
     arithmetic::Chosen,
-    block::{Block, Frame, Saved},
+    block::{Block, Frame, PassWeights, Saved},
     half::Norm,
     pass::{Kept, Pass},
     projection::{Dropout, Projection},
@@ -133,13 +133,6 @@ impl Policy {
         self.noise = noise;
     }
 
-    /// Switches the trained adapter off (the policy is then the reference) or on again. No effect with full weights.
-    pub fn set_adapter_enabled(&mut self, enabled: bool) {
-        for projection in self.blocks.iter_mut().flat_map(Block::projections_mut) {
-            projection.switch(enabled);
-        }
-    }
-
     /// Log-probs of the row's scored tokens, and what the backward needs. Dropout is active.
     pub fn forward(&self, row: &Row) -> Result<Pass> {
         if self.parameters.is_empty() {
@@ -180,8 +173,19 @@ impl Policy {
 
     /// Log-probs of the row's scored tokens; keeps nothing, and no dropout.
     pub fn log_probs(&self, row: &Row) -> Result<Vec<Vec<f32>>> {
+        self.log_probs_of(PassWeights::Policy, row)
+    }
+
+    /// The same under the weights of step 0, the reference: without the trained adapter, or with what it started from. Only
+    /// where an adapter is trained; full weights keep no copy of their start.
+    pub fn reference_log_probs(&self, row: &Row) -> Result<Vec<Vec<f32>>> {
+        self.has_reference()?;
+        self.log_probs_of(PassWeights::Reference, row)
+    }
+
+    fn log_probs_of(&self, weights: PassWeights, row: &Row) -> Result<Vec<Vec<f32>>> {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
-        let frame = self.frame(&row.layout, &rotations, None);
+        let frame = Frame { weights, ..self.frame(&row.layout, &rotations, None) };
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
         let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
@@ -192,10 +196,31 @@ impl Policy {
 
     /// Logits of every position of one text, `[T, V]`: for tests and inspection, not for training.
     pub fn logits(&self, ids: &[u32]) -> Result<Tensor> {
+        self.logits_of(PassWeights::Policy, ids)
+    }
+
+    /// The same under the weights of step 0, as [`Self::reference_log_probs`] has them.
+    pub fn reference_logits(&self, ids: &[u32]) -> Result<Tensor> {
+        self.has_reference()?;
+        self.logits_of(PassWeights::Reference, ids)
+    }
+
+    /// Full weights have overwritten it.
+    pub(super) fn has_reference(&self) -> Result<()> {
+        if self.trains_its_weights() {
+            return Err(PolicyError::Usage(
+                "All weights are trained, so those of step 0 are gone; the reference is the start model, loaded apart"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn logits_of(&self, weights: PassWeights, ids: &[u32]) -> Result<Tensor> {
         let layout = Layout::single(ids.len())?;
         let lengths = vec![ids.len() as u32; ids.len()];
         let rotations = self.rotations(layout.positions(), &lengths)?;
-        let frame = self.frame(&layout, &rotations, None);
+        let frame = Frame { weights, ..self.frame(&layout, &rotations, None) };
         let hidden = self.hidden(&frame, ids, None, |_, _, _| Ok(()))?;
         self.head_logits(&hidden)
     }
@@ -340,6 +365,7 @@ impl Policy {
             norm: self.norm_options(),
             activation: self.spec.activation,
             dropout,
+            weights: PassWeights::Policy,
             generating: None,
         }
     }

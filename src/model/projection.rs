@@ -7,20 +7,21 @@
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::{Result, block::Frame};
+use super::{
+    Result,
+    block::{Frame, PassWeights},
+};
 use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
 
 #[derive(Debug)]
 pub(super) struct Projection {
     /// Module path, e.g. `model.layers.0.self_attn.q_proj`.
     path: String,
-    /// The stored layer with the frozen adapters and, while it is switched on, the trained one last; while it is off, what
-    /// the trained one started from in its place.
+    /// The stored layer with the frozen adapters and the trained one last.
     linear: Linear,
+    /// The same as at step 0: without the trained adapter, or with what it started from in its place.
+    at_start: Linear,
     trained: Option<Lora>,
-    /// The adapter that is trained further, as it was.
-    start: Option<Lora>,
-    switched_on: bool,
 }
 
 /// Dropout of one forward pass.
@@ -40,21 +41,25 @@ pub(super) struct ProjectionSaved {
 
 impl Projection {
     /// `start` is what a trained adapter that is no new one starts from.
-    pub(super) fn new(path: String, mut linear: Linear, trained: Option<Lora>, start: Option<Lora>) -> Self {
-        linear.loras.extend(trained.clone());
-        Self { path, linear, trained, start, switched_on: true }
+    pub(super) fn new(path: String, stored: Linear, trained: Option<Lora>, start: Option<Lora>) -> Self {
+        let with = |adapter: &Option<Lora>| {
+            let mut linear = stored.clone();
+            linear.loras.extend(adapter.clone());
+            linear
+        };
+        Self { path, linear: with(&trained), at_start: with(&start), trained }
     }
 
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The stored layer; its adapters are the frozen ones, then the trained one while it is on.
+    /// The stored layer; its adapters are the frozen ones, then the trained one.
     pub(super) fn linear(&self) -> &Linear {
         &self.linear
     }
 
-    /// All adapters that are on.
+    /// All adapters, frozen ones first.
     pub(super) fn adapters(&self) -> &[Lora] {
         &self.linear.loras
     }
@@ -64,24 +69,10 @@ impl Projection {
         self.trained.as_slice()
     }
 
-    /// Trained or as at step 0: without the trained adapter, or with the one that it started from.
-    pub(super) fn switch(&mut self, on: bool) {
-        if self.switched_on == on || self.trained.is_none() {
-            return;
-        }
-        self.switched_on = on;
-        let (from, to) = if on { (&self.start, &self.trained) } else { (&self.trained, &self.start) };
-        if from.is_some() {
-            self.linear.loras.pop();
-        }
-        self.linear.loras.extend(to.clone());
-    }
-
-    /// The trained adapter, if it is on and computed apart under `dropout`.
+    /// The trained adapter, if it is computed apart under `dropout`.
     fn apart<'a>(&'a self, dropout: Option<&Dropout>) -> Option<(&'a Lora, Mask)> {
         let dropout = dropout.filter(|dropout| dropout.probability > 0.0)?;
-        let lora = self.trained.as_ref().filter(|_| self.switched_on)?;
-        Some((lora, Mask::new(dropout, &self.path)))
+        Some((self.trained.as_ref()?, Mask::new(dropout, &self.path)))
     }
 
     fn without_trained(&self) -> Linear {
@@ -93,12 +84,16 @@ impl Projection {
     /// `x[T,in] -> y[T,out]`.
     pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<(Tensor, ProjectionSaved)> {
         let kernels = frame.kernels;
+        let layer = match frame.weights {
+            PassWeights::Policy => &self.linear,
+            PassWeights::Reference => &self.at_start,
+        };
         if let Some(stage) = frame.generating {
-            let y = kernels.linear_rowwise(x, &self.linear, stage)?;
+            let y = kernels.linear_rowwise(x, layer, stage)?;
             return Ok((y, ProjectionSaved::default()));
         }
         let Some((lora, mask)) = self.apart(frame.dropout.as_ref()) else {
-            let (y, linear) = kernels.linear(x, &self.linear)?;
+            let (y, linear) = kernels.linear(x, layer)?;
             return Ok((y, ProjectionSaved { linear, apart: None }));
         };
         let (y, linear) = kernels.linear(x, &self.without_trained())?;

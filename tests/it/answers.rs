@@ -7,7 +7,7 @@ use nudge::{
         answer_all,
         protocol::{Generated, Sampling, StoppedBy},
     },
-    model::{GenerateOptions, Halt, Policy},
+    model::{GenerateOptions, Halt, Mix, Policy, Side},
     text::Codec,
 };
 
@@ -174,6 +174,40 @@ fn the_penalty_is_on_the_prompt_and_on_the_answer() {
         all.dedup();
         assert_eq!(all.len(), before + answer.len(), "a token came twice");
     }
+}
+
+/// [`Mix`] in a whole generation, at its ends: where the pessimistic policy is the reference, and where both are one.
+#[test]
+fn a_mixture_draws_from_policy_and_reference_together() {
+    let fixture = fixture::one(FIXTURE);
+    let (policy, base) = (fixture.lora(), fixture.base());
+    let prompts = prompts(&fixture);
+    for temperature in [0.0, 1.0] {
+        let plain = GenerateOptions { temperature, max_new: 12, seed: 5, ..GenerateOptions::default() };
+        let mixed = |strength, side| GenerateOptions { mix: Some(Mix { strength, side }), ..plain.clone() };
+        let of_policy = generate(&policy, &prompts, &plain);
+        let of_base = generate(&base, &prompts, &plain);
+        assert_ne!(of_policy, of_base, "the adapter does something");
+        assert_eq!(generate(&policy, &prompts, &mixed(1.0, Side::Pessimistic)), of_base);
+        let bold = mixed(1.0, Side::Optimistic);
+        let together = generate(&policy, &prompts, &bold);
+        assert_ne!(together, of_policy);
+        for (prompt, answer) in prompts.iter().zip(&together) {
+            assert_eq!(&generate(&policy, std::slice::from_ref(prompt), &bold)[0], answer, "alone as in company");
+        }
+        // What both agree on is what either would say.
+        let untrained = fixture.load(&Fixture::adapter_options());
+        assert_eq!(generate(&untrained, &prompts, &bold), of_base);
+    }
+}
+
+#[test]
+fn a_mixture_wants_a_reference() {
+    let fixture = fixture::one(FIXTURE);
+    let mix = Some(Mix { strength: 0.1, side: Side::Optimistic });
+    let options = GenerateOptions { mix, max_new: 1, ..GenerateOptions::default() };
+    let refused = fixture.full().generate(&prompts(&fixture), &options, &mut |_, _| ControlFlow::Continue(()));
+    assert!(refused.unwrap_err().to_string().contains("those of step 0 are gone"));
 }
 
 /// All answers, and for each what was shown of it.
