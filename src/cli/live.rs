@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{self, duration};
-use crate::engine::protocol::LogLevel;
+use crate::{
+    data::metrics::{KL_REF, Metric, TOKENS_PER_SEC, Told},
+    engine::protocol::LogLevel,
+};
 
 /// Where there is no terminal, a line this often (and at every evaluation).
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -60,9 +63,8 @@ impl Live {
     }
 
     pub fn step(&mut self, step: u64, metrics: &[(String, f64)], eta_secs: Option<f64>) {
-        let shown =
-            numbers(metrics, &[("loss", "loss"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy")]);
-        let speed = find(metrics, "tokens_per_sec").map(|speed| format!("{speed:.0} tokens/s"));
+        let shown = numbers(metrics);
+        let speed = find(metrics, TOKENS_PER_SEC).map(|speed| format!("{speed:.0} tokens/s"));
         let left = eta_secs.map(|secs| format!("{} left", duration(secs)));
         let parts = [Some(shown), self.evaluated.clone(), speed, left];
         let line = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
@@ -75,18 +77,8 @@ impl Live {
     }
 
     pub fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) {
-        self.evaluated = find(metrics, "kl/ref").map(|kl| format!("kl/ref {kl:.3}"));
-        let held_out = numbers(
-            metrics,
-            &[
-                ("eval_loss", "loss"),
-                ("eval_rewards/margins", "margin"),
-                ("eval_rewards/accuracies", "accuracy"),
-                ("kl/ref", "kl/ref"),
-                ("stop/eos_rate", "ended by itself"),
-            ],
-        );
-        self.say(&format!("step {step}: held out {held_out}"));
+        self.evaluated = find(metrics, KL_REF).map(|kl| format!("{KL_REF} {kl:.3}"));
+        self.say(&format!("step {step}: held out {}", numbers(metrics)));
     }
 
     pub fn logged(&mut self, level: LogLevel, text: &str) {
@@ -131,11 +123,10 @@ fn find(metrics: &[(String, f64)], name: &str) -> Option<f64> {
     metrics.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
 }
 
-/// "loss -0.500  margin 0.021": the metrics that are there, by the names given.
-fn numbers(metrics: &[(String, f64)], named: &[(&str, &str)]) -> String {
-    named
-        .iter()
-        .filter_map(|(name, shown)| Some(format!("{shown} {:.3}", find(metrics, name)?)))
+/// "loss -0.500  margin 0.021": what is told of a run, as far as it is there.
+fn numbers(metrics: &[(String, f64)]) -> String {
+    Metric::headlines(Told::OfARun, |name| find(metrics, name).is_some())
+        .filter_map(|(stored, name)| Some(format!("{} {:.3}", stored.metric.short, find(metrics, &name)?)))
         .collect::<Vec<_>>()
         .join("  ")
 }
@@ -147,8 +138,7 @@ mod tests {
     #[test]
     fn only_numbers_that_are_there_are_shown() {
         let metrics = [("loss".to_owned(), -0.5), ("kl/ref".to_owned(), 0.0214)];
-        let line = numbers(&metrics, &[("loss", "loss"), ("rewards/accuracies", "accuracy"), ("kl/ref", "kl/ref")]);
-        assert_eq!(line, "loss -0.500  kl/ref 0.021");
+        assert_eq!(numbers(&metrics), "loss -0.500  KL(ref ‖ policy) 0.021");
     }
 
     #[test]

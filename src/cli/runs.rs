@@ -4,7 +4,10 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{args::Runs, ending::Ending, output};
-use crate::store::{Project, RunRecord};
+use crate::{
+    data::metrics::{Better, Metric, Stored, Told},
+    store::{Project, RunRecord},
+};
 
 pub fn run(args: &Runs) -> Result<Ending> {
     let project = args.place.open()?;
@@ -33,8 +36,9 @@ pub fn run(args: &Runs) -> Result<Ending> {
         return Ok(Ending::Done);
     }
     let rows = runs.iter().map(|run| row(&project, run)).collect::<Result<Vec<_>>>()?;
-    let headings = ["run", "name", "method", "status", "step", "accuracy", "kl/ref", "made"];
-    let right = [true, false, false, false, true, true, true, false];
+    let compared: Vec<&str> = compared().map(|stored| stored.metric.short).collect();
+    let headings = [&["run", "name", "method", "status", "step"][..], &compared, &["made"]].concat();
+    let right = [&[true, false, false, false, true][..], &vec![true; compared.len()], &[false]].concat();
     for line in output::table(&headings, &right, &rows) {
         output::line(line)?;
     }
@@ -42,20 +46,25 @@ pub fn run(args: &Runs) -> Result<Ending> {
 }
 
 fn row(project: &Project, run: &RunRecord) -> Result<Vec<String>> {
-    let newest = |metric| -> Result<String> {
-        let series = project.series(run.id, metric, None)?;
-        Ok(series.last().map_or(String::new(), |(_, value)| format!("{value:.3}")))
-    };
-    Ok(vec![
+    let mut cells = vec![
         run.id.0.to_string(),
         output::one_line(&run.name, 32),
         run.method.clone(),
         run.status.to_string(),
         format!("{}/{}", run.step, run.total_steps),
-        newest("eval_rewards/accuracies")?,
-        newest("kl/ref")?,
-        when(run.created_ms),
-    ])
+    ];
+    for stored in compared() {
+        let series = project.series(run.id, &stored.name(), None)?;
+        cells.push(series.last().map_or(String::new(), |(_, value)| format!("{value:.3}")));
+    }
+    cells.push(when(run.created_ms));
+    Ok(cells)
+}
+
+/// By what runs of any method may be told apart.
+fn compared() -> impl Iterator<Item = Stored> {
+    let told = Metric::headlines(Told::AcrossRuns, |_| true).map(|(stored, _)| stored);
+    told.filter(|stored| stored.metric.better != Better::Neither)
 }
 
 /// Local time, to the minute.

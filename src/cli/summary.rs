@@ -1,31 +1,24 @@
 //! What a run came to: held-out numbers and answers, before and after.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use serde_json::json;
 
 use super::output;
 use crate::{
+    data::metrics::{Metric, Told, says_nothing},
     engine::{newest_checkpoint, protocol::Outcome},
     store::{Project, RunId, RunRecord, RunStatus, SampleRecord},
 };
 
-const ACCURACY: &str = "eval_rewards/accuracies";
-/// Numbers worth reading first, as their metric and in words.
-const HELD_OUT: [(&str, &str); 6] = [
-    (ACCURACY, "held-out accuracy"),
-    ("eval_rewards/margins", "held-out reward margin"),
-    ("eval_loss", "held-out loss"),
-    ("kl/ref", "KL drift per token (kl/ref)"),
-    ("kl/policy_k3", "KL drift per token (kl/policy_k3)"),
-    ("stop/eos_rate", "answers ended by themselves"),
-];
 const PROBES: usize = 4;
 const WIDTH: usize = 100;
 
 /// A metric at its first and at its last evaluation.
 struct Change {
-    metric: &'static str,
-    words: &'static str,
+    metric: String,
+    words: String,
     before: Option<f64>,
     after: f64,
 }
@@ -40,7 +33,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
             .iter()
             .map(|change| {
                 let both = json!({"before": change.before.map(output::number), "after": output::number(change.after)});
-                (change.metric.to_owned(), both)
+                (change.metric.clone(), both)
             })
             .collect();
         return output::json(&json!({
@@ -74,7 +67,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
         let rows: Vec<Vec<String>> = changes
             .iter()
-            .map(|change| vec![change.words.to_owned(), shown(change.before), shown(Some(change.after))])
+            .map(|change| vec![change.words.clone(), shown(change.before), shown(Some(change.after))])
             .collect();
         output::line("")?;
         for line in output::table(&["", "before", "after"], &[false, true, true], &rows) {
@@ -106,21 +99,21 @@ fn message<'a>(record: &'a RunRecord, outcome: &'a Outcome) -> Option<&'a str> {
 }
 
 fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
-    let mut changes = Vec::new();
-    let first_step = project.step_times(run)?.first().map(|(step, _)| *step);
-    let margins = project.series(run, "eval_rewards/margins", None)?;
-    let has_moved = margins.first().is_some_and(|(_, margin)| *margin != 0.0);
-    for (metric, words) in HELD_OUT {
-        let series = project.series(run, metric, None)?;
-        let Some((last_step, after)) = series.last().copied() else {
-            continue;
-        };
-        // Where rewards are still 0 nothing is right or wrong, so accuracy has no value there.
-        let is_meant = metric != ACCURACY || has_moved;
-        let before = series.first().filter(|(step, _)| is_meant && Some(*step) == first_step && *step < last_step);
-        changes.push(Change { metric, words, before: before.map(|(_, value)| *value), after });
+    let steps = project.steps(run, None)?;
+    let mut series: HashMap<&str, Vec<(u64, f64)>> = HashMap::new();
+    for (step, metrics) in &steps {
+        for (name, value) in metrics.iter().filter(|(name, _)| !says_nothing(name, metrics)) {
+            series.entry(name).or_default().push((*step, *value));
+        }
     }
-    Ok(changes)
+    let first_step = steps.first().map(|(step, _)| *step);
+    let changes = Metric::headlines(Told::OfARun, |name| series.contains_key(name)).filter_map(|(stored, metric)| {
+        let series = series.get(metric.as_str())?;
+        let (last_step, after) = *series.last()?;
+        let before = series.first().filter(|(step, _)| Some(*step) == first_step && *step < last_step);
+        Some(Change { words: stored.in_words(), metric, before: before.map(|(_, value)| *value), after })
+    });
+    Ok(changes.collect())
 }
 
 /// The first probes' first and last answers.

@@ -8,6 +8,7 @@ mod extent;
 pub mod health;
 mod inspection;
 mod message;
+pub mod metrics;
 mod model_card;
 mod pair;
 mod split;

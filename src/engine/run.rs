@@ -14,7 +14,10 @@ use super::{
     rotation,
     step::{Part, StepDone, StepEnd, Trainer, Update},
 };
-use crate::store::{Probe, Project, RunRecord, RunStatus};
+use crate::{
+    data::metrics::HELD_OUT_LOSS,
+    store::{Probe, Project, RunRecord, RunStatus},
+};
 
 /// A run stops after so many steps in a row that could not be applied.
 const REFUSED_IN_A_ROW: u32 = 3;
@@ -115,7 +118,7 @@ fn steps(trainer: &mut Trainer, helm: &mut Helm<'_>, probes: &[Probe]) -> Result
     let total = trainer.length.steps;
     // What a checkpoint holds was measured and sampled before it was written, unless the run was stopped meanwhile.
     let resumed = (trainer.state.step > 0).then_some(trainer.state.step);
-    let evaluated = helm.project.series(helm.run(), "eval_loss", None)?;
+    let evaluated = helm.project.series(helm.run(), HELD_OUT_LOSS, None)?;
     let sampled = helm.project.samples(helm.run())?;
     let mut border = Border {
         evaluated: resumed.filter(|step| evaluated.iter().any(|(at, _)| at == step)),
@@ -287,7 +290,7 @@ fn save(trainer: &mut Trainer, helm: &mut Helm<'_>, border: &mut Border) -> Resu
 }
 
 fn note_best(trainer: &mut Trainer, metrics: &[(String, f64)]) {
-    let loss = metrics.iter().find(|(name, _)| name == "eval_loss");
+    let loss = metrics.iter().find(|(name, _)| name == HELD_OUT_LOSS);
     if let Some(&(_, loss)) = loss
         && loss.is_finite()
         && trainer.state.step > 0

@@ -10,75 +10,17 @@ use super::{
     protocol::LogLevel,
 };
 use crate::{
-    data::{Prompt, config::RunConfig},
+    data::{
+        Prompt,
+        config::RunConfig,
+        metrics::{self, CHARTS, Metric, Told},
+    },
     export::{Answers, Chart, Line, Measured, Setting, Story},
     model::Spec,
     objective,
     store::{Project, RunRecord, SampleRecord},
     text::{Clock, Codec},
 };
-
-/// What one chart shows: its title, how it was measured, and its metrics with a name each.
-type Shown = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
-
-const CHARTS: &[Shown] = &[
-    (
-        "Loss",
-        "The whole loss of each step, and the same on held-out data.",
-        &[("loss", "training"), ("eval_loss", "held out")],
-    ),
-    (
-        "Reward margin",
-        "rewards/margins: β times the change of the margin between chosen and rejected since step 0, mean over pairs.",
-        &[("rewards/margins", "training"), ("eval_rewards/margins", "held out")],
-    ),
-    (
-        "Rewards",
-        "β · (log π_θ(y) − log π_ref(y)), mean over pairs, apart for chosen and rejected answers.",
-        &[
-            ("rewards/chosen", "chosen"),
-            ("rewards/rejected", "rejected"),
-            ("eval_rewards/chosen", "chosen, held out"),
-            ("eval_rewards/rejected", "rejected, held out"),
-        ],
-    ),
-    (
-        "Margin of the pairs",
-        "m_θ of the pairs of each step, before β: quantiles.",
-        &[("margin/q10", "10 %"), ("margin/q50", "median"), ("margin/q90", "90 %")],
-    ),
-    (
-        "Preference accuracy",
-        "Share of pairs whose chosen answer has the higher reward.",
-        &[("eval_rewards/accuracies", "held out"), ("rewards/accuracies", "training")],
-    ),
-    (
-        "KL drift",
-        "Nats a token. kl/ref estimates KL(π_ref ‖ π_θ): mean of log π_ref − log π_θ over the tokens of held-out reference \
-         answers. kl/policy_k3 estimates KL(π_θ ‖ π_ref): mean of (r − 1) − log r, r = π_ref / π_θ, on answers freshly \
-         sampled from the policy.",
-        &[("kl/ref", "kl/ref, forward"), ("kl/policy_k3", "kl/policy_k3, on samples")],
-    ),
-    ("Retention", "Mean −log π_θ a token on held-out retention text.", &[("eval_loss/retention", "held out")]),
-    (
-        "Length of sampled answers",
-        "Tokens, mean over the answers sampled at each evaluation.",
-        &[("answers/mean_tokens", "tokens")],
-    ),
-];
-
-/// What is read first, with its first and last value.
-const MEASURED: &[(&str, &str)] = &[
-    ("eval_rewards/accuracies", "Held-out preference accuracy"),
-    ("eval_rewards/margins", "Held-out reward margin"),
-    ("eval_loss", "Held-out loss"),
-    ("loss", "Training loss"),
-    ("kl/ref", "KL drift a token, forward, on held-out reference answers"),
-    ("kl/policy_k3", "KL drift a token, k3, on freshly sampled answers"),
-    ("eval_loss/retention", "Loss on held-out retention text"),
-    ("answers/mean_tokens", "Length of sampled answers, tokens"),
-    ("stop/eos_rate", "Share of sampled answers that ended by themselves"),
-];
 
 /// Warnings of the log that are told; the log itself has all.
 const WARNINGS: usize = 30;
@@ -106,7 +48,7 @@ impl Story {
             facts,
             set_aside,
             settings: settings(&config)?,
-            charts: CHARTS.iter().map(|shown| chart(shown, &series)).collect(),
+            charts: CHARTS.iter().map(|of| chart(of, &series)).collect(),
             measured: measured(&series),
             marks: marks.map(|line| (line.step, line.text.clone())).collect(),
             warnings: warnings.map(|line| (line.step, line.text.clone())).take(WARNINGS).collect(),
@@ -207,22 +149,21 @@ fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
     Ok(settings.collect())
 }
 
-fn chart((title, caption, metrics): &Shown, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
-    let lines = metrics
-        .iter()
-        .filter_map(|(metric, name)| Some(Line { name: (*name).to_owned(), points: series.get(*metric)?.clone() }));
-    Chart { title: (*title).to_owned(), caption: (*caption).to_owned(), lines: lines.collect() }
+fn chart(chart: &metrics::Chart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
+    let line = |(name, _, line): (String, _, metrics::Line)| {
+        Some(Line { name: line.name.to_owned(), points: series.get(&name)?.clone() })
+    };
+    Chart {
+        title: chart.title.to_owned(),
+        caption: chart.caption(),
+        lines: chart.lines().into_iter().filter_map(line).collect(),
+    }
 }
 
 fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
-    let rows = MEASURED.iter().filter_map(|(name, words)| {
-        let points = series.get(*name)?;
-        Some(Measured {
-            name: (*name).to_owned(),
-            words: (*words).to_owned(),
-            first: *points.first()?,
-            last: *points.last()?,
-        })
+    let rows = Metric::headlines(Told::OfARun, |name| series.contains_key(name)).filter_map(|(stored, name)| {
+        let points = series.get(&name)?;
+        Some(Measured { words: stored.caption(), first: *points.first()?, last: *points.last()?, name })
     });
     rows.collect()
 }

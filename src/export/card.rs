@@ -13,6 +13,7 @@ use super::{
     ExportError, Layout, Part, Proof, Stored, What,
     aside::{files_below, write_error},
 };
+use crate::data::metrics::{Metric, Told};
 
 /// The report card; what it says of itself marks a folder as an export of ours.
 pub const REPORT: &str = "report.json";
@@ -39,17 +40,6 @@ pub struct About {
     /// Newest value of each metric up to `step`.
     pub metrics: Vec<(String, f64)>,
 }
-
-/// The metrics worth a line, and what to call them.
-const SHOWN: [(&str, &str); 7] = [
-    ("loss", "training loss"),
-    ("eval_loss", "held-out loss"),
-    ("eval_rewards/accuracies", "held-out preference accuracy"),
-    ("eval_rewards/margins", "held-out reward margin"),
-    ("kl/ref", "KL drift a token, forward, on held-out reference answers (kl/ref)"),
-    ("kl/policy_k3", "KL drift a token, k3, on freshly sampled answers (kl/policy_k3)"),
-    ("eval_loss/retention", "loss on held-out retention text"),
-];
 
 /// Everything that is said about one export.
 pub(super) struct Card<'a> {
@@ -151,10 +141,10 @@ impl Card<'_> {
         ));
         line(format_args!("## Loading it\n\n{}\n", self.loading()));
         line(format_args!("## Measured\n"));
-        for (name, words) in SHOWN {
-            let found = about.metrics.iter().find(|(metric, _)| metric == name);
-            if let Some((_, value)) = found {
-                line(format_args!("- {words}: {value:.4}"));
+        let value = |name: &str| Some(about.metrics.iter().find(|(metric, _)| metric == name)?.1);
+        for (stored, name) in Metric::headlines(Told::OfARun, |name| value(name).is_some()) {
+            if let Some(value) = value(&name) {
+                line(format_args!("- {} ({name}): {value:.4}", stored.in_words()));
             }
         }
         line(format_args!("\n## Checked after writing\n"));

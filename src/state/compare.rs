@@ -8,14 +8,17 @@ use super::{
     runs::{History, Runs},
     series::{Point, Series},
 };
-use crate::store::{RunId, RunRecord};
+use crate::{
+    data::metrics,
+    store::{RunId, RunRecord},
+};
 
 /// So many of the newest runs are laid over each other until some are picked.
 const FIRST: usize = 4;
 
 /// What the frontier is drawn from.
-pub const DRIFT: &str = "kl/ref";
-pub const ACCURACY: &str = "eval_rewards/accuracies";
+pub const DRIFT: &str = metrics::KL_REF;
+pub const ACCURACY: &str = metrics::HELD_OUT_ACCURACY;
 
 /// What the screen remembers.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,7 +45,7 @@ impl Default for CompareView {
     fn default() -> Self {
         Self {
             picked: None,
-            metric: "eval_rewards/accuracies".to_owned(),
+            metric: ACCURACY.to_owned(),
             smoothing: 0.0,
             log: false,
             renaming: None,

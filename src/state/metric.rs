@@ -1,63 +1,6 @@
-//! What a metric's name means to a reader: caption, unit, and how its numbers are written.
+//! How numbers are written for a reader, a metric's after its unit.
 
-/// Whether a metric counts held-out pairs.
-pub fn is_held_out(name: &str) -> bool {
-    name.starts_with("eval_")
-}
-
-/// The words for a metric; names that are not known are shown as they are.
-pub fn caption(name: &str) -> String {
-    let (held_out, plain) = match name.strip_prefix("eval_") {
-        Some(plain) => (true, plain),
-        None => (false, name),
-    };
-    let words = match plain {
-        "loss" => "Loss",
-        "loss/preference" => "Preference loss",
-        "loss/reference" => "Reference loss",
-        "loss/retention" => "Retention loss",
-        "rewards/chosen" => "Chosen reward",
-        "rewards/rejected" => "Rejected reward",
-        "rewards/margins" => "Reward margin",
-        "rewards/accuracies" => "Preference accuracy",
-        "logps/chosen" => "Chosen log-prob",
-        "logps/rejected" => "Rejected log-prob",
-        "importance/weight" => "Importance weight",
-        "importance/effective_sample_size" => "Effective sample size",
-        "push/mean" => "Push",
-        "push/asleep" => "Share asleep",
-        "margin/q10" => "Margin, 10 %",
-        "margin/q50" => "Margin, median",
-        "margin/q90" => "Margin, 90 %",
-        "kl/ref" => "KL(ref ‖ policy), forward, per token",
-        "kl/policy_k3" => "KL(policy ‖ ref), k3 on samples, per token",
-        "grad_norm" => "Gradient norm before clipping",
-        "learning_rate" => "Learning rate",
-        "tokens_per_sec" => "Tokens a second",
-        "memory_mb" => "Memory",
-        "epoch" => "Epochs done",
-        "logps/chosen_change" => "Chosen log-prob, change since step 0",
-        "logps/rejected_change" => "Rejected log-prob, change since step 0",
-        "kl/ref_per_answer" => "KL(ref ‖ policy), forward, per answer",
-        "kl/policy_k3_per_answer" => "KL(policy ‖ ref), k3 on samples, per answer",
-        other => other,
-    };
-    if held_out { format!("{words}, held out") } else { words.to_owned() }
-}
-
-/// What the values of a metric are read against: its chart always reaches so far. A share against none and all, or against
-/// guessing and all; what starts at zero, against zero.
-pub fn levels(name: &str) -> &'static [f64] {
-    match name.trim_start_matches("eval_") {
-        "rewards/accuracies" => &[0.5, 1.0],
-        "push/asleep" => &[0.0, 1.0],
-        "rewards/chosen" | "rewards/rejected" | "rewards/margins" | "logps/chosen_change" | "logps/rejected_change" => {
-            &[0.0]
-        }
-        plain if plain.starts_with("margin/") || plain.starts_with("kl/") => &[0.0],
-        _ => &[],
-    }
-}
+use crate::data::metrics::{self, Unit};
 
 /// A number for reading: four significant digits, a plain form where it is short.
 pub fn number(value: f64) -> String {
@@ -98,10 +41,16 @@ fn trimmed(digits: &str) -> &str {
 
 /// A number the way its metric is read: shares in percent, memory in GiB, the rest as it is.
 pub fn value(name: &str, value: f64) -> String {
-    match name.trim_start_matches("eval_") {
-        "rewards/accuracies" | "push/asleep" => percent(value),
-        "memory_mb" => bytes((value * f64::from(1 << 20)) as u64),
-        _ => number(value),
+    match metrics::unit(name) {
+        Unit::Share => percent(value),
+        Unit::Mebibytes => bytes((value * f64::from(1 << 20)) as u64),
+        Unit::Nats
+        | Unit::NatsPerToken
+        | Unit::Tokens
+        | Unit::TokensPerSecond
+        | Unit::Pairs
+        | Unit::Epochs
+        | Unit::Plain => number(value),
     }
 }
 
@@ -194,7 +143,7 @@ mod tests {
 
     #[test]
     fn shares_are_percent_and_memory_has_a_unit() {
-        assert_eq!(value("eval_rewards/accuracies", 0.875), "87.5 %");
+        assert_eq!(value(metrics::HELD_OUT_ACCURACY, 0.875), "87.5 %");
         assert_eq!(bytes(3 << 30), "3.0 GiB");
         assert_eq!(bytes(200 << 20), "200 MiB");
     }
@@ -221,19 +170,5 @@ mod tests {
     fn places_are_counted_as_people_do() {
         let places = [1, 2, 3, 4, 11, 12, 13, 21, 102, 111].map(ordinal);
         assert_eq!(places, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]);
-    }
-
-    #[test]
-    fn g2_a_share_is_read_against_all() {
-        assert_eq!(levels("eval_rewards/accuracies"), [0.5, 1.0]);
-        assert_eq!(levels("eval_margin/q50"), [0.0]);
-        assert_eq!(levels("kl/policy_k3"), [0.0]);
-        assert!(levels("loss").is_empty());
-    }
-
-    #[test]
-    fn held_out_metrics_say_so() {
-        assert_eq!(caption("eval_rewards/margins"), "Reward margin, held out");
-        assert_eq!(caption("my/metric"), "my/metric");
     }
 }

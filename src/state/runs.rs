@@ -7,7 +7,7 @@ use std::{
 
 use super::{launch::settings_in_full, on_disk::Saved, series::Series};
 use crate::{
-    data::config::RunConfig,
+    data::{config::RunConfig, metrics::says_nothing},
     engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
     store::{self, RunId, RunRecord, RunStatus},
 };
@@ -67,14 +67,7 @@ impl History {
 
     /// Adds one step's metrics.
     fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
-        // Before the first update every reward is 0 but for rounding: no pair is right or wrong yet, and drawing what a
-        // strict count of noise gives would squeeze everything that follows.
-        const STILL: f64 = 1e-4;
-        let unmoved = metrics.iter().any(|(name, value)| name.ends_with("rewards/margins") && value.abs() < STILL);
-        for (name, value) in metrics {
-            if unmoved && name.ends_with("rewards/accuracies") {
-                continue;
-            }
+        for (name, value) in metrics.iter().filter(|(name, _)| !says_nothing(name, metrics)) {
             if !self.series.contains_key(name) {
                 self.series.insert(name.clone(), Series::default());
             }

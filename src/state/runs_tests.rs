@@ -126,7 +126,7 @@ fn g15_what_lies_beyond_the_resumed_step_is_not_shown_as_new() {
         history.take_metrics(step, &loss(step as f64));
     }
     history.take_metrics(25, &vec![("eval_loss".to_owned(), 0.1)]);
-    history.take_line(30, LogLevel::Info, "λ_ref 0.3 → 0.7", true);
+    history.take_line(30, LogLevel::Info, "λ ref 0.3 → 0.7", true);
     history.take_line(3, LogLevel::Info, "kept", false);
     let arithmetic = store::Arithmetic::default();
     let begun =

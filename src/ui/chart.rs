@@ -80,7 +80,7 @@ impl<'a> Line<'a> {
 }
 
 /// A level worth knowing, drawn across and named: IPO's target. What every value of the metric is read against is drawn
-/// anyway, see [`metric::levels`].
+/// anyway, see [`crate::data::metrics::levels`].
 pub struct Level {
     pub value: f64,
     pub name: String,

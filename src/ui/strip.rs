@@ -8,7 +8,10 @@ use super::{
     theme::{self, size, space},
 };
 use crate::{
-    data::{Extent, Scale},
+    data::{
+        Extent, Scale,
+        metrics::{LOSS, MEMORY_MB},
+    },
     engine::protocol::SaveAnswer,
     state::{
         Closing, Command, Commands, Screen, Views, Workspace,
@@ -91,7 +94,7 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
             ui.label(small(rest));
         }
     }
-    if let Some(series) = history.and_then(|history| history.series("loss")) {
+    if let Some(series) = history.and_then(|history| history.series(LOSS)) {
         sparkline(ui, series);
     }
     match workspace.runs.waiting.len() {
@@ -100,8 +103,8 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
             ui.label(small(format!("{n} queued")));
         }
     }
-    if let Some(memory) = history.and_then(|history| history.latest("memory_mb")) {
-        ui.label(small(metric::value("memory_mb", memory)));
+    if let Some(memory) = history.and_then(|history| history.latest(MEMORY_MB)) {
+        ui.label(small(metric::value(MEMORY_MB, memory)));
     }
 }
 

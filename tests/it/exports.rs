@@ -82,7 +82,7 @@ fn an_export_carries_its_proof_and_its_tokenizer() {
         assert!(report["weight_change_norms"]["q_proj"].as_f64().unwrap() > 0.0);
         let card = fs::read_to_string(folder.join("README.md")).unwrap();
         assert!(card.contains("maximum_preference_optimization") && card.contains("2312.16430"));
-        assert!(card.contains("held-out preference accuracy: 0.7500"), "{card}");
+        assert!(card.contains("held-out preference accuracy (eval_rewards/accuracies): 0.7500"), "{card}");
     }
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
     assert_eq!(left.len(), 2, "nothing is left beside the exports");

@@ -39,6 +39,7 @@ mod resume;
 mod runs_window;
 mod saving;
 mod stage;
+mod tables;
 mod templates;
 mod terminal;
 mod text;

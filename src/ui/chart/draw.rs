@@ -9,7 +9,7 @@ use egui_plot::{
 
 use super::{Chart, Line, all_steps_id};
 use crate::{
-    data::{Extent, Scale},
+    data::{Extent, Scale, metrics},
     state::{
         metric,
         series::{self, Point},
@@ -26,7 +26,7 @@ const FEW_POINTS: usize = 200;
 
 /// The y axis of a plot: around `values` and the levels that the metric is read against; 0 to 1 where nothing can be drawn.
 pub fn axis_of(values: impl IntoIterator<Item = f64>, metric: &str, scale: Scale) -> Extent {
-    let levels = metric::levels(metric).iter().copied();
+    let levels = metrics::levels(metric).iter().copied();
     // What is read against zero and is as good as zero would be drawn as a mountain of rounding.
     let rounded =
         |value: f64| if levels.len() > 0 && scale == Scale::Linear && value.abs() < ROUNDING { 0.0 } else { value };
@@ -138,7 +138,7 @@ impl Chart<'_> {
             let place = self.scale.place(value);
             (!place.is_nan()).then(|| HLine::new("", place).stroke(Stroke::new(1.0, color)).allow_hover(false))
         };
-        for value in metric::levels(self.metric) {
+        for value in metrics::levels(self.metric) {
             plot_line(plot, line(*value, palette.hairline));
         }
         for level in &self.levels {

@@ -12,11 +12,13 @@ use super::{
     theme::space,
 };
 use crate::{
-    data::Scale,
+    data::{
+        Scale,
+        metrics::{self, Stored},
+    },
     state::{
         Command, Commands, Workspace,
         compare::{CompareView, metrics_present},
-        metric,
         runs::Loaded,
         train::RunCommand,
     },
@@ -64,7 +66,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
         return;
     }
     if !present.contains(&view.metric) {
-        let usual = ["eval_rewards/accuracies", "rewards/accuracies", "loss"];
+        let usual = [metrics::HELD_OUT_ACCURACY, metrics::ACCURACY, metrics::LOSS];
         let found = usual.iter().find(|name| present.iter().any(|p| p == *name));
         view.metric = found.map_or_else(|| present[0].clone(), |name| (*name).to_owned());
     }
@@ -83,7 +85,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
         let wanted = series().map(|(record, series)| (record.id, metric.as_str(), series));
         view.smooth.update(view.smoothing, wanted);
     }
-    let sparse = metric::is_held_out(&metric) || metric.starts_with("kl/");
+    let sparse = metrics::is_rare(&metric);
     let mut lines = Vec::new();
     for (record, raw) in series() {
         let look = list::look(record.id);
@@ -102,7 +104,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     let missing = shown.len() - series().count();
     Chart {
         id: "overlay",
-        title: metric::caption(&metric),
+        title: metrics::caption(&metric),
         lines,
         band: None,
         levels: Vec::new(),
@@ -137,15 +139,18 @@ fn controls(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
         ui.spacing_mut().item_spacing.x = space::S;
         let label = parts::caption(ui, "Metric");
         ComboBox::from_id_salt("compare metric")
-            .selected_text(metric::caption(&view.metric))
+            .selected_text(metrics::caption(&view.metric))
             .width(250.0)
             .height(420.0)
             .truncate()
             .show_ui(ui, |ui| {
                 for name in present {
-                    let text = metric::caption(name);
-                    ui.selectable_value(&mut view.metric, name.clone(), text)
-                        .on_hover_text(RichText::new(name).monospace());
+                    let text = metrics::caption(name);
+                    let about = Stored::of(name).map_or("", |stored| stored.metric.about);
+                    ui.selectable_value(&mut view.metric, name.clone(), text).on_hover_ui(|ui| {
+                        ui.label(RichText::new(name).monospace());
+                        ui.label(about);
+                    });
                 }
             })
             .response

@@ -4,6 +4,10 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 
 use super::list::look;
 use crate::{
+    data::{
+        config::Setting,
+        metrics::{Better, Metric, Stored, Told},
+    },
     state::{
         compare::differences,
         metric,
@@ -16,22 +20,12 @@ use crate::{
     },
 };
 
-/// Columns of the summary: caption, the metrics it may be read from, best first, and whether more is better.
-const COLUMNS: [(&str, &[&str], Option<bool>); 4] = [
-    ("Held-out accuracy", &["eval_rewards/accuracies"], Some(true)),
-    ("Held-out margin", &["eval_rewards/margins"], None),
-    ("KL(ref ‖ policy)", &["kl/ref"], Some(false)),
-    ("KL k3", &["kl/policy_k3"], Some(false)),
-];
-
 /// One row a run with the newest value of what matters.
 pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let palette = parts::palette(ui);
     let nothing = History::default();
-    let value = |record: &RunRecord, names: &[&str]| {
-        let history = runs.history(record.id).unwrap_or(&nothing);
-        names.iter().find_map(|name| Some((history.latest(name)?, (*name).to_owned())))
-    };
+    let columns: Vec<(Stored, String)> = Metric::headlines(Told::AcrossRuns, |_| true).collect();
+    let value = |record: &RunRecord, name: &str| runs.history(record.id).unwrap_or(&nothing).latest(name);
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "Where they stand");
@@ -39,25 +33,28 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
             for caption in ["Run", "Method", "Steps"] {
                 parts::caption(ui, caption);
             }
-            for (caption, ..) in COLUMNS {
-                parts::caption(ui, caption);
+            for (stored, name) in &columns {
+                let about = format!("{}\n{name}", stored.metric.about);
+                parts::caption(ui, stored.column()).on_hover_text(about);
             }
             ui.end_row();
             for record in shown {
                 name(ui, record);
                 ui.label(&record.method);
                 ui.label(record.step.to_string());
-                for (_, names, more_is_better) in COLUMNS {
-                    let Some((number, metric)) = value(record, names) else {
+                for (stored, name) in &columns {
+                    let Some(number) = value(record, name) else {
                         ui.label(RichText::new("–").color(palette.weak));
                         continue;
                     };
-                    let text = RichText::new(metric::value(&metric, number));
-                    let others = shown.iter().filter_map(|other| value(other, names));
-                    let is_best = more_is_better.is_some_and(|more| {
-                        shown.len() > 1
-                            && others.clone().all(|(other, _)| if more { number >= other } else { number <= other })
-                    });
+                    let text = RichText::new(metric::value(name, number));
+                    let others = shown.iter().filter_map(|other| value(other, name));
+                    let beats = |other: f64| match stored.metric.better {
+                        Better::More => number >= other,
+                        Better::Less => number <= other,
+                        Better::Neither => false,
+                    };
+                    let is_best = shown.len() > 1 && others.clone().all(beats);
                     if is_best {
                         ui.label(text.color(palette.good)).on_hover_text("Best of these");
                     } else {
@@ -94,7 +91,8 @@ pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
             }
             ui.end_row();
             for difference in &changed {
-                ui.label(RichText::new(&difference.key).monospace());
+                let about = Setting::of(&difference.key).map_or("", |setting| setting.about);
+                ui.label(RichText::new(&difference.key).monospace()).on_hover_text(about);
                 for value in &difference.values {
                     ui.label(value);
                 }

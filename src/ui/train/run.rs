@@ -4,6 +4,7 @@ use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
 
 use super::{charts, controls, knobs, log, shown_run};
 use crate::{
+    data::metrics::TOKENS_PER_SEC,
     state::{
         Command, Commands, Workspace, metric,
         runs::{History, Live, Loaded},
@@ -142,7 +143,7 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
     } else if let Some(eta) = live.eta_secs {
         text = format!("{text} · {} left", metric::duration(eta));
     }
-    let speed = workspace.runs.history(live.run).and_then(|history| history.latest("tokens_per_sec"));
+    let speed = workspace.runs.history(live.run).and_then(|history| history.latest(TOKENS_PER_SEC));
     if let Some(speed) = speed {
         text = format!("{text} · {} tokens/s", metric::number(speed));
     }

@@ -1,0 +1,270 @@
+//! What a run measures: every metric once, with what it is called, what it says, and where it is drawn.
+//!
+//! Charts, captions, Compare, report, export card, the terminal and the tables of `nudge runs` read this; a metric needs a line
+//! here and the place that computes it, nothing else. A name that is not here is shown as it is.
+
+mod chart;
+mod table;
+
+pub use self::{
+    chart::{CHARTS, Chart, ChartId, Line, Look},
+    table::METRICS,
+};
+
+/// In front of the name of what is measured on held-out pairs.
+const HELD_OUT: &str = "eval_";
+
+pub const LOSS: &str = "loss";
+pub const HELD_OUT_LOSS: &str = "eval_loss";
+pub const ACCURACY: &str = "rewards/accuracies";
+pub const HELD_OUT_ACCURACY: &str = "eval_rewards/accuracies";
+pub const REWARD_MARGIN: &str = "rewards/margins";
+pub const CHOSEN_CHANGE: &str = "logps/chosen_change";
+pub const REJECTED_CHANGE: &str = "logps/rejected_change";
+pub const KL_REF: &str = "kl/ref";
+pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
+pub const MEMORY_MB: &str = "memory_mb";
+
+/// Something that a run measures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// Its name in the project, as TRL has it where TRL has it; `eval_` stands before it on held-out pairs.
+    pub key: &'static str,
+    /// Its words, e.g. over a chart.
+    pub caption: &'static str,
+    /// The same for a column or a line of numbers.
+    pub short: &'static str,
+    /// What is measured, in a sentence.
+    pub about: &'static str,
+    pub unit: Unit,
+    pub better: Better,
+    /// What its values are read against: its chart always reaches so far.
+    pub levels: &'static [f64],
+    pub measured: Measured,
+    /// Its line, of what is trained on or, where it is measured at evaluations only, of that.
+    pub line: Option<Line>,
+    /// The line of its held-out form.
+    pub held_out_line: Option<Line>,
+    pub told: Told,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Nats,
+    NatsPerToken,
+    /// Between 0 and 1, read in percent.
+    Share,
+    Tokens,
+    TokensPerSecond,
+    Pairs,
+    Epochs,
+    Mebibytes,
+    /// A number without a unit.
+    Plain,
+}
+
+/// Which way is better, where runs of any method may be compared by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    More,
+    Less,
+    Neither,
+}
+
+/// When it is measured, and on what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measured {
+    /// At every step, on the step's own pairs.
+    Steps,
+    /// At every evaluation; it has no other form.
+    Evaluations,
+    /// At every step, and at every evaluation on what is held out.
+    Both,
+    /// At every step, and at every evaluation on what is held out where the run has text for it.
+    BothIfThere,
+}
+
+/// Where it is read without being asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    No,
+    /// In the summary of a run, its report and its export.
+    OfARun,
+    /// And where runs are compared.
+    AcrossRuns,
+}
+
+/// A metric as it was stored: the metric, and whether on held-out pairs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stored {
+    pub metric: &'static Metric,
+    pub held_out: bool,
+}
+
+impl Metric {
+    /// The metric of this name, without `eval_`.
+    pub fn of(key: &str) -> Option<&'static Self> {
+        METRICS.iter().find(|metric| metric.key == key)
+    }
+
+    /// The name of the numbers that its newest evaluation gave.
+    pub fn evaluated(&self) -> Option<String> {
+        match self.measured {
+            Measured::Steps => None,
+            Measured::Evaluations => Some(self.key.to_owned()),
+            Measured::Both | Measured::BothIfThere => Some(format!("{HELD_OUT}{}", self.key)),
+        }
+    }
+
+    /// Those that are told, each under the name that is there: what an evaluation gave before what the steps gave.
+    pub fn headlines(least: Told, is_there: impl Fn(&str) -> bool) -> impl Iterator<Item = (Stored, String)> {
+        let told = METRICS.iter().filter(move |metric| metric.told >= least);
+        told.filter_map(move |metric| {
+            let names = [metric.evaluated(), Some(metric.key.to_owned())];
+            let name = names.into_iter().flatten().find(|name| is_there(name))?;
+            Some((Stored { metric, held_out: is_held_out(&name) }, name))
+        })
+    }
+}
+
+impl Stored {
+    pub fn of(name: &str) -> Option<Self> {
+        let (held_out, key) = name.strip_prefix(HELD_OUT).map_or((false, name), |key| (true, key));
+        Some(Self { metric: Metric::of(key)?, held_out })
+    }
+
+    pub fn name(self) -> String {
+        if self.held_out { format!("{HELD_OUT}{}", self.metric.key) } else { self.metric.key.to_owned() }
+    }
+
+    /// "Preference accuracy, held out".
+    pub fn caption(self) -> String {
+        let caption = self.metric.caption;
+        if self.held_out { format!("{caption}, held out") } else { caption.to_owned() }
+    }
+
+    /// In a text: "held-out preference accuracy".
+    pub fn in_words(self) -> String {
+        let Self { metric: Metric { caption, .. }, held_out } = self;
+        if held_out { format!("held-out {}", uncapitalized(caption)) } else { uncapitalized(caption) }
+    }
+
+    /// For the head of a column: "Held-out accuracy".
+    pub fn column(self) -> String {
+        let short = self.metric.short;
+        if self.held_out { format!("Held-out {short}") } else { capitalized(short) }
+    }
+}
+
+/// Whether a metric counts held-out pairs.
+pub fn is_held_out(name: &str) -> bool {
+    name.starts_with(HELD_OUT)
+}
+
+/// Whether a metric is measured now and then instead of at every step.
+pub fn is_rare(name: &str) -> bool {
+    is_held_out(name) || Metric::of(name).is_some_and(|metric| metric.measured == Measured::Evaluations)
+}
+
+/// The words for a metric; names that are not known are shown as they are.
+pub fn caption(name: &str) -> String {
+    Stored::of(name).map_or_else(|| name.to_owned(), Stored::caption)
+}
+
+/// What its values are read against.
+pub fn levels(name: &str) -> &'static [f64] {
+    Stored::of(name).map_or(&[], |stored| stored.metric.levels)
+}
+
+pub fn unit(name: &str) -> Unit {
+    Stored::of(name).map_or(Unit::Plain, |stored| stored.metric.unit)
+}
+
+/// Whether `name` says nothing beside these numbers of the same step. Before the first update every reward is 0 but for
+/// rounding: no pair is right or wrong yet, and a strict count of noise is no accuracy.
+pub fn says_nothing(name: &str, of_the_step: &[(String, f64)]) -> bool {
+    const STILL: f64 = 1e-4;
+    name.ends_with(ACCURACY)
+        && of_the_step.iter().any(|(name, value)| name.ends_with(REWARD_MARGIN) && value.abs() < STILL)
+}
+
+fn capitalized(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A capital stays where the word is an abbreviation: "KL(ref ‖ policy)".
+fn uncapitalized(words: &str) -> String {
+    let mut letters = words.chars();
+    match (letters.next(), words.chars().nth(1)) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
+        _ => words.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_metric_stands_twice_and_each_is_said_in_words() {
+        let keys: BTreeSet<&str> = METRICS.iter().map(|metric| metric.key).collect();
+        assert_eq!(keys.len(), METRICS.len());
+        for metric in METRICS {
+            assert!(!metric.key.starts_with(HELD_OUT), "{}", metric.key);
+            assert!(
+                !metric.caption.is_empty() && !metric.short.is_empty() && metric.about.len() > 10,
+                "{}",
+                metric.key
+            );
+            let held_out = matches!(metric.measured, Measured::Both | Measured::BothIfThere);
+            assert!(held_out || metric.held_out_line.is_none(), "{}", metric.key);
+        }
+    }
+
+    #[test]
+    fn the_named_ones_are_in_the_table() {
+        for name in [
+            LOSS,
+            HELD_OUT_LOSS,
+            ACCURACY,
+            HELD_OUT_ACCURACY,
+            REWARD_MARGIN,
+            CHOSEN_CHANGE,
+            REJECTED_CHANGE,
+            KL_REF,
+            TOKENS_PER_SEC,
+            MEMORY_MB,
+        ] {
+            assert!(Stored::of(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn held_out_metrics_say_so() {
+        assert_eq!(caption("eval_rewards/margins"), "Reward margin, held out");
+        assert_eq!(caption("my/metric"), "my/metric");
+        let accuracy = Stored::of(HELD_OUT_ACCURACY).unwrap();
+        assert_eq!(accuracy.in_words(), "held-out preference accuracy");
+        assert_eq!(accuracy.column(), "Held-out accuracy");
+        assert!(Stored::of(KL_REF).unwrap().in_words().starts_with("KL(ref"));
+    }
+
+    #[test]
+    fn g2_a_share_is_read_against_all() {
+        assert_eq!(levels(HELD_OUT_ACCURACY), [0.5, 1.0]);
+        assert_eq!(levels("eval_margin/q50"), [0.0]);
+        assert_eq!(levels("kl/policy_k3"), [0.0]);
+        assert!(levels("loss").is_empty());
+    }
+
+    #[test]
+    fn accuracy_says_nothing_before_a_pair_has_moved() {
+        let step = |margin| [("rewards/margins".to_owned(), margin), (ACCURACY.to_owned(), 0.5)];
+        assert!(says_nothing(ACCURACY, &step(1e-6)));
+        assert!(!says_nothing(ACCURACY, &step(0.01)));
+        assert!(!says_nothing(LOSS, &step(0.0)));
+    }
+}

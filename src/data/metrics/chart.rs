@@ -1,0 +1,139 @@
+//! The charts that metrics are drawn in.
+
+use super::{METRICS, Metric};
+
+/// Lines that share their axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chart {
+    pub id: ChartId,
+    pub title: &'static str,
+    /// One sentence under it, where its title does not say all.
+    pub note: &'static str,
+    /// The metric whose unit and levels the axis has.
+    pub metric: &'static str,
+    /// Beside a live run; the report has all of them.
+    pub in_window: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartId {
+    Loss,
+    RewardMargin,
+    Rewards,
+    Margin,
+    Accuracy,
+    Moved,
+    Drift,
+    Retention,
+    Answers,
+    Sleeping,
+    Gradient,
+    LearningRate,
+    Speed,
+}
+
+/// A metric's line in a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    pub chart: ChartId,
+    /// What it is called in that chart.
+    pub name: &'static str,
+    pub look: Look,
+}
+
+/// How a line is told from its neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Its place in the table of colours and patterns.
+    Series(usize),
+    /// Noisy by nature: thin, so that the calm lines lead.
+    Noise(usize),
+    /// The colours that chosen and rejected answers have everywhere.
+    Chosen,
+    Rejected,
+    /// The edges of a shaded band.
+    Low,
+    High,
+}
+
+const fn chart(id: ChartId, title: &'static str, metric: &'static str) -> Chart {
+    Chart { id, title, note: "", metric, in_window: true }
+}
+
+impl Chart {
+    const fn with_note(self, note: &'static str) -> Self {
+        Self { note, ..self }
+    }
+
+    const fn in_report_only(self) -> Self {
+        Self { in_window: false, ..self }
+    }
+
+    /// Its lines: the name a metric is stored by, the metric, and how it is drawn.
+    pub fn lines(self) -> Vec<(String, &'static Metric, Line)> {
+        let here = |line: &Line| line.chart == self.id;
+        let own = METRICS.iter().filter_map(|metric| Some((metric.key.to_owned(), metric, metric.line.filter(here)?)));
+        let held_out =
+            METRICS.iter().filter_map(|metric| Some((metric.evaluated()?, metric, metric.held_out_line.filter(here)?)));
+        own.chain(held_out).collect()
+    }
+
+    /// What its lines are, in sentences.
+    pub fn caption(self) -> String {
+        let mut said: Vec<&str> = Vec::new();
+        let mut sentences: Vec<String> = Vec::new();
+        for (_, metric, line) in self.lines() {
+            if !said.contains(&metric.key) {
+                said.push(metric.key);
+                sentences.push(format!("{}: {}.", line.name, metric.about));
+            }
+        }
+        sentences.join(" ")
+    }
+}
+
+impl Line {
+    pub const fn new(chart: ChartId, name: &'static str, look: Look) -> Self {
+        Self { chart, name, look }
+    }
+}
+
+/// All of them, in reading order.
+pub const CHARTS: &[Chart] = &[
+    chart(ChartId::Loss, "Loss", "loss"),
+    chart(ChartId::RewardMargin, "Reward margin", "rewards/margins").in_report_only(),
+    chart(ChartId::Rewards, "Rewards", "rewards/chosen").in_report_only(),
+    chart(ChartId::Margin, "Margin", "margin/q50"),
+    chart(ChartId::Accuracy, "Preference accuracy", "rewards/accuracies"),
+    chart(ChartId::Moved, "Who moved", "logps/chosen_change")
+        .with_note("Change of the answers' log-probs since step 0, in nats"),
+    chart(ChartId::Drift, "KL drift", "kl/ref").with_note(
+        "Nats per token; kl/ref is forward, on held-out reference answers, kl/policy_k3 the k3 estimate on the policy's own",
+    ),
+    chart(ChartId::Retention, "Retention", "loss/retention").in_report_only(),
+    chart(ChartId::Answers, "Length of sampled answers", "answers/mean_tokens").in_report_only(),
+    chart(ChartId::Sleeping, "Sleeping pairs", "push/asleep")
+        .with_note("Pairs that get almost no push: won, or hopelessly lost"),
+    chart(ChartId::Gradient, "Gradient norm", "grad_norm"),
+    chart(ChartId::LearningRate, "Learning rate", "learning_rate"),
+    chart(ChartId::Speed, "Tokens a second", "tokens_per_sec"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chart_has_lines_and_its_axis_is_that_of_one_of_them() {
+        for chart in CHARTS {
+            let lines = chart.lines();
+            assert!(lines.iter().any(|(_, metric, _)| metric.key == chart.metric), "{}", chart.title);
+            assert!(!chart.caption().is_empty(), "{}", chart.title);
+            let mut names: Vec<&str> = lines.iter().map(|(_, _, line)| line.name).collect();
+            names.sort_unstable();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all, "{}: {names:?}", chart.title);
+        }
+    }
+}

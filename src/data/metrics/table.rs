@@ -1,0 +1,318 @@
+//! The table of metrics, in reading order.
+
+use super::{Better, ChartId, Line, Look, Measured, Metric, Told, Unit};
+
+const fn metric(
+    key: &'static str,
+    caption: &'static str,
+    short: &'static str,
+    measured: Measured,
+    unit: Unit,
+    about: &'static str,
+) -> Metric {
+    Metric {
+        key,
+        caption,
+        short,
+        about,
+        unit,
+        better: Better::Neither,
+        levels: &[],
+        measured,
+        line: None,
+        held_out_line: None,
+        told: Told::No,
+    }
+}
+
+impl Metric {
+    const fn better(self, better: Better) -> Self {
+        Self { better, ..self }
+    }
+
+    const fn against(self, levels: &'static [f64]) -> Self {
+        Self { levels, ..self }
+    }
+
+    const fn told(self, told: Told) -> Self {
+        Self { told, ..self }
+    }
+
+    const fn line(self, chart: ChartId, name: &'static str, look: Look) -> Self {
+        Self { line: Some(Line::new(chart, name, look)), ..self }
+    }
+
+    const fn held_out_line(self, chart: ChartId, name: &'static str, look: Look) -> Self {
+        Self { held_out_line: Some(Line::new(chart, name, look)), ..self }
+    }
+}
+
+/// Every metric.
+pub const METRICS: &[Metric] = &[
+    metric("loss", "Loss", "loss", Measured::Both, Unit::Plain, "The whole loss: preference, and what else has a weight")
+        .told(Told::OfARun)
+        .line(ChartId::Loss, "whole", Look::Series(0))
+        .held_out_line(ChartId::Loss, "held out", Look::Series(4)),
+    metric(
+        "loss/preference",
+        "Preference loss",
+        "preference loss",
+        Measured::Both,
+        Unit::Plain,
+        "The preference loss, mean over pairs",
+    )
+    .line(ChartId::Loss, "preference", Look::Series(1)),
+    metric(
+        "loss/reference",
+        "Reference loss",
+        "reference loss",
+        Measured::BothIfThere,
+        Unit::NatsPerToken,
+        "Mean −log π_θ a token on reference answers",
+    )
+    .line(ChartId::Loss, "reference", Look::Series(2)),
+    metric(
+        "loss/retention",
+        "Retention loss",
+        "retention loss",
+        Measured::BothIfThere,
+        Unit::NatsPerToken,
+        "Mean −log π_θ a token on retention text",
+    )
+    .told(Told::OfARun)
+    .line(ChartId::Loss, "retention", Look::Series(3))
+    .held_out_line(ChartId::Retention, "held out", Look::Series(0)),
+    metric(
+        "rewards/accuracies",
+        "Preference accuracy",
+        "accuracy",
+        Measured::Both,
+        Unit::Share,
+        "Share of pairs whose chosen answer has the higher reward",
+    )
+    .better(Better::More)
+    .against(&[0.5, 1.0])
+    .told(Told::AcrossRuns)
+    .line(ChartId::Accuracy, "this step", Look::Noise(6))
+    .held_out_line(ChartId::Accuracy, "held out", Look::Series(0)),
+    metric(
+        "rewards/margins",
+        "Reward margin",
+        "margin",
+        Measured::Both,
+        Unit::Nats,
+        "β times the change of the margin between chosen and rejected since step 0, mean over pairs",
+    )
+    .against(&[0.0])
+    .told(Told::AcrossRuns)
+    .line(ChartId::RewardMargin, "training", Look::Series(0))
+    .held_out_line(ChartId::RewardMargin, "held out", Look::Series(1)),
+    metric(
+        "rewards/chosen",
+        "Chosen reward",
+        "chosen reward",
+        Measured::Both,
+        Unit::Nats,
+        "β · (log π_θ(y) − log π_ref(y)) of chosen answers, mean over pairs",
+    )
+    .against(&[0.0])
+    .line(ChartId::Rewards, "chosen", Look::Chosen)
+    .held_out_line(ChartId::Rewards, "chosen, held out", Look::Series(2)),
+    metric(
+        "rewards/rejected",
+        "Rejected reward",
+        "rejected reward",
+        Measured::Both,
+        Unit::Nats,
+        "β · (log π_θ(y) − log π_ref(y)) of rejected answers, mean over pairs",
+    )
+    .against(&[0.0])
+    .line(ChartId::Rewards, "rejected", Look::Rejected)
+    .held_out_line(ChartId::Rewards, "rejected, held out", Look::Series(3)),
+    metric(
+        "logps/chosen",
+        "Chosen log-prob",
+        "chosen log-prob",
+        Measured::Both,
+        Unit::Nats,
+        "Σ log π_θ over the tokens of the chosen answer, mean over pairs",
+    ),
+    metric(
+        "logps/rejected",
+        "Rejected log-prob",
+        "rejected log-prob",
+        Measured::Both,
+        Unit::Nats,
+        "Σ log π_θ over the tokens of the rejected answer, mean over pairs",
+    ),
+    metric(
+        "logps/chosen_change",
+        "Chosen log-prob, change since step 0",
+        "chosen moved",
+        Measured::Both,
+        Unit::Nats,
+        "How far the chosen answers' log-probs are from where they stood at step 0, mean over pairs",
+    )
+    .against(&[0.0])
+    .line(ChartId::Moved, "chosen", Look::Chosen),
+    metric(
+        "logps/rejected_change",
+        "Rejected log-prob, change since step 0",
+        "rejected moved",
+        Measured::Both,
+        Unit::Nats,
+        "How far the rejected answers' log-probs are from where they stood at step 0, mean over pairs",
+    )
+    .against(&[0.0])
+    .line(ChartId::Moved, "rejected", Look::Rejected),
+    metric(
+        "margin/q50",
+        "Margin, median",
+        "median margin",
+        Measured::Both,
+        Unit::Nats,
+        "m_θ of the pairs, before β: quantiles",
+    )
+    .against(&[0.0])
+    .line(ChartId::Margin, "median", Look::Series(0))
+    .held_out_line(ChartId::Margin, "held-out median", Look::Series(1)),
+    metric(
+        "margin/q10",
+        "Margin, 10 %",
+        "margin, 10 %",
+        Measured::Both,
+        Unit::Nats,
+        "m_θ of the pairs, before β: a tenth of them are below",
+    )
+    .against(&[0.0])
+    .line(ChartId::Margin, "10 %", Look::Low),
+    metric(
+        "margin/q90",
+        "Margin, 90 %",
+        "margin, 90 %",
+        Measured::Both,
+        Unit::Nats,
+        "m_θ of the pairs, before β: a tenth of them are above",
+    )
+    .against(&[0.0])
+    .line(ChartId::Margin, "90 %", Look::High),
+    metric(
+        "importance/weight",
+        "Importance weight",
+        "importance weight",
+        Measured::Both,
+        Unit::Plain,
+        "ρ = σ(h)/μ, mean over pairs",
+    ),
+    metric(
+        "importance/effective_sample_size",
+        "Effective sample size",
+        "effective sample size",
+        Measured::Both,
+        Unit::Pairs,
+        "(Σρ)²/Σρ²: as many pairs as count",
+    ),
+    metric("push/mean", "Push", "push", Measured::Both, Unit::Plain, "|∂loss/∂m|: what a pair pulls with, mean over pairs"),
+    metric(
+        "push/asleep",
+        "Share asleep",
+        "asleep",
+        Measured::Both,
+        Unit::Share,
+        "Share of pairs that get almost no push: won, or hopelessly lost",
+    )
+    .against(&[0.0, 1.0])
+    .line(ChartId::Sleeping, "of this step's pairs", Look::Series(6)),
+    metric(
+        "kl/ref",
+        "KL(ref ‖ policy), forward, per token",
+        "KL(ref ‖ policy)",
+        Measured::Evaluations,
+        Unit::NatsPerToken,
+        "Estimates KL(π_ref ‖ π_θ) in nats a token: mean of log π_ref − log π_θ over the tokens of held-out reference answers",
+    )
+    .better(Better::Less)
+    .against(&[0.0])
+    .told(Told::AcrossRuns)
+    .line(ChartId::Drift, "kl/ref", Look::Series(0)),
+    metric(
+        "kl/ref_per_answer",
+        "KL(ref ‖ policy), forward, per answer",
+        "KL(ref ‖ policy) per answer",
+        Measured::Evaluations,
+        Unit::Nats,
+        "The same summed over each answer",
+    )
+    .against(&[0.0]),
+    metric(
+        "kl/policy_k3",
+        "KL(policy ‖ ref), k3 on samples, per token",
+        "KL k3",
+        Measured::Evaluations,
+        Unit::NatsPerToken,
+        "Estimates KL(π_θ ‖ π_ref) in nats a token: mean of (r − 1) − log r, r = π_ref/π_θ, on answers freshly sampled from the \
+         policy",
+    )
+    .better(Better::Less)
+    .against(&[0.0])
+    .told(Told::AcrossRuns)
+    .line(ChartId::Drift, "kl/policy_k3", Look::Series(1)),
+    metric(
+        "kl/policy_k3_per_answer",
+        "KL(policy ‖ ref), k3 on samples, per answer",
+        "KL k3 per answer",
+        Measured::Evaluations,
+        Unit::Nats,
+        "The same summed over each answer",
+    )
+    .against(&[0.0]),
+    metric(
+        "answers/mean_tokens",
+        "Length of sampled answers",
+        "answer length",
+        Measured::Evaluations,
+        Unit::Tokens,
+        "Tokens, mean over the answers sampled at an evaluation",
+    )
+    .told(Told::OfARun)
+    .line(ChartId::Answers, "tokens", Look::Series(0)),
+    metric(
+        "stop/eos_rate",
+        "Answers that ended by themselves",
+        "ended by itself",
+        Measured::Evaluations,
+        Unit::Share,
+        "Share of the answers sampled at an evaluation that ended before they were cut",
+    )
+    .told(Told::OfARun)
+    .against(&[0.0, 1.0]),
+    metric(
+        "grad_norm",
+        "Gradient norm before clipping",
+        "gradient norm",
+        Measured::Steps,
+        Unit::Plain,
+        "Global norm of the gradient, before it is clipped",
+    )
+    .line(ChartId::Gradient, "before clipping", Look::Series(3)),
+    metric(
+        "learning_rate",
+        "Learning rate",
+        "learning rate",
+        Measured::Steps,
+        Unit::Plain,
+        "What the schedule and the knob make of the learning rate",
+    )
+    .line(ChartId::LearningRate, "learning rate", Look::Series(4)),
+    metric("epoch", "Epochs done", "epoch", Measured::Steps, Unit::Epochs, "How often every pair was met"),
+    metric(
+        "tokens_per_sec",
+        "Tokens a second",
+        "tokens/s",
+        Measured::Steps,
+        Unit::TokensPerSecond,
+        "Tokens of the step's rows over the time it took",
+    )
+    .line(ChartId::Speed, "tokens/s", Look::Series(2)),
+    metric("memory_mb", "Memory", "memory", Measured::Steps, Unit::Mebibytes, "What the process held at the end of the step"),
+];
