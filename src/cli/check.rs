@@ -14,7 +14,7 @@ const LISTED: usize = 10;
 pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
     let project = args.place.open()?;
     let settings = args.settings.with_threads(threads);
-    let config = settings.resolve(Some(&project))?;
+    let config = settings.resolve(Some(&project))?.config;
     let engine = drive::engine(threads)?;
     engine
         .requests

@@ -14,7 +14,7 @@ pub fn run(args: &New) -> Result<Ending> {
     let New { dir, model, name, config } = args;
     let model = Catalog::of_user().usable(model)?;
     let run_toml = match config {
-        Some(path) => settings::read(path)?.to_toml()?,
+        Some(path) => settings::read_chosen(path)?,
         None => String::new(),
     };
     let name = name.clone().unwrap_or_else(|| name_of(dir));

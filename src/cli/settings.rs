@@ -6,14 +6,11 @@ use anyhow::{Context as _, Result};
 
 use super::{args::Settings, ending::usage};
 use crate::{
-    data::config::{RunConfig, Threads, validate},
+    data::config::{Kind, RunConfig, Setting, Suggestion, Threads, validate},
+    engine::catalog,
     files,
     store::Project,
 };
-
-/// Settings that name a file or folder; a relative one counts from the project unless it is found where we are.
-const PATHS: [&str; 5] =
-    ["model.path", "model.start_adapter", "model.continue_adapter", "data.reference", "data.retention"];
 
 impl Settings {
     /// With what the program as a whole was told.
@@ -22,39 +19,28 @@ impl Settings {
     }
 
     /// What a run with these settings would be. Everything wrong with it is told at once.
-    pub fn resolve(&self, project: Option<&Project>) -> Result<RunConfig> {
-        let base = match (&self.config, project) {
-            (Some(path), _) => read(path)?,
-            (None, Some(project)) => {
-                let text = project.settings()?.run_toml;
-                RunConfig::from_toml(&text)
-                    .context("The project's own settings cannot be read; name others with --config")?
-            }
-            (None, None) => RunConfig::default(),
+    pub fn resolve(&self, project: Option<&Project>) -> Result<Resolved> {
+        let text = match (&self.config, project) {
+            (Some(path), _) => files::read_any_text(path, files::SETTINGS)?,
+            (None, Some(project)) => project.settings()?.run_toml,
+            (None, None) => String::new(),
         };
-        let config = self.apply(base)?;
-        let faults = validate(&config);
-        if faults.is_empty() {
-            Ok(config)
-        } else {
-            let sentences: Vec<String> = faults.into_iter().map(|(_, sentence)| sentence).collect();
-            Err(usage(sentences.join("\n")))
+        let base = RunConfig::from_toml(&text);
+        let base = match &self.config {
+            Some(path) => base.map_err(|error| usage(format!("{}: {error}", path.display())))?,
+            None => base.context("The project's own settings cannot be read; name others with --config")?,
+        };
+        let set = self.set()?;
+        let mut chosen = RunConfig::keys_in(&text)?;
+        for (key, value) in &set {
+            // An empty value takes the key away.
+            if value.is_empty() {
+                chosen.remove(key)
+            } else {
+                chosen.insert(key.clone())
+            };
         }
-    }
-
-    fn apply(&self, base: RunConfig) -> Result<RunConfig> {
-        let overrides = self
-            .set
-            .iter()
-            .map(|word| {
-                let (key, value) = word.split_once('=').ok_or_else(|| {
-                    usage(format!("Expected KEY=VALUE such as objective.beta=0.2 after --set, found \"{word}\"."))
-                })?;
-                let (key, value) = (key.trim(), value.trim());
-                Ok((key.to_owned(), from_here(key, value)))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let mut config = base.with_overrides(&overrides).map_err(|error| usage(error.to_string()))?;
+        let mut config = base.with_overrides(&set).map_err(|error| usage(error.to_string()))?;
         if let Some(steps) = self.steps {
             config.train.steps = Some(steps);
         }
@@ -64,50 +50,81 @@ impl Settings {
         if let Some(threads) = self.threads {
             config.train.threads = Threads::Count(usize::from(threads));
         }
-        Ok(config)
+        let suggestions = match project {
+            Some(project) => {
+                let basis = catalog::basis(project, &config)?;
+                config.follow(&basis, |setting| chosen.contains(setting.key))
+            }
+            None => Vec::new(),
+        };
+        let faults = validate(&config);
+        if faults.is_empty() {
+            Ok(Resolved { config, suggestions })
+        } else {
+            let sentences: Vec<String> = faults.into_iter().map(|(_, sentence)| sentence).collect();
+            Err(usage(sentences.join("\n")))
+        }
+    }
+
+    /// What stands after each `--set`.
+    fn set(&self) -> Result<Vec<(String, String)>> {
+        let pairs = self.set.iter().map(|word| {
+            let (key, value) = word.split_once('=').ok_or_else(|| {
+                usage(format!("Expected KEY=VALUE such as objective.beta=0.2 after --set, found \"{word}\"."))
+            })?;
+            let (key, value) = (key.trim(), value.trim());
+            Ok((key.to_owned(), from_here(key, value)))
+        });
+        pairs.collect()
     }
 }
 
-/// Reads a `run.toml`; what it says wrong is wrong usage.
-pub fn read(path: &Path) -> Result<RunConfig> {
-    let text = files::read_any_text(path, files::SETTINGS)?;
-    RunConfig::from_toml(&text).map_err(|error| usage(format!("{}: {error}", path.display())))
+/// The settings of a run, and those among them that follow the data and the model.
+#[derive(Debug)]
+pub struct Resolved {
+    pub config: RunConfig,
+    pub suggestions: Vec<Suggestion>,
 }
 
-/// A path that is found where we are, made absolute; anything else as it is.
+/// What stands in a `run.toml`, and nothing of what does not; what it says wrong is wrong usage.
+pub fn read_chosen(path: &Path) -> Result<String> {
+    let text = files::read_any_text(path, files::SETTINGS)?;
+    let config = RunConfig::from_toml(&text).map_err(|error| usage(format!("{}: {error}", path.display())))?;
+    let chosen = RunConfig::keys_in(&text)?;
+    Ok(config.to_toml_without(|key| !chosen.contains(key))?)
+}
+
+/// A path that is found where we are, made absolute; anything else as it is. One that is not here counts from the project.
 fn from_here(key: &str, value: &str) -> String {
-    let is_here = !value.is_empty() && PATHS.contains(&key) && Path::new(value).exists();
+    let is_path = Setting::of(key).is_some_and(|setting| matches!(setting.kind, Kind::Path));
+    let is_here = !value.is_empty() && is_path && Path::new(value).exists();
     if is_here && let Ok(path) = std::path::absolute(value) {
         return path.to_string_lossy().into_owned();
     }
     value.to_owned()
 }
 
-/// `run.toml` with every key: those that have no value stand as comments that say what then counts.
-pub fn print(config: &RunConfig) -> Result<String> {
+/// `run.toml` with every key: those that have no value stand as comments that say what then counts, and so do the reasons of
+/// those that follow the data and the model.
+pub fn print(Resolved { config, suggestions }: &Resolved) -> Result<String> {
     let mut text = config.to_toml()?;
-    let objective = &config.objective;
-    let mut absent = Vec::new();
-    let mut note = |missing: bool, line: String| {
-        if missing {
-            absent.push(line);
-        }
-    };
-    note(config.model.path.is_none(), "model.path: the project's model".to_owned());
-    note(config.model.start_adapter.is_none(), "model.start_adapter: none".to_owned());
-    note(config.model.continue_adapter.is_none(), "model.continue_adapter: none, a new adapter".to_owned());
-    note(config.data.retention.is_none(), "data.retention: the project's retention text".to_owned());
-    note(objective.margin.is_none(), format!("objective.margin: {}", objective.margin().name()));
-    note(objective.reference_weight.is_none(), format!("objective.reference_weight: {}", objective.reference_weight()));
-    note(objective.retention_weight.is_none(), format!("objective.retention_weight: {}", objective.retention_weight()));
-    note(config.train.memory_mb.is_none(), "train.memory_mb: 80 % of what is free when the run starts".to_owned());
-    note(config.train.steps.is_none(), format!("train.steps: as many as {} epochs have", config.train.epochs));
+    let values = config.every_value()?;
+    let absent: Vec<String> = RunConfig::settings()
+        .filter(|setting| !values.contains_key(setting.key))
+        .filter_map(|setting| Some(format!("{}: {}", setting.key, setting.unset?(config))))
+        .collect();
     if !absent.is_empty() {
         text.push_str("\n# Not set, so that this counts:\n");
         for line in absent {
             text.push_str("#   ");
             text.push_str(&line);
             text.push('\n');
+        }
+    }
+    if !suggestions.is_empty() {
+        text.push_str("\n# Not set either, so that these follow the data and the model:\n");
+        for Suggestion { setting, value, because } in suggestions {
+            text.push_str(&format!("#   {}: {value}, because {because}\n", setting.key));
         }
     }
     Ok(text)
@@ -132,7 +149,7 @@ mod tests {
             &ProjectSettings { run_toml: "[train]\nsteps = 7\nkeep = 9\n".to_owned(), ..ProjectSettings::default() },
         )
         .unwrap();
-        let of_project = settings(&[]).resolve(Some(&project)).unwrap();
+        let of_project = settings(&[]).resolve(Some(&project)).unwrap().config;
         assert_eq!((of_project.train.steps, of_project.train.keep), (Some(7), 9));
 
         let file = dir.path().join("run.toml");
@@ -143,7 +160,7 @@ mod tests {
             threads: Some(2),
             ..settings(&["objective.beta=0.25", "train.threads = 8"])
         };
-        let config = typed.resolve(Some(&project)).unwrap();
+        let config = typed.resolve(Some(&project)).unwrap().config;
         assert_eq!(config.train.steps, Some(3));
         assert_eq!(config.train.threads, Threads::Count(2));
         assert_eq!(config.train.keep, RunConfig::default().train.keep);
@@ -167,10 +184,10 @@ mod tests {
 
     #[test]
     fn what_is_printed_can_be_read_again() {
-        let config = settings(&["lora.rank=4"]).resolve(None).unwrap();
-        let text = print(&config).unwrap();
+        let resolved = settings(&["lora.rank=4"]).resolve(None).unwrap();
+        let text = print(&resolved).unwrap();
         assert!(text.contains("#   objective.reference_weight: 0.3"), "{text}");
-        assert_eq!(RunConfig::from_toml(&text).unwrap(), config);
+        assert_eq!(RunConfig::from_toml(&text).unwrap(), resolved.config);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use super::{
     ending::Ending,
     output,
     place::project_dir,
-    settings,
+    settings::{self, Resolved},
 };
 use crate::{
+    data::config::Suggestion,
     engine::admit,
     objective::Objective,
     store::{NewRun, Project},
@@ -23,8 +24,8 @@ pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
             (project, demo) => Some(Project::open(&project_dir(project.as_ref(), demo)?)?),
         };
         let settings = args.settings.with_threads(threads);
-        let config = settings.resolve(project.as_ref())?;
-        output::piece(&settings::print(&config)?)?;
+        let resolved = settings.resolve(project.as_ref())?;
+        output::piece(&settings::print(&resolved)?)?;
         return Ok(Ending::Done);
     }
     let dir = project_dir(args.project.as_ref(), args.demo)?;
@@ -39,7 +40,12 @@ pub fn start(
     threads: Option<u16>,
     is_json: bool,
 ) -> Result<Ending> {
-    let config = settings.with_threads(threads).resolve(Some(project))?;
+    let Resolved { config, suggestions } = settings.with_threads(threads).resolve(Some(project))?;
+    if !is_json {
+        for Suggestion { setting, value, because } in suggestions {
+            output::note(&format!("{} {value}, because {because}", setting.label));
+        }
+    }
     // A run that cannot start takes no number.
     admit(project, &config)?;
     let method = Objective::of(&config.objective).name();

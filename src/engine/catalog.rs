@@ -6,9 +6,13 @@ pub use crate::model::bytes_on_disk;
 
 use super::{budget, error::Result, memory};
 use crate::{
-    data::{Base, Machine, ModelCard, ModelKind, Needs},
+    data::{
+        Base, Machine, ModelCard, ModelKind, Needs,
+        config::{Basis, RunConfig},
+    },
     kernels::device::{self, DeviceChoice},
-    model::{AdapterSurvey, Shelf, Survey},
+    model::{AdapterSurvey, Shelf, Spec, Survey},
+    store::Project,
     text,
 };
 
@@ -235,6 +239,17 @@ pub fn machine() -> Machine {
             total: memory::total_bytes(),
         },
     }
+}
+
+/// What settings follow that nobody has set: the project's pairs and the size of the run's model.
+pub fn basis(project: &Project, config: &RunConfig) -> Result<Basis> {
+    let model = config.model.path.clone().map_or_else(|| project.settings().map(|settings| settings.model), Ok)?;
+    Ok(Basis { pairs: project.counts()?.better, parameters: parameters(&project.dir().join(model)) })
+}
+
+/// Of a model, where its headers can be read.
+pub fn parameters(model: &Path) -> Option<u64> {
+    Spec::read(model).ok().map(|spec| spec.parameters() as u64)
 }
 
 /// A model that a project can be made for.
