@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::App;
 use crate::{
-    data::{ModelCard, ModelKind},
+    data::{
+        ModelCard, ModelKind,
+        config::{ModelConfig, Setting},
+    },
     engine::catalog::{self, Catalog, Found},
     state::{
         Command, Notice, Screen,
         answers::Tab,
         ask::{Guest, Source},
-        fields,
         labelling::Side,
         models::{Entry, Group, Intake, ModelsCommand, Selected},
         runs::Loaded,
@@ -37,8 +39,8 @@ impl App {
                 self.views.models.places.retain(|known| *known != place);
                 self.workspace.models.looked = Loaded::Absent;
             }
-            ModelsCommand::Use(card) => self.use_model(*card, fields::ADAPTER),
-            ModelsCommand::Continue(card) => self.use_model(*card, fields::CONTINUE),
+            ModelsCommand::Use(card) => self.use_model(*card, ModelConfig::START_ADAPTER),
+            ModelsCommand::Continue(card) => self.use_model(*card, ModelConfig::CONTINUE_ADAPTER),
             ModelsCommand::Try(card) => self.try_model(*card),
             ModelsCommand::TryRun(run) => self.ask_from(Source::Run { run, step: None }),
             ModelsCommand::ShowRun(run) => {
@@ -120,7 +122,7 @@ impl App {
 
     /// The project's own model may change until something was trained from it: afterwards its runs need it where it is.
     /// An adapter goes into the setting `place`.
-    fn use_model(&mut self, card: ModelCard, place: fields::Field) {
+    fn use_model(&mut self, card: ModelCard, place: Setting) {
         let Some(project) = &self.workspace.project else {
             return;
         };
@@ -135,8 +137,8 @@ impl App {
         let launch = &mut self.views.train.launch;
         let model = if own { String::new() } else { model.display().to_string() };
         let adapter = adapter.map(|adapter| adapter.display().to_string());
-        launch.set(fields::MODEL.key, model);
-        for field in [fields::ADAPTER, fields::CONTINUE] {
+        launch.set(ModelConfig::PATH.key, model);
+        for field in [ModelConfig::START_ADAPTER, ModelConfig::CONTINUE_ADAPTER] {
             launch.set(field.key, "");
         }
         launch.set(place.key, adapter.unwrap_or_default());
@@ -144,7 +146,7 @@ impl App {
         // The start adapter is one of the settings that are folded away.
         self.views.train.more |= card.kind == ModelKind::Adapter;
         self.views.screen = Screen::Train;
-        let note = if place == fields::CONTINUE {
+        let note = if place == ModelConfig::CONTINUE_ADAPTER {
             format!("The next run trains {} further", card.name)
         } else {
             format!("The next run starts from {}", card.name)
@@ -162,7 +164,7 @@ impl App {
                 if let Some(project) = &mut workspace.project {
                     project.model = model;
                 }
-                views.train.launch.set(fields::MODEL.key, "");
+                views.train.launch.set(ModelConfig::PATH.key, "");
                 workspace.tokens = crate::state::tokens::Tokens::default();
                 workspace.models.looked = Loaded::Absent;
                 let note = format!("This project tunes {} from now on", card.name);

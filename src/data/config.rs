@@ -1,6 +1,7 @@
-//! `run.toml`: everything a run needs to be run again.
+//! `run.toml`: everything a run needs to be run again, and the table of its settings.
 //!
-//! Every key is optional; [`RunConfig::default`] is what the launch sheet starts from.
+//! Every key is optional; [`RunConfig::default`] is what the launch sheet starts from. A field's documentation is its help on
+//! the screen; [`Setting`] says what else there is to a setting.
 
 mod auto_or;
 mod device;
@@ -9,9 +10,12 @@ mod length;
 mod margin;
 mod method;
 mod precision;
+mod setting;
+mod suggest;
 mod targets;
 mod text;
 mod validate;
+mod words;
 
 use std::path::PathBuf;
 
@@ -24,9 +28,12 @@ pub use self::{
     length::Length,
     margin::Margin,
     precision::Precision,
+    setting::{Group, Kind, Live, Range, Setting, When, Word},
+    suggest::{Basis, FOLLOWING, Suggestion},
     targets::Targets,
     text::ConfigError,
     validate::validate,
+    words::{Method, Priority, Recompute, Schedule},
 };
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -40,238 +47,266 @@ pub struct RunConfig {
     pub train: TrainConfig,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ModelConfig {
-    /// Hugging Face folder or GGUF file; the project's own model when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// Adapter (PEFT or mlx-lm folder, or GGUF file) frozen into the reference; a new adapter goes on top.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_adapter: Option<PathBuf>,
-    /// Adapter that is trained further instead of a new one; the reference is the model with it as it was. Its own rank,
-    /// alpha and targets count, not those of `[lora]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub continue_adapter: Option<PathBuf>,
-    pub dtype: Precision,
+impl RunConfig {
+    /// The table: every setting once, in the order of the file.
+    pub fn settings() -> impl Iterator<Item = &'static Setting> {
+        let model = ModelConfig::SETTINGS.iter().chain(DataConfig::SETTINGS).chain(ObjectiveConfig::SETTINGS);
+        model.chain(LoraConfig::SETTINGS).chain(OptimizerConfig::SETTINGS).chain(TrainConfig::SETTINGS)
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// Longer prompts make a pair unusable (set aside visibly).
-    pub max_prompt_tokens: usize,
-    /// Longer answers are cut at the end, both sides by the same rule.
-    pub max_answer_tokens: usize,
-    /// Share of prompts held out, by a hash of the prompt and `seed`.
-    pub eval_fraction: f64,
-    pub seed: u64,
-    /// Train although BOS stands twice in a row in some prompts; without it such a run does not start.
-    pub allow_doubled_bos: bool,
-    /// Reference answers: "auto" = the project's own, or a JSONL file.
-    pub reference: String,
-    /// Retention text: the project's own when absent, or a text file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retention: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    #[default]
-    Mpo,
-    Dpo,
-    Ipo,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ObjectiveConfig {
-    pub kind: Method,
-    /// Absent = the method's own default (MPO and DPO `anchored-sum`, IPO `anchored-mean`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub margin: Option<Margin>,
-    /// MPO and DPO: h = β·m. Also the scale of the reported rewards of every method.
-    pub beta: f64,
-    /// IPO: the target margin is 1/(2τ).
-    pub tau: f64,
-    /// DPO label smoothing ε.
-    pub label_smoothing: f64,
-    /// DPO: smoothing in the robust (unbiased) form instead of cDPO's.
-    pub robust: bool,
-    /// λ_ref. Absent = the method's own default (MPO 0.3, DPO and IPO 0).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference_weight: Option<f64>,
-    /// λ_pre. Absent = 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retention_weight: Option<f64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LoraConfig {
-    /// Full weights instead of an adapter; the other keys are then unused.
-    pub full: bool,
-    pub rank: usize,
-    pub alpha: f64,
-    pub dropout: f64,
-    pub rslora: bool,
-    pub targets: Targets,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OptimizerConfig {
-    /// Always "adamw".
-    pub kind: String,
-    pub learning_rate: f64,
-    pub betas: [f64; 2],
-    pub eps: f64,
-    pub weight_decay: f64,
-    pub warmup_steps: u64,
-    pub schedule: Schedule,
-    /// Global norm; 0 = no clipping.
-    pub max_grad_norm: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    #[default]
-    Cosine,
-    Linear,
-    Constant,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Optimizer steps; wins over `epochs`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-    /// How often every pair is met. The last step takes what is left, be it less than `pairs_per_step`.
-    pub epochs: f64,
-    /// Pairs of one optimizer step. A step takes as many reference answers and as many pieces of retention text, where their weights are not 0.
-    pub pairs_per_step: usize,
-    /// Tokens of one packed row. `"auto"` or a number.
-    pub micro_batch_tokens: TokenBudget,
-    /// Whether blocks run their forward again in the backward, for less memory: `"auto"` where memory is short.
-    pub recompute: Recompute,
-    /// Memory that the process may hold while it trains, in MB. Absent = 80 % of what is free when the run starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_mb: Option<u64>,
-    pub shuffle_seed: u64,
-    /// Steps between checkpoints; 0 = only at the end.
-    pub checkpoint_every: u64,
-    /// Checkpoints kept besides the last, the best and those that somebody asked for.
-    pub keep: usize,
-    /// Steps between evaluations; 0 = only at the start and the end.
-    pub eval_every: u64,
-    /// Steps between answers to the probe prompts; 0 = only at the start and the end.
-    pub sample_every: u64,
-    /// Longest answer sampled to a probe prompt or at an evaluation, tokens.
-    pub sample_tokens: usize,
-    /// Answers freshly sampled at each evaluation (`kl/policy_k3`, answer length, share that ended by itself); 0 = none.
-    pub eval_answers: usize,
-    /// "auto" (the first accelerator that answers, else the processor), "cpu", "cuda:0" or "metal".
-    pub device: String,
-    /// Threads that compute: a number, or `"auto"` = as many as the machine has, one less beside a window. The numbers that
-    /// come out are the same, to the bit.
-    pub threads: Threads,
-    /// Who comes first when the processor is busy: `"gentle"` = everybody else, `"full"` = nobody, `"auto"` = gentle beside a
-    /// window.
-    pub priority: Priority,
-}
-
-/// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Recompute {
-    /// As many blocks as do not fit in the memory at hand.
-    #[default]
-    Auto,
-    Never,
-    Always,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Priority {
-    #[default]
-    Auto,
-    Gentle,
-    Full,
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            max_prompt_tokens: 1024,
-            max_answer_tokens: 1024,
-            eval_fraction: 0.1,
-            seed: 0,
-            allow_doubled_bos: false,
-            reference: "auto".to_owned(),
-            retention: None,
+/// A section of `run.toml`: for each key its help, type and default, and what the rest of the program reads of it.
+macro_rules! section {
+    (
+        $Section:ident = $section:literal;
+        $(
+            $(#[doc = $about:literal])+
+            $(#[serde($($serde:tt)*)])?
+            $key:ident: $Type:ty = $default:expr, $NAME:ident = $setting:expr;
+        )*
+    ) => {
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $Section {
+            $( $(#[doc = $about])+ $(#[serde($($serde)*)])? pub $key: $Type, )*
         }
-    }
-}
 
-impl Default for ObjectiveConfig {
-    fn default() -> Self {
-        Self {
-            kind: Method::Mpo,
-            margin: None,
-            beta: 0.1,
-            tau: 0.1,
-            label_smoothing: 0.0,
-            robust: false,
-            reference_weight: None,
-            retention_weight: None,
+        impl Default for $Section {
+            fn default() -> Self {
+                Self { $( $key: $default, )* }
+            }
         }
-    }
-}
 
-impl Default for LoraConfig {
-    fn default() -> Self {
-        Self { full: false, rank: 16, alpha: 32.0, dropout: 0.0, rslora: false, targets: Targets::AllLinear }
-    }
-}
+        impl $Section {
+            $( pub const $NAME: Setting = $setting.named(concat!($section, ".", stringify!($key)), concat!($($about),+)); )*
 
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            kind: "adamw".to_owned(),
-            learning_rate: 3e-4,
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 0.0,
-            warmup_steps: 5,
-            schedule: Schedule::Cosine,
-            max_grad_norm: 1.0,
+            const SETTINGS: &[Setting] = &[$( Self::$NAME ),*];
         }
-    }
+    };
 }
 
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            steps: None,
-            epochs: 1.0,
-            pairs_per_step: 16,
-            micro_batch_tokens: TokenBudget::Auto,
-            recompute: Recompute::Auto,
-            memory_mb: None,
-            shuffle_seed: 0,
-            checkpoint_every: 50,
-            keep: 2,
-            eval_every: 10,
-            sample_every: 20,
-            sample_tokens: 96,
-            eval_answers: 8,
-            device: "auto".to_owned(),
-            threads: Threads::Auto,
-            priority: Priority::Auto,
-        }
-    }
+section! { ModelConfig = "model";
+
+    /// Hugging Face folder with config.json, safetensors and tokenizer.json, or a GGUF file; empty = the project's own model
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<PathBuf> = None,
+        PATH = Setting::path("Model folder").at(Group::Model, 1).unset(|_| "the project's own".to_owned());
+
+    /// A PEFT adapter to start from; it is frozen into the reference and a new one goes on top
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_adapter: Option<PathBuf> = None,
+        START_ADAPTER = Setting::path("Start adapter").at(Group::Folders, 1).unset(|_| "none".to_owned());
+
+    /// A PEFT adapter that this run goes on from, instead of a new one on top; rank, alpha and layers are its own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continue_adapter: Option<PathBuf> = None,
+        CONTINUE_ADAPTER = Setting::path("Adapter to train further").at(Group::Folders, 2).unset(|_| "none".to_owned());
+
+    /// How weights that are not trained are kept, and in what they are multiplied: less takes less memory and rounds more
+    dtype: Precision = Precision::Auto,
+        DTYPE = Setting::choice("Weights", words::PRECISIONS).at(Group::Machine, 5);
+}
+
+section! { DataConfig = "data";
+
+    /// Tokens; pairs with a longer prompt are set aside
+    max_prompt_tokens: usize = 1024,
+        MAX_PROMPT_TOKENS = Setting::count("Longest prompt", Range::OneOrMore).at(Group::Details, 5);
+
+    /// Tokens; longer answers are cut, both sides by the same rule
+    max_answer_tokens: usize = 1024,
+        MAX_ANSWER_TOKENS = Setting::count("Longest answer", Range::OneOrMore).at(Group::Details, 6);
+
+    /// Share of prompts kept for measuring, decided by the prompt
+    eval_fraction: f64 = 0.1,
+        EVAL_FRACTION = Setting::number("Held-out share", Range::Below(1.0)).at(Group::Measuring, 5);
+
+    /// Which prompts are held out: another number, another choice
+    seed: u64 = 0,
+        SEED = Setting::count("Split seed", Range::ZeroOrMore);
+
+    /// Train although the token that begins a text stands twice in a row in some prompts; without it such a run does not start
+    allow_doubled_bos: bool = false,
+        ALLOW_DOUBLED_BOS = Setting::switch("Doubled BOS allowed");
+
+    /// Reference answers for the KL term: auto = the project's own, or a JSONL file
+    reference: String = "auto".to_owned(),
+        REFERENCE = Setting::path("Reference answers");
+
+    /// Text that the model was trained on before, for the retention term: a text file; empty = the project's own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<PathBuf> = None,
+        RETENTION = Setting::path("Retention text").unset(|_| "the project's own".to_owned());
+}
+
+section! { ObjectiveConfig = "objective";
+
+    /// What the preference loss is
+    kind: Method = Method::Mpo,
+        KIND = Setting::choice("Method", words::METHODS);
+
+    /// What of a pair the loss looks at
+    #[serde(skip_serializing_if = "Option::is_none")]
+    margin: Option<Margin> = None,
+        MARGIN = Setting::choice("Margin", words::MARGINS).unset(|run| run.objective.margin().name().to_owned());
+
+    /// Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown
+    beta: f64 = 0.1,
+        BETA = Setting::number("β", Range::AboveZero).at(Group::Method, 2).live(Live::Value);
+
+    /// IPO pulls every margin to 1/(2τ)
+    tau: f64 = 0.1,
+        TAU = Setting::number("τ", Range::AboveZero).at(Group::Method, 1).only(When::Method(Method::Ipo));
+
+    /// ε: the share of labels believed to be wrong, below 0.5
+    label_smoothing: f64 = 0.0,
+        LABEL_SMOOTHING = Setting::number("Label smoothing", Range::Below(0.5)).at(Group::Method, 5).only(When::Method(Method::Dpo));
+
+    /// The unbiased form of label smoothing instead of the conservative one
+    robust: bool = false,
+        ROBUST = Setting::switch("Robust form").at(Group::Method, 6).only(When::Smoothed);
+
+    /// Weight of the KL term on reference answers: holds the policy where it started
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference_weight: Option<f64> = None,
+        REFERENCE_WEIGHT = Setting::number("λ ref", Range::ZeroOrMore).at(Group::Method, 3).live(Live::Value)
+            .unset(|run| run.objective.reference_weight().to_string());
+
+    /// Weight of plain language modelling on the retention text
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_weight: Option<f64> = None,
+        RETENTION_WEIGHT = Setting::number("λ pre", Range::ZeroOrMore).at(Group::Method, 4).live(Live::Value)
+            .unset(|run| run.objective.retention_weight().to_string());
+}
+
+section! { LoraConfig = "lora";
+
+    /// Full weights instead of an adapter: more memory, no small file to share
+    full: bool = false,
+        FULL = Setting::switch("Train all weights").at(Group::Adapter, 4);
+
+    /// Width of the adapter; 8 to 32 is usual
+    rank: usize = 16,
+        RANK = Setting::count("Rank", Range::OneOrMore).at(Group::Adapter, 1).only(When::Adapter);
+
+    /// The adapter counts alpha / rank times; twice the rank is usual
+    alpha: f64 = 32.0,
+        ALPHA = Setting::number("Alpha", Range::AboveZero).at(Group::Adapter, 2).only(When::Adapter);
+
+    /// Share of the adapter's inputs that are dropped at random in training
+    dropout: f64 = 0.0,
+        DROPOUT = Setting::number("Dropout", Range::Below(1.0)).only(When::Adapter);
+
+    /// Scale by alpha / √rank, which keeps large ranks learning
+    rslora: bool = false,
+        RSLORA = Setting::switch("Rank-stabilised").at(Group::Details, 7).only(When::Adapter);
+
+    /// all-linear, or names such as q_proj, v_proj
+    targets: Targets = Targets::AllLinear,
+        TARGETS = Setting::layers("Layers").at(Group::Adapter, 3).only(When::Adapter);
+}
+
+section! { OptimizerConfig = "optimizer";
+
+    /// The optimiser: always adamw
+    kind: String = "adamw".to_owned(),
+        KIND = Setting::choice("Optimiser", words::OPTIMIZERS);
+
+    /// Peak rate of AdamW; adapters take about ten times what full weights take
+    learning_rate: f64 = 3e-4,
+        LEARNING_RATE = Setting::number("Learning rate", Range::AboveZero).at(Group::Length, 4).live(Live::Factor);
+
+    /// How slowly AdamW forgets the mean of the gradients and of their squares
+    betas: [f64; 2] = [0.9, 0.999],
+        BETAS = Setting::numbers("Betas", Range::Below(1.0), "two numbers, each at least 0 and below 1");
+
+    /// What AdamW adds to the root that it divides by
+    eps: f64 = 1e-8,
+        EPS = Setting::number("Epsilon", Range::AboveZero);
+
+    /// Pull of the trained weights to zero
+    weight_decay: f64 = 0.0,
+        WEIGHT_DECAY = Setting::number("Weight decay", Range::ZeroOrMore).at(Group::Details, 2);
+
+    /// Steps until the learning rate is at its peak; 0 = at once
+    warmup_steps: u64 = 5,
+        WARMUP_STEPS = Setting::count("Warm-up steps", Range::ZeroOrMore).at(Group::Details, 1);
+
+    /// How the learning rate goes on from its peak
+    schedule: Schedule = Schedule::Cosine,
+        SCHEDULE = Setting::choice("Schedule", words::SCHEDULES);
+
+    /// Largest global gradient norm; 0 = no clipping
+    max_grad_norm: f64 = 1.0,
+        MAX_GRAD_NORM = Setting::number("Gradient clipping", Range::ZeroOrMore).at(Group::Details, 3);
+}
+
+section! { TrainConfig = "train";
+
+    /// Optimiser steps; empty = by epochs
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<u64> = None,
+        STEPS = Setting::count("Steps", Range::OneOrMore).at(Group::Length, 1).unset(|_| "by epochs".to_owned());
+
+    /// Times that every pair is met; used when Steps is empty, and the last step takes what is left
+    epochs: f64 = 1.0,
+        EPOCHS = Setting::number("Epochs", Range::AboveZero).at(Group::Length, 2).only(When::ByEpochs);
+
+    /// Pairs that one update averages over, and as many reference answers and pieces of retention text where they have a weight
+    pairs_per_step: usize = 16,
+        PAIRS_PER_STEP = Setting::count("Pairs a step", Range::OneOrMore).at(Group::Length, 3);
+
+    /// Tokens that are computed at once: auto, or a number; fewer need less memory
+    micro_batch_tokens: TokenBudget = TokenBudget::Auto,
+        MICRO_BATCH_TOKENS = Setting::count_or_auto("Tokens a row", Range::OneOrMore).at(Group::Machine, 7);
+
+    /// Whether layers run their forward again in the backward: less memory, about a third more time, the same numbers
+    recompute: Recompute = Recompute::Auto,
+        RECOMPUTE = Setting::choice("Recompute", words::RECOMPUTES).at(Group::Machine, 6);
+
+    /// What the program may hold while it trains; empty = 80 % of what is free when the run starts
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_mb: Option<u64> = None,
+        MEMORY_MB = Setting::count("Memory limit, MB", Range::ZeroOrMore).at(Group::Machine, 4)
+            .unset(|_| "80 % of what is free".to_owned());
+
+    /// Order of the pairs and start of the adapter; runs that differ only here show the noise
+    shuffle_seed: u64 = 0,
+        SHUFFLE_SEED = Setting::count("Shuffle seed", Range::ZeroOrMore).at(Group::Details, 4);
+
+    /// Steps between checkpoints; 0 = only at the end
+    checkpoint_every: u64 = 50,
+        CHECKPOINT_EVERY = Setting::count("Checkpoint every", Range::ZeroOrMore).at(Group::Measuring, 3);
+
+    /// Checkpoints kept besides the newest, the best on held-out pairs and those you ask for; older ones make room
+    keep: usize = 2,
+        KEEP = Setting::count("Earlier ones kept", Range::ZeroOrMore).at(Group::Measuring, 4);
+
+    /// Steps between measurements on held-out pairs; 0 = only at the start and the end
+    eval_every: u64 = 10,
+        EVAL_EVERY = Setting::count("Evaluate every", Range::ZeroOrMore).at(Group::Measuring, 1);
+
+    /// Steps between answers to the probe prompts; 0 = only at the start and the end
+    sample_every: u64 = 20,
+        SAMPLE_EVERY = Setting::count("Sample every", Range::ZeroOrMore).at(Group::Measuring, 2);
+
+    /// Longest answer sampled to a probe prompt or at an evaluation, tokens
+    sample_tokens: usize = 96,
+        SAMPLE_TOKENS = Setting::count("Longest sample", Range::OneOrMore);
+
+    /// Answers freshly sampled at each evaluation, for the policy's own KL drift, their length and whether they end; 0 = none
+    eval_answers: usize = 8,
+        EVAL_ANSWERS = Setting::count("Answers an evaluation", Range::ZeroOrMore);
+
+    /// auto (the first accelerator that answers, else the processor), cpu, cuda:0 or metal
+    device: String = "auto".to_owned(),
+        DEVICE = Setting::text("Device").at(Group::Machine, 1);
+
+    /// Threads that compute: auto leaves one to the window, or a number; the result is the same, to the bit
+    threads: Threads = Threads::Auto,
+        THREADS = Setting::count_or_auto("Threads", Range::Between(1, 1024)).at(Group::Machine, 2);
+
+    /// Gentle: the window and other programs have the processor first. Full speed: they share it
+    priority: Priority = Priority::Auto,
+        PRIORITY = Setting::choice("Speed", words::PRIORITIES).at(Group::Machine, 3);
 }

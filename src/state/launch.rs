@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use super::fields::{self, Field, Kind};
-use crate::data::config::{ConfigError, Margin, Method, RunConfig, validate};
+use super::typed;
+use crate::data::config::{
+    ConfigError, Kind, LoraConfig, Margin, Method, ObjectiveConfig, RunConfig, Setting, validate,
+};
 
 /// Everything under it is a setting of the method.
 const OBJECTIVE: &str = "objective.";
-const KIND: &str = "objective.kind";
-const MARGIN: &str = "objective.margin";
+const KIND: &str = ObjectiveConfig::KIND.key;
+const MARGIN: &str = ObjectiveConfig::MARGIN.key;
 
 /// What the texts mean.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,23 +29,14 @@ pub struct Checked {
 impl Checked {
     /// The label of a setting of the loss that cannot be used, if there is one. The weights of the other terms are none.
     pub fn faulty_loss(&self) -> Option<&str> {
-        let weights = [fields::LAMBDA_REF.key, fields::LAMBDA_PRE.key];
+        let weights = [ObjectiveConfig::REFERENCE_WEIGHT.key, ObjectiveConfig::RETENTION_WEIGHT.key];
         let mut faulty = self.problems.keys().filter(|key| key.starts_with(OBJECTIVE));
         faulty.find(|key| !weights.contains(&key.as_str())).map(|key| label_of(key))
     }
 
     /// What an empty field stands for, if that can be said.
-    pub fn default_of(&self, field: Field) -> Option<String> {
-        let objective = &self.config.objective;
-        match field.key {
-            key if key == fields::LAMBDA_REF.key => Some(objective.reference_weight().to_string()),
-            key if key == fields::LAMBDA_PRE.key => Some(objective.retention_weight().to_string()),
-            key if key == fields::MODEL.key => Some("the project's own".to_owned()),
-            key if [fields::ADAPTER.key, fields::CONTINUE.key].contains(&key) => Some("none".to_owned()),
-            key if key == fields::STEPS.key => Some("by epochs".to_owned()),
-            key if key == fields::MEMORY.key => Some("80 % of what is free".to_owned()),
-            _ => None,
-        }
+    pub fn default_of(&self, setting: Setting) -> Option<String> {
+        setting.unset.map(|words| words(&self.config))
     }
 }
 
@@ -107,7 +100,7 @@ impl Launch {
                 self.texts.extend(kept.clone());
             }
             None => {
-                for key in [MARGIN, fields::LAMBDA_REF.key] {
+                for key in [MARGIN, ObjectiveConfig::REFERENCE_WEIGHT.key] {
                     self.set(key, "");
                 }
             }
@@ -151,8 +144,7 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
     let mut checked = Checked::default();
     for (key, typed) in texts {
         let typed = typed.trim();
-        let known = fields::ALL.iter().find(|field| field.key == key);
-        let value = match known.map_or(Ok(typed.to_owned()), |field| as_toml(field, typed)) {
+        let value = match Setting::of(key).map_or(Ok(typed.to_owned()), |setting| as_toml(setting, typed)) {
             Ok(value) => value,
             Err(sentence) => {
                 checked.problems.insert(key.clone(), sentence);
@@ -163,7 +155,7 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
             Ok(config) => checked.config = config,
             Err(error) => {
                 let sentence = match error {
-                    ConfigError::Value { .. } if key == fields::TARGETS.key => {
+                    ConfigError::Value { .. } if key == LoraConfig::TARGETS.key => {
                         format!("Layers is “{typed}”; it must be all-linear, or names such as q_proj, v_proj")
                     }
                     ConfigError::Value { reason, .. } => format!("{} is “{typed}”: {reason}", label_of(key)),
@@ -184,35 +176,27 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
 
 /// What the sheet calls a setting.
 fn label_of(key: &str) -> &str {
-    fields::ALL.iter().find(|field| field.key == key).map_or(key, |field| field.label)
+    Setting::of(key).map_or(key, |setting| setting.label)
 }
 
 /// Whether a setting has a say under these others. One that has none is not shown, so nobody could mend it.
 fn counts(key: &str, config: &RunConfig) -> bool {
-    let method = config.objective.kind;
-    match key {
-        key if key == fields::TAU.key => method == Method::Ipo,
-        key if [fields::SMOOTHING.key, fields::ROBUST.key].contains(&key) => method == Method::Dpo,
-        key if [fields::RANK.key, fields::ALPHA.key, fields::TARGETS.key, fields::RSLORA.key].contains(&key) => {
-            !config.lora.full
-        }
-        _ => true,
-    }
+    Setting::of(key).is_none_or(|setting| setting.counts.holds(config))
 }
 
 /// What was typed as a TOML file would have it, or a sentence. An empty field falls back to its default, so only what was typed
 /// is judged.
-fn as_toml(field: &Field, typed: &str) -> Result<String, String> {
-    match field.kind {
+fn as_toml(setting: &Setting, typed: &str) -> Result<String, String> {
+    match setting.kind {
         _ if typed.is_empty() => Ok(String::new()),
-        Kind::Number => fields::number(field.label, typed).map(|value| format!("{value:?}")),
-        Kind::CountOrAuto if typed == "auto" => Ok(typed.to_owned()),
-        Kind::CountOrAuto => fields::count(field.label, typed)
+        Kind::Number(_) => typed::number(setting.label, typed).map(|value| format!("{value:?}")),
+        Kind::CountOrAuto(_) if typed == "auto" => Ok(typed.to_owned()),
+        Kind::CountOrAuto(_) => typed::count(setting.label, typed)
             .map(|value| value.to_string())
             .map_err(|sentence| format!("{sentence}, or the word auto")),
-        Kind::Count => fields::count(field.label, typed).map(|value| value.to_string()),
-        Kind::Text if field.key == fields::TARGETS.key => Ok(layer_list(typed)),
-        Kind::Text | Kind::Folder | Kind::Switch | Kind::Choice(_) => Ok(typed.to_owned()),
+        Kind::Count(_) => typed::count(setting.label, typed).map(|value| value.to_string()),
+        Kind::Layers => Ok(layer_list(typed)),
+        Kind::Numbers(..) | Kind::Text | Kind::Path | Kind::Switch | Kind::Choice(_) => Ok(typed.to_owned()),
     }
 }
 
@@ -272,6 +256,7 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::config::{TrainConfig, Word};
 
     fn sheet() -> Launch {
         Launch::from_config(&RunConfig::default())
@@ -291,17 +276,17 @@ mod tests {
     #[test]
     fn a_word_in_a_number_field_is_a_sentence_with_its_label() {
         let mut launch = sheet();
-        launch.set(fields::BETA.key, "a lot");
-        let problem = &launch.checked().problems[fields::BETA.key];
+        launch.set(ObjectiveConfig::BETA.key, "a lot");
+        let problem = &launch.checked().problems[ObjectiveConfig::BETA.key];
         assert_eq!(problem, "β is “a lot”; it must be a number such as 0.1 or 3e-4");
     }
 
     #[test]
     fn a_number_out_of_range_is_a_sentence_with_its_label() {
         let mut launch = sheet();
-        launch.set(fields::BETA.key, "0");
-        assert_eq!(launch.checked().problems[fields::BETA.key], "β is 0; it must be a number above 0");
-        launch.set(fields::BETA.key, "0.2");
+        launch.set(ObjectiveConfig::BETA.key, "0");
+        assert_eq!(launch.checked().problems[ObjectiveConfig::BETA.key], "β is 0; it must be a number above 0");
+        launch.set(ObjectiveConfig::BETA.key, "0.2");
         assert!(launch.checked().problems.is_empty());
         assert_eq!(launch.checked().config.objective.beta, 0.2);
     }
@@ -309,22 +294,22 @@ mod tests {
     #[test]
     fn an_emptied_field_means_the_default() {
         let mut launch = sheet();
-        launch.set(fields::RANK.key, " ");
+        launch.set(LoraConfig::RANK.key, " ");
         assert_eq!(launch.checked().config.lora.rank, RunConfig::default().lora.rank);
-        launch.set(fields::STEPS.key, "40");
-        launch.set(fields::STEPS.key, "");
+        launch.set(TrainConfig::STEPS.key, "40");
+        launch.set(TrainConfig::STEPS.key, "");
         assert_eq!(launch.checked().config.train.steps, None);
     }
 
     #[test]
     fn layers_are_typed_as_people_write_them() {
         let mut launch = sheet();
-        launch.set(fields::TARGETS.key, "q_proj, v_proj");
+        launch.set(LoraConfig::TARGETS.key, "q_proj, v_proj");
         assert_eq!(
             launch.checked().config.lora.targets,
             crate::data::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
         );
-        launch.set(fields::TARGETS.key, "all-linear");
+        launch.set(LoraConfig::TARGETS.key, "all-linear");
         assert!(launch.checked().problems.is_empty());
     }
 
@@ -332,7 +317,7 @@ mod tests {
     fn another_method_brings_its_own_defaults() {
         let mut launch = sheet();
         launch.set_margin(Margin::Sum);
-        launch.set(fields::LAMBDA_REF.key, "0.7");
+        launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "0.7");
         launch.set_method(Method::Dpo);
         let checked = launch.checked();
         assert_eq!(checked.problems, BTreeMap::new());
@@ -343,9 +328,9 @@ mod tests {
     #[test]
     fn g10_what_was_set_for_a_method_stays_while_others_are_looked_at() {
         let mut launch = sheet();
-        launch.set(fields::LAMBDA_REF.key, "1");
-        launch.set(fields::LAMBDA_PRE.key, "0.2");
-        launch.set(fields::BETA.key, "0.4");
+        launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "1");
+        launch.set(ObjectiveConfig::RETENTION_WEIGHT.key, "0.2");
+        launch.set(ObjectiveConfig::BETA.key, "0.4");
         launch.set_margin(Margin::Mean);
         let before = launch.checked().config.clone();
         for method in [Method::Dpo, Method::Ipo, Method::Dpo, Method::Mpo] {
@@ -355,8 +340,8 @@ mod tests {
 
         // Each method has its own, also what it shares with others by name.
         launch.set_method(Method::Dpo);
-        launch.set(fields::BETA.key, "0.05");
-        launch.set(fields::SMOOTHING.key, "0.1");
+        launch.set(ObjectiveConfig::BETA.key, "0.05");
+        launch.set(ObjectiveConfig::LABEL_SMOOTHING.key, "0.1");
         let dpo = launch.checked().config.clone();
         launch.set_method(Method::Mpo);
         assert_eq!(launch.checked().config, before);
@@ -367,39 +352,40 @@ mod tests {
 
         // One that was only looked at follows what is set elsewhere.
         launch.set_method(Method::Mpo);
-        launch.set(fields::BETA.key, "0.7");
+        launch.set(ObjectiveConfig::BETA.key, "0.7");
         launch.set_method(Method::Ipo);
-        assert_eq!(launch.text(fields::BETA.key), "0.7");
+        assert_eq!(launch.text(ObjectiveConfig::BETA.key), "0.7");
     }
 
     #[test]
     fn g22_numbers_are_read_as_people_write_them_and_refused_in_a_sentence() {
         let mut launch = sheet();
         for (typed, beta) in [(".5", 0.5), ("5.", 5.0), ("1e-1", 0.1)] {
-            launch.set(fields::BETA.key, typed);
+            launch.set(ObjectiveConfig::BETA.key, typed);
             assert_eq!(launch.checked().problems, BTreeMap::new(), "{typed}");
             assert_eq!(launch.checked().config.objective.beta, beta);
         }
-        launch.set(fields::RANK.key, "08");
+        launch.set(LoraConfig::RANK.key, "08");
         assert_eq!(launch.checked().config.lora.rank, 8);
         for (key, typed, sentence) in [
-            (fields::BETA.key, "1e400", "β is “1e400”, which is larger than any number here"),
-            (fields::BETA.key, "-1", "β is -1; it must be a number above 0"),
+            (ObjectiveConfig::BETA.key, "1e400", "β is “1e400”, which is larger than any number here"),
+            (ObjectiveConfig::BETA.key, "-1", "β is -1; it must be a number above 0"),
             (
-                fields::ROW_TOKENS.key,
+                TrainConfig::MICRO_BATCH_TOKENS.key,
                 "abc",
                 "Tokens a row is “abc”; it must be a whole number such as 16, or the word auto",
             ),
-            (fields::THREADS.key, "-2", "Threads is “-2”; it must be a whole number such as 16, or the word auto"),
-            (fields::STEPS.key, "1e9", "Steps is “1e9”; it must be a whole number"),
+            (TrainConfig::THREADS.key, "-2", "Threads is “-2”; it must be a whole number such as 16, or the word auto"),
+            (TrainConfig::STEPS.key, "1e9", "Steps is “1e9”; it must be a whole number"),
         ] {
             let mut launch = sheet();
             launch.set(key, typed);
             let problem = &launch.checked().problems[key];
             assert!(problem.starts_with(sentence), "{problem}");
         }
-        let typed_into = |field: &&Field| !matches!(field.kind, Kind::Switch | Kind::Choice(_));
-        for field in fields::ALL.iter().filter(typed_into) {
+        let typed_into =
+            |setting: &&Setting| !matches!(setting.kind, Kind::Switch | Kind::Choice(_) | Kind::Numbers(..));
+        for field in RunConfig::settings().filter(typed_into) {
             for typed in ["1e400", "abc", "-1", "[", "\"", "99999999999999999999"] {
                 let mut launch = sheet();
                 launch.set(field.key, typed);
@@ -415,10 +401,10 @@ mod tests {
     fn g22_the_loss_that_cannot_be_drawn_is_named() {
         let mut launch = sheet();
         assert_eq!(launch.checked().faulty_loss(), None);
-        launch.set(fields::LAMBDA_REF.key, "abc");
+        launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "abc");
         assert_eq!(launch.checked().faulty_loss(), None, "λ is no part of the curves");
         for typed in ["abc", "1e400", "-1", "0"] {
-            launch.set(fields::BETA.key, typed);
+            launch.set(ObjectiveConfig::BETA.key, typed);
             assert_eq!(launch.checked().faulty_loss(), Some("β"), "{typed}");
         }
     }
@@ -426,14 +412,14 @@ mod tests {
     #[test]
     fn what_is_not_shown_is_not_judged() {
         let mut launch = sheet();
-        launch.set(fields::TAU.key, "abc");
+        launch.set(ObjectiveConfig::TAU.key, "abc");
         assert_eq!(launch.checked().problems, BTreeMap::new());
         launch.set_method(Method::Ipo);
-        assert!(launch.checked().problems.contains_key(fields::TAU.key));
+        assert!(launch.checked().problems.contains_key(ObjectiveConfig::TAU.key));
         launch.set_method(Method::Mpo);
-        launch.set(fields::RANK.key, "abc");
-        assert!(launch.checked().problems.contains_key(fields::RANK.key));
-        launch.set(fields::FULL.key, "true");
+        launch.set(LoraConfig::RANK.key, "abc");
+        assert!(launch.checked().problems.contains_key(LoraConfig::RANK.key));
+        launch.set(LoraConfig::FULL.key, "true");
         assert_eq!(launch.checked().problems, BTreeMap::new());
     }
 
@@ -446,13 +432,14 @@ mod tests {
 
     #[test]
     fn every_word_of_a_choice_can_be_chosen() {
-        for field in fields::ALL {
+        for field in RunConfig::settings() {
             let Kind::Choice(words) = field.kind else {
                 continue;
             };
             let mut launch = sheet();
-            assert!(words.iter().any(|(word, _)| *word == launch.text(field.key)));
-            for (word, _) in words {
+            let chosen = launch.text(field.key).to_owned();
+            assert!(field.unset.is_some() || words.iter().any(|Word { word, .. }| *word == chosen));
+            for Word { word, .. } in words {
                 launch.set(field.key, *word);
                 assert_eq!(launch.checked().problems, BTreeMap::new(), "{word}");
             }
@@ -461,7 +448,7 @@ mod tests {
 
     #[test]
     fn every_field_is_a_key_of_the_config() {
-        for field in fields::ALL {
+        for field in RunConfig::settings() {
             let mut launch = sheet();
             launch.set(field.key, "");
             assert_eq!(launch.checked().problems.get(field.key), None, "{}", field.key);

@@ -12,7 +12,6 @@ pub mod download;
 pub mod drafts;
 pub mod elsewhere;
 pub mod export;
-pub mod fields;
 pub mod filter;
 pub mod keyboard;
 pub mod labelling;
@@ -31,6 +30,7 @@ pub mod sandbox;
 pub mod series;
 pub mod tokens;
 pub mod train;
+pub mod typed;
 pub mod views;
 pub mod workspace;
 

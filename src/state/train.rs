@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{fields, launch::Launch};
+use super::{launch::Launch, typed};
 use crate::{
     data::{
-        config::{Knob, RunConfig},
+        config::{self, Knob, RunConfig},
         counted,
     },
     engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer},
@@ -39,24 +39,29 @@ pub struct TrainView {
     pub again: Option<RunId>,
 }
 
-/// Numbers typed into the knobs of the live run, until they are applied.
+/// Numbers typed into the knobs of a live run, until they are applied.
 #[derive(Debug, Default)]
 pub struct Knobs {
     pub run: Option<RunId>,
-    pub learning_rate_scale: String,
-    pub reference_weight: String,
-    pub retention_weight: String,
-    pub beta: String,
+    /// In the order of [`Knob::ALL`].
+    pub texts: [String; Knob::ALL.len()],
 }
 
 impl Knobs {
+    /// Where a run's knobs stand when it starts.
+    pub fn of(run: RunId, config: &RunConfig) -> Self {
+        let start = config::Knobs::new(&config.objective);
+        Self { run: Some(run), texts: Knob::ALL.map(|knob| start.value(knob(0.0)).to_string()) }
+    }
+
     /// What was typed into a knob, or a sentence that says why it cannot be set.
-    pub fn value(label: &str, typed: &str, above_zero: bool) -> Result<f64, String> {
-        let value = fields::number(label, typed)?;
-        match (above_zero, value) {
-            (true, value) if value <= 0.0 => Err(format!("{label} is {value}; it must be a number above 0")),
-            (false, value) if value < 0.0 => Err(format!("{label} is {value}; it must be 0 or more")),
-            (_, value) => Ok(value),
+    pub fn value(knob: fn(f64) -> Knob, typed: &str) -> Result<Knob, String> {
+        let (label, range) = (knob(0.0).label(), knob(0.0).range());
+        let value = typed::number(&label, typed)?;
+        if range.holds(value) {
+            Ok(knob(value))
+        } else {
+            Err(format!("{label} is {value}; it must be {}", range.words()))
         }
     }
 }
@@ -162,17 +167,17 @@ mod tests {
 
     #[test]
     fn g22_a_knob_that_cannot_be_set_says_why() {
-        for (typed, above_zero, part) in [
-            ("abc", false, "λ ref is “abc”; it must be a number such as"),
-            ("1e400", false, "larger than any number here"),
-            ("-1", false, "λ ref is -1; it must be 0 or more"),
-            ("0", true, "λ ref is 0; it must be a number above 0"),
-            ("", true, "must be a number"),
+        for (knob, typed, part) in [
+            (Knob::ReferenceWeight as fn(f64) -> Knob, "abc", "λ ref is “abc”; it must be a number such as"),
+            (Knob::ReferenceWeight, "1e400", "larger than any number here"),
+            (Knob::ReferenceWeight, "-1", "λ ref is -1; it must be 0 or more"),
+            (Knob::Beta, "0", "β is 0; it must be a number above 0"),
+            (Knob::Beta, "", "must be a number"),
         ] {
-            let sentence = Knobs::value("λ ref", typed, above_zero).unwrap_err();
+            let sentence = Knobs::value(knob, typed).unwrap_err();
             assert!(sentence.contains(part), "{sentence}");
         }
-        assert_eq!(Knobs::value("λ ref", " 0 ", false), Ok(0.0));
+        assert_eq!(Knobs::value(Knob::ReferenceWeight, " 0 "), Ok(Knob::ReferenceWeight(0.0)));
     }
 
     #[test]

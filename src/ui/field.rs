@@ -6,22 +6,21 @@ use super::{
     parts,
     theme::{size, space},
 };
-use crate::state::{
-    Command, Commands,
-    fields::{Field, Kind},
-    launch::Launch,
+use crate::{
+    data::config::{Kind, Setting, Word},
+    state::{Command, Commands, launch::Launch},
 };
 
 /// A field needs this much to be read.
 const NARROWEST: f32 = 138.0;
 
 /// Short fields side by side, as many as fit.
-pub fn row(ui: &mut Ui, launch: &mut Launch, fields: &[Field]) {
+pub fn row(ui: &mut Ui, launch: &mut Launch, settings: &[Setting]) {
     let gap = space::L;
     let room = ui.available_width();
     let columns = (((room + gap) / (NARROWEST + gap)) as usize).clamp(1, 4);
     let width = (room - gap * (columns as f32 - 1.0)) / columns as f32;
-    for chunk in fields.chunks(columns) {
+    for chunk in settings.chunks(columns) {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = gap;
             for field in chunk {
@@ -34,19 +33,33 @@ pub fn row(ui: &mut Ui, launch: &mut Launch, fields: &[Field]) {
     }
 }
 
-fn short(ui: &mut Ui, launch: &mut Launch, field: Field) {
+fn short(ui: &mut Ui, launch: &mut Launch, field: Setting) {
     match field.kind {
         Kind::Switch => switch(ui, launch, field),
         Kind::Choice(words) => choice(ui, launch, field, words),
-        Kind::Number | Kind::Count | Kind::CountOrAuto | Kind::Text | Kind::Folder => {
+        Kind::Number(_)
+        | Kind::Numbers(..)
+        | Kind::Count(_)
+        | Kind::CountOrAuto(_)
+        | Kind::Text
+        | Kind::Layers
+        | Kind::Path => {
             let width = ui.available_width();
             label_and_text(ui, launch, field, width);
         }
     }
 }
 
+/// Some words as one control, with the one that was chosen now.
+pub fn segmented(ui: &mut Ui, words: &[Word], chosen: &str) -> Option<&'static str> {
+    let mut chosen = words.iter().find(|word| word.word == chosen).map_or("", |word| word.word);
+    let choices: Vec<(&'static str, &str, &str)> =
+        words.iter().map(|word| (word.word, word.shown, word.about)).collect();
+    parts::segmented(ui, &mut chosen, &choices).then_some(chosen)
+}
+
 /// A path, with a button for the file dialog.
-pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Field, commands: &Commands) {
+pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Setting, commands: &Commands) {
     const BUTTON: f32 = 92.0;
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
@@ -66,7 +79,7 @@ pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Field, commands: &Command
     });
 }
 
-fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Field, width: f32) {
+fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Setting, width: f32) {
     let palette = parts::palette(ui);
     ui.spacing_mut().item_spacing.y = space::XS;
     let checked = launch.checked();
@@ -87,7 +100,7 @@ fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Field, width: f32) {
     }
 }
 
-fn switch(ui: &mut Ui, launch: &mut Launch, field: Field) {
+fn switch(ui: &mut Ui, launch: &mut Launch, field: Setting) {
     ui.add_space(size::SMALL + space::M);
     let mut on = launch.is_on(field.key);
     if ui.checkbox(&mut on, field.label).on_hover_text(field.about).changed() {
@@ -95,16 +108,16 @@ fn switch(ui: &mut Ui, launch: &mut Launch, field: Field) {
     }
 }
 
-fn choice(ui: &mut Ui, launch: &mut Launch, field: Field, words: &[(&str, &str)]) {
+fn choice(ui: &mut Ui, launch: &mut Launch, field: Setting, words: &[Word]) {
     ui.spacing_mut().item_spacing.y = space::XS;
     parts::caption(ui, field.label);
     let chosen = launch.text(field.key);
-    let shown = words.iter().find(|(word, _)| *word == chosen).map_or(chosen, |(_, shown)| *shown).to_owned();
+    let shown = words.iter().find(|word| word.word == chosen).map_or(chosen, |word| word.shown).to_owned();
     let response = ComboBox::from_id_salt(("launch", field.key))
         .selected_text(&shown)
         .width(ui.available_width())
         .show_ui(ui, |ui| {
-            for (word, shown) in words {
+            for Word { word, shown, .. } in words {
                 let selected = launch.text(field.key) == *word;
                 if ui.selectable_label(selected, *shown).clicked() {
                     launch.set(field.key, *word);

@@ -192,7 +192,7 @@ fn a_knob_counts_from_the_next_step_and_is_marked() {
     let project = toy.open();
     let log = project.log(run).unwrap();
     let mark = log.iter().find(|line| line.mark).unwrap();
-    assert_eq!(mark.text, "λ_ref 0.3 → 0");
+    assert_eq!(mark.text, "λ ref 0.3 → 0");
     assert!(log.iter().any(|l| l.level == LogLevel::Warning && l.text.contains("β stays")));
     // Without its weight the term is neither computed nor told.
     let last = project.series(run, "loss/reference", None).unwrap();

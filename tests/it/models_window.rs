@@ -9,7 +9,7 @@ use std::{
 use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable as _;
 use nudge::{
-    data::Prompt,
+    data::{Prompt, config::ModelConfig},
     engine::{
         catalog::Catalog,
         protocol::{Request, Weights},
@@ -17,7 +17,6 @@ use nudge::{
     state::{
         Screen,
         export::{ExportForm, Exporting, Layout},
-        fields,
         models::Selected,
         projects::Making,
     },
@@ -163,7 +162,7 @@ fn a_project_without_runs_changes_its_model_and_one_with_runs_keeps_it() {
     window.click_button("Use for the next run");
     assert_eq!(window.harness.state().views().screen, Screen::Train);
     let launch = &window.harness.state().views().train.launch;
-    assert_eq!(launch.text(fields::MODEL.key), other.display().to_string());
+    assert_eq!(launch.text(ModelConfig::PATH.key), other.display().to_string());
     drop(window);
     let settings = Project::open(&at).unwrap().settings().unwrap();
     assert_eq!(settings.model, snapshot);
@@ -239,8 +238,8 @@ fn an_adapter_is_frozen_under_the_next_run_or_trained_further() {
     window.until("it is added", |app| !app.views().models.places.is_empty());
     window.settle();
     for (button, key, other) in [
-        ("Start the next run from it", fields::ADAPTER.key, fields::CONTINUE.key),
-        ("Train it further", fields::CONTINUE.key, fields::ADAPTER.key),
+        ("Start the next run from it", ModelConfig::START_ADAPTER.key, ModelConfig::CONTINUE_ADAPTER.key),
+        ("Train it further", ModelConfig::CONTINUE_ADAPTER.key, ModelConfig::START_ADAPTER.key),
     ] {
         window.keys(Modifiers::COMMAND, Key::Num5);
         window.click_button(button);

@@ -181,11 +181,11 @@ fn a_knob_asks_the_engine_and_marks_the_charts() {
         run,
         step: 121,
         level: LogLevel::Info,
-        text: "λ_ref 0.3 → 0.7".to_owned(),
+        text: "λ ref 0.3 → 0.7".to_owned(),
         mark: true,
     }]);
     let marks = &stage.harness.state().workspace().runs.history(run).unwrap().marks;
-    assert_eq!((marks[0].step, marks[0].text.as_str()), (121, "λ_ref 0.3 → 0.7"));
+    assert_eq!((marks[0].step, marks[0].text.as_str()), (121, "λ ref 0.3 → 0.7"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ObjectiveConfig;
+use super::{Live, ObjectiveConfig, OptimizerConfig, Range, Setting};
 
 /// Settings that may move while a run is going. Each change is a mark on the charts and part of the checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,48 @@ pub enum Knob {
     RetentionWeight(f64),
     /// β of MPO and DPO.
     Beta(f64),
+}
+
+impl Knob {
+    /// All of them, to be given a value.
+    pub const ALL: [fn(f64) -> Self; 4] =
+        [Self::LearningRateScale, Self::ReferenceWeight, Self::RetentionWeight, Self::Beta];
+
+    pub fn value(self) -> f64 {
+        let (Self::LearningRateScale(value)
+        | Self::ReferenceWeight(value)
+        | Self::RetentionWeight(value)
+        | Self::Beta(value)) = self;
+        value
+    }
+
+    /// The setting that it turns.
+    pub fn setting(self) -> Setting {
+        match self {
+            Self::LearningRateScale(_) => OptimizerConfig::LEARNING_RATE,
+            Self::ReferenceWeight(_) => ObjectiveConfig::REFERENCE_WEIGHT,
+            Self::RetentionWeight(_) => ObjectiveConfig::RETENTION_WEIGHT,
+            Self::Beta(_) => ObjectiveConfig::BETA,
+        }
+    }
+
+    /// "β", or "Learning rate ×" for a factor.
+    pub fn label(self) -> String {
+        let setting = self.setting();
+        match setting.live {
+            Some(Live::Factor) => format!("{} ×", setting.label),
+            Some(Live::Value) | None => setting.label.to_owned(),
+        }
+    }
+
+    /// What it may be turned to.
+    pub fn range(self) -> Range {
+        let setting = self.setting();
+        match setting.live {
+            Some(Live::Factor) => Range::ZeroOrMore,
+            Some(Live::Value) | None => setting.range(),
+        }
+    }
 }
 
 /// Where the knobs stand; part of every checkpoint.
@@ -46,19 +88,27 @@ impl Knobs {
 
     /// Turns one knob. `Ok` is the mark for the charts, `Err` why the value was refused.
     pub fn turn(&mut self, knob: Knob) -> Result<String, String> {
-        let (place, name, value, zero_allowed) = match knob {
-            Knob::LearningRateScale(value) => (&mut self.learning_rate_scale, "Learning rate scale", value, true),
-            Knob::ReferenceWeight(value) => (&mut self.reference_weight, "λ_ref", value, true),
-            Knob::RetentionWeight(value) => (&mut self.retention_weight, "λ_pre", value, true),
-            Knob::Beta(value) => (&mut self.beta, "β", value, false),
-        };
-        let allowed = value.is_finite() && (value > 0.0 || (zero_allowed && value == 0.0));
-        if !allowed {
-            let range = if zero_allowed { "0 or more" } else { "a number above 0" };
-            return Err(format!("{name} stays at {place}: {value} was asked for, and it must be {range}"));
+        let (place, label, value) = (self.place(knob), knob.label(), knob.value());
+        if !knob.range().holds(value) {
+            let allowed = knob.range().words();
+            return Err(format!("{label} stays at {place}: {value} was asked for, and it must be {allowed}"));
         }
         let before = std::mem::replace(place, value);
-        Ok(format!("{name} {before} → {value}"))
+        Ok(format!("{label} {before} → {value}"))
+    }
+
+    /// Where a knob of this kind stands.
+    pub fn value(mut self, of: Knob) -> f64 {
+        *self.place(of)
+    }
+
+    fn place(&mut self, knob: Knob) -> &mut f64 {
+        match knob {
+            Knob::LearningRateScale(_) => &mut self.learning_rate_scale,
+            Knob::ReferenceWeight(_) => &mut self.reference_weight,
+            Knob::RetentionWeight(_) => &mut self.retention_weight,
+            Knob::Beta(_) => &mut self.beta,
+        }
     }
 
     /// The objective's settings with the present β.
@@ -75,12 +125,21 @@ mod tests {
     fn a_turn_says_what_changed_and_nonsense_is_refused() {
         let mut knobs = Knobs::new(&ObjectiveConfig::default());
         let mark = knobs.turn(Knob::ReferenceWeight(0.5)).unwrap();
-        assert_eq!(mark, "λ_ref 0.3 → 0.5");
+        assert_eq!(mark, "λ ref 0.3 → 0.5");
         let before = knobs;
         assert!(knobs.turn(Knob::Beta(0.0)).is_err());
         assert!(knobs.turn(Knob::LearningRateScale(f64::NAN)).is_err());
         assert!(knobs.turn(Knob::RetentionWeight(-1.0)).is_err());
         assert_eq!(knobs, before);
         assert_eq!(knobs.reference_weight, 0.5);
+    }
+
+    #[test]
+    fn every_setting_that_may_change_has_a_knob_and_the_other_way_round() {
+        let turned: Vec<Setting> = Knob::ALL.iter().map(|knob| knob(1.0).setting()).collect();
+        let live: Vec<&Setting> =
+            crate::config::RunConfig::settings().filter(|setting| setting.live.is_some()).collect();
+        assert_eq!(turned.len(), live.len());
+        assert!(live.iter().all(|setting| turned.contains(setting)));
     }
 }

@@ -45,6 +45,11 @@ impl Margin {
         }
     }
 
+    /// The one of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|margin| margin.name() == word)
+    }
+
     /// m in symbols: s is the sum of log-probs over the answer's tokens, s₀ its value at step 0, w chosen, l rejected.
     pub fn formula(self) -> &'static str {
         match self {

@@ -1,11 +1,11 @@
 //! `run.toml` as text, and single keys changed from the command line (`--set objective.beta=0.2`).
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::{Margin, RunConfig, TokenBudget};
+use super::{RunConfig, Setting};
 
 /// Why a config could not be read.
 #[derive(Debug, Error, PartialEq)]
@@ -38,6 +38,25 @@ impl RunConfig {
         toml::to_string_pretty(self).map_err(|error| ConfigError::Text(error.to_string()))
     }
 
+    /// The same without some keys.
+    pub fn to_toml_without(&self, left_out: impl Fn(&str) -> bool) -> Result<String, ConfigError> {
+        let failed = |error: toml::ser::Error| ConfigError::Text(error.to_string());
+        let mut tree = Table::try_from(self).map_err(failed)?;
+        for (section, keys) in &mut tree {
+            if let Some(keys) = keys.as_table_mut() {
+                keys.retain(|key, _| !left_out(&format!("{section}.{key}")));
+            }
+        }
+        toml::to_string_pretty(&tree).map_err(failed)
+    }
+
+    /// The keys that stand in a `run.toml`: what somebody chose.
+    pub fn keys_in(text: &str) -> Result<BTreeSet<String>, ConfigError> {
+        let tree: Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Text(error.to_string()))?;
+        let sections = tree.iter().filter_map(|(section, keys)| Some((section, keys.as_table()?)));
+        Ok(sections.flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}"))).collect())
+    }
+
     /// Every key that has a value, as `section.key` with the value as TOML writes it.
     pub fn every_value(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         let tree = Table::try_from(self).map_err(|error| ConfigError::Text(error.to_string()))?;
@@ -62,9 +81,8 @@ impl RunConfig {
     }
 
     fn with_override(&self, key: &str, value: &str) -> Result<Self, ConfigError> {
-        let keys = every_key();
-        let Some((section, name)) = key.split_once('.').filter(|_| keys.iter().any(|k| k == key)) else {
-            let known: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let Some((section, name)) = Setting::of(key).map(Setting::section_and_name) else {
+            let known: Vec<&str> = Self::settings().map(|setting| setting.key).collect();
             return Err(ConfigError::UnknownKey { key: key.to_owned(), nearest: nearest(key, &known) });
         };
         let refused = |reason: String| ConfigError::Value { key: key.to_owned(), value: value.to_owned(), reason };
@@ -106,32 +124,12 @@ fn nearest(key: &str, known: &[&str]) -> Vec<String> {
     found
 }
 
-/// Every key of `run.toml` as `section.name`, the optional ones too.
-fn every_key() -> Vec<String> {
-    let mut full = RunConfig::default();
-    full.model.path = Some(PathBuf::new());
-    full.model.start_adapter = Some(PathBuf::new());
-    full.model.continue_adapter = Some(PathBuf::new());
-    full.data.retention = Some(PathBuf::new());
-    full.objective.margin = Some(Margin::Sum);
-    full.objective.reference_weight = Some(0.0);
-    full.objective.retention_weight = Some(0.0);
-    full.train.steps = Some(1);
-    full.train.memory_mb = Some(1);
-    full.train.micro_batch_tokens = TokenBudget::Auto;
-    let Ok(tree) = Table::try_from(&full) else {
-        return Vec::new();
-    };
-    tree.iter()
-        .filter_map(|(section, value)| Some((section, value.as_table()?)))
-        .flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}")))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
-    use crate::config::{Method, Priority, Schedule, Targets, Threads};
+    use crate::config::{Method, Priority, Schedule, Targets, Threads, TokenBudget};
 
     fn set(pairs: &[(&str, &str)]) -> Result<RunConfig, ConfigError> {
         let overrides: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -197,45 +195,6 @@ mod tests {
     fn a_value_of_the_wrong_kind_names_key_and_value() {
         let error = set(&[("train.steps", "many")]).unwrap_err().to_string();
         assert!(error.contains("train.steps") && error.contains("many"), "{error}");
-    }
-
-    #[test]
-    fn every_setting_that_a_sentence_advises_exists() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut folders = vec![root];
-        let mut advised = std::collections::BTreeSet::new();
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    advised.extend(keys_in_strings(&std::fs::read_to_string(&path).unwrap()));
-                }
-            }
-        }
-        let known = every_key();
-        assert!(advised.contains("data.allow_doubled_bos") && advised.contains("train.memory_mb"), "{advised:?}");
-        let unknown: Vec<&String> = advised.iter().filter(|key| !known.contains(key)).collect();
-        assert!(unknown.is_empty(), "{unknown:?}");
-    }
-
-    /// Words such as `train.steps` inside the string literals of a source text. A misspelling in a test has no place there.
-    fn keys_in_strings(source: &str) -> Vec<String> {
-        const FILES: [&str; 2] = ["safetensors", "rs"];
-        let code = source.split("mod tests {").next().unwrap_or_default();
-        let sections = ["data", "objective", "lora", "optimizer", "train"];
-        let is_word = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
-        code.lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .flat_map(|line| line.split('"').skip(1).step_by(2))
-            .flat_map(|text| text.split(|c| !is_word(c)))
-            .map(|word| word.trim_matches('.').to_owned())
-            .filter(|word| {
-                let parts: Vec<&str> = word.split('.').collect();
-                matches!(parts.as_slice(), [section, key] if sections.contains(section) && !FILES.contains(key) && !key.ends_with('_'))
-            })
-            .collect()
     }
 
     #[test]

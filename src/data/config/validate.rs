@@ -1,167 +1,108 @@
 //! What a run config must keep to, as sentences beside the fields of the launch sheet.
 
-use super::{DeviceChoice, LoraConfig, Margin, Method, RunConfig, Targets, Threads, TokenBudget};
+use toml::Table;
 
-/// More threads than any machine that this runs on has processors.
-const MOST_THREADS: usize = 1024;
+use super::{
+    DataConfig, DeviceChoice, LoraConfig, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, RunConfig,
+    Setting, Targets, TrainConfig,
+};
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
 ///
-/// Only what the config alone can tell: whether folders exist and fit each other is found out by loading them.
+/// Only what the config alone can tell: whether folders exist and fit each other is found out by loading them. A setting that
+/// has no say under the others is not judged.
 pub fn validate(config: &RunConfig) -> Vec<(String, String)> {
-    let mut faults = Faults::default();
-    data(config, &mut faults);
-    objective(config, &mut faults);
-    lora(&config.lora, &mut faults);
-    if config.lora.full && config.model.continue_adapter.is_some() {
-        let sentence = "model.continue_adapter names an adapter to train further, but lora.full trains all weights; keep one of the two";
-        faults.add("model.continue_adapter", sentence.to_owned());
+    let mut faults = out_of_range(config);
+    for (setting, sentence) in
+        [device(config), optimizer(config), reference(config), margin(config)].into_iter().flatten()
+    {
+        faults.push((setting.key.to_owned(), format!("{} is {sentence}", setting.key)));
     }
-    optimizer(config, &mut faults);
-    train(config, &mut faults);
-    faults.0
+    if !config.lora.full {
+        faults.extend(adapter(&config.lora));
+    } else if config.model.continue_adapter.is_some() {
+        let key = ModelConfig::CONTINUE_ADAPTER.key;
+        let sentence =
+            format!("{key} names an adapter to train further, but lora.full trains all weights; keep one of the two");
+        faults.push((key.to_owned(), sentence));
+    }
+    faults
 }
 
-/// Collects sentences; every check names its field, what was found and what is allowed.
-#[derive(Default)]
-struct Faults(Vec<(String, String)>);
-
-impl Faults {
-    fn add(&mut self, field: &str, sentence: String) {
-        self.0.push((field.to_owned(), sentence));
-    }
-
-    fn require(&mut self, field: &str, holds: bool, found: impl std::fmt::Display, allowed: &str) {
-        if !holds {
-            self.add(field, format!("{field} is {found}; it must be {allowed}"));
-        }
-    }
-
-    fn positive(&mut self, field: &str, value: f64) {
-        let holds = value.is_finite() && value > 0.0;
-        self.require(field, holds, value, "a number above 0");
-    }
-
-    fn not_negative(&mut self, field: &str, value: f64) {
-        let holds = value.is_finite() && value >= 0.0;
-        self.require(field, holds, value, "0 or more");
-    }
-
-    /// In [0, 1) or the like; `allowed` says it in words.
-    fn within(&mut self, field: &str, value: f64, range: std::ops::Range<f64>, allowed: &str) {
-        self.require(field, range.contains(&value), value, allowed);
-    }
-
-    fn at_least_one(&mut self, field: &str, value: usize) {
-        self.require(field, value >= 1, value, "1 or more");
-    }
+/// What is below or above its setting's range.
+fn out_of_range(config: &RunConfig) -> Vec<(String, String)> {
+    let Ok(tree) = Table::try_from(config) else {
+        return Vec::new();
+    };
+    let fault = |setting: &Setting| {
+        let (section, name) = setting.section_and_name();
+        let found = setting.out_of_range(tree.get(section)?.get(name)?)?;
+        Some((setting.key.to_owned(), format!("{} is {found}; it must be {}", setting.key, setting.allowed())))
+    };
+    RunConfig::settings().filter(|setting| setting.counts.holds(config)).filter_map(fault).collect()
 }
 
-fn data(config: &RunConfig, faults: &mut Faults) {
-    let data = &config.data;
-    faults.at_least_one("data.max_prompt_tokens", data.max_prompt_tokens);
-    faults.at_least_one("data.max_answer_tokens", data.max_answer_tokens);
-    faults.within("data.eval_fraction", data.eval_fraction, 0.0..1.0, "at least 0 and below 1");
-    if data.reference.is_empty() {
-        faults.add("data.reference", "data.reference is empty; it must be \"auto\" or a JSONL file".to_owned());
-    }
+type Fault = Option<(Setting, String)>;
+
+fn device(config: &RunConfig) -> Fault {
+    let device = &config.train.device;
+    let is_one = device.parse::<DeviceChoice>().is_ok();
+    let sentence = format!("\"{device}\"; it must be \"auto\", \"cpu\", \"cuda:0\" or \"metal\"");
+    (!is_one).then_some((TrainConfig::DEVICE, sentence))
 }
 
-fn objective(config: &RunConfig, faults: &mut Faults) {
-    let objective = &config.objective;
-    // β also scales the rewards that every method reports.
-    faults.positive("objective.beta", objective.beta);
-    match objective.kind {
-        Method::Mpo => {}
-        Method::Dpo => {
-            faults.within("objective.label_smoothing", objective.label_smoothing, 0.0..0.5, "at least 0 and below 0.5");
-        }
-        Method::Ipo => faults.positive("objective.tau", objective.tau),
-    }
-    let anchored = match objective.margin() {
+fn optimizer(config: &RunConfig) -> Fault {
+    let kind = &config.optimizer.kind;
+    let sentence = format!("\"{kind}\"; it must be {}", OptimizerConfig::KIND.allowed());
+    (kind != "adamw").then_some((OptimizerConfig::KIND, sentence))
+}
+
+fn reference(config: &RunConfig) -> Fault {
+    let sentence = "empty; it must be \"auto\" or a JSONL file".to_owned();
+    config.data.reference.is_empty().then_some((DataConfig::REFERENCE, sentence))
+}
+
+fn margin(config: &RunConfig) -> Fault {
+    let anchored = match config.objective.margin() {
         Margin::Sum | Margin::Mean => false,
         Margin::AnchoredSum | Margin::AnchoredMean => true,
     };
-    match objective.kind {
-        Method::Mpo => {}
-        Method::Dpo | Method::Ipo if anchored => {}
-        Method::Dpo | Method::Ipo => faults.add(
-            "objective.margin",
-            "objective.margin is reference-free, which DPO and IPO are not; it must be \"anchored-sum\" or \"anchored-mean\"".to_owned(),
-        ),
+    match config.objective.kind {
+        Method::Mpo => None,
+        Method::Dpo | Method::Ipo if anchored => None,
+        Method::Dpo | Method::Ipo => Some((
+            ObjectiveConfig::MARGIN,
+            "reference-free, which DPO and IPO are not; it must be \"anchored-sum\" or \"anchored-mean\"".to_owned(),
+        )),
     }
-    faults.not_negative("objective.reference_weight", objective.reference_weight());
-    faults.not_negative("objective.retention_weight", objective.retention_weight());
 }
 
-fn lora(lora: &LoraConfig, faults: &mut Faults) {
-    if lora.full {
-        return;
-    }
-    faults.at_least_one("lora.rank", lora.rank);
-    faults.positive("lora.alpha", lora.alpha);
+fn adapter(lora: &LoraConfig) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
     let divisor = if lora.rslora { (lora.rank as f64).sqrt() } else { lora.rank as f64 };
     let scale = lora.alpha / divisor.max(1.0);
     if lora.alpha.is_finite() && scale > f64::from(f32::MAX) {
-        faults.add(
-            "lora.alpha",
-            format!(
-                "lora.alpha is {:e}, which scales the adapter by {scale:e}: more than a 32-bit number holds",
-                lora.alpha
-            ),
+        let key = LoraConfig::ALPHA.key;
+        let sentence = format!(
+            "{key} is {:e}, which scales the adapter by {scale:e}: more than a 32-bit number holds",
+            lora.alpha
         );
+        faults.push((key.to_owned(), sentence));
     }
-    faults.within("lora.dropout", lora.dropout, 0.0..1.0, "at least 0 and below 1");
-    match &lora.targets {
-        Targets::Names(names) if names.is_empty() => faults.add(
-            "lora.targets",
-            "lora.targets is an empty list; it must name at least one layer, or be \"all-linear\"".to_owned(),
-        ),
-        Targets::AllLinear | Targets::Names(_) => {}
+    if matches!(&lora.targets, Targets::Names(names) if names.is_empty()) {
+        let key = LoraConfig::TARGETS.key;
+        let sentence = format!("{key} is an empty list; it must name at least one layer, or be \"all-linear\"");
+        faults.push((key.to_owned(), sentence));
     }
-}
-
-fn optimizer(config: &RunConfig, faults: &mut Faults) {
-    let optimizer = &config.optimizer;
-    faults.require("optimizer.kind", optimizer.kind == "adamw", format!("\"{}\"", optimizer.kind), "\"adamw\"");
-    faults.positive("optimizer.learning_rate", optimizer.learning_rate);
-    for beta in optimizer.betas {
-        faults.within("optimizer.betas", beta, 0.0..1.0, "two numbers, each at least 0 and below 1");
-    }
-    faults.positive("optimizer.eps", optimizer.eps);
-    faults.not_negative("optimizer.weight_decay", optimizer.weight_decay);
-    faults.not_negative("optimizer.max_grad_norm", optimizer.max_grad_norm);
-}
-
-fn train(config: &RunConfig, faults: &mut Faults) {
-    let train = &config.train;
-    match train.steps {
-        Some(steps) => faults.require("train.steps", steps >= 1, steps, "1 or more"),
-        None => faults.positive("train.epochs", train.epochs),
-    }
-    faults.at_least_one("train.pairs_per_step", train.pairs_per_step);
-    match train.micro_batch_tokens {
-        TokenBudget::Auto => {}
-        TokenBudget::Tokens(tokens) => faults.at_least_one("train.micro_batch_tokens", tokens),
-    }
-    match train.threads {
-        Threads::Auto => {}
-        Threads::Count(count) => {
-            faults.require("train.threads", (1..=MOST_THREADS).contains(&count), count, "\"auto\" or 1 to 1024");
-        }
-    }
-    faults.at_least_one("train.sample_tokens", train.sample_tokens);
-    faults.require(
-        "train.device",
-        train.device.parse::<DeviceChoice>().is_ok(),
-        format!("\"{}\"", train.device),
-        "\"auto\", \"cpu\", \"cuda:0\" or \"metal\"",
-    );
+    faults
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Threads, TokenBudget},
+        *,
+    };
 
     fn fields(change: impl FnOnce(&mut RunConfig)) -> Vec<String> {
         let mut config = RunConfig::default();

@@ -1,17 +1,16 @@
 //! The launch sheet: settings on the left, what they do on the right, the start button below both.
 
-use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
 
 use super::{preflight, sandbox};
 use crate::{
     data::{
-        config::{Margin as PairMargin, Method, Schedule, TrainConfig},
+        config::{Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
         counted,
     },
     objective::Objective,
     state::{
         Command, Commands, Workspace,
-        fields::{self, Field},
         launch::Checked,
         metric,
         train::{Preflight, RunCommand, TrainView},
@@ -27,27 +26,7 @@ const TWO_COLUMNS: f32 = 780.0;
 const SIDE: f32 = 330.0;
 
 /// What stands behind "More settings".
-const MEASURING: [Field; 5] =
-    [fields::EVAL_EVERY, fields::SAMPLE_EVERY, fields::CHECKPOINT_EVERY, fields::KEEP, fields::EVAL_FRACTION];
-const DETAILS: [Field; 7] = [
-    fields::WARMUP,
-    fields::WEIGHT_DECAY,
-    fields::CLIP,
-    fields::SEED,
-    fields::MAX_PROMPT,
-    fields::MAX_ANSWER,
-    fields::RSLORA,
-];
-const FOLDERS: [Field; 2] = [fields::ADAPTER, fields::CONTINUE];
-const MACHINE: [Field; 7] = [
-    fields::DEVICE,
-    fields::THREADS,
-    fields::PRIORITY,
-    fields::MEMORY,
-    fields::DTYPE,
-    fields::RECOMPUTE,
-    fields::ROW_TOKENS,
-];
+const FOLDED: [Group; 4] = [Group::Measuring, Group::Details, Group::Folders, Group::Machine];
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
     let checked = view.launch.checked().clone();
@@ -58,7 +37,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
             .exact_size(SIDE)
             .resizable(false)
             .show_separator_line(false)
-            .frame(Frame::NONE.inner_margin(Margin { left: space::L as i8, ..Margin::ZERO }))
+            .frame(Frame::NONE.inner_margin(egui::Margin { left: space::L as i8, ..egui::Margin::ZERO }))
             .show(ui, |ui| {
                 ScrollArea::vertical()
                     .id_salt("launch side")
@@ -98,33 +77,20 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
     });
     section(ui, "Method", |ui| method(ui, view, checked));
     section(ui, "Adapter", |ui| {
-        if view.launch.is_on(fields::FULL.key) {
-            field::row(ui, &mut view.launch, &[fields::FULL]);
-        } else {
-            let list = [fields::RANK, fields::ALPHA, fields::TARGETS, fields::FULL];
-            field::row(ui, &mut view.launch, &list);
-        }
+        field::row(ui, &mut view.launch, &Setting::that_count(Group::Adapter, &checked.config))
     });
     section(ui, "Length and learning rate", |ui| {
-        let list = [fields::STEPS, fields::EPOCHS, fields::PAIRS_PER_STEP, fields::LEARNING_RATE];
-        field::row(ui, &mut view.launch, &list);
+        field::row(ui, &mut view.launch, &Setting::under(Group::Length));
         ui.horizontal(|ui| {
-            parts::caption(ui, "Schedule");
-            let mut schedule = checked.config.optimizer.schedule;
-            let words = [
-                (Schedule::Cosine, "Cosine", "Falls along a cosine to zero"),
-                (Schedule::Linear, "Linear", "Falls in a straight line to zero"),
-                (Schedule::Constant, "Constant", "Stays at its peak"),
-            ];
-            if parts::segmented(ui, &mut schedule, &words) {
-                let word = words.iter().find(|w| w.0 == schedule).map_or("", |w| w.1);
-                view.launch.set("optimizer.schedule", word.to_lowercase());
+            let schedule = OptimizerConfig::SCHEDULE;
+            parts::caption(ui, schedule.label);
+            if let Some(word) = field::segmented(ui, schedule.words(), checked.config.optimizer.schedule.name()) {
+                view.launch.set(schedule.key, word);
             }
         });
     });
     // A fault that nobody sees cannot be mended: with one the settings stay unfolded.
-    let folded = || [&MEASURING[..], &DETAILS, &FOLDERS, &MACHINE].into_iter().flatten();
-    let faulty = folded().any(|field| checked.problems.contains_key(field.key));
+    let faulty = FOLDED.into_iter().flat_map(Setting::under).any(|setting| checked.problems.contains_key(setting.key));
     let more = view.more || faulty;
     let word = if more { "Fewer settings" } else { "More settings" };
     let fold = ui.add_enabled(!faulty, egui::Button::new(word)).on_disabled_hover_text("One of them cannot be used");
@@ -133,16 +99,16 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
     }
     if more {
         section(ui, "Measuring and keeping", |ui| {
-            field::row(ui, &mut view.launch, &MEASURING);
+            field::row(ui, &mut view.launch, &Setting::under(Group::Measuring));
             parts::caption(ui, kept(&checked.config.train));
         });
         section(ui, "Details", |ui| {
-            field::row(ui, &mut view.launch, &DETAILS);
-            for folder in FOLDERS {
+            field::row(ui, &mut view.launch, &Setting::under(Group::Details));
+            for folder in Setting::under(Group::Folders) {
                 field::folder(ui, &mut view.launch, folder, commands);
             }
         });
-        section(ui, "Machine", |ui| field::row(ui, &mut view.launch, &MACHINE));
+        section(ui, "Machine", |ui| field::row(ui, &mut view.launch, &Setting::under(Group::Machine)));
     }
 }
 
@@ -200,7 +166,7 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
         });
         ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
             ui.set_width(width);
-            field::folder(ui, &mut view.launch, fields::MODEL, commands);
+            field::folder(ui, &mut view.launch, ModelConfig::PATH, commands);
         });
     });
 }
@@ -213,53 +179,28 @@ fn default_name(workspace: &Workspace, checked: &Checked) -> String {
 
 fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let palette = parts::palette(ui);
-    let mut kind = checked.config.objective.kind;
-    let methods = [
-        (Method::Mpo, "MPO", "Maximum Preference Optimization, arXiv 2312.16430"),
-        (Method::Dpo, "DPO", "Direct Preference Optimization, arXiv 2305.18290"),
-        (Method::Ipo, "IPO", "Identity Preference Optimization, arXiv 2310.12036"),
-    ];
-    if parts::segmented(ui, &mut kind, &methods) {
-        view.launch.set_method(kind);
+    let kind = checked.config.objective.kind;
+    if let Some(word) = field::segmented(ui, ObjectiveConfig::KIND.words(), kind.name()) {
+        view.launch.set_method(Method::named(word).unwrap_or(kind));
     }
     let objective = Objective::of(&checked.config.objective);
     ui.label(RichText::new(objective.loss_formula()).size(size::HEADING).color(palette.strong));
     ui.label(RichText::new(objective.margin().formula()).color(palette.text));
     ui.horizontal(|ui| {
-        parts::caption(ui, "Margin");
-        let anchored = [
-            (PairMargin::AnchoredSum, "Anchored sum", "Starts at 0 for every pair: a typical data set starts awake"),
-            (
-                PairMargin::AnchoredMean,
-                "Anchored mean",
-                "Per token, and starts at 0: long answers count no more than short ones",
-            ),
-        ];
-        let free = [
-            (PairMargin::Sum, "Sum", "Reference-free: pairs of unlike length may sleep from the start"),
-            (PairMargin::Mean, "Mean", "Reference-free, per token"),
-        ];
-        let mut margin = checked.config.objective.margin();
-        let choices = match kind {
-            Method::Mpo => [anchored, free].concat(),
-            Method::Dpo | Method::Ipo => anchored.to_vec(),
+        parts::caption(ui, ObjectiveConfig::MARGIN.label);
+        let fits = |word: &&Word| match kind {
+            Method::Mpo => true,
+            Method::Dpo | Method::Ipo => Margin::named(word.word).is_some_and(Margin::is_anchored),
         };
-        if parts::segmented(ui, &mut margin, &choices) {
-            view.launch.set_margin(margin);
+        let words: Vec<Word> = ObjectiveConfig::MARGIN.words().iter().filter(fits).copied().collect();
+        if let Some(word) = field::segmented(ui, &words, checked.config.objective.margin().name()) {
+            view.launch.set(ObjectiveConfig::MARGIN.key, word);
         }
     });
     if let Some(problem) = checked.problems.get("objective.margin") {
         ui.label(RichText::new(problem).size(size::SMALL).color(palette.error));
     }
-    let list: &[Field] = match kind {
-        Method::Mpo => &[fields::BETA, fields::LAMBDA_REF, fields::LAMBDA_PRE],
-        Method::Dpo => &[fields::BETA, fields::LAMBDA_REF, fields::LAMBDA_PRE, fields::SMOOTHING],
-        Method::Ipo => &[fields::TAU, fields::LAMBDA_REF, fields::LAMBDA_PRE, fields::BETA],
-    };
-    field::row(ui, &mut view.launch, list);
-    if kind == Method::Dpo && checked.config.objective.label_smoothing > 0.0 {
-        field::row(ui, &mut view.launch, &[fields::ROBUST]);
-    }
+    field::row(ui, &mut view.launch, &Setting::that_count(Group::Method, &checked.config));
     let weights = &checked.config.objective;
     let mut total = "Trained on L".to_owned();
     for (weight, term) in [
@@ -294,9 +235,9 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
     Panel::bottom("start bar")
         .resizable(false)
         .show_separator_line(true)
-        .frame(Frame::NONE.inner_margin(Margin {
+        .frame(Frame::NONE.inner_margin(egui::Margin {
             top: space::M as i8,
-            ..Margin::ZERO
+            ..egui::Margin::ZERO
         }))
         .show(ui, |ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -3,7 +3,11 @@
 use egui::{RichText, Ui};
 
 use crate::{
-    data::{Flaw, PairId, config::RunConfig, counted},
+    data::{
+        Flaw, PairId,
+        config::{DataConfig, RunConfig},
+        counted,
+    },
     engine::protocol::{Basis, Lengths, PairFinding, PreflightReport},
     state::{Command, Commands, launch::Launch, metric, train::Preflight},
     ui::{
@@ -13,7 +17,7 @@ use crate::{
 };
 
 /// The key of the launch sheet that accepts a doubled BOS.
-const ALLOW_DOUBLED_BOS: &str = "data.allow_doubled_bos";
+const ALLOW_DOUBLED_BOS: &str = DataConfig::ALLOW_DOUBLED_BOS.key;
 
 /// Golden values may differ by this share and still agree (f32 against f64).
 const AGREES: f64 = 1e-3;

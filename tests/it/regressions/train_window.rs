@@ -7,10 +7,10 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use nudge::{
     data::{
         Prompt,
-        config::{Method, RunConfig},
+        config::{Method, OptimizerConfig, RunConfig, TrainConfig},
     },
     engine::protocol::{Event, Generated, LogLevel, Outcome, PreflightReport, Request, RequestId, StoppedBy},
-    state::{Screen, fields, models::Selected, projects::Making, train::Sheet},
+    state::{Screen, models::Selected, projects::Making, train::Sheet},
     store::{NewRun, Project, ProjectSettings, RunId, RunStatus},
     ui::theme,
 };
@@ -195,7 +195,7 @@ fn g4_how_many_checkpoints_are_kept_is_a_setting_of_the_form() {
     let mut stage = Stage::new();
     unfold(&mut stage);
     assert!(stage.says("Kept are the newest, the best on held-out pairs, those you ask for, and 2 earlier ones"));
-    stage.enter(fields::KEEP.label, "5");
+    stage.enter(TrainConfig::KEEP.label, "5");
     assert!(stage.says("and 5 earlier ones"));
     stage.click("Start run");
     let requests = stage.requests.clone();
@@ -475,7 +475,7 @@ fn g22_a_number_that_cannot_be_used_is_told_and_not_drawn_as_another() {
 fn g22_a_fault_that_is_folded_away_is_unfolded() {
     let mut stage = Stage::new();
     unfold(&mut stage);
-    stage.enter(fields::WARMUP.label, "many");
+    stage.enter(OptimizerConfig::WARMUP_STEPS.label, "many");
     stage.harness.state_mut().views_mut().train.more = false;
     stage.harness.run();
     assert!(stage.says("Warm-up steps is “many”; it must be a whole number such as 16"));

@@ -1,0 +1,113 @@
+//! Settings that are one of some words, and what the words are called on the screen.
+
+use serde::{Deserialize, Serialize};
+
+use super::Word;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    #[default]
+    Mpo,
+    Dpo,
+    Ipo,
+}
+
+impl Method {
+    pub const ALL: [Self; 3] = [Self::Mpo, Self::Dpo, Self::Ipo];
+
+    /// The word of `run.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mpo => "mpo",
+            Self::Dpo => "dpo",
+            Self::Ipo => "ipo",
+        }
+    }
+
+    /// The one of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == word)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    #[default]
+    Cosine,
+    Linear,
+    Constant,
+}
+
+impl Schedule {
+    /// The word of `run.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cosine => "cosine",
+            Self::Linear => "linear",
+            Self::Constant => "constant",
+        }
+    }
+}
+
+/// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recompute {
+    /// As many blocks as do not fit in the memory at hand.
+    #[default]
+    Auto,
+    Never,
+    Always,
+}
+
+/// Who comes first when the processor is busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Gentle beside a window.
+    #[default]
+    Auto,
+    Gentle,
+    Full,
+}
+
+const fn word(word: &'static str, shown: &'static str, about: &'static str) -> Word {
+    Word { word, shown, about }
+}
+
+pub(super) const METHODS: &[Word] = &[
+    word("mpo", "MPO", "Maximum Preference Optimization, arXiv 2312.16430"),
+    word("dpo", "DPO", "Direct Preference Optimization, arXiv 2305.18290"),
+    word("ipo", "IPO", "Identity Preference Optimization, arXiv 2310.12036"),
+];
+
+pub(super) const MARGINS: &[Word] = &[
+    word("anchored-sum", "Anchored sum", "Starts at 0 for every pair: a typical data set starts awake"),
+    word("anchored-mean", "Anchored mean", "Per token, and starts at 0: long answers count no more than short ones"),
+    word("sum", "Sum", "Reference-free: pairs of unlike length may sleep from the start"),
+    word("mean", "Mean", "Reference-free, per token"),
+];
+
+pub(super) const SCHEDULES: &[Word] = &[
+    word("cosine", "Cosine", "Falls along a cosine to zero"),
+    word("linear", "Linear", "Falls in a straight line to zero"),
+    word("constant", "Constant", "Stays at its peak"),
+];
+
+pub(super) const OPTIMIZERS: &[Word] = &[word("adamw", "AdamW", "")];
+
+pub(super) const PRECISIONS: &[Word] = &[
+    word("auto", "As in the file", ""),
+    word("f32", "f32 arithmetic", ""),
+    word("bf16", "bf16", ""),
+    word("q8_0", "8 bits (q8_0)", ""),
+    word("q4_k", "4 bits (q4_k)", ""),
+];
+
+pub(super) const RECOMPUTES: &[Word] =
+    &[word("auto", "Where needed", ""), word("never", "Never", ""), word("always", "Always", "")];
+
+pub(super) const PRIORITIES: &[Word] =
+    &[word("auto", "Gentle here", ""), word("gentle", "Gentle", ""), word("full", "Full speed", "")];
