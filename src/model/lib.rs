@@ -51,7 +51,7 @@ mod parameters;
 mod pass;
 mod policy;
 mod projection;
-mod rates;
+pub mod rates;
 mod rope;
 mod row;
 mod sampler;

@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{
+        LazyLock, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -117,8 +120,19 @@ fn remembered() -> std::sync::MutexGuard<'static, Remembered> {
     REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether [`forget_at_exit`] was called.
+static IN_MEMORY: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process keeps what it measures to itself, and reads no file: for tests.
+pub fn forget_at_exit() {
+    IN_MEMORY.store(true, Ordering::Relaxed);
+}
+
 /// The file, where the user has a cache folder.
 fn file() -> Option<PathBuf> {
+    if IN_MEMORY.load(Ordering::Relaxed) {
+        return None;
+    }
     directories::ProjectDirs::from("", "", "nudge").map(|dirs| dirs.cache_dir().join("products.json"))
 }
 

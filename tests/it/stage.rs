@@ -39,6 +39,7 @@ impl Stage {
 
     /// `fill` puts more into the project before the window opens it.
     pub fn with(theme: egui::Theme, size: [f32; 2], fill: impl FnOnce(&mut Project)) -> Self {
+        nudge::model::rates::forget_at_exit();
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("tides");
         let mut project = Project::create(

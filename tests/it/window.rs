@@ -39,6 +39,7 @@ impl Window {
     }
 
     fn build(project: &Path, screen: Screen, size: [f32; 2], theme: egui::Theme, boxes: bool) -> Self {
+        nudge::model::rates::forget_at_exit();
         let (requests, asked) = bounded(16);
         let (tell, events) = bounded(256);
         let project = project.to_owned();
@@ -86,7 +87,6 @@ impl Window {
                 let (pairs, models) = (&workspace.pairs, &workspace.models);
                 let (seen, all) = models.progress();
                 seen == all
-                    && models.to_look.is_empty()
                     && models.looked != Loaded::Asked
                     && workspace.saving.under_way == 0
                     && !pairs.listing

@@ -1,8 +1,11 @@
 //! What once came out wrong, each by the id it was reported under. A room's own tests hold what needs no project.
 
+mod charts_window;
 mod files;
+mod labelling_window;
 mod models;
 mod pairs_window;
+mod places_window;
 mod processor;
 mod runs;
 mod store;
