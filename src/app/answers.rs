@@ -1,10 +1,13 @@
-//! Carries out what the Answers screen asks for.
+//! Answers: probe prompts, the ask box, pairs made of what was answered.
 
-use super::App;
+use super::{
+    App,
+    jobs::{Lane, update},
+};
 use crate::{
     data::{Change, Edit},
     engine::protocol::{Event, Request, Sampling, Weights},
-    state::{Notice, answers::AnswersCommand, ask::Source, labelling::Side, sampling::Drawing},
+    state::{Notice, ask::Source, labelling::Side, sampling::Drawing},
     store::{Probe, RunId},
 };
 
@@ -20,9 +23,9 @@ impl App {
             view.ask.column_mut(Side::Right).source = Source::Run { run: run.id, step: None };
         }
         self.learn_drawing();
-        self.files.read("Could not read the probe prompts", |project| {
+        self.jobs.document.read("Could not read the probe prompts", |project| {
             let probes = project.probes()?;
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 workspace.answers.probes = Some(probes);
             }))
         });
@@ -34,9 +37,9 @@ impl App {
             return;
         };
         let model = project.model.clone();
-        self.models.open("Could not read the model's settings", move |_| {
+        self.jobs.aside(Lane::Look, "Could not read the model's settings", move || {
             let own = Sampling::of_model(&model);
-            Ok(Box::new(move |workspace, views| {
+            Ok(update(move |workspace, views| {
                 let ask = &mut views.answers.ask;
                 if let Ok(own) = own {
                     ask.drawing.learn(own);
@@ -48,16 +51,6 @@ impl App {
                 }
             }))
         });
-    }
-
-    pub(super) fn apply_answers(&mut self, command: AnswersCommand, _frame: &eframe::Frame) {
-        match command {
-            AnswersCommand::ReadSamples(run) => self.read_samples(run),
-            AnswersCommand::Ask => self.ask_weights(),
-            AnswersCommand::Stop => self.views.answers.ask.stop(),
-            AnswersCommand::Prefer(side) => self.prefer(side),
-            AnswersCommand::SetProbes(probes) => self.set_probes(probes),
-        }
     }
 
     /// An event that may be about an answer: sampled, streamed, finished or failed.
@@ -77,19 +70,19 @@ impl App {
         }
     }
 
-    fn read_samples(&mut self, run: RunId) {
+    pub(super) fn read_samples(&mut self, run: RunId) {
         if !self.workspace.answers.ask(run) {
             return;
         }
-        self.files.read("Could not read the answers", move |project| {
+        self.jobs.document.read("Could not read the answers", move |project| {
             let samples = project.samples(run)?;
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 workspace.answers.fill(run, samples);
             }))
         });
     }
 
-    fn ask_weights(&mut self) {
+    pub(super) fn ask_weights(&mut self) {
         let Some(project) = &self.workspace.project else {
             return;
         };
@@ -140,15 +133,15 @@ impl App {
         }
     }
 
-    fn prefer(&mut self, side: Side) {
+    pub(super) fn prefer(&mut self, side: Side) {
         let Some(pair) = self.views.answers.ask.prefer(side, self.workspace.now_ms) else {
             return;
         };
         let label = "New pair from two answers";
-        self.files.write("Could not save the new pair", move |project| {
+        self.jobs.document.write("Could not save the new pair", move |project| {
             let applied = project.apply(&Change::new(label, vec![Edit::add(pair)]))?;
             let (undo, counts) = (project.can_undo()?, project.counts()?);
-            Ok(Box::new(move |workspace, views| {
+            Ok(update(move |workspace, views| {
                 workspace.pairs.undo = undo;
                 workspace.pairs.redo = None;
                 workspace.pairs.counts = counts;
@@ -162,10 +155,10 @@ impl App {
         });
     }
 
-    fn set_probes(&mut self, probes: Vec<Probe>) {
-        self.files.write("Could not save the probe prompts", move |project| {
+    pub(super) fn set_probes(&mut self, probes: Vec<Probe>) {
+        self.jobs.document.write("Could not save the probe prompts", move |project| {
             project.set_probes(&probes)?;
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 workspace.notices.push(Notice::info("Probe prompts saved; the next run is asked these"));
                 workspace.answers.probes = Some(probes);
             }))

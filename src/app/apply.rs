@@ -1,26 +1,37 @@
-//! The one place that carries commands out.
-
-use std::path::PathBuf;
+//! The one place that carries commands out: each has its arm here; what takes more than a few lines stands in the file of
+//! its screen.
 
 use super::App;
 use crate::{
-    data::config::RunConfig,
-    engine::protocol::Request,
-    state::{Closing, Command, Notice, Opened, ProjectSummary, Screen, command::CloseAnswer},
-    store::{self, Project},
+    data::config::ModelConfig,
+    engine::protocol::{Request, SaveAnswer},
+    state::{
+        Closing, Command, Notice, ProjectSummary, Screen,
+        answers::AnswersCommand,
+        ask::Source,
+        command::CloseAnswer,
+        download::{FetchCommand, Fetching},
+        export::{ExportCommand, Exporting},
+        models::{Intake, ModelsCommand, Selected},
+        pairs::PairsCommand,
+        projects::ProjectsCommand,
+        runs::Loaded,
+        train::{RunCommand, Sheet},
+    },
+    store,
 };
 
 impl App {
-    /// Applies what dialogs and the last frame asked for.
-    pub(super) fn apply_pending(&mut self, ctx: &egui::Context, frame: &eframe::Frame) {
-        let mut commands = self.dialogs.collect(&mut self.workspace.notices);
-        commands.extend(self.commands.take());
-        for command in commands {
-            self.apply(command, ctx, frame);
+    /// Applies what the last frame asked for.
+    pub(super) fn apply_queued(&mut self, frame: &eframe::Frame) {
+        for command in self.commands.take() {
+            self.apply(command, frame);
         }
     }
 
-    fn apply(&mut self, command: Command, ctx: &egui::Context, frame: &eframe::Frame) {
+    pub(super) fn apply(&mut self, command: Command, frame: &eframe::Frame) {
+        let is_own = self.workspace.project.as_ref().is_some_and(ProjectSummary::is_own);
+        self.views.guide.note(&command, is_own);
         match command {
             Command::OpenProject(dir) => {
                 let name = dir.display().to_string();
@@ -29,59 +40,243 @@ impl App {
             Command::OpenDemo => {
                 self.open_project("the demo project", || Ok(store::demo::open_demo(None)?));
             }
-            Command::PickProject => {
-                self.dialogs.pick_folder(frame, "Open a project", Command::OpenProject);
+            Command::PickProject => self.dialogs.pick_folder(frame, "Open a project", Command::OpenProject),
+            Command::Opened => {
+                self.watch_project();
+                self.answers_opened();
             }
+            Command::ReadChanges => self.read_changes(),
             Command::PickLaunchFolder(key) => {
                 self.dialogs.pick_folder(frame, "Choose a folder", move |folder| Command::SetLaunchFolder(key, folder));
             }
             Command::SetLaunchFolder(key, folder) => {
-                let folder = folder.display().to_string();
-                self.views.train.launch.set(key, folder);
+                self.views.train.launch.set(key, folder.display().to_string());
+            }
+            Command::Tell(notice) => {
+                self.workspace.notices.push(notice);
             }
             Command::Dismiss(id) => self.workspace.notices.dismiss(id),
             Command::DismissAll => self.workspace.notices.dismiss_all(),
-            Command::Close(answer) => self.apply_close(answer, ctx),
+            Command::Close(answer) => self.close(answer),
             Command::Runs(command) => self.apply_runs(command, frame),
-            Command::Pairs(command) => self.apply_pairs(command, ctx, frame),
+            Command::Pairs(command) => self.apply_pairs(command, frame),
             Command::Inspect(spot, subject) => self.inspect(spot, subject),
             Command::ShowPair(pair) => {
                 self.views.screen = Screen::Pairs;
                 self.views.pairs.tokens = true;
                 self.views.pairs.select(Some(pair));
             }
-            Command::Answers(command) => self.apply_answers(command, frame),
-            Command::Models(command) => self.apply_models(command, ctx, frame),
+            Command::Answers(command) => self.apply_answers(command),
+            Command::Models(command) => self.apply_models(command, frame),
             Command::Projects(command) => self.apply_projects(command, frame),
         }
     }
 
-    /// Opens the project whose folder `find` gives, on the files thread.
-    fn open_project(&mut self, name: &str, find: impl FnOnce() -> anyhow::Result<PathBuf> + Send + 'static) {
-        if let Some(live) = &self.workspace.runs.live {
-            let run = self.workspace.runs.name(live.run);
-            self.workspace.notices.push(Notice::warning(
-                format!("{run} is still going, so this project stays open"),
-                "Stop the run, then open the other project",
-            ));
-            return;
-        }
-        self.commit_drafts();
-        self.files.open(format!("Could not open {name}"), move |document| {
-            let project = Project::open(&find()?)?;
-            let opened = read_opened(&project)?;
-            *document = Some(project);
-            Ok(Box::new(move |workspace, views| {
-                let read_only = opened.project.read_only.then(|| opened.project.dir.display().to_string());
-                workspace.open(opened, views);
-                if let Some(dir) = read_only {
-                    workspace.notices.push(Notice::warning(
-                        "This project can only be looked at: nothing in it can be changed, and no run can start",
-                        format!("{dir} cannot be written to. Make the folder writable, or copy the project to a place where you may write and open the copy"),
-                    ));
+    fn apply_pairs(&mut self, command: PairsCommand, frame: &eframe::Frame) {
+        let then = |path, command: fn(Option<std::path::PathBuf>) -> PairsCommand| Command::Pairs(command(Some(path)));
+        match command {
+            PairsCommand::List(query) => self.list_pairs(query),
+            PairsCommand::ReadRows(ids) => self.read_rows(ids),
+            PairsCommand::ReadPairs(ids) => self.read_pairs(ids),
+            PairsCommand::ReadHistory(pair) => self.read_history(pair),
+            PairsCommand::Change { change, open } => self.change_pairs(change, open),
+            PairsCommand::Typed(typed) => self.save_typed(typed),
+            PairsCommand::LeftOut(pair) => {
+                self.workspace.notices.push(Notice::warning(
+                    format!("What was typed in pair {} is not saved", pair.0),
+                    "The pair was changed elsewhere in the meantime",
+                ));
+            }
+            PairsCommand::Delete(pair) => self.delete_pair(*pair),
+            PairsCommand::Compare(left, right) => self.compare(left, right),
+            PairsCommand::Judge { pair, verdict, label } => self.judge_pair(pair, verdict, label),
+            PairsCommand::Undo { only, sure } => self.undo(only, sure),
+            PairsCommand::KeepAll => self.workspace.pairs.undo_asks = None,
+            PairsCommand::Redo => self.redo(),
+            PairsCommand::Label { query, only, relabel, from } => self.start_labelling(query, only, relabel, from),
+            PairsCommand::Examine => self.examine_pairs(),
+            PairsCommand::Import(Some(path)) => self.import_pairs(path),
+            PairsCommand::Import(None) => {
+                let kinds = ["jsonl", "json"];
+                let then = move |path| then(path, PairsCommand::Import);
+                self.dialogs.pick_file(frame, "Import preference pairs", &kinds, then);
+            }
+            PairsCommand::Export(Some(path)) => self.export_pairs(path, false),
+            PairsCommand::Replace(path) => self.export_pairs(path, true),
+            PairsCommand::Export(None) => {
+                let then = move |path| then(path, PairsCommand::Export);
+                self.dialogs.save_file(frame, "Export preference pairs", "pairs.jsonl", then);
+            }
+            PairsCommand::CancelTransfer => {
+                if let Some(transfer) = &self.workspace.pairs.transfer {
+                    transfer.progress.cancel();
                 }
-            }))
-        });
+            }
+            PairsCommand::CloseImport => self.workspace.pairs.import = None,
+        }
+    }
+
+    fn apply_runs(&mut self, command: RunCommand, frame: &eframe::Frame) {
+        match command {
+            RunCommand::Check(config) => self.check(config),
+            RunCommand::Start { name, config } => self.start(name, config),
+            RunCommand::Record { name, config } => self.record(name, *config),
+            RunCommand::Queue(run) => self.train(run, None),
+            RunCommand::Continue(run) => {
+                self.views.train.sheet = Sheet::Run;
+                self.views.train.shown = Some(run);
+                // The window has said so before.
+                let runs = &self.workspace.runs;
+                let again = runs.record(run).is_some_and(|record| runs.would_start_again(record));
+                self.train(run, again.then_some(0));
+            }
+            RunCommand::Withdraw(run) => self.withdraw(run),
+            RunCommand::Move(run, to) => {
+                let runs = self.workspace.runs.reorder(run, to);
+                self.ask_engine(Request::Reorder { runs });
+            }
+            RunCommand::SetPaused(paused) => {
+                if let Some(live) = &mut self.workspace.runs.live {
+                    live.control.set_paused(paused);
+                    live.paused = paused;
+                }
+            }
+            RunCommand::Stop => self.stop_live(),
+            RunCommand::Checkpoint => self.ask_about_live(|run| Request::Checkpoint { run }),
+            RunCommand::Settle(answer) => self.ask_about_live(|run| Request::Settle { run, answer }),
+            RunCommand::PickPlace => {
+                let settle = |folder| Command::Runs(RunCommand::Settle(SaveAnswer::Elsewhere(folder)));
+                self.dialogs.pick_folder(frame, "Save the checkpoints in", settle);
+            }
+            // The engine marks the charts when the knob counts.
+            RunCommand::Turn(knob) => self.ask_about_live(|run| Request::Turn { run, knob }),
+            RunCommand::Load(run) => self.load_history(run, false),
+            RunCommand::Reload(run) => self.load_history(run, true),
+            RunCommand::List => self.load_runs(),
+            RunCommand::ListCheckpoints => self.load_checkpoints(),
+            RunCommand::Rename(run, name) => self.rename_run(run, name),
+            RunCommand::Delete(run) => self.delete_run(run),
+        }
+    }
+
+    fn apply_answers(&mut self, command: AnswersCommand) {
+        match command {
+            AnswersCommand::ReadSamples(run) => self.read_samples(run),
+            AnswersCommand::Ask => self.ask_weights(),
+            AnswersCommand::Stop => self.views.answers.ask.stop(),
+            AnswersCommand::Prefer(side) => self.prefer(side),
+            AnswersCommand::SetProbes(probes) => self.set_probes(probes),
+        }
+    }
+
+    fn apply_models(&mut self, command: ModelsCommand, frame: &eframe::Frame) {
+        let add = |place| Command::Models(ModelsCommand::Add(place));
+        match command {
+            ModelsCommand::Look => self.look_for_models(),
+            ModelsCommand::LookAt { name, path } => self.look_at_model(name, path),
+            ModelsCommand::Add(place) => self.add_models(place),
+            ModelsCommand::PickFolder => self.dialogs.pick_folder(frame, "A model, or a folder of models", add),
+            ModelsCommand::PickFile => self.dialogs.pick_file(frame, "A GGUF file", &["gguf"], add),
+            ModelsCommand::Forget(place) => {
+                self.views.models.places.retain(|known| *known != place);
+                self.workspace.models.looked = Loaded::Absent;
+            }
+            ModelsCommand::Use(card) => self.use_model(*card, ModelConfig::START_ADAPTER),
+            ModelsCommand::Continue(card) => self.use_model(*card, ModelConfig::CONTINUE_ADAPTER),
+            ModelsCommand::Try(card) => self.try_model(*card),
+            ModelsCommand::TryRun(run) => self.ask_from(Source::Run { run, step: None }),
+            ModelsCommand::ShowRun(run) => {
+                self.views.screen = Screen::Models;
+                self.views.models.selected = Some(Selected::Run(run));
+                self.views.models.reveal = true;
+            }
+            ModelsCommand::OpenFolder(folder) => self.show_folder(&folder),
+            ModelsCommand::Fetch(command) => self.apply_fetch(command),
+            ModelsCommand::Export(command) => self.apply_export(command, frame),
+        }
+    }
+
+    fn apply_fetch(&mut self, command: FetchCommand) {
+        match command {
+            FetchCommand::Ask(name) => self.ask_hub(name),
+            FetchCommand::Start(name) => self.start_download(&name),
+            FetchCommand::Watch => self.watch_download(),
+            FetchCommand::Cancel => {
+                if let Some(download) = &self.download {
+                    download.cancel();
+                }
+            }
+            FetchCommand::Close => {
+                self.views.models.intake = Intake::None;
+                if !self.workspace.models.fetching.is_busy() {
+                    self.workspace.models.fetching = Fetching::Idle;
+                }
+            }
+            FetchCommand::OpenPage(page) => self.ctx.open_url(egui::OpenUrl::new_tab(page)),
+        }
+    }
+
+    fn apply_export(&mut self, command: ExportCommand, frame: &eframe::Frame) {
+        let models = &mut self.workspace.models;
+        match command {
+            ExportCommand::Start(order) => self.export_run(*order),
+            ExportCommand::Cancel => {
+                if let Exporting::UnderWay { control, .. } = &models.exporting {
+                    control.cancel();
+                }
+            }
+            ExportCommand::PickTarget(layout) => {
+                let then = |target| Command::Models(ModelsCommand::Export(ExportCommand::SetTarget(target)));
+                if layout.is_file() {
+                    self.dialogs.save_file(frame, "A file for the report", "report.html", then);
+                } else {
+                    self.dialogs.pick_folder(frame, "A folder for the export", then);
+                }
+            }
+            ExportCommand::SetTarget(target) => {
+                self.views.models.export.target = target.display().to_string();
+            }
+            ExportCommand::Close => {
+                if !models.exporting.is_under_way() {
+                    models.exporting = Exporting::Idle;
+                }
+            }
+        }
+    }
+
+    fn apply_projects(&mut self, command: ProjectsCommand, frame: &eframe::Frame) {
+        let dir = |dir| Command::Projects(ProjectsCommand::SetDir(dir));
+        let model = |model| Command::Projects(ProjectsCommand::SetModel(model));
+        match command {
+            ProjectsCommand::Make(new) => self.make_project(*new),
+            ProjectsCommand::Glance(form) => self.glance_at(form),
+            ProjectsCommand::PickDir => self.dialogs.pick_folder(frame, "A folder for the project", dir),
+            ProjectsCommand::PickModel => self.dialogs.pick_folder(frame, "The model to tune", model),
+            ProjectsCommand::PickModelFile => {
+                self.dialogs.pick_file(frame, "The GGUF file to tune", &["gguf"], model);
+            }
+            ProjectsCommand::SetDir(dir) => self.views.projects.form.dir = dir.display().to_string(),
+            ProjectsCommand::SetModel(model) => self.views.projects.form.model = model.display().to_string(),
+            ProjectsCommand::Look => self.look_for_projects(),
+            ProjectsCommand::Forget(dir) => self.views.projects.forget(&dir),
+        }
+    }
+
+    fn close(&mut self, answer: CloseAnswer) {
+        if self.leave.is_asked() {
+            return; // It closes whatever is answered.
+        }
+        self.workspace.closing = match answer {
+            CloseAnswer::Stay => Closing::No,
+            CloseAnswer::CloseAfterRun => Closing::AfterRun,
+            CloseAnswer::StopAndClose => {
+                // Else the next of the queue would begin, and keep the window open.
+                self.withdraw_waiting();
+                self.stop_live();
+                Closing::AfterRun
+            }
+        };
+        self.close_when_done();
     }
 
     /// Asks the engine; says so when it cannot listen now.
@@ -96,57 +291,10 @@ impl App {
         sent
     }
 
-    fn apply_close(&mut self, answer: CloseAnswer, ctx: &egui::Context) {
-        if self.leave.is_asked() {
-            return; // It closes whatever is answered.
-        }
-        self.workspace.closing = match answer {
-            CloseAnswer::Stay => Closing::No,
-            CloseAnswer::CloseAfterRun => Closing::AfterRun,
-            CloseAnswer::StopAndClose => {
-                // Else the next of the queue would begin, and keep the window open.
-                self.withdraw_waiting();
-                self.stop_live();
-                Closing::AfterRun
-            }
-        };
-        self.close_when_done(ctx);
-    }
-
-    /// The window was asked to close: asks back while a run is going.
-    pub(super) fn guard_closing(&mut self, ctx: &egui::Context) {
-        let asked = ctx.input(|input| input.viewport().close_requested());
-        if asked && self.workspace.runs.live.is_some() {
-            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
-            if self.workspace.closing == Closing::No {
-                self.workspace.closing = Closing::Asked;
-            }
-        }
-        self.close_when_done(ctx);
-    }
-
-    fn close_when_done(&mut self, ctx: &egui::Context) {
-        if self.workspace.closing == Closing::AfterRun && self.workspace.runs.live.is_none() {
-            self.workspace.closing = Closing::No;
-            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+    /// Asks the engine something about the run that is going, if one is.
+    fn ask_about_live(&mut self, request: impl FnOnce(store::RunId) -> Request) {
+        if let Some(run) = self.workspace.runs.live.as_ref().map(|live| live.run) {
+            self.ask_engine(request(run));
         }
     }
-}
-
-/// Everything the window shows right after opening.
-pub(super) fn read_opened(project: &Project) -> anyhow::Result<Opened> {
-    let settings = project.settings()?;
-    let runs = project.runs()?;
-    Ok(Opened {
-        project: ProjectSummary {
-            dir: project.dir().to_owned(),
-            name: settings.name,
-            model: settings.model,
-            counts: project.counts()?,
-            read_only: project.is_read_only(),
-            config: RunConfig::from_toml(&settings.run_toml)?,
-        },
-        saved: super::runs::saved(&runs),
-        runs,
-    })
 }

@@ -3,15 +3,17 @@
 use std::{
     future::Future,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     thread::Thread,
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{Receiver, Sender, bounded};
-
-use crate::state::{Command, Notice, Notices};
+use super::inbox::Inbox;
+use crate::state::{Command, Notice};
 
 /// What to do with the path that was picked.
 type Then = Box<dyn FnOnce(PathBuf) -> Command + Send>;
@@ -19,32 +21,21 @@ type Then = Box<dyn FnOnce(PathBuf) -> Command + Send>;
 /// A dialog that is gone sooner was never there: nobody closes one so quickly.
 const NEVER_THERE: Duration = Duration::from_millis(500);
 
-/// How a dialog ended.
-enum Answer {
-    Picked(Command),
-    Closed,
-    /// The desktop has none to offer.
-    NeverOpened,
-}
-
-/// The window's side: starts dialogs, collects their answers.
+/// Starts dialogs; their answers come as commands.
 pub struct Dialogs {
-    ctx: egui::Context,
-    answer: Sender<Answer>,
-    answers: Receiver<Answer>,
+    inbox: Inbox,
     /// One dialog at a time.
-    open: bool,
+    open: Arc<AtomicBool>,
 }
 
 impl Dialogs {
-    pub fn new(ctx: egui::Context) -> Self {
-        let (answer, answers) = bounded(4);
-        Self { ctx, answer, answers, open: false }
+    pub fn new(inbox: Inbox) -> Self {
+        Self { inbox, open: Arc::default() }
     }
 
     /// Asks for a folder; the answer becomes a command in a later frame.
     pub fn pick_folder(
-        &mut self,
+        &self,
         frame: &eframe::Frame,
         title: &str,
         then: impl FnOnce(PathBuf) -> Command + Send + 'static,
@@ -55,7 +46,7 @@ impl Dialogs {
 
     /// Asks for a file to read.
     pub fn pick_file(
-        &mut self,
+        &self,
         frame: &eframe::Frame,
         title: &str,
         kinds: &[&str],
@@ -71,7 +62,7 @@ impl Dialogs {
 
     /// Asks for a place to write to.
     pub fn save_file(
-        &mut self,
+        &self,
         frame: &eframe::Frame,
         title: &str,
         name: &str,
@@ -81,42 +72,26 @@ impl Dialogs {
         self.wait(async move { dialog.await.map(|file| file.path().to_owned()) }, Box::new(then));
     }
 
-    fn wait(&mut self, path: impl Future<Output = Option<PathBuf>> + Send + 'static, then: Then) {
-        if self.open {
+    fn wait(&self, path: impl Future<Output = Option<PathBuf>> + Send + 'static, then: Then) {
+        if self.open.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (answer, ctx) = (self.answer.clone(), self.ctx.clone());
+        let (inbox, open) = (self.inbox.clone(), Arc::clone(&self.open));
         let thread = std::thread::Builder::new().name("file dialog".to_owned()).spawn(move || {
             let started = Instant::now();
-            let ended = match block_on(path) {
-                Some(path) => Answer::Picked(then(path)),
-                None if started.elapsed() < NEVER_THERE => Answer::NeverOpened,
-                None => Answer::Closed,
-            };
-            answer.send(ended).ok();
-            ctx.request_repaint();
-        });
-        self.open = thread.is_ok();
-    }
-
-    /// Commands of the dialogs that were answered since; a notice for one that did not open.
-    pub fn collect(&mut self, notices: &mut Notices) -> Vec<Command> {
-        let answers: Vec<Answer> = self.answers.try_iter().collect();
-        if !answers.is_empty() {
-            self.open = false;
-        }
-        let picked = answers.into_iter().filter_map(|answer| match answer {
-            Answer::Picked(command) => Some(command),
-            Answer::Closed => None,
-            Answer::NeverOpened => {
-                notices.push(Notice::warning(
+            match block_on(path) {
+                Some(path) => inbox.push(then(path)),
+                None if started.elapsed() < NEVER_THERE => inbox.push(Command::Tell(Notice::warning(
                     "No file dialog opened",
                     "This desktop offers none: neither an XDG desktop portal nor zenity answered. Type or paste the path into the field instead",
-                ));
-                None
+                ))),
+                None => {}
             }
+            open.store(false, Ordering::Release);
         });
-        picked.collect()
+        if thread.is_err() {
+            self.open.store(false, Ordering::Release);
+        }
     }
 }
 

@@ -1,39 +1,24 @@
 //! Fetches models from the hub: asks what there is, starts, watches, and tells how it ended.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::App;
+use super::{
+    App,
+    jobs::{Lane, update},
+};
 use crate::{
     hub::{Download, HubError, ModelName, Offer, Phase, Progress},
     state::{
+        Command,
         download::{FetchCommand, FetchProgress, Fetching},
-        models::{Intake, Selected},
+        models::{ModelsCommand, Selected},
         runs::Loaded,
     },
 };
 
 impl App {
-    pub(super) fn apply_fetch(&mut self, command: FetchCommand, ctx: &egui::Context) {
-        match command {
-            FetchCommand::Ask(name) => self.ask_hub(name),
-            FetchCommand::Start(name) => self.start_download(&name, ctx),
-            FetchCommand::Cancel => {
-                if let Some(download) = &self.download {
-                    download.cancel();
-                }
-            }
-            FetchCommand::Close => {
-                self.views.models.intake = Intake::None;
-                if !self.workspace.models.fetching.is_busy() {
-                    self.workspace.models.fetching = Fetching::Idle;
-                }
-            }
-            FetchCommand::OpenPage(page) => ctx.open_url(egui::OpenUrl::new_tab(page)),
-        }
-    }
-
     /// Asks what a name would bring; nothing is fetched yet.
-    fn ask_hub(&mut self, typed: String) {
+    pub(super) fn ask_hub(&mut self, typed: String) {
         if self.workspace.models.fetching.is_busy() {
             return;
         }
@@ -46,9 +31,9 @@ impl App {
         };
         let hub = self.hub.clone();
         self.workspace.models.fetching = Fetching::Asking(name.to_string());
-        self.models.open("Could not ask the hub", move |_| {
+        self.jobs.aside(Lane::Look, "Could not ask the hub", move || {
             let offer = Offer::ask(&hub, &name);
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 // Somebody may have asked for something else since.
                 if workspace.models.fetching != Fetching::Asking(name.to_string()) {
                     return;
@@ -61,12 +46,12 @@ impl App {
         });
     }
 
-    fn start_download(&mut self, typed: &str, ctx: &egui::Context) {
+    pub(super) fn start_download(&mut self, typed: &str) {
         let Ok(name) = typed.parse::<ModelName>() else {
             return;
         };
-        let ctx = ctx.clone();
-        let waker = Arc::new(move || ctx.request_repaint_after(Duration::from_millis(50)));
+        let inbox = self.inbox.clone();
+        let waker = Arc::new(move || inbox.push(Command::Models(ModelsCommand::Fetch(FetchCommand::Watch))));
         let fetching = match Download::start(&self.hub, name.clone(), waker) {
             Ok(download) => {
                 self.download = Some(download);
@@ -80,7 +65,7 @@ impl App {
         self.workspace.models.fetching = fetching;
     }
 
-    /// Takes in how far the download is, once a frame.
+    /// Takes in how far the download is, and how it ended.
     pub(super) fn watch_download(&mut self) {
         let Some(download) = &self.download else {
             return;

@@ -2,7 +2,10 @@
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
-use super::App;
+use super::{
+    App,
+    jobs::{Lane, update},
+};
 use crate::{
     engine::{
         self, EngineError,
@@ -12,42 +15,13 @@ use crate::{
     },
     export::ExportError,
     state::{
-        Command, Notice,
-        export::{ExportCommand, ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
-        models::ModelsCommand,
+        Notice,
+        export::{ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
     },
 };
 
 impl App {
-    pub(super) fn apply_export(&mut self, command: ExportCommand, ctx: &egui::Context, frame: &eframe::Frame) {
-        let models = &mut self.workspace.models;
-        match command {
-            ExportCommand::Start(order) => self.export_run(*order, ctx),
-            ExportCommand::Cancel => {
-                if let Exporting::UnderWay { control, .. } = &models.exporting {
-                    control.cancel();
-                }
-            }
-            ExportCommand::PickTarget(layout) => {
-                let then = |target| Command::Models(ModelsCommand::Export(ExportCommand::SetTarget(target)));
-                if layout.is_file() {
-                    self.dialogs.save_file(frame, "A file for the report", "report.html", then);
-                } else {
-                    self.dialogs.pick_folder(frame, "A folder for the export", then);
-                }
-            }
-            ExportCommand::SetTarget(target) => {
-                self.views.models.export.target = target.display().to_string();
-            }
-            ExportCommand::Close => {
-                if !models.exporting.is_under_way() {
-                    models.exporting = Exporting::Idle;
-                }
-            }
-        }
-    }
-
-    fn export_run(&mut self, order: ExportOrder, ctx: &egui::Context) {
+    pub(super) fn export_run(&mut self, order: ExportOrder) {
         let models = &mut self.workspace.models;
         let Some(project) = &self.workspace.project else {
             return;
@@ -58,9 +32,9 @@ impl App {
         let root = project.dir.clone();
         let control = Arc::new(ExportControl::default());
         models.exporting = Exporting::UnderWay { order: order.clone(), control: Arc::clone(&control) };
-        let ctx = ctx.clone();
+        let ctx = self.ctx.clone();
         let threads = self.threads;
-        self.exports.open("Could not export the run", move |_| {
+        self.jobs.aside(Lane::Export, "Could not export the run", move || {
             let mut say = |phase: &str, share: Option<f32>| {
                 match share {
                     None => control.set_phase(phase),
@@ -82,7 +56,7 @@ impl App {
                 })
             };
             let done = work();
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 let exporting = &mut workspace.models.exporting;
                 match done {
                     Ok(exported) => *exporting = Exporting::Done(Box::new(exported)),

@@ -1,4 +1,4 @@
-//! Leaving because the system asks for it: what is typed and what is learnt is saved first.
+//! Leaving, because somebody or the system asks for it: what is typed and what is learnt is saved first.
 
 use std::sync::{
     Arc, OnceLock,
@@ -48,9 +48,27 @@ impl App {
             return;
         }
         self.commit_drafts();
-        self.workspace.to_train.clear();
         self.workspace.runs.waiting.clear();
         self.stop_live();
         self.workspace.closing = Closing::AfterRun;
+    }
+
+    /// The window was asked to close: asks back while a run is going.
+    pub(super) fn guard_closing(&mut self) {
+        let asked = self.ctx.input(|input| input.viewport().close_requested());
+        if asked && self.workspace.runs.live.is_some() {
+            self.ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            if self.workspace.closing == Closing::No {
+                self.workspace.closing = Closing::Asked;
+            }
+        }
+        self.close_when_done();
+    }
+
+    pub(super) fn close_when_done(&mut self) {
+        if self.workspace.closing == Closing::AfterRun && self.workspace.runs.live.is_none() {
+            self.workspace.closing = Closing::No;
+            self.ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
     }
 }

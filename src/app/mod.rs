@@ -1,14 +1,15 @@
 //! Where the halves meet: receive events, apply commands, file dialogs.
 //!
-//! A frame: [`App::logic`](eframe::App::logic) takes in what other threads have to say and applies the commands that the last
-//! frame queued; [`App::ui`](eframe::App::ui) draws. Drawing changes [`Views`] only.
+//! A frame: [`App::logic`](eframe::App::logic) receives what other threads have to say and applies the commands of the last
+//! frame; [`App::ui`](eframe::App::ui) draws. Drawing changes [`Views`] only; whatever takes long is a job.
 
 mod answers;
 mod apply;
 mod dialogs;
 mod downloads;
 mod exports;
-mod files;
+mod inbox;
+mod jobs;
 mod leave;
 mod models;
 mod pace;
@@ -21,7 +22,7 @@ mod transfers;
 mod watch;
 mod window;
 
-pub use self::files::{Files, Update};
+pub use jobs::{Lane, Update, update};
 pub use leave::Leave;
 pub use window::{Renderer, WindowOptions, run};
 
@@ -40,11 +41,13 @@ use crate::{
         protocol::{Event, Request},
     },
     hub::{Download, Hub},
-    state::{Command, Commands, ThemeChoice, Views, Workspace},
-    store::{Project, Revision},
+    state::{Command, Commands, ThemeChoice, Views, Workspace, guide::Guide},
+    store::Revision,
     ui,
 };
 use dialogs::Dialogs;
+use inbox::Inbox;
+use jobs::Jobs;
 use pace::FramePace;
 
 /// Where [`Views`] are kept between starts.
@@ -83,21 +86,12 @@ pub struct App {
     workspace: Workspace,
     views: Views,
     commands: Commands,
-    files: Files<Project>,
-    /// Reads and writes that take long; they must not hold up a label.
-    transfers: Files<()>,
-    /// The tokenizer of the project's model.
-    tokens: Files<tokens::Loaded>,
-    /// Looks at what is on the disk besides the project.
-    models: Files<()>,
-    /// Loads, writes and proves runs.
-    exports: Files<()>,
+    jobs: Jobs,
+    inbox: Inbox,
     catalog: Catalog,
     hub: Hub,
     /// A model on its way from the hub.
     download: Option<Download>,
-    /// Compares long texts.
-    comparisons: Files<()>,
     /// The visit of a field that was saved last, and the step of the journal it was saved as.
     typing: Arc<Mutex<Option<(i64, Revision)>>>,
     /// Compute threads of work outside the engine.
@@ -108,46 +102,38 @@ pub struct App {
     leave: Leave,
     /// The theme that egui was told last.
     theme: Option<ThemeChoice>,
-    /// The project that the screens were told about last, see [`Workspace::opened`].
-    opened: u64,
     /// What other processes do to the open project.
     watch: Option<watch::Watch>,
     pace: FramePace,
+    ctx: egui::Context,
 }
 
 impl App {
     /// A window on `engine` that shows what `views` remember.
     pub fn new(ctx: &egui::Context, views: Views, engine: EngineLink) -> Self {
         ui::theme::install(ctx);
-        let wake = ctx.clone();
-        let waker = || {
-            let ctx = ctx.clone();
-            move || ctx.request_repaint()
-        };
+        let (wake, job_wake) = (ctx.clone(), ctx.clone());
+        let inbox = Inbox::new(ctx.clone());
         let mut workspace = Workspace::default();
         workspace.projects.home = projects::home();
         Self {
             workspace,
             views,
             commands: Commands::new(move || wake.request_repaint()),
-            files: Files::start(waker()),
-            transfers: Files::start(waker()),
-            tokens: Files::start(waker()),
-            models: Files::start(waker()),
-            exports: Files::start(waker()),
-            comparisons: Files::start(waker()),
+            jobs: Jobs::start(move || job_wake.request_repaint()),
             typing: Arc::default(),
             catalog: Catalog::of_user(),
             hub: Hub::of_user(),
             download: None,
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
-            dialogs: Dialogs::new(ctx.clone()),
+            dialogs: Dialogs::new(inbox.clone()),
+            inbox,
             engine,
             leave: Leave::default(),
             theme: None,
-            opened: 0,
             watch: None,
             pace: FramePace::default(),
+            ctx: ctx.clone(),
         }
     }
 
@@ -157,6 +143,7 @@ impl App {
         // The same on every machine: nothing of whoever runs the test.
         app.catalog = Catalog::at("/no/cache");
         app.hub.offline = true;
+        app.views.guide = Guide::finished();
         app.workspace.projects.home = PathBuf::from("/home/me/Nudge");
         if let Some(dir) = project {
             app.commands.push(Command::OpenProject(dir));
@@ -191,34 +178,30 @@ impl App {
         &mut self.views
     }
 
-    /// Another project is open: the screens ask for what they show first.
-    fn greet_project(&mut self) {
-        if self.opened != self.workspace.opened {
-            self.opened = self.workspace.opened;
-            self.pairs_opened();
-            self.answers_opened();
-        }
+    /// Has a job done beside the open document, e.g. one that a test ends when it likes.
+    pub fn aside(&mut self, lane: Lane, failure: &str, work: impl FnOnce() -> anyhow::Result<Update> + Send + 'static) {
+        self.jobs.aside(lane, failure, work);
     }
 
     /// Notes end by themselves; an idle window is woken for it.
-    fn age_notices(&mut self, ctx: &egui::Context) {
+    fn age_notices(&mut self) {
         let now_ms = self.workspace.now_ms;
         self.workspace.notices.expire(now_ms);
         if let Some(end) = self.workspace.notices.next_end_ms() {
-            ctx.request_repaint_after(Duration::from_millis((end - now_ms).max(0) as u64));
+            self.ctx.request_repaint_after(Duration::from_millis((end - now_ms).max(0) as u64));
         }
     }
 
-    fn apply_theme(&mut self, ctx: &egui::Context) {
+    fn apply_theme(&mut self) {
         if self.theme != Some(self.views.theme) {
             self.theme = Some(self.views.theme);
-            ctx.set_theme(ui::theme_preference(self.views.theme));
+            self.ctx.set_theme(ui::theme_preference(self.views.theme));
         }
     }
 }
 
 impl Drop for App {
-    /// What is typed and not yet saved is handed over; the files thread is waited for right after.
+    /// What is typed and not yet saved is handed over; the jobs are waited for right after.
     fn drop(&mut self) {
         self.commit_drafts();
     }
@@ -226,20 +209,14 @@ impl Drop for App {
 
 impl eframe::App for App {
     /// Runs before every frame, and also while the window is hidden.
-    fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
-        self.receive(ctx);
-        self.greet_project();
-        self.watch_project(ctx);
-        self.record_admitted();
-        self.train_recorded();
-        self.look_at_models();
-        self.watch_download();
-        self.apply_pending(ctx, frame);
-        self.save_pauses(ctx);
-        self.age_notices(ctx);
+    fn logic(&mut self, _ctx: &egui::Context, frame: &mut eframe::Frame) {
+        self.receive(frame);
+        self.apply_queued(frame);
+        self.save_pauses();
+        self.age_notices();
         self.leave_if_asked();
-        self.guard_closing(ctx);
-        self.apply_theme(ctx);
+        self.guard_closing();
+        self.apply_theme();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {

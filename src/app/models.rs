@@ -1,9 +1,11 @@
-//! Carries out what the Models screen asks for. Disks are slow and a cache may be large: everything is looked at on a thread
-//! of its own, one model at a time.
+//! Models: listed, looked at one at a time because a cache may be large, added, used.
 
 use std::path::{Path, PathBuf};
 
-use super::App;
+use super::{
+    App,
+    jobs::{Lane, update},
+};
 use crate::{
     data::{
         ModelCard, ModelKind,
@@ -11,57 +13,25 @@ use crate::{
     },
     engine::catalog::{self, Catalog, Found},
     state::{
-        Command, Notice, Screen,
+        Notice, Screen,
         answers::Tab,
         ask::{Guest, Source},
         labelling::Side,
-        models::{Entry, Group, Intake, ModelsCommand, Selected},
+        models::{Entry, Group, Intake, Selected},
         runs::Loaded,
         train::Sheet,
     },
 };
 
 impl App {
-    pub(super) fn apply_models(&mut self, command: ModelsCommand, ctx: &egui::Context, frame: &eframe::Frame) {
-        match command {
-            ModelsCommand::Look => self.look_for_models(),
-            ModelsCommand::Add(place) => self.add_models(place),
-            ModelsCommand::PickFolder => {
-                self.dialogs.pick_folder(frame, "A model, or a folder of models", |place| {
-                    Command::Models(ModelsCommand::Add(place))
-                });
-            }
-            ModelsCommand::PickFile => {
-                self.dialogs
-                    .pick_file(frame, "A GGUF file", &["gguf"], |place| Command::Models(ModelsCommand::Add(place)));
-            }
-            ModelsCommand::Forget(place) => {
-                self.views.models.places.retain(|known| *known != place);
-                self.workspace.models.looked = Loaded::Absent;
-            }
-            ModelsCommand::Use(card) => self.use_model(*card, ModelConfig::START_ADAPTER),
-            ModelsCommand::Continue(card) => self.use_model(*card, ModelConfig::CONTINUE_ADAPTER),
-            ModelsCommand::Try(card) => self.try_model(*card),
-            ModelsCommand::TryRun(run) => self.ask_from(Source::Run { run, step: None }),
-            ModelsCommand::ShowRun(run) => {
-                self.views.screen = Screen::Models;
-                self.views.models.selected = Some(Selected::Run(run));
-                self.views.models.reveal = true;
-            }
-            ModelsCommand::OpenFolder(folder) => self.show_folder(&folder),
-            ModelsCommand::Fetch(command) => self.apply_fetch(command, ctx),
-            ModelsCommand::Export(command) => self.apply_export(command, ctx, frame),
-        }
-    }
-
-    /// Lists what there is; [`App::look_at_models`] then has each looked at.
-    fn look_for_models(&mut self) {
+    /// Lists what there is; then each is looked at.
+    pub(super) fn look_for_models(&mut self) {
         let catalog = self.catalog.clone();
         let project = self.workspace.project.as_ref();
         let own = project.map(|project| project.model.clone());
         let places = self.views.models.places.clone();
         self.workspace.models.looked = Loaded::Asked;
-        self.models.open("Could not list the models", move |_| {
+        self.jobs.aside(Lane::Look, "Could not list the models", move || {
             let mut groups = Vec::new();
             if let Some(own) = own.filter(|own| !own.as_os_str().is_empty()) {
                 groups.push(group("This project's model", &own, false, catalog.found_in(&own)));
@@ -73,28 +43,23 @@ impl App {
             let cached = catalog.cached();
             groups.push(group("Hugging Face cache", catalog.cache(), false, cached));
             let machine = catalog::machine();
-            Ok(Box::new(move |workspace, _| {
-                workspace.models.fill(machine, groups);
-            }))
+            Ok(update(move |workspace, _| workspace.models.fill(machine, groups)))
         });
     }
 
-    /// Has everything looked at that was listed since.
-    pub(super) fn look_at_models(&mut self) {
-        for (name, path) in std::mem::take(&mut self.workspace.models.to_look) {
-            let catalog = self.catalog.clone();
-            self.models.open("Could not look at a model", move |_| {
-                let card = catalog.card(&Found { name, path });
-                Ok(Box::new(move |workspace, _| workspace.models.put(card)))
-            });
-        }
+    pub(super) fn look_at_model(&mut self, name: String, path: PathBuf) {
+        let catalog = self.catalog.clone();
+        self.jobs.aside(Lane::Look, "Could not look at a model", move || {
+            let card = catalog.card(&Found { name, path });
+            Ok(update(move |workspace, _| workspace.models.put(card)))
+        });
     }
 
     /// Remembers a place, unless there is nothing that could be a model.
-    fn add_models(&mut self, place: PathBuf) {
+    pub(super) fn add_models(&mut self, place: PathBuf) {
         let catalog = self.catalog.clone();
         self.workspace.models.refused = None;
-        self.models.open("Could not add the folder", move |_| {
+        self.jobs.aside(Lane::Look, "Could not add the folder", move || {
             let found = catalog.found_in(&place);
             let card = catalog.card(&found[0]);
             let refused = refusal(&catalog, &place, &card);
@@ -102,7 +67,7 @@ impl App {
             let inside = found[0].path.starts_with(catalog.cache());
             let place = std::path::absolute(found_place(&place, &found)).unwrap_or(place);
             let first = found[0].path.clone();
-            Ok(Box::new(move |workspace, views| {
+            Ok(update(move |workspace, views| {
                 workspace.models.refused = refused;
                 if workspace.models.refused.is_some() {
                     return;
@@ -122,7 +87,7 @@ impl App {
 
     /// The project's own model may change until something was trained from it: afterwards its runs need it where it is.
     /// An adapter goes into the setting `place`.
-    fn use_model(&mut self, card: ModelCard, place: Setting) {
+    pub(super) fn use_model(&mut self, card: ModelCard, place: Setting) {
         let Some(project) = &self.workspace.project else {
             return;
         };
@@ -155,12 +120,12 @@ impl App {
     }
 
     fn set_project_model(&mut self, card: ModelCard) {
-        self.files.write("Could not change the project's model", move |project| {
+        self.jobs.document.write("Could not change the project's model", move |project| {
             let mut settings = project.settings()?;
             settings.model.clone_from(&card.folder);
             project.set_settings(&settings)?;
             let model = project.settings()?.model;
-            Ok(Box::new(move |workspace, views| {
+            Ok(update(move |workspace, views| {
                 if let Some(project) = &mut workspace.project {
                     project.model = model;
                 }
@@ -173,7 +138,7 @@ impl App {
         });
     }
 
-    fn try_model(&mut self, card: ModelCard) {
+    pub(super) fn try_model(&mut self, card: ModelCard) {
         let Some((folder, adapter)) = card.weights() else {
             return;
         };
@@ -182,7 +147,7 @@ impl App {
     }
 
     /// Shows the ask box with this source on its right, where a trained model stands beside the one it came from.
-    fn ask_from(&mut self, source: Source) {
+    pub(super) fn ask_from(&mut self, source: Source) {
         let view = &mut self.views.answers;
         if !view.ask.busy() {
             view.ask.column_mut(Side::Right).source = source;
@@ -193,7 +158,7 @@ impl App {
     }
 
     /// Shows a folder in the system's file manager.
-    fn show_folder(&mut self, folder: &Path) {
+    pub(super) fn show_folder(&mut self, folder: &Path) {
         let program = match () {
             () if cfg!(target_os = "macos") => "open",
             () if cfg!(target_os = "windows") => "explorer",

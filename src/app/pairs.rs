@@ -1,4 +1,4 @@
-//! Carries out what the Pairs screen asks for.
+//! Pairs: read, changed, labelled, and what is typed saved in time.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -7,15 +7,18 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{App, Update};
+use super::{
+    App,
+    jobs::{Lane, Update, update},
+};
 use crate::{
     data::{Change, Edit, Pair, PairId, Verdict},
     state::{
-        Command, Notice, Notices, Offer, Views, Workspace,
+        Notice, Notices, Offer, Views, Workspace,
         difference::Difference,
         drafts::{Draft, Refusal, Typed},
         labelling::Labelling,
-        pairs::{Caret, History, LabelView, PairsCommand, PairsData, UndoQuestion},
+        pairs::{Caret, History, LabelView, PairsData, UndoQuestion},
     },
     store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState},
 };
@@ -27,59 +30,8 @@ const REFRESHED: usize = 256;
 const ASKED_FROM: usize = 10;
 
 impl App {
-    /// Another project is open. The screen asks for its list by itself; it must only forget the old one.
-    pub(super) fn pairs_opened(&mut self) {
-        if let Some(project) = &self.workspace.project {
-            self.views.pairs.opened(&project.dir);
-        }
-    }
-
-    pub(super) fn apply_pairs(&mut self, command: PairsCommand, ctx: &egui::Context, frame: &eframe::Frame) {
-        match command {
-            PairsCommand::List(query) => self.list_pairs(query),
-            PairsCommand::ReadRows(ids) => self.read_rows(ids),
-            PairsCommand::ReadPairs(ids) => self.read_pairs(ids),
-            PairsCommand::ReadHistory(pair) => self.read_history(pair),
-            PairsCommand::Change { change, open } => self.change_pairs(change, open),
-            PairsCommand::Typed(typed) => self.save_typed(typed),
-            PairsCommand::LeftOut(pair) => {
-                self.workspace.notices.push(Notice::warning(
-                    format!("What was typed in pair {} is not saved", pair.0),
-                    "The pair was changed elsewhere in the meantime",
-                ));
-            }
-            PairsCommand::Delete(pair) => self.delete_pair(*pair),
-            PairsCommand::Compare(left, right) => self.compare(left, right),
-            PairsCommand::Judge { pair, verdict, label } => self.judge_pair(pair, verdict, label),
-            PairsCommand::Undo { only, sure } => self.undo(only, sure),
-            PairsCommand::KeepAll => self.workspace.pairs.undo_asks = None,
-            PairsCommand::Redo => self.redo(),
-            PairsCommand::Label { query, only, relabel, from } => self.start_labelling(query, only, relabel, from),
-            PairsCommand::Examine => self.examine_pairs(),
-            PairsCommand::Import(Some(path)) => self.import_pairs(path, ctx),
-            PairsCommand::Import(None) => {
-                self.dialogs.pick_file(frame, "Import preference pairs", &["jsonl", "json"], |path| {
-                    Command::Pairs(PairsCommand::Import(Some(path)))
-                });
-            }
-            PairsCommand::Export(Some(path)) => self.export_pairs(path, false, ctx),
-            PairsCommand::Replace(path) => self.export_pairs(path, true, ctx),
-            PairsCommand::Export(None) => {
-                self.dialogs.save_file(frame, "Export preference pairs", "pairs.jsonl", |path| {
-                    Command::Pairs(PairsCommand::Export(Some(path)))
-                });
-            }
-            PairsCommand::CancelTransfer => {
-                if let Some(transfer) = &self.workspace.pairs.transfer {
-                    transfer.progress.cancel();
-                }
-            }
-            PairsCommand::CloseImport => self.workspace.pairs.import = None,
-        }
-    }
-
-    /// Saves what is typed and not yet handed over: before the project changes, before the window goes. The files thread
-    /// has written it when `self.files` is dropped.
+    /// Saves what is typed and not yet handed over: before the project changes, before the window goes. It is
+    /// written by the time `self.jobs` is dropped.
     pub(super) fn commit_drafts(&mut self) {
         let view = &mut self.views.pairs;
         if let Some(draft) = &mut view.draft {
@@ -95,7 +47,7 @@ impl App {
     }
 
     /// Saves what was typed when nobody has typed for a moment, whatever is on the screen now.
-    pub(super) fn save_pauses(&mut self, ctx: &egui::Context) {
+    pub(super) fn save_pauses(&mut self) {
         let now_ms = self.workspace.now_ms;
         let view = &mut self.views.pairs;
         let mut all: Vec<Typed> = Vec::new();
@@ -108,29 +60,29 @@ impl App {
             all.push(typed);
         }
         if let Some(due) = view.drafts_mut().filter_map(|draft| draft.due_ms()).min() {
-            ctx.request_repaint_after(Duration::from_millis(due.saturating_sub(now_ms).max(0) as u64));
+            self.ctx.request_repaint_after(Duration::from_millis(due.saturating_sub(now_ms).max(0) as u64));
         }
         for typed in all {
             self.save_typed(typed);
         }
     }
 
-    fn list_pairs(&mut self, query: PairQuery) {
+    pub(super) fn list_pairs(&mut self, query: PairQuery) {
         let data = &mut self.workspace.pairs;
         data.asked = Some(query.clone());
         data.listing = true;
         let newest = Arc::clone(&data.lists);
         let mine = newest.fetch_add(1, Ordering::Relaxed) + 1;
-        self.files.read("Could not list the pairs", move |project| {
+        self.jobs.document.read("Could not list the pairs", move |project| {
             // While somebody types a search, only the last one is worth making.
             if newest.load(Ordering::Relaxed) != mine {
-                return Ok(Box::new(|_, _| {}));
+                return Ok(update(|_, _| ()));
             }
             let ids = project.query(&query)?;
             let (counts, tags) = (project.counts()?, project.tags()?);
             let history = UndoLabels::read(project)?;
             let revision = project.revision()?;
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 let data = &mut workspace.pairs;
                 history.show(data, &mut workspace.notices);
                 data.revision = revision;
@@ -149,14 +101,14 @@ impl App {
         });
     }
 
-    fn read_rows(&mut self, ids: Vec<PairId>) {
+    pub(super) fn read_rows(&mut self, ids: Vec<PairId>) {
         let ids = self.workspace.pairs.rows.ask(ids);
         if ids.is_empty() {
             return;
         }
-        self.files.read("Could not read the pairs", move |project| {
+        self.jobs.document.read("Could not read the pairs", move |project| {
             let rows = project.rows(&ids)?;
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 let data = &mut workspace.pairs;
                 for row in rows {
                     data.rows.put(row.id, row);
@@ -166,14 +118,14 @@ impl App {
         });
     }
 
-    fn read_pairs(&mut self, ids: Vec<PairId>) {
+    pub(super) fn read_pairs(&mut self, ids: Vec<PairId>) {
         let ids = self.workspace.pairs.pairs.ask(ids);
         if ids.is_empty() {
             return;
         }
-        self.files.read("Could not read the pair", move |project| {
+        self.jobs.document.read("Could not read the pair", move |project| {
             let pairs = project.pairs(&ids)?;
-            Ok(Box::new(move |workspace, views| {
+            Ok(update(move |workspace, views| {
                 let data = &mut workspace.pairs;
                 views.pairs.stored(&ids, &pairs);
                 // A pair that does not exist must not be asked for again in every frame.
@@ -188,11 +140,11 @@ impl App {
         });
     }
 
-    fn read_history(&mut self, pair: PairId) {
+    pub(super) fn read_history(&mut self, pair: PairId) {
         if self.workspace.pairs.histories.ask(vec![pair]).is_empty() {
             return;
         }
-        self.files.read("Could not read the pair's history", move |project| {
+        self.jobs.document.read("Could not read the pair's history", move |project| {
             let mut history = None;
             for run in project.runs()?.into_iter().rev() {
                 let visits = project.pair_history(run.id, pair)?;
@@ -201,16 +153,16 @@ impl App {
                     break;
                 }
             }
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 workspace.pairs.histories.put(pair, history);
             }))
         });
     }
 
-    fn change_pairs(&mut self, change: Change, open: bool) {
+    pub(super) fn change_pairs(&mut self, change: Change, open: bool) {
         let touched: Vec<PairId> = change.edits.iter().filter_map(Edit::pair).collect();
         let failure = format!("Could not save “{}”", change.label);
-        self.files.write(failure.clone(), move |project| {
+        self.jobs.document.write(failure.clone(), move |project| {
             let save = |project: &mut Project| -> anyhow::Result<Fresh> {
                 let lost = project.can_redo()?;
                 let applied = project.apply(&change)?;
@@ -221,12 +173,12 @@ impl App {
     }
 
     /// One visit of a field is one step of the journal, however often it is saved on the way.
-    fn save_typed(&mut self, typed: Typed) {
+    pub(super) fn save_typed(&mut self, typed: Typed) {
         let Typed { change, visit, .. } = typed;
         let touched: Vec<PairId> = change.edits.iter().filter_map(Edit::pair).collect();
         let failure = format!("Could not save “{}”", change.label);
         let saved_before = Arc::clone(&self.typing);
-        self.files.write(failure.clone(), move |project| {
+        self.jobs.document.write(failure.clone(), move |project| {
             let mut last = saved_before.lock().unwrap_or_else(PoisonError::into_inner);
             let step = last.filter(|(known, _)| *known == visit).map(|(_, revision)| revision);
             let save = |project: &mut Project| -> anyhow::Result<Fresh> {
@@ -243,11 +195,11 @@ impl App {
         });
     }
 
-    fn delete_pair(&mut self, pair: Pair) {
+    pub(super) fn delete_pair(&mut self, pair: Pair) {
         let id = pair.id;
         let label = format!("Delete pair {}", id.0);
         let failure = format!("Could not delete pair {}", id.0);
-        self.files.write(failure.clone(), move |project| {
+        self.jobs.document.write(failure.clone(), move |project| {
             let delete = |project: &mut Project| -> anyhow::Result<Fresh> {
                 let lost = project.can_redo()?;
                 let applied = project.apply(&Change::new(label.clone(), vec![Edit::delete(pair)]))?;
@@ -258,16 +210,16 @@ impl App {
         });
     }
 
-    fn compare(&mut self, left: Arc<str>, right: Arc<str>) {
-        self.comparisons.open("Could not compare the answers", move |_| {
+    pub(super) fn compare(&mut self, left: Arc<str>, right: Arc<str>) {
+        self.jobs.aside(Lane::Compare, "Could not compare the answers", move || {
             let difference = Difference::aside(&left, &right);
-            Ok(Box::new(move |_, views| views.pairs.differences.put(left, right, difference)))
+            Ok(update(move |_, views| views.pairs.differences.put(left, right, difference)))
         });
     }
 
-    fn judge_pair(&mut self, pair: PairId, verdict: Option<Verdict>, label: String) {
+    pub(super) fn judge_pair(&mut self, pair: PairId, verdict: Option<Verdict>, label: String) {
         let failure = format!("Could not save “{label}”");
-        self.files.write(failure.clone(), move |project| {
+        self.jobs.document.write(failure.clone(), move |project| {
             let judge = |project: &mut Project| -> anyhow::Result<Fresh> {
                 let before =
                     project.pair(pair)?.with_context(|| format!("Pair {} was deleted in the meantime", pair.0))?;
@@ -279,16 +231,16 @@ impl App {
         });
     }
 
-    fn undo(&mut self, only: Option<String>, sure: bool) {
+    pub(super) fn undo(&mut self, only: Option<String>, sure: bool) {
         self.workspace.pairs.undo_asks = None;
-        self.files.write("Could not undo", move |project| {
+        self.jobs.document.write("Could not undo", move |project| {
             let next = project.can_undo()?;
             if !sure
                 && let Some(label) = &next
                 && project.undo_touches(ASKED_FROM)? >= ASKED_FROM
             {
                 let question = UndoQuestion { label: label.clone(), pairs: project.undo_touches(usize::MAX)? };
-                return Ok(Box::new(move |workspace, _| workspace.pairs.undo_asks = Some(question)));
+                return Ok(update(move |workspace, _| workspace.pairs.undo_asks = Some(question)));
             }
             if let Some(only) = only
                 && next.as_ref() != Some(&only)
@@ -299,28 +251,28 @@ impl App {
                 );
             }
             let Some(applied) = project.undo()? else {
-                return Ok(Box::new(|_, _| {}));
+                return Ok(update(|_, _| ()));
             };
             let told = (applied.pairs.len() > 1).then(|| {
                 Notice::info(format!("“{}” was undone: {} pairs changed", applied.label, applied.pairs.len()))
                     .offering(Offer::Redo(applied.label.clone()))
             });
             let fresh = Fresh { told, ..Fresh::read(project, applied)? };
-            Ok(Box::new(move |workspace, views| fresh.show(workspace, views)))
+            Ok(update(move |workspace, views| fresh.show(workspace, views)))
         });
     }
 
-    fn redo(&mut self) {
-        self.files.write("Could not redo", move |project| {
+    pub(super) fn redo(&mut self) {
+        self.jobs.document.write("Could not redo", move |project| {
             let Some(applied) = project.redo()? else {
-                return Ok(Box::new(|_, _| {}));
+                return Ok(update(|_, _| ()));
             };
             let fresh = Fresh::read(project, applied)?;
-            Ok(Box::new(move |workspace, views| fresh.show(workspace, views)))
+            Ok(update(move |workspace, views| fresh.show(workspace, views)))
         });
     }
 
-    fn start_labelling(
+    pub(super) fn start_labelling(
         &mut self,
         mut query: PairQuery,
         only: Option<Arc<Vec<PairId>>>,
@@ -328,7 +280,7 @@ impl App {
         from: Option<PairId>,
     ) {
         let unlabelled = VerdictFilter::Is(VerdictState::Unlabelled);
-        self.files.read("Could not start labelling", move |project| {
+        self.jobs.document.read("Could not start labelling", move |project| {
             let queue = if let Some(ids) = only {
                 project
                     .rows(&ids)?
@@ -342,7 +294,7 @@ impl App {
                 }
                 project.query(&query)?
             };
-            Ok(Box::new(move |workspace, views| {
+            Ok(update(move |workspace, views| {
                 if queue.is_empty() {
                     workspace
                         .notices
@@ -351,9 +303,7 @@ impl App {
                 }
                 let now_ms = workspace.now_ms;
                 let session = Labelling::start(queue, now_ms as u64, now_ms).from(from);
-                // The letter that began it may be the first of a text.
-                let letters = views.pairs.letters;
-                views.pairs.labelling = Some(LabelView { again: relabel, letters, ..LabelView::new(session) });
+                views.pairs.labelling = Some(LabelView { again: relabel, ..LabelView::new(session) });
             }))
         });
     }
@@ -369,7 +319,7 @@ pub(super) struct Fresh {
     /// The first pair is to be shown, to be written in.
     pub(super) open: bool,
     /// What could be redone before and no longer can.
-    lost: Option<String>,
+    pub(super) lost: Option<String>,
     told: Option<Notice>,
 }
 
@@ -440,7 +390,7 @@ impl UndoLabels {
 
 /// The update after a write; a failure must reach the drafts too, so that what was typed can be saved again.
 fn saved(failure: String, touched: Vec<PairId>, done: anyhow::Result<Fresh>) -> Update {
-    Box::new(move |workspace, views| match done {
+    update(move |workspace, views| match done {
         Ok(fresh) => fresh.show(workspace, views),
         Err(error) => {
             tracing::warn!("{failure}: {error:#}");

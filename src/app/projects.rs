@@ -1,50 +1,55 @@
-//! Carries out what the Projects place asks for: new projects, remembered ones.
+//! Projects: opened, made, remembered.
 
 use std::path::{Path, PathBuf};
 
-use super::App;
+use super::{
+    App,
+    jobs::{Lane, update},
+};
 use crate::{
-    data::ModelCard,
+    data::{ModelCard, config::RunConfig},
     engine::catalog::{self, Catalog},
     state::{
-        Command, Notice, Screen, models,
+        Notice, Opened, ProjectSummary, Screen,
+        guide::{About, Milestone},
+        models,
         pairs::Strip,
-        projects::{Form, Making, NewProject, ProjectsCommand, typed_path},
+        projects::{Form, Making, NewProject, typed_path},
     },
-    store::{Project, ProjectSettings, StoreError},
+    store::{self, Project, ProjectSettings, StoreError},
 };
 
 impl App {
-    pub(super) fn apply_projects(&mut self, command: ProjectsCommand, frame: &eframe::Frame) {
-        let then = Command::Projects;
-        match command {
-            ProjectsCommand::Make(new) => self.make_project(*new),
-            ProjectsCommand::Glance(form) => self.glance_at(form),
-            ProjectsCommand::PickDir => {
-                self.dialogs
-                    .pick_folder(frame, "A folder for the project", move |dir| then(ProjectsCommand::SetDir(dir)));
-            }
-            ProjectsCommand::PickModel => {
-                self.dialogs
-                    .pick_folder(frame, "The model to tune", move |model| then(ProjectsCommand::SetModel(model)));
-            }
-            ProjectsCommand::PickModelFile => {
-                self.dialogs.pick_file(frame, "The GGUF file to tune", &["gguf"], move |model| {
-                    then(ProjectsCommand::SetModel(model))
-                });
-            }
-            ProjectsCommand::SetDir(dir) => {
-                self.views.projects.form.dir = dir.display().to_string();
-            }
-            ProjectsCommand::SetModel(model) => {
-                self.views.projects.form.model = model.display().to_string();
-            }
-            ProjectsCommand::Look => self.look_for_projects(),
-            ProjectsCommand::Forget(dir) => self.views.projects.forget(&dir),
+    /// Opens the project whose folder `find` gives.
+    pub(super) fn open_project(&mut self, name: &str, find: impl FnOnce() -> anyhow::Result<PathBuf> + Send + 'static) {
+        if let Some(live) = &self.workspace.runs.live {
+            let run = self.workspace.runs.name(live.run);
+            self.workspace.notices.push(Notice::warning(
+                format!("{run} is still going, so this project stays open"),
+                "Stop the run, then open the other project",
+            ));
+            return;
         }
+        self.commit_drafts();
+        self.jobs.document.open(format!("Could not open {name}"), move |document| {
+            let project = Project::open(&find()?)?;
+            let opened = read_opened(&project)?;
+            *document = Some(project);
+            Ok(update(move |workspace, views| {
+                let read_only = opened.project.read_only.then(|| opened.project.dir.display().to_string());
+                let next = workspace.open(opened, views);
+                if let Some(dir) = read_only {
+                    workspace.notices.push(Notice::warning(
+                        "This project can only be looked at: nothing in it can be changed, and no run can start",
+                        format!("{dir} cannot be written to. Make the folder writable, or copy the project to a place where you may write and open the copy"),
+                    ));
+                }
+                next
+            }))
+        });
     }
 
-    fn make_project(&mut self, new: NewProject) {
+    pub(super) fn make_project(&mut self, new: NewProject) {
         if let Some(live) = &self.workspace.runs.live {
             let run = self.workspace.runs.name(live.run);
             self.workspace.projects.making = Making::Failed(format!(
@@ -56,9 +61,9 @@ impl App {
         self.workspace.projects.making = Making::UnderWay;
         let catalog = self.catalog.clone();
         let failure = format!("Could not make {}", new.dir.display());
-        self.files.open(failure, move |document| {
+        self.jobs.document.open(failure, move |document| {
             let made = make(&catalog, &new).and_then(|(project, has_template)| {
-                let opened = super::apply::read_opened(&project)?;
+                let opened = read_opened(&project)?;
                 Ok((project, opened, has_template))
             });
             let (project, opened, has_template) = match made {
@@ -66,16 +71,17 @@ impl App {
                 // Said beside the form, which stays as it is.
                 Err(error) => {
                     let sentence = format!("{error:#}");
-                    return Ok(Box::new(move |workspace, _| {
+                    return Ok(update(move |workspace, _| {
                         workspace.projects.making = Making::Failed(sentence);
                     }));
                 }
             };
             *document = Some(project);
-            Ok(Box::new(move |workspace, views| {
+            Ok(update(move |workspace, views| {
                 workspace.projects.making = Making::Idle;
-                workspace.open(opened, views);
+                let next = workspace.open(opened, views);
                 views.projects.form = Form::default();
+                views.guide.put_away(Milestone::MakeYours);
                 views.screen = Screen::Pairs;
                 views.pairs.strip = Strip::Import;
                 views.pairs.strip_opens = true;
@@ -84,17 +90,18 @@ impl App {
                         "This model has no chat template: conversations are written in plain style, “User: …” and “Assistant: …”",
                     ));
                 }
+                next
             }))
         });
     }
 
     /// Looks at what is typed so far; an answer about an older text is dropped.
-    fn glance_at(&mut self, form: Form) {
+    pub(super) fn glance_at(&mut self, form: Form) {
         let home = self.workspace.projects.home.clone();
         let catalog = self.catalog.clone();
         // What is known of the text before stays until the answer is there.
         self.workspace.projects.glance.of = form.clone();
-        self.models.open("Could not look at the model", move |_| {
+        self.jobs.aside(Lane::Look, "Could not look at the model", move || {
             let model = typed_path(&form.model).map(|model| match catalog.glance(&model) {
                 Ok(card) => Ok(in_words(&card)),
                 Err(_) if model.is_absolute() && !model.exists() => Err(format!("There is no {}", model.display())),
@@ -105,7 +112,7 @@ impl App {
             });
             let dir = typed_path(&form.dir).unwrap_or_else(|| form.default_dir(&home));
             let dir = no_place(&dir).map(|error| format!("{error:#}"));
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 let glance = &mut workspace.projects.glance;
                 if glance.of == form {
                     (glance.model, glance.dir) = (model, dir);
@@ -114,15 +121,35 @@ impl App {
         });
     }
 
-    fn look_for_projects(&mut self) {
+    pub(super) fn look_for_projects(&mut self) {
         self.workspace.projects.looked = true;
         let recent = self.views.projects.recent.clone();
-        self.models.open("Could not look for projects", move |_| {
+        self.jobs.aside(Lane::Look, "Could not look for projects", move || {
             let dirs = recent.into_iter().map(|recent| recent.dir);
             let gone: Vec<PathBuf> = dirs.filter(|dir| !Project::is_project(dir)).collect();
-            Ok(Box::new(move |workspace, _| workspace.projects.gone = gone))
+            Ok(update(move |workspace, _| workspace.projects.gone = gone))
         });
     }
+}
+
+/// Everything the window shows right after opening.
+fn read_opened(project: &Project) -> anyhow::Result<Opened> {
+    let settings = project.settings()?;
+    let runs = project.runs()?;
+    Ok(Opened {
+        project: ProjectSummary {
+            dir: project.dir().to_owned(),
+            name: settings.name,
+            model: settings.model,
+            counts: project.counts()?,
+            read_only: project.is_read_only(),
+            references: project.references()?.len(),
+            about: About::from_toml(&project.setting(store::demo::ABOUT)?.unwrap_or_default()),
+            config: RunConfig::from_toml(&settings.run_toml)?,
+        },
+        saved: super::runs::saved(&runs),
+        runs,
+    })
 }
 
 /// Why a project cannot be made in a folder: one with other people's files in it is no place for a document.

@@ -1,64 +1,64 @@
-//! Takes in what the engine and the files thread have to say, within a time budget.
+//! Takes in what other threads have to say, within a time budget: jobs that came back, the engine, and whoever sends
+//! commands.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::App;
 use crate::{
     engine::protocol::{Event, Outcome},
-    state::{Notice, runs::Follow},
+    state::{Command, Notice, runs::Follow, train::RunCommand},
 };
 
 /// A frame may spend this long on messages; the rest waits for the next one.
 const BUDGET: Duration = Duration::from_millis(8);
 
 impl App {
-    pub(super) fn receive(&mut self, ctx: &egui::Context) {
+    /// What is to be done after one message is done before the next is taken in: that one may be about another project.
+    pub(super) fn receive(&mut self, frame: &eframe::Frame) {
         self.workspace.now_ms = unix_ms();
         let start = Instant::now();
         loop {
-            let from_transfers = self.transfers.take_in(&mut self.workspace, &mut self.views);
-            let from_tokens = self.tokens.take_in(&mut self.workspace, &mut self.views);
-            let from_models = self.models.take_in(&mut self.workspace, &mut self.views);
-            let from_exports = self.exports.take_in(&mut self.workspace, &mut self.views);
-            let from_comparisons = self.comparisons.take_in(&mut self.workspace, &mut self.views);
-            // Last of all: it alone knows what is being saved.
-            let from_files = self.files.take_in(&mut self.workspace, &mut self.views);
+            let job = self.jobs.take_in(&mut self.workspace, &mut self.views);
             let event = self.engine.events.try_recv().ok();
-            let from_threads =
-                from_files || from_transfers || from_tokens || from_models || from_exports || from_comparisons;
-            let idle = !from_threads && event.is_none();
-            if let Some(event) = event {
-                self.take_event(event);
+            if job.is_none() && event.is_none() {
+                break;
             }
-            if idle {
-                return;
+            for command in job.into_iter().flatten() {
+                self.apply(command, frame);
+            }
+            for command in event.map(|event| self.take_event(event)).into_iter().flatten() {
+                self.apply(command, frame);
             }
             if start.elapsed() > BUDGET {
-                ctx.request_repaint();
-                return;
+                self.ctx.request_repaint();
+                break;
             }
+        }
+        for command in self.inbox.take() {
+            self.apply(command, frame);
         }
     }
 
-    fn take_event(&mut self, event: Event) {
+    /// Folds an event into the state; what is to be done next comes out of it.
+    fn take_event(&mut self, event: Event) -> Vec<Command> {
         if self.workspace.preflight.take(&event) {
-            return;
+            return Vec::new();
         }
-        match self.workspace.runs.take(&event) {
-            Some(Follow::ReadHistory(run)) => self.load_history(run, true),
+        let next = match self.workspace.runs.take(&event) {
+            Some(Follow::ReadHistory(run)) => vec![RunCommand::Reload(run)],
             Some(Follow::ReadRuns(run)) => {
-                self.load_runs();
-                self.load_history(run, true);
                 if let Event::Finished { outcome: Outcome::Failed { error }, .. } = &event {
                     let name = self.workspace.runs.name(run);
                     let summary = format!("{name} failed; its charts and its last checkpoint stay");
                     self.workspace.notices.push(Notice::error(summary, error));
                 }
+                vec![RunCommand::List, RunCommand::Reload(run)]
             }
-            Some(Follow::ReadCheckpoints) => self.load_checkpoints(),
-            None => {}
-        }
+            Some(Follow::ReadCheckpoints) => vec![RunCommand::ListCheckpoints],
+            None => Vec::new(),
+        };
         self.take_answers_event(&event);
+        next.into_iter().map(Command::Runs).collect()
     }
 }
 

@@ -1,8 +1,8 @@
-//! The tokens thread: keeps the tokenizer of the project's model and looks at what the screen shows.
+//! The worker of tokens: keeps the tokenizer of the project's model and looks at what the screen shows.
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::App;
+use super::{App, jobs::update};
 use crate::{
     data::{Fate, PairInspection},
     state::tokens::{Outcome, Spot, Subject},
@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// A tokenizer and the folder it came from.
-pub(super) struct Loaded {
+pub struct Tokenizer {
     folder: PathBuf,
     codec: Codec,
 }
 
 impl App {
-    /// Has the tokens thread look at `subject`.
+    /// Has the worker look at `subject`.
     pub(super) fn inspect(&mut self, spot: Spot, subject: Subject) {
         let Some(project) = &self.workspace.project else {
             return;
@@ -25,9 +25,9 @@ impl App {
         let folder = folder.unwrap_or_else(|| project.model.clone());
         let subject = Arc::new(subject);
         self.workspace.tokens.ask(spot, Arc::clone(&subject));
-        self.tokens.open("Could not read the tokens", move |loaded| {
+        self.jobs.tokens.open("Could not read the tokens", move |loaded| {
             let seen = look(loaded, folder, &subject);
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 let outcome = match seen {
                     Ok(inspection) => Outcome::Ready(Arc::new(inspection)),
                     Err(error) => Outcome::Failed(error),
@@ -38,12 +38,12 @@ impl App {
     }
 }
 
-fn look(loaded: &mut Option<Loaded>, folder: PathBuf, subject: &Subject) -> Result<PairInspection, String> {
+fn look(loaded: &mut Option<Tokenizer>, folder: PathBuf, subject: &Subject) -> Result<PairInspection, String> {
     if loaded.as_ref().is_none_or(|loaded| loaded.folder != folder) {
         let codec = Codec::load(&folder).map_err(|error| error.to_string())?;
-        *loaded = Some(Loaded { folder, codec });
+        *loaded = Some(Tokenizer { folder, codec });
     }
-    let Some(Loaded { codec, .. }) = loaded else {
+    let Some(Tokenizer { codec, .. }) = loaded else {
         return Err("The tokenizer is not there".to_owned());
     };
     Ok(match subject {

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::{App, Update, pairs::Fresh};
+use super::{
+    App,
+    jobs::{Lane, Next, Update, update},
+    pairs::Fresh,
+};
 use crate::{
     data::{Pair, health},
     files::WriteError,
@@ -31,7 +35,7 @@ impl App {
         };
         let dir = project.dir.clone();
         self.workspace.pairs.examining = true;
-        self.transfers.open("Could not examine the pairs", move |_| {
+        self.jobs.aside(Lane::Transfer, "Could not examine the pairs", move || {
             let examine = || -> anyhow::Result<(Revision, health::Health)> {
                 let project = Project::open(&dir)?;
                 let revision = project.revision()?;
@@ -52,17 +56,18 @@ impl App {
         });
     }
 
-    pub(super) fn import_pairs(&mut self, path: PathBuf, ctx: &egui::Context) {
+    pub(super) fn import_pairs(&mut self, path: PathBuf) {
         let Some((dir, progress)) = self.start_transfer("Reading", &path) else {
             return;
         };
-        let ctx = ctx.clone();
+        let ctx = self.ctx.clone();
         self.views.pairs.strip = Strip::None;
-        self.transfers.open("Could not import", move |_| {
+        self.jobs.aside(Lane::Transfer, "Could not import", move || {
             let failure = format!("Could not import {}", path.display());
             let import = || -> anyhow::Result<(ImportOutcome, Option<Fresh>)> {
                 let mut reader = Reader::open(&path, Format::Auto, &FieldMap::default())?;
                 let mut project = Project::open(&dir)?;
+                let lost = project.can_redo()?;
                 let mut import = project.begin_import()?;
                 while let Some(pair) = reader.next() {
                     import.add(pair?)?;
@@ -79,7 +84,8 @@ impl App {
                     return Ok((outcome, None));
                 }
                 let applied = import.finish(&format!("Import {added} pairs from {}", file_name(&path)))?;
-                let fresh = Fresh::read(&project, applied)?;
+                let mut fresh = Fresh::read(&project, applied)?;
+                fresh.lost = lost;
                 Ok((outcome, Some(fresh)))
             };
             let done = import();
@@ -101,16 +107,16 @@ impl App {
     }
 
     /// Writes what the table shows. Where that would replace a file unasked, the screen asks.
-    pub(super) fn export_pairs(&mut self, path: PathBuf, replace: bool, ctx: &egui::Context) {
+    pub(super) fn export_pairs(&mut self, path: PathBuf, replace: bool) {
         let Some((dir, progress)) = self.start_transfer("Writing", &path) else {
             return;
         };
-        let ctx = ctx.clone();
+        let ctx = self.ctx.clone();
         self.views.pairs.strip = Strip::None;
         self.workspace.pairs.replacing = None;
         let query = self.views.pairs.filter.query();
         let only = self.views.pairs.only.as_ref().map(|only| Arc::clone(&only.ids));
-        self.transfers.open("Could not export", move |_| {
+        self.jobs.aside(Lane::Transfer, "Could not export", move || {
             let export = || -> anyhow::Result<Written> {
                 let project = Project::open(&dir)?;
                 let ids = only.map_or_else(|| project.query(&query).map(Arc::new), Ok)?;
@@ -162,12 +168,13 @@ impl App {
 }
 
 /// An update that is only for the project in `dir`: another one may be open by the time a transfer ends.
-pub(super) fn about(dir: PathBuf, update: impl FnOnce(&mut Workspace, &mut Views) + Send + 'static) -> Update {
-    Box::new(move |workspace, views| {
-        let project = workspace.project.as_ref();
-        if project.is_some_and(|project| project.dir == dir) {
-            update(workspace, views);
-        }
+pub(super) fn about<N: Next>(
+    dir: PathBuf,
+    apply: impl FnOnce(&mut Workspace, &mut Views) -> N + Send + 'static,
+) -> Update {
+    update(move |workspace, views| {
+        let is_open = workspace.project.as_ref().is_some_and(|project| project.dir == dir);
+        if is_open { apply(workspace, views).commands() } else { Vec::new() }
     })
 }
 

@@ -3,17 +3,13 @@
 //! A thread with a connection of its own asks the document for its version, which costs next to nothing, and wakes the
 //! window when somebody has written; only then is anything read. In passing it does what imports leave for later.
 
-use std::{
-    path::{Path, PathBuf},
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{path::PathBuf, thread::JoinHandle, time::Duration};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 
-use super::{App, pairs::UndoLabels};
+use super::{App, inbox::Inbox, jobs::update, pairs::UndoLabels};
 use crate::{
-    state::{elsewhere::Elsewhere, runs::Stored},
+    state::{Command, elsewhere::Elsewhere, runs::Stored},
     store::{Project, RunId},
 };
 
@@ -24,20 +20,16 @@ const BREATH: Duration = Duration::from_millis(30);
 
 /// The thread; it ends when this is dropped.
 pub struct Watch {
-    dir: PathBuf,
-    changes: Receiver<()>,
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    /// Watches the project in `dir`; `wake` is called after each change by another connection.
-    pub fn start(dir: &Path, wake: impl Fn() + Send + 'static) -> Self {
-        let (changed, changes) = bounded(1);
+    /// Watches the project in `dir`; says so after each change by another connection.
+    pub fn start(dir: PathBuf, inbox: Inbox) -> Self {
         let (end, ended) = bounded(0);
-        let place = dir.to_owned();
         let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            let Ok(mut project) = Project::open(&place) else {
+            let Ok(mut project) = Project::open(&dir) else {
                 return;
             };
             // It never keeps the window from closing.
@@ -54,22 +46,11 @@ impl Watch {
                 let now = project.data_version().ok();
                 if now != seen || is_orphaned {
                     seen = now;
-                    // One that is not yet taken in says it all.
-                    changed.try_send(()).ok();
-                    wake();
+                    inbox.push(Command::ReadChanges);
                 }
             }
         });
-        Self { dir: dir.to_owned(), changes, end: Some(end), thread: thread.ok() }
-    }
-
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Whether something has changed since this was asked last.
-    pub fn changed(&self) -> bool {
-        self.changes.try_recv().is_ok()
+        Self { end: Some(end), thread: thread.ok() }
     }
 }
 
@@ -83,27 +64,19 @@ impl Drop for Watch {
 }
 
 impl App {
-    /// Takes in what other processes have done to the project.
-    pub(super) fn watch_project(&mut self, ctx: &egui::Context) {
-        let dir = self.workspace.project.as_ref().map(|project| project.dir.as_path());
-        if self.watch.as_ref().map(Watch::dir) != dir {
-            self.watch = dir.map(|dir| {
-                let ctx = ctx.clone();
-                Watch::start(dir, move || ctx.request_repaint())
-            });
-        }
-        if self.watch.as_ref().is_some_and(Watch::changed) {
-            self.read_changes();
-        }
+    /// Another project is open: the watch goes with it.
+    pub(super) fn watch_project(&mut self) {
+        let dir = self.workspace.project.as_ref().map(|project| project.dir.clone());
+        self.watch = dir.map(|dir| Watch::start(dir, self.inbox.clone()));
     }
 
-    /// Reads what may have changed, after whatever this window is writing.
-    fn read_changes(&mut self) {
+    /// Reads what other processes may have changed, after whatever this window is writing.
+    pub(super) fn read_changes(&mut self) {
         let runs = &self.workspace.runs;
         // How far the history of each run is here that somebody else may be adding to.
         let followed: Vec<(RunId, Option<u64>)> =
             runs.followed().map(|(run, history)| (run, Some(history.last_step() as u64))).collect();
-        self.files.read("Could not read what another program changed", move |project| {
+        self.jobs.document.read("Could not read what another program changed", move |project| {
             let revision = project.revision()?;
             let (counts, tags) = (project.counts()?, project.tags()?);
             let history = UndoLabels::read(project)?;
@@ -113,7 +86,7 @@ impl App {
                     elsewhere.news.push((run, Stored { steps: project.steps(run, after)?, log: project.log(run)? }));
                 }
             }
-            Ok(Box::new(move |workspace, _| {
+            Ok(update(move |workspace, _| {
                 workspace.runs.take_elsewhere(elsewhere);
                 if revision <= workspace.pairs.revision {
                     return;

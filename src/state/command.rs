@@ -5,7 +5,7 @@ use std::{cell::RefCell, path::PathBuf};
 use super::{
     answers::AnswersCommand,
     models::ModelsCommand,
-    notice::NoticeId,
+    notice::{Notice, NoticeId},
     pairs::PairsCommand,
     projects::ProjectsCommand,
     tokens::{Spot, Subject},
@@ -26,6 +26,11 @@ pub enum Command {
     PickLaunchFolder(&'static str),
     /// A folder was picked for that field.
     SetLaunchFolder(&'static str, PathBuf),
+    /// The project that was asked for is open: the screens ask for what they show first.
+    Opened,
+    /// Another process has written into the project.
+    ReadChanges,
+    Tell(Notice),
     Dismiss(NoticeId),
     DismissAll,
     /// What to do about the run when the window closes.

@@ -109,6 +109,8 @@ pub enum FetchCommand {
     Ask(String),
     /// Fetch it, or go on with it.
     Start(String),
+    /// There is news of the download under way.
+    Watch,
     /// What was fetched is kept.
     Cancel,
     /// The strip goes; a download goes on.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Command,
     download::{FetchCommand, Fetching},
     export::{ExportCommand, ExportForm, Exporting},
     runs::Loaded,
@@ -20,8 +21,6 @@ pub struct ModelsData {
     pub looked: Loaded,
     pub machine: Option<Machine>,
     pub groups: Vec<Group>,
-    /// Listed and waiting to be looked at; `app` takes them.
-    pub to_look: Vec<(String, PathBuf)>,
     /// Why the path in the strip could not be added, as a sentence.
     pub refused: Option<String>,
     pub exporting: Exporting,
@@ -50,13 +49,13 @@ pub struct Entry {
 
 impl ModelsData {
     /// What is at the places now. Cards that are known stay until they have been read again; what is listed twice is shown
-    /// where it is listed first.
-    pub fn fill(&mut self, machine: Machine, groups: Vec<Group>) {
+    /// where it is listed first. Gives what is to be looked at now: all of it.
+    pub fn fill(&mut self, machine: Machine, groups: Vec<Group>) -> Vec<Command> {
         let known = std::mem::take(&mut self.groups);
         let mut paths: Vec<PathBuf> = Vec::new();
         self.looked = Loaded::Ready;
         self.machine = Some(machine);
-        self.to_look.clear();
+        let mut looks = Vec::new();
         for mut group in groups {
             group.entries.retain(|entry| !paths.contains(&entry.path));
             for entry in &mut group.entries {
@@ -64,10 +63,12 @@ impl ModelsData {
                 let mut entries = known.iter().flat_map(|group| &group.entries);
                 let old = entries.find(|old| old.path == entry.path);
                 entry.card = old.and_then(|old| old.card.clone());
-                self.to_look.push((entry.name.clone(), entry.path.clone()));
+                let (name, path) = (entry.name.clone(), entry.path.clone());
+                looks.push(Command::Models(ModelsCommand::LookAt { name, path }));
             }
             self.groups.push(group);
         }
+        looks
     }
 
     /// Something was looked at.
@@ -157,6 +158,11 @@ impl ModelsView {
 pub enum ModelsCommand {
     /// List everything and look at each.
     Look,
+    /// Look at one that is listed.
+    LookAt {
+        name: String,
+        path: PathBuf,
+    },
     /// Look through this place from now on.
     Add(PathBuf),
     /// Ask for a folder, or for a GGUF file, with a file dialog, then add it.
@@ -235,15 +241,13 @@ mod tests {
     fn a_model_is_listed_once_and_keeps_its_card_while_it_is_looked_at_again() {
         let mut data = ModelsData::default();
         let places = || vec![group("Project", &["/a"]), group("Cache", &["/a", "/b"])];
-        data.fill(machine(), places());
-        assert_eq!(data.to_look.len(), 2);
+        assert_eq!(data.fill(machine(), places()).len(), 2);
         assert_eq!(data.progress(), (0, 2));
         data.put(card("/b"));
         data.put(card("/gone"));
         assert_eq!(data.progress(), (1, 2));
-        data.fill(machine(), places());
-        assert_eq!(data.progress(), (1, 2), "no flicker");
-        assert_eq!(data.to_look.len(), 2, "but it is read again");
+        assert_eq!(data.fill(machine(), places()).len(), 2, "it is read again");
+        assert_eq!(data.progress(), (1, 2), "without a flicker");
         assert!(data.card(Path::new("/b")).is_some());
     }
 

@@ -44,7 +44,7 @@ pub struct History {
     pub log: Vec<LogLine>,
 }
 
-/// What the store has of a run, read on the files thread.
+/// What the store has of a run.
 #[derive(Debug, Default)]
 pub struct Stored {
     pub steps: Vec<(u64, Metrics)>,

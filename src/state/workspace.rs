@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    Notices,
+    Command, Notices,
     answers::AnswersData,
+    guide::About,
     launch::Launch,
     models::ModelsData,
     on_disk::Saved,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     data::config::RunConfig,
     engine::protocol::RequestId,
-    store::{Counts, RunId, RunRecord},
+    store::{Counts, RunRecord},
 };
 
 /// The open project in a line.
@@ -34,6 +35,16 @@ pub struct ProjectSummary {
     pub config: RunConfig,
     /// It can be looked at and not changed.
     pub read_only: bool,
+    /// Reference answers that it holds itself.
+    pub references: usize,
+    pub about: About,
+}
+
+impl ProjectSummary {
+    /// It does not explain itself, as the demo does: somebody made it for a purpose.
+    pub fn is_own(&self) -> bool {
+        self.about.is_empty()
+    }
 }
 
 /// Writes on their way to the disk. "Saved" is said only after the commit.
@@ -54,7 +65,7 @@ pub enum Closing {
     AfterRun,
 }
 
-/// What the files thread read when a project was opened.
+/// What was read when a project was opened.
 #[derive(Debug)]
 pub struct Opened {
     pub project: ProjectSummary,
@@ -73,10 +84,6 @@ pub struct Workspace {
     pub closing: Closing,
     pub runs: Runs,
     pub preflight: Preflight,
-    /// Looked at and found fit to start, not yet recorded: name and settings.
-    pub to_record: Vec<(String, Box<RunConfig>)>,
-    /// Recorded in the project, not yet handed to the engine.
-    pub to_train: Vec<RunId>,
     pub pairs: PairsData,
     pub answers: AnswersData,
     pub tokens: Tokens,
@@ -95,13 +102,14 @@ impl Workspace {
     }
 
     /// Another project is open from now on; nothing of the old one stays.
-    pub fn open(&mut self, opened: Opened, views: &mut Views) {
+    pub fn open(&mut self, opened: Opened, views: &mut Views) -> Command {
         let another = views.last_project.as_ref() != Some(&opened.project.dir);
         if another || views.train.launch.is_untouched() {
             views.train = TrainView { launch: Launch::from_config(&opened.project.config), ..TrainView::default() };
         }
         views.last_project = Some(opened.project.dir.clone());
         views.projects.opened(&opened.project.dir, &opened.project.name);
+        views.pairs.opened(&opened.project.dir);
         self.project = Some(opened.project);
         self.opened += 1;
         // They were about the other one.
@@ -110,11 +118,11 @@ impl Workspace {
         self.runs.saved = opened.saved;
         self.runs.set_records(opened.runs);
         self.preflight = Preflight::NotAsked;
-        self.to_record.clear();
         self.pairs = PairsData::default();
         self.answers = AnswersData::default();
         self.tokens = Tokens::default();
         // Its own model stands first in the list.
         self.models.looked = Loaded::Absent;
+        Command::Opened
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable as _;
 use nudge::{
+    app::{Lane, update},
     data::{Prompt, config::ModelConfig},
     engine::{
         catalog::Catalog,
@@ -264,8 +265,15 @@ fn a_run_is_exported_and_its_proof_is_told() {
     window.focus(Role::TextInput, "Target folder");
     window.type_text(&target.display().to_string());
 
+    // It waits behind another job until it was cancelled: a small export could be done before the button is there.
+    let (ends, end) = std::sync::mpsc::channel::<()>();
+    window.harness.state_mut().aside(Lane::Export, "Could not wait", move || {
+        end.recv().ok();
+        Ok(update(|_, _| ()))
+    });
     window.click_button("Export");
     window.click_button("Cancel export");
+    drop(ends);
     window.until("it is stopped", |app| matches!(app.workspace().models.exporting, Exporting::Idle));
     assert!(!target.exists(), "a stopped export leaves nothing");
 
