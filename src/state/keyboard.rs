@@ -1,6 +1,48 @@
-//! What is known of the keyboard between frames: keys that are held, letters that are typed in a row.
+//! What is known of the keyboard between frames: keys that are held, letters that are typed in a row, and what lies over the
+//! screen because a key was pressed.
 
 use std::collections::HashSet;
+
+use super::palette::Palette;
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Keyboard {
+    pub held: HeldKeys,
+    pub letters: StrayLetters,
+    pub over: Over,
+    /// It was opened in this frame.
+    just_opened: bool,
+}
+
+impl Keyboard {
+    pub fn open(&mut self, over: Over) {
+        self.over = over;
+        self.just_opened = true;
+    }
+
+    /// Something outside was clicked: what lies over the screen goes, unless that click has brought it.
+    pub fn click_outside(&mut self) {
+        if !self.just_opened {
+            self.over = Over::Nothing;
+        }
+    }
+
+    /// What was opened has been drawn.
+    pub fn drawn(&mut self) {
+        self.just_opened = false;
+    }
+}
+
+/// What lies over the screen.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    #[default]
+    Nothing,
+    /// The keys of this place.
+    Help,
+    Palette(Palette),
+}
 
 /// Keys that are down, by their place on the board.
 ///

@@ -1,5 +1,7 @@
 //! A labelling session: which pair is next, which answer stands on the left, what a key means for the record.
 
+use std::collections::VecDeque;
+
 use super::drafts;
 use crate::data::{Choice, Pair, PairId, Strength, Verdict};
 
@@ -37,6 +39,75 @@ pub enum Judgement {
     Tie,
     BothBad,
     Skip,
+}
+
+/// What a key or a button of a session means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Judge(Judgement),
+    /// Skip, unless the pair has a verdict already: that is kept.
+    Skip,
+    /// Leaves the pair as it is.
+    Keep,
+    Scroll(Part, Way),
+    WhiteSpace,
+    /// Begins to edit, or ends it.
+    Edit,
+    EndEditing,
+    Difference,
+    Undo,
+    /// Ends editing, or else the session.
+    Leave,
+}
+
+impl Act {
+    /// It is about the pair on the screen, and waits until there is one.
+    fn is_about_pair(self) -> bool {
+        matches!(self, Self::Judge(_) | Self::Skip | Self::Keep | Self::Edit | Self::EndEditing)
+    }
+}
+
+/// What is scrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Both at once.
+    Answers,
+    Prompt,
+}
+
+/// How far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Start,
+    End,
+}
+
+/// Acts that came in faster than the screen could carry them out: one a frame is carried out, so that each press is one
+/// label.
+#[derive(Debug, Clone, Default)]
+pub struct Presses(VecDeque<Act>);
+
+impl Presses {
+    pub fn push(&mut self, act: Act) {
+        self.0.push_back(act);
+    }
+
+    /// The next, if it can be carried out: one about a pair only when there is one to see.
+    pub fn next(&mut self, ready: bool) -> Option<Act> {
+        let act = self.0.pop_front_if(|act| ready || !act.is_about_pair());
+        if act == Some(Act::Leave) {
+            self.0.clear();
+        }
+        act
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// The two answers of a pair as they stand on the screen: indices into [`Pair::answers`].

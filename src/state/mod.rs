@@ -3,6 +3,7 @@
 //! [`Workspace`] is what is true, [`Views`] is what the screen remembers, [`Command`] is what a click means.
 //! Drawing reads the first, changes the second and queues the third; `app` is the only place that applies commands.
 
+pub mod actions;
 pub mod answers;
 pub mod ask;
 pub mod command;
@@ -13,6 +14,7 @@ pub mod drafts;
 pub mod elsewhere;
 pub mod export;
 pub mod filter;
+pub mod guide;
 pub mod keyboard;
 pub mod labelling;
 pub mod launch;
@@ -22,6 +24,7 @@ pub mod moved;
 pub mod notice;
 pub mod on_disk;
 pub mod pairs;
+pub mod palette;
 pub mod projects;
 pub mod remembered;
 pub mod runs;

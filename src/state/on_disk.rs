@@ -50,27 +50,27 @@ impl Runs {
         )
     }
 
-    /// What Continue would do, as a sentence.
+    /// What Resume would do, as a sentence.
     pub fn continuation(&self, record: &RunRecord) -> String {
         let reached = record.step;
         match self.checkpoints(record.id).last() {
-            None if reached == 0 => "It has not begun; Continue starts it".to_owned(),
+            None if reached == 0 => "It has not begun; Resume starts it".to_owned(),
             None => format!(
-                "It has no checkpoint: Continue starts it again at step 0, and what it measured up to step {reached} is replaced"
+                "It has no checkpoint: Resume starts it again at step 0, and what it measured up to step {reached} is replaced"
             ),
             Some(&saved) if saved < reached => format!(
-                "Its newest checkpoint is of step {saved}: Continue goes on from there and trains and measures {} again",
+                "Its newest checkpoint is of step {saved}: Resume goes on from there and trains and measures {} again",
                 if saved + 1 == reached {
                     format!("step {reached}")
                 } else {
                     format!("steps {} to {reached}", saved + 1)
                 }
             ),
-            Some(saved) => format!("Continue goes on from its checkpoint of step {saved}"),
+            Some(saved) => format!("Resume goes on from its checkpoint of step {saved}"),
         }
     }
 
-    /// Whether Continue would replace everything that the run measured.
+    /// Whether Resume would replace everything that the run measured.
     pub fn would_start_again(&self, record: &RunRecord) -> bool {
         record.step > 0 && self.checkpoints(record.id).is_empty()
     }
@@ -97,12 +97,12 @@ mod tests {
         runs.saved.insert(RunId(7), saved(&[31]));
         assert!(runs.continuation(&record).ends_with("measures step 32 again"));
         runs.saved.insert(RunId(7), saved(&[32]));
-        assert_eq!(runs.continuation(&record), "Continue goes on from its checkpoint of step 32");
+        assert_eq!(runs.continuation(&record), "Resume goes on from its checkpoint of step 32");
         assert!(runs.no_weights(RunId(7)).is_none());
         runs.saved.clear();
         record.step = 0;
         assert!(!runs.would_start_again(&record));
-        assert_eq!(runs.continuation(&record), "It has not begun; Continue starts it");
+        assert_eq!(runs.continuation(&record), "It has not begun; Resume starts it");
     }
 
     #[test]

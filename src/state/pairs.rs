@@ -14,8 +14,7 @@ use super::{
     difference::Differences,
     drafts::{Draft, Progress, Refusal, Typed},
     filter::Filter,
-    keyboard::{HeldKeys, StrayLetters},
-    labelling::Labelling,
+    labelling::{Labelling, Presses},
     remembered::Remembered,
 };
 use crate::{
@@ -160,13 +159,11 @@ pub struct LabelView {
     /// Labelled pairs are gone through again.
     pub again: bool,
     pub difference: bool,
-    pub keys: bool,
+    pub presses: Presses,
     /// The pair on the screen while it is being edited.
     pub editing: Option<Draft>,
     /// Editing has just begun: the caret belongs into the left answer.
     pub editing_begins: bool,
-    pub held: HeldKeys,
-    pub letters: StrayLetters,
     pub scroll: Scrolled,
 }
 
@@ -176,11 +173,9 @@ impl LabelView {
             session,
             again: false,
             difference: false,
-            keys: false,
+            presses: Presses::default(),
             editing: None,
             editing_begins: false,
-            held: HeldKeys::default(),
-            letters: StrayLetters::default(),
             scroll: Scrolled::default(),
         }
     }
@@ -251,6 +246,11 @@ pub struct PairsView {
     /// The row of the selected pair is to be scrolled to.
     #[serde(skip)]
     pub reveal: bool,
+    /// Height of the table in the last frame, and whether the chosen row was among those drawn.
+    #[serde(skip)]
+    pub table_height: f32,
+    #[serde(skip)]
+    pub selected_drawn: bool,
     /// What is typed for a new tag.
     #[serde(skip)]
     pub new_tag: String,
@@ -260,8 +260,6 @@ pub struct PairsView {
     /// A new pair is on its way: what is typed until its prompt has the caret is kept for it.
     #[serde(skip)]
     pub typed_ahead: Option<String>,
-    #[serde(skip)]
-    pub letters: StrayLetters,
 }
 
 /// A place of the Pairs screen that can have the keyboard.
@@ -292,10 +290,11 @@ impl Default for PairsView {
             strip: Strip::None,
             strip_opens: false,
             reveal: false,
+            table_height: 0.0,
+            selected_drawn: false,
             new_tag: String::new(),
             caret: None,
             typed_ahead: None,
-            letters: StrayLetters::default(),
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{launch::Launch, typed};
+use super::{
+    launch::Launch,
+    runs::{RunSettings, Runs},
+    typed,
+};
 use crate::{
     data::{
         config::{self, Knob, RunConfig},
@@ -20,6 +24,13 @@ pub enum Sheet {
     Run,
 }
 
+/// A button of the launch sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaunchButton {
+    Check,
+    Start,
+}
+
 /// What the screen remembers.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -32,6 +43,9 @@ pub struct TrainView {
     pub shown: Option<RunId>,
     /// Fields that few people touch are unfolded.
     pub more: bool,
+    /// A button of the launch sheet that a key or a command presses.
+    #[serde(skip)]
+    pub pressed: Option<LaunchButton>,
     #[serde(skip)]
     pub knobs: Knobs,
     /// Asked about: whether a run without a checkpoint is to be started again.
@@ -118,12 +132,14 @@ fn steps_word(steps: u64) -> String {
 }
 
 /// "0 of 300 steps" of a run that may not have counted them yet: by its settings then, which may name epochs.
-pub fn how_far(record: &RunRecord) -> String {
+pub fn how_far(runs: &Runs, record: &RunRecord) -> String {
     let step = record.step;
     if record.total_steps > 0 {
         return format!("{step} of {}", steps_word(record.total_steps));
     }
-    let train = RunConfig::from_toml(&record.config_toml).unwrap_or_default().train;
+    let Some(RunSettings { config: RunConfig { train, .. }, .. }) = runs.settings(record.id) else {
+        return steps_word(step);
+    };
     match train.steps {
         Some(steps) => format!("{step} of {}", steps_word(steps)),
         None if train.epochs == 1.0 => format!("{} of 1 epoch", steps_word(step)),
@@ -141,6 +157,13 @@ pub enum RunCommand {
         name: String,
         config: Box<RunConfig>,
     },
+    /// Record a run that was looked at and can start.
+    Record {
+        name: String,
+        config: Box<RunConfig>,
+    },
+    /// Hand a recorded run to the engine.
+    Queue(RunId),
     /// Go on from the last checkpoint, or start again where there is none.
     Continue(RunId),
     /// Take a run that waits out of the queue.
@@ -157,6 +180,12 @@ pub enum RunCommand {
     Turn(Knob),
     /// Read its history from the project, if that was not done yet.
     Load(RunId),
+    /// Read its history again.
+    Reload(RunId),
+    /// Read the list of runs again.
+    List,
+    /// Look which checkpoints there are now.
+    ListCheckpoints,
     Rename(RunId, String),
     Delete(RunId),
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answers::AnswersView, compare::CompareView, models::ModelsView, pairs::PairsView, projects::ProjectsView,
-    train::TrainView,
+    answers::AnswersView, compare::CompareView, guide::Guide, keyboard::Keyboard, models::ModelsView, pairs::PairsView,
+    projects::ProjectsView, train::TrainView,
 };
 
 /// Where one can be: the places of the left rail, in order, and the one behind the project's name.
@@ -26,7 +26,7 @@ impl Screen {
     /// Those of the rail.
     pub const ALL: [Self; 5] = [Self::Pairs, Self::Train, Self::Compare, Self::Answers, Self::Models];
 
-    pub fn title(self) -> &'static str {
+    pub const fn title(self) -> &'static str {
         match self {
             Self::Pairs => "Pairs",
             Self::Train => "Train",
@@ -38,7 +38,7 @@ impl Screen {
     }
 
     /// What a person does there, for the hover text of the rail.
-    pub fn purpose(self) -> &'static str {
+    pub const fn purpose(self) -> &'static str {
         match self {
             Self::Pairs => "Read, edit and label preference pairs",
             Self::Train => "Set up a run, start it, watch it",
@@ -71,4 +71,7 @@ pub struct Views {
     pub answers: AnswersView,
     pub models: ModelsView,
     pub projects: ProjectsView,
+    pub guide: Guide,
+    #[serde(skip)]
+    pub keyboard: Keyboard,
 }

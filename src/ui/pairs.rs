@@ -4,21 +4,23 @@ mod about;
 mod columns;
 mod editor;
 mod intake;
-mod keys;
 mod labelling;
 mod table;
 
 use std::sync::Arc;
 
-use egui::{Button, Event, Frame, Key, Margin, Modifiers, Panel, RichText, Ui};
+pub(super) use intake::toggle;
+pub(super) use table::{search, step, table_id};
 
-use super::{keyboard, parts, theme::space};
+use egui::{Button, Event, Frame, Key, Margin, Panel, RichText, Ui};
+
+use super::{parts, theme::space};
 use crate::{
     data::{Change, Edit, Prompt},
     state::{
         Command, Commands, Workspace,
         drafts::{self, Draft},
-        pairs::{Caret, PairsCommand, PairsView, Strip, UndoQuestion},
+        pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
     },
 };
 
@@ -35,7 +37,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
         commands.push(Command::Pairs(PairsCommand::List(query)));
     }
     open_selected(workspace, view, commands);
-    shortcuts(ui, workspace, view, commands);
+    type_ahead(ui, view);
+    table::down_from_search(ui, view);
     header(ui, workspace, view, commands);
     undo_question(ui, workspace, commands);
     intake::strips(ui, data, view, commands);
@@ -108,56 +111,21 @@ fn open_selected(workspace: &Workspace, view: &mut PairsView, commands: &Command
     }
 }
 
-/// Keys of the table and editor. None of them acts while a text is edited, or on a letter of what looks like one.
-fn shortcuts(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
-    if type_ahead(ui, view) {
-        return;
-    }
-    let now_ms = workspace.now_ms;
-    table::keys(ui, &workspace.pairs, view, now_ms);
-    if ui.text_edit_focused() {
-        return;
-    }
-    let pressed = |modifiers, key| keyboard::pressed_once(ui, modifiers, key);
-    if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || pressed(Modifiers::COMMAND, Key::Y) {
-        commands.push(Command::Pairs(PairsCommand::Redo));
-    } else if pressed(Modifiers::COMMAND, Key::Z) {
-        commands.push(Command::Pairs(PairsCommand::Undo { only: None, sure: false }));
-    } else if pressed(Modifiers::NONE, Key::Delete)
-        && let Some(draft) = view.draft.take()
-    {
+/// Deletes the pair in the editor.
+pub(super) fn delete_open(workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    if let Some(draft) = view.draft.take() {
         editor::delete(draft.pair, workspace, view, commands);
-    } else if workspace.pairs.undo_asks.is_some() && pressed(Modifiers::NONE, Key::Escape) {
-        commands.push(Command::Pairs(PairsCommand::KeepAll));
-    }
-    let letters = [Key::L, Key::N, Key::D, Key::I, Key::W, Key::E];
-    match letters.into_iter().find(|key| pressed(Modifiers::NONE, *key)) {
-        Some(key) if view.letters.is_meant(now_ms) => letter(key, workspace, view, commands),
-        None if keyboard::types_letter(ui) => view.letters.stray(now_ms),
-        Some(_) | None => {}
     }
 }
 
-/// What a letter by itself means.
-fn letter(key: Key, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
-    match key {
-        Key::L => label(view, workspace.pairs.counts.unlabelled == 0, commands),
-        Key::N => new_pair(view, commands),
-        Key::D => view.difference = !view.difference,
-        Key::I => view.tokens = !view.tokens,
-        Key::W => view.white_space = !view.white_space,
-        _ => view.caret = Some(Caret::Prompt),
-    }
-}
-
-/// While a new pair is on its way, what is typed is meant for it. True when the keys were taken.
-fn type_ahead(ui: &Ui, view: &mut PairsView) -> bool {
+/// While a new pair is on its way, what is typed is meant for it.
+fn type_ahead(ui: &Ui, view: &mut PairsView) {
     let Some(ahead) = &mut view.typed_ahead else {
-        return false;
+        return;
     };
     if ui.text_edit_focused() || ui.input(|input| input.pointer.any_pressed() || input.key_pressed(Key::Escape)) {
         view.typed_ahead = None;
-        return false;
+        return;
     }
     ui.input_mut(|input| {
         input.events.retain(|event| match event {
@@ -173,10 +141,9 @@ fn type_ahead(ui: &Ui, view: &mut PairsView) -> bool {
         });
     });
     ui.request_repaint();
-    true
 }
 
-fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
+pub(super) fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
     if let Some(draft) = view.draft.take() {
         editor::close(draft, commands);
     }
@@ -188,7 +155,7 @@ fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
     }));
 }
 
-fn new_pair(view: &mut PairsView, commands: &Commands) {
+pub(super) fn new_pair(view: &mut PairsView, commands: &Commands) {
     let chat = !matches!(view.draft.as_ref().map(|draft| &draft.pair.prompt), Some(Prompt::Text(_)));
     open_new(Change::new("New pair", vec![Edit::add(drafts::blank(chat))]), view, commands);
 }

@@ -3,11 +3,12 @@
 use egui::{Align, Button, Layout, Response, RichText, ScrollArea, TextEdit, Ui};
 
 use super::{
-    parts, prompt,
+    parts, perform, prompt,
     theme::{size, space},
 };
 use crate::state::{
     Command, Commands, Screen, Views, Workspace,
+    actions::Action,
     models::{self, ModelsCommand},
     projects::{Making, ProjectsCommand, ProjectsView, Recent, typed_path},
     runs::Loaded,
@@ -28,7 +29,9 @@ pub fn none(ui: &mut Ui, screen: Screen, views: &mut Views, commands: &Commands)
     });
 }
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    let view = &mut views.projects;
+    let mut downloads = false;
     if !workspace.projects.looked {
         commands.push(Command::Projects(ProjectsCommand::Look));
     }
@@ -44,12 +47,15 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands:
                 if column == 0 {
                     open(ui, workspace, view, commands);
                 } else {
-                    make(ui, workspace, view, commands);
+                    downloads = make(ui, workspace, view, commands);
                 }
             });
         });
         ui.add_space(space::L);
     });
+    if downloads {
+        perform::action(Action::Download, ui, workspace, views, commands);
+    }
 }
 
 fn open(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &Commands) {
@@ -163,7 +169,8 @@ fn row(ui: &mut Ui, recent: &Recent, state: State, spoken: &str) -> (bool, bool)
     clicked
 }
 
-fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &Commands) {
+/// The form of a new project; whether a model is to be downloaded first.
+fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &Commands) -> bool {
     let palette = parts::palette(ui);
     let data = &workspace.projects;
     parts::heading(ui, "New project");
@@ -205,7 +212,7 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
         None => {}
     }
     enter(ui, &model);
-    known_models(ui, workspace, &mut form.model);
+    let downloads = known_models(ui, workspace, &mut form.model);
     ui.add_space(space::S);
     let ready = form.read(&data.home);
     let under_way = data.making == Making::UnderWay;
@@ -238,6 +245,7 @@ fn make(ui: &mut Ui, workspace: &Workspace, view: &mut ProjectsView, commands: &
             }
         });
     }
+    downloads
 }
 
 /// A labelled text over the width of the card with buttons at its right; which of them was clicked. A note about the text
@@ -289,16 +297,20 @@ fn field(
     (field, clicked)
 }
 
-/// Models of this machine that can be tuned, to be picked with a click.
-fn known_models(ui: &mut Ui, workspace: &Workspace, model: &mut String) {
+/// Models of this machine that can be tuned, to be picked with a click; whether one is to be downloaded.
+fn known_models(ui: &mut Ui, workspace: &Workspace, model: &mut String) -> bool {
     let usable = || {
         let cards = workspace.models.entries().filter_map(|it| it.card.as_ref());
         cards.filter(|card| card.is_supported() && card.kind != crate::data::ModelKind::Adapter)
     };
-    if usable().next().is_none() {
-        return;
+    let is_any = usable().next().is_some();
+    let downloads = ui.horizontal(|ui| {
+        parts::caption(ui, if is_any { "On this machine" } else { "None on this machine yet" });
+        parts::quiet(ui, true, "Download a model…").on_hover_text("From the Hugging Face hub, by its name").clicked()
+    });
+    if !is_any {
+        return downloads.inner;
     }
-    parts::caption(ui, "On this machine");
     ScrollArea::vertical()
         .id_salt("known models")
         .max_height(180.0)
@@ -319,4 +331,5 @@ fn known_models(ui: &mut Ui, workspace: &Workspace, model: &mut String) {
                 }
             }
         });
+    downloads.inner
 }

@@ -6,7 +6,12 @@ use egui::{
 };
 
 use super::{icon, parts, prompt, theme::space};
-use crate::state::{Command, Commands, Screen, ThemeChoice, Views, Workspace};
+use crate::state::{
+    Command, Commands, Screen, ThemeChoice, Views, Workspace,
+    actions::{Action, entry, key_of},
+    keyboard::Over,
+    palette::Palette,
+};
 
 /// Projects that the menu offers; the place lists them all.
 const RECENT: usize = 5;
@@ -22,11 +27,16 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         project(ui, workspace, views, commands);
         ui.add_space(space::L);
         ui.spacing_mut().item_spacing.y = 2.0;
-        for (index, screen) in Screen::ALL.into_iter().enumerate() {
-            place(ui, index, screen, &mut views.screen);
+        for screen in Screen::ALL {
+            place(ui, screen, &mut views.screen);
         }
         ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
             theme_choice(ui, &mut views.theme);
+            for (action, over) in [(Action::Help, Over::Help), (Action::Palette, Over::Palette(Palette::default()))] {
+                if action_button(ui, action).clicked() {
+                    views.keyboard.open(over);
+                }
+            }
         });
     });
 }
@@ -59,8 +69,10 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
         parts::caption(ui, project.dir.display().to_string());
         ui.separator();
     }
-    for (word, key, form) in [("New project…", "Ctrl N", true), ("Open a project…", "Ctrl O", false)] {
-        let item = ui.add(egui::Button::new(word).shortcut_text(key));
+    for (word, action, form) in
+        [("New project…", Action::NewProject, true), ("Open a project…", Action::OpenProject, false)]
+    {
+        let item = ui.add(egui::Button::new(word).shortcut_text(key_of(action)));
         prompt::name(&item, Role::Button, word);
         if item.clicked() {
             views.screen = Screen::Projects;
@@ -96,7 +108,7 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
     }
 }
 
-fn place(ui: &mut Ui, index: usize, screen: Screen, current: &mut Screen) {
+fn place(ui: &mut Ui, screen: Screen, current: &mut Screen) {
     let palette = parts::palette(ui);
     let selected = *current == screen;
     let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 34.0), Sense::click());
@@ -132,13 +144,24 @@ fn place(ui: &mut Ui, index: usize, screen: Screen, current: &mut Screen) {
     painter.text(
         egui::pos2(rect.right() - 10.0, rect.center().y),
         egui::Align2::RIGHT_CENTER,
-        format!("Ctrl {}", index + 1),
+        key_of(Action::Go(screen)),
         egui::TextStyle::Small.resolve(ui.style()),
         palette.weak.gamma_multiply(if response.hovered() || selected { 1.0 } else { 0.0 }),
     );
     if response.on_hover_text(screen.purpose()).clicked() {
         *current = screen;
     }
+}
+
+/// A quiet button with the name and the key of an action.
+fn action_button(ui: &mut Ui, action: Action) -> egui::Response {
+    let color = parts::palette(ui).weak;
+    let small = |text: &str| RichText::new(text).small().color(color);
+    let (name, help) = entry(action).map_or(("", ""), |entry| (entry.name, entry.help));
+    let button = egui::Button::new(small(name)).right_text(small(&key_of(action))).frame_when_inactive(false);
+    let button = ui.add(button.min_size(egui::vec2(ui.available_width(), 24.0))).on_hover_text(help);
+    prompt::name(&button, Role::Button, name);
+    button
 }
 
 fn theme_choice(ui: &mut Ui, choice: &mut ThemeChoice) {

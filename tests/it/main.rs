@@ -10,6 +10,7 @@ mod bf16;
 mod cli;
 mod cli_runs;
 mod cli_text;
+mod commands_window;
 mod demo;
 mod devices;
 mod download_window;

@@ -345,7 +345,7 @@ fn a_stopped_run_can_be_continued() {
         std::fs::create_dir_all(project.run(run).unwrap().checkpoints[0].join("step-000120")).unwrap();
     });
     stage.click("Watch");
-    stage.click("Continue");
+    stage.click("Resume");
     assert!(matches!(stage.requests.try_recv(), Ok(Request::Train { .. })));
     stage.until("its history is here", |app| app.workspace().runs.history.values().any(|h| h.last_step() == 120.0));
 }

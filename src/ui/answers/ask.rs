@@ -1,6 +1,6 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
-use egui::{Align, ComboBox, FontId, Key, Label, Layout, Modifiers, RichText, Role as WidgetRole, ScrollArea, Ui};
+use egui::{Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Ui};
 
 use super::settings;
 use crate::{
@@ -22,12 +22,6 @@ use crate::{
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
-    if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) && view.ask.obstacle().is_none() {
-        commands.push(Command::Answers(AnswersCommand::Ask));
-    }
-    if view.ask.busy() && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
-        commands.push(Command::Answers(AnswersCommand::Stop));
-    }
     let height = ui.available_height();
     ScrollArea::vertical().id_salt("question").max_height(height * 0.4).auto_shrink([false, true]).show(ui, |ui| {
         ui.push_id("ask prompt", |ui| prompt::edit(ui, &mut view.ask.prompt));

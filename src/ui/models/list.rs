@@ -1,11 +1,12 @@
 //! The list: models by the place they are at, and the runs of this project.
 
-use egui::{Align, Color32, Id, Key, Layout, Modifiers, Response, RichText, ScrollArea, Sense, Ui, WidgetInfo};
+use egui::{Align, Color32, Id, Layout, Response, RichText, ScrollArea, Sense, Ui, WidgetInfo};
 
 use crate::{
     data::{Fit, ModelKind, counted},
     state::{
         Command, Commands, Workspace,
+        labelling::Way,
         models::{Entry, Group, ModelsCommand, ModelsView, Selected, count, size},
     },
     store::RunRecord,
@@ -66,27 +67,22 @@ fn trained(workspace: &Workspace) -> impl Iterator<Item = &RunRecord> {
     runs.filter(|run| run.step > 0)
 }
 
-/// Arrow keys move the selection while no text is edited.
-pub fn keys(ui: &Ui, workspace: &Workspace, view: &mut ModelsView) {
-    if ui.text_edit_focused() {
-        return;
-    }
+/// Chooses another row.
+pub fn step(workspace: &Workspace, view: &mut ModelsView, way: Way) {
     let all = in_order(workspace);
     let Some(last) = all.len().checked_sub(1) else {
         return;
     };
     let now = selected(workspace, view);
-    let at = all.iter().position(|it| Some(it) == now.as_ref());
-    let at = at.unwrap_or(0);
-    let moves =
-        [(Key::ArrowDown, (at + 1).min(last)), (Key::ArrowUp, at.saturating_sub(1)), (Key::Home, 0), (Key::End, last)];
-    for (key, to) in moves {
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
-            view.selected = Some(all[to].clone());
-            view.reveal = true;
-            return;
-        }
-    }
+    let at = all.iter().position(|it| Some(it) == now.as_ref()).unwrap_or(0);
+    let to = match way {
+        Way::Up | Way::PageUp => at.saturating_sub(1),
+        Way::Down | Way::PageDown => (at + 1).min(last),
+        Way::Start => 0,
+        Way::End => last,
+    };
+    view.selected = Some(all[to].clone());
+    view.reveal = true;
 }
 
 fn group_head(ui: &mut Ui, group: &Group, commands: &Commands) {

@@ -6,6 +6,8 @@ mod export;
 mod list;
 mod run;
 
+pub(super) use list::step;
+
 use std::path::PathBuf;
 
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
@@ -30,7 +32,6 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     download::ui(ui, workspace, &mut views.models, commands);
     dropped(ui, commands);
     ui.add_space(space::S);
-    list::keys(ui, workspace, &mut views.models);
     let width = DETAIL.min(ui.available_width() * 0.55);
     Panel::right("model detail")
         .exact_size(width)
@@ -113,7 +114,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
 }
 
 /// Opens a strip with the caret in its field, or closes it.
-fn toggle(ui: &Ui, view: &mut ModelsView, to: Intake) {
+pub(super) fn toggle(ui: &Ui, view: &mut ModelsView, to: Intake) {
     if view.intake == to {
         view.intake = Intake::None;
     } else {

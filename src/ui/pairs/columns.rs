@@ -2,13 +2,11 @@
 
 use egui::{RichText, ScrollArea, Ui, containers::scroll_area::ScrollAreaOutput};
 
-use super::keys::Way;
-
 use crate::{
     state::{
         difference::Difference,
         drafts::{Draft, LONGEST_EDITABLE},
-        labelling::Side,
+        labelling::{Side, Way},
         pairs::Extent,
     },
     ui::{

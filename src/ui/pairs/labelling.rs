@@ -2,17 +2,14 @@
 
 use egui::{RichText, Role as WidgetRole, ScrollArea, Ui};
 
-use super::{
-    columns::{self, Column, READING},
-    keys::{self, Act, Part},
-};
+use super::columns::{self, Column, READING};
 
 use crate::{
     data::{Pair, PairId, Strength},
     state::{
         Command, Commands, Workspace,
         drafts::{Draft, LONGEST_EDITABLE, Progress},
-        labelling::{Judgement, Shown, Side},
+        labelling::{Act, Judgement, Part, Shown, Side},
         pairs::{Extent, LabelView, PairsCommand, PairsView, Scrolled},
     },
     ui::{
@@ -37,7 +34,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     if label.scroll.pair != current {
         label.scroll = Scrolled { pair: current, ..Scrolled::default() };
     }
-    let mut act = keys::take(ui, &mut label, current.is_none() || pair.is_some(), workspace.now_ms);
+    let mut act = label.presses.next(current.is_none() || pair.is_some());
+    if !label.presses.is_empty() {
+        ui.request_repaint();
+    }
     act = act.or(header(ui, &label, view.white_space, workspace));
     if label.again {
         parts::caption(
@@ -66,28 +66,17 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         }
     }
     lay_out_next(ui, workspace, &label);
-    if label.keys {
-        keys::overlay(ui);
-    }
     if let Some(act) = act {
         if act == Act::WhiteSpace {
             view.white_space = !view.white_space;
         }
-        apply(act, pair, &mut label, workspace, commands);
-        if act == Act::Leave && label.editing.is_none() && !label.keys {
+        if act == Act::Leave && label.editing.is_none() {
             if let Some(id) = current.or_else(|| view.list(&workspace.pairs).first().copied()) {
                 view.select(Some(id));
             }
             return;
         }
-        if act == Act::Leave {
-            // Esc closes the innermost thing first.
-            if label.keys {
-                label.keys = false;
-            } else {
-                finish_editing(&mut label, commands);
-            }
-        }
+        apply(act, pair, &mut label, workspace, commands);
     }
     view.labelling = Some(label);
 }
@@ -137,8 +126,9 @@ fn apply(act: Act, pair: Option<&Pair>, label: &mut LabelView, workspace: &Works
             // A pair that was only kept is gone back to; the journal knows nothing of it.
             label.session.undo(workspace.now_ms);
         }
-        Act::Keys => label.keys = !label.keys,
-        Act::Leave | Act::WhiteSpace => {}
+        // Esc closes the innermost thing first.
+        Act::EndEditing | Act::Leave => finish_editing(label, commands),
+        Act::WhiteSpace => {}
     }
 }
 
@@ -199,7 +189,6 @@ fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspa
                 ("Difference", "Mark the words only one answer has (D)", Act::Difference),
                 ("White space", "Mark spaces, tabs and line ends (W)", Act::WhiteSpace),
                 ("Undo", "Take the last label back (U)", Act::Undo),
-                ("Keys", "All keys of this mode (?)", Act::Keys),
                 ("Leave", "Back to the table (Esc)", Act::Leave),
             ] {
                 let on = (press == Act::Difference && label.difference)
@@ -285,7 +274,7 @@ fn question(
 }
 
 /// One button a verdict, with its key.
-/// With `labelled` the pair has a verdict that S does not touch: skipping it takes Shift.
+/// With `labelled` the pair has a verdict that skipping does not touch: that takes Shift.
 fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
     let mut act = None;
     let palette = parts::palette(ui);
@@ -295,7 +284,7 @@ fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
         ("1", "Left is better", better(Side::Left)),
         ("T", "Tie", Act::Judge(Judgement::Tie)),
         ("B", "Both bad", Act::Judge(Judgement::BothBad)),
-        (if labelled { "⇧S" } else { "S" }, "Skip", Act::Judge(Judgement::Skip)),
+        ("S", "Skip", Act::Skip),
         ("K", "Keep", Act::Keep),
         ("2", "Right is better", better(Side::Right)),
     ];
@@ -316,6 +305,9 @@ fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
             prompt::name(&button, WidgetRole::Button, text);
             let button = match press {
                 Act::Keep => button.on_hover_text("Leaves the pair as it is and goes on (K)"),
+                Act::Skip if labelled => {
+                    button.on_hover_text("Keeps the verdict there is; Shift S skips the pair all the same")
+                }
                 _ => button,
             };
             if button.clicked() {

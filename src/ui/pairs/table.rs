@@ -1,7 +1,7 @@
 //! The table of pairs: filters above, rows below. Only the rows on the screen are read and laid out.
 
 use egui::{
-    Align, ComboBox, Event, EventFilter, Key, Label, Layout, Modifiers, Response, RichText, Role as WidgetRole, Sense,
+    Align, ComboBox, EventFilter, Key, Label, Layout, Modifiers, Response, RichText, Role as WidgetRole, Sense,
     StrokeKind, TextEdit, Ui, WidgetInfo,
 };
 use egui_extras::{Column, TableBuilder};
@@ -11,11 +11,12 @@ use crate::{
     state::{
         Command, Commands,
         filter::{Shown, SortBy},
+        labelling::Way,
         pairs::{Caret, PairsCommand, PairsData, PairsView},
     },
     store::{PairRow, VerdictState},
     ui::{
-        keyboard, parts, prompt,
+        parts, prompt,
         theme::{RADIUS, space},
         writing,
     },
@@ -123,6 +124,7 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
     let mut clicked = None;
     ui.spacing_mut().item_spacing.y = 0.0;
     let stop = stop(ui, view);
+    keep_in_sight(ui, view);
     let mut table = TableBuilder::new(ui)
         .id_salt("pairs")
         .striped(false)
@@ -150,6 +152,7 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
         .body(|body| {
             body.rows(ROW, ids.len(), |mut row| {
                 let id = ids[row.index()];
+                view.selected_drawn |= Some(row.index()) == selected;
                 row.set_selected(Some(row.index()) == selected);
                 let known = data.rows.get(id);
                 if data.rows.is_missing(id) {
@@ -175,6 +178,14 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
     }
 }
 
+/// Where the table has become lower, as by a notice under it, the chosen row stays in sight if it was.
+fn keep_in_sight(ui: &Ui, view: &mut PairsView) {
+    let height = ui.available_height();
+    let before = std::mem::replace(&mut view.table_height, height);
+    let was_drawn = std::mem::take(&mut view.selected_drawn);
+    view.reveal |= was_drawn && height < before;
+}
+
 /// The whole table is one stop of the Tab key; arrows move inside it.
 fn stop(ui: &Ui, view: &mut PairsView) -> Response {
     let rect = ui.available_rect_before_wrap();
@@ -190,7 +201,7 @@ fn stop(ui: &Ui, view: &mut PairsView) -> Response {
     response
 }
 
-fn table_id() -> egui::Id {
+pub fn table_id() -> egui::Id {
     egui::Id::unique("table of pairs")
 }
 
@@ -241,69 +252,37 @@ fn verdict_word(row: &PairRow) -> &'static str {
     }
 }
 
-/// From a row, given the last one and the size of a page.
-type Step = fn(usize, usize, usize) -> usize;
+/// Rows that a page is.
+const PAGE: usize = 15;
 
-/// `/` goes to the search field; arrows, Page and Home, End move through the table. Only while no text is edited.
-/// Enter goes into the editor.
-pub fn keys(ui: &mut Ui, data: &PairsData, view: &mut PairsView, now_ms: i64) {
-    if ui.text_edit_focused() {
-        let in_search = ui.memory(|memory| memory.has_focus(egui::Id::unique(SEARCH)));
-        if in_search && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown)) {
-            view.caret = Some(Caret::Table);
-        } else {
-            return;
-        }
+/// Puts the caret into the search field.
+pub fn search(ui: &Ui) {
+    ui.memory_mut(|memory| memory.request_focus(egui::Id::unique(SEARCH)));
+}
+
+/// Down leads from the search field into the table.
+pub fn down_from_search(ui: &Ui, view: &mut PairsView) {
+    let in_search = ui.memory(|memory| memory.has_focus(egui::Id::unique(SEARCH)));
+    if in_search && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown)) {
+        view.caret = Some(Caret::Table);
     }
-    if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Slash)) {
-        ui.memory_mut(|memory| memory.request_focus(egui::Id::unique(SEARCH)));
-        // The slash itself must not be typed.
-        ui.input_mut(|input| {
-            input.events.retain(|event| !matches!(event, egui::Event::Text(text) if text == "/"));
-        });
-        return;
-    }
-    // A button or a menu that has the keyboard has its own use for these.
-    if ui.memory(|memory| memory.focused().is_some_and(|focused| focused != table_id())) {
-        return;
-    }
-    if view.draft.is_some() && keyboard::pressed_once(ui, Modifiers::NONE, Key::Enter) {
-        view.caret = Some(Caret::Prompt);
-        return;
-    }
+}
+
+/// Chooses another row.
+pub fn step(data: &PairsData, view: &mut PairsView, way: Way) {
     let list = view.list(data);
-    if list.is_empty() {
+    let Some(last) = list.len().checked_sub(1) else {
         return;
-    }
-    let last = list.len() - 1;
+    };
     let at = view.selected.and_then(|selected| list.iter().position(|id| *id == selected));
-    let page = 15;
-    let moves: [(Key, Step); 8] = [
-        (Key::ArrowDown, |at, last, _| (at + 1).min(last)),
-        (Key::J, |at, last, _| (at + 1).min(last)),
-        (Key::ArrowUp, |at, _, _| at.saturating_sub(1)),
-        (Key::K, |at, _, _| at.saturating_sub(1)),
-        (Key::PageDown, |at, last, page| (at + page).min(last)),
-        (Key::PageUp, |at, _, page| at.saturating_sub(page)),
-        (Key::Home, |_, _, _| 0),
-        (Key::End, |_, last, _| last),
-    ];
-    for (key, step) in moves {
-        // A slow frame may bring several presses at once.
-        let presses = ui.input_mut(|input| input.count_and_consume_key(Modifiers::NONE, key));
-        if presses > 0 {
-            if matches!(key, Key::J | Key::K) {
-                // Its letter has had its use.
-                ui.input_mut(|input| input.events.retain(|event| !matches!(event, Event::Text(_))));
-                if !view.letters.is_meant(now_ms) {
-                    return;
-                }
-            }
-            let list = view.list(data);
-            let to = (0..presses).fold(at, |at, _| Some(at.map_or(0, |at| step(at, last, page)))).unwrap_or(0);
-            let id = list[to];
-            view.select(Some(id));
-            return;
-        }
-    }
+    let to = match (way, at) {
+        (Way::End, _) => last,
+        (Way::Start, _) | (_, None) => 0,
+        (Way::Down, Some(at)) => (at + 1).min(last),
+        (Way::Up, Some(at)) => at.saturating_sub(1),
+        (Way::PageDown, Some(at)) => (at + PAGE).min(last),
+        (Way::PageUp, Some(at)) => at.saturating_sub(PAGE),
+    };
+    let to = list[to];
+    view.select(Some(to));
 }

@@ -60,7 +60,7 @@ fn queued(ui: &mut Ui, runs: &Runs, place: usize, record: &RunRecord, commands: 
     let leaving = runs.is_leaving(record.id);
     let cancel = ui
         .add_enabled(!leaving, Button::new("Cancel"))
-        .on_hover_text("Takes it out of the queue; it stays among the runs, and Continue puts it back at the end");
+        .on_hover_text("Takes it out of the queue; it stays among the runs, and Resume puts it back at the end");
     prompt::name(&cancel, egui::Role::Button, &format!("Cancel {}", record.name));
     if cancel.clicked() {
         send(commands, RunCommand::Withdraw(record.id));
@@ -95,9 +95,9 @@ fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunR
     }
     if can_continue(record.status) {
         let anew = runs.would_start_again(record);
-        let word = if anew { "Continue…" } else { "Continue" };
+        let word = if anew { "Resume…" } else { "Resume" };
         let go_on = ui.button(word).on_hover_text(runs.continuation(record));
-        prompt::name(&go_on, egui::Role::Button, "Continue");
+        prompt::name(&go_on, egui::Role::Button, "Resume");
         if go_on.clicked() {
             if anew {
                 view.again = Some(record.id);
@@ -108,7 +108,7 @@ fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunR
     }
 }
 
-/// What Continue would do, and the question before it replaces what was measured.
+/// What Resume would do, and the question before it replaces what was measured.
 pub fn going_on(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunRecord, commands: &Commands) {
     let runs = &workspace.runs;
     let is_idle = !runs.is_going(record.id) && runs.place(record.id).is_none();
@@ -150,7 +150,7 @@ pub fn waits(runs: &Runs, place: usize, record: &RunRecord) -> String {
         [only] => only.clone(),
         [some @ .., last] => format!("{} and {last}", some.join(", ")),
     };
-    format!("Queued, {}, {}; waits for {names}", ordinal(ahead.len() + 1), how_far(record))
+    format!("Queued, {}, {}; waits for {names}", ordinal(ahead.len() + 1), how_far(runs, record))
 }
 
 #[cfg(test)]
@@ -186,10 +186,11 @@ mod tests {
             runs.queue(Live::new(RunId(id), Arc::default()));
         }
         let second = record(2, "[train]\nsteps = 300\n", 0);
-        assert_eq!(waits(&runs, 0, &second), "Queued, 2nd, 0 of 300 steps; waits for Run 1");
         let fourth = record(4, "[train]\nepochs = 2.0\n", 0);
-        assert_eq!(waits(&runs, 2, &fourth), "Queued, 4th, 0 steps of 2 epochs; waits for Run 1, Run 2 and Run 3");
         let counted = record(3, "", 1);
+        runs.set_records(vec![record(1, "", 1), second.clone(), counted.clone(), fourth.clone()]);
+        assert_eq!(waits(&runs, 0, &second), "Queued, 2nd, 0 of 300 steps; waits for Run 1");
+        assert_eq!(waits(&runs, 2, &fourth), "Queued, 4th, 0 steps of 2 epochs; waits for Run 1, Run 2 and Run 3");
         assert_eq!(waits(&runs, 1, &counted), "Queued, 3rd, 0 of 1 step; waits for Run 1 and Run 2");
         runs.waiting[1].stopping = true;
         assert!(waits(&runs, 1, &counted).starts_with("Cancelled"));

@@ -22,7 +22,7 @@ pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, config: &RunConfig, comma
     if knobs.run != Some(live.run) {
         *knobs = Knobs::of(live.run, config);
     }
-    parts::heading(ui, "Knobs");
+    parts::heading(ui, "Change a setting");
     parts::caption(ui, "They count from the next step on; each change is marked on the charts");
     let mut list: Vec<_> = Knob::ALL.iter().zip(&mut knobs.texts).collect();
     let gap = space::M;

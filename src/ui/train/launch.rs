@@ -13,7 +13,7 @@ use crate::{
         Command, Commands, Workspace,
         launch::Checked,
         metric,
-        train::{Preflight, RunCommand, TrainView},
+        train::{LaunchButton, Preflight, RunCommand, TrainView},
     },
     ui::{
         field, parts,
@@ -240,11 +240,12 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
             ..egui::Margin::ZERO
         }))
         .show(ui, |ui| {
+            let pressed = view.pressed.take();
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let start = ui.add_enabled_ui(obstacle.is_none(), |ui| {
                     parts::primary(ui, "Start run")
                 });
-                if start.inner.clicked() {
+                if start.inner.clicked() || (pressed == Some(LaunchButton::Start) && obstacle.is_none()) {
                     let name = view.name.trim();
                     let name = if name.is_empty() {
                         default_name(workspace, checked)
@@ -266,7 +267,7 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
                     .on_hover_text(
                         "Loads the model and measures one step: usable pairs, sleeping pairs, golden values, memory, time",
                     );
-                if check.clicked() {
+                if check.clicked() || (pressed == Some(LaunchButton::Check) && check.enabled()) {
                     let config = Box::new(checked.config.clone());
                     commands.push(Command::Runs(RunCommand::Check(config)));
                 }

@@ -32,7 +32,6 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     };
     head(ui, workspace, view, record, live, commands);
     ui.add_space(space::S);
-    space_pauses(ui, live, commands);
     ScrollArea::vertical().id_salt("run").auto_shrink([false, false]).show(ui, |ui| {
         let nothing = History::default();
         let history = history.unwrap_or(&nothing);
@@ -156,18 +155,7 @@ fn standing(workspace: &Workspace, record: &RunRecord) -> String {
         return controls::waits(&workspace.runs, place, record);
     }
     match record.total_steps {
-        0 => how_far(record),
+        0 => how_far(&workspace.runs, record),
         total => format!("Step {} of {total}", record.step),
-    }
-}
-
-/// Space pauses and resumes, unless something has the keyboard.
-fn space_pauses(ui: &Ui, live: Option<&Live>, commands: &Commands) {
-    let Some(live) = live.filter(|live| !live.stopping) else {
-        return;
-    };
-    let free = ui.memory(|memory| memory.focused().is_none());
-    if free && ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Space)) {
-        commands.push(Command::Runs(RunCommand::SetPaused(!live.paused)));
     }
 }

@@ -1,0 +1,77 @@
+//! The next thing to do in this place: a strip above the screen, until it was done once or is put away.
+
+use egui::{Align, Label, Layout, RichText, Ui};
+
+use super::{
+    parts, perform, prompt,
+    theme::{size, space},
+};
+use crate::state::{
+    Commands, Views, Workspace,
+    actions::{entry, key_of},
+    guide::Hint,
+};
+
+/// Room for the buttons at the right.
+const BUTTONS: f32 = 236.0;
+
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    let mut guide = std::mem::take(&mut views.guide);
+    guide.look(workspace, views);
+    let hint = guide.hint(workspace, views);
+    views.guide = guide;
+    let Some(hint) = hint else {
+        return;
+    };
+    let palette = parts::palette(ui);
+    let (mut goes, mut put_away) = (false, false);
+    parts::strip(ui, palette.accent_soft, |ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal_top(|ui| {
+            let width = ui.available_width() - BUTTONS;
+            ui.vertical(|ui| {
+                ui.set_width(width);
+                ui.spacing_mut().item_spacing.y = space::XS;
+                words(ui, &hint);
+            });
+            // Laid out from the right, at the height of the first line.
+            ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+                let close = ui.add(egui::Button::new("×").frame_when_inactive(false)).on_hover_text("Not shown again");
+                prompt::name(&close, egui::Role::Button, "Put this hint away");
+                put_away = close.clicked();
+                let name = entry(hint.action).map_or("", |entry| entry.name);
+                let key = key_of(hint.action);
+                let mut button = egui::Button::new(name);
+                if !key.is_empty() {
+                    button = button.right_text(RichText::new(key).monospace().size(size::SMALL).color(palette.weak));
+                }
+                let button = ui.add(button);
+                prompt::name(&button, egui::Role::Button, &format!("Next: {name}"));
+                goes = button.clicked();
+            });
+        });
+    });
+    ui.add_space(space::S);
+    if put_away {
+        views.guide.put_away(hint.milestone);
+    }
+    if goes {
+        perform::action(hint.action, ui, workspace, views, commands);
+    }
+}
+
+fn words(ui: &mut Ui, hint: &Hint) {
+    let palette = parts::palette(ui);
+    if let Some(story) = &hint.story {
+        ui.add(Label::new(RichText::new(story).color(palette.text)).wrap());
+    }
+    if !hint.path.is_empty() {
+        let done = |(word, done): &(&str, bool)| if *done { format!("✔ {word}") } else { (*word).to_owned() };
+        let path: Vec<String> = hint.path.iter().map(done).collect();
+        ui.add(
+            Label::new(RichText::new(format!("To a run of your own: {}", path.join("  ·  "))).color(palette.text))
+                .wrap(),
+        );
+    }
+    ui.add(Label::new(RichText::new(format!("Next: {}", hint.next)).color(palette.strong)).wrap());
+}

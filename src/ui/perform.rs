@@ -1,0 +1,97 @@
+//! What the actions of the table do: each has its arm here.
+
+use egui::Ui;
+
+use super::{models, pairs};
+use crate::state::{
+    Command, Commands, Screen, Views, Workspace,
+    actions::{Action, entry},
+    answers::{AnswersCommand, Tab},
+    keyboard::Over,
+    labelling::Act,
+    models::{Intake, ModelsCommand},
+    pairs::{Caret, PairsCommand, Strip},
+    palette::Palette,
+    train::{LaunchButton, RunCommand, Sheet},
+};
+
+/// Does it, in its place: whoever is elsewhere is led there.
+pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
+    if let Some(screen) = entry(action).and_then(|entry| entry.place.screen())
+        && views.screen != screen
+    {
+        go(screen, ui, views);
+    }
+    let run = |command| commands.push(Command::Runs(command));
+    let change = |command| commands.push(Command::Pairs(command));
+    match action {
+        Action::Palette => views.keyboard.open(Over::Palette(Palette::default())),
+        Action::Help if views.keyboard.over == Over::Help => views.keyboard.over = Over::Nothing,
+        Action::Help => views.keyboard.open(Over::Help),
+        Action::Go(screen) => go(screen, ui, views),
+        Action::NewProject => {
+            go(Screen::Projects, ui, views);
+            views.projects.form_opens = true;
+        }
+        Action::OpenProject => go(Screen::Projects, ui, views),
+        Action::OpenDemo => commands.push(Command::OpenDemo),
+        Action::Theme(theme) => views.theme = theme,
+        Action::DismissNotices => commands.push(Command::DismissAll),
+
+        Action::Label => pairs::label(&mut views.pairs, workspace.pairs.counts.unlabelled == 0, commands),
+        Action::Relabel => pairs::label(&mut views.pairs, true, commands),
+        Action::NewPair => pairs::new_pair(&mut views.pairs, commands),
+        Action::EditPair => views.pairs.caret = Some(Caret::Prompt),
+        Action::DeletePair => pairs::delete_open(workspace, &mut views.pairs, commands),
+        Action::Import => pairs::toggle(ui, &mut views.pairs, Strip::Import),
+        Action::Export => pairs::toggle(ui, &mut views.pairs, Strip::Export),
+        Action::Undo => change(PairsCommand::Undo { only: None, sure: false }),
+        Action::Redo => change(PairsCommand::Redo),
+        Action::KeepAll => change(PairsCommand::KeepAll),
+        Action::Search => pairs::search(ui),
+        Action::Move(way) => pairs::step(&workspace.pairs, &mut views.pairs, way),
+        Action::Difference => views.pairs.difference = !views.pairs.difference,
+        Action::Tokens => views.pairs.tokens = !views.pairs.tokens,
+        Action::WhiteSpace | Action::Labelling(Act::WhiteSpace) => views.pairs.white_space = !views.pairs.white_space,
+        Action::Labelling(act) => {
+            if let Some(label) = &mut views.pairs.labelling {
+                label.presses.push(act);
+            }
+        }
+
+        Action::SetUp => views.train.sheet = Sheet::Launch,
+        Action::Watch => views.train.sheet = Sheet::Run,
+        Action::Check => press(views, LaunchButton::Check),
+        Action::Start => press(views, LaunchButton::Start),
+        Action::Pause => {
+            if let Some(live) = &workspace.runs.live {
+                run(RunCommand::SetPaused(!live.paused));
+            }
+        }
+        Action::Checkpoint => run(RunCommand::Checkpoint),
+        Action::Stop => run(RunCommand::Stop),
+
+        Action::Probes => views.answers.tab = Tab::Probes,
+        Action::AskBox => views.answers.tab = Tab::Ask,
+        Action::Ask => commands.push(Command::Answers(AnswersCommand::Ask)),
+        Action::StopAnswers => commands.push(Command::Answers(AnswersCommand::Stop)),
+        Action::Prefer(side) => commands.push(Command::Answers(AnswersCommand::Prefer(side))),
+
+        Action::AddModel => models::toggle(ui, &mut views.models, Intake::Add),
+        Action::Download => models::toggle(ui, &mut views.models, Intake::Download),
+        Action::LookAgain => commands.push(Command::Models(ModelsCommand::Look)),
+        Action::MoveModel(way) => models::step(workspace, &mut views.models, way),
+    }
+}
+
+/// A menu that was open would lie over the place that was asked for.
+fn go(screen: Screen, ui: &Ui, views: &mut Views) {
+    views.screen = screen;
+    egui::Popup::close_all(ui);
+}
+
+/// The sheet looks itself whether it may.
+fn press(views: &mut Views, button: LaunchButton) {
+    views.train.sheet = Sheet::Launch;
+    views.train.pressed = Some(button);
+}

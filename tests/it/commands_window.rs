@@ -1,0 +1,196 @@
+//! Keys, the sheet that lists them and the command palette; the hints of the first minutes. All of it by keyboard.
+
+use std::path::Path;
+
+use egui::{Key, Modifiers};
+use egui_kittest::SnapshotResults;
+use nudge::{
+    data::{Change, Edit, Pair, PairId, Prompt},
+    engine::protocol::Request,
+    state::{
+        Screen, ThemeChoice,
+        guide::{Guide, Milestone},
+        keyboard::Over,
+        train::Sheet,
+    },
+    store::{Project, ProjectSettings, demo},
+};
+
+use crate::{stage::Stage, window::Window};
+
+const SMALL: [f32; 2] = [900.0, 600.0];
+
+fn project(dir: &Path, pairs: usize) {
+    let settings = ProjectSettings { name: "Islands".to_owned(), ..ProjectSettings::default() };
+    let mut project = Project::create(dir, &settings).unwrap();
+    let pair = |n| Pair::new(PairId::NEW, Prompt::Text(format!("Question {n}")), &["one", "two"]);
+    project.apply(&Change::new("Import", (0..pairs).map(pair).map(Edit::add).collect())).unwrap();
+}
+
+#[test]
+fn a_command_is_found_by_a_few_letters_and_carried_out_with_enter() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.keys(Modifiers::COMMAND, Key::K);
+    window.type_text("go comp");
+    window.key(Key::Enter);
+    assert_eq!(window.harness.state().views().screen, Screen::Compare);
+    assert_eq!(window.harness.state().views().keyboard.over, Over::Nothing, "it has closed");
+
+    // Arrows choose; what belongs to another place leads there.
+    window.keys(Modifiers::COMMAND, Key::K);
+    window.type_text("colours");
+    window.key(Key::ArrowDown);
+    window.key(Key::Enter);
+    assert_eq!(window.harness.state().views().theme, ThemeChoice::Dark);
+    window.keys(Modifiers::COMMAND, Key::K);
+    window.type_text("new pair");
+    window.key(Key::Enter);
+    assert_eq!(window.harness.state().views().screen, Screen::Pairs);
+    window.assert_shows("0 of 4 labelled");
+}
+
+#[test]
+fn what_cannot_be_done_now_is_listed_with_its_reason_and_not_carried_out() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Train);
+    window.keys(Modifiers::COMMAND, Key::K);
+    window.type_text("stop the run");
+    window.assert_shows("Stop the run. No run is going");
+    window.key(Key::Enter);
+    assert_ne!(window.harness.state().views().keyboard.over, Over::Nothing, "nothing to carry out, so it stays");
+    window.key(Key::Escape);
+    assert_eq!(window.harness.state().views().keyboard.over, Over::Nothing);
+}
+
+#[test]
+fn letters_typed_into_the_palette_are_no_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.keys(Modifiers::COMMAND, Key::K);
+    for (key, text) in [(Key::N, "n"), (Key::L, "l")] {
+        window.harness.key_press(key);
+        window.type_text(text);
+    }
+    window.key(Key::Escape);
+    window.assert_shows("0 of 3 labelled");
+    assert!(window.harness.state().views().pairs.labelling.is_none());
+}
+
+#[test]
+fn the_sheet_of_keys_lists_those_of_this_place_and_lets_nothing_through() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.key(Key::Questionmark);
+    for text in ["Delete the pair", "Ctrl Z", "Move through the table", "Find a command"] {
+        window.assert_shows(text);
+    }
+    window.key(Key::N);
+    window.key(Key::Escape);
+    assert_eq!(window.harness.state().views().keyboard.over, Over::Nothing);
+    window.assert_shows("0 of 3 labelled");
+
+    window.key(Key::L);
+    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+    window.settle();
+    window.key(Key::F1);
+    window.assert_shows("Left is clearly better");
+    window.key(Key::Num1);
+    window.key(Key::Questionmark);
+    window.assert_shows("0 of 3");
+}
+
+#[test]
+fn a_run_is_started_with_keys_only() {
+    let mut stage = Stage::new();
+    stage.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    stage.harness.run();
+    stage.harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    stage.until("it waits for the engine", |app| app.workspace().runs.live.is_some());
+    assert!(matches!(stage.requests.try_recv(), Ok(Request::Train { .. })));
+    let views = stage.harness.state().views();
+    assert_eq!((views.screen, views.train.sheet), (Screen::Train, Sheet::Run));
+}
+
+/// The demo as it comes, and a window that has never been open.
+fn first_start(size: [f32; 2], theme: egui::Theme) -> (tempfile::TempDir, Window) {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = demo::open_demo(Some(&dir.path().join("demo"))).unwrap();
+    let mut window = Window::open_sized(&demo, Screen::Train, size, theme);
+    window.harness.state_mut().views_mut().guide = Guide::default();
+    window.harness.step();
+    window.settle();
+    (dir, window)
+}
+
+#[test]
+fn the_first_start_says_what_this_is_and_what_to_press() {
+    let (_dir, mut window) = first_start(SMALL, egui::Theme::Light);
+    window.assert_shows("teaches a language model your preferences");
+    window.assert_shows("Next: start a run");
+    // By keyboard, too: every place has its own next thing.
+    for (key, text) in [
+        (Key::Num1, "Next: say which of two answers is better"),
+        (Key::Num3, "Next: start one more run"),
+        (Key::Num4, "Next: ask the model something now"),
+        (Key::Num5, "Next: make it yours"),
+    ] {
+        window.keys(Modifiers::COMMAND, key);
+        window.assert_shows(text);
+    }
+    window.click_button("Next: New project");
+    assert_eq!(window.harness.state().views().screen, Screen::Projects);
+}
+
+#[test]
+fn a_hint_goes_for_good_when_it_was_followed_or_put_away() {
+    let (_dir, mut window) = first_start([1280.0, 800.0], egui::Theme::Light);
+    window.click_button("Put this hint away");
+    assert!(!window.shows("Next: start a run"));
+    window.keys(Modifiers::COMMAND, Key::Num1);
+    window.click("Relabel");
+    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+    window.settle();
+    window.key(Key::Num1);
+    window.key(Key::Escape);
+    assert!(!window.shows("Next: "), "a pair was labelled");
+    let guide = &window.harness.state().views().guide;
+    assert!(guide.is_gone(Milestone::Label) && guide.is_gone(Milestone::Start) && !guide.is_gone(Milestone::Ask));
+}
+
+#[test]
+fn a_project_of_ones_own_shows_the_way_to_its_first_run() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 0);
+    let mut window = Window::open(dir.path(), Screen::Models);
+    window.harness.state_mut().views_mut().guide = Guide::default();
+    window.harness.step();
+    window.assert_shows("To a run of your own: ✔ a model  ·  pairs");
+    window.click_button("Next: Import pairs");
+    assert_eq!(window.harness.state().views().screen, Screen::Pairs);
+    window.assert_shows("Import file");
+    window.key(Key::Escape);
+    window.click_button("New pair");
+    window.assert_shows("✔ a model  ·  ✔ pairs  ·  labels");
+}
+
+#[test]
+fn pictures_of_the_palette_and_the_keys() {
+    let mut results = SnapshotResults::new();
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 3);
+    let mut window = Window::open_sized(dir.path(), Screen::Pairs, [1280.0, 800.0], egui::Theme::Light);
+    window.keys(Modifiers::COMMAND, Key::K);
+    window.type_text("pair");
+    window.picture("palette_light", &mut results);
+    let mut window = Window::open_sized(dir.path(), Screen::Pairs, SMALL, egui::Theme::Dark);
+    window.key(Key::L);
+    window.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+    window.settle();
+    window.key(Key::Questionmark);
+    window.picture("keys_dark_small", &mut results);
+}
