@@ -1,8 +1,8 @@
 //! The demo: an ordinary project made from an ordinary folder of files.
 //!
 //! `model/` (a Hugging Face folder), `pairs.jsonl` (a [`Pair`] a line), `reference.jsonl` (a [`ReferenceAnswer`] a line),
-//! `retention.txt` (passages between blank lines), `probes.jsonl` (a [`Probe`] a line) and `run.toml`. Any of the files but
-//! the pairs may be missing.
+//! `retention.txt` (passages between blank lines), `probes.jsonl` (a [`Probe`] a line), `about.toml` (what the window tells
+//! of it, by place) and `run.toml`. Any of the files but the pairs may be missing.
 
 use std::{
     env, fs,
@@ -19,6 +19,9 @@ use ::data::{Change, Edit, Pair, PairId, ReferenceAnswer};
 const ASIDE: &str = ".demo-";
 /// Letters that follow.
 const RANDOM: usize = 6;
+
+/// The setting that holds what a project tells about itself.
+pub const ABOUT: &str = "about";
 
 /// The setting that remembers which files a demo project was made from.
 const MADE_FROM: &str = "demo_made_from";
@@ -125,6 +128,9 @@ fn make(assets: &Path, dir: &Path, identity: &str) -> Result<()> {
         .filter(|passage| !passage.is_empty())
         .collect();
     project.set_retention(&passages)?;
+    if let Some(about) = read(&assets.join("about.toml"))? {
+        project.set_setting(ABOUT, &about)?;
+    }
     project.set_setting(MADE_FROM, identity)
 }
 

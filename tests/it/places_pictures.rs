@@ -10,6 +10,7 @@ use nudge::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         download::{FetchProgress, Fetching, Offer},
         export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
+        guide::{About, Guide},
         models::{Entry, Group, Intake, Selected},
         on_disk::Checkpoints,
         projects::{Form, Making},
@@ -125,6 +126,8 @@ impl Scene {
             counts: Counts::default(),
             config: RunConfig::default(),
             read_only: false,
+            references: 0,
+            about: About::default(),
         };
         for (dir, name) in [
             ("/home/me/.local/share/nudge/demo", "Demo"),
@@ -146,9 +149,9 @@ impl Scene {
         for card in groups().into_iter().flat_map(|group| group.entries) {
             workspace.models.put(card.card.unwrap());
         }
-        workspace.models.to_look.clear();
         assert_eq!(workspace.models.looked, Loaded::Ready);
         views.screen = screen;
+        views.guide = Guide::finished();
         Self { workspace, views }
     }
 
@@ -179,6 +182,29 @@ impl Scene {
 
 const USUAL: [f32; 2] = [1280.0, 800.0];
 const SMALL: [f32; 2] = [900.0, 600.0];
+const LARGE: [f32; 2] = [2560.0, 1440.0];
+
+#[test]
+fn the_first_minutes() {
+    let mut results = SnapshotResults::new();
+    let scene = |screen| {
+        let mut scene = Scene::new(screen);
+        scene.views.guide = Guide::default();
+        let story =
+            "The pairs of this project are about a harbour. They say how its notices should sound, and nothing else.";
+        let project = scene.workspace.project.as_mut().unwrap();
+        project.about = About::from_toml(&format!("setup = \"{story}\"\ncompare = \"{story}\"\n"));
+        scene
+    };
+    scene(Screen::Train).picture("first_start_dark_small", egui::Theme::Dark, SMALL, &mut results);
+    scene(Screen::Train).picture("first_start_light_large", egui::Theme::Light, LARGE, &mut results);
+    scene(Screen::Compare).picture("first_compare_light", egui::Theme::Light, USUAL, &mut results);
+    let mut own = scene(Screen::Projects);
+    let opened = own.workspace.project.as_mut().unwrap();
+    opened.about = About::default();
+    own.workspace.runs = nudge::state::runs::Runs::default();
+    own.picture("own_project_light_small", egui::Theme::Light, SMALL, &mut results);
+}
 
 #[test]
 fn the_models_of_this_machine() {
