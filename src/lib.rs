@@ -19,9 +19,9 @@
 //! - [`kernels`]: the differentiable operations of a training step, each with its own backward.
 //! - [`model`]: the policy: families, weights, LoRA, forward, backward, generation.
 //! - [`hub`]: a model by name from the Hugging Face hub into its cache, only when asked for.
-//! - [`objective`]: MPO, DPO, IPO: log-probs in; loss, per-pair push and diagnostics out. Pure.
-//! - [`engine`]: the background thread: protocol, batches, loop, schedule, evaluation, checkpoints.
-//! - [`export`]: PEFT adapter and merged model, read back and proven.
+//! - [`train`]: objectives, the data set, measuring, the step that everybody calls, the run, and a benchmark of it.
+//! - [`export`]: PEFT adapter and merged model, read back and proven; a run told on one page.
+//! - [`engine`]: the background thread: protocol, inbox, pool, answers, pre-flight; it hosts what `train` runs.
 //! - [`state`]: what the screen shows, testable without a frame: workspace, commands, forms, series.
 //! - [`ui`]: draws state, emits commands; one file a screen, one theme.
 //! - [`app`]: where the halves meet: receive events, apply commands, file dialogs.
@@ -32,14 +32,14 @@
 //! ```text
 //! main, cli -> app -> ui -> state -> store -> data
 //!               |              \--> engine::protocol
-//!               \--> engine -> objective, model, text, store;  model -> kernels;
-//!                    export -> store, model, text, data;  formats -> data, files;  model, text -> gguf -> files
+//!               \--> engine -> train -> model, text, store;  model -> kernels;  export -> train
+//!                    formats -> data, files;  model, text -> gguf -> files
 //!     cli, app -> hub -> model (names, the cache, which configs are known)
 //! ```
 //!
 //! # Invariants
 //!
-//! - Only `kernels`, `model`, `objective`, `engine`, `export` name candle. Only `ui` and `app` name egui.
+//! - Only `kernels`, `model`, `train` name candle. Only `ui` and `app` name egui.
 //! - `ui` touches no disk, thread or channel; it reads state and emits commands.
 //! - `engine` never names a window: it wakes whoever listens through a callback.
 //! - One function makes token ids, for training, scoring, chat and export alike ([`text`]).
@@ -51,16 +51,11 @@
 //! A room with a `Cargo.toml` of its own is a crate, and knows whom that file names. `tests/it/tidy.rs` keeps the arrows
 //! between the others, and the file sizes.
 
-// The toy project of `tests/it` is written from outside; the engine's own tests use it too.
-#[cfg(test)]
-extern crate self as nudge;
-
-pub use ::{data, files, formats, gguf, kernels, model, objective, store, text};
+pub use ::{data, engine, export, files, formats, gguf, kernels, model, store, text, train};
+pub use train::objective;
 
 pub mod app;
 pub mod cli;
-pub mod engine;
-pub mod export;
 pub mod hub;
 pub mod state;
 pub mod ui;

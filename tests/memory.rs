@@ -6,8 +6,12 @@ use std::path::Path;
 
 use nudge::{
     data::config::{Precision, Recompute, Targets},
-    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Spec, adapter, init},
+    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Spec, adapter, init},
     text::Codec,
+    train::{
+        dataset::rows::Packed,
+        step::{Loss, Plan, Slopes, Trainer, go_on},
+    },
 };
 use peak_alloc::PeakAlloc;
 
@@ -55,12 +59,29 @@ fn pair(prompt: u32, answer: u32) -> Doc {
     Doc { prefix: ids(1, prompt), continuations: vec![ids(2, answer), ids(3, answer)] }
 }
 
-fn step(policy: &mut Policy, optimizer: &mut AdamW, row: &Row) {
-    policy.gradients().zero().unwrap();
-    let pass = policy.forward(row).unwrap();
-    let coefficients: Vec<f32> = (0..row.scored().len()).map(|i| if i % 2 == 0 { -0.1 } else { 0.1 }).collect();
-    policy.backward(pass, &coefficients).unwrap();
-    policy.update(optimizer, 1e-4, 1.0).unwrap();
+/// The chosen answer up, the rejected one down.
+struct Apart;
+
+impl Loss<()> for Apart {
+    fn add(&mut self, (): (), log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        for (answer, slope) in log_probs.iter().zip([-0.1, 0.1]) {
+            slopes.answer(slope, answer.len());
+        }
+    }
+
+    fn value(&self) -> f64 {
+        0.0
+    }
+}
+
+fn trainer(policy: Policy) -> Trainer {
+    let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
+    Trainer { policy, optimizer, room: None }
+}
+
+fn step(trainer: &mut Trainer, row: &Packed<()>) {
+    let plan = Plan { step: 1, rows: std::slice::from_ref(row), learning_rate: 1e-4, max_grad_norm: 0.0 };
+    trainer.step(plan, &mut Apart, &mut go_on).unwrap().done().unwrap();
 }
 
 /// Bytes at the peak of loading and one step, and what was foretold of a step.
@@ -74,12 +95,11 @@ fn peak_of_step(
     let dir = tempfile::tempdir().unwrap();
     write_model(dir.path(), sizes);
     let before = HELD.current_usage();
-    let mut policy = load_in(precision, dir.path(), recompute, rank);
-    let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-    let row = Row::pack(std::slice::from_ref(doc)).unwrap();
-    let foretold = policy.estimate_bytes(row.tokens(), row.answer_tokens());
+    let mut trainer = trainer(load_in(precision, dir.path(), recompute, rank));
+    let packed = Packed::of(&[((), doc)]).unwrap();
+    let foretold = trainer.policy.estimate_bytes(packed.row.tokens(), packed.row.answer_tokens());
     HELD.reset_peak_usage();
-    step(&mut policy, &mut optimizer, &row);
+    step(&mut trainer, &packed);
     ((HELD.peak_usage() - before) as f64, foretold as f64)
 }
 
@@ -163,14 +183,12 @@ fn loading_holds_one_copy() {
 fn two_thousand_steps_hold_what_two_hold() {
     let dir = tempfile::tempdir().unwrap();
     write_model(dir.path(), [8, 16, 2, 2, 1, 32]);
-    let mut policy = load(dir.path(), Recompute::Auto, Some(2));
-    let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-    let rows: Vec<Row> =
-        [(5, 3), (9, 2), (3, 4)].map(|(prompt, answer)| Row::pack(&[pair(prompt, answer)]).unwrap()).into();
+    let mut trainer = trainer(load(dir.path(), Recompute::Auto, Some(2)));
+    let rows = [(5, 3), (9, 2), (3, 4)].map(|(prompt, answer)| Packed::of(&[((), &pair(prompt, answer))]).unwrap());
     let mut run = |steps: usize| {
         HELD.reset_peak_usage();
         for index in 0..steps {
-            step(&mut policy, &mut optimizer, &rows[index % rows.len()]);
+            step(&mut trainer, &rows[index % rows.len()]);
         }
         (HELD.current_usage(), HELD.peak_usage())
     };
@@ -186,9 +204,9 @@ fn a_checkpoint_holds_no_second_model() {
     let dir = tempfile::tempdir().unwrap();
     write_model(dir.path(), [256, 512, 6, 4, 4, 4096]);
     for rank in [None, Some(64)] {
-        let mut policy = load(dir.path(), Recompute::Never, rank);
-        let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-        step(&mut policy, &mut optimizer, &Row::pack(&[pair(9, 5)]).unwrap());
+        let mut trainer = trainer(load(dir.path(), Recompute::Never, rank));
+        step(&mut trainer, &Packed::of(&[((), &pair(9, 5))]).unwrap());
+        let Trainer { mut policy, mut optimizer, .. } = trainer;
         let (weights, moments) = (dir.path().join("weights"), dir.path().join("moments"));
         let mut took = |work: &mut dyn FnMut(&mut Policy, &mut AdamW)| {
             let before = HELD.current_usage();

@@ -8,8 +8,12 @@ use anyhow::{Context as _, Result};
 use candle_core::{DType, Tensor};
 use nudge::{
     data::Prompt,
-    model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Row},
+    model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy},
     text::{Codec, Limits},
+    train::{
+        dataset::rows::Packed,
+        step::{Loss, Plan, Slopes, Trainer, go_on},
+    },
 };
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -37,28 +41,31 @@ const WARMUP_STEPS: f64 = 100.0;
 pub fn learn(world: &World, seed: u64, folder: &Path, lessons: &Lessons) -> Result<()> {
     let codec = Codec::load(folder)?;
     let options = LoadOptions { full: true, ..LoadOptions::default() };
-    let mut policy = Policy::load(folder, &options)?;
-    let mut optimizer = AdamW::new(
+    let policy = Policy::load(folder, &options)?;
+    let optimizer = AdamW::new(
         policy.parameters(),
         AdamWOptions { betas: [0.9, 0.98], weight_decay: 0.01, ..AdamWOptions::default() },
     )?;
+    let mut trainer = Trainer { policy, optimizer, room: None };
     let questions = Question::all(world);
     let mut rng = stream(seed, Stream::Lessons);
     let started = Instant::now();
     let (mut tokens, mut recent) = (0, 0.0);
-    eprintln!("{} parameters, {} steps of {} tokens", policy.total_parameters(), lessons.steps, lessons.row_tokens);
+    eprintln!(
+        "{} parameters, {} steps of {} tokens",
+        trainer.policy.total_parameters(),
+        lessons.steps,
+        lessons.row_tokens
+    );
     for step in 0..lessons.steps {
-        let row = row(world, &questions, &codec, lessons.row_tokens, &mut rng)?;
-        let pass = policy.forward(&row)?;
-        let total: f32 = pass.log_probs().iter().flatten().sum();
-        let nll = -f64::from(total) / row.answer_tokens() as f64;
-        let each = -1.0 / row.answer_tokens() as f32;
-        policy.gradients().zero()?;
-        policy.backward(pass, &vec![each; row.scored().len()])?;
-        let norm = policy.gradients().norm_squared()?.sqrt();
-        let scale = (1.0 / norm.max(1e-12)).min(1.0);
-        policy.update(&mut optimizer, learning_rate(step, lessons), scale)?;
-        tokens += row.tokens();
+        let docs = documents(world, &questions, &codec, lessons.row_tokens, &mut rng)?;
+        let row = Packed::of(&docs.iter().map(|doc| ((), doc)).collect::<Vec<_>>())?;
+        let mut loss = MeanNll::of(&docs);
+        let plan =
+            Plan { step: step + 1, rows: &[row], learning_rate: learning_rate(step, lessons), max_grad_norm: 1.0 };
+        let done = trainer.step(plan, &mut loss, &mut go_on)?.done()?;
+        let (nll, norm) = (loss.value(), done.gradient_norm);
+        tokens += done.passes.tokens;
         recent = if step == 0 { nll } else { 0.95 * recent + 0.05 * nll };
         if (step + 1) % 50 == 0 || step + 1 == lessons.steps {
             let seconds = started.elapsed().as_secs_f64();
@@ -69,7 +76,7 @@ pub fn learn(world: &World, seed: u64, folder: &Path, lessons: &Lessons) -> Resu
             );
         }
     }
-    save(&policy, folder)
+    save(&trainer.policy, folder)
 }
 
 /// Warms up, stays, and falls to nothing over the last two thirds.
@@ -80,14 +87,39 @@ fn learning_rate(step: u64, lessons: &Lessons) -> f64 {
     lessons.peak_learning_rate * warm * falling
 }
 
-/// Conversations and pages until the row is full.
-fn row(
+/// −log π_θ of every token, mean over a step's.
+struct MeanNll {
+    tokens: usize,
+    log_probs: f64,
+}
+
+impl MeanNll {
+    fn of(docs: &[Doc]) -> Self {
+        Self { tokens: docs.iter().map(Doc::answer_tokens).sum(), log_probs: 0.0 }
+    }
+}
+
+impl Loss<()> for MeanNll {
+    fn add(&mut self, (): (), log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        for answer in log_probs {
+            self.log_probs += answer.iter().map(|&log_prob| f64::from(log_prob)).sum::<f64>();
+            slopes.answer(-1.0 / self.tokens as f32, answer.len());
+        }
+    }
+
+    fn value(&self) -> f64 {
+        -self.log_probs / self.tokens as f64
+    }
+}
+
+/// Conversations and pages until a row is full.
+fn documents(
     world: &World,
     questions: &[Question<'_>],
     codec: &Codec,
     row_tokens: usize,
     rng: &mut ChaCha8Rng,
-) -> Result<Row> {
+) -> Result<Vec<Doc>> {
     let mut docs = Vec::new();
     let mut tokens = 0;
     while tokens < row_tokens {
@@ -102,7 +134,7 @@ fn row(
         tokens += doc.tokens();
         docs.push(doc);
     }
-    Ok(Row::pack(&docs)?)
+    Ok(docs)
 }
 
 fn save(policy: &Policy, folder: &Path) -> Result<()> {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::{
-        self, EngineError,
+        self,
         catalog::bytes_on_disk,
         compute_pool,
         protocol::{self, MergedOptions, Part, Stored, What, Which},
@@ -87,10 +87,7 @@ impl App {
 }
 
 fn export_error(error: &anyhow::Error) -> Option<&ExportError> {
-    match error.downcast_ref()? {
-        EngineError::Export(error) => Some(error),
-        _ => None,
-    }
+    error.downcast_ref()
 }
 
 /// The same order as the engine takes it.

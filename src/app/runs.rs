@@ -10,7 +10,7 @@ use super::{
 use crate::{
     data::config::RunConfig,
     engine::{
-        self, EngineError, admit,
+        self, admit,
         protocol::{Request, RunControl},
     },
     objective::Objective,
@@ -21,6 +21,7 @@ use crate::{
         train::{Preflight, RunCommand, Sheet},
     },
     store::{NewRun, Project, RunId, RunRecord},
+    train::TrainError,
 };
 
 impl App {
@@ -43,7 +44,7 @@ impl App {
         self.views.train.sheet = Sheet::Run;
         self.views.train.shown = None;
         self.jobs.aside(Lane::Transfer, "Could not look at the run's model", move || {
-            let admitted = Project::open(&dir).map_err(EngineError::from).and_then(|project| admit(&project, &config));
+            let admitted = Project::open(&dir).map_err(TrainError::from).and_then(|project| admit(&project, &config));
             Ok(about(dir, move |workspace, views| match admitted {
                 Ok(()) => vec![Command::Runs(RunCommand::Record { name, config })],
                 Err(error) => {

@@ -79,7 +79,7 @@ fn scores(args: &Score) -> Result<Vec<Scored>> {
         }
         bar.set_length(report.pairs.len() as u64);
         let limits = Limits { max_prompt: args.max_prompt_tokens, max_answer: args.max_answer_tokens };
-        score_pairs(&speaker, &report.pairs, limits, &mut on_pair)?
+        score_pairs(&speaker.policy, &speaker.codec, &report.pairs, limits, &mut on_pair)?
     };
     bar.finish_and_clear();
     Ok(scores)

@@ -1,22 +1,16 @@
 //! Whether a run may be recorded: what can be told before anything large is read. A run that is refused here takes no
 //! number and leaves no folder.
 
-use super::{
-    error::{EngineError, Result},
-    material,
-};
-use crate::{
-    data::config::{RunConfig, validate},
-    files, model,
-    store::Project,
-    text::Codec,
-};
+use data::config::{RunConfig, validate};
+use store::Project;
+use text::Codec;
+use train::{Result, TrainError, dataset::material};
 
 /// What settings alone can say against a run that goes on with them: their faults, and a device that is not there.
 pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
     let faults: Vec<String> = validate(config).into_iter().map(|(_, s)| s).collect();
     if !faults.is_empty() {
-        return Err(EngineError::Settings(faults.join("; ")));
+        return Err(TrainError::Settings(faults.join("; ")));
     }
     // "auto" always finds one; to open it here would keep it open on a thread that has no use for it.
     if config.train.device != "auto" {
@@ -34,7 +28,7 @@ pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
     model::examine(&folder, &material::load_options(config, project.dir()))?;
     Codec::load(&folder)?;
     for file in material::files(project, config) {
-        files::open(&file, u64::MAX).map_err(|error| EngineError::Sentence(error.to_string()))?;
+        files::open(&file, u64::MAX).map_err(|error| TrainError::Sentence(error.to_string()))?;
     }
     let counts = project.counts()?;
     if counts.better == 0 {
@@ -42,7 +36,7 @@ pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
             0 => "the project has no pairs yet; import some or label some".to_owned(),
             total => format!("none of the {total} pairs has a better answer; label some"),
         };
-        return Err(EngineError::NoPairs(reason));
+        return Err(TrainError::NoPairs(reason));
     }
     Ok(())
 }

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-pub use crate::model::bytes_on_disk;
+pub use model::bytes_on_disk;
 
-use super::{budget, error::Result, memory};
-use crate::{
-    data::{
-        Base, Machine, ModelCard, ModelKind, Needs,
-        config::{Basis, RunConfig},
-    },
-    kernels::device::{self, DeviceChoice},
-    model::{AdapterSurvey, Shelf, Spec, Survey},
-    store::Project,
-    text,
+use data::{
+    Base, Machine, ModelCard, ModelKind, Needs,
+    config::{Basis, RunConfig},
+};
+use kernels::device::{self, DeviceChoice};
+use model::{AdapterSurvey, Shelf, Spec, Survey};
+use store::Project;
+use train::{
+    Result,
+    memory::{budget, process},
 };
 
 /// Folders are looked through this far down, e.g. `models/org/name/file.gguf`.
@@ -234,9 +234,9 @@ pub fn machine() -> Machine {
         }
         _ => Machine {
             device: "the processor".to_owned(),
-            held: memory::resident_bytes(),
-            free: memory::free_bytes(),
-            total: memory::total_bytes(),
+            held: process::resident_bytes(),
+            free: process::free_bytes(),
+            total: process::total_bytes(),
         },
     }
 }
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     fn fixtures() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
     }
 
     fn card(path: &Path) -> ModelCard {

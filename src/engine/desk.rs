@@ -2,33 +2,33 @@
 
 use std::{
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
+use data::{Prompt, config::RunConfig};
+use store::{LogLevel, Project, RunId};
+use train::{
+    Result, TrainError,
+    memory::process,
+    run::{
+        self, Task,
+        host::{CurrentWeights, Host, Rest, Signal, Told, Wishes},
+    },
+};
 
-use super::{
-    answer::{Speakers, answer},
-    error::{EngineError, Result},
+use crate::{
+    answers::{Speakers, answer},
+    border,
     events::Reporter,
     hands::{Crew, Hands},
-    memory,
     preflight::{self, Asker},
-    protocol::{Event, Generated, Request, RequestId, RunControl, Sampling, SaveAnswer, Weights},
-    run,
-    thread::{Leaving, panic_sentence},
-};
-use crate::{
-    data::{
-        Prompt,
-        config::{Knob, RunConfig},
-    },
-    model::Policy,
-    store::{Project, RunId},
-    text::Codec,
+    protocol::{Event, Generated, Request, RequestId, RunControl, Sampling, Weights},
 };
 
 /// How often a kept event is offered again while nothing else happens.
@@ -40,10 +40,7 @@ const FREED_IS_KEPT: Duration = Duration::from_mins(1);
 /// A run waiting for its turn.
 #[derive(Clone)]
 pub struct Job {
-    pub project: PathBuf,
-    pub run: RunId,
-    /// The step whose checkpoint it goes on from, where somebody named one.
-    pub from: Option<u64>,
+    pub task: Task,
     pub control: Arc<RunControl>,
     hands: Hands,
 }
@@ -51,8 +48,7 @@ pub struct Job {
 /// The running run, and its weights to answer with.
 pub struct Current<'a> {
     pub job: &'a Job,
-    pub policy: &'a Policy,
-    pub codec: &'a Codec,
+    pub weights: CurrentWeights<'a>,
     /// It rests anyway: it is paused, or waits for an answer.
     pub rests: bool,
 }
@@ -64,12 +60,18 @@ impl Current<'_> {
     }
 }
 
-/// Something that was done for somebody else while a run was going.
-#[derive(Debug, Clone, Copy)]
-pub struct Rest {
-    /// Behind the word "while".
-    pub what: &'static str,
-    pub took: Duration,
+/// Whether the engine is to end: read where a request has to wait for the one before it.
+#[derive(Debug, Clone, Default)]
+pub struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// Everything of the engine that is not training itself.
@@ -80,8 +82,6 @@ pub struct Desk {
     pub crew: Arc<Crew>,
     /// Where a run's settings say "auto", and between runs.
     usual: Hands,
-    #[cfg(test)]
-    pub fault: super::fault::Fault,
     queue: VecDeque<Job>,
     /// Questions that came when the run was to pause or to end: that comes first.
     later: VecDeque<Request>,
@@ -99,15 +99,6 @@ pub struct Desk {
     closing: bool,
 }
 
-/// Asked of the running run since its last step border.
-#[derive(Default)]
-pub struct Wishes {
-    pub knobs: Vec<Knob>,
-    pub checkpoint: bool,
-    /// About a checkpoint that failed.
-    pub save: Option<SaveAnswer>,
-}
-
 impl Desk {
     pub fn new(requests: Receiver<Request>, reporter: Reporter, crew: Crew, leaving: Leaving) -> Self {
         Self {
@@ -115,8 +106,6 @@ impl Desk {
             reporter,
             usual: crew.hands(),
             crew: Arc::new(crew),
-            #[cfg(test)]
-            fault: super::fault::Fault::default(),
             queue: VecDeque::new(),
             later: VecDeque::new(),
             wishes: Wishes::default(),
@@ -135,11 +124,6 @@ impl Desk {
         self.closing || self.leaving.is_set()
     }
 
-    /// What the run rested for since this was asked last.
-    pub fn rests(&mut self) -> Vec<Rest> {
-        std::mem::take(&mut self.rests)
-    }
-
     /// Bytes that this process holds now and the run did not take.
     pub fn others(&self) -> u64 {
         let left_over = self.left_over.filter(|(_, until)| Instant::now() < *until);
@@ -155,7 +139,7 @@ impl Desk {
     /// Another crew takes over: what was loaded belongs to a thread of this one.
     pub fn leave(&mut self) {
         self.speakers.clear();
-        crate::kernels::device::trim_all();
+        kernels::device::trim_all();
     }
 
     pub fn next_run(&mut self) -> Option<Job> {
@@ -166,7 +150,7 @@ impl Desk {
         self.speakers.clear();
         self.rests.clear();
         self.left_over = None;
-        self.before_run = memory::resident_bytes();
+        self.before_run = process::resident_bytes();
         Some(job)
     }
 
@@ -233,11 +217,11 @@ impl Desk {
             }
             Request::Train { project, run, from, control } => {
                 let hands = self.hands_of(&project, run);
-                self.queue_up(Job { project, run, from, control, hands });
+                self.queue_up(Job { task: Task { project, run, from }, control, hands });
             }
             Request::Withdraw { run } => self.withdraw(run),
             Request::Reorder { runs } => {
-                let place = |job: &Job| runs.iter().position(|run| *run == job.run).unwrap_or(runs.len());
+                let place = |job: &Job| runs.iter().position(|run| *run == job.task.run).unwrap_or(runs.len());
                 self.queue.make_contiguous().sort_by_key(place);
             }
             Request::Turn { run, knob } if self.runs(run) => {
@@ -280,7 +264,8 @@ impl Desk {
     /// A run that is asked for twice runs once.
     fn queue_up(&mut self, job: Job) {
         let known = self.queue.iter().chain(&self.running);
-        let twice = known.into_iter().any(|other| other.run == job.run && other.project == job.project);
+        let twice =
+            known.into_iter().any(|other| other.task.run == job.task.run && other.task.project == job.task.project);
         if !twice {
             self.queue.push_back(job);
         }
@@ -288,25 +273,25 @@ impl Desk {
 
     /// Its record says that it was stopped, so that it can be gone on with.
     fn withdraw(&mut self, run: RunId) {
-        let Some(at) = self.queue.iter().position(|job| job.run == run) else {
-            if let Some(running) = self.running.as_ref().filter(|job| job.run == run) {
+        let Some(at) = self.queue.iter().position(|job| job.task.run == run) else {
+            if let Some(running) = self.running.as_ref().filter(|job| job.task.run == run) {
                 running.control.stop();
             }
             return;
         };
         if let Some(job) = self.queue.remove(at) {
-            let outcome = run::never_began(&job);
+            let outcome = run::never_began(&job.task);
             self.reporter.send(Event::Finished { run, outcome });
         }
     }
 
     fn runs(&self, run: RunId) -> bool {
-        self.running.as_ref().is_some_and(|job| job.run == run)
+        self.running.as_ref().is_some_and(|job| job.task.run == run)
     }
 
     /// Does what is not the run's own. A run that is going is said to rest, and the time is noted.
     fn beside(&mut self, current: Option<&Current<'_>>, what: &'static str, work: impl FnOnce(&mut Self) -> Event) {
-        let resting = current.filter(|current| !current.rests).map(|current| current.job.run);
+        let resting = current.filter(|current| !current.rests).map(|current| current.job.task.run);
         let tell = |desk: &mut Self, why: Option<String>| {
             if let Some(run) = resting {
                 desk.reporter.send(Event::Resting { run, why });
@@ -350,11 +335,11 @@ impl Desk {
         let may_go_on = self.wanted(current);
         let wanted = || !control.stopping() && may_go_on();
         let of_current = current.filter(|Current { job, .. }| match source {
-            Weights::Run { project, run, step: None } => *run == job.run && *project == job.project,
+            Weights::Run { project, run, step: None } => *run == job.task.run && *project == job.task.project,
             Weights::Run { .. } | Weights::Model { .. } => false,
         });
         let (policy, codec, passed_over) = if let Some(current) = of_current {
-            (current.policy, current.codec, Vec::new())
+            (current.weights.policy, current.weights.codec, Vec::new())
         } else {
             let speaker = self.speakers.get(source)?;
             (&speaker.policy, &speaker.codec, speaker.passed_over.clone())
@@ -374,7 +359,7 @@ impl Desk {
         config: &RunConfig,
         current: Option<&Current<'_>>,
     ) -> Result<Event> {
-        let before = memory::resident_bytes();
+        let before = process::resident_bytes();
         let others = match current {
             Some(_) => before.saturating_sub(self.before_run),
             None => self.speakers.bytes(),
@@ -385,19 +370,70 @@ impl Desk {
         let report = if hands == self.crew.hands() {
             work()
         } else {
-            Crew::gather(hands).map_err(EngineError::io("start", "the threads"))?.work(work)
+            Crew::gather(hands).map_err(TrainError::io("start", "the threads"))?.work(work)
         };
-        self.left_over = Some((memory::resident_bytes().saturating_sub(before), Instant::now() + FREED_IS_KEPT));
+        self.left_over = Some((process::resident_bytes().saturating_sub(before), Instant::now() + FREED_IS_KEPT));
         Ok(Event::Preflight { request, report: Box::new(report?) })
+    }
+}
+
+/// The engine as the host of a run.
+pub struct Running<'d> {
+    pub desk: &'d mut Desk,
+    pub job: &'d Job,
+}
+
+impl Host for Running<'_> {
+    fn signal(&self) -> Signal {
+        let control = &self.job.control;
+        if self.desk.closing() {
+            Signal::Leave
+        } else if control.stopping() {
+            Signal::Stop
+        } else if control.paused() {
+            Signal::Pause
+        } else {
+            Signal::GoOn
+        }
+    }
+
+    fn attend(&mut self, weights: Option<CurrentWeights<'_>>, patience: Option<Duration>) -> Vec<Rest> {
+        let rests = patience.is_some();
+        let current = weights.map(|weights| Current { job: self.job, weights, rests });
+        match patience {
+            Some(patience) => self.desk.rest(patience, current.as_ref()),
+            None => self.desk.take_all(current.as_ref()),
+        }
+        std::mem::take(&mut self.desk.rests)
+    }
+
+    fn wishes(&mut self) -> &mut Wishes {
+        &mut self.desk.wishes
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.desk.reporter.send(Event::of_run(self.job.task.run, told));
+    }
+
+    fn is_alone(&self) -> bool {
+        self.desk.reporter.is_alone()
+    }
+
+    fn others(&self) -> u64 {
+        self.desk.others()
+    }
+
+    fn remark(&self) -> Option<(LogLevel, String)> {
+        Some(self.desk.crew.remark())
     }
 }
 
 /// The request boundary: whatever goes wrong inside is an answer to this request and nothing more.
 fn guarded(request: RequestId, work: impl FnOnce() -> Result<Event>) -> Event {
-    let error = match catch_unwind(AssertUnwindSafe(work)) {
+    let error = match border::within(work) {
         Ok(Ok(event)) => return event,
         Ok(Err(error)) => error.to_string(),
-        Err(panic) => panic_sentence(panic.as_ref()),
+        Err(sentence) => sentence,
     };
     Event::Failed { request, error }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crossbeam::channel::{Sender, TrySendError};
 
-use super::protocol::Event;
+use crate::protocol::Event;
 
 /// Called after events were queued; a window asks for a repaint in it.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
@@ -152,10 +152,9 @@ mod tests {
     use crossbeam::channel::{Receiver, bounded};
 
     use super::*;
-    use crate::{
-        engine::protocol::{Outcome, RequestId},
-        store::RunId,
-    };
+    use crate::protocol::RequestId;
+    use store::RunId;
+    use train::run::host::Outcome;
 
     fn reporter(room: usize) -> (Reporter, Receiver<Event>, Arc<AtomicUsize>) {
         let (sender, receiver) = bounded(room);

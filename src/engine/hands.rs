@@ -5,11 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use data::config::{Priority, Threads, TrainConfig};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use store::LogLevel;
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
-
-use super::protocol::LogLevel;
-use crate::data::config::{Priority, Threads, TrainConfig};
 
 /// Deep recursion is not planned, but a stack costs only what is touched.
 pub const STACK_BYTES: usize = 64 << 20;
@@ -108,7 +107,7 @@ fn pool_of(threads: usize, begin: impl Fn() + Send + Sync + 'static) -> io::Resu
             // SAFETY: the thread is this pool's own and runs the kernels and what feeds them, which have no use for
             // denormal numbers; it ends with the pool.
             unsafe {
-                crate::kernels::flush_denormals();
+                kernels::flush_denormals();
             }
             begin();
         })

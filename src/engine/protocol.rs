@@ -1,7 +1,6 @@
 //! What crosses the thread border: [`Request`] goes in, [`Event`] comes out. Plain data, no tensors, no egui.
 
 use std::{
-    fmt,
     path::PathBuf,
     sync::{
         Arc,
@@ -9,19 +8,20 @@ use std::{
     },
 };
 
+use data::{
+    Flaw, PairId, Prompt,
+    config::{Knob, RunConfig},
+};
 use serde::{Deserialize, Serialize};
+use store::RunId;
+use train::run::host::Told;
+pub use train::{
+    memory::outlook::{Basis, MemoryOutlook},
+    run::host::{Metrics, Outcome, SaveAnswer},
+};
 
-use crate::{
-    data::{
-        Flaw, PairId, Prompt,
-        config::{Knob, RunConfig},
-    },
-    store::RunId,
-};
-pub use crate::{
-    export::{Layout, MergedOptions, OnPhase, Part, Proof, Stored, What},
-    store::{Arithmetic, LogLevel},
-};
+pub use export::{ExportOrder, Exported, Layout, MergedOptions, OnPhase, Part, Proof, Stored, What, Which};
+pub use store::{Arithmetic, LogLevel};
 
 /// Names one question to the engine, so that a late answer can be told from a current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,40 +49,6 @@ pub enum Request {
     Preflight { request: RequestId, project: PathBuf, config: Box<RunConfig> },
     /// Drop loaded models and finish.
     Shutdown,
-}
-
-/// An export of a run, as a form or a command line says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportOrder {
-    /// The project's folder.
-    pub project: PathBuf,
-    pub run: RunId,
-    pub which: Which,
-    pub what: What,
-    /// A new folder, or a file for a report.
-    pub to: PathBuf,
-    /// An earlier export of ours there, or any file in the place of a report, may be replaced.
-    pub overwrite: bool,
-}
-
-/// Which of a run's checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    Newest,
-    Step(u64),
-    /// The evaluation with the lowest held-out loss.
-    Best,
-}
-
-/// An export that was carried out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exported {
-    /// The step of the weights, or the last one that a report tells of.
-    pub step: u64,
-    /// What the files were checked with; a report has nothing to check.
-    pub proof: Option<Proof>,
-    /// Why it is not the newest checkpoint: sentences, none where it is or another one was asked for.
-    pub passed_over: Vec<String>,
 }
 
 /// Which weights answer a [`Request::Generate`].
@@ -130,16 +96,6 @@ impl Default for Sampling {
     }
 }
 
-/// What to do about a checkpoint that could not be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SaveAnswer {
-    TryAgain,
-    /// Into a folder in this one, and the later ones as well.
-    Elsewhere(PathBuf),
-    /// Without this checkpoint; the next one is tried when it is due.
-    GoOn,
-}
-
 /// Read by the engine every micro-batch; shared with whoever started the run.
 #[derive(Debug, Default)]
 pub struct RunControl {
@@ -165,10 +121,6 @@ impl RunControl {
         self.pause.load(Ordering::Acquire)
     }
 }
-
-/// Name and value, in the order they are to be shown. Names are TRL's (`rewards/margins`, `eval_rewards/accuracies`, `kl/ref`).
-/// A value that is NaN or infinite is kept as it is: it says where a run went wrong.
-pub type Metrics = Vec<(String, f64)>;
 
 /// What the engine reports. Every event names the run or request it belongs to.
 #[derive(Debug, Clone)]
@@ -261,17 +213,26 @@ pub enum Event {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    Completed,
-    /// Asked to stop; the last checkpoint is at `step`.
-    Stopped {
-        step: u64,
-    },
-    /// A sentence: what happened, to what, what to do. Nothing already saved is lost.
-    Failed {
-        error: String,
-    },
+impl Event {
+    /// What a run tells, with its name.
+    pub fn of_run(run: RunId, told: Told) -> Self {
+        match told {
+            Told::Phase { what, fraction } => Self::Phase { run, what, fraction },
+            Told::Started { first_step, total_steps, arithmetic } => {
+                Self::Started { run, first_step, total_steps, arithmetic }
+            }
+            Told::Step { step, total_steps, metrics, eta_secs } => {
+                Self::Step { run, step, total_steps, metrics, eta_secs }
+            }
+            Told::Evaluated { step, metrics } => Self::Evaluated { run, step, metrics },
+            Told::Sampled { step, probe, answer } => Self::Sampled { run, step, probe, answer },
+            Told::Saved { step } => Self::Saved { run, step },
+            Told::Logged { step, level, text, mark } => Self::Logged { run, step, level, text, mark },
+            Told::Paused { step } => Self::Paused { run, step },
+            Told::Continued { step } => Self::Continued { run, step },
+            Told::SaveFailed { step, error } => Self::SaveFailed { run, step, error },
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -359,67 +320,6 @@ pub struct PreflightReport {
     pub lengths: Lengths,
     /// What is wrong with their tokens, the grave first.
     pub findings: Vec<PairFinding>,
-}
-
-/// What a run holds at its peak, and what it may hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemoryOutlook {
-    /// Bytes of everything that the program holds while the largest row is worked on.
-    pub peak_memory_bytes: u64,
-    pub peak_memory_is: Basis,
-    /// Weights, optimizer, gradients and activations of that row alone, counted from their shapes.
-    pub estimated_memory_bytes: u64,
-    /// `train.memory_mb`, or a share of what is free.
-    pub memory_limit_bytes: u64,
-    /// Tokens that a row may hold.
-    pub row_tokens: usize,
-    /// Tokens of the largest row there is.
-    pub largest_row_tokens: usize,
-    /// Blocks whose forward runs again in the backward of that row, of all there are.
-    pub recomputed_blocks: usize,
-    pub blocks: usize,
-}
-
-/// Where a number comes from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// From shapes.
-    #[default]
-    Estimated,
-    /// From shapes, corrected by what a larger row or less recomputation was seen to take.
-    FromMeasured,
-    /// Exactly this was done and watched.
-    Measured,
-}
-
-impl MemoryOutlook {
-    pub fn fits(&self) -> bool {
-        self.peak_memory_bytes <= self.memory_limit_bytes
-    }
-}
-
-impl fmt::Display for MemoryOutlook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mb = |bytes: u64| bytes.div_ceil(1 << 20);
-        let basis = match self.peak_memory_is {
-            Basis::Estimated => "estimated",
-            Basis::FromMeasured => "estimated from a measured row",
-            Basis::Measured => "measured",
-        };
-        write!(
-            f,
-            "{} MB at the peak, {basis} ({} MB by shapes alone), of {} MB that may be taken; the largest row has {} tokens",
-            mb(self.peak_memory_bytes),
-            mb(self.estimated_memory_bytes),
-            mb(self.memory_limit_bytes),
-            self.largest_row_tokens
-        )?;
-        match self.recomputed_blocks {
-            0 => Ok(()),
-            blocks => write!(f, ", and {blocks} of {} blocks run their forward again", self.blocks),
-        }
-    }
 }
 
 /// Labelled pairs by what becomes of them.

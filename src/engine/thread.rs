@@ -1,23 +1,16 @@
-//! The thread: a queue of runs, requests in between, and the border that panics do not cross.
+//! The thread: a queue of runs, requests in between.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+use train::run::{self, host::Outcome};
 
-use super::{
-    desk::Desk,
+use crate::{
+    border,
+    desk::{Desk, Leaving, Running},
     events::{Reporter, Waker},
     hands::{Crew, Hands, STACK_BYTES},
-    protocol::{Event, Outcome, Request},
-    run,
+    protocol::{Event, Request},
 };
 
 const REQUESTS: usize = 16;
@@ -33,8 +26,6 @@ pub struct EngineOptions {
     pub threads: Option<usize>,
     /// A window is drawn on this machine: it comes first.
     pub beside_window: bool,
-    #[cfg(test)]
-    pub(super) fault: super::fault::Fault,
 }
 
 impl EngineOptions {
@@ -54,20 +45,6 @@ impl EngineOptions {
             all.saturating_sub(usize::from(gentle)).max(1)
         });
         Hands { threads, gentle }
-    }
-}
-
-/// Whether the engine is to end: read where a request has to wait for the one before it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Leaving(Arc<AtomicBool>);
-
-impl Leaving {
-    pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn set(&self) {
-        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -116,13 +93,7 @@ impl Engine {
         let thread =
             std::thread::Builder::new().name("nudge-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
                 let reporter = Reporter::new(outbox, waker);
-                #[cfg_attr(not(test), expect(unused_mut, reason = "tests put a fault in"))]
-                let mut desk = Desk::new(inbox, reporter, crew, leaving);
-                #[cfg(test)]
-                {
-                    desk.fault = options.fault;
-                }
-                serve(desk);
+                serve(Desk::new(inbox, reporter, crew, leaving));
             })?;
         Ok(Self { requests, events, hold, thread: Some(thread) })
     }
@@ -155,8 +126,8 @@ fn serve(mut desk: Desk) {
             Err(error) => {
                 if let Some(job) = desk.next_run() {
                     let error = format!("The system refuses the threads of train.threads: {error}");
-                    run::record_failure(&job, &error);
-                    let (run, outcome) = (job.run, Outcome::Failed { error });
+                    run::record_failure(&job.task, &error);
+                    let (run, outcome) = (job.task.run, Outcome::Failed { error });
                     desk.run_ended(Event::Finished { run, outcome });
                 }
             }
@@ -175,32 +146,20 @@ fn shift(desk: &mut Desk) -> Option<Hands> {
         }
         match desk.next_run() {
             Some(job) => {
-                let run = job.run;
-                let ended = catch_unwind(AssertUnwindSafe(|| run::train(desk, &job)));
-                let outcome = ended.unwrap_or_else(|panic| {
-                    let error = panic_sentence(panic.as_ref());
-                    run::record_failure(&job, &error);
+                let run = job.task.run;
+                let mut host = Running { desk, job: &job };
+                let ended = border::within(|| run::train(&mut host, &job.task));
+                let outcome = ended.unwrap_or_else(|error| {
+                    run::record_failure(&job.task, &error);
                     Outcome::Failed { error }
                 });
-                crate::kernels::device::trim_all();
+                kernels::device::trim_all();
                 desk.run_ended(Event::Finished { run, outcome });
             }
             None => desk.wait(),
         }
     }
     None
-}
-
-/// What a caught panic says, as a sentence for the window.
-pub(super) fn panic_sentence(panic: &(dyn std::any::Any + Send)) -> String {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    format!(
-        "The engine met an error in its own code and gave this up: {what}. What was saved before is intact; please report it"
-    )
 }
 
 /// `Arc` so that one waker serves many engines.

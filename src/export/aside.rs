@@ -10,8 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{ExportError, card::REPORT};
-use crate::files;
+use crate::{ExportError, card::REPORT};
 
 /// A folder on its way to its place. What was written is removed unless [`Aside::finish`] is reached.
 pub struct Aside {

@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use data::metrics::{Metric, Told};
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::{
     ExportError, Layout, Part, Proof, Stored, What,
     aside::{files_below, write_error},
 };
-use crate::data::metrics::{Metric, Told};
 
 /// The report card; what it says of itself marks a folder as an export of ours.
 pub const REPORT: &str = "report.json";

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::data::{Extent, Scale};
+use data::{Extent, Scale};
 
 /// x is the step, y the value. A y that is not finite breaks the line.
 pub type Point = [f64; 2];

@@ -1,11 +1,14 @@
 //! What is to leave a run, as plain data: what a form holds and a command line says.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::PathBuf};
 
-pub use crate::model::{
+pub use model::{
     MergedOptions, Stored,
     adapter::{Layout, Part},
 };
+use store::RunId;
+
+use super::Proof;
 
 /// What is to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,3 +23,37 @@ pub enum What {
 
 /// Hears what an export is busy with and the share of that done, where it is known; stops the export by breaking.
 pub type OnPhase<'a> = dyn FnMut(&str, Option<f32>) -> ControlFlow<()> + 'a;
+
+/// An export of a run, as a form or a command line says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportOrder {
+    /// The project's folder.
+    pub project: PathBuf,
+    pub run: RunId,
+    pub which: Which,
+    pub what: What,
+    /// A new folder, or a file for a report.
+    pub to: PathBuf,
+    /// An earlier export of ours there, or any file in the place of a report, may be replaced.
+    pub overwrite: bool,
+}
+
+/// Which of a run's checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Newest,
+    Step(u64),
+    /// The evaluation with the lowest held-out loss.
+    Best,
+}
+
+/// An export that was carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// The step of the weights, or the last one that a report tells of.
+    pub step: u64,
+    /// What the files were checked with; a report has nothing to check.
+    pub proof: Option<Proof>,
+    /// Why it is not the newest checkpoint: sentences, none where it is or another one was asked for.
+    pub passed_over: Vec<String>,
+}

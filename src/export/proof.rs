@@ -2,13 +2,11 @@
 
 use std::{ops::ControlFlow, path::Path};
 
+use data::config::Precision;
+use model::{GenerateOptions, LoadError, LoadOptions, Policy, PolicyError};
 use serde_json::{Value, json};
 
-use super::ExportError;
-use crate::{
-    data::config::Precision,
-    model::{GenerateOptions, LoadError, LoadOptions, Policy, PolicyError},
-};
+use crate::ExportError;
 
 /// What an export was checked with, on the logits that follow each probe prompt.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,14 +5,14 @@
 
 use std::{fs, io::Write as _, path::Path};
 
+use files::{Output, WriteError};
 use minijinja::{Environment, Value, context, syntax::SyntaxConfig};
 
-use super::{
+use crate::{
     ExportError,
     aside::write_error,
     chart::{self, Line, Point},
 };
-use crate::files::{Output, WriteError};
 
 /// Everything that a report tells.
 #[derive(Debug, Clone, Default)]

@@ -11,14 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
+use model::{LoadError, Policy, PolicyError, adapter, write_merged};
+use store::StoreError;
+use train::TrainError;
+
+use crate::{
     About, Layout, MergedOptions, OnPhase, Part, Proof, Stored, What,
     aside::{Aside, write_error},
     card, proof,
-};
-use crate::{
-    files,
-    model::{LoadError, Policy, PolicyError, adapter, write_merged},
 };
 
 /// An export that failed or did not read back.
@@ -56,6 +56,15 @@ pub enum ExportError {
     NotOnTop,
     #[error("The export was stopped; nothing was kept")]
     Stopped,
+    /// The run's data or its checkpoint.
+    #[error(transparent)]
+    Run(#[from] TrainError),
+}
+
+impl From<StoreError> for ExportError {
+    fn from(error: StoreError) -> Self {
+        Self::Run(error.into())
+    }
 }
 
 impl From<LoadError> for ExportError {

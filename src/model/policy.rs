@@ -228,24 +228,37 @@ impl Policy {
     /// Goes back through a pass with one coefficient a scored segment, ∂L/∂(each token log-prob of it), and adds the
     /// gradients of what is trained.
     pub fn backward(&mut self, pass: Pass, coefficients: &[f32]) -> Result<()> {
-        let Pass { row, blocks: mut kept, hidden, inv_rms, normed, u, lse, dropout, .. } = pass;
-        if coefficients.len() != row.scored.len() {
+        let scored = &pass.row.scored;
+        if coefficients.len() != scored.len() {
             return Err(PolicyError::Usage(format!(
                 "The row has {} scored answers but {} coefficients were given",
-                row.scored.len(),
+                scored.len(),
                 coefficients.len()
             )));
         }
         let per_token: Vec<f32> = coefficients
             .iter()
-            .zip(&row.scored)
+            .zip(scored)
             .flat_map(|(&coefficient, &tokens)| std::iter::repeat_n(coefficient, tokens))
             .collect();
+        self.backward_tokens(pass, &per_token)
+    }
+
+    /// The same with one coefficient a scored token, in the row's order.
+    pub fn backward_tokens(&mut self, pass: Pass, per_token: &[f32]) -> Result<()> {
+        let Pass { row, blocks: mut kept, hidden, inv_rms, normed, u, lse, dropout, .. } = pass;
+        if per_token.len() != row.answer_tokens() {
+            return Err(PolicyError::Usage(format!(
+                "The row has {} scored tokens but {} coefficients were given",
+                row.answer_tokens(),
+                per_token.len()
+            )));
+        }
 
         // The gradient buffer is taken out so that the frame may borrow the rest.
         let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
         let result =
-            self.go_back(&row, &mut kept, &hidden, &inv_rms, normed, u, &lse, &per_token, dropout, &mut gradients);
+            self.go_back(&row, &mut kept, &hidden, &inv_rms, normed, u, &lse, per_token, dropout, &mut gradients);
         self.gradients = gradients;
         result
     }

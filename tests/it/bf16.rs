@@ -7,12 +7,12 @@ use nudge::{
     data::config::Precision,
     engine::protocol::Outcome,
     kernels::Multiplier,
-    model::{Doc, Policy, Row},
+    model::{AdamWOptions, Doc, Policy, Row},
 };
 
 use crate::{
     fixture::{self, Fixture, Place, elements, largest_difference, relative},
-    parity::{Batch, Judge, step},
+    parity::{Documents, Judge, step, trainer},
     toy::{self, Toy},
 };
 
@@ -61,13 +61,13 @@ fn logits_and_log_probs_are_those_of_transformers_within_rounding() {
 fn gradients_are_those_of_pytorch_within_rounding() {
     const OBJECTIVE: &str = "mpo_total";
     let fixture = fixture::one("llama_gqa_rope3");
-    let batch = Batch::of(&fixture);
+    let documents = Documents::of(&fixture);
     for setting in ["lora", "full"] {
-        let judge = Judge::new(&fixture, setting, OBJECTIVE);
+        let judge = Judge::new(&fixture, &documents, setting, OBJECTIVE);
         // The loss, and the gradients of all tensors that the fixture has whole, as one.
         let of = |fixture: &Fixture| {
-            let mut policy = if setting == "lora" { fixture.lora() } else { fixture.full() };
-            let (loss, gradients) = step(&mut policy, &batch, &judge);
+            let policy = if setting == "lora" { fixture.lora() } else { fixture.full() };
+            let (loss, gradients) = step(&mut trainer(policy, AdamWOptions::default()), &judge);
             let whole = gradients.into_iter().filter_map(|(tensor, gradient)| {
                 let want = elements(fixture.tensors.get(&format!("grad.{setting}.{OBJECTIVE}.{tensor}"))?);
                 (want.len() == gradient.len()).then_some((gradient, want))

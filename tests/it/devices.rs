@@ -4,7 +4,11 @@
 use candle_core::{DType, Tensor};
 use nudge::{
     data::config::{Precision, Targets},
-    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Row, Stored, save_merged},
+    model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Stored, save_merged},
+    train::{
+        dataset::rows::Packed,
+        step::{Loss, Plan, Slopes, Trainer, go_on, gradient},
+    },
 };
 
 use crate::fixture::{self, Place, relative};
@@ -18,30 +22,57 @@ struct Trained {
     weights: Vec<(String, Tensor)>,
 }
 
-/// Some steps of a loss whose coefficients depend on the log-probs, as an objective's do: `Σ (lp + 1)²` of each answer's
-/// mean.
-fn train(mut policy: Policy, row: &Row) -> Trained {
-    let mut optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-    let (mut losses, mut gradient) = (Vec::new(), Vec::new());
-    for _ in 0..STEPS {
-        let pass = policy.forward(row).unwrap();
-        let (mut loss, mut coefficients) = (0.0, Vec::new());
-        for answer in pass.log_probs() {
+/// A loss whose slopes depend on the log-probs, as an objective's do: `Σ (lp + 1)²` of each answer's mean.
+#[derive(Default)]
+struct Square(f64);
+
+impl Loss<()> for Square {
+    fn add(&mut self, (): (), log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        for answer in log_probs {
             let count = answer.len() as f64;
             let mean = answer.iter().map(|&lp| f64::from(lp)).sum::<f64>() / count;
-            loss += (mean + 1.0).powi(2);
-            coefficients.push((2.0 * (mean + 1.0) / count) as f32);
+            self.0 += (mean + 1.0).powi(2);
+            slopes.answer((2.0 * (mean + 1.0) / count) as f32, answer.len());
         }
-        losses.push(loss);
-        policy.gradients().zero().unwrap();
-        policy.backward(pass, &coefficients).unwrap();
-        assert!(policy.gradients().is_finite().unwrap());
-        let flat = policy.gradients().to_vec().unwrap();
-        gradient = flat.iter().map(|&g| f64::from(g)).collect();
-        let norm = policy.gradients().norm_squared().unwrap().sqrt();
-        policy.update(&mut optimizer, 1e-3, 1.0 / norm.max(1.0)).unwrap();
     }
-    Trained { losses, gradient, weights: policy.trainable().unwrap() }
+
+    fn value(&self) -> f64 {
+        self.0
+    }
+}
+
+/// Some steps on one row.
+fn train(policy: Policy, row: &Packed<()>) -> Trained {
+    let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
+    let mut trainer = Trainer { policy, optimizer, room: None };
+    let mut losses = Vec::new();
+    for _ in 0..STEPS {
+        let mut loss = Square::default();
+        // The same masks at every step.
+        let plan = Plan { step: 0, rows: std::slice::from_ref(row), learning_rate: 1e-3, max_grad_norm: 1.0 };
+        assert!(trainer.step(plan, &mut loss, &mut go_on).unwrap().done().unwrap().updated);
+        losses.push(loss.value());
+    }
+    let flat = trainer.policy.gradients().to_vec().unwrap();
+    let gradient = flat.iter().map(|&g| f64::from(g)).collect();
+    Trained { losses, gradient, weights: trainer.policy.trainable().unwrap() }
+}
+
+/// Another slope for each answer of a row.
+#[derive(Default)]
+struct Uneven(f32);
+
+impl Loss<()> for Uneven {
+    fn add(&mut self, (): (), log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        for answer in log_probs {
+            slopes.answer(0.5 - self.0, answer.len());
+            self.0 += 1.0;
+        }
+    }
+
+    fn value(&self) -> f64 {
+        0.0
+    }
 }
 
 fn adapter_options() -> LoadOptions {
@@ -62,13 +93,13 @@ fn full() -> LoadOptions {
     LoadOptions { full: true, ..LoadOptions::default() }
 }
 
-fn row(fixture: &fixture::Fixture) -> Row {
+fn row(fixture: &fixture::Fixture) -> Packed<()> {
     let docs: Vec<Doc> = fixture
         .pairs()
         .into_iter()
         .map(|[prefix, chosen, rejected]| Doc { prefix, continuations: vec![chosen, rejected] })
         .collect();
-    Row::pack(&docs).unwrap()
+    Packed::of(&docs.iter().map(|doc| ((), doc)).collect::<Vec<_>>()).unwrap()
 }
 
 fn values(weights: &[(String, Tensor)]) -> Vec<f64> {
@@ -107,10 +138,7 @@ fn every_place_has_the_same_first_gradient() {
     let row = row(&own);
     for options in [adapter_options(), full()] {
         let first = |mut policy: Policy| -> Vec<f64> {
-            let pass = policy.forward(&row).unwrap();
-            let answers = pass.log_probs().len();
-            let coefficients: Vec<f32> = (0..answers).map(|i| 0.5 - i as f32).collect();
-            policy.backward(pass, &coefficients).unwrap();
+            gradient(&mut policy, None, 0, std::slice::from_ref(&row), &mut Uneven::default(), &mut go_on).unwrap();
             let flat = policy.gradients().to_vec().unwrap();
             flat.iter().map(|&g| f64::from(g)).collect()
         };

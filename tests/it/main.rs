@@ -17,6 +17,7 @@ mod download_window;
 mod engine;
 mod exports;
 mod families;
+mod faults;
 mod fixture;
 mod formats;
 mod formats_out;

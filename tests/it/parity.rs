@@ -1,10 +1,17 @@
-//! The policy against PyTorch: logits, log-probs, greedy answers, the gradients of every objective, five AdamW steps.
+//! The policy and a run's own step against PyTorch: logits, log-probs, greedy answers, the gradients of every objective, five
+//! AdamW steps.
 
 use candle_core::Tensor;
 use nudge::{
-    data::config::Margin,
+    data::{PairId, config::Margin},
     model::{AdamW, AdamWOptions, Doc, Policy, Row},
-    objective::{Objective, PairLogProbs, Smoothing},
+    train::{
+        dataset::batches::PairDoc,
+        loss::{Batch, BatchLoss, Texts},
+        measure::log_probs::Sums,
+        objective::{Objective, Smoothing},
+        step::{Loss, Plan, Trainer, go_on},
+    },
 };
 use serde_json::Value;
 
@@ -73,56 +80,47 @@ fn greedy_answers_are_those_of_transformers() {
     }
 }
 
-/// The batch of `expected.json`, packed: pairs as prompt and two answers, then the reference answers, then the texts.
-pub struct Batch {
-    pub row: Row,
-    pairs: Vec<[usize; 2]>,
-    sft_tokens: usize,
-    pretrain_tokens: usize,
+/// The documents of `expected.json`.
+pub struct Documents {
+    pairs: Vec<Doc>,
+    sft: Vec<Doc>,
+    pretrain: Vec<Doc>,
 }
 
-impl Batch {
+impl Documents {
     pub fn of(fixture: &Fixture) -> Self {
         let preference = &fixture.expected["preference"];
-        let mut docs = Vec::new();
-        let mut pairs = Vec::new();
-        for [prompt, chosen, rejected] in fixture.pairs() {
-            pairs.push([chosen.len(), rejected.len()]);
-            docs.push(Doc { prefix: prompt, continuations: vec![chosen, rejected] });
+        let sft = preference["sft"].as_array().unwrap().iter();
+        let pretrain = preference["pretrain"].as_array().unwrap().iter();
+        Self {
+            pairs: fixture
+                .pairs()
+                .into_iter()
+                .map(|[prefix, chosen, rejected]| Doc { prefix, continuations: vec![chosen, rejected] })
+                .collect(),
+            sft: sft
+                .map(|answer| Doc { prefix: ids(&answer["prompt"]), continuations: vec![ids(&answer["completion"])] })
+                .collect(),
+            pretrain: pretrain.map(|text| Doc::text(&ids(text)).unwrap()).collect(),
         }
-        let mut sft_tokens = 0;
-        for answer in preference["sft"].as_array().unwrap() {
-            let completion = ids(&answer["completion"]);
-            sft_tokens += completion.len();
-            docs.push(Doc { prefix: ids(&answer["prompt"]), continuations: vec![completion] });
-        }
-        let mut pretrain_tokens = 0;
-        for text in preference["pretrain"].as_array().unwrap() {
-            let text = ids(text);
-            pretrain_tokens += text.len() - 1;
-            docs.push(Doc::text(&text).unwrap());
-        }
-        Self { row: Row::pack(&docs).unwrap(), pairs, sft_tokens, pretrain_tokens }
     }
 }
 
-/// One objective of `expected.json` applied to a batch's log-probs.
-pub struct Judge<'a> {
-    spec: &'a Value,
+fn texts<'d>(weight: &Value, docs: &'d [Doc]) -> Texts<'d> {
+    Texts { weight: weight.as_f64().unwrap_or(0.0), docs: docs.iter().enumerate().collect() }
+}
+
+/// One objective of `expected.json` on its documents: a step's batch and loss.
+pub struct Judge {
     objective: Objective,
-    reference: [Vec<f64>; 2],
-    reward: Vec<f64>,
-    behaviour: Vec<f64>,
+    batch: Batch,
+    pairs: Vec<PairDoc>,
+    at_start: Sums,
 }
 
-struct Judged {
-    loss: f64,
-    coefficients: Vec<f32>,
-}
-
-impl<'a> Judge<'a> {
+impl Judge {
     /// `setting` is "lora" or "full".
-    pub fn new(fixture: &'a Fixture, setting: &str, name: &str) -> Self {
+    pub fn new(fixture: &Fixture, documents: &Documents, setting: &str, name: &str) -> Self {
         let setting = &fixture.expected[setting];
         let spec = &setting["objectives"][name]["spec"];
         let on = |key: &str| spec[key].as_bool().unwrap_or(false);
@@ -147,65 +145,38 @@ impl<'a> Judge<'a> {
             "ipo" => Objective::Ipo { beta: 0.1, tau: spec["tau"].as_f64().unwrap(), margin },
             other => panic!("unknown objective {other}"),
         };
-        let pairs = fixture.pairs().len();
+        let count = documents.pairs.len();
         let weights = |key: &str| {
-            if on("weighted") { numbers(&fixture.expected["preference"][key]) } else { vec![1.0; pairs] }
+            if on("weighted") { numbers(&fixture.expected["preference"][key]) } else { vec![1.0; count] }
         };
+        let (reward, behaviour) = (weights("reward"), weights("behaviour"));
+        let pairs = documents.pairs.iter().zip(reward.into_iter().zip(behaviour));
+        let [chosen, rejected] = [0, 1].map(|side| numbers(&setting["ref_logps"]["sum"][side]));
+        let indexed: Vec<(usize, &Doc)> = documents.pairs.iter().enumerate().collect();
+        let (sft, pretrain) =
+            (texts(&spec["kl_weight"], &documents.sft), texts(&spec["pretrain_weight"], &documents.pretrain));
         Self {
-            spec,
             objective,
-            reference: [0, 1].map(|side| numbers(&setting["ref_logps"]["sum"][side])),
-            reward: weights("reward"),
-            behaviour: weights("behaviour"),
+            batch: Batch::pack(&indexed, &sft, &pretrain, usize::MAX).unwrap(),
+            pairs: pairs
+                .map(|(doc, (reward, behaviour))| PairDoc {
+                    reward,
+                    behaviour,
+                    ..PairDoc::certain(PairId(0), doc.clone())
+                })
+                .collect(),
+            at_start: chosen.into_iter().zip(rejected).map(|(chosen, rejected)| vec![chosen, rejected]).collect(),
         }
     }
 
-    fn judge(&self, batch: &Batch, log_probs: &[Vec<f32>]) -> Judged {
-        let sums: Vec<f64> =
-            log_probs.iter().map(|tokens| tokens.iter().map(|&token| f64::from(token)).sum()).collect();
-        let count = batch.pairs.len() as f64;
-        let mut loss = 0.0;
-        let mut coefficients = vec![0.0; sums.len()];
-        for (index, &[chosen_tokens, rejected_tokens]) in batch.pairs.iter().enumerate() {
-            let term = self.objective.evaluate(&PairLogProbs {
-                policy_chosen: sums[2 * index],
-                policy_rejected: sums[2 * index + 1],
-                reference_chosen: self.reference[0][index],
-                reference_rejected: self.reference[1][index],
-                chosen_tokens,
-                rejected_tokens,
-                certainty: 1.0,
-                reward: self.reward[index],
-                behaviour: self.behaviour[index],
-            });
-            loss += term.loss / count;
-            coefficients[2 * index] = (term.grad_chosen / count) as f32;
-            coefficients[2 * index + 1] = (term.grad_rejected / count) as f32;
-        }
-        let sft = fixture_len(batch);
-        for (range, weight, tokens) in [
-            (sft.clone(), "kl_weight", batch.sft_tokens),
-            (sft.end..sums.len(), "pretrain_weight", batch.pretrain_tokens),
-        ] {
-            let slope = self.spec[weight].as_f64().unwrap_or(0.0) / tokens as f64;
-            for index in range {
-                loss -= slope * sums[index];
-                coefficients[index] = -slope as f32;
-            }
-        }
-        Judged { loss, coefficients }
+    /// One step of a run on this batch, at the weights as they are; gives its loss.
+    fn step(&self, trainer: &mut Trainer, learning_rate: f64) -> f64 {
+        let at_start = |index: usize| self.at_start[index].as_slice();
+        let mut loss = BatchLoss::new(&self.batch, self.objective, &self.pairs, &at_start);
+        let plan = Plan { step: 1, rows: &self.batch.rows, learning_rate, max_grad_norm: 0.0 };
+        assert!(trainer.step(plan, &mut loss, &mut go_on).unwrap().done().unwrap().updated);
+        loss.value()
     }
-}
-
-/// Scored segments of the reference answers.
-fn fixture_len(batch: &Batch) -> std::ops::Range<usize> {
-    let start = 2 * batch.pairs.len();
-    let mut tokens = 0;
-    let answers = batch.row.scored()[start..].iter().take_while(|&&length| {
-        tokens += length;
-        tokens <= batch.sft_tokens
-    });
-    start..start + answers.count()
 }
 
 /// Those whose gradients the fixture keeps; where it keeps none, the one that has every term, for its loss and norms.
@@ -223,14 +194,12 @@ fn objectives(fixture: &Fixture, setting: &str) -> Vec<String> {
     names
 }
 
-/// Forward, loss, backward; gives the gradient of each trained tensor.
-pub fn step(policy: &mut Policy, batch: &Batch, judge: &Judge<'_>) -> (f64, Vec<(String, Vec<f64>)>) {
-    policy.gradients().zero().unwrap();
-    let pass = policy.forward(&batch.row).unwrap();
-    let judged = judge.judge(batch, pass.log_probs());
-    policy.backward(pass, &judged.coefficients).unwrap();
-    let flat = policy.gradients().to_vec().unwrap();
-    let gradients = policy
+/// A step that goes nowhere: its loss, and the gradient of each trained tensor.
+pub fn step(trainer: &mut Trainer, judge: &Judge) -> (f64, Vec<(String, Vec<f64>)>) {
+    let loss = judge.step(trainer, 0.0);
+    let flat = trainer.policy.gradients().to_vec().unwrap();
+    let gradients = trainer
+        .policy
         .parameters()
         .entries()
         .iter()
@@ -239,17 +208,23 @@ pub fn step(policy: &mut Policy, batch: &Batch, judge: &Judge<'_>) -> (f64, Vec<
             (entry.name.clone(), flat[range].iter().map(|&g| f64::from(g)).collect())
         })
         .collect();
-    (judged.loss, gradients)
+    (loss, gradients)
+}
+
+/// With AdamW as PyTorch has it by default.
+pub fn trainer(policy: Policy, options: AdamWOptions) -> Trainer {
+    let optimizer = AdamW::new(policy.parameters(), options).unwrap();
+    Trainer { policy, optimizer, room: None }
 }
 
 #[test]
 fn adapter_gradients_of_every_objective_are_those_of_pytorch() {
     for fixture in fixture::all() {
-        let batch = Batch::of(&fixture);
-        let mut policy = fixture.lora();
+        let documents = Documents::of(&fixture);
+        let mut trainer = trainer(fixture.lora(), AdamWOptions::default());
         for name in objectives(&fixture, "lora") {
-            let judge = Judge::new(&fixture, "lora", &name);
-            let (loss, gradients) = step(&mut policy, &batch, &judge);
+            let judge = Judge::new(&fixture, &documents, "lora", &name);
+            let (loss, gradients) = step(&mut trainer, &judge);
             let what = format!("{} {name}", fixture.name);
             let want = &fixture.expected["lora"]["objectives"][&name];
             check_number(loss, &want["loss"], &format!("{what} loss"));
@@ -271,12 +246,12 @@ fn adapter_gradients_of_every_objective_are_those_of_pytorch() {
 #[test]
 fn full_weight_gradients_of_every_objective_are_those_of_pytorch() {
     for fixture in fixture::all() {
-        let batch = Batch::of(&fixture);
-        let mut policy = fixture.full();
-        let shapes: Vec<_> = policy.parameters().entries().to_vec();
+        let documents = Documents::of(&fixture);
+        let mut trainer = trainer(fixture.full(), AdamWOptions::default());
+        let shapes: Vec<_> = trainer.policy.parameters().entries().to_vec();
         for name in objectives(&fixture, "full") {
-            let judge = Judge::new(&fixture, "full", &name);
-            let (loss, gradients) = step(&mut policy, &batch, &judge);
+            let judge = Judge::new(&fixture, &documents, "full", &name);
+            let (loss, gradients) = step(&mut trainer, &judge);
             let want = &fixture.expected["full"]["objectives"][&name];
             let what = format!("{} {name}", fixture.name);
             check_number(loss, &want["loss"], &format!("{what} loss"));
@@ -302,7 +277,7 @@ fn full_weight_gradients_of_every_objective_are_those_of_pytorch() {
 #[test]
 fn five_adamw_steps_end_where_pytorch_ends() {
     for fixture in fixture::all() {
-        let batch = Batch::of(&fixture);
+        let documents = Documents::of(&fixture);
         let training = &fixture.expected["training"];
         let betas = numbers(&training["betas"]);
         let options = AdamWOptions {
@@ -313,15 +288,13 @@ fn five_adamw_steps_end_where_pytorch_ends() {
         let learning_rate = training["lr"].as_f64().unwrap();
         for name in training["objectives"].as_array().unwrap() {
             let name = name.as_str().unwrap();
-            let judge = Judge::new(&fixture, "lora", name);
-            let mut policy = fixture.lora();
-            let mut optimizer = AdamW::new(policy.parameters(), options).unwrap();
+            let judge = Judge::new(&fixture, &documents, "lora", name);
+            let mut trainer = trainer(fixture.lora(), options);
             for want in training["losses"][name].as_array().unwrap() {
-                let (loss, _) = step(&mut policy, &batch, &judge);
-                check_number(loss, want, &format!("{} {name} loss before step {}", fixture.name, optimizer.step() + 1));
-                policy.update(&mut optimizer, learning_rate, 1.0).unwrap();
+                let loss = judge.step(&mut trainer, learning_rate);
+                check_number(loss, want, &format!("{} {name} loss of step {}", fixture.name, trainer.optimizer.step()));
             }
-            for (tensor, got) in policy.trainable().unwrap() {
+            for (tensor, got) in trainer.policy.trainable().unwrap() {
                 let Some(want) = fixture.tensors.get(&format!("trained.{name}.{tensor}")) else {
                     continue;
                 };

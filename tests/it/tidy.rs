@@ -9,25 +9,52 @@ use std::{
 /// Which rooms each room of the program's own crate may name. The others are crates: cargo keeps their walls.
 const ARROWS: &[(&str, &[&str])] = &[
     ("hub", &["model"]),
-    ("export", &["store", "model", "text", "data", "files"]),
-    ("engine", &["objective", "model", "kernels", "text", "store", "data", "formats", "export", "files"]),
     ("state", &["data", "store", "engine", "objective", "formats"]),
     ("ui", &["state", "data", "store", "engine", "objective"]),
-    ("app", &["ui", "state", "store", "data", "engine", "objective", "formats", "export", "text", "hub", "files"]),
+    (
+        "app",
+        &["ui", "state", "store", "data", "engine", "objective", "formats", "export", "text", "train", "hub", "files"],
+    ),
     ("cli", ALL),
 ];
 
 /// The rooms that are crates; nobody names one but through `crate::`, so that the walls above see it.
-const CRATES: &[&str] = &["data", "files", "formats", "gguf", "kernels", "model", "objective", "store", "text"];
+const CRATES: &[&str] = &[
+    "data",
+    "engine",
+    "export",
+    "files",
+    "formats",
+    "gguf",
+    "kernels",
+    "model",
+    "objective",
+    "store",
+    "text",
+    "train",
+];
 
 /// What the command line may name: all rooms but those that draw.
-const ALL: &[&str] =
-    &["app", "data", "engine", "export", "files", "formats", "hub", "kernels", "model", "objective", "store", "text"];
+const ALL: &[&str] = &[
+    "app",
+    "data",
+    "engine",
+    "export",
+    "files",
+    "formats",
+    "hub",
+    "kernels",
+    "model",
+    "objective",
+    "store",
+    "text",
+    "train",
+];
 
 /// What the screen's rooms may name of the engine: the messages, never the thread.
 const ENGINE_FACE: &[&str] = &["protocol"];
 
-const CANDLE_ROOMS: &[&str] = &["kernels", "model", "objective", "engine", "export"];
+const CANDLE_ROOMS: &[&str] = &["kernels", "model", "train"];
 const EGUI_ROOMS: &[&str] = &["ui", "app"];
 
 /// Only this room names the network.

@@ -1,0 +1,326 @@
+//! Answers to single prompts, with whatever weights are at hand.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use data::config::{Precision, RunConfig};
+use kernels::device::DeviceChoice;
+use model::{GenerateOptions, Halt, LoadOptions, Policy, Shelf};
+use serde::Deserialize;
+use store::{Project, RunId};
+use text::{Clock, Codec, StreamDecoder};
+use train::{
+    Result, TrainError,
+    dataset::material,
+    run::{checkpoint, rotation},
+};
+
+use crate::{
+    answers::stop::StopTexts,
+    protocol::{Generated, Sampling, StoppedBy, Weights},
+};
+
+/// A policy with its tokenizer, loaded to answer.
+pub struct Speaker {
+    pub policy: Policy,
+    pub codec: Codec,
+    /// Why it is not a run's newest checkpoint, where that was asked for: sentences, none where it is.
+    pub passed_over: Vec<String>,
+}
+
+impl Speaker {
+    /// A model folder or file, or a name in the Hugging Face cache, with a PEFT adapter on top if one is named.
+    pub fn load(folder: &Path, adapter: Option<&Path>, precision: Precision, device: DeviceChoice) -> Result<Self> {
+        let options = LoadOptions {
+            precision,
+            frozen_adapters: adapter.map(Path::to_owned).into_iter().collect(),
+            device,
+            ..LoadOptions::default()
+        };
+        let folder = Shelf::of_user().resolve(folder)?;
+        Ok(Self { policy: Policy::load(&folder, &options)?, codec: Codec::load(&folder)?, passed_over: Vec::new() })
+    }
+
+    /// A checkpoint of a run; `step` absent = the newest that is whole.
+    pub fn of_run(project: &Path, run: RunId, step: Option<u64>) -> Result<Self> {
+        let project = Project::open(project)?;
+        let record = project.run(run)?;
+        let config = RunConfig::from_toml(&record.config_toml)?;
+        let folder = material::model_folder(&project, &config)?;
+        let mut policy = Policy::load(&folder, &material::load_options_of(&record, &config, project.dir()))?;
+        let saved = checkpoint::open(&record.checkpoints, step)?;
+        saved.restore(&mut policy)?;
+        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
+        Ok(Self { policy, codec, passed_over: saved.told_passed_over() })
+    }
+}
+
+/// Answers one prompt given as ids. `on_text` hears the text as it comes; the answer is cut short when it is no longer
+/// `wanted`, which is asked before every token.
+pub fn answer(
+    policy: &Policy,
+    codec: &Codec,
+    prompt_ids: Vec<u32>,
+    sampling: &Sampling,
+    wanted: &dyn Fn() -> bool,
+    on_text: &mut dyn FnMut(String),
+) -> Result<Generated> {
+    let prompts = vec![prompt_ids];
+    let mut one = |_, text| on_text(text);
+    let answers = answer_all(policy, codec, prompts, sampling, wanted, &mut one)?;
+    let missing = || TrainError::Sentence("The model gave no answer".to_owned());
+    answers.into_iter().next().ok_or_else(missing)
+}
+
+/// Answers several prompts at once, each as it would be on its own. `on_text` hears the index of the prompt and its text.
+pub fn answer_all(
+    policy: &Policy,
+    codec: &Codec,
+    prompts: Vec<Vec<u32>>,
+    sampling: &Sampling,
+    wanted: &dyn Fn() -> bool,
+    on_text: &mut dyn FnMut(usize, String),
+) -> Result<Vec<Generated>> {
+    let context = policy.spec().max_positions;
+    if let Some(prompt) = prompts.iter().find(|prompt| prompt.len() >= context) {
+        return Err(TrainError::Sentence(format!(
+            "The prompt has {} tokens and the model's context only {context}, so there is no room for an answer. Shorten \
+             the prompt",
+            prompt.len()
+        )));
+    }
+    let options = options(codec, sampling);
+    let mut writers: Vec<Writer<'_>> = prompts.iter().map(|_| Writer::new(&sampling.stop)).collect();
+    let started = Instant::now();
+    let mut first = None;
+    let generations = policy.generate_while(&prompts, &options, wanted, &mut |index, id| {
+        first.get_or_insert_with(Instant::now);
+        let text = writers[index].push(codec, id);
+        if !text.is_empty() {
+            on_text(index, text);
+        }
+        if writers[index].stopped {
+            return ControlFlow::Break(Halt::This);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let first = first.unwrap_or_else(Instant::now);
+    let per_sec = |tokens: usize, secs: f64| tokens as f64 / secs.max(1e-9);
+    let drawn: usize = generations.iter().map(|g| g.ids.len()).sum();
+    let tokens_per_sec = per_sec(drawn.saturating_sub(prompts.len()), first.elapsed().as_secs_f64());
+    let read = prompts.iter().map(Vec::len).sum();
+    let prompt_tokens_per_sec = per_sec(read, (first - started).as_secs_f64());
+    let all = prompts.into_iter().zip(writers).zip(generations);
+    Ok(all
+        .enumerate()
+        .map(|(index, ((prompt_ids, mut writer), generation))| {
+            let rest = writer.finish(codec);
+            if !rest.is_empty() {
+                on_text(index, rest);
+            }
+            Generated {
+                stopped_by: if writer.stopped {
+                    StoppedBy::Stop
+                } else if generation.stopped_by_eos {
+                    StoppedBy::Eos
+                } else if generation.ids.len() >= options.max_new {
+                    StoppedBy::Limit
+                } else if prompt_ids.len() + generation.ids.len() >= context {
+                    StoppedBy::Context
+                } else {
+                    StoppedBy::Cancelled
+                },
+                prompt_ids,
+                text: if writer.stopped { writer.text } else { codec.decode(&generation.ids) },
+                ids: generation.ids,
+                tokens_per_sec,
+                prompt_tokens_per_sec,
+                passed_over: Vec::new(),
+            }
+        })
+        .collect())
+}
+
+fn options(codec: &Codec, sampling: &Sampling) -> GenerateOptions {
+    GenerateOptions {
+        temperature: sampling.temperature,
+        top_p: sampling.top_p,
+        top_k: sampling.top_k,
+        min_p: sampling.min_p,
+        repetition_penalty: sampling.repetition_penalty,
+        max_new: sampling.max_new_tokens,
+        seed: sampling.seed,
+        stop: if sampling.ignore_eos { Vec::new() } else { codec.stop_ids().to_vec() },
+        mix: None,
+    }
+}
+
+/// One answer's text while its tokens arrive.
+struct Writer<'a> {
+    decoder: StreamDecoder,
+    stop: StopTexts<'a>,
+    /// What was shown.
+    text: String,
+    /// A stop text came.
+    stopped: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(stop: &'a [String]) -> Self {
+        Self { decoder: StreamDecoder::new(), stop: StopTexts::new(stop), text: String::new(), stopped: false }
+    }
+
+    /// The text that can be shown after this token.
+    fn push(&mut self, codec: &Codec, id: u32) -> String {
+        let new = self.decoder.push(codec, id);
+        self.show(&new)
+    }
+
+    fn show(&mut self, new: &str) -> String {
+        let (shown, stopped) = self.stop.push(new);
+        self.stopped = stopped;
+        self.text.push_str(&shown);
+        shown
+    }
+
+    /// What was held back until the end.
+    fn finish(&mut self, codec: &Codec) -> String {
+        if self.stopped {
+            return String::new();
+        }
+        let rest = self.decoder.finish(codec);
+        let mut shown = self.show(&rest);
+        if !self.stopped {
+            shown += &self.stop.finish();
+        }
+        shown
+    }
+}
+
+impl Sampling {
+    /// How the model's makers would have it sampled: its `generation_config.json`, read as Transformers reads it. Greedy
+    /// where there is none or it does not ask for sampling.
+    pub fn of_model(folder: &Path) -> Result<Self> {
+        const NAME: &str = "generation_config.json";
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct File {
+            do_sample: Option<bool>,
+            temperature: Option<f64>,
+            top_p: Option<f64>,
+            top_k: Option<usize>,
+            min_p: Option<f64>,
+            repetition_penalty: Option<f64>,
+        }
+        let folder = Shelf::of_user().resolve(folder)?;
+        let path = folder.join(NAME);
+        let read = files::inside(&folder, NAME).and_then(|path| files::read(&path, files::SETTINGS));
+        let file: File = match read {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| TrainError::Sentence(format!("{} cannot be used: {error}", path.display())))?,
+            // A GGUF file is no folder: it has none.
+            Err(error) if error.is_missing() => File::default(),
+            Err(error) => return Err(TrainError::Sentence(error.to_string())),
+        };
+        let plain = Self::default();
+        let repetition_penalty = file.repetition_penalty.unwrap_or(1.0);
+        let sampling = if file.do_sample == Some(true) {
+            Self {
+                temperature: file.temperature.unwrap_or(1.0),
+                top_p: file.top_p.unwrap_or(1.0),
+                top_k: file.top_k.unwrap_or(50),
+                min_p: file.min_p.unwrap_or(0.0),
+                repetition_penalty,
+                ..plain
+            }
+        } else {
+            Self { repetition_penalty, ..plain }
+        };
+        sampling
+            .check()
+            .map_err(|reason| TrainError::Sentence(format!("{} cannot be used: {reason}", path.display())))?;
+        Ok(sampling)
+    }
+
+    /// Every number in its range, or which one is not.
+    pub fn check(&self) -> Result<(), String> {
+        let share = |value: f64| (0.0..=1.0).contains(&value);
+        let rules = [
+            ("temperature", self.temperature, self.temperature.is_finite() && self.temperature >= 0.0, "0 or more"),
+            ("top-p", self.top_p, share(self.top_p) && self.top_p > 0.0, "above 0 and at most 1"),
+            ("min-p", self.min_p, share(self.min_p), "0 to 1"),
+            (
+                "repetition-penalty",
+                self.repetition_penalty,
+                self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0,
+                "above 0",
+            ),
+        ];
+        match rules.into_iter().find(|(_, _, good, _)| !good) {
+            Some((name, value, _, rule)) => Err(format!("{name} is {value}; it must be {rule}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which weights a loaded speaker has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Voice {
+    Model(PathBuf, Option<PathBuf>),
+    Run(PathBuf, RunId, u64),
+}
+
+/// Speakers kept loaded, so that a conversation does not load its model at every turn. Two, for a duel.
+#[derive(Default)]
+pub struct Speakers(Vec<(Voice, Speaker)>);
+
+const KEPT: usize = 2;
+
+impl Speakers {
+    /// Forgets what is loaded, to make room.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Bytes that what is loaded takes.
+    pub fn bytes(&self) -> u64 {
+        self.0.iter().map(|(_, speaker)| speaker.policy.fixed_bytes()).sum()
+    }
+
+    /// The speaker with these weights, loaded now if it is not at hand. The newest checkpoint is looked up every time.
+    pub fn get(&mut self, weights: &Weights) -> Result<&Speaker> {
+        let voice = match weights {
+            Weights::Model { folder, adapter } => Voice::Model(folder.clone(), adapter.clone()),
+            Weights::Run { project, run, step } => {
+                let newest = || rotation::newest_step(&Project::open(project)?.run(*run)?.checkpoints);
+                Voice::Run(project.clone(), *run, step.map_or_else(newest, Ok)?)
+            }
+        };
+        // Where no step was asked for, a newest one that is damaged is passed over; who asks for it by name gets no other.
+        let asked = match weights {
+            Weights::Run { step, .. } => *step,
+            Weights::Model { .. } => None,
+        };
+        let fits = |speaker: &Speaker| asked.is_none() || speaker.passed_over.is_empty();
+        if let Some(index) = self.0.iter().position(|(loaded, speaker)| *loaded == voice && fits(speaker)) {
+            let found = self.0.remove(index);
+            self.0.push(found);
+        } else {
+            if self.0.len() >= KEPT {
+                self.0.remove(0);
+            }
+            let speaker = match &voice {
+                Voice::Model(folder, adapter) => {
+                    Speaker::load(folder, adapter.as_deref(), Precision::Auto, DeviceChoice::Auto)?
+                }
+                Voice::Run(project, run, _) => Speaker::of_run(project, *run, asked)?,
+            };
+            self.0.push((voice, speaker));
+        }
+        let newest = self.0.len() - 1;
+        Ok(&self.0[newest].1)
+    }
+}

@@ -1,0 +1,204 @@
+//! Everything that can be known before a start, most of it measured.
+
+mod findings;
+
+use std::{ops::ControlFlow, path::Path};
+
+use data::config::{Length, RunConfig, validate};
+use kernels::device;
+use model::{Doc, Policy, PolicyError};
+use store::Project;
+use text::Codec;
+use train::{
+    Result, TrainError,
+    dataset::{
+        batches::{self, Batches, Bounds},
+        coverage::coverage,
+        material,
+    },
+    loss::judge,
+    measure::{
+        golden,
+        log_probs::sums,
+        reference::{Origin, Reference, Source},
+    },
+    memory::{budget, process, trial},
+    objective::Objective,
+    run::schedule,
+};
+
+use crate::protocol::PreflightReport;
+
+/// Pairs whose step-0 margins are computed; spread over the data.
+const SAMPLED: usize = 64;
+/// Labelled pairs that are tokenised at most, so that a look ahead takes seconds whatever the data.
+const LOOKED_AT: usize = 20_000;
+/// More sleeping pairs than this share deserve a word.
+const MANY_ASLEEP: f64 = 0.3;
+
+/// Whoever asked, and whoever else is at work meanwhile.
+pub struct Asker<'a> {
+    /// Looked at between the parts of the work: false = cut it short.
+    pub wanted: &'a (dyn Fn() -> bool + Sync),
+    /// Bytes of this process that will be free when the run goes: another run's, weights loaded to answer with.
+    pub others: u64,
+}
+
+impl Asker<'_> {
+    fn go_on(&self) -> Result<()> {
+        if (self.wanted)() { Ok(()) } else { Err(TrainError::CutShort) }
+    }
+}
+
+/// Loads, tokenises and runs one step of the run that `config` would be, without changing any weight.
+pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<PreflightReport> {
+    let faults: Vec<String> = validate(config).into_iter().map(|(_, s)| s).collect();
+    if !faults.is_empty() {
+        return Err(TrainError::Settings(faults.join("; ")));
+    }
+    let why = material::open_device(config)?;
+    let mut project = Project::open(project)?;
+    let folder = material::model_folder(&project, config)?;
+    let options = material::load_options(config, project.dir());
+    let device = device::open(options.device).map_err(PolicyError::from)?.device;
+    // All that is held on an accelerator now belongs to others.
+    let others = device::memory(&device).map_or(asker.others, |memory| memory.used);
+    let free_memory_bytes = process::free_on(&device) + others;
+    asker.go_on()?;
+    let mut policy = Policy::load(&folder, &options)?;
+    asker.go_on()?;
+    let codec = Codec::load(&folder)?;
+    let (data, share) = material::sample_of_now(&project, config, LOOKED_AT)?;
+    let bounds = Bounds::of(policy.spec());
+    let batches = batches::prepare(&data, &codec, &config.data, bounds, &mut |_| {});
+    asker.go_on()?;
+    let train = &batches.pairs.train;
+    if train.is_empty() {
+        return Err(TrainError::NoPairs(batches.why_empty()));
+    }
+    let train_pairs = share.carried(train.len());
+    let total_steps = Length::of(&config.train, train_pairs).steps;
+    let mut room = budget::Room::new(config.train.memory_mb, &policy, others);
+    let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
+    let reference = Reference::of(&policy, &codec);
+
+    let mut report = PreflightReport {
+        model: folder.display().to_string(),
+        device: why,
+        devices: device::all_present().iter().map(|present| format!("{} ({})", present.choice, present.name)).collect(),
+        reference: reference.describe(&config.model),
+        arithmetic: material::arithmetic(&policy),
+        trainable_parameters: policy.trainable_parameters() as u64,
+        total_parameters: policy.total_parameters() as u64,
+        train_pairs,
+        eval_pairs: share.carried(batches.pairs.eval.len()),
+        reference_answers: batches.references.len(),
+        set_aside: batches.set_aside.clone(),
+        tokens: train.iter().map(|pair| pair.doc.tokens() as u64).sum(),
+        longest_pair_tokens: train.iter().map(|p| p.doc.tokens()).max().unwrap_or(0),
+        cut_answers: train.iter().map(|pair| pair.cut).sum(),
+        free_memory_bytes,
+        total_steps,
+        warnings: policy.remarks().iter().cloned().chain(share.remark()).collect(),
+        ..PreflightReport::default()
+    };
+    findings::fill(&mut report, &data, &batches, &codec, &config.data);
+    try_row(&mut report, &mut policy, config, &batches, &mut row_tokens, &mut room)?;
+    asker.go_on()?;
+    step_zero(&mut report, &mut project, &mut policy, &reference, config, &batches, asker)?;
+    warn(&mut report, config, &batches);
+    Ok(report)
+}
+
+/// Sleeping share and golden values, from the step-0 log-probs of some pairs; these are cached for the run.
+fn step_zero(
+    report: &mut PreflightReport,
+    project: &mut Project,
+    policy: &mut Policy,
+    reference: &Reference,
+    config: &RunConfig,
+    batches: &Batches,
+    asker: &Asker<'_>,
+) -> Result<()> {
+    let row_tokens = report.memory.row_tokens;
+    let objective = Objective::of(&config.objective);
+    let train = &batches.pairs.train;
+    let stride = train.len().div_ceil(SAMPLED);
+    let sampled: Vec<_> = train.iter().step_by(stride).cloned().collect();
+    let docs: Vec<&Doc> = sampled.iter().map(|pair| &pair.doc).collect();
+    let origin = Origin::of(policy, config)?;
+    let mut source = Source { cache: project, policy, origin: &origin, budget: row_tokens };
+    let mut on = |_: &Policy, _| if (asker.wanted)() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    let Some(found) = reference.log_probs(&mut source, &docs, &mut on)? else {
+        return Err(TrainError::CutShort);
+    };
+    let anchors = sums(&found.log_probs);
+    // At step 0 the policy is the reference: one Σ of each answer, as if it were one token's log-prob.
+    let asleep = sampled.iter().zip(&anchors).filter(|(pair, sums)| {
+        let at_start: Vec<Vec<f32>> = pair
+            .doc
+            .continuations
+            .iter()
+            .zip(*sums)
+            .map(|(ids, sum)| vec![(sum / ids.len() as f64) as f32; ids.len()])
+            .collect();
+        judge(&objective, pair, &at_start, sums).asleep
+    });
+    report.asleep = asleep.count() as f64 / sampled.len() as f64;
+    match golden::check(policy, &objective, &sampled, &anchors, row_tokens) {
+        Ok(golden) => report.golden = golden,
+        Err(error) => report.warnings.push(error.to_string()),
+    }
+    Ok(())
+}
+
+/// Tries the largest row: the peak of memory, and the time of a run.
+fn try_row(
+    report: &mut PreflightReport,
+    policy: &mut Policy,
+    config: &RunConfig,
+    batches: &Batches,
+    row_tokens: &mut usize,
+    room: &mut budget::Room,
+) -> Result<()> {
+    let trial = trial::run(policy, config, batches, row_tokens, room, true)?;
+    let (references, retention) = trial::texts(config, batches);
+    let pairs = &batches.pairs.train;
+    let per_step = config.train.pairs_per_step;
+    let tokens_a_step = mean_tokens(pairs.iter().map(|pair| &pair.doc)) * per_step.min(pairs.len()) as f64
+        + mean_tokens(references.iter().map(|text| &text.doc)) * per_step.min(references.len()) as f64
+        + mean_tokens(retention.iter().map(|text| &text.doc)) * per_step.min(retention.len()) as f64;
+    let secs_a_token = trial.secs_a_token.unwrap_or(0.0);
+    report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
+    report.memory = trial.outlook;
+    report.warnings.extend(trial.warnings);
+    let too_large = trial.never_fit.pairs.iter().map(|&index| pairs[index].id);
+    findings::too_large(report, too_large.collect());
+    Ok(())
+}
+
+fn mean_tokens<'a>(docs: impl Iterator<Item = &'a Doc>) -> f64 {
+    let (count, tokens) = docs.fold((0usize, 0usize), |(n, t), doc| (n + 1, t + doc.tokens()));
+    tokens as f64 / count.max(1) as f64
+}
+
+/// Sentences that deserve a look.
+fn warn(report: &mut PreflightReport, config: &RunConfig, batches: &Batches) {
+    let warnings = &mut report.warnings;
+    if report.asleep > MANY_ASLEEP {
+        warnings.push(format!(
+            "{:.0} % of the pairs are asleep: their margin at step 0 is so large that they get almost no push. A smaller β, a mean margin or an anchored margin wakes them",
+            100.0 * report.asleep
+        ));
+    }
+    warnings.extend(coverage(config, batches));
+    if batches.pairs.eval.is_empty() {
+        warnings.push(
+            "No pairs are held out, so nothing shows whether the preference carries over to new prompts".to_owned(),
+        );
+    }
+    if !report.set_aside.is_empty() {
+        warnings.push(format!("{} labelled pairs are set aside and will not be trained on", report.set_aside.len()));
+    }
+    warnings.extend(schedule::warm_up_remark(&config.optimizer, report.total_steps));
+}

@@ -1,0 +1,217 @@
+//! A run told from what the project keeps of it: what its report says.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use data::{
+    Prompt,
+    config::RunConfig,
+    metrics::{self, CHARTS, Metric, Told},
+};
+use model::Spec;
+use store::{LogLevel, Project, RunRecord, SampleRecord};
+use text::{Clock, Codec};
+use train::{
+    Result,
+    dataset::{
+        batches::{self, Bounds},
+        material,
+    },
+    objective,
+    run::checkpoint,
+};
+
+use crate::{Answers, Chart, Line, Measured, Setting, Story};
+
+/// Warnings of the log that are told; the log itself has all.
+const WARNINGS: usize = 30;
+
+impl Story {
+    /// Reads no weights. Where the model's folder is gone, what could not be trained on is not counted, and that is said.
+    pub fn of(project: &Project, record: &RunRecord) -> Result<Self> {
+        let config = RunConfig::from_toml(&record.config_toml)?;
+        let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
+        for (step, metrics) in project.steps(record.id, None)? {
+            for (name, value) in metrics {
+                series.entry(name).or_default().push([step as f64, value]);
+            }
+        }
+        let log = project.log(record.id)?;
+        let marks = log.iter().filter(|line| line.mark);
+        let grave = |level: LogLevel| matches!(level, LogLevel::Warning | LogLevel::Error);
+        let warnings = log.iter().filter(|line| !line.mark && grave(line.level));
+        let (facts, set_aside) = facts(project, record, &config)?;
+        Ok(Self {
+            run: record.name.clone(),
+            state: state(project, record)?,
+            method: record.method.clone(),
+            formula: objective::formula(&config.objective),
+            facts,
+            set_aside,
+            settings: settings(&config)?,
+            charts: CHARTS.iter().map(|of| chart(of, &series)).collect(),
+            measured: measured(&series),
+            marks: marks.map(|line| (line.step, line.text.clone())).collect(),
+            warnings: warnings.map(|line| (line.step, line.text.clone())).take(WARNINGS).collect(),
+            answers: answers(project, record)?,
+            again: again(project, record)?,
+        })
+    }
+}
+
+/// "completed, step 40 of 40, begun 2026-03-01, 3 min of training".
+fn state(project: &Project, record: &RunRecord) -> Result<String> {
+    let times = project.step_times(record.id)?;
+    let secs = times.last().map_or(0, |(_, ms)| ms / 1000);
+    let begun = jiff::Timestamp::from_millisecond(record.created_ms)
+        .map_or_else(|_| "at an unknown time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let mut text = format!(
+        "Run {}, {}: step {} of {}, begun {begun}, {} min {:02} s of training",
+        record.id.0,
+        record.status,
+        record.step,
+        record.total_steps,
+        secs / 60,
+        secs % 60
+    );
+    if let Some(message) = &record.message {
+        write!(text, ". {message}").ok();
+    }
+    Ok(text)
+}
+
+type Facts = Vec<(String, String)>;
+
+fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(Facts, Vec<String>)> {
+    let mut facts = Facts::new();
+    let mut fact = |label: &str, value: String| facts.push((label.to_owned(), value));
+    let folder = material::model_folder(project, config)?;
+    fact("Model", folder.display().to_string());
+    let newest = checkpoint::newest_state(&record.checkpoints);
+    match &newest {
+        None => fact("Reference", "not known: there is no checkpoint".to_owned()),
+        Some(state) => {
+            fact("Reference", state.reference.describe(&config.model));
+            fact("Reference, blake3", state.reference.policy.clone());
+            fact("Tokenizer and template, blake3", state.reference.codec.clone());
+        }
+    }
+    let now = project.revision()?;
+    let later = if now == record.revision { String::new() } else { format!(" (the project is at {} now)", now.0) };
+    fact("Data revision", format!("{}{later}", record.revision.0));
+    let material = material::of_run(project, record.id, record.revision, config)?;
+    fact("Pairs", format!("{} in the project at that revision", material.pairs.len()));
+    let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
+    let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
+        let codec = Codec::load(&folder).map_err(|error| error.to_string())?.at(Clock::of_ms(record.created_ms));
+        Ok(batches::prepare(&material, &codec, &config.data, bounds, &mut |_| {}))
+    });
+    let batches = match prepared {
+        Ok(batches) => batches,
+        Err(error) => {
+            let sentence = format!("What could not be trained on is not counted: {error}");
+            return Ok((facts, vec![sentence]));
+        }
+    };
+    let held_out =
+        |kind: &str, train: usize, eval: usize| (kind.to_owned(), format!("{train} to train on, {eval} held out"));
+    let (pairs, references, retention) = (&batches.pairs, &batches.references, &batches.retention);
+    facts.push(held_out("Labelled pairs", pairs.train.len(), pairs.eval.len()));
+    facts.push(held_out("Reference answers", references.train.len(), references.eval.len()));
+    facts.push(held_out("Pieces of retention text", retention.train.len(), retention.eval.len()));
+    let mut aside: Vec<String> = Vec::new();
+    let unlabelled = batches.unlabelled;
+    if unlabelled > 0 {
+        aside.push(format!("{unlabelled} pairs without a label to train on"));
+    }
+    for (count, reason) in batches.reasons() {
+        aside.push(format!("{count} labelled pairs: {reason}"));
+    }
+    let no_memory = newest.map_or(0, |state| state.aside.pairs.len());
+    if no_memory > 0 {
+        aside.push(format!("{no_memory} pairs too long for the memory there was"));
+    }
+    if let Some(first) = batches.references_set_aside.first() {
+        let count = batches.references_set_aside.len();
+        aside.push(format!("{count} reference answers; the first because {first}"));
+    }
+    Ok((facts, aside))
+}
+
+fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
+    let (own, default) = (config.every_value()?, RunConfig::default().every_value()?);
+    let keys: std::collections::BTreeSet<&String> = own.keys().chain(default.keys()).collect();
+    let unset = || "not set".to_owned();
+    let settings = keys.into_iter().map(|key| {
+        let value = own.get(key).cloned().unwrap_or_else(unset);
+        let default = default.get(key).cloned().unwrap_or_else(unset);
+        Setting { key: key.clone(), changed_from: (value != default).then_some(default), value }
+    });
+    Ok(settings.collect())
+}
+
+fn chart(chart: &metrics::Chart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Chart {
+    let line = |(name, _, line): (String, _, metrics::Line)| {
+        Some(Line { name: line.name.to_owned(), points: series.get(&name)?.clone() })
+    };
+    Chart {
+        title: chart.title.to_owned(),
+        caption: chart.caption(),
+        lines: chart.lines().into_iter().filter_map(line).collect(),
+    }
+}
+
+fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
+    let rows = Metric::headlines(Told::OfARun, |name| series.contains_key(name)).filter_map(|(stored, name)| {
+        let points = series.get(&name)?;
+        Some(Measured { words: stored.caption(), first: *points.first()?, last: *points.last()?, name })
+    });
+    rows.collect()
+}
+
+/// The first and the last answer to each probe that was answered twice.
+fn answers(project: &Project, record: &RunRecord) -> Result<Vec<Answers>> {
+    let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
+    let mut by_probe: BTreeMap<usize, Vec<SampleRecord>> = BTreeMap::new();
+    for sample in project.samples(record.id)? {
+        by_probe.entry(sample.probe).or_default().push(sample);
+    }
+    let pairs = by_probe.into_iter().filter_map(|(probe, mut samples)| {
+        samples.sort_by_key(|sample| sample.step);
+        let (first, last) = (samples.first()?, samples.last()?);
+        (first.step < last.step).then(|| Answers {
+            prompt: spoken(&last.sample.prompt),
+            note: notes.get(probe).cloned().unwrap_or_default(),
+            before: (first.step, first.sample.answer.clone()),
+            after: (last.step, last.sample.answer.clone()),
+        })
+    });
+    Ok(pairs.collect())
+}
+
+/// What was asked: the last turn, with the earlier ones counted.
+fn spoken(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Chat(turns) if turns.len() > 1 => {
+            format!("{} (turn {})", prompt.last_text(), turns.len())
+        }
+        Prompt::Text(_) | Prompt::Chat(_) => prompt.last_text().to_owned(),
+    }
+}
+
+fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>> {
+    let quoted = |path: &std::path::Path| {
+        let text = path.display().to_string();
+        if text.contains(|c: char| c.is_whitespace() || "'\"$&;()".contains(c)) {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        } else {
+            text
+        }
+    };
+    let dir = quoted(project.dir());
+    let config = quoted(&record.dir.join("config.toml"));
+    let mut lines = vec![format!("nudge train {dir} --config {config}")];
+    if project.revision()? != record.revision {
+        lines.push(format!("# trains on the pairs as they are now; this run saw revision {}", record.revision.0));
+    }
+    Ok(lines)
+}

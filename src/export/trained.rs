@@ -1,0 +1,117 @@
+//! A finished or paused run as something that can be exported: its weights, what to check them with, where they come from.
+
+use std::path::{Path, PathBuf};
+
+use data::{
+    SplitRule,
+    config::{Precision, RunConfig},
+    split,
+};
+use model::{LoadOptions, Policy, adapter};
+use store::{Project, RunId, RunRecord};
+use text::{Clock, Codec};
+use train::{
+    Result, TrainError,
+    dataset::material,
+    run::{checkpoint, rotation},
+};
+
+use crate::{About, Which};
+
+/// Prompts that an export is checked with.
+const PROBES: usize = 5;
+
+/// A run's checkpoint, loaded in f32.
+pub struct Trained {
+    pub policy: Policy,
+    /// The base model.
+    pub folder: PathBuf,
+    /// Held-out prompts as token ids; training ones where nothing is held out.
+    pub probes: Vec<Vec<u32>>,
+    pub about: About,
+    /// Why it is not the newest checkpoint, where that was asked for: sentences, none where it is.
+    pub passed_over: Vec<String>,
+}
+
+impl Trained {
+    /// `root` is the project's folder.
+    pub fn load(root: &Path, run: RunId, which: Which) -> Result<Self> {
+        let project = &Project::open(root)?;
+        let record = &project.run(run)?;
+        let config = RunConfig::from_toml(&record.config_toml)?;
+        let folders = &record.checkpoints;
+        let saved = match which {
+            Which::Newest => checkpoint::open(folders, None)?,
+            Which::Step(step) => checkpoint::open(folders, Some(existing(folders, step)?))?,
+            Which::Best => {
+                let newest = checkpoint::open(folders, None)?;
+                let best = newest.state().best.ok_or_else(|| {
+                    TrainError::Sentence("The run has no evaluation yet, so none is the best; name a step".to_owned())
+                })?;
+                let mut best = checkpoint::open(folders, Some(existing(folders, best.step)?))?;
+                best.passed_over = newest.passed_over;
+                best
+            }
+        };
+        let folder = material::model_folder(project, &config)?;
+        let options = LoadOptions { precision: Precision::F32, ..material::load_options(&config, project.dir()) };
+        let mut policy = Policy::load(&folder, &options)?;
+        saved.restore(&mut policy)?;
+        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
+        let material = material::of_run(project, record.id, record.revision, &config)?;
+        let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
+        let sides = split(&material.pairs, rule);
+        let mut probes: Vec<Vec<u32>> = Vec::new();
+        for &index in sides.eval.iter().chain(&sides.train) {
+            let ids = codec.prompt_ids(&material.pairs[index].prompt)?;
+            let fits = !ids.is_empty() && ids.len() <= config.data.max_prompt_tokens;
+            if fits && !probes.contains(&ids) {
+                probes.push(ids);
+            }
+            if probes.len() == PROBES {
+                break;
+            }
+        }
+        let step = saved.state().step;
+        let about = About {
+            run: record.name.clone(),
+            step,
+            base_model: folder.to_string_lossy().into_owned(),
+            frozen: adapter::beside(&folder).into_iter().chain(options.frozen_adapters).collect(),
+            continued: options.continued,
+            method: record.method.clone(),
+            revision: record.revision.0,
+            pairs: material.pairs.len(),
+            reference_answers: material.references.len(),
+            settings: record.config_toml.clone(),
+            metrics: newest_metrics(project, record, step)?,
+        };
+        Ok(Self { policy, folder, probes, about, passed_over: saved.told_passed_over() })
+    }
+}
+
+fn existing(folders: &[PathBuf], step: u64) -> Result<u64> {
+    let steps = rotation::steps(folders);
+    if steps.contains(&step) {
+        return Ok(step);
+    }
+    let known: Vec<String> = steps.iter().map(u64::to_string).collect();
+    Err(TrainError::Sentence(format!("There is no checkpoint of step {step}; there are those of {}", known.join(", "))))
+}
+
+/// The newest value of each metric at or before a step.
+fn newest_metrics(project: &Project, record: &RunRecord, step: u64) -> Result<Vec<(String, f64)>> {
+    let mut newest: Vec<(String, f64)> = Vec::new();
+    for (at, metrics) in project.steps(record.id, None)? {
+        if at > step {
+            break;
+        }
+        for (name, value) in metrics {
+            match newest.iter_mut().find(|(known, _)| *known == name) {
+                Some(found) => found.1 = value,
+                None => newest.push((name, value)),
+            }
+        }
+    }
+    Ok(newest)
+}

@@ -1,0 +1,62 @@
+//! How fast this machine multiplies matrices, by the same code and in the same precision as the step.
+
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor};
+use kernels::{Kernels, Linear};
+use model::{PolicyError, Spec};
+use serde::Serialize;
+
+use crate::error::Result;
+
+/// Side of the large square product: its operands are beyond any cache.
+const SQUARE: usize = 2048;
+/// The best of this much time counts: what a neighbour disturbs is not the machine's peak.
+const LONG_ENOUGH: Duration = Duration::from_millis(600);
+const MOST_TIMES: usize = 50;
+
+/// Floating-point operations a second of matrix products.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MatmulPeak {
+    /// Of a square product of 2048, in GFLOP/s: what shares are taken of.
+    pub square_gflops: f64,
+    /// Of the linear layers of one block, without adapters, at the step's own number of rows, in GFLOP/s.
+    pub own_shapes_gflops: f64,
+}
+
+/// Measures both on the current pool. `dtype` is that of the stored weights.
+pub fn measure(kernels: &dyn Kernels, spec: &Spec, tokens: usize, dtype: DType, device: &Device) -> Result<MatmulPeak> {
+    let best = |rows, input, output| -> Result<f64> {
+        let x = Tensor::randn(0.0_f32, 1.0, (rows, input), device).map_err(PolicyError::from)?;
+        let weight = Tensor::randn(0.0_f32, 1.0, (output, input), device)
+            .and_then(|weight| weight.to_dtype(dtype))
+            .map_err(PolicyError::from)?;
+        let layer = Linear::frozen(weight);
+        let begun = Instant::now();
+        let mut best = f64::INFINITY;
+        for _ in 0..MOST_TIMES {
+            let started = Instant::now();
+            let product = kernels.linear(&x, &layer).map_err(PolicyError::from)?;
+            device.synchronize().map_err(PolicyError::from)?;
+            best = best.min(started.elapsed().as_secs_f64());
+            drop(product);
+            if begun.elapsed() > LONG_ENOUGH {
+                break;
+            }
+        }
+        Ok(best)
+    };
+    let operations = |rows: usize, input: usize, output: usize| (2 * rows * input * output) as f64;
+    let square = operations(SQUARE, SQUARE, SQUARE) / best(SQUARE, SQUARE, SQUARE)?;
+
+    let (d, ff) = (spec.hidden_size, spec.intermediate_size);
+    let layers =
+        [(d, spec.query_width(), 1), (d, spec.kv_width(), 2), (spec.query_width(), d, 1), (d, ff, 2), (ff, d, 1)];
+    let (mut work, mut secs) = (0.0, 0.0);
+    for (input, output, times) in layers {
+        let times = f64::from(times);
+        work += times * operations(tokens, input, output);
+        secs += times * best(tokens, input, output)?;
+    }
+    Ok(MatmulPeak { square_gflops: square / 1e9, own_shapes_gflops: work / secs / 1e9 })
+}

@@ -1,0 +1,388 @@
+//! Data to token ids to documents: what a run trains on, what it is measured on, and what had to be set aside.
+
+use data::{Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule, config::DataConfig, split};
+use model::{Doc, Spec};
+use rayon::prelude::*;
+use store::LogLevel;
+use text::{Codec, Limits, Start, Unusable};
+
+/// One pair as the policy sees it: its document holds the chosen answer, then the rejected one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairDoc {
+    pub id: PairId,
+    pub doc: Doc,
+    /// c.
+    pub certainty: f64,
+    /// r.
+    pub reward: f64,
+    /// μ.
+    pub behaviour: f64,
+    /// Answers that lost their end.
+    pub cut: usize,
+    /// Where the scored tokens begin.
+    pub start: Start,
+    /// What the prompt is about, for the reference coverage.
+    pub prompt: PromptKey,
+}
+
+impl PairDoc {
+    /// A pair of token ids as they are, its label beyond doubt.
+    pub fn certain(id: PairId, doc: Doc) -> Self {
+        let prompt = PromptKey::of(&Prompt::Text(String::new()));
+        Self { id, doc, certainty: 1.0, reward: 1.0, behaviour: 1.0, cut: 0, start: Start::AtBorder, prompt }
+    }
+}
+
+/// A reference answer or a piece of retention text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextDoc {
+    pub doc: Doc,
+    pub prompt: PromptKey,
+}
+
+/// Training and held-out part of one kind of data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts<T> {
+    pub train: Vec<T>,
+    pub eval: Vec<T>,
+}
+
+/// Everything a run feeds to the policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batches {
+    pub pairs: Parts<PairDoc>,
+    pub references: Parts<TextDoc>,
+    pub retention: Parts<TextDoc>,
+    /// Labelled pairs that will not be trained on, each with its reason.
+    pub set_aside: Vec<(PairId, String)>,
+    /// Pairs without a label that can be trained on (none yet, both bad, skipped).
+    pub unlabelled: usize,
+    /// Reasons why reference answers were set aside, one each.
+    pub references_set_aside: Vec<String>,
+    /// Prompts of the held-out pairs and references as the model sees them, for freshly sampled answers.
+    pub eval_prompts: Vec<Vec<u32>>,
+}
+
+/// The raw data of a run.
+pub struct Material {
+    pub pairs: Vec<Pair>,
+    pub references: Vec<ReferenceAnswer>,
+    pub retention: Vec<String>,
+}
+
+/// Pairs tokenised between two reports of progress.
+const CHUNK: usize = 512;
+
+/// Tokenises on the current rayon pool. `progress` hears the share done.
+///
+/// `bounds` are the model's: a pair that does not fit in them is set aside.
+pub fn prepare(
+    material: &Material,
+    codec: &Codec,
+    config: &DataConfig,
+    bounds: Bounds,
+    progress: &mut dyn FnMut(f32),
+) -> Batches {
+    let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
+    let limits = Limits { max_prompt: config.max_prompt_tokens, max_answer: config.max_answer_tokens };
+    let sides = split(&material.pairs, rule);
+    let total = material.pairs.len() + material.references.len() + material.retention.len();
+    let mut done = 0;
+    let mut tick = |more: usize| {
+        done += more;
+        progress(done as f32 / total.max(1) as f32);
+    };
+
+    let mut set_aside = Vec::new();
+    let mut unlabelled = 0;
+    let mut side = |indices: &[usize]| {
+        let mut docs = Vec::with_capacity(indices.len());
+        for chunk in indices.chunks(CHUNK) {
+            let encoded: Vec<Encoded> =
+                chunk.par_iter().map(|&index| encode_pair(&material.pairs[index], codec, limits, bounds)).collect();
+            for encoded in encoded {
+                match encoded {
+                    Encoded::Usable(doc) => docs.push(doc),
+                    Encoded::Unlabelled => unlabelled += 1,
+                    Encoded::Unusable(id, reason) => set_aside.push((id, reason)),
+                }
+            }
+            tick(chunk.len());
+        }
+        docs
+    };
+    let pairs = Parts { train: side(&sides.train), eval: side(&sides.eval) };
+
+    let mut references_set_aside = Vec::new();
+    let mut references = Vec::new();
+    for chunk in material.references.chunks(CHUNK) {
+        let encoded: Vec<Result<TextDoc, String>> =
+            chunk.par_iter().map(|reference| encode_reference(reference, codec, limits, bounds)).collect();
+        for encoded in encoded {
+            match encoded {
+                Ok(doc) => references.push(doc),
+                Err(reason) => references_set_aside.push(reason),
+            }
+        }
+        tick(chunk.len());
+    }
+
+    let longest = bounds.context.min(config.max_prompt_tokens.saturating_add(config.max_answer_tokens));
+    let retention = material.retention.par_iter().map(|text| encode_text(text, codec, longest)).flatten().collect();
+    tick(material.retention.len());
+
+    let references = hold_out(references, rule);
+    let mut eval_prompts: Vec<Vec<u32>> = Vec::new();
+    // Alternately from where the pairs push and from where the reference answers speak.
+    let of_pairs = pairs.eval.iter().map(|pair| &pair.doc.prefix);
+    let of_references = references.eval.iter().map(|text| &text.doc.prefix);
+    let (mut of_pairs, mut of_references) = (of_pairs.fuse(), of_references.fuse());
+    loop {
+        let next = [of_pairs.next(), of_references.next()];
+        if next.iter().all(Option::is_none) {
+            break;
+        }
+        for prompt in next.into_iter().flatten() {
+            if !eval_prompts.contains(prompt) && eval_prompts.len() < MOST_EVAL_PROMPTS {
+                eval_prompts.push(prompt.clone());
+            }
+        }
+    }
+
+    Batches {
+        pairs,
+        references,
+        retention: hold_out(retention, rule),
+        set_aside,
+        unlabelled,
+        references_set_aside,
+        eval_prompts,
+    }
+}
+
+/// Prompts kept for freshly sampled answers.
+const MOST_EVAL_PROMPTS: usize = 64;
+
+enum Encoded {
+    Usable(PairDoc),
+    Unlabelled,
+    Unusable(PairId, String),
+}
+
+fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, bounds: Bounds) -> Encoded {
+    let (chosen, rejected, certainty) = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
+        Some(Choice::Better { chosen, rejected, strength }) => (chosen, rejected, strength.certainty()),
+        Some(Choice::Tie) => (0, 1, 0.5),
+        Some(Choice::BothBad | Choice::Skip) | None => return Encoded::Unlabelled,
+    };
+    let unusable = |reason: String| Encoded::Unusable(pair.id, reason);
+    let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected)) else {
+        return unusable("its verdict names an answer that it does not have".to_owned());
+    };
+    let behaviour = f64::from(pair.behaviour);
+    let reward = f64::from(pair.reward);
+    if !(behaviour > 0.0 && behaviour <= 1.0) {
+        return unusable(format!("its labeller's probability is {behaviour}, which is not above 0 and at most 1"));
+    }
+    if !reward.is_finite() {
+        return unusable(format!("its reward is {reward}, which is not a number"));
+    }
+    let encoded = match codec.encode_answers(&pair.prompt, &[chosen, rejected], limits) {
+        Ok(encoded) => encoded,
+        Err(reason) => return unusable(reason.to_string()),
+    };
+    let cut = encoded.answers.iter().filter(|answer| answer.cut).count();
+    let doc =
+        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
+    if let Err(reason) = fits(&doc, codec, bounds) {
+        return unusable(reason);
+    }
+    Encoded::Usable(PairDoc {
+        id: pair.id,
+        doc,
+        certainty,
+        reward,
+        behaviour,
+        cut,
+        start: encoded.start,
+        prompt: PromptKey::of(&pair.prompt),
+    })
+}
+
+fn encode_reference(
+    reference: &ReferenceAnswer,
+    codec: &Codec,
+    limits: Limits,
+    bounds: Bounds,
+) -> Result<TextDoc, String> {
+    let encoded =
+        codec.encode_answers(&reference.prompt, &[reference], limits).map_err(|reason: Unusable| reason.to_string())?;
+    let doc =
+        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
+    fits(&doc, codec, bounds)?;
+    Ok(TextDoc { doc, prompt: PromptKey::of(&reference.prompt) })
+}
+
+/// A text in pieces of at most `longest` tokens.
+fn encode_text(text: &str, codec: &Codec, longest: usize) -> Vec<TextDoc> {
+    let prompt = PromptKey::of(&Prompt::Text(text.to_owned()));
+    codec
+        .encode_text(text)
+        .chunks(longest.max(2))
+        .filter_map(|ids| Some(TextDoc { doc: Doc::text(ids)?, prompt }))
+        .collect()
+}
+
+/// What a model can take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Tokens of a sequence.
+    pub context: usize,
+    /// Ids below this one have a row in its table.
+    pub vocab_size: usize,
+}
+
+impl Bounds {
+    pub fn of(spec: &Spec) -> Self {
+        Self { context: spec.max_positions, vocab_size: spec.vocab_size }
+    }
+}
+
+/// A sequence may not be longer than the context the model was made for, nor hold a token that it has no row for.
+fn fits(doc: &Doc, codec: &Codec, bounds: Bounds) -> Result<(), String> {
+    let Bounds { context, vocab_size } = bounds;
+    let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
+    let tokens = doc.prefix.len() + longest;
+    if tokens > context {
+        return Err(format!("prompt and answer have {tokens} tokens, more than the model's context of {context}"));
+    }
+    known(doc, codec, vocab_size)
+}
+
+/// The tokenizer may know tokens that the model has no row for.
+pub fn known(doc: &Doc, codec: &Codec, vocab_size: usize) -> Result<(), String> {
+    let mut ids = doc.prefix.iter().chain(doc.continuations.iter().flatten());
+    if let Some(&id) = ids.find(|&&id| id as usize >= vocab_size) {
+        let token = codec.token(id);
+        return Err(format!(
+            "it holds the token {token:?} (id {id}), which the tokenizer knows and the model does not: its vocabulary has {vocab_size} entries"
+        ));
+    }
+    Ok(())
+}
+
+/// Splits by prompt, as pairs are.
+fn hold_out(docs: Vec<TextDoc>, rule: SplitRule) -> Parts<TextDoc> {
+    let (eval, train) = docs.into_iter().partition(|doc| rule.holds_out(doc.prompt));
+    Parts { train, eval }
+}
+
+impl<T> Parts<T> {
+    /// What to measure on: the held-out part, or the training part when nothing is held out.
+    pub fn measured(&self) -> &[T] {
+        if self.eval.is_empty() { &self.train } else { &self.eval }
+    }
+
+    pub fn len(&self) -> usize {
+        self.train.len() + self.eval.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// At most so many held-out pairs, reference answers and retention texts are measured each time: the first ones.
+pub const MOST_MEASURED: usize = 512;
+
+/// What of a list is measured.
+pub fn first<T>(items: &[T]) -> &[T] {
+    &items[..items.len().min(MOST_MEASURED)]
+}
+
+impl Batches {
+    /// A hash of every token id and label in its order: two runs with the same hash met the same data.
+    pub fn identity(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut docs = |docs: &mut dyn Iterator<Item = &Doc>| {
+            hasher.update(b"part");
+            for doc in docs {
+                for ids in std::iter::once(&doc.prefix).chain(&doc.continuations) {
+                    hasher.update(&(ids.len() as u64).to_le_bytes());
+                    for id in ids {
+                        hasher.update(&id.to_le_bytes());
+                    }
+                }
+            }
+        };
+        docs(&mut self.pairs.train.iter().map(|pair| &pair.doc));
+        docs(&mut self.pairs.eval.iter().map(|pair| &pair.doc));
+        for part in [&self.references, &self.retention] {
+            docs(&mut part.train.iter().map(|text| &text.doc));
+            docs(&mut part.eval.iter().map(|text| &text.doc));
+        }
+        for pair in self.pairs.train.iter().chain(&self.pairs.eval) {
+            for number in [pair.certainty, pair.reward, pair.behaviour] {
+                hasher.update(&number.to_le_bytes());
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// Why there is nothing to train on.
+    pub fn why_empty(&self) -> String {
+        let aside = self.set_aside.len();
+        let held_out = self.pairs.eval.len();
+        if aside + held_out + self.unlabelled == 0 {
+            return "the project has no pairs yet; import some or label some".to_owned();
+        }
+        format!(
+            "{} pairs have no label to train on, {aside} cannot be used and {held_out} are held out",
+            self.unlabelled
+        )
+    }
+
+    /// What a person should know about the data before the first step.
+    pub fn remarks(&self) -> Vec<(LogLevel, String)> {
+        let mut remarks = vec![(
+            LogLevel::Info,
+            format!(
+                "{} pairs to train on, {} held out; {} reference answers, {} held out; {} pieces of retention text, {} held out",
+                self.pairs.train.len(),
+                self.pairs.eval.len(),
+                self.references.train.len(),
+                self.references.eval.len(),
+                self.retention.train.len(),
+                self.retention.eval.len(),
+            ),
+        )];
+        for (count, reason) in self.reasons() {
+            remarks.push((LogLevel::Warning, format!("{count} labelled pairs set aside: {reason}")));
+        }
+        if let Some(reason) = self.references_set_aside.first() {
+            remarks.push((
+                LogLevel::Warning,
+                format!("{} reference answers set aside; the first because {reason}", self.references_set_aside.len()),
+            ));
+        }
+        for (what, parts) in [("reference answers", &self.references), ("retention text", &self.retention)] {
+            if parts.eval.is_empty() && !parts.train.is_empty() {
+                remarks.push((
+                    LogLevel::Warning,
+                    format!("No {what} held out, so what is measured on it is measured on what is trained on"),
+                ));
+            }
+        }
+        remarks
+    }
+
+    /// The reasons of what was set aside with their counts, most frequent first.
+    pub fn reasons(&self) -> Vec<(usize, &str)> {
+        let mut reasons: Vec<&str> = self.set_aside.iter().map(|(_, r)| r.as_str()).collect();
+        reasons.sort_unstable();
+        let mut counted: Vec<(usize, &str)> =
+            reasons.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0])).collect();
+        counted.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        counted
+    }
+}

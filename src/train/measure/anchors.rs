@@ -1,0 +1,246 @@
+//! The step-0 log-probs that a run is measured against, each computed when the run first needs it.
+//!
+//! A step computes those of its own pairs, an evaluation those that it uses. With full weights the reference is gone after
+//! the first step, so all that the run will visit are computed before it.
+
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use model::Doc;
+use store::{LogLevel, Project};
+
+use crate::{
+    dataset::{
+        batches::{PairDoc, first},
+        order::Order,
+    },
+    error::{Result, TrainError},
+    measure::{
+        golden,
+        log_probs::{LogProbs, Sums, sums},
+        reference::{Origin, Source},
+    },
+    objective::Objective,
+    run::{context::Context, host::CurrentWeights, training::Training},
+};
+
+/// What lasts no longer needs no word.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Σ log π_ref by document, as far as the run has needed them.
+pub struct Anchors {
+    pub origin: Origin,
+    /// The run's own hold on the project is needed at the same time.
+    cache: Project,
+    /// Of chosen and rejected answer of each training pair.
+    train: Vec<Option<Vec<f64>>>,
+    /// Of the held-out pairs that are measured.
+    eval: Option<Sums>,
+    /// Of the reference answers that are measured.
+    references: Option<Sums>,
+    /// Training pairs whose values are here, and how many of them were computed by this run.
+    known: usize,
+    computed: usize,
+    /// Time that it took, pauses left out; it counts for no step.
+    spent: Duration,
+}
+
+impl Anchors {
+    pub fn new(origin: Origin, cache: Project, pairs: usize) -> Self {
+        Self {
+            origin,
+            cache,
+            train: vec![None; pairs],
+            eval: None,
+            references: None,
+            known: 0,
+            computed: 0,
+            spent: Duration::ZERO,
+        }
+    }
+
+    /// Of a training pair: chosen, then rejected; nothing before a step has met it.
+    pub fn of_pair(&self, index: usize) -> &[f64] {
+        self.train[index].as_deref().unwrap_or_default()
+    }
+
+    /// Of the held-out pairs that are measured, in their order.
+    pub fn of_held_out(&self, index: usize) -> &[f64] {
+        self.eval.as_ref().and_then(|eval| eval.get(index)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Σ over all reference answers that are measured.
+    pub fn of_references(&self) -> f64 {
+        self.references.iter().flatten().flatten().sum()
+    }
+
+    pub fn spent(&self) -> Duration {
+        self.spent
+    }
+
+    /// Seconds that pairs will take which the next `visits` visits meet for the first time.
+    pub fn secs_to_come(&self, visits: u64) -> f64 {
+        let unknown = (self.train.len() - self.known) as u64;
+        unknown.min(visits) as f64 * self.spent.as_secs_f64() / self.known.max(1) as f64
+    }
+
+    /// For the log, when the run ends.
+    pub fn summary(&self) -> Option<String> {
+        (self.computed > 0).then(|| {
+            format!(
+                "Reference log-probs: {} pairs were computed on the way, which took {:.1} s; the speeds leave that out",
+                self.computed,
+                self.spent.as_secs_f64()
+            )
+        })
+    }
+}
+
+impl Training {
+    /// Looks that the policy is its own reference, on the pairs of the step that comes next. The policy must be at step 0;
+    /// `next`: the order of the pairs from where the run goes on. `Break` = stopped meanwhile.
+    pub fn check_start(&mut self, next: &Order, step: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        let chosen = self.drawn(&mut next.clone(), step);
+        let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
+        for attempt in 0.. {
+            if self.anchor(&chosen, context)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let pairs: Vec<PairDoc> =
+                chosen.iter().take(golden::PAIRS).map(|&i| self.batches.pairs.train[i].clone()).collect();
+            let anchors: Sums = chosen.iter().map(|&i| self.anchors.of_pair(i).to_vec()).collect();
+            match golden::check(&self.trainer.policy, &objective, &pairs, &anchors, self.state.budget) {
+                Err(TrainError::Golden(_)) if attempt == 0 && self.anchors.computed < self.anchors.known => {
+                    self.forget_cached(context)?;
+                }
+                checked => return checked.map(|_| ControlFlow::Continue(())),
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Cached values that are not those of this model were written by mistake; nothing in the cache is relied on then.
+    fn forget_cached(&mut self, context: &mut Context<'_>) -> Result<()> {
+        let pairs = self.batches.pairs.train.iter().chain(&self.batches.pairs.eval).map(|pair| &pair.doc);
+        let references = self.batches.references.train.iter().chain(&self.batches.references.eval);
+        let docs = pairs.chain(references.map(|text| &text.doc));
+        self.state.reference.forget(&mut self.anchors.cache, docs)?;
+        self.anchors.train.fill(None);
+        (self.anchors.known, self.anchors.computed) = (0, 0);
+        context.log(
+            LogLevel::Warning,
+            "Cached reference log-probs are not those of this model; they are forgotten and computed again",
+        )
+    }
+
+    /// What full weights need before they move: the values of all that the run will visit and measure. `Break` = stopped
+    /// meanwhile.
+    pub fn anchor_ahead(&mut self, next: &Order, first: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        let mut order = next.clone();
+        let steps = first..=self.length.steps;
+        let visits = steps.clone().count().saturating_mul(self.config.train.pairs_per_step);
+        let to_visit = self.anchors.train.len().min(visits).max(1);
+        for step in steps {
+            if self.anchors.known == self.anchors.train.len() {
+                break;
+            }
+            let chosen = self.drawn(&mut order, step);
+            context.phase("Computing reference log-probs", Some(self.anchors.known as f32 / to_visit as f32));
+            if self.anchor(&chosen, context)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let measured = self.anchor_held_out(context)?.is_break() || self.anchor_references(context)?.is_break();
+        Ok(if measured { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Finds or computes the values of a step's pairs. `Break` = stopped meanwhile.
+    pub fn anchor(&mut self, chosen: &[usize], context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        if chosen.iter().all(|&i| self.anchors.train[i].is_some()) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let docs = |training: &Self| chosen.iter().map(|&i| training.batches.pairs.train[i].doc.clone()).collect();
+        let Some((log_probs, computed)) = self.at_start(docs, context)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        for (&index, sums) in chosen.iter().zip(sums(&log_probs)) {
+            if self.anchors.train[index].is_none() {
+                self.anchors.train[index] = Some(sums);
+                self.anchors.known += 1;
+            }
+        }
+        self.anchors.computed += computed;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The same for the held-out pairs that an evaluation uses. Gives their log-probs where they were not here before.
+    pub fn anchor_held_out(&mut self, context: &mut Context<'_>) -> Result<ControlFlow<(), Option<LogProbs>>> {
+        if self.anchors.eval.is_some() {
+            return Ok(ControlFlow::Continue(None));
+        }
+        let docs = |training: &Self| first(&training.batches.pairs.eval).iter().map(|pair| pair.doc.clone()).collect();
+        let Some((log_probs, _)) = self.at_start(docs, context)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        self.anchors.eval = Some(sums(&log_probs));
+        Ok(ControlFlow::Continue(Some(log_probs)))
+    }
+
+    /// The same for the reference answers that an evaluation uses.
+    pub fn anchor_references(&mut self, context: &mut Context<'_>) -> Result<ControlFlow<(), Option<LogProbs>>> {
+        if self.anchors.references.is_some() {
+            return Ok(ControlFlow::Continue(None));
+        }
+        let docs = |training: &Self| {
+            let measured = first(training.batches.references.measured());
+            measured.iter().map(|text| text.doc.clone()).collect()
+        };
+        let Some((log_probs, _)) = self.at_start(docs, context)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        self.anchors.references = Some(sums(&log_probs));
+        Ok(ControlFlow::Continue(Some(log_probs)))
+    }
+
+    /// log π_ref of some documents and how many of them were not in the cache. `None` = stopped meanwhile.
+    fn at_start(
+        &mut self,
+        docs: impl FnOnce(&Self) -> Vec<Doc>,
+        context: &mut Context<'_>,
+    ) -> Result<Option<(LogProbs, usize)>> {
+        let docs = docs(self);
+        let docs: Vec<&Doc> = docs.iter().collect();
+        let (begun, rested) = (Instant::now(), context.rested);
+        let Self { trainer, codec, anchors, state, .. } = self;
+        let mut source = Source {
+            cache: &mut anchors.cache,
+            policy: &mut trainer.policy,
+            origin: &anchors.origin,
+            budget: state.budget,
+        };
+        let mut failed = None;
+        let found = state.reference.log_probs(&mut source, &docs, &mut |policy, done| {
+            if begun.elapsed() > LONG {
+                context.phase("Computing reference log-probs", Some(done));
+            }
+            context.attend(Some(CurrentWeights { policy, codec })).unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            })
+        })?;
+        anchors.spent += begun.elapsed().saturating_sub(context.rested.saturating_sub(rested));
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        if found.damaged > 0 {
+            let text = format!("{} cached reference log-probs were damaged and are computed again", found.damaged);
+            context.log(LogLevel::Warning, text)?;
+        }
+        Ok(Some((found.log_probs, found.computed)))
+    }
+}

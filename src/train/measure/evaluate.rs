@@ -1,0 +1,216 @@
+//! Measuring: held-out pairs, KL drift on reference answers and on fresh answers, retention, how answers end.
+
+use std::ops::ControlFlow;
+
+use model::{Doc, GenerateOptions, LoadOptions, Policy};
+
+use crate::{
+    dataset::{
+        batches::{TextDoc, first},
+        material,
+    },
+    error::Result,
+    loss::{judge, pair_metrics},
+    measure::log_probs::{LogProbs, all_log_probs, log_probs, reference_log_probs, sum},
+    memory::process,
+    objective::{Objective, PairTerm, TokenMean, kl_k3},
+    run::{context::Context, training::Training},
+};
+
+/// Either the numbers, or nothing because the run is to stop.
+type Measured = Result<Option<Vec<(String, f64)>>>;
+
+impl Training {
+    /// All measurements of the present step, under the names they are stored by.
+    pub fn evaluate(&mut self, context: &mut Context<'_>) -> Measured {
+        let mut metrics = Vec::new();
+        let mut loss = None;
+        if !self.batches.pairs.eval.is_empty() {
+            let Some((preference, of_pairs)) = self.held_out_pairs(context)? else {
+                return Ok(None);
+            };
+            loss = Some(preference);
+            metrics.push(("eval_loss/preference".to_owned(), preference));
+            metrics.extend(of_pairs);
+        }
+
+        let ControlFlow::Continue(at_start) = self.anchor_references(context)? else {
+            return Ok(None);
+        };
+        let references = first(self.batches.references.measured());
+        let Some(sums) = self.text_log_probs(references, at_start, context)? else {
+            return Ok(None);
+        };
+        let tokens = scored(references);
+        if tokens > 0 {
+            let drift = self.anchors.of_references() - sums;
+            let mean = TokenMean { weight: self.state.knobs.reference_weight, tokens };
+            if let Some(loss) = &mut loss {
+                *loss += mean.term(sums);
+            }
+            metrics.push(("eval_loss/reference".to_owned(), mean.loss(sums)));
+            metrics.push(("kl/ref".to_owned(), drift / tokens as f64));
+            metrics.push(("kl/ref_per_answer".to_owned(), drift / references.len() as f64));
+        }
+
+        let retention = first(self.batches.retention.measured());
+        let Some(sums) = self.text_log_probs(retention, None, context)? else {
+            return Ok(None);
+        };
+        let tokens = scored(retention);
+        if tokens > 0 {
+            let mean = TokenMean { weight: self.state.knobs.retention_weight, tokens };
+            if let Some(loss) = &mut loss {
+                *loss += mean.term(sums);
+            }
+            metrics.push(("eval_loss/retention".to_owned(), mean.loss(sums)));
+        }
+        if let Some(loss) = loss {
+            metrics.insert(0, ("eval_loss".to_owned(), loss));
+        }
+
+        let Some(of_answers) = self.fresh_answers(context)? else {
+            return Ok(None);
+        };
+        metrics.extend(of_answers);
+        Ok(Some(metrics))
+    }
+
+    /// Mean preference loss and `eval_*` of the held-out pairs.
+    #[expect(clippy::type_complexity, reason = "loss and metrics, or stopped, or an error")]
+    fn held_out_pairs(&mut self, context: &mut Context<'_>) -> Result<Option<(f64, Vec<(String, f64)>)>> {
+        let ControlFlow::Continue(at_start) = self.anchor_held_out(context)? else {
+            return Ok(None);
+        };
+        let pairs = first(&self.batches.pairs.eval);
+        let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
+        let Some(log_probs) = self.log_probs(&docs, at_start, context)? else {
+            return Ok(None);
+        };
+        let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
+        let anchored: Vec<(PairTerm, &[f64])> = pairs
+            .iter()
+            .zip(&log_probs)
+            .enumerate()
+            .map(|(index, (pair, answers))| {
+                let anchor = self.anchors.of_held_out(index);
+                (judge(&objective, pair, answers, anchor), anchor)
+            })
+            .collect();
+        let loss = anchored.iter().map(|(term, _)| term.loss).sum::<f64>() / anchored.len() as f64;
+        let metrics =
+            pair_metrics(&anchored).into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect();
+        Ok(Some((loss, metrics)))
+    }
+
+    /// Σ log π_θ over all scored tokens of some texts.
+    fn text_log_probs(
+        &self,
+        texts: &[TextDoc],
+        at_start: Option<LogProbs>,
+        context: &mut Context<'_>,
+    ) -> Result<Option<f64>> {
+        let docs: Vec<&Doc> = texts.iter().map(|text| &text.doc).collect();
+        let log_probs = self.log_probs(&docs, at_start, context)?;
+        Ok(log_probs.map(|log_probs| log_probs.iter().flatten().map(|values| sum(values)).sum()))
+    }
+
+    /// log π_θ of each token of each answer of some documents. Before the first update the policy is the reference, so its
+    /// log-probs (`at_start`, where they have just been looked up) are those of the policy.
+    fn log_probs(
+        &self,
+        docs: &[&Doc],
+        at_start: Option<LogProbs>,
+        context: &mut Context<'_>,
+    ) -> Result<Option<LogProbs>> {
+        if let Some(at_start) = at_start.filter(|_| self.state.step == 0) {
+            return Ok(Some(at_start));
+        }
+        log_probs(&self.trainer.policy, docs, self.state.budget, &mut |_| context.attend(Some(self.weights())))
+    }
+
+    /// `answers/mean_tokens`, `stop/eos_rate` and `kl/policy_k3` on answers drawn from the policy as it is now.
+    fn fresh_answers(&mut self, context: &mut Context<'_>) -> Measured {
+        let wanted = self.config.train.eval_answers;
+        let mut prompts: Vec<Vec<u32>> = self.batches.eval_prompts.clone();
+        if prompts.is_empty() {
+            // Nothing is held out: the training prompts are all there is.
+            prompts = self.batches.pairs.train.iter().take(wanted).map(|p| p.doc.prefix.clone()).collect();
+        }
+        prompts.truncate(wanted);
+        if prompts.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let options = GenerateOptions {
+            temperature: 1.0,
+            max_new: self.config.train.sample_tokens,
+            seed: self.config.train.shuffle_seed ^ self.state.step.rotate_left(32),
+            stop: self.codec.stop_ids().to_vec(),
+            ..GenerateOptions::default()
+        };
+        let Some(generations) = context.generate(self.weights(), &prompts, &options)? else {
+            return Ok(None);
+        };
+        let count = generations.len() as f64;
+        let tokens: usize = generations.iter().map(|g| g.ids.len()).sum();
+        let ended = generations.iter().filter(|g| g.stopped_by_eos).count();
+        let mut metrics = vec![
+            ("answers/mean_tokens".to_owned(), tokens as f64 / count),
+            ("stop/eos_rate".to_owned(), ended as f64 / count),
+        ];
+        let docs: Vec<Doc> = prompts
+            .into_iter()
+            .zip(generations)
+            .filter(|(_, generation)| !generation.ids.is_empty())
+            .map(|(prefix, generation)| Doc { prefix, continuations: vec![generation.ids] })
+            .collect();
+        let policy = token_log_probs(&self.trainer.policy, &docs, self.state.budget)?;
+        if let Some(reference) = self.reference_log_probs(context, &docs)?
+            && let Some(kl) = kl_k3(&policy, &reference)
+        {
+            metrics.push(("kl/policy_k3".to_owned(), kl));
+            metrics.push(("kl/policy_k3_per_answer".to_owned(), kl * policy.len() as f64 / docs.len() as f64));
+        }
+        Ok(Some(metrics))
+    }
+
+    /// Log-probs under the model at step 0 of answers that no cache can hold. With an adapter the policy has it in
+    /// itself; with full weights the starting weights are read again, if there is room for them.
+    fn reference_log_probs(&mut self, context: &Context<'_>, docs: &[Doc]) -> Result<Option<Vec<f32>>> {
+        if !self.config.lora.full {
+            let docs: Vec<&Doc> = docs.iter().collect();
+            let by_doc = reference_log_probs(&self.trainer.policy, &docs, self.state.budget)?;
+            return Ok(Some(tokens_of(by_doc)));
+        }
+        let needed = 6 * self.trainer.policy.total_parameters() as u64;
+        if process::free_on(self.trainer.policy.device()) < needed {
+            return Ok(None);
+        }
+        let folder = material::model_folder(&context.project, &self.config)?;
+        let options = LoadOptions {
+            full: false,
+            multiplier: Some(self.trainer.policy.compute().multiplier()),
+            ..material::load_options(&self.config, context.project.dir())
+        };
+        let reference = Policy::load(&folder, &options)?;
+        if reference.identity() != self.state.reference.policy {
+            // The folder was changed since the start: then it is no reference any more.
+            return Ok(None);
+        }
+        token_log_probs(&reference, docs, self.state.budget).map(Some)
+    }
+}
+
+/// Log-probs of every scored token, document after document.
+fn token_log_probs(policy: &Policy, docs: &[Doc], budget: usize) -> Result<Vec<f32>> {
+    let docs: Vec<&Doc> = docs.iter().collect();
+    Ok(tokens_of(all_log_probs(policy, &docs, budget)?))
+}
+
+fn tokens_of(by_doc: LogProbs) -> Vec<f32> {
+    by_doc.into_iter().flatten().flatten().collect()
+}
+
+fn scored(texts: &[TextDoc]) -> usize {
+    texts.iter().map(|text| text.doc.answer_tokens()).sum()
+}

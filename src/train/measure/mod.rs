@@ -1,0 +1,9 @@
+//! What is measured beside the steps: log-probs, the reference at step 0, held-out data, fresh answers, given pairs.
+
+pub mod anchors;
+pub mod evaluate;
+pub mod golden;
+pub mod log_probs;
+pub mod probes;
+pub mod reference;
+pub mod score;

@@ -1,0 +1,66 @@
+//! What a run is said to hold before it begins.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a run holds at its peak, and what it may hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryOutlook {
+    /// Bytes of everything that the program holds while the largest row is worked on.
+    pub peak_memory_bytes: u64,
+    pub peak_memory_is: Basis,
+    /// Weights, optimizer, gradients and activations of that row alone, counted from their shapes.
+    pub estimated_memory_bytes: u64,
+    /// `train.memory_mb`, or a share of what is free.
+    pub memory_limit_bytes: u64,
+    /// Tokens that a row may hold.
+    pub row_tokens: usize,
+    /// Tokens of the largest row there is.
+    pub largest_row_tokens: usize,
+    /// Blocks whose forward runs again in the backward of that row, of all there are.
+    pub recomputed_blocks: usize,
+    pub blocks: usize,
+}
+
+/// Where a number comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// From shapes.
+    #[default]
+    Estimated,
+    /// From shapes, corrected by what a larger row or less recomputation was seen to take.
+    FromMeasured,
+    /// Exactly this was done and watched.
+    Measured,
+}
+
+impl MemoryOutlook {
+    pub fn fits(&self) -> bool {
+        self.peak_memory_bytes <= self.memory_limit_bytes
+    }
+}
+
+impl fmt::Display for MemoryOutlook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: u64| bytes.div_ceil(1 << 20);
+        let basis = match self.peak_memory_is {
+            Basis::Estimated => "estimated",
+            Basis::FromMeasured => "estimated from a measured row",
+            Basis::Measured => "measured",
+        };
+        write!(
+            f,
+            "{} MB at the peak, {basis} ({} MB by shapes alone), of {} MB that may be taken; the largest row has {} tokens",
+            mb(self.peak_memory_bytes),
+            mb(self.estimated_memory_bytes),
+            mb(self.memory_limit_bytes),
+            self.largest_row_tokens
+        )?;
+        match self.recomputed_blocks {
+            0 => Ok(()),
+            blocks => write!(f, ", and {blocks} of {} blocks run their forward again", self.blocks),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The largest row forward and backward before the first step: what memory it takes, how long it lasts, and what follows
+//! from that for the run.
+
+use std::{cmp::Reverse, time::Instant};
+
+use data::config::{Recompute, RunConfig};
+use kernels::device;
+use model::{Doc, Policy, PolicyError};
+
+use crate::{
+    dataset::{
+        batches::{Batches, PairDoc, TextDoc},
+        rows::{Packed, pack},
+    },
+    error::{Result, TrainError},
+    memory::{
+        budget::Room,
+        outlook::{Basis, MemoryOutlook},
+        process,
+    },
+    run::checkpoint::Aside,
+    step::{Loss, Slopes, go_on, gradient},
+};
+
+/// A trial that takes longer is not repeated.
+const LONG_SECS: f64 = 2.0;
+/// Pairs named when they do not fit.
+const NAMED: usize = 10;
+
+/// What was tried, and what it says about the run.
+pub struct Trial {
+    /// Absent when nothing fits.
+    pub secs_a_token: Option<f64>,
+    pub outlook: MemoryOutlook,
+    /// What fits no row of its own, even with all the recomputation that the settings allow.
+    pub never_fit: Aside,
+    /// Sentences for the person who starts the run.
+    pub warnings: Vec<String>,
+}
+
+/// One row, forward and backward.
+struct Attempt {
+    peak: u64,
+    secs: f64,
+}
+
+/// Tries the largest row that rows of `budget` tokens make. What it takes corrects `room`, and with it how many blocks run
+/// their forward again; `budget` is halved until its rows fit. `again`: a second time where the first was quick, because the
+/// first time pays for fresh memory.
+pub fn run(
+    policy: &mut Policy,
+    config: &RunConfig,
+    batches: &Batches,
+    budget: &mut usize,
+    room: &mut Room,
+    again: bool,
+) -> Result<Trial> {
+    let asked = *budget;
+    let docs = longest(config, batches);
+    // No step has more than its own documents in a row.
+    let most = 3 * config.train.pairs_per_step;
+    let mut tried = None;
+    loop {
+        let Some(packed) = largest(policy, &docs, most, budget, *room)? else {
+            break;
+        };
+        let (row, is_alone) = (&packed.row, packed.alone().is_some());
+        let row_bytes = policy.row_bytes(row.tokens(), row.answer_tokens());
+        match attempt(policy, &packed, again) {
+            Ok(attempt) => {
+                let blocks = policy.recomputed_blocks(row);
+                let peak = room.learn(policy, attempt.peak, row_bytes);
+                tried = Some((packed.row, blocks, peak, attempt.secs));
+                break;
+            }
+            Err(error) if error.is_out_of_memory() && !is_alone => *budget = (*budget / 2).max(1),
+            Err(error) if error.is_out_of_memory() => break,
+            Err(error) => return Err(error),
+        }
+    }
+
+    // The same question with what is known now.
+    let row = largest(policy, &docs, most, budget, *room)?.map(|packed| packed.row);
+    let never_fit = never_fit(policy, batches, *room);
+    let (tokens, answers) = row
+        .as_ref()
+        .or(tried.as_ref().map(|(row, ..)| row))
+        .map(|row| (row.tokens(), row.answer_tokens()))
+        .or_else(|| docs.last().map(|doc| (doc.tokens(), doc.answer_tokens())))
+        .unwrap_or_default();
+    let blocks = row.as_ref().map_or(0, |row| policy.recomputed_blocks(row));
+    let row_bytes = match &row {
+        Some(_) => policy.row_bytes(tokens, answers),
+        None => policy.least_row_bytes(tokens, answers),
+    };
+    let (peak, basis) = match &tried {
+        Some((tried, tried_blocks, peak, _)) if (tried.tokens(), *tried_blocks) == (tokens, blocks) => {
+            (*peak, Basis::Measured)
+        }
+        Some(_) => (room.peak(policy, row_bytes), Basis::FromMeasured),
+        None => (room.peak(policy, row_bytes), Basis::Estimated),
+    };
+    let outlook = MemoryOutlook {
+        peak_memory_bytes: peak,
+        peak_memory_is: basis,
+        estimated_memory_bytes: policy.fixed_bytes() + row_bytes,
+        memory_limit_bytes: room.limit(),
+        row_tokens: *budget,
+        largest_row_tokens: tokens,
+        recomputed_blocks: blocks,
+        blocks: policy.spec().layers.len(),
+    };
+    let mut warnings = Vec::new();
+    if let Some((row, _, peak, _)) = &tried
+        && *peak > room.limit()
+    {
+        warnings.push(format!(
+            "A row of {} tokens was tried and the program held {} MB, but {} MB may be taken: {}",
+            row.tokens(),
+            peak >> 20,
+            room.limit() >> 20,
+            consequence(&outlook, config)
+        ));
+    }
+    if *budget < asked {
+        warnings.push(format!(
+            "Rows hold {budget} tokens instead of {asked}, because larger ones do not fit the {} MB that may be taken; a larger train.memory_mb allows larger ones, which are quicker",
+            room.limit() >> 20
+        ));
+    }
+    warnings.extend(too_large(&never_fit, batches, room.limit(), config));
+    Ok(Trial { secs_a_token: tried.map(|(row, _, _, secs)| secs / row.tokens() as f64), outlook, never_fit, warnings })
+}
+
+/// The longest documents that steps are made of, longest first.
+fn longest<'a>(config: &RunConfig, batches: &'a Batches) -> Vec<&'a Doc> {
+    let (references, retention) = texts(config, batches);
+    let pairs = batches.pairs.train.iter().map(|pair| &pair.doc);
+    let texts = references.iter().chain(retention).map(|text| &text.doc);
+    let mut longest: Vec<&Doc> = pairs.chain(texts).collect();
+    longest.sort_by_key(|doc| Reverse(doc.tokens()));
+    longest
+}
+
+/// Reference answers and retention text that the run trains on.
+pub fn texts<'a>(config: &RunConfig, batches: &'a Batches) -> (&'a [TextDoc], &'a [TextDoc]) {
+    let used = |weight: f64, texts: &'a [TextDoc]| if weight > 0.0 { texts } else { &[] };
+    (
+        used(config.objective.reference_weight(), &batches.references.train),
+        used(config.objective.retention_weight(), &batches.retention.train),
+    )
+}
+
+/// The largest row of at most `most` of `docs` that fits. Halves `budget` while rows of several do not fit; a document that does not fit on its own is passed over. The policy knows of the room afterwards.
+fn largest(
+    policy: &mut Policy,
+    docs: &[&Doc],
+    most: usize,
+    budget: &mut usize,
+    room: Room,
+) -> Result<Option<Packed<()>>> {
+    let space = room.now(policy);
+    policy.set_room(space);
+    let least = |tokens, answers| policy.least_row_bytes(tokens, answers);
+    let fitting: Vec<&Doc> =
+        docs.iter().copied().filter(|doc| least(doc.tokens(), doc.answer_tokens()) <= space).take(most).collect();
+    loop {
+        let first = fitting.iter().scan(0, |tokens, doc| {
+            *tokens += doc.tokens();
+            Some(*tokens)
+        });
+        // One row of the longest is enough: all others are shorter.
+        let count = first.take_while(|tokens| *tokens <= *budget).count().max(1);
+        let some = fitting.iter().take(count).map(|doc| ((), *doc));
+        let rows: Vec<Packed<()>> = pack(some, *budget).map_err(PolicyError::from)?;
+        let Some(packed) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        if packed.alone().is_some() || least(packed.row.tokens(), packed.row.answer_tokens()) <= space {
+            return Ok(Some(packed));
+        }
+        *budget = (*budget / 2).max(1);
+    }
+}
+
+fn attempt(policy: &mut Policy, row: &Packed<()>, again: bool) -> Result<Attempt> {
+    // So that the pages of the gradients are there before.
+    policy.gradients().zero().map_err(PolicyError::from)?;
+    let watch = process::PeakWatch::start().map_err(TrainError::io("watch", "memory"))?;
+    let rows = std::slice::from_ref(row);
+    let mut secs = f64::INFINITY;
+    for _ in 0..=usize::from(again) {
+        let started = Instant::now();
+        gradient(policy, None, 1, rows, &mut Even, &mut go_on)?.done()?;
+        secs = secs.min(started.elapsed().as_secs_f64());
+        if secs > LONG_SECS {
+            break;
+        }
+    }
+    let (peak, _) = watch.finish();
+    let peak = device::memory(policy.device()).map_or(peak, |memory| memory.peak);
+    policy.gradients().zero().map_err(PolicyError::from)?;
+    Ok(Attempt { peak, secs })
+}
+
+/// Every token pulls alike.
+struct Even;
+
+impl Loss<()> for Even {
+    fn add(&mut self, (): (), log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        log_probs.iter().for_each(|answer| slopes.answer(1e-3, answer.len()));
+    }
+
+    fn value(&self) -> f64 {
+        0.0
+    }
+}
+
+fn never_fit(policy: &Policy, batches: &Batches, room: Room) -> Aside {
+    let space = room.whole(policy);
+    let fits = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens()) <= space;
+    let of = |docs: &mut dyn Iterator<Item = &Doc>| -> Vec<usize> {
+        let indexed = docs.enumerate().filter(|(_, doc)| !fits(doc));
+        indexed.map(|(index, _)| index).collect()
+    };
+    Aside {
+        pairs: of(&mut batches.pairs.train.iter().map(|pair| &pair.doc)),
+        references: of(&mut batches.references.train.iter().map(|text| &text.doc)),
+        retention: of(&mut batches.retention.train.iter().map(|text| &text.doc)),
+    }
+}
+
+/// What is done about a row that took too much, and what can be done.
+fn consequence(outlook: &MemoryOutlook, config: &RunConfig) -> String {
+    let then = format!(
+        "{} of {} blocks run their forward again in rows of up to {} tokens, which should take {} MB",
+        outlook.recomputed_blocks,
+        outlook.blocks,
+        outlook.largest_row_tokens,
+        outlook.peak_memory_bytes >> 20
+    );
+    if outlook.fits() { then } else { format!("{then}, still too much. {}", cures(config)) }
+}
+
+fn cures(config: &RunConfig) -> String {
+    let recompute = match config.train.recompute {
+        Recompute::Never => "train.recompute = \"auto\", ",
+        Recompute::Auto | Recompute::Always => "",
+    };
+    let limit = match config.train.memory_mb {
+        Some(_) => "a larger train.memory_mb",
+        None => "closing other programs",
+    };
+    format!(
+        "What helps: {recompute}a smaller train.micro_batch_tokens, shorter answers (data.max_answer_tokens), a smaller model.dtype, or {limit}"
+    )
+}
+
+/// Which pairs and texts would be set aside.
+fn too_large(aside: &Aside, batches: &Batches, limit: u64, config: &RunConfig) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let limit = limit >> 20;
+    if !aside.pairs.is_empty() {
+        let pair = |index: &usize| batches.pairs.train.get(*index).map(|pair: &PairDoc| pair.id.0);
+        let named: Vec<String> = aside.pairs.iter().filter_map(pair).take(NAMED).map(|id| id.to_string()).collect();
+        let more = if aside.pairs.len() > named.len() { ", …" } else { "" };
+        sentences.push(format!(
+            "{} pairs never fit the {limit} MB that may be taken, each alone in its row, and are set aside: {}{more}. {}",
+            aside.pairs.len(),
+            named.join(", "),
+            cures(config)
+        ));
+    }
+    let (references, retention) = texts(config, batches);
+    for (what, indices, used) in [
+        ("reference answers", &aside.references, references),
+        ("pieces of retention text", &aside.retention, retention),
+    ] {
+        if !indices.is_empty() && !used.is_empty() {
+            sentences
+                .push(format!("{} {what} never fit the {limit} MB that may be taken and are set aside", indices.len()));
+        }
+    }
+    sentences
+}

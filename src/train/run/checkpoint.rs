@@ -1,0 +1,285 @@
+//! Checkpoints: one folder a step, whole or not there at all.
+//!
+//! `checkpoints/step-000120/` holds `state.json` (everything small, and the hashes of the other files), the trained
+//! tensors (`trainable.safetensors`, or `model.safetensors` for full weights), `optimizer.safetensors`, and for an
+//! adapter the PEFT files that other tools read. It is written under another name, synced, read back and compared, and
+//! only then renamed: a killed process or a full disk leaves the earlier checkpoints as they were. Which of them stay is
+//! for [`super::rotation`].
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use data::config::Knobs;
+use model::{
+    AdamW, Policy,
+    adapter::{self, Layout, Part},
+    free_disk_bytes,
+};
+use serde::{Deserialize, Serialize};
+use store::Revision;
+
+use crate::{
+    dataset::order::Order,
+    error::{Result, TrainError},
+    measure::reference::Reference,
+    run::rotation,
+};
+
+/// The layout that this program writes and the newest it reads. Since 2 the order keeps the way it was drawn in, which a
+/// program that does not know of it would change in silence.
+const FORMAT: u32 = 2;
+const STATE: &str = "state.json";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const ADAPTER_PARTS: &str = "trainable.safetensors";
+const FULL_WEIGHTS: &str = "model.safetensors";
+const PEFT: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+/// Everything of a run that is not a tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub step: u64,
+    /// Training time so far, pauses left out.
+    pub wall_ms: u64,
+    pub pairs: Order,
+    pub references: Order,
+    pub retention: Order,
+    pub knobs: Knobs,
+    /// Tokens of one packed row: another packing would round differently.
+    pub budget: usize,
+    /// What no memory was found for.
+    #[serde(default)]
+    pub aside: Aside,
+    /// Steps in a row that were not applied.
+    pub refused: u32,
+    /// The newest step whose weights are known to give a finite loss and gradient: those that the last applied update began
+    /// with.
+    #[serde(default)]
+    pub proven: u64,
+    pub revision: Revision,
+    pub reference: Reference,
+    /// [`crate::dataset::batches::Batches::identity`].
+    pub data: String,
+    pub best: Option<Best>,
+}
+
+/// Documents too long for the memory there is, by their place in the training data: met no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    pub pairs: Vec<usize>,
+    pub references: Vec<usize>,
+    pub retention: Vec<usize>,
+}
+
+/// The evaluation that was the best so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: u64,
+    #[serde(with = "data::exact")]
+    pub loss: f64,
+}
+
+/// `state.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    format: u32,
+    /// The file with the trained tensors.
+    weights: String,
+    optimizer_step: u64,
+    /// blake3 of every other file.
+    files: BTreeMap<String, String>,
+    state: State,
+}
+
+/// Writes the checkpoint of `state.step` into this folder.
+pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<PathBuf> {
+    fs::create_dir_all(parent).map_err(TrainError::io("create", parent))?;
+    let numbers = policy.trainable_parameters() as u64;
+    // Values and two moments in f32, an adapter once more for PEFT, and some room.
+    let copies = if policy.trains_its_weights() { 3 } else { 4 };
+    let needed = 4 * copies * numbers + (1 << 20);
+    if let Some(free) = free_disk_bytes(parent)
+        && free < needed
+    {
+        return Err(TrainError::Sentence(format!(
+            "it needs {} MB and the disk of {} has {} MB left",
+            needed >> 20,
+            parent.display(),
+            free >> 20
+        )));
+    }
+
+    let aside = parent.join(format!(".{}.writing", rotation::name_of(state.step)));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(TrainError::io("clear", &aside))?;
+    }
+    fs::create_dir(&aside).map_err(TrainError::io("create", &aside))?;
+    let written = write(&aside, policy, optimizer, state, base_model);
+    if let Err(error) = written {
+        // The half-written folder is of no use to anyone; the error is what counts.
+        fs::remove_dir_all(&aside).ok();
+        return Err(error);
+    }
+    let target = parent.join(rotation::name_of(state.step));
+    if target.exists() {
+        fs::remove_dir_all(&target).map_err(TrainError::io("replace", &target))?;
+    }
+    fs::rename(&aside, &target).map_err(TrainError::io("rename", &aside))?;
+    sync(parent)?;
+    Ok(target)
+}
+
+fn write(aside: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<()> {
+    let is_adapter = !policy.trains_its_weights();
+    let weights = if is_adapter { ADAPTER_PARTS } else { FULL_WEIGHTS };
+    // From where they are to the disk: a second model might not fit beside them.
+    let mut files = BTreeMap::from([
+        (weights.to_owned(), policy.save_trainable(&aside.join(weights))?.to_string()),
+        (OPTIMIZER.to_owned(), optimizer.save(&aside.join(OPTIMIZER))?.to_string()),
+    ]);
+    if is_adapter {
+        let (layout, part) = (Layout::Peft, Part::Sum);
+        adapter::save(policy, aside, layout, part, base_model)?;
+        for name in PEFT {
+            let path = aside.join(name);
+            sync(&path)?;
+            files.insert(name.to_owned(), hash(&path)?);
+        }
+    }
+    let index = Index {
+        format: FORMAT,
+        weights: weights.to_owned(),
+        optimizer_step: optimizer.step(),
+        files,
+        state: state.clone(),
+    };
+    let text = serde_json::to_string_pretty(&index).map_err(|error| damaged(aside, error.to_string()))?;
+    write_synced(&aside.join(STATE), text.as_bytes())?;
+    sync(aside)?;
+    // What the disk gives back is what will be resumed from.
+    let back = Saved::read(aside)?;
+    if back.index.state != *state {
+        return Err(damaged(aside, format!("{STATE} reads back otherwise than it was written")));
+    }
+    Ok(())
+}
+
+/// A checkpoint on disk whose files match their hashes.
+pub struct Saved {
+    dir: PathBuf,
+    index: Index,
+    /// Why newer ones could not be used.
+    pub passed_over: Vec<String>,
+}
+
+/// Opens the checkpoint of `step`, or the newest one that is whole.
+pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
+    if let Some(step) = step {
+        let path = rotation::find(folders, step)
+            .ok_or_else(|| TrainError::Sentence(format!("There is no checkpoint of step {step}")))?;
+        return Saved::read(&path);
+    }
+    let newest = rotation::newest_step(folders)?;
+    let mut passed_over = Vec::new();
+    let steps = rotation::steps(folders);
+    for path in steps.into_iter().rev().filter_map(|step| rotation::find(folders, step)) {
+        match Saved::read(&path) {
+            Ok(mut saved) => {
+                saved.passed_over = passed_over;
+                return Ok(saved);
+            }
+            Err(error) => passed_over.push(error.to_string()),
+        }
+    }
+    let newest = rotation::find(folders, newest).unwrap_or_default();
+    Err(damaged(&newest, passed_over.join("; ")))
+}
+
+/// What the newest checkpoint says of itself, its tensors unread; nothing where there is none that can be read.
+pub fn newest_state(folders: &[PathBuf]) -> Option<State> {
+    let newest = rotation::newest(folders)?;
+    Some(Index::read(&newest).ok()?.state)
+}
+
+impl Index {
+    fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(STATE);
+        let text = fs::read_to_string(&path).map_err(TrainError::io("read", &path))?;
+        // The format number first: a newer layout need not parse as this one.
+        let format =
+            serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|value| value.get("format")?.as_u64());
+        if format.is_some_and(|format| format > u64::from(FORMAT)) {
+            return Err(damaged(
+                dir,
+                "it was written by a newer version of this program; update to open it".to_owned(),
+            ));
+        }
+        serde_json::from_str(&text).map_err(|error| damaged(dir, format!("{STATE} is not what it should be ({error})")))
+    }
+}
+
+impl Saved {
+    /// Reads the index and compares every file with its hash.
+    fn read(dir: &Path) -> Result<Self> {
+        let index = Index::read(dir)?;
+        for (name, expected) in &index.files {
+            if hash(&dir.join(name))? != *expected {
+                return Err(damaged(
+                    dir,
+                    format!("{name} is not the file that was written; resume from an earlier checkpoint"),
+                ));
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), index, passed_over: Vec::new() })
+    }
+
+    pub fn state(&self) -> &State {
+        &self.index.state
+    }
+
+    /// Sentences about the newer checkpoints that could not be used; each is told as a warning too.
+    pub fn told_passed_over(&self) -> Vec<String> {
+        let step = self.index.state.step;
+        let told =
+            self.passed_over.iter().map(|reason| format!("{reason}. The checkpoint of step {step} is used instead"));
+        told.inspect(|sentence| tracing::warn!("{sentence}")).collect()
+    }
+
+    /// Puts what was trained back into a policy of the run's settings.
+    pub fn restore(&self, policy: &mut Policy) -> Result<()> {
+        Ok(policy.load_trainable(&self.dir.join(&self.index.weights))?)
+    }
+
+    /// Puts the optimizer's moments back.
+    pub fn restore_optimizer(&self, optimizer: &mut AdamW) -> Result<()> {
+        Ok(optimizer.load(&self.dir.join(OPTIMIZER), self.index.optimizer_step)?)
+    }
+}
+
+fn damaged(path: &Path, reason: String) -> TrainError {
+    TrainError::Checkpoint { path: path.to_owned(), reason }
+}
+
+/// blake3 of a file, a run at a time.
+fn hash(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ())).map_err(TrainError::io("read", path))?;
+    Ok(hasher.finalize().to_string())
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create(path).map_err(TrainError::io("create", path))?;
+    file.write_all(bytes).map_err(TrainError::io("write", path))?;
+    file.sync_all().map_err(TrainError::io("sync", path))
+}
+
+/// Syncs a file or, where the system allows it, a folder.
+fn sync(path: &Path) -> Result<()> {
+    if path.is_dir() && !cfg!(unix) {
+        return Ok(());
+    }
+    File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io("sync", path))
+}

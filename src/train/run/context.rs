@@ -1,0 +1,234 @@
+//! What a run holds on to while it goes: its project, its place in it, and its host.
+
+use std::{
+    cell::{Cell, RefCell},
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use model::{GenerateOptions, Generation};
+use store::{LogLevel, Project, RunId, RunStatus, StoreError};
+
+use crate::{
+    error::{Result, TrainError},
+    run::host::{CurrentWeights, Host, Rest, SaveAnswer, Signal, Told},
+};
+
+/// How often a paused run looks whether it may go on.
+const REST: Duration = Duration::from_millis(20);
+
+/// How long a write waits for another program before the run looks after itself: stop, pause, questions.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for the last word of a run, when nothing is left to look after.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A run as seen from inside.
+pub struct Context<'h> {
+    pub host: &'h mut dyn Host,
+    pub project: Project,
+    pub run: RunId,
+    /// The last step that was done.
+    pub step: u64,
+    /// Time in which nothing was trained, because of a pause or for others; left out of speeds.
+    pub rested: Duration,
+    shown: Option<(String, Instant)>,
+}
+
+/// Phases are told at most this often: tokenising may finish a chunk in a millisecond.
+const BETWEEN_PHASES: Duration = Duration::from_millis(50);
+
+impl<'h> Context<'h> {
+    pub fn new(host: &'h mut dyn Host, project: Project, run: RunId) -> Result<Self> {
+        project.set_patience(PATIENCE)?;
+        Ok(Self { host, project, run, step: 0, rested: Duration::ZERO, shown: None })
+    }
+
+    pub fn tell(&mut self, told: Told) {
+        self.host.tell(told);
+    }
+
+    /// What the run is busy with.
+    pub fn phase(&mut self, what: &str, fraction: Option<f32>) {
+        let complete = fraction.is_some_and(|fraction| fraction >= 1.0);
+        if let Some((shown, at)) = &self.shown
+            && shown == what
+            && at.elapsed() < BETWEEN_PHASES
+            && !complete
+        {
+            return;
+        }
+        self.shown = Some((what.to_owned(), Instant::now()));
+        self.tell(Told::Phase { what: what.to_owned(), fraction });
+    }
+
+    /// A line of the run's log, in the project first.
+    pub fn log(&mut self, level: LogLevel, text: impl Into<String>) -> Result<()> {
+        let (text, run, step) = (text.into(), self.run, self.step);
+        let written = self.write(None, &mut |project| project.append_log(run, step, level, &text));
+        self.logged(level, text, false);
+        may_be_locked(written)
+    }
+
+    /// A line of the log that is also drawn on the charts.
+    pub fn mark(&mut self, level: LogLevel, text: String) -> Result<()> {
+        let (run, step) = (self.run, self.step);
+        let written = self.write(None, &mut |project| project.append_mark(run, step, level, &text));
+        self.logged(level, text, true);
+        may_be_locked(written)
+    }
+
+    /// Writes to the project. While another program holds it locked the run rests, `weights` answering what is asked, and
+    /// goes on when it is free; it is [`StoreError::Locked`] only once the run is to stop.
+    pub fn write<T>(
+        &mut self,
+        weights: Option<CurrentWeights<'_>>,
+        work: &mut dyn FnMut(&mut Project) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let locked = match work(&mut self.project) {
+            Err(error @ StoreError::Locked(_)) => error,
+            done => return done,
+        };
+        let since = Instant::now();
+        self.logged(LogLevel::Warning, format!("{locked} The run waits for it and goes on by itself"), false);
+        self.phase("Waits: another program holds the project locked", None);
+        let done = loop {
+            if self.must_stop() {
+                break Err(locked);
+            }
+            self.host.attend(weights, Some(REST));
+            match work(&mut self.project) {
+                Err(StoreError::Locked(_)) => {}
+                done => break done,
+            }
+        };
+        let waited = since.elapsed();
+        self.rested += waited;
+        if done.is_ok() {
+            let text = format!("Waited {:.0} s for another program that held the project locked", waited.as_secs_f64());
+            // Not through `log`, which would wait in turn.
+            let noted = self.project.append_log(self.run, self.step, LogLevel::Warning, &text);
+            unheard(noted.map_err(TrainError::from));
+            self.logged(LogLevel::Warning, text, false);
+        }
+        done
+    }
+
+    /// The last word about the run. Nothing is left to be looked after meanwhile, so it waits longer.
+    pub fn end(&self, status: RunStatus) -> Result<()> {
+        self.project.set_patience(LAST_PATIENCE)?;
+        Ok(self.project.set_run_status(self.run, status, None)?)
+    }
+
+    fn logged(&mut self, level: LogLevel, text: String, mark: bool) {
+        let step = self.step;
+        self.tell(Told::Logged { step, level, text, mark });
+    }
+
+    /// Between micro-batches: answers what was asked, rests while paused. `Break` = stop with what is done.
+    pub fn attend(&mut self, weights: Option<CurrentWeights<'_>>) -> Result<ControlFlow<()>> {
+        for Rest { what, took } in self.host.attend(weights, None) {
+            self.rested += took;
+            let secs = took.as_secs_f64();
+            self.log(LogLevel::Info, format!("Rested {secs:.3} s while {what}; that time is not counted as training"))?;
+        }
+        if self.host.signal() == Signal::Pause {
+            let started = Instant::now();
+            let step = self.step;
+            self.note_status(RunStatus::Paused);
+            self.tell(Told::Paused { step });
+            while self.host.signal() == Signal::Pause {
+                // What is answered meanwhile is part of the pause.
+                self.host.attend(weights, Some(REST));
+            }
+            self.rested += started.elapsed();
+            self.note_status(RunStatus::Running);
+            self.tell(Told::Continued { step });
+        }
+        Ok(if self.must_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Answers for the run's own measurements. Before every token it attends to what is asked, so that a pause rests here
+    /// too. `None` = stop with what is done.
+    pub fn generate(
+        &mut self,
+        weights: CurrentWeights<'_>,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+    ) -> Result<Option<Vec<Generation>>> {
+        let failed = Cell::new(None);
+        let context = RefCell::new(&mut *self);
+        let wanted = || {
+            let flow = context.borrow_mut().attend(Some(weights));
+            match flow {
+                Ok(flow) => flow.is_continue(),
+                Err(error) => {
+                    failed.set(Some(error));
+                    false
+                }
+            }
+        };
+        let on_token = &mut |_, _| ControlFlow::Continue(());
+        let generations = weights.policy.generate_while(prompts, options, &wanted, on_token)?;
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let is_stopped = self.attend(Some(weights))?.is_break();
+        Ok((!is_stopped).then_some(generations))
+    }
+
+    /// A checkpoint could not be written: rests, answering with the weights in memory, until somebody says what to do.
+    /// `None` = nobody will: the run or the program is to end, or nobody listens.
+    pub fn ask_about_save(&mut self, step: u64, error: &TrainError, weights: CurrentWeights<'_>) -> Option<SaveAnswer> {
+        let started = Instant::now();
+        let error = error.to_string();
+        // Before anybody hears of it: whoever stops the run because of it means this.
+        let was_stopping = self.host.signal() == Signal::Stop;
+        // The document may be on the same full disk; the question is asked all the same.
+        unheard(self.log(LogLevel::Error, error.clone()));
+        self.note_status(RunStatus::Paused);
+        self.host.wishes().save = None;
+        self.tell(Told::SaveFailed { step, error });
+        let answer = loop {
+            if let Some(answer) = self.host.wishes().save.take() {
+                break Some(answer);
+            }
+            let signal = self.host.signal();
+            let is_stopped = signal == Signal::Leave || (signal == Signal::Stop && !was_stopping);
+            if is_stopped || self.host.is_alone() {
+                break None;
+            }
+            self.host.attend(Some(weights), Some(REST));
+        };
+        self.rested += started.elapsed();
+        self.note_status(RunStatus::Running);
+        self.tell(Told::Continued { step });
+        answer
+    }
+
+    fn note_status(&self, status: RunStatus) {
+        let noted = self.project.set_run_status(self.run, status, None);
+        unheard(noted.map_err(TrainError::from));
+    }
+
+    fn must_stop(&self) -> bool {
+        self.host.signal().is_stop()
+    }
+}
+
+/// A line that a locked project did not take, while the run is to stop, was told all the same.
+fn may_be_locked(written: Result<(), StoreError>) -> Result<()> {
+    match written {
+        Err(error @ StoreError::Locked(_)) => {
+            unheard(Err(error.into()));
+            Ok(())
+        }
+        written => Ok(written?),
+    }
+}
+
+/// For what may fail while something worse is told.
+fn unheard(result: Result<()>) {
+    if let Err(error) = result {
+        tracing::error!("{error}");
+    }
+}

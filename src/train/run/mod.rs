@@ -1,0 +1,396 @@
+//! One run, from its record in the project to its last checkpoint.
+//!
+//! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step, with
+//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`; `keep` saves it, and `rotation` says which checkpoints stay. The loop itself is here.
+
+pub mod checkpoint;
+pub mod context;
+pub mod host;
+mod keep;
+mod prepare;
+pub mod rotation;
+pub mod schedule;
+pub mod start;
+pub mod training;
+
+use std::{ops::ControlFlow, path::PathBuf, time::Instant};
+
+use data::metrics::HELD_OUT_LOSS;
+use store::{LogLevel, Probe, Project, RunId, RunRecord, RunStatus};
+
+use crate::{
+    dataset::material,
+    error::{Result, TrainError},
+    loss::Part,
+    run::{
+        checkpoint::Best,
+        context::Context,
+        host::{Host, Outcome, Told},
+        keep::{Kept, insist, keep},
+        prepare::prepare,
+        training::{StepTold, Training, Update},
+    },
+    step::StepEnd,
+};
+
+/// A run stops after so many steps in a row that could not be applied.
+const REFUSED_IN_A_ROW: u32 = 3;
+
+/// Which run of which project is to be trained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The project's folder.
+    pub project: PathBuf,
+    pub run: RunId,
+    /// The step whose checkpoint it goes on from, 0 for its beginning; absent = its newest, if it has one.
+    pub from: Option<u64>,
+}
+
+/// Trains a recorded run to its end. The outcome is in the project when this returns.
+pub fn train(host: &mut dyn Host, task: &Task) -> Outcome {
+    let before = Project::open(&task.project).and_then(|project| project.run(task.run));
+    match start_and_run(host, task) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let sentence = error.to_string();
+            match before {
+                // Not a failure of the run: it is as complete as it was.
+                Ok(record) if error.leaves_the_run() => leave_as_it_was(task, &record, &error),
+                Ok(_) | Err(_) => record_failure(task, &sentence),
+            }
+            Outcome::Failed { error: sentence }
+        }
+    }
+}
+
+fn leave_as_it_was(task: &Task, record: &RunRecord, error: &TrainError) {
+    let has_done_all = matches!(error, TrainError::AtLastStep { step, total } if step == total);
+    match record.status {
+        _ if has_done_all => record_status(task, RunStatus::Completed, None),
+        // What it was before it was handed over is not known any more.
+        status if status.is_live() => record_status(task, RunStatus::Interrupted, None),
+        status => record_status(task, status, record.message.as_deref()),
+    }
+}
+
+/// Writes a failure into the project.
+pub fn record_failure(task: &Task, error: &str) {
+    record_status(task, RunStatus::Failed, Some(error));
+}
+
+/// Taken out of the queue before its turn came: it stands where it stood.
+pub fn never_began(task: &Task) -> Outcome {
+    record_status(task, RunStatus::Stopped, None);
+    let step = Project::open(&task.project).and_then(|project| project.run(task.run)).map_or(0, |record| record.step);
+    Outcome::Stopped { step }
+}
+
+/// Through a connection of its own: the run's may be gone.
+fn record_status(task: &Task, status: RunStatus, message: Option<&str>) {
+    let written = Project::open(&task.project).and_then(|project| project.set_run_status(task.run, status, message));
+    if let Err(unwritten) = written {
+        let message = message.unwrap_or("no message");
+        tracing::error!("run {} ended ({message}), and {unwritten}", task.run.0);
+    }
+}
+
+fn start_and_run(host: &mut dyn Host, task: &Task) -> Result<Outcome> {
+    let project = Project::open(&task.project)?;
+    let record = project.run(task.run)?;
+    let mut context = Context::new(host, project, task.run)?;
+    if context.host.signal().is_stop() {
+        return stopped(&context, record.step);
+    }
+    context.write(None, &mut |project| project.set_run_status(task.run, RunStatus::Running, None))?;
+    let Some((mut training, probes)) = prepare(&mut context, &record, task.from)? else {
+        return stopped(&context, record.step);
+    };
+    context.tell(Told::Started {
+        first_step: training.state.step + 1,
+        total_steps: training.length.steps,
+        arithmetic: material::arithmetic(&training.trainer.policy),
+    });
+    let outcome = steps(&mut training, &mut context, &probes)?;
+    if let Some(text) = training.anchors.summary() {
+        context.log(LogLevel::Info, text)?;
+    }
+    let status = match &outcome {
+        Outcome::Completed => RunStatus::Completed,
+        Outcome::Stopped { .. } => RunStatus::Stopped,
+        Outcome::Failed { .. } => RunStatus::Failed,
+    };
+    context.end(status)?;
+    Ok(outcome)
+}
+
+/// Stopped before there was anything to save.
+fn stopped(context: &Context<'_>, step: u64) -> Result<Outcome> {
+    context.end(RunStatus::Stopped)?;
+    Ok(Outcome::Stopped { step })
+}
+
+/// What was done at a step border, so that it is done once.
+#[derive(Default)]
+struct Border {
+    evaluated: Option<u64>,
+    sampled: Option<u64>,
+    saved: Option<u64>,
+    /// Somebody decided to go on without this step's checkpoint.
+    passed_over: Option<u64>,
+}
+
+/// The loop: at each border what is due, then a step.
+fn steps(training: &mut Training, context: &mut Context<'_>, probes: &[Probe]) -> Result<Outcome> {
+    let total = training.length.steps;
+    // What a checkpoint holds was measured and sampled before it was written, unless the run was stopped meanwhile.
+    let resumed = (training.state.step > 0).then_some(training.state.step);
+    let evaluated = context.project.series(context.run, HELD_OUT_LOSS, None)?;
+    let sampled = context.project.samples(context.run)?;
+    let mut border = Border {
+        evaluated: resumed.filter(|step| evaluated.iter().any(|(at, _)| at == step)),
+        sampled: resumed.filter(|step| sampled.iter().any(|sample| sample.step == *step)),
+        saved: resumed,
+        passed_over: None,
+    };
+    let mut pace = Pace::default();
+    loop {
+        let step = training.state.step;
+        context.step = step;
+        let flow = match at_border(training, context, probes, &mut border) {
+            // No answer can be drawn from weights that give no numbers: that says less than why.
+            Err(error @ TrainError::Policy(_)) if step > 0 => {
+                return Err(if training.gives_numbers()? {
+                    error
+                } else {
+                    fall_back(training, context, spoiled(step))?
+                });
+            }
+            flow => flow?,
+        };
+        if flow.is_break() || context.attend(Some(training.weights()))?.is_break() {
+            return stop(training, context, &mut border);
+        }
+        if step >= total {
+            return Ok(Outcome::Completed);
+        }
+        turn_knobs(training, context)?;
+        let started = Instant::now();
+        let (rested, anchored) = (context.rested, training.anchors.spent());
+        let done = match training.step(context) {
+            Ok(StepEnd::Done(done)) => done,
+            Ok(StepEnd::Stopped) => return stop(training, context, &mut border),
+            Ok(StepEnd::NoRoom { error, alone }) => {
+                // Nothing of the step was applied: it is tried again with less at a time.
+                take_less(training, context, &error, alone)?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        // What a pair costs once is told apart.
+        let rests = context.rested.saturating_sub(rested) + training.anchors.spent().saturating_sub(anchored);
+        let update = done.update;
+        if update != Update::Nothing {
+            pace.add(started.elapsed().saturating_sub(rests).as_secs_f64());
+        }
+        record_step(training, context, done, &pace)?;
+        if update == Update::Refused && training.state.refused >= REFUSED_IN_A_ROW {
+            let what = "Three steps in a row gave a loss or a gradient that is not a number".to_owned();
+            return Err(fall_back(training, context, what)?);
+        }
+    }
+}
+
+/// What is wrong with weights that give no numbers.
+fn spoiled(step: u64) -> String {
+    format!("With the weights of step {step} the model gives values that are not numbers, so they are not saved")
+}
+
+/// The weights went wrong at the last update that was applied, or before. Checkpoints that were written since do not count
+/// any more; the present weights are put aside if they may be good for something. Gives the error that tells of it.
+fn fall_back(training: &mut Training, context: &mut Context<'_>, what: String) -> Result<TrainError> {
+    // The count starts anew for whoever goes on from here.
+    training.state.refused = 0;
+    let step = training.state.step;
+    let folders = context.project.run(context.run)?.checkpoints;
+    rotation::doubt_after(&folders, training.state.proven)?;
+    let back = rotation::steps(&folders).pop();
+    // The pairs may be to blame instead of the weights.
+    let mut doubtful = None;
+    if training.gives_numbers()? && keep(training, context)? == Kept::Saved {
+        let folders = context.project.run(context.run)?.checkpoints;
+        rotation::doubt_after(&folders, training.state.proven)?;
+        doubtful = Some(step);
+    }
+    Ok(TrainError::NotANumber { what, back, doubtful })
+}
+
+/// Halves the rows; a document that is alone in its row is set aside.
+fn take_less(
+    training: &mut Training,
+    context: &mut Context<'_>,
+    error: &TrainError,
+    alone: Option<Part>,
+) -> Result<()> {
+    let (aside, what) = match alone {
+        None => {
+            training.state.budget = (training.state.budget / 2).max(1);
+            let budget = training.state.budget;
+            let text = format!(
+                "{error}. From this step on rows hold {budget} tokens; the step is tried again, with the same pairs"
+            );
+            context.step = training.state.step + 1;
+            return context.mark(LogLevel::Warning, text);
+        }
+        Some(Part::Pair(i)) => {
+            training.state.aside.pairs.push(i);
+            let pair = training.batches.pairs.train[i].id.0;
+            (&training.state.aside.pairs, format!("Pair {pair}"))
+        }
+        Some(Part::Reference(i)) => {
+            training.state.aside.references.push(i);
+            (&training.state.aside.references, "A reference answer".to_owned())
+        }
+        Some(Part::Retention(i)) => {
+            training.state.aside.retention.push(i);
+            (&training.state.aside.retention, "A piece of retention text".to_owned())
+        }
+    };
+    let text = format!("{what} is set aside: {error}. The step is tried again without it; {} so far", aside.len());
+    context.step = training.state.step + 1;
+    context.mark(LogLevel::Warning, text)?;
+    if training.state.aside.pairs.len() == training.batches.pairs.train.len() {
+        return Err(TrainError::NoPairs(format!("no pair fits: {error}")));
+    }
+    Ok(())
+}
+
+/// Evaluation, probes and checkpoint where they are due. `Break` = stopped meanwhile.
+fn at_border(
+    training: &mut Training,
+    context: &mut Context<'_>,
+    probes: &[Probe],
+    border: &mut Border,
+) -> Result<ControlFlow<()>> {
+    let step = training.state.step;
+    let last = step == training.length.steps;
+    let every = |interval: u64| interval > 0 && step.is_multiple_of(interval);
+    let train = &training.config.train;
+    let (checkpoint_due, eval_due, sample_due) = (
+        step > 0 && (last || every(train.checkpoint_every)),
+        step == 0 || last || every(train.eval_every),
+        step == 0 || last || every(train.sample_every),
+    );
+    if eval_due && border.evaluated != Some(step) {
+        context.phase("Evaluating", None);
+        let Some(metrics) = training.evaluate(context)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        let run = context.run;
+        insist(training, context, &mut |project| project.append_step(run, step, training.state.wall_ms, &metrics))?;
+        note_best(training, &metrics);
+        border.evaluated = Some(step);
+        context.tell(Told::Evaluated { step, metrics });
+    }
+    if sample_due && border.sampled != Some(step) {
+        if training.answer_probes(probes, context)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        border.sampled = Some(step);
+    }
+    let wished = context.host.wishes().checkpoint;
+    let answered = [border.saved, border.passed_over].contains(&Some(step));
+    if wished || (checkpoint_due && !answered) {
+        save(training, context, border)?;
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Writes the checkpoint of the present step, if it is not there yet and the weights are good for something. One that was
+/// asked for stays for good.
+fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border) -> Result<()> {
+    let step = training.state.step;
+    if border.saved != Some(step) {
+        if !training.gives_numbers()? {
+            return Err(fall_back(training, context, spoiled(step))?);
+        }
+        match keep(training, context)? {
+            Kept::Saved => border.saved = Some(step),
+            Kept::Without => border.passed_over = Some(step),
+        }
+    }
+    if std::mem::take(&mut context.host.wishes().checkpoint) && border.saved == Some(step) {
+        rotation::keep_for_good(&context.project.run(context.run)?.checkpoints, step)?;
+    }
+    Ok(())
+}
+
+fn note_best(training: &mut Training, metrics: &[(String, f64)]) {
+    let loss = metrics.iter().find(|(name, _)| name == HELD_OUT_LOSS);
+    if let Some(&(_, loss)) = loss
+        && loss.is_finite()
+        && training.state.step > 0
+        && training.state.best.is_none_or(|best| loss < best.loss)
+    {
+        training.state.best = Some(Best { step: training.state.step, loss });
+    }
+}
+
+/// Takes in what was turned since the last border; it counts from the next step on.
+fn turn_knobs(training: &mut Training, context: &mut Context<'_>) -> Result<()> {
+    for knob in std::mem::take(&mut context.host.wishes().knobs) {
+        context.step = training.state.step + 1;
+        match training.state.knobs.turn(knob) {
+            Ok(mark) => context.mark(LogLevel::Info, mark)?,
+            Err(refused) => context.log(LogLevel::Warning, refused)?,
+        }
+    }
+    Ok(())
+}
+
+/// Into the project first, then to whoever listens.
+fn record_step(training: &Training, context: &mut Context<'_>, done: StepTold, pace: &Pace) -> Result<()> {
+    let (run, step) = (context.run, training.state.step);
+    context.step = step;
+    let StepTold { metrics, visits, remark, update: _ } = done;
+    insist(training, context, &mut |project| {
+        project.append_step(run, step, training.state.wall_ms, &metrics)?;
+        project.append_pair_visits(run, step, &visits)
+    })?;
+    if let Some(remark) = remark {
+        context.log(LogLevel::Warning, remark)?;
+    }
+    let total_steps = training.length.steps;
+    let left = total_steps - step;
+    let visits_left = left.saturating_mul(training.config.train.pairs_per_step as u64);
+    let eta_secs = pace.eta(left).map(|secs| secs + training.anchors.secs_to_come(visits_left));
+    context.tell(Told::Step { step, total_steps, metrics, eta_secs });
+    Ok(())
+}
+
+/// Ends a run early, with a checkpoint of the last finished step.
+fn stop(training: &mut Training, context: &mut Context<'_>, border: &mut Border) -> Result<Outcome> {
+    let step = training.state.step;
+    if step > 0 {
+        save(training, context, border)?;
+    }
+    if step == 0 || border.saved == Some(step) {
+        return Ok(Outcome::Stopped { step });
+    }
+    let saved = rotation::steps(&context.project.run(context.run)?.checkpoints);
+    Ok(Outcome::Stopped { step: saved.last().copied().unwrap_or(0) })
+}
+
+/// Seconds a step takes, with the recent ones counting most.
+#[derive(Default)]
+struct Pace(Option<f64>);
+
+impl Pace {
+    fn add(&mut self, secs: f64) {
+        const NEWEST: f64 = 0.2;
+        self.0 = Some(self.0.map_or(secs, |old| old + NEWEST * (secs - old)));
+    }
+
+    fn eta(&self, steps: u64) -> Option<f64> {
+        self.0.map(|secs| secs * steps as f64)
+    }
+}

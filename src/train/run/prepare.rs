@@ -1,0 +1,327 @@
+//! Everything before a run's first step: model, data, step-0 log-probs, the checks, and the checkpoint to go on from.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use data::{
+    Prompt,
+    config::{DataConfig, Knobs, Length, RunConfig, validate},
+};
+use model::{AdamW, AdamWOptions, Doc, Policy};
+use store::{LogLevel, Probe, Project, RunRecord};
+use text::{Clock, Codec};
+
+use crate::{
+    dataset::{
+        batches::{self, Batches, Bounds, PairDoc},
+        coverage::coverage,
+        material,
+        order::Order,
+    },
+    error::{Result, TrainError},
+    measure::{
+        anchors::Anchors,
+        reference::{Origin, Reference},
+    },
+    memory::{budget, trial},
+    run::{
+        checkpoint::{Aside, Saved, State},
+        context::Context,
+        rotation, schedule,
+        start::Start,
+        training::Training,
+    },
+    step::Trainer,
+};
+
+/// How long a write to the cache of log-probs waits for another program.
+const CACHE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a run on conversations is told where the model has no chat template.
+const PLAIN: &str = "The model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”, and \
+     whoever uses the result has to write them so too";
+
+/// Everything before the first step. `None` = stopped meanwhile.
+pub fn prepare(
+    context: &mut Context<'_>,
+    record: &RunRecord,
+    from: Option<u64>,
+) -> Result<Option<(Training, Vec<Probe>)>> {
+    let config = RunConfig::from_toml(&record.config_toml)?;
+    let faults: Vec<String> = validate(&config).into_iter().map(|(_, s)| s).collect();
+    if !faults.is_empty() {
+        return Err(TrainError::Settings(faults.join("; ")));
+    }
+    let start = Start::of(record, &config, from)?;
+    let saved = start.open(record)?;
+    context.step = saved.as_ref().map_or(0, |saved| saved.state().step);
+    context.log(LogLevel::Info, material::open_device(&config)?)?;
+    if let Some((level, text)) = context.host.remark() {
+        context.log(level, text)?;
+    }
+
+    context.phase("Loading the model", None);
+    let folder = material::model_folder(&context.project, &config)?;
+    let options = material::load_options_of(record, &config, context.project.dir());
+    if let (Some(by), Some(_)) = (options.multiplier.filter(|by| !by.is_present()), &saved) {
+        return Err(TrainError::Resume(format!(
+            "its products were taken by {}, which this processor lacks. Resume it where it began, or start a new run",
+            by.name()
+        )));
+    }
+    let mut policy = Policy::load(&folder, &options)?;
+    let arithmetic = material::arithmetic(&policy);
+    context.write(None, &mut |project| project.set_arithmetic(record.id, &arithmetic))?;
+    context.log(LogLevel::Info, arithmetic.to_string())?;
+    for remark in policy.remarks() {
+        context.log(LogLevel::Warning, remark.clone())?;
+    }
+    // The day it began stays its day: token ids depend on the project alone.
+    let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
+
+    context.phase("Reading the data", None);
+    let material = material::of_run(&context.project, record.id, record.revision, &config)?;
+    let bounds = Bounds::of(policy.spec());
+    let batches = batches::prepare(&material, &codec, &config.data, bounds, &mut |done| {
+        context.phase("Tokenising", Some(done));
+    });
+    let chats = material.pairs.iter().any(|pair| matches!(pair.prompt, Prompt::Chat(_)));
+    let plain = chats && !codec.has_template();
+    drop(material);
+    report_data(context, &config, &batches, saved.is_some())?;
+    if saved.is_none() && plain {
+        context.log(LogLevel::Warning, PLAIN.to_owned())?;
+    }
+    refuse(&batches, &codec, &config.data)?;
+    let length = length(&config, &batches, saved.as_ref());
+    refuse_last_step(saved.as_ref(), length.steps)?;
+
+    let reference = Reference::of(&policy, &codec);
+    if let Some(saved) = &saved {
+        check_same(saved.state(), record, &reference, &batches)?;
+    }
+    let mut room = budget::Room::new(config.train.memory_mb, &policy, 0);
+    let mut budget = match &saved {
+        Some(saved) => saved.state().budget,
+        None => budget::row_tokens(config.train.micro_batch_tokens, room, &policy),
+    };
+    let aside = try_row(context, &mut policy, &config, &batches, &mut budget, &mut room)?;
+    // What is to go on exactly packs the rows that it packed; one that does not fit is met on the way.
+    if let Some(saved) = &saved {
+        budget = saved.state().budget;
+    }
+    let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
+    // A cache is not worth waiting for.
+    let cache = Project::open(context.project.dir())?;
+    cache.set_patience(CACHE_PATIENCE)?;
+    let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, batches.pairs.train.len());
+    let optimizer = optimizer(&config, &policy)?;
+    let seed = config.train.shuffle_seed;
+    let state = State {
+        step: 0,
+        wall_ms: 0,
+        pairs: Order::new(batches.pairs.train.len(), seed, 0),
+        references: Order::new(batches.references.train.len(), seed, 1),
+        retention: Order::new(batches.retention.train.len(), seed, 2),
+        knobs,
+        budget,
+        refused: 0,
+        proven: 0,
+        aside,
+        revision: record.revision,
+        reference,
+        data: batches.identity(),
+        best: None,
+    };
+    let trainer = Trainer { policy, optimizer, room: Some(room) };
+    let mut training = Training { config, trainer, codec, batches, anchors, state, length };
+    // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
+    if at_step_zero(&mut training, saved.as_ref(), context)?.is_break() {
+        return Ok(None);
+    }
+    match (start, &saved) {
+        (_, Some(saved)) => restore(&mut training, saved, context)?,
+        (Start::Again { measured, asked }, None) => begin_again(context, measured, asked)?,
+        (Start::New | Start::After { .. }, None) => {}
+    }
+    report_rate(&training, record, context)?;
+    context.write(None, &mut |project| project.set_total_steps(record.id, length.steps))?;
+    let probes = context.project.probes()?;
+    Ok(Some((training, probes)))
+}
+
+/// Refuses what cannot be trained on at all, and what has to be accepted first.
+fn refuse(batches: &Batches, codec: &Codec, config: &DataConfig) -> Result<()> {
+    if batches.pairs.train.is_empty() {
+        return Err(TrainError::NoPairs(batches.why_empty()));
+    }
+    let doubled = |pair: &&PairDoc| codec.doubles_bos(&pair.doc.prefix);
+    let pairs = batches.pairs.train.iter().chain(&batches.pairs.eval).filter(doubled).count();
+    if pairs > 0 && !config.allow_doubled_bos {
+        return Err(TrainError::DoubledBos { pairs });
+    }
+    Ok(())
+}
+
+fn refuse_last_step(saved: Option<&Saved>, total: u64) -> Result<()> {
+    match saved.map(|saved| saved.state().step) {
+        Some(step) if step >= total => Err(TrainError::AtLastStep { step, total }),
+        _ => Ok(()),
+    }
+}
+
+fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
+    let options = AdamWOptions {
+        betas: config.optimizer.betas,
+        eps: config.optimizer.eps,
+        weight_decay: config.optimizer.weight_decay,
+    };
+    Ok(AdamW::new(policy.parameters(), options)?)
+}
+
+/// How long the run is from what it has to train on.
+fn length(config: &RunConfig, batches: &Batches, saved: Option<&Saved>) -> Length {
+    let length = Length::of(&config.train, batches.pairs.train.len());
+    match saved {
+        Some(saved) if !saved.state().pairs.keeps_epochs() => length.in_whole_steps(),
+        Some(_) | None => length,
+    }
+}
+
+/// Says in the log what is special about the learning rate of the steps to come.
+fn report_rate(training: &Training, record: &RunRecord, context: &mut Context<'_>) -> Result<()> {
+    let (optimizer, total) = (&training.config.optimizer, training.length.steps);
+    let State { step, knobs, .. } = &training.state;
+    if (*step == 0 || record.total_steps != total)
+        && let Some(text) = schedule::warm_up_remark(optimizer, total)
+    {
+        context.log(LogLevel::Warning, text)?;
+    }
+    if *step > 0
+        && let Some(text) = schedule::bend(optimizer, knobs.learning_rate_scale, *step, (record.total_steps, total))
+    {
+        context.mark(LogLevel::Info, text)?;
+    }
+    Ok(())
+}
+
+/// Says in the log what was set aside, what is measured instead where nothing is held out, and where the KL term has no say.
+fn report_data(context: &mut Context<'_>, config: &RunConfig, batches: &Batches, resumed: bool) -> Result<()> {
+    if resumed {
+        return Ok(());
+    }
+    if let Some(adapter) = &config.model.continue_adapter {
+        let text = format!(
+            "Trains the adapter {} further: its own rank, alpha and layers count, not those of [lora]. The reference is the \
+             model with it as it is now",
+            adapter.display()
+        );
+        context.log(LogLevel::Info, text)?;
+    }
+    for (level, text) in batches.remarks() {
+        context.log(level, text)?;
+    }
+    for text in coverage(config, batches) {
+        context.log(LogLevel::Warning, text)?;
+    }
+    Ok(())
+}
+
+/// Tries the largest row, so that a run that does not fit is told so now and not hours in. Gives what is set aside from
+/// the start.
+fn try_row(
+    context: &mut Context<'_>,
+    policy: &mut Policy,
+    config: &RunConfig,
+    batches: &Batches,
+    budget: &mut usize,
+    room: &mut budget::Room,
+) -> Result<Aside> {
+    context.phase("Trying the largest row", None);
+    let trial = trial::run(policy, config, batches, budget, room, false)?;
+    context.log(LogLevel::Info, format!("Memory: {}", trial.outlook))?;
+    for warning in trial.warnings {
+        context.log(LogLevel::Warning, warning)?;
+    }
+    if trial.never_fit.pairs.len() == batches.pairs.train.len() {
+        let least = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens());
+        let docs = batches.pairs.train.iter().map(|pair| &pair.doc);
+        let smallest = docs.min_by_key(|doc| least(doc));
+        return Err(TrainError::NoRoom {
+            tokens: smallest.map_or(0, Doc::tokens),
+            needed_mb: smallest.map_or(0, least).div_ceil(1 << 20),
+            room_mb: room.whole(policy) >> 20,
+        });
+    }
+    Ok(trial.never_fit)
+}
+
+/// A checkpoint only continues the run it came from.
+fn check_same(state: &State, record: &RunRecord, reference: &Reference, batches: &Batches) -> Result<()> {
+    let reason = if state.reference.policy != reference.policy {
+        "the reference is not the one it began with: the model folder or the starting adapter was changed since. Put the old files back, or start a new run"
+    } else if state.reference.codec != reference.codec {
+        "the tokenizer or the chat template was changed since it began. Put the old files back, or start a new run"
+    } else if state.revision != record.revision {
+        "its data revision is not the one the checkpoint was made with. Start a new run"
+    } else if state.data != batches.identity() {
+        "its data or its token limits are not those the checkpoint was made with. Put the old settings back, or start a new run"
+    } else {
+        return Ok(());
+    };
+    Err(TrainError::Resume(reason.to_owned()))
+}
+
+/// What only a policy at step 0 can do: show that it is its own reference and, with full weights, be it for the last time.
+/// `Break` = stopped meanwhile.
+fn at_step_zero(training: &mut Training, saved: Option<&Saved>, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+    let next = saved.map_or_else(|| training.state.pairs.clone(), |saved| saved.state().pairs.clone());
+    let done = saved.map_or(0, |saved| saved.state().step);
+    if training.check_start(&next, done + 1, context)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
+    if training.anchors.origin.lasts() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    training.anchor_ahead(&next, done + 1, context)
+}
+
+/// Puts a checkpoint back and drops what the project holds of later steps.
+fn restore(training: &mut Training, saved: &Saved, context: &mut Context<'_>) -> Result<()> {
+    let state = saved.state();
+    saved.restore(&mut training.trainer.policy)?;
+    saved.restore_optimizer(&mut training.trainer.optimizer)?;
+    training.state = state.clone();
+    if state.proven == 0 {
+        // Written before this was kept: the weights of the last step come from the ones before it.
+        training.state.proven = state.step.saturating_sub(1);
+    }
+    let run = context.run;
+    context.write(None, &mut |project| project.truncate_after(run, state.step))?;
+    let folders = context.project.run(run)?.checkpoints;
+    rotation::trust(&folders, state.step)?;
+    rotation::truncate_after(&folders, state.step)?;
+    for reason in &saved.passed_over {
+        context.log(LogLevel::Warning, reason.clone())?;
+    }
+    let Knobs { learning_rate_scale, reference_weight, retention_weight, beta } = state.knobs;
+    context.log(
+        LogLevel::Info,
+        format!(
+            "Continues from the checkpoint of step {}: learning rate × {learning_rate_scale}, λ_ref {reference_weight}, λ_pre {retention_weight}, β {beta}",
+            state.step
+        ),
+    )
+}
+
+/// Drops what the project holds of a run that goes through its steps once more.
+fn begin_again(context: &mut Context<'_>, measured: u64, asked: bool) -> Result<()> {
+    let run = context.run;
+    context.write(None, &mut |project| project.truncate_after(run, 0))?;
+    rotation::truncate_after(&context.project.run(run)?.checkpoints, 0)?;
+    let why = if asked {
+        "as asked".to_owned()
+    } else {
+        format!("because it ended after step {measured}, before its first checkpoint")
+    };
+    context.mark(LogLevel::Warning, format!("Begins again at step 0, {why}: what it had measured since is dropped"))
+}

@@ -1,0 +1,220 @@
+//! A step of a run: which documents are its turn, and what is told about it.
+
+use std::time::{Duration, Instant};
+
+use data::{
+    PairId,
+    config::{Length, RunConfig},
+};
+use model::{Doc, Policy};
+use store::PairVisit;
+use text::Codec;
+
+use crate::{
+    dataset::{
+        batches::{Batches, TextDoc},
+        order::Order,
+    },
+    error::Result,
+    loss::{Batch, BatchLoss, Part, Texts},
+    measure::{anchors::Anchors, log_probs::all_log_probs},
+    objective::Objective,
+    run::{checkpoint::State, context::Context, host::CurrentWeights, schedule},
+    step::{Plan, StepDone, StepEnd, Trainer},
+};
+
+/// A run at work: what is trained, on what, and how far it is.
+pub struct Training {
+    pub config: RunConfig,
+    pub trainer: Trainer,
+    pub codec: Codec,
+    pub batches: Batches,
+    pub anchors: Anchors,
+    pub state: State,
+    pub length: Length,
+}
+
+/// What is told of a step.
+pub struct StepTold {
+    /// TRL's names, in the order they are shown.
+    pub metrics: Vec<(String, f64)>,
+    pub visits: Vec<PairVisit>,
+    pub update: Update,
+    /// Why the update was not made.
+    pub remark: Option<String>,
+}
+
+/// What became of a step's update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    Made,
+    /// Loss or gradient was no number.
+    Refused,
+    /// There was nothing to learn from.
+    Nothing,
+}
+
+impl Training {
+    /// The step after `state.step`. When it is done the state has moved on, else it is what it was.
+    pub fn step(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepTold>> {
+        let (next, batch) = self.draw()?;
+        if batch.pairs.is_empty() {
+            return Ok(StepEnd::Done(self.pass_over(next)));
+        }
+        if self.anchor(&batch.pairs, context)?.is_break() {
+            return Ok(StepEnd::Stopped);
+        }
+        let started = Instant::now();
+        let rested_before = context.rested;
+        let Self { config, trainer, codec, batches, anchors, state, length } = self;
+        trainer.set_others(context.host.others());
+        let rate = next.knobs.learning_rate_scale * schedule::learning_rate(&config.optimizer, next.step, length.steps);
+        let plan = Plan {
+            step: next.step,
+            rows: &batch.rows,
+            learning_rate: rate,
+            max_grad_norm: config.optimizer.max_grad_norm,
+        };
+        let at_start = |index| anchors.of_pair(index);
+        let objective = Objective::of(&state.knobs.turned(&config.objective));
+        let mut loss = BatchLoss::new(&batch, objective, &batches.pairs.train, &at_start);
+        let mut tick = |policy: &mut Policy| {
+            context.host.before_micro_batch(plan.step, policy)?;
+            context.attend(Some(CurrentWeights { policy, codec }))
+        };
+        let done = match trainer.step(plan, &mut loss, &mut tick)? {
+            StepEnd::Done(done) => done,
+            StepEnd::Stopped => return Ok(StepEnd::Stopped),
+            StepEnd::NoRoom { error, alone } => return Ok(StepEnd::NoRoom { error, alone }),
+        };
+        trainer.set_others(context.host.others());
+        let rests = context.rested.saturating_sub(rested_before);
+        let elapsed = started.elapsed().saturating_sub(rests);
+        let told = tell(trainer, batches, &loss, &next, (done, rate, elapsed));
+        self.move_on(next, done.updated, elapsed);
+        Ok(StepEnd::Done(told))
+    }
+
+    pub fn weights(&self) -> CurrentWeights<'_> {
+        CurrentWeights { policy: &self.trainer.policy, codec: &self.codec }
+    }
+
+    /// The pairs of a step, in the order of the shuffle.
+    pub fn drawn(&self, order: &mut Order, step: u64) -> Vec<usize> {
+        let mut drawn = order.take(self.length.pairs_of(step));
+        drawn.retain(|index| !self.state.aside.pairs.contains(index));
+        drawn
+    }
+
+    /// Draws the step's pairs, and `pairs_per_step` reference answers and texts where their weights are not 0. Gives the
+    /// state after the step.
+    fn draw(&self) -> Result<(State, Batch)> {
+        let mut next = self.state.clone();
+        next.step += 1;
+        let knobs = self.state.knobs;
+        let train = &self.batches.pairs.train;
+        let pairs: Vec<(usize, &Doc)> =
+            self.drawn(&mut next.pairs, next.step).into_iter().map(|index| (index, &train[index].doc)).collect();
+        // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
+        let count = self.config.train.pairs_per_step;
+        let aside = &self.state.aside;
+        let references = texts(
+            knobs.reference_weight,
+            &self.batches.references.train,
+            &mut next.references,
+            count,
+            &aside.references,
+        );
+        let retention =
+            texts(knobs.retention_weight, &self.batches.retention.train, &mut next.retention, count, &aside.retention);
+        let batch = Batch::pack(&pairs, &references, &retention, self.state.budget)?;
+        Ok((next, batch))
+    }
+
+    /// The state after a step that was done.
+    fn move_on(&mut self, mut next: State, updated: bool, elapsed: Duration) {
+        if updated {
+            next.refused = 0;
+            // What was measured are the weights as they were before this update.
+            next.proven = self.state.step;
+        } else {
+            next.refused += 1;
+        }
+        next.wall_ms += elapsed.as_millis() as u64;
+        self.state = next;
+    }
+
+    /// A step without a pair: it counts, for the order and for the schedule, but it is no step of the optimizer, whose old
+    /// momentum would move the weights though nothing was learnt.
+    fn pass_over(&mut self, next: State) -> StepTold {
+        self.state = next;
+        let step = self.state.step;
+        let remark = format!("Step {step} changed nothing: every one of its pairs is set aside");
+        let metrics = vec![("epoch".to_owned(), self.state.pairs.epochs())];
+        StepTold { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark) }
+    }
+
+    /// Whether the weights still give numbers: finite themselves, and the log-probs of a pair with them.
+    pub fn gives_numbers(&self) -> Result<bool> {
+        let policy = &self.trainer.policy;
+        if !policy.parameters().are_finite()? {
+            return Ok(false);
+        }
+        let pairs = self.batches.pairs.train.iter().enumerate();
+        let at_hand = pairs.filter(|(index, _)| !self.state.aside.pairs.contains(index)).map(|(_, pair)| &pair.doc);
+        let Some(shortest) = at_hand.min_by_key(|doc| doc.tokens()) else {
+            return Ok(true);
+        };
+        let log_probs = all_log_probs(policy, &[shortest], shortest.tokens())?;
+        Ok(log_probs.iter().flatten().flatten().all(|value| value.is_finite()))
+    }
+}
+
+/// Reference answers or retention text of a step.
+fn texts<'d>(weight: f64, docs: &'d [TextDoc], order: &mut Order, count: usize, aside: &[usize]) -> Texts<'d> {
+    let mut drawn = if weight > 0.0 { order.take(count) } else { Vec::new() };
+    drawn.retain(|index| !aside.contains(index));
+    Texts { weight, docs: drawn.into_iter().map(|index| (index, &docs[index].doc)).collect() }
+}
+
+/// What is told about a step, `next` being the state after it.
+fn tell(
+    trainer: &Trainer,
+    batches: &Batches,
+    loss: &BatchLoss<'_>,
+    next: &State,
+    (done, rate, elapsed): (StepDone, f64, Duration),
+) -> StepTold {
+    let pair_of = |index: usize| batches.pairs.train[index].id;
+    let terms = loss.terms();
+    let mut metrics = loss.metrics();
+    let remark = (!done.updated).then(|| {
+        let ids: Vec<PairId> = terms.iter().map(|&(index, _)| pair_of(index)).collect();
+        refusal(next.step, done.gradient_norm, &metrics, &ids)
+    });
+    metrics.extend(loss.pair_metrics());
+    metrics.extend([
+        ("grad_norm".to_owned(), done.gradient_norm),
+        ("learning_rate".to_owned(), rate),
+        ("epoch".to_owned(), next.pairs.epochs()),
+        ("tokens_per_sec".to_owned(), done.passes.tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
+        ("memory_mb".to_owned(), trainer.used_bytes() as f64 / f64::from(1 << 20)),
+    ]);
+    let visits = terms.iter().map(|&(index, term)| PairVisit {
+        pair: pair_of(index),
+        margin: term.margin as f32,
+        push: term.push as f32,
+    });
+    let update = if done.updated { Update::Made } else { Update::Refused };
+    StepTold { metrics, visits: visits.collect(), update, remark }
+}
+
+/// Why a step was not applied, with the batch named.
+fn refusal(step: u64, gradient_norm: f64, loss: &[(String, f64)], pairs: &[PairId]) -> String {
+    let what = loss
+        .iter()
+        .find(|(_, value)| !value.is_finite())
+        .map_or_else(|| format!("the gradient norm is {gradient_norm}"), |(name, value)| format!("{name} is {value}"));
+    let ids: Vec<String> = pairs.iter().map(|pair| pair.0.to_string()).collect();
+    format!("Step {step} was not applied: {what}. Its pairs: {}", ids.join(", "))
+}
