@@ -35,6 +35,8 @@ pub struct About {
     pub revision: u64,
     pub pairs: usize,
     pub reference_answers: usize,
+    /// A template that writes conversations as the run was trained on them, where the base model has none of its own.
+    pub plain_style: Option<String>,
     /// `run.toml`.
     pub settings: String,
     /// Newest value of each metric up to `step`.
@@ -84,6 +86,7 @@ impl Card<'_> {
             "frozen_adapters": about.frozen,
             "continued_adapter": about.continued,
             "method": about.method,
+            "plain_style": about.plain_style.is_some(),
             "proof": {
                 "probes": proof.probes,
                 "max_logit_difference": proof.difference,
@@ -140,6 +143,9 @@ impl Card<'_> {
             about.pairs, about.reference_answers, about.revision
         ));
         line(format_args!("## Loading it\n\n{}\n", self.loading()));
+        if about.plain_style.is_some() {
+            line(format_args!("{}\n", self.plain_style()));
+        }
         line(format_args!("## Measured\n"));
         let value = |name: &str| Some(about.metrics.iter().find(|(metric, _)| metric == name)?.1);
         for (stored, name) in Metric::headlines(Told::OfARun, |name| value(name).is_some()) {
@@ -208,6 +214,18 @@ impl Card<'_> {
                 continued.display()).ok();
         }
         text
+    }
+
+    /// How conversations are written, where the base model does not say.
+    fn plain_style(&self) -> String {
+        let file = "The base model has no chat template. The run was trained on conversations in plain style, “User: …” and \
+                    “Assistant: …” with an empty line between turns; `chat_template.jinja` writes exactly that";
+        match self.layout() {
+            Some(Layout::Peft) => format!("{file}, and the tokenizer of this folder (not the base's) brings it."),
+            Some(Layout::Gguf) => format!("{file}: `--jinja --chat-template-file this/folder/chat_template.jinja`."),
+            Some(Layout::Mlx) => format!("{file}; copy it into the base's folder."),
+            None => format!("{file}."),
+        }
     }
 
     /// How other programs load it, as commands.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use data::{
-    SplitRule,
+    Prompt, SplitRule,
     config::{Precision, RunConfig},
     split,
 };
@@ -73,6 +73,8 @@ impl Trained {
             }
         }
         let step = saved.state().step;
+        let mut prompts = material.pairs.iter().map(|pair| &pair.prompt);
+        let chats = prompts.any(|prompt| matches!(prompt, Prompt::Chat(_)));
         let about = About {
             run: record.name.clone(),
             step,
@@ -83,6 +85,7 @@ impl Trained {
             revision: record.revision.0,
             pairs: material.pairs.len(),
             reference_answers: material.references.len(),
+            plain_style: codec.plain_style().filter(|_| chats).map(str::to_owned),
             settings: record.config_toml.clone(),
             metrics: newest_metrics(project, record, step)?,
         };

@@ -88,6 +88,8 @@ pub struct Subject<'a> {
     pub overwrite: bool,
 }
 
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
 /// Files of a model folder that decide how text becomes ids and when an answer ends.
 const COMPANIONS: &[&str] = &[
     "tokenizer.json",
@@ -97,12 +99,12 @@ const COMPANIONS: &[&str] = &[
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
-    "chat_template.jinja",
+    CHAT_TEMPLATE,
     "chat_template.json",
-    "additional_chat_templates/tool_use.jinja",
-    "additional_chat_templates/default.jinja",
     "generation_config.json",
 ];
+/// Beside them, a folder of templates by name.
+const MORE_TEMPLATES: &str = "additional_chat_templates";
 /// As large as a tokenizer may be.
 const LARGEST_COMPANION: u64 = 64 << 20;
 
@@ -202,6 +204,10 @@ impl<'a> Export<'a> {
         }
         let path = self.aside.path();
         write_companions(folder, &path)?;
+        if let Some(template) = &about.plain_style {
+            let file = path.join(CHAT_TEMPLATE);
+            fs::write(&file, template).map_err(write_error(&file))?;
+        }
         let probe_file = path.join("probe.json");
         fs::write(&probe_file, format!("{answers:#}\n")).map_err(write_error(&probe_file))?;
         let card = card::Card {
@@ -241,10 +247,18 @@ fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
     Ok(coarsest)
 }
 
+/// The named templates of a folder, as paths from there.
+fn more_templates(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder.join(MORE_TEMPLATES)).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(".jinja")).map(|name| format!("{MORE_TEMPLATES}/{name}")).collect()
+}
+
 fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
-    for name in COMPANIONS {
-        let path = dir.join(name);
-        let from = match files::inside(folder, name) {
+    let all = COMPANIONS.iter().map(|name| (*name).to_owned()).chain(more_templates(folder));
+    for name in all {
+        let path = dir.join(&name);
+        let from = match files::inside(folder, &name) {
             Ok(from) => from,
             Err(error) if error.is_missing() => continue,
             Err(error) => return Err(LoadError::from(error).into()),

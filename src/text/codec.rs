@@ -18,7 +18,7 @@ use ::data::{Chat, Role, Turn};
 /// How a conversation is written for a model without a chat template: plain text that a base model can go on with.
 ///
 /// `User: ..`, `Assistant: ..`, an empty line between turns, EOS (where there is one) behind each answer, BOS in front
-/// where the tokenizer puts one.
+/// where the tokenizer puts one; see [`plain_style`].
 const PLAIN_STYLE: &str = "{{ bos_token }}{% for message in messages %}{% if message.role == 'system' %}{{ message.content }}{% else %}{{ message.role | capitalize }}: {{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endif %}{% if not loop.last or add_generation_prompt %}{{ '\n\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}";
 
 /// What becomes of a system turn.
@@ -37,12 +37,14 @@ pub(super) const SENTINEL: &str = "qzSENTINELzq";
 #[derive(Debug)]
 pub struct Codec {
     tokenizer: Tokenizer,
-    template: Option<Template>,
+    /// The folder's own, or else that of the plain style.
+    template: Template,
+    /// Where the template came from, if the folder has one.
     template_origin: Option<String>,
+    /// The source of the plain style's template, where that one is used.
+    plain_style: Option<String>,
     /// In place of `template` when the conversation has tools; one that does not work is told when it is needed.
     tool_template: Option<Result<Template, String>>,
-    /// For conversations where there is no template.
-    plain_style: Template,
     system_turns: SystemTurns,
     /// The template looks into a content that comes in parts.
     reads_parts: bool,
@@ -76,7 +78,15 @@ impl Codec {
         let bos = leading.first().copied().or_else(|| id_of(specials.bos()));
         let eos = id_of(specials.eos());
         let templates = folder.templates;
-        let template = templates.default.as_ref().map(|source| Template::compile(&source.text)).transpose()?;
+        let text = |ids: &[u32]| tokenizer.decode(ids, false).map_err(|error| error.to_string());
+        let (template, plain_style) = match &templates.default {
+            Some(source) => (Template::compile(&source.text)?, None),
+            None => {
+                let bos = contained(|| text(&leading)).map_err(malformed)?;
+                let source = plain_style(&bos, specials.eos().unwrap_or_default());
+                (Template::compile(&source)?, Some(source))
+            }
+        };
         let tool_template = templates.tool_use.map(|source| {
             Template::compile(&source.text)
                 .map_err(|error| format!("{error} ({}, for conversations with tools)", source.origin))
@@ -92,8 +102,8 @@ impl Codec {
             tokenizer,
             template,
             template_origin: templates.default.map(|source| source.origin),
+            plain_style,
             tool_template,
-            plain_style: Template::compile(PLAIN_STYLE)?,
             system_turns: SystemTurns::Kept,
             reads_parts: false,
             specials,
@@ -182,15 +192,10 @@ impl Codec {
         conversation: &Conversation,
         generation_prompt: bool,
     ) -> Result<String, TextError> {
-        let template = match (&self.tool_template, &self.template) {
-            (Some(Ok(template)), _) if conversation.tools.is_some() => template,
-            (Some(Err(reason)), _) if conversation.tools.is_some() => return Err(TextError::Tools(reason.clone())),
-            (_, Some(template)) => template,
-            (_, None) => {
-                let leading = (!self.leading.is_empty()).then(|| self.decode_all(&self.leading));
-                let specials = self.specials.with_bos(leading);
-                return self.plain_style.render(conversation, &specials, generation_prompt, self.clock);
-            }
+        let template = match &self.tool_template {
+            Some(Ok(template)) if conversation.tools.is_some() => template,
+            Some(Err(reason)) if conversation.tools.is_some() => return Err(TextError::Tools(reason.clone())),
+            _ => &self.template,
         };
         template.render(conversation, &self.specials, generation_prompt, self.clock)
     }
@@ -216,7 +221,13 @@ impl Codec {
 
     /// The folder has a chat template; without one a conversation is written in plain style.
     pub fn has_template(&self) -> bool {
-        self.template.is_some()
+        self.plain_style.is_none()
+    }
+
+    /// A chat template that writes the plain style, for a folder that has none: it makes exactly the ids that are made
+    /// here. `None` where the folder has its own.
+    pub fn plain_style(&self) -> Option<&str> {
+        self.plain_style.as_deref()
     }
 
     /// The file the chat template came from.
@@ -330,6 +341,15 @@ impl Codec {
         let ends = self.turn_marks(&ids);
         ids.iter().copied().find(|id| ends(*id))
     }
+}
+
+/// The plain style with these tokens as literals, so that the template depends on no setting.
+fn plain_style(bos: &str, eos: &str) -> String {
+    let literal = |text: &str| {
+        let escaped = text.replace('\\', r"\\").replace('\'', r"\'").replace('\n', r"\n");
+        if text.is_empty() { String::new() } else { format!("{{{{ '{escaped}' }}}}") }
+    };
+    PLAIN_STYLE.replace("{{ bos_token }}", &literal(bos)).replace("{{ eos_token }}", &literal(eos))
 }
 
 fn identity(folder: &Folder, built: &Built) -> String {

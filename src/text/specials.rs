@@ -37,14 +37,6 @@ impl Specials {
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
-
-    /// The same with another BOS, or with none.
-    pub fn with_bos(&self, bos: Option<String>) -> Self {
-        let mut all = self.0.clone();
-        all.remove("bos_token");
-        all.extend(bos.map(|text| ("bos_token".to_owned(), text)));
-        Self(all)
-    }
 }
 
 /// What the settings name.

@@ -5,6 +5,7 @@ use std::{fs, ops::ControlFlow, path::Path};
 use nudge::{
     export::{self, About, ExportError, Layout, MergedOptions, Part, Proof, Stored, Subject},
     model::{LoadOptions, Policy},
+    text::{Codec, Conversation},
 };
 use serde_json::Value;
 
@@ -229,5 +230,41 @@ fn every_layout_is_proven_and_says_how_to_load_it() {
         assert_eq!(report["layout"], layout.name());
         let on_top_of = report["on_top_of"].as_array().unwrap().len();
         assert_eq!(on_top_of, usize::from(part == Part::Newest));
+    }
+}
+
+#[test]
+fn every_template_of_a_folder_goes_along() {
+    let fixture = fixture::one("smollm");
+    let base = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(&fixture.folder).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, base.path().join(from.file_name().unwrap())).unwrap();
+    }
+    let more = base.path().join("additional_chat_templates");
+    fs::create_dir(&more).unwrap();
+    for (name, text) in [("tool_use.jinja", "TOOL:{{ messages[0].content }}"), ("rag.jinja", "RAG"), ("notes.txt", "-")]
+    {
+        fs::write(more.join(name), text).unwrap();
+    }
+    let root = tempfile::tempdir().unwrap();
+    let (adapter, whole) = (root.path().join("adapter"), root.path().join("merged"));
+    export_adapter(&fixture.lora(), base.path(), &probes(&fixture), &adapter, false).unwrap();
+    let about = about();
+    let policy = fixture.lora();
+    let subject =
+        Subject { policy: &policy, folder: base.path(), probes: &probes(&fixture), about: &about, overwrite: false };
+    export::merged(&subject, &whole, WHOLE, &mut go_on).unwrap();
+    for dir in [adapter, whole] {
+        let mut names: Vec<_> = fs::read_dir(dir.join("additional_chat_templates"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["rag.jinja", "tool_use.jinja"]);
+        let with_tools: Conversation =
+            serde_json::from_str(r#"{"messages": [{"role": "user", "content": "x"}], "tools": []}"#).unwrap();
+        let codec = Codec::load(&dir).unwrap();
+        assert_eq!(codec.render_conversation(&with_tools, false).unwrap(), "TOOL:x");
     }
 }

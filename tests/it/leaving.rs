@@ -3,14 +3,19 @@
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
 use nudge::{
-    data::config::{RunConfig, validate},
+    data::{
+        Change, Edit, Pair, Prompt, Role, Turn,
+        config::{RunConfig, validate},
+    },
     engine::{
         self,
         protocol::{ExportOrder, Exported, Layout, MergedOptions, Outcome, Part, What, Which},
     },
     model::{LoadOptions, Policy},
     store::RunId,
+    text::{Codec, Limits},
 };
+use serde_json::Value as Json;
 
 use crate::toy::{self, Toy};
 
@@ -187,4 +192,73 @@ fn a_report_escapes_what_a_model_said() {
     let (markdown, _) = export(&toy, run, What::Report, "run.md");
     let markdown = fs::read_to_string(markdown).unwrap();
     assert!(markdown.contains("> &lt;b>bold&lt;/b> &amp; | more\n> second line"), "{markdown}");
+}
+
+/// A toy whose model says nothing about conversations, and what it does say about its tokenizer.
+fn without_template() -> (Toy, Json) {
+    let toy = Toy::new();
+    let file = toy.model.join("tokenizer_config.json");
+    let mut settings: Json = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    settings.as_object_mut().unwrap().remove("chat_template").unwrap();
+    fs::write(&file, settings.to_string()).unwrap();
+    (toy, settings)
+}
+
+/// What a folder needs to write conversations as they were trained goes along where the base has nothing that says so.
+#[test]
+fn no_template_the_plain_style_goes_along_as_one_and_gives_the_ids_that_were_trained() {
+    let (toy, settings) = without_template();
+    let mut config = toy::config();
+    config.train.steps = Some(2);
+    let (run, outcome) = toy.train(&config);
+    assert_eq!(outcome, Outcome::Completed);
+
+    let merged = What::Merged(MergedOptions { stored: None, max_shard_bytes: 5_000_000_000 });
+    let trained = Codec::load(&toy.model).unwrap();
+    assert!(!trained.has_template());
+    for (what, name) in [(ADAPTER, "adapter"), (merged, "merged")] {
+        let (dir, _) = export(&toy, run, what, name);
+        let card = fs::read_to_string(dir.join("README.md")).unwrap();
+        assert!(card.contains("no chat template") && card.contains("plain style"), "{card}");
+        let report: Json = serde_json::from_slice(&fs::read(dir.join("report.json")).unwrap()).unwrap();
+        assert_eq!(report["plain_style"], true);
+        // A runtime that knows no other names for BOS and EOS gives the same.
+        let mut settings = settings.clone();
+        settings.as_object_mut().unwrap().retain(|name, _| !name.ends_with("_token"));
+        fs::write(dir.join("tokenizer_config.json"), settings.to_string()).unwrap();
+        let exported = Codec::load(&dir).unwrap();
+        assert!(exported.has_template());
+        let turn = |role, text: &str| Turn::new(role, text);
+        for turns in [
+            vec![turn(Role::User, "Is 3 even?")],
+            vec![turn(Role::System, "It's {{ so }}\n"), turn(Role::User, "  Why? \n\n")],
+            vec![turn(Role::User, "a"), turn(Role::Assistant, "</s>b"), turn(Role::User, "<s>c")],
+        ] {
+            let prompt = Prompt::chat(turns);
+            let encode = |codec: &Codec| codec.encode_answers(&prompt, &["yes sir", "no\nway"], Limits::NONE).unwrap();
+            let (ours, theirs) = (encode(&trained), encode(&exported));
+            assert_eq!(ours, theirs);
+            assert_eq!(Some(ours.prefix[0]), trained.bos());
+            assert!(ours.answers.iter().all(|answer| answer.ended));
+        }
+    }
+}
+
+#[test]
+fn no_template_is_written_for_what_was_trained_on_plain_text() {
+    let (toy, _) = without_template();
+    let mut project = toy.open();
+    let texts = project.pairs_at(project.revision().unwrap()).unwrap().into_iter().map(|pair| {
+        let text = Pair { prompt: Prompt::Text(format!("Of stone {}", pair.id.0)), ..pair.clone() };
+        Edit::replace(pair, text)
+    });
+    let change = Change { label: "As texts".to_owned(), edits: texts.collect() };
+    project.apply(&change).unwrap();
+    let mut config = toy::config();
+    config.train.steps = Some(2);
+    let (run, outcome) = toy.train(&config);
+    assert_eq!(outcome, Outcome::Completed);
+    let (dir, _) = export(&toy, run, ADAPTER, "adapter");
+    assert!(!dir.join("chat_template.jinja").exists());
+    assert!(!fs::read_to_string(dir.join("README.md")).unwrap().contains("plain style"));
 }

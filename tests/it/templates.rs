@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use nudge::{
     data::{Fate, Flaw, Part, Prompt, Role, Turn},
-    text::{Codec, Conversation, Limits, TextError},
+    text::{Codec, Conversation, Limits, TextError, train_bpe},
 };
 use serde_json::Value as Json;
 
@@ -107,6 +107,20 @@ fn a_model_without_a_template_is_asked_in_plain_style() {
     let encoded = codec.encode_answers(&prompt, &["So."], Limits::NONE).unwrap();
     assert_eq!(codec.decode_all(&encoded.answers[0].ids), " So.<|endoftext|>");
     assert_eq!(codec.notes(&prompt)[0].flaw, Flaw::PlainStyle);
+
+    // As a template it writes its tokens out, however they are spelled.
+    let odd = train_bpe(&["the ferry".to_owned()], 300, &["<|endoftext|>", r"<'\n\'>"]).unwrap();
+    let settings = serde_json::json!({"eos_token": r"<'\n\'>"});
+    let odd_folder = |others: &[(&str, &str)]| {
+        let folder = self::folder(&settings, others);
+        fs::write(folder.path().join("tokenizer.json"), &odd).unwrap();
+        Codec::load(folder.path()).unwrap()
+    };
+    let plain = odd_folder(&[]);
+    let encoded = plain.encode_answers(&prompt, &["So."], Limits::NONE).unwrap();
+    assert_eq!(encoded.answers[0].ids.last(), plain.eos().as_ref());
+    let written = odd_folder(&[("chat_template.jinja", plain.plain_style().unwrap())]);
+    assert_eq!(written.encode_answers(&prompt, &["So."], Limits::NONE).unwrap(), encoded);
 }
 
 /// Templates of the idioms that published models use, rendered by Transformers over a grid of conversations.
