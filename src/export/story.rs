@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use data::{
     Prompt,
     config::RunConfig,
+    counted,
     metrics::{self, CHARTS, Metric, Told},
 };
 use model::Spec;
@@ -121,18 +122,22 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     let mut aside: Vec<String> = Vec::new();
     let unlabelled = batches.unlabelled;
     if unlabelled > 0 {
-        aside.push(format!("{unlabelled} pairs without a label to train on"));
+        aside.push(format!("{} without a label to train on", counted(unlabelled, "pair", "pairs")));
     }
     for (count, reason) in batches.reasons() {
-        aside.push(format!("{count} labelled pairs: {reason}"));
+        aside.push(format!("{}: {reason}", counted(count, "labelled pair", "labelled pairs")));
     }
     let no_memory = newest.map_or(0, |state| state.aside.pairs.len());
     if no_memory > 0 {
-        aside.push(format!("{no_memory} pairs too long for the memory there was"));
+        aside.push(format!("{} too long for the memory there was", counted(no_memory, "pair", "pairs")));
     }
     if let Some(first) = batches.references_set_aside.first() {
-        let count = batches.references_set_aside.len();
-        aside.push(format!("{count} reference answers; the first because {first}"));
+        let answers = counted(batches.references_set_aside.len(), "reference answer", "reference answers");
+        aside.push(format!("{answers}; the first because {first}"));
+    }
+    if let Some(first) = batches.retention_set_aside.first() {
+        let texts = counted(batches.retention_set_aside.len(), "retention text", "retention texts");
+        aside.push(format!("{texts}; the first because {first}"));
     }
     Ok((facts, aside))
 }

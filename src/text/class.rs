@@ -22,7 +22,59 @@ pub enum Class {
     Gpt2,
     GptNeoX,
     Cohere,
+    /// One that is rebuilt there and cannot be here.
+    Foreign(&'static str),
 }
+
+/// Classes that Transformers 5 rebuilds too, of models of other kinds.
+const FOREIGN: [&str; 46] = [
+    "AlbertTokenizer",
+    "BarthezTokenizer",
+    "BertTokenizer",
+    "BigBirdTokenizer",
+    "BlenderbotTokenizer",
+    "CamembertTokenizer",
+    "CLIPTokenizer",
+    "CodeGenTokenizer",
+    "ConvBertTokenizer",
+    "DebertaTokenizer",
+    "DebertaV2Tokenizer",
+    "DistilBertTokenizer",
+    "EsmcTokenizer",
+    "FNetTokenizer",
+    "FunnelTokenizer",
+    "HerbertTokenizer",
+    "LasrTokenizer",
+    "LayoutLMv2Tokenizer",
+    "LayoutLMv3Tokenizer",
+    "LayoutXLMTokenizer",
+    "LukeTokenizer",
+    "MBart50Tokenizer",
+    "MBartTokenizer",
+    "MLukeTokenizer",
+    "MPNetTokenizer",
+    "NllbTokenizer",
+    "NougatTokenizer",
+    "OpenAIGPTTokenizer",
+    "PegasusTokenizer",
+    "ReformerTokenizer",
+    "RemBertTokenizer",
+    "RobertaTokenizer",
+    "SeamlessM4TTokenizer",
+    "Siglip2Tokenizer",
+    "SplinterTokenizer",
+    "T5Tokenizer",
+    "Tipsv2Tokenizer",
+    "UdopTokenizer",
+    "VideoPrismTokenizer",
+    "WhisperTokenizer",
+    "XGLMTokenizer",
+    "XLMRobertaTokenizer",
+    "XLNetTokenizer",
+    "DPRContextEncoderTokenizer",
+    "DPRQuestionEncoderTokenizer",
+    "DPRReaderTokenizer",
+];
 
 /// What `tokenizer_config.json` says to its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +98,9 @@ impl Class {
             Some("qwen2") => Self::Qwen2,
             Some("qwen3" | "qwen2_moe" | "qwen3_moe") => named.map_or(Self::Qwen2, Self::by_name),
             Some("gemma" | "gemma2" | "gemma3" | "gemma3_text") => named.map_or(Self::Gemma, Self::by_name),
-            Some("mistral" | "mistral3" | "ministral" | "ministral3" | "phi3" | "olmo2" | "olmo3") => Self::AsFiled,
+            Some("mistral" | "mistral3" | "ministral" | "ministral3" | "phi3" | "olmo2" | "olmo3" | "llava") => {
+                Self::AsFiled
+            }
             _ => own(named),
         }
     }
@@ -61,14 +115,14 @@ impl Class {
             "GPT2Tokenizer" => Self::Gpt2,
             "GPTNeoXTokenizer" => Self::GptNeoX,
             "CohereTokenizer" => Self::Cohere,
-            _ => Self::AsFiled,
+            other => FOREIGN.into_iter().find(|name| *name == other).map_or(Self::AsFiled, Self::Foreign),
         }
     }
 
     /// Special tokens that it names where the settings do not.
     pub fn default_names(self) -> &'static [(&'static str, Option<&'static str>)] {
         match self {
-            Self::AsFiled => &[],
+            Self::AsFiled | Self::Foreign(_) => &[],
             Self::Llama => &[("unk_token", Some("<unk>")), ("bos_token", Some("<s>")), ("eos_token", Some("</s>"))],
             Self::CodeLlama => &[
                 ("unk_token", Some("<unk>")),
@@ -126,16 +180,27 @@ impl Class {
         self == Self::CodeLlama
     }
 
-    /// The tokenizer made anew, without added tokens. `None` where the class takes the file as it is, or where it is no BPE,
-    /// of which no published model of these classes is made.
+    /// The tokenizer made anew, without added tokens. `None` where the class takes the file as it is; an error where it
+    /// would be made anew in a way that is not known here.
     pub fn rebuild(
         self,
         filed: &Tokenizer,
         settings: ClassSettings,
         unknown: Option<&str>,
     ) -> Result<Option<Tokenizer>, String> {
-        let (Some(parts), ModelWrapper::BPE(model)) = (self.parts(settings, unknown), filed.get_model()) else {
+        const REMEDY: &str = "If the file is right as it is, put \"PreTrainedTokenizerFast\" as `tokenizer_class` into tokenizer_config.json";
+        if let Self::Foreign(name) = self {
+            return Err(format!(
+                "its settings call it {name}, which Transformers makes anew in a way that is not known here. {REMEDY}"
+            ));
+        }
+        let Some(parts) = self.parts(settings, unknown) else {
             return Ok(None);
+        };
+        let ModelWrapper::BPE(model) = filed.get_model() else {
+            return Err(format!(
+                "its settings name a class that Transformers makes anew from merges, and the file is no BPE. {REMEDY}"
+            ));
         };
         let mut model = model.clone();
         model.dropout = None;
@@ -161,7 +226,7 @@ impl Class {
         let prefix = settings.add_prefix_space;
         let unknown = unknown.map(str::to_owned);
         Some(match self {
-            Self::AsFiled => return None,
+            Self::AsFiled | Self::Foreign(_) => return None,
             Self::Llama => {
                 let prefix = prefix.unwrap_or(true);
                 let scheme = match (prefix, settings.legacy.unwrap_or(false)) {
@@ -189,6 +254,33 @@ impl Class {
             }
         })
     }
+}
+
+/// Mistral published tokenizers of this size and more with a splitter that was not theirs; a flag in the settings mends it.
+const MISTRAL_SIZE: usize = 100_000;
+
+/// How they split words.
+const MISTRAL_WORDS: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// Puts Mistral's splitter in the place of the first one, where the size says that it is one of those.
+pub fn mend_mistral(tokenizer: &mut Tokenizer) -> Result<(), String> {
+    let Some(splitter) = tokenizer.get_pre_tokenizer().filter(|_| tokenizer.get_vocab_size(true) > MISTRAL_SIZE) else {
+        return Ok(());
+    };
+    let failed = |error: serde_json::Error| error.to_string();
+    let mut filed = serde_json::to_value(splitter).map_err(failed)?;
+    let words = split(json!({"Regex": MISTRAL_WORDS}), "Isolated");
+    let mended = if let Some(first) = filed.get_mut("pretokenizers").and_then(|list| list.get_mut(0)) {
+        *first = words;
+        filed
+    } else if filed["type"] == "Metaspace" {
+        sequence(json!([words, byte_level(None, false)]))
+    } else {
+        sequence(json!([words, filed]))
+    };
+    let mended: PreTokenizerWrapper = serde_json::from_value(mended).map_err(failed)?;
+    tokenizer.with_pre_tokenizer(Some(mended));
+    Ok(())
 }
 
 /// What a class puts in place of the file's own, as `tokenizer.json` would write it.
@@ -276,6 +368,10 @@ mod tests {
             (Some("LlamaTokenizer"), Some("phi3"), false, Class::AsFiled),
             (Some("GPT2Tokenizer"), Some("smollm3"), true, Class::Gpt2),
             (None, Some("llama"), false, Class::AsFiled),
+            (Some("LlamaTokenizer"), Some("llava"), false, Class::AsFiled),
+            (Some("T5TokenizerFast"), Some("llama"), false, Class::Foreign("T5Tokenizer")),
+            (Some("BertTokenizer"), Some("mistral"), false, Class::AsFiled),
+            (Some("TheirOwnTokenizer"), Some("llama"), false, Class::AsFiled),
         ] {
             assert_eq!(Class::of(named, model_type, byte_level), class, "{named:?} {model_type:?}");
         }

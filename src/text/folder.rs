@@ -25,6 +25,8 @@ pub struct Folder {
     pub tokenizer: Vec<u8>,
     pub class: Class,
     pub class_settings: ClassSettings,
+    /// The splitter of a Mistral tokenizer is to be put right, see [`super::class::mend_mistral`].
+    pub mends_mistral: bool,
     pub tokens: TokenSettings,
     /// Special tokens that a text spells out are taken apart like any other word.
     pub split_specials: bool,
@@ -73,8 +75,10 @@ impl Folder {
         let flag = |name: &str| settings.get(name).and_then(Json::as_bool);
         let named = [&settings, &config].into_iter().find_map(|json| json.get("tokenizer_class")?.as_str());
         let byte_level = holds(&tokenizer, b"\"ByteLevel\"");
+        let model_type = config.get("model_type").and_then(Json::as_str);
         Ok(Self {
-            class: Class::of(named, config.get("model_type").and_then(Json::as_str), byte_level),
+            mends_mistral: flag("fix_mistral_regex") == Some(true) && may_need_mending(&config),
+            class: Class::of(named, model_type, byte_level),
             class_settings: ClassSettings { legacy: flag("legacy"), add_prefix_space: flag("add_prefix_space") },
             tokens: TokenSettings::read(
                 &settings,
@@ -87,6 +91,16 @@ impl Folder {
             end_ids,
         })
     }
+}
+
+/// Whether the flag has a say: of a Mistral model that was written by Transformers before 5.
+fn may_need_mending(config: &Json) -> bool {
+    let text = |name: &str| config.get(name).and_then(Json::as_str);
+    let major = text("transformers_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    let kinds = ["mistral", "mistral3", "voxtral", "ministral", "pixtral"];
+    config.is_object()
+        && major.is_none_or(|major| major < 5)
+        && text("model_type").is_none_or(|kind| kinds.contains(&kind))
 }
 
 /// As Python looks for a word in the file.

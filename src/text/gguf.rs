@@ -78,6 +78,7 @@ pub(super) fn read(path: &Path) -> Result<Folder, TextError> {
         end_ids: eos.iter().chain(&turn_end).map(|&(_, id)| id).collect(),
         class: Class::AsFiled,
         class_settings: ClassSettings::default(),
+        mends_mistral: false,
         tokens: TokenSettings {
             named: [
                 ("bos_token", bos),

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use tokenizers::{AddedToken, Encoding, ModelWrapper, Token, Tokenizer};
 
 use super::{
-    contained,
+    class, contained,
     folder::Folder,
     specials::{Specials, TokenSettings},
 };
@@ -22,7 +22,7 @@ pub struct Built {
     pub added_ids: HashSet<u32>,
     /// Tokens before every text that is a text of its own.
     pub leading: Vec<u32>,
-    /// What the class changed about the file, as text; empty where nothing was.
+    /// What the class or a flag changed about the file, as text; empty where nothing was.
     pub changes: String,
 }
 
@@ -35,9 +35,13 @@ pub fn build(folder: &Folder) -> Result<Built, String> {
     let listed = filed.get_added_tokens_decoder();
     let rebuilt = folder.class.rebuild(&filed, folder.class_settings, unknown.as_deref())?;
     tokens.take_listed(listed);
-    let changes = rebuilt.as_ref().map_or_else(|| Ok(String::new()), |rebuilt| changes(&filed, rebuilt))?;
-    let mut tokenizer = rebuilt.unwrap_or(filed);
+    let is_rebuilt = rebuilt.is_some() || folder.mends_mistral;
+    let mut tokenizer = rebuilt.unwrap_or_else(|| filed.clone());
     add(&mut tokenizer, &tokens, folder)?;
+    if folder.mends_mistral {
+        class::mend_mistral(&mut tokenizer)?;
+    }
+    let changes = if is_rebuilt { changes(&filed, &tokenizer)? } else { String::new() };
     tokenizer.set_encode_special_tokens(folder.split_specials);
 
     let known = tokenizer.get_added_tokens_decoder();

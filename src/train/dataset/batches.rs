@@ -1,6 +1,6 @@
 //! Data to token ids to documents: what a run trains on, what it is measured on, and what had to be set aside.
 
-use data::{Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule, config::DataConfig, split};
+use data::{Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule, config::DataConfig, counted, split};
 use model::{Doc, Spec};
 use rayon::prelude::*;
 use store::LogLevel;
@@ -59,6 +59,8 @@ pub struct Batches {
     pub unlabelled: usize,
     /// Reasons why reference answers were set aside, one each.
     pub references_set_aside: Vec<String>,
+    /// The same of retention texts.
+    pub retention_set_aside: Vec<String>,
     /// Prompts of the held-out pairs and references as the model sees them, for freshly sampled answers.
     pub eval_prompts: Vec<Vec<u32>>,
 }
@@ -128,7 +130,15 @@ pub fn prepare(
     }
 
     let longest = bounds.context.min(config.max_prompt_tokens.saturating_add(config.max_answer_tokens));
-    let retention = material.retention.par_iter().map(|text| encode_text(text, codec, longest)).flatten().collect();
+    let encode = |text: &String| encode_text(text, codec, longest, bounds.vocab_size);
+    let encoded: Vec<Result<Vec<TextDoc>, String>> = material.retention.par_iter().map(encode).collect();
+    let (mut retention, mut retention_set_aside) = (Vec::new(), Vec::new());
+    for encoded in encoded {
+        match encoded {
+            Ok(pieces) => retention.extend(pieces),
+            Err(reason) => retention_set_aside.push(reason),
+        }
+    }
     tick(material.retention.len());
 
     let references = hold_out(references, rule);
@@ -156,6 +166,7 @@ pub fn prepare(
         set_aside,
         unlabelled,
         references_set_aside,
+        retention_set_aside,
         eval_prompts,
     }
 }
@@ -224,13 +235,11 @@ fn encode_reference(
 }
 
 /// A text in pieces of at most `longest` tokens.
-fn encode_text(text: &str, codec: &Codec, longest: usize) -> Vec<TextDoc> {
+fn encode_text(text: &str, codec: &Codec, longest: usize, vocab_size: usize) -> Result<Vec<TextDoc>, String> {
     let prompt = PromptKey::of(&Prompt::Text(text.to_owned()));
-    codec
-        .encode_text(text)
-        .chunks(longest.max(2))
-        .filter_map(|ids| Some(TextDoc { doc: Doc::text(ids)?, prompt }))
-        .collect()
+    let ids = codec.encode_text(text);
+    let docs = ids.chunks(longest.max(2)).filter_map(Doc::text);
+    docs.map(|doc| known(&doc, codec, vocab_size).map(|()| TextDoc { doc, prompt })).collect()
 }
 
 /// What a model can take.
@@ -337,8 +346,8 @@ impl Batches {
             return "the project has no pairs yet; import some or label some".to_owned();
         }
         format!(
-            "{} pairs have no label to train on, {aside} cannot be used and {held_out} are held out",
-            self.unlabelled
+            "{} no label to train on, {aside} cannot be used and {held_out} held out",
+            counted(self.unlabelled, "pair has", "pairs have")
         )
     }
 
@@ -347,23 +356,28 @@ impl Batches {
         let mut remarks = vec![(
             LogLevel::Info,
             format!(
-                "{} pairs to train on, {} held out; {} reference answers, {} held out; {} pieces of retention text, {} held out",
-                self.pairs.train.len(),
+                "{} to train on, {} held out; {}, {} held out; {}, {} held out",
+                counted(self.pairs.train.len(), "pair", "pairs"),
                 self.pairs.eval.len(),
-                self.references.train.len(),
+                counted(self.references.train.len(), "reference answer", "reference answers"),
                 self.references.eval.len(),
-                self.retention.train.len(),
+                counted(self.retention.train.len(), "piece of retention text", "pieces of retention text"),
                 self.retention.eval.len(),
             ),
         )];
         for (count, reason) in self.reasons() {
-            remarks.push((LogLevel::Warning, format!("{count} labelled pairs set aside: {reason}")));
-        }
-        if let Some(reason) = self.references_set_aside.first() {
             remarks.push((
                 LogLevel::Warning,
-                format!("{} reference answers set aside; the first because {reason}", self.references_set_aside.len()),
+                format!("{} set aside: {reason}", counted(count, "labelled pair", "labelled pairs")),
             ));
+        }
+        if let Some(reason) = self.references_set_aside.first() {
+            let answers = counted(self.references_set_aside.len(), "reference answer", "reference answers");
+            remarks.push((LogLevel::Warning, format!("{answers} set aside; the first because {reason}")));
+        }
+        if let Some(reason) = self.retention_set_aside.first() {
+            let texts = counted(self.retention_set_aside.len(), "retention text", "retention texts");
+            remarks.push((LogLevel::Warning, format!("{texts} set aside; the first because {reason}")));
         }
         for (what, parts) in [("reference answers", &self.references), ("retention text", &self.retention)] {
             if parts.eval.is_empty() && !parts.train.is_empty() {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use nudge::{
     data::{Answer, Flaw, Origin, Prompt, Role, Turn},
-    engine::protocol::{Event, PreflightReport, Request, RequestId},
+    engine::protocol::{Event, Outcome, PreflightReport, Request, RequestId},
     formats::{self, FieldMap, Format, FormatError, write},
     text::{CHATML_TEMPLATE, Clock, Codec, Conversation, Limits, TextError},
 };
@@ -53,6 +53,68 @@ fn r1_r2_r8_every_place_and_class_gives_the_ids_of_transformers() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The words of large tokenizers that old Mistral folders have, split right where their settings ask for it.
+#[test]
+fn mistrals_flag_mends_its_splitter_as_in_transformers() {
+    let merges = ["H i", "T h", "Th e", "Hi The", "1 2", "A B", "/ Ċ"];
+    let letters = ["H", "i", "T", "h", "e", "A", "B", "C", "/", ".", "1", "2", "Ġ", "Ċ"];
+    let mut words: Vec<String> = letters.map(str::to_owned).to_vec();
+    words.extend(merges.map(|pair| pair.replace(' ', "")));
+    words.extend((0..100_001).map(|n| format!("x{n}")));
+    let vocab: serde_json::Map<String, Json> = words.into_iter().zip(0..).map(|(word, id)| (word, id.into())).collect();
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+    let wrong = json!({
+        "type": "Split", "pattern": {"Regex": r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"},
+        "behavior": "Isolated", "invert": false
+    });
+    let (mended, filed, pieces): (&[u32], &[u32], &[u32]) =
+        (&[14, 16, 10, 11, 12, 19, 20], &[17, 18, 12, 19, 20], &[17, 18, 19, 8]);
+    for (splitter, unmended) in [
+        (json!({"type": "Sequence", "pretokenizers": [wrong, bytes]}), filed),
+        (bytes, filed),
+        (json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}), pieces),
+    ] {
+        let model = json!({"type": "BPE", "vocab": vocab, "merges": merges});
+        let tokenizer =
+            json!({"version": "1.0", "added_tokens": [], "pre_tokenizer": splitter, "model": model}).to_string();
+        let codec = |flag: bool, config: Json| {
+            let settings = json!({"tokenizer_class": "PreTrainedTokenizerFast", "fix_mistral_regex": flag});
+            let dir = folder(&settings, &[("config.json", &config.to_string())]);
+            fs::write(dir.path().join("tokenizer.json"), &tokenizer).unwrap();
+            Codec::load(dir.path()).unwrap()
+        };
+        for (flag, config, right) in [
+            (true, json!({"model_type": "mistral", "transformers_version": "4.50.0"}), mended),
+            (true, json!({"model_type": "mistral", "transformers_version": "5.1.0"}), unmended),
+            (true, json!({"model_type": "llama"}), unmended),
+            (false, json!({"model_type": "mistral"}), unmended),
+        ] {
+            assert_eq!(codec(flag, config.clone()).encode("HiThe12 AB/\n"), right, "{flag} {config}");
+        }
+        let mistral = json!({"model_type": "mistral"});
+        assert_ne!(codec(true, mistral.clone()).identity(), codec(false, mistral).identity());
+    }
+}
+
+#[test]
+fn a_class_that_would_be_made_anew_in_an_unknown_way_is_refused_by_name() {
+    for (class, other) in [("T5TokenizerFast", "T5Tokenizer"), ("BertTokenizer", "BertTokenizer")] {
+        let dir = folder(&json!({"tokenizer_class": class}), &[("config.json", r#"{"model_type": "llama"}"#)]);
+        let sentence = Codec::load(dir.path()).unwrap_err().to_string();
+        assert!(sentence.contains(other) && sentence.contains("PreTrainedTokenizerFast"), "{sentence}");
+    }
+    // Transformers takes the file as it is whatever a Mistral folder calls it.
+    let dir = folder(&json!({"tokenizer_class": "BertTokenizer"}), &[("config.json", r#"{"model_type": "mistral"}"#)]);
+    Codec::load(dir.path()).unwrap();
+    // Of words with scores a class of merges cannot be made.
+    let dir = folder(&json!({"tokenizer_class": "LlamaTokenizer"}), &[]);
+    let scored =
+        json!({"version": "1.0", "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]]}});
+    fs::write(dir.path().join("tokenizer.json"), scored.to_string()).unwrap();
+    let sentence = Codec::load(dir.path()).unwrap_err().to_string();
+    assert!(sentence.contains("PreTrainedTokenizerFast") && sentence.contains("no BPE"), "{sentence}");
 }
 
 #[test]
@@ -272,4 +334,30 @@ fn border_not_told_a_prompt_that_is_rewritten_is_a_finding() {
     let report = preflight(&[("chat_template.jinja", template)], Vec::new());
     let finding = report.findings.iter().find(|finding| finding.flaw == Flaw::PromptRewritten).unwrap();
     assert_eq!(finding.pairs, 20);
+}
+
+#[test]
+fn border_not_told_an_answer_that_begins_inside_a_token_is_a_finding() {
+    // The prompt ends in a letter that the tokenizer joins with what follows.
+    let template = "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}";
+    let report = preflight(&[("chat_template.jinja", template)], vec![toy::labelled("Is it th", "e sea", "e land")]);
+    let finding = report.findings.iter().find(|finding| finding.flaw == Flaw::BeginsInside).unwrap();
+    assert!(finding.text.contains("in the middle of a token"), "{}", finding.text);
+}
+
+#[test]
+fn a_token_that_the_model_has_no_row_for_sets_its_text_aside_and_no_other() {
+    let toy = Toy::new();
+    let settings = json!({"bos_token": "<s>", "eos_token": "</s>", "extra_special_tokens": ["<|new|>"]}).to_string();
+    fs::write(toy.model.join("tokenizer_config.json"), settings).unwrap();
+    let mut project = toy.open();
+    let texts: Vec<String> = (0..6).map(|n| format!("In the year {n} a boat came home.")).collect();
+    project.set_retention(&[texts.as_slice(), &["A <|new|> boat.".to_owned()]].concat()).unwrap();
+    let mut config = toy::config();
+    config.train.steps = Some(1);
+    let (run, outcome) = toy.train(&config);
+    assert_eq!(outcome, Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    let told = log.iter().find(|line| line.text.contains("retention text set aside")).unwrap();
+    assert!(told.text.starts_with("1 retention text ") && told.text.contains("<|new|>"), "{}", told.text);
 }
