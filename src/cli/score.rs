@@ -1,88 +1,111 @@
 //! `nudge score`: log-probs of given pairs, token by token.
 
-use std::ops::ControlFlow;
-
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::{args::Score, drive, ending::Ending, output};
 use crate::{
+    data::{Pair, counted},
     engine::{
         Speaker, compute_pool,
         score::{PairScore, read_batch_file, score_ids, score_pairs},
     },
-    formats::{self, FieldMap, Format},
+    formats::{FieldMap, Format, Reader},
     text::Limits,
 };
 
-/// What is known about a pair, or why nothing is.
-type Scored = Result<PairScore, String>;
+/// Pairs of a file that are in memory at once.
+const AT_ONCE: usize = 256;
 
 pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
-    let scores = pool.install(|| scores(args))?;
-    let mut right = 0_u32;
-    let mut scored = 0_u32;
-    let (mut margins, mut token_margins) = (0.0, 0.0);
-    for (index, score) in scores.iter().enumerate() {
-        match score {
-            Ok(score) => {
-                scored += 1;
-                right += u32::from(score.margin > 0.0);
-                margins += score.margin;
-                token_margins += score.chosen_logp / score.chosen_ids.len() as f64
-                    - score.rejected_logp / score.rejected_ids.len() as f64;
-                print(index, score, args.json)?;
-            }
-            Err(reason) if args.json => output::json(&json!({"index": index, "error": reason}))?,
-            Err(reason) => output::line(format!("{index:>5}  cannot be scored: {reason}"))?,
-        }
-    }
-    if scored == 0 {
-        anyhow::bail!("No pair could be scored.");
-    }
-    let accuracy = f64::from(right) / f64::from(scored);
-    let mean_margin = margins / f64::from(scored);
-    let mean_token_margin = token_margins / f64::from(scored);
+    let tally = pool.install(|| score(args))?;
+    anyhow::ensure!(tally.scored > 0, "No pair could be scored.");
+    let pairs = tally.scored as f64;
+    let accuracy = tally.right as f64 / pairs;
+    let (mean_margin, mean_token_margin) = (tally.margins / pairs, tally.token_margins / pairs);
     if args.json {
         output::json(&json!({
             "accuracy": accuracy,
-            "pairs": scored,
+            "pairs": tally.scored,
             "mean_margin": mean_margin,
             "mean_token_margin": mean_token_margin,
         }))?;
     } else {
-        output::line(format!("{right} of {scored} pairs have the chosen answer ahead: accuracy {accuracy:.3}"))?;
+        let scored = counted(tally.scored, "pair has", "pairs have");
+        output::line(format!("{} of {scored} the chosen answer ahead: accuracy {accuracy:.3}", tally.right))?;
         output::line(format!("Mean margin {mean_margin:.4}, per token {mean_token_margin:.4}"))?;
     }
     Ok(Ending::Done)
 }
 
-fn scores(args: &Score) -> Result<Vec<Scored>> {
+/// What has been printed so far.
+#[derive(Default)]
+struct Tally {
+    seen: usize,
+    scored: usize,
+    right: usize,
+    margins: f64,
+    token_margins: f64,
+}
+
+impl Tally {
+    /// Prints what is known about the next pair, or why nothing is.
+    fn next(&mut self, score: &Result<PairScore, String>, is_json: bool) -> Result<()> {
+        let index = self.seen;
+        self.seen += 1;
+        match score {
+            Ok(score) => {
+                self.scored += 1;
+                self.right += usize::from(score.margin > 0.0);
+                self.margins += score.margin;
+                self.token_margins += score.chosen_logp / score.chosen_ids.len() as f64
+                    - score.rejected_logp / score.rejected_ids.len() as f64;
+                print(index, score, is_json)
+            }
+            Err(reason) if is_json => output::json(&json!({"index": index, "error": reason})),
+            Err(reason) => output::line(format!("{index:>5}  cannot be scored: {reason}")),
+        }
+    }
+}
+
+fn score(args: &Score) -> Result<Tally> {
     let speaker = Speaker::load(&args.model, args.adapter.as_deref(), args.dtype, args.device)?;
+    let mut tally = Tally::default();
     let bar = ProgressBar::new(0);
-    let mut on_pair = |done: usize| bar.set_position(done as u64);
-    let scores = if let Some(file) = &args.batch_file {
+    if let Some(file) = &args.batch_file {
         let pairs = read_batch_file(file)?;
         bar.set_length(pairs.len() as u64);
-        let scores = score_ids(&speaker.policy, &pairs, &mut on_pair)?;
-        scores.into_iter().map(Ok).collect()
-    } else {
-        let file = args.pairs.as_ref().context("Name --pairs or --batch-file")?;
-        let report = formats::read(file, Format::Auto, &FieldMap::default(), &mut |_| ControlFlow::Continue(()))?;
-        for fault in &report.faults {
-            output::note(format!("{}, line {}: {}", file.display(), fault.line, fault.reason));
+        let scores = score_ids(&speaker.policy, &pairs, &mut |done| bar.set_position(done as u64))?;
+        bar.finish_and_clear();
+        scores.into_iter().try_for_each(|score| tally.next(&Ok(score), args.json))?;
+        return Ok(tally);
+    }
+    let file = args.pairs.as_ref().context("Name --pairs or --batch-file")?;
+    let mut reader = Reader::open(file, Format::Auto, &FieldMap::default())?;
+    let limits = Limits { max_prompt: args.max_prompt_tokens, max_answer: args.max_answer_tokens };
+    loop {
+        // A pipe may go on without end.
+        let pairs: Vec<Pair> = reader.by_ref().take(AT_ONCE).collect::<Result<_, _>>()?;
+        if pairs.is_empty() {
+            break;
         }
-        if report.more_faults > 0 {
-            output::note(format!("{}: {} more left out", file.display(), report.more_faults));
-        }
-        bar.set_length(report.pairs.len() as u64);
-        let limits = Limits { max_prompt: args.max_prompt_tokens, max_answer: args.max_answer_tokens };
-        score_pairs(&speaker.policy, &speaker.codec, &report.pairs, limits, &mut on_pair)?
-    };
+        let at = reader.progress();
+        bar.set_length(at.total_bytes);
+        bar.set_position(at.bytes);
+        let scores = score_pairs(&speaker.policy, &speaker.codec, &pairs, limits, &mut |_| {})?;
+        bar.suspend(|| scores.iter().try_for_each(|score| tally.next(score, args.json)))?;
+    }
     bar.finish_and_clear();
-    Ok(scores)
+    let report = reader.into_report();
+    for fault in &report.faults {
+        output::note(format!("{}, line {}: {}", file.display(), fault.line, fault.reason));
+    }
+    if report.more_faults > 0 {
+        output::note(format!("{}: {} more left out", file.display(), report.more_faults));
+    }
+    Ok(tally)
 }
 
 fn print(index: usize, score: &PairScore, is_json: bool) -> Result<()> {

@@ -92,11 +92,26 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
+/// What is said of a disk.
+pub const DISK: &str = "it is a disk, not a file";
+
+/// Whether these are a disk's: nobody means its bytes, so it is not even opened.
+pub fn is_disk(about: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileTypeExt::is_block_device(&about.file_type());
+    #[cfg(not(unix))]
+    false
+}
+
 /// The bytes of anything that can be read to its end, a pipe too, if they are at most `limit`.
 pub fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let read_error = |source| FileError::Read { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(read_error)?.is_file() {
+    let about = fs::metadata(path).map_err(read_error)?;
+    if about.is_file() {
         return read(path, limit);
+    }
+    if is_disk(&about) {
+        return Err(FileError::Unfit { path: path.to_owned(), reason: DISK.to_owned() });
     }
     let mut bytes = Vec::new();
     File::open(path).map_err(read_error)?.take(limit + 1).read_to_end(&mut bytes).map_err(read_error)?;
@@ -142,6 +157,22 @@ mod tests {
         assert!(read(&dir.path().join("none"), 5).unwrap_err().is_missing());
         assert_eq!(read_any(&path, 5).unwrap(), [0xFF]);
         assert!(read_any(dir.path(), 5).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_is_refused_unopened() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("disk");
+        // A number that no driver has: to open it would be an error of its own.
+        let made = std::process::Command::new("mknod").arg(&own).args(["b", "240", "999"]).status();
+        if !made.is_ok_and(|status| status.success()) {
+            eprintln!("not tried: only root may make a device");
+            return;
+        }
+        for error in [read_any(&own, 1000).unwrap_err(), open(&own, 1000).map(|_| ()).unwrap_err()] {
+            assert!(error.to_string().contains("not a file"), "{error}");
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -65,6 +65,9 @@ impl Records<BufReader<File>> {
         if about.is_dir() {
             return Err(FormatError::foreign(path, "a folder", "Name a file in it."));
         }
+        if ::files::is_disk(&about) {
+            return Err(FormatError::foreign(path, "a disk", "Name a file on it."));
+        }
         let mut file = File::open(path).map_err(&failed)?;
         let mut start = Vec::new();
         file.by_ref().take(START as u64).read_to_end(&mut start).map_err(&failed)?;
@@ -76,9 +79,9 @@ impl Records<BufReader<File>> {
         Ok((Self::of(source, LIMITS).map_err(&failed)?, size))
     }
 
-    /// The same of a file that will be read again: a pipe or a device is refused.
-    pub fn open_file(path: &Path) -> Result<Self, FormatError> {
-        ::files::open(path, u64::MAX)?;
+    /// The same of a file of at most `longest` bytes that will be read again: a pipe or a device is refused.
+    pub fn open_file(path: &Path, longest: u64) -> Result<Self, FormatError> {
+        ::files::open(path, longest)?;
         Ok(Self::open(path)?.0)
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use ::data::{Prompt, ReferenceAnswer, Role, Turn, kind};
 
-/// Retention text has no reason to be longer, in bytes: all of it is held in memory.
+/// A file has no reason to be longer, in bytes: all of it is held in memory.
 const LONGEST: u64 = 1 << 30;
 
 /// Reads reference answers: a line `{"prompt": .., "completion": ..}` (texts or messages, TRL's prompt-completion
@@ -81,7 +81,7 @@ fn passages(text: &str) -> Vec<String> {
 }
 
 fn each_record<T>(path: &Path, read: impl Fn(&str) -> Result<T, String>) -> Result<(Vec<T>, Vec<Fault>), FormatError> {
-    let mut records = Records::open_file(path)?;
+    let mut records = Records::open_file(path, LONGEST)?;
     let failed = FormatError::reading(path);
     let (mut all, mut faults) = (Vec::new(), Vec::new());
     while let Some(Stretch { line, text }) = records.next().map_err(&failed)? {
