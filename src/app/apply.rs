@@ -84,7 +84,7 @@ impl App {
             PairsCommand::LeftOut(pair) => {
                 self.workspace.notices.push(Notice::warning(
                     format!("What was typed in pair {} is not saved", pair.0),
-                    "The pair was changed elsewhere in the meantime",
+                    "The pair was changed or deleted elsewhere in the meantime",
                 ));
             }
             PairsCommand::Delete(pair) => self.delete_pair(*pair),

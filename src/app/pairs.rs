@@ -12,7 +12,7 @@ use super::{
     jobs::{Lane, Update, update},
 };
 use crate::{
-    data::{Change, Edit, Pair, PairId, Verdict},
+    data::{Change, Edit, Pair, PairId, Verdict, counted},
     state::{
         Notice, Notices, Offer, Views, Workspace,
         difference::Difference,
@@ -126,12 +126,15 @@ impl App {
         self.jobs.document.read("Could not read the pair", move |project| {
             let pairs = project.pairs(&ids)?;
             Ok(update(move |workspace, views| {
-                let data = &mut workspace.pairs;
-                views.pairs.stored(&ids, &pairs);
+                let kept = views.pairs.stored(&ids, &pairs);
+                tell_kept(&kept, workspace);
                 // A pair that does not exist must not be asked for again in every frame.
-                if views.pairs.selected.is_some_and(|id| ids.contains(&id) && !pairs.iter().any(|pair| pair.id == id)) {
-                    views.pairs.selected = None;
+                let is_gone = |id| ids.contains(&id) && !pairs.iter().any(|pair| pair.id == id);
+                let view = &mut views.pairs;
+                if view.selected.is_some_and(is_gone) && !view.draft.as_ref().is_some_and(Draft::is_gone) {
+                    view.selected = None;
                 }
+                let data = &mut workspace.pairs;
                 for pair in pairs {
                     data.pairs.put(pair.id, pair);
                 }
@@ -254,7 +257,8 @@ impl App {
                 return Ok(update(|_, _| ()));
             };
             let told = (applied.pairs.len() > 1).then(|| {
-                Notice::info(format!("“{}” was undone: {} pairs changed", applied.label, applied.pairs.len()))
+                let changed = counted(applied.pairs.len(), "pair", "pairs");
+                Notice::info(format!("“{}” was undone: {changed} changed", applied.label))
                     .offering(Offer::Redo(applied.label.clone()))
             });
             let fresh = Fresh { told, ..Fresh::read(project, applied)? };
@@ -354,17 +358,29 @@ impl Fresh {
             workspace.notices.push(told);
         }
         if let Some(pairs) = self.pairs {
-            views.pairs.stored(&self.applied.pairs, &pairs);
+            let kept = views.pairs.stored(&self.applied.pairs, &pairs);
+            tell_kept(&kept, workspace);
             if self.open {
                 views.pairs.select(pairs.first().map(|pair| pair.id));
                 views.pairs.caret = Some(Caret::Prompt);
             }
-            data.changed(&self.applied.pairs, pairs);
+            workspace.pairs.changed(&self.applied.pairs, pairs);
         } else {
+            let data = &mut workspace.pairs;
             data.rows.clear();
             data.pairs.clear();
             data.changed(&[], Vec::new());
         }
+    }
+}
+
+/// Says of pairs that are gone that what was typed in them is not.
+fn tell_kept(pairs: &[PairId], workspace: &mut Workspace) {
+    for pair in pairs {
+        workspace.notices.push(Notice::warning(
+            format!("Pair {} was deleted elsewhere; what was typed in it is still here", pair.0),
+            "“Save it all the same” brings the pair back with it, “Discard” lets it go",
+        ));
     }
 }
 

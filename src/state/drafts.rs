@@ -73,6 +73,8 @@ struct Visit {
 pub enum Refusal {
     /// The pair is not what it was when it was typed on: whether the edit still fits is for the person to say.
     ChangedElsewhere,
+    /// The pair is no longer there: it comes back only when the person says so.
+    Gone,
     /// The disk, most likely.
     Failed,
 }
@@ -113,7 +115,7 @@ impl Draft {
 
     /// A key changed [`Draft::pair`].
     pub fn typed(&mut self, now_ms: i64) {
-        self.refused = None;
+        self.refused = self.refused.filter(|refusal| *refusal == Refusal::Gone);
         if self.visit.as_ref().is_some_and(|visit| now_ms - visit.last_key_ms > NEW_STEP_MS) {
             self.visit = None;
         }
@@ -140,7 +142,7 @@ impl Draft {
     }
 
     /// Everything typed since the last commit, if anything. The field was left: what is typed next is a new step.
-    /// What was refused because the pair had changed is not handed over again, see [`Draft::again`].
+    /// What was refused because the pair had changed or is gone is not handed over again, see [`Draft::again`].
     pub fn commit(&mut self) -> Option<Typed> {
         if self.is_stale() { None } else { self.again() }
     }
@@ -152,9 +154,24 @@ impl Draft {
         typed
     }
 
-    /// What is typed was refused because the pair had been changed elsewhere.
+    /// What is typed was refused because the pair had been changed elsewhere, or is gone.
     pub fn is_stale(&self) -> bool {
-        self.refused == Some(Refusal::ChangedElsewhere) && self.progress() == Progress::Refused
+        let elsewhere = matches!(self.refused, Some(Refusal::ChangedElsewhere | Refusal::Gone));
+        elsewhere && self.progress() == Progress::Refused
+    }
+
+    /// The project no longer has the pair.
+    pub fn is_gone(&self) -> bool {
+        self.refused == Some(Refusal::Gone)
+    }
+
+    /// The pair was deleted elsewhere. True when something was typed that only this draft has.
+    pub fn gone(&mut self) -> bool {
+        if self.pair == self.stored {
+            return false;
+        }
+        self.refused(Refusal::Gone);
+        true
     }
 
     fn hand_over(&mut self) -> Option<Typed> {
@@ -162,8 +179,12 @@ impl Draft {
         if self.pair == *before {
             return None;
         }
-        let began = self.visit.as_ref().map_or(before, |visit| &visit.before);
-        let change = Change::new(describe(began, &self.pair), vec![Edit::replace(before.clone(), self.pair.clone())]);
+        let change = if self.is_gone() {
+            Change::new(format!("Bring back pair {}", self.pair.id.0), vec![Edit::add(self.pair.clone())])
+        } else {
+            let began = self.visit.as_ref().map_or(before, |visit| &visit.before);
+            Change::new(describe(began, &self.pair), vec![Edit::replace(before.clone(), self.pair.clone())])
+        };
         let (visit, goes_on) = self.visit.as_ref().map_or((0, false), |visit| (visit.began_ms, visit.saved));
         if let Some(visit) = &mut self.visit {
             visit.saved = true;

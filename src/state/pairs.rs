@@ -352,13 +352,19 @@ impl PairsView {
         project.clone_into(&mut self.project);
     }
 
-    /// The project has these pairs now, or (absent from `fresh`) no longer has them.
-    pub fn stored(&mut self, ids: &[PairId], fresh: &[Pair]) {
+    /// The project has these pairs now, or (absent from `fresh`) no longer has them. Gives those of which something was
+    /// typed that was not saved: it stays.
+    #[must_use]
+    pub fn stored(&mut self, ids: &[PairId], fresh: &[Pair]) -> Vec<PairId> {
+        let mut kept = Vec::new();
         for id in ids {
             let now = fresh.iter().find(|pair| pair.id == *id);
             for draft in self.drafts_mut() {
                 if let Some(pair) = now.filter(|pair| pair.id == draft.pair.id) {
                     draft.stored(pair);
+                }
+                if now.is_none() && draft.pair.id == *id && !draft.is_gone() && draft.gone() {
+                    kept.push(*id);
                 }
             }
             if now.is_none()
@@ -367,10 +373,11 @@ impl PairsView {
             {
                 only.ids = Arc::new(only.ids.iter().copied().filter(|other| other != id).collect());
             }
-            if now.is_none() && self.draft.as_ref().is_some_and(|draft| draft.pair.id == *id) {
+            if now.is_none() && self.draft.as_ref().is_some_and(|draft| draft.pair.id == *id && !draft.is_gone()) {
                 self.draft = None;
             }
         }
+        kept
     }
 
     /// A commit of these pairs failed: what was typed stays and can be committed again.
@@ -453,10 +460,26 @@ mod tests {
     fn a_deleted_pair_leaves_the_editor() {
         let pair = Pair::new(PairId(4), crate::data::Prompt::Text("p".to_owned()), &["a", "b"]);
         let mut view = PairsView { draft: Some(Draft::open(pair.clone())), ..PairsView::default() };
-        view.stored(&[PairId(4)], &[pair]);
+        assert!(view.stored(&[PairId(4)], std::slice::from_ref(&pair)).is_empty());
         assert!(view.draft.is_some());
-        view.stored(&[PairId(4)], &[]);
+        assert!(view.stored(&[PairId(4)], &[]).is_empty());
         assert!(view.draft.is_none());
+
+        // What was typed in it stays, told once.
+        let mut draft = Draft::open(pair);
+        draft.pair.note = "mine".to_owned();
+        draft.typed(0);
+        view.draft = Some(draft);
+        assert_eq!(view.stored(&[PairId(4)], &[]), [PairId(4)]);
+        assert!(view.stored(&[PairId(4)], &[]).is_empty());
+        let draft = view.draft.as_mut().unwrap();
+        draft.typed(1);
+        assert_eq!((draft.pause(60_000), draft.commit()), (None, None), "it comes back only when that is asked for");
+        let typed = draft.again().unwrap();
+        assert!(typed.change.edits[0].before.is_none() && typed.change.label == "Bring back pair 4");
+        let now = draft.pair.clone();
+        assert!(view.stored(&[PairId(4)], &[now]).is_empty());
+        assert_eq!(view.draft.unwrap().progress(), Progress::Saved);
     }
 
     #[test]

@@ -419,3 +419,44 @@ fn pictures_of_pairs() {
         window.picture(&format!("label_{word}"), &mut results);
     }
 }
+
+/// Another program deletes the pair that is being written in.
+#[test]
+fn what_is_typed_in_a_pair_that_is_deleted_elsewhere_stays_until_it_is_decided_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = project(dir.path(), 3);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    let delete = |id: PairId| {
+        let mut project = Project::open(dir.path()).unwrap();
+        let pair = project.pair(id).unwrap().unwrap();
+        project.apply(&Change::new("Elsewhere", vec![Edit::delete(pair)])).unwrap();
+    };
+    let typed = |window: &mut Window, text: &str| {
+        window.focus(accesskit::Role::MultilineTextInput, "Answer 1 text");
+        window.type_text(text);
+    };
+    typed(&mut window, "mine ");
+    delete(ids[0]);
+    window.until("it is noticed", |app| !app.workspace().notices.is_empty());
+    window.assert_shows("Pair 1 was deleted elsewhere; what was typed in it is still here");
+    window.assert_shows("Not saved");
+    // To type on does not bring it back by itself.
+    typed(&mut window, "still ");
+    window.focus(accesskit::Role::MultilineTextInput, "Answer 2 text");
+    window.settle();
+    assert_eq!(stored(dir.path(), &ids[..1]), []);
+    window.click_button("Save it all the same");
+    window.until("it is back", |app| app.workspace().pairs.counts.total() == 3);
+    window.settle();
+    let back = stored(dir.path(), &ids[..1]);
+    assert!(back[0].answers[0].text.contains("mine") && back[0].answers[0].text.contains("still"), "{back:?}");
+
+    typed(&mut window, "again ");
+    delete(ids[0]);
+    window.until("it is noticed", |app| app.views().pairs.draft.as_ref().is_some_and(|draft| draft.is_gone()));
+    window.settle();
+    window.click_button("Discard");
+    window.settle();
+    window.assert_shows("Pair 2");
+    assert_eq!(stored(dir.path(), &ids).len(), 2);
+}

@@ -161,13 +161,22 @@ fn header(ui: &mut Ui, draft: &mut Draft, view: &mut PairsView, commands: &Comma
         saved.on_hover_text("What you type is saved when you pause and when you leave the field");
         if progress == Progress::Refused {
             let again = parts::quiet(ui, true, "Save it all the same");
-            if again.on_hover_text("Over what the pair is now").clicked()
+            let is_gone = draft.is_gone();
+            let (over, back) = if is_gone {
+                ("The pair was deleted; this brings it back", "Let the pair go, and what was typed in it")
+            } else {
+                ("Over what the pair is now", "Show the pair as it is now")
+            };
+            if again.on_hover_text(over).clicked()
                 && let Some(typed) = draft.again()
             {
                 commands.push(Command::Pairs(PairsCommand::Typed(typed)));
             }
-            if parts::quiet(ui, true, "Discard").on_hover_text("Show the pair as it is now").clicked() {
+            if parts::quiet(ui, true, "Discard").on_hover_text(back).clicked() {
                 draft.discard();
+                if is_gone {
+                    view.select(None);
+                }
             }
         }
         let pair = &draft.pair;
