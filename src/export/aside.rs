@@ -17,7 +17,15 @@ pub struct Aside {
     target: PathBuf,
     overwrite: bool,
     folder: tempfile::TempDir,
+    /// The folder itself, locked as long as somebody works in it.
+    _hold: Option<File>,
 }
+
+/// How the name of a folder in the making begins, and how many letters of chance follow.
+const MAKING: &str = ".nudge-export-";
+const RANDOM: usize = 6;
+/// In such a folder: an earlier export that is on its way out.
+const EARLIER: &str = "earlier";
 
 /// What stands where an export is to go.
 enum Place {
@@ -44,9 +52,15 @@ impl Aside {
         earlier(&target, overwrite)?;
         let parent = target.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(parent).map_err(write_error(parent))?;
-        let folder =
-            tempfile::Builder::new().prefix(".nudge-export-").tempdir_in(parent).map_err(write_error(parent))?;
-        Ok(Self { target, overwrite, folder })
+        // What was begun here and is not locked yet must not look like what was left.
+        let turn = File::open(parent).ok().filter(|parent| parent.lock().is_ok());
+        if turn.is_some() {
+            clear_away(parent);
+        }
+        let new = tempfile::Builder::new().prefix(MAKING).rand_bytes(RANDOM).tempdir_in(parent);
+        let folder = new.map_err(write_error(parent))?;
+        let hold = File::open(folder.path()).ok().filter(|folder| folder.try_lock().is_ok());
+        Ok(Self { target, overwrite, folder, _hold: hold })
     }
 
     /// Where it will be.
@@ -78,7 +92,7 @@ impl Aside {
                 fs::remove_dir(&self.target).ok();
                 fs::rename(&written, &self.target).map_err(failed)?;
             }
-            Some(_) => exchange(&written, &self.target, &self.folder.path().join("earlier")).map_err(failed)?,
+            Some(_) => exchange(&written, &self.target, &self.folder.path().join(EARLIER)).map_err(failed)?,
         }
         if let Some(parent) = self.target.parent() {
             sync_folder(parent).map_err(write_error(parent))?;
@@ -94,6 +108,21 @@ impl Aside {
             );
         }
         Ok(self.target)
+    }
+}
+
+/// Removes what exports that were killed have left in `parent`: nobody holds it, and no earlier export is in it.
+fn clear_away(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let random = name.to_str().and_then(|name| name.strip_prefix(MAKING));
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if !is_folder || random.is_none_or(|letters| letters.len() != RANDOM) || path.join(EARLIER).exists() {
+            continue;
+        }
+        if File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok()) {
+            fs::remove_dir_all(&path).ok();
+        }
     }
 }
 
@@ -230,6 +259,25 @@ mod tests {
         export(&target, true, "new").unwrap();
         assert_eq!(fs::read_to_string(target.join("inner/weights")).unwrap(), "new");
         assert_eq!(left(root.path()), ["out"], "nothing is left beside it");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_killed_export_left_goes_with_the_next_one() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("out");
+        let live = Aside::new(&root.path().join("other"), false).unwrap();
+        for name in [".nudge-export-abcdef", ".nudge-export-uvwxyz/earlier", ".nudge-export-of-mine"] {
+            fs::create_dir_all(root.path().join(name).join("export")).unwrap();
+        }
+        export(&target, false, "new").unwrap();
+        let mut kept = left(root.path());
+        kept.sort();
+        let making = live.folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let mut right =
+            vec![making, ".nudge-export-uvwxyz".to_owned(), ".nudge-export-of-mine".to_owned(), "out".to_owned()];
+        right.sort();
+        assert_eq!(kept, right);
     }
 
     #[test]

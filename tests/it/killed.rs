@@ -1,0 +1,132 @@
+//! What `kill -9` leaves, at whatever moment it comes: everything that was whole before, and nothing else.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::terminal::{self, SMALL, json_lines, model, nudge, out, path, project};
+
+/// Starts a command `times` times and kills it each time, a little later every time, up to as long as it takes.
+fn kill_often(home: &Path, args: &[&str], times: u32, takes: Duration, mut look: impl FnMut()) {
+    for time in 1..=times {
+        let mut child = nudge(home, args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(takes * time / times);
+        child.kill().ok();
+        child.wait().unwrap();
+        look();
+    }
+}
+
+#[test]
+fn an_export_that_is_killed_leaves_the_earlier_one_or_the_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    out(home, &[&["train", &project, "--steps", "4"], &SMALL[..]].concat());
+    let to = home.join("exports/merged");
+    let place = path(&to);
+    let export = |step| ["export", &project, "1", "--merged", &place, "--step", step, "--overwrite"];
+    let begun = Instant::now();
+    out(home, &export("2"));
+    let takes = begun.elapsed();
+    let weights = || fs::read(to.join("model.safetensors")).unwrap();
+    let old = weights();
+    out(home, &export("4"));
+    let new = weights();
+    assert_ne!(old, new);
+    out(home, &export("2"));
+
+    kill_often(home, &export("4"), 12, takes.mul_f64(1.2), || {
+        let report: Value = serde_json::from_slice(&fs::read(to.join("report.json")).unwrap()).unwrap();
+        let files = report["files"].as_array().unwrap();
+        assert!(files.iter().all(|file| to.join(file.as_str().unwrap()).is_file()), "{report}");
+        let of_step = report["step"].as_u64().unwrap();
+        assert!(weights() == if of_step == 4 { new.as_slice() } else { old.as_slice() }, "weights of step {of_step}");
+    });
+    // The next one that comes to its end clears away what the killed ones have left.
+    out(home, &export("4"));
+    assert!(weights() == new);
+    assert_eq!(fs::read_dir(home.join("exports")).unwrap().count(), 1);
+}
+
+#[test]
+fn an_import_that_is_killed_comes_in_whole_or_not_at_all() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    let lines =
+        (0..4000).map(|n| format!("{{\"prompt\": \"{n}?\", \"chosen\": \"yes {n}\", \"rejected\": \"no {n}\"}}\n"));
+    let file = home.join("many.jsonl");
+    fs::write(&file, lines.collect::<String>()).unwrap();
+    let file = path(&file);
+    let holds = || out(home, &["pairs", &project, "--out", "-"]).lines().count();
+    let before = holds();
+    let begun = Instant::now();
+    out(home, &["import", &project, &file]);
+    let takes = begun.elapsed();
+    let mut whole = 1;
+    assert_eq!(holds(), before + 4000);
+    kill_often(home, &["import", &project, &file], 8, takes, || {
+        let came = holds() - before;
+        assert!(came == 4000 * whole || came == 4000 * (whole + 1), "{came} pairs came in");
+        whole = came / 4000;
+    });
+    out(home, &["import", &project, &file]);
+    assert_eq!(holds(), before + 4000 * (whole + 1));
+}
+
+/// The day is part of the prompt: a run that is gone on with in another time zone keeps the one it began with.
+#[test]
+fn dated_prompts_stay_those_of_the_day_a_killed_run_began() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let model_dir = home.join("dated");
+    fs::create_dir(&model_dir).unwrap();
+    for entry in fs::read_dir(model()).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, model_dir.join(from.file_name().unwrap())).unwrap();
+    }
+    let template = "{{ bos_token }}{{ strftime_now('%d %b %Y %H') }}{% for m in messages %}\n{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}\n{% endif %}";
+    fs::write(model_dir.join("chat_template.jinja"), template).unwrap();
+    let project = path(&home.join("days"));
+    out(home, &["new", &project, "--model", &path(&model_dir)]);
+    out(home, &["import", &project, &terminal::pairs_file(home)]);
+
+    let every = ["--set", "train.checkpoint_every=3", "--set", "train.keep=100"];
+    let args = [&["train", &project, "--steps", "100000", "--json"], &SMALL[..], &every].concat();
+    let mut child = nudge(home, &args).env("TZ", "UTC").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut losses: Vec<(u64, f64)> = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if let (Some(step), Some(loss)) = (line["step"].as_u64(), line["metrics"]["loss"].as_f64()) {
+            losses.push((step, loss));
+        }
+        if losses.len() == 5 {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let resume = ["resume", &project, "1", "--step", "3", "--steps", "8", "--json"];
+    let output = nudge(home, &resume).env("TZ", "XXX-9").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let again = json_lines(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(again.last().unwrap()["status"], "completed");
+    let mut met = 0;
+    for line in &again {
+        let Some(loss) = line["metrics"]["loss"].as_f64() else { continue };
+        if let Some((_, before)) = losses.iter().find(|(step, _)| line["step"] == *step) {
+            assert_eq!(loss.to_bits(), before.to_bits(), "step {}", line["step"]);
+            met += 1;
+        }
+    }
+    assert_eq!(met, 2, "steps 4 and 5 are done twice");
+}
