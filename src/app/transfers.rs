@@ -12,7 +12,7 @@ use super::{
     pairs::Fresh,
 };
 use crate::{
-    data::{Pair, health},
+    data::{Pair, counted, health},
     files::WriteError,
     formats::{
         Fault, FieldMap, Format, FormatError, ImportReport, Reader,
@@ -83,7 +83,8 @@ impl App {
                 if cancelled || added == 0 {
                     return Ok((outcome, None));
                 }
-                let applied = import.finish(&format!("Import {added} pairs from {}", file_name(&path)))?;
+                let pairs = counted(added, "pair", "pairs");
+                let applied = import.finish(&format!("Import {pairs} from {}", file_name(&path)))?;
                 let mut fresh = Fresh::read(&project, applied)?;
                 fresh.lost = lost;
                 Ok((outcome, Some(fresh)))

@@ -11,7 +11,10 @@ use super::{
     output,
 };
 use crate::{
-    data::config::{Margin, Method, ObjectiveConfig, Recompute, Targets, TokenBudget},
+    data::{
+        config::{Margin, Method, ObjectiveConfig, Recompute, Targets, TokenBudget},
+        counted,
+    },
     engine::{
         bench::{self, BenchModel, BenchOptions, BenchReport, GenerationReport, Shape},
         compute_pool,
@@ -135,8 +138,12 @@ fn print(report: &BenchReport) -> Result<()> {
         (
             "step",
             format!(
-                "{:.3} s ({:.3} s of processor time on {} threads), {} pairs, rows of {} tokens",
-                report.step_s, report.cpu_s_per_step, report.threads, report.pairs_per_step, report.row_tokens
+                "{:.3} s ({:.3} s of processor time on {}), {}, rows of {} tokens",
+                report.step_s,
+                report.cpu_s_per_step,
+                counted(report.threads, "thread", "threads"),
+                counted(report.pairs_per_step, "pair", "pairs"),
+                report.row_tokens
             ),
         ),
         (

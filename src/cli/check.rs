@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 
 use super::{args::Check, drive, ending::Ending, output};
 use crate::{
+    data::counted,
     engine::protocol::{Event, Lengths, PreflightReport, Request, RequestId},
     objective,
 };
@@ -61,8 +62,10 @@ fn print(report: &PreflightReport) -> Result<()> {
         (
             "tokens",
             format!(
-                "{}; longest pair {}, {} answers cut",
-                report.tokens, report.longest_pair_tokens, report.cut_answers
+                "{}; longest pair {}, {} cut",
+                report.tokens,
+                report.longest_pair_tokens,
+                counted(report.cut_answers, "answer", "answers")
             ),
         ),
         ("precision", report.arithmetic.to_string()),
@@ -71,8 +74,11 @@ fn print(report: &PreflightReport) -> Result<()> {
         (
             "lengths",
             format!(
-                "{} pairs fit, {} with a cut answer, {} with too long a prompt, {} unusable",
-                report.fates.fit, report.fates.answer_cut, report.fates.prompt_too_long, report.fates.unusable
+                "{}, {} with a cut answer, {} with too long a prompt, {} unusable",
+                counted(report.fates.fit, "pair fits", "pairs fit"),
+                report.fates.answer_cut,
+                report.fates.prompt_too_long,
+                report.fates.unusable
             ),
         ),
         ("answers", histogram(&report.lengths)),

@@ -15,7 +15,10 @@ use super::{
     ending::{Ending, on_interrupt},
     output::{self, duration},
 };
-use crate::hub::{self, Fetched, Hub, HubError, Phase, Progress, sized};
+use crate::{
+    data::counted,
+    hub::{self, Fetched, Hub, HubError, Phase, Progress, sized},
+};
 
 /// Where there is no terminal, a line this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -72,12 +75,13 @@ fn tell(fetched: &Fetched, is_json: bool, started: Instant) -> Result<()> {
         end["status"] = "completed".into();
         return output::json(&end);
     }
-    let Fetched { files, bytes, .. } = fetched;
+    let Fetched { bytes, .. } = fetched;
+    let files = counted(fetched.files, "file", "files");
     if fetched.received == 0 {
-        output::note(format!("{} is already there: {files} files, {}", fetched.name, sized(*bytes)));
+        output::note(format!("{} is already there: {files}, {}", fetched.name, sized(*bytes)));
     } else {
         output::note(format!(
-            "{} is there: {files} files, {} ({} fetched in {})",
+            "{} is there: {files}, {} ({} fetched in {})",
             fetched.name,
             sized(*bytes),
             sized(fetched.received),

@@ -13,9 +13,12 @@ use super::{
     output,
     place::project_and_run,
 };
-use crate::engine::{
-    self, compute_pool,
-    protocol::{ExportOrder, Layout, MergedOptions, Part, Stored, What, Which},
+use crate::{
+    data::counted,
+    engine::{
+        self, compute_pool,
+        protocol::{ExportOrder, Layout, MergedOptions, Part, Stored, What, Which},
+    },
 };
 
 pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
@@ -62,11 +65,11 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
             "passed_over": exported.passed_over,
         }))?,
         Some(proof) => output::line(format!(
-            "Wrote step {step} of {} to {}. Read back on {} prompts: logits equal {}, up to {:.3} from the model \
+            "Wrote step {step} of {} to {}. Read back on {}: logits equal {}, up to {:.3} from the model \
              without it; outputs changed on {} of {}. Its README.md says how to load it.",
             record.name,
             to.display(),
-            proof.probes,
+            counted(proof.probes, "prompt", "prompts"),
             proof.closeness(),
             proof.effect,
             proof.changed,

@@ -16,7 +16,7 @@ use super::{
     output,
 };
 use crate::{
-    data::{Chat, Given, Prompt, Turn},
+    data::{Chat, Given, Prompt, Turn, counted},
     engine::{
         Speaker, answer_all, compute_pool,
         protocol::{Generated, Sampling, StoppedBy},
@@ -94,7 +94,7 @@ fn why(answer: &Generated) -> String {
         StoppedBy::Context => "cut where the model's context is full",
         StoppedBy::Cancelled => "cancelled",
     };
-    format!("{} tokens, {why}", answer.ids.len())
+    format!("{}, {why}", counted(answer.ids.len(), "token", "tokens"))
 }
 
 /// What is to be answered.

@@ -12,6 +12,7 @@ use super::{
     output,
 };
 use crate::{
+    data::counted,
     formats::{Fault, FieldMap, Format, ImportReport, Reader},
     store::{self, Project},
 };
@@ -34,14 +35,14 @@ pub fn run(args: &Import) -> Result<Ending> {
         came_in += reader.progress().pairs;
         reports.push((file.as_path(), reader.into_report()));
     }
-    let applied = import.finish(&format!("Import {came_in} pairs"))?;
+    let applied = import.finish(&format!("Import {}", pairs(came_in)))?;
     for (file, report) in &reports {
         tell(file, report, args.json)?;
     }
     if args.json {
         output::json(&json!({"pairs": came_in, "revision": applied.revision}))?;
     } else {
-        output::line(format!("{came_in} pairs came in; the project holds {}", project.counts()?.total()))?;
+        output::line(format!("{} came in; the project holds {}", pairs(came_in), project.counts()?.total()))?;
     }
     anyhow::ensure!(came_in > 0, "{}", nothing(&reports));
     if let Err(error) = settle(&mut project) {
@@ -76,7 +77,7 @@ fn take_in(reader: &mut Reader, import: &mut store::Import<'_>) -> Result<()> {
         if at.pairs.is_multiple_of(256) {
             bar.set_length(at.total_bytes);
             bar.set_position(at.bytes);
-            bar.set_message(format!("{} pairs", at.pairs));
+            bar.set_message(pairs(at.pairs));
         }
     }
     bar.finish_and_clear();
@@ -116,6 +117,10 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
         output::line(format!("{name}: {unused}; --map OURS=THEIRS takes one in"))?;
     }
     Ok(())
+}
+
+fn pairs(count: usize) -> String {
+    counted(count, "pair", "pairs")
 }
 
 /// Why not one pair came in.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{args::Tokens, ending::Ending, generate::read_input, output};
 use crate::{
-    data::{Answer, Chat, Finding, Inspection, Origin, Part, Prompt, Role, TokenView},
+    data::{Answer, Chat, Finding, Inspection, Origin, Part, Prompt, Role, TokenView, counted},
     model::Shelf,
     text::{Codec, Conversation, Limits},
 };
@@ -151,8 +151,8 @@ fn print(text: &str, inspection: &Inspection) -> Result<()> {
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     let answer = inspection.scored();
     output::line(format!(
-        "{} tokens, {answer} of them scored as an answer; BOS {}, end of turn {}",
-        inspection.tokens.len(),
+        "{}, {answer} of them scored as an answer; BOS {}, end of turn {}",
+        counted(inspection.tokens.len(), "token", "tokens"),
         inspection.bos,
         inspection.ends,
     ))?;

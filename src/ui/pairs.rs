@@ -16,7 +16,7 @@ use egui::{Button, Event, Frame, Key, Margin, Panel, RichText, Ui};
 
 use super::{parts, theme::space};
 use crate::{
-    data::{Change, Edit, Prompt},
+    data::{Change, Edit, Prompt, counted},
     state::{
         Command, Commands, Workspace,
         drafts::{self, Draft},
@@ -174,7 +174,7 @@ fn undo_question(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
     let palette = parts::palette(ui);
     parts::strip(ui, palette.warning_soft, |ui| {
         ui.horizontal_wrapped(|ui| {
-            let text = format!("Undo “{label}”? It changes {pairs} pairs");
+            let text = format!("Undo “{label}”? It changes {}", counted(*pairs, "pair", "pairs"));
             ui.label(RichText::new(text).color(palette.strong));
             if ui.button("Undo it").on_hover_text("“Redo” brings it back").clicked() {
                 let only = Some(label.clone());

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use data::counted;
 use model::Doc;
 use store::{LogLevel, Project};
 
@@ -90,8 +91,8 @@ impl Anchors {
     pub fn summary(&self) -> Option<String> {
         (self.computed > 0).then(|| {
             format!(
-                "Reference log-probs: {} pairs were computed on the way, which took {:.1} s; the speeds leave that out",
-                self.computed,
+                "Reference log-probs: {} computed on the way, which took {:.1} s; the speeds leave that out",
+                counted(self.computed, "pair was", "pairs were"),
                 self.spent.as_secs_f64()
             )
         })

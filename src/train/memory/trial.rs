@@ -3,7 +3,10 @@
 
 use std::{cmp::Reverse, time::Instant};
 
-use data::config::{Recompute, RunConfig};
+use data::{
+    config::{Recompute, RunConfig},
+    counted,
+};
 use kernels::device;
 use model::{Doc, Policy, PolicyError};
 
@@ -265,20 +268,20 @@ fn too_large(aside: &Aside, batches: &Batches, limit: u64, config: &RunConfig) -
         let named: Vec<String> = aside.pairs.iter().filter_map(pair).take(NAMED).map(|id| id.to_string()).collect();
         let more = if aside.pairs.len() > named.len() { ", …" } else { "" };
         sentences.push(format!(
-            "{} pairs never fit the {limit} MB that may be taken, each alone in its row, and are set aside: {}{more}. {}",
-            aside.pairs.len(),
+            "Set aside, because they never fit the {limit} MB that may be taken, not even alone in a row: {} ({}{more}). {}",
+            counted(aside.pairs.len(), "pair", "pairs"),
             named.join(", "),
             cures(config)
         ));
     }
     let (references, retention) = texts(config, batches);
-    for (what, indices, used) in [
-        ("reference answers", &aside.references, references),
-        ("pieces of retention text", &aside.retention, retention),
+    for ([one, many], indices, used) in [
+        (["reference answer", "reference answers"], &aside.references, references),
+        (["piece of retention text", "pieces of retention text"], &aside.retention, retention),
     ] {
         if !indices.is_empty() && !used.is_empty() {
-            sentences
-                .push(format!("{} {what} never fit the {limit} MB that may be taken and are set aside", indices.len()));
+            let texts = counted(indices.len(), one, many);
+            sentences.push(format!("Set aside, because they never fit the {limit} MB that may be taken: {texts}"));
         }
     }
     sentences

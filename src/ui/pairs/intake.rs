@@ -8,7 +8,7 @@ use std::{
 use egui::{Align, Layout, RichText, ScrollArea, TextEdit, TextStyle, Ui};
 
 use crate::{
-    data::{PairId, health::Health},
+    data::{PairId, counted, health::Health},
     state::{
         Command, Commands,
         pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Replacing, Strip},
@@ -52,7 +52,7 @@ fn transfer(ui: &mut Ui, data: &PairsData, commands: &Commands) {
                 parts::progress(ui, done, &transfer.what);
             });
             if pairs > 0 {
-                parts::caption(ui, format!("{pairs} pairs"));
+                parts::caption(ui, counted(pairs as usize, "pair", "pairs"));
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Cancel").clicked() {
@@ -203,10 +203,6 @@ fn summary(import: &ImportOutcome) -> String {
     parts.join(", ")
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 /// Duplicates, contradictions, length bias: one line, each part a button that shows its pairs.
 pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     ui.horizontal_wrapped(|ui| {
@@ -278,9 +274,9 @@ fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
         parts::caption(
             ui,
             format!(
-                "The longer answer is chosen in {:.0} % of {} pairs (chosen {:.0}, rejected {:.0} characters on average)",
+                "The longer answer is chosen in {:.0} % of {} (chosen {:.0}, rejected {:.0} characters on average)",
                 100.0 * share,
-                length.compared,
+                counted(length.compared, "pair", "pairs"),
                 length.mean_chosen,
                 length.mean_rejected
             ),
