@@ -10,7 +10,7 @@ use nudge::{
 };
 
 use crate::{
-    terminal::{out, path, project, run, sentence},
+    terminal::{SMALL, out, path, project, run, sentence},
     window::Window,
 };
 
@@ -51,6 +51,22 @@ fn dh1_pairs_and_reports_are_written_through_links_and_into_pipes() {
     // To standard output by its other name.
     let printed = out(home, &["pairs", &project, "--out", "/dev/stdout"]);
     assert_eq!(printed.lines().count(), 12);
+
+    // A report goes the same ways.
+    out(home, &[&["train", &project, "--steps", "1"], &SMALL[..]].concat());
+    let errors = sentence(home, &["export", &project, "1", "--report", &path(&at("link"))], 1);
+    assert!(errors.contains("--overwrite"), "{errors}");
+    out(home, &["export", &project, "1", "--report", &path(&at("link")), "--overwrite"]);
+    assert!(fs::read_to_string(at("real")).unwrap().contains("<html"));
+    assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+    assert_eq!(fs::metadata(at("real")).unwrap().permissions().mode() & 0o777, 0o640);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| fs::read_to_string(&pipe).unwrap());
+        out(home, &["export", &project, "1", "--report", &path(&pipe)]);
+        assert!(reader.join().unwrap().contains("<html"));
+    });
+    out(home, &["export", &project, "1", "--report", &path(&at("null"))]);
+    assert!(fs::symlink_metadata(at("null")).unwrap().is_symlink());
 }
 
 #[test]

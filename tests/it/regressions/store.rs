@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable as _;
 use nudge::{
     data::{
@@ -16,6 +17,7 @@ use nudge::{
     },
     engine::protocol::{Event, LogLevel, Outcome},
     model::{LoadOptions, Policy},
+    state::{Screen, drafts::Progress},
     store::{LogProbKey, PairQuery, Project, ProjectSettings, RunId, RunStatus, StoreError, demo},
     text::{Codec, Limits},
 };
@@ -25,6 +27,7 @@ use crate::{
     stage::Stage,
     terminal,
     toy::{self, Toy, add, ask, finished, reached, start, wait_for},
+    window::Window,
 };
 
 fn pair(n: usize) -> Pair {
@@ -434,6 +437,20 @@ fn dl18_what_cannot_be_written_can_be_looked_at() {
     assert!(terminal::out(home.path(), &["runs", &place]).contains("first"));
     assert!(terminal::out(home.path(), &["metrics", &place, "1", "--csv"]).contains("1,-0.5"));
     assert!(terminal::out(home.path(), &["pairs", &place, "--out", "-"]).contains("Is it?"));
+
+    // The window shows it, says so, and keeps what is typed all the same until it can be saved.
+    let mut window = Window::open(&dir, Screen::Pairs);
+    window.assert_shows("Can only be read");
+    window.assert_shows("Is it?");
+    window.focus(Role::MultilineTextInput, "Chosen text");
+    window.type_text("more ");
+    window.focus(Role::MultilineTextInput, "Rejected text");
+    window.until("it is refused", |app| {
+        let draft = app.views().pairs.draft.as_ref();
+        draft.is_some_and(|draft| draft.progress() == Progress::Refused && draft.pair.answers[0].text.contains("more "))
+    });
+    window.assert_shows("Not saved");
+    drop(window);
     disk.remount("rw");
     assert!(!Project::open(&dir).unwrap().is_read_only());
 }
