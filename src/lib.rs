@@ -19,6 +19,7 @@
 //! - [`kernels`]: the differentiable operations of a training step, each with its own backward.
 //! - [`model`]: the policy: families, weights, LoRA, forward, backward, generation.
 //! - [`hub`]: a model by name from the Hugging Face hub into its cache, only when asked for.
+//! - [`judge`]: rules for answers: what counts as what, and shares with their intervals. Pure.
 //! - [`train`]: objectives, the data set, measuring, the step that everybody calls, the run, and a benchmark of it.
 //! - [`export`]: PEFT adapter and merged model, read back and proven; a run told on one page.
 //! - [`engine`]: the background thread: protocol, inbox, pool, answers, pre-flight; it hosts what `train` runs.
@@ -30,9 +31,9 @@
 //! # Who may know whom
 //!
 //! ```text
-//! main, cli -> app -> ui -> state -> store -> data
+//! main, cli -> app -> ui -> state -> store, judge -> data
 //!               |              \--> engine::protocol
-//!               \--> engine -> train -> model, text, store;  model -> kernels;  export -> train
+//!               \--> engine -> train -> model, text, store, judge;  model -> kernels;  export -> train
 //!                    formats -> data, files;  model, text -> gguf -> files
 //!     cli, app -> hub -> model (names, the cache, which configs are known)
 //! ```
@@ -51,7 +52,7 @@
 //! A room with a `Cargo.toml` of its own is a crate, and knows whom that file names. `tests/it/tidy.rs` keeps the arrows
 //! between the others, and the file sizes.
 
-pub use ::{data, engine, export, files, formats, gguf, kernels, model, store, text, train};
+pub use ::{data, engine, export, files, formats, gguf, judge, kernels, model, store, text, train};
 pub use train::objective;
 
 pub mod app;

@@ -9,11 +9,11 @@ use std::{
 /// Which rooms each room of the program's own crate may name. The others are crates: cargo keeps their walls.
 const ARROWS: &[(&str, &[&str])] = &[
     ("hub", &["model"]),
-    ("state", &["data", "store", "engine", "objective", "formats"]),
+    ("state", &["data", "store", "engine", "objective", "formats", "judge"]),
     ("ui", &["state", "data", "store", "engine", "objective"]),
     (
         "app",
-        &["ui", "state", "store", "data", "engine", "objective", "formats", "export", "text", "train", "hub", "files"],
+        &["ui", "state", "store", "data", "engine", "objective", "formats", "export", "text", "train", "hub", "files", "judge"],
     ),
     ("cli", ALL),
 ];
@@ -26,6 +26,7 @@ const CRATES: &[&str] = &[
     "files",
     "formats",
     "gguf",
+    "judge",
     "kernels",
     "model",
     "objective",
@@ -43,6 +44,7 @@ const ALL: &[&str] = &[
     "files",
     "formats",
     "hub",
+    "judge",
     "kernels",
     "model",
     "objective",
