@@ -2,7 +2,7 @@
 //!
 //! `model/` (a Hugging Face folder), `pairs.jsonl` (a [`Pair`] a line), `reference.jsonl` (a [`ReferenceAnswer`] a line),
 //! `retention.txt` (passages between blank lines), `probes.jsonl` (a [`Probe`] a line), `about.toml` (what the window tells
-//! of it, by place) and `run.toml`. Any of the files but the pairs may be missing.
+//! of it, by place), `judge.toml` (rules for answers) and `run.toml`. Any of the files but the pairs may be missing.
 
 use std::{
     env, fs,
@@ -22,6 +22,9 @@ const RANDOM: usize = 6;
 
 /// The setting that holds what a project tells about itself.
 pub const ABOUT: &str = "about";
+
+/// Rules for answers, which stay a file that a person edits.
+const RULES: &str = "judge.toml";
 
 /// The setting that remembers which files a demo project was made from.
 const MADE_FROM: &str = "demo_made_from";
@@ -130,6 +133,10 @@ fn make(assets: &Path, dir: &Path, identity: &str) -> Result<()> {
     project.set_retention(&passages)?;
     if let Some(about) = read(&assets.join("about.toml"))? {
         project.set_setting(ABOUT, &about)?;
+    }
+    let rules = assets.join(RULES);
+    if rules.is_file() {
+        copy_file(&rules, &dir.join(RULES))?;
     }
     project.set_setting(MADE_FROM, identity)
 }
@@ -242,6 +249,7 @@ mod tests {
         fs::write(dir.join("probes.jsonl"), "{\"prompt\":\"p\"}\n").unwrap();
         fs::write(dir.join("retention.txt"), "one\nstill one\n\n\ntwo\n").unwrap();
         fs::write(dir.join("run.toml"), "[train]\nsteps = 3\n").unwrap();
+        fs::write(dir.join("judge.toml"), "# rules").unwrap();
     }
 
     #[test]
@@ -256,6 +264,7 @@ mod tests {
         assert!(settings.model.join("config.json").is_file());
         assert_eq!(settings.run_toml, "[train]\nsteps = 3\n");
         assert_eq!(project.counts().unwrap().unlabelled, 2);
+        assert_eq!(fs::read_to_string(to.join("judge.toml")).unwrap(), "# rules");
         assert_eq!(project.references().unwrap()[0].answer, "a");
         assert_eq!(project.probes().unwrap().len(), 1);
         assert_eq!(project.retention().unwrap(), ["one\nstill one", "two"]);
