@@ -4,6 +4,7 @@
 //! here and the place that computes it, nothing else. A name that is not here is shown as it is.
 
 mod chart;
+pub mod judged;
 mod table;
 
 pub use self::{
@@ -163,20 +164,31 @@ pub fn is_held_out(name: &str) -> bool {
 
 /// Whether a metric is measured now and then instead of at every step.
 pub fn is_rare(name: &str) -> bool {
-    is_held_out(name) || Metric::of(name).is_some_and(|metric| metric.measured == Measured::Evaluations)
+    is_held_out(name)
+        || judged::rule(name).is_some()
+        || Metric::of(name).is_some_and(|metric| metric.measured == Measured::Evaluations)
 }
 
 /// The words for a metric; names that are not known are shown as they are.
 pub fn caption(name: &str) -> String {
+    if let Some(rule) = judged::rule(name) {
+        return format!("Judged: {rule}");
+    }
     Stored::of(name).map_or_else(|| name.to_owned(), Stored::caption)
 }
 
 /// What its values are read against.
 pub fn levels(name: &str) -> &'static [f64] {
+    if judged::rule(name).is_some() {
+        return &[0.0, 1.0];
+    }
     Stored::of(name).map_or(&[], |stored| stored.metric.levels)
 }
 
 pub fn unit(name: &str) -> Unit {
+    if judged::rule(name).is_some() || judged::is_end(name) {
+        return Unit::Share;
+    }
     Stored::of(name).map_or(Unit::Plain, |stored| stored.metric.unit)
 }
 

@@ -4,7 +4,7 @@
 use data::config::{RunConfig, validate};
 use store::Project;
 use text::Codec;
-use train::{Result, TrainError, dataset::material};
+use train::{Result, TrainError, dataset::material, measure::judging};
 
 /// What settings alone can say against a run that goes on with them: their faults, and a device that is not there.
 pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
@@ -19,7 +19,7 @@ pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
     Ok(())
 }
 
-/// A sentence about the first thing that would keep the run from its start: settings, device, model, adapter, files, pairs.
+/// A sentence about the first thing that would keep the run from its start: settings, device, model, adapter, files, rules, pairs.
 ///
 /// Takes as long as reading a tokenizer does.
 pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
@@ -30,6 +30,7 @@ pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
     for file in material::files(project, config) {
         files::open(&file, u64::MAX).map_err(|error| TrainError::Sentence(error.to_string()))?;
     }
+    judging::rules_of(project, &project.probes()?)?;
     let counts = project.counts()?;
     if counts.better == 0 {
         let reason = match counts.total() {

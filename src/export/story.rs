@@ -6,7 +6,7 @@ use data::{
     Prompt,
     config::RunConfig,
     counted,
-    metrics::{self, CHARTS, Metric, Told},
+    metrics::{self, CHARTS, Metric, Told, judged},
 };
 use model::Spec;
 use store::{LogLevel, Project, RunRecord, SampleRecord};
@@ -49,7 +49,7 @@ impl Story {
             facts,
             set_aside,
             settings: settings(&config)?,
-            charts: CHARTS.iter().map(|of| chart(of, &series)).collect(),
+            charts: CHARTS.iter().map(|of| chart(of, &series)).chain(judged_chart(&series)).collect(),
             measured: measured(&series),
             marks: marks.map(|line| (line.step, line.text.clone())).collect(),
             warnings: warnings.map(|line| (line.step, line.text.clone())).take(WARNINGS).collect(),
@@ -165,12 +165,30 @@ fn chart(chart: &metrics::Chart, series: &BTreeMap<String, Vec<[f64; 2]>>) -> Ch
     }
 }
 
+/// The shares that the run's rules counted.
+fn judged_chart(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Option<Chart> {
+    let lines: Vec<Line> = series
+        .iter()
+        .filter_map(|(name, points)| Some(Line { name: judged::rule(name)?.to_owned(), points: points.clone() }))
+        .collect();
+    (!lines.is_empty()).then(|| Chart {
+        title: "Judged answers".to_owned(),
+        caption: "Share of the answers to the rule set's prompts that each rule counts.".to_owned(),
+        lines,
+    })
+}
+
 fn measured(series: &BTreeMap<String, Vec<[f64; 2]>>) -> Vec<Measured> {
     let rows = Metric::headlines(Told::OfARun, |name| series.contains_key(name)).filter_map(|(stored, name)| {
         let points = series.get(&name)?;
         Some(Measured { words: stored.caption(), first: *points.first()?, last: *points.last()?, name })
     });
-    rows.collect()
+    let judged = series.iter().filter(|(name, _)| judged::rule(name).is_some() || judged::is_end(name));
+    let judged = judged.filter_map(|(name, points)| {
+        let words = if judged::is_end(name) { "End of its 95 % interval".to_owned() } else { metrics::caption(name) };
+        Some(Measured { words, first: *points.first()?, last: *points.last()?, name: name.clone() })
+    });
+    rows.chain(judged).collect()
 }
 
 /// The first and the last answer to each probe that was answered twice.

@@ -1,8 +1,9 @@
-//! What is measured beside the steps: log-probs, the reference at step 0, held-out data, fresh answers, given pairs.
+//! What is measured beside the steps: log-probs, the reference at step 0, held-out data, fresh answers and judged ones, given pairs.
 
 pub mod anchors;
 pub mod evaluate;
 pub mod golden;
+pub mod judging;
 pub mod log_probs;
 pub mod probes;
 pub mod reference;

@@ -16,7 +16,7 @@ pub mod training;
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
 use data::metrics::HELD_OUT_LOSS;
-use store::{LogLevel, Probe, Project, RunId, RunRecord, RunStatus};
+use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
 use crate::{
     dataset::material,
@@ -27,7 +27,7 @@ use crate::{
         context::Context,
         host::{Host, Outcome, Told},
         keep::{Kept, insist, keep},
-        prepare::prepare,
+        prepare::{Asked, prepare},
         training::{StepTold, Training, Update},
     },
     step::StepEnd,
@@ -102,7 +102,7 @@ fn start_and_run(host: &mut dyn Host, task: &Task) -> Result<Outcome> {
         return stopped(&context, record.step);
     }
     context.write(None, &mut |project| project.set_run_status(task.run, RunStatus::Running, None))?;
-    let Some((mut training, probes)) = prepare(&mut context, &record, task.from)? else {
+    let Some((mut training, asked)) = prepare(&mut context, &record, task.from)? else {
         return stopped(&context, record.step);
     };
     context.tell(Told::Started {
@@ -110,7 +110,7 @@ fn start_and_run(host: &mut dyn Host, task: &Task) -> Result<Outcome> {
         total_steps: training.length.steps,
         arithmetic: material::arithmetic(&training.trainer.policy),
     });
-    let outcome = steps(&mut training, &mut context, &probes)?;
+    let outcome = steps(&mut training, &mut context, &asked)?;
     if let Some(text) = training.anchors.summary() {
         context.log(LogLevel::Info, text)?;
     }
@@ -140,7 +140,7 @@ struct Border {
 }
 
 /// The loop: at each border what is due, then a step.
-fn steps(training: &mut Training, context: &mut Context<'_>, probes: &[Probe]) -> Result<Outcome> {
+fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> Result<Outcome> {
     let total = training.length.steps;
     // What a checkpoint holds was measured and sampled before it was written, unless the run was stopped meanwhile.
     let resumed = (training.state.step > 0).then_some(training.state.step);
@@ -156,7 +156,7 @@ fn steps(training: &mut Training, context: &mut Context<'_>, probes: &[Probe]) -
     loop {
         let step = training.state.step;
         context.step = step;
-        let flow = match at_border(training, context, probes, &mut border) {
+        let flow = match at_border(training, context, asked, &mut border) {
             // No answer can be drawn from weights that give no numbers: that says less than why.
             Err(error @ TrainError::Policy(_)) if step > 0 => {
                 return Err(if training.gives_numbers()? {
@@ -268,7 +268,7 @@ fn take_less(
 fn at_border(
     training: &mut Training,
     context: &mut Context<'_>,
-    probes: &[Probe],
+    asked: &Asked,
     border: &mut Border,
 ) -> Result<ControlFlow<()>> {
     let step = training.state.step;
@@ -282,9 +282,15 @@ fn at_border(
     );
     if eval_due && border.evaluated != Some(step) {
         context.phase("Evaluating", None);
-        let Some(metrics) = training.evaluate(context)? else {
+        let Some(mut metrics) = training.evaluate(context)? else {
             return Ok(ControlFlow::Break(()));
         };
+        if let Some(judging) = &asked.judging {
+            let Some(judged) = training.judge(judging, context)? else {
+                return Ok(ControlFlow::Break(()));
+            };
+            metrics.extend(judged);
+        }
         let run = context.run;
         insist(training, context, &mut |project| project.append_step(run, step, training.state.wall_ms, &metrics))?;
         note_best(training, &metrics);
@@ -292,7 +298,7 @@ fn at_border(
         context.tell(Told::Evaluated { step, metrics });
     }
     if sample_due && border.sampled != Some(step) {
-        if training.answer_probes(probes, context)?.is_break() {
+        if training.answer_probes(&asked.probes, context)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
         border.sampled = Some(step);

@@ -20,6 +20,7 @@ use crate::{
     error::{Result, TrainError},
     measure::{
         anchors::Anchors,
+        judging::Judging,
         reference::{Origin, Reference},
     },
     memory::{budget, trial},
@@ -40,12 +41,18 @@ const CACHE_PATIENCE: Duration = Duration::from_secs(1);
 const PLAIN: &str = "The model has no chat template: turns are written in plain style, “User: …” and “Assistant: …”, and \
      whoever uses the result has to write them so too";
 
+/// What a run answers on its way.
+pub struct Asked {
+    pub probes: Vec<Probe>,
+    pub judging: Option<Judging>,
+}
+
 /// Everything before the first step. `None` = stopped meanwhile.
 pub fn prepare(
     context: &mut Context<'_>,
     record: &RunRecord,
     from: Option<u64>,
-) -> Result<Option<(Training, Vec<Probe>)>> {
+) -> Result<Option<(Training, Asked)>> {
     let config = RunConfig::from_toml(&record.config_toml)?;
     let faults: Vec<String> = validate(&config).into_iter().map(|(_, s)| s).collect();
     if !faults.is_empty() {
@@ -146,7 +153,8 @@ pub fn prepare(
     report_rate(&training, record, context)?;
     context.write(None, &mut |project| project.set_total_steps(record.id, length.steps))?;
     let probes = context.project.probes()?;
-    Ok(Some((training, probes)))
+    let judging = Judging::of(context, record, &probes, &training.codec, saved.is_some())?;
+    Ok(Some((training, Asked { probes, judging })))
 }
 
 /// Refuses what cannot be trained on at all, and what has to be accepted first.
