@@ -3,11 +3,19 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{args::Answers, ending::Ending, output, place::project_and_run};
-use crate::store::SampleRecord;
+use super::{
+    args::Answers,
+    ending::{Ending, usage},
+    output,
+    place::project_and_run,
+};
+use crate::store::{Project, RunId, SampleRecord};
 
 pub fn run(args: &Answers) -> Result<Ending> {
     let (project, record) = project_and_run(&args.place, args.demo)?;
+    if args.judged {
+        return judged(&project, record.id, args);
+    }
     let mut samples = project.samples(record.id)?;
     samples.sort_by_key(|sample| (sample.probe, sample.step));
     let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
@@ -41,6 +49,44 @@ pub fn run(args: &Answers) -> Result<Ending> {
     }
     if samples.is_empty() && !args.json {
         output::line(format!("Run {} has not answered any probe.", record.id.0))?;
+    }
+    Ok(Ending::Done)
+}
+
+/// What the rules judged, as they saw it.
+fn judged(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
+    let steps = project.judged_steps(run)?;
+    let Some(step) = args.step.or(steps.last().copied()) else {
+        anyhow::bail!("Nothing of run {} was judged: it began without rules (judge.toml).", run.0);
+    };
+    if !steps.contains(&step) {
+        let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
+        return Err(usage(format!("Nothing was judged at step {step}; there are: {}.", steps.join(", "))));
+    }
+    let mut asked = None;
+    for answer in project.judged(run, step)? {
+        if args.json {
+            let said: serde_json::Map<String, serde_json::Value> =
+                answer.said.iter().map(|(rule, counts)| (rule.clone(), (*counts).into())).collect();
+            output::json(&json!({
+                "step": step,
+                "group": answer.group,
+                "prompt": answer.prompt,
+                "answer": answer.answer,
+                "ended": answer.ended,
+                "counts": said,
+            }))?;
+            continue;
+        }
+        if asked.as_ref() != Some(&answer.prompt) {
+            let gap = if asked.is_some() { "\n" } else { "" };
+            output::line(format!("{gap}{}  ({})", answer.prompt.last_text().trim(), answer.group))?;
+            asked = Some(answer.prompt.clone());
+        }
+        let said: Vec<String> =
+            answer.said.iter().map(|(rule, counts)| format!("{} {rule}", if *counts { "+" } else { "-" })).collect();
+        let cut = if answer.ended { "" } else { " […]" };
+        output::line(format!("  {}{cut}\n      {}", answer.answer.trim().replace('\n', "\n  "), said.join("  ")))?;
     }
     Ok(Ending::Done)
 }

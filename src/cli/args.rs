@@ -3,6 +3,7 @@
 //! Long because every flag of every command stands here with its help, and nothing else does.
 
 mod ask;
+mod compare;
 mod download;
 mod export;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub use ask::{Generate, Score};
+pub use compare::Compare;
 pub use download::Download;
 pub use export::{Export, LayoutName, PartName, StoredName};
 
@@ -44,6 +46,7 @@ pub enum Renderer {
 pub enum Command {
     New(New),
     Train(Train),
+    Compare(Compare),
     Resume(Resume),
     Runs(Runs),
     Metrics(Metrics),
@@ -194,7 +197,7 @@ pub struct Models {
     pub json: bool,
 }
 
-/// Print how a run answered the project's probes, step by step
+/// Print how a run answered the project's probes, step by step, or what its rules judged
 #[derive(Debug, clap::Args)]
 pub struct Answers {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
@@ -206,6 +209,12 @@ pub struct Answers {
     /// Only the first and the last answer to each.
     #[arg(long)]
     pub ends: bool,
+    /// The answers that the project's rules judged, at the run's last evaluation or at --step.
+    #[arg(long, conflicts_with = "ends")]
+    pub judged: bool,
+    /// The evaluation of this step.
+    #[arg(long, value_name = "STEP", requires = "judged")]
+    pub step: Option<u64>,
     /// One JSON object an answer.
     #[arg(long)]
     pub json: bool,
@@ -395,6 +404,10 @@ mod tests {
             "nudge runs",
             "nudge check here --demo",
             "nudge resume",
+            "nudge compare",
+            "nudge compare here --demo",
+            "nudge compare here --runs 1,2 --steps 3",
+            "nudge compare here --methods ppo",
             "nudge metrics here 1 --csv --json",
             "nudge score --model m",
             "nudge score --model m --pairs a --batch-file b",
@@ -420,6 +433,9 @@ mod tests {
             "nudge train --demo --steps 4 --json",
             "nudge train here --set objective.beta=0.2 --set train.steps=3",
             "nudge train --print-config",
+            "nudge compare --demo --steps 4 --json",
+            "nudge compare here --methods mpo,ipo --set objective.beta=0.2",
+            "nudge compare here --runs 1,last",
             "nudge train here --print-config",
             "nudge resume here 3 --steps 20",
             "nudge resume here 3 --step 0 --steps 20",

@@ -29,9 +29,28 @@ pub fn threads(asked: Option<u16>) -> usize {
     asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
+/// How much is said of a run on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// A summary for people.
+    All,
+    /// Nothing: whoever drives it sums it up.
+    None,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Words {
+    /// Of one run among several that are summed up together.
+    pub fn of(is_json: bool) -> Self {
+        if is_json { Self::Json } else { Self::None }
+    }
+}
+
 /// Trains the run, shows how it goes, and sums it up; `from`: the step whose checkpoint it is to go on from. Ctrl-C stops it
 /// with a checkpoint, a second one at once.
-pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u16>, is_json: bool) -> Result<Ending> {
+pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u16>, words: Words) -> Result<Ending> {
+    let is_json = words == Words::Json;
     let control = Arc::new(RunControl::default());
     let stop = Arc::clone(&control);
     let interrupted =
@@ -47,7 +66,9 @@ pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u
     // Printing may have failed, e.g. into a closed pipe: the run still ends with a checkpoint.
     engine.shut_down();
     let Followed { resumed_at, outcome } = followed?;
-    summary::print(project, run, resumed_at, &outcome, is_json)?;
+    if words != Words::None {
+        summary::print(project, run, resumed_at, &outcome, is_json)?;
+    }
     match outcome {
         Outcome::Failed { error } => Err(anyhow::anyhow!(error)),
         Outcome::Stopped { .. } if interrupted.load(Ordering::Acquire) => Ok(Ending::Interrupted),

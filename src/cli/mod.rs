@@ -7,6 +7,7 @@ mod answers;
 mod args;
 mod bench;
 mod check;
+mod compare;
 mod download;
 mod drive;
 mod ending;
@@ -52,6 +53,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
     match command {
         Command::New(args) => new::run(&args),
         Command::Train(args) => train::run(&args, threads),
+        Command::Compare(args) => compare::run(&args, threads),
         Command::Resume(args) => resume::run(&args, threads),
         Command::Runs(args) => runs::run(&args),
         Command::Metrics(args) => metrics::run(&args),

@@ -37,7 +37,7 @@ pub fn project_and_run(words: &[String], is_demo: bool) -> Result<(Project, RunR
 }
 
 /// A run by number, by name (the newest of that name), or "last".
-fn find(project: &Project, word: &str) -> Result<RunRecord> {
+pub fn find(project: &Project, word: &str) -> Result<RunRecord> {
     let mut runs = project.runs()?;
     let number: Option<i64> = word.trim_start_matches('#').parse().ok();
     let place = if word == "last" {

@@ -2,7 +2,12 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{args::Resume, drive, ending::Ending, place::project_and_run};
+use super::{
+    args::Resume,
+    drive::{self, Words},
+    ending::Ending,
+    place::project_and_run,
+};
 use crate::{
     data::config::{RunConfig, Threads},
     engine::{fit_to_resume, goes_on_from},
@@ -28,7 +33,8 @@ pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {
         fit_to_resume(&config)?;
         project.set_run_config(record.id, &config.to_toml()?)?;
     }
-    drive::drive(&project, record.id, args.step, threads, args.json)
+    let words = if args.json { Words::Json } else { Words::All };
+    drive::drive(&project, record.id, args.step, threads, words)
 }
 
 /// Refuses a run that would have no step left to do, while nothing of it was touched.

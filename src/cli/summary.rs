@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::output;
 use crate::{
-    data::metrics::{Metric, Told, says_nothing},
+    data::metrics::{self, Metric, Told, judged, says_nothing},
     engine::{newest_checkpoint, protocol::Outcome},
     store::{Project, RunId, RunRecord, RunStatus, SampleRecord},
 };
@@ -113,7 +113,17 @@ fn changes(project: &Project, run: RunId) -> Result<Vec<Change>> {
         let before = series.first().filter(|(step, _)| Some(*step) == first_step && *step < last_step);
         Some(Change { words: stored.in_words(), metric, before: before.map(|(_, value)| *value), after })
     });
-    Ok(changes.collect())
+    let mut changes: Vec<Change> = changes.collect();
+    // As they stand in the rule set.
+    for metric in project.metrics(run)? {
+        if let (Some(_), Some(series)) = (judged::rule(&metric), series.get(metric.as_str()))
+            && let (Some((first, before)), Some((last, after))) = (series.first().copied(), series.last().copied())
+        {
+            let before = (Some(first) == first_step && first < last).then_some(before);
+            changes.push(Change { words: metrics::caption(&metric), metric, before, after });
+        }
+    }
+    Ok(changes)
 }
 
 /// The first probes' first and last answers.
@@ -150,6 +160,7 @@ fn next(project: &Project, run: RunId, outcome: &Outcome, checkpoint: Option<&st
             lines.push(("go on with it", format!("nudge resume {dir} {}", run.0)));
         }
     }
+    lines.push(("compare methods", format!("nudge compare {dir}")));
     lines.push(("see its charts", format!("nudge {dir}")));
     lines.push(("read its answers", format!("nudge answers {dir} {}", run.0)));
     let record = project.run(run)?;

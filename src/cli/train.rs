@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{
     args::{Settings, Train},
-    drive,
+    drive::{self, Words},
     ending::Ending,
     output,
     place::project_dir,
@@ -14,7 +14,7 @@ use crate::{
     data::config::Suggestion,
     engine::admit,
     objective::Objective,
-    store::{NewRun, Project},
+    store::{NewRun, Project, RunId},
 };
 
 pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
@@ -32,7 +32,7 @@ pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
     start(&Project::open(&dir)?, args.name.clone(), &args.settings, threads, args.json)
 }
 
-/// Records a run with these settings and drives it to its end.
+/// Records a run with these settings, drives it to its end and sums it up.
 pub fn start(
     project: &Project,
     name: Option<String>,
@@ -40,8 +40,21 @@ pub fn start(
     threads: Option<u16>,
     is_json: bool,
 ) -> Result<Ending> {
+    let words = if is_json { Words::Json } else { Words::All };
+    let (_, ending) = record_and_drive(project, name, settings, threads, words)?;
+    Ok(ending)
+}
+
+/// Records a run with these settings and drives it to its end.
+pub fn record_and_drive(
+    project: &Project,
+    name: Option<String>,
+    settings: &Settings,
+    threads: Option<u16>,
+    words: Words,
+) -> Result<(RunId, Ending)> {
     let Resolved { config, suggestions } = settings.with_threads(threads).resolve(Some(project))?;
-    if !is_json {
+    if words != Words::Json {
         for Suggestion { setting, value, because } in suggestions {
             output::note(&format!("{} {value}, because {because}", setting.label));
         }
@@ -58,5 +71,6 @@ pub fn start(
         revision: writer.revision()?,
         parent: None,
     })?;
-    drive::drive(&writer, run, None, threads, is_json)
+    let ending = drive::drive(&writer, run, None, threads, words)?;
+    Ok((run, ending))
 }

@@ -1,0 +1,31 @@
+//! What was typed after `compare`.
+
+use std::path::PathBuf;
+
+use clap::ArgGroup;
+
+use super::{MethodName, Settings};
+
+/// Train one run of each method on the same settings and lay what they reached side by side
+///
+/// With --runs nothing is trained: these runs are laid side by side.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("where").args(["project", "demo"]).required(true))]
+pub struct Compare {
+    /// The project's folder.
+    pub project: Option<PathBuf>,
+    /// The demo project instead.
+    #[arg(long)]
+    pub demo: bool,
+    /// Which methods, in this order.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "mpo,dpo,ipo")]
+    pub methods: Vec<MethodName>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Runs that are there already, e.g. 1,2,last.
+    #[arg(long, value_delimiter = ',', value_name = "RUNS", conflicts_with_all = ["methods", "config", "set", "steps", "device"])]
+    pub runs: Vec<String>,
+    /// One JSON object a line: metrics by step, how each run ended, and at last all runs with what they reached.
+    #[arg(long)]
+    pub json: bool,
+}
