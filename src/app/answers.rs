@@ -61,6 +61,7 @@ impl App {
             return;
         }
         self.workspace.answers.take(event);
+        self.workspace.judged.take(event);
         // A run that begins is what one wants to talk to, unless something was chosen already.
         if let Event::Started { run, .. } = event
             && !ask.busy()

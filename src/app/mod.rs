@@ -10,6 +10,7 @@ mod downloads;
 mod exports;
 mod inbox;
 mod jobs;
+mod judged;
 mod leave;
 mod models;
 mod pace;

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ask::Ask, difference::Differences, labelling::Side, runs::Loaded};
+use super::{ask::Ask, difference::Differences, judged::JudgedView, labelling::Side, runs::Loaded};
 use crate::{
     data::Prompt,
     engine::protocol::Event,
@@ -141,12 +141,14 @@ impl Grid {
     }
 }
 
-/// The two halves of the screen.
+/// The parts of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Tab {
     /// Fixed prompts, step by step.
     #[default]
     Probes,
+    /// Answers that rules have judged.
+    Judged,
     /// Ask the weights yourself.
     Ask,
 }
@@ -164,6 +166,8 @@ pub struct AnswersView {
     pub step: Option<u64>,
     #[serde(skip)]
     pub ask: Ask,
+    #[serde(skip)]
+    pub judged: JudgedView,
     /// Probe prompts while they are being edited.
     #[serde(skip)]
     pub editing: Option<Vec<Probe>>,
@@ -187,6 +191,15 @@ pub enum AnswersCommand {
     /// Make a pair of the two answers; this side is the better one.
     Prefer(Side),
     SetProbes(Vec<Probe>),
+    /// The judged answers of a step, the newest where absent.
+    ReadJudged(RunId, Option<u64>),
+    /// Open the rule set to be written.
+    WriteRules,
+    SaveRules {
+        /// The file as it was when it was opened here; absent where there was none.
+        before: Option<String>,
+        text: String,
+    },
 }
 
 #[cfg(test)]

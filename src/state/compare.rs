@@ -9,7 +9,7 @@ use super::{
     series::{Point, Series},
 };
 use crate::{
-    data::metrics,
+    data::metrics::{self, judged},
     store::{RunId, RunRecord},
 };
 
@@ -114,12 +114,19 @@ impl Smooth {
 pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
     let names: BTreeSet<&String> =
         shown.iter().filter_map(|record| runs.history(record.id)).flat_map(|history| history.series.keys()).collect();
-    names.into_iter().cloned().collect()
+    // The ends of an interval are told with its share.
+    let names = names.into_iter().filter(|name| !judged::is_end(name));
+    names.cloned().collect()
 }
 
-/// The way a run went: drift across, held-out accuracy up, one point an evaluation.
-pub fn frontier(history: &History) -> Vec<Point> {
-    let (Some(drift), Some(accuracy)) = (history.series(DRIFT), history.series(ACCURACY)) else {
+/// What the frontier shows upwards: the metric that is looked at where it is a judged share, else held-out accuracy.
+pub fn learned(metric: &str) -> &str {
+    if judged::rule(metric).is_some() { metric } else { ACCURACY }
+}
+
+/// The way a run went: drift across, `learned` up, one point an evaluation.
+pub fn frontier(history: &History, learned: &str) -> Vec<Point> {
+    let (Some(drift), Some(accuracy)) = (history.series(DRIFT), history.series(learned)) else {
         return Vec::new();
     };
     accuracy
@@ -201,9 +208,9 @@ mod tests {
         let mut history = History::default();
         let series = |points: &[Point]| Series::from_points(points.iter().copied());
         history.series.insert(ACCURACY.to_owned(), series(&[[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]));
-        assert_eq!(frontier(&history), Vec::<Point>::new());
+        assert_eq!(frontier(&history, ACCURACY), Vec::<Point>::new());
         history.series.insert(DRIFT.to_owned(), series(&[[0.0, 0.0], [10.0, 0.1], [30.0, 0.4]]));
-        assert_eq!(frontier(&history), [[0.1, 0.7], [0.4, 0.9]]);
+        assert_eq!(frontier(&history, ACCURACY), [[0.1, 0.7], [0.4, 0.9]]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     Command, Notices,
     answers::AnswersData,
     guide::About,
+    judged::JudgedData,
     launch::Launch,
     models::ModelsData,
     on_disk::Saved,
@@ -86,6 +87,7 @@ pub struct Workspace {
     pub preflight: Preflight,
     pub pairs: PairsData,
     pub answers: AnswersData,
+    pub judged: JudgedData,
     pub tokens: Tokens,
     pub models: ModelsData,
     pub projects: ProjectsData,
@@ -120,6 +122,7 @@ impl Workspace {
         self.preflight = Preflight::NotAsked;
         self.pairs = PairsData::default();
         self.answers = AnswersData::default();
+        self.judged = JudgedData::default();
         self.tokens = Tokens::default();
         // Its own model stands first in the list.
         self.models.looked = Loaded::Absent;

@@ -1,7 +1,9 @@
-//! The Answers screen: how answers to fixed prompts change, and a box to ask any weights.
+//! The Answers screen: how answers to fixed prompts change, what rules count of them, and a box to ask any weights.
 
 mod ask;
 mod grid;
+mod judged;
+mod rules;
 mod settings;
 
 use egui::{Align, Layout, Ui};
@@ -17,6 +19,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         ui.vertical(|ui| {
             let line = match view.tab {
                 Tab::Probes => "The same prompts at every step of a run",
+                Tab::Judged => "What the rules count, to be read",
                 Tab::Ask => "Ask one or two sets of weights the same thing",
             };
             parts::title(ui, "Answers", line);
@@ -28,6 +31,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
                 &mut view.tab,
                 &[
                     (Tab::Ask, "Ask", "Your own prompt to one or two sets of weights"),
+                    (Tab::Judged, "Judged", "Answers that the project's rules have judged at every evaluation"),
                     (Tab::Probes, "Probe prompts", "Fixed prompts, answered as a run goes on"),
                 ],
             );
@@ -36,6 +40,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
     ui.add_space(space::S);
     match view.tab {
         Tab::Probes => grid::ui(ui, workspace, view, commands),
+        Tab::Judged => judged::ui(ui, workspace, view, commands),
         Tab::Ask => ask::ui(ui, workspace, view, commands),
     }
 }

@@ -27,6 +27,7 @@ mod hostile_folders;
 mod hub;
 mod hub_hostile;
 mod hub_server;
+mod judged;
 mod killed;
 mod leaving;
 mod model_folders;

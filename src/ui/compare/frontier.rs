@@ -5,9 +5,12 @@ use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoints, Points};
 
 use super::list::look;
 use crate::{
-    data::Scale,
+    data::{
+        Scale,
+        metrics::{self, judged},
+    },
     state::{
-        compare::{ACCURACY, DRIFT, frontier},
+        compare::{DRIFT, frontier},
         metric,
         runs::Runs,
         series::Point,
@@ -23,11 +26,12 @@ const HEIGHT: f32 = 210.0;
 /// Free room around the paths, as a share of an axis.
 const MARGIN: f64 = 0.05;
 
-pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
+/// `learned`: what is shown upwards.
+pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], learned: &str) {
     let paths: Vec<(&RunRecord, Vec<Point>)> = shown
         .iter()
         .filter_map(|record| {
-            let path = frontier(runs.history(record.id)?);
+            let path = frontier(runs.history(record.id)?, learned);
             (!path.is_empty()).then_some((*record, path))
         })
         .collect();
@@ -40,24 +44,27 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
         parts::heading(ui, "Learned against drifted");
         parts::caption(
             ui,
-            "Held-out accuracy up, kl/ref across, one point an evaluation; the diamond is where a run stands. Up and to the left is better. Drag moves, Ctrl + wheel zooms, double click shows all",
+            format!(
+                "{} up, kl/ref across, one point an evaluation; the diamond is where a run stands. Drag moves, Ctrl + wheel zooms, double click shows all",
+                metrics::caption(learned)
+            ),
         );
-        let axis = |axis: AxisHints<'static>, name: &'static str| {
+        let axis = |axis: AxisHints<'static>, name: String| {
             axis.tick_label_font(FontId::proportional(size::SMALL - 1.0))
                 .tick_label_color(palette.weak)
                 .label_spacing(Rangef::new(8.0, 12.0))
-                .formatter(move |mark, _| metric::value(name, mark.value))
+                .formatter(move |mark, _| metric::value(&name, mark.value))
         };
         let points = || paths.iter().flat_map(|(_, path)| path);
         let across = chart::axis_of(points().map(|point| point[0]), DRIFT, Scale::Linear).padded(MARGIN);
-        let up = chart::axis_of(points().map(|point| point[1]), ACCURACY, Scale::Linear).padded(MARGIN);
+        let up = chart::axis_of(points().map(|point| point[1]), learned, Scale::Linear).padded(MARGIN);
         let columns = (ui.available_width() / 80.0) as usize;
         let response = Plot::new("frontier")
             .height(HEIGHT)
             .show_background(false)
             .grid_color(palette.hairline)
-            .custom_x_axes(vec![axis(AxisHints::new_x(), DRIFT)])
-            .custom_y_axes(vec![axis(AxisHints::new_y(), ACCURACY).min_thickness(38.0)])
+            .custom_x_axes(vec![axis(AxisHints::new_x(), DRIFT.to_owned())])
+            .custom_y_axes(vec![axis(AxisHints::new_y(), learned.to_owned()).min_thickness(38.0)])
             .x_grid_spacer(move |grid| chart::round_marks(grid, columns))
             .y_grid_spacer(|grid| chart::round_marks(grid, 6))
             .show_x(false)
@@ -95,21 +102,22 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                 }
             })
             .response;
-        let name = spoken(&paths);
+        let name = spoken(&paths, learned);
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
     });
 }
 
 /// Where each run stands, in words.
-fn spoken(paths: &[(&RunRecord, Vec<Point>)]) -> String {
+fn spoken(paths: &[(&RunRecord, Vec<Point>)], learned: &str) -> String {
+    let what = judged::rule(learned).unwrap_or("accuracy");
     let ends: Vec<String> = paths
         .iter()
         .filter_map(|(record, path)| {
             let [drift, accuracy] = path.last()?;
             Some(format!(
-                "{}: accuracy {}, drift {}",
+                "{}: {what} {}, drift {}",
                 record.name,
-                metric::value(ACCURACY, *accuracy),
+                metric::value(learned, *accuracy),
                 metric::value(DRIFT, *drift)
             ))
         })

@@ -18,7 +18,7 @@ use crate::{
     },
     state::{
         Command, Commands, Workspace,
-        compare::{CompareView, metrics_present},
+        compare::{CompareView, learned, metrics_present},
         runs::Loaded,
         train::RunCommand,
     },
@@ -124,7 +124,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     ui.add_space(space::S);
     tables::summary(ui, runs, &shown);
     ui.add_space(space::S);
-    frontier::ui(ui, runs, &shown);
+    frontier::ui(ui, runs, &shown, learned(&metric));
     ui.add_space(space::S);
     tables::settings(ui, runs, &shown);
     ui.add_space(space::L);

@@ -6,10 +6,10 @@ use super::list::look;
 use crate::{
     data::{
         config::Setting,
-        metrics::{Better, Metric, Stored, Told},
+        metrics::{self, Better, Metric, Stored, Told, judged},
     },
     state::{
-        compare::differences,
+        compare::{differences, metrics_present},
         metric,
         runs::{History, Runs},
     },
@@ -26,6 +26,8 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
     let nothing = History::default();
     let columns: Vec<(Stored, String)> = Metric::headlines(Told::AcrossRuns, |_| true).collect();
     let value = |record: &RunRecord, name: &str| runs.history(record.id).unwrap_or(&nothing).latest(name);
+    let rules: Vec<String> =
+        metrics_present(runs, shown).into_iter().filter(|name| judged::rule(name).is_some()).collect();
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         parts::heading(ui, "Where they stand");
@@ -36,6 +38,10 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
             for (stored, name) in &columns {
                 let about = format!("{}\n{name}", stored.metric.about);
                 parts::caption(ui, stored.column()).on_hover_text(about);
+            }
+            for share in &rules {
+                parts::caption(ui, metrics::caption(share))
+                    .on_hover_text(format!("95 % interval in brackets\n{share}"));
             }
             ui.end_row();
             for record in shown {
@@ -61,10 +67,25 @@ pub fn summary(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
                         ui.label(text);
                     }
                 }
+                for share in &rules {
+                    ui.label(judged_cell(runs.history(record.id).unwrap_or(&nothing), share));
+                }
                 ui.end_row();
             }
         });
     });
+}
+
+/// "94 % (88 % to 97 %)".
+fn judged_cell(history: &History, share: &str) -> String {
+    let [low, high] = judged::interval(share).map(|end| history.latest(&end));
+    match (history.latest(share), low, high) {
+        (Some(share), Some(low), Some(high)) => {
+            let [share, low, high] = [share, low, high].map(|share| format!("{:.0} %", share * 100.0));
+            format!("{share} ({low} to {high})")
+        }
+        (share, ..) => share.map_or_else(|| "–".to_owned(), metric::percent),
+    }
 }
 
 /// Only the settings that are not the same in all runs.

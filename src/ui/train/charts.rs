@@ -6,10 +6,10 @@ use crate::{
     data::{
         Scale,
         config::RunConfig,
-        metrics::{self, CHARTS, CHOSEN_CHANGE, ChartId, Look, REJECTED_CHANGE},
+        metrics::{self, CHARTS, CHOSEN_CHANGE, ChartId, Look, REJECTED_CHANGE, judged},
     },
     objective::Objective,
-    state::{metric, moved, runs::History},
+    state::{metric, moved, runs::History, series::Series},
     ui::{
         chart::{self, Chart, Level, Line},
         parts,
@@ -50,11 +50,37 @@ pub fn ui(ui: &mut Ui, config: &RunConfig, history: &History) {
 fn list<'a>(ui: &Ui, config: &RunConfig, history: &'a History) -> Vec<Chart<'a>> {
     let palette = parts::palette(ui);
     let last_step = history.last_step();
-    CHARTS
+    let mut charts: Vec<Chart<'a>> = CHARTS
         .iter()
         .filter(|chart| chart.in_window)
         .map(|chart| drawn(palette, *chart, config, history, last_step))
-        .collect()
+        .collect();
+    let rules = history.series.iter().filter_map(|(name, series)| Some((name, judged::rule(name)?, series)));
+    let judged = rules.map(|(name, rule, series)| judged_chart(name, rule, series, history, last_step));
+    let after_drift =
+        CHARTS.iter().filter(|chart| chart.in_window).take_while(|chart| chart.id != ChartId::Drift).count();
+    let place = (after_drift + 1).min(charts.len());
+    charts.splice(place..place, judged);
+    charts
+}
+
+/// The share of answers that a rule counts, in its interval.
+fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a History, last_step: f64) -> Chart<'a> {
+    let [low, high] = judged::interval(name).map(|end| history.series(&end));
+    Chart {
+        id: name,
+        title: metrics::caption(name),
+        lines: vec![Line::new(rule, series, 0).solid().with_points()],
+        band: low.zip(high).map(|(low, high)| (low, high, "shaded: 95 % interval".to_owned())),
+        levels: Vec::new(),
+        marks: &history.marks,
+        group: "run",
+        last_step,
+        height: HEIGHT,
+        scale: Scale::Linear,
+        metric: name,
+        note: String::new(),
+    }
 }
 
 /// A chart with the lines of what was measured.
