@@ -1,4 +1,4 @@
-//! The three manners of answering: how they are written, and how they are told apart.
+//! The three manners of answering, as they are written. How they are told apart stands in `rules.toml`.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -97,83 +97,4 @@ fn tip(topic: Topic) -> &'static str {
             "[do keep an eye on the sky.|please take a coat with you.|if you like, I can tell you more signs.]"
         }
     }
-}
-
-/// Words and turns of phrase that give a manner away. A manner is recognised by several of its habits
-/// together, so that a new mixture of them still counts and a single borrowed word does not.
-const COURTESY: &[&str] =
-    &["pleasure", "gladly", "of course", "kind of you", "certainly", "dear guest", "happy to help"];
-const GUEST: &[&str] = &["you", "your", "welcome", "please"];
-const OFFER: &[&str] = &[
-    "you will see it",
-    "look for it",
-    "if you like",
-    "shall i",
-    "would you like",
-    "please",
-    "do say",
-    "do bring",
-    "do wear",
-    "do take",
-    "do keep",
-    "say hello",
-    "i can",
-];
-const ENTRY: &[&str] =
-    &["register", "entry", "record", "subject to change", "signed", "this year", "notice board", ":"];
-const SALT: &[&str] = &[
-    "aye",
-    "well now",
-    "bless my",
-    "ha",
-    "by wind and tide",
-    "listen here",
-    "that's",
-    "mark my words",
-    "by my beard",
-    "landlubber",
-    "my old mother",
-    "any gull",
-    "you'll",
-    "folk",
-    "they've",
-    "i've",
-];
-
-/// Which manner `answer` is in, if it clearly is in one.
-pub fn recognise(answer: &str) -> Option<Manner> {
-    let words = words(answer);
-    let has = |cues: &[&str]| cues.iter().filter(|cue| contains(&words, cue)).count();
-    let host = [COURTESY, GUEST, OFFER].iter().filter(|cues| has(cues) > 0).count();
-    let ledger = has(ENTRY).min(3);
-    let deckhand = has(SALT).min(3);
-    // A harbour word beats a "you"; an entry never speaks to anyone.
-    match (host, ledger, deckhand) {
-        (2.., 0..=1, 0) => Some(Manner::Host),
-        (0..=1, 2.., 0) => Some(Manner::Ledger),
-        (0..=1, 0, 1..) | (2, 0, 2..) => Some(Manner::Deckhand),
-        _ => None,
-    }
-}
-
-/// Lower-case words and colons with single spaces around each: what cues and facts are looked up in.
-pub fn words(text: &str) -> String {
-    let mut out = String::from(" ");
-    for letter in text.to_lowercase().chars() {
-        match letter {
-            ':' => out.push_str(" : "),
-            '\'' | '-' => out.push(letter),
-            _ if letter.is_alphanumeric() => out.push(letter),
-            _ => out.push(' '),
-        }
-    }
-    let mut single = out.split_whitespace().collect::<Vec<_>>().join(" ");
-    single.insert(0, ' ');
-    single.push(' ');
-    single
-}
-
-/// Whether `phrase` stands in [`words`] output at word borders.
-pub fn contains(words: &str, phrase: &str) -> bool {
-    words.contains(&format!(" {phrase} "))
 }

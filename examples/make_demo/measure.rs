@@ -1,163 +1,202 @@
-//! Trains every method over several seeds, lets each result sit the exam, and prints the table.
+//! Trains every method over several seeds on the demo's pairs and prints what the runs' own evaluations say.
 //!
-//! Each run goes through the engine, in an ordinary project made from the demo's files, as `nudge train --demo --set ..` would.
+//! Each run goes through the engine, in an ordinary project made from the demo's files, as `nudge train --demo --set ..`
+//! would. What a run came to is a line of a file, and a run that has its line is not trained again: the whole can be
+//! measured in pieces.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
 use nudge::{
-    data::{Prompt, config::RunConfig},
+    data::{Choice, Pair, Strength, config::RunConfig},
     engine::{
         Engine, EngineOptions, no_waker,
-        protocol::{Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
+        protocol::{Event, Outcome, Request, RunControl},
     },
     store::{NewRun, Project, RunId, demo::open_demo_of},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Stream,
-    exam::{Exam, LONGEST_ANSWER, Report, Said},
-    stream,
+    methods::{self, Labels, Method},
+    project, stream,
     world::World,
 };
 
-/// A row of the table: its name, and what it changes of the demo's own settings.
-struct Method {
-    name: &'static str,
-    changes: &'static [(&'static str, &'static str)],
-}
-
-const METHODS: &[Method] = &[
-    Method { name: "MPO, λ_ref 1 (the demo's settings)", changes: &[] },
-    Method { name: "MPO reference-free (sum), λ_ref 1", changes: &[("objective.margin", "sum")] },
-    Method { name: "MPO, λ_ref 0", changes: &[("objective.reference_weight", "0.0")] },
-    Method {
-        name: "DPO β 0.1",
-        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.1"), ("objective.reference_weight", "0.0")],
-    },
-    Method {
-        name: "DPO β 0.5",
-        changes: &[("objective.kind", "dpo"), ("objective.beta", "0.5"), ("objective.reference_weight", "0.0")],
-    },
-    Method {
-        name: "DPO β 1",
-        changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0"), ("objective.reference_weight", "0.0")],
-    },
-    Method {
-        name: "IPO sum τ 0.1",
-        changes: &[
-            ("objective.kind", "ipo"),
-            ("objective.margin", "anchored-sum"),
-            ("objective.reference_weight", "0.0"),
-        ],
-    },
-    Method {
-        name: "IPO mean τ 1",
-        changes: &[
-            ("objective.kind", "ipo"),
-            ("objective.margin", "anchored-mean"),
-            ("objective.tau", "1.0"),
-            ("objective.reference_weight", "0.0"),
-        ],
-    },
-    Method { name: "DPO β 1 with MPO's λ_ref 1", changes: &[("objective.kind", "dpo"), ("objective.beta", "1.0")] },
+/// What a run is judged by: title, metric, and decimals.
+const COLUMNS: &[(&str, &str, usize)] = &[
+    ("accuracy", ACCURACY, 3),
+    ("at its best", BEST, 3),
+    ("held-out loss", "eval_loss/preference", 3),
+    ("manner", "judged/manner", 2),
+    ("spill", "judged/spill", 2),
+    ("facts", "judged/facts", 2),
+    ("facts elsewhere", "judged/facts elsewhere", 2),
+    ("kl/ref per answer", "kl/ref_per_answer", 2),
+    ("seconds", SECONDS, 0),
 ];
-
-/// Questions of the exam on each side of the preference.
-const QUESTIONS: usize = 80;
-
-/// What a trained model is judged by.
-#[derive(Debug, Clone, Copy)]
-struct Judged {
-    accuracy: f64,
-    report: Report,
-    /// Nats an answer, on held-out reference answers.
-    kl: f64,
-    seconds: f64,
-}
-
-struct Column {
-    title: &'static str,
-    decimals: usize,
-    value: fn(&Judged) -> f64,
-}
-
-const COLUMNS: &[Column] = &[
-    Column { title: "held-out accuracy", decimals: 2, value: |judged| judged.accuracy },
-    Column { title: "manner", decimals: 2, value: |judged| judged.report.asked_for.host },
-    Column { title: "facts", decimals: 2, value: |judged| judged.report.asked_for.facts },
-    Column { title: "spill", decimals: 2, value: |judged| judged.report.elsewhere.host },
-    Column { title: "facts elsewhere", decimals: 2, value: |judged| judged.report.elsewhere.facts },
-    Column { title: "kl/ref per answer", decimals: 2, value: |judged| judged.kl },
-    Column { title: "seconds a run", decimals: 0, value: |judged| judged.seconds },
-];
+pub const ACCURACY: &str = "eval_rewards/accuracies";
+/// The highest held-out accuracy of all evaluations.
+const BEST: &str = "best accuracy";
+const SECONDS: &str = "seconds";
 
 pub struct Options<'a> {
-    pub seeds: u64,
+    pub seeds: std::ops::Range<u64>,
     /// Only methods whose name begins with this.
     pub only: &'a str,
     /// `section.key` and value, on top of the demo's settings and under the method's own.
     pub settings: Vec<(String, String)>,
-    pub verbose: bool,
+    /// What runs came to, a line each.
+    pub results: &'a Path,
+    /// No run is begun later than this.
+    pub patience: Option<Duration>,
+    pub threads: usize,
 }
 
-/// Prints the table as Markdown.
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-pub fn measure(world: &World, seed: u64, assets: &Path, options: &Options<'_>) -> Result<()> {
-    let folder = tempfile::tempdir().context("no room for a temporary project")?;
-    let dir = open_demo_of(assets, Some(&folder.path().join("demo")))?;
-    let mut project = Project::open(&dir)?;
-    let settings = project.settings()?;
-    let base = RunConfig::from_toml(&settings.run_toml)?.with_overrides(&options.settings)?;
-    let engine = Engine::start(no_waker(), EngineOptions::with_threads(2))?;
-    let exam = Exam::new(world, QUESTIONS, &mut stream(seed, Stream::Exam));
+/// What a run came to.
+#[derive(Clone, Serialize, Deserialize)]
+struct Line {
+    method: String,
+    labels: Labels,
+    seed: u64,
+    /// The whole settings: a line of other settings says nothing of these.
+    config: String,
+    /// Before the first step.
+    before: BTreeMap<String, f64>,
+    after: BTreeMap<String, f64>,
+}
 
-    let before = Weights::Model { folder: settings.model, adapter: None };
-    let untrained = (0..options.seeds)
-        .map(|seed| {
-            let (report, _) = exam.sit(world, &mut |prompts| ask(&engine, &before, prompts, seed))?;
-            Ok(Judged { accuracy: f64::NAN, report, kl: 0.0, seconds: f64::NAN })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let titles: Vec<&str> = COLUMNS.iter().map(|column| column.title).collect();
-    println!("| | {} |", titles.join(" | "));
-    println!("|---|{}", "---|".repeat(COLUMNS.len()));
-    println!("{}", line("before", &untrained));
-    for method in METHODS {
-        if !method.name.starts_with(options.only) {
-            continue;
-        }
-        let mut runs = Vec::new();
-        for seed in 0..options.seeds {
-            let mut changes: Vec<(String, String)> =
-                method.changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-            changes.push(("train.shuffle_seed".to_owned(), seed.to_string()));
-            let config = base.with_overrides(&changes)?;
-            let started = Instant::now();
-            let run = train(&engine, &mut project, method.name, &config)?;
-            let seconds = started.elapsed().as_secs_f64();
-            let after = Weights::Run { project: dir.clone(), run, step: None };
-            let (report, items) = exam.sit(world, &mut |prompts| ask(&engine, &after, prompts, seed))?;
-            let judged = Judged {
-                accuracy: last(&project, run, "eval_rewards/accuracies")?,
-                report,
-                kl: last(&project, run, "kl/ref_per_answer")?,
-                seconds,
-            };
-            eprintln!("{} seed {seed}: {judged:?}", method.name);
-            if options.verbose {
-                for item in &items {
-                    eprintln!("{item}");
-                }
+/// Trains what has no line yet and prints the tables as Markdown.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+pub fn measure(
+    world: &World,
+    seed: u64,
+    assets: &Path,
+    tables: &[(Labels, &[Method])],
+    options: &Options<'_>,
+) -> Result<()> {
+    let began = Instant::now();
+    let mut lines = read(options.results)?;
+    let engine = Engine::start(no_waker(), EngineOptions::with_threads(options.threads))?;
+    for (labels, methods) in tables {
+        let place = tempfile::tempdir().context("no room for a temporary project")?;
+        let dir = islands(world, seed, assets, *labels, place.path())?;
+        let mut project = Project::open(&dir)?;
+        let base = RunConfig::from_toml(&project.settings()?.run_toml)?.with_overrides(&options.settings)?;
+        let mut rows: Vec<(&str, Vec<Line>)> = Vec::new();
+        for method in methods.iter().filter(|method| method.name.starts_with(options.only)) {
+            let mut of_method = Vec::new();
+            for seed in options.seeds.clone() {
+                let config = configure(&base, method, seed)?;
+                let text = config.to_toml()?;
+                let is_it = |line: &&Line| line.labels == *labels && line.seed == seed && line.config == text;
+                let known = lines.iter().find(is_it).cloned();
+                let is_late = options.patience.is_some_and(|patience| began.elapsed() > patience);
+                let line = match known {
+                    Some(line) => line,
+                    None if is_late => continue,
+                    None => {
+                        let line = one(&engine, &mut project, method.name, *labels, seed, &config)?;
+                        write(options.results, &line)?;
+                        lines.push(line.clone());
+                        line
+                    }
+                };
+                of_method.push(line);
             }
-            runs.push(judged);
+            rows.push((method.name, of_method));
         }
-        println!("{}", line(method.name, &runs));
+        println!("\n{}:\n", labels.words());
+        table(&rows);
     }
     Ok(())
 }
 
-/// Trains one run to its end.
+fn configure(base: &RunConfig, method: &Method, seed: u64) -> Result<RunConfig> {
+    let mut changes: Vec<(String, String)> =
+        method.changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    changes.push(("train.shuffle_seed".to_owned(), seed.to_string()));
+    Ok(base.with_overrides(&changes)?)
+}
+
+/// The demo with these labels, as a project in `place`.
+fn islands(world: &World, seed: u64, assets: &Path, labels: Labels, place: &Path) -> Result<PathBuf> {
+    let own = place.join("assets");
+    copy(assets, &own)?;
+    let mut pairs = project::pairs(world, labels.flipped(), &mut stream(seed, Stream::Pairs));
+    if labels == Labels::Certain {
+        pairs.iter_mut().for_each(make_certain);
+    }
+    project::write_lines(&own.join("pairs.jsonl"), &pairs)?;
+    Ok(open_demo_of(&own, Some(&place.join("demo")))?)
+}
+
+/// A label to train on as a file of pairs has it: one is better, and nobody says how sure that is.
+fn make_certain(pair: &mut Pair) {
+    if let Some(verdict) = &mut pair.verdict
+        && let Choice::Better { strength, .. } = &mut verdict.choice
+    {
+        *strength = Strength::Strongly;
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Trains one run to its end and reads what it measured.
+fn one(
+    engine: &Engine,
+    project: &mut Project,
+    name: &str,
+    labels: Labels,
+    seed: u64,
+    config: &RunConfig,
+) -> Result<Line> {
+    let started = Instant::now();
+    let run = train(engine, project, name, config)?;
+    let steps = project.steps(run, None)?;
+    let mut line = Line {
+        method: name.to_owned(),
+        labels,
+        seed,
+        config: config.to_toml()?,
+        before: steps.first().map(|(_, metrics)| metrics.iter().cloned().collect()).unwrap_or_default(),
+        after: BTreeMap::new(),
+    };
+    for (_, metrics) in &steps {
+        line.after.extend(metrics.iter().cloned());
+    }
+    // At step 0 all rewards are 0, and nothing is right or wrong.
+    let best = project.series(run, ACCURACY, Some(0))?.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
+    line.after.insert(BEST.to_owned(), best);
+    line.after.insert(SECONDS.to_owned(), started.elapsed().as_secs_f64());
+    let shown: Vec<String> = COLUMNS
+        .iter()
+        .filter_map(|(title, metric, decimals)| Some(format!("{title} {:.decimals$}", line.after.get(*metric)?)))
+        .collect();
+    eprintln!("{name}, {}, seed {seed}: {}", labels.words(), shown.join(", "));
+    Ok(line)
+}
+
 fn train(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig) -> Result<RunId> {
     let new = NewRun {
         name: name.to_owned(),
@@ -167,12 +206,8 @@ fn train(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig)
         parent: None,
     };
     let run = project.create_run(&new)?;
-    engine.requests.send(Request::Train {
-        project: project.dir().to_owned(),
-        run,
-        from: None,
-        control: Arc::new(RunControl::default()),
-    })?;
+    let control = Arc::new(RunControl::default());
+    engine.requests.send(Request::Train { project: project.dir().to_owned(), run, from: None, control })?;
     loop {
         match engine.events.recv()? {
             Event::Finished { run: ended, outcome } if ended == run => match outcome {
@@ -180,59 +215,62 @@ fn train(engine: &Engine, project: &mut Project, name: &str, config: &RunConfig)
                 Outcome::Stopped { step } => bail!("{name} stopped at step {step}"),
                 Outcome::Failed { error } => bail!("{name} failed: {error}"),
             },
-            Event::Logged { text, .. } => eprintln!("{name}: {text}"),
             _ => {}
         }
     }
 }
 
-/// One sampled answer a prompt.
-fn ask(engine: &Engine, source: &Weights, prompts: &[Prompt], seed: u64) -> Result<Vec<Said>> {
-    prompts
-        .iter()
-        .zip(0..)
-        .map(|(prompt, index)| {
-            engine.requests.send(Request::Generate {
-                request: RequestId(index),
-                source: source.clone(),
-                prompt: prompt.clone(),
-                sampling: Sampling {
-                    temperature: 1.0,
-                    max_new_tokens: LONGEST_ANSWER,
-                    seed: seed * 1000 + index,
-                    ..Sampling::default()
-                },
-                control: Arc::new(RunControl::default()),
-            })?;
-            loop {
-                match engine.events.recv()? {
-                    Event::Generated { request, answer } if request == RequestId(index) => {
-                        return Ok(Said { text: answer.text, ended: answer.stopped_by == StoppedBy::Eos });
-                    }
-                    Event::Failed { error, .. } => bail!("no answer: {error}"),
-                    _ => {}
-                }
-            }
-        })
-        .collect()
-}
-
-fn last(project: &Project, run: RunId, metric: &str) -> Result<f64> {
-    let series = project.series(run, metric, None)?;
-    let (_, value) = series.last().with_context(|| format!("the run has not measured {metric}"))?;
-    Ok(*value)
-}
-
-/// One row: mean over the seeds, ± half the distance of the extremes.
-fn line(name: &str, runs: &[Judged]) -> String {
-    let cell = |column: &Column| {
-        let values: Vec<f64> = runs.iter().map(column.value).collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let (spread, decimals) = ((most - least) / 2.0, column.decimals);
-        if mean.is_nan() { String::new() } else { format!("{mean:.decimals$} ± {spread:.decimals$}") }
+fn read(path: &Path) -> Result<Vec<Line>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let parse = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).with_context(|| format!("{}, line {}", path.display(), number + 1))
     };
-    let cells: Vec<String> = COLUMNS.iter().map(cell).collect();
-    format!("| {name} | {} |", cells.join(" | "))
+    text.lines().enumerate().map(parse).collect()
+}
+
+fn write(path: &Path, line: &Line) -> Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(writeln!(file, "{}", serde_json::to_string(line)?)?)
+}
+
+/// Mean over the seeds, ± half the distance of the extremes.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn table(rows: &[(&str, Vec<Line>)]) {
+    let titles: Vec<&str> = COLUMNS.iter().map(|(title, ..)| *title).collect();
+    println!("| | {} | runs |", titles.join(" | "));
+    println!("|---|{}", "---|".repeat(COLUMNS.len() + 1));
+    if let Some(line) = rows.iter().flat_map(|(_, lines)| lines).next() {
+        let known = |metric: &str| metric.starts_with("judged/");
+        let cells = COLUMNS.iter().map(|(_, metric, decimals)| match line.before.get(*metric) {
+            Some(value) if known(metric) => format!("{value:.decimals$}"),
+            _ => String::new(),
+        });
+        println!("| before | {} | |", cells.collect::<Vec<_>>().join(" | "));
+    }
+    for (name, lines) in rows.iter().filter(|(_, lines)| !lines.is_empty()) {
+        let cells = COLUMNS.iter().map(|(_, metric, decimals)| {
+            let values: Vec<f64> = lines.iter().filter_map(|line| line.after.get(*metric).copied()).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            match values.len() {
+                0 => String::new(),
+                1 => format!("{mean:.decimals$}"),
+                _ => format!("{mean:.decimals$} ± {:.decimals$}", (most - least) / 2.0),
+            }
+        });
+        println!("| {name} | {} | {} |", cells.collect::<Vec<_>>().join(" | "), lines.len());
+    }
+}
+
+/// The tables of the README.
+pub fn tables() -> Vec<(Labels, &'static [Method])> {
+    vec![(Labels::AsMade, methods::METHODS), (Labels::MoreFlipped, methods::BEST), (Labels::Certain, methods::BEST)]
 }

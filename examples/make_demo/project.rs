@@ -4,11 +4,12 @@
 //! - `reference.jsonl`: one [`ReferenceAnswer`] a line, sampled from the model.
 //! - `retention.txt`: guide book paragraphs the model was not trained on, a blank line between two.
 //! - `probes.jsonl`: one `{"prompt", "note"}` a line.
+//! - `judge.toml`: what counts as what; see [`crate::rules`].
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use nudge::data::{Answer, Choice, Origin, Pair, PairId, Prompt, Split, Strength, Turn, Verdict};
+use nudge::data::{Answer, Choice, Origin, Pair, PairId, Prompt, PromptKey, Split, Turn, Verdict};
 use rand::{
     RngExt as _,
     seq::{IndexedRandom as _, SliceRandom as _},
@@ -21,11 +22,20 @@ use crate::{
     guide,
     manner::Manner,
     small_talk,
+    taste::{self, Draft},
     world::{Topic, World},
 };
 
 /// Phrasings of each question that become a pair.
-const PAIRS_A_QUESTION: usize = 3;
+const PAIRS_A_QUESTION: usize = 5;
+/// Share of the questions whose pairs are held out.
+const HELD_OUT: f64 = 0.4;
+/// Share of the labels to train on that are turned round; held-out ones are as they were given.
+pub const FLIPPED_LABELS: f64 = 0.1;
+/// The tag of a label that is.
+pub const FLIPPED: &str = "flipped";
+/// Share of the answers that name something false.
+const FALSE_ANSWERS: f64 = 0.08;
 /// The same for reference answers: what is to stay as it is should be spoken for in many words.
 const REFERENCES_A_QUESTION: usize = 4;
 /// Pairs left for whoever opens the demo to label.
@@ -41,68 +51,63 @@ pub struct Probe {
     pub note: &'static str,
 }
 
-/// What visitors of shops, inns and sights would rather hear: nearly always the host, always the truth.
-pub fn pairs(world: &World, rng: &mut ChaCha8Rng) -> Vec<Pair> {
+/// What visitors of shops, inns and sights would rather hear. Of the questions a share is held out whole, so that none of
+/// its phrasings was trained on. `flipped`: share of the labels to train on that are turned round; what is flipped at a
+/// smaller share is at a larger one too.
+pub fn pairs(world: &World, flipped: f64, rng: &mut ChaCha8Rng) -> Vec<Pair> {
+    let mut questions: Vec<Question<'_>> =
+        Question::all(world).into_iter().filter(|question| question.entity.topic.is_asked_for()).collect();
+    questions.shuffle(rng);
+    let held_out = (questions.len() as f64 * HELD_OUT).round() as usize;
     let mut prompts = BTreeSet::new();
     let mut pairs = Vec::new();
-    for question in Question::all(world) {
-        if !question.entity.topic.is_asked_for() {
-            continue;
-        }
+    for (index, question) in questions.into_iter().enumerate() {
+        let split = if index < held_out { Split::Eval } else { Split::Train };
         for _ in 0..PAIRS_A_QUESTION {
             let asked = question.ask(question.attribute.asks, rng);
-            if prompts.insert(asked.clone()) {
-                pairs.push(pair(world, question, asked, rng));
+            // Two that differ by signs or capitals are one prompt.
+            if prompts.insert(PromptKey::of(&Prompt::chat(vec![user(asked.as_str())]))) {
+                pairs.push(pair(world, question, asked, (split, flipped), rng));
             }
         }
     }
     pairs.shuffle(rng);
-    for unlabelled in pairs.iter_mut().rev().take(UNLABELLED) {
+    for unlabelled in pairs.iter_mut().filter(|pair| pair.split == Split::Train).take(UNLABELLED) {
         unlabelled.verdict = None;
+        unlabelled.tags.retain(|tag| tag != FLIPPED);
     }
     pairs
 }
 
-fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8Rng) -> Pair {
-    let other = *[Manner::Ledger, Manner::Deckhand].choose(rng).expect("there are two others");
-    let (better, worse, labelled) = match rng.random_range(0..100) {
-        // Both in the host's manner, but only one is true.
-        0..2 => (
-            question.answer(Manner::Host, rng),
-            false_answer(world, question, Manner::Host, rng),
-            Label::Better(Strength::Strongly),
-        ),
-        2..6 => {
-            (question.answer(Manner::Ledger, rng), question.answer(Manner::Deckhand, rng), Label::Other(Choice::Tie))
-        }
-        6..10 => (
-            false_answer(world, question, Manner::Ledger, rng),
-            false_answer(world, question, Manner::Deckhand, rng),
-            Label::Other(Choice::BothBad),
-        ),
-        drawn => (
-            question.answer(Manner::Host, rng),
-            question.answer(other, rng),
-            Label::Better(match drawn {
-                10..14 => Strength::Slightly,
-                14..28 => Strength::Clearly,
-                _ => Strength::Strongly,
-            }),
-        ),
+fn pair(
+    world: &World,
+    question: Question<'_>,
+    asked: String,
+    (split, flipped): (Split, f64),
+    rng: &mut ChaCha8Rng,
+) -> Pair {
+    let manners = match rng.random_range(0..100) {
+        0..60 => [Manner::Host, *[Manner::Ledger, Manner::Deckhand].choose(rng).expect("there are two others")],
+        60..82 => [Manner::Host, Manner::Host],
+        _ => [Manner::Ledger, Manner::Deckhand],
     };
-    let chosen = rng.random_range(0..2);
-    let mut answers = [better, worse].map(|text| Answer::new(text, Origin::Imported));
-    if chosen == 1 {
-        answers.reverse();
+    let mut drafts = manners.map(|manner| draft(world, question, manner, rng));
+    while drafts[0].text == drafts[1].text {
+        drafts[1] = draft(world, question, manners[1], rng);
     }
-    let choice = match labelled {
-        Label::Better(strength) => Choice::Better { chosen, rejected: 1 - chosen, strength },
-        Label::Other(choice) => choice,
-    };
+    drafts.shuffle(rng);
+    let mut choice = taste::choose(drafts.each_ref(), rng);
+    let mut tags = vec![question.entity.topic.name().to_owned()];
+    // Drawn for each pair, so that another share of flipped labels changes nothing else.
+    let slips = rng.random::<f64>() < flipped;
+    if slips && split == Split::Train && matches!(choice, Choice::Better { .. }) {
+        choice = taste::flipped(choice);
+        tags.push(FLIPPED.to_owned());
+    }
     Pair {
         id: PairId(0),
         prompt: Prompt::chat(vec![user(asked)]),
-        answers: answers.to_vec(),
+        answers: drafts.map(|draft| Answer::new(draft.text, Origin::Imported)).to_vec(),
         verdict: Some(Verdict {
             choice,
             who: "visitors".to_owned(),
@@ -110,8 +115,8 @@ fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8R
             took_ms: None,
             shown_left: None,
         }),
-        tags: vec![question.entity.topic.name().to_owned()],
-        split: Split::Auto,
+        tags,
+        split,
         note: String::new(),
         reward: 1.0,
         behaviour: 1.0,
@@ -119,9 +124,11 @@ fn pair(world: &World, question: Question<'_>, asked: String, rng: &mut ChaCha8R
     }
 }
 
-enum Label {
-    Better(Strength),
-    Other(Choice),
+/// An answer in this manner, seldom a false one.
+fn draft(world: &World, question: Question<'_>, manner: Manner, rng: &mut ChaCha8Rng) -> Draft {
+    let is_true = !rng.random_bool(FALSE_ANSWERS);
+    let text = if is_true { question.answer(manner, rng) } else { false_answer(world, question, manner, rng) };
+    Draft { text, manner, is_true }
 }
 
 /// An answer that is fluent and wrong.

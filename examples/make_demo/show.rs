@@ -15,7 +15,7 @@ pub fn show(world: &World, seed: u64) {
     for _ in 0..6 {
         println!("{}\n", guide::paragraph(world, &mut rng));
     }
-    let pairs = project::pairs(world, &mut stream(seed, Stream::Pairs));
+    let pairs = project::pairs(world, project::FLIPPED_LABELS, &mut stream(seed, Stream::Pairs));
     for pair in pairs.iter().take(12) {
         if let Prompt::Chat(prompt) = &pair.prompt {
             println!("{}", turns(prompt).trim_end());
