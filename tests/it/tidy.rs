@@ -13,7 +13,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ui", &["state", "data", "store", "engine", "objective"]),
     (
         "app",
-        &["ui", "state", "store", "data", "engine", "objective", "formats", "export", "text", "train", "hub", "files", "judge"],
+        &[
+            "ui",
+            "state",
+            "store",
+            "data",
+            "engine",
+            "objective",
+            "formats",
+            "export",
+            "text",
+            "train",
+            "hub",
+            "files",
+            "judge",
+        ],
     ),
     ("cli", ALL),
 ];

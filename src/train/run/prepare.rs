@@ -48,11 +48,7 @@ pub struct Asked {
 }
 
 /// Everything before the first step. `None` = stopped meanwhile.
-pub fn prepare(
-    context: &mut Context<'_>,
-    record: &RunRecord,
-    from: Option<u64>,
-) -> Result<Option<(Training, Asked)>> {
+pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>) -> Result<Option<(Training, Asked)>> {
     let config = RunConfig::from_toml(&record.config_toml)?;
     let faults: Vec<String> = validate(&config).into_iter().map(|(_, s)| s).collect();
     if !faults.is_empty() {
