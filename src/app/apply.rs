@@ -95,11 +95,12 @@ impl App {
             PairsCommand::Redo => self.redo(),
             PairsCommand::Label { query, only, relabel, from } => self.start_labelling(query, only, relabel, from),
             PairsCommand::Examine => self.examine_pairs(),
-            PairsCommand::Import(Some(path)) => self.import_pairs(path),
+            PairsCommand::Import(Some(path)) => self.import_pairs(vec![path]),
+            PairsCommand::ImportAll(paths) => self.import_pairs(paths),
+            PairsCommand::Look(path) => self.look_at(path),
             PairsCommand::Import(None) => {
-                let kinds = ["jsonl", "json"];
                 let then = move |path| then(path, PairsCommand::Import);
-                self.dialogs.pick_file(frame, "Import preference pairs", &kinds, then);
+                self.dialogs.pick_file(frame, "Import preference pairs", &[], then);
             }
             PairsCommand::Export(Some(path)) => self.export_pairs(path, false),
             PairsCommand::Replace(path) => self.export_pairs(path, true),
@@ -112,6 +113,7 @@ impl App {
                     transfer.progress.cancel();
                 }
             }
+            PairsCommand::SaveReport => self.save_report(),
             PairsCommand::CloseImport => self.workspace.pairs.import = None,
         }
     }

@@ -1,6 +1,8 @@
 //! Files in and out, and looking through all pairs: what takes long, on a thread of its own with its own connection.
 
 use std::{
+    collections::BTreeMap,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -13,16 +15,17 @@ use super::{
 };
 use crate::{
     data::{Pair, counted, health},
-    files::WriteError,
+    files::{Output, WriteError},
     formats::{
-        Fault, FieldMap, Format, FormatError, ImportReport, Reader,
+        self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
         write::{self, Written},
     },
     state::{
         Notice, Views, Workspace,
+        intake::{Look, LookRow},
         pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
     },
-    store::{Project, Revision},
+    store::{Added, Duplicates, Project, Revision},
 };
 
 /// Pairs of an export that are held at a time.
@@ -56,34 +59,95 @@ impl App {
         });
     }
 
-    pub(super) fn import_pairs(&mut self, path: PathBuf) {
+    /// Reads the first pairs of a file, and says what it is.
+    pub(super) fn look_at(&mut self, path: PathBuf) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else {
+            return;
+        };
+        let Some((options, _)) = self.options() else {
+            return;
+        };
+        let failure = format!("Could not look at {}", path.display());
+        self.jobs.aside(Lane::Transfer, "Could not look at the file", move || {
+            let looked = look(&path, &options);
+            Ok(about(dir, move |workspace, views| match looked {
+                Ok(look) => {
+                    views.pairs.intake.looked(&look.columns);
+                    workspace.pairs.look = Some(look);
+                }
+                Err(error) => {
+                    workspace.notices.push(Notice::from_error(failure, &error));
+                }
+            }))
+        });
+    }
+
+    /// How files are taken in, as chosen; what is wrong with it is told.
+    fn options(&mut self) -> Option<(Options, Duplicates)> {
+        match self.views.pairs.intake.options() {
+            Ok(options) => Some(options),
+            Err(reason) => {
+                self.workspace.notices.push(Notice::warning("The names of columns cannot be read", &reason));
+                None
+            }
+        }
+    }
+
+    /// Reads files, and those of folders, as one change.
+    pub(super) fn import_pairs(&mut self, paths: Vec<PathBuf>) {
+        let Some((options, duplicates)) = self.options() else {
+            return;
+        };
+        let Some(path) = paths.first().cloned() else {
+            return;
+        };
         let Some((dir, progress)) = self.start_transfer("Reading", &path) else {
             return;
         };
+        let view = &mut self.views.pairs.intake;
+        if let Some(look) = self.workspace.pairs.look.take_if(|look| look.file == path) {
+            view.remember(&look.columns);
+            view.names.clear();
+        }
+        let known = view.known.clone();
         let ctx = self.ctx.clone();
         self.views.pairs.strip = Strip::None;
         self.jobs.aside(Lane::Transfer, "Could not import", move || {
             let failure = format!("Could not import {}", path.display());
             let import = || -> anyhow::Result<(ImportOutcome, Option<Fresh>)> {
-                let mut reader = Reader::open(&path, Format::Auto, &FieldMap::default())?;
+                let files = formats::files(&paths)?;
+                let readers = files.iter().map(|file| Reader::open(file, &with_known_names(file, &options, &known)?));
+                let readers: Vec<Reader> = readers.collect::<Result<_, _>>()?;
                 let mut project = Project::open(&dir)?;
                 let lost = project.can_redo()?;
-                let mut import = project.begin_import()?;
-                while let Some(pair) = reader.next() {
-                    import.add(pair?)?;
-                    let at = reader.progress();
-                    tell(&progress, &ctx, [at.bytes, at.total_bytes], at.pairs);
-                    if progress.cancelled() {
+                let mut import = project.begin_import(duplicates)?;
+                let mut outcome = ImportOutcome { file: path.clone(), ..ImportOutcome::default() };
+                let count = readers.len() as u64;
+                for (at, (file, mut reader)) in (0..).zip(files.iter().zip(readers)) {
+                    let mut added = [0, 0];
+                    while let Some(pair) = reader.next() {
+                        match import.add(pair?)? {
+                            Added::New => added[0] += 1,
+                            Added::Known | Added::Merged => added[1] += 1,
+                        }
+                        let now = reader.progress();
+                        let done = [at * now.total_bytes + now.bytes, count * now.total_bytes];
+                        tell(&progress, &ctx, done, outcome.added + added[0]);
+                        if progress.cancelled() {
+                            break;
+                        }
+                    }
+                    outcome.cancelled = progress.cancelled();
+                    take(&mut outcome, file, added, reader.into_report());
+                    if outcome.cancelled {
                         break;
                     }
                 }
-                let (added, cancelled) = (reader.progress().pairs, progress.cancelled());
-                let outcome = outcome(&path, added, reader.into_report(), cancelled);
                 // A cancelled import leaves nothing behind.
-                if cancelled || added == 0 {
+                if outcome.cancelled || outcome.added + outcome.known == 0 {
                     return Ok((outcome, None));
                 }
-                let pairs = counted(added, "pair", "pairs");
+                let pairs = counted(outcome.added, "pair", "pairs");
                 let applied = import.finish(&format!("Import {pairs} from {}", file_name(&path)))?;
                 let mut fresh = Fresh::read(&project, applied)?;
                 fresh.lost = lost;
@@ -107,6 +171,23 @@ impl App {
         });
     }
 
+    /// Writes the report of the last import, as a line of JSON for each record it lists.
+    pub(super) fn save_report(&mut self) {
+        let (Some(project), Some(import)) = (&self.workspace.project, self.workspace.pairs.import.clone()) else {
+            return;
+        };
+        let dir = project.dir.clone();
+        self.jobs.aside(Lane::Transfer, "Could not save the report", move || {
+            let saved = write_report(&dir.join("imports"), &import);
+            Ok(about(dir, move |workspace, _| {
+                workspace.notices.push(match saved {
+                    Ok(path) => Notice::info(format!("The report is in {}", path.display())),
+                    Err(error) => Notice::from_error("Could not save the report", &error),
+                });
+            }))
+        });
+    }
+
     /// Writes what the table shows. Where that would replace a file unasked, the screen asks.
     pub(super) fn export_pairs(&mut self, path: PathBuf, replace: bool) {
         let Some((dir, progress)) = self.start_transfer("Writing", &path) else {
@@ -115,6 +196,7 @@ impl App {
         let ctx = self.ctx.clone();
         self.views.pairs.strip = Strip::None;
         self.workspace.pairs.replacing = None;
+        let plan = self.views.pairs.intake.plan(&path, replace);
         let query = self.views.pairs.filter.query();
         let only = self.views.pairs.only.as_ref().map(|only| Arc::clone(&only.ids));
         self.jobs.aside(Lane::Transfer, "Could not export", move || {
@@ -136,7 +218,7 @@ impl App {
                     }
                     Ok(())
                 };
-                write::to_path(&path, replace, &mut each)
+                write::to_path(&plan, &mut each)
             };
             let done = export();
             let replacing = done.as_ref().err().and_then(|error| replacing(&path, error));
@@ -186,30 +268,89 @@ fn tell(progress: &TransferProgress, ctx: &egui::Context, [done, all]: [u64; 2],
     ctx.request_repaint_after(Duration::from_millis(100));
 }
 
-/// What the screen shows of an import.
-fn outcome(path: &Path, added: usize, report: ImportReport, cancelled: bool) -> ImportOutcome {
-    let mut remarks = Vec::new();
-    if report.records == 0 && !cancelled {
-        remarks.push("The file holds no records".to_owned());
+/// The first pairs of a file, and what is wrong with those before them.
+const LOOKED_AT: usize = 3;
+
+fn look(path: &Path, options: &Options) -> anyhow::Result<Look> {
+    let files = formats::files(&[path.to_owned()])?;
+    let first = files.first().map_or(path, PathBuf::as_path);
+    let mut reader = Reader::open(first, options)?;
+    let mut rows = Vec::new();
+    while rows.len() < LOOKED_AT
+        && let Some(pair) = reader.next()
+    {
+        rows.push(LookRow::of(&pair?));
+    }
+    let report = reader.into_report();
+    let what = if report.format == Format::AUTO { report.container.clone() } else { recognised(&report) };
+    let what = if files.len() > 1 { format!("{} files, the first: {what}", files.len()) } else { what };
+    let faults = report.faults.iter().chain(&report.notes).take(LOOKED_AT);
+    let remarks = faults.map(|fault| format!("Line {}: {}", fault.line, fault.reason));
+    let mut remarks: Vec<String> = remarks.collect();
+    remarks.extend(report.unused_columns().map(|unused| format!("Of these records {unused}")));
+    Ok(Look { file: path.to_owned(), what, columns: report.columns.join(", "), rows, remarks })
+}
+
+/// The options for a file: where no names of columns are given, those that are known for its columns.
+fn with_known_names(file: &Path, options: &Options, known: &BTreeMap<String, String>) -> Result<Options, FormatError> {
+    let mut options = options.clone();
+    // A pipe can be read only once.
+    if options.names == FieldMap::default() && !known.is_empty() && file.is_file() {
+        let mut reader = Reader::open(file, &options)?;
+        reader.next();
+        let names = known.get(&reader.into_report().columns.join(", "));
+        options.names = names.and_then(|names| FieldMap::parse(names.split_whitespace()).ok()).unwrap_or_default();
+    }
+    Ok(options)
+}
+
+/// "CSV, read as TRL, by chosen and rejected".
+fn recognised(report: &ImportReport) -> String {
+    format!("{}, read as {}", report.container, report.recognised())
+}
+
+/// Writes a report into a folder that is made if need be, under the name of the file it is about.
+fn write_report(folder: &Path, import: &ImportOutcome) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    let path = folder.join(format!("{}.report.jsonl", file_name(&import.file)));
+    let mut out = Output::create(&path, true)?;
+    for (what, lines) in [("left out", &import.faults), ("look at", &import.notes)] {
+        for (line, reason) in lines {
+            let record = serde_json::json!({"file": import.file, "line": line, "what": what, "reason": reason});
+            writeln!(out, "{record}")?;
+        }
+    }
+    out.finish()?;
+    Ok(path)
+}
+
+/// What the screen shows of one more file of an import.
+fn take(outcome: &mut ImportOutcome, file: &Path, [added, known]: [usize; 2], report: ImportReport) {
+    outcome.added += added;
+    outcome.known += known;
+    let alone = file == outcome.file;
+    let of = |text: String| if alone { text } else { format!("{}: {text}", file_name(file)) };
+    if report.format != Format::AUTO {
+        report.format.title().clone_into(&mut outcome.format);
+        outcome.remarks.push(of(recognised(&report)));
+    }
+    if report.records == 0 && !outcome.cancelled {
+        outcome.remarks.push(of("The file holds no records".to_owned()));
+    }
+    if known > 0 {
+        outcome.remarks.push(of(format!("{known} were there already")));
     }
     for (count, what) in [(report.more_faults, "were left out"), (report.more_notes, "deserve a look")] {
         if count > 0 {
-            remarks.push(format!("{count} more records {what} that are not listed here"));
+            outcome.remarks.push(of(format!("{count} more records {what} that are not listed here")));
         }
     }
-    if let Some(unused) = report.unused_columns() {
-        remarks.push(format!("Of this file {unused}"));
-    }
-    let lines = |faults: Vec<Fault>| faults.into_iter().map(|fault| (fault.line, fault.reason)).collect();
-    ImportOutcome {
-        file: path.to_owned(),
-        format: format_name(report.format).to_owned(),
-        added,
-        faults: lines(report.faults),
-        notes: lines(report.notes),
-        remarks,
-        cancelled,
-    }
+    outcome.remarks.extend(report.unused_columns().map(|unused| format!("Of {} {unused}", file_name(file))));
+    outcome.remarks.extend(report.agreement.map(|agreement| of(agreement.sentence())));
+    let lines =
+        |faults: Vec<Fault>| faults.into_iter().map(move |fault| (fault.line, fault.reason)).collect::<Vec<_>>();
+    outcome.faults.extend(lines(report.faults));
+    outcome.notes.extend(lines(report.notes));
 }
 
 /// The question that an export raises which found a file in its place.
@@ -220,16 +361,9 @@ fn replacing(path: &Path, error: &anyhow::Error) -> Option<Replacing> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let end = path.extension().map_or_else(String::new, |end| format!(".{}", end.to_string_lossy()));
     let names = (2..1000).map(|number| path.with_file_name(format!("{stem}-{number}{end}")));
-    let mut free = names.filter(|name| write::targets(name).iter().all(|target| target.symlink_metadata().is_err()));
+    let mut free =
+        names.filter(|name| write::targets(name).into_iter().all(|target| target.symlink_metadata().is_err()));
     Some(Replacing { path: path.to_owned(), there: there.clone(), free: free.next()? })
-}
-
-fn format_name(format: Format) -> &'static str {
-    match format {
-        Format::Auto => "unknown",
-        Format::Trl => "TRL",
-        Format::Hh => "Anthropic HH",
-    }
 }
 
 fn file_name(path: &Path) -> String {

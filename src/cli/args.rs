@@ -16,7 +16,10 @@ pub use compare::Compare;
 pub use download::Download;
 pub use export::{Export, LayoutName, PartName, StoredName};
 
-use crate::{data::config::Precision, kernels::device::DeviceChoice};
+use crate::{
+    data::{SplitRule, config::Precision},
+    kernels::device::DeviceChoice,
+};
 
 /// Teaches a local language model your preferences.
 ///
@@ -225,15 +228,37 @@ pub struct Answers {
 pub struct Import {
     /// The project's folder.
     pub project: PathBuf,
+    /// Files, or folders of them: JSON lines, JSON, CSV, TSV, packed with gzip or not.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// auto, trl or hh.
+    /// The shape of the records, if it should not be recognised: trl, hh, argilla, .. (a wrong word lists them).
     #[arg(long, default_value = "auto")]
     pub format: String,
     /// What a field is called in the file, e.g. prompt=question; prompt=instruction+input joins two, a line each. Can be
     /// given again.
     #[arg(long, value_name = "OURS=THEIRS")]
     pub map: Vec<String>,
+    /// Pairs that the project has already: skip; merge takes their labels and tags where it has none; keep.
+    #[arg(long, default_value = "skip")]
+    pub duplicates: String,
+    /// Records that say both answers are as good: keep or leave-out.
+    #[arg(long, default_value = "keep")]
+    pub ties: String,
+    /// Records with several ranked answers: the best against the worst, or against each of the others.
+    #[arg(long, default_value = "worst")]
+    pub several: String,
+    /// A score of each answer, or a margin: ignore; strength, as the log-odds of the better one; reward; or tag.
+    #[arg(long, default_value = "ignore")]
+    pub scores: String,
+    /// Prompts that are texts are what a user says.
+    #[arg(long)]
+    pub chat: bool,
+    /// Every record that does not come in, with its place and the reason, as a line of JSON.
+    #[arg(long, value_name = "FILE")]
+    pub rejected: Option<PathBuf>,
+    /// Replace that file if it is there.
+    #[arg(long, requires = "rejected")]
+    pub overwrite: bool,
     /// One JSON object a file.
     #[arg(long)]
     pub json: bool,
@@ -244,16 +269,26 @@ pub struct Import {
 pub struct Pairs {
     #[command(flatten)]
     pub place: Place,
-    /// "-" for standard output. Where there are pairs with text prompts and conversations, NAME.jsonl becomes
-    /// NAME.text.jsonl and NAME.chat.jsonl.
+    /// Ends in .jsonl, .json, .csv or .tsv, with .gz behind if it should be packed; "-" for standard output. Where there are pairs with text prompts and conversations, NAME.jsonl becomes NAME.text.jsonl and
+    /// NAME.chat.jsonl.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Replace files that are there already.
     #[arg(long)]
     pub overwrite: bool,
-    /// trl: one JSON object a line with prompt, chosen and rejected.
+    /// trl: prompt, chosen and rejected. nudge: everything of every pair, to be read again. Others: alpaca and sharegpt
+    /// (with the dataset_info.json of LLaMA-Factory), axolotl, torchtune, openai, nemo-rl, unpaired, hh.
     #[arg(long, default_value = "trl")]
     pub format: String,
+    /// Both sides of the hold-out to a file each, NAME.train.jsonl and NAME.eval.jsonl.
+    #[arg(long)]
+    pub splits: bool,
+    /// Share of prompts held out, where no pair says so itself.
+    #[arg(long, default_value_t = SplitRule::default().eval_fraction, requires = "splits", value_name = "SHARE")]
+    pub eval_fraction: f64,
+    /// Which prompts they are.
+    #[arg(long, default_value_t = SplitRule::default().seed, requires = "splits", value_name = "N")]
+    pub split_seed: u64,
 }
 
 /// Look at everything that can be known before a start

@@ -1,6 +1,11 @@
 //! `nudge import`: preference files into a project, as one change that can be undone.
 
-use std::path::Path;
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,43 +18,118 @@ use super::{
 };
 use crate::{
     data::counted,
-    formats::{Fault, FieldMap, Format, ImportReport, Reader},
-    store::{self, Project},
+    files::{Output, WriteError},
+    formats::{self, Fault, FieldMap, Format, ImportReport, Options, Reader},
+    store::{self, Added, Duplicates, Project},
 };
 
 /// More lines than this are counted, not listed; `--json` lists all that the report holds.
 const LISTED: usize = 20;
 
+/// What came in of all files.
+#[derive(Default)]
+struct Account {
+    came_in: usize,
+    /// In the project already, and of those the ones that took something from a file.
+    known: usize,
+    merged: usize,
+}
+
 pub fn run(args: &Import) -> Result<Ending> {
-    let format: Format = args.format.parse().map_err(usage)?;
-    let fields = FieldMap::parse(args.map.iter().map(String::as_str)).map_err(usage)?;
+    let options = options(args)?;
+    let duplicates: Duplicates = args.duplicates.parse().map_err(usage)?;
     let mut project = Project::open(&args.project)?;
+    let files = formats::files(&args.files)?;
     // Before anything comes in: one of them may be no file of records at all.
-    let readers = args.files.iter().map(|file| Reader::open(file, format, &fields));
-    let readers: Vec<Reader> = readers.collect::<Result<_, _>>()?;
-    let mut import = project.begin_import()?;
-    let mut came_in = 0;
+    let mut readers: Vec<Reader> = files.iter().map(|file| Reader::open(file, &options)).collect::<Result<_, _>>()?;
+    let rejected = args.rejected.as_deref().map(|path| Rejected::create(path, args.overwrite)).transpose()?;
+    if let Some(rejected) = &rejected {
+        readers.iter_mut().for_each(|reader| reader.reject_to(rejected.clone()));
+    }
+    let mut import = project.begin_import(duplicates)?;
+    let mut account = Account::default();
     let mut reports = Vec::new();
-    for (file, mut reader) in args.files.iter().zip(readers) {
-        take_in(&mut reader, &mut import)?;
-        came_in += reader.progress().pairs;
+    for (file, mut reader) in files.iter().zip(readers) {
+        take_in(&mut reader, &mut import, &mut account)?;
         reports.push((file.as_path(), reader.into_report()));
     }
-    let applied = import.finish(&format!("Import {}", pairs(came_in)))?;
+    let label = if account.came_in == 0 {
+        format!("Merge {}", pairs(account.merged))
+    } else {
+        format!("Import {}", pairs(account.came_in))
+    };
+    let applied = import.finish(&label)?;
     for (file, report) in &reports {
         tell(file, report, args.json)?;
     }
+    if let Some(rejected) = rejected {
+        rejected.finish()?;
+    }
+    let Account { came_in, known, merged } = account;
     if args.json {
-        output::json(&json!({"pairs": came_in, "revision": applied.revision}))?;
+        output::json(&json!({"pairs": came_in, "known": known, "merged": merged, "revision": applied.revision}))?;
     } else {
         output::line(format!("{} came in; the project holds {}", pairs(came_in), project.counts()?.total()))?;
+        if known > 0 {
+            let merged = if merged > 0 { format!(", {merged} of which took a label or tags") } else { String::new() };
+            output::line(format!("{known} were there already{merged}; --duplicates keep takes them in all the same"))?;
+        }
     }
-    anyhow::ensure!(came_in > 0, "{}", nothing(&reports));
+    anyhow::ensure!(came_in + known > 0, "{}", nothing(&reports));
     if let Err(error) = settle(&mut project) {
         // The pairs are in; the window or the next import does the rest.
         output::note(format!("The search index of the project could not be brought up to date now: {error}"));
     }
     Ok(Ending::Done)
+}
+
+/// How the files are to be taken, in the words of the command line.
+fn options(args: &Import) -> Result<Options> {
+    Ok(Options {
+        format: args.format.parse::<Format>().map_err(usage)?,
+        names: FieldMap::parse(args.map.iter().map(String::as_str)).map_err(usage)?,
+        ties: args.ties.parse().map_err(usage)?,
+        several: args.several.parse().map_err(usage)?,
+        scores: args.scores.parse().map_err(usage)?,
+        chat: args.chat,
+    })
+}
+
+/// The file of the records that did not come in, which all files' readers write to.
+#[derive(Clone)]
+struct Rejected {
+    out: Rc<RefCell<Output>>,
+    path: PathBuf,
+}
+
+impl Rejected {
+    fn create(path: &Path, replace: bool) -> Result<Self> {
+        let out = Output::create(path, replace).map_err(|error| match error {
+            WriteError::Exists { path } => {
+                anyhow::anyhow!("{} is there already. Name another file, or say --overwrite.", path.display())
+            }
+            other => other.into(),
+        })?;
+        Ok(Self { out: Rc::new(RefCell::new(out)), path: path.to_owned() })
+    }
+
+    fn finish(self) -> Result<()> {
+        if let Ok(out) = Rc::try_unwrap(self.out) {
+            out.into_inner().finish()?;
+            output::note(format!("What was left out is in {}.", self.path.display()));
+        }
+        Ok(())
+    }
+}
+
+impl Write for Rejected {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.borrow_mut().flush()
+    }
 }
 
 /// What an import leaves for later, so that it holds nobody up: the search index. Ctrl-C loses nothing of it.
@@ -66,13 +146,20 @@ fn settle(project: &mut Project) -> Result<()> {
 }
 
 /// All pairs of a file.
-fn take_in(reader: &mut Reader, import: &mut store::Import<'_>) -> Result<()> {
+fn take_in(reader: &mut Reader, import: &mut store::Import<'_>, account: &mut Account) -> Result<()> {
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:24} {bytes}/{total_bytes} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     while let Some(pair) = reader.next() {
-        import.add(pair?)?;
+        match import.add(pair?)? {
+            Added::New => account.came_in += 1,
+            Added::Known => account.known += 1,
+            Added::Merged => {
+                account.known += 1;
+                account.merged += 1;
+            }
+        }
         let at = reader.progress();
         if at.pairs.is_multiple_of(256) {
             bar.set_length(at.total_bytes);
@@ -91,6 +178,7 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
         };
         return output::json(&json!({
             "file": file,
+            "container": report.container,
             "format": report.format.name(),
             "records": report.records,
             "faults": lines(&report.faults),
@@ -98,9 +186,15 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
             "notes": lines(&report.notes),
             "more_notes": report.more_notes,
             "unused": report.unused,
+            "agreement": report.agreement.map(|agreement| {
+                json!({"records": agreement.records, "same": agreement.same, "kappa": agreement.kappa})
+            }),
         }));
     }
     let name = file.display();
+    if report.format != Format::AUTO {
+        output::line(format!("{name}: {}, read as {}", report.container, report.recognised()))?;
+    }
     for (what, faults, more) in [
         ("left out", &report.faults, report.more_faults),
         ("came in, but look at it", &report.notes, report.more_notes),
@@ -115,6 +209,9 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
     }
     if let Some(unused) = report.unused_columns() {
         output::line(format!("{name}: {unused}; --map OURS=THEIRS takes one in"))?;
+    }
+    if let Some(agreement) = report.agreement {
+        output::line(format!("{name}: {}", agreement.sentence()))?;
     }
     Ok(())
 }

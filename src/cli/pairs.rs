@@ -1,4 +1,4 @@
-//! `nudge pairs`: the labelled pairs of a project, to a file other tools read.
+//! `nudge pairs`: the pairs of a project, to files other tools read.
 
 use std::{io, ops::ControlFlow, path::Path};
 
@@ -10,14 +10,19 @@ use super::{
     output,
 };
 use crate::{
-    data::Pair,
+    data::{Pair, SplitRule},
     files::WriteError,
-    formats::{FormatError, write},
+    formats::{
+        Format, FormatError,
+        write::{self, Plan},
+    },
 };
 
 pub fn run(args: &Pairs) -> Result<Ending> {
-    if args.format != "trl" {
-        return Err(usage(format!("There is no format \"{}\" to write; there is trl.", args.format)));
+    let format: Format = args.format.parse().map_err(usage)?;
+    if !write::formats().any(|known| known == format) {
+        let known: Vec<&str> = write::formats().map(Format::name).collect();
+        return Err(usage(format!("The format \"{}\" is only read; there are {}.", args.format, known.join(", "))));
     }
     let project = args.place.open()?;
     let revision = project.revision()?;
@@ -30,9 +35,11 @@ pub fn run(args: &Pairs) -> Result<Ending> {
         seen
     };
     let written = if args.out == Path::new("-") {
-        write::to_stream(&mut io::BufWriter::new(io::stdout().lock()), &mut each)?
+        write::to_stream(format, &mut io::BufWriter::new(io::stdout().lock()), &mut each)?
     } else {
-        write::to_path(&args.out, args.overwrite, &mut each).map_err(|error| match error.downcast_ref() {
+        let splits = args.splits.then(|| SplitRule { eval_fraction: args.eval_fraction, seed: args.split_seed });
+        let plan = Plan { path: args.out.clone(), format, replace: args.overwrite, splits };
+        write::to_path(&plan, &mut each).map_err(|error| match error.downcast_ref() {
             Some(FormatError::Output(WriteError::Exists { path })) => {
                 anyhow::anyhow!("{} is there already. Name another file, or say --overwrite.", path.display())
             }

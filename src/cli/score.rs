@@ -11,7 +11,7 @@ use crate::{
         Speaker, compute_pool,
         score::{PairScore, read_batch_file, score_ids, score_pairs},
     },
-    formats::{FieldMap, Format, Reader},
+    formats::{Options, Reader},
     text::Limits,
 };
 
@@ -83,7 +83,7 @@ fn score(args: &Score) -> Result<Tally> {
         return Ok(tally);
     }
     let file = args.pairs.as_ref().context("Name --pairs or --batch-file")?;
-    let mut reader = Reader::open(file, Format::Auto, &FieldMap::default())?;
+    let mut reader = Reader::open(file, &Options::default())?;
     let limits = Limits { max_prompt: args.max_prompt_tokens, max_answer: args.max_answer_tokens };
     loop {
         // A pipe may go on without end.

@@ -5,6 +5,7 @@
 //! what is exported, and a JSON of gigabytes fills the memory. Each costs a sentence here. A file that a person names may
 //! well be a pipe: [`read_any`] takes it, up to a limit.
 
+mod contained;
 mod output;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use contained::contained;
 pub use output::{Output, Place, WriteError};
 
 /// Settings, templates and indexes: the largest known have one or two megabytes.

@@ -164,6 +164,11 @@ fn may_be_question(name: &str, text: &str) -> bool {
     !about && !answers && !OURS.contains(&name) && may_hold_text(text)
 }
 
+/// A number in no more digits than tell it from others of 32 bits.
+pub fn shortest(number: f32) -> Json {
+    number.to_string().parse::<f64>().map_or(Json::Null, Json::from)
+}
+
 /// A text that is not blank, or a list or an object that holds one.
 pub fn may_hold_text(text: &str) -> bool {
     fn holds(value: &Json) -> bool {

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use serde_json::Value as Json;
 
 use super::{
-    FieldMap,
     object::{self, Field},
+    options::FieldMap,
 };
 use ::data::{Given, Split, Strength, Turn, kind};
 
@@ -37,6 +37,12 @@ impl<'a> Record<'a> {
         Ok(Self { fields: object::fields(text)?, names, used: Cell::default(), doubled: RefCell::default() })
     }
 
+    /// An object in a field of the file, as a record of its own.
+    pub fn inner(&self, name: &str) -> Result<Self, String> {
+        let text = self.text_of(name).ok_or_else(|| format!("there is no field {name:?}"))?;
+        Self::read(text, self.names)
+    }
+
     /// The value of the file's field of this name as it stands there; the last of several.
     fn text_of(&self, name: &str) -> Option<&'a str> {
         let mut found = None;
@@ -45,6 +51,45 @@ impl<'a> Record<'a> {
             found = Some(*text);
         }
         found
+    }
+
+    /// Whether the file has a field of this name that is not null; it counts as unused all the same.
+    pub fn shows(&self, name: &str) -> bool {
+        self.first_byte(name).is_some_and(|byte| byte != b'n' && byte != b'N')
+    }
+
+    /// What the value of a field begins with, e.g. a bracket.
+    pub fn first_byte(&self, name: &str) -> Option<u8> {
+        let name = self.names.theirs(name);
+        self.fields.iter().find(|(own, _)| own == name).map(|(_, text)| text.as_bytes()[0])
+    }
+
+    /// Whether the JSON text of a field has this in it.
+    pub fn text_holds(&self, name: &str, part: &str) -> bool {
+        let name = self.names.theirs(name);
+        self.fields.iter().any(|(own, text)| own == name && text.contains(part))
+    }
+
+    /// Whether a field is a text of nothing but blanks.
+    pub fn text_is_blank(&self, name: &str) -> bool {
+        let name = self.names.theirs(name);
+        let blank = |text: &str| text.trim_matches('"').trim().is_empty();
+        self.fields.iter().any(|(own, text)| own == name && blank(text))
+    }
+
+    /// What the file calls our field.
+    pub fn theirs<'b>(&'b self, ours: &'b str) -> &'b str {
+        self.names.theirs(ours)
+    }
+
+    /// Whether any of these was said to have another name.
+    pub fn maps(&self, ours: &[&str]) -> bool {
+        ours.iter().any(|name| self.names.maps(name))
+    }
+
+    /// The names of all fields, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| &**name)
     }
 
     /// A field of the file by its own name, if it is there and not null.
@@ -152,26 +197,34 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// A text, or a number to the letter.
     pub fn id(&self) -> Result<Option<String>, String> {
-        let written = self.text_of(self.names.theirs("id"));
+        self.word("id")
+    }
+
+    /// A text that is not empty, or a number to the letter.
+    pub fn word(&self, ours: &str) -> Result<Option<String>, String> {
+        let written = self.text_of(self.names.theirs(ours));
         if let Some(number) = written.filter(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit())) {
             return Ok(Some(number).filter(|text| !object::is_no_number(text)).map(str::to_owned));
         }
-        match self.get("id")? {
+        match self.get(ours)? {
             None => Ok(None),
-            Some(Json::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong("id", "a text or a number", &other)),
+            Some(Json::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Some(other) => Err(self.wrong(ours, "a text or a number", &other)),
         }
     }
 
     /// A list of texts, or one text with commas.
     pub fn tags(&self) -> Result<Vec<String>, String> {
+        // In a table of texts a list is written as JSON.
+        let listed = |text: &str| serde_json::from_str::<Vec<String>>(text).ok();
         let tags: Vec<String> = match self.get("tags")? {
             None => Vec::new(),
+            Some(Json::String(text)) if listed(&text).is_some() => listed(&text).unwrap_or_default(),
             Some(Json::String(text)) => text.split(',').map(|tag| tag.trim().to_owned()).collect(),
             Some(Json::Array(list)) => list
                 .iter()
+                .filter(|tag| !tag.is_null())
                 .map(|tag| tag.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
                 .ok_or_else(|| "\"tags\" must hold texts only".to_owned())?,
@@ -189,11 +242,12 @@ impl<'a> Record<'a> {
         }
     }
 
-    pub fn strength(&self) -> Result<Strength, String> {
+    pub fn strength(&self) -> Result<Option<Strength>, String> {
         match self.text("strength")?.as_deref() {
-            None | Some("" | "strongly") => Ok(Strength::Strongly),
-            Some("clearly") => Ok(Strength::Clearly),
-            Some("slightly") => Ok(Strength::Slightly),
+            None | Some("") => Ok(None),
+            Some("strongly") => Ok(Some(Strength::Strongly)),
+            Some("clearly") => Ok(Some(Strength::Clearly)),
+            Some("slightly") => Ok(Some(Strength::Slightly)),
             Some(other) => Err(format!("\"strength\" must be slightly, clearly or strongly, found {other:?}")),
         }
     }
@@ -228,7 +282,7 @@ impl<'a> Record<'a> {
 
     /// Our field, or else the file's field of the other name, as it stands there; not null.
     fn number(&self, [ours, other]: [&'static str; 2]) -> (&'static str, Option<&'a str>) {
-        let of = |name: &str| self.text_of(name).filter(|text| *text != "null");
+        let of = |name: &str| self.text_of(name).filter(|text| !matches!(*text, "null" | "\"\""));
         match of(self.names.theirs(ours)) {
             Some(text) => (ours, Some(text)),
             None => (other, of(other)),
@@ -267,16 +321,17 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A number as it stands in the file.
+/// A number as it stands in the file; in a table of texts it has quotes.
 fn to_f64(text: &str) -> Option<f64> {
-    serde_json::from_str(text).ok()
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    serde_json::from_str(bare.trim()).ok()
 }
 
-fn turns(field: &str, messages: &[Json]) -> Result<Vec<Turn>, String> {
+pub fn turns(field: &str, messages: &[Json]) -> Result<Vec<Turn>, String> {
     messages.iter().map(|message| turn(field, message)).collect()
 }
 
-fn turn(field: &str, message: &Json) -> Result<Turn, String> {
+pub fn turn(field: &str, message: &Json) -> Result<Turn, String> {
     let Some(object) = message.as_object() else {
         return Err(format!("{field:?} must hold messages {{\"role\": .., \"content\": ..}}, found {}", kind(message)));
     };

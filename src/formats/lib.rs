@@ -1,22 +1,29 @@
-//! Preference files in and out, one format a file.
+//! Preference files in and out.
 //!
 //! A [`Reader`] gives the pairs of a file one by one, in bounded memory; every record that cannot be used is listed with its
-//! line and the reason, the rest comes in. `records` finds the texts of the records (`foreign` says what a file is that has
-//! none), `object` takes one apart, `fields` types, `columns` knows names, `trl` and `hh` understand. [`write`] writes.
+//! place and the reason, the rest comes in. What records lie in (`containers`: JSON lines, a table, packed or not) and
+//! what they say (`shapes`: TRL, Argilla, ..) are two questions, and each answer is a file. Between them stands the record:
+//! `object` takes one apart, `fields` types, `columns` knows names. `draft` makes a pair of what a shape has understood.
+//! [`write`] writes.
 
+mod agreement;
 mod columns;
+mod containers;
+mod dataset_info;
+mod draft;
 mod fields;
-mod foreign;
-mod hh;
+mod folder;
 mod object;
+mod options;
 mod reader;
-mod records;
 mod report;
-mod source;
+mod shapes;
 mod texts;
-mod trl;
 pub mod write;
 
+pub use agreement::Agreement;
+pub use folder::files;
+pub use options::{FieldMap, Format, Options, Scores, Several, Ties};
 pub use reader::{Reader, read};
-pub use report::{Fault, FieldMap, Format, FormatError, ImportReport, Progress};
+pub use report::{Fault, FormatError, ImportReport, Progress};
 pub use texts::{read_references, read_texts};

@@ -1,59 +1,73 @@
 //! The pairs of one file, one by one.
 
 use std::{
-    fs::File,
-    io::BufReader,
+    collections::VecDeque,
+    io::{self, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
+
 use super::{
-    Fault, FieldMap, Format, FormatError, ImportReport, Progress, columns,
+    Fault, Format, FormatError, ImportReport, Options, Progress, columns,
+    containers::{self, Opened, Stretch},
+    dataset_info,
+    draft::{Kept, Read, Taking},
     fields::Record,
-    records::{BREAKS_OFF, Records, Stretch},
-    trl,
+    shapes,
 };
 use ::data::Pair;
 
 /// Records between two calls of a progress callback.
 const REPORT_EVERY: u64 = 256;
 
-/// Reads a file as far as it is asked to; holds one record at a time. What does not come in is in its report.
+/// Reads a file as far as it is asked to; holds one record at a time, unless one waits for another. What does not come in is
+/// in its report.
 pub struct Reader {
     path: PathBuf,
     /// The path as pairs remember it.
     file: String,
-    format: Format,
-    names: FieldMap,
+    options: Options,
     now_ms: i64,
-    records: Records<BufReader<File>>,
-    size: u64,
+    opened: Opened,
+    /// Of a record that gave several.
+    next: VecDeque<Pair>,
+    kept: Kept,
     pairs: usize,
     report: ImportReport,
+    rejected: Option<Box<dyn Write>>,
     ended: bool,
 }
 
 impl Reader {
     /// Refuses, with one sentence, what holds no records of any kind.
-    pub fn open(path: &Path, format: Format, names: &FieldMap) -> Result<Self, FormatError> {
-        let (records, size) = Records::open(path)?;
+    pub fn open(path: &Path, options: &Options) -> Result<Self, FormatError> {
+        let opened = containers::open(path)?;
+        let report = ImportReport { container: opened.title.clone(), ..ImportReport::default() };
         Ok(Self {
             path: path.to_owned(),
             file: path.display().to_string(),
-            format,
-            names: names.clone(),
+            options: dataset_info::for_file(path, options),
             now_ms: jiff::Timestamp::now().as_millisecond(),
-            records,
-            size,
+            opened,
+            next: VecDeque::new(),
+            kept: Kept::default(),
             pairs: 0,
-            report: ImportReport::default(),
+            report,
+            rejected: None,
             ended: false,
         })
     }
 
+    /// Writes every record that does not come in, with its place and the reason, as a line of JSON each.
+    pub fn reject_to(&mut self, out: impl Write + 'static) {
+        self.rejected = Some(Box::new(out));
+    }
+
     pub fn progress(&self) -> Progress {
-        let bytes = self.records.bytes();
-        Progress { bytes, total_bytes: self.size.max(bytes), pairs: self.pairs }
+        let bytes = self.opened.bytes();
+        Progress { bytes, total_bytes: self.opened.size.max(bytes), pairs: self.pairs }
     }
 
     /// Records looked at so far.
@@ -63,48 +77,91 @@ impl Reader {
 
     /// What was found so far, without the pairs.
     pub fn into_report(self) -> ImportReport {
-        self.report
+        let agreement = self.kept.votes.borrow().agreement();
+        ImportReport { agreement, ..self.report }
     }
 
     /// The next pair; what cannot be one is noted on the way.
     fn next_pair(&mut self) -> Result<Option<Pair>, FormatError> {
         let failed = |source| FormatError::reading(&self.path)(source);
-        while let Some(Stretch { line, text }) = self.records.next().map_err(failed)? {
+        loop {
+            if let Some(pair) = self.next.pop_front() {
+                self.pairs += 1;
+                return Ok(Some(pair));
+            }
+            let Some(Stretch { place, text }) = self.opened.records.next().map_err(failed)? else {
+                break;
+            };
             self.report.records += 1;
-            let place = trl::Place { file: &self.file, line, now_ms: self.now_ms };
-            let read = text.and_then(|text| {
-                let record = Record::read(text, &self.names)?;
-                let read = trl::read_record(&record, self.format, &place)?;
+            let kept = &self.kept;
+            let taking = Taking { file: &self.file, place, now_ms: self.now_ms, options: &self.options, kept };
+            let read = text.clone().and_then(|text| {
+                let record = Record::read(text, &self.options.names)?;
+                if self.report.columns.is_empty() {
+                    self.report.columns = record.names().map(str::to_owned).collect();
+                }
+                let format = match self.options.format.shape() {
+                    Some(_) => self.options.format,
+                    None => shapes::recognise(&record, self.report.format),
+                };
+                let read = format.shape().map_or_else(|| Ok(Vec::new()), |shape| (shape.read)(&record, &taking))?;
                 let unused = record.unused().filter(|(_, text)| columns::may_hold_text(text));
                 unused.for_each(|(name, _)| self.report.unused(name));
-                Ok(read)
+                Ok((format, read))
             });
             match read {
-                Ok(read) => {
-                    if self.report.format == Format::Auto {
-                        self.report.format = read.format;
+                Ok((format, read)) => {
+                    if self.report.format == Format::AUTO {
+                        self.report.format = format;
                     }
-                    for reason in read.notes {
-                        self.report.note(Fault { line, reason });
+                    for Read { pair, notes } in read {
+                        for reason in notes {
+                            self.report.note(Fault { line: place, reason });
+                        }
+                        self.next.push_back(pair);
                     }
-                    self.pairs += 1;
-                    return Ok(Some(read.pair));
                 }
-                Err(reason) => self.report.fault(Fault { line, reason }),
+                Err(reason) => {
+                    if let Some(out) = &mut self.rejected {
+                        let text = text.unwrap_or_default();
+                        let rejected = Rejected { file: &self.file, place, unit: "line", reason: &reason, text };
+                        rejected.write(out).map_err(FormatError::reading(&self.path))?;
+                    }
+                    self.report.fault(Fault { line: place, reason });
+                }
             }
-            if self.pairs == 0 && self.report.records >= ImportReport::LISTED as u64 {
+            if self.pairs == 0 && self.next.is_empty() && self.report.faults.len() >= ImportReport::LISTED {
                 return Err(self.hopeless());
             }
         }
-        if self.records.breaks_off() {
-            self.report.note(Fault { line: self.records.line(), reason: BREAKS_OFF.to_owned() });
-        }
+        self.end()?;
         Ok(None)
+    }
+
+    /// What is known only when all records were read.
+    fn end(&mut self) -> Result<(), FormatError> {
+        for (line, reason) in self.kept.waiting.borrow_mut().alone() {
+            if let Some(out) = &mut self.rejected {
+                let unit = "line";
+                let rejected = Rejected { file: &self.file, place: line, unit, reason: &reason, text: "" };
+                rejected.write(out).map_err(FormatError::reading(&self.path))?;
+            }
+            self.report.fault(Fault { line, reason });
+        }
+        self.report.faults.sort_by_key(|fault| fault.line);
+        if let Some((line, reason)) = self.opened.records.breaks_off() {
+            self.report.note(Fault { line, reason: reason.to_owned() });
+        }
+        if let Some(out) = &mut self.rejected {
+            out.flush().map_err(FormatError::reading(&self.path))?;
+        }
+        Ok(())
     }
 
     fn hopeless(&self) -> FormatError {
         let first = self.report.faults.first();
-        let first = first.map_or_else(String::new, |fault| format!("; line {}: {}", fault.line, fault.reason));
+        let unit = "line";
+        let first = first.map_or_else(String::new, |fault| format!("; {unit} {}: {}", fault.line, fault.reason));
         let reason = format!("none of its first {} records can be used{first}", self.report.records);
         FormatError::Unfit { path: self.path.clone(), reason }
     }
@@ -124,15 +181,34 @@ impl Iterator for Reader {
     }
 }
 
+/// A record that did not come in, as it is listed in a file: mended there, it can be imported.
+#[derive(Serialize)]
+struct Rejected<'a> {
+    file: &'a str,
+    #[serde(rename = "at")]
+    place: u64,
+    unit: &'a str,
+    reason: &'a str,
+    /// The record as it stands in its file, if it is text.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    text: &'a str,
+}
+
+impl Rejected<'_> {
+    fn write(&self, out: &mut Box<dyn Write>) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        out.write_all(b"\n")
+    }
+}
+
 /// Reads all pairs of a file into memory. `progress` is called every few hundred records and at the end, and may stop it;
 /// what came in until then is in the report.
 pub fn read(
     path: &Path,
-    format: Format,
-    names: &FieldMap,
+    options: &Options,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<ImportReport, FormatError> {
-    let mut reader = Reader::open(path, format, names)?;
+    let mut reader = Reader::open(path, options)?;
     let mut pairs = Vec::new();
     let mut told = 0;
     let mut cancelled = false;

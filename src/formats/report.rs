@@ -4,108 +4,20 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use thiserror::Error;
 
+use super::{agreement::Agreement, options::Format};
 use ::{
     data::Pair,
     files::{FileError, WriteError},
 };
 
-/// How a file is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// Recognised record by record.
-    #[default]
-    Auto,
-    /// TRL preference records, standard or conversational, prompt explicit or implicit; JSON lines or one JSON array.
-    Trl,
-    /// Anthropic HH: `chosen` and `rejected` hold the whole dialogue, marked `\n\nHuman:` and `\n\nAssistant:`.
-    Hh,
-}
-
-impl Format {
-    /// The word of the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Trl => "trl",
-            Self::Hh => "hh",
-        }
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        [Self::Auto, Self::Trl, Self::Hh]
-            .into_iter()
-            .find(|format| format.name() == word)
-            .ok_or_else(|| format!("unknown format {word:?}; there are auto, trl and hh"))
-    }
-}
-
-/// Renames fields while reading: ours to the file's, e.g. `prompt` to `question`; `instruction+input` joins the texts of
-/// two of the file's, a line each.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FieldMap(pub BTreeMap<String, String>);
-
-impl FieldMap {
-    /// Our fields, all of which may go by another name in a file.
-    pub const FIELDS: [&str; 14] = [
-        "prompt",
-        "chosen",
-        "rejected",
-        "completion",
-        "text",
-        "system",
-        "tags",
-        "split",
-        "strength",
-        "reward",
-        "behaviour",
-        "note",
-        "id",
-        "messages",
-    ];
-
-    /// From the command line's `prompt=question` words.
-    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut map = BTreeMap::new();
-        for word in words {
-            match word.split_once('=') {
-                Some((ours, theirs)) if Self::FIELDS.contains(&ours) && !theirs.is_empty() => {
-                    map.insert(ours.to_owned(), theirs.to_owned());
-                }
-                Some((ours, theirs)) if !theirs.is_empty() => {
-                    return Err(format!("unknown field {ours:?} in {word:?}; there are {}", Self::FIELDS.join(", ")));
-                }
-                _ => {
-                    return Err(format!("expected OURS=THEIRS such as prompt=question, found {word:?}"));
-                }
-            }
-        }
-        Ok(Self(map))
-    }
-
-    /// Whether our field was given another name.
-    pub(super) fn maps(&self, ours: &str) -> bool {
-        self.0.contains_key(ours)
-    }
-
-    /// What the file calls our field.
-    pub(super) fn theirs<'a>(&'a self, ours: &'a str) -> &'a str {
-        self.0.get(ours).map_or(ours, String::as_str)
-    }
-}
-
 /// A record that did not come in, or came in with something to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Counts from 1; for a JSON array the line its record starts on.
+    /// Counts from 1: the line its record starts on.
     pub line: u64,
     pub reason: String,
 }
@@ -127,10 +39,16 @@ pub struct ImportReport {
     pub more_notes: u64,
     /// Columns that hold texts and were not used, with the number of records in which they do.
     pub unused: BTreeMap<String, u64>,
+    /// The names of the fields of the first record.
+    pub columns: Vec<String>,
     /// Records looked at.
     pub records: u64,
-    /// As recognised in the first record that came in; `Auto` if none did.
+    /// As recognised in the first record that came in; unknown if none did.
     pub format: Format,
+    /// What the records lie in, e.g. "JSON lines, packed with gzip".
+    pub container: String,
+    /// How much several labellers of the same records agree.
+    pub agreement: Option<Agreement>,
     /// Stopped by the progress callback before the end.
     pub cancelled: bool,
 }
@@ -154,6 +72,11 @@ impl ImportReport {
         } else if self.unused.len() < COLUMNS {
             self.unused.insert(column.to_owned(), 1);
         }
+    }
+
+    /// "Intel orca, by a question, chosen and rejected".
+    pub fn recognised(&self) -> String {
+        format!("{}, by {}", self.format.title(), self.format.signs())
     }
 
     /// "the columns input (3 records) and source (40 records) were not used"; absent when all were.
@@ -197,6 +120,14 @@ pub enum FormatError {
     Foreign { path: PathBuf, what: String, remedy: String },
     #[error("{path} cannot be used: {reason}")]
     Unfit { path: PathBuf, reason: String },
+    #[error("{format} can be read, but is not written. `nudge pairs --help` names the formats that are.")]
+    ReadOnly { format: &'static str },
+    #[error("{format} records hold more than a table can: name a file that ends in .jsonl or .json.")]
+    JsonOnly { format: &'static str },
+    #[error(
+        "{path} is not written under that name: JSON lines (.jsonl), JSON (.json), .csv or .tsv are, also with .gz behind."
+    )]
+    NotWritten { path: PathBuf },
     #[error("The pairs were changed while they were written. Write them again.")]
     Changed,
     #[error(transparent)]

@@ -4,10 +4,10 @@ use std::{cell::RefCell, path::Path};
 
 use super::{
     Fault, FieldMap, FormatError, columns,
+    containers::{self, Stretch},
+    draft::{only_answer, with_given, with_system},
     fields::{Content, Record},
     object,
-    records::{BREAKS_OFF, Records, Stretch},
-    trl::{only_answer, with_given, with_system},
 };
 use ::data::{Prompt, ReferenceAnswer, Role, Turn, kind};
 
@@ -81,17 +81,17 @@ fn passages(text: &str) -> Vec<String> {
 }
 
 fn each_record<T>(path: &Path, read: impl Fn(&str) -> Result<T, String>) -> Result<(Vec<T>, Vec<Fault>), FormatError> {
-    let mut records = Records::open_file(path, LONGEST)?;
+    let mut records = containers::open_file(path, LONGEST)?.records;
     let failed = FormatError::reading(path);
     let (mut all, mut faults) = (Vec::new(), Vec::new());
-    while let Some(Stretch { line, text }) = records.next().map_err(&failed)? {
+    while let Some(Stretch { place, text }) = records.next().map_err(&failed)? {
         match text.and_then(&read) {
             Ok(value) => all.push(value),
-            Err(reason) => faults.push(Fault { line, reason }),
+            Err(reason) => faults.push(Fault { line: place, reason }),
         }
     }
-    if records.breaks_off() {
-        faults.push(Fault { line: records.line(), reason: BREAKS_OFF.to_owned() });
+    if let Some((line, reason)) = records.breaks_off() {
+        faults.push(Fault { line, reason: reason.to_owned() });
     }
     Ok((all, faults))
 }

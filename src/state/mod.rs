@@ -15,6 +15,7 @@ pub mod elsewhere;
 pub mod export;
 pub mod filter;
 pub mod guide;
+pub mod intake;
 pub mod judged;
 pub mod keyboard;
 pub mod labelling;

@@ -14,6 +14,7 @@ use super::{
     difference::Differences,
     drafts::{Draft, Progress, Refusal, Typed},
     filter::Filter,
+    intake::{Intake, Look},
     labelling::{Labelling, Presses},
     remembered::Remembered,
 };
@@ -47,6 +48,8 @@ pub struct PairsData {
     pub undo_asks: Option<UndoQuestion>,
     pub transfer: Option<Transfer>,
     pub import: Option<ImportOutcome>,
+    /// The file that was looked at last.
+    pub look: Option<Look>,
     /// An export that waits for an answer.
     pub replacing: Option<Replacing>,
     /// The newest run that met a pair, and what it saw.
@@ -129,12 +132,14 @@ pub struct Replacing {
 }
 
 /// What an import did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportOutcome {
     pub file: PathBuf,
     /// As recognised, e.g. "TRL".
     pub format: String,
     pub added: usize,
+    /// In the project already.
+    pub known: usize,
     /// Line (from 1) and reason of each record that did not come in.
     pub faults: Vec<(u64, String)>,
     /// The same for records that came in and deserve a look.
@@ -227,6 +232,8 @@ pub struct PairsView {
     pub path: String,
     /// The same, of a file to export to.
     pub export_path: String,
+    /// How files are taken in and given out.
+    pub intake: Intake,
     /// Folder of the project that the rest is about.
     pub project: PathBuf,
     #[serde(skip)]
@@ -282,6 +289,7 @@ impl Default for PairsView {
             white_space: false,
             path: String::new(),
             export_path: String::new(),
+            intake: Intake::default(),
             project: PathBuf::new(),
             only: None,
             draft: None,
@@ -443,12 +451,18 @@ pub enum PairsCommand {
     },
     /// Look for duplicates, contradictions and the like.
     Examine,
-    /// Import a file, or ask for one.
+    /// Import a file or a folder of them, or ask for one.
     Import(Option<PathBuf>),
+    /// Import several files as one change.
+    ImportAll(Vec<PathBuf>),
+    /// Read the first pairs of a file, to show them.
+    Look(PathBuf),
     /// Write a file, or ask for one. A file that is there is replaced only if that was said.
     Export(Option<PathBuf>),
     Replace(PathBuf),
     CancelTransfer,
+    /// Write what the last import left out, or wants looked at, into the project's folder.
+    SaveReport,
     CloseImport,
 }
 

@@ -10,13 +10,14 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{
     Applied, Project, Revision,
-    journal::{next_pair_id, record_edit},
+    duplicates::{self, Added, Duplicates, Known},
+    journal::{apply_edit, next_pair_id, record_edit},
     owner::Owner,
-    pairs::{STATE, insert_content, insert_state, texts_of, unreadable},
+    pairs::{STATE, insert_content, insert_state, newest_pair, texts_of, unreadable},
     project::{Keep, Result},
     search,
 };
-use ::data::{Pair, PairId};
+use ::data::{Edit, Pair, PairId};
 
 /// Pairs, or bytes of their texts, of one transaction: some milliseconds.
 const PAIRS: usize = 1000;
@@ -38,11 +39,17 @@ pub struct Import<'p> {
     waiting_bytes: usize,
     /// Ids of the texts written, from one to another.
     contents: Vec<(i64, i64)>,
+    duplicates: Duplicates,
+    known: Option<Known>,
+    /// What those that are there already take of pairs that were added.
+    merges: Vec<(PairId, Pair)>,
     is_finished: bool,
 }
 
 impl Project {
-    pub fn begin_import(&mut self) -> Result<Import<'_>> {
+    /// Reads all pairs of the project, if it has any and duplicates are not to be kept.
+    pub fn begin_import(&mut self, duplicates: Duplicates) -> Result<Import<'_>> {
+        let known = if duplicates == Duplicates::Keep { None } else { Some(Known::of(self)?) };
         let owner = self.owner()?;
         let id = self.write(Keep::Kill, |tx| {
             tx.execute("INSERT INTO imports (owner, state) VALUES (?1, 'coming')", [owner.name()])?;
@@ -57,6 +64,9 @@ impl Project {
             waiting: Vec::new(),
             waiting_bytes: 0,
             contents: Vec::new(),
+            duplicates,
+            known,
+            merges: Vec::new(),
             is_finished: false,
         })
     }
@@ -139,26 +149,38 @@ struct Ended {
 }
 
 impl Import<'_> {
-    /// One more pair, at the end. Its id is given when the import is finished.
-    pub fn add(&mut self, pair: Pair) -> Result<()> {
+    /// One more pair, at the end, unless the project had it when the import began. Its id is given when the import is
+    /// finished.
+    pub fn add(&mut self, pair: Pair) -> Result<Added> {
+        if let Some(id) = self.known.as_ref().and_then(|known| known.find(&pair)) {
+            if self.duplicates == Duplicates::Merge
+                && let Some(known) = self.project.pair(id)?
+                && duplicates::merged(&known, &pair).is_some()
+            {
+                self.merges.push((id, pair));
+                return Ok(Added::Merged);
+            }
+            return Ok(Added::Known);
+        }
         self.waiting_bytes += pair.len_bytes();
         self.waiting.push(pair);
         if self.waiting.len() >= PAIRS || self.waiting_bytes >= BYTES {
             self.flush()?;
         }
-        Ok(())
+        Ok(Added::New)
     }
 
     /// Makes all pairs count, as one change that can be undone; without any there is no change. On the disk when this returns.
     pub fn finish(mut self, label: &str) -> Result<Applied> {
         self.flush()?;
-        let (id, pairs, contents) = (self.id, self.written, &self.contents);
+        let (id, pairs, contents, merges) = (self.id, self.written, &self.contents, &self.merges);
         let applied = self.project.write(Keep::PowerLoss, |tx| {
             let mut applied =
                 Applied { label: label.to_owned(), pairs: Vec::new(), revision: super::journal::newest_revision(tx)? };
-            if pairs > 0 {
+            if pairs > 0 || !merges.is_empty() {
                 applied.revision = record_edit(tx, label)?;
                 applied.pairs = count_in(tx, id, applied.revision, pairs)?;
+                merge(tx, merges, &mut applied)?;
                 let mut later = tx.prepare("INSERT INTO unindexed (first, last) VALUES (?1, ?2)")?;
                 for (first, last) in contents {
                     later.execute([first, last])?;
@@ -210,6 +232,21 @@ impl Drop for Import<'_> {
             }
         }
     }
+}
+
+/// What is there already takes what was added to it. A pair that was deleted meanwhile takes nothing.
+fn merge(tx: &Transaction<'_>, merges: &[(PairId, Pair)], applied: &mut Applied) -> Result<()> {
+    let mut next_id = next_pair_id(tx)?;
+    for (id, other) in merges {
+        let Some(before) = newest_pair(tx, *id)? else {
+            continue;
+        };
+        if let Some(after) = duplicates::merged(&before, other) {
+            apply_edit(tx, &Edit::replace(before, after), applied.revision, &mut next_id)?;
+            applied.pairs.push(*id);
+        }
+    }
+    Ok(())
 }
 
 /// Gives the pairs of an import their ids and the revision from which on they count.

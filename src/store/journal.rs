@@ -198,7 +198,7 @@ pub(super) fn next_pair_id(tx: &Transaction<'_>) -> Result<i64> {
     Ok(newest.unwrap_or(0) + 1)
 }
 
-fn apply_edit(tx: &Transaction<'_>, edit: &Edit, revision: Revision, next_id: &mut i64) -> Result<PairId> {
+pub(super) fn apply_edit(tx: &Transaction<'_>, edit: &Edit, revision: Revision, next_id: &mut i64) -> Result<PairId> {
     // A deleted pair may come back under its own id; any other new pair gets one nobody had.
     let known = match (&edit.before, &edit.after) {
         (Some(pair), _) => Some(pair.id),

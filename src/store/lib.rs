@@ -11,6 +11,7 @@
 //! `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
 
 pub mod demo;
+mod duplicates;
 mod error;
 mod import;
 mod journal;
@@ -30,6 +31,7 @@ mod trace;
 
 use serde::{Deserialize, Serialize};
 
+pub use duplicates::{Added, Duplicates};
 pub use error::StoreError;
 pub use import::Import;
 pub use journal::Applied;

@@ -1,46 +1,15 @@
 //! What the tokenizer library makes of settings that it does not expect: some make it panic, some make a text grow without
 //! end. Here both become a sentence.
 
-use std::{
-    any::Any,
-    cell::Cell,
-    panic::{self, AssertUnwindSafe},
-    sync::Once,
-};
-
 use serde_json::Value as Json;
 use tokenizers::Tokenizer;
 
 /// How much longer a text may become by being written the tokenizer's way, at most. Three bytes for a space is usual.
 const GROWTH: f64 = 1000.0;
 
-thread_local! {
-    /// This thread's panics are caught and told by [`contained`].
-    static CONTAINED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs a call into the library; a panic in it is an error, and says nothing on the terminal by itself.
+/// Runs a call into the library; a panic in it is an error.
 pub(super) fn contained<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if CONTAINED.get() {
-                tracing::debug!("{info}");
-            } else {
-                before(info);
-            }
-        }));
-    });
-    let outer = CONTAINED.replace(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(call));
-    CONTAINED.set(outer);
-    result.unwrap_or_else(|panic| Err(format!("its settings break its reader ({})", said(&*panic))))
-}
-
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
+    ::files::contained(call).unwrap_or_else(|panic| Err(format!("its settings break its reader ({panic})")))
 }
 
 /// Reads a `tokenizer.json`. Truncation and padding are switched off.

@@ -5,6 +5,7 @@ mod columns;
 mod editor;
 mod intake;
 mod labelling;
+mod look;
 mod table;
 
 use std::sync::Arc;

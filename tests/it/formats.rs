@@ -4,11 +4,12 @@ use std::{fs, ops::ControlFlow, path::PathBuf};
 
 use nudge::{
     data::{Choice, Origin, Pair, Prompt, Role, Split, Strength, Turn},
-    formats::{self, FieldMap, Format, ImportReport, Progress},
+    formats::{self, FieldMap, ImportReport, Options, Progress},
 };
 
 fn import(path: &std::path::Path, fields: &FieldMap) -> ImportReport {
-    formats::read(path, Format::Auto, fields, &mut |_| ControlFlow::Continue(())).unwrap()
+    formats::read(path, &Options { names: fields.clone(), ..Options::default() }, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
 }
 
 /// Imports a text as if it were a file.
@@ -45,7 +46,7 @@ fn texts(pair: &Pair) -> Vec<&str> {
 fn a_nasty_file_comes_in_except_for_what_is_listed() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nasty.jsonl");
     let report = import(&path, &FieldMap::default());
-    assert_eq!(report.format, Format::Trl);
+    assert_eq!(report.format.name(), "trl");
     assert!(!report.cancelled);
 
     let came_in: Vec<u64> = report.pairs.iter().map(|pair| pair.source.as_ref().unwrap().line).collect();
@@ -196,7 +197,7 @@ fn anthropic_dialogues_are_recognised() {
         })
         .to_string(),
     );
-    assert_eq!(report.format, Format::Hh);
+    assert_eq!(report.format.name(), "hh");
     assert_eq!(report.pairs[0].prompt, Prompt::Text("\n\nHuman: Can tea be cold?\n\nAssistant:".to_owned()));
     assert_eq!(texts(&report.pairs[0]), [" Yes, iced tea is common.", " No."]);
 }
@@ -221,28 +222,30 @@ fn dh2_no_prompt_is_invented_where_another_column_may_be_it() {
         record
     };
     for (columns, proposed) in [
-        (
-            serde_json::json!({"system": "You help.", "question": "What is the capital of France?"}),
-            "--map prompt=question",
-        ),
-        (serde_json::json!({"instruction": "Name the capital.", "input": ""}), "--map prompt=instruction"),
-        (serde_json::json!({"instruction": "Name the capital.", "input": "France"}), "--map prompt=instruction+input"),
         (serde_json::json!({"query": "Capital?", "source": "atlas"}), "--map prompt=query"),
         (serde_json::json!({"Frage": "Capital?", "id": 7}), "--map prompt=Frage"),
-        (serde_json::json!({"messages": [{"role": "user", "content": "Capital?"}]}), "--map prompt=messages"),
-        (
-            serde_json::json!({"conversations": [{"from": "human", "value": "Capital?"}]}),
-            "messages with role and content",
-        ),
-        (serde_json::json!({"prompt": null, "question": "Capital?"}), "--map prompt=question"),
+        (serde_json::json!({"dialogue": [{"role": "user", "content": "Capital?"}]}), "--map prompt=dialogue"),
+        (serde_json::json!({"dialogue": [{"from": "human", "value": "Capital?"}]}), "messages with role and content"),
+        (serde_json::json!({"prompt": null, "query": "Capital?"}), "--map prompt=query"),
         (serde_json::json!({"prompt": " ", "question": "Capital?"}), "--map prompt=question"),
         (serde_json::json!({"prompt": null}), "the field \"prompt\" is null"),
     ] {
         let reason = mapped(&with(columns.clone()), &[]).unwrap_err();
         assert!(reason.contains(proposed), "{columns}: {reason}");
     }
-    let reason = mapped(&with(serde_json::json!({"question": "Capital?"})), &["prompt=frage"]).unwrap_err();
-    assert!(reason.contains("question"), "{reason}");
+    let reason = mapped(&with(serde_json::json!({"query": "Capital?"})), &["prompt=frage"]).unwrap_err();
+    assert!(reason.contains("query"), "{reason}");
+    // Where the question is known by the company it keeps, it is the prompt.
+    for columns in [
+        serde_json::json!({"system": "You help.", "question": "What is the capital of France?"}),
+        serde_json::json!({"instruction": "Name the capital.", "input": "France"}),
+        serde_json::json!({"messages": [{"role": "user", "content": "Capital?"}]}),
+        serde_json::json!({"conversations": [{"from": "human", "value": "Capital?"}]}),
+        serde_json::json!({"prompt": null, "question": "Capital?"}),
+    ] {
+        let report = mapped(&with(columns.clone()), &[]).unwrap_or_else(|reason| panic!("{columns}: {reason}"));
+        assert_eq!(texts(&report.pairs[0]), ["The capital is Paris.", "The capital is Lyon."]);
+    }
     let reason = mapped(&answers(), &["prompt=frage"]).unwrap_err();
     assert!(reason.contains("no field \"frage\""), "{reason}");
     // What the answers say about themselves is no question.
@@ -289,8 +292,8 @@ fn dh2_columns_that_were_not_used_are_told() {
 
 #[test]
 fn dh2_answers_under_other_names_are_named() {
-    let record = serde_json::json!({"prompt": "1+1?", "chosen_response": "2", "rejected_response": "3"});
-    assert!(fault(&record).contains("--map chosen=chosen_response"));
+    let record = serde_json::json!({"prompt": "1+1?", "chosen_answer": "2", "rejected_answer": "3"});
+    assert!(fault(&record).contains("--map chosen=chosen_answer"));
     let record = serde_json::json!({"instruction": "1+1?", "input": "", "output": ["2", "3"]});
     assert!(fault(&record).contains("\"output\" holds a list of answers"));
 }
@@ -374,8 +377,7 @@ fn dl9_what_holds_no_pairs_is_given_up_and_faults_are_counted() {
     let useless = "{\"text\": \"t\"}\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), useless.repeat(2 * ImportReport::LISTED)).unwrap();
-    let names = FieldMap::default();
-    let error = formats::read(file.path(), Format::Auto, &names, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let error = formats::read(file.path(), &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(
         error.to_string().contains("none of its first 10000 records can be used; line 1: there is no field"),
         "{error}"
@@ -389,8 +391,7 @@ fn dl9_what_holds_no_pairs_is_given_up_and_faults_are_counted() {
 #[test]
 fn dl9_devices_and_pipes_are_read_with_an_end() {
     use std::path::Path;
-    let names = FieldMap::default();
-    let read = |path: &Path| formats::read(path, Format::Auto, &names, &mut |_| ControlFlow::Continue(()));
+    let read = |path: &Path| formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(()));
     for device in ["/dev/zero", "/dev/urandom"] {
         let error = read(Path::new(device)).unwrap_err().to_string();
         assert!(error.contains("binary data"), "{error}");
@@ -425,15 +426,17 @@ fn a_json_array_is_as_good_as_lines() {
 
 #[test]
 fn files_that_are_no_text_are_refused_as_a_whole() {
-    for (start, word) in [(&b"PAR1...."[..], "Parquet"), (b"\x1F\x8B\x08", "gzip"), (b"\xFF\xFE{\0", "UTF-16")] {
+    for (start, words) in
+        [(&b"PAR1...."[..], "a Parquet file"), (b"\x1F\x8B\x08", "packed in it breaks off"), (b"BZh91AY&SY", "bzip2")]
+    {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), start).unwrap();
-        let refused =
-            formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |_| ControlFlow::Continue(()));
-        assert!(refused.unwrap_err().to_string().contains(word));
+        let refused = formats::read(file.path(), &Options::default(), &mut |_| ControlFlow::Continue(()));
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
     }
     let nowhere = PathBuf::from("there/is/no/such.jsonl");
-    let refused = formats::read(&nowhere, Format::Auto, &FieldMap::default(), &mut |_| ControlFlow::Continue(()));
+    let refused = formats::read(&nowhere, &Options::default(), &mut |_| ControlFlow::Continue(()));
     assert!(refused.unwrap_err().to_string().contains("such.jsonl"));
 }
 
@@ -443,7 +446,7 @@ fn a_long_import_reports_and_can_be_stopped() {
     let line = "{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\"}\n";
     fs::write(file.path(), line.repeat(2000)).unwrap();
     let mut calls: Vec<Progress> = Vec::new();
-    let report = formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |at| {
+    let report = formats::read(file.path(), &Options::default(), &mut |at| {
         calls.push(at);
         ControlFlow::Continue(())
     })
@@ -453,7 +456,7 @@ fn a_long_import_reports_and_can_be_stopped() {
     let last = calls.last().unwrap();
     assert_eq!((last.bytes, last.pairs), (last.total_bytes, 2000));
 
-    let stopped = formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |at| {
+    let stopped = formats::read(file.path(), &Options::default(), &mut |at| {
         if at.pairs >= 500 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
     .unwrap();

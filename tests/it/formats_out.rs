@@ -1,8 +1,15 @@
 //! Preference files as they are written, and that they come back the same.
 
+use std::ops::ControlFlow;
+
 use nudge::{
-    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, Strength, Turn, Verdict},
-    formats::{FormatError, write},
+    data::{
+        Answer, Choice, Origin, Pair, PairId, Prompt, Role, Source, Split, SplitRule, Strength, Turn, Verdict, split,
+    },
+    formats::{
+        self, Format, FormatError, Options,
+        write::{self, Plan},
+    },
 };
 use proptest::prelude::*;
 
@@ -54,12 +61,190 @@ fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
 fn written(pairs: &[Pair]) -> (String, write::Written) {
     let mut file = Vec::new();
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
-    let written = write::to_stream(&mut file, &mut each).unwrap();
+    let written = write::to_stream(Format::AUTO, &mut file, &mut each).unwrap();
     (String::from_utf8(file).unwrap(), written)
+}
+
+/// Writes pairs as a plan says, the file's name having this ending, and reads all files again.
+fn there_and_back(pairs: &[Pair], format: Format, ending: &str) -> (write::Written, Vec<Pair>) {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = Plan { format, ..Plan::new(&dir.path().join(format!("pairs.{ending}"))) };
+    let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
+    let written = write::to_path(&plan, &mut each).unwrap();
+    let mut all = Vec::new();
+    for (path, _) in &written.files {
+        let report = formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(report.faults, [], "{} {ending}: {:?}", format.name(), std::fs::read_to_string(path));
+        all.extend(report.pairs);
+    }
+    (written, all)
+}
+
+/// A pair as a file knows it that has the chosen answer first, and none but texts beside it.
+fn as_written(pair: &Pair, columns: bool) -> Pair {
+    let (chosen, rejected) = pair.sides().unwrap();
+    let Some(Choice::Better { strength, .. }) = pair.choice() else { unreachable!() };
+    let plain = |answer: &Answer| Answer { origin: Origin::Imported, ..answer.clone() };
+    let choice =
+        Choice::Better { chosen: 0, rejected: 1, strength: if columns { strength } else { Strength::Strongly } };
+    let bare = Pair {
+        answers: vec![plain(chosen), plain(rejected)],
+        verdict: Some(Verdict { choice, who: "import".to_owned(), at_ms: 0, took_ms: None, shown_left: None }),
+        ..Pair::new(PairId::NEW, pair.prompt.clone(), &[])
+    };
+    if columns { Pair { id: PairId::NEW, answers: bare.answers, verdict: bare.verdict, ..pair.clone() } } else { bare }
+}
+
+/// What of a pair does not depend on when and from which file it came.
+fn timeless(mut pair: Pair) -> Pair {
+    if let Some(verdict) = &mut pair.verdict {
+        verdict.at_ms = 0;
+    }
+    pair.source =
+        pair.source.and_then(|source| source.id).map(|id| Source { file: String::new(), line: 0, id: Some(id) });
+    pair
+}
+
+#[test]
+fn a_conversation_goes_out_in_every_shape_and_comes_back() {
+    let turns = [(Role::System, "Be brief."), (Role::User, "1+1?"), (Role::Assistant, "2"), (Role::User, "And 2+2?")];
+    let chat = Prompt::chat(turns.map(|(role, text)| Turn::new(role, text)).to_vec());
+    let better = Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly };
+    let pair = |prompt: Prompt| Pair {
+        verdict: Some(Verdict { choice: better, who: "local".to_owned(), at_ms: 5, took_ms: None, shown_left: None }),
+        tags: vec!["a, b".to_owned()],
+        reward: 0.1,
+        ..Pair::new(PairId(3), prompt, &["five", "four"])
+    };
+    let dialogue = "\n\nHuman: 2+2?\n\nAssistant:".to_owned();
+    let pairs = [
+        pair(chat),
+        pair(Prompt::Text("2+2 is ".to_owned())),
+        pair(Prompt::Text(dialogue)),
+        pair(Prompt::chat(vec![Turn::new(Role::User, "2+2?")])),
+    ];
+    let fit = |name: &str| match name {
+        "alpaca" | "sharegpt" | "axolotl" | "torchtune" | "openai" => vec![0, 3],
+        "nemo-rl" => vec![3],
+        "hh" => vec![2],
+        _ => vec![0, 1, 2, 3],
+    };
+    for format in write::formats() {
+        let name = format.name();
+        for ending in ["jsonl", "json", "csv", "tsv", "jsonl.gz", "csv.gz"] {
+            if name == "nudge" && !ending.starts_with("json") {
+                continue;
+            }
+            // A cell of a table holds a text, or messages; OpenAI's input is neither.
+            if name == "openai" && (ending.starts_with("csv") || ending == "tsv") {
+                continue;
+            }
+            let (written, back) = there_and_back(&pairs, format, ending);
+            let fit = fit(name);
+            assert_eq!((written.pairs(), written.unfit), (fit.len(), 4 - fit.len()), "{name} {ending}");
+            for at in fit {
+                let before = match name {
+                    "nudge" => Pair { id: PairId::NEW, ..pairs[at].clone() },
+                    name => as_written(&pairs[at], name != "openai"),
+                };
+                let same = |after: &Pair| {
+                    let after = timeless(after.clone());
+                    let source = before.source.clone();
+                    after
+                        == Pair {
+                            source: if name == "nudge" { after.source.clone() } else { source },
+                            ..timeless(before.clone())
+                        }
+                };
+                assert!(back.iter().any(same), "{name} {ending}: {before:#?}\n{back:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn llama_factory_is_told_what_the_columns_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let info = dir.path().join("dataset_info.json");
+    std::fs::write(&info, "{\"theirs\": {\"file_name\": \"x.json\"}}").unwrap();
+    let chat = "{\"prompt\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"chosen\": \"a\", \"rejected\": \"b\"}\n";
+    let pairs = import_text(chat).pairs;
+    let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
+    for format in ["sharegpt", "alpaca"] {
+        let plan = Plan { format: format.parse().unwrap(), ..Plan::new(&dir.path().join(format!("{format}.json"))) };
+        let written = write::to_path(&plan, &mut each).unwrap();
+        assert!(written.sentence().contains("; described in "), "{}", written.sentence());
+    }
+    let all: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&info).unwrap()).unwrap();
+    assert_eq!(all["theirs"]["file_name"], "x.json");
+    assert_eq!(all["alpaca"]["columns"]["prompt"], "instruction");
+    assert_eq!((&all["sharegpt"]["formatting"], &all["sharegpt"]["ranking"]), (&"sharegpt".into(), &true.into()));
+    std::fs::write(&info, "broken").unwrap();
+    let plan = Plan { format: "alpaca".parse().unwrap(), ..Plan::new(&dir.path().join("more.json")) };
+    assert!(write::to_path(&plan, &mut each).unwrap_err().to_string().contains("it is not JSON"));
+}
+
+#[test]
+fn both_sides_of_the_hold_out_are_files_of_their_own() {
+    let record = |n: usize, split: &str| {
+        format!(
+            "{{\"prompt\": \"question {}\", \"chosen\": \"a{n}\", \"rejected\": \"b\", \"split\": \"{split}\"}}\n",
+            n / 2
+        )
+    };
+    let text: String = (0..40).map(|n| record(n, if n == 4 { "eval" } else { "auto" })).collect();
+    let pairs = import_text(text).pairs;
+    let dir = tempfile::tempdir().unwrap();
+    let rule = SplitRule { eval_fraction: 0.3, seed: 1 };
+    let plan = Plan { splits: Some(rule), ..Plan::new(&dir.path().join("p.jsonl.gz")) };
+    let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
+    let written = write::to_path(&plan, &mut each).unwrap();
+    let names: Vec<_> = written.files.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
+    assert_eq!(names, ["p.train.jsonl.gz", "p.eval.jsonl.gz"]);
+    let expected = split(&pairs, rule);
+    for ((path, _), side) in written.files.iter().zip([expected.train, expected.eval]) {
+        let back = formats::read(path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap().pairs;
+        let texts = |pairs: Vec<&Pair>| pairs.iter().map(|pair| pair.answers[0].text.clone()).collect::<Vec<_>>();
+        assert_eq!(texts(back.iter().collect()), texts(side.iter().map(|at| &pairs[*at]).collect()));
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Our own record loses nothing, whatever was said of a pair.
+    #[test]
+    fn everything_of_a_pair_comes_back_from_our_own_record(
+        pairs in prop::collection::vec(any::<bool>().prop_flat_map(any_pair), 1..8)
+    ) {
+        let (written, back) = there_and_back(&pairs, "nudge".parse().unwrap(), "jsonl");
+        prop_assert_eq!((written.pairs(), back.len()), (pairs.len(), pairs.len()));
+        for (before, mut after) in pairs.into_iter().zip(back) {
+            after.id = before.id;
+            if before.source.is_none() {
+                after.source = None;
+            }
+            prop_assert_eq!(after, before);
+        }
+    }
+
+    /// Tables hold what lines hold.
+    #[test]
+    fn tables_lose_nothing_either(
+        pairs in prop::collection::vec(any::<bool>().prop_flat_map(any_pair), 1..8),
+        ending in prop::sample::select(vec!["csv", "tsv", "json", "jsonl.gz"]),
+    ) {
+        // A file of few letters, some of which are none, is no text to anybody.
+        let no_text = |pair: &Pair| serde_json::to_string(pair).unwrap().contains("\\u0000");
+        let decided: Vec<Pair> = pairs.into_iter().filter(|pair| pair.is_decided() && !no_text(pair)).collect();
+        let (_, back) = there_and_back(&decided, Format::AUTO, ending);
+        prop_assert_eq!(back.len(), decided.len());
+        let (texts, chats): (Vec<Pair>, Vec<Pair>) =
+            decided.into_iter().partition(|pair| matches!(pair.prompt, Prompt::Text(_)));
+        for (before, after) in texts.into_iter().chain(chats).zip(back) {
+            prop_assert_eq!(timeless(after), timeless(as_written(&before, true)));
+        }
+    }
 
     #[test]
     fn what_is_written_comes_back(
@@ -128,7 +313,7 @@ fn dm7_texts_and_conversations_go_to_a_file_each() {
     let path = dir.path().join("pairs.jsonl");
     let write = |pairs: &[Pair], replace| {
         let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| pairs.iter().try_for_each(see);
-        write::to_path(&path, replace, &mut each)
+        write::to_path(&Plan { replace, ..Plan::new(&path) }, &mut each)
     };
     let written = write(&pairs, false).unwrap();
     assert_eq!((written.pairs(), written.undecided), (3, 1));

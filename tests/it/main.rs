@@ -20,6 +20,8 @@ mod families;
 mod faults;
 mod fixture;
 mod formats;
+mod formats_hostile;
+mod formats_in;
 mod formats_out;
 mod gguf;
 mod hostile;

@@ -460,3 +460,45 @@ fn what_is_typed_in_a_pair_that_is_deleted_elsewhere_stays_until_it_is_decided_a
     window.assert_shows("Pair 2");
     assert_eq!(stored(dir.path(), &ids).len(), 2);
 }
+
+#[test]
+fn a_file_is_looked_at_before_it_is_taken_in_and_its_columns_are_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    project(&dir.path().join("p"), 1);
+    let file = dir.path().join("survey.csv");
+    fs::write(&file, "frage,eins,zwei,besser\nHow deep?,two,ten,zwei\nHow far?,one,six,eins\n").unwrap();
+    let mut window = Window::open(&dir.path().join("p"), Screen::Pairs);
+    let name = |window: &mut Window, label: &str, text: &str| {
+        window.focus(accesskit::Role::TextInput, label);
+        window.keys(Modifiers::COMMAND, Key::A);
+        window.type_text(text);
+        window.settle();
+    };
+    window.click_button("Import…");
+    name(&mut window, "Import", file.to_str().unwrap());
+    window.click_button("Look at it");
+    window.until("the file was looked at", |app| app.workspace().pairs.look.is_some());
+    window.settle();
+    window.assert_shows("Its columns: frage, eins, zwei, besser");
+    window.assert_shows("there is no field \"chosen\"");
+    // Named, they are what they are; the look follows what is typed.
+    name(&mut window, "Columns", "prompt=frage chosen=zwei rejected=eins");
+    window.until("it is read under other names", |app| {
+        app.workspace().pairs.look.as_ref().is_some_and(|look| look.rows.len() == 2)
+    });
+    window.settle();
+    window.assert_shows("CSV, read as TRL");
+    window.assert_shows("How deep?");
+    window.click_button("Import file");
+    window.until("both came in", |app| app.workspace().pairs.counts.total() == 3);
+    window.settle();
+    let known = &window.harness.state().views().pairs.intake.known;
+    assert_eq!(known.get("frage, eins, zwei, besser").unwrap(), "prompt=frage chosen=zwei rejected=eins");
+    // Again: its columns are known, and nothing is new.
+    assert_eq!(window.harness.state().views().pairs.intake.names, "");
+    window.click_button("Import…");
+    window.click_button("Import file");
+    window.settle();
+    window.assert_shows("2 were there already");
+    assert_eq!(window.harness.state().workspace().pairs.counts.total(), 3);
+}

@@ -11,9 +11,10 @@ use crate::{
     data::{PairId, counted, health::Health},
     state::{
         Command, Commands,
+        intake::Intake,
         pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Replacing, Strip},
     },
-    ui::{parts, theme::space},
+    ui::{pairs::look, parts, theme::space},
 };
 
 /// Everything that is under way or has just been done.
@@ -26,14 +27,14 @@ pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
     dropped(ui, commands);
 }
 
-/// A file dropped on the window is imported.
+/// Files and folders dropped on the window are imported.
 fn dropped(ui: &Ui, commands: &Commands) {
     let files: Vec<PathBuf> = ui.input(|input| {
         let dropped = &input.raw.dropped_files;
         dropped.iter().map(|file| file.path().to_path_buf()).collect()
     });
-    for path in files {
-        commands.push(Command::Pairs(PairsCommand::Import(Some(path))));
+    if !files.is_empty() {
+        commands.push(Command::Pairs(PairsCommand::ImportAll(files)));
     }
 }
 
@@ -78,8 +79,12 @@ pub fn toggle(ui: &Ui, view: &mut PairsView, to: Strip) {
 fn path(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     let (what, hint, verb): (_, _, fn(Option<PathBuf>) -> PairsCommand) = match view.strip {
         Strip::None => return,
-        Strip::Import => ("Import", "Path of a .jsonl or .json file, or drop it on the window", PairsCommand::Import),
-        Strip::Export => ("Export", "Path of the .jsonl file to write (TRL format)", PairsCommand::Export),
+        Strip::Import => (
+            "Import",
+            "Path of a file or folder: JSON or CSV, packed or not; or drop it on the window",
+            PairsCommand::Import,
+        ),
+        Strip::Export => ("Export", "Path of the file to write: .jsonl, .json, .csv, .tsv", PairsCommand::Export),
     };
     let palette = parts::palette(ui);
     parts::strip(ui, palette.accent_soft, |ui| {
@@ -107,7 +112,16 @@ fn path(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands
                 view.strip = Strip::None;
             }
         });
+        if view.strip == Strip::Import {
+            let typed = view.path.trim().to_owned();
+            look::choices(ui, &mut view.intake, data.look.as_ref(), &typed, commands);
+        }
         if view.strip == Strip::Export {
+            ui.horizontal_wrapped(|ui| {
+                look::combo(ui, "Format", &mut view.intake.out, &Intake::outs());
+                let splits = ui.checkbox(&mut view.intake.splits, "Held-out pairs in a file of their own");
+                splits.on_hover_text("A tenth of the prompts, or what pairs say themselves: NAME.train and NAME.eval");
+            });
             match &data.replacing {
                 Some(replacing) if replacing.path == Path::new(view.export_path.trim()) => {
                     replace(ui, replacing, view, commands);
@@ -149,6 +163,11 @@ fn report(ui: &mut Ui, import: &ImportOutcome, commands: &Commands) {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Close report").clicked() {
                     commands.push(Command::Pairs(PairsCommand::CloseImport));
+                }
+                let listed = !import.faults.is_empty() || !import.notes.is_empty();
+                if listed && ui.button("Save report").on_hover_text("As JSON lines, in the project's folder").clicked()
+                {
+                    commands.push(Command::Pairs(PairsCommand::SaveReport));
                 }
             });
         });
@@ -295,6 +314,7 @@ mod tests {
             file: PathBuf::from("/data/pairs.jsonl"),
             format: "TRL".to_owned(),
             added,
+            known: 0,
             faults: lines(faults),
             notes: lines(notes),
             remarks: Vec::new(),

@@ -18,7 +18,7 @@ use nudge::{
     engine::protocol::{Event, LogLevel, Outcome},
     model::{LoadOptions, Policy},
     state::{Screen, drafts::Progress},
-    store::{LogProbKey, PairQuery, Project, ProjectSettings, RunId, RunStatus, StoreError, demo},
+    store::{Added, Duplicates, LogProbKey, PairQuery, Project, ProjectSettings, RunId, RunStatus, StoreError, demo},
     text::{Codec, Limits},
 };
 use rusqlite::Connection;
@@ -62,7 +62,7 @@ fn dh3_others_write_while_an_import_is_under_way_and_it_counts_all_at_once() {
     let mut other = Project::open(project.dir()).unwrap();
     other.set_patience(Duration::from_millis(50)).unwrap();
     add(&mut other, vec![pair(90_000)]);
-    let mut import = project.begin_import().unwrap();
+    let mut import = project.begin_import(Duplicates::Keep).unwrap();
     for n in 0..2500 {
         import.add(pair(n)).unwrap();
         if n % 500 == 0 {
@@ -93,11 +93,11 @@ fn dh3_an_import_that_is_given_up_or_killed_leaves_nothing() {
     let (_dir, mut project) = project();
     add(&mut project, vec![pair(0)]);
     let revision = project.revision().unwrap();
-    let mut import = project.begin_import().unwrap();
-    (0..1500).for_each(|n| import.add(pair(n)).unwrap());
+    let mut import = project.begin_import(Duplicates::Keep).unwrap();
+    (0..1500).for_each(|n| assert_eq!(import.add(pair(n)).unwrap(), Added::New));
     drop(import);
-    let mut killed = project.begin_import().unwrap();
-    (0..1500).for_each(|n| killed.add(pair(n)).unwrap());
+    let mut killed = project.begin_import(Duplicates::Keep).unwrap();
+    (0..1500).for_each(|n| assert_eq!(killed.add(pair(n)).unwrap(), Added::New));
     // What a killed process does not do: tell that it gives up.
     std::mem::forget(killed);
     document(project.dir()).execute("UPDATE imports SET owner = '1-gone' WHERE state = 'coming'", []).unwrap();
@@ -109,7 +109,7 @@ fn dh3_an_import_that_is_given_up_or_killed_leaves_nothing() {
     }
     assert_eq!(found(&project, "right0"), 1);
     // An import without pairs is no change.
-    let applied = project.begin_import().unwrap().finish("Import").unwrap();
+    let applied = project.begin_import(Duplicates::Keep).unwrap().finish("Import").unwrap();
     assert_eq!((applied.revision, applied.pairs.len()), (revision, 0));
 }
 

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use nudge::{
     data::{Answer, Flaw, Origin, Prompt, Role, Turn},
     engine::protocol::{Event, Outcome, PreflightReport, Request, RequestId},
-    formats::{self, FieldMap, Format, FormatError, write},
+    formats::{self, Format, FormatError, Options, write},
     text::{CHATML_TEMPLATE, Clock, Codec, Conversation, Limits, TextError},
 };
 use serde_json::{Value as Json, json};
@@ -143,8 +143,7 @@ const TELLING: &str = "{% if tools %}[{{ tools[0].name }}]{% endif %}{% if enabl
 fn import(record: &Json) -> formats::ImportReport {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), record.to_string()).unwrap();
-    formats::read(file.path(), Format::Auto, &FieldMap::default(), &mut |_| std::ops::ControlFlow::Continue(()))
-        .unwrap()
+    formats::read(file.path(), &Options::default(), &mut |_| std::ops::ControlFlow::Continue(())).unwrap()
 }
 
 #[test]
@@ -179,7 +178,7 @@ fn r4_dm1_tool_calls_and_reasoning_reach_the_template_and_come_back_out() {
     let mut out = Vec::new();
     let mut each =
         |see: &mut dyn FnMut(&nudge::data::Pair) -> Result<(), FormatError>| report.pairs.iter().try_for_each(see);
-    write::to_stream(&mut out, &mut each).unwrap();
+    write::to_stream(Format::AUTO, &mut out, &mut each).unwrap();
     let mut written: Json = serde_json::from_slice(&out).unwrap();
     let content = &mut written["rejected"][0];
     assert!(content.get("content").is_none());

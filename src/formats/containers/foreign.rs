@@ -1,13 +1,9 @@
-//! Files that hold no JSON: what they are, and what can be done with them.
+//! Files that hold no records: what they are, and what can be done with them.
 
 /// What a file is that cannot be read, e.g. "a Parquet file", and a sentence about the way out; absent for what may be JSON.
 /// `start` is the beginning of the file.
 pub fn recognise(start: &[u8]) -> Option<(String, &'static str)> {
-    let known = MAGIC.iter().find(|(at, magic, ..)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
-    if let Some((_, _, what, remedy)) = known {
-        return Some(((*what).to_owned(), remedy));
-    }
-    if let Some(found) = other_binary(start) {
+    if let Some(found) = no_text(start) {
         return Some(found);
     }
     let text = text_of(start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start));
@@ -20,22 +16,30 @@ pub fn recognise(start: &[u8]) -> Option<(String, &'static str)> {
     Some(kind_of_text(&text))
 }
 
+/// What a file is that is no text of any kind.
+pub fn no_text(start: &[u8]) -> Option<(String, &'static str)> {
+    let known = MAGIC.iter().find(|(at, magic, ..)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
+    match known {
+        Some((_, _, what, remedy)) => Some(((*what).to_owned(), remedy)),
+        None => other_binary(start),
+    }
+}
+
 /// What a file begins with (at this byte), what it is, and what can be done.
 const MAGIC: &[(usize, &[u8], &str, &str)] = &[
     (0, b"PAR1", "a Parquet file", TABLE),
     (0, b"ARROW1", "an Arrow file", TABLE),
-    (0, b"FEA1", "a Feather file", TABLE),
     (0, b"\xFF\xFF\xFF\xFF", "an Arrow stream", TABLE),
+    (0, b"\x28\xB5\x2F\xFD", "compressed with zstd", "Unpack it first: unzstd FILE."),
+    (0, b"FEA1", "a Feather file of the first version", TABLE),
     (0, b"ORC", "an ORC file", TABLE),
     (0, b"Obj\x01", "an Avro file", TABLE),
     (0, b"\x89HDF\r\n", "an HDF5 file", TABLE),
     (0, b"\x93NUMPY", "a NumPy array", TABLE),
     (0, b"SQLite format 3\0", "an SQLite database", TABLE),
-    (0, b"\x1F\x8B", "compressed with gzip", "Unpack it first: gunzip FILE."),
     (0, b"BZh", "compressed with bzip2", "Unpack it first: bunzip2 FILE."),
     (0, b"\xFD7zXZ\0", "compressed with xz", "Unpack it first: unxz FILE."),
     (0, b"\x5D\0\0", "compressed with lzma", "Unpack it first: unlzma FILE."),
-    (0, b"\x28\xB5\x2F\xFD", "compressed with zstd", "Unpack it first: unzstd FILE."),
     (0, b"\x04\x22\x4D\x18", "compressed with lz4", "Unpack it first: unlz4 FILE."),
     (0, b"\xFF\x06\0\0sNaPpY", "compressed with snappy", "Unpack it first."),
     (0, b"\x1F\x9D", "compressed with compress", "Unpack it first: uncompress FILE."),
@@ -58,8 +62,6 @@ const MAGIC: &[(usize, &[u8], &str, &str)] = &[
     (0, b"\x80\x05", "a Python pickle", PICKLE),
     (0, b"\xFF\xFE\0\0", "text in UTF-32", UTF_8),
     (0, b"\0\0\xFE\xFF", "text in UTF-32", UTF_8),
-    (0, b"\xFF\xFE", "text in UTF-16", UTF_8),
-    (0, b"\xFE\xFF", "text in UTF-16", UTF_8),
     (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Fetch the file: git lfs pull."),
 ];
 
@@ -68,28 +70,19 @@ const TABLE: &str = "Write its rows as JSON lines first, e.g. with pandas: df.to
 const UNPACK: &str = "Unpack it and name the file inside.";
 const PAIRS: &str = "Pairs come as JSON lines: {\"prompt\": .., \"chosen\": .., \"rejected\": ..}, one a line.";
 const PICKLE: &str = "It is not opened, because it can run code; write its records as JSON lines.";
-const UTF_8: &str = "Save it in UTF-8, e.g. iconv -f UTF-16 -t UTF-8 FILE > NEW.";
+const UTF_8: &str = "Save it in UTF-8, e.g. iconv -f UTF-32 -t UTF-8 FILE > NEW.";
 
-/// Binary files without a mark of their own, and UTF-16 without a byte order mark.
+/// Binary files without a mark of their own.
 fn other_binary(start: &[u8]) -> Option<(String, &'static str)> {
     let head = &start[..start.len().min(4096)];
     let told = |what: &str, remedy| Some((what.to_owned(), remedy));
     if head.get(8) == Some(&b'{') && matches!(head, [_, _, _, _, _, 0, 0, 0, ..]) {
         return told("a safetensors file", "Weights hold no pairs.");
     }
-    if !head.contains(&0) {
-        // Text, whatever its encoding, has hardly any control characters.
-        let controls = head.iter().filter(|byte| matches!(byte, 1..=8 | 14..=26 | 28..=31 | 127)).count();
-        return if controls * 20 > head.len() { told("no text but binary data", PAIRS) } else { None };
-    }
-    let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
-    let (even, odd) = (zeros(0), zeros(1));
-    let half = head.len() / 2;
-    if odd * 10 > half * 4 && even * 20 <= half {
-        return told("text in UTF-16 (little-endian)", "Save it in UTF-8, e.g. iconv -f UTF-16LE -t UTF-8 FILE > NEW.");
-    }
-    if even * 10 > half * 4 && odd * 20 <= half {
-        return told("text in UTF-16 (big-endian)", "Save it in UTF-8, e.g. iconv -f UTF-16BE -t UTF-8 FILE > NEW.");
+    // Text, whatever its encoding, has hardly any control characters.
+    let controls = head.iter().filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127)).count();
+    if controls * 20 <= head.len() {
+        return None;
     }
     // A line or two that a crash filled with zeros is no reason to refuse the rest.
     let lines = head.split(|byte| *byte == b'\n');
@@ -103,7 +96,7 @@ fn text_of(start: &[u8]) -> String {
 }
 
 /// What a line of JSON lines, or the first of an array, begins with.
-fn may_be_json(line: &str) -> bool {
+pub fn may_be_json(line: &str) -> bool {
     match line.as_bytes() {
         // A quote that is doubled belongs to a cell of a table.
         [b'{', rest @ ..] => match rest.trim_ascii_start() {
@@ -128,18 +121,7 @@ fn kind_of_text(text: &str) -> (String, &'static str) {
     if lower.starts_with("<?xml") || lower.starts_with('<') {
         return ("XML".to_owned(), PAIRS);
     }
-    // The last line may be cut.
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).take(20).collect();
-    for (separator, name) in
-        [('\t', "a table in TSV"), (',', "a table in CSV"), (';', "a table in CSV (with semicolons)")]
-    {
-        let header: Vec<&str> = lines[0].split(separator).map(|cell| cell.trim().trim_matches('"')).collect();
-        let named = header.iter().all(|cell| !cell.is_empty() && cell.chars().count() <= 40 && !cell.contains(": "));
-        let more = lines.len() == 1 || lines[1..].iter().any(|line| line.contains(separator));
-        if header.len() > 1 && named && more {
-            return (format!("{name} (its columns: {})", header.join(", ")), TABLE);
-        }
-    }
     let yaml = |line: &&str| {
         let line = line.trim().trim_start_matches("- ");
         line.split_once(':').is_some_and(|(key, rest)| {
@@ -160,29 +142,16 @@ mod tests {
         recognise(start).map(|(what, _)| what)
     }
 
-    fn utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
-        text.encode_utf16().flat_map(bytes).collect()
-    }
-
     #[test]
     fn dl7_what_is_no_json_is_called_by_its_name() {
         for (start, name) in [
-            (&b"PAR1\x15\x04"[..], "Parquet"),
-            (b"ARROW1\0\0", "Arrow file"),
-            (b"\xFF\xFF\xFF\xFF\x80\x01\0\0", "Arrow stream"),
-            (b"\x1F\x8B\x08\0", "gzip"),
-            (b"BZh91AY&SY", "bzip2"),
+            (&b"BZh91AY&SY"[..], "bzip2"),
             (b"\xFD7zXZ\0\0", "xz"),
-            (b"\x28\xB5\x2F\xFD\x04", "zstd"),
             (b"PK\x03\x04", "ZIP"),
             (b"\x80\x04\x95\0", "pickle"),
             (b"\x20\0\0\0\0\0\0\0{\"a\":", "safetensors"),
             (b"\0\x01\x02\x03binary", "binary"),
             (b"\x01\x02\x03\x04\x05\x06\x07", "binary"),
-            (b"prompt,chosen,rejected\n\"a, b\",\"c\nd\",e\n", "CSV (its columns: prompt, chosen, rejected)"),
-            (b"\xEF\xBB\xBF\"prompt\",\"chosen\"\r\n\"a\",\"b\"\r\n", "CSV (its columns: prompt, chosen)"),
-            (b"prompt;chosen;rejected\na;b;c\n", "semicolons"),
-            (b"prompt\tchosen\trejected\na\tb, c\td\n", "TSV"),
             (b"- prompt: a\n  chosen: b\n", "YAML"),
             (b"---\nprompt: a\n", "YAML"),
             (b"prompt: a\nchosen: b\n", "YAML"),
@@ -204,10 +173,6 @@ mod tests {
         ] {
             assert_eq!(what(json.as_bytes()), None, "{json}");
         }
-        let little = utf_16("[\n  {\"prompt\": \"Was?\"}\n]", u16::to_le_bytes);
-        assert!(what(&little).unwrap().contains("little-endian"));
-        let big = utf_16("{\"prompt\": \"What?\"}", u16::to_be_bytes);
-        assert!(what(&big).unwrap().contains("big-endian"));
     }
 
     #[test]

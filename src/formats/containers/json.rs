@@ -1,12 +1,18 @@
-//! Takes a file apart into the texts of its records, one at a time and in bounded memory, whatever is wrong with some.
+//! JSON lines, JSON values one after another, and one JSON array: taken apart into the texts of their records, in bounded
+//! memory, whatever is wrong with some.
 
-use std::{
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Read as _},
-    path::Path,
-};
+use std::io::{self, BufRead, BufReader, Read};
 
-use super::{FormatError, foreign, source::Source};
+use super::{Container, Input, Kind, LONGEST, Open, Stretch, source::Source};
+
+/// Whatever nothing else is.
+pub const KIND: Kind = Kind { title: "JSON", is: |_| true, open: Open::Records(|input| open(input)) };
+
+fn open(input: Input) -> io::Result<Box<dyn Container>> {
+    let reader: Box<dyn Read> = input.rest;
+    let source = Source::behind(input.start, BufReader::with_capacity(1 << 16, reader));
+    Ok(Box::new(Records::of(source, LIMITS)?))
+}
 
 /// How much is read of one record, in bytes.
 #[derive(Clone, Copy)]
@@ -17,24 +23,13 @@ struct Limits {
     endless: u64,
 }
 
-const LIMITS: Limits = Limits { record: 16 << 20, endless: 1 << 30 };
+const LIMITS: Limits = Limits { record: LONGEST, endless: 1 << 30 };
 
 /// Of a record that is too long, its end is kept, to see where the next begins.
 const TAIL: usize = 4096;
 
-/// What can be told about a file before it is read.
-const START: usize = 1 << 16;
-
 /// Of an array that ends between two records.
-pub const BREAKS_OFF: &str = "the array is not closed: the file breaks off here, and records may be missing";
-
-/// A stretch of the file that should be one JSON value.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Stretch<'a> {
-    pub line: u64,
-    /// Without blanks around it; or a sentence about why it is none.
-    pub text: Result<&'a str, String>,
-}
+const BREAKS_OFF: &str = "the array is not closed: the file breaks off here, and records may be missing";
 
 /// The records of a JSON lines file, of JSON values one after another, or of one JSON array.
 pub struct Records<R> {
@@ -57,35 +52,6 @@ enum Layout {
     Array,
 }
 
-impl Records<BufReader<File>> {
-    /// The records of a file or a pipe, and the file's size in bytes; 0 where that is not known.
-    pub fn open(path: &Path) -> Result<(Self, u64), FormatError> {
-        let failed = FormatError::reading(path);
-        let about = fs::metadata(path).map_err(&failed)?;
-        if about.is_dir() {
-            return Err(FormatError::foreign(path, "a folder", "Name a file in it."));
-        }
-        if ::files::is_disk(&about) {
-            return Err(FormatError::foreign(path, "a disk", "Name a file on it."));
-        }
-        let mut file = File::open(path).map_err(&failed)?;
-        let mut start = Vec::new();
-        file.by_ref().take(START as u64).read_to_end(&mut start).map_err(&failed)?;
-        if let Some((what, remedy)) = foreign::recognise(&start) {
-            return Err(FormatError::foreign(path, &what, remedy));
-        }
-        let size = if about.is_file() { about.len() } else { 0 };
-        let source = Source::behind(start, BufReader::with_capacity(START, file));
-        Ok((Self::of(source, LIMITS).map_err(&failed)?, size))
-    }
-
-    /// The same of a file of at most `longest` bytes that will be read again: a pipe or a device is refused.
-    pub fn open_file(path: &Path, longest: u64) -> Result<Self, FormatError> {
-        ::files::open(path, longest)?;
-        Ok(Self::open(path)?.0)
-    }
-}
-
 impl<R: BufRead> Records<R> {
     fn of(mut source: Source<R>, limits: Limits) -> io::Result<Self> {
         if source.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
@@ -103,40 +69,6 @@ impl<R: BufRead> Records<R> {
         }
         let closed = layout != Layout::Array;
         Ok(Self { source, layout, closed, key: Vec::new(), record: Vec::new(), limits, ended: false })
-    }
-
-    /// Bytes read so far.
-    pub fn bytes(&self) -> u64 {
-        self.source.bytes()
-    }
-
-    /// The line read last, from 1.
-    pub fn line(&self) -> u64 {
-        self.source.line()
-    }
-
-    /// After the last record: the array was never closed, so that more may have followed.
-    pub fn breaks_off(&self) -> bool {
-        self.ended && !self.closed
-    }
-
-    /// The next record. `None` at the end.
-    pub fn next(&mut self) -> io::Result<Option<Stretch<'_>>> {
-        self.record.clear();
-        let found = match self.layout {
-            Layout::Lines => self.next_line()?,
-            Layout::Values | Layout::Array => self.next_element()?,
-        };
-        let Some((line, fault)) = found else {
-            self.ended = true;
-            return Ok(None);
-        };
-        let text = match fault {
-            Some(reason) => Err(reason),
-            None => std::str::from_utf8(self.record.trim_ascii())
-                .map_err(|error| format!("not UTF-8: byte {} of the record", error.valid_up_to() + 1)),
-        };
-        Ok(Some(Stretch { line, text }))
     }
 
     /// A line that is not blank, with its number and what is wrong with it already.
@@ -271,6 +203,37 @@ impl<R: BufRead> Records<R> {
             }
         }
         Ok(())
+    }
+}
+
+impl<R: BufRead> Container for Records<R> {
+    fn title(&self) -> String {
+        match self.layout {
+            Layout::Lines => "JSON lines".to_owned(),
+            Layout::Values => "JSON, one object after another".to_owned(),
+            Layout::Array => "a JSON array".to_owned(),
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Stretch<'_>>> {
+        self.record.clear();
+        let found = match self.layout {
+            Layout::Lines => self.next_line()?,
+            Layout::Values | Layout::Array => self.next_element()?,
+        };
+        let Some((line, fault)) = found else {
+            self.ended = true;
+            return Ok(None);
+        };
+        let text = match fault {
+            Some(reason) => Err(reason),
+            None => super::utf_8(self.record.trim_ascii()),
+        };
+        Ok(Some(Stretch { place: line, text }))
+    }
+
+    fn breaks_off(&self) -> Option<(u64, &'static str)> {
+        (self.ended && !self.closed).then(|| (self.source.line(), BREAKS_OFF))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bytes in the order of the file, some of them again; counts bytes and lines.
+//! Bytes in the order of the file, some of them again; counts lines.
 
 use std::io::{self, BufRead};
 
@@ -9,7 +9,6 @@ pub struct Source<R> {
     again: Vec<u8>,
     /// Of those, the ones that were read again.
     at: usize,
-    bytes: u64,
     /// Line ends passed.
     ends: u64,
 }
@@ -17,11 +16,7 @@ pub struct Source<R> {
 impl<R: BufRead> Source<R> {
     /// What `reader` gives, behind a `start` that was taken from it already.
     pub fn behind(start: Vec<u8>, reader: R) -> Self {
-        Self { reader, again: start, at: 0, bytes: 0, ends: 0 }
-    }
-
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+        Self { reader, again: start, at: 0, ends: 0 }
     }
 
     /// The line of the next byte, from 1.
@@ -47,7 +42,6 @@ impl<R: BufRead> Source<R> {
 
     /// The first `count` bytes of [`Self::fill_buf`] were read.
     pub fn consume(&mut self, count: usize) {
-        self.bytes += count as u64;
         if self.at < self.again.len() {
             self.ends += line_ends(&self.again[self.at..self.at + count]);
             self.at += count;
@@ -64,7 +58,6 @@ impl<R: BufRead> Source<R> {
         self.again.drain(..self.at);
         self.at = 0;
         self.again.splice(..0, bytes.iter().copied());
-        self.bytes -= bytes.len() as u64;
         self.ends -= line_ends(bytes);
     }
 

@@ -1,0 +1,271 @@
+//! Tables of text: CSV and TSV, their delimiter found, with quotes as RFC 4180 has them and line ends inside.
+//!
+//! Every cell is a text. A cell that holds a list of messages, as JSON or as Python prints it, is one.
+
+use std::io::{self, BufReader, Read};
+
+use csv_core::ReadRecordResult;
+use serde_json::{Map, Value as Json};
+
+use super::{
+    Container, Input, Kind, LONGEST, Open, Stretch, foreign, json_text, python, source::Source, too_long, utf_8,
+};
+
+pub const KIND: Kind =
+    Kind { title: "CSV", is: |start| delimiter(start).is_some(), open: Open::Records(|input| open(input)) };
+
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+/// More columns than this have no table's reason to be.
+const COLUMNS: usize = 4096;
+
+/// The marks that Excel writes before the header, or wants there.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+const SEPARATOR: &[u8] = b"sep=";
+
+/// What separates the cells of a file that begins like this; absent for what is no table.
+fn delimiter(start: &[u8]) -> Option<u8> {
+    if foreign::no_text(start).is_some() {
+        return None;
+    }
+    let text = start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start();
+    if let Some([named, ..]) = text.strip_prefix(SEPARATOR) {
+        return Some(*named);
+    }
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let header = String::from_utf8_lossy(lines.next()?).into_owned();
+    let second = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
+    if foreign::may_be_json(&header) || serde_json::from_str::<Map<String, Json>>(&second).is_ok() {
+        return None;
+    }
+    let columns = |delimiter: u8| {
+        let cells: Vec<&str> = header.split(char::from(delimiter)).map(|cell| cell.trim().trim_matches('"')).collect();
+        let named = |cell: &&str| !cell.is_empty() && cell.chars().count() <= 60 && !cell.contains([':', '{', '<']);
+        // pandas leaves the name of its index empty.
+        (cells.iter().skip(1).all(named) && (cells[0].is_empty() || named(&cells[0]))).then_some(cells.len())
+    };
+    let (count, best) =
+        DELIMITERS.into_iter().filter_map(|one| Some((columns(one)?, one))).max_by_key(|(count, _)| *count)?;
+    let more = text.split(|byte| *byte == b'\n').skip(1).all(<[u8]>::is_empty)
+        || text.iter().filter(|byte| **byte == best).count() > count - 1;
+    if count > 1 {
+        return more.then_some(best);
+    }
+    (header.trim_matches('"') == "prompt").then_some(b',')
+}
+
+fn open(input: Input) -> io::Result<Box<dyn Container>> {
+    let delimiter = delimiter(&input.start).unwrap_or(b',');
+    let reader: Box<dyn Read> = input.rest;
+    let mut source = Source::behind(input.start, BufReader::with_capacity(1 << 16, reader));
+    if source.fill_buf()?.starts_with(MARK) {
+        source.consume(MARK.len());
+    }
+    source.skip_blanks()?;
+    if source.fill_buf()?.starts_with(SEPARATOR) {
+        let line = source.fill_buf()?.iter().position(|byte| *byte == b'\n').map_or(SEPARATOR.len() + 1, |end| end + 1);
+        source.consume(line);
+    }
+    let mut table = Table {
+        source,
+        delimiter,
+        parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
+        cells: vec![0; 1 << 16],
+        ends: vec![0; 64],
+        header: Vec::new(),
+        record: Vec::new(),
+    };
+    let row = table.next_row()?;
+    if let Some((_, Ok(columns))) = row
+        && let Ok(names) = (0..columns).map(|at| utf_8(table.cell(at)).map(|name| name.trim().to_owned())).collect()
+    {
+        table.header = names;
+        return Ok(Box::new(table));
+    }
+    Err(super::unfit("its first line should name its columns"))
+}
+
+struct Table<R> {
+    source: Source<R>,
+    delimiter: u8,
+    parser: csv_core::Reader,
+    /// The bytes of a row's cells, and where each ends.
+    cells: Vec<u8>,
+    ends: Vec<usize>,
+    header: Vec<String>,
+    /// A row as a JSON object.
+    record: Vec<u8>,
+}
+
+impl<R: io::BufRead> Table<R> {
+    fn cell(&self, at: usize) -> &[u8] {
+        let begins = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.cells[begins..self.ends[at]]
+    }
+
+    /// The next row's line and number of cells; or what is wrong with it.
+    fn next_row(&mut self) -> io::Result<Option<(u64, Result<usize, String>)>> {
+        self.skip_line_ends()?;
+        let line = self.source.line();
+        let (mut bytes, mut cells) = (0, 0);
+        let mut fault = None;
+        loop {
+            let chunk = self.source.fill_buf()?;
+            let (result, read, written, ended) =
+                self.parser.read_record(chunk, &mut self.cells[bytes..], &mut self.ends[cells..]);
+            self.source.consume(read);
+            bytes += written;
+            cells += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.cells.len() < LONGEST => {
+                    self.cells.resize(2 * self.cells.len(), 0);
+                }
+                ReadRecordResult::OutputFull => {
+                    // Passed over: what follows is written where it disturbs nothing.
+                    fault = Some(format!("{}; a quote may be missing", too_long()));
+                    (bytes, cells) = (0, 0);
+                }
+                ReadRecordResult::OutputEndsFull if self.ends.len() < COLUMNS => {
+                    self.ends.resize(2 * self.ends.len(), 0);
+                }
+                ReadRecordResult::OutputEndsFull => {
+                    fault.get_or_insert_with(|| format!("the row has more than {COLUMNS} cells"));
+                    (bytes, cells) = (0, 0);
+                }
+                ReadRecordResult::Record => return Ok(Some((line, fault.map_or(Ok(cells), Err)))),
+                ReadRecordResult::End => return Ok(None),
+            }
+        }
+    }
+
+    fn skip_line_ends(&mut self) -> io::Result<()> {
+        loop {
+            let chunk = self.source.fill_buf()?;
+            let blank = chunk.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let done = blank < chunk.len() || chunk.is_empty();
+            self.source.consume(blank);
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The row as a JSON object.
+    fn write(&mut self, cells: usize) -> Result<(), String> {
+        let mut record = std::mem::take(&mut self.record);
+        record.clear();
+        let written = self.write_to(&mut record, cells);
+        self.record = record;
+        written
+    }
+
+    fn write_to(&self, record: &mut Vec<u8>, cells: usize) -> Result<(), String> {
+        let columns = self.header.len();
+        if cells != columns {
+            let plural = if cells == 1 { "" } else { "s" };
+            return Err(format!("the row has {cells} cell{plural}, the header {columns}; a quote may be missing"));
+        }
+        utf_8(&self.cells[..self.ends[cells - 1]])?;
+        record.push(b'{');
+        for (at, name) in self.header.iter().enumerate() {
+            let cell = utf_8(self.cell(at))?;
+            json_text::name(record, name, at == 0);
+            match python::messages(cell) {
+                Some(messages) => record.extend_from_slice(messages.to_string().as_bytes()),
+                None => json_text::string(record, cell),
+            }
+        }
+        record.push(b'}');
+        Ok(())
+    }
+}
+
+impl<R: io::BufRead> Container for Table<R> {
+    fn title(&self) -> String {
+        match self.delimiter {
+            b',' => "CSV".to_owned(),
+            b'\t' => "TSV".to_owned(),
+            b';' => "CSV with semicolons".to_owned(),
+            other => format!("CSV with {:?}", char::from(other)),
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Stretch<'_>>> {
+        let Some((place, row)) = self.next_row()? else {
+            return Ok(None);
+        };
+        let written = row.and_then(|cells| self.write(cells));
+        Ok(Some(Stretch { place, text: written.and_then(|()| utf_8(&self.record)) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows as JSON, or what is wrong with them, in whatever pieces they come.
+    fn rows(text: &[u8]) -> Vec<(u64, Result<String, String>)> {
+        let input = Input { start: text.to_vec(), rest: Box::new(io::empty()) };
+        let mut table = open(input).unwrap();
+        let mut all = Vec::new();
+        while let Some(Stretch { place, text }) = table.next().unwrap() {
+            all.push((place, text.map(str::to_owned)));
+        }
+        all
+    }
+
+    #[test]
+    fn quotes_line_ends_and_delimiters_are_understood() {
+        for (text, expected) in [
+            (
+                "prompt,chosen\n\"a, \"\"b\"\"\nc\",d\n\ne,f",
+                vec![(2, r#"{"prompt":"a, \"b\"\nc","chosen":"d"}"#), (5, r#"{"prompt":"e","chosen":"f"}"#)],
+            ),
+            ("\u{FEFF}prompt;chosen\r\na,b;c\r\n", vec![(2, r#"{"prompt":"a,b","chosen":"c"}"#)]),
+            ("prompt\tchosen\na\tb, c", vec![(2, r#"{"prompt":"a","chosen":"b, c"}"#)]),
+            ("sep=|\nprompt|chosen\na|", vec![(3, r#"{"prompt":"a","chosen":""}"#)]),
+            ("prompt\nHow deep?\n", vec![(2, r#"{"prompt":"How deep?"}"#)]),
+            (",prompt,chosen\n0,a,b\n", vec![(2, r#"{"":"0","prompt":"a","chosen":"b"}"#)]),
+        ] {
+            assert!(delimiter(text.as_bytes()).is_some(), "{text}");
+            let expected: Vec<_> = expected.into_iter().map(|(line, row)| (line, Ok(row.to_owned()))).collect();
+            assert_eq!(rows(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_table_is_none() {
+        for text in [
+            "{\"prompt\": \"a, b\"}\n",
+            "# a remark, or two\n{\"prompt\": \"p\"}\n",
+            "Once upon a time, there was\na queen\n",
+            "- prompt: a\n  chosen: b\n",
+            "%PDF-1.4, a\nb, c\n",
+            "<html><a, b>\n",
+            "",
+        ] {
+            assert_eq!(delimiter(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_row_is_told_and_the_next_is_read() {
+        let mut text = b"prompt,chosen\na,b,c\n\xFFa,b\nc\nd,e\n".to_vec();
+        text.extend(format!("{}\nf,g\n", "x,".repeat(5000)).as_bytes());
+        text.extend(b"h,\"i\nj,k\n");
+        let all = rows(&text);
+        let faults: Vec<(u64, &str)> =
+            all.iter().filter_map(|(line, row)| Some((*line, row.as_ref().err()?.as_str()))).collect();
+        assert_eq!(
+            faults,
+            [
+                (2, "the row has 3 cells, the header 2; a quote may be missing"),
+                (3, "not UTF-8: byte 1 of the record"),
+                (4, "the row has 1 cell, the header 2; a quote may be missing"),
+                (6, "the row has more than 4096 cells"),
+            ]
+        );
+        assert_eq!(all.iter().filter(|(_, row)| row.is_ok()).count(), 3);
+    }
+}

@@ -1,0 +1,168 @@
+//! Our own record, which carries everything of a pair but the ids that its project gave it.
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::{Fields, Shape, Writing, fields, trl};
+use crate::{
+    columns::{self, shortest},
+    draft::{Read, Taking, with_given},
+    fields::{Record, turn},
+};
+use ::data::{Answer, Choice, Extras, Given, Origin, Pair, PairId, Prompt, Source, Strength, Verdict};
+
+pub const SHAPE: Shape = Shape {
+    name: "nudge",
+    title: "Nudge",
+    signs: "answers with keys, and a version",
+    is: |record| record.shows("v") && record.first_byte("answers") == Some(b'[') && record.shows("prompt"),
+    read: |record, taking| Ok(vec![Read { pair: pair(record, taking)?, notes: Vec::new() }]),
+    write: Some(Writing { columns: false, together: true, ..Writing::new(|_| true, write) }),
+};
+
+/// The version that is read and written.
+const VERSION: u64 = 1;
+
+/// The keys of the first answers; others are numbers.
+fn key(at: usize) -> String {
+    u8::try_from(at).ok().filter(|at| *at < 26).map_or_else(|| at.to_string(), |at| char::from(b'a' + at).to_string())
+}
+
+/// Strengths as numbers.
+const STRENGTHS: [Strength; 3] = [Strength::Slightly, Strength::Clearly, Strength::Strongly];
+
+fn pair(record: &Record<'_>, taking: &Taking<'_>) -> Result<Pair, String> {
+    if record.raw("v")?.and_then(|version| version.as_u64()).is_none_or(|version| version > VERSION) {
+        return Err("it was written by a newer Nudge".to_owned());
+    }
+    let Some(Json::Array(list)) = record.raw("answers")? else {
+        return Err("\"answers\" must be a list".to_owned());
+    };
+    let answers: Vec<Answer> = list.iter().map(answer).collect::<Result<_, _>>()?;
+    let keys: Vec<&str> = list.iter().map(|answer| answer["key"].as_str().unwrap_or_default()).collect();
+    if answers.len() < 2 {
+        return Err("a pair has two answers at least".to_owned());
+    }
+    let documents = match record.raw("documents")? {
+        Some(Json::Array(documents)) => Some(documents),
+        _ => None,
+    };
+    let given = Given { documents, ..record.given()? };
+    let verdict = record.raw("verdict")?.map(|verdict| self::verdict(&verdict, &keys, taking)).transpose()?;
+    let source = match record.raw("source")? {
+        Some(source) => Source {
+            file: source["file"].as_str().unwrap_or_default().to_owned(),
+            line: source["line"].as_u64().unwrap_or_default(),
+            id: source["id"].as_str().map(str::to_owned),
+        },
+        None => Source { file: taking.file.to_owned(), line: taking.place, id: record.id()? },
+    };
+    Ok(Pair {
+        id: PairId::NEW,
+        prompt: with_given(columns::prompt(record)?, given),
+        answers,
+        verdict: verdict.flatten(),
+        tags: record.tags()?,
+        split: record.split()?,
+        note: record.text("note")?.unwrap_or_default(),
+        reward: record.reward()?,
+        behaviour: record.behaviour()?,
+        source: Some(source),
+    })
+}
+
+fn answer(answer: &Json) -> Result<Answer, String> {
+    let origin = match answer["by"].as_str() {
+        Some("human") => Origin::Human,
+        Some(by) => by.strip_prefix("model:").map_or(Origin::Imported, |model| Origin::Model(model.to_owned())),
+        None => Origin::Imported,
+    };
+    if let Some(message) = answer.get("message") {
+        let turn = turn("answers", message)?;
+        return Ok(Answer { text: turn.content, origin, extras: turn.extras });
+    }
+    let text = answer["text"].as_str().ok_or_else(|| "an answer has no text".to_owned())?;
+    Ok(Answer { text: text.to_owned(), origin, extras: Extras::default() })
+}
+
+fn verdict(verdict: &Json, keys: &[&str], taking: &Taking<'_>) -> Result<Option<Verdict>, String> {
+    let at = |name: &str| keys.iter().position(|key| Some(*key) == verdict[name].as_str());
+    let choice = match verdict["better"].as_str() {
+        None => return Ok(None),
+        Some("tie") => Choice::Tie,
+        Some("both_bad") => Choice::BothBad,
+        Some("skip") => Choice::Skip,
+        Some(key) => {
+            let chosen = at("better").ok_or_else(|| format!("no answer has the key {key:?}"))?;
+            let other = (0..keys.len()).find(|other| *other != chosen);
+            let rejected = at("worse").or(other).ok_or_else(|| "there is no worse answer".to_owned())?;
+            let strength = verdict["strength"].as_u64().and_then(|number| (number as usize).checked_sub(1));
+            let strength = strength.and_then(|at| STRENGTHS.get(at)).copied().unwrap_or_default();
+            Choice::Better { chosen, rejected, strength }
+        }
+    };
+    let at_ms = verdict["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    Ok(Some(Verdict {
+        choice,
+        who: verdict["who"].as_str().unwrap_or("import").to_owned(),
+        at_ms: at_ms.map_or(taking.now_ms, Timestamp::as_millisecond),
+        took_ms: verdict["ms"].as_u64().and_then(|ms| u32::try_from(ms).ok()),
+        shown_left: at("shown_left"),
+    }))
+}
+
+fn write(pair: &Pair) -> Vec<Fields> {
+    let answer = |(at, answer): (usize, &Answer)| {
+        let by = match &answer.origin {
+            Origin::Human => "human".to_owned(),
+            Origin::Imported => "import".to_owned(),
+            Origin::Model(name) => format!("model:{name}"),
+        };
+        if answer.extras.is_empty() {
+            json!({"key": key(at), "text": answer.text, "by": by})
+        } else {
+            json!({"key": key(at), "message": answer.turn().message(), "by": by})
+        }
+    };
+    let answers: Vec<Json> = pair.answers.iter().enumerate().map(answer).collect();
+    let mut record = fields([
+        ("v", VERSION.into()),
+        ("id", pair.id.0.to_string().into()),
+        ("prompt", trl::prompt(&pair.prompt)),
+        ("answers", answers.into()),
+        ("verdict", pair.verdict.as_ref().map(write_verdict).into()),
+        ("weight", shortest(pair.reward)),
+        ("behaviour", shortest(pair.behaviour)),
+        ("tags", json!(pair.tags)),
+        ("split", json!(pair.split)),
+        ("note", pair.note.clone().into()),
+        ("source", json!(pair.source)),
+    ]);
+    if let Prompt::Chat(chat) = &pair.prompt
+        && let Some(Json::Object(given)) = chat.given.as_ref().map(|given| json!(given))
+    {
+        record.extend(given);
+    }
+    vec![record]
+}
+
+fn write_verdict(verdict: &Verdict) -> Json {
+    let (better, worse, strength) = match verdict.choice {
+        Choice::Better { chosen, rejected, strength } => {
+            let number = STRENGTHS.iter().position(|one| *one == strength).map(|at| at + 1);
+            (key(chosen), Some(key(rejected)), number)
+        }
+        Choice::Tie => ("tie".to_owned(), None, None),
+        Choice::BothBad => ("both_bad".to_owned(), None, None),
+        Choice::Skip => ("skip".to_owned(), None, None),
+    };
+    json!({
+        "better": better,
+        "worse": worse,
+        "strength": strength,
+        "shown_left": verdict.shown_left.map(key),
+        "ms": verdict.took_ms,
+        "who": verdict.who,
+        "at": Timestamp::from_millisecond(verdict.at_ms).ok().map(|at| at.to_string()),
+    })
+}

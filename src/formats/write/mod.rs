@@ -1,0 +1,400 @@
+//! Preference files as they are written: one of the shapes that are read, in the container that the file's name asks for.
+//!
+//! `datasets` takes the columns of a file, and what they hold, from its first records. So texts and conversations go into a
+//! file each, and a column of ours is in every record of a file or in none. Pairs are looked at once to know which, and
+//! written in a second pass: none is held.
+
+mod columns;
+mod files;
+
+use std::{
+    collections::HashMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value as Json};
+
+use self::{columns::Columns, files::Kind as FileKind};
+use super::{
+    Format, FormatError, dataset_info,
+    shapes::{SHAPES, Writing, trl},
+};
+use ::{
+    data::{Pair, Prompt, PromptKey, Split, SplitRule},
+    files::{Output, Place, WriteError},
+};
+
+/// What is written, and where.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub path: PathBuf,
+    /// One of [`formats`]; what is recognised when reading is TRL here.
+    pub format: Format,
+    /// Files that are there already may be replaced.
+    pub replace: bool,
+    /// The two sides of the hold-out into a file each.
+    pub splits: Option<SplitRule>,
+}
+
+impl Plan {
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), format: Format::AUTO, replace: false, splits: None }
+    }
+}
+
+/// The formats that can be written.
+pub fn formats() -> impl Iterator<Item = Format> {
+    SHAPES.iter().filter(|shape| shape.write.is_some()).map(Format::of)
+}
+
+/// What a prompt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Text,
+    Chat,
+}
+
+impl Kind {
+    pub const ALL: [Self; 2] = [Self::Text, Self::Chat];
+
+    fn of(pair: &Pair) -> Self {
+        match pair.prompt {
+            Prompt::Text(_) => Self::Text,
+            Prompt::Chat(_) => Self::Chat,
+        }
+    }
+
+    /// The part of a file's name, where the other kind goes into another file.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Chat => "chat",
+        }
+    }
+
+    /// "12 pairs with a text prompt", "1 conversation".
+    fn counted(self, count: usize) -> String {
+        match (self, count) {
+            (Self::Text, 1) => "1 pair with a text prompt".to_owned(),
+            (Self::Text, _) => format!("{count} pairs with text prompts"),
+            (Self::Chat, 1) => "1 conversation".to_owned(),
+            (Self::Chat, _) => format!("{count} conversations"),
+        }
+    }
+}
+
+/// A side of the hold-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    Train,
+    Eval,
+}
+
+impl Side {
+    const ALL: [Self; 2] = [Self::Train, Self::Eval];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Eval => "eval",
+        }
+    }
+}
+
+/// What was written, where, and what was not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// With the number of pairs of each kind, text and chat. More than one file where there are both kinds, or both sides.
+    pub files: Vec<(PathBuf, [usize; 2])>,
+    /// Without a chosen and a rejected answer.
+    pub undecided: usize,
+    /// That the format has no place for, e.g. a text prompt where all are conversations.
+    pub unfit: usize,
+    /// LLaMA-Factory's description beside them.
+    pub described: Option<PathBuf>,
+}
+
+impl Written {
+    pub fn pairs(&self) -> usize {
+        self.files.iter().flat_map(|(_, counts)| counts).sum()
+    }
+
+    /// What happened, as a sentence without its full stop.
+    pub fn sentence(&self) -> String {
+        let counted = |counts: &[usize; 2]| match counts {
+            [0, count] | [count, 0] if self.files.len() < 2 => {
+                format!("{count} pair{}", if *count == 1 { "" } else { "s" })
+            }
+            counts => {
+                let kinds = Kind::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0);
+                kinds.map(|(kind, count)| kind.counted(*count)).collect::<Vec<_>>().join(" and ")
+            }
+        };
+        let name = |path: &Path| {
+            if path == Path::new("-") { "standard output".to_owned() } else { path.display().to_string() }
+        };
+        let nothing = || match self.unfit {
+            0 => "Nothing was written, because no pair has a better and a worse answer".to_owned(),
+            _ => "Nothing was written, because no pair has a place in this format".to_owned(),
+        };
+        let written = match self.files.as_slice() {
+            [] => return nothing(),
+            files => {
+                let parts = files.iter().map(|(path, counts)| format!("{} to {}", counted(counts), name(path)));
+                format!("Wrote {}", parts.collect::<Vec<_>>().join(" and "))
+            }
+        };
+        let kinds = |at: usize| self.files.iter().any(|(_, counts)| counts[at] > 0);
+        let why = match self.files.as_slice() {
+            [(_, [texts, chats])] if *texts > 0 && *chats > 0 && self.files[0].0 == Path::new("-") => {
+                ", mixed: most tools load only one kind from one file; give a file's name to get two"
+            }
+            [_, _, ..] if kinds(0) && kinds(1) => ", because most tools load only one kind from one file",
+            _ => "",
+        };
+        let described =
+            self.described.as_ref().map_or_else(String::new, |path| format!("; described in {}", name(path)));
+        let left_out = [
+            (self.undecided, "without a better and a worse answer"),
+            (self.unfit, "that this format has no place for"),
+        ];
+        let left_out: String = left_out
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, which)| format!("; left out {count} {which}"))
+            .collect();
+        format!("{written}{why}{described}{left_out}")
+    }
+}
+
+/// Gives every pair, in order, to what it is called with. It is called twice and should give the same pairs both times.
+pub type EachPair<'a, E> = &'a mut dyn FnMut(&mut dyn FnMut(&Pair) -> Result<(), E>) -> Result<(), E>;
+
+/// Writes the pairs that the format has a place for; where there are texts and conversations, to two files,
+/// `NAME.text.jsonl` and `NAME.chat.jsonl` for `NAME.jsonl`, and with splits `NAME.train.jsonl` and `NAME.eval.jsonl`. A
+/// pipe or a terminal gets all. Without such a pair nothing is touched.
+///
+/// All files are whole when this returns. One that is there already is [`WriteError::Exists`], unless it may be replaced.
+pub fn to_path<E: From<FormatError>>(plan: &Plan, pairs: EachPair<'_, E>) -> Result<Written, E> {
+    let refused = |error: WriteError| E::from(FormatError::Output(error));
+    let place = Place::of(&plan.path).map_err(refused)?;
+    let file_kind = FileKind::of(&plan.path)?;
+    let survey = Survey::of(plan, pairs)?;
+    let apart = place != Place::Stream && !survey.writing.together;
+    let mut targets: Vec<Target> = Vec::new();
+    for (part, _) in &survey.parts {
+        let others = |this: fn(&PartKey) -> u8| survey.parts.iter().any(|(other, _)| this(other) != this(part));
+        let mut path = plan.path.clone();
+        if apart && others(|key| key.kind as u8) {
+            path = named(&path, part.kind.word());
+        }
+        if let Some(side) = part.side.filter(|_| place != Place::Stream) {
+            path = named(&path, side.word());
+        }
+        if let Some(target) = targets.iter_mut().find(|target| target.path == path) {
+            target.parts.push(*part);
+            continue;
+        }
+        let out = Output::create(&path, plan.replace).map_err(refused)?;
+        targets.push(Target { rows: files::open(file_kind, out), path, parts: vec![*part], counts: [0; 2] });
+    }
+    survey.write(pairs, &mut targets)?;
+    let mut written = Written { undecided: survey.undecided, unfit: survey.unfit, ..Written::default() };
+    for Target { rows, path, counts, .. } in targets {
+        rows.finish().map_err(failed(&path))?.finish().map_err(refused)?;
+        written.files.push((path, counts));
+    }
+    if place != Place::Stream && survey.writing.described {
+        written.described = dataset_info::describe(survey.format, &written.files)?;
+    }
+    Ok(written)
+}
+
+/// Writes the pairs that the format has a place for to `out` as JSON lines, of whatever kind, under the name "-".
+pub fn to_stream<E: From<FormatError>>(
+    format: Format,
+    out: &mut impl Write,
+    pairs: EachPair<'_, E>,
+) -> Result<Written, E> {
+    let plan = Plan { format, ..Plan::new(Path::new("-")) };
+    let survey = Survey::of(&plan, pairs)?;
+    let mut counts = [0; 2];
+    survey.each(pairs, &mut |part, record| {
+        let Some(record) = record else {
+            counts[part.kind as usize] += 1;
+            return Ok(());
+        };
+        serde_json::to_writer(&mut *out, &record)
+            .map_err(std::io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+            .map_err(failed(&plan.path))
+    })?;
+    out.flush().map_err(failed(&plan.path))?;
+    let files = if counts == [0; 2] { Vec::new() } else { vec![(plan.path, counts)] };
+    Ok(Written { files, undecided: survey.undecided, unfit: survey.unfit, described: None })
+}
+
+/// A file, the pairs that go into it, and how many did.
+struct Target {
+    rows: Box<dyn files::Rows>,
+    path: PathBuf,
+    parts: Vec<PartKey>,
+    counts: [usize; 2],
+}
+
+/// The files that [`to_path`] may write for this path.
+pub fn targets(path: &Path) -> Vec<PathBuf> {
+    let kinds = [path.to_owned()].into_iter().chain(Kind::ALL.map(|kind| named(path, kind.word())));
+    kinds.flat_map(|path| [path.clone()].into_iter().chain(Side::ALL.map(|side| named(&path, side.word())))).collect()
+}
+
+/// `NAME.text.jsonl` for `NAME.jsonl`, `NAME.text.jsonl.gz` for `NAME.jsonl.gz`.
+fn named(path: &Path, word: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let endings = name.rfind('.').filter(|at| *at > 0);
+    let at = match endings {
+        Some(at) if &name[at..] == ".gz" => name[..at].rfind('.').filter(|at| *at > 0).unwrap_or(at),
+        Some(at) => at,
+        None => name.len(),
+    };
+    path.with_file_name(format!("{}.{word}{}", &name[..at], &name[at..]))
+}
+
+/// Pairs that are written the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PartKey {
+    kind: Kind,
+    side: Option<Side>,
+}
+
+/// What there is to write.
+struct Survey {
+    format: Format,
+    writing: &'static Writing,
+    rule: Option<SplitRule>,
+    /// Prompts that a pair pins to a side, with whether they are held out.
+    pins: HashMap<PromptKey, bool>,
+    /// With the columns of ours that each has.
+    parts: Vec<(PartKey, Columns)>,
+    undecided: usize,
+    unfit: usize,
+}
+
+impl Survey {
+    fn of<E: From<FormatError>>(plan: &Plan, pairs: EachPair<'_, E>) -> Result<Self, E> {
+        let shape = plan.format.shape().unwrap_or(&trl::SHAPE);
+        let writing = shape.write.as_ref().ok_or(FormatError::ReadOnly { format: shape.title })?;
+        if writing.together && !FileKind::of(&plan.path)?.is_json() {
+            return Err(FormatError::JsonOnly { format: shape.title }.into());
+        }
+        let format = Format::of(shape);
+        let mut survey = Self {
+            format,
+            writing,
+            rule: plan.splits,
+            pins: HashMap::new(),
+            parts: Vec::new(),
+            undecided: 0,
+            unfit: 0,
+        };
+        if plan.splits.is_some() {
+            pairs(&mut |pair| {
+                let key = || PromptKey::of(&pair.prompt);
+                match pair.split {
+                    Split::Auto => {}
+                    Split::Train => {
+                        survey.pins.entry(key()).or_insert(false);
+                    }
+                    Split::Eval => {
+                        survey.pins.insert(key(), true);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        pairs(&mut |pair| {
+            if !(writing.fits)(pair) {
+                let count = if pair.is_decided() { &mut survey.unfit } else { &mut survey.undecided };
+                *count += 1;
+                return Ok(());
+            }
+            let key = survey.key(pair);
+            let at = survey.parts.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+                survey.parts.push((key, Columns::default()));
+                survey.parts.len() - 1
+            });
+            if writing.columns {
+                let columns = &mut survey.parts[at].1;
+                *columns = columns.or(Columns::of(pair));
+            }
+            Ok(())
+        })?;
+        survey.parts.sort_by_key(|(key, _)| (key.kind as u8, key.side.map(|side| side as u8)));
+        Ok(survey)
+    }
+
+    fn key(&self, pair: &Pair) -> PartKey {
+        let side = self.rule.map(|rule| {
+            let key = PromptKey::of(&pair.prompt);
+            let held_out = self.pins.get(&key).copied().unwrap_or_else(|| rule.holds_out(key));
+            if held_out { Side::Eval } else { Side::Train }
+        });
+        PartKey { kind: Kind::of(pair), side }
+    }
+
+    /// Gives the records of each pair that has any, and after them `None`.
+    fn each<E: From<FormatError>>(
+        &self,
+        pairs: EachPair<'_, E>,
+        see: &mut dyn FnMut(PartKey, Option<Map<String, Json>>) -> Result<(), FormatError>,
+    ) -> Result<(), E> {
+        pairs(&mut |pair| {
+            if !(self.writing.fits)(pair) {
+                return Ok(());
+            }
+            let key = self.key(pair);
+            let known = self.parts.iter().find(|(known, _)| *known == key).map(|(_, columns)| *columns);
+            // Somebody may label while this goes on.
+            let Some(columns) = known.filter(|known| !self.writing.columns || known.or(Columns::of(pair)) == *known)
+            else {
+                return Err(FormatError::Changed.into());
+            };
+            for record in records(self.writing, pair, columns) {
+                see(key, Some(record))?;
+            }
+            Ok(see(key, None)?)
+        })
+    }
+
+    /// Writes each pair to the target of its part.
+    fn write<E: From<FormatError>>(&self, pairs: EachPair<'_, E>, targets: &mut [Target]) -> Result<(), E> {
+        self.each(pairs, &mut |key, record| {
+            let Some(target) = targets.iter_mut().find(|target| target.parts.contains(&key)) else {
+                return Ok(());
+            };
+            match record {
+                Some(record) => target.rows.write(&record).map_err(failed(&target.path)),
+                None => {
+                    target.counts[key.kind as usize] += 1;
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> FormatError {
+    move |source| FormatError::Output(WriteError::Write { path: path.to_owned(), source })
+}
+
+/// The records of a pair, with the columns of ours that others of its file have.
+fn records(writing: &Writing, pair: &Pair, columns: Columns) -> Vec<Map<String, Json>> {
+    let mut all = (writing.records)(pair);
+    if writing.columns {
+        for record in &mut all {
+            columns.add(pair, record);
+        }
+    }
+    all
+}
