@@ -191,7 +191,8 @@ impl Guide {
 
 /// What to do in a place, and what its button does.
 fn next(milestone: Milestone, workspace: &Workspace) -> (&'static str, Action) {
-    let runs = workspace.runs.records.iter().filter(|run| run.step > 0).count();
+    let all = &workspace.runs;
+    let runs = all.records.iter().filter(|run| run.step > 0 || all.is_going(run.id)).count();
     match (milestone, runs) {
         (Milestone::Label, _) => (
             "say which of two answers is better, without knowing where they come from: L begins, 1 or 2 chooses",

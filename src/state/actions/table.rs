@@ -1,0 +1,223 @@
+//! The table itself, and when each of its lines can be carried out.
+
+use super::{Action, ActionLine, Possible, Scope};
+use crate::{
+    data::Strength,
+    state::{
+        Screen, ThemeChoice, Views, Workspace,
+        answers::Tab,
+        labelling::{Act, Judgement, Part, Side, Way},
+    },
+};
+
+const fn line(
+    action: Action,
+    name: &'static str,
+    keys: &'static [&'static str],
+    place: Scope,
+    when: fn(&Workspace, &mut Views) -> Possible,
+    help: &'static str,
+) -> ActionLine {
+    ActionLine { action, name, keys, place, when, help }
+}
+
+const EVERYWHERE: Scope = Scope::Anywhere;
+const PAIRS: Scope = Scope::On(Screen::Pairs);
+const TRAIN: Scope = Scope::On(Screen::Train);
+const ANSWERS: Scope = Scope::On(Screen::Answers);
+const MODELS: Scope = Scope::On(Screen::Models);
+const LABELLING: Scope = Scope::Labelling;
+
+const fn better(side: Side, strength: Strength) -> Action {
+    Action::Labelling(Act::Judge(Judgement::Prefer(side, strength)))
+}
+
+const fn scroll(part: Part, way: Way) -> Action {
+    Action::Labelling(Act::Scroll(part, way))
+}
+
+/// All of them, by place.
+#[rustfmt::skip] // a table is read by its columns
+pub static TABLE: &[ActionLine] = &[
+    line(Action::Palette, "Find a command", &["Ctrl+K"], EVERYWHERE, always, "Finds what can be done here by a few of its letters"),
+    line(Action::Help, "Keys of this place", &["?", "F1"], EVERYWHERE, always, "Shows and hides this sheet"),
+    line(Action::Go(Screen::Pairs), "Go to Pairs", &["Ctrl+1"], EVERYWHERE, always, Screen::Pairs.purpose()),
+    line(Action::Go(Screen::Train), "Go to Train", &["Ctrl+2"], EVERYWHERE, always, Screen::Train.purpose()),
+    line(Action::Go(Screen::Compare), "Go to Compare", &["Ctrl+3"], EVERYWHERE, always, Screen::Compare.purpose()),
+    line(Action::Go(Screen::Answers), "Go to Answers", &["Ctrl+4"], EVERYWHERE, always, Screen::Answers.purpose()),
+    line(Action::Go(Screen::Models), "Go to Models", &["Ctrl+5"], EVERYWHERE, always, Screen::Models.purpose()),
+    line(Action::NewProject, "New project", &["Ctrl+N"], EVERYWHERE, always, "A name and a model of your own"),
+    line(Action::OpenProject, "Open a project", &["Ctrl+O"], EVERYWHERE, always, "Another folder, or one opened lately"),
+    line(Action::OpenDemo, "Open the demo project", &[], EVERYWHERE, no_run, "A small made-up world that trains in a minute"),
+    line(Action::DismissNotices, "Dismiss all notices", &[], EVERYWHERE, notices, "Clears the strip above the status line"),
+    line(Action::Theme(ThemeChoice::Light), "Light colours", &[], EVERYWHERE, always, "Dark letters on a light ground"),
+    line(Action::Theme(ThemeChoice::Dark), "Dark colours", &[], EVERYWHERE, always, "Light letters on a dark ground"),
+    line(Action::Theme(ThemeChoice::System), "Colours of the system", &[], EVERYWHERE, always, "Light or dark, as the system says"),
+
+    line(Action::Label, "Label", &["L"], PAIRS, pairs, "One pair at a time, sides at random; labelled ones again when none is left"),
+    line(Action::Relabel, "Relabel", &[], PAIRS, pairs, "Goes through all pairs of the list again, from the chosen one on"),
+    line(Action::NewPair, "New pair", &["N"], PAIRS, writable, "An empty pair"),
+    line(Action::EditPair, "Edit the pair", &["E", "Enter"], PAIRS, open_pair, "Puts the caret into its prompt"),
+    line(Action::DeletePair, "Delete the pair", &["Delete"], PAIRS, open_pair, "Can be undone"),
+    line(Action::Undo, "Undo", &["Ctrl+Z"], PAIRS, undo, "Takes the last change back; unlimited, also after a restart"),
+    line(Action::Redo, "Redo", &["Ctrl+Shift+Z", "Ctrl+Y"], PAIRS, redo, "Makes the change again"),
+    line(Action::KeepAll, "Do not undo that much", &["Escape"], PAIRS, asked_to_undo, "Leaves the pairs as they are"),
+    line(Action::Import, "Import pairs", &[], PAIRS, writable, "From a file, by its path or a dialog"),
+    line(Action::Export, "Export pairs", &[], PAIRS, pairs, "The pairs on the list that have a better answer"),
+    line(Action::Search, "Search pairs", &["/"], PAIRS, pairs, "Puts the caret into the search field"),
+    line(Action::Difference, "Difference on or off", &["D"], PAIRS, project, "Marks the words that only one answer has"),
+    line(Action::Tokens, "Tokens on or off", &["I"], PAIRS, project, "What the model sees of the pair, token by token"),
+    line(Action::WhiteSpace, "White space marked or not", &["W"], PAIRS, project, "Marks spaces, tabs and line ends"),
+    line(Action::Move(Way::Down), "Move through the table", &["Down", "J"], PAIRS, pairs, "The pair below"),
+    line(Action::Move(Way::Up), "Move through the table", &["Up", "K"], PAIRS, pairs, "The pair above"),
+    line(Action::Move(Way::PageDown), "Move through the table", &["PageDown"], PAIRS, pairs, "A page down"),
+    line(Action::Move(Way::PageUp), "Move through the table", &["PageUp"], PAIRS, pairs, "A page up"),
+    line(Action::Move(Way::Start), "Move through the table", &["Home"], PAIRS, pairs, "The first pair"),
+    line(Action::Move(Way::End), "Move through the table", &["End"], PAIRS, pairs, "The last pair"),
+
+    line(better(Side::Left, Strength::Clearly), "Left is clearly better", &["1", "Left"], LABELLING, always, "Left is better"),
+    line(better(Side::Right, Strength::Clearly), "Right is clearly better", &["2", "Right"], LABELLING, always, "Right is better"),
+    line(better(Side::Left, Strength::Strongly), "Left is strongly better", &["Shift+1", "Shift+Left"], LABELLING, always, "A stronger push"),
+    line(better(Side::Right, Strength::Strongly), "Right is strongly better", &["Shift+2", "Shift+Right"], LABELLING, always, "A stronger push"),
+    line(better(Side::Left, Strength::Slightly), "Left is slightly better", &["Alt+1", "Alt+Left"], LABELLING, always, "A weaker push"),
+    line(better(Side::Right, Strength::Slightly), "Right is slightly better", &["Alt+2", "Alt+Right"], LABELLING, always, "A weaker push"),
+    line(Action::Labelling(Act::Judge(Judgement::Tie)), "Tie", &["T"], LABELLING, always, "Neither is better"),
+    line(Action::Labelling(Act::Judge(Judgement::BothBad)), "Both bad", &["B"], LABELLING, always, "Not trained on"),
+    line(Action::Labelling(Act::Skip), "Skip; a verdict that is there is kept", &["S"], LABELLING, always, "Not trained on"),
+    line(Action::Labelling(Act::Judge(Judgement::Skip)), "Skip, also over a verdict", &["Shift+S"], LABELLING, always, "Not trained on"),
+    line(Action::Labelling(Act::Keep), "Keep the pair as it is, next", &["K"], LABELLING, always, "Changes nothing"),
+    line(scroll(Part::Answers, Way::Up), "Scroll both answers", &["Up"], LABELLING, always, "Up"),
+    line(scroll(Part::Answers, Way::Down), "Scroll both answers", &["Down"], LABELLING, always, "Down"),
+    line(scroll(Part::Answers, Way::PageUp), "Scroll both answers", &["PageUp", "Shift+Space"], LABELLING, always, "A page up"),
+    line(scroll(Part::Answers, Way::PageDown), "Scroll both answers", &["PageDown", "Space"], LABELLING, always, "A page down"),
+    line(scroll(Part::Answers, Way::Start), "Scroll both answers", &["Home"], LABELLING, always, "To the start"),
+    line(scroll(Part::Answers, Way::End), "Scroll both answers", &["End"], LABELLING, always, "To the end"),
+    line(scroll(Part::Prompt, Way::Up), "Scroll the prompt", &["Shift+Up"], LABELLING, always, "Up"),
+    line(scroll(Part::Prompt, Way::Down), "Scroll the prompt", &["Shift+Down"], LABELLING, always, "Down"),
+    line(scroll(Part::Prompt, Way::PageUp), "Scroll the prompt", &["Shift+PageUp"], LABELLING, always, "A page up"),
+    line(scroll(Part::Prompt, Way::PageDown), "Scroll the prompt", &["Shift+PageDown"], LABELLING, always, "A page down"),
+    line(scroll(Part::Prompt, Way::Start), "Scroll the prompt", &["Shift+Home"], LABELLING, always, "To the start"),
+    line(scroll(Part::Prompt, Way::End), "Scroll the prompt", &["Shift+End"], LABELLING, always, "To the end"),
+    line(Action::Labelling(Act::Edit), "Edit the answers", &["E"], LABELLING, always, "Esc or Ctrl Enter ends editing"),
+    line(Action::Labelling(Act::EndEditing), "End editing", &["Ctrl+Enter"], LABELLING, editing, "What was typed is saved"),
+    line(Action::Labelling(Act::Difference), "Difference on or off", &["D"], LABELLING, always, "Marks the words that only one answer has"),
+    line(Action::Labelling(Act::WhiteSpace), "White space marked or not", &["W"], LABELLING, always, "Marks spaces, tabs and line ends"),
+    line(Action::Labelling(Act::Undo), "Undo the last label of this session", &["U", "Ctrl+Z"], LABELLING, always, "Every label is on the disk before “Saved” is said"),
+    line(Action::Labelling(Act::Leave), "Leave", &["Escape"], LABELLING, always, "Back to the table"),
+
+    line(Action::SetUp, "Set up a run", &[], TRAIN, project, "The settings of the next run"),
+    line(Action::Watch, "Watch a run", &[], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
+    line(Action::Check, "Check first", &["Ctrl+Shift+Enter"], TRAIN, can_check, "Usable and sleeping pairs, memory and time, measured on one step"),
+    line(Action::Start, "Start the run", &["Ctrl+Enter"], TRAIN, can_start, "With the settings of the sheet"),
+    line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, run_goes, "Takes effect within a moment; the weights stay in memory"),
+    line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
+    line(Action::Stop, "Stop the run", &[], TRAIN, run_goes, "With a checkpoint; it can be continued later"),
+
+    line(Action::Probes, "Probe prompts", &[], ANSWERS, project, "Fixed prompts, answered as a run goes on"),
+    line(Action::AskBox, "Ask the weights yourself", &[], ANSWERS, project, "Your own prompt to one or two sets of weights"),
+    line(Action::Ask, "Ask", &["Ctrl+Enter"], ANSWERS, can_ask, "Has the prompt of the box answered"),
+    line(Action::StopAnswers, "Stop answering", &["Escape"], ANSWERS, answering, "What was written stays"),
+    line(Action::Prefer(Side::Left), "Prefer the left answer", &["Alt+1"], ANSWERS, can_prefer, "Makes a pair of the two"),
+    line(Action::Prefer(Side::Right), "Prefer the right answer", &["Alt+2"], ANSWERS, can_prefer, "Makes a pair of the two"),
+
+    line(Action::AddModel, "Add a model", &[], MODELS, always, "A folder, a GGUF file or an adapter"),
+    line(Action::Download, "Download a model", &[], MODELS, always, "From the Hugging Face hub, by its name"),
+    line(Action::LookAgain, "Look for models again", &[], MODELS, always, "Through the cache and the added folders"),
+    line(Action::MoveModel(Way::Down), "Move through the list", &["Down"], MODELS, always, "The one below"),
+    line(Action::MoveModel(Way::Up), "Move through the list", &["Up"], MODELS, always, "The one above"),
+    line(Action::MoveModel(Way::Start), "Move through the list", &["Home"], MODELS, always, "The first"),
+    line(Action::MoveModel(Way::End), "Move through the list", &["End"], MODELS, always, "The last"),
+];
+
+fn unless(obstacle: bool, sentence: &str) -> Possible {
+    if obstacle { Err(sentence.to_owned()) } else { Ok(()) }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands among others that can say no")]
+fn always(_: &Workspace, _: &mut Views) -> Possible {
+    Ok(())
+}
+
+fn project(workspace: &Workspace, _: &mut Views) -> Possible {
+    unless(workspace.project.is_none(), "No project is open")
+}
+
+fn writable(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(workspace.project.as_ref().is_some_and(|project| project.read_only), "This project can only be looked at")
+}
+
+fn no_run(workspace: &Workspace, _: &mut Views) -> Possible {
+    unless(workspace.runs.live.is_some(), "A run is going; stop it first")
+}
+
+fn notices(workspace: &Workspace, _: &mut Views) -> Possible {
+    unless(workspace.notices.is_empty(), "There are none")
+}
+
+fn pairs(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(workspace.pairs.counts.total() == 0, "There are no pairs yet")
+}
+
+fn open_pair(workspace: &Workspace, views: &mut Views) -> Possible {
+    pairs(workspace, views)?;
+    unless(views.pairs.draft.is_none(), "No pair is open")
+}
+
+fn undo(workspace: &Workspace, views: &mut Views) -> Possible {
+    let none = workspace.pairs.undo.is_none() && !is_changing(workspace, views);
+    unless(none, "There is nothing to undo")
+}
+
+fn redo(workspace: &Workspace, views: &mut Views) -> Possible {
+    let none = workspace.pairs.redo.is_none() && !is_changing(workspace, views);
+    unless(none, "There is nothing to redo")
+}
+
+/// What can be undone may be another thing in a moment.
+fn is_changing(workspace: &Workspace, views: &Views) -> bool {
+    workspace.saving.under_way > 0 || views.pairs.is_typing()
+}
+
+fn asked_to_undo(workspace: &Workspace, _: &mut Views) -> Possible {
+    unless(workspace.pairs.undo_asks.is_none(), "Nothing was asked")
+}
+
+fn editing(_: &Workspace, views: &mut Views) -> Possible {
+    let editing = views.pairs.labelling.as_ref().is_some_and(|label| label.editing.is_some());
+    unless(!editing, "Nothing is being edited")
+}
+
+fn can_check(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    views.train.launch.checked().problems.values().next().map_or(Ok(()), |problem| Err(problem.clone()))
+}
+
+fn can_start(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    can_check(workspace, views)
+}
+
+fn run_goes(workspace: &Workspace, _: &mut Views) -> Possible {
+    match &workspace.runs.live {
+        None => Err("No run is going".to_owned()),
+        Some(live) => unless(live.stopping, "The run is stopping"),
+    }
+}
+
+fn can_ask(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(views.answers.tab != Tab::Ask, "Open the ask box first")?;
+    views.answers.ask.obstacle().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
+}
+
+fn answering(_: &Workspace, views: &mut Views) -> Possible {
+    unless(!views.answers.ask.busy(), "Nothing is being answered")
+}
+
+fn can_prefer(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(views.answers.preferred.is_some(), "They are saved as a pair already")?;
+    views.answers.ask.cannot_prefer().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
+}
