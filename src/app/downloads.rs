@@ -89,8 +89,8 @@ impl App {
     }
 }
 
-fn told(name: &ModelName, offer: Offer) -> crate::state::download::Offer {
-    crate::state::download::Offer {
+fn told(name: &ModelName, offer: Offer) -> crate::state::download::HubOffer {
+    crate::state::download::HubOffer {
         name: name.to_string(),
         files: offer.files,
         bytes: offer.bytes,

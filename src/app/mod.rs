@@ -104,7 +104,7 @@ pub struct App {
     /// The theme that egui was told last.
     theme: Option<ThemeChoice>,
     /// What other processes do to the open project.
-    watch: Option<watch::Watch>,
+    watch: Option<watch::ProjectWatch>,
     pace: FramePace,
     ctx: egui::Context,
 }

@@ -17,7 +17,7 @@ use crate::{
         answers::Tab,
         ask::{Guest, Source},
         labelling::Side,
-        models::{Entry, Group, Intake, Selected},
+        models::{Intake, ModelEntry, ModelGroup, Selected},
         runs::Loaded,
         train::Sheet,
     },
@@ -175,12 +175,12 @@ impl App {
     }
 }
 
-fn group(title: &str, place: &Path, added: bool, found: Vec<Found>) -> Group {
-    Group {
+fn group(title: &str, place: &Path, added: bool, found: Vec<Found>) -> ModelGroup {
+    ModelGroup {
         title: title.to_owned(),
         place: place.to_owned(),
         added,
-        entries: found.into_iter().map(|Found { name, path }| Entry { name, path, card: None }).collect(),
+        entries: found.into_iter().map(|Found { name, path }| ModelEntry { name, path, card: None }).collect(),
     }
 }
 

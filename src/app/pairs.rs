@@ -18,7 +18,7 @@ use crate::{
         difference::Difference,
         drafts::{Draft, Refusal, Typed},
         labelling::Labelling,
-        pairs::{Caret, History, LabelView, PairsData, UndoQuestion},
+        pairs::{Caret, LabelView, PairHistory, PairsData, UndoQuestion},
     },
     store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState},
 };
@@ -152,7 +152,7 @@ impl App {
             for run in project.runs()?.into_iter().rev() {
                 let visits = project.pair_history(run.id, pair)?;
                 if !visits.is_empty() {
-                    history = Some(History { run: run.name, visits });
+                    history = Some(PairHistory { run: run.name, visits });
                     break;
                 }
             }

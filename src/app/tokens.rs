@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::{App, jobs::update};
 use crate::{
     data::{Fate, PairInspection},
-    state::tokens::{Outcome, Spot, Subject},
+    state::tokens::{Inspected, Spot, Subject},
     text::{Codec, Limits},
 };
 
@@ -29,8 +29,8 @@ impl App {
             let seen = look(loaded, folder, &subject);
             Ok(update(move |workspace, _| {
                 let outcome = match seen {
-                    Ok(inspection) => Outcome::Ready(Arc::new(inspection)),
-                    Err(error) => Outcome::Failed(error),
+                    Ok(inspection) => Inspected::Ready(Arc::new(inspection)),
+                    Err(error) => Inspected::Failed(error),
                 };
                 workspace.tokens.answer(spot, &subject, outcome);
             }))

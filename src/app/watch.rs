@@ -19,12 +19,12 @@ const OFTEN: Duration = Duration::from_millis(700);
 const BREATH: Duration = Duration::from_millis(30);
 
 /// The thread; it ends when this is dropped.
-pub struct Watch {
+pub struct ProjectWatch {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Watch {
+impl ProjectWatch {
     /// Watches the project in `dir`; says so after each change by another connection.
     pub fn start(dir: PathBuf, inbox: Inbox) -> Self {
         let (end, ended) = bounded(0);
@@ -54,7 +54,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for ProjectWatch {
     fn drop(&mut self) {
         self.end.take();
         if let Some(thread) = self.thread.take() {
@@ -67,7 +67,7 @@ impl App {
     /// Another project is open: the watch goes with it.
     pub(super) fn watch_project(&mut self) {
         let dir = self.workspace.project.as_ref().map(|project| project.dir.clone());
-        self.watch = dir.map(|dir| Watch::start(dir, self.inbox.clone()));
+        self.watch = dir.map(|dir| ProjectWatch::start(dir, self.inbox.clone()));
     }
 
     /// Reads what other processes may have changed, after whatever this window is writing.

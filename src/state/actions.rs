@@ -8,10 +8,8 @@ pub use table::TABLE;
 
 use super::{
     Screen, ThemeChoice, Views, Workspace,
-    answers::Tab,
-    labelling::{Act, Judgement, Part, Side, Way},
+    labelling::{Act, Side, Way},
 };
-use crate::data::Strength;
 
 /// Something a person can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

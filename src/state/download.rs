@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// What a download would bring. Nothing of it has been fetched for this.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct HubOffer {
     /// `org/name`, with revision and file where they are meant.
     pub name: String,
     pub files: usize,
@@ -20,7 +20,7 @@ pub struct Offer {
     pub free: Option<u64>,
 }
 
-impl Offer {
+impl HubOffer {
     /// Bytes that are still to be fetched.
     pub fn missing(&self) -> u64 {
         self.bytes.saturating_sub(self.there)
@@ -73,7 +73,7 @@ pub enum Fetching {
     Idle,
     /// The hub is asked what it has.
     Asking(String),
-    Offered(Offer),
+    Offered(HubOffer),
     /// Several files could be meant: name and bytes of each.
     WhichFile {
         name: String,
@@ -123,8 +123,8 @@ pub enum FetchCommand {
 mod tests {
     use super::*;
 
-    fn offer(license: Option<&str>) -> Offer {
-        Offer {
+    fn offer(license: Option<&str>) -> HubOffer {
+        HubOffer {
             name: "org/name".to_owned(),
             files: 3,
             bytes: 1000,

@@ -9,7 +9,7 @@ use crate::{
 
 /// Which verdicts the table shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Shown {
+pub enum ListedPairs {
     #[default]
     All,
     Unlabelled,
@@ -20,7 +20,7 @@ pub enum Shown {
     Skipped,
 }
 
-impl Shown {
+impl ListedPairs {
     pub const ALL: [Self; 7] =
         [Self::All, Self::Unlabelled, Self::Labelled, Self::Better, Self::Ties, Self::BothBad, Self::Skipped];
 
@@ -87,7 +87,7 @@ impl SortBy {
 #[serde(default)]
 pub struct Filter {
     pub search: String,
-    pub shown: Shown,
+    pub shown: ListedPairs,
     /// Pinned to this side, or `Auto` for not pinned.
     pub split: Option<Split>,
     pub tag: Option<String>,
@@ -117,7 +117,7 @@ impl Filter {
     /// Whether anything is left out.
     pub fn narrows(&self) -> bool {
         let Self { search, shown, split, tag, sort: _, descending: _ } = self;
-        !search.trim().is_empty() || *shown != Shown::All || split.is_some() || tag.is_some()
+        !search.trim().is_empty() || *shown != ListedPairs::All || split.is_some() || tag.is_some()
     }
 
     /// Everything again, in the same order.
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_filter_becomes_a_query() {
         let filter =
-            Filter { search: "  ferry ".to_owned(), shown: Shown::Ties, descending: true, ..Filter::default() };
+            Filter { search: "  ferry ".to_owned(), shown: ListedPairs::Ties, descending: true, ..Filter::default() };
         let query = filter.query();
         assert_eq!(query.search, "ferry");
         assert_eq!(query.verdict, Some(VerdictFilter::Is(VerdictState::Tie)));
@@ -149,11 +149,18 @@ mod tests {
     #[test]
     fn every_state_is_counted_under_its_filter() {
         let counts = Counts { unlabelled: 1, better: 2, tie: 4, both_bad: 8, skip: 16 };
-        let of = |shown: Shown| shown.count(&counts);
-        assert_eq!(of(Shown::All), 31);
-        assert_eq!(of(Shown::Labelled), 30);
+        let of = |shown: ListedPairs| shown.count(&counts);
+        assert_eq!(of(ListedPairs::All), 31);
+        assert_eq!(of(ListedPairs::Labelled), 30);
         assert_eq!(
-            [Shown::Unlabelled, Shown::Better, Shown::Ties, Shown::BothBad, Shown::Skipped].map(of),
+            [
+                ListedPairs::Unlabelled,
+                ListedPairs::Better,
+                ListedPairs::Ties,
+                ListedPairs::BothBad,
+                ListedPairs::Skipped
+            ]
+            .map(of),
             [1, 2, 4, 8, 16]
         );
     }

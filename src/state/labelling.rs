@@ -112,12 +112,12 @@ impl Presses {
 
 /// The two answers of a pair as they stand on the screen: indices into [`Pair::answers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownAnswers {
     pub left: usize,
     pub right: usize,
 }
 
-impl Shown {
+impl ShownAnswers {
     pub fn on(self, side: Side) -> usize {
         match side {
             Side::Left => self.left,
@@ -128,7 +128,7 @@ impl Shown {
 
 /// How far the session is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
+pub struct SessionProgress {
     /// Judged in this session.
     pub done: usize,
     /// Kept as they are in this session.
@@ -202,13 +202,13 @@ impl Labelling {
 
     /// Which answers stand where. Of more than two, the two the last verdict was about, or the first two.
     /// Absent when the pair has fewer than two answers.
-    pub fn shown(&self, pair: &Pair) -> Option<Shown> {
+    pub fn shown(&self, pair: &Pair) -> Option<ShownAnswers> {
         // In index order, so that a verdict does not give itself away by its side.
         let [a, b] = drafts::sides(pair)?;
         let (first, second) = (a.min(b), a.max(b));
         let (left, right) =
             if mix(self.seed ^ mix(pair.id.0 as u64)) & 1 == 0 { (first, second) } else { (second, first) };
-        Some(Shown { left, right })
+        Some(ShownAnswers { left, right })
     }
 
     /// The verdict that `judgement` means, and the label of the change. The session moves to the next pair.
@@ -280,7 +280,7 @@ impl Labelling {
         self.move_to(self.at + 1, now_ms);
     }
 
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> SessionProgress {
         let looks: Vec<i64> = self
             .steps
             .iter()
@@ -291,7 +291,7 @@ impl Labelling {
             .collect();
         let done = self.judged().count();
         let kept = self.steps.iter().filter(|step| step.label.is_none()).count();
-        Progress {
+        SessionProgress {
             done,
             kept,
             total: done + kept + self.queue.len().saturating_sub(self.at),

@@ -20,7 +20,7 @@ use crate::{
 pub struct ModelsData {
     pub looked: Loaded,
     pub machine: Option<Machine>,
-    pub groups: Vec<Group>,
+    pub groups: Vec<ModelGroup>,
     /// Why the path in the strip could not be added, as a sentence.
     pub refused: Option<String>,
     pub exporting: Exporting,
@@ -29,18 +29,18 @@ pub struct ModelsData {
 
 /// Models that are at one place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub struct ModelGroup {
     pub title: String,
     /// The folder, or the file, that was looked through.
     pub place: PathBuf,
     /// The user named this place, and can have it forgotten.
     pub added: bool,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ModelEntry>,
 }
 
 /// One model, or what may be one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct ModelEntry {
     pub name: String,
     pub path: PathBuf,
     /// Absent until it was looked at.
@@ -50,7 +50,7 @@ pub struct Entry {
 impl ModelsData {
     /// What is at the places now. Cards that are known stay until they have been read again; what is listed twice is shown
     /// where it is listed first. Gives what is to be looked at now: all of it.
-    pub fn fill(&mut self, machine: Machine, groups: Vec<Group>) -> Vec<Command> {
+    pub fn fill(&mut self, machine: Machine, groups: Vec<ModelGroup>) -> Vec<Command> {
         let known = std::mem::take(&mut self.groups);
         let mut paths: Vec<PathBuf> = Vec::new();
         self.looked = Loaded::Ready;
@@ -79,11 +79,11 @@ impl ModelsData {
         }
     }
 
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &ModelEntry> {
         self.groups.iter().flat_map(|group| &group.entries)
     }
 
-    pub fn entry(&self, path: &Path) -> Option<&Entry> {
+    pub fn entry(&self, path: &Path) -> Option<&ModelEntry> {
         self.entries().find(|entry| entry.path == path)
     }
 
@@ -221,14 +221,14 @@ mod tests {
         Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000 }
     }
 
-    fn group(title: &str, paths: &[&str]) -> Group {
-        Group {
+    fn group(title: &str, paths: &[&str]) -> ModelGroup {
+        ModelGroup {
             title: title.to_owned(),
             place: PathBuf::from("/models"),
             added: false,
             entries: paths
                 .iter()
-                .map(|path| Entry { name: (*path).to_owned(), path: PathBuf::from(path), card: None })
+                .map(|path| ModelEntry { name: (*path).to_owned(), path: PathBuf::from(path), card: None })
                 .collect(),
         }
     }

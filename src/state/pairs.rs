@@ -53,7 +53,7 @@ pub struct PairsData {
     /// An export that waits for an answer.
     pub replacing: Option<Replacing>,
     /// The newest run that met a pair, and what it saw.
-    pub histories: Remembered<Option<History>>,
+    pub histories: Remembered<Option<PairHistory>>,
     pub rows: Remembered<PairRow>,
     pub pairs: Remembered<Pair>,
 }
@@ -87,7 +87,7 @@ pub struct UndoQuestion {
 
 /// What one run has seen of one pair.
 #[derive(Debug, Clone, PartialEq)]
-pub struct History {
+pub struct PairHistory {
     pub run: String,
     /// By step.
     pub visits: Vec<(u64, PairVisit)>,
@@ -191,13 +191,13 @@ impl LabelView {
 pub struct Scrolled {
     /// What it is about: another pair starts at its top.
     pub pair: Option<PairId>,
-    pub answers: Extent,
-    pub prompt: Extent,
+    pub answers: ScrollExtent,
+    pub prompt: ScrollExtent,
 }
 
 /// A stretch of text behind a window.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Extent {
+pub struct ScrollExtent {
     pub at: f32,
     /// Height of the window, as it was in the last frame.
     pub window: f32,
@@ -205,7 +205,7 @@ pub struct Extent {
     pub text: f32,
 }
 
-impl Extent {
+impl ScrollExtent {
     /// The furthest it can be scrolled.
     pub fn end(&self) -> f32 {
         (self.text - self.window).max(0.0)
@@ -498,12 +498,12 @@ mod tests {
 
     #[test]
     fn g12_scrolling_stays_within_the_text() {
-        let mut extent = Extent { at: 0.0, window: 100.0, text: 250.0 };
+        let mut extent = ScrollExtent { at: 0.0, window: 100.0, text: 250.0 };
         extent.go(1_000.0);
         assert_eq!(extent.at, 150.0);
         extent.go(-3.0);
         assert_eq!(extent.at, 0.0);
-        let mut short = Extent { at: 0.0, window: 100.0, text: 50.0 };
+        let mut short = ScrollExtent { at: 0.0, window: 100.0, text: 50.0 };
         short.go(10.0);
         assert_eq!(short.at, 0.0);
     }

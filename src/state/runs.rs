@@ -29,7 +29,7 @@ pub struct Mark {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
+pub struct LogEntry {
     pub step: u64,
     pub level: LogLevel,
     pub text: String,
@@ -41,7 +41,7 @@ pub struct History {
     pub loaded: Loaded,
     pub series: BTreeMap<String, Series>,
     pub marks: Vec<Mark>,
-    pub log: Vec<LogLine>,
+    pub log: Vec<LogEntry>,
 }
 
 /// What the store has of a run.
@@ -93,7 +93,7 @@ impl History {
             let text = text.clone();
             self.marks.push(Mark { step, text });
         }
-        self.log.push(LogLine { step, level, text });
+        self.log.push(LogEntry { step, level, text });
     }
 
     /// Takes over what the store has beyond what is here.

@@ -32,7 +32,7 @@ pub enum Subject {
 }
 
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum Inspected {
     Waiting,
     Ready(Arc<PairInspection>),
     Failed(String),
@@ -41,7 +41,7 @@ pub enum Outcome {
 /// What each spot shows. Written only by `app`.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    spots: Vec<(Spot, Arc<Subject>, Outcome)>,
+    spots: Vec<(Spot, Arc<Subject>, Inspected)>,
     /// The last answer of each spot: shown while the next one is made, so that nothing flickers while one types.
     last: Vec<(Spot, Arc<PairInspection>)>,
 }
@@ -54,18 +54,18 @@ impl Tokens {
 
     pub fn ask(&mut self, spot: Spot, subject: Arc<Subject>) {
         self.spots.retain(|(other, ..)| *other != spot);
-        self.spots.push((spot, subject, Outcome::Waiting));
+        self.spots.push((spot, subject, Inspected::Waiting));
     }
 
     /// An answer to an older question is dropped.
-    pub fn answer(&mut self, spot: Spot, subject: &Arc<Subject>, outcome: Outcome) {
+    pub fn answer(&mut self, spot: Spot, subject: &Arc<Subject>, outcome: Inspected) {
         let Some((_, asked, slot)) = self.spots.iter_mut().find(|(other, ..)| *other == spot) else {
             return;
         };
         if !Arc::ptr_eq(asked, subject) {
             return;
         }
-        if let Outcome::Ready(inspection) = &outcome {
+        if let Inspected::Ready(inspection) = &outcome {
             self.last.retain(|(other, _)| *other != spot);
             self.last.push((spot, Arc::clone(inspection)));
         }
@@ -75,16 +75,16 @@ impl Tokens {
     /// What to draw: the newest inspection of the spot, or why there is none.
     pub fn shown(&self, spot: Spot) -> Result<Option<&Arc<PairInspection>>, &str> {
         match self.find(spot) {
-            Some((_, _, Outcome::Failed(error))) => Err(error),
-            Some((_, _, Outcome::Ready(inspection))) => Ok(Some(inspection)),
-            Some((_, _, Outcome::Waiting)) => {
+            Some((_, _, Inspected::Failed(error))) => Err(error),
+            Some((_, _, Inspected::Ready(inspection))) => Ok(Some(inspection)),
+            Some((_, _, Inspected::Waiting)) => {
                 Ok(self.last.iter().find(|(other, _)| *other == spot).map(|(_, inspection)| inspection))
             }
             None => Ok(None),
         }
     }
 
-    fn find(&self, spot: Spot) -> Option<&(Spot, Arc<Subject>, Outcome)> {
+    fn find(&self, spot: Spot) -> Option<&(Spot, Arc<Subject>, Inspected)> {
         self.spots.iter().find(|(other, ..)| *other == spot)
     }
 }
@@ -104,7 +104,7 @@ mod tests {
                 max_answer: 1,
             })
         };
-        let ready = |fate| Outcome::Ready(Arc::new(PairInspection { fate, reason: None, answers: Vec::new() }));
+        let ready = |fate| Inspected::Ready(Arc::new(PairInspection { fate, reason: None, answers: Vec::new() }));
         let mut tokens = Tokens::default();
         let (old, new) = (subject("a"), subject("b"));
         tokens.ask(Spot::Pair, Arc::clone(&old));

@@ -81,7 +81,7 @@ impl<'a> Line<'a> {
 
 /// A level worth knowing, drawn across and named: IPO's target. What every value of the metric is read against is drawn
 /// anyway, see [`crate::data::metrics::levels`].
-pub struct Level {
+pub struct ChartLevel {
     pub value: f64,
     pub name: String,
 }
@@ -92,7 +92,7 @@ pub struct Chart<'a> {
     pub title: String,
     pub lines: Vec<Line<'a>>,
     pub band: Option<(&'a Series, &'a Series, String)>,
-    pub levels: Vec<Level>,
+    pub levels: Vec<ChartLevel>,
     pub marks: &'a [Mark],
     /// Charts of one group share their steps and the cursor.
     pub group: &'a str,

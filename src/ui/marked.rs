@@ -17,13 +17,13 @@ use crate::state::difference::Span;
 
 /// How the words that only one side has are marked: a ground and a line under them, so that colour is not alone.
 #[derive(Debug, Clone, Copy)]
-pub struct Mark {
+pub struct TextMark {
     pub ground: Color32,
     pub line: Color32,
 }
 
 /// `text` ready to be laid out at `width`, the spans `only_here` marked. Spans that do not fit the text are ignored.
-pub fn job(text: &str, spans: &[Span], font: &FontId, color: Color32, mark: Mark, width: f32) -> LayoutJob {
+pub fn job(text: &str, spans: &[Span], font: &FontId, color: Color32, mark: TextMark, width: f32) -> LayoutJob {
     let plain = TextFormat {
         font_id: font.clone(),
         color,
@@ -235,7 +235,7 @@ mod tests {
     use crate::state::difference::Difference;
 
     fn laid(text: &str, spans: &[Span]) -> LayoutJob {
-        let mark = Mark { ground: Color32::BLACK, line: Color32::WHITE };
+        let mark = TextMark { ground: Color32::BLACK, line: Color32::WHITE };
         job(text, spans, &FontId::default(), Color32::GRAY, mark, 100.0)
     }
 

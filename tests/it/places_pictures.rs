@@ -8,10 +8,10 @@ use nudge::{
     engine::protocol::Proof,
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
-        download::{FetchProgress, Fetching, Offer},
+        download::{FetchProgress, Fetching, HubOffer},
         export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
         guide::{About, Guide},
-        models::{Entry, Group, Intake, Selected},
+        models::{Intake, ModelEntry, ModelGroup, Selected},
         on_disk::Checkpoints,
         projects::{Form, Making},
         runs::Loaded,
@@ -42,20 +42,20 @@ fn model(name: &str, path: &str, billions: f64, dtype: &str) -> ModelCard {
     }
 }
 
-fn group(title: &str, place: &str, added: bool, cards: Vec<ModelCard>) -> Group {
-    Group {
+fn group(title: &str, place: &str, added: bool, cards: Vec<ModelCard>) -> ModelGroup {
+    ModelGroup {
         title: title.to_owned(),
         place: PathBuf::from(place),
         added,
         entries: cards
             .into_iter()
-            .map(|card| Entry { name: card.name.clone(), path: card.folder.clone(), card: Some(card) })
+            .map(|card| ModelEntry { name: card.name.clone(), path: card.folder.clone(), card: Some(card) })
             .collect(),
     }
 }
 
 /// A cache with something of every kind.
-fn groups() -> Vec<Group> {
+fn groups() -> Vec<ModelGroup> {
     let own = model("org/harbour-0.5b", "/hub/harbour", 0.494, "BF16");
     let mut broken = ModelCard::new("org/state-space-1b", "/hub/mamba", ModelKind::Folder);
     broken.bytes = 2 * GB;
@@ -226,7 +226,7 @@ fn a_model_on_its_way() {
         scene.workspace.models.fetching = fetching;
         scene
     };
-    let offered = Fetching::Offered(Offer {
+    let offered = Fetching::Offered(HubOffer {
         name: "org/tides-1.5b".to_owned(),
         files: 6,
         bytes: 3 * GB + GB / 10,

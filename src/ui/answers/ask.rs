@@ -14,7 +14,7 @@ use crate::{
     },
     store::{RunId, RunRecord},
     ui::{
-        marked::{self, Mark},
+        marked::{self, TextMark},
         parts, prompt,
         theme::{size, space},
         tokens,
@@ -86,7 +86,7 @@ fn column(
                             Side::Left => &difference.left,
                             Side::Right => &difference.right,
                         });
-                        let mark = Mark { ground: palette.accent_soft, line: palette.accent };
+                        let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
                         let font = FontId::proportional(size::HEADING);
                         let width = ui.available_width();
                         let job = marked::job(&column.text, spans, &font, palette.text, mark, width);

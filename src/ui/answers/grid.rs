@@ -13,7 +13,7 @@ use crate::{
     },
     store::{Probe, RunId},
     ui::{
-        marked::{self, Mark},
+        marked::{self, TextMark},
         parts, prompt,
         theme::{size, space},
     },
@@ -205,7 +205,7 @@ fn compared(ui: &mut Ui, now: &Cell, first: &Cell, differences: &mut Differences
 fn written(ui: &mut Ui, cell: &Cell, spans: &[Span], color: egui::Color32, width: f32) {
     let palette = parts::palette(ui);
     let font = FontId::proportional(size::BODY);
-    let mark = Mark { ground: palette.accent_soft, line: palette.accent };
+    let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
     if cell.text.len() > LONGEST_EDITABLE {
         marked::long_text(ui, "long", &cell.text, 260.0);
     } else {

@@ -8,7 +8,7 @@ use crate::{
     data::{Fit, Machine, ModelCard, ModelKind, Needs},
     state::{
         Command, Commands, Screen, Views, Workspace,
-        models::{Entry, ModelsCommand, count, size},
+        models::{ModelEntry, ModelsCommand, count, size},
     },
     ui::{
         parts,
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, entry: &Entry, commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, entry: &ModelEntry, commands: &Commands) {
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::S;

@@ -7,7 +7,7 @@ use crate::{
     data::counted,
     state::{
         Command, Commands, Workspace,
-        download::{FetchCommand, FetchProgress, Fetching, Offer},
+        download::{FetchCommand, FetchProgress, Fetching, HubOffer},
         metric,
         models::{Intake, ModelsCommand, ModelsView, size},
     },
@@ -88,7 +88,7 @@ fn name_row(ui: &mut Ui, fetching: &Fetching, view: &mut ModelsView, commands: &
 }
 
 /// What it is, and the question whether to fetch it.
-fn offered(ui: &mut Ui, offer: &Offer, commands: &Commands) {
+fn offered(ui: &mut Ui, offer: &HubOffer, commands: &Commands) {
     let palette = parts::palette(ui);
     let files = counted(offer.files, "file", "files");
     let mut line = format!("{}: {files}, {}", offer.name, size(offer.bytes));

@@ -7,7 +7,7 @@ use crate::{
     state::{
         Command, Commands, Workspace,
         labelling::Way,
-        models::{Entry, Group, ModelsCommand, ModelsView, Selected, count, size},
+        models::{ModelEntry, ModelGroup, ModelsCommand, ModelsView, Selected, count, size},
     },
     store::RunRecord,
     ui::{
@@ -85,7 +85,7 @@ pub fn step(workspace: &Workspace, view: &mut ModelsView, way: Way) {
     view.reveal = true;
 }
 
-fn group_head(ui: &mut Ui, group: &Group, commands: &Commands) {
+fn group_head(ui: &mut Ui, group: &ModelGroup, commands: &Commands) {
     let palette = parts::palette(ui);
     ui.horizontal(|ui| {
         ui.set_height(22.0);
@@ -107,7 +107,7 @@ fn group_head(ui: &mut Ui, group: &Group, commands: &Commands) {
     });
 }
 
-fn nothing_there(ui: &mut Ui, group: &Group) {
+fn nothing_there(ui: &mut Ui, group: &ModelGroup) {
     let line = if group.added {
         "Nothing is there now"
     } else {
@@ -150,7 +150,7 @@ fn follow(row: &Response, is_chosen: bool, view: &ModelsView) {
     }
 }
 
-fn model_row(ui: &mut Ui, workspace: &Workspace, entry: &Entry, is_chosen: bool) -> Response {
+fn model_row(ui: &mut Ui, workspace: &Workspace, entry: &ModelEntry, is_chosen: bool) -> Response {
     let palette = parts::palette(ui);
     let (word, color) = verdict(workspace, entry, palette);
     let facts = facts(entry);
@@ -159,7 +159,7 @@ fn model_row(ui: &mut Ui, workspace: &Workspace, entry: &Entry, is_chosen: bool)
 }
 
 /// "Qwen2 · 494 M · BF16 · 988 MB", as far as it is known.
-fn facts(entry: &Entry) -> String {
+fn facts(entry: &ModelEntry) -> String {
     let Some(card) = &entry.card else {
         return "Not looked at yet".to_owned();
     };
@@ -180,7 +180,7 @@ fn facts(entry: &Entry) -> String {
 }
 
 /// The one word about a model.
-fn verdict(workspace: &Workspace, entry: &Entry, palette: &Palette) -> (&'static str, Color32) {
+fn verdict(workspace: &Workspace, entry: &ModelEntry, palette: &Palette) -> (&'static str, Color32) {
     let Some(card) = &entry.card else {
         return ("", palette.weak);
     };

@@ -6,7 +6,7 @@ use crate::{
     data::{Pair, PairId, Split},
     state::{
         Command, Commands, Workspace,
-        pairs::{History, PairsCommand, PairsView},
+        pairs::{PairHistory, PairsCommand, PairsView},
     },
     ui::{
         lines::Lines,
@@ -118,7 +118,7 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
     if histories.is_missing(pair) {
         commands.push(Command::Pairs(PairsCommand::ReadHistory(pair)));
     }
-    let Some(Some(History { run, visits })) = histories.get(pair) else {
+    let Some(Some(PairHistory { run, visits })) = histories.get(pair) else {
         return;
     };
     let (Some((first, start)), Some((last, end))) = (visits.first(), visits.last()) else {

@@ -7,10 +7,10 @@ use crate::{
         difference::Difference,
         drafts::{Draft, LONGEST_EDITABLE},
         labelling::{Side, Way},
-        pairs::Extent,
+        pairs::ScrollExtent,
     },
     ui::{
-        marked::{self, Mark},
+        marked::{self, TextMark},
         parts,
         prompt::Edited,
         theme::{size, space},
@@ -27,7 +27,7 @@ const CAPTION: f32 = 34.0;
 /// Points that an arrow key scrolls: about three lines.
 const STEP: f32 = 64.0;
 
-pub fn scroll(extent: &mut Extent, way: Way) {
+pub fn scroll(extent: &mut ScrollExtent, way: Way) {
     // Two lines of the last page stay on the next one.
     let page = (extent.window - 2.0 * STEP / 3.0).max(STEP);
     extent.go(match way {
@@ -41,7 +41,7 @@ pub fn scroll(extent: &mut Extent, way: Way) {
 }
 
 /// Notes how far a text can be scrolled, and where it was scrolled to by hand.
-pub fn follow(extent: &mut Extent, asked: f32, shown: &ScrollAreaOutput<()>) {
+pub fn follow(extent: &mut ScrollExtent, asked: f32, shown: &ScrollAreaOutput<()>) {
     extent.window = shown.inner_rect.height();
     extent.text = extent.text.max(shown.content_size.y);
     let end = (shown.content_size.y - shown.inner_rect.height()).max(0.0);
@@ -53,7 +53,7 @@ pub fn follow(extent: &mut Extent, asked: f32, shown: &ScrollAreaOutput<()>) {
 }
 
 /// Over the answer that has no more to show, the wheel moves the other one.
-pub fn wheel(ui: &Ui, columns: egui::Rect, extent: &mut Extent) {
+pub fn wheel(ui: &Ui, columns: egui::Rect, extent: &mut ScrollExtent) {
     if ui.rect_contains_pointer(columns) {
         let rest = ui.input_mut(|input| std::mem::take(&mut input.smooth_scroll_delta.y));
         if rest != 0.0 {
@@ -95,7 +95,7 @@ impl Column<'_> {
     pub fn show(self, ui: &mut Ui, at: f32) -> ScrollAreaOutput<()> {
         let palette = parts::palette(ui);
         let (_, name) = side_word(self.side);
-        let mark = Mark { ground: palette.accent_soft, line: palette.accent };
+        let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
         let frame = parts::card_frame(ui);
         let shown = frame.show(ui, |ui| {
             ui.set_width(ui.available_width());

@@ -14,7 +14,7 @@ use crate::{
         tokens::{Spot, Subject},
     },
     ui::{
-        marked::{self, Mark},
+        marked::{self, TextMark},
         parts,
         prompt::{self, Edited},
         theme::{self, space},
@@ -63,7 +63,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
             ui.horizontal(|ui| {
                 for (word, on, about) in [
                     ("Tokens", &mut view.tokens, "What the model sees of this pair, token by token (I)"),
-                    ("White space", &mut view.white_space, "Mark spaces, tabs and line ends (W)"),
+                    ("White space", &mut view.white_space, "TextMark spaces, tabs and line ends (W)"),
                 ] {
                     if ui.add(egui::Button::new(word).selected(*on)).on_hover_text(about).clicked() {
                         *on = !*on;
@@ -182,7 +182,7 @@ fn header(ui: &mut Ui, draft: &mut Draft, view: &mut PairsView, commands: &Comma
         let pair = &draft.pair;
         parts::at_right(ui, "pair actions", |ui| {
             let difference = egui::Button::new("Difference").selected(view.difference);
-            if ui.add(difference).on_hover_text("Mark the words that only one answer has (D)").clicked() {
+            if ui.add(difference).on_hover_text("TextMark the words that only one answer has (D)").clicked() {
                 view.difference = !view.difference;
             }
             if ui.button("Duplicate").on_hover_text("A copy without verdict").clicked() {
@@ -342,8 +342,8 @@ fn answer(
         Place::Other => palette.hairline,
     };
     let mark = match place {
-        Place::Rejected => Mark { ground: palette.rejected_soft, line: palette.rejected },
-        Place::Chosen | Place::Other => Mark { ground: palette.chosen_soft, line: palette.chosen },
+        Place::Rejected => TextMark { ground: palette.rejected_soft, line: palette.rejected },
+        Place::Chosen | Place::Other => TextMark { ground: palette.chosen_soft, line: palette.chosen },
     };
     let removable = pair.answers.len() > 2;
     let mut press = None;
@@ -409,7 +409,7 @@ fn text(
     field: Field<'_>,
     text: &mut String,
     beside: Option<Beside<'_>>,
-    mark: Mark,
+    mark: TextMark,
     differences: &mut Differences,
 ) -> Edited {
     let font = TextStyle::Body.resolve(ui.style());

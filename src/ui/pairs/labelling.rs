@@ -9,11 +9,11 @@ use crate::{
     state::{
         Command, Commands, Workspace,
         drafts::{Draft, LONGEST_EDITABLE, Progress},
-        labelling::{Act, Judgement, Part, Shown, Side},
-        pairs::{Extent, LabelView, PairsCommand, PairsView, Scrolled},
+        labelling::{Act, Judgement, Part, ShownAnswers, Side},
+        pairs::{LabelView, PairsCommand, PairsView, ScrollExtent, Scrolled},
     },
     ui::{
-        marked::{self, Mark},
+        marked::{self, TextMark},
         parts,
         prompt::{self, Edited},
         theme::{size, space},
@@ -186,8 +186,8 @@ fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspa
         parts::at_right(ui, "labelling actions", |ui| {
             for (text, hover, press) in [
                 ("Edit", "Change the answers (E)", Act::Edit),
-                ("Difference", "Mark the words only one answer has (D)", Act::Difference),
-                ("White space", "Mark spaces, tabs and line ends (W)", Act::WhiteSpace),
+                ("Difference", "TextMark the words only one answer has (D)", Act::Difference),
+                ("White space", "TextMark spaces, tabs and line ends (W)", Act::WhiteSpace),
                 ("Undo", "Take the last label back (U)", Act::Undo),
                 ("Leave", "Back to the table (Esc)", Act::Leave),
             ] {
@@ -208,7 +208,7 @@ fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspa
 fn question(
     ui: &mut Ui,
     pair: &Pair,
-    shown: Shown,
+    shown: ShownAnswers,
     label: &mut LabelView,
     view: &mut PairsView,
     now_ms: i64,
@@ -229,7 +229,7 @@ fn question(
                 let at = label.scroll.prompt.at;
                 let area = area.vertical_scroll_offset(at);
                 let shown = area.show(ui, |ui| prompt::show(ui, &pair.prompt, READING, white_space));
-                label.scroll.prompt = Extent { at, ..Extent::default() };
+                label.scroll.prompt = ScrollExtent { at, ..ScrollExtent::default() };
                 columns::follow(&mut label.scroll.prompt, at, &shown);
             }
         });
@@ -237,7 +237,7 @@ fn question(
         let compared = (difference && editing.is_none())
             .then(|| view.differences.soon(&pair.answers[shown.left].text, &pair.answers[shown.right].text));
         let at = label.scroll.answers.at;
-        let mut extent = Extent { at, ..Extent::default() };
+        let mut extent = ScrollExtent { at, ..ScrollExtent::default() };
         let both = ui.available_rect_before_wrap();
         parts::two_columns(ui, height, |ui, place| {
             let side = Side::BOTH[place];
@@ -361,7 +361,7 @@ fn lay_out_next(ui: &Ui, workspace: &Workspace, label: &LabelView) {
         return;
     };
     let palette = parts::palette(ui);
-    let mark = Mark { ground: palette.accent_soft, line: palette.accent };
+    let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
     let font = egui::FontId::proportional(READING);
     let width = (ui.max_rect().width() - ui.spacing().item_spacing.x) / 2.0 - 2.0 * space::L - 2.0;
     for index in [shown.left, shown.right] {

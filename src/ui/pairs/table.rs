@@ -10,7 +10,7 @@ use crate::{
     data::{PairId, Split, Strength},
     state::{
         Command, Commands,
-        filter::{Shown, SortBy},
+        filter::{ListedPairs, SortBy},
         labelling::Way,
         pairs::{Caret, PairsCommand, PairsData, PairsView},
     },
@@ -58,7 +58,7 @@ fn shown(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
     let combo = ComboBox::from_id_salt("shown")
         .selected_text(format!("{} {}", shown.word(), shown.count(&data.counts)))
         .show_ui(ui, |ui| {
-            for choice in Shown::ALL {
+            for choice in ListedPairs::ALL {
                 let text = format!("{}  {}", choice.word(), choice.count(&data.counts));
                 ui.selectable_value(shown, choice, text);
             }

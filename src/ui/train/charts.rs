@@ -11,7 +11,7 @@ use crate::{
     objective::Objective,
     state::{metric, moved, runs::History, series::Series},
     ui::{
-        chart::{self, Chart, Level, Line},
+        chart::{self, Chart, ChartLevel, Line},
         parts,
         theme::{Palette, space},
     },
@@ -126,9 +126,9 @@ fn drawn<'a>(
 }
 
 /// IPO pulls margins to a target.
-fn levels(chart: ChartId, config: &RunConfig) -> Vec<Level> {
+fn levels(chart: ChartId, config: &RunConfig) -> Vec<ChartLevel> {
     let target = Objective::of(&config.objective).target_margin().filter(|_| chart == ChartId::Margin);
-    let level = |value| Level { value, name: format!("target {}", metric::number(value)) };
+    let level = |value| ChartLevel { value, name: format!("target {}", metric::number(value)) };
     target.map(level).into_iter().collect()
 }
 
