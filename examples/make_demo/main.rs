@@ -96,7 +96,7 @@ enum Command {
 struct Runs {
     #[arg(long, default_value_t = 3)]
     seeds: u64,
-    /// Only methods whose name begins with this.
+    /// Only the method of this name.
     #[arg(long, default_value = "")]
     only: String,
     /// A setting of all runs, as `nudge train --set`.
@@ -213,4 +213,24 @@ fn exam(world: &World, seed: u64, folder: &Path, questions: usize) -> Result<()>
     let policy = Policy::load(folder, &LoadOptions::default())?;
     let codec = Codec::load(folder)?;
     exam::exam(world, questions, &policy, &codec, &mut stream(seed, Stream::Exam))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes a list, a template or a draw makes the files again.
+    #[test]
+    fn the_files_of_the_demo_are_those_of_its_seed() {
+        let seed = 7;
+        let world = World::draw(seed);
+        check::check(&world, seed).unwrap();
+        let made = tempfile::tempdir().unwrap();
+        text_files(&world, seed, made.path()).unwrap();
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo");
+        for file in ["pairs.jsonl", "probes.jsonl", "retention.txt", nudge::judge::FILE] {
+            let [made, kept] = [made.path(), &demo].map(|dir| std::fs::read_to_string(dir.join(file)).unwrap());
+            assert!(made == kept, "{file} is not what the seed makes: run `make_demo text`");
+        }
+    }
 }

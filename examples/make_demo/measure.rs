@@ -50,7 +50,7 @@ const SECONDS: &str = "seconds";
 
 pub struct Options<'a> {
     pub seeds: std::ops::Range<u64>,
-    /// Only methods whose name begins with this.
+    /// Only the method of this name; all where it is empty.
     pub only: &'a str,
     /// `section.key` and value, on top of the demo's settings and under the method's own.
     pub settings: Vec<(String, String)>,
@@ -92,7 +92,7 @@ pub fn measure(
         let mut project = Project::open(&dir)?;
         let base = RunConfig::from_toml(&project.settings()?.run_toml)?.with_overrides(&options.settings)?;
         let mut rows: Vec<(&str, Vec<Line>)> = Vec::new();
-        for method in methods.iter().filter(|method| method.name.starts_with(options.only)) {
+        for method in methods.iter().filter(|method| [method.name, ""].contains(&options.only)) {
             let mut of_method = Vec::new();
             for seed in options.seeds.clone() {
                 let config = configure(&base, method, seed)?;

@@ -45,20 +45,17 @@ const TAU: &str = "objective.tau";
 const KIND: &str = "objective.kind";
 const REFERENCE: &str = "objective.reference_weight";
 
-/// The search: one number of each method, four values of it. MPO has its own λ_ref, the others none.
+/// The search: one number of each method, three values of it. MPO has its own λ_ref, the others none.
 pub const SEARCHED: &[Method] = &[
     method("MPO β 0.5", &[(KIND, "mpo"), (BETA, "0.5")]),
     method("MPO β 1", &[(KIND, "mpo"), (BETA, "1.0")]),
     method("MPO β 2", &[(KIND, "mpo"), (BETA, "2.0")]),
-    method("MPO β 4", &[(KIND, "mpo"), (BETA, "4.0")]),
-    method("DPO β 0.25", &[(KIND, "dpo"), (BETA, "0.25")]),
     method("DPO β 0.5", &[(KIND, "dpo"), (BETA, "0.5")]),
     method("DPO β 1", &[(KIND, "dpo"), (BETA, "1.0")]),
     method("DPO β 2", &[(KIND, "dpo"), (BETA, "2.0")]),
     method("IPO τ 0.1", &[(KIND, "ipo"), (TAU, "0.1")]),
     method("IPO τ 0.25", &[(KIND, "ipo"), (TAU, "0.25")]),
     method("IPO τ 0.5", &[(KIND, "ipo"), (TAU, "0.5")]),
-    method("IPO τ 1", &[(KIND, "ipo"), (TAU, "1.0")]),
 ];
 
 /// Each method with what the search found best.

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
-pub use ask::{Generate, Score};
-pub use compare::Compare;
-pub use download::Download;
-pub use export::{Export, LayoutName, PartName, StoredName};
+pub use self::ask::{Generate, Score};
+pub use self::compare::Compare;
+pub use self::download::Download;
+pub use self::export::{Export, LayoutName, PartName, StoredName};
 
 use crate::{
     data::{SplitRule, config::Precision},

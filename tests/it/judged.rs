@@ -24,14 +24,14 @@ name = "even"
 prompts = ["Is 3 even?", { ask = "Is 4 even?", right = "yes", wrong = "no" }]
 
 [[rule]]
-name = "yes"
+name = "has e"
 on = "even"
 better = "more"
-when = { matches = "^yes" }
+when = { matches = "e" }
 
 [[rule]]
 name = "anything"
-when = { not = { counts_as = "yes" } }
+when = { not = { counts_as = "has e" } }
 
 [[rule]]
 name = "of stones"
@@ -61,7 +61,7 @@ fn every_evaluation_judges_and_the_answers_can_be_read() {
         let answers = project.judged(run, step).unwrap();
         assert_eq!(answers.len(), 9, "three prompts, three times each");
         let metrics = &project.steps(run, None).unwrap().into_iter().find(|(at, _)| *at == step).unwrap().1;
-        for (rule, asked) in [("yes", 6), ("anything", 6), ("of stones", 3)] {
+        for (rule, asked) in [("has e", 6), ("anything", 6), ("of stones", 3)] {
             let said: Vec<bool> = answers
                 .iter()
                 .filter_map(|answer| answer.said.iter().find(|(name, _)| name == rule))
@@ -75,12 +75,10 @@ fn every_evaluation_judges_and_the_answers_can_be_read() {
             assert!(0.0 <= low && low <= share && share <= high && high <= 1.0 && low < high, "{low} {share} {high}");
         }
         for answer in answers.iter().filter(|answer| answer.group == "even") {
-            assert_eq!(answer.said[0].1, answer.answer.starts_with("yes"), "{answer:?}");
+            assert_eq!(answer.said[0].1, answer.answer.contains('e'), "{answer:?}");
         }
         assert_eq!(answers.last().unwrap().prompt, ask("Name stone 2"));
     }
-    let yes = project.series(run, "judged/yes", None).unwrap();
-    assert!(yes[2].1 > yes[0].1, "it learns what it is judged by here: {yes:?}");
     let draws: Vec<String> = project.judged(run, 0).unwrap().into_iter().take(3).map(|answer| answer.answer).collect();
     assert!(draws[0] != draws[1] || draws[1] != draws[2], "samples of one prompt are drawn apart: {draws:?}");
 }
