@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use nudge::{
     data::{Choice, Pair, Prompt, Split, config::RunConfig},
-    model::{LoadOptions, Policy},
     engine::protocol::{Outcome, Request, RunControl},
+    model::{LoadOptions, Policy},
     store::{NewRun, Project, demo::open_demo_of},
     text::{Codec, Limits},
 };
