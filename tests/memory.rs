@@ -9,7 +9,7 @@ use nudge::{
     model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Spec, adapter, init},
     text::Codec,
     train::{
-        dataset::rows::Packed,
+        dataset::packing::Packed,
         step::{Loss, Plan, Slopes, Trainer, go_on},
     },
 };
@@ -76,7 +76,7 @@ impl Loss<()> for Apart {
 
 fn trainer(policy: Policy) -> Trainer {
     let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-    Trainer { policy, optimizer, room: None }
+    Trainer { policy, optimizer, memory: None }
 }
 
 fn step(trainer: &mut Trainer, row: &Packed<()>) {

@@ -11,7 +11,7 @@ use nudge::{
     model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy},
     text::{Codec, Limits},
     train::{
-        dataset::rows::Packed,
+        dataset::packing::Packed,
         step::{Loss, Plan, Slopes, Trainer, go_on},
     },
 };
@@ -46,7 +46,7 @@ pub fn learn(world: &World, seed: u64, folder: &Path, lessons: &Lessons) -> Resu
         policy.parameters(),
         AdamWOptions { betas: [0.9, 0.98], weight_decay: 0.01, ..AdamWOptions::default() },
     )?;
-    let mut trainer = Trainer { policy, optimizer, room: None };
+    let mut trainer = Trainer { policy, optimizer, memory: None };
     let questions = Question::all(world);
     let mut rng = stream(seed, Stream::Lessons);
     let started = Instant::now();

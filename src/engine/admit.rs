@@ -4,7 +4,7 @@
 use data::config::{RunConfig, validate};
 use store::Project;
 use text::Codec;
-use train::{Result, TrainError, dataset::material, measure::judging};
+use train::{Result, TrainError, dataset::inputs, measure::judging};
 
 /// What settings alone can say against a run that goes on with them: their faults, and a device that is not there.
 pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
@@ -14,7 +14,7 @@ pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
     }
     // "auto" always finds one; to open it here would keep it open on a thread that has no use for it.
     if config.train.device != "auto" {
-        material::open_device(config)?;
+        inputs::open_device(config)?;
     }
     Ok(())
 }
@@ -24,10 +24,10 @@ pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
 /// Takes as long as reading a tokenizer does.
 pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
     fit_to_resume(config)?;
-    let folder = material::model_folder(project, config)?;
-    model::examine(&folder, &material::load_options(config, project.dir()))?;
+    let folder = inputs::model_folder(project, config)?;
+    model::examine(&folder, &inputs::load_options(config, project.dir()))?;
     Codec::load(&folder)?;
-    for file in material::files(project, config) {
+    for file in inputs::files(project, config) {
         files::open(&file, u64::MAX).map_err(|error| TrainError::Sentence(error.to_string()))?;
     }
     judging::rules_of(project, &project.probes()?)?;

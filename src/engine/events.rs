@@ -13,7 +13,7 @@ use crate::protocol::Event;
 /// Called after events were queued; a window asks for a repaint in it.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// Kept history events beyond this are dropped: the project has them all.
+/// Saving history events beyond this are dropped: the project has them all.
 const BACKLOG_OF_HISTORY: usize = 1024;
 
 /// The engine's end of the event queue.

@@ -1,6 +1,6 @@
 //! The background thread that hosts what [`train`] runs, and what it is asked and says.
 //!
-//! `thread` owns the thread, `border` is what panics do not cross; `hands` are the threads that compute for it; `desk`
+//! `thread` owns the thread, `border` is what panics do not cross; `pool` are the threads that compute for it; `inbox`
 //! takes [`protocol::Request`]s, keeps the queue of runs and is the host of the one that is going; `events` sends without
 //! ever waiting. Beside runs: `answers` (questions to weights), `preflight` (what can be known before a start), `admit`
 //! (whether a run may be recorded) and `catalog` (models on disk).
@@ -12,9 +12,9 @@ mod admit;
 mod answers;
 mod border;
 pub mod catalog;
-mod desk;
 mod events;
-mod hands;
+mod inbox;
+mod pool;
 mod preflight;
 pub mod protocol;
 mod thread;
@@ -33,6 +33,6 @@ pub use self::{
     admit::{admit, fit_to_resume},
     answers::{Speaker, answer, answer_all},
     events::Waker,
-    hands::compute_pool,
+    pool::compute_pool,
     thread::{Engine, EngineOptions, Farewell, no_waker},
 };

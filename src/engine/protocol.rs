@@ -14,7 +14,7 @@ use data::{
 };
 use serde::{Deserialize, Serialize};
 use store::RunId;
-use train::run::host::Told;
+use train::run::host::RunEvent;
 pub use train::{
     memory::outlook::{Basis, MemoryOutlook},
     run::host::{Metrics, Outcome, SaveAnswer},
@@ -215,22 +215,22 @@ pub enum Event {
 
 impl Event {
     /// What a run tells, with its name.
-    pub fn of_run(run: RunId, told: Told) -> Self {
+    pub fn of_run(run: RunId, told: RunEvent) -> Self {
         match told {
-            Told::Phase { what, fraction } => Self::Phase { run, what, fraction },
-            Told::Started { first_step, total_steps, arithmetic } => {
+            RunEvent::Phase { what, fraction } => Self::Phase { run, what, fraction },
+            RunEvent::Started { first_step, total_steps, arithmetic } => {
                 Self::Started { run, first_step, total_steps, arithmetic }
             }
-            Told::Step { step, total_steps, metrics, eta_secs } => {
+            RunEvent::Step { step, total_steps, metrics, eta_secs } => {
                 Self::Step { run, step, total_steps, metrics, eta_secs }
             }
-            Told::Evaluated { step, metrics } => Self::Evaluated { run, step, metrics },
-            Told::Sampled { step, probe, answer } => Self::Sampled { run, step, probe, answer },
-            Told::Saved { step } => Self::Saved { run, step },
-            Told::Logged { step, level, text, mark } => Self::Logged { run, step, level, text, mark },
-            Told::Paused { step } => Self::Paused { run, step },
-            Told::Continued { step } => Self::Continued { run, step },
-            Told::SaveFailed { step, error } => Self::SaveFailed { run, step, error },
+            RunEvent::Evaluated { step, metrics } => Self::Evaluated { run, step, metrics },
+            RunEvent::Sampled { step, probe, answer } => Self::Sampled { run, step, probe, answer },
+            RunEvent::Saved { step } => Self::Saved { run, step },
+            RunEvent::Logged { step, level, text, mark } => Self::Logged { run, step, level, text, mark },
+            RunEvent::Paused { step } => Self::Paused { run, step },
+            RunEvent::Continued { step } => Self::Continued { run, step },
+            RunEvent::SaveFailed { step, error } => Self::SaveFailed { run, step, error },
         }
     }
 }

@@ -7,9 +7,9 @@ use train::run::{self, host::Outcome};
 
 use crate::{
     border,
-    desk::{Desk, Leaving, Running},
     events::{Reporter, Waker},
-    hands::{Crew, Hands, STACK_BYTES},
+    inbox::{Inbox, Leaving, Running},
+    pool::{Pool, PoolOptions, STACK_BYTES},
     protocol::{Event, Request},
 };
 
@@ -38,13 +38,13 @@ impl EngineOptions {
     }
 
     /// What `"auto"` stands for.
-    fn hands(&self) -> Hands {
+    fn pool(&self) -> PoolOptions {
         let gentle = self.beside_window;
         let threads = self.threads.unwrap_or_else(|| {
             let all = std::thread::available_parallelism().map_or(1, usize::from);
             all.saturating_sub(usize::from(gentle)).max(1)
         });
-        Hands { threads, gentle }
+        PoolOptions { threads, gentle }
     }
 }
 
@@ -87,13 +87,13 @@ impl Engine {
     pub fn start(waker: Waker, options: EngineOptions) -> std::io::Result<Self> {
         let (requests, inbox) = bounded(REQUESTS);
         let (outbox, events) = bounded(EVENTS);
-        let crew = Crew::gather(options.hands())?;
+        let pool = Pool::start(options.pool())?;
         let leaving = Leaving::default();
         let hold = Hold(leaving.clone());
         let thread =
             std::thread::Builder::new().name("nudge-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
                 let reporter = Reporter::new(outbox, waker);
-                serve(Desk::new(inbox, reporter, crew, leaving));
+                serve(Inbox::new(inbox, reporter, pool, leaving));
             })?;
         Ok(Self { requests, events, hold, thread: Some(thread) })
     }
@@ -115,48 +115,48 @@ impl Engine {
     }
 }
 
-/// Until the requests end: works with one crew after the other.
-fn serve(mut desk: Desk) {
-    while !desk.closing() {
-        let crew = Arc::clone(&desk.crew);
-        // A policy stays on the thread that loaded it, so everything of one crew's time is done on one of its threads.
-        let wanted = crew.work(|| shift(&mut desk));
-        match wanted.map_or(Ok(crew), |hands| Crew::gather(hands).map(Arc::new)) {
-            Ok(crew) => desk.crew = crew,
+/// Until the requests end: works with one pool after the other.
+fn serve(mut inbox: Inbox) {
+    while !inbox.closing() {
+        let pool = Arc::clone(&inbox.pool);
+        // A policy stays on the thread that loaded it, so everything of one pool's time is done on one of its threads.
+        let wanted = pool.work(|| shift(&mut inbox));
+        match wanted.map_or(Ok(pool), |options| Pool::start(options).map(Arc::new)) {
+            Ok(pool) => inbox.pool = pool,
             Err(error) => {
-                if let Some(job) = desk.next_run() {
+                if let Some(job) = inbox.next_run() {
                     let error = format!("The system refuses the threads of train.threads: {error}");
                     run::record_failure(&job.task, &error);
                     let (run, outcome) = (job.task.run, Outcome::Failed { error });
-                    desk.run_ended(Event::Finished { run, outcome });
+                    inbox.run_ended(Event::Finished { run, outcome });
                 }
             }
         }
     }
-    desk.reporter.finish(LAST_WORDS);
+    inbox.reporter.finish(LAST_WORDS);
 }
 
-/// The next run of the queue, or the next request, until the requests end or the next run wants other hands.
-fn shift(desk: &mut Desk) -> Option<Hands> {
-    while !desk.closing() {
-        let wanted = desk.hands_wanted();
-        if wanted != desk.crew.hands() {
-            desk.leave();
+/// The next run of the queue, or the next request, until the requests end or the next run wants another pool.
+fn shift(inbox: &mut Inbox) -> Option<PoolOptions> {
+    while !inbox.closing() {
+        let wanted = inbox.pool_wanted();
+        if wanted != inbox.pool.options() {
+            inbox.leave();
             return Some(wanted);
         }
-        match desk.next_run() {
+        match inbox.next_run() {
             Some(job) => {
                 let run = job.task.run;
-                let mut host = Running { desk, job: &job };
+                let mut host = Running { inbox, job: &job };
                 let ended = border::within(|| run::train(&mut host, &job.task));
                 let outcome = ended.unwrap_or_else(|error| {
                     run::record_failure(&job.task, &error);
                     Outcome::Failed { error }
                 });
                 kernels::device::trim_all();
-                desk.run_ended(Event::Finished { run, outcome });
+                inbox.run_ended(Event::Finished { run, outcome });
             }
-            None => desk.wait(),
+            None => inbox.wait(),
         }
     }
     None

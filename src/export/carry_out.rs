@@ -2,7 +2,7 @@
 
 use store::Project;
 
-use crate::{ExportError, ExportOrder, Exported, OnPhase, Proof, Story, Subject, What, trained::Trained};
+use crate::{ExportError, ExportOrder, Exported, OnPhase, Proof, RunHistory, Subject, What, trained::Trained};
 
 /// Does what the order says. `on_phase` hears what is going on and stops it by breaking; then, as after an error, nothing is
 /// left behind.
@@ -48,7 +48,7 @@ fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported, E
     }
     let project = Project::open(&order.project)?;
     let record = project.run(order.run)?;
-    let story = Story::of(&project, &record)?;
+    let story = RunHistory::of(&project, &record)?;
     crate::report(&story, &order.to, order.overwrite)?;
     Ok(Exported { step: record.step, proof: None, passed_over: Vec::new() })
 }

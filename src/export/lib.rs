@@ -1,7 +1,7 @@
 //! What leaves the project: adapters and merged models, each proven by reading it back, and the report of a run.
 //!
 //! - `order`: what is to leave, as plain data; `carry_out`: the one place where it is done, from what is on disk: `trained` a
-//!   run's weights, `story` what its report says.
+//!   run's weights, `history` what its report says.
 //! - `report`: a run told on one page, from `report.html` or `report.md`; `chart`: its lines as SVG.
 //! - `weights`: policies as folders that other tools read; `proof`: what is compared; `card`: what the folder says of itself;
 //!   `aside`: a folder that is whole or not there.
@@ -10,10 +10,10 @@ mod aside;
 mod card;
 mod carry_out;
 mod chart;
+mod history;
 mod order;
 mod proof;
 mod report;
-mod story;
 mod trained;
 mod weights;
 
@@ -22,5 +22,5 @@ pub use carry_out::export;
 pub use chart::{Line, Point};
 pub use order::{ExportOrder, Exported, Layout, MergedOptions, OnPhase, Part, Stored, What, Which};
 pub use proof::Proof;
-pub use report::{Answers, Chart, Measured, Setting, Story, report};
+pub use report::{Answers, Chart, Measured, RunHistory, Setting, report};
 pub use weights::{ExportError, Subject, adapter, merged};

@@ -16,7 +16,7 @@ use crate::{
 
 /// Everything that a report tells.
 #[derive(Debug, Clone, Default)]
-pub struct Story {
+pub struct RunHistory {
     pub run: String,
     /// E.g. "completed, step 40 of 40, 2026-03-01, 3 min".
     pub state: String,
@@ -79,7 +79,7 @@ pub struct Answers {
 const ROWS: usize = 9;
 
 /// Writes the report to `file`; what is there already is only replaced with `overwrite`.
-pub fn report(story: &Story, file: &Path, overwrite: bool) -> Result<(), ExportError> {
+pub fn report(story: &RunHistory, file: &Path, overwrite: bool) -> Result<(), ExportError> {
     let is_markdown =
         file.extension().is_some_and(|end| end.eq_ignore_ascii_case("md") || end.eq_ignore_ascii_case("markdown"));
     let name = if is_markdown { "report.md" } else { "report.html" };
@@ -104,7 +104,7 @@ impl From<WriteError> for ExportError {
     }
 }
 
-fn render(story: &Story, template: &str) -> Result<String, minijinja::Error> {
+fn render(story: &RunHistory, template: &str) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     // A line that only steers leaves no line behind.
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
@@ -121,12 +121,12 @@ fn plain(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-fn values(story: &Story) -> Value {
+fn values(story: &RunHistory) -> Value {
     let pairs = |pairs: &[(u64, String)]| -> Vec<Value> {
         let values = pairs.iter();
         values.map(|(step, text)| context! { step => *step, text => text.as_str() }).collect()
     };
-    let Story {
+    let RunHistory {
         run,
         state,
         method,

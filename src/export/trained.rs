@@ -12,7 +12,7 @@ use store::{Project, RunId, RunRecord};
 use text::{Clock, Codec};
 use train::{
     Result, TrainError,
-    dataset::material,
+    dataset::inputs,
     run::{checkpoint, rotation},
 };
 
@@ -53,17 +53,17 @@ impl Trained {
                 best
             }
         };
-        let folder = material::model_folder(project, &config)?;
-        let options = LoadOptions { precision: Precision::F32, ..material::load_options(&config, project.dir()) };
+        let folder = inputs::model_folder(project, &config)?;
+        let options = LoadOptions { precision: Precision::F32, ..inputs::load_options(&config, project.dir()) };
         let mut policy = Policy::load(&folder, &options)?;
         saved.restore(&mut policy)?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
-        let material = material::of_run(project, record.id, record.revision, &config)?;
+        let inputs = inputs::of_run(project, record.id, record.revision, &config)?;
         let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
-        let sides = split(&material.pairs, rule);
+        let sides = split(&inputs.pairs, rule);
         let mut probes: Vec<Vec<u32>> = Vec::new();
         for &index in sides.eval.iter().chain(&sides.train) {
-            let ids = codec.prompt_ids(&material.pairs[index].prompt)?;
+            let ids = codec.prompt_ids(&inputs.pairs[index].prompt)?;
             let fits = !ids.is_empty() && ids.len() <= config.data.max_prompt_tokens;
             if fits && !probes.contains(&ids) {
                 probes.push(ids);
@@ -73,7 +73,7 @@ impl Trained {
             }
         }
         let step = saved.state().step;
-        let mut prompts = material.pairs.iter().map(|pair| &pair.prompt);
+        let mut prompts = inputs.pairs.iter().map(|pair| &pair.prompt);
         let chats = prompts.any(|prompt| matches!(prompt, Prompt::Chat(_)));
         let about = About {
             run: record.name.clone(),
@@ -83,8 +83,8 @@ impl Trained {
             continued: options.continued,
             method: record.method.clone(),
             revision: record.revision.0,
-            pairs: material.pairs.len(),
-            reference_answers: material.references.len(),
+            pairs: inputs.pairs.len(),
+            reference_answers: inputs.references.len(),
             plain_style: codec.plain_style().filter(|_| chats).map(str::to_owned),
             settings: record.config_toml.clone(),
             metrics: newest_metrics(project, record, step)?,

@@ -71,9 +71,9 @@ pub enum TrainError {
         doubtful: Option<u64>,
     },
     #[error(
-        "Out of memory: a row of {tokens} tokens needs about {needed_mb} MB with recomputation, and {room_mb} MB may be taken (train.memory_mb sets it)"
+        "Out of memory: a row of {tokens} tokens needs about {needed_mb} MB with recomputation, and {limit_mb} MB may be taken (train.memory_mb sets it)"
     )]
-    NoRoom { tokens: usize, needed_mb: u64, room_mb: u64 },
+    OutOfMemory { tokens: usize, needed_mb: u64, limit_mb: u64 },
     #[error("The check was cut short, because what it was done beside was to stop or to rest. Ask again")]
     CutShort,
     #[error("This device is not available: {0}")]
@@ -122,6 +122,6 @@ impl TrainError {
 
     /// The device, not the data, had no room: the same work in smaller pieces may succeed.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::NoRoom { .. } | Self::Policy(PolicyError::Kernel(KernelError::OutOfMemory(_))))
+        matches!(self, Self::OutOfMemory { .. } | Self::Policy(PolicyError::Kernel(KernelError::OutOfMemory(_))))
     }
 }

@@ -4,8 +4,8 @@ use model::{Doc, PolicyError};
 
 use crate::{
     dataset::{
-        batches::PairDoc,
-        rows::{Packed, pack},
+        documents::PairDoc,
+        packing::{Packed, pack},
     },
     error::Result,
     measure::log_probs::sum,

@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use model::{AdamW, Policy, PolicyError, Row};
 
 use crate::{
-    dataset::rows::Packed,
+    dataset::packing::Packed,
     error::{Result, TrainError},
-    memory::{budget::Room, process},
+    memory::{budget::MemoryLimit, process},
 };
 
 /// A policy that is trained, and its optimizer.
@@ -18,7 +18,7 @@ pub struct Trainer {
     pub policy: Policy,
     pub optimizer: AdamW,
     /// What rows may hold, looked at before each of them; absent = whatever they take.
-    pub room: Option<Room>,
+    pub memory: Option<MemoryLimit>,
 }
 
 /// What a step works on, and how far it goes. `K` names a document.
@@ -67,7 +67,7 @@ pub enum StepEnd<K, T = StepDone> {
     /// Stopped between micro-batches: the weights are what they were.
     Stopped,
     /// A row did not fit the memory there is: the weights are what they were.
-    NoRoom {
+    OutOfMemory {
         error: TrainError,
         /// The row's document, when it is the only one.
         alone: Option<K>,
@@ -80,7 +80,7 @@ impl<K, T> StepEnd<K, T> {
         match self {
             Self::Done(done) => Ok(done),
             Self::Stopped => Err(TrainError::Sentence("The step was stopped".to_owned())),
-            Self::NoRoom { error, .. } => Err(error),
+            Self::OutOfMemory { error, .. } => Err(error),
         }
     }
 }
@@ -112,15 +112,15 @@ pub struct Passes {
 impl Trainer {
     /// How many bytes of this process are held for others than what is trained.
     pub fn set_others(&mut self, bytes: u64) {
-        if let Some(room) = &mut self.room {
-            room.set_others(bytes);
+        if let Some(memory) = &mut self.memory {
+            memory.set_others(bytes);
         }
     }
 
     /// Bytes that this process holds for what is trained, where the policy lives.
     pub fn used_bytes(&self) -> u64 {
         let policy = &self.policy;
-        self.room.map_or_else(|| process::used_on(policy.device()), |room| room.used(policy))
+        self.memory.map_or_else(|| process::used_on(policy.device()), |memory| memory.used(policy))
     }
 
     /// Forward and backward through every row, then one update.
@@ -130,10 +130,10 @@ impl Trainer {
         loss: &mut dyn Loss<K>,
         tick: &mut Tick<'_>,
     ) -> Result<StepEnd<K>> {
-        let passes = match gradient(&mut self.policy, self.room, plan.step, plan.rows, loss, tick)? {
+        let passes = match gradient(&mut self.policy, self.memory, plan.step, plan.rows, loss, tick)? {
             StepEnd::Done(passes) => passes,
             StepEnd::Stopped => return Ok(StepEnd::Stopped),
-            StepEnd::NoRoom { error, alone } => return Ok(StepEnd::NoRoom { error, alone }),
+            StepEnd::OutOfMemory { error, alone } => return Ok(StepEnd::OutOfMemory { error, alone }),
         };
         let squared = self.policy.gradients().norm_squared();
         let gradient_norm = squared.map_err(PolicyError::from)?.sqrt();
@@ -150,7 +150,7 @@ impl Trainer {
 /// The gradient of a loss over some rows, into [`Policy::gradients`], with no update.
 pub fn gradient<K: Copy>(
     policy: &mut Policy,
-    room: Option<Room>,
+    memory: Option<MemoryLimit>,
     step: u64,
     rows: &[Packed<K>],
     loss: &mut dyn Loss<K>,
@@ -163,11 +163,11 @@ pub fn gradient<K: Copy>(
         let done = match tick(policy) {
             Ok(ControlFlow::Break(())) => return Ok(StepEnd::Stopped),
             ticked => ticked
-                .and_then(|_| room.map_or(Ok(()), |room| make_room(policy, room, &packed.row)))
+                .and_then(|_| memory.map_or(Ok(()), |memory| fit_memory(policy, memory, &packed.row)))
                 .and_then(|()| micro_batch(policy, packed, loss, &mut passes)),
         };
         match done {
-            Err(error) if error.is_out_of_memory() => return Ok(StepEnd::NoRoom { error, alone: packed.alone() }),
+            Err(error) if error.is_out_of_memory() => return Ok(StepEnd::OutOfMemory { error, alone: packed.alone() }),
             done => done?,
         }
     }
@@ -175,15 +175,15 @@ pub fn gradient<K: Copy>(
 }
 
 /// Looks whether the row fits the memory there is; blocks that do not fit will run their forward again.
-fn make_room(policy: &mut Policy, room: Room, row: &Row) -> Result<()> {
-    let room = room.now(policy);
-    policy.set_room(room);
+fn fit_memory(policy: &mut Policy, memory: MemoryLimit, row: &Row) -> Result<()> {
+    let memory = memory.now(policy);
+    policy.set_room(memory);
     let tokens = row.tokens();
     let needed = policy.least_row_bytes(tokens, row.answer_tokens());
-    if needed <= room {
+    if needed <= memory {
         return Ok(());
     }
-    Err(TrainError::NoRoom { tokens, needed_mb: needed.div_ceil(1 << 20), room_mb: room >> 20 })
+    Err(TrainError::OutOfMemory { tokens, needed_mb: needed.div_ceil(1 << 20), limit_mb: memory >> 20 })
 }
 
 /// One row forward, the loss's word on each document, and backward.

@@ -6,7 +6,7 @@ use nudge::{
     data::config::{Precision, Targets},
     model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Stored, save_merged},
     train::{
-        dataset::rows::Packed,
+        dataset::packing::Packed,
         step::{Loss, Plan, Slopes, Trainer, go_on, gradient},
     },
 };
@@ -44,7 +44,7 @@ impl Loss<()> for Square {
 /// Some steps on one row.
 fn train(policy: Policy, row: &Packed<()>) -> Trained {
     let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default()).unwrap();
-    let mut trainer = Trainer { policy, optimizer, room: None };
+    let mut trainer = Trainer { policy, optimizer, memory: None };
     let mut losses = Vec::new();
     for _ in 0..STEPS {
         let mut loss = Square::default();

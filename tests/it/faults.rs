@@ -21,7 +21,7 @@ use nudge::{
         TrainError,
         run::{
             Task,
-            host::{CurrentWeights, Host, Outcome, Rest, Signal, Told, Wishes},
+            host::{CurrentWeights, Host, Outcome, Rest, RunEvent, Signal, Wishes},
             train,
         },
     },
@@ -56,7 +56,7 @@ impl<F: Fn(u64) -> Mishap> Host for Faulty<F> {
         &mut self.wishes
     }
 
-    fn tell(&mut self, _: Told) {}
+    fn tell(&mut self, _: RunEvent) {}
 
     fn before_micro_batch(&mut self, step: u64, policy: &mut Policy) -> Result<(), TrainError> {
         match (self.mishap)(step) {

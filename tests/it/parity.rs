@@ -6,7 +6,7 @@ use nudge::{
     data::{PairId, config::Margin},
     model::{AdamW, AdamWOptions, Doc, Policy, Row},
     train::{
-        dataset::batches::PairDoc,
+        dataset::documents::PairDoc,
         loss::{Batch, BatchLoss, Texts},
         measure::log_probs::Sums,
         objective::{Objective, Smoothing},
@@ -214,7 +214,7 @@ pub fn step(trainer: &mut Trainer, judge: &Judge) -> (f64, Vec<(String, Vec<f64>
 /// With AdamW as PyTorch has it by default.
 pub fn trainer(policy: Policy, options: AdamWOptions) -> Trainer {
     let optimizer = AdamW::new(policy.parameters(), options).unwrap();
-    Trainer { policy, optimizer, room: None }
+    Trainer { policy, optimizer, memory: None }
 }
 
 #[test]

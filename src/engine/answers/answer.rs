@@ -14,7 +14,7 @@ use store::{Project, RunId};
 use text::{Clock, Codec, StreamDecoder};
 use train::{
     Result, TrainError,
-    dataset::material,
+    dataset::inputs,
     run::{checkpoint, rotation},
 };
 
@@ -49,8 +49,8 @@ impl Speaker {
         let project = Project::open(project)?;
         let record = project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
-        let folder = material::model_folder(&project, &config)?;
-        let mut policy = Policy::load(&folder, &material::load_options_of(&record, &config, project.dir()))?;
+        let folder = inputs::model_folder(&project, &config)?;
+        let mut policy = Policy::load(&folder, &inputs::load_options_of(&record, &config, project.dir()))?;
         let saved = checkpoint::open(&record.checkpoints, step)?;
         saved.restore(&mut policy)?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
@@ -87,7 +87,7 @@ pub fn answer_all(
     let context = policy.spec().max_positions;
     if let Some(prompt) = prompts.iter().find(|prompt| prompt.len() >= context) {
         return Err(TrainError::Sentence(format!(
-            "The prompt has {} tokens and the model's context only {context}, so there is no room for an answer. Shorten \
+            "The prompt has {} tokens and the model's context only {context}, so there is no memory for an answer. Shorten \
              the prompt",
             prompt.len()
         )));

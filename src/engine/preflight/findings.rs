@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use data::{Flaw, Pair, PairId, Prompt, config::DataConfig};
 use text::{Codec, Limits, Start};
-use train::dataset::batches::{Batches, Material, PairDoc};
+use train::dataset::documents::{Dataset, Inputs, PairDoc};
 
 use crate::protocol::{Fates, Lengths, PairFinding, PreflightReport};
 
@@ -14,28 +14,28 @@ const EXAMPLES: usize = 10;
 /// Bars of the histogram, about.
 const BARS: usize = 32;
 
-fn docs(batches: &Batches) -> impl Iterator<Item = &PairDoc> {
-    batches.pairs.train.iter().chain(&batches.pairs.eval)
+fn docs(dataset: &Dataset) -> impl Iterator<Item = &PairDoc> {
+    dataset.pairs.train.iter().chain(&dataset.pairs.eval)
 }
 
 /// Fates, lengths and findings of the labelled pairs.
-pub fn fill(report: &mut PreflightReport, data: &Material, batches: &Batches, codec: &Codec, config: &DataConfig) {
+pub fn fill(report: &mut PreflightReport, data: &Inputs, dataset: &Dataset, codec: &Codec, config: &DataConfig) {
     let by_id: HashMap<PairId, &Pair> = data.pairs.iter().map(|pair| (pair.id, pair)).collect();
-    let set_aside: HashSet<PairId> = batches.set_aside.iter().map(|(id, _)| *id).collect();
+    let set_aside: HashSet<PairId> = dataset.set_aside.iter().map(|(id, _)| *id).collect();
     let too_long = |id: &&PairId| {
         by_id
             .get(id)
             .is_some_and(|pair| codec.prompt_ids(&pair.prompt).is_ok_and(|ids| ids.len() > config.max_prompt_tokens))
     };
     let prompt_too_long = set_aside.iter().filter(too_long).count();
-    let answer_cut = docs(batches).filter(|pair| pair.cut > 0).count();
+    let answer_cut = docs(dataset).filter(|pair| pair.cut > 0).count();
     report.fates = Fates {
-        fit: docs(batches).count() - answer_cut,
+        fit: docs(dataset).count() - answer_cut,
         answer_cut,
         prompt_too_long,
         unusable: set_aside.len() - prompt_too_long,
     };
-    report.lengths = lengths(batches, &by_id, codec, config);
+    report.lengths = lengths(dataset, &by_id, codec, config);
 
     let limit = config.max_answer_tokens;
     let open = |ids: &Vec<u32>| ids.last().is_none_or(|id| !codec.stop_ids().contains(id));
@@ -54,7 +54,7 @@ pub fn fill(report: &mut PreflightReport, data: &Material, batches: &Batches, co
         chat && !codec.has_template()
     };
     let mut find = |flaw, text: String, has: &dyn Fn(&PairDoc) -> bool| {
-        let mut examples: Vec<PairId> = docs(batches).filter(|pair| has(pair)).map(|pair| pair.id).collect();
+        let mut examples: Vec<PairId> = docs(dataset).filter(|pair| has(pair)).map(|pair| pair.id).collect();
         let pairs = examples.len();
         examples.truncate(EXAMPLES);
         if pairs > 0 {
@@ -107,9 +107,9 @@ pub fn too_large(report: &mut PreflightReport, pairs: Vec<PairId>) {
     });
 }
 
-fn lengths(batches: &Batches, by_id: &HashMap<PairId, &Pair>, codec: &Codec, config: &DataConfig) -> Lengths {
+fn lengths(dataset: &Dataset, by_id: &HashMap<PairId, &Pair>, codec: &Codec, config: &DataConfig) -> Lengths {
     let mut all: Vec<usize> = Vec::new();
-    for pair in docs(batches) {
+    for pair in docs(dataset) {
         let whole = by_id.get(&pair.id).filter(|_| pair.cut > 0).and_then(|pair| {
             let (chosen, rejected) = pair.sides()?;
             codec.encode_answers(&pair.prompt, &[chosen, rejected], Limits::NONE).ok()

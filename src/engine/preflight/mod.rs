@@ -12,9 +12,9 @@ use text::Codec;
 use train::{
     Result, TrainError,
     dataset::{
-        batches::{self, Batches, Bounds},
         coverage::coverage,
-        material,
+        documents::{self, Bounds, Dataset},
+        inputs,
     },
     loss::judge,
     measure::{
@@ -22,7 +22,7 @@ use train::{
         log_probs::sums,
         reference::{Origin, Reference, Source},
     },
-    memory::{budget, process, trial},
+    memory::{budget, largest_row, process},
     objective::Objective,
     run::schedule,
 };
@@ -56,10 +56,10 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     if !faults.is_empty() {
         return Err(TrainError::Settings(faults.join("; ")));
     }
-    let why = material::open_device(config)?;
+    let why = inputs::open_device(config)?;
     let mut project = Project::open(project)?;
-    let folder = material::model_folder(&project, config)?;
-    let options = material::load_options(config, project.dir());
+    let folder = inputs::model_folder(&project, config)?;
+    let options = inputs::load_options(config, project.dir());
     let device = device::open(options.device).map_err(PolicyError::from)?.device;
     // All that is held on an accelerator now belongs to others.
     let others = device::memory(&device).map_or(asker.others, |memory| memory.used);
@@ -68,18 +68,18 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     let mut policy = Policy::load(&folder, &options)?;
     asker.go_on()?;
     let codec = Codec::load(&folder)?;
-    let (data, share) = material::sample_of_now(&project, config, LOOKED_AT)?;
+    let (data, share) = inputs::sample_of_now(&project, config, LOOKED_AT)?;
     let bounds = Bounds::of(policy.spec());
-    let batches = batches::prepare(&data, &codec, &config.data, bounds, &mut |_| {});
+    let dataset = documents::prepare(&data, &codec, &config.data, bounds, &mut |_| {});
     asker.go_on()?;
-    let train = &batches.pairs.train;
+    let train = &dataset.pairs.train;
     if train.is_empty() {
-        return Err(TrainError::NoPairs(batches.why_empty()));
+        return Err(TrainError::NoPairs(dataset.why_empty()));
     }
     let train_pairs = share.carried(train.len());
     let total_steps = Length::of(&config.train, train_pairs).steps;
-    let mut room = budget::Room::new(config.train.memory_mb, &policy, others);
-    let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, room, &policy);
+    let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, others);
+    let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, memory, &policy);
     let reference = Reference::of(&policy, &codec);
 
     let mut report = PreflightReport {
@@ -87,13 +87,13 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         device: why,
         devices: device::all_present().iter().map(|present| format!("{} ({})", present.choice, present.name)).collect(),
         reference: reference.describe(&config.model),
-        arithmetic: material::arithmetic(&policy),
+        arithmetic: inputs::arithmetic(&policy),
         trainable_parameters: policy.trainable_parameters() as u64,
         total_parameters: policy.total_parameters() as u64,
         train_pairs,
-        eval_pairs: share.carried(batches.pairs.eval.len()),
-        reference_answers: batches.references.len(),
-        set_aside: batches.set_aside.clone(),
+        eval_pairs: share.carried(dataset.pairs.eval.len()),
+        reference_answers: dataset.references.len(),
+        set_aside: dataset.set_aside.clone(),
         tokens: train.iter().map(|pair| pair.doc.tokens() as u64).sum(),
         longest_pair_tokens: train.iter().map(|p| p.doc.tokens()).max().unwrap_or(0),
         cut_answers: train.iter().map(|pair| pair.cut).sum(),
@@ -102,11 +102,11 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         warnings: policy.remarks().iter().cloned().chain(share.remark()).collect(),
         ..PreflightReport::default()
     };
-    findings::fill(&mut report, &data, &batches, &codec, &config.data);
-    try_row(&mut report, &mut policy, config, &batches, &mut row_tokens, &mut room)?;
+    findings::fill(&mut report, &data, &dataset, &codec, &config.data);
+    try_row(&mut report, &mut policy, config, &dataset, &mut row_tokens, &mut memory)?;
     asker.go_on()?;
-    step_zero(&mut report, &mut project, &mut policy, &reference, config, &batches, asker)?;
-    warn(&mut report, config, &batches);
+    step_zero(&mut report, &mut project, &mut policy, &reference, config, &dataset, asker)?;
+    warn(&mut report, config, &dataset);
     Ok(report)
 }
 
@@ -117,12 +117,12 @@ fn step_zero(
     policy: &mut Policy,
     reference: &Reference,
     config: &RunConfig,
-    batches: &Batches,
+    dataset: &Dataset,
     asker: &Asker<'_>,
 ) -> Result<()> {
     let row_tokens = report.memory.row_tokens;
     let objective = Objective::of(&config.objective);
-    let train = &batches.pairs.train;
+    let train = &dataset.pairs.train;
     let stride = train.len().div_ceil(SAMPLED);
     let sampled: Vec<_> = train.iter().step_by(stride).cloned().collect();
     let docs: Vec<&Doc> = sampled.iter().map(|pair| &pair.doc).collect();
@@ -157,22 +157,22 @@ fn try_row(
     report: &mut PreflightReport,
     policy: &mut Policy,
     config: &RunConfig,
-    batches: &Batches,
+    dataset: &Dataset,
     row_tokens: &mut usize,
-    room: &mut budget::Room,
+    memory: &mut budget::MemoryLimit,
 ) -> Result<()> {
-    let trial = trial::run(policy, config, batches, row_tokens, room, true)?;
-    let (references, retention) = trial::texts(config, batches);
-    let pairs = &batches.pairs.train;
+    let tried = largest_row::try_out(policy, config, dataset, row_tokens, memory, true)?;
+    let (references, retention) = largest_row::texts(config, dataset);
+    let pairs = &dataset.pairs.train;
     let per_step = config.train.pairs_per_step;
     let tokens_a_step = mean_tokens(pairs.iter().map(|pair| &pair.doc)) * per_step.min(pairs.len()) as f64
         + mean_tokens(references.iter().map(|text| &text.doc)) * per_step.min(references.len()) as f64
         + mean_tokens(retention.iter().map(|text| &text.doc)) * per_step.min(retention.len()) as f64;
-    let secs_a_token = trial.secs_a_token.unwrap_or(0.0);
+    let secs_a_token = tried.secs_a_token.unwrap_or(0.0);
     report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
-    report.memory = trial.outlook;
-    report.warnings.extend(trial.warnings);
-    let too_large = trial.never_fit.pairs.iter().map(|&index| pairs[index].id);
+    report.memory = tried.outlook;
+    report.warnings.extend(tried.warnings);
+    let too_large = tried.never_fit.pairs.iter().map(|&index| pairs[index].id);
     findings::too_large(report, too_large.collect());
     Ok(())
 }
@@ -183,7 +183,7 @@ fn mean_tokens<'a>(docs: impl Iterator<Item = &'a Doc>) -> f64 {
 }
 
 /// Sentences that deserve a look.
-fn warn(report: &mut PreflightReport, config: &RunConfig, batches: &Batches) {
+fn warn(report: &mut PreflightReport, config: &RunConfig, dataset: &Dataset) {
     let warnings = &mut report.warnings;
     if report.asleep > MANY_ASLEEP {
         warnings.push(format!(
@@ -191,8 +191,8 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, batches: &Batches) {
             100.0 * report.asleep
         ));
     }
-    warnings.extend(coverage(config, batches));
-    if batches.pairs.eval.is_empty() {
+    warnings.extend(coverage(config, dataset));
+    if dataset.pairs.eval.is_empty() {
         warnings.push(
             "No pairs are held out, so nothing shows whether the preference carries over to new prompts".to_owned(),
         );

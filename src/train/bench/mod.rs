@@ -30,7 +30,7 @@ use model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, init};
 
 use self::timed::{Phase, Stopwatch, Timed};
 use crate::{
-    dataset::batches::PairDoc,
+    dataset::documents::PairDoc,
     error::{Result, TrainError},
     loss::{Batch, BatchLoss, Part, Texts},
     measure::{
@@ -183,15 +183,15 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn new(policy: Policy, pairs: &[IdPair], options: &'a BenchOptions, watch: Arc<Stopwatch>) -> Result<Self> {
         let optimizer = AdamW::new(policy.parameters(), AdamWOptions::default())?;
-        let room = budget::Room::new(None, &policy, 0);
+        let memory = budget::MemoryLimit::new(None, &policy, 0);
         Ok(Self {
-            row_tokens: budget::row_tokens(options.micro_batch_tokens, room, &policy),
+            row_tokens: budget::row_tokens(options.micro_batch_tokens, memory, &policy),
             references: pairs.iter().map(reference_doc).collect(),
             anchors: vec![Vec::new(); pairs.len()],
             pairs: (0..).zip(pairs).map(pair_doc).collect(),
             reference_secs: None,
             data: Duration::ZERO,
-            trainer: Trainer { policy, optimizer, room: Some(room) },
+            trainer: Trainer { policy, optimizer, memory: Some(memory) },
             options,
             watch,
         })

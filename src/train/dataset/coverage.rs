@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use data::{PromptKey, config::RunConfig};
 
-use super::batches::{Batches, first};
+use super::documents::{Dataset, first};
 
 /// What is wrong with it, as sentences.
-pub fn coverage(config: &RunConfig, batches: &Batches) -> Vec<String> {
+pub fn coverage(config: &RunConfig, dataset: &Dataset) -> Vec<String> {
     let mut warnings = Vec::new();
     let weight = config.objective.reference_weight();
-    let references = &batches.references;
+    let references = &dataset.references;
     if weight > 0.0 && references.train.is_empty() {
         warnings.push(format!(
             "λ_ref is {weight}, but there are no reference answers, so the KL term has no say. Sample some from the model, or set λ_ref to 0"
@@ -19,7 +19,7 @@ pub fn coverage(config: &RunConfig, batches: &Batches) -> Vec<String> {
     if weight == 0.0 && !references.is_empty() {
         warnings.push("λ_ref is 0: the KL drift on the reference answers is measured but nothing holds it".to_owned());
     }
-    let about: HashSet<PromptKey> = batches.pairs.train.iter().map(|pair| pair.prompt).collect();
+    let about: HashSet<PromptKey> = dataset.pairs.train.iter().map(|pair| pair.prompt).collect();
     let fighting = references.train.iter().filter(|answer| about.contains(&answer.prompt)).count();
     if weight > 0.0 && fighting > 0 {
         warnings.push(format!(
@@ -28,7 +28,7 @@ pub fn coverage(config: &RunConfig, batches: &Batches) -> Vec<String> {
         ));
     }
     let retention = config.objective.retention_weight();
-    if retention > 0.0 && batches.retention.train.is_empty() {
+    if retention > 0.0 && dataset.retention.train.is_empty() {
         warnings.push(format!("λ_pre is {retention}, but there is no retention text, so that term has no say"));
     }
     let measured = first(references.measured()).len();

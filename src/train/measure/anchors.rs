@@ -14,8 +14,8 @@ use store::{LogLevel, Project};
 
 use crate::{
     dataset::{
-        batches::{PairDoc, first},
-        order::Order,
+        documents::{PairDoc, first},
+        sampler::Sampler,
     },
     error::{Result, TrainError},
     measure::{
@@ -102,7 +102,7 @@ impl Anchors {
 impl Training {
     /// Looks that the policy is its own reference, on the pairs of the step that comes next. The policy must be at step 0;
     /// `next`: the order of the pairs from where the run goes on. `Break` = stopped meanwhile.
-    pub fn check_start(&mut self, next: &Order, step: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+    pub fn check_start(&mut self, next: &Sampler, step: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         let chosen = self.drawn(&mut next.clone(), step);
         let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
         for attempt in 0.. {
@@ -110,7 +110,7 @@ impl Training {
                 return Ok(ControlFlow::Break(()));
             }
             let pairs: Vec<PairDoc> =
-                chosen.iter().take(golden::PAIRS).map(|&i| self.batches.pairs.train[i].clone()).collect();
+                chosen.iter().take(golden::PAIRS).map(|&i| self.dataset.pairs.train[i].clone()).collect();
             let anchors: Sums = chosen.iter().map(|&i| self.anchors.of_pair(i).to_vec()).collect();
             match golden::check(&self.trainer.policy, &objective, &pairs, &anchors, self.state.budget) {
                 Err(TrainError::Golden(_)) if attempt == 0 && self.anchors.computed < self.anchors.known => {
@@ -124,8 +124,8 @@ impl Training {
 
     /// Cached values that are not those of this model were written by mistake; nothing in the cache is relied on then.
     fn forget_cached(&mut self, context: &mut Context<'_>) -> Result<()> {
-        let pairs = self.batches.pairs.train.iter().chain(&self.batches.pairs.eval).map(|pair| &pair.doc);
-        let references = self.batches.references.train.iter().chain(&self.batches.references.eval);
+        let pairs = self.dataset.pairs.train.iter().chain(&self.dataset.pairs.eval).map(|pair| &pair.doc);
+        let references = self.dataset.references.train.iter().chain(&self.dataset.references.eval);
         let docs = pairs.chain(references.map(|text| &text.doc));
         self.state.reference.forget(&mut self.anchors.cache, docs)?;
         self.anchors.train.fill(None);
@@ -138,7 +138,7 @@ impl Training {
 
     /// What full weights need before they move: the values of all that the run will visit and measure. `Break` = stopped
     /// meanwhile.
-    pub fn anchor_ahead(&mut self, next: &Order, first: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+    pub fn anchor_ahead(&mut self, next: &Sampler, first: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         let mut order = next.clone();
         let steps = first..=self.length.steps;
         let visits = steps.clone().count().saturating_mul(self.config.train.pairs_per_step);
@@ -162,7 +162,7 @@ impl Training {
         if chosen.iter().all(|&i| self.anchors.train[i].is_some()) {
             return Ok(ControlFlow::Continue(()));
         }
-        let docs = |training: &Self| chosen.iter().map(|&i| training.batches.pairs.train[i].doc.clone()).collect();
+        let docs = |training: &Self| chosen.iter().map(|&i| training.dataset.pairs.train[i].doc.clone()).collect();
         let Some((log_probs, computed)) = self.at_start(docs, context)? else {
             return Ok(ControlFlow::Break(()));
         };
@@ -181,7 +181,7 @@ impl Training {
         if self.anchors.eval.is_some() {
             return Ok(ControlFlow::Continue(None));
         }
-        let docs = |training: &Self| first(&training.batches.pairs.eval).iter().map(|pair| pair.doc.clone()).collect();
+        let docs = |training: &Self| first(&training.dataset.pairs.eval).iter().map(|pair| pair.doc.clone()).collect();
         let Some((log_probs, _)) = self.at_start(docs, context)? else {
             return Ok(ControlFlow::Break(()));
         };
@@ -195,7 +195,7 @@ impl Training {
             return Ok(ControlFlow::Continue(None));
         }
         let docs = |training: &Self| {
-            let measured = first(training.batches.references.measured());
+            let measured = first(training.dataset.references.measured());
             measured.iter().map(|text| text.doc.clone()).collect()
         };
         let Some((log_probs, _)) = self.at_start(docs, context)? else {

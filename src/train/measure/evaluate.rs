@@ -6,8 +6,8 @@ use model::{Doc, GenerateOptions, LoadOptions, Policy};
 
 use crate::{
     dataset::{
-        batches::{TextDoc, first},
-        material,
+        documents::{TextDoc, first},
+        inputs,
     },
     error::Result,
     loss::{judge, pair_metrics},
@@ -25,7 +25,7 @@ impl Training {
     pub fn evaluate(&mut self, context: &mut Context<'_>) -> Measured {
         let mut metrics = Vec::new();
         let mut loss = None;
-        if !self.batches.pairs.eval.is_empty() {
+        if !self.dataset.pairs.eval.is_empty() {
             let Some((preference, of_pairs)) = self.held_out_pairs(context)? else {
                 return Ok(None);
             };
@@ -37,7 +37,7 @@ impl Training {
         let ControlFlow::Continue(at_start) = self.anchor_references(context)? else {
             return Ok(None);
         };
-        let references = first(self.batches.references.measured());
+        let references = first(self.dataset.references.measured());
         let Some(sums) = self.text_log_probs(references, at_start, context)? else {
             return Ok(None);
         };
@@ -53,7 +53,7 @@ impl Training {
             metrics.push(("kl/ref_per_answer".to_owned(), drift / references.len() as f64));
         }
 
-        let retention = first(self.batches.retention.measured());
+        let retention = first(self.dataset.retention.measured());
         let Some(sums) = self.text_log_probs(retention, None, context)? else {
             return Ok(None);
         };
@@ -82,7 +82,7 @@ impl Training {
         let ControlFlow::Continue(at_start) = self.anchor_held_out(context)? else {
             return Ok(None);
         };
-        let pairs = first(&self.batches.pairs.eval);
+        let pairs = first(&self.dataset.pairs.eval);
         let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
         let Some(log_probs) = self.log_probs(&docs, at_start, context)? else {
             return Ok(None);
@@ -132,10 +132,10 @@ impl Training {
     /// `answers/mean_tokens`, `stop/eos_rate` and `kl/policy_k3` on answers drawn from the policy as it is now.
     fn fresh_answers(&mut self, context: &mut Context<'_>) -> Measured {
         let wanted = self.config.train.eval_answers;
-        let mut prompts: Vec<Vec<u32>> = self.batches.eval_prompts.clone();
+        let mut prompts: Vec<Vec<u32>> = self.dataset.eval_prompts.clone();
         if prompts.is_empty() {
             // Nothing is held out: the training prompts are all there is.
-            prompts = self.batches.pairs.train.iter().take(wanted).map(|p| p.doc.prefix.clone()).collect();
+            prompts = self.dataset.pairs.train.iter().take(wanted).map(|p| p.doc.prefix.clone()).collect();
         }
         prompts.truncate(wanted);
         if prompts.is_empty() {
@@ -186,11 +186,11 @@ impl Training {
         if process::free_on(self.trainer.policy.device()) < needed {
             return Ok(None);
         }
-        let folder = material::model_folder(&context.project, &self.config)?;
+        let folder = inputs::model_folder(&context.project, &self.config)?;
         let options = LoadOptions {
             full: false,
             multiplier: Some(self.trainer.policy.compute().multiplier()),
-            ..material::load_options(&self.config, context.project.dir())
+            ..inputs::load_options(&self.config, context.project.dir())
         };
         let reference = Policy::load(&folder, &options)?;
         if reference.identity() != self.state.reference.policy {

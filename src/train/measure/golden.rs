@@ -3,7 +3,7 @@
 use model::{Doc, Policy};
 
 use crate::{
-    dataset::batches::PairDoc,
+    dataset::documents::PairDoc,
     error::{Result, TrainError},
     loss::judge,
     measure::log_probs::{all_log_probs, sum},

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use model::{Doc, Policy, PolicyError, Row};
 
-use crate::{dataset::rows::pack, error::Result};
+use crate::{dataset::packing::pack, error::Result};
 
 /// By document, answer and token, in their order.
 pub type LogProbs = Vec<Vec<Vec<f32>>>;

@@ -7,7 +7,7 @@ use store::{LogLevel, Probe, Sample};
 
 use crate::{
     error::Result,
-    run::{context::Context, host::Told, training::Training},
+    run::{context::Context, host::RunEvent, training::Training},
 };
 
 impl Training {
@@ -47,7 +47,7 @@ impl Training {
             };
             let (run, step) = (context.run, self.state.step);
             context.write(None, &mut |project| project.append_sample(run, step, probe, &sample))?;
-            context.tell(Told::Sampled { step, probe, answer: sample.answer });
+            context.tell(RunEvent::Sampled { step, probe, answer: sample.answer });
         }
         Ok(ControlFlow::Continue(()))
     }

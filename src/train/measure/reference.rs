@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{LogProbKey, Project, StoreError};
 
 use crate::{
-    dataset::rows::pack,
+    dataset::packing::pack,
     error::{Result, TrainError},
     measure::log_probs::LogProbs,
 };
@@ -155,7 +155,7 @@ impl Reference {
             }
             let stopped = tick(source.policy, (number + 1) as f32 / rows.len() as f32).is_break();
             if stopped || (number + 1) % ROWS_A_WRITE == 0 || number + 1 == rows.len() {
-                keep(source.cache, &fresh)?;
+                write_cache(source.cache, &fresh)?;
                 fresh.clear();
             }
             if stopped {
@@ -175,7 +175,7 @@ impl Reference {
 }
 
 /// A cache that cannot be written costs time later, and nothing else.
-fn keep(cache: &mut Project, fresh: &[(LogProbKey, Vec<f32>)]) -> Result<()> {
+fn write_cache(cache: &mut Project, fresh: &[(LogProbKey, Vec<f32>)]) -> Result<()> {
     match cache.cache_log_probs(fresh) {
         Err(error @ (StoreError::DiskFull(_) | StoreError::Locked(_))) => {
             tracing::warn!("reference log-probs were not cached: {error}");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use text::{Codec, Limits};
 
 use crate::{
-    dataset::batches,
+    dataset::documents,
     error::{Result, TrainError},
     measure::log_probs::{log_probs, sum},
 };
@@ -123,7 +123,7 @@ fn encode(policy: &Policy, codec: &Codec, pair: &Pair, limits: Limits) -> Result
         codec.encode_answers(&pair.prompt, &[chosen, rejected], limits).map_err(|reason| reason.to_string())?;
     let doc =
         Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
-    batches::known(&doc, codec, policy.spec().vocab_size)?;
+    documents::known(&doc, codec, policy.spec().vocab_size)?;
     Ok(doc)
 }
 

@@ -19,7 +19,7 @@ const LATER: u64 = 12;
 
 /// What a run may hold. Running out of memory ends a program on a processor, so it is looked at before each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct MemoryLimit {
     /// Bytes of everything together.
     limit: u64,
     /// Bytes that the policy's own estimate does not know of: the program, the data, what the allocator keeps. At first
@@ -29,7 +29,7 @@ pub struct Room {
     others: u64,
 }
 
-impl Room {
+impl MemoryLimit {
     /// The limit asked for in MB, or a share of what is free now. The policy was loaded and has done nothing yet. `others`:
     /// bytes of this process that are none of the run's and will be free when it goes.
     pub fn new(asked: Option<u64>, policy: &Policy, others: u64) -> Self {
@@ -95,13 +95,13 @@ pub fn prompt_row(parameters: usize) -> usize {
 /// The number asked for, or the largest that fits memory and leaves a pause prompt.
 ///
 /// Part of the checkpoint: a resumed run must pack the same rows, whatever is free then.
-pub fn row_tokens(asked: TokenBudget, room: Room, policy: &Policy) -> usize {
+pub fn row_tokens(asked: TokenBudget, memory: MemoryLimit, policy: &Policy) -> usize {
     if let TokenBudget::Tokens(tokens) = asked {
         return tokens;
     }
     let mut tokens = prompt_row(policy.total_parameters());
-    let room = room.now(policy);
-    while tokens > FEWEST && policy.least_row_bytes(tokens, tokens / 2) > room {
+    let memory = memory.now(policy);
+    while tokens > FEWEST && policy.least_row_bytes(tokens, tokens / 2) > memory {
         tokens /= 2;
     }
     tokens.max(FEWEST) / 64 * 64

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use store::Revision;
 
 use crate::{
-    dataset::order::Order,
+    dataset::sampler::Sampler,
     error::{Result, TrainError},
     measure::reference::Reference,
     run::rotation,
@@ -44,9 +44,9 @@ pub struct State {
     pub step: u64,
     /// Training time so far, pauses left out.
     pub wall_ms: u64,
-    pub pairs: Order,
-    pub references: Order,
-    pub retention: Order,
+    pub pairs: Sampler,
+    pub references: Sampler,
+    pub retention: Sampler,
     pub knobs: Knobs,
     /// Tokens of one packed row: another packing would round differently.
     pub budget: usize,
@@ -61,7 +61,7 @@ pub struct State {
     pub proven: u64,
     pub revision: Revision,
     pub reference: Reference,
-    /// [`crate::dataset::batches::Batches::identity`].
+    /// [`crate::dataset::documents::Dataset::identity`].
     pub data: String,
     pub best: Option<Best>,
 }

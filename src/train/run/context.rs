@@ -11,7 +11,7 @@ use store::{LogLevel, Project, RunId, RunStatus, StoreError};
 
 use crate::{
     error::{Result, TrainError},
-    run::host::{CurrentWeights, Host, Rest, SaveAnswer, Signal, Told},
+    run::host::{CurrentWeights, Host, Rest, RunEvent, SaveAnswer, Signal},
 };
 
 /// How often a paused run looks whether it may go on.
@@ -43,7 +43,7 @@ impl<'h> Context<'h> {
         Ok(Self { host, project, run, step: 0, rested: Duration::ZERO, shown: None })
     }
 
-    pub fn tell(&mut self, told: Told) {
+    pub fn tell(&mut self, told: RunEvent) {
         self.host.tell(told);
     }
 
@@ -58,7 +58,7 @@ impl<'h> Context<'h> {
             return;
         }
         self.shown = Some((what.to_owned(), Instant::now()));
-        self.tell(Told::Phase { what: what.to_owned(), fraction });
+        self.tell(RunEvent::Phase { what: what.to_owned(), fraction });
     }
 
     /// A line of the run's log, in the project first.
@@ -121,7 +121,7 @@ impl<'h> Context<'h> {
 
     fn logged(&mut self, level: LogLevel, text: String, mark: bool) {
         let step = self.step;
-        self.tell(Told::Logged { step, level, text, mark });
+        self.tell(RunEvent::Logged { step, level, text, mark });
     }
 
     /// Between micro-batches: answers what was asked, rests while paused. `Break` = stop with what is done.
@@ -135,14 +135,14 @@ impl<'h> Context<'h> {
             let started = Instant::now();
             let step = self.step;
             self.note_status(RunStatus::Paused);
-            self.tell(Told::Paused { step });
+            self.tell(RunEvent::Paused { step });
             while self.host.signal() == Signal::Pause {
                 // What is answered meanwhile is part of the pause.
                 self.host.attend(weights, Some(REST));
             }
             self.rested += started.elapsed();
             self.note_status(RunStatus::Running);
-            self.tell(Told::Continued { step });
+            self.tell(RunEvent::Continued { step });
         }
         Ok(if self.must_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
@@ -187,7 +187,7 @@ impl<'h> Context<'h> {
         unheard(self.log(LogLevel::Error, error.clone()));
         self.note_status(RunStatus::Paused);
         self.host.wishes().save = None;
-        self.tell(Told::SaveFailed { step, error });
+        self.tell(RunEvent::SaveFailed { step, error });
         let answer = loop {
             if let Some(answer) = self.host.wishes().save.take() {
                 break Some(answer);
@@ -201,7 +201,7 @@ impl<'h> Context<'h> {
         };
         self.rested += started.elapsed();
         self.note_status(RunStatus::Running);
-        self.tell(Told::Continued { step });
+        self.tell(RunEvent::Continued { step });
         answer
     }
 

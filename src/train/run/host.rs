@@ -30,7 +30,7 @@ pub trait Host {
     fn wishes(&mut self) -> &mut Wishes;
 
     /// What the run has to tell, after it is in the project. Never waits.
-    fn tell(&mut self, told: Told);
+    fn tell(&mut self, told: RunEvent);
 
     /// Nobody listens, so nobody answers a question.
     fn is_alone(&self) -> bool {
@@ -91,7 +91,7 @@ pub struct Wishes {
 
 /// What a run tells.
 #[derive(Debug, Clone)]
-pub enum Told {
+pub enum RunEvent {
     /// What it is busy with before or between steps, with its share done.
     Phase {
         what: String,

@@ -1,14 +1,14 @@
 //! One run, from its record in the project to its last checkpoint.
 //!
 //! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step, with
-//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`; `keep` saves it, and `rotation` says which checkpoints stay. The loop itself is here.
+//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`; `saving` saves it, and `rotation` says which checkpoints stay. The loop itself is here.
 
 pub mod checkpoint;
 pub mod context;
 pub mod host;
-mod keep;
 mod prepare;
 pub mod rotation;
+mod saving;
 pub mod schedule;
 pub mod start;
 pub mod training;
@@ -19,16 +19,16 @@ use data::metrics::HELD_OUT_LOSS;
 use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
 use crate::{
-    dataset::material,
+    dataset::inputs,
     error::{Result, TrainError},
     loss::Part,
     run::{
         checkpoint::Best,
         context::Context,
-        host::{Host, Outcome, Told},
-        keep::{Kept, insist, keep},
+        host::{Host, Outcome, RunEvent},
         prepare::{Asked, prepare},
-        training::{StepTold, Training, Update},
+        saving::{Saving, insist, save_checkpoint},
+        training::{StepReport, Training, Update},
     },
     step::StepEnd,
 };
@@ -105,10 +105,10 @@ fn start_and_run(host: &mut dyn Host, task: &Task) -> Result<Outcome> {
     let Some((mut training, asked)) = prepare(&mut context, &record, task.from)? else {
         return stopped(&context, record.step);
     };
-    context.tell(Told::Started {
+    context.tell(RunEvent::Started {
         first_step: training.state.step + 1,
         total_steps: training.length.steps,
-        arithmetic: material::arithmetic(&training.trainer.policy),
+        arithmetic: inputs::arithmetic(&training.trainer.policy),
     });
     let outcome = steps(&mut training, &mut context, &asked)?;
     if let Some(text) = training.anchors.summary() {
@@ -179,7 +179,7 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
         let done = match training.step(context) {
             Ok(StepEnd::Done(done)) => done,
             Ok(StepEnd::Stopped) => return stop(training, context, &mut border),
-            Ok(StepEnd::NoRoom { error, alone }) => {
+            Ok(StepEnd::OutOfMemory { error, alone }) => {
                 // Nothing of the step was applied: it is tried again with less at a time.
                 take_less(training, context, &error, alone)?;
                 continue;
@@ -216,7 +216,7 @@ fn fall_back(training: &mut Training, context: &mut Context<'_>, what: String) -
     let back = rotation::steps(&folders).pop();
     // The pairs may be to blame instead of the weights.
     let mut doubtful = None;
-    if training.gives_numbers()? && keep(training, context)? == Kept::Saved {
+    if training.gives_numbers()? && save_checkpoint(training, context)? == Saving::Saved {
         let folders = context.project.run(context.run)?.checkpoints;
         rotation::doubt_after(&folders, training.state.proven)?;
         doubtful = Some(step);
@@ -243,7 +243,7 @@ fn take_less(
         }
         Some(Part::Pair(i)) => {
             training.state.aside.pairs.push(i);
-            let pair = training.batches.pairs.train[i].id.0;
+            let pair = training.dataset.pairs.train[i].id.0;
             (&training.state.aside.pairs, format!("Pair {pair}"))
         }
         Some(Part::Reference(i)) => {
@@ -258,7 +258,7 @@ fn take_less(
     let text = format!("{what} is set aside: {error}. The step is tried again without it; {} so far", aside.len());
     context.step = training.state.step + 1;
     context.mark(LogLevel::Warning, text)?;
-    if training.state.aside.pairs.len() == training.batches.pairs.train.len() {
+    if training.state.aside.pairs.len() == training.dataset.pairs.train.len() {
         return Err(TrainError::NoPairs(format!("no pair fits: {error}")));
     }
     Ok(())
@@ -295,7 +295,7 @@ fn at_border(
         insist(training, context, &mut |project| project.append_step(run, step, training.state.wall_ms, &metrics))?;
         note_best(training, &metrics);
         border.evaluated = Some(step);
-        context.tell(Told::Evaluated { step, metrics });
+        context.tell(RunEvent::Evaluated { step, metrics });
     }
     if sample_due && border.sampled != Some(step) {
         if training.answer_probes(&asked.probes, context)?.is_break() {
@@ -319,9 +319,9 @@ fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
         if !training.gives_numbers()? {
             return Err(fall_back(training, context, spoiled(step))?);
         }
-        match keep(training, context)? {
-            Kept::Saved => border.saved = Some(step),
-            Kept::Without => border.passed_over = Some(step),
+        match save_checkpoint(training, context)? {
+            Saving::Saved => border.saved = Some(step),
+            Saving::Without => border.passed_over = Some(step),
         }
     }
     if std::mem::take(&mut context.host.wishes().checkpoint) && border.saved == Some(step) {
@@ -354,10 +354,10 @@ fn turn_knobs(training: &mut Training, context: &mut Context<'_>) -> Result<()> 
 }
 
 /// Into the project first, then to whoever listens.
-fn record_step(training: &Training, context: &mut Context<'_>, done: StepTold, pace: &Pace) -> Result<()> {
+fn record_step(training: &Training, context: &mut Context<'_>, done: StepReport, pace: &Pace) -> Result<()> {
     let (run, step) = (context.run, training.state.step);
     context.step = step;
-    let StepTold { metrics, visits, remark, update: _ } = done;
+    let StepReport { metrics, visits, remark, update: _ } = done;
     insist(training, context, &mut |project| {
         project.append_step(run, step, training.state.wall_ms, &metrics)?;
         project.append_pair_visits(run, step, &visits)
@@ -369,7 +369,7 @@ fn record_step(training: &Training, context: &mut Context<'_>, done: StepTold, p
     let left = total_steps - step;
     let visits_left = left.saturating_mul(training.config.train.pairs_per_step as u64);
     let eta_secs = pace.eta(left).map(|secs| secs + training.anchors.secs_to_come(visits_left));
-    context.tell(Told::Step { step, total_steps, metrics, eta_secs });
+    context.tell(RunEvent::Step { step, total_steps, metrics, eta_secs });
     Ok(())
 }
 

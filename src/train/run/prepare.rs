@@ -12,10 +12,10 @@ use text::{Clock, Codec};
 
 use crate::{
     dataset::{
-        batches::{self, Batches, Bounds, PairDoc},
         coverage::coverage,
-        material,
-        order::Order,
+        documents::{self, Bounds, Dataset, PairDoc},
+        inputs,
+        sampler::Sampler,
     },
     error::{Result, TrainError},
     measure::{
@@ -23,7 +23,7 @@ use crate::{
         judging::Judging,
         reference::{Origin, Reference},
     },
-    memory::{budget, trial},
+    memory::{budget, largest_row},
     run::{
         checkpoint::{Aside, Saved, State},
         context::Context,
@@ -57,14 +57,14 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let start = Start::of(record, &config, from)?;
     let saved = start.open(record)?;
     context.step = saved.as_ref().map_or(0, |saved| saved.state().step);
-    context.log(LogLevel::Info, material::open_device(&config)?)?;
+    context.log(LogLevel::Info, inputs::open_device(&config)?)?;
     if let Some((level, text)) = context.host.remark() {
         context.log(level, text)?;
     }
 
     context.phase("Loading the model", None);
-    let folder = material::model_folder(&context.project, &config)?;
-    let options = material::load_options_of(record, &config, context.project.dir());
+    let folder = inputs::model_folder(&context.project, &config)?;
+    let options = inputs::load_options_of(record, &config, context.project.dir());
     if let (Some(by), Some(_)) = (options.multiplier.filter(|by| !by.is_present()), &saved) {
         return Err(TrainError::Resume(format!(
             "its products were taken by {}, which this processor lacks. Resume it where it began, or start a new run",
@@ -72,7 +72,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         )));
     }
     let mut policy = Policy::load(&folder, &options)?;
-    let arithmetic = material::arithmetic(&policy);
+    let arithmetic = inputs::arithmetic(&policy);
     context.write(None, &mut |project| project.set_arithmetic(record.id, &arithmetic))?;
     context.log(LogLevel::Info, arithmetic.to_string())?;
     for remark in policy.remarks() {
@@ -82,32 +82,32 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
 
     context.phase("Reading the data", None);
-    let material = material::of_run(&context.project, record.id, record.revision, &config)?;
+    let inputs = inputs::of_run(&context.project, record.id, record.revision, &config)?;
     let bounds = Bounds::of(policy.spec());
-    let batches = batches::prepare(&material, &codec, &config.data, bounds, &mut |done| {
+    let dataset = documents::prepare(&inputs, &codec, &config.data, bounds, &mut |done| {
         context.phase("Tokenising", Some(done));
     });
-    let chats = material.pairs.iter().any(|pair| matches!(pair.prompt, Prompt::Chat(_)));
+    let chats = inputs.pairs.iter().any(|pair| matches!(pair.prompt, Prompt::Chat(_)));
     let plain = chats && !codec.has_template();
-    drop(material);
-    report_data(context, &config, &batches, saved.is_some())?;
+    drop(inputs);
+    report_data(context, &config, &dataset, saved.is_some())?;
     if saved.is_none() && plain {
         context.log(LogLevel::Warning, PLAIN.to_owned())?;
     }
-    refuse(&batches, &codec, &config.data)?;
-    let length = length(&config, &batches, saved.as_ref());
+    refuse(&dataset, &codec, &config.data)?;
+    let length = length(&config, &dataset, saved.as_ref());
     refuse_last_step(saved.as_ref(), length.steps)?;
 
     let reference = Reference::of(&policy, &codec);
     if let Some(saved) = &saved {
-        check_same(saved.state(), record, &reference, &batches)?;
+        check_same(saved.state(), record, &reference, &dataset)?;
     }
-    let mut room = budget::Room::new(config.train.memory_mb, &policy, 0);
+    let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, 0);
     let mut budget = match &saved {
         Some(saved) => saved.state().budget,
-        None => budget::row_tokens(config.train.micro_batch_tokens, room, &policy),
+        None => budget::row_tokens(config.train.micro_batch_tokens, memory, &policy),
     };
-    let aside = try_row(context, &mut policy, &config, &batches, &mut budget, &mut room)?;
+    let aside = try_row(context, &mut policy, &config, &dataset, &mut budget, &mut memory)?;
     // What is to go on exactly packs the rows that it packed; one that does not fit is met on the way.
     if let Some(saved) = &saved {
         budget = saved.state().budget;
@@ -116,15 +116,15 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     // A cache is not worth waiting for.
     let cache = Project::open(context.project.dir())?;
     cache.set_patience(CACHE_PATIENCE)?;
-    let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, batches.pairs.train.len());
+    let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, dataset.pairs.train.len());
     let optimizer = optimizer(&config, &policy)?;
     let seed = config.train.shuffle_seed;
     let state = State {
         step: 0,
         wall_ms: 0,
-        pairs: Order::new(batches.pairs.train.len(), seed, 0),
-        references: Order::new(batches.references.train.len(), seed, 1),
-        retention: Order::new(batches.retention.train.len(), seed, 2),
+        pairs: Sampler::new(dataset.pairs.train.len(), seed, 0),
+        references: Sampler::new(dataset.references.train.len(), seed, 1),
+        retention: Sampler::new(dataset.retention.train.len(), seed, 2),
         knobs,
         budget,
         refused: 0,
@@ -132,11 +132,11 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         aside,
         revision: record.revision,
         reference,
-        data: batches.identity(),
+        data: dataset.identity(),
         best: None,
     };
-    let trainer = Trainer { policy, optimizer, room: Some(room) };
-    let mut training = Training { config, trainer, codec, batches, anchors, state, length };
+    let trainer = Trainer { policy, optimizer, memory: Some(memory) };
+    let mut training = Training { config, trainer, codec, dataset, anchors, state, length };
     // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
     if at_step_zero(&mut training, saved.as_ref(), context)?.is_break() {
         return Ok(None);
@@ -154,12 +154,12 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
 }
 
 /// Refuses what cannot be trained on at all, and what has to be accepted first.
-fn refuse(batches: &Batches, codec: &Codec, config: &DataConfig) -> Result<()> {
-    if batches.pairs.train.is_empty() {
-        return Err(TrainError::NoPairs(batches.why_empty()));
+fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<()> {
+    if dataset.pairs.train.is_empty() {
+        return Err(TrainError::NoPairs(dataset.why_empty()));
     }
     let doubled = |pair: &&PairDoc| codec.doubles_bos(&pair.doc.prefix);
-    let pairs = batches.pairs.train.iter().chain(&batches.pairs.eval).filter(doubled).count();
+    let pairs = dataset.pairs.train.iter().chain(&dataset.pairs.eval).filter(doubled).count();
     if pairs > 0 && !config.allow_doubled_bos {
         return Err(TrainError::DoubledBos { pairs });
     }
@@ -183,8 +183,8 @@ fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
 }
 
 /// How long the run is from what it has to train on.
-fn length(config: &RunConfig, batches: &Batches, saved: Option<&Saved>) -> Length {
-    let length = Length::of(&config.train, batches.pairs.train.len());
+fn length(config: &RunConfig, dataset: &Dataset, saved: Option<&Saved>) -> Length {
+    let length = Length::of(&config.train, dataset.pairs.train.len());
     match saved {
         Some(saved) if !saved.state().pairs.keeps_epochs() => length.in_whole_steps(),
         Some(_) | None => length,
@@ -209,7 +209,7 @@ fn report_rate(training: &Training, record: &RunRecord, context: &mut Context<'_
 }
 
 /// Says in the log what was set aside, what is measured instead where nothing is held out, and where the KL term has no say.
-fn report_data(context: &mut Context<'_>, config: &RunConfig, batches: &Batches, resumed: bool) -> Result<()> {
+fn report_data(context: &mut Context<'_>, config: &RunConfig, dataset: &Dataset, resumed: bool) -> Result<()> {
     if resumed {
         return Ok(());
     }
@@ -221,10 +221,10 @@ fn report_data(context: &mut Context<'_>, config: &RunConfig, batches: &Batches,
         );
         context.log(LogLevel::Info, text)?;
     }
-    for (level, text) in batches.remarks() {
+    for (level, text) in dataset.remarks() {
         context.log(level, text)?;
     }
-    for text in coverage(config, batches) {
+    for text in coverage(config, dataset) {
         context.log(LogLevel::Warning, text)?;
     }
     Ok(())
@@ -236,38 +236,38 @@ fn try_row(
     context: &mut Context<'_>,
     policy: &mut Policy,
     config: &RunConfig,
-    batches: &Batches,
+    dataset: &Dataset,
     budget: &mut usize,
-    room: &mut budget::Room,
+    memory: &mut budget::MemoryLimit,
 ) -> Result<Aside> {
     context.phase("Trying the largest row", None);
-    let trial = trial::run(policy, config, batches, budget, room, false)?;
-    context.log(LogLevel::Info, format!("Memory: {}", trial.outlook))?;
-    for warning in trial.warnings {
+    let tried = largest_row::try_out(policy, config, dataset, budget, memory, false)?;
+    context.log(LogLevel::Info, format!("Memory: {}", tried.outlook))?;
+    for warning in tried.warnings {
         context.log(LogLevel::Warning, warning)?;
     }
-    if trial.never_fit.pairs.len() == batches.pairs.train.len() {
+    if tried.never_fit.pairs.len() == dataset.pairs.train.len() {
         let least = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens());
-        let docs = batches.pairs.train.iter().map(|pair| &pair.doc);
+        let docs = dataset.pairs.train.iter().map(|pair| &pair.doc);
         let smallest = docs.min_by_key(|doc| least(doc));
-        return Err(TrainError::NoRoom {
+        return Err(TrainError::OutOfMemory {
             tokens: smallest.map_or(0, Doc::tokens),
             needed_mb: smallest.map_or(0, least).div_ceil(1 << 20),
-            room_mb: room.whole(policy) >> 20,
+            limit_mb: memory.whole(policy) >> 20,
         });
     }
-    Ok(trial.never_fit)
+    Ok(tried.never_fit)
 }
 
 /// A checkpoint only continues the run it came from.
-fn check_same(state: &State, record: &RunRecord, reference: &Reference, batches: &Batches) -> Result<()> {
+fn check_same(state: &State, record: &RunRecord, reference: &Reference, dataset: &Dataset) -> Result<()> {
     let reason = if state.reference.policy != reference.policy {
         "the reference is not the one it began with: the model folder or the starting adapter was changed since. Put the old files back, or start a new run"
     } else if state.reference.codec != reference.codec {
         "the tokenizer or the chat template was changed since it began. Put the old files back, or start a new run"
     } else if state.revision != record.revision {
         "its data revision is not the one the checkpoint was made with. Start a new run"
-    } else if state.data != batches.identity() {
+    } else if state.data != dataset.identity() {
         "its data or its token limits are not those the checkpoint was made with. Put the old settings back, or start a new run"
     } else {
         return Ok(());

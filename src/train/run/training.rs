@@ -12,8 +12,8 @@ use text::Codec;
 
 use crate::{
     dataset::{
-        batches::{Batches, TextDoc},
-        order::Order,
+        documents::{Dataset, TextDoc},
+        sampler::Sampler,
     },
     error::Result,
     loss::{Batch, BatchLoss, Part, Texts},
@@ -28,14 +28,14 @@ pub struct Training {
     pub config: RunConfig,
     pub trainer: Trainer,
     pub codec: Codec,
-    pub batches: Batches,
+    pub dataset: Dataset,
     pub anchors: Anchors,
     pub state: State,
     pub length: Length,
 }
 
 /// What is told of a step.
-pub struct StepTold {
+pub struct StepReport {
     /// TRL's names, in the order they are shown.
     pub metrics: Vec<(String, f64)>,
     pub visits: Vec<PairVisit>,
@@ -56,7 +56,7 @@ pub enum Update {
 
 impl Training {
     /// The step after `state.step`. When it is done the state has moved on, else it is what it was.
-    pub fn step(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepTold>> {
+    pub fn step(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepReport>> {
         let (next, batch) = self.draw()?;
         if batch.pairs.is_empty() {
             return Ok(StepEnd::Done(self.pass_over(next)));
@@ -66,7 +66,7 @@ impl Training {
         }
         let started = Instant::now();
         let rested_before = context.rested;
-        let Self { config, trainer, codec, batches, anchors, state, length } = self;
+        let Self { config, trainer, codec, dataset, anchors, state, length } = self;
         trainer.set_others(context.host.others());
         let rate = next.knobs.learning_rate_scale * schedule::learning_rate(&config.optimizer, next.step, length.steps);
         let plan = Plan {
@@ -77,7 +77,7 @@ impl Training {
         };
         let at_start = |index| anchors.of_pair(index);
         let objective = Objective::of(&state.knobs.turned(&config.objective));
-        let mut loss = BatchLoss::new(&batch, objective, &batches.pairs.train, &at_start);
+        let mut loss = BatchLoss::new(&batch, objective, &dataset.pairs.train, &at_start);
         let mut tick = |policy: &mut Policy| {
             context.host.before_micro_batch(plan.step, policy)?;
             context.attend(Some(CurrentWeights { policy, codec }))
@@ -85,12 +85,12 @@ impl Training {
         let done = match trainer.step(plan, &mut loss, &mut tick)? {
             StepEnd::Done(done) => done,
             StepEnd::Stopped => return Ok(StepEnd::Stopped),
-            StepEnd::NoRoom { error, alone } => return Ok(StepEnd::NoRoom { error, alone }),
+            StepEnd::OutOfMemory { error, alone } => return Ok(StepEnd::OutOfMemory { error, alone }),
         };
         trainer.set_others(context.host.others());
         let rests = context.rested.saturating_sub(rested_before);
         let elapsed = started.elapsed().saturating_sub(rests);
-        let told = tell(trainer, batches, &loss, &next, (done, rate, elapsed));
+        let told = tell(trainer, dataset, &loss, &next, (done, rate, elapsed));
         self.move_on(next, done.updated, elapsed);
         Ok(StepEnd::Done(told))
     }
@@ -100,7 +100,7 @@ impl Training {
     }
 
     /// The pairs of a step, in the order of the shuffle.
-    pub fn drawn(&self, order: &mut Order, step: u64) -> Vec<usize> {
+    pub fn drawn(&self, order: &mut Sampler, step: u64) -> Vec<usize> {
         let mut drawn = order.take(self.length.pairs_of(step));
         drawn.retain(|index| !self.state.aside.pairs.contains(index));
         drawn
@@ -112,7 +112,7 @@ impl Training {
         let mut next = self.state.clone();
         next.step += 1;
         let knobs = self.state.knobs;
-        let train = &self.batches.pairs.train;
+        let train = &self.dataset.pairs.train;
         let pairs: Vec<(usize, &Doc)> =
             self.drawn(&mut next.pairs, next.step).into_iter().map(|index| (index, &train[index].doc)).collect();
         // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
@@ -120,13 +120,13 @@ impl Training {
         let aside = &self.state.aside;
         let references = texts(
             knobs.reference_weight,
-            &self.batches.references.train,
+            &self.dataset.references.train,
             &mut next.references,
             count,
             &aside.references,
         );
         let retention =
-            texts(knobs.retention_weight, &self.batches.retention.train, &mut next.retention, count, &aside.retention);
+            texts(knobs.retention_weight, &self.dataset.retention.train, &mut next.retention, count, &aside.retention);
         let batch = Batch::pack(&pairs, &references, &retention, self.state.budget)?;
         Ok((next, batch))
     }
@@ -146,12 +146,12 @@ impl Training {
 
     /// A step without a pair: it counts, for the order and for the schedule, but it is no step of the optimizer, whose old
     /// momentum would move the weights though nothing was learnt.
-    fn pass_over(&mut self, next: State) -> StepTold {
+    fn pass_over(&mut self, next: State) -> StepReport {
         self.state = next;
         let step = self.state.step;
         let remark = format!("Step {step} changed nothing: every one of its pairs is set aside");
         let metrics = vec![("epoch".to_owned(), self.state.pairs.epochs())];
-        StepTold { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark) }
+        StepReport { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark) }
     }
 
     /// Whether the weights still give numbers: finite themselves, and the log-probs of a pair with them.
@@ -160,7 +160,7 @@ impl Training {
         if !policy.parameters().are_finite()? {
             return Ok(false);
         }
-        let pairs = self.batches.pairs.train.iter().enumerate();
+        let pairs = self.dataset.pairs.train.iter().enumerate();
         let at_hand = pairs.filter(|(index, _)| !self.state.aside.pairs.contains(index)).map(|(_, pair)| &pair.doc);
         let Some(shortest) = at_hand.min_by_key(|doc| doc.tokens()) else {
             return Ok(true);
@@ -171,7 +171,7 @@ impl Training {
 }
 
 /// Reference answers or retention text of a step.
-fn texts<'d>(weight: f64, docs: &'d [TextDoc], order: &mut Order, count: usize, aside: &[usize]) -> Texts<'d> {
+fn texts<'d>(weight: f64, docs: &'d [TextDoc], order: &mut Sampler, count: usize, aside: &[usize]) -> Texts<'d> {
     let mut drawn = if weight > 0.0 { order.take(count) } else { Vec::new() };
     drawn.retain(|index| !aside.contains(index));
     Texts { weight, docs: drawn.into_iter().map(|index| (index, &docs[index].doc)).collect() }
@@ -180,12 +180,12 @@ fn texts<'d>(weight: f64, docs: &'d [TextDoc], order: &mut Order, count: usize, 
 /// What is told about a step, `next` being the state after it.
 fn tell(
     trainer: &Trainer,
-    batches: &Batches,
+    dataset: &Dataset,
     loss: &BatchLoss<'_>,
     next: &State,
     (done, rate, elapsed): (StepDone, f64, Duration),
-) -> StepTold {
-    let pair_of = |index: usize| batches.pairs.train[index].id;
+) -> StepReport {
+    let pair_of = |index: usize| dataset.pairs.train[index].id;
     let terms = loss.terms();
     let mut metrics = loss.metrics();
     let remark = (!done.updated).then(|| {
@@ -206,7 +206,7 @@ fn tell(
         push: term.push as f32,
     });
     let update = if done.updated { Update::Made } else { Update::Refused };
-    StepTold { metrics, visits: visits.collect(), update, remark }
+    StepReport { metrics, visits: visits.collect(), update, remark }
 }
 
 /// Why a step was not applied, with the batch named.

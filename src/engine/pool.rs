@@ -18,13 +18,13 @@ const GENTLE: u8 = 22;
 
 /// What work asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hands {
+pub struct PoolOptions {
     pub threads: usize,
     /// Whatever else wants the processor has it first, the window before all.
     pub gentle: bool,
 }
 
-impl Hands {
+impl PoolOptions {
     /// What a run asks for; `self` is what `"auto"` stands for.
     pub fn of(self, config: &TrainConfig) -> Self {
         Self {
@@ -42,40 +42,40 @@ impl Hands {
 }
 
 /// Threads at work, started for as long as this lives.
-pub struct Crew {
-    hands: Hands,
-    pool: ThreadPool,
+pub struct Pool {
+    options: PoolOptions,
+    threads: ThreadPool,
     /// Why the system left the priority as it was.
     refused: Arc<OnceLock<String>>,
 }
 
-impl Crew {
-    pub fn gather(hands: Hands) -> io::Result<Self> {
+impl Pool {
+    pub fn start(options: PoolOptions) -> io::Result<Self> {
         let refused = Arc::new(OnceLock::new());
         let answer = Arc::clone(&refused);
-        let pool = pool_of(hands.threads, move || {
-            if hands.gentle
+        let threads = pool_of(options.threads, move || {
+            if options.gentle
                 && let Err(reason) = stand_back()
             {
                 // All threads get the same answer.
                 answer.set(reason).ok();
             }
         })?;
-        Ok(Self { hands, pool, refused })
+        Ok(Self { options, threads, refused })
     }
 
-    pub fn hands(&self) -> Hands {
-        self.hands
+    pub fn options(&self) -> PoolOptions {
+        self.options
     }
 
     /// Runs `work` on one of the threads, with the others at its call.
     pub fn work<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
+        self.threads.install(work)
     }
 
     /// For the log of a run.
     pub fn remark(&self) -> (LogLevel, String) {
-        let threads = match self.hands.threads {
+        let threads = match self.options.threads {
             1 => "1 thread".to_owned(),
             threads => format!("{threads} threads"),
         };
@@ -84,7 +84,7 @@ impl Crew {
                 LogLevel::Warning,
                 format!("Computes with {threads} at the usual priority: the system refuses a lower one ({reason})"),
             ),
-            None if self.hands.gentle => {
+            None if self.options.gentle => {
                 (LogLevel::Info, format!("Computes with {threads} at a lower priority than other programs"))
             }
             None => (LogLevel::Info, format!("Computes with {threads}")),
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_named_counts_and_the_rest_follows_the_place() {
-        let place = Hands { threads: 3, gentle: true };
+        let place = PoolOptions { threads: 3, gentle: true };
         let of = |threads, priority| place.of(&TrainConfig { threads, priority, ..TrainConfig::default() });
         assert_eq!(of(Threads::Auto, Priority::Auto), place);
         let other = of(Threads::Count(8), Priority::Full);
@@ -156,11 +156,11 @@ mod tests {
         if before >= 10 {
             return; // As low as that already.
         }
-        let crew = |gentle| Crew::gather(Hands { threads: 2, gentle }).unwrap();
-        let gentle = crew(true);
+        let pool = |gentle| Pool::start(PoolOptions { threads: 2, gentle }).unwrap();
+        let gentle = pool(true);
         assert_eq!(gentle.work(niceness), 10);
         assert_eq!(gentle.remark().0, LogLevel::Info);
-        assert_eq!(crew(false).work(niceness), before);
+        assert_eq!(pool(false).work(niceness), before);
         assert_eq!(niceness(), before);
     }
 }

@@ -49,7 +49,7 @@ pub struct Parts<T> {
 
 /// Everything a run feeds to the policy.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batches {
+pub struct Dataset {
     pub pairs: Parts<PairDoc>,
     pub references: Parts<TextDoc>,
     pub retention: Parts<TextDoc>,
@@ -66,7 +66,7 @@ pub struct Batches {
 }
 
 /// The raw data of a run.
-pub struct Material {
+pub struct Inputs {
     pub pairs: Vec<Pair>,
     pub references: Vec<ReferenceAnswer>,
     pub retention: Vec<String>,
@@ -79,16 +79,16 @@ const CHUNK: usize = 512;
 ///
 /// `bounds` are the model's: a pair that does not fit in them is set aside.
 pub fn prepare(
-    material: &Material,
+    inputs: &Inputs,
     codec: &Codec,
     config: &DataConfig,
     bounds: Bounds,
     progress: &mut dyn FnMut(f32),
-) -> Batches {
+) -> Dataset {
     let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
     let limits = Limits { max_prompt: config.max_prompt_tokens, max_answer: config.max_answer_tokens };
-    let sides = split(&material.pairs, rule);
-    let total = material.pairs.len() + material.references.len() + material.retention.len();
+    let sides = split(&inputs.pairs, rule);
+    let total = inputs.pairs.len() + inputs.references.len() + inputs.retention.len();
     let mut done = 0;
     let mut tick = |more: usize| {
         done += more;
@@ -101,7 +101,7 @@ pub fn prepare(
         let mut docs = Vec::with_capacity(indices.len());
         for chunk in indices.chunks(CHUNK) {
             let encoded: Vec<Encoded> =
-                chunk.par_iter().map(|&index| encode_pair(&material.pairs[index], codec, limits, bounds)).collect();
+                chunk.par_iter().map(|&index| encode_pair(&inputs.pairs[index], codec, limits, bounds)).collect();
             for encoded in encoded {
                 match encoded {
                     Encoded::Usable(doc) => docs.push(doc),
@@ -117,7 +117,7 @@ pub fn prepare(
 
     let mut references_set_aside = Vec::new();
     let mut references = Vec::new();
-    for chunk in material.references.chunks(CHUNK) {
+    for chunk in inputs.references.chunks(CHUNK) {
         let encoded: Vec<Result<TextDoc, String>> =
             chunk.par_iter().map(|reference| encode_reference(reference, codec, limits, bounds)).collect();
         for encoded in encoded {
@@ -131,7 +131,7 @@ pub fn prepare(
 
     let longest = bounds.context.min(config.max_prompt_tokens.saturating_add(config.max_answer_tokens));
     let encode = |text: &String| encode_text(text, codec, longest, bounds.vocab_size);
-    let encoded: Vec<Result<Vec<TextDoc>, String>> = material.retention.par_iter().map(encode).collect();
+    let encoded: Vec<Result<Vec<TextDoc>, String>> = inputs.retention.par_iter().map(encode).collect();
     let (mut retention, mut retention_set_aside) = (Vec::new(), Vec::new());
     for encoded in encoded {
         match encoded {
@@ -139,7 +139,7 @@ pub fn prepare(
             Err(reason) => retention_set_aside.push(reason),
         }
     }
-    tick(material.retention.len());
+    tick(inputs.retention.len());
 
     let references = hold_out(references, rule);
     let mut eval_prompts: Vec<Vec<u32>> = Vec::new();
@@ -159,7 +159,7 @@ pub fn prepare(
         }
     }
 
-    Batches {
+    Dataset {
         pairs,
         references,
         retention: hold_out(retention, rule),
@@ -309,7 +309,7 @@ pub fn first<T>(items: &[T]) -> &[T] {
     &items[..items.len().min(MOST_MEASURED)]
 }
 
-impl Batches {
+impl Dataset {
     /// A hash of every token id and label in its order: two runs with the same hash met the same data.
     pub fn identity(&self) -> String {
         let mut hasher = blake3::Hasher::new();

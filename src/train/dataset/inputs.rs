@@ -14,7 +14,7 @@ use model::{self, AdapterShape, LoadOptions, Policy};
 use store::{Arithmetic, PairQuery, Project, Revision, RunId, RunRecord, VerdictFilter};
 
 use crate::{
-    dataset::batches::Material,
+    dataset::documents::Inputs,
     error::{Result, TrainError},
 };
 
@@ -103,7 +103,7 @@ pub fn open_device(config: &RunConfig) -> Result<String> {
 }
 
 /// The data of a recorded run, exactly as it was when the run was made.
-pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunConfig) -> Result<Material> {
+pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunConfig) -> Result<Inputs> {
     assemble(
         project,
         config,
@@ -114,7 +114,7 @@ pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunCon
 }
 
 /// The data as it is now.
-pub fn of_now(project: &Project, config: &RunConfig) -> Result<Material> {
+pub fn of_now(project: &Project, config: &RunConfig) -> Result<Inputs> {
     assemble(
         project,
         config,
@@ -150,7 +150,7 @@ impl Share {
 
 /// The data as it is now; of more than `most` labelled pairs so many, evenly spread, in memory that does not grow with
 /// them.
-pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Result<(Material, Share)> {
+pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Result<(Inputs, Share)> {
     let labelled = PairQuery { verdict: Some(VerdictFilter::Labelled), ..PairQuery::default() };
     let ids = project.query(&labelled)?;
     let of = ids.len();
@@ -158,14 +158,14 @@ pub fn sample_of_now(project: &Project, config: &RunConfig, most: usize) -> Resu
         return Ok((of_now(project, config)?, Share { looked_at: of, of }));
     }
     let spread: Vec<PairId> = ids.into_iter().step_by(of.div_ceil(most).max(1)).collect();
-    let material = assemble(
+    let inputs = assemble(
         project,
         config,
         project.pairs(&spread)?,
         |project| Ok(project.references()?),
         |project| Ok(project.retention()?),
     )?;
-    Ok((material, Share { looked_at: spread.len(), of }))
+    Ok((inputs, Share { looked_at: spread.len(), of }))
 }
 
 /// Files of the user's own that the data is read from.
@@ -180,8 +180,8 @@ fn assemble(
     pairs: Vec<Pair>,
     references: impl FnOnce(&Project) -> Result<Vec<data::ReferenceAnswer>>,
     retention: impl FnOnce(&Project) -> Result<Vec<String>>,
-) -> Result<Material> {
-    Ok(Material {
+) -> Result<Inputs> {
+    Ok(Inputs {
         pairs,
         references: if config.data.reference == AUTO {
             references(project)?
@@ -221,9 +221,9 @@ mod tests {
         let edits = (0..40).map(pair).map(Edit::add).collect();
         project.apply(&Change { label: "Add pairs".to_owned(), edits }).unwrap();
         let looked_at = |most| {
-            let (material, share) = sample_of_now(&project, &RunConfig::default(), most).unwrap();
+            let (inputs, share) = sample_of_now(&project, &RunConfig::default(), most).unwrap();
             let numbers: Vec<usize> =
-                material.pairs.iter().map(|pair| pair.prompt.last_text().parse().unwrap()).collect();
+                inputs.pairs.iter().map(|pair| pair.prompt.last_text().parse().unwrap()).collect();
             (numbers, share)
         };
         let (all, share) = looked_at(30);

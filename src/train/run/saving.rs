@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use store::{LogLevel, Project, RunRecord, StoreError};
 
 use crate::{
-    dataset::material,
+    dataset::inputs,
     error::{Result, TrainError},
     run::{
         checkpoint,
         context::Context,
-        host::{SaveAnswer, Told},
+        host::{RunEvent, SaveAnswer},
         rotation::{self, Spared},
         training::Training,
     },
@@ -18,7 +18,7 @@ use crate::{
 
 /// How a checkpoint ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Saving {
     Saved,
     /// It could not be written, and somebody decided to do without.
     Without,
@@ -26,7 +26,7 @@ pub enum Kept {
 
 /// Writes the checkpoint of the present step. While that fails the run rests, its weights in memory, until somebody says
 /// what to do; it fails when nobody does.
-pub fn keep(training: &Training, context: &mut Context<'_>) -> Result<Kept> {
+pub fn save_checkpoint(training: &Training, context: &mut Context<'_>) -> Result<Saving> {
     context.phase("Saving a checkpoint", None);
     let step = training.state.step;
     let mut failed = write(training, context).err();
@@ -39,17 +39,17 @@ pub fn keep(training: &Training, context: &mut Context<'_>) -> Result<Kept> {
             Some(SaveAnswer::GoOn) => {
                 let text = format!("Goes on without the checkpoint of step {step}, as asked");
                 context.log(LogLevel::Warning, text)?;
-                return Ok(Kept::Without);
+                return Ok(Saving::Without);
             }
             // Whoever ended the run was told why it waits; perhaps there is room by now.
-            None => return write(training, context).map(|()| Kept::Saved).or(Err(error)),
+            None => return write(training, context).map(|()| Saving::Saved).or(Err(error)),
         };
     }
-    Ok(Kept::Saved)
+    Ok(Saving::Saved)
 }
 
 /// Writes into the project what a step measured. While its disk is full the run rests in the same way; while another
-/// program holds it locked it waits. Told to stop meanwhile, it saves its weights before it gives up the numbers.
+/// program holds it locked it waits. RunEvent to stop meanwhile, it saves its weights before it gives up the numbers.
 pub fn insist(
     training: &Training,
     context: &mut Context<'_>,
@@ -61,7 +61,7 @@ pub fn insist(
         let source = match context.write(Some(training.weights()), write) {
             Err(source @ StoreError::DiskFull(_)) => source,
             Err(source @ StoreError::Locked(_)) => {
-                keep(training, context)?;
+                save_checkpoint(training, context)?;
                 return write(&mut context.project).map_err(|_| TrainError::Unwritten { step, source });
             }
             other => return Ok(other?),
@@ -117,7 +117,7 @@ fn write_to(training: &Training, context: &mut Context<'_>, folder: &Path) -> Re
     if !training.trainer.policy.parameters().are_finite()? {
         return Err(TrainError::Sentence("the weights hold values that are not numbers".to_owned()));
     }
-    let model = material::model_folder(&context.project, &training.config)?;
+    let model = inputs::model_folder(&context.project, &training.config)?;
     checkpoint::save(
         folder,
         &training.trainer.policy,
@@ -125,6 +125,6 @@ fn write_to(training: &Training, context: &mut Context<'_>, folder: &Path) -> Re
         &training.state,
         &model.to_string_lossy(),
     )?;
-    context.tell(Told::Saved { step: training.state.step });
+    context.tell(RunEvent::Saved { step: training.state.step });
     Ok(())
 }

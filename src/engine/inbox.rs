@@ -18,7 +18,7 @@ use train::{
     memory::process,
     run::{
         self, Task,
-        host::{CurrentWeights, Host, Rest, Signal, Told, Wishes},
+        host::{CurrentWeights, Host, Rest, RunEvent, Signal, Wishes},
     },
 };
 
@@ -26,7 +26,7 @@ use crate::{
     answers::{Speakers, answer},
     border,
     events::Reporter,
-    hands::{Crew, Hands},
+    pool::{Pool, PoolOptions},
     preflight::{self, Asker},
     protocol::{Event, Generated, Request, RequestId, RunControl, Sampling, Weights},
 };
@@ -42,7 +42,7 @@ const FREED_IS_KEPT: Duration = Duration::from_mins(1);
 pub struct Job {
     pub task: Task,
     pub control: Arc<RunControl>,
-    hands: Hands,
+    pool: PoolOptions,
 }
 
 /// The running run, and its weights to answer with.
@@ -75,13 +75,13 @@ impl Leaving {
 }
 
 /// Everything of the engine that is not training itself.
-pub struct Desk {
+pub struct Inbox {
     requests: Receiver<Request>,
     pub reporter: Reporter,
     /// Who computes now.
-    pub crew: Arc<Crew>,
+    pub pool: Arc<Pool>,
     /// Where a run's settings say "auto", and between runs.
-    usual: Hands,
+    usual: PoolOptions,
     queue: VecDeque<Job>,
     /// Questions that came when the run was to pause or to end: that comes first.
     later: VecDeque<Request>,
@@ -99,13 +99,13 @@ pub struct Desk {
     closing: bool,
 }
 
-impl Desk {
-    pub fn new(requests: Receiver<Request>, reporter: Reporter, crew: Crew, leaving: Leaving) -> Self {
+impl Inbox {
+    pub fn new(requests: Receiver<Request>, reporter: Reporter, pool: Pool, leaving: Leaving) -> Self {
         Self {
             requests,
             reporter,
-            usual: crew.hands(),
-            crew: Arc::new(crew),
+            usual: pool.options(),
+            pool: Arc::new(pool),
             queue: VecDeque::new(),
             later: VecDeque::new(),
             wishes: Wishes::default(),
@@ -131,12 +131,12 @@ impl Desk {
     }
 
     /// Those of the next run, or the usual ones while none waits.
-    pub fn hands_wanted(&mut self) -> Hands {
+    pub fn pool_wanted(&mut self) -> PoolOptions {
         self.take_all(None);
-        self.queue.front().map_or(self.usual, |job| job.hands)
+        self.queue.front().map_or(self.usual, |job| job.pool)
     }
 
-    /// Another crew takes over: what was loaded belongs to a thread of this one.
+    /// Another pool takes over: what was loaded belongs to a thread of this one.
     pub fn leave(&mut self) {
         self.speakers.clear();
         kernels::device::trim_all();
@@ -216,8 +216,8 @@ impl Desk {
                 self.later.push_back(request);
             }
             Request::Train { project, run, from, control } => {
-                let hands = self.hands_of(&project, run);
-                self.queue_up(Job { task: Task { project, run, from }, control, hands });
+                let pool = self.pool_of_run(&project, run);
+                self.queue_up(Job { task: Task { project, run, from }, control, pool });
             }
             Request::Withdraw { run } => self.withdraw(run),
             Request::Reorder { runs } => {
@@ -236,16 +236,16 @@ impl Desk {
             // The run has ended since it was asked: its own events say so.
             Request::Turn { .. } | Request::Checkpoint { .. } | Request::Settle { .. } => {}
             Request::Generate { request, source, prompt, sampling, control } => {
-                self.beside(current, "an answer was written", |desk| {
+                self.beside(current, "an answer was written", |inbox| {
                     guarded(request, || {
-                        let answer = desk.generate(request, &source, &prompt, &sampling, &control, current)?;
+                        let answer = inbox.generate(request, &source, &prompt, &sampling, &control, current)?;
                         Ok(Event::Generated { request, answer })
                     })
                 });
             }
             Request::Preflight { request, project, config } => {
-                self.beside(current, "a check was made", |desk| {
-                    guarded(request, || desk.preflight(request, &project, &config, current))
+                self.beside(current, "a check was made", |inbox| {
+                    guarded(request, || inbox.preflight(request, &project, &config, current))
                 });
             }
             Request::Shutdown => self.closing = true,
@@ -253,7 +253,7 @@ impl Desk {
     }
 
     /// What a recorded run asks for. A record that cannot be read is told about when the run begins.
-    fn hands_of(&self, project: &Path, run: RunId) -> Hands {
+    fn pool_of_run(&self, project: &Path, run: RunId) -> PoolOptions {
         let read = || -> Result<RunConfig> {
             let record = Project::open(project)?.run(run)?;
             Ok(RunConfig::from_toml(&record.config_toml)?)
@@ -292,9 +292,9 @@ impl Desk {
     /// Does what is not the run's own. A run that is going is said to rest, and the time is noted.
     fn beside(&mut self, current: Option<&Current<'_>>, what: &'static str, work: impl FnOnce(&mut Self) -> Event) {
         let resting = current.filter(|current| !current.rests).map(|current| current.job.task.run);
-        let tell = |desk: &mut Self, why: Option<String>| {
+        let tell = |inbox: &mut Self, why: Option<String>| {
             if let Some(run) = resting {
-                desk.reporter.send(Event::Resting { run, why });
+                inbox.reporter.send(Event::Resting { run, why });
             }
         };
         let started = Instant::now();
@@ -366,11 +366,11 @@ impl Desk {
         };
         let wanted = self.wanted(current);
         let work = || preflight::report(project, config, &Asker { wanted: &wanted, others });
-        let hands = self.usual.of(&config.train);
-        let report = if hands == self.crew.hands() {
+        let options = self.usual.of(&config.train);
+        let report = if options == self.pool.options() {
             work()
         } else {
-            Crew::gather(hands).map_err(TrainError::io("start", "the threads"))?.work(work)
+            Pool::start(options).map_err(TrainError::io("start", "the threads"))?.work(work)
         };
         self.left_over = Some((process::resident_bytes().saturating_sub(before), Instant::now() + FREED_IS_KEPT));
         Ok(Event::Preflight { request, report: Box::new(report?) })
@@ -379,14 +379,14 @@ impl Desk {
 
 /// The engine as the host of a run.
 pub struct Running<'d> {
-    pub desk: &'d mut Desk,
+    pub inbox: &'d mut Inbox,
     pub job: &'d Job,
 }
 
 impl Host for Running<'_> {
     fn signal(&self) -> Signal {
         let control = &self.job.control;
-        if self.desk.closing() {
+        if self.inbox.closing() {
             Signal::Leave
         } else if control.stopping() {
             Signal::Stop
@@ -401,30 +401,30 @@ impl Host for Running<'_> {
         let rests = patience.is_some();
         let current = weights.map(|weights| Current { job: self.job, weights, rests });
         match patience {
-            Some(patience) => self.desk.rest(patience, current.as_ref()),
-            None => self.desk.take_all(current.as_ref()),
+            Some(patience) => self.inbox.rest(patience, current.as_ref()),
+            None => self.inbox.take_all(current.as_ref()),
         }
-        std::mem::take(&mut self.desk.rests)
+        std::mem::take(&mut self.inbox.rests)
     }
 
     fn wishes(&mut self) -> &mut Wishes {
-        &mut self.desk.wishes
+        &mut self.inbox.wishes
     }
 
-    fn tell(&mut self, told: Told) {
-        self.desk.reporter.send(Event::of_run(self.job.task.run, told));
+    fn tell(&mut self, told: RunEvent) {
+        self.inbox.reporter.send(Event::of_run(self.job.task.run, told));
     }
 
     fn is_alone(&self) -> bool {
-        self.desk.reporter.is_alone()
+        self.inbox.reporter.is_alone()
     }
 
     fn others(&self) -> u64 {
-        self.desk.others()
+        self.inbox.others()
     }
 
     fn remark(&self) -> Option<(LogLevel, String)> {
-        Some(self.desk.crew.remark())
+        Some(self.inbox.pool.remark())
     }
 }
 

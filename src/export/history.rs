@@ -14,19 +14,19 @@ use text::{Clock, Codec};
 use train::{
     Result,
     dataset::{
-        batches::{self, Bounds},
-        material,
+        documents::{self, Bounds},
+        inputs,
     },
     objective,
     run::checkpoint,
 };
 
-use crate::{Answers, Chart, Line, Measured, Setting, Story};
+use crate::{Answers, Chart, Line, Measured, RunHistory, Setting};
 
 /// Warnings of the log that are told; the log itself has all.
 const WARNINGS: usize = 30;
 
-impl Story {
+impl RunHistory {
     /// Reads no weights. Where the model's folder is gone, what could not be trained on is not counted, and that is said.
     pub fn of(project: &Project, record: &RunRecord) -> Result<Self> {
         let config = RunConfig::from_toml(&record.config_toml)?;
@@ -85,7 +85,7 @@ type Facts = Vec<(String, String)>;
 fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(Facts, Vec<String>)> {
     let mut facts = Facts::new();
     let mut fact = |label: &str, value: String| facts.push((label.to_owned(), value));
-    let folder = material::model_folder(project, config)?;
+    let folder = inputs::model_folder(project, config)?;
     fact("Model", folder.display().to_string());
     let newest = checkpoint::newest_state(&record.checkpoints);
     match &newest {
@@ -99,15 +99,15 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     let now = project.revision()?;
     let later = if now == record.revision { String::new() } else { format!(" (the project is at {} now)", now.0) };
     fact("Data revision", format!("{}{later}", record.revision.0));
-    let material = material::of_run(project, record.id, record.revision, config)?;
-    fact("Pairs", format!("{} in the project at that revision", material.pairs.len()));
+    let inputs = inputs::of_run(project, record.id, record.revision, config)?;
+    fact("Pairs", format!("{} in the project at that revision", inputs.pairs.len()));
     let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
     let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
         let codec = Codec::load(&folder).map_err(|error| error.to_string())?.at(Clock::of_ms(record.created_ms));
-        Ok(batches::prepare(&material, &codec, &config.data, bounds, &mut |_| {}))
+        Ok(documents::prepare(&inputs, &codec, &config.data, bounds, &mut |_| {}))
     });
-    let batches = match prepared {
-        Ok(batches) => batches,
+    let dataset = match prepared {
+        Ok(dataset) => dataset,
         Err(error) => {
             let sentence = format!("What could not be trained on is not counted: {error}");
             return Ok((facts, vec![sentence]));
@@ -115,28 +115,28 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     };
     let held_out =
         |kind: &str, train: usize, eval: usize| (kind.to_owned(), format!("{train} to train on, {eval} held out"));
-    let (pairs, references, retention) = (&batches.pairs, &batches.references, &batches.retention);
+    let (pairs, references, retention) = (&dataset.pairs, &dataset.references, &dataset.retention);
     facts.push(held_out("Labelled pairs", pairs.train.len(), pairs.eval.len()));
     facts.push(held_out("Reference answers", references.train.len(), references.eval.len()));
     facts.push(held_out("Pieces of retention text", retention.train.len(), retention.eval.len()));
     let mut aside: Vec<String> = Vec::new();
-    let unlabelled = batches.unlabelled;
+    let unlabelled = dataset.unlabelled;
     if unlabelled > 0 {
         aside.push(format!("{} without a label to train on", counted(unlabelled, "pair", "pairs")));
     }
-    for (count, reason) in batches.reasons() {
+    for (count, reason) in dataset.reasons() {
         aside.push(format!("{}: {reason}", counted(count, "labelled pair", "labelled pairs")));
     }
     let no_memory = newest.map_or(0, |state| state.aside.pairs.len());
     if no_memory > 0 {
         aside.push(format!("{} too long for the memory there was", counted(no_memory, "pair", "pairs")));
     }
-    if let Some(first) = batches.references_set_aside.first() {
-        let answers = counted(batches.references_set_aside.len(), "reference answer", "reference answers");
+    if let Some(first) = dataset.references_set_aside.first() {
+        let answers = counted(dataset.references_set_aside.len(), "reference answer", "reference answers");
         aside.push(format!("{answers}; the first because {first}"));
     }
-    if let Some(first) = batches.retention_set_aside.first() {
-        let texts = counted(batches.retention_set_aside.len(), "retention text", "retention texts");
+    if let Some(first) = dataset.retention_set_aside.first() {
+        let texts = counted(dataset.retention_set_aside.len(), "retention text", "retention texts");
         aside.push(format!("{texts}; the first because {first}"));
     }
     Ok((facts, aside))

@@ -12,12 +12,12 @@ use model::{Doc, Policy, PolicyError};
 
 use crate::{
     dataset::{
-        batches::{Batches, PairDoc, TextDoc},
-        rows::{Packed, pack},
+        documents::{Dataset, PairDoc, TextDoc},
+        packing::{Packed, pack},
     },
     error::{Result, TrainError},
     memory::{
-        budget::Room,
+        budget::MemoryLimit,
         outlook::{Basis, MemoryOutlook},
         process,
     },
@@ -25,13 +25,13 @@ use crate::{
     step::{Loss, Slopes, go_on, gradient},
 };
 
-/// A trial that takes longer is not repeated.
+/// An attempt that takes longer is not repeated.
 const LONG_SECS: f64 = 2.0;
 /// Pairs named when they do not fit.
 const NAMED: usize = 10;
 
 /// What was tried, and what it says about the run.
-pub struct Trial {
+pub struct Tried {
     /// Absent when nothing fits.
     pub secs_a_token: Option<f64>,
     pub outlook: MemoryOutlook,
@@ -50,21 +50,21 @@ struct Attempt {
 /// Tries the largest row that rows of `budget` tokens make. What it takes corrects `room`, and with it how many blocks run
 /// their forward again; `budget` is halved until its rows fit. `again`: a second time where the first was quick, because the
 /// first time pays for fresh memory.
-pub fn run(
+pub fn try_out(
     policy: &mut Policy,
     config: &RunConfig,
-    batches: &Batches,
+    dataset: &Dataset,
     budget: &mut usize,
-    room: &mut Room,
+    memory: &mut MemoryLimit,
     again: bool,
-) -> Result<Trial> {
+) -> Result<Tried> {
     let asked = *budget;
-    let docs = longest(config, batches);
+    let docs = longest(config, dataset);
     // No step has more than its own documents in a row.
     let most = 3 * config.train.pairs_per_step;
     let mut tried = None;
     loop {
-        let Some(packed) = largest(policy, &docs, most, budget, *room)? else {
+        let Some(packed) = largest(policy, &docs, most, budget, *memory)? else {
             break;
         };
         let (row, is_alone) = (&packed.row, packed.alone().is_some());
@@ -72,7 +72,7 @@ pub fn run(
         match attempt(policy, &packed, again) {
             Ok(attempt) => {
                 let blocks = policy.recomputed_blocks(row);
-                let peak = room.learn(policy, attempt.peak, row_bytes);
+                let peak = memory.learn(policy, attempt.peak, row_bytes);
                 tried = Some((packed.row, blocks, peak, attempt.secs));
                 break;
             }
@@ -83,8 +83,8 @@ pub fn run(
     }
 
     // The same question with what is known now.
-    let row = largest(policy, &docs, most, budget, *room)?.map(|packed| packed.row);
-    let never_fit = never_fit(policy, batches, *room);
+    let row = largest(policy, &docs, most, budget, *memory)?.map(|packed| packed.row);
+    let never_fit = never_fit(policy, dataset, *memory);
     let (tokens, answers) = row
         .as_ref()
         .or(tried.as_ref().map(|(row, ..)| row))
@@ -100,14 +100,14 @@ pub fn run(
         Some((tried, tried_blocks, peak, _)) if (tried.tokens(), *tried_blocks) == (tokens, blocks) => {
             (*peak, Basis::Measured)
         }
-        Some(_) => (room.peak(policy, row_bytes), Basis::FromMeasured),
-        None => (room.peak(policy, row_bytes), Basis::Estimated),
+        Some(_) => (memory.peak(policy, row_bytes), Basis::FromMeasured),
+        None => (memory.peak(policy, row_bytes), Basis::Estimated),
     };
     let outlook = MemoryOutlook {
         peak_memory_bytes: peak,
         peak_memory_is: basis,
         estimated_memory_bytes: policy.fixed_bytes() + row_bytes,
-        memory_limit_bytes: room.limit(),
+        memory_limit_bytes: memory.limit(),
         row_tokens: *budget,
         largest_row_tokens: tokens,
         recomputed_blocks: blocks,
@@ -115,30 +115,30 @@ pub fn run(
     };
     let mut warnings = Vec::new();
     if let Some((row, _, peak, _)) = &tried
-        && *peak > room.limit()
+        && *peak > memory.limit()
     {
         warnings.push(format!(
             "A row of {} tokens was tried and the program held {} MB, but {} MB may be taken: {}",
             row.tokens(),
             peak >> 20,
-            room.limit() >> 20,
+            memory.limit() >> 20,
             consequence(&outlook, config)
         ));
     }
     if *budget < asked {
         warnings.push(format!(
             "Rows hold {budget} tokens instead of {asked}, because larger ones do not fit the {} MB that may be taken; a larger train.memory_mb allows larger ones, which are quicker",
-            room.limit() >> 20
+            memory.limit() >> 20
         ));
     }
-    warnings.extend(too_large(&never_fit, batches, room.limit(), config));
-    Ok(Trial { secs_a_token: tried.map(|(row, _, _, secs)| secs / row.tokens() as f64), outlook, never_fit, warnings })
+    warnings.extend(too_large(&never_fit, dataset, memory.limit(), config));
+    Ok(Tried { secs_a_token: tried.map(|(row, _, _, secs)| secs / row.tokens() as f64), outlook, never_fit, warnings })
 }
 
 /// The longest documents that steps are made of, longest first.
-fn longest<'a>(config: &RunConfig, batches: &'a Batches) -> Vec<&'a Doc> {
-    let (references, retention) = texts(config, batches);
-    let pairs = batches.pairs.train.iter().map(|pair| &pair.doc);
+fn longest<'a>(config: &RunConfig, dataset: &'a Dataset) -> Vec<&'a Doc> {
+    let (references, retention) = texts(config, dataset);
+    let pairs = dataset.pairs.train.iter().map(|pair| &pair.doc);
     let texts = references.iter().chain(retention).map(|text| &text.doc);
     let mut longest: Vec<&Doc> = pairs.chain(texts).collect();
     longest.sort_by_key(|doc| Reverse(doc.tokens()));
@@ -146,11 +146,11 @@ fn longest<'a>(config: &RunConfig, batches: &'a Batches) -> Vec<&'a Doc> {
 }
 
 /// Reference answers and retention text that the run trains on.
-pub fn texts<'a>(config: &RunConfig, batches: &'a Batches) -> (&'a [TextDoc], &'a [TextDoc]) {
+pub fn texts<'a>(config: &RunConfig, dataset: &'a Dataset) -> (&'a [TextDoc], &'a [TextDoc]) {
     let used = |weight: f64, texts: &'a [TextDoc]| if weight > 0.0 { texts } else { &[] };
     (
-        used(config.objective.reference_weight(), &batches.references.train),
-        used(config.objective.retention_weight(), &batches.retention.train),
+        used(config.objective.reference_weight(), &dataset.references.train),
+        used(config.objective.retention_weight(), &dataset.retention.train),
     )
 }
 
@@ -160,9 +160,9 @@ fn largest(
     docs: &[&Doc],
     most: usize,
     budget: &mut usize,
-    room: Room,
+    memory: MemoryLimit,
 ) -> Result<Option<Packed<()>>> {
-    let space = room.now(policy);
+    let space = memory.now(policy);
     policy.set_room(space);
     let least = |tokens, answers| policy.least_row_bytes(tokens, answers);
     let fitting: Vec<&Doc> =
@@ -219,17 +219,17 @@ impl Loss<()> for Even {
     }
 }
 
-fn never_fit(policy: &Policy, batches: &Batches, room: Room) -> Aside {
-    let space = room.whole(policy);
+fn never_fit(policy: &Policy, dataset: &Dataset, memory: MemoryLimit) -> Aside {
+    let space = memory.whole(policy);
     let fits = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens()) <= space;
     let of = |docs: &mut dyn Iterator<Item = &Doc>| -> Vec<usize> {
         let indexed = docs.enumerate().filter(|(_, doc)| !fits(doc));
         indexed.map(|(index, _)| index).collect()
     };
     Aside {
-        pairs: of(&mut batches.pairs.train.iter().map(|pair| &pair.doc)),
-        references: of(&mut batches.references.train.iter().map(|text| &text.doc)),
-        retention: of(&mut batches.retention.train.iter().map(|text| &text.doc)),
+        pairs: of(&mut dataset.pairs.train.iter().map(|pair| &pair.doc)),
+        references: of(&mut dataset.references.train.iter().map(|text| &text.doc)),
+        retention: of(&mut dataset.retention.train.iter().map(|text| &text.doc)),
     }
 }
 
@@ -260,11 +260,11 @@ fn cures(config: &RunConfig) -> String {
 }
 
 /// Which pairs and texts would be set aside.
-fn too_large(aside: &Aside, batches: &Batches, limit: u64, config: &RunConfig) -> Vec<String> {
+fn too_large(aside: &Aside, dataset: &Dataset, limit: u64, config: &RunConfig) -> Vec<String> {
     let mut sentences = Vec::new();
     let limit = limit >> 20;
     if !aside.pairs.is_empty() {
-        let pair = |index: &usize| batches.pairs.train.get(*index).map(|pair: &PairDoc| pair.id.0);
+        let pair = |index: &usize| dataset.pairs.train.get(*index).map(|pair: &PairDoc| pair.id.0);
         let named: Vec<String> = aside.pairs.iter().filter_map(pair).take(NAMED).map(|id| id.to_string()).collect();
         let more = if aside.pairs.len() > named.len() { ", …" } else { "" };
         sentences.push(format!(
@@ -274,7 +274,7 @@ fn too_large(aside: &Aside, batches: &Batches, limit: u64, config: &RunConfig) -
             cures(config)
         ));
     }
-    let (references, retention) = texts(config, batches);
+    let (references, retention) = texts(config, dataset);
     for ([one, many], indices, used) in [
         (["reference answer", "reference answers"], &aside.references, references),
         (["piece of retention text", "pieces of retention text"], &aside.retention, retention),

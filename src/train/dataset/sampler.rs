@@ -18,7 +18,7 @@ enum Way {
 /// An endless walk over `len` items, each once an epoch and none twice in a step. The permutation is a function of seed,
 /// stream, epoch, and of what the step that crossed into the epoch had met before, so the position is its whole state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Order {
+pub struct Sampler {
     seed: u64,
     /// Tells apart the walks over pairs, reference answers and retention text.
     stream: u32,
@@ -39,7 +39,7 @@ pub struct Order {
     permutation: Vec<u32>,
 }
 
-impl PartialEq for Order {
+impl PartialEq for Sampler {
     /// The permutation follows from the rest.
     fn eq(&self, other: &Self) -> bool {
         let position =
@@ -48,7 +48,7 @@ impl PartialEq for Order {
     }
 }
 
-impl Order {
+impl Sampler {
     pub fn new(len: usize, seed: u64, stream: u32) -> Self {
         Self {
             seed,
@@ -130,22 +130,22 @@ mod tests {
 
     #[test]
     fn every_item_once_an_epoch_and_each_epoch_in_another_order() {
-        let mut order = Order::new(50, 3, 0);
+        let mut order = Sampler::new(50, 3, 0);
         let first = order.take(50);
         let second = order.take(50);
         let mut sorted = first.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..50).collect::<Vec<_>>());
         assert_ne!(first, second);
-        assert_ne!(first, Order::new(50, 4, 0).take(50));
-        assert_ne!(first, Order::new(50, 3, 1).take(50));
+        assert_ne!(first, Sampler::new(50, 4, 0).take(50));
+        assert_ne!(first, Sampler::new(50, 3, 1).take(50));
     }
 
     #[test]
     fn dl4_no_step_meets_an_item_twice_and_every_epoch_is_whole() {
         for (len, count) in [(5, 4), (5, 3), (7, 7), (7, 2), (12, 5), (3, 2), (2, 1), (40, 16)] {
             for seed in 0..20 {
-                let mut order = Order::new(len, seed, 0);
+                let mut order = Sampler::new(len, seed, 0);
                 let mut met = Vec::new();
                 for step in 0..4 * len {
                     let taken = order.take(count);
@@ -164,14 +164,14 @@ mod tests {
     #[test]
     fn a_stored_position_goes_on_exactly() {
         for steps in 0..9 {
-            let mut order = Order::new(7, 1, 0);
+            let mut order = Sampler::new(7, 1, 0);
             for _ in 0..steps {
                 order.take(5);
             }
             let stored = serde_json::to_string(&order).unwrap();
-            let mut again: Order = serde_json::from_str(&stored).unwrap();
+            let mut again: Sampler = serde_json::from_str(&stored).unwrap();
             assert_eq!(again, order);
-            assert_ne!(again, Order::new(7, 2, 0));
+            assert_ne!(again, Sampler::new(7, 2, 0));
             for _ in 0..9 {
                 assert_eq!(again.take(5), order.take(5));
             }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn dl4_an_older_run_goes_on_in_the_order_it_began_in() {
         let stored = r#"{"seed":1,"stream":0,"len":5,"epoch":0,"cursor":4}"#;
-        let mut order: Order = serde_json::from_str(stored).unwrap();
+        let mut order: Sampler = serde_json::from_str(stored).unwrap();
         assert!(!order.keeps_epochs());
         let plain = |epoch: u64| {
             let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -194,13 +194,13 @@ mod tests {
         let expected: Vec<usize> = plain(0)[4..].iter().chain(&plain(1)).chain(&plain(2)).copied().collect();
         let drawn = [order.take(4), order.take(4)].concat();
         assert_eq!(drawn, expected[..8]);
-        let again: Order = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
+        let again: Sampler = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
         assert!(again == order && !again.keeps_epochs());
     }
 
     #[test]
     fn a_step_never_meets_more_than_there_is() {
-        assert_eq!(Order::new(3, 0, 0).take(8).len(), 3);
-        assert!(Order::new(0, 0, 0).take(8).is_empty());
+        assert_eq!(Sampler::new(3, 0, 0).take(8).len(), 3);
+        assert!(Sampler::new(0, 0, 0).take(8).is_empty());
     }
 }
