@@ -4,6 +4,10 @@ use nudge::{
     data::config::{Precision, Recompute},
     kernels::Multiplier,
     model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, Row},
+    train::{
+        dataset::packing::pack,
+        step::{Loss, Slopes, go_on, gradient},
+    },
 };
 
 use crate::fixture::{self, Fixture, Place, elements, largest_difference, relative};
@@ -47,6 +51,45 @@ fn log_probs_and_gradients(policy: &mut Policy, rows: &[Row], coefficients: &[f3
         policy.backward(pass, these).unwrap();
     }
     (log_probs, policy.gradients().to_vec().unwrap())
+}
+
+/// Some tokens of an answer pull, the others do not.
+struct EveryOther {
+    odd: bool,
+    even: bool,
+}
+
+impl Loss<usize> for EveryOther {
+    fn add(&mut self, _: usize, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        for answer in log_probs {
+            let pulls = |token: usize| if token % 2 == 0 { self.even } else { self.odd };
+            slopes.tokens((0..answer.len()).map(|token| f32::from(u8::from(pulls(token)))));
+        }
+    }
+
+    fn value(&self) -> f64 {
+        0.0
+    }
+}
+
+#[test]
+fn each_token_may_have_a_slope_of_its_own() {
+    let fixture = fixture::one(FIXTURE);
+    let docs = docs(&fixture);
+    let rows = pack(docs.iter().enumerate(), 64).unwrap();
+    let mut policy = loaded(&fixture, |_| {});
+    let mut of = |odd, even| {
+        gradient(&mut policy, None, 0, &rows, &mut EveryOther { odd, even }, &mut go_on).unwrap().done().unwrap();
+        wide(&policy.gradients().to_vec().unwrap())
+    };
+    let (odd, even, both) = (of(true, false), of(false, true), of(true, true));
+    let sum: Vec<f64> = odd.iter().zip(&even).map(|(odd, even)| odd + even).collect();
+    assert!(relative(&sum, &both) < 1e-5, "the gradient is linear in the slopes");
+    assert!(relative(&odd, &even) > 0.1, "other tokens pull elsewhere");
+    let rows: Vec<Row> = rows.into_iter().map(|packed| packed.row).collect();
+    let ones = vec![1.0; rows.iter().map(|row| row.scored().len()).sum()];
+    let (_, alike) = log_probs_and_gradients(&mut policy, &rows, &ones);
+    assert_eq!(wide(&alike), both, "one slope an answer is the same slope for each of its tokens");
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {
