@@ -20,6 +20,7 @@ mod notices;
 pub mod pairs;
 pub mod parts;
 mod perform;
+mod pieces;
 pub mod projects;
 pub mod prompt;
 mod rail;

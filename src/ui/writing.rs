@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use egui::{
-    FontSelection, Frame, Galley, Id, Key, Response, TextBuffer, TextEdit, Ui,
-    text::{CCursor, CCursorRange, CharIndex},
+    FontId, FontSelection, Frame, Galley, Id, Key, Response, TextBuffer, TextEdit, Ui,
+    text::{CCursor, CCursorRange, CharIndex, LayoutJob},
     text_edit::TextEditState,
 };
 
-use super::{lines::Lines, marked, prompt, prompt::Edited};
+use super::{lines::Lines, marked, pieces, prompt, prompt::Edited};
 use crate::state::drafts::LONGEST_EDITABLE;
 
 /// A text over several lines.
@@ -45,6 +45,8 @@ impl<'a> Field<'a> {
         }
         let id = ui.make_persistent_id(self.salt);
         let font = self.font.clone().resolve(ui.style());
+        let is_long = pieces::is_long(text);
+        let mut plain = |ui: &Ui, text: &dyn TextBuffer, width: f32| pieces::layout(ui, plain(ui, text, &font, width));
         let mut lines = Lines(text);
         let mut edit = TextEdit::multiline(&mut lines)
             .id(id)
@@ -53,8 +55,10 @@ impl<'a> Field<'a> {
             .frame(Frame::NONE)
             .desired_rows(self.rows)
             .desired_width(f32::INFINITY);
-        if let Some(layouter) = layouter {
-            edit = edit.layouter(layouter);
+        match layouter {
+            Some(layouter) => edit = edit.layouter(layouter),
+            None if is_long => edit = edit.layouter(&mut plain),
+            None => {}
         }
         let shown = edit.show(ui);
         if let Some(range) = shown.cursor_range {
@@ -72,6 +76,18 @@ impl<'a> Field<'a> {
 }
 
 pub type Layouter<'a> = &'a mut dyn FnMut(&Ui, &dyn TextBuffer, f32) -> Arc<Galley>;
+
+/// A text as a field lays it out by itself.
+fn plain(ui: &Ui, text: &dyn TextBuffer, font: &FontId, width: f32) -> LayoutJob {
+    let visuals = ui.visuals();
+    let color = visuals.override_text_color.unwrap_or_else(|| visuals.widgets.inactive.text_color());
+    let mut job = LayoutJob::simple(text.as_str().to_owned(), font.clone(), color, width);
+    let height = ui.fonts_mut(|fonts| fonts.row_height(font)) + ui.spacing().extra_text_line_spacing;
+    for section in &mut job.sections {
+        section.format.line_height = Some(height);
+    }
+    job
+}
 
 /// Puts the caret into a field that was drawn now. Not in the frame of a click: a field gives the caret up when something
 /// else is clicked. True when it has been given.

@@ -15,7 +15,7 @@ use crate::{
     },
     ui::{
         marked::{self, TextMark},
-        parts,
+        parts, pieces,
         prompt::{self, Edited},
         theme::{self, space},
         tokens,
@@ -426,8 +426,7 @@ fn text(
             (Some(difference), _) => &difference.right[..],
             (None, _) => &[],
         };
-        let job = marked::job(text, spans, &font, color, mark, width);
-        ui.fonts_mut(|fonts| fonts.layout_job(job))
+        pieces::layout(ui, marked::job(text, spans, &font, color, mark, width))
     };
     Field { hint: "Write an answer", rows: 4, ..field }.show_as(ui, text, Some(&mut layouter))
 }
