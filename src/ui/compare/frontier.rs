@@ -45,7 +45,7 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], learned: &str) {
         parts::caption(
             ui,
             format!(
-                "{} up, kl/ref across, one point an evaluation; the diamond is where a run stands. Drag moves, Ctrl + wheel zooms, double click shows all",
+                "Upwards: {}; across: kl/ref. One point an evaluation; the diamond is where a run stands. Drag moves, Ctrl + wheel zooms, double click shows all",
                 metrics::caption(learned)
             ),
         );
