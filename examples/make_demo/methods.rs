@@ -58,7 +58,7 @@ pub const SEARCHED: &[Method] = &[
     method("IPO τ 0.5", &[(KIND, "ipo"), (TAU, "0.5")]),
 ];
 
-/// Each method with what the search found best.
+/// Each method at the demo's own settings; where [`SEARCHED`] finds better ones, they go in here.
 pub const BEST: &[Method] =
     &[method("MPO", &[(KIND, "mpo")]), method("DPO", &[(KIND, "dpo")]), method("IPO", &[(KIND, "ipo")])];
 
