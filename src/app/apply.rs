@@ -9,6 +9,7 @@ use crate::{
         Closing, Command, Notice, ProjectSummary, Screen,
         answers::AnswersCommand,
         ask::Source,
+        candidates::CandidatesCommand,
         command::CloseAnswer,
         download::{FetchCommand, Fetching},
         export::{ExportCommand, Exporting},
@@ -115,6 +116,11 @@ impl App {
             }
             PairsCommand::SaveReport => self.save_report(),
             PairsCommand::CloseImport => self.workspace.pairs.import = None,
+            PairsCommand::Candidates(command) => match command {
+                CandidatesCommand::Ask => self.draw_candidates(),
+                CandidatesCommand::AskFor(prompts) => self.draw_for(prompts),
+                CandidatesCommand::Close => self.workspace.pairs.candidates = None,
+            },
         }
     }
 

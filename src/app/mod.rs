@@ -5,6 +5,7 @@
 
 mod answers;
 mod apply;
+mod candidates;
 mod dialogs;
 mod downloads;
 mod exports;

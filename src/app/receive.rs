@@ -44,6 +44,9 @@ impl App {
         if self.workspace.preflight.take(&event) {
             return Vec::new();
         }
+        if let Some(save) = self.take_candidates_event(&event) {
+            return vec![save];
+        }
         let next = match self.workspace.runs.take(&event) {
             Some(Follow::ReadHistory(run)) => vec![RunCommand::Reload(run)],
             Some(Follow::ReadRuns(run)) => {

@@ -6,6 +6,7 @@ mod ask;
 mod compare;
 mod download;
 mod export;
+mod sample;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub use self::ask::{Generate, Score};
 pub use self::compare::Compare;
 pub use self::download::Download;
 pub use self::export::{Export, LayoutName, PartName, StoredName};
+pub use self::sample::{Draws, References, Sample};
 
 use crate::{
     data::{SplitRule, config::Precision},
@@ -59,6 +61,8 @@ pub enum Command {
     Export(Export),
     Import(Import),
     Pairs(Pairs),
+    Sample(Sample),
+    References(References),
     Check(Check),
     Score(Score),
     Generate(Generate),

@@ -1,10 +1,6 @@
 //! `nudge generate`: answers prompts.
 
-use std::{
-    cell::Cell,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::cell::Cell;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -14,14 +10,14 @@ use super::{
     drive,
     ending::{Ending, usage},
     output,
+    prompts::{self, Asked, PlainLine},
 };
 use crate::{
-    data::{Chat, Given, Prompt, Turn, counted},
+    data::{Prompt, counted},
     engine::{
         Speaker, answer_all, compute_pool,
         protocol::{Generated, Sampling, StoppedBy},
     },
-    files,
 };
 
 pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
@@ -97,58 +93,15 @@ fn why(answer: &Generated) -> String {
     format!("{}, {why}", counted(answer.ids.len(), "token", "tokens"))
 }
 
-/// What is to be answered.
-enum Asked {
-    Prompt(Prompt),
-    Ids(Vec<u32>),
-}
-
 fn asked(args: &Generate) -> Result<Vec<Asked>> {
     if let Some(file) = &args.prompts {
-        return read_prompts(file);
+        return prompts::read(file, PlainLine::Refused);
     }
     Ok(vec![match (&args.prompt, &args.messages) {
         (Some(text), _) => Asked::Prompt(Prompt::Text(text.clone())),
-        (None, Some(file)) => Asked::Prompt(Prompt::Chat(read_messages(file)?)),
+        (None, Some(file)) => Asked::Prompt(Prompt::Chat(prompts::read_messages(file)?)),
         (None, None) => Asked::Ids(args.prompt_ids.clone()),
     }])
-}
-
-/// A prompt a line; blank lines are skipped.
-fn read_prompts(path: &Path) -> Result<Vec<Asked>> {
-    let text = read_input(path)?;
-    let mut asked = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        if !line.trim().is_empty() {
-            let prompt = parse_prompt(line).with_context(|| format!("{}, line {}", path.display(), index + 1))?;
-            asked.push(prompt);
-        }
-    }
-    if asked.is_empty() {
-        anyhow::bail!("{} holds no prompts.", path.display());
-    }
-    Ok(asked)
-}
-
-fn parse_prompt(line: &str) -> Result<Asked> {
-    #[derive(serde::Deserialize)]
-    struct Line {
-        prompt: Option<Prompt>,
-        messages: Option<Vec<Turn>>,
-        #[serde(flatten)]
-        given: Given,
-        prompt_ids: Option<Vec<u32>>,
-    }
-    let line: Line = serde_json::from_str(line)?;
-    match (line.prompt, line.messages, line.prompt_ids) {
-        (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
-        (None, Some(turns), None) => {
-            let given = (!line.given.is_empty()).then(|| Box::new(line.given));
-            Ok(Asked::Prompt(Prompt::Chat(Chat { turns, given })))
-        }
-        (None, None, Some(ids)) => Ok(Asked::Ids(ids)),
-        _ => anyhow::bail!("It needs one of \"prompt\", \"messages\" and \"prompt_ids\"."),
-    }
 }
 
 fn sampling(args: &Generate) -> Result<Sampling> {
@@ -190,57 +143,4 @@ fn sampling(args: &Generate) -> Result<Sampling> {
     };
     sampling.check().map_err(|reason| usage(format!("--{reason}.")))?;
     Ok(sampling)
-}
-
-/// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages` and what a template is
-/// given besides, and plain text on
-/// standard input as one user turn.
-pub fn read_messages(path: &Path) -> Result<Chat> {
-    let is_stdin = path == Path::new("-");
-    let text = read_input(path)?;
-    let turns = parse_messages(&text, is_stdin).with_context(|| {
-        format!("{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]", path.display())
-    })?;
-    if turns.is_empty() {
-        anyhow::bail!("{} holds no messages.", path.display());
-    }
-    Ok(turns)
-}
-
-/// A file's text, or that of standard input for "-".
-pub fn read_input(path: &Path) -> Result<String> {
-    if path != Path::new("-") {
-        return Ok(files::read_any_text(path, files::SETTINGS)?);
-    }
-    let mut text = String::new();
-    io::stdin().take(files::SETTINGS + 1).read_to_string(&mut text).context("Could not read standard input")?;
-    let megabytes = files::SETTINGS >> 20;
-    anyhow::ensure!(text.len() as u64 <= files::SETTINGS, "Standard input gives more than {megabytes} MiB.");
-    Ok(text)
-}
-
-fn parse_messages(text: &str, may_be_plain: bool) -> Result<Chat> {
-    let trimmed = text.trim();
-    if may_be_plain && !trimmed.is_empty() && !trimmed.starts_with(['[', '{']) {
-        return Ok(vec![Turn::new(crate::data::Role::User, trimmed)].into());
-    }
-    Ok(serde_json::from_str(trimmed)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::Role;
-
-    #[test]
-    fn messages_come_as_a_list_an_object_or_plain_text() {
-        let list = r#"[{"role": "user", "content": "Hi"}]"#;
-        let turns = parse_messages(list, false).unwrap();
-        assert_eq!((turns[0].role, turns[0].content.as_str()), (Role::User, "Hi"));
-        let object = format!(r#"{{"messages": {list}}}"#);
-        assert_eq!(parse_messages(&object, false).unwrap(), turns);
-        assert_eq!(parse_messages(" Hi\n", true).unwrap(), turns);
-        assert!(parse_messages("Hi", false).is_err());
-        assert!(parse_messages(r#"[{"role": "", "content": ""}]"#, false).is_err());
-    }
 }

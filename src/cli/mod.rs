@@ -21,8 +21,10 @@ mod new;
 mod output;
 mod pairs;
 mod place;
+mod prompts;
 mod resume;
 mod runs;
+mod sample;
 mod score;
 mod settings;
 mod summary;
@@ -63,6 +65,8 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Export(args) => export::run(&args, threads),
         Command::Import(args) => import::run(&args),
         Command::Pairs(args) => pairs::run(&args),
+        Command::Sample(args) => sample::run(&args, threads),
+        Command::References(args) => sample::references(&args, threads),
         Command::Check(args) => check::run(&args, threads),
         Command::Score(args) => score::run(&args, threads),
         Command::Generate(args) => generate::run(&args, threads),

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{args::Tokens, ending::Ending, generate::read_input, output};
+use super::{args::Tokens, ending::Ending, output, prompts::read_input};
 use crate::{
     data::{Answer, Chat, Finding, Inspection, Origin, Part, Prompt, Role, TokenView, counted},
     model::Shelf,

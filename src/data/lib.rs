@@ -11,6 +11,7 @@ mod message;
 pub mod metrics;
 mod model_card;
 mod pair;
+pub mod pilaf;
 mod split;
 
 pub use change::{Change, Edit};

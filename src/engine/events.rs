@@ -53,6 +53,8 @@ fn worth(event: &Event) -> Worth {
         | Event::SaveFailed { .. }
         | Event::Finished { .. }
         | Event::Generated { .. }
+        | Event::Drawn { .. }
+        | Event::AllDrawn { .. }
         | Event::Preflight { .. }
         | Event::Failed { .. } => Worth::Essential,
     }

@@ -1,5 +1,7 @@
 //! Where requests arrive: the queue of runs, and what is answered while a run is going.
 
+mod drawing;
+
 use std::{
     collections::VecDeque,
     path::Path,
@@ -23,7 +25,7 @@ use train::{
 };
 
 use crate::{
-    answers::{Speakers, answer},
+    answers::{Drawing, Drawings, Speakers, answer},
     border,
     events::Reporter,
     pool::{Pool, PoolOptions},
@@ -54,6 +56,14 @@ pub struct Current<'a> {
 }
 
 impl Current<'_> {
+    /// Whether these weights are its own, as they are now.
+    fn is_asked(&self, source: &Weights) -> bool {
+        match source {
+            Weights::Run { project, run, step: None } => *run == self.job.task.run && *project == self.job.task.project,
+            Weights::Run { .. } | Weights::Model { .. } => false,
+        }
+    }
+
     /// Whether something else may be done before the run goes on, pauses or ends.
     fn has_time(&self) -> bool {
         self.rests || !(self.job.control.stopping() || self.job.control.paused())
@@ -88,7 +98,11 @@ pub struct Inbox {
     /// What the running run is to take notice of at its next step border.
     pub wishes: Wishes,
     speakers: Speakers,
+    /// Served a few prompts at a time, after everything else.
+    drawings: Drawings,
     running: Option<Job>,
+    /// The last step that the running run has done.
+    step: u64,
     /// What the run rested for since that was asked last.
     rests: Vec<Rest>,
     /// Bytes that this process held before the run began.
@@ -110,7 +124,9 @@ impl Inbox {
             later: VecDeque::new(),
             wishes: Wishes::default(),
             speakers: Speakers::default(),
+            drawings: Drawings::default(),
             running: None,
+            step: 0,
             rests: Vec::new(),
             before_run: 0,
             left_over: None,
@@ -168,6 +184,10 @@ impl Inbox {
         if self.take_later(None) {
             return;
         }
+        if !self.drawings.is_empty() {
+            self.take_all(None);
+            return;
+        }
         match self.requests.recv() {
             Ok(request) => self.take(request, None),
             Err(_) => self.closing = true,
@@ -178,6 +198,10 @@ impl Inbox {
     pub fn rest(&mut self, patience: Duration, current: Option<&Current<'_>>) {
         self.reporter.flush();
         if self.take_later(current) {
+            return;
+        }
+        if !self.drawings.is_empty() {
+            self.take_all(current);
             return;
         }
         match self.requests.recv_timeout(patience) {
@@ -194,9 +218,12 @@ impl Inbox {
         while !self.closing() {
             match self.requests.try_recv() {
                 Ok(request) => self.take(request, current),
-                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.closing = true,
             }
+        }
+        if !self.closing() && current.is_none_or(Current::has_time) {
+            self.draw_some(current);
         }
     }
 
@@ -242,6 +269,9 @@ impl Inbox {
                         Ok(Event::Generated { request, answer })
                     })
                 });
+            }
+            Request::Draw { request, source, name, prompts, asked, control } => {
+                self.drawings.push(Drawing::new(request, source, name, prompts, asked, control));
             }
             Request::Preflight { request, project, config } => {
                 self.beside(current, "a check was made", |inbox| {
@@ -289,8 +319,17 @@ impl Inbox {
         self.running.as_ref().is_some_and(|job| job.task.run == run)
     }
 
-    /// Does what is not the run's own. A run that is going is said to rest, and the time is noted.
+    /// [`Self::aside`] for what has one answer.
     fn beside(&mut self, current: Option<&Current<'_>>, what: &'static str, work: impl FnOnce(&mut Self) -> Event) {
+        let mut answer = None;
+        self.aside(current, what, |inbox| answer = Some(work(inbox)));
+        if let Some(event) = answer {
+            self.reporter.send(event);
+        }
+    }
+
+    /// Does what is not the run's own. A run that is going is said to rest, and the time is noted.
+    fn aside(&mut self, current: Option<&Current<'_>>, what: &'static str, work: impl FnOnce(&mut Self)) {
         let resting = current.filter(|current| !current.rests).map(|current| current.job.task.run);
         let tell = |inbox: &mut Self, why: Option<String>| {
             if let Some(run) = resting {
@@ -298,13 +337,12 @@ impl Inbox {
             }
         };
         let started = Instant::now();
-        tell(self, Some(format!("Training rests while {}", what.replace(" was ", " is "))));
-        let event = work(self);
+        tell(self, Some(format!("Training rests while {}", what.replace(" was ", " is ").replace(" were ", " are "))));
+        work(self);
         tell(self, None);
         if current.is_some() {
             self.rests.push(Rest { what, took: started.elapsed() });
         }
-        self.reporter.send(event);
     }
 
     /// Whether work beside a run may go on: a stop or a pause that comes meanwhile ends it at once.
@@ -334,10 +372,7 @@ impl Inbox {
         }
         let may_go_on = self.wanted(current);
         let wanted = || !control.stopping() && may_go_on();
-        let of_current = current.filter(|Current { job, .. }| match source {
-            Weights::Run { project, run, step: None } => *run == job.task.run && *project == job.task.project,
-            Weights::Run { .. } | Weights::Model { .. } => false,
-        });
+        let of_current = current.filter(|current| current.is_asked(source));
         let (policy, codec, passed_over) = if let Some(current) = of_current {
             (current.weights.policy, current.weights.codec, Vec::new())
         } else {
@@ -412,6 +447,11 @@ impl Host for Running<'_> {
     }
 
     fn tell(&mut self, told: RunEvent) {
+        match told {
+            RunEvent::Started { first_step, .. } => self.inbox.step = first_step.saturating_sub(1),
+            RunEvent::Step { step, .. } => self.inbox.step = step,
+            _ => {}
+        }
         self.inbox.reporter.send(Event::of_run(self.job.task.run, told));
     }
 

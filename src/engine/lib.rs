@@ -31,7 +31,7 @@ pub use train::{
 
 pub use self::{
     admit::{admit, fit_to_resume},
-    answers::{Speaker, answer, answer_all},
+    answers::{Drawn, Speaker, answer, answer_all, draw},
     events::Waker,
     pool::compute_pool,
     thread::{Engine, EngineOptions, Farewell, no_waker},

@@ -12,6 +12,7 @@ use data::{
     Flaw, PairId, Prompt,
     config::{Knob, RunConfig},
 };
+pub use model::{Mix, Side};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 use train::run::host::RunEvent;
@@ -20,6 +21,7 @@ pub use train::{
     run::host::{Metrics, Outcome, SaveAnswer},
 };
 
+pub use crate::answers::Drawn;
 pub use export::{ExportOrder, Exported, Layout, MergedOptions, OnPhase, Part, Proof, Stored, What, Which};
 pub use store::{Arithmetic, LogLevel};
 
@@ -45,6 +47,16 @@ pub enum Request {
     Settle { run: RunId, answer: SaveAnswer },
     /// Sample an answer; tokens are streamed as [`Event::Token`].
     Generate { request: RequestId, source: Weights, prompt: Prompt, sampling: Sampling, control: Arc<RunControl> },
+    /// Draw answers to choose between, as [`Event::Drawn`], a few prompts at a time. `name`: whose weights they are, for the
+    /// answers' origin; of a run the step is added.
+    Draw {
+        request: RequestId,
+        source: Weights,
+        name: String,
+        prompts: Arc<[Prompt]>,
+        asked: Candidates,
+        control: Arc<RunControl>,
+    },
     /// Everything that can be known before a start.
     Preflight { request: RequestId, project: PathBuf, config: Box<RunConfig> },
     /// Drop loaded models and finish.
@@ -78,6 +90,8 @@ pub struct Sampling {
     pub seed: u64,
     /// Go on past the end of the turn, up to `max_new_tokens`.
     pub ignore_eos: bool,
+    /// From the optimistic or the pessimistic policy instead; only where an adapter was trained.
+    pub mix: Option<Mix>,
 }
 
 impl Default for Sampling {
@@ -92,7 +106,57 @@ impl Default for Sampling {
             max_new_tokens: 256,
             seed: 0,
             ignore_eos: false,
+            mix: None,
         }
+    }
+}
+
+/// Answers to choose between, for many prompts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidates {
+    pub sampling: Sampling,
+    /// Answers a prompt, 2 or more.
+    pub answers: usize,
+    /// Absent = all of them from the policy as it is.
+    pub pilaf: Option<Pilaf>,
+}
+
+impl Candidates {
+    /// Every number in its range, or which one is not.
+    pub fn check(&self) -> Result<(), String> {
+        self.sampling.check()?;
+        if self.answers < 2 {
+            return Err(format!("answers is {}; it must be 2 or more", self.answers));
+        }
+        if self.sampling.temperature <= 0.0 {
+            return Err("temperature is 0, which gives the same answer each time; it must be above 0".to_owned());
+        }
+        match self.pilaf {
+            Some(Pilaf { share, .. }) if !(0.0..=1.0).contains(&share) => {
+                Err(format!("share is {share}; it must be 0 to 1"))
+            }
+            Some(_) if self.answers != 2 => {
+                Err(format!("answers is {}; PILAF compares 2, the optimistic and the pessimistic one", self.answers))
+            }
+            Some(Pilaf { strength, .. }) => Mix { strength, side: Side::Optimistic }.check(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Some of the pairs, one answer optimistic and one pessimistic.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pilaf {
+    /// [`Mix::strength`].
+    pub strength: f64,
+    /// Of all prompts; which of them, the seed decides.
+    pub share: f64,
+}
+
+impl Default for Pilaf {
+    /// As the paper has them.
+    fn default() -> Self {
+        Self { strength: 0.1, share: 0.5 }
     }
 }
 
@@ -202,6 +266,15 @@ pub enum Event {
     Generated {
         request: RequestId,
         answer: Generated,
+    },
+    /// What came of a prompt of [`Request::Draw`], in their order.
+    Drawn {
+        request: RequestId,
+        drawn: Drawn,
+    },
+    /// All prompts had their turn, or it was stopped.
+    AllDrawn {
+        request: RequestId,
     },
     Preflight {
         request: RequestId,

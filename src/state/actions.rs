@@ -29,6 +29,7 @@ pub enum Action {
     EditPair,
     Import,
     Export,
+    Sample,
     Undo,
     Redo,
     KeepAll,

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod answers;
 pub mod ask;
+pub mod candidates;
 pub mod command;
 pub mod compare;
 pub mod difference;
@@ -35,6 +36,7 @@ pub mod sandbox;
 pub mod series;
 pub mod tokens;
 pub mod train;
+mod transfer;
 pub mod typed;
 pub mod views;
 pub mod workspace;

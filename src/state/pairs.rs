@@ -2,15 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use super::transfer::{ImportOutcome, Replacing, Transfer, TransferProgress};
 use super::{
+    candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
     difference::Differences,
     drafts::{Draft, Progress, Refusal, Typed},
     filter::Filter,
@@ -47,6 +46,8 @@ pub struct PairsData {
     /// An undo that changes so many pairs that it is asked about first.
     pub undo_asks: Option<UndoQuestion>,
     pub transfer: Option<Transfer>,
+    /// Answers being written to be labelled, or what came of them.
+    pub candidates: Option<CandidatesUnderWay>,
     pub import: Option<ImportOutcome>,
     /// The file that was looked at last.
     pub look: Option<Look>,
@@ -91,62 +92,6 @@ pub struct PairHistory {
     pub run: String,
     /// By step.
     pub visits: Vec<(u64, PairVisit)>,
-}
-
-/// A file on its way in or out.
-#[derive(Debug, Clone)]
-pub struct Transfer {
-    /// E.g. "Reading pairs.jsonl".
-    pub what: String,
-    pub progress: Arc<TransferProgress>,
-}
-
-/// Written by the thread that reads the file, read by the frame.
-#[derive(Debug, Default)]
-pub struct TransferProgress {
-    /// Thousandths.
-    pub done: AtomicU64,
-    pub pairs: AtomicU64,
-    cancelled: AtomicBool,
-}
-
-impl TransferProgress {
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-    }
-
-    pub fn cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
-    }
-}
-
-/// An export that would replace a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replacing {
-    /// As it was asked for.
-    pub path: PathBuf,
-    /// What is there already.
-    pub there: PathBuf,
-    /// Like `path`, but free.
-    pub free: PathBuf,
-}
-
-/// What an import did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImportOutcome {
-    pub file: PathBuf,
-    /// As recognised, e.g. "TRL".
-    pub format: String,
-    pub added: usize,
-    /// In the project already.
-    pub known: usize,
-    /// Line (from 1) and reason of each record that did not come in.
-    pub faults: Vec<(u64, String)>,
-    /// The same for records that came in and deserve a look.
-    pub notes: Vec<(u64, String)>,
-    /// What is to be said about the file as a whole.
-    pub remarks: Vec<String>,
-    pub cancelled: bool,
 }
 
 /// A list made elsewhere (data health), shown in place of the filter's.
@@ -234,6 +179,7 @@ pub struct PairsView {
     pub export_path: String,
     /// How files are taken in and given out.
     pub intake: Intake,
+    pub candidates: CandidatesForm,
     /// Folder of the project that the rest is about.
     pub project: PathBuf,
     #[serde(skip)]
@@ -290,6 +236,7 @@ impl Default for PairsView {
             path: String::new(),
             export_path: String::new(),
             intake: Intake::default(),
+            candidates: CandidatesForm::default(),
             project: PathBuf::new(),
             only: None,
             draft: None,
@@ -353,6 +300,7 @@ impl PairsView {
         self.path = kept.path;
         if kept.project == project {
             self.export_path = kept.export_path;
+            self.candidates = kept.candidates;
             self.filter = kept.filter;
             self.selected = kept.selected;
             self.reveal = true;
@@ -404,6 +352,7 @@ pub enum Strip {
     None,
     Import,
     Export,
+    Sample,
 }
 
 #[derive(Debug, Clone)]
@@ -464,6 +413,7 @@ pub enum PairsCommand {
     /// Write what the last import left out, or wants looked at, into the project's folder.
     SaveReport,
     CloseImport,
+    Candidates(CandidatesCommand),
 }
 
 #[cfg(test)]

@@ -375,6 +375,8 @@ impl Runs {
             Event::Sampled { .. }
             | Event::Token { .. }
             | Event::Generated { .. }
+            | Event::Drawn { .. }
+            | Event::AllDrawn { .. }
             | Event::Preflight { .. }
             | Event::Failed { .. } => None,
         }

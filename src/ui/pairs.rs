@@ -1,6 +1,7 @@
 //! The Pairs screen: a table and an editor, or one pair at a time to be labelled.
 
 mod about;
+mod candidates;
 mod columns;
 mod editor;
 mod intake;
@@ -42,6 +43,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
     table::down_from_search(ui, view);
     header(ui, workspace, view, commands);
     undo_question(ui, workspace, commands);
+    candidates::strips(ui, workspace, view, commands);
     intake::strips(ui, data, view, commands);
     if data.is_empty() && view.draft.is_none() {
         no_pairs(ui, view, commands);
@@ -188,6 +190,9 @@ fn undo_question(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
     });
 }
 
+/// Points from which the buttons of the header stand in groups.
+const ROOMY: f32 = 760.0;
+
 fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let data = &workspace.pairs;
     ui.horizontal(|ui| {
@@ -196,11 +201,24 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             let line = format!("{} of {} labelled", counts.labelled(), counts.total());
             parts::title(ui, "Pairs", &line);
         });
+        let is_roomy = ui.available_width() > ROOMY;
+        let apart = |ui: &mut Ui| {
+            if is_roomy {
+                ui.separator();
+            }
+        };
         parts::at_right(ui, "actions", |ui| {
+            if !is_roomy {
+                ui.spacing_mut().item_spacing.x = space::XS;
+            }
             // Every button stays where it is, whatever can be done now.
             let (any, todo) = (data.counts.total() > 0, data.counts.unlabelled > 0);
             if ui.button("New pair").on_hover_text("An empty pair (N)").clicked() {
                 new_pair(view, commands);
+            }
+            let button = Button::new("Sample…").selected(view.strip == Strip::Sample);
+            if ui.add(button).on_hover_text("A model answers prompts, you say which answer is better (M)").clicked() {
+                intake::toggle(ui, view, Strip::Sample);
             }
             let button = Button::new("Import…").selected(view.strip == Strip::Import);
             if ui.add(button).clicked() {
@@ -210,9 +228,9 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             if ui.add_enabled(any, button).clicked() {
                 intake::toggle(ui, view, Strip::Export);
             }
-            ui.separator();
+            apart(ui);
             undo_redo(ui, workspace, commands);
-            ui.separator();
+            apart(ui);
             if ui
                 .add_enabled(any, Button::new("Relabel"))
                 .on_hover_text("Go through all pairs of the list, labelled ones too, from the chosen one on")
@@ -257,6 +275,9 @@ fn no_pairs(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
         ui.add_space(space::M);
         if parts::primary(ui, "Import a file").clicked() {
             intake::toggle(ui, view, Strip::Import);
+        }
+        if ui.button("Have a model write answers").clicked() {
+            intake::toggle(ui, view, Strip::Sample);
         }
         if ui.button("Write the first pair").clicked() {
             new_pair(view, commands);

@@ -27,6 +27,8 @@ use crate::{
 pub struct Speaker {
     pub policy: Policy,
     pub codec: Codec,
+    /// The step of the run whose weights these are; absent for a model as it is on disk.
+    pub step: Option<u64>,
     /// Why it is not a run's newest checkpoint, where that was asked for: sentences, none where it is.
     pub passed_over: Vec<String>,
 }
@@ -41,7 +43,19 @@ impl Speaker {
             ..LoadOptions::default()
         };
         let folder = Shelf::of_user().resolve(folder)?;
-        Ok(Self { policy: Policy::load(&folder, &options)?, codec: Codec::load(&folder)?, passed_over: Vec::new() })
+        Ok(Self::of_model(Policy::load(&folder, &options)?, Codec::load(&folder)?))
+    }
+
+    /// What the runs of a project start from, by its own settings: its model, with the start adapter if one is named.
+    pub fn of_start(project: &Project) -> Result<Self> {
+        let config = RunConfig::from_toml(&project.settings()?.run_toml)?;
+        let folder = inputs::model_folder(project, &config)?;
+        let options = LoadOptions { adapter: None, full: false, ..inputs::load_options(&config, project.dir()) };
+        Ok(Self::of_model(Policy::load(&folder, &options)?, Codec::load(&folder)?))
+    }
+
+    fn of_model(policy: Policy, codec: Codec) -> Self {
+        Self { policy, codec, step: None, passed_over: Vec::new() }
     }
 
     /// A checkpoint of a run; `step` absent = the newest that is whole.
@@ -54,7 +68,7 @@ impl Speaker {
         let saved = checkpoint::open(&record.checkpoints, step)?;
         saved.restore(&mut policy)?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
-        Ok(Self { policy, codec, passed_over: saved.told_passed_over() })
+        Ok(Self { policy, codec, step: Some(saved.state().step), passed_over: saved.told_passed_over() })
     }
 }
 
@@ -154,7 +168,7 @@ fn options(codec: &Codec, sampling: &Sampling) -> GenerateOptions {
         max_new: sampling.max_new_tokens,
         seed: sampling.seed,
         stop: if sampling.ignore_eos { Vec::new() } else { codec.stop_ids().to_vec() },
-        mix: None,
+        mix: sampling.mix,
     }
 }
 

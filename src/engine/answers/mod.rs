@@ -1,6 +1,10 @@
 //! Questions to weights: a model's, a checkpoint's, or those of the run that is going.
 
 mod answer;
+mod candidates;
+mod drawing;
 mod stop;
 
 pub use answer::{Speaker, Speakers, answer, answer_all};
+pub use candidates::{Drawn, draw};
+pub use drawing::{Drawing, Drawings, Turn};

@@ -64,6 +64,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::KeepAll, "Do not undo that much", &["Escape"], PAIRS, asked_to_undo, "Leaves the pairs as they are"),
     line(Action::Import, "Import pairs", &[], PAIRS, writable, "From a file, by its path or a dialog"),
     line(Action::Export, "Export pairs", &[], PAIRS, pairs, "The pairs on the list that have a better answer"),
+    line(Action::Sample, "Pairs from a model", &["M"], PAIRS, writable, "A model answers prompts; you say which answer is better"),
     line(Action::Search, "Search pairs", &["/"], PAIRS, pairs, "Puts the caret into the search field"),
     line(Action::Difference, "Difference on or off", &["D"], PAIRS, project, "Marks the words that only one answer has"),
     line(Action::Tokens, "Tokens on or off", &["I"], PAIRS, project, "What the model sees of the pair, token by token"),

@@ -78,7 +78,7 @@ pub fn toggle(ui: &Ui, view: &mut PairsView, to: Strip) {
 /// A path to be typed or picked.
 fn path(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     let (what, hint, verb): (_, _, fn(Option<PathBuf>) -> PairsCommand) = match view.strip {
-        Strip::None => return,
+        Strip::None | Strip::Sample => return,
         Strip::Import => (
             "Import",
             "Path of a file or folder: JSON or CSV, packed or not; or drop it on the window",

@@ -1,0 +1,69 @@
+//! Has a model write answers to be labelled, and puts them into the project as they come.
+
+use std::sync::Arc;
+
+use super::{App, jobs::update};
+use crate::{
+    data::Prompt,
+    engine::protocol::{Event, Request, RunControl, Weights},
+    state::{
+        Command, Notice,
+        ask::Source,
+        candidates::{CandidatesCommand, CandidatesUnderWay},
+        pairs::{PairsCommand, Strip},
+    },
+};
+
+impl App {
+    /// Asks for what the form says; the prompts of the pairs are read first.
+    pub(super) fn draw_candidates(&mut self) {
+        let form = &self.views.pairs.candidates;
+        if let Some(obstacle) = form.obstacle(&self.workspace) {
+            self.workspace.notices.push(Notice::info(obstacle));
+            return;
+        }
+        if !form.of_pairs {
+            return self.draw_for(form.typed());
+        }
+        self.jobs.document.read("Could not read the prompts", |project| {
+            let mut prompts: Vec<Prompt> = Vec::new();
+            let mut seen = std::collections::HashSet::new();
+            project.each_pair_at(project.revision()?, &mut |pair| {
+                if seen.insert(pair.prompt.clone()) {
+                    prompts.push(pair.prompt);
+                }
+                std::ops::ControlFlow::Continue(())
+            })?;
+            Ok(update(move |_, _| Command::Pairs(PairsCommand::Candidates(CandidatesCommand::AskFor(prompts)))))
+        });
+    }
+
+    pub(super) fn draw_for(&mut self, prompts: Vec<Prompt>) {
+        let Some(project) = &self.workspace.project else { return };
+        let form = &mut self.views.pairs.candidates;
+        let (source, name) = match form.source {
+            Source::Base | Source::Guest => {
+                (Weights::Model { folder: project.model.clone(), adapter: None }, "start model".to_owned())
+            }
+            Source::Run { run, step } => {
+                (Weights::Run { project: project.dir.clone(), run, step }, format!("run {}", run.0))
+            }
+        };
+        let asked = form.asked();
+        form.seed = form.seed.wrapping_add(1);
+        let prompts: Arc<[Prompt]> = prompts.into();
+        let control = Arc::new(RunControl::default());
+        let request = self.workspace.next_request();
+        let drawing = CandidatesUnderWay::new(request, Arc::clone(&control), Arc::clone(&prompts));
+        if self.ask_engine(Request::Draw { request, source, name, prompts, asked, control }) {
+            self.workspace.pairs.candidates = Some(drawing);
+            self.views.pairs.strip = Strip::None;
+        }
+    }
+
+    /// What the engine tells about them. Pairs are saved, and say so if they are not.
+    pub(super) fn take_candidates_event(&mut self, event: &Event) -> Option<Command> {
+        let change = self.workspace.pairs.candidates.as_mut()?.take(event)?;
+        Some(Command::Pairs(PairsCommand::Change { change, open: false }))
+    }
+}

@@ -1,0 +1,182 @@
+//! Prompts to be answered: from a file, from standard input, or those of a project's pairs.
+
+use std::{
+    collections::HashSet,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    data::{Chat, Given, Prompt, Role, Turn},
+    files,
+    store::Project,
+};
+
+/// What is to be answered.
+pub enum Asked {
+    Prompt(Prompt),
+    Ids(Vec<u32>),
+}
+
+/// How a line that is no JSON counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainLine {
+    Refused,
+    /// What a user says to a model with a chat template; else a text to go on from.
+    Asks {
+        chat: bool,
+    },
+}
+
+/// A prompt a line; blank lines are skipped.
+pub fn read(path: &Path, plain: PlainLine) -> Result<Vec<Asked>> {
+    let text = read_input(path)?;
+    let mut asked = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        let prompt = match plain {
+            PlainLine::Asks { chat } if !line.starts_with('{') => Ok(Asked::Prompt(if chat {
+                Prompt::chat(vec![Turn::new(Role::User, line)])
+            } else {
+                Prompt::Text(line.to_owned())
+            })),
+            _ => parse(line),
+        };
+        asked.push(prompt.with_context(|| format!("{}, line {}", path.display(), index + 1))?);
+    }
+    if asked.is_empty() {
+        anyhow::bail!("{} holds no prompts.", path.display());
+    }
+    Ok(asked)
+}
+
+/// Those of a file that can be put into a project, each once.
+pub fn for_project(path: &Path, chat: bool) -> Result<Vec<Prompt>> {
+    let mut seen = HashSet::new();
+    let mut prompts = Vec::new();
+    for asked in read(path, PlainLine::Asks { chat })? {
+        let Asked::Prompt(prompt) = asked else {
+            anyhow::bail!("{}: token ids are no prompt of a project; give the text", path.display());
+        };
+        if seen.insert(prompt.clone()) {
+            prompts.push(prompt);
+        }
+    }
+    Ok(prompts)
+}
+
+/// The prompts of a project's pairs, each once, in the order of the pairs.
+pub fn of_pairs(project: &Project) -> Result<Vec<Prompt>> {
+    let mut seen = HashSet::new();
+    let mut prompts = Vec::new();
+    project.each_pair_at(project.revision()?, &mut |pair| {
+        if seen.insert(pair.prompt.clone()) {
+            prompts.push(pair.prompt);
+        }
+        std::ops::ControlFlow::Continue(())
+    })?;
+    anyhow::ensure!(
+        !prompts.is_empty(),
+        "The project has no pairs yet, so there are no prompts; name a file with --prompts."
+    );
+    Ok(prompts)
+}
+
+fn parse(line: &str) -> Result<Asked> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        prompt: Option<Prompt>,
+        messages: Option<Vec<Turn>>,
+        #[serde(flatten)]
+        given: Given,
+        prompt_ids: Option<Vec<u32>>,
+    }
+    let line: Line = serde_json::from_str(line)?;
+    match (line.prompt, line.messages, line.prompt_ids) {
+        (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
+        (None, Some(turns), None) => {
+            let given = (!line.given.is_empty()).then(|| Box::new(line.given));
+            Ok(Asked::Prompt(Prompt::Chat(Chat { turns, given })))
+        }
+        (None, None, Some(ids)) => Ok(Asked::Ids(ids)),
+        _ => anyhow::bail!("It needs one of \"prompt\", \"messages\" and \"prompt_ids\"."),
+    }
+}
+
+/// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages` and what a template
+/// is given besides, and plain text on standard input as one user turn.
+pub fn read_messages(path: &Path) -> Result<Chat> {
+    let is_stdin = path == Path::new("-");
+    let text = read_input(path)?;
+    let turns = parse_messages(&text, is_stdin).with_context(|| {
+        format!("{} is not a conversation such as [{{\"role\": \"user\", \"content\": \"Hello\"}}]", path.display())
+    })?;
+    if turns.is_empty() {
+        anyhow::bail!("{} holds no messages.", path.display());
+    }
+    Ok(turns)
+}
+
+/// A file's text, or that of standard input for "-".
+pub fn read_input(path: &Path) -> Result<String> {
+    if path != Path::new("-") {
+        return Ok(files::read_any_text(path, files::SETTINGS)?);
+    }
+    let mut text = String::new();
+    io::stdin().take(files::SETTINGS + 1).read_to_string(&mut text).context("Could not read standard input")?;
+    let megabytes = files::SETTINGS >> 20;
+    anyhow::ensure!(text.len() as u64 <= files::SETTINGS, "Standard input gives more than {megabytes} MiB.");
+    Ok(text)
+}
+
+fn parse_messages(text: &str, may_be_plain: bool) -> Result<Chat> {
+    let trimmed = text.trim();
+    if may_be_plain && !trimmed.is_empty() && !trimmed.starts_with(['[', '{']) {
+        return Ok(vec![Turn::new(Role::User, trimmed)].into());
+    }
+    Ok(serde_json::from_str(trimmed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_as_a_list_an_object_or_plain_text() {
+        let list = r#"[{"role": "user", "content": "Hi"}]"#;
+        let turns = parse_messages(list, false).unwrap();
+        assert_eq!((turns[0].role, turns[0].content.as_str()), (Role::User, "Hi"));
+        let object = format!(r#"{{"messages": {list}}}"#);
+        assert_eq!(parse_messages(&object, false).unwrap(), turns);
+        assert_eq!(parse_messages(" Hi\n", true).unwrap(), turns);
+        assert!(parse_messages("Hi", false).is_err());
+        assert!(parse_messages(r#"[{"role": "", "content": ""}]"#, false).is_err());
+    }
+
+    #[test]
+    fn prompts_come_as_lines_of_text_or_json_each_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("prompts.txt");
+        let ask = r#"{"messages": [{"role": "user", "content": "Hello"}]}"#;
+        std::fs::write(&file, format!("Hello\n\n{{\"prompt\": \"Once\"}}\n{ask}\n")).unwrap();
+        let hello = Prompt::chat(vec![Turn::new(Role::User, "Hello")]);
+        assert_eq!(for_project(&file, true).unwrap(), [hello.clone(), Prompt::Text("Once".to_owned())]);
+        assert_eq!(
+            for_project(&file, false).unwrap(),
+            [Prompt::Text("Hello".to_owned()), Prompt::Text("Once".to_owned()), hello]
+        );
+        assert!(read(&file, PlainLine::Refused).is_err());
+        for (wrong, part) in
+            [("", "holds no prompts"), ("\n{\"x\": 1}", "line 2"), (r#"{"prompt_ids": [1]}"#, "give the text")]
+        {
+            std::fs::write(&file, wrong).unwrap();
+            let error = format!("{:#}", for_project(&file, true).unwrap_err());
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

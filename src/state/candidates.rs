@@ -1,0 +1,252 @@
+//! Answers that a model writes so that a person can choose between them: how they are asked for, and what is under way.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Workspace, ask::Source};
+use crate::{
+    data::{Change, Edit, Pair, Prompt, Role, Turn, counted},
+    engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling},
+    store::RunId,
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CandidatesForm {
+    /// One a line.
+    pub prompts: String,
+    /// The prompts of the pairs that are there, instead.
+    pub of_pairs: bool,
+    pub source: Source,
+    /// A prompt.
+    pub answers: usize,
+    pub temperature: f64,
+    pub longest_tokens: usize,
+    /// Another one each time, so that asking again gives other answers.
+    pub seed: u64,
+    /// Some pairs with an optimistic and a pessimistic answer.
+    pub pilaf: bool,
+}
+
+impl Default for CandidatesForm {
+    fn default() -> Self {
+        Self {
+            prompts: String::new(),
+            of_pairs: false,
+            source: Source::Base,
+            answers: 2,
+            temperature: 1.0,
+            longest_tokens: 256,
+            seed: 0,
+            pilaf: false,
+        }
+    }
+}
+
+impl CandidatesForm {
+    /// The prompts that were typed, each once.
+    pub fn typed(&self) -> Vec<Prompt> {
+        let mut seen = HashSet::new();
+        let lines = self.prompts.lines().map(str::trim).filter(|line| !line.is_empty() && seen.insert(*line));
+        lines.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)])).collect()
+    }
+
+    /// PILAF compares a trained policy with its start.
+    pub fn may_pilaf(&self) -> bool {
+        matches!(self.source, Source::Run { .. })
+    }
+
+    pub fn asked(&self) -> Candidates {
+        let pilaf = (self.pilaf && self.may_pilaf()).then(Pilaf::default);
+        Candidates {
+            sampling: Sampling {
+                temperature: self.temperature,
+                max_new_tokens: self.longest_tokens,
+                seed: self.seed,
+                ..Sampling::default()
+            },
+            answers: if pilaf.is_some() { 2 } else { self.answers },
+            pilaf,
+        }
+    }
+
+    /// Why nothing can be asked now, as a sentence.
+    pub fn obstacle(&self, workspace: &Workspace) -> Option<String> {
+        if workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
+            return Some("Answers are being written".to_owned());
+        }
+        if let Source::Run { run, .. } = self.source
+            && let Some(reason) = no_weights(workspace, run)
+        {
+            return Some(reason.to_owned());
+        }
+        if self.of_pairs {
+            return (workspace.pairs.counts.total() == 0).then(|| "There are no pairs yet".to_owned());
+        }
+        if self.typed().is_empty() {
+            return Some("Write a prompt first, one a line".to_owned());
+        }
+        self.asked().check().err()
+    }
+}
+
+/// Why a run's weights cannot be asked: those of one that is going are in memory.
+pub fn no_weights(workspace: &Workspace, run: RunId) -> Option<&'static str> {
+    if workspace.runs.is_going(run) { None } else { workspace.runs.no_weights(run) }
+}
+
+/// What the strip can ask for.
+#[derive(Debug, Clone)]
+pub enum CandidatesCommand {
+    /// Have a model write answers, as the form says.
+    Ask,
+    /// The same for these prompts.
+    AskFor(Vec<Prompt>),
+    /// The report of it was read.
+    Close,
+}
+
+/// Pairs that are saved together.
+const SAVED_TOGETHER: usize = 8;
+
+/// One request, until the person closes its report.
+#[derive(Debug, Clone)]
+pub struct CandidatesUnderWay {
+    pub request: RequestId,
+    pub control: Arc<RunControl>,
+    pub prompts: Arc<[Prompt]>,
+    /// Prompts of which something was heard.
+    pub heard: usize,
+    /// Pairs that came of them.
+    pub pairs: usize,
+    /// Drawn and not yet handed over to be saved.
+    ready: Vec<Pair>,
+    /// Prompt and reason of those without a pair.
+    pub refused: Vec<(String, String)>,
+    /// How it ended: well, or with a sentence.
+    pub end: Option<Result<(), String>>,
+}
+
+impl CandidatesUnderWay {
+    pub fn new(request: RequestId, control: Arc<RunControl>, prompts: Arc<[Prompt]>) -> Self {
+        Self { request, control, prompts, heard: 0, pairs: 0, ready: Vec::new(), refused: Vec::new(), end: None }
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Share of the prompts that had their turn.
+    pub fn share(&self) -> f32 {
+        self.heard as f32 / self.prompts.len().max(1) as f32
+    }
+
+    /// Takes in what the engine tells about it; gives pairs that are to be saved.
+    pub fn take(&mut self, event: &Event) -> Option<Change> {
+        match event {
+            Event::Drawn { request, drawn } if *request == self.request => {
+                match drawn {
+                    Drawn::Pair { pair, .. } => {
+                        self.pairs += 1;
+                        self.ready.push(pair.clone());
+                    }
+                    Drawn::None(reason) => {
+                        let prompt = self.prompts.get(self.heard).map_or("", Prompt::last_text);
+                        self.refused.push((prompt.to_owned(), reason.clone()));
+                    }
+                }
+                self.heard += 1;
+                (self.ready.len() >= SAVED_TOGETHER).then(|| self.save())?
+            }
+            Event::AllDrawn { request } if *request == self.request => {
+                self.end = Some(Ok(()));
+                self.save()
+            }
+            Event::Failed { request, error } if *request == self.request => {
+                self.end = Some(Err(error.clone()));
+                self.save()
+            }
+            _ => None,
+        }
+    }
+
+    fn save(&mut self) -> Option<Change> {
+        let ready = std::mem::take(&mut self.ready);
+        let label = format!("Sample {}", counted(ready.len(), "pair", "pairs"));
+        (!ready.is_empty()).then(|| Change::new(label, ready.into_iter().map(Edit::add).collect()))
+    }
+
+    /// In words: how it stands, or what came of it.
+    pub fn summary(&self) -> String {
+        let pairs = counted(self.pairs, "new pair", "new pairs");
+        match &self.end {
+            None => format!("Writing answers: {} of {} prompts, {pairs}", self.heard, self.prompts.len()),
+            Some(Ok(())) if self.heard < self.prompts.len() => {
+                format!("Stopped after {} of {} prompts; {pairs} to label", self.heard, self.prompts.len())
+            }
+            Some(Ok(())) => format!("{pairs} to label"),
+            Some(Err(error)) => format!("The answers could not be written: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::PairId;
+
+    fn under_way(prompts: usize) -> CandidatesUnderWay {
+        let prompts: Vec<Prompt> = (0..prompts).map(|n| Prompt::Text(format!("p{n}"))).collect();
+        CandidatesUnderWay::new(RequestId(3), Arc::default(), prompts.into())
+    }
+
+    fn pair() -> Event {
+        let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &["a", "b"]);
+        Event::Drawn { request: RequestId(3), drawn: Drawn::Pair { pair, pilaf: false, again: false } }
+    }
+
+    #[test]
+    fn prompts_are_lines_each_once() {
+        let form = CandidatesForm { prompts: " Who?\n\nWhere?\nWho?\n".to_owned(), ..CandidatesForm::default() };
+        let texts: Vec<String> = form.typed().iter().map(|prompt| prompt.last_text().to_owned()).collect();
+        assert_eq!(texts, ["Who?", "Where?"]);
+    }
+
+    #[test]
+    fn only_a_run_can_be_asked_for_both_sides_of_it() {
+        let mut form = CandidatesForm { pilaf: true, answers: 3, ..CandidatesForm::default() };
+        assert_eq!((form.asked().pilaf, form.asked().answers), (None, 3));
+        form.source = Source::Run { run: RunId(1), step: None };
+        assert_eq!((form.asked().pilaf, form.asked().answers), (Some(Pilaf::default()), 2));
+        assert_eq!(form.asked().check(), Ok(()));
+    }
+
+    #[test]
+    fn pairs_are_saved_a_few_at_a_time_and_the_rest_at_the_end() {
+        let mut drawing = under_way(11);
+        let mut saved = 0;
+        for _ in 0..9 {
+            saved += drawing.take(&pair()).map_or(0, |change| change.edits.len());
+        }
+        assert_eq!(saved, SAVED_TOGETHER);
+        let none = Event::Drawn { request: RequestId(3), drawn: Drawn::None("no room".to_owned()) };
+        assert!(drawing.take(&none).is_none());
+        assert_eq!(drawing.refused, [("p9".to_owned(), "no room".to_owned())]);
+        assert!(drawing.take(&Event::AllDrawn { request: RequestId(4) }).is_none(), "another one's");
+        assert!(drawing.is_busy());
+        let rest = drawing.take(&Event::AllDrawn { request: RequestId(3) }).unwrap();
+        assert_eq!((rest.edits.len(), rest.label.as_str()), (1, "Sample 1 pair"));
+        assert_eq!(drawing.summary(), "Stopped after 10 of 11 prompts; 9 new pairs to label");
+    }
+
+    #[test]
+    fn what_was_drawn_before_it_failed_is_kept() {
+        let mut drawing = under_way(2);
+        drawing.take(&pair());
+        let failed = Event::Failed { request: RequestId(3), error: "no such model".to_owned() };
+        assert_eq!(drawing.take(&failed).unwrap().edits.len(), 1);
+        assert!(drawing.summary().ends_with("no such model"));
+    }
+}

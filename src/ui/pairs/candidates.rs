@@ -1,0 +1,166 @@
+//! The strip that has a model write answers to be labelled, and the one that tells how that goes.
+
+use egui::{Align, Button, ComboBox, DragValue, Layout, RichText, Role, ScrollArea, TextEdit, Ui};
+
+use crate::{
+    state::{
+        Command, Commands, Workspace,
+        ask::Source,
+        candidates::{CandidatesCommand, no_weights},
+        pairs::{PairsCommand, PairsView, Strip},
+    },
+    ui::{parts, prompt, theme::space},
+};
+
+/// Lines of prompts that are seen at once.
+const LINES: usize = 4;
+
+pub fn strips(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    under_way(ui, workspace, commands);
+    if view.strip == Strip::Sample {
+        let fill = parts::palette(ui).accent_soft;
+        parts::strip(ui, fill, |ui| {
+            ui.set_width(ui.available_width());
+            form(ui, workspace, view, commands);
+        });
+    }
+}
+
+fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    ui.horizontal(|ui| {
+        let label = ui.label("Prompts, one a line");
+        ui.checkbox(&mut view.candidates.of_pairs, "Those of the pairs")
+            .on_hover_text("The prompts of the pairs that are there already, each once");
+        let edit = TextEdit::multiline(&mut view.candidates.prompts)
+            .id_salt("prompts to answer")
+            .hint_text("Why is the sky blue?\nWrite a short note of thanks")
+            .desired_rows(LINES)
+            .desired_width(ui.available_width());
+        let enabled = !view.candidates.of_pairs;
+        ui.add_enabled_ui(enabled, |ui| {
+            ScrollArea::vertical().id_salt("prompts scroll").min_scrolled_height(96.0).max_height(96.0).show(
+                ui,
+                |ui| {
+                    let field = ui.add(edit).labelled_by(label.id);
+                    // Not in the frame of the click: a field gives the caret up when something else is clicked.
+                    if view.strip_opens && !ui.input(|input| input.pointer.any_click()) {
+                        view.strip_opens = false;
+                        field.request_focus();
+                    }
+                },
+            );
+        });
+    });
+    ui.horizontal_wrapped(|ui| {
+        source(ui, workspace, &mut view.candidates.source);
+        let form = &mut view.candidates;
+        setting(ui, "Answers", DragValue::new(&mut form.answers).range(2..=8), "To each prompt");
+        let temperature = DragValue::new(&mut form.temperature).range(0.1..=3.0).speed(0.01);
+        setting(ui, "Temperature", temperature, "Higher gives answers that differ more");
+        let longest = DragValue::new(&mut form.longest_tokens).range(1..=8192).suffix(" tokens");
+        setting(ui, "Longest", longest, "An answer of so many tokens is stopped");
+        setting(ui, "Seed", DragValue::new(&mut form.seed), "The same seed gives the same answers");
+        let may = form.may_pilaf();
+        ui.add_enabled(may, egui::Checkbox::new(&mut form.pilaf, "Optimistic and pessimistic"))
+            .on_hover_text(
+                "Half of the pairs get one answer that goes further than the run has gone and one that goes less far \
+                 (PILAF): where your label tells most",
+            )
+            .on_disabled_hover_text("Compares a run with its start; choose a run");
+    });
+    let obstacle = view.candidates.obstacle(workspace);
+    ui.horizontal(|ui| {
+        let prompts = if view.candidates.of_pairs { 0 } else { view.candidates.typed().len() };
+        let word = match prompts {
+            0 => "Write answers".to_owned(),
+            1 => "Answer 1 prompt".to_owned(),
+            more => format!("Answer {more} prompts"),
+        };
+        let mut go = ui.add_enabled(obstacle.is_none(), Button::new(word));
+        if let Some(obstacle) = &obstacle {
+            go = go.on_disabled_hover_text(obstacle);
+        }
+        if go.clicked() {
+            commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Ask)));
+        }
+        if ui.button("Close").clicked() {
+            view.strip = Strip::None;
+        }
+        parts::caption(ui, "The answers come as unlabelled pairs, to be labelled blind");
+    });
+}
+
+/// A number and its label, which stay together where the row is broken.
+fn setting(ui: &mut Ui, name: &str, value: DragValue<'_>, about: &str) {
+    ui.horizontal(|ui| {
+        let label = ui.label(name);
+        ui.add(value).labelled_by(label.id).on_hover_text(about);
+    });
+}
+
+/// Whose answers.
+fn source(ui: &mut Ui, workspace: &Workspace, source: &mut Source) {
+    let runs = &workspace.runs;
+    let word = |source: Source| match source {
+        Source::Base | Source::Guest => "Start model".to_owned(),
+        Source::Run { run, .. } => format!("{}, newest weights", runs.name(run)),
+    };
+    let combo = ComboBox::from_id_salt("candidates of").selected_text(word(*source)).width(170.0).truncate().show_ui(
+        ui,
+        |ui| {
+            ui.selectable_value(source, Source::Base, "Start model");
+            for record in runs.records.iter().rev() {
+                let of_run = Source::Run { run: record.id, step: None };
+                let reason = no_weights(workspace, record.id);
+                ui.add_enabled_ui(reason.is_none(), |ui| {
+                    let choice = ui.selectable_value(source, of_run, word(of_run));
+                    if let Some(reason) = reason {
+                        choice.on_disabled_hover_text(reason);
+                    }
+                });
+            }
+        },
+    );
+    prompt::name(&combo.response, Role::ComboBox, "Whose answers");
+}
+
+/// How it goes, what came of it, and prompts without a pair.
+fn under_way(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+    let Some(drawing) = &workspace.pairs.candidates else {
+        return;
+    };
+    let palette = parts::palette(ui);
+    let is_fine = drawing.refused.is_empty() && !matches!(drawing.end, Some(Err(_)));
+    parts::strip(ui, if is_fine { palette.accent_soft } else { palette.warning_soft }, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(drawing.summary()).color(palette.strong));
+            if drawing.is_busy() {
+                ui.scope(|ui| {
+                    ui.set_width(160.0);
+                    parts::progress(ui, drawing.share(), "Answers written");
+                });
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if drawing.is_busy() {
+                    let stopping = drawing.control.stopping();
+                    if ui.add_enabled(!stopping, Button::new("Stop writing")).clicked() {
+                        drawing.control.stop();
+                    }
+                } else if ui.button("Close").clicked() {
+                    commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Close)));
+                }
+            });
+        });
+        if !drawing.refused.is_empty() {
+            ScrollArea::vertical().id_salt("prompts without a pair").max_height(80.0).auto_shrink([false, true]).show(
+                ui,
+                |ui| {
+                    for (prompt, reason) in &drawing.refused {
+                        ui.add(egui::Label::new(format!("“{prompt}”: {reason}")).truncate().selectable(true));
+                    }
+                },
+            );
+        }
+    });
+    ui.add_space(space::XS);
+}
