@@ -101,7 +101,7 @@ pub fn answer_all(
     let context = policy.spec().max_positions;
     if let Some(prompt) = prompts.iter().find(|prompt| prompt.len() >= context) {
         return Err(TrainError::Sentence(format!(
-            "The prompt has {} tokens and the model's context only {context}, so there is no memory for an answer. Shorten \
+            "The prompt has {} tokens and the model's context only {context}, so there is no room for an answer. Shorten \
              the prompt",
             prompt.len()
         )));
