@@ -285,7 +285,7 @@ fn look(path: &Path, options: &Options) -> anyhow::Result<Look> {
     let what = if report.format == Format::AUTO { report.container.clone() } else { recognised(&report) };
     let what = if files.len() > 1 { format!("{} files, the first: {what}", files.len()) } else { what };
     let faults = report.faults.iter().chain(&report.notes).take(LOOKED_AT);
-    let remarks = faults.map(|fault| format!("Line {}: {}", fault.line, fault.reason));
+    let remarks = faults.map(|fault| format!("{} {}: {}", report.unit.word(), fault.line, fault.reason));
     let mut remarks: Vec<String> = remarks.collect();
     remarks.extend(report.unused_columns().map(|unused| format!("Of these records {unused}")));
     Ok(Look { file: path.to_owned(), what, columns: report.columns.join(", "), rows, remarks })

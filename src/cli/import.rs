@@ -44,7 +44,9 @@ pub fn run(args: &Import) -> Result<Ending> {
     let mut readers: Vec<Reader> = files.iter().map(|file| Reader::open(file, &options)).collect::<Result<_, _>>()?;
     let rejected = args.rejected.as_deref().map(|path| Rejected::create(path, args.overwrite)).transpose()?;
     if let Some(rejected) = &rejected {
-        readers.iter_mut().for_each(|reader| reader.reject_to(rejected.clone()));
+        for reader in &mut readers {
+            reader.reject_to(rejected.clone());
+        }
     }
     let mut import = project.begin_import(duplicates)?;
     let mut account = Account::default();
@@ -181,6 +183,7 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
             "container": report.container,
             "format": report.format.name(),
             "records": report.records,
+            "unit": report.unit.word(),
             "faults": lines(&report.faults),
             "more_faults": report.more_faults,
             "notes": lines(&report.notes),
@@ -200,7 +203,7 @@ fn tell(file: &Path, report: &ImportReport, is_json: bool) -> Result<()> {
         ("came in, but look at it", &report.notes, report.more_notes),
     ] {
         for Fault { line, reason } in faults.iter().take(LISTED) {
-            output::line(format!("{name}, line {line}: {what}: {reason}"))?;
+            output::line(format!("{name}, {} {line}: {what}: {reason}", report.unit.word()))?;
         }
         let rest = faults.len().saturating_sub(LISTED) as u64 + more;
         if rest > 0 {

@@ -8,7 +8,7 @@ use std::{
 use super::{FormatError, dataset_info};
 
 /// What preference files are called; more endings may follow from packing.
-const ENDINGS: [&str; 6] = ["jsonl", "json", "ndjson", "csv", "tsv", "gz"];
+const ENDINGS: [&str; 8] = ["jsonl", "json", "ndjson", "csv", "tsv", "parquet", "gz", "zst"];
 
 /// Files beside data that say something about it.
 const ABOUT: [&str; 3] = [dataset_info::NAME, "dataset_dict.json", "state.json"];
@@ -70,14 +70,14 @@ mod tests {
     #[test]
     fn a_folder_stands_for_the_data_in_it() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b.jsonl", "a.csv", "README.md", "dataset_info.json", "data/c.jsonl.gz", ".cache/d.json"] {
+        for name in ["b.jsonl", "a.parquet", "README.md", "dataset_info.json", "data/c.jsonl.gz", ".cache/d.json"] {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
         let one = dir.path().join("README.md");
         let found = files(&[dir.path().to_owned(), one.clone()]).unwrap();
-        let names = ["a.csv", "b.jsonl", "data/c.jsonl.gz"].map(|name| dir.path().join(name));
+        let names = ["a.parquet", "b.jsonl", "data/c.jsonl.gz"].map(|name| dir.path().join(name));
         assert_eq!(found, [names.to_vec(), vec![one]].concat());
         fs::create_dir(dir.path().join("empty")).unwrap();
         assert!(files(&[dir.path().join("empty")]).unwrap_err().to_string().contains("a folder without data"));

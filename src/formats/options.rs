@@ -133,7 +133,7 @@ impl FromStr for Format {
         if word == Self::AUTO.name() {
             return Ok(Self::AUTO);
         }
-        SHAPES.iter().find(|shape| shape.name == word).map(|shape| Self::of(shape)).ok_or_else(|| {
+        SHAPES.iter().find(|shape| shape.name == word).map(Self::of).ok_or_else(|| {
             format!("unknown format {word:?}; there are {}", Self::names().collect::<Vec<_>>().join(", "))
         })
     }

@@ -44,7 +44,8 @@ impl Reader {
     /// Refuses, with one sentence, what holds no records of any kind.
     pub fn open(path: &Path, options: &Options) -> Result<Self, FormatError> {
         let opened = containers::open(path)?;
-        let report = ImportReport { container: opened.title.clone(), ..ImportReport::default() };
+        let report =
+            ImportReport { container: opened.title.clone(), unit: opened.records.unit(), ..ImportReport::default() };
         Ok(Self {
             path: path.to_owned(),
             file: path.display().to_string(),
@@ -124,7 +125,8 @@ impl Reader {
                 Err(reason) => {
                     if let Some(out) = &mut self.rejected {
                         let text = text.unwrap_or_default();
-                        let rejected = Rejected { file: &self.file, place, unit: "line", reason: &reason, text };
+                        let rejected =
+                            Rejected { file: &self.file, place, unit: self.report.unit.word(), reason: &reason, text };
                         rejected.write(out).map_err(FormatError::reading(&self.path))?;
                     }
                     self.report.fault(Fault { line: place, reason });
@@ -142,7 +144,7 @@ impl Reader {
     fn end(&mut self) -> Result<(), FormatError> {
         for (line, reason) in self.kept.waiting.borrow_mut().alone() {
             if let Some(out) = &mut self.rejected {
-                let unit = "line";
+                let unit = self.report.unit.word();
                 let rejected = Rejected { file: &self.file, place: line, unit, reason: &reason, text: "" };
                 rejected.write(out).map_err(FormatError::reading(&self.path))?;
             }
@@ -160,7 +162,7 @@ impl Reader {
 
     fn hopeless(&self) -> FormatError {
         let first = self.report.faults.first();
-        let unit = "line";
+        let unit = self.report.unit.word();
         let first = first.map_or_else(String::new, |fault| format!("; {unit} {}: {}", fault.line, fault.reason));
         let reason = format!("none of its first {} records can be used{first}", self.report.records);
         FormatError::Unfit { path: self.path.clone(), reason }

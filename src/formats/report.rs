@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{agreement::Agreement, options::Format};
+use super::{agreement::Agreement, containers::Unit, options::Format};
 use ::{
     data::Pair,
     files::{FileError, WriteError},
@@ -17,7 +17,7 @@ use ::{
 /// A record that did not come in, or came in with something to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Counts from 1: the line its record starts on.
+    /// Counts from 1: the line its record starts on, or its row in a table without lines; see [`ImportReport::unit`].
     pub line: u64,
     pub reason: String,
 }
@@ -47,6 +47,8 @@ pub struct ImportReport {
     pub format: Format,
     /// What the records lie in, e.g. "JSON lines, packed with gzip".
     pub container: String,
+    /// What the places of faults and notes count.
+    pub unit: Unit,
     /// How much several labellers of the same records agree.
     pub agreement: Option<Agreement>,
     /// Stopped by the progress callback before the end.

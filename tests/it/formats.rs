@@ -427,7 +427,7 @@ fn a_json_array_is_as_good_as_lines() {
 #[test]
 fn files_that_are_no_text_are_refused_as_a_whole() {
     for (start, words) in
-        [(&b"PAR1...."[..], "a Parquet file"), (b"\x1F\x8B\x08", "packed in it breaks off"), (b"BZh91AY&SY", "bzip2")]
+        [(&b"PAR1...."[..], "it breaks off"), (b"\x1F\x8B\x08", "packed in it breaks off"), (b"BZh91AY&SY", "bzip2")]
     {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), start).unwrap();

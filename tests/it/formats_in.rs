@@ -9,7 +9,7 @@ use std::{
 
 use nudge::{
     data::{Choice, Origin, Pair, Prompt, Role, Strength, Turn},
-    formats::{self, FieldMap, ImportReport, Options, Scores, Several, Ties},
+    formats::{self, FieldMap, ImportReport, Options, Scores, Several, Ties, Unit},
 };
 use serde_json::{Value as Json, json};
 
@@ -60,12 +60,12 @@ fn sides(pair: &Pair) -> [&str; 2] {
 fn files_of_the_real_tools_come_in_as_those_tools_read_them() {
     let expected: BTreeMap<String, Vec<Json>> =
         serde_json::from_str(&fs::read_to_string(folder().join("expected.json")).unwrap()).unwrap();
-    assert!(expected.len() >= 10);
+    assert!(expected.len() >= 18);
     for (name, rows) in expected {
         let report = read(&folder().join(&name), &Options::default());
         assert_eq!(report.faults, [], "{name}");
         assert_eq!(report.pairs.len(), rows.len(), "{name}");
-        for (pair, row) in report.pairs.iter().zip(&rows) {
+        for (place, (pair, row)) in (1..).zip(report.pairs.iter().zip(&rows)) {
             let last = |value: &Json| {
                 value.as_str().or_else(|| value.as_array()?.last()?["content"].as_str()).unwrap().to_owned()
             };
@@ -73,28 +73,41 @@ fn files_of_the_real_tools_come_in_as_those_tools_read_them() {
             match (&pair.prompt, &row["prompt"]) {
                 (Prompt::Text(text), theirs) => assert_eq!(text, theirs, "{name}"),
                 (Prompt::Chat(chat), theirs) => {
-                    assert_eq!(&serde_json::to_value(&chat.turns).unwrap(), theirs, "{name}")
+                    assert_eq!(&serde_json::to_value(&chat.turns).unwrap(), theirs, "{name}");
                 }
             }
             let source = pair.source.as_ref().unwrap();
             assert_eq!(source.id.as_deref(), row["id"].as_str(), "{name}");
+            if report.unit == Unit::Row {
+                assert_eq!(source.line, place, "{name}");
+            }
         }
     }
 }
 
 #[test]
 fn what_a_file_is_is_told() {
-    for (name, container) in [
-        ("pandas_utf16.csv", "CSV, in UTF-16"),
-        ("pandas.tsv", "TSV"),
-        ("pandas_semicolon.csv", "CSV with semicolons"),
-        ("pandas.jsonl.gz", "JSON lines, packed with gzip"),
-        ("pandas.json", "a JSON array"),
+    for (name, container, unit) in [
+        ("pandas.parquet", "Parquet", Unit::Row),
+        ("pyarrow.jsonl.zst", "JSON lines, packed with zstd", Unit::Line),
+        ("pandas_utf16.csv", "CSV, in UTF-16", Unit::Line),
+        ("pandas.tsv", "TSV", Unit::Line),
+        ("pandas_semicolon.csv", "CSV with semicolons", Unit::Line),
+        ("pandas.jsonl.gz", "JSON lines, packed with gzip", Unit::Line),
+        ("pandas.json", "a JSON array", Unit::Line),
     ] {
         let report = read(&folder().join(name), &Options::default());
-        assert_eq!(report.container, container);
+        assert_eq!((report.container.as_str(), report.unit), (container, unit));
         assert_eq!(report.recognised(), "TRL, by chosen and rejected");
     }
+}
+
+#[test]
+fn a_table_of_another_packing_is_told() {
+    let read =
+        formats::read(&folder().join("pyarrow_zstd.parquet"), &Options::default(), &mut |_| ControlFlow::Continue(()));
+    let error = read.unwrap_err().to_string();
+    assert!(error.contains("its columns are packed with ZSTD") && error.contains("compression=\"snappy\""), "{error}");
 }
 
 #[test]

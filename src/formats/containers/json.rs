@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use super::{Container, Input, Kind, LONGEST, Open, Stretch, source::Source};
 
 /// Whatever nothing else is.
-pub const KIND: Kind = Kind { title: "JSON", is: |_| true, open: Open::Records(|input| open(input)) };
+pub const KIND: Kind = Kind { title: "JSON", is: |_| true, open: Open::Records(open) };
 
 fn open(input: Input) -> io::Result<Box<dyn Container>> {
     let reader: Box<dyn Read> = input.rest;

@@ -6,6 +6,8 @@ mod foreign;
 mod json;
 mod json_text;
 mod packed;
+mod pages;
+mod parquet;
 mod python;
 mod source;
 mod utf16;
@@ -21,7 +23,7 @@ use std::{
 use super::FormatError;
 
 /// In the order in which they are looked for; what none of them is is refused by its name, see [`foreign`].
-const KINDS: [&Kind; 4] = [&packed::GZIP, &utf16::KIND, &csv::KIND, &json::KIND];
+const KINDS: [&Kind; 6] = [&packed::GZIP, &packed::ZSTD, &parquet::KIND, &utf16::KIND, &csv::KIND, &json::KIND];
 
 /// No record has reason to be longer, in bytes. One that is, is passed over.
 const LONGEST: usize = 16 << 20;
@@ -41,10 +43,13 @@ struct Kind {
     open: Open,
 }
 
+/// Bytes of wherever.
+type Bytes = Box<dyn Read>;
+
 /// How a kind of container is opened.
 enum Open {
     /// Other bytes are in it.
-    Unpack(fn(Box<dyn Read>) -> io::Result<Box<dyn Read>>),
+    Unpack(fn(Bytes) -> io::Result<Bytes>),
     Records(fn(Input) -> io::Result<Box<dyn Container>>),
 }
 
@@ -52,6 +57,8 @@ enum Open {
 struct Input {
     start: Vec<u8>,
     rest: Box<dyn Read>,
+    /// The file itself, where nothing is packed and it can be read from any place.
+    file: Option<File>,
 }
 
 /// Records of a file.
@@ -62,16 +69,44 @@ pub trait Container {
     /// The next record. `None` at the end. An error is one of the whole file.
     fn next(&mut self) -> io::Result<Option<Stretch<'_>>>;
 
+    /// What places count.
+    fn unit(&self) -> Unit {
+        Unit::Line
+    }
+
+    /// How much of the file was read, of 1, where its bytes do not tell.
+    fn done(&self) -> Option<f64> {
+        None
+    }
+
     /// After the last record: where and why more may have followed.
     fn breaks_off(&self) -> Option<(u64, &'static str)> {
         None
     }
 }
 
+/// What places in a file count, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    #[default]
+    Line,
+    /// Of a table that has no lines.
+    Row,
+}
+
+impl Unit {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Row => "row",
+        }
+    }
+}
+
 /// A stretch of a file that should be one JSON value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stretch<'a> {
-    /// Its line, from 1.
+    /// Its line or row, from 1.
     pub place: u64,
     /// Without blanks around it; or a sentence about why it is none.
     pub text: Result<&'a str, String>,
@@ -90,7 +125,7 @@ pub struct Opened {
 impl Opened {
     /// Bytes of the file that were read so far.
     pub fn bytes(&self) -> u64 {
-        self.read.get()
+        self.records.done().map_or_else(|| self.read.get(), |done| (done * self.size as f64) as u64)
     }
 }
 
@@ -106,6 +141,7 @@ pub fn open(path: &Path) -> Result<Opened, FormatError> {
     }
     let file = File::open(path).map_err(&failed)?;
     let read = Rc::new(Cell::new(0));
+    let mut whole = about.is_file().then(|| file.try_clone()).transpose().map_err(&failed)?;
     let mut rest: Box<dyn Read> = Box::new(Counted { bytes: file, read: Rc::clone(&read) });
     let mut packings = Vec::new();
     loop {
@@ -119,6 +155,7 @@ pub fn open(path: &Path) -> Result<Opened, FormatError> {
             }
             Open::Unpack(unpack) => {
                 packings.push(kind.title);
+                whole = None;
                 rest = unpack(Box::new(io::Cursor::new(start).chain(rest))).map_err(&failed)?;
             }
             Open::Records(open) => {
@@ -127,7 +164,7 @@ pub fn open(path: &Path) -> Result<Opened, FormatError> {
                 {
                     return Err(FormatError::foreign(path, &what, remedy));
                 }
-                let records = open(Input { start, rest }).map_err(&failed)?;
+                let records = open(Input { start, rest, file: whole }).map_err(&failed)?;
                 let title =
                     [records.title()].into_iter().chain(packings.iter().rev().map(|&packing| packing.to_owned()));
                 let title = title.collect::<Vec<_>>().join(", ");
@@ -161,6 +198,11 @@ impl<R: Read> Read for Counted<R> {
 /// A record's bytes as text.
 fn utf_8(record: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(record).map_err(|error| format!("not UTF-8: byte {} of the record", error.valid_up_to() + 1))
+}
+
+/// What a reader of others gives. They may panic at what nobody writes, and that is an error of the file.
+fn caught<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    ::files::contained(read).unwrap_or_else(|panic| Err(unfit(format!("it is damaged ({panic})"))))
 }
 
 /// An error of the whole file, with a sentence of ours.

@@ -1,9 +1,14 @@
-//! gzip around anything else, one after another too.
+//! gzip and zstd around anything else, one after another too.
 
 use std::{
     cell::Cell,
-    io::{self, Read},
+    io::{self, BufRead as _, BufReader, Read},
     rc::Rc,
+};
+
+use ruzstd::decoding::{
+    BlockDecodingStrategy, FrameDecoder,
+    errors::{FrameDecoderError, ReadFrameHeaderError},
 };
 
 use super::{Counted, Kind, Open, unfit};
@@ -14,9 +19,56 @@ pub const GZIP: Kind = Kind {
     open: Open::Unpack(|packed| guarded(packed, |packed| Ok(Box::new(flate2::read::MultiGzDecoder::new(packed))))),
 };
 
+pub const ZSTD: Kind = Kind {
+    title: "packed with zstd",
+    is: |start| start.starts_with(b"\x28\xB5\x2F\xFD"),
+    open: Open::Unpack(|packed| {
+        guarded(packed, |packed| {
+            Ok(Box::new(Frames { packed: BufReader::new(packed), decoder: FrameDecoder::new(), is_open: false }))
+        })
+    }),
+};
+
+/// Frames of zstd, one after another.
+struct Frames<R> {
+    packed: BufReader<R>,
+    /// It holds no more of a frame than a hundred megabytes.
+    decoder: FrameDecoder,
+    is_open: bool,
+}
+
+impl<R: Read> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.is_open {
+                let count = self.decoder.read(buffer)?;
+                if count > 0 || buffer.is_empty() {
+                    return Ok(count);
+                }
+                if !self.decoder.is_finished() {
+                    let blocks = self.decoder.decode_blocks(&mut self.packed, BlockDecodingStrategy::UptoBlocks(1));
+                    blocks.map_err(io::Error::other)?;
+                    continue;
+                }
+            }
+            if self.packed.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            match self.decoder.reset(&mut self.packed) {
+                Ok(()) => self.is_open = true,
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    self.is_open = false;
+                    io::copy(&mut self.packed.by_ref().take(length.into()), &mut io::sink())?;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+}
+
 /// Texts shrink to a tenth; what unpacks to this many times its size, and is long, holds nothing to learn from.
 const RATIO: u64 = 400;
-const LONG: u64 = 256 << 20;
+const LONG: u64 = 32 << 20;
 
 /// An unpacked stream that ends with an error when it grows out of proportion.
 struct Guarded {

@@ -12,7 +12,8 @@ const NAMES: [&str; 8] = ["role", "content", "from", "value", "name", "tool_call
 pub fn messages(cell: &str) -> Option<Json> {
     let cell = cell.trim();
     let is_list = cell.starts_with('[') && cell.ends_with(']') && cell.contains('{');
-    if !is_list && !(cell.starts_with('{') && cell.ends_with('}')) {
+    let is_object = cell.starts_with('{') && cell.ends_with('}');
+    if !is_list && !is_object {
         return None;
     }
     let value = serde_json::from_str(cell).ok().or_else(|| Literal { text: cell, at: 0 }.whole())?;

@@ -44,14 +44,14 @@ pub fn question(record: &Record<'_>) -> Result<String, String> {
 /// Turns before the question: lists of what was asked and what was answered.
 fn history(record: &Record<'_>) -> Result<Vec<Turn>, String> {
     let wrong = || "\"history\" must be a list of [question, answer]".to_owned();
-    let Some(history) = record.get("history")? else {
-        return Ok(Vec::new());
+    let history = match record.get("history")? {
+        None => return Ok(Vec::new()),
+        Some(Json::String(text)) if text.trim().is_empty() => return Ok(Vec::new()),
+        // In a table of texts, as JSON.
+        Some(Json::String(text)) => serde_json::from_str(&text).map_err(|_| wrong())?,
+        Some(history) => history,
     };
-    let rounds = match &history {
-        Json::Array(rounds) => rounds.as_slice(),
-        Json::String(text) if text.trim().is_empty() => &[],
-        _ => return Err(wrong()),
-    };
+    let rounds = history.as_array().ok_or_else(wrong)?;
     let mut turns = Vec::new();
     for round in rounds {
         match round.as_array().map(Vec::as_slice) {

@@ -159,11 +159,9 @@ impl Written {
             (self.undecided, "without a better and a worse answer"),
             (self.unfit, "that this format has no place for"),
         ];
-        let left_out: String = left_out
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, which)| format!("; left out {count} {which}"))
-            .collect();
+        let left_out = left_out.into_iter().filter(|(count, _)| *count > 0);
+        let left_out: Vec<String> = left_out.map(|(count, which)| format!("; left out {count} {which}")).collect();
+        let left_out = left_out.concat();
         format!("{written}{why}{described}{left_out}")
     }
 }
@@ -373,13 +371,11 @@ impl Survey {
             let Some(target) = targets.iter_mut().find(|target| target.parts.contains(&key)) else {
                 return Ok(());
             };
-            match record {
-                Some(record) => target.rows.write(&record).map_err(failed(&target.path)),
-                None => {
-                    target.counts[key.kind as usize] += 1;
-                    Ok(())
-                }
+            if let Some(record) = record {
+                return target.rows.write(&record).map_err(failed(&target.path));
             }
+            target.counts[key.kind as usize] += 1;
+            Ok(())
         })
     }
 }

@@ -79,11 +79,9 @@ pub fn toggle(ui: &Ui, view: &mut PairsView, to: Strip) {
 fn path(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
     let (what, hint, verb): (_, _, fn(Option<PathBuf>) -> PairsCommand) = match view.strip {
         Strip::None | Strip::Sample => return,
-        Strip::Import => (
-            "Import",
-            "Path of a file or folder: JSON or CSV, packed or not; or drop it on the window",
-            PairsCommand::Import,
-        ),
+        Strip::Import => {
+            ("Import", "Path of a file or folder: JSON, CSV or Parquet; or drop it on the window", PairsCommand::Import)
+        }
         Strip::Export => ("Export", "Path of the file to write: .jsonl, .json, .csv, .tsv", PairsCommand::Export),
     };
     let palette = parts::palette(ui);
