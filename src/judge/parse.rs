@@ -299,16 +299,15 @@ impl Reader<'_> {
     fn languages(&mut self, names: Many<Spanned<String>>) -> Vec<Language> {
         let mut languages = Vec::new();
         for name in names.0 {
-            match Language::named(name.get_ref()) {
-                Some(language) => languages.push(language),
-                None => {
-                    let sentence = format!(
-                        "{:?} is no language that is known here; write its English name or its ISO 639-3 code, e.g. German or deu",
-                        name.get_ref()
-                    );
-                    self.fault(name.span(), sentence);
-                }
-            }
+            let Some(language) = Language::named(name.get_ref()) else {
+                let sentence = format!(
+                    "{:?} is no language that is known here; write its English name or its ISO 639-3 code, e.g. German or deu",
+                    name.get_ref()
+                );
+                self.fault(name.span(), sentence);
+                continue;
+            };
+            languages.push(language);
         }
         languages
     }
@@ -359,5 +358,5 @@ fn words(phrases: &[String]) -> Vec<Words> {
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+    text.as_bytes()[..at.min(text.len())].split(|byte| *byte == b'\n').count()
 }
