@@ -131,12 +131,12 @@ section! { DataConfig = "data";
 
     /// Reference answers for the KL term: auto = the project's own, or a JSONL file
     reference: String = "auto".to_owned(),
-        REFERENCE = Setting::path("Reference answers");
+        REFERENCE = Setting::file("Reference answers").at(Group::Texts, 1);
 
     /// Text that the model was trained on before, for the retention term: a text file; empty = the project's own
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<PathBuf> = None,
-        RETENTION = Setting::path("Retention text").unset(|_| "the project's own".to_owned());
+        RETENTION = Setting::file("Retention text").at(Group::Texts, 2).unset(|_| "the project's own".to_owned());
 }
 
 section! { ObjectiveConfig = "objective";
@@ -289,6 +289,11 @@ section! { TrainConfig = "train";
     /// Steps between answers to the probe prompts; 0 = only at the start and the end
     sample_every: u64 = 20,
         SAMPLE_EVERY = Setting::count("Sample every", Range::ZeroOrMore).at(Group::Measuring, 2);
+
+    /// Ends the run with a checkpoint at the first evaluation whose KL drift (kl/ref or kl/policy_k3, nats per token) is above this; empty = never
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kl_limit: Option<f64> = None,
+        KL_LIMIT = Setting::number("Drift limit", Range::AboveZero).at(Group::Measuring, 6).unset(|_| "none".to_owned());
 
     /// Longest answer sampled to a probe prompt or at an evaluation, tokens
     sample_tokens: usize = 96,

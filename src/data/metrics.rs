@@ -23,6 +23,7 @@ pub const REWARD_MARGIN: &str = "rewards/margins";
 pub const CHOSEN_CHANGE: &str = "logps/chosen_change";
 pub const REJECTED_CHANGE: &str = "logps/rejected_change";
 pub const KL_REF: &str = "kl/ref";
+pub const KL_POLICY: &str = "kl/policy_k3";
 pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
 pub const MEMORY_MB: &str = "memory_mb";
 
@@ -247,6 +248,7 @@ mod tests {
             CHOSEN_CHANGE,
             REJECTED_CHANGE,
             KL_REF,
+            KL_POLICY,
             TOKENS_PER_SEC,
             MEMORY_MB,
         ] {

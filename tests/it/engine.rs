@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use nudge::{
     data::config::Knob,
     engine::{
-        Engine,
+        Engine, checkpoint_steps,
         protocol::{Basis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
         score::{IdPair, score_ids},
     },
@@ -323,4 +323,29 @@ fn scores_are_the_policys_own_log_probs() {
         }
         assert!((score.margin - (score.chosen_logp - score.rejected_logp)).abs() < 1e-12);
     }
+}
+
+#[test]
+fn a_run_ends_where_it_has_drifted_as_far_as_it_may() {
+    const LIMIT: f64 = 0.01;
+    let toy = Toy::new();
+    let mut config = toy::config();
+    config.objective.reference_weight = Some(0.0);
+    config.objective.retention_weight = Some(0.0);
+    config.train.steps = Some(40);
+    config.train.eval_every = 2;
+    config.train.kl_limit = Some(LIMIT);
+    let (run, outcome) = toy.train(&config);
+    let project = toy.open();
+    let drift = project.series(run, "kl/policy_k3", None).unwrap();
+    let Outcome::Stopped { step } = outcome else {
+        panic!("{outcome:?} with a drift of {drift:?}");
+    };
+    let (before, at) = drift.split_at(drift.len() - 1);
+    assert!(before.iter().all(|(_, kl)| *kl <= LIMIT) && at[0].0 == step && at[0].1 > LIMIT, "{drift:?}");
+    let log = project.log(run).unwrap();
+    assert!(log.iter().any(|line| line.mark && line.text.contains("train.kl_limit")), "{log:?}");
+    assert_eq!(checkpoint_steps(&project.run(run).unwrap().checkpoints).last(), Some(&step));
+    // Whoever goes on knows it: the next evaluation is the next word.
+    assert_eq!(toy.go_on(run), Outcome::Stopped { step: step + 2 });
 }

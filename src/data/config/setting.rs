@@ -46,8 +46,10 @@ pub enum Kind {
     /// A whole number, or the word `auto`.
     CountOrAuto(Range),
     Text,
-    /// A file or folder; a relative one counts from the project.
+    /// A folder, or a file that is a model; a relative one counts from the project.
     Path,
+    /// A file; likewise.
+    File,
     /// Names of layers, or `all-linear`.
     Layers,
     Switch,
@@ -83,6 +85,8 @@ pub enum Range {
 pub enum Group {
     Model,
     Method,
+    /// What holds the model: files of text beside the pairs.
+    Texts,
     Adapter,
     Length,
     Measuring,
@@ -140,6 +144,10 @@ impl Setting {
 
     pub(super) const fn path(label: &'static str) -> Self {
         Self::new(Kind::Path, label)
+    }
+
+    pub(super) const fn file(label: &'static str) -> Self {
+        Self::new(Kind::File, label)
     }
 
     pub(super) const fn layers(label: &'static str) -> Self {
@@ -207,7 +215,8 @@ impl Setting {
             Kind::Numbers(_, words) => words.to_owned(),
             Kind::CountOrAuto(range) => format!("\"auto\" or {}", range.words()),
             Kind::Text => "a word".to_owned(),
-            Kind::Path => "a file or folder".to_owned(),
+            Kind::Path => "a folder or a file".to_owned(),
+            Kind::File => "a file".to_owned(),
             Kind::Layers => "\"all-linear\" or a list of layer names such as [\"q_proj\", \"v_proj\"]".to_owned(),
             Kind::Switch => "true or false".to_owned(),
             Kind::Choice(words) => words.iter().map(|word| format!("\"{}\"", word.word)).collect::<Vec<_>>().join(", "),
@@ -226,7 +235,7 @@ impl Setting {
     pub fn range(&self) -> Range {
         match self.kind {
             Kind::Number(range) | Kind::Numbers(range, _) | Kind::Count(range) | Kind::CountOrAuto(range) => range,
-            Kind::Text | Kind::Path | Kind::Layers | Kind::Switch | Kind::Choice(_) => Range::Any,
+            Kind::Text | Kind::Path | Kind::File | Kind::Layers | Kind::Switch | Kind::Choice(_) => Range::Any,
         }
     }
 
@@ -304,6 +313,7 @@ mod tests {
         config.objective.retention_weight = Some(0.0);
         config.train.steps = Some(1);
         config.train.memory_mb = Some(1);
+        config.train.kl_limit = Some(1.0);
         config
     }
 
@@ -353,7 +363,7 @@ mod tests {
                 Kind::Number(_) => value.is_float(),
                 Kind::Numbers(..) => value.is_array(),
                 Kind::Count(_) => value.is_integer(),
-                Kind::CountOrAuto(_) | Kind::Text | Kind::Path | Kind::Layers => value.is_str(),
+                Kind::CountOrAuto(_) | Kind::Text | Kind::Path | Kind::File | Kind::Layers => value.is_str(),
                 Kind::Switch => value.is_bool(),
                 Kind::Choice(words) => words.iter().any(|word| Some(word.word) == value.as_str()),
             };

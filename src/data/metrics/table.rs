@@ -287,6 +287,16 @@ pub const METRICS: &[Metric] = &[
     .told(Told::OfARun)
     .against(&[0.0, 1.0]),
     metric(
+        "answers/repeated",
+        "Answers that repeat themselves",
+        "repeats itself",
+        Measured::Evaluations,
+        Unit::Share,
+        "Share of runs of four tokens that stood earlier in the same sampled answer: near 1 where an answer goes in circles",
+    )
+    .told(Told::OfARun)
+    .against(&[0.0, 1.0]),
+    metric(
         "grad_norm",
         "Gradient norm before clipping",
         "gradient norm",

@@ -1,6 +1,6 @@
 //! Measuring: held-out pairs, KL drift on reference answers and on fresh answers, retention, how answers end.
 
-use std::ops::ControlFlow;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use model::{Doc, GenerateOptions, LoadOptions, Policy};
 
@@ -157,6 +157,7 @@ impl Training {
         let mut metrics = vec![
             ("answers/mean_tokens".to_owned(), tokens as f64 / count),
             ("stop/eos_rate".to_owned(), ended as f64 / count),
+            ("answers/repeated".to_owned(), generations.iter().map(|g| repeated(&g.ids)).sum::<f64>() / count),
         ];
         let docs: Vec<Doc> = prompts
             .into_iter()
@@ -209,6 +210,14 @@ fn token_log_probs(policy: &Policy, docs: &[Doc], budget: usize) -> Result<Vec<f
 
 fn tokens_of(by_doc: LogProbs) -> Vec<f32> {
     by_doc.into_iter().flatten().flatten().collect()
+}
+
+/// Share of an answer's runs of four tokens that stood in it before.
+fn repeated(ids: &[u32]) -> f64 {
+    let mut seen = HashSet::new();
+    let runs = ids.windows(4);
+    let count = runs.len().max(1);
+    runs.filter(|run| !seen.insert(*run)).count() as f64 / count as f64
 }
 
 fn scored(texts: &[TextDoc]) -> usize {

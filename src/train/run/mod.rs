@@ -15,7 +15,7 @@ pub mod training;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-use data::metrics::HELD_OUT_LOSS;
+use data::metrics::{HELD_OUT_LOSS, KL_POLICY, KL_REF};
 use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
 use crate::{
@@ -295,7 +295,12 @@ fn at_border(
         insist(training, context, &mut |project| project.append_step(run, step, training.state.wall_ms, &metrics))?;
         note_best(training, &metrics);
         border.evaluated = Some(step);
+        let over = drifted_too_far(training, &metrics).filter(|_| !last);
         context.tell(RunEvent::Evaluated { step, metrics });
+        if let Some(sentence) = over {
+            context.mark(LogLevel::Warning, sentence)?;
+            return Ok(ControlFlow::Break(()));
+        }
     }
     if sample_due && border.sampled != Some(step) {
         if training.answer_probes(&asked.probes, context)?.is_break() {
@@ -328,6 +333,15 @@ fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
         rotation::keep_for_good(&context.project.run(context.run)?.checkpoints, step)?;
     }
     Ok(())
+}
+
+/// Why the run ends here, if its drift is above what it may be.
+fn drifted_too_far(training: &Training, metrics: &[(String, f64)]) -> Option<String> {
+    let limit = training.config.train.kl_limit?;
+    let (name, drift) = metrics.iter().find(|(name, kl)| [KL_REF, KL_POLICY].contains(&name.as_str()) && *kl > limit)?;
+    Some(format!(
+        "{name} is {drift:.4} nats per token, above the limit of {limit} (train.kl_limit): the run ends with a checkpoint"
+    ))
 }
 
 fn note_best(training: &mut Training, metrics: &[(String, f64)]) {
