@@ -50,6 +50,10 @@ impl App {
             Command::PickLaunchFolder(key) => {
                 self.dialogs.pick_folder(frame, "Choose a folder", move |folder| Command::SetLaunchFolder(key, folder));
             }
+            Command::PickLaunchFile(key) => {
+                let put = move |file| Command::SetLaunchFolder(key, file);
+                self.dialogs.pick_file(frame, "Choose a file", &[], put);
+            }
             Command::SetLaunchFolder(key, folder) => {
                 self.views.train.launch.set(key, folder.display().to_string());
             }
@@ -127,8 +131,9 @@ impl App {
     fn apply_runs(&mut self, command: RunCommand, frame: &eframe::Frame) {
         match command {
             RunCommand::Check(config) => self.check(config),
-            RunCommand::Start { name, config } => self.start(name, config),
-            RunCommand::Record { name, config } => self.record(name, *config),
+            RunCommand::Start(start) => self.start(start),
+            RunCommand::Record(start) => self.record(*start),
+            RunCommand::Extend(run, steps) => self.extend(run, steps),
             RunCommand::Queue(run) => self.train(run, None),
             RunCommand::Continue(run) => {
                 self.views.train.sheet = Sheet::Run;

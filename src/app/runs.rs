@@ -10,7 +10,7 @@ use super::{
 use crate::{
     data::config::RunConfig,
     engine::{
-        self, admit,
+        self, admit, fit_to_resume,
         protocol::{Request, RunControl},
     },
     objective::Objective,
@@ -18,7 +18,7 @@ use crate::{
         Command,
         on_disk::{Checkpoints, Saved},
         runs::{Live, Loaded, Stored},
-        train::{Preflight, RunCommand, Sheet},
+        train::{Preflight, RunCommand, Sheet, Start},
     },
     store::{NewRun, Project, RunId, RunRecord},
     train::TrainError,
@@ -37,18 +37,20 @@ impl App {
     }
 
     /// Looks whether the run can start, which may take long; then it is recorded.
-    pub(super) fn start(&mut self, name: String, config: Box<RunConfig>) {
+    pub(super) fn start(&mut self, start: Box<Start>) {
         let Some(dir) = self.workspace.project.as_ref().map(|p| p.dir.clone()) else {
             return;
         };
         self.views.train.sheet = Sheet::Run;
         self.views.train.shown = None;
         self.jobs.aside(Lane::Transfer, "Could not look at the run's model", move || {
-            let admitted = Project::open(&dir).map_err(TrainError::from).and_then(|project| admit(&project, &config));
+            let project = Project::open(&dir).map_err(TrainError::from);
+            let admitted = project.and_then(|project| admit(&project, &start.config));
             Ok(about(dir, move |workspace, views| match admitted {
-                Ok(()) => vec![Command::Runs(RunCommand::Record { name, config })],
+                Ok(()) => vec![Command::Runs(RunCommand::Record(start))],
                 Err(error) => {
                     views.train.sheet = Sheet::Launch;
+                    let config = Box::new(start.config);
                     workspace.preflight = Preflight::Refused { config, error: error.to_string() };
                     Vec::new()
                 }
@@ -57,7 +59,7 @@ impl App {
     }
 
     /// Records a run that can start.
-    pub(super) fn record(&mut self, name: String, config: RunConfig) {
+    pub(super) fn record(&mut self, Start { name, config, follows }: Start) {
         self.jobs.document.write("Could not record the run", move |project| {
             let run = project.create_run(&NewRun {
                 name,
@@ -68,13 +70,30 @@ impl App {
             })?;
             // The next run starts from what this one was started with.
             let mut settings = project.settings()?;
-            settings.run_toml = config.to_toml()?;
+            settings.run_toml = config.to_toml_without(|key| follows.contains(key))?;
             project.set_settings(&settings)?;
             let records = project.runs()?;
             Ok(update(move |workspace, views| {
                 workspace.runs.set_records(records);
                 views.train.shown = Some(run);
                 views.train.name.clear();
+                Command::Runs(RunCommand::Queue(run))
+            }))
+        });
+    }
+
+    /// Gives a run that has done all its steps more of them, and goes on with it.
+    pub(super) fn extend(&mut self, run: RunId, steps: u64) {
+        self.jobs.document.write("Could not make the run longer", move |project| {
+            let mut config = RunConfig::from_toml(&project.run(run)?.config_toml)?;
+            config.train.steps = Some(steps);
+            fit_to_resume(&config)?;
+            project.set_run_config(run, &config.to_toml()?)?;
+            let records = project.runs()?;
+            Ok(update(move |workspace, views| {
+                workspace.runs.set_records(records);
+                views.train.sheet = Sheet::Run;
+                views.train.shown = Some(run);
                 Command::Runs(RunCommand::Queue(run))
             }))
         });

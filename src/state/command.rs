@@ -24,7 +24,9 @@ pub enum Command {
     PickProject,
     /// Ask for a folder and put its path into a field of the launch sheet.
     PickLaunchFolder(&'static str),
-    /// A folder was picked for that field.
+    /// The same for a file.
+    PickLaunchFile(&'static str),
+    /// A folder or a file was picked for that field.
     SetLaunchFolder(&'static str, PathBuf),
     /// The project that was asked for is open: the screens ask for what they show first.
     Opened,

@@ -3,14 +3,18 @@
 //! Every setting is a text under its `run.toml` key. [`Launch::checked`] turns the texts into a [`RunConfig`] and into one
 //! sentence for each field that cannot be used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::typed;
-use crate::data::config::{
-    ConfigError, Kind, LoraConfig, Margin, Method, ObjectiveConfig, RunConfig, Setting, validate,
+use crate::data::{
+    config::{
+        Basis, ConfigError, FOLLOWING, Kind, Length, LoraConfig, Margin, Method, ObjectiveConfig, RunConfig, Setting,
+        Suggestion, validate,
+    },
+    counted,
 };
 
 /// Everything under it is a setting of the method.
@@ -24,6 +28,8 @@ pub struct Checked {
     pub config: RunConfig,
     /// One sentence for each key that cannot be used.
     pub problems: BTreeMap<String, String>,
+    /// What empty fields became that follow the data and the model.
+    pub suggestions: Vec<Suggestion>,
 }
 
 impl Checked {
@@ -36,7 +42,46 @@ impl Checked {
 
     /// What an empty field stands for, if that can be said.
     pub fn default_of(&self, setting: Setting) -> Option<String> {
-        setting.unset.map(|words| words(&self.config))
+        let suggested = self.suggestion(setting).map(|suggestion| suggestion.value.trim_end_matches(".0").to_owned());
+        suggested.or_else(|| setting.unset.map(|words| words(&self.config)))
+    }
+
+    /// What an empty field became, if it follows the data or the model.
+    pub fn suggestion(&self, setting: Setting) -> Option<&Suggestion> {
+        self.suggestions.iter().find(|suggestion| suggestion.setting == setting)
+    }
+
+    /// Why empty fields became what they did: "Epochs 8 because you have 81 pairs".
+    pub fn reasons(&self, of: impl Fn(&Setting) -> bool) -> Option<String> {
+        let told = self.suggestions.iter().filter(|suggestion| of(&suggestion.setting)).map(|suggestion| {
+            let value = suggestion.value.trim_end_matches(".0");
+            format!("{} {value} because {}", suggestion.setting.label, suggestion.because)
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    /// How many steps the fields come to, of so many pairs with a preference.
+    pub fn steps(&self, pairs: usize) -> Option<u64> {
+        let to_train_on = self.config.pairs_to_train_on(pairs);
+        let known = to_train_on > 0 && self.problems.is_empty();
+        known.then(|| Length::of(&self.config.train, to_train_on).steps)
+    }
+
+    /// "= 64 steps, 8 passes over 65 pairs".
+    pub fn outlook(&self, pairs: usize) -> Option<String> {
+        let train = &self.config.train;
+        let to_train_on = self.config.pairs_to_train_on(pairs);
+        let steps = self.steps(pairs)?;
+        let met = steps as f64 * train.pairs_per_step.min(to_train_on) as f64;
+        let passes = if train.steps.is_none() { train.epochs } else { met / to_train_on as f64 };
+        let passes = (passes * 10.0).round() / 10.0;
+        let word = if passes == 1.0 { "pass" } else { "passes" };
+        Some(format!(
+            "= {}, {passes} {word} over {}",
+            counted(steps as usize, "step", "steps"),
+            counted(to_train_on, "pair", "pairs")
+        ))
     }
 }
 
@@ -49,14 +94,43 @@ pub struct Launch {
     set_aside: BTreeMap<String, BTreeMap<String, String>>,
     /// The method's settings as they were when it was chosen; absent while it is the first.
     arrived: Option<BTreeMap<String, String>>,
+    /// What empty fields follow.
     #[serde(skip)]
-    checked: Option<(BTreeMap<String, String>, Checked)>,
+    basis: Basis,
+    #[serde(skip)]
+    checked: Option<((BTreeMap<String, String>, Basis), Checked)>,
 }
 
 impl Launch {
     /// The sheet that shows `config`.
     pub fn from_config(config: &RunConfig) -> Self {
         Self { texts: settings(config), ..Self::default() }
+    }
+
+    /// The same, except that what follows the data and the model and is not `chosen` stays empty.
+    pub fn following(config: &RunConfig, chosen: &BTreeSet<String>) -> Self {
+        let mut launch = Self::from_config(config);
+        for setting in FOLLOWING.iter().filter(|setting| !chosen.contains(setting.key)) {
+            launch.set(setting.key, "");
+        }
+        launch
+    }
+
+    pub fn set_basis(&mut self, basis: Basis) {
+        self.basis = basis;
+    }
+
+    /// The keys of fields that are empty and follow the data and the model.
+    pub fn follows(&self) -> BTreeSet<String> {
+        let empty = FOLLOWING.iter().filter(|setting| self.text(setting.key).trim().is_empty());
+        empty.map(|setting| setting.key.to_owned()).collect()
+    }
+
+    /// What the texts would mean if this field were empty.
+    pub fn without(&self, setting: Setting) -> RunConfig {
+        let mut texts = self.texts.clone();
+        texts.insert(setting.key.to_owned(), String::new());
+        check(&texts, &self.basis).config
     }
 
     /// Whether nothing was ever typed or loaded.
@@ -120,9 +194,10 @@ impl Launch {
 
     /// What the texts mean now. Worked out again only when one of them changed.
     pub fn checked(&mut self) -> &Checked {
-        let stale = self.checked.as_ref().is_none_or(|(texts, _)| *texts != self.texts);
+        let stale =
+            self.checked.as_ref().is_none_or(|((texts, basis), _)| *texts != self.texts || *basis != self.basis);
         if stale {
-            self.checked = Some((self.texts.clone(), check(&self.texts)));
+            self.checked = Some(((self.texts.clone(), self.basis), check(&self.texts, &self.basis)));
         }
         match &self.checked {
             Some((_, checked)) => checked,
@@ -140,7 +215,7 @@ fn word(value: &impl Serialize) -> String {
     Value::try_from(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn check(texts: &BTreeMap<String, String>) -> Checked {
+fn check(texts: &BTreeMap<String, String>, basis: &Basis) -> Checked {
     let mut checked = Checked::default();
     for (key, typed) in texts {
         let typed = typed.trim();
@@ -165,6 +240,8 @@ fn check(texts: &BTreeMap<String, String>) -> Checked {
             }
         }
     }
+    let is_typed = |setting: &Setting| texts.get(setting.key).is_some_and(|text| !text.trim().is_empty());
+    checked.suggestions = checked.config.follow(basis, is_typed);
     for (key, sentence) in validate(&checked.config) {
         let sentence = sentence.replacen(&key, label_of(&key), 1);
         checked.problems.entry(key).or_insert(sentence);
@@ -196,7 +273,9 @@ fn as_toml(setting: &Setting, typed: &str) -> Result<String, String> {
             .map_err(|sentence| format!("{sentence}, or the word auto")),
         Kind::Count(_) => typed::count(setting.label, typed).map(|value| value.to_string()),
         Kind::Layers => Ok(layer_list(typed)),
-        Kind::Numbers(..) | Kind::Text | Kind::Path | Kind::Switch | Kind::Choice(_) => Ok(typed.to_owned()),
+        Kind::Numbers(..) | Kind::Text | Kind::Path | Kind::File | Kind::Switch | Kind::Choice(_) => {
+            Ok(typed.to_owned())
+        }
     }
 }
 
@@ -254,204 +333,5 @@ fn plain(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::config::{TrainConfig, Word};
-
-    fn sheet() -> Launch {
-        Launch::from_config(&RunConfig::default())
-    }
-
-    #[test]
-    fn the_sheet_of_a_config_means_that_config() {
-        let mut config = RunConfig::default();
-        config.optimizer.learning_rate = 1e-4;
-        config.objective.kind = Method::Ipo;
-        config.train.steps = Some(40);
-        let checked = Launch::from_config(&config).checked().clone();
-        assert_eq!(checked.config, config);
-        assert_eq!(checked.problems, BTreeMap::new());
-    }
-
-    #[test]
-    fn a_word_in_a_number_field_is_a_sentence_with_its_label() {
-        let mut launch = sheet();
-        launch.set(ObjectiveConfig::BETA.key, "a lot");
-        let problem = &launch.checked().problems[ObjectiveConfig::BETA.key];
-        assert_eq!(problem, "β is “a lot”; it must be a number such as 0.1 or 3e-4");
-    }
-
-    #[test]
-    fn a_number_out_of_range_is_a_sentence_with_its_label() {
-        let mut launch = sheet();
-        launch.set(ObjectiveConfig::BETA.key, "0");
-        assert_eq!(launch.checked().problems[ObjectiveConfig::BETA.key], "β is 0; it must be a number above 0");
-        launch.set(ObjectiveConfig::BETA.key, "0.2");
-        assert!(launch.checked().problems.is_empty());
-        assert_eq!(launch.checked().config.objective.beta, 0.2);
-    }
-
-    #[test]
-    fn an_emptied_field_means_the_default() {
-        let mut launch = sheet();
-        launch.set(LoraConfig::RANK.key, " ");
-        assert_eq!(launch.checked().config.lora.rank, RunConfig::default().lora.rank);
-        launch.set(TrainConfig::STEPS.key, "40");
-        launch.set(TrainConfig::STEPS.key, "");
-        assert_eq!(launch.checked().config.train.steps, None);
-    }
-
-    #[test]
-    fn layers_are_typed_as_people_write_them() {
-        let mut launch = sheet();
-        launch.set(LoraConfig::TARGETS.key, "q_proj, v_proj");
-        assert_eq!(
-            launch.checked().config.lora.targets,
-            crate::data::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
-        );
-        launch.set(LoraConfig::TARGETS.key, "all-linear");
-        assert!(launch.checked().problems.is_empty());
-    }
-
-    #[test]
-    fn another_method_brings_its_own_defaults() {
-        let mut launch = sheet();
-        launch.set_margin(Margin::Sum);
-        launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "0.7");
-        launch.set_method(Method::Dpo);
-        let checked = launch.checked();
-        assert_eq!(checked.problems, BTreeMap::new());
-        assert_eq!(checked.config.objective.margin(), Margin::AnchoredSum);
-        assert_eq!(checked.config.objective.reference_weight(), 0.0);
-    }
-
-    #[test]
-    fn g10_what_was_set_for_a_method_stays_while_others_are_looked_at() {
-        let mut launch = sheet();
-        launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "1");
-        launch.set(ObjectiveConfig::RETENTION_WEIGHT.key, "0.2");
-        launch.set(ObjectiveConfig::BETA.key, "0.4");
-        launch.set_margin(Margin::Mean);
-        let before = launch.checked().config.clone();
-        for method in [Method::Dpo, Method::Ipo, Method::Dpo, Method::Mpo] {
-            launch.set_method(method);
-        }
-        assert_eq!(launch.checked().config, before);
-
-        // Each method has its own, also what it shares with others by name.
-        launch.set_method(Method::Dpo);
-        launch.set(ObjectiveConfig::BETA.key, "0.05");
-        launch.set(ObjectiveConfig::LABEL_SMOOTHING.key, "0.1");
-        let dpo = launch.checked().config.clone();
-        launch.set_method(Method::Mpo);
-        assert_eq!(launch.checked().config, before);
-        launch.set_method(Method::Dpo);
-        assert_eq!(launch.checked().config, dpo);
-        launch.set_method(Method::Dpo);
-        assert_eq!(launch.checked().config, dpo, "the same button once more");
-
-        // One that was only looked at follows what is set elsewhere.
-        launch.set_method(Method::Mpo);
-        launch.set(ObjectiveConfig::BETA.key, "0.7");
-        launch.set_method(Method::Ipo);
-        assert_eq!(launch.text(ObjectiveConfig::BETA.key), "0.7");
-    }
-
-    #[test]
-    fn g22_numbers_are_read_as_people_write_them_and_refused_in_a_sentence() {
-        let mut launch = sheet();
-        for (typed, beta) in [(".5", 0.5), ("5.", 5.0), ("1e-1", 0.1)] {
-            launch.set(ObjectiveConfig::BETA.key, typed);
-            assert_eq!(launch.checked().problems, BTreeMap::new(), "{typed}");
-            assert_eq!(launch.checked().config.objective.beta, beta);
-        }
-        launch.set(LoraConfig::RANK.key, "08");
-        assert_eq!(launch.checked().config.lora.rank, 8);
-        for (key, typed, sentence) in [
-            (ObjectiveConfig::BETA.key, "1e400", "β is “1e400”, which is larger than any number here"),
-            (ObjectiveConfig::BETA.key, "-1", "β is -1; it must be a number above 0"),
-            (
-                TrainConfig::MICRO_BATCH_TOKENS.key,
-                "abc",
-                "Tokens a row is “abc”; it must be a whole number such as 16, or the word auto",
-            ),
-            (TrainConfig::THREADS.key, "-2", "Threads is “-2”; it must be a whole number such as 16, or the word auto"),
-            (TrainConfig::STEPS.key, "1e9", "Steps is “1e9”; it must be a whole number"),
-        ] {
-            let mut launch = sheet();
-            launch.set(key, typed);
-            let problem = &launch.checked().problems[key];
-            assert!(problem.starts_with(sentence), "{problem}");
-        }
-        let typed_into =
-            |setting: &&Setting| !matches!(setting.kind, Kind::Switch | Kind::Choice(_) | Kind::Numbers(..));
-        for field in RunConfig::settings().filter(typed_into) {
-            for typed in ["1e400", "abc", "-1", "[", "\"", "99999999999999999999"] {
-                let mut launch = sheet();
-                launch.set(field.key, typed);
-                for sentence in launch.checked().problems.values() {
-                    assert!(!sentence.contains("invalid type") && !sentence.contains("expected f64"), "{sentence}");
-                    assert!(!sentence.contains(field.key), "{sentence}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn g22_the_loss_that_cannot_be_drawn_is_named() {
-        let mut launch = sheet();
-        assert_eq!(launch.checked().faulty_loss(), None);
-        launch.set(ObjectiveConfig::REFERENCE_WEIGHT.key, "abc");
-        assert_eq!(launch.checked().faulty_loss(), None, "λ is no part of the curves");
-        for typed in ["abc", "1e400", "-1", "0"] {
-            launch.set(ObjectiveConfig::BETA.key, typed);
-            assert_eq!(launch.checked().faulty_loss(), Some("β"), "{typed}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_shown_is_not_judged() {
-        let mut launch = sheet();
-        launch.set(ObjectiveConfig::TAU.key, "abc");
-        assert_eq!(launch.checked().problems, BTreeMap::new());
-        launch.set_method(Method::Ipo);
-        assert!(launch.checked().problems.contains_key(ObjectiveConfig::TAU.key));
-        launch.set_method(Method::Mpo);
-        launch.set(LoraConfig::RANK.key, "abc");
-        assert!(launch.checked().problems.contains_key(LoraConfig::RANK.key));
-        launch.set(LoraConfig::FULL.key, "true");
-        assert_eq!(launch.checked().problems, BTreeMap::new());
-    }
-
-    #[test]
-    fn every_default_can_be_read_back() {
-        let full = RunConfig::default();
-        assert_eq!(sheet().checked().problems, BTreeMap::new());
-        assert_eq!(sheet().checked().config, full);
-    }
-
-    #[test]
-    fn every_word_of_a_choice_can_be_chosen() {
-        for field in RunConfig::settings() {
-            let Kind::Choice(words) = field.kind else {
-                continue;
-            };
-            let mut launch = sheet();
-            let chosen = launch.text(field.key).to_owned();
-            assert!(field.unset.is_some() || words.iter().any(|Word { word, .. }| *word == chosen));
-            for Word { word, .. } in words {
-                launch.set(field.key, *word);
-                assert_eq!(launch.checked().problems, BTreeMap::new(), "{word}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_field_is_a_key_of_the_config() {
-        for field in RunConfig::settings() {
-            let mut launch = sheet();
-            launch.set(field.key, "");
-            assert_eq!(launch.checked().problems.get(field.key), None, "{}", field.key);
-        }
-    }
-}
+#[path = "launch_tests.rs"]
+mod tests;

@@ -34,6 +34,7 @@ pub mod runs;
 pub mod sampling;
 pub mod sandbox;
 pub mod series;
+pub mod simple;
 pub mod tokens;
 pub mod train;
 mod transfer;

@@ -1,5 +1,7 @@
 //! The Train screen: what it remembers, and the answer to "may this start?".
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     data::{
-        config::{self, Knob, RunConfig},
+        config::{self, Knob, RunConfig, TrainConfig},
         counted,
     },
     engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer},
@@ -51,6 +53,9 @@ pub struct TrainView {
     /// Asked about: whether a run without a checkpoint is to be started again.
     #[serde(skip)]
     pub again: Option<RunId>,
+    /// Asked about: how many steps a run is to have in all.
+    #[serde(skip)]
+    pub extending: Option<(RunId, String)>,
 }
 
 /// Numbers typed into the knobs of a live run, until they are applied.
@@ -118,6 +123,22 @@ impl Preflight {
         }
     }
 
+    /// Seconds and bytes that a run with these settings takes, as far as what was checked says something about it: the same model
+    /// on the same machine, be the run longer or of other pairs.
+    pub fn time_and_memory(&self, of: &RunConfig, steps: u64) -> Option<(f64, u64)> {
+        let Self::Ready { config, report } = self else {
+            return None;
+        };
+        let machine = |train: &TrainConfig| {
+            (train.device.clone(), train.micro_batch_tokens, train.recompute, train.memory_mb, train.threads)
+        };
+        let alike = config.model == of.model && config.lora == of.lora && machine(&config.train) == machine(&of.train);
+        let pairs = |steps: u64, train: &TrainConfig| steps as f64 * train.pairs_per_step as f64;
+        let (measured, wanted) = (pairs(report.total_steps, &config.train), pairs(steps, &of.train));
+        (alike && measured > 0.0)
+            .then_some((report.estimated_secs * wanted / measured, report.memory.peak_memory_bytes))
+    }
+
     /// The config this is about.
     pub fn config(&self) -> Option<&RunConfig> {
         match self {
@@ -147,21 +168,26 @@ pub fn how_far(runs: &Runs, record: &RunRecord) -> String {
     }
 }
 
+/// A run that is to begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    pub name: String,
+    pub config: RunConfig,
+    /// Settings that nobody chose: the next run's follow the data anew.
+    pub follows: BTreeSet<String>,
+}
+
 /// What can be asked of runs.
 #[derive(Debug, Clone)]
 pub enum RunCommand {
     /// Find out everything that can be known before a start.
     Check(Box<RunConfig>),
     /// Record a run and queue it.
-    Start {
-        name: String,
-        config: Box<RunConfig>,
-    },
+    Start(Box<Start>),
     /// Record a run that was looked at and can start.
-    Record {
-        name: String,
-        config: Box<RunConfig>,
-    },
+    Record(Box<Start>),
+    /// Go on with a run that has done all its steps, up to this many.
+    Extend(RunId, u64),
     /// Hand a recorded run to the engine.
     Queue(RunId),
     /// Go on from the last checkpoint, or start again where there is none.

@@ -1,6 +1,6 @@
 //! What is true, as far as the window knows: the project, its runs, what is being saved.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
     Command, Notices,
@@ -34,6 +34,10 @@ pub struct ProjectSummary {
     pub counts: Counts,
     /// What a new run starts from.
     pub config: RunConfig,
+    /// The keys of it that somebody chose.
+    pub chosen: BTreeSet<String>,
+    /// Of its model, where that can be read.
+    pub parameters: Option<u64>,
     /// It can be looked at and not changed.
     pub read_only: bool,
     /// Reference answers that it holds itself.
@@ -107,7 +111,10 @@ impl Workspace {
     pub fn open(&mut self, opened: Opened, views: &mut Views) -> Command {
         let another = views.last_project.as_ref() != Some(&opened.project.dir);
         if another || views.train.launch.is_untouched() {
-            views.train = TrainView { launch: Launch::from_config(&opened.project.config), ..TrainView::default() };
+            views.train = TrainView {
+                launch: Launch::following(&opened.project.config, &opened.project.chosen),
+                ..TrainView::default()
+            };
         }
         views.last_project = Some(opened.project.dir.clone());
         views.projects.opened(&opened.project.dir, &opened.project.name);

@@ -43,7 +43,8 @@ fn short(ui: &mut Ui, launch: &mut Launch, field: Setting) {
         | Kind::CountOrAuto(_)
         | Kind::Text
         | Kind::Layers
-        | Kind::Path => {
+        | Kind::Path
+        | Kind::File => {
             let width = ui.available_width();
             label_and_text(ui, launch, field, width);
         }
@@ -73,7 +74,10 @@ pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Setting, commands: &Comma
                 .add(egui::Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
                 .on_hover_text(format!("Choose the {} with a dialog", field.label.to_lowercase()));
             if choose.clicked() {
-                commands.push(Command::PickLaunchFolder(field.key));
+                commands.push(match field.kind {
+                    Kind::File => Command::PickLaunchFile(field.key),
+                    _ => Command::PickLaunchFolder(field.key),
+                });
             }
         });
     });
@@ -85,6 +89,10 @@ fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Setting, width: f32) 
     let checked = launch.checked();
     let problem = checked.problems.get(field.key).cloned();
     let default = checked.default_of(field);
+    let because = checked
+        .suggestion(field)
+        .map(|suggestion| format!("\nEmpty: {}, because {}", suggestion.value, suggestion.because));
+    let about = format!("{}{}", field.about, because.unwrap_or_default());
     let label = parts::caption(ui, field.label);
     let text = launch.text_mut(field.key);
     let mut edit = TextEdit::singleline(text).id_salt(("launch", field.key)).desired_width(width);
@@ -94,7 +102,7 @@ fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Setting, width: f32) 
     if problem.is_some() {
         ui.visuals_mut().widgets.inactive.bg_stroke.color = palette.error;
     }
-    ui.add(edit).labelled_by(label.id).on_hover_text(field.about);
+    ui.add(edit).labelled_by(label.id).on_hover_text(about);
     if let Some(sentence) = problem {
         ui.label(RichText::new(sentence).size(size::SMALL).color(palette.error));
     }

@@ -1,6 +1,6 @@
 //! Pictures of the places that show this machine: drawn from made-up state, so that they are the same on every machine.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use nudge::{
@@ -125,6 +125,8 @@ impl Scene {
             model: PathBuf::from("/hub/harbour"),
             counts: Counts::default(),
             config: RunConfig::default(),
+            chosen: BTreeSet::new(),
+            parameters: None,
             read_only: false,
             references: 0,
             about: About::default(),

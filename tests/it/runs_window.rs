@@ -1,7 +1,10 @@
 //! The window as a person uses it: by label, with the engine played by the test.
 
 use egui::accesskit::Role;
-use egui_kittest::{SnapshotResults, kittest::Queryable as _};
+use egui_kittest::{
+    SnapshotResults,
+    kittest::{NodeT as _, Queryable as _},
+};
 use nudge::{
     data::config::{Knob, Method},
     engine::protocol::{Event, LogLevel, Outcome, PreflightReport, Request, RequestId, SaveAnswer},
@@ -77,6 +80,7 @@ fn a_project_is_opened_by_its_path_and_a_wrong_path_is_a_notice() {
 #[test]
 fn starting_needs_settings_that_can_be_used() {
     let mut stage = Stage::new();
+    stage.click("All settings");
     stage.enter("β", "a lot");
     assert!(stage.says("β is “a lot”; it must be a number such as 0.1 or 3e-4"));
     stage.click("Start run");
@@ -98,6 +102,7 @@ fn starting_needs_settings_that_can_be_used() {
 #[test]
 fn another_method_changes_formula_fields_and_margins() {
     let mut stage = Stage::new();
+    stage.click("All settings");
     assert!(stage.says("L = −σ(β·m)"));
     stage.harness.get_by_label("Mean");
     stage.click("IPO");
@@ -351,12 +356,79 @@ fn a_stopped_run_can_be_continued() {
 }
 
 #[test]
+fn a_run_that_has_done_all_its_steps_can_be_given_more() {
+    let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
+        let run = past_run(project, Method::Mpo, 0.1, 30.0);
+        std::fs::create_dir_all(project.run(run).unwrap().checkpoints[0].join("step-000120")).unwrap();
+    });
+    stage.click("Watch");
+    stage.click("Extend…");
+    stage.enter("Steps in all", "100");
+    assert!(stage.says("It has done 120; Steps must be 121 or more"));
+    stage.click("Go on");
+    assert!(stage.requests.is_empty());
+    stage.enter("Steps in all", "200");
+    stage.click("Go on");
+    let requests = stage.requests.clone();
+    stage.until("the engine is asked to train", move |_| !requests.is_empty());
+    let Ok(Request::Train { run, from: None, .. }) = stage.requests.try_recv() else {
+        panic!("no run goes on");
+    };
+    let config = Project::open(&stage.dir).unwrap().run(run).unwrap().config_toml;
+    assert!(config.contains("steps = 200"), "{config}");
+}
+
+#[test]
+fn simple_answers_and_the_settings_below_are_the_same_thing() {
+    let mut stage = Stage::new();
+    stage.click("All settings");
+    assert!(stage.says("passes over"), "the line that says what it comes to");
+    stage.click("Very much");
+    let text = |stage: &Stage, label: &str| {
+        let field = stage.harness.get_by_role_and_label(Role::TextInput, label);
+        field.accesskit_node().value().unwrap_or_default()
+    };
+    assert_eq!(text(&stage, "λ ref"), "1");
+    stage.enter("λ ref", "0.7");
+    assert!(stage.says("set by hand below"));
+    stage.click("Careful");
+    assert_eq!(text(&stage, "λ ref"), "1", "a preset writes the same field");
+    assert!(!stage.says("set by hand below"));
+    let run = start(&mut stage);
+    let record = Project::open(&stage.dir).unwrap().run(run).unwrap();
+    assert!(record.config_toml.contains("reference_weight = 1"), "{}", record.config_toml);
+}
+
+#[test]
+fn one_press_compares_the_methods() {
+    let mut stage = Stage::new();
+    stage.click("Compare the methods");
+    let requests = stage.requests.clone();
+    stage.until("three runs are asked for", move |_| requests.len() == 3);
+    let runs = Project::open(&stage.dir).unwrap().runs().unwrap();
+    let methods: Vec<&str> = runs.iter().map(|run| run.method.split(' ').next().unwrap()).collect();
+    assert_eq!(methods, ["MPO", "DPO", "IPO"]);
+}
+
+#[test]
+fn the_settings_of_an_earlier_run_can_be_taken_over() {
+    let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
+        past_run(project, Method::Ipo, 0.1, 30.0);
+    });
+    stage.click("Settings of an earlier run");
+    let name = stage.harness.state().workspace().runs.records[0].name.clone();
+    stage.click(&name);
+    let launch = &stage.harness.state().views().train.launch;
+    assert_eq!(launch.text("objective.kind"), "ipo");
+}
+
+#[test]
 fn no_screen_uses_an_id_twice() {
     let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
         past_run(project, Method::Mpo, 0.1, 30.0);
         past_run(project, Method::Ipo, 0.1, 50.0);
     });
-    stage.click("More settings");
+    stage.click("All settings");
     stage.assert_no_id_clash();
     live(&mut stage);
     for screen in Screen::ALL {

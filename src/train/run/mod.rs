@@ -338,7 +338,8 @@ fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
 /// Why the run ends here, if its drift is above what it may be.
 fn drifted_too_far(training: &Training, metrics: &[(String, f64)]) -> Option<String> {
     let limit = training.config.train.kl_limit?;
-    let (name, drift) = metrics.iter().find(|(name, kl)| [KL_REF, KL_POLICY].contains(&name.as_str()) && *kl > limit)?;
+    let (name, drift) =
+        metrics.iter().find(|(name, kl)| [KL_REF, KL_POLICY].contains(&name.as_str()) && *kl > limit)?;
     Some(format!(
         "{name} is {drift:.4} nats per token, above the limit of {limit} (train.kl_limit): the run ends with a checkpoint"
     ))

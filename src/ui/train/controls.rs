@@ -1,6 +1,6 @@
 //! What can be done with the shown run: steer it while it goes, move it while it waits, go on with it when it has ended.
 
-use egui::{Button, RichText, Ui};
+use egui::{Button, RichText, TextEdit, Ui};
 
 use crate::{
     state::{
@@ -9,8 +9,9 @@ use crate::{
         models::ModelsCommand,
         runs::{Live, Runs, can_continue},
         train::{RunCommand, Sheet, TrainView, how_far},
+        typed,
     },
-    store::RunRecord,
+    store::{RunRecord, RunStatus},
     ui::{parts, prompt},
 };
 
@@ -93,6 +94,16 @@ fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunR
             commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
         }
     }
+    if record.status == RunStatus::Completed {
+        let missing = runs.no_weights(record.id);
+        let longer = ui
+            .add_enabled(missing.is_none(), Button::new("Extend…"))
+            .on_hover_text("Goes on from its last checkpoint with more steps")
+            .on_disabled_hover_text(missing.unwrap_or_default());
+        if longer.clicked() {
+            view.extending = Some((record.id, (record.step * 2).to_string()));
+        }
+    }
     if can_continue(record.status) {
         let anew = runs.would_start_again(record);
         let word = if anew { "Resume…" } else { "Resume" };
@@ -105,6 +116,44 @@ fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunR
                 send(commands, RunCommand::Continue(record.id));
             }
         }
+    }
+}
+
+/// A run that has done all its steps can be given more.
+pub fn longer(ui: &mut Ui, view: &mut TrainView, record: &RunRecord, commands: &Commands) {
+    let Some((run, text)) = &mut view.extending else {
+        return;
+    };
+    if *run != record.id {
+        return;
+    }
+    let steps = typed::count("Steps", text).and_then(|steps| {
+        let least = record.step + 1;
+        if steps < least {
+            Err(format!("It has done {}; Steps must be {least} or more", record.step))
+        } else {
+            Ok(steps)
+        }
+    });
+    let mut done = false;
+    ui.horizontal_wrapped(|ui| {
+        let label = parts::caption(ui, "Steps in all");
+        ui.add(TextEdit::singleline(text).id_salt("steps in all").desired_width(80.0)).labelled_by(label.id);
+        let go_on = ui.add_enabled(steps.is_ok(), Button::new("Go on"));
+        if let Ok(steps) = steps
+            && go_on.clicked()
+        {
+            send(commands, RunCommand::Extend(record.id, steps));
+            done = true;
+        }
+        done |= ui.button("Cancel").clicked();
+        if let Err(sentence) = &steps {
+            ui.label(RichText::new(sentence).color(parts::palette(ui).error));
+        }
+    });
+    parts::caption(ui, "From here on its learning rate follows the curve of a run of that length");
+    if done {
+        view.extending = None;
     }
 }
 

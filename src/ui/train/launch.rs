@@ -1,11 +1,15 @@
 //! The launch sheet: settings on the left, what they do on the right, the start button below both.
 
+use std::path::Path;
+
 use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
 
-use super::{preflight, sandbox};
+use super::{preflight, questions, sandbox};
 use crate::{
     data::{
-        config::{Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
+        config::{
+            Basis, Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word,
+        },
         counted,
     },
     objective::Objective,
@@ -25,10 +29,20 @@ use crate::{
 const TWO_COLUMNS: f32 = 780.0;
 const SIDE: f32 = 330.0;
 
-/// What stands behind "More settings".
-const FOLDED: [Group; 4] = [Group::Measuring, Group::Details, Group::Folders, Group::Machine];
+/// What stands behind "All settings".
+const FOLDED: [Group; 8] = [
+    Group::Method,
+    Group::Adapter,
+    Group::Length,
+    Group::Texts,
+    Group::Measuring,
+    Group::Details,
+    Group::Folders,
+    Group::Machine,
+];
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
+    view.launch.set_basis(basis(workspace, view));
     let checked = view.launch.checked().clone();
     start_bar(ui, workspace, view, &checked, commands);
     let wide = ui.available_width() >= TWO_COLUMNS;
@@ -75,27 +89,42 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
     section(ui, "What to tune", |ui| {
         what(ui, workspace, view, checked, commands);
     });
-    section(ui, "Method", |ui| method(ui, view, checked));
-    section(ui, "Adapter", |ui| {
-        field::row(ui, &mut view.launch, &Setting::that_count(Group::Adapter, &checked.config))
-    });
-    section(ui, "Length and learning rate", |ui| {
-        field::row(ui, &mut view.launch, &Setting::under(Group::Length));
-        ui.horizontal(|ui| {
-            let schedule = OptimizerConfig::SCHEDULE;
-            parts::caption(ui, schedule.label);
-            if let Some(word) = field::segmented(ui, schedule.words(), checked.config.optimizer.schedule.name()) {
-                view.launch.set(schedule.key, word);
-            }
-        });
-    });
+    section(ui, "How", |ui| questions::ui(ui, workspace, view, checked, commands));
     // A fault that nobody sees cannot be mended: with one the settings stay unfolded.
     let faulty = FOLDED.into_iter().flat_map(Setting::under).any(|setting| checked.problems.contains_key(setting.key));
     let more = view.more || faulty;
-    let word = if more { "Fewer settings" } else { "More settings" };
-    let fold = ui.add_enabled(!faulty, egui::Button::new(word)).on_disabled_hover_text("One of them cannot be used");
-    if fold.clicked() {
-        view.more = !view.more;
+    ui.horizontal(|ui| {
+        let word = if more { "Fewer settings" } else { "All settings" };
+        let fold =
+            ui.add_enabled(!faulty, egui::Button::new(word)).on_disabled_hover_text("One of them cannot be used");
+        if fold.clicked() {
+            view.more = !view.more;
+        }
+        questions::take_over(ui, workspace, view);
+    });
+    if more {
+        section(ui, "Loss", |ui| method(ui, view, checked));
+        section(ui, "Texts", |ui| {
+            for file in Setting::under(Group::Texts) {
+                field::folder(ui, &mut view.launch, file, commands);
+            }
+        });
+        section(ui, "Adapter", |ui| {
+            field::row(ui, &mut view.launch, &Setting::that_count(Group::Adapter, &checked.config));
+        });
+        section(ui, "Length and learning rate", |ui| {
+            field::row(ui, &mut view.launch, &Setting::under(Group::Length));
+            ui.horizontal(|ui| {
+                let schedule = OptimizerConfig::SCHEDULE;
+                parts::caption(ui, schedule.label);
+                if let Some(word) = field::segmented(ui, schedule.words(), checked.config.optimizer.schedule.name()) {
+                    view.launch.set(schedule.key, word);
+                }
+            });
+            if let Some(reasons) = checked.reasons(|_| true) {
+                parts::caption(ui, format!("Empty fields follow your data. {reasons}"));
+            }
+        });
     }
     if more {
         section(ui, "Measuring and keeping", |ui| {
@@ -110,6 +139,28 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
         });
         section(ui, "Machine", |ui| field::row(ui, &mut view.launch, &Setting::under(Group::Machine)));
     }
+}
+
+/// What empty fields follow: the project's pairs, and the model that the sheet names.
+fn basis(workspace: &Workspace, view: &TrainView) -> Basis {
+    let project = workspace.project.as_ref();
+    let named = view.launch.text(ModelConfig::PATH.key).trim();
+    let parameters = match named {
+        "" => project.and_then(|project| project.parameters),
+        path => workspace.models.card(Path::new(path)).and_then(|card| card.parameters),
+    };
+    Basis { pairs: project.map_or(0, |project| project.counts.better), parameters }
+}
+
+/// "= 64 steps, 8 passes over 65 pairs, about 2 min, 310 MiB".
+fn outlook(workspace: &Workspace, checked: &Checked) -> Option<String> {
+    let pairs = workspace.project.as_ref()?.counts.better;
+    let text = checked.outlook(pairs)?;
+    let known = workspace.preflight.time_and_memory(&checked.config, checked.steps(pairs)?);
+    Some(match known {
+        Some((secs, bytes)) => format!("{text}, about {}, {}", metric::duration(secs), metric::bytes(bytes)),
+        None => text,
+    })
 }
 
 /// Which checkpoints stay on the disk.
@@ -180,9 +231,6 @@ fn default_name(workspace: &Workspace, checked: &Checked) -> String {
 fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let palette = parts::palette(ui);
     let kind = checked.config.objective.kind;
-    if let Some(word) = field::segmented(ui, ObjectiveConfig::KIND.words(), kind.name()) {
-        view.launch.set_method(Method::named(word).unwrap_or(kind));
-    }
     let objective = Objective::of(&checked.config.objective);
     ui.label(RichText::new(objective.loss_formula()).size(size::HEADING).color(palette.strong));
     ui.label(RichText::new(objective.margin().formula()).color(palette.text));
@@ -215,7 +263,7 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
 }
 
 /// Why the run cannot start now, if it cannot.
-fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
+pub(super) fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
     if let Some(sentence) = checked.problems.values().next() {
         let more = checked.problems.len() - 1;
         return Some(match more {
@@ -252,10 +300,7 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
                     } else {
                         name.to_owned()
                     };
-                    commands.push(Command::Runs(RunCommand::Start {
-                        name,
-                        config: Box::new(checked.config.clone()),
-                    }));
+                    questions::begin(view, name, checked.config.clone(), commands);
                 }
                 let waiting = matches!(workspace.preflight, Preflight::Waiting { .. });
                 let check = ui
@@ -278,7 +323,7 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
                             format!("Waits its turn after {}", workspace.runs.name(last.run)),
                             palette.weak,
                         ),
-                        (None, None) => (String::new(), palette.weak),
+                        (None, None) => (outlook(workspace, checked).unwrap_or_default(), palette.text),
                     };
                     ui.add(egui::Label::new(RichText::new(text).color(color)).wrap());
                 });

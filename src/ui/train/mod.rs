@@ -6,6 +6,7 @@ mod knobs;
 mod launch;
 mod log;
 mod preflight;
+mod questions;
 mod run;
 mod sandbox;
 

@@ -304,7 +304,7 @@ fn memory(ui: &mut Ui, report: &PreflightReport) {
     if !memory.fits() {
         ui.label(
             RichText::new(
-                "More than may be taken: recompute, use fewer tokens a row or shorter answers, or raise the memory limit (More settings, Machine)",
+                "More than may be taken: recompute, use fewer tokens a row or shorter answers, or raise the memory limit (All settings, Machine)",
             )
             .color(palette.error),
         );

@@ -87,6 +87,7 @@ fn head(
             ui.add(egui::Label::new(RichText::new(message).color(palette.error)).wrap());
         });
     }
+    controls::longer(ui, view, record, commands);
     controls::going_on(ui, workspace, view, record, commands);
 }
 

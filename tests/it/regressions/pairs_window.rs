@@ -1,6 +1,6 @@
 //! The Pairs place and labelling.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use egui::{Event, Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable as _;
@@ -426,6 +426,8 @@ fn g21_notices_end_with_their_project() {
         model: "/model".into(),
         counts: Counts::default(),
         config: RunConfig::default(),
+        chosen: BTreeSet::new(),
+        parameters: None,
         read_only: false,
         references: 0,
         about: About::default(),

@@ -51,6 +51,7 @@ fn g4_how_many_checkpoints_are_kept_is_a_setting_of_the_form() {
 #[test]
 fn g10_a_weight_that_was_set_stays_when_other_methods_are_looked_at() {
     let mut stage = Stage::new();
+    unfold(&mut stage);
     stage.enter("λ ref", "1");
     for method in ["DPO", "IPO", "MPO"] {
         stage.click(method);
@@ -64,6 +65,7 @@ pub(super) fn start(stage: &mut Stage, name: &str, steps: &str) -> RunId {
     if !stage.says("Start run") {
         stage.click("Set up");
     }
+    unfold(stage);
     stage.enter("Name of the run", name);
     stage.enter("Steps", steps);
     stage.click("Start run");
@@ -236,6 +238,7 @@ fn g16_an_export_needs_weights_and_says_so() {
 #[test]
 fn g22_a_number_that_cannot_be_used_is_told_and_not_drawn_as_another() {
     let mut stage = Stage::new();
+    unfold(&mut stage);
     assert!(stage.says("Loss over margin"));
     for (typed, sentence) in [
         ("abc", "β is “abc”; it must be a number such as 0.1 or 3e-4"),

@@ -1,0 +1,238 @@
+//! The sheet's first questions, in words that a person can answer.
+//!
+//! They are another way to write the same settings: an answer is read off the fields and written into them, so the two cannot
+//! disagree. What somebody set to something between the answers shows as none of them.
+
+use super::launch::Launch;
+use crate::data::config::{Method, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// How strongly the model is pushed.
+    Strength,
+    /// How long it trains.
+    Length,
+    /// How much is done against changing anything else.
+    Care,
+}
+
+/// A place among a question's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Least,
+    Middle,
+    Most,
+}
+
+/// Answers to all questions at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    QuickLook,
+    Careful,
+}
+
+impl Answer {
+    pub const ALL: [Self; 3] = [Self::Least, Self::Middle, Self::Most];
+}
+
+impl Question {
+    pub const ALL: [Self; 3] = [Self::Strength, Self::Length, Self::Care];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Strength => "How strongly",
+            Self::Length => "How long",
+            Self::Care => "How careful not to change anything else",
+        }
+    }
+
+    /// An answer's word, and what it sets.
+    pub fn words(self, answer: Answer) -> (&'static str, &'static str) {
+        match (self, answer) {
+            (Self::Strength, Answer::Least) => ("Gently", "A third of the usual learning rate"),
+            (Self::Strength, Answer::Middle) => ("As usual", "The learning rate that suits the model's size"),
+            (Self::Strength, Answer::Most) => ("Strongly", "Three times the usual learning rate"),
+            (Self::Length, Answer::Least) => ("A quick look", "A quarter of the usual epochs"),
+            (Self::Length, Answer::Middle) => ("As long as it takes", "As many epochs as suit the number of pairs"),
+            (Self::Length, Answer::Most) => ("Thoroughly", "Three times the usual epochs"),
+            (Self::Care, Answer::Least) => ("Not at all", "λ ref 0: nothing holds the model where it started"),
+            (Self::Care, Answer::Middle) => ("Somewhat", "λ ref 0.3 on the reference answers"),
+            (Self::Care, Answer::Most) => ("Very much", "λ ref 1 on the reference answers"),
+        }
+    }
+
+    /// The setting that it writes.
+    pub fn setting(self) -> Setting {
+        match self {
+            Self::Strength => OptimizerConfig::LEARNING_RATE,
+            Self::Length => TrainConfig::EPOCHS,
+            Self::Care => ObjectiveConfig::REFERENCE_WEIGHT,
+        }
+    }
+
+    /// What the fields answer, if it is one of the answers.
+    pub fn answer(self, launch: &mut Launch) -> Option<Answer> {
+        let config = launch.checked().config.clone();
+        if self == Self::Length && config.train.steps.is_some() {
+            return None;
+        }
+        let (now, usual) = (self.value(&config), self.usual(launch));
+        Answer::ALL.into_iter().find(|answer| {
+            let value = self.of(*answer, usual);
+            (value - now).abs() <= 1e-6 * value.abs().max(1e-9)
+        })
+    }
+
+    /// Writes an answer into the fields.
+    pub fn give(self, launch: &mut Launch, answer: Answer) {
+        let usual = self.usual(launch);
+        let value = self.of(answer, usual);
+        if self == Self::Length {
+            launch.set(TrainConfig::STEPS.key, "");
+        }
+        // An empty field goes on following the data.
+        let text = if value == usual { String::new() } else { short(value) };
+        launch.set(self.setting().key, text);
+    }
+
+    fn value(self, config: &RunConfig) -> f64 {
+        match self {
+            Self::Strength => config.optimizer.learning_rate,
+            Self::Length => config.train.epochs,
+            Self::Care => config.objective.reference_weight(),
+        }
+    }
+
+    /// What counts while the field is empty.
+    fn usual(self, launch: &Launch) -> f64 {
+        self.value(&launch.without(self.setting()))
+    }
+
+    fn of(self, answer: Answer, usual: f64) -> f64 {
+        match (self, answer) {
+            (Self::Care, Answer::Least) => 0.0,
+            (Self::Care, Answer::Middle) => 0.3,
+            (Self::Care, Answer::Most) => 1.0,
+            (Self::Strength | Self::Length, Answer::Middle) => usual,
+            (Self::Strength, Answer::Least) => rounded(usual / 3.0),
+            (Self::Length, Answer::Least) => rounded(usual / 4.0),
+            (Self::Strength | Self::Length, Answer::Most) => rounded(usual * 3.0),
+        }
+    }
+}
+
+impl Preset {
+    pub const ALL: [Self; 2] = [Self::QuickLook, Self::Careful];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::QuickLook => "Quick look",
+            Self::Careful => "Careful",
+        }
+    }
+
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::QuickLook => "A short run, to see whether the pairs teach what they should",
+            Self::Careful => "Pushes gently and holds everything else where it is",
+        }
+    }
+
+    pub fn give(self, launch: &mut Launch) {
+        let answers = match self {
+            Self::QuickLook => [Answer::Middle, Answer::Least, Answer::Middle],
+            Self::Careful => [Answer::Least, Answer::Middle, Answer::Most],
+        };
+        for (question, answer) in Question::ALL.into_iter().zip(answers) {
+            question.give(launch, answer);
+        }
+    }
+}
+
+/// The same settings with each method: what was set for one stays its own.
+pub fn each_method(launch: &Launch) -> Vec<RunConfig> {
+    let mut launch = launch.clone();
+    let each = Method::ALL.into_iter().map(|method| {
+        launch.set_method(method);
+        launch.checked().clone()
+    });
+    let checked: Vec<_> = each.collect();
+    checked.into_iter().filter(|checked| checked.problems.is_empty()).map(|checked| checked.config).collect()
+}
+
+/// Two digits, which is what a person would type.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
+}
+
+fn short(value: f64) -> String {
+    if value != 0.0 && value < 1e-2 { format!("{value:e}") } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::data::config::Basis;
+
+    fn sheet() -> Launch {
+        let mut launch = Launch::following(&RunConfig::default(), &BTreeSet::new());
+        launch.set_basis(Basis { pairs: 81, parameters: Some(1_000_000) });
+        launch
+    }
+
+    #[test]
+    fn every_answer_that_is_given_is_the_one_that_is_read() {
+        for method in Method::ALL {
+            let mut launch = sheet();
+            launch.set_method(method);
+            for question in Question::ALL {
+                for answer in Answer::ALL {
+                    question.give(&mut launch, answer);
+                    assert_eq!(question.answer(&mut launch), Some(answer), "{question:?} with {method:?}");
+                    assert!(launch.checked().problems.is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_between_the_answers_is_none_of_them_and_an_answer_overwrites_it() {
+        let mut launch = sheet();
+        assert_eq!(Question::Strength.answer(&mut launch), Some(Answer::Middle));
+        launch.set(OptimizerConfig::LEARNING_RATE.key, "2e-3");
+        assert_eq!(Question::Strength.answer(&mut launch), None);
+        launch.set(TrainConfig::STEPS.key, "40");
+        assert_eq!(Question::Length.answer(&mut launch), None);
+        Preset::Careful.give(&mut launch);
+        assert_eq!(Question::Strength.answer(&mut launch), Some(Answer::Least));
+        assert_eq!(Question::Length.answer(&mut launch), Some(Answer::Middle));
+        assert_eq!(launch.checked().config.objective.reference_weight(), 1.0);
+        assert_eq!(launch.checked().config.train.steps, None);
+    }
+
+    #[test]
+    fn the_usual_answer_goes_on_following_the_data() {
+        let mut launch = sheet();
+        for question in Question::ALL {
+            question.give(&mut launch, Answer::Middle);
+        }
+        let few = launch.checked().config.train.epochs;
+        launch.set_basis(Basis { pairs: 3000, parameters: Some(1_000_000) });
+        assert!(launch.checked().config.train.epochs < few);
+        assert_eq!(Question::Length.answer(&mut launch), Some(Answer::Middle));
+    }
+
+    #[test]
+    fn methods_are_compared_with_the_rest_alike() {
+        let mut launch = sheet();
+        launch.set(ObjectiveConfig::BETA.key, "0.4");
+        let configs = each_method(&launch);
+        assert_eq!(configs.iter().map(|config| config.objective.kind).collect::<Vec<_>>(), Method::ALL);
+        assert!(
+            configs.iter().all(|config| config.train == configs[0].train && config.optimizer == configs[0].optimizer)
+        );
+        assert_eq!(launch.checked().config.objective.kind, Method::Mpo, "the sheet itself stays as it is");
+    }
+}

@@ -1,0 +1,100 @@
+//! The sheet's first questions, the presets that answer them all, and the settings of an earlier run.
+
+use egui::{Align, Layout, Ui};
+
+use super::launch;
+use crate::{
+    data::config::{Method, ObjectiveConfig, RunConfig},
+    objective::Objective,
+    state::{
+        Command, Commands, Workspace,
+        launch::{Checked, Launch},
+        simple::{Answer, Preset, Question, each_method},
+        train::{RunCommand, Start, TrainView},
+    },
+    ui::{field, parts, prompt},
+};
+
+/// Room for a question, before its answers.
+const QUESTION: f32 = 216.0;
+
+/// What a person can answer without knowing the method: another way to write the same settings.
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
+    let kind = checked.config.objective.kind;
+    let label = |ui: &mut Ui, text: &str| {
+        ui.allocate_ui_with_layout(egui::vec2(QUESTION, 24.0), Layout::left_to_right(Align::Center), |ui| {
+            ui.set_width(QUESTION);
+            parts::caption(ui, text);
+        });
+    };
+    ui.horizontal_wrapped(|ui| {
+        label(ui, ObjectiveConfig::KIND.label);
+        if let Some(word) = field::segmented(ui, ObjectiveConfig::KIND.words(), kind.name()) {
+            view.launch.set_method(Method::named(word).unwrap_or(kind));
+        }
+    });
+    for question in Question::ALL {
+        ui.horizontal_wrapped(|ui| {
+            label(ui, question.label());
+            let before = question.answer(&mut view.launch);
+            let mut answer = before;
+            let choices = Answer::ALL.map(|answer| {
+                let (word, about) = question.words(answer);
+                (Some(answer), word, about)
+            });
+            if parts::segmented(ui, &mut answer, &choices)
+                && let Some(answer) = answer
+            {
+                question.give(&mut view.launch, answer);
+            }
+            if before.is_none() {
+                parts::caption(ui, "set by hand below");
+            }
+        });
+    }
+    let asked = Question::ALL.map(Question::setting);
+    if let Some(reasons) = checked.reasons(|setting| asked.contains(setting)) {
+        parts::caption(ui, reasons);
+    }
+    ui.horizontal_wrapped(|ui| {
+        for preset in Preset::ALL {
+            if ui.button(preset.label()).on_hover_text(preset.about()).clicked() {
+                preset.give(&mut view.launch);
+            }
+        }
+        let about = "Starts one run of each method, one after the other, with everything else alike";
+        let may = launch::obstacle(workspace, checked).is_none();
+        if ui.add_enabled(may, egui::Button::new("Compare the methods")).on_hover_text(about).clicked() {
+            let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
+            for (number, config) in (number..).zip(each_method(&view.launch)) {
+                let name = format!("{} {number}", Objective::of(&config.objective).name());
+                begin(view, name, config, commands);
+            }
+        }
+    });
+}
+
+pub fn begin(view: &TrainView, name: String, config: RunConfig, commands: &Commands) {
+    let start = Start { name, config, follows: view.launch.follows() };
+    commands.push(Command::Runs(RunCommand::Start(Box::new(start))));
+}
+
+/// The settings of an earlier run, all of them as they were.
+pub fn take_over(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
+    let mut taken = None;
+    let list = egui::ComboBox::from_id_salt("take over").selected_text("Settings of an earlier run…").width(220.0);
+    let response = ui.add_enabled_ui(!workspace.runs.records.is_empty(), |ui| {
+        list.show_ui(ui, |ui| {
+            for record in workspace.runs.records.iter().rev() {
+                if ui.selectable_label(false, &record.name).clicked() {
+                    taken = RunConfig::from_toml(&record.config_toml).ok();
+                }
+            }
+        })
+        .response
+    });
+    prompt::name(&response.inner, egui::Role::ComboBox, "Settings of an earlier run");
+    if let Some(config) = taken {
+        view.launch = Launch::from_config(&config);
+    }
+}
