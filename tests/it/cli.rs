@@ -127,3 +127,27 @@ fn the_defaults_can_be_printed_and_read_again() {
     let changed = out(home, &changed);
     assert!(changed.contains("beta = 0.25") && changed.contains("steps = 9"), "{changed}");
 }
+
+/// With eighty pairs of one's own a run was five steps once, all of them warm-up.
+#[test]
+fn what_nobody_set_follows_the_pairs_and_says_why() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let dir = path(&home.join("own"));
+    out(home, &["new", &dir, "--model", &model()]);
+    let pair =
+        |n: usize| format!("{{\"prompt\": \"Question {n}?\", \"chosen\": \"yes, {n}\", \"rejected\": \"no, {n}\"}}\n");
+    let file = home.join("pairs.jsonl");
+    fs::write(&file, (0..80).map(pair).collect::<String>()).unwrap();
+    out(home, &["import", &dir, &path(&file)]);
+    let text = out(home, &["train", "--print-config", &dir]);
+    for part in ["pairs_per_step = 8", "epochs = 8.0", "warmup_steps = 6", "because", "you have 80 pairs"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // What was set stays, and what follows it follows it.
+    let set = ["train", "--print-config", &dir, "--steps", "200", "--set", "optimizer.learning_rate=0.002"];
+    let text = out(home, &set);
+    for part in ["learning_rate = 0.002", "warmup_steps = 20", "the run has 200 steps"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
