@@ -206,7 +206,10 @@ fn next(milestone: Milestone, workspace: &Workspace) -> (&'static str, Action) {
             "see whether held-out accuracy rises while KL drift stays small; then lay two runs over each other",
             Action::Go(Screen::Compare),
         ),
-        (Milestone::Compare, 0 | 1) => {
+        (Milestone::Compare, 0) => {
+            ("start a run, then one more with another method or setting: both appear here", Action::SetUp)
+        }
+        (Milestone::Compare, 1) => {
             ("start one more run with another method or setting, then tick both here", Action::SetUp)
         }
         (Milestone::Compare, _) => {

@@ -135,7 +135,7 @@ fn the_first_start_says_what_this_is_and_what_to_press() {
     // By keyboard, too: every place has its own next thing.
     for (key, text) in [
         (Key::Num1, "Next: say which of two answers is better"),
-        (Key::Num3, "Next: start one more run"),
+        (Key::Num3, "Next: start a run, then one more"),
         (Key::Num4, "Next: ask the model something now"),
         (Key::Num5, "Next: make it yours"),
     ] {
