@@ -98,9 +98,15 @@ fn import_counts_what_came_in_and_lists_the_rest_by_line() {
     assert!(text.contains("line 2:") && text.contains("line 3:"), "{text}");
     assert!(!text.contains("line 1:"), "{text}");
 
-    let lines = out(home, &["import", &project, &file, "--map", "prompt=question", "--json"]);
-    let lines = json_lines(&lines);
+    // What is there already comes in again only if that is said; what does not come in is a file, if one is named.
+    let rejected = path(&home.join("rejected.jsonl"));
+    let again = ["import", &project, &file, "--map", "prompt=question", "--json"];
+    let lines = json_lines(&out(home, &[&again[..], &["--rejected", &rejected]].concat()));
     assert_eq!(lines[0]["faults"][0]["line"], 2);
+    assert_eq!((&lines[1]["pairs"], &lines[1]["known"]), (&0.into(), &2.into()));
+    let left_out = json_lines(&fs::read_to_string(&rejected).unwrap());
+    assert_eq!((&left_out[0]["at"], &left_out[1]["text"]), (&2.into(), &"{\"question\": \"p\"}".into()));
+    let lines = json_lines(&out(home, &[&again[..], &["--duplicates", "keep"]].concat()));
     assert_eq!(lines[1]["pairs"], 2);
 
     // Conversations and texts do not share a file.
