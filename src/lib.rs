@@ -49,14 +49,10 @@
 //! - Only `hub` names the network, and only when a download was asked for.
 //! - There is no reference policy in memory: the reference is the policy at step 0, as cached log-probs.
 //!
-//! A room with a `Cargo.toml` of its own is a crate, and knows whom that file names. `tests/it/tidy.rs` keeps the arrows
-//! between the others, and the file sizes.
+//! Every room is a crate and knows whom its `Cargo.toml` names; `tests/it/tidy.rs` keeps what may stand there, and how long
+//! a file may be.
 
-pub use ::{data, engine, export, files, formats, gguf, judge, kernels, model, store, text, train};
+pub use ::{
+    app, cli, data, engine, export, files, formats, gguf, hub, judge, kernels, model, state, store, text, train, ui,
+};
 pub use train::objective;
-
-pub mod app;
-pub mod cli;
-pub mod hub;
-pub mod state;
-pub mod ui;

@@ -1,14 +1,13 @@
 //! Answers: probe prompts, the ask box, pairs made of what was answered.
 
+use data::{Change, Edit};
+use engine::protocol::{Event, Request, Sampling, Weights};
+use state::{Notice, ask::Source, labelling::Side, sampling::Drawing};
+use store::{Probe, RunId};
+
 use super::{
     App,
     jobs::{Lane, update},
-};
-use crate::{
-    data::{Change, Edit},
-    engine::protocol::{Event, Request, Sampling, Weights},
-    state::{Notice, ask::Source, labelling::Side, sampling::Drawing},
-    store::{Probe, RunId},
 };
 
 impl App {
@@ -16,7 +15,7 @@ impl App {
     pub(super) fn answers_opened(&mut self) {
         let view = &mut self.views.answers;
         view.ask.stop();
-        *view = crate::state::answers::AnswersView { tab: view.tab, more: view.more, ..Default::default() };
+        *view = state::answers::AnswersView { tab: view.tab, more: view.more, ..Default::default() };
         let runs = &self.workspace.runs;
         let with_weights = runs.records.iter().rev().find(|run| runs.no_weights(run.id).is_none());
         if let Some(run) = with_weights {

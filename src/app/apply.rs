@@ -1,26 +1,24 @@
 //! The one place that carries commands out: each has its arm here; what takes more than a few lines stands in the file of
 //! its screen.
 
-use super::App;
-use crate::{
-    data::config::ModelConfig,
-    engine::protocol::{Request, SaveAnswer},
-    state::{
-        Closing, Command, Notice, ProjectSummary, Screen,
-        answers::AnswersCommand,
-        ask::Source,
-        candidates::CandidatesCommand,
-        command::CloseAnswer,
-        download::{FetchCommand, Fetching},
-        export::{ExportCommand, Exporting},
-        models::{Intake, ModelsCommand, Selected},
-        pairs::PairsCommand,
-        projects::ProjectsCommand,
-        runs::Loaded,
-        train::{RunCommand, Sheet},
-    },
-    store,
+use data::config::ModelConfig;
+use engine::protocol::{Request, SaveAnswer};
+use state::{
+    Closing, Command, Notice, ProjectSummary, Screen,
+    answers::AnswersCommand,
+    ask::Source,
+    candidates::CandidatesCommand,
+    command::CloseAnswer,
+    download::{FetchCommand, Fetching},
+    export::{ExportCommand, Exporting},
+    models::{Intake, ModelsCommand, Selected},
+    pairs::PairsCommand,
+    projects::ProjectsCommand,
+    runs::Loaded,
+    train::{RunCommand, Sheet},
 };
+
+use super::App;
 
 impl App {
     /// Applies what the last frame asked for.

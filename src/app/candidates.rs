@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{App, jobs::update};
-use crate::{
-    data::Prompt,
-    engine::protocol::{Event, Request, RunControl, Weights},
-    state::{
-        Command, Notice,
-        ask::Source,
-        candidates::{CandidatesCommand, CandidatesUnderWay},
-        pairs::{PairsCommand, Strip},
-    },
+use data::Prompt;
+use engine::protocol::{Event, Request, RunControl, Weights};
+use state::{
+    Command, Notice,
+    ask::Source,
+    candidates::{CandidatesCommand, CandidatesUnderWay},
+    pairs::{PairsCommand, Strip},
 };
+
+use super::{App, jobs::update};
 
 impl App {
     /// Asks for what the form says; the prompts of the pairs are read first.

@@ -12,8 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use state::{Command, Notice};
+
 use super::inbox::Inbox;
-use crate::state::{Command, Notice};
 
 /// What to do with the path that was picked.
 type Then = Box<dyn FnOnce(PathBuf) -> Command + Send>;

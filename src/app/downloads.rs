@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use hub::{Download, HubError, ModelName, Offer, Phase, Progress};
+use state::{
+    Command,
+    download::{FetchCommand, FetchProgress, Fetching},
+    models::{ModelsCommand, Selected},
+    runs::Loaded,
+};
+
 use super::{
     App,
     jobs::{Lane, update},
-};
-use crate::{
-    hub::{Download, HubError, ModelName, Offer, Phase, Progress},
-    state::{
-        Command,
-        download::{FetchCommand, FetchProgress, Fetching},
-        models::{ModelsCommand, Selected},
-        runs::Loaded,
-    },
 };
 
 impl App {
@@ -89,8 +88,8 @@ impl App {
     }
 }
 
-fn told(name: &ModelName, offer: Offer) -> crate::state::download::HubOffer {
-    crate::state::download::HubOffer {
+fn told(name: &ModelName, offer: Offer) -> state::download::HubOffer {
+    state::download::HubOffer {
         name: name.to_string(),
         files: offer.files,
         bytes: offer.bytes,

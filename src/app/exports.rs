@@ -2,22 +2,21 @@
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
+use engine::{
+    self,
+    catalog::bytes_on_disk,
+    compute_pool,
+    protocol::{self, MergedOptions, Part, Stored, What, Which},
+};
+use export::ExportError;
+use state::{
+    Notice,
+    export::{ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
+};
+
 use super::{
     App,
     jobs::{Lane, update},
-};
-use crate::{
-    engine::{
-        self,
-        catalog::bytes_on_disk,
-        compute_pool,
-        protocol::{self, MergedOptions, Part, Stored, What, Which},
-    },
-    export::ExportError,
-    state::{
-        Notice,
-        export::{ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
-    },
 };
 
 impl App {

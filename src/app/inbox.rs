@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::state::{Command, download::FetchCommand, models::ModelsCommand};
+use state::{Command, download::FetchCommand, models::ModelsCommand};
 
 /// Takes commands from any thread and wakes the window for them.
 #[derive(Clone)]

@@ -11,12 +11,10 @@ use std::{
 };
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use state::{Command, Notice, Views, Workspace};
+use store::Project;
 
 use super::tokens::Tokenizer;
-use crate::{
-    state::{Command, Notice, Views, Workspace},
-    store::Project,
-};
 
 /// What a finished job does to the window's state, and what is to be done next.
 pub type Update = Box<dyn FnOnce(&mut Workspace, &mut Views) -> Vec<Command> + Send>;

@@ -3,14 +3,11 @@
 use std::{io::Write as _, path::Path};
 
 use anyhow::{Context as _, bail};
+use files::{self, Output};
+use state::{Notice, judged::RulesDraft};
+use store::RunId;
 
 use super::{App, jobs::update};
-use crate::{
-    files::{self, Output},
-    judge,
-    state::{Notice, judged::RulesDraft},
-    store::RunId,
-};
 
 impl App {
     pub(super) fn read_judged(&mut self, run: RunId, step: Option<u64>) {

@@ -5,8 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use engine::Farewell;
+use state::Closing;
+
 use super::App;
-use crate::{engine::Farewell, state::Closing};
 
 /// Asks an open window to save and close, from any thread; asked before it is open, it closes right away.
 #[derive(Debug, Clone, Default)]

@@ -2,25 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
+use data::{
+    ModelCard, ModelKind,
+    config::{ModelConfig, Setting},
+};
+use engine::catalog::{self, Catalog, Found};
+use state::{
+    Notice, Screen,
+    answers::Tab,
+    ask::{Guest, Source},
+    labelling::Side,
+    models::{Intake, ModelEntry, ModelGroup, Selected},
+    runs::Loaded,
+    train::Sheet,
+};
+
 use super::{
     App,
     jobs::{Lane, update},
-};
-use crate::{
-    data::{
-        ModelCard, ModelKind,
-        config::{ModelConfig, Setting},
-    },
-    engine::catalog::{self, Catalog, Found},
-    state::{
-        Notice, Screen,
-        answers::Tab,
-        ask::{Guest, Source},
-        labelling::Side,
-        models::{Intake, ModelEntry, ModelGroup, Selected},
-        runs::Loaded,
-        train::Sheet,
-    },
 };
 
 impl App {
@@ -130,7 +129,7 @@ impl App {
                     project.model = model;
                 }
                 views.train.launch.set(ModelConfig::PATH.key, "");
-                workspace.tokens = crate::state::tokens::Tokens::default();
+                workspace.tokens = state::tokens::Tokens::default();
                 workspace.models.looked = Loaded::Absent;
                 let note = format!("This project tunes {} from now on", card.name);
                 workspace.notices.push(Notice::info(note));

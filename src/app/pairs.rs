@@ -6,21 +6,19 @@ use std::{
 };
 
 use anyhow::Context as _;
+use data::{Change, Edit, Pair, PairId, Verdict, counted};
+use state::{
+    Notice, Notices, Offer, Views, Workspace,
+    difference::Difference,
+    drafts::{Draft, Refusal, Typed},
+    labelling::Labelling,
+    pairs::{Caret, LabelView, PairHistory, PairsData, UndoQuestion},
+};
+use store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState};
 
 use super::{
     App,
     jobs::{Lane, Update, update},
-};
-use crate::{
-    data::{Change, Edit, Pair, PairId, Verdict, counted},
-    state::{
-        Notice, Notices, Offer, Views, Workspace,
-        difference::Difference,
-        drafts::{Draft, Refusal, Typed},
-        labelling::Labelling,
-        pairs::{Caret, LabelView, PairHistory, PairsData, UndoQuestion},
-    },
-    store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState},
 };
 
 /// A change of more pairs than this empties the caches instead of refilling them.

@@ -2,21 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use data::{ModelCard, config::RunConfig};
+use engine::catalog::{self, Catalog};
+use state::{
+    Notice, Opened, ProjectSummary, Screen,
+    guide::{About, Milestone},
+    models,
+    pairs::Strip,
+    projects::{Form, Making, NewProject, typed_path},
+};
+use store::{self, Project, ProjectSettings, StoreError};
+
 use super::{
     App,
     jobs::{Lane, update},
-};
-use crate::{
-    data::{ModelCard, config::RunConfig},
-    engine::catalog::{self, Catalog},
-    state::{
-        Notice, Opened, ProjectSummary, Screen,
-        guide::{About, Milestone},
-        models,
-        pairs::Strip,
-        projects::{Form, Making, NewProject, typed_path},
-    },
-    store::{self, Project, ProjectSettings, StoreError},
 };
 
 impl App {

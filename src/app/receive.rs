@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use engine::protocol::{Event, Outcome};
+use state::{Command, Notice, runs::Follow, train::RunCommand};
+
 use super::App;
-use crate::{
-    engine::protocol::{Event, Outcome},
-    state::{Command, Notice, runs::Follow, train::RunCommand},
-};
 
 /// A frame may spend this long on messages; the rest waits for the next one.
 const BUDGET: Duration = Duration::from_millis(8);

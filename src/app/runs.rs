@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
+use data::config::RunConfig;
+use engine::{
+    self, admit, fit_to_resume,
+    protocol::{Request, RunControl},
+};
+use state::{
+    Command,
+    on_disk::{Checkpoints, Saved},
+    runs::{Live, Loaded, Stored},
+    train::{Preflight, RunCommand, Sheet, Start},
+};
+use store::{NewRun, Project, RunId, RunRecord};
+use train::TrainError;
+use train::objective::Objective;
+
 use super::{
     App,
     jobs::{Lane, Update, update},
     transfers::about,
-};
-use crate::{
-    data::config::RunConfig,
-    engine::{
-        self, admit, fit_to_resume,
-        protocol::{Request, RunControl},
-    },
-    objective::Objective,
-    state::{
-        Command,
-        on_disk::{Checkpoints, Saved},
-        runs::{Live, Loaded, Stored},
-        train::{Preflight, RunCommand, Sheet, Start},
-    },
-    store::{NewRun, Project, RunId, RunRecord},
-    train::TrainError,
 };
 
 impl App {

@@ -2,12 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use data::{Fate, PairInspection};
+use state::tokens::{Inspected, Spot, Subject};
+use text::{Codec, Limits};
+
 use super::{App, jobs::update};
-use crate::{
-    data::{Fate, PairInspection},
-    state::tokens::{Inspected, Spot, Subject},
-    text::{Codec, Limits},
-};
 
 /// A tokenizer and the folder it came from.
 pub struct Tokenizer {

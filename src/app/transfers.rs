@@ -8,24 +8,23 @@ use std::{
     time::Duration,
 };
 
+use data::{Pair, counted, health};
+use files::{Output, WriteError};
+use formats::{
+    self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
+    write::{self, Written},
+};
+use state::{
+    Notice, Views, Workspace,
+    intake::{Look, LookRow},
+    pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
+};
+use store::{Added, Duplicates, Project, Revision};
+
 use super::{
     App,
     jobs::{Lane, Next, Update, update},
     pairs::Fresh,
-};
-use crate::{
-    data::{Pair, counted, health},
-    files::{Output, WriteError},
-    formats::{
-        self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
-        write::{self, Written},
-    },
-    state::{
-        Notice, Views, Workspace,
-        intake::{Look, LookRow},
-        pairs::{ImportOutcome, Replacing, Strip, Transfer, TransferProgress},
-    },
-    store::{Added, Duplicates, Project, Revision},
 };
 
 /// Pairs of an export that are held at a time.

@@ -6,12 +6,10 @@
 use std::{path::PathBuf, thread::JoinHandle, time::Duration};
 
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
+use state::{Command, elsewhere::Elsewhere, runs::Stored};
+use store::{Project, RunId};
 
 use super::{App, inbox::Inbox, jobs::update, pairs::UndoLabels};
-use crate::{
-    state::{Command, elsewhere::Elsewhere, runs::Stored},
-    store::{Project, RunId},
-};
 
 /// How often the document is asked.
 const OFTEN: Duration = Duration::from_millis(700);

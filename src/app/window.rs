@@ -2,12 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{App, EngineLink, Leave, VIEWS_KEY};
-use crate::{
-    engine::{Engine, EngineOptions, Waker},
-    state::{Command, Views},
-};
 use anyhow::Context as _;
+use engine::{Engine, EngineOptions, Waker};
+use state::{Command, Views};
+
+use super::{App, EngineLink, Leave, VIEWS_KEY};
 
 /// While events come in the window draws this often at most: software rasterizers share the processor with training.
 const PACE: Duration = Duration::from_millis(100);

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::json;
+use store::{Project, RunId, SampleRecord};
 
 use super::{
     args::Answers,
@@ -9,7 +10,6 @@ use super::{
     output,
     place::project_and_run,
 };
-use crate::store::{Project, RunId, SampleRecord};
 
 pub fn run(args: &Answers) -> Result<Ending> {
     let (project, record) = project_and_run(&args.place, args.demo)?;

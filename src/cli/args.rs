@@ -18,10 +18,8 @@ pub use self::download::Download;
 pub use self::export::{Export, LayoutName, PartName, StoredName};
 pub use self::sample::{Draws, References, Sample};
 
-use crate::{
-    data::{SplitRule, config::Precision},
-    kernels::device::DeviceChoice,
-};
+use data::{SplitRule, config::Precision};
+use kernels::device::DeviceChoice;
 
 /// Teaches a local language model your preferences.
 ///

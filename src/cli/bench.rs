@@ -1,7 +1,16 @@
 //! `nudge bench`: how fast and how lean training is on this machine, part by part; or how fast answers are.
 
 use anyhow::{Context as _, Result};
+use data::{
+    config::{Margin, Method, ObjectiveConfig, Recompute, Targets, TokenBudget},
+    counted,
+};
+use engine::{
+    bench::{self, BenchModel, BenchOptions, BenchReport, GenerationReport, Shape},
+    compute_pool,
+};
 use indicatif::ProgressBar;
+use model::{AdapterShape, LoadOptions};
 use serde::Serialize;
 
 use super::{
@@ -9,17 +18,6 @@ use super::{
     drive,
     ending::Ending,
     output,
-};
-use crate::{
-    data::{
-        config::{Margin, Method, ObjectiveConfig, Recompute, Targets, TokenBudget},
-        counted,
-    },
-    engine::{
-        bench::{self, BenchModel, BenchOptions, BenchReport, GenerationReport, Shape},
-        compute_pool,
-    },
-    model::{AdapterShape, LoadOptions},
 };
 
 pub fn run(args: &Bench, threads: Option<u16>) -> Result<Ending> {

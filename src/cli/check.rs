@@ -1,13 +1,10 @@
 //! `nudge check`: everything that can be known before a start.
 
 use anyhow::{Context as _, Result};
+use data::counted;
+use engine::protocol::{Event, Lengths, PreflightReport, Request, RequestId};
 
 use super::{args::Check, drive, ending::Ending, output};
-use crate::{
-    data::counted,
-    engine::protocol::{Event, Lengths, PreflightReport, Request, RequestId},
-    objective,
-};
 
 /// More pairs than this are counted, not listed; `--json` lists all.
 const LISTED: usize = 10;
@@ -37,7 +34,7 @@ pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
     if args.json {
         output::json(&report)?;
     } else {
-        output::line(objective::formula(&config.objective))?;
+        output::line(train::objective::formula(&config.objective))?;
         print(&report)?;
     }
     Ok(Ending::Done)

@@ -1,7 +1,9 @@
 //! `nudge compare`: one run of each method, and what they reached side by side.
 
 use anyhow::Result;
+use data::metrics::judged;
 use serde_json::{Map, Value as Json, json};
+use store::{Project, RunId, RunRecord};
 
 use super::{
     args::{Compare, MethodName},
@@ -10,10 +12,6 @@ use super::{
     output,
     place::{find, project_dir},
     train,
-};
-use crate::{
-    data::metrics::judged,
-    store::{Project, RunId, RunRecord},
 };
 
 /// What is told of every run before what the project's rules count.

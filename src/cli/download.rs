@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use crossbeam::channel::{self, RecvTimeoutError};
+use data::counted;
+use hub::{self, Fetched, Hub, HubError, Phase, Progress, sized};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -14,10 +16,6 @@ use super::{
     args,
     ending::{Ending, on_interrupt},
     output::{self, duration},
-};
-use crate::{
-    data::counted,
-    hub::{self, Fetched, Hub, HubError, Phase, Progress, sized},
 };
 
 /// Where there is no terminal, a line this often.

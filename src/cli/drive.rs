@@ -3,20 +3,18 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use anyhow::{Context as _, Result};
+use engine::{
+    Engine, EngineOptions, no_waker,
+    protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
+};
 use serde_json::json;
+use store::{Project, RunId};
 
 use super::{
     ending::{Ending, on_interrupt},
     live::Live,
     output, summary,
     unsaved::Unsaved,
-};
-use crate::{
-    engine::{
-        Engine, EngineOptions, no_waker,
-        protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
-    },
-    store::{Project, RunId},
 };
 
 /// An engine without a window: all of the machine, unless told otherwise.

@@ -3,6 +3,11 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::{Context as _, Result};
+use data::counted;
+use engine::{
+    self, compute_pool,
+    protocol::{ExportOrder, Layout, MergedOptions, Part, Stored, What, Which},
+};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -12,13 +17,6 @@ use super::{
     ending::{Ending, usage},
     output,
     place::project_and_run,
-};
-use crate::{
-    data::counted,
-    engine::{
-        self, compute_pool,
-        protocol::{ExportOrder, Layout, MergedOptions, Part, Stored, What, Which},
-    },
 };
 
 pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {

@@ -3,6 +3,11 @@
 use std::cell::Cell;
 
 use anyhow::{Context as _, Result};
+use data::{Prompt, counted};
+use engine::{
+    Speaker, answer_all, compute_pool,
+    protocol::{Generated, Sampling, StoppedBy},
+};
 use serde_json::json;
 
 use super::{
@@ -11,13 +16,6 @@ use super::{
     ending::{Ending, usage},
     output,
     prompts::{self, Asked, PlainLine},
-};
-use crate::{
-    data::{Prompt, counted},
-    engine::{
-        Speaker, answer_all, compute_pool,
-        protocol::{Generated, Sampling, StoppedBy},
-    },
 };
 
 pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {

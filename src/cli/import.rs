@@ -8,19 +8,17 @@ use std::{
 };
 
 use anyhow::Result;
+use data::counted;
+use files::{Output, WriteError};
+use formats::{self, Fault, FieldMap, Format, ImportReport, Options, Reader};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use store::{self, Added, Duplicates, Project};
 
 use super::{
     args::Import,
     ending::{Ending, usage},
     output,
-};
-use crate::{
-    data::counted,
-    files::{Output, WriteError},
-    formats::{self, Fault, FieldMap, Format, ImportReport, Options, Reader},
-    store::{self, Added, Duplicates, Project},
 };
 
 /// More lines than this are counted, not listed; `--json` lists all that the report holds.

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use data::metrics::{KL_REF, Metric, TOKENS_PER_SEC, Told};
+use engine::protocol::LogLevel;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{self, duration};
-use crate::{
-    data::metrics::{KL_REF, Metric, TOKENS_PER_SEC, Told},
-    engine::protocol::LogLevel,
-};
 
 /// Where there is no terminal, a line this often (and at every evaluation).
 const PLAIN_EVERY: Duration = Duration::from_secs(5);

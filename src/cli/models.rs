@@ -1,13 +1,11 @@
 //! `nudge models`: the models of the Hugging Face cache, or of a folder, and whether they can be used.
 
 use anyhow::Result;
+use data::ModelCard;
+use engine::catalog::{self, Catalog};
 use serde::Serialize;
 
 use super::{args::Models, ending::Ending, output};
-use crate::{
-    data::ModelCard,
-    engine::catalog::{self, Catalog},
-};
 
 #[derive(Serialize)]
 struct Line<'a> {

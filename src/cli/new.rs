@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use engine::catalog::Catalog;
+use store::{Project, ProjectSettings};
 
 use super::{args::New, ending::Ending, output, settings};
-use crate::{
-    engine::catalog::Catalog,
-    store::{Project, ProjectSettings},
-};
 
 pub fn run(args: &New) -> Result<Ending> {
     let New { dir, model, name, config } = args;

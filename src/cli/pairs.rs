@@ -3,19 +3,17 @@
 use std::{io, ops::ControlFlow, path::Path};
 
 use anyhow::Result;
+use data::{Pair, SplitRule};
+use files::WriteError;
+use formats::{
+    Format, FormatError,
+    write::{self, Plan},
+};
 
 use super::{
     args::Pairs,
     ending::{Ending, usage},
     output,
-};
-use crate::{
-    data::{Pair, SplitRule},
-    files::WriteError,
-    formats::{
-        Format, FormatError,
-        write::{self, Plan},
-    },
 };
 
 pub fn run(args: &Pairs) -> Result<Ending> {

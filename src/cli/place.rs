@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use store::{Project, RunRecord, demo};
 
 use super::{args::Place, ending::usage};
-use crate::store::{Project, RunRecord, demo};
 
 /// The project's folder: the one named, or the demo's, made now if need be.
 pub fn project_dir(project: Option<&PathBuf>, is_demo: bool) -> Result<PathBuf> {
@@ -57,7 +57,7 @@ pub fn find(project: &Project, word: &str) -> Result<RunRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{NewRun, ProjectSettings, Revision};
+    use store::{NewRun, ProjectSettings, Revision};
 
     #[test]
     fn a_run_is_found_by_number_name_or_as_the_last_one() {

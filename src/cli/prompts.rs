@@ -7,12 +7,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-
-use crate::{
-    data::{Chat, Given, Prompt, Role, Turn},
-    files,
-    store::Project,
-};
+use data::{Chat, Given, Prompt, Role, Turn};
+use store::Project;
 
 /// What is to be answered.
 pub enum Asked {

@@ -1,17 +1,15 @@
 //! `nudge resume`: goes on with a run from its newest checkpoint, or from one that is named.
 
 use anyhow::{Context as _, Result};
+use data::config::{RunConfig, Threads};
+use engine::{fit_to_resume, goes_on_from};
+use store::{RunRecord, StoreError};
 
 use super::{
     args::Resume,
     drive::{self, Words},
     ending::Ending,
     place::project_and_run,
-};
-use crate::{
-    data::config::{RunConfig, Threads},
-    engine::{fit_to_resume, goes_on_from},
-    store::{RunRecord, StoreError},
 };
 
 pub fn run(args: &Resume, threads: Option<u16>) -> Result<Ending> {

@@ -1,13 +1,11 @@
 //! `nudge runs`: lists the runs of a project.
 
 use anyhow::Result;
+use data::metrics::{Better, Metric, Stored, Told};
 use serde_json::json;
+use store::{Project, RunRecord};
 
 use super::{args::Runs, ending::Ending, output};
-use crate::{
-    data::metrics::{Better, Metric, Stored, Told},
-    store::{Project, RunRecord},
-};
 
 pub fn run(args: &Runs) -> Result<Ending> {
     let project = args.place.open()?;

@@ -6,8 +6,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use data::{Change, Edit, Extras, Prompt, ReferenceAnswer, counted, pilaf::Sampled};
+use engine::{
+    Drawn, Speaker, answer_all, compute_pool, draw,
+    protocol::{Candidates, Generated, Pilaf, Sampling, StoppedBy},
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use store::Project;
 
 use super::{
     args::{Draws, References, Sample},
@@ -16,14 +22,6 @@ use super::{
     output,
     place::find,
     prompts,
-};
-use crate::{
-    data::{Change, Edit, Extras, Prompt, ReferenceAnswer, counted, pilaf::Sampled},
-    engine::{
-        Drawn, Speaker, answer_all, compute_pool, draw,
-        protocol::{Candidates, Generated, Pilaf, Sampling, StoppedBy},
-    },
-    store::Project,
 };
 
 const STOPPING: &str = "Stopping; what was written so far is kept. Ctrl-C again leaves at once.";
@@ -150,7 +148,7 @@ fn sample(
                     sums.pairs += 1;
                     sums.pilaf += usize::from(pilaf);
                     sums.again += usize::from(again);
-                    new.push(pair);
+                    new.push(*pair);
                 }
                 Drawn::None(reason) => {
                     sums.none += 1;
@@ -175,7 +173,7 @@ fn sample(
     Ok(sums)
 }
 
-fn all_pairs(project: &Project) -> Result<Vec<crate::data::Pair>> {
+fn all_pairs(project: &Project) -> Result<Vec<data::Pair>> {
     Ok(project.pairs_at(project.revision()?)?)
 }
 

@@ -1,19 +1,17 @@
 //! `nudge score`: log-probs of given pairs, token by token.
 
 use anyhow::{Context as _, Result};
+use data::{Pair, counted};
+use engine::{
+    Speaker, compute_pool,
+    score::{PairScore, read_batch_file, score_ids, score_pairs},
+};
+use formats::{Options, Reader};
 use indicatif::ProgressBar;
 use serde_json::json;
+use text::Limits;
 
 use super::{args::Score, drive, ending::Ending, output};
-use crate::{
-    data::{Pair, counted},
-    engine::{
-        Speaker, compute_pool,
-        score::{PairScore, read_batch_file, score_ids, score_pairs},
-    },
-    formats::{Options, Reader},
-    text::Limits,
-};
 
 /// Pairs of a file that are in memory at once.
 const AT_ONCE: usize = 256;

@@ -3,14 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use data::config::{Kind, RunConfig, Setting, Suggestion, Threads, validate};
+use engine::catalog;
+use store::Project;
 
 use super::{args::Settings, ending::usage};
-use crate::{
-    data::config::{Kind, RunConfig, Setting, Suggestion, Threads, validate},
-    engine::catalog,
-    files,
-    store::Project,
-};
 
 impl Settings {
     /// With what the program as a whole was told.
@@ -123,9 +120,11 @@ pub fn print(Resolved { config, suggestions }: &Resolved) -> Result<String> {
     }
     if !suggestions.is_empty() {
         text.push_str("\n# Not set either, so that these follow the data and the model:\n");
-        for Suggestion { setting, value, because } in suggestions {
-            text.push_str(&format!("#   {}: {value}, because {because}\n", setting.key));
-        }
+        let lines = suggestions.iter().map(|Suggestion { setting, value, because }| {
+            let key = setting.key;
+            format!("#   {key}: {value}, because {because}\n")
+        });
+        text.extend(lines);
     }
     Ok(text)
 }
@@ -135,7 +134,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::{cli::ending::Usage, store::ProjectSettings};
+    use crate::ending::Usage;
+    use store::ProjectSettings;
 
     fn settings(set: &[&str]) -> Settings {
         Settings { set: set.iter().map(|word| (*word).to_owned()).collect(), ..Settings::default() }

@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use data::metrics::{self, Metric, Told, judged, says_nothing};
+use engine::{newest_checkpoint, protocol::Outcome};
 use serde_json::json;
+use store::{Project, RunId, RunRecord, RunStatus, SampleRecord};
 
 use super::output;
-use crate::{
-    data::metrics::{self, Metric, Told, judged, says_nothing},
-    engine::{newest_checkpoint, protocol::Outcome},
-    store::{Project, RunId, RunRecord, RunStatus, SampleRecord},
-};
 
 const PROBES: usize = 4;
 const WIDTH: usize = 100;
@@ -164,7 +162,7 @@ fn next(project: &Project, run: RunId, outcome: &Outcome, checkpoint: Option<&st
     lines.push(("see its charts", format!("nudge {dir}")));
     lines.push(("read its answers", format!("nudge answers {dir} {}", run.0)));
     let record = project.run(run)?;
-    let model = crate::data::config::RunConfig::from_toml(&record.config_toml)
+    let model = data::config::RunConfig::from_toml(&record.config_toml)
         .ok()
         .and_then(|config| config.model.path)
         .map_or_else(|| project.settings().map(|settings| settings.model), Ok)?;
@@ -191,7 +189,7 @@ fn quoted(path: &std::path::Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{NewRun, ProjectSettings, Revision};
+    use store::{NewRun, ProjectSettings, Revision};
 
     #[test]
     fn dl15_a_run_whose_end_could_not_be_recorded_has_ended_all_the_same() {

@@ -3,14 +3,12 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result};
+use data::{Answer, Chat, Finding, Inspection, Origin, Part, Prompt, Role, TokenView, counted};
+use model::Shelf;
 use serde_json::json;
+use text::{Codec, Conversation, Limits};
 
 use super::{args::Tokens, ending::Ending, output, prompts::read_input};
-use crate::{
-    data::{Answer, Chat, Finding, Inspection, Origin, Part, Prompt, Role, TokenView, counted},
-    model::Shelf,
-    text::{Codec, Conversation, Limits},
-};
 
 /// A text as the model sees it. The mask says which tokens are trained on as an answer.
 struct Seen {

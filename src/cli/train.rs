@@ -1,6 +1,10 @@
 //! `nudge train`: records a run and trains it.
 
 use anyhow::Result;
+use data::config::Suggestion;
+use engine::admit;
+use store::{NewRun, Project, RunId};
+use train::objective::Objective;
 
 use super::{
     args::{Settings, Train},
@@ -9,12 +13,6 @@ use super::{
     output,
     place::project_dir,
     settings::{self, Resolved},
-};
-use crate::{
-    data::config::Suggestion,
-    engine::admit,
-    objective::Objective,
-    store::{NewRun, Project, RunId},
 };
 
 pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
@@ -56,7 +54,7 @@ pub fn record_and_drive(
     let Resolved { config, suggestions } = settings.with_threads(threads).resolve(Some(project))?;
     if words != Words::Json {
         for Suggestion { setting, value, because } in suggestions {
-            output::note(&format!("{} {value}, because {because}", setting.label));
+            output::note(format!("{} {value}, because {because}", setting.label));
         }
     }
     // A run that cannot start takes no number.

@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
+use engine::protocol::{RunControl, SaveAnswer};
+
 use super::output;
-use crate::engine::protocol::{RunControl, SaveAnswer};
 
 pub struct Unsaved {
     control: Arc<RunControl>,

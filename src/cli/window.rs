@@ -8,16 +8,14 @@ use std::{
 };
 
 use anyhow::Result;
+use app::{self, Leave, WindowOptions};
 use clap::CommandFactory as _;
+use store::{Project, StoreError, demo};
 
 use super::{
     args::{Args, Renderer, Settings},
     ending::{Ending, leave_within, on_interrupt, usage},
     output, train,
-};
-use crate::{
-    app::{self, Leave, WindowOptions},
-    store::{Project, StoreError, demo},
 };
 
 /// Where Linux and its kin say that there is a display.

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }

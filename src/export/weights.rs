@@ -251,7 +251,8 @@ fn coarsest(dir: &Path) -> Result<Stored, ExportError> {
 fn more_templates(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder.join(MORE_TEMPLATES)).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.ends_with(".jinja")).map(|name| format!("{MORE_TEMPLATES}/{name}")).collect()
+    let is_template = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "jinja");
+    names.filter(is_template).map(|name| format!("{MORE_TEMPLATES}/{name}")).collect()
 }
 
 fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {

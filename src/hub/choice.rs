@@ -3,11 +3,12 @@
 //! Never a pickle, never a second copy of the weights (`original/`, `onnx/`, `consolidated.safetensors`): what is fetched is a
 //! list of names, and everything else stays where it is.
 
+use model::{ModelName, Spec, check_file, is_gguf};
+
 use super::{
     HubError,
     listing::{Listing, Remote},
 };
-use crate::model::{ModelName, Spec, check_file, is_gguf};
 
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const INDEX: &str = "model.safetensors.index.json";

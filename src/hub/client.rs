@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, io};
 
+use model::{MAIN, ModelName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::{
     Agent, Body,
@@ -14,7 +15,6 @@ use super::{
     checksum::Checksum,
     listing::{Listing, Stamp},
 };
-use crate::model::{MAIN, ModelName};
 
 /// The list of a repository with thousands of files is a few megabytes long.
 const MAX_LISTING_BYTES: u64 = 32 << 20;

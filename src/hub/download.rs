@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use model::ModelName;
 use ureq::Agent;
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
     fetch::fetch,
     progress::{Phase, Watch},
 };
-use crate::model::ModelName;
 
 /// A model on its way. Dropped, it is cancelled: the thread ends soon and what was fetched is kept.
 pub struct Download {

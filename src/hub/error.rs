@@ -2,8 +2,9 @@
 
 use std::{io, path::PathBuf};
 
+use model::ModelName;
+
 use super::progress::sized;
-use crate::model::ModelName;
 
 /// A model could not be fetched.
 #[derive(Debug, thiserror::Error)]

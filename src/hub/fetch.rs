@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use model::{ModelName, Spec, check_file, free_disk_bytes};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,7 +15,6 @@ use super::{
     listing::{Listing, Remote},
     progress::{Phase, Watch},
 };
-use crate::model::{ModelName, Spec, check_file, free_disk_bytes};
 
 /// As much as is read of such files, see [`Spec`] and the weights' index.
 const MAX_CONFIG_BYTES: u64 = 4 << 20;

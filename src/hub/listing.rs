@@ -23,7 +23,7 @@ pub(super) struct Listing {
 /// A file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Remote {
-    /// Its path, `/` between folders. Anything at all: see [`crate::model::check_file`].
+    /// Its path, `/` between folders. Anything at all: see [`model::check_file`].
     pub(super) name: String,
     /// Absent where a mirror leaves them out; then the file itself is asked.
     pub(super) stamp: Option<Stamp>,

@@ -1,5 +1,7 @@
 //! What a download would bring, for those who want to know before it is started.
 
+use model::{ModelName, free_disk_bytes};
+
 use super::{
     Hub, HubError,
     cache::Folder,
@@ -7,7 +9,6 @@ use super::{
     client::Client,
     listing::{Remote, Stamp},
 };
-use crate::model::{ModelName, free_disk_bytes};
 
 /// The files that would be fetched, together. Nothing of them is fetched for this.
 #[derive(Debug, Clone, PartialEq, Eq)]

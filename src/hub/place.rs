@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{Shelf, hugging_face_home};
+use model::{Shelf, hugging_face_home};
 
 const ENDPOINT: &str = "https://huggingface.co";
 

@@ -5,14 +5,12 @@ use std::{
     sync::Arc,
 };
 
+use data::Prompt;
+use engine::protocol::Event;
 use serde::{Deserialize, Serialize};
+use store::{Probe, RunId, SampleRecord};
 
 use super::{ask::Ask, difference::Differences, judged::JudgedView, labelling::Side, runs::Loaded};
-use crate::{
-    data::Prompt,
-    engine::protocol::Event,
-    store::{Probe, RunId, SampleRecord},
-};
 
 /// Sampled answers, as far as the screen has asked. Written only by `app`.
 #[derive(Debug, Default)]
@@ -175,7 +173,7 @@ pub struct AnswersView {
     pub differences: Differences,
     /// The pair that the answers on the screen were made into.
     #[serde(skip)]
-    pub preferred: Option<crate::data::PairId>,
+    pub preferred: Option<data::PairId>,
     /// The token inspector is open.
     pub tokens: bool,
     /// Settings of drawing that few people touch are unfolded.
@@ -205,7 +203,7 @@ pub enum AnswersCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Sample;
+    use store::Sample;
 
     fn record(step: u64, probe: usize, answer: &str) -> SampleRecord {
         SampleRecord {
@@ -259,7 +257,7 @@ mod tests {
     #[test]
     fn g15_answers_beyond_the_resumed_step_are_dropped() {
         let mut data = data();
-        let arithmetic = crate::store::Arithmetic::default();
+        let arithmetic = store::Arithmetic::default();
         data.take(&Event::Started { run: RUN, first_step: 11, total_steps: 40, arithmetic });
         assert_eq!(data.grid(RUN).unwrap().steps(), [0]);
     }

@@ -5,11 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, counted},
-    engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy},
-    store::RunId,
-};
+use data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, counted};
+use engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy};
+use store::RunId;
 
 use super::{drafts, labelling::Side, sampling::Drawing};
 

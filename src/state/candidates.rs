@@ -2,14 +2,12 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use data::{Change, Edit, Pair, Prompt, Role, Turn, counted};
+use engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling};
 use serde::{Deserialize, Serialize};
+use store::RunId;
 
 use super::{Workspace, ask::Source};
-use crate::{
-    data::{Change, Edit, Pair, Prompt, Role, Turn, counted},
-    engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling},
-    store::RunId,
-};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,7 +148,7 @@ impl CandidatesUnderWay {
                 match drawn {
                     Drawn::Pair { pair, .. } => {
                         self.pairs += 1;
-                        self.ready.push(pair.clone());
+                        self.ready.push(pair.as_ref().clone());
                     }
                     Drawn::None(reason) => {
                         let prompt = self.prompts.get(self.heard).map_or("", Prompt::last_text);
@@ -195,7 +193,7 @@ impl CandidatesUnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::PairId;
+    use data::PairId;
 
     fn under_way(prompts: usize) -> CandidatesUnderWay {
         let prompts: Vec<Prompt> = (0..prompts).map(|n| Prompt::Text(format!("p{n}"))).collect();
@@ -204,7 +202,7 @@ mod tests {
 
     fn pair() -> Event {
         let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &["a", "b"]);
-        Event::Drawn { request: RequestId(3), drawn: Drawn::Pair { pair, pilaf: false, again: false } }
+        Event::Drawn { request: RequestId(3), drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false } }
     }
 
     #[test]

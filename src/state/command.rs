@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, path::PathBuf};
 
+use data::PairId;
+
 use super::{
     answers::AnswersCommand,
     models::ModelsCommand,
@@ -11,7 +13,6 @@ use super::{
     tokens::{Spot, Subject},
     train::RunCommand,
 };
-use crate::data::PairId;
 
 /// Every change that drawing can ask for.
 #[derive(Debug, Clone)]

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use data::metrics::{self, judged};
 use serde::{Deserialize, Serialize};
+use store::{RunId, RunRecord};
 
 use super::{
     runs::{History, Runs},
     series::{Point, Series},
-};
-use crate::{
-    data::metrics::{self, judged},
-    store::{RunId, RunRecord},
 };
 
 /// So many of the newest runs are laid over each other until some are picked.
@@ -163,10 +161,8 @@ pub fn differences(tables: &[&BTreeMap<String, String>]) -> Vec<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        data::config::{Method, RunConfig},
-        state::launch::settings_in_full,
-    };
+    use crate::launch::settings_in_full;
+    use data::config::{Method, RunConfig};
 
     fn differences(configs: &[RunConfig; 2]) -> Vec<Difference> {
         let tables = configs.each_ref().map(settings_in_full);

@@ -4,7 +4,7 @@
 //! leaving the field. All that is typed in one visit of a field is one step of the journal, however often it was saved.
 //! A change from elsewhere (undo, an import, a label) moves the parts that were not touched.
 
-use crate::data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Strength, Turn, Verdict};
+use data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Strength, Turn, Verdict};
 
 /// Longer texts are shown read-only, line by line: a text field lays its whole text out every frame.
 pub const LONGEST_EDITABLE: usize = 64 * 1024;

@@ -1,7 +1,8 @@
 //! Runs that another process has in hand, as far as the project tells of them.
 
+use store::{RunId, RunRecord, RunStatus};
+
 use super::runs::{History, Loaded, Runs, Stored};
-use crate::store::{RunId, RunRecord, RunStatus};
 
 /// What the project says about its runs now.
 #[derive(Debug, Default)]

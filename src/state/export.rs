@@ -8,10 +8,11 @@ use std::{
     },
 };
 
+use engine::protocol::Proof;
 use serde::{Deserialize, Serialize};
+use store::RunId;
 
 use super::projects::typed_path;
-use crate::{engine::protocol::Proof, store::RunId};
 
 /// What an export looks like on the disk. All that is offered is in [`Layout::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

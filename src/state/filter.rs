@@ -1,11 +1,8 @@
 //! What the table of pairs is asked to show, and in which order.
 
+use data::Split;
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    data::Split,
-    store::{Counts, PairQuery, Sort, SortKey, VerdictFilter, VerdictState},
-};
+use store::{Counts, PairQuery, Sort, SortKey, VerdictFilter, VerdictState};
 
 /// Which verdicts the table shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

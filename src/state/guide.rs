@@ -133,7 +133,7 @@ impl Guide {
         {
             self.put_away(seen);
         }
-        let measured = |run: &&crate::store::RunRecord| run.step > 0;
+        let measured = |run: &&store::RunRecord| run.step > 0;
         let is_there = match milestone {
             Some(Milestone::Watch) => workspace.runs.records.iter().any(|run| measured(&run)),
             Some(Milestone::Compare) => {
@@ -229,7 +229,7 @@ fn next(milestone: Milestone, workspace: &Workspace) -> (&'static str, Action) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::answers::AnswersCommand;
+    use crate::answers::AnswersCommand;
 
     #[test]
     fn a_hint_goes_when_it_is_done_and_stays_gone() {

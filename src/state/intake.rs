@@ -6,13 +6,10 @@ use std::{
     str::FromStr,
 };
 
+use data::{Pair, Prompt, SplitRule};
+use formats::{FieldMap, Format, Options, Scores, Several, Ties, write};
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    data::{Pair, Prompt, SplitRule},
-    formats::{FieldMap, Format, Options, Scores, Several, Ties, write},
-    store::Duplicates,
-};
+use store::Duplicates;
 
 /// Choices for the next files, by the words of the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

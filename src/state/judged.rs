@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use data::Prompt;
+use engine::protocol::Event;
+use judge::{Fault, RuleSet, Share};
+use store::{JudgedAnswer, Probe, RunId};
+
 use super::runs::Loaded;
-use crate::{
-    data::Prompt,
-    engine::protocol::Event,
-    judge::{Fault, RuleSet, Share},
-    store::{JudgedAnswer, Probe, RunId},
-};
 
 /// Judged answers, as far as the screen has asked. Written only by `app`.
 #[derive(Debug, Default)]
@@ -156,7 +155,7 @@ pub struct Meaning {
 impl RulesDraft {
     /// Begins with what is on the disk, or with an example that explains itself.
     pub fn new(saved: Option<String>) -> Self {
-        let text = saved.clone().unwrap_or_else(|| crate::judge::EXAMPLE.to_owned());
+        let text = saved.clone().unwrap_or_else(|| judge::EXAMPLE.to_owned());
         Self { text, saved, checked: None }
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use data::{Choice, Pair, PairId, Strength, Verdict};
+
 use super::drafts;
-use crate::data::{Choice, Pair, PairId, Strength, Verdict};
 
 /// Who labels at this window.
 pub const LOCAL: &str = "local";
@@ -336,7 +337,7 @@ fn mix(x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Prompt;
+    use data::Prompt;
 
     fn pair(id: i64) -> Pair {
         let prompt = Prompt::Text("p".to_owned());

@@ -5,17 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-use toml::Value;
-
-use super::typed;
-use crate::data::{
+use data::{
     config::{
         Basis, ConfigError, FOLLOWING, Kind, Length, LoraConfig, Margin, Method, ObjectiveConfig, RunConfig, Setting,
         Suggestion, validate,
     },
     counted,
 };
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use super::typed;
 
 /// Everything under it is a setting of the method.
 const OBJECTIVE: &str = "objective.";
@@ -98,8 +98,11 @@ pub struct Launch {
     #[serde(skip)]
     basis: Basis,
     #[serde(skip)]
-    checked: Option<((BTreeMap<String, String>, Basis), Checked)>,
+    checked: Option<(Sheet, Checked)>,
 }
+
+/// What a check is of: what is typed, and what empty fields follow.
+type Sheet = (BTreeMap<String, String>, Basis);
 
 impl Launch {
     /// The sheet that shows `config`.

@@ -1,7 +1,8 @@
 //! The launch sheet: what was typed and what it means.
 
+use data::config::{TrainConfig, Word};
+
 use super::*;
-use crate::data::config::{TrainConfig, Word};
 
 fn sheet() -> Launch {
     Launch::from_config(&RunConfig::default())
@@ -52,7 +53,7 @@ fn layers_are_typed_as_people_write_them() {
     launch.set(LoraConfig::TARGETS.key, "q_proj, v_proj");
     assert_eq!(
         launch.checked().config.lora.targets,
-        crate::data::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
+        data::config::Targets::Names(vec!["q_proj".into(), "v_proj".into()])
     );
     launch.set(LoraConfig::TARGETS.key, "all-linear");
     assert!(launch.checked().problems.is_empty());

@@ -1,6 +1,6 @@
 //! How numbers are written for a reader, a metric's after its unit.
 
-use crate::data::metrics::{self, Unit};
+use data::metrics::{self, Unit};
 
 /// A number for reading: four significant digits, a plain form where it is short.
 pub fn number(value: f64) -> String {

@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use data::{Fit, Machine, ModelCard};
 use serde::{Deserialize, Serialize};
+use store::RunId;
 
 use super::{
     Command,
     download::{FetchCommand, Fetching},
     export::{ExportCommand, ExportForm, Exporting},
     runs::Loaded,
-};
-use crate::{
-    data::{Fit, Machine, ModelCard},
-    store::RunId,
 };
 
 /// Written only by `app`.
@@ -215,7 +213,7 @@ pub fn count(parameters: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ModelKind;
+    use data::ModelKind;
 
     fn machine() -> Machine {
         Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000 }

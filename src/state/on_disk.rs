@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use store::{RunId, RunRecord};
+
 use super::runs::Runs;
-use crate::store::{RunId, RunRecord};
 
 /// So many of the newest are named.
 const NAMED: usize = 4;
@@ -81,7 +82,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::store::{Revision, RunStatus};
+    use store::{Revision, RunStatus};
 
     #[test]
     fn g15_what_continue_does_is_said_before() {

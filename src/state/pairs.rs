@@ -17,10 +17,8 @@ use super::{
     labelling::{Labelling, Presses},
     remembered::Remembered,
 };
-use crate::{
-    data::{Change, Pair, PairId, Verdict, health::Health},
-    store::{Counts, PairQuery, PairRow, PairVisit, Revision},
-};
+use data::{Change, Pair, PairId, Verdict, health::Health};
+use store::{Counts, PairQuery, PairRow, PairVisit, Revision};
 
 /// What the project says about its pairs, as far as the screen has asked. Written only by `app`.
 #[derive(Debug, Default)]
@@ -422,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_deleted_pair_leaves_the_editor() {
-        let pair = Pair::new(PairId(4), crate::data::Prompt::Text("p".to_owned()), &["a", "b"]);
+        let pair = Pair::new(PairId(4), data::Prompt::Text("p".to_owned()), &["a", "b"]);
         let mut view = PairsView { draft: Some(Draft::open(pair.clone())), ..PairsView::default() };
         assert!(view.stored(&[PairId(4)], std::slice::from_ref(&pair)).is_empty());
         assert!(view.draft.is_some());

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::data::PairId;
+use data::PairId;
 
 /// Rows and pairs kept in memory; a table of a million keeps only what was looked at last.
 const REMEMBERED: usize = 4096;

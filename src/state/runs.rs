@@ -5,12 +5,11 @@ use std::{
     sync::Arc,
 };
 
+use data::{config::RunConfig, metrics::says_nothing};
+use engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl};
+use store::{self, RunId, RunRecord, RunStatus};
+
 use super::{launch::settings_in_full, on_disk::Saved, series::Series};
-use crate::{
-    data::{config::RunConfig, metrics::says_nothing},
-    engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl},
-    store::{self, RunId, RunRecord, RunStatus},
-};
 
 /// How much of a run's history is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,6 +1,6 @@
 //! How answers are drawn: what the ask box is set to, and what the model's makers would have.
 
-use crate::engine::protocol::Sampling;
+use engine::protocol::Sampling;
 
 /// The settings of the ask box.
 #[derive(Debug, Clone, PartialEq)]

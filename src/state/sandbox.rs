@@ -1,7 +1,8 @@
 //! The loss sandbox: what the chosen settings do to a pair, over its margin.
 
+use train::objective::Objective;
+
 use super::series::Series;
-use crate::objective::Objective;
 
 /// How finely the curves are drawn.
 const POINTS: usize = 161;
@@ -58,7 +59,8 @@ pub fn in_words(objective: &Objective) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{data::config::Margin, objective::Smoothing};
+    use data::config::Margin;
+    use train::objective::Smoothing;
 
     #[test]
     fn mpo_is_awake_around_zero_and_sleeps_on_both_sides() {

@@ -3,8 +3,9 @@
 //! They are another way to write the same settings: an answer is read off the fields and written into them, so the two cannot
 //! disagree. What somebody set to something between the answers shows as none of them.
 
+use data::config::{Method, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig};
+
 use super::launch::Launch;
-use crate::data::config::{Method, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
@@ -174,7 +175,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::data::config::Basis;
+    use data::config::Basis;
 
     fn sheet() -> Launch {
         let mut launch = Launch::following(&RunConfig::default(), &BTreeSet::new());

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{
-    data::{Answer, PairInspection, Prompt},
-    state::labelling::Side,
-};
+use data::{Answer, PairInspection, Prompt};
+
+use crate::labelling::Side;
 
 /// Where an inspection is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,7 +91,7 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Fate;
+    use data::Fate;
 
     #[test]
     fn only_the_answer_to_the_last_question_is_shown() {

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use data::{
+    config::{self, Knob, RunConfig, TrainConfig},
+    counted,
+};
+use engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer};
 use serde::{Deserialize, Serialize};
+use store::{RunId, RunRecord};
 
 use super::{
     launch::Launch,
     runs::{RunSettings, Runs},
     typed,
-};
-use crate::{
-    data::{
-        config::{self, Knob, RunConfig, TrainConfig},
-        counted,
-    },
-    engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer},
-    store::{RunId, RunRecord},
 };
 
 /// The two faces of the screen.

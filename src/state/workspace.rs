@@ -2,6 +2,10 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
+use data::config::RunConfig;
+use engine::protocol::RequestId;
+use store::{Counts, RunRecord};
+
 use super::{
     Command, Notices,
     answers::AnswersData,
@@ -16,11 +20,6 @@ use super::{
     tokens::Tokens,
     train::{Preflight, TrainView},
     views::Views,
-};
-use crate::{
-    data::config::RunConfig,
-    engine::protocol::RequestId,
-    store::{Counts, RunRecord},
 };
 
 /// The open project in a line.

@@ -79,13 +79,12 @@ impl Codec {
         let eos = id_of(specials.eos());
         let templates = folder.templates;
         let text = |ids: &[u32]| tokenizer.decode(ids, false).map_err(|error| error.to_string());
-        let (template, plain_style) = match &templates.default {
-            Some(source) => (Template::compile(&source.text)?, None),
-            None => {
-                let bos = contained(|| text(&leading)).map_err(malformed)?;
-                let source = plain_style(&bos, specials.eos().unwrap_or_default());
-                (Template::compile(&source)?, Some(source))
-            }
+        let (template, plain_style) = if let Some(source) = &templates.default {
+            (Template::compile(&source.text)?, None)
+        } else {
+            let bos = contained(|| text(&leading)).map_err(malformed)?;
+            let source = plain_style(&bos, specials.eos().unwrap_or_default());
+            (Template::compile(&source)?, Some(source))
         };
         let tool_template = templates.tool_use.map(|source| {
             Template::compile(&source.text)

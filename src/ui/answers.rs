@@ -7,12 +7,12 @@ mod rules;
 mod settings;
 
 use egui::{Align, Layout, Ui};
-
-use super::{parts, theme::space};
-use crate::state::{
+use state::{
     Commands, Workspace,
     answers::{AnswersView, Tab},
 };
+
+use super::{parts, theme::space};
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
     ui.horizontal(|ui| {

@@ -3,16 +3,14 @@
 
 mod draw;
 
+use data::Scale;
 use egui::{Id, Response, RichText, Role, Ui, WidgetInfo};
 use egui_plot::LineStyle;
+use state::{metric, runs::Mark, series::Series};
 
 use super::{
     legend, parts,
     theme::{self, Palette, size, space},
-};
-use crate::{
-    data::Scale,
-    state::{metric, runs::Mark, series::Series},
 };
 pub use draw::{axis_of, round_marks};
 
@@ -80,7 +78,7 @@ impl<'a> Line<'a> {
 }
 
 /// A level worth knowing, drawn across and named: IPO's target. What every value of the metric is read against is drawn
-/// anyway, see [`crate::data::metrics::levels`].
+/// anyway, see [`data::metrics::levels`].
 pub struct ChartLevel {
     pub value: f64,
     pub name: String,

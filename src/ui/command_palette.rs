@@ -1,16 +1,16 @@
 //! The command palette: find a command by a few of its letters, see its keys, carry it out with Enter.
 
 use egui::{Align, Align2, Area, Id, Key, Layout, Margin, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui};
-
-use super::{
-    parts, perform,
-    theme::{self, size, space},
-};
-use crate::state::{
+use state::{
     Commands, Views, Workspace,
     actions::{Action, spelled},
     keyboard::Over,
     palette::{Palette, PaletteLine},
+};
+
+use super::{
+    parts, perform,
+    theme::{self, size, space},
 };
 
 const WIDTH: f32 = 560.0;

@@ -1,14 +1,12 @@
 //! A setting of the launch sheet: its label, its text, and the sentence when the text cannot be used.
 
+use data::config::{Kind, Setting, Word};
 use egui::{Align, ComboBox, Layout, RichText, Role, TextEdit, Ui, WidgetInfo};
+use state::{Command, Commands, launch::Launch};
 
 use super::{
     parts,
     theme::{size, space},
-};
-use crate::{
-    data::config::{Kind, Setting, Word},
-    state::{Command, Commands, launch::Launch},
 };
 
 /// A field needs this much to be read.

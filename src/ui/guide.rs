@@ -1,15 +1,15 @@
 //! The next thing to do in this place: a strip above the screen, until it was done once or is put away.
 
 use egui::{Align, Label, Layout, RichText, Ui};
+use state::{
+    Commands, Views, Workspace,
+    actions::{entry, key_of},
+    guide::Hint,
+};
 
 use super::{
     parts, perform, prompt,
     theme::{size, space},
-};
-use crate::state::{
-    Commands, Views, Workspace,
-    actions::{entry, key_of},
-    guide::Hint,
 };
 
 /// Room for the buttons at the right.

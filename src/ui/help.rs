@@ -1,15 +1,15 @@
 //! The sheet behind `?`: all keys of this place, over everything else.
 
 use egui::{Align2, Area, Grid, Id, Margin, Order, RichText, TextStyle, Ui};
+use state::{
+    Views,
+    actions::{Scope, TABLE, spelled},
+    keyboard::Over,
+};
 
 use super::{
     parts,
     theme::{self, space},
-};
-use crate::state::{
-    Views,
-    actions::{Scope, TABLE, spelled},
-    keyboard::Over,
 };
 
 pub fn ui(ui: &Ui, views: &mut Views) {

@@ -1,8 +1,7 @@
 //! Our few icons, drawn: the bundled fonts lack some of them and disagree about the rest.
 
 use egui::{Color32, Painter, Pos2, Rect, Stroke, pos2, vec2};
-
-use crate::state::Screen;
+use state::Screen;
 
 /// The picture of a place in the rail, inside `rect`.
 pub fn screen(painter: &Painter, screen: Screen, rect: Rect, color: Color32) {

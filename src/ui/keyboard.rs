@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 
 use egui::{Event, Id, Key, Modifiers, Ui};
-
-use super::{pairs, perform};
-use crate::state::{
+use state::{
     Commands, Screen, Views, Workspace,
     actions::{Action, ActionLine, Scope, TABLE},
     keyboard::{Keyboard, Over},
 };
+
+use super::{pairs, perform};
 
 const PAIRS: Scope = Scope::On(Screen::Pairs);
 
@@ -171,10 +171,8 @@ fn is_letter(key: Key) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        data::Strength,
-        state::labelling::{Act, Judgement, Part, Side, Way},
-    };
+    use data::Strength;
+    use state::labelling::{Act, Judgement, Part, Side, Way};
 
     #[test]
     fn every_key_of_the_table_is_one_that_exists() {

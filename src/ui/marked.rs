@@ -11,9 +11,9 @@ use egui::{
     containers::scroll_area::ScrollAreaOutput,
     text::{LayoutJob, TextWrapping},
 };
+use state::difference::Span;
 
 use super::{parts, theme::size};
-use crate::state::difference::Span;
 
 /// How the words that only one side has are marked: a ground and a line under them, so that colour is not alone.
 #[derive(Debug, Clone, Copy)]
@@ -232,7 +232,7 @@ fn lines(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::difference::Difference;
+    use state::difference::Difference;
 
     fn laid(text: &str, spans: &[Span]) -> LayoutJob {
         let mark = TextMark { ground: Color32::BLACK, line: Color32::WHITE };

@@ -1,13 +1,13 @@
 //! Notices in one strip above the status strip, the newest first: no modal dialog ever.
 
 use egui::{Align, Color32, Frame, Id, Label, Layout, Margin, Panel, RichText, ScrollArea, Ui};
-
-use super::{parts, theme::space};
-use crate::state::{
+use state::{
     Command, Commands, Level, Notice, Offer, Workspace,
     notice::{self, NoticeId},
     pairs::PairsCommand,
 };
+
+use super::{parts, theme::space};
 
 /// Height of the strip when all notices are shown.
 const OPEN: f32 = 240.0;

@@ -17,13 +17,11 @@ pub(super) use table::{search, step, table_id};
 use egui::{Button, Event, Frame, Key, Margin, Panel, RichText, Ui};
 
 use super::{parts, theme::space};
-use crate::{
-    data::{Change, Edit, Prompt, counted},
-    state::{
-        Command, Commands, Workspace,
-        drafts::{self, Draft},
-        pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
-    },
+use data::{Change, Edit, Prompt, counted};
+use state::{
+    Command, Commands, Workspace,
+    drafts::{self, Draft},
+    pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
 };
 
 /// `limits`: tokens of a prompt and of an answer, as the launch sheet says.

@@ -1,9 +1,7 @@
 //! What the actions of the table do: each has its arm here.
 
 use egui::Ui;
-
-use super::{models, pairs};
-use crate::state::{
+use state::{
     Command, Commands, Screen, Views, Workspace,
     actions::{Action, entry},
     answers::{AnswersCommand, Tab},
@@ -14,6 +12,8 @@ use crate::state::{
     palette::Palette,
     train::{LaunchButton, RunCommand, Sheet},
 };
+
+use super::{models, pairs};
 
 /// Does it, in its place: whoever is elsewhere is led there.
 pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {

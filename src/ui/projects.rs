@@ -1,17 +1,17 @@
 //! The Projects place: the ones opened lately on the left, a new one on the right.
 
 use egui::{Align, Button, Layout, Response, RichText, ScrollArea, TextEdit, Ui};
-
-use super::{
-    parts, perform, prompt,
-    theme::{size, space},
-};
-use crate::state::{
+use state::{
     Command, Commands, Screen, Views, Workspace,
     actions::Action,
     models::{self, ModelsCommand},
     projects::{Making, ProjectsCommand, ProjectsView, Recent, typed_path},
     runs::Loaded,
+};
+
+use super::{
+    parts, perform, prompt,
+    theme::{size, space},
 };
 
 /// What stands where a screen would be while no project is open.
@@ -301,7 +301,7 @@ fn field(
 fn known_models(ui: &mut Ui, workspace: &Workspace, model: &mut String) -> bool {
     let usable = || {
         let cards = workspace.models.entries().filter_map(|it| it.card.as_ref());
-        cards.filter(|card| card.is_supported() && card.kind != crate::data::ModelKind::Adapter)
+        cards.filter(|card| card.is_supported() && card.kind != data::ModelKind::Adapter)
     };
     let is_any = usable().next().is_some();
     let downloads = ui.horizontal(|ui| {

@@ -1,15 +1,13 @@
 //! The prompt as cards, one a turn. Used wherever a prompt can be written.
 
+use data::{Prompt, Role, Turn};
 use egui::{Align, ComboBox, Frame, Layout, Margin, Response, Role as WidgetRole, Ui, WidgetInfo, text::LayoutJob};
+use state::drafts::LONGEST_EDITABLE;
 
 use super::{
     marked, parts,
     theme::{self, space},
     writing::Field,
-};
-use crate::{
-    data::{Prompt, Role, Turn},
-    state::drafts::LONGEST_EDITABLE,
 };
 
 /// What happened to a text since the last frame.

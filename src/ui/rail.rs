@@ -4,14 +4,14 @@ use egui::{
     Align, Frame, Layout, Margin, Panel, PopupCloseBehavior, RichText, Role, Sense, Ui, WidgetInfo,
     containers::menu::{MenuButton, MenuConfig},
 };
-
-use super::{icon, parts, prompt, theme::space};
-use crate::state::{
+use state::{
     Command, Commands, Screen, ThemeChoice, Views, Workspace,
     actions::{Action, entry, key_of},
     keyboard::Over,
     palette::Palette,
 };
+
+use super::{icon, parts, prompt, theme::space};
 
 /// Projects that the menu offers; the place lists them all.
 const RECENT: usize = 5;

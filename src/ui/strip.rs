@@ -1,26 +1,24 @@
 //! The status strip: the run that is going, what it needs from the person, and whether everything is saved.
 
+use data::{
+    Extent, Scale,
+    metrics::{LOSS, MEMORY_MB},
+};
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, Role, Stroke, Ui, WidgetInfo};
+use engine::protocol::SaveAnswer;
+use state::{
+    Closing, Command, Commands, Screen, Views, Workspace,
+    command::CloseAnswer,
+    metric,
+    runs::Live,
+    series::{self, Series},
+    train::{RunCommand, Sheet},
+};
 
 use super::{
     icon::{self, Transport},
     parts,
     theme::{self, size, space},
-};
-use crate::{
-    data::{
-        Extent, Scale,
-        metrics::{LOSS, MEMORY_MB},
-    },
-    engine::protocol::SaveAnswer,
-    state::{
-        Closing, Command, Commands, Screen, Views, Workspace,
-        command::CloseAnswer,
-        metric,
-        runs::Live,
-        series::{self, Series},
-        train::{RunCommand, Sheet},
-    },
 };
 
 /// A run's name is cut where it would be wider.

@@ -4,21 +4,19 @@
 
 use std::{ops::Range, sync::Arc};
 
+use data::{Fate, Inspection, PairInspection, Part, TokenView};
 use egui::{
     Align, Align2, Color32, FontId, Id, Layout, Rect, RichText, Role as WidgetRole, ScrollArea, Sense, Stroke,
     StrokeKind, Ui, vec2,
+};
+use state::{
+    Command, Commands, Workspace,
+    tokens::{Spot, Subject},
 };
 
 use super::{
     parts, prompt,
     theme::{self, Palette, size, space},
-};
-use crate::{
-    data::{Fate, Inspection, PairInspection, Part, TokenView},
-    state::{
-        Command, Commands, Workspace,
-        tokens::{Spot, Subject},
-    },
 };
 
 const ROW: f32 = 22.0;

@@ -8,9 +8,9 @@ use egui::{
     text::{CCursor, CCursorRange, CharIndex, LayoutJob},
     text_edit::TextEditState,
 };
+use state::drafts::LONGEST_EDITABLE;
 
 use super::{lines::Lines, marked, pieces, prompt, prompt::Edited};
-use crate::state::drafts::LONGEST_EDITABLE;
 
 /// A text over several lines.
 pub struct Field<'a> {

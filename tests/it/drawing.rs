@@ -39,7 +39,7 @@ fn all(engine: &Engine) -> (Vec<Pair>, usize) {
     wait_for(engine, |event| {
         match event {
             Event::Drawn { request, drawn: Drawn::Pair { pair, .. } } if *request == REQUEST => {
-                pairs.push(pair.clone())
+                pairs.push(pair.as_ref().clone());
             }
             Event::Drawn { request, drawn: Drawn::None(_) } if *request == REQUEST => none += 1,
             Event::AllDrawn { request } if *request == REQUEST => return Some(()),

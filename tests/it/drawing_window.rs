@@ -16,7 +16,7 @@ fn drawn(request: RequestId, prompt: &Prompt, n: usize) -> Event {
     let mut pair = Pair::new(PairId::NEW, prompt.clone(), &[]);
     let origin = || Origin::Model("start model, temperature 1, top-p 1, seed 0".to_owned());
     pair.answers = ["At six", "At noon"].map(|text| Answer::new(format!("{text} ({n})."), origin())).into();
-    Event::Drawn { request, drawn: Drawn::Pair { pair, pilaf: false, again: false } }
+    Event::Drawn { request, drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false } }
 }
 
 /// Opens the strip by its key, types the prompts and presses the button.
@@ -26,7 +26,7 @@ fn ask(stage: &mut Stage) -> (RequestId, Vec<Prompt>, Candidates) {
     stage.harness.key_press(Key::M);
     stage.harness.run();
     assert_eq!(stage.harness.state().views().pairs.strip, Strip::Sample);
-    stage.harness.state_mut().views_mut().pairs.candidates.prompts = PROMPTS.to_owned();
+    PROMPTS.clone_into(&mut stage.harness.state_mut().views_mut().pairs.candidates.prompts);
     stage.harness.run();
     stage.click("Answer 2 prompts");
     let request = stage.requests.try_recv().unwrap();

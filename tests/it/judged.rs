@@ -100,7 +100,7 @@ fn a_run_keeps_the_rules_that_it_began_with() {
 
 #[test]
 fn a_stop_cuts_judging_short_and_leaves_no_half_of_it() {
-    let many: String = (0..200).map(|n| format!("\"Is {n} even?\", ")).collect();
+    let many = (0..200).map(|n| format!("\"Is {n} even?\"")).collect::<Vec<_>>().join(", ");
     let toy = toy_with(&format!(
         "samples = 16\n[[group]]\nname = \"g\"\nprompts = [{many}]\n[[rule]]\nname = \"r\"\nwhen = {{ ends = true }}\n"
     ));

@@ -453,7 +453,9 @@ fn what_is_typed_in_a_pair_that_is_deleted_elsewhere_stays_until_it_is_decided_a
 
     typed(&mut window, "again ");
     delete(ids[0]);
-    window.until("it is noticed", |app| app.views().pairs.draft.as_ref().is_some_and(|draft| draft.is_gone()));
+    window.until("it is noticed", |app| {
+        app.views().pairs.draft.as_ref().is_some_and(nudge::state::drafts::Draft::is_gone)
+    });
     window.settle();
     window.click_button("Discard");
     window.settle();

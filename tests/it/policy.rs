@@ -62,7 +62,7 @@ struct EveryOther {
 impl Loss<usize> for EveryOther {
     fn add(&mut self, _: usize, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
         for answer in log_probs {
-            let pulls = |token: usize| if token % 2 == 0 { self.even } else { self.odd };
+            let pulls = |token: usize| if token.is_multiple_of(2) { self.even } else { self.odd };
             slopes.tokens((0..answer.len()).map(|token| f32::from(u8::from(pulls(token)))));
         }
     }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ArgGroup;
+use data::config::Precision;
+use kernels::device::DeviceChoice;
 
 use super::precision;
-use crate::{data::config::Precision, kernels::device::DeviceChoice};
 
 /// Log-probs of given pairs, token by token
 #[derive(Debug, clap::Args)]

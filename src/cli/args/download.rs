@@ -1,6 +1,6 @@
 //! What can be typed to fetch a model.
 
-use crate::model::ModelName;
+use model::ModelName;
 
 /// Fetch a model from the Hugging Face hub into its cache, or go on with one that was begun
 ///

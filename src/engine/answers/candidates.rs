@@ -19,7 +19,7 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Drawn {
     /// Unlabelled, all answers different. `again`: they were not at first.
-    Pair { pair: Pair, pilaf: bool, again: bool },
+    Pair { pair: Box<Pair>, pilaf: bool, again: bool },
     /// No pair was to be had: why, as a sentence.
     None(String),
 }
@@ -120,7 +120,8 @@ impl Source<'_> {
                 let Asking { index, answers, pilaf, repeated, .. } = one;
                 let mut pair = Pair::new(PairId::NEW, prompts[index].clone(), &[]);
                 pair.answers = answers;
-                each(index, Drawn::Pair { pair, pilaf: pilaf.is_some(), again: repeated.is_some() });
+                let (pilaf, again) = (pilaf.is_some(), repeated.is_some());
+                each(index, Drawn::Pair { pair: Box::new(pair), pilaf, again });
             }
             asking = open;
         }

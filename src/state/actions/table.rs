@@ -1,13 +1,12 @@
 //! The table itself, and when each of its lines can be carried out.
 
+use data::Strength;
+
 use super::{Action, ActionLine, Possible, Scope};
 use crate::{
-    data::Strength,
-    state::{
-        Screen, ThemeChoice, Views, Workspace,
-        answers::Tab,
-        labelling::{Act, Judgement, Part, Side, Way},
-    },
+    Screen, ThemeChoice, Views, Workspace,
+    answers::Tab,
+    labelling::{Act, Judgement, Part, Side, Way},
 };
 
 const fn line(

@@ -1,24 +1,22 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
 use egui::{Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Ui};
+use state::{
+    Command, Commands, Workspace,
+    answers::{AnswersCommand, AnswersView},
+    ask::{Guest, Source, Status},
+    difference::Difference,
+    labelling::Side,
+    tokens::{Spot, Subject},
+};
+use store::{RunId, RunRecord};
 
 use super::settings;
 use crate::{
-    state::{
-        Command, Commands, Workspace,
-        answers::{AnswersCommand, AnswersView},
-        ask::{Guest, Source, Status},
-        difference::Difference,
-        labelling::Side,
-        tokens::{Spot, Subject},
-    },
-    store::{RunId, RunRecord},
-    ui::{
-        marked::{self, TextMark},
-        parts, prompt,
-        theme::{size, space},
-        tokens,
-    },
+    marked::{self, TextMark},
+    parts, prompt,
+    theme::{size, space},
+    tokens,
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {

@@ -1,22 +1,20 @@
 //! Fixed prompts down, steps across. What changed against the first step is marked, what did not is faded.
 
+use data::{Prompt, Role, Turn, counted};
 use egui::{Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider, TextEdit, Ui};
+use state::{
+    Command, Commands, Workspace,
+    answers::{AnswersCommand, AnswersView, Cell, Grid},
+    difference::{Differences, Span},
+    drafts::{self, LONGEST_EDITABLE},
+    runs::Loaded,
+};
+use store::{Probe, RunId};
 
 use crate::{
-    data::{Prompt, Role, Turn, counted},
-    state::{
-        Command, Commands, Workspace,
-        answers::{AnswersCommand, AnswersView, Cell, Grid},
-        difference::{Differences, Span},
-        drafts::{self, LONGEST_EDITABLE},
-        runs::Loaded,
-    },
-    store::{Probe, RunId},
-    ui::{
-        marked::{self, TextMark},
-        parts, prompt,
-        theme::{size, space},
-    },
+    marked::{self, TextMark},
+    parts, prompt,
+    theme::{size, space},
 };
 
 /// Width of the prompts, and the least width of an answer.

@@ -1,23 +1,21 @@
 //! Answers that a run's rules have judged: what was counted, to be read.
 
+use data::counted;
 use egui::{Align, ComboBox, Label, Layout, RichText, Role, ScrollArea, Slider, Ui};
+use state::{
+    Command, Commands, Workspace,
+    answers::{AnswersCommand, AnswersView},
+    drafts,
+    judged::{JudgedView, Listed, OfRun},
+    metric,
+    runs::Loaded,
+};
+use store::{JudgedAnswer, RunId};
 
 use super::rules;
 use crate::{
-    data::counted,
-    state::{
-        Command, Commands, Workspace,
-        answers::{AnswersCommand, AnswersView},
-        drafts,
-        judged::{JudgedView, Listed, OfRun},
-        metric,
-        runs::Loaded,
-    },
-    store::{JudgedAnswer, RunId},
-    ui::{
-        parts, prompt,
-        theme::{size, space},
-    },
+    parts, prompt,
+    theme::{size, space},
 };
 
 /// Answers of a page: each is laid out anew in every frame.

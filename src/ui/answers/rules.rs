@@ -1,18 +1,16 @@
 //! The rule set while it is being written: its text, and beside it what is wrong with it or what it asks for.
 
+use data::counted;
 use egui::{FontId, RichText, ScrollArea, TextEdit, Ui};
+use state::{
+    Command, Commands, Workspace,
+    answers::AnswersCommand,
+    judged::{JudgedView, Meaning},
+};
 
 use crate::{
-    data::counted,
-    state::{
-        Command, Commands, Workspace,
-        answers::AnswersCommand,
-        judged::{JudgedView, Meaning},
-    },
-    ui::{
-        parts,
-        theme::{size, space},
-    },
+    parts,
+    theme::{size, space},
 };
 
 /// Width of what is said about the text.

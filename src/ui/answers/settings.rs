@@ -3,16 +3,14 @@
 use std::ops::RangeInclusive;
 
 use egui::{Align, DragValue, Layout, TextEdit, Ui};
-
-use crate::{
-    state::{
-        Command, Commands, Workspace,
-        answers::{AnswersCommand, AnswersView},
-        ask::Ask,
-        sampling::Drawing,
-    },
-    ui::{parts, prompt},
+use state::{
+    Command, Commands, Workspace,
+    answers::{AnswersCommand, AnswersView},
+    ask::Ask,
+    sampling::Drawing,
 };
+
+use crate::{parts, prompt};
 
 /// Room for the button at the right.
 const BUTTON: f32 = 104.0;

@@ -2,20 +2,18 @@
 
 use std::ops::RangeInclusive;
 
+use data::{Extent, Scale, metrics};
 use egui::{Id, Rangef, Stroke, Ui};
 use egui_plot::{
     AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi, Points, VLine,
 };
+use state::{
+    metric,
+    series::{self, Point},
+};
 
 use super::{Chart, Line, all_steps_id};
-use crate::{
-    data::{Extent, Scale, metrics},
-    state::{
-        metric,
-        series::{self, Point},
-    },
-    ui::theme::{self, Palette, size},
-};
+use crate::theme::{self, Palette, size};
 
 /// Free room above and below the lines, as a share of the axis.
 const MARGIN: f64 = 0.08;

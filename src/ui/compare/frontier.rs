@@ -1,25 +1,23 @@
 //! The frontier: KL drift across, held-out accuracy up, each run a path from its start to where it stands.
 
+use data::{
+    Scale,
+    metrics::{self, judged},
+};
 use egui::{FontId, Rangef, Role, Ui, WidgetInfo};
 use egui_plot::{AxisHints, Line, MarkerShape, Plot, PlotPoints, Points};
+use state::{
+    compare::{DRIFT, frontier},
+    metric,
+    runs::Runs,
+    series::Point,
+};
+use store::RunRecord;
 
 use super::list::look;
 use crate::{
-    data::{
-        Scale,
-        metrics::{self, judged},
-    },
-    state::{
-        compare::{DRIFT, frontier},
-        metric,
-        runs::Runs,
-        series::Point,
-    },
-    store::RunRecord,
-    ui::{
-        chart, parts,
-        theme::{self, size},
-    },
+    chart, parts,
+    theme::{self, size},
 };
 
 const HEIGHT: f32 = 210.0;

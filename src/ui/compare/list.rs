@@ -1,16 +1,14 @@
 //! The runs: tick, rename, delete.
 
+use data::counted;
 use egui::{RichText, ScrollArea, TextEdit, Ui};
+use state::{Command, Commands, Workspace, compare::CompareView, models::ModelsCommand, train::RunCommand};
+use store::{RunId, RunRecord};
 
 use crate::{
-    data::counted,
-    state::{Command, Commands, Workspace, compare::CompareView, models::ModelsCommand, train::RunCommand},
-    store::{RunId, RunRecord},
-    ui::{
-        legend, parts, prompt,
-        theme::{self, size, space},
-        train,
-    },
+    legend, parts, prompt,
+    theme::{self, size, space},
+    train,
 };
 
 /// Colour and pattern of a run: the same on every screen and in every selection.

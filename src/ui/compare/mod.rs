@@ -4,24 +4,22 @@ mod frontier;
 mod list;
 mod tables;
 
+use data::{
+    Scale,
+    metrics::{self, Stored},
+};
 use egui::{ComboBox, Frame, Panel, RichText, ScrollArea, Slider, Ui};
+use state::{
+    Command, Commands, Workspace,
+    compare::{CompareView, learned, metrics_present},
+    runs::Loaded,
+    train::RunCommand,
+};
 
 use super::{
     chart::{self, Chart, Line},
     parts,
     theme::space,
-};
-use crate::{
-    data::{
-        Scale,
-        metrics::{self, Stored},
-    },
-    state::{
-        Command, Commands, Workspace,
-        compare::{CompareView, learned, metrics_present},
-        runs::Loaded,
-        train::RunCommand,
-    },
 };
 
 const LIST: f32 = 264.0;

@@ -1,23 +1,21 @@
 //! The tables under the overlay: what came out, and what was set differently.
 
+use data::{
+    config::Setting,
+    metrics::{self, Better, Metric, Stored, Told, judged},
+};
 use egui::{Grid, RichText, ScrollArea, Ui};
+use state::{
+    compare::{differences, metrics_present},
+    metric,
+    runs::{History, Runs},
+};
+use store::RunRecord;
 
 use super::list::look;
 use crate::{
-    data::{
-        config::Setting,
-        metrics::{self, Better, Metric, Stored, Told, judged},
-    },
-    state::{
-        compare::{differences, metrics_present},
-        metric,
-        runs::{History, Runs},
-    },
-    store::RunRecord,
-    ui::{
-        legend, parts,
-        theme::{self, size, space},
-    },
+    legend, parts,
+    theme::{self, size, space},
 };
 
 /// One row a run with the newest value of what matters.

@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
+use data::{Fit, Machine, ModelCard, ModelKind, Needs};
 use egui::{Grid, RichText, Ui};
+use state::{
+    Command, Commands, Screen, Views, Workspace,
+    models::{ModelEntry, ModelsCommand, count, size},
+};
 
 use crate::{
-    data::{Fit, Machine, ModelCard, ModelKind, Needs},
-    state::{
-        Command, Commands, Screen, Views, Workspace,
-        models::{ModelEntry, ModelsCommand, count, size},
-    },
-    ui::{
-        parts,
-        theme::{self, space},
-    },
+    parts,
+    theme::{self, space},
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, entry: &ModelEntry, commands: &Commands) {

@@ -1,18 +1,16 @@
 //! The strip that fetches a model from the hub: its name, what it would bring, how far it is.
 
+use data::counted;
 use egui::{Align, Button, Layout, RichText, ScrollArea, Ui};
+use state::{
+    Command, Commands, Workspace,
+    download::{FetchCommand, FetchProgress, Fetching, HubOffer},
+    metric,
+    models::{Intake, ModelsCommand, ModelsView, size},
+};
 
 use super::line;
-use crate::{
-    data::counted,
-    state::{
-        Command, Commands, Workspace,
-        download::{FetchCommand, FetchProgress, Fetching, HubOffer},
-        metric,
-        models::{Intake, ModelsCommand, ModelsView, size},
-    },
-    ui::{parts, theme::space},
-};
+use crate::{parts, theme::space};
 
 /// Shown while it is asked for, and as long as something is on its way.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Commands) {

@@ -1,17 +1,15 @@
 //! Exporting a run: what, where to, how it goes, and what reading it back proved.
 
 use egui::{Button, ComboBox, RichText, Role, TextEdit, Ui};
+use state::{
+    Command, Commands, Workspace,
+    export::{ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs, sentences},
+    models::{ModelsCommand, size},
+};
+use store::{RunId, RunRecord};
 
 use super::detail;
-use crate::{
-    state::{
-        Command, Commands, Workspace,
-        export::{ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs, sentences},
-        models::{ModelsCommand, size},
-    },
-    store::{RunId, RunRecord},
-    ui::{parts, prompt, theme::space},
-};
+use crate::{parts, prompt, theme::space};
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
     parts::heading(ui, "Export");

@@ -1,20 +1,18 @@
 //! The list: models by the place they are at, and the runs of this project.
 
+use data::{Fit, ModelKind, counted};
 use egui::{Align, Color32, Id, Layout, Response, RichText, ScrollArea, Sense, Ui, WidgetInfo};
+use state::{
+    Command, Commands, Workspace,
+    labelling::Way,
+    models::{ModelEntry, ModelGroup, ModelsCommand, ModelsView, Selected, count, size},
+};
+use store::RunRecord;
 
 use crate::{
-    data::{Fit, ModelKind, counted},
-    state::{
-        Command, Commands, Workspace,
-        labelling::Way,
-        models::{ModelEntry, ModelGroup, ModelsCommand, ModelsView, Selected, count, size},
-    },
-    store::RunRecord,
-    ui::{
-        parts, prompt,
-        theme::{self, Palette, space},
-        train,
-    },
+    parts, prompt,
+    theme::{self, Palette, space},
+    train,
 };
 
 const ROW: f32 = 46.0;

@@ -11,14 +11,14 @@ pub(super) use list::step;
 use std::path::PathBuf;
 
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
-
-use super::{parts, theme::space};
-use crate::state::{
+use state::{
     Command, Commands, Views, Workspace,
     models::{Intake, ModelsCommand, ModelsView, Selected, size},
     projects::typed_path,
     runs::Loaded,
 };
+
+use super::{parts, theme::space};
 
 /// Width of what is said about one model.
 const DETAIL: f32 = 420.0;

@@ -1,13 +1,11 @@
 //! A run among the models: what it is, and its way out.
 
 use egui::{Align, Layout, RichText, Ui};
+use state::{Command, Commands, Workspace, export::ExportForm, models::ModelsCommand};
+use store::RunRecord;
 
 use super::{detail, export};
-use crate::{
-    state::{Command, Commands, Workspace, export::ExportForm, models::ModelsCommand},
-    store::RunRecord,
-    ui::{parts, theme::space, train},
-};
+use crate::{parts, theme::space, train};
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &RunRecord, commands: &Commands) {
     let palette = parts::palette(ui);

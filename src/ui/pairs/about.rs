@@ -1,19 +1,17 @@
 //! What else is known of a pair: tags, split, note, source, and what the newest run saw of it.
 
+use data::{Pair, PairId, Split};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
+use state::{
+    Command, Commands, Workspace,
+    pairs::{PairHistory, PairsCommand, PairsView},
+};
 
 use crate::{
-    data::{Pair, PairId, Split},
-    state::{
-        Command, Commands, Workspace,
-        pairs::{PairHistory, PairsCommand, PairsView},
-    },
-    ui::{
-        lines::Lines,
-        parts,
-        prompt::{self, Edited},
-        theme::space,
-    },
+    lines::Lines,
+    parts,
+    prompt::{self, Edited},
+    theme::space,
 };
 
 /// Tags, split, note, and where the pair came from.

@@ -1,16 +1,14 @@
 //! The strip that has a model write answers to be labelled, and the one that tells how that goes.
 
 use egui::{Align, Button, ComboBox, DragValue, Layout, RichText, Role, ScrollArea, TextEdit, Ui};
-
-use crate::{
-    state::{
-        Command, Commands, Workspace,
-        ask::Source,
-        candidates::{CandidatesCommand, no_weights},
-        pairs::{PairsCommand, PairsView, Strip},
-    },
-    ui::{parts, prompt, theme::space},
+use state::{
+    Command, Commands, Workspace,
+    ask::Source,
+    candidates::{CandidatesCommand, no_weights},
+    pairs::{PairsCommand, PairsView, Strip},
 };
+
+use crate::{parts, prompt, theme::space};
 
 /// Lines of prompts that are seen at once.
 const LINES: usize = 4;

@@ -1,21 +1,19 @@
 //! The two answers of labelling, side by side: read or edited, scrolled together.
 
 use egui::{RichText, ScrollArea, Ui, containers::scroll_area::ScrollAreaOutput};
+use state::{
+    difference::Difference,
+    drafts::{Draft, LONGEST_EDITABLE},
+    labelling::{Side, Way},
+    pairs::ScrollExtent,
+};
 
 use crate::{
-    state::{
-        difference::Difference,
-        drafts::{Draft, LONGEST_EDITABLE},
-        labelling::{Side, Way},
-        pairs::ScrollExtent,
-    },
-    ui::{
-        marked::{self, TextMark},
-        parts,
-        prompt::Edited,
-        theme::{size, space},
-        writing::Field,
-    },
+    marked::{self, TextMark},
+    parts,
+    prompt::Edited,
+    theme::{size, space},
+    writing::Field,
 };
 
 /// Size of the answers' letters.

@@ -1,26 +1,23 @@
 //! One pair, to be read and changed: prompt on top, the answers side by side, what was said about them below.
 
+use data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn};
 use egui::{Align, Frame, Key, Layout, Margin, RichText, Role as WidgetRole, ScrollArea, TextStyle, Ui};
+use state::{
+    Command, Commands, Workspace,
+    difference::{Differences, word_count},
+    drafts::{self, Draft, Place, Progress},
+    pairs::{Caret, PairsCommand, PairsView},
+    tokens::{Spot, Subject},
+};
 
 use super::about;
-
 use crate::{
-    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
-    state::{
-        Command, Commands, Workspace,
-        difference::{Differences, word_count},
-        drafts::{self, Draft, Place, Progress},
-        pairs::{Caret, PairsCommand, PairsView},
-        tokens::{Spot, Subject},
-    },
-    ui::{
-        marked::{self, TextMark},
-        parts, pieces,
-        prompt::{self, Edited},
-        theme::{self, space},
-        tokens,
-        writing::Field,
-    },
+    marked::{self, TextMark},
+    parts, pieces,
+    prompt::{self, Edited},
+    theme::{self, space},
+    tokens,
+    writing::Field,
 };
 
 /// Below this width the verdict takes two rows.

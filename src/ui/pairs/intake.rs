@@ -5,17 +5,15 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use data::{PairId, counted, health::Health};
 use egui::{Align, Layout, RichText, ScrollArea, TextEdit, TextStyle, Ui};
-
-use crate::{
-    data::{PairId, counted, health::Health},
-    state::{
-        Command, Commands,
-        intake::Intake,
-        pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Replacing, Strip},
-    },
-    ui::{pairs::look, parts, theme::space},
+use state::{
+    Command, Commands,
+    intake::Intake,
+    pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Replacing, Strip},
 };
+
+use crate::{pairs::look, parts, theme::space};
 
 /// Everything that is under way or has just been done.
 pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
@@ -225,7 +223,7 @@ pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
     ui.horizontal_wrapped(|ui| {
         let title = if view.health_open { "Data health ⏷" } else { "Data health ⏵" };
         let toggle = parts::quiet(ui, true, title);
-        crate::ui::prompt::name(&toggle, egui::Role::Button, "Data health");
+        crate::prompt::name(&toggle, egui::Role::Button, "Data health");
         if toggle.on_hover_text("Duplicates, contradictions, length bias").clicked() {
             view.health_open = !view.health_open;
         }

@@ -1,23 +1,20 @@
 //! Labelling: one pair at a time, sides at random, everything on the keyboard.
 
+use data::{Pair, PairId, Strength};
 use egui::{RichText, Role as WidgetRole, ScrollArea, Ui};
+use state::{
+    Command, Commands, Workspace,
+    drafts::{Draft, LONGEST_EDITABLE, Progress},
+    labelling::{Act, Judgement, Part, ShownAnswers, Side},
+    pairs::{LabelView, PairsCommand, PairsView, ScrollExtent, Scrolled},
+};
 
 use super::columns::{self, Column, READING};
-
 use crate::{
-    data::{Pair, PairId, Strength},
-    state::{
-        Command, Commands, Workspace,
-        drafts::{Draft, LONGEST_EDITABLE, Progress},
-        labelling::{Act, Judgement, Part, ShownAnswers, Side},
-        pairs::{LabelView, PairsCommand, PairsView, ScrollExtent, Scrolled},
-    },
-    ui::{
-        marked::{self, TextMark},
-        parts,
-        prompt::{self, Edited},
-        theme::{size, space},
-    },
+    marked::{self, TextMark},
+    parts,
+    prompt::{self, Edited},
+    theme::{size, space},
 };
 
 /// Pairs fetched ahead.

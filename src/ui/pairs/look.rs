@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 
 use egui::{ComboBox, RichText, Role, TextEdit, Ui};
-
-use crate::{
-    state::{
-        Command, Commands,
-        intake::{Intake, Look, LookRow},
-        pairs::PairsCommand,
-    },
-    ui::{parts, prompt, theme::space},
+use state::{
+    Command, Commands,
+    intake::{Intake, Look, LookRow},
+    pairs::PairsCommand,
 };
+
+use crate::{parts, prompt, theme::space};
 
 /// Letters of a text that are shown of it.
 const SHOWN: usize = 160;

@@ -1,25 +1,23 @@
 //! The table of pairs: filters above, rows below. Only the rows on the screen are read and laid out.
 
+use data::{PairId, Split, Strength};
 use egui::{
     Align, ComboBox, EventFilter, Key, Label, Layout, Modifiers, Response, RichText, Role as WidgetRole, Sense,
     StrokeKind, TextEdit, Ui, WidgetInfo,
 };
 use egui_extras::{Column, TableBuilder};
+use state::{
+    Command, Commands,
+    filter::{ListedPairs, SortBy},
+    labelling::Way,
+    pairs::{Caret, PairsCommand, PairsData, PairsView},
+};
+use store::{PairRow, VerdictState};
 
 use crate::{
-    data::{PairId, Split, Strength},
-    state::{
-        Command, Commands,
-        filter::{ListedPairs, SortBy},
-        labelling::Way,
-        pairs::{Caret, PairsCommand, PairsData, PairsView},
-    },
-    store::{PairRow, VerdictState},
-    ui::{
-        parts, prompt,
-        theme::{RADIUS, space},
-        writing,
-    },
+    parts, prompt,
+    theme::{RADIUS, space},
+    writing,
 };
 
 const ROW: f32 = 28.0;

@@ -1,20 +1,18 @@
 //! The charts of a run, in a grid that follows the width of the window.
 
+use data::{
+    Scale,
+    config::RunConfig,
+    metrics::{self, CHARTS, CHOSEN_CHANGE, ChartId, Look, REJECTED_CHANGE, judged},
+};
 use egui::Ui;
+use state::{metric, moved, runs::History, series::Series};
+use train::objective::Objective;
 
 use crate::{
-    data::{
-        Scale,
-        config::RunConfig,
-        metrics::{self, CHARTS, CHOSEN_CHANGE, ChartId, Look, REJECTED_CHANGE, judged},
-    },
-    objective::Objective,
-    state::{metric, moved, runs::History, series::Series},
-    ui::{
-        chart::{self, Chart, ChartLevel, Line},
-        parts,
-        theme::{Palette, space},
-    },
+    chart::{self, Chart, ChartLevel, Line},
+    parts,
+    theme::{Palette, space},
 };
 
 const HEIGHT: f32 = 232.0;

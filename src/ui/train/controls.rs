@@ -1,19 +1,17 @@
 //! What can be done with the shown run: steer it while it goes, move it while it waits, go on with it when it has ended.
 
 use egui::{Button, RichText, TextEdit, Ui};
-
-use crate::{
-    state::{
-        Command, Commands, Workspace,
-        metric::ordinal,
-        models::ModelsCommand,
-        runs::{Live, Runs, can_continue},
-        train::{RunCommand, Sheet, TrainView, how_far},
-        typed,
-    },
-    store::{RunRecord, RunStatus},
-    ui::{parts, prompt},
+use state::{
+    Command, Commands, Workspace,
+    metric::ordinal,
+    models::ModelsCommand,
+    runs::{Live, Runs, can_continue},
+    train::{RunCommand, Sheet, TrainView, how_far},
+    typed,
 };
+use store::{RunRecord, RunStatus};
+
+use crate::{parts, prompt};
 
 /// The buttons beside the run's name, laid out from the right.
 pub fn ui(
@@ -207,7 +205,7 @@ mod tests {
     use std::{path::PathBuf, sync::Arc};
 
     use super::*;
-    use crate::store::{Revision, RunId, RunStatus};
+    use store::{Revision, RunId, RunStatus};
 
     fn record(id: i64, config_toml: &str, total_steps: u64) -> RunRecord {
         RunRecord {

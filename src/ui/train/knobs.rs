@@ -1,18 +1,16 @@
 //! Settings that may move while the run goes; each change is a mark on the charts.
 
+use data::config::{Knob, RunConfig};
 use egui::{Align, Layout, RichText, TextEdit, Ui};
+use state::{
+    Command, Commands,
+    runs::Live,
+    train::{Knobs, RunCommand},
+};
 
 use crate::{
-    data::config::{Knob, RunConfig},
-    state::{
-        Command, Commands,
-        runs::Live,
-        train::{Knobs, RunCommand},
-    },
-    ui::{
-        parts,
-        theme::{size, space},
-    },
+    parts,
+    theme::{size, space},
 };
 
 /// Of a knob with its name and its button.

@@ -2,27 +2,23 @@
 
 use std::path::Path;
 
+use data::{
+    config::{Basis, Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
+    counted,
+};
 use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
+use state::{
+    Command, Commands, Workspace,
+    launch::Checked,
+    metric,
+    train::{LaunchButton, Preflight, RunCommand, TrainView},
+};
+use train::objective::Objective;
 
 use super::{preflight, questions, sandbox};
 use crate::{
-    data::{
-        config::{
-            Basis, Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word,
-        },
-        counted,
-    },
-    objective::Objective,
-    state::{
-        Command, Commands, Workspace,
-        launch::Checked,
-        metric,
-        train::{LaunchButton, Preflight, RunCommand, TrainView},
-    },
-    ui::{
-        field, parts,
-        theme::{size, space},
-    },
+    field, parts,
+    theme::{size, space},
 };
 
 /// Below this the sandbox moves under the settings.

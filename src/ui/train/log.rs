@@ -1,15 +1,13 @@
 //! The run's log, newest line last, laid out a screenful at a time.
 
 use egui::{RichText, ScrollArea, Ui};
+use engine::protocol::LogLevel;
+use state::runs::History;
+use store::RunId;
 
 use crate::{
-    engine::protocol::LogLevel,
-    state::runs::History,
-    store::RunId,
-    ui::{
-        parts,
-        theme::{size, space},
-    },
+    parts,
+    theme::{size, space},
 };
 
 const HEIGHT: f32 = 150.0;

@@ -13,12 +13,10 @@ mod sandbox;
 pub use run::status_word;
 
 use egui::{Align, Layout, Ui};
+use state::{Commands, Views, Workspace, train::Sheet};
+use store::RunId;
 
 use super::parts;
-use crate::{
-    state::{Commands, Views, Workspace, train::Sheet},
-    store::RunId,
-};
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     let view = &mut views.train;

@@ -1,19 +1,17 @@
 //! The pre-flight sheet: everything that can be known before the first step.
 
+use data::{
+    Flaw, PairId,
+    config::{DataConfig, RunConfig},
+    counted,
+};
 use egui::{RichText, Ui};
+use engine::protocol::{Basis, Lengths, PairFinding, PreflightReport};
+use state::{Command, Commands, launch::Launch, metric, train::Preflight};
 
 use crate::{
-    data::{
-        Flaw, PairId,
-        config::{DataConfig, RunConfig},
-        counted,
-    },
-    engine::protocol::{Basis, Lengths, PairFinding, PreflightReport},
-    state::{Command, Commands, launch::Launch, metric, train::Preflight},
-    ui::{
-        parts, prompt,
-        theme::{size, space},
-    },
+    parts, prompt,
+    theme::{size, space},
 };
 
 /// The key of the launch sheet that accepts a doubled BOS.

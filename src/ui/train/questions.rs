@@ -1,19 +1,17 @@
 //! The sheet's first questions, the presets that answer them all, and the settings of an earlier run.
 
+use data::config::{Method, ObjectiveConfig, RunConfig};
 use egui::{Align, Layout, Ui};
+use state::{
+    Command, Commands, Workspace,
+    launch::{Checked, Launch},
+    simple::{Answer, Preset, Question, each_method},
+    train::{RunCommand, Start, TrainView},
+};
+use train::objective::Objective;
 
 use super::launch;
-use crate::{
-    data::config::{Method, ObjectiveConfig, RunConfig},
-    objective::Objective,
-    state::{
-        Command, Commands, Workspace,
-        launch::{Checked, Launch},
-        simple::{Answer, Preset, Question, each_method},
-        train::{RunCommand, Start, TrainView},
-    },
-    ui::{field, parts, prompt},
-};
+use crate::{field, parts, prompt};
 
 /// Room for a question, before its answers.
 const QUESTION: f32 = 216.0;

@@ -1,20 +1,18 @@
 //! A run: its head with progress and controls, charts, knobs, log.
 
+use data::metrics::TOKENS_PER_SEC;
 use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
+use state::{
+    Command, Commands, Workspace, metric,
+    runs::{History, Live, Loaded},
+    train::{RunCommand, TrainView, how_far},
+};
+use store::{RunId, RunRecord, RunStatus};
 
 use super::{charts, controls, knobs, log, shown_run};
 use crate::{
-    data::metrics::TOKENS_PER_SEC,
-    state::{
-        Command, Commands, Workspace, metric,
-        runs::{History, Live, Loaded},
-        train::{RunCommand, TrainView, how_far},
-    },
-    store::{RunId, RunRecord, RunStatus},
-    ui::{
-        parts,
-        theme::{Palette, size, space},
-    },
+    parts,
+    theme::{Palette, size, space},
 };
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {

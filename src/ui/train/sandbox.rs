@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
+use data::Scale;
 use egui::{FontId, Id, Rangef, RichText, Role, Stroke, Ui, WidgetInfo};
 use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Span, VLine};
+use state::{
+    metric,
+    sandbox::{self, Curves},
+    series::Series,
+};
+use train::objective::Objective;
 
 use crate::{
-    data::Scale,
-    objective::Objective,
-    state::{
-        metric,
-        sandbox::{self, Curves},
-        series::Series,
-    },
-    ui::{
-        chart, parts,
-        theme::{self, size},
-    },
+    chart, parts,
+    theme::{self, size},
 };
 
 /// `faulty`: a setting of the method that cannot be used, by its label. Curves for another value than the one that stands

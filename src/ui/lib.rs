@@ -31,8 +31,7 @@ pub mod train;
 mod writing;
 
 use egui::{CentralPanel, Frame, Margin, Ui};
-
-use crate::state::{Commands, Screen, ThemeChoice, Views, Workspace};
+use state::{Commands, Screen, ThemeChoice, Views, Workspace};
 use theme::space;
 
 /// The whole window: rail, status strip, notices, and the screen in the middle, with what to do next above it.

@@ -35,9 +35,8 @@ mod window;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Args, Command};
+use clap::Parser as _;
 use ending::Ending;
 
 /// The whole program: reads the arguments, does what they say, and turns the outcome into an exit code.

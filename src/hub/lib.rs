@@ -21,7 +21,7 @@
 //!
 //! A [`Download`] is a handle on a thread of its own: [`Progress`] is plain data, [`HubError`]s are whole sentences that say
 //! what to do next. [`HubError::WhichFile`] carries the GGUF files of a repository for a choice;
-//! [`ModelName::with_file`](crate::model::ModelName::with_file) makes the name to start again with.
+//! [`ModelName::with_file`](model::ModelName::with_file) makes the name to start again with.
 //!
 //! # What it promises
 //!
@@ -52,10 +52,10 @@ mod offer;
 mod place;
 mod progress;
 
-pub use crate::model::ModelName;
 pub use download::{Download, Outcome};
 pub use error::HubError;
 pub use fetch::Fetched;
+pub use model::ModelName;
 pub use offer::Offer;
 pub use place::{Hub, Patience};
 pub use progress::{Phase, Progress, Waker, sized};

@@ -35,22 +35,18 @@ use std::{
 };
 
 use crossbeam::channel::{Receiver, Sender};
-
-use crate::{
-    engine::{
-        Engine,
-        catalog::Catalog,
-        protocol::{Event, Request},
-    },
-    hub::{Download, Hub},
-    state::{Command, Commands, ThemeChoice, Views, Workspace, guide::Guide},
-    store::Revision,
-    ui,
-};
 use dialogs::Dialogs;
+use engine::{
+    Engine,
+    catalog::Catalog,
+    protocol::{Event, Request},
+};
+use hub::{Download, Hub};
 use inbox::Inbox;
 use jobs::Jobs;
 use pace::FramePace;
+use state::{Command, Commands, ThemeChoice, Views, Workspace, guide::Guide};
+use store::Revision;
 
 /// Where [`Views`] are kept between starts.
 const VIEWS_KEY: &str = "views";
