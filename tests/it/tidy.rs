@@ -14,7 +14,7 @@ const ROOMS: [&str; 17] = [
 
 /// Crates that only some rooms may know.
 const KEPT: [(&str, &[&str]); 4] = [
-    ("candle-core", &["kernels", "model", "train", "engine", "export"]),
+    ("candle-core", &["kernels", "model", "train"]),
     ("egui", &["ui", "app"]),
     ("rusqlite", &["store"]),
     // The network.
