@@ -1,7 +1,7 @@
 //! `nudge compare`: one run of each method, and what they reached side by side.
 
 use anyhow::Result;
-use data::metrics::judged;
+use data::metrics::{Metric, Told, judged};
 use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord};
 
@@ -13,15 +13,6 @@ use super::{
     place::{find, project_dir},
     train,
 };
-
-/// What is told of every run before what the project's rules count.
-const TOLD: [(&str, &str); 5] = [
-    ("eval_rewards/accuracies", "held-out accuracy"),
-    ("eval_loss/preference", "held-out preference loss"),
-    ("eval_rewards/margins", "held-out reward margin"),
-    ("kl/ref", "KL drift per token (kl/ref)"),
-    ("kl/ref_per_answer", "KL drift per answer (kl/ref)"),
-];
 
 pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     let dir = project_dir(args.project.as_ref(), args.demo)?;
@@ -122,13 +113,12 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
     let mut headings = vec!["", "before"];
     headings.extend(columns.iter().map(|column| column.record.name.as_str()));
     let mut rows = Vec::new();
-    for (metric, words) in TOLD {
-        if columns.iter().any(|column| column.after(metric).is_some()) {
-            // What is measured against step 0 says nothing there.
-            let mut row = vec![words.to_owned(), String::new()];
-            row.extend(columns.iter().map(|column| column.cell(&column.after, metric)));
-            rows.push(row);
-        }
+    let is_there = |metric: &str| columns.iter().any(|column| column.after(metric).is_some());
+    for (stored, metric) in Metric::headlines(Told::AcrossRuns, is_there) {
+        // What is measured against step 0 says nothing there.
+        let mut row = vec![stored.in_words(), String::new()];
+        row.extend(columns.iter().map(|column| column.cell(&column.after, &metric)));
+        rows.push(row);
     }
     for metric in &judged {
         let mut row = vec![metric.clone(), first.cell(&first.before, metric)];

@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_path_that_is_here_is_meant() {
-        assert!(Path::new(&from_here("model.path", "src")).is_absolute());
+        assert!(Path::new(&from_here("model.path", "args")).is_absolute());
         assert_eq!(from_here("model.path", "models/none"), "models/none");
-        assert_eq!(from_here("train.device", "src"), "src");
+        assert_eq!(from_here("train.device", "args"), "args");
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use nudge::hub::{Download, Hub};
+//! use hub::{Download, Hub};
 //!
 //! let waker = Arc::new(|| { /* e.g. ctx.request_repaint() */ });
 //! let name = "HuggingFaceTB/SmolLM2-135M-Instruct".parse()?;

@@ -168,7 +168,7 @@ fn one_command_trains_the_methods_and_lays_them_side_by_side() {
     args.extend(SMALL);
     let shown = out(home, &args);
     let rows = |what: &str| shown.lines().filter(|line| line.starts_with(what)).count();
-    assert_eq!((rows("held-out accuracy"), rows("judged/short")), (1, 1), "{shown}");
+    assert_eq!((rows("held-out preference accuracy"), rows("judged/short")), (1, 1), "{shown}");
     let runs = json_lines(&out(home, &["runs", &project, "--json"]));
     let methods: Vec<&str> = runs.iter().map(|run| run["method"].as_str().unwrap()).collect();
     assert!(
