@@ -11,7 +11,7 @@ use engine::{
 use export::ExportError;
 use state::{
     Notice,
-    export::{ExportControl, ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
+    export::{ExportControl, ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs},
 };
 
 use super::{
@@ -101,10 +101,10 @@ fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
             Point::Step(step) => Which::Step(step),
         },
         what: match order.layout {
-            Layout::Adapter => adapter(protocol::Layout::Peft),
-            Layout::Mlx => adapter(protocol::Layout::Mlx),
-            Layout::Gguf => adapter(protocol::Layout::Gguf),
-            Layout::Merged => What::Merged(MergedOptions {
+            ExportKind::Adapter => adapter(protocol::Layout::Peft),
+            ExportKind::Mlx => adapter(protocol::Layout::Mlx),
+            ExportKind::Gguf => adapter(protocol::Layout::Gguf),
+            ExportKind::Merged => What::Merged(MergedOptions {
                 stored: match order.stored {
                     StoredAs::Base => None,
                     StoredAs::F32 => Some(Stored::F32),
@@ -113,7 +113,7 @@ fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
                 },
                 max_shard_bytes: MAX_SHARD_BYTES,
             }),
-            Layout::Report => What::Report,
+            ExportKind::Report => What::Report,
         },
         to: order.to.clone(),
         overwrite: order.replace,

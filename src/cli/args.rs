@@ -10,7 +10,10 @@ mod sample;
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgGroup, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 pub use self::ask::{Generate, Score};
 pub use self::compare::Compare;
@@ -18,7 +21,10 @@ pub use self::download::Download;
 pub use self::export::{Export, LayoutName, PartName, StoredName};
 pub use self::sample::{Draws, References, Sample};
 
-use data::{SplitRule, config::Precision};
+use data::{
+    SplitRule,
+    config::{Method, Precision},
+};
 use kernels::device::DeviceChoice;
 
 /// Teaches a local language model your preferences.
@@ -345,8 +351,8 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub pairs_per_step: usize,
     /// mpo on mean margins with β 2, dpo with β 0.1, or ipo with τ 0.1.
-    #[arg(long, value_enum, default_value_t = MethodName::Mpo)]
-    pub objective: MethodName,
+    #[arg(long, value_parser = methods(), default_value = Method::Mpo.name())]
+    pub objective: Method,
     /// λ_ref: train on the reference answers of the pairs too.
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
     pub reference_weight: f64,
@@ -399,11 +405,9 @@ pub enum ShapeName {
     Qwen05b,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MethodName {
-    Mpo,
-    Dpo,
-    Ipo,
+/// One of the words of `objective.kind`.
+fn methods() -> impl TypedValueParser<Value = Method> {
+    PossibleValuesParser::new(Method::ALL.map(Method::name)).map(|word| Method::named(&word).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use model::{AdapterShape, LoadOptions};
 use serde::Serialize;
 
 use super::{
-    args::{Bench, MethodName, ShapeName},
+    args::{Bench, ShapeName},
     drive,
     ending::Ending,
     output,
@@ -78,11 +78,11 @@ fn options(args: &Bench) -> BenchOptions {
             ShapeName::Qwen05b => Shape::Qwen05b,
         }),
     };
-    let (kind, margin, beta) = match args.objective {
+    let (margin, beta) = match args.objective {
         // On sums, random answers of unlike length would put every pair to sleep.
-        MethodName::Mpo => (Method::Mpo, Margin::Mean, 2.0),
-        MethodName::Dpo => (Method::Dpo, Margin::AnchoredSum, 0.1),
-        MethodName::Ipo => (Method::Ipo, Margin::AnchoredMean, 0.1),
+        Method::Mpo => (Margin::Mean, 2.0),
+        Method::Dpo => (Margin::AnchoredSum, 0.1),
+        Method::Ipo => (Margin::AnchoredMean, 0.1),
     };
     let recompute = match args.recompute.as_str() {
         "never" => Recompute::Never,
@@ -95,7 +95,7 @@ fn options(args: &Bench) -> BenchOptions {
         pairs_per_step: args.pairs_per_step,
         micro_batch_tokens: args.micro_batch_tokens.map_or(TokenBudget::Auto, TokenBudget::Tokens),
         objective: ObjectiveConfig {
-            kind,
+            kind: args.objective,
             margin: Some(margin),
             beta,
             reference_weight: Some(args.reference_weight),

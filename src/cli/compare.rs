@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord};
 
 use super::{
-    args::{Compare, MethodName},
+    args::Compare,
     drive,
     ending::{Ending, usage},
     output,
@@ -23,8 +23,8 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
         for method in &args.methods {
             let mut settings = args.settings.clone();
             // First, so that what was typed may say more of the method.
-            settings.set.insert(0, format!("objective.kind={}", method.word()));
-            output::note(format!("\n{}", method.word().to_uppercase()));
+            settings.set.insert(0, format!("objective.kind={}", method.name()));
+            output::note(format!("\n{}", method.name().to_uppercase()));
             let (run, ended) =
                 train::record_and_drive(&project, None, &settings, threads, drive::Words::of(args.json))?;
             runs.push(run);
@@ -44,17 +44,6 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     }
     tell(&project, &runs, args.json)?;
     Ok(ending)
-}
-
-impl MethodName {
-    /// As `objective.kind` has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Mpo => "mpo",
-            Self::Dpo => "dpo",
-            Self::Ipo => "ipo",
-        }
-    }
 }
 
 /// A run with the last value of everything that it measured, and the first of what was judged.

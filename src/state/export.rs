@@ -14,9 +14,9 @@ use store::RunId;
 
 use super::projects::typed_path;
 
-/// What an export looks like on the disk. All that is offered is in [`Layout::ALL`].
+/// What an export looks like on the disk. All that is offered is in [`ExportKind::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Layout {
+pub enum ExportKind {
     #[default]
     Adapter,
     Mlx,
@@ -26,7 +26,7 @@ pub enum Layout {
     Report,
 }
 
-impl Layout {
+impl ExportKind {
     pub const ALL: [Self; 5] = [Self::Adapter, Self::Mlx, Self::Gguf, Self::Merged, Self::Report];
 
     pub fn title(self) -> &'static str {
@@ -123,7 +123,7 @@ impl Point {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExportForm {
-    pub layout: Layout,
+    pub layout: ExportKind,
     pub stored: StoredAs,
     #[serde(skip)]
     pub point: Point,
@@ -148,7 +148,7 @@ impl ExportForm {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportOrder {
     pub run: RunId,
-    pub layout: Layout,
+    pub layout: ExportKind,
     pub stored: StoredAs,
     pub point: Point,
     /// A folder, or a report's file.
@@ -271,7 +271,7 @@ pub enum ExportCommand {
     Start(Box<ExportOrder>),
     Cancel,
     /// Ask for the target with a file dialog: a folder, or the file of a report.
-    PickTarget(Layout),
+    PickTarget(ExportKind),
     SetTarget(PathBuf),
     /// The result has been read.
     Close,

@@ -17,7 +17,7 @@ use nudge::{
     },
     state::{
         Screen,
-        export::{ExportForm, Exporting, Layout},
+        export::{ExportForm, ExportKind, Exporting},
         models::Selected,
         projects::Making,
     },
@@ -295,7 +295,7 @@ fn a_run_is_exported_and_its_proof_is_told() {
 
     window.click_button("Export once more");
     window.harness.state_mut().views_mut().models.export =
-        ExportForm { layout: Layout::Report, ..ExportForm::default() };
+        ExportForm { layout: ExportKind::Report, ..ExportForm::default() };
     window.harness.step();
     let page = toy.project.join("out.html");
     window.focus(Role::TextInput, "Target file");

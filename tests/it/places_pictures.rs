@@ -9,7 +9,7 @@ use nudge::{
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
         download::{FetchProgress, Fetching, HubOffer},
-        export::{ExportOrder, Exported, Exporting, Layout, Point, StoredAs},
+        export::{ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs},
         guide::{About, Guide},
         models::{Intake, ModelEntry, ModelGroup, Selected},
         on_disk::Checkpoints,
@@ -267,7 +267,7 @@ fn an_export_and_its_proof() {
     done.workspace.models.exporting = Exporting::Done(Box::new(Exported {
         order: ExportOrder {
             run: RunId(2),
-            layout: Layout::Merged,
+            layout: ExportKind::Merged,
             stored: StoredAs::Base,
             point: Point::Newest,
             to: PathBuf::from("/home/me/Nudge/Harbour tone/exports/MPO-β-0.1-merged"),

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::ArgGroup;
+use data::config::Method;
 
-use super::{MethodName, Settings};
+use super::{Settings, methods};
 
 /// Train one run of each method on the same settings and lay what they reached side by side
 ///
@@ -18,8 +19,8 @@ pub struct Compare {
     #[arg(long)]
     pub demo: bool,
     /// Which methods, in this order.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "mpo,dpo,ipo")]
-    pub methods: Vec<MethodName>,
+    #[arg(long, value_parser = methods(), value_delimiter = ',', default_value = "mpo,dpo,ipo")]
+    pub methods: Vec<Method>,
     #[command(flatten)]
     pub settings: Settings,
     /// Runs that are there already, e.g. 1,2,last.

@@ -3,7 +3,7 @@
 use egui::{Button, ComboBox, RichText, Role, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
-    export::{ExportCommand, ExportForm, ExportOrder, Exported, Exporting, Layout, Point, StoredAs, sentences},
+    export::{ExportCommand, ExportForm, ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs, sentences},
     models::{ModelsCommand, size},
 };
 use store::{RunId, RunRecord};
@@ -49,11 +49,11 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
     let Some(project) = &workspace.project else {
         return;
     };
-    let layouts = Layout::ALL.map(|layout| (layout, layout.title(), layout.about()));
+    let layouts = ExportKind::ALL.map(|layout| (layout, layout.title(), layout.about()));
     parts::segmented(ui, &mut form.layout, &layouts);
     parts::caption(ui, form.layout.about());
     // A report tells of the whole run.
-    if form.layout != Layout::Report {
+    if form.layout != ExportKind::Report {
         ui.horizontal(|ui| {
             points(ui, workspace, form, record.id);
             if form.layout.has_dtype() {
@@ -79,7 +79,7 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
     let live = workspace.runs.live.as_ref();
     let trains = live.is_some_and(|live| live.run == record.id);
     // A report tells what was measured; everything else needs weights.
-    let missing = if form.layout == Layout::Report { None } else { workspace.runs.no_weights(record.id) };
+    let missing = if form.layout == ExportKind::Report { None } else { workspace.runs.no_weights(record.id) };
     let start = ui.add_enabled_ui(missing.is_none(), |ui| ui.horizontal(|ui| parts::primary(ui, "Export")).inner).inner;
     if let Some(missing) = missing {
         parts::caption(ui, missing);
@@ -96,7 +96,7 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
         send(commands, ExportCommand::Start(Box::new(order)));
     }
     if trains {
-        let about = if form.layout == Layout::Report {
+        let about = if form.layout == ExportKind::Report {
             "The run is still going: the report ends where it is now"
         } else {
             "The run is still going: its last checkpoint is exported, and both slow down"
