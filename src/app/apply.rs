@@ -121,6 +121,7 @@ impl App {
             PairsCommand::Candidates(command) => match command {
                 CandidatesCommand::Ask => self.draw_candidates(),
                 CandidatesCommand::AskFor(prompts) => self.draw_for(prompts),
+                CandidatesCommand::Keep(answers) => self.keep_references(answers),
                 CandidatesCommand::Close => self.workspace.pairs.candidates = None,
             },
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use data::Prompt;
+use data::{Prompt, ReferenceAnswer};
 use engine::protocol::{Event, Request, RunControl, Weights};
 use state::{
     Command, Notice,
@@ -40,7 +40,8 @@ impl App {
     pub(super) fn draw_for(&mut self, prompts: Vec<Prompt>) {
         let Some(project) = &self.workspace.project else { return };
         let form = &mut self.views.pairs.candidates;
-        let (source, name) = match form.source {
+        let references = form.references;
+        let (source, name) = match form.whose() {
             Source::Base | Source::Guest => {
                 (Weights::Model { folder: project.model.clone(), adapter: None }, "start model".to_owned())
             }
@@ -53,7 +54,7 @@ impl App {
         let prompts: Arc<[Prompt]> = prompts.into();
         let control = Arc::new(RunControl::default());
         let request = self.workspace.next_request();
-        let drawing = CandidatesUnderWay::new(request, Arc::clone(&control), Arc::clone(&prompts));
+        let drawing = CandidatesUnderWay::new(request, Arc::clone(&control), Arc::clone(&prompts), references);
         if self.ask_engine(Request::Draw { request, source, name, prompts, asked, control }) {
             self.workspace.pairs.candidates = Some(drawing);
             self.views.pairs.strip = Strip::None;
@@ -62,7 +63,17 @@ impl App {
 
     /// What the engine tells about them. Pairs are saved, and say so if they are not.
     pub(super) fn take_candidates_event(&mut self, event: &Event) -> Option<Command> {
-        let change = self.workspace.pairs.candidates.as_mut()?.take(event)?;
-        Some(Command::Pairs(PairsCommand::Change { change, open: false }))
+        Some(Command::Pairs(self.workspace.pairs.candidates.as_mut()?.take(event)?))
+    }
+
+    /// Those whose prompt has a reference answer already take its place.
+    pub(super) fn keep_references(&mut self, new: Vec<ReferenceAnswer>) {
+        self.jobs.document.write("Could not save the reference answers", move |project| {
+            let mut all = project.references()?;
+            all.retain(|known| new.iter().all(|new| new.prompt != known.prompt));
+            all.extend(new);
+            project.set_references(&all)?;
+            Ok(update(|_, _| ()))
+        });
     }
 }

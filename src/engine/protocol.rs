@@ -115,7 +115,7 @@ impl Default for Sampling {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidates {
     pub sampling: Sampling,
-    /// Answers a prompt, 2 or more.
+    /// Answers a prompt: 2 or more to choose between, or 1 to learn what is said.
     pub answers: usize,
     /// Absent = all of them from the policy as it is.
     pub pilaf: Option<Pilaf>,
@@ -125,10 +125,10 @@ impl Candidates {
     /// Every number in its range, or which one is not.
     pub fn check(&self) -> Result<(), String> {
         self.sampling.check()?;
-        if self.answers < 2 {
-            return Err(format!("answers is {}; it must be 2 or more", self.answers));
+        if self.answers < 1 {
+            return Err("answers is 0; it must be 1 or more".to_owned());
         }
-        if self.sampling.temperature <= 0.0 {
+        if self.answers > 1 && self.sampling.temperature <= 0.0 {
             return Err("temperature is 0, which gives the same answer each time; it must be above 0".to_owned());
         }
         match self.pilaf {

@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use data::{Change, Edit, Pair, Prompt, Role, Turn, counted};
+use data::{Change, Edit, Extras, Pair, Prompt, ReferenceAnswer, Role, Turn, counted};
 use engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
-use super::{Workspace, ask::Source};
+use super::{Workspace, ask::Source, pairs::PairsCommand};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct CandidatesForm {
     pub seed: u64,
     /// Some pairs with an optimistic and a pessimistic answer.
     pub pilaf: bool,
+    /// One answer of the start model to each prompt, for the KL term, instead of pairs.
+    pub references: bool,
 }
 
 impl Default for CandidatesForm {
@@ -39,6 +41,7 @@ impl Default for CandidatesForm {
             longest_tokens: 256,
             seed: 0,
             pilaf: false,
+            references: false,
         }
     }
 }
@@ -51,9 +54,14 @@ impl CandidatesForm {
         lines.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)])).collect()
     }
 
+    /// Reference answers are the start model's own.
+    pub fn whose(&self) -> Source {
+        if self.references { Source::Base } else { self.source }
+    }
+
     /// PILAF compares a trained policy with its start.
     pub fn may_pilaf(&self) -> bool {
-        matches!(self.source, Source::Run { .. })
+        matches!(self.whose(), Source::Run { .. })
     }
 
     pub fn asked(&self) -> Candidates {
@@ -65,7 +73,11 @@ impl CandidatesForm {
                 seed: self.seed,
                 ..Sampling::default()
             },
-            answers: if pilaf.is_some() { 2 } else { self.answers },
+            answers: match pilaf {
+                _ if self.references => 1,
+                Some(_) => 2,
+                None => self.answers,
+            },
             pilaf,
         }
     }
@@ -75,7 +87,7 @@ impl CandidatesForm {
         if workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
             return Some("Answers are being written".to_owned());
         }
-        if let Source::Run { run, .. } = self.source
+        if let Source::Run { run, .. } = self.whose()
             && let Some(reason) = no_weights(workspace, run)
         {
             return Some(reason.to_owned());
@@ -102,6 +114,8 @@ pub enum CandidatesCommand {
     Ask,
     /// The same for these prompts.
     AskFor(Vec<Prompt>),
+    /// Put these to the project's reference answers.
+    Keep(Vec<ReferenceAnswer>),
     /// The report of it was read.
     Close,
 }
@@ -115,10 +129,12 @@ pub struct CandidatesUnderWay {
     pub request: RequestId,
     pub control: Arc<RunControl>,
     pub prompts: Arc<[Prompt]>,
+    /// They are kept as reference answers.
+    pub references: bool,
     /// Prompts of which something was heard.
     pub heard: usize,
-    /// Pairs that came of them.
-    pub pairs: usize,
+    /// Pairs, or reference answers, that came of them.
+    pub came: usize,
     /// Drawn and not yet handed over to be saved.
     ready: Vec<Pair>,
     /// Prompt and reason of those without a pair.
@@ -128,8 +144,9 @@ pub struct CandidatesUnderWay {
 }
 
 impl CandidatesUnderWay {
-    pub fn new(request: RequestId, control: Arc<RunControl>, prompts: Arc<[Prompt]>) -> Self {
-        Self { request, control, prompts, heard: 0, pairs: 0, ready: Vec::new(), refused: Vec::new(), end: None }
+    pub fn new(request: RequestId, control: Arc<RunControl>, prompts: Arc<[Prompt]>, references: bool) -> Self {
+        let (ready, refused) = (Vec::new(), Vec::new());
+        Self { request, control, prompts, references, heard: 0, came: 0, ready, refused, end: None }
     }
 
     pub fn is_busy(&self) -> bool {
@@ -141,13 +158,13 @@ impl CandidatesUnderWay {
         self.heard as f32 / self.prompts.len().max(1) as f32
     }
 
-    /// Takes in what the engine tells about it; gives pairs that are to be saved.
-    pub fn take(&mut self, event: &Event) -> Option<Change> {
+    /// Takes in what the engine tells about it; gives what is to be saved.
+    pub fn take(&mut self, event: &Event) -> Option<PairsCommand> {
         match event {
             Event::Drawn { request, drawn } if *request == self.request => {
                 match drawn {
                     Drawn::Pair { pair, .. } => {
-                        self.pairs += 1;
+                        self.came += 1;
                         self.ready.push(pair.as_ref().clone());
                     }
                     Drawn::None(reason) => {
@@ -170,21 +187,36 @@ impl CandidatesUnderWay {
         }
     }
 
-    fn save(&mut self) -> Option<Change> {
+    fn save(&mut self) -> Option<PairsCommand> {
         let ready = std::mem::take(&mut self.ready);
+        if ready.is_empty() {
+            return None;
+        }
+        if self.references {
+            let answers = ready.into_iter().filter_map(|pair| {
+                let answer = pair.answers.into_iter().next()?.text;
+                Some(ReferenceAnswer { prompt: pair.prompt, answer, extras: Extras::default() })
+            });
+            return Some(PairsCommand::Candidates(CandidatesCommand::Keep(answers.collect())));
+        }
         let label = format!("Sample {}", counted(ready.len(), "pair", "pairs"));
-        (!ready.is_empty()).then(|| Change::new(label, ready.into_iter().map(Edit::add).collect()))
+        let change = Change::new(label, ready.into_iter().map(Edit::add).collect());
+        Some(PairsCommand::Change { change, open: false })
     }
 
     /// In words: how it stands, or what came of it.
     pub fn summary(&self) -> String {
-        let pairs = counted(self.pairs, "new pair", "new pairs");
+        let (came, then) = if self.references {
+            (counted(self.came, "reference answer", "reference answers"), "for the KL term of the next run")
+        } else {
+            (counted(self.came, "new pair", "new pairs"), "to label")
+        };
         match &self.end {
-            None => format!("Writing answers: {} of {} prompts, {pairs}", self.heard, self.prompts.len()),
+            None => format!("Writing answers: {} of {} prompts, {came}", self.heard, self.prompts.len()),
             Some(Ok(())) if self.heard < self.prompts.len() => {
-                format!("Stopped after {} of {} prompts; {pairs} to label", self.heard, self.prompts.len())
+                format!("Stopped after {} of {} prompts; {came} {then}", self.heard, self.prompts.len())
             }
-            Some(Ok(())) => format!("{pairs} to label"),
+            Some(Ok(())) => format!("{came} {then}"),
             Some(Err(error)) => format!("The answers could not be written: {error}"),
         }
     }
@@ -197,12 +229,19 @@ mod tests {
 
     fn under_way(prompts: usize) -> CandidatesUnderWay {
         let prompts: Vec<Prompt> = (0..prompts).map(|n| Prompt::Text(format!("p{n}"))).collect();
-        CandidatesUnderWay::new(RequestId(3), Arc::default(), prompts.into())
+        CandidatesUnderWay::new(RequestId(3), Arc::default(), prompts.into(), false)
     }
 
     fn pair() -> Event {
         let pair = Pair::new(PairId::NEW, Prompt::Text("p".to_owned()), &["a", "b"]);
         Event::Drawn { request: RequestId(3), drawn: Drawn::Pair { pair: Box::new(pair), pilaf: false, again: false } }
+    }
+
+    fn change(command: PairsCommand) -> Change {
+        match command {
+            PairsCommand::Change { change, .. } => change,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -226,7 +265,7 @@ mod tests {
         let mut drawing = under_way(11);
         let mut saved = 0;
         for _ in 0..9 {
-            saved += drawing.take(&pair()).map_or(0, |change| change.edits.len());
+            saved += drawing.take(&pair()).map_or(0, |command| change(command).edits.len());
         }
         assert_eq!(saved, SAVED_TOGETHER);
         let none = Event::Drawn { request: RequestId(3), drawn: Drawn::None("no room".to_owned()) };
@@ -234,7 +273,7 @@ mod tests {
         assert_eq!(drawing.refused, [("p9".to_owned(), "no room".to_owned())]);
         assert!(drawing.take(&Event::AllDrawn { request: RequestId(4) }).is_none(), "another one's");
         assert!(drawing.is_busy());
-        let rest = drawing.take(&Event::AllDrawn { request: RequestId(3) }).unwrap();
+        let rest = change(drawing.take(&Event::AllDrawn { request: RequestId(3) }).unwrap());
         assert_eq!((rest.edits.len(), rest.label.as_str()), (1, "Sample 1 pair"));
         assert_eq!(drawing.summary(), "Stopped after 10 of 11 prompts; 9 new pairs to label");
     }
@@ -244,7 +283,7 @@ mod tests {
         let mut drawing = under_way(2);
         drawing.take(&pair());
         let failed = Event::Failed { request: RequestId(3), error: "no such model".to_owned() };
-        assert_eq!(drawing.take(&failed).unwrap().edits.len(), 1);
+        assert_eq!(change(drawing.take(&failed).unwrap()).edits.len(), 1);
         assert!(drawing.summary().ends_with("no such model"));
     }
 }

@@ -49,15 +49,23 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
             );
         });
     });
+    let form = &mut view.candidates;
     ui.horizontal_wrapped(|ui| {
-        source(ui, workspace, &mut view.candidates.source);
-        let form = &mut view.candidates;
-        setting(ui, "Answers", DragValue::new(&mut form.answers).range(2..=8), "To each prompt");
+        ui.add_enabled_ui(!form.references, |ui| {
+            source(ui, workspace, &mut form.source);
+            setting(ui, "Answers", DragValue::new(&mut form.answers).range(2..=8), "To each prompt");
+        });
         let temperature = DragValue::new(&mut form.temperature).range(0.1..=3.0).speed(0.01);
         setting(ui, "Temperature", temperature, "Higher gives answers that differ more");
         let longest = DragValue::new(&mut form.longest_tokens).range(1..=8192).suffix(" tokens");
         setting(ui, "Longest", longest, "An answer of so many tokens is stopped");
         setting(ui, "Seed", DragValue::new(&mut form.seed), "The same seed gives the same answers");
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.checkbox(&mut form.references, "As reference answers").on_hover_text(
+            "One answer of the start model to each prompt, for the KL term: what it shall go on saying where no pair asks \
+             for something else",
+        );
         let may = form.may_pilaf();
         ui.add_enabled(may, egui::Checkbox::new(&mut form.pilaf, "Optimistic and pessimistic"))
             .on_hover_text(
@@ -84,7 +92,12 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
         if ui.button("Close").clicked() {
             view.strip = Strip::None;
         }
-        parts::caption(ui, "The answers come as unlabelled pairs, to be labelled blind");
+        let what = if view.candidates.references {
+            "Best for prompts that no pair is about; one that has a reference answer already gets this one instead"
+        } else {
+            "The answers come as unlabelled pairs, to be labelled blind"
+        };
+        parts::caption(ui, what);
     });
 }
 
