@@ -38,6 +38,9 @@ pub fn run(args: &Import) -> Result<Ending> {
     let duplicates: Duplicates = args.duplicates.parse().map_err(usage)?;
     let mut project = Project::open(&args.project)?;
     let files = formats::files(&args.files)?;
+    if let Some(rejected) = &args.rejected {
+        spare(rejected, &files)?;
+    }
     // Before anything comes in: one of them may be no file of records at all.
     let mut readers: Vec<Reader> = files.iter().map(|file| Reader::open(file, &options)).collect::<Result<_, _>>()?;
     let rejected = args.rejected.as_deref().map(|path| Rejected::create(path, args.overwrite)).transpose()?;
@@ -93,6 +96,19 @@ fn options(args: &Import) -> Result<Options> {
         scores: args.scores.parse().map_err(usage)?,
         chat: args.chat,
     })
+}
+
+/// The file of what is left out would take the place of what it is left out of.
+fn spare(rejected: &Path, files: &[PathBuf]) -> Result<()> {
+    let Ok(rejected) = rejected.canonicalize() else { return Ok(()) };
+    let same = |file: &&PathBuf| file.canonicalize().is_ok_and(|file| file == rejected);
+    match files.iter().find(same) {
+        Some(file) => {
+            let sentence = format!("--rejected names {}, which is read from; name another file.", file.display());
+            Err(usage(sentence))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The file of the records that did not come in, which all files' readers write to.

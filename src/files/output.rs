@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -74,6 +74,10 @@ impl Output {
         let failed = |source| WriteError::Write { path: path.to_owned(), source };
         let (target, old) = match Place::of(path)? {
             Place::Taken(_) if !replace => return Err(WriteError::Exists { path: path.to_owned() }),
+            Place::Taken(target) if is_database(&target).map_err(failed)? => {
+                let reason = "it is a database, which nothing here replaces; name another file";
+                return Err(WriteError::Unfit { path: path.to_owned(), reason });
+            }
             Place::Taken(target) => {
                 let old = Box::new(fs::metadata(&target).map_err(failed)?);
                 (target, Some(old))
@@ -156,6 +160,19 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Whether all that somebody has may lie in there, such as a project's pairs and runs.
+fn is_database(path: &Path) -> io::Result<bool> {
+    const MARK: &[u8] = b"SQLite format 3\0";
+    let mut start = Vec::with_capacity(MARK.len());
+    // What may be written but not read cannot be looked into; a project is always readable.
+    match File::open(path) {
+        Ok(file) => file.take(MARK.len() as u64).read_to_end(&mut start)?,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(start == MARK)
+}
+
 /// A file with the rights that any new file gets here.
 fn aside(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
@@ -232,6 +249,15 @@ mod tests {
         assert_eq!(names(dir.path()), ["file", "late"]);
         assert!(write(dir.path(), "", true).unwrap_err().to_string().contains("folder"));
         assert!(write(&dir.path().join("no/folder"), "", true).is_err());
+    }
+
+    #[test]
+    fn a_database_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("project.sqlite");
+        fs::write(&path, "SQLite format 3\0 and all that somebody has").unwrap();
+        assert!(write(&path, "report", true).unwrap_err().to_string().contains("database"));
+        assert!(fs::read(&path).unwrap().starts_with(b"SQLite"));
     }
 
     #[cfg(unix)]

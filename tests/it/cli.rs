@@ -15,6 +15,8 @@ fn wrong_usage_is_told_with_code_2() {
         (&["train", &project, "--set", "train.steps=none"], "train.steps"),
         (&["train", &project, "--set", "objective.beta=0"], "objective.beta"),
         (&["train", &project, "--bogus"], "--bogus"),
+        (&["check", &project, "--set", "data.eval_fraction=inf"], "data.eval_fraction is inf"),
+        (&["train", &project, "--set", "data.eval_fraction=1e308"], "data.eval_fraction"),
         (&["trian"], "Did you mean \"train\"?"),
         (&["import", &project, "x.jsonl", "--format", "xlsx"], "xlsx"),
         (&["import", &project, "x.jsonl", "--map", "prompt"], "prompt"),
@@ -108,6 +110,15 @@ fn import_counts_what_came_in_and_lists_the_rest_by_line() {
     assert_eq!((&left_out[0]["at"], &left_out[1]["text"]), (&2.into(), &"{\"question\": \"p\"}".into()));
     let lines = json_lines(&out(home, &[&again[..], &["--duplicates", "keep"]].concat()));
     assert_eq!(lines[1]["pairs"], 2);
+
+    // Neither what is read nor the project makes room for it.
+    let database = path(&Path::new(&project).join("project.sqlite"));
+    for (place, code, expected) in [(&file, 2, "read from"), (&database, 1, "it is a database")] {
+        let before = fs::read(place).unwrap();
+        let errors = sentence(home, &[&again[..], &["--rejected", place, "--overwrite"]].concat(), code);
+        assert!(errors.contains(expected), "{errors}");
+        assert_eq!(fs::read(place).unwrap(), before);
+    }
 
     // Conversations and texts do not share a file.
     out(home, &["pairs", &project, "--out", &path(&home.join("out.jsonl"))]);

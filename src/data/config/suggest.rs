@@ -110,7 +110,8 @@ impl RunConfig {
 
     /// About as many as are not held out, which the prompts decide.
     pub fn pairs_to_train_on(&self, pairs: usize) -> usize {
-        pairs - (pairs as f64 * self.data.eval_fraction).round() as usize
+        // The share may be one that is refused later.
+        pairs.saturating_sub((pairs as f64 * self.data.eval_fraction).round() as usize)
     }
 }
 
