@@ -17,7 +17,7 @@ mod peft;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -251,17 +251,6 @@ fn identify(config: &str, weights: &Weights) -> Identity {
         identity.add_read(file.path(), |each| file.read(each));
     }
     identity
-}
-
-/// Writes f32 tensors as one safetensors file, one in memory at a time.
-fn write_tensors<'a>(
-    path: &Path,
-    tensors: impl IntoIterator<Item = (String, &'a Shaped)>,
-    format: &str,
-) -> Result<(), LoadError> {
-    let metadata = HashMap::from([("format".to_owned(), format.to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), path)
-        .map_err(|error| LoadError::Write { path: path.to_owned(), source: std::io::Error::other(error) })
 }
 
 impl View for &Shaped {

@@ -59,6 +59,7 @@ mod shelf;
 mod source;
 mod spec;
 mod survey;
+mod tensor_file;
 mod tensors;
 mod trained;
 mod weights;

@@ -19,7 +19,7 @@ pub use files::{MergedOptions, write_merged};
 use super::{
     LoadError, Policy, PolicyError, Result,
     projection::Projection,
-    source,
+    source, tensor_file,
     tensors::{EMBEDDING, HEAD},
 };
 use ::kernels::{Lora, Weight};
@@ -89,9 +89,7 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
         };
         (spec.name, merged)
     });
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(views, Some(metadata), &path)
-        .map_err(|error| failed(std::io::Error::other(error)))?;
+    tensor_file::write(&path, views, "pt")?;
     if let Some(error) = fault.take() {
         fs::remove_file(&path).map_err(failed)?;
         return Err(error);

@@ -27,7 +27,7 @@ impl Mix {
         if self.strength > 0.0 && self.strength <= 1.0 {
             return Ok(());
         }
-        Err(format!("the strength is {}; it must be above 0 and at most 1", self.strength))
+        Err(format!("strength is {}; it must be above 0 and at most 1", self.strength))
     }
 
     /// Turns the policy's logits into the mixture's. A token that either of them rules out stays ruled out.

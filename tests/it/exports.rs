@@ -1,6 +1,6 @@
 //! What leaves the project is read back and proven first.
 
-use std::{fs, ops::ControlFlow, path::Path};
+use std::{collections::BTreeSet, fs, ops::ControlFlow, path::Path};
 
 use nudge::{
     export::{self, About, ExportError, Layout, MergedOptions, Part, Proof, Stored, Subject},
@@ -163,6 +163,24 @@ fn only_an_earlier_export_is_ever_replaced() {
     let error = export(false).unwrap_err().to_string();
     assert!(error.contains("--overwrite"), "{error}");
     export(true).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_may_read_the_other_files_may_read_the_weights() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let fixture = fixture::one("llama_sharded");
+    let (policy, probes) = (fixture.lora(), probes(&fixture));
+    let root = tempfile::tempdir().unwrap();
+    let [adapter, merged] = ["adapter", "merged"].map(|name| root.path().join(name));
+    export_adapter(&policy, &fixture.folder, &probes, &adapter, false).unwrap();
+    export_merged(&policy, &fixture, &merged, WHOLE).unwrap();
+    for dir in [adapter, merged] {
+        let modes = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().permissions().mode());
+        let modes: BTreeSet<u32> = modes.collect();
+        assert_eq!(modes.len(), 1, "{modes:?}");
+    }
 }
 
 #[test]

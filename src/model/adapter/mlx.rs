@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::{
     Absent, CONFIG, Halves, LoadedAdapter,
     factors::{Factors, Shaped},
-    finish, frozen, identify, put_half, take_halves, unusable, whole, write_config, write_tensors,
+    finish, frozen, identify, put_half, take_halves, unusable, whole, write_config,
 };
-use crate::{LoadError, Spec, weights::Weights};
+use crate::{LoadError, Spec, tensor_file, weights::Weights};
 use ::files;
 
 pub(super) const TENSORS: &str = "adapters.safetensors";
@@ -124,7 +124,7 @@ pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str)
             tensors.insert(format!("{before}{path}{end}"), factor.transposed());
         }
     }
-    write_tensors(&dir.join(TENSORS), tensors.iter().map(|(name, tensor)| (name.clone(), tensor)), "mlx")?;
+    tensor_file::write(&dir.join(TENSORS), tensors.iter().map(|(name, tensor)| (name.clone(), tensor)), "mlx")?;
     let mut keys: Vec<&str> = factors.layers.keys().filter_map(|path| in_block(path)).collect();
     keys.sort_unstable();
     keys.dedup();

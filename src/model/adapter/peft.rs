@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::{
     Absent, CONFIG, HEAD_MODULE, Halves, LoadedAdapter, config::PeftConfig, factors::Factors, finish, frozen, identify,
-    put_half, take_halves, unusable, whole, write_config, write_tensors,
+    put_half, take_halves, unusable, whole, write_config,
 };
 use crate::{
     LoadError, Spec,
     lora::{a_name, b_name},
+    tensor_file,
     weights::Weights,
 };
 use ::files;
@@ -160,7 +161,7 @@ pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str)
         let module = module(spec, path);
         [(a_name(&module), a), (b_name(&module), b)]
     });
-    write_tensors(&dir.join(TENSORS), tensors, "pt")?;
+    tensor_file::write(&dir.join(TENSORS), tensors, "pt")?;
     let config = json!({
         "base_model_name_or_path": base_model,
         "bias": "none",

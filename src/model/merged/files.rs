@@ -17,6 +17,7 @@ use crate::{
     LoadError, Policy, PolicyError, Spec,
     block::Block,
     source::open_folder,
+    tensor_file,
     tensors::{EMBEDDING, HEAD},
     weights::Weights,
 };
@@ -138,9 +139,7 @@ fn numbered<'a>(shards: Vec<Vec<(String, Folded<'a>)>>, dir: &Path, total: u64) 
 }
 
 fn write_shard(Shard { path, tensors }: Shard<'_>) -> Result<(), LoadError> {
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), &path)
-        .map_err(|error| LoadError::Write { path: path.clone(), source: std::io::Error::other(error) })
+    tensor_file::write(&path, tensors, "pt")
 }
 
 /// The base's own `config.json`. Only the element type is another when one was asked for, and what ties two tables that
