@@ -167,9 +167,12 @@ mod tests {
             [Prompt::Text("Hello".to_owned()), Prompt::Text("Once".to_owned()), hello]
         );
         assert!(read(&file, PlainLine::Refused).is_err());
-        for (wrong, part) in
-            [("", "holds no prompts"), ("\n{\"x\": 1}", "line 2"), (r#"{"prompt_ids": [1]}"#, "give the text")]
-        {
+        for (wrong, part) in [
+            ("", "holds no prompts"),
+            ("\n{\"x\": 1}", "line 2"),
+            (r#"{"prompt_ids": [1]}"#, "give the text"),
+            (r#"{"prompt": 1}"#, "a prompt is a text, or a list of turns"),
+        ] {
             std::fs::write(&file, wrong).unwrap();
             let error = format!("{:#}", for_project(&file, true).unwrap_err());
             assert!(error.contains(part), "{error}");

@@ -16,7 +16,7 @@ impl PairId {
 
 /// What comes before the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a prompt is a text, or a list of turns with a role and a content each")]
 pub enum Prompt {
     /// Plain completion: the answer is appended to this text as it is (TRL's "standard" format).
     Text(String),

@@ -98,6 +98,8 @@ fn existing(folders: &[PathBuf], step: u64) -> Result<u64> {
     if steps.contains(&step) {
         return Ok(step);
     }
+    // Where there is none at all.
+    rotation::newest_step(folders)?;
     let known: Vec<String> = steps.iter().map(u64::to_string).collect();
     Err(TrainError::Sentence(format!("There is no checkpoint of step {step}; there are those of {}", known.join(", "))))
 }

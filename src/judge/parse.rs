@@ -290,7 +290,8 @@ impl Reader<'_> {
             Err(error) => {
                 let error = error.to_string();
                 let last = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                self.fault(written.span(), format!("{:?} is no regular expression: {last}", written.get_ref()));
+                let shown = start_of(written.get_ref());
+                self.fault(written.span(), format!("{shown:?} is no regular expression: {last}"));
                 None
             }
         }
@@ -355,6 +356,17 @@ fn asked(question: String) -> Prompt {
 
 fn words(phrases: &[String]) -> Vec<Words> {
     phrases.iter().map(|phrase| Words::of(phrase)).filter(|words| !words.is_empty()).collect()
+}
+
+/// As much of a text as a sentence can hold.
+fn start_of(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut letters = text.chars();
+    let mut start: String = letters.by_ref().take(LONGEST).collect();
+    if letters.next().is_some() {
+        start.push('…');
+    }
+    start
 }
 
 fn line_of(text: &str, at: usize) -> usize {

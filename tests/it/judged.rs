@@ -137,6 +137,7 @@ fn rules_are_judged_from_a_terminal_and_faulty_ones_stop_a_start() {
     let refused = sentence(home, &args, 1);
     assert!(refused.contains("judge.toml") && refused.contains("line 6") && refused.contains("max_wrods"), "{refused}");
     assert!(out(home, &["runs", &project, "--json"]).is_empty(), "it took no number");
+    assert!(sentence(home, &["check", &project], 1).contains("max_wrods"), "the check says so before");
 
     let right = fs::read_to_string(&rules).unwrap().replace("wrods", "words");
     fs::write(&rules, right).unwrap();

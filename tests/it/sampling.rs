@@ -114,8 +114,12 @@ fn pilaf_asks_a_run_and_its_start() {
         }
     }
     assert!(mixed > 0 && plain > 0, "{mixed} and {plain}");
-    assert!(sentence(home, &asking("1@77"), 1).contains("no checkpoint of step 77"));
+    assert!(sentence(home, &asking("1@77"), 1).contains("no checkpoint of step 77; there are those of 2, 3"));
     assert!(sentence(home, &asking("1@x"), 2).contains("RUN@STEP"));
+    // All weights trained: the start's are not beside them.
+    train.extend(["--set", "lora.full=true"]);
+    out(home, &train);
+    assert!(sentence(home, &asking("2"), 1).contains("draw without PILAF"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use data::{Answer, Origin, Pair, PairId, Prompt};
 use model::{Mix, Policy, Side};
 use text::Codec;
-use train::Result;
+use train::{Result, TrainError};
 
 use crate::{
     answers::answer_all,
@@ -37,6 +37,10 @@ pub fn draw(
     wanted: &dyn Fn() -> bool,
     each: &mut dyn FnMut(usize, Drawn),
 ) -> Result<()> {
+    if asked.pilaf.is_some() && policy.trains_its_weights() {
+        let sentence = "PILAF needs the weights of the start beside those of the run, and a run of all weights (lora.full) has only its own; draw without PILAF, or from a run that trained an adapter";
+        return Err(TrainError::Sentence(sentence.to_owned()));
+    }
     let mut ready: Vec<Asking> = Vec::with_capacity(AT_ONCE);
     let source = Source { policy, codec, asked, whose, wanted };
     for (index, prompt) in prompts.iter().enumerate() {

@@ -18,7 +18,7 @@ use train::{
     },
     loss::judge,
     measure::{
-        golden,
+        golden, judging,
         log_probs::sums,
         reference::{Origin, Reference, Source},
     },
@@ -58,6 +58,8 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     }
     let why = inputs::open_device(config)?;
     let mut project = Project::open(project)?;
+    // A start refuses rules that make no sense.
+    judging::rules_of(&project, &project.probes()?)?;
     let folder = inputs::model_folder(&project, config)?;
     let options = inputs::load_options(config, project.dir());
     let device = device::open(options.device).map_err(PolicyError::from)?.device;

@@ -179,7 +179,7 @@ pub struct Saved {
 pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
     if let Some(step) = step {
         let path = rotation::find(folders, step)
-            .ok_or_else(|| TrainError::Sentence(format!("There is no checkpoint of step {step}")))?;
+            .ok_or_else(|| TrainError::NoSuchCheckpoint { step, there: rotation::there(folders) })?;
         return Saved::read(&path);
     }
     let newest = rotation::newest_step(folders)?;

@@ -46,6 +46,16 @@ fn named(folders: &[PathBuf], kind: &str) -> Vec<u64> {
     steps
 }
 
+/// Which there are, those in doubt too, for a sentence.
+pub fn there(folders: &[PathBuf]) -> String {
+    let steps = [steps(folders), doubtful_steps(folders)].concat();
+    if steps.is_empty() {
+        return "there is none".to_owned();
+    }
+    let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
+    format!("there are those of {}", steps.join(", "))
+}
+
 /// Where the checkpoint of a step is, in the last of a run's folders that has one; else the one in doubt.
 pub fn find(folders: &[PathBuf], step: u64) -> Option<PathBuf> {
     place_of(folders, &name_of(step)).or_else(|| place_of(folders, &doubtful_name_of(step)))

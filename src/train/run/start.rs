@@ -34,7 +34,9 @@ impl Start {
             Some(0) if measured == 0 => return Ok(Self::New),
             Some(0) => return Ok(Self::Again { measured, asked: true }),
             Some(step) if rotation::find(folders, step).is_some() => return Ok(Self::After { step, asked: true }),
-            Some(step) => return Err(TrainError::NoSuchCheckpoint { step, there: there(record) }),
+            Some(step) => {
+                return Err(TrainError::NoSuchCheckpoint { step, there: rotation::there(&record.checkpoints) });
+            }
             None => {}
         }
         if let Some(step) = rotation::steps(folders).pop() {
@@ -82,16 +84,4 @@ fn had_checkpoints(record: &RunRecord, config: &RunConfig) -> bool {
     let every = config.train.checkpoint_every;
     // The step at which the first is due is measured before it is saved.
     ended_by_itself || !record.dir.is_dir() || (every > 0 && record.step > every)
-}
-
-/// The checkpoints there are, for a sentence.
-fn there(record: &RunRecord) -> String {
-    let steps = [rotation::steps(&record.checkpoints), rotation::doubtful_steps(&record.checkpoints)].concat();
-    match steps.as_slice() {
-        [] => "there is none".to_owned(),
-        steps => {
-            let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
-            format!("there are those of {}", steps.join(", "))
-        }
-    }
 }
