@@ -244,7 +244,7 @@ pub fn machine() -> Machine {
 /// What settings follow that nobody has set: the project's pairs and the size of the run's model.
 pub fn basis(project: &Project, config: &RunConfig) -> Result<Basis> {
     let model = config.model.path.clone().map_or_else(|| project.settings().map(|settings| settings.model), Ok)?;
-    Ok(Basis { pairs: project.counts()?.better, parameters: parameters(&project.dir().join(model)) })
+    Ok(project.counts()?.basis(parameters(&project.dir().join(model))))
 }
 
 /// Of a model, where its headers can be read.

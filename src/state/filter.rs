@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_state_is_counted_under_its_filter() {
-        let counts = Counts { unlabelled: 1, better: 2, tie: 4, both_bad: 8, skip: 16 };
+        let counts = Counts { unlabelled: 1, better: 2, tie: 4, both_bad: 8, skip: 16, ..Counts::default() };
         let of = |shown: ListedPairs| shown.count(&counts);
         assert_eq!(of(ListedPairs::All), 31);
         assert_eq!(of(ListedPairs::Labelled), 30);

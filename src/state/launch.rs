@@ -30,6 +30,8 @@ pub struct Checked {
     pub problems: BTreeMap<String, String>,
     /// What empty fields became that follow the data and the model.
     pub suggestions: Vec<Suggestion>,
+    /// What they follow.
+    pub basis: Basis,
 }
 
 impl Checked {
@@ -61,18 +63,18 @@ impl Checked {
         (!told.is_empty()).then(|| told.join("; "))
     }
 
-    /// How many steps the fields come to, of so many pairs with a preference.
-    pub fn steps(&self, pairs: usize) -> Option<u64> {
-        let to_train_on = self.config.pairs_to_train_on(pairs);
+    /// How many steps the fields come to with the project's pairs.
+    pub fn steps(&self) -> Option<u64> {
+        let to_train_on = self.config.pairs_to_train_on(&self.basis);
         let known = to_train_on > 0 && self.problems.is_empty();
         known.then(|| Length::of(&self.config.train, to_train_on).steps)
     }
 
     /// "= 64 steps, 8 passes over 65 pairs".
-    pub fn outlook(&self, pairs: usize) -> Option<String> {
+    pub fn outlook(&self) -> Option<String> {
         let train = &self.config.train;
-        let to_train_on = self.config.pairs_to_train_on(pairs);
-        let steps = self.steps(pairs)?;
+        let to_train_on = self.config.pairs_to_train_on(&self.basis);
+        let steps = self.steps()?;
         let met = steps as f64 * train.pairs_per_step.min(to_train_on) as f64;
         let passes = if train.steps.is_none() { train.epochs } else { met / to_train_on as f64 };
         let passes = (passes * 10.0).round() / 10.0;
@@ -219,7 +221,7 @@ fn word(value: &impl Serialize) -> String {
 }
 
 fn check(texts: &BTreeMap<String, String>, basis: &Basis) -> Checked {
-    let mut checked = Checked::default();
+    let mut checked = Checked { basis: *basis, ..Checked::default() };
     for (key, typed) in texts {
         let typed = typed.trim();
         let value = match Setting::of(key).map_or(Ok(typed.to_owned()), |setting| as_toml(setting, typed)) {

@@ -86,11 +86,12 @@ impl Question {
 
     /// Writes an answer into the fields.
     pub fn give(self, launch: &mut Launch, answer: Answer) {
-        let usual = self.usual(launch);
-        let value = self.of(answer, usual);
         if self == Self::Length {
+            // First, because no number of epochs is suggested beside one of steps.
             launch.set(TrainConfig::STEPS.key, "");
         }
+        let usual = self.usual(launch);
+        let value = self.of(answer, usual);
         // An empty field goes on following the data.
         let text = if value == usual { String::new() } else { short(value) };
         launch.set(self.setting().key, text);
@@ -177,9 +178,13 @@ mod tests {
     use super::*;
     use data::config::Basis;
 
+    fn of_pairs(pairs: usize) -> Basis {
+        Basis { pairs, parameters: Some(1_000_000), ..Basis::default() }
+    }
+
     fn sheet() -> Launch {
         let mut launch = Launch::following(&RunConfig::default(), &BTreeSet::new());
-        launch.set_basis(Basis { pairs: 81, parameters: Some(1_000_000) });
+        launch.set_basis(of_pairs(81));
         launch
     }
 
@@ -214,13 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_is_answered_beside_a_number_of_steps_is_read_as_that_answer() {
+        for answer in Answer::ALL {
+            let mut launch = sheet();
+            launch.set(TrainConfig::STEPS.key, "300");
+            Question::Length.give(&mut launch, answer);
+            assert_eq!(Question::Length.answer(&mut launch), Some(answer));
+        }
+    }
+
+    #[test]
     fn the_usual_answer_goes_on_following_the_data() {
         let mut launch = sheet();
         for question in Question::ALL {
             question.give(&mut launch, Answer::Middle);
         }
         let few = launch.checked().config.train.epochs;
-        launch.set_basis(Basis { pairs: 3000, parameters: Some(1_000_000) });
+        launch.set_basis(of_pairs(3000));
         assert!(launch.checked().config.train.epochs < few);
         assert_eq!(Question::Length.answer(&mut launch), Some(Answer::Middle));
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 
 use super::{Project, RunId, pairs::split_number, project::Result, search};
-use ::data::{Choice, Pair, PairId, PromptKey, Split, SplitRule, Strength};
+use ::data::{Choice, Pair, PairId, PromptKey, Split, SplitRule, Strength, config::Basis};
 
 /// Which pairs, in which order. The default is all of them, oldest first.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -69,11 +69,21 @@ pub struct Counts {
     pub tie: usize,
     pub both_bad: usize,
     pub skip: usize,
+    /// Of `better` and `tie`: those that are always held out.
+    pub held_out: usize,
+    /// Of `better` and `tie`: those that are never held out.
+    pub trained_on: usize,
 }
 
 impl Counts {
     pub fn total(&self) -> usize {
         self.unlabelled + self.labelled()
+    }
+
+    /// What settings follow, with a model of so many parameters.
+    pub fn basis(&self, parameters: Option<u64>) -> Basis {
+        let Self { better, tie, held_out, trained_on, .. } = *self;
+        Basis { pairs: better + tie, held_out, trained_on, parameters }
     }
 
     pub fn labelled(&self) -> usize {
@@ -155,17 +165,25 @@ impl Project {
         self.read(|connection| {
             let mut counts = Counts::default();
             let mut statement = connection.prepare_cached(
-                "SELECT state, count(*) FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL GROUP BY state",
+                "SELECT state, split, count(*) FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL
+                 GROUP BY state, split",
             )?;
+            let [trained_on, held_out] = [Split::Train, Split::Eval].map(split_number);
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let count = row.get::<_, i64>(1)? as usize;
-                match row.get::<_, i64>(0)? {
-                    0 => counts.unlabelled = count,
-                    1 => counts.better = count,
-                    2 => counts.tie = count,
-                    3 => counts.both_bad = count,
-                    _ => counts.skip = count,
+                let (state, split): (i64, i64) = (row.get(0)?, row.get(1)?);
+                let count = row.get::<_, i64>(2)? as usize;
+                match state {
+                    0 => counts.unlabelled += count,
+                    1 => counts.better += count,
+                    2 => counts.tie += count,
+                    3 => counts.both_bad += count,
+                    _ => counts.skip += count,
+                }
+                if matches!(state, 1 | 2) && split == held_out {
+                    counts.held_out += count;
+                } else if matches!(state, 1 | 2) && split == trained_on {
+                    counts.trained_on += count;
                 }
             }
             Ok(counts)

@@ -140,6 +140,18 @@ fn sorting_puts_what_has_no_value_last() {
 }
 
 #[test]
+fn pairs_to_learn_from_are_counted_by_the_side_that_was_set_for_them() {
+    let (_dir, mut project) = project();
+    for (split, sides) in [(Split::Auto, (0, 0)), (Split::Eval, (1, 0)), (Split::Train, (0, 1))] {
+        let before = project.pair(PairId(1)).unwrap().unwrap();
+        let after = Pair { split, ..before.clone() };
+        project.apply(&Change::new("Split", vec![Edit::replace(before, after)])).unwrap();
+        let basis = project.counts().unwrap().basis(None);
+        assert_eq!((basis.pairs, (basis.held_out, basis.trained_on)), (2, sides), "{split:?}");
+    }
+}
+
+#[test]
 fn rows_counts_and_tags_show_the_newest_state() {
     let (_dir, project) = project();
     let rows = project.rows(&[PairId(5), PairId(77), PairId(1)]).unwrap();

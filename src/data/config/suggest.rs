@@ -9,8 +9,12 @@ use crate::counted;
 /// What the rule looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Basis {
-    /// Pairs with a preference.
+    /// Pairs that a run learns from: with a preference, or tied.
     pub pairs: usize,
+    /// Of them, those that are always held out.
+    pub held_out: usize,
+    /// Of them, those that are never held out.
+    pub trained_on: usize,
     /// Of the model, where its folder tells.
     pub parameters: Option<u64>,
 }
@@ -74,7 +78,7 @@ impl RunConfig {
         if basis.pairs == 0 && setting != OptimizerConfig::LEARNING_RATE {
             return None;
         }
-        let to_train_on = self.pairs_to_train_on(basis.pairs);
+        let to_train_on = self.pairs_to_train_on(basis);
         let steps = Length::of(&self.train, to_train_on).steps;
         let of_steps = format!("the run has {}", counted(steps as usize, "step", "steps"));
         match setting.key {
@@ -109,9 +113,11 @@ impl RunConfig {
     }
 
     /// About as many as are not held out, which the prompts decide.
-    pub fn pairs_to_train_on(&self, pairs: usize) -> usize {
+    pub fn pairs_to_train_on(&self, basis: &Basis) -> usize {
+        let Basis { pairs, held_out, trained_on, .. } = *basis;
+        let open = pairs.saturating_sub(held_out + trained_on);
         // The share may be one that is refused later.
-        pairs.saturating_sub((pairs as f64 * self.data.eval_fraction).round() as usize)
+        trained_on + open.saturating_sub((open as f64 * self.data.eval_fraction).round() as usize)
     }
 }
 
@@ -150,14 +156,18 @@ fn millions(parameters: u64) -> String {
 mod tests {
     use super::*;
 
+    fn of_pairs(pairs: usize, parameters: u64) -> Basis {
+        Basis { pairs, parameters: Some(parameters), ..Basis::default() }
+    }
+
     fn followed(pairs: usize, parameters: u64) -> (RunConfig, Vec<Suggestion>) {
         let mut config = RunConfig::default();
-        let suggestions = config.follow(&Basis { pairs, parameters: Some(parameters) }, |_| false);
+        let suggestions = config.follow(&of_pairs(pairs, parameters), |_| false);
         (config, suggestions)
     }
 
     fn steps(config: &RunConfig, pairs: usize) -> u64 {
-        Length::of(&config.train, config.pairs_to_train_on(pairs)).steps
+        Length::of(&config.train, config.pairs_to_train_on(&of_pairs(pairs, 0))).steps
     }
 
     #[test]
@@ -168,6 +178,15 @@ mod tests {
         assert_eq!(config.optimizer.learning_rate, 1e-3);
         assert_eq!(config.data.eval_fraction, 0.2);
         assert!(suggestions.iter().any(|suggestion| suggestion.because.contains("81 pairs")));
+    }
+
+    #[test]
+    fn pairs_whose_side_is_set_are_not_shared_out_once_more() {
+        let mut config = RunConfig::default();
+        config.data.eval_fraction = 0.1;
+        let basis = Basis { held_out: 240, trained_on: 340, ..of_pairs(680, 0) };
+        assert_eq!(config.pairs_to_train_on(&basis), 340 + 90);
+        assert_eq!(config.pairs_to_train_on(&Basis { held_out: 680, ..of_pairs(680, 0) }), 0);
     }
 
     #[test]
@@ -207,7 +226,7 @@ mod tests {
         let mut config = RunConfig::default();
         config.train.steps = Some(200);
         let chosen = [TrainConfig::STEPS, TrainConfig::EPOCHS, OptimizerConfig::LEARNING_RATE];
-        config.follow(&Basis { pairs: 81, parameters: Some(1_000_000) }, |setting| chosen.contains(setting));
+        config.follow(&of_pairs(81, 1_000_000), |setting| chosen.contains(setting));
         assert_eq!(config.optimizer.learning_rate, RunConfig::default().optimizer.learning_rate);
         assert_eq!((config.optimizer.warmup_steps, config.train.eval_every), (20, 16));
     }

@@ -145,14 +145,13 @@ fn basis(workspace: &Workspace, view: &TrainView) -> Basis {
         "" => project.and_then(|project| project.parameters),
         path => workspace.models.card(Path::new(path)).and_then(|card| card.parameters),
     };
-    Basis { pairs: project.map_or(0, |project| project.counts.better), parameters }
+    project.map(|project| project.counts).unwrap_or_default().basis(parameters)
 }
 
 /// "= 64 steps, 8 passes over 65 pairs, about 2 min, 310 MiB".
 fn outlook(workspace: &Workspace, checked: &Checked) -> Option<String> {
-    let pairs = workspace.project.as_ref()?.counts.better;
-    let text = checked.outlook(pairs)?;
-    let known = workspace.preflight.time_and_memory(&checked.config, checked.steps(pairs)?);
+    let text = checked.outlook()?;
+    let known = workspace.preflight.time_and_memory(&checked.config, checked.steps()?);
     Some(match known {
         Some((secs, bytes)) => format!("{text}, about {}, {}", metric::duration(secs), metric::bytes(bytes)),
         None => text,
