@@ -23,6 +23,10 @@ use state::{
     drafts::{self, Draft},
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
 };
+use store::{PairQuery, Sort};
+
+/// Points that the table leaves to the editor, whose first row needs them.
+const EDITOR: f32 = 420.0;
 
 /// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usize, usize), commands: &Commands) {
@@ -55,7 +59,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
     Panel::left("pairs table")
         .resizable(true)
         .default_size(width * 0.4)
-        .size_range(220.0..=(width - 280.0).max(221.0))
+        .size_range(220.0..=(width - EDITOR).max(221.0))
         .show_separator_line(false)
         .frame(Frame::NONE.inner_margin(Margin { right: space::M as i8, ..Margin::ZERO }))
         .show(ui, |ui| {
@@ -156,6 +160,16 @@ pub(super) fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
     }));
 }
 
+/// Labels what has no verdict yet, the pairs that came last before all others.
+fn label_newest(view: &mut PairsView, commands: &Commands) {
+    if let Some(draft) = view.draft.take() {
+        editor::close(draft, commands);
+    }
+    let sort = Sort { descending: true, ..Sort::default() };
+    let query = PairQuery { sort, ..PairQuery::default() };
+    commands.push(Command::Pairs(PairsCommand::Label { query, only: None, relabel: false, from: None }));
+}
+
 pub(super) fn new_pair(view: &mut PairsView, commands: &Commands) {
     let chat = !matches!(view.draft.as_ref().map(|draft| &draft.pair.prompt), Some(Prompt::Text(_)));
     open_new(Change::new("New pair", vec![Edit::add(drafts::blank(chat))]), view, commands);
@@ -208,6 +222,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         parts::at_right(ui, "actions", |ui| {
             if !is_roomy {
                 ui.spacing_mut().item_spacing.x = space::XS;
+                ui.spacing_mut().button_padding.x = space::S;
             }
             // Every button stays where it is, whatever can be done now.
             let (any, todo) = (data.counts.total() > 0, data.counts.unlabelled > 0);

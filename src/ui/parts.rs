@@ -1,6 +1,6 @@
 //! Small things that every screen is built of: card, heading, empty state, the one primary button.
 
-use egui::{Button, Color32, Frame, Margin, Response, RichText, Ui};
+use egui::{Button, Color32, Frame, Margin, Response, RichText, Ui, scroll_area::ScrollBarVisibility};
 
 use super::theme::{self, Palette, size, space};
 
@@ -141,6 +141,16 @@ pub fn empty(ui: &mut Ui, what: &str, next: &str) {
         ui.label(RichText::new(what).size(size::HEADING).color(palette.text));
         ui.label(RichText::new(next).color(palette.weak));
     });
+}
+
+/// Bars of a scroll area that is about to be laid out in another one. While it lies below what is seen it has none: it would be
+/// drawn at the lower edge, over what is there.
+pub fn bars(ui: &Ui) -> ScrollBarVisibility {
+    if ui.cursor().top() < ui.clip_rect().bottom() {
+        ScrollBarVisibility::VisibleWhenNeeded
+    } else {
+        ScrollBarVisibility::AlwaysHidden
+    }
 }
 
 /// A coloured strip with a sentence: something deserves a look.

@@ -54,6 +54,12 @@ fn answers_become_pairs_to_label_as_they_come() {
     let newest = project.pairs_at(project.revision().unwrap()).unwrap().pop().unwrap();
     assert_eq!((newest.prompt, newest.verdict), (prompts[0].clone(), None));
     assert_eq!(newest.answers[1].text, "At noon (0).");
+    stage.click("Label them");
+    stage.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+    let labelling = &stage.harness.state().views().pairs.labelling;
+    assert_eq!(labelling.as_ref().unwrap().session.current(), Some(newest.id), "the newest first");
+    stage.harness.key_press(Key::Escape);
+    stage.harness.run();
     stage.click("Close");
     assert!(!stage.says("1 new pair to label"));
     // Asked again the seed is another one.
@@ -70,6 +76,7 @@ fn it_can_be_stopped_and_the_prompts_of_the_pairs_can_be_asked() {
     assert!(drawing.control.stopping());
     stage.say([Event::AllDrawn { request: drawing.request }]);
     assert!(stage.says("Stopped after 0 of 2 prompts"));
+    assert!(!stage.says("Label them"), "no pair came of it");
     stage.click("Close");
 
     stage.harness.key_press(Key::M);

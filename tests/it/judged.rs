@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use egui::accesskit::Role;
-use egui_kittest::SnapshotResults;
+use egui_kittest::{SnapshotResults, kittest::Queryable};
 use nudge::{
     engine::protocol::{Event, Outcome},
     state::{Screen, answers::Tab},
@@ -241,6 +241,15 @@ fn the_window_lists_what_was_counted_and_takes_rules() {
     window.click_button("Not counted");
     window.assert_shows("yes sir 0");
     assert!(!window.shows("yes sir 3"));
+
+    window.harness.set_size([900.0, 600.0].into());
+    window.settle();
+    for button in ["Not counted", "Edit rules…"] {
+        let right = window.harness.get_by_label(button).rect().right();
+        assert!(right <= 900.0, "{button} ends at {right}");
+    }
+    window.harness.set_size([1280.0, 800.0].into());
+    window.settle();
 
     window.click_button("Edit rules…");
     window.until("the rules are there", |app| app.views().answers.judged.writing.is_some());

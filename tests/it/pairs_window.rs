@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use egui::{Key, Modifiers, accesskit};
-use egui_kittest::SnapshotResults;
+use egui_kittest::{SnapshotResults, kittest::Queryable};
 use nudge::{
-    data::{Change, Choice, Edit, Pair, PairId, Prompt, Role, Strength, Turn},
+    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
     state::{Screen, labelling::Labelling, pairs::LabelView},
     store::{NewRun, PairVisit, Project, ProjectSettings, Revision},
 };
@@ -400,6 +400,29 @@ fn islands(dir: &Path) -> Vec<PairId> {
         .collect();
     let change = Change::new("Import the islands", edits);
     Project::open(dir).unwrap().apply(&change).unwrap().pairs
+}
+
+/// With a name of a model that is too long for its row, in the smallest window, after it was a larger one.
+#[test]
+fn whatever_can_be_pressed_stands_inside_the_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = Origin::Model("start model, temperature 1, top-p 1, seed 0".to_owned());
+    let edits = (0..1200).map(|n| {
+        let mut pair = Pair::new(PairId::NEW, Prompt::Text(format!("Question {n}")), &[]);
+        pair.answers = ["At six", "At noon"].map(|text| Answer::new(text, name.clone())).into();
+        Edit::add(pair)
+    });
+    project(dir.path(), 0);
+    Project::open(dir.path()).unwrap().apply(&Change::new("Answers", edits.collect())).unwrap();
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    for size in [[1280.0, 800.0], [900.0, 600.0]] {
+        window.harness.set_size(size.into());
+        window.settle();
+        for button in ["Answer 1 is better", "Answer 2 is better", "Delete", "Label"] {
+            let right = window.harness.get_by_role_and_label(accesskit::Role::Button, button).rect().right();
+            assert!(right <= size[0], "{button} ends at {right} of {}", size[0]);
+        }
+    }
 }
 
 #[test]

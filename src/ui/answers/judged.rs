@@ -1,7 +1,7 @@
 //! Answers that a run's rules have judged: what was counted, to be read.
 
 use data::counted;
-use egui::{Align, ComboBox, Label, Layout, RichText, Role, ScrollArea, Slider, Ui};
+use egui::{ComboBox, Label, RichText, Role, ScrollArea, Slider, Ui};
 use state::{
     Command, Commands, Workspace,
     answers::{AnswersCommand, AnswersView},
@@ -20,6 +20,8 @@ use crate::{
 
 /// Answers of a page: each is laid out anew in every frame.
 const PAGE: usize = 60;
+/// Points from which all controls stand in one row.
+const ONE_ROW: f32 = 940.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
     if view.judged.writing.is_some() {
@@ -57,28 +59,27 @@ fn controls(
     view: &mut AnswersView,
     commands: &Commands,
 ) {
-    const BUTTON: f32 = 96.0;
-    ui.horizontal_top(|ui| {
-        let room = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
-        ui.allocate_ui_with_layout(egui::vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
-            ui.set_width(room);
-            ui.horizontal_wrapped(|ui| {
-                if let Some(run) = run {
-                    which_run(ui, workspace, run, view);
-                }
-                if let Some(of_run) = of_run {
-                    which_step(ui, of_run, &mut view.judged);
-                    which_rule(ui, of_run, &mut view.judged);
-                }
-            });
-        });
-        ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+    let narrow = ui.available_width() < ONE_ROW;
+    ui.horizontal(|ui| {
+        if let Some(run) = run {
+            which_run(ui, workspace, run, view);
+        }
+        if let Some(of_run) = of_run {
+            which_step(ui, of_run, &mut view.judged);
+            if !narrow {
+                which_answers(ui, of_run, &mut view.judged);
+            }
+        }
+        parts::at_right(ui, "rules", |ui| {
             let about = "What counts as what: judge.toml in the project's folder";
             if ui.button("Edit rules…").on_hover_text(about).clicked() {
                 commands.push(Command::Answers(AnswersCommand::WriteRules));
             }
         });
     });
+    if narrow && let Some(of_run) = of_run {
+        ui.horizontal(|ui| which_answers(ui, of_run, &mut view.judged));
+    }
 }
 
 fn which_run(ui: &mut Ui, workspace: &Workspace, run: RunId, view: &mut AnswersView) {
@@ -116,7 +117,7 @@ fn which_step(ui: &mut Ui, of_run: &OfRun, view: &mut JudgedView) {
     ui.label(format!("Step {}", of_run.steps[at]));
 }
 
-fn which_rule(ui: &mut Ui, of_run: &OfRun, view: &mut JudgedView) {
+fn which_answers(ui: &mut Ui, of_run: &OfRun, view: &mut JudgedView) {
     let every = "All rules";
     let combo = ComboBox::from_id_salt("judged rule")
         .selected_text(view.rule.as_deref().unwrap_or(every))

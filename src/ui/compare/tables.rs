@@ -122,7 +122,7 @@ pub fn settings(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord]) {
 }
 
 fn table(ui: &mut Ui, salt: &str, rows: impl FnOnce(&mut Ui)) {
-    ScrollArea::horizontal().id_salt(salt).show(ui, |ui| {
+    ScrollArea::horizontal().id_salt(salt).scroll_bar_visibility(parts::bars(ui)).show(ui, |ui| {
         Grid::new(salt).striped(true).spacing([space::L, space::XS]).show(ui, rows);
     });
 }

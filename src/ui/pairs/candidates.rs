@@ -14,7 +14,7 @@ use crate::{parts, prompt, theme::space};
 const LINES: usize = 4;
 
 pub fn strips(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
-    under_way(ui, workspace, commands);
+    under_way(ui, workspace, view, commands);
     if view.strip == Strip::Sample {
         let fill = parts::palette(ui).accent_soft;
         parts::strip(ui, fill, |ui| {
@@ -136,7 +136,7 @@ fn source(ui: &mut Ui, workspace: &Workspace, source: &mut Source) {
 }
 
 /// How it goes, what came of it, and prompts without a pair.
-fn under_way(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+fn under_way(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let Some(drawing) = &workspace.pairs.candidates else {
         return;
     };
@@ -157,8 +157,14 @@ fn under_way(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
                     if ui.add_enabled(!stopping, Button::new("Stop writing")).clicked() {
                         drawing.control.stop();
                     }
-                } else if ui.button("Close").clicked() {
-                    commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Close)));
+                } else {
+                    if ui.button("Close").clicked() {
+                        commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Close)));
+                    }
+                    let about = "One pair at a time, the newest first";
+                    if drawing.pairs > 0 && ui.button("Label them").on_hover_text(about).clicked() {
+                        super::label_newest(view, commands);
+                    }
                 }
             });
         });

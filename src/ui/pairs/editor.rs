@@ -15,7 +15,7 @@ use crate::{
     marked::{self, TextMark},
     parts, pieces,
     prompt::{self, Edited},
-    theme::{self, space},
+    theme::{self, size, space},
     tokens,
     writing::Field,
 };
@@ -25,6 +25,8 @@ const VERDICT: f32 = 590.0;
 
 /// Below this width the answers stand under each other.
 const SIDE_BY_SIDE: f32 = 420.0;
+/// Points that a button beside an answer's name takes.
+const BUTTON: f32 = 76.0;
 
 /// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usize, usize), commands: &Commands) {
@@ -360,7 +362,8 @@ fn answer(
                 ui.set_width(ui.available_width());
                 ui.horizontal(|ui| {
                     ui.label(RichText::new(&word).strong().color(palette.strong));
-                    parts::caption(ui, origin_word(&answer.origin));
+                    let buttons = usize::from(place == Place::Other) + usize::from(removable);
+                    origin(ui, &answer.origin, BUTTON * buttons as f32);
                     parts::at_right(ui, "answer actions", |ui| {
                         if place == Place::Other {
                             let button = parts::quiet(ui, true, "Better");
@@ -426,6 +429,15 @@ fn text(
         pieces::layout(ui, marked::job(text, spans, &font, color, mark, width))
     };
     Field { hint: "Write an answer", rows: 4, ..field }.show_as(ui, text, Some(&mut layouter))
+}
+
+/// Where an answer comes from, on what is left of its first row beside `room` points of buttons: a model's name can be long.
+fn origin(ui: &mut Ui, origin: &Origin, room: f32) {
+    let text = RichText::new(origin_word(origin)).size(size::SMALL).color(parts::palette(ui).weak);
+    ui.scope(|ui| {
+        ui.set_max_width((ui.available_width() - room).max(0.0));
+        ui.add(egui::Label::new(text).truncate());
+    });
 }
 
 fn origin_word(origin: &Origin) -> String {

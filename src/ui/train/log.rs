@@ -24,6 +24,7 @@ pub fn ui(ui: &mut Ui, run: RunId, history: &History) {
         let row = size::BODY + space::XS;
         ScrollArea::both()
             .id_salt(("log", run.0))
+            .scroll_bar_visibility(parts::bars(ui))
             .max_height(HEIGHT)
             .auto_shrink([false, true])
             .stick_to_bottom(true)
