@@ -168,7 +168,7 @@ impl Guide {
             return None;
         }
         let (pairs, labelled) = (project.counts.total() > 0, project.counts.better > 0);
-        let references = project.references > 0 || project.config.data.reference != "auto";
+        let references = project.has_references(&project.config.data.reference);
         let path = vec![
             ("a model", true),
             ("pairs", pairs),

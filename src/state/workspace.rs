@@ -49,6 +49,11 @@ impl ProjectSummary {
     pub fn is_own(&self) -> bool {
         self.about.is_empty()
     }
+
+    /// Whether a run whose setting names this file has reference answers: `auto` stands for the project's own.
+    pub fn has_references(&self, file: &str) -> bool {
+        self.references > 0 || file != "auto"
+    }
 }
 
 /// Writes on their way to the disk. "Saved" is said only after the commit.

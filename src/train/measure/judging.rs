@@ -107,7 +107,7 @@ impl Training {
         let Judging { rules, asked } = judging;
         let started = Instant::now();
         let rested = context.rested;
-        context.phase("Answering what is judged", None);
+        context.phase("Writing answers to be judged", None);
         let options = GenerateOptions {
             temperature: rules.temperature,
             max_new: self.config.train.sample_tokens,

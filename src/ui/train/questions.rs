@@ -31,6 +31,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             view.launch.set_method(Method::named(word).unwrap_or(kind));
         }
     });
+    let file = &checked.config.data.reference;
+    let any_references = workspace.project.as_ref().is_some_and(|project| project.has_references(file));
     for question in Question::ALL {
         ui.horizontal_wrapped(|ui| {
             label(ui, question.label());
@@ -47,6 +49,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             }
             if before.is_none() {
                 parts::caption(ui, "set by hand below");
+            }
+            if question == Question::Care && checked.config.objective.reference_weight() > 0.0 && !any_references {
+                parts::caption(ui, "needs reference answers")
+                    .on_hover_text("The model's own answers to other prompts, in a file that “All settings” names");
             }
         });
     }
