@@ -162,7 +162,8 @@ fn under_way(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands:
                         commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Close)));
                     }
                     let about = "One pair at a time, the newest first";
-                    if drawing.pairs > 0 && ui.button("Label them").on_hover_text(about).clicked() {
+                    let any = drawing.came > 0 && !drawing.references;
+                    if any && ui.button("Label them").on_hover_text(about).clicked() {
                         super::label_newest(view, commands);
                     }
                 }

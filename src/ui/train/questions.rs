@@ -52,7 +52,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             }
             if question == Question::Care && checked.config.objective.reference_weight() > 0.0 && !any_references {
                 parts::caption(ui, "needs reference answers")
-                    .on_hover_text("The model's own answers to other prompts, in a file that “All settings” names");
+                    .on_hover_text("The model's own answers to other prompts: it can write them in Pairs, “Sample…”, or “All settings” names a file");
             }
         });
     }
