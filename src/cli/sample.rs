@@ -27,7 +27,7 @@ use super::{
 const STOPPING: &str = "Stopping; what was written so far is kept. Ctrl-C again leaves at once.";
 
 /// Pairs of so many prompts are one step of the journal.
-const SAVED_TOGETHER: usize = 64;
+const SAVED_TOGETHER: usize = 8;
 
 /// Reference answers that are written together and then saved.
 const AT_ONCE: usize = 16;

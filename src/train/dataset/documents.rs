@@ -345,10 +345,12 @@ impl Dataset {
         if aside + held_out + self.unlabelled == 0 {
             return "the project has no pairs yet; import some or label some".to_owned();
         }
-        format!(
+        let why = format!(
             "{} no label to train on, {aside} cannot be used and {held_out} held out",
             counted(self.unlabelled, "pair has", "pairs have")
-        )
+        );
+        // A prompt is held out with all its pairs.
+        if held_out > 0 { format!("{why}; with data.eval_fraction=0 those are trained on too") } else { why }
     }
 
     /// What a person should know about the data before the first step.
