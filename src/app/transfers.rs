@@ -201,6 +201,7 @@ impl App {
         self.jobs.aside(Lane::Transfer, "Could not export", move || {
             let export = || -> anyhow::Result<Written> {
                 let project = Project::open(&dir)?;
+                project.refuse_own(&path)?;
                 let ids = only.map_or_else(|| project.query(&query).map(Arc::new), Ok)?;
                 if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                     std::fs::create_dir_all(folder)?;

@@ -40,6 +40,7 @@ pub fn run(args: &Import) -> Result<Ending> {
     let files = formats::files(&args.files)?;
     if let Some(rejected) = &args.rejected {
         spare(rejected, &files)?;
+        project.refuse_own(rejected)?;
     }
     // Before anything comes in: one of them may be no file of records at all.
     let mut readers: Vec<Reader> = files.iter().map(|file| Reader::open(file, &options)).collect::<Result<_, _>>()?;

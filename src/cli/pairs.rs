@@ -35,6 +35,7 @@ pub fn run(args: &Pairs) -> Result<Ending> {
     let written = if args.out == Path::new("-") {
         write::to_stream(format, &mut io::BufWriter::new(io::stdout().lock()), &mut each)?
     } else {
+        project.refuse_own(&args.out)?;
         let splits = args.splits.then_some(SplitRule { eval_fraction: args.eval_fraction, seed: args.split_seed });
         let plan = Plan { path: args.out.clone(), format, replace: args.overwrite, splits };
         write::to_path(&plan, &mut each).map_err(|error| match error.downcast_ref() {

@@ -47,6 +47,7 @@ fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported, E
         return Err(ExportError::Stopped);
     }
     let project = Project::open(&order.project)?;
+    project.refuse_own(&order.to)?;
     let record = project.run(order.run)?;
     let story = RunHistory::of(&project, &record)?;
     crate::report(&story, &order.to, order.overwrite)?;

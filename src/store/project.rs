@@ -110,6 +110,15 @@ impl Project {
         self.dir.join("runs").join(run.0.to_string())
     }
 
+    /// A file of a run is no place for something that is written elsewhere: it is refused, before anything takes its place.
+    pub fn refuse_own(&self, path: &Path) -> Result<()> {
+        // What is not there cannot be lost.
+        let (Ok(target), Ok(runs)) = (path.canonicalize(), self.dir.join("runs").canonicalize()) else {
+            return Ok(());
+        };
+        if target.starts_with(runs) { Err(StoreError::OwnFile { path: path.to_owned() }) } else { Ok(()) }
+    }
+
     /// Reads; several statements that must agree belong into one [`Self::snapshot`].
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         work(&self.connection).map_err(|error| error.at(&self.path))

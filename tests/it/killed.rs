@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::terminal::{self, SMALL, json_lines, model, nudge, out, path, project};
+use crate::terminal::{self, SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence};
 
 /// Starts a command `times` times and kills it each time, a little later every time, up to as long as it takes.
 fn kill_often(home: &Path, args: &[&str], times: u32, takes: Duration, mut look: impl FnMut()) {
@@ -82,6 +82,27 @@ fn an_import_that_is_killed_comes_in_whole_or_not_at_all() {
     });
     out(home, &import);
     assert_eq!(holds(), before + 4000 * (whole + 1));
+}
+
+/// Asked to replace what is there, no file that a person names takes the place of a run's own.
+#[test]
+fn a_runs_own_files_make_room_for_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    out(home, &[&["train", &project, "--steps", "2"], &SMALL[..]].concat());
+    let state = std::path::Path::new(&project).join("runs/1/checkpoints/step-000002/state.json");
+    let (file, before) = (path(&state), fs::read(&state).unwrap());
+    let pairs = pairs_file(home);
+    for args in [
+        &["export", &project, "1", "--report", &file, "--overwrite"][..],
+        &["pairs", &project, "--out", &file, "--overwrite"],
+        &["import", &project, &pairs, "--rejected", &file, "--overwrite"],
+    ] {
+        let told = sentence(home, args, 1);
+        assert!(told.contains("belongs to a run of this project"), "{told}");
+        assert_eq!(fs::read(&state).unwrap(), before);
+    }
 }
 
 /// The day is part of the prompt: a run that is gone on with in another time zone keeps the one it began with.
