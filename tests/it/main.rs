@@ -31,6 +31,7 @@ mod hostile_folders;
 mod hub;
 mod hub_hostile;
 mod hub_server;
+mod intake_window;
 mod judged;
 mod killed;
 mod leaving;
