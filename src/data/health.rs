@@ -120,7 +120,7 @@ fn has_identical_answers(pair: &Pair) -> bool {
 }
 
 /// 64 bits of the answer's text, blanks at its ends left out.
-fn fingerprint(answer: &Answer) -> u64 {
+pub(crate) fn fingerprint(answer: &Answer) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(answer.text.trim().as_bytes());
     for (name, value) in answer.extras.iter() {
@@ -131,7 +131,7 @@ fn fingerprint(answer: &Answer) -> u64 {
 
 /// The exact prompt but for blanks: unlike the split's key, another system turn is another prompt here, because the same two
 /// answers may well be judged differently under it.
-fn prompt_fingerprint(pair: &Pair) -> u64 {
+pub(crate) fn prompt_fingerprint(pair: &Pair) -> u64 {
     let mut hasher = blake3::Hasher::new();
     match &pair.prompt {
         Prompt::Text(text) => {

@@ -3,6 +3,7 @@
 mod change;
 pub mod config;
 mod counted;
+mod cycles;
 pub mod exact;
 mod extent;
 pub mod health;
@@ -16,6 +17,7 @@ mod split;
 
 pub use change::{Change, Edit};
 pub use counted::counted;
+pub use cycles::{Cycle, cycles};
 pub use extent::{Extent, Scale};
 pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};
 pub use message::{Chat, Extras, Given, Role, RoleName, Turn, WrongMessage, kind};
