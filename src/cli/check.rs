@@ -81,8 +81,8 @@ fn print(report: &PreflightReport) -> Result<()> {
         ("answers", histogram(&report.lengths)),
         ("asleep at step 0", percent(report.asleep)),
         ("steps", report.total_steps.to_string()),
-        ("memory", format!("{}; {} MB were free", report.memory, report.free_memory_bytes >> 20)),
-        ("time", format!("about {}", output::duration(report.estimated_secs))),
+        ("memory", format!("{}; {} were free", report.memory, data::size(report.free_memory_bytes))),
+        ("time", format!("about {}", data::duration(report.estimated_secs))),
     ];
     for (name, value) in rows {
         output::line(format!("{name:<18}{value}"))?;

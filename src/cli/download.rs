@@ -8,14 +8,15 @@ use std::{
 use anyhow::{Context as _, Result};
 use crossbeam::channel::{self, RecvTimeoutError};
 use data::counted;
-use hub::{self, Fetched, Hub, HubError, Phase, Progress, sized};
+use data::{duration, size};
+use hub::{self, Fetched, Hub, HubError, Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::{
     args,
     ending::{Ending, on_interrupt},
-    output::{self, duration},
+    output,
 };
 
 /// Where there is no terminal, a line this often.
@@ -76,13 +77,13 @@ fn tell(fetched: &Fetched, is_json: bool, started: Instant) -> Result<()> {
     let Fetched { bytes, .. } = fetched;
     let files = counted(fetched.files, "file", "files");
     if fetched.received == 0 {
-        output::note(format!("{} is already there: {files}, {}", fetched.name, sized(*bytes)));
+        output::note(format!("{} is already there: {files}, {}", fetched.name, size(*bytes)));
     } else {
         output::note(format!(
             "{} is there: {files}, {} ({} fetched in {})",
             fetched.name,
-            sized(*bytes),
-            sized(fetched.received),
+            size(*bytes),
+            size(fetched.received),
             duration(started.elapsed().as_secs_f64())
         ));
     }
@@ -105,8 +106,8 @@ fn stopped(args: &args::Download, progress: &Progress) -> Result<()> {
     }
     output::note(format!(
         "{} of {} are there. `nudge download {model}` goes on from there.",
-        sized(progress.bytes),
-        sized(progress.total_bytes)
+        size(progress.bytes),
+        size(progress.total_bytes)
     ));
     Ok(())
 }
@@ -175,13 +176,13 @@ impl Shown {
 
 /// "312.0 MB of 1.2 GB, 24.1 MB/s, 37 s left, model.safetensors"
 fn plain(progress: &Progress) -> String {
-    let mut parts = vec![format!("{} of {}", sized(progress.bytes), sized(progress.total_bytes))];
+    let mut parts = vec![format!("{} of {}", size(progress.bytes), size(progress.total_bytes))];
     match progress.phase {
         Phase::Rereading => parts.push("checking what is there".to_owned()),
         Phase::Waiting => parts.push("waiting".to_owned()),
         Phase::Asking | Phase::Fetching | Phase::Ended => {
             if progress.bytes_per_sec > 0.0 {
-                parts.push(format!("{}/s", sized(progress.bytes_per_sec as u64)));
+                parts.push(format!("{}/s", size(progress.bytes_per_sec as u64)));
             }
             if let Some(secs) = progress.secs_left() {
                 parts.push(format!("{} left", duration(secs)));

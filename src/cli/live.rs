@@ -6,7 +6,9 @@ use data::metrics::{KL_REF, Metric, TOKENS_PER_SEC, Told};
 use engine::protocol::LogLevel;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::{self, duration};
+use data::duration;
+
+use super::output;
 
 /// Where there is no terminal, a line this often (and at every evaluation).
 const PLAIN_EVERY: Duration = Duration::from_secs(5);

@@ -34,7 +34,6 @@ pub fn run(args: &Models) -> Result<Ending> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     // As a run would hold it: what the program takes by itself is part of that.
     let held = catalog::machine().held;
-    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
     let rows: Vec<Vec<String>> = cards
         .iter()
         .map(|card| {
@@ -45,8 +44,8 @@ pub fn run(args: &Models) -> Result<Ending> {
                 or_dash(card.parameters.map(million)),
                 or_dash(card.dtype.clone()),
                 or_dash(card.context.map(|context| context.to_string())),
-                megabytes(card.bytes),
-                or_dash(card.needs.map(|needs| megabytes(held + needs.training))),
+                data::size(card.bytes),
+                or_dash(card.needs.map(|needs| data::size(held + needs.training))),
             ]
         })
         .collect();

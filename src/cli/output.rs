@@ -44,16 +44,6 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     writeln!(out, "{text}").context("Could not print")
 }
 
-/// A duration for people: "42 s", "3 min 05 s", "2 h 07 min".
-pub fn duration(secs: f64) -> String {
-    let secs = secs.max(0.0).round() as u64;
-    match secs {
-        0..60 => format!("{secs} s"),
-        60..3600 => format!("{} min {:02} s", secs / 60, secs % 60),
-        _ => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
-    }
-}
-
 /// One line of a text that may have many, cut to `width` characters.
 pub fn one_line(text: &str, width: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -99,12 +89,6 @@ mod tests {
     fn what_is_not_finite_has_a_word_in_json() {
         let all = [0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| number(value).to_string());
         assert_eq!(all, ["0.5", "\"NaN\"", "\"Infinity\"", "\"-Infinity\""]);
-    }
-
-    #[test]
-    fn durations_have_two_parts_at_most() {
-        let all = [0.4, 59.0, 65.0, 3599.0, 7620.0].map(duration);
-        assert_eq!(all, ["0 s", "59 s", "1 min 05 s", "59 min 59 s", "2 h 07 min"]);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         status(&record, outcome),
         record.step,
         record.total_steps,
-        output::duration(secs)
+        data::duration(secs)
     ))?;
     if !changes.is_empty() {
         let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));

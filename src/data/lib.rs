@@ -1,8 +1,8 @@
 //! Plain values of a preference project. No I/O, no threads; everything here is `Clone`, `PartialEq` and serde.
 
+mod amounts;
 mod change;
 pub mod config;
-mod counted;
 mod cycles;
 pub mod exact;
 mod extent;
@@ -15,8 +15,8 @@ mod pair;
 pub mod pilaf;
 mod split;
 
+pub use amounts::{MEGABYTE, counted, duration, grouped, megabytes, size};
 pub use change::{Change, Edit};
-pub use counted::counted;
 pub use cycles::{Cycle, cycles};
 pub use extent::{Extent, Scale};
 pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, TokenView};

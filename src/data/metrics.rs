@@ -60,7 +60,7 @@ pub enum Unit {
     TokensPerSecond,
     Pairs,
     Epochs,
-    Mebibytes,
+    Megabytes,
     /// A number without a unit.
     Plain,
 }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use data::size;
 use ureq::{
     Body,
     http::{Response, StatusCode, header},
@@ -18,7 +19,7 @@ use super::{
     checksum::Hasher,
     client::{Client, broken},
     listing::Stamp,
-    progress::{Phase, Watch, sized},
+    progress::{Phase, Watch},
 };
 
 /// Bytes that are hashed and written at once.
@@ -119,8 +120,8 @@ impl Way<'_> {
             return Err(self.client.malformed(format!(
                 "of {} {} were to come, and {} come",
                 item.name,
-                sized(left),
-                sized(announced)
+                size(left),
+                size(announced)
             )));
         }
         // However much is sent, no more is read.

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use model::ModelName;
 
-use super::progress::sized;
+use data::size;
 
 /// A model could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum HubError {
     Network { host: String, reason: String },
     #[error(
         "The connection broke at {} of {} of {file}: {reason}. What was fetched is kept; the same download goes on from there",
-        sized(*bytes), sized(*of)
+        size(*bytes), size(*of)
     )]
     Interrupted { file: String, bytes: u64, of: u64, reason: String },
     #[error("{host} answers {status} to {what}{}{}", in_brackets(.said.as_deref()), later(*status))]
@@ -60,7 +60,7 @@ pub enum HubError {
     WhichFile { name: ModelName, gguf: Vec<(String, u64)> },
     #[error(
         "{} more are to be fetched and the disk of {} has {} left. Free some space, or let HF_HUB_CACHE name a folder on another disk",
-        sized(*needed), folder.display(), sized(*free)
+        size(*needed), folder.display(), size(*free)
     )]
     NoRoom { needed: u64, free: u64, folder: PathBuf },
     #[error(
@@ -120,7 +120,7 @@ fn gguf_list(files: &[(String, u64)]) -> String {
         return "It holds no GGUF files that can be read".to_owned();
     }
     let shown: Vec<String> =
-        files.iter().take(SHOWN).map(|(file, bytes)| format!("{file} ({})", sized(*bytes))).collect();
+        files.iter().take(SHOWN).map(|(file, bytes)| format!("{file} ({})", size(*bytes))).collect();
     let more = files.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("It has {}{more}", shown.join(", "))

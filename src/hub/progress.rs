@@ -74,17 +74,6 @@ impl Progress {
     }
 }
 
-/// A number of bytes for people: "870 bytes", "12.3 MB", "15.2 GB".
-pub fn sized(bytes: u64) -> String {
-    let count = bytes as f64;
-    match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{:.1} kB", count / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", count / 1e6),
-        _ => format!("{:.1} GB", count / 1e9),
-    }
-}
-
 /// Where the download's thread writes its progress and reads whether it is to stop.
 pub(super) struct Watch {
     state: Mutex<State>,
@@ -229,12 +218,6 @@ mod tests {
             speed = pace.add(start + Duration::from_millis(100 * tenth), bytes);
         }
         assert!((0.9e6..1.1e6).contains(&speed), "{speed}");
-    }
-
-    #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
-        let all = [870, 12_345, 12_345_678, 15_234_000_000].map(sized);
-        assert_eq!(all, ["870 bytes", "12.3 kB", "12.3 MB", "15.2 GB"]);
     }
 
     #[test]

@@ -19,10 +19,10 @@ pub enum LoadError {
     #[error("{0}")]
     Gguf(String),
     #[error(
-        "The weights of {path} alone take {needed} GiB, and there are {total} GiB of memory in all. Choose a smaller model, a GGUF \
+        "The weights of {path} alone take {needed}, and there are {total} of memory in all. Choose a smaller model, a GGUF \
          file of it, or `dtype = \"q4_k\"`"
     )]
-    Memory { path: PathBuf, needed: u64, total: u64 },
+    Memory { path: PathBuf, needed: String, total: String },
     #[error(
         "All weights cannot be trained while they are kept in blocks of a few bits ({0}): updates are smaller than their \
          steps. Train an adapter, or load the weights with `dtype = \"f32\"`"

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use candle_core::Device;
+use data::size;
 
 use super::{
     LoadError, LoadOptions, Policy, Row, Spec, block::Block, flat_file, projection::Projection, source::Source,
@@ -44,7 +45,7 @@ pub(super) fn check(
         .sum();
     match total(device) {
         Some(total) if needed > total => {
-            Err(LoadError::Memory { path: model.to_owned(), needed: needed >> 30, total: total >> 30 })
+            Err(LoadError::Memory { path: model.to_owned(), needed: size(needed), total: size(total) })
         }
         _ => Ok(()),
     }

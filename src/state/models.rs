@@ -185,19 +185,6 @@ pub enum ModelsCommand {
     Fetch(FetchCommand),
 }
 
-/// 1.23 GB, 41 MB: decimal units, as disks and the hub count.
-pub fn size(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        _ if bytes >= 99.5e9 => format!("{:.0} GB", bytes / 1e9),
-        _ if bytes >= 9.95e9 => format!("{:.1} GB", bytes / 1e9),
-        _ if bytes >= 0.9995e9 => format!("{:.2} GB", bytes / 1e9),
-        _ if bytes >= 9.95e6 => format!("{:.0} MB", bytes / 1e6),
-        _ if bytes >= 0.05e6 => format!("{:.1} MB", bytes / 1e6),
-        _ => format!("{:.0} KB", (bytes / 1e3).ceil()),
-    }
-}
-
 /// 7.62 B, 494 M, 1.2 M: how many parameters, as models are called by.
 pub fn count(parameters: u64) -> String {
     let count = parameters as f64;
@@ -259,10 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_three_digits_at_most() {
-        let sizes = [0, 12, 99_000, 988_097_824, 999_700_000, 15_200_000_000];
-        let words = ["0 KB", "1 KB", "0.1 MB", "988 MB", "1.00 GB", "15.2 GB"];
-        assert_eq!(sizes.map(size), words);
+    fn parameters_are_counted_in_three_digits_at_most() {
         assert_eq!([1_200_000, 494_032_768, 7_615_616_512].map(count), ["1.2 M", "494 M", "7.62 B"]);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use data::{MEGABYTE, megabytes};
 use model::{AdamW, Policy, PolicyError, Row};
 
 use crate::{
@@ -183,7 +184,7 @@ fn fit_memory(policy: &mut Policy, memory: MemoryLimit, row: &Row) -> Result<()>
     if needed <= memory {
         return Ok(());
     }
-    Err(TrainError::OutOfMemory { tokens, needed_mb: needed.div_ceil(1 << 20), limit_mb: memory >> 20 })
+    Err(TrainError::OutOfMemory { tokens, needed_mb: megabytes(needed), limit_mb: memory / MEGABYTE })
 }
 
 /// One row forward, the loss's word on each document, and backward.

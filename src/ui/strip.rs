@@ -87,7 +87,7 @@ fn run(ui: &mut Ui, workspace: &Workspace, views: &mut Views, live: &Live, comma
             } else if live.paused {
                 "paused".to_owned()
             } else {
-                live.eta_secs.map(|eta| format!("{} left", metric::duration(eta))).unwrap_or_default()
+                live.eta_secs.map(|eta| format!("{} left", data::duration(eta))).unwrap_or_default()
             };
             ui.label(small(rest));
         }

@@ -68,7 +68,7 @@ fn fetch_button(window: &Window) -> String {
     let Fetching::Offered(offer) = &window.harness.state().workspace().models.fetching else {
         panic!("nothing is offered: {:?}", window.harness.state().workspace().models.fetching);
     };
-    let size = nudge::state::models::size(offer.missing());
+    let size = nudge::data::size(offer.missing());
     match offer.there {
         0 => format!("Fetch {size}"),
         _ => format!("Fetch the other {size}"),
@@ -136,7 +136,7 @@ fn one_of_several_gguf_files_is_picked() {
         panic!("no choice");
     };
     let (file, bytes) = files[0].clone();
-    window.click_button(&format!("{file}, {}", nudge::state::models::size(bytes)));
+    window.click_button(&format!("{file}, {}", nudge::data::size(bytes)));
     window.until("the hub has answered", |app| matches!(app.workspace().models.fetching, Fetching::Offered(_)));
     window.harness.step();
     window.click_button(&fetch_button(&window));

@@ -324,5 +324,5 @@ pub const METRICS: &[Metric] = &[
         "Tokens of the step's rows over the time it took",
     )
     .line(ChartId::Speed, "tokens/s", Look::Series(2)),
-    metric("memory_mb", "Memory", "memory", Measured::Steps, Unit::Mebibytes, "What the process held at the end of the step"),
+    metric("memory_mb", "Memory", "memory", Measured::Steps, Unit::Megabytes, "What the process held at the end of the step"),
 ];

@@ -2,6 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
+use data::MEGABYTE;
 use model::{GenerateOptions, LoadOptions, Policy};
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Serialize;
@@ -80,7 +81,7 @@ pub fn generation(
         dtype: policy.weight_format(),
         threads: rayon::current_num_threads(),
         cases,
-        peak_memory_mb: process::peak_resident_bytes() as f64 / f64::from(1 << 20),
+        peak_memory_mb: process::peak_resident_bytes() as f64 / MEGABYTE as f64,
     })
 }
 

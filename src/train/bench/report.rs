@@ -1,5 +1,6 @@
 //! What is told about measured steps.
 
+use data::MEGABYTE;
 use serde::Serialize;
 
 use super::{Bench, Held, Stepped, peak::MatmulPeak, timed::Part};
@@ -96,7 +97,7 @@ impl Bench<'_> {
         let longest = steps.iter().map(|step| step.longest_row).max().unwrap_or((0, 0));
         let recomputed_blocks = steps.iter().map(|step| step.recomputed_blocks).max();
         let recomputed_blocks = recomputed_blocks.unwrap_or(0);
-        let mb = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let mb = |bytes: u64| bytes as f64 / MEGABYTE as f64;
         let spec = self.trainer.policy.spec();
         let products = self.trainer.policy.products();
         let (parts, operations) = self.parts(count, mean_secs, matmul);

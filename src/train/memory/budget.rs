@@ -1,6 +1,6 @@
 //! How many tokens a packed row may hold, and how much memory.
 
-use data::config::TokenBudget;
+use data::{MEGABYTE, config::TokenBudget};
 use model::Policy;
 
 use crate::memory::process;
@@ -39,7 +39,11 @@ impl MemoryLimit {
         // The pages of gradients and moments are not there before something is written to them.
         let later = LATER * policy.trainable_parameters() as u64;
         let loaded = policy.fixed_bytes().saturating_sub(later);
-        Self { limit: asked.map_or(used + free as u64, |mb| mb << 20), beside: used.saturating_sub(loaded), others }
+        Self {
+            limit: asked.map_or(used + free as u64, |mb| mb * MEGABYTE),
+            beside: used.saturating_sub(loaded),
+            others,
+        }
     }
 
     /// Other weights were loaded or dropped since.

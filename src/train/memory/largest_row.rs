@@ -4,8 +4,9 @@
 use std::{cmp::Reverse, time::Instant};
 
 use data::{
+    MEGABYTE,
     config::{Recompute, RunConfig},
-    counted,
+    counted, megabytes,
 };
 use kernels::device;
 use model::{Doc, Policy, PolicyError};
@@ -120,15 +121,15 @@ pub fn try_out(
         warnings.push(format!(
             "A row of {} tokens was tried and the program held {} MB, but {} MB may be taken: {}",
             row.tokens(),
-            peak >> 20,
-            memory.limit() >> 20,
+            megabytes(*peak),
+            memory.limit() / MEGABYTE,
             consequence(&outlook, config)
         ));
     }
     if *budget < asked {
         warnings.push(format!(
             "Rows hold {budget} tokens instead of {asked}, because larger ones do not fit the {} MB that may be taken; a larger train.memory_mb allows larger ones, which are quicker",
-            memory.limit() >> 20
+            memory.limit() / MEGABYTE
         ));
     }
     warnings.extend(too_large(&never_fit, dataset, memory.limit(), config));
@@ -242,7 +243,7 @@ fn consequence(outlook: &MemoryOutlook, config: &RunConfig) -> String {
         outlook.recomputed_blocks,
         outlook.blocks,
         outlook.largest_row_tokens,
-        outlook.peak_memory_bytes >> 20
+        megabytes(outlook.peak_memory_bytes)
     );
     if outlook.fits() { then } else { format!("{then}, still too much. {}", cures(config)) }
 }
@@ -264,7 +265,7 @@ fn cures(config: &RunConfig) -> String {
 /// Which pairs and texts would be set aside.
 fn too_large(aside: &Aside, dataset: &Dataset, limit: u64, config: &RunConfig) -> Vec<String> {
     let mut sentences = Vec::new();
-    let limit = limit >> 20;
+    let limit = limit / MEGABYTE;
     if !aside.pairs.is_empty() {
         let pair = |index: &usize| dataset.pairs.train.get(*index).map(|pair: &PairDoc| pair.id.0);
         let named: Vec<String> = aside.pairs.iter().filter_map(pair).take(NAMED).map(|id| id.to_string()).collect();

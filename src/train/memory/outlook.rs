@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data::size;
 use serde::{Deserialize, Serialize};
 
 /// What a run holds at its peak, and what it may hold.
@@ -44,7 +45,6 @@ impl MemoryOutlook {
 
 impl fmt::Display for MemoryOutlook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mb = |bytes: u64| bytes.div_ceil(1 << 20);
         let basis = match self.peak_memory_is {
             Basis::Estimated => "estimated",
             Basis::FromMeasured => "estimated from a measured row",
@@ -52,10 +52,10 @@ impl fmt::Display for MemoryOutlook {
         };
         write!(
             f,
-            "{} MB at the peak, {basis} ({} MB by shapes alone), of {} MB that may be taken; the largest row has {} tokens",
-            mb(self.peak_memory_bytes),
-            mb(self.estimated_memory_bytes),
-            mb(self.memory_limit_bytes),
+            "{} at the peak, {basis} ({} by shapes alone), of {} that may be taken; the largest row has {} tokens",
+            size(self.peak_memory_bytes),
+            size(self.estimated_memory_bytes),
+            size(self.memory_limit_bytes),
             self.largest_row_tokens
         )?;
         match self.recomputed_blocks {

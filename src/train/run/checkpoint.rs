@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use data::config::Knobs;
+use data::{MEGABYTE, config::Knobs, megabytes};
 use model::{
     AdamW, Policy,
     adapter::{self, Layout, Part},
@@ -106,9 +106,9 @@ pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, ba
     {
         return Err(TrainError::Sentence(format!(
             "it needs {} MB and the disk of {} has {} MB left",
-            needed >> 20,
+            megabytes(needed),
             parent.display(),
-            free >> 20
+            free / MEGABYTE
         )));
     }
 

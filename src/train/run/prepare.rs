@@ -3,8 +3,9 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use data::{
-    Prompt,
+    MEGABYTE, Prompt,
     config::{DataConfig, Knobs, Length, RunConfig, validate},
+    megabytes,
 };
 use model::{AdamW, AdamWOptions, Doc, Policy};
 use store::{LogLevel, Probe, Project, RunRecord};
@@ -252,8 +253,8 @@ fn try_row(
         let smallest = docs.min_by_key(|doc| least(doc));
         return Err(TrainError::OutOfMemory {
             tokens: smallest.map_or(0, Doc::tokens),
-            needed_mb: smallest.map_or(0, least).div_ceil(1 << 20),
-            limit_mb: memory.whole(policy) >> 20,
+            needed_mb: megabytes(smallest.map_or(0, least)),
+            limit_mb: memory.whole(policy) / MEGABYTE,
         });
     }
     Ok(tried.never_fit)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use data::{
-    PairId,
+    MEGABYTE, PairId,
     config::{Length, RunConfig},
 };
 use model::{Doc, Policy};
@@ -198,7 +198,7 @@ fn tell(
         ("learning_rate".to_owned(), rate),
         ("epoch".to_owned(), next.pairs.epochs()),
         ("tokens_per_sec".to_owned(), done.passes.tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
-        ("memory_mb".to_owned(), trainer.used_bytes() as f64 / f64::from(1 << 20)),
+        ("memory_mb".to_owned(), trainer.used_bytes() as f64 / MEGABYTE as f64),
     ]);
     let visits = terms.iter().map(|&(index, term)| PairVisit {
         pair: pair_of(index),

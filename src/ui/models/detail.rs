@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use data::size;
 use data::{Fit, Machine, ModelCard, ModelKind, Needs};
 use egui::{Grid, RichText, Ui};
 use state::{
     Command, Commands, Screen, Views, Workspace,
-    models::{ModelEntry, ModelsCommand, count, size},
+    models::{ModelEntry, ModelsCommand, count},
 };
 
 use crate::{

@@ -1,12 +1,12 @@
 //! The strip that fetches a model from the hub: its name, what it would bring, how far it is.
 
 use data::counted;
+use data::size;
 use egui::{Align, Button, Layout, RichText, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
     download::{FetchCommand, FetchProgress, Fetching, HubOffer},
-    metric,
-    models::{Intake, ModelsCommand, ModelsView, size},
+    models::{Intake, ModelsCommand, ModelsView},
 };
 
 use super::line;
@@ -157,7 +157,7 @@ fn under_way(ui: &mut Ui, name: &str, progress: &FetchProgress, commands: &Comma
             line = format!("{line}, {} a second", size(progress.bytes_per_sec as u64));
         }
         if let Some(secs) = progress.secs_left {
-            line = format!("{line}, {} left", metric::duration(secs));
+            line = format!("{line}, {} left", data::duration(secs));
         }
         parts::caption(ui, line);
     }

@@ -1,10 +1,11 @@
 //! Exporting a run: what, where to, how it goes, and what reading it back proved.
 
+use data::size;
 use egui::{Button, ComboBox, RichText, Role, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     export::{ExportCommand, ExportForm, ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs, sentences},
-    models::{ModelsCommand, size},
+    models::ModelsCommand,
 };
 use store::{RunId, RunRecord};
 

@@ -1,11 +1,12 @@
 //! The list: models by the place they are at, and the runs of this project.
 
+use data::size;
 use data::{Fit, ModelKind, counted};
 use egui::{Align, Color32, Id, Layout, Response, RichText, ScrollArea, Sense, Ui, WidgetInfo};
 use state::{
     Command, Commands, Workspace,
     labelling::Way,
-    models::{ModelEntry, ModelGroup, ModelsCommand, ModelsView, Selected, count, size},
+    models::{ModelEntry, ModelGroup, ModelsCommand, ModelsView, Selected, count},
 };
 use store::RunRecord;
 

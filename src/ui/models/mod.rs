@@ -10,10 +10,11 @@ pub(super) use list::step;
 
 use std::path::PathBuf;
 
+use data::size;
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Views, Workspace,
-    models::{Intake, ModelsCommand, ModelsView, Selected, size},
+    models::{Intake, ModelsCommand, ModelsView, Selected},
     projects::typed_path,
     runs::Loaded,
 };

@@ -153,7 +153,7 @@ fn outlook(workspace: &Workspace, checked: &Checked) -> Option<String> {
     let text = checked.outlook()?;
     let known = workspace.preflight.time_and_memory(&checked.config, checked.steps()?);
     Some(match known {
-        Some((secs, bytes)) => format!("{text}, about {}, {}", metric::duration(secs), metric::bytes(bytes)),
+        Some((secs, bytes)) => format!("{text}, about {}, {}", data::duration(secs), data::size(bytes)),
         None => text,
     })
 }

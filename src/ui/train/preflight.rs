@@ -96,8 +96,8 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
         "Trained",
         &format!(
             "{} of {} parameters",
-            metric::count(report.trainable_parameters),
-            metric::count(report.total_parameters)
+            data::grouped(report.trainable_parameters),
+            data::grouped(report.total_parameters)
         ),
     );
     fact(ui, "Precision", &report.arithmetic.to_string());
@@ -127,7 +127,7 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
         "Tokens",
         &format!(
             "{}, longest pair {}, {} cut",
-            metric::count(report.tokens),
+            data::grouped(report.tokens),
             report.longest_pair_tokens,
             counted(report.cut_answers, "answer", "answers")
         ),
@@ -150,9 +150,9 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
 /// How long it takes; a time that nobody waits for deserves a look.
 fn time(ui: &mut Ui, report: &PreflightReport) {
     let palette = parts::palette(ui);
-    let steps = metric::count(report.total_steps);
+    let steps = data::grouped(report.total_steps);
     let word = if report.total_steps == 1 { "step" } else { "steps" };
-    let text = format!("{} for {steps} {word}", metric::duration(report.estimated_secs));
+    let text = format!("{} for {steps} {word}", data::duration(report.estimated_secs));
     fact(ui, "Time", &text);
     if report.estimated_secs > LONG_SECS {
         parts::strip(ui, palette.warning_soft, |ui| {
@@ -284,8 +284,8 @@ fn memory(ui: &mut Ui, report: &PreflightReport) {
     };
     let text = format!(
         "peak {} ({basis}) of {} that may be taken",
-        metric::bytes(memory.peak_memory_bytes),
-        metric::bytes(memory.memory_limit_bytes)
+        data::size(memory.peak_memory_bytes),
+        data::size(memory.memory_limit_bytes)
     );
     fact(ui, "Memory", &text);
     let again = match memory.recomputed_blocks {

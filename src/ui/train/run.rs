@@ -139,7 +139,7 @@ fn progress(workspace: &Workspace, record: &RunRecord, live: Option<&Live>) -> (
     } else if live.paused {
         text.push_str(" · paused");
     } else if let Some(eta) = live.eta_secs {
-        text = format!("{text} · {} left", metric::duration(eta));
+        text = format!("{text} · {} left", data::duration(eta));
     }
     let speed = workspace.runs.history(live.run).and_then(|history| history.latest(TOKENS_PER_SEC));
     if let Some(speed) = speed {

@@ -170,7 +170,7 @@ fn g25_what_training_takes_is_told_with_what_the_program_holds() {
     let held = models.machine.as_ref().unwrap().held;
     let needs = models.entries().find_map(|entry| entry.card.as_ref()?.needs).unwrap();
     assert!(held > 10_000_000 && needs.training > needs.least);
-    let whole = nudge::state::models::size(held + needs.training);
+    let whole = nudge::data::size(held + needs.training);
     assert!(stage.says(&format!("about {whole}")));
 }
 

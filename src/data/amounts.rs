@@ -1,0 +1,94 @@
+//! Amounts in words, the same in the window, the terminal and every sentence.
+
+/// What `MB` means here, as disks and the hub count.
+pub const MEGABYTE: u64 = 1_000_000;
+
+/// "1 pair", "12 pairs", "0 pairs".
+pub fn counted(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+/// Bytes in whole megabytes, rounded up.
+pub fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(MEGABYTE)
+}
+
+/// Bytes in the unit that keeps them short: "1.23 GB", "41 MB", "12 KB".
+pub fn size(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        _ if bytes >= 99.5e9 => format!("{:.0} GB", bytes / 1e9),
+        _ if bytes >= 9.95e9 => format!("{:.1} GB", bytes / 1e9),
+        _ if bytes >= 0.9995e9 => format!("{:.2} GB", bytes / 1e9),
+        _ if bytes >= 9.95e6 => format!("{:.0} MB", bytes / 1e6),
+        _ if bytes >= 0.05e6 => format!("{:.1} MB", bytes / 1e6),
+        _ => format!("{:.0} KB", (bytes / 1e3).ceil()),
+    }
+}
+
+/// Seconds as a person says them: "45 s", "2 min 10 s", "12 min", "3 h 20 min", "5 days", "11 years".
+pub fn duration(secs: f64) -> String {
+    if !secs.is_finite() || secs < 0.0 {
+        return "unknown".to_owned();
+    }
+    let secs = secs.round() as u64;
+    match secs {
+        0..=99 => format!("{secs} s"),
+        100..=599 => format!("{} min {:02} s", secs / 60, secs % 60),
+        600..=5999 => format!("{} min", (secs + 30) / 60),
+        6000..TWO_DAYS => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
+        TWO_DAYS..TWO_YEARS => format!("{} days", (secs + DAY / 2) / DAY),
+        TWO_YEARS..TOO_LONG => format!("{} years", grouped((secs + YEAR / 2) / YEAR)),
+        _ => "more than a million years".to_owned(),
+    }
+}
+
+const DAY: u64 = 24 * 3600;
+const YEAR: u64 = 365 * DAY;
+const TWO_DAYS: u64 = 2 * DAY;
+const TWO_YEARS: u64 = 2 * YEAR;
+const TOO_LONG: u64 = 1_000_000 * YEAR;
+
+/// A count with thin groups of three: "1 234 567".
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{2009}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g24_one_is_not_many() {
+        assert_eq!(counted(1, "pair has", "pairs have"), "1 pair has");
+        assert_eq!(counted(0, "pair", "pairs"), "0 pairs");
+        assert_eq!(counted(12, "pair", "pairs"), "12 pairs");
+    }
+
+    #[test]
+    fn sizes_have_three_digits_at_most() {
+        let sizes = [0, 12, 99_000, 988_097_824, 999_700_000, 15_200_000_000];
+        assert_eq!(sizes.map(size), ["0 KB", "1 KB", "0.1 MB", "988 MB", "1.00 GB", "15.2 GB"]);
+        assert_eq!([0, 1, 1_000_000, 1_000_001].map(megabytes), [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn time_is_said_the_short_way() {
+        let times = [45.2, 130.0, 3000.0, 12_000.0, f64::NAN].map(duration);
+        assert_eq!(times, ["45 s", "2 min 10 s", "50 min", "3 h 20 min", "unknown"]);
+    }
+
+    #[test]
+    fn g24_a_long_time_is_said_in_days_and_years() {
+        let times = [172_799.0, 5.0 * 86_400.0, 97_098.0 * 3600.0, 1.5e12, 1e30].map(duration);
+        assert_eq!(times, ["47 h 59 min", "5 days", "11 years", "47\u{2009}565 years", "more than a million years"]);
+    }
+}
