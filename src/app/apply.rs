@@ -130,6 +130,7 @@ impl App {
     fn apply_runs(&mut self, command: RunCommand, frame: &eframe::Frame) {
         match command {
             RunCommand::Check(config) => self.check(config),
+            RunCommand::Measure(config) => self.measure(config),
             RunCommand::Start(start) => self.start(start),
             RunCommand::Record(start) => self.record(*start),
             RunCommand::Extend(run, steps) => self.extend(run, steps),

@@ -140,6 +140,7 @@ impl App {
         let mut app = Self::new(&cc.egui_ctx, Views::default(), engine);
         // The same on every machine: nothing of whoever runs the test.
         app.catalog = Catalog::at("/no/cache");
+        app.workspace.pace.only_when_asked = true;
         app.hub.offline = true;
         app.views.guide = Guide::finished();
         app.workspace.projects.home = PathBuf::from("/home/me/Nudge");

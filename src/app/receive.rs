@@ -4,7 +4,11 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::protocol::{Event, Outcome};
-use state::{Command, Notice, runs::Follow, train::RunCommand};
+use state::{
+    Command, Notice,
+    runs::Follow,
+    train::{Preflight, RunCommand},
+};
 
 use super::App;
 
@@ -41,6 +45,12 @@ impl App {
     /// Folds an event into the state; what is to be done next comes out of it.
     fn take_event(&mut self, event: Event) -> Vec<Command> {
         if self.workspace.preflight.take(&event) {
+            if let Preflight::Ready { config, report } = &self.workspace.preflight {
+                self.workspace.pace.note(config.clone(), report);
+            }
+            return Vec::new();
+        }
+        if self.workspace.pace.take(&event) {
             return Vec::new();
         }
         if let Some(save) = self.take_candidates_event(&event) {

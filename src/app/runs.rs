@@ -29,9 +29,21 @@ impl App {
             return;
         };
         let request = self.workspace.next_request();
-        let asked = self.ask_engine(Request::Preflight { request, project, config: config.clone() });
-        if asked {
+        let asked = Request::Preflight { request, project, config: config.clone(), yields: false };
+        if self.ask_engine(asked) {
             self.workspace.preflight = Preflight::Waiting { request, config };
+        }
+    }
+
+    /// A check that nobody waits for, so that the sheet can say what a run would take.
+    pub(super) fn measure(&mut self, config: Box<RunConfig>) {
+        let Some(project) = self.workspace.project.as_ref().map(|p| p.dir.clone()) else {
+            return;
+        };
+        let request = self.workspace.next_request();
+        let asked = Request::Preflight { request, project, config: config.clone(), yields: true };
+        if self.ask_engine(asked) {
+            self.workspace.pace.ask(request, config);
         }
     }
 
@@ -42,6 +54,7 @@ impl App {
         };
         self.views.train.sheet = Sheet::Run;
         self.views.train.shown = None;
+        self.workspace.pace.forget_what_was_asked();
         self.jobs.aside(Lane::Transfer, "Could not look at the run's model", move || {
             let project = Project::open(&dir).map_err(TrainError::from);
             let admitted = project.and_then(|project| admit(&project, &start.config));

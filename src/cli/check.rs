@@ -20,6 +20,7 @@ pub fn run(args: &Check, threads: Option<u16>) -> Result<Ending> {
             request: RequestId(1),
             project: project.dir().to_owned(),
             config: Box::new(config.clone()),
+            yields: false,
         })
         .ok()
         .context("The engine ended before the check began")?;

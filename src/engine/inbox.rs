@@ -273,9 +273,9 @@ impl Inbox {
             Request::Draw { request, source, name, prompts, asked, control } => {
                 self.drawings.push(Drawing::new(request, source, name, prompts, asked, control));
             }
-            Request::Preflight { request, project, config } => {
+            Request::Preflight { request, project, config, yields } => {
                 self.beside(current, "a check was made", |inbox| {
-                    guarded(request, || inbox.preflight(request, &project, &config, current))
+                    guarded(request, || inbox.preflight(request, &project, &config, yields, current))
                 });
             }
             Request::Shutdown => self.closing = true,
@@ -392,6 +392,7 @@ impl Inbox {
         request: RequestId,
         project: &Path,
         config: &RunConfig,
+        yields: bool,
         current: Option<&Current<'_>>,
     ) -> Result<Event> {
         let before = process::resident_bytes();
@@ -399,7 +400,8 @@ impl Inbox {
             Some(_) => before.saturating_sub(self.before_run),
             None => self.speakers.bytes(),
         };
-        let wanted = self.wanted(current);
+        let (wanted, requests) = (self.wanted(current), yields.then(|| self.requests.clone()));
+        let wanted = || wanted() && requests.as_ref().is_none_or(Receiver::is_empty);
         let work = || preflight::report(project, config, &Asker { wanted: &wanted, others });
         let options = self.usual.of(&config.train);
         let report = if options == self.pool.options() {

@@ -58,7 +58,8 @@ pub enum Request {
         control: Arc<RunControl>,
     },
     /// Everything that can be known before a start.
-    Preflight { request: RequestId, project: PathBuf, config: Box<RunConfig> },
+    /// `yields`: cut short as soon as anything else is asked for.
+    Preflight { request: RequestId, project: PathBuf, config: Box<RunConfig>, yields: bool },
     /// Drop loaded models and finish.
     Shutdown,
 }

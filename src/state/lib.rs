@@ -26,6 +26,7 @@ pub mod models;
 pub mod moved;
 pub mod notice;
 pub mod on_disk;
+pub mod pace;
 pub mod pairs;
 pub mod palette;
 pub mod projects;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use data::{
-    config::{self, Knob, RunConfig, TrainConfig},
+    config::{self, Knob, RunConfig},
     counted,
 };
 use engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer};
@@ -121,22 +121,6 @@ impl Preflight {
         }
     }
 
-    /// Seconds and bytes that a run with these settings takes, as far as what was checked says something about it: the same model
-    /// on the same machine, be the run longer or of other pairs.
-    pub fn time_and_memory(&self, of: &RunConfig, steps: u64) -> Option<(f64, u64)> {
-        let Self::Ready { config, report } = self else {
-            return None;
-        };
-        let machine = |train: &TrainConfig| {
-            (train.device.clone(), train.micro_batch_tokens, train.recompute, train.memory_mb, train.threads)
-        };
-        let alike = config.model == of.model && config.lora == of.lora && machine(&config.train) == machine(&of.train);
-        let pairs = |steps: u64, train: &TrainConfig| steps as f64 * train.pairs_per_step as f64;
-        let (measured, wanted) = (pairs(report.total_steps, &config.train), pairs(steps, &of.train));
-        (alike && measured > 0.0)
-            .then_some((report.estimated_secs * wanted / measured, report.memory.peak_memory_bytes))
-    }
-
     /// The config this is about.
     pub fn config(&self) -> Option<&RunConfig> {
         match self {
@@ -180,6 +164,8 @@ pub struct Start {
 pub enum RunCommand {
     /// Find out everything that can be known before a start.
     Check(Box<RunConfig>),
+    /// A check of it that nobody waits for.
+    Measure(Box<RunConfig>),
     /// Record a run and queue it.
     Start(Box<Start>),
     /// Record a run that was looked at and can start.

@@ -14,6 +14,7 @@ use super::{
     launch::Launch,
     models::ModelsData,
     on_disk::Saved,
+    pace::Pace,
     pairs::PairsData,
     projects::ProjectsData,
     runs::{Loaded, Runs},
@@ -93,6 +94,7 @@ pub struct Workspace {
     pub closing: Closing,
     pub runs: Runs,
     pub preflight: Preflight,
+    pub pace: Pace,
     pub pairs: PairsData,
     pub answers: AnswersData,
     pub judged: JudgedData,
@@ -131,6 +133,7 @@ impl Workspace {
         self.runs.saved = opened.saved;
         self.runs.set_records(opened.runs);
         self.preflight = Preflight::NotAsked;
+        self.pace.forget_what_was_asked();
         self.pairs = PairsData::default();
         self.answers = AnswersData::default();
         self.judged = JudgedData::default();

@@ -262,7 +262,7 @@ fn preflight_measures_before_the_start() {
     let ask_for = |config| {
         engine
             .requests
-            .send(Request::Preflight { request, project: toy.project.clone(), config: Box::new(config) })
+            .send(Request::Preflight { request, project: toy.project.clone(), config: Box::new(config), yields: false })
             .unwrap();
         wait_for(&engine, |event| match event {
             Event::Preflight { report, .. } => Some(report.clone()),

@@ -40,6 +40,7 @@ const FOLDED: [Group; 8] = [
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
     view.launch.set_basis(basis(workspace, view));
     let checked = view.launch.checked().clone();
+    look_ahead(workspace, view, &checked, commands);
     start_bar(ui, workspace, view, &checked, commands);
     let wide = ui.available_width() >= TWO_COLUMNS;
     if wide {
@@ -139,19 +140,31 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
 
 /// What empty fields follow: the project's pairs, and the model that the sheet names.
 fn basis(workspace: &Workspace, view: &TrainView) -> Basis {
-    let project = workspace.project.as_ref();
-    let named = view.launch.text(ModelConfig::PATH.key).trim();
-    let parameters = match named {
-        "" => project.and_then(|project| project.parameters),
-        path => workspace.models.card(Path::new(path)).and_then(|card| card.parameters),
-    };
-    project.map(|project| project.counts).unwrap_or_default().basis(parameters)
+    let counts = workspace.project.as_ref().map(|project| project.counts).unwrap_or_default();
+    counts.basis(parameters(workspace, view))
 }
 
-/// "= 64 steps, 8 passes over 65 pairs, about 2 min, 310 MiB".
+/// Of the model that the sheet names, or of the project's.
+fn parameters(workspace: &Workspace, view: &TrainView) -> Option<u64> {
+    match view.launch.text(ModelConfig::PATH.key).trim() {
+        "" => workspace.project.as_ref().and_then(|project| project.parameters),
+        path => workspace.models.card(Path::new(path)).and_then(|card| card.parameters),
+    }
+}
+
+/// Has it measured what a run takes, where that costs a moment and nothing else goes on.
+fn look_ahead(workspace: &Workspace, view: &TrainView, checked: &Checked, commands: &Commands) {
+    let is_idle = workspace.runs.last_in_line().is_none() && !matches!(workspace.preflight, Preflight::Waiting { .. });
+    let may_start = is_idle && obstacle(workspace, checked).is_none();
+    if may_start && workspace.pace.is_worth_a_look(&checked.config, parameters(workspace, view)) {
+        commands.push(Command::Runs(RunCommand::Measure(Box::new(checked.config.clone()))));
+    }
+}
+
+/// "= 64 steps, 8 passes over 65 pairs, about 2 min, 310 MB".
 fn outlook(workspace: &Workspace, checked: &Checked) -> Option<String> {
     let text = checked.outlook()?;
-    let known = workspace.preflight.time_and_memory(&checked.config, checked.steps()?);
+    let known = workspace.pace.time_and_memory(&checked.config, checked.steps()?);
     Some(match known {
         Some((secs, bytes)) => format!("{text}, about {}, {}", data::duration(secs), data::size(bytes)),
         None => text,

@@ -305,8 +305,12 @@ fn preflight(files: &[(&str, &str)], pairs: Vec<nudge::data::Pair>) -> Preflight
     }
     toy::add(&mut toy.open(), pairs);
     let engine = toy::start();
-    let request =
-        Request::Preflight { request: RequestId(1), project: toy.project.clone(), config: Box::new(toy::config()) };
+    let request = Request::Preflight {
+        request: RequestId(1),
+        project: toy.project.clone(),
+        config: Box::new(toy::config()),
+        yields: false,
+    };
     engine.requests.send(request).unwrap();
     let report = toy::wait_for(&engine, |event| match event {
         Event::Preflight { report, .. } => Some(report.clone()),
