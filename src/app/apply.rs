@@ -133,6 +133,7 @@ impl App {
             RunCommand::Measure(config) => self.measure(config),
             RunCommand::Start(start) => self.start(start),
             RunCommand::Record(start) => self.record(*start),
+            RunCommand::Fork(start) => self.fork(*start),
             RunCommand::Extend(run, steps) => self.extend(run, steps),
             RunCommand::Queue(run) => self.train(run, None),
             RunCommand::Continue(run) => {

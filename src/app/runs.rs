@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use data::config::RunConfig;
 use engine::{
-    self, admit, fit_to_resume,
+    self, admit, fit_to_resume, fork,
     protocol::{Request, RunControl},
 };
 use state::{
     Command,
+    fork::{ForkStart, Without},
     on_disk::{Checkpoints, Saved},
     runs::{Live, Loaded, Stored},
     train::{Preflight, RunCommand, Sheet, Start},
 };
-use store::{NewRun, Project, RunId, RunRecord};
+use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord};
 use train::TrainError;
 use train::objective::Objective;
 
@@ -89,6 +90,24 @@ impl App {
                 workspace.runs.set_records(records);
                 views.train.shown = Some(run);
                 views.train.name.clear();
+                Command::Runs(RunCommand::Queue(run))
+            }))
+        });
+    }
+
+    /// Makes a run of a checkpoint of another one, and queues it.
+    pub(super) fn fork(&mut self, start: ForkStart) {
+        self.jobs.document.write("Could not fork the run", move |project| {
+            fit_to_resume(&start.config)?;
+            let run = fork::fork(project, &asked(project, start)?)?;
+            let records = project.runs()?;
+            let saved = saved(&records);
+            Ok(update(move |workspace, views| {
+                workspace.runs.set_records(records);
+                workspace.runs.saved = saved;
+                views.train.leave_fork();
+                views.train.sheet = Sheet::Run;
+                views.train.shown = Some(run);
                 Command::Runs(RunCommand::Queue(run))
             }))
         });
@@ -209,6 +228,20 @@ impl App {
     pub(super) fn load_runs(&mut self) {
         self.jobs.document.read("Could not read the runs", |project| reread_runs(project));
     }
+}
+
+/// What was set up, with the pairs that have the tag now.
+fn asked(project: &Project, start: ForkStart) -> anyhow::Result<fork::Fork> {
+    let ForkStart { run, at, name, config, without } = start;
+    let left_out = match without {
+        Without::Nothing => None,
+        Without::Tag(tag) => {
+            let pairs = project.query(&PairQuery { tag: Some(tag.clone()), ..PairQuery::default() })?;
+            Some(LeftOut::new(format!("tagged “{tag}”"), pairs))
+        }
+        Without::Pairs(pairs) => Some(LeftOut::new("of a list".to_owned(), pairs.to_vec())),
+    };
+    Ok(fork::Fork { run, at, name, config, left_out })
 }
 
 fn reread_runs(project: &Project) -> anyhow::Result<Update> {

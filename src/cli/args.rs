@@ -6,6 +6,7 @@ mod ask;
 mod compare;
 mod download;
 mod export;
+mod fork;
 mod sample;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use self::ask::{Generate, Score};
 pub use self::compare::Compare;
 pub use self::download::Download;
 pub use self::export::{Export, LayoutName, PartName, StoredName};
+pub use self::fork::Fork;
 pub use self::sample::{Draws, References, Sample};
 
 use data::{
@@ -57,6 +59,7 @@ pub enum Command {
     Train(Train),
     Compare(Compare),
     Resume(Resume),
+    Fork(Fork),
     Runs(Runs),
     Metrics(Metrics),
     Models(Models),
@@ -445,6 +448,8 @@ mod tests {
             "nudge runs",
             "nudge check here --demo",
             "nudge resume",
+            "nudge fork here 1",
+            "nudge fork --demo --at 3",
             "nudge compare",
             "nudge compare here --demo",
             "nudge compare here --runs 1,2 --steps 3",
@@ -481,6 +486,8 @@ mod tests {
             "nudge resume here 3 --steps 20",
             "nudge resume here 3 --step 0 --steps 20",
             "nudge resume --demo last",
+            "nudge fork here 3 --at 40 --set objective.beta=0.2 --steps 80",
+            "nudge fork --demo last --at 0 --without-tag blunt --without 3,4",
             "nudge generate --model m --prompt-ids 1,2,3 --max-new 4",
             "nudge download org/name@main/file.gguf --json",
             "nudge bench --shape qwen0.5b --full --threads 1 --json",

@@ -12,6 +12,7 @@ mod download;
 mod drive;
 mod ending;
 mod export;
+mod fork;
 mod generate;
 mod import;
 mod live;
@@ -56,6 +57,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Train(args) => train::run(&args, threads),
         Command::Compare(args) => compare::run(&args, threads),
         Command::Resume(args) => resume::run(&args, threads),
+        Command::Fork(args) => fork::run(&args, threads),
         Command::Runs(args) => runs::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Models(args) => models::run(&args),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use data::metrics::{Better, Metric, Stored, Told};
 use serde_json::json;
-use store::{Project, RunRecord};
+use store::{LeftOut, Project, RunRecord, family};
 
 use super::{args::Runs, ending::Ending, output};
 
@@ -22,6 +22,8 @@ pub fn run(args: &Runs) -> Result<Ending> {
                 "created_ms": run.created_ms,
                 "revision": run.revision,
                 "parent": run.parent,
+                "parent_step": run.parent_step,
+                "left_out": run.left_out.as_ref().map(LeftOut::pairs),
                 "message": run.message,
                 "arithmetic": run.arithmetic,
                 "dir": run.dir,
@@ -33,7 +35,8 @@ pub fn run(args: &Runs) -> Result<Ending> {
         output::line(format!("No runs in {} yet. Start one with nudge train.", project.dir().display()))?;
         return Ok(Ending::Done);
     }
-    let rows = runs.iter().map(|run| row(&project, run)).collect::<Result<Vec<_>>>()?;
+    let tree = family(&runs, runs.iter());
+    let rows = tree.into_iter().map(|(depth, run)| row(&project, depth, run)).collect::<Result<Vec<_>>>()?;
     let compared: Vec<&str> = compared().map(|stored| stored.metric.short).collect();
     let headings = [&["run", "name", "method", "status", "step"][..], &compared, &["made"]].concat();
     let right = [&[true, false, false, false, true][..], &vec![true; compared.len()], &[false]].concat();
@@ -43,10 +46,11 @@ pub fn run(args: &Runs) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-fn row(project: &Project, run: &RunRecord) -> Result<Vec<String>> {
+/// A fork stands under its run, with the step that it goes on from.
+fn row(project: &Project, depth: usize, run: &RunRecord) -> Result<Vec<String>> {
     let mut cells = vec![
         run.id.0.to_string(),
-        output::one_line(&run.name, 32),
+        format!("{}{}", branch(depth, run), output::one_line(&run.name, 32)),
         run.method.clone(),
         run.status.to_string(),
         format!("{}/{}", run.step, run.total_steps),
@@ -57,6 +61,12 @@ fn row(project: &Project, run: &RunRecord) -> Result<Vec<String>> {
     }
     cells.push(when(run.created_ms));
     Ok(cells)
+}
+
+/// "└ 40 ": where a fork leaves the run above it.
+fn branch(depth: usize, run: &RunRecord) -> String {
+    let step = run.parent_step.map_or_else(String::new, |step| format!("{step} "));
+    if depth == 0 { String::new() } else { format!("{}└ {step}", "  ".repeat(depth - 1)) }
 }
 
 /// By what runs of any method may be told apart.

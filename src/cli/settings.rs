@@ -27,7 +27,7 @@ impl Settings {
             Some(path) => base.map_err(|error| usage(format!("{}: {error}", path.display())))?,
             None => base.context("The project's own settings cannot be read; name others with --config")?,
         };
-        let set = self.set()?;
+        let set = overrides(&self.set)?;
         let mut chosen = RunConfig::keys_in(&text)?;
         for (key, value) in &set {
             // An empty value takes the key away.
@@ -62,18 +62,18 @@ impl Settings {
             Err(usage(sentences.join("\n")))
         }
     }
+}
 
-    /// What stands after each `--set`.
-    fn set(&self) -> Result<Vec<(String, String)>> {
-        let pairs = self.set.iter().map(|word| {
-            let (key, value) = word.split_once('=').ok_or_else(|| {
-                usage(format!("Expected KEY=VALUE such as objective.beta=0.2 after --set, found \"{word}\"."))
-            })?;
-            let (key, value) = (key.trim(), value.trim());
-            Ok((key.to_owned(), from_here(key, value)))
-        });
-        pairs.collect()
-    }
+/// What stands after each `--set`.
+pub fn overrides(set: &[String]) -> Result<Vec<(String, String)>> {
+    let pairs = set.iter().map(|word| {
+        let (key, value) = word.split_once('=').ok_or_else(|| {
+            usage(format!("Expected KEY=VALUE such as objective.beta=0.2 after --set, found \"{word}\"."))
+        })?;
+        let (key, value) = (key.trim(), value.trim());
+        Ok((key.to_owned(), from_here(key, value)))
+    });
+    pairs.collect()
 }
 
 /// The settings of a run, and those among them that follow the data and the model.

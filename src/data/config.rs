@@ -5,6 +5,7 @@
 
 mod auto_or;
 mod device;
+mod fork;
 mod knobs;
 mod length;
 mod margin;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     auto_or::{Threads, TokenBudget},
     device::DeviceChoice,
+    fork::{AtFork, Changed},
     knobs::{Knob, Knobs},
     length::Length,
     margin::Margin,

@@ -24,6 +24,7 @@ pub use train::{
     TrainError as EngineError, bench,
     measure::score,
     run::{
+        fork,
         rotation::{asked_for as checkpoints_asked_for, newest as newest_checkpoint, steps as checkpoint_steps},
         start::goes_on_from,
     },

@@ -103,7 +103,7 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     fact("Pairs", format!("{} in the project at that revision", inputs.pairs.len()));
     let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
     let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
-        let codec = Codec::load(&folder).map_err(|error| error.to_string())?.at(Clock::of_ms(record.created_ms));
+        let codec = Codec::load(&folder).map_err(|error| error.to_string())?.at(Clock::of_ms(record.day_ms));
         Ok(documents::prepare(&inputs, &codec, &config.data, bounds, &mut |_| {}))
     });
     let dataset = match prepared {

@@ -57,7 +57,7 @@ impl Trained {
         let options = LoadOptions { precision: Precision::F32, ..inputs::load_options(&config, project.dir()) };
         let mut policy = Policy::load(&folder, &options)?;
         saved.restore(&mut policy)?;
-        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
+        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
         let inputs = inputs::of_run(project, record.id, record.revision, &config)?;
         let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
         let sides = split(&inputs.pairs, rule);

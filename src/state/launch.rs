@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use data::{
     config::{
-        Basis, ConfigError, FOLLOWING, Kind, Length, LoraConfig, Margin, Method, ObjectiveConfig, RunConfig, Setting,
-        Suggestion, validate,
+        AtFork, Basis, ConfigError, FOLLOWING, Kind, Length, LoraConfig, Margin, Method, ObjectiveConfig, RunConfig,
+        Setting, Suggestion, validate,
     },
     counted,
 };
@@ -99,6 +99,9 @@ pub struct Launch {
     /// What empty fields follow.
     #[serde(skip)]
     basis: Basis,
+    /// The sheet is that of a fork.
+    #[serde(skip)]
+    forks: bool,
     #[serde(skip)]
     checked: Option<(Sheet, Checked)>,
 }
@@ -136,6 +139,24 @@ impl Launch {
         let mut texts = self.texts.clone();
         texts.insert(setting.key.to_owned(), String::new());
         check(&texts, &self.basis).config
+    }
+
+    /// The sheet of a fork that shows `config`, the settings of its run.
+    pub fn of_fork(config: &RunConfig) -> Self {
+        Self { forks: true, ..Self::from_config(config) }
+    }
+
+    /// Whether the field is there to be changed.
+    pub fn may_change(&self, setting: &Setting) -> bool {
+        !self.forks || matches!(setting.at_fork(), AtFork::Changes(_))
+    }
+
+    /// What a fork does with the setting, as a sentence; nothing where the sheet is for a new run.
+    pub fn at_fork(&self, setting: &Setting) -> Option<String> {
+        self.forks.then(|| match setting.at_fork() {
+            AtFork::Changes(how) => format!("In a fork: {how}"),
+            AtFork::Stays(why) => format!("A fork keeps it: {why}"),
+        })
     }
 
     /// Whether nothing was ever typed or loaded.

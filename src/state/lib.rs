@@ -15,6 +15,7 @@ pub mod drafts;
 pub mod elsewhere;
 pub mod export;
 pub mod filter;
+pub mod fork;
 pub mod guide;
 pub mod intake;
 pub mod judged;

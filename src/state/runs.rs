@@ -247,6 +247,11 @@ impl Runs {
         self.records = records;
     }
 
+    /// Newest first, each followed by its forks one level deeper.
+    pub fn tree(&self) -> Vec<(usize, &RunRecord)> {
+        store::family(&self.records, self.records.iter().rev())
+    }
+
     pub fn settings(&self, run: RunId) -> Option<&RunSettings> {
         self.settings.get(&run)
     }
@@ -257,6 +262,13 @@ impl Runs {
 
     pub fn history(&self, run: RunId) -> Option<&History> {
         self.history.get(&run)
+    }
+
+    /// The run whose charts are shown: the one that was picked, else the live one, else the newest.
+    pub fn shown(&self, picked: Option<RunId>) -> Option<RunId> {
+        let picked = picked.filter(|run| self.record(*run).is_some());
+        let live = || self.live.as_ref().map(|live| live.run);
+        picked.or_else(live).or_else(|| self.records.last().map(|record| record.id))
     }
 
     pub fn live_record(&self) -> Option<&RunRecord> {
@@ -438,4 +450,4 @@ impl Runs {
 
 #[cfg(test)]
 #[path = "runs_tests.rs"]
-mod tests;
+pub mod tests;

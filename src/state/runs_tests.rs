@@ -20,6 +20,9 @@ fn record(id: i64) -> RunRecord {
         config_toml: String::new(),
         revision: store::Revision(0),
         parent: None,
+        parent_step: None,
+        left_out: None,
+        day_ms: 0,
         step: 0,
         total_steps: 0,
         message: None,
@@ -27,6 +30,11 @@ fn record(id: i64) -> RunRecord {
         dir: std::path::PathBuf::new(),
         checkpoints: Vec::new(),
     }
+}
+
+/// A completed run with these settings.
+pub fn record_of(id: i64, toml: &str) -> RunRecord {
+    RunRecord { config_toml: toml.to_owned(), ..record(id) }
 }
 
 fn live(run: i64) -> Live {
@@ -46,7 +54,7 @@ fn what_came_in_while_the_store_was_read_stays() {
 
 #[test]
 fn settings_are_read_again_only_when_they_change() {
-    let with = |id, toml: &str| RunRecord { config_toml: toml.to_owned(), ..record(id) };
+    let with = record_of;
     let mut runs = Runs::default();
     runs.set_records(vec![with(1, "[objective]\nbeta = 0.25"), with(2, "no settings at all")]);
     assert_eq!(runs.settings(RunId(1)).unwrap().config.objective.beta, 0.25);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::{RunId, RunRecord};
 
 use super::{
+    fork::{ForkForm, ForkStart},
     launch::Launch,
     runs::{RunSettings, Runs},
     typed,
@@ -43,6 +44,9 @@ pub struct TrainView {
     pub shown: Option<RunId>,
     /// Fields that few people touch are unfolded.
     pub more: bool,
+    /// The sheet sets up a fork instead of a new run.
+    #[serde(skip)]
+    pub fork: Option<ForkForm>,
     /// A button of the launch sheet that a key or a command presses.
     #[serde(skip)]
     pub pressed: Option<LaunchButton>,
@@ -170,6 +174,8 @@ pub enum RunCommand {
     Start(Box<Start>),
     /// Record a run that was looked at and can start.
     Record(Box<Start>),
+    /// Record a fork and queue it.
+    Fork(Box<ForkStart>),
     /// Go on with a run that has done all its steps, up to this many.
     Extend(RunId, u64),
     /// Hand a recorded run to the engine.

@@ -13,6 +13,7 @@
 pub mod demo;
 mod duplicates;
 mod error;
+mod forks;
 mod import;
 mod journal;
 mod judged;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use duplicates::{Added, Duplicates};
 pub use error::StoreError;
+pub use forks::{LeftOut, family};
 pub use import::Import;
 pub use journal::Applied;
 pub use judged::JudgedAnswer;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Project, Revision, RunId, StoreError,
+    forks::LeftOut,
     owner::Owner,
     project::{Keep, Result, now_ms},
 };
@@ -76,7 +77,7 @@ pub struct NewRun {
     pub method: String,
     /// The data this run sees: [`super::Project::pairs_at`] gives exactly this again.
     pub revision: Revision,
-    /// The run this one continues or varies.
+    /// The run that this one is forked from.
     pub parent: Option<RunId>,
 }
 
@@ -116,7 +117,13 @@ pub struct RunRecord {
     pub created_ms: i64,
     pub config_toml: String,
     pub revision: Revision,
+    /// The run that this one was forked from, as long as it is there.
     pub parent: Option<RunId>,
+    /// The step of it that the fork goes on from, 0 for the same beginning; absent where the run is no fork.
+    pub parent_step: Option<u64>,
+    pub left_out: Option<LeftOut>,
+    /// The time that chat templates are told, Unix time in milliseconds: when the run was made, or the one it was forked from.
+    pub day_ms: i64,
     /// The last step with metrics; 0 before the first.
     pub step: u64,
     /// 0 until the engine has counted them.
@@ -135,7 +142,10 @@ pub struct RunRecord {
 /// The columns [`record_of`] reads.
 const RECORD: &str = "id, name, method, status, created_ms, config_toml, revision, parent, \
     coalesce((SELECT max(step) FROM steps WHERE run = runs.id), 0), total_steps, message, arithmetic, \
-    elsewhere";
+    elsewhere, parent_step, left_out, coalesce(day_ms, created_ms)";
+
+/// What a run leaves behind step by step.
+pub(super) const BY_STEP: [&str; 6] = ["steps", "visits", "samples", "judged", "log", "metrics"];
 
 /// Statuses that mean nothing without a living owner.
 const LIVE: &str = "('queued', 'running', 'paused')";
@@ -259,7 +269,7 @@ impl Project {
     /// Drops metrics, visits, samples, judged answers and log lines later than `step`, before a run goes on from there.
     pub fn truncate_after(&mut self, run: RunId, step: u64) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
-            for table in ["steps", "visits", "samples", "judged", "log", "metrics"] {
+            for table in BY_STEP {
                 tx.execute(&format!("DELETE FROM {table} WHERE run = ?1 AND step > ?2"), params![run.0, step as i64])?;
             }
             Ok(())
@@ -303,7 +313,7 @@ impl Project {
         })
     }
 
-    fn write_config(&self, run: RunId, config_toml: &str) -> Result<()> {
+    pub(super) fn write_config(&self, run: RunId, config_toml: &str) -> Result<()> {
         let dir = self.run_dir(run);
         let write = || {
             fs::create_dir_all(&dir)?;
@@ -340,6 +350,9 @@ impl Project {
             message: row.get(10)?,
             // Only to be shown: what a later version may have written otherwise is left out.
             arithmetic: row.get::<_, Option<String>>(11)?.and_then(|json| serde_json::from_str(&json).ok()),
+            parent_step: row.get::<_, Option<i64>>(13)?.map(|step| step as u64),
+            left_out: row.get::<_, Option<String>>(14)?.map(|json| serde_json::from_str(&json)).transpose()?,
+            day_ms: row.get(15)?,
             dir: self.run_dir(id),
             checkpoints,
         })
@@ -354,6 +367,6 @@ fn live_owner(connection: &Connection, run: RunId) -> Result<Option<String>> {
     Ok(owner.flatten())
 }
 
-fn existing(run: RunId, changed: usize) -> Result<()> {
+pub(super) fn existing(run: RunId, changed: usize) -> Result<()> {
     if changed == 0 { Err(StoreError::NoSuchRun(run)) } else { Ok(()) }
 }

@@ -38,6 +38,8 @@ pub enum TrainError {
     DoubledBos { pairs: usize },
     #[error("The run cannot be continued: {0}")]
     Resume(String),
+    #[error("The run cannot be forked so: {0}")]
+    Fork(String),
     #[error(
         "The run is already at its last step ({step} of {total}). Give it more steps to go on, for example `--steps {}`", 2 * .step.max(.total)
     )]

@@ -32,6 +32,10 @@ pub fn row(ui: &mut Ui, launch: &mut Launch, settings: &[Setting]) {
 }
 
 fn short(ui: &mut Ui, launch: &mut Launch, field: Setting) {
+    ui.add_enabled_ui(launch.may_change(&field), |ui| of_kind(ui, launch, field));
+}
+
+fn of_kind(ui: &mut Ui, launch: &mut Launch, field: Setting) {
     match field.kind {
         Kind::Switch => switch(ui, launch, field),
         Kind::Choice(words) => choice(ui, launch, field, words),
@@ -63,13 +67,14 @@ pub fn folder(ui: &mut Ui, launch: &mut Launch, field: Setting, commands: &Comma
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         let width = ui.available_width() - BUTTON - space::S;
+        let may_change = launch.may_change(&field);
         ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
-            label_and_text(ui, launch, field, width);
+            ui.add_enabled_ui(may_change, |ui| label_and_text(ui, launch, field, width));
         });
         ui.vertical(|ui| {
             ui.add_space(size::SMALL + space::XS + 1.0);
             let choose = ui
-                .add(egui::Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
+                .add_enabled(may_change, egui::Button::new("Choose…").min_size(egui::vec2(BUTTON, 0.0)))
                 .on_hover_text(format!("Choose the {} with a dialog", field.label.to_lowercase()));
             if choose.clicked() {
                 commands.push(match field.kind {
@@ -91,6 +96,7 @@ fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Setting, width: f32) 
         .suggestion(field)
         .map(|suggestion| format!("\nEmpty: {}, because {}", suggestion.value, suggestion.because));
     let about = format!("{}{}", field.about, because.unwrap_or_default());
+    let at_fork = launch.at_fork(&field);
     let label = parts::caption(ui, field.label);
     let text = launch.text_mut(field.key);
     let mut edit = TextEdit::singleline(text).id_salt(("launch", field.key)).desired_width(width);
@@ -100,7 +106,8 @@ fn label_and_text(ui: &mut Ui, launch: &mut Launch, field: Setting, width: f32) 
     if problem.is_some() {
         ui.visuals_mut().widgets.inactive.bg_stroke.color = palette.error;
     }
-    ui.add(edit).labelled_by(label.id).on_hover_text(about);
+    let about = [Some(about), at_fork].into_iter().flatten().collect::<Vec<_>>().join("\n");
+    ui.add(edit).labelled_by(label.id).on_hover_text(&about).on_disabled_hover_text(about);
     if let Some(sentence) = problem {
         ui.label(RichText::new(sentence).size(size::SMALL).color(palette.error));
     }

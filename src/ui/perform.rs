@@ -12,6 +12,7 @@ use state::{
     palette::Palette,
     train::{LaunchButton, RunCommand, Sheet},
 };
+use store::RunRecord;
 
 use super::{models, pairs};
 
@@ -64,6 +65,17 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::Watch => views.train.sheet = Sheet::Run,
         Action::Check => press(views, LaunchButton::Check),
         Action::Start => press(views, LaunchButton::Start),
+        Action::Fork => {
+            if let Some(record) = shown(workspace, views) {
+                views.train.set_up_fork(&workspace.runs, record.id, workspace.runs.fork_point(record));
+            }
+        }
+        Action::Again => {
+            if let Some(record) = shown(workspace, views) {
+                views.train.set_up_again(&workspace.runs, record.id);
+            }
+        }
+        Action::LeaveFork => views.train.leave_fork(),
         Action::Pause => {
             if let Some(live) = &workspace.runs.live {
                 run(RunCommand::SetPaused(!live.paused));
@@ -83,6 +95,11 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::LookAgain => commands.push(Command::Models(ModelsCommand::Look)),
         Action::MoveModel(way) => models::step(workspace, &mut views.models, way),
     }
+}
+
+/// The run of the Train screen.
+fn shown<'w>(workspace: &'w Workspace, views: &Views) -> Option<&'w RunRecord> {
+    workspace.runs.record(workspace.runs.shown(views.train.shown)?)
 }
 
 /// A menu that was open would lie over the place that was asked for.

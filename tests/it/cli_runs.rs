@@ -68,6 +68,59 @@ fn a_run_is_trained_listed_read_and_gone_on_with() {
 }
 
 #[test]
+fn a_run_is_forked_and_listed_under_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    let mut args =
+        vec!["train", &project, "--steps", "4", "--name", "First", "--json", "--set", "train.checkpoint_every=2"];
+    args.extend(SMALL);
+    out(home, &args);
+    let same = json_lines(&out(home, &["fork", &project, "First", "--at", "2", "--json"]));
+    assert_eq!((&same[0]["step"], &same.last().unwrap()["run"]), (&3.into(), &2.into()));
+    let numbers = |run: &str| {
+        let mut lines = json_lines(&out(home, &["metrics", &project, run, "--json"]));
+        for line in &mut lines {
+            line["run"].take();
+            for clock in ["tokens_per_sec", "memory_mb"] {
+                line["metrics"][clock].take();
+            }
+        }
+        lines
+    };
+    assert_eq!(numbers("1"), numbers("2"));
+    out(
+        home,
+        &[
+            "fork",
+            &project,
+            "2",
+            "--at",
+            "2",
+            "--set",
+            "objective.beta=0.3",
+            "--without",
+            "1,2",
+            "--name",
+            "Other",
+            "--json",
+        ],
+    );
+    let runs = json_lines(&out(home, &["runs", &project, "--json"]));
+    assert_eq!((&runs[2]["parent"], &runs[2]["parent_step"]), (&2.into(), &2.into()));
+    assert_eq!(runs[2]["left_out"], serde_json::json!([1, 2]));
+    let shown = out(home, &["runs", &project]);
+    assert!(shown.contains("└ 2 First from 2") && shown.contains("  └ 2 Other"), "{shown}");
+    let fixed = sentence(home, &["fork", &project, "1", "--at", "2", "--set", "lora.rank=4"], 1);
+    assert!(fixed.contains("lora.rank stays 2, because"), "{fixed}");
+    assert!(
+        sentence(home, &["fork", &project, "1", "--at", "2", "--without-tag", "blunt"], 1)
+            .contains("no pair has a tag")
+    );
+    assert_eq!(json_lines(&out(home, &["runs", &project, "--json"])).len(), 3, "what is refused leaves nothing");
+}
+
+#[test]
 fn an_interrupted_run_saves_and_can_be_gone_on_with() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

@@ -21,6 +21,7 @@ mod exports;
 mod families;
 mod faults;
 mod fixture;
+mod forks;
 mod formats;
 mod formats_hostile;
 mod formats_in;

@@ -10,7 +10,7 @@ use nudge::{
 
 use crate::toy::{self, Toy, finished, reached, start};
 
-fn config() -> RunConfig {
+pub fn config() -> RunConfig {
     let mut config = toy::config();
     config.train.steps = Some(20);
     config.train.checkpoint_every = 10;
@@ -23,7 +23,7 @@ fn config() -> RunConfig {
 const OF_THE_MACHINE: [&str; 2] = ["tokens_per_sec", "memory_mb"];
 
 /// Every metric of every step as bits.
-fn metrics(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
+pub fn metrics(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
     let steps = toy.open().steps(run, None).unwrap();
     steps
         .into_iter()
@@ -41,7 +41,7 @@ fn weights(toy: &Toy, run: RunId, step: u64) -> Vec<u8> {
         .collect()
 }
 
-fn assert_same(toy: &Toy, whole: RunId, parts: RunId) {
+pub fn assert_same(toy: &Toy, whole: RunId, parts: RunId) {
     let (whole_metrics, parts_metrics) = (metrics(toy, whole), metrics(toy, parts));
     for (key, bits) in &whole_metrics {
         let other = parts_metrics.get(key).copied();

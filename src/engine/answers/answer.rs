@@ -67,7 +67,7 @@ impl Speaker {
         let mut policy = Policy::load(&folder, &inputs::load_options_of(&record, &config, project.dir()))?;
         let saved = checkpoint::open(&record.checkpoints, step)?;
         saved.restore(&mut policy)?;
-        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
+        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
         Ok(Self { policy, codec, step: Some(saved.state().step), passed_over: saved.told_passed_over() })
     }
 }

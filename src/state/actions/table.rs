@@ -109,6 +109,9 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Watch, "Watch a run", &[], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
     line(Action::Check, "Check first", &["Ctrl+Shift+Enter"], TRAIN, can_check, "Usable and sleeping pairs, memory and time, measured on one step"),
     line(Action::Start, "Start the run", &["Ctrl+Enter"], TRAIN, can_start, "With the settings of the sheet"),
+    line(Action::Fork, "Fork the run", &["F"], TRAIN, can_fork, "A run of its own from one of its checkpoints, with other settings or without some pairs"),
+    line(Action::Again, "Run again with changes", &["R"], TRAIN, a_run, "A new run from the settings of the one that is shown"),
+    line(Action::LeaveFork, "Set up a new run instead of a fork", &[], TRAIN, forking, "The sheet is as it was before"),
     line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, run_goes, "Takes effect within a moment; the weights stay in memory"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::Stop, "Stop the run", &[], TRAIN, run_goes, "With a checkpoint; it can be continued later"),
@@ -197,6 +200,21 @@ fn can_check(workspace: &Workspace, views: &mut Views) -> Possible {
 fn can_start(workspace: &Workspace, views: &mut Views) -> Possible {
     writable(workspace, views)?;
     can_check(workspace, views)
+}
+
+fn a_run(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    unless(workspace.runs.records.is_empty(), "There is no run yet")
+}
+
+fn can_fork(workspace: &Workspace, views: &mut Views) -> Possible {
+    a_run(workspace, views)?;
+    let missing = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.no_weights(run));
+    missing.map_or(Ok(()), |missing| Err(missing.to_owned()))
+}
+
+fn forking(_: &Workspace, views: &mut Views) -> Possible {
+    unless(views.train.fork.is_none(), "No fork is being set up")
 }
 
 fn run_goes(workspace: &Workspace, _: &mut Views) -> Possible {

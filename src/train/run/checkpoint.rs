@@ -156,9 +156,7 @@ fn write(aside: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_m
         files,
         state: state.clone(),
     };
-    let text = serde_json::to_string_pretty(&index).map_err(|error| damaged(aside, error.to_string()))?;
-    write_synced(&aside.join(STATE), text.as_bytes())?;
-    sync(aside)?;
+    write_index(aside, &index)?;
     // What the disk gives back is what will be resumed from.
     let back = Saved::read(aside)?;
     if back.index.state != *state {
@@ -257,6 +255,39 @@ impl Saved {
     pub fn restore_optimizer(&self, optimizer: &mut AdamW) -> Result<()> {
         Ok(optimizer.load(&self.dir.join(OPTIMIZER), self.index.optimizer_step)?)
     }
+}
+
+/// The same files, with this state, as a checkpoint of another run. Nothing is written twice where the disk can give one file
+/// two names: a checkpoint never changes.
+pub fn lay_down(saved: &Saved, state: &State, parent: &Path) -> Result<()> {
+    let aside = parent.join(format!(".{}.writing", rotation::name_of(state.step)));
+    fs::create_dir_all(&aside).map_err(TrainError::io("create", &aside))?;
+    for name in saved.index.files.keys() {
+        let (from, to) = (saved.dir.join(name), aside.join(name));
+        fs::hard_link(&from, &to)
+            .or_else(|_| fs::copy(&from, &to).map(drop).and_then(|()| File::open(&to)?.sync_all()))
+            .map_err(TrainError::io("copy", &from))?;
+    }
+    let Index { format, weights, optimizer_step, files, state: _ } = &saved.index;
+    let index = Index {
+        format: *format,
+        weights: weights.clone(),
+        optimizer_step: *optimizer_step,
+        files: files.clone(),
+        state: state.clone(),
+    };
+    write_index(&aside, &index)?;
+    // What was copied is what will be gone on with.
+    Saved::read(&aside)?;
+    let target = parent.join(rotation::name_of(state.step));
+    fs::rename(&aside, &target).map_err(TrainError::io("rename", &aside))?;
+    sync(parent)
+}
+
+fn write_index(dir: &Path, index: &Index) -> Result<()> {
+    let text = serde_json::to_string_pretty(index).map_err(|error| damaged(dir, error.to_string()))?;
+    write_synced(&dir.join(STATE), text.as_bytes())?;
+    sync(dir)
 }
 
 fn damaged(path: &Path, reason: String) -> TrainError {

@@ -1,10 +1,12 @@
 //! One run, from its record in the project to its last checkpoint.
 //!
 //! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step, with
-//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`; `saving` saves it, and `rotation` says which checkpoints stay. The loop itself is here.
+//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`; `saving` saves it, and `rotation` says which checkpoints stay. `fork` makes a run of another one's
+//! checkpoint. The loop itself is here.
 
 pub mod checkpoint;
 pub mod context;
+pub mod fork;
 pub mod host;
 mod prepare;
 pub mod rotation;

@@ -1,11 +1,11 @@
 //! Everything before a run's first step: model, data, step-0 log-probs, the checks, and the checkpoint to go on from.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
 use data::{
     MEGABYTE, Prompt,
     config::{DataConfig, Knobs, Length, RunConfig, validate},
-    megabytes,
+    counted, megabytes,
 };
 use model::{AdamW, AdamWOptions, Doc, Policy};
 use store::{LogLevel, Probe, Project, RunRecord};
@@ -80,7 +80,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         context.log(LogLevel::Warning, remark.clone())?;
     }
     // The day it began stays its day: token ids depend on the project alone.
-    let codec = Codec::load(&folder)?.at(Clock::of_ms(record.created_ms));
+    let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
 
     context.phase("Reading the data", None);
     let inputs = inputs::of_run(&context.project, record.id, record.revision, &config)?;
@@ -137,7 +137,8 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         best: None,
     };
     let trainer = Trainer { policy, optimizer, memory: Some(memory) };
-    let mut training = Training { config, trainer, codec, dataset, anchors, state, length };
+    let left_out = left_out(context, record, &dataset, saved.is_some())?;
+    let mut training = Training { config, trainer, codec, dataset, anchors, state, length, left_out };
     // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
     if at_step_zero(&mut training, saved.as_ref(), context)?.is_break() {
         return Ok(None);
@@ -165,6 +166,28 @@ fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<()> {
         return Err(TrainError::DoubledBos { pairs });
     }
     Ok(())
+}
+
+/// The pairs that the run is to leave out, by their place in the training data.
+fn left_out(
+    context: &mut Context<'_>,
+    record: &RunRecord,
+    dataset: &Dataset,
+    resumed: bool,
+) -> Result<BTreeSet<usize>> {
+    let Some(left_out) = &record.left_out else {
+        return Ok(BTreeSet::new());
+    };
+    let pairs = dataset.pairs.train.iter().enumerate();
+    let found: BTreeSet<usize> = pairs.filter(|(_, pair)| left_out.holds(pair.id)).map(|(index, _)| index).collect();
+    if found.len() == dataset.pairs.train.len() {
+        return Err(TrainError::NoPairs(format!("the run leaves out all {}", counted(found.len(), "pair", "pairs"))));
+    }
+    if !resumed {
+        let text = format!("Leaves {left_out} out; {} of them would have been trained on", found.len());
+        context.log(LogLevel::Info, text)?;
+    }
+    Ok(found)
 }
 
 fn refuse_last_step(saved: Option<&Saved>, total: u64) -> Result<()> {

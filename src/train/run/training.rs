@@ -1,6 +1,9 @@
 //! A step of a run: which documents are its turn, and what is told about it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use data::{
     MEGABYTE, PairId,
@@ -32,6 +35,8 @@ pub struct Training {
     pub anchors: Anchors,
     pub state: State,
     pub length: Length,
+    /// Pairs that the run does not train on, by their place in the training data.
+    pub left_out: BTreeSet<usize>,
 }
 
 /// What is told of a step.
@@ -66,7 +71,7 @@ impl Training {
         }
         let started = Instant::now();
         let rested_before = context.rested;
-        let Self { config, trainer, codec, dataset, anchors, state, length } = self;
+        let Self { config, trainer, codec, dataset, anchors, state, length, .. } = self;
         trainer.set_others(context.host.others());
         let rate = next.knobs.learning_rate_scale * schedule::learning_rate(&config.optimizer, next.step, length.steps);
         let plan = Plan {
@@ -102,7 +107,7 @@ impl Training {
     /// The pairs of a step, in the order of the shuffle.
     pub fn drawn(&self, order: &mut Sampler, step: u64) -> Vec<usize> {
         let mut drawn = order.take(self.length.pairs_of(step));
-        drawn.retain(|index| !self.state.aside.pairs.contains(index));
+        drawn.retain(|index| !self.state.aside.pairs.contains(index) && !self.left_out.contains(index));
         drawn
     }
 
@@ -149,7 +154,7 @@ impl Training {
     fn pass_over(&mut self, next: State) -> StepReport {
         self.state = next;
         let step = self.state.step;
-        let remark = format!("Step {step} changed nothing: every one of its pairs is set aside");
+        let remark = format!("Step {step} changed nothing: every one of its pairs is set aside or left out");
         let metrics = vec![("epoch".to_owned(), self.state.pairs.epochs())];
         StepReport { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark) }
     }

@@ -19,15 +19,21 @@ pub fn look(run: RunId) -> usize {
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
     ScrollArea::vertical().id_salt("compare runs").auto_shrink([false, false]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = space::S;
-        for record in workspace.runs.records.iter().rev() {
+        for (depth, record) in workspace.runs.tree() {
             ui.push_id(record.id.0, |ui| {
-                row(ui, workspace, view, record, commands);
+                row(ui, workspace, view, (depth, record), commands);
             });
         }
     });
 }
 
-fn row(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &RunRecord, commands: &Commands) {
+fn row(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &mut CompareView,
+    (depth, record): (usize, &RunRecord),
+    commands: &Commands,
+) {
     let palette = parts::palette(ui);
     let shown = view.shown(&workspace.runs);
     let mut on = shown.iter().any(|run| run.id == record.id);
@@ -42,7 +48,10 @@ fn row(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &RunR
                 }
                 ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                     ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
-                    if ui.checkbox(&mut on, &record.name).changed() {
+                    let name = format!("{}{}", train::branch(depth), record.name);
+                    let tick = ui.checkbox(&mut on, name);
+                    prompt::name(&tick, egui::Role::CheckBox, &record.name);
+                    if tick.changed() {
                         view.pick(&workspace.runs, record.id, on);
                     }
                 });
@@ -52,6 +61,9 @@ fn row(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &RunR
             let (word, color) = train::status_word(record.status, palette);
             ui.label(RichText::new(word).size(size::SMALL).color(color));
             parts::caption(ui, counted(record.step as usize, "step", "steps"));
+            if let Some(at) = record.parent_step {
+                parts::caption(ui, format!("from step {at}"));
+            }
             if !record.name.contains(&record.method) {
                 parts::caption(ui, &record.method);
             }

@@ -24,6 +24,7 @@ pub fn ui(
 ) {
     if let Some(live) = live {
         steer(ui, live, commands);
+        branch_off(ui, &workspace.runs, view, record);
     } else if let Some(place) = workspace.runs.place(record.id) {
         queued(ui, &workspace.runs, place, record, commands);
     } else {
@@ -33,6 +34,18 @@ pub fn ui(
 
 fn send(commands: &Commands, command: RunCommand) {
     commands.push(Command::Runs(command));
+}
+
+/// A run of its own, from one of the checkpoints, or from the run's settings.
+fn branch_off(ui: &mut Ui, runs: &Runs, view: &mut TrainView, record: &RunRecord) {
+    let missing = runs.no_weights(record.id);
+    let fork = ui
+        .add_enabled(missing.is_none(), Button::new("Fork…"))
+        .on_hover_text("F: a run of its own from one of its checkpoints, with other settings or without some pairs")
+        .on_disabled_hover_text(missing.unwrap_or_default());
+    if fork.clicked() {
+        view.set_up_fork(runs, record.id, runs.fork_point(record));
+    }
 }
 
 fn steer(ui: &mut Ui, live: &Live, commands: &Commands) {
@@ -80,8 +93,15 @@ fn queued(ui: &mut Ui, runs: &Runs, place: usize, record: &RunRecord, commands: 
 fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunRecord, commands: &Commands) {
     let runs = &workspace.runs;
     if ui.button("New run").clicked() {
+        view.leave_fork();
         view.sheet = Sheet::Launch;
     }
+    let again = ui.button("Again…").on_hover_text("A new run from the settings of this one, to be changed first");
+    prompt::name(&again, egui::Role::Button, "Run again with changes");
+    if again.clicked() {
+        view.set_up_again(runs, record.id);
+    }
+    branch_off(ui, runs, view, record);
     if record.step > 0 {
         let missing = runs.no_weights(record.id);
         let export = ui
@@ -217,6 +237,9 @@ mod tests {
             config_toml: config_toml.to_owned(),
             revision: Revision(1),
             parent: None,
+            parent_step: None,
+            left_out: None,
+            day_ms: 0,
             step: 0,
             total_steps,
             message: None,

@@ -15,7 +15,7 @@ use state::{
 };
 use train::objective::Objective;
 
-use super::{preflight, questions, sandbox};
+use super::{fork, preflight, questions, sandbox};
 use crate::{
     field, parts,
     theme::{size, space},
@@ -39,6 +39,7 @@ const FOLDED: [Group; 8] = [
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
     view.launch.set_basis(basis(workspace, view));
+    view.hold_what_stays();
     let checked = view.launch.checked().clone();
     look_ahead(workspace, view, &checked, commands);
     start_bar(ui, workspace, view, &checked, commands);
@@ -83,6 +84,7 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
 
 fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     ui.spacing_mut().item_spacing.y = space::M;
+    fork::head(ui, workspace, view, &checked.config);
     section(ui, "What to tune", |ui| {
         what(ui, workspace, view, checked, commands);
     });
@@ -218,7 +220,10 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
             ui.add(
                 TextEdit::singleline(&mut view.name)
                     .id_salt("run name")
-                    .hint_text(default_name(workspace, checked))
+                    .hint_text(match &view.fork {
+                        Some(form) => format!("{} from {}", workspace.runs.name(form.run), form.at),
+                        None => default_name(workspace, checked),
+                    })
                     .desired_width(width),
             )
             .labelled_by(label.id);
@@ -287,7 +292,8 @@ pub(super) fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<Strin
 
 fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
     let palette = parts::palette(ui);
-    let obstacle = obstacle(workspace, checked);
+    let obstacle = obstacle(workspace, checked).or_else(|| fork::obstacle(view, &checked.config));
+    let word = if view.fork.is_some() { "Start the fork" } else { "Start run" };
     Panel::bottom("start bar")
         .resizable(false)
         .show_separator_line(true)
@@ -299,9 +305,13 @@ fn start_bar(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: 
             let pressed = view.pressed.take();
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let start = ui.add_enabled_ui(obstacle.is_none(), |ui| {
-                    parts::primary(ui, "Start run")
+                    parts::primary(ui, word)
                 });
                 if start.inner.clicked() || (pressed == Some(LaunchButton::Start) && obstacle.is_none()) {
+                    if view.fork.is_some() {
+                        fork::start(view, &checked.config, commands);
+                        return;
+                    }
                     let name = view.name.trim();
                     let name = if name.is_empty() {
                         default_name(workspace, checked)

@@ -2,6 +2,7 @@
 
 mod charts;
 mod controls;
+mod fork;
 mod knobs;
 mod launch;
 mod log;
@@ -10,11 +11,10 @@ mod questions;
 mod run;
 mod sandbox;
 
-pub use run::status_word;
+pub use run::{branch, status_word};
 
 use egui::{Align, Layout, Ui};
 use state::{Commands, Views, Workspace, train::Sheet};
-use store::RunId;
 
 use super::parts;
 
@@ -42,13 +42,4 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         Sheet::Launch => launch::ui(ui, workspace, view, commands),
         Sheet::Run => run::ui(ui, workspace, view, commands),
     }
-}
-
-/// The run whose charts are shown: the one that was picked, else the live one, else the newest.
-fn shown_run(workspace: &Workspace, picked: Option<RunId>) -> Option<RunId> {
-    let runs = &workspace.runs;
-    picked
-        .filter(|run| runs.record(*run).is_some())
-        .or_else(|| runs.live.as_ref().map(|live| live.run))
-        .or_else(|| runs.records.last().map(|record| record.id))
 }

@@ -67,8 +67,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             }
         }
         let about = "Starts one run of each method, one after the other, with everything else alike";
-        let may = launch::obstacle(workspace, checked).is_none();
-        if ui.add_enabled(may, egui::Button::new("Compare the methods")).on_hover_text(about).clicked() {
+        let may = launch::obstacle(workspace, checked).is_none() && view.fork.is_none();
+        let compare = ui.add_enabled(may, egui::Button::new("Compare the methods")).on_hover_text(about);
+        if compare.clicked() {
             let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
             for (number, config) in (number..).zip(each_method(&view.launch)) {
                 let name = format!("{} {number}", Objective::of(&config.objective).name());

@@ -9,14 +9,19 @@ use state::{
 };
 use store::{RunId, RunRecord, RunStatus};
 
-use super::{charts, controls, knobs, log, shown_run};
+use super::{charts, controls, fork, knobs, log};
 use crate::{
     parts,
     theme::{Palette, size, space},
 };
 
+/// Beside a run's name and its buttons there is room for its method from this on.
+const WITH_METHOD: f32 = 620.0;
+/// Room for the longest row of buttons beside a run's name and status.
+const BUTTONS: f32 = 500.0;
+
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
-    let Some(run) = shown_run(workspace, view.shown) else {
+    let Some(run) = workspace.runs.shown(view.shown) else {
         parts::empty(ui, "No run yet", "Choose Set up, look over the settings and press Start run");
         return;
     };
@@ -60,7 +65,9 @@ fn head(
         pick(ui, workspace, view, record.id);
         let (word, color) = status_word(record.status, palette);
         parts::chip(ui, word, color);
-        ui.label(RichText::new(&record.method).color(palette.weak));
+        if ui.available_width() > WITH_METHOD && !record.name.contains(&record.method) {
+            ui.label(RichText::new(&record.method).color(palette.weak));
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             controls::ui(ui, workspace, view, record, live, commands);
         });
@@ -77,6 +84,7 @@ fn head(
             });
         }
     });
+    fork::origin(ui, workspace, view, record);
     if let Some(saved) = workspace.runs.checkpoints_in_words(record.id) {
         parts::caption(ui, format!("On the disk: {saved}"));
     }
@@ -94,18 +102,23 @@ fn pick(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, shown: RunId) 
     let name = workspace.runs.name(shown);
     let response = ComboBox::from_id_salt("shown run")
         .selected_text(RichText::new(&name).heading())
-        .width(220.0)
+        .width((ui.available_width() - BUTTONS).clamp(140.0, 220.0))
         .truncate()
         .show_ui(ui, |ui| {
-            for record in workspace.runs.records.iter().rev() {
+            for (depth, record) in workspace.runs.tree() {
                 let selected = record.id == shown;
-                if ui.selectable_label(selected, &record.name).clicked() {
+                if ui.selectable_label(selected, format!("{}{}", branch(depth), record.name)).clicked() {
                     view.shown = Some(record.id);
                 }
             }
         })
         .response;
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, format!("Shown run {name}")));
+}
+
+/// What stands before a fork, under the run that it was forked from.
+pub fn branch(depth: usize) -> String {
+    if depth == 0 { String::new() } else { format!("{}└ ", "    ".repeat(depth - 1)) }
 }
 
 pub fn status_word(status: RunStatus, palette: &Palette) -> (&'static str, egui::Color32) {

@@ -1,0 +1,137 @@
+//! Forks: a new run that goes on from a checkpoint of another one, with some of its settings changed or some pairs left out.
+//!
+//! A fork begins its life with its parent's history and checkpoint, so that training it is an ordinary resume: weights,
+//! optimizer, order of the data and curves go on, and with nothing changed every number is what it would have been.
+
+use std::{fs, path::Path};
+
+use data::config::{AtFork, Changed, RunConfig};
+use store::{LeftOut, LogLevel, NewRun, Project, RunId, RunRecord};
+
+use crate::{
+    error::{Result, TrainError},
+    objective::Objective,
+    run::{
+        checkpoint::{self, Saved, State},
+        rotation,
+    },
+};
+
+/// What is to be forked, and what is otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fork {
+    pub run: RunId,
+    /// The step whose checkpoint it goes on from; 0: from the same beginning.
+    pub at: u64,
+    /// [`name_of`] where absent.
+    pub name: Option<String>,
+    pub config: RunConfig,
+    /// Besides those that the run itself leaves out.
+    pub left_out: Option<LeftOut>,
+}
+
+/// What a fork is called unless somebody says otherwise.
+pub fn name_of(parent: &RunRecord, at: u64) -> String {
+    format!("{} from {at}", parent.name)
+}
+
+/// Records the fork; it stands as a run that was stopped at that step.
+pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
+    let parent = project.run(fork.run)?;
+    let before = RunConfig::from_toml(&parent.config_toml)?;
+    let changed = before.changes_in(&fork.config)?;
+    refuse_what_stays(&changed)?;
+    let saved = checkpoint_of(&parent, fork.at)?;
+    if let (Some(steps), true) = (fork.config.train.steps, fork.at > 0)
+        && steps <= fork.at
+    {
+        return Err(TrainError::AtLastStep { step: fork.at, total: steps });
+    }
+    let left_out = match (parent.left_out.clone(), fork.left_out.clone()) {
+        (Some(before), Some(more)) => Some(before.and(more)),
+        (before, more) => before.or(more),
+    };
+    let run = project.fork_run(
+        &NewRun {
+            name: fork.name.clone().unwrap_or_else(|| name_of(&parent, fork.at)),
+            config_toml: fork.config.to_toml()?,
+            method: Objective::of(&fork.config.objective).name(),
+            revision: saved.as_ref().map_or(parent.revision, |saved| saved.state().revision),
+            parent: Some(parent.id),
+        },
+        fork.at,
+        left_out.as_ref(),
+    )?;
+    let brought = bring(project, run, &parent, saved.as_ref(), (&before, fork), &changed);
+    if brought.is_err() {
+        // Half a fork is of no use to anyone; the error is what counts.
+        project.delete_run(run).ok();
+    }
+    brought.map(|()| run)
+}
+
+fn refuse_what_stays(changed: &[Changed]) -> Result<()> {
+    let kept = changed.iter().filter_map(|changed| match changed.setting.at_fork() {
+        AtFork::Stays(why) => Some(format!("{} stays {}, because {why}", changed.setting.key, changed.before)),
+        AtFork::Changes(_) => None,
+    });
+    let kept: Vec<String> = kept.collect();
+    if kept.is_empty() { Ok(()) } else { Err(TrainError::Fork(kept.join("; "))) }
+}
+
+fn checkpoint_of(parent: &RunRecord, at: u64) -> Result<Option<Saved>> {
+    (at > 0).then(|| checkpoint::open(&parent.checkpoints, Some(at))).transpose()
+}
+
+/// What does not lie in the document: the checkpoint and the rules. Then the fork says what it is.
+fn bring(
+    project: &Project,
+    run: RunId,
+    parent: &RunRecord,
+    saved: Option<&Saved>,
+    (before, fork): (&RunConfig, &Fork),
+    changed: &[Changed],
+) -> Result<()> {
+    let record = project.run(run)?;
+    if let Some(saved) = saved {
+        let folder = record.checkpoints.last().cloned().unwrap_or_default();
+        checkpoint::lay_down(saved, &state_of(saved.state(), before, &fork.config), &folder)?;
+        // The fork begins there: it may be gone back to.
+        rotation::keep_for_good(&record.checkpoints, fork.at)?;
+    }
+    copy_rules(&parent.dir, &record.dir)?;
+    Ok(project.append_mark(
+        run,
+        fork.at,
+        LogLevel::Info,
+        &sentence(parent, fork.at, changed, record.left_out.as_ref()),
+    )?)
+}
+
+/// The parent's state with what the fork changes of it.
+fn state_of(state: &State, before: &RunConfig, after: &RunConfig) -> State {
+    let mut forked = state.clone();
+    forked.knobs = state.knobs.forked(&before.objective, &after.objective);
+    if before.objective != after.objective {
+        // Losses of another objective say nothing about which evaluation was the best.
+        forked.best = None;
+    }
+    forked
+}
+
+/// The rules that the parent's answers were judged by.
+fn copy_rules(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (from.join(judge::FILE), to.join(judge::FILE));
+    match fs::copy(&from, to) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(TrainError::io("copy", from)(source)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// "Forked from MPO (run 3) at step 40: β 0.1 → 0.2; without 12 pairs tagged “blunt”".
+fn sentence(parent: &RunRecord, at: u64, changed: &[Changed], left_out: Option<&LeftOut>) -> String {
+    let mut what: Vec<String> = changed.iter().map(ToString::to_string).collect();
+    what.extend(left_out.map(|left_out| format!("without {left_out}")));
+    let what = if what.is_empty() { "nothing changed".to_owned() } else { what.join("; ") };
+    format!("Forked from {} (run {}) at step {at}: {what}", parent.name, parent.id.0)
+}
