@@ -12,9 +12,11 @@ use state::{
     download::{FetchCommand, Fetching},
     export::{ExportCommand, Exporting},
     models::{Intake, ModelsCommand, Selected},
+    order::Amendment,
     pairs::PairsCommand,
     projects::ProjectsCommand,
     runs::Loaded,
+    table::TableCommand,
     train::{RunCommand, Sheet},
 };
 
@@ -64,6 +66,7 @@ impl App {
             Command::Runs(command) => self.apply_runs(command, frame),
             Command::Pairs(command) => self.apply_pairs(command, frame),
             Command::Inspect(spot, subject) => self.inspect(spot, subject),
+            Command::Go(screen) => self.views.screen = screen,
             Command::ShowPair(pair) => {
                 self.views.screen = Screen::Pairs;
                 self.views.pairs.tokens = true;
@@ -92,7 +95,8 @@ impl App {
             }
             PairsCommand::Delete(pair) => self.delete_pair(*pair),
             PairsCommand::Compare(left, right) => self.compare(left, right),
-            PairsCommand::Judge { pair, verdict, label } => self.judge_pair(pair, verdict, label),
+            PairsCommand::Judge { pair, verdict, label } => self.amend_pair(pair, Amendment::Verdict(verdict), label),
+            PairsCommand::Amend { pair, amendment, label } => self.amend_pair(pair, amendment, label),
             PairsCommand::Undo { only, sure } => self.undo(only, sure),
             PairsCommand::KeepAll => self.workspace.pairs.undo_asks = None,
             PairsCommand::Redo => self.redo(),
@@ -123,6 +127,12 @@ impl App {
                 CandidatesCommand::AskFor(prompts) => self.draw_for(prompts),
                 CandidatesCommand::Keep(answers) => self.keep_references(answers),
                 CandidatesCommand::Close => self.workspace.pairs.candidates = None,
+            },
+            PairsCommand::Table(command) => match command {
+                TableCommand::ReadSources => self.read_sources(),
+                TableCommand::ReadFilters => self.read_filters(),
+                TableCommand::SaveFilter(name, filter) => self.save_filter(name, filter),
+                TableCommand::ChangeMany(pairs, bulk) => self.change_many(pairs, bulk),
             },
         }
     }

@@ -19,6 +19,7 @@ mod pairs;
 mod projects;
 mod receive;
 mod runs;
+mod table;
 mod tokens;
 mod transfers;
 mod watch;

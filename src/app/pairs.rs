@@ -6,12 +6,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use data::{Change, Edit, Pair, PairId, Verdict, counted};
+use data::{Change, Edit, Pair, PairId, counted};
 use state::{
     Notice, Notices, Offer, Views, Workspace,
     difference::Difference,
     drafts::{Draft, Refusal, Typed},
     labelling::Labelling,
+    order::Amendment,
     pairs::{Caret, LabelView, PairHistory, PairsData, UndoQuestion},
 };
 use store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState};
@@ -92,7 +93,10 @@ impl App {
                 data.tags = tags;
                 // An answer to an older question: the newer one is on its way.
                 if data.asked.as_ref() == Some(&query) {
-                    data.ids = Arc::new(ids);
+                    // The same list stays the same: what is chosen of it is still chosen.
+                    if *data.ids != ids {
+                        data.ids = Arc::new(ids);
+                    }
                     data.listing = false;
                 }
             }))
@@ -218,17 +222,16 @@ impl App {
         });
     }
 
-    pub(super) fn judge_pair(&mut self, pair: PairId, verdict: Option<Verdict>, label: String) {
+    pub(super) fn amend_pair(&mut self, pair: PairId, amendment: Amendment, label: String) {
         let failure = format!("Could not save “{label}”");
         self.jobs.document.write(failure.clone(), move |project| {
-            let judge = |project: &mut Project| -> anyhow::Result<Fresh> {
+            let amend = |project: &mut Project| -> anyhow::Result<Fresh> {
                 let before =
                     project.pair(pair)?.with_context(|| format!("Pair {} was deleted in the meantime", pair.0))?;
-                let after = Pair { verdict, ..before.clone() };
-                let applied = project.apply(&Change::new(label, vec![Edit::replace(before, after)]))?;
+                let applied = project.apply(&Change::new(label, amendment.edits(before)))?;
                 Fresh::read(project, applied)
             };
-            Ok(saved(failure, vec![pair], judge(project)))
+            Ok(saved(failure, vec![pair], amend(project)))
         });
     }
 
@@ -322,7 +325,7 @@ pub(super) struct Fresh {
     pub(super) open: bool,
     /// What could be redone before and no longer can.
     pub(super) lost: Option<String>,
-    told: Option<Notice>,
+    pub(super) told: Option<Notice>,
 }
 
 impl Fresh {
@@ -403,7 +406,7 @@ impl UndoLabels {
 }
 
 /// The update after a write; a failure must reach the drafts too, so that what was typed can be saved again.
-fn saved(failure: String, touched: Vec<PairId>, done: anyhow::Result<Fresh>) -> Update {
+pub(super) fn saved(failure: String, touched: Vec<PairId>, done: anyhow::Result<Fresh>) -> Update {
     update(move |workspace, views| match done {
         Ok(fresh) => fresh.show(workspace, views),
         Err(error) => {

@@ -196,7 +196,7 @@ impl App {
         self.views.pairs.strip = Strip::None;
         self.workspace.pairs.replacing = None;
         let plan = self.views.pairs.intake.plan(&path, replace);
-        let query = self.views.pairs.filter.query();
+        let query = self.views.pairs.query();
         let only = self.views.pairs.only.as_ref().map(|only| Arc::clone(&only.ids));
         self.jobs.aside(Lane::Transfer, "Could not export", move || {
             let export = || -> anyhow::Result<Written> {

@@ -56,6 +56,11 @@ pub enum Origin {
     Imported,
     /// Sampled from a model, e.g. `run 7 at step 120`.
     Model(String),
+    /// Somebody else's, and changed by a person since: where it was from, and as it was.
+    Edited {
+        from: Box<Origin>,
+        text: String,
+    },
 }
 
 /// One candidate answer.
@@ -72,6 +77,21 @@ impl Answer {
     /// An answer that is nothing but a text.
     pub fn new(text: impl Into<String>, origin: Origin) -> Self {
         Self { text: text.into(), origin, extras: Extras::default() }
+    }
+
+    /// A person has changed the text, which was `before`: what was not theirs is kept as it was. A text that is put back is
+    /// what it was before.
+    pub fn edited(&mut self, before: &Self) {
+        if self.text == before.text || self.origin != before.origin {
+            return;
+        }
+        self.origin = match &before.origin {
+            Origin::Edited { from, text } if *text == self.text => from.as_ref().clone(),
+            Origin::Human => Origin::Human,
+            _ if before.text.is_empty() => Origin::Human,
+            same @ Origin::Edited { .. } => same.clone(),
+            from => Origin::Edited { from: Box::new(from.clone()), text: before.text.clone() },
+        };
     }
 
     /// The message of the assistant that it is in a conversation.
@@ -289,6 +309,27 @@ mod tests {
             assert!(!judged(choice).is_decided());
         }
         assert_eq!(judged(Choice::Skip).certainty(), None);
+    }
+
+    #[test]
+    fn an_edit_keeps_what_somebody_else_wrote() {
+        let edit = |before: &Answer, text: &str| {
+            let mut after = Answer { text: text.to_owned(), ..before.clone() };
+            after.edited(before);
+            after
+        };
+        let sampled = Answer::new("one", Origin::Model("run 1".to_owned()));
+        let once = edit(&sampled, "two");
+        let origin = Origin::Edited { from: Box::new(sampled.origin.clone()), text: "one".to_owned() };
+        assert_eq!(once.origin, origin);
+        assert_eq!(edit(&once, "three").origin, origin, "the first text is the original");
+        assert_eq!(edit(&once, "one").origin, sampled.origin);
+        for (text, from) in [("mine", Origin::Human), ("", Origin::Imported)] {
+            assert_eq!(edit(&Answer::new(text, from), "changed").origin, Origin::Human);
+        }
+        assert_eq!(edit(&sampled, "one").origin, sampled.origin);
+        let json = serde_json::to_string(&once).unwrap();
+        assert_eq!(serde_json::from_str::<Answer>(&json).unwrap(), once);
     }
 
     #[test]

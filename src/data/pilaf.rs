@@ -72,7 +72,8 @@ impl Sampled {
 fn model(origin: &Origin) -> Option<&str> {
     match origin {
         Origin::Model(name) => Some(name),
-        Origin::Human | Origin::Imported => None,
+        // What was edited is no longer what the policy said.
+        Origin::Human | Origin::Imported | Origin::Edited { .. } => None,
     }
 }
 

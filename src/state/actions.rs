@@ -35,6 +35,12 @@ pub enum Action {
     KeepAll,
     Search,
     Move(Way),
+    /// Choose several rows.
+    Extend(Way),
+    ChooseAll,
+    Flip,
+    Tag,
+    MoreFilters,
     Difference,
     Tokens,
     WhiteSpace,
@@ -64,7 +70,7 @@ pub enum Action {
 impl Action {
     /// Moves something on the screen: of use only as a key, and it goes on as long as the key is held.
     pub fn is_movement(self) -> bool {
-        matches!(self, Self::Move(_) | Self::MoveModel(_) | Self::Labelling(Act::Scroll(..)))
+        matches!(self, Self::Move(_) | Self::Extend(_) | Self::MoveModel(_) | Self::Labelling(Act::Scroll(..)))
     }
 
     /// Its keys act while a text is edited, too.

@@ -5,6 +5,7 @@ use std::{cell::RefCell, path::PathBuf};
 use data::PairId;
 
 use super::{
+    Screen,
     answers::AnswersCommand,
     models::ModelsCommand,
     notice::{Notice, NoticeId},
@@ -45,6 +46,8 @@ pub enum Command {
     Projects(ProjectsCommand),
     /// Look at the tokens of something.
     Inspect(Spot, Subject),
+    /// Go to another place.
+    Go(Screen),
     /// Show a pair in the editor, with its tokens.
     ShowPair(PairId),
 }

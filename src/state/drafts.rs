@@ -175,9 +175,13 @@ impl Draft {
     }
 
     fn hand_over(&mut self) -> Option<Typed> {
-        let before = self.handed_over();
+        let before = self.sent.as_ref().unwrap_or(&self.stored);
         if self.pair == *before {
             return None;
+        }
+        // Answers are added at the end; where one was taken out, that was a change of its own.
+        if self.pair.answers.len() >= before.answers.len() {
+            self.pair.answers.iter_mut().zip(&before.answers).for_each(|(answer, before)| answer.edited(before));
         }
         let change = if self.is_gone() {
             Change::new(format!("Bring back pair {}", self.pair.id.0), vec![Edit::add(self.pair.clone())])

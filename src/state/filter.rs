@@ -1,8 +1,8 @@
 //! What the table of pairs is asked to show, and in which order.
 
-use data::Split;
+use data::{Split, SplitRule, Strength};
 use serde::{Deserialize, Serialize};
-use store::{Counts, PairQuery, Sort, SortKey, VerdictFilter, VerdictState};
+use store::{Counts, PairQuery, PairSource, Revision, Sort, SortKey, VerdictFilter, VerdictState};
 
 /// Which verdicts the table shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -87,18 +87,35 @@ pub struct Filter {
     pub shown: ListedPairs,
     /// Pinned to this side, or `Auto` for not pinned.
     pub split: Option<Split>,
+    /// On this side of the hold-out, pinned or not: `true` for held out.
+    pub held_out: Option<bool>,
     pub tag: Option<String>,
+    pub strength: Option<Strength>,
+    pub source: Option<PairSource>,
+    /// Bytes of prompt and answers; 0 is no bound.
+    pub shortest: usize,
+    pub longest: usize,
+    /// Only pairs that were changed after this revision.
+    pub changed_since: Option<Revision>,
     pub sort: SortBy,
     pub descending: bool,
 }
 
 impl Filter {
-    pub fn query(&self) -> PairQuery {
+    /// `rule`: which prompts are held out.
+    pub fn query(&self, rule: SplitRule) -> PairQuery {
+        let bounded = self.shortest > 0 || self.longest > 0;
+        let longest = if self.longest > 0 { self.longest } else { usize::MAX };
         PairQuery {
             search: self.search.trim().to_owned(),
             verdict: self.shown.filter(),
             pinned: self.split,
+            held_out: self.held_out.map(|held_out| (rule, held_out)),
             tag: self.tag.clone(),
+            strength: self.strength,
+            source: self.source.clone(),
+            length: bounded.then_some((self.shortest, longest)),
+            changed_since: self.changed_since,
             sort: Sort {
                 key: match self.sort {
                     SortBy::Number => SortKey::Id,
@@ -113,8 +130,14 @@ impl Filter {
 
     /// Whether anything is left out.
     pub fn narrows(&self) -> bool {
-        let Self { search, shown, split, tag, sort: _, descending: _ } = self;
-        !search.trim().is_empty() || *shown != ListedPairs::All || split.is_some() || tag.is_some()
+        *self != Self { sort: self.sort, descending: self.descending, ..Self::default() }
+    }
+
+    /// How many of the filters behind “More” narrow.
+    pub fn more(&self) -> usize {
+        let length = self.shortest > 0 || self.longest > 0;
+        let more = [self.strength.is_some(), self.source.is_some(), length, self.changed_since.is_some()];
+        more.into_iter().filter(|narrows| *narrows).count()
     }
 
     /// Everything again, in the same order.
@@ -131,7 +154,7 @@ mod tests {
     fn a_filter_becomes_a_query() {
         let filter =
             Filter { search: "  ferry ".to_owned(), shown: ListedPairs::Ties, descending: true, ..Filter::default() };
-        let query = filter.query();
+        let query = filter.query(SplitRule::default());
         assert_eq!(query.search, "ferry");
         assert_eq!(query.verdict, Some(VerdictFilter::Is(VerdictState::Tie)));
         assert!(query.sort.descending);
@@ -140,7 +163,17 @@ mod tests {
         cleared.clear();
         assert!(!cleared.narrows());
         assert!(cleared.descending, "the order is no filter");
-        assert_eq!(Filter::default().query(), PairQuery::default());
+        assert_eq!(Filter::default().query(SplitRule::default()), PairQuery::default());
+    }
+
+    #[test]
+    fn a_bound_of_nothing_is_none_and_the_rule_comes_from_elsewhere() {
+        let rule = SplitRule { eval_fraction: 0.3, seed: 7 };
+        let filter = Filter { shortest: 100, held_out: Some(true), ..Filter::default() };
+        let query = filter.query(rule);
+        assert_eq!((query.length, query.held_out), (Some((100, usize::MAX)), Some((rule, true))));
+        assert_eq!(filter.more(), 1);
+        assert!(Filter { strength: Some(Strength::Slightly), ..Filter::default() }.narrows());
     }
 
     #[test]

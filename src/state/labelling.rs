@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use data::{Choice, Pair, PairId, Strength, Verdict};
+use data::{Choice, Pair, PairId, Strength, Verdict, counted};
 
 use super::drafts;
 
@@ -52,6 +52,17 @@ pub enum Act {
     Keep,
     Scroll(Part, Way),
     WhiteSpace,
+    /// The next best answer, by its place on the screen.
+    Pick(usize),
+    /// Puts all answers in order, or asks about two.
+    Order,
+    /// Folds the prompt to a line.
+    Fold,
+    /// Shows the verdict there is.
+    Reveal,
+    Flag,
+    Tag,
+    Note,
     /// Begins to edit, or ends it.
     Edit,
     EndEditing,
@@ -64,7 +75,8 @@ pub enum Act {
 impl Act {
     /// It is about the pair on the screen, and waits until there is one.
     fn is_about_pair(self) -> bool {
-        matches!(self, Self::Judge(_) | Self::Skip | Self::Keep | Self::Edit | Self::EndEditing)
+        let whoever = matches!(self, Self::Scroll(..) | Self::WhiteSpace | Self::Difference | Self::Order | Self::Fold);
+        !whoever && !matches!(self, Self::Undo | Self::Leave)
     }
 }
 
@@ -138,6 +150,25 @@ pub struct SessionProgress {
     pub total: usize,
     /// Judgements a minute over the last few; absent before the first.
     pub per_minute: Option<f64>,
+    /// Milliseconds at it so far, breaks left out.
+    pub spent_ms: i64,
+}
+
+impl SessionProgress {
+    /// Minutes that the rest takes at this pace.
+    pub fn minutes_left(&self) -> Option<f64> {
+        let waiting = self.total.saturating_sub(self.done + self.kept);
+        self.per_minute.filter(|pace| *pace > 0.0).map(|pace| waiting as f64 / pace)
+    }
+}
+
+/// How often a pair that had a verdict got the same again, its strength left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Agreement {
+    pub same: usize,
+    pub of: usize,
+    /// Those that got another.
+    pub changed: Vec<PairId>,
 }
 
 /// Habits of the hand, worth knowing: each is (how often, out of).
@@ -164,6 +195,8 @@ struct Judged {
     left: Option<bool>,
     /// Absent without a preference or between equally long answers.
     longer: Option<bool>,
+    /// Whether it says what the verdict before it said; absent without one.
+    agrees: Option<bool>,
 }
 
 /// Pairs in the order they will be asked, and what was said so far.
@@ -173,13 +206,15 @@ pub struct Labelling {
     queue: Vec<PairId>,
     at: usize,
     shown_ms: i64,
+    /// Looks at the pairs before this one.
+    spent_ms: i64,
     steps: Vec<Step>,
 }
 
 impl Labelling {
     /// `seed` decides the sides; the same seed and pair always give the same side.
     pub fn start(queue: Vec<PairId>, seed: u64, now_ms: i64) -> Self {
-        Self { seed, queue, at: 0, shown_ms: now_ms, steps: Vec::new() }
+        Self { seed, queue, at: 0, shown_ms: now_ms, spent_ms: 0, steps: Vec::new() }
     }
 
     pub fn current(&self) -> Option<PairId> {
@@ -218,7 +253,7 @@ impl Labelling {
         let shown = self.shown(pair)?;
         let took_ms = (now_ms - self.shown_ms).max(0);
         let length = |side: Side| pair.answers[shown.on(side)].text.chars().count();
-        let mut judged = Judged { took_ms, left: None, longer: None };
+        let mut judged = Judged { took_ms, left: None, longer: None, agrees: None };
         let (choice, what) = match judgement {
             Judgement::Prefer(side, strength) => {
                 let (mine, other) = (length(side), length(side.other()));
@@ -231,6 +266,7 @@ impl Labelling {
             Judgement::BothBad => (Choice::BothBad, "both bad"),
             Judgement::Skip => (Choice::Skip, "skip"),
         };
+        judged.agrees = pair.choice().map(|before| says_the_same(before, choice));
         let label = format!("Label pair {} ({what})", pair.id.0);
         self.steps.push(Step { pair: pair.id, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
@@ -242,6 +278,25 @@ impl Labelling {
             shown_left: Some(shown.left),
         };
         Some((verdict, label))
+    }
+
+    /// All answers of a pair in the order in which they stand on the screen, at random too.
+    pub fn shown_all(&self, pair: &Pair) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..pair.answers.len()).collect();
+        all.sort_by_key(|index| mix(self.seed ^ mix(pair.id.0 as u64) ^ mix(*index as u64)));
+        all
+    }
+
+    /// All answers were put in order, which makes so many pairs. Gives the circumstances and the label of the change; the
+    /// session moves to the next pair.
+    pub fn ordered(&mut self, pair: PairId, pairs: usize, now_ms: i64) -> (Verdict, String) {
+        let took_ms = (now_ms - self.shown_ms).max(0);
+        let label = format!("Order the answers of pair {} ({})", pair.0, counted(pairs, "pair", "pairs"));
+        let judged = Judged { took_ms, left: None, longer: None, agrees: None };
+        self.steps.push(Step { pair, label: Some(label.clone()), judged: Some(judged) });
+        self.move_to(self.at + 1, now_ms);
+        let took_ms = Some(took_ms.try_into().unwrap_or(u32::MAX));
+        (Verdict { choice: Choice::Tie, who: LOCAL.to_owned(), at_ms: now_ms, took_ms, shown_left: None }, label)
     }
 
     /// Leaves the pair as it is and goes on to the next.
@@ -281,7 +336,7 @@ impl Labelling {
         self.move_to(self.at + 1, now_ms);
     }
 
-    pub fn progress(&self) -> SessionProgress {
+    pub fn progress(&self, now_ms: i64) -> SessionProgress {
         let looks: Vec<i64> = self
             .steps
             .iter()
@@ -296,6 +351,7 @@ impl Labelling {
             done,
             kept,
             total: done + kept + self.queue.len().saturating_sub(self.at),
+            spent_ms: self.spent_ms + self.current().map_or(0, |_| self.look(now_ms)),
             per_minute: (!looks.is_empty()).then(|| 60_000.0 * looks.len() as f64 / looks.iter().sum::<i64>() as f64),
         }
     }
@@ -316,13 +372,42 @@ impl Labelling {
         habits
     }
 
+    /// What was said of pairs that had a verdict already; absent before the first of them.
+    pub fn agreement(&self) -> Option<Agreement> {
+        let mut agreement = Agreement::default();
+        for (step, agrees) in self.steps.iter().filter_map(|step| Some((step, step.judged?.agrees?))) {
+            agreement.of += 1;
+            agreement.same += usize::from(agrees);
+            if !agrees {
+                agreement.changed.push(step.pair);
+            }
+        }
+        (agreement.of > 0).then_some(agreement)
+    }
+
+    /// How long the pair has been looked at, breaks left out.
+    fn look(&self, now_ms: i64) -> i64 {
+        (now_ms - self.shown_ms).clamp(0, LONGEST_LOOK_MS)
+    }
+
     fn judged(&self) -> impl Iterator<Item = Judged> {
         self.steps.iter().filter_map(|step| step.judged)
     }
 
     fn move_to(&mut self, at: usize, now_ms: i64) {
+        self.spent_ms += self.current().map_or(0, |_| self.look(now_ms));
         self.at = at.min(self.queue.len());
         self.shown_ms = now_ms;
+    }
+}
+
+/// Strength is how sure one was, not what one said.
+fn says_the_same(before: Choice, now: Choice) -> bool {
+    match (before, now) {
+        (Choice::Better { chosen, rejected, .. }, Choice::Better { chosen: now, rejected: against, .. }) => {
+            (chosen, rejected) == (now, against)
+        }
+        (before, now) => before == now,
     }
 }
 
@@ -335,165 +420,5 @@ fn mix(x: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use data::Prompt;
-
-    fn pair(id: i64) -> Pair {
-        let prompt = Prompt::Text("p".to_owned());
-        Pair::new(PairId(id), prompt, &["long answer", "short"])
-    }
-
-    fn session(count: i64) -> Labelling {
-        Labelling::start((1..=count).map(PairId).collect(), 7, 1_000)
-    }
-
-    fn left(session: &Labelling, id: i64) -> usize {
-        session.shown(&pair(id)).unwrap().left
-    }
-
-    #[test]
-    fn sides_are_random_but_stay() {
-        let session = session(1);
-        let lefts: Vec<usize> = (0..400).map(|id| left(&session, id)).collect();
-        let ones = lefts.iter().sum::<usize>();
-        assert!((140..=260).contains(&ones), "{ones} of 400 on the left");
-        let again: Vec<usize> = (0..400).map(|id| left(&session, id)).collect();
-        assert_eq!(lefts, again);
-        let other = Labelling::start(vec![], 8, 0);
-        assert_ne!(lefts, (0..400).map(|id| left(&other, id)).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_verdict_does_not_show_through_the_sides() {
-        let session = session(1);
-        for id in 0..50 {
-            let mut judged = pair(id);
-            let blind = session.shown(&judged);
-            judged.verdict = Some(Verdict {
-                choice: Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly },
-                who: LOCAL.to_owned(),
-                at_ms: 0,
-                took_ms: None,
-                shown_left: None,
-            });
-            assert_eq!(session.shown(&judged), blind);
-        }
-    }
-
-    #[test]
-    fn a_key_becomes_a_verdict_about_the_answer_on_that_side() {
-        for id in 1..20 {
-            let mut session = Labelling::start(vec![PairId(id)], 3, 1_000);
-            let before = pair(id);
-            let shown = session.shown(&before).unwrap();
-            let judgement = Judgement::Prefer(Side::Right, Strength::Slightly);
-            let (verdict, label) = session.judge(&before, judgement, 3_500).unwrap();
-            assert_eq!(
-                verdict.choice,
-                Choice::Better { chosen: shown.right, rejected: shown.left, strength: Strength::Slightly }
-            );
-            assert_eq!(verdict.shown_left, Some(shown.left));
-            assert_eq!(verdict.took_ms, Some(2_500));
-            assert_eq!(label, format!("Label pair {id} (better)"));
-            assert_eq!(session.current(), None);
-        }
-    }
-
-    #[test]
-    fn undo_returns_to_the_pair() {
-        let mut session = session(3);
-        session.judge(&pair(1), Judgement::Tie, 2_000);
-        session.edited(PairId(2), "Edit pair 2".to_owned(), false);
-        session.judge(&pair(2), Judgement::Skip, 3_000);
-        assert_eq!(session.current(), Some(PairId(3)));
-        assert_eq!(session.undo_label(), Some("Label pair 2 (skip)"));
-        assert_eq!(session.undo(4_000), Some(PairId(2)));
-        assert_eq!(session.undo_label(), Some("Edit pair 2"));
-        session.undo(4_000);
-        assert_eq!(session.undo(4_000), Some(PairId(1)));
-        assert_eq!(session.current(), Some(PairId(1)));
-        assert_eq!(session.undo(4_000), None);
-        assert_eq!(session.progress().done, 0);
-    }
-
-    #[test]
-    fn the_pace_leaves_breaks_out() {
-        let mut session = session(4);
-        assert_eq!(session.progress().per_minute, None);
-        session.judge(&pair(1), Judgement::Tie, 1_000 + 10_000);
-        session.judge(&pair(2), Judgement::Tie, 11_000 + 10_000);
-        let pace = session.progress();
-        assert_eq!((pace.done, pace.total), (2, 4));
-        assert!((pace.per_minute.unwrap() - 6.0).abs() < 1e-9);
-        session.judge(&pair(3), Judgement::Tie, 21_000 + 3_600_000);
-        assert!(session.progress().per_minute.unwrap() > 2.0);
-    }
-
-    #[test]
-    fn habits_count_sides_and_lengths() {
-        let mut session = session(10);
-        for id in 1..=10 {
-            let judgement = Judgement::Prefer(Side::Left, Strength::Clearly);
-            session.judge(&pair(id), judgement, 2_000);
-        }
-        let habits = session.habits();
-        assert_eq!(habits.left, (10, 10));
-        assert_eq!(habits.longer.1, 10);
-        assert!((1..10).contains(&habits.longer.0));
-    }
-
-    #[test]
-    fn g5_a_kept_pair_can_be_gone_back_to_and_changes_nothing() {
-        let mut session = session(3).from(Some(PairId(2)));
-        assert_eq!((session.current(), session.upcoming(9)), (Some(PairId(2)), &[PairId(3), PairId(1)][..]));
-        session.keep(2_000);
-        assert_eq!(session.current(), Some(PairId(3)));
-        let progress = session.progress();
-        assert_eq!((progress.done, progress.kept, progress.total), (0, 1, 3));
-        assert_eq!(session.undo_label(), None);
-        assert_eq!(session.undo(3_000), Some(PairId(2)));
-        assert_eq!(session.current(), Some(PairId(2)));
-        for _ in 0..5 {
-            session.keep(4_000);
-        }
-        assert_eq!((session.current(), session.progress().kept), (None, 3));
-        assert_eq!(
-            session.from(Some(PairId(99))).queue[0],
-            PairId(2),
-            "a pair that is not asked about changes nothing"
-        );
-    }
-
-    #[test]
-    fn g6_an_edit_that_is_saved_as_it_goes_is_one_step_of_the_session() {
-        let mut session = session(2);
-        session.edited(PairId(1), "Edit answer of pair 1".to_owned(), false);
-        session.edited(PairId(1), "Edit answer, prompt of pair 1".to_owned(), true);
-        assert_eq!(session.undo_label(), Some("Edit answer, prompt of pair 1"));
-        session.undo(2_000);
-        assert_eq!(session.undo(2_000), None);
-    }
-
-    #[test]
-    fn one_answer_cannot_be_judged() {
-        let mut session = session(1);
-        let mut lonely = pair(1);
-        lonely.answers.truncate(1);
-        assert_eq!(session.shown(&lonely), None);
-        assert_eq!(session.judge(&lonely, Judgement::Tie, 0), None);
-        assert_eq!(session.progress().done, 0);
-    }
-
-    #[test]
-    fn upcoming_stops_at_the_end() {
-        let mut session = session(2);
-        assert_eq!(session.upcoming(3), [PairId(2)]);
-        session.pass(0);
-        assert!(session.upcoming(3).is_empty());
-        session.pass(0);
-        session.pass(0);
-        assert_eq!(session.current(), None);
-        assert!(session.upcoming(3).is_empty());
-    }
-}
+#[path = "labelling_tests.rs"]
+mod tests;

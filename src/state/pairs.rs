@@ -7,6 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use super::label_view::{LabelHabits, LabelView, Mark, MarkField, ScrollExtent, Scrolled};
 pub use super::transfer::{ImportOutcome, Replacing, Transfer, TransferProgress};
 use super::{
     candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
@@ -14,8 +15,9 @@ use super::{
     drafts::{Draft, Progress, Refusal, Typed},
     filter::Filter,
     intake::{Intake, Look},
-    labelling::{Labelling, Presses},
+    order::Amendment,
     remembered::Remembered,
+    table::{TableCommand, TableData, TableView},
 };
 use data::{Change, Pair, PairId, Verdict, health::Health};
 use store::{Counts, PairQuery, PairRow, PairVisit, Revision};
@@ -36,6 +38,7 @@ pub struct PairsData {
     pub counts: Counts,
     /// Tags in use, with how many pairs carry them.
     pub tags: Vec<(String, usize)>,
+    pub table: TableData,
     /// Labels of what undo and redo would do.
     pub undo: Option<String>,
     pub redo: Option<String>,
@@ -60,8 +63,9 @@ pub struct PairsData {
 impl PairsData {
     /// The project took a change in: what was read before may be out of date.
     pub fn changed(&mut self, pairs: &[PairId], fresh: Vec<Pair>) {
+        // Also of others: a pin takes all pairs of its prompt along.
+        self.rows.expire_all();
         for id in pairs {
-            self.rows.expire(*id);
             self.pairs.forget(*id);
         }
         for pair in fresh {
@@ -100,70 +104,12 @@ pub struct Only {
     pub ids: Arc<Vec<PairId>>,
 }
 
-/// What a labelling session shows besides the pair.
-#[derive(Debug)]
-pub struct LabelView {
-    pub session: Labelling,
-    /// Labelled pairs are gone through again.
-    pub again: bool,
-    pub difference: bool,
-    pub presses: Presses,
-    /// The pair on the screen while it is being edited.
-    pub editing: Option<Draft>,
-    /// Editing has just begun: the caret belongs into the left answer.
-    pub editing_begins: bool,
-    pub scroll: Scrolled,
-}
-
-impl LabelView {
-    pub fn new(session: Labelling) -> Self {
-        Self {
-            session,
-            again: false,
-            difference: false,
-            presses: Presses::default(),
-            editing: None,
-            editing_begins: false,
-            scroll: Scrolled::default(),
-        }
-    }
-}
-
-/// How far the two answers, which move together, and the prompt are scrolled. Points from the top.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Scrolled {
-    /// What it is about: another pair starts at its top.
-    pub pair: Option<PairId>,
-    pub answers: ScrollExtent,
-    pub prompt: ScrollExtent,
-}
-
-/// A stretch of text behind a window.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct ScrollExtent {
-    pub at: f32,
-    /// Height of the window, as it was in the last frame.
-    pub window: f32,
-    /// Height of the longest text in it.
-    pub text: f32,
-}
-
-impl ScrollExtent {
-    /// The furthest it can be scrolled.
-    pub fn end(&self) -> f32 {
-        (self.text - self.window).max(0.0)
-    }
-
-    pub fn go(&mut self, to: f32) {
-        self.at = to.clamp(0.0, self.end());
-    }
-}
-
 /// What the Pairs screen remembers between frames and starts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PairsView {
     pub filter: Filter,
+    pub table: TableView,
     pub selected: Option<PairId>,
     pub difference: bool,
     pub health_open: bool,
@@ -178,6 +124,7 @@ pub struct PairsView {
     /// How files are taken in and given out.
     pub intake: Intake,
     pub candidates: CandidatesForm,
+    pub label: LabelHabits,
     /// Folder of the project that the rest is about.
     pub project: PathBuf,
     #[serde(skip)]
@@ -197,11 +144,6 @@ pub struct PairsView {
     /// The row of the selected pair is to be scrolled to.
     #[serde(skip)]
     pub reveal: bool,
-    /// Height of the table in the last frame, and whether the chosen row was among those drawn.
-    #[serde(skip)]
-    pub table_height: f32,
-    #[serde(skip)]
-    pub selected_drawn: bool,
     /// What is typed for a new tag.
     #[serde(skip)]
     pub new_tag: String,
@@ -219,6 +161,8 @@ pub enum Caret {
     Table,
     /// The first field of the prompt.
     Prompt,
+    /// The field for a new tag.
+    Tag,
     Answer(usize),
 }
 
@@ -226,6 +170,7 @@ impl Default for PairsView {
     fn default() -> Self {
         Self {
             filter: Filter::default(),
+            table: TableView::default(),
             selected: None,
             difference: true,
             health_open: false,
@@ -235,6 +180,7 @@ impl Default for PairsView {
             export_path: String::new(),
             intake: Intake::default(),
             candidates: CandidatesForm::default(),
+            label: LabelHabits::default(),
             project: PathBuf::new(),
             only: None,
             draft: None,
@@ -243,8 +189,6 @@ impl Default for PairsView {
             strip: Strip::None,
             strip_opens: false,
             reveal: false,
-            table_height: 0.0,
-            selected_drawn: false,
             new_tag: String::new(),
             caret: None,
             typed_ahead: None,
@@ -269,8 +213,14 @@ impl PairsView {
         &mut self.export_path
     }
 
-    /// Shows another pair in the editor and its row in the table.
+    /// What the table asks for.
+    pub fn query(&self) -> PairQuery {
+        self.filter.query(self.table.rule())
+    }
+
+    /// Shows another pair in the editor and its row in the table; no others are chosen beside it.
     pub fn select(&mut self, pair: Option<PairId>) {
+        self.table.selection = None;
         self.selected = pair;
         self.reveal = true;
     }
@@ -296,6 +246,8 @@ impl PairsView {
         self.tokens = kept.tokens;
         self.white_space = kept.white_space;
         self.path = kept.path;
+        self.label = kept.label;
+        self.table.more = kept.table.more;
         if kept.project == project {
             self.export_path = kept.export_path;
             self.candidates = kept.candidates;
@@ -381,6 +333,12 @@ pub enum PairsCommand {
         verdict: Option<Verdict>,
         label: String,
     },
+    /// Change one thing about a pair, whatever else about it may have changed in the meantime.
+    Amend {
+        pair: PairId,
+        amendment: Amendment,
+        label: String,
+    },
     /// With a label: only if that is what would be undone. A large one is asked about first, unless `sure`.
     Undo {
         only: Option<String>,
@@ -412,6 +370,7 @@ pub enum PairsCommand {
     SaveReport,
     CloseImport,
     Candidates(CandidatesCommand),
+    Table(TableCommand),
 }
 
 #[cfg(test)]
@@ -442,17 +401,5 @@ mod tests {
         let now = draft.pair.clone();
         assert!(view.stored(&[PairId(4)], &[now]).is_empty());
         assert_eq!(view.draft.unwrap().progress(), Progress::Saved);
-    }
-
-    #[test]
-    fn g12_scrolling_stays_within_the_text() {
-        let mut extent = ScrollExtent { at: 0.0, window: 100.0, text: 250.0 };
-        extent.go(1_000.0);
-        assert_eq!(extent.at, 150.0);
-        extent.go(-3.0);
-        assert_eq!(extent.at, 0.0);
-        let mut short = ScrollExtent { at: 0.0, window: 100.0, text: 50.0 };
-        short.go(10.0);
-        assert_eq!(short.at, 0.0);
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PairRow, Project, Revision, StoreError,
+    narrow::pin,
     project::Result,
     query::{state_number, state_of, strength_of},
     search,
@@ -92,7 +93,16 @@ impl Project {
 
     /// What a table shows, in the order asked for; ids that do not exist are left out.
     pub fn rows(&self, ids: &[PairId]) -> Result<Vec<PairRow>> {
-        Ok(self.pairs(ids)?.iter().map(row_of).collect())
+        self.snapshot(|connection| {
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                if let Some(pair) = newest_pair(connection, *id)? {
+                    let key = PromptKey::of(&pair.prompt);
+                    rows.push(row_of(&pair, key, pin(connection, key)?));
+                }
+            }
+            Ok(rows)
+        })
     }
 }
 
@@ -214,7 +224,7 @@ pub(super) fn unreadable(error: rusqlite::types::FromSqlError) -> StoreError {
     StoreError::Corrupted { path: std::path::PathBuf::new(), detail: error.to_string() }
 }
 
-fn row_of(pair: &Pair) -> PairRow {
+fn row_of(pair: &Pair, prompt_key: PromptKey, pinned: Option<bool>) -> PairRow {
     let side = |named: Option<&Answer>, place: usize| {
         named.or_else(|| pair.answers.get(place)).map_or_else(String::new, |answer| preview(&answer.text))
     };
@@ -228,7 +238,10 @@ fn row_of(pair: &Pair) -> PairRow {
         strength: strength_of(pair),
         verdict_at_ms: pair.verdict.as_ref().map(|verdict| verdict.at_ms),
         split: pair.split,
+        prompt_key,
+        pinned,
         tags: pair.tags.clone(),
+        noted: !pair.note.trim().is_empty(),
         len_bytes: pair.len_bytes(),
     }
 }

@@ -4,7 +4,13 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::{Project, RunId, pairs::split_number, project::Result, search};
+use super::{
+    PairSource, Project, Revision, RunId,
+    narrow::{narrowed, pins},
+    pairs::split_number,
+    project::Result,
+    search,
+};
 use ::data::{Choice, Pair, PairId, PromptKey, Split, SplitRule, Strength, config::Basis};
 
 /// Which pairs, in which order. The default is all of them, oldest first.
@@ -16,10 +22,17 @@ pub struct PairQuery {
     pub verdict: Option<VerdictFilter>,
     /// As pinned by the user; absent: all.
     pub pinned: Option<Split>,
-    /// The side of the hold-out a pair's prompt falls on when nothing is pinned: `true` for held out.
+    /// The side of the hold-out, pins and the rule together: `true` for held out.
     pub held_out: Option<(SplitRule, bool)>,
     /// Exactly this tag.
     pub tag: Option<String>,
+    /// Only pairs with a better answer, and this sure.
+    pub strength: Option<Strength>,
+    pub source: Option<PairSource>,
+    /// Bytes of prompt and answers, ends included.
+    pub length: Option<(usize, usize)>,
+    /// Only pairs that are no longer what they were at this revision, new ones too.
+    pub changed_since: Option<Revision>,
     /// Only pairs whose newest margin in this run lies in the range, ends included.
     pub margin: Option<(RunId, f32, f32)>,
     pub sort: Sort,
@@ -106,9 +119,21 @@ pub struct PairRow {
     pub strength: Option<Strength>,
     pub verdict_at_ms: Option<i64>,
     pub split: Split,
+    /// What its prompt is about, and the side of the hold-out that it was pinned to, by whatever pair of it.
+    pub prompt_key: PromptKey,
+    pub pinned: Option<bool>,
     pub tags: Vec<String>,
+    /// There is a note.
+    pub noted: bool,
     /// Bytes of prompt and answers.
     pub len_bytes: usize,
+}
+
+impl PairRow {
+    /// Whether it is kept back to measure with.
+    pub fn is_held_out(&self, rule: SplitRule) -> bool {
+        self.pinned.unwrap_or_else(|| rule.holds_out(self.prompt_key))
+    }
 }
 
 impl Project {
@@ -116,7 +141,8 @@ impl Project {
     pub fn query(&self, query: &PairQuery) -> Result<Vec<PairId>> {
         self.snapshot(|connection| {
             let contents = search::matching(connection, &query.search)?;
-            let tagged = query.tag.as_deref().map(|tag| tagged(connection, tag)).transpose()?;
+            let narrowed = narrowed(connection, query)?;
+            let pins = query.held_out.map(|_| pins(connection)).transpose()?.unwrap_or_default();
             let filter_margins = query.margin.map(|(run, ..)| newest_margins(connection, run)).transpose()?;
             let sort_margins = match query.sort.key {
                 SortKey::Margin(run) => newest_margins(connection, run)?,
@@ -124,8 +150,12 @@ impl Project {
             };
             let keep = |listed: &Listed| {
                 contents.as_ref().is_none_or(|contents| contents.contains(&listed.content))
-                    && tagged.as_ref().is_none_or(|tagged| tagged.binary_search(&listed.pair).is_ok())
-                    && query.held_out.is_none_or(|(rule, held_out)| rule.holds_out(listed.prompt) == held_out)
+                    && narrowed.as_ref().is_none_or(|narrowed| narrowed.binary_search(&listed.pair).is_ok())
+                    && query.held_out.is_none_or(|(rule, held_out)| {
+                        let pin = pins.get(&listed.prompt).copied();
+                        pin.unwrap_or_else(|| rule.holds_out(listed.prompt)) == held_out
+                    })
+                    && query.length.is_none_or(|(least, most)| (least..=most).contains(&(listed.len_bytes as usize)))
                     && query.margin.is_none_or(|(_, low, high)| {
                         filter_margins
                             .as_ref()
@@ -240,17 +270,6 @@ fn list(connection: &Connection, query: &PairQuery, mut each: impl FnMut(&Listed
     Ok(())
 }
 
-/// Pairs with exactly this tag, sorted.
-fn tagged(connection: &Connection, tag: &str) -> Result<Vec<i64>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT pair FROM versions WHERE revision_to IS NULL AND tags <> '[]'
-         AND EXISTS (SELECT 1 FROM json_each(versions.tags) WHERE value = ?1)",
-    )?;
-    let mut pairs: Vec<i64> = statement.query_map([tag], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    pairs.sort_unstable();
-    Ok(pairs)
-}
-
 /// The margin of each pair at the last step that met it.
 fn newest_margins(connection: &Connection, run: RunId) -> Result<HashMap<i64, f32>> {
     // By the primary key a pair's visits come in the order of their steps, so the last one stays.
@@ -279,6 +298,15 @@ pub(super) fn strength_of(pair: &Pair) -> Option<Strength> {
     match pair.choice()? {
         Choice::Better { strength, .. } => Some(strength),
         Choice::Tie | Choice::BothBad | Choice::Skip => None,
+    }
+}
+
+/// As the document stores it in a verdict.
+pub(super) fn strength_word(strength: Strength) -> &'static str {
+    match strength {
+        Strength::Slightly => "slightly",
+        Strength::Clearly => "clearly",
+        Strength::Strongly => "strongly",
     }
 }
 

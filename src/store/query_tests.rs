@@ -108,7 +108,7 @@ fn filters_narrow_and_combine() {
     assert_eq!(both, [1, 2, 3, 4, 5]);
     for id in side(true) {
         let pair = project.pair(PairId(id)).unwrap().unwrap();
-        assert!(rule.holds_out(PromptKey::of(&pair.prompt)));
+        assert!(pair.split == Split::Eval || rule.holds_out(PromptKey::of(&pair.prompt)));
     }
 }
 
@@ -164,4 +164,51 @@ fn rows_counts_and_tags_show_the_newest_state() {
     let tags = project.tags().unwrap();
     let names: Vec<_> = tags.iter().map(|(tag, n)| (tag.as_str(), *n)).collect();
     assert_eq!(names, [("a", 2), ("ab", 1), ("b", 1), ("quote\"d", 1)]);
+}
+
+#[test]
+fn filters_combine() {
+    let (_dir, mut project) = project();
+    let all = || PairQuery::default();
+    let clearly = PairQuery { strength: Some(Strength::Clearly), ..all() };
+    assert_eq!(ids(&project, clearly.clone()), [1]);
+    assert_eq!(ids(&project, PairQuery { strength: Some(Strength::Slightly), ..all() }), [0; 0]);
+    assert_eq!(ids(&project, PairQuery { tag: Some("b".to_owned()), ..clearly.clone() }), [1]);
+    assert_eq!(ids(&project, PairQuery { tag: Some("ab".to_owned()), ..clearly }), [0; 0]);
+    let imported = project.revision().unwrap();
+    let mut pair = project.pair(PairId(4)).unwrap().unwrap();
+    let before = pair.clone();
+    pair.note = "changed".to_owned();
+    pair.answers[0].origin = ::data::Origin::Model("run 1".to_owned());
+    project.apply(&Change::new("Note", vec![Edit::replace(before, pair.clone())])).unwrap();
+    let changed = PairQuery { changed_since: Some(imported), ..all() };
+    assert_eq!(ids(&project, changed.clone()), [4]);
+    assert_eq!(ids(&project, PairQuery { verdict: Some(VerdictFilter::Labelled), ..changed.clone() }), [4]);
+    assert_eq!(ids(&project, PairQuery { search: "mühle".to_owned(), ..changed }), [0; 0]);
+    let exactly = Some((pair.len_bytes(), pair.len_bytes()));
+    assert_eq!(ids(&project, PairQuery { length: exactly, ..all() }), [4]);
+
+    let mut imported = Pair::new(PairId::NEW, Prompt::Text("from a file".to_owned()), &["x", "y"]);
+    imported.source = Some(::data::Source { file: "a.jsonl".to_owned(), line: 1, id: None });
+    project.apply(&Change::new("Import", vec![Edit::add(imported)])).unwrap();
+    let file = PairSource::File("a.jsonl".to_owned());
+    let counts = [(file.clone(), 1), (PairSource::Model, 1), (PairSource::Hand, 4)];
+    assert_eq!(project.sources().unwrap(), counts);
+    for (source, expected) in [(file, &[6][..]), (PairSource::Model, &[4]), (PairSource::Hand, &[1, 2, 3, 5])] {
+        assert_eq!(ids(&project, PairQuery { source: Some(source), ..all() }), expected);
+    }
+}
+
+#[test]
+fn a_pin_holds_out_all_pairs_of_its_prompt() {
+    let (_dir, mut project) = project();
+    let none = SplitRule { eval_fraction: 0.0, seed: 0 };
+    let mut variant = Pair::new(PairId::NEW, Prompt::Text("where is the MILL".to_owned()), &["x", "y"]);
+    variant.split = Split::Train;
+    let id = project.apply(&Change::new("Add", vec![Edit::add(variant)])).unwrap().pairs[0];
+    let held_out = PairQuery { held_out: Some((none, true)), ..PairQuery::default() };
+    assert_eq!(ids(&project, held_out), [3, id.0], "the third pair is pinned to it, which wins");
+    let rows = project.rows(&[PairId(1), id]).unwrap();
+    assert_eq!(rows.iter().map(|row| row.is_held_out(none)).collect::<Vec<_>>(), [false, true]);
+    assert!(rows[0].is_held_out(SplitRule { eval_fraction: 1.0, seed: 0 }));
 }

@@ -111,6 +111,10 @@ fn pressed(ui: &Ui, keyboard: &mut Keyboard, workspace: &Workspace, views: &mut 
                 return true;
             };
             if (entry.when)(workspace, views).is_err() {
+                // It means nothing now, as one that is in no line.
+                if letter && first {
+                    keyboard.letters.stray(now_ms);
+                }
                 return true;
             }
             // The sheet of keys lets through only what closes it; a movement goes on as long as its key is held.

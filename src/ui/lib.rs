@@ -59,9 +59,8 @@ fn screen(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             projects::none(ui, screen, views, commands);
         }
         Screen::Pairs => {
-            let data = &views.train.launch.checked().config.data;
-            let limits = (data.max_prompt_tokens, data.max_answer_tokens);
-            pairs::ui(ui, workspace, &mut views.pairs, limits, commands);
+            views.pairs.table.sheet.clone_from(&views.train.launch.checked().config.data);
+            pairs::ui(ui, workspace, &mut views.pairs, commands);
         }
         Screen::Train => train::ui(ui, workspace, views, commands),
         Screen::Compare => compare::ui(ui, workspace, &mut views.compare, commands),

@@ -3,15 +3,16 @@
 use std::{
     collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher as _},
+    ops::Range,
     sync::Arc,
 };
 
 use egui::{
     Align2, Color32, FontId, Galley, Id, Label, Pos2, Rect, Response, ScrollArea, Stroke, TextFormat, TextStyle, Ui,
     containers::scroll_area::ScrollAreaOutput,
-    text::{LayoutJob, TextWrapping},
+    text::{ByteIndex, LayoutJob, LayoutSection, TextWrapping},
 };
-use state::difference::Span;
+use state::{difference::Span, hits::hits};
 
 use super::{parts, theme::size};
 
@@ -50,6 +51,41 @@ pub fn job(text: &str, spans: &[Span], font: &FontId, color: Color32, mark: Text
             Some(piece) => job.append(piece, 0.0, format.clone()),
             None => return self::job(text, &[], font, color, mark, width),
         }
+    }
+    job
+}
+
+/// The same text with the words of a search on a ground of their own.
+pub fn searched(ui: &Ui, mut job: LayoutJob, search: &str) -> LayoutJob {
+    let hits = hits(&job.text, search);
+    if hits.is_empty() {
+        return job;
+    }
+    let palette = parts::palette(ui);
+    let sections = std::mem::take(&mut job.sections);
+    for section in sections {
+        let (start, end) = (section.byte_range.start.0, section.byte_range.end.0);
+        let mut at = start;
+        let mut leading_space = section.leading_space;
+        let mut push = |range: Range<usize>, is_hit: bool| {
+            if range.is_empty() {
+                return;
+            }
+            let mut format = section.format.clone();
+            if is_hit {
+                format.background = palette.warning_soft;
+                format.color = palette.strong;
+            }
+            let byte_range = ByteIndex(range.start)..ByteIndex(range.end);
+            job.sections.push(LayoutSection { leading_space: std::mem::take(&mut leading_space), byte_range, format });
+        };
+        for hit in hits.iter().filter(|hit| hit.start < end && hit.end > start) {
+            let hit = hit.start.max(at)..hit.end.min(end);
+            push(at..hit.start, false);
+            at = hit.end;
+            push(hit, true);
+        }
+        push(at..end, false);
     }
     job
 }
@@ -254,6 +290,23 @@ mod tests {
         for text in ["", "a", "äää", "now something longer"] {
             assert_eq!(laid(text, &difference.left).text, text);
         }
+    }
+
+    #[test]
+    fn the_words_of_a_search_are_marked_within_what_is_marked_already() {
+        let difference = Difference::between("it is red", "it is blue");
+        let mut marked = laid("it is red", &difference.left);
+        let mut output = egui::Context::default().run_ui(egui::RawInput::default(), |ui| {
+            marked = searched(ui, laid("it is red", &difference.left), "S RE");
+        });
+        output.textures_delta.clear();
+        let pieces: Vec<&str> = marked
+            .sections
+            .iter()
+            .map(|section| &marked.text[section.byte_range.start.0..section.byte_range.end.0])
+            .collect();
+        assert_eq!((pieces.concat(), pieces), ("it is red".to_owned(), vec!["it i", "s", " ", "re", "d"]));
+        assert_eq!(marked.sections[4].format.background, Color32::BLACK, "the rest stays as it was");
     }
 
     #[test]

@@ -4,15 +4,21 @@ mod about;
 mod candidates;
 mod columns;
 mod editor;
+mod ended;
 mod intake;
 mod labelling;
 mod look;
+mod many;
+mod marks;
+mod narrow;
+mod ordering;
 mod table;
 
 use std::sync::Arc;
 
 pub(super) use intake::toggle;
-pub(super) use table::{search, step, table_id};
+pub(super) use many::{change as change_chosen, count as chosen};
+pub(super) use table::{extend, search, step, table_id};
 
 use egui::{Button, Event, Frame, Key, Margin, Panel, RichText, Ui};
 
@@ -28,15 +34,14 @@ use store::{PairQuery, Sort};
 /// Points that the table leaves to the editor, whose first row needs them.
 const EDITOR: f32 = 420.0;
 
-/// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usize, usize), commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     if view.labelling.is_some() {
         labelling::ui(ui, workspace, view, commands);
         compare(view, commands);
         return;
     }
     let data = &workspace.pairs;
-    let query = view.filter.query();
+    let query = view.query();
     if data.asked.as_ref() != Some(&query) {
         commands.push(Command::Pairs(PairsCommand::List(query)));
     }
@@ -53,6 +58,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
     }
     ui.add_space(space::XS);
     table::filters(ui, data, view);
+    narrow::more(ui, workspace, view, commands);
     intake::health(ui, data, view, commands);
     ui.add_space(space::XS);
     let width = ui.available_width();
@@ -74,7 +80,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
                 table::rows(ui, data, view, commands);
             }
         });
-    editor::ui(ui, workspace, view, limits, commands);
+    match many::count(workspace, view) {
+        Some(count) => many::ui(ui, workspace, view, count, commands),
+        None => editor::ui(ui, workspace, view, commands),
+    }
     compare(view, commands);
 }
 
@@ -153,7 +162,7 @@ pub(super) fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
         editor::close(draft, commands);
     }
     commands.push(Command::Pairs(PairsCommand::Label {
-        query: view.filter.query(),
+        query: view.query(),
         only: view.only.as_ref().map(|only| Arc::clone(&only.ids)),
         relabel,
         from: view.selected,

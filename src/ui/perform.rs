@@ -10,9 +10,10 @@ use state::{
     models::{Intake, ModelsCommand},
     pairs::{Caret, PairsCommand, Strip},
     palette::Palette,
+    selection::Selection,
     train::{LaunchButton, RunCommand, Sheet},
 };
-use store::RunRecord;
+use store::{Bulk, RunRecord};
 
 use super::{models, pairs};
 
@@ -43,15 +44,28 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::Relabel => pairs::label(&mut views.pairs, true, commands),
         Action::NewPair => pairs::new_pair(&mut views.pairs, commands),
         Action::EditPair => views.pairs.caret = Some(Caret::Prompt),
+        Action::DeletePair if pairs::chosen(workspace, &views.pairs).is_some() => {
+            pairs::change_chosen(workspace, &views.pairs, Bulk::Delete, commands);
+        }
         Action::DeletePair => pairs::delete_open(workspace, &mut views.pairs, commands),
+        Action::Flip => pairs::change_chosen(workspace, &views.pairs, Bulk::Flip, commands),
+        Action::Tag if pairs::chosen(workspace, &views.pairs).is_some() => views.pairs.table.tag_wants_caret = true,
+        Action::Tag => views.pairs.caret = Some(Caret::Tag),
         Action::Import => pairs::toggle(ui, &mut views.pairs, Strip::Import),
         Action::Export => pairs::toggle(ui, &mut views.pairs, Strip::Export),
         Action::Sample => pairs::toggle(ui, &mut views.pairs, Strip::Sample),
         Action::Undo => change(PairsCommand::Undo { only: None, sure: false }),
         Action::Redo => change(PairsCommand::Redo),
+        Action::KeepAll if workspace.pairs.undo_asks.is_none() => views.pairs.table.selection = None,
         Action::KeepAll => change(PairsCommand::KeepAll),
         Action::Search => pairs::search(ui),
         Action::Move(way) => pairs::step(&workspace.pairs, &mut views.pairs, way),
+        Action::Extend(way) => pairs::extend(&workspace.pairs, &mut views.pairs, way),
+        Action::ChooseAll => {
+            let all = Selection::all(views.pairs.list(&workspace.pairs));
+            views.pairs.table.selection = Some(all);
+        }
+        Action::MoreFilters => views.pairs.table.more = !views.pairs.table.more,
         Action::Difference => views.pairs.difference = !views.pairs.difference,
         Action::Tokens => views.pairs.tokens = !views.pairs.tokens,
         Action::WhiteSpace | Action::Labelling(Act::WhiteSpace) => views.pairs.white_space = !views.pairs.white_space,

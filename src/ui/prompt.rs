@@ -7,7 +7,7 @@ use state::drafts::LONGEST_EDITABLE;
 use super::{
     marked, parts,
     theme::{self, space},
-    writing::Field,
+    writing::{Field, Marks},
 };
 
 /// What happened to a text since the last frame.
@@ -54,11 +54,11 @@ pub fn ask_caret(ui: &Ui, field: usize) {
 
 /// Edits a prompt in place. The caller's id scope must name the record: undo inside a field belongs to its id.
 pub fn edit(ui: &mut Ui, prompt: &mut Prompt) -> Edited {
-    edit_with(ui, prompt, false)
+    edit_with(ui, prompt, Marks::NONE)
 }
 
-/// The same; with `white_space` its spaces, tabs and line ends are marked.
-pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, white_space: bool) -> Edited {
+/// The same, some of it marked.
+pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, marks: Marks<'_>) -> Edited {
     let mut edited = Edited::default();
     let scope = ui.scope_id();
     let mut wanted = ui.data(|data| data.get_temp::<WantsCaret>(scope)).map(|WantsCaret(field)| field);
@@ -74,7 +74,7 @@ pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, white_space: bool) -> Edited 
                     parts::caption(ui, "Text to be continued");
                 });
                 let field = Field { hint: "What comes before the answer", ..Field::new("Prompt", "text") };
-                Field { white_space, takes_caret: wanted.is_some(), ..field }.show(ui, text)
+                Field { marks, takes_caret: wanted.is_some(), ..field }.show(ui, text)
             }));
         }
         Prompt::Chat(turns) => {
@@ -96,7 +96,7 @@ pub fn edit_with(ui: &mut Ui, prompt: &mut Prompt, white_space: bool) -> Edited 
                             Role::Tool => "What a tool gave back",
                             Role::Other(_) => "What the model's chat template makes of this role",
                         };
-                        let field = Field { hint, white_space, ..Field::new(&name, "turn") };
+                        let field = Field { hint, marks, ..Field::new(&name, "turn") };
                         let takes_caret = wanted == Some(index);
                         edited.join(Field { takes_caret, ..field }.show(ui, &mut turn.content));
                         edited

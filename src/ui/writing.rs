@@ -12,6 +12,19 @@ use state::drafts::LONGEST_EDITABLE;
 
 use super::{lines::Lines, marked, pieces, prompt, prompt::Edited};
 
+/// What of a text is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks<'a> {
+    /// Spaces, tabs and line ends.
+    pub white_space: bool,
+    /// Words that were searched for.
+    pub search: &'a str,
+}
+
+impl Marks<'_> {
+    pub const NONE: Self = Self { white_space: false, search: "" };
+}
+
 /// A text over several lines.
 pub struct Field<'a> {
     /// The name that screen readers and tests know it by.
@@ -21,15 +34,14 @@ pub struct Field<'a> {
     pub hint: &'a str,
     pub rows: usize,
     pub font: FontSelection,
-    /// Spaces, tabs and line ends are marked.
-    pub white_space: bool,
+    pub marks: Marks<'a>,
     /// The caret belongs here now.
     pub takes_caret: bool,
 }
 
 impl<'a> Field<'a> {
     pub fn new(name: &'a str, salt: &'a str) -> Self {
-        Self { name, salt, hint: "", rows: 1, font: FontSelection::Default, white_space: false, takes_caret: false }
+        Self { name, salt, hint: "", rows: 1, font: FontSelection::Default, marks: Marks::NONE, takes_caret: false }
     }
 
     /// Draws the field without a frame. A text beyond the editable length is shown line by line instead.
@@ -45,8 +57,11 @@ impl<'a> Field<'a> {
         }
         let id = ui.make_persistent_id(self.salt);
         let font = self.font.clone().resolve(ui.style());
-        let is_long = pieces::is_long(text);
-        let mut plain = |ui: &Ui, text: &dyn TextBuffer, width: f32| pieces::layout(ui, plain(ui, text, &font, width));
+        let marks = self.marks;
+        let lays_out = pieces::is_long(text) || !marks.search.trim().is_empty();
+        let mut plain = |ui: &Ui, text: &dyn TextBuffer, width: f32| {
+            pieces::layout(ui, marked::searched(ui, plain(ui, text, &font, width), marks.search))
+        };
         let mut lines = Lines(text);
         let mut edit = TextEdit::multiline(&mut lines)
             .id(id)
@@ -57,14 +72,14 @@ impl<'a> Field<'a> {
             .desired_width(f32::INFINITY);
         match layouter {
             Some(layouter) => edit = edit.layouter(layouter),
-            None if is_long => edit = edit.layouter(&mut plain),
+            None if lays_out => edit = edit.layouter(&mut plain),
             None => {}
         }
         let shown = edit.show(ui);
         if let Some(range) = shown.cursor_range {
             leave_line_ends(ui, id, &lines, range, shown.state);
         }
-        if self.white_space {
+        if marks.white_space {
             marked::white_space(ui, &shown.galley, shown.galley_pos, shown.text_clip_rect);
         }
         let response: Response = shown.response.response;

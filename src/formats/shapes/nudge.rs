@@ -72,10 +72,14 @@ fn pair(record: &Record<'_>, taking: &Taking<'_>) -> Result<Pair, String> {
 }
 
 fn answer(answer: &Json) -> Result<Answer, String> {
-    let origin = match answer["by"].as_str() {
-        Some("human") => Origin::Human,
-        Some(by) => by.strip_prefix("model:").map_or(Origin::Imported, |model| Origin::Model(model.to_owned())),
-        None => Origin::Imported,
+    let from = |by: &str| match by {
+        "human" => Origin::Human,
+        by => by.strip_prefix("model:").map_or(Origin::Imported, |model| Origin::Model(model.to_owned())),
+    };
+    let by = answer["by"].as_str().unwrap_or_default();
+    let origin = match (by.strip_prefix("edited:"), answer["was"].as_str()) {
+        (Some(by), Some(was)) => Origin::Edited { from: Box::new(from(by)), text: was.to_owned() },
+        _ => from(by),
     };
     if let Some(message) = answer.get("message") {
         let turn = turn("answers", message)?;
@@ -111,18 +115,26 @@ fn verdict(verdict: &Json, keys: &[&str], taking: &Taking<'_>) -> Result<Option<
     }))
 }
 
+fn by(origin: &Origin) -> String {
+    match origin {
+        Origin::Human => "human".to_owned(),
+        Origin::Imported => "import".to_owned(),
+        Origin::Model(name) => format!("model:{name}"),
+        Origin::Edited { from, .. } => format!("edited:{}", by(from)),
+    }
+}
+
 fn write(pair: &Pair) -> Vec<Fields> {
     let answer = |(at, answer): (usize, &Answer)| {
-        let by = match &answer.origin {
-            Origin::Human => "human".to_owned(),
-            Origin::Imported => "import".to_owned(),
-            Origin::Model(name) => format!("model:{name}"),
-        };
-        if answer.extras.is_empty() {
-            json!({"key": key(at), "text": answer.text, "by": by})
+        let mut written = if answer.extras.is_empty() {
+            json!({"key": key(at), "text": answer.text, "by": by(&answer.origin)})
         } else {
-            json!({"key": key(at), "message": answer.turn().message(), "by": by})
+            json!({"key": key(at), "message": answer.turn().message(), "by": by(&answer.origin)})
+        };
+        if let Origin::Edited { text, .. } = &answer.origin {
+            written["was"] = text.as_str().into();
         }
+        written
     };
     let answers: Vec<Json> = pair.answers.iter().enumerate().map(answer).collect();
     let mut record = fields([

@@ -57,14 +57,24 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Relabel, "Relabel", &[], PAIRS, pairs, "Goes through all pairs of the list again, from the chosen one on"),
     line(Action::NewPair, "New pair", &["N"], PAIRS, writable, "An empty pair"),
     line(Action::EditPair, "Edit the pair", &["E", "Enter"], PAIRS, open_pair, "Puts the caret into its prompt"),
-    line(Action::DeletePair, "Delete the pair", &["Delete"], PAIRS, open_pair, "Can be undone"),
+    line(Action::DeletePair, "Delete the pair", &["Delete"], PAIRS, open_pair, "Or all that are chosen; can be undone"),
+    line(Action::Flip, "Flip the verdict", &["F"], PAIRS, open_pair, "Of the pair, or of all that are chosen: the rejected answer is the better one"),
+    line(Action::Tag, "Tag the pair", &["T"], PAIRS, open_pair, "Or all that are chosen"),
     line(Action::Undo, "Undo", &["Ctrl+Z"], PAIRS, undo, "Takes the last change back; unlimited, also after a restart"),
     line(Action::Redo, "Redo", &["Ctrl+Shift+Z", "Ctrl+Y"], PAIRS, redo, "Makes the change again"),
-    line(Action::KeepAll, "Do not undo that much", &["Escape"], PAIRS, asked_to_undo, "Leaves the pairs as they are"),
+    line(Action::KeepAll, "Choose one row again; do not undo that much", &["Escape"], PAIRS, can_put_back, "Leaves the pairs as they are"),
     line(Action::Import, "Import pairs", &[], PAIRS, writable, "From a file, by its path or a dialog"),
     line(Action::Export, "Export pairs", &[], PAIRS, pairs, "The pairs on the list that have a better answer"),
     line(Action::Sample, "Pairs from a model", &["M"], PAIRS, writable, "A model answers prompts; you say which answer is better"),
     line(Action::Search, "Search pairs", &["/"], PAIRS, pairs, "Puts the caret into the search field"),
+    line(Action::MoreFilters, "More filters", &["Shift+F"], PAIRS, pairs, "By strength, source, length, what changed; filters kept by name"),
+    line(Action::ChooseAll, "Choose all rows", &["Ctrl+A"], PAIRS, pairs, "Of the list, to tag, split, flip or delete them together"),
+    line(Action::Extend(Way::Down), "Choose several rows", &["Shift+Down"], PAIRS, pairs, "Down to the next"),
+    line(Action::Extend(Way::Up), "Choose several rows", &["Shift+Up"], PAIRS, pairs, "Up to the one before"),
+    line(Action::Extend(Way::PageDown), "Choose several rows", &["Shift+PageDown"], PAIRS, pairs, "A page down"),
+    line(Action::Extend(Way::PageUp), "Choose several rows", &["Shift+PageUp"], PAIRS, pairs, "A page up"),
+    line(Action::Extend(Way::Start), "Choose several rows", &["Shift+Home"], PAIRS, pairs, "To the first"),
+    line(Action::Extend(Way::End), "Choose several rows", &["Shift+End"], PAIRS, pairs, "To the last"),
     line(Action::Difference, "Difference on or off", &["D"], PAIRS, project, "Marks the words that only one answer has"),
     line(Action::Tokens, "Tokens on or off", &["I"], PAIRS, project, "What the model sees of the pair, token by token"),
     line(Action::WhiteSpace, "White space marked or not", &["W"], PAIRS, project, "Marks spaces, tabs and line ends"),
@@ -86,6 +96,18 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Labelling(Act::Skip), "Skip; a verdict that is there is kept", &["S"], LABELLING, always, "Not trained on"),
     line(Action::Labelling(Act::Judge(Judgement::Skip)), "Skip, also over a verdict", &["Shift+S"], LABELLING, always, "Not trained on"),
     line(Action::Labelling(Act::Keep), "Keep the pair as it is, next", &["K"], LABELLING, always, "Changes nothing"),
+    line(Action::Labelling(Act::Order), "Order all answers, or ask about two", &["O"], LABELLING, several_answers, "Of more than two: 1, 2, 3 … pick the best, the next best …; pairs follow from the order"),
+    line(Action::Labelling(Act::Pick(2)), "Next best of several", &["3"], LABELLING, ordering, "1 and 2 pick the first two"),
+    line(Action::Labelling(Act::Pick(3)), "Next best of several", &["4"], LABELLING, ordering, "The fourth"),
+    line(Action::Labelling(Act::Pick(4)), "Next best of several", &["5"], LABELLING, ordering, "The fifth"),
+    line(Action::Labelling(Act::Pick(5)), "Next best of several", &["6"], LABELLING, ordering, "The sixth"),
+    line(Action::Labelling(Act::Pick(6)), "Next best of several", &["7"], LABELLING, ordering, "The seventh"),
+    line(Action::Labelling(Act::Pick(7)), "Next best of several", &["8"], LABELLING, ordering, "The eighth"),
+    line(Action::Labelling(Act::Reveal), "Verdict so far, shown or not", &["V"], LABELLING, again, "What was said of the pair before"),
+    line(Action::Labelling(Act::Flag), "Flag the pair, or not", &["F"], LABELLING, always, "Tags it “flagged”, to be found again"),
+    line(Action::Labelling(Act::Tag), "Tag the pair", &["G"], LABELLING, always, "Enter adds the tag"),
+    line(Action::Labelling(Act::Note), "Write a note", &["N"], LABELLING, always, "Enter keeps it"),
+    line(Action::Labelling(Act::Fold), "Prompt on one line, or whole", &["P"], LABELLING, always, "More room for the answers"),
     line(scroll(Part::Answers, Way::Up), "Scroll both answers", &["Up"], LABELLING, always, "Up"),
     line(scroll(Part::Answers, Way::Down), "Scroll both answers", &["Down"], LABELLING, always, "Down"),
     line(scroll(Part::Answers, Way::PageUp), "Scroll both answers", &["PageUp", "Shift+Space"], LABELLING, always, "A page up"),
@@ -183,13 +205,30 @@ fn is_changing(workspace: &Workspace, views: &Views) -> bool {
     workspace.saving.under_way > 0 || views.pairs.is_typing()
 }
 
-fn asked_to_undo(workspace: &Workspace, _: &mut Views) -> Possible {
-    unless(workspace.pairs.undo_asks.is_none(), "Nothing was asked")
+fn can_put_back(workspace: &Workspace, views: &mut Views) -> Possible {
+    let several = views.pairs.table.chosen(views.pairs.list(&workspace.pairs)).is_some();
+    unless(workspace.pairs.undo_asks.is_none() && !several, "Nothing was asked, and one row is chosen")
 }
 
 fn editing(_: &Workspace, views: &mut Views) -> Possible {
     let editing = views.pairs.labelling.as_ref().is_some_and(|label| label.editing.is_some());
     unless(!editing, "Nothing is being edited")
+}
+
+fn again(_: &Workspace, views: &mut Views) -> Possible {
+    let again = views.pairs.labelling.as_ref().is_some_and(|label| label.again);
+    unless(!again, "Only where pairs are labelled again")
+}
+
+fn several_answers(workspace: &Workspace, views: &mut Views) -> Possible {
+    let current = views.pairs.labelling.as_ref().and_then(|label| label.session.current());
+    let pair = current.and_then(|pair| workspace.pairs.pairs.get(pair));
+    unless(pair.is_none_or(|pair| pair.answers.len() < 3), "The pair has no more than two answers")
+}
+
+fn ordering(workspace: &Workspace, views: &mut Views) -> Possible {
+    several_answers(workspace, views)?;
+    unless(!views.pairs.label.orders, "The answers are not put in order")
 }
 
 fn can_check(workspace: &Workspace, views: &mut Views) -> Possible {

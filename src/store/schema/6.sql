@@ -4,3 +4,6 @@ ALTER TABLE runs ADD COLUMN parent_step INTEGER;
 ALTER TABLE runs ADD COLUMN left_out TEXT;
 -- The time that chat templates are told, where it is not `created_ms`: a fork keeps its parent's.
 ALTER TABLE runs ADD COLUMN day_ms INTEGER;
+
+-- Few pairs are pinned to a side of the hold-out; all others of their prompts go with them.
+CREATE INDEX versions_pinned ON versions (prompt_key, split) WHERE revision_to IS NULL AND split > 0;

@@ -4,7 +4,9 @@ use data::{Pair, PairId, Split};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
-    pairs::{PairHistory, PairsCommand, PairsView},
+    fate::why_not,
+    pairs::{Caret, PairHistory, PairsCommand, PairsView},
+    train::Preflight,
 };
 
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
     parts,
     prompt::{self, Edited},
     theme::space,
+    writing::give_caret,
 };
 
 /// Tags, split, note, and where the pair came from.
@@ -34,6 +37,9 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
         let field = ui
             .add(TextEdit::singleline(&mut view.new_tag).id_salt("new tag").hint_text("Add a tag").desired_width(90.0));
         let field = field.accessible_name("New tag");
+        if view.caret == Some(Caret::Tag) && give_caret(ui, &field, true) {
+            view.caret = None;
+        }
         let left = field.lost_focus();
         // Several tags are written one after the other.
         if left && ui.input(|input| input.key_pressed(Key::Enter)) {
@@ -88,7 +94,21 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
     if !facts.is_empty() {
         parts::caption(ui, facts.join("  ·  "));
     }
+    fate(ui, pair, view, workspace);
     edited
+}
+
+/// Why it is not trained on, as far as the window knows.
+fn fate(ui: &mut Ui, pair: &Pair, view: &PairsView, workspace: &Workspace) {
+    let row = workspace.pairs.rows.get(pair.id);
+    let mut reasons = why_not(pair, row.is_some_and(|row| row.is_held_out(view.table.rule())));
+    if let Preflight::Ready { report, .. } = &workspace.preflight {
+        let aside = report.set_aside.iter().filter(|(id, _)| *id == pair.id);
+        reasons.extend(aside.map(|(_, reason)| format!("Set aside by the last check: {reason}")));
+    }
+    for reason in reasons {
+        parts::caption(ui, reason);
+    }
 }
 
 fn split_word(split: Split) -> &'static str {

@@ -13,7 +13,7 @@ use crate::{
     parts,
     prompt::Edited,
     theme::{size, space},
-    writing::Field,
+    writing::{Field, Marks},
 };
 
 /// Size of the answers' letters.
@@ -140,7 +140,8 @@ pub fn edit_column(
         let area = ScrollArea::vertical().id_salt(("edit", name)).max_height(inner);
         let font = egui::FontId::proportional(READING).into();
         let salt = format!("edit {index}");
-        let field = Field { rows: 4, font, white_space, takes_caret, ..Field::new(name, &salt) };
+        let marks = Marks { white_space, ..Marks::NONE };
+        let field = Field { rows: 4, font, marks, takes_caret, ..Field::new(name, &salt) };
         area.show(ui, |ui| field.show(ui, &mut answer.text)).inner
     })
 }

@@ -17,7 +17,7 @@ use crate::{
     prompt::{self, Edited},
     theme::{self, size, space},
     tokens,
-    writing::Field,
+    writing::{Field, Marks},
 };
 
 /// Below this width the verdict takes two rows.
@@ -25,11 +25,12 @@ const VERDICT: f32 = 590.0;
 
 /// Below this width the answers stand under each other.
 const SIDE_BY_SIDE: f32 = 420.0;
+/// Characters of an edited answer's original that a hover shows.
+const ORIGINAL: usize = 600;
 /// Points that a button beside an answer's name takes.
 const BUTTON: f32 = 76.0;
 
-/// `limits`: tokens of a prompt and of an answer, as the launch sheet says.
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usize, usize), commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let Some(mut draft) = view.draft.take() else {
         let next = if view.selected.is_some() { "Reading the pair…" } else { "Choose a pair in the table" };
         parts::empty(ui, "No pair is open", next);
@@ -55,7 +56,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
                     view.caret = None;
                 }
             }
-            edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, view.white_space));
+            edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, marks(view)));
             ui.add_space(space::XS);
             edited.join(verdict(ui, &mut draft.pair, workspace.now_ms));
             edited.join(answers(ui, &mut draft.pair, view, workspace.now_ms));
@@ -70,6 +71,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
                 }
             });
             if view.tokens {
+                let sheet = &view.table.sheet;
+                let limits = (sheet.max_prompt_tokens, sheet.max_answer_tokens);
                 inspector(ui, &draft.pair, limits, workspace, commands);
             }
             ui.add_space(space::XS);
@@ -92,6 +95,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, limits: (usi
         view.caret = Some(Caret::Table);
     }
     view.draft = Some(draft);
+}
+
+fn marks(view: &PairsView) -> Marks<'_> {
+    Marks { white_space: view.white_space, search: &view.filter.search }
 }
 
 fn first_text(prompt: &mut Prompt) -> &mut String {
@@ -313,6 +320,14 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
             view.caret = Some(Caret::Answer(index.min(pair.answers.len().saturating_sub(1))));
             edited.join(Edited::AT_ONCE);
         }
+        Some((index, Press::PutBack)) => {
+            if let Some(answer) = pair.answers.get_mut(index)
+                && let Origin::Edited { text, .. } = &answer.origin
+            {
+                answer.text.clone_from(text);
+                edited.join(Edited::AT_ONCE);
+            }
+        }
         None => {}
     }
     edited
@@ -322,6 +337,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
 enum Press {
     Better,
     Remove,
+    PutBack,
 }
 
 /// One answer as a card: what it is, where it came from, its text.
@@ -362,7 +378,8 @@ fn answer(
                 ui.set_width(ui.available_width());
                 ui.horizontal(|ui| {
                     ui.label(RichText::new(&word).strong().color(palette.strong));
-                    let buttons = usize::from(place == Place::Other) + usize::from(removable);
+                    let was = matches!(answer.origin, Origin::Edited { .. });
+                    let buttons = usize::from(place == Place::Other) + usize::from(removable) + usize::from(was);
                     origin(ui, &answer.origin, BUTTON * buttons as f32);
                     parts::at_right(ui, "answer actions", |ui| {
                         if place == Place::Other {
@@ -370,6 +387,13 @@ fn answer(
                             prompt::name(&button, WidgetRole::Button, &format!("{word} is better"));
                             if button.clicked() {
                                 press = Some(Press::Better);
+                            }
+                        }
+                        if was {
+                            let button = parts::quiet(ui, true, "Put back");
+                            prompt::name(&button, WidgetRole::Button, &format!("Put back the original of {word}"));
+                            if button.on_hover_text("The text as it was before it was edited").clicked() {
+                                press = Some(Press::PutBack);
                             }
                         }
                         if removable {
@@ -388,7 +412,8 @@ fn answer(
                     view.caret = None;
                 }
                 let name = format!("{word} text");
-                let field = Field { white_space: view.white_space, takes_caret, ..Field::new(&name, "text") };
+                let marks = Marks { white_space: view.white_space, search: &view.filter.search };
+                let field = Field { marks, takes_caret, ..Field::new(&name, "text") };
                 edited = text(ui, field, &mut answer.text, beside, mark, &mut view.differences);
                 parts::caption(ui, count_words(&answer.text));
             });
@@ -426,7 +451,8 @@ fn text(
             (Some(difference), _) => &difference.right[..],
             (None, _) => &[],
         };
-        pieces::layout(ui, marked::job(text, spans, &font, color, mark, width))
+        let job = marked::job(text, spans, &font, color, mark, width);
+        pieces::layout(ui, marked::searched(ui, job, field.marks.search))
     };
     Field { hint: "Write an answer", rows: 4, ..field }.show_as(ui, text, Some(&mut layouter))
 }
@@ -436,7 +462,10 @@ fn origin(ui: &mut Ui, origin: &Origin, room: f32) {
     let text = RichText::new(origin_word(origin)).size(size::SMALL).color(parts::palette(ui).weak);
     ui.scope(|ui| {
         ui.set_max_width((ui.available_width() - room).max(0.0));
-        ui.add(egui::Label::new(text).truncate());
+        let label = ui.add(egui::Label::new(text).truncate());
+        if let Origin::Edited { text, .. } = origin {
+            label.on_hover_text(format!("Before it was edited:\n{}", drafts::one_line(text, ORIGINAL)));
+        }
     });
 }
 
@@ -445,6 +474,7 @@ fn origin_word(origin: &Origin) -> String {
         Origin::Human => "by hand".to_owned(),
         Origin::Imported => "imported".to_owned(),
         Origin::Model(name) => format!("from {name}"),
+        Origin::Edited { from, .. } => format!("edited, {}", origin_word(from)),
     }
 }
 

@@ -4,18 +4,26 @@ use data::{Pair, PairId, Strength};
 use egui::{RichText, Role as WidgetRole, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
-    drafts::{Draft, LONGEST_EDITABLE, Progress},
+    drafts::{self, Draft, LONGEST_EDITABLE, Progress},
     labelling::{Act, Judgement, Part, ShownAnswers, Side},
-    pairs::{LabelView, PairsCommand, PairsView, ScrollExtent, Scrolled},
+    order::{Amendment, FLAG},
+    pairs::{LabelHabits, LabelView, Mark, MarkField, PairsCommand, PairsView, ScrollExtent},
 };
 
-use super::columns::{self, Column, READING};
+use super::{
+    columns::{self, Column, READING},
+    ended, marks, ordering,
+};
 use crate::{
     marked::{self, TextMark},
     parts,
     prompt::{self, Edited},
     theme::{size, space},
+    writing::Marks,
 };
+
+/// Characters of a prompt that is folded to a line.
+const FOLDED: usize = 240;
 
 /// Pairs fetched ahead.
 const AHEAD: usize = 4;
@@ -28,9 +36,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     fetch(workspace, &label, commands);
     let current = label.session.current();
     let pair = current.and_then(|id| workspace.pairs.pairs.get(id));
-    if label.scroll.pair != current {
-        label.scroll = Scrolled { pair: current, ..Scrolled::default() };
-    }
+    label.turn_to(current);
     let mut act = label.presses.next(current.is_none() || pair.is_some());
     if !label.presses.is_empty() {
         ui.request_repaint();
@@ -39,12 +45,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     if label.again {
         parts::caption(
             ui,
-            "Going through labelled pairs again: 1, 2, T and B give a new verdict, K and S keep the one there is",
+            "Going through labelled pairs again: 1, 2, T and B give a new verdict, K and S keep the one there is, V shows it",
         );
     }
     ui.add_space(space::S);
     match (current, pair) {
-        (None, _) => act = act.or(finished(ui, &label)),
+        (None, _) => act = act.or(ended::ui(ui, workspace, &label, view, commands)),
         (Some(id), None) if workspace.pairs.pairs.is_absent(id) => {
             // Deleted since the session began.
             label.session.pass(workspace.now_ms);
@@ -53,7 +59,11 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         (Some(_), None) => parts::empty(ui, "Reading the pair…", ""),
         (Some(id), Some(pair)) => {
             if let Some(shown) = label.session.shown(pair) {
-                act = act.or(question(ui, pair, shown, &mut label, view, workspace.now_ms));
+                let (press, marked) = question(ui, pair, shown, &mut label, view, workspace.now_ms);
+                act = act.or(press);
+                if let Some(field) = marked {
+                    mark(pair, field, &mut label, commands);
+                }
             } else {
                 // Fewer than two answers: nothing to judge.
                 tracing::info!("pair {} has fewer than two answers and was passed over", id.0);
@@ -67,19 +77,38 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         if act == Act::WhiteSpace {
             view.white_space = !view.white_space;
         }
+        if act == Act::Fold {
+            view.label.folded = !view.label.folded;
+        }
+        if act == Act::Leave && label.field.take().is_some() {
+            view.labelling = Some(label);
+            return;
+        }
         if act == Act::Leave && label.editing.is_none() {
             if let Some(id) = current.or_else(|| view.list(&workspace.pairs).first().copied()) {
                 view.select(Some(id));
             }
             return;
         }
-        apply(act, pair, &mut label, workspace, commands);
+        apply(act, pair, &mut label, &mut view.label, workspace, commands);
     }
     view.labelling = Some(label);
 }
 
-fn apply(act: Act, pair: Option<&Pair>, label: &mut LabelView, workspace: &Workspace, commands: &Commands) {
+fn apply(
+    act: Act,
+    pair: Option<&Pair>,
+    label: &mut LabelView,
+    habits: &mut LabelHabits,
+    workspace: &Workspace,
+    commands: &Commands,
+) {
+    let ordered = pair.filter(|pair| habits.orders && pair.answers.len() > 2);
     match act {
+        // While several are put in order the first two digits pick as the others do.
+        Act::Judge(Judgement::Prefer(side, _)) if ordered.is_some() => {
+            apply(Act::Pick(side as usize), pair, label, habits, workspace, commands);
+        }
         Act::Judge(judgement) => {
             finish_editing(label, commands);
             let Some(pair) = pair else { return };
@@ -94,7 +123,7 @@ fn apply(act: Act, pair: Option<&Pair>, label: &mut LabelView, workspace: &Works
         Act::Skip => {
             let kept = label.again && pair.is_some_and(|pair| pair.verdict.is_some());
             let act = if kept { Act::Keep } else { Act::Judge(Judgement::Skip) };
-            apply(act, pair, label, workspace, commands);
+            apply(act, pair, label, habits, workspace, commands);
         }
         Act::Keep => {
             finish_editing(label, commands);
@@ -115,18 +144,88 @@ fn apply(act: Act, pair: Option<&Pair>, label: &mut LabelView, workspace: &Works
                 label.editing_begins = true;
             }
         }
+        Act::Pick(place) => {
+            if let Some(pair) = ordered {
+                pick(place, pair, label, habits, workspace, commands);
+            }
+        }
+        Act::Order => {
+            habits.orders = !habits.orders;
+            label.order.clear();
+        }
+        Act::Reveal => label.reveals = !label.reveals,
+        Act::Flag => {
+            if let Some(pair) = pair {
+                let on = !marks::is_flagged(pair);
+                let word = if on { "Flag" } else { "Unflag" };
+                let flag = Amendment::Tag(FLAG.to_owned(), on);
+                amend(pair, flag, format!("{word} pair {}", pair.id.0), label, commands);
+            }
+        }
+        Act::Tag => label.field = Some(MarkField { mark: Mark::Tag, text: String::new(), wants_caret: true }),
+        Act::Note => {
+            let text = pair.map_or_else(String::new, |pair| pair.note.clone());
+            label.field = Some(MarkField { mark: Mark::Note, text, wants_caret: true });
+        }
         Act::Difference => label.difference = !label.difference,
+        Act::Undo if label.order.pop().is_some() => {}
         Act::Undo => {
             if let Some(only) = label.session.undo_label().map(str::to_owned) {
-                commands.push(Command::Pairs(PairsCommand::Undo { only: Some(only), sure: false }));
+                commands.push(Command::Pairs(PairsCommand::Undo { only: Some(only), sure: true }));
             }
             // A pair that was only kept is gone back to; the journal knows nothing of it.
             label.session.undo(workspace.now_ms);
         }
         // Esc closes the innermost thing first.
         Act::EndEditing | Act::Leave => finish_editing(label, commands),
-        Act::WhiteSpace => {}
+        Act::WhiteSpace | Act::Fold => {}
     }
+}
+
+/// The next best answer. The last one needs no key.
+fn pick(
+    place: usize,
+    pair: &Pair,
+    label: &mut LabelView,
+    habits: &LabelHabits,
+    workspace: &Workspace,
+    commands: &Commands,
+) {
+    let shown = label.session.shown_all(pair);
+    let Some(&picked) = shown.get(place).filter(|picked| !label.order.contains(picked)) else {
+        return;
+    };
+    label.order.push(picked);
+    if label.order.len() + 1 < shown.len() {
+        return;
+    }
+    let mut order = std::mem::take(&mut label.order);
+    order.extend(shown.into_iter().find(|index| !order.contains(index)));
+    finish_editing(label, commands);
+    let pairs = habits.derived.pairs(&order).len();
+    let (verdict, name) = label.session.ordered(pair.id, pairs, workspace.now_ms);
+    let amendment = Amendment::Order { order, derived: habits.derived, verdict };
+    commands.push(Command::Pairs(PairsCommand::Amend { pair: pair.id, amendment, label: name }));
+}
+
+/// What was written in the field is put to the pair.
+fn mark(pair: &Pair, field: MarkField, label: &mut LabelView, commands: &Commands) {
+    let text = field.text.trim().to_owned();
+    match field.mark {
+        Mark::Tag if text.is_empty() || pair.tags.contains(&text) => {}
+        Mark::Tag => {
+            let name = format!("Tag pair {} “{text}”", pair.id.0);
+            amend(pair, Amendment::Tag(text, true), name, label, commands);
+        }
+        Mark::Note if text == pair.note => {}
+        Mark::Note => amend(pair, Amendment::Note(text), format!("Edit note of pair {}", pair.id.0), label, commands),
+    }
+}
+
+/// A change that the session can take back, and that leaves the pair on the screen.
+fn amend(pair: &Pair, amendment: Amendment, name: String, label: &mut LabelView, commands: &Commands) {
+    label.session.edited(pair.id, name.clone(), false);
+    commands.push(Command::Pairs(PairsCommand::Amend { pair: pair.id, amendment, label: name }));
 }
 
 fn finish_editing(label: &mut LabelView, commands: &Commands) {
@@ -154,7 +253,7 @@ fn fetch(workspace: &Workspace, label: &LabelView, commands: &Commands) {
 
 fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspace) -> Option<Act> {
     let palette = parts::palette(ui);
-    let progress = label.session.progress();
+    let progress = label.session.progress(workspace.now_ms);
     let mut act = None;
     ui.horizontal(|ui| {
         let title = if label.again { "Relabel" } else { "Label" };
@@ -166,7 +265,17 @@ fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspa
             parts::progress(ui, share, "Labelled in this session");
         });
         let pace = progress.per_minute.map_or_else(String::new, |pace| format!("  ·  {pace:.0} a minute"));
-        ui.label(format!("{passed} of {}{pace}", progress.total));
+        ui.label(format!("{passed} of {}{pace}", progress.total)).on_hover_text(match progress.minutes_left() {
+            Some(left) => format!("About {:.0} min left at this pace", left.ceil()),
+            None => "Labelled in this session".to_owned(),
+        });
+        let minutes = progress.spent_ms / 60_000;
+        if minutes > 0 {
+            parts::caption(ui, format!("{minutes} min")).on_hover_text("At it so far, breaks left out");
+        }
+        // The minute after this one is shown when it has come.
+        let rest = 60_000 - progress.spent_ms.rem_euclid(60_000);
+        ui.request_repaint_after(std::time::Duration::from_millis(rest.max(100) as u64));
         let saving = &workspace.saving;
         let word = if saving.failed {
             "Not saved"
@@ -209,11 +318,12 @@ fn question(
     label: &mut LabelView,
     view: &mut PairsView,
     now_ms: i64,
-) -> Option<Act> {
-    let mut act = None;
+) -> (Option<Act>, Option<MarkField>) {
+    let (mut act, mut marked) = (None, None);
     let white_space = view.white_space;
     ui.push_id(("label", pair.id.0), |ui| {
         let (mut editing, difference) = (label.editing.take(), label.difference);
+        let marks = Marks { white_space, ..Marks::NONE };
         let mut edited = Edited::default();
         let footer = 84.0;
         let height = ui.available_height() - footer;
@@ -221,7 +331,10 @@ fn question(
             ui.set_width(ui.available_width());
             let area = ScrollArea::vertical().id_salt("prompt").max_height(height * 0.34).auto_shrink([false, true]);
             if let Some(draft) = &mut editing {
-                area.show(ui, |ui| edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, white_space)));
+                area.show(ui, |ui| edited.join(prompt::edit_with(ui, &mut draft.pair.prompt, marks)));
+            } else if view.label.folded {
+                let line = drafts::preview(&pair.prompt, FOLDED);
+                ui.add(egui::Label::new(RichText::new(line).size(READING)).truncate());
             } else {
                 let at = label.scroll.prompt.at;
                 let area = area.vertical_scroll_offset(at);
@@ -230,7 +343,16 @@ fn question(
                 columns::follow(&mut label.scroll.prompt, at, &shown);
             }
         });
+        let done = marks::ui(ui, pair, shown, label, view);
+        (act, marked) = (done.act, done.marked);
         let height = (ui.available_height() - footer).max(120.0);
+        if view.label.orders && pair.answers.len() > 2 && editing.is_none() {
+            let all = label.session.shown_all(pair);
+            let picked = (&all[..], &label.order[..]);
+            act = act.or(ordering::ui(ui, pair, picked, height, &mut label.scroll.answers, white_space));
+            act = act.or(buttons(ui, label.again && pair.verdict.is_some(), Asked::All));
+            return;
+        }
         let compared = (difference && editing.is_none())
             .then(|| view.differences.soon(&pair.answers[shown.left].text, &pair.answers[shown.right].text));
         let at = label.scroll.answers.at;
@@ -263,16 +385,24 @@ fn question(
         }
         label.editing = editing;
         if pair.answers.len() > 2 {
-            parts::caption(ui, format!("This pair has {} answers; two are asked about", pair.answers.len()));
+            let count = pair.answers.len();
+            parts::caption(ui, format!("This pair has {count} answers; two are asked about, O puts all in order"));
         }
-        act = buttons(ui, label.again && pair.verdict.is_some());
+        act = act.or(buttons(ui, label.again && pair.verdict.is_some(), Asked::Two));
     });
-    act
+    (act, marked)
 }
 
-/// One button a verdict, with its key.
-/// With `labelled` the pair has a verdict that skipping does not touch: that takes Shift.
-fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
+/// What is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Two,
+    /// All answers, of which none is left or right.
+    All,
+}
+
+/// One button a verdict, with its key. With `labelled` the pair has a verdict that skipping does not touch: that takes Shift.
+fn buttons(ui: &mut Ui, labelled: bool, asked: Asked) -> Option<Act> {
     let mut act = None;
     let palette = parts::palette(ui);
     ui.add_space(space::XS);
@@ -290,6 +420,9 @@ fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
         let unit = (ui.available_width() - 5.0 * gap) / 7.4;
         for (key, text, press) in verdicts {
             let wide = matches!(press, Act::Judge(Judgement::Prefer(..)));
+            if wide && asked == Asked::All {
+                continue;
+            }
             let width = match press {
                 _ if wide => 1.6 * unit,
                 Act::Judge(Judgement::BothBad) => 1.2 * unit,
@@ -312,40 +445,14 @@ fn buttons(ui: &mut Ui, labelled: bool) -> Option<Act> {
             }
         }
     });
-    parts::caption(ui, "1 or 2 clearly  ·  with Shift strongly  ·  with Alt slightly  ·  ? all keys");
-    act
-}
-
-fn finished(ui: &mut Ui, label: &LabelView) -> Option<Act> {
-    let mut act = None;
-    let progress = label.session.progress();
-    let kept = if progress.kept > 0 { format!(", {} kept as they were", progress.kept) } else { String::new() };
-    parts::empty(
+    parts::caption(
         ui,
-        &format!("All done: {} labelled in this session{kept}", progress.done),
-        "U takes the last one back, Esc returns to the table",
+        if asked == Asked::All {
+            "1, 2, 3 … pick the best, the next best …  ·  U takes the last one back  ·  ? all keys"
+        } else {
+            "1 or 2 clearly  ·  with Shift strongly  ·  with Alt slightly  ·  ? all keys"
+        },
     );
-    let habits = label.session.habits();
-    ui.vertical_centered(|ui| {
-        ui.add_space(space::S);
-        let share = |(part, whole): (usize, usize)| 100.0 * part as f64 / whole as f64;
-        if habits.left.1 >= 5 {
-            parts::caption(
-                ui,
-                format!("You chose the left answer in {:.0} % of {}", share(habits.left), habits.left.1),
-            );
-        }
-        if habits.longer.1 >= 5 {
-            parts::caption(
-                ui,
-                format!("You chose the longer answer in {:.0} % of {}", share(habits.longer), habits.longer.1),
-            );
-        }
-        ui.add_space(space::M);
-        if parts::primary(ui, "Back to the table").clicked() {
-            act = Some(Act::Leave);
-        }
-    });
     act
 }
 

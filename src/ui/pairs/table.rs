@@ -1,6 +1,6 @@
 //! The table of pairs: filters above, rows below. Only the rows on the screen are read and laid out.
 
-use data::{PairId, Split, Strength};
+use data::{PairId, Split, SplitRule, Strength};
 use egui::{
     Align, ComboBox, EventFilter, Key, Label, Layout, Modifiers, Response, RichText, Role as WidgetRole, Sense,
     StrokeKind, TextEdit, Ui, WidgetInfo,
@@ -11,9 +11,11 @@ use state::{
     filter::{ListedPairs, SortBy},
     labelling::Way,
     pairs::{Caret, PairsCommand, PairsData, PairsView},
+    table::moved,
 };
 use store::{PairRow, VerdictState};
 
+use super::narrow;
 use crate::{
     parts, prompt,
     theme::{RADIUS, space},
@@ -34,7 +36,7 @@ pub fn filters(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
             TextEdit::singleline(&mut view.filter.search)
                 .id(egui::Id::unique(SEARCH))
                 .hint_text("Search, or press /")
-                .desired_width((width * 0.24).clamp(140.0, 260.0)),
+                .desired_width((width * 0.22).clamp(130.0, 260.0)),
         );
         // Enter ends the search: on with the table.
         if search.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
@@ -44,10 +46,12 @@ pub fn filters(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
         shown(ui, data, view);
         split(ui, view);
         tag(ui, data, view);
+        narrow::toggle(ui, view);
         sort(ui, view);
         if view.filter.narrows() && ui.button("Clear").on_hover_text("Show all pairs").clicked() {
             view.filter.clear();
         }
+        narrow::found(ui, data, view);
     });
 }
 
@@ -64,20 +68,32 @@ fn shown(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
     prompt::name(&combo.response, WidgetRole::ComboBox, "Filter by verdict");
 }
 
-fn split_word(split: Option<Split>) -> &'static str {
-    match split {
-        None => "Any split",
-        Some(Split::Auto) => "Split by prompt",
-        Some(Split::Train) => "Pinned to training",
-        Some(Split::Eval) => "Pinned to held-out",
+fn split_word(split: Option<Split>, held_out: Option<bool>) -> &'static str {
+    match (split, held_out) {
+        (_, Some(true)) => "Held out",
+        (_, Some(false)) => "Not held out",
+        (None, None) => "Any split",
+        (Some(Split::Auto), None) => "Split by prompt",
+        (Some(Split::Train), None) => "Pinned to training",
+        (Some(Split::Eval), None) => "Pinned to held-out",
     }
 }
 
 fn split(ui: &mut Ui, view: &mut PairsView) {
-    let split = &mut view.filter.split;
-    let combo = ComboBox::from_id_salt("split").selected_text(split_word(*split)).show_ui(ui, |ui| {
-        for choice in [None, Some(Split::Auto), Some(Split::Train), Some(Split::Eval)] {
-            ui.selectable_value(split, choice, split_word(choice));
+    let (split, held_out) = (&mut view.filter.split, &mut view.filter.held_out);
+    let combo = ComboBox::from_id_salt("split").selected_text(split_word(*split, *held_out)).show_ui(ui, |ui| {
+        for (pin, side) in [
+            (None, None),
+            (None, Some(true)),
+            (None, Some(false)),
+            (Some(Split::Auto), None),
+            (Some(Split::Train), None),
+            (Some(Split::Eval), None),
+        ] {
+            let choice = ui.selectable_label((*split, *held_out) == (pin, side), split_word(pin, side));
+            if choice.clicked() {
+                (*split, *held_out) = (pin, side);
+            }
         }
     });
     prompt::name(&combo.response, WidgetRole::ComboBox, "Filter by split");
@@ -120,6 +136,7 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
     let selected = view.selected.and_then(|selected| ids.iter().position(|id| *id == selected));
     let mut missing: Vec<PairId> = Vec::new();
     let mut clicked = None;
+    let rule = view.table.rule();
     ui.spacing_mut().item_spacing.y = 0.0;
     let stop = stop(ui, view);
     keep_in_sight(ui, view);
@@ -131,17 +148,16 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
         .auto_shrink([false, false])
         .animate_scrolling(false)
         .column(Column::exact(52.0))
+        .column(Column::exact(16.0))
         .column(Column::remainder().clip(true))
         .column(Column::exact(76.0));
-    if view.reveal
-        && let Some(row) = selected
-    {
+    let end = view.table.reveal.take();
+    if let Some(row) = end.or(selected.filter(|_| std::mem::take(&mut view.reveal))) {
         table = table.scroll_to_row(row, None);
-        view.reveal = false;
     }
     table
         .header(24.0, |mut header| {
-            for name in ["Pair", "Prompt", "Verdict"] {
+            for name in ["Pair", "", "Prompt", "Verdict"] {
                 header.col(|ui| {
                     parts::caption(ui, name);
                 });
@@ -150,15 +166,16 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
         .body(|body| {
             body.rows(ROW, ids.len(), |mut row| {
                 let id = ids[row.index()];
-                view.selected_drawn |= Some(row.index()) == selected;
-                row.set_selected(Some(row.index()) == selected);
+                let (place, is_open) = (row.index(), Some(row.index()) == selected);
+                view.table.selected_drawn |= is_open;
+                row.set_selected(view.table.chosen(&ids).map_or(is_open, |chosen| chosen.contains(place)));
                 let known = data.rows.get(id);
                 if data.rows.is_missing(id) {
                     missing.push(id);
                 }
-                cells(&mut row, id, known);
+                cells(&mut row, id, known, &view.filter.search, rule);
                 if row.response().clicked() {
-                    clicked = Some(id);
+                    clicked = Some((place, id));
                 }
             });
         });
@@ -167,9 +184,16 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
         let stroke = ui.visuals().widgets.active.bg_stroke;
         ui.painter().rect_stroke(stop.rect, RADIUS, stroke, StrokeKind::Inside);
     }
-    if clicked.is_some() {
-        view.select(clicked);
-        view.reveal = false;
+    if let Some((place, id)) = clicked {
+        let held = ui.input(|input| input.modifiers);
+        if held.shift {
+            view.table.draw_out(&ids, selected, place);
+        } else if held.command {
+            view.table.toggle(&ids, selected, place);
+        } else {
+            view.select(Some(id));
+            view.reveal = false;
+        }
     }
     if !missing.is_empty() {
         commands.push(Command::Pairs(PairsCommand::ReadRows(missing)));
@@ -179,8 +203,8 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
 /// Where the table has become lower, as by a notice under it, the chosen row stays in sight if it was.
 fn keep_in_sight(ui: &Ui, view: &mut PairsView) {
     let height = ui.available_height();
-    let before = std::mem::replace(&mut view.table_height, height);
-    let was_drawn = std::mem::take(&mut view.selected_drawn);
+    let before = std::mem::replace(&mut view.table.height, height);
+    let was_drawn = std::mem::take(&mut view.table.selected_drawn);
     view.reveal |= was_drawn && height < before;
 }
 
@@ -203,10 +227,16 @@ pub fn table_id() -> egui::Id {
     egui::Id::unique("table of pairs")
 }
 
-fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&PairRow>) {
+fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&PairRow>, search: &str, rule: SplitRule) {
     row.col(|ui| {
         ui.add_space(space::XS);
         parts::caption(ui, id.0.to_string());
+    });
+    let held_out = known.is_some_and(|row| row.is_held_out(rule));
+    row.col(|ui| {
+        if held_out {
+            parts::caption(ui, "H").on_hover_text("Held out: runs are measured on it and not trained on it");
+        }
     });
     row.col(|ui| {
         let palette = parts::palette(ui);
@@ -219,7 +249,7 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&Pai
                 ui.add(Label::new(text).truncate().selectable(false));
             }
             Some(row) => {
-                ui.add(Label::new(row.prompt.as_str()).truncate().selectable(false));
+                ui.add(Label::new(narrow::marked(ui, row, search)).truncate().selectable(false));
             }
         }
     });
@@ -233,7 +263,10 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&Pai
     });
     let name = known.map_or_else(
         || format!("Pair {}", id.0),
-        |row| format!("Pair {}, {}: {}", id.0, verdict_word(row), row.prompt),
+        |row| {
+            let side = if held_out { ", held out" } else { "" };
+            format!("Pair {}, {}{side}: {}", id.0, verdict_word(row), row.prompt)
+        },
     );
     row.response().widget_info(|| WidgetInfo::labeled(WidgetRole::Row, true, &name));
 }
@@ -249,9 +282,6 @@ fn verdict_word(row: &PairRow) -> &'static str {
         (VerdictState::Skip, _) => "Skipped",
     }
 }
-
-/// Rows that a page is.
-const PAGE: usize = 15;
 
 /// Puts the caret into the search field.
 pub fn search(ui: &Ui) {
@@ -274,13 +304,20 @@ pub fn step(data: &PairsData, view: &mut PairsView, way: Way) {
     };
     let at = view.selected.and_then(|selected| list.iter().position(|id| *id == selected));
     let to = match (way, at) {
-        (Way::End, _) => last,
-        (Way::Start, _) | (_, None) => 0,
-        (Way::Down, Some(at)) => (at + 1).min(last),
-        (Way::Up, Some(at)) => at.saturating_sub(1),
-        (Way::PageDown, Some(at)) => (at + PAGE).min(last),
-        (Way::PageUp, Some(at)) => at.saturating_sub(PAGE),
+        (Way::End, None) => last,
+        (_, None) => 0,
+        (way, Some(at)) => moved(at, last, way),
     };
     let to = list[to];
     view.select(Some(to));
+}
+
+/// Chooses all rows from the open one to where the movement leads.
+pub fn extend(data: &PairsData, view: &mut PairsView, way: Way) {
+    let list = std::sync::Arc::clone(view.list(data));
+    let at = view.selected.and_then(|selected| list.iter().position(|id| *id == selected));
+    let Some(end) = view.table.draw_out_by(&list, at, way) else {
+        return;
+    };
+    view.table.reveal = Some(end);
 }
