@@ -6,7 +6,7 @@ use engine::{
     self,
     catalog::bytes_on_disk,
     compute_pool,
-    protocol::{self, MergedOptions, Part, Stored, What, Which},
+    protocol::{self, GgufType, MergedOptions, Part, Stored, Strength, What, Which},
 };
 use export::ExportError;
 use state::{
@@ -52,6 +52,7 @@ impl App {
                     bytes: bytes_on_disk(&order.to),
                     proof: exported.proof,
                     passed_over: exported.passed_over,
+                    remarks: exported.remarks,
                 })
             };
             let done = work();
@@ -106,15 +107,24 @@ fn to_engine(root: &Path, order: &ExportOrder) -> protocol::ExportOrder {
             ExportKind::Gguf => adapter(protocol::Layout::Gguf),
             ExportKind::Merged => What::Merged(MergedOptions {
                 stored: match order.stored {
-                    StoredAs::Base => None,
                     StoredAs::F32 => Some(Stored::F32),
                     StoredAs::F16 => Some(Stored::F16),
                     StoredAs::Bf16 => Some(Stored::Bf16),
+                    StoredAs::Base | StoredAs::Q8_0 | StoredAs::Q4K | StoredAs::Q4_0 => None,
                 },
                 max_shard_bytes: MAX_SHARD_BYTES,
             }),
+            ExportKind::GgufModel => What::Gguf(match order.stored {
+                StoredAs::F32 => GgufType::F32,
+                StoredAs::F16 => GgufType::F16,
+                StoredAs::Bf16 => GgufType::Bf16,
+                StoredAs::Q4K => GgufType::Q4K,
+                StoredAs::Q4_0 => GgufType::Q4_0,
+                StoredAs::Base | StoredAs::Q8_0 => GgufType::Q8_0,
+            }),
             ExportKind::Report => What::Report,
         },
+        strength: Strength::percent(order.strength).unwrap_or_default(),
         to: order.to.clone(),
         overwrite: order.replace,
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use data::counted;
 use engine::{
     self, compute_pool,
-    protocol::{ExportOrder, Layout, MergedOptions, Part, Stored, What, Which},
+    protocol::{ExportOrder, GgufType, Layout, MergedOptions, Part, Stored, Strength, What, Which},
 };
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -31,6 +31,7 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
             None => Which::Newest,
         },
         what,
+        strength: Strength::percent(args.strength).unwrap_or_default(),
         to: to.clone(),
         overwrite: args.overwrite,
     };
@@ -57,55 +58,73 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
             "dir": to,
             "probes": proof.probes,
             "max_logit_difference": proof.difference,
+            "max_logit_rounding": proof.rounding,
             "max_logit": proof.largest,
             "max_logit_effect": proof.effect,
             "outputs_changed": proof.changed,
             "passed_over": exported.passed_over,
+            "remarks": exported.remarks,
         }))?,
-        Some(proof) => output::line(format!(
-            "Wrote step {step} of {} to {}. Read back on {}: logits equal {}, up to {:.3} from the model \
-             without it; outputs changed on {} of {}. Its README.md says how to load it.",
-            record.name,
-            to.display(),
-            counted(proof.probes, "prompt", "prompts"),
-            proof.closeness(),
-            proof.effect,
-            proof.changed,
-            proof.probes
-        ))?,
+        Some(proof) => {
+            let rounding = proof.rounding.map_or_else(String::new, |rounding| {
+                format!(" but for the rounding of its weights, which moves them by up to {rounding:.1e}")
+            });
+            output::line(format!(
+                "Wrote step {step} of {} to {}. Read back on {}: logits equal {}{rounding}, up to {:.3} from the model \
+                 without it; outputs changed on {} of {}. Its README.md says how to load it.",
+                record.name,
+                to.display(),
+                counted(proof.probes, "prompt", "prompts"),
+                proof.closeness(),
+                proof.effect,
+                proof.changed,
+                proof.probes
+            ))?;
+            for remark in &exported.remarks {
+                output::line(format!("Note: {remark}."))?;
+            }
+        }
     }
     Ok(Ending::Done)
 }
 
 fn what_and_where(args: &Export) -> Result<(What, &PathBuf)> {
-    match (&args.adapter, &args.merged, &args.report) {
-        (Some(dir), _, _) => Ok((
-            What::Adapter {
-                layout: match args.layout {
-                    LayoutName::Peft => Layout::Peft,
-                    LayoutName::Mlx => Layout::Mlx,
-                    LayoutName::Gguf => Layout::Gguf,
-                },
-                part: match args.part {
-                    PartName::Sum => Part::Sum,
-                    PartName::Newest => Part::Newest,
-                },
-            },
-            dir,
-        )),
-        (None, Some(dir), _) => Ok((
-            What::Merged(MergedOptions {
-                stored: args.dtype.map(|dtype| match dtype {
-                    StoredName::F32 => Stored::F32,
-                    StoredName::F16 => Stored::F16,
-                    StoredName::Bf16 => Stored::Bf16,
-                }),
-                max_shard_bytes: bytes(&args.max_shard_size)?,
-            }),
-            dir,
-        )),
-        (None, None, Some(file)) => Ok((What::Report, file)),
-        (None, None, None) => Err(usage("Name --adapter DIR, --merged DIR or --report FILE.")),
+    if let Some(dir) = &args.adapter {
+        let layout = match args.layout {
+            LayoutName::Peft => Layout::Peft,
+            LayoutName::Mlx => Layout::Mlx,
+            LayoutName::Gguf => Layout::Gguf,
+        };
+        let part = match args.part {
+            PartName::Sum => Part::Sum,
+            PartName::Newest => Part::Newest,
+        };
+        Ok((What::Adapter { layout, part }, dir))
+    } else if let Some(dir) = &args.merged {
+        let stored = match args.dtype {
+            None => None,
+            Some(StoredName::F32) => Some(Stored::F32),
+            Some(StoredName::F16) => Some(Stored::F16),
+            Some(StoredName::Bf16) => Some(Stored::Bf16),
+            Some(StoredName::Q8_0 | StoredName::Q4K | StoredName::Q4_0) => {
+                return Err(usage("A merged folder holds f32, f16 or bf16; blocks of a few bits are for --gguf DIR."));
+            }
+        };
+        Ok((What::Merged(MergedOptions { stored, max_shard_bytes: bytes(&args.max_shard_size)? }), dir))
+    } else if let Some(dir) = &args.gguf {
+        let kind = match args.dtype {
+            Some(StoredName::F32) => GgufType::F32,
+            Some(StoredName::F16) => GgufType::F16,
+            Some(StoredName::Bf16) => GgufType::Bf16,
+            Some(StoredName::Q8_0) | None => GgufType::Q8_0,
+            Some(StoredName::Q4K) => GgufType::Q4K,
+            Some(StoredName::Q4_0) => GgufType::Q4_0,
+        };
+        Ok((What::Gguf(kind), dir))
+    } else if let Some(file) = &args.report {
+        Ok((What::Report, file))
+    } else {
+        Err(usage("Name --adapter DIR, --merged DIR, --gguf DIR or --report FILE."))
     }
 }
 

@@ -22,7 +22,9 @@ pub use train::{
 };
 
 pub use crate::answers::Drawn;
-pub use export::{ExportOrder, Exported, Layout, MergedOptions, OnPhase, Part, Proof, Stored, What, Which};
+pub use export::{
+    ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Proof, Stored, Strength, What, Which,
+};
 pub use store::{Arithmetic, LogLevel};
 
 /// Names one question to the engine, so that a late answer can be told from a current one.

@@ -11,7 +11,7 @@ use data::metrics::{Metric, Told};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ExportError, Layout, Part, Proof, Stored, What,
+    ExportError, Layout, Part, Proof, Stored, Strength, What,
     aside::{files_below, write_error},
 };
 
@@ -24,6 +24,7 @@ pub struct About {
     /// The run's name.
     pub run: String,
     pub step: u64,
+    pub strength: Strength,
     pub base_model: String,
     /// Adapters that are frozen into the run's reference, the lowest first.
     pub frozen: Vec<PathBuf>,
@@ -52,6 +53,8 @@ pub(super) struct Card<'a> {
     pub(super) stored: Option<Stored>,
     /// ‖ΔW‖ by the kind of layer.
     pub(super) norms: BTreeMap<String, f64>,
+    /// What other programs do otherwise, as sentences.
+    pub(super) remarks: Vec<String>,
 }
 
 impl Card<'_> {
@@ -76,9 +79,16 @@ impl Card<'_> {
             "kind": match self.what {
                 What::Adapter { .. } => "adapter",
                 What::Merged(_) => "merged",
+                What::Gguf(_) => "gguf",
                 What::Report => "report",
             },
             "layout": self.layout().map(Layout::name),
+            "stored_as": match self.what {
+                What::Gguf(kind) => Some(kind.name()),
+                _ => self.stored.map(Stored::name),
+            },
+            "strength_percent": about.strength.as_percent(),
+            "remarks": self.remarks,
             "on_top_of": self.below(),
             "run": about.run,
             "step": about.step,
@@ -90,6 +100,7 @@ impl Card<'_> {
             "proof": {
                 "probes": proof.probes,
                 "max_logit_difference": proof.difference,
+                "max_logit_rounding": proof.rounding,
                 "max_logit": proof.largest,
                 "max_logit_effect": proof.effect,
                 "outputs_changed": proof.changed,
@@ -100,15 +111,15 @@ impl Card<'_> {
         })
     }
 
-    fn layout(&self) -> Option<Layout> {
+    pub(super) fn layout(&self) -> Option<Layout> {
         match self.what {
             What::Adapter { layout, .. } => Some(layout),
-            What::Merged(_) | What::Report => None,
+            What::Merged(_) | What::Gguf(_) | What::Report => None,
         }
     }
 
     /// Adapters that have to be loaded below this export.
-    fn below(&self) -> &[PathBuf] {
+    pub(super) fn below(&self) -> &[PathBuf] {
         match self.what {
             What::Adapter { part: Part::Newest, .. } => &self.about.frozen,
             _ => &[],
@@ -138,6 +149,12 @@ impl Card<'_> {
         } else {
             line(format_args!("Trained with {}.\n", about.method));
         }
+        if about.strength != Strength::default() {
+            line(format_args!(
+                "Exported at {} % of its strength: what was trained is multiplied by that.\n",
+                about.strength.as_percent()
+            ));
+        }
         line(format_args!(
             "Data: {} preference pairs and {} reference answers, data revision {}.\n",
             about.pairs, about.reference_answers, about.revision
@@ -154,8 +171,12 @@ impl Card<'_> {
             }
         }
         line(format_args!("\n## Checked after writing\n"));
+        let meant = match self.what {
+            What::Gguf(kind) => format!("the trained model with its weights rounded to {}", kind.name()),
+            _ => "the trained model".to_owned(),
+        };
         line(format_args!(
-            "Read back from disk on {} probe prompts: logits equal those of the trained model {} (the largest is \
+            "Read back from disk on {} probe prompts: logits equal those of {meant} {} (the largest is \
              {:.1}), and differ from {} by up to {:.3}. Outputs changed on {} of {} probe prompts.\n",
             proof.probes,
             proof.closeness(),
@@ -168,12 +189,21 @@ impl Card<'_> {
         if let Some(half) = self.stored.filter(|&stored| stored != Stored::F32) {
             line(format_args!(
                 "The merged weights are stored in {half}, as the base's are or as was asked for: rounding them is what moves \
-                 the logits by {:.1e}, {:.1} % of what the training moved them. `--dtype f32` rounds nothing, and an adapter \
-                 on the base rounds nothing either.\n",
+                 the logits by {:.1e}{}. `--dtype f32` rounds nothing, and an adapter on the base rounds nothing either.\n",
                 proof.difference,
-                100.0 * proof.difference / proof.effect,
+                share_of(proof.difference, proof.effect),
                 half = half.name(),
             ));
+        }
+        if let (What::Gguf(kind), Some(rounding)) = (self.what, proof.rounding) {
+            line(format_args!(
+                "Rounding to {} moves the logits by up to {rounding:.1e}{}.\n",
+                kind.name(),
+                share_of(rounding, proof.effect)
+            ));
+        }
+        for remark in &self.remarks {
+            line(format_args!("{remark}.\n"));
         }
         line(format_args!(
             "`probe.json` holds exact input ids and greedy output ids: any other runtime can be checked with them.\n"
@@ -197,6 +227,12 @@ impl Card<'_> {
         let frozen = listed(&about.frozen);
         let mut text = match self.what {
             What::Merged(_) => format!("A merged model made from `{base}`."),
+            What::Gguf(kind) => {
+                format!(
+                    "A merged model made from `{base}`, as one GGUF file ({}), tokenizer and template inside.",
+                    kind.name()
+                )
+            }
             What::Adapter { .. } if about.frozen.is_empty() => {
                 format!("A LoRA adapter for `{base}`.")
             }
@@ -224,94 +260,28 @@ impl Card<'_> {
             Some(Layout::Peft) => format!("{file}, and the tokenizer of this folder (not the base's) brings it."),
             Some(Layout::Gguf) => format!("{file}: `--jinja --chat-template-file this/folder/chat_template.jinja`."),
             Some(Layout::Mlx) => format!("{file}; copy it into the base's folder."),
+            None if matches!(self.what, What::Gguf(_)) => {
+                "The base model has no chat template. The run was trained on conversations in plain style, “User: …” and \
+                 “Assistant: …” with an empty line between turns; the template in the file writes exactly that."
+                    .to_owned()
+            }
             None => format!("{file}."),
         }
     }
-
-    /// How other programs load it, as commands.
-    fn loading(&self) -> String {
-        let base = &self.about.base_model;
-        let is_gguf = base.to_lowercase().ends_with(".gguf");
-        let mut text = match self.what {
-            What::Adapter { layout: Layout::Peft, .. } => python(base, self.below()),
-            What::Adapter { layout: Layout::Mlx, .. } => mlx(base, self.below()),
-            What::Adapter { layout: Layout::Gguf, .. } => llama_cpp(base, is_gguf, self.below()),
-            What::Merged(_) | What::Report => {
-                "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n\
-                 model = AutoModelForCausalLM.from_pretrained(\"this/folder\")\n\
-                 tokenizer = AutoTokenizer.from_pretrained(\"this/folder\")\n```"
-                    .to_owned()
-            }
-        };
-        if is_gguf {
-            text += match self.layout() {
-                Some(Layout::Gguf) => {
-                    "\n\nIt was trained on that very file. On the same model with other bits a weight (another quantisation) \
-                     it works too, but the logits are not those that were checked."
-                }
-                Some(Layout::Peft | Layout::Mlx) => {
-                    "\n\nIt was trained on a GGUF file, which this tool does not read: put the folder of the model that the \
-                     file was made from in its place. Where the file holds quantised weights, that folder's are finer, and the \
-                     logits are not exactly those that were checked."
-                }
-                None => {
-                    "\n\nThe base was a GGUF file, which brings no `tokenizer.json`: take the tokenizer's files from the model \
-                     that it was made from."
-                }
-            };
-        }
-        text
-    }
-}
-
-fn python(base: &str, below: &[PathBuf]) -> String {
-    let mut text = format!(
-        "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n\
-         model = AutoModelForCausalLM.from_pretrained({})\n",
-        json!(base)
-    );
-    for adapter in below {
-        writeln!(text, "model = PeftModel.from_pretrained(model, {}).merge_and_unload()", json!(adapter)).ok();
-    }
-    text + "model = PeftModel.from_pretrained(model, \"this/folder\")\n```"
-}
-
-fn mlx(base: &str, below: &[PathBuf]) -> String {
-    let command =
-        |base: &str| format!("```sh\nmlx_lm.generate --model {base} --adapter-path this/folder --prompt \"…\"\n```");
-    if below.is_empty() {
-        return command(base);
-    }
-    format!(
-        "mlx-lm loads one adapter at a time, so {} must be folded into the base model first (`mlx_lm.fuse` if it is in \
-         mlx-lm's layout too). Then:\n\n{}",
-        listed(below),
-        command("FUSED_BASE")
-    )
-}
-
-fn llama_cpp(base: &str, is_gguf: bool, below: &[PathBuf]) -> String {
-    let model = if is_gguf { base } else { "BASE.gguf" };
-    let mut text = String::new();
-    if !is_gguf {
-        write!(text, "`BASE.gguf` is `{base}` converted with llama.cpp's `convert_hf_to_gguf.py`.\n\n").ok();
-    }
-    write!(text, "```sh\nllama-cli -m {model}").ok();
-    for adapter in below {
-        write!(text, " --lora {}", adapter.display()).ok();
-    }
-    text += " --lora this/folder/adapter.gguf\n```";
-    if !below.is_empty() {
-        write!(text, "\n\nllama.cpp adds up the adapters that are named; {} must be GGUF adapters too.", listed(below))
-            .ok();
-    }
-    text
 }
 
 /// "`a` and `b`".
-fn listed(paths: &[PathBuf]) -> String {
+pub(super) fn listed(paths: &[PathBuf]) -> String {
     let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
     paths.join(" and ")
+}
+
+/// What rounding moved beside what training did.
+fn share_of(rounding: f64, effect: f64) -> String {
+    if effect == 0.0 {
+        return String::new();
+    }
+    format!(", {:.1} % of what the training moved them", 100.0 * rounding / effect)
 }
 
 fn today() -> String {

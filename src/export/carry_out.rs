@@ -18,6 +18,15 @@ pub fn export(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exporte
         What::Merged(options) => {
             weights(order, on_phase, |subject, on_phase| crate::merged(subject, to, options, on_phase))
         }
+        What::Gguf(kind) => {
+            let mut remarks = Vec::new();
+            let exported = weights(order, on_phase, |subject, on_phase| {
+                let (proof, found) = crate::gguf(subject, kind, to, on_phase)?;
+                remarks = found;
+                Ok(proof)
+            })?;
+            Ok(Exported { remarks, ..exported })
+        }
         What::Report => report(order, on_phase),
     }
 }
@@ -30,7 +39,7 @@ fn weights(
     if on_phase("Loading the run", None).is_break() {
         return Err(ExportError::Stopped);
     }
-    let trained = Trained::load(&order.project, order.run, order.which)?;
+    let trained = Trained::load(&order.project, order.run, order.which, order.strength)?;
     let subject = Subject {
         policy: &trained.policy,
         folder: &trained.folder,
@@ -39,7 +48,7 @@ fn weights(
         overwrite: order.overwrite,
     };
     let proof = write(&subject, on_phase)?;
-    Ok(Exported { step: trained.about.step, proof: Some(proof), passed_over: trained.passed_over })
+    Ok(Exported { step: trained.about.step, proof: Some(proof), passed_over: trained.passed_over, remarks: Vec::new() })
 }
 
 fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported, ExportError> {
@@ -51,5 +60,5 @@ fn report(order: &ExportOrder, on_phase: &mut OnPhase<'_>) -> Result<Exported, E
     let record = project.run(order.run)?;
     let story = RunHistory::of(&project, &record)?;
     crate::report(&story, &order.to, order.overwrite)?;
-    Ok(Exported { step: record.step, proof: None, passed_over: Vec::new() })
+    Ok(Exported { step: record.step, proof: None, passed_over: Vec::new(), remarks: Vec::new() })
 }

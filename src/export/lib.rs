@@ -3,14 +3,18 @@
 //! - `order`: what is to leave, as plain data; `carry_out`: the one place where it is done, from what is on disk: `trained` a
 //!   run's weights, `history` what its report says.
 //! - `report`: a run told on one page, from `report.html` or `report.md`; `chart`: its lines as SVG.
-//! - `weights`: policies as folders that other tools read; `proof`: what is compared; `card`: what the folder says of itself;
-//!   `aside`: a folder that is whole or not there.
+//! - `weights`: policies as folders that other tools read; `gguf`: as one file, with the `modelfile` that Ollama wants.
+//!   `proof`: what is compared; `card`: what the folder says of itself, `loading` how other programs take it; `aside`: a folder
+//!   that is whole or not there.
 
 mod aside;
 mod card;
 mod carry_out;
 mod chart;
+mod gguf;
 mod history;
+mod loading;
+mod modelfile;
 mod order;
 mod proof;
 mod report;
@@ -20,7 +24,8 @@ mod weights;
 pub use card::About;
 pub use carry_out::export;
 pub use chart::{Line, Point};
-pub use order::{ExportOrder, Exported, Layout, MergedOptions, OnPhase, Part, Stored, What, Which};
+pub use gguf::gguf;
+pub use order::{ExportOrder, Exported, GgufType, Layout, MergedOptions, OnPhase, Part, Stored, Strength, What, Which};
 pub use proof::Proof;
 pub use report::{Answers, Chart, Measured, RunHistory, Setting, report};
 pub use weights::{ExportError, Subject, adapter, merged};

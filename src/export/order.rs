@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 pub use model::{
-    MergedOptions, Stored,
+    GgufType, MergedOptions, Stored,
     adapter::{Layout, Part},
 };
 use store::RunId;
@@ -17,6 +17,8 @@ pub enum What {
     Adapter { layout: Layout, part: Part },
     /// A folder with the whole model, its training folded in.
     Merged(MergedOptions),
+    /// A folder with the same as one GGUF file, and how to run it.
+    Gguf(GgufType),
     /// One file about the run, for people: Markdown where its name ends in `.md`, else HTML.
     Report,
 }
@@ -32,10 +34,40 @@ pub struct ExportOrder {
     pub run: RunId,
     pub which: Which,
     pub what: What,
+    pub strength: Strength,
     /// A new folder, or a file for a report.
     pub to: PathBuf,
     /// An earlier export of ours there, or any file in the place of a report, may be replaced.
     pub overwrite: bool,
+}
+
+/// How much of what was trained goes out, in percent: 100 is what was trained, 0 the model without it, above 100 more of the
+/// same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Strength(u16);
+
+impl Strength {
+    pub const MOST: u16 = 150;
+
+    /// Nothing above [`Self::MOST`].
+    pub fn percent(percent: u16) -> Option<Self> {
+        (percent <= Self::MOST).then_some(Self(percent))
+    }
+
+    pub fn as_percent(self) -> u16 {
+        self.0
+    }
+
+    /// 1 for 100 percent.
+    pub(super) fn factor(self) -> f32 {
+        f32::from(self.0) / 100.0
+    }
+}
+
+impl Default for Strength {
+    fn default() -> Self {
+        Self(100)
+    }
 }
 
 /// Which of a run's checkpoints.
@@ -56,4 +88,6 @@ pub struct Exported {
     pub proof: Option<Proof>,
     /// Why it is not the newest checkpoint: sentences, none where it is or another one was asked for.
     pub passed_over: Vec<String>,
+    /// What other programs do otherwise with these files, as sentences.
+    pub remarks: Vec<String>,
 }

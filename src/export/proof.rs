@@ -12,8 +12,11 @@ use crate::ExportError;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proof {
     pub probes: usize,
-    /// Largest difference between the logits of what was read back and of the policy in memory.
+    /// Largest difference between the logits of what was read back and of what was meant: the policy in memory, or where
+    /// the files' type rounds its weights to blocks, the policy with its weights rounded in memory.
     pub difference: f64,
+    /// Largest difference that this rounding makes; absent where nothing is rounded apart.
+    pub rounding: Option<f64>,
     /// The largest logit, to see the difference in proportion.
     pub largest: f64,
     /// Largest difference between the policy and what the export goes on top of. 0: this training has changed nothing yet.
@@ -26,14 +29,22 @@ const PROBE_TOKENS: usize = 16;
 
 /// In f32, whatever the run trained in: a proof must not drown in rounding.
 pub(super) fn load(model: &Path, adapters: &[&Path]) -> Result<Policy, LoadError> {
-    let options = LoadOptions {
+    Policy::load(model, &options(adapters))
+}
+
+/// The bare model, each of its tensors ready to be written over.
+pub(super) fn load_writable(model: &Path) -> Result<Policy, LoadError> {
+    Policy::load(model, &LoadOptions { full: true, ..options(&[]) })
+}
+
+fn options(adapters: &[&Path]) -> LoadOptions {
+    LoadOptions {
         precision: Precision::F32,
         frozen_adapters: adapters.iter().map(|&path| path.to_owned()).collect(),
         // One that lies beside the model is among those that are named, or part of what is checked.
         bare: true,
         ..LoadOptions::default()
-    };
-    Policy::load(model, &options)
+    }
 }
 
 impl Proof {
@@ -45,34 +56,52 @@ impl Proof {
         }
     }
 
-    /// Compares the policy in memory with what was `read_back`, and with `bare`, the model without what was exported. Also
-    /// gives what `probe.json` says.
+    /// Compares the policy in memory with what was `read_back`, and with `bare`, the model without what was exported. Where
+    /// weights were rounded apart, `rounded` is the policy with its weights rounded in memory. Also gives what
+    /// `probe.json` says.
     pub(super) fn of(
         policy: &Policy,
+        rounded: Option<&Policy>,
         read_back: &Policy,
-        bare: &Policy,
+        bare: &Said,
         probes: &[Vec<u32>],
     ) -> Result<(Self, Value), ExportError> {
-        let (mut difference, mut effect, mut largest) = (0.0_f64, 0.0_f64, 0.0_f64);
-        for probe in probes {
-            let ours = last_logits(policy, probe)?;
-            difference = worst(difference, apart(&ours, &last_logits(read_back, probe)?));
-            effect = worst(effect, apart(&ours, &last_logits(bare, probe)?));
-            largest = ours.iter().fold(largest, |most, logit| most.max(f64::from(logit.abs())));
-        }
-        let answers = greedy(read_back, probes)?;
-        let before = greedy(bare, probes)?;
+        let trained = logits(policy, probes)?;
+        let meant = rounded.map(|rounded| logits(rounded, probes)).transpose()?;
+        let read = Said::of(read_back, probes)?;
         let proof = Self {
             probes: probes.len(),
-            difference,
-            largest,
-            effect,
-            changed: answers.iter().zip(&before).filter(|(a, b)| a != b).count(),
+            difference: all_apart(meant.as_ref().unwrap_or(&trained), &read.logits),
+            rounding: meant.map(|meant| all_apart(&trained, &meant)),
+            largest: trained.iter().flatten().fold(0.0, |most, logit| most.max(f64::from(logit.abs()))),
+            effect: all_apart(&trained, &bare.logits),
+            changed: read.answers.iter().zip(&bare.answers).filter(|(a, b)| a != b).count(),
         };
-        let probes = probes.iter().zip(&answers);
+        let probes = probes.iter().zip(&read.answers);
         let probes = probes.map(|(prompt, answer)| json!({"prompt_ids": prompt, "greedy_ids": answer})).collect();
         Ok((proof, Value::Array(probes)))
     }
+}
+
+/// What a model makes of the probes.
+pub(super) struct Said {
+    logits: Vec<Vec<f32>>,
+    answers: Vec<Vec<u32>>,
+}
+
+impl Said {
+    pub(super) fn of(policy: &Policy, probes: &[Vec<u32>]) -> Result<Self, ExportError> {
+        Ok(Self { logits: logits(policy, probes)?, answers: greedy(policy, probes)? })
+    }
+}
+
+/// Logits of the token that follows each text.
+fn logits(policy: &Policy, probes: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, ExportError> {
+    probes.iter().map(|probe| last_logits(policy, probe)).collect()
+}
+
+fn all_apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| apart(a, b)).fold(0.0, worst)
 }
 
 /// The likeliest tokens after each prompt, going on past an end of turn.

@@ -16,7 +16,7 @@ use train::{
     run::{checkpoint, rotation},
 };
 
-use crate::{About, Which};
+use crate::{About, Strength, Which};
 
 /// Prompts that an export is checked with.
 const PROBES: usize = 5;
@@ -35,7 +35,7 @@ pub struct Trained {
 
 impl Trained {
     /// `root` is the project's folder.
-    pub fn load(root: &Path, run: RunId, which: Which) -> Result<Self> {
+    pub fn load(root: &Path, run: RunId, which: Which, strength: Strength) -> Result<Self> {
         let project = &Project::open(root)?;
         let record = &project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
@@ -57,6 +57,7 @@ impl Trained {
         let options = LoadOptions { precision: Precision::F32, ..inputs::load_options(&config, project.dir()) };
         let mut policy = Policy::load(&folder, &options)?;
         saved.restore(&mut policy)?;
+        policy.set_strength(strength.factor())?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
         let inputs = inputs::of_run(project, record.id, record.revision, &config)?;
         let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
@@ -78,6 +79,7 @@ impl Trained {
         let about = About {
             run: record.name.clone(),
             step,
+            strength,
             base_model: folder.to_string_lossy().into_owned(),
             frozen: adapter::beside(&folder).into_iter().chain(options.frozen_adapters).collect(),
             continued: options.continued,

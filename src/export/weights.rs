@@ -11,14 +11,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use model::{LoadError, Policy, PolicyError, adapter, write_merged};
 use store::StoreError;
+use text::TextError;
 use train::TrainError;
 
 use crate::{
     About, Layout, MergedOptions, OnPhase, Part, Proof, Stored, What,
     aside::{Aside, write_error},
-    card, proof,
+    card,
+    proof::{self, Said},
 };
 
 /// An export that failed or did not read back.
@@ -56,6 +60,8 @@ pub enum ExportError {
     NotOnTop,
     #[error("The export was stopped; nothing was kept")]
     Stopped,
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// The run's data or its checkpoint.
     #[error(transparent)]
     Run(#[from] TrainError),
@@ -133,7 +139,11 @@ pub fn adapter(
     };
     let adapters = [below.as_slice(), &[at.as_path()]].concat();
     let read_back = proof::load(subject.folder, &adapters)?;
-    export.finish(&read_back, &below, 1e-3, on_phase)
+    phase(on_phase, "Comparing it with the trained model", None)?;
+    let bare = Said::of(&proof::load(subject.folder, &below)?, subject.probes)?;
+    let proof = Proof::of(subject.policy, None, &read_back, &bare, subject.probes)?;
+    write_companions(subject, &at)?;
+    export.finish(proof, 1e-3, Vec::new(), on_phase)
 }
 
 /// Writes the whole model with its training folded in into the folder `dir`.
@@ -156,10 +166,14 @@ pub fn merged(
         Stored::F16 => 2e-2,
         Stored::Bf16 => 2e-1,
     };
-    export.finish(&read_back, &[], tolerance, on_phase)
+    phase(on_phase, "Comparing them with the trained model", None)?;
+    let bare = Said::of(&proof::load(subject.folder, &[])?, subject.probes)?;
+    let proof = Proof::of(subject.policy, None, &read_back, &bare, subject.probes)?;
+    write_companions(subject, &at)?;
+    export.finish(proof, tolerance, Vec::new(), on_phase)
 }
 
-fn phase(on_phase: &mut OnPhase<'_>, what: &str, share: Option<f32>) -> Result<(), ExportError> {
+pub(super) fn phase(on_phase: &mut OnPhase<'_>, what: &str, share: Option<f32>) -> Result<(), ExportError> {
     match on_phase(what, share) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(ExportError::Stopped),
@@ -167,14 +181,14 @@ fn phase(on_phase: &mut OnPhase<'_>, what: &str, share: Option<f32>) -> Result<(
 }
 
 /// A folder in the making.
-struct Export<'a> {
+pub(super) struct Export<'a> {
     subject: &'a Subject<'a>,
     what: What,
-    aside: Aside,
+    pub(super) aside: Aside,
 }
 
 impl<'a> Export<'a> {
-    fn begin(subject: &'a Subject<'a>, what: What, dir: &Path) -> Result<Self, ExportError> {
+    pub(super) fn begin(subject: &'a Subject<'a>, what: What, dir: &Path) -> Result<Self, ExportError> {
         if subject.probes.is_empty() {
             return Err(ExportError::NoProbe);
         }
@@ -182,32 +196,25 @@ impl<'a> Export<'a> {
         Ok(Self { subject, what, aside })
     }
 
-    /// Compares, writes the companions, and puts the folder in its place. `below` are the adapters that the export goes on
-    /// top of; `tolerance` is a share of the largest logit.
-    fn finish(
+    /// Judges the proof, writes what the folder says of itself, and puts it in its place. `tolerance` is a share of the
+    /// largest logit; `remarks` are what other programs do otherwise.
+    pub(super) fn finish(
         self,
-        read_back: &Policy,
-        below: &[&Path],
+        (proof, answers): (Proof, Value),
         tolerance: f64,
+        remarks: Vec<String>,
         on_phase: &mut OnPhase<'_>,
     ) -> Result<Proof, ExportError> {
-        let Subject { policy, folder, probes, about, .. } = *self.subject;
-        phase(on_phase, "Comparing it with the trained model", None)?;
-        let bare = proof::load(folder, below)?;
-        let (proof, answers) = Proof::of(policy, read_back, &bare, probes)?;
+        let Subject { policy, about, .. } = *self.subject;
         let target = || self.aside.target();
         if proof.difference.is_nan() || proof.difference > tolerance * proof.largest {
             return Err(ExportError::Differs { path: target(), difference: proof.difference });
         }
-        if proof.effect == 0.0 {
+        // Asked for at no strength, the model without its training is what was meant.
+        if proof.effect == 0.0 && about.strength.as_percent() > 0 {
             return Err(ExportError::NoEffect { path: target() });
         }
         let path = self.aside.path();
-        write_companions(folder, &path)?;
-        if let Some(template) = &about.plain_style {
-            let file = path.join(CHAT_TEMPLATE);
-            fs::write(&file, template).map_err(write_error(&file))?;
-        }
         let probe_file = path.join("probe.json");
         fs::write(&probe_file, format!("{answers:#}\n")).map_err(write_error(&probe_file))?;
         let card = card::Card {
@@ -216,6 +223,7 @@ impl<'a> Export<'a> {
             proof,
             stored: matches!(self.what, What::Merged(_)).then(|| coarsest(&path)).transpose()?,
             norms: policy.adapter_norms()?,
+            remarks,
         };
         card.write(&path)?;
         phase(on_phase, "Putting it in its place", None)?;
@@ -255,7 +263,8 @@ fn more_templates(folder: &Path) -> Vec<String> {
     names.filter(is_template).map(|name| format!("{MORE_TEMPLATES}/{name}")).collect()
 }
 
-fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
+fn write_companions(subject: &Subject<'_>, dir: &Path) -> Result<(), ExportError> {
+    let folder = subject.folder;
     let all = COMPANIONS.iter().map(|name| (*name).to_owned()).chain(more_templates(folder));
     for name in all {
         let path = dir.join(&name);
@@ -270,6 +279,10 @@ fn write_companions(folder: &Path, dir: &Path) -> Result<(), ExportError> {
             fs::create_dir_all(parent).map_err(write_error(parent))?;
         }
         fs::write(&path, bytes).map_err(write_error(&path))?;
+    }
+    if let Some(template) = &subject.about.plain_style {
+        let file = dir.join(CHAT_TEMPLATE);
+        fs::write(&file, template).map_err(write_error(&file))?;
     }
     Ok(())
 }

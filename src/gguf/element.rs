@@ -45,6 +45,28 @@ impl ElementType {
         }
     }
 
+    /// Its number in the file.
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
+            Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
+            Self::Q8_0 => 8,
+            Self::Q2K => 10,
+            Self::Q3K => 11,
+            Self::Q4K => 12,
+            Self::Q5K => 13,
+            Self::Q6K => 14,
+            Self::Iq4Nl => 20,
+            Self::Iq4Xs => 23,
+            Self::Bf16 => 30,
+            Self::Other(number) => number,
+        }
+    }
+
     /// Numbers in a block and bytes of it; nothing for a type without a reader.
     pub fn block(self) -> Option<(usize, usize)> {
         Some(match self {

@@ -6,8 +6,8 @@
 //! values and tensors stay ranges of the map and are decoded when they are asked for. So a hostile file (absurd counts,
 //! lengths past the end, tensors on top of each other) costs a sentence, never memory.
 //!
-//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. [`build`] writes
-//! files small enough to be put together in memory.
+//! Two rooms read it: `text` for the tokenizer, `model` for settings and weights. [`build`] puts small files together in
+//! memory and writes large ones a tensor at a time.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
@@ -159,6 +159,11 @@ impl Gguf {
         let field = self.array(key)?;
         let bytes = &self.map[field.bytes.clone()];
         (field.kind == Kind::Flag).then(|| bytes.iter().map(|&byte| byte != 0).collect())
+    }
+
+    /// A value as it stands in the file, its type before it.
+    fn value_bytes(&self, key: &str) -> Option<&[u8]> {
+        Some(&self.map[self.fields.get(key)?.whole.clone()])
     }
 
     /// A tensor's place, or nothing when it is not there.

@@ -69,6 +69,8 @@ pub(super) struct Field {
     pub(super) array: bool,
     /// A scalar's bytes (a text's without its length), or all elements of an array.
     pub(super) bytes: Range<usize>,
+    /// The value as it stands in the file, from its type to its end.
+    pub(super) whole: Range<usize>,
 }
 
 /// Walks a file's bytes.
@@ -164,6 +166,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Contents, String> {
 
 fn field(cursor: &mut Cursor<'_>) -> Result<Field, String> {
     const ARRAY: u32 = 9;
+    let begin = cursor.at;
     let number = cursor.u32("its type")?;
     let array = number == ARRAY;
     if !array {
@@ -172,7 +175,7 @@ fn field(cursor: &mut Cursor<'_>) -> Result<Field, String> {
             Some(width) => cursor.take(width, "its value")?,
             None => cursor.run("its text")?,
         };
-        return Ok(Field { kind, array, bytes });
+        return Ok(Field { kind, array, bytes, whole: begin..cursor.at });
     }
     let kind = Kind::from_number(cursor.u32("the type of its elements")?)?;
     let count = usize::try_from(cursor.u64("its length")?).unwrap_or(usize::MAX);
@@ -189,7 +192,7 @@ fn field(cursor: &mut Cursor<'_>) -> Result<Field, String> {
         }
         start..cursor.at
     };
-    Ok(Field { kind, array, bytes })
+    Ok(Field { kind, array, bytes, whole: begin..cursor.at })
 }
 
 /// A tensor before its offset is placed in the file.

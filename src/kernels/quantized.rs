@@ -193,6 +193,11 @@ impl Quantized {
         Self::new(self.format, order.len(), self.columns, Arc::new(bytes), range)
     }
 
+    /// All blocks, as they lie in a file.
+    pub fn stored(&self) -> &[u8] {
+        self.blocks(0..self.rows)
+    }
+
     fn row_bytes(&self) -> usize {
         self.columns / self.format.numbers() * self.format.bytes()
     }

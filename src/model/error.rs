@@ -34,6 +34,13 @@ pub enum LoadError {
     )]
     MergedBlocks { path: PathBuf },
     #[error(
+        "{} cannot be written as a GGUF file: llama.cpp has no way to say {what}. Export the merged folder, which keeps it",
+        model.display()
+    )]
+    NoGguf { model: PathBuf, what: String },
+    #[error("`{tensor}` has numbers that do not fit in {element}; choose another type, such as bf16")]
+    NotFinite { tensor: String, element: String },
+    #[error(
         "{path} holds an adapter, not a model: {}load that model, and this folder as the adapter on top (`--adapter`)",
         if base.is_empty() { "its config does not say for which; ".to_owned() } else { format!("it was made for {base}; ") }
     )]

@@ -24,7 +24,7 @@
 //!   `arithmetic`: in what it multiplies; `rates`: what was measured for that.
 //! - `name`, `shelf`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
 //!   `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole
-//!   model as a folder. `init`: random weights.
+//!   model as a folder; `gguf/write`: as one file. `strength`: a training weakened or exaggerated. `init`: random weights.
 
 pub mod adapter;
 mod arithmetic;
@@ -58,6 +58,7 @@ mod sampler;
 mod shelf;
 mod source;
 mod spec;
+mod strength;
 mod survey;
 mod tensor_file;
 mod tensors;
@@ -69,6 +70,7 @@ pub use disk::free_disk_bytes;
 pub use error::{LoadError, PolicyError, Result};
 pub use examine::examine;
 pub use generate::{GenerateOptions, Generation, Halt};
+pub use gguf::{GgufType, OnTensor, write_gguf};
 pub use load::LoadOptions;
 pub use lora::AdapterShape;
 pub use merged::{MergedOptions, Stored, save_merged, write_merged};

@@ -84,6 +84,11 @@ pub(super) fn b_name(path: &str) -> String {
     format!("base_model.model.{path}.lora_B.weight")
 }
 
+/// Whether a trained tensor is an adapter's B.
+pub(super) fn is_b(name: &str) -> bool {
+    name.ends_with(".lora_B.weight")
+}
+
 /// Starting values of A: uniform within ±1/√in. Each module has its own stream, so that they do not depend on which
 /// other modules are targets.
 pub(super) fn fill_a(values: &mut [f32], linear: &LinearSpec, seed: u64) {

@@ -14,6 +14,7 @@ use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, View};
 
+pub(super) use files::Change;
 pub use files::{MergedOptions, write_merged};
 
 use super::{

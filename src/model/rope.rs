@@ -195,7 +195,7 @@ impl Rope {
     }
 
     /// Factor of cosines and sines.
-    fn attention_factor(&self) -> f32 {
+    pub(super) fn attention_factor(&self) -> f32 {
         match self.scaling {
             RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
                 attention_factor as f32

@@ -228,7 +228,7 @@ impl Spec {
         gguf::check_architecture(architecture)
     }
 
-    fn from_gguf(file: &GgufModel) -> Result<Self, LoadError> {
+    pub(super) fn from_gguf(file: &GgufModel) -> Result<Self, LoadError> {
         let text = serde_json::Value::Object(file.config().clone()).to_string();
         Self::parse(&text).map_err(|reason| LoadError::Config { path: file.path().to_owned(), reason })
     }

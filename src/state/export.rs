@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use engine::protocol::Proof;
+use engine::protocol::{Proof, Strength};
 use serde::{Deserialize, Serialize};
 use store::RunId;
 
@@ -22,12 +22,15 @@ pub enum ExportKind {
     Mlx,
     Gguf,
     Merged,
+    /// The merged model as one GGUF file.
+    GgufModel,
     /// A page about the run, for people.
     Report,
 }
 
 impl ExportKind {
-    pub const ALL: [Self; 5] = [Self::Adapter, Self::Mlx, Self::Gguf, Self::Merged, Self::Report];
+    /// First the adapters, then what stands alone.
+    pub const ALL: [Self; 6] = [Self::Adapter, Self::Mlx, Self::Gguf, Self::Merged, Self::GgufModel, Self::Report];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -35,6 +38,7 @@ impl ExportKind {
             Self::Mlx => "MLX",
             Self::Gguf => "GGUF",
             Self::Merged => "Merged",
+            Self::GgufModel => "GGUF model",
             Self::Report => "Report",
         }
     }
@@ -46,6 +50,7 @@ impl ExportKind {
             Self::Mlx => "MLX adapter",
             Self::Gguf => "GGUF adapter",
             Self::Merged => "Merged model",
+            Self::GgufModel => "GGUF model",
             Self::Report => "Report",
         }
     }
@@ -57,6 +62,9 @@ impl ExportKind {
             Self::Mlx => "A small folder that mlx-lm loads on top of the base model",
             Self::Gguf => "An adapter as one file that llama.cpp loads on top of the base model",
             Self::Merged => "A whole model folder with the training folded into its weights",
+            Self::GgufModel => {
+                "The whole model as one file, tokenizer and template inside, for llama.cpp, LM Studio and Ollama"
+            }
             Self::Report => {
                 "One page about the run for people: settings, data, curves, what changed. A name in .md makes it Markdown"
             }
@@ -70,6 +78,7 @@ impl ExportKind {
             Self::Mlx => "mlx",
             Self::Gguf => "gguf",
             Self::Merged => "merged",
+            Self::GgufModel => "gguf-model",
             Self::Report => "report.html",
         }
     }
@@ -79,11 +88,13 @@ impl ExportKind {
         self == Self::Report
     }
 
-    /// Whether one can say what its numbers are stored as.
-    pub fn has_dtype(self) -> bool {
+    /// What its numbers may be stored as, the one that is proposed first; none where one cannot say.
+    pub fn types(self) -> &'static [StoredAs] {
+        use StoredAs::{Base, Bf16, F16, F32, Q4_0, Q4K, Q8_0};
         match self {
-            Self::Adapter | Self::Mlx | Self::Gguf | Self::Report => false,
-            Self::Merged => true,
+            Self::Adapter | Self::Mlx | Self::Gguf | Self::Report => &[],
+            Self::Merged => &[Base, F32, F16, Bf16],
+            Self::GgufModel => &[Q8_0, Q4K, Q4_0, F16, Bf16, F32],
         }
     }
 }
@@ -97,6 +108,23 @@ pub enum StoredAs {
     F32,
     F16,
     Bf16,
+    Q8_0,
+    Q4K,
+    Q4_0,
+}
+
+impl StoredAs {
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Base => "As the base model",
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+            Self::Q8_0 => "Q8_0, 8.5 bits",
+            Self::Q4K => "Q4_K, 4.5 bits",
+            Self::Q4_0 => "Q4_0, 4.5 bits",
+        }
+    }
 }
 
 /// Which checkpoint.
@@ -120,11 +148,14 @@ impl Point {
 }
 
 /// The form, as it is filled.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExportForm {
     pub layout: ExportKind,
     pub stored: StoredAs,
+    /// How much of what was trained goes out, in percent.
+    #[serde(skip)]
+    pub strength: u16,
     #[serde(skip)]
     pub point: Point,
     /// A folder, or a report's file; empty: made from the run's name.
@@ -132,7 +163,26 @@ pub struct ExportForm {
     pub target: String,
 }
 
+impl Default for ExportForm {
+    fn default() -> Self {
+        Self {
+            layout: ExportKind::default(),
+            stored: StoredAs::default(),
+            strength: Strength::default().as_percent(),
+            point: Point::default(),
+            target: String::new(),
+        }
+    }
+}
+
 impl ExportForm {
+    /// What the numbers are stored as: what was chosen, if this kind of export has it.
+    pub fn stored(&self) -> StoredAs {
+        let types = self.layout.types();
+        let chosen = types.iter().find(|known| **known == self.stored);
+        chosen.or(types.first()).copied().unwrap_or_default()
+    }
+
     /// Where the export goes: what was typed, or a name after the run's among the project's exports.
     pub fn target(&self, project: &Path, run: &str) -> PathBuf {
         typed_path(&self.target).unwrap_or_else(|| {
@@ -150,6 +200,8 @@ pub struct ExportOrder {
     pub run: RunId,
     pub layout: ExportKind,
     pub stored: StoredAs,
+    /// In percent.
+    pub strength: u16,
     pub point: Point,
     /// A folder, or a report's file.
     pub to: PathBuf,
@@ -216,20 +268,33 @@ pub struct Exported {
     pub proof: Option<Proof>,
     /// Why it is not the newest checkpoint: sentences, none where it is or another one was asked for.
     pub passed_over: Vec<String>,
+    /// What other programs do otherwise with it: sentences.
+    pub remarks: Vec<String>,
 }
 
 /// What reading weights back from the disk found, a sentence each.
-pub fn sentences(proof: &Proof) -> [String; 3] {
+pub fn sentences(proof: &Proof) -> Vec<String> {
     let prompts = |count: usize| format!("{count} prompt{}", if count == 1 { "" } else { "s" });
-    [
+    let whose = match proof.rounding {
+        None => "the trained model's own logits",
+        Some(_) => "the logits of the trained model with rounded weights",
+    };
+    let equal =
+        format!("Read back from the disk, it gives {whose} on {}, {}", prompts(proof.probes), proof.closeness());
+    let rounding = proof.rounding.map(|rounding| {
         format!(
-            "Read back from the disk, it gives the trained model's own logits on {}, {}",
-            prompts(proof.probes),
-            proof.closeness()
-        ),
-        format!("Its logits differ from the base model's by up to {:.3}: the training is in it", proof.effect),
-        format!("The likeliest answer changed on {} of {}", proof.changed, prompts(proof.probes)),
-    ]
+            "Rounding moves its logits by up to {rounding:.3}, the training moved them by up to {:.3}",
+            proof.effect
+        )
+    });
+    let differs = match proof.rounding {
+        Some(_) => None,
+        None => {
+            Some(format!("Its logits differ from the base model's by up to {:.3}: the training is in it", proof.effect))
+        }
+    };
+    let changed = format!("The likeliest answer changed on {} of {}", proof.changed, prompts(proof.probes));
+    [Some(equal), rounding, differs, Some(changed)].into_iter().flatten().collect()
 }
 
 /// Where exporting stands; one at a time.
@@ -293,13 +358,25 @@ mod tests {
 
     #[test]
     fn the_proof_is_told_in_words() {
-        let proof = Proof { probes: 5, difference: 1.2e-5, largest: 9.0, effect: 3.25, changed: 4 };
-        let [equal, differs, changed] = sentences(&proof);
+        let proof = Proof { probes: 5, difference: 1.2e-5, rounding: None, largest: 9.0, effect: 3.25, changed: 4 };
+        let [equal, differs, changed] = <[String; 3]>::try_from(sentences(&proof)).unwrap();
         assert!(equal.ends_with("on 5 prompts, to 1.2e-5"), "{equal}");
         assert!(differs.contains("by up to 3.250"), "{differs}");
         assert!(changed.ends_with("on 4 of 5 prompts"), "{changed}");
         let exact = Proof { difference: 0.0, ..proof };
         assert!(sentences(&exact)[0].ends_with("on 5 prompts, to the bit"));
+        let rounded = sentences(&Proof { rounding: Some(0.25), ..proof });
+        assert!(rounded[0].contains("rounded weights") && rounded[1].contains("by up to 0.250"), "{rounded:?}");
+    }
+
+    #[test]
+    fn a_type_is_one_that_the_kind_of_export_has() {
+        let mut form = ExportForm { stored: StoredAs::Bf16, ..ExportForm::default() };
+        assert_eq!(form.stored(), StoredAs::Base);
+        form.layout = ExportKind::GgufModel;
+        assert_eq!(form.stored(), StoredAs::Bf16);
+        form.stored = StoredAs::Base;
+        assert_eq!(form.stored(), StoredAs::Q8_0);
     }
 
     #[test]

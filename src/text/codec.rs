@@ -331,6 +331,12 @@ impl Codec {
         })
     }
 
+    /// Whether the template writes a special token first.
+    pub(super) fn begins_conversations_specially(&self) -> bool {
+        let text = self.render(&[Turn::new(Role::User, SENTINEL)], true).unwrap_or_default();
+        self.encode(&text).first().is_some_and(|id| self.is_mark(*id))
+    }
+
     /// The token with which the chat template ends an assistant turn.
     fn template_end(&self) -> Option<u32> {
         let turns = [Turn::new(Role::User, "a"), Turn::new(Role::Assistant, SENTINEL)];

@@ -23,6 +23,8 @@ pub enum TextError {
     Malformed { path: PathBuf, reason: String },
     #[error("{0}")]
     Gguf(String),
+    #[error("{} cannot be written as a GGUF file: {reason}. Export the merged folder, which keeps its tokenizer as it is.", model.display())]
+    NoGguf { model: PathBuf, reason: String },
     #[error("The chat template of this model refuses the conversation: {0}")]
     Refused(String),
     #[error("The chat template of this model does not work: {0}")]

@@ -1,4 +1,4 @@
-//! The tokenizer inside a GGUF file, as the `tokenizer.json` and settings that a Hugging Face folder would have.
+//! The tokenizer inside a GGUF file, there (`write`) and back: as the `tokenizer.json` and settings that a Hugging Face folder would have.
 //!
 //! Two kinds are read: byte-level BPE (`gpt2`), whose way to cut text into words is a name in the file, and
 //! SentencePiece BPE (`llama`), whose merges follow from the pieces' scores.
@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use tokenizers::AddedToken;
 
 mod words;
+mod write;
 
 use super::{
     TextError,
@@ -23,6 +24,7 @@ use super::{
 };
 use ::gguf::Gguf;
 use words::Words;
+pub use write::WORDS;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TEMPLATE: &str = "tokenizer.chat_template";
@@ -30,15 +32,15 @@ const TEMPLATE: &str = "tokenizer.chat_template";
 /// Longer pieces are runs that were added by hand; no merge makes them.
 const LONGEST_MERGED: usize = 256;
 
-/// `llama_token_type` of a token.
+/// `llama_token_type` of a token, with its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Normal,
-    Unknown,
-    Control,
-    UserDefined,
-    Unused,
-    Byte,
+    Normal = 1,
+    Unknown = 2,
+    Control = 3,
+    UserDefined = 4,
+    Unused = 5,
+    Byte = 6,
 }
 
 /// What the file says about its tokens.

@@ -9,7 +9,7 @@ use nudge::{
     },
     engine::{
         self,
-        protocol::{ExportOrder, Exported, Layout, MergedOptions, Outcome, Part, What, Which},
+        protocol::{ExportOrder, Exported, Layout, MergedOptions, Outcome, Part, Strength, What, Which},
     },
     model::{LoadOptions, Policy},
     store::RunId,
@@ -25,8 +25,15 @@ fn go_on(_: &str, _: Option<f32>) -> ControlFlow<()> {
 
 fn export(toy: &Toy, run: RunId, what: What, to: &str) -> (PathBuf, Exported) {
     let to = toy.project.join(to);
-    let order =
-        ExportOrder { project: toy.project.clone(), run, which: Which::Newest, what, to: to.clone(), overwrite: false };
+    let order = ExportOrder {
+        project: toy.project.clone(),
+        run,
+        which: Which::Newest,
+        what,
+        strength: Strength::default(),
+        to: to.clone(),
+        overwrite: false,
+    };
     let exported = engine::export(&order, &mut go_on).unwrap();
     (to, exported)
 }
@@ -172,6 +179,7 @@ fn a_report_tells_the_run_and_stands_alone() {
         which: Which::Newest,
         what: What::Report,
         to: toy.project.join("run.html"),
+        strength: Strength::default(),
         overwrite: false,
     };
     let error = engine::export(&order, &mut go_on).unwrap_err().to_string();

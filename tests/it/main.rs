@@ -27,6 +27,7 @@ mod formats_hostile;
 mod formats_in;
 mod formats_out;
 mod gguf;
+mod gguf_out;
 mod hostile;
 mod hostile_folders;
 mod hub;

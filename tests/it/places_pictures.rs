@@ -266,20 +266,25 @@ fn an_export_and_its_proof() {
         scene
     };
     scene().picture("export_form_light", egui::Theme::Light, USUAL, &mut results);
+    let mut gguf = scene();
+    gguf.views.models.export.layout = ExportKind::GgufModel;
+    gguf.picture("export_gguf_dark_small", egui::Theme::Dark, SMALL, &mut results);
     let mut done = scene();
     done.workspace.models.exporting = Exporting::Done(Box::new(Exported {
         order: ExportOrder {
             run: RunId(2),
             layout: ExportKind::Merged,
             stored: StoredAs::Base,
+            strength: 100,
             point: Point::Newest,
             to: PathBuf::from("/home/me/Nudge/Harbour tone/exports/MPO-β-0.1-merged"),
             replace: false,
         },
         step: 120,
         bytes: 988_097_824,
-        proof: Some(Proof { probes: 5, difference: 1.3e-5, largest: 21.0, effect: 4.182, changed: 5 }),
+        proof: Some(Proof { probes: 5, difference: 1.3e-5, rounding: None, largest: 21.0, effect: 4.182, changed: 5 }),
         passed_over: Vec::new(),
+        remarks: Vec::new(),
     }));
     done.picture("export_done_dark", egui::Theme::Dark, USUAL, &mut results);
 }

@@ -6,7 +6,7 @@ use clap::ArgGroup;
 
 /// Write a run's weights as other tools read them, proven by reading them back, or a report of it
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("target").args(["adapter", "merged", "report"]).required(true))]
+#[command(group = ArgGroup::new("target").args(["adapter", "merged", "gguf", "report"]).required(true))]
 pub struct Export {
     /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
     #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
@@ -32,12 +32,19 @@ pub struct Export {
     /// A new folder for the whole model with its training folded in.
     #[arg(long, value_name = "DIR")]
     pub merged: Option<PathBuf>,
+    /// A new folder for the same as one GGUF file, with its tokenizer and template inside, for llama.cpp, LM Studio and Ollama.
+    #[arg(long, value_name = "DIR")]
+    pub gguf: Option<PathBuf>,
     /// A new file that tells the run on one page: Markdown if it ends in .md, else HTML.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// What the merged weights are stored as [default: each tensor's own type in the base]
-    #[arg(long, value_enum, requires = "merged")]
+    /// What the weights of --merged [default: each tensor's own type in the base] or --gguf [default: q8_0] are stored as.
+    #[arg(long, value_enum, conflicts_with_all = ["adapter", "report"])]
     pub dtype: Option<StoredName>,
+    /// How much of what was trained goes out, in percent: 0 to 150.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, conflicts_with = "report",
+          value_parser = clap::value_parser!(u16).range(0..=150))]
+    pub strength: u16,
     /// Longest weight file of a merged model, e.g. 5GB or 500MB.
     #[arg(long, value_name = "SIZE", default_value = "5GB")]
     pub max_shard_size: String,
@@ -69,10 +76,16 @@ pub enum PartName {
     Newest,
 }
 
-/// The element type of merged weights.
+/// The element type of merged weights; those in blocks of a few bits are for --gguf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum StoredName {
     F32,
     F16,
     Bf16,
+    #[value(name = "q8_0")]
+    Q8_0,
+    #[value(name = "q4_k")]
+    Q4K,
+    #[value(name = "q4_0")]
+    Q4_0,
 }

@@ -8,7 +8,7 @@ use super::frequencies;
 use ::gguf::{ElementType, Gguf};
 
 /// Architectures that can be read, for error sentences. Mistral and SmolLM files call themselves `llama`.
-const KNOWN: &str = "llama, qwen2, qwen3, gemma2, gemma3, phi3, olmo2";
+const KNOWN: &str = "llama, qwen2, qwen3, gemma2, gemma3, phi3, olmo2, smollm3";
 
 /// Values under `<architecture>.`.
 struct Settings<'a> {
@@ -149,6 +149,10 @@ fn own(
                 .filter(|&rotary| rotary != head_dim)
                 .map(|rotary| rotary as f64 / head_dim as f64),
         }),
+        // llama.cpp has it in its code that every fourth block is not told positions.
+        "smollm3" => {
+            json!({"no_rope_layer_interval": 4, "attention_bias": attention_bias()?, "mlp_bias": has("blk.0.ffn_up.bias")})
+        }
         _ => json!({}),
     }))
 }

@@ -1,4 +1,5 @@
-//! A model in a GGUF file: its settings as a `config.json` would say them, its tensors under their Hugging Face names.
+//! A model in a GGUF file: its settings as a `config.json` would say them, its tensors under their Hugging Face names. And
+//! the way back: `settings` and `write` make such a file of a trained policy.
 //!
 //! llama.cpp's converter changes some tensors on the way: it interleaves the rows of Llama's q and k, because its rotation
 //! pairs neighbours instead of halves, and it adds the 1 to Gemma's norms. Both are undone here. Matrices in blocks stay
@@ -7,10 +8,13 @@
 mod config;
 mod frequencies;
 pub(super) mod names;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub(super) use config::check_architecture;
+pub use write::{GgufType, OnTensor, write_gguf};
 
 use std::path::Path;
 

@@ -20,6 +20,15 @@ pub(crate) fn architecture(spec: &Spec) -> &'static str {
     }
 }
 
+/// The architecture of a whole model written here. The text part of a Mistral that reads images computes what any Mistral
+/// computes, and is written as one.
+pub(super) fn whole_architecture(spec: &Spec) -> &'static str {
+    match architecture(spec) {
+        MISTRAL_3 => "llama",
+        other => other,
+    }
+}
+
 /// What a file of this architecture calls a tensor.
 pub(crate) fn tensor_name(architecture: &str, name: &str) -> Option<String> {
     let whole = match name {

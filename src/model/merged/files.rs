@@ -176,11 +176,28 @@ fn write_config(folder: &Path, dir: &Path, stored: Option<Stored>, tied: bool) -
 
 /// What became of a tensor of the base: it was trained itself, adapters go on top, or both.
 #[derive(Default)]
-struct Change<'a> {
+pub(crate) struct Change<'a> {
     /// In place of what the base has.
     trained: Option<Tensor>,
     /// `+ Σ scale·B A`.
     adapters: &'a [Lora],
+}
+
+impl Change<'_> {
+    /// What a tensor becomes; `base` gives what it was.
+    pub(crate) fn applied_to(&self, base: impl FnOnce() -> Result<Vec<f32>, LoadError>) -> Result<Vec<f32>, LoadError> {
+        let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
+        let mut values = match &self.trained {
+            Some(tensor) => tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).map_err(failed)?,
+            None => base()?,
+        };
+        for lora in self.adapters {
+            for (value, delta) in values.iter_mut().zip(delta(lora).map_err(failed)?) {
+                *value += delta;
+            }
+        }
+        Ok(values)
+    }
 }
 
 /// What the tensors of a file share while they are written, one after the other.
@@ -222,19 +239,8 @@ struct Folded<'a> {
 
 impl Folded<'_> {
     fn values(&self) -> Result<Vec<f32>, LoadError> {
-        let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
-        let change = self.change.as_ref();
-        let mut values = match change.and_then(|change| change.trained.as_ref()) {
-            Some(tensor) => tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).map_err(failed)?,
-            None => self.weights.read(&self.name, &self.shape)?,
-        };
-        for lora in change.map_or(&[][..], |change| change.adapters) {
-            let changes = delta(lora).map_err(failed)?;
-            for (value, delta) in values.iter_mut().zip(changes) {
-                *value += delta;
-            }
-        }
-        Ok(values)
+        let read = || self.weights.read(&self.name, &self.shape);
+        self.change.as_ref().map_or_else(read, |change| change.applied_to(read))
     }
 }
 
@@ -276,7 +282,7 @@ impl View for Folded<'_> {
 
 impl Policy {
     /// What training changed, by tensor name.
-    fn changed(&self) -> Result<HashMap<String, Change<'_>>, LoadError> {
+    pub(crate) fn changed(&self) -> Result<HashMap<String, Change<'_>>, LoadError> {
         let adapted = self.blocks.iter().flat_map(Block::projections);
         let mut changed: HashMap<String, Change<'_>> = adapted
             .filter(|projection| !projection.adapters().is_empty())

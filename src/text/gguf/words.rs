@@ -18,6 +18,10 @@ const CONTRACTIONS: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
 const REST: &str = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 impl Words {
+    /// One name of each way, as llama.cpp's converter writes it.
+    pub(super) const NAMES: [&str; 9] =
+        ["llama-bpe", "dbrx", "qwen2", "seed-coder", "smollm", "gpt-2", "deepseek-coder", "gpt-4o", "tekken"];
+
     /// The way of this name, if it is one of a model that this crate may support.
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {

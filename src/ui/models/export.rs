@@ -1,10 +1,11 @@
 //! Exporting a run: what, where to, how it goes, and what reading it back proved.
 
 use data::size;
-use egui::{Button, ComboBox, RichText, Role, TextEdit, Ui};
+use egui::{Button, ComboBox, DragValue, RichText, Role, TextEdit, Ui};
+use engine::protocol::Strength;
 use state::{
     Command, Commands, Workspace,
-    export::{ExportCommand, ExportForm, ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs, sentences},
+    export::{ExportCommand, ExportForm, ExportKind, ExportOrder, Exported, Exporting, Point, sentences},
     models::ModelsCommand,
 };
 use store::{RunId, RunRecord};
@@ -50,16 +51,23 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
     let Some(project) = &workspace.project else {
         return;
     };
-    let layouts = ExportKind::ALL.map(|layout| (layout, layout.title(), layout.about()));
-    parts::segmented(ui, &mut form.layout, &layouts);
+    for kinds in [&ExportKind::ALL[..3], &ExportKind::ALL[3..]] {
+        let kinds: Vec<_> = kinds.iter().map(|kind| (*kind, kind.title(), kind.about())).collect();
+        parts::segmented(ui, &mut form.layout, &kinds);
+    }
     parts::caption(ui, form.layout.about());
     // A report tells of the whole run.
     if form.layout != ExportKind::Report {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             points(ui, workspace, form, record.id);
-            if form.layout.has_dtype() {
+            if !form.layout.types().is_empty() {
                 stored(ui, form);
             }
+            let label = parts::caption(ui, "Strength");
+            let strength = DragValue::new(&mut form.strength).range(0..=Strength::MOST).suffix(" %");
+            ui.add(strength)
+                .labelled_by(label.id)
+                .on_hover_text("How much of what was trained goes out: 100 % is what was trained, 0 % the base model");
         });
     }
     let word = if form.layout.is_file() { "Target file" } else { "Target folder" };
@@ -89,7 +97,8 @@ fn fields(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, record: &Ru
         let order = ExportOrder {
             run: record.id,
             layout: form.layout,
-            stored: if form.layout.has_dtype() { form.stored } else { StoredAs::Base },
+            stored: form.stored(),
+            strength: if form.layout == ExportKind::Report { Strength::default().as_percent() } else { form.strength },
             point: form.point,
             to: target,
             replace: false,
@@ -127,20 +136,15 @@ fn points(ui: &mut Ui, workspace: &Workspace, form: &mut ExportForm, run: RunId)
 }
 
 fn stored(ui: &mut Ui, form: &mut ExportForm) {
-    let word = |stored| match stored {
-        StoredAs::Base => "As the base model",
-        StoredAs::F32 => "F32",
-        StoredAs::F16 => "F16",
-        StoredAs::Bf16 => "BF16",
-    };
-    let combo = ComboBox::from_id_salt("stored as").selected_text(word(form.stored)).width(140.0).truncate().show_ui(
-        ui,
-        |ui| {
-            for stored in [StoredAs::Base, StoredAs::F32, StoredAs::F16, StoredAs::Bf16] {
-                ui.selectable_value(&mut form.stored, stored, word(stored));
+    let mut chosen = form.stored();
+    let combo =
+        ComboBox::from_id_salt("stored as").selected_text(chosen.title()).width(140.0).truncate().show_ui(ui, |ui| {
+            for stored in form.layout.types() {
+                if ui.selectable_value(&mut chosen, *stored, stored.title()).clicked() {
+                    form.stored = *stored;
+                }
             }
-        },
-    );
+        });
     prompt::name(&combo.response, Role::ComboBox, "Stored as");
 }
 
@@ -154,7 +158,7 @@ fn proof(ui: &mut Ui, exported: &Exported, commands: &Commands) {
         for sentence in exported.proof.iter().flat_map(sentences) {
             ui.label(format!("✔ {sentence}"));
         }
-        for sentence in &exported.passed_over {
+        for sentence in exported.passed_over.iter().chain(&exported.remarks) {
             ui.label(RichText::new(sentence).color(palette.warning));
         }
     });

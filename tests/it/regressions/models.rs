@@ -15,7 +15,7 @@ use nudge::{
         catalog::Catalog,
         protocol::{
             Event, ExportOrder, Layout, MergedOptions, Outcome, Part, Request, RequestId, RunControl, Sampling,
-            StoppedBy, Weights, What, Which,
+            StoppedBy, Strength, Weights, What, Which,
         },
     },
     export::{self, About, Subject},
@@ -410,7 +410,15 @@ fn dm5_an_export_of_an_older_step_says_why() {
     let what = What::Adapter { layout: Layout::Peft, part: Part::Sum };
     let export = |which, to: &str| {
         let to: PathBuf = toy.project.join(to);
-        let order = ExportOrder { project: toy.project.clone(), run, which, what, to, overwrite: false };
+        let order = ExportOrder {
+            project: toy.project.clone(),
+            run,
+            which,
+            what,
+            strength: Strength::default(),
+            to,
+            overwrite: false,
+        };
         engine::export(&order, &mut |_, _| ControlFlow::Continue(()))
     };
     assert!(export(Which::Newest, "whole").unwrap().passed_over.is_empty());
