@@ -101,6 +101,7 @@ impl App {
             PairsCommand::KeepAll => self.workspace.pairs.undo_asks = None,
             PairsCommand::Redo => self.redo(),
             PairsCommand::Label { query, only, relabel, from } => self.start_labelling(query, only, relabel, from),
+            PairsCommand::Review => self.review_suspects(),
             PairsCommand::Examine => self.examine_pairs(),
             PairsCommand::Import(Some(path)) => self.import_pairs(vec![path]),
             PairsCommand::ImportAll(paths) => self.import_pairs(paths),
@@ -174,6 +175,8 @@ impl App {
             }
             // The engine marks the charts when the knob counts.
             RunCommand::Turn(knob) => self.ask_about_live(|run| Request::Turn { run, knob }),
+            RunCommand::TakeIn(run, asked) => self.take_in(run, asked),
+            RunCommand::ReadLabels(key) => self.read_labels(key),
             RunCommand::Load(run) => self.load_history(run, false),
             RunCommand::Reload(run) => self.load_history(run, true),
             RunCommand::List => self.load_runs(),

@@ -7,6 +7,7 @@ mod compare;
 mod download;
 mod export;
 mod fork;
+mod labels;
 mod sample;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use self::compare::Compare;
 pub use self::download::Download;
 pub use self::export::{Export, LayoutName, PartName, StoredName};
 pub use self::fork::Fork;
+pub use self::labels::{Suspects, TakeIn};
 pub use self::sample::{Draws, References, Sample};
 
 use data::{
@@ -60,6 +62,8 @@ pub enum Command {
     Compare(Compare),
     Resume(Resume),
     Fork(Fork),
+    TakeIn(TakeIn),
+    Suspects(Suspects),
     Runs(Runs),
     Metrics(Metrics),
     Models(Models),
@@ -137,6 +141,9 @@ pub struct Train {
     pub demo: bool,
     #[command(flatten)]
     pub settings: Settings,
+    /// Labels made, changed or removed meanwhile join it at each end of an epoch (data.live_labels).
+    #[arg(long)]
+    pub hot: bool,
     /// What the run is called [default: its method]
     #[arg(long)]
     pub name: Option<String>,

@@ -29,6 +29,8 @@ mod sample;
 mod score;
 mod settings;
 mod summary;
+mod suspects;
+mod take_in;
 mod tokens;
 mod train;
 mod unsaved;
@@ -58,6 +60,8 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Compare(args) => compare::run(&args, threads),
         Command::Resume(args) => resume::run(&args, threads),
         Command::Fork(args) => fork::run(&args, threads),
+        Command::TakeIn(args) => take_in::run(&args),
+        Command::Suspects(args) => suspects::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Models(args) => models::run(&args),

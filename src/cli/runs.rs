@@ -21,6 +21,7 @@ pub fn run(args: &Runs) -> Result<Ending> {
                 "total_steps": run.total_steps,
                 "created_ms": run.created_ms,
                 "revision": run.revision,
+                "take_ins": project.take_ins(run.id)?,
                 "parent": run.parent,
                 "parent_step": run.parent_step,
                 "left_out": run.left_out.as_ref().map(LeftOut::pairs),

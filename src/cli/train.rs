@@ -1,7 +1,7 @@
 //! `nudge train`: records a run and trains it.
 
 use anyhow::Result;
-use data::config::Suggestion;
+use data::config::{DataConfig, Suggestion};
 use engine::admit;
 use store::{NewRun, Project, RunId};
 use train::objective::Objective;
@@ -16,18 +16,21 @@ use super::{
 };
 
 pub fn run(args: &Train, threads: Option<u16>) -> Result<Ending> {
+    let mut settings = args.settings.clone();
+    if args.hot {
+        settings.set.push(format!("{}=true", DataConfig::LIVE_LABELS.key));
+    }
     if args.print_config {
         let project = match (&args.project, args.demo) {
             (None, false) => None,
             (project, demo) => Some(Project::open(&project_dir(project.as_ref(), demo)?)?),
         };
-        let settings = args.settings.with_threads(threads);
-        let resolved = settings.resolve(project.as_ref())?;
+        let resolved = settings.with_threads(threads).resolve(project.as_ref())?;
         output::piece(&settings::print(&resolved)?)?;
         return Ok(Ending::Done);
     }
     let dir = project_dir(args.project.as_ref(), args.demo)?;
-    start(&Project::open(&dir)?, args.name.clone(), &args.settings, threads, args.json)
+    start(&Project::open(&dir)?, args.name.clone(), &settings, threads, args.json)
 }
 
 /// Records a run with these settings, drives it to its end and sums it up.

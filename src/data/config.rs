@@ -27,7 +27,7 @@ pub use self::{
     device::DeviceChoice,
     fork::{AtFork, Changed},
     knobs::{Knob, Knobs},
-    length::Length,
+    length::{Done, Length},
     margin::Margin,
     precision::Precision,
     setting::{Group, Kind, Live, Range, Setting, When, Word},
@@ -126,6 +126,10 @@ section! { DataConfig = "data";
     /// Which prompts are held out: another number, another choice
     seed: u64 = 0,
         SEED = Setting::count("Split seed", Range::ZeroOrMore);
+
+    /// Labels made, changed or removed while a run goes join it at each end of an epoch; without it only when asked
+    live_labels: bool = false,
+        LIVE_LABELS = Setting::switch("Take in new labels").at(Group::Details, 8);
 
     /// Train although the token that begins a text stands twice in a row in some prompts; without it such a run does not start
     allow_doubled_bos: bool = false,

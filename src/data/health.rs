@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Answer, Pair, PairId, Prompt};
+use super::{
+    Answer, Cycle, Pair, PairId, Prompt, cycles,
+    habits::{self, Habits},
+};
 
 /// Findings, each with the pairs it is about. Lists are in the order of the pairs given.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,16 +21,20 @@ pub struct Health {
     pub identical_answers: Vec<PairId>,
     /// Pairs with an answer that is nothing but blanks.
     pub empty_answers: Vec<PairId>,
+    /// Verdicts on one prompt that go round in a circle.
+    pub cycles: Vec<Cycle>,
     pub length: LengthBias,
+    pub habits: Habits,
 }
 
 impl Health {
-    /// Whether nothing deserves a look. Length bias is a reading, not a finding.
+    /// Whether nothing deserves a look. Length bias and habits are readings, not findings.
     pub fn is_clean(&self) -> bool {
         self.duplicates.is_empty()
             && self.contradictions.is_empty()
             && self.identical_answers.is_empty()
             && self.empty_answers.is_empty()
+            && self.cycles.is_empty()
     }
 }
 
@@ -51,7 +58,13 @@ impl LengthBias {
 
 /// Looks over all pairs.
 pub fn examine(pairs: &[Pair]) -> Health {
-    let mut health = Health { pairs: pairs.len(), length: length_bias(pairs), ..Health::default() };
+    let mut health = Health {
+        pairs: pairs.len(),
+        length: length_bias(pairs),
+        cycles: cycles(pairs),
+        habits: habits::habits(pairs),
+        ..Health::default()
+    };
     // Keyed by prompt and the two answers in a fixed order; the flag says which of the two was chosen.
     let mut verdicts: HashMap<[u64; 3], Vec<(usize, bool)>> = HashMap::new();
     for (index, pair) in pairs.iter().enumerate() {

@@ -6,6 +6,7 @@ pub mod config;
 mod cycles;
 pub mod exact;
 mod extent;
+pub mod habits;
 pub mod health;
 mod inspection;
 mod message;
@@ -14,6 +15,7 @@ mod model_card;
 mod pair;
 pub mod pilaf;
 mod split;
+pub mod suspects;
 
 pub use amounts::{MEGABYTE, counted, duration, grouped, megabytes, size};
 pub use change::{Change, Edit};
@@ -23,4 +25,4 @@ pub use inspection::{Fate, Finding, Flaw, Inspection, PairInspection, Part, Toke
 pub use message::{Chat, Extras, Given, Role, RoleName, Turn, WrongMessage, kind};
 pub use model_card::{Base, Fit, Machine, ModelCard, ModelKind, Needs};
 pub use pair::{Answer, Choice, Origin, Pair, PairId, Prompt, ReferenceAnswer, Source, Split, Strength, Verdict};
-pub use split::{PromptKey, Sides, SplitRule, split};
+pub use split::{PromptKey, Sides, SplitRule, keep_sides, split};

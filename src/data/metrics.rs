@@ -25,6 +25,7 @@ pub const REJECTED_CHANGE: &str = "logps/rejected_change";
 pub const KL_REF: &str = "kl/ref";
 pub const KL_POLICY: &str = "kl/policy_k3";
 pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
+pub const EPOCH: &str = "epoch";
 pub const MEMORY_MB: &str = "memory_mb";
 
 /// Something that a run measures.
@@ -250,6 +251,7 @@ mod tests {
             KL_REF,
             KL_POLICY,
             TOKENS_PER_SEC,
+            EPOCH,
             MEMORY_MB,
         ] {
             assert!(Stored::of(name).is_some(), "{name}");

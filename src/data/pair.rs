@@ -144,6 +144,18 @@ pub enum Choice {
     Skip,
 }
 
+impl Choice {
+    /// The label strength c of the objective, as far as the choice alone tells: above 0.5 for a better answer, 0.5 for a tie,
+    /// absent when it is not to be trained on.
+    pub fn certainty(self) -> Option<f64> {
+        match self {
+            Self::Better { strength, .. } => Some(strength.certainty()),
+            Self::Tie => Some(0.5),
+            Self::BothBad | Self::Skip => None,
+        }
+    }
+}
+
 /// A choice and the circumstances it was made in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -255,11 +267,9 @@ impl Pair {
     /// The label strength c of the objective: above 0.5 when decided, 0.5 for a tie, absent when the pair is not to be
     /// trained on.
     pub fn certainty(&self) -> Option<f64> {
-        match self.choice()? {
-            Choice::Better { strength, .. } => self.is_decided().then(|| strength.certainty()),
-            Choice::Tie => Some(0.5),
-            Choice::BothBad | Choice::Skip => None,
-        }
+        let choice = self.choice()?;
+        let points_nowhere = matches!(choice, Choice::Better { .. }) && !self.is_decided();
+        choice.certainty().filter(|_| !points_nowhere)
     }
 
     /// Prompt and answers in bytes.

@@ -3,7 +3,7 @@
 //! Decided by the prompt and a seed, never by position, so adding or deleting pairs moves no other pair, and variants of
 //! one prompt (other answers, other spelling of blanks and case, another system turn) never sit on both sides.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,20 @@ pub fn split(pairs: &[Pair], rule: SplitRule) -> Sides {
     sides
 }
 
+/// Pins pairs whose prompt is known to stand on a side, `true` for held out, whatever they say themselves.
+pub fn keep_sides(pairs: &mut [Pair], known: &BTreeMap<PromptKey, bool>) {
+    if known.is_empty() {
+        return;
+    }
+    for pair in pairs {
+        match known.get(&PromptKey::of(&pair.prompt)) {
+            Some(true) => pair.split = Split::Eval,
+            Some(false) => pair.split = Split::Train,
+            None => {}
+        }
+    }
+}
+
 /// The texts that make a prompt what it is: all turns but the system's, or those if there are no others.
 fn spoken(prompt: &Prompt) -> Vec<&str> {
     match prompt {
@@ -175,6 +189,15 @@ mod tests {
         assert_eq!(split(&pairs, none).eval, [0, 1]);
         let pairs = [pinned(Split::Eval), pinned(Split::Train), pair("other")];
         assert_eq!(split(&pairs, none).eval, [0, 1]);
+    }
+
+    #[test]
+    fn a_known_side_is_kept_against_pins_and_rule() {
+        let mut pairs = [Pair { split: Split::Train, ..pair("Held out") }, pair("held out?"), pair("other")];
+        let known = BTreeMap::from([(PromptKey::of(&pairs[0].prompt), true)]);
+        keep_sides(&mut pairs, &known);
+        let sides = split(&pairs, SplitRule { eval_fraction: 0.0, seed: 0 });
+        assert_eq!((sides.eval, sides.train), (vec![0, 1], vec![2]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use data::{
     metrics::{self, CHARTS, Metric, Told, judged},
 };
 use model::Spec;
-use store::{LogLevel, Project, RunRecord, SampleRecord};
+use store::{LogLevel, Project, RunRecord, SampleRecord, TakeIn};
 use text::{Clock, Codec};
 use train::{
     Result,
@@ -96,10 +96,13 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
             fact("Tokenizer and template, blake3", state.reference.codec.clone());
         }
     }
-    let now = project.revision()?;
-    let later = if now == record.revision { String::new() } else { format!(" (the project is at {} now)", now.0) };
-    fact("Data revision", format!("{}{later}", record.revision.0));
-    let inputs = inputs::of_run(project, record.id, record.revision, config)?;
+    let (now, seen) = (project.revision()?, project.newest_revision_of(record.id)?);
+    let later = if now == seen { String::new() } else { format!(" (the project is at {} now)", now.0) };
+    fact("Data revision", format!("{}{later}", seen.0));
+    for TakeIn { step, revision, labels } in project.take_ins(record.id)? {
+        fact("Joined", format!("{labels} after step {step}, data revision {}", revision.0));
+    }
+    let inputs = inputs::of_run(project, record.id, seen, config)?;
     fact("Pairs", format!("{} in the project at that revision", inputs.pairs.len()));
     let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
     let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
@@ -233,8 +236,9 @@ fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>> {
     let dir = quoted(project.dir());
     let config = quoted(&record.dir.join("config.toml"));
     let mut lines = vec![format!("nudge train {dir} --config {config}")];
-    if project.revision()? != record.revision {
-        lines.push(format!("# trains on the pairs as they are now; this run saw revision {}", record.revision.0));
+    let seen = project.newest_revision_of(record.id)?;
+    if project.revision()? != seen {
+        lines.push(format!("# trains on the pairs as they are now; this run saw revision {}", seen.0));
     }
     Ok(lines)
 }

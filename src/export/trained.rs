@@ -59,7 +59,7 @@ impl Trained {
         saved.restore(&mut policy)?;
         policy.set_strength(strength.factor())?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
-        let inputs = inputs::of_run(project, record.id, record.revision, &config)?;
+        let inputs = inputs::of_run(project, record.id, saved.state().revision, &config)?;
         let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
         let sides = split(&inputs.pairs, rule);
         let mut probes: Vec<Vec<u32>> = Vec::new();
@@ -84,7 +84,7 @@ impl Trained {
             frozen: adapter::beside(&folder).into_iter().chain(options.frozen_adapters).collect(),
             continued: options.continued,
             method: record.method.clone(),
-            revision: record.revision.0,
+            revision: saved.state().revision.0,
             pairs: inputs.pairs.len(),
             reference_answers: inputs.references.len(),
             plain_style: codec.plain_style().filter(|_| chats).map(str::to_owned),

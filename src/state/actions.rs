@@ -9,6 +9,7 @@ pub use table::TABLE;
 use super::{
     Screen, ThemeChoice, Views, Workspace,
     labelling::{Act, Side, Way},
+    review::ReviewAct,
 };
 
 /// Something a person can do.
@@ -46,6 +47,9 @@ pub enum Action {
     WhiteSpace,
     /// In a labelling session.
     Labelling(Act),
+    Suspects,
+    /// While suspect labels are gone through.
+    Review(ReviewAct),
     SetUp,
     Watch,
     Check,
@@ -55,6 +59,7 @@ pub enum Action {
     LeaveFork,
     Pause,
     Checkpoint,
+    TakeIn,
     Stop,
     Probes,
     AskBox,
@@ -90,6 +95,8 @@ pub enum Scope {
     On(Screen),
     /// The Pairs screen while a labelling session goes on.
     Labelling,
+    /// The Pairs screen while suspect labels are gone through.
+    Reviewing,
 }
 
 impl Scope {
@@ -97,6 +104,7 @@ impl Scope {
     pub fn of(views: &Views) -> Self {
         match views.screen {
             Screen::Pairs if views.pairs.labelling.is_some() => Self::Labelling,
+            Screen::Pairs if views.pairs.review.is_some() => Self::Reviewing,
             screen => Self::On(screen),
         }
     }
@@ -106,6 +114,7 @@ impl Scope {
             Self::Anywhere => "Everywhere",
             Self::On(screen) => screen.title(),
             Self::Labelling => "Labelling",
+            Self::Reviewing => "Suspect labels",
         }
     }
 
@@ -113,8 +122,13 @@ impl Scope {
         match self {
             Self::Anywhere => None,
             Self::On(screen) => Some(screen),
-            Self::Labelling => Some(Screen::Pairs),
+            Self::Labelling | Self::Reviewing => Some(Screen::Pairs),
         }
+    }
+
+    /// One thing is done there, and nothing beside it.
+    pub fn is_session(self) -> bool {
+        matches!(self, Self::Labelling | Self::Reviewing)
     }
 
     /// Whether keys of both places could be meant at one time.

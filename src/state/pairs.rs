@@ -17,6 +17,7 @@ use super::{
     intake::{Intake, Look},
     order::Amendment,
     remembered::Remembered,
+    review::Review,
     table::{TableCommand, TableData, TableView},
 };
 use data::{Change, Pair, PairId, Verdict, health::Health};
@@ -133,6 +134,9 @@ pub struct PairsView {
     pub draft: Option<Draft>,
     #[serde(skip)]
     pub labelling: Option<LabelView>,
+    /// Suspect labels are gone through.
+    #[serde(skip)]
+    pub review: Option<Review>,
     #[serde(skip)]
     pub differences: Differences,
     /// The strip under the title.
@@ -185,6 +189,7 @@ impl Default for PairsView {
             only: None,
             draft: None,
             labelling: None,
+            review: None,
             differences: Differences::default(),
             strip: Strip::None,
             strip_opens: false,
@@ -354,6 +359,8 @@ pub enum PairsCommand {
         relabel: bool,
         from: Option<PairId>,
     },
+    /// Look for labels that the newest run argues against, and go through them.
+    Review,
     /// Look for duplicates, contradictions and the like.
     Examine,
     /// Import a file or a folder of them, or ask for one.

@@ -40,9 +40,9 @@ impl Palette {
     }
 }
 
-/// Movements are keys only; what is done in a labelling session is of no use elsewhere.
+/// Movements are keys only; what is done in a session is of no use elsewhere.
 fn is_offered(entry: &ActionLine, here: Scope) -> bool {
-    let elsewhere = (entry.place == Scope::Labelling) != (here == Scope::Labelling);
+    let elsewhere = (entry.place.is_session() || here.is_session()) && entry.place != here;
     !entry.action.is_movement() && entry.action != Action::Palette && (!elsewhere || entry.place == Scope::Anywhere)
 }
 

@@ -9,7 +9,7 @@ use data::{config::RunConfig, metrics::says_nothing};
 use engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl};
 use store::{self, RunId, RunRecord, RunStatus};
 
-use super::{launch::settings_in_full, on_disk::Saved, series::Series};
+use super::{joining::Joining, launch::settings_in_full, on_disk::Saved, series::Series};
 
 /// How much of a run's history is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -217,6 +217,7 @@ pub struct Runs {
     pub waiting: VecDeque<Live>,
     /// Steps whose checkpoints are on the disk, ascending.
     pub saved: Saved,
+    pub joining: Joining,
 }
 
 /// Whether a run can go on from where it is.

@@ -12,6 +12,7 @@ use store::{RunId, RunRecord};
 
 use super::{
     fork::{ForkForm, ForkStart},
+    joining,
     launch::Launch,
     runs::{RunSettings, Runs},
     typed,
@@ -194,6 +195,10 @@ pub enum RunCommand {
     /// Ask for another place for it.
     PickPlace,
     Turn(Knob),
+    /// Labels made meanwhile are to join a run at its next end of an epoch, or not any more.
+    TakeIn(RunId, bool),
+    /// Read what waits to join it.
+    ReadLabels(joining::Key),
     /// Read its history from the project, if that was not done yet.
     Load(RunId),
     /// Read its history again.

@@ -29,6 +29,8 @@ mod runs;
 mod schema;
 mod search;
 mod series;
+mod suspects;
+mod take_in;
 mod texts;
 mod trace;
 
@@ -47,6 +49,7 @@ pub use project::{Project, ProjectSettings};
 pub use query::{Counts, PairQuery, PairRow, Sort, SortKey, VerdictFilter, VerdictState};
 pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
 pub use series::PairVisit;
+pub use take_in::{LabelChanges, RunLabels, TakeIn};
 pub use texts::Probe;
 pub use trace::{LogLevel, LogLine, Sample, SampleRecord};
 

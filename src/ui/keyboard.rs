@@ -129,7 +129,7 @@ fn pressed(ui: &Ui, keyboard: &mut Keyboard, workspace: &Workspace, views: &mut 
             return;
         }
         let is_word = |event: &Event| matches!(event, Event::Text(text) if text.chars().any(char::is_alphanumeric));
-        if !pressed.is_empty() || (place == Scope::Labelling && !typing.edits) {
+        if !pressed.is_empty() || (place.is_session() && !typing.edits) {
             input.events.retain(|event| !matches!(event, Event::Text(_)));
         } else if !any_key && !typing.is_text() && input.events.iter().any(is_word) {
             keyboard.letters.stray(now_ms);

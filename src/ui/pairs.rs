@@ -5,6 +5,7 @@ mod candidates;
 mod columns;
 mod editor;
 mod ended;
+mod health;
 mod intake;
 mod labelling;
 mod look;
@@ -12,6 +13,7 @@ mod many;
 mod marks;
 mod narrow;
 mod ordering;
+mod review;
 mod table;
 
 use std::sync::Arc;
@@ -40,6 +42,11 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         compare(view, commands);
         return;
     }
+    if view.review.is_some() {
+        review::ui(ui, workspace, view, commands);
+        compare(view, commands);
+        return;
+    }
     let data = &workspace.pairs;
     let query = view.query();
     if data.asked.as_ref() != Some(&query) {
@@ -59,7 +66,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     ui.add_space(space::XS);
     table::filters(ui, data, view);
     narrow::more(ui, workspace, view, commands);
-    intake::health(ui, data, view, commands);
+    health::ui(ui, data, view, commands);
     ui.add_space(space::XS);
     let width = ui.available_width();
     Panel::left("pairs table")

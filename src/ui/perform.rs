@@ -75,6 +75,13 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
 
+        Action::Suspects => change(PairsCommand::Review),
+        Action::Review(act) => {
+            if let Some(review) = &mut views.pairs.review {
+                review.presses.push_back(act);
+            }
+        }
+
         Action::SetUp => views.train.sheet = Sheet::Launch,
         Action::Watch => views.train.sheet = Sheet::Run,
         Action::Check => press(views, LaunchButton::Check),
@@ -96,6 +103,13 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
         Action::Checkpoint => run(RunCommand::Checkpoint),
+        Action::TakeIn => {
+            let record = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.record(run));
+            let asks = record.and_then(|record| Some((record.id, workspace.runs.join_offer(record)?.press?)));
+            if let Some((shown, asks)) = asks {
+                run(RunCommand::TakeIn(shown, asks));
+            }
+        }
         Action::Stop => run(RunCommand::Stop),
 
         Action::Probes => views.answers.tab = Tab::Probes,

@@ -32,7 +32,7 @@ pub fn metrics(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
         .collect()
 }
 
-fn weights(toy: &Toy, run: RunId, step: u64) -> Vec<u8> {
+pub fn weights(toy: &Toy, run: RunId, step: u64) -> Vec<u8> {
     let dir = toy.open().run_dir(run);
     let folder = dir.join(format!("checkpoints/step-{step:06}"));
     ["trainable.safetensors", "optimizer.safetensors", "adapter_model.safetensors"]
@@ -175,7 +175,7 @@ fn old_checkpoints_make_room_and_the_best_stays() {
     assert!(kept.len() <= 4, "{kept:?}");
 }
 
-fn checkpoints(run_dir: &Path) -> Vec<u64> {
+pub fn checkpoints(run_dir: &Path) -> Vec<u64> {
     let entries = fs::read_dir(run_dir.join("checkpoints")).unwrap();
     let mut steps: Vec<u64> = entries
         .filter_map(|entry| {
@@ -187,7 +187,7 @@ fn checkpoints(run_dir: &Path) -> Vec<u64> {
     steps
 }
 
-fn remove_after(run_dir: &Path, step: u64) {
+pub fn remove_after(run_dir: &Path, step: u64) {
     for later in checkpoints(run_dir) {
         if later > step {
             fs::remove_dir_all(run_dir.join(format!("checkpoints/step-{later:06}"))).unwrap();

@@ -29,6 +29,7 @@ const TABLE: &[(Setting, AtFork)] = &[
     ),
     (DataConfig::EVAL_FRACTION, Stays("it decides which pairs are held out, and some of those were trained on")),
     (DataConfig::SEED, Stays("it decides which pairs are held out, and some of those were trained on")),
+    (DataConfig::LIVE_LABELS, Changes("from the next end of an epoch on")),
     (DataConfig::ALLOW_DOUBLED_BOS, Stays("the run was begun with it")),
     (DataConfig::REFERENCE, Stays("the order of the reference answers goes on")),
     (DataConfig::RETENTION, Stays("the order of the retention text goes on")),

@@ -7,6 +7,7 @@ use crate::{
     Screen, ThemeChoice, Views, Workspace,
     answers::Tab,
     labelling::{Act, Judgement, Part, Side, Way},
+    review::{Decision, ReviewAct},
 };
 
 const fn line(
@@ -26,9 +27,14 @@ const TRAIN: Scope = Scope::On(Screen::Train);
 const ANSWERS: Scope = Scope::On(Screen::Answers);
 const MODELS: Scope = Scope::On(Screen::Models);
 const LABELLING: Scope = Scope::Labelling;
+const REVIEWING: Scope = Scope::Reviewing;
 
 const fn better(side: Side, strength: Strength) -> Action {
     Action::Labelling(Act::Judge(Judgement::Prefer(side, strength)))
+}
+
+const fn decide(decision: Decision) -> Action {
+    Action::Review(ReviewAct::Decide(decision))
 }
 
 const fn scroll(part: Part, way: Way) -> Action {
@@ -66,6 +72,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Import, "Import pairs", &[], PAIRS, writable, "From a file, by its path or a dialog"),
     line(Action::Export, "Export pairs", &[], PAIRS, pairs, "The pairs on the list that have a better answer"),
     line(Action::Sample, "Pairs from a model", &["M"], PAIRS, writable, "A model answers prompts; you say which answer is better"),
+    line(Action::Suspects, "Suspect labels", &["S"], PAIRS, pairs, "Labels that the newest run argues against: flip, keep or drop each"),
     line(Action::Search, "Search pairs", &["/"], PAIRS, pairs, "Puts the caret into the search field"),
     line(Action::MoreFilters, "More filters", &["Shift+F"], PAIRS, pairs, "By strength, source, length, what changed; filters kept by name"),
     line(Action::ChooseAll, "Choose all rows", &["Ctrl+A"], PAIRS, pairs, "Of the list, to tag, split, flip or delete them together"),
@@ -127,6 +134,13 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Labelling(Act::Undo), "Undo the last label of this session", &["U", "Ctrl+Z"], LABELLING, always, "Every label is on the disk before “Saved” is said"),
     line(Action::Labelling(Act::Leave), "Leave", &["Escape"], LABELLING, always, "Back to the table"),
 
+    line(decide(Decision::Flip), "Flip the label", &["F"], REVIEWING, always, "The rejected answer is the better one"),
+    line(decide(Decision::Keep), "Keep the label", &["K"], REVIEWING, always, "It was meant so; this run does not ask again"),
+    line(decide(Decision::Drop), "Drop the label", &["X"], REVIEWING, always, "Not trained on"),
+    line(Action::Review(ReviewAct::Difference), "Difference on or off", &["D"], REVIEWING, always, "Marks the words that only one answer has"),
+    line(Action::Review(ReviewAct::Undo), "Undo the last decision", &["U", "Ctrl+Z"], REVIEWING, always, "Back to its pair"),
+    line(Action::Review(ReviewAct::Leave), "Leave", &["Escape"], REVIEWING, always, "Back to the table"),
+
     line(Action::SetUp, "Set up a run", &[], TRAIN, project, "The settings of the next run"),
     line(Action::Watch, "Watch a run", &[], TRAIN, project, "Its charts, its log, and settings that can be changed while it goes"),
     line(Action::Check, "Check first", &["Ctrl+Shift+Enter"], TRAIN, can_check, "Usable and sleeping pairs, memory and time, measured on one step"),
@@ -136,6 +150,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::LeaveFork, "Set up a new run instead of a fork", &[], TRAIN, forking, "The sheet is as it was before"),
     line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, run_goes, "Takes effect within a moment; the weights stay in memory"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
+    line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
     line(Action::Stop, "Stop the run", &[], TRAIN, run_goes, "With a checkpoint; it can be continued later"),
 
     line(Action::Probes, "Probe prompts", &[], ANSWERS, project, "Fixed prompts, answered as a run goes on"),
@@ -260,6 +275,17 @@ fn run_goes(workspace: &Workspace, _: &mut Views) -> Possible {
     match &workspace.runs.live {
         None => Err("No run is going".to_owned()),
         Some(live) => unless(live.stopping, "The run is stopping"),
+    }
+}
+
+fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    let runs = &workspace.runs;
+    let record = runs.shown(views.train.shown).and_then(|run| runs.record(run));
+    match record.and_then(|record| runs.join_offer(record)) {
+        None => Err("No label waits to join the shown run".to_owned()),
+        Some(offer) if offer.press.is_none() => Err(offer.text),
+        Some(_) => Ok(()),
     }
 }
 

@@ -142,24 +142,8 @@ pub fn prepare(
     tick(inputs.retention.len());
 
     let references = hold_out(references, rule);
-    let mut eval_prompts: Vec<Vec<u32>> = Vec::new();
-    // Alternately from where the pairs push and from where the reference answers speak.
-    let of_pairs = pairs.eval.iter().map(|pair| &pair.doc.prefix);
-    let of_references = references.eval.iter().map(|text| &text.doc.prefix);
-    let (mut of_pairs, mut of_references) = (of_pairs.fuse(), of_references.fuse());
-    loop {
-        let next = [of_pairs.next(), of_references.next()];
-        if next.iter().all(Option::is_none) {
-            break;
-        }
-        for prompt in next.into_iter().flatten() {
-            if !eval_prompts.contains(prompt) && eval_prompts.len() < MOST_EVAL_PROMPTS {
-                eval_prompts.push(prompt.clone());
-            }
-        }
-    }
-
     Dataset {
+        eval_prompts: eval_prompts(&pairs.eval, &references.eval),
         pairs,
         references,
         retention: hold_out(retention, rule),
@@ -167,7 +151,25 @@ pub fn prepare(
         unlabelled,
         references_set_aside,
         retention_set_aside,
-        eval_prompts,
+    }
+}
+
+/// Alternately from where the pairs push and from where the reference answers speak.
+fn eval_prompts(pairs: &[PairDoc], references: &[TextDoc]) -> Vec<Vec<u32>> {
+    let mut prompts: Vec<Vec<u32>> = Vec::new();
+    let of_pairs = pairs.iter().map(|pair| &pair.doc.prefix);
+    let of_references = references.iter().map(|text| &text.doc.prefix);
+    let (mut of_pairs, mut of_references) = (of_pairs.fuse(), of_references.fuse());
+    loop {
+        let next = [of_pairs.next(), of_references.next()];
+        if next.iter().all(Option::is_none) {
+            return prompts;
+        }
+        for prompt in next.into_iter().flatten() {
+            if !prompts.contains(prompt) && prompts.len() < MOST_EVAL_PROMPTS {
+                prompts.push(prompt.clone());
+            }
+        }
     }
 }
 
@@ -310,6 +312,12 @@ pub fn first<T>(items: &[T]) -> &[T] {
 }
 
 impl Dataset {
+    /// Takes over the pairs of `other`; reference answers and texts stay.
+    pub fn set_pairs(&mut self, other: Self) {
+        self.eval_prompts = eval_prompts(&other.pairs.eval, &self.references.eval);
+        (self.pairs, self.set_aside, self.unlabelled) = (other.pairs, other.set_aside, other.unlabelled);
+    }
+
     /// A hash of every token id and label in its order: two runs with the same hash met the same data.
     pub fn identity(&self) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -102,7 +102,7 @@ pub fn open_device(config: &RunConfig) -> Result<String> {
     Ok(opened.why)
 }
 
-/// The data of a recorded run, exactly as it was when the run was made.
+/// The data of a recorded run with the pairs of a revision that it trained on.
 pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunConfig) -> Result<Inputs> {
     assemble(
         project,
@@ -111,6 +111,11 @@ pub fn of_run(project: &Project, run: RunId, revision: Revision, config: &RunCon
         |project| Ok(project.references_of(run)?),
         |project| Ok(project.retention_of(run)?),
     )
+}
+
+/// The pairs of a revision and nothing beside them.
+pub fn pairs_of(project: &Project, revision: Revision) -> Result<Inputs> {
+    Ok(Inputs { pairs: project.pairs_at(revision)?, references: Vec::new(), retention: Vec::new() })
 }
 
 /// The data as it is now.

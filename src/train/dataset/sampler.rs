@@ -68,6 +68,32 @@ impl Sampler {
         f64::from(self.epoch) + self.cursor as f64 / self.len.max(1) as f64
     }
 
+    /// Whole epochs behind it, where it stands between two.
+    pub fn at_border(&self) -> Option<u32> {
+        (self.cursor == self.len).then_some(self.epoch + 1)
+    }
+
+    /// Items until the next end of an epoch.
+    pub fn left(&self) -> usize {
+        match self.len - self.cursor {
+            0 => self.len,
+            left => left,
+        }
+    }
+
+    /// The walk over `len` other items that goes on with the next epoch.
+    pub fn renewed(&self, len: usize) -> Self {
+        Self {
+            len,
+            epoch: self.epoch + 1,
+            cursor: 0,
+            before: Vec::new(),
+            first: 0,
+            permutation: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Whether an epoch is exactly one: false for runs from before steps were kept from meeting an item twice.
     pub fn keeps_epochs(&self) -> bool {
         self.way == Way::Apart
@@ -196,6 +222,24 @@ mod tests {
         assert_eq!(drawn, expected[..8]);
         let again: Sampler = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
         assert!(again == order && !again.keeps_epochs());
+    }
+
+    #[test]
+    fn other_items_begin_with_the_next_epoch() {
+        let mut order = Sampler::new(7, 1, 0);
+        assert_eq!((order.left(), order.at_border()), (7, None));
+        order.take(5);
+        assert_eq!((order.left(), order.at_border()), (2, None));
+        order.take(2);
+        assert_eq!((order.left(), order.at_border()), (7, Some(1)));
+        let mut renewed = order.renewed(9);
+        assert_eq!(renewed.epochs(), 1.0);
+        let mut met = [renewed.take(5), renewed.take(4)].concat();
+        met.sort_unstable();
+        assert_eq!(met, (0..9).collect::<Vec<_>>());
+        assert_eq!(renewed.at_border(), Some(2));
+        let again = order.renewed(7).take(7);
+        assert_eq!(again, order.take(7), "as many items come in the order they would have come in");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use data::counted;
-use model::Doc;
+use model::{Doc, Policy};
 use store::{LogLevel, Project};
 
 use crate::{
@@ -46,6 +46,8 @@ pub struct Anchors {
     computed: usize,
     /// Time that it took, pauses left out; it counts for no step.
     spent: Duration,
+    /// The start model stands in for the run's own weights, which answer nobody meanwhile.
+    stand_in: bool,
 }
 
 impl Anchors {
@@ -59,6 +61,7 @@ impl Anchors {
             known: 0,
             computed: 0,
             spent: Duration::ZERO,
+            stand_in: false,
         }
     }
 
@@ -85,6 +88,17 @@ impl Anchors {
     pub fn secs_to_come(&self, visits: u64) -> f64 {
         let unknown = (self.train.len() - self.known) as u64;
         unknown.min(visits) as f64 * self.spent.as_secs_f64() / self.known.max(1) as f64
+    }
+
+    /// The training pairs are others now: `before` gives the place that a pair had, where it is the same. `measured`: the
+    /// held-out pairs that are measured stay.
+    pub fn move_to(&mut self, pairs: usize, before: impl Fn(usize) -> Option<usize>, measured: bool) {
+        let old = std::mem::take(&mut self.train);
+        self.train = (0..pairs).map(|index| before(index).and_then(|place| old[place].clone())).collect();
+        self.known = self.train.iter().flatten().count();
+        if !measured {
+            self.eval = None;
+        }
     }
 
     /// For the log, when the run ends.
@@ -157,6 +171,18 @@ impl Training {
         Ok(if measured { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
+    /// The same for pairs that join a run of full weights on its way: `start`, its start model, is loaded once more and let
+    /// go of again. `Break` = stopped meanwhile.
+    pub fn anchor_ahead_with(&mut self, start: Policy, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        let trained = std::mem::replace(&mut self.trainer.policy, start);
+        self.anchors.stand_in = true;
+        let next = self.state.pairs.clone();
+        let done = self.anchor_ahead(&next, self.state.step + 1, context);
+        self.anchors.stand_in = false;
+        self.trainer.policy = trained;
+        done
+    }
+
     /// Finds or computes the values of a step's pairs. `Break` = stopped meanwhile.
     pub fn anchor(&mut self, chosen: &[usize], context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         if chosen.iter().all(|&i| self.anchors.train[i].is_some()) {
@@ -221,12 +247,13 @@ impl Training {
             origin: &anchors.origin,
             budget: state.budget,
         };
+        let stand_in = anchors.stand_in;
         let mut failed = None;
         let found = state.reference.log_probs(&mut source, &docs, &mut |policy, done| {
             if begun.elapsed() > LONG {
                 context.phase("Computing reference log-probs", Some(done));
             }
-            context.attend(Some(CurrentWeights { policy, codec })).unwrap_or_else(|error| {
+            context.attend((!stand_in).then_some(CurrentWeights { policy, codec })).unwrap_or_else(|error| {
                 failed = Some(error);
                 ControlFlow::Break(())
             })

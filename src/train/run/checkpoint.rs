@@ -13,7 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use data::{MEGABYTE, config::Knobs, megabytes};
+use data::{
+    MEGABYTE, PromptKey,
+    config::{Done, Knobs},
+    megabytes,
+};
 use model::{
     AdamW, Policy,
     adapter::{self, Layout, Part},
@@ -59,11 +63,30 @@ pub struct State {
     /// with.
     #[serde(default)]
     pub proven: u64,
+    /// The revision of the pairs it trains on now.
     pub revision: Revision,
+    /// All revisions it has trained on, oldest first; checkpoints that were written before labels could join a run name
+    /// none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Seen>,
+    /// Prompts on a side of the hold-out that their pairs, as they are by now, would not put them on, and whether they are
+    /// held out: what was trained on measures nothing, and what was measured is not trained on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_sides: Vec<(PromptKey, bool)>,
+    /// From where on its length counts.
+    #[serde(default)]
+    pub done: Done,
     pub reference: Reference,
     /// [`crate::dataset::documents::Dataset::identity`].
     pub data: String,
     pub best: Option<Best>,
+}
+
+/// A revision of the pairs, and the step after which the run trained on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    pub step: u64,
+    pub revision: Revision,
 }
 
 /// Documents too long for the memory there is, by their place in the training data: met no more.

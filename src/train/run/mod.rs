@@ -1,8 +1,9 @@
 //! One run, from its record in the project to its last checkpoint.
 //!
 //! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step, with
-//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`; `saving` saves it, and `rotation` says which checkpoints stay. `fork` makes a run of another one's
-//! checkpoint. The loop itself is here.
+//! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`, and
+//! `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which checkpoints stay. `fork` makes
+//! a run of another one's checkpoint. The loop itself is here.
 
 pub mod checkpoint;
 pub mod context;
@@ -13,6 +14,7 @@ pub mod rotation;
 mod saving;
 pub mod schedule;
 pub mod start;
+mod take_in;
 pub mod training;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
@@ -143,7 +145,7 @@ struct Border {
 
 /// The loop: at each border what is due, then a step.
 fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> Result<Outcome> {
-    let total = training.length.steps;
+    let mut total = training.length.steps;
     // What a checkpoint holds was measured and sampled before it was written, unless the run was stopped meanwhile.
     let resumed = (training.state.step > 0).then_some(training.state.step);
     let evaluated = context.project.series(context.run, HELD_OUT_LOSS, None)?;
@@ -173,9 +175,15 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
             return stop(training, context, &mut border);
         }
         if step >= total {
+            take_in::say_what_waits(training, context)?;
             return Ok(Outcome::Completed);
         }
+        if take_in::join(training, context)?.is_break() {
+            return stop(training, context, &mut border);
+        }
+        total = training.length.steps;
         turn_knobs(training, context)?;
+        training.joining.look_ahead(&training.state, training.length, context)?;
         let started = Instant::now();
         let (rested, anchored) = (context.rested, training.anchors.spent());
         let done = match training.step(context) {

@@ -4,17 +4,17 @@ use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
 use data::{
     MEGABYTE, Prompt,
-    config::{DataConfig, Knobs, Length, RunConfig, validate},
-    counted, megabytes,
+    config::{DataConfig, Done, Knobs, Length, RunConfig, validate},
+    counted, keep_sides, megabytes,
 };
 use model::{AdamW, AdamWOptions, Doc, Policy};
-use store::{LogLevel, Probe, Project, RunRecord};
+use store::{LeftOut, LogLevel, Probe, Project, RunRecord};
 use text::{Clock, Codec};
 
 use crate::{
     dataset::{
         coverage::coverage,
-        documents::{self, Bounds, Dataset, PairDoc},
+        documents::{self, Bounds, Dataset, Inputs, PairDoc},
         inputs,
         sampler::Sampler,
     },
@@ -26,11 +26,12 @@ use crate::{
     },
     memory::{budget, largest_row},
     run::{
-        checkpoint::{Aside, Saved, State},
+        checkpoint::{Aside, Saved, Seen, State},
         context::Context,
         rotation, schedule,
         start::Start,
-        training::Training,
+        take_in::Joining,
+        training::{self, Training},
     },
     step::Trainer,
 };
@@ -83,7 +84,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
 
     context.phase("Reading the data", None);
-    let inputs = inputs::of_run(&context.project, record.id, record.revision, &config)?;
+    let inputs = data_of(context, record, &config, saved.as_ref())?;
     let bounds = Bounds::of(policy.spec());
     let dataset = documents::prepare(&inputs, &codec, &config.data, bounds, &mut |done| {
         context.phase("Tokenising", Some(done));
@@ -101,7 +102,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
 
     let reference = Reference::of(&policy, &codec);
     if let Some(saved) = &saved {
-        check_same(saved.state(), record, &reference, &dataset)?;
+        check_same(saved.state(), &reference, &dataset)?;
     }
     let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, 0);
     let mut budget = match &saved {
@@ -119,8 +120,55 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     cache.set_patience(CACHE_PATIENCE)?;
     let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, dataset.pairs.train.len());
     let optimizer = optimizer(&config, &policy)?;
-    let seed = config.train.shuffle_seed;
-    let state = State {
+    let state = first_state(record, &dataset, config.train.shuffle_seed, (knobs, budget, aside), reference);
+    let trainer = Trainer { policy, optimizer, memory: Some(memory) };
+    let left_out = left_out(context, record, &dataset, saved.is_some())?;
+    let joining = Joining::of(&context.project, record, config.data.live_labels, start)?;
+    let mut training = Training { config, trainer, codec, dataset, anchors, state, length, left_out, joining };
+    // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
+    if at_step_zero(&mut training, saved.as_ref(), context)?.is_break() {
+        return Ok(None);
+    }
+    match (start, &saved) {
+        (_, Some(saved)) => restore(&mut training, saved, start.is_named(), context)?,
+        (Start::Again { measured, asked }, None) => begin_again(context, measured, asked)?,
+        (Start::New | Start::After { .. }, None) => {}
+    }
+    report_rate(&training, record, context)?;
+    context.write(None, &mut |project| project.set_total_steps(record.id, length.steps))?;
+    let probes = context.project.probes()?;
+    let judging = Judging::of(context, record, &probes, &training.codec, saved.is_some())?;
+    Ok(Some((training, Asked { probes, judging })))
+}
+
+/// What it trains on: the pairs that it trained on last, on the sides of the hold-out that it has them on.
+fn data_of(context: &Context<'_>, record: &RunRecord, config: &RunConfig, saved: Option<&Saved>) -> Result<Inputs> {
+    let revision = saved.map_or(record.revision, |saved| saved.state().revision);
+    let mut inputs = inputs::of_run(&context.project, record.id, revision, config)?;
+    if let Some(saved) = saved {
+        keep_sides(&mut inputs.pairs, &saved.state().kept_sides.iter().copied().collect());
+    }
+    Ok(inputs)
+}
+
+/// How long the run is from what it has to train on.
+fn length(config: &RunConfig, dataset: &Dataset, saved: Option<&Saved>) -> Length {
+    let pairs = dataset.pairs.train.len();
+    match saved {
+        Some(saved) => training::length(&config.train, saved.state(), pairs),
+        None => Length::of(&config.train, pairs),
+    }
+}
+
+/// Where a run stands before its first step.
+fn first_state(
+    record: &RunRecord,
+    dataset: &Dataset,
+    seed: u64,
+    (knobs, budget, aside): (Knobs, usize, Aside),
+    reference: Reference,
+) -> State {
+    State {
         step: 0,
         wall_ms: 0,
         pairs: Sampler::new(dataset.pairs.train.len(), seed, 0),
@@ -132,31 +180,17 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         proven: 0,
         aside,
         revision: record.revision,
+        seen: vec![Seen { step: 0, revision: record.revision }],
+        kept_sides: Vec::new(),
+        done: Done::default(),
         reference,
         data: dataset.identity(),
         best: None,
-    };
-    let trainer = Trainer { policy, optimizer, memory: Some(memory) };
-    let left_out = left_out(context, record, &dataset, saved.is_some())?;
-    let mut training = Training { config, trainer, codec, dataset, anchors, state, length, left_out };
-    // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
-    if at_step_zero(&mut training, saved.as_ref(), context)?.is_break() {
-        return Ok(None);
     }
-    match (start, &saved) {
-        (_, Some(saved)) => restore(&mut training, saved, context)?,
-        (Start::Again { measured, asked }, None) => begin_again(context, measured, asked)?,
-        (Start::New | Start::After { .. }, None) => {}
-    }
-    report_rate(&training, record, context)?;
-    context.write(None, &mut |project| project.set_total_steps(record.id, length.steps))?;
-    let probes = context.project.probes()?;
-    let judging = Judging::of(context, record, &probes, &training.codec, saved.is_some())?;
-    Ok(Some((training, Asked { probes, judging })))
 }
 
 /// Refuses what cannot be trained on at all, and what has to be accepted first.
-fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<()> {
+pub fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<()> {
     if dataset.pairs.train.is_empty() {
         return Err(TrainError::NoPairs(dataset.why_empty()));
     }
@@ -178,14 +212,20 @@ fn left_out(
     let Some(left_out) = &record.left_out else {
         return Ok(BTreeSet::new());
     };
+    let found = places_of(left_out, dataset)?;
+    if !resumed {
+        let text = format!("Leaves {left_out} out; {} of them would have been trained on", found.len());
+        context.log(LogLevel::Info, text)?;
+    }
+    Ok(found)
+}
+
+/// Places of these pairs in the training data; they may not be all there are.
+pub fn places_of(left_out: &LeftOut, dataset: &Dataset) -> Result<BTreeSet<usize>> {
     let pairs = dataset.pairs.train.iter().enumerate();
     let found: BTreeSet<usize> = pairs.filter(|(_, pair)| left_out.holds(pair.id)).map(|(index, _)| index).collect();
     if found.len() == dataset.pairs.train.len() {
         return Err(TrainError::NoPairs(format!("the run leaves out all {}", counted(found.len(), "pair", "pairs"))));
-    }
-    if !resumed {
-        let text = format!("Leaves {left_out} out; {} of them would have been trained on", found.len());
-        context.log(LogLevel::Info, text)?;
     }
     Ok(found)
 }
@@ -204,15 +244,6 @@ fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
         weight_decay: config.optimizer.weight_decay,
     };
     Ok(AdamW::new(policy.parameters(), options)?)
-}
-
-/// How long the run is from what it has to train on.
-fn length(config: &RunConfig, dataset: &Dataset, saved: Option<&Saved>) -> Length {
-    let length = Length::of(&config.train, dataset.pairs.train.len());
-    match saved {
-        Some(saved) if !saved.state().pairs.keeps_epochs() => length.in_whole_steps(),
-        Some(_) | None => length,
-    }
 }
 
 /// Says in the log what is special about the learning rate of the steps to come.
@@ -284,13 +315,11 @@ fn try_row(
 }
 
 /// A checkpoint only continues the run it came from.
-fn check_same(state: &State, record: &RunRecord, reference: &Reference, dataset: &Dataset) -> Result<()> {
+fn check_same(state: &State, reference: &Reference, dataset: &Dataset) -> Result<()> {
     let reason = if state.reference.policy != reference.policy {
         "the reference is not the one it began with: the model folder or the starting adapter was changed since. Put the old files back, or start a new run"
     } else if state.reference.codec != reference.codec {
         "the tokenizer or the chat template was changed since it began. Put the old files back, or start a new run"
-    } else if state.revision != record.revision {
-        "its data revision is not the one the checkpoint was made with. Start a new run"
     } else if state.data != dataset.identity() {
         "its data or its token limits are not those the checkpoint was made with. Put the old settings back, or start a new run"
     } else {
@@ -302,8 +331,9 @@ fn check_same(state: &State, record: &RunRecord, reference: &Reference, dataset:
 /// What only a policy at step 0 can do: show that it is its own reference and, with full weights, be it for the last time.
 /// `Break` = stopped meanwhile.
 fn at_step_zero(training: &mut Training, saved: Option<&Saved>, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
-    let next = saved.map_or_else(|| training.state.pairs.clone(), |saved| saved.state().pairs.clone());
-    let done = saved.map_or(0, |saved| saved.state().step);
+    let state = saved.map_or(&training.state, Saved::state);
+    let (next, done) = (state.pairs.clone(), state.step);
+    training.joining.look_ahead(state, training.length, context)?;
     if training.check_start(&next, done + 1, context)?.is_break() {
         return Ok(ControlFlow::Break(()));
     }
@@ -314,7 +344,7 @@ fn at_step_zero(training: &mut Training, saved: Option<&Saved>, context: &mut Co
 }
 
 /// Puts a checkpoint back and drops what the project holds of later steps.
-fn restore(training: &mut Training, saved: &Saved, context: &mut Context<'_>) -> Result<()> {
+fn restore(training: &mut Training, saved: &Saved, is_named: bool, context: &mut Context<'_>) -> Result<()> {
     let state = saved.state();
     saved.restore(&mut training.trainer.policy)?;
     saved.restore_optimizer(&mut training.trainer.optimizer)?;
@@ -324,7 +354,12 @@ fn restore(training: &mut Training, saved: &Saved, context: &mut Context<'_>) ->
         training.state.proven = state.step.saturating_sub(1);
     }
     let run = context.run;
-    context.write(None, &mut |project| project.truncate_after(run, state.step))?;
+    context.write(None, &mut |project| {
+        if is_named {
+            project.forget_take_ins(run, state.step)?;
+        }
+        project.truncate_after(run, state.step)
+    })?;
     let folders = context.project.run(run)?.checkpoints;
     rotation::trust(&folders, state.step)?;
     rotation::truncate_after(&folders, state.step)?;
@@ -344,7 +379,12 @@ fn restore(training: &mut Training, saved: &Saved, context: &mut Context<'_>) ->
 /// Drops what the project holds of a run that goes through its steps once more.
 fn begin_again(context: &mut Context<'_>, measured: u64, asked: bool) -> Result<()> {
     let run = context.run;
-    context.write(None, &mut |project| project.truncate_after(run, 0))?;
+    context.write(None, &mut |project| {
+        if asked {
+            project.forget_take_ins(run, 0)?;
+        }
+        project.truncate_after(run, 0)
+    })?;
     rotation::truncate_after(&context.project.run(run)?.checkpoints, 0)?;
     let why = if asked {
         "as asked".to_owned()

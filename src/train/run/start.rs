@@ -63,6 +63,14 @@ impl Start {
         }
     }
 
+    /// Somebody said where, so what was done later is dropped for good.
+    pub fn is_named(self) -> bool {
+        match self {
+            Self::New => false,
+            Self::Again { asked, .. } | Self::After { asked, .. } => asked,
+        }
+    }
+
     /// The checkpoint to go on from, its files compared with their hashes.
     pub fn open(self, record: &RunRecord) -> Result<Option<Saved>> {
         match self {

@@ -7,7 +7,8 @@ use std::{
 
 use data::{
     MEGABYTE, PairId,
-    config::{Length, RunConfig},
+    config::{Done, Length, RunConfig, TrainConfig},
+    metrics::EPOCH,
 };
 use model::{Doc, Policy};
 use store::PairVisit;
@@ -22,7 +23,7 @@ use crate::{
     loss::{Batch, BatchLoss, Part, Texts},
     measure::{anchors::Anchors, log_probs::all_log_probs},
     objective::Objective,
-    run::{checkpoint::State, context::Context, host::CurrentWeights, schedule},
+    run::{checkpoint::State, context::Context, host::CurrentWeights, schedule, take_in::Joining},
     step::{Plan, StepDone, StepEnd, Trainer},
 };
 
@@ -37,6 +38,7 @@ pub struct Training {
     pub length: Length,
     /// Pairs that the run does not train on, by their place in the training data.
     pub left_out: BTreeSet<usize>,
+    pub joining: Joining,
 }
 
 /// What is told of a step.
@@ -106,7 +108,8 @@ impl Training {
 
     /// The pairs of a step, in the order of the shuffle.
     pub fn drawn(&self, order: &mut Sampler, step: u64) -> Vec<usize> {
-        let mut drawn = order.take(self.length.pairs_of(step));
+        let most = if self.joining.ends_epoch(step) { order.left() } else { usize::MAX };
+        let mut drawn = order.take(self.length.pairs_of(step).min(most));
         drawn.retain(|index| !self.state.aside.pairs.contains(index) && !self.left_out.contains(index));
         drawn
     }
@@ -120,6 +123,11 @@ impl Training {
         let train = &self.dataset.pairs.train;
         let pairs: Vec<(usize, &Doc)> =
             self.drawn(&mut next.pairs, next.step).into_iter().map(|index| (index, &train[index].doc)).collect();
+        if self.joining.ends_epoch(next.step)
+            && let Some(epochs) = next.pairs.at_border()
+        {
+            next.done = Done { steps: next.step, epochs };
+        }
         // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
         let count = self.config.train.pairs_per_step;
         let aside = &self.state.aside;
@@ -146,16 +154,30 @@ impl Training {
             next.refused += 1;
         }
         next.wall_ms += elapsed.as_millis() as u64;
+        self.enter(next);
+    }
+
+    /// Where the state counts its length anew, so does the run.
+    pub fn enter(&mut self, next: State) {
+        let is_anew = next.done != self.state.done;
         self.state = next;
+        if is_anew {
+            self.length = self.measure_length();
+        }
+    }
+
+    /// How long the run is by its settings, from what it trains on now.
+    pub fn measure_length(&self) -> Length {
+        length(&self.config.train, &self.state, self.dataset.pairs.train.len())
     }
 
     /// A step without a pair: it counts, for the order and for the schedule, but it is no step of the optimizer, whose old
     /// momentum would move the weights though nothing was learnt.
     fn pass_over(&mut self, next: State) -> StepReport {
-        self.state = next;
+        self.enter(next);
         let step = self.state.step;
         let remark = format!("Step {step} changed nothing: every one of its pairs is set aside or left out");
-        let metrics = vec![("epoch".to_owned(), self.state.pairs.epochs())];
+        let metrics = vec![(EPOCH.to_owned(), self.state.pairs.epochs())];
         StepReport { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark) }
     }
 
@@ -173,6 +195,12 @@ impl Training {
         let log_probs = all_log_probs(policy, &[shortest], shortest.tokens())?;
         Ok(log_probs.iter().flatten().flatten().all(|value| value.is_finite()))
     }
+}
+
+/// How long a run is that goes on from `state` with so many pairs to train on.
+pub fn length(config: &TrainConfig, state: &State, pairs: usize) -> Length {
+    let length = Length::after(state.done, config, pairs);
+    if state.pairs.keeps_epochs() { length } else { length.in_whole_steps() }
 }
 
 /// Reference answers or retention text of a step.
@@ -201,7 +229,7 @@ fn tell(
     metrics.extend([
         ("grad_norm".to_owned(), done.gradient_norm),
         ("learning_rate".to_owned(), rate),
-        ("epoch".to_owned(), next.pairs.epochs()),
+        (EPOCH.to_owned(), next.pairs.epochs()),
         ("tokens_per_sec".to_owned(), done.passes.tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
         ("memory_mb".to_owned(), trainer.used_bytes() as f64 / MEGABYTE as f64),
     ]);

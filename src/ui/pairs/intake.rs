@@ -1,19 +1,19 @@
-//! Files in and out, and what is suspicious about the data: strips between the title and the table.
+//! Files in and out: strips between the title and the table.
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
 };
 
-use data::{PairId, counted, health::Health};
+use data::counted;
 use egui::{Align, Layout, RichText, ScrollArea, TextEdit, TextStyle, Ui};
 use state::{
     Command, Commands,
     intake::Intake,
-    pairs::{ImportOutcome, Only, PairsCommand, PairsData, PairsView, Replacing, Strip},
+    pairs::{ImportOutcome, PairsCommand, PairsData, PairsView, Replacing, Strip},
 };
 
-use crate::{pairs::look, parts, theme::space};
+use crate::{pairs::look, parts};
 
 /// Everything that is under way or has just been done.
 pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
@@ -216,88 +216,6 @@ fn summary(import: &ImportOutcome) -> String {
         parts.push(noted);
     }
     parts.join(", ")
-}
-
-/// Duplicates, contradictions, length bias: one line, each part a button that shows its pairs.
-pub fn health(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
-    ui.horizontal_wrapped(|ui| {
-        let title = if view.health_open { "Data health ⏷" } else { "Data health ⏵" };
-        let toggle = parts::quiet(ui, true, title);
-        crate::prompt::name(&toggle, egui::Role::Button, "Data health");
-        if toggle.on_hover_text("Duplicates, contradictions, length bias").clicked() {
-            view.health_open = !view.health_open;
-        }
-        if let Some(only) = &view.only {
-            ui.separator();
-            ui.label(format!("Showing {}", only.title));
-            if parts::quiet(ui, true, "Show all").clicked() {
-                view.only = None;
-            }
-        }
-        if !view.health_open {
-            return;
-        }
-        let stale = data.health.as_ref().is_none_or(|(revision, _)| *revision != data.revision);
-        if stale && !data.examining && !data.listing {
-            commands.push(Command::Pairs(PairsCommand::Examine));
-        }
-        match &data.health {
-            Some((_, health)) => findings(ui, health, view),
-            None => {
-                parts::caption(ui, "Looking…");
-            }
-        }
-    });
-}
-
-fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
-    if health.is_clean() {
-        parts::caption(ui, "No duplicates, contradictions, empty or identical answers");
-    }
-    let flat = |groups: &[Vec<PairId>]| -> Vec<PairId> {
-        let mut ids: Vec<PairId> = Vec::new();
-        for id in groups.iter().flatten() {
-            if !ids.contains(id) {
-                ids.push(*id);
-            }
-        }
-        ids
-    };
-    let found: [(&str, &str, Vec<PairId>); 4] = [
-        ("contradict each other", "Same prompt, same answers, opposite verdicts", flat(&health.contradictions)),
-        (
-            "say the same",
-            "Same prompt, same chosen, same rejected: counted more than once in training",
-            flat(&health.duplicates),
-        ),
-        ("have identical answers", "Nothing can be learnt from these", health.identical_answers.clone()),
-        ("have an empty answer", "An answer that is nothing but blanks", health.empty_answers.clone()),
-    ];
-    for (what, why, ids) in found {
-        if ids.is_empty() {
-            continue;
-        }
-        let title = format!("{} {what}", counted(ids.len(), "pair", "pairs"));
-        if ui.button(&title).on_hover_text(why).clicked() {
-            view.select(ids.first().copied());
-            view.only = Some(Only { title, ids: Arc::new(ids) });
-        }
-    }
-    let length = &health.length;
-    if let Some(share) = length.longer_share() {
-        ui.add_space(space::XS);
-        parts::caption(
-            ui,
-            format!(
-                "The longer answer is chosen in {:.0} % of {} (chosen {:.0}, rejected {:.0} characters on average)",
-                100.0 * share,
-                counted(length.compared, "pair", "pairs"),
-                length.mean_chosen,
-                length.mean_rejected
-            ),
-        )
-        .on_hover_text("Far from 50 %, a model may learn length instead of what you meant");
-    }
 }
 
 #[cfg(test)]

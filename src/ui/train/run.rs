@@ -3,7 +3,10 @@
 use data::metrics::TOKENS_PER_SEC;
 use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Ui};
 use state::{
-    Command, Commands, Workspace, metric,
+    Command, Commands, Workspace,
+    actions::{Action, key_of},
+    joining::{JoinOffer, Key},
+    metric,
     runs::{History, Live, Loaded},
     train::{RunCommand, TrainView, how_far},
 };
@@ -28,6 +31,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     let history = workspace.runs.history(run);
     if history.is_none_or(|history| history.loaded == Loaded::Absent) {
         commands.push(Command::Runs(RunCommand::Load(run)));
+    }
+    if let Some(history) = history {
+        let key = Key::of(run, workspace.pairs.revision, history);
+        if !workspace.runs.joining.is_asked(key) {
+            commands.push(Command::Runs(RunCommand::ReadLabels(key)));
+        }
     }
     let live = workspace.runs.live.as_ref().filter(|live| live.run == run);
     let (Some(record), Some(settings)) = (workspace.runs.record(run), workspace.runs.settings(run)) else {
@@ -85,9 +94,12 @@ fn head(
         }
     });
     fork::origin(ui, workspace, view, record);
-    if let Some(saved) = workspace.runs.checkpoints_in_words(record.id) {
-        parts::caption(ui, format!("On the disk: {saved}"));
-    }
+    let data = workspace.runs.revisions_in_words(record);
+    match workspace.runs.checkpoints_in_words(record.id) {
+        Some(saved) => parts::caption(ui, format!("{data} · On the disk: {saved}")),
+        None => parts::caption(ui, data),
+    };
+    joining(ui, workspace, record, commands);
     if let Some(message) = &record.message {
         parts::strip(ui, palette.error_soft, |ui| {
             ui.add(egui::Label::new(RichText::new(message).color(palette.error)).wrap());
@@ -95,6 +107,25 @@ fn head(
     }
     controls::longer(ui, view, record, commands);
     controls::going_on(ui, workspace, view, record, commands);
+}
+
+/// Labels that the run has not seen, and whether they are to join it.
+fn joining(ui: &mut Ui, workspace: &Workspace, record: &RunRecord, commands: &Commands) {
+    let Some(JoinOffer { text, press }) = workspace.runs.join_offer(record) else {
+        return;
+    };
+    parts::strip(ui, parts::palette(ui).accent_soft, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(text);
+            let is_read_only = workspace.project.as_ref().is_some_and(|project| project.read_only);
+            if let Some(asks) = press.filter(|_| !is_read_only) {
+                let word = if asks { "Take in at the next epoch" } else { "Not yet" };
+                if ui.button(word).on_hover_text(key_of(Action::TakeIn)).clicked() {
+                    commands.push(Command::Runs(RunCommand::TakeIn(record.id, asks)));
+                }
+            }
+        });
+    });
 }
 
 /// Which run is shown.

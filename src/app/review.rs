@@ -1,0 +1,49 @@
+//! Looks for labels that a run argues against.
+
+use data::suspects::Standing;
+use state::{Notice, review::Review};
+use store::Project;
+
+use super::{
+    App,
+    jobs::{Lane, update},
+};
+
+impl App {
+    /// By the newest run that has met its pairs twice. However many visits there are, nothing waits for it.
+    pub(super) fn review_suspects(&mut self) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else {
+            return;
+        };
+        self.jobs.aside(Lane::Transfer, "Could not look for suspect labels", move || {
+            let project = Project::open(&dir)?;
+            let mut found = None;
+            for run in project.runs()?.into_iter().rev() {
+                let standings = project.standings(run.id)?;
+                if !standings.is_empty() {
+                    found = Some((run.name, standings));
+                    break;
+                }
+            }
+            Ok(update(move |workspace, views| {
+                if workspace.project.as_ref().is_none_or(|project| project.dir != dir) {
+                    return;
+                }
+                let Some((run, standings)) = found else {
+                    workspace.notices.push(Notice::info(
+                        "No run has met a label of today twice: train for two epochs or more, then ask again",
+                    ));
+                    return;
+                };
+                let judged = standings.len();
+                let queue: Vec<Standing> = standings.into_iter().filter(Standing::is_suspect).collect();
+                if queue.is_empty() {
+                    let sentence = format!("{run} met {judged} labels twice or more and argues against none of them");
+                    workspace.notices.push(Notice::info(sentence));
+                } else {
+                    views.pairs.review = Some(Review::new(run, judged, queue));
+                }
+            }))
+        });
+    }
+}

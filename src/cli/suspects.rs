@@ -1,0 +1,50 @@
+//! `nudge suspects`: labels that a run argues against.
+
+use anyhow::Result;
+use data::suspects::Standing;
+use serde_json::json;
+
+use super::{args::Suspects, ending::Ending, output, place::project_and_run};
+
+pub fn run(args: &Suspects) -> Result<Ending> {
+    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let standings = project.standings(record.id)?;
+    let judged = standings.len();
+    let suspects: Vec<Standing> = standings.into_iter().filter(|standing| args.all || standing.is_suspect()).collect();
+    if args.json {
+        for Standing { pair, visits, standing, margin, middle } in suspects {
+            let is_suspect = standing <= data::suspects::LOW;
+            output::json(&json!({
+                "pair": pair, "suspect": is_suspect, "standing": standing, "visits": visits, "margin": margin, "middle": middle,
+            }))?;
+        }
+        return Ok(Ending::Done);
+    }
+    let name = &record.name;
+    if judged == 0 {
+        output::line(format!("{name} has met no label of today twice; train for two epochs or more"))?;
+        return Ok(Ending::Done);
+    }
+    let ids = suspects.iter().map(|standing| standing.pair).collect::<Vec<_>>();
+    let rows: Vec<Vec<String>> = suspects
+        .iter()
+        .zip(project.rows(&ids)?)
+        .map(|(standing, row)| {
+            let Standing { pair, visits, standing, margin, middle } = standing;
+            vec![
+                pair.0.to_string(),
+                format!("{standing:.2}"),
+                format!("{margin:.2}"),
+                format!("{middle:.2}"),
+                visits.to_string(),
+                output::one_line(&row.prompt, 40),
+            ]
+        })
+        .collect();
+    let headings = ["pair", "standing", "margin", "middle", "visits", "prompt"];
+    for line in output::table(&headings, &[true, true, true, true, true, false], &rows) {
+        output::line(line)?;
+    }
+    output::note(format!("{name} argues against {} of the {judged} labels that it met twice or more", ids.len()));
+    Ok(Ending::Done)
+}

@@ -1,0 +1,152 @@
+//! Habits of the hand that labelled: which side, which length, and what becomes of both in the course of a sitting.
+
+use super::{Choice, Pair, Verdict};
+
+/// A longer pause between two labels ends a sitting.
+const PAUSE_MS: i64 = 20 * 60 * 1000;
+
+/// Labels that a sitting needs for its thirds to say something.
+const LONG: usize = 30;
+
+/// So many of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Part {
+    pub count: usize,
+    pub of: usize,
+}
+
+impl Part {
+    fn add(&mut self, counts: bool) {
+        self.count += usize::from(counts);
+        self.of += 1;
+    }
+
+    /// Absent of nothing.
+    pub fn share(self) -> Option<f64> {
+        (self.of > 0).then(|| self.count as f64 / self.of as f64)
+    }
+}
+
+/// What was said in a stretch of labelling.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stretch {
+    pub labels: usize,
+    /// Of those that prefer one: the answer on the left.
+    pub left: Part,
+    /// Of those that prefer one of two that differ in length: the longer one, by characters.
+    pub longer: Part,
+    /// Tie, both bad, skip.
+    pub undecided: Part,
+    looks_ms: Vec<u32>,
+}
+
+impl Stretch {
+    fn add(&mut self, pair: &Pair, verdict: &Verdict) {
+        self.labels += 1;
+        self.looks_ms.extend(verdict.took_ms);
+        let prefers = match verdict.choice {
+            Choice::Better { chosen, .. } => Some(chosen),
+            Choice::Tie | Choice::BothBad | Choice::Skip => None,
+        };
+        self.undecided.add(prefers.is_none());
+        let Some((chosen, (better, worse))) = prefers.zip(pair.sides()) else {
+            return;
+        };
+        if let Some(left) = verdict.shown_left {
+            self.left.add(left == chosen);
+        }
+        let (better, worse) = (better.text.chars().count(), worse.text.chars().count());
+        if better != worse {
+            self.longer.add(better > worse);
+        }
+    }
+
+    /// Half of the labels took no longer, milliseconds.
+    pub fn usual_look_ms(&self) -> Option<u32> {
+        let mut looks = self.looks_ms.clone();
+        looks.sort_unstable();
+        looks.get(looks.len() / 2).copied()
+    }
+}
+
+/// Of labels that were made in the window.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Habits {
+    pub all: Stretch,
+    /// First, middle and last third of every sitting of thirty labels or more, together.
+    pub thirds: [Stretch; 3],
+    /// Such sittings.
+    pub sittings: usize,
+}
+
+/// Looks at all labels whose side was noted; others were not made in the window.
+pub fn habits(pairs: &[Pair]) -> Habits {
+    let by_hand = |pair| -> Option<(&Pair, &Verdict)> {
+        let pair: &Pair = pair;
+        pair.verdict.as_ref().filter(|verdict| verdict.shown_left.is_some()).map(|verdict| (pair, verdict))
+    };
+    let mut labels: Vec<(&Pair, &Verdict)> = pairs.iter().filter_map(by_hand).collect();
+    labels.sort_by_key(|(_, verdict)| verdict.at_ms);
+    let mut habits = Habits::default();
+    for (pair, verdict) in &labels {
+        habits.all.add(pair, verdict);
+    }
+    for sitting in labels.chunk_by(|(_, one), (_, next)| next.at_ms - one.at_ms <= PAUSE_MS) {
+        if sitting.len() < LONG {
+            continue;
+        }
+        habits.sittings += 1;
+        for (place, (pair, verdict)) in sitting.iter().enumerate() {
+            habits.thirds[3 * place / sitting.len()].add(pair, verdict);
+        }
+    }
+    habits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PairId, Prompt, Strength};
+
+    fn label(n: i64, at_ms: i64, choice: Choice, left: Option<usize>) -> Pair {
+        Pair {
+            verdict: Some(Verdict { choice, who: "local".to_owned(), at_ms, took_ms: Some(1000), shown_left: left }),
+            ..Pair::new(PairId(n), Prompt::Text("p".to_owned()), &["longer answer", "short"])
+        }
+    }
+
+    fn better(chosen: usize) -> Choice {
+        Choice::Better { chosen, rejected: 1 - chosen, strength: Strength::Clearly }
+    }
+
+    #[test]
+    fn sides_lengths_and_indecision_are_counted_over_a_sitting() {
+        // At first the longer answer on the right, at last whatever is on the left; a coffee break later one more.
+        let mut pairs: Vec<Pair> = (0..30)
+            .map(|n| match n {
+                0..10 => label(n, n * 4000, better(0), Some(1)),
+                10..20 => label(n, n * 4000, Choice::Tie, Some(0)),
+                _ => label(n, n * 4000, better(1), Some(1)),
+            })
+            .collect();
+        pairs.push(label(30, 3_600_000, better(0), Some(0)));
+        pairs.push(label(31, 0, better(0), None));
+        let found = habits(&pairs);
+        assert_eq!((found.all.labels, found.sittings), (31, 1));
+        assert_eq!(found.all.left, Part { count: 11, of: 21 });
+        assert_eq!(found.all.longer, Part { count: 11, of: 21 });
+        assert_eq!(found.all.undecided, Part { count: 10, of: 31 });
+        let [first, middle, last] = &found.thirds;
+        assert_eq!((first.left.share(), last.left.share(), middle.left.share()), (Some(0.0), Some(1.0), None));
+        assert_eq!((first.longer.share(), last.longer.share()), (Some(1.0), Some(0.0)));
+        assert_eq!(middle.undecided.share(), Some(1.0));
+        assert_eq!(first.usual_look_ms(), Some(1000));
+    }
+
+    #[test]
+    fn without_labels_of_the_window_there_is_nothing_to_say() {
+        let found = habits(&[label(1, 0, better(0), None)]);
+        assert_eq!(found, Habits::default());
+        assert_eq!((found.all.left.share(), found.all.usual_look_ms()), (None, None));
+    }
+}

@@ -1,0 +1,283 @@
+//! Labels that join a run on its way: verdicts, edits, removals and flips made meanwhile, at an end of an epoch.
+//!
+//! They join when somebody asks ([`Project::ask_to_take_in`](store::Project::ask_to_take_in)), or always
+//! (`data.live_labels`). The step before ends with its epoch, so that no pair of either data is met twice or left out. What
+//! joined is recorded with its step and revision: a run that goes through its steps once more takes in the same there, and
+//! nothing else before it is where it had been.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    ops::ControlFlow,
+};
+
+use data::{
+    PairId, PromptKey, SplitRule,
+    config::{Done, Length},
+    keep_sides, split,
+};
+use model::Policy;
+use store::{LabelChanges, LogLevel, Project, Revision, RunRecord, TakeIn};
+
+use crate::{
+    dataset::{
+        documents::{self, Bounds, Dataset, PairDoc, first},
+        inputs,
+    },
+    error::{Result, TrainError},
+    run::{
+        checkpoint::{Seen, State},
+        context::Context,
+        prepare, schedule,
+        start::Start,
+        training::Training,
+    },
+};
+
+/// Pairs looked at to say what waits.
+const MOST_COUNTED: usize = 100_000;
+
+/// When labels join a run.
+#[derive(Debug, Default)]
+pub struct Joining {
+    /// At each end of an epoch, without being asked.
+    always: bool,
+    /// What joined in an earlier life of the run, after steps that it goes through again.
+    again: Vec<TakeIn>,
+    /// The last step of that life: before it nothing else joins.
+    lived: u64,
+    /// Labels that join after this step.
+    due_after: Option<u64>,
+    /// They cannot join; it is not tried again until there are others.
+    refused: Option<Revision>,
+}
+
+impl Joining {
+    /// Of a run that begins or goes on as `start` says. Where somebody named the step, nothing that joined later counts.
+    pub fn of(project: &Project, record: &RunRecord, always: bool, start: Start) -> Result<Self> {
+        if start.is_named() {
+            return Ok(Self { always, ..Self::default() });
+        }
+        Ok(Self { always, again: project.take_ins(record.id)?, lived: record.step, ..Self::default() })
+    }
+
+    /// Whether this step ends its epoch, however few pairs are left of it.
+    pub fn ends_epoch(&self, step: u64) -> bool {
+        self.due_after == Some(step) || self.again.iter().any(|taken| taken.step == step)
+    }
+
+    /// Looks whether labels are to join after the step behind `state`, which ends its epoch then.
+    pub fn look_ahead(&mut self, state: &State, length: Length, context: &Context<'_>) -> Result<()> {
+        let next = state.step + 1;
+        let reaches_end = state.pairs.left() <= length.pairs_of(next);
+        let is_due = reaches_end && self.due(next, state.revision, context)?.is_some();
+        self.due_after = is_due.then_some(next);
+        Ok(())
+    }
+
+    /// The revision that joins at an end of an epoch after `step`, where one does.
+    fn due(&self, step: u64, now: Revision, context: &Context<'_>) -> Result<Option<Revision>> {
+        if let Some(taken) = self.again.iter().find(|taken| taken.step == step) {
+            return Ok(Some(taken.revision));
+        }
+        if step < self.lived {
+            return Ok(None);
+        }
+        let newest = context.project.revision()?;
+        let is_wanted = self.always || context.project.is_asked_to_take_in(context.run)?;
+        Ok((is_wanted && newest != now && self.refused != Some(newest)).then_some(newest))
+    }
+}
+
+/// Takes in what was labelled since, where an epoch has just ended and somebody wants it. `Break` = stopped meanwhile.
+pub fn join(training: &mut Training, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+    let (step, now) = (training.state.step, training.state.revision);
+    let Some(epochs) = training.state.pairs.at_border() else {
+        return Ok(ControlFlow::Continue(()));
+    };
+    let Some(revision) = training.joining.due(step, now, context)? else {
+        return Ok(ControlFlow::Continue(()));
+    };
+    context.phase("Taking in new labels", None);
+    let kept_sides = kept_sides(training, context, revision)?;
+    let data = read(training, context, revision, &kept_sides)?;
+    let left_out = context.project.run(context.run)?.left_out;
+    let usable = prepare::refuse(&data, &training.codec, &training.config.data)
+        .and_then(|()| left_out.map_or_else(|| Ok(BTreeSet::new()), |left_out| prepare::places_of(&left_out, &data)));
+    let left_out = match usable {
+        Ok(left_out) => left_out,
+        Err(error) => return say_refused(training, context, revision, &error),
+    };
+    let difference = Difference::between(&training.dataset, &data);
+    let before = (training.state.clone(), training.length.steps);
+    let start = if training.anchors.origin.lasts() { None } else { Some(start_model(training, context)?) };
+    replace_pairs(training, data, &difference);
+    training.left_out = left_out;
+    let state = &mut training.state;
+    state.done = Done { steps: step, epochs };
+    state.seen.push(Seen { step, revision });
+    (state.revision, state.kept_sides) = (revision, kept_sides);
+    training.length = training.measure_length();
+    if let Some(start) = start
+        && training.anchor_ahead_with(start, context)?.is_break()
+    {
+        // The checkpoint that is written now is that of the step as it was: the labels join when the run goes on.
+        (training.state, _) = before;
+        return Ok(ControlFlow::Break(()));
+    }
+    let taken = TakeIn { step, revision, labels: difference.labels };
+    let (run, total) = (context.run, training.length.steps);
+    context.write(None, &mut |project| {
+        project.record_take_in(run, &taken)?;
+        project.set_total_steps(run, total)
+    })?;
+    tell(training, context, &difference, (now, before.1))?;
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The run goes on with what it has.
+fn say_refused(
+    training: &mut Training,
+    context: &mut Context<'_>,
+    revision: Revision,
+    error: &TrainError,
+) -> Result<ControlFlow<()>> {
+    training.joining.refused = Some(revision);
+    let text = format!("The labels made meanwhile do not join; the run goes on with those it has: {error}");
+    context.log(LogLevel::Warning, text)?;
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Says at the end of a run what was labelled meanwhile and did not join it, if somebody wanted it to.
+pub fn say_what_waits(training: &Training, context: &mut Context<'_>) -> Result<()> {
+    let labels = context.project.run_labels(context.run, MOST_COUNTED)?;
+    if labels.waiting.is_none() || !(labels.asked || training.joining.always) {
+        return Ok(());
+    }
+    let text = format!(
+        "Not taken in: {}. The run has ended its last epoch; the next run has them, or this one if it is made longer",
+        labels.waiting
+    );
+    context.log(LogLevel::Warning, text)
+}
+
+/// The pairs of `revision` on the sides of the hold-out that the run knows them on.
+fn read(
+    training: &Training,
+    context: &mut Context<'_>,
+    revision: Revision,
+    kept_sides: &[(PromptKey, bool)],
+) -> Result<Dataset> {
+    let mut inputs = inputs::pairs_of(&context.project, revision)?;
+    keep_sides(&mut inputs.pairs, &kept_sides.iter().copied().collect());
+    let bounds = Bounds::of(training.trainer.policy.spec());
+    Ok(documents::prepare(&inputs, &training.codec, &training.config.data, bounds, &mut |done| {
+        context.phase("Taking in new labels", Some(done));
+    }))
+}
+
+/// Prompts that the pairs of `revision` would put on another side of the hold-out than the run has them on.
+fn kept_sides(training: &Training, context: &Context<'_>, revision: Revision) -> Result<Vec<(PromptKey, bool)>> {
+    let mut kept: HashMap<PromptKey, bool> = training.state.kept_sides.iter().copied().collect();
+    let Dataset { pairs: known, .. } = &training.dataset;
+    let trained_on: HashSet<PromptKey> = known.train.iter().map(|pair| pair.prompt).collect();
+    let held_out: HashSet<PromptKey> = known.eval.iter().map(|pair| pair.prompt).collect();
+    let pairs = context.project.pairs_at(revision)?;
+    let config = &training.config.data;
+    let sides = split(&pairs, SplitRule { eval_fraction: config.eval_fraction, seed: config.seed });
+    let key = |index: &usize| PromptKey::of(&pairs[*index].prompt);
+    kept.extend(sides.train.iter().map(key).filter(|key| held_out.contains(key)).map(|key| (key, true)));
+    kept.extend(sides.eval.iter().map(key).filter(|key| trained_on.contains(key)).map(|key| (key, false)));
+    let mut kept: Vec<(PromptKey, bool)> = kept.into_iter().collect();
+    kept.sort_unstable();
+    Ok(kept)
+}
+
+/// What becomes of a run's pairs.
+struct Difference {
+    labels: LabelChanges,
+    /// Of those that are new or changed.
+    held_out: usize,
+    /// Where each training pair was before, if it was there and is the same.
+    same: Vec<Option<usize>>,
+    /// The held-out pairs that are measured are the same.
+    measured_stay: bool,
+}
+
+impl Difference {
+    fn between(old: &Dataset, new: &Dataset) -> Self {
+        let by_id = |data: &'_ Dataset| -> HashMap<PairId, PairDoc> {
+            data.pairs.train.iter().chain(&data.pairs.eval).map(|pair| (pair.id, pair.clone())).collect()
+        };
+        let (before, after) = (by_id(old), by_id(new));
+        let is_new = |pair: &PairDoc| !before.contains_key(&pair.id);
+        let is_changed = |pair: &PairDoc| before.get(&pair.id).is_some_and(|old| old != pair);
+        let labels = LabelChanges {
+            added: after.values().filter(|pair| is_new(pair)).count(),
+            changed: after.values().filter(|pair| is_changed(pair)).count(),
+            removed: before.keys().filter(|id| !after.contains_key(id)).count(),
+        };
+        let held_out = new.pairs.eval.iter().filter(|pair| is_new(pair) || is_changed(pair)).count();
+        let places: HashMap<PairId, usize> =
+            old.pairs.train.iter().enumerate().map(|(place, pair)| (pair.id, place)).collect();
+        let place_of =
+            |pair: &PairDoc| places.get(&pair.id).copied().filter(|&place| old.pairs.train[place].doc == pair.doc);
+        Self {
+            labels,
+            held_out,
+            same: new.pairs.train.iter().map(place_of).collect(),
+            measured_stay: first(&old.pairs.eval) == first(&new.pairs.eval),
+        }
+    }
+}
+
+/// The run trains on the pairs of `data` from here on, beginning an epoch.
+fn replace_pairs(training: &mut Training, data: Dataset, difference: &Difference) {
+    let state = &mut training.state;
+    let aside = std::mem::take(&mut state.aside.pairs);
+    let was_aside = |place: &Option<usize>| place.is_some_and(|place| aside.contains(&place));
+    state.aside.pairs = (0..difference.same.len()).filter(|&index| was_aside(&difference.same[index])).collect();
+    state.pairs = state.pairs.renewed(data.pairs.train.len());
+    if !difference.measured_stay {
+        // Its loss was measured on other pairs.
+        state.best = None;
+    }
+    training.anchors.move_to(difference.same.len(), |index| difference.same[index], difference.measured_stay);
+    training.dataset.set_pairs(data);
+    training.state.data = training.dataset.identity();
+}
+
+/// Full weights have moved away from what they are measured against: it is read once more.
+fn start_model(training: &Training, context: &mut Context<'_>) -> Result<Policy> {
+    context.phase("Loading the start model for the new labels", None);
+    let record = context.project.run(context.run)?;
+    let folder = inputs::model_folder(&context.project, &training.config)?;
+    let options = inputs::load_options_of(&record, &training.config, context.project.dir());
+    Ok(Policy::load(&folder, &options)?)
+}
+
+/// Marks the charts where labels joined; labels that change nothing of the training pass in silence.
+fn tell(
+    training: &Training,
+    context: &mut Context<'_>,
+    difference: &Difference,
+    (before, total): (Revision, u64),
+) -> Result<()> {
+    let State { step, revision, knobs, .. } = &training.state;
+    context.step = step + 1;
+    let Difference { labels, held_out, measured_stay, .. } = difference;
+    if !labels.is_none() {
+        let mut text = format!("Takes in {labels}: data revision {} → {}", before.0, revision.0);
+        if *held_out > 0 {
+            text = format!("{text}; {held_out} of them held out");
+        }
+        if !measured_stay {
+            text = format!("{text}; held-out numbers are of other pairs from here on");
+        }
+        context.mark(LogLevel::Info, text)?;
+    }
+    let lengths = (total, training.length.steps);
+    if let Some(text) = schedule::bend(&training.config.optimizer, knobs.learning_rate_scale, *step, lengths) {
+        context.mark(LogLevel::Info, text)?;
+    }
+    Ok(())
+}
