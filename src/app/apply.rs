@@ -126,6 +126,11 @@ impl App {
             PairsCommand::Candidates(command) => match command {
                 CandidatesCommand::Ask => self.draw_candidates(),
                 CandidatesCommand::AskFor(prompts) => self.draw_for(prompts),
+                CandidatesCommand::Next => self.draw_next(),
+                CandidatesCommand::NextFor(prompt) => {
+                    let form = self.views.pairs.candidates.for_next();
+                    self.draw(&form, vec![prompt]);
+                }
                 CandidatesCommand::Keep(answers) => self.keep_references(answers),
                 CandidatesCommand::Close => self.workspace.pairs.candidates = None,
             },

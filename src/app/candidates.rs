@@ -7,7 +7,7 @@ use engine::protocol::{Event, Request, RunControl, Weights};
 use state::{
     Command, Notice,
     ask::Source,
-    candidates::{CandidatesCommand, CandidatesUnderWay},
+    candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
     pairs::{PairsCommand, Strip},
 };
 
@@ -38,8 +38,26 @@ impl App {
     }
 
     pub(super) fn draw_for(&mut self, prompts: Vec<Prompt>) {
+        let form = self.views.pairs.candidates.clone();
+        self.draw(&form, prompts);
+    }
+
+    /// One more pair for whoever has labelled all there are.
+    pub(super) fn draw_next(&mut self) {
+        if let Some(obstacle) = self.views.pairs.candidates.for_next().obstacle(&self.workspace) {
+            self.workspace.notices.push(Notice::info(obstacle));
+            return;
+        }
+        let seed = self.views.pairs.candidates.seed;
+        self.jobs.document.read("Could not find the next prompt", move |project| {
+            let next = project.prompt_of_fewest(seed)?;
+            let ask = |prompt| Command::Pairs(PairsCommand::Candidates(CandidatesCommand::NextFor(prompt)));
+            Ok(update(move |_, _| next.map(ask).into_iter().collect::<Vec<Command>>()))
+        });
+    }
+
+    pub(super) fn draw(&mut self, form: &CandidatesForm, prompts: Vec<Prompt>) {
         let Some(project) = &self.workspace.project else { return };
-        let form = &mut self.views.pairs.candidates;
         let references = form.references;
         let (source, name) = match form.whose() {
             Source::Base | Source::Guest => {
@@ -50,7 +68,7 @@ impl App {
             }
         };
         let asked = form.asked();
-        form.seed = form.seed.wrapping_add(1);
+        self.views.pairs.candidates.seed = form.seed.wrapping_add(1);
         let prompts: Arc<[Prompt]> = prompts.into();
         let control = Arc::new(RunControl::default());
         let request = self.workspace.next_request();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use data::{Change, Edit, Pair, PairId, counted};
+use data::{Change, Edit, Origin, Pair, PairId, counted};
 use state::{
     Notice, Notices, Offer, Views, Workspace,
     difference::Difference,
@@ -24,6 +24,9 @@ use super::{
 
 /// A change of more pairs than this empties the caches instead of refilling them.
 const REFRESHED: usize = 256;
+
+/// A session of so many pairs asks for some of them twice.
+const ENOUGH_TO_REPEAT: usize = 40;
 
 /// An undo that changes this many pairs is asked about first.
 const ASKED_FROM: usize = 10;
@@ -307,7 +310,11 @@ impl App {
                     return;
                 }
                 let now_ms = workspace.now_ms;
-                let session = Labelling::start(queue, now_ms as u64, now_ms).from(from);
+                let is_long = queue.len() >= ENOUGH_TO_REPEAT;
+                let mut session = Labelling::start(queue, now_ms as u64, now_ms).from(from);
+                if is_long && !relabel {
+                    session = session.with_repeats();
+                }
                 views.pairs.labelling = Some(LabelView { again: relabel, ..LabelView::new(session) });
             }))
         });
@@ -365,6 +372,9 @@ impl Fresh {
                 views.pairs.select(pairs.first().map(|pair| pair.id));
                 views.pairs.caret = Some(Caret::Prompt);
             }
+            if let Some(label) = &mut views.pairs.labelling {
+                label.session.append(pairs.iter().filter(|pair| is_written(pair)).map(|pair| pair.id));
+            }
             workspace.pairs.changed(&self.applied.pairs, pairs);
         } else {
             let data = &mut workspace.pairs;
@@ -373,6 +383,11 @@ impl Fresh {
             data.changed(&[], Vec::new());
         }
     }
+}
+
+/// Answers that a model has written, and nobody has judged.
+fn is_written(pair: &Pair) -> bool {
+    pair.verdict.is_none() && pair.answers.iter().any(|answer| matches!(answer.origin, Origin::Model(_)))
 }
 
 /// Says of pairs that are gone that what was typed in them is not.

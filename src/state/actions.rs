@@ -47,6 +47,7 @@ pub enum Action {
     WhiteSpace,
     /// In a labelling session.
     Labelling(Act),
+    NextPair,
     Suspects,
     /// While suspect labels are gone through.
     Review(ReviewAct),

@@ -54,6 +54,12 @@ impl CandidatesForm {
         lines.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)])).collect()
     }
 
+    /// The same for one more pair, whatever prompts the form has.
+    #[must_use]
+    pub fn for_next(&self) -> Self {
+        Self { of_pairs: true, references: false, answers: self.answers.max(2), ..self.clone() }
+    }
+
     /// Reference answers are the start model's own.
     pub fn whose(&self) -> Source {
         if self.references { Source::Base } else { self.source }
@@ -114,6 +120,9 @@ pub enum CandidatesCommand {
     Ask,
     /// The same for these prompts.
     AskFor(Vec<Prompt>),
+    /// One more pair, of the prompt that fewest pairs have.
+    Next,
+    NextFor(Prompt),
     /// Put these to the project's reference answers.
     Keep(Vec<ReferenceAnswer>),
     /// The report of it was read.

@@ -1,6 +1,6 @@
 //! A labelling session: which pair is next, which answer stands on the left, what a key means for the record.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use data::{Choice, Pair, PairId, Strength, Verdict, counted};
 
@@ -11,6 +11,12 @@ pub const LOCAL: &str = "local";
 
 /// A longer look than this counts as a break and does not spoil the pace.
 const LONGEST_LOOK_MS: i64 = 60_000;
+
+/// One of so many labels is asked for once more, without a word and with the sides swapped.
+const REPEATED: u64 = 20;
+
+/// So many other pairs lie between the two times, or more.
+const APART: usize = 8;
 
 /// The pace is taken over this many judgements.
 const PACE_OVER: usize = 20;
@@ -182,6 +188,8 @@ pub struct Habits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Step {
     pair: PairId,
+    /// Its place in the queue.
+    at: usize,
     /// The journal's label of the change, so that undo never takes back somebody else's; absent where the pair was kept
     /// as it is.
     label: Option<String>,
@@ -209,12 +217,14 @@ pub struct Labelling {
     /// Looks at the pairs before this one.
     spent_ms: i64,
     steps: Vec<Step>,
+    /// Places of pairs that are asked about once more.
+    repeats: BTreeSet<usize>,
 }
 
 impl Labelling {
     /// `seed` decides the sides; the same seed and pair always give the same side.
     pub fn start(queue: Vec<PairId>, seed: u64, now_ms: i64) -> Self {
-        Self { seed, queue, at: 0, shown_ms: now_ms, spent_ms: 0, steps: Vec::new() }
+        Self { seed, queue, at: 0, shown_ms: now_ms, spent_ms: 0, steps: Vec::new(), repeats: BTreeSet::new() }
     }
 
     pub fn current(&self) -> Option<PairId> {
@@ -230,6 +240,38 @@ impl Labelling {
         self
     }
 
+    /// Asks for some labels once more later on, where there is enough to lie between. Planned before the first, so that
+    /// nothing tells which they are.
+    #[must_use]
+    pub fn with_repeats(mut self) -> Self {
+        let all = self.queue.len();
+        let mut due: BTreeMap<usize, PairId> = BTreeMap::new();
+        let mut queue = Vec::with_capacity(all + all / REPEATED as usize);
+        for (place, pair) in std::mem::take(&mut self.queue).into_iter().enumerate() {
+            let drawn = self.draw(pair) >> 1;
+            let later = place + APART + (drawn >> 32) as usize % APART;
+            if drawn.is_multiple_of(REPEATED) && later < all {
+                due.insert(later, pair);
+            }
+            queue.push(pair);
+            if let Some(again) = due.remove(&place) {
+                self.repeats.insert(queue.len());
+                queue.push(again);
+            }
+        }
+        self.queue = queue;
+        self
+    }
+
+    /// More to ask, at the end; those that are asked already are not asked twice.
+    pub fn append(&mut self, pairs: impl IntoIterator<Item = PairId>) {
+        for pair in pairs {
+            if !self.queue.contains(&pair) {
+                self.queue.push(pair);
+            }
+        }
+    }
+
     /// The pairs after the current one, to be fetched and laid out before they are asked for.
     pub fn upcoming(&self, count: usize) -> &[PairId] {
         let from = (self.at + 1).min(self.queue.len());
@@ -242,8 +284,9 @@ impl Labelling {
         // In index order, so that a verdict does not give itself away by its side.
         let [a, b] = drafts::sides(pair)?;
         let (first, second) = (a.min(b), a.max(b));
-        let (left, right) =
-            if mix(self.seed ^ mix(pair.id.0 as u64)) & 1 == 0 { (first, second) } else { (second, first) };
+        let is_swapped = self.current() == Some(pair.id) && self.repeats.contains(&self.at);
+        let is_left = (self.draw(pair.id) & 1 == 0) ^ is_swapped;
+        let (left, right) = if is_left { (first, second) } else { (second, first) };
         Some(ShownAnswers { left, right })
     }
 
@@ -268,7 +311,7 @@ impl Labelling {
         };
         judged.agrees = pair.choice().map(|before| says_the_same(before, choice));
         let label = format!("Label pair {} ({what})", pair.id.0);
-        self.steps.push(Step { pair: pair.id, label: Some(label.clone()), judged: Some(judged) });
+        self.steps.push(Step { pair: pair.id, at: self.at, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let verdict = Verdict {
             choice,
@@ -293,7 +336,7 @@ impl Labelling {
         let took_ms = (now_ms - self.shown_ms).max(0);
         let label = format!("Order the answers of pair {} ({})", pair.0, counted(pairs, "pair", "pairs"));
         let judged = Judged { took_ms, left: None, longer: None, agrees: None };
-        self.steps.push(Step { pair, label: Some(label.clone()), judged: Some(judged) });
+        self.steps.push(Step { pair, at: self.at, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let took_ms = Some(took_ms.try_into().unwrap_or(u32::MAX));
         (Verdict { choice: Choice::Tie, who: LOCAL.to_owned(), at_ms: now_ms, took_ms, shown_left: None }, label)
@@ -302,14 +345,14 @@ impl Labelling {
     /// Leaves the pair as it is and goes on to the next.
     pub fn keep(&mut self, now_ms: i64) {
         if let Some(pair) = self.current() {
-            self.steps.push(Step { pair, label: None, judged: None });
+            self.steps.push(Step { pair, at: self.at, label: None, judged: None });
             self.move_to(self.at + 1, now_ms);
         }
     }
 
     /// An answer or prompt was changed in the middle of the session. With `goes_on` it is the last change, typed on.
     pub fn edited(&mut self, pair: PairId, label: String, goes_on: bool) {
-        let step = Step { pair, label: Some(label), judged: None };
+        let step = Step { pair, at: self.at, label: Some(label), judged: None };
         match self.steps.last_mut() {
             Some(last) if goes_on && last.pair == pair && last.judged.is_none() && last.label.is_some() => *last = step,
             _ => self.steps.push(step),
@@ -325,10 +368,13 @@ impl Labelling {
     /// The project took the last change back: return to its pair.
     pub fn undo(&mut self, now_ms: i64) -> Option<PairId> {
         let step = self.steps.pop()?;
-        if let Some(at) = self.queue.iter().position(|pair| *pair == step.pair) {
-            self.move_to(at, now_ms);
-        }
+        self.move_to(step.at, now_ms);
         Some(step.pair)
+    }
+
+    /// A number that stays the same for a pair in a session.
+    fn draw(&self, pair: PairId) -> u64 {
+        mix(self.seed ^ mix(pair.0 as u64))
     }
 
     /// Leaves the pair in the queue's past without a word (it was deleted, or has fewer than two answers).

@@ -146,6 +146,43 @@ fn one_answer_cannot_be_judged() {
 }
 
 #[test]
+fn some_labels_are_asked_for_again_with_the_sides_swapped() {
+    let mut session = session(400).with_repeats();
+    let total = session.progress(0).total;
+    let mut said = std::collections::BTreeMap::new();
+    let mut again = 0;
+    while let Some(id) = session.current() {
+        let mut asked = pair(id.0);
+        let shown = session.shown(&asked).unwrap();
+        if let Some((left, choice)) = said.get(&id) {
+            assert_ne!(*left, shown.left, "the other way round");
+            asked.verdict =
+                Some(Verdict { choice: *choice, who: LOCAL.to_owned(), at_ms: 0, took_ms: None, shown_left: None });
+            again += 1;
+        }
+        // Always the longer answer, so that every repeat agrees.
+        let side = if shown.left == 0 { Side::Left } else { Side::Right };
+        let (verdict, _) = session.judge(&asked, Judgement::Prefer(side, Strength::Clearly), 2_000).unwrap();
+        said.insert(id, (shown.left, verdict.choice));
+        assert_eq!(session.progress(2_000).total, total, "nothing gives a repeat away");
+    }
+    assert!((8..=34).contains(&again) && total == 400 + again, "{again} of 400");
+    let agreement = session.agreement().unwrap();
+    assert_eq!((agreement.same, agreement.of), (again, again));
+    while session.undo(3_000).is_some() {}
+    assert_eq!(session.current(), Some(PairId(1)));
+}
+
+#[test]
+fn what_a_model_has_written_meanwhile_is_asked_at_the_end() {
+    let mut session = session(1);
+    session.pass(2_000);
+    assert_eq!(session.current(), None);
+    session.append([PairId(1), PairId(5)]);
+    assert_eq!((session.current(), session.upcoming(3).len()), (Some(PairId(5)), 0));
+}
+
+#[test]
 fn upcoming_stops_at_the_end() {
     let mut session = session(2);
     assert_eq!(session.upcoming(3), [PairId(2)]);

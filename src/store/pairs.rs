@@ -91,6 +91,21 @@ impl Project {
         })
     }
 
+    /// The prompt that fewest pairs have; of several, `seed` decides. Absent of an empty project.
+    pub fn prompt_of_fewest(&self, seed: u64) -> Result<Option<Prompt>> {
+        self.snapshot(|connection| {
+            let pair: Option<i64> = connection
+                .prepare_cached(
+                    "SELECT min(pair) FROM versions INDEXED BY versions_listed WHERE revision_to IS NULL
+                     GROUP BY prompt_key ORDER BY count(*), (prompt_key % 65521 * (?1 + 17)) % 65521 LIMIT 1",
+                )?
+                .query_row([(seed % 65521) as i64], |row| row.get(0))
+                .optional()?;
+            let pair = pair.map(|id| newest_pair(connection, PairId(id))).transpose()?.flatten();
+            Ok(pair.map(|pair| pair.prompt))
+        })
+    }
+
     /// What a table shows, in the order asked for; ids that do not exist are left out.
     pub fn rows(&self, ids: &[PairId]) -> Result<Vec<PairRow>> {
         self.snapshot(|connection| {

@@ -5,6 +5,7 @@ use state::{
     Command, Commands, Screen, Views, Workspace,
     actions::{Action, entry},
     answers::{AnswersCommand, Tab},
+    candidates::CandidatesCommand,
     keyboard::Over,
     labelling::Act,
     models::{Intake, ModelsCommand},
@@ -75,6 +76,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
 
+        Action::NextPair => change(PairsCommand::Candidates(CandidatesCommand::Next)),
         Action::Suspects => change(PairsCommand::Review),
         Action::Review(act) => {
             if let Some(review) = &mut views.pairs.review {

@@ -131,6 +131,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Labelling(Act::EndEditing), "End editing", &["Ctrl+Enter"], LABELLING, editing, "What was typed is saved"),
     line(Action::Labelling(Act::Difference), "Difference on or off", &["D"], LABELLING, always, "Marks the words that only one answer has"),
     line(Action::Labelling(Act::WhiteSpace), "White space marked or not", &["W"], LABELLING, always, "Marks spaces, tabs and line ends"),
+    line(Action::NextPair, "Make the next pair", &["M"], LABELLING, can_draw, "A model answers the prompt that was asked least; the pair comes at the end of this session"),
     line(Action::Labelling(Act::Undo), "Undo the last label of this session", &["U", "Ctrl+Z"], LABELLING, always, "Every label is on the disk before “Saved” is said"),
     line(Action::Labelling(Act::Leave), "Leave", &["Escape"], LABELLING, always, "Back to the table"),
 
@@ -223,6 +224,13 @@ fn is_changing(workspace: &Workspace, views: &Views) -> bool {
 fn can_put_back(workspace: &Workspace, views: &mut Views) -> Possible {
     let several = views.pairs.table.chosen(views.pairs.list(&workspace.pairs)).is_some();
     unless(workspace.pairs.undo_asks.is_none() && !several, "Nothing was asked, and one row is chosen")
+}
+
+fn can_draw(workspace: &Workspace, views: &mut Views) -> Possible {
+    writable(workspace, views)?;
+    pairs(workspace, views)?;
+    let form = views.pairs.candidates.for_next();
+    form.obstacle(workspace).map_or(Ok(()), Err)
 }
 
 fn editing(_: &Workspace, views: &mut Views) -> Possible {

@@ -6,8 +6,10 @@ use data::counted;
 use egui::{Button, Ui};
 use state::{
     Command, Commands, Screen, Workspace,
+    actions::{Action, key_of},
+    candidates::{CandidatesCommand, CandidatesUnderWay},
     labelling::{Act, Agreement},
-    pairs::{LabelView, Only, PairsView, Strip},
+    pairs::{LabelView, Only, PairsCommand, PairsView, Strip},
 };
 
 use crate::{parts, theme::space};
@@ -37,7 +39,13 @@ pub fn ui(
         let agreement = label.session.agreement();
         if let Some(Agreement { same, of, .. }) = &agreement {
             let share = 100.0 * *same as f64 / *of as f64;
-            parts::caption(ui, format!("Of {of} that had a verdict you said the same again of {same} ({share:.0} %)"));
+            let what = if label.again {
+                format!("Of {of} that had a verdict you said the same again of {same} ({share:.0} %)")
+            } else {
+                let labels = counted(*of, "label was", "labels were");
+                format!("{labels} asked for twice, the sides swapped: you said the same again of {same} ({share:.0} %)")
+            };
+            parts::caption(ui, what);
         }
         ui.add_space(space::M);
         let train = parts::primary(ui, "Train with these labels");
@@ -52,6 +60,18 @@ pub fn ui(
                 view.only = Some(Only { title, ids: Arc::new(changed) });
                 act = Some(Act::Leave);
             }
+        }
+        if !workspace.runs.records.is_empty() && ui.button("Go through suspect labels").clicked() {
+            commands.push(Command::Pairs(PairsCommand::Review));
+            act = Some(Act::Leave);
+        }
+        let is_busy = workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy);
+        if is_busy {
+            parts::caption(ui, "A model writes; what it has written is asked here");
+        }
+        let next = ui.add_enabled(!is_busy, Button::new("Make the next pair")).on_hover_text(key_of(Action::NextPair));
+        if next.clicked() {
+            commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Next)));
         }
         if ui.button("Have a model write the next pairs").clicked() {
             view.strip = Strip::Sample;
