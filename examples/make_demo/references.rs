@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use nudge::{
-    data::{Extras, ReferenceAnswer},
+    data::ReferenceAnswer,
     model::{LoadOptions, Policy},
     text::Codec,
 };
@@ -22,6 +22,6 @@ pub fn references(world: &World, seed: u64, folder: &Path) -> Result<Vec<Referen
         .into_iter()
         .zip(said)
         .filter(|(_, said)| said.ended && !said.text.trim().is_empty())
-        .map(|(prompt, said)| ReferenceAnswer { prompt, answer: said.text, extras: Extras::default() })
+        .map(|(prompt, said)| ReferenceAnswer::new(prompt, said.text))
         .collect())
 }

@@ -131,9 +131,16 @@ impl App {
                     let form = self.views.pairs.candidates.for_next();
                     self.draw(&form, vec![prompt]);
                 }
+                CandidatesCommand::Everyday => self.draw_everyday(),
+                CandidatesCommand::Take(Some(path)) => self.take_prompts(path),
+                CandidatesCommand::Take(None) => {
+                    let then = |path| Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Take(Some(path))));
+                    self.dialogs.pick_file(frame, "Prompts to be answered", &[], then);
+                }
                 CandidatesCommand::Keep(answers) => self.keep_references(answers),
                 CandidatesCommand::Close => self.workspace.pairs.candidates = None,
             },
+            PairsCommand::References(command) => self.apply_references(command, frame),
             PairsCommand::Table(command) => match command {
                 TableCommand::ReadSources => self.read_sources(),
                 TableCommand::ReadFilters => self.read_filters(),

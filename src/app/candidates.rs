@@ -1,17 +1,21 @@
 //! Has a model write answers to be labelled, and puts them into the project as they come.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use data::{Prompt, ReferenceAnswer};
+use data::{Prompt, Role, Turn, counted};
 use engine::protocol::{Event, Request, RunControl, Weights};
 use state::{
-    Command, Notice,
+    Command, Notice, Views, Workspace,
     ask::Source,
     candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
     pairs::{PairsCommand, Strip},
+    references::EVERYDAY,
 };
 
-use super::{App, jobs::update};
+use super::{
+    App,
+    jobs::{Lane, update},
+};
 
 impl App {
     /// Asks for what the form says; the prompts of the pairs are read first.
@@ -84,14 +88,39 @@ impl App {
         Some(Command::Pairs(self.workspace.pairs.candidates.as_mut()?.take(event)?))
     }
 
-    /// Those whose prompt has a reference answer already take its place.
-    pub(super) fn keep_references(&mut self, new: Vec<ReferenceAnswer>) {
-        self.jobs.document.write("Could not save the reference answers", move |project| {
-            let mut all = project.references()?;
-            all.retain(|known| new.iter().all(|new| new.prompt != known.prompt));
-            all.extend(new);
-            project.set_references(&all)?;
-            Ok(update(|_, _| ()))
+    /// One click: the start model's answers to everyday prompts.
+    pub(super) fn draw_everyday(&mut self) {
+        let form = &mut self.views.pairs.candidates;
+        form.references = true;
+        form.of_pairs = false;
+        let prompts = EVERYDAY.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)]));
+        if self.workspace.pairs.candidates.as_ref().is_some_and(CandidatesUnderWay::is_busy) {
+            self.workspace.notices.push(Notice::info("Answers are being written"));
+            return;
+        }
+        self.draw_for(prompts.into());
+    }
+
+    /// Prompts of a file stand beside those that are typed, to be answered together.
+    pub(super) fn take_prompts(&mut self, path: PathBuf) {
+        let failure = format!("Could not take the prompts of {}", path.display());
+        self.jobs.aside(Lane::Look, failure, move || {
+            let prompts = formats::read_prompts(&path, true)?;
+            Ok(update(move |workspace, views| offer_prompts(prompts, workspace, views)))
         });
     }
+}
+
+/// They wait in the form to be answered.
+pub(super) fn offer_prompts(prompts: Vec<Prompt>, workspace: &mut Workspace, views: &mut Views) {
+    let told = format!(
+        "{} to be answered: choose whose answers, then write them",
+        counted(prompts.len(), "prompt waits", "prompts wait")
+    );
+    workspace.notices.push(Notice::info(told));
+    let view = &mut views.pairs;
+    view.candidates.of_pairs = false;
+    view.candidates.taken = prompts;
+    view.strip = Strip::Sample;
+    view.strip_opens = true;
 }

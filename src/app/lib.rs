@@ -19,6 +19,7 @@ mod pace;
 mod pairs;
 mod projects;
 mod receive;
+mod references;
 mod review;
 mod runs;
 mod table;

@@ -14,6 +14,7 @@ use state::{
     labelling::Labelling,
     order::Amendment,
     pairs::{Caret, LabelView, PairHistory, PairsData, UndoQuestion},
+    references::ReferencesCommand,
 };
 use store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState};
 
@@ -36,6 +37,7 @@ impl App {
     /// written by the time `self.jobs` is dropped.
     pub(super) fn commit_drafts(&mut self) {
         let view = &mut self.views.pairs;
+        let answer = view.references.typed();
         if let Some(draft) = &mut view.draft {
             let tag = std::mem::take(&mut view.new_tag).trim().to_owned();
             if !tag.is_empty() && !draft.pair.tags.contains(&tag) {
@@ -45,6 +47,9 @@ impl App {
         let typed: Vec<Typed> = view.drafts_mut().filter_map(Draft::commit).collect();
         for typed in typed {
             self.save_typed(typed);
+        }
+        if let Some(ReferencesCommand::Change { before, after }) = answer {
+            self.change_reference(before, after);
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use data::{Pair, counted, health};
+use data::{Answer, Pair, Prompt, counted, health};
 use files::{Output, WriteError};
 use formats::{
     self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
@@ -23,6 +23,7 @@ use store::{Added, Duplicates, Project, Revision};
 
 use super::{
     App,
+    candidates::offer_prompts,
     jobs::{Lane, Next, Update, update},
     pairs::Fresh,
 };
@@ -100,6 +101,11 @@ impl App {
         let Some(path) = paths.first().cloned() else {
             return;
         };
+        // Lines of text are prompts: there is nothing in them to be a pair.
+        if paths.len() == 1 && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")) {
+            self.take_prompts(path);
+            return;
+        }
         let Some((dir, progress)) = self.start_transfer("Reading", &path) else {
             return;
         };
@@ -112,6 +118,14 @@ impl App {
         let ctx = self.ctx.clone();
         self.views.pairs.strip = Strip::None;
         self.jobs.aside(Lane::Transfer, "Could not import", move || {
+            if let [file] = &paths[..]
+                && let Some(prompts) = only_prompts(file, &options)
+            {
+                return Ok(about(dir, move |workspace, views| {
+                    workspace.pairs.transfer = None;
+                    offer_prompts(prompts, workspace, views);
+                }));
+            }
             let failure = format!("Could not import {}", path.display());
             let import = || -> anyhow::Result<(ImportOutcome, Option<Fresh>)> {
                 let files = formats::files(&paths)?;
@@ -259,6 +273,16 @@ pub(super) fn about<N: Next>(
         let is_open = workspace.project.as_ref().is_some_and(|project| project.dir == dir);
         if is_open { apply(workspace, views).commands() } else { Vec::new() }
     })
+}
+
+/// The prompts of a file whose records have no answers: there is nothing to label in them yet.
+fn only_prompts(file: &Path, options: &Options) -> Option<Vec<Prompt>> {
+    let mut prompts = Vec::new();
+    for pair in Reader::open(file, options).ok()? {
+        let pair = pair.ok().filter(|pair| pair.answers.iter().all(Answer::is_empty))?;
+        prompts.push(pair.prompt);
+    }
+    (!prompts.is_empty()).then_some(prompts)
 }
 
 /// How much of all is done.

@@ -15,7 +15,7 @@ use super::{
     drive,
     ending::{Ending, usage},
     output,
-    prompts::{self, Asked, PlainLine},
+    prompts::{self, Asked},
 };
 
 pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {
@@ -93,7 +93,7 @@ fn why(answer: &Generated) -> String {
 
 fn asked(args: &Generate) -> Result<Vec<Asked>> {
     if let Some(file) = &args.prompts {
-        return prompts::read(file, PlainLine::Refused);
+        return prompts::read(file);
     }
     Ok(vec![match (&args.prompt, &args.messages) {
         (Some(text), _) => Asked::Prompt(Prompt::Text(text.clone())),

@@ -16,34 +16,14 @@ pub enum Asked {
     Ids(Vec<u32>),
 }
 
-/// How a line that is no JSON counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlainLine {
-    Refused,
-    /// What a user says to a model with a chat template; else a text to go on from.
-    Asks {
-        chat: bool,
-    },
-}
-
-/// A prompt a line; blank lines are skipped.
-pub fn read(path: &Path, plain: PlainLine) -> Result<Vec<Asked>> {
+/// A prompt a line, as JSON; blank lines are skipped.
+pub fn read(path: &Path) -> Result<Vec<Asked>> {
     let text = read_input(path)?;
     let mut asked = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() {
-            continue;
+        if !line.trim().is_empty() {
+            asked.push(parse(line.trim()).with_context(|| format!("{}, line {}", path.display(), index + 1))?);
         }
-        let prompt = match plain {
-            PlainLine::Asks { chat } if !line.starts_with('{') => Ok(Asked::Prompt(if chat {
-                Prompt::chat(vec![Turn::new(Role::User, line)])
-            } else {
-                Prompt::Text(line.to_owned())
-            })),
-            _ => parse(line),
-        };
-        asked.push(prompt.with_context(|| format!("{}, line {}", path.display(), index + 1))?);
     }
     if asked.is_empty() {
         anyhow::bail!("{} holds no prompts.", path.display());
@@ -51,18 +31,11 @@ pub fn read(path: &Path, plain: PlainLine) -> Result<Vec<Asked>> {
     Ok(asked)
 }
 
-/// Those of a file that can be put into a project, each once.
+/// Those of a file that can be put into a project, each once; `{a|b}` in a plain line stands for each of its choices.
 pub fn for_project(path: &Path, chat: bool) -> Result<Vec<Prompt>> {
-    let mut seen = HashSet::new();
-    let mut prompts = Vec::new();
-    for asked in read(path, PlainLine::Asks { chat })? {
-        let Asked::Prompt(prompt) = asked else {
-            anyhow::bail!("{}: token ids are no prompt of a project; give the text", path.display());
-        };
-        if seen.insert(prompt.clone()) {
-            prompts.push(prompt);
-        }
-    }
+    let prompts = formats::prompts_of(&read_input(path)?, chat)
+        .map_err(|(line, reason)| anyhow::anyhow!("{}, line {line}: {reason}", path.display()))?;
+    anyhow::ensure!(!prompts.is_empty(), "{} holds no prompts.", path.display());
     Ok(prompts)
 }
 
@@ -166,7 +139,7 @@ mod tests {
             for_project(&file, false).unwrap(),
             [Prompt::Text("Hello".to_owned()), Prompt::Text("Once".to_owned()), hello]
         );
-        assert!(read(&file, PlainLine::Refused).is_err());
+        assert!(read(&file).is_err());
         for (wrong, part) in [
             ("", "holds no prompts"),
             ("\n{\"x\": 1}", "line 2"),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use data::{Change, Edit, Extras, Prompt, ReferenceAnswer, counted, pilaf::Sampled};
+use data::{Change, Edit, Prompt, ReferenceAnswer, counted, pilaf::Sampled};
 use engine::{
     Drawn, Speaker, answer_all, compute_pool, draw,
     protocol::{Candidates, Generated, Pilaf, Sampling, StoppedBy},
@@ -191,7 +191,7 @@ pub fn references(args: &References, threads: Option<u16>) -> Result<Ending> {
     let mut project = Project::open(&args.project)?;
     let interrupted = on_interrupt(STOPPING, || {})?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
-    let (came, passed_over) = pool.install(|| -> Result<_> {
+    let (asked, came, passed_over) = pool.install(|| -> Result<_> {
         let speaker = Speaker::of_start(&project)?;
         let mut prompts = match &args.prompts {
             Some(file) => prompts::for_project(file, speaker.codec.has_template())?,
@@ -203,7 +203,7 @@ pub fn references(args: &References, threads: Option<u16>) -> Result<Ending> {
         let passed_over = all - prompts.len();
         prompts.truncate(args.count);
         let came = write_references(&mut project, &speaker, &prompts, &sampling, &interrupted, args.json)?;
-        Ok((came, passed_over))
+        Ok((prompts.len(), came, passed_over))
     })?;
     let total = project.references()?.len();
     if args.json {
@@ -217,7 +217,11 @@ pub fn references(args: &References, threads: Option<u16>) -> Result<Ending> {
             output::line(format!("{} had one already", counted(passed_over, "prompt", "prompts")))?;
         }
     }
-    Ok(if interrupted.load(Ordering::Acquire) { Ending::Interrupted } else { Ending::Done })
+    if interrupted.load(Ordering::Acquire) {
+        return Ok(Ending::Interrupted);
+    }
+    anyhow::ensure!(came > 0 || asked == 0, "No reference answer came of it.");
+    Ok(Ending::Done)
 }
 
 /// Every few of them are in the project before the next are begun; says how many came in.
@@ -253,11 +257,7 @@ fn write_references(
             .into_iter()
             .zip(answers)
             .filter(|(_, answer)| whole(answer))
-            .map(|((prompt, _), answer)| ReferenceAnswer {
-                prompt: prompt.clone(),
-                answer: answer.text,
-                extras: Extras::default(),
-            })
+            .map(|((prompt, _), answer)| ReferenceAnswer::new(prompt.clone(), answer.text))
             .collect();
         came += new.len();
         if is_json {

@@ -291,6 +291,16 @@ pub struct ReferenceAnswer {
     /// What the answering message holds besides its text.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
+    /// It stays when its prompt is sampled again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+}
+
+impl ReferenceAnswer {
+    /// An answer that is nothing but a text.
+    pub fn new(prompt: Prompt, answer: impl Into<String>) -> Self {
+        Self { prompt, answer: answer.into(), extras: Extras::default(), pinned: false }
+    }
 }
 
 #[cfg(test)]

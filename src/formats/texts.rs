@@ -40,7 +40,7 @@ pub fn read_references(path: &Path) -> Result<(Vec<ReferenceAnswer>, Vec<Fault>)
             return Err("the answer is empty".to_owned());
         }
         let prompt = with_given(with_system(prompt, record.text("system")?), record.given()?);
-        Ok(ReferenceAnswer { prompt, answer: answer.content, extras: answer.extras })
+        Ok(ReferenceAnswer { extras: answer.extras, ..ReferenceAnswer::new(prompt, answer.content) })
     })
 }
 

@@ -42,6 +42,8 @@ pub enum Action {
     Flip,
     Tag,
     MoreFilters,
+    References,
+    WriteReferences,
     Difference,
     Tokens,
     WhiteSpace,

@@ -1,8 +1,8 @@
 //! Answers that a model writes so that a person can choose between them: how they are asked for, and what is under way.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use data::{Change, Edit, Extras, Pair, Prompt, ReferenceAnswer, Role, Turn, counted};
+use data::{Change, Edit, Pair, Prompt, ReferenceAnswer, Role, Turn, counted, expand};
 use engine::protocol::{Candidates, Drawn, Event, Pilaf, RequestId, RunControl, Sampling};
 use serde::{Deserialize, Serialize};
 use store::RunId;
@@ -13,8 +13,11 @@ use super::{Workspace, ask::Source, pairs::PairsCommand};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CandidatesForm {
-    /// One a line.
+    /// One a line; `{a|b}` in one stands for each of its choices.
     pub prompts: String,
+    /// Taken from a file, besides.
+    #[serde(skip)]
+    pub taken: Vec<Prompt>,
     /// The prompts of the pairs that are there, instead.
     pub of_pairs: bool,
     pub source: Source,
@@ -34,6 +37,7 @@ impl Default for CandidatesForm {
     fn default() -> Self {
         Self {
             prompts: String::new(),
+            taken: Vec::new(),
             of_pairs: false,
             source: Source::Base,
             answers: 2,
@@ -49,9 +53,10 @@ impl Default for CandidatesForm {
 impl CandidatesForm {
     /// The prompts that were typed, each once.
     pub fn typed(&self) -> Vec<Prompt> {
+        let lines = self.prompts.lines().map(str::trim).filter(|line| !line.is_empty());
+        let typed = lines.flat_map(expand).map(|line| Prompt::chat(vec![Turn::new(Role::User, line)]));
         let mut seen = HashSet::new();
-        let lines = self.prompts.lines().map(str::trim).filter(|line| !line.is_empty() && seen.insert(*line));
-        lines.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)])).collect()
+        self.taken.iter().cloned().chain(typed).filter(|prompt| seen.insert(prompt.clone())).collect()
     }
 
     /// The same for one more pair, whatever prompts the form has.
@@ -123,6 +128,10 @@ pub enum CandidatesCommand {
     /// One more pair, of the prompt that fewest pairs have.
     Next,
     NextFor(Prompt),
+    /// Reference answers of the start model to everyday prompts.
+    Everyday,
+    /// Prompts from a file, by its path or a dialog.
+    Take(Option<PathBuf>),
     /// Put these to the project's reference answers.
     Keep(Vec<ReferenceAnswer>),
     /// The report of it was read.
@@ -204,7 +213,7 @@ impl CandidatesUnderWay {
         if self.references {
             let answers = ready.into_iter().filter_map(|pair| {
                 let answer = pair.answers.into_iter().next()?.text;
-                Some(ReferenceAnswer { prompt: pair.prompt, answer, extras: Extras::default() })
+                Some(ReferenceAnswer::new(pair.prompt, answer))
             });
             return Some(PairsCommand::Candidates(CandidatesCommand::Keep(answers.collect())));
         }
@@ -258,6 +267,8 @@ mod tests {
         let form = CandidatesForm { prompts: " Who?\n\nWhere?\nWho?\n".to_owned(), ..CandidatesForm::default() };
         let texts: Vec<String> = form.typed().iter().map(|prompt| prompt.last_text().to_owned()).collect();
         assert_eq!(texts, ["Who?", "Where?"]);
+        let form = CandidatesForm { prompts: "{Who|Where} is it?\nWho is it?".to_owned(), taken: form.typed(), ..form };
+        assert_eq!(form.typed().len(), 4, "choices, and those of a file");
     }
 
     #[test]

@@ -180,8 +180,8 @@ impl Guide {
             () if !pairs => ("import pairs of answers from a file, or write the first one (N)", Action::Import),
             () if !labelled => ("say which of two answers is better: L begins, 1 or 2 chooses", Action::Label),
             () if !references => (
-                "name a file of reference answers, the model's own ones to other prompts, so that it keeps them; or start without: then nothing holds it there",
-                Action::SetUp,
+                "have the model write reference answers, its own ones to everyday prompts, so that it keeps them; or start without: then nothing holds it there",
+                Action::WriteReferences,
             ),
             () => ("look over the settings, then start the first run", Action::SetUp),
         };

@@ -36,6 +36,7 @@ pub mod pace;
 pub mod pairs;
 pub mod palette;
 pub mod projects;
+pub mod references;
 pub mod remembered;
 pub mod review;
 pub mod runs;

@@ -16,6 +16,7 @@ use super::{
     filter::Filter,
     intake::{Intake, Look},
     order::Amendment,
+    references::{ReferencesCommand, ReferencesData, ReferencesView},
     remembered::Remembered,
     review::Review,
     table::{TableCommand, TableData, TableView},
@@ -40,6 +41,7 @@ pub struct PairsData {
     /// Tags in use, with how many pairs carry them.
     pub tags: Vec<(String, usize)>,
     pub table: TableData,
+    pub references: ReferencesData,
     /// Labels of what undo and redo would do.
     pub undo: Option<String>,
     pub redo: Option<String>,
@@ -126,6 +128,7 @@ pub struct PairsView {
     pub intake: Intake,
     pub candidates: CandidatesForm,
     pub label: LabelHabits,
+    pub references: ReferencesView,
     /// Folder of the project that the rest is about.
     pub project: PathBuf,
     #[serde(skip)]
@@ -185,6 +188,7 @@ impl Default for PairsView {
             intake: Intake::default(),
             candidates: CandidatesForm::default(),
             label: LabelHabits::default(),
+            references: ReferencesView::default(),
             project: PathBuf::new(),
             only: None,
             draft: None,
@@ -378,6 +382,7 @@ pub enum PairsCommand {
     CloseImport,
     Candidates(CandidatesCommand),
     Table(TableCommand),
+    References(ReferencesCommand),
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ fn make(assets: &Path, dir: &Path, identity: &str) -> Result<()> {
     let label = format!("Import {} pairs", pairs.len());
     let edits = pairs.into_iter().map(|pair| Edit::add(Pair { id: PairId::NEW, ..pair })).collect();
     project.apply(&Change::new(label, edits))?;
+    project.begin_here()?;
     project.set_references(&lines::<ReferenceAnswer>(&assets.join("reference.jsonl"))?)?;
     project.set_probes(&lines::<Probe>(&assets.join("probes.jsonl"))?)?;
     let retention = read(&assets.join("retention.txt"))?.unwrap_or_default();

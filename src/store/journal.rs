@@ -81,6 +81,14 @@ impl Project {
         self.step(Direction::Redo)
     }
 
+    /// What was done so far can be neither undone nor redone: it is where the project begins.
+    pub(super) fn begin_here(&mut self) -> Result<()> {
+        self.write(Keep::PowerLoss, |tx| {
+            tx.execute("UPDATE changes SET state = 'dropped' WHERE state IS NOT NULL", [])?;
+            Ok(())
+        })
+    }
+
     /// The label of what [`Self::undo`] would take back.
     pub fn can_undo(&self) -> Result<Option<String>> {
         self.read(|connection| Ok(next_step(connection, Direction::Undo)?.map(|(_, label)| label)))

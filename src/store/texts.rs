@@ -103,19 +103,10 @@ fn texts<T: DeserializeOwned>(connection: &Connection, set: Option<i64>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::data::Extras;
-
     use crate::{NewRun, ProjectSettings, Revision};
 
     fn answers(texts: &[&str]) -> Vec<ReferenceAnswer> {
-        texts
-            .iter()
-            .map(|text| ReferenceAnswer {
-                prompt: Prompt::Text("p".to_owned()),
-                answer: (*text).to_owned(),
-                extras: Extras::default(),
-            })
-            .collect()
+        texts.iter().map(|text| ReferenceAnswer::new(Prompt::Text("p".to_owned()), *text)).collect()
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod many;
 mod marks;
 mod narrow;
 mod ordering;
+mod references;
 mod review;
 mod table;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub(super) use intake::toggle;
 pub(super) use many::{change as change_chosen, count as chosen};
+pub(super) use references::close as close_references;
 pub(super) use table::{extend, search, step, table_id};
 
 use egui::{Button, Event, Frame, Key, Margin, Panel, RichText, Ui};
@@ -40,6 +42,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     if view.labelling.is_some() {
         labelling::ui(ui, workspace, view, commands);
         compare(view, commands);
+        return;
+    }
+    if view.references.open {
+        references::ui(ui, workspace, view, commands);
         return;
     }
     if view.review.is_some() {
@@ -66,7 +72,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
     ui.add_space(space::XS);
     table::filters(ui, data, view);
     narrow::more(ui, workspace, view, commands);
-    health::ui(ui, data, view, commands);
+    health::ui(ui, workspace, view, commands);
     ui.add_space(space::XS);
     let width = ui.available_width();
     Panel::left("pairs table")
@@ -307,6 +313,9 @@ fn no_pairs(ui: &mut Ui, view: &mut PairsView, commands: &Commands) {
         }
         if ui.button("Have a model write answers").clicked() {
             intake::toggle(ui, view, Strip::Sample);
+        }
+        if ui.button("Reference answers").on_hover_text("What the model shall go on saying (R)").clicked() {
+            view.references.open = true;
         }
         if ui.button("Write the first pair").clicked() {
             new_pair(view, commands);

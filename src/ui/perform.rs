@@ -9,7 +9,7 @@ use state::{
     keyboard::Over,
     labelling::Act,
     models::{Intake, ModelsCommand},
-    pairs::{Caret, PairsCommand, Strip},
+    pairs::{Caret, PairsCommand, PairsView, Strip},
     palette::Palette,
     selection::Selection,
     train::{LaunchButton, RunCommand, Sheet},
@@ -49,24 +49,24 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             pairs::change_chosen(workspace, &views.pairs, Bulk::Delete, commands);
         }
         Action::DeletePair => pairs::delete_open(workspace, &mut views.pairs, commands),
-        Action::Flip => pairs::change_chosen(workspace, &views.pairs, Bulk::Flip, commands),
-        Action::Tag if pairs::chosen(workspace, &views.pairs).is_some() => views.pairs.table.tag_wants_caret = true,
-        Action::Tag => views.pairs.caret = Some(Caret::Tag),
+        Action::Flip | Action::Tag | Action::Extend(_) | Action::ChooseAll | Action::MoreFilters => {
+            of_the_table(action, workspace, &mut views.pairs, commands);
+        }
         Action::Import => pairs::toggle(ui, &mut views.pairs, Strip::Import),
         Action::Export => pairs::toggle(ui, &mut views.pairs, Strip::Export),
-        Action::Sample => pairs::toggle(ui, &mut views.pairs, Strip::Sample),
+        Action::Sample => {
+            views.pairs.candidates.references |= views.pairs.references.open;
+            pairs::toggle(ui, &mut views.pairs, Strip::Sample);
+        }
+        Action::References if views.pairs.references.open => pairs::close_references(&mut views.pairs, commands),
+        Action::References => views.pairs.references.open = true,
+        Action::WriteReferences => change(PairsCommand::Candidates(CandidatesCommand::Everyday)),
         Action::Undo => change(PairsCommand::Undo { only: None, sure: false }),
         Action::Redo => change(PairsCommand::Redo),
         Action::KeepAll if workspace.pairs.undo_asks.is_none() => views.pairs.table.selection = None,
         Action::KeepAll => change(PairsCommand::KeepAll),
         Action::Search => pairs::search(ui),
         Action::Move(way) => pairs::step(&workspace.pairs, &mut views.pairs, way),
-        Action::Extend(way) => pairs::extend(&workspace.pairs, &mut views.pairs, way),
-        Action::ChooseAll => {
-            let all = Selection::all(views.pairs.list(&workspace.pairs));
-            views.pairs.table.selection = Some(all);
-        }
-        Action::MoreFilters => views.pairs.table.more = !views.pairs.table.more,
         Action::Difference => views.pairs.difference = !views.pairs.difference,
         Action::Tokens => views.pairs.tokens = !views.pairs.tokens,
         Action::WhiteSpace | Action::Labelling(Act::WhiteSpace) => views.pairs.white_space = !views.pairs.white_space,
@@ -130,6 +130,20 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
 /// The run of the Train screen.
 fn shown<'w>(workspace: &'w Workspace, views: &Views) -> Option<&'w RunRecord> {
     workspace.runs.record(workspace.runs.shown(views.train.shown)?)
+}
+
+/// What is about the rows of the table.
+fn of_the_table(action: Action, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    let several = pairs::chosen(workspace, view).is_some();
+    match action {
+        Action::Flip => pairs::change_chosen(workspace, view, Bulk::Flip, commands),
+        Action::Tag if several => view.table.tag_wants_caret = true,
+        Action::Tag => view.caret = Some(Caret::Tag),
+        Action::Extend(way) => pairs::extend(&workspace.pairs, view, way),
+        Action::ChooseAll => view.table.selection = Some(Selection::all(view.list(&workspace.pairs))),
+        Action::MoreFilters => view.table.more = !view.table.more,
+        _ => {}
+    }
 }
 
 /// A menu that was open would lie over the place that was asked for.

@@ -48,6 +48,7 @@ mod places_pictures;
 mod policy;
 mod project;
 mod project_runs;
+mod references_window;
 mod regressions;
 mod resume;
 mod review_window;

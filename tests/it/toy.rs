@@ -9,8 +9,7 @@ use std::{
 
 use nudge::{
     data::{
-        Change, Choice, Edit, Extras, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict,
-        config::RunConfig,
+        Change, Choice, Edit, Pair, PairId, Prompt, ReferenceAnswer, Role, Strength, Turn, Verdict, config::RunConfig,
     },
     engine::{
         Engine, EngineOptions, no_waker,
@@ -62,11 +61,7 @@ impl Toy {
         let pairs = (0..20).map(|n| labelled(&format!("Is {n} even?"), "yes sir", "no way"));
         add(&mut project, pairs.collect());
         let references: Vec<ReferenceAnswer> = (0..10)
-            .map(|n| ReferenceAnswer {
-                prompt: ask(&format!("Name stone {n}")),
-                answer: format!("stone {n} is grey"),
-                extras: Extras::default(),
-            })
+            .map(|n| ReferenceAnswer::new(ask(&format!("Name stone {n}")), format!("stone {n} is grey")))
             .collect();
         project.set_references(&references).unwrap();
         let texts: Vec<String> = (0..6).map(|n| format!("In the year {n} a boat came home.")).collect();

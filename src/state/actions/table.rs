@@ -73,6 +73,8 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Export, "Export pairs", &[], PAIRS, pairs, "The pairs on the list that have a better answer"),
     line(Action::Sample, "Pairs from a model", &["M"], PAIRS, writable, "A model answers prompts; you say which answer is better"),
     line(Action::Suspects, "Suspect labels", &["S"], PAIRS, pairs, "Labels that the newest run argues against: flip, keep or drop each"),
+    line(Action::References, "Reference answers, or the pairs again", &["R"], PAIRS, project, "What the model shall go on saying where no pair asks for something else; and retention text"),
+    line(Action::WriteReferences, "Have the model write reference answers", &[], PAIRS, writable, "The start model answers 40 everyday prompts, for the KL term"),
     line(Action::Search, "Search pairs", &["/"], PAIRS, pairs, "Puts the caret into the search field"),
     line(Action::MoreFilters, "More filters", &["Shift+F"], PAIRS, pairs, "By strength, source, length, what changed; filters kept by name"),
     line(Action::ChooseAll, "Choose all rows", &["Ctrl+A"], PAIRS, pairs, "Of the list, to tag, split, flip or delete them together"),

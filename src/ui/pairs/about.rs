@@ -38,6 +38,7 @@ pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Worksp
             .add(TextEdit::singleline(&mut view.new_tag).id_salt("new tag").hint_text("Add a tag").desired_width(90.0));
         let field = field.accessible_name("New tag");
         if view.caret == Some(Caret::Tag) && give_caret(ui, &field, true) {
+            field.scroll_to_me(None);
             view.caret = None;
         }
         let left = field.lost_focus();

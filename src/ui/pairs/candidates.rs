@@ -1,11 +1,13 @@
 //! The strip that has a model write answers to be labelled, and the one that tells how that goes.
 
+use data::counted;
 use egui::{Align, Button, ComboBox, DragValue, Layout, RichText, Role, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     ask::Source,
     candidates::{CandidatesCommand, no_weights},
     pairs::{PairsCommand, PairsView, Strip},
+    references::EVERYDAY,
 };
 
 use crate::{parts, prompt, theme::space};
@@ -25,28 +27,44 @@ pub fn strips(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands
 }
 
 fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
-    ui.horizontal(|ui| {
-        let label = ui.label("Prompts, one a line");
+    let mut label = None;
+    ui.horizontal_wrapped(|ui| {
+        label = Some(ui.label("Prompts, one a line").on_hover_text("{Ada|Ben} in a prompt stands for each of them").id);
         ui.checkbox(&mut view.candidates.of_pairs, "Those of the pairs")
             .on_hover_text("The prompts of the pairs that are there already, each once");
-        let edit = TextEdit::multiline(&mut view.candidates.prompts)
-            .id_salt("prompts to answer")
-            .hint_text("Why is the sky blue?\nWrite a short note of thanks")
-            .desired_rows(LINES)
-            .desired_width(ui.available_width());
-        let enabled = !view.candidates.of_pairs;
-        ui.add_enabled_ui(enabled, |ui| {
-            ScrollArea::vertical().id_salt("prompts scroll").min_scrolled_height(96.0).max_height(96.0).show(
-                ui,
-                |ui| {
-                    let field = ui.add(edit).labelled_by(label.id);
-                    // Not in the frame of the click: a field gives the caret up when something else is clicked.
-                    if view.strip_opens && !ui.input(|input| input.pointer.any_click()) {
-                        view.strip_opens = false;
-                        field.request_focus();
-                    }
-                },
-            );
+        let about = "Text, one a line, or JSON lines with a prompt or messages each";
+        if ui.button("From a file…").on_hover_text(about).clicked() {
+            commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Take(None))));
+        }
+        if ui.button("Everyday prompts").on_hover_text("40 that anybody may ask").clicked() {
+            view.candidates.of_pairs = false;
+            view.candidates.prompts = EVERYDAY.join("\n");
+        }
+        if !view.candidates.taken.is_empty() {
+            let taken = counted(view.candidates.taken.len(), "prompt of a file", "prompts of a file");
+            if ui.button(format!("and {taken} ×")).on_hover_text("Leave them out").clicked() {
+                view.candidates.taken.clear();
+            }
+        }
+    });
+    let edit = TextEdit::multiline(&mut view.candidates.prompts)
+        .id_salt("prompts to answer")
+        .hint_text("Why is the sky blue?\nWrite a {short|formal} note of thanks")
+        .desired_rows(LINES)
+        .desired_width(f32::INFINITY);
+    let enabled = !view.candidates.of_pairs;
+    ui.add_enabled_ui(enabled, |ui| {
+        let area = ScrollArea::vertical().id_salt("prompts scroll").min_scrolled_height(76.0).max_height(76.0);
+        area.show(ui, |ui| {
+            let mut field = ui.add(edit);
+            if let Some(label) = label {
+                field = field.labelled_by(label);
+            }
+            // Not in the frame of the click: a field gives the caret up when something else is clicked.
+            if view.strip_opens && !ui.input(|input| input.pointer.any_click()) {
+                view.strip_opens = false;
+                field.request_focus();
+            }
         });
     });
     let form = &mut view.candidates;
@@ -75,7 +93,7 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Com
             .on_disabled_hover_text("Compares a run with its start; choose a run");
     });
     let obstacle = view.candidates.obstacle(workspace);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let prompts = if view.candidates.of_pairs { 0 } else { view.candidates.typed().len() };
         let word = match prompts {
             0 => "Write answers".to_owned(),

@@ -9,8 +9,8 @@ use data::{
 };
 use egui::{Button, Ui};
 use state::{
-    Command, Commands,
-    pairs::{Only, PairsCommand, PairsData, PairsView},
+    Command, Commands, Workspace,
+    pairs::{Only, PairsCommand, PairsView},
 };
 
 use crate::{parts, theme::space};
@@ -22,7 +22,8 @@ const CIRCLES: usize = 3;
 const ENOUGH: usize = 20;
 
 /// One line, each part a button that shows its pairs.
-pub fn ui(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+    let data = &workspace.pairs;
     ui.horizontal_wrapped(|ui| {
         let title = if view.health_open { "Data health ⏷" } else { "Data health ⏵" };
         let toggle = parts::quiet(ui, true, title);
@@ -30,6 +31,7 @@ pub fn ui(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comman
         if toggle.on_hover_text("Duplicates, contradictions, circles, length bias, habits of the hand").clicked() {
             view.health_open = !view.health_open;
         }
+        references(ui, workspace, view);
         if let Some(only) = &view.only {
             ui.separator();
             ui.label(format!("Showing {}", only.title));
@@ -51,6 +53,19 @@ pub fn ui(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comman
             }
         }
     });
+}
+
+/// The way to the reference answers, with how many there are.
+fn references(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
+    let word = match workspace.project.as_ref().map_or(0, |project| project.references) {
+        0 => "No reference answers ⏵".to_owned(),
+        some => format!("{} ⏵", counted(some, "reference answer", "reference answers")),
+    };
+    let open = parts::quiet(ui, true, &word);
+    crate::prompt::name(&open, egui::Role::Button, "Reference answers");
+    if open.on_hover_text("What the model shall go on saying where no pair asks for something else (R)").clicked() {
+        view.references.open = true;
+    }
 }
 
 fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use egui::{ComboBox, RichText, Role, TextEdit, Ui};
+use egui::{ComboBox, RichText, Role, ScrollArea, TextEdit, Ui};
 use state::{
     Command, Commands,
     intake::{Intake, Look, LookRow},
@@ -10,6 +10,9 @@ use state::{
 };
 
 use crate::{parts, prompt, theme::space};
+
+/// Points that the first pairs of a file have at least.
+const ROOM: f32 = 96.0;
 
 /// Letters of a text that are shown of it.
 const SHOWN: usize = 160;
@@ -66,13 +69,17 @@ fn show(ui: &mut Ui, look: &Look) {
     if !look.columns.is_empty() {
         parts::caption(ui, format!("Its columns: {}", look.columns));
     }
-    for row in &look.rows {
-        ui.add_space(space::XS);
-        pair(ui, row);
-    }
-    for remark in &look.remarks {
-        parts::caption(ui, remark);
-    }
+    // What lies under the window's lower edge could not be reached.
+    let height = (ui.available_height() - space::XL).clamp(ROOM, 3.0 * ROOM);
+    ScrollArea::vertical().id_salt("look").max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+        for row in &look.rows {
+            ui.add_space(space::XS);
+            pair(ui, row);
+        }
+        for remark in &look.remarks {
+            parts::caption(ui, remark);
+        }
+    });
 }
 
 fn pair(ui: &mut Ui, row: &LookRow) {

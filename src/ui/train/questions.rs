@@ -4,7 +4,9 @@ use data::config::{Method, ObjectiveConfig, RunConfig};
 use egui::{Align, Layout, Ui};
 use state::{
     Command, Commands, Workspace,
+    candidates::CandidatesCommand,
     launch::{Checked, Launch},
+    pairs::PairsCommand,
     simple::{Answer, Preset, Question, each_method},
     train::{RunCommand, Start, TrainView},
 };
@@ -15,6 +17,18 @@ use crate::{field, parts, prompt};
 
 /// Room for a question, before its answers.
 const QUESTION: f32 = 216.0;
+
+/// Reference answers with one click, or how far they are.
+fn offer(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
+    if let Some(drawing) = workspace.pairs.candidates.as_ref().filter(|drawing| drawing.is_busy()) {
+        parts::caption(ui, drawing.summary());
+        return;
+    }
+    let about = "The start model answers 40 everyday prompts, now; they can be read and edited in Pairs (R)";
+    if ui.button("Have the model write them").on_hover_text(about).clicked() {
+        commands.push(Command::Pairs(PairsCommand::Candidates(CandidatesCommand::Everyday)));
+    }
+}
 
 /// What a person can answer without knowing the method: another way to write the same settings.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Checked, commands: &Commands) {
@@ -53,6 +67,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             if question == Question::Care && checked.config.objective.reference_weight() > 0.0 && !any_references {
                 parts::caption(ui, "needs reference answers")
                     .on_hover_text("The model's own answers to other prompts: it can write them in Pairs, “Sample…”, or “All settings” names a file");
+                offer(ui, workspace, commands);
             }
         });
     }
