@@ -19,7 +19,9 @@ impl App {
         let runs = &self.workspace.runs;
         let with_weights = runs.records.iter().rev().find(|run| runs.no_weights(run.id).is_none());
         if let Some(run) = with_weights {
-            view.ask.column_mut(Side::Right).source = Source::Run { run: run.id, step: None };
+            let newest = Source::Run { run: run.id, step: None };
+            view.ask.column_mut(Side::Right).source = newest;
+            view.duel.sides[1] = newest;
         }
         self.learn_drawing();
         self.jobs.document.read("Could not read the probe prompts", |project| {
@@ -55,6 +57,9 @@ impl App {
     /// An event that may be about an answer: sampled, streamed, finished or failed.
     pub(super) fn take_answers_event(&mut self, event: &Event) {
         let now_ms = self.workspace.now_ms;
+        if self.workspace.answers.duel.as_mut().is_some_and(|duel| duel.take(event, now_ms)) {
+            return;
+        }
         let ask = &mut self.views.answers.ask;
         if ask.receive(event, now_ms) {
             return;
@@ -67,6 +72,11 @@ impl App {
             && ask.column(Side::Right).source == Source::Base
         {
             ask.column_mut(Side::Right).source = Source::Run { run: *run, step: None };
+        }
+        if let Event::Started { run, .. } = event
+            && self.views.answers.duel.sides == [Source::Base; 2]
+        {
+            self.views.answers.duel.sides[1] = Source::Run { run: *run, step: None };
         }
     }
 

@@ -205,6 +205,7 @@ impl App {
             AnswersCommand::Stop => self.views.answers.ask.stop(),
             AnswersCommand::Prefer(side) => self.prefer(side),
             AnswersCommand::SetProbes(probes) => self.set_probes(probes),
+            AnswersCommand::Duel(command) => self.duel(command),
             AnswersCommand::ReadJudged(run, step) => self.read_judged(run, step),
             AnswersCommand::WriteRules => self.write_rules(),
             AnswersCommand::SaveRules { before, text } => self.save_rules(before, text),

@@ -8,6 +8,7 @@ mod apply;
 mod candidates;
 mod dialogs;
 mod downloads;
+mod duel;
 mod exports;
 mod inbox;
 mod jobs;

@@ -110,6 +110,45 @@ pub fn keep_sides(pairs: &mut [Pair], known: &BTreeMap<PromptKey, bool>) {
     }
 }
 
+/// Prompts that are held out, from pairs that are told one at a time; agrees with [`split`].
+pub struct HeldOutPrompts {
+    rule: SplitRule,
+    /// By the rule or by a pin.
+    prompts: HashMap<PromptKey, Prompt>,
+    pins: HashMap<PromptKey, bool>,
+}
+
+impl HeldOutPrompts {
+    pub fn new(rule: SplitRule) -> Self {
+        Self { rule, prompts: HashMap::new(), pins: HashMap::new() }
+    }
+
+    pub fn take(&mut self, pair: Pair) {
+        let key = PromptKey::of(&pair.prompt);
+        match pair.split {
+            Split::Auto => {}
+            Split::Train => {
+                self.pins.entry(key).or_insert(false);
+            }
+            Split::Eval => {
+                self.pins.insert(key, true);
+            }
+        }
+        if pair.split == Split::Eval || self.rule.holds_out(key) {
+            self.prompts.entry(key).or_insert(pair.prompt);
+        }
+    }
+
+    /// At most `most` of them, drawn by `seed`; variants of one prompt count once.
+    pub fn some(self, most: usize, seed: u64) -> Vec<Prompt> {
+        let Self { prompts, pins, .. } = self;
+        let held_out = prompts.into_iter().filter(|(key, _)| pins.get(key).copied().unwrap_or(true));
+        let mut drawn: Vec<(u64, Prompt)> = held_out.map(|(key, prompt)| (mix(key.0 ^ mix(seed)), prompt)).collect();
+        drawn.sort_by_key(|(place, _)| *place);
+        drawn.into_iter().take(most).map(|(_, prompt)| prompt).collect()
+    }
+}
+
 /// The texts that make a prompt what it is: all turns but the system's, or those if there are no others.
 fn spoken(prompt: &Prompt) -> Vec<&str> {
     match prompt {
@@ -198,6 +237,24 @@ mod tests {
         keep_sides(&mut pairs, &known);
         let sides = split(&pairs, SplitRule { eval_fraction: 0.0, seed: 0 });
         assert_eq!((sides.eval, sides.train), (vec![0, 1], vec![2]));
+    }
+
+    #[test]
+    fn prompts_told_one_at_a_time_are_held_out_as_pairs_are() {
+        let pins = [Split::Auto, Split::Auto, Split::Train, Split::Auto, Split::Eval];
+        let pairs: Vec<Pair> =
+            (0..60).map(|n| Pair { split: pins[n % 5], ..pair(&format!("question {}", n % 40)) }).collect();
+        let rule = SplitRule { eval_fraction: 0.4, seed: 3 };
+        let mut held_out = HeldOutPrompts::new(rule);
+        pairs.iter().cloned().for_each(|pair| held_out.take(pair));
+        let key = |prompt: &Prompt| PromptKey::of(prompt);
+        let mut expected: Vec<PromptKey> =
+            split(&pairs, rule).eval.into_iter().map(|n| key(&pairs[n].prompt)).collect();
+        expected.sort_unstable();
+        expected.dedup();
+        let mut all: Vec<PromptKey> = held_out.some(100, 1).iter().map(key).collect();
+        all.sort_unstable();
+        assert_eq!(all, expected);
     }
 
     #[test]

@@ -8,9 +8,10 @@
 //!
 //! `parse`: the text and what can be wrong with it. `written`: the same as it is typed. `rules`: what it means.
 //! `condition`: whether an answer fulfils something. `phrases`: words in a text. `language`: what it is written in.
-//! `share`: a share and its interval.
+//! `share`: a share and its interval. `duel`: what verdicts between two sides say.
 
 mod condition;
+mod duel;
 mod language;
 mod parse;
 mod phrases;
@@ -18,6 +19,7 @@ mod rules;
 mod share;
 mod written;
 
+pub use duel::{Finding, Tally};
 pub use parse::{EXAMPLE, Fault};
 pub use rules::{Answer, Better, Group, Question, Rule, RuleSet, RuleShare};
 pub use share::Share;

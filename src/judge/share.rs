@@ -1,7 +1,7 @@
 //! A share and its 95 % interval.
 
 /// Two-sided 95 % of the normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
+pub(super) const Z: f64 = 1.959_963_984_540_054;
 
 /// How many answers counted, and between what the true share lies, 19 times of 20.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +34,7 @@ impl Share {
         } else {
             (answers * answers * share * (1.0 - share) / of_prompts).clamp(asked, answers)
         };
-        let (low, high) = wilson(share, independent);
+        let (low, high) = wilson(share, independent, Z);
         Some(Self { counted, of, low, high })
     }
 
@@ -43,10 +43,10 @@ impl Share {
     }
 }
 
-/// Wilson's score interval of a share seen in `n` independent draws.
-fn wilson(share: f64, n: f64) -> (f64, f64) {
-    let squared = Z * Z;
+/// Wilson's score interval of a share seen in `n` independent draws; `z` standard deviations to each side.
+pub(super) fn wilson(share: f64, n: f64, z: f64) -> (f64, f64) {
+    let squared = z * z;
     let middle = (share + squared / (2.0 * n)) / (1.0 + squared / n);
-    let half = Z / (1.0 + squared / n) * (share * (1.0 - share) / n + squared / (4.0 * n * n)).sqrt();
+    let half = z / (1.0 + squared / n) * (share * (1.0 - share) / n + squared / (4.0 * n * n)).sqrt();
     ((middle - half).max(0.0).min(share), (middle + half).min(1.0).max(share))
 }

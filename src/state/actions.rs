@@ -8,6 +8,7 @@ pub use table::TABLE;
 
 use super::{
     Screen, ThemeChoice, Views, Workspace,
+    duel::DuelPress,
     labelling::{Act, Side, Way},
     review::ReviewAct,
 };
@@ -69,6 +70,10 @@ pub enum Action {
     Ask,
     StopAnswers,
     Prefer(Side),
+    Duel,
+    /// In a blind duel.
+    DuelPress(DuelPress),
+    DuelUndo,
     AddModel,
     Download,
     LookAgain,

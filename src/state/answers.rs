@@ -10,13 +10,21 @@ use engine::protocol::Event;
 use serde::{Deserialize, Serialize};
 use store::{Probe, RunId, SampleRecord};
 
-use super::{ask::Ask, difference::Differences, judged::JudgedView, labelling::Side, runs::Loaded};
+use super::{
+    ask::Ask,
+    difference::Differences,
+    duel::{Duel, DuelCommand, DuelForm},
+    judged::JudgedView,
+    labelling::Side,
+    runs::Loaded,
+};
 
 /// Sampled answers, as far as the screen has asked. Written only by `app`.
 #[derive(Debug, Default)]
 pub struct AnswersData {
     /// Absent until they were read.
     pub probes: Option<Vec<Probe>>,
+    pub duel: Option<Duel>,
     grids: HashMap<RunId, Grid>,
 }
 
@@ -149,6 +157,8 @@ pub enum Tab {
     Judged,
     /// Ask the weights yourself.
     Ask,
+    /// Judge two sets of weights without knowing whose answer is whose.
+    Duel,
 }
 
 /// What the Answers screen remembers between frames and starts.
@@ -164,6 +174,8 @@ pub struct AnswersView {
     pub step: Option<u64>,
     #[serde(skip)]
     pub ask: Ask,
+    #[serde(skip)]
+    pub duel: DuelForm,
     #[serde(skip)]
     pub judged: JudgedView,
     /// Probe prompts while they are being edited.
@@ -189,6 +201,7 @@ pub enum AnswersCommand {
     /// Make a pair of the two answers; this side is the better one.
     Prefer(Side),
     SetProbes(Vec<Probe>),
+    Duel(DuelCommand),
     /// The judged answers of a step, the newest where absent.
     ReadJudged(RunId, Option<u64>),
     /// Open the rule set to be written.

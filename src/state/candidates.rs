@@ -53,10 +53,9 @@ impl Default for CandidatesForm {
 impl CandidatesForm {
     /// The prompts that were typed, each once.
     pub fn typed(&self) -> Vec<Prompt> {
-        let lines = self.prompts.lines().map(str::trim).filter(|line| !line.is_empty());
-        let typed = lines.flat_map(expand).map(|line| Prompt::chat(vec![Turn::new(Role::User, line)]));
         let mut seen = HashSet::new();
-        self.taken.iter().cloned().chain(typed).filter(|prompt| seen.insert(prompt.clone())).collect()
+        let all = self.taken.iter().cloned().chain(typed_prompts(&self.prompts));
+        all.filter(|prompt| seen.insert(prompt.clone())).collect()
     }
 
     /// The same for one more pair, whatever prompts the form has.
@@ -111,6 +110,14 @@ impl CandidatesForm {
         }
         self.asked().check().err()
     }
+}
+
+/// One a line, each once; a template is all that it stands for.
+pub fn typed_prompts(text: &str) -> Vec<Prompt> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut seen = HashSet::new();
+    let each = lines.flat_map(expand).filter(|line| seen.insert(line.clone()));
+    each.map(|line| Prompt::chat(vec![Turn::new(Role::User, line)])).collect()
 }
 
 /// Why a run's weights cannot be asked: those of one that is going are in memory.

@@ -12,6 +12,7 @@ pub mod compare;
 pub mod difference;
 pub mod download;
 pub mod drafts;
+pub mod duel;
 pub mod elsewhere;
 pub mod export;
 pub mod fate;

@@ -6,6 +6,7 @@ use state::{
     actions::{Action, entry},
     answers::{AnswersCommand, Tab},
     candidates::CandidatesCommand,
+    duel::DuelCommand,
     keyboard::Over,
     labelling::Act,
     models::{Intake, ModelsCommand},
@@ -27,6 +28,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
     }
     let run = |command| commands.push(Command::Runs(command));
     let change = |command| commands.push(Command::Pairs(command));
+    let duel = |command| commands.push(Command::Answers(AnswersCommand::Duel(command)));
     match action {
         Action::Palette => views.keyboard.open(Over::Palette(Palette::default())),
         Action::Help if views.keyboard.over == Over::Help => views.keyboard.over = Over::Nothing,
@@ -119,6 +121,10 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::Ask => commands.push(Command::Answers(AnswersCommand::Ask)),
         Action::StopAnswers => commands.push(Command::Answers(AnswersCommand::Stop)),
         Action::Prefer(side) => commands.push(Command::Answers(AnswersCommand::Prefer(side))),
+
+        Action::Duel => views.answers.tab = Tab::Duel,
+        Action::DuelPress(press) => duel(DuelCommand::Press(press)),
+        Action::DuelUndo => duel(DuelCommand::Undo),
 
         Action::AddModel => models::toggle(ui, &mut views.models, Intake::Add),
         Action::Download => models::toggle(ui, &mut views.models, Intake::Download),

@@ -16,6 +16,7 @@ mod devices;
 mod download_window;
 mod drawing;
 mod drawing_window;
+mod duel_window;
 mod engine;
 mod exports;
 mod families;

@@ -6,6 +6,7 @@ use super::{Action, ActionLine, Possible, Scope};
 use crate::{
     Screen, ThemeChoice, Views, Workspace,
     answers::Tab,
+    duel::{Duel, DuelPress},
     labelling::{Act, Judgement, Part, Side, Way},
     review::{Decision, ReviewAct},
 };
@@ -162,6 +163,12 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::StopAnswers, "Stop answering", &["Escape"], ANSWERS, answering, "What was written stays"),
     line(Action::Prefer(Side::Left), "Prefer the left answer", &["Alt+1"], ANSWERS, can_prefer, "Makes a pair of the two"),
     line(Action::Prefer(Side::Right), "Prefer the right answer", &["Alt+2"], ANSWERS, can_prefer, "Makes a pair of the two"),
+    line(Action::Duel, "Blind duel", &[], ANSWERS, project, "Two sets of weights, and you judge without knowing whose answer is whose"),
+    line(Action::DuelPress(DuelPress::Better(Side::Left)), "Left is better, in a duel", &["1", "Left"], ANSWERS, dueling, "Whose answer it is comes out at the end"),
+    line(Action::DuelPress(DuelPress::Better(Side::Right)), "Right is better, in a duel", &["2", "Right"], ANSWERS, dueling, "Whose answer it is comes out at the end"),
+    line(Action::DuelPress(DuelPress::Tie), "Tie, in a duel", &["T"], ANSWERS, dueling, "Neither is better"),
+    line(Action::DuelPress(DuelPress::Pass), "Pass, in a duel", &["S"], ANSWERS, dueling, "No verdict on this prompt"),
+    line(Action::DuelUndo, "Undo the last verdict of a duel", &["U", "Ctrl+Z"], ANSWERS, judged_in_a_duel, "The prompt is asked about again"),
 
     line(Action::AddModel, "Add a model", &[], MODELS, always, "A folder, a GGUF file or an adapter"),
     line(Action::Download, "Download a model", &[], MODELS, always, "From the Hugging Face hub, by its name"),
@@ -307,6 +314,16 @@ fn can_ask(workspace: &Workspace, views: &mut Views) -> Possible {
 
 fn answering(_: &Workspace, views: &mut Views) -> Possible {
     unless(!views.answers.ask.busy(), "Nothing is being answered")
+}
+
+fn dueling(workspace: &Workspace, views: &mut Views) -> Possible {
+    unless(views.answers.tab != Tab::Duel, "Open the blind duel first")?;
+    unless(workspace.answers.duel.as_ref().and_then(Duel::current).is_none(), "There are no two answers to judge")
+}
+
+fn judged_in_a_duel(workspace: &Workspace, views: &mut Views) -> Possible {
+    unless(views.answers.tab != Tab::Duel, "Open the blind duel first")?;
+    unless(!workspace.answers.duel.as_ref().is_some_and(Duel::can_undo), "There is no verdict to take back")
 }
 
 fn can_prefer(workspace: &Workspace, views: &mut Views) -> Possible {

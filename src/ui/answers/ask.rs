@@ -1,17 +1,16 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
-use egui::{Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Ui};
+use egui::{Align, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
     answers::{AnswersCommand, AnswersView},
-    ask::{Guest, Source, Status},
+    ask::Status,
     difference::Difference,
     labelling::Side,
     tokens::{Spot, Subject},
 };
-use store::{RunId, RunRecord};
 
-use super::settings;
+use super::{settings, source};
 use crate::{
     marked::{self, TextMark},
     parts, prompt,
@@ -153,61 +152,12 @@ fn source(ui: &mut Ui, side: Side, workspace: &Workspace, view: &mut AnswersView
     let busy = view.ask.busy();
     let guest = view.ask.guest.clone();
     let source = &mut view.ask.column_mut(side).source;
-    let word = match side {
+    let name = match side {
         Side::Left => "Left source",
         Side::Right => "Right source",
     };
     ui.add_enabled_ui(!busy, |ui| {
-        ui.horizontal(|ui| {
-            let combo = ComboBox::from_id_salt("weights")
-                .selected_text(source_word(*source, guest.as_ref(), workspace))
-                .width((ui.available_width() - space::M).min(280.0))
-                .truncate()
-                .show_ui(ui, |ui| {
-                    ui.selectable_value(source, Source::Base, "Base model");
-                    if let Some(guest) = &guest {
-                        ui.selectable_value(source, Source::Guest, &guest.name);
-                    }
-                    for record in workspace.runs.records.iter().rev() {
-                        run_sources(ui, source, workspace, record);
-                    }
-                });
-            prompt::name(&combo.response, WidgetRole::ComboBox, word);
-        });
+        let width = (ui.available_width() - space::M).min(280.0);
+        source::choose(ui, name, source, guest.as_ref(), workspace, width);
     });
-}
-
-/// A run's newest weights and its checkpoints. One without any cannot be asked, and says why.
-fn run_sources(ui: &mut Ui, source: &mut Source, workspace: &Workspace, record: &RunRecord) {
-    let runs = &workspace.runs;
-    let now = Source::Run { run: record.id, step: None };
-    let missing = if runs.is_going(record.id) { None } else { runs.no_weights(record.id) };
-    ui.add_enabled_ui(missing.is_none(), |ui| {
-        let word = if missing.is_some() {
-            format!("{}, no checkpoint", record.name)
-        } else {
-            source_word(now, None, workspace)
-        };
-        let newest = ui.selectable_value(source, now, word);
-        newest.on_disabled_hover_text(missing.unwrap_or_default());
-    });
-    for step in runs.checkpoints(record.id).iter().rev() {
-        let at = Source::Run { run: record.id, step: Some(*step) };
-        ui.selectable_value(source, at, source_word(at, None, workspace));
-    }
-}
-
-fn source_word(source: Source, guest: Option<&Guest>, workspace: &Workspace) -> String {
-    let name = |run: RunId| workspace.runs.name(run);
-    match source {
-        Source::Base => "Base model".to_owned(),
-        Source::Run { run, step: None } => {
-            if workspace.runs.is_going(run) {
-                format!("{}, as it is now", name(run))
-            } else {
-                format!("{}, newest checkpoint", name(run))
-            }
-        }
-        Source::Run { .. } | Source::Guest => source.describe(guest, name, |_| None),
-    }
 }
