@@ -193,6 +193,12 @@ impl App {
             RunCommand::Reload(run) => self.load_history(run, true),
             RunCommand::List => self.load_runs(),
             RunCommand::ListCheckpoints => self.load_checkpoints(),
+            RunCommand::PickReport => {
+                let runs: Vec<_> = self.views.compare.shown(&self.workspace.runs).iter().map(|run| run.id).collect();
+                let then = |file| Command::Runs(RunCommand::Report(runs, file));
+                self.dialogs.save_file(frame, "A file for the report", "comparison.html", then);
+            }
+            RunCommand::Report(runs, file) => self.report_of(runs, file),
             RunCommand::Rename(run, name) => self.rename_run(run, name),
             RunCommand::Delete(run) => self.delete_run(run),
         }

@@ -1,18 +1,25 @@
 //! Exports runs, on a thread of their own: loading, writing and proving takes minutes for a large model.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use data::counted;
 use engine::{
     self,
     catalog::bytes_on_disk,
     compute_pool,
     protocol::{self, GgufType, MergedOptions, Part, Stored, Strength, What, Which},
 };
-use export::ExportError;
+use export::{Comparison, ExportError};
 use state::{
     Notice,
     export::{ExportControl, ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs},
 };
+use store::{Project, RunId};
 
 use super::{
     App,
@@ -81,6 +88,23 @@ impl App {
                         }
                     },
                 }
+            }))
+        });
+    }
+
+    /// Tells runs side by side in a file; the dialog has asked about one that is there.
+    pub(super) fn report_of(&mut self, runs: Vec<RunId>, file: PathBuf) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else {
+            return;
+        };
+        self.jobs.aside(Lane::Export, "Could not write the report", move || {
+            let project = Project::open(&dir)?;
+            project.refuse_own(&file)?;
+            let records = runs.iter().map(|run| project.run(*run)).collect::<Result<Vec<_>, _>>()?;
+            Comparison::of(&project, &records)?.write(&file, true)?;
+            Ok(update(move |workspace, _| {
+                let told = counted(records.len(), "run", "runs");
+                workspace.notices.push(Notice::info(format!("The report of {told} is written: {}", file.display())));
             }))
         });
     }

@@ -1,7 +1,10 @@
 //! `nudge compare`: one run of each method, and what they reached side by side.
 
+use std::path::Path;
+
 use anyhow::Result;
 use data::metrics::{Metric, Told, judged};
+use export::Comparison;
 use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord};
 
@@ -43,7 +46,20 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
         }
     }
     tell(&project, &runs, args.json)?;
+    if let Some(file) = &args.report {
+        report(&project, &runs, file, args)?;
+    }
     Ok(ending)
+}
+
+fn report(project: &Project, runs: &[RunId], file: &Path, args: &Compare) -> Result<()> {
+    project.refuse_own(file)?;
+    let records = runs.iter().map(|run| project.run(*run)).collect::<Result<Vec<_>, _>>()?;
+    Comparison::of(project, &records)?.write(file, args.overwrite)?;
+    if !args.json {
+        output::line(format!("\nThe report is {}.", file.display()))?;
+    }
+    Ok(())
 }
 
 /// A run with the last value of everything that it measured, and the first of what was judged.

@@ -60,7 +60,7 @@ impl RunHistory {
 }
 
 /// "completed, step 40 of 40, begun 2026-03-01, 3 min of training".
-fn state(project: &Project, record: &RunRecord) -> Result<String> {
+pub(super) fn state(project: &Project, record: &RunRecord) -> Result<String> {
     let times = project.step_times(record.id)?;
     let secs = times.last().map_or(0, |(_, ms)| ms / 1000);
     let begun = jiff::Timestamp::from_millisecond(record.created_ms)
@@ -145,7 +145,7 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     Ok((facts, aside))
 }
 
-fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
+pub(super) fn settings(config: &RunConfig) -> Result<Vec<Setting>> {
     let (own, default) = (config.every_value()?, RunConfig::default().every_value()?);
     let keys: std::collections::BTreeSet<&String> = own.keys().chain(default.keys()).collect();
     let unset = || "not set".to_owned();
@@ -215,7 +215,7 @@ fn answers(project: &Project, record: &RunRecord) -> Result<Vec<Answers>> {
 }
 
 /// What was asked: the last turn, with the earlier ones counted.
-fn spoken(prompt: &Prompt) -> String {
+pub(super) fn spoken(prompt: &Prompt) -> String {
     match prompt {
         Prompt::Chat(turns) if turns.len() > 1 => {
             format!("{} (turn {})", prompt.last_text(), turns.len())
@@ -224,7 +224,7 @@ fn spoken(prompt: &Prompt) -> String {
     }
 }
 
-fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>> {
+pub(super) fn again(project: &Project, record: &RunRecord) -> Result<Vec<String>> {
     let quoted = |path: &std::path::Path| {
         let text = path.display().to_string();
         if text.contains(|c: char| c.is_whitespace() || "'\"$&;()".contains(c)) {

@@ -83,7 +83,12 @@ pub fn report(story: &RunHistory, file: &Path, overwrite: bool) -> Result<(), Ex
     let is_markdown =
         file.extension().is_some_and(|end| end.eq_ignore_ascii_case("md") || end.eq_ignore_ascii_case("markdown"));
     let name = if is_markdown { "report.md" } else { "report.html" };
-    let text = render(story, name)
+    write(name, values(story), file, overwrite)
+}
+
+/// Fills a template and writes it where it is whole or not there.
+pub(super) fn write(template: &str, values: Value, file: &Path, overwrite: bool) -> Result<(), ExportError> {
+    let text = render(template, values)
         .map_err(|error| ExportError::Write { path: file.to_owned(), source: std::io::Error::other(error) })?;
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(write_error(file))?;
@@ -104,7 +109,7 @@ impl From<WriteError> for ExportError {
     }
 }
 
-fn render(story: &RunHistory, template: &str) -> Result<String, minijinja::Error> {
+fn render(template: &str, values: Value) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     // A line that only steers leaves no line behind.
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
@@ -114,7 +119,8 @@ fn render(story: &RunHistory, template: &str) -> Result<String, minijinja::Error
     environment.add_filter("quoted", |text: String| plain(&text).replace('\n', "\n> "));
     environment.add_template("report.html", include_str!("report.html"))?;
     environment.add_template("report.md", include_str!("report.md"))?;
-    environment.get_template(template)?.render(values(story))
+    environment.add_template("comparison.html", include_str!("comparison.html"))?;
+    environment.get_template(template)?.render(values)
 }
 
 fn plain(text: &str) -> String {
@@ -189,7 +195,7 @@ fn values(story: &RunHistory) -> Value {
     }
 }
 
-fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {
+pub(super) fn chart_values(chart: &Chart, marks: &[u64]) -> Option<Value> {
     let svg = chart::svg(&chart.title, &chart.lines, marks)?;
     let names: Vec<String> = chart.lines.iter().map(|line| line.name.clone()).collect();
     Some(context! {
@@ -224,7 +230,7 @@ fn table(lines: &[Line]) -> Vec<Value> {
 }
 
 /// Four significant digits.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     let text = if !value.is_finite() {
         return "not a number".to_owned();

@@ -54,6 +54,7 @@ pub enum Action {
     Suspects,
     /// While suspect labels are gone through.
     Review(ReviewAct),
+    CompareReport,
     SetUp,
     Watch,
     Check,

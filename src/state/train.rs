@@ -1,6 +1,6 @@
 //! The Train screen: what it remembers, and the answer to "may this start?".
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use data::{
     config::{self, Knob, RunConfig},
@@ -207,6 +207,10 @@ pub enum RunCommand {
     List,
     /// Look which checkpoints there are now.
     ListCheckpoints,
+    /// Ask for a file to tell the runs of Compare in.
+    PickReport,
+    /// Tell these runs side by side, on one page.
+    Report(Vec<RunId>, PathBuf),
     Rename(RunId, String),
     Delete(RunId),
 }

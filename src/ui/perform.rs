@@ -86,6 +86,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
 
+        Action::CompareReport => run(RunCommand::PickReport),
         Action::SetUp => views.train.sheet = Sheet::Launch,
         Action::Watch => views.train.sheet = Sheet::Run,
         Action::Check => press(views, LaunchButton::Check),

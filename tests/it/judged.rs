@@ -184,6 +184,20 @@ fn one_command_trains_the_methods_and_lays_them_side_by_side() {
     let compared = again[0]["compared"].as_array().unwrap();
     assert_eq!(compared.iter().map(|run| run["run"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3]);
     assert!(compared[0]["after"]["judged/short/high"].is_number() && compared[0]["before"]["judged/short"].is_number());
+    let page = home.join("comparison.html");
+    let file = page.display().to_string();
+    out(home, &["compare", &project, "--runs", "1,last", "--report", &file]);
+    let told = fs::read_to_string(&page).unwrap();
+    for part in ["objective.kind", "judged/short", "<svg", "What they answer", "nudge train"] {
+        assert!(told.contains(part), "{part} is missing of {told}");
+    }
+    assert!(!told.contains("<script") && !told.contains("src="), "it stands alone");
+    let there = sentence(home, &["compare", &project, "--runs", "1,last", "--report", &file], 1);
+    assert!(there.contains("comparison.html"), "{there}");
+    let own = Path::new(&project).join("runs/1/config.toml").display().to_string();
+    let kept = fs::read_to_string(&own).unwrap();
+    sentence(home, &["compare", &project, "--runs", "1,last", "--report", &own, "--overwrite"], 1);
+    assert_eq!(fs::read_to_string(&own).unwrap(), kept);
     let twice = sentence(home, &["compare", &project, "--runs", "1,1"], 2);
     assert!(twice.contains("named twice"), "{twice}");
 }

@@ -26,6 +26,12 @@ pub struct Compare {
     /// Runs that are there already, e.g. 1,2,last.
     #[arg(long, value_delimiter = ',', value_name = "RUNS", conflicts_with_all = ["methods", "config", "set", "steps", "device"])]
     pub runs: Vec<String>,
+    /// Also a new file that tells the comparison on one page: settings, charts, answers (HTML).
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Replace that file.
+    #[arg(long, requires = "report")]
+    pub overwrite: bool,
     /// One JSON object a line: metrics by step, how each run ended, and at last all runs with what they reached.
     #[arg(long)]
     pub json: bool,

@@ -25,6 +25,7 @@ const fn line(
 const EVERYWHERE: Scope = Scope::Anywhere;
 const PAIRS: Scope = Scope::On(Screen::Pairs);
 const TRAIN: Scope = Scope::On(Screen::Train);
+const COMPARE: Scope = Scope::On(Screen::Compare);
 const ANSWERS: Scope = Scope::On(Screen::Answers);
 const MODELS: Scope = Scope::On(Screen::Models);
 const LABELLING: Scope = Scope::Labelling;
@@ -156,6 +157,8 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
     line(Action::Stop, "Stop the run", &[], TRAIN, run_goes, "With a checkpoint; it can be continued later"),
+
+    line(Action::CompareReport, "Report of the ticked runs", &[], COMPARE, runs_ticked, "Settings, charts and answers side by side, on one page"),
 
     line(Action::Probes, "Probe prompts", &[], ANSWERS, project, "Fixed prompts, answered as a run goes on"),
     line(Action::AskBox, "Ask the weights yourself", &[], ANSWERS, project, "Your own prompt to one or two sets of weights"),
@@ -304,6 +307,10 @@ fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible {
         Some(offer) if offer.press.is_none() => Err(offer.text),
         Some(_) => Ok(()),
     }
+}
+
+fn runs_ticked(workspace: &Workspace, views: &mut Views) -> Possible {
+    unless(views.compare.shown(&workspace.runs).is_empty(), "No run is ticked")
 }
 
 fn can_ask(workspace: &Workspace, views: &mut Views) -> Possible {

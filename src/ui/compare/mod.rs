@@ -8,7 +8,7 @@ use data::{
     Scale,
     metrics::{self, Stored},
 };
-use egui::{ComboBox, Frame, Panel, RichText, ScrollArea, Slider, Ui};
+use egui::{Button, ComboBox, Frame, Panel, RichText, ScrollArea, Slider, Ui};
 use state::{
     Command, Commands, Workspace,
     compare::{CompareView, learned, metrics_present},
@@ -25,7 +25,16 @@ use super::{
 const LIST: f32 = 264.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
-    parts::title(ui, "Compare", "Lay runs over each other");
+    ui.horizontal(|ui| {
+        ui.vertical(|ui| parts::title(ui, "Compare", "Lay runs over each other"));
+        parts::at_right(ui, "compare actions", |ui| {
+            let any = !view.shown(&workspace.runs).is_empty();
+            let about = "The ticked runs on one page: settings, charts, answers, as HTML";
+            if ui.add_enabled(any, Button::new("Report…")).on_hover_text(about).clicked() {
+                commands.push(Command::Runs(RunCommand::PickReport));
+            }
+        });
+    });
     ui.add_space(space::S);
     if workspace.runs.records.is_empty() {
         parts::empty(ui, "No run yet", "Start one on the Train screen; it appears here at once");

@@ -1,0 +1,223 @@
+//! Runs of one project told side by side: what differs between them, what they reached, how they went, what they answer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use data::{
+    config::RunConfig,
+    metrics::{self, Metric, Told, judged},
+};
+use minijinja::{Value, context};
+use store::{Project, RunRecord};
+use train::{Result, objective};
+
+use crate::{
+    Chart, ExportError, Line, Point,
+    history::{again, settings, spoken, state},
+    report::{chart_values, number, write},
+};
+
+/// Everything that the report of a comparison tells; lists of cells have one a run, in the order of the runs.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison {
+    pub project: String,
+    pub runs: Vec<Compared>,
+    /// Settings whose value is not the same in all runs.
+    pub differences: Vec<(String, Vec<String>)>,
+    pub measured: Vec<Reached>,
+    pub charts: Vec<Chart>,
+    pub answers: Vec<Answered>,
+    /// What to type to run them again.
+    pub again: Vec<String>,
+}
+
+/// One of the runs.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    pub name: String,
+    /// E.g. "Run 3, completed: step 40 of 40, ..".
+    pub state: String,
+    pub method: String,
+    pub formula: String,
+    /// The revision of the data that it saw.
+    pub revision: u64,
+}
+
+/// What the runs reached of one metric.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    pub name: String,
+    pub words: String,
+    /// Empty where a run has not measured it.
+    pub cells: Vec<String>,
+}
+
+/// A prompt that some of the runs have answered.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    pub prompt: String,
+    pub note: String,
+    /// What was said before any step.
+    pub before: Option<String>,
+    /// The newest answer and its step.
+    pub after: Vec<Option<(u64, String)>>,
+}
+
+type Series = BTreeMap<String, Vec<Point>>;
+
+impl Comparison {
+    /// Reads no weights.
+    pub fn of(project: &Project, records: &[RunRecord]) -> Result<Self> {
+        let all = records.iter().map(|record| series(project, record)).collect::<Result<Vec<_>>>()?;
+        let configs = records.iter().map(|record| Ok(RunConfig::from_toml(&record.config_toml)?));
+        let configs = configs.collect::<Result<Vec<RunConfig>>>()?;
+        let runs = records.iter().zip(&configs).map(|(record, config)| {
+            Ok(Compared {
+                name: record.name.clone(),
+                state: state(project, record)?,
+                method: record.method.clone(),
+                formula: objective::formula(&config.objective),
+                revision: record.revision.0,
+            })
+        });
+        let mut lines = Vec::new();
+        for record in records {
+            lines.extend(again(project, record)?);
+        }
+        lines.dedup();
+        Ok(Self {
+            project: project.settings()?.name,
+            runs: runs.collect::<Result<_>>()?,
+            differences: differences(&configs)?,
+            measured: measured(&all),
+            charts: charts(records, &all),
+            answers: answers(project, records)?,
+            again: lines,
+        })
+    }
+
+    /// Writes it to `file`, HTML that stands alone; what is there already is only replaced with `overwrite`.
+    pub fn write(&self, file: &Path, overwrite: bool) -> std::result::Result<(), ExportError> {
+        write("comparison.html", self.values(), file, overwrite)
+    }
+
+    fn values(&self) -> Value {
+        let Self { project, runs, differences, measured, charts, answers, again } = self;
+        let runs = runs.iter().map(|run| {
+            let Compared { name, state, method, formula, revision } = run;
+            context! { name, state, method, formula, revision }
+        });
+        let rows = measured.iter().map(|Reached { name, words, cells }| context! { name, words, cells });
+        let answers = answers.iter().map(|Answered { prompt, note, before, after }| {
+            let after: Vec<Value> = after
+                .iter()
+                .map(|newest| newest.as_ref().map_or(Value::from(()), |(step, text)| context! { step, text }))
+                .collect();
+            context! { prompt, note, before, after }
+        });
+        context! {
+            project,
+            runs => runs.collect::<Vec<_>>(),
+            same_data => self.runs.windows(2).all(|two| two[0].revision == two[1].revision),
+            differences => differences.iter().map(|(key, values)| context! { key, values }).collect::<Vec<_>>(),
+            measured => rows.collect::<Vec<_>>(),
+            charts => charts.iter().filter_map(|chart| chart_values(chart, &[])).collect::<Vec<_>>(),
+            answers => answers.collect::<Vec<_>>(),
+            again,
+            version => env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+fn series(project: &Project, record: &RunRecord) -> Result<Series> {
+    let mut series = Series::new();
+    for (step, metrics) in project.steps(record.id, None)? {
+        for (name, value) in metrics {
+            series.entry(name).or_default().push([step as f64, value]);
+        }
+    }
+    Ok(series)
+}
+
+fn differences(configs: &[RunConfig]) -> Result<Vec<(String, Vec<String>)>> {
+    let tables = configs.iter().map(settings).collect::<Result<Vec<_>>>()?;
+    let keys: BTreeSet<&String> = tables.iter().flatten().map(|setting| &setting.key).collect();
+    let rows = keys.into_iter().map(|key| {
+        let value = |table: &Vec<crate::Setting>| {
+            table
+                .iter()
+                .find(|setting| setting.key == *key)
+                .map_or_else(|| "not set".to_owned(), |one| one.value.clone())
+        };
+        (key.clone(), tables.iter().map(value).collect::<Vec<_>>())
+    });
+    Ok(rows.filter(|(_, values)| values.windows(2).any(|two| two[0] != two[1])).collect())
+}
+
+/// The names of what is told across runs, and of what rules counted.
+fn told(all: &[Series]) -> Vec<(String, String)> {
+    let is_there = |name: &str| all.iter().any(|series| series.contains_key(name));
+    let headlines = Metric::headlines(Told::AcrossRuns, is_there).map(|(stored, name)| (name, stored.in_words()));
+    let judged: BTreeSet<&String> =
+        all.iter().flat_map(BTreeMap::keys).filter(|name| judged::rule(name).is_some()).collect();
+    headlines.chain(judged.into_iter().map(|name| (name.clone(), metrics::caption(name)))).collect()
+}
+
+fn measured(all: &[Series]) -> Vec<Reached> {
+    let rows = told(all).into_iter().map(|(name, words)| {
+        let cells = all.iter().map(|series| cell(series, &name)).collect();
+        Reached { name, words, cells }
+    });
+    rows.collect()
+}
+
+/// "0.94 (0.88 to 0.97) at step 40".
+fn cell(series: &Series, name: &str) -> String {
+    let last = |name: &str| series.get(name).and_then(|points| points.last());
+    let [low, high] = judged::interval(name);
+    match (last(name), last(&low), last(&high)) {
+        (Some([step, value]), Some([_, low]), Some([_, high])) => {
+            format!("{} ({} to {}) at step {step}", number(*value), number(*low), number(*high))
+        }
+        (Some([step, value]), ..) => format!("{} at step {step}", number(*value)),
+        (None, ..) => String::new(),
+    }
+}
+
+/// One chart a metric, one line a run.
+fn charts(records: &[RunRecord], all: &[Series]) -> Vec<Chart> {
+    let charts = told(all).into_iter().map(|(name, words)| {
+        let runs = records.iter().zip(all);
+        let lines = runs.filter_map(|(record, series)| {
+            Some(Line { name: record.name.clone(), points: series.get(&name)?.clone() })
+        });
+        Chart { title: words, caption: name.clone(), lines: lines.collect() }
+    });
+    charts.collect()
+}
+
+/// The newest answers of each run to each probe that any of them has answered, under what was said first.
+fn answers(project: &Project, records: &[RunRecord]) -> Result<Vec<Answered>> {
+    let notes: Vec<String> = project.probes()?.into_iter().map(|probe| probe.note).collect();
+    let mut rows: BTreeMap<usize, Answered> = BTreeMap::new();
+    for (place, record) in records.iter().enumerate() {
+        for sample in project.samples(record.id)? {
+            let row = rows.entry(sample.probe).or_insert_with(|| Answered {
+                prompt: spoken(&sample.sample.prompt),
+                note: notes.get(sample.probe).cloned().unwrap_or_default(),
+                before: None,
+                after: vec![None; records.len()],
+            });
+            if sample.step == 0 {
+                row.before.get_or_insert_with(|| sample.sample.answer.clone());
+            }
+            let newest = &mut row.after[place];
+            if newest.as_ref().is_none_or(|(step, _)| *step <= sample.step) {
+                *newest = Some((sample.step, sample.sample.answer));
+            }
+        }
+    }
+    Ok(rows.into_values().collect())
+}
