@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use data::metrics::{Metric, Told, judged};
-use export::Comparison;
+use export::{Comparison, ExportError};
 use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord};
 
@@ -20,6 +20,13 @@ use super::{
 pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     let dir = project_dir(args.project.as_ref(), args.demo)?;
     let project = Project::open(&dir)?;
+    if let Some(file) = &args.report {
+        // Before any run: what comes of them takes minutes.
+        project.refuse_own(file)?;
+        if file.exists() && !args.overwrite {
+            return Err(ExportError::Exists { path: file.clone() }.into());
+        }
+    }
     let mut ending = Ending::Done;
     let mut runs = Vec::new();
     if args.runs.is_empty() {
@@ -53,7 +60,6 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
 }
 
 fn report(project: &Project, runs: &[RunId], file: &Path, args: &Compare) -> Result<()> {
-    project.refuse_own(file)?;
     let records = runs.iter().map(|run| project.run(*run)).collect::<Result<Vec<_>, _>>()?;
     Comparison::of(project, &records)?.write(file, args.overwrite)?;
     if !args.json {

@@ -23,7 +23,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
             let line = match view.tab {
                 Tab::Probes => "The same prompts at every step of a run",
                 Tab::Judged => "What the rules count, to be read",
-                Tab::Duel => "Judge two sets of weights without knowing whose answer is whose",
+                Tab::Duel => "Judge answers without knowing whose they are",
                 Tab::Ask => "Ask one or two sets of weights the same thing",
             };
             parts::title(ui, "Answers", line);

@@ -188,7 +188,7 @@ fn one_command_trains_the_methods_and_lays_them_side_by_side() {
     let file = page.display().to_string();
     out(home, &["compare", &project, "--runs", "1,last", "--report", &file]);
     let told = fs::read_to_string(&page).unwrap();
-    for part in ["objective.kind", "judged/short", "<svg", "What they answer", "nudge train"] {
+    for part in ["objective.kind", "short", "<svg", "What they answer", "nudge train"] {
         assert!(told.contains(part), "{part} is missing of {told}");
     }
     assert!(!told.contains("<script") && !told.contains("src="), "it stands alone");
