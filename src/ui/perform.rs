@@ -20,6 +20,7 @@ use store::{Bulk, RunRecord};
 use super::{models, pairs};
 
 /// Does it, in its place: whoever is elsewhere is led there.
+#[expect(clippy::too_many_lines, reason = "one arm an action, and none is long")]
 pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     if let Some(screen) = entry(action).and_then(|entry| entry.place.screen())
         && views.screen != screen
