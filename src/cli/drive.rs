@@ -128,6 +128,8 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
             | Event::Generated { .. }
             | Event::Drawn { .. }
             | Event::AllDrawn { .. }
+            | Event::Scored { .. }
+            | Event::AllScored { .. }
             | Event::Preflight { .. } => {}
         }
     }

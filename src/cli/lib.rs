@@ -27,6 +27,7 @@ mod resume;
 mod runs;
 mod sample;
 mod score;
+mod score_project;
 mod settings;
 mod summary;
 mod suspects;

@@ -54,6 +54,13 @@ pub fn find(project: &Project, word: &str) -> Result<RunRecord> {
     }
 }
 
+/// A run and, where one is named, a step of it: `RUN` or `RUN@STEP`.
+pub fn find_at(project: &Project, word: &str) -> Result<(RunRecord, Option<u64>)> {
+    let Some((name, step)) = word.rsplit_once('@') else { return Ok((find(project, word)?, None)) };
+    let step = step.parse().map_err(|_| usage(format!("Expected RUN@STEP, found \"{word}\".")))?;
+    Ok((find(project, name)?, Some(step)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

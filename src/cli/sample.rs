@@ -20,7 +20,7 @@ use super::{
     drive,
     ending::{Ending, on_interrupt, usage},
     output,
-    place::find,
+    place::find_at,
     prompts,
 };
 
@@ -74,14 +74,7 @@ fn whose(project: &Project, from: &str) -> Result<(Speaker, String)> {
     if from == "start" {
         return Ok((Speaker::of_start(project)?, "start model".to_owned()));
     }
-    let (name, step) = match from.rsplit_once('@') {
-        Some((name, step)) => {
-            let step = step.parse().map_err(|_| usage(format!("--from: expected RUN@STEP, found \"{from}\".")))?;
-            (name, Some(step))
-        }
-        None => (from, None),
-    };
-    let run = find(project, name)?;
+    let (run, step) = find_at(project, from)?;
     let speaker = Speaker::of_run(project.dir(), run.id, step)?;
     let whose = format!("run {} at step {}", run.id.0, speaker.step.unwrap_or_default());
     Ok((speaker, whose))

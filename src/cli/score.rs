@@ -1,4 +1,4 @@
-//! `nudge score`: log-probs of given pairs, token by token.
+//! `nudge score`: log-probs of given pairs, token by token; of a project's pairs in `score_project`.
 
 use anyhow::{Context as _, Result};
 use data::{Pair, counted};
@@ -11,12 +11,15 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use text::Limits;
 
-use super::{args::Score, drive, ending::Ending, output};
+use super::{args::Score, drive, ending::Ending, output, score_project};
 
 /// Pairs of a file that are in memory at once.
 const AT_ONCE: usize = 256;
 
 pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
+    if let Some(project) = &args.project {
+        return score_project::run(project, args.run.as_deref(), args.json, threads);
+    }
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let tally = pool.install(|| score(args))?;
     anyhow::ensure!(tally.scored > 0, "No pair could be scored.");
@@ -69,7 +72,8 @@ impl Tally {
 }
 
 fn score(args: &Score) -> Result<Tally> {
-    let speaker = Speaker::load(&args.model, args.adapter.as_deref(), args.dtype, args.device)?;
+    let model = args.model.as_ref().context("Name --model")?;
+    let speaker = Speaker::load(model, args.adapter.as_deref(), args.dtype, args.device)?;
     let mut tally = Tally::default();
     let bar = ProgressBar::new(0);
     if let Some(file) = &args.batch_file {

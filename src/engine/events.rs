@@ -44,7 +44,7 @@ enum Worth {
 
 fn worth(event: &Event) -> Worth {
     match event {
-        Event::Phase { .. } | Event::Resting { .. } | Event::Step { .. } => Worth::Newest,
+        Event::Phase { .. } | Event::Resting { .. } | Event::Scored { .. } | Event::Step { .. } => Worth::Newest,
         Event::Token { .. } => Worth::Droppable,
         Event::Evaluated { .. } | Event::Sampled { .. } | Event::Saved { .. } | Event::Logged { .. } => Worth::History,
         Event::Started { .. }
@@ -55,6 +55,7 @@ fn worth(event: &Event) -> Worth {
         | Event::Generated { .. }
         | Event::Drawn { .. }
         | Event::AllDrawn { .. }
+        | Event::AllScored { .. }
         | Event::Preflight { .. }
         | Event::Failed { .. } => Worth::Essential,
     }

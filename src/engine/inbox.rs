@@ -1,6 +1,7 @@
 //! Where requests arrive: the queue of runs, and what is answered while a run is going.
 
 mod drawing;
+mod scoring;
 
 use std::{
     collections::VecDeque,
@@ -25,7 +26,7 @@ use train::{
 };
 
 use crate::{
-    answers::{Drawing, Drawings, Speakers, answer},
+    answers::{Drawing, Drawings, Scorings, Speakers, answer},
     border,
     events::Reporter,
     pool::{Pool, PoolOptions},
@@ -60,7 +61,7 @@ impl Current<'_> {
     fn is_asked(&self, source: &Weights) -> bool {
         match source {
             Weights::Run { project, run, step: None } => *run == self.job.task.run && *project == self.job.task.project,
-            Weights::Run { .. } | Weights::Model { .. } => false,
+            Weights::Run { .. } | Weights::Model { .. } | Weights::Start { .. } => false,
         }
     }
 
@@ -100,6 +101,8 @@ pub struct Inbox {
     speakers: Speakers,
     /// Served a few prompts at a time, after everything else.
     drawings: Drawings,
+    /// The same of pairs that are scored.
+    scorings: Scorings,
     running: Option<Job>,
     /// The last step that the running run has done.
     step: u64,
@@ -125,6 +128,7 @@ impl Inbox {
             wishes: Wishes::default(),
             speakers: Speakers::default(),
             drawings: Drawings::default(),
+            scorings: Scorings::default(),
             running: None,
             step: 0,
             rests: Vec::new(),
@@ -184,7 +188,7 @@ impl Inbox {
         if self.take_later(None) {
             return;
         }
-        if !self.drawings.is_empty() {
+        if self.has_work() {
             self.take_all(None);
             return;
         }
@@ -200,7 +204,7 @@ impl Inbox {
         if self.take_later(current) {
             return;
         }
-        if !self.drawings.is_empty() {
+        if self.has_work() {
             self.take_all(current);
             return;
         }
@@ -224,7 +228,13 @@ impl Inbox {
         }
         if !self.closing() && current.is_none_or(Current::has_time) {
             self.draw_some(current);
+            self.score_some(current);
         }
+    }
+
+    /// Something is to be done a little at a time.
+    fn has_work(&self) -> bool {
+        !(self.drawings.is_empty() && self.scorings.is_empty())
     }
 
     /// Takes the next question that was put off, if there is time for it now.
@@ -273,6 +283,7 @@ impl Inbox {
             Request::Draw { request, source, name, prompts, asked, control } => {
                 self.drawings.push(Drawing::new(request, source, name, prompts, asked, control));
             }
+            Request::Score { request, project, run, control } => self.scorings.push(request, project, run, control),
             Request::Preflight { request, project, config, yields } => {
                 self.beside(current, "a check was made", |inbox| {
                     guarded(request, || inbox.preflight(request, &project, &config, yields, current))

@@ -22,7 +22,7 @@ mod thread;
 pub use export::export;
 pub use train::{
     TrainError as EngineError, bench,
-    measure::score,
+    measure::{pair_scores, score},
     run::{
         fork,
         rotation::{asked_for as checkpoints_asked_for, newest as newest_checkpoint, steps as checkpoint_steps},
@@ -32,7 +32,7 @@ pub use train::{
 
 pub use self::{
     admit::{admit, fit_to_resume},
-    answers::{Drawn, Speaker, answer, answer_all, draw},
+    answers::{Drawn, Scoring, Speaker, Speakers, answer, answer_all, draw},
     events::Waker,
     pool::compute_pool,
     thread::{Engine, EngineOptions, Farewell, no_waker},

@@ -59,6 +59,9 @@ pub enum Request {
         asked: Candidates,
         control: Arc<RunControl>,
     },
+    /// Score the project's pairs that have no scores yet, under what runs start from or a run's checkpoint (absent step = its
+    /// newest), some at a time; they are in the project before [`Event::Scored`] tells of them.
+    Score { request: RequestId, project: PathBuf, run: Option<(RunId, Option<u64>)>, control: Arc<RunControl> },
     /// Everything that can be known before a start.
     /// `yields`: cut short as soon as anything else is asked for.
     Preflight { request: RequestId, project: PathBuf, config: Box<RunConfig>, yields: bool },
@@ -73,6 +76,8 @@ pub enum Weights {
     Model { folder: PathBuf, adapter: Option<PathBuf> },
     /// A run's checkpoint; `step` absent = the newest, or the weights in memory if the run is going.
     Run { project: PathBuf, run: RunId, step: Option<u64> },
+    /// What the project's runs start from, by its settings as they are now.
+    Start { project: PathBuf },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -278,6 +283,19 @@ pub enum Event {
     /// All prompts had their turn, or it was stopped.
     AllDrawn {
         request: RequestId,
+    },
+    /// So many pairs of [`Request::Score`] have their scores in the project, under the checkpoint of this step if it is a run's.
+    Scored {
+        request: RequestId,
+        step: Option<u64>,
+        done: usize,
+        of: usize,
+    },
+    /// All of them, or it was stopped.
+    AllScored {
+        request: RequestId,
+        /// Why the weights are not those of the newest checkpoint, where that was asked for.
+        passed_over: Vec<String>,
     },
     Preflight {
         request: RequestId,

@@ -389,6 +389,8 @@ impl Runs {
             | Event::Generated { .. }
             | Event::Drawn { .. }
             | Event::AllDrawn { .. }
+            | Event::Scored { .. }
+            | Event::AllScored { .. }
             | Event::Preflight { .. }
             | Event::Failed { .. } => None,
         }

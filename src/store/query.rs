@@ -54,6 +54,8 @@ pub enum SortKey {
     VerdictTime,
     /// Newest margin in a run; pairs the run has not visited last, whatever the direction.
     Margin(RunId),
+    /// A number made of a pair's scores ([`Project::query_scored`]); pairs without one last, whatever the direction.
+    Scores,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,56 +141,7 @@ impl PairRow {
 impl Project {
     /// Ids only: a million of them take a fraction of a second, the rows on the screen come from [`Self::rows`].
     pub fn query(&self, query: &PairQuery) -> Result<Vec<PairId>> {
-        self.snapshot(|connection| {
-            let contents = search::matching(connection, &query.search)?;
-            let narrowed = narrowed(connection, query)?;
-            let pins = query.held_out.map(|_| pins(connection)).transpose()?.unwrap_or_default();
-            let filter_margins = query.margin.map(|(run, ..)| newest_margins(connection, run)).transpose()?;
-            let sort_margins = match query.sort.key {
-                SortKey::Margin(run) => newest_margins(connection, run)?,
-                SortKey::Id | SortKey::Length | SortKey::VerdictTime => HashMap::new(),
-            };
-            let keep = |listed: &Listed| {
-                contents.as_ref().is_none_or(|contents| contents.contains(&listed.content))
-                    && narrowed.as_ref().is_none_or(|narrowed| narrowed.binary_search(&listed.pair).is_ok())
-                    && query.held_out.is_none_or(|(rule, held_out)| {
-                        let pin = pins.get(&listed.prompt).copied();
-                        pin.unwrap_or_else(|| rule.holds_out(listed.prompt)) == held_out
-                    })
-                    && query.length.is_none_or(|(least, most)| (least..=most).contains(&(listed.len_bytes as usize)))
-                    && query.margin.is_none_or(|(_, low, high)| {
-                        filter_margins
-                            .as_ref()
-                            .and_then(|margins| margins.get(&listed.pair))
-                            .is_some_and(|margin| (low..=high).contains(margin))
-                    })
-            };
-            // What is sorted by: absent ones go last, whatever the direction.
-            let key = |listed: &Listed| match query.sort.key {
-                SortKey::Id => Some(listed.pair as f64),
-                SortKey::Length => Some(listed.len_bytes as f64),
-                SortKey::VerdictTime => listed.verdict_at.map(|at| at as f64),
-                SortKey::Margin(_) => sort_margins.get(&listed.pair).map(|margin| f64::from(*margin)),
-            };
-            let mut found: Vec<(Option<f64>, i64)> = Vec::new();
-            list(connection, query, |listed| {
-                if keep(listed) {
-                    found.push((key(listed), listed.pair));
-                }
-            })?;
-            let descending = query.sort.descending;
-            if query.sort != Sort::default() {
-                found.sort_unstable_by(|(a, pair_a), (b, pair_b)| {
-                    let order = match (a, b) {
-                        (Some(a), Some(b)) if descending => b.total_cmp(a),
-                        (Some(a), Some(b)) => a.total_cmp(b),
-                        (a, b) => b.is_some().cmp(&a.is_some()),
-                    };
-                    order.then(pair_a.cmp(pair_b))
-                });
-            }
-            Ok(found.into_iter().map(|(_, pair)| PairId(pair)).collect())
-        })
+        self.snapshot(|connection| find(connection, query, &|_| Some(None)))
     }
 
     pub fn counts(&self) -> Result<Counts> {
@@ -233,6 +186,65 @@ impl Project {
             Ok(tags)
         })
     }
+}
+
+/// The pairs that a query finds, in its order. `place`: a pair's number for [`SortKey::Scores`], nothing for one that is left out.
+pub(super) fn find(
+    connection: &Connection,
+    query: &PairQuery,
+    place: &dyn Fn(i64) -> Option<Option<f64>>,
+) -> Result<Vec<PairId>> {
+    let contents = search::matching(connection, &query.search)?;
+    let narrowed = narrowed(connection, query)?;
+    let pins = query.held_out.map(|_| pins(connection)).transpose()?.unwrap_or_default();
+    let filter_margins = query.margin.map(|(run, ..)| newest_margins(connection, run)).transpose()?;
+    let sort_margins = match query.sort.key {
+        SortKey::Margin(run) => newest_margins(connection, run)?,
+        SortKey::Id | SortKey::Length | SortKey::VerdictTime | SortKey::Scores => HashMap::new(),
+    };
+    let keep = |listed: &Listed| {
+        contents.as_ref().is_none_or(|contents| contents.contains(&listed.content))
+            && narrowed.as_ref().is_none_or(|narrowed| narrowed.binary_search(&listed.pair).is_ok())
+            && query.held_out.is_none_or(|(rule, held_out)| {
+                let pin = pins.get(&listed.prompt).copied();
+                pin.unwrap_or_else(|| rule.holds_out(listed.prompt)) == held_out
+            })
+            && query.length.is_none_or(|(least, most)| (least..=most).contains(&(listed.len_bytes as usize)))
+            && query.margin.is_none_or(|(_, low, high)| {
+                filter_margins
+                    .as_ref()
+                    .and_then(|margins| margins.get(&listed.pair))
+                    .is_some_and(|margin| (low..=high).contains(margin))
+            })
+    };
+    // What is sorted by: absent ones go last, whatever the direction.
+    let key = |listed: &Listed, place: Option<f64>| match query.sort.key {
+        SortKey::Id => Some(listed.pair as f64),
+        SortKey::Length => Some(listed.len_bytes as f64),
+        SortKey::VerdictTime => listed.verdict_at.map(|at| at as f64),
+        SortKey::Margin(_) => sort_margins.get(&listed.pair).map(|margin| f64::from(*margin)),
+        SortKey::Scores => place,
+    };
+    let mut found: Vec<(Option<f64>, i64)> = Vec::new();
+    list(connection, query, |listed| {
+        if keep(listed)
+            && let Some(place) = place(listed.pair)
+        {
+            found.push((key(listed, place), listed.pair));
+        }
+    })?;
+    let descending = query.sort.descending;
+    if query.sort != Sort::default() {
+        found.sort_unstable_by(|(a, pair_a), (b, pair_b)| {
+            let order = match (a, b) {
+                (Some(a), Some(b)) if descending => b.total_cmp(a),
+                (Some(a), Some(b)) => a.total_cmp(b),
+                (a, b) => b.is_some().cmp(&a.is_some()),
+            };
+            order.then(pair_a.cmp(pair_b))
+        });
+    }
+    Ok(found.into_iter().map(|(_, pair)| PairId(pair)).collect())
 }
 
 /// A newest pair, as far as the index alone knows it.
@@ -285,7 +297,11 @@ fn newest_margins(connection: &Connection, run: RunId) -> Result<HashMap<i64, f3
 }
 
 pub(super) fn state_of(pair: &Pair) -> VerdictState {
-    match pair.choice() {
+    state_of_choice(pair.choice())
+}
+
+pub(super) fn state_of_choice(choice: Option<Choice>) -> VerdictState {
+    match choice {
         None => VerdictState::Unlabelled,
         Some(Choice::Better { .. }) => VerdictState::Better,
         Some(Choice::Tie) => VerdictState::Tie,

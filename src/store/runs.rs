@@ -266,10 +266,10 @@ impl Project {
         Ok(())
     }
 
-    /// Drops metrics, visits, samples, judged answers and log lines later than `step`, before a run goes on from there.
+    /// Drops metrics, visits, samples, judged answers, log lines and scores later than `step`, before a run goes on from there.
     pub fn truncate_after(&mut self, run: RunId, step: u64) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
-            for table in BY_STEP {
+            for table in BY_STEP.iter().chain(&["scorings"]) {
                 tx.execute(&format!("DELETE FROM {table} WHERE run = ?1 AND step > ?2"), params![run.0, step as i64])?;
             }
             Ok(())

@@ -8,13 +8,22 @@ use kernels::device::DeviceChoice;
 
 use super::precision;
 
-/// Log-probs of given pairs, token by token
+/// Log-probs of given pairs, token by token, or of a project's pairs
+///
+/// With a project its pairs are scored under what runs start from, or under a run's checkpoint, and the scores stay in the
+/// project: what is there already is not computed again, and the window shows the same numbers.
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("what").args(["pairs", "batch_file"]).required(true))]
+#[command(group = ArgGroup::new("what").args(["project", "pairs", "batch_file"]).required(true))]
 pub struct Score {
+    /// A project's folder.
+    #[arg(conflicts_with_all = ["model", "device", "adapter", "dtype", "max_prompt_tokens", "max_answer_tokens"])]
+    pub project: Option<PathBuf>,
+    /// A run of the project (number, name or "last"), at its newest checkpoint or at STEP [default: what runs start from]
+    #[arg(value_name = "RUN[@STEP]", requires = "project")]
+    pub run: Option<String>,
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
-    #[arg(long, value_name = "HF_DIR")]
-    pub model: PathBuf,
+    #[arg(long, value_name = "HF_DIR", required_unless_present = "project")]
+    pub model: Option<PathBuf>,
     /// auto, cpu, cuda:0 or metal.
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,

@@ -11,10 +11,11 @@ use kernels::device::DeviceChoice;
 use model::{GenerateOptions, Halt, LoadOptions, Policy, Shelf};
 use serde::Deserialize;
 use store::{Project, RunId};
-use text::{Clock, Codec, StreamDecoder};
+use text::{Clock, Codec, Limits, StreamDecoder};
 use train::{
     Result, TrainError,
     dataset::inputs,
+    measure::pair_scores::limits,
     run::{checkpoint, rotation},
 };
 
@@ -27,6 +28,10 @@ use crate::{
 pub struct Speaker {
     pub policy: Policy,
     pub codec: Codec,
+    /// Everything that decides its log-probs.
+    pub weights: String,
+    /// Where its prompts are too long and its answers are cut.
+    pub limits: Limits,
     /// The step of the run whose weights these are; absent for a model as it is on disk.
     pub step: Option<u64>,
     /// Why it is not a run's newest checkpoint, where that was asked for: sentences, none where it is.
@@ -43,7 +48,7 @@ impl Speaker {
             ..LoadOptions::default()
         };
         let folder = Shelf::of_user().resolve(folder)?;
-        Ok(Self::of_model(Policy::load(&folder, &options)?, Codec::load(&folder)?))
+        Ok(Self::of_model(Policy::load(&folder, &options)?, Codec::load(&folder)?, Limits::NONE))
     }
 
     /// What the runs of a project start from, by its own settings: its model, with the start adapter if one is named.
@@ -51,24 +56,30 @@ impl Speaker {
         let config = RunConfig::from_toml(&project.settings()?.run_toml)?;
         let folder = inputs::model_folder(project, &config)?;
         let options = LoadOptions { adapter: None, full: false, ..inputs::load_options(&config, project.dir()) };
-        Ok(Self::of_model(Policy::load(&folder, &options)?, Codec::load(&folder)?))
+        Ok(Self::of_model(Policy::load(&folder, &options)?, Codec::load(&folder)?, limits(&config)))
     }
 
-    fn of_model(policy: Policy, codec: Codec) -> Self {
-        Self { policy, codec, step: None, passed_over: Vec::new() }
+    fn of_model(policy: Policy, codec: Codec, limits: Limits) -> Self {
+        Self { weights: policy.identity().to_owned(), limits, policy, codec, step: None, passed_over: Vec::new() }
     }
 
-    /// A checkpoint of a run; `step` absent = the newest that is whole.
+    /// A checkpoint of a run; `step` absent = the newest that is whole, 0 = what it started from.
     pub fn of_run(project: &Path, run: RunId, step: Option<u64>) -> Result<Self> {
         let project = Project::open(project)?;
         let record = project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
         let folder = inputs::model_folder(&project, &config)?;
         let mut policy = Policy::load(&folder, &inputs::load_options_of(&record, &config, project.dir()))?;
+        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
+        let limits = limits(&config);
+        if step == Some(0) {
+            return Ok(Self { step, ..Self::of_model(policy, codec, limits) });
+        }
         let saved = checkpoint::open(&record.checkpoints, step)?;
         saved.restore(&mut policy)?;
-        let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
-        Ok(Self { policy, codec, step: Some(saved.state().step), passed_over: saved.told_passed_over() })
+        let weights = format!("{} {}", policy.identity(), saved.trained());
+        let (step, passed_over) = (Some(saved.state().step), saved.told_passed_over());
+        Ok(Self { policy, codec, weights, limits, step, passed_over })
     }
 }
 
@@ -285,6 +296,7 @@ impl Sampling {
 enum Voice {
     Model(PathBuf, Option<PathBuf>),
     Run(PathBuf, RunId, u64),
+    Start(PathBuf),
 }
 
 /// Speakers kept loaded, so that a conversation does not load its model at every turn. Two, for a duel.
@@ -308,6 +320,7 @@ impl Speakers {
     pub fn get(&mut self, weights: &Weights) -> Result<&Speaker> {
         let voice = match weights {
             Weights::Model { folder, adapter } => Voice::Model(folder.clone(), adapter.clone()),
+            Weights::Start { project } => Voice::Start(project.clone()),
             Weights::Run { project, run, step } => {
                 let newest = || rotation::newest_step(&Project::open(project)?.run(*run)?.checkpoints);
                 Voice::Run(project.clone(), *run, step.map_or_else(newest, Ok)?)
@@ -316,8 +329,9 @@ impl Speakers {
         // Where no step was asked for, a newest one that is damaged is passed over; who asks for it by name gets no other.
         let asked = match weights {
             Weights::Run { step, .. } => *step,
-            Weights::Model { .. } => None,
+            Weights::Model { .. } | Weights::Start { .. } => None,
         };
+        // What the settings name may be another model by now.
         let fits = |speaker: &Speaker| asked.is_none() || speaker.passed_over.is_empty();
         if let Some(index) = self.0.iter().position(|(loaded, speaker)| *loaded == voice && fits(speaker)) {
             let found = self.0.remove(index);
@@ -331,6 +345,7 @@ impl Speakers {
                     Speaker::load(folder, adapter.as_deref(), Precision::Auto, DeviceChoice::Auto)?
                 }
                 Voice::Run(project, run, _) => Speaker::of_run(project, *run, asked)?,
+                Voice::Start(project) => Speaker::of_start(&Project::open(project)?)?,
             };
             self.0.push((voice, speaker));
         }

@@ -3,8 +3,10 @@
 mod answer;
 mod candidates;
 mod drawing;
+mod scoring;
 mod stop;
 
 pub use answer::{Speaker, Speakers, answer, answer_all};
 pub use candidates::{Drawn, draw};
 pub use drawing::{Drawing, Drawings, Turn};
+pub use scoring::{ALONE, Asked, BESIDE_A_RUN, Scoring, Scorings, Turned};

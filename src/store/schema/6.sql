@@ -20,3 +20,34 @@ CREATE TABLE take_ins (
 ) STRICT, WITHOUT ROWID;
 -- Whether labels made meanwhile are to join at its next end of an epoch.
 ALTER TABLE runs ADD COLUMN takes_in INTEGER NOT NULL DEFAULT 0 CHECK (takes_in IN (0, 1));
+
+-- Weights under which pairs were scored: what runs start from, or a run's checkpoint.
+CREATE TABLE scorings (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Of everything that the scores depend on besides the texts: weights, tokenizer, template, lengths.
+    weights TEXT NOT NULL UNIQUE,
+    -- By which they are found without loading a model; the newest of a name counts.
+    name    TEXT NOT NULL,
+    -- NULL: what runs start from.
+    run     INTEGER REFERENCES runs (id) ON DELETE CASCADE,
+    step    INTEGER,
+    -- The same pairs under the weights that the run started from; NULL for those themselves.
+    start   INTEGER REFERENCES scorings (id),
+    CHECK ((run IS NULL) = (step IS NULL))
+) STRICT;
+CREATE INDEX scorings_name ON scorings (name, id);
+
+-- Σ log-probs of two answers of a content, whichever of them is chosen; NULL where they cannot be scored.
+CREATE TABLE scores (
+    scoring       INTEGER NOT NULL REFERENCES scorings (id) ON DELETE CASCADE,
+    content       INTEGER NOT NULL,
+    -- Places of the answers, the lower first.
+    a             INTEGER NOT NULL,
+    b             INTEGER NOT NULL,
+    log_prob_a    REAL,
+    log_prob_b    REAL,
+    tokens_a      INTEGER NOT NULL,
+    tokens_b      INTEGER NOT NULL,
+    PRIMARY KEY (scoring, content, a, b),
+    CHECK (a < b)
+) STRICT, WITHOUT ROWID;

@@ -5,6 +5,7 @@ pub mod evaluate;
 pub mod golden;
 pub mod judging;
 pub mod log_probs;
+pub mod pair_scores;
 pub mod probes;
 pub mod reference;
 pub mod score;

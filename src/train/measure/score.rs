@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use text::{Codec, Limits};
 
 use crate::{
-    dataset::documents,
     error::{Result, TrainError},
-    measure::log_probs::{log_probs, sum},
+    measure::{
+        log_probs::{log_probs, sum},
+        pair_scores,
+    },
 };
 
 /// One pair's token ids and log-probs.
@@ -43,7 +45,7 @@ pub struct IdPair {
 }
 
 /// Tokens of one packed row.
-const ROW_TOKENS: usize = 2048;
+pub const ROW_TOKENS: usize = 2048;
 
 /// A batch file has no reason to be longer, in bytes: all of it is held in memory.
 const LONGEST: u64 = 1 << 30;
@@ -112,19 +114,11 @@ pub fn score_pairs(
 }
 
 fn encode(policy: &Policy, codec: &Codec, pair: &Pair, limits: Limits) -> Result<Doc, String> {
-    let (chosen, rejected) = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
-        Some(Choice::Better { chosen, rejected, .. }) => (chosen, rejected),
-        Some(Choice::Tie | Choice::BothBad | Choice::Skip) | None => (0, 1),
+    let places = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
+        Some(Choice::Better { chosen, rejected, .. }) => [chosen, rejected],
+        Some(Choice::Tie | Choice::BothBad | Choice::Skip) | None => [0, 1],
     };
-    let (Some(chosen), Some(rejected)) = (pair.answers.get(chosen), pair.answers.get(rejected)) else {
-        return Err("it has fewer than two answers".to_owned());
-    };
-    let encoded =
-        codec.encode_answers(&pair.prompt, &[chosen, rejected], limits).map_err(|reason| reason.to_string())?;
-    let doc =
-        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
-    documents::known(&doc, codec, policy.spec().vocab_size)?;
-    Ok(doc)
+    pair_scores::encode(policy, codec, pair, places, limits)
 }
 
 fn score_docs(policy: &Policy, docs: Vec<Doc>, on_pair: &mut dyn FnMut(usize)) -> Result<Vec<PairScore>> {

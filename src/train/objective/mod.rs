@@ -17,7 +17,7 @@
 //!
 //! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
 //! `formula`: the same in symbols.
-//! `diagnostics`: what a step's pairs look like. `tokens`: the terms that are means over tokens, and KL drift.
+//! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
 
 mod diagnostics;
 mod dpo;
@@ -28,6 +28,7 @@ mod logistic;
 mod margin;
 mod mpo;
 mod of_config;
+mod standing;
 mod tokens;
 
 use data::config::Margin;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostics, summarize};
 pub use of_config::formula;
+pub use standing::Standing;
 pub use tokens::{TokenMean, kl_forward, kl_k3};
 
 /// The preference objective, with its own constants. Exhaustive on purpose: no default arm anywhere.

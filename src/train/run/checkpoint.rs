@@ -219,6 +219,11 @@ pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
     Err(damaged(&newest, passed_over.join("; ")))
 }
 
+/// What the checkpoint of a step says of itself, its tensors unread; nothing where it is gone or cannot be read.
+pub fn state_of(folders: &[PathBuf], step: u64) -> Option<State> {
+    Some(Index::read(&rotation::find(folders, step)?).ok()?.state)
+}
+
 /// What the newest checkpoint says of itself, its tensors unread; nothing where there is none that can be read.
 pub fn newest_state(folders: &[PathBuf]) -> Option<State> {
     let newest = rotation::newest(folders)?;
@@ -267,6 +272,11 @@ impl Saved {
         let told =
             self.passed_over.iter().map(|reason| format!("{reason}. The checkpoint of step {step} is used instead"));
         told.inspect(|sentence| tracing::warn!("{sentence}")).collect()
+    }
+
+    /// blake3 of what was trained.
+    pub fn trained(&self) -> &str {
+        self.index.files.get(&self.index.weights).map_or("", String::as_str)
     }
 
     /// Puts what was trained back into a policy of the run's settings.

@@ -1,0 +1,480 @@
+//! What models think of the pairs: Σ log-probs of a pair's two answers, under what runs start from and under checkpoints.
+//!
+//! A score belongs to the texts, not to the verdict: turning a verdict round costs nothing, an edited text is scored anew,
+//! and undoing the edit finds what was known before.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Deserialize;
+
+use super::{
+    PairQuery, Project, RunId, VerdictState,
+    pairs::newest_pair,
+    project::{Keep, Result},
+    query,
+};
+use ::data::{Choice, Pair, PairId};
+
+/// Names weights that pairs were scored under, inside one project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScoringId(pub i64);
+
+/// Weights under which pairs are to be scored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewScoring<'a> {
+    /// Of everything that scores depend on besides the texts.
+    pub weights: &'a str,
+    /// By which they are found again without loading a model.
+    pub name: &'a str,
+    /// A run's checkpoint; absent for what runs start from.
+    pub run: Option<(RunId, u64)>,
+    /// What that run started from.
+    pub start: Option<ScoringId>,
+}
+
+/// Weights under which pairs were scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scoring {
+    pub id: ScoringId,
+    /// Absent for what runs start from.
+    pub run: Option<(RunId, u64)>,
+    /// What the run started from; the same as `id` where this is a start itself.
+    pub start: ScoringId,
+}
+
+/// One answer under some weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// Σ log π over its tokens.
+    pub log_prob: f64,
+    /// At least 1.
+    pub tokens: usize,
+}
+
+/// Two answers of a pair that are to be scored, as they are now.
+#[derive(Debug, Clone)]
+pub struct ToScore {
+    pub pair: Pair,
+    content: i64,
+    answers: [usize; 2],
+}
+
+impl ToScore {
+    /// Their places in the pair; there may be no such answer.
+    pub fn answers(&self) -> [usize; 2] {
+        self.answers
+    }
+}
+
+/// What came of a [`ToScore`]: its two scores in order, or nothing where it cannot be scored.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    content: i64,
+    answers: [usize; 2],
+    scores: Option<[Score; 2]>,
+}
+
+impl Scored {
+    pub fn new(asked: &ToScore, scores: Option<[Score; 2]>) -> Self {
+        Self { content: asked.content, answers: asked.answers, scores }
+    }
+}
+
+/// What is known of a pair under some weights. Without a better answer the first stands for the chosen one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairScores {
+    pub pair: PairId,
+    pub state: VerdictState,
+    /// c of the verdict; absent where it is not trained on.
+    pub certainty: Option<f64>,
+    /// r and μ.
+    pub reward: f64,
+    pub behaviour: f64,
+    pub chosen: Score,
+    pub rejected: Score,
+    /// Σ log-probs of the two under what the run started from, where that was scored.
+    pub start: Option<[f64; 2]>,
+}
+
+impl PairScores {
+    /// log π(chosen) − log π(rejected), over whole answers.
+    pub fn margin(&self) -> f64 {
+        self.chosen.log_prob - self.rejected.log_prob
+    }
+}
+
+/// Columns of newest pairs with their scores, `?1` being the scoring and `?2` its start.
+const SCORED: &str = "SELECT versions.pair, versions.state, versions.verdict, versions.reward, versions.behaviour,
+        now.a, now.b, now.log_prob_a, now.log_prob_b, now.tokens_a, now.tokens_b, first.log_prob_a, first.log_prob_b
+    FROM versions
+    JOIN scores AS now ON now.scoring = ?1 AND now.content = versions.content AND now.log_prob_a IS NOT NULL
+    LEFT JOIN scores AS first
+        ON first.scoring = ?2 AND first.content = now.content AND first.a = now.a AND first.b = now.b
+    WHERE versions.revision_to IS NULL";
+
+impl Project {
+    /// Notes weights; those that are known keep their scores and get this name.
+    pub fn record_scoring(&mut self, new: NewScoring<'_>) -> Result<ScoringId> {
+        let NewScoring { weights, name, run, start } = new;
+        self.write(Keep::Kill, |tx| {
+            // What had the name before is no longer found by it.
+            tx.execute("UPDATE scorings SET name = '' WHERE name = ?1 AND weights <> ?2", [name, weights])?;
+            let id = tx.query_row(
+                "INSERT INTO scorings (weights, name, run, step, start) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (weights) DO UPDATE SET name = ?2, run = ?3, step = ?4, start = ?5 RETURNING id",
+                params![
+                    weights,
+                    name,
+                    run.map(|(run, _)| run.0),
+                    run.map(|(_, step)| step as i64),
+                    start.map(|start| start.0)
+                ],
+                |row| row.get(0),
+            )?;
+            Ok(ScoringId(id))
+        })
+    }
+
+    /// The weights of this name, if anything was scored under them.
+    pub fn scoring(&self, name: &str) -> Result<Option<Scoring>> {
+        self.read(|connection| {
+            let found = connection
+                .prepare_cached("SELECT id, run, step, start FROM scorings WHERE name = ?1 ORDER BY id DESC LIMIT 1")?
+                .query_row([name], scoring_of)
+                .optional()?;
+            Ok(found)
+        })
+    }
+
+    /// Checkpoints that have scores, by run and step.
+    pub fn scored_checkpoints(&self) -> Result<Vec<(RunId, u64)>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT run, step FROM scorings WHERE run IS NOT NULL AND name <> '' ORDER BY run, step",
+            )?;
+            let found = statement
+                .query_map([], |row| Ok((RunId(row.get(0)?), row.get::<_, i64>(1)? as u64)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(found)
+        })
+    }
+
+    /// Pairs that have no score yet, by id, and how many pairs there are.
+    pub fn unscored(&self, scoring: ScoringId) -> Result<(Vec<PairId>, usize)> {
+        self.snapshot(|connection| {
+            let mut known = connection.prepare_cached(
+                "SELECT count(*) FROM scores WHERE scoring = ?1 AND content = ?2 AND a = ?3 AND b = ?4",
+            )?;
+            let mut statement = connection.prepare_cached(
+                "SELECT pair, content, verdict FROM versions WHERE revision_to IS NULL ORDER BY pair",
+            )?;
+            let mut rows = statement.query([])?;
+            let (mut missing, mut all) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                all += 1;
+                let [a, b] = sorted(compared(row, 2)?);
+                let place = params![scoring.0, row.get::<_, i64>(1)?, a as i64, b as i64];
+                if known.query_row(place, |row| row.get::<_, i64>(0))? == 0 {
+                    missing.push(PairId(row.get(0)?));
+                }
+            }
+            Ok((missing, all))
+        })
+    }
+
+    /// These pairs as they are now, for [`Self::put_scores`]; those that are gone are left out.
+    pub fn to_score(&self, ids: &[PairId]) -> Result<Vec<ToScore>> {
+        self.snapshot(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT content FROM versions WHERE pair = ?1 AND revision_to IS NULL")?;
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                if let Some(pair) = newest_pair(connection, *id)? {
+                    let content = statement.query_row([id.0], |row| row.get(0))?;
+                    let answers = sorted(sides(pair.choice()));
+                    found.push(ToScore { pair, content, answers });
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Keeps what was computed, all or nothing.
+    pub fn put_scores(&mut self, scoring: ScoringId, scored: &[Scored]) -> Result<()> {
+        self.write(Keep::Kill, |tx| {
+            let mut insert = tx.prepare_cached(
+                "INSERT OR REPLACE INTO scores (scoring, content, a, b, log_prob_a, log_prob_b, tokens_a, tokens_b)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            for Scored { content, answers: [a, b], scores } in scored {
+                let log_probs = scores.map(|scores| scores.map(|score| score.log_prob));
+                let tokens = scores.map_or([0; 2], |scores| scores.map(|score| score.tokens as i64));
+                insert.execute(params![
+                    scoring.0,
+                    content,
+                    *a as i64,
+                    *b as i64,
+                    log_probs.map(|values| values[0]),
+                    log_probs.map(|values| values[1]),
+                    tokens[0],
+                    tokens[1]
+                ])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What is known of these pairs; those without scores are left out.
+    pub fn scores(&self, scoring: Scoring, pairs: &[PairId]) -> Result<Vec<PairScores>> {
+        self.snapshot(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{SCORED} AND versions.pair = ?3"))?;
+            let mut found = Vec::with_capacity(pairs.len());
+            for pair in pairs {
+                let mut rows = statement.query([scoring.id.0, scoring.start.0, pair.0])?;
+                while let Some(row) = rows.next()? {
+                    found.extend(scores_of(row)?);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// The same of all pairs, one by one by id.
+    pub fn each_scores(&self, scoring: Scoring, each: &mut dyn FnMut(PairScores)) -> Result<()> {
+        self.read(|connection| each_scores(connection, scoring, each))
+    }
+
+    /// Like [`Self::query`], by what is known under some weights. `place`: by what a pair is sorted where the query sorts by
+    /// [`super::SortKey::Scores`], or nothing for one that is left out. Pairs without scores come last, or not at all if
+    /// `only_scored`.
+    pub fn query_scored(
+        &self,
+        query: &PairQuery,
+        scoring: Scoring,
+        only_scored: bool,
+        place: &dyn Fn(&PairScores) -> Option<f64>,
+    ) -> Result<Vec<PairId>> {
+        self.snapshot(|connection| {
+            let mut places: HashMap<i64, Option<f64>> = HashMap::new();
+            each_scores(connection, scoring, &mut |scores| {
+                places.insert(scores.pair.0, place(&scores));
+            })?;
+            query::find(connection, query, &|pair| match places.get(&pair) {
+                Some(Some(place)) => Some(Some(*place)),
+                Some(None) => None,
+                None => (!only_scored).then_some(None),
+            })
+        })
+    }
+}
+
+fn each_scores(connection: &Connection, scoring: Scoring, each: &mut dyn FnMut(PairScores)) -> Result<()> {
+    let mut statement = connection.prepare_cached(&format!("{SCORED} ORDER BY versions.pair"))?;
+    let mut rows = statement.query([scoring.id.0, scoring.start.0])?;
+    while let Some(row) = rows.next()? {
+        if let Some(scores) = scores_of(row)? {
+            each(scores);
+        }
+    }
+    Ok(())
+}
+
+/// Which two answers a verdict compares: chosen and rejected, or the first two.
+fn sides(choice: Option<Choice>) -> [usize; 2] {
+    match choice {
+        Some(Choice::Better { chosen, rejected, .. }) if chosen != rejected => [chosen, rejected],
+        _ => [0, 1],
+    }
+}
+
+fn sorted([a, b]: [usize; 2]) -> [usize; 2] {
+    [a.min(b), a.max(b)]
+}
+
+/// A verdict without its circumstances.
+#[derive(Deserialize)]
+struct Judged {
+    choice: Choice,
+}
+
+fn choice_of(row: &Row<'_>, verdict: usize) -> Result<Option<Choice>> {
+    let json = row.get_ref(verdict)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    Ok(json.map(serde_json::from_str::<Judged>).transpose()?.map(|judged| judged.choice))
+}
+
+fn compared(row: &Row<'_>, verdict: usize) -> Result<[usize; 2]> {
+    Ok(sides(choice_of(row, verdict)?))
+}
+
+/// Absent for scores of other answers of the pair than those that its verdict compares.
+fn scores_of(row: &Row<'_>) -> Result<Option<PairScores>> {
+    let choice = choice_of(row, 2)?;
+    let [chosen, rejected] = sides(choice);
+    let places: [i64; 2] = [row.get(5)?, row.get(6)?];
+    if sorted([chosen, rejected]).map(|place| place as i64) != places {
+        return Ok(None);
+    }
+    let score = |log_prob, tokens| -> Result<Score> {
+        Ok(Score { log_prob: row.get(log_prob)?, tokens: row.get::<_, i64>(tokens)? as usize })
+    };
+    let (mut ab, mut start) = ([score(7, 9)?, score(8, 10)?], [row.get(11)?, row.get(12)?]);
+    if chosen > rejected {
+        ab.reverse();
+        start.reverse();
+    }
+    let [first, second]: [Option<f64>; 2] = start;
+    let [chosen, rejected] = ab;
+    Ok(Some(PairScores {
+        pair: PairId(row.get(0)?),
+        state: query::state_of_choice(choice),
+        certainty: match choice {
+            Some(Choice::Better { strength, .. }) => Some(strength.certainty()),
+            Some(Choice::Tie) => Some(0.5),
+            Some(Choice::BothBad | Choice::Skip) | None => None,
+        },
+        reward: row.get(3)?,
+        behaviour: row.get(4)?,
+        chosen,
+        rejected,
+        start: first.zip(second).map(|(first, second)| [first, second]),
+    }))
+}
+
+fn scoring_of(row: &Row<'_>) -> rusqlite::Result<Scoring> {
+    let id = ScoringId(row.get(0)?);
+    let run: Option<i64> = row.get(1)?;
+    let step: Option<i64> = row.get(2)?;
+    let start: Option<i64> = row.get(3)?;
+    Ok(Scoring {
+        id,
+        run: run.zip(step).map(|(run, step)| (RunId(run), step as u64)),
+        start: start.map_or(id, ScoringId),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ProjectSettings, Sort, SortKey};
+    use ::data::{Answer, Change, Edit, Origin, Prompt, Strength, Verdict};
+
+    fn verdict(chosen: usize, rejected: usize) -> Option<Verdict> {
+        let choice = Choice::Better { chosen, rejected, strength: Strength::Clearly };
+        Some(Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None })
+    }
+
+    fn pairs(count: usize) -> (tempfile::TempDir, Project, Vec<PairId>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        let pair = |n: usize| Pair {
+            verdict: verdict(0, 1),
+            ..Pair::new(PairId::NEW, Prompt::Text(n.to_string()), &["yes", "no", "perhaps"])
+        };
+        let added = Change::new("Add", (0..count).map(pair).map(Edit::add).collect());
+        let ids = project.apply(&added).unwrap().pairs;
+        (dir, project, ids)
+    }
+
+    fn scoring(project: &mut Project, weights: &str, name: &str) -> ScoringId {
+        project.record_scoring(NewScoring { weights, name, run: None, start: None }).unwrap()
+    }
+
+    /// Scores by the pair's number and the answer's place.
+    fn score_all(project: &mut Project, scoring: ScoringId, scale: f64) {
+        let (ids, _) = project.unscored(scoring).unwrap();
+        let asked = project.to_score(&ids).unwrap();
+        let scored: Vec<Scored> = asked
+            .iter()
+            .map(|one| {
+                let of = |place: usize| Score {
+                    log_prob: -scale * (one.pair.id.0 * place as i64) as f64,
+                    tokens: place + 1,
+                };
+                Scored::new(one, Some(one.answers().map(of)))
+            })
+            .collect();
+        project.put_scores(scoring, &scored).unwrap();
+    }
+
+    fn change(project: &mut Project, id: PairId, with: impl FnOnce(&mut Pair)) {
+        let before = project.pair(id).unwrap().unwrap();
+        let mut after = before.clone();
+        with(&mut after);
+        project.apply(&Change::new("Change", vec![Edit::replace(before, after)])).unwrap();
+    }
+
+    #[test]
+    fn a_score_belongs_to_the_texts_and_follows_the_verdict() {
+        let (_dir, mut project, ids) = pairs(3);
+        let start = scoring(&mut project, "w", "start");
+        assert_eq!(project.unscored(start).unwrap(), (ids.clone(), 3));
+        score_all(&mut project, start, 1.0);
+        assert_eq!(project.unscored(start).unwrap(), (vec![], 3));
+        let known = project.scoring("start").unwrap().unwrap();
+        assert_eq!(known, Scoring { id: start, run: None, start });
+        let margin = |project: &Project, id| project.scores(known, &[id]).unwrap().first().map(PairScores::margin);
+        assert_eq!(margin(&project, ids[1]), Some(ids[1].0 as f64));
+
+        // Turned round: known already. Another answer: not known. A new text: not known, until that is undone.
+        change(&mut project, ids[1], |pair| pair.verdict = verdict(1, 0));
+        assert_eq!(margin(&project, ids[1]), Some(-ids[1].0 as f64));
+        assert_eq!(project.scores(known, &[ids[1]]).unwrap()[0].certainty, Some(0.9));
+        change(&mut project, ids[1], |pair| pair.verdict = verdict(2, 0));
+        assert_eq!(margin(&project, ids[1]), None);
+        assert_eq!(project.unscored(start).unwrap().0, [ids[1]]);
+        score_all(&mut project, start, 1.0);
+        assert_eq!(margin(&project, ids[1]), Some(-2.0 * ids[1].0 as f64));
+        change(&mut project, ids[2], |pair| pair.answers[0] = Answer::new("other", Origin::Human));
+        assert_eq!(margin(&project, ids[2]), None);
+        project.undo().unwrap();
+        assert_eq!(margin(&project, ids[2]), Some(ids[2].0 as f64));
+    }
+
+    #[test]
+    fn a_checkpoint_is_measured_against_its_start() {
+        let (_dir, mut project, ids) = pairs(4);
+        let start = scoring(&mut project, "w", "start");
+        let other = scoring(&mut project, "v", "other");
+        score_all(&mut project, start, 1.0);
+        score_all(&mut project, other, 3.0);
+        let both = Scoring { id: other, run: None, start };
+        let found = project.scores(both, &ids[..1]).unwrap()[0];
+        assert_eq!((found.rejected, found.start), (Score { log_prob: -3.0, tokens: 2 }, Some([0.0, -1.0])));
+        let mut all = Vec::new();
+        project.each_scores(both, &mut |scores| all.push(scores.pair)).unwrap();
+        assert_eq!(all, ids);
+        // Other weights under a name that is known: the name is theirs now.
+        let newer = scoring(&mut project, "u", "start");
+        assert_eq!(project.scoring("start").unwrap().unwrap().id, newer);
+        assert_eq!(scoring(&mut project, "w", "start"), start);
+        assert_eq!(project.scoring("start").unwrap().unwrap().id, start);
+    }
+
+    #[test]
+    fn pairs_are_sorted_and_narrowed_by_their_scores() {
+        let (_dir, mut project, ids) = pairs(4);
+        let start = scoring(&mut project, "w", "start");
+        let known = Scoring { id: start, run: None, start };
+        let asked = project.to_score(&ids[..3]).unwrap();
+        let put: Vec<Scored> = asked
+            .iter()
+            .zip([Some(2.0), Some(-1.0), None])
+            .map(|(one, margin)| {
+                let score = |log_prob| Score { log_prob, tokens: 1 };
+                Scored::new(one, margin.map(|margin| [score(margin - 5.0), score(-5.0)]))
+            })
+            .collect();
+        project.put_scores(start, &put).unwrap();
+        assert_eq!(project.unscored(start).unwrap().0, [ids[3]], "one that cannot be scored is not asked for again");
+        let sort = |descending| PairQuery { sort: Sort { key: SortKey::Scores, descending }, ..PairQuery::default() };
+        let margin = |scores: &PairScores| Some(scores.margin());
+        let found = |query: &PairQuery, only, place: &dyn Fn(&PairScores) -> Option<f64>| {
+            project.query_scored(query, known, only, place).unwrap()
+        };
+        assert_eq!(found(&sort(false), false, &margin), [ids[1], ids[0], ids[2], ids[3]]);
+        assert_eq!(found(&sort(true), true, &margin), [ids[0], ids[1]]);
+        let won = |scores: &PairScores| (scores.margin() > 0.0).then_some(0.0);
+        assert_eq!(found(&PairQuery::default(), true, &won), [ids[0]]);
+    }
+}

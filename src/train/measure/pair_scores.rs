@@ -1,0 +1,107 @@
+//! A project's pairs under given weights: what is computed of each, and by which names it is found again.
+
+use data::{Pair, config::RunConfig};
+use model::{Doc, Policy, PolicyError};
+use store::{Project, RunId, Score, Scored, ToScore};
+use text::{Codec, Limits};
+
+use crate::{
+    dataset::{documents::known, inputs, packing::pack},
+    error::Result,
+    measure::log_probs::sum,
+    objective::Objective,
+    run::checkpoint,
+};
+
+/// Which weights of a loaded policy are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Under {
+    Policy,
+    /// Those that it started from; only where an adapter is trained.
+    Reference,
+}
+
+/// By which what runs start from is found, as the project's settings are now.
+pub fn start_name(project: &Project, config: &RunConfig) -> Result<String> {
+    let model = inputs::model_folder(project, config)?;
+    let adapters = [&config.model.start_adapter, &config.model.continue_adapter].into_iter().flatten();
+    let mut name = format!("start {}", model.display());
+    for adapter in adapters {
+        name = format!("{name} with {}", adapter.display());
+    }
+    let Limits { max_prompt, max_answer } = limits(config);
+    Ok(format!("{name}, {:?}, {max_prompt} + {max_answer}", config.model.dtype))
+}
+
+/// By which a checkpoint is found.
+pub fn checkpoint_name(run: RunId, step: u64) -> String {
+    format!("run {} step {step}", run.0)
+}
+
+/// Where prompts are too long and answers are cut.
+pub fn limits(config: &RunConfig) -> Limits {
+    Limits { max_prompt: config.data.max_prompt_tokens, max_answer: config.data.max_answer_tokens }
+}
+
+/// Of everything that scores depend on besides the texts. `weights`: [`Policy::identity`], with what was trained since.
+pub fn identity(weights: &str, codec: &Codec, limits: Limits) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for text in [weights, codec.identity()] {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    for limit in [limits.max_prompt, limits.max_answer] {
+        hasher.update(&(limit as u64).to_le_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The objective of a run as it stood at a step, or of the settings for what has no step: β may be turned on the way.
+pub fn objective_at(project: &Project, config: &RunConfig, at: Option<(RunId, u64)>) -> Result<Objective> {
+    let Some((run, step)) = at else { return Ok(Objective::of(&config.objective)) };
+    let knobs = checkpoint::state_of(&project.run(run)?.checkpoints, step).map(|state| state.knobs);
+    Ok(Objective::of(&knobs.map_or_else(|| config.objective.clone(), |knobs| knobs.turned(&config.objective))))
+}
+
+/// Scores the two answers of each pair, in rows of up to `row_tokens`; those that cannot be scored have none. `wanted` is
+/// asked before every row; when it says no, the answer is `None`.
+pub fn score(
+    (policy, under): (&Policy, Under),
+    codec: &Codec,
+    limits: Limits,
+    asked: &[ToScore],
+    row_tokens: usize,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Option<Vec<Scored>>> {
+    let docs: Vec<Option<Doc>> =
+        asked.iter().map(|one| encode(policy, codec, &one.pair, one.answers(), limits).ok()).collect();
+    let mut scores: Vec<Option<[Score; 2]>> = vec![None; docs.len()];
+    let encoded = docs.iter().enumerate().filter_map(|(index, doc)| Some((index, doc.as_ref()?)));
+    for packed in pack(encoded, row_tokens).map_err(PolicyError::from)? {
+        if !wanted() {
+            return Ok(None);
+        }
+        let log_probs = match under {
+            Under::Policy => policy.log_probs(&packed.row)?,
+            Under::Reference => policy.reference_log_probs(&packed.row)?,
+        };
+        for (index, answers) in packed.by_owner(&log_probs) {
+            if let [a, b] = answers {
+                scores[index] = Some([a, b].map(|values| Score { log_prob: sum(values), tokens: values.len() }));
+            }
+        }
+    }
+    Ok(Some(asked.iter().zip(scores).map(|(one, scores)| Scored::new(one, scores)).collect()))
+}
+
+/// Two answers of a pair as training sees them, or why they cannot be scored.
+pub fn encode(policy: &Policy, codec: &Codec, pair: &Pair, places: [usize; 2], limits: Limits) -> Result<Doc, String> {
+    let [Some(first), Some(second)] = places.map(|place| pair.answers.get(place)) else {
+        return Err("it has fewer than two answers".to_owned());
+    };
+    let encoded = codec.encode_answers(&pair.prompt, &[first, second], limits).map_err(|reason| reason.to_string())?;
+    let doc =
+        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
+    known(&doc, codec, policy.spec().vocab_size)?;
+    Ok(doc)
+}

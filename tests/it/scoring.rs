@@ -1,0 +1,200 @@
+//! What models think of a project's pairs: the same numbers as `nudge score`, kept as they come, beside a run too.
+
+use std::sync::Arc;
+
+use nudge::{
+    data::config::RunConfig,
+    engine::{
+        Engine, Speaker, pair_scores,
+        protocol::{Event, Outcome, Request, RequestId, RunControl},
+        score::{PairScore, score_pairs},
+    },
+    objective::{Objective, Standing},
+    store::{PairScores, Project, RunId, Scoring},
+};
+use serde_json::Value;
+
+use crate::{
+    terminal::{json_lines, out, path},
+    toy::{self, Toy, finished, reached, start, wait_for},
+};
+
+const REQUEST: RequestId = RequestId(9);
+
+/// Asks for scores under a checkpoint, or under what runs start from.
+fn ask(engine: &Engine, toy: &Toy, run: Option<(RunId, Option<u64>)>) -> Arc<RunControl> {
+    let control = Arc::new(RunControl::default());
+    let (project, control_too) = (toy.project.clone(), Arc::clone(&control));
+    engine.requests.send(Request::Score { request: REQUEST, project, run, control: control_too }).unwrap();
+    control
+}
+
+/// Waits until all are there; what was told on the way.
+fn all(engine: &Engine) -> Vec<(usize, usize)> {
+    let mut told = Vec::new();
+    wait_for(engine, |event| match event {
+        Event::Scored { request, done, of, .. } if *request == REQUEST => {
+            told.push((*done, *of));
+            None
+        }
+        Event::AllScored { request, .. } if *request == REQUEST => Some(()),
+        Event::Failed { error, .. } => panic!("{error}"),
+        _ => None,
+    });
+    told
+}
+
+fn scores(project: &Project, scoring: Scoring) -> Vec<PairScores> {
+    let mut scores = Vec::new();
+    project.each_scores(scoring, &mut |one| scores.push(one)).unwrap();
+    scores
+}
+
+fn start_of(project: &Project, config: &RunConfig) -> Scoring {
+    project.scoring(&pair_scores::start_name(project, config).unwrap()).unwrap().unwrap()
+}
+
+fn checkpoint(project: &Project, run: RunId, step: u64) -> Scoring {
+    project.scoring(&pair_scores::checkpoint_name(run, step)).unwrap().unwrap()
+}
+
+/// What `nudge score` says of the project's pairs under these weights.
+fn scored_apart(toy: &Toy, speaker: &Speaker) -> Vec<PairScore> {
+    let project = toy.open();
+    let pairs = project.pairs_at(project.revision().unwrap()).unwrap();
+    let scores = score_pairs(&speaker.policy, &speaker.codec, &pairs, speaker.limits, &mut |_| {}).unwrap();
+    scores.into_iter().map(Result::unwrap).collect()
+}
+
+fn assert_same(scores: &[PairScores], apart: &[PairScore]) {
+    assert_eq!(scores.len(), apart.len());
+    for (one, other) in scores.iter().zip(apart) {
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-4, "{one:?}: {a} and {b}");
+        near(one.chosen.log_prob, other.chosen_logp);
+        near(one.rejected.log_prob, other.rejected_logp);
+        near(one.margin(), other.margin);
+        assert_eq!(one.chosen.tokens, other.chosen_ids.len());
+    }
+}
+
+#[test]
+fn the_scores_are_those_of_nudge_score_and_a_checkpoint_is_measured_against_its_start() {
+    let toy = Toy::new();
+    for full in [false, true] {
+        let mut config = toy::config();
+        config.lora.full = full;
+        config.optimizer.learning_rate = if full { 1e-3 } else { 1e-2 };
+        let (run, outcome) = toy.train(&config);
+        assert_eq!(outcome, Outcome::Completed);
+        let engine = start();
+        ask(&engine, &toy, Some((run, None)));
+        let told = all(&engine);
+        assert_eq!(*told.last().unwrap(), (40, 40), "20 pairs under two sets of weights");
+        engine.shut_down();
+
+        let project = toy.open();
+        let at_end = checkpoint(&project, run, 12);
+        assert_eq!(at_end.run, Some((run, 12)));
+        assert_eq!(project.scored_checkpoints().unwrap().last(), Some(&(run, 12)));
+        let trained = scores(&project, at_end);
+        assert_same(&trained, &scored_apart(&toy, &Speaker::of_run(&toy.project, run, Some(12)).unwrap()));
+        let from = scores(&project, start_of(&project, &config));
+        assert_same(&from, &scored_apart(&toy, &Speaker::of_start(&project).unwrap()));
+
+        let objective = pair_scores::objective_at(&project, &config, at_end.run).unwrap();
+        assert_eq!(objective, Objective::of(&config.objective));
+        for (now, before) in trained.iter().zip(&from) {
+            let standing = Standing::of(&objective, now).unwrap();
+            let moved = now.margin() - before.margin();
+            assert!((standing.margin - moved).abs() < 1e-9, "anchored at the start");
+            assert!((standing.reward_margin() - 0.5 * moved).abs() < 1e-9);
+            assert_eq!(Standing::of(&objective, before).unwrap().margin, 0.0);
+        }
+        let won = trained.iter().filter(|now| Standing::of(&objective, now).unwrap().margin > 0.0).count();
+        assert!(won > 15, "it has learnt something: {won}");
+    }
+}
+
+#[test]
+fn a_run_is_the_same_to_the_bit_with_pairs_scored_beside_it() {
+    let toy = Toy::new();
+    let (alone, _) = toy.train(&toy::config());
+    let run = toy.record(&toy::config());
+    let engine = start();
+    toy.queue(&engine, run);
+    reached(&engine, run, 2);
+    ask(&engine, &toy, Some((alone, Some(5))));
+    all(&engine);
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let project = toy.open();
+    assert_eq!(scores(&project, checkpoint(&project, alone, 5)).len(), 20);
+    let numbers = |run| {
+        let mut steps = project.steps(run, None).unwrap();
+        for (_, metrics) in &mut steps {
+            // Times and memory are the machine's.
+            metrics.retain(|(name, _)| !name.contains("_per_s") && !name.contains("memory") && !name.contains("secs"));
+        }
+        steps
+    };
+    assert_eq!(numbers(run), numbers(alone));
+}
+
+#[test]
+fn what_is_there_is_not_computed_again_and_a_stop_keeps_what_came() {
+    let toy = Toy::new();
+    let mut project = toy.open();
+    let more = (20..400).map(|n| toy::labelled(&format!("Is {n} even?"), "yes sir", "no way"));
+    toy::add(&mut project, more.collect());
+    let engine = start();
+    let control = ask(&engine, &toy, None);
+    let done = wait_for(&engine, |event| match event {
+        Event::Scored { done, .. } if *done > 0 => Some(*done),
+        _ => None,
+    });
+    control.stop();
+    all(&engine);
+    let config = RunConfig::default();
+    let kept = scores(&project, start_of(&project, &config));
+    assert!((done..400).contains(&kept.len()), "{} after {done}", kept.len());
+    ask(&engine, &toy, None);
+    assert!(all(&engine)[0].0 >= kept.len(), "goes on where it was");
+    let whole = scores(&project, start_of(&project, &config));
+    assert_eq!((whole.len(), &whole[..kept.len()]), (400, &kept[..]));
+    ask(&engine, &toy, None);
+    assert_eq!(all(&engine), [(400, 400)]);
+
+    let run = toy.record(&toy::config());
+    ask(&engine, &toy, Some((run, None)));
+    let error = wait_for(&engine, |event| match event {
+        Event::Failed { request, error } if *request == REQUEST => Some(error.clone()),
+        _ => None,
+    });
+    assert!(error.contains("no checkpoint"), "{error}");
+    engine.shut_down();
+}
+
+#[test]
+fn the_terminal_says_the_same_of_a_file_and_of_the_project() {
+    let toy = Toy::new();
+    let (run, _) = toy.train(&toy::config());
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = path(&toy.project);
+    let pairs = path(&home.join("pairs.jsonl"));
+    out(home, &["pairs", &project, "--out", &pairs]);
+    let of_file = json_lines(&out(home, &["score", "--model", &path(&toy.model), "--pairs", &pairs, "--json"]));
+    let of_project = json_lines(&out(home, &["score", &project, "--json"]));
+    assert_eq!((of_file.len(), of_project.len()), (21, 21));
+    let near = |a: &Value, b: &Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-4;
+    for (file, kept) in of_file.iter().zip(&of_project).take(20) {
+        assert!(["chosen_logp", "rejected_logp", "margin"].iter().all(|key| near(&file[key], &kept[key])), "{kept}");
+        assert_eq!(kept["rewards/chosen"], 0.0);
+    }
+    assert!(near(&of_file[20]["accuracy"], &of_project[20]["accuracy"]));
+    let at = format!("{}@5", run.0);
+    let trained = json_lines(&out(home, &["score", &project, &at, "--json"]));
+    assert!(trained[..20].iter().any(|line| line["rewards/chosen"].as_f64().unwrap() > 0.0));
+    let told = out(home, &["score", &project, "last"]);
+    assert!(told.contains("by the objective's own (anchored-sum)"), "{told}");
+}
