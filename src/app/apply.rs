@@ -16,6 +16,7 @@ use state::{
     pairs::PairsCommand,
     projects::ProjectsCommand,
     runs::Loaded,
+    scores::ScoresCommand,
     table::TableCommand,
     train::{RunCommand, Sheet},
 };
@@ -67,6 +68,7 @@ impl App {
             Command::Pairs(command) => self.apply_pairs(command, frame),
             Command::Inspect(spot, subject) => self.inspect(spot, subject),
             Command::Go(screen) => self.views.screen = screen,
+            Command::ReadTokens(subject, whose) => self.read_tokens(subject, whose),
             Command::ShowPair(pair) => {
                 self.views.screen = Screen::Pairs;
                 self.views.pairs.tokens = true;
@@ -81,7 +83,7 @@ impl App {
     fn apply_pairs(&mut self, command: PairsCommand, frame: &eframe::Frame) {
         let then = |path, command: fn(Option<std::path::PathBuf>) -> PairsCommand| Command::Pairs(command(Some(path)));
         match command {
-            PairsCommand::List(query) => self.list_pairs(query),
+            PairsCommand::List(listing) => self.list_pairs(listing),
             PairsCommand::ReadRows(ids) => self.read_rows(ids),
             PairsCommand::ReadPairs(ids) => self.read_pairs(ids),
             PairsCommand::ReadHistory(pair) => self.read_history(pair),
@@ -147,6 +149,12 @@ impl App {
                 TableCommand::SaveFilter(name, filter) => self.save_filter(name, filter),
                 TableCommand::ChangeMany(pairs, bulk) => self.change_many(pairs, bulk),
             },
+            PairsCommand::Scores(command) => match command {
+                ScoresCommand::Read(whose) => self.read_scores(whose),
+                ScoresCommand::ReadRows(ids) => self.read_score_rows(ids),
+                ScoresCommand::Score(whose) => self.score_pairs(whose),
+                ScoresCommand::Close => self.workspace.pairs.scores.under_way = None,
+            },
         }
     }
 
@@ -191,6 +199,8 @@ impl App {
             RunCommand::ReadLabels(key) => self.read_labels(key),
             RunCommand::Load(run) => self.load_history(run, false),
             RunCommand::Reload(run) => self.load_history(run, true),
+            RunCommand::ReadStretch(stretch) => self.read_stretch(stretch),
+            RunCommand::ShowSteps(pair) => self.show_steps(pair),
             RunCommand::List => self.load_runs(),
             RunCommand::ListCheckpoints => self.load_checkpoints(),
             RunCommand::PickReport => {

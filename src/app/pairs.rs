@@ -12,15 +12,18 @@ use state::{
     difference::Difference,
     drafts::{Draft, Refusal, Typed},
     labelling::Labelling,
+    lens::PairHistory,
     order::Amendment,
-    pairs::{Caret, LabelView, PairHistory, PairsData, UndoQuestion},
+    pairs::{Caret, LabelView, PairsData, UndoQuestion},
     references::ReferencesCommand,
+    scores::Listing,
 };
 use store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState};
 
 use super::{
     App,
     jobs::{Lane, Update, update},
+    scores,
 };
 
 /// A change of more pairs than this empties the caches instead of refilling them.
@@ -74,9 +77,9 @@ impl App {
         }
     }
 
-    pub(super) fn list_pairs(&mut self, query: PairQuery) {
+    pub(super) fn list_pairs(&mut self, listing: Box<Listing>) {
         let data = &mut self.workspace.pairs;
-        data.asked = Some(query.clone());
+        data.asked = Some((*listing).clone());
         data.listing = true;
         let newest = Arc::clone(&data.lists);
         let mine = newest.fetch_add(1, Ordering::Relaxed) + 1;
@@ -85,7 +88,7 @@ impl App {
             if newest.load(Ordering::Relaxed) != mine {
                 return Ok(update(|_, _| ()));
             }
-            let ids = project.query(&query)?;
+            let ids = scores::find(project, &listing)?;
             let (counts, tags) = (project.counts()?, project.tags()?);
             let history = UndoLabels::read(project)?;
             let revision = project.revision()?;
@@ -100,7 +103,7 @@ impl App {
                 let data = &mut workspace.pairs;
                 data.tags = tags;
                 // An answer to an older question: the newer one is on its way.
-                if data.asked.as_ref() == Some(&query) {
+                if data.asked.as_ref() == Some(&*listing) {
                     // The same list stays the same: what is chosen of it is still chosen.
                     if *data.ids != ids {
                         data.ids = Arc::new(ids);
@@ -162,7 +165,8 @@ impl App {
             for run in project.runs()?.into_iter().rev() {
                 let visits = project.pair_history(run.id, pair)?;
                 if !visits.is_empty() {
-                    history = Some(PairHistory { run: run.name, visits });
+                    let ranks = project.pair_ranks(run.id, pair)?;
+                    history = Some(PairHistory::new(run.id, run.name, visits, ranks));
                     break;
                 }
             }
@@ -385,6 +389,7 @@ impl Fresh {
             let data = &mut workspace.pairs;
             data.rows.clear();
             data.pairs.clear();
+            data.scores.look_again();
             data.changed(&[], Vec::new());
         }
     }

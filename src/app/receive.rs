@@ -56,6 +56,9 @@ impl App {
         if let Some(save) = self.take_candidates_event(&event) {
             return vec![save];
         }
+        if self.workspace.ribbon.take(&event) || self.take_scores_event(&event) {
+            return Vec::new();
+        }
         let next = match self.workspace.runs.take(&event) {
             Some(Follow::ReadHistory(run)) => vec![RunCommand::Reload(run)],
             Some(Follow::ReadRuns(run)) => {

@@ -211,7 +211,7 @@ impl App {
         self.workspace.pairs.replacing = None;
         let plan = self.views.pairs.intake.plan(&path, replace);
         let query = self.views.pairs.query();
-        let only = self.views.pairs.only.as_ref().map(|only| Arc::clone(&only.ids));
+        let only = self.views.pairs.listed_only(&self.workspace.pairs);
         self.jobs.aside(Lane::Transfer, "Could not export", move || {
             let export = || -> anyhow::Result<Written> {
                 let project = Project::open(&dir)?;

@@ -130,6 +130,7 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
             | Event::AllDrawn { .. }
             | Event::Scored { .. }
             | Event::AllScored { .. }
+            | Event::TokensRead { .. }
             | Event::Preflight { .. } => {}
         }
     }

@@ -56,6 +56,7 @@ fn worth(event: &Event) -> Worth {
         | Event::Drawn { .. }
         | Event::AllDrawn { .. }
         | Event::AllScored { .. }
+        | Event::TokensRead { .. }
         | Event::Preflight { .. }
         | Event::Failed { .. } => Worth::Essential,
     }

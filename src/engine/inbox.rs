@@ -249,7 +249,9 @@ impl Inbox {
 
     fn take(&mut self, request: Request, current: Option<&Current<'_>>) {
         match request {
-            Request::Generate { .. } | Request::Preflight { .. } if !current.is_none_or(Current::has_time) => {
+            Request::Generate { .. } | Request::ReadTokens { .. } | Request::Preflight { .. }
+                if !current.is_none_or(Current::has_time) =>
+            {
                 self.later.push_back(request);
             }
             Request::Train { project, run, from, control } => {
@@ -284,6 +286,11 @@ impl Inbox {
                 self.drawings.push(Drawing::new(request, source, name, prompts, asked, control));
             }
             Request::Score { request, project, run, control } => self.scorings.push(request, project, run, control),
+            Request::ReadTokens { request, project, run, prompt, answers } => {
+                self.beside(current, "answers were read", |inbox| {
+                    guarded(request, || inbox.read_tokens(request, &project, run, &prompt, &answers))
+                });
+            }
             Request::Preflight { request, project, config, yields } => {
                 self.beside(current, "a check was made", |inbox| {
                     guarded(request, || inbox.preflight(request, &project, &config, yields, current))

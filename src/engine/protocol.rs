@@ -9,7 +9,7 @@ use std::{
 };
 
 use data::{
-    Flaw, PairId, Prompt,
+    Answer, Flaw, PairId, Prompt,
     config::{Knob, RunConfig},
 };
 pub use model::{Mix, Side};
@@ -62,6 +62,9 @@ pub enum Request {
     /// Score the project's pairs that have no scores yet, under what runs start from or a run's checkpoint (absent step = its
     /// newest), some at a time; they are in the project before [`Event::Scored`] tells of them.
     Score { request: RequestId, project: PathBuf, run: Option<(RunId, Option<u64>)>, control: Arc<RunControl> },
+    /// Read answers that share a prompt, token by token, under what runs start from or the checkpoint of a step, as
+    /// [`Event::TokensRead`].
+    ReadTokens { request: RequestId, project: PathBuf, run: Option<(RunId, u64)>, prompt: Prompt, answers: Vec<Answer> },
     /// Everything that can be known before a start.
     /// `yields`: cut short as soon as anything else is asked for.
     Preflight { request: RequestId, project: PathBuf, config: Box<RunConfig>, yields: bool },
@@ -297,6 +300,10 @@ pub enum Event {
         /// Why the weights are not those of the newest checkpoint, where that was asked for.
         passed_over: Vec<String>,
     },
+    TokensRead {
+        request: RequestId,
+        log_probs: Arc<TokenLogProbs>,
+    },
     Preflight {
         request: RequestId,
         report: Box<PreflightReport>,
@@ -370,6 +377,14 @@ pub enum StoppedBy {
     /// The model's context is full.
     Context,
     Cancelled,
+}
+
+/// log π of each scored token, by answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogProbs {
+    pub now: Vec<Vec<f32>>,
+    /// Under what the run started from.
+    pub start: Vec<Vec<f32>>,
 }
 
 /// What is known before the first step.

@@ -10,7 +10,9 @@ use super::{
     Screen, ThemeChoice, Views, Workspace,
     duel::DuelPress,
     labelling::{Act, Side, Way},
+    lens::LensMove,
     review::ReviewAct,
+    scores::Fate,
 };
 
 /// Something a person can do.
@@ -47,7 +49,15 @@ pub enum Action {
     WriteReferences,
     Difference,
     Tokens,
+    /// What tokens are coloured by.
+    Tint,
+    /// To later weights of the run, or earlier ones.
+    Scrub(bool),
     WhiteSpace,
+    /// What a model thinks of the pairs.
+    Scores,
+    ScorePairs,
+    Fate(Option<Fate>),
     /// In a labelling session.
     Labelling(Act),
     NextPair,
@@ -55,8 +65,12 @@ pub enum Action {
     /// While suspect labels are gone through.
     Review(ReviewAct),
     CompareReport,
+    /// From the pair that is open to the steps that met it.
+    ShowSteps,
     SetUp,
     Watch,
+    Lens(LensMove),
+    OpenLensPair,
     Check,
     Start,
     Fork,
@@ -84,7 +98,12 @@ pub enum Action {
 impl Action {
     /// Moves something on the screen: of use only as a key, and it goes on as long as the key is held.
     pub fn is_movement(self) -> bool {
-        matches!(self, Self::Move(_) | Self::Extend(_) | Self::MoveModel(_) | Self::Labelling(Act::Scroll(..)))
+        match self {
+            Self::Lens(to) => !matches!(to, LensMove::Toggle | LensMove::Close | LensMove::NextEffect | LensMove::Turn),
+            other => {
+                matches!(other, Self::Move(_) | Self::Extend(_) | Self::MoveModel(_) | Self::Labelling(Act::Scroll(..)))
+            }
+        }
     }
 
     /// Its keys act while a text is edited, too.

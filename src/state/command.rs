@@ -11,6 +11,7 @@ use super::{
     notice::{Notice, NoticeId},
     pairs::PairsCommand,
     projects::ProjectsCommand,
+    scores::Whose,
     tokens::{Spot, Subject},
     train::RunCommand,
 };
@@ -48,6 +49,8 @@ pub enum Command {
     Inspect(Spot, Subject),
     /// Go to another place.
     Go(Screen),
+    /// Read the log-probs of its tokens.
+    ReadTokens(Subject, Whose),
     /// Show a pair in the editor, with its tokens.
     ShowPair(PairId),
 }

@@ -4,6 +4,8 @@ use data::{Split, SplitRule, Strength};
 use serde::{Deserialize, Serialize};
 use store::{Counts, PairQuery, PairSource, Revision, Sort, SortKey, VerdictFilter, VerdictState};
 
+use super::scores::{Fate, Number};
+
 /// Which verdicts the table shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ListedPairs {
@@ -65,16 +67,28 @@ pub enum SortBy {
     Number,
     Length,
     Labelled,
+    /// By what a model thinks of the pairs; only while that is shown.
+    Scores(Number),
 }
 
 impl SortBy {
-    pub const ALL: [Self; 3] = [Self::Number, Self::Length, Self::Labelled];
+    pub const ALL: [Self; 6] = [
+        Self::Number,
+        Self::Length,
+        Self::Labelled,
+        Self::Scores(Number::Margin),
+        Self::Scores(Number::Reward),
+        Self::Scores(Number::Push),
+    ];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Number => "Number",
             Self::Length => "Length",
             Self::Labelled => "Time of verdict",
+            Self::Scores(Number::Margin) => "Margin",
+            Self::Scores(Number::Reward) => "Reward",
+            Self::Scores(Number::Push) => "Push",
         }
     }
 }
@@ -97,6 +111,8 @@ pub struct Filter {
     pub longest: usize,
     /// Only pairs that were changed after this revision.
     pub changed_since: Option<Revision>,
+    /// What has become of it, by the scores that are shown.
+    pub fate: Option<Fate>,
     pub sort: SortBy,
     pub descending: bool,
 }
@@ -121,10 +137,27 @@ impl Filter {
                     SortBy::Number => SortKey::Id,
                     SortBy::Length => SortKey::Length,
                     SortBy::Labelled => SortKey::VerdictTime,
+                    SortBy::Scores(_) => SortKey::Scores,
                 },
                 descending: self.descending,
             },
             ..PairQuery::default()
+        }
+    }
+
+    /// Shows the pairs of this fate in its own order; all pairs in the usual one without.
+    pub fn show_fate(&mut self, fate: Option<Fate>) {
+        self.fate = fate;
+        (self.sort, self.descending) = fate.map_or((SortBy::Number, false), |fate| {
+            let (number, descending) = fate.order();
+            (SortBy::Scores(number), descending)
+        });
+    }
+
+    /// Scores are no longer shown: nothing can be asked of them.
+    pub fn without_scores(&mut self) {
+        if self.fate.is_some() || matches!(self.sort, SortBy::Scores(_)) {
+            self.show_fate(None);
         }
     }
 

@@ -13,16 +13,20 @@ use super::{
     candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
     difference::Differences,
     drafts::{Draft, Progress, Refusal, Typed},
-    filter::Filter,
+    filter::{Filter, SortBy},
     intake::{Intake, Look},
+    lens::PairHistory,
     order::Amendment,
     references::{ReferencesCommand, ReferencesData, ReferencesView},
     remembered::Remembered,
     review::Review,
+    ribbon::RibbonView,
+    scores::{ByScores, Listing, ScoresCommand, ScoresData, Whose},
     table::{TableCommand, TableData, TableView},
 };
 use data::{Change, Pair, PairId, Verdict, health::Health};
-use store::{Counts, PairQuery, PairRow, PairVisit, Revision};
+use store::{Counts, PairQuery, PairRow, Revision};
+use train::objective::Objective;
 
 /// What the project says about its pairs, as far as the screen has asked. Written only by `app`.
 #[derive(Debug, Default)]
@@ -30,7 +34,7 @@ pub struct PairsData {
     /// The newest revision the window has heard of.
     pub revision: Revision,
     /// What was asked last; `ids` may still answer the question before.
-    pub asked: Option<PairQuery>,
+    pub asked: Option<Listing>,
     /// The answer to `asked` is on its way.
     pub listing: bool,
     /// Counts the lists asked for: one that is no longer the newest need not be made.
@@ -61,6 +65,8 @@ pub struct PairsData {
     pub histories: Remembered<Option<PairHistory>>,
     pub rows: Remembered<PairRow>,
     pub pairs: Remembered<Pair>,
+    /// What a model thinks of them.
+    pub scores: ScoresData,
 }
 
 impl PairsData {
@@ -71,6 +77,7 @@ impl PairsData {
         for id in pairs {
             self.pairs.forget(*id);
         }
+        self.scores.changed(pairs);
         for pair in fresh {
             self.pairs.put(pair.id, pair);
         }
@@ -91,14 +98,6 @@ pub struct UndoQuestion {
     pub pairs: usize,
 }
 
-/// What one run has seen of one pair.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PairHistory {
-    pub run: String,
-    /// By step.
-    pub visits: Vec<(u64, PairVisit)>,
-}
-
 /// A list made elsewhere (data health), shown in place of the filter's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Only {
@@ -114,10 +113,14 @@ pub struct PairsView {
     pub filter: Filter,
     pub table: TableView,
     pub selected: Option<PairId>,
+    /// Whose scores stand in the table.
+    pub scores: Option<Whose>,
     pub difference: bool,
     pub health_open: bool,
     /// The token inspector is open.
     pub tokens: bool,
+    /// What it colours tokens by.
+    pub ribbon: RibbonView,
     /// Spaces, tabs and line ends are marked.
     pub white_space: bool,
     /// Path as typed, of a file to import.
@@ -179,9 +182,11 @@ impl Default for PairsView {
             filter: Filter::default(),
             table: TableView::default(),
             selected: None,
+            scores: None,
             difference: true,
             health_open: false,
             tokens: false,
+            ribbon: RibbonView::default(),
             white_space: false,
             path: String::new(),
             export_path: String::new(),
@@ -209,6 +214,28 @@ impl PairsView {
     /// The ids of the table, in its order.
     pub fn list<'a>(&'a self, data: &'a PairsData) -> &'a Arc<Vec<PairId>> {
         self.only.as_ref().map_or(&data.ids, |only| &only.ids)
+    }
+
+    /// What the table is to list. Pairs are sorted and narrowed by scores as far as these are known.
+    pub fn listing(&self, data: &PairsData, objective: &Objective) -> Listing {
+        let query = self.query();
+        let shown = self.scores.and_then(|whose| data.scores.of(whose));
+        let number = match self.filter.sort {
+            SortBy::Scores(number) => Some(number),
+            SortBy::Number | SortBy::Length | SortBy::Labelled => None,
+        };
+        let needed = number.is_some() || self.filter.fate.is_some();
+        let by = shown.filter(|_| needed).and_then(|shown| {
+            let (scoring, objective) = (shown.scoring?, shown.objective(objective));
+            Some(ByScores { scoring, objective, fate: self.filter.fate, number, scored: shown.scored })
+        });
+        Listing { query, by }
+    }
+
+    /// The pairs of the list where no query gives them: one made elsewhere, or one that follows the scores.
+    pub fn listed_only(&self, data: &PairsData) -> Option<Arc<Vec<PairId>>> {
+        let by_scores = || data.asked.as_ref().filter(|listing| listing.by.is_some()).map(|_| Arc::clone(&data.ids));
+        self.only.as_ref().map(|only| Arc::clone(&only.ids)).or_else(by_scores)
     }
 
     /// The path as it stands in the strip that is open. Where nothing was typed, an export has a place in the project.
@@ -261,6 +288,8 @@ impl PairsView {
             self.export_path = kept.export_path;
             self.candidates = kept.candidates;
             self.filter = kept.filter;
+            self.scores = kept.scores;
+            self.ribbon = kept.ribbon;
             self.selected = kept.selected;
             self.reveal = true;
         }
@@ -317,7 +346,7 @@ pub enum Strip {
 #[derive(Debug, Clone)]
 pub enum PairsCommand {
     /// List these pairs, in this order.
-    List(PairQuery),
+    List(Box<Listing>),
     /// Read lines of the table.
     ReadRows(Vec<PairId>),
     /// Read whole pairs.
@@ -383,6 +412,7 @@ pub enum PairsCommand {
     Candidates(CandidatesCommand),
     Table(TableCommand),
     References(ReferencesCommand),
+    Scores(ScoresCommand),
 }
 
 #[cfg(test)]

@@ -391,6 +391,7 @@ impl Runs {
             | Event::AllDrawn { .. }
             | Event::Scored { .. }
             | Event::AllScored { .. }
+            | Event::TokensRead { .. }
             | Event::Preflight { .. }
             | Event::Failed { .. } => None,
         }

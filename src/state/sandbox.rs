@@ -1,6 +1,7 @@
 //! The loss sandbox: what the chosen settings do to a pair, over its margin.
 
-use train::objective::Objective;
+use store::PairScores;
+use train::objective::{Objective, Standing};
 
 use super::series::Series;
 
@@ -19,6 +20,11 @@ pub struct Curves {
 }
 
 impl Curves {
+    /// How far they go to either side of margin 0.
+    pub fn reach(&self) -> f64 {
+        self.loss.last_step().unwrap_or(0.0)
+    }
+
     /// Absent when the constants make no sense, e.g. β of zero.
     pub fn of(objective: &Objective) -> Option<Self> {
         objective.validate().ok()?;
@@ -43,6 +49,41 @@ impl Curves {
     }
 }
 
+/// Pairs on the curves: each where its margin puts it now.
+#[derive(Debug, Clone, Default)]
+pub struct Dots {
+    pub loss: Vec<[f64; 2]>,
+    pub push: Vec<[f64; 2]>,
+    /// Those that lie further out than the curves go; they stand at the edge.
+    pub beyond: usize,
+}
+
+impl Dots {
+    /// `reach`: how far the curves go to either side of 0.
+    pub fn of(objective: &Objective, sample: &[PairScores], reach: f64) -> Self {
+        let mut dots = Self::default();
+        for scores in sample {
+            let Some(standing) = Standing::of(objective, scores) else { continue };
+            let margin = standing.margin.clamp(-reach, reach);
+            dots.beyond += usize::from(margin != standing.margin);
+            dots.loss.push([margin, objective.loss_at(margin)]);
+            dots.push.push([margin, objective.push_at(margin)]);
+        }
+        dots
+    }
+
+    /// How many they are and what they stand for. `of`: pairs with a better answer that have scores.
+    pub fn in_words(&self, of: usize, whose: &str) -> String {
+        let shown = self.loss.len();
+        let spread = if shown < of { format!("{shown} of {of} pairs, evenly spread,") } else { format!("{of} pairs") };
+        let beyond = match self.beyond {
+            0 => String::new(),
+            some => format!("; {some} lie beyond the edges"),
+        };
+        format!("Dots: {spread} under {whose}{beyond}")
+    }
+}
+
 /// One plain sentence: what the method does with a pair.
 pub fn in_words(objective: &Objective) -> &'static str {
     match objective {
@@ -59,7 +100,8 @@ pub fn in_words(objective: &Objective) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::config::Margin;
+    use data::{PairId, config::Margin};
+    use store::{Score, VerdictState};
     use train::objective::Smoothing;
 
     #[test]
@@ -77,6 +119,34 @@ mod tests {
             let margin = Margin::Sum;
             assert!(Curves::of(&Objective::Mpo { beta, margin }).is_none());
         }
+    }
+
+    #[test]
+    fn pairs_move_along_the_curves_with_beta() {
+        let score = |log_prob| Score { log_prob, tokens: 2 };
+        let pair = |margin: f64| PairScores {
+            pair: PairId(1),
+            state: VerdictState::Better,
+            certainty: Some(1.0),
+            reward: 1.0,
+            behaviour: 1.0,
+            chosen: score(margin - 9.0),
+            rejected: score(-9.0),
+            start: Some([-9.0, -9.0]),
+        };
+        let sample = [pair(0.0), pair(4.0), pair(-500.0)];
+        let dots = |beta| {
+            let objective = Objective::Mpo { beta, margin: Margin::AnchoredSum };
+            Dots::of(&objective, &sample, Curves::of(&objective).unwrap().reach())
+        };
+        let (weak, strong) = (dots(0.1), dots(1.0));
+        assert_eq!((weak.loss[0], strong.loss[0]), ([0.0, -0.5], [0.0, -0.5]));
+        assert!(weak.loss[1][1] > strong.loss[1][1], "won more surely");
+        assert_eq!((weak.beyond, strong.beyond, strong.push[2][0]), (1, 1, -8.0));
+        assert_eq!(
+            weak.in_words(9, "Start model"),
+            "Dots: 3 of 9 pairs, evenly spread, under Start model; 1 lie beyond the edges"
+        );
     }
 
     #[test]

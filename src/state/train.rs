@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use data::{
+    PairId,
     config::{self, Knob, RunConfig},
     counted,
 };
@@ -14,6 +15,7 @@ use super::{
     fork::{ForkForm, ForkStart},
     joining,
     launch::Launch,
+    lens::{LensView, Stretch},
     runs::{RunSettings, Runs},
     typed,
 };
@@ -53,6 +55,8 @@ pub struct TrainView {
     pub pressed: Option<LaunchButton>,
     #[serde(skip)]
     pub knobs: Knobs,
+    #[serde(skip)]
+    pub lens: LensView,
     /// Asked about: whether a run without a checkpoint is to be started again.
     #[serde(skip)]
     pub again: Option<RunId>,
@@ -203,6 +207,10 @@ pub enum RunCommand {
     Load(RunId),
     /// Read its history again.
     Reload(RunId),
+    /// Read which pairs a stretch of its steps met.
+    ReadStretch(Stretch),
+    /// Show the steps that met a pair last.
+    ShowSteps(PairId),
     /// Read the list of runs again.
     List,
     /// Look which checkpoints there are now.

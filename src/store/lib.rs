@@ -50,7 +50,7 @@ pub use project::{Project, ProjectSettings};
 pub use query::{Counts, PairQuery, PairRow, Sort, SortKey, VerdictFilter, VerdictState};
 pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
 pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToScore};
-pub use series::PairVisit;
+pub use series::{PairInSteps, PairVisit};
 pub use take_in::{LabelChanges, RunLabels, TakeIn};
 pub use texts::Probe;
 pub use trace::{LogLevel, LogLine, Sample, SampleRecord};

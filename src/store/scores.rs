@@ -359,16 +359,16 @@ mod tests {
     use crate::{ProjectSettings, Sort, SortKey};
     use ::data::{Answer, Change, Edit, Origin, Prompt, Strength, Verdict};
 
-    fn verdict(chosen: usize, rejected: usize) -> Option<Verdict> {
+    fn verdict(chosen: usize, rejected: usize) -> Verdict {
         let choice = Choice::Better { chosen, rejected, strength: Strength::Clearly };
-        Some(Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None })
+        Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None }
     }
 
     fn pairs(count: usize) -> (tempfile::TempDir, Project, Vec<PairId>) {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
         let pair = |n: usize| Pair {
-            verdict: verdict(0, 1),
+            verdict: Some(verdict(0, 1)),
             ..Pair::new(PairId::NEW, Prompt::Text(n.to_string()), &["yes", "no", "perhaps"])
         };
         let added = Change::new("Add", (0..count).map(pair).map(Edit::add).collect());
@@ -417,10 +417,10 @@ mod tests {
         assert_eq!(margin(&project, ids[1]), Some(ids[1].0 as f64));
 
         // Turned round: known already. Another answer: not known. A new text: not known, until that is undone.
-        change(&mut project, ids[1], |pair| pair.verdict = verdict(1, 0));
+        change(&mut project, ids[1], |pair| pair.verdict = Some(verdict(1, 0)));
         assert_eq!(margin(&project, ids[1]), Some(-ids[1].0 as f64));
         assert_eq!(project.scores(known, &[ids[1]]).unwrap()[0].certainty, Some(0.9));
-        change(&mut project, ids[1], |pair| pair.verdict = verdict(2, 0));
+        change(&mut project, ids[1], |pair| pair.verdict = Some(verdict(2, 0)));
         assert_eq!(margin(&project, ids[1]), None);
         assert_eq!(project.unscored(start).unwrap().0, [ids[1]]);
         score_all(&mut project, start, 1.0);

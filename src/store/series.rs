@@ -20,6 +20,28 @@ pub struct PairVisit {
     pub push: f32,
 }
 
+/// A pair that a stretch of steps met.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairInSteps {
+    pub pair: PairId,
+    pub visits: usize,
+    /// Where it was met first.
+    pub step: u64,
+    /// Its margin there, before that step.
+    pub margin: f32,
+    /// The mean of its visits.
+    pub push: f32,
+    /// Its margin when it was met next after the stretch, or last in it; absent where it was met once and never again.
+    pub after: Option<f32>,
+}
+
+impl PairInSteps {
+    /// What the margin moved by.
+    pub fn change(&self) -> Option<f32> {
+        self.after.map(|after| after - self.margin)
+    }
+}
+
 impl Project {
     /// Adds to the step if it already has metrics; a name that is there is replaced. `wall_ms`: since the run began.
     pub fn append_step(&mut self, run: RunId, step: u64, wall_ms: u64, metrics: &[(String, f64)]) -> Result<()> {
@@ -129,6 +151,56 @@ impl Project {
         )
     }
 
+    /// The pairs met in steps `from..=to`, by id.
+    pub fn pairs_in_steps(&self, run: RunId, from: u64, to: u64) -> Result<Vec<PairInSteps>> {
+        self.read(|connection| {
+            // The bare `margin` is that of the row with the lowest step.
+            let mut statement = connection.prepare_cached(
+                "SELECT pair, count(*), min(step), margin, avg(push),
+                    (SELECT later.margin FROM visits AS later
+                     WHERE later.run = ?1 AND later.pair = met.pair AND later.step > ?3 ORDER BY later.step LIMIT 1),
+                    (SELECT later.margin FROM visits AS later
+                     WHERE later.run = ?1 AND later.pair = met.pair AND later.step <= ?3 ORDER BY later.step DESC LIMIT 1)
+                 FROM visits AS met WHERE run = ?1 AND step BETWEEN ?2 AND ?3 GROUP BY pair ORDER BY pair",
+            )?;
+            let to = to.min(i64::MAX as u64) as i64;
+            let met = statement
+                .query_map(params![run.0, from as i64, to], |row| {
+                    let visits = row.get::<_, i64>(1)? as usize;
+                    let (next, last): (Option<f64>, Option<f64>) = (row.get(5)?, row.get(6)?);
+                    let after = next.or(last.filter(|_| visits > 1));
+                    Ok(PairInSteps {
+                        pair: PairId(row.get(0)?),
+                        visits,
+                        step: row.get::<_, i64>(2)? as u64,
+                        margin: number(row.get(3)?) as f32,
+                        push: number(row.get(4)?) as f32,
+                        after: after.map(|margin| margin as f32),
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(met)
+        })
+    }
+
+    /// Where a pair stood among those of the same step, for each of its visits in order: how many had a lower margin, and how
+    /// many others there were.
+    pub fn pair_ranks(&self, run: RunId, pair: PairId) -> Result<Vec<(usize, usize)>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT
+                    (SELECT count(*) FROM visits AS other
+                     WHERE other.run = ?1 AND other.step = own.step AND other.margin < own.margin),
+                    (SELECT count(*) FROM visits AS other WHERE other.run = ?1 AND other.step = own.step) - 1
+                 FROM visits AS own WHERE run = ?1 AND pair = ?2 ORDER BY step",
+            )?;
+            let ranks = statement
+                .query_map([run.0, pair.0], |row| Ok((row.get::<_, i64>(0)? as usize, row.get::<_, i64>(1)? as usize)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(ranks)
+        })
+    }
+
     fn visits_where(&self, condition: &'static str, run: RunId, numbers: [i64; 2]) -> Result<Vec<(u64, PairVisit)>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
@@ -169,4 +241,35 @@ fn before(after: Option<u64>) -> i64 {
 /// SQLite keeps NaN as NULL.
 fn number(value: Option<f64>) -> f64 {
     value.unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NewRun, ProjectSettings, Revision};
+
+    #[test]
+    fn a_stretch_of_steps_says_what_it_did_to_its_pairs() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        let new = NewRun {
+            name: "r".to_owned(),
+            config_toml: String::new(),
+            method: "MPO".to_owned(),
+            revision: Revision(0),
+            parent: None,
+        };
+        let run = project.create_run(&new).unwrap();
+        let visit = |pair, margin, push| PairVisit { pair: PairId(pair), margin, push };
+        project.append_pair_visits(run, 1, &[visit(7, 0.0, 0.5), visit(8, 1.0, 0.25)]).unwrap();
+        project.append_pair_visits(run, 2, &[visit(7, 2.0, 0.25), visit(9, -1.0, 0.5)]).unwrap();
+        project.append_pair_visits(run, 3, &[visit(7, 5.0, 0.125)]).unwrap();
+        let met = project.pairs_in_steps(run, 1, 2).unwrap();
+        let told: Vec<_> = met.iter().map(|met| (met.pair.0, met.visits, met.step, met.push, met.change())).collect();
+        assert_eq!(told, [(7, 2, 1, 0.375, Some(5.0)), (8, 1, 1, 0.25, None), (9, 1, 2, 0.5, None)]);
+        let last = project.pairs_in_steps(run, 1, 3).unwrap()[0];
+        assert_eq!((last.margin, last.change()), (0.0, Some(5.0)), "the last visit within, where none follows");
+        assert_eq!(project.pair_ranks(run, PairId(7)).unwrap(), [(0, 1), (1, 1), (0, 0)]);
+        assert_eq!(project.pairs_in_steps(run, 4, u64::MAX).unwrap(), []);
+    }
 }

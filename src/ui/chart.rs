@@ -1,6 +1,7 @@
 //! A line chart as this program draws it: a card with a caption, a legend that doubles as the numeric read-out, a shared
 //! cursor over all charts of a group, and a name that a screen reader can say.
 
+mod brush;
 mod draw;
 
 use data::Scale;
@@ -12,6 +13,7 @@ use super::{
     legend, parts,
     theme::{self, Palette, size, space},
 };
+pub use brush::brush;
 pub use draw::{axis_of, round_marks};
 
 /// A plot is never lower than this.
@@ -134,6 +136,7 @@ impl Chart<'_> {
                     let plot = self.plot(ui, palette, at, height);
                     self.remember_cursor(ui, cursor_id, cursor, &plot);
                     self.remember_view(ui, &plot);
+                    brush::take(ui, self.group, Id::unique((self.group, self.id)), &plot);
                     if let Some(why) = self.why_empty() {
                         words(ui, palette, plot.response.rect, why);
                     }

@@ -24,12 +24,14 @@ mod pieces;
 pub mod projects;
 pub mod prompt;
 mod rail;
+mod ribbon;
 mod strip;
 pub mod theme;
 mod tokens;
 pub mod train;
 mod writing;
 
+use ::train::objective::Objective;
 use egui::{CentralPanel, Frame, Margin, Ui};
 use state::{Commands, Screen, ThemeChoice, Views, Workspace};
 use theme::space;
@@ -59,8 +61,9 @@ fn screen(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             projects::none(ui, screen, views, commands);
         }
         Screen::Pairs => {
-            views.pairs.table.sheet.clone_from(&views.train.launch.checked().config.data);
-            pairs::ui(ui, workspace, &mut views.pairs, commands);
+            let config = &views.train.launch.checked().config;
+            views.pairs.table.sheet.clone_from(&config.data);
+            pairs::ui(ui, workspace, &mut views.pairs, &Objective::of(&config.objective), commands);
         }
         Screen::Train => train::ui(ui, workspace, views, commands),
         Screen::Compare => compare::ui(ui, workspace, &mut views.compare, commands),

@@ -15,13 +15,13 @@ mod narrow;
 mod ordering;
 mod references;
 mod review;
+mod scores;
 mod table;
-
-use std::sync::Arc;
 
 pub(super) use intake::toggle;
 pub(super) use many::{change as change_chosen, count as chosen};
 pub(super) use references::close as close_references;
+pub(super) use scores::push as ask_scores;
 pub(super) use table::{extend, search, step, table_id};
 
 use egui::{Button, Event, Frame, Key, Margin, Panel, RichText, Ui};
@@ -34,11 +34,13 @@ use state::{
     pairs::{PairsCommand, PairsView, Strip, UndoQuestion},
 };
 use store::{PairQuery, Sort};
+use train::objective::Objective;
 
 /// Points that the table leaves to the editor, whose first row needs them.
 const EDITOR: f32 = 420.0;
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+/// `objective`: as the launch sheet says.
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &Objective, commands: &Commands) {
     if view.labelling.is_some() {
         labelling::ui(ui, workspace, view, commands);
         compare(view, commands);
@@ -54,9 +56,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         return;
     }
     let data = &workspace.pairs;
-    let query = view.query();
-    if data.asked.as_ref() != Some(&query) {
-        commands.push(Command::Pairs(PairsCommand::List(query)));
+    scores::ask(workspace, view, commands);
+    let listing = view.listing(data, objective);
+    if data.asked.as_ref() != Some(&listing) {
+        commands.push(Command::Pairs(PairsCommand::List(Box::new(listing))));
     }
     open_selected(workspace, view, commands);
     type_ahead(ui, view);
@@ -70,7 +73,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
         return;
     }
     ui.add_space(space::XS);
-    table::filters(ui, data, view);
+    scores::strip(ui, workspace, view, commands);
+    table::filters(ui, workspace, view);
     narrow::more(ui, workspace, view, commands);
     health::ui(ui, workspace, view, commands);
     ui.add_space(space::XS);
@@ -90,12 +94,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 };
                 parts::empty(ui, what, next);
             } else {
-                table::rows(ui, data, view, commands);
+                table::rows(ui, workspace, view, objective, commands);
             }
         });
     match many::count(workspace, view) {
         Some(count) => many::ui(ui, workspace, view, count, commands),
-        None => editor::ui(ui, workspace, view, commands),
+        None => editor::ui(ui, workspace, view, objective, commands),
     }
     compare(view, commands);
 }
@@ -170,13 +174,13 @@ fn type_ahead(ui: &Ui, view: &mut PairsView) {
     ui.request_repaint();
 }
 
-pub(super) fn label(view: &mut PairsView, relabel: bool, commands: &Commands) {
+pub(super) fn label(workspace: &Workspace, view: &mut PairsView, relabel: bool, commands: &Commands) {
     if let Some(draft) = view.draft.take() {
         editor::close(draft, commands);
     }
     commands.push(Command::Pairs(PairsCommand::Label {
         query: view.query(),
-        only: view.only.as_ref().map(|only| Arc::clone(&only.ids)),
+        only: view.listed_only(&workspace.pairs),
         relabel,
         from: view.selected,
     }));
@@ -271,7 +275,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                 .on_hover_text("Go through all pairs of the list, labelled ones too, from the chosen one on")
                 .clicked()
             {
-                label(view, true, commands);
+                label(workspace, view, true, commands);
             }
             ui.add_enabled_ui(todo, |ui| {
                 if parts::primary(ui, "Label")
@@ -279,7 +283,7 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
                     .on_disabled_hover_text("Every pair is labelled; L goes through them again from the chosen one on")
                     .clicked()
                 {
-                    label(view, false, commands);
+                    label(workspace, view, false, commands);
                 }
             });
         });

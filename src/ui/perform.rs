@@ -12,12 +12,13 @@ use state::{
     models::{Intake, ModelsCommand},
     pairs::{Caret, PairsCommand, PairsView, Strip},
     palette::Palette,
+    scores::{ScoresCommand, Whose},
     selection::Selection,
     train::{LaunchButton, RunCommand, Sheet},
 };
 use store::{Bulk, RunRecord};
 
-use super::{models, pairs};
+use super::{models, pairs, train};
 
 /// Does it, in its place: whoever is elsewhere is led there.
 #[expect(clippy::too_many_lines, reason = "one arm an action, and none is long")]
@@ -44,8 +45,8 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::Theme(theme) => views.theme = theme,
         Action::DismissNotices => commands.push(Command::DismissAll),
 
-        Action::Label => pairs::label(&mut views.pairs, workspace.pairs.counts.unlabelled == 0, commands),
-        Action::Relabel => pairs::label(&mut views.pairs, true, commands),
+        Action::Label => pairs::label(workspace, &mut views.pairs, workspace.pairs.counts.unlabelled == 0, commands),
+        Action::Relabel => pairs::label(workspace, &mut views.pairs, true, commands),
         Action::NewPair => pairs::new_pair(&mut views.pairs, commands),
         Action::EditPair => views.pairs.caret = Some(Caret::Prompt),
         Action::DeletePair if pairs::chosen(workspace, &views.pairs).is_some() => {
@@ -72,7 +73,15 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::Move(way) => pairs::step(&workspace.pairs, &mut views.pairs, way),
         Action::Difference => views.pairs.difference = !views.pairs.difference,
         Action::Tokens => views.pairs.tokens = !views.pairs.tokens,
+        Action::Tint => views.pairs.turn_tint(),
+        Action::Scrub(forward) => views.pairs.scrub(workspace, forward),
         Action::WhiteSpace | Action::Labelling(Act::WhiteSpace) => views.pairs.white_space = !views.pairs.white_space,
+        Action::Scores => views.pairs.scores = if views.pairs.scores.is_some() { None } else { Some(Whose::Start) },
+        Action::ScorePairs => {
+            let whose = *views.pairs.scores.get_or_insert_default();
+            pairs::ask_scores(ScoresCommand::Score(whose), commands);
+        }
+        Action::Fate(fate) => views.pairs.filter.show_fate(fate),
         Action::Labelling(act) => {
             if let Some(label) = &mut views.pairs.labelling {
                 label.presses.push(act);
@@ -90,6 +99,17 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
         Action::CompareReport => run(RunCommand::PickReport),
         Action::SetUp => views.train.sheet = Sheet::Launch,
         Action::Watch => views.train.sheet = Sheet::Run,
+        Action::ShowSteps => {
+            if let Some(pair) = views.pairs.selected {
+                run(RunCommand::ShowSteps(pair));
+            }
+        }
+        Action::Lens(to) => train::move_lens(to, workspace, &mut views.train),
+        Action::OpenLensPair => {
+            if let Some(pair) = views.train.lens.selected {
+                commands.push(Command::ShowPair(pair));
+            }
+        }
         Action::Check => press(views, LaunchButton::Check),
         Action::Start => press(views, LaunchButton::Start),
         Action::Fork => {

@@ -9,13 +9,16 @@ use egui::{
     Align, Align2, Color32, FontId, Id, Layout, Rect, RichText, Role as WidgetRole, ScrollArea, Sense, Stroke,
     StrokeKind, Ui, vec2,
 };
+use engine::protocol::TokenLogProbs;
 use state::{
     Command, Commands, Workspace,
+    ribbon::Tint,
     tokens::{Spot, Subject},
 };
 
 use super::{
     parts, prompt,
+    ribbon::{self, Tinted},
     theme::{self, Palette, size, space},
 };
 
@@ -29,6 +32,19 @@ const LONGEST_CHIP: usize = 60;
 
 /// Asks for the tokens of `subject` if that was not done, and draws what is known, one block an answer.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, spot: Spot, subject: Subject, names: &[String], commands: &Commands) {
+    tinted(ui, workspace, spot, subject, names, (Tint::Part, None), commands);
+}
+
+/// The same, the scored tokens coloured by what a model makes of them.
+pub fn tinted(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    spot: Spot,
+    subject: Subject,
+    names: &[String],
+    (tint, log_probs): (Tint, Option<&TokenLogProbs>),
+    commands: &Commands,
+) {
     let tokens = &workspace.tokens;
     if !tokens.is_asked(spot, &subject) {
         commands.push(Command::Inspect(spot, subject));
@@ -44,11 +60,16 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, spot: Spot, subject: Subject, name
         Ok(None) => {
             parts::caption(ui, "Reading the tokens…");
         }
-        Ok(Some(inspection)) => pair(ui, inspection, names),
+        Ok(Some(inspection)) => pair(ui, inspection, names, (tint, log_probs)),
     }
 }
 
-fn pair(ui: &mut Ui, inspection: &Arc<PairInspection>, names: &[String]) {
+fn pair(
+    ui: &mut Ui,
+    inspection: &Arc<PairInspection>,
+    names: &[String],
+    (tint, log_probs): (Tint, Option<&TokenLogProbs>),
+) {
     let palette = parts::palette(ui);
     if let Some(reason) = &inspection.reason {
         let word = match inspection.fate {
@@ -62,10 +83,13 @@ fn pair(ui: &mut Ui, inspection: &Arc<PairInspection>, names: &[String]) {
         ui.push_id(("tokens", index), |ui| {
             // The address tells one inspection from the next: the old one lives as long as it is shown.
             let key = Arc::as_ptr(inspection) as usize;
-            one(ui, name, answer, key);
+            one(ui, name, answer, Tinted::of(tint, log_probs, index), key);
         });
     }
-    legend(ui);
+    match tint {
+        Tint::Part => legend(ui),
+        Tint::LogProb | Tint::Change => ribbon::legend(ui, tint),
+    }
 }
 
 fn strip(ui: &mut Ui, ground: Color32, color: Color32, text: &str) {
@@ -74,7 +98,7 @@ fn strip(ui: &mut Ui, ground: Color32, color: Color32, text: &str) {
     });
 }
 
-fn one(ui: &mut Ui, name: &str, answer: &Inspection, key: usize) {
+fn one(ui: &mut Ui, name: &str, answer: &Inspection, tinted: Option<Tinted<'_>>, key: usize) {
     let palette = parts::palette(ui);
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     ui.horizontal_wrapped(|ui| {
@@ -94,6 +118,9 @@ fn one(ui: &mut Ui, name: &str, answer: &Inspection, key: usize) {
             ),
         );
     });
+    if let Some(tinted) = tinted {
+        parts::caption(ui, tinted.sums());
+    }
     for finding in &answer.findings {
         if finding.flaw.is_grave() {
             strip(ui, palette.error_soft, palette.error, &finding.text);
@@ -101,7 +128,7 @@ fn one(ui: &mut Ui, name: &str, answer: &Inspection, key: usize) {
             strip(ui, palette.warning_soft, palette.warning, &finding.text);
         }
     }
-    chips(ui, name, answer, key);
+    chips(ui, name, answer, tinted, key);
 }
 
 /// Where rows begin and end, for one width.
@@ -111,7 +138,7 @@ struct Rows {
     rows: Arc<Vec<Range<usize>>>,
 }
 
-fn chips(ui: &mut Ui, name: &str, answer: &Inspection, key: usize) {
+fn chips(ui: &mut Ui, name: &str, answer: &Inspection, tinted: Option<Tinted<'_>>, key: usize) {
     let palette = parts::palette(ui);
     let font = FontId::monospace(size::MONO);
     let width = ui.available_width() - space::M;
@@ -132,7 +159,7 @@ fn chips(ui: &mut Ui, name: &str, answer: &Inspection, key: usize) {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 for row in visible {
                     let tokens = rows[row].clone();
-                    draw_row(ui, answer, tokens, &font, palette);
+                    draw_row(ui, answer, tokens, tinted, &font, palette);
                 }
             },
         );
@@ -215,7 +242,14 @@ fn look(token: &TokenView, cut: bool, palette: &Palette) -> Look {
     Look { ground, line, text }
 }
 
-fn draw_row(ui: &mut Ui, answer: &Inspection, tokens: Range<usize>, font: &FontId, palette: &Palette) {
+fn draw_row(
+    ui: &mut Ui,
+    answer: &Inspection,
+    tokens: Range<usize>,
+    tinted: Option<Tinted<'_>>,
+    font: &FontId,
+    palette: &Palette,
+) {
     let letter = ui.fonts_mut(|fonts| fonts.glyph_width(font, 'm'));
     let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let mut x = row.left();
@@ -225,7 +259,12 @@ fn draw_row(ui: &mut Ui, answer: &Inspection, tokens: Range<usize>, font: &FontI
         let top = row.center().y - CHIP / 2.0;
         let rect = Rect::from_min_size(egui::pos2(x, top), vec2(wide, CHIP));
         x += wide + GAP;
-        let look = look(token, index >= answer.cut_at, palette);
+        let mut look = look(token, index >= answer.cut_at, palette);
+        let scored = index.checked_sub(answer.scored_from).filter(|_| index < answer.cut_at);
+        let read = tinted.and_then(|tinted| tinted.read(scored?));
+        if let Some(tinted) = tinted {
+            look.ground = read.map_or(palette.field, |read| tinted.ground(read, palette));
+        }
         let painter = ui.painter();
         let stroke = Stroke::new(1.0, look.line);
         painter.rect(rect, 3.0, look.ground, stroke, StrokeKind::Inside);
@@ -236,7 +275,9 @@ fn draw_row(ui: &mut Ui, answer: &Inspection, tokens: Range<usize>, font: &FontI
             font.clone(),
             look.text,
         );
-        if index >= answer.scored_from && index < answer.cut_at {
+        if let Some((tinted, read)) = tinted.zip(read) {
+            tinted.bar(painter, rect, read, palette);
+        } else if scored.is_some() {
             // Scored tokens stand on a line, so that the mask can be seen without colours.
             let y = rect.bottom() + 1.0;
             painter.hline(rect.x_range(), y, Stroke::new(2.0, palette.good));
@@ -249,6 +290,9 @@ fn draw_row(ui: &mut Ui, answer: &Inspection, tokens: Range<usize>, font: &FontI
         chip.on_hover_ui(|ui| {
             ui.label(RichText::new(format!("{:?}", token.text)).font(font.clone()));
             ui.label(about(answer, index));
+            if let Some(read) = read {
+                ui.label(read.words());
+            }
         });
     }
 }

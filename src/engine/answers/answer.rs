@@ -10,7 +10,7 @@ use data::config::{Precision, RunConfig};
 use kernels::device::DeviceChoice;
 use model::{GenerateOptions, Halt, LoadOptions, Policy, Shelf};
 use serde::Deserialize;
-use store::{Project, RunId};
+use store::{Project, RunId, RunRecord};
 use text::{Clock, Codec, Limits, StreamDecoder};
 use train::{
     Result, TrainError,
@@ -69,17 +69,26 @@ impl Speaker {
         let record = project.run(run)?;
         let config = RunConfig::from_toml(&record.config_toml)?;
         let folder = inputs::model_folder(&project, &config)?;
-        let mut policy = Policy::load(&folder, &inputs::load_options_of(&record, &config, project.dir()))?;
+        let policy = Policy::load(&folder, &inputs::load_options_of(&record, &config, project.dir()))?;
         let codec = Codec::load(&folder)?.at(Clock::of_ms(record.day_ms));
         let limits = limits(&config);
         if step == Some(0) {
             return Ok(Self { step, ..Self::of_model(policy, codec, limits) });
         }
+        Self::of_model(policy, codec, limits).at_checkpoint(&record, step)
+    }
+
+    /// The same run at another checkpoint.
+    fn at_step(self, project: &Path, run: RunId, step: Option<u64>) -> Result<Self> {
+        self.at_checkpoint(&Project::open(project)?.run(run)?, step)
+    }
+
+    fn at_checkpoint(mut self, record: &RunRecord, step: Option<u64>) -> Result<Self> {
         let saved = checkpoint::open(&record.checkpoints, step)?;
-        saved.restore(&mut policy)?;
-        let weights = format!("{} {}", policy.identity(), saved.trained());
-        let (step, passed_over) = (Some(saved.state().step), saved.told_passed_over());
-        Ok(Self { policy, codec, weights, limits, step, passed_over })
+        saved.restore(&mut self.policy)?;
+        self.weights = format!("{} {}", self.policy.identity(), saved.trained());
+        (self.step, self.passed_over) = (Some(saved.state().step), saved.told_passed_over());
+        Ok(self)
     }
 }
 
@@ -337,15 +346,18 @@ impl Speakers {
             let found = self.0.remove(index);
             self.0.push(found);
         } else {
-            if self.0.len() >= KEPT {
-                self.0.remove(0);
-            }
-            let speaker = match &voice {
-                Voice::Model(folder, adapter) => {
+            let of_run = |loaded: &Voice| matches!((loaded, &voice), (Voice::Run(a, b, _), Voice::Run(c, d, to)) if (a, b) == (c, d) && *to > 0);
+            let is_full = self.0.len() >= KEPT;
+            let same_run = self.0.iter().position(|(loaded, _)| is_full && of_run(loaded));
+            let given_up = is_full.then(|| self.0.remove(same_run.unwrap_or(0)).1);
+            let speaker = match (&voice, given_up.filter(|_| same_run.is_some())) {
+                // Another checkpoint of the same run: the model is there already.
+                (Voice::Run(project, run, _), Some(speaker)) => speaker.at_step(project, *run, asked)?,
+                (Voice::Run(project, run, _), None) => Speaker::of_run(project, *run, asked)?,
+                (Voice::Model(folder, adapter), _) => {
                     Speaker::load(folder, adapter.as_deref(), Precision::Auto, DeviceChoice::Auto)?
                 }
-                Voice::Run(project, run, _) => Speaker::of_run(project, *run, asked)?,
-                Voice::Start(project) => Speaker::of_start(&Project::open(project)?)?,
+                (Voice::Start(project), _) => Speaker::of_start(&Project::open(project)?)?,
             };
             self.0.push((voice, speaker));
         }

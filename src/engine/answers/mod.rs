@@ -3,10 +3,12 @@
 mod answer;
 mod candidates;
 mod drawing;
+mod reading;
 mod scoring;
 mod stop;
 
 pub use answer::{Speaker, Speakers, answer, answer_all};
 pub use candidates::{Drawn, draw};
 pub use drawing::{Drawing, Drawings, Turn};
+pub use reading::read;
 pub use scoring::{ALONE, Asked, BESIDE_A_RUN, Scoring, Scorings, Turned};

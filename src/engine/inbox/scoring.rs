@@ -1,12 +1,16 @@
-//! Pairs scored some at a time, when everything else that was asked is done.
+//! Pairs scored some at a time, when everything else that was asked is done; and single answers read at once.
 
+use std::{path::Path, sync::Arc};
+
+use data::{Answer, Prompt};
+use store::RunId;
 use train::Result;
 
 use super::{Current, Inbox};
 use crate::{
-    answers::{ALONE, Asked, BESIDE_A_RUN, Scoring, Turned},
+    answers::{ALONE, Asked, BESIDE_A_RUN, Scoring, Turned, read},
     border,
-    protocol::Event,
+    protocol::{Event, RequestId},
 };
 
 impl Inbox {
@@ -38,15 +42,27 @@ impl Inbox {
         self.reporter.send(Event::AllScored { request, passed_over });
     }
 
+    /// Answers on the screen, token by token.
+    pub(super) fn read_tokens(
+        &mut self,
+        request: RequestId,
+        project: &Path,
+        run: Option<(RunId, u64)>,
+        prompt: &Prompt,
+        answers: &[Answer],
+    ) -> Result<Event> {
+        let log_probs = Arc::new(read(&mut self.speakers, project, run, prompt, answers)?);
+        Ok(Event::TokensRead { request, log_probs })
+    }
+
     /// Whether that was the last one.
     fn turn_of_scoring(&mut self, asked: &mut Asked, current: Option<&Current<'_>>) -> Result<bool> {
         let may_go_on = self.wanted(current);
         let Asked { project, run, control, begun, .. } = asked;
         let wanted = || !control.stopping() && may_go_on();
-        let scoring = match begun {
-            Some(scoring) => scoring,
+        let Some(scoring) = begun else {
             // Its model is loaded now: scores come with the next turn.
-            None => return Ok(begun.insert(Scoring::begin(&mut self.speakers, project, *run)?).has_ended()),
+            return Ok(begun.insert(Scoring::begin(&mut self.speakers, project, *run)?).has_ended());
         };
         let beside_a_run = current.is_some_and(|current| !current.rests);
         scoring.turn(&mut self.speakers, if beside_a_run { BESIDE_A_RUN } else { ALONE }, &wanted)?;

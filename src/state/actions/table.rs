@@ -8,7 +8,10 @@ use crate::{
     answers::Tab,
     duel::{Duel, DuelPress},
     labelling::{Act, Judgement, Part, Side, Way},
+    lens::LensMove,
     review::{Decision, ReviewAct},
+    scores::Fate,
+    train::Sheet,
 };
 
 const fn line(
@@ -88,7 +91,18 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Extend(Way::End), "Choose several rows", &["Shift+End"], PAIRS, pairs, "To the last"),
     line(Action::Difference, "Difference on or off", &["D"], PAIRS, project, "Marks the words that only one answer has"),
     line(Action::Tokens, "Tokens on or off", &["I"], PAIRS, project, "What the model sees of the pair, token by token"),
+    line(Action::Tint, "Colour tokens by part, log-prob or change", &["C"], PAIRS, open_pair, "How likely each is, and what a run has changed since step 0"),
+    line(Action::Scrub(false), "Tokens at an earlier step", &["["], PAIRS, open_pair, "The checkpoint before, and at last the start model"),
+    line(Action::Scrub(true), "Tokens at a later step", &["]"], PAIRS, open_pair, "The next checkpoint of the run"),
     line(Action::WhiteSpace, "White space marked or not", &["W"], PAIRS, project, "Marks spaces, tabs and line ends"),
+    line(Action::Scores, "What a model thinks, on or off", &["G"], PAIRS, pairs, "Margin, reward and push of each pair as columns"),
+    line(Action::ScorePairs, "Score the pairs", &["Shift+G"], PAIRS, can_score, "Reads every answer once, in the background; only what has no score yet"),
+    line(Action::Fate(Some(Fate::FoughtOver)), "Show the most fought-over pairs", &["1"], PAIRS, has_scores, Fate::FoughtOver.about()),
+    line(Action::Fate(Some(Fate::Asleep)), "Show the pairs that are asleep", &["2"], PAIRS, has_scores, Fate::Asleep.about()),
+    line(Action::Fate(Some(Fate::Won)), "Show the pairs that are won", &["3"], PAIRS, has_scores, Fate::Won.about()),
+    line(Action::Fate(Some(Fate::Lost)), "Show the pairs that are lost", &["4"], PAIRS, has_scores, Fate::Lost.about()),
+    line(Action::ShowSteps, "Show the steps that met the pair", &["H"], PAIRS, has_history, "In the charts of the newest run that trained on it"),
+    line(Action::Fate(None), "Show pairs of any margin", &["0"], PAIRS, has_scores, "In their usual order"),
     line(Action::Move(Way::Down), "Move through the table", &["Down", "J"], PAIRS, pairs, "The pair below"),
     line(Action::Move(Way::Up), "Move through the table", &["Up", "K"], PAIRS, pairs, "The pair above"),
     line(Action::Move(Way::PageDown), "Move through the table", &["PageDown"], PAIRS, pairs, "A page down"),
@@ -153,6 +167,19 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Fork, "Fork the run", &["F"], TRAIN, can_fork, "A run of its own from one of its checkpoints, with other settings or without some pairs"),
     line(Action::Again, "Run again with changes", &["R"], TRAIN, a_run, "A new run from the settings of the one that is shown"),
     line(Action::LeaveFork, "Set up a new run instead of a fork", &[], TRAIN, forking, "The sheet is as it was before"),
+    line(Action::Lens(LensMove::Toggle), "Pairs of the newest steps, on or off", &["B"], TRAIN, watches, "Which pairs these steps met and what they did to them; Shift and drag in a chart does the same for any steps"),
+    line(Action::Lens(LensMove::Close), "Close the pairs of steps", &["Escape"], TRAIN, lens_open, "Back to the charts alone"),
+    line(Action::Lens(LensMove::Earlier), "Pairs of other steps", &["Left"], TRAIN, lens_open, "As many steps before these"),
+    line(Action::Lens(LensMove::Later), "Pairs of other steps", &["Right"], TRAIN, lens_open, "As many steps after these"),
+    line(Action::Lens(LensMove::Wider), "Pairs of more or fewer steps", &["Shift+Left"], TRAIN, lens_open, "Twice as many, back from here"),
+    line(Action::Lens(LensMove::Narrower), "Pairs of more or fewer steps", &["Shift+Right"], TRAIN, lens_open, "The later half of them"),
+    line(Action::Lens(LensMove::NextEffect), "Sort the pairs of steps", &["S"], TRAIN, lens_open, "By push, loss, or how the margin changed"),
+    line(Action::Lens(LensMove::Turn), "Turn the order round", &["O"], TRAIN, lens_open, "Largest or smallest first"),
+    line(Action::Lens(LensMove::Row(Way::Down)), "Move through the pairs of steps", &["Down", "J"], TRAIN, lens_open, "The pair below"),
+    line(Action::Lens(LensMove::Row(Way::Up)), "Move through the pairs of steps", &["Up", "K"], TRAIN, lens_open, "The pair above"),
+    line(Action::Lens(LensMove::Row(Way::Start)), "Move through the pairs of steps", &["Home"], TRAIN, lens_open, "The first pair"),
+    line(Action::Lens(LensMove::Row(Way::End)), "Move through the pairs of steps", &["End"], TRAIN, lens_open, "The last pair"),
+    line(Action::OpenLensPair, "Open the pair", &["Enter"], TRAIN, lens_pair, "Its curve over the run, its tokens, its texts"),
     line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, run_goes, "Takes effect within a moment; the weights stay in memory"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
@@ -216,6 +243,39 @@ fn pairs(workspace: &Workspace, views: &mut Views) -> Possible {
 fn open_pair(workspace: &Workspace, views: &mut Views) -> Possible {
     pairs(workspace, views)?;
     unless(views.pairs.draft.is_none(), "No pair is open")
+}
+
+fn has_history(workspace: &Workspace, views: &mut Views) -> Possible {
+    open_pair(workspace, views)?;
+    let history = views.pairs.selected.and_then(|pair| workspace.pairs.histories.get(pair));
+    unless(!matches!(history, Some(Some(_))), "No run has met this pair")
+}
+
+fn watches(workspace: &Workspace, views: &mut Views) -> Possible {
+    project(workspace, views)?;
+    unless(workspace.runs.records.is_empty(), "There is no run yet")
+}
+
+fn lens_open(_: &Workspace, views: &mut Views) -> Possible {
+    let is_open = views.train.sheet == Sheet::Run && views.train.lens.stretch.is_some();
+    unless(!is_open, "No pairs of steps are shown; B shows them")
+}
+
+fn lens_pair(workspace: &Workspace, views: &mut Views) -> Possible {
+    lens_open(workspace, views)?;
+    unless(views.train.lens.selected.is_none(), "No pair is chosen")
+}
+
+fn can_score(workspace: &Workspace, views: &mut Views) -> Possible {
+    pairs(workspace, views)?;
+    writable(workspace, views)?;
+    unless(workspace.pairs.scores.is_busy(), "Pairs are being scored")
+}
+
+fn has_scores(workspace: &Workspace, views: &mut Views) -> Possible {
+    pairs(workspace, views)?;
+    let shown = views.pairs.scores.and_then(|whose| workspace.pairs.scores.of(whose));
+    unless(shown.is_none_or(|shown| shown.scoring.is_none()), "No scores are shown; G shows them")
 }
 
 fn undo(workspace: &Workspace, views: &mut Views) -> Possible {

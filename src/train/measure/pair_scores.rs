@@ -1,7 +1,7 @@
 //! A project's pairs under given weights: what is computed of each, and by which names it is found again.
 
-use data::{Pair, config::RunConfig};
-use model::{Doc, Policy, PolicyError};
+use data::{Answer, Pair, Prompt, config::RunConfig};
+use model::{Doc, Policy, PolicyError, Row};
 use store::{Project, RunId, Score, Scored, ToScore};
 use text::{Codec, Limits};
 
@@ -81,10 +81,7 @@ pub fn score(
         if !wanted() {
             return Ok(None);
         }
-        let log_probs = match under {
-            Under::Policy => policy.log_probs(&packed.row)?,
-            Under::Reference => policy.reference_log_probs(&packed.row)?,
-        };
+        let log_probs = log_probs_of((policy, under), &packed.row)?;
         for (index, answers) in packed.by_owner(&log_probs) {
             if let [a, b] = answers {
                 scores[index] = Some([a, b].map(|values| Score { log_prob: sum(values), tokens: values.len() }));
@@ -94,12 +91,39 @@ pub fn score(
     Ok(Some(asked.iter().zip(scores).map(|(one, scores)| Scored::new(one, scores)).collect()))
 }
 
+/// log π of each token of answers that share a prompt, in their order, or why they cannot be read.
+pub fn read(
+    (policy, under): (&Policy, Under),
+    codec: &Codec,
+    limits: Limits,
+    prompt: &Prompt,
+    answers: &[Answer],
+) -> Result<Result<Vec<Vec<f32>>, String>> {
+    let doc = match doc_of(policy, codec, prompt, &answers.iter().collect::<Vec<_>>(), limits) {
+        Ok(doc) => doc,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let row = Row::pack(&[doc]).map_err(PolicyError::from)?;
+    Ok(Ok(log_probs_of((policy, under), &row)?))
+}
+
+fn log_probs_of((policy, under): (&Policy, Under), row: &Row) -> Result<Vec<Vec<f32>>> {
+    Ok(match under {
+        Under::Policy => policy.log_probs(row)?,
+        Under::Reference => policy.reference_log_probs(row)?,
+    })
+}
+
 /// Two answers of a pair as training sees them, or why they cannot be scored.
 pub fn encode(policy: &Policy, codec: &Codec, pair: &Pair, places: [usize; 2], limits: Limits) -> Result<Doc, String> {
     let [Some(first), Some(second)] = places.map(|place| pair.answers.get(place)) else {
         return Err("it has fewer than two answers".to_owned());
     };
-    let encoded = codec.encode_answers(&pair.prompt, &[first, second], limits).map_err(|reason| reason.to_string())?;
+    doc_of(policy, codec, &pair.prompt, &[first, second], limits)
+}
+
+fn doc_of(policy: &Policy, codec: &Codec, prompt: &Prompt, answers: &[&Answer], limits: Limits) -> Result<Doc, String> {
+    let encoded = codec.encode_answers(prompt, answers, limits).map_err(|reason| reason.to_string())?;
     let doc =
         Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
     known(&doc, codec, policy.spec().vocab_size)?;

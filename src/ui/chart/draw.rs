@@ -5,14 +5,15 @@ use std::ops::RangeInclusive;
 use data::{Extent, Scale, metrics};
 use egui::{Id, Rangef, Stroke, Ui};
 use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi, Points, VLine,
+    AxisHints, FilledArea, GridInput, GridMark, HLine, LineStyle, MarkerShape, Plot, PlotPoints, PlotUi, Points, Span,
+    VLine,
 };
 use state::{
     metric,
     series::{self, Point},
 };
 
-use super::{Chart, Line, all_steps_id};
+use super::{Chart, Line, all_steps_id, brush};
 use crate::theme::{self, Palette, size};
 
 /// Free room above and below the lines, as a share of the axis.
@@ -64,6 +65,7 @@ impl Chart<'_> {
                     if nothing { String::new() } else { metric::value(name, scale.value(mark.value)) }
                 },
             );
+        let brushed = brush::shown(ui, self.group);
         let asked_for_all = ui.data_mut(|data| data.remove_temp::<bool>(all_steps_id(self.group))).is_some();
         Plot::new((self.group, self.id))
             .height(height)
@@ -80,7 +82,7 @@ impl Chart<'_> {
             .show_crosshair(false)
             .allow_scroll(false)
             .allow_zoom([true, false])
-            .allow_drag([true, false])
+            .allow_drag([!brush::is_meant(ui, self.group), false])
             .allow_axis_zoom_drag([true, false])
             .allow_boxed_zoom(false)
             .set_margin_fraction(egui::vec2(0.01, 0.0))
@@ -89,6 +91,9 @@ impl Chart<'_> {
             .show(ui, |plot| {
                 if asked_for_all {
                     plot.set_auto_bounds([true, true]);
+                }
+                if let Some(stretch) = brushed {
+                    plot.span(Span::new("", stretch).fill(palette.accent_soft).border_width(0.0));
                 }
                 self.draw(plot, palette, at);
                 !asked_for_all && !plot.auto_bounds().x

@@ -1,21 +1,26 @@
 //! What else is known of a pair: tags, split, note, source, and what the newest run saw of it.
 
-use data::{Pair, PairId, Split};
+use data::{Pair, PairId, Scale, Split, counted};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
     fate::why_not,
-    pairs::{Caret, PairHistory, PairsCommand, PairsView},
-    train::Preflight,
+    pairs::{Caret, PairsCommand, PairsView},
+    runs::Loaded,
+    train::{Preflight, RunCommand},
 };
 
 use crate::{
+    chart::{Chart, Line},
     lines::Lines,
     parts,
     prompt::{self, Edited},
     theme::space,
     writing::give_caret,
 };
+
+/// Height of the card with the pair's own curve.
+const CURVE: f32 = 190.0;
 
 /// Tags, split, note, and where the pair came from.
 pub fn ui(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, workspace: &Workspace) -> Edited {
@@ -131,53 +136,54 @@ fn ago(ms: i64) -> String {
     }
 }
 
-/// What the newest run that met this pair saw of it: margin by step, and how hard it still pushes.
+/// What the newest run that met this pair saw of it: its margin over the run, in the band of all pairs of each step.
 pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Commands) {
     let histories = &workspace.pairs.histories;
     if histories.is_missing(pair) {
         commands.push(Command::Pairs(PairsCommand::ReadHistory(pair)));
     }
-    let Some(Some(PairHistory { run, visits })) = histories.get(pair) else {
+    let Some(Some(history)) = histories.get(pair) else {
         return;
     };
-    let (Some((first, start)), Some((last, end))) = (visits.first(), visits.last()) else {
+    let (Some((first, start)), Some((last, end))) = (history.visits.first(), history.visits.last()) else {
         return;
     };
-    ui.add_space(space::XS);
-    ui.horizontal_wrapped(|ui| {
-        let text = format!(
-            "Margin in {run}: {:.2} at step {first}, {:.2} at step {last} ({} visits, push {:.3})",
-            start.margin,
-            end.margin,
-            visits.len(),
-            end.push
-        );
-        sparkline(ui, visits.iter().map(|(_, visit)| visit.margin), &text);
-        parts::caption(ui, text);
-    });
-}
-
-/// A line through the values with zero as a hairline; a single value is a dot.
-fn sparkline(ui: &mut Ui, values: impl Iterator<Item = f32>, name: &str) {
-    let palette = parts::palette(ui);
-    let values: Vec<f32> = values.filter(|value| value.is_finite()).collect();
-    let (rect, response) = ui.allocate_exact_size(egui::vec2(140.0, 30.0), egui::Sense::hover());
-    prompt::name(&response, WidgetRole::Image, name);
-    let (low, high) = values.iter().fold((0.0f32, 0.0f32), |(low, high), value| (low.min(*value), high.max(*value)));
-    let y = |value: f32| egui::remap(value, low..=high.max(low + 1e-6), rect.bottom()..=rect.top());
-    let painter = ui.painter();
-    painter.hline(rect.x_range(), y(0.0), egui::Stroke::new(1.0, palette.hairline));
-    let count = values.len();
-    let points: Vec<egui::Pos2> = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| {
-            let x = rect.left() + rect.width() * index as f32 / (count.max(2) - 1) as f32;
-            egui::pos2(x, y(*value))
-        })
-        .collect();
-    if let Some(end) = points.last() {
-        painter.circle_filled(*end, 2.0, palette.accent);
+    let run = workspace.runs.history(history.run);
+    if run.is_none_or(|run| run.loaded == Loaded::Absent) {
+        commands.push(Command::Runs(RunCommand::Load(history.run)));
     }
-    painter.line(points, egui::Stroke::new(1.5, palette.accent));
+    ui.add_space(space::XS);
+    let edge = |name| run.and_then(|run| run.series(name));
+    let place = history.place().map_or_else(String::new, |place| format!(", {place}"));
+    let note = format!(
+        "{:.2} at step {first}, {:.2} at step {last} ({}, push {:.3}){place}",
+        start.margin,
+        end.margin,
+        counted(history.visits.len(), "visit", "visits"),
+        end.push
+    );
+    let last_step = run.map_or(*last as f64, |run| run.last_step().max(*last as f64));
+    Chart {
+        id: "pair margin",
+        title: format!("Margin in {}", history.name),
+        lines: vec![Line::new(format!("pair {}", pair.0), &history.margin, 0).solid().with_points()],
+        band: edge("margin/q10")
+            .zip(edge("margin/q90"))
+            .map(|(low, high)| (low, high, "shaded: 10 to 90 % of all pairs of a step".to_owned())),
+        levels: Vec::new(),
+        marks: &[],
+        group: "pair",
+        last_step,
+        height: CURVE,
+        scale: Scale::Linear,
+        metric: "margin/q50",
+        note,
+    }
+    .show(ui);
+    if parts::quiet(ui, true, "Show its steps")
+        .on_hover_text("In the charts of the run, with the pairs beside it (H)")
+        .clicked()
+    {
+        commands.push(Command::Runs(RunCommand::ShowSteps(pair)));
+    }
 }

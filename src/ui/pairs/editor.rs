@@ -7,14 +7,17 @@ use state::{
     difference::{Differences, word_count},
     drafts::{self, Draft, Place, Progress},
     pairs::{Caret, PairsCommand, PairsView},
+    ribbon::RibbonView,
     tokens::{Spot, Subject},
 };
+use train::objective::Objective;
 
-use super::about;
+use super::{about, scores};
 use crate::{
     marked::{self, TextMark},
     parts, pieces,
     prompt::{self, Edited},
+    ribbon,
     theme::{self, size, space},
     tokens,
     writing::{Field, Marks},
@@ -30,7 +33,7 @@ const ORIGINAL: usize = 600;
 /// Points that a button beside an answer's name takes.
 const BUTTON: f32 = 76.0;
 
-pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &Objective, commands: &Commands) {
     let Some(mut draft) = view.draft.take() else {
         let next = if view.selected.is_some() { "Reading the pair…" } else { "Choose a pair in the table" };
         parts::empty(ui, "No pair is open", next);
@@ -73,11 +76,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             if view.tokens {
                 let sheet = &view.table.sheet;
                 let limits = (sheet.max_prompt_tokens, sheet.max_answer_tokens);
-                inspector(ui, &draft.pair, limits, workspace, commands);
+                inspector(ui, &draft.pair, limits, &mut view.ribbon, workspace, commands);
             }
             ui.add_space(space::XS);
             edited.join(about::ui(ui, &mut draft.pair, view, workspace));
             about::history(ui, id, workspace, commands);
+            scores::detail(ui, workspace, view, objective, id, commands);
         });
     });
     if deleted {
@@ -118,6 +122,7 @@ fn inspector(
     ui: &mut Ui,
     pair: &Pair,
     (max_prompt, max_answer): (usize, usize),
+    ribbon: &mut RibbonView,
     workspace: &Workspace,
     commands: &Commands,
 ) {
@@ -130,7 +135,8 @@ fn inspector(
         max_prompt,
         max_answer,
     };
-    tokens::ui(ui, workspace, Spot::Pair, subject, &names, commands);
+    let log_probs = ribbon::controls(ui, workspace, ribbon, &subject, commands);
+    tokens::tinted(ui, workspace, Spot::Pair, subject, &names, (ribbon.tint, log_probs.as_deref()), commands);
 }
 
 fn answer_name(pair: &Pair, index: usize) -> String {

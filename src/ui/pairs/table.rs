@@ -7,15 +7,17 @@ use egui::{
 };
 use egui_extras::{Column, TableBuilder};
 use state::{
-    Command, Commands,
+    Command, Commands, Workspace,
     filter::{ListedPairs, SortBy},
     labelling::Way,
     pairs::{Caret, PairsCommand, PairsData, PairsView},
+    scores::{Number, ScoresCommand},
     table::moved,
 };
-use store::{PairRow, VerdictState};
+use store::{PairRow, PairScores, VerdictState};
+use train::objective::{Objective, Standing};
 
-use super::narrow;
+use super::{narrow, scores};
 use crate::{
     parts, prompt,
     theme::{RADIUS, space},
@@ -28,7 +30,8 @@ const ROW: f32 = 28.0;
 const SEARCH: &str = "pairs search";
 
 /// Search, filters, order.
-pub fn filters(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
+pub fn filters(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
+    let data = &workspace.pairs;
     let width = ui.available_width();
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().combo_width = 96.0;
@@ -47,6 +50,7 @@ pub fn filters(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
         split(ui, view);
         tag(ui, data, view);
         narrow::toggle(ui, view);
+        scores::filters(ui, workspace, view);
         sort(ui, view);
         if view.filter.narrows() && ui.button("Clear").on_hover_text("Show all pairs").clicked() {
             view.filter.clear();
@@ -115,11 +119,12 @@ fn tag(ui: &mut Ui, data: &PairsData, view: &mut PairsView) {
 }
 
 fn sort(ui: &mut Ui, view: &mut PairsView) {
+    let has_scores = view.scores.is_some();
     let filter = &mut view.filter;
     let combo = ComboBox::from_id_salt("sort")
         .selected_text(format!("By {}", filter.sort.word().to_lowercase()))
         .show_ui(ui, |ui| {
-            for choice in SortBy::ALL {
+            for choice in SortBy::ALL.into_iter().filter(|choice| has_scores || !matches!(choice, SortBy::Scores(_))) {
                 ui.selectable_value(&mut filter.sort, choice, choice.word());
             }
         });
@@ -131,10 +136,14 @@ fn sort(ui: &mut Ui, view: &mut PairsView) {
 }
 
 /// The rows. Asks for what is on the screen and not here yet.
-pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
+pub fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &Objective, commands: &Commands) {
+    let data = &workspace.pairs;
     let ids = std::sync::Arc::clone(view.list(data));
     let selected = view.selected.and_then(|selected| ids.iter().position(|id| *id == selected));
-    let mut missing: Vec<PairId> = Vec::new();
+    let (mut missing, mut unscored): (Vec<PairId>, Vec<PairId>) = (Vec::new(), Vec::new());
+    let scored = view.scores.is_some_and(|whose| data.scores.of(whose).is_some_and(|shown| shown.scoring.is_some()));
+    let (numbers, with_verdict) = numbers(ui.available_width(), view);
+    let mut sorted_by = None;
     let mut clicked = None;
     let rule = view.table.rule();
     ui.spacing_mut().item_spacing.y = 0.0;
@@ -150,16 +159,32 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
         .column(Column::exact(52.0))
         .column(Column::exact(16.0))
         .column(Column::remainder().clip(true))
-        .column(Column::exact(76.0));
+        .columns(Column::exact(NUMBER), numbers.len())
+        .columns(Column::exact(VERDICT), usize::from(with_verdict));
     let end = view.table.reveal.take();
     if let Some(row) = end.or(selected.filter(|_| std::mem::take(&mut view.reveal))) {
         table = table.scroll_to_row(row, None);
     }
     table
         .header(24.0, |mut header| {
-            for name in ["Pair", "", "Prompt", "Verdict"] {
+            let mut name = |name| {
                 header.col(|ui| {
                     parts::caption(ui, name);
+                });
+            };
+            name("Pair");
+            name("");
+            name("Prompt");
+            for number in &numbers {
+                header.col(|ui| {
+                    if heading(ui, view.filter.sort, *number) {
+                        sorted_by = Some(*number);
+                    }
+                });
+            }
+            if with_verdict {
+                header.col(|ui| {
+                    parts::caption(ui, "Verdict");
                 });
             }
         })
@@ -173,7 +198,11 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
                 if data.rows.is_missing(id) {
                     missing.push(id);
                 }
-                cells(&mut row, id, known, &view.filter.search, rule);
+                if scored && data.scores.rows.is_missing(id) {
+                    unscored.push(id);
+                }
+                let standing = scores::standing(workspace, view, objective, id);
+                cells(&mut row, id, known, (&numbers, with_verdict), standing.as_ref(), (&view.filter.search, rule));
                 if row.response().clicked() {
                     clicked = Some((place, id));
                 }
@@ -195,9 +224,65 @@ pub fn rows(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Comm
             view.reveal = false;
         }
     }
+    if let Some(number) = sorted_by {
+        let filter = &mut view.filter;
+        filter.descending = filter.sort != SortBy::Scores(number) || !filter.descending;
+        filter.sort = SortBy::Scores(number);
+    }
     if !missing.is_empty() {
         commands.push(Command::Pairs(PairsCommand::ReadRows(missing)));
     }
+    if !unscored.is_empty() {
+        scores::push(ScoresCommand::ReadRows(unscored), commands);
+    }
+}
+
+/// Width of a column of numbers, and of the verdict's.
+const NUMBER: f32 = 60.0;
+const VERDICT: f32 = 76.0;
+/// Points of what stands before the prompt, and what the prompt keeps.
+const BEFORE: f32 = 84.0;
+const PROMPT: f32 = 110.0;
+
+/// The numbers that have room beside the prompt, the one that is sorted by among them, and whether the verdict has.
+fn numbers(width: f32, view: &PairsView) -> (Vec<Number>, bool) {
+    if view.scores.is_none() {
+        return (Vec::new(), true);
+    }
+    let room = width - BEFORE - PROMPT;
+    let with_verdict = room >= VERDICT + NUMBER;
+    let left = if with_verdict { room - VERDICT } else { room };
+    let most = (left / NUMBER).max(1.0) as usize;
+    let mut numbers = vec![Number::Margin, Number::Push, Number::Reward];
+    numbers.truncate(most);
+    if let SortBy::Scores(sorted) = view.filter.sort
+        && !numbers.contains(&sorted)
+        && let Some(last) = numbers.last_mut()
+    {
+        *last = sorted;
+    }
+    (numbers, with_verdict)
+}
+
+/// The name of a column of numbers, which sorts by it.
+fn heading(ui: &mut Ui, sort: SortBy, number: Number) -> bool {
+    let by = SortBy::Scores(number);
+    let about = match number {
+        Number::Margin => "Log-prob of the chosen answer minus that of the rejected one; a click sorts",
+        Number::Push => "How hard the objective pulls on the pair; a click sorts",
+        Number::Reward => "How much further apart the two are than under the start model, times β; a click sorts",
+    };
+    let palette = parts::palette(ui);
+    let color = if sort == by { palette.accent } else { palette.weak };
+    let text = RichText::new(by.word()).small().color(color);
+    let mut clicked = false;
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.add_space(space::XS);
+        let label = ui.add(Label::new(text).selectable(false).sense(Sense::CLICK)).on_hover_text(about);
+        prompt::name(&label, WidgetRole::Button, &format!("Sort by {}", by.word().to_lowercase()));
+        clicked = label.clicked();
+    });
+    clicked
 }
 
 /// Where the table has become lower, as by a notice under it, the chosen row stays in sight if it was.
@@ -227,7 +312,14 @@ pub fn table_id() -> egui::Id {
     egui::Id::unique("table of pairs")
 }
 
-fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&PairRow>, search: &str, rule: SplitRule) {
+fn cells(
+    row: &mut egui_extras::TableRow<'_, '_>,
+    id: PairId,
+    known: Option<&PairRow>,
+    (numbers, with_verdict): (&[Number], bool),
+    standing: Option<&(PairScores, Standing)>,
+    (search, rule): (&str, SplitRule),
+) {
     row.col(|ui| {
         ui.add_space(space::XS);
         parts::caption(ui, id.0.to_string());
@@ -253,14 +345,12 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&Pai
             }
         }
     });
-    row.col(|ui| {
-        if let Some(row) = known {
-            let palette = parts::palette(ui);
-            let color = if row.state == VerdictState::Unlabelled { palette.weak } else { palette.text };
-            let text = RichText::new(verdict_word(row)).small().color(color);
-            ui.add(Label::new(text).selectable(false));
-        }
-    });
+    for number in numbers {
+        row.col(|ui| scores::cell(ui, standing.map(|(scores, standing)| number.of(scores, standing))));
+    }
+    if with_verdict {
+        row.col(|ui| verdict(ui, known));
+    }
     let name = known.map_or_else(
         || format!("Pair {}", id.0),
         |row| {
@@ -269,6 +359,15 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, id: PairId, known: Option<&Pai
         },
     );
     row.response().widget_info(|| WidgetInfo::labeled(WidgetRole::Row, true, &name));
+}
+
+fn verdict(ui: &mut Ui, known: Option<&PairRow>) {
+    if let Some(row) = known {
+        let palette = parts::palette(ui);
+        let color = if row.state == VerdictState::Unlabelled { palette.weak } else { palette.text };
+        let text = RichText::new(verdict_word(row)).small().color(color);
+        ui.add(Label::new(text).selectable(false));
+    }
 }
 
 fn verdict_word(row: &PairRow) -> &'static str {

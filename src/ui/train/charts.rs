@@ -21,7 +21,7 @@ const NARROWEST: f32 = 316.0;
 
 pub fn ui(ui: &mut Ui, config: &RunConfig, history: &History) {
     let charts = list(ui, config, history);
-    parts::caption(ui, chart::GESTURES);
+    parts::caption(ui, format!("{} · Shift + drag shows the pairs of those steps (B: of the newest)", chart::GESTURES));
     let gap = space::M;
     let room = ui.available_width();
     let columns = (((room + gap) / (NARROWEST + gap)) as usize).clamp(1, 3);

@@ -78,7 +78,7 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
     }
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
-        sandbox::ui(ui, &Objective::of(&checked.config.objective), checked.faulty_loss());
+        sandbox::ui(ui, workspace, &Objective::of(&checked.config.objective), checked.faulty_loss(), commands);
     });
 }
 

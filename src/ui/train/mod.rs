@@ -5,6 +5,7 @@ mod controls;
 mod fork;
 mod knobs;
 mod launch;
+mod lens;
 mod log;
 mod preflight;
 mod questions;
@@ -14,7 +15,11 @@ mod sandbox;
 pub use run::{branch, status_word};
 
 use egui::{Align, Layout, Ui};
-use state::{Commands, Views, Workspace, train::Sheet};
+use state::{
+    Commands, Views, Workspace,
+    lens::LensMove,
+    train::{Sheet, TrainView},
+};
 
 use super::parts;
 
@@ -42,4 +47,13 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         Sheet::Launch => launch::ui(ui, workspace, view, commands),
         Sheet::Run => run::ui(ui, workspace, view, commands),
     }
+}
+
+/// What a key asks of the pair lens.
+pub fn move_lens(to: LensMove, workspace: &Workspace, view: &mut TrainView) {
+    let Some(run) = workspace.runs.shown(view.shown) else { return };
+    view.sheet = Sheet::Run;
+    let last = workspace.runs.history(run).map_or(0, |history| history.last_step() as u64);
+    let listed = std::sync::Arc::clone(&view.lens.listed.pairs);
+    view.lens.go(to, run, last, &listed);
 }

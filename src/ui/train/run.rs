@@ -11,8 +11,9 @@ use state::{
     train::{RunCommand, TrainView, how_far},
 };
 use store::{RunId, RunRecord, RunStatus};
+use train::objective::Objective;
 
-use super::{charts, controls, fork, knobs, log};
+use super::{charts, controls, fork, knobs, lens, log};
 use crate::{
     parts,
     theme::{Palette, size, space},
@@ -44,6 +45,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     };
     head(ui, workspace, view, record, live, commands);
     ui.add_space(space::S);
+    let last = history.map_or(0, |history| history.last_step() as u64);
+    lens::ui(ui, workspace, &mut view.lens, (run, last), &Objective::of(&settings.config.objective), commands);
     ScrollArea::vertical().id_salt("run").auto_shrink([false, false]).show(ui, |ui| {
         let nothing = History::default();
         let history = history.unwrap_or(&nothing);

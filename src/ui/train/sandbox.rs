@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use data::Scale;
 use egui::{FontId, Id, Rangef, RichText, Role, Stroke, Ui, WidgetInfo};
-use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Span, VLine};
+use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Points, Span, VLine};
 use state::{
-    metric,
-    sandbox::{self, Curves},
+    Command, Commands, Workspace, metric,
+    pairs::PairsCommand,
+    sandbox::{self, Curves, Dots},
+    scores::{ScoresCommand, Whose},
     series::Series,
 };
 use train::objective::Objective;
@@ -17,9 +19,11 @@ use crate::{
     theme::{self, size},
 };
 
+/// The project's pairs are dots on the curves, where they have scores.
+///
 /// `faulty`: a setting of the method that cannot be used, by its label. Curves for another value than the one that stands
 /// there would mislead.
-pub fn ui(ui: &mut Ui, objective: &Objective, faulty: Option<&str>) {
+pub fn ui(ui: &mut Ui, workspace: &Workspace, objective: &Objective, faulty: Option<&str>, commands: &Commands) {
     parts::heading(ui, "What a pair feels");
     ui.label(sandbox::in_words(objective));
     let curves = if faulty.is_none() { remembered(ui, objective) } else { None };
@@ -28,12 +32,26 @@ pub fn ui(ui: &mut Ui, objective: &Objective, faulty: Option<&str>) {
         parts::caption(ui, format!("The curves appear when {what} can be used"));
         return;
     };
+    let scores = &workspace.pairs.scores;
+    if scores.asked.is_none() {
+        let whose = scores.shown.as_ref().map_or(Whose::Start, |shown| shown.whose);
+        commands.push(Command::Pairs(PairsCommand::Scores(ScoresCommand::Read(whose))));
+    }
+    let shown = scores.shown.as_ref().filter(|shown| !shown.sample.is_empty());
+    let dots = shown.map_or_else(Dots::default, |shown| Dots::of(objective, &shown.sample, curves.reach()));
     ui.add_space(theme::space::XS);
-    curve(ui, "Loss over margin", &curves.loss, &curves, 0);
+    curve(ui, "Loss over margin", (&curves.loss, &dots.loss), &curves, 0);
     parts::caption(ui, objective.loss_formula());
     ui.add_space(theme::space::XS);
-    curve(ui, "Push over margin", &curves.push, &curves, 1);
+    curve(ui, "Push over margin", (&curves.push, &dots.push), &curves, 1);
     parts::caption(ui, objective.push_formula());
+    parts::caption(
+        ui,
+        match shown {
+            Some(shown) => dots.in_words(shown.sampled, &shown.whose.describe(workspace)),
+            None => "Pairs that have scores are dots here (in Pairs, G and then Shift G)".to_owned(),
+        },
+    );
     let sentence = match (curves.awake, curves.target) {
         (_, Some(target)) => format!("Target margin 1/(2τ) = {}", metric::number(target)),
         (Some((low, high)), None) => format!(
@@ -62,7 +80,7 @@ fn remembered(ui: &Ui, objective: &Objective) -> Option<Arc<Curves>> {
     curves
 }
 
-fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize) {
+fn curve(ui: &mut Ui, title: &str, (series, dots): (&Series, &[[f64; 2]]), curves: &Curves, look: usize) {
     let palette = parts::palette(ui);
     ui.label(RichText::new(title).size(size::SMALL).color(palette.strong));
     let axis = |axis: AxisHints<'static>| {
@@ -115,6 +133,14 @@ fn curve(ui: &mut Ui, title: &str, series: &Series, curves: &Curves, look: usize
                     .width(2.0)
                     .allow_hover(false),
             );
+            if !dots.is_empty() {
+                plot.points(
+                    Points::new("", PlotPoints::new(dots.to_vec()))
+                        .color(palette.strong.gamma_multiply(0.45))
+                        .radius(2.0)
+                        .allow_hover(false),
+                );
+            }
         });
     let at_zero = series.nearest(0.0).map_or(0.0, |point| point[1]);
     let name = format!("{title}, {} at margin 0", metric::number(at_zero));

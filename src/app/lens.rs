@@ -1,0 +1,35 @@
+//! The pair lens: which pairs a stretch of steps met, and which steps met a pair.
+
+use std::sync::Arc;
+
+use data::PairId;
+use state::{Screen, lens::Stretch, train::Sheet};
+
+use super::{App, jobs::update};
+
+impl App {
+    pub(super) fn read_stretch(&mut self, stretch: Stretch) {
+        self.workspace.lens.asked = Some(stretch);
+        self.jobs.document.read("Could not read the pairs of these steps", move |project| {
+            let met = project.pairs_in_steps(stretch.run, stretch.from, stretch.to)?;
+            Ok(update(move |workspace, _| {
+                if workspace.lens.asked == Some(stretch) {
+                    workspace.lens.met = Some((stretch, Arc::new(met)));
+                }
+            }))
+        });
+    }
+
+    /// Shows the last step that met a pair, in the charts of the run.
+    pub(super) fn show_steps(&mut self, pair: PairId) {
+        let Some(Some(history)) = self.workspace.pairs.histories.get(pair) else { return };
+        let Some((step, _)) = history.visits.last() else { return };
+        let view = &mut self.views.train;
+        view.sheet = Sheet::Run;
+        view.shown = Some(history.run);
+        view.lens.open(history.run, *step, *step);
+        view.lens.selected = Some(pair);
+        view.lens.reveal = true;
+        self.views.screen = Screen::Train;
+    }
+}

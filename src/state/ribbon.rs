@@ -1,0 +1,186 @@
+//! The token ribbon: what the tokens of a pair's answers are coloured by, under which weights.
+
+use std::sync::Arc;
+
+use engine::protocol::{Event, RequestId, TokenLogProbs};
+use serde::{Deserialize, Serialize};
+
+use super::{Workspace, pairs::PairsView, scores::Whose, tokens::Subject};
+
+/// What tokens are coloured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Tint {
+    /// Whose text it is.
+    #[default]
+    Part,
+    /// log π of the token.
+    LogProb,
+    /// How that changed since step 0.
+    Change,
+}
+
+impl Tint {
+    pub const ALL: [Self; 3] = [Self::Part, Self::LogProb, Self::Change];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Part => "Parts",
+            Self::LogProb => "Log-probs",
+            Self::Change => "Change",
+        }
+    }
+
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Part => "Template, prompt and answer (C)",
+            Self::LogProb => "The less the model expects a token, the stronger its colour (C)",
+            Self::Change => "What the run has made likelier and unlikelier since step 0 (C)",
+        }
+    }
+
+    pub fn next(self) -> Self {
+        match self {
+            Self::Part => Self::LogProb,
+            Self::LogProb => Self::Change,
+            Self::Change => Self::Part,
+        }
+    }
+}
+
+/// What the screen remembers of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RibbonView {
+    pub tint: Tint,
+    pub whose: Whose,
+}
+
+impl RibbonView {
+    /// The weights that can be scrubbed through: the start, then the checkpoints of one run, ascending. The run is that of the
+    /// weights at hand, or the newest with a checkpoint.
+    pub fn stops(&self, workspace: &Workspace) -> Vec<Whose> {
+        let runs = &workspace.runs;
+        let with_checkpoint =
+            || runs.records.iter().rev().map(|record| record.id).find(|run| !runs.checkpoints(*run).is_empty());
+        let run = match self.whose {
+            Whose::Checkpoint { run, .. } => Some(run),
+            Whose::Start => with_checkpoint(),
+        };
+        let steps = run.map_or(&[][..], |run| runs.checkpoints(run)).iter().filter(|step| **step > 0);
+        let checkpoints =
+            run.into_iter().flat_map(|run| steps.clone().map(move |&step| Whose::Checkpoint { run, step }));
+        std::iter::once(Whose::Start).chain(checkpoints).collect()
+    }
+
+    /// To the next weights, or the ones before.
+    pub fn scrub(&mut self, workspace: &Workspace, forward: bool) {
+        let stops = self.stops(workspace);
+        let at = stops.iter().position(|stop| *stop == self.whose).unwrap_or(0);
+        let to = if forward { (at + 1).min(stops.len() - 1) } else { at.saturating_sub(1) };
+        self.whose = stops[to];
+        if self.tint == Tint::Part {
+            self.tint = Tint::Change;
+        }
+    }
+}
+
+impl PairsView {
+    /// Colours the tokens by the next thing; where no token is to be seen, they are shown first.
+    pub fn turn_tint(&mut self) {
+        if self.tokens || self.ribbon.tint == Tint::Part {
+            self.ribbon.tint = self.ribbon.tint.next();
+        }
+        self.tokens = true;
+    }
+
+    /// Shows the tokens under the next weights, or the ones before.
+    pub fn scrub(&mut self, workspace: &Workspace, forward: bool) {
+        self.ribbon.scrub(workspace, forward);
+        self.tokens = true;
+    }
+}
+
+/// What came of a question.
+#[derive(Debug, Clone)]
+pub enum Read {
+    Waiting(RequestId),
+    Ready(Arc<TokenLogProbs>),
+    Failed(String),
+}
+
+/// What is known of the answers on the screen. Written only by `app`.
+#[derive(Debug, Default)]
+pub struct RibbonData {
+    /// Which answers.
+    subject: Option<Subject>,
+    known: Vec<(Whose, Read)>,
+}
+
+impl RibbonData {
+    /// What is known of these answers under these weights.
+    pub fn get(&self, subject: &Subject, whose: Whose) -> Option<&Read> {
+        let of_subject = self.subject.as_ref().filter(|known| *known == subject);
+        of_subject.and_then(|_| self.known.iter().find(|(of, _)| *of == whose)).map(|(_, read)| read)
+    }
+
+    /// Something is being read: the next question waits for it.
+    pub fn is_waiting(&self) -> bool {
+        self.known.iter().any(|(_, read)| matches!(read, Read::Waiting(_)))
+    }
+
+    /// Asked now. What is known of other answers is forgotten.
+    pub fn ask(&mut self, subject: Subject, whose: Whose, request: RequestId) {
+        if self.subject.as_ref() != Some(&subject) {
+            self.known.clear();
+            self.subject = Some(subject);
+        }
+        self.known.retain(|(of, _)| *of != whose);
+        self.known.push((whose, Read::Waiting(request)));
+    }
+
+    /// Takes in an answer; whether it was one.
+    pub fn take(&mut self, event: &Event) -> bool {
+        let (answered, read) = match event {
+            Event::TokensRead { request, log_probs } => (*request, Read::Ready(Arc::clone(log_probs))),
+            Event::Failed { request, error } => (*request, Read::Failed(error.clone())),
+            _ => return false,
+        };
+        let waits = |read: &Read| matches!(read, Read::Waiting(request) if *request == answered);
+        let Some((_, slot)) = self.known.iter_mut().find(|(_, read)| waits(read)) else {
+            // The answers have left the screen since.
+            return matches!(event, Event::TokensRead { .. });
+        };
+        *slot = read;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_kept_as_long_as_its_text_is_on_the_screen() {
+        let subject = |text: &str| Subject::Pair {
+            prompt: data::Prompt::Text(text.to_owned()),
+            answers: Vec::new(),
+            max_prompt: 1,
+            max_answer: 1,
+        };
+        let read = |request| Event::TokensRead {
+            request: RequestId(request),
+            log_probs: Arc::new(TokenLogProbs { now: Vec::new(), start: Vec::new() }),
+        };
+        let mut data = RibbonData::default();
+        data.ask(subject("a"), Whose::Start, RequestId(1));
+        assert!(matches!(data.get(&subject("a"), Whose::Start), Some(Read::Waiting(_))));
+        assert!(data.take(&read(1)));
+        assert!(matches!(data.get(&subject("a"), Whose::Start), Some(Read::Ready(_))));
+        assert!(data.get(&subject("b"), Whose::Start).is_none());
+        data.ask(subject("b"), Whose::Start, RequestId(2));
+        assert!(data.get(&subject("a"), Whose::Start).is_none());
+        assert!(data.take(&read(1)), "too late, and nobody else's");
+        assert!(matches!(data.get(&subject("b"), Whose::Start), Some(Read::Waiting(_))));
+        let failed = Event::Failed { request: RequestId(2), error: "gone".to_owned() };
+        assert!(data.take(&failed) && !data.take(&failed));
+    }
+}
