@@ -138,7 +138,7 @@ fn weights() -> Vec<Hostile> {
 
 /// A file as long as it says.
 fn too_large() -> Hostile {
-    hostile("more weights than any machine can hold", "GiB of memory in all", |folder| {
+    hostile("more weights than any machine can hold", "GB of memory in all", |folder| {
         config(|json| {
             json["hidden_size"] = json!(1 << 18);
             json["head_dim"] = json!(2);
