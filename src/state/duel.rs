@@ -250,8 +250,8 @@ impl Duel {
             Finding::First => format!("That is enough: the answers of {first} are preferred"),
             Finding::Second => format!("That is enough: the answers of {second} are preferred"),
             Finding::Open => {
-                "Chance would do as well so far: 7 wins in a row tell two sides apart, a lead of 70 to 30 takes \
-                              about 45 verdicts"
+                "That is not enough to be sure, looking after each verdict as one does: 7 wins in a row are, or a \
+                              lead of 70 to 30 over about 45 verdicts"
                     .to_owned()
             }
         });
