@@ -61,6 +61,8 @@ fn screen(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             projects::none(ui, screen, views, commands);
         }
         Screen::Pairs => {
+            // What is held out hangs on the sheet, also where nobody has looked at it yet.
+            train::follow(workspace, &mut views.train);
             let config = &views.train.launch.checked().config;
             views.pairs.table.sheet.clone_from(&config.data);
             pairs::ui(ui, workspace, &mut views.pairs, &Objective::of(&config.objective), commands);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use data::{
-    config::{Basis, Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
+    config::{Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
     counted,
 };
 use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
@@ -38,7 +38,7 @@ const FOLDED: [Group; 8] = [
 ];
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
-    view.launch.set_basis(basis(workspace, view));
+    follow(workspace, view);
     view.hold_what_stays();
     let checked = view.launch.checked().clone();
     look_ahead(workspace, view, &checked, commands);
@@ -140,10 +140,10 @@ fn settings(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &
     }
 }
 
-/// What empty fields follow: the project's pairs, and the model that the sheet names.
-fn basis(workspace: &Workspace, view: &TrainView) -> Basis {
+/// Empty fields follow the project's pairs, and the model that the sheet names.
+pub fn follow(workspace: &Workspace, view: &mut TrainView) {
     let counts = workspace.project.as_ref().map(|project| project.counts).unwrap_or_default();
-    counts.basis(parameters(workspace, view))
+    view.launch.set_basis(counts.basis(parameters(workspace, view)));
 }
 
 /// Of the model that the sheet names, or of the project's.

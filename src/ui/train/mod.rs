@@ -12,6 +12,7 @@ mod questions;
 mod run;
 mod sandbox;
 
+pub use launch::follow;
 pub use run::{branch, status_word};
 
 use egui::{Align, Layout, Ui};
