@@ -8,7 +8,7 @@ use csv_core::ReadRecordResult;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Container, Input, Kind, LONGEST, Open, Stretch, foreign, json_text, python, source::Source, too_long, utf_8,
+    Container, Input, Kind, LONGEST, Open, START, Stretch, foreign, json_text, python, source::Source, too_long, utf_8,
 };
 
 pub const KIND: Kind = Kind { title: "CSV", is: |start| delimiter(start).is_some(), open: Open::Records(open) };
@@ -45,10 +45,12 @@ fn delimiter(start: &[u8]) -> Option<u8> {
     };
     let (count, best) =
         DELIMITERS.into_iter().filter_map(|one| Some((columns(one)?, one))).max_by_key(|(count, _)| *count)?;
-    let more = text.split(|byte| *byte == b'\n').skip(1).all(<[u8]>::is_empty)
-        || text.split(|byte| *byte == best).count() > count;
+    let mut rows = text.splitn(2, |byte| *byte == b'\n').skip(1);
+    let rows = rows.next().unwrap_or_default().trim_ascii_start();
+    // A first cell that is longer than what is looked at.
+    let goes_on = start.len() >= START && (rows.starts_with(b"\"") || !rows.contains(&b'\n'));
     if count > 1 {
-        return more.then_some(best);
+        return (rows.is_empty() || rows.contains(&best) || goes_on).then_some(best);
     }
     (header.trim_matches('"') == "prompt").then_some(b',')
 }
@@ -231,6 +233,17 @@ mod tests {
             let expected: Vec<_> = expected.into_iter().map(|(line, row)| (line, Ok(row.to_owned()))).collect();
             assert_eq!(rows(text.as_bytes()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_first_cell_may_be_longer_than_what_is_looked_at() {
+        let long = "word ".repeat(START / 4);
+        for cell in [long.clone(), format!("\"{long}, and\nmore\"")] {
+            let text = format!("prompt,chosen\n{cell},b\n");
+            assert_eq!(delimiter(&text.as_bytes()[..START]), Some(b','));
+        }
+        let prose = format!("Once upon a time, there was\na queen\n{long}");
+        assert_eq!(delimiter(&prose.as_bytes()[..START]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use ruzstd::decoding::{
     BlockDecodingStrategy, FrameDecoder,
-    errors::{FrameDecoderError, ReadFrameHeaderError},
+    errors::{FrameDecoderError, FrameHeaderError, ReadFrameHeaderError},
 };
 
 use super::{Counted, Kind, Open, unfit};
@@ -60,10 +60,24 @@ impl<R: Read> Read for Frames<R> {
                     self.is_open = false;
                     io::copy(&mut self.packed.by_ref().take(length.into()), &mut io::sink())?;
                 }
+                Err(FrameDecoderError::WindowSizeTooBig { requested, .. }) => return Err(too_wide(requested)),
+                Err(FrameDecoderError::FrameHeaderError(FrameHeaderError::WindowTooBig { got })) => {
+                    return Err(too_wide(got));
+                }
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
     }
+}
+
+/// What is whole, but was packed so that unpacking it takes more memory than a file of texts has reason to.
+fn too_wide(window: u64) -> io::Error {
+    let asked = window.div_ceil(1 << 20);
+    let reason = format!(
+        "it was packed with a window of {asked} MiB (zstd --long or --ultra), more than is held in memory here; unpack it first \
+         with zstd -d --long=31, or pack it again without"
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, reason)
 }
 
 /// Texts shrink to a tenth; what unpacks to this many times its size, and is long, holds nothing to learn from.
@@ -91,6 +105,7 @@ impl Read for Guarded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.unpacked.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
+            io::ErrorKind::OutOfMemory => unfit(error.to_string()),
             io::ErrorKind::UnexpectedEof => unfit("what is packed in it breaks off; fetch the file again"),
             _ => unfit(format!("what is packed in it is damaged ({error}); fetch the file again")),
         })?;
@@ -99,5 +114,22 @@ impl Read for Guarded {
             return Err(unfit(format!("it unpacks to more than {RATIO} times its size, which no file of texts does")));
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_window_is_no_damage() {
+        // A frame of one empty block whose window is 256 MiB, then 2 TiB.
+        for window in [0x90, 0xF8] {
+            let frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0x00, window, 0x01, 0x00, 0x00];
+            let Open::Unpack(unpack) = ZSTD.open else { panic!("it unpacks") };
+            let mut unpacked = unpack(Box::new(io::Cursor::new(frame))).unwrap();
+            let error = unpacked.read_to_end(&mut Vec::new()).unwrap_err().to_string();
+            assert!(error.contains("window of") && error.contains("--long"), "{error}");
+        }
     }
 }
