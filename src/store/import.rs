@@ -270,7 +270,8 @@ fn index_some(tx: &Transaction<'_>) -> Result<()> {
     let Some((first, last)) = waiting else {
         return Ok(());
     };
-    let until = last.min(first + SETTLED - 1);
+    // Up to the end of a block, so that none is torn.
+    let until = last.min((first + SETTLED) / search::BLOCK * search::BLOCK - 1);
     index_between(tx, first, until)?;
     if until == last {
         tx.execute("DELETE FROM unindexed WHERE first = ?1", [first])?;
@@ -280,13 +281,30 @@ fn index_some(tx: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whole blocks as such, what is left at either end content by content.
 fn index_between(connection: &Connection, first: i64, last: i64) -> Result<()> {
     let mut statement =
         connection.prepare_cached("SELECT id, body FROM contents WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
     let mut rows = statement.query([first, last])?;
+    // The words of the block that is being read, and the block's first content.
+    let mut block: Option<(i64, search::Words)> = None;
     while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
         let (prompt, answers) = texts_of(row.get_ref(1)?.as_str().map_err(unreadable)?)?;
-        search::index(connection, row.get(0)?, &prompt, &answers)?;
+        let start = id - id.rem_euclid(search::BLOCK);
+        if start < first || start + search::BLOCK - 1 > last {
+            search::index(connection, id, &prompt, &answers)?;
+            continue;
+        }
+        if block.as_ref().is_some_and(|(of, _)| *of != start)
+            && let Some((of, words)) = block.take()
+        {
+            words.insert_block(connection, of)?;
+        }
+        block.get_or_insert_with(|| (start, search::Words::default())).1.add(&prompt, &answers);
+    }
+    if let Some((of, words)) = block {
+        words.insert_block(connection, of)?;
     }
     Ok(())
 }

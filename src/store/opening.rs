@@ -90,6 +90,10 @@ impl Project {
             if connection.is_readonly("main")? {
                 return Err(StoreError::ReadOnly(dir.clone()));
             }
+            if fresh {
+                // Pairs are some thousand bytes long: in larger pages less is left over between them.
+                connection.pragma_update(None, "page_size", 8192)?;
+            }
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_update(None, "fullfsync", true)?;

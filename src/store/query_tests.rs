@@ -212,3 +212,44 @@ fn a_pin_holds_out_all_pairs_of_its_prompt() {
     assert_eq!(rows.iter().map(|row| row.is_held_out(none)).collect::<Vec<_>>(), [false, true]);
     assert!(rows[0].is_held_out(SplitRule { eval_fraction: 1.0, seed: 0 }));
 }
+
+/// What an import brings is indexed in blocks; what stands before, between and behind them one by one.
+#[test]
+fn a_search_finds_every_pair_of_an_import_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+    let pair = |number: usize| Pair::new(PairId::NEW, Prompt::Text(format!("number{number}end")), &["a", "b"]);
+    let mut ids = Vec::new();
+    for (numbers, by_hand) in [(0..3, true), (3..40, false), (40..41, true), (41..70, false)] {
+        if by_hand {
+            let edits = numbers.map(|number| Edit::add(pair(number))).collect();
+            ids.extend(project.apply(&Change::new("Add", edits)).unwrap().pairs);
+        } else {
+            let mut import = project.begin_import(crate::Duplicates::Keep).unwrap();
+            numbers.for_each(|number| {
+                import.add(pair(number)).unwrap();
+            });
+            ids.extend(import.finish("Import").unwrap().pairs);
+        }
+    }
+    let found = |project: &Project, number: usize| {
+        let query = PairQuery { search: format!("NUMBER{number}end"), ..PairQuery::default() };
+        project.query(&query).unwrap()
+    };
+    for settled in [false, true] {
+        while settled && project.settle().unwrap() {}
+        for (number, id) in ids.iter().enumerate() {
+            assert_eq!(found(&project, number), [*id], "{number}, settled: {settled}");
+        }
+    }
+    assert_eq!(project.unindexed().unwrap(), 0);
+    let rows: i64 = project
+        .connection
+        .query_row(
+            "SELECT count(*) FROM content_search WHERE content_search MATCH '\"num\"' AND rowid >= 1 << 48",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert!(rows > 1, "{rows} blocks");
+}

@@ -3,6 +3,9 @@
 //! A search is words; each must occur, as it is, in any case, also inside longer words and in any script. The trigram index
 //! says which texts may hold a word (it keeps no positions, which makes it a third of the size and quick to build); the
 //! text itself decides. Words of one or two characters are in no index: then all newest texts are read.
+//!
+//! What an import brings is indexed in blocks of neighbours, which have most of their trigrams in common: the index is half
+//! the size and takes half the time, and a search reads some texts more.
 
 use std::collections::HashSet;
 
@@ -14,20 +17,47 @@ use super::{
 };
 use ::data::{Answer, Prompt};
 
-/// Adds the texts of a pair under their content's id: each word once, since a search asks only for letters within words.
-pub(super) fn index(connection: &Connection, content: i64, prompt: &Prompt, answers: &[Answer]) -> Result<()> {
-    let mut words = String::new();
-    let mut known = HashSet::new();
-    for word in texts(prompt, answers).flat_map(str::split_whitespace) {
-        if known.insert(word) {
-            words.push_str(word);
-            words.push('\n');
+/// Contents of a block, whose first has an id that is a multiple of it.
+pub(super) const BLOCK: i64 = 16;
+/// Rows of the index from this one on are blocks; below, they are contents by their ids.
+const BLOCKS: i64 = 1 << 48;
+
+/// Words of some texts, each once, since a search asks only for letters within words.
+#[derive(Default)]
+pub(super) struct Words {
+    known: HashSet<String>,
+    text: String,
+}
+
+impl Words {
+    pub(super) fn add(&mut self, prompt: &Prompt, answers: &[Answer]) {
+        for word in texts(prompt, answers).flat_map(str::split_whitespace) {
+            if !self.known.contains(word) {
+                self.known.insert(word.to_owned());
+                self.text.push_str(word);
+                self.text.push('\n');
+            }
         }
     }
-    connection
-        .prepare_cached("INSERT INTO content_search (rowid, text) VALUES (?1, ?2)")?
-        .execute(params![content, words])?;
-    Ok(())
+
+    fn insert(self, connection: &Connection, row: i64) -> Result<()> {
+        connection
+            .prepare_cached("INSERT INTO content_search (rowid, text) VALUES (?1, ?2)")?
+            .execute(params![row, self.text])?;
+        Ok(())
+    }
+
+    /// Indexes them as those of the block that begins with this content.
+    pub(super) fn insert_block(self, connection: &Connection, first: i64) -> Result<()> {
+        self.insert(connection, BLOCKS + first / BLOCK)
+    }
+}
+
+/// Adds the texts of a pair under their content's id.
+pub(super) fn index(connection: &Connection, content: i64, prompt: &Prompt, answers: &[Answer]) -> Result<()> {
+    let mut words = Words::default();
+    words.add(prompt, answers);
+    words.insert(connection, content)
 }
 
 /// Contents in which all words occur; absent when the search has no words, which everything matches.
@@ -38,12 +68,20 @@ pub(super) fn matching(connection: &Connection, search: &str) -> Result<Option<H
     }
     let trigrams = match_expression(search);
     let sql = if trigrams.is_some() {
-        "SELECT id, body FROM contents WHERE id IN (SELECT rowid FROM content_search WHERE content_search MATCH ?1)
-         UNION ALL SELECT id, body FROM unindexed JOIN contents ON id BETWEEN first AND last"
+        format!(
+            "WITH found (place) AS MATERIALIZED
+                 (SELECT rowid FROM content_search WHERE content_search MATCH ?1)
+             SELECT id, body FROM found JOIN contents ON id = place WHERE place < {BLOCKS}
+             UNION ALL SELECT id, body FROM found JOIN contents
+                 ON id BETWEEN (place - {BLOCKS}) * {BLOCK} AND (place - {BLOCKS}) * {BLOCK} + {BLOCK} - 1
+                 WHERE place >= {BLOCKS}
+             UNION ALL SELECT id, body FROM unindexed JOIN contents ON id BETWEEN first AND last"
+        )
     } else {
         "SELECT id, body FROM contents WHERE id IN (SELECT content FROM versions WHERE revision_to IS NULL) AND ?1 IS NULL"
+            .to_owned()
     };
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([trigrams])?;
     let mut found = HashSet::new();
     while let Some(row) = rows.next()? {

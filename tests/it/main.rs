@@ -56,6 +56,7 @@ mod review_window;
 mod runs_window;
 mod sampling;
 mod saving;
+mod scale;
 mod scores_window;
 mod scoring;
 mod stage;
