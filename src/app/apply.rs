@@ -105,6 +105,7 @@ impl App {
             PairsCommand::Label { query, only, relabel, from } => self.start_labelling(query, only, relabel, from),
             PairsCommand::Review => self.review_suspects(),
             PairsCommand::Examine => self.examine_pairs(),
+            PairsCommand::Mend { finding, remedy } => self.mend(finding, remedy),
             PairsCommand::Import(Some(path)) => self.import_pairs(vec![path]),
             PairsCommand::ImportAll(paths) => self.import_pairs(paths),
             PairsCommand::Look(path) => self.look_at(path),

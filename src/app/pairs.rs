@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use data::{Change, Edit, Origin, Pair, PairId, counted};
+use data::{
+    Change, Edit, Origin, Pair, PairId, counted,
+    health::{Finding, Remedy},
+};
 use state::{
     Notice, Notices, Offer, Views, Workspace,
     difference::Difference,
@@ -224,6 +227,23 @@ impl App {
                 Ok(Fresh { lost, told: Some(told), ..Fresh::read(project, applied)? })
             };
             Ok(saved(failure, vec![id], delete(project)))
+        });
+    }
+
+    /// Does something about all pairs of a finding.
+    pub(super) fn mend(&mut self, finding: Arc<Finding>, remedy: Remedy) {
+        let failure = format!("Could not mend what {}", finding.kind.does());
+        self.jobs.document.write(failure.clone(), move |project| {
+            let mend = |project: &mut Project| -> anyhow::Result<Fresh> {
+                let lost = project.can_redo()?;
+                let applied = project.remedy(&finding, remedy)?;
+                let changed = counted(applied.pairs.len(), "pair", "pairs");
+                let told = Notice::info(format!("{}: {changed} changed", remedy.title()));
+                let told =
+                    if applied.pairs.is_empty() { told } else { told.offering(Offer::Undo(applied.label.clone())) };
+                Ok(Fresh { lost, told: Some(told), ..Fresh::read(project, applied)? })
+            };
+            Ok(saved(failure, Vec::new(), mend(project)))
         });
     }
 

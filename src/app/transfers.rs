@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use data::{Answer, Pair, Prompt, counted, health};
+use data::{Answer, Pair, Prompt, counted, health::Health};
 use files::{Output, WriteError};
 use formats::{
     self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
@@ -39,11 +39,8 @@ impl App {
         let dir = project.dir.clone();
         self.workspace.pairs.examining = true;
         self.jobs.aside(Lane::Transfer, "Could not examine the pairs", move || {
-            let examine = || -> anyhow::Result<(Revision, health::Health)> {
-                let project = Project::open(&dir)?;
-                let revision = project.revision()?;
-                Ok((revision, health::examine(&project.pairs_at(revision)?)))
-            };
+            let examine =
+                || -> anyhow::Result<(Revision, Health)> { Ok(Project::open(&dir)?.examine(judge::language_of)?) };
             let found = examine();
             Ok(about(dir, move |workspace, _| {
                 workspace.pairs.examining = false;

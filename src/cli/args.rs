@@ -7,6 +7,7 @@ mod compare;
 mod download;
 mod export;
 mod fork;
+mod health;
 mod labels;
 mod sample;
 
@@ -22,6 +23,7 @@ pub use self::compare::Compare;
 pub use self::download::Download;
 pub use self::export::{Export, LayoutName, PartName, StoredName};
 pub use self::fork::Fork;
+pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
 pub use self::sample::{Draws, References, Sample};
 
@@ -72,6 +74,7 @@ pub enum Command {
     Export(Export),
     Import(Import),
     Pairs(Pairs),
+    Health(Health),
     Sample(Sample),
     References(References),
     Check(Check),

@@ -14,6 +14,7 @@ mod ending;
 mod export;
 mod fork;
 mod generate;
+mod health;
 mod import;
 mod live;
 mod metrics;
@@ -71,6 +72,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Export(args) => export::run(&args, threads),
         Command::Import(args) => import::run(&args),
         Command::Pairs(args) => pairs::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Sample(args) => sample::run(&args, threads),
         Command::References(args) => sample::references(&args, threads),
         Command::Check(args) => check::run(&args, threads),

@@ -15,26 +15,51 @@ pub struct Cycle {
     pub pairs: Vec<PairId>,
 }
 
+/// What one pair says: of a prompt's answers one is better than another. Answers and prompt by their hashes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Comparison {
+    pub(crate) prompt: u64,
+    pub(crate) chosen: u64,
+    pub(crate) rejected: u64,
+    pub(crate) pair: PairId,
+}
+
 /// Circles among the decided pairs of each prompt, no answer in more than one of them. Two answers that were each preferred
 /// to the other are a contradiction, not a circle, and their pairs are left out. Time and memory are linear in the pairs.
 pub fn cycles(pairs: &[Pair]) -> Vec<Cycle> {
-    // Of each prompt: the first pair that says so, by chosen and rejected answer.
-    let mut prompts: HashMap<u64, BTreeMap<(u64, u64), usize>> = HashMap::new();
-    for (index, pair) in pairs.iter().enumerate() {
-        if let Some((chosen, rejected)) = pair.sides() {
-            let (chosen, rejected) = (fingerprint(chosen), fingerprint(rejected));
+    let comparison = |pair: &Pair| {
+        let (chosen, rejected) = pair.sides()?;
+        let (chosen, rejected) = (fingerprint(chosen), fingerprint(rejected));
+        Some(Comparison { prompt: prompt_fingerprint(pair), chosen, rejected, pair: pair.id })
+    };
+    cycles_of(&pairs.iter().filter_map(comparison).collect::<Vec<_>>())
+}
+
+/// The same of comparisons, in the order of the data.
+pub(crate) fn cycles_of(comparisons: &[Comparison]) -> Vec<Cycle> {
+    let mut order: Vec<usize> = (0..comparisons.len()).collect();
+    order.sort_unstable_by_key(|&index| (comparisons[index].prompt, index));
+    let mut found = Vec::new();
+    for prompt in order.chunk_by(|a, b| comparisons[*a].prompt == comparisons[*b].prompt) {
+        if prompt.len() < 3 {
+            continue;
+        }
+        // The first pair that says so, by chosen and rejected answer.
+        let mut edges: BTreeMap<(u64, u64), usize> = BTreeMap::new();
+        for &index in prompt {
+            let Comparison { chosen, rejected, .. } = comparisons[index];
             if chosen != rejected {
-                prompts.entry(prompt_fingerprint(pair)).or_default().entry((chosen, rejected)).or_insert(index);
+                edges.entry((chosen, rejected)).or_insert(index);
             }
         }
+        found.extend(Comparisons::circles(edges));
     }
-    let mut found: Vec<Vec<usize>> = prompts.into_values().flat_map(Comparisons::circles).collect();
     for circle in &mut found {
         let first = circle.iter().enumerate().min_by_key(|(_, index)| **index).map_or(0, |(at, _)| at);
         circle.rotate_left(first);
     }
     found.sort_unstable();
-    let ids = |circle: Vec<usize>| Cycle { pairs: circle.into_iter().map(|index| pairs[index].id).collect() };
+    let ids = |circle: Vec<usize>| Cycle { pairs: circle.into_iter().map(|index| comparisons[index].pair).collect() };
     found.into_iter().map(ids).collect()
 }
 

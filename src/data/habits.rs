@@ -1,6 +1,6 @@
 //! Habits of the hand that labelled: which side, which length, and what becomes of both in the course of a sitting.
 
-use super::{Choice, Pair, Verdict};
+use super::{Choice, Pair};
 
 /// A longer pause between two labels ends a sitting.
 const PAUSE_MS: i64 = 20 * 60 * 1000;
@@ -41,23 +41,15 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    fn add(&mut self, pair: &Pair, verdict: &Verdict) {
+    fn add(&mut self, label: &Label) {
         self.labels += 1;
-        self.looks_ms.extend(verdict.took_ms);
-        let prefers = match verdict.choice {
-            Choice::Better { chosen, .. } => Some(chosen),
-            Choice::Tie | Choice::BothBad | Choice::Skip => None,
-        };
-        self.undecided.add(prefers.is_none());
-        let Some((chosen, (better, worse))) = prefers.zip(pair.sides()) else {
-            return;
-        };
-        if let Some(left) = verdict.shown_left {
-            self.left.add(left == chosen);
-        }
-        let (better, worse) = (better.text.chars().count(), worse.text.chars().count());
-        if better != worse {
-            self.longer.add(better > worse);
+        self.looks_ms.extend(label.took_ms);
+        self.undecided.add(label.preferred.is_none());
+        if let Some(Preferred { left, longer }) = label.preferred {
+            self.left.add(left);
+            if let Some(longer) = longer {
+                self.longer.add(longer);
+            }
         }
     }
 
@@ -79,25 +71,57 @@ pub struct Habits {
     pub sittings: usize,
 }
 
-/// Looks at all labels whose side was noted; others were not made in the window.
-pub fn habits(pairs: &[Pair]) -> Habits {
-    let by_hand = |pair| -> Option<(&Pair, &Verdict)> {
-        let pair: &Pair = pair;
-        pair.verdict.as_ref().filter(|verdict| verdict.shown_left.is_some()).map(|verdict| (pair, verdict))
-    };
-    let mut labels: Vec<(&Pair, &Verdict)> = pairs.iter().filter_map(by_hand).collect();
-    labels.sort_by_key(|(_, verdict)| verdict.at_ms);
-    let mut habits = Habits::default();
-    for (pair, verdict) in &labels {
-        habits.all.add(pair, verdict);
+/// What is kept of a label that was made in the window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Label {
+    at_ms: i64,
+    took_ms: Option<u32>,
+    preferred: Option<Preferred>,
+}
+
+/// Of an answer that was preferred.
+#[derive(Debug, Clone, Copy)]
+struct Preferred {
+    left: bool,
+    /// Absent where both are as long.
+    longer: Option<bool>,
+}
+
+impl Label {
+    /// The label of a pair, if its side was noted; others were not made in the window.
+    pub(crate) fn of(pair: &Pair) -> Option<Self> {
+        let verdict = pair.verdict.as_ref()?;
+        let left = verdict.shown_left?;
+        let preferred = match verdict.choice {
+            Choice::Better { chosen, .. } => pair.sides().map(|(better, worse)| {
+                let (better, worse) = (better.text.chars().count(), worse.text.chars().count());
+                Preferred { left: left == chosen, longer: (better != worse).then_some(better > worse) }
+            }),
+            Choice::Tie | Choice::BothBad | Choice::Skip => None,
+        };
+        Some(Self { at_ms: verdict.at_ms, took_ms: verdict.took_ms, preferred })
     }
-    for sitting in labels.chunk_by(|(_, one), (_, next)| next.at_ms - one.at_ms <= PAUSE_MS) {
+}
+
+/// Looks at all labels whose side was noted.
+pub fn habits(pairs: &[Pair]) -> Habits {
+    habits_of(pairs.iter().filter_map(Label::of).collect())
+}
+
+/// The same of what was kept of them.
+pub(crate) fn habits_of(mut labels: Vec<Label>) -> Habits {
+    labels.sort_by_key(|label| label.at_ms);
+    let mut habits = Habits::default();
+    for label in &labels {
+        habits.all.add(label);
+    }
+    for sitting in labels.chunk_by(|one, next| next.at_ms - one.at_ms <= PAUSE_MS) {
         if sitting.len() < LONG {
             continue;
         }
         habits.sittings += 1;
-        for (place, (pair, verdict)) in sitting.iter().enumerate() {
-            habits.thirds[3 * place / sitting.len()].add(pair, verdict);
+        for (place, label) in sitting.iter().enumerate() {
+            habits.thirds[3 * place / sitting.len()].add(label);
         }
     }
     habits
@@ -106,7 +130,7 @@ pub fn habits(pairs: &[Pair]) -> Habits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PairId, Prompt, Strength};
+    use crate::{PairId, Prompt, Strength, Verdict};
 
     fn label(n: i64, at_ms: i64, choice: Choice, left: Option<usize>) -> Pair {
         Pair {

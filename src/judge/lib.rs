@@ -20,6 +20,7 @@ mod share;
 mod written;
 
 pub use duel::{Finding, Tally};
+pub use language::language_of;
 pub use parse::{EXAMPLE, Fault};
 pub use rules::{Answer, Better, Group, Question, Rule, RuleSet, RuleShare};
 pub use share::Share;

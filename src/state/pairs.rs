@@ -24,7 +24,10 @@ use super::{
     scores::{ByScores, Listing, ScoresCommand, ScoresData, Whose},
     table::{TableCommand, TableData, TableView},
 };
-use data::{Change, Pair, PairId, Verdict, health::Health};
+use data::{
+    Change, Pair, PairId, Verdict,
+    health::{Finding, Health, Remedy},
+};
 use store::{Counts, PairQuery, PairRow, Revision};
 use train::objective::Objective;
 
@@ -104,6 +107,8 @@ pub struct Only {
     /// E.g. "12 pairs say the same".
     pub title: String,
     pub ids: Arc<Vec<PairId>>,
+    /// Whose pairs they are, where something can be done about all of them.
+    pub finding: Option<Arc<Finding>>,
 }
 
 /// What the Pairs screen remembers between frames and starts.
@@ -396,6 +401,11 @@ pub enum PairsCommand {
     Review,
     /// Look for duplicates, contradictions and the like.
     Examine,
+    /// Do something about all pairs of a finding, as one change.
+    Mend {
+        finding: Arc<Finding>,
+        remedy: Remedy,
+    },
     /// Import a file or a folder of them, or ask for one.
     Import(Option<PathBuf>),
     /// Import several files as one change.

@@ -14,6 +14,7 @@ pub mod demo;
 mod duplicates;
 mod error;
 mod forks;
+mod health;
 mod import;
 mod journal;
 mod judged;

@@ -5,7 +5,7 @@ use std::path::Path;
 use egui::{Key, Modifiers, accesskit};
 use egui_kittest::{SnapshotResults, kittest::Queryable};
 use nudge::{
-    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn},
+    data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Role, Strength, Turn, health::Kind},
     state::{Screen, labelling::Labelling, pairs::LabelView},
     store::{NewRun, PairVisit, Project, ProjectSettings, Revision},
 };
@@ -313,7 +313,7 @@ fn only_the_rows_on_the_screen_are_read() {
     // A million ids, of which the project knows three: the table must ask for a screenful at most.
     let ids: Vec<PairId> = (1..=1_000_000).map(PairId).collect();
     window.harness.state_mut().views_mut().pairs.only =
-        Some(nudge::state::pairs::Only { title: "a million".to_owned(), ids: ids.into() });
+        Some(nudge::state::pairs::Only { title: "a million".to_owned(), ids: ids.into(), finding: None });
     window.harness.step();
     window.settle();
     let pairs = &window.harness.state().workspace().pairs;
@@ -337,6 +337,18 @@ fn health_findings_lead_to_their_pairs() {
     window.click_button("1 pair have identical answers");
     assert_eq!(window.harness.state().views().pairs.selected, Some(PairId(3)));
     window.click_button("Show all");
+    window.click_button("1 pair have identical answers");
+    window.click_button("Delete them");
+    window.until("it is mended", |app| {
+        app.workspace()
+            .pairs
+            .health
+            .as_ref()
+            .is_some_and(|(_, health)| health.finding(Kind::IdenticalAnswers).is_none())
+    });
+    assert_eq!(Project::open(dir.path()).unwrap().pair(PairId(3)).unwrap(), None);
+    window.keys(Modifiers::COMMAND, Key::Z);
+    window.until("it is back", |app| app.workspace().pairs.counts.total() == 3);
 }
 
 /// Three pairs in whole sentences, the first without a verdict.

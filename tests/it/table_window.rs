@@ -163,7 +163,7 @@ fn a_million_rows_are_chosen_within_a_frame() {
     project(dir.path());
     let mut window = Window::open(dir.path(), Screen::Pairs);
     let ids: Vec<PairId> = (1..=1_000_000).map(PairId).collect();
-    let only = nudge::state::pairs::Only { title: "a million".to_owned(), ids: ids.into() };
+    let only = nudge::state::pairs::Only { title: "a million".to_owned(), ids: ids.into(), finding: None };
     window.harness.state_mut().views_mut().pairs.only = Some(only);
     window.harness.step();
     window.settle();

@@ -57,7 +57,7 @@ pub fn ui(
         if !changed.is_empty() {
             let title = format!("{} that got another verdict", counted(changed.len(), "pair", "pairs"));
             if ui.button(format!("Look at the {title}")).clicked() {
-                view.only = Some(Only { title, ids: Arc::new(changed) });
+                view.only = Some(Only { title, ids: Arc::new(changed), finding: None });
                 act = Some(Act::Leave);
             }
         }

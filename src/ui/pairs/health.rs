@@ -1,21 +1,21 @@
-//! Data health: what is suspicious about the pairs, and about the hand that labelled them.
+//! Data health: a line of findings, each a button that shows its pairs, with what can be done about all of them.
 
 use std::sync::Arc;
 
 use data::{
-    Cycle, PairId, counted,
+    PairId, counted,
     habits::{Habits, Part, Stretch},
-    health::Health,
+    health::{Finding, Health, Kind, LengthBias, Remedy},
 };
-use egui::{Button, Ui};
+use egui::{Role, Ui};
 use state::{
     Command, Commands, Workspace,
     pairs::{Only, PairsCommand, PairsView},
 };
 
-use crate::{parts, theme::space};
+use crate::{parts, prompt, theme::space};
 
-/// Circles with a button of their own.
+/// Circles that are told in words.
 const CIRCLES: usize = 3;
 
 /// Fewer labels than these are no habit.
@@ -24,21 +24,19 @@ const ENOUGH: usize = 20;
 /// One line, each part a button that shows its pairs.
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &Commands) {
     let data = &workspace.pairs;
+    let writable = workspace.project.as_ref().is_some_and(|project| !project.read_only);
     ui.horizontal_wrapped(|ui| {
         let title = if view.health_open { "Data health ⏷" } else { "Data health ⏵" };
         let toggle = parts::quiet(ui, true, title);
-        crate::prompt::name(&toggle, egui::Role::Button, "Data health");
-        if toggle.on_hover_text("Duplicates, contradictions, circles, length bias, habits of the hand").clicked() {
+        prompt::name(&toggle, Role::Button, "Data health");
+        if toggle
+            .on_hover_text("Duplicates, contradictions, circles, length bias, habits of the hand and more")
+            .clicked()
+        {
             view.health_open = !view.health_open;
         }
         references(ui, workspace, view);
-        if let Some(only) = &view.only {
-            ui.separator();
-            ui.label(format!("Showing {}", only.title));
-            if parts::quiet(ui, true, "Show all").clicked() {
-                view.only = None;
-            }
-        }
+        shown(ui, view, writable, commands);
         if !view.health_open {
             return;
         }
@@ -53,6 +51,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: &C
             }
         }
     });
+    if let Some((_, health)) = data.health.as_ref().filter(|_| view.health_open) {
+        readings(ui, health);
+    }
 }
 
 /// The way to the reference answers, with how many there are.
@@ -62,70 +63,107 @@ fn references(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView) {
         some => format!("{} ⏵", counted(some, "reference answer", "reference answers")),
     };
     let open = parts::quiet(ui, true, &word);
-    crate::prompt::name(&open, egui::Role::Button, "Reference answers");
+    prompt::name(&open, Role::Button, "Reference answers");
     if open.on_hover_text("What the model shall go on saying where no pair asks for something else (R)").clicked() {
         view.references.open = true;
     }
 }
 
-fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
-    if health.is_clean() {
-        parts::caption(ui, "No duplicates, contradictions, empty or identical answers");
-    }
-    let flat = |groups: &[Vec<PairId>]| -> Vec<PairId> {
-        let mut ids: Vec<PairId> = Vec::new();
-        for id in groups.iter().flatten() {
-            if !ids.contains(id) {
-                ids.push(*id);
+/// Whose pairs are shown, and what can be done about them.
+fn shown(ui: &mut Ui, view: &mut PairsView, writable: bool, commands: &Commands) {
+    let Some(only) = view.only.clone() else {
+        return;
+    };
+    ui.separator();
+    ui.label(format!("Showing {}", only.title));
+    let back = parts::quiet(ui, true, "Show all").clicked();
+    if let Some(finding) = &only.finding {
+        for &remedy in finding.kind.remedies() {
+            if parts::quiet(ui, writable, remedy.title()).on_hover_text(about(remedy)).clicked() {
+                commands.push(Command::Pairs(PairsCommand::Mend { finding: Arc::clone(finding), remedy }));
+                view.only = None;
+                return;
             }
         }
-        ids
-    };
-    let found: [(&str, &str, Vec<PairId>); 4] = [
-        ("contradict each other", "Same prompt, same answers, opposite verdicts", flat(&health.contradictions)),
-        (
-            "say the same",
-            "Same prompt, same chosen, same rejected: counted more than once in training",
-            flat(&health.duplicates),
-        ),
-        ("have identical answers", "Nothing can be learnt from these", health.identical_answers.clone()),
-        ("have an empty answer", "An answer that is nothing but blanks", health.empty_answers.clone()),
-    ];
-    for (what, why, ids) in found {
-        if ids.is_empty() {
-            continue;
-        }
-        let title = format!("{} {what}", counted(ids.len(), "pair", "pairs"));
-        if ui.button(&title).on_hover_text(why).clicked() {
-            view.select(ids.first().copied());
-            view.only = Some(Only { title, ids: Arc::new(ids) });
+    }
+    if back {
+        view.only = None;
+    }
+}
+
+fn about(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::KeepFirst => "The first pair of each group stays, the others are deleted. One undo brings them back",
+        Remedy::Delete => "All pairs shown are deleted. One undo brings them back",
+        Remedy::TakeBack => "All pairs shown lose their verdict and can be labelled again. One undo gives it back",
+        Remedy::HoldOut => "All pairs shown are pinned to the held-out side. One undo takes it back",
+        Remedy::Unpin => "No pair shown is pinned to a side any more. One undo takes it back",
+        Remedy::Tag => "All pairs shown get a tag, to be filtered by. One undo takes it back",
+    }
+}
+
+fn findings(ui: &mut Ui, health: &Arc<Health>, view: &mut PairsView) {
+    if health.is_clean() {
+        parts::caption(ui, "Nothing suspicious was found");
+    }
+    for finding in &health.findings {
+        let count = finding.count;
+        let title = format!("{} {}", counted(count, "pair", "pairs"), finding.kind.does());
+        let button = ui.button(&title).on_hover_ui(|ui| {
+            ui.label(finding.kind.about());
+            for pairs in finding.groups.iter().take(CIRCLES).filter(|_| finding.kind == Kind::Cycles) {
+                ui.label(circle(pairs));
+            }
+        });
+        if button.clicked() {
+            show(finding, title, view);
         }
     }
-    for cycle in health.cycles.iter().take(CIRCLES) {
-        let title = circle(cycle);
-        let button = Button::new(format!("{} in a circle", counted(cycle.pairs.len(), "verdict", "verdicts")));
-        if ui.add(button).on_hover_text(&title).clicked() {
-            view.select(cycle.pairs.first().copied());
-            view.only = Some(Only { title, ids: Arc::new(cycle.pairs.clone()) });
-        }
-    }
-    if let more @ 1.. = health.cycles.len().saturating_sub(CIRCLES) {
-        parts::caption(ui, format!("and {}", counted(more, "circle more", "circles more")));
-    }
+}
+
+fn show(finding: &Finding, title: String, view: &mut PairsView) {
+    let ids = finding.pairs();
+    view.select(ids.first().copied());
+    view.only = Some(Only { title, ids: Arc::new(ids), finding: Some(Arc::new(finding.clone())) });
+}
+
+/// What is no fault by itself.
+fn readings(ui: &mut Ui, health: &Health) {
+    let share = |bias: &LengthBias| bias.longer_share().map(|share| format!("{:.0} %", 100.0 * share));
     let length = &health.length;
-    if let Some(share) = length.longer_share() {
+    if let Some(longer) = share(length) {
         ui.add_space(space::XS);
-        parts::caption(
-            ui,
-            format!(
-                "The longer answer is chosen in {:.0} % of {} (chosen {:.0}, rejected {:.0} characters on average)",
-                100.0 * share,
-                counted(length.compared, "pair", "pairs"),
-                length.mean_chosen,
-                length.mean_rejected
-            ),
-        )
-        .on_hover_text("Far from 50 %, a model may learn length instead of what you meant");
+        let mut line = format!(
+            "The longer answer is chosen in {longer} of {} (chosen {:.0}, rejected {:.0} characters on average)",
+            counted(length.compared, "pair", "pairs"),
+            length.mean_chosen,
+            length.mean_rejected
+        );
+        if let Some(([older, newer], _)) = &health.over_time
+            && let (Some(older), Some(newer)) = (share(older), share(newer))
+        {
+            line = format!("{line}; in the older half of the verdicts in {older}, in the newer in {newer}");
+        }
+        let sources = health.length_by_source.iter();
+        let sources: Vec<String> = sources
+            .filter_map(|(file, bias)| {
+                let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+                Some(format!("{name}: {} of {}", share(bias)?, bias.compared))
+            })
+            .collect();
+        let mut hover = "Far from 50 %, a model may learn length instead of what you meant".to_owned();
+        if !sources.is_empty() {
+            hover = format!("{hover}\n{}", sources.join("\n"));
+        }
+        parts::caption(ui, line).on_hover_text(hover);
+    }
+    if health.languages.len() > 1 {
+        let total: usize = health.languages.iter().map(|(_, count)| count).sum();
+        let named = health.languages.iter().take(4);
+        let named: Vec<String> =
+            named.map(|(name, count)| format!("{name} {:.0} %", 100.0 * *count as f64 / total.max(1) as f64)).collect();
+        parts::caption(ui, format!("Languages of the chosen answers: {}", named.join(", ")))
+            .on_hover_text(format!("Guessed from {}", counted(total, "answer", "answers")));
     }
     for sentence in habits(&health.habits) {
         parts::caption(ui, sentence).on_hover_text(
@@ -135,10 +173,10 @@ fn findings(ui: &mut Ui, health: &Health, view: &mut PairsView) {
 }
 
 /// "A over B (pair 4), B over C (pair 9), C over A (pair 12)".
-fn circle(cycle: &Cycle) -> String {
+fn circle(pairs: &[PairId]) -> String {
     let letter = |place: usize| char::from(b'A' + (place % 26) as u8);
-    let all = cycle.pairs.len();
-    let steps = cycle.pairs.iter().enumerate();
+    let all = pairs.len();
+    let steps = pairs.iter().enumerate();
     let steps: Vec<String> =
         steps.map(|(at, pair)| format!("{} over {} (pair {})", letter(at), letter((at + 1) % all), pair.0)).collect();
     steps.join(", ")
@@ -177,8 +215,10 @@ mod tests {
 
     #[test]
     fn a_circle_is_a_sentence() {
-        let cycle = Cycle { pairs: vec![PairId(4), PairId(9), PairId(12)] };
-        assert_eq!(circle(&cycle), "A over B (pair 4), B over C (pair 9), C over A (pair 12)");
+        assert_eq!(
+            circle(&[PairId(4), PairId(9), PairId(12)]),
+            "A over B (pair 4), B over C (pair 9), C over A (pair 12)"
+        );
     }
 
     #[test]
