@@ -166,6 +166,12 @@ impl App {
             RunCommand::Start(start) => self.start(start),
             RunCommand::Record(start) => self.record(*start),
             RunCommand::Fork(start) => self.fork(*start),
+            RunCommand::Mend(start) => {
+                if self.workspace.runs.is_going(start.run) {
+                    self.stop_live();
+                }
+                self.fork(*start);
+            }
             RunCommand::Extend(run, steps) => self.extend(run, steps),
             RunCommand::Queue(run) => self.train(run, None),
             RunCommand::Continue(run) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use data::config::RunConfig;
+use data::{alarms::Watch, config::RunConfig};
 use engine::{
     self, admit, fit_to_resume, fork,
     protocol::{Request, RunControl},
@@ -145,12 +145,14 @@ impl App {
             return;
         }
         // A new run has no history to wait for; one that goes on has.
+        let config = self.workspace.runs.settings(run).map(|settings| settings.config.clone());
         let record = self.workspace.runs.record(run);
         if record.is_some_and(|record| record.step > 0) {
             self.load_history(run, false);
         } else {
             let history = self.workspace.runs.history.entry(run).or_default();
             history.loaded = Loaded::Ready;
+            history.watch = config.map(|config| Watch::new(&config));
         }
         self.workspace.runs.queue(Live::new(run, control));
     }
@@ -209,7 +211,9 @@ impl App {
         }
         history.loaded = Loaded::Asked;
         self.jobs.document.read("Could not read the run's history", move |project| {
-            let stored = Stored { steps: project.steps(run, None)?, log: project.log(run)? };
+            // Settings that cannot be read raise no alarm of their own.
+            let config = RunConfig::from_toml(&project.run(run)?.config_toml).unwrap_or_default();
+            let stored = Stored::whole(&config, project.steps(run, None)?, project.log(run)?);
             Ok(update(move |workspace, _| {
                 workspace.runs.history.entry(run).or_default().fill(stored);
             }))

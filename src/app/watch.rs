@@ -81,7 +81,10 @@ impl App {
             let mut elsewhere = Elsewhere { records: project.runs()?, news: Vec::new() };
             for (run, after) in followed {
                 if elsewhere.records.iter().any(|record| record.id == run) {
-                    elsewhere.news.push((run, Stored { steps: project.steps(run, after)?, log: project.log(run)? }));
+                    elsewhere.news.push((
+                        run,
+                        Stored { steps: project.steps(run, after)?, log: project.log(run)?, watched: None },
+                    ));
                 }
             }
             Ok(update(move |workspace, _| {

@@ -3,6 +3,10 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use anyhow::{Context as _, Result};
+use data::{
+    alarms::{Alarm, Watch},
+    config::RunConfig,
+};
 use engine::{
     Engine, EngineOptions, no_waker,
     protocol::{Event, LogLevel, Metrics, Outcome, Request, RunControl},
@@ -85,6 +89,7 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
     let mut resumed_at = 0;
     let mut live = Live::new(is_json);
     let mut lines = Lines { project, run, newest: None };
+    let mut watch = Watch::default();
     loop {
         let event = engine.events.recv().context("The engine ended without a word")?;
         match event {
@@ -94,15 +99,18 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
                 resumed_at = first_step.saturating_sub(1);
                 lines.newest = Some(resumed_at);
                 live.started(first_step, total_steps);
+                watch = watch_of(project, run, resumed_at)?;
             }
             Event::Step { step, metrics, eta_secs, .. } => {
                 live.step(step, &metrics, eta_secs);
+                tell_alarms(&mut live, watch.take(step, &metrics));
                 if is_json {
                     lines.step(step, metrics)?;
                 }
             }
             Event::Evaluated { step, metrics, .. } => {
                 live.evaluated(step, &metrics);
+                tell_alarms(&mut live, watch.take(step, &metrics));
                 if is_json {
                     lines.print(step, metrics)?;
                 }
@@ -133,6 +141,23 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
             | Event::TokensRead { .. }
             | Event::Preflight { .. } => {}
         }
+    }
+}
+
+/// What looks at the run's numbers, with those up to this step behind it.
+fn watch_of(project: &Project, run: RunId, upto: u64) -> Result<Watch> {
+    let mut watch = Watch::new(&RunConfig::from_toml(&project.run(run)?.config_toml)?);
+    if upto > 0 {
+        for (step, metrics) in project.steps(run, None)?.into_iter().take_while(|(step, _)| *step <= upto) {
+            watch.take(step, &metrics);
+        }
+    }
+    Ok(watch)
+}
+
+fn tell_alarms(live: &mut Live, alarms: Vec<Alarm>) {
+    for Alarm { kind, to, sentence, .. } in alarms {
+        live.logged(LogLevel::Warning, &format!("step {to}: {}. {sentence}", kind.title()));
     }
 }
 

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use data::metrics::{self, Metric, Told, judged, says_nothing};
+use data::{
+    alarms::{Alarm, Watch},
+    config::RunConfig,
+    metrics::{self, Metric, Told, judged, says_nothing},
+};
 use engine::{newest_checkpoint, protocol::Outcome};
 use serde_json::json;
 use store::{Project, RunId, RunRecord, RunStatus, SampleRecord};
@@ -26,6 +30,9 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
     let record = project.run(run)?;
     let changes = changes(project, run)?;
     let checkpoint = newest_checkpoint(&record.checkpoints);
+    // Settings that cannot be read raise no alarm of their own.
+    let config = RunConfig::from_toml(&record.config_toml).unwrap_or_default();
+    let alarms = Watch::all(&config, &project.steps(run, None)?);
     if is_json {
         let both: serde_json::Map<_, _> = changes
             .iter()
@@ -43,6 +50,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
             "dir": record.dir,
             "checkpoint": checkpoint,
             "message": message(&record, outcome),
+            "alarms": alarms.iter().map(alarm_as_json).collect::<Vec<_>>(),
         }));
     }
     if matches!(outcome, Outcome::Failed { .. }) && changes.is_empty() {
@@ -72,9 +80,28 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
             output::line(line)?;
         }
     }
+    tell_alarms(&alarms)?;
     answers(&project.samples(run)?)?;
     output::line(format!("\nIts folder: {}", record.dir.display()))?;
     next(project, run, outcome, checkpoint.as_deref())
+}
+
+/// What the numbers say is wrong, and what a fork may try.
+fn tell_alarms(alarms: &[Alarm]) -> Result<()> {
+    for Alarm { kind, from, to, sentence } in alarms {
+        output::line(format!("\n{}, steps {from} to {to}", kind.title()))?;
+        output::line(format!("  {sentence}"))?;
+        let remedies: Vec<&str> = kind.remedies().iter().map(|remedy| remedy.words()).collect();
+        if !remedies.is_empty() {
+            output::line(format!("  What a fork from before may try: {}", remedies.join(", or ")))?;
+        }
+    }
+    Ok(())
+}
+
+fn alarm_as_json(alarm: &Alarm) -> serde_json::Value {
+    let Alarm { kind, from, to, sentence } = alarm;
+    json!({"kind": kind, "from": from, "to": to, "sentence": sentence})
 }
 
 /// How the run ended. Where the project could not be told (it is locked, its disk is full) its record still says that the

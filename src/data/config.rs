@@ -35,7 +35,7 @@ pub use self::{
     targets::Targets,
     text::ConfigError,
     validate::validate,
-    words::{Method, Priority, Recompute, Schedule},
+    words::{DriftAction, Method, Priority, Recompute, Schedule},
 };
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -296,10 +296,14 @@ section! { TrainConfig = "train";
     sample_every: u64 = 20,
         SAMPLE_EVERY = Setting::count("Sample every", Range::ZeroOrMore).at(Group::Measuring, 2);
 
-    /// Ends the run with a checkpoint at the first evaluation whose KL drift (kl/ref or kl/policy_k3, nats per token) is above this; empty = never
+    /// The KL drift (the larger of kl/ref and kl/policy_k3, nats per token) that an evaluation may find; empty = any
     #[serde(skip_serializing_if = "Option::is_none")]
     kl_limit: Option<f64> = None,
         KL_LIMIT = Setting::number("Drift limit", Range::AboveZero).at(Group::Measuring, 6).unset(|_| "none".to_owned());
+
+    /// What an evaluation above the drift limit does: stop ends the run with a checkpoint, warn marks the charts, steer raises λ ref until the drift is below it
+    kl_action: DriftAction = DriftAction::Stop,
+        KL_ACTION = Setting::choice("Above the limit", words::DRIFT_ACTIONS).at(Group::Measuring, 7).only(When::Limited);
 
     /// Longest answer sampled to a probe prompt or at an evaluation, tokens
     sample_tokens: usize = 96,

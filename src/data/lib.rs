@@ -1,5 +1,6 @@
 //! Plain values of a preference project. No I/O, no threads; everything here is `Clone`, `PartialEq` and serde.
 
+pub mod alarms;
 mod amounts;
 mod change;
 pub mod config;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use data::{
     PairId,
+    alarms::{Alarm, Remedy},
     config::{AtFork, RunConfig},
     counted,
 };
@@ -91,6 +92,16 @@ impl Runs {
     pub fn fork_point(&self, record: &RunRecord) -> u64 {
         let before_end = |step: &&u64| record.total_steps == 0 || **step < record.total_steps;
         self.checkpoints(record.id).iter().rev().find(before_end).copied().unwrap_or(0)
+    }
+
+    /// A fork that tries a remedy, from the newest checkpoint before the steps that raised the alarm.
+    pub fn mending(&self, record: &RunRecord, alarm: &Alarm, remedy: Remedy) -> Option<ForkStart> {
+        let settings = self.settings(record.id)?;
+        let before = |step: &&u64| **step < alarm.from && (record.total_steps == 0 || **step < record.total_steps);
+        let at = self.checkpoints(record.id).iter().rev().find(before).copied().unwrap_or(0);
+        let config = remedy.applied(&settings.config);
+        let name = Some(format!("{}, {}", record.name, remedy.words()));
+        Some(ForkStart { run: record.id, at, name, config, without: Without::Nothing })
     }
 }
 

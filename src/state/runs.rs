@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use data::{config::RunConfig, metrics::says_nothing};
+use data::{
+    alarms::{Alarm, Watch},
+    config::RunConfig,
+    metrics::says_nothing,
+};
 use engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl};
 use store::{self, RunId, RunRecord, RunStatus};
 
@@ -27,6 +31,12 @@ pub struct Mark {
     pub text: String,
 }
 
+impl Mark {
+    fn of(alarm: &Alarm) -> Self {
+        Self { step: alarm.to, text: alarm.kind.title().to_owned() }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     pub step: u64,
@@ -41,6 +51,10 @@ pub struct History {
     pub series: BTreeMap<String, Series>,
     pub marks: Vec<Mark>,
     pub log: Vec<LogEntry>,
+    /// What its numbers say is wrong, in the order in which it was noticed.
+    pub alarms: Vec<Alarm>,
+    /// Looks at what comes next; absent until all that came before is here.
+    pub watch: Option<Watch>,
 }
 
 /// What the store has of a run.
@@ -48,6 +62,17 @@ pub struct History {
 pub struct Stored {
     pub steps: Vec<(u64, Metrics)>,
     pub log: Vec<store::LogLine>,
+    /// For the whole of a history: what has looked at its steps, and what it noticed.
+    pub watched: Option<(Watch, Vec<Alarm>)>,
+}
+
+impl Stored {
+    /// The whole history of a run of these settings. Goes through all steps.
+    pub fn whole(config: &RunConfig, steps: Vec<(u64, Metrics)>, log: Vec<store::LogLine>) -> Self {
+        let mut watch = Watch::new(config);
+        let alarms = steps.iter().flat_map(|(step, metrics)| watch.take(*step, metrics)).collect();
+        Self { steps, log, watched: Some((watch, alarms)) }
+    }
 }
 
 impl History {
@@ -66,6 +91,12 @@ impl History {
 
     /// Adds one step's metrics.
     fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
+        if let Some(watch) = &mut self.watch {
+            for alarm in watch.take(step, metrics) {
+                self.marks.push(Mark::of(&alarm));
+                self.alarms.push(alarm);
+            }
+        }
         for (name, value) in metrics.iter().filter(|(name, _)| !says_nothing(name, metrics)) {
             if !self.series.contains_key(name) {
                 self.series.insert(name.clone(), Series::default());
@@ -76,13 +107,17 @@ impl History {
         }
     }
 
-    /// The run trains `first_step` next: what it measured from there on in an earlier life is not its own any more.
-    fn begin_at(&mut self, first_step: u64) {
+    /// The run trains `first_step` next: what it measured from there on in an earlier life is not its own any more. Whether
+    /// there was any of that.
+    fn begin_at(&mut self, first_step: u64) -> bool {
+        let has_later = self.series.values().any(|series| series.last_step() >= Some(first_step as f64));
         for series in self.series.values_mut() {
             series.truncate_from(first_step as f64);
         }
         self.marks.retain(|mark| mark.step < first_step);
         self.log.retain(|line| line.step < first_step);
+        self.alarms.retain(|alarm| alarm.to < first_step);
+        has_later
     }
 
     /// Adds a line of the log, which may be a mark as well.
@@ -100,7 +135,7 @@ impl History {
         for (step, metrics) in &stored.steps {
             self.take_metrics(*step, metrics);
         }
-        (self.log, self.marks) = Default::default();
+        (self.log, self.marks) = (Vec::new(), self.alarms.iter().map(Mark::of).collect());
         for line in stored.log {
             self.take_line(line.step, line.level, &line.text, line.mark);
         }
@@ -110,15 +145,24 @@ impl History {
     pub fn fill(&mut self, stored: Stored) {
         let before = std::mem::take(self);
         self.loaded = Loaded::Ready;
+        let watched = stored.watched;
         for (step, metrics) in &stored.steps {
             self.take_metrics(*step, metrics);
         }
+        if let Some((watch, alarms)) = watched {
+            self.marks.extend(alarms.iter().map(Mark::of));
+            (self.watch, self.alarms) = (Some(watch), alarms);
+        }
         let read_to = stored.steps.last().map_or(0.0, |(step, _)| *step as f64);
+        let mut newer: BTreeMap<u64, Metrics> = BTreeMap::new();
         for (name, old) in before.series {
-            let series = self.series.entry(name).or_default();
-            for [step, value] in old.points().iter().filter(|point| point[0] > read_to) {
-                series.push(*step, *value);
+            let first = old.points().partition_point(|point| point[0] <= read_to);
+            for [step, value] in &old.points()[first..] {
+                newer.entry(*step as u64).or_default().push((name.clone(), *value));
             }
+        }
+        for (step, metrics) in newer {
+            self.take_metrics(step, &metrics);
         }
         for line in stored.log {
             self.take_line(line.step, line.level, &line.text, line.mark);
@@ -340,7 +384,7 @@ impl Runs {
                 live.phase = None;
                 live.step = first_step.saturating_sub(1);
                 live.total_steps = *total_steps;
-                self.history.entry(*run).or_default().begin_at(*first_step);
+                let has_later = self.history.entry(*run).or_default().begin_at(*first_step);
                 if let Some(record) = self.record_mut(*run) {
                     record.status = RunStatus::Running;
                     record.step = first_step.saturating_sub(1);
@@ -348,7 +392,7 @@ impl Runs {
                     record.message = None;
                     record.arithmetic = Some(arithmetic.clone());
                 }
-                None
+                has_later.then_some(Follow::ReadHistory(*run))
             }
             Event::Step { run, step, total_steps, metrics, eta_secs } => {
                 let missed = self.take_step(*run, *step, *total_steps, *eta_secs);

@@ -47,7 +47,11 @@ fn what_came_in_while_the_store_was_read_stays() {
     for step in [4, 5] {
         history.take_metrics(step, &loss(step as f64));
     }
-    history.fill(Stored { steps: (1..=4).map(|step| (step, loss(step as f64))).collect(), log: Vec::new() });
+    history.fill(Stored {
+        steps: (1..=4).map(|step| (step, loss(step as f64))).collect(),
+        log: Vec::new(),
+        watched: None,
+    });
     let steps: Vec<f64> = history.series["loss"].points().iter().map(|p| p[0]).collect();
     assert_eq!(steps, [1.0, 2.0, 3.0, 4.0, 5.0]);
 }

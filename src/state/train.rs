@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use data::{
     PairId,
+    alarms::AlarmKind,
     config::{self, Knob, RunConfig},
     counted,
 };
@@ -47,6 +48,8 @@ pub struct TrainView {
     pub shown: Option<RunId>,
     /// Fields that few people touch are unfolded.
     pub more: bool,
+    /// Alarms that somebody has seen and lets be.
+    pub ignored: BTreeSet<(RunId, AlarmKind)>,
     /// The sheet sets up a fork instead of a new run.
     #[serde(skip)]
     pub fork: Option<ForkForm>,
@@ -181,6 +184,8 @@ pub enum RunCommand {
     Record(Box<Start>),
     /// Record a fork and queue it.
     Fork(Box<ForkStart>),
+    /// Stop the run if it is going, then make and queue the fork.
+    Mend(Box<ForkStart>),
     /// Go on with a run that has done all its steps, up to this many.
     Extend(RunId, u64),
     /// Hand a recorded run to the engine.

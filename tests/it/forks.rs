@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nudge::{
     data::{
         PairId,
-        config::{Method, RunConfig},
+        config::{DriftAction, Method, RunConfig},
     },
     engine::{fork, protocol::Outcome},
     store::{LeftOut, RunId, StoreError, family},
@@ -65,6 +65,24 @@ fn with_nothing_changed_a_fork_is_the_uninterrupted_run_to_the_bit() {
     longer.train.steps = Some(22);
     let more = forked(&toy, &of(same, 10, longer));
     assert_eq!(toy.go_on(more), Outcome::Completed);
+}
+
+#[test]
+fn a_budget_of_drift_steers_and_goes_on_to_the_bit() {
+    let toy = Toy::new();
+    let mut config = config();
+    config.objective.reference_weight = Some(0.0);
+    config.train.eval_every = 2;
+    config.train.kl_limit = Some(1e-3);
+    config.train.kl_action = DriftAction::Steer;
+    let (whole, outcome) = toy.train(&config);
+    assert_eq!(outcome, Outcome::Completed, "it is steered, not stopped");
+    let log = toy.open().log(whole).unwrap();
+    let steered = log.iter().filter(|line| line.mark && line.text.starts_with("λ ref")).count();
+    assert!(steered > 0, "{log:?}");
+    let same = forked(&toy, &of(whole, 10, config));
+    assert_eq!(toy.go_on(same), Outcome::Completed);
+    assert_same(&toy, whole, same);
 }
 
 #[test]

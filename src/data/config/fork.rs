@@ -67,6 +67,7 @@ const TABLE: &[(Setting, AtFork)] = &[
     (TrainConfig::EVAL_EVERY, Changes("from the next step on")),
     (TrainConfig::SAMPLE_EVERY, Changes("from the next step on")),
     (TrainConfig::KL_LIMIT, Changes("from the next evaluation on")),
+    (TrainConfig::KL_ACTION, Changes("from the next evaluation on; λ ref stays where it was steered to")),
     (TrainConfig::SAMPLE_TOKENS, Changes("from the next sample on")),
     (
         TrainConfig::EVAL_ANSWERS,

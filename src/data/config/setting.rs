@@ -107,6 +107,8 @@ pub enum When {
     Adapter,
     /// No number of steps is set.
     ByEpochs,
+    /// The drift has a limit.
+    Limited,
 }
 
 /// What is turned while a run goes on.
@@ -288,6 +290,7 @@ impl When {
             Self::Smoothed => objective.kind == Method::Dpo && objective.label_smoothing != 0.0,
             Self::Adapter => !config.lora.full,
             Self::ByEpochs => config.train.steps.is_none(),
+            Self::Limited => config.train.kl_limit.is_some(),
         }
     }
 }
@@ -389,7 +392,7 @@ mod tests {
             let mut config = RunConfig::default();
             match setting.counts {
                 When::Method(method) => config.objective.kind = method,
-                When::Always | When::Smoothed | When::Adapter | When::ByEpochs => {}
+                When::Always | When::Smoothed | When::Adapter | When::ByEpochs | When::Limited => {}
             }
             // A whole number below zero is refused as it is read.
             match config.with_overrides(&[(setting.key.to_owned(), value.to_owned())]) {

@@ -73,6 +73,16 @@ pub enum Priority {
     Full,
 }
 
+/// What is done about a run that drifts further than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftAction {
+    #[default]
+    Stop,
+    Warn,
+    Steer,
+}
+
 const fn word(word: &'static str, shown: &'static str, about: &'static str) -> Word {
     Word { word, shown, about }
 }
@@ -94,6 +104,16 @@ pub(super) const SCHEDULES: &[Word] = &[
     word("cosine", "Cosine", "Falls along a cosine to zero"),
     word("linear", "Linear", "Falls in a straight line to zero"),
     word("constant", "Constant", "Stays at its peak"),
+];
+
+pub(super) const DRIFT_ACTIONS: &[Word] = &[
+    word("stop", "Stop", "The run ends with a checkpoint"),
+    word("warn", "Warn", "The run goes on, with a mark on its charts"),
+    word(
+        "steer",
+        "Steer λ ref",
+        "λ ref grows while the drift is above the limit and comes down again below half of it",
+    ),
 ];
 
 pub(super) const OPTIMIZERS: &[Word] = &[word("adamw", "AdamW", "")];

@@ -287,6 +287,15 @@ pub const METRICS: &[Metric] = &[
     .told(Told::OfARun)
     .against(&[0.0, 1.0]),
     metric(
+        "stop/taught",
+        "Chosen answers with the end of a turn",
+        "ends are taught",
+        Measured::Evaluations,
+        Unit::Share,
+        "Share of chosen answers whose last token is one that ends a turn; measured before the first step",
+    )
+    .against(&[0.0, 1.0]),
+    metric(
         "answers/repeated",
         "Answers that repeat themselves",
         "repeats itself",

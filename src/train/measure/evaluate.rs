@@ -6,7 +6,7 @@ use model::{Doc, GenerateOptions, LoadOptions, Policy};
 
 use crate::{
     dataset::{
-        documents::{TextDoc, first},
+        documents::{PairDoc, TextDoc, first},
         inputs,
     },
     error::Result,
@@ -69,11 +69,29 @@ impl Training {
             metrics.insert(0, ("eval_loss".to_owned(), loss));
         }
 
+        if self.state.step == 0 {
+            metrics.extend(self.taught_to_end().map(|share| ("stop/taught".to_owned(), share)));
+        }
         let Some(of_answers) = self.fresh_answers(context)? else {
             return Ok(None);
         };
         metrics.extend(of_answers);
         Ok(Some(metrics))
+    }
+
+    /// Share of the chosen answers that end with a token that ends a turn; of the held-out ones where there are any.
+    fn taught_to_end(&self) -> Option<f64> {
+        let pairs = first(if self.dataset.pairs.eval.is_empty() {
+            &self.dataset.pairs.train
+        } else {
+            &self.dataset.pairs.eval
+        });
+        let ends = |pair: &&PairDoc| {
+            let last = pair.doc.continuations.first().and_then(|chosen| chosen.last());
+            last.is_some_and(|last| self.codec.stop_ids().contains(last))
+        };
+        let ending = pairs.iter().filter(ends).count();
+        (!pairs.is_empty()).then(|| ending as f64 / pairs.len() as f64)
     }
 
     /// Mean preference loss and `eval_*` of the held-out pairs.

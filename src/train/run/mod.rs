@@ -2,9 +2,10 @@
 //!
 //! `host`: what it needs from whoever runs it; `context`: what it holds on to. `prepare` comes before the first step, with
 //! `start` (where it goes on) and `checkpoint` (what it goes on with); `training` is a step of it, with `schedule`, and
-//! `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which checkpoints stay. `fork` makes
-//! a run of another one's checkpoint. The loop itself is here.
+//! `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which checkpoints stay. `budget`
+//! is what is done about drift; `fork` makes a run of another one's checkpoint. The loop itself is here.
 
+mod budget;
 pub mod checkpoint;
 pub mod context;
 pub mod fork;
@@ -19,7 +20,7 @@ pub mod training;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-use data::metrics::{HELD_OUT_LOSS, KL_POLICY, KL_REF};
+use data::metrics::HELD_OUT_LOSS;
 use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     error::{Result, TrainError},
     loss::Part,
     run::{
+        budget::Verdict,
         checkpoint::Best,
         context::Context,
         host::{Host, Outcome, RunEvent},
@@ -305,11 +307,21 @@ fn at_border(
         insist(training, context, &mut |project| project.append_step(run, step, training.state.wall_ms, &metrics))?;
         note_best(training, &metrics);
         border.evaluated = Some(step);
-        let over = drifted_too_far(training, &metrics).filter(|_| !last);
+        let verdict = training.drift_verdict(&metrics);
         context.tell(RunEvent::Evaluated { step, metrics });
-        if let Some(sentence) = over {
-            context.mark(LogLevel::Warning, sentence)?;
-            return Ok(ControlFlow::Break(()));
+        match verdict {
+            // After the last step nothing can be done about it.
+            Verdict::Steer(..) | Verdict::Stop(_) if last => {}
+            Verdict::Within => {}
+            Verdict::Warn(sentence) => context.mark(LogLevel::Warning, sentence)?,
+            Verdict::Steer(weight, sentence) => {
+                training.steer(weight);
+                context.mark(LogLevel::Info, sentence)?;
+            }
+            Verdict::Stop(sentence) => {
+                context.mark(LogLevel::Warning, sentence)?;
+                return Ok(ControlFlow::Break(()));
+            }
         }
     }
     if sample_due && border.sampled != Some(step) {
@@ -343,16 +355,6 @@ fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
         rotation::keep_for_good(&context.project.run(context.run)?.checkpoints, step)?;
     }
     Ok(())
-}
-
-/// Why the run ends here, if its drift is above what it may be.
-fn drifted_too_far(training: &Training, metrics: &[(String, f64)]) -> Option<String> {
-    let limit = training.config.train.kl_limit?;
-    let (name, drift) =
-        metrics.iter().find(|(name, kl)| [KL_REF, KL_POLICY].contains(&name.as_str()) && *kl > limit)?;
-    Some(format!(
-        "{name} is {drift:.4} nats per token, above the limit of {limit} (train.kl_limit): the run ends with a checkpoint"
-    ))
 }
 
 fn note_best(training: &mut Training, metrics: &[(String, f64)]) {

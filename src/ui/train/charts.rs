@@ -123,11 +123,17 @@ fn drawn<'a>(
     }
 }
 
-/// IPO pulls margins to a target.
+/// IPO pulls margins to a target; the drift may have a limit.
 fn levels(chart: ChartId, config: &RunConfig) -> Vec<ChartLevel> {
-    let target = Objective::of(&config.objective).target_margin().filter(|_| chart == ChartId::Margin);
-    let level = |value| ChartLevel { value, name: format!("target {}", metric::number(value)) };
-    target.map(level).into_iter().collect()
+    let level = |value: Option<f64>, what: &str| {
+        value.map(|value| ChartLevel { value, name: format!("{what} {}", metric::number(value)) })
+    };
+    let level = match chart {
+        ChartId::Margin => level(Objective::of(&config.objective).target_margin(), "target"),
+        ChartId::Drift => level(config.train.kl_limit, "limit"),
+        _ => None,
+    };
+    level.into_iter().collect()
 }
 
 /// Who moved is said in a sentence as soon as it is known.

@@ -1,5 +1,6 @@
 //! The Train screen: launch sheet, pre-flight sheet, live run.
 
+mod alarms;
 mod charts;
 mod controls;
 mod fork;

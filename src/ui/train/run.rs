@@ -13,7 +13,7 @@ use state::{
 use store::{RunId, RunRecord, RunStatus};
 use train::objective::Objective;
 
-use super::{charts, controls, fork, knobs, lens, log};
+use super::{alarms, charts, controls, fork, knobs, lens, log};
 use crate::{
     parts,
     theme::{Palette, size, space},
@@ -44,6 +44,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         return;
     };
     head(ui, workspace, view, record, live, commands);
+    if let Some(history) = history {
+        alarms::ui(ui, workspace, view, record, live, history, commands);
+    }
     ui.add_space(space::S);
     let last = history.map_or(0, |history| history.last_step() as u64);
     lens::ui(ui, workspace, &mut view.lens, (run, last), &Objective::of(&settings.config.objective), commands);

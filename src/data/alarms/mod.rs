@@ -1,0 +1,205 @@
+//! Alarms: what a run's numbers say is going wrong, in a sentence, with the steps that say so and what can be done.
+//!
+//! [`Watch`] is fed what a run measures, step by step, and keeps the little of it that the rules look at. The same numbers
+//! raise the same alarms, so nothing of them is stored: window and terminal watch what is in the project. `rules` has one
+//! function an alarm.
+
+mod rules;
+mod seen;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::seen::Seen;
+use crate::{
+    config::{ObjectiveConfig, OptimizerConfig, RunConfig},
+    metrics::ChartId,
+};
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmKind {
+    /// The model does not know its own answers: another chat template than it was trained with.
+    StrangeText,
+    RateTooHigh,
+    RateTooLow,
+    /// Hardly any pair is pushed, though they are not won.
+    Asleep,
+    /// Hardly any pair is pushed, because they are won.
+    Saturated,
+    ChosenFalls,
+    HeldOutFalls,
+    DriftTooLarge,
+    NeverEnds,
+    Repeats,
+    GradientSpikes,
+    /// The reference answers are unlearnt although a term holds them.
+    ReferenceFights,
+}
+
+/// An alarm that was raised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alarm {
+    pub kind: AlarmKind,
+    /// The steps whose numbers say so, ends included.
+    pub from: u64,
+    pub to: u64,
+    /// What happened and what it means.
+    pub sentence: String,
+}
+
+/// What a fork may do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    HalveRate,
+    TenthOfRate,
+    TripleRate,
+    DoubleBeta,
+    TenthOfBeta,
+    /// λ_ref twice as large, or its usual value where it is 0.
+    HoldMore,
+    HoldLess,
+}
+
+impl AlarmKind {
+    pub const ALL: [Self; 12] = [
+        Self::StrangeText,
+        Self::RateTooHigh,
+        Self::RateTooLow,
+        Self::Asleep,
+        Self::Saturated,
+        Self::ChosenFalls,
+        Self::HeldOutFalls,
+        Self::DriftTooLarge,
+        Self::NeverEnds,
+        Self::Repeats,
+        Self::GradientSpikes,
+        Self::ReferenceFights,
+    ];
+
+    /// In few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::StrangeText => "The model does not know its own answers",
+            Self::RateTooHigh => "The learning rate is too high",
+            Self::RateTooLow => "The learning rate is too low",
+            Self::Asleep => "The pairs are asleep",
+            Self::Saturated => "The pairs are won",
+            Self::ChosenFalls => "Chosen answers fall",
+            Self::HeldOutFalls => "Held-out pairs fall behind",
+            Self::DriftTooLarge => "The model drifts far",
+            Self::NeverEnds => "Answers do not end",
+            Self::Repeats => "Answers go in circles",
+            Self::GradientSpikes => "The gradient spikes",
+            Self::ReferenceFights => "Pairs and reference answers pull against each other",
+        }
+    }
+
+    /// The chart that shows it.
+    pub fn chart(self) -> ChartId {
+        match self {
+            Self::StrangeText | Self::ReferenceFights => ChartId::Loss,
+            Self::RateTooHigh | Self::RateTooLow | Self::ChosenFalls => ChartId::Moved,
+            Self::Asleep | Self::Saturated => ChartId::Sleeping,
+            Self::HeldOutFalls => ChartId::Margin,
+            Self::DriftTooLarge => ChartId::Drift,
+            Self::NeverEnds | Self::Repeats => ChartId::Answers,
+            Self::GradientSpikes => ChartId::Gradient,
+        }
+    }
+
+    /// What a fork from before may try, the likeliest first. None where the data or the model has to be mended.
+    pub fn remedies(self) -> &'static [Remedy] {
+        match self {
+            Self::StrangeText => &[],
+            Self::RateTooHigh => &[Remedy::TenthOfRate],
+            Self::RateTooLow => &[Remedy::TripleRate],
+            Self::Asleep => &[Remedy::TenthOfBeta],
+            Self::ChosenFalls => &[Remedy::DoubleBeta, Remedy::HalveRate],
+            Self::Saturated | Self::HeldOutFalls | Self::GradientSpikes => &[Remedy::HalveRate],
+            Self::DriftTooLarge | Self::NeverEnds | Self::Repeats => &[Remedy::HoldMore, Remedy::HalveRate],
+            Self::ReferenceFights => &[Remedy::HoldLess],
+        }
+    }
+}
+
+impl Remedy {
+    /// What it changes: "learning rate × ½".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::HalveRate => "half the learning rate",
+            Self::TenthOfRate => "a tenth of the learning rate",
+            Self::TripleRate => "three times the learning rate",
+            Self::DoubleBeta => "β × 2",
+            Self::TenthOfBeta => "β ÷ 10",
+            Self::HoldMore => "more λ ref",
+            Self::HoldLess => "half of λ ref",
+        }
+    }
+
+    /// The settings with it.
+    #[must_use]
+    pub fn applied(self, config: &RunConfig) -> RunConfig {
+        let mut config = config.clone();
+        let (OptimizerConfig { learning_rate: rate, .. }, objective) = (&mut config.optimizer, &mut config.objective);
+        match self {
+            Self::HalveRate => *rate /= 2.0,
+            Self::TenthOfRate => *rate /= 10.0,
+            Self::TripleRate => *rate *= 3.0,
+            Self::DoubleBeta => objective.beta *= 2.0,
+            Self::TenthOfBeta => objective.beta /= 10.0,
+            Self::HoldMore => {
+                let usual = ObjectiveConfig::default().reference_weight();
+                let held = objective.reference_weight();
+                objective.reference_weight = Some(if held > 0.0 { 2.0 * held } else { usual });
+            }
+            Self::HoldLess => objective.reference_weight = Some(objective.reference_weight() / 2.0),
+        }
+        config
+    }
+}
+
+/// Looks at what a run measures, as it comes.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    seen: Seen,
+    raised: BTreeSet<AlarmKind>,
+}
+
+impl Watch {
+    pub fn new(config: &RunConfig) -> Self {
+        Self { seen: Seen::new(config), raised: BTreeSet::new() }
+    }
+
+    /// Takes in what was measured at a step, evaluations apart from steps. Gives the alarms that are raised by it; each is
+    /// raised once a run.
+    pub fn take(&mut self, step: u64, metrics: &[(String, f64)]) -> Vec<Alarm> {
+        if !self.seen.take(step, metrics) {
+            return Vec::new();
+        }
+        let mut alarms = Vec::new();
+        for (kind, rule) in rules::ALL {
+            // A rate that tears the weights apart explains whatever else is wrong.
+            let is_explained = self.raised.contains(&AlarmKind::RateTooHigh) && *kind != AlarmKind::DriftTooLarge;
+            if is_explained || self.raised.contains(kind) {
+                continue;
+            }
+            if let Some((from, sentence)) = rule(&self.seen) {
+                self.raised.insert(*kind);
+                alarms.push(Alarm { kind: *kind, from, to: step, sentence });
+            }
+        }
+        alarms
+    }
+
+    /// All alarms of a run whose steps are known, in the order in which they were raised.
+    pub fn all(config: &RunConfig, steps: &[(u64, Vec<(String, f64)>)]) -> Vec<Alarm> {
+        let mut watch = Self::new(config);
+        steps.iter().flat_map(|(step, metrics)| watch.take(*step, metrics)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

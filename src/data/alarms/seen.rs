@@ -1,0 +1,138 @@
+//! What the rules look at: of each metric the first few values, and the last few.
+
+use std::collections::VecDeque;
+
+use crate::{
+    config::RunConfig,
+    metrics::{self, CHOSEN_CHANGE, KL_POLICY, KL_REF, REJECTED_CHANGE},
+};
+
+/// A mean of so many steps tells a trend from the noise of a step's pairs.
+pub const FEW: usize = 10;
+/// So many of the last values are kept.
+const KEPT: usize = 40;
+
+/// The metrics that any rule reads.
+const WATCHED: [&str; 18] = [
+    "loss",
+    "loss/reference",
+    "rewards/accuracies",
+    "rewards/margins",
+    "logps/chosen",
+    CHOSEN_CHANGE,
+    REJECTED_CHANGE,
+    "grad_norm",
+    "push/asleep",
+    "eval_rewards/accuracies",
+    "eval_rewards/margins",
+    "eval_loss/reference",
+    KL_REF,
+    KL_POLICY,
+    "stop/eos_rate",
+    "stop/taught",
+    "answers/repeated",
+    "answers/mean_tokens",
+];
+
+/// The settings that rules read, and the numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub kl_limit: Option<f64>,
+    /// λ_ref.
+    pub held: f64,
+    pub warmup: u64,
+    tails: [Tail; WATCHED.len()],
+}
+
+/// A metric by step.
+#[derive(Debug, Clone, Default)]
+pub struct Tail {
+    count: usize,
+    first: Vec<(u64, f64)>,
+    last: VecDeque<(u64, f64)>,
+    /// The largest value so far.
+    best: Option<(u64, f64)>,
+}
+
+impl Seen {
+    pub fn new(config: &RunConfig) -> Self {
+        Self {
+            kl_limit: config.train.kl_limit,
+            held: config.objective.reference_weight(),
+            warmup: config.optimizer.warmup_steps,
+            tails: Default::default(),
+        }
+    }
+
+    /// Whether anything came that a rule reads.
+    pub fn take(&mut self, step: u64, metrics: &[(String, f64)]) -> bool {
+        let mut any = false;
+        for (name, value) in metrics.iter().filter(|(name, _)| !metrics::says_nothing(name, metrics)) {
+            if let Some(place) = WATCHED.iter().position(|known| known == name)
+                && value.is_finite()
+            {
+                self.tails[place].push(step, *value);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// The numbers of a metric; it must be one of the watched.
+    pub fn of(&self, name: &str) -> &Tail {
+        static NOTHING: Tail = Tail { count: 0, first: Vec::new(), last: VecDeque::new(), best: None };
+        debug_assert!(WATCHED.contains(&name), "{name}");
+        WATCHED.iter().position(|known| *known == name).map_or(&NOTHING, |place| &self.tails[place])
+    }
+}
+
+impl Tail {
+    fn push(&mut self, step: u64, value: f64) {
+        self.count += 1;
+        if self.first.len() < FEW {
+            self.first.push((step, value));
+        }
+        if self.last.len() == KEPT {
+            self.last.pop_front();
+        }
+        self.last.push_back((step, value));
+        if self.best.is_none_or(|(_, best)| value > best) {
+            self.best = Some((step, value));
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    pub fn latest(&self) -> Option<(u64, f64)> {
+        self.last.back().copied()
+    }
+
+    /// The value before the first step.
+    pub fn at_start(&self) -> Option<f64> {
+        self.first.first().filter(|(step, _)| *step == 0).map(|(_, value)| *value)
+    }
+
+    /// The largest value so far.
+    pub fn best(&self) -> Option<(u64, f64)> {
+        self.best
+    }
+
+    /// The last `count` values, oldest first; nothing while there are fewer.
+    pub fn last(&self, count: usize) -> Option<Vec<(u64, f64)>> {
+        let skip = self.last.len().checked_sub(count)?;
+        Some(self.last.iter().skip(skip).copied().collect())
+    }
+
+    /// Mean of the last few, and the step of the oldest of them.
+    pub fn recent(&self) -> Option<(u64, f64)> {
+        let last = self.last(FEW)?;
+        Some((last[0].0, last.iter().map(|(_, value)| value).sum::<f64>() / FEW as f64))
+    }
+
+    /// Mean of the first few.
+    pub fn beginning(&self) -> Option<f64> {
+        (self.first.len() == FEW).then(|| self.first.iter().map(|(_, value)| value).sum::<f64>() / FEW as f64)
+    }
+}
