@@ -182,7 +182,8 @@ impl App {
                 let again = runs.record(run).is_some_and(|record| runs.would_start_again(record));
                 self.train(run, again.then_some(0));
             }
-            RunCommand::Withdraw(run) => self.withdraw(run),
+            RunCommand::Withdraw(run) => self.withdraw(run, false),
+            RunCommand::LeaveWaited => self.leave_waited(),
             RunCommand::Move(run, to) => {
                 let runs = self.workspace.runs.reorder(run, to);
                 self.ask_engine(Request::Reorder { runs });

@@ -14,7 +14,7 @@ use state::{
     runs::{Live, Loaded, Stored},
     train::{Preflight, RunCommand, Sheet, Start},
 };
-use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord};
+use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord, RunStatus};
 use train::TrainError;
 use train::objective::Objective;
 
@@ -157,17 +157,17 @@ impl App {
         self.workspace.runs.queue(Live::new(run, control));
     }
 
-    /// Takes every run that waits out of the queue.
+    /// Takes every run that waits out of the queue until the program is back.
     pub(super) fn withdraw_waiting(&mut self) {
         let waiting: Vec<RunId> = self.workspace.runs.waiting.iter().map(|waiting| waiting.run).collect();
         for run in waiting {
-            self.withdraw(run);
+            self.withdraw(run, true);
         }
     }
 
     /// The engine may be busy for a while: until it takes notice, the run's own reins keep it from beginning.
-    pub(super) fn withdraw(&mut self, run: RunId) {
-        if self.ask_engine(Request::Withdraw { run })
+    pub(super) fn withdraw(&mut self, run: RunId, for_now: bool) {
+        if self.ask_engine(Request::Withdraw { run, for_now })
             && let Some(waiting) = self.workspace.runs.waiting.iter_mut().find(|waiting| waiting.run == run)
         {
             waiting.control.stop();
@@ -181,6 +181,17 @@ impl App {
             live.control.set_paused(false);
             live.stopping = true;
         }
+    }
+
+    /// Runs that waited when the program ended stand as stopped ones from now on.
+    pub(super) fn leave_waited(&mut self) {
+        let waited: Vec<RunId> = self.workspace.runs.waited().map(|record| record.id).collect();
+        self.jobs.document.write("Could not leave the runs as they are", move |project| {
+            for run in waited {
+                project.set_run_status(run, RunStatus::Stopped, None)?;
+            }
+            reread_runs(project)
+        });
     }
 
     pub(super) fn rename_run(&mut self, run: RunId, name: String) {

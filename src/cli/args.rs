@@ -9,6 +9,7 @@ mod export;
 mod fork;
 mod health;
 mod labels;
+mod metrics;
 mod sample;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use self::export::{Export, LayoutName, PartName, StoredName};
 pub use self::fork::Fork;
 pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
+pub use self::metrics::Metrics;
 pub use self::sample::{Draws, References, Sample};
 
 use data::{
@@ -190,23 +192,6 @@ pub struct Runs {
     #[command(flatten)]
     pub place: Place,
     /// One JSON object a run.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Print what a run measured
-#[derive(Debug, clap::Args)]
-pub struct Metrics {
-    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last".
-    #[arg(required = true, num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
-    pub place: Vec<String>,
-    /// The demo project.
-    #[arg(long)]
-    pub demo: bool,
-    /// A line a step, a column a metric (this is the default).
-    #[arg(long, conflicts_with = "json")]
-    pub csv: bool,
-    /// One JSON object a step.
     #[arg(long)]
     pub json: bool,
 }
@@ -464,6 +449,8 @@ mod tests {
             "nudge compare here --demo",
             "nudge compare here --runs 1,2 --steps 3",
             "nudge compare here --methods ppo",
+            "nudge compare here --runs 1,2 --seeds 3",
+            "nudge metrics here 1 --csv --tensorboard d",
             "nudge metrics here 1 --csv --json",
             "nudge score --model m",
             "nudge score --model m --pairs a --batch-file b",
@@ -490,6 +477,7 @@ mod tests {
             "nudge train here --set objective.beta=0.2 --set train.steps=3",
             "nudge train --print-config",
             "nudge compare --demo --steps 4 --json",
+            "nudge compare here --seeds 3 --match",
             "nudge compare here --methods mpo,ipo --set objective.beta=0.2",
             "nudge compare here --runs 1,last",
             "nudge train here --print-config",

@@ -2,14 +2,19 @@
 
 use std::path::Path;
 
+use ::train::objective::match_first_gradient;
 use anyhow::Result;
-use data::metrics::{Metric, Told, judged};
+use data::{
+    config::{Method, RunConfig},
+    frontier::{self, Reached},
+    metrics::{HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
+};
 use export::{Comparison, ExportError};
 use serde_json::{Map, Value as Json, json};
 use store::{Project, RunId, RunRecord};
 
 use super::{
-    args::Compare,
+    args::{Compare, Settings},
     drive,
     ending::{Ending, usage},
     output,
@@ -30,13 +35,10 @@ pub fn run(args: &Compare, threads: Option<u16>) -> Result<Ending> {
     let mut ending = Ending::Done;
     let mut runs = Vec::new();
     if args.runs.is_empty() {
-        for method in &args.methods {
-            let mut settings = args.settings.clone();
-            // First, so that what was typed may say more of the method.
-            settings.set.insert(0, format!("objective.kind={}", method.name()));
-            output::note(format!("\n{}", method.name().to_uppercase()));
+        for Planned { title, name, settings } in planned(args, &project)? {
+            output::note(format!("\n{title}"));
             let (run, ended) =
-                train::record_and_drive(&project, None, &settings, threads, drive::Words::of(args.json))?;
+                train::record_and_drive(&project, name, &settings, threads, drive::Words::of(args.json))?;
             runs.push(run);
             if ended == Ending::Interrupted {
                 ending = ended;
@@ -68,22 +70,143 @@ fn report(project: &Project, runs: &[RunId], file: &Path, args: &Compare) -> Res
     Ok(())
 }
 
+/// A run that is to be trained.
+struct Planned {
+    title: String,
+    /// Absent: its method.
+    name: Option<String>,
+    settings: Settings,
+}
+
+fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
+    let mut methods = Vec::new();
+    for method in &args.methods {
+        if methods.contains(method) {
+            return Err(usage(format!("Method {} is named twice; --seeds 2 trains two runs of each.", method.name())));
+        }
+        methods.push(*method);
+    }
+    let with = |method: Method, more: &[String]| {
+        let mut settings = args.settings.clone();
+        // First, so that what was typed may say more of the method.
+        settings.set.insert(0, format!("objective.kind={}", method.name()));
+        settings.set.extend_from_slice(more);
+        settings
+    };
+    let mut constants = vec![Vec::new(); methods.len()];
+    if args.matched {
+        let resolved = methods.iter().map(|method| Ok(with(*method, &[]).resolve(Some(project))?.config));
+        let mut configs = resolved.collect::<Result<Vec<_>>>()?;
+        for sentence in match_first_gradient(&mut configs) {
+            output::note(sentence);
+        }
+        let set = |config: &RunConfig| match config.objective.kind {
+            Method::Mpo | Method::Dpo => vec![format!("objective.beta={:?}", config.objective.beta)],
+            Method::Ipo => vec![format!("objective.tau={:?}", config.objective.tau)],
+        };
+        constants = configs.iter().map(set).collect();
+    }
+    // Each seed with all methods before the next one: an interrupted comparison is still one.
+    let mut planned = Vec::new();
+    for seed in 0..args.seeds {
+        for (method, constants) in methods.iter().zip(&constants) {
+            let mut more = constants.clone();
+            let mut title = method.name().to_uppercase();
+            let mut name = None;
+            if args.seeds > 1 {
+                more.push(format!("train.shuffle_seed={seed}"));
+                title = format!("{title} seed {seed}");
+                name = Some(title.clone());
+            }
+            planned.push(Planned { title, name, settings: with(*method, &more) });
+        }
+    }
+    Ok(planned)
+}
+
 /// A run with the last value of everything that it measured, and the first of what was judged.
 struct Column {
     record: RunRecord,
     metrics: Vec<String>,
     after: Vec<Option<f64>>,
     before: Vec<Option<f64>>,
+    /// Its evaluations up to then: held-out accuracy, and the drift it came at.
+    path: Vec<Reached>,
+}
+
+/// The last step that all of the runs have done, where they have not done as many.
+fn common_step(records: &[RunRecord]) -> Option<u64> {
+    let steps = || records.iter().map(|record| record.step);
+    let (least, most) = (steps().min()?, steps().max()?);
+    (least < most).then_some(least)
+}
+
+fn path(project: &Project, run: RunId, at: u64) -> Result<Vec<Reached>> {
+    let drift = project.series(run, KL_REF, None)?;
+    let accuracy = project.series(run, HELD_OUT_ACCURACY, None)?;
+    let joined = accuracy.into_iter().filter(|(step, _)| *step > 0 && *step <= at).filter_map(|(step, accuracy)| {
+        let place = drift.binary_search_by_key(&step, |(step, _)| *step).ok()?;
+        Some((accuracy, drift[place].1))
+    });
+    Ok(joined.collect())
+}
+
+/// Runs that differ in their seed only, as one column.
+struct Group<'c> {
+    name: String,
+    columns: Vec<&'c Column>,
+}
+
+impl Group<'_> {
+    /// Of several: "0.770 (0.751 to 0.790)", their mean and how far apart they are.
+    fn cell(&self, metric: &str) -> String {
+        if let [only] = self.columns[..] {
+            return only.cell(&only.after, metric);
+        }
+        let values: Vec<f64> = self.columns.iter().filter_map(|column| column.after(metric)).collect();
+        if values.is_empty() {
+            return "–".to_owned();
+        }
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        format!("{mean:.3} ({low:.3} to {high:.3})")
+    }
+}
+
+/// Groups in the order of their first runs: the same settings but for the seed.
+fn grouped(columns: &[Column]) -> Result<Vec<Group<'_>>> {
+    let mut groups: Vec<(RunConfig, Group<'_>)> = Vec::new();
+    for column in columns {
+        let mut config = RunConfig::from_toml(&column.record.config_toml)?;
+        config.train.shuffle_seed = 0;
+        match groups.iter_mut().find(|(known, _)| *known == config) {
+            Some((_, group)) => group.columns.push(column),
+            None => groups.push((config, Group { name: column.record.name.clone(), columns: vec![column] })),
+        }
+    }
+    let mut named = Vec::with_capacity(groups.len());
+    for (_, mut group) in groups {
+        if group.columns.len() > 1 {
+            let name = group.name.rsplit_once(" seed ").map_or(group.name.as_str(), |(name, _)| name);
+            group.name = format!("{name}, {} seeds", group.columns.len());
+        }
+        named.push(group);
+    }
+    Ok(named)
 }
 
 impl Column {
-    fn of(project: &Project, run: RunId) -> Result<Self> {
+    /// `at`: the step that runs are compared at.
+    fn of(project: &Project, run: RunId, at: u64) -> Result<Self> {
         let metrics = project.metrics(run)?;
         let series = metrics.iter().map(|name| project.series(run, name, None)).collect::<Result<Vec<_>, _>>()?;
         let value = |point: Option<&(u64, f64)>| point.map(|(_, value)| *value);
+        let upto = |series: &Vec<(u64, f64)>| series.iter().rposition(|(step, _)| *step <= at);
         Ok(Self {
             record: project.run(run)?,
-            after: series.iter().map(|series| value(series.last())).collect(),
+            after: series.iter().map(|series| upto(series).map(|place| series[place].1)).collect(),
+            path: path(project, run, at)?,
             before: series.iter().map(|series| value(series.first().filter(|(step, _)| *step == 0))).collect(),
             metrics,
         })
@@ -112,7 +235,11 @@ impl Column {
 
 /// The runs side by side.
 pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
-    let columns = runs.iter().map(|run| Column::of(project, *run)).collect::<Result<Vec<_>>>()?;
+    let records = runs.iter().map(|run| project.run(*run)).collect::<Result<Vec<_>, _>>()?;
+    let common = common_step(&records);
+    // Whoever reads the numbers by program has every run's own end.
+    let at = common.filter(|_| !is_json).unwrap_or(u64::MAX);
+    let columns = runs.iter().map(|run| Column::of(project, *run, at)).collect::<Result<Vec<_>>>()?;
     if is_json {
         let runs: Vec<Json> = columns.iter().map(as_json).collect();
         return output::json(&json!({ "compared": runs }));
@@ -121,19 +248,20 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
         return Ok(());
     };
     let judged = rules(&columns);
+    let groups = grouped(&columns)?;
     let mut headings = vec!["", "before"];
-    headings.extend(columns.iter().map(|column| column.record.name.as_str()));
+    headings.extend(groups.iter().map(|group| group.name.as_str()));
     let mut rows = Vec::new();
     let is_there = |metric: &str| columns.iter().any(|column| column.after(metric).is_some());
     for (stored, metric) in Metric::headlines(Told::AcrossRuns, is_there) {
         // What is measured against step 0 says nothing there.
         let mut row = vec![stored.in_words(), String::new()];
-        row.extend(columns.iter().map(|column| column.cell(&column.after, &metric)));
+        row.extend(groups.iter().map(|group| group.cell(&metric)));
         rows.push(row);
     }
     for metric in &judged {
         let mut row = vec![metric.clone(), first.cell(&first.before, metric)];
-        row.extend(columns.iter().map(|column| column.cell(&column.after, metric)));
+        row.extend(groups.iter().map(|group| group.cell(metric)));
         rows.push(row);
     }
     let mut right = vec![true; headings.len()];
@@ -141,6 +269,18 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
     output::line("")?;
     for line in output::table(&headings, &right, &rows) {
         output::line(line)?;
+    }
+    if let Some(step) = common {
+        output::line(format!(
+            "\nThe runs did not go equally far: all numbers are those of step {step} or the last before it."
+        ))?;
+    }
+    for other in &columns[1..] {
+        let of = |column: &Column| (column.record.name.clone(), column.path.clone());
+        let ((one, of_one), (other, of_other)) = (of(first), of(other));
+        if let Some(sentence) = frontier::in_words((&one, &of_one), (&other, &of_other)) {
+            output::line(format!("\n{sentence}."))?;
+        }
     }
     if judged.is_empty() {
         output::line("\nNothing was judged: a judge.toml in the project's folder says what counts as what.")?;

@@ -33,6 +33,7 @@ mod settings;
 mod summary;
 mod suspects;
 mod take_in;
+mod tensorboard;
 mod tokens;
 mod train;
 mod unsaved;

@@ -1,18 +1,28 @@
-//! `nudge metrics`: what a run measured, as CSV or JSON lines.
+//! `nudge metrics`: what a run measured, as CSV, as JSON lines, or as TensorBoard reads it.
 
 use std::{
     collections::HashMap,
+    fs,
     io::{self, BufWriter, Write as _},
+    path::Path,
 };
 
 use anyhow::{Context as _, Result};
+use files::Output;
 use serde_json::json;
+use store::{Project, RunRecord};
 
-use super::{args::Metrics, drive::as_object, ending::Ending, place::project_and_run};
+use super::{args::Metrics, drive::as_object, ending::Ending, output, place::project_and_run, tensorboard};
+
+/// A step and what was measured at it.
+type Step = (u64, Vec<(String, f64)>);
 
 pub fn run(args: &Metrics) -> Result<Ending> {
     let (project, record) = project_and_run(&args.place, args.demo)?;
     let steps = project.steps(record.id, None)?;
+    if let Some(folder) = &args.tensorboard {
+        return write_events(&project, &record, &steps, folder);
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
         for (step, metrics) in steps {
@@ -26,8 +36,26 @@ pub fn run(args: &Metrics) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
+/// An event file of the run in the folder, made if it is not there. A second one of the same run replaces the first.
+fn write_events(project: &Project, record: &RunRecord, steps: &[Step], folder: &Path) -> Result<Ending> {
+    let failed = || format!("Could not write for TensorBoard into {}", folder.display());
+    let begun = record.created_ms as f64 / 1000.0;
+    let times: HashMap<u64, u64> = project.step_times(record.id)?.into_iter().collect();
+    fs::create_dir_all(folder).with_context(failed)?;
+    let path = folder.join(tensorboard::file_name(record.created_ms / 1000, record.id.0));
+    let mut out = Output::create(&path, true)?;
+    tensorboard::begin(&mut out, begun).with_context(failed)?;
+    for (step, metrics) in steps {
+        let secs = times.get(step).map_or(0.0, |ms| *ms as f64 / 1000.0);
+        tensorboard::step(&mut out, begun + secs, *step, metrics).with_context(failed)?;
+    }
+    out.finish()?;
+    output::line(format!("{} steps of run {} are in {}", steps.len(), record.id.0, path.display()))?;
+    Ok(Ending::Done)
+}
+
 /// First column `step`, then a column a metric; a step without a metric leaves it empty.
-fn write_csv(out: &mut impl io::Write, names: &[String], steps: &[(u64, Vec<(String, f64)>)]) -> io::Result<()> {
+fn write_csv(out: &mut impl io::Write, names: &[String], steps: &[Step]) -> io::Result<()> {
     write!(out, "step")?;
     for name in names {
         write!(out, ",{}", field(name))?;

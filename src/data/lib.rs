@@ -8,6 +8,7 @@ mod cycles;
 pub mod exact;
 mod expand;
 mod extent;
+pub mod frontier;
 pub mod habits;
 pub mod health;
 mod inspection;

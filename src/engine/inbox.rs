@@ -258,7 +258,7 @@ impl Inbox {
                 let pool = self.pool_of_run(&project, run);
                 self.queue_up(Job { task: Task { project, run, from }, control, pool });
             }
-            Request::Withdraw { run } => self.withdraw(run),
+            Request::Withdraw { run, for_now } => self.withdraw(run, for_now),
             Request::Reorder { runs } => {
                 let place = |job: &Job| runs.iter().position(|run| *run == job.task.run).unwrap_or(runs.len());
                 self.queue.make_contiguous().sort_by_key(place);
@@ -320,7 +320,7 @@ impl Inbox {
     }
 
     /// Its record says that it was stopped, so that it can be gone on with.
-    fn withdraw(&mut self, run: RunId) {
+    fn withdraw(&mut self, run: RunId, for_now: bool) {
         let Some(at) = self.queue.iter().position(|job| job.task.run == run) else {
             if let Some(running) = self.running.as_ref().filter(|job| job.task.run == run) {
                 running.control.stop();
@@ -328,7 +328,7 @@ impl Inbox {
             return;
         };
         if let Some(job) = self.queue.remove(at) {
-            let outcome = run::never_began(&job.task);
+            let outcome = run::never_began(&job.task, for_now);
             self.reporter.send(Event::Finished { run, outcome });
         }
     }

@@ -38,7 +38,8 @@ pub enum Request {
     /// that of the step that `from` names, 0 being its beginning; what it measured and saved later is then dropped.
     Train { project: PathBuf, run: RunId, from: Option<u64>, control: Arc<RunControl> },
     /// Take a run out of the queue; [`Event::Finished`] says so. One that has begun meanwhile is stopped.
-    Withdraw { run: RunId },
+    /// `for_now`: the program ends, and the run is to wait again when it is back.
+    Withdraw { run: RunId, for_now: bool },
     /// The order of the runs that wait. Those that are not named come last, as they were.
     Reorder { runs: Vec<RunId> },
     /// Change a setting of the running run from the next step on.

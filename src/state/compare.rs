@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use data::metrics::{self, judged};
+use data::{
+    frontier::Reached,
+    metrics::{self, judged},
+};
 use serde::{Deserialize, Serialize};
 use store::{RunId, RunRecord};
 
 use super::{
     runs::{History, Runs},
+    seeds::Means,
     series::{Point, Series},
 };
 
@@ -37,6 +41,8 @@ pub struct CompareView {
     pub deleting: Option<RunId>,
     #[serde(skip)]
     pub smooth: Smooth,
+    #[serde(skip)]
+    pub means: Means,
 }
 
 impl Default for CompareView {
@@ -49,6 +55,7 @@ impl Default for CompareView {
             renaming: None,
             deleting: None,
             smooth: Smooth::default(),
+            means: Means::default(),
         }
     }
 }
@@ -135,6 +142,20 @@ pub fn frontier(history: &History, learned: &str) -> Vec<Point> {
             (at == *step && accuracy.is_finite()).then_some([drift, *accuracy])
         })
         .collect()
+}
+
+/// The first of some runs against each of the others, in sentences.
+pub fn in_words(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
+    let path = |record: &RunRecord| -> Vec<Reached> {
+        let points = runs.history(record.id).map(|history| frontier(history, ACCURACY)).unwrap_or_default();
+        points.into_iter().map(|[drift, accuracy]| (accuracy, drift)).collect()
+    };
+    let Some((first, others)) = shown.split_first() else {
+        return Vec::new();
+    };
+    let of_first = path(first);
+    let against = |other: &&RunRecord| data::frontier::in_words((&first.name, &of_first), (&other.name, &path(other)));
+    others.iter().filter_map(against).collect()
 }
 
 /// A setting whose value is not the same in all runs.

@@ -51,6 +51,13 @@ impl Runs {
         )
     }
 
+    /// Those whose turn had not come when the program ended, in the order in which they were made.
+    pub fn waited(&self) -> impl Iterator<Item = &RunRecord> {
+        self.records
+            .iter()
+            .filter(|record| record.waited() && !self.is_going(record.id) && self.place(record.id).is_none())
+    }
+
     /// What Resume would do, as a sentence.
     pub fn continuation(&self, record: &RunRecord) -> String {
         let reached = record.step;

@@ -5,180 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use data::{
-    alarms::{Alarm, Watch},
-    config::RunConfig,
-    metrics::says_nothing,
-};
-use engine::protocol::{Event, LogLevel, Metrics, Outcome, RunControl};
+use data::config::RunConfig;
+use engine::protocol::{Event, Outcome, RunControl};
 use store::{self, RunId, RunRecord, RunStatus};
 
-use super::{joining::Joining, launch::settings_in_full, on_disk::Saved, series::Series};
-
-/// How much of a run's history is here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Loaded {
-    #[default]
-    Absent,
-    Asked,
-    Ready,
-}
-
-/// Something happened at a step that explains a bend in the charts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    pub step: u64,
-    pub text: String,
-}
-
-impl Mark {
-    fn of(alarm: &Alarm) -> Self {
-        Self { step: alarm.to, text: alarm.kind.title().to_owned() }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogEntry {
-    pub step: u64,
-    pub level: LogLevel,
-    pub text: String,
-}
-
-/// Everything measured of one run.
-#[derive(Debug, Clone, Default)]
-pub struct History {
-    pub loaded: Loaded,
-    pub series: BTreeMap<String, Series>,
-    pub marks: Vec<Mark>,
-    pub log: Vec<LogEntry>,
-    /// What its numbers say is wrong, in the order in which it was noticed.
-    pub alarms: Vec<Alarm>,
-    /// Looks at what comes next; absent until all that came before is here.
-    pub watch: Option<Watch>,
-}
-
-/// What the store has of a run.
-#[derive(Debug, Default)]
-pub struct Stored {
-    pub steps: Vec<(u64, Metrics)>,
-    pub log: Vec<store::LogLine>,
-    /// For the whole of a history: what has looked at its steps, and what it noticed.
-    pub watched: Option<(Watch, Vec<Alarm>)>,
-}
-
-impl Stored {
-    /// The whole history of a run of these settings. Goes through all steps.
-    pub fn whole(config: &RunConfig, steps: Vec<(u64, Metrics)>, log: Vec<store::LogLine>) -> Self {
-        let mut watch = Watch::new(config);
-        let alarms = steps.iter().flat_map(|(step, metrics)| watch.take(*step, metrics)).collect();
-        Self { steps, log, watched: Some((watch, alarms)) }
-    }
-}
-
-impl History {
-    pub fn series(&self, name: &str) -> Option<&Series> {
-        self.series.get(name).filter(|series| !series.is_empty())
-    }
-
-    /// The newest finite value of a metric.
-    pub fn latest(&self, name: &str) -> Option<f64> {
-        self.series(name)?.latest().map(|point| point[1])
-    }
-
-    pub fn last_step(&self) -> f64 {
-        self.series.values().filter_map(Series::last_step).fold(0.0, f64::max)
-    }
-
-    /// Adds one step's metrics.
-    fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
-        if let Some(watch) = &mut self.watch {
-            for alarm in watch.take(step, metrics) {
-                self.marks.push(Mark::of(&alarm));
-                self.alarms.push(alarm);
-            }
-        }
-        for (name, value) in metrics.iter().filter(|(name, _)| !says_nothing(name, metrics)) {
-            if !self.series.contains_key(name) {
-                self.series.insert(name.clone(), Series::default());
-            }
-            if let Some(series) = self.series.get_mut(name) {
-                series.push(step as f64, *value);
-            }
-        }
-    }
-
-    /// The run trains `first_step` next: what it measured from there on in an earlier life is not its own any more. Whether
-    /// there was any of that.
-    fn begin_at(&mut self, first_step: u64) -> bool {
-        let has_later = self.series.values().any(|series| series.last_step() >= Some(first_step as f64));
-        for series in self.series.values_mut() {
-            series.truncate_from(first_step as f64);
-        }
-        self.marks.retain(|mark| mark.step < first_step);
-        self.log.retain(|line| line.step < first_step);
-        self.alarms.retain(|alarm| alarm.to < first_step);
-        has_later
-    }
-
-    /// Adds a line of the log, which may be a mark as well.
-    fn take_line(&mut self, step: u64, level: LogLevel, text: &str, mark: bool) {
-        let text = text.to_owned();
-        if mark {
-            let text = text.clone();
-            self.marks.push(Mark { step, text });
-        }
-        self.log.push(LogEntry { step, level, text });
-    }
-
-    /// Takes over what the store has beyond what is here.
-    pub fn extend(&mut self, stored: Stored) {
-        for (step, metrics) in &stored.steps {
-            self.take_metrics(*step, metrics);
-        }
-        (self.log, self.marks) = (Vec::new(), self.alarms.iter().map(Mark::of).collect());
-        for line in stored.log {
-            self.take_line(line.step, line.level, &line.text, line.mark);
-        }
-    }
-
-    /// Takes over what the store has. What came in while it was being read is newer, and stays.
-    pub fn fill(&mut self, stored: Stored) {
-        let before = std::mem::take(self);
-        self.loaded = Loaded::Ready;
-        let watched = stored.watched;
-        for (step, metrics) in &stored.steps {
-            self.take_metrics(*step, metrics);
-        }
-        if let Some((watch, alarms)) = watched {
-            self.marks.extend(alarms.iter().map(Mark::of));
-            (self.watch, self.alarms) = (Some(watch), alarms);
-        }
-        let read_to = stored.steps.last().map_or(0.0, |(step, _)| *step as f64);
-        let mut newer: BTreeMap<u64, Metrics> = BTreeMap::new();
-        for (name, old) in before.series {
-            let first = old.points().partition_point(|point| point[0] <= read_to);
-            for [step, value] in &old.points()[first..] {
-                newer.entry(*step as u64).or_default().push((name.clone(), *value));
-            }
-        }
-        for (step, metrics) in newer {
-            self.take_metrics(step, &metrics);
-        }
-        for line in stored.log {
-            self.take_line(line.step, line.level, &line.text, line.mark);
-        }
-        for line in before.log {
-            if !self.log.contains(&line) {
-                self.log.push(line);
-            }
-        }
-        for mark in before.marks {
-            if !self.marks.contains(&mark) {
-                self.marks.push(mark);
-            }
-        }
-    }
-}
+pub use super::history::{History, Loaded, LogEntry, Mark, Stored};
+use super::{joining::Joining, launch::settings_in_full, on_disk::Saved};
 
 /// The run that is going, or waits for its turn.
 #[derive(Debug)]
@@ -237,6 +69,8 @@ pub struct RunSettings {
     /// The text they were read from.
     toml: String,
     pub config: RunConfig,
+    /// All of them but the seed, as text: equal in runs that differ in nothing else.
+    pub but_seed: String,
     /// Key and value of every setting, the method's own defaults written out.
     pub table: BTreeMap<String, String>,
 }
@@ -245,7 +79,10 @@ impl RunSettings {
     /// The defaults where the text cannot be read: only to be shown.
     fn read(toml: &str) -> Self {
         let config = RunConfig::from_toml(toml).unwrap_or_default();
-        Self { toml: toml.to_owned(), table: settings_in_full(&config), config }
+        let mut but_seed = config.clone();
+        but_seed.train.shuffle_seed = 0;
+        let but_seed = but_seed.to_toml().unwrap_or_default();
+        Self { toml: toml.to_owned(), table: settings_in_full(&config), config, but_seed }
     }
 }
 
@@ -384,7 +221,7 @@ impl Runs {
                 live.phase = None;
                 live.step = first_step.saturating_sub(1);
                 live.total_steps = *total_steps;
-                let has_later = self.history.entry(*run).or_default().begin_at(*first_step);
+                self.history.entry(*run).or_default().begin_at(*first_step);
                 if let Some(record) = self.record_mut(*run) {
                     record.status = RunStatus::Running;
                     record.step = first_step.saturating_sub(1);
@@ -392,7 +229,7 @@ impl Runs {
                     record.message = None;
                     record.arithmetic = Some(arithmetic.clone());
                 }
-                has_later.then_some(Follow::ReadHistory(*run))
+                None
             }
             Event::Step { run, step, total_steps, metrics, eta_secs } => {
                 let missed = self.take_step(*run, *step, *total_steps, *eta_secs);

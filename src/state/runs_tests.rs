@@ -1,6 +1,9 @@
 //! Runs as the window folds events and records into them.
 
+use engine::protocol::{LogLevel, Metrics};
+
 use super::*;
+use crate::series::Series;
 
 fn loss(value: f64) -> Metrics {
     vec![("loss".to_owned(), value)]

@@ -46,6 +46,10 @@ pub struct TrainView {
     pub name: String,
     /// The run whose charts are shown; absent = the newest.
     pub shown: Option<RunId>,
+    /// Runs of each method where the methods are compared; fewer than 1 is 1.
+    pub seeds: u64,
+    /// Give the compared methods the same first gradient.
+    pub matched: bool,
     /// Fields that few people touch are unfolded.
     pub more: bool,
     /// Alarms that somebody has seen and lets be.
@@ -194,6 +198,8 @@ pub enum RunCommand {
     Continue(RunId),
     /// Take a run that waits out of the queue.
     Withdraw(RunId),
+    /// Runs that waited when the program ended need not wait any more.
+    LeaveWaited,
     /// Give a run that waits another place, 0 = next.
     Move(RunId, usize),
     SetPaused(bool),

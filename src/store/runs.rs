@@ -147,10 +147,25 @@ const RECORD: &str = "id, name, method, status, created_ms, config_toml, revisio
 /// What a run leaves behind step by step.
 pub(super) const BY_STEP: [&str; 6] = ["steps", "visits", "samples", "judged", "log", "metrics"];
 
+/// What is said of a run whose turn had not come when its process ended: it can be put into the queue again.
+const WAITED: &str = "It waited for its turn when the program ended";
+
 /// Statuses that mean nothing without a living owner.
 const LIVE: &str = "('queued', 'running', 'paused')";
 
+impl RunRecord {
+    /// Its turn had not come when its process ended.
+    pub fn waited(&self) -> bool {
+        self.status == RunStatus::Interrupted && self.message.as_deref() == Some(WAITED)
+    }
+}
+
 impl Project {
+    /// The run leaves the queue because the program ends.
+    pub fn set_waited(&self, run: RunId) -> Result<()> {
+        self.set_run_status(run, RunStatus::Interrupted, Some(WAITED))
+    }
+
     /// Also writes `runs/<id>/config.toml`. The run is in this process's hands from now on.
     pub fn create_run(&mut self, run: &NewRun) -> Result<RunId> {
         let owner = self.owner()?;
@@ -293,11 +308,11 @@ impl Project {
                 self.write(Keep::PowerLoss, |tx| {
                     tx.execute(
                         &format!(
-                            "UPDATE runs SET status = 'interrupted', owner = NULL,
-                                 message = 'Its process ended before the run did'
+                            "UPDATE runs SET owner = NULL, status = 'interrupted',
+                                 message = iif(status = 'queued', ?2, 'Its process ended before the run did')
                              WHERE status IN {LIVE} AND owner IS ?1"
                         ),
-                        [&owner],
+                        params![owner, WAITED],
                     )?;
                     Ok(())
                 })?;

@@ -121,6 +121,35 @@ fn a_run_is_forked_and_listed_under_its_own() {
 }
 
 #[test]
+fn methods_are_compared_over_seeds_from_the_same_first_gradient() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    let mut args = vec!["compare", &project, "--methods", "mpo,dpo", "--seeds", "2", "--match", "--steps", "2"];
+    args.extend(SMALL);
+    args.extend(["--set", "objective.reference_weight=0"]);
+    let output = terminal::run(home, &args);
+    let (shown, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    assert!(shown.contains("MPO, 2 seeds") && shown.contains("DPO, 2 seeds") && shown.contains(" to "), "{shown}");
+    assert!(said.contains("its first gradient is as long as that of MPO"), "{said}");
+    let first = |run: &str| {
+        let lines = json_lines(&out(home, &["metrics", &project, run, "--json"]));
+        lines.iter().find_map(|line| line["metrics"]["grad_norm"].as_f64()).unwrap()
+    };
+    for (mpo, dpo) in [("1", "2"), ("3", "4")] {
+        assert!((first(mpo) / first(dpo) - 1.0).abs() < 1e-4, "{} {}", first(mpo), first(dpo));
+    }
+    let events = home.join("events");
+    let said = out(home, &["metrics", &project, "1", "--tensorboard", &path(&events)]);
+    assert!(said.contains("3 steps of run 1"), "{said}");
+    let file = fs::read_dir(&events).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&file).unwrap();
+    let holds = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    assert!(holds("brain.Event:2") && holds("rewards/margins") && holds("eval_loss"));
+}
+
+#[test]
 fn an_interrupted_run_saves_and_can_be_gone_on_with() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

@@ -198,6 +198,8 @@ fn one_command_trains_the_methods_and_lays_them_side_by_side() {
     let kept = fs::read_to_string(&own).unwrap();
     sentence(home, &["compare", &project, "--runs", "1,last", "--report", &own, "--overwrite"], 1);
     assert_eq!(fs::read_to_string(&own).unwrap(), kept);
+    let same = sentence(home, &["compare", &project, "--methods", "mpo,mpo"], 2);
+    assert!(same.contains("named twice"), "{same}");
     let twice = sentence(home, &["compare", &project, "--runs", "1,1"], 2);
     assert!(twice.contains("named twice"), "{twice}");
 }

@@ -21,10 +21,16 @@ pub struct Compare {
     /// Which methods, in this order.
     #[arg(long, value_parser = methods(), value_delimiter = ',', default_value = "mpo,dpo,ipo")]
     pub methods: Vec<Method>,
+    /// Runs of each method, which differ in nothing but train.shuffle_seed: 0, 1, ..
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub seeds: u64,
+    /// Give every method the β or τ under which its first gradient is as long as that of the first one.
+    #[arg(long = "match")]
+    pub matched: bool,
     #[command(flatten)]
     pub settings: Settings,
     /// Runs that are there already, e.g. 1,2,last.
-    #[arg(long, value_delimiter = ',', value_name = "RUNS", conflicts_with_all = ["methods", "config", "set", "steps", "device"])]
+    #[arg(long, value_delimiter = ',', value_name = "RUNS", conflicts_with_all = ["methods", "seeds", "matched", "config", "set", "steps", "device"])]
     pub runs: Vec<String>,
     /// Also a new file that tells the comparison on one page: settings, charts, answers (HTML).
     #[arg(long, value_name = "FILE")]

@@ -194,6 +194,12 @@ impl Watch {
         alarms
     }
 
+    /// The run goes on from an earlier step: these alarms still stand, and so much of each metric.
+    pub fn go_back<'p>(&mut self, alarms: &[Alarm], points: impl Fn(&str) -> &'p [[f64; 2]]) {
+        self.raised = alarms.iter().map(|alarm| alarm.kind).collect();
+        self.seen.refill(points);
+    }
+
     /// All alarms of a run whose steps are known, in the order in which they were raised.
     pub fn all(config: &RunConfig, steps: &[(u64, Vec<(String, f64)>)]) -> Vec<Alarm> {
         let mut watch = Self::new(config);

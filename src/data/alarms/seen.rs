@@ -78,6 +78,16 @@ impl Seen {
         any
     }
 
+    /// Forgets everything and takes these in, a metric at a time, by step.
+    pub fn refill<'p>(&mut self, points: impl Fn(&str) -> &'p [[f64; 2]]) {
+        for (name, tail) in WATCHED.iter().zip(&mut self.tails) {
+            *tail = Tail::default();
+            for [step, value] in points(name).iter().filter(|[_, value]| value.is_finite()) {
+                tail.push(*step as u64, *value);
+            }
+        }
+    }
+
     /// The numbers of a metric; it must be one of the watched.
     pub fn of(&self, name: &str) -> &Tail {
         static NOTHING: Tail = Tail { count: 0, first: Vec::new(), last: VecDeque::new(), best: None };

@@ -16,7 +16,7 @@
 //! # Files
 //!
 //! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
-//! `formula`: the same in symbols.
+//! `formula`: the same in symbols. `matched`: constants under which methods begin alike.
 //! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
 
 mod diagnostics;
@@ -26,6 +26,7 @@ mod formula;
 mod ipo;
 mod logistic;
 mod margin;
+mod matched;
 mod mpo;
 mod of_config;
 mod standing;
@@ -35,6 +36,7 @@ use data::config::Margin;
 use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostics, summarize};
+pub use matched::match_first_gradient;
 pub use of_config::formula;
 pub use standing::Standing;
 pub use tokens::{TokenMean, kl_forward, kl_k3};

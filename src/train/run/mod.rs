@@ -84,9 +84,16 @@ pub fn record_failure(task: &Task, error: &str) {
     record_status(task, RunStatus::Failed, Some(error));
 }
 
-/// Taken out of the queue before its turn came: it stands where it stood.
-pub fn never_began(task: &Task) -> Outcome {
-    record_status(task, RunStatus::Stopped, None);
+/// Taken out of the queue before its turn came: it stands where it stood. `for_now`: it is to wait again when the program is back.
+pub fn never_began(task: &Task, for_now: bool) -> Outcome {
+    if for_now {
+        let written = Project::open(&task.project).and_then(|project| project.set_waited(task.run));
+        if let Err(error) = written {
+            tracing::error!("run {} left the queue, and {error}", task.run.0);
+        }
+    } else {
+        record_status(task, RunStatus::Stopped, None);
+    }
     let step = Project::open(&task.project).and_then(|project| project.run(task.run)).map_or(0, |record| record.step);
     Outcome::Stopped { step }
 }

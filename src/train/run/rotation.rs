@@ -70,7 +70,7 @@ pub fn newest_step(folders: &[PathBuf]) -> Result<u64> {
     steps(folders).last().copied().ok_or_else(|| {
         let first = folders.first().map(|folder| folder.display().to_string());
         TrainError::Sentence(format!(
-            "There is no checkpoint in {} yet; wait for the first one or ask the run to save",
+            "There is no checkpoint in {}; a run writes one when it is due, when it is asked to, and when it is stopped",
             first.unwrap_or_default()
         ))
     })

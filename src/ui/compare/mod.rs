@@ -11,10 +11,13 @@ use data::{
 use egui::{Button, ComboBox, Frame, Panel, RichText, ScrollArea, Slider, Ui};
 use state::{
     Command, Commands, Workspace,
-    compare::{CompareView, learned, metrics_present},
+    compare::{CompareView, in_words, learned, metrics_present},
     runs::Loaded,
+    seeds,
+    series::Series,
     train::RunCommand,
 };
+use store::RunId;
 
 use super::{
     chart::{self, Chart, Line},
@@ -23,6 +26,8 @@ use super::{
 };
 
 const LIST: f32 = 264.0;
+/// So many of the other runs are told in words against the first.
+const SENTENCES: usize = 4;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, commands: &Commands) {
     ui.horizontal(|ui| {
@@ -94,8 +99,13 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     }
     let sparse = metrics::is_rare(&metric);
     let mut lines = Vec::new();
+    let groups = seeds::groups(runs, &shown);
     for (record, raw) in series() {
         let look = list::look(record.id);
+        if groups.iter().flatten().any(|member| member.id == record.id) {
+            lines.push(Line::new(&record.name, raw, look).faint());
+            continue;
+        }
         match view.smooth.get(record.id, &metric).filter(|_| smooth) {
             Some(smoothed) => {
                 lines.push(Line::new(&record.name, raw, look).faint());
@@ -105,6 +115,20 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
         }
         if sparse && let Some(line) = lines.last_mut() {
             line.points = true;
+        }
+    }
+    let means: Vec<(Vec<RunId>, String)> =
+        groups.iter().map(|group| (group.iter().map(|record| record.id).collect(), seeds::name(group))).collect();
+    for (members, _) in &means {
+        let of: Vec<&Series> = members.iter().filter_map(|run| runs.history(*run)?.series(&metric)).collect();
+        if of.len() == members.len() {
+            view.means.update(members, &metric, &of);
+        }
+    }
+    for (members, name) in &means {
+        if let Some(mean) = view.means.get(members, &metric) {
+            let line = Line::new(name, mean, list::look(members[0]));
+            lines.push(if sparse { line.with_points() } else { line });
         }
     }
     let last_step = series().filter_map(|(_, s)| s.last_step()).fold(0.0, f64::max);
@@ -129,6 +153,9 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
     }
     .show(ui);
     ui.add_space(space::S);
+    for sentence in in_words(runs, &shown).into_iter().take(SENTENCES) {
+        ui.label(sentence);
+    }
     tables::summary(ui, runs, &shown);
     ui.add_space(space::S);
     frontier::ui(ui, runs, &shown, learned(&metric));

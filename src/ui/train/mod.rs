@@ -12,6 +12,7 @@ mod preflight;
 mod questions;
 mod run;
 mod sandbox;
+mod waited;
 
 pub use launch::follow;
 pub use run::{branch, status_word};
@@ -45,6 +46,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
         });
     });
     ui.add_space(super::theme::space::S);
+    waited::ui(ui, workspace, commands);
     match view.sheet {
         Sheet::Launch => launch::ui(ui, workspace, view, commands),
         Sheet::Run => run::ui(ui, workspace, view, commands),

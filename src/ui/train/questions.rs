@@ -3,17 +3,20 @@
 use data::config::{Method, ObjectiveConfig, RunConfig};
 use egui::{Align, Layout, Ui};
 use state::{
-    Command, Commands, Workspace,
+    Command, Commands, Notice, Workspace,
     candidates::CandidatesCommand,
     launch::{Checked, Launch},
     pairs::PairsCommand,
     simple::{Answer, Preset, Question, each_method},
     train::{RunCommand, Start, TrainView},
 };
-use train::objective::Objective;
+use train::objective::{Objective, match_first_gradient};
 
 use super::launch;
 use crate::{field, parts, prompt};
+
+/// Runs of each method that can be asked for at once.
+const SEEDS: [(u64, &str); 3] = [(1, "1 seed"), (3, "3 seeds"), (5, "5 seeds")];
 
 /// Room for a question, before its answers.
 const QUESTION: f32 = 216.0;
@@ -85,13 +88,39 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
         let may = launch::obstacle(workspace, checked).is_none() && view.fork.is_none();
         let compare = ui.add_enabled(may, egui::Button::new("Compare the methods")).on_hover_text(about);
         if compare.clicked() {
-            let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
-            for (number, config) in (number..).zip(each_method(&view.launch)) {
-                let name = format!("{} {number}", Objective::of(&config.objective).name());
-                begin(view, name, config, commands);
-            }
+            start_each(workspace, view, commands);
         }
+        let mut seeds = view.seeds.max(1);
+        let about = "Runs of each method that differ in their shuffle seed only: how far they lie apart is the noise";
+        if parts::segmented(ui, &mut seeds, &SEEDS.map(|(count, word)| (count, word, about))) {
+            view.seeds = seeds;
+        }
+        ui.checkbox(&mut view.matched, "Same first gradient").on_hover_text(
+            "Gives DPO its β and IPO its τ so that the first gradient of each is as long as that of the first method; with the same β alone DPO begins with twice that of MPO",
+        );
     });
+}
+
+/// Starts each method, seed by seed, so that a comparison that is cut short is still one.
+fn start_each(workspace: &Workspace, view: &TrainView, commands: &Commands) {
+    let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
+    let mut configs = each_method(&view.launch);
+    if view.matched {
+        for sentence in match_first_gradient(&mut configs) {
+            commands.push(Command::Tell(Notice::info(sentence)));
+        }
+    }
+    let seeds = view.seeds.max(1);
+    let each = (0..seeds).flat_map(|seed| configs.iter().map(move |config| (seed, config)));
+    for (number, (seed, config)) in (number..).zip(each) {
+        let mut config = config.clone();
+        let mut name = format!("{} {number}", Objective::of(&config.objective).name());
+        if seeds > 1 {
+            config.train.shuffle_seed = seed;
+            name = format!("{name} seed {seed}");
+        }
+        begin(view, name, config, commands);
+    }
 }
 
 pub fn begin(view: &TrainView, name: String, config: RunConfig, commands: &Commands) {

@@ -95,7 +95,7 @@ fn g11_a_queued_run_says_what_it_waits_for_and_can_be_moved_and_cancelled() {
     assert!(stage.says("Queued, 2nd, 0 of 7 steps; waits for First"));
     stage.click("Cancel Third");
     match stage.requests.try_recv() {
-        Ok(Request::Withdraw { run }) => assert_eq!(run, third),
+        Ok(Request::Withdraw { run, .. }) => assert_eq!(run, third),
         other => panic!("{other:?}"),
     }
     Project::open(&stage.dir).unwrap().set_run_status(third, RunStatus::Stopped, None).unwrap();
@@ -108,7 +108,7 @@ fn g11_a_queued_run_says_what_it_waits_for_and_can_be_moved_and_cancelled() {
     // The list of runs offers the same.
     stage.go("Compare");
     stage.click("Cancel Second");
-    assert!(matches!(stage.requests.try_recv(), Ok(Request::Withdraw { run }) if run == second));
+    assert!(matches!(stage.requests.try_recv(), Ok(Request::Withdraw { run, .. }) if run == second));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn g11_the_engine_takes_a_run_out_of_its_queue_and_keeps_the_order_that_was_aske
         toy.queue(&engine, run);
     }
     engine.requests.send(Request::Reorder { runs: vec![c, a, b] }).unwrap();
-    engine.requests.send(Request::Withdraw { run: a }).unwrap();
+    engine.requests.send(Request::Withdraw { run: a, for_now: false }).unwrap();
     assert_eq!(toy::finished(&engine, a), Outcome::Stopped { step: 0 });
     let record = toy.open().run(a).unwrap();
     assert_eq!((record.status, record.step), (RunStatus::Stopped, 0));
@@ -148,7 +148,7 @@ fn g11_the_engine_takes_a_run_out_of_its_queue_and_keeps_the_order_that_was_aske
     let again = toy.record(&long);
     toy.queue(&engine, again);
     toy::reached(&engine, again, 1);
-    engine.requests.send(Request::Withdraw { run: again }).unwrap();
+    engine.requests.send(Request::Withdraw { run: again, for_now: false }).unwrap();
     assert!(matches!(toy::finished(&engine, again), Outcome::Stopped { step } if step >= 1));
     engine.shut_down();
 }
@@ -167,7 +167,7 @@ fn g11_closing_with_a_checkpoint_does_not_begin_the_next_of_the_queue() {
     input.viewports.entry(egui::ViewportId::ROOT).or_default().events.clear();
     stage.harness.run();
     stage.click("Save a checkpoint and close");
-    assert!(matches!(stage.requests.try_recv(), Ok(Request::Withdraw { run }) if run == second));
+    assert!(matches!(stage.requests.try_recv(), Ok(Request::Withdraw { run, .. }) if run == second));
 }
 
 /// A run that was interrupted at step 32 of 80, shown on Watch.

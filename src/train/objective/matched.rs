@@ -1,0 +1,105 @@
+//! Methods made comparable: constants under which the first gradient of each is as long as the other's.
+//!
+//! An anchored margin is 0 for every pair at step 0, so every pair has the same push there (MPO β/4, DPO β/2, IPO 1/τ) and the
+//! gradient of the preference loss is that push times a mean of ∇m that no method has a say in. Equal pushes are equal gradients.
+
+use data::config::{ObjectiveConfig, RunConfig};
+
+use super::{Objective, PairLogProbs};
+
+impl Objective {
+    /// What a certain pair is pushed with before the first step; absent for reference-free margins, which start anywhere.
+    pub fn first_push(&self) -> Option<f64> {
+        let pair = PairLogProbs {
+            policy_chosen: 0.0,
+            policy_rejected: 0.0,
+            reference_chosen: 0.0,
+            reference_rejected: 0.0,
+            chosen_tokens: 1,
+            rejected_tokens: 1,
+            certainty: 1.0,
+            reward: 1.0,
+            behaviour: 1.0,
+        };
+        self.margin().is_anchored().then(|| self.evaluate(&pair).push).filter(|push| *push > 0.0)
+    }
+}
+
+/// The settings with the β or τ of their own method under which a pair is first pushed as much as this. IPO keeps its β, which only
+/// scales the rewards that it shows.
+fn with_first_push(config: &ObjectiveConfig, push: f64) -> Option<ObjectiveConfig> {
+    let objective = Objective::of(config);
+    let now = objective.first_push()?;
+    let mut matched = config.clone();
+    match objective {
+        Objective::Mpo { .. } | Objective::Dpo { .. } => matched.beta *= push / now,
+        Objective::Ipo { .. } => matched.tau *= now / push,
+    }
+    Some(matched)
+}
+
+/// Gives all runs the first gradient of the first one, as far as their margins are anchored. Says what was set, a sentence a run.
+pub fn match_first_gradient(configs: &mut [RunConfig]) -> Vec<String> {
+    let Some((first, others)) = configs.split_first_mut() else {
+        return Vec::new();
+    };
+    let name = Objective::of(&first.objective).name();
+    let Some(push) = Objective::of(&first.objective).first_push() else {
+        return vec![format!(
+            "Nothing is matched to {name}: its margin has no anchor, so its first gradient hangs on the pairs"
+        )];
+    };
+    let mut said = Vec::new();
+    for config in others.iter_mut().filter(|config| config.objective.margin() == first.objective.margin()) {
+        if let Some(matched) = with_first_push(&config.objective, push) {
+            config.objective = matched;
+            let constant = match Objective::of(&config.objective) {
+                Objective::Mpo { beta, .. } | Objective::Dpo { beta, .. } => format!("β {}", short(beta)),
+                Objective::Ipo { tau, .. } => format!("τ {}", short(tau)),
+            };
+            let method = Objective::of(&config.objective).name();
+            said.push(format!("{method} takes {constant}: its first gradient is as long as that of {name}"));
+        }
+    }
+    said
+}
+
+fn short(value: f64) -> String {
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data::config::{Margin, Method};
+
+    fn config(kind: Method, beta: f64, tau: f64) -> RunConfig {
+        let mut config = RunConfig::default();
+        config.objective = ObjectiveConfig { kind, beta, tau, ..config.objective };
+        config
+    }
+
+    #[test]
+    fn the_first_push_is_that_of_theory() {
+        let push = |kind, beta, tau| Objective::of(&config(kind, beta, tau).objective).first_push().unwrap();
+        assert!((push(Method::Mpo, 0.8, 0.1) - 0.2).abs() < 1e-12);
+        assert!((push(Method::Dpo, 0.8, 0.1) - 0.4).abs() < 1e-12);
+        assert!((push(Method::Ipo, 0.8, 0.1) - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn matched_methods_push_alike_and_say_so() {
+        let mut configs =
+            [config(Method::Mpo, 1.0, 0.25), config(Method::Dpo, 1.0, 0.25), config(Method::Ipo, 1.0, 0.25)];
+        let said = match_first_gradient(&mut configs);
+        assert_eq!((configs[1].objective.beta, configs[2].objective.tau), (0.5, 4.0));
+        assert!(said[0].contains("β 0.5") && said[1].contains("τ 4"), "{said:?}");
+        for config in &configs {
+            assert!((Objective::of(&config.objective).first_push().unwrap() - 0.25).abs() < 1e-12);
+        }
+        configs[0].objective.margin = Some(Margin::Sum);
+        let said = match_first_gradient(&mut configs);
+        assert!(said.len() == 1 && said[0].contains("no anchor"), "{said:?}");
+    }
+}
