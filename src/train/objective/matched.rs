@@ -50,8 +50,13 @@ pub fn match_first_gradient(configs: &mut [RunConfig]) -> Vec<String> {
         )];
     };
     let mut said = Vec::new();
-    for config in others.iter_mut().filter(|config| config.objective.margin() == first.objective.margin()) {
-        if let Some(matched) = with_first_push(&config.objective, push) {
+    for config in others {
+        if config.objective.margin() != first.objective.margin() {
+            let method = Objective::of(&config.objective).name();
+            said.push(format!(
+                "{method} stays as it is: another margin than that of {name} has another gradient; set objective.margin to match them"
+            ));
+        } else if let Some(matched) = with_first_push(&config.objective, push) {
             config.objective = matched;
             let constant = match Objective::of(&config.objective) {
                 Objective::Mpo { beta, .. } | Objective::Dpo { beta, .. } => format!("β {}", short(beta)),
@@ -76,7 +81,8 @@ mod tests {
 
     fn config(kind: Method, beta: f64, tau: f64) -> RunConfig {
         let mut config = RunConfig::default();
-        config.objective = ObjectiveConfig { kind, beta, tau, ..config.objective };
+        let margin = Some(Margin::AnchoredSum);
+        config.objective = ObjectiveConfig { kind, beta, tau, margin, ..config.objective };
         config
     }
 
@@ -98,6 +104,9 @@ mod tests {
         for config in &configs {
             assert!((Objective::of(&config.objective).first_push().unwrap() - 0.25).abs() < 1e-12);
         }
+        configs[0].objective.margin = Some(Margin::AnchoredMean);
+        let said = match_first_gradient(&mut configs);
+        assert!(said.iter().all(|said| said.contains("stays as it is")), "{said:?}");
         configs[0].objective.margin = Some(Margin::Sum);
         let said = match_first_gradient(&mut configs);
         assert!(said.len() == 1 && said[0].contains("no anchor"), "{said:?}");
