@@ -3,7 +3,7 @@
 use std::{path::Path, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result};
-use data::{config::RunConfig, counted};
+use data::{config::RunConfig, counted, metrics};
 use engine::{Scoring, Speakers, compute_pool, pair_scores};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -152,8 +152,8 @@ fn line(scores: &PairScores, standing: Option<Standing>, is_json: bool) -> Resul
             "margin": scores.margin(),
         });
         if let (Some(standing), Some(fields)) = (standing, line.as_object_mut()) {
-            fields.insert("rewards/chosen".to_owned(), standing.chosen_reward.into());
-            fields.insert("rewards/rejected".to_owned(), standing.rejected_reward.into());
+            fields.insert(metrics::CHOSEN_REWARD.to_owned(), standing.chosen_reward.into());
+            fields.insert(metrics::REJECTED_REWARD.to_owned(), standing.rejected_reward.into());
             fields.insert("objective_margin".to_owned(), standing.margin.into());
             fields.insert("push".to_owned(), standing.push.into());
             fields.insert("asleep".to_owned(), standing.asleep.into());

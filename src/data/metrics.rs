@@ -19,7 +19,13 @@ pub const LOSS: &str = "loss";
 pub const HELD_OUT_LOSS: &str = "eval_loss";
 pub const ACCURACY: &str = "rewards/accuracies";
 pub const HELD_OUT_ACCURACY: &str = "eval_rewards/accuracies";
+pub const CHOSEN_REWARD: &str = "rewards/chosen";
+pub const REJECTED_REWARD: &str = "rewards/rejected";
 pub const REWARD_MARGIN: &str = "rewards/margins";
+/// Of the margins of a step's pairs: the middle one, and those that a tenth of the pairs lie below and above.
+pub const MARGIN_MIDDLE: &str = "margin/q50";
+pub const MARGIN_LOW: &str = "margin/q10";
+pub const MARGIN_HIGH: &str = "margin/q90";
 pub const CHOSEN_CHANGE: &str = "logps/chosen_change";
 pub const REJECTED_CHANGE: &str = "logps/rejected_change";
 pub const KL_REF: &str = "kl/ref";

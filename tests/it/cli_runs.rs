@@ -228,7 +228,7 @@ fn a_memory_limit_is_kept_to_from_the_start() {
         args.extend(all.iter().chain(set).flat_map(|set| ["--set", *set]));
         json_lines(&out(home, &args)).remove(0)
     };
-    let mb = |report: &Value, key: &str| report[key].as_u64().unwrap().div_ceil(1 << 20);
+    let mb = |report: &Value, key: &str| report[key].as_u64().unwrap().div_ceil(1_000_000);
     let free = check(&[]);
     assert_eq!(free["peak_memory_is"], "measured");
     assert_eq!(free["recomputed_blocks"], 0);

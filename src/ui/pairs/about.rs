@@ -1,6 +1,6 @@
 //! What else is known of a pair: tags, split, note, source, and what the newest run saw of it.
 
-use data::{Pair, PairId, Scale, Split, counted};
+use data::{Pair, PairId, Scale, Split, counted, metrics};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -167,8 +167,8 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         id: "pair margin",
         title: format!("Margin in {}", history.name),
         lines: vec![Line::new(format!("pair {}", pair.0), &history.margin, 0).solid().with_points()],
-        band: edge("margin/q10")
-            .zip(edge("margin/q90"))
+        band: edge(metrics::MARGIN_LOW)
+            .zip(edge(metrics::MARGIN_HIGH))
             .map(|(low, high)| (low, high, "shaded: 10 to 90 % of all pairs of a step".to_owned())),
         levels: Vec::new(),
         marks: &[],
@@ -176,7 +176,7 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         last_step,
         height: CURVE,
         scale: Scale::Linear,
-        metric: "margin/q50",
+        metric: metrics::MARGIN_MIDDLE,
         note,
     }
     .show(ui);
