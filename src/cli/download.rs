@@ -174,7 +174,7 @@ impl Shown {
     }
 }
 
-/// "312.0 MB of 1.2 GB, 24.1 MB/s, 37 s left, model.safetensors"
+/// "312 MB of 1.23 GB, 24 MB/s, 37 s left, model.safetensors"
 fn plain(progress: &Progress) -> String {
     let mut parts = vec![format!("{} of {}", size(progress.bytes), size(progress.total_bytes))];
     match progress.phase {
@@ -212,7 +212,7 @@ mod tests {
             bytes_per_sec: 20e6,
             ..Progress::default()
         };
-        assert_eq!(plain(&progress), "500.0 MB of 1.5 GB, 20.0 MB/s, 50 s left, model.safetensors");
+        assert_eq!(plain(&progress), "500 MB of 1.50 GB, 20 MB/s, 50 s left, model.safetensors");
     }
 
     #[test]
