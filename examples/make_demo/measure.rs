@@ -272,5 +272,10 @@ fn table(rows: &[(&str, Vec<Line>)]) {
 
 /// The tables of the README.
 pub fn tables() -> Vec<(Labels, &'static [Method])> {
-    vec![(Labels::AsMade, methods::METHODS), (Labels::MoreFlipped, methods::BEST), (Labels::Certain, methods::BEST)]
+    vec![
+        (Labels::AsMade, methods::METHODS),
+        (Labels::AsMade, methods::BEST),
+        (Labels::MoreFlipped, methods::BEST),
+        (Labels::Certain, methods::BEST),
+    ]
 }
