@@ -92,11 +92,22 @@ impl App {
         });
     }
 
+    /// A source as the engine knows it; none without a project, or where the guest is gone.
+    pub(super) fn weights_of(&self, source: Source) -> Option<Weights> {
+        let project = self.workspace.project.as_ref()?;
+        let guest = self.views.answers.ask.guest.as_ref();
+        Some(match source {
+            Source::Base => Weights::Model { folder: project.model.clone(), adapter: None },
+            Source::Guest => Weights::Model { folder: guest?.folder.clone(), adapter: guest?.adapter.clone() },
+            Source::Run { run, step } => Weights::Run { project: project.dir.clone(), run, step },
+        })
+    }
+
     pub(super) fn ask_weights(&mut self) {
         let Some(project) = &self.workspace.project else {
             return;
         };
-        let (model, dir) = (project.model.clone(), project.dir.clone());
+        let model = project.model.clone();
         // A run that has ended answers from its last checkpoint; one that is going, from weights that move on.
         let runs: Vec<(RunId, String, Option<u64>)> = self
             .workspace
@@ -121,14 +132,7 @@ impl App {
             |run| named(run).and_then(|(_, _, step)| *step),
         );
         for question in questions {
-            let source = match question.source {
-                Source::Base => Weights::Model { folder: model.clone(), adapter: None },
-                Source::Guest => match &self.views.answers.ask.guest {
-                    Some(guest) => Weights::Model { folder: guest.folder.clone(), adapter: guest.adapter.clone() },
-                    None => continue,
-                },
-                Source::Run { run, step } => Weights::Run { project: dir.clone(), run, step },
-            };
+            let Some(source) = self.weights_of(question.source) else { continue };
             let request = question.request;
             let sent = self.ask_engine(Request::Generate {
                 request,

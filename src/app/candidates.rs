@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use data::{Prompt, Role, Turn, counted};
-use engine::protocol::{Event, Request, RunControl, Weights};
+use engine::protocol::{Event, Request, RunControl};
 use state::{
     Command, Notice, Views, Workspace,
     ask::Source,
@@ -61,15 +61,11 @@ impl App {
     }
 
     pub(super) fn draw(&mut self, form: &CandidatesForm, prompts: Vec<Prompt>) {
-        let Some(project) = &self.workspace.project else { return };
+        let Some(source) = self.weights_of(form.whose()) else { return };
         let references = form.references;
-        let (source, name) = match form.whose() {
-            Source::Base | Source::Guest => {
-                (Weights::Model { folder: project.model.clone(), adapter: None }, "start model".to_owned())
-            }
-            Source::Run { run, step } => {
-                (Weights::Run { project: project.dir.clone(), run, step }, format!("run {}", run.0))
-            }
+        let name = match form.whose() {
+            Source::Run { run, .. } => format!("run {}", run.0),
+            Source::Base | Source::Guest => "start model".to_owned(),
         };
         let asked = form.asked();
         self.views.pairs.candidates.seed = form.seed.wrapping_add(1);

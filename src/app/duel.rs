@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use data::{HeldOutPrompts, Prompt, SplitRule};
-use engine::protocol::{Request, Weights};
+use engine::protocol::Request;
 use state::{
     Command, Notice,
     answers::AnswersCommand,
@@ -73,11 +73,10 @@ impl App {
     fn begin_duel_with(&mut self, prompts: Vec<Prompt>) {
         let form = &self.views.answers.duel;
         let (sides, asked, seed) = (form.sides, form.asked(), form.seed);
-        let answering = sides.map(|source| self.weights_of(source));
-        let [Some((first, first_name)), Some((second, second_name))] = answering else { return };
+        let [Some(first), Some(second)] = sides.map(|source| self.weights_of(source)) else { return };
         let prompts: Arc<[Prompt]> = prompts.into();
         let requests = [self.workspace.next_request(), self.workspace.next_request()];
-        let names = [first_name, second_name];
+        let names = sides.map(|source| self.contestant(source));
         let duel = Duel::new(names.clone(), Arc::clone(&prompts), requests, seed, self.workspace.now_ms);
         let control = Arc::clone(&duel.control);
         for ((request, source), name) in requests.into_iter().zip([first, second]).zip(names) {
@@ -90,21 +89,13 @@ impl App {
         self.views.answers.duel.seed = seed.wrapping_add(1);
     }
 
-    /// A source as the engine knows it, and as an answer's origin names it. None without a project, or a guest that is gone.
-    fn weights_of(&self, source: Source) -> Option<(Weights, String)> {
-        let project = self.workspace.project.as_ref()?;
-        let runs = &self.workspace.runs;
+    /// What a contestant is called, and the origin of its answers.
+    fn contestant(&self, source: Source) -> String {
         let guest = self.views.answers.ask.guest.as_ref();
-        let weights = match source {
-            Source::Base => Weights::Model { folder: project.model.clone(), adapter: None },
-            Source::Guest => Weights::Model { folder: guest?.folder.clone(), adapter: guest?.adapter.clone() },
-            Source::Run { run, step } => Weights::Run { project: project.dir.clone(), run, step },
-        };
-        let name = match source {
-            Source::Run { run, .. } => runs.name(run),
+        match source {
+            Source::Run { run, .. } => self.workspace.runs.name(run),
             Source::Base | Source::Guest => source.describe(guest, |_| String::new(), |_| None),
-        };
-        Some((weights, name))
+        }
     }
 
     fn save_duel(&mut self) {

@@ -8,14 +8,14 @@ use engine::{
     Speaker, answer_all, compute_pool,
     protocol::{Generated, Sampling, StoppedBy},
 };
+use formats::Asked;
 use serde_json::json;
 
 use super::{
     args::Generate,
     drive,
     ending::{Ending, usage},
-    output,
-    prompts::{self, Asked},
+    output, prompts,
 };
 
 pub fn run(args: &Generate, threads: Option<u16>) -> Result<Ending> {

@@ -7,14 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use data::{Chat, Given, Prompt, Role, Turn};
+use data::{Chat, Prompt, Role, Turn};
+use formats::Asked;
 use store::Project;
-
-/// What is to be answered.
-pub enum Asked {
-    Prompt(Prompt),
-    Ids(Vec<u32>),
-}
 
 /// A prompt a line, as JSON; blank lines are skipped.
 pub fn read(path: &Path) -> Result<Vec<Asked>> {
@@ -22,7 +17,8 @@ pub fn read(path: &Path) -> Result<Vec<Asked>> {
     let mut asked = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if !line.trim().is_empty() {
-            asked.push(parse(line.trim()).with_context(|| format!("{}, line {}", path.display(), index + 1))?);
+            let at = |reason| anyhow::anyhow!("{}, line {}: {reason}", path.display(), index + 1);
+            asked.push(formats::read_line(line.trim()).map_err(at)?);
         }
     }
     if asked.is_empty() {
@@ -54,27 +50,6 @@ pub fn of_pairs(project: &Project) -> Result<Vec<Prompt>> {
         "The project has no pairs yet, so there are no prompts; name a file with --prompts."
     );
     Ok(prompts)
-}
-
-fn parse(line: &str) -> Result<Asked> {
-    #[derive(serde::Deserialize)]
-    struct Line {
-        prompt: Option<Prompt>,
-        messages: Option<Vec<Turn>>,
-        #[serde(flatten)]
-        given: Given,
-        prompt_ids: Option<Vec<u32>>,
-    }
-    let line: Line = serde_json::from_str(line)?;
-    match (line.prompt, line.messages, line.prompt_ids) {
-        (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
-        (None, Some(turns), None) => {
-            let given = (!line.given.is_empty()).then(|| Box::new(line.given));
-            Ok(Asked::Prompt(Prompt::Chat(Chat { turns, given })))
-        }
-        (None, None, Some(ids)) => Ok(Asked::Ids(ids)),
-        _ => anyhow::bail!("It needs one of \"prompt\", \"messages\" and \"prompt_ids\"."),
-    }
 }
 
 /// A conversation from a JSON file, or from standard input for "-". Also takes an object with `messages` and what a template

@@ -6,6 +6,13 @@ use ::data::{Chat, Given, Prompt, Role, Turn, expand};
 
 use crate::FormatError;
 
+/// What a model is to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    Prompt(Prompt),
+    Ids(Vec<u32>),
+}
+
 /// A plain line is what a user says, or without `chat` a text to go on from; braces in it are choices, see [`expand`]. A line
 /// of JSON has a `prompt` or `messages`. Each prompt once; blank lines are skipped. The error has its line, counted from 1.
 pub fn prompts_of(text: &str, chat: bool) -> Result<Vec<Prompt>, (usize, String)> {
@@ -39,7 +46,8 @@ fn plain(line: String, chat: bool) -> Prompt {
     if chat { Prompt::chat(vec![Turn::new(Role::User, line)]) } else { Prompt::Text(line) }
 }
 
-fn of_json(line: &str) -> Result<Prompt, String> {
+/// A line of JSON with a `prompt`, `messages` or `prompt_ids`; the error has no place.
+pub fn read_line(line: &str) -> Result<Asked, String> {
     #[derive(serde::Deserialize)]
     struct Line {
         prompt: Option<Prompt>,
@@ -50,13 +58,20 @@ fn of_json(line: &str) -> Result<Prompt, String> {
     }
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     match (line.prompt, line.messages, line.prompt_ids) {
-        (Some(prompt), None, None) => Ok(prompt),
+        (Some(prompt), None, None) => Ok(Asked::Prompt(prompt)),
         (None, Some(turns), None) => {
             let given = (!line.given.is_empty()).then(|| Box::new(line.given));
-            Ok(Prompt::Chat(Chat { turns, given }))
+            Ok(Asked::Prompt(Prompt::Chat(Chat { turns, given })))
         }
-        (None, None, Some(_)) => Err("token ids are no prompt of a project; give the text".to_owned()),
-        _ => Err("it needs one of \"prompt\" and \"messages\"".to_owned()),
+        (None, None, Some(ids)) => Ok(Asked::Ids(ids)),
+        _ => Err("it needs one of \"prompt\", \"messages\" and \"prompt_ids\"".to_owned()),
+    }
+}
+
+fn of_json(line: &str) -> Result<Prompt, String> {
+    match read_line(line)? {
+        Asked::Prompt(prompt) => Ok(prompt),
+        Asked::Ids(_) => Err("token ids are no prompt of a project; give the text".to_owned()),
     }
 }
 

@@ -141,7 +141,6 @@ impl Filter {
                 },
                 descending: self.descending,
             },
-            ..PairQuery::default()
         }
     }
 

@@ -1,11 +1,9 @@
 //! What a table of pairs asks for: which ids in which order, then the rows that are on the screen.
 
-use std::collections::HashMap;
-
 use rusqlite::Connection;
 
 use super::{
-    PairSource, Project, Revision, RunId,
+    PairSource, Project, Revision,
     narrow::{narrowed, pins},
     pairs::split_number,
     project::Result,
@@ -33,8 +31,6 @@ pub struct PairQuery {
     pub length: Option<(usize, usize)>,
     /// Only pairs that are no longer what they were at this revision, new ones too.
     pub changed_since: Option<Revision>,
-    /// Only pairs whose newest margin in this run lies in the range, ends included.
-    pub margin: Option<(RunId, f32, f32)>,
     pub sort: Sort,
 }
 
@@ -52,8 +48,6 @@ pub enum SortKey {
     Length,
     /// When the verdict was made; pairs without one last, whatever the direction.
     VerdictTime,
-    /// Newest margin in a run; pairs the run has not visited last, whatever the direction.
-    Margin(RunId),
     /// A number made of a pair's scores ([`Project::query_scored`]); pairs without one last, whatever the direction.
     Scores,
 }
@@ -197,11 +191,6 @@ pub(super) fn find(
     let contents = search::matching(connection, &query.search)?;
     let narrowed = narrowed(connection, query)?;
     let pins = query.held_out.map(|_| pins(connection)).transpose()?.unwrap_or_default();
-    let filter_margins = query.margin.map(|(run, ..)| newest_margins(connection, run)).transpose()?;
-    let sort_margins = match query.sort.key {
-        SortKey::Margin(run) => newest_margins(connection, run)?,
-        SortKey::Id | SortKey::Length | SortKey::VerdictTime | SortKey::Scores => HashMap::new(),
-    };
     let keep = |listed: &Listed| {
         contents.as_ref().is_none_or(|contents| contents.contains(&listed.content))
             && narrowed.as_ref().is_none_or(|narrowed| narrowed.binary_search(&listed.pair).is_ok())
@@ -210,19 +199,12 @@ pub(super) fn find(
                 pin.unwrap_or_else(|| rule.holds_out(listed.prompt)) == held_out
             })
             && query.length.is_none_or(|(least, most)| (least..=most).contains(&(listed.len_bytes as usize)))
-            && query.margin.is_none_or(|(_, low, high)| {
-                filter_margins
-                    .as_ref()
-                    .and_then(|margins| margins.get(&listed.pair))
-                    .is_some_and(|margin| (low..=high).contains(margin))
-            })
     };
     // What is sorted by: absent ones go last, whatever the direction.
     let key = |listed: &Listed, place: Option<f64>| match query.sort.key {
         SortKey::Id => Some(listed.pair as f64),
         SortKey::Length => Some(listed.len_bytes as f64),
         SortKey::VerdictTime => listed.verdict_at.map(|at| at as f64),
-        SortKey::Margin(_) => sort_margins.get(&listed.pair).map(|margin| f64::from(*margin)),
         SortKey::Scores => place,
     };
     let mut found: Vec<(Option<f64>, i64)> = Vec::new();
@@ -280,20 +262,6 @@ fn list(connection: &Connection, query: &PairQuery, mut each: impl FnMut(&Listed
         });
     }
     Ok(())
-}
-
-/// The margin of each pair at the last step that met it.
-fn newest_margins(connection: &Connection, run: RunId) -> Result<HashMap<i64, f32>> {
-    // By the primary key a pair's visits come in the order of their steps, so the last one stays.
-    let mut statement =
-        connection.prepare_cached("SELECT pair, margin FROM visits WHERE run = ?1 ORDER BY pair, step")?;
-    let mut rows = statement.query([run.0])?;
-    let mut margins = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let margin: Option<f64> = row.get(1)?;
-        margins.insert(row.get(0)?, margin.map_or(f32::NAN, |margin| margin as f32));
-    }
-    Ok(margins)
 }
 
 pub(super) fn state_of(pair: &Pair) -> VerdictState {

@@ -1,7 +1,7 @@
 //! What a table may ask for, on five pairs.
 
 use super::*;
-use crate::{NewRun, PairVisit, ProjectSettings, Revision};
+use crate::ProjectSettings;
 use ::data::{Change, Edit, Prompt, Role, Turn, Verdict};
 
 /// Five pairs, ids 1 to 5, no two alike.
@@ -114,29 +114,12 @@ fn filters_narrow_and_combine() {
 
 #[test]
 fn sorting_puts_what_has_no_value_last() {
-    let (_dir, mut project) = project();
-    let run = project
-        .create_run(&NewRun {
-            name: String::new(),
-            config_toml: String::new(),
-            method: String::new(),
-            revision: Revision(1),
-            parent: None,
-        })
-        .unwrap();
-    for (step, margins) in [(1, [(1, 9.0), (2, 1.0)]), (2, [(1, -1.0), (4, 0.5)])] {
-        let visits = margins.map(|(pair, margin)| PairVisit { pair: PairId(pair), margin, push: 0.0 });
-        project.append_pair_visits(run, step, &visits).unwrap();
-    }
+    let (_dir, project) = project();
     let sorted = |key, descending| ids(&project, PairQuery { sort: Sort { key, descending }, ..PairQuery::default() });
     assert_eq!(sorted(SortKey::Id, true), [5, 4, 3, 2, 1]);
     assert_eq!(sorted(SortKey::VerdictTime, false), [2, 4, 1, 5, 3]);
     assert_eq!(sorted(SortKey::VerdictTime, true), [5, 1, 4, 2, 3]);
     assert_eq!(sorted(SortKey::Length, false)[0], 4);
-    assert_eq!(sorted(SortKey::Margin(run), false), [1, 4, 2, 3, 5]);
-    assert_eq!(sorted(SortKey::Margin(run), true), [2, 4, 1, 3, 5]);
-    let narrow = PairQuery { margin: Some((run, -1.0, 0.5)), ..PairQuery::default() };
-    assert_eq!(ids(&project, narrow), [1, 4]);
 }
 
 #[test]

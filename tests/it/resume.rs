@@ -19,17 +19,9 @@ pub fn config() -> RunConfig {
     config
 }
 
-/// What may differ between two runs of the same steps: clocks and memory.
-const OF_THE_MACHINE: [&str; 2] = ["tokens_per_sec", "memory_mb"];
-
 /// Every metric of every step as bits.
 pub fn metrics(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
-    let steps = toy.open().steps(run, None).unwrap();
-    steps
-        .into_iter()
-        .flat_map(|(step, metrics)| metrics.into_iter().map(move |(name, value)| ((step, name), value.to_bits())))
-        .filter(|((_, name), _)| !OF_THE_MACHINE.contains(&name.as_str()))
-        .collect()
+    toy::numbers(&toy.open(), run)
 }
 
 pub fn weights(toy: &Toy, run: RunId, step: u64) -> Vec<u8> {

@@ -129,15 +129,7 @@ fn a_run_is_the_same_to_the_bit_with_pairs_scored_beside_it() {
     engine.shut_down();
     let project = toy.open();
     assert_eq!(scores(&project, checkpoint(&project, alone, 5)).len(), 20);
-    let numbers = |run| {
-        let mut steps = project.steps(run, None).unwrap();
-        for (_, metrics) in &mut steps {
-            // Times and memory are the machine's.
-            metrics.retain(|(name, _)| !name.contains("_per_s") && !name.contains("memory") && !name.contains("secs"));
-        }
-        steps
-    };
-    assert_eq!(numbers(run), numbers(alone));
+    assert_eq!(toy::numbers(&project, run), toy::numbers(&project, alone));
 }
 
 #[test]

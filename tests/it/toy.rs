@@ -1,6 +1,7 @@
 //! A project that trains in a second: a tiny random model with a fixture's tokenizer, and a preference it can learn.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -47,6 +48,18 @@ pub fn labelled(question: &str, chosen: &str, rejected: &str) -> Pair {
         }),
         ..Pair::new(PairId::NEW, ask(question), &[chosen, rejected])
     }
+}
+
+/// What may differ between two runs of the same steps: clocks and memory.
+pub const OF_THE_MACHINE: [&str; 2] = ["tokens_per_sec", "memory_mb"];
+
+/// Every metric of every step as bits, but for those of the machine.
+pub fn numbers(project: &Project, run: RunId) -> BTreeMap<(u64, String), u64> {
+    let steps = project.steps(run, None).unwrap().into_iter();
+    steps
+        .flat_map(|(step, metrics)| metrics.into_iter().map(move |(name, value)| ((step, name), value.to_bits())))
+        .filter(|((_, name), _)| !OF_THE_MACHINE.contains(&name.as_str()))
+        .collect()
 }
 
 impl Toy {

@@ -1,7 +1,6 @@
 //! The project on disk: scale, locks, full disks.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -18,7 +17,7 @@ use nudge::{
     engine::protocol::{Event, LogLevel, Outcome},
     model::{LoadOptions, Policy},
     state::{Screen, drafts::Progress},
-    store::{Added, Duplicates, LogProbKey, PairQuery, Project, ProjectSettings, RunId, RunStatus, StoreError, demo},
+    store::{Added, Duplicates, LogProbKey, PairQuery, Project, ProjectSettings, RunStatus, StoreError, demo},
     text::{Codec, Limits},
 };
 use rusqlite::Connection;
@@ -167,17 +166,6 @@ fn dh3_a_run_that_is_stopped_while_it_waits_saves_its_weights_first() {
     assert!(log.iter().any(|line| line.text.contains(&format!("checkpoint of step {step}"))));
 }
 
-/// What may differ between two runs of the same steps: clocks and memory.
-const OF_THE_MACHINE: [&str; 2] = ["tokens_per_sec", "memory_mb"];
-
-fn numbers(toy: &Toy, run: RunId) -> BTreeMap<(u64, String), u64> {
-    let steps = toy.open().steps(run, None).unwrap().into_iter();
-    steps
-        .flat_map(|(step, metrics)| metrics.into_iter().map(move |(name, value)| ((step, name), value.to_bits())))
-        .filter(|((_, name), _)| !OF_THE_MACHINE.contains(&name.as_str()))
-        .collect()
-}
-
 /// The ways in which a run finds its reference again: without its adapter, and not at all.
 fn kinds() -> [RunConfig; 2] {
     let mut full = toy::config();
@@ -202,7 +190,7 @@ fn dm6_only_the_pairs_that_a_run_visits_are_computed() {
             assert_eq!(pairs.len(), 6);
             // Two answers each, and the ten reference answers that are measured.
             assert_eq!(count(&toy.project, "reference_log_probs"), 2 * 6 + 10);
-            assert!(numbers(&toy, run).keys().any(|(_, name)| name == "rewards/margins"));
+            assert!(toy::numbers(&toy.open(), run).keys().any(|(_, name)| name == "rewards/margins"));
         }
     }
 }
@@ -213,7 +201,7 @@ fn dm6_numbers_are_the_same_however_often_it_is_stopped_and_whatever_is_cached()
         let whole = Toy::new();
         let (run, outcome) = whole.train(&config);
         assert_eq!(outcome, Outcome::Completed);
-        let expected = numbers(&whole, run);
+        let expected = toy::numbers(&whole.open(), run);
 
         let parts = Toy::new();
         let run = parts.record(&config);
@@ -233,7 +221,7 @@ fn dm6_numbers_are_the_same_however_often_it_is_stopped_and_whatever_is_cached()
             document(&parts.project).execute_batch(&format!("DELETE FROM reference_log_probs {some}")).unwrap();
         }
         assert_eq!(parts.go_on(run), Outcome::Completed);
-        let found = numbers(&parts, run);
+        let found = toy::numbers(&parts.open(), run);
         for (key, bits) in &expected {
             assert_eq!(found.get(key).copied().map(f64::from_bits), Some(f64::from_bits(*bits)), "{key:?}");
         }
@@ -257,13 +245,13 @@ fn dm6_the_time_is_told_apart() {
 fn dl10_damaged_log_probs_are_computed_again_and_that_is_said() {
     let clean = Toy::new();
     let (run, _) = clean.train(&toy::config());
-    let expected = numbers(&clean, run);
+    let expected = toy::numbers(&clean.open(), run);
     document(&clean.project)
         .execute_batch("UPDATE reference_log_probs SET log_probs = zeroblob(length(log_probs))")
         .unwrap();
     let (again, outcome) = clean.train(&toy::config());
     assert_eq!(outcome, Outcome::Completed);
-    assert_eq!(numbers(&clean, again), expected);
+    assert_eq!(toy::numbers(&clean.open(), again), expected);
     let log = clean.open().log(again).unwrap();
     assert!(log.iter().any(|line| line.text.contains("were damaged and are computed again")));
 }
@@ -272,7 +260,7 @@ fn dl10_damaged_log_probs_are_computed_again_and_that_is_said() {
 fn dl10_log_probs_of_another_model_are_forgotten_and_that_is_said() {
     let clean = Toy::new();
     let (run, _) = clean.train(&toy::config());
-    let expected = numbers(&clean, run);
+    let expected = toy::numbers(&clean.open(), run);
 
     let toy = Toy::new();
     let policy = Policy::load(&toy.model, &LoadOptions::default()).unwrap();
@@ -292,7 +280,7 @@ fn dl10_log_probs_of_another_model_are_forgotten_and_that_is_said() {
     toy.open().cache_log_probs(&entries).unwrap();
     let (run, outcome) = toy.train(&toy::config());
     assert_eq!(outcome, Outcome::Completed);
-    assert_eq!(numbers(&toy, run), expected);
+    assert_eq!(toy::numbers(&toy.open(), run), expected);
     let log = toy.open().log(run).unwrap();
     assert!(log.iter().any(|line| line.text.contains("are not those of this model")));
 }
