@@ -2,8 +2,8 @@
 //!
 //! - `order`: what is to leave, as plain data; `carry_out`: the one place where it is done, from what is on disk: `trained` a
 //!   run's weights, `history` what its report says.
-//! - `report`: a run told on one page, from `report.html` or `report.md`; `comparison`: several side by side; `chart`: lines
-//!   as SVG.
+//! - `report`: a run told on one page, from `report.html` or `report.md`; `comparison`: several side by side; both look as
+//!   `page.css` says; `chart`: lines as SVG.
 //! - `weights`: policies as folders that other tools read; `gguf`: as one file, with the `modelfile` that Ollama wants.
 //!   `proof`: what is compared; `card`: what the folder says of itself, `loading` how other programs take it; `aside`: a folder
 //!   that is whole or not there.

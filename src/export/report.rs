@@ -117,6 +117,7 @@ fn render(template: &str, values: Value) -> Result<String, minijinja::Error> {
     // In a table's cell a line break or a bar would end it. What a model says is text, not markup.
     environment.add_filter("cell", |text: String| plain(&text).replace('|', "\\|").replace('\n', " "));
     environment.add_filter("quoted", |text: String| plain(&text).replace('\n', "\n> "));
+    environment.add_template("page.css", include_str!("page.css"))?;
     environment.add_template("report.html", include_str!("report.html"))?;
     environment.add_template("report.md", include_str!("report.md"))?;
     environment.add_template("comparison.html", include_str!("comparison.html"))?;
