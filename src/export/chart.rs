@@ -92,6 +92,13 @@ pub fn svg(title: &str, lines: &[Line], marks: &[u64]) -> Option<String> {
             path(&line.points, &x, &y),
             dash_attribute(dashes)
         ));
+        for [at, value] in alone(&line.points) {
+            put(format_args!(
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.5\" fill=\"{colour}\"/>",
+                x.place(at),
+                y.place(value)
+            ));
+        }
         let faults = faults(&line.points, &x);
         if !faults.is_empty() {
             put(format_args!(
@@ -189,24 +196,23 @@ fn tick(value: f64, step: f64, decimals: usize) -> String {
 fn path(points: &[Point], x: &Axis, y: &Axis) -> String {
     let mut out = String::new();
     let mut pen_down = false;
-    let mut alone = false;
     for point in thinned(points) {
         if !point[1].is_finite() {
             pen_down = false;
             continue;
         }
-        if alone && !pen_down {
-            out.push_str("h.01");
-        }
         let command = if pen_down { 'L' } else { 'M' };
         write!(out, "{command}{:.1} {:.1}", x.place(point[0]), y.place(point[1])).ok();
-        alone = !pen_down;
         pen_down = true;
     }
-    if alone {
-        out.push_str("h.01");
-    }
     out
+}
+
+/// Points that no line would show: there is none before and none behind.
+fn alone(points: &[Point]) -> impl Iterator<Item = Point> {
+    let is_there = |index: Option<usize>| index.and_then(|at| points.get(at)).is_some_and(|point| point[1].is_finite());
+    let without = move |index: &usize| !is_there(index.checked_sub(1)) && !is_there(index.checked_add(1));
+    (0..points.len()).filter(move |index| is_there(Some(*index))).filter(without).map(|index| points[index])
 }
 
 /// The `d` of a cross at the foot of the chart for each step that was measured and is not a number.
@@ -276,7 +282,9 @@ mod tests {
         let y = Axis::around([1.0, 2.0].into_iter(), 0.0, 1.0, false).unwrap();
         let path = path(&points, &x, &y);
         assert_eq!(path.matches('M').count(), 2, "{path}");
-        assert!(path.ends_with("h.01"), "{path}");
+        assert_eq!(alone(&points).collect::<Vec<_>>(), [[3.0, 1.5]]);
+        let one = svg("t", &[line(&[[5.0, 0.6]])], &[]).unwrap();
+        assert_eq!(one.matches("<circle").count(), 1, "{one}");
     }
 
     #[test]

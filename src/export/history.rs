@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use data::{
     Prompt,
     config::RunConfig,
-    counted,
+    counted, duration,
     metrics::{self, CHARTS, Metric, Told, judged},
 };
 use model::Spec;
@@ -59,20 +59,19 @@ impl RunHistory {
     }
 }
 
-/// "completed, step 40 of 40, begun 2026-03-01, 3 min of training".
+/// "Run 3, completed: step 40 of 40, begun 2026-03-01 12:00 UTC, 2 min 10 s of training".
 pub(super) fn state(project: &Project, record: &RunRecord) -> Result<String> {
     let times = project.step_times(record.id)?;
-    let secs = times.last().map_or(0, |(_, ms)| ms / 1000);
+    let secs = times.last().map_or(0.0, |(_, ms)| *ms as f64 / 1000.0);
     let begun = jiff::Timestamp::from_millisecond(record.created_ms)
         .map_or_else(|_| "at an unknown time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
     let mut text = format!(
-        "Run {}, {}: step {} of {}, begun {begun}, {} min {:02} s of training",
+        "Run {}, {}: step {} of {}, begun {begun}, {} of training",
         record.id.0,
         record.status,
         record.step,
         record.total_steps,
-        secs / 60,
-        secs % 60
+        duration(secs)
     );
     if let Some(message) = &record.message {
         write!(text, ". {message}").ok();
