@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use data::{Answer, Pair, Prompt, counted, health::Health};
+use data::{Pair, Prompt, counted, health::Health};
 use files::{Output, WriteError};
 use formats::{
     self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,
@@ -98,8 +98,7 @@ impl App {
         let Some(path) = paths.first().cloned() else {
             return;
         };
-        // Lines of text are prompts: there is nothing in them to be a pair.
-        if paths.len() == 1 && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")) {
+        if paths.len() == 1 && formats::is_plain_text(&path) {
             self.take_prompts(path);
             return;
         }
@@ -116,7 +115,7 @@ impl App {
         self.views.pairs.strip = Strip::None;
         self.jobs.aside(Lane::Transfer, "Could not import", move || {
             if let [file] = &paths[..]
-                && let Some(prompts) = only_prompts(file, &options)
+                && let Some(prompts) = formats::prompts_alone(file, &options)
             {
                 return Ok(about(dir, move |workspace, views| {
                     workspace.pairs.transfer = None;
@@ -270,16 +269,6 @@ pub(super) fn about<N: Next>(
         let is_open = workspace.project.as_ref().is_some_and(|project| project.dir == dir);
         if is_open { apply(workspace, views).commands() } else { Vec::new() }
     })
-}
-
-/// The prompts of a file whose records have no answers: there is nothing to label in them yet.
-fn only_prompts(file: &Path, options: &Options) -> Option<Vec<Prompt>> {
-    let mut prompts = Vec::new();
-    for pair in Reader::open(file, options).ok()? {
-        let pair = pair.ok().filter(|pair| pair.answers.iter().all(Answer::is_empty))?;
-        prompts.push(pair.prompt);
-    }
-    (!prompts.is_empty()).then_some(prompts)
 }
 
 /// How much of all is done.

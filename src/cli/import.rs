@@ -42,6 +42,9 @@ pub fn run(args: &Import) -> Result<Ending> {
         spare(rejected, &files)?;
         project.refuse_own(rejected)?;
     }
+    for file in &files {
+        spare_prompts(file, &options, &args.project)?;
+    }
     // Before anything comes in: one of them may be no file of records at all.
     let mut readers: Vec<Reader> = files.iter().map(|file| Reader::open(file, &options)).collect::<Result<_, _>>()?;
     let rejected = args.rejected.as_deref().map(|path| Rejected::create(path, args.overwrite)).transpose()?;
@@ -97,6 +100,22 @@ fn options(args: &Import) -> Result<Options> {
         scores: args.scores.parse().map_err(usage)?,
         chat: args.chat,
     })
+}
+
+/// Prompts without answers are nothing to label yet: it is a model that makes pairs of them.
+fn spare_prompts(file: &Path, options: &Options, project: &Path) -> Result<()> {
+    let holds = if formats::is_plain_text(file) {
+        "lines of text".to_owned()
+    } else if let Some(prompts) = formats::prompts_alone(file, options) {
+        format!("{} and no answer", counted(prompts.len(), "prompt", "prompts"))
+    } else {
+        return Ok(());
+    };
+    let (file, project) = (file.display(), project.display());
+    anyhow::bail!(
+        "{file} holds {holds}, so there is nothing in it to label yet. nudge sample {project} --prompts {file} has the model \
+         answer each prompt twice; nudge references {project} --prompts {file} makes reference answers of them."
+    )
 }
 
 /// The file of what is left out would take the place of what it is left out of.

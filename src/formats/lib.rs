@@ -26,7 +26,7 @@ pub use agreement::Agreement;
 pub use containers::Unit;
 pub use folder::files;
 pub use options::{FieldMap, Format, Options, Scores, Several, Ties};
-pub use prompts::{Asked, prompts_of, read_line, read_prompts};
+pub use prompts::{Asked, is_plain_text, prompts_alone, prompts_of, read_line, read_prompts};
 pub use reader::{Reader, read};
 pub use report::{Fault, FormatError, ImportReport, Progress};
 pub use texts::{read_references, read_texts};

@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, path::Path};
 
-use ::data::{Chat, Given, Prompt, Role, Turn, expand};
+use ::data::{Answer, Chat, Given, Prompt, Role, Turn, expand};
 
-use crate::FormatError;
+use crate::{FormatError, Options, Reader};
 
 /// What a model is to answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,12 +34,36 @@ pub fn prompts_of(text: &str, chat: bool) -> Result<Vec<Prompt>, (usize, String)
     Ok(prompts)
 }
 
-/// Those of a file.
+/// Those of a file: of records of any container, else of lines.
 pub fn read_prompts(path: &Path, chat: bool) -> Result<Vec<Prompt>, FormatError> {
+    let records = || prompts_alone(path, &Options { chat, ..Options::default() });
+    if !is_plain_text(path)
+        && let Some(mut prompts) = records()
+    {
+        let mut seen = HashSet::new();
+        prompts.retain(|prompt| seen.insert(prompt.clone()));
+        return Ok(prompts);
+    }
     let unfit = |reason| FormatError::Unfit { path: path.to_owned(), reason };
     let text = files::read_any_text(path, files::SETTINGS)?;
     let prompts = prompts_of(&text, chat).map_err(|(line, reason)| unfit(format!("line {line}: {reason}")))?;
     if prompts.is_empty() { Err(unfit("it holds no prompts".to_owned())) } else { Ok(prompts) }
+}
+
+/// Whether a file's name says that its lines are prompts: there is nothing in plain text to be a pair.
+pub fn is_plain_text(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
+}
+
+/// The prompts of a file of records none of which has an answer: there is nothing to label in them yet. Absent where one
+/// has, or cannot be read.
+pub fn prompts_alone(path: &Path, options: &Options) -> Option<Vec<Prompt>> {
+    let mut prompts = Vec::new();
+    for pair in Reader::open(path, options).ok()? {
+        let pair = pair.ok().filter(|pair| pair.answers.iter().all(Answer::is_empty))?;
+        prompts.push(pair.prompt);
+    }
+    (!prompts.is_empty()).then_some(prompts)
 }
 
 fn plain(line: String, chat: bool) -> Prompt {

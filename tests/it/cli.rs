@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use nudge::{formats, store::Project};
+
 use crate::terminal::{SMALL, json_lines, model, out, path, project, sentence};
 
 #[test]
@@ -48,6 +50,26 @@ fn what_cannot_be_done_is_a_sentence_with_code_1() {
         assert!(errors.contains(expected), "{args:?}: {errors}");
     }
     assert!(!Path::new(&nowhere).exists(), "a project that cannot work is not made");
+}
+
+#[test]
+fn prompts_without_answers_come_in_by_a_model_not_as_empty_pairs() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = project(home);
+    for (name, text, expected) in [
+        ("asked.csv", "prompt\nHello\nGood day\n", "2 prompts and no answer"),
+        ("asked.jsonl", "{\"prompt\": \"Hello\"}\n", "1 prompt and no answer"),
+        ("asked.txt", "Hello\n", "lines of text"),
+    ] {
+        let file = home.join(name);
+        fs::write(&file, text).unwrap();
+        let told = sentence(home, &["import", &project, &path(&file)], 1);
+        assert!(told.contains(expected) && told.contains("nudge sample"), "{told}");
+        let prompts = formats::read_prompts(&file, true).unwrap();
+        assert_eq!(prompts.first().map(|prompt| prompt.last_text()), Some("Hello"), "{name}");
+    }
+    assert_eq!(Project::open(&project).unwrap().counts().unwrap().total(), 0);
 }
 
 #[test]
