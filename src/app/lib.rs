@@ -5,6 +5,7 @@
 
 mod answers;
 mod apply;
+mod asking;
 mod candidates;
 mod dialogs;
 mod downloads;

@@ -12,6 +12,7 @@ use data::{
 };
 use state::{
     Notice, Notices, Offer, Views, Workspace,
+    asking::AskFirst,
     difference::Difference,
     drafts::{Draft, Refusal, Typed},
     labelling::Labelling,
@@ -24,7 +25,7 @@ use state::{
 use store::{Applied, Counts, PairQuery, Project, StoreError, VerdictFilter, VerdictState};
 
 use super::{
-    App,
+    App, asking,
     jobs::{Lane, Update, update},
     scores,
 };
@@ -317,6 +318,11 @@ impl App {
         from: Option<PairId>,
     ) {
         let unlabelled = VerdictFilter::Is(VerdictState::Unlabelled);
+        let first = self.views.pairs.label.first;
+        let whose = self.views.pairs.scores.unwrap_or_default();
+        let seed = self.workspace.now_ms as u64;
+        // The pair to begin with is one of the list's order.
+        let from = from.filter(|_| first == AskFirst::Listed);
         self.jobs.document.read("Could not start labelling", move |project| {
             let queue = if let Some(ids) = only {
                 project
@@ -331,12 +337,16 @@ impl App {
                 }
                 project.query(&query)?
             };
+            let (queue, remark) = asking::order(project, queue, first, whose, seed)?;
             Ok(update(move |workspace, views| {
                 if queue.is_empty() {
                     workspace
                         .notices
                         .push(Notice::info("No unlabelled pair is on the list; label again with “Relabel”"));
                     return;
+                }
+                if let Some(remark) = remark {
+                    workspace.notices.push(Notice::info(remark));
                 }
                 let now_ms = workspace.now_ms;
                 let is_long = queue.len() >= ENOUGH_TO_REPEAT;

@@ -94,20 +94,29 @@ pub(super) fn find(project: &Project, listing: &Listing) -> anyhow::Result<Vec<P
     })
 }
 
-fn look(project: &Project, whose: Whose) -> anyhow::Result<ShownScores> {
-    let (name, objective) = match whose {
+/// What is known under these weights; absent while nothing was scored under them.
+pub(super) fn scoring(project: &Project, whose: Whose) -> anyhow::Result<Option<Scoring>> {
+    let name = match whose {
         Whose::Start => {
             let config = RunConfig::from_toml(&project.settings()?.run_toml)?;
             // No model is chosen yet, or none that is there: nothing was scored.
-            (pair_scores::start_name(project, &config).ok(), None)
+            let Ok(name) = pair_scores::start_name(project, &config) else { return Ok(None) };
+            name
         }
+        Whose::Checkpoint { run, step } => pair_scores::checkpoint_name(run, step),
+    };
+    Ok(project.scoring(&name)?)
+}
+
+fn look(project: &Project, whose: Whose) -> anyhow::Result<ShownScores> {
+    let scoring = scoring(project, whose)?;
+    let objective: Option<Objective> = match whose {
+        Whose::Start => None,
         Whose::Checkpoint { run, step } => {
             let config = RunConfig::from_toml(&project.run(run)?.config_toml)?;
-            let objective: Objective = pair_scores::objective_at(project, &config, Some((run, step)))?;
-            (Some(pair_scores::checkpoint_name(run, step)), Some(objective))
+            Some(pair_scores::objective_at(project, &config, Some((run, step)))?)
         }
     };
-    let scoring = name.map(|name| project.scoring(&name)).transpose()?.flatten();
     let mut shown = ShownScores {
         whose,
         scoring,

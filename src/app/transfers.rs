@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use data::{Pair, Prompt, counted, health::Health};
+use data::{Pair, counted, health::Health};
 use files::{Output, WriteError};
 use formats::{
     self, Fault, FieldMap, Format, FormatError, ImportReport, Options, Reader,

@@ -8,6 +8,7 @@ pub use table::TABLE;
 
 use super::{
     Screen, ThemeChoice, Views, Workspace,
+    asking::AskFirst,
     duel::DuelPress,
     labelling::{Act, Side, Way},
     lens::LensMove,
@@ -28,6 +29,7 @@ pub enum Action {
     DismissNotices,
     Label,
     Relabel,
+    AskFirst(AskFirst),
     NewPair,
     DeletePair,
     EditPair,

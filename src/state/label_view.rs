@@ -4,6 +4,7 @@ use data::PairId;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    asking::AskFirst,
     drafts::Draft,
     labelling::{Labelling, Presses},
     order::Derived,
@@ -53,6 +54,8 @@ pub struct LabelHabits {
     /// Of more than two answers all are put in order.
     pub orders: bool,
     pub derived: Derived,
+    /// Which pair is asked about first.
+    pub first: AskFirst,
 }
 
 impl LabelView {

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod answers;
 pub mod ask;
+pub mod asking;
 pub mod candidates;
 pub mod command;
 pub mod compare;

@@ -47,6 +47,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
 
         Action::Label => pairs::label(workspace, &mut views.pairs, workspace.pairs.counts.unlabelled == 0, commands),
         Action::Relabel => pairs::label(workspace, &mut views.pairs, true, commands),
+        Action::AskFirst(first) => views.pairs.label.first = first,
         Action::NewPair => pairs::new_pair(&mut views.pairs, commands),
         Action::EditPair => views.pairs.caret = Some(Caret::Prompt),
         Action::DeletePair if pairs::chosen(workspace, &views.pairs).is_some() => {

@@ -69,7 +69,7 @@ fn prompts_without_answers_come_in_by_a_model_not_as_empty_pairs() {
         let prompts = formats::read_prompts(&file, true).unwrap();
         assert_eq!(prompts.first().map(|prompt| prompt.last_text()), Some("Hello"), "{name}");
     }
-    assert_eq!(Project::open(&project).unwrap().counts().unwrap().total(), 0);
+    assert_eq!(Project::open(Path::new(&project)).unwrap().counts().unwrap().total(), 0);
 }
 
 #[test]

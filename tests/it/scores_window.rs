@@ -16,6 +16,7 @@ use nudge::{
     },
     state::{
         Screen,
+        asking::AskFirst,
         lens::Effect,
         ribbon::Tint,
         scores::{Fate, Number, Whose},
@@ -285,4 +286,36 @@ fn a_number_is_a_column_that_sorts() {
     stage.until("the smallest comes first", |app| app.workspace().pairs.ids.first() == Some(&PairId(1)));
     let filter = &stage.harness.state().views().pairs.filter;
     assert_eq!(filter.sort, nudge::state::filter::SortBy::Scores(Number::Margin));
+}
+
+#[test]
+fn labelling_asks_the_closest_margin_first_and_says_what_it_needs_where_runs_are_to_disagree() {
+    let mut run = RunId(0);
+    let mut stage = pairs([1280.0, 800.0], Theme::Light, |project| {
+        run = past_run(project, Method::Mpo, 0.1, 40.0);
+        score(project.dir(), run, 10);
+    });
+    let listed = shown(&stage);
+    let asked = |stage: &mut Stage, first| {
+        let views = stage.harness.state_mut().views_mut();
+        views.pairs.scores = Some(Whose::Checkpoint { run, step: 10 });
+        views.pairs.label.first = first;
+        stage.harness.run();
+        stage.click("Relabel");
+        stage.until("labelling has begun", |app| app.views().pairs.labelling.is_some());
+        let session = &stage.harness.state().views().pairs.labelling.as_ref().unwrap().session;
+        let order: Vec<i64> =
+            session.current().into_iter().chain(session.upcoming(99).iter().copied()).map(|id| id.0).collect();
+        press(stage, Key::Escape);
+        order
+    };
+    assert_eq!(asked(&mut stage, AskFirst::Listed), listed);
+    let mut closest = listed.clone();
+    closest.sort_by_key(|id| (id - 4).abs());
+    assert_eq!(asked(&mut stage, AskFirst::Closest), closest);
+    let mut shuffled = asked(&mut stage, AskFirst::Random);
+    shuffled.sort_unstable();
+    assert_eq!(shuffled, listed);
+    assert_eq!(asked(&mut stage, AskFirst::Disputed), listed);
+    assert!(stage.says("only 1 run has"));
 }

@@ -6,6 +6,7 @@ use super::{Action, ActionLine, Possible, Scope};
 use crate::{
     Screen, ThemeChoice, Views, Workspace,
     answers::Tab,
+    asking::AskFirst,
     duel::{Duel, DuelPress},
     labelling::{Act, Judgement, Part, Side, Way},
     lens::LensMove,
@@ -38,6 +39,10 @@ const fn better(side: Side, strength: Strength) -> Action {
     Action::Labelling(Act::Judge(Judgement::Prefer(side, strength)))
 }
 
+const fn ask_first(first: AskFirst) -> ActionLine {
+    line(Action::AskFirst(first), first.word(), &[], PAIRS, pairs, first.about())
+}
+
 const fn decide(decision: Decision) -> Action {
     Action::Review(ReviewAct::Decide(decision))
 }
@@ -66,6 +71,10 @@ pub static TABLE: &[ActionLine] = &[
 
     line(Action::Label, "Label", &["L"], PAIRS, pairs, "One pair at a time, sides at random; labelled ones again when none is left"),
     line(Action::Relabel, "Relabel", &[], PAIRS, pairs, "Goes through all pairs of the list again, from the chosen one on"),
+    ask_first(AskFirst::Listed),
+    ask_first(AskFirst::Closest),
+    ask_first(AskFirst::Disputed),
+    ask_first(AskFirst::Random),
     line(Action::NewPair, "New pair", &["N"], PAIRS, writable, "An empty pair"),
     line(Action::EditPair, "Edit the pair", &["E", "Enter"], PAIRS, open_pair, "Puts the caret into its prompt"),
     line(Action::DeletePair, "Delete the pair", &["Delete"], PAIRS, open_pair, "Or all that are chosen; can be undone"),

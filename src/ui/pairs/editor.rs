@@ -66,7 +66,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &
             ui.horizontal(|ui| {
                 for (word, on, about) in [
                     ("Tokens", &mut view.tokens, "What the model sees of this pair, token by token (I)"),
-                    ("White space", &mut view.white_space, "TextMark spaces, tabs and line ends (W)"),
+                    ("White space", &mut view.white_space, "Mark spaces, tabs and line ends (W)"),
                 ] {
                     if ui.add(egui::Button::new(word).selected(*on)).on_hover_text(about).clicked() {
                         *on = !*on;
@@ -194,7 +194,7 @@ fn header(ui: &mut Ui, draft: &mut Draft, view: &mut PairsView, commands: &Comma
         let pair = &draft.pair;
         parts::at_right(ui, "pair actions", |ui| {
             let difference = egui::Button::new("Difference").selected(view.difference);
-            if ui.add(difference).on_hover_text("TextMark the words that only one answer has (D)").clicked() {
+            if ui.add(difference).on_hover_text("Mark the words that only one answer has (D)").clicked() {
                 view.difference = !view.difference;
             }
             if ui.button("Duplicate").on_hover_text("A copy without verdict").clicked() {

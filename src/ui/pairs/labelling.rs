@@ -292,8 +292,8 @@ fn header(ui: &mut Ui, label: &LabelView, white_space: bool, workspace: &Workspa
         parts::at_right(ui, "labelling actions", |ui| {
             for (text, hover, press) in [
                 ("Edit", "Change the answers (E)", Act::Edit),
-                ("Difference", "TextMark the words only one answer has (D)", Act::Difference),
-                ("White space", "TextMark spaces, tabs and line ends (W)", Act::WhiteSpace),
+                ("Difference", "Mark the words only one answer has (D)", Act::Difference),
+                ("White space", "Mark spaces, tabs and line ends (W)", Act::WhiteSpace),
                 ("Undo", "Take the last label back (U)", Act::Undo),
                 ("Leave", "Back to the table (Esc)", Act::Leave),
             ] {

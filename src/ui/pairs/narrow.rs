@@ -4,6 +4,7 @@ use data::{Strength, counted};
 use egui::{ComboBox, DragValue, RichText, Role as WidgetRole, TextEdit, TextStyle, Ui, WidgetText, text::LayoutJob};
 use state::{
     Command, Commands, Workspace,
+    asking::AskFirst,
     filter::Filter,
     hits::{around, hits},
     pairs::{PairsCommand, PairsData, PairsView},
@@ -24,7 +25,11 @@ pub fn toggle(ui: &mut Ui, view: &mut PairsView) {
         more => format!("More {more}"),
     };
     let button = egui::Button::new(word).selected(view.table.more);
-    if ui.add(button).on_hover_text("Strength, source, length, what changed; filters kept by name").clicked() {
+    if ui
+        .add(button)
+        .on_hover_text("Strength, source, length, what changed; which pair is asked about first; filters kept by name")
+        .clicked()
+    {
         view.table.more = !view.table.more;
     }
 }
@@ -47,6 +52,8 @@ pub fn more(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: 
         source(ui, &workspace.pairs, &mut view.filter, commands);
         changed(ui, workspace, &mut view.filter);
         length(ui, &mut view.filter);
+        ui.separator();
+        ask_first(ui, &mut view.label.first);
         ui.separator();
         saved(ui, &workspace.pairs, view, commands);
     });
@@ -130,6 +137,21 @@ fn length(ui: &mut Ui, filter: &mut Filter) {
         prompt::name(&value, WidgetRole::SpinButton, &format!("{name} pair in bytes"));
         value.on_hover_text("Bytes of prompt and answers; 0 is no bound");
     }
+}
+
+/// Which pair a labelling session asks about first.
+fn ask_first(ui: &mut Ui, first: &mut AskFirst) {
+    let combo =
+        ComboBox::from_id_salt("ask first").selected_text(first.word()).width(150.0).truncate().show_ui(ui, |ui| {
+            for one in AskFirst::ALL {
+                ui.selectable_value(first, one, one.word()).on_hover_text(one.about());
+            }
+        });
+    prompt::name(
+        &combo.response.on_hover_text(first.about()),
+        WidgetRole::ComboBox,
+        "Which pair labelling asks about first",
+    );
 }
 
 /// Filters by name.
