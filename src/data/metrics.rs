@@ -19,6 +19,9 @@ pub const LOSS: &str = "loss";
 pub const HELD_OUT_LOSS: &str = "eval_loss";
 pub const ACCURACY: &str = "rewards/accuracies";
 pub const HELD_OUT_ACCURACY: &str = "eval_rewards/accuracies";
+/// The ends of its 95 % interval (Wilson's), the pairs taken as independent.
+pub const HELD_OUT_ACCURACY_LOW: &str = "eval_rewards/accuracies_low";
+pub const HELD_OUT_ACCURACY_HIGH: &str = "eval_rewards/accuracies_high";
 pub const CHOSEN_REWARD: &str = "rewards/chosen";
 pub const REJECTED_REWARD: &str = "rewards/rejected";
 pub const REWARD_MARGIN: &str = "rewards/margins";
@@ -31,6 +34,8 @@ pub const REJECTED_CHANGE: &str = "logps/rejected_change";
 pub const KL_REF: &str = "kl/ref";
 pub const KL_POLICY: &str = "kl/policy_k3";
 pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
+pub const SLEEPING: &str = "push/asleep";
+pub const GRADIENT_NORM: &str = "grad_norm";
 pub const EPOCH: &str = "epoch";
 pub const MEMORY_MB: &str = "memory_mb";
 
@@ -87,6 +92,8 @@ pub enum Measured {
     Steps,
     /// At every evaluation; it has no other form.
     Evaluations,
+    /// At every evaluation, on what is held out only.
+    HeldOut,
     /// At every step, and at every evaluation on what is held out.
     Both,
     /// At every step, and at every evaluation on what is held out where the run has text for it.
@@ -121,7 +128,7 @@ impl Metric {
         match self.measured {
             Measured::Steps => None,
             Measured::Evaluations => Some(self.key.to_owned()),
-            Measured::Both | Measured::BothIfThere => Some(format!("{HELD_OUT}{}", self.key)),
+            Measured::HeldOut | Measured::Both | Measured::BothIfThere => Some(format!("{HELD_OUT}{}", self.key)),
         }
     }
 
@@ -204,7 +211,7 @@ pub fn unit(name: &str) -> Unit {
 /// rounding: no pair is right or wrong yet, and a strict count of noise is no accuracy.
 pub fn says_nothing(name: &str, of_the_step: &[(String, f64)]) -> bool {
     const STILL: f64 = 1e-4;
-    name.ends_with(ACCURACY)
+    (name.ends_with(ACCURACY) || [HELD_OUT_ACCURACY_LOW, HELD_OUT_ACCURACY_HIGH].contains(&name))
         && of_the_step.iter().any(|(name, value)| name.ends_with(REWARD_MARGIN) && value.abs() < STILL)
 }
 
@@ -239,7 +246,7 @@ mod tests {
                 "{}",
                 metric.key
             );
-            let held_out = matches!(metric.measured, Measured::Both | Measured::BothIfThere);
+            let held_out = matches!(metric.measured, Measured::Both | Measured::BothIfThere | Measured::HeldOut);
             assert!(held_out || metric.held_out_line.is_none(), "{}", metric.key);
         }
     }
@@ -251,6 +258,10 @@ mod tests {
             HELD_OUT_LOSS,
             ACCURACY,
             HELD_OUT_ACCURACY,
+            HELD_OUT_ACCURACY_LOW,
+            HELD_OUT_ACCURACY_HIGH,
+            SLEEPING,
+            GRADIENT_NORM,
             REWARD_MARGIN,
             CHOSEN_CHANGE,
             REJECTED_CHANGE,

@@ -38,6 +38,12 @@ impl Share {
         Some(Self { counted, of, low, high })
     }
 
+    /// From independent answers; none without any.
+    pub fn of_independent(counted: usize, of: usize) -> Option<Self> {
+        let n = of as f64;
+        (of > 0).then(|| wilson(counted as f64 / n, n, Z)).map(|(low, high)| Self { counted, of, low, high })
+    }
+
     pub fn share(self) -> f64 {
         self.counted as f64 / self.of as f64
     }

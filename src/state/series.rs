@@ -127,6 +127,23 @@ impl Series {
         self.points.iter().rev().find(|p| p[1].is_finite()).copied()
     }
 
+    /// The oldest finite point.
+    pub fn first(&self) -> Option<Point> {
+        self.points.iter().find(|p| p[1].is_finite()).copied()
+    }
+
+    /// The lowest and the highest finite point, each the first of its kind. Reads a few bins, however long the series is.
+    pub fn extremes(&self) -> Option<(Point, Point)> {
+        let at = |index: usize| self.points[index];
+        let lower = |one: Point, other: Point| if other[1] < one[1] { other } else { one };
+        let higher = |one: Point, other: Point| if other[1] > one[1] { other } else { one };
+        let join = |one: (Point, Point), other: (Point, Point)| (lower(one.0, other.0), higher(one.1, other.1));
+        match self.levels.last() {
+            Some(top) => top.iter().filter_map(|bin| bin.low_high).map(|(low, high)| (at(low), at(high))).reduce(join),
+            None => self.points.iter().filter(|p| p[1].is_finite()).map(|point| (*point, *point)).reduce(join),
+        }
+    }
+
     /// The value measured at exactly this step that is not a number.
     pub fn fault_at(&self, step: f64) -> Option<f64> {
         let at = self.points.partition_point(|point| point[0] < step);

@@ -103,8 +103,10 @@ pub struct Chart<'a> {
     pub scale: Scale,
     /// How a value is written; gets the metric's caption rules.
     pub metric: &'a str,
-    /// One sentence under the chart.
+    /// One sentence under the chart: what its lines come to.
     pub note: String,
+    /// What is drawn, on its title.
+    pub about: &'a str,
 }
 
 /// What the pointer points at, shared by a group of charts.
@@ -155,7 +157,10 @@ impl Chart<'_> {
     /// Caption, then the legend with the value at the cursor, or the newest one.
     fn header(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>) {
         ui.horizontal(|ui| {
-            ui.label(RichText::new(&self.title).color(palette.strong));
+            let title = ui.label(RichText::new(&self.title).color(palette.strong));
+            if !self.about.is_empty() {
+                title.on_hover_text(self.about);
+            }
             self.all_steps(ui);
             let newest = || self.shown_lines().find_map(|l| l.series.last_step());
             let step = at.filter(|_| !self.lines.is_empty()).or_else(newest);

@@ -61,7 +61,7 @@ impl Stage {
         let harness = Harness::builder()
             .with_size(size)
             .with_theme(theme)
-            .with_max_steps(40)
+            .with_max_steps(200)
             .with_options(SnapshotOptions::new().threshold(1.0).max_failed_pixels(12))
             .with_render_cursor(false)
             .build_eframe(move |cc| {

@@ -9,6 +9,8 @@ pub struct Chart {
     pub title: &'static str,
     /// One sentence under it, where its title does not say all.
     pub note: &'static str,
+    /// What is shaded between its lowest and its highest line.
+    pub band: &'static str,
     /// The metric whose unit and levels the axis has.
     pub metric: &'static str,
     /// Beside a live run; the report has all of them.
@@ -57,12 +59,16 @@ pub enum Look {
 }
 
 const fn chart(id: ChartId, title: &'static str, metric: &'static str) -> Chart {
-    Chart { id, title, note: "", metric, in_window: true }
+    Chart { id, title, note: "", band: "", metric, in_window: true }
 }
 
 impl Chart {
     const fn with_note(self, note: &'static str) -> Self {
         Self { note, ..self }
+    }
+
+    const fn with_band(self, band: &'static str) -> Self {
+        Self { band, ..self }
     }
 
     const fn in_report_only(self) -> Self {
@@ -103,8 +109,8 @@ pub const CHARTS: &[Chart] = &[
     chart(ChartId::Loss, "Loss", "loss"),
     chart(ChartId::RewardMargin, "Reward margin", "rewards/margins").in_report_only(),
     chart(ChartId::Rewards, "Rewards", "rewards/chosen").in_report_only(),
-    chart(ChartId::Margin, "Margin", "margin/q50"),
-    chart(ChartId::Accuracy, "Preference accuracy", "rewards/accuracies"),
+    chart(ChartId::Margin, "Margin", "margin/q50").with_band("10 to 90 %"),
+    chart(ChartId::Accuracy, "Preference accuracy", "rewards/accuracies").with_band("95 % interval, held out"),
     chart(ChartId::Moved, "Who moved", "logps/chosen_change")
         .with_note("Change of the answers' log-probs since step 0, in nats"),
     chart(ChartId::Drift, "KL drift", "kl/ref").with_note(

@@ -96,6 +96,24 @@ pub const METRICS: &[Metric] = &[
     .line(ChartId::Accuracy, "this step", Look::Noise(6))
     .held_out_line(ChartId::Accuracy, "held out", Look::Series(0)),
     metric(
+        "rewards/accuracies_low",
+        "Preference accuracy, lower end of its interval",
+        "accuracy, low",
+        Measured::HeldOut,
+        Unit::Share,
+        "The lower end of the 95 % interval (Wilson) of the held-out accuracy: fewer pairs make it wider",
+    )
+    .held_out_line(ChartId::Accuracy, "interval, low", Look::Low),
+    metric(
+        "rewards/accuracies_high",
+        "Preference accuracy, upper end of its interval",
+        "accuracy, high",
+        Measured::HeldOut,
+        Unit::Share,
+        "The upper end of the 95 % interval (Wilson) of the held-out accuracy",
+    )
+    .held_out_line(ChartId::Accuracy, "interval, high", Look::High),
+    metric(
         "rewards/margins",
         "Reward margin",
         "margin",

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
+use data::metrics::{HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW};
 use model::{Doc, GenerateOptions, LoadOptions, Policy};
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     loss::{judge, pair_metrics},
     measure::log_probs::{LogProbs, all_log_probs, log_probs, reference_log_probs, sum},
     memory::process,
-    objective::{Objective, PairTerm, TokenMean, kl_k3},
+    objective::{Objective, PairTerm, TokenMean, accuracy, kl_k3},
     run::{context::Context, training::Training},
 };
 
@@ -116,8 +117,13 @@ impl Training {
             })
             .collect();
         let loss = anchored.iter().map(|(term, _)| term.loss).sum::<f64>() / anchored.len() as f64;
-        let metrics =
+        let mut metrics: Vec<_> =
             pair_metrics(&anchored).into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect();
+        let terms: Vec<PairTerm> = anchored.iter().map(|(term, _)| *term).collect();
+        if let Some(share) = accuracy(&terms) {
+            metrics.push((HELD_OUT_ACCURACY_LOW.to_owned(), share.low));
+            metrics.push((HELD_OUT_ACCURACY_HIGH.to_owned(), share.high));
+        }
         Ok(Some((loss, metrics)))
     }
 

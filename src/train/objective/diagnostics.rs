@@ -1,5 +1,7 @@
 //! What the pairs of one step look like, under the names people know from TRL.
 
+use judge::Share;
+
 use super::PairTerm;
 
 /// Means, shares and quantiles over the pairs of one step (or one evaluation).
@@ -66,10 +68,6 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
     let mean = |value: fn(&PairTerm) -> f64| terms.iter().map(value).sum::<f64>() / pairs;
     let share = |holds: fn(&PairTerm) -> bool| terms.iter().filter(|term| holds(term)).count() as f64 / pairs;
 
-    let decided: Vec<&PairTerm> = terms.iter().filter(|term| term.certainty != 0.5).collect();
-    let right = decided.iter().filter(|term| term.chosen_reward > term.rejected_reward).count();
-    let moved = decided.iter().any(|term| term.chosen_reward != term.rejected_reward);
-
     let weights: f64 = terms.iter().map(|term| term.importance_weight).sum();
     let squares: f64 = terms.iter().map(|term| term.importance_weight.powi(2)).sum();
 
@@ -82,7 +80,7 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
         rewards_chosen: mean(|term| term.chosen_reward),
         rewards_rejected: mean(|term| term.rejected_reward),
         rewards_margins: mean(|term| term.chosen_reward - term.rejected_reward),
-        rewards_accuracies: moved.then(|| right as f64 / decided.len() as f64),
+        rewards_accuracies: accuracy(terms).map(Share::share),
         logps_chosen: mean(|term| term.policy_chosen),
         logps_rejected: mean(|term| term.policy_rejected),
         importance_weight: weights / pairs,
@@ -91,6 +89,14 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
         asleep: share(|term| term.asleep),
         margin_quantiles: [0.1, 0.5, 0.9].map(|q| quantile(&margins, q)),
     })
+}
+
+/// Share of the decided pairs whose chosen answer has the higher reward, with its interval. `None` where no reward has moved.
+pub fn accuracy(terms: &[PairTerm]) -> Option<Share> {
+    let decided = || terms.iter().filter(|term| term.certainty != 0.5);
+    let right = decided().filter(|term| term.chosen_reward > term.rejected_reward).count();
+    let moved = decided().any(|term| term.chosen_reward != term.rejected_reward);
+    Share::of_independent(right, decided().count()).filter(|_| moved)
 }
 
 /// Quantile of sorted values, linear between neighbours (NumPy's default).

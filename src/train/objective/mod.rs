@@ -35,7 +35,7 @@ mod tokens;
 use data::config::Margin;
 use serde::{Deserialize, Serialize};
 
-pub use diagnostics::{Diagnostics, summarize};
+pub use diagnostics::{Diagnostics, accuracy, summarize};
 pub use matched::match_first_gradient;
 pub use of_config::formula;
 pub use standing::Standing;

@@ -145,6 +145,7 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView) {
         height: (ui.available_height() * 0.55).clamp(240.0, 420.0),
         scale: if view.log { Scale::Log } else { Scale::Linear },
         metric: &metric,
+        about: "",
         note: match missing {
             0 => String::new(),
             1 => "One of the ticked runs did not measure this".to_owned(),

@@ -178,6 +178,7 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         scale: Scale::Linear,
         metric: metrics::MARGIN_MIDDLE,
         note,
+        about: "",
     }
     .show(ui);
     if parts::quiet(ui, true, "Show its steps")

@@ -3,10 +3,10 @@
 use data::{
     Scale,
     config::RunConfig,
-    metrics::{self, CHARTS, CHOSEN_CHANGE, ChartId, Look, REJECTED_CHANGE, judged},
+    metrics::{self, CHARTS, ChartId, Look, judged},
 };
 use egui::Ui;
-use state::{metric, moved, runs::History, series::Series};
+use state::{chart_words, metric, runs::History, series::Series};
 use train::objective::Objective;
 
 use crate::{
@@ -77,7 +77,8 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
         height: HEIGHT,
         scale: Scale::Linear,
         metric: name,
-        note: String::new(),
+        note: chart_words::of_a_rule(name, rule, history).unwrap_or_default(),
+        about: "",
     }
 }
 
@@ -111,7 +112,7 @@ fn drawn<'a>(
         id: chart.title,
         title: chart.title.to_owned(),
         lines: lines.iter().filter_map(|(name, _, of)| line(name, *of)).collect(),
-        band: edge(Look::Low).zip(edge(Look::High)).map(|(low, high)| (low, high, "shaded: 10 to 90 %".to_owned())),
+        band: edge(Look::Low).zip(edge(Look::High)).map(|(low, high)| (low, high, format!("shaded: {}", chart.band))),
         levels: levels(chart.id, config),
         marks: &history.marks,
         group: "run",
@@ -119,7 +120,8 @@ fn drawn<'a>(
         height: HEIGHT,
         scale: Scale::Linear,
         metric: chart.metric,
-        note: note(chart, history),
+        note: chart_words::sentence(chart.id, config, history).unwrap_or_default(),
+        about: chart.note,
     }
 }
 
@@ -134,13 +136,4 @@ fn levels(chart: ChartId, config: &RunConfig) -> Vec<ChartLevel> {
         _ => None,
     };
     level.into_iter().collect()
-}
-
-/// Who moved is said in a sentence as soon as it is known.
-fn note(chart: metrics::Chart, history: &History) -> String {
-    let latest = |name| history.latest(name);
-    match (chart.id, latest(CHOSEN_CHANGE), latest(REJECTED_CHANGE)) {
-        (ChartId::Moved, Some(chosen), Some(rejected)) => moved::sentence(chosen, rejected),
-        _ => chart.note.to_owned(),
-    }
 }

@@ -1,0 +1,244 @@
+//! The sentence under a chart: what its lines come to, made from the numbers alone.
+
+use data::{
+    config::{RunConfig, Schedule},
+    metrics::{
+        ACCURACY, CHOSEN_CHANGE, ChartId, GRADIENT_NORM, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
+        HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, KL_POLICY, KL_REF, LOSS, MARGIN_HIGH, MARGIN_LOW, MARGIN_MIDDLE,
+        REJECTED_CHANGE, SLEEPING, TOKENS_PER_SEC, judged,
+    },
+};
+
+use super::{
+    metric::{number, percent},
+    moved,
+    runs::History,
+    series::Series,
+};
+
+/// Of a run of these settings; nothing while there is nothing to say.
+pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option<String> {
+    match chart {
+        ChartId::Loss => loss(history),
+        ChartId::Margin => margin(history),
+        ChartId::Accuracy => accuracy(history),
+        ChartId::Moved => Some(moved::sentence(history.latest(CHOSEN_CHANGE)?, history.latest(REJECTED_CHANGE)?)),
+        ChartId::Drift => drift(config.train.kl_limit, history),
+        ChartId::Sleeping => sleeping(history.series(SLEEPING)?),
+        ChartId::Gradient => gradient(config.optimizer.max_grad_norm, history.series(GRADIENT_NORM)?),
+        ChartId::LearningRate => Some(learning_rate(config)),
+        ChartId::Speed => speed(history.series(TOKENS_PER_SEC)?),
+        // Of the report, which has captions instead.
+        ChartId::RewardMargin | ChartId::Rewards | ChartId::Retention | ChartId::Answers => None,
+    }
+}
+
+/// Of the share of answers that a rule counts.
+pub fn of_a_rule(name: &str, rule: &str, history: &History) -> Option<String> {
+    let series = history.series(name)?;
+    let (first, now) = (series.first()?, series.latest()?);
+    let end = |end: &String| Some(history.series(end)?.latest()?[1]);
+    let [low, high] = judged::interval(name);
+    let (low, high) = (end(&low)?, end(&high)?);
+    let within =
+        format!("{} of the answers count as {rule}, {} to {} at 95 %", percent(now[1]), percent(low), percent(high));
+    Some(if first[0] == now[0] {
+        within
+    } else if (low..=high).contains(&first[1]) {
+        format!("{within}: not told from the {} at the start", percent(first[1]))
+    } else {
+        format!("{within}; {} at the start", percent(first[1]))
+    })
+}
+
+fn loss(history: &History) -> Option<String> {
+    let (series, whose) = match history.series(HELD_OUT_LOSS) {
+        Some(series) => (series, "On held-out pairs"),
+        None => (history.series(LOSS)?, "In training"),
+    };
+    let (first, now, (lowest, _)) = (series.first()?, series.latest()?, series.extremes()?);
+    if first[0] == now[0] {
+        return None;
+    }
+    let fell = first[1] - lowest[1];
+    // A tenth of the way back is more than an evaluation's noise.
+    let back = now[1] - lowest[1];
+    let (from, to) = (number(first[1]), number(now[1]));
+    Some(if fell <= 0.0 {
+        format!("{whose} it has not fallen: {from} at the start, {to} now")
+    } else if back > 0.1 * fell && lowest[0] < now[0] {
+        format!("{whose} lowest at step {:.0} with {}, and {to} now: it has risen again", lowest[0], number(lowest[1]))
+    } else {
+        format!("{whose} from {from} to {to}, which is about as low as it was")
+    })
+}
+
+fn margin(history: &History) -> Option<String> {
+    let [low, middle, high] = [MARGIN_LOW, MARGIN_MIDDLE, MARGIN_HIGH].map(|name| history.latest(name));
+    let (low, middle, high) = (low?, middle?, high?);
+    let above = if low > 0.0 {
+        "above 0 in nine of ten pairs or more"
+    } else if middle > 0.0 {
+        "above 0 in more than half of the pairs"
+    } else if high > 0.0 {
+        "above 0 in less than half of the pairs"
+    } else {
+        "above 0 in hardly a pair"
+    };
+    Some(format!("{above}; the middle one is {}", number(middle)).replacen("above", "Above", 1))
+}
+
+fn accuracy(history: &History) -> Option<String> {
+    let held_out = history.latest(HELD_OUT_ACCURACY);
+    let ends = history.latest(HELD_OUT_ACCURACY_LOW).zip(history.latest(HELD_OUT_ACCURACY_HIGH));
+    let Some(held_out) = held_out else {
+        let now = history.series(ACCURACY)?.latest()?;
+        return Some(format!("{} of the last step's pairs; nothing is held out to compare with", percent(now[1])));
+    };
+    let Some((low, high)) = ends else { return Some(format!("{} of the held-out pairs", percent(held_out))) };
+    let chance = if (low..=high).contains(&0.5) { ": not told from guessing yet" } else { "" };
+    Some(format!("{} of the held-out pairs, {} to {} at 95 %{chance}", percent(held_out), percent(low), percent(high)))
+}
+
+fn drift(limit: Option<f64>, history: &History) -> Option<String> {
+    let (name, series) = [KL_REF, KL_POLICY].into_iter().find_map(|name| Some((name, history.series(name)?)))?;
+    let now = series.latest()?[1];
+    let (_, highest) = series.extremes()?;
+    let value = number(now);
+    Some(match limit {
+        Some(limit) if now > limit => format!("{name} is {value}, over its limit of {}", number(limit)),
+        Some(limit) => format!("{name} is {value}, {} of its limit", percent(now / limit)),
+        None if now.abs() < 1e-3 => format!("{name} is {value}: where it started, as good as"),
+        None if now < 0.8 * highest[1] => {
+            format!("{name} is {value}; it was {} at step {:.0} and came back", number(highest[1]), highest[0])
+        }
+        None => format!("{name} is {value} nats a token from the start model"),
+    })
+}
+
+fn sleeping(series: &Series) -> Option<String> {
+    let (first, now) = (series.first()?, series.latest()?);
+    let share = percent(now[1]);
+    Some(if now[1] == 0.0 && first[1] == 0.0 {
+        "Every pair of the last step is still pushed".to_owned()
+    } else {
+        format!("{share} of the last step's pairs get almost no push; {} at the start", percent(first[1]))
+    })
+}
+
+fn gradient(limit: f64, series: &Series) -> Option<String> {
+    let (now, (_, highest)) = (series.latest()?, series.extremes()?);
+    let most = format!("{} now, {} at its highest (step {:.0})", number(now[1]), number(highest[1]), highest[0]);
+    Some(if limit > 0.0 && highest[1] > limit {
+        format!("{most}; longer ones are scaled down to {}", number(limit))
+    } else {
+        most
+    })
+}
+
+fn learning_rate(config: &RunConfig) -> String {
+    let optimizer = &config.optimizer;
+    let peak = number(optimizer.learning_rate);
+    let rises = match optimizer.warmup_steps {
+        0 => format!("{peak} from the first step"),
+        steps => format!("Up to {peak} in {steps} steps"),
+    };
+    let goes_on = match optimizer.schedule {
+        Schedule::Cosine => "then down a cosine to the last step",
+        Schedule::Linear => "then down a line to the last step",
+        Schedule::Constant => "then as it is",
+    };
+    format!("{rises}, {goes_on}")
+}
+
+fn speed(series: &Series) -> Option<String> {
+    let (now, (slowest, fastest)) = (series.latest()?, series.extremes()?);
+    let between = [now, slowest, fastest].map(|point| number(point[1].round()));
+    let [now, slowest, fastest] = between;
+    Some(if slowest == fastest {
+        format!("{now} tokens a second")
+    } else {
+        format!("{now} tokens a second, between {slowest} and {fastest} so far")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names and values, ten steps apart.
+    type Metrics<'a> = &'a [(&'a str, &'a [f64])];
+
+    fn history(metrics: Metrics<'_>) -> History {
+        let mut history = History::default();
+        for (name, values) in metrics {
+            let points = (0..).map(f64::from).zip(*values).map(|(step, value)| [10.0 * step, *value]);
+            history.series.insert((*name).to_owned(), Series::from_points(points));
+        }
+        history
+    }
+
+    #[test]
+    fn each_chart_says_what_its_lines_come_to() {
+        let mut config = RunConfig::default();
+        config.train.kl_limit = Some(0.1);
+        let cases: [(ChartId, Metrics<'_>, &str); 12] = [
+            (
+                ChartId::Loss,
+                &[(HELD_OUT_LOSS, &[-0.5, -0.9, -0.7])],
+                "On held-out pairs lowest at step 10 with −0.9, and −0.7",
+            ),
+            (ChartId::Loss, &[(LOSS, &[0.7, 0.5, 0.3])], "In training from 0.7 to 0.3, which"),
+            (ChartId::Loss, &[(LOSS, &[0.7, 0.8])], "it has not fallen: 0.7"),
+            (
+                ChartId::Margin,
+                &[(MARGIN_LOW, &[-1.0]), (MARGIN_MIDDLE, &[2.5]), (MARGIN_HIGH, &[4.0])],
+                "Above 0 in more than half of the pairs; the middle one is 2.5",
+            ),
+            (
+                ChartId::Accuracy,
+                &[(HELD_OUT_ACCURACY, &[0.6]), (HELD_OUT_ACCURACY_LOW, &[0.45]), (HELD_OUT_ACCURACY_HIGH, &[0.73])],
+                "60 % of the held-out pairs, 45 % to 73 % at 95 %: not told from guessing",
+            ),
+            (ChartId::Moved, &[(CHOSEN_CHANGE, &[2.0]), (REJECTED_CHANGE, &[-3.0])], "from both sides"),
+            (ChartId::Drift, &[(KL_REF, &[0.0, 0.05])], "kl/ref is 0.05, 50 % of its limit"),
+            (ChartId::Drift, &[(KL_REF, &[0.0, 0.2])], "over its limit of 0.1"),
+            (
+                ChartId::Sleeping,
+                &[(SLEEPING, &[0.25, 0.5])],
+                "50 % of the last step's pairs get almost no push; 25 % at the start",
+            ),
+            (
+                ChartId::Gradient,
+                &[(GRADIENT_NORM, &[0.5, 9.0, 0.75])],
+                "0.75 now, 9 at its highest (step 10); longer ones are scaled down to 1",
+            ),
+            (ChartId::LearningRate, &[], "steps, then down a cosine"),
+            (
+                ChartId::Speed,
+                &[(TOKENS_PER_SEC, &[900.2, 1500.0])],
+                "1500 tokens a second, between 900 and 1500 so far",
+            ),
+        ];
+        for (chart, metrics, expected) in cases {
+            let said = sentence(chart, &config, &history(metrics)).unwrap();
+            assert!(said.contains(expected), "{chart:?}: {said}");
+        }
+        assert_eq!(sentence(ChartId::Loss, &config, &history(&[])), None);
+    }
+
+    #[test]
+    fn a_judged_share_is_told_from_its_start_or_not() {
+        let name = judged::share("manner");
+        let [low, high] = judged::interval(&name);
+        let said = |last: f64| {
+            let history = history(&[(&name, &[0.4, last]), (&low, &[0.3, last - 0.1]), (&high, &[0.5, last + 0.1])]);
+            of_a_rule(&name, "manner", &history).unwrap()
+        };
+        assert_eq!(
+            said(0.45),
+            "45 % of the answers count as manner, 35 % to 55 % at 95 %: not told from the 40 % at the start"
+        );
+        assert_eq!(said(0.75), "75 % of the answers count as manner, 65 % to 85 % at 95 %; 40 % at the start");
+    }
+}
