@@ -16,6 +16,9 @@ use super::{
     series::Series,
 };
 
+/// A step has few pairs: what holds of the last ones together is said of them.
+const RECENT: usize = 10;
+
 /// Of a run of these settings; nothing while there is nothing to say.
 pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option<String> {
     match chart {
@@ -69,13 +72,13 @@ fn loss(history: &History) -> Option<String> {
     } else if back > 0.1 * fell && lowest[0] < now[0] {
         format!("{whose} lowest at step {:.0} with {}, and {to} now: it has risen again", lowest[0], number(lowest[1]))
     } else {
-        format!("{whose} from {from} to {to}, which is about as low as it was")
+        format!("{whose} from {from} to {to}, its lowest or near it")
     })
 }
 
 fn margin(history: &History) -> Option<String> {
-    let [low, middle, high] = [MARGIN_LOW, MARGIN_MIDDLE, MARGIN_HIGH].map(|name| history.latest(name));
-    let (low, middle, high) = (low?, middle?, high?);
+    let recent = |name| history.series(name)?.recent(RECENT);
+    let (low, middle, high) = (recent(MARGIN_LOW)?, recent(MARGIN_MIDDLE)?, recent(MARGIN_HIGH)?);
     let above = if low > 0.0 {
         "above 0 in nine of ten pairs or more"
     } else if middle > 0.0 {
@@ -85,7 +88,7 @@ fn margin(history: &History) -> Option<String> {
     } else {
         "above 0 in hardly a pair"
     };
-    Some(format!("{above}; the middle one is {}", number(middle)).replacen("above", "Above", 1))
+    Some(format!("Of late {above}; the middle one is {}", number(middle)))
 }
 
 fn accuracy(history: &History) -> Option<String> {
@@ -117,12 +120,11 @@ fn drift(limit: Option<f64>, history: &History) -> Option<String> {
 }
 
 fn sleeping(series: &Series) -> Option<String> {
-    let (first, now) = (series.first()?, series.latest()?);
-    let share = percent(now[1]);
-    Some(if now[1] == 0.0 && first[1] == 0.0 {
-        "Every pair of the last step is still pushed".to_owned()
+    let (first, now) = (series.first()?[1], series.recent(RECENT)?);
+    Some(if now == 0.0 && first == 0.0 {
+        "Every pair of the last steps is still pushed".to_owned()
     } else {
-        format!("{share} of the last step's pairs get almost no push; {} at the start", percent(first[1]))
+        format!("Of late {} of the pairs get almost no push; {} at the start", percent(now), percent(first))
     })
 }
 
@@ -188,12 +190,12 @@ mod tests {
                 &[(HELD_OUT_LOSS, &[-0.5, -0.9, -0.7])],
                 "On held-out pairs lowest at step 10 with −0.9, and −0.7",
             ),
-            (ChartId::Loss, &[(LOSS, &[0.7, 0.5, 0.3])], "In training from 0.7 to 0.3, which"),
+            (ChartId::Loss, &[(LOSS, &[0.7, 0.5, 0.3])], "In training from 0.7 to 0.3, its lowest"),
             (ChartId::Loss, &[(LOSS, &[0.7, 0.8])], "it has not fallen: 0.7"),
             (
                 ChartId::Margin,
                 &[(MARGIN_LOW, &[-1.0]), (MARGIN_MIDDLE, &[2.5]), (MARGIN_HIGH, &[4.0])],
-                "Above 0 in more than half of the pairs; the middle one is 2.5",
+                "Of late above 0 in more than half of the pairs; the middle one is 2.5",
             ),
             (
                 ChartId::Accuracy,
@@ -205,8 +207,8 @@ mod tests {
             (ChartId::Drift, &[(KL_REF, &[0.0, 0.2])], "over its limit of 0.1"),
             (
                 ChartId::Sleeping,
-                &[(SLEEPING, &[0.25, 0.5])],
-                "50 % of the last step's pairs get almost no push; 25 % at the start",
+                &[(SLEEPING, &[0.25, 0.75])],
+                "Of late 50 % of the pairs get almost no push; 25 % at the start",
             ),
             (
                 ChartId::Gradient,

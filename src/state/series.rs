@@ -127,6 +127,13 @@ impl Series {
         self.points.iter().rev().find(|p| p[1].is_finite()).copied()
     }
 
+    /// Mean of the newest finite values, so many at most.
+    pub fn recent(&self, most: usize) -> Option<f64> {
+        let values: Vec<f64> =
+            self.points.iter().rev().map(|point| point[1]).filter(|value| value.is_finite()).take(most).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    }
+
     /// The oldest finite point.
     pub fn first(&self) -> Option<Point> {
         self.points.iter().find(|p| p[1].is_finite()).copied()

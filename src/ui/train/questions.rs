@@ -65,7 +65,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
                 question.give(&mut view.launch, answer);
             }
             if before.is_none() {
-                parts::caption(ui, "set by hand below");
+                parts::caption(ui, "as “All settings” has it");
             }
             if question == Question::Care && checked.config.objective.reference_weight() > 0.0 && !any_references {
                 parts::caption(ui, "needs reference answers")
