@@ -62,6 +62,7 @@ impl App {
         let next = match self.workspace.runs.take(&event) {
             Some(Follow::ReadHistory(run)) => vec![RunCommand::Reload(run)],
             Some(Follow::ReadRuns(run)) => {
+                self.call_for_attention();
                 if let Event::Finished { outcome: Outcome::Failed { error }, .. } = &event {
                     let name = self.workspace.runs.name(run);
                     let summary = format!("{name} failed; its charts and its last checkpoint stay");
@@ -74,6 +75,16 @@ impl App {
         };
         self.take_answers_event(&event);
         next.into_iter().map(Command::Runs).collect()
+    }
+}
+
+impl App {
+    /// A run has ended: where the window is not looked at, the system's bar of windows says so.
+    fn call_for_attention(&self) {
+        if !self.ctx.input(|input| input.focused) {
+            let wish = egui::UserAttentionType::Informational;
+            self.ctx.send_viewport_cmd(egui::ViewportCommand::RequestUserAttention(wish));
+        }
     }
 }
 

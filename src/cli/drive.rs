@@ -23,7 +23,8 @@ use super::{
 
 /// An engine without a window: all of the machine, unless told otherwise.
 pub fn engine(threads: Option<u16>) -> Result<Engine> {
-    Engine::start(no_waker(), EngineOptions::with_threads(self::threads(threads))).context("The system refuses threads")
+    let options = EngineOptions::with_threads(self::threads(threads)).staying_awake();
+    Engine::start(no_waker(), options).context("The system refuses threads")
 }
 
 /// Threads that computations may use.

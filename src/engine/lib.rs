@@ -10,6 +10,7 @@
 
 mod admit;
 mod answers;
+mod awake;
 mod border;
 pub mod catalog;
 mod events;

@@ -6,6 +6,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use train::run::{self, host::Outcome};
 
 use crate::{
+    awake::Awake,
     border,
     events::{Reporter, Waker},
     inbox::{Inbox, Leaving, Running},
@@ -26,6 +27,8 @@ pub struct EngineOptions {
     pub threads: Option<usize>,
     /// A window is drawn on this machine: it comes first.
     pub beside_window: bool,
+    /// The system is not to fall asleep while a run goes on.
+    pub stays_awake: bool,
 }
 
 impl EngineOptions {
@@ -34,7 +37,12 @@ impl EngineOptions {
     }
 
     pub fn beside_window(threads: Option<usize>) -> Self {
-        Self { threads, beside_window: true, ..Self::default() }
+        Self { threads, beside_window: true, stays_awake: true }
+    }
+
+    #[must_use]
+    pub fn staying_awake(self) -> Self {
+        Self { stays_awake: true, ..self }
     }
 
     /// What `"auto"` stands for.
@@ -88,12 +96,13 @@ impl Engine {
         let (requests, inbox) = bounded(REQUESTS);
         let (outbox, events) = bounded(EVENTS);
         let pool = Pool::start(options.pool())?;
+        let stays_awake = options.stays_awake;
         let leaving = Leaving::default();
         let hold = Hold(leaving.clone());
         let thread =
             std::thread::Builder::new().name("nudge-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
                 let reporter = Reporter::new(outbox, waker);
-                serve(Inbox::new(inbox, reporter, pool, leaving));
+                serve(Inbox::new(inbox, reporter, pool, leaving), stays_awake);
             })?;
         Ok(Self { requests, events, hold, thread: Some(thread) })
     }
@@ -116,11 +125,11 @@ impl Engine {
 }
 
 /// Until the requests end: works with one pool after the other.
-fn serve(mut inbox: Inbox) {
+fn serve(mut inbox: Inbox, stays_awake: bool) {
     while !inbox.closing() {
         let pool = Arc::clone(&inbox.pool);
         // A policy stays on the thread that loaded it, so everything of one pool's time is done on one of its threads.
-        let wanted = pool.work(|| shift(&mut inbox));
+        let wanted = pool.work(|| shift(&mut inbox, stays_awake));
         match wanted.map_or(Ok(pool), |options| Pool::start(options).map(Arc::new)) {
             Ok(pool) => inbox.pool = pool,
             Err(error) => {
@@ -137,7 +146,7 @@ fn serve(mut inbox: Inbox) {
 }
 
 /// The next run of the queue, or the next request, until the requests end or the next run wants another pool.
-fn shift(inbox: &mut Inbox) -> Option<PoolOptions> {
+fn shift(inbox: &mut Inbox, stays_awake: bool) -> Option<PoolOptions> {
     while !inbox.closing() {
         let wanted = inbox.pool_wanted();
         if wanted != inbox.pool.options() {
@@ -148,6 +157,7 @@ fn shift(inbox: &mut Inbox) -> Option<PoolOptions> {
             Some(job) => {
                 let run = job.task.run;
                 let mut host = Running { inbox, job: &job };
+                let _awake = stays_awake.then(Awake::hold);
                 let ended = border::within(|| run::train(&mut host, &job.task));
                 let outcome = ended.unwrap_or_else(|error| {
                     run::record_failure(&job.task, &error);
