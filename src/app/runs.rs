@@ -16,7 +16,7 @@ use state::{
 };
 use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord, RunStatus};
 use train::TrainError;
-use train::objective::Objective;
+use train::objective;
 
 use super::{
     App,
@@ -77,7 +77,7 @@ impl App {
             let run = project.create_run(&NewRun {
                 name,
                 config_toml: config.to_toml()?,
-                method: Objective::of(&config.objective).name(),
+                method: objective::name(&config.objective),
                 revision: project.revision()?,
                 parent: None,
             })?;

@@ -403,9 +403,9 @@ pub enum ShapeName {
     Qwen05b,
 }
 
-/// One of the words of `objective.kind`.
+/// One of the words of `objective.kind` that learn from pairs alone.
 fn methods() -> impl TypedValueParser<Value = Method> {
-    PossibleValuesParser::new(Method::ALL.map(Method::name)).map(|word| Method::named(&word).unwrap_or_default())
+    PossibleValuesParser::new(Method::PREFERENCE.map(Method::name)).map(|word| Method::named(&word).unwrap_or_default())
 }
 
 #[cfg(test)]

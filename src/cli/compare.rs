@@ -103,6 +103,7 @@ fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
         let set = |config: &RunConfig| match config.objective.kind {
             Method::Mpo | Method::Dpo => vec![format!("objective.beta={:?}", config.objective.beta)],
             Method::Ipo => vec![format!("objective.tau={:?}", config.objective.tau)],
+            Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => Vec::new(),
         };
         constants = configs.iter().map(set).collect();
     }

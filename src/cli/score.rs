@@ -18,7 +18,7 @@ const AT_ONCE: usize = 256;
 
 pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
     if let Some(project) = &args.project {
-        return score_project::run(project, args.run.as_deref(), args.json, threads);
+        return score_project::run(project, args.run.as_deref(), args.reward.as_deref(), args.json, threads);
     }
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let tally = pool.install(|| score(args))?;

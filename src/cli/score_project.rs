@@ -3,7 +3,10 @@
 use std::{path::Path, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result};
-use data::{config::RunConfig, counted, metrics};
+use data::{
+    config::{Method, RunConfig},
+    counted, metrics,
+};
 use engine::{Scoring, Speakers, compute_pool, pair_scores};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -22,9 +25,19 @@ const STOPPING: &str = "Stopping; the scores so far are kept. Ctrl-C again leave
 /// Pairs whose scores are in the project before the next are begun.
 const KEPT_TOGETHER: usize = 64;
 
-pub fn run(dir: &Path, run: Option<&str>, is_json: bool, threads: Option<u16>) -> Result<Ending> {
+pub fn run(dir: &Path, run: Option<&str>, reward: Option<&str>, is_json: bool, threads: Option<u16>) -> Result<Ending> {
     let project = Project::open(dir)?;
-    let run = run.map(|word| find_at(&project, word)).transpose()?;
+    let wants_rewards = reward.is_some();
+    let run = reward.or(run).map(|word| find_at(&project, word)).transpose()?;
+    let settings = project.settings()?;
+    let config = RunConfig::from_toml(run.as_ref().map_or(&settings.run_toml, |(record, _)| &record.config_toml))?;
+    let is_reward = run.is_some() && config.objective.kind == Method::Reward;
+    if wants_rewards && !is_reward {
+        let name = run.as_ref().map_or("It", |(record, _)| record.name.as_str());
+        anyhow::bail!(
+            "{name} is no reward model; fit one with `nudge train --set objective.kind=reward`, or score its log-probs with --run"
+        );
+    }
     let interrupted = on_interrupt(STOPPING, || {})?;
     let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
     let step = pool.install(|| -> Result<Option<u64>> {
@@ -44,8 +57,6 @@ pub fn run(dir: &Path, run: Option<&str>, is_json: bool, threads: Option<u16>) -
     if interrupted.load(Ordering::Acquire) {
         return Ok(Ending::Interrupted);
     }
-    let settings = project.settings()?;
-    let config = RunConfig::from_toml(run.as_ref().map_or(&settings.run_toml, |(record, _)| &record.config_toml))?;
     let at = run.map(|(record, _)| record.id).zip(step);
     tell(&project, &config, at, is_json)?;
     Ok(Ending::Done)
@@ -66,13 +77,14 @@ fn tell(project: &Project, config: &RunConfig, at: Option<(store::RunId, u64)>, 
     };
     let scoring = project.scoring(&name)?.context("Nothing was scored")?;
     let objective = pair_scores::objective_at(project, config, at)?;
+    let is_reward = at.is_some() && config.objective.kind == Method::Reward;
     let mut sums = Sums::default();
     let mut printed = Ok(());
     project.each_scores(scoring, &mut |scores| {
         if printed.is_ok() {
             let standing = Standing::of(&objective, &scores);
             sums.add(&scores, standing);
-            printed = line(&scores, standing, is_json);
+            printed = line(&scores, standing, is_json, is_reward);
         }
     })?;
     printed?;
@@ -140,13 +152,15 @@ impl Sums {
     }
 }
 
-fn line(scores: &PairScores, standing: Option<Standing>, is_json: bool) -> Result<()> {
+fn line(scores: &PairScores, standing: Option<Standing>, is_json: bool, is_reward: bool) -> Result<()> {
     let PairScores { pair, chosen, rejected, .. } = scores;
     if is_json {
+        let [of_chosen, of_rejected] =
+            if is_reward { ["chosen_score", "rejected_score"] } else { ["chosen_logp", "rejected_logp"] };
         let mut line = json!({
             "pair": pair.0,
-            "chosen_logp": chosen.log_prob,
-            "rejected_logp": rejected.log_prob,
+            of_chosen: chosen.log_prob,
+            of_rejected: rejected.log_prob,
             "chosen_tokens": chosen.tokens,
             "rejected_tokens": rejected.tokens,
             "margin": scores.margin(),
@@ -160,7 +174,7 @@ fn line(scores: &PairScores, standing: Option<Standing>, is_json: bool) -> Resul
         }
         return output::json(&line);
     }
-    let rest = standing.map_or_else(String::new, |standing| {
+    let rest = standing.filter(|_| !is_reward).map_or_else(String::new, |standing| {
         let asleep = if standing.asleep { "  asleep" } else { "" };
         format!(
             "  rewards {:>8.4} {:>8.4}  push {:>7.4}{asleep}",

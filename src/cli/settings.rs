@@ -173,7 +173,7 @@ mod tests {
             ("objective.betta=1", "objective.beta"),
             ("objective.beta", "KEY=VALUE"),
             ("objective.beta=-1", "objective.beta"),
-            ("objective.kind=ppo", "ppo"),
+            ("objective.kind=sft", "sft"),
             ("train.steps=0", "train.steps"),
         ] {
             let error = settings(&[set]).resolve(None).unwrap_err();

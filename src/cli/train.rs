@@ -4,7 +4,7 @@ use anyhow::Result;
 use data::config::{DataConfig, Suggestion};
 use engine::admit;
 use store::{NewRun, Project, RunId};
-use train::objective::Objective;
+use train::objective;
 
 use super::{
     args::{Settings, Train},
@@ -62,7 +62,7 @@ pub fn record_and_drive(
     }
     // A run that cannot start takes no number.
     admit(project, &config)?;
-    let method = Objective::of(&config.objective).name();
+    let method = objective::name(&config.objective);
     // A connection of its own: writing needs one that nobody else holds.
     let mut writer = Project::open(project.dir())?;
     let run = writer.create_run(&NewRun {

@@ -3,60 +3,6 @@
 //! Every key is optional; [`RunConfig::default`] is what the launch sheet starts from. A field's documentation is its help on
 //! the screen; [`Setting`] says what else there is to a setting.
 
-mod auto_or;
-mod device;
-mod fork;
-mod knobs;
-mod length;
-mod margin;
-mod method;
-mod precision;
-mod setting;
-mod suggest;
-mod targets;
-mod text;
-mod validate;
-mod words;
-
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
-
-pub use self::{
-    auto_or::{Threads, TokenBudget},
-    device::DeviceChoice,
-    fork::{AtFork, Changed},
-    knobs::{Knob, Knobs},
-    length::{Done, Length},
-    margin::Margin,
-    precision::Precision,
-    setting::{Group, Kind, Live, Range, Setting, When, Word},
-    suggest::{Basis, FOLLOWING, Suggestion},
-    targets::Targets,
-    text::ConfigError,
-    validate::validate,
-    words::{DriftAction, Method, Priority, Recompute, Schedule},
-};
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunConfig {
-    pub model: ModelConfig,
-    pub data: DataConfig,
-    pub objective: ObjectiveConfig,
-    pub lora: LoraConfig,
-    pub optimizer: OptimizerConfig,
-    pub train: TrainConfig,
-}
-
-impl RunConfig {
-    /// The table: every setting once, in the order of the file.
-    pub fn settings() -> impl Iterator<Item = &'static Setting> {
-        let model = ModelConfig::SETTINGS.iter().chain(DataConfig::SETTINGS).chain(ObjectiveConfig::SETTINGS);
-        model.chain(LoraConfig::SETTINGS).chain(OptimizerConfig::SETTINGS).chain(TrainConfig::SETTINGS)
-    }
-}
-
 /// A section of `run.toml`: for each key its help, type and default, and what the rest of the program reads of it.
 macro_rules! section {
     (
@@ -82,9 +28,69 @@ macro_rules! section {
         impl $Section {
             $( pub const $NAME: Setting = $setting.named(concat!($section, ".", stringify!($key)), concat!($($about),+)); )*
 
-            const SETTINGS: &[Setting] = &[$( Self::$NAME ),*];
+            pub(super) const SETTINGS: &[Setting] = &[$( Self::$NAME ),*];
         }
     };
+}
+
+mod auto_or;
+mod device;
+mod fork;
+mod knobs;
+mod length;
+mod margin;
+mod method;
+mod precision;
+mod rlhf;
+mod setting;
+mod suggest;
+mod targets;
+mod text;
+mod validate;
+mod words;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    auto_or::{Threads, TokenBudget},
+    device::DeviceChoice,
+    fork::{AtFork, Changed},
+    knobs::{Knob, Knobs},
+    length::{Done, Length},
+    margin::Margin,
+    precision::Precision,
+    rlhf::{PpoConfig, RewardConfig, RlhfConfig},
+    setting::{Group, Kind, Live, Range, Setting, When, Word},
+    suggest::{Basis, FOLLOWING, Suggestion},
+    targets::Targets,
+    text::ConfigError,
+    validate::validate,
+    words::{DriftAction, Method, Priority, Prompts, Recompute, RewardAt, Schedule},
+};
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    pub model: ModelConfig,
+    pub data: DataConfig,
+    pub objective: ObjectiveConfig,
+    pub reward: RewardConfig,
+    pub rlhf: RlhfConfig,
+    pub ppo: PpoConfig,
+    pub lora: LoraConfig,
+    pub optimizer: OptimizerConfig,
+    pub train: TrainConfig,
+}
+
+impl RunConfig {
+    /// The table: every setting once, in the order of the file.
+    pub fn settings() -> impl Iterator<Item = &'static Setting> {
+        let model = ModelConfig::SETTINGS.iter().chain(DataConfig::SETTINGS).chain(ObjectiveConfig::SETTINGS);
+        let rlhf = RewardConfig::SETTINGS.iter().chain(RlhfConfig::SETTINGS).chain(PpoConfig::SETTINGS);
+        model.chain(rlhf).chain(LoraConfig::SETTINGS).chain(OptimizerConfig::SETTINGS).chain(TrainConfig::SETTINGS)
+    }
 }
 
 section! { ModelConfig = "model";
@@ -158,7 +164,7 @@ section! { ObjectiveConfig = "objective";
 
     /// Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown
     beta: f64 = 0.1,
-        BETA = Setting::number("β", Range::AboveZero).at(Group::Method, 2).live(Live::Value);
+        BETA = Setting::number("β", Range::AboveZero).at(Group::Method, 2).live(Live::Value).only(When::Policy);
 
     /// IPO pulls every margin to 1/(2τ)
     tau: f64 = 0.1,
@@ -175,13 +181,13 @@ section! { ObjectiveConfig = "objective";
     /// Weight of the KL term on reference answers: holds the policy where it started
     #[serde(skip_serializing_if = "Option::is_none")]
     reference_weight: Option<f64> = None,
-        REFERENCE_WEIGHT = Setting::number("λ ref", Range::ZeroOrMore).at(Group::Method, 3).live(Live::Value)
+        REFERENCE_WEIGHT = Setting::number("λ ref", Range::ZeroOrMore).at(Group::Method, 3).live(Live::Value).only(When::Policy)
             .unset(|run| run.objective.reference_weight().to_string());
 
     /// Weight of plain language modelling on the retention text
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_weight: Option<f64> = None,
-        RETENTION_WEIGHT = Setting::number("λ pre", Range::ZeroOrMore).at(Group::Method, 4).live(Live::Value)
+        RETENTION_WEIGHT = Setting::number("λ pre", Range::ZeroOrMore).at(Group::Method, 4).live(Live::Value).only(When::Policy)
             .unset(|run| run.objective.retention_weight().to_string());
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use data::metrics::{Metric, Told};
 use serde_json::{Map, Value, json};
+use train::reward::Scale;
 
 use crate::{
     ExportError, Layout, Part, Proof, Stored, Strength, What,
@@ -32,6 +33,8 @@ pub struct About {
     pub continued: Option<PathBuf>,
     /// E.g. "MPO anchored-sum".
     pub method: String,
+    /// Of a reward model: what its raw scores are measured by.
+    pub scale: Option<Scale>,
     /// The data revision the run saw.
     pub revision: u64,
     pub pairs: usize,
@@ -171,21 +174,31 @@ impl Card<'_> {
             }
         }
         line(format_args!("\n## Checked after writing\n"));
-        let meant = match self.what {
-            What::Gguf(kind) => format!("the trained model with its weights rounded to {}", kind.name()),
-            _ => "the trained model".to_owned(),
-        };
-        line(format_args!(
-            "Read back from disk on {} probe prompts: logits equal those of {meant} {} (the largest is \
-             {:.1}), and differ from {} by up to {:.3}. Outputs changed on {} of {} probe prompts.\n",
-            proof.probes,
-            proof.closeness(),
-            proof.largest,
-            if self.below().is_empty() { "the base model" } else { "the base model with the adapters below" },
-            proof.effect,
-            proof.changed,
-            proof.probes
-        ));
+        if about.scale.is_some() {
+            line(format_args!(
+                "Read back from disk on {} probe texts: scores equal those of the trained reward model {} (the largest is \
+                 {:.3}).\n",
+                proof.probes,
+                proof.closeness(),
+                proof.largest,
+            ));
+        } else {
+            let meant = match self.what {
+                What::Gguf(kind) => format!("the trained model with its weights rounded to {}", kind.name()),
+                _ => "the trained model".to_owned(),
+            };
+            line(format_args!(
+                "Read back from disk on {} probe prompts: logits equal those of {meant} {} (the largest is \
+                 {:.1}), and differ from {} by up to {:.3}. Outputs changed on {} of {} probe prompts.\n",
+                proof.probes,
+                proof.closeness(),
+                proof.largest,
+                if self.below().is_empty() { "the base model" } else { "the base model with the adapters below" },
+                proof.effect,
+                proof.changed,
+                proof.probes
+            ));
+        }
         if let Some(half) = self.stored.filter(|&stored| stored != Stored::F32) {
             line(format_args!(
                 "The merged weights are stored in {half}, as the base's are or as was asked for: rounding them is what moves \

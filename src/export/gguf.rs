@@ -32,6 +32,9 @@ pub fn gguf(
     on_phase: &mut OnPhase<'_>,
 ) -> Result<(Proof, Vec<String>), ExportError> {
     let Subject { policy, folder, probes, about, .. } = *subject;
+    if subject.policy.has_scalar_head() {
+        return Err(ExportError::Reward);
+    }
     let export = Export::begin(subject, What::Gguf(kind), dir)?;
     phase(on_phase, "Reading the tokenizer", None)?;
     let codec = Codec::load(folder)?;

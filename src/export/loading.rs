@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use serde_json::json;
+use train::reward::Scale;
 
 use crate::{
     GgufType, Layout, What,
@@ -15,6 +16,9 @@ impl Card<'_> {
     pub(super) fn loading(&self) -> String {
         let base = &self.about.base_model;
         let is_gguf = base.to_lowercase().ends_with(".gguf");
+        if let Some(scale) = self.about.scale {
+            return scores(base, scale);
+        }
         let mut text = match self.what {
             What::Adapter { layout: Layout::Peft, .. } => python(base, self.below()),
             What::Adapter { layout: Layout::Mlx, .. } => mlx(base, self.below()),
@@ -59,6 +63,20 @@ impl Card<'_> {
              Nudge reads it too: name this folder as a model."
         )
     }
+}
+
+fn scores(base: &str, scale: Scale) -> String {
+    format!(
+        "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\n\
+         model = AutoModelForSequenceClassification.from_pretrained({}, num_labels=1)\n\
+         model = PeftModel.from_pretrained(model, \"this/folder\")\n\
+         score = model(input_ids).logits[0, 0]  # of prompt and answer, with the token that ends the turn\n```\n\n\
+         In standard deviations, as Nudge shows it: (score − {:.6}) / {:.6}. For texts of unlike length in one batch the \
+         model needs a padding token that no text ends with.",
+        json!(base),
+        scale.mean,
+        scale.std
+    )
 }
 
 fn python(base: &str, below: &[PathBuf]) -> String {

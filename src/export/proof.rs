@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path};
 
 use data::config::Precision;
-use model::{GenerateOptions, LoadError, LoadOptions, Policy, PolicyError};
+use model::{Doc, GenerateOptions, LoadError, LoadOptions, Policy, PolicyError, Reads, Row};
 use serde_json::{Value, json};
 
 use crate::ExportError;
@@ -74,7 +74,12 @@ impl Proof {
             difference: all_apart(meant.as_ref().unwrap_or(&trained), &read.logits),
             rounding: meant.map(|meant| all_apart(&trained, &meant)),
             largest: trained.iter().flatten().fold(0.0, |most, logit| most.max(f64::from(logit.abs()))),
-            effect: all_apart(&trained, &bare.logits),
+            // A reward model has nothing below it that gives scores.
+            effect: if policy.has_scalar_head() {
+                all_apart(&trained, &zeros(&trained))
+            } else {
+                all_apart(&trained, &bare.logits)
+            },
             changed: read.answers.iter().zip(&bare.answers).filter(|(a, b)| a != b).count(),
         };
         let probes = probes.iter().zip(&read.answers);
@@ -104,15 +109,30 @@ fn all_apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
     a.iter().zip(b).map(|(a, b)| apart(a, b)).fold(0.0, worst)
 }
 
+fn zeros(of: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    of.iter().map(|values| vec![0.0; values.len()]).collect()
+}
+
 /// The likeliest tokens after each prompt, going on past an end of turn.
 fn greedy(policy: &Policy, probes: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, PolicyError> {
+    if policy.has_scalar_head() {
+        return Ok(vec![Vec::new(); probes.len()]);
+    }
     let options = GenerateOptions { max_new: PROBE_TOKENS, ..GenerateOptions::default() };
     let answers = policy.generate(probes, &options, &mut |_, _| ControlFlow::Continue(()))?;
     Ok(answers.into_iter().map(|answer| answer.ids).collect())
 }
 
-/// Logits of the token that follows a text.
+/// Logits of the token that follows a text, or of a reward model the score of the text.
 fn last_logits(policy: &Policy, ids: &[u32]) -> Result<Vec<f32>, ExportError> {
+    if policy.has_scalar_head() {
+        let Some((&last, before)) = ids.split_last().filter(|(_, before)| !before.is_empty()) else {
+            return Err(ExportError::NoProbe);
+        };
+        let doc = Doc { prefix: before.to_vec(), continuations: vec![vec![last]] };
+        let row = Row::pack_for(&[doc], Reads::Ends).map_err(PolicyError::from)?;
+        return Ok(policy.log_probs(&row)?.concat());
+    }
     let logits = policy.logits(ids)?;
     let last = ids.len().saturating_sub(1);
     Ok(logits.get(last).and_then(|row| row.to_vec1()).map_err(PolicyError::from)?)

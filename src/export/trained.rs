@@ -84,6 +84,7 @@ impl Trained {
             frozen: adapter::beside(&folder).into_iter().chain(options.frozen_adapters).collect(),
             continued: options.continued,
             method: record.method.clone(),
+            scale: saved.state().scale,
             revision: saved.state().revision.0,
             pairs: inputs.pairs.len(),
             reference_answers: inputs.references.len(),

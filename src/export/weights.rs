@@ -58,6 +58,8 @@ pub enum ExportError {
          the sum, which replaces it"
     )]
     NotOnTop,
+    #[error("This run fitted a reward model, which gives scores and no text: it leaves as a PEFT adapter only")]
+    Reward,
     #[error("The export was stopped; nothing was kept")]
     Stopped,
     #[error(transparent)]
@@ -153,6 +155,9 @@ pub fn merged(
     options: MergedOptions,
     on_phase: &mut OnPhase<'_>,
 ) -> Result<Proof, ExportError> {
+    if subject.policy.has_scalar_head() {
+        return Err(ExportError::Reward);
+    }
     let export = Export::begin(subject, What::Merged(options), dir)?;
     let at = export.aside.path();
     phase(on_phase, "Writing the weights", Some(0.0))?;

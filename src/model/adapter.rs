@@ -77,6 +77,8 @@ pub enum Part {
 #[derive(Debug)]
 pub struct LoadedAdapter {
     loras: BTreeMap<String, Lora>,
+    /// The head of a reward model, `[1, d]`.
+    pub(super) score: Option<Vec<f32>>,
     /// Hash of its files.
     pub(super) identity: String,
     /// What its config and its file do not agree on, as sentences.
@@ -149,6 +151,9 @@ fn is_mlx(dir: &Path) -> bool {
 pub fn save(policy: &Policy, dir: &Path, layout: Layout, part: Part, base_model: &str) -> Result<(), LoadError> {
     let factors = Factors::of(policy, part, dir)?;
     fs::create_dir_all(dir).map_err(|source| LoadError::Write { path: dir.to_owned(), source })?;
+    if factors.score.is_some() && layout != Layout::Peft {
+        return Err(unusable(dir)(format!("{} reads no reward models; export it for PEFT", layout.name())));
+    }
     match layout {
         Layout::Peft => peft::save(&factors, policy.spec(), dir, base_model),
         Layout::Mlx => mlx::save(&factors, policy.spec(), dir, base_model),
@@ -240,7 +245,7 @@ fn finish(
     if loras.is_empty() {
         return Err("it adapts no layer of this model".to_owned());
     }
-    Ok(LoadedAdapter { loras, identity: identity.finish(), remarks })
+    Ok(LoadedAdapter { loras, score: None, identity: identity.finish(), remarks })
 }
 
 /// The name of a folder's config and tensors.

@@ -25,7 +25,7 @@ use super::{
 };
 use ::kernels::{Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Block {
     /// q, k, v.
     pub(super) attention_in: Entry<3>,
@@ -263,6 +263,14 @@ impl Block {
         let Self { attention_in, attention_out, mlp_in, mlp_out, .. } = self;
         let attention = attention_in.readers.iter().chain([&attention_out.projection]);
         let mlp = mlp_in.readers.iter().chain([&mlp_out.projection]);
+        attention.chain(mlp)
+    }
+
+    /// The same.
+    pub(super) fn projections_mut(&mut self) -> impl Iterator<Item = &mut Projection> {
+        let Self { attention_in, attention_out, mlp_in, mlp_out, .. } = self;
+        let attention = attention_in.readers.iter_mut().chain([&mut attention_out.projection]);
+        let mlp = mlp_in.readers.iter_mut().chain([&mut mlp_out.projection]);
         attention.chain(mlp)
     }
 

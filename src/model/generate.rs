@@ -102,6 +102,11 @@ impl Policy {
         if let Some(index) = prompts.iter().position(Vec::is_empty) {
             return Err(PolicyError::Usage(format!("Prompt {index} is empty; there is nothing to answer")));
         }
+        if self.has_scalar_head() {
+            return Err(PolicyError::Usage(
+                "A reward model gives scores and no text; choose another run to answer".to_owned(),
+            ));
+        }
         if options.mix.is_some() {
             self.has_reference()?;
         }

@@ -12,7 +12,7 @@ use super::{
 use ::kernels::{Gradients, InputGradient, Slot};
 
 /// An RMS norm over rows of its own width, which may be a part of the tensor's: one head.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Norm {
     /// As in the weight files.
     pub(super) name: String,
@@ -63,7 +63,7 @@ impl Norm {
 
 /// The way in: a norm, where there is one before, and the linear layers that read it. They give N parts, each layer one,
 /// or one layer all of them side by side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry<const N: usize> {
     pub(super) norm: Option<Norm>,
     pub(super) readers: Vec<Projection>,
@@ -153,7 +153,7 @@ impl<const N: usize> Entry<N> {
 }
 
 /// The way of queries or keys from projection to attention: a norm, where there is one, and a rotation, where there is one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Heads {
     pub(super) norm: Option<Norm>,
     pub(super) count: usize,
@@ -208,7 +208,7 @@ impl Heads {
 }
 
 /// The way out: a linear layer, a norm, where there is one after, and the sum with the residual stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Exit {
     pub(super) projection: Projection,
     pub(super) norm: Option<Norm>,

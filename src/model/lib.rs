@@ -18,7 +18,7 @@
 //! - `weights`: safetensors, checked before anything is allocated. `gguf/`: the same of a GGUF file. `source`: either.
 //! - `parameters`: the flat buffer of what is trained, and AdamW's moments. `flat_file`: both on the disk.
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
-//! - `rope`: rotary positions. `row`: documents packed into one row of tokens.
+//! - `rope`: rotary positions. `row`: documents packed into one row of tokens. `scalar`: heads that give one number, further policies on the same base.
 //! - `half`, `block`: one decoder block, forward and backward.
 //! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes;
 //!   `arithmetic`: in what it multiplies; `rates`: what was measured for that.
@@ -55,6 +55,7 @@ pub mod rates;
 mod rope;
 mod row;
 mod sampler;
+mod scalar;
 mod shelf;
 mod source;
 mod spec;
@@ -81,7 +82,8 @@ pub use parameters::{Parameter, Parameters};
 pub use pass::Pass;
 pub use policy::Policy;
 pub use rope::{Rope, RopeScaling};
-pub use row::{Doc, Row, RowError};
+pub use row::{Doc, Reads, Row, RowError};
+pub use scalar::ScalarHead;
 pub use shelf::{Shelf, hugging_face_home};
 pub use spec::{Biases, Family, Layer, NormPlaces, QueryKeyNorm, Spec};
 pub use survey::{AdapterSurvey, Survey, bytes_on_disk};

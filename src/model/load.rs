@@ -19,6 +19,7 @@ use super::{
     lora, memory,
     projection::Projection,
     rope::RopeCache,
+    scalar::{self, ScalarHead},
     source::Source,
     tensors::{EMBEDDING, FINAL_NORM, HEAD, HalfSpec, LinearSpec, NormSpec},
     trained::Trained,
@@ -42,6 +43,8 @@ pub struct LoadOptions {
     pub continued: Option<PathBuf>,
     /// An adapter that lies beside the model is left out, though Transformers applies it.
     pub bare: bool,
+    /// A head that makes one number of a hidden state, trained beside the adapter. Not together with `full`.
+    pub scalar: Option<ScalarHead>,
     /// Train every weight. Without it and without `adapter`, nothing is trained.
     pub full: bool,
     /// What takes the products where the precision leaves a choice; absent = the quickest here, measured. A run goes on with
@@ -114,8 +117,10 @@ fn load(
     let at_start = frozen.iter().chain(trained.start());
     let identity = identify(folder, &weights, options.precision, chosen.in_words(device), at_start)?;
 
-    let parameters = Parameters::build(trained.planned(&spec), device, |entry, values| {
-        if options.full {
+    let mut planned = trained.planned(&spec);
+    planned.extend(options.scalar.into_iter().flat_map(|head| head.planned(&spec)));
+    let parameters = Parameters::build(planned, device, |entry, values| {
+        if options.full && !scalar::is_part(&entry.name) {
             weights.read_into(&entry.name, &entry.shape, values)
         } else {
             trained.fill(&spec, &entry.name, values)
@@ -151,6 +156,10 @@ fn load(
         final_norm,
         head,
         head_slot,
+        scalar: match (scalar::head_of(&parameters)?, frozen.iter().find_map(|adapter| adapter.score.as_deref())) {
+            (None, Some(score)) => Some(scalar::frozen(score, device)?),
+            (own, _) => own,
+        },
         parameters,
         gradients,
         identity,

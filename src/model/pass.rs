@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::{Row, block::Saved, projection::Dropout};
+use ::kernels::LinearSaved;
 
 /// A forward that can be gone back through, once.
 pub struct Pass {
@@ -11,13 +12,27 @@ pub struct Pass {
     /// Final hidden states of the row's `needed` rows, before the last norm.
     pub(super) hidden: Tensor,
     pub(super) inv_rms: Tensor,
-    /// Normed hidden states of the predictors, `[A, d]`: kept only when the head is trained.
-    pub(super) normed: Option<Tensor>,
-    /// ∂log-prob/∂normed, `[A, d]`.
-    pub(super) u: Tensor,
-    pub(super) lse: Vec<f32>,
+    pub(super) head: HeadPass,
     pub(super) log_probs: Vec<Vec<f32>>,
     pub(super) dropout: Option<Dropout>,
+}
+
+/// What the head of a forward keeps for its backward.
+pub(super) enum HeadPass {
+    /// Of the vocabulary.
+    Tokens {
+        /// Normed hidden states of the predictors, `[A, d]`: kept only when the head is trained.
+        normed: Option<Tensor>,
+        /// ∂log-prob/∂normed, `[A, d]`.
+        u: Tensor,
+        lse: Vec<f32>,
+    },
+    /// Of the scalar head.
+    Scalar {
+        /// Normed hidden states of the rows that are read, `[A, d]`.
+        normed: Tensor,
+        saved: LinearSaved,
+    },
 }
 
 pub(super) enum Kept {
@@ -27,7 +42,7 @@ pub(super) enum Kept {
 }
 
 impl Pass {
-    /// Per scored segment, the natural log-prob of each of its tokens.
+    /// What the row reads, by answer: the natural log-prob of each of its tokens, or numbers of the scalar head.
     pub fn log_probs(&self) -> &[Vec<f32>] {
         &self.log_probs
     }

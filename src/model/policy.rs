@@ -13,11 +13,13 @@ use super::{
     arithmetic::Chosen,
     block::{Block, Frame, PassWeights, Saved},
     half::Norm,
-    pass::{Kept, Pass},
+    pass::{HeadPass, Kept, Pass},
     projection::{Dropout, Projection},
     rope::{RopeCache, Rotation},
 };
-use ::kernels::{Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, NormOptions, Slot, Weight};
+use ::kernels::{
+    Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, NormOptions, Slot, Weight,
+};
 use data::config::{Precision, Recompute};
 
 /// A decoder with its adapters, its gradients, and the buffer of what is trained.
@@ -31,6 +33,8 @@ pub struct Policy {
     /// The embedding's own tensor and slot when the head is tied to it.
     pub(super) head: Weight,
     pub(super) head_slot: Option<Slot>,
+    /// One number of a normed hidden state, where there is such a head: a reward, or a value.
+    pub(super) scalar: Option<Linear>,
     pub(super) parameters: Parameters,
     pub(super) gradients: Gradients,
     pub(super) identity: String,
@@ -133,7 +137,7 @@ impl Policy {
         self.noise = noise;
     }
 
-    /// Log-probs of the row's scored tokens, and what the backward needs. Dropout is active.
+    /// What the row reads, and what the backward needs. Dropout is active.
     pub fn forward(&self, row: &Row) -> Result<Pass> {
         if self.parameters.is_empty() {
             return Err(PolicyError::Usage(
@@ -155,23 +159,20 @@ impl Policy {
         })?;
         let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
-        let options = self.head_options();
-        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::WithU)?;
-        let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
-        Ok(Pass {
-            row: row.clone(),
-            blocks,
-            hidden,
-            inv_rms,
-            normed: self.head_slot.map(|_| predictors),
-            u,
-            lse: out.lse,
-            log_probs: split(&out.log_probs, &row.scored),
-            dropout,
-        })
+        let (read, head) = if row.reads.is_scalar() {
+            let (read, saved) = self.read_scalars(&predictors)?;
+            (read, HeadPass::Scalar { normed: predictors, saved })
+        } else {
+            let options = self.head_options();
+            let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::WithU)?;
+            let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
+            let normed = self.head_slot.map(|_| predictors);
+            (out.log_probs, HeadPass::Tokens { normed, u, lse: out.lse })
+        };
+        Ok(Pass { log_probs: split(&read, &row.scored), row: row.clone(), blocks, hidden, inv_rms, head, dropout })
     }
 
-    /// Log-probs of the row's scored tokens; keeps nothing, and no dropout.
+    /// What the row reads; keeps nothing, and no dropout.
     pub fn log_probs(&self, row: &Row) -> Result<Vec<Vec<f32>>> {
         self.log_probs_of(PassWeights::Policy, row)
     }
@@ -189,6 +190,9 @@ impl Policy {
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
         let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
         let predictors = self.predictors(&normed, row)?;
+        if row.reads.is_scalar() {
+            return Ok(split(&self.read_scalars(&predictors)?.0, &row.scored));
+        }
         let options = self.head_options();
         let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
         Ok(split(&out.log_probs, &row.scored))
@@ -244,9 +248,9 @@ impl Policy {
         self.backward_tokens(pass, &per_token)
     }
 
-    /// The same with one coefficient a scored token, in the row's order.
+    /// The same with one coefficient for each number that the row reads, in the row's order.
     pub fn backward_tokens(&mut self, pass: Pass, per_token: &[f32]) -> Result<()> {
-        let Pass { row, blocks: mut kept, hidden, inv_rms, normed, u, lse, dropout, .. } = pass;
+        let Pass { row, blocks: mut kept, hidden, inv_rms, head, dropout, .. } = pass;
         if per_token.len() != row.answer_tokens() {
             return Err(PolicyError::Usage(format!(
                 "The row has {} scored tokens but {} coefficients were given",
@@ -257,8 +261,7 @@ impl Policy {
 
         // The gradient buffer is taken out so that the frame may borrow the rest.
         let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
-        let result =
-            self.go_back(&row, &mut kept, &hidden, &inv_rms, normed, u, &lse, per_token, dropout, &mut gradients);
+        let result = self.go_back(&row, &mut kept, &hidden, &inv_rms, head, per_token, dropout, &mut gradients);
         self.gradients = gradients;
         result
     }
@@ -273,9 +276,7 @@ impl Policy {
         kept: &mut Vec<Kept>,
         hidden: &Tensor,
         inv_rms: &Tensor,
-        normed: Option<Tensor>,
-        u: Tensor,
-        lse: &[f32],
+        head: HeadPass,
         per_token: &[f32],
         dropout: Option<Dropout>,
         gradients: &mut Gradients,
@@ -283,12 +284,17 @@ impl Policy {
         let kernels = self.kernels.as_ref();
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = self.frame(&row.layout, &rotations, dropout);
-        let options = self.head_options();
-        if let (Some(slot), Some(h)) = (self.head_slot, normed) {
-            let targets = &row.targets;
-            kernels.head_weight_backward(&h, &self.head, targets, lse, per_token, &options, slot, gradients)?;
-        }
-        let d_predictors = kernels.head_backward(u, per_token)?;
+        let d_predictors = match head {
+            HeadPass::Scalar { normed, saved } => self.scalars_backward(&normed, &saved, per_token, gradients)?,
+            HeadPass::Tokens { normed, u, lse } => {
+                if let (Some(slot), Some(h)) = (self.head_slot, normed) {
+                    let (targets, options) = (&row.targets, self.head_options());
+                    kernels
+                        .head_weight_backward(&h, &self.head, targets, &lse, per_token, &options, slot, gradients)?;
+                }
+                kernels.head_backward(u, per_token)?
+            }
+        };
         let d_normed = kernels.scatter_rows(&d_predictors, &row.head_rows, hidden.dim(0)?)?;
         let (norm, input) = (&self.final_norm, InputGradient::Fresh);
         let mut dy = kernels.rms_norm_backward(

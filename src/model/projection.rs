@@ -13,7 +13,7 @@ use super::{
 };
 use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Projection {
     /// Module path, e.g. `model.layers.0.self_attn.q_proj`.
     path: String,
@@ -62,6 +62,11 @@ impl Projection {
     /// All adapters, frozen ones first.
     pub(super) fn adapters(&self) -> &[Lora] {
         &self.linear.loras
+    }
+
+    /// Takes this adapter as its trained one, on the layer as it was at step 0.
+    pub(super) fn carry(&mut self, trained: Option<Lora>) {
+        *self = Self::new(std::mem::take(&mut self.path), self.at_start.clone(), trained, None);
     }
 
     /// The trained adapter, if there is one.

@@ -27,9 +27,39 @@ impl Doc {
         self.prefix.len() + self.continuations.iter().map(|ids| ids.len().saturating_sub(1)).sum::<usize>()
     }
 
+    /// The same where a row is read so.
+    pub fn tokens_for(&self, reads: Reads) -> usize {
+        self.tokens() + if reads.has_ends() { self.continuations.len() } else { 0 }
+    }
+
     /// Tokens of this document that are scored.
     pub fn answer_tokens(&self) -> usize {
         self.continuations.iter().map(Vec::len).sum()
+    }
+}
+
+/// What is read of a row's documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reads {
+    /// The log-prob of each token of each answer.
+    #[default]
+    LogProbs,
+    /// The scalar head at the last token of each answer: one number an answer.
+    Ends,
+    /// The scalar head at the state before each token of each answer: as many numbers as tokens.
+    States,
+    /// And at the last token: one number more.
+    StatesAndEnds,
+}
+
+impl Reads {
+    /// Whether the last token of an answer has a row of its own; it predicts nothing that is scored.
+    fn has_ends(self) -> bool {
+        matches!(self, Self::Ends | Self::StatesAndEnds)
+    }
+
+    pub fn is_scalar(self) -> bool {
+        self != Self::LogProbs
     }
 }
 
@@ -54,27 +84,32 @@ pub struct Row {
     pub(super) layout: Layout,
     /// Of each token's document: tokens from its first to the last of its longest answer.
     pub(super) lengths: Vec<u32>,
-    /// The rows that predict anything, ascending: all that the last block has to finish.
+    /// The rows that anything is read of, ascending: all that the last block has to finish.
     needed: Vec<u32>,
-    /// A entries: where the row that predicts each scored token stands in `needed`. The last prompt row occurs once per
-    /// answer.
+    /// A entries: where each row that is read stands in `needed`. The last prompt row occurs once per answer.
     pub(super) head_rows: Vec<u32>,
-    /// A entries: the scored tokens.
+    /// A entries: the scored tokens. None where the scalar head is read.
     pub(super) targets: Vec<u32>,
-    /// Tokens of each scored segment, in the order doc 0 cont 0, doc 0 cont 1, doc 1 cont 0 …
+    /// What is read of each answer, in the order doc 0 cont 0, doc 0 cont 1, doc 1 cont 0 …
     pub(super) scored: Vec<usize>,
+    pub(super) reads: Reads,
 }
 
 impl Row {
-    /// Packs documents one after the other.
+    /// Packs documents one after the other, to have the log-probs of their answers.
     pub fn pack(docs: &[Doc]) -> Result<Self, RowError> {
-        let total = docs.iter().map(Doc::tokens).sum();
+        Self::pack_for(docs, Reads::LogProbs)
+    }
+
+    /// The same to have what `reads` says.
+    pub fn pack_for(docs: &[Doc], reads: Reads) -> Result<Self, RowError> {
+        let total = docs.iter().map(|doc| doc.tokens_for(reads)).sum();
         let answers = docs.iter().map(Doc::answer_tokens).sum();
         let mut tokens: Vec<u32> = Vec::with_capacity(total);
         let mut segments = Vec::new();
         let mut lengths: Vec<u32> = Vec::with_capacity(total);
-        let mut predictors = Vec::with_capacity(answers);
-        let mut targets = Vec::with_capacity(answers);
+        let mut read = Vec::with_capacity(answers);
+        let mut targets = Vec::new();
         let mut scored = Vec::new();
         for (index, doc) in docs.iter().enumerate() {
             if doc.prefix.is_empty() {
@@ -84,14 +119,23 @@ impl Row {
             tokens.extend(&doc.prefix);
             segments.push(Segment { start: prefix.start, len: prefix.len(), prefix: 0..0 });
             for ids in &doc.continuations {
-                let Some((_, inputs)) = ids.split_last() else {
+                let Some((_, before_last)) = ids.split_last() else {
                     return Err(RowError::EmptyContinuation(index));
                 };
+                let inputs = if reads.has_ends() { ids } else { before_last };
                 let start = tokens.len();
-                predictors.push((prefix.end - 1) as u32);
-                predictors.extend((start..start + inputs.len()).map(|row| row as u32));
-                targets.extend(ids);
-                scored.push(ids.len());
+                let rows = (start..start + inputs.len()).map(|row| row as u32);
+                let already = read.len();
+                if reads == Reads::Ends {
+                    read.extend(rows.last());
+                } else {
+                    read.push((prefix.end - 1) as u32);
+                    read.extend(rows);
+                }
+                if reads == Reads::LogProbs {
+                    targets.extend(ids);
+                }
+                scored.push(read.len() - already);
                 if !inputs.is_empty() {
                     tokens.extend(inputs);
                     segments.push(Segment { start, len: inputs.len(), prefix: prefix.clone() });
@@ -100,18 +144,18 @@ impl Row {
             let longest = doc.continuations.iter().map(Vec::len).max().unwrap_or(0);
             lengths.resize(tokens.len(), (doc.prefix.len() + longest) as u32);
         }
-        if targets.is_empty() {
+        if read.is_empty() {
             return Err(RowError::Nothing);
         }
-        let mut needed = predictors.clone();
+        let mut needed = read.clone();
         needed.sort_unstable();
         needed.dedup();
-        let head_rows = predictors.iter().map(|row| needed.partition_point(|other| other < row) as u32).collect();
+        let head_rows = read.iter().map(|row| needed.partition_point(|other| other < row) as u32).collect();
         let layout = Layout::new(segments).map_err(|error| RowError::Layout(error.to_string()))?;
-        Ok(Self { tokens, layout, lengths, needed, head_rows, targets, scored })
+        Ok(Self { tokens, layout, lengths, needed, head_rows, targets, scored, reads })
     }
 
-    /// The rows that predict a scored token; `None` when all do.
+    /// The rows that are read; `None` when all are.
     pub(super) fn needed(&self) -> Option<&[u32]> {
         (self.needed.len() < self.tokens.len()).then_some(self.needed.as_slice())
     }
@@ -121,12 +165,12 @@ impl Row {
         self.tokens.len()
     }
 
-    /// A, the tokens that are scored.
+    /// A, the tokens that are scored, or the numbers that are read of the scalar head.
     pub fn answer_tokens(&self) -> usize {
-        self.targets.len()
+        self.head_rows.len()
     }
 
-    /// Token counts of the scored segments, in their order.
+    /// How many of them belong to each answer, in their order.
     pub fn scored(&self) -> &[usize] {
         &self.scored
     }
@@ -152,6 +196,25 @@ mod tests {
         assert_eq!(row.lengths, [6, 6, 6, 6, 6, 3, 3]);
         assert_eq!(row.tokens(), docs.iter().map(Doc::tokens).sum::<usize>());
         assert_eq!(row.answer_tokens(), docs.iter().map(Doc::answer_tokens).sum::<usize>());
+    }
+
+    #[test]
+    fn the_scalar_head_is_read_at_ends_and_at_states() {
+        let docs = [Doc { prefix: vec![1, 2, 3], continuations: vec![vec![10, 11, 12], vec![20]] }];
+        let ends = Row::pack_for(&docs, Reads::Ends).unwrap();
+        assert_eq!(ends.tokens, [1, 2, 3, 10, 11, 12, 20]);
+        assert_eq!(
+            (ends.needed(), &ends.head_rows[..], &ends.scored[..]),
+            (Some(&[5, 6][..]), &[0, 1][..], &[1, 1][..])
+        );
+        assert_eq!(ends.layout.positions(), [0, 1, 2, 3, 4, 5, 3]);
+        assert_eq!(ends.tokens(), docs[0].tokens_for(Reads::Ends));
+        let states = Row::pack_for(&docs, Reads::States).unwrap();
+        assert_eq!(states.tokens, Row::pack(&docs).unwrap().tokens);
+        assert_eq!((&states.head_rows[..], &states.scored[..]), (&[0, 1, 2, 0][..], &[3, 1][..]));
+        let both = Row::pack_for(&docs, Reads::StatesAndEnds).unwrap();
+        assert_eq!((&both.head_rows[..], &both.scored[..]), (&[0, 1, 2, 3, 0, 4][..], &[4, 2][..]));
+        assert!(both.targets.is_empty());
     }
 
     #[test]

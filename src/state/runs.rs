@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use data::config::RunConfig;
+use data::config::{Method, RunConfig};
 use engine::protocol::{Event, Outcome, RunControl};
 use store::{self, RunId, RunRecord, RunStatus};
 
@@ -160,6 +160,12 @@ impl Runs {
     /// The name of a run, also when its record is not here yet.
     pub fn name(&self, run: RunId) -> String {
         self.record(run).map_or_else(|| format!("Run {}", run.0), |record| record.name.clone())
+    }
+
+    /// Whether it fits a reward model.
+    pub fn fits_rewards(&self, run: RunId) -> bool {
+        let config = self.record(run).and_then(|record| RunConfig::from_toml(&record.config_toml).ok());
+        config.is_some_and(|config| config.objective.kind == Method::Reward)
     }
 
     pub fn is_going(&self, run: RunId) -> bool {

@@ -151,10 +151,10 @@ impl Preset {
     }
 }
 
-/// The same settings with each method: what was set for one stays its own.
+/// The same settings with each method that learns from pairs: what was set for one stays its own.
 pub fn each_method(launch: &Launch) -> Vec<RunConfig> {
     let mut launch = launch.clone();
-    let each = Method::ALL.into_iter().map(|method| {
+    let each = Method::PREFERENCE.into_iter().map(|method| {
         launch.set_method(method);
         launch.checked().clone()
     });
@@ -245,7 +245,7 @@ mod tests {
         let mut launch = sheet();
         launch.set(ObjectiveConfig::BETA.key, "0.4");
         let configs = each_method(&launch);
-        assert_eq!(configs.iter().map(|config| config.objective.kind).collect::<Vec<_>>(), Method::ALL);
+        assert_eq!(configs.iter().map(|config| config.objective.kind).collect::<Vec<_>>(), Method::PREFERENCE);
         assert!(
             configs.iter().all(|config| config.train == configs[0].train && config.optimizer == configs[0].optimizer)
         );

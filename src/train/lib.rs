@@ -4,6 +4,7 @@
 //! - [`dataset`]: from a project's data to rows of token ids.
 //! - [`step`]: one optimizer step, the same for a run, a benchmark and a test; [`loss`]: what it makes smaller.
 //! - [`measure`]: log-probs, the reference at step 0, held-out data, fresh answers, given pairs.
+//! - [`reward`]: a reward model.
 //! - [`memory`]: what there is and what may be taken.
 //! - [`run`]: a run from its record in the project to its last checkpoint. What it needs from outside is [`run::host::Host`].
 //! - [`bench`]: some steps, measured.
@@ -17,6 +18,7 @@ pub mod loss;
 pub mod measure;
 pub mod memory;
 pub mod objective;
+pub mod reward;
 pub mod run;
 pub mod step;
 

@@ -28,6 +28,7 @@ fn about() -> About {
         step: 7,
         base_model: "org/base".to_owned(),
         method: "MPO anchored-sum".to_owned(),
+        scale: None,
         metrics: vec![("eval_rewards/accuracies".to_owned(), 0.75)],
         ..About::default()
     }

@@ -18,6 +18,7 @@ fn about(strength: u16) -> About {
         strength: Strength::percent(strength).unwrap(),
         base_model: "org/base".to_owned(),
         method: "MPO anchored-sum".to_owned(),
+        scale: None,
         ..About::default()
     }
 }

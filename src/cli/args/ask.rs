@@ -21,6 +21,9 @@ pub struct Score {
     /// A run of the project (number, name or "last"), at its newest checkpoint or at STEP [default: what runs start from]
     #[arg(value_name = "RUN[@STEP]", requires = "project")]
     pub run: Option<String>,
+    /// A run that fitted a reward model, whose scores are wanted instead of log-probs; in standard deviations.
+    #[arg(long, value_name = "RUN[@STEP]", requires = "project", conflicts_with = "run")]
+    pub reward: Option<String>,
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR", required_unless_present = "project")]
     pub model: Option<PathBuf>,

@@ -1,8 +1,8 @@
 //! Which settings a fork may have otherwise than its run, and which it takes over as they are.
 
 use super::{
-    ConfigError, DataConfig, Knobs, LoraConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, RunConfig, Setting,
-    TrainConfig,
+    ConfigError, DataConfig, Knobs, LoraConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, PpoConfig, RewardConfig,
+    RlhfConfig, RunConfig, Setting, TrainConfig,
 };
 
 /// What a fork does with a setting.
@@ -41,6 +41,25 @@ const TABLE: &[(Setting, AtFork)] = &[
     (ObjectiveConfig::ROBUST, Changes("from the next step on")),
     (ObjectiveConfig::REFERENCE_WEIGHT, Changes("from the next step on")),
     (ObjectiveConfig::RETENTION_WEIGHT, Changes("from the next step on")),
+    (RewardConfig::RUN, Stays("scores of another reward model would not compare, and the critic follows these")),
+    (RewardConfig::CENTER, Changes("from the next step on")),
+    (RewardConfig::MARGIN, Changes("from the next step on")),
+    (RlhfConfig::PROMPTS, Changes("from the next step on")),
+    (RlhfConfig::ANSWERS_PER_PROMPT, Changes("from the next step on")),
+    (RlhfConfig::MAX_TOKENS, Changes("from the next step on")),
+    (RlhfConfig::MISSING_EOS_PENALTY, Changes("from the next step on")),
+    (RlhfConfig::REWARD_CLIP, Changes("from the next step on")),
+    (RlhfConfig::KL_COEF, Changes("from the next step on")),
+    (RlhfConfig::CLIP, Changes("from the next step on")),
+    (RlhfConfig::EPOCHS, Changes("from the next step on")),
+    (RlhfConfig::MINIBATCHES, Changes("from the next step on")),
+    (PpoConfig::VALUE_CLIP, Changes("from the next step on")),
+    (PpoConfig::VALUE_COEF, Changes("from the next step on")),
+    (PpoConfig::GAMMA, Changes("from the next step on; the critic has learnt the returns of before")),
+    (PpoConfig::LAMBDA, Changes("from the next step on; the critic has learnt the returns of before")),
+    (PpoConfig::CRITIC_LEARNING_RATE, Changes("from the next step on, at its place of the schedule")),
+    (PpoConfig::CRITIC_WARMUP, Changes("steps in all, those before the fork counted")),
+    (PpoConfig::REWARD_AT, Changes("from the next step on; the critic has learnt the returns of before")),
     (LoraConfig::FULL, Stays("the checkpoint holds what this trains")),
     (LoraConfig::RANK, Stays("the adapter of the checkpoint has this width")),
     (LoraConfig::ALPHA, Stays("under another scale the adapter of the checkpoint would be another model")),

@@ -7,7 +7,9 @@ impl ObjectiveConfig {
     pub fn margin(&self) -> Margin {
         self.margin.unwrap_or(match self.kind {
             // Anchored margins start at 0, so a typical data set starts awake.
-            Method::Mpo | Method::Dpo => Margin::AnchoredSum,
+            Method::Mpo | Method::Dpo | Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => {
+                Margin::AnchoredSum
+            }
             Method::Ipo => Margin::AnchoredMean,
         })
     }
@@ -16,7 +18,7 @@ impl ObjectiveConfig {
     pub fn reference_weight(&self) -> f64 {
         self.reference_weight.unwrap_or(match self.kind {
             Method::Mpo => 0.3,
-            Method::Dpo | Method::Ipo => 0.0,
+            Method::Dpo | Method::Ipo | Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => 0.0,
         })
     }
 

@@ -101,6 +101,10 @@ pub enum Group {
 pub enum When {
     Always,
     Method(Method),
+    /// A policy is taught, not a reward model.
+    Policy,
+    /// Answers are sampled between updates.
+    Sampling,
     /// DPO with label smoothing.
     Smoothed,
     /// An adapter is trained, not all weights.
@@ -287,6 +291,8 @@ impl When {
         match self {
             Self::Always => true,
             Self::Method(method) => objective.kind == method,
+            Self::Policy => objective.kind != Method::Reward,
+            Self::Sampling => objective.kind.samples(),
             Self::Smoothed => objective.kind == Method::Dpo && objective.label_smoothing != 0.0,
             Self::Adapter => !config.lora.full,
             Self::ByEpochs => config.train.steps.is_none(),
@@ -314,6 +320,11 @@ mod tests {
         config.objective.margin = Some(Margin::Sum);
         config.objective.reference_weight = Some(0.0);
         config.objective.retention_weight = Some(0.0);
+        config.reward.run = Some(1);
+        config.rlhf.answers_per_prompt = Some(1);
+        config.rlhf.kl_coef = Some(0.0);
+        config.rlhf.epochs = Some(1);
+        config.ppo.critic_learning_rate = Some(1e-3);
         config.train.steps = Some(1);
         config.train.memory_mb = Some(1);
         config.train.kl_limit = Some(1.0);
@@ -392,7 +403,8 @@ mod tests {
             let mut config = RunConfig::default();
             match setting.counts {
                 When::Method(method) => config.objective.kind = method,
-                When::Always | When::Smoothed | When::Adapter | When::ByEpochs | When::Limited => {}
+                When::Sampling => config.objective.kind = Method::Ppo,
+                When::Always | When::Policy | When::Smoothed | When::Adapter | When::ByEpochs | When::Limited => {}
             }
             // A whole number below zero is refused as it is read.
             match config.with_overrides(&[(setting.key.to_owned(), value.to_owned())]) {

@@ -100,7 +100,12 @@ impl RunConfig {
                 let parameters = basis.parameters?;
                 let what = if self.lora.full { "all weights are" } else { "an adapter is" };
                 let because = format!("{what} trained on a model of {}", millions(parameters));
-                Some((format!("{:e}", learning_rate(parameters, self.lora.full)), because))
+                let rate = learning_rate(parameters, self.lora.full);
+                if self.objective.kind.samples() {
+                    // Half of the answers that teach are worse than the other half, and several updates go over them.
+                    return Some((format!("{:e}", one_digit(0.3 * rate)), format!("{because} from what it samples")));
+                }
+                Some((format!("{rate:e}"), because))
             }
             key if key == OptimizerConfig::WARMUP_STEPS.key => {
                 Some(((steps / 10).clamp(1, 100).min(steps / 2).to_string(), of_steps))
@@ -133,8 +138,11 @@ fn share_held_out(pairs: usize) -> String {
 fn learning_rate(parameters: u64, full: bool) -> f64 {
     const AT: f64 = 1e7;
     let adapter = 1e-3 * (AT / (parameters as f64).max(AT)).powf(0.25);
-    let rate = if full { adapter / 10.0 } else { adapter };
-    // One digit is all that the rule knows.
+    one_digit(if full { adapter / 10.0 } else { adapter })
+}
+
+/// One digit is all that the rule knows.
+fn one_digit(rate: f64) -> f64 {
     let power = 10f64.powf(rate.log10().floor());
     format!("{:.0}e{}", rate / power, power.log10().round()).parse().unwrap_or(rate)
 }

@@ -4,7 +4,7 @@ use toml::Table;
 
 use super::{
     DataConfig, DeviceChoice, LoraConfig, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, RunConfig,
-    Setting, Targets, TrainConfig,
+    Setting, Targets, TrainConfig, rlhf,
 };
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
@@ -16,6 +16,9 @@ pub fn validate(config: &RunConfig) -> Vec<(String, String)> {
     for (setting, sentence) in
         [device(config), optimizer(config), reference(config), margin(config)].into_iter().flatten()
     {
+        faults.push((setting.key.to_owned(), format!("{} is {sentence}", setting.key)));
+    }
+    for (setting, sentence) in rlhf::faults(config) {
         faults.push((setting.key.to_owned(), format!("{} is {sentence}", setting.key)));
     }
     if !config.lora.full {
@@ -68,11 +71,11 @@ fn margin(config: &RunConfig) -> Fault {
         Margin::AnchoredSum | Margin::AnchoredMean => true,
     };
     match config.objective.kind {
-        Method::Mpo => None,
-        Method::Dpo | Method::Ipo if anchored => None,
-        Method::Dpo | Method::Ipo => Some((
+        Method::Mpo | Method::Reward => None,
+        _ if anchored => None,
+        Method::Dpo | Method::Ipo | Method::Ppo | Method::Rloo | Method::Grpo => Some((
             ObjectiveConfig::MARGIN,
-            "reference-free, which DPO and IPO are not; it must be \"anchored-sum\" or \"anchored-mean\"".to_owned(),
+            "reference-free, which is for MPO alone; it must be \"anchored-sum\" or \"anchored-mean\"".to_owned(),
         )),
     }
 }

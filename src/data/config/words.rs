@@ -11,10 +11,21 @@ pub enum Method {
     Mpo,
     Dpo,
     Ipo,
+    Reward,
+    Ppo,
+    Rloo,
+    Grpo,
 }
 
 impl Method {
-    pub const ALL: [Self; 3] = [Self::Mpo, Self::Dpo, Self::Ipo];
+    pub const ALL: [Self; 7] = [Self::Mpo, Self::Dpo, Self::Ipo, Self::Reward, Self::Ppo, Self::Rloo, Self::Grpo];
+    /// Those that teach a policy from pairs alone.
+    pub const PREFERENCE: [Self; 3] = [Self::Mpo, Self::Dpo, Self::Ipo];
+
+    /// Whether it learns from answers that the policy samples between its updates, with the score of a reward model.
+    pub fn samples(self) -> bool {
+        matches!(self, Self::Ppo | Self::Rloo | Self::Grpo)
+    }
 
     /// The word of `run.toml`.
     pub fn name(self) -> &'static str {
@@ -22,6 +33,10 @@ impl Method {
             Self::Mpo => "mpo",
             Self::Dpo => "dpo",
             Self::Ipo => "ipo",
+            Self::Reward => "reward",
+            Self::Ppo => "ppo",
+            Self::Rloo => "rloo",
+            Self::Grpo => "grpo",
         }
     }
 
@@ -29,6 +44,27 @@ impl Method {
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == word)
     }
+}
+
+/// Whose prompts are answered between updates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Prompts {
+    #[default]
+    #[serde(rename = "pairs")]
+    Pairs,
+    /// Half of them from the reference answers.
+    #[serde(rename = "pairs+reference")]
+    WithReference,
+}
+
+/// Where the score of an answer joins its tokens' rewards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewardAt {
+    #[default]
+    LastToken,
+    /// A slot of its own behind it, whose value is read at the last token.
+    AfterEnd,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -91,6 +127,36 @@ pub(super) const METHODS: &[Word] = &[
     word("mpo", "MPO", "Maximum Preference Optimization, arXiv 2312.16430"),
     word("dpo", "DPO", "Direct Preference Optimization, arXiv 2305.18290"),
     word("ipo", "IPO", "Identity Preference Optimization, arXiv 2310.12036"),
+    word(
+        "reward",
+        "Reward model",
+        "Fits scores to the pairs (Bradley–Terry): about 2 forwards a token; what PPO, RLOO and GRPO need",
+    ),
+    word(
+        "ppo",
+        "PPO",
+        "RLHF with a critic, arXiv 1707.06347: samples answers, about 13 forwards a token; needs a reward model",
+    ),
+    word(
+        "rloo",
+        "RLOO",
+        "RLHF without a critic, arXiv 2402.14740: samples answers, about 6 forwards a token; needs a reward model",
+    ),
+    word(
+        "grpo",
+        "GRPO",
+        "RLHF with scores in units of their group, arXiv 2402.03300: about 6 forwards a token; needs a reward model",
+    ),
+];
+
+pub(super) const PROMPTS: &[Word] = &[
+    word("pairs", "Of the pairs", "Those of the pairs that are trained on"),
+    word("pairs+reference", "And of references", "Every other one from the reference answers, where the KL counts too"),
+];
+
+pub(super) const REWARD_PLACES: &[Word] = &[
+    word("last-token", "Last token", ""),
+    word("after-end", "After the end", "A slot of its own behind the last token, as TRL has it"),
 ];
 
 pub(super) const MARGINS: &[Word] = &[

@@ -1,6 +1,7 @@
 //! The charts that metrics are drawn in.
 
 use super::{METRICS, Metric};
+use crate::config::Method;
 
 /// Lines that share their axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub struct Chart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChartId {
     Loss,
+    ScoreAccuracy,
+    ScoreMargin,
+    Scores,
+    ScoreLength,
+    Objective,
+    SampledKl,
+    Ratios,
+    Critic,
+    Completions,
     RewardMargin,
     Rewards,
     Margin,
@@ -63,6 +73,26 @@ const fn chart(id: ChartId, title: &'static str, metric: &'static str) -> Chart 
 }
 
 impl Chart {
+    /// Whether runs of this method measure any of its lines.
+    pub fn suits(self, method: Method) -> bool {
+        match self.id {
+            ChartId::ScoreAccuracy | ChartId::ScoreMargin | ChartId::Scores | ChartId::ScoreLength => {
+                method == Method::Reward
+            }
+            ChartId::Objective | ChartId::SampledKl | ChartId::Ratios | ChartId::Completions => method.samples(),
+            ChartId::Critic => method == Method::Ppo,
+            ChartId::Moved | ChartId::Sleeping => Method::PREFERENCE.contains(&method),
+            ChartId::RewardMargin
+            | ChartId::Rewards
+            | ChartId::Margin
+            | ChartId::Accuracy
+            | ChartId::Drift
+            | ChartId::Retention
+            | ChartId::Answers => method != Method::Reward,
+            ChartId::Loss | ChartId::Gradient | ChartId::LearningRate | ChartId::Speed => true,
+        }
+    }
+
     const fn with_note(self, note: &'static str) -> Self {
         Self { note, ..self }
     }
@@ -107,6 +137,17 @@ impl Line {
 /// All of them, in reading order.
 pub const CHARTS: &[Chart] = &[
     chart(ChartId::Loss, "Loss", "loss"),
+    chart(ChartId::ScoreAccuracy, "Accuracy of the scores", "accuracy"),
+    chart(ChartId::ScoreMargin, "Margin of the scores", "margin"),
+    chart(ChartId::Scores, "Scores", "mean_reward").with_band("the lowest to the highest"),
+    chart(ChartId::ScoreLength, "Scores and length", "length_correlation")
+        .with_note("Above 0 the longer answers have the higher scores, whatever they say"),
+    chart(ChartId::Objective, "Score and reward of sampled answers", "objective/scores")
+        .with_note("In standard deviations of the reward model; the reward has the KL penalty in it"),
+    chart(ChartId::SampledKl, "KL of sampled answers", "objective/kl"),
+    chart(ChartId::Ratios, "Clipping", "policy/clipfrac_avg"),
+    chart(ChartId::Critic, "Critic", "value/explained_variance"),
+    chart(ChartId::Completions, "Length of the answers that teach", "completions/mean_length"),
     chart(ChartId::RewardMargin, "Reward margin", "rewards/margins").in_report_only(),
     chart(ChartId::Rewards, "Rewards", "rewards/chosen").in_report_only(),
     chart(ChartId::Margin, "Margin", "margin/q50").with_band("10 to 90 %"),
@@ -128,6 +169,15 @@ pub const CHARTS: &[Chart] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_chart_is_of_some_method_and_a_new_one_leaves_the_others_alone() {
+        for chart in CHARTS {
+            assert!(Method::ALL.into_iter().any(|method| chart.suits(method)), "{}", chart.title);
+        }
+        let of = |method| CHARTS.iter().filter(|chart| chart.in_window && chart.suits(method)).count();
+        assert_eq!([Method::Mpo, Method::Dpo, Method::Ipo].map(of), [9; 3]);
+    }
 
     #[test]
     fn every_chart_has_lines_and_its_axis_is_that_of_one_of_them() {

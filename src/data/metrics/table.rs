@@ -352,4 +352,66 @@ pub const METRICS: &[Metric] = &[
     )
     .line(ChartId::Speed, "tokens/s", Look::Series(2)),
     metric("memory_mb", "Memory", "memory", Measured::Steps, Unit::Megabytes, "What the process held at the end of the step"),
+    metric("accuracy", "Accuracy of the scores", "accuracy of scores", Measured::Both, Unit::Share, "Share of pairs whose chosen answer has the higher score of the reward model")
+    .better(Better::More)
+    .against(&[0.5, 1.0])
+    .told(Told::AcrossRuns)
+    .line(ChartId::ScoreAccuracy, "this step", Look::Noise(6))
+    .held_out_line(ChartId::ScoreAccuracy, "held out", Look::Series(0)),
+    metric("margin", "Margin of the scores", "margin of scores", Measured::Both, Unit::Plain, "Score of the chosen answer minus that of the rejected one, mean over pairs")
+    .against(&[0.0])
+    .told(Told::OfARun)
+    .line(ChartId::ScoreMargin, "training", Look::Series(0))
+    .held_out_line(ChartId::ScoreMargin, "held out", Look::Series(1)),
+    metric("mean_reward", "Mean score", "mean score", Measured::Both, Unit::Plain, "Raw score of the reward model, mean over the answers of the pairs")
+    .against(&[0.0])
+    .line(ChartId::Scores, "mean", Look::Series(0)),
+    metric("min_reward", "Lowest score", "lowest score", Measured::Both, Unit::Plain, "The lowest raw score of the answers")
+    .line(ChartId::Scores, "lowest", Look::Low),
+    metric("max_reward", "Highest score", "highest score", Measured::Both, Unit::Plain, "The highest raw score of the answers")
+    .line(ChartId::Scores, "highest", Look::High),
+    metric("ties", "Pairs with equal scores", "equal scores", Measured::Both, Unit::Share, "Share of pairs whose two answers have exactly the same score")
+    .against(&[0.0, 1.0]),
+    metric("length_correlation", "Correlation of score and length", "score with length", Measured::Both, Unit::Plain, "Pearson correlation of the scores with the lengths of the answers in tokens")
+    .against(&[-1.0, 0.0, 1.0])
+    .told(Told::OfARun)
+    .line(ChartId::ScoreLength, "training", Look::Noise(6))
+    .held_out_line(ChartId::ScoreLength, "held out", Look::Series(0)),
+    metric("objective/scores", "Score of sampled answers", "score", Measured::Steps, Unit::Plain, "Score of the reward model in standard deviations, clipped, less the penalty for a missing end; mean over the sampled answers")
+    .told(Told::OfARun)
+    .line(ChartId::Objective, "score", Look::Series(0)),
+    metric("objective/rlhf_reward", "Reward of sampled answers", "reward", Measured::Steps, Unit::Plain, "The score less the KL penalty, mean over the sampled answers")
+    .line(ChartId::Objective, "with the KL penalty", Look::Series(1)),
+    metric("objective/non_score_reward", "KL penalty of sampled answers", "KL penalty", Measured::Steps, Unit::Plain, "−β·Σ(log π − log π_ref) of an answer, mean over the sampled answers"),
+    metric("objective/kl", "KL of sampled answers", "sampled KL", Measured::Steps, Unit::Nats, "Σ log π − log π_ref of an answer, mean over the sampled answers: estimates KL(π_θ ‖ π_ref) an answer")
+    .against(&[0.0])
+    .told(Told::OfARun)
+    .line(ChartId::SampledKl, "per answer", Look::Series(0)),
+    metric("objective/entropy", "Entropy of sampled answers", "sampled entropy", Measured::Steps, Unit::Nats, "−Σ log π of an answer, mean over the sampled answers"),
+    metric("reward/std", "Spread of the scores", "spread of scores", Measured::Steps, Unit::Plain, "Standard deviation of the score among the sampled answers"),
+    metric("frac_reward_zero_std", "Prompts with equal scores", "prompts with equal scores", Measured::Steps, Unit::Share, "Share of prompts whose answers all have the same score and so teach nothing")
+    .against(&[0.0, 1.0]),
+    metric("loss/policy_avg", "Policy loss", "policy loss", Measured::Steps, Unit::Plain, "The clipped policy-gradient loss, mean over the updates of the step"),
+    metric("loss/value_avg", "Value loss", "value loss", Measured::Steps, Unit::Plain, "Half the clipped squared error of the critic, mean over the updates of the step")
+    .line(ChartId::Critic, "loss", Look::Series(1)),
+    metric("policy/approxkl_avg", "KL from the rollout", "KL from the rollout", Measured::Steps, Unit::Nats, "½·mean (log π_θ − log π_old)² over the tokens: how far the updates of the step went from what sampled"),
+    metric("policy/clipfrac_avg", "Clipped, policy", "clipped", Measured::Steps, Unit::Share, "Share of tokens, or of answers, whose ratio is past the clip range")
+    .line(ChartId::Ratios, "policy", Look::Series(0)),
+    metric("val/clipfrac_avg", "Clipped, values", "clipped values", Measured::Steps, Unit::Share, "Share of values that are past the value clip range")
+    .line(ChartId::Ratios, "values", Look::Series(1)),
+    metric("val/ratio", "Ratio to the rollout", "ratio", Measured::Steps, Unit::Plain, "π_θ/π_old, mean over the updates of the step: 1 before the first")
+    .against(&[1.0]),
+    metric("val/ratio_var", "Variance of the ratio", "variance of the ratio", Measured::Steps, Unit::Plain, "Variance of that mean over the updates of the step"),
+    metric("val/num_eos_tokens", "Answers with an end", "answers with an end", Measured::Steps, Unit::Plain, "Sampled answers of the step that ended by themselves"),
+    metric("value/mean", "Mean value", "mean value", Measured::Steps, Unit::Plain, "What the critic expects, mean over the tokens of the sampled answers"),
+    metric("value/explained_variance", "Explained variance", "explained variance", Measured::Steps, Unit::Plain, "1 − Var(return − value)/Var(return): 1 where the critic foresees all, below 0 where it does worse than a constant")
+    .against(&[0.0, 1.0])
+    .line(ChartId::Critic, "explained variance", Look::Series(0)),
+    metric("completions/mean_length", "Length of the answers that teach", "sampled length", Measured::Steps, Unit::Tokens, "Tokens, mean over the sampled answers of the step")
+    .line(ChartId::Completions, "tokens", Look::Series(0)),
+    metric("rollout/cut_share", "Sampled answers that were cut", "cut", Measured::Steps, Unit::Share, "Share of the sampled answers of the step that reached the longest length")
+    .against(&[0.0, 1.0]),
+    metric("rollout/seconds", "Seconds of sampling", "sampling, s", Measured::Steps, Unit::Plain, "What sampling and scoring the answers of the step took"),
+    metric("rollout/tokens_per_s", "Tokens sampled a second", "sampled tokens/s", Measured::Steps, Unit::TokensPerSecond, "Tokens of the sampled answers over the time that sampling took"),
+    metric("episode", "Answers so far", "answers", Measured::Steps, Unit::Plain, "Answers sampled since the run began"),
 ];

@@ -16,6 +16,7 @@ use train::{
     Result, TrainError,
     dataset::inputs,
     measure::pair_scores::limits,
+    reward::Scale,
     run::{checkpoint, rotation},
 };
 
@@ -34,6 +35,8 @@ pub struct Speaker {
     pub limits: Limits,
     /// The step of the run whose weights these are; absent for a model as it is on disk.
     pub step: Option<u64>,
+    /// Of a reward model's scores.
+    pub scale: Option<Scale>,
     /// Why it is not a run's newest checkpoint, where that was asked for: sentences, none where it is.
     pub passed_over: Vec<String>,
 }
@@ -60,7 +63,15 @@ impl Speaker {
     }
 
     fn of_model(policy: Policy, codec: Codec, limits: Limits) -> Self {
-        Self { weights: policy.identity().to_owned(), limits, policy, codec, step: None, passed_over: Vec::new() }
+        Self {
+            weights: policy.identity().to_owned(),
+            limits,
+            policy,
+            codec,
+            step: None,
+            scale: None,
+            passed_over: Vec::new(),
+        }
     }
 
     /// A checkpoint of a run; `step` absent = the newest that is whole, 0 = what it started from.
@@ -87,6 +98,7 @@ impl Speaker {
         let saved = checkpoint::open(&record.checkpoints, step)?;
         saved.restore(&mut self.policy)?;
         self.weights = format!("{} {}", self.policy.identity(), saved.trained());
+        self.scale = saved.state().scale;
         (self.step, self.passed_over) = (Some(saved.state().step), saved.told_passed_over());
         Ok(self)
     }

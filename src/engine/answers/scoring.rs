@@ -76,6 +76,19 @@ impl Scoring {
         let weights = Weights::Run { project: at.clone(), run, step: Some(step) };
         let beginning = Weights::Run { project: at, run, step: Some(0) };
         let speaker = speakers.get(&weights)?;
+        if speaker.policy.has_scalar_head() {
+            let (passed_over, scale) = (speaker.passed_over.clone(), speaker.scale);
+            let zero = pair_scores::identity("no reward model", &speaker.codec, speaker.limits);
+            let new = NewScoring { weights: &zero, name: "no reward model", run: None, start: None };
+            let start = project.record_scoring(new)?;
+            let mut passes = vec![(start, weights.clone(), Under::NoScores)];
+            if let Some(scale) = scale {
+                let name = pair_scores::checkpoint_name(run, step);
+                let scoring = record(&mut project, speaker, &name, Some((run, step)), Some(start))?;
+                passes.push((scoring, weights, Under::Scores(scale)));
+            }
+            return Self::of(project, passes, Some(step), passed_over);
+        }
         let (passed_over, trains_all) = (speaker.passed_over.clone(), speaker.policy.trains_its_weights());
         // A run of all weights has only its own: what it started from is loaded for itself, before them.
         let first = if trains_all { (beginning, Under::Policy) } else { (weights.clone(), Under::Reference) };

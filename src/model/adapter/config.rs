@@ -59,6 +59,7 @@ pub(super) struct PeftConfig {
     alphas: Vec<(Regex, f64)>,
     chosen: Chosen,
     starts_at_random: bool,
+    scores: bool,
 }
 
 impl PeftConfig {
@@ -78,8 +79,12 @@ impl PeftConfig {
                 return Err("its config does not say that it is a LoRA (`peft_type`)".to_owned());
             }
         }
+        // A reward model: sequence classification with one label.
+        let scores = config.get("task_type").and_then(Value::as_str) == Some("SEQ_CLS")
+            && config.get("modules_to_save").and_then(Value::as_array).is_some_and(|saved| *saved == ["score"]);
         for (key, value) in &config {
-            if !UNDERSTOOD.contains(&key.as_str()) && !is_off(value) {
+            let is_score = key == "modules_to_save" && scores;
+            if !UNDERSTOOD.contains(&key.as_str()) && !is_off(value) && !is_score {
                 let name = if key == "use_dora" { " (DoRA)" } else { "" };
                 return Err(format!("its config sets `{key}`{name}, which is not supported"));
             }
@@ -104,6 +109,7 @@ impl PeftConfig {
             ranks: pattern(&config, "rank_pattern")?,
             alphas: pattern(&config, "alpha_pattern")?,
             chosen: Chosen::read(&config, spec)?,
+            scores,
             starts_at_random: !starts_at_nothing(&config)?,
         })
     }
@@ -125,6 +131,11 @@ impl PeftConfig {
     /// Whether PEFT leaves a layer that the file says nothing of with random numbers instead of a B of zeros.
     pub(super) fn starts_at_random(&self) -> bool {
         self.starts_at_random
+    }
+
+    /// Whether a head that makes scores is saved beside the adapter.
+    pub(super) fn scores(&self) -> bool {
+        self.scores
     }
 
     /// alpha/rank, or alpha/√rank.

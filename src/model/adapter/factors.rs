@@ -30,6 +30,8 @@ pub(super) struct Factors {
     /// α/√r instead.
     pub(super) rslora: bool,
     pub(super) dropout: f64,
+    /// The head of a reward model, `[1, d]`.
+    pub(super) score: Option<Shaped>,
     /// Names by which PEFT finds these layers and no others.
     pub(super) targets: Vec<String>,
 }
@@ -63,6 +65,7 @@ impl Factors {
         }
         Ok(Self {
             targets: targets(&all, &layers),
+            score: policy.score()?.map(|values| Shaped { shape: [1, values.len()], values }),
             layers,
             rank,
             alpha: own.map_or(rank as f64, |shape| shape.alpha),

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     LoadError, Spec,
     lora::{a_name, b_name},
+    scalar::SCORE_WEIGHT,
     tensor_file,
     weights::Weights,
 };
@@ -44,7 +45,13 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
         found => found?,
     };
     let weights = Weights::open_file(&tensors)?;
-    let mut halves = halves(&weights).map_err(&fault)?;
+    let is_score = |name: &str| config.scores() && name == SCORE_WEIGHT;
+    let score = weights
+        .names()
+        .find(|name| is_score(name))
+        .map(|name| weights.read(name, &[1, spec.hidden_size]))
+        .transpose()?;
+    let mut halves = halves(weights.names().filter(|name| !is_score(name))).map_err(&fault)?;
     let mut loras = BTreeMap::new();
     let mut absent = Absent::default();
     for linear in spec.all_linears() {
@@ -95,14 +102,15 @@ pub(super) fn load(dir: &Path, spec: &Spec) -> Result<LoadedAdapter, LoadError> 
         )));
     }
     let remarks = absent.remark(dir).into_iter().collect();
-    finish(halves, loras, identify(&text, &weights), remarks).map_err(fault)
+    let loaded = finish(halves, loras, identify(&text, &weights), remarks).map_err(&fault)?;
+    Ok(LoadedAdapter { score, ..loaded })
 }
 
 /// Sorts the tensors of an adapter by layer. Tools differ in what they put around the module path: PEFT's own
 /// `base_model.model.` or nothing, `lora_A.weight` or `lora_A.default.weight` with the adapter's name.
-fn halves(weights: &Weights) -> Result<Halves, String> {
+fn halves<'n>(names: impl Iterator<Item = &'n str>) -> Result<Halves, String> {
     let mut halves = Halves::new();
-    for name in weights.names() {
+    for name in names {
         let inner = name.trim_start_matches("base_model.model.");
         // `base_model.model.layers.0..` was the whole prefix of a model whose own names begin with `model.`; the text
         // part of a larger model has names of its own.
@@ -161,7 +169,8 @@ pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str)
         let module = module(spec, path);
         [(a_name(&module), a), (b_name(&module), b)]
     });
-    tensor_file::write(&dir.join(TENSORS), tensors, "pt")?;
+    let score = factors.score.iter().map(|score| (SCORE_WEIGHT.to_owned(), score));
+    tensor_file::write(&dir.join(TENSORS), tensors.chain(score), "pt")?;
     let config = json!({
         "base_model_name_or_path": base_model,
         "bias": "none",
@@ -170,11 +179,11 @@ pub(super) fn save(factors: &Factors, spec: &Spec, dir: &Path, base_model: &str)
         "init_lora_weights": true,
         "lora_alpha": whole(factors.alpha),
         "lora_dropout": factors.dropout,
-        "modules_to_save": null,
+        "modules_to_save": factors.score.as_ref().map(|_| ["score"]),
         "peft_type": "LORA",
         "r": factors.rank,
         "target_modules": target_modules(spec, &factors.targets),
-        "task_type": "CAUSAL_LM",
+        "task_type": if factors.score.is_some() { "SEQ_CLS" } else { "CAUSAL_LM" },
         "use_rslora": factors.rslora,
     });
     write_config(dir, &config)

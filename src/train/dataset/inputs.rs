@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use data::{
     Pair, PairId,
-    config::{LoraConfig, RunConfig},
+    config::{LoraConfig, Method, RunConfig},
 };
 use kernels::{
     Multiplier,
     device::{self, DeviceChoice},
 };
-use model::{self, AdapterShape, LoadOptions, Policy};
+use model::{self, AdapterShape, LoadOptions, Policy, ScalarHead};
 use store::{Arithmetic, PairQuery, Project, Revision, RunId, RunRecord, VerdictFilter};
 
 use crate::{
@@ -47,6 +47,7 @@ pub fn load_options(config: &RunConfig, root: &Path) -> LoadOptions {
         frozen_adapters: config.model.start_adapter.iter().map(|path| root.join(path)).collect(),
         continued: config.model.continue_adapter.as_ref().map(|path| root.join(path)),
         adapter: (!config.lora.full).then(|| adapter_shape(&config.lora, config.train.shuffle_seed)),
+        scalar: (config.objective.kind == Method::Reward).then_some(ScalarHead::Plain),
         full: config.lora.full,
         bare: false,
         multiplier: None,

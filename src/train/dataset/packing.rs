@@ -1,6 +1,6 @@
 //! Documents packed into rows of a token budget: the micro-batches of training, scoring and evaluation.
 
-use model::{Doc, Row, RowError};
+use model::{Doc, Reads, Row, RowError};
 
 /// One micro-batch: a packed row, and whose answers its scored segments are.
 pub struct Packed<K> {
@@ -12,9 +12,13 @@ pub struct Packed<K> {
 impl<K: Copy> Packed<K> {
     /// All of these documents in one row, in their order.
     pub fn of(docs: &[(K, &Doc)]) -> Result<Self, RowError> {
+        Self::of_for(docs, Reads::LogProbs)
+    }
+
+    fn of_for(docs: &[(K, &Doc)], reads: Reads) -> Result<Self, RowError> {
         let only: Vec<Doc> = docs.iter().map(|(_, doc)| (*doc).clone()).collect();
         let owners = docs.iter().map(|(key, doc)| (*key, doc.continuations.len())).collect();
-        Ok(Self { row: Row::pack(&only)?, owners })
+        Ok(Self { row: Row::pack_for(&only, reads)?, owners })
     }
 
     /// The key of the row's only document, if it has but one.
@@ -47,8 +51,17 @@ pub fn pack<'a, K: Copy>(
     docs: impl IntoIterator<Item = (K, &'a Doc)>,
     budget: usize,
 ) -> Result<Vec<Packed<K>>, RowError> {
+    pack_for(docs, budget, Reads::LogProbs)
+}
+
+/// The same to have what `reads` says.
+pub fn pack_for<'a, K: Copy>(
+    docs: impl IntoIterator<Item = (K, &'a Doc)>,
+    budget: usize,
+    reads: Reads,
+) -> Result<Vec<Packed<K>>, RowError> {
     let mut docs: Vec<(K, &Doc)> = docs.into_iter().collect();
-    docs.sort_by_key(|(_, doc)| std::cmp::Reverse(doc.tokens())); // stable
+    docs.sort_by_key(|(_, doc)| std::cmp::Reverse(doc.tokens_for(reads))); // stable
     let mut rows = Vec::new();
     let mut rest = docs.as_slice();
     while !rest.is_empty() {
@@ -56,13 +69,13 @@ pub fn pack<'a, K: Copy>(
         let fits = rest
             .iter()
             .take_while(|(_, doc)| {
-                tokens += doc.tokens();
+                tokens += doc.tokens_for(reads);
                 tokens <= budget
             })
             .count()
             .max(1);
         let (together, later) = rest.split_at(fits);
-        rows.push(Packed::of(together)?);
+        rows.push(Packed::of_for(together, reads)?);
         rest = later;
     }
     Ok(rows)

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use data::counted;
+use data::{config::Method, counted};
 use model::{Doc, Policy};
 use store::{LogLevel, Project};
 
@@ -24,6 +24,7 @@ use crate::{
         reference::{Origin, Source},
     },
     objective::Objective,
+    reward,
     run::{context::Context, host::CurrentWeights, training::Training},
 };
 
@@ -118,6 +119,11 @@ impl Training {
     /// `next`: the order of the pairs from where the run goes on. `Break` = stopped meanwhile.
     pub fn check_start(&mut self, next: &Sampler, step: u64, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
         let chosen = self.drawn(&mut next.clone(), step);
+        if self.config.objective.kind == Method::Reward {
+            let pairs: Vec<PairDoc> = chosen.iter().map(|&i| self.dataset.pairs.train[i].clone()).collect();
+            reward::measure::check_start(&self.trainer.policy, &self.config, &pairs, self.state.budget)?;
+            return Ok(ControlFlow::Continue(()));
+        }
         let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
         for attempt in 0.. {
             if self.anchor(&chosen, context)?.is_break() {

@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
-use data::metrics::{HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW};
+use data::{
+    config::Method,
+    metrics::{HELD_OUT_ACCURACY_HIGH, HELD_OUT_ACCURACY_LOW},
+};
 use model::{Doc, GenerateOptions, LoadOptions, Policy};
 
 use crate::{
@@ -24,6 +27,9 @@ type Measured = Result<Option<Vec<(String, f64)>>>;
 impl Training {
     /// All measurements of the present step, under the names they are stored by.
     pub fn evaluate(&mut self, context: &mut Context<'_>) -> Measured {
+        if self.config.objective.kind == Method::Reward {
+            return self.evaluate_scores(context);
+        }
         let mut metrics = Vec::new();
         let mut loss = None;
         if !self.dataset.pairs.eval.is_empty() {

@@ -1,24 +1,31 @@
 //! A project's pairs under given weights: what is computed of each, and by which names it is found again.
 
-use data::{Answer, Pair, Prompt, config::RunConfig};
-use model::{Doc, Policy, PolicyError, Row};
+use data::{
+    Answer, Pair, Prompt,
+    config::{Margin, Method, RunConfig},
+};
+use model::{Doc, Policy, PolicyError, Reads, Row};
 use store::{Project, RunId, Score, Scored, ToScore};
 use text::{Codec, Limits};
 
 use crate::{
-    dataset::{documents::known, inputs, packing::pack},
+    dataset::{documents::known, inputs, packing::pack_for},
     error::Result,
-    measure::log_probs::sum,
-    objective::Objective,
+    objective::{Objective, Smoothing},
+    reward::Scale,
     run::checkpoint,
 };
 
 /// Which weights of a loaded policy are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Under {
     Policy,
     /// Those that it started from; only where an adapter is trained.
     Reference,
+    /// A reward model, its scores in standard deviations.
+    Scores(Scale),
+    /// A reward model before it has learnt anything: every score is 0.
+    NoScores,
 }
 
 /// By which what runs start from is found, as the project's settings are now.
@@ -59,6 +66,10 @@ pub fn identity(weights: &str, codec: &Codec, limits: Limits) -> String {
 /// The objective of a run as it stood at a step, or of the settings for what has no step: β may be turned on the way.
 pub fn objective_at(project: &Project, config: &RunConfig, at: Option<(RunId, u64)>) -> Result<Objective> {
     let Some((run, step)) = at else { return Ok(Objective::of(&config.objective)) };
+    if config.objective.kind == Method::Reward {
+        // With scores in place of log-probs, and 0 at the start, the loss of DPO is that of Bradley and Terry.
+        return Ok(Objective::Dpo { beta: 1.0, margin: Margin::AnchoredSum, smoothing: Smoothing::None });
+    }
     let knobs = checkpoint::state_of(&project.run(run)?.checkpoints, step).map(|state| state.knobs);
     Ok(Objective::of(&knobs.map_or_else(|| config.objective.clone(), |knobs| knobs.turned(&config.objective))))
 }
@@ -77,14 +88,16 @@ pub fn score(
         asked.iter().map(|one| encode(policy, codec, &one.pair, one.answers(), limits).ok()).collect();
     let mut scores: Vec<Option<[Score; 2]>> = vec![None; docs.len()];
     let encoded = docs.iter().enumerate().filter_map(|(index, doc)| Some((index, doc.as_ref()?)));
-    for packed in pack(encoded, row_tokens).map_err(PolicyError::from)? {
+    let reads = if matches!(under, Under::Scores(_) | Under::NoScores) { Reads::Ends } else { Reads::LogProbs };
+    for packed in pack_for(encoded, row_tokens, reads).map_err(PolicyError::from)? {
         if !wanted() {
             return Ok(None);
         }
-        let log_probs = log_probs_of((policy, under), &packed.row)?;
-        for (index, answers) in packed.by_owner(&log_probs) {
-            if let [a, b] = answers {
-                scores[index] = Some([a, b].map(|values| Score { log_prob: sum(values), tokens: values.len() }));
+        let read = read_row((policy, under), &packed.row)?;
+        for (index, answers) in packed.by_owner(&read) {
+            if let ([a, b], Some(doc)) = (answers, &docs[index]) {
+                let score = |values: &[f64], ids: &Vec<u32>| Score { log_prob: values.iter().sum(), tokens: ids.len() };
+                scores[index] = Some([score(a, &doc.continuations[0]), score(b, &doc.continuations[1])]);
             }
         }
     }
@@ -103,15 +116,25 @@ pub fn read(
         Ok(doc) => doc,
         Err(reason) => return Ok(Err(reason)),
     };
+    if policy.has_scalar_head() {
+        return Ok(Err("a reward model scores whole answers and has no log-probs of tokens".to_owned()));
+    }
     let row = Row::pack(&[doc]).map_err(PolicyError::from)?;
-    Ok(Ok(log_probs_of((policy, under), &row)?))
+    let read = read_row((policy, under), &row)?;
+    Ok(Ok(read.into_iter().map(|values| values.into_iter().map(|value| value as f32).collect()).collect()))
 }
 
-fn log_probs_of((policy, under): (&Policy, Under), row: &Row) -> Result<Vec<Vec<f32>>> {
-    Ok(match under {
-        Under::Policy => policy.log_probs(row)?,
+fn read_row((policy, under): (&Policy, Under), row: &Row) -> Result<Vec<Vec<f64>>> {
+    let read = match under {
         Under::Reference => policy.reference_log_probs(row)?,
-    })
+        Under::Policy | Under::Scores(_) => policy.log_probs(row)?,
+        Under::NoScores => vec![vec![0.0]; row.scored().len()],
+    };
+    let number = |value: f32| match under {
+        Under::Scores(scale) => scale.apply(f64::from(value)),
+        _ => f64::from(value),
+    };
+    Ok(read.into_iter().map(|values| values.into_iter().map(number).collect()).collect())
 }
 
 /// Two answers of a pair as training sees them, or why they cannot be scored.

@@ -9,12 +9,12 @@ use data::{
     counted, megabytes,
 };
 use kernels::device;
-use model::{Doc, Policy, PolicyError};
+use model::{Doc, Policy, PolicyError, Reads};
 
 use crate::{
     dataset::{
         documents::{Dataset, PairDoc, TextDoc},
-        packing::{Packed, pack},
+        packing::{Packed, pack_for},
     },
     error::{Result, TrainError},
     memory::{
@@ -22,6 +22,7 @@ use crate::{
         outlook::{Basis, MemoryOutlook},
         process,
     },
+    reward,
     run::checkpoint::Aside,
     step::{Loss, Slopes, go_on, gradient},
 };
@@ -60,12 +61,12 @@ pub fn try_out(
     again: bool,
 ) -> Result<Tried> {
     let asked = *budget;
-    let docs = longest(config, dataset);
+    let (docs, reads) = (longest(config, dataset), reward::measure::reads(config));
     // No step has more than its own documents in a row.
     let most = 3 * config.train.pairs_per_step;
     let mut tried = None;
     loop {
-        let Some(packed) = largest(policy, &docs, most, budget, *memory)? else {
+        let Some(packed) = largest(policy, (&docs, reads), most, budget, *memory)? else {
             break;
         };
         let (row, is_alone) = (&packed.row, packed.alone().is_some());
@@ -84,7 +85,7 @@ pub fn try_out(
     }
 
     // The same question with what is known now.
-    let row = largest(policy, &docs, most, budget, *memory)?.map(|packed| packed.row);
+    let row = largest(policy, (&docs, reads), most, budget, *memory)?.map(|packed| packed.row);
     let never_fit = never_fit(policy, dataset, *memory);
     let (tokens, answers) = row
         .as_ref()
@@ -158,7 +159,7 @@ pub fn texts<'a>(config: &RunConfig, dataset: &'a Dataset) -> (&'a [TextDoc], &'
 /// The largest row of at most `most` of `docs` that fits. Halves `budget` while rows of several do not fit; a document that does not fit on its own is passed over. The policy knows of the room afterwards.
 fn largest(
     policy: &mut Policy,
-    docs: &[&Doc],
+    (docs, reads): (&[&Doc], Reads),
     most: usize,
     budget: &mut usize,
     memory: MemoryLimit,
@@ -176,7 +177,7 @@ fn largest(
         // One row of the longest is enough: all others are shorter.
         let count = first.take_while(|tokens| *tokens <= *budget).count().max(1);
         let some = fitting.iter().take(count).map(|doc| ((), *doc));
-        let rows: Vec<Packed<()>> = pack(some, *budget).map_err(PolicyError::from)?;
+        let rows: Vec<Packed<()>> = pack_for(some, *budget, reads).map_err(PolicyError::from)?;
         let Some(packed) = rows.into_iter().next() else {
             return Ok(None);
         };

@@ -3,7 +3,7 @@
 //! An anchored margin is 0 for every pair at step 0, so every pair has the same push there (MPO β/4, DPO β/2, IPO 1/τ) and the
 //! gradient of the preference loss is that push times a mean of ∇m that no method has a say in. Equal pushes are equal gradients.
 
-use data::config::{ObjectiveConfig, RunConfig};
+use data::config::{Method, ObjectiveConfig, RunConfig};
 
 use super::{Objective, PairLogProbs};
 
@@ -43,14 +43,20 @@ pub fn match_first_gradient(configs: &mut [RunConfig]) -> Vec<String> {
     let Some((first, others)) = configs.split_first_mut() else {
         return Vec::new();
     };
-    let name = Objective::of(&first.objective).name();
+    let name = super::name(&first.objective);
+    let learns_from_pairs = |config: &ObjectiveConfig| Method::PREFERENCE.contains(&config.kind);
+    if !learns_from_pairs(&first.objective) {
+        return vec![format!(
+            "Nothing is matched to {name}: its first gradient hangs on what it samples, or on scores"
+        )];
+    }
     let Some(push) = Objective::of(&first.objective).first_push() else {
         return vec![format!(
             "Nothing is matched to {name}: its margin has no anchor, so its first gradient hangs on the pairs"
         )];
     };
     let mut said = Vec::new();
-    for config in others {
+    for config in others.iter_mut().filter(|config| learns_from_pairs(&config.objective)) {
         if config.objective.margin() != first.objective.margin() {
             let method = Objective::of(&config.objective).name();
             said.push(format!(
@@ -77,7 +83,7 @@ fn short(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use data::config::{Margin, Method};
+    use data::config::Margin;
 
     fn config(kind: Method, beta: f64, tau: f64) -> RunConfig {
         let mut config = RunConfig::default();

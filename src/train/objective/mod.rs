@@ -24,7 +24,7 @@ mod dpo;
 mod evaluate;
 mod formula;
 mod ipo;
-mod logistic;
+pub(crate) mod logistic;
 mod margin;
 mod matched;
 mod mpo;
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostics, accuracy, summarize};
 pub use matched::match_first_gradient;
-pub use of_config::formula;
+pub use of_config::{formula, name};
 pub use standing::Standing;
 pub use tokens::{TokenMean, kl_forward, kl_k3};
 

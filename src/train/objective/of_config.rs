@@ -11,6 +11,10 @@ impl Objective {
         match config.kind {
             Method::Mpo => Self::Mpo { beta: config.beta, margin },
             Method::Dpo => Self::Dpo { beta: config.beta, margin, smoothing: smoothing(config) },
+            // What held-out pairs are measured by: the reward that a policy implies, as DPO has it.
+            Method::Reward | Method::Ppo | Method::Rloo | Method::Grpo => {
+                Self::Dpo { beta: config.beta, margin, smoothing: Smoothing::None }
+            }
             Method::Ipo => Self::Ipo { tau: config.tau, margin, beta: config.beta },
         }
     }
@@ -19,13 +23,42 @@ impl Objective {
 /// The whole loss with the terms that are switched on, then the margin, e.g. "L = −σ(β·m) + 0.3·L_ref,  m = …".
 pub fn formula(config: &ObjectiveConfig) -> String {
     let objective = Objective::of(config);
+    let own = match config.kind {
+        Method::Mpo | Method::Dpo | Method::Ipo => objective.loss_formula(),
+        Method::Reward => return format!("{REWARD},  r = w·n(last token)"),
+        Method::Ppo => PPO,
+        Method::Rloo => RLOO,
+        Method::Grpo => GRPO,
+    };
     let terms = [(config.reference_weight(), "L_ref"), (config.retention_weight(), "L_pre")];
     let loss = terms
         .into_iter()
         .filter(|(weight, _)| *weight != 0.0)
-        .fold(objective.loss_formula().to_owned(), |loss, (weight, term)| format!("{loss} + {weight}·{term}"));
-    format!("{loss},  {}", objective.margin().formula())
+        .fold(own.to_owned(), |loss, (weight, term)| format!("{loss} + {weight}·{term}"));
+    let what = match config.kind {
+        Method::Ppo => "A = Σ (γλ)^k·(r + γ·V′ − V),  r = −β·KL, and the score at the end",
+        Method::Rloo => "A = R − mean R of the prompt's other answers,  R = score − β·KL",
+        Method::Grpo => "A = (score − mean)/std of the prompt's answers",
+        _ => return format!("{loss},  {}", objective.margin().formula()),
+    };
+    format!("{loss},  {what}")
 }
+
+/// What the run is called where nobody names it: the method with its variant.
+pub fn name(config: &ObjectiveConfig) -> String {
+    match config.kind {
+        Method::Mpo | Method::Dpo | Method::Ipo => Objective::of(config).name(),
+        Method::Reward => "Reward model".to_owned(),
+        Method::Ppo => "PPO".to_owned(),
+        Method::Rloo => "RLOO".to_owned(),
+        Method::Grpo => "GRPO".to_owned(),
+    }
+}
+
+const REWARD: &str = "L = −log σ(r(w) − r(l)) + κ·(r(w) + r(l))²";
+const PPO: &str = "L = −min(ρ·A, clip(ρ, 1 ± ε)·A) a token + c·½(V − R)²";
+const RLOO: &str = "L = −min(ρ·A, clip(ρ, 1 ± ε)·A) an answer";
+const GRPO: &str = "L = −min(ρ·A, clip(ρ, 1 ± ε)·A) a token + β·k3";
 
 fn smoothing(config: &ObjectiveConfig) -> Smoothing {
     if config.label_smoothing == 0.0 {

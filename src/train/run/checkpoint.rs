@@ -30,6 +30,7 @@ use crate::{
     dataset::sampler::Sampler,
     error::{Result, TrainError},
     measure::reference::Reference,
+    reward::Scale,
     run::rotation,
 };
 
@@ -80,6 +81,9 @@ pub struct State {
     /// [`crate::dataset::documents::Dataset::identity`].
     pub data: String,
     pub best: Option<Best>,
+    /// Of a reward model's scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }
 
 /// A revision of the pairs, and the step after which the run trained on it.

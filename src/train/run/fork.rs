@@ -5,12 +5,12 @@
 
 use std::{fs, path::Path};
 
-use data::config::{AtFork, Changed, RunConfig};
+use data::config::{AtFork, Changed, Method, RunConfig};
 use store::{LeftOut, LogLevel, NewRun, Project, RunId, RunRecord};
 
 use crate::{
     error::{Result, TrainError},
-    objective::Objective,
+    objective,
     run::{
         checkpoint::{self, Saved, State},
         rotation,
@@ -41,6 +41,13 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
     let before = RunConfig::from_toml(&parent.config_toml)?;
     let changed = before.changes_in(&fork.config)?;
     refuse_what_stays(&changed)?;
+    let kinds = [before.objective.kind, fork.config.objective.kind];
+    if kinds[0] != kinds[1] && kinds.contains(&Method::Reward) {
+        return Err(TrainError::Fork(
+            "a reward model gives scores and a policy text, so neither can go on as the other; start a new run"
+                .to_owned(),
+        ));
+    }
     let saved = checkpoint_of(&parent, fork.at)?;
     if let (Some(steps), true) = (fork.config.train.steps, fork.at > 0)
         && steps <= fork.at
@@ -55,7 +62,7 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
         &NewRun {
             name: fork.name.clone().unwrap_or_else(|| name_of(&parent, fork.at)),
             config_toml: fork.config.to_toml()?,
-            method: Objective::of(&fork.config.objective).name(),
+            method: objective::name(&fork.config.objective),
             revision: saved.as_ref().map_or(parent.revision, |saved| saved.state().revision),
             parent: Some(parent.id),
         },

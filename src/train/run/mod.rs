@@ -304,7 +304,7 @@ fn at_border(
         let Some(mut metrics) = training.evaluate(context)? else {
             return Ok(ControlFlow::Break(()));
         };
-        if let Some(judging) = &asked.judging {
+        if let Some(judging) = asked.judging.as_ref().filter(|_| training.speaks()) {
             let Some(judged) = training.judge(judging, context)? else {
                 return Ok(ControlFlow::Break(()));
             };
@@ -331,7 +331,7 @@ fn at_border(
             }
         }
     }
-    if sample_due && border.sampled != Some(step) {
+    if sample_due && training.speaks() && border.sampled != Some(step) {
         if training.answer_probes(&asked.probes, context)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -353,6 +353,7 @@ fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
         if !training.gives_numbers()? {
             return Err(fall_back(training, context, spoiled(step))?);
         }
+        training.note_scale()?;
         match save_checkpoint(training, context)? {
             Saving::Saved => border.saved = Some(step),
             Saving::Without => border.passed_over = Some(step),

@@ -186,6 +186,7 @@ fn first_state(
         reference,
         data: dataset.identity(),
         best: None,
+        scale: None,
     }
 }
 

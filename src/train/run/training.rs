@@ -7,22 +7,24 @@ use std::{
 
 use data::{
     MEGABYTE, PairId,
-    config::{Done, Length, RunConfig, TrainConfig},
+    config::{Done, Length, Method, RunConfig, TrainConfig},
     metrics::EPOCH,
 };
-use model::{Doc, Policy};
+use model::{Doc, Policy, PolicyError};
 use store::PairVisit;
 use text::Codec;
 
 use crate::{
     dataset::{
         documents::{Dataset, TextDoc},
+        packing::{Packed, pack_for},
         sampler::Sampler,
     },
     error::Result,
     loss::{Batch, BatchLoss, Part, Texts},
-    measure::{anchors::Anchors, log_probs::all_log_probs},
+    measure::anchors::Anchors,
     objective::Objective,
+    reward,
     run::{checkpoint::State, context::Context, host::CurrentWeights, schedule, take_in::Joining},
     step::{Plan, StepDone, StepEnd, Trainer},
 };
@@ -64,6 +66,9 @@ pub enum Update {
 impl Training {
     /// The step after `state.step`. When it is done the state has moved on, else it is what it was.
     pub fn step(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepReport>> {
+        if self.config.objective.kind == Method::Reward {
+            return self.step_of_scores(context);
+        }
         let (next, batch) = self.draw()?;
         if batch.pairs.is_empty() {
             return Ok(StepEnd::Done(self.pass_over(next)));
@@ -73,15 +78,9 @@ impl Training {
         }
         let started = Instant::now();
         let rested_before = context.rested;
-        let Self { config, trainer, codec, dataset, anchors, state, length, .. } = self;
+        let plan = self.plan(&next, &batch.rows);
+        let Self { config, trainer, codec, dataset, anchors, state, .. } = self;
         trainer.set_others(context.host.others());
-        let rate = next.knobs.learning_rate_scale * schedule::learning_rate(&config.optimizer, next.step, length.steps);
-        let plan = Plan {
-            step: next.step,
-            rows: &batch.rows,
-            learning_rate: rate,
-            max_grad_norm: config.optimizer.max_grad_norm,
-        };
         let at_start = |index| anchors.of_pair(index);
         let objective = Objective::of(&state.knobs.turned(&config.objective));
         let mut loss = BatchLoss::new(&batch, objective, &dataset.pairs.train, &at_start);
@@ -97,9 +96,14 @@ impl Training {
         trainer.set_others(context.host.others());
         let rests = context.rested.saturating_sub(rested_before);
         let elapsed = started.elapsed().saturating_sub(rests);
-        let told = tell(trainer, dataset, &loss, &next, (done, rate, elapsed));
+        let told = tell(trainer, dataset, &loss, &next, (done, plan.learning_rate, elapsed));
         self.move_on(next, done.updated, elapsed);
         Ok(StepEnd::Done(told))
+    }
+
+    /// Whether what is trained gives text, and no scores.
+    pub fn speaks(&self) -> bool {
+        self.config.objective.kind != Method::Reward
     }
 
     pub fn weights(&self) -> CurrentWeights<'_> {
@@ -114,20 +118,38 @@ impl Training {
         drawn
     }
 
-    /// Draws the step's pairs, and `pairs_per_step` reference answers and texts where their weights are not 0. Gives the
-    /// state after the step.
-    fn draw(&self) -> Result<(State, Batch)> {
-        let mut next = self.state.clone();
+    /// What the step that `next` is the state after works on, and how far it goes.
+    pub(crate) fn plan<'r, K>(&self, next: &State, rows: &'r [Packed<K>]) -> Plan<'r, K> {
+        let optimizer = &self.config.optimizer;
+        let scheduled = schedule::learning_rate(optimizer, next.step, self.length.steps);
+        Plan {
+            step: next.step,
+            rows,
+            learning_rate: next.knobs.learning_rate_scale * scheduled,
+            max_grad_norm: optimizer.max_grad_norm,
+        }
+    }
+
+    /// Moves `next` on by a step and draws its pairs.
+    pub(crate) fn draw_pairs(&self, next: &mut State) -> Vec<usize> {
         next.step += 1;
-        let knobs = self.state.knobs;
-        let train = &self.dataset.pairs.train;
-        let pairs: Vec<(usize, &Doc)> =
-            self.drawn(&mut next.pairs, next.step).into_iter().map(|index| (index, &train[index].doc)).collect();
+        let drawn = self.drawn(&mut next.pairs, next.step);
         if self.joining.ends_epoch(next.step)
             && let Some(epochs) = next.pairs.at_border()
         {
             next.done = Done { steps: next.step, epochs };
         }
+        drawn
+    }
+
+    /// Draws the step's pairs, and `pairs_per_step` reference answers and texts where their weights are not 0. Gives the
+    /// state after the step.
+    fn draw(&self) -> Result<(State, Batch)> {
+        let mut next = self.state.clone();
+        let knobs = self.state.knobs;
+        let train = &self.dataset.pairs.train;
+        let pairs: Vec<(usize, &Doc)> =
+            self.draw_pairs(&mut next).into_iter().map(|index| (index, &train[index].doc)).collect();
         // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
         let count = self.config.train.pairs_per_step;
         let aside = &self.state.aside;
@@ -145,7 +167,7 @@ impl Training {
     }
 
     /// The state after a step that was done.
-    fn move_on(&mut self, mut next: State, updated: bool, elapsed: Duration) {
+    pub(crate) fn move_on(&mut self, mut next: State, updated: bool, elapsed: Duration) {
         if updated {
             next.refused = 0;
             // What was measured are the weights as they were before this update.
@@ -173,7 +195,7 @@ impl Training {
 
     /// A step without a pair: it counts, for the order and for the schedule, but it is no step of the optimizer, whose old
     /// momentum would move the weights though nothing was learnt.
-    fn pass_over(&mut self, next: State) -> StepReport {
+    pub(crate) fn pass_over(&mut self, next: State) -> StepReport {
         self.enter(next);
         let step = self.state.step;
         let remark = format!("Step {step} changed nothing: every one of its pairs is set aside or left out");
@@ -192,8 +214,15 @@ impl Training {
         let Some(shortest) = at_hand.min_by_key(|doc| doc.tokens()) else {
             return Ok(true);
         };
-        let log_probs = all_log_probs(policy, &[shortest], shortest.tokens())?;
-        Ok(log_probs.iter().flatten().flatten().all(|value| value.is_finite()))
+        let docs = [((), shortest)];
+        let rows =
+            pack_for(docs, shortest.tokens(), reward::measure::reads(&self.config)).map_err(PolicyError::from)?;
+        for packed in rows {
+            if policy.log_probs(&packed.row)?.iter().flatten().any(|value| !value.is_finite()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -226,13 +255,7 @@ fn tell(
         refusal(next.step, done.gradient_norm, &metrics, &ids)
     });
     metrics.extend(loss.pair_metrics());
-    metrics.extend([
-        ("grad_norm".to_owned(), done.gradient_norm),
-        ("learning_rate".to_owned(), rate),
-        (EPOCH.to_owned(), next.pairs.epochs()),
-        ("tokens_per_sec".to_owned(), done.passes.tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
-        ("memory_mb".to_owned(), trainer.used_bytes() as f64 / MEGABYTE as f64),
-    ]);
+    metrics.extend(closing_metrics(trainer, next, done, rate, elapsed));
     let visits = terms.iter().map(|&(index, term)| PairVisit {
         pair: pair_of(index),
         margin: term.margin as f32,
@@ -242,8 +265,25 @@ fn tell(
     StepReport { metrics, visits: visits.collect(), update, remark }
 }
 
+/// What every step tells, whatever it learns from.
+pub(crate) fn closing_metrics(
+    trainer: &Trainer,
+    next: &State,
+    done: StepDone,
+    rate: f64,
+    elapsed: Duration,
+) -> [(String, f64); 5] {
+    [
+        ("grad_norm".to_owned(), done.gradient_norm),
+        ("learning_rate".to_owned(), rate),
+        (EPOCH.to_owned(), next.pairs.epochs()),
+        ("tokens_per_sec".to_owned(), done.passes.tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
+        ("memory_mb".to_owned(), trainer.used_bytes() as f64 / MEGABYTE as f64),
+    ]
+}
+
 /// Why a step was not applied, with the batch named.
-fn refusal(step: u64, gradient_norm: f64, loss: &[(String, f64)], pairs: &[PairId]) -> String {
+pub(crate) fn refusal(step: u64, gradient_norm: f64, loss: &[(String, f64)], pairs: &[PairId]) -> String {
     let what = loss
         .iter()
         .find(|(_, value)| !value.is_finite())

@@ -176,8 +176,10 @@ pub fn detail(
         Some(_) if standing.asleep => format!("push {}, asleep", number(standing.push)),
         Some(_) => format!("push {}", number(standing.push)),
     };
+    let is_reward = matches!(whose, Whose::Checkpoint { run, .. } if workspace.runs.fits_rewards(run));
+    let what = if is_reward { "score" } else { "log-prob" };
     let text = format!(
-        "{name}: log-prob of {first} {}, of {second} {}, {} apart  ·  margin {}, {push}  ·  rewards {} and {}",
+        "{name}: {what} of {first} {}, of {second} {}, {} apart  ·  margin {}, {push}  ·  rewards {} and {}",
         side(scores.chosen.log_prob, scores.chosen.tokens),
         side(scores.rejected.log_prob, scores.rejected.tokens),
         number(scores.margin()),

@@ -50,14 +50,13 @@ fn list<'a>(ui: &Ui, config: &RunConfig, history: &'a History) -> Vec<Chart<'a>>
     let last_step = history.last_step();
     let mut charts: Vec<Chart<'a>> = CHARTS
         .iter()
-        .filter(|chart| chart.in_window)
+        .filter(|chart| chart.in_window && chart.suits(config.objective.kind))
         .map(|chart| drawn(palette, *chart, config, history, last_step))
         .collect();
     let rules = history.series.iter().filter_map(|(name, series)| Some((name, judged::rule(name)?, series)));
     let judged = rules.map(|(name, rule, series)| judged_chart(name, rule, series, history, last_step));
-    let after_drift =
-        CHARTS.iter().filter(|chart| chart.in_window).take_while(|chart| chart.id != ChartId::Drift).count();
-    let place = (after_drift + 1).min(charts.len());
+    let drift = CHARTS.iter().find(|chart| chart.id == ChartId::Drift).map(|chart| chart.title);
+    let place = charts.iter().position(|chart| Some(chart.id) == drift).map_or(charts.len(), |place| place + 1);
     charts.splice(place..place, judged);
     charts
 }

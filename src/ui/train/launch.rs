@@ -13,7 +13,7 @@ use state::{
     metric,
     train::{LaunchButton, Preflight, RunCommand, TrainView},
 };
-use train::objective::Objective;
+use train::objective::{Objective, formula, name};
 
 use super::{fork, preflight, questions, sandbox};
 use crate::{
@@ -75,6 +75,9 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
             preflight::ui(ui, &workspace.preflight, &checked.config, &mut view.launch, commands);
         });
         ui.add_space(space::XS);
+    }
+    if !Method::PREFERENCE.contains(&checked.config.objective.kind) {
+        return;
     }
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -238,30 +241,28 @@ fn what(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
 /// "MPO anchored-sum 3": the method and a running number.
 fn default_name(workspace: &Workspace, checked: &Checked) -> String {
     let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
-    format!("{} {number}", Objective::of(&checked.config.objective).name())
+    format!("{} {number}", name(&checked.config.objective))
 }
 
 fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let palette = parts::palette(ui);
     let kind = checked.config.objective.kind;
     let objective = Objective::of(&checked.config.objective);
-    ui.label(RichText::new(objective.loss_formula()).size(size::HEADING).color(palette.strong));
-    ui.label(RichText::new(objective.margin().formula()).color(palette.text));
-    ui.horizontal(|ui| {
-        parts::caption(ui, ObjectiveConfig::MARGIN.label);
-        let fits = |word: &&Word| match kind {
-            Method::Mpo => true,
-            Method::Dpo | Method::Ipo => Margin::named(word.word).is_some_and(Margin::is_anchored),
-        };
-        let words: Vec<Word> = ObjectiveConfig::MARGIN.words().iter().filter(fits).copied().collect();
-        if let Some(word) = field::segmented(ui, &words, checked.config.objective.margin().name()) {
-            view.launch.set(ObjectiveConfig::MARGIN.key, word);
-        }
-    });
-    if let Some(problem) = checked.problems.get("objective.margin") {
-        ui.label(RichText::new(problem).size(size::SMALL).color(palette.error));
+    let whole = formula(&checked.config.objective);
+    let (loss, rest) = match whole.split_once(",  ") {
+        Some((_, margin)) if Method::PREFERENCE.contains(&kind) => (objective.loss_formula(), margin),
+        Some(parts) => parts,
+        None => (whole.as_str(), ""),
+    };
+    ui.label(RichText::new(loss).size(size::HEADING).color(palette.strong));
+    ui.label(RichText::new(rest).color(palette.text));
+    if Method::PREFERENCE.contains(&kind) {
+        margin(ui, view, checked);
     }
     field::row(ui, &mut view.launch, &Setting::that_count(Group::Method, &checked.config));
+    if kind == Method::Reward {
+        return;
+    }
     let weights = &checked.config.objective;
     let mut total = "Trained on L".to_owned();
     for (weight, term) in [
@@ -273,6 +274,23 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
         }
     }
     parts::caption(ui, total);
+}
+
+/// What of a pair the loss looks at.
+fn margin(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
+    let palette = parts::palette(ui);
+    ui.horizontal(|ui| {
+        parts::caption(ui, ObjectiveConfig::MARGIN.label);
+        let may_be_free = checked.config.objective.kind == Method::Mpo;
+        let fits = |word: &&Word| may_be_free || Margin::named(word.word).is_some_and(Margin::is_anchored);
+        let words: Vec<Word> = ObjectiveConfig::MARGIN.words().iter().filter(fits).copied().collect();
+        if let Some(word) = field::segmented(ui, &words, checked.config.objective.margin().name()) {
+            view.launch.set(ObjectiveConfig::MARGIN.key, word);
+        }
+    });
+    if let Some(problem) = checked.problems.get("objective.margin") {
+        ui.label(RichText::new(problem).size(size::SMALL).color(palette.error));
+    }
 }
 
 /// Why the run cannot start now, if it cannot.

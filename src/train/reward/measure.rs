@@ -1,0 +1,157 @@
+//! What a reward model's scores are like: on held-out pairs, before the first update, and on the answers of the reference.
+
+use std::ops::ControlFlow;
+
+use data::config::{Method, RunConfig};
+use model::{Doc, Policy, PolicyError, Reads};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dataset::{
+        documents::{PairDoc, first},
+        packing::pack_for,
+    },
+    error::{Result, TrainError},
+    measure::golden::{Golden, PAIRS},
+    reward::{
+        bradley_terry::BradleyTerry,
+        loss::{ScoredPair, metrics},
+    },
+    run::{context::Context, training::Training},
+};
+
+/// Mean and standard deviation of the raw scores of a reward model, on the answers of the reference where there are any: it
+/// puts a KL coefficient on one scale for every project.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    #[serde(with = "data::exact")]
+    pub mean: f64,
+    #[serde(with = "data::exact")]
+    pub std: f64,
+}
+
+impl Scale {
+    /// Of these scores; a spread of nothing is no scale to measure by, and counts as 1.
+    pub fn of(scores: &[f64]) -> Self {
+        let count = scores.len().max(1) as f64;
+        let mean = scores.iter().sum::<f64>() / count;
+        let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count;
+        let std = variance.sqrt();
+        Self { mean, std: if std > 1e-6 { std } else { 1.0 } }
+    }
+
+    /// A raw score in standard deviations.
+    pub fn apply(self, raw: f64) -> f64 {
+        (raw - self.mean) / self.std
+    }
+}
+
+/// The loss that a config asks for.
+pub fn objective(config: &RunConfig) -> BradleyTerry {
+    BradleyTerry { center: config.reward.center, margin: config.reward.margin }
+}
+
+/// What a run reads of its rows.
+pub fn reads(config: &RunConfig) -> Reads {
+    if config.objective.kind == Method::Reward { Reads::Ends } else { Reads::LogProbs }
+}
+
+/// Raw scores of each answer of some documents, in rows of up to `row_tokens`. `tick` is asked before each row; when it
+/// breaks, the answer is `None`.
+pub fn scores(
+    policy: &Policy,
+    docs: &[&Doc],
+    row_tokens: usize,
+    tick: &mut dyn FnMut() -> Result<ControlFlow<()>>,
+) -> Result<Option<Vec<Vec<f64>>>> {
+    let mut scores = vec![Vec::new(); docs.len()];
+    for packed in pack_for(docs.iter().copied().enumerate(), row_tokens, Reads::Ends).map_err(PolicyError::from)? {
+        if tick()?.is_break() {
+            return Ok(None);
+        }
+        let read = policy.log_probs(&packed.row)?;
+        for (index, answers) in packed.by_owner(&read) {
+            scores[index] = answers.iter().flatten().map(|&score| f64::from(score)).collect();
+        }
+    }
+    Ok(Some(scores))
+}
+
+/// The scores of some pairs, of a policy nobody waits for.
+fn scored(policy: &Policy, objective: BradleyTerry, pairs: &[PairDoc], row_tokens: usize) -> Result<Vec<ScoredPair>> {
+    let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
+    let scores = scores(policy, &docs, row_tokens, &mut || Ok(ControlFlow::Continue(())))?.unwrap_or_default();
+    Ok(together(objective, pairs, &scores))
+}
+
+fn together(objective: BradleyTerry, pairs: &[PairDoc], scores: &[Vec<f64>]) -> Vec<ScoredPair> {
+    let side = |scores: &[f64], side: usize| scores.get(side).copied().unwrap_or(f64::NAN);
+    let pairs = pairs.iter().zip(scores);
+    pairs.map(|(pair, scores)| ScoredPair::of(objective, pair, [side(scores, 0), side(scores, 1)])).collect()
+}
+
+/// Before the first update the head is 0, so every score is 0 and the loss ln 2.
+pub fn check_start(policy: &Policy, config: &RunConfig, pairs: &[PairDoc], row_tokens: usize) -> Result<Golden> {
+    let pairs = &pairs[..pairs.len().min(PAIRS)];
+    let certain: Vec<PairDoc> = pairs.iter().map(|pair| PairDoc { certainty: 1.0, ..pair.clone() }).collect();
+    let without = BradleyTerry { margin: 0.0, ..objective(config) };
+    let scored = scored(policy, without, &certain, row_tokens)?;
+    let of = |name: &str| metrics(&scored).into_iter().find(|(known, _)| known == name).map_or(0.0, |(_, value)| value);
+    let golden =
+        vec![("margin".to_owned(), of("margin"), 0.0), ("loss".to_owned(), of("loss"), std::f64::consts::LN_2)];
+    for (name, measured, expected) in &golden {
+        if (measured - expected).abs() > 1e-9 || !measured.is_finite() {
+            return Err(TrainError::Golden(format!(
+                "the {name} of the scores at step 0 is {measured:.6}, but before the first update every score is 0 and it must be {expected:.6}. The reward model disagrees with its definition"
+            )));
+        }
+    }
+    Ok(golden)
+}
+
+impl Training {
+    /// `eval_*` of the held-out pairs; nothing because the run is to stop.
+    pub fn evaluate_scores(&self, context: &mut Context<'_>) -> Result<Option<Vec<(String, f64)>>> {
+        let pairs = first(&self.dataset.pairs.eval);
+        let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
+        let mut tick = || context.attend(Some(self.weights()));
+        let Some(scores) = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)? else {
+            return Ok(None);
+        };
+        let metrics = metrics(&together(objective(&self.config), pairs, &scores));
+        Ok(Some(metrics.into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect()))
+    }
+
+    /// Notes the scale of the scores as the weights are, where it is a reward model that is trained.
+    pub fn note_scale(&mut self) -> Result<()> {
+        if self.config.objective.kind != Method::Reward {
+            return Ok(());
+        }
+        let references: Vec<&Doc> = first(self.dataset.references.measured()).iter().map(|text| &text.doc).collect();
+        let docs = if references.is_empty() {
+            first(&self.dataset.pairs.train).iter().map(|pair| &pair.doc).collect()
+        } else {
+            references
+        };
+        let mut go_on = || Ok(ControlFlow::Continue(()));
+        let scores = scores(&self.trainer.policy, &docs, self.state.budget, &mut go_on)?.unwrap_or_default();
+        self.state.scale = Some(Scale::of(&scores.concat()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_on_their_own_scale_have_mean_0_and_spread_1() {
+        let raw = [1.0, 3.0, 5.0];
+        let scale = Scale::of(&raw);
+        let scaled = raw.map(|score| scale.apply(score));
+        assert!(scaled.iter().sum::<f64>().abs() < 1e-12);
+        assert!((scaled.iter().map(|score| score * score).sum::<f64>() / 3.0 - 1.0).abs() < 1e-12);
+        assert_eq!(Scale::of(&[2.0, 2.0]).apply(2.5), 0.5);
+        assert_eq!(Scale::of(&[]).apply(1.0), 1.0);
+    }
+}

@@ -1,0 +1,138 @@
+//! A reward model: fitted, resumed to the bit, asked for scores, and exported as others read it.
+
+use std::fs;
+
+use nudge::{
+    data::config::{Method, RunConfig},
+    engine::{Speaker, protocol::Outcome},
+    export::{ExportError, ExportOrder, Layout, MergedOptions, Part, Strength, What, Which, export},
+    model::{Doc, LoadOptions, Policy, Reads, Row},
+    store::RunId,
+    train::run::{
+        checkpoint::newest_state,
+        fork::{Fork, fork},
+    },
+};
+use serde_json::Value;
+
+use crate::{
+    resume,
+    terminal::{json_lines, out, path, sentence},
+    toy::{self, Toy, reached, start},
+};
+
+const MERGED: MergedOptions = MergedOptions { stored: None, max_shard_bytes: 1 << 30 };
+
+pub fn config() -> RunConfig {
+    let mut config = resume::config();
+    config.objective.kind = Method::Reward;
+    config.optimizer.learning_rate = 1e-2;
+    config
+}
+
+fn newest(toy: &Toy, run: RunId, name: &str) -> f64 {
+    toy.open().series(run, name, None).unwrap().last().map_or(f64::NAN, |(_, value)| *value)
+}
+
+#[test]
+fn it_learns_which_answer_is_better_and_resumes_to_the_bit() {
+    let toy = Toy::new();
+    let (whole, outcome) = toy.train(&config());
+    assert_eq!(outcome, Outcome::Completed);
+    let first = toy.open().series(whole, "eval_loss", None).unwrap()[0];
+    assert_eq!(first, (0, std::f64::consts::LN_2), "every score is 0 before the first update");
+    assert!(newest(&toy, whole, "accuracy") > 0.9 && newest(&toy, whole, "eval_loss") < 0.5);
+    assert!(newest(&toy, whole, "loss") < 0.5 && newest(&toy, whole, "margin") > 0.5);
+    assert!(toy.open().samples(whole).unwrap().is_empty(), "a reward model answers no probe");
+    let state = newest_state(&toy.open().run(whole).unwrap().checkpoints).unwrap();
+    assert!(state.scale.unwrap().std > 0.0);
+
+    let parts = toy.record(&config());
+    let engine = start();
+    toy.queue(&engine, parts);
+    reached(&engine, parts, 12);
+    engine.shut_down();
+    resume::remove_after(&toy.open().run_dir(parts), 10);
+    assert_eq!(toy.go_on(parts), Outcome::Completed);
+    resume::assert_same(&toy, whole, parts);
+}
+
+#[test]
+fn its_scores_stand_beside_the_pairs_and_it_gives_no_text() {
+    let toy = Toy::new();
+    let (run, _) = toy.train(&config());
+    let (policy, _) = toy.train(&toy::config());
+    let (home, project) = (toy.project.parent().unwrap(), path(&toy.project));
+    let number = run.0.to_string();
+    let said = out(home, &["score", &project, "--reward", &number, "--json"]);
+    let lines = json_lines(&said);
+    let (all, pairs) = lines.split_last().unwrap();
+    assert_eq!(pairs.len(), 20);
+    assert!(all["accuracy"].as_f64().unwrap() > 0.9, "{all}");
+    let number_of = |line: &Value, key: &str| line[key].as_f64().unwrap();
+    for line in pairs {
+        let margin = number_of(line, "chosen_score") - number_of(line, "rejected_score");
+        assert!((number_of(line, "margin") - margin).abs() < 1e-9);
+        assert!((number_of(line, "rewards/chosen") - number_of(line, "chosen_score")).abs() < 1e-9, "{line}");
+        assert!((number_of(line, "objective_margin") - margin).abs() < 1e-9);
+    }
+    // The same again from what is kept.
+    assert_eq!(out(home, &["score", &project, "--reward", &number, "--json"]), said);
+    let refused = sentence(home, &["score", &project, "--reward", &policy.0.to_string()], 1);
+    assert!(refused.contains("is no reward model"), "{refused}");
+    let speaker = Speaker::of_run(&toy.project, run, None).unwrap();
+    let error =
+        speaker.policy.generate(&[vec![1, 2]], &Default::default(), &mut |_, _| std::ops::ControlFlow::Continue(()));
+    assert!(error.unwrap_err().to_string().contains("gives scores and no text"));
+}
+
+#[test]
+fn its_export_is_a_sequence_classification_adapter_with_the_same_scores() {
+    let toy = Toy::new();
+    let (run, _) = toy.train(&config());
+    let to = toy.project.join("out");
+    let order = |what| ExportOrder {
+        project: toy.project.clone(),
+        run,
+        which: Which::Newest,
+        what,
+        strength: Strength::default(),
+        to: to.clone(),
+        overwrite: false,
+    };
+    let go_on = &mut |_: &str, _: Option<f32>| std::ops::ControlFlow::Continue(());
+    for what in [What::Merged(MERGED), What::Adapter { layout: Layout::Mlx, part: Part::Sum }] {
+        assert!(export(&order(what), go_on).is_err());
+    }
+    assert!(matches!(export(&order(What::Merged(MERGED)), go_on), Err(ExportError::Reward)));
+    let exported = export(&order(What::Adapter { layout: Layout::Peft, part: Part::Sum }), go_on).unwrap();
+    assert!(exported.proof.unwrap().difference < 1e-4);
+    let written: Value = serde_json::from_str(&fs::read_to_string(to.join("adapter_config.json")).unwrap()).unwrap();
+    assert_eq!((&written["task_type"], &written["modules_to_save"][0]), (&"SEQ_CLS".into(), &"score".into()));
+    assert!(fs::read_to_string(to.join("README.md")).unwrap().contains("AutoModelForSequenceClassification"));
+
+    let read = Policy::load(&toy.model, &LoadOptions { frozen_adapters: vec![to], ..LoadOptions::default() }).unwrap();
+    let trained = Speaker::of_run(&toy.project, run, None).unwrap();
+    let docs = [Doc { prefix: vec![1, 2, 3], continuations: vec![vec![4, 5, 6], vec![7]] }];
+    let row = Row::pack_for(&docs, Reads::Ends).unwrap();
+    let (read, trained) = (read.log_probs(&row).unwrap(), trained.policy.log_probs(&row).unwrap());
+    for (read, trained) in read.iter().flatten().zip(trained.iter().flatten()) {
+        assert!((read - trained).abs() < 1e-5, "{read} for {trained}");
+    }
+}
+
+#[test]
+fn a_reward_model_and_a_policy_do_not_go_on_as_each_other() {
+    let toy = Toy::new();
+    let (run, _) = toy.train(&config());
+    let mut policy = config();
+    policy.objective.kind = Method::Dpo;
+    let asked = Fork { run, at: 10, config: policy, name: None, left_out: None };
+    let error = fork(&mut toy.open(), &asked).unwrap_err().to_string();
+    assert!(error.contains("a reward model gives scores"), "{error}");
+    let mut full = config();
+    full.lora.full = true;
+    let run = toy.record(&full);
+    let Outcome::Failed { error } = toy.go_on(run) else { panic!("all weights cannot share a base") };
+    assert!(error.contains("needs a frozen base"), "{error}");
+}
