@@ -31,6 +31,14 @@ pub const MARGIN_LOW: &str = "margin/q10";
 pub const MARGIN_HIGH: &str = "margin/q90";
 pub const CHOSEN_CHANGE: &str = "logps/chosen_change";
 pub const REJECTED_CHANGE: &str = "logps/rejected_change";
+/// Of a reward model's scores.
+pub const SCORE_ACCURACY: &str = "accuracy";
+pub const HELD_OUT_SCORE_ACCURACY: &str = "eval_accuracy";
+pub const SCORE_LENGTH: &str = "length_correlation";
+/// Of the answers that a step sampled.
+pub const SAMPLED_SCORE: &str = "objective/scores";
+pub const SAMPLED_KL: &str = "objective/kl";
+pub const EXPLAINED_VARIANCE: &str = "value/explained_variance";
 pub const KL_REF: &str = "kl/ref";
 pub const KL_POLICY: &str = "kl/policy_k3";
 pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
@@ -263,6 +271,12 @@ mod tests {
             SLEEPING,
             GRADIENT_NORM,
             REWARD_MARGIN,
+            SCORE_ACCURACY,
+            HELD_OUT_SCORE_ACCURACY,
+            SCORE_LENGTH,
+            SAMPLED_SCORE,
+            SAMPLED_KL,
+            EXPLAINED_VARIANCE,
             CHOSEN_CHANGE,
             REJECTED_CHANGE,
             KL_REF,

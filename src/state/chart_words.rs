@@ -3,9 +3,10 @@
 use data::{
     config::{RunConfig, Schedule},
     metrics::{
-        ACCURACY, CHOSEN_CHANGE, ChartId, GRADIENT_NORM, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
-        HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, KL_POLICY, KL_REF, LOSS, MARGIN_HIGH, MARGIN_LOW, MARGIN_MIDDLE,
-        REJECTED_CHANGE, SLEEPING, TOKENS_PER_SEC, judged,
+        ACCURACY, CHOSEN_CHANGE, ChartId, EXPLAINED_VARIANCE, GRADIENT_NORM, HELD_OUT_ACCURACY, HELD_OUT_ACCURACY_HIGH,
+        HELD_OUT_ACCURACY_LOW, HELD_OUT_LOSS, HELD_OUT_SCORE_ACCURACY, KL_POLICY, KL_REF, LOSS, MARGIN_HIGH,
+        MARGIN_LOW, MARGIN_MIDDLE, REJECTED_CHANGE, SAMPLED_KL, SAMPLED_SCORE, SCORE_ACCURACY, SCORE_LENGTH, SLEEPING,
+        TOKENS_PER_SEC, judged,
     },
 };
 
@@ -31,6 +32,28 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
         ChartId::Gradient => gradient(config.optimizer.max_grad_norm, history.series(GRADIENT_NORM)?),
         ChartId::LearningRate => Some(learning_rate(config)),
         ChartId::Speed => speed(history.series(TOKENS_PER_SEC)?),
+        ChartId::ScoreAccuracy => {
+            let [held_out, trained] = [HELD_OUT_SCORE_ACCURACY, SCORE_ACCURACY].map(|name| history.latest(name));
+            let whose = if held_out.is_some() { "held-out pairs" } else { "last step's pairs" };
+            Some(format!("The better answer has the higher score in {} of the {whose}", percent(held_out.or(trained)?)))
+        }
+        ChartId::ScoreLength => score_and_length(history.latest(SCORE_LENGTH)?),
+        ChartId::Objective => {
+            let (first, now) = (history.series(SAMPLED_SCORE)?.first()?, history.series(SAMPLED_SCORE)?.latest()?);
+            Some(format!("Answers scored {} at the start and {} now", number(first[1]), number(now[1])))
+        }
+        ChartId::SampledKl => {
+            Some(format!("An answer is {} nats from the reference, on average", number(history.latest(SAMPLED_KL)?)))
+        }
+        ChartId::Critic => {
+            let foreseen = history.latest(EXPLAINED_VARIANCE)?;
+            Some(if foreseen > 0.0 {
+                format!("The critic foresees {} of what differs between answers", percent(foreseen))
+            } else {
+                "The critic foresees less than a constant would: advantages are noisier than without it".to_owned()
+            })
+        }
+        ChartId::ScoreMargin | ChartId::Scores | ChartId::Ratios | ChartId::Completions => None,
         // Of the report, which has captions instead.
         ChartId::RewardMargin | ChartId::Rewards | ChartId::Retention | ChartId::Answers => None,
     }
@@ -101,6 +124,15 @@ fn accuracy(history: &History) -> Option<String> {
     let Some((low, high)) = ends else { return Some(format!("{} of the held-out pairs", percent(held_out))) };
     let chance = if (low..=high).contains(&0.5) { ": not told from guessing yet" } else { "" };
     Some(format!("{} of the held-out pairs, {} to {} at 95 %{chance}", percent(held_out), percent(low), percent(high)))
+}
+
+fn score_and_length(correlation: f64) -> Option<String> {
+    let r = number(correlation);
+    Some(match correlation {
+        0.5.. => format!("Longer answers have higher scores (r = {r}): what it pays for may be length"),
+        ..-0.5 => format!("Shorter answers have higher scores (r = {r}): what it pays for may be brevity"),
+        _ => format!("Scores and lengths hardly go together (r = {r})"),
+    })
 }
 
 fn drift(limit: Option<f64>, history: &History) -> Option<String> {
