@@ -9,7 +9,7 @@ use std::{
 
 use nudge::{
     data::{
-        config::{RunConfig, Setting},
+        config::{Method, RunConfig, Setting},
         metrics::{METRICS, Measured},
     },
     engine::protocol::Outcome,
@@ -20,9 +20,14 @@ use super::toy::{self, Toy};
 #[test]
 fn a_run_writes_every_metric_of_the_table_and_no_other() {
     let toy = Toy::new();
-    let (run, outcome) = toy.train(&RunConfig { train: short(), ..toy::config() });
-    assert_eq!(outcome, Outcome::Completed);
-    let written: BTreeSet<String> = toy.open().metrics(run).unwrap().into_iter().collect();
+    let mut written = BTreeSet::new();
+    for kind in [Method::Mpo, Method::Reward] {
+        let mut config = RunConfig { train: short(), ..toy::config() };
+        config.objective.kind = kind;
+        let (run, outcome) = toy.train(&config);
+        assert_eq!(outcome, Outcome::Completed);
+        written.extend(toy.open().metrics(run).unwrap());
+    }
     let of_steps =
         METRICS.iter().filter(|metric| !matches!(metric.measured, Measured::Evaluations | Measured::HeldOut));
     let of_evaluations = METRICS.iter().filter_map(nudge::data::metrics::Metric::evaluated);
