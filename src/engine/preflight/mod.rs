@@ -4,7 +4,7 @@ mod findings;
 
 use std::{ops::ControlFlow, path::Path};
 
-use data::config::{Length, RunConfig, validate};
+use data::config::{Length, Method, RunConfig, validate};
 use kernels::device;
 use model::{Doc, Policy, PolicyError};
 use store::Project;
@@ -24,6 +24,7 @@ use train::{
     },
     memory::{budget, largest_row, process},
     objective::Objective,
+    reward,
     run::schedule,
 };
 
@@ -127,6 +128,10 @@ fn step_zero(
     let train = &dataset.pairs.train;
     let stride = train.len().div_ceil(SAMPLED);
     let sampled: Vec<_> = train.iter().step_by(stride).cloned().collect();
+    if config.objective.kind == Method::Reward {
+        report.golden = reward::measure::check_start(policy, config, &sampled, row_tokens)?;
+        return Ok(());
+    }
     let docs: Vec<&Doc> = sampled.iter().map(|pair| &pair.doc).collect();
     let origin = Origin::of(policy, config)?;
     let mut source = Source { cache: project, policy, origin: &origin, budget: row_tokens };

@@ -50,7 +50,9 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
     });
     let file = &checked.config.data.reference;
     let any_references = workspace.project.as_ref().is_some_and(|project| project.has_references(file));
-    for question in Question::ALL {
+    // A reward model speaks to nobody, so it cannot change what is said.
+    let asked = Question::ALL.into_iter().filter(|question| *question != Question::Care || kind != Method::Reward);
+    for question in asked {
         ui.horizontal_wrapped(|ui| {
             label(ui, question.label());
             let before = question.answer(&mut view.launch);
