@@ -78,13 +78,14 @@ fn tell(project: &Project, config: &RunConfig, at: Option<(store::RunId, u64)>, 
     let scoring = project.scoring(&name)?.context("Nothing was scored")?;
     let objective = pair_scores::objective_at(project, config, at)?;
     let is_reward = at.is_some() && config.objective.kind == Method::Reward;
+    let names = if is_reward { ["chosen_score", "rejected_score"] } else { ["chosen_logp", "rejected_logp"] };
     let mut sums = Sums::default();
     let mut printed = Ok(());
     project.each_scores(scoring, &mut |scores| {
         if printed.is_ok() {
             let standing = Standing::of(&objective, &scores);
             sums.add(&scores, standing);
-            printed = line(&scores, standing, is_json, is_reward);
+            printed = line(&scores, standing, is_json, names);
         }
     })?;
     printed?;
@@ -152,11 +153,10 @@ impl Sums {
     }
 }
 
-fn line(scores: &PairScores, standing: Option<Standing>, is_json: bool, is_reward: bool) -> Result<()> {
+fn line(scores: &PairScores, standing: Option<Standing>, is_json: bool, names: [&str; 2]) -> Result<()> {
     let PairScores { pair, chosen, rejected, .. } = scores;
     if is_json {
-        let [of_chosen, of_rejected] =
-            if is_reward { ["chosen_score", "rejected_score"] } else { ["chosen_logp", "rejected_logp"] };
+        let [of_chosen, of_rejected] = names;
         let mut line = json!({
             "pair": pair.0,
             of_chosen: chosen.log_prob,
@@ -174,7 +174,7 @@ fn line(scores: &PairScores, standing: Option<Standing>, is_json: bool, is_rewar
         }
         return output::json(&line);
     }
-    let rest = standing.filter(|_| !is_reward).map_or_else(String::new, |standing| {
+    let rest = standing.map_or_else(String::new, |standing| {
         let asleep = if standing.asleep { "  asleep" } else { "" };
         format!(
             "  rewards {:>8.4} {:>8.4}  push {:>7.4}{asleep}",

@@ -127,7 +127,7 @@ impl Row {
                 let rows = (start..start + inputs.len()).map(|row| row as u32);
                 let already = read.len();
                 if reads == Reads::Ends {
-                    read.extend(rows.last());
+                    read.push((tokens.len() + inputs.len() - 1) as u32);
                 } else {
                     read.push((prefix.end - 1) as u32);
                     read.extend(rows);

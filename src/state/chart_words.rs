@@ -37,7 +37,7 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
             let whose = if held_out.is_some() { "held-out pairs" } else { "last step's pairs" };
             Some(format!("The better answer has the higher score in {} of the {whose}", percent(held_out.or(trained)?)))
         }
-        ChartId::ScoreLength => score_and_length(history.latest(SCORE_LENGTH)?),
+        ChartId::ScoreLength => Some(score_and_length(history.latest(SCORE_LENGTH)?)),
         ChartId::Objective => {
             let (first, now) = (history.series(SAMPLED_SCORE)?.first()?, history.series(SAMPLED_SCORE)?.latest()?);
             Some(format!("Answers scored {} at the start and {} now", number(first[1]), number(now[1])))
@@ -53,9 +53,15 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
                 "The critic foresees less than a constant would: advantages are noisier than without it".to_owned()
             })
         }
-        ChartId::ScoreMargin | ChartId::Scores | ChartId::Ratios | ChartId::Completions => None,
-        // Of the report, which has captions instead.
-        ChartId::RewardMargin | ChartId::Rewards | ChartId::Retention | ChartId::Answers => None,
+        // Their lines say it, or they are of the report, which has captions instead.
+        ChartId::ScoreMargin
+        | ChartId::Scores
+        | ChartId::Ratios
+        | ChartId::Completions
+        | ChartId::RewardMargin
+        | ChartId::Rewards
+        | ChartId::Retention
+        | ChartId::Answers => None,
     }
 }
 
@@ -126,13 +132,13 @@ fn accuracy(history: &History) -> Option<String> {
     Some(format!("{} of the held-out pairs, {} to {} at 95 %{chance}", percent(held_out), percent(low), percent(high)))
 }
 
-fn score_and_length(correlation: f64) -> Option<String> {
+fn score_and_length(correlation: f64) -> String {
     let r = number(correlation);
-    Some(match correlation {
+    match correlation {
         0.5.. => format!("Longer answers have higher scores (r = {r}): what it pays for may be length"),
         ..-0.5 => format!("Shorter answers have higher scores (r = {r}): what it pays for may be brevity"),
         _ => format!("Scores and lengths hardly go together (r = {r})"),
-    })
+    }
 }
 
 fn drift(limit: Option<f64>, history: &History) -> Option<String> {
