@@ -6,7 +6,7 @@ use nudge::{
     data::config::{Method, RunConfig},
     engine::{Speaker, protocol::Outcome},
     export::{ExportError, ExportOrder, Layout, MergedOptions, Part, Strength, What, Which, export},
-    model::{Doc, LoadOptions, Policy, Reads, Row},
+    model::{Doc, GenerateOptions, LoadOptions, Policy, Reads, Row},
     store::RunId,
     train::run::{
         checkpoint::newest_state,
@@ -81,8 +81,9 @@ fn its_scores_stand_beside_the_pairs_and_it_gives_no_text() {
     let refused = sentence(home, &["score", &project, "--reward", &policy.0.to_string()], 1);
     assert!(refused.contains("is no reward model"), "{refused}");
     let speaker = Speaker::of_run(&toy.project, run, None).unwrap();
-    let error =
-        speaker.policy.generate(&[vec![1, 2]], &Default::default(), &mut |_, _| std::ops::ControlFlow::Continue(()));
+    let error = speaker
+        .policy
+        .generate(&[vec![1, 2]], &GenerateOptions::default(), &mut |_, _| std::ops::ControlFlow::Continue(()));
     assert!(error.unwrap_err().to_string().contains("gives scores and no text"));
 }
 
