@@ -114,6 +114,7 @@ fn pair(
             at_ms: LABELLED_AT_MS,
             took_ms: None,
             shown_left: None,
+            order: Vec::new(),
         }),
         tags,
         split,

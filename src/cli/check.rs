@@ -56,6 +56,7 @@ fn print(report: &PreflightReport) -> Result<()> {
                 report.set_aside.len()
             ),
         ),
+        ("rejected answers", report.rejected_answers.clone().unwrap_or_default()),
         ("reference answers", report.reference_answers.to_string()),
         (
             "tokens",
@@ -85,7 +86,7 @@ fn print(report: &PreflightReport) -> Result<()> {
         ("memory", format!("{}; {} were free", report.memory, data::size(report.free_memory_bytes))),
         ("time", format!("about {}", data::duration(report.estimated_secs))),
     ];
-    for (name, value) in rows {
+    for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
         output::line(format!("{name:<18}{value}"))?;
     }
     for (name, measured, expected) in &report.golden {

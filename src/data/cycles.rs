@@ -155,6 +155,7 @@ mod tests {
             at_ms: 0,
             took_ms: None,
             shown_left: None,
+            order: Vec::new(),
         });
         pair
     }

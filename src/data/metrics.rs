@@ -106,6 +106,8 @@ pub enum Measured {
     Both,
     /// At every step, and at every evaluation on what is held out where the run has text for it.
     BothIfThere,
+    /// At every step and every evaluation of runs whose settings ask for what it is about.
+    BothIfAsked,
 }
 
 /// Where it is read without being asked for.
@@ -136,7 +138,9 @@ impl Metric {
         match self.measured {
             Measured::Steps => None,
             Measured::Evaluations => Some(self.key.to_owned()),
-            Measured::HeldOut | Measured::Both | Measured::BothIfThere => Some(format!("{HELD_OUT}{}", self.key)),
+            Measured::HeldOut | Measured::Both | Measured::BothIfThere | Measured::BothIfAsked => {
+                Some(format!("{HELD_OUT}{}", self.key))
+            }
         }
     }
 
@@ -254,7 +258,7 @@ mod tests {
                 "{}",
                 metric.key
             );
-            let held_out = matches!(metric.measured, Measured::Both | Measured::BothIfThere | Measured::HeldOut);
+            let held_out = !matches!(metric.measured, Measured::Steps | Measured::Evaluations);
             assert!(held_out || metric.held_out_line.is_none(), "{}", metric.key);
         }
     }

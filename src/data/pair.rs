@@ -170,6 +170,10 @@ pub struct Verdict {
     /// Which answer stood on the left in blind labelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_left: Option<usize>,
+    /// Answers that were put in order, the chosen one first and the rejected one among the others; empty where only two were
+    /// compared. What is as good as the chosen answer is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<usize>,
 }
 
 /// Which side of the hold-out a pair is on.
@@ -259,6 +263,20 @@ impl Pair {
         self.verdict.as_ref().map(|verdict| verdict.choice)
     }
 
+    /// All answers that were said to be worse than the chosen one: the rejected one, then those that its verdict put in order
+    /// beside it, best first. An order that its verdict contradicts, since it was turned round, says nothing.
+    pub fn worse(&self) -> Vec<usize> {
+        let Some(Choice::Better { chosen, rejected, .. }) = self.choice().filter(|_| self.is_decided()) else {
+            return Vec::new();
+        };
+        let order = self.verdict.as_ref().map_or(&[][..], |verdict| &verdict.order);
+        let is_whole = order.first() == Some(&chosen)
+            && order.contains(&rejected)
+            && order.iter().enumerate().all(|(at, one)| *one < self.answers.len() && !order[..at].contains(one));
+        let others = order.iter().skip(1).copied().filter(|other| is_whole && *other != rejected);
+        std::iter::once(rejected).chain(others).collect()
+    }
+
     /// Whether one answer was said to be better: what a preference can be learnt from.
     pub fn is_decided(&self) -> bool {
         self.sides().is_some()
@@ -309,7 +327,14 @@ mod tests {
 
     fn judged(choice: Choice) -> Pair {
         Pair {
-            verdict: Some(Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None }),
+            verdict: Some(Verdict {
+                choice,
+                who: "local".to_owned(),
+                at_ms: 0,
+                took_ms: None,
+                shown_left: None,
+                order: Vec::new(),
+            }),
             ..Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b"])
         }
     }
@@ -350,6 +375,26 @@ mod tests {
         assert_eq!(edit(&sampled, "one").origin, sampled.origin);
         let json = serde_json::to_string(&once).unwrap();
         assert_eq!(serde_json::from_str::<Answer>(&json).unwrap(), once);
+    }
+
+    #[test]
+    fn an_order_brings_all_that_are_worse_and_one_that_is_contradicted_does_not() {
+        let mut pair = Pair { answers: vec![Answer::new("x", Origin::Human); 4], ..judged(better(2, 1)) };
+        assert_eq!(pair.worse(), [1]);
+        let mut worse = |choice, order: &[usize]| {
+            let verdict = pair.verdict.as_mut().unwrap();
+            (verdict.choice, verdict.order) = (choice, order.to_vec());
+            pair.worse()
+        };
+        assert_eq!(worse(better(2, 1), &[2, 0, 3, 1]), [1, 0, 3]);
+        assert_eq!(worse(better(2, 1), &[2, 0, 1]), [1, 0], "the fourth is as good as the best");
+        assert_eq!(worse(better(1, 2), &[2, 0, 3, 1]), [2], "turned round since");
+        for order in [&[2, 0, 9, 1][..], &[2, 1, 1], &[2, 0]] {
+            assert_eq!(worse(better(2, 1), order), [1], "{order:?}");
+        }
+        assert_eq!(worse(Choice::Tie, &[2, 0, 1]), [0; 0]);
+        let json = serde_json::to_string(&pair.verdict).unwrap();
+        assert_eq!(serde_json::from_str::<Option<Verdict>>(&json).unwrap(), pair.verdict);
     }
 
     #[test]

@@ -404,6 +404,8 @@ pub struct PreflightReport {
     pub train_pairs: usize,
     pub eval_pairs: usize,
     pub reference_answers: usize,
+    /// How many rejected answers pairs bring, where the run takes several.
+    pub rejected_answers: Option<String>,
     /// Pairs that will not be trained on, each with its reason.
     pub set_aside: Vec<(PairId, String)>,
     /// Tokens of the training set, prompts counted once a pair.

@@ -106,7 +106,7 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
     let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
         let codec = Codec::load(&folder).map_err(|error| error.to_string())?.at(Clock::of_ms(record.day_ms));
-        Ok(documents::prepare(&inputs, &codec, &config.data, bounds, &mut |_| {}))
+        Ok(documents::prepare(&inputs, &codec, config, bounds, &mut |_| {}))
     });
     let dataset = match prepared {
         Ok(dataset) => dataset,

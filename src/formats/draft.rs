@@ -41,6 +41,8 @@ pub struct Draft {
     pub prompt: Prompt,
     pub answers: Vec<Answer>,
     pub choice: Option<Choice>,
+    /// Answers in order, best first, where there are more than two.
+    pub order: Vec<usize>,
     pub notes: Vec<String>,
     /// What the template is given; by itself only what the record's columns of TRL's names hold.
     pub given: Given,
@@ -66,7 +68,8 @@ pub fn asked(text: impl Into<String>) -> Prompt {
 impl Draft {
     /// Of answers that nothing is said about.
     pub fn open(prompt: Prompt, answers: Vec<Answer>) -> Self {
-        Self { prompt, answers, choice: None, notes: Vec::new(), given: Given::default(), who: None }
+        let (order, notes) = (Vec::new(), Vec::new());
+        Self { prompt, answers, choice: None, order, notes, given: Given::default(), who: None }
     }
 
     /// The chosen answer comes first.
@@ -99,7 +102,12 @@ impl Draft {
         } else {
             Choice::Better { chosen: best, rejected: worst, strength: Strength::default() }
         };
-        vec![Self { choice: Some(choice), ..Self::open(prompt.clone(), answers) }]
+        let mut order: Vec<usize> = (0..answers.len()).filter(|at| *at == best || ranks[*at] > ranks[best]).collect();
+        order.sort_by(|a, b| ranks[*a].total_cmp(&ranks[*b]));
+        if order.len() < 3 {
+            order.clear();
+        }
+        vec![Self { choice: Some(choice), order, ..Self::open(prompt.clone(), answers) }]
     }
 
     /// With the record's own columns, whatever its shape.
@@ -149,6 +157,7 @@ impl Draft {
             at_ms: taking.now_ms,
             took_ms: None,
             shown_left: None,
+            order: self.order,
         };
         let pair = Pair {
             id: PairId::NEW,

@@ -56,7 +56,7 @@ words!(Ties, "choice for ties", "keep" => Keep, "leave-out" => LeaveOut);
 /// What becomes of records with more than two answers in an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Several {
-    /// One pair with all answers: the best against the worst.
+    /// One pair with all answers and their order: the best against the worst, or against all that are worse.
     #[default]
     Worst,
     /// The best against each of the others, a pair each.

@@ -185,6 +185,11 @@ impl Policy {
     }
 
     fn log_probs_of(&self, weights: PassWeights, row: &Row) -> Result<Vec<Vec<f32>>> {
+        Ok(self.scored(weights, row)?.0)
+    }
+
+    /// Log-probs of the row's scored tokens, and the normed hidden states that predict them, `[A, d]`.
+    fn scored(&self, weights: PassWeights, row: &Row) -> Result<(Vec<Vec<f32>>, Tensor)> {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = Frame { weights, ..self.frame(&row.layout, &rotations, None) };
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
@@ -195,7 +200,24 @@ impl Policy {
         }
         let options = self.head_options();
         let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
-        Ok(split(&out.log_probs, &row.scored))
+        Ok((split(&out.log_probs, &row.scored), predictors))
+    }
+
+    /// Per scored segment its log-probs and its embedding, the mean of the `d` normed hidden states that predict it. Under the
+    /// weights of step 0, which full weights are only before their first step.
+    pub fn embeddings(&self, row: &Row) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        let weights = if self.trains_its_weights() { PassWeights::Policy } else { PassWeights::Reference };
+        let (log_probs, predictors) = self.scored(weights, row)?;
+        let rows = predictors.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+        let mut rows = rows.iter();
+        let mean = |log_probs: Vec<f32>| {
+            let mut sum = vec![0.0; self.spec.hidden_size];
+            for row in rows.by_ref().take(log_probs.len()) {
+                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / log_probs.len() as f32);
+            }
+            (log_probs, sum)
+        };
+        Ok(log_probs.into_iter().map(mean).collect())
     }
 
     /// Logits of every position of one text, `[T, V]`: for tests and inspection, not for training.

@@ -326,6 +326,10 @@ pub fn remove_answer(pair: &mut Pair, index: usize) {
         return;
     };
     verdict.shown_left = None;
+    verdict.order.retain(|one| *one != index);
+    for one in &mut verdict.order {
+        *one -= usize::from(*one > index);
+    }
     if let Choice::Better { chosen, rejected, .. } = &mut verdict.choice {
         if *chosen == index || *rejected == index {
             pair.verdict = None;
@@ -333,6 +337,36 @@ pub fn remove_answer(pair: &mut Pair, index: usize) {
             *chosen -= usize::from(*chosen > index);
             *rejected -= usize::from(*rejected > index);
         }
+    }
+}
+
+/// Another choice about the same two answers keeps the order that they stand in; any other says nothing of other answers.
+pub fn decide(pair: &mut Pair, choice: Option<Choice>, now_ms: i64) {
+    let about = |choice: Option<Choice>| match choice {
+        Some(Choice::Better { chosen, rejected, .. }) => Some((chosen, rejected)),
+        _ => None,
+    };
+    let stays = about(choice).is_some() && about(choice) == about(pair.choice());
+    let order = pair.verdict.take().map(|verdict| verdict.order).filter(|_| stays).unwrap_or_default();
+    pair.verdict = choice.map(|choice| Verdict { order, ..verdict(choice, now_ms) });
+}
+
+/// Says of a third answer that it is worse than the chosen one too, after those of which that was said; or no longer.
+pub fn toggle_worse(pair: &mut Pair, index: usize) {
+    let worse = pair.worse();
+    let (Some(Choice::Better { chosen, rejected, .. }), Some(verdict)) = (pair.choice(), &mut pair.verdict) else {
+        return;
+    };
+    if worse.len() < 2 {
+        verdict.order = vec![chosen, rejected];
+    }
+    if worse.contains(&index) {
+        verdict.order.retain(|one| *one != index);
+    } else {
+        verdict.order.push(index);
+    }
+    if verdict.order.len() < 3 {
+        verdict.order.clear();
     }
 }
 
@@ -353,7 +387,14 @@ pub fn verdict_word(pair: &Pair) -> &'static str {
 
 /// A verdict made in the editor, where nothing is blind.
 pub fn verdict(choice: Choice, now_ms: i64) -> Verdict {
-    Verdict { choice, who: super::labelling::LOCAL.to_owned(), at_ms: now_ms, took_ms: None, shown_left: None }
+    Verdict {
+        choice,
+        who: super::labelling::LOCAL.to_owned(),
+        at_ms: now_ms,
+        took_ms: None,
+        shown_left: None,
+        order: Vec::new(),
+    }
 }
 
 /// An empty pair of the project's usual kind; the project gives it its id.

@@ -307,6 +307,7 @@ impl Duel {
             at_ms: judged.at_ms,
             took_ms: Some(judged.took_ms),
             shown_left: Some(self.on_left(judged.prompt)),
+            order: Vec::new(),
         };
         Some(Pair {
             answers: self.both(judged.prompt)?.map(Answer::clone).into(),

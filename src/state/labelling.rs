@@ -319,6 +319,7 @@ impl Labelling {
             at_ms: now_ms,
             took_ms: Some(took_ms.try_into().unwrap_or(u32::MAX)),
             shown_left: Some(shown.left),
+            order: Vec::new(),
         };
         Some((verdict, label))
     }
@@ -339,7 +340,17 @@ impl Labelling {
         self.steps.push(Step { pair, at: self.at, label: Some(label.clone()), judged: Some(judged) });
         self.move_to(self.at + 1, now_ms);
         let took_ms = Some(took_ms.try_into().unwrap_or(u32::MAX));
-        (Verdict { choice: Choice::Tie, who: LOCAL.to_owned(), at_ms: now_ms, took_ms, shown_left: None }, label)
+        (
+            Verdict {
+                choice: Choice::Tie,
+                who: LOCAL.to_owned(),
+                at_ms: now_ms,
+                took_ms,
+                shown_left: None,
+                order: Vec::new(),
+            },
+            label,
+        )
     }
 
     /// Leaves the pair as it is and goes on to the next.

@@ -40,6 +40,7 @@ fn a_verdict_does_not_show_through_the_sides() {
             at_ms: 0,
             took_ms: None,
             shown_left: None,
+            order: Vec::new(),
         });
         assert_eq!(session.shown(&judged), blind);
     }
@@ -156,8 +157,14 @@ fn some_labels_are_asked_for_again_with_the_sides_swapped() {
         let shown = session.shown(&asked).unwrap();
         if let Some((left, choice)) = said.get(&id) {
             assert_ne!(*left, shown.left, "the other way round");
-            asked.verdict =
-                Some(Verdict { choice: *choice, who: LOCAL.to_owned(), at_ms: 0, took_ms: None, shown_left: None });
+            asked.verdict = Some(Verdict {
+                choice: *choice,
+                who: LOCAL.to_owned(),
+                at_ms: 0,
+                took_ms: None,
+                shown_left: None,
+                order: Vec::new(),
+            });
             again += 1;
         }
         // Always the longer answer, so that every repeat agrees.

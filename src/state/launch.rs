@@ -203,6 +203,9 @@ impl Launch {
                 for key in [MARGIN, ObjectiveConfig::REFERENCE_WEIGHT.key] {
                     self.set(key, "");
                 }
+                if !method.takes_several() {
+                    self.set(ObjectiveConfig::NEGATIVES.key, "");
+                }
             }
         }
         self.arrived = Some(self.of_method());

@@ -17,16 +17,19 @@ pub enum Derived {
     Adjacent,
     /// The best against each other one.
     BestAgainstRest,
+    /// No other pair: this one keeps the order.
+    Kept,
 }
 
 impl Derived {
-    pub const ALL: [Self; 3] = [Self::All, Self::Adjacent, Self::BestAgainstRest];
+    pub const ALL: [Self; 4] = [Self::All, Self::Adjacent, Self::BestAgainstRest, Self::Kept];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::All => "All pairs",
             Self::Adjacent => "Neighbours",
             Self::BestAgainstRest => "Best against rest",
+            Self::Kept => "One pair",
         }
     }
 
@@ -35,6 +38,9 @@ impl Derived {
             Self::All => "Every answer against each that is worse",
             Self::Adjacent => "Each answer against the next worse one",
             Self::BestAgainstRest => "The best answer against each of the others",
+            Self::Kept => {
+                "This pair keeps the order: the best answer against all others at once, where a run takes several rejected answers"
+            }
         }
     }
 
@@ -46,6 +52,9 @@ impl Derived {
             Self::Adjacent => order.windows(2).map(|two| (two[0], two[1])).collect(),
             Self::BestAgainstRest if order.is_empty() => Vec::new(),
             Self::BestAgainstRest => against(0).collect(),
+            Self::Kept => {
+                order.first().zip(order.last()).filter(|_| order.len() > 1).map(|(a, b)| (*a, *b)).into_iter().collect()
+            }
         }
     }
 }
@@ -90,7 +99,8 @@ impl Amendment {
                 };
                 let mut pairs = derived.pairs(order).into_iter();
                 if let Some((chosen, rejected)) = pairs.next() {
-                    after.verdict = better(chosen, rejected);
+                    let order = if *derived == Derived::Kept { order.clone() } else { Vec::new() };
+                    after.verdict = better(chosen, rejected).map(|verdict| Verdict { order, ..verdict });
                 }
                 added.extend(pairs.map(|(chosen, rejected)| Pair {
                     id: PairId::NEW,
@@ -124,6 +134,7 @@ mod tests {
         assert_eq!(Derived::All.pairs(&order), [(2, 0), (2, 1), (0, 1)]);
         assert_eq!(Derived::Adjacent.pairs(&order), [(2, 0), (0, 1)]);
         assert_eq!(Derived::BestAgainstRest.pairs(&order), [(2, 0), (2, 1)]);
+        assert_eq!(Derived::Kept.pairs(&order), [(2, 1)]);
         for derived in Derived::ALL {
             assert!(derived.pairs(&[]).is_empty() && derived.pairs(&[3]).is_empty());
         }
@@ -141,6 +152,10 @@ mod tests {
         let texts: Vec<&str> = last.answers.iter().map(|answer| answer.text.as_str()).collect();
         assert_eq!((last.id, texts, last.choice()), (PairId::NEW, vec!["a", "b"], Some(clearly(0, 1))));
         assert_eq!((last.tags.len(), last.note.as_str(), last.verdict.as_ref().unwrap().at_ms), (1, "", 9));
+        let kept = Amendment::Order { order: vec![2, 0, 1], derived: Derived::Kept, verdict: verdict(Choice::Tie, 9) };
+        let edits = kept.edits(pair());
+        let own = edits[0].after.as_ref().unwrap();
+        assert_eq!((edits.len(), own.choice(), own.worse()), (1, Some(clearly(2, 1)), vec![1, 0]));
         let too_many = Amendment::Order { order: vec![3, 0], derived: Derived::All, verdict: verdict(Choice::Tie, 9) };
         assert!(too_many.edits(pair()).is_empty(), "an answer was taken out meanwhile");
     }

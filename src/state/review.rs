@@ -118,7 +118,14 @@ impl Review {
         let label = format!("{} pair {} as suspect", decision.word(), pair.id.0);
         self.steps.push(Step { at: self.at, decision, label: label.clone() });
         self.pass();
-        let verdict = Verdict { choice, who: LOCAL.to_owned(), at_ms: now_ms, took_ms: None, shown_left: None };
+        let verdict = Verdict {
+            choice,
+            who: LOCAL.to_owned(),
+            at_ms: now_ms,
+            took_ms: None,
+            shown_left: None,
+            order: Vec::new(),
+        };
         Some((verdict, label))
     }
 
@@ -156,7 +163,14 @@ mod tests {
     fn pair(id: i64) -> Pair {
         let choice = Choice::Better { chosen: 0, rejected: 1, strength: Strength::Slightly };
         Pair {
-            verdict: Some(Verdict { choice, who: "import".to_owned(), at_ms: 0, took_ms: None, shown_left: None }),
+            verdict: Some(Verdict {
+                choice,
+                who: "import".to_owned(),
+                at_ms: 0,
+                took_ms: None,
+                shown_left: None,
+                order: Vec::new(),
+            }),
             ..Pair::new(PairId(id), Prompt::Text("p".to_owned()), &["a", "b"])
         }
     }

@@ -96,7 +96,8 @@ fn turned(verdict: Verdict, known: &Pair, other: &Pair) -> Option<Verdict> {
         }
         same @ (Choice::Tie | Choice::BothBad | Choice::Skip) => same,
     };
-    Some(Verdict { choice, shown_left: verdict.shown_left.and_then(at), ..verdict })
+    let order = verdict.order.iter().map(|index| at(*index)).collect::<Option<_>>()?;
+    Some(Verdict { choice, shown_left: verdict.shown_left.and_then(at), order, ..verdict })
 }
 
 fn said(answer: &Answer) -> (&str, &::data::Extras) {

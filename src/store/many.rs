@@ -47,7 +47,7 @@ impl Bulk {
                 let flipped = "json_remove(json_set(verdict,
                      '$.choice.better.chosen', json_extract(verdict, '$.choice.better.rejected'),
                      '$.choice.better.rejected', json_extract(verdict, '$.choice.better.chosen'),
-                     '$.who', 'local', '$.at_ms', ?1), '$.took_ms', '$.shown_left')";
+                     '$.who', 'local', '$.at_ms', ?1), '$.took_ms', '$.shown_left', '$.order')";
                 [flipped, "?1", split, tags]
             }
             Self::Delete => return None,
@@ -141,8 +141,14 @@ mod tests {
     fn project() -> (tempfile::TempDir, Project, Vec<PairId>) {
         let dir = tempfile::tempdir().unwrap();
         let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
-        let verdict =
-            |choice| Verdict { choice, who: "import".to_owned(), at_ms: 5, took_ms: Some(9), shown_left: Some(0) };
+        let verdict = |choice| Verdict {
+            choice,
+            who: "import".to_owned(),
+            at_ms: 5,
+            took_ms: Some(9),
+            shown_left: Some(0),
+            order: Vec::new(),
+        };
         let mut pairs = [0, 1, 2].map(|n| Pair::new(PairId::NEW, Prompt::Text(format!("p{n}")), &["x", "y"]));
         pairs[0].verdict = Some(verdict(CLEARLY));
         pairs[0].tags = vec!["a".to_owned(), "b".to_owned()];

@@ -249,6 +249,7 @@ fn row_of(pair: &Pair, prompt_key: PromptKey, pinned: Option<bool>) -> PairRow {
         chosen: side(pair.chosen(), 0),
         rejected: side(pair.rejected(), 1),
         answers: pair.answers.len(),
+        worse: pair.worse().len(),
         state: state_of(pair),
         strength: strength_of(pair),
         verdict_at_ms: pair.verdict.as_ref().map(|verdict| verdict.at_ms),

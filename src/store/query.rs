@@ -111,6 +111,8 @@ pub struct PairRow {
     /// The rejected answer, or the second one when none is rejected.
     pub rejected: String,
     pub answers: usize,
+    /// Answers that were said to be worse than the chosen one.
+    pub worse: usize,
     pub state: VerdictState,
     pub strength: Option<Strength>,
     pub verdict_at_ms: Option<i64>,

@@ -11,8 +11,14 @@ fn project() -> (tempfile::TempDir, Project) {
     let pair = |prompt: &str, answers: [&str; 2], choice: Option<Choice>, at_ms, tags: &[&str]| {
         let mut pair = Pair::new(PairId::NEW, Prompt::Text(prompt.to_owned()), &answers);
         pair.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        pair.verdict =
-            choice.map(|choice| Verdict { choice, who: "local".to_owned(), at_ms, took_ms: None, shown_left: None });
+        pair.verdict = choice.map(|choice| Verdict {
+            choice,
+            who: "local".to_owned(),
+            at_ms,
+            took_ms: None,
+            shown_left: None,
+            order: Vec::new(),
+        });
         pair
     };
     let better = Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly };

@@ -361,7 +361,7 @@ mod tests {
 
     fn verdict(chosen: usize, rejected: usize) -> Verdict {
         let choice = Choice::Better { chosen, rejected, strength: Strength::Clearly };
-        Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None }
+        Verdict { choice, who: "local".to_owned(), at_ms: 0, took_ms: None, shown_left: None, order: Vec::new() }
     }
 
     fn pairs(count: usize) -> (tempfile::TempDir, Project, Vec<PairId>) {

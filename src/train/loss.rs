@@ -1,15 +1,18 @@
 //! The loss of a step on preference pairs: L = L_pref + λ_ref·L_ref + λ_pre·L_pre, over documents packed into rows.
 
+use std::collections::BTreeMap;
+
 use model::{Doc, PolicyError};
 
 use crate::{
     dataset::{
         documents::PairDoc,
+        negatives::Draw,
         packing::{Packed, pack},
     },
     error::Result,
     measure::log_probs::sum,
-    objective::{Objective, PairLogProbs, PairTerm, TokenMean, summarize},
+    objective::{Answer, Label, Objective, PairTerm, Term, TokenMean, summarize},
     step::{Loss, Slopes},
 };
 
@@ -37,11 +40,19 @@ pub struct Batch {
     /// Indices of the pairs, in the order they were drawn.
     pub pairs: Vec<usize>,
     pub rows: Vec<Packed<Part>>,
+    /// What was drawn of pairs with more rejected answers than a step meets.
+    draws: BTreeMap<usize, Draw>,
     reference: TokenMean,
     retention: TokenMean,
 }
 
 impl Batch {
+    /// The pairs of these indices were packed as what was drawn of them.
+    #[must_use]
+    pub fn with_draws(self, draws: BTreeMap<usize, Draw>) -> Self {
+        Self { draws, ..self }
+    }
+
     /// `row_tokens`: how many a row may hold.
     pub fn pack<'d>(
         pairs: &[(usize, &'d Doc)],
@@ -57,6 +68,7 @@ impl Batch {
         Ok(Self {
             rows: pack(docs, row_tokens).map_err(PolicyError::from)?,
             pairs: pairs.iter().map(|&(index, _)| index).collect(),
+            draws: BTreeMap::new(),
             reference: references.mean(),
             retention: retention.mean(),
         })
@@ -75,7 +87,7 @@ pub struct BatchLoss<'a> {
     objective: Objective,
     /// What [`Part::Pair`] counts in.
     pairs: &'a [PairDoc],
-    /// Σ log π_ref of a pair's chosen and rejected answer; empty where nobody asked for it.
+    /// Σ log π_ref of a pair's chosen and rejected answers; empty where nobody asked for it.
     at_start: &'a dyn Fn(usize) -> &'a [f64],
     terms: Vec<(usize, PairTerm)>,
     references: TokenSum,
@@ -128,8 +140,8 @@ impl<'a> BatchLoss<'a> {
 
     /// `rewards/*`, `logps/*`, importance, push and margins of the pairs.
     pub fn pair_metrics(&self) -> Vec<(String, f64)> {
-        let anchored: Vec<_> = self.terms().into_iter().map(|(index, term)| (term, (self.at_start)(index))).collect();
-        pair_metrics(&anchored)
+        let terms: Vec<PairTerm> = self.terms().into_iter().map(|(_, term)| term).collect();
+        pair_metrics(&terms)
     }
 }
 
@@ -137,11 +149,15 @@ impl Loss<Part> for BatchLoss<'_> {
     fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
         let (sum, mean) = match part {
             Part::Pair(index) => {
-                let term = judge(&self.objective, &self.pairs[index], log_probs, (self.at_start)(index));
+                let (pair, at_start) = (&self.pairs[index], (self.at_start)(index));
+                let term = match self.batch.draws.get(&index) {
+                    None => term(&self.objective, pair, log_probs, at_start, 1.0),
+                    Some(draw) => term(&self.objective, pair, log_probs, &draw.pick(at_start), draw.stands_for),
+                };
                 for (answer, slope) in log_probs.iter().zip(term.coefficients(self.batch.pairs.len())) {
                     slopes.answer(slope, answer.len());
                 }
-                self.terms.push((index, term));
+                self.terms.push((index, term.pair));
                 return;
             }
             Part::Reference(_) => (&mut self.references, self.batch.reference),
@@ -159,38 +175,28 @@ impl Loss<Part> for BatchLoss<'_> {
     }
 }
 
-/// `rewards/*`, `logps/*`, importance, push and margins of pairs, each with its step-0 log-probs.
-pub fn pair_metrics(terms: &[(PairTerm, &[f64])]) -> Vec<(String, f64)> {
-    let only: Vec<PairTerm> = terms.iter().map(|(term, _)| *term).collect();
-    let Some(diagnostics) = summarize(&only) else {
-        return Vec::new();
-    };
-    let count = terms.len() as f64;
-    let change = |side: fn(&PairTerm) -> f64, index: usize| {
-        let moved = terms.iter().map(|(term, anchor)| side(term) - anchor.get(index).copied().unwrap_or(f64::NAN));
-        moved.sum::<f64>() / count
-    };
-    let mut metrics: Vec<(String, f64)> =
-        diagnostics.metrics().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    // Who moved: how far each side is from where it stood at step 0.
-    metrics.push(("logps/chosen_change".to_owned(), change(|term| term.policy_chosen, 0)));
-    metrics.push(("logps/rejected_change".to_owned(), change(|term| term.policy_rejected, 1)));
-    metrics
+/// `rewards/*`, `logps/*`, importance, push and margins of pairs.
+pub fn pair_metrics(terms: &[PairTerm]) -> Vec<(String, f64)> {
+    let metrics = summarize(terms).map(|diagnostics| diagnostics.metrics()).unwrap_or_default();
+    metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The objective's judgement of one pair from its answers' log-probs (chosen, then rejected).
 pub fn judge(objective: &Objective, pair: &PairDoc, answers: &[Vec<f32>], anchor: &[f64]) -> PairTerm {
-    let side = |index: usize| answers.get(index).map_or(f64::NAN, |values| sum(values));
-    let at_start = |index: usize| anchor.get(index).copied().unwrap_or(f64::NAN);
-    objective.evaluate(&PairLogProbs {
-        policy_chosen: side(0),
-        policy_rejected: side(1),
-        reference_chosen: at_start(0),
-        reference_rejected: at_start(1),
-        chosen_tokens: answers.first().map_or(0, Vec::len),
-        rejected_tokens: answers.get(1).map_or(0, Vec::len),
-        certainty: pair.certainty,
-        reward: pair.reward,
-        behaviour: pair.behaviour,
-    })
+    term(objective, pair, answers, anchor, 1.0).pair
+}
+
+/// The same with its gradient. `stands_for`: of how many in its pool each rejected answer tells.
+fn term(objective: &Objective, pair: &PairDoc, answers: &[Vec<f32>], anchor: &[f64], stands_for: f64) -> Term {
+    let answer = |(index, values): (usize, &Vec<f32>)| Answer {
+        policy: sum(values),
+        reference: anchor.get(index).copied().unwrap_or(f64::NAN),
+        tokens: values.len(),
+        stands_for,
+    };
+    let mut answers = answers.iter().enumerate().map(answer);
+    let nothing = Answer { policy: f64::NAN, reference: f64::NAN, tokens: 0, stands_for };
+    let (chosen, rejected) = (answers.next().unwrap_or(nothing), answers.collect::<Vec<_>>());
+    let label = Label { certainty: pair.certainty, reward: pair.reward, behaviour: pair.behaviour };
+    objective.evaluate_against(label, chosen, &rejected)
 }

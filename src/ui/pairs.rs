@@ -13,6 +13,7 @@ mod many;
 mod marks;
 mod narrow;
 mod ordering;
+mod origin;
 mod references;
 mod review;
 mod scores;

@@ -248,6 +248,10 @@ fn several_answers_are_one_pair_or_the_best_against_each() {
     ]});
     let pair = one("nectar", &record);
     assert_eq!((pair.answers.len(), sides(&pair)), (3, ["best", "worst"]));
+    assert_eq!(
+        pair.verdict.as_ref().unwrap().order.iter().map(|at| &*pair.answers[*at].text).collect::<Vec<_>>(),
+        ["best", "second", "worst"]
+    );
     assert_eq!(pair.answers[1].origin, Origin::Model("m1".to_owned()));
     let each = records(&[record], &Options { several: Several::Each, ..Options::default() });
     assert_eq!(each.pairs.iter().map(sides).collect::<Vec<_>>(), [["best", "second"], ["best", "worst"]]);
@@ -256,7 +260,8 @@ fn several_answers_are_one_pair_or_the_best_against_each() {
         "order.responses": [[{"rank": 2, "value": "response_1"}, {"rank": 1, "value": "response_3"}, {"rank": 3, "value": "response_2"}]],
         "order.responses.status": ["submitted"],
     });
-    assert_eq!(sides(&one("argilla", &ranking)), ["three", "two"]);
+    let ranked = one("argilla", &ranking);
+    assert_eq!((sides(&ranked), ranked.worse()), (["three", "two"], vec![1, 0]));
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn any_pair(chat: bool) -> impl Strategy<Value = Pair> {
                 at_ms: 1,
                 took_ms: Some(2),
                 shown_left: None,
+                order: Vec::new(),
             }),
             tags,
             split,
@@ -89,7 +90,14 @@ fn as_written(pair: &Pair, columns: bool) -> Pair {
         Choice::Better { chosen: 0, rejected: 1, strength: if columns { strength } else { Strength::Strongly } };
     let bare = Pair {
         answers: vec![plain(chosen), plain(rejected)],
-        verdict: Some(Verdict { choice, who: "import".to_owned(), at_ms: 0, took_ms: None, shown_left: None }),
+        verdict: Some(Verdict {
+            choice,
+            who: "import".to_owned(),
+            at_ms: 0,
+            took_ms: None,
+            shown_left: None,
+            order: Vec::new(),
+        }),
         ..Pair::new(PairId::NEW, pair.prompt.clone(), &[])
     };
     if columns { Pair { id: PairId::NEW, answers: bare.answers, verdict: bare.verdict, ..pair.clone() } } else { bare }
@@ -106,12 +114,36 @@ fn timeless(mut pair: Pair) -> Pair {
 }
 
 #[test]
+fn an_order_goes_out_in_our_own_shape_and_comes_back() {
+    let choice = Choice::Better { chosen: 2, rejected: 1, strength: Strength::Clearly };
+    let mut pair = Pair::new(PairId(3), Prompt::Text("p".to_owned()), &["a", "b", "c", "d"]);
+    pair.verdict = Some(Verdict {
+        choice,
+        who: "local".to_owned(),
+        at_ms: 5,
+        took_ms: None,
+        shown_left: None,
+        order: vec![2, 0, 3, 1],
+    });
+    let nudge = write::formats().find(|format| format.name() == "nudge").unwrap();
+    let (_, back) = there_and_back(std::slice::from_ref(&pair), nudge, "jsonl");
+    assert_eq!((&back[0].verdict, back[0].worse()), (&pair.verdict, vec![1, 0, 3]));
+}
+
+#[test]
 fn a_conversation_goes_out_in_every_shape_and_comes_back() {
     let turns = [(Role::System, "Be brief."), (Role::User, "1+1?"), (Role::Assistant, "2"), (Role::User, "And 2+2?")];
     let chat = Prompt::chat(turns.map(|(role, text)| Turn::new(role, text)).to_vec());
     let better = Choice::Better { chosen: 1, rejected: 0, strength: Strength::Clearly };
     let pair = |prompt: Prompt| Pair {
-        verdict: Some(Verdict { choice: better, who: "local".to_owned(), at_ms: 5, took_ms: None, shown_left: None }),
+        verdict: Some(Verdict {
+            choice: better,
+            who: "local".to_owned(),
+            at_ms: 5,
+            took_ms: None,
+            shown_left: None,
+            order: Vec::new(),
+        }),
         tags: vec!["a, b".to_owned()],
         reward: 0.1,
         ..Pair::new(PairId(3), prompt, &["five", "four"])

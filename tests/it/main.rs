@@ -43,6 +43,7 @@ mod label_window;
 mod leaving;
 mod model_folders;
 mod models_window;
+mod negatives;
 mod pairs_window;
 mod parity;
 mod places_pictures;

@@ -37,6 +37,7 @@ fn better(at_ms: i64) -> Verdict {
         at_ms,
         took_ms: Some(1200),
         shown_left: Some(1),
+        order: Vec::new(),
     }
 }
 

@@ -172,6 +172,7 @@ fn pair(n: usize) -> Pair {
         at_ms: 0,
         took_ms: None,
         shown_left: None,
+        order: Vec::new(),
     });
     pair
 }

@@ -38,6 +38,7 @@ fn project(dir: &Path) -> Vec<PairId> {
             at_ms: n as i64,
             took_ms: None,
             shown_left: None,
+            order: Vec::new(),
         });
         pair.tags = if n < 2 { vec!["travel".to_owned()] } else { Vec::new() };
         pair.split = if n == 4 { Split::Eval } else { Split::Auto };

@@ -28,9 +28,9 @@ fn a_run_writes_every_metric_of_the_table_and_no_other() {
         assert_eq!(outcome, Outcome::Completed);
         written.extend(toy.open().metrics(run).unwrap());
     }
-    let of_steps =
-        METRICS.iter().filter(|metric| !matches!(metric.measured, Measured::Evaluations | Measured::HeldOut));
-    let of_evaluations = METRICS.iter().filter_map(nudge::data::metrics::Metric::evaluated);
+    let unasked = || METRICS.iter().filter(|metric| metric.measured != Measured::BothIfAsked);
+    let of_steps = unasked().filter(|metric| !matches!(metric.measured, Measured::Evaluations | Measured::HeldOut));
+    let of_evaluations = unasked().filter_map(nudge::data::metrics::Metric::evaluated);
     let known: BTreeSet<String> = of_steps.map(|metric| metric.key.to_owned()).chain(of_evaluations).collect();
     let waits = [
         "objective/",

@@ -32,6 +32,7 @@ fn project(dir: &Path, answers: &[&str]) -> PairId {
         at_ms: 0,
         took_ms: None,
         shown_left: None,
+        order: Vec::new(),
     });
     let change = Change::new("Import", vec![Edit::add(pair)]);
     project.apply(&change).unwrap().pairs[0]

@@ -45,6 +45,7 @@ pub fn labelled(question: &str, chosen: &str, rejected: &str) -> Pair {
             at_ms: 0,
             took_ms: None,
             shown_left: None,
+            order: Vec::new(),
         }),
         ..Pair::new(PairId::NEW, ask(question), &[chosen, rejected])
     }

@@ -39,6 +39,8 @@ const TABLE: &[(Setting, AtFork)] = &[
     (ObjectiveConfig::TAU, Changes("from the next step on")),
     (ObjectiveConfig::LABEL_SMOOTHING, Changes("from the next step on")),
     (ObjectiveConfig::ROBUST, Changes("from the next step on")),
+    (ObjectiveConfig::NEGATIVES, Stays("it decides which answers the pairs bring, and their order goes on")),
+    (ObjectiveConfig::NEGATIVES_MAX, Stays("it decides which answers the pairs bring, and their order goes on")),
     (ObjectiveConfig::REFERENCE_WEIGHT, Changes("from the next step on")),
     (ObjectiveConfig::RETENTION_WEIGHT, Changes("from the next step on")),
     (RewardConfig::RUN, Stays("scores of another reward model would not compare, and the critic follows these")),

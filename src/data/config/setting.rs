@@ -5,7 +5,7 @@
 
 use toml::Value;
 
-use super::{Method, RunConfig};
+use super::{Method, Negatives, RunConfig};
 
 /// One key of `run.toml`.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +105,10 @@ pub enum When {
     Policy,
     /// Answers are sampled between updates.
     Sampling,
+    /// A method that may take several rejected answers of a pair at once.
+    Softmax,
+    /// It takes several.
+    Several,
     /// DPO with label smoothing.
     Smoothed,
     /// An adapter is trained, not all weights.
@@ -293,6 +297,8 @@ impl When {
             Self::Method(method) => objective.kind == method,
             Self::Policy => objective.kind != Method::Reward,
             Self::Sampling => objective.kind.samples(),
+            Self::Softmax => objective.kind.takes_several(),
+            Self::Several => objective.kind.takes_several() && objective.negatives != Negatives::First,
             Self::Smoothed => objective.kind == Method::Dpo && objective.label_smoothing != 0.0,
             Self::Adapter => !config.lora.full,
             Self::ByEpochs => config.train.steps.is_none(),
@@ -408,7 +414,14 @@ mod tests {
             match setting.counts {
                 When::Method(method) => config.objective.kind = method,
                 When::Sampling => config.objective.kind = Method::Ppo,
-                When::Always | When::Policy | When::Smoothed | When::Adapter | When::ByEpochs | When::Limited => {}
+                When::Several => config.objective.negatives = Negatives::All,
+                When::Always
+                | When::Policy
+                | When::Softmax
+                | When::Smoothed
+                | When::Adapter
+                | When::ByEpochs
+                | When::Limited => {}
             }
             // A whole number below zero is refused as it is read.
             match config.with_overrides(&[(setting.key.to_owned(), value.to_owned())]) {

@@ -3,8 +3,8 @@
 use toml::Table;
 
 use super::{
-    DataConfig, DeviceChoice, LoraConfig, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, RunConfig,
-    Setting, Targets, TrainConfig, rlhf,
+    DataConfig, DeviceChoice, LoraConfig, Margin, Method, ModelConfig, Negatives, ObjectiveConfig, OptimizerConfig,
+    RunConfig, Setting, Targets, TrainConfig, rlhf,
 };
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
@@ -14,7 +14,7 @@ use super::{
 pub fn validate(config: &RunConfig) -> Vec<(String, String)> {
     let mut faults = out_of_range(config);
     for (setting, sentence) in
-        [device(config), optimizer(config), reference(config), margin(config)].into_iter().flatten()
+        [device(config), optimizer(config), reference(config), margin(config), negatives(config)].into_iter().flatten()
     {
         faults.push((setting.key.to_owned(), format!("{} is {sentence}", setting.key)));
     }
@@ -78,6 +78,15 @@ fn margin(config: &RunConfig) -> Fault {
             "reference-free, which is for MPO alone; it must be \"anchored-sum\" or \"anchored-mean\"".to_owned(),
         )),
     }
+}
+
+fn negatives(config: &RunConfig) -> Fault {
+    let ObjectiveConfig { kind, negatives, .. } = config.objective;
+    let sentence = format!(
+        "for several rejected answers, which {} has no form for; it must be \"first\", or objective.kind mpo or dpo",
+        kind.name()
+    );
+    (!kind.takes_several() && negatives != Negatives::First).then_some((ObjectiveConfig::NEGATIVES, sentence))
 }
 
 fn adapter(lora: &LoraConfig) -> Vec<(String, String)> {
@@ -151,6 +160,20 @@ mod tests {
             assert_eq!(found, ["objective.margin"]);
         }
         assert!(fields(|c| c.objective.margin = Some(Margin::Sum)).is_empty());
+    }
+
+    #[test]
+    fn ipo_takes_one_rejected_answer() {
+        let found = fields(|c| {
+            c.objective.kind = Method::Ipo;
+            c.objective.negatives = Negatives::All;
+        });
+        assert_eq!(found, ["objective.negatives"]);
+        assert!(fields(|c| c.objective.negatives = Negatives::Diverse).is_empty());
+        assert_eq!(
+            fields(|c| (c.objective.negatives, c.objective.negatives_max) = (Negatives::All, 0)),
+            ["objective.negatives_max"]
+        );
     }
 
     #[test]

@@ -27,6 +27,11 @@ impl Method {
         matches!(self, Self::Ppo | Self::Rloo | Self::Grpo)
     }
 
+    /// Whether it has a form for several rejected answers of a pair at once.
+    pub fn takes_several(self) -> bool {
+        matches!(self, Self::Mpo | Self::Dpo)
+    }
+
     /// The word of `run.toml`.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,6 +90,19 @@ impl Schedule {
             Self::Constant => "constant",
         }
     }
+}
+
+/// Which rejected answers a pair brings to a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Negatives {
+    /// The one that its verdict names.
+    #[default]
+    First,
+    /// All that were said to be worse than the chosen one.
+    All,
+    /// Of those a few that are likely and unlike each other, chosen once before the run.
+    Diverse,
 }
 
 /// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
@@ -149,6 +167,20 @@ pub(super) const MARGINS: &[Word] = &[
     word("anchored-mean", "Anchored mean", "Per token, and starts at 0: long answers count no more than short ones"),
     word("sum", "Sum", "Reference-free: pairs of unlike length may sleep from the start"),
     word("mean", "Mean", "Reference-free, per token"),
+];
+
+pub(super) const NEGATIVES: &[Word] = &[
+    word("first", "One", "The rejected answer that the verdict names, as in a pair of two"),
+    word(
+        "all",
+        "All",
+        "All answers that were said to be worse, against the chosen one at once: a softmax over the pair's answers",
+    ),
+    word(
+        "diverse",
+        "Unlike",
+        "Of all that are worse some that are likely and far from the chosen answer and from each other; chosen once before the run",
+    ),
 ];
 
 pub(super) const SCHEDULES: &[Word] = &[

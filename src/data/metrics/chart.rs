@@ -39,6 +39,7 @@ pub enum ChartId {
     Retention,
     Answers,
     Sleeping,
+    Negatives,
     Gradient,
     LearningRate,
     Speed,
@@ -161,6 +162,7 @@ pub const CHARTS: &[Chart] = &[
     chart(ChartId::Answers, "Length of sampled answers", "answers/mean_tokens").in_report_only(),
     chart(ChartId::Sleeping, "Sleeping pairs", "push/asleep")
         .with_note("Pairs that get almost no push: won, or hopelessly lost"),
+    chart(ChartId::Negatives, "Rejected answers with a say", "negatives/ess").in_report_only(),
     chart(ChartId::Gradient, "Gradient norm", "grad_norm"),
     chart(ChartId::LearningRate, "Learning rate", "learning_rate"),
     chart(ChartId::Speed, "Tokens a second", "tokens_per_sec"),

@@ -148,6 +148,42 @@ pub const METRICS: &[Metric] = &[
     .line(ChartId::Rewards, "rejected", Look::Rejected)
     .held_out_line(ChartId::Rewards, "rejected, held out", Look::Series(3)),
     metric(
+        "rewards/rejected_max",
+        "Reward of the best rejected answer",
+        "best rejected reward",
+        Measured::BothIfAsked,
+        Unit::Nats,
+        "β · (log π_θ(y) − log π_ref(y)) of the rejected answer that has most of it, mean over pairs",
+    )
+    .against(&[0.0])
+    .line(ChartId::Rewards, "best rejected", Look::Series(4)),
+    metric(
+        "negatives/count",
+        "Rejected answers a pair",
+        "rejected answers",
+        Measured::BothIfAsked,
+        Unit::Plain,
+        "Rejected answers that a pair brings to a step, mean over pairs",
+    )
+    .line(ChartId::Negatives, "there", Look::Series(1)),
+    metric(
+        "negatives/ess",
+        "Rejected answers that have a say",
+        "effective rejected answers",
+        Measured::BothIfAsked,
+        Unit::Plain,
+        "(Σp)²/Σp² over a pair's rejected answers, p the probability of each: as many as count, mean over pairs",
+    )
+    .line(ChartId::Negatives, "with a say", Look::Series(0)),
+    metric(
+        "negatives/entropy",
+        "Entropy over rejected answers",
+        "entropy of rejected",
+        Measured::BothIfAsked,
+        Unit::Nats,
+        "Entropy of the probabilities of a pair's rejected answers among themselves: log of their number while all are alike",
+    ),
+    metric(
         "logps/chosen",
         "Chosen log-prob",
         "chosen log-prob",

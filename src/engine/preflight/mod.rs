@@ -13,8 +13,9 @@ use train::{
     Result, TrainError,
     dataset::{
         coverage::coverage,
+        diverse,
         documents::{self, Bounds, Dataset},
-        inputs,
+        inputs, negatives,
     },
     loss::judge,
     measure::{
@@ -73,8 +74,12 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     let codec = Codec::load(&folder)?;
     let (data, share) = inputs::sample_of_now(&project, config, LOOKED_AT)?;
     let bounds = Bounds::of(policy.spec());
-    let dataset = documents::prepare(&data, &codec, &config.data, bounds, &mut |_| {});
+    let mut dataset = documents::prepare(&data, &codec, config, bounds, &mut |_| {});
     asker.go_on()?;
+    let mut tick = |_| Ok(if (asker.wanted)() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
+    if diverse::choose(&mut dataset, &config.objective, (&policy, &codec), &mut project, &mut tick)?.is_break() {
+        return Err(TrainError::CutShort);
+    }
     let train = &dataset.pairs.train;
     if train.is_empty() {
         return Err(TrainError::NoPairs(dataset.why_empty()));
@@ -102,6 +107,7 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         cut_answers: train.iter().map(|pair| pair.cut).sum(),
         free_memory_bytes,
         total_steps,
+        rejected_answers: negatives::remark(train, config.objective.negatives_max),
         warnings: policy.remarks().iter().cloned().chain(share.remark()).collect(),
         ..PreflightReport::default()
     };

@@ -112,7 +112,15 @@ fn verdict(verdict: &Json, keys: &[&str], taking: &Taking<'_>) -> Result<Option<
         at_ms: at_ms.map_or(taking.now_ms, Timestamp::as_millisecond),
         took_ms: verdict["ms"].as_u64().and_then(|ms| u32::try_from(ms).ok()),
         shown_left: at("shown_left"),
+        order: order(verdict, keys),
     }))
+}
+
+/// The places of the keys that a verdict puts in order; one that names no answer puts nothing in order.
+fn order(verdict: &Json, keys: &[&str]) -> Vec<usize> {
+    let named = verdict["order"].as_array().into_iter().flatten();
+    let places = named.map(|name| keys.iter().position(|key| Some(*key) == name.as_str()));
+    places.collect::<Option<_>>().unwrap_or_default()
 }
 
 fn by(origin: &Origin) -> String {
@@ -168,7 +176,7 @@ fn write_verdict(verdict: &Verdict) -> Json {
         Choice::BothBad => ("both_bad".to_owned(), None, None),
         Choice::Skip => ("skip".to_owned(), None, None),
     };
-    json!({
+    let mut written = json!({
         "better": better,
         "worse": worse,
         "strength": strength,
@@ -176,5 +184,9 @@ fn write_verdict(verdict: &Verdict) -> Json {
         "ms": verdict.took_ms,
         "who": verdict.who,
         "at": Timestamp::from_millisecond(verdict.at_ms).ok().map(|at| at.to_string()),
-    })
+    });
+    if !verdict.order.is_empty() {
+        written["order"] = verdict.order.iter().map(|at| key(*at)).collect();
+    }
+    written
 }

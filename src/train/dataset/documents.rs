@@ -1,12 +1,17 @@
 //! Data to token ids to documents: what a run trains on, what it is measured on, and what had to be set aside.
 
-use data::{Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule, config::DataConfig, counted, split};
+use data::{
+    Answer, Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule,
+    config::{Negatives, RunConfig},
+    counted, split,
+};
 use model::{Doc, Spec};
 use rayon::prelude::*;
 use store::LogLevel;
 use text::{Codec, Limits, Start, Unusable};
 
-/// One pair as the policy sees it: its document holds the chosen answer, then the rejected one.
+/// One pair as the policy sees it: its document holds the chosen answer, then the rejected one, then what else was said to be
+/// worse, where the run takes several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairDoc {
     pub id: PairId,
@@ -30,6 +35,11 @@ impl PairDoc {
     pub fn certain(id: PairId, doc: Doc) -> Self {
         let prompt = PromptKey::of(&Prompt::Text(String::new()));
         Self { id, doc, certainty: 1.0, reward: 1.0, behaviour: 1.0, cut: 0, start: Start::AtBorder, prompt }
+    }
+
+    /// Answers beside the chosen one.
+    pub fn rejected(&self) -> usize {
+        self.doc.continuations.len() - 1
     }
 }
 
@@ -81,10 +91,11 @@ const CHUNK: usize = 512;
 pub fn prepare(
     inputs: &Inputs,
     codec: &Codec,
-    config: &DataConfig,
+    RunConfig { data: config, objective, .. }: &RunConfig,
     bounds: Bounds,
     progress: &mut dyn FnMut(f32),
 ) -> Dataset {
+    let several = objective.negatives != Negatives::First;
     let rule = SplitRule { eval_fraction: config.eval_fraction, seed: config.seed };
     let limits = Limits { max_prompt: config.max_prompt_tokens, max_answer: config.max_answer_tokens };
     let sides = split(&inputs.pairs, rule);
@@ -100,8 +111,10 @@ pub fn prepare(
     let mut side = |indices: &[usize]| {
         let mut docs = Vec::with_capacity(indices.len());
         for chunk in indices.chunks(CHUNK) {
-            let encoded: Vec<Encoded> =
-                chunk.par_iter().map(|&index| encode_pair(&inputs.pairs[index], codec, limits, bounds)).collect();
+            let encoded: Vec<Encoded> = chunk
+                .par_iter()
+                .map(|&index| encode_pair(&inputs.pairs[index], codec, (limits, several), bounds))
+                .collect();
             for encoded in encoded {
                 match encoded {
                     Encoded::Usable(doc) => docs.push(doc),
@@ -182,7 +195,7 @@ enum Encoded {
     Unusable(PairId, String),
 }
 
-fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, bounds: Bounds) -> Encoded {
+fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bounds: Bounds) -> Encoded {
     let (chosen, rejected, certainty) = match pair.verdict.as_ref().map(|verdict| verdict.choice) {
         Some(Choice::Better { chosen, rejected, strength }) => (chosen, rejected, strength.certainty()),
         Some(Choice::Tie) => (0, 1, 0.5),
@@ -200,7 +213,17 @@ fn encode_pair(pair: &Pair, codec: &Codec, limits: Limits, bounds: Bounds) -> En
     if !reward.is_finite() {
         return unusable(format!("its reward is {reward}, which is not a number"));
     }
-    let encoded = match codec.encode_answers(&pair.prompt, &[chosen, rejected], limits) {
+    let mut answers = vec![chosen, rejected];
+    if several {
+        // An answer that says the same as another would be met twice.
+        let said = |answer: &Answer| (answer.text.clone(), answer.extras.clone());
+        for other in pair.worse().into_iter().filter_map(|place| pair.answers.get(place)) {
+            if !other.is_empty() && answers.iter().all(|known| said(known) != said(other)) {
+                answers.push(other);
+            }
+        }
+    }
+    let encoded = match codec.encode_answers(&pair.prompt, &answers, limits) {
         Ok(encoded) => encoded,
         Err(reason) => return unusable(reason.to_string()),
     };

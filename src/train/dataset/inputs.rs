@@ -218,6 +218,7 @@ mod tests {
             at_ms: 0,
             took_ms: None,
             shown_left: None,
+            order: Vec::new(),
         };
         let pair = |n: usize| {
             // Every fourth has no label.

@@ -35,7 +35,7 @@ const LONG: Duration = Duration::from_secs(1);
 pub struct Anchors {
     pub origin: Origin,
     /// The run's own hold on the project is needed at the same time.
-    cache: Project,
+    pub cache: Project,
     /// Of chosen and rejected answer of each training pair.
     train: Vec<Option<Vec<f64>>>,
     /// Of the held-out pairs that are measured.

@@ -113,19 +113,13 @@ impl Training {
             return Ok(None);
         };
         let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
-        let anchored: Vec<(PairTerm, &[f64])> = pairs
-            .iter()
-            .zip(&log_probs)
-            .enumerate()
-            .map(|(index, (pair, answers))| {
-                let anchor = self.anchors.of_held_out(index);
-                (judge(&objective, pair, answers, anchor), anchor)
-            })
+        let judged = pairs.iter().zip(&log_probs).enumerate();
+        let terms: Vec<PairTerm> = judged
+            .map(|(index, (pair, answers))| judge(&objective, pair, answers, self.anchors.of_held_out(index)))
             .collect();
-        let loss = anchored.iter().map(|(term, _)| term.loss).sum::<f64>() / anchored.len() as f64;
+        let loss = terms.iter().map(|term| term.loss).sum::<f64>() / terms.len() as f64;
         let mut metrics: Vec<_> =
-            pair_metrics(&anchored).into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect();
-        let terms: Vec<PairTerm> = anchored.iter().map(|(term, _)| *term).collect();
+            pair_metrics(&terms).into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect();
         if let Some(share) = accuracy(&terms) {
             metrics.push((HELD_OUT_ACCURACY_LOW.to_owned(), share.low));
             metrics.push((HELD_OUT_ACCURACY_HIGH.to_owned(), share.high));

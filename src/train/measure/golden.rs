@@ -53,7 +53,9 @@ pub fn check(
     }
     let mean = |value: fn(&PairTerm) -> f64| terms.iter().map(value).sum::<f64>() / count as f64;
     let mut golden = vec![("rewards/margins".to_owned(), mean(|term| term.chosen_reward - term.rejected_reward), 0.0)];
-    if let Some(expected) = objective.golden() {
+    let expected: Option<Vec<f64>> =
+        pairs[..count].iter().map(|pair| objective.golden_against(pair.rejected())).collect();
+    if let Some(expected) = expected.map(|expected| expected.iter().sum::<f64>() / count as f64) {
         let measured = mean(|term| term.loss);
         golden.push(("loss/preference".to_owned(), measured, expected));
         // The slope at the start times the margin that rounding may leave.

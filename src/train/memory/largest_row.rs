@@ -14,6 +14,7 @@ use model::{Doc, Policy, PolicyError, Reads};
 use crate::{
     dataset::{
         documents::{Dataset, PairDoc, TextDoc},
+        negatives,
         packing::{Packed, pack_for},
     },
     error::{Result, TrainError},
@@ -61,7 +62,8 @@ pub fn try_out(
     again: bool,
 ) -> Result<Tried> {
     let asked = *budget;
-    let (docs, reads) = (longest(config, dataset), reward::measure::reads(config));
+    let drawn = drawn(config, dataset);
+    let (docs, reads) = (longest(config, dataset, &drawn), reward::measure::reads(config));
     // No step has more than its own documents in a row.
     let most = 3 * config.train.pairs_per_step;
     let mut tried = None;
@@ -86,7 +88,7 @@ pub fn try_out(
 
     // The same question with what is known now.
     let row = largest(policy, (&docs, reads), most, budget, *memory)?.map(|packed| packed.row);
-    let never_fit = never_fit(policy, dataset, *memory);
+    let never_fit = never_fit(policy, dataset, &drawn, *memory);
     let (tokens, answers) = row
         .as_ref()
         .or(tried.as_ref().map(|(row, ..)| row))
@@ -137,10 +139,20 @@ pub fn try_out(
     Ok(Tried { secs_a_token: tried.map(|(row, _, _, secs)| secs / row.tokens() as f64), outlook, never_fit, warnings })
 }
 
+/// Of each training pair the largest document that a visit may draw of it, where it does not meet the whole.
+fn drawn(config: &RunConfig, dataset: &Dataset) -> Vec<Option<Doc>> {
+    dataset.pairs.train.iter().map(|pair| negatives::largest(pair, config.objective.negatives_max)).collect()
+}
+
+/// What a visit of each training pair meets at most.
+fn met<'a>(dataset: &'a Dataset, drawn: &'a [Option<Doc>]) -> impl Iterator<Item = &'a Doc> {
+    dataset.pairs.train.iter().zip(drawn).map(|(pair, drawn)| drawn.as_ref().unwrap_or(&pair.doc))
+}
+
 /// The longest documents that steps are made of, longest first.
-fn longest<'a>(config: &RunConfig, dataset: &'a Dataset) -> Vec<&'a Doc> {
+fn longest<'a>(config: &RunConfig, dataset: &'a Dataset, drawn: &'a [Option<Doc>]) -> Vec<&'a Doc> {
     let (references, retention) = texts(config, dataset);
-    let pairs = dataset.pairs.train.iter().map(|pair| &pair.doc);
+    let pairs = met(dataset, drawn);
     let texts = references.iter().chain(retention).map(|text| &text.doc);
     let mut longest: Vec<&Doc> = pairs.chain(texts).collect();
     longest.sort_by_key(|doc| Reverse(doc.tokens()));
@@ -223,7 +235,7 @@ impl Loss<()> for Even {
     }
 }
 
-fn never_fit(policy: &Policy, dataset: &Dataset, memory: MemoryLimit) -> Aside {
+fn never_fit(policy: &Policy, dataset: &Dataset, drawn: &[Option<Doc>], memory: MemoryLimit) -> Aside {
     let space = memory.whole(policy);
     let fits = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens()) <= space;
     let of = |docs: &mut dyn Iterator<Item = &Doc>| -> Vec<usize> {
@@ -231,7 +243,7 @@ fn never_fit(policy: &Policy, dataset: &Dataset, memory: MemoryLimit) -> Aside {
         indexed.map(|(index, _)| index).collect()
     };
     Aside {
-        pairs: of(&mut dataset.pairs.train.iter().map(|pair| &pair.doc)),
+        pairs: of(&mut met(dataset, drawn)),
         references: of(&mut dataset.references.train.iter().map(|text| &text.doc)),
         retention: of(&mut dataset.retention.train.iter().map(|text| &text.doc)),
     }

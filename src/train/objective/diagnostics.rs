@@ -2,7 +2,7 @@
 
 use judge::Share;
 
-use super::PairTerm;
+use super::{Against, PairTerm};
 
 /// Means, shares and quantiles over the pairs of one step (or one evaluation).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +13,7 @@ pub struct Diagnostics {
     /// Mean β·(s_θ − s_θ0) of each side.
     pub rewards_chosen: f64,
     pub rewards_rejected: f64,
-    /// Mean of chosen reward − rejected reward.
+    /// Mean of chosen reward − rejected reward; of several rejected answers the best.
     pub rewards_margins: f64,
     /// Share of pairs whose chosen reward is above the rejected one, strictly as in TRL; ties among the labels have
     /// no right answer and are left out. `None` if nothing else is there, or while no pair has moved: at step 0 every reward
@@ -22,6 +22,9 @@ pub struct Diagnostics {
     /// Mean Σ log π_θ of each side.
     pub logps_chosen: f64,
     pub logps_rejected: f64,
+    /// Who moved: how far each side is from where it stood at step 0.
+    pub logps_chosen_change: f64,
+    pub logps_rejected_change: f64,
     /// Mean ρ = σ(h)/μ.
     pub importance_weight: f64,
     /// (Σρ)²/Σρ², between 1 and `pairs`; 0 if every ρ is 0.
@@ -32,6 +35,8 @@ pub struct Diagnostics {
     pub asleep: f64,
     /// 10, 50 and 90 % quantiles of the objective's own margin, linearly interpolated.
     pub margin_quantiles: [f64; 3],
+    /// Of the rejected answers, where a pair has several.
+    pub against: Option<Against>,
 }
 
 impl Diagnostics {
@@ -55,6 +60,18 @@ impl Diagnostics {
             ("margin/q50", q50),
             ("margin/q90", q90),
         ]);
+        if let Some(against) = self.against {
+            metrics.extend([
+                ("rewards/rejected_max", against.best_reward),
+                ("negatives/count", against.count),
+                ("negatives/ess", against.effective),
+                ("negatives/entropy", against.entropy),
+            ]);
+        }
+        metrics.extend([
+            ("logps/chosen_change", self.logps_chosen_change),
+            ("logps/rejected_change", self.logps_rejected_change),
+        ]);
         metrics
     }
 }
@@ -68,6 +85,7 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
     let mean = |value: fn(&PairTerm) -> f64| terms.iter().map(value).sum::<f64>() / pairs;
     let share = |holds: fn(&PairTerm) -> bool| terms.iter().filter(|term| holds(term)).count() as f64 / pairs;
 
+    let several = terms.iter().any(|term| term.against.count > 1.0);
     let weights: f64 = terms.iter().map(|term| term.importance_weight).sum();
     let squares: f64 = terms.iter().map(|term| term.importance_weight.powi(2)).sum();
 
@@ -79,23 +97,31 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
         loss: mean(|term| term.loss),
         rewards_chosen: mean(|term| term.chosen_reward),
         rewards_rejected: mean(|term| term.rejected_reward),
-        rewards_margins: mean(|term| term.chosen_reward - term.rejected_reward),
+        rewards_margins: mean(|term| term.chosen_reward - term.against.best_reward),
         rewards_accuracies: accuracy(terms).map(Share::share),
         logps_chosen: mean(|term| term.policy_chosen),
         logps_rejected: mean(|term| term.policy_rejected),
+        logps_chosen_change: mean(|term| term.policy_chosen - term.reference_chosen),
+        logps_rejected_change: mean(|term| term.policy_rejected - term.reference_rejected),
         importance_weight: weights / pairs,
         effective_sample_size: if squares > 0.0 { weights * weights / squares } else { 0.0 },
         push: mean(|term| term.push),
         asleep: share(|term| term.asleep),
         margin_quantiles: [0.1, 0.5, 0.9].map(|q| quantile(&margins, q)),
+        against: several.then(|| Against {
+            count: mean(|term| term.against.count),
+            effective: mean(|term| term.against.effective),
+            entropy: mean(|term| term.against.entropy),
+            best_reward: mean(|term| term.against.best_reward),
+        }),
     })
 }
 
 /// Share of the decided pairs whose chosen answer has the higher reward, with its interval. `None` where no reward has moved.
 pub fn accuracy(terms: &[PairTerm]) -> Option<Share> {
     let decided = || terms.iter().filter(|term| term.certainty != 0.5);
-    let right = decided().filter(|term| term.chosen_reward > term.rejected_reward).count();
-    let moved = decided().any(|term| term.chosen_reward != term.rejected_reward);
+    let right = decided().filter(|term| term.chosen_reward > term.against.best_reward).count();
+    let moved = decided().any(|term| term.chosen_reward != term.against.best_reward);
     Share::of_independent(right, decided().count()).filter(|_| moved)
 }
 

@@ -2,7 +2,7 @@
 
 use data::config::Margin;
 
-use super::{ASLEEP, Objective, PairLogProbs, PairTerm, Smoothing, dpo, ipo, logistic::sigmoid, mpo};
+use super::{ASLEEP, Against, Objective, PairLogProbs, PairTerm, Smoothing, dpo, ipo, logistic::sigmoid, mpo};
 
 impl Objective {
     /// Loss, gradient and measurements of one pair. The step's loss is the mean over its pairs: see
@@ -51,12 +51,16 @@ impl Objective {
 
     /// A certain label at this margin is asleep: see [`ASLEEP`].
     pub fn asleep_at(&self, margin: f64) -> bool {
-        let largest = match *self {
+        self.push_at(margin) < ASLEEP * self.largest_push()
+    }
+
+    /// What [`ASLEEP`] is a share of.
+    pub(super) fn largest_push(&self) -> f64 {
+        match *self {
             Self::Mpo { beta, .. } => mpo::largest_push(beta),
             Self::Dpo { beta, smoothing, .. } => dpo::largest_push(beta, smoothing),
             Self::Ipo { tau, .. } => ipo::push_at_start(tau),
-        };
-        self.push_at(margin) < ASLEEP * largest
+        }
     }
 
     pub fn margin(&self) -> Margin {
@@ -158,18 +162,10 @@ impl Objective {
             certainty: pair.certainty,
             policy_chosen: pair.policy_chosen,
             policy_rejected: pair.policy_rejected,
+            reference_chosen: pair.reference_chosen,
+            reference_rejected: pair.reference_rejected,
+            against: Against::one(beta * (pair.policy_rejected - pair.reference_rejected)),
         }
-    }
-}
-
-impl PairTerm {
-    /// ∂(mean loss of a step of `pairs`)/∂(each token's log-prob): for the chosen, then the rejected answer.
-    ///
-    /// Every token of an answer has the same coefficient, because the margin knows only the sum. `pairs` counts
-    /// the whole step, so micro-batches add up to the step's mean.
-    pub fn coefficients(&self, pairs: usize) -> [f32; 2] {
-        let pairs = pairs.max(1) as f64;
-        [(self.grad_chosen / pairs) as f32, (self.grad_rejected / pairs) as f32]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-use super::*;
+use super::{super::Term, *};
 
 pub fn assert_close(got: f64, want: f64, tolerance: f64) {
     assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "got {got}, want {want}");
@@ -195,9 +195,10 @@ fn golden_values_at_step_zero() {
 fn coefficients_of_micro_batches_add_up_to_the_steps_mean() {
     let objective = Objective::Mpo { beta: 0.3, margin: Margin::Mean };
     let term = objective.evaluate(&pair());
-    let [chosen, rejected] = term.coefficients(16);
-    assert_close(f64::from(chosen), term.grad_chosen / 16.0, 1e-7);
-    assert_close(f64::from(rejected), term.grad_rejected / 16.0, 1e-7);
+    let whole = Term { pair: term, slopes: vec![term.grad_chosen, term.grad_rejected] };
+    for (coefficient, slope) in whole.coefficients(16).zip(&whole.slopes) {
+        assert_close(f64::from(coefficient), slope / 16.0, 1e-7);
+    }
     // Mean margins divide by the answer's own length.
     assert_close(term.grad_chosen * 5.0, -term.grad_rejected * 8.0, 1e-14);
 }

@@ -23,6 +23,16 @@ impl Objective {
         }
     }
 
+    /// The same against several rejected answers, mᵢ being the margin to each.
+    pub fn several_formula(&self) -> &'static str {
+        match self {
+            Self::Mpo { .. } => "L = −1/(1 + Σᵢ exp(−β·mᵢ))",
+            Self::Dpo { smoothing: Smoothing::None, .. } => "L = log(1 + Σᵢ exp(−β·mᵢ))",
+            Self::Dpo { .. } => "L = log(1 + Σᵢ exp(−β·mᵢ)), smoothed",
+            Self::Ipo { .. } => self.loss_formula(),
+        }
+    }
+
     /// What a pair pulls with, |∂L/∂m|, in symbols.
     pub fn push_formula(&self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@
 //! # Files
 //!
 //! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
-//! `formula`: the same in symbols. `matched`: constants under which methods begin alike.
+//! `formula`: the same in symbols. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
 //! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
 
 mod diagnostics;
@@ -29,6 +29,7 @@ mod margin;
 mod matched;
 mod mpo;
 mod of_config;
+mod several;
 mod standing;
 mod tokens;
 
@@ -37,7 +38,8 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostics, accuracy, summarize};
 pub use matched::match_first_gradient;
-pub use of_config::{formula, name};
+pub use of_config::{formula, name, preference_formula};
+pub use several::{Against, Answer, Label, Term};
 pub use standing::Standing;
 pub use tokens::{TokenMean, kl_forward, kl_k3};
 
@@ -97,7 +99,7 @@ pub struct PairTerm {
     pub grad_chosen: f64,
     /// ∂loss/∂(Σ log-probs of rejected).
     pub grad_rejected: f64,
-    /// m_θ of the objective's own margin kind.
+    /// m_θ of the objective's own margin kind; of several rejected answers the smallest.
     pub margin: f64,
     /// Rewards with an anchor, β·(s_θ − s_θ0), for every method (TRL's `rewards/*`).
     pub chosen_reward: f64,
@@ -112,7 +114,12 @@ pub struct PairTerm {
     pub certainty: f64,
     /// Σ log π_θ, as given.
     pub policy_chosen: f64,
+    /// Of several rejected answers the mean, as their reward above.
     pub policy_rejected: f64,
+    /// The same at step 0.
+    pub reference_chosen: f64,
+    pub reference_rejected: f64,
+    pub against: Against,
 }
 
 /// A pair is asleep when a certain label would push with less than this share of the objective's largest push.

@@ -1,6 +1,6 @@
 //! The objective that a config asks for, with the method's defaults filled in.
 
-use data::config::{Method, ObjectiveConfig};
+use data::config::{Method, Negatives, ObjectiveConfig};
 
 use super::{Objective, Smoothing};
 
@@ -24,7 +24,7 @@ impl Objective {
 pub fn formula(config: &ObjectiveConfig) -> String {
     let objective = Objective::of(config);
     let own = match config.kind {
-        Method::Mpo | Method::Dpo | Method::Ipo => objective.loss_formula(),
+        Method::Mpo | Method::Dpo | Method::Ipo => preference_formula(config),
         Method::Reward => return format!("{REWARD},  r = w·n(last token)"),
         Method::Ppo => PPO,
         Method::Rloo => RLOO,
@@ -42,6 +42,15 @@ pub fn formula(config: &ObjectiveConfig) -> String {
         _ => return format!("{loss},  {}", objective.margin().formula()),
     };
     format!("{loss},  {what}")
+}
+
+/// The loss of a pair under MPO, DPO or IPO, against one rejected answer or several.
+pub fn preference_formula(config: &ObjectiveConfig) -> &'static str {
+    let objective = Objective::of(config);
+    match config.negatives {
+        Negatives::First => objective.loss_formula(),
+        Negatives::All | Negatives::Diverse => objective.several_formula(),
+    }
 }
 
 /// What the run is called where nobody names it: the method with its variant.
@@ -81,6 +90,8 @@ mod tests {
         config.reference_weight = Some(0.0);
         config.retention_weight = Some(0.5);
         assert!(formula(&config).starts_with("L = −σ(β·m) + 0.5·L_pre,  m = "));
+        config.negatives = Negatives::All;
+        assert!(formula(&config).starts_with("L = −1/(1 + Σᵢ exp(−β·mᵢ)) + 0.5·L_pre,  m = "));
     }
 
     #[test]

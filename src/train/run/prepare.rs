@@ -14,8 +14,9 @@ use text::{Clock, Codec};
 use crate::{
     dataset::{
         coverage::coverage,
+        diverse,
         documents::{self, Bounds, Dataset, Inputs, PairDoc},
-        inputs,
+        inputs, negatives,
         sampler::Sampler,
     },
     error::{Result, TrainError},
@@ -86,12 +87,16 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     context.phase("Reading the data", None);
     let inputs = data_of(context, record, &config, saved.as_ref())?;
     let bounds = Bounds::of(policy.spec());
-    let dataset = documents::prepare(&inputs, &codec, &config.data, bounds, &mut |done| {
+    let mut dataset = documents::prepare(&inputs, &codec, &config, bounds, &mut |done| {
         context.phase("Tokenising", Some(done));
     });
     let chats = inputs.pairs.iter().any(|pair| matches!(pair.prompt, Prompt::Chat(_)));
     let plain = chats && !codec.has_template();
     drop(inputs);
+    let mut cache = cache(context)?;
+    if choose_answers(&mut dataset, &config, (&policy, &codec), &mut cache, context)?.is_break() {
+        return Ok(None);
+    }
     report_data(context, &config, &dataset, saved.is_some())?;
     if saved.is_none() && plain {
         context.log(LogLevel::Warning, PLAIN.to_owned())?;
@@ -115,9 +120,6 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         budget = saved.state().budget;
     }
     let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
-    // A cache is not worth waiting for.
-    let cache = Project::open(context.project.dir())?;
-    cache.set_patience(CACHE_PATIENCE)?;
     let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, dataset.pairs.train.len());
     let optimizer = optimizer(&config, &policy)?;
     let state = first_state(record, &dataset, config.train.shuffle_seed, (knobs, budget, aside), reference);
@@ -139,6 +141,29 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let probes = context.project.probes()?;
     let judging = Judging::of(context, record, &probes, &training.codec, saved.is_some())?;
     Ok(Some((training, Asked { probes, judging })))
+}
+
+/// Chooses the rejected answers of pairs that have too many, where the settings ask for some that are unlike each other.
+/// `Break` = stopped meanwhile.
+pub fn choose_answers(
+    dataset: &mut Dataset,
+    config: &RunConfig,
+    weights: (&Policy, &Codec),
+    cache: &mut Project,
+    context: &mut Context<'_>,
+) -> Result<ControlFlow<()>> {
+    diverse::choose(dataset, &config.objective, weights, cache, &mut |done| {
+        context.phase("Choosing rejected answers", Some(done));
+        context.attend(None)
+    })
+}
+
+/// A hold on the project of its own, for what can be computed again.
+fn cache(context: &Context<'_>) -> Result<Project> {
+    let cache = Project::open(context.project.dir())?;
+    // A cache is not worth waiting for.
+    cache.set_patience(CACHE_PATIENCE)?;
+    Ok(cache)
 }
 
 /// What it trains on: the pairs that it trained on last, on the sides of the hold-out that it has them on.
@@ -279,6 +304,9 @@ fn report_data(context: &mut Context<'_>, config: &RunConfig, dataset: &Dataset,
     }
     for (level, text) in dataset.remarks() {
         context.log(level, text)?;
+    }
+    if let Some(text) = negatives::remark(&dataset.pairs.train, config.objective.negatives_max) {
+        context.log(LogLevel::Info, text)?;
     }
     for text in coverage(config, dataset) {
         context.log(LogLevel::Warning, text)?;

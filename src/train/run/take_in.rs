@@ -12,7 +12,7 @@ use std::{
 
 use data::{
     PairId, PromptKey, SplitRule,
-    config::{Done, Length},
+    config::{Done, Length, Negatives},
     keep_sides, split,
 };
 use model::Policy;
@@ -99,7 +99,9 @@ pub fn join(training: &mut Training, context: &mut Context<'_>) -> Result<Contro
     };
     context.phase("Taking in new labels", None);
     let kept_sides = kept_sides(training, context, revision)?;
-    let data = read(training, context, revision, &kept_sides)?;
+    let Some(data) = read(training, context, revision, &kept_sides)? else {
+        return Ok(ControlFlow::Break(()));
+    };
     let left_out = context.project.run(context.run)?.left_out;
     let usable = prepare::refuse(&data, &training.codec, &training.config.data)
         .and_then(|()| left_out.map_or_else(|| Ok(BTreeSet::new()), |left_out| prepare::places_of(&left_out, &data)));
@@ -160,19 +162,25 @@ pub fn say_what_waits(training: &Training, context: &mut Context<'_>) -> Result<
     context.log(LogLevel::Warning, text)
 }
 
-/// The pairs of `revision` on the sides of the hold-out that the run knows them on.
+/// The pairs of `revision` on the sides of the hold-out that the run knows them on. `None` = stopped meanwhile.
 fn read(
-    training: &Training,
+    training: &mut Training,
     context: &mut Context<'_>,
     revision: Revision,
     kept_sides: &[(PromptKey, bool)],
-) -> Result<Dataset> {
+) -> Result<Option<Dataset>> {
     let mut inputs = inputs::pairs_of(&context.project, revision)?;
     keep_sides(&mut inputs.pairs, &kept_sides.iter().copied().collect());
     let bounds = Bounds::of(training.trainer.policy.spec());
-    Ok(documents::prepare(&inputs, &training.codec, &training.config.data, bounds, &mut |done| {
+    let mut data = documents::prepare(&inputs, &training.codec, &training.config, bounds, &mut |done| {
         context.phase("Taking in new labels", Some(done));
-    }))
+    });
+    let chooses = training.config.objective.negatives == Negatives::Diverse && !training.anchors.origin.lasts();
+    let start = if chooses { Some(start_model(training, context)?) } else { None };
+    let Training { config, trainer, codec, anchors, .. } = training;
+    let policy = start.as_ref().unwrap_or(&trainer.policy);
+    let chosen = prepare::choose_answers(&mut data, config, (policy, codec), &mut anchors.cache, context)?;
+    Ok(chosen.is_continue().then_some(data))
 }
 
 /// Prompts that the pairs of `revision` would put on another side of the hold-out than the run has them on.

@@ -1,7 +1,7 @@
 //! A step of a run: which documents are its turn, and what is told about it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use text::Codec;
 use crate::{
     dataset::{
         documents::{Dataset, TextDoc},
+        negatives::Draw,
         packing::{Packed, pack_for},
         sampler::Sampler,
     },
@@ -148,8 +149,12 @@ impl Training {
         let mut next = self.state.clone();
         let knobs = self.state.knobs;
         let train = &self.dataset.pairs.train;
-        let pairs: Vec<(usize, &Doc)> =
-            self.draw_pairs(&mut next).into_iter().map(|index| (index, &train[index].doc)).collect();
+        let met = self.draw_pairs(&mut next);
+        let (most, seed) = (self.config.objective.negatives_max, self.config.train.shuffle_seed);
+        let draw = |index: &usize| Some((*index, Draw::of(&train[*index], most, seed, next.step)?));
+        let draws: BTreeMap<usize, Draw> = met.iter().filter_map(draw).collect();
+        let doc = |index: usize| draws.get(&index).map_or(&train[index].doc, |draw| &draw.doc);
+        let pairs: Vec<(usize, &Doc)> = met.into_iter().map(|index| (index, doc(index))).collect();
         // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
         let count = self.config.train.pairs_per_step;
         let aside = &self.state.aside;
@@ -163,7 +168,7 @@ impl Training {
         let retention =
             texts(knobs.retention_weight, &self.dataset.retention.train, &mut next.retention, count, &aside.retention);
         let batch = Batch::pack(&pairs, &references, &retention, self.state.budget)?;
-        Ok((next, batch))
+        Ok((next, batch.with_draws(draws)))
     }
 
     /// The state after a step that was done.

@@ -12,13 +12,13 @@ use state::{
 };
 use train::objective::Objective;
 
-use super::{about, scores};
+use super::{about, origin, scores};
 use crate::{
     marked::{self, TextMark},
     parts, pieces,
     prompt::{self, Edited},
     ribbon,
-    theme::{self, size, space},
+    theme::{self, space},
     tokens,
     writing::{Field, Marks},
 };
@@ -28,10 +28,11 @@ const VERDICT: f32 = 590.0;
 
 /// Below this width the answers stand under each other.
 const SIDE_BY_SIDE: f32 = 420.0;
-/// Characters of an edited answer's original that a hover shows.
-const ORIGINAL: usize = 600;
 /// Points that a button beside an answer's name takes.
 const BUTTON: f32 = 76.0;
+/// Of the button that puts a third answer among the worse ones.
+const WORSE: &str =
+    "Worse than the chosen answer too: a run that takes several rejected answers trains on all of them at once";
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &Objective, commands: &Commands) {
     let Some(mut draft) = view.draft.take() else {
@@ -143,6 +144,7 @@ fn answer_name(pair: &Pair, index: usize) -> String {
     match drafts::place(pair, index) {
         Place::Chosen => "Chosen".to_owned(),
         Place::Rejected => "Rejected".to_owned(),
+        Place::Other if pair.worse().contains(&index) => format!("Answer {}, worse too", index + 1),
         Place::Other => format!("Answer {}", index + 1),
     }
 }
@@ -264,7 +266,7 @@ fn set_choice(pair: &mut Pair, choice: Option<Choice>, now_ms: i64) -> Edited {
     if choice == pair.choice() {
         return Edited::default();
     }
-    pair.verdict = choice.map(|choice| drafts::verdict(choice, now_ms));
+    drafts::decide(pair, choice, now_ms);
     Edited::AT_ONCE
 }
 
@@ -321,6 +323,10 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
             let choice = Choice::Better { chosen: index, rejected, strength };
             edited.join(set_choice(pair, Some(choice), now_ms));
         }
+        Some((index, Press::Worse)) => {
+            drafts::toggle_worse(pair, index);
+            edited.join(Edited::AT_ONCE);
+        }
         Some((index, Press::Remove)) => {
             drafts::remove_answer(pair, index);
             view.caret = Some(Caret::Answer(index.min(pair.answers.len().saturating_sub(1))));
@@ -342,6 +348,7 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
 #[derive(Debug, Clone, Copy)]
 enum Press {
     Better,
+    Worse,
     Remove,
     PutBack,
 }
@@ -367,6 +374,7 @@ fn answer(
         Place::Chosen | Place::Other => TextMark { ground: palette.chosen_soft, line: palette.chosen },
     };
     let removable = pair.answers.len() > 2;
+    let ranks = (place == Place::Other && pair.is_decided()).then(|| pair.worse().contains(&index));
     let mut press = None;
     let answers = pair.answers.len();
     let Some(answer) = pair.answers.get_mut(index) else {
@@ -385,14 +393,24 @@ fn answer(
                 ui.horizontal(|ui| {
                     ui.label(RichText::new(&word).strong().color(palette.strong));
                     let was = matches!(answer.origin, Origin::Edited { .. });
-                    let buttons = usize::from(place == Place::Other) + usize::from(removable) + usize::from(was);
-                    origin(ui, &answer.origin, BUTTON * buttons as f32);
+                    let buttons = usize::from(place == Place::Other)
+                        + usize::from(ranks.is_some())
+                        + usize::from(removable)
+                        + usize::from(was);
+                    origin::ui(ui, &answer.origin, BUTTON * buttons as f32);
                     parts::at_right(ui, "answer actions", |ui| {
                         if place == Place::Other {
                             let button = parts::quiet(ui, true, "Better");
                             prompt::name(&button, WidgetRole::Button, &format!("{word} is better"));
                             if button.clicked() {
                                 press = Some(Press::Better);
+                            }
+                        }
+                        if let Some(on) = ranks {
+                            let button = ui.add(egui::Button::new("Worse too").selected(on));
+                            prompt::name(&button, WidgetRole::Button, &format!("{word} is worse too"));
+                            if button.on_hover_text(WORSE).clicked() {
+                                press = Some(Press::Worse);
                             }
                         }
                         if was {
@@ -461,27 +479,6 @@ fn text(
         pieces::layout(ui, marked::searched(ui, job, field.marks.search))
     };
     Field { hint: "Write an answer", rows: 4, ..field }.show_as(ui, text, Some(&mut layouter))
-}
-
-/// Where an answer comes from, on what is left of its first row beside `room` points of buttons: a model's name can be long.
-fn origin(ui: &mut Ui, origin: &Origin, room: f32) {
-    let text = RichText::new(origin_word(origin)).size(size::SMALL).color(parts::palette(ui).weak);
-    ui.scope(|ui| {
-        ui.set_max_width((ui.available_width() - room).max(0.0));
-        let label = ui.add(egui::Label::new(text).truncate());
-        if let Origin::Edited { text, .. } = origin {
-            label.on_hover_text(format!("Before it was edited:\n{}", drafts::one_line(text, ORIGINAL)));
-        }
-    });
-}
-
-fn origin_word(origin: &Origin) -> String {
-    match origin {
-        Origin::Human => "by hand".to_owned(),
-        Origin::Imported => "imported".to_owned(),
-        Origin::Model(name) => format!("from {name}"),
-        Origin::Edited { from, .. } => format!("edited, {}", origin_word(from)),
-    }
 }
 
 pub fn count_words(text: &str) -> String {

@@ -355,7 +355,8 @@ fn cells(
         || format!("Pair {}", id.0),
         |row| {
             let side = if held_out { ", held out" } else { "" };
-            format!("Pair {}, {}{side}: {}", id.0, verdict_word(row), row.prompt)
+            let worse = if row.worse > 1 { format!(" than {} answers", row.worse) } else { String::new() };
+            format!("Pair {}, {}{worse}{side}: {}", id.0, verdict_word(row), row.prompt)
         },
     );
     row.response().widget_info(|| WidgetInfo::labeled(WidgetRole::Row, true, &name));
@@ -365,8 +366,14 @@ fn verdict(ui: &mut Ui, known: Option<&PairRow>) {
     if let Some(row) = known {
         let palette = parts::palette(ui);
         let color = if row.state == VerdictState::Unlabelled { palette.weak } else { palette.text };
-        let text = RichText::new(verdict_word(row)).small().color(color);
-        ui.add(Label::new(text).selectable(false));
+        let word = match row.worse {
+            0 | 1 => verdict_word(row).to_owned(),
+            worse => format!("{} 1:{worse}", verdict_word(row)),
+        };
+        let shown = ui.add(Label::new(RichText::new(word).small().color(color)).selectable(false));
+        if row.worse > 1 {
+            shown.on_hover_text(format!("The chosen answer against {} rejected ones", row.worse));
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use data::{
-    config::{Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
+    config::{
+        Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word,
+    },
     counted,
 };
 use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
@@ -13,7 +15,7 @@ use state::{
     metric,
     train::{LaunchButton, Preflight, RunCommand, TrainView},
 };
-use train::objective::{Objective, formula, name};
+use train::objective::{Objective, formula, name, preference_formula};
 
 use super::{fork, preflight, questions, sandbox};
 use crate::{
@@ -247,10 +249,9 @@ fn default_name(workspace: &Workspace, checked: &Checked) -> String {
 fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let palette = parts::palette(ui);
     let kind = checked.config.objective.kind;
-    let objective = Objective::of(&checked.config.objective);
     let whole = formula(&checked.config.objective);
     let (loss, rest) = match whole.split_once(",  ") {
-        Some((_, margin)) if Method::PREFERENCE.contains(&kind) => (objective.loss_formula(), margin),
+        Some((_, margin)) if Method::PREFERENCE.contains(&kind) => (preference_formula(&checked.config.objective), margin),
         Some(parts) => parts,
         None => (whole.as_str(), ""),
     };

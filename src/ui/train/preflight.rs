@@ -121,6 +121,9 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
             fates.fit, fates.answer_cut, fates.prompt_too_long, fates.unusable
         ),
     );
+    if let Some(text) = &report.rejected_answers {
+        fact(ui, "Rejected answers", text);
+    }
     lengths(ui, &report.lengths);
     fact(
         ui,

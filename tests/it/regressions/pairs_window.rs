@@ -24,6 +24,7 @@ pub(super) fn project(dir: &Path, answers: &[[&str; 2]], labelled: usize) -> Vec
             at_ms: 0,
             took_ms: None,
             shown_left: None,
+            order: Vec::new(),
         });
         Edit::add(pair)
     });
