@@ -250,7 +250,8 @@ pub struct Import {
     /// Records that say both answers are as good: keep or leave-out.
     #[arg(long, default_value = "keep")]
     pub ties: String,
-    /// Records with several ranked answers: the best against the worst, or against each of the others.
+    /// Records with several ranked answers: one pair that keeps their order, the best against the worst (or against all, see
+    /// objective.negatives), or a pair of the best with each of the others.
     #[arg(long, default_value = "worst")]
     pub several: String,
     /// A score of each answer, or a margin: ignore; strength, as the log-odds of the better one; reward; or tag.

@@ -61,7 +61,8 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
         | ChartId::RewardMargin
         | ChartId::Rewards
         | ChartId::Retention
-        | ChartId::Answers => None,
+        | ChartId::Answers
+        | ChartId::Negatives => None,
     }
 }
 

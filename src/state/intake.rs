@@ -75,7 +75,7 @@ impl Intake {
                 "Several answers",
                 &mut self.several,
                 vec![
-                    ("worst", "One pair: the best against the worst"),
+                    ("worst", "One pair that keeps the order: the best against the worst, or against all"),
                     ("each", "The best against each of the others, a pair each"),
                 ],
             ),

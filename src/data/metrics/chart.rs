@@ -82,7 +82,7 @@ impl Chart {
             }
             ChartId::Objective | ChartId::SampledKl | ChartId::Ratios | ChartId::Completions => method.samples(),
             ChartId::Critic => method == Method::Ppo,
-            ChartId::Moved | ChartId::Sleeping => Method::PREFERENCE.contains(&method),
+            ChartId::Moved | ChartId::Sleeping | ChartId::Negatives => Method::PREFERENCE.contains(&method),
             ChartId::RewardMargin
             | ChartId::Rewards
             | ChartId::Margin

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use data::{
-    config::{
-        Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word,
-    },
+    config::{Group, Margin, Method, ModelConfig, ObjectiveConfig, OptimizerConfig, Setting, TrainConfig, Word},
     counted,
 };
 use egui::{Align, Frame, Layout, Panel, RichText, ScrollArea, TextEdit, Ui};
@@ -251,7 +249,9 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
     let kind = checked.config.objective.kind;
     let whole = formula(&checked.config.objective);
     let (loss, rest) = match whole.split_once(",  ") {
-        Some((_, margin)) if Method::PREFERENCE.contains(&kind) => (preference_formula(&checked.config.objective), margin),
+        Some((_, margin)) if Method::PREFERENCE.contains(&kind) => {
+            (preference_formula(&checked.config.objective), margin)
+        }
         Some(parts) => parts,
         None => (whole.as_str(), ""),
     };
