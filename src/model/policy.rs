@@ -185,39 +185,43 @@ impl Policy {
     }
 
     fn log_probs_of(&self, weights: PassWeights, row: &Row) -> Result<Vec<Vec<f32>>> {
-        Ok(self.scored(weights, row)?.0)
+        self.read(row, &self.states(weights, row)?)
     }
 
-    /// Log-probs of the row's scored tokens, and the normed hidden states that predict them, `[A, d]`.
-    fn scored(&self, weights: PassWeights, row: &Row) -> Result<(Vec<Vec<f32>>, Tensor)> {
+    /// Normed hidden states of the row's predictors, `[A, d]`.
+    fn states(&self, weights: PassWeights, row: &Row) -> Result<Tensor> {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = Frame { weights, ..self.frame(&row.layout, &rotations, None) };
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
         let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
-        let predictors = self.predictors(&normed, row)?;
+        self.predictors(&normed, row)
+    }
+
+    /// What the row reads of the predictors' states.
+    fn read(&self, row: &Row, states: &Tensor) -> Result<Vec<Vec<f32>>> {
         if row.reads.is_scalar() {
-            return Ok(split(&self.read_scalars(&predictors)?.0, &row.scored));
+            return Ok(split(&self.read_scalars(states)?.0, &row.scored));
         }
         let options = self.head_options();
-        let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
-        Ok((split(&out.log_probs, &row.scored), predictors))
+        let out = self.kernels.head(states, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
+        Ok(split(&out.log_probs, &row.scored))
     }
 
     /// Per scored segment its log-probs and its embedding, the mean of the `d` normed hidden states that predict it. Under the
     /// weights of step 0, which full weights are only before their first step.
     pub fn embeddings(&self, row: &Row) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
         let weights = if self.trains_its_weights() { PassWeights::Policy } else { PassWeights::Reference };
-        let (log_probs, predictors) = self.scored(weights, row)?;
-        let rows = predictors.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+        let states = self.states(weights, row)?;
+        let rows = states.to_dtype(DType::F32)?.to_vec2::<f32>()?;
         let mut rows = rows.iter();
         let mean = |log_probs: Vec<f32>| {
-            let mut sum = vec![0.0; self.spec.hidden_size];
+            let mut mean = vec![0.0; self.spec.hidden_size];
             for row in rows.by_ref().take(log_probs.len()) {
-                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / log_probs.len() as f32);
+                mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / log_probs.len() as f32);
             }
-            (log_probs, sum)
+            (log_probs, mean)
         };
-        Ok(log_probs.into_iter().map(mean).collect())
+        Ok(self.read(row, &states)?.into_iter().map(mean).collect())
     }
 
     /// Logits of every position of one text, `[T, V]`: for tests and inspection, not for training.
