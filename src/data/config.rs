@@ -180,11 +180,11 @@ section! { ObjectiveConfig = "objective";
 
     /// Which rejected answers of a pair that has several in order: the one its verdict names, all, or some that are unlike each other. The starting loss and the push grow with their number; a step costs (1 + answers) / 2 of one with pairs
     negatives: Negatives = Negatives::First,
-        NEGATIVES = Setting::choice("Rejected answers", words::NEGATIVES).at(Group::Method, 7).only(When::Softmax);
+        NEGATIVES = Setting::choice("Rejected answers", words::NEGATIVES).at(Group::Method, 20).only(When::Softmax);
 
-    /// Rejected answers that a step meets of one pair. Of more, each visit draws as many evenly at random and weighs them up: the sum over all is kept in the mean, the loss and its gradient come out a little low
+    /// Rejected answers that a step meets of one pair. Of more, each visit draws as many evenly at random and weighs them up: the sum over all is right in the mean, but the loss comes out a little low and its gradient is biased with it
     negatives_max: usize = 4,
-        NEGATIVES_MAX = Setting::count("At most", Range::OneOrMore).at(Group::Method, 8).only(When::Several);
+        NEGATIVES_MAX = Setting::count("At most", Range::OneOrMore).at(Group::Method, 21).only(When::Several);
 
     /// Weight of the KL term on reference answers: holds the policy where it started
     #[serde(skip_serializing_if = "Option::is_none")]
