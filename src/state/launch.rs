@@ -194,18 +194,15 @@ impl Launch {
             self.set_aside.insert(before, leaving);
         }
         self.set(KIND, chosen.as_str());
-        match self.set_aside.get(&chosen) {
-            Some(kept) => {
-                self.texts.retain(|key, _| !is_of_method(key));
-                self.texts.extend(kept.clone());
+        if let Some(kept) = self.set_aside.get(&chosen) {
+            self.texts.retain(|key, _| !is_of_method(key));
+            self.texts.extend(kept.clone());
+        } else {
+            for key in [MARGIN, ObjectiveConfig::REFERENCE_WEIGHT.key] {
+                self.set(key, "");
             }
-            None => {
-                for key in [MARGIN, ObjectiveConfig::REFERENCE_WEIGHT.key] {
-                    self.set(key, "");
-                }
-                if !method.takes_several() {
-                    self.set(ObjectiveConfig::NEGATIVES.key, "");
-                }
+            if !method.takes_several() {
+                self.set(ObjectiveConfig::NEGATIVES.key, "");
             }
         }
         self.arrived = Some(self.of_method());

@@ -43,17 +43,12 @@ pub fn choose(
         if tick(done as f32 / count as f32)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        let places = match known.and_then(|kept| places_of(&kept, pair.rejected(), most)) {
-            Some(places) => places,
-            None => {
-                // Each in a row of its own, so that a value does not hang on the company.
-                let row = Row::pack(std::slice::from_ref(&pair.doc)).map_err(PolicyError::from)?;
-                let places = unlike(&policy.embeddings(&row)?, most);
-                let kept: Vec<f32> = places.iter().map(|place| *place as f32).collect();
-                cache.cache_log_probs(&[(key, kept)])?;
-                places
-            }
-        };
+        let kept = known.and_then(|kept| places_of(&kept, pair.rejected(), most));
+        let is_new = kept.is_none();
+        let places = kept.map_or_else(|| unlike_of(policy, &pair.doc, most), Ok)?;
+        if is_new {
+            cache.cache_log_probs(&[(key, places.iter().map(|place| *place as f32).collect())])?;
+        }
         pair.doc = with(&pair.doc, &places);
     }
     Ok(ControlFlow::Continue(()))
@@ -74,6 +69,12 @@ fn places_of(kept: &[f32], pool: usize, most: usize) -> Option<Vec<usize>> {
     let places: Vec<usize> = kept.iter().map(|place| *place as usize).collect();
     let ascends = places.windows(2).all(|two| two[0] < two[1]) && places.last().is_some_and(|last| *last <= pool);
     (ascends && places.len() == most + 1 && places[0] == 0).then_some(places)
+}
+
+/// Each document in a row of its own, so that what is chosen does not hang on the company.
+fn unlike_of(policy: &Policy, doc: &Doc, most: usize) -> Result<Vec<usize>> {
+    let row = Row::pack(std::slice::from_ref(doc)).map_err(PolicyError::from)?;
+    Ok(unlike(&policy.embeddings(&row)?, most))
 }
 
 /// The places of the chosen answer and of `most` others, ascending, from each answer's log-probs and embedding.
