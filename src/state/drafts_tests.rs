@@ -185,6 +185,35 @@ fn removing_an_answer_keeps_the_verdict_on_its_answers() {
 }
 
 #[test]
+fn third_answers_are_put_in_order_and_a_verdict_about_others_forgets_it() {
+    let mut pair = Pair::new(PairId(1), Prompt::Text("p".to_owned()), &["a", "b", "c", "d"]);
+    toggle_worse(&mut pair, 2);
+    assert_eq!(pair.verdict, None, "there is no better answer to be worse than");
+    let better = |chosen, rejected, strength| Some(Choice::Better { chosen, rejected, strength });
+    decide(&mut pair, better(0, 1, Strength::Clearly), 1);
+    toggle_worse(&mut pair, 3);
+    toggle_worse(&mut pair, 2);
+    assert_eq!(pair.worse(), [1, 3, 2]);
+    decide(&mut pair, better(0, 1, Strength::Slightly), 2);
+    assert_eq!((pair.worse().len(), pair.certainty()), (3, Some(0.7)), "how sure one is changes no order");
+    toggle_worse(&mut pair, 3);
+    assert_eq!(pair.worse(), [1, 2]);
+    let mut shorter = pair.clone();
+    remove_answer(&mut shorter, 3);
+    assert_eq!(shorter.worse(), [1, 2]);
+    remove_answer(&mut shorter, 2);
+    assert_eq!((shorter.worse(), shorter.is_decided()), (vec![1], true));
+    toggle_worse(&mut pair, 2);
+    assert!(pair.verdict.as_ref().unwrap().order.is_empty());
+    toggle_worse(&mut pair, 2);
+    for choice in [better(1, 0, Strength::Clearly), Some(Choice::Tie), None] {
+        let mut turned = pair.clone();
+        decide(&mut turned, choice, 3);
+        assert!(turned.worse().len() < 2, "{choice:?}");
+    }
+}
+
+#[test]
 fn previews_are_short_and_on_one_line() {
     assert_eq!(one_line("a\n\n b\tc", 80), "a b c");
     assert_eq!(one_line(&"ö ".repeat(500), 5), "ö ö ö…");

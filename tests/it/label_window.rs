@@ -7,7 +7,10 @@ use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::SnapshotResults;
 use nudge::{
     data::{Answer, Change, Choice, Edit, Origin, Pair, PairId, Prompt, Strength, Turn, Verdict},
-    state::{Screen, order::FLAG},
+    state::{
+        Screen,
+        order::{Derived, FLAG},
+    },
     store::{Project, ProjectSettings},
 };
 
@@ -113,6 +116,39 @@ fn several_answers_are_put_in_order_and_give_pairs() {
     window.settle();
     assert_eq!(stored(dir.path()).len(), 2, "one step takes the order back with all its pairs");
     assert!(stored(dir.path()).iter().all(|pair| pair.verdict.is_none()));
+}
+
+#[test]
+fn an_order_may_stay_with_its_pair_and_is_changed_in_the_editor() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), [pair("When?", &["a", "b", "c", "d"])]);
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.harness.state_mut().views_mut().pairs.label.derived = Derived::Kept;
+    begin(&mut window);
+    window.key(Key::O);
+    let shown = {
+        let label = window.harness.state().views().pairs.labelling.as_ref().unwrap();
+        label.session.shown_all(&stored(dir.path())[0])
+    };
+    for key in [Key::Num3, Key::Num1, Key::Num4] {
+        window.key(key);
+    }
+    window.settle();
+    let order = [2, 0, 3, 1].map(|place: usize| shown[place]);
+    let pairs = stored(dir.path());
+    assert_eq!((pairs.len(), pairs[0].verdict.as_ref().unwrap().order.as_slice()), (1, &order[..]));
+    drop(window);
+
+    let mut window = Window::open(dir.path(), Screen::Pairs);
+    window.key(Key::ArrowDown);
+    window.settle();
+    window.assert_shows("Clearly 1:3");
+    let third = format!("Answer {} is worse too", order[1] + 1);
+    window.click_button(&third);
+    window.settle();
+    let worse = stored(dir.path())[0].worse();
+    assert_eq!(worse, [order[3], order[2]]);
+    window.assert_shows("Clearly 1:2");
 }
 
 #[test]

@@ -408,7 +408,7 @@ fn answer(
                         }
                         if let Some(on) = ranks {
                             let button = ui.add(egui::Button::new("Worse too").selected(on));
-                            prompt::name(&button, WidgetRole::Button, &format!("{word} is worse too"));
+                            prompt::name(&button, WidgetRole::Button, &format!("Answer {} is worse too", index + 1));
                             if button.on_hover_text(WORSE).clicked() {
                                 press = Some(Press::Worse);
                             }
