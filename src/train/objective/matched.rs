@@ -3,7 +3,7 @@
 //! An anchored margin is 0 for every pair at step 0, so every pair has the same push there (MPO β/4, DPO β/2, IPO 1/τ) and the
 //! gradient of the preference loss is that push times a mean of ∇m that no method has a say in. Equal pushes are equal gradients.
 
-use data::config::{Method, ObjectiveConfig, RunConfig};
+use data::config::{Method, Negatives, ObjectiveConfig, RunConfig};
 
 use super::{Objective, PairLogProbs};
 
@@ -50,6 +50,11 @@ pub fn match_first_gradient(configs: &mut [RunConfig]) -> Vec<String> {
             "Nothing is matched to {name}: its first gradient hangs on what it samples, or on scores"
         )];
     }
+    if first.objective.negatives != Negatives::First {
+        return vec![format!(
+            "Nothing is matched to {name}: against several rejected answers its first gradient hangs on how many each pair has"
+        )];
+    }
     let Some(push) = Objective::of(&first.objective).first_push() else {
         return vec![format!(
             "Nothing is matched to {name}: its margin has no anchor, so its first gradient hangs on the pairs"
@@ -57,7 +62,12 @@ pub fn match_first_gradient(configs: &mut [RunConfig]) -> Vec<String> {
     };
     let mut said = Vec::new();
     for config in others.iter_mut().filter(|config| learns_from_pairs(&config.objective)) {
-        if config.objective.margin() != first.objective.margin() {
+        if config.objective.negatives != Negatives::First {
+            let method = Objective::of(&config.objective).name();
+            said.push(format!(
+                "{method} stays as it is: against several rejected answers its first gradient hangs on how many each pair has"
+            ));
+        } else if config.objective.margin() != first.objective.margin() {
             let method = Objective::of(&config.objective).name();
             said.push(format!(
                 "{method} stays as it is: another margin than that of {name} has another gradient; set objective.margin to match them"
@@ -110,6 +120,10 @@ mod tests {
         for config in &configs {
             assert!((Objective::of(&config.objective).first_push().unwrap() - 0.25).abs() < 1e-12);
         }
+        configs[1].objective.negatives = Negatives::All;
+        let said = match_first_gradient(&mut configs);
+        assert!(said[0].contains("how many each pair has") && said[1].contains("τ 4"), "{said:?}");
+        configs[1].objective.negatives = Negatives::First;
         configs[0].objective.margin = Some(Margin::AnchoredMean);
         let said = match_first_gradient(&mut configs);
         assert!(said.iter().all(|said| said.contains("stays as it is")), "{said:?}");

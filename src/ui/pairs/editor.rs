@@ -305,7 +305,9 @@ fn answers(ui: &mut Ui, pair: &mut Pair, view: &mut PairsView, now_ms: i64) -> E
         pressed = pressed.or(press.map(|press| (index, press)));
     }
     if parts::quiet(ui, true, "Add answer")
-        .on_hover_text("A pair may hold more than two answers; the verdict is about two of them")
+        .on_hover_text(
+            "A pair may hold more than two answers; the verdict is about two of them, and those that are worse too",
+        )
         .clicked()
     {
         pair.answers.push(Answer::new("", Origin::Human));
