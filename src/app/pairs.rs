@@ -233,7 +233,7 @@ impl App {
 
     /// Does something about all pairs of a finding.
     pub(super) fn mend(&mut self, finding: Arc<Finding>, remedy: Remedy) {
-        let failure = format!("Could not mend what {}", finding.kind.does());
+        let failure = format!("Could not mend the pairs that {}", finding.kind.does(finding.count.max(2)));
         self.jobs.document.write(failure.clone(), move |project| {
             let mend = |project: &mut Project| -> anyhow::Result<Fresh> {
                 let lost = project.can_redo()?;

@@ -98,7 +98,7 @@ impl App {
     /// Makes a run of a checkpoint of another one, and queues it.
     pub(super) fn fork(&mut self, start: ForkStart) {
         self.jobs.document.write("Could not fork the run", move |project| {
-            fit_to_resume(&start.config)?;
+            admit(project, &start.config)?;
             let run = fork::fork(project, &asked(project, start)?)?;
             let records = project.runs()?;
             let saved = saved(&records);

@@ -6,6 +6,7 @@ use ::train::objective::match_first_gradient;
 use anyhow::Result;
 use data::{
     config::{Method, RunConfig},
+    fixed,
     frontier::{self, Reached},
     metrics::{HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
 };
@@ -85,6 +86,12 @@ fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
             return Err(usage(format!("Method {} is named twice; --seeds 2 trains two runs of each.", method.name())));
         }
         methods.push(*method);
+    }
+    let is_kind = |setting: &&String| setting.split('=').next().is_some_and(|key| key.trim() == "objective.kind");
+    if let Some(kind) = args.settings.set.iter().find(is_kind) {
+        return Err(usage(format!(
+            "{kind} would make every run of the comparison the same method; --methods names them."
+        )));
     }
     let with = |method: Method, more: &[String]| {
         let mut settings = args.settings.clone();
@@ -171,7 +178,7 @@ impl Group<'_> {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        format!("{mean:.3} ({low:.3} to {high:.3})")
+        format!("{} ({} to {})", fixed(mean, 3), fixed(low, 3), fixed(high, 3))
     }
 }
 
@@ -228,7 +235,7 @@ impl Column {
         let [low, high] = judged::interval(metric);
         match (value(metric), value(&low), value(&high)) {
             (Some(share), Some(low), Some(high)) => format!("{share:.2} ({low:.2} to {high:.2})"),
-            (Some(value), ..) => format!("{value:.3}"),
+            (Some(value), ..) => fixed(value, 3),
             (None, ..) => "–".to_owned(),
         }
     }
@@ -240,11 +247,12 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
     let common = common_step(&records);
     // Whoever reads the numbers by program has every run's own end.
     let at = common.filter(|_| !is_json).unwrap_or(u64::MAX);
-    let columns = runs.iter().map(|run| Column::of(project, *run, at)).collect::<Result<Vec<_>>>()?;
+    let mut columns = runs.iter().map(|run| Column::of(project, *run, at)).collect::<Result<Vec<_>>>()?;
     if is_json {
         let runs: Vec<Json> = columns.iter().map(as_json).collect();
         return output::json(&json!({ "compared": runs }));
     }
+    number_namesakes(&mut columns);
     let Some(first) = columns.first() else {
         return Ok(());
     };
@@ -287,6 +295,16 @@ pub fn tell(project: &Project, runs: &[RunId], is_json: bool) -> Result<()> {
         output::line("\nNothing was judged: a judge.toml in the project's folder says what counts as what.")?;
     }
     Ok(())
+}
+
+/// Runs of one name are told by their numbers.
+fn number_namesakes(columns: &mut [Column]) {
+    let names: Vec<String> = columns.iter().map(|column| column.record.name.clone()).collect();
+    for (column, name) in columns.iter_mut().zip(&names) {
+        if names.iter().filter(|other| *other == name).count() > 1 {
+            column.record.name = format!("{name} (run {})", column.record.id.0);
+        }
+    }
 }
 
 /// The shares that any of the runs has, in the order of its rules.

@@ -15,7 +15,7 @@ use serde_json::json;
 use store::{Project, RunId};
 
 use super::{
-    ending::{Ending, on_interrupt},
+    ending::{Ending, is_broken_pipe, on_interrupt},
     live::Live,
     output, summary,
     unsaved::Unsaved,
@@ -68,8 +68,15 @@ pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u
     let followed = follow(&engine, project, run, is_json, &unsaved);
     // Printing may have failed, e.g. into a closed pipe: the run still ends with a checkpoint.
     engine.shut_down();
-    let Followed { resumed_at, outcome } = followed?;
-    if words != Words::None {
+    if followed.as_ref().is_err_and(is_broken_pipe) {
+        // A script that goes on with the weights has to know that they are not those of the whole run.
+        output::note("Nothing reads the output any more: the run was stopped, with a checkpoint.");
+        return Ok(Ending::Interrupted);
+    }
+    let Followed { began, resumed_at, outcome } = followed?;
+    // What could not go on is what it was: there is nothing to sum up.
+    let is_as_it_was = !began && project.run(run)?.step > 0;
+    if words != Words::None && !is_as_it_was {
         summary::print(project, run, resumed_at, &outcome, is_json)?;
     }
     match outcome {
@@ -81,6 +88,8 @@ pub fn drive(project: &Project, run: RunId, from: Option<u64>, threads: Option<u
 
 /// A run to its end.
 struct Followed {
+    /// It came as far as its first step.
+    began: bool,
     /// The step it went on from, 0 for its beginning.
     resumed_at: u64,
     outcome: Outcome,
@@ -126,7 +135,7 @@ fn follow(engine: &Engine, project: &Project, run: RunId, is_json: bool, unsaved
             }
             Event::Finished { outcome, .. } => {
                 live.finish();
-                return Ok(Followed { resumed_at, outcome });
+                return Ok(Followed { began: lines.newest.is_some(), resumed_at, outcome });
             }
             Event::Failed { error, .. } => live.logged(LogLevel::Error, &error),
             Event::Sampled { .. }

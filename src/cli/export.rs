@@ -66,7 +66,7 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
             "remarks": exported.remarks,
         }))?,
         Some(proof) => {
-            let rounding = proof.rounding.map_or_else(String::new, |rounding| {
+            let rounding = proof.rounding.filter(|rounding| *rounding > 0.0).map_or_else(String::new, |rounding| {
                 format!(" but for the rounding of its weights, which moves them by up to {rounding:.1e}")
             });
             output::line(format!(

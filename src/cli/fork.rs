@@ -5,7 +5,7 @@ use data::{
     PairId,
     config::{RunConfig, Threads, validate},
 };
-use engine::{fit_to_resume, fork};
+use engine::{admit, fork};
 use store::{LeftOut, PairQuery, Project};
 
 use super::{
@@ -31,7 +31,7 @@ pub fn run(args: &Fork, threads: Option<u16>) -> Result<Ending> {
     if !faults.is_empty() {
         return Err(usage(faults.join("\n")));
     }
-    fit_to_resume(&config)?;
+    admit(&project, &config)?;
     let left_out = left_out(&project, &args.without_tag, &args.without)?;
     let run = fork::fork(
         &mut project,

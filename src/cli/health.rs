@@ -63,7 +63,7 @@ fn asked(kind: &str, remedy: Option<&str>) -> Result<(Kind, Remedy)> {
 
 fn mend(project: &mut Project, health: &Health, kind: Kind, remedy: Remedy, is_json: bool) -> Result<Ending> {
     let Some(finding) = health.finding(kind) else {
-        anyhow::bail!("No pairs {}; nothing was changed.", kind.does());
+        anyhow::bail!("No pairs {}; nothing was changed.", kind.does(0));
     };
     let applied = project.remedy(finding, remedy)?;
     if is_json {
@@ -103,7 +103,7 @@ fn print(health: &Health) -> Result<()> {
         output::line(format!(
             "{} {} ({}{more}). {}. --mend {} --by {}",
             counted(finding.count, "pair", "pairs"),
-            kind.does(),
+            kind.does(finding.count),
             ids.join(", "),
             kind.about(),
             kind.word(),

@@ -39,7 +39,10 @@ mod train;
 mod unsaved;
 mod window;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
 
 use args::{Args, Command};
 use clap::Parser as _;
@@ -88,5 +91,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
 fn listen_to_logs() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let colours = io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    lines.with_ansi(colours).without_time().with_target(false).init();
 }

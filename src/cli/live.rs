@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use data::metrics::{KL_REF, Metric, TOKENS_PER_SEC, Told};
+use data::{
+    duration, fixed,
+    metrics::{KL_REF, Metric, TOKENS_PER_SEC, Told},
+};
 use engine::protocol::LogLevel;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use data::duration;
 
 use super::output;
 
@@ -77,7 +78,7 @@ impl Live {
     }
 
     pub fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) {
-        self.evaluated = find(metrics, KL_REF).map(|kl| format!("{KL_REF} {kl:.3}"));
+        self.evaluated = find(metrics, KL_REF).map(|kl| format!("{KL_REF} {}", fixed(kl, 3)));
         self.say(&format!("step {step}: held out {}", numbers(metrics)));
     }
 

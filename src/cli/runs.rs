@@ -1,7 +1,10 @@
 //! `nudge runs`: lists the runs of a project.
 
 use anyhow::Result;
-use data::metrics::{Better, Metric, Stored, Told};
+use data::{
+    fixed,
+    metrics::{Better, Metric, Stored, Told},
+};
 use serde_json::json;
 use store::{LeftOut, Project, RunRecord, family};
 
@@ -58,7 +61,7 @@ fn row(project: &Project, depth: usize, run: &RunRecord) -> Result<Vec<String>> 
     ];
     for stored in compared() {
         let series = project.series(run.id, &stored.name(), None)?;
-        cells.push(series.last().map_or(String::new(), |(_, value)| format!("{value:.3}")));
+        cells.push(series.last().map_or(String::new(), |(_, value)| fixed(*value, 3)));
     }
     cells.push(when(run.created_ms));
     Ok(cells)

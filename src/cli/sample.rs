@@ -100,8 +100,8 @@ impl Sums {
                 "without": self.none,
                 "label/pilaf_share": self.pilaf as f64 / (self.pairs.max(1)) as f64,
                 "label/identical": identical,
-                "label/distance": labelled.distance(),
-                "label/plus_wins": labelled.plus_share(),
+                // Of all pairs that a model has written in this project, those of earlier calls too.
+                "project": {"label/distance": labelled.distance(), "label/plus_wins": labelled.plus_share()},
             }));
         }
         output::line(format!("{} to label in the project", counted(self.pairs, "new pair", "new pairs")))?;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use data::{
     alarms::{Alarm, Watch},
     config::RunConfig,
+    fixed,
     metrics::{self, Metric, Told, judged, says_nothing},
 };
 use engine::{newest_checkpoint, protocol::Outcome};
@@ -70,7 +71,7 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
         data::duration(secs)
     ))?;
     if !changes.is_empty() {
-        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| fixed(value, 3));
         let rows: Vec<Vec<String>> = changes
             .iter()
             .map(|change| vec![change.words.clone(), shown(change.before), shown(Some(change.after))])

@@ -26,6 +26,28 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// With so many decimals; what rounds to nothing has no sign.
+pub fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(size) if size.bytes().all(|byte| matches!(byte, b'0' | b'.')) => size.to_owned(),
+        _ => text,
+    }
+}
+
+/// To three digits, however large or small: "0.0373", "12.3", "4.5e-7".
+pub fn digits(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if (1e-4..1e6).contains(&size) => {
+            let decimals = (2 - size.log10().floor() as i32).max(0) as usize;
+            let text = format!("{value:.decimals$}");
+            if decimals == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
+        }
+        _ => format!("{value:.2e}"),
+    }
+}
+
 /// Seconds as a person says them: "45 s", "2 min 10 s", "12 min", "3 h 20 min", "5 days", "11 years".
 pub fn duration(secs: f64) -> String {
     if !secs.is_finite() || secs < 0.0 {
@@ -90,5 +112,14 @@ mod tests {
     fn g24_a_long_time_is_said_in_days_and_years() {
         let times = [172_799.0, 5.0 * 86_400.0, 97_098.0 * 3600.0, 1.5e12, 1e30].map(duration);
         assert_eq!(times, ["47 h 59 min", "5 days", "11 years", "47\u{2009}565 years", "more than a million years"]);
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_nothing_has_no_sign() {
+        assert_eq!([fixed(-0.0004, 3), fixed(-0.0006, 3), fixed(f64::NAN, 2)], ["0.000", "-0.001", "NaN"]);
+        let cases = [(0.0373, "0.0373"), (0.001, "0.001"), (12.345, "12.3"), (-0.05, "-0.05"), (1e-300, "1.00e-300")];
+        for (value, text) in cases {
+            assert_eq!(digits(value), text);
+        }
     }
 }

@@ -113,9 +113,14 @@ impl Kind {
         }
     }
 
-    /// What its pairs do: "12 pairs say the same".
-    pub fn does(self) -> &'static str {
+    /// What its pairs do: "12 pairs say the same", "1 pair has an empty answer".
+    pub fn does(self, pairs: usize) -> &'static str {
         match self {
+            Self::IdenticalAnswers if pairs == 1 => "has identical answers",
+            Self::EmptyAnswers if pairs == 1 => "has an empty answer",
+            Self::Scores if pairs == 1 => "has a score that says the opposite",
+            Self::Refusals if pairs == 1 => "prefers a refusal",
+            Self::Languages if pairs == 1 => "is answered in another language",
             Self::Contradictions => "contradict each other",
             Self::Cycles => "go round in circles",
             Self::Duplicates => "say the same",

@@ -21,7 +21,7 @@ mod split;
 pub mod suspects;
 mod topics;
 
-pub use amounts::{MEGABYTE, counted, duration, grouped, megabytes, size};
+pub use amounts::{MEGABYTE, counted, digits, duration, fixed, grouped, megabytes, size};
 pub use change::{Change, Edit};
 pub use cycles::{Cycle, cycles};
 pub use expand::expand;

@@ -41,16 +41,18 @@ impl Trained {
         let config = RunConfig::from_toml(&record.config_toml)?;
         let folders = &record.checkpoints;
         let saved = match which {
-            Which::Newest => checkpoint::open(folders, None)?,
-            Which::Step(step) => checkpoint::open(folders, Some(existing(folders, step)?))?,
+            Which::Newest => checkpoint::open_weights(folders, None)?,
+            Which::Step(step) => checkpoint::open_weights(folders, Some(existing(folders, step)?))?,
             Which::Best => {
-                let newest = checkpoint::open(folders, None)?;
-                let best = newest.state().best.ok_or_else(|| {
-                    TrainError::Sentence("The run has no evaluation yet, so none is the best; name a step".to_owned())
-                })?;
-                let mut best = checkpoint::open(folders, Some(existing(folders, best.step)?))?;
-                best.passed_over = newest.passed_over;
-                best
+                // What a checkpoint says of itself can be read where its tensors are damaged.
+                let states = rotation::steps(folders).into_iter().rev();
+                let best =
+                    states.filter_map(|step| checkpoint::state_of(folders, step)?.best).next().ok_or_else(|| {
+                        TrainError::Sentence(
+                            "The run has no evaluation yet, so none is the best; name a step".to_owned(),
+                        )
+                    })?;
+                checkpoint::open_weights(folders, Some(existing(folders, best.step)?))?
             }
         };
         let folder = inputs::model_folder(project, &config)?;

@@ -132,7 +132,8 @@ impl Draft {
                 match taking.options.scores {
                     Scores::Ignore => {}
                     Scores::Strength => *sure = agreement::sure(1.0 / (1.0 + (-margin).exp())),
-                    Scores::Reward => reward = margin as f32,
+                    Scores::Reward if (margin as f32).is_finite() => reward = margin as f32,
+                    Scores::Reward => return Err(format!("the scores are {margin:e} apart, which is no reward")),
                     Scores::Tag => tags.push(format!("margin {margin}")),
                 }
             }

@@ -245,7 +245,8 @@ fn finish(
     if loras.is_empty() {
         return Err("it adapts no layer of this model".to_owned());
     }
-    Ok(LoadedAdapter { loras, score: None, identity: identity.finish(), remarks })
+    let [identity, _] = identity.finish();
+    Ok(LoadedAdapter { loras, score: None, identity, remarks })
 }
 
 /// The name of a folder's config and tensors.

@@ -1,4 +1,4 @@
-//! The name of a reference: a hash of everything that decides its numbers.
+//! The name of a reference: a hash of everything that decides its numbers, and beside it one of its files alone.
 
 use std::path::Path;
 
@@ -11,6 +11,8 @@ const PIECE: usize = 4 << 20;
 #[derive(Default)]
 pub(super) struct Identity {
     hasher: blake3::Hasher,
+    /// Of what is in files, however it is kept in memory and computed with.
+    files: blake3::Hasher,
 }
 
 impl Identity {
@@ -28,22 +30,34 @@ impl Identity {
             let pieces: Vec<blake3::Hash> = run.par_chunks(PIECE).map(blake3::hash).collect();
             for piece in &pieces {
                 self.hasher.update(piece.as_bytes());
+                self.files.update(piece.as_bytes());
             }
             len += run.len();
         });
         self.add(&len.to_le_bytes());
     }
 
-    /// Adds a short value, its length first so that two neighbours cannot be read as one.
+    /// Adds a short value of a file.
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.hasher.update(&(bytes.len() as u64).to_le_bytes());
-        self.hasher.update(bytes);
+        add(&mut self.hasher, bytes);
+        add(&mut self.files, bytes);
     }
 
-    /// 64 hexadecimal digits.
-    pub(super) fn finish(self) -> String {
-        self.hasher.finalize().to_hex().to_string()
+    /// Adds how the files are kept in memory or computed with.
+    pub(super) fn add_way(&mut self, bytes: &[u8]) {
+        add(&mut self.hasher, bytes);
     }
+
+    /// Of everything, and of the files alone: 64 hexadecimal digits each.
+    pub(super) fn finish(self) -> [String; 2] {
+        [self.hasher, self.files].map(|hasher| hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// Its length first, so that two neighbours cannot be read as one.
+fn add(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
 }
 
 #[cfg(test)]
@@ -59,5 +73,17 @@ mod tests {
         let mut in_runs = Identity::default();
         in_runs.add_read(path, |each| bytes.chunks(PIECE).for_each(each));
         assert_eq!(whole.finish(), in_runs.finish());
+    }
+
+    #[test]
+    fn another_way_to_compute_is_another_reference_of_the_same_files() {
+        let of = |way: &[u8]| {
+            let mut identity = Identity::default();
+            identity.add_file(Path::new("model.safetensors"), &[1, 2, 3]);
+            identity.add_way(way);
+            identity.finish()
+        };
+        let ([one, files], [other, same]) = (of(b"f32"), of(b"bf16"));
+        assert!(one != other && files == same);
     }
 }

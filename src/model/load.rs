@@ -115,7 +115,7 @@ fn load(
     let kernels = kernels.map_err(PolicyError::from)?;
     // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
     let at_start = frozen.iter().chain(trained.start());
-    let identity = identify(folder, &weights, options.precision, chosen.in_words(device), at_start)?;
+    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(device), at_start)?;
 
     let mut planned = trained.planned(&spec);
     planned.extend(options.scalar.into_iter().flat_map(|head| head.planned(&spec)));
@@ -163,6 +163,7 @@ fn load(
         parameters,
         gradients,
         identity,
+        files,
         adapter: trained.shape(),
         recompute: options.recompute,
         room: memory::available(device) / 2,
@@ -175,13 +176,14 @@ fn load(
     })
 }
 
+/// [`Policy::identity`] and [`Policy::files`].
 fn identify<'a>(
     folder: &Path,
     weights: &Source,
     precision: Precision,
     compute: Option<&str>,
     adapters: impl Iterator<Item = &'a LoadedAdapter>,
-) -> Result<String, LoadError> {
+) -> Result<[String; 2], LoadError> {
     let mut identity = Identity::default();
     if let Source::Folder(_) = weights {
         let config = files::inside(folder, "config.json")?;
@@ -189,10 +191,10 @@ fn identify<'a>(
         identity.add_file(&config, &bytes);
     }
     if precision.quantizes() {
-        identity.add(precision.name().as_bytes());
+        identity.add_way(precision.name().as_bytes());
     }
     if let Some(compute) = compute {
-        identity.add(compute.as_bytes());
+        identity.add_way(compute.as_bytes());
     }
     weights.identify(&mut identity);
     for adapter in adapters {

@@ -38,6 +38,7 @@ pub struct Policy {
     pub(super) parameters: Parameters,
     pub(super) gradients: Gradients,
     pub(super) identity: String,
+    pub(super) files: String,
     pub(super) adapter: Option<AdapterShape>,
     pub(super) recompute: Recompute,
     /// Bytes that one row's activations may take before `Recompute::Auto` recomputes.
@@ -114,6 +115,17 @@ impl Policy {
     /// with the same identity compute the same numbers before their first update.
     pub fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// A hash of config, weights and frozen adapters as they are on disk: the same however they are kept in memory and
+    /// computed with.
+    pub fn files(&self) -> &str {
+        &self.files
+    }
+
+    /// The folder or file that the weights were read from.
+    pub fn folder(&self) -> &Path {
+        &self.model
     }
 
     /// What was decided where the files leave room for more than one reading, as sentences.

@@ -334,10 +334,10 @@ fn health_findings_lead_to_their_pairs() {
     Project::open(dir.path()).unwrap().apply(&Change::new("Add", vec![Edit::add(same)])).unwrap();
     let mut window = Window::open(dir.path(), Screen::Pairs);
     window.click_button("Data health");
-    window.click_button("1 pair have identical answers");
+    window.click_button("1 pair has identical answers");
     assert_eq!(window.harness.state().views().pairs.selected, Some(PairId(3)));
     window.click_button("Show all");
-    window.click_button("1 pair have identical answers");
+    window.click_button("1 pair has identical answers");
     window.click_button("Delete them");
     window.until("it is mended", |app| {
         app.workspace()

@@ -390,10 +390,10 @@ fn simple_answers_and_the_settings_below_are_the_same_thing() {
     };
     assert_eq!(text(&stage, "λ ref"), "1");
     stage.enter("λ ref", "0.7");
-    assert!(stage.says("set by hand below"));
+    assert!(stage.says("as “All settings” has it"));
     stage.click("Careful");
     assert_eq!(text(&stage, "λ ref"), "1", "a preset writes the same field");
-    assert!(!stage.says("set by hand below"));
+    assert!(!stage.says("as “All settings” has it"));
     let run = start(&mut stage);
     let record = Project::open(&stage.dir).unwrap().run(run).unwrap();
     assert!(record.config_toml.contains("reference_weight = 1"), "{}", record.config_toml);

@@ -57,7 +57,7 @@ fn prompts_become_pairs_to_label() {
         assert_eq!(different.len(), 3, "{pair:?}");
         assert!(origins(pair).iter().all(|origin| *origin == "start model, temperature 1, top-p 1, seed 5"));
     }
-    let distance = sums["label/distance"].as_f64().unwrap();
+    let distance = sums["project"]["label/distance"].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&distance) && distance > 0.0, "{distance}");
 
     // The same seed again, the other way round: each prompt's answers are its own.

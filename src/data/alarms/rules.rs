@@ -7,7 +7,10 @@ use super::{
     AlarmKind,
     seen::{FEW, Seen},
 };
-use crate::metrics::{CHOSEN_CHANGE, KL_POLICY, KL_REF, REJECTED_CHANGE};
+use crate::{
+    digits,
+    metrics::{CHOSEN_CHANGE, KL_POLICY, KL_REF, REJECTED_CHANGE},
+};
 
 /// The first step that says so, and the sentence.
 type Raised = Option<(u64, String)>;
@@ -179,7 +182,7 @@ fn drift_too_large(seen: &Seen) -> Raised {
     let over = |name: &'static str| seen.of(name).latest().filter(|(_, kl)| *kl > limit).map(|at| (name, at));
     let (name, (step, kl)) = over(KL_REF).or_else(|| over(KL_POLICY))?;
     let what = if seen.kl_limit.is_some() { "the limit of this run" } else { "what leaves a model recognisable" };
-    Some((step, format!("{name} is {kl:.2} nats a token, above {limit}, {what}")))
+    Some((step, format!("{name} is {} nats a token, above {}, {what}", digits(kl), digits(limit))))
 }
 
 fn never_ends(seen: &Seen) -> Raised {

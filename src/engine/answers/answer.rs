@@ -95,7 +95,7 @@ impl Speaker {
     }
 
     fn at_checkpoint(mut self, record: &RunRecord, step: Option<u64>) -> Result<Self> {
-        let saved = checkpoint::open(&record.checkpoints, step)?;
+        let saved = checkpoint::open_weights(&record.checkpoints, step)?;
         saved.restore(&mut self.policy)?;
         self.weights = format!("{} {}", self.policy.identity(), saved.trained());
         self.scale = saved.state().scale;

@@ -26,7 +26,7 @@ use train::{
     memory::{budget, largest_row, process},
     objective::Objective,
     reward,
-    run::schedule,
+    run::{budget::unlooked_remark, schedule},
 };
 
 use crate::protocol::PreflightReport;
@@ -213,5 +213,6 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, dataset: &Dataset) {
     if !report.set_aside.is_empty() {
         warnings.push(format!("{} labelled pairs are set aside and will not be trained on", report.set_aside.len()));
     }
+    warnings.extend(unlooked_remark(&config.train));
     warnings.extend(schedule::warm_up_remark(&config.optimizer, report.total_steps));
 }

@@ -49,13 +49,15 @@ fn pair(record: &Record<'_>, taking: &Taking<'_>) -> Result<Pair, String> {
     };
     let given = Given { documents, ..record.given()? };
     let verdict = record.raw("verdict")?.map(|verdict| self::verdict(&verdict, &keys, taking)).transpose()?;
+    // Its number in the project that wrote it; where the record says where it came from before, that says more.
+    let own_id = record.id()?;
     let source = match record.raw("source")? {
         Some(source) => Source {
-            file: source["file"].as_str().unwrap_or_default().to_owned(),
-            line: source["line"].as_u64().unwrap_or_default(),
-            id: source["id"].as_str().map(str::to_owned),
+            file: member(&source, "source", "file", "a text", text)?.unwrap_or_default(),
+            line: member(&source, "source", "line", "a line's number", Json::as_u64)?.unwrap_or_default(),
+            id: member(&source, "source", "id", "a text", text)?,
         },
-        None => Source { file: taking.file.to_owned(), line: taking.place, id: record.id()? },
+        None => Source { file: taking.file.to_owned(), line: taking.place, id: own_id },
     };
     Ok(Pair {
         id: PairId::NEW,
@@ -89,29 +91,53 @@ fn answer(answer: &Json) -> Result<Answer, String> {
     Ok(Answer { text: text.to_owned(), origin, extras: Extras::default() })
 }
 
+/// A value of an object inside the record, absent where it is not there or null. What is there and not `what` is no reason to
+/// go on without it.
+fn member<T>(
+    object: &Json,
+    of: &str,
+    name: &str,
+    what: &str,
+    read: impl Fn(&Json) -> Option<T>,
+) -> Result<Option<T>, String> {
+    if !object.is_object() {
+        return Err(format!("{of:?} must be an object"));
+    }
+    match object.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => read(value).map(Some).ok_or_else(|| format!("\"{of}.{name}\" is {value}, which is not {what}")),
+    }
+}
+
+fn text(value: &Json) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
 fn verdict(verdict: &Json, keys: &[&str], taking: &Taking<'_>) -> Result<Option<Verdict>, String> {
-    let at = |name: &str| keys.iter().position(|key| Some(*key) == verdict[name].as_str());
-    let choice = match verdict["better"].as_str() {
+    let place = |value: &Json| keys.iter().position(|key| Some(*key) == value.as_str());
+    let at = |name: &str| member(verdict, "verdict", name, "the key of an answer", place);
+    let choice = match member(verdict, "verdict", "better", "a text", text)?.as_deref() {
         None => return Ok(None),
         Some("tie") => Choice::Tie,
         Some("both_bad") => Choice::BothBad,
         Some("skip") => Choice::Skip,
-        Some(key) => {
-            let chosen = at("better").ok_or_else(|| format!("no answer has the key {key:?}"))?;
+        Some(_) => {
+            let chosen = at("better")?.ok_or_else(|| "there is no better answer".to_owned())?;
             let other = (0..keys.len()).find(|other| *other != chosen);
-            let rejected = at("worse").or(other).ok_or_else(|| "there is no worse answer".to_owned())?;
-            let strength = verdict["strength"].as_u64().and_then(|number| (number as usize).checked_sub(1));
-            let strength = strength.and_then(|at| STRENGTHS.get(at)).copied().unwrap_or_default();
+            let rejected = at("worse")?.or(other).ok_or_else(|| "there is no worse answer".to_owned())?;
+            let strength = |value: &Json| STRENGTHS.get((value.as_u64()? as usize).checked_sub(1)?).copied();
+            let strength = member(verdict, "verdict", "strength", "1, 2 or 3", strength)?.unwrap_or_default();
             Choice::Better { chosen, rejected, strength }
         }
     };
-    let at_ms = verdict["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    let time = |value: &Json| value.as_str()?.parse::<Timestamp>().ok();
+    let short = |value: &Json| u32::try_from(value.as_u64()?).ok();
     Ok(Some(Verdict {
         choice,
-        who: verdict["who"].as_str().unwrap_or("import").to_owned(),
-        at_ms: at_ms.map_or(taking.now_ms, Timestamp::as_millisecond),
-        took_ms: verdict["ms"].as_u64().and_then(|ms| u32::try_from(ms).ok()),
-        shown_left: at("shown_left"),
+        who: member(verdict, "verdict", "who", "a text", text)?.unwrap_or_else(|| "import".to_owned()),
+        at_ms: member(verdict, "verdict", "at", "a time", time)?.map_or(taking.now_ms, Timestamp::as_millisecond),
+        took_ms: member(verdict, "verdict", "ms", "a number of milliseconds", short)?,
+        shown_left: at("shown_left")?,
         order: order(verdict, keys),
     }))
 }

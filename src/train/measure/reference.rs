@@ -22,6 +22,9 @@ use crate::{
 pub struct Reference {
     /// [`Policy::identity`] at step 0.
     pub policy: String,
+    /// [`Policy::files`]; checkpoints that were written before it was kept have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub files: String,
     /// The codec's identity.
     pub codec: String,
 }
@@ -93,7 +96,11 @@ pub struct Found {
 
 impl Reference {
     pub fn of(policy: &Policy, codec: &text::Codec) -> Self {
-        Self { policy: policy.identity().to_owned(), codec: codec.identity().to_owned() }
+        Self {
+            policy: policy.identity().to_owned(),
+            files: policy.files().to_owned(),
+            codec: codec.identity().to_owned(),
+        }
     }
 
     /// The policy at step 0 in words, e.g. "the model as it is, blake3 3f9a…".

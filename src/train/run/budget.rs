@@ -5,7 +5,8 @@
 //! the limit it comes down again, never below where the run has it.
 
 use data::{
-    config::{DriftAction, Knob, Knobs},
+    config::{DriftAction, Knob, Knobs, TrainConfig},
+    digits,
     metrics::{KL_POLICY, KL_REF},
 };
 
@@ -28,6 +29,16 @@ pub enum Verdict {
     /// λ_ref becomes this.
     Steer(f64, String),
     Stop(String),
+}
+
+/// Says so where a limit is hardly ever looked at.
+pub fn unlooked_remark(config: &TrainConfig) -> Option<String> {
+    let limit = config.kl_limit.filter(|_| config.eval_every == 0)?;
+    Some(format!(
+        "The drift is measured by evaluations, and with train.eval_every = 0 there is none before the last step: the limit of \
+         {} (train.kl_limit) holds nothing back until then",
+        digits(limit)
+    ))
 }
 
 impl Training {
@@ -61,8 +72,8 @@ fn judge(
     let Some((name, drift)) = drifts.max_by(|(_, one), (_, other)| one.total_cmp(other)) else {
         return Verdict::Within;
     };
-    let said = format!("{name} is {drift:.4} nats per token");
-    let over = format!("{said}, above the limit of {limit} (train.kl_limit)");
+    let said = format!("{name} is {} nats a token", digits(*drift));
+    let over = format!("{said}, above the limit of {} (train.kl_limit)", digits(limit));
     match action {
         DriftAction::Stop if *drift > limit => Verdict::Stop(format!("{over}: the run ends with a checkpoint")),
         DriftAction::Warn if *drift > limit => Verdict::Warn(over),
@@ -110,7 +121,7 @@ mod tests {
             assert_eq!(of(0.09, action, weights, true), Verdict::Within);
         }
         assert!(
-            matches!(of(0.11, DriftAction::Stop, weights, true), Verdict::Stop(said) if said.contains("kl/policy_k3 is 0.1100"))
+            matches!(of(0.11, DriftAction::Stop, weights, true), Verdict::Stop(said) if said.contains("kl/policy_k3 is 0.11 nats"))
         );
         assert!(matches!(of(0.11, DriftAction::Warn, weights, true), Verdict::Warn(_)));
         assert!(

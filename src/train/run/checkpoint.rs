@@ -185,7 +185,7 @@ fn write(aside: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_m
     };
     write_index(aside, &index)?;
     // What the disk gives back is what will be resumed from.
-    let back = Saved::read(aside)?;
+    let back = Saved::read(aside, Use::GoOn)?;
     if back.index.state != *state {
         return Err(damaged(aside, format!("{STATE} reads back otherwise than it was written")));
     }
@@ -202,16 +202,32 @@ pub struct Saved {
 
 /// Opens the checkpoint of `step`, or the newest one that is whole.
 pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
+    open_for(folders, step, Use::GoOn)
+}
+
+/// The same for whoever does not train on: its optimizer may be damaged.
+pub fn open_weights(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
+    open_for(folders, step, Use::Weights)
+}
+
+/// What a checkpoint has to be whole for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    GoOn,
+    Weights,
+}
+
+fn open_for(folders: &[PathBuf], step: Option<u64>, for_what: Use) -> Result<Saved> {
     if let Some(step) = step {
         let path = rotation::find(folders, step)
             .ok_or_else(|| TrainError::NoSuchCheckpoint { step, there: rotation::there(folders) })?;
-        return Saved::read(&path);
+        return Saved::read(&path, for_what);
     }
     let newest = rotation::newest_step(folders)?;
     let mut passed_over = Vec::new();
     let steps = rotation::steps(folders);
     for path in steps.into_iter().rev().filter_map(|step| rotation::find(folders, step)) {
-        match Saved::read(&path) {
+        match Saved::read(&path, for_what) {
             Ok(mut saved) => {
                 saved.passed_over = passed_over;
                 return Ok(saved);
@@ -252,14 +268,15 @@ impl Index {
 }
 
 impl Saved {
-    /// Reads the index and compares every file with its hash.
-    fn read(dir: &Path) -> Result<Self> {
+    /// Reads the index and compares every file that is needed with its hash.
+    fn read(dir: &Path, for_what: Use) -> Result<Self> {
         let index = Index::read(dir)?;
-        for (name, expected) in &index.files {
+        let is_needed = |name: &str| for_what == Use::GoOn || name != OPTIMIZER;
+        for (name, expected) in index.files.iter().filter(|(name, _)| is_needed(name)) {
             if hash(&dir.join(name))? != *expected {
                 return Err(damaged(
                     dir,
-                    format!("{name} is not the file that was written; resume from an earlier checkpoint"),
+                    format!("{name} is not the file that was written; an earlier checkpoint may be whole"),
                 ));
             }
         }
@@ -283,8 +300,17 @@ impl Saved {
         self.index.files.get(&self.index.weights).map_or("", String::as_str)
     }
 
-    /// Puts what was trained back into a policy of the run's settings.
+    /// Puts what was trained back into a policy of the run's settings, unless that is of other files by now: what was trained
+    /// on one model is nothing on another.
     pub fn restore(&self, policy: &mut Policy) -> Result<()> {
+        let State { step, reference, .. } = &self.index.state;
+        if !reference.files.is_empty() && reference.files != policy.files() {
+            return Err(TrainError::Sentence(format!(
+                "The checkpoint of step {step} was trained on other files than {} holds now: the model or the starting adapter \
+                 was changed since. Put the old files back",
+                policy.folder().display()
+            )));
+        }
         Ok(policy.load_trainable(&self.dir.join(&self.index.weights))?)
     }
 
@@ -315,7 +341,7 @@ pub fn lay_down(saved: &Saved, state: &State, parent: &Path) -> Result<()> {
     };
     write_index(&aside, &index)?;
     // What was copied is what will be gone on with.
-    Saved::read(&aside)?;
+    Saved::read(&aside, Use::GoOn)?;
     let target = parent.join(rotation::name_of(state.step));
     fs::rename(&aside, &target).map_err(TrainError::io("rename", &aside))?;
     sync(parent)

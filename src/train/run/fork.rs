@@ -5,8 +5,12 @@
 
 use std::{fs, path::Path};
 
-use data::config::{AtFork, Changed, Method, RunConfig};
-use store::{LeftOut, LogLevel, NewRun, Project, RunId, RunRecord};
+use data::{
+    SplitRule,
+    config::{AtFork, Changed, Method, RunConfig},
+    counted,
+};
+use store::{LeftOut, LogLevel, NewRun, PairQuery, Project, RunId, RunRecord, VerdictFilter, VerdictState};
 
 use crate::{
     error::{Result, TrainError},
@@ -52,12 +56,18 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
     if let (Some(steps), true) = (fork.config.train.steps, fork.at > 0)
         && steps <= fork.at
     {
-        return Err(TrainError::AtLastStep { step: fork.at, total: steps });
+        return Err(TrainError::Fork(format!(
+            "it goes on from step {} and is to have {steps} steps in all, so none is left to do; give it more, for example \
+             `--steps {}`",
+            fork.at,
+            2 * fork.at
+        )));
     }
     let left_out = match (parent.left_out.clone(), fork.left_out.clone()) {
         (Some(before), Some(more)) => Some(before.and(more)),
         (before, more) => before.or(more),
     };
+    refuse_nothing_left(project, &fork.config, left_out.as_ref())?;
     let run = project.fork_run(
         &NewRun {
             name: fork.name.clone().unwrap_or_else(|| name_of(&parent, fork.at)),
@@ -84,6 +94,20 @@ fn refuse_what_stays(changed: &[Changed]) -> Result<()> {
     });
     let kept: Vec<String> = kept.collect();
     if kept.is_empty() { Ok(()) } else { Err(TrainError::Fork(kept.join("; "))) }
+}
+
+/// All that the project would train on is left out.
+fn refuse_nothing_left(project: &Project, config: &RunConfig, left_out: Option<&LeftOut>) -> Result<()> {
+    let Some(left_out) = left_out else { return Ok(()) };
+    let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
+    let decided = Some(VerdictFilter::Is(VerdictState::Better));
+    let trained =
+        project.query(&PairQuery { verdict: decided, held_out: Some((rule, false)), ..PairQuery::default() })?;
+    if trained.is_empty() || trained.iter().any(|pair| !left_out.holds(*pair)) {
+        return Ok(());
+    }
+    let what = counted(trained.len(), "pair", "pairs");
+    Err(TrainError::NoPairs(format!("the fork leaves out all {what} with a better answer; leave out fewer")))
 }
 
 fn checkpoint_of(parent: &RunRecord, at: u64) -> Result<Option<Saved>> {

@@ -5,7 +5,7 @@
 //! `take_in` is what happens between two epochs; `saving` saves it, and `rotation` says which checkpoints stay. `budget`
 //! is what is done about drift; `fork` makes a run of another one's checkpoint. The loop itself is here.
 
-mod budget;
+pub mod budget;
 pub mod checkpoint;
 pub mod context;
 pub mod fork;
@@ -55,13 +55,16 @@ pub struct Task {
 /// Trains a recorded run to its end. The outcome is in the project when this returns.
 pub fn train(host: &mut dyn Host, task: &Task) -> Outcome {
     let before = Project::open(&task.project).and_then(|project| project.run(task.run));
-    match start_and_run(host, task) {
+    let mut began = false;
+    match start_and_run(host, task, &mut began) {
         Ok(outcome) => outcome,
         Err(error) => {
             let sentence = error.to_string();
             match before {
                 // Not a failure of the run: it is as complete as it was.
-                Ok(record) if error.leaves_the_run() => leave_as_it_was(task, &record, &error),
+                Ok(record) if error.leaves_the_run() || (!began && record.step > 0) => {
+                    leave_as_it_was(task, &record, &error);
+                }
                 Ok(_) | Err(_) => record_failure(task, &sentence),
             }
             Outcome::Failed { error: sentence }
@@ -107,7 +110,8 @@ fn record_status(task: &Task, status: RunStatus, message: Option<&str>) {
     }
 }
 
-fn start_and_run(host: &mut dyn Host, task: &Task) -> Result<Outcome> {
+/// `began`: it went as far as its next step.
+fn start_and_run(host: &mut dyn Host, task: &Task, began: &mut bool) -> Result<Outcome> {
     let project = Project::open(&task.project)?;
     let record = project.run(task.run)?;
     let mut context = Context::new(host, project, task.run)?;
@@ -118,6 +122,7 @@ fn start_and_run(host: &mut dyn Host, task: &Task) -> Result<Outcome> {
     let Some((mut training, asked)) = prepare(&mut context, &record, task.from)? else {
         return stopped(&context, record.step);
     };
+    *began = true;
     context.tell(RunEvent::Started {
         first_step: training.state.step + 1,
         total_steps: training.length.steps,

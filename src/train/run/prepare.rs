@@ -27,6 +27,7 @@ use crate::{
     },
     memory::{budget, largest_row},
     run::{
+        budget::unlooked_remark,
         checkpoint::{Aside, Saved, Seen, State},
         context::Context,
         rotation, schedule,
@@ -276,10 +277,11 @@ fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
 fn report_rate(training: &Training, record: &RunRecord, context: &mut Context<'_>) -> Result<()> {
     let (optimizer, total) = (&training.config.optimizer, training.length.steps);
     let State { step, knobs, .. } = &training.state;
-    if (*step == 0 || record.total_steps != total)
-        && let Some(text) = schedule::warm_up_remark(optimizer, total)
-    {
-        context.log(LogLevel::Warning, text)?;
+    if *step == 0 || record.total_steps != total {
+        let remarks = [schedule::warm_up_remark(optimizer, total), unlooked_remark(&training.config.train)];
+        for text in remarks.into_iter().flatten() {
+            context.log(LogLevel::Warning, text)?;
+        }
     }
     if *step > 0
         && let Some(text) = schedule::bend(optimizer, knobs.learning_rate_scale, *step, (record.total_steps, total))

@@ -108,7 +108,7 @@ fn findings(ui: &mut Ui, health: &Arc<Health>, view: &mut PairsView) {
     }
     for finding in &health.findings {
         let count = finding.count;
-        let title = format!("{} {}", counted(count, "pair", "pairs"), finding.kind.does());
+        let title = format!("{} {}", counted(count, "pair", "pairs"), finding.kind.does(count));
         let button = ui.button(&title).on_hover_ui(|ui| {
             ui.label(finding.kind.about());
             for pairs in finding.groups.iter().take(CIRCLES).filter(|_| finding.kind == Kind::Cycles) {

@@ -4,6 +4,7 @@ mod charts_window;
 mod files;
 mod labelling_window;
 mod models;
+mod odd_use;
 mod pairs_window;
 mod places_window;
 mod processor;
