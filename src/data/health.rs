@@ -1,5 +1,4 @@
-//! What is suspicious about a data set: findings, each with the pairs it is about and what can be done about all of them at
-//! once, and readings, which are no faults by themselves. Pure.
+//! What is suspicious about a data set: findings, with their pairs and remedies, and readings, which are no faults. Pure.
 
 mod examination;
 mod near;

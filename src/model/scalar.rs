@@ -101,6 +101,7 @@ impl Policy {
             gradients: Gradients::new(parameters.len(), device).map_err(PolicyError::from)?,
             parameters,
             identity: self.identity.clone(),
+            files: self.files.clone(),
             adapter: Some(shape.clone()),
             recompute: self.recompute,
             room: self.room,

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use nudge::store::{Project, RunId, RunStatus};
+use nudge::store::{PairQuery, Project, RunId, RunStatus};
 
 use crate::terminal::{SMALL, fixtures, json_lines, nudge, out, path, project, run, sentence};
 
@@ -102,7 +102,7 @@ fn a_fork_without_any_pair_is_no_run() {
     let home = home.path();
     let (project, _) = trained(home);
     let opened = Project::open(Path::new(&project)).unwrap();
-    let ids: Vec<String> = opened.query(&Default::default()).unwrap().iter().map(|id| id.0.to_string()).collect();
+    let ids: Vec<String> = opened.query(&PairQuery::default()).unwrap().iter().map(|id| id.0.to_string()).collect();
     let mut args = vec!["fork", &project, "1", "--at", "2"];
     args.extend(ids.iter().flat_map(|id| ["--without", id.as_str()]));
     let said = sentence(home, &args, 1);
