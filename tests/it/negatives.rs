@@ -86,6 +86,21 @@ fn all_rejected_answers_are_trained_on_and_measured() {
     }
 }
 
+/// They would make the pair one that cannot be trained on.
+#[test]
+fn a_third_answer_that_says_nothing_new_is_left_out() {
+    let toy = Toy::new();
+    let mut pair = toy::labelled("Is 8 odd?", "yes sir", "no way");
+    pair.answers = Pair::new(PairId::NEW, ask(""), &["yes sir", "no way", "no way", "", "maybe so"]).answers;
+    pair.verdict.as_mut().unwrap().order = vec![0, 1, 2, 3, 4];
+    toy::add(&mut toy.open(), vec![pair]);
+    let (run, outcome) = toy.train(&several(Negatives::All, 4, toy::config()));
+    assert_eq!(outcome, Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    assert!(log.iter().any(|line| line.text.starts_with("1 pair brings several rejected answers, 2.0 in the mean")));
+    assert!(log.iter().all(|line| !line.text.contains("set aside")), "{log:?}");
+}
+
 /// What is drawn of a pair with six answers is a function of seed, step and pair.
 #[test]
 fn drawn_and_chosen_answers_resume_to_the_bit() {

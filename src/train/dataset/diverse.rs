@@ -15,7 +15,7 @@ use super::{
     documents::{Dataset, PairDoc},
     negatives::with,
 };
-use crate::error::Result;
+use crate::{error::Result, measure::reference::write_cache};
 
 /// η: what unlikeness counts beside the score.
 const UNLIKE: f64 = 0.5;
@@ -47,7 +47,7 @@ pub fn choose(
         let is_new = kept.is_none();
         let places = kept.map_or_else(|| unlike_of(policy, &pair.doc, most), Ok)?;
         if is_new {
-            cache.cache_log_probs(&[(key, places.iter().map(|place| *place as f32).collect())])?;
+            write_cache(cache, &[(key, places.iter().map(|place| *place as f32).collect())])?;
         }
         pair.doc = with(&pair.doc, &places);
     }

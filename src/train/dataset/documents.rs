@@ -1,7 +1,7 @@
 //! Data to token ids to documents: what a run trains on, what it is measured on, and what had to be set aside.
 
 use data::{
-    Answer, Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule,
+    Choice, Pair, PairId, Prompt, PromptKey, ReferenceAnswer, SplitRule,
     config::{Negatives, RunConfig},
     counted, split,
 };
@@ -215,17 +215,18 @@ fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bo
     }
     let mut answers = vec![chosen, rejected];
     if several {
-        // An answer that says the same as another would be met twice.
-        let said = |answer: &Answer| (answer.text.clone(), answer.extras.clone());
-        for other in pair.worse().into_iter().filter_map(|place| pair.answers.get(place)) {
-            if !other.is_empty() && answers.iter().all(|known| said(known) != said(other)) {
-                answers.push(other);
-            }
-        }
+        answers.extend(pair.worse().into_iter().skip(1).filter_map(|place| pair.answers.get(place)));
     }
-    let encoded = match codec.encode_answers(&pair.prompt, &answers, limits) {
-        Ok(encoded) => encoded,
-        Err(reason) => return unusable(reason.to_string()),
+    let encoded = loop {
+        let reason = match codec.encode_answers(&pair.prompt, &answers, limits) {
+            Ok(encoded) => break encoded,
+            Err(reason) => reason,
+        };
+        // A third answer that says nothing, or nothing new, is left out; the pair is one without it.
+        match at_fault(&reason).filter(|at| *at > 1) {
+            Some(at) => answers.remove(at),
+            None => return unusable(reason.to_string()),
+        };
     };
     let cut = encoded.answers.iter().filter(|answer| answer.cut).count();
     let doc =
@@ -243,6 +244,15 @@ fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bo
         start: encoded.start,
         prompt: PromptKey::of(&pair.prompt),
     })
+}
+
+/// The answer without which there would not be this reason.
+fn at_fault(reason: &Unusable) -> Option<usize> {
+    match reason {
+        Unusable::EmptyAnswer { answer } => Some(*answer),
+        Unusable::IdenticalAnswers { second, .. } | Unusable::IdenticalAfterCut { second, .. } => Some(*second),
+        Unusable::EmptyPrompt | Unusable::PromptTooLong { .. } | Unusable::Text(_) => None,
+    }
 }
 
 fn encode_reference(

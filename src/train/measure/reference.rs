@@ -182,10 +182,10 @@ impl Reference {
 }
 
 /// A cache that cannot be written costs time later, and nothing else.
-fn write_cache(cache: &mut Project, fresh: &[(LogProbKey, Vec<f32>)]) -> Result<()> {
+pub(crate) fn write_cache(cache: &mut Project, fresh: &[(LogProbKey, Vec<f32>)]) -> Result<()> {
     match cache.cache_log_probs(fresh) {
         Err(error @ (StoreError::DiskFull(_) | StoreError::Locked(_))) => {
-            tracing::warn!("reference log-probs were not cached: {error}");
+            tracing::warn!("what can be computed again was not cached: {error}");
             Ok(())
         }
         kept => Ok(kept?),
