@@ -7,11 +7,11 @@
 
 use std::{hint::black_box, time::Duration};
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nudge::kernels::{
-    Activation, AdamWStep, AttentionShape, Generating, Gradients, HeadOptions, HeadWant, InputGradient, Layout, Linear,
-    Lora, NormOptions, Segment, Slot, Weight, cpu,
+    Activation, AdamWBuffers, AdamWStep, AttentionShape, DType, Generating, Gradients, Head, HeadOptions, HeadWant,
+    InputGradient, Layout, Linear, Lora, NormOptions, Outcome, Place, Qkv, RmsNorm, Segment, Slot, Tensor, Weight, cpu,
 };
 
 const WIDTH: usize = 576;
@@ -20,7 +20,7 @@ const VOCABULARY: usize = 49152;
 const TOKENS: usize = 2048;
 
 fn random(rows: usize, cols: usize) -> Tensor {
-    Tensor::randn(0.0_f32, 0.5, (rows, cols), &Device::Cpu).unwrap()
+    candle_core::Tensor::randn(0.0_f32, 0.5, (rows, cols), &Device::Cpu).unwrap().into()
 }
 
 fn group<'a>(
@@ -72,7 +72,7 @@ fn linear(c: &mut Criterion) {
             b_slot: slot(rank * d_in, rank * d_out),
             scale: 2.0,
         });
-        let mut grads = Gradients::new(rank * (d_in + d_out), &Device::Cpu).unwrap();
+        let mut grads = Gradients::new(rank * (d_in + d_out), &Place::CPU).unwrap();
         let (x, dy) = (random(TOKENS, d_in), random(TOKENS, d_out));
         let (_, saved) = kernels.linear(&x, &layer).unwrap();
         let mut group = group(c, &format!("linear + LoRA {name}"), TOKENS * WIDTH * FEED);
@@ -109,12 +109,14 @@ fn attention(c: &mut Criterion) {
         let width = |heads: usize| heads * shape.head_dim;
         let (q, k, v) = (random(TOKENS, width(9)), random(TOKENS, width(3)), random(TOKENS, width(3)));
         let d_o = random(TOKENS, width(9));
-        let (o, lse) = kernels.attention(&q, &k, &v, &layout, &shape).unwrap();
+        let qkv = Qkv { q: &q, k: &k, v: &v };
+        let (o, lse) = kernels.attention(qkv, &layout, &shape).unwrap();
+        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
         group(c, &format!("attention {name}"), 2 * visible * width(9)).bench_function("forward", |b| {
-            b.iter(|| black_box(kernels.attention(&q, &k, &v, &layout, &shape).unwrap()));
+            b.iter(|| black_box(kernels.attention(qkv, &layout, &shape).unwrap()));
         });
         group(c, &format!("attention {name}"), 5 * visible * width(9)).bench_function("backward", |b| {
-            b.iter(|| black_box(kernels.attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape).unwrap()));
+            b.iter(|| black_box(kernels.attention_backward(qkv, outcome, &layout, &shape).unwrap()));
         });
     }
 }
@@ -124,10 +126,10 @@ fn head(c: &mut Criterion) {
     let answers = 512;
     let (h, w) = (random(answers, WIDTH), Weight::from(random(VOCABULARY, WIDTH)));
     let targets: Vec<u32> = (0..answers as u32).map(|i| i * 91).collect();
-    let options = HeadOptions::default();
+    let output = Head { weight: &w, options: HeadOptions::default() };
     for (name, want, products) in [("log-probs", HeadWant::LogProbs, 1), ("with u", HeadWant::WithU, 2)] {
         group(c, "head 512 x 49152", products * answers * WIDTH * VOCABULARY).bench_function(name, |b| {
-            b.iter(|| black_box(kernels.head(&h, &w, &targets, &options, want).unwrap()));
+            b.iter(|| black_box(kernels.head(&h, output, &targets, want).unwrap()));
         });
     }
 }
@@ -145,23 +147,23 @@ fn elementwise(c: &mut Criterion) {
     });
     wide.finish();
 
-    let (x, w) = (random(TOKENS, WIDTH), Tensor::ones(WIDTH, candle_core::DType::F32, &Device::Cpu).unwrap());
-    let options = NormOptions { eps: 1e-5, plus_one: false };
-    let (_, inv_rms) = kernels.rms_norm(&x, &w, options).unwrap();
-    let mut grads = Gradients::new(1 << 20, &Device::Cpu).unwrap();
+    let (x, w) = (random(TOKENS, WIDTH), Tensor::from_vec(vec![1.0_f32; WIDTH], WIDTH, &Place::CPU).unwrap());
+    let norm = RmsNorm { weight: &w, slot: None, options: NormOptions { eps: 1e-5, plus_one: false } };
+    let (_, inv_rms) = kernels.rms_norm(&x, &norm).unwrap();
+    let mut grads = Gradients::new(1 << 20, &Place::CPU).unwrap();
     let mut narrow = group(c, "rms norm 2048x576", TOKENS * WIDTH);
     narrow.bench_function("forward", |b| {
-        b.iter(|| black_box(kernels.rms_norm(&x, &w, options).unwrap()));
+        b.iter(|| black_box(kernels.rms_norm(&x, &norm).unwrap()));
     });
     narrow.bench_function("backward", |b| {
         b.iter(|| {
             let input = InputGradient::Fresh;
-            black_box(kernels.rms_norm_backward(&x, &w, &inv_rms, &x, options, None, input, &mut grads).unwrap())
+            black_box(kernels.rms_norm_backward(&x, &norm, &inv_rms, &x, input, &mut grads).unwrap())
         });
     });
     narrow.finish();
 
-    let flat = || Tensor::zeros(1 << 20, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let flat = || Tensor::zeros(1 << 20, DType::F32, &Place::CPU).unwrap();
     let (values, m, v) = (flat(), flat(), flat());
     let step = AdamWStep {
         learning_rate: 1e-3,
@@ -174,7 +176,8 @@ fn elementwise(c: &mut Criterion) {
     };
     let all = Slot { offset: 0, len: 1 << 20 };
     group(c, "AdamW 1 Mi parameters", 1 << 20).bench_function("step", |b| {
-        b.iter(|| kernels.adamw(&values, &grads, &m, &v, all, &step).unwrap());
+        let buffers = AdamWBuffers { values: &values, gradients: &grads, m: &m, v: &v };
+        b.iter(|| kernels.adamw(buffers, all, &step).unwrap());
     });
     group(c, "norm of 1 Mi gradients", 1 << 20).bench_function("step", |b| b.iter(|| grads.norm_squared().unwrap()));
 }
@@ -194,12 +197,14 @@ fn small(c: &mut Criterion) {
     let layout = Layout::new((0..8).flat_map(|i| pair(i * 64)).collect()).unwrap();
     let visible: usize = layout.positions().iter().map(|&position| position as usize + 1).sum();
     let (k, v) = (random(tokens, 80), random(tokens, 80));
-    let (o, lse) = kernels.attention(&x, &k, &v, &layout, &shape).unwrap();
+    let qkv = Qkv { q: &x, k: &k, v: &v };
+    let (o, lse) = kernels.attention(qkv, &layout, &shape).unwrap();
+    let outcome = Outcome { o: &o, lse: &lse, d_o: &x };
     group(c, "small attention", 2 * visible * width).bench_function("forward", |b| {
-        b.iter(|| black_box(kernels.attention(&x, &k, &v, &layout, &shape).unwrap()));
+        b.iter(|| black_box(kernels.attention(qkv, &layout, &shape).unwrap()));
     });
     group(c, "small attention", 5 * visible * width).bench_function("backward", |b| {
-        b.iter(|| black_box(kernels.attention_backward(&x, &k, &v, &o, &lse, &x, &layout, &shape).unwrap()));
+        b.iter(|| black_box(kernels.attention_backward(qkv, outcome, &layout, &shape).unwrap()));
     });
 }
 

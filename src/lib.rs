@@ -40,7 +40,7 @@
 //!
 //! # Invariants
 //!
-//! - Only `kernels`, `model`, `train` name candle. Only `ui` and `app` name egui.
+//! - Only `kernels` names candle. Only `ui` and `app` name egui.
 //! - `ui` touches no disk, thread or channel; it reads state and emits commands.
 //! - `engine` never names a window: it wakes whoever listens through a callback.
 //! - One function makes token ids, for training, scoring, chat and export alike ([`text`]).

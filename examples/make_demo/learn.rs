@@ -5,7 +5,7 @@
 use std::{collections::HashMap, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use nudge::{
     data::Prompt,
     model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy},
@@ -141,7 +141,10 @@ fn save(policy: &Policy, folder: &Path) -> Result<()> {
     let tensors: HashMap<String, Tensor> = policy
         .trainable()?
         .into_iter()
-        .map(|(name, tensor)| Ok((name, tensor.to_dtype(DType::BF16)?)))
+        .map(|(name, tensor)| {
+            let values = Tensor::from_vec(tensor.to_vec::<f32>()?, tensor.dims(), &Device::Cpu)?;
+            Ok((name, values.to_dtype(DType::BF16)?))
+        })
         .collect::<Result<_>>()?;
     let path = folder.join("model.safetensors");
     candle_core::safetensors::save(&tensors, &path).with_context(|| format!("cannot write {}", path.display()))

@@ -225,8 +225,8 @@ fn needs(survey: &Survey) -> Needs {
 
 /// Where runs would go on this machine if nobody says otherwise, and what memory is there now.
 pub fn machine() -> Machine {
-    let device = device::open(DeviceChoice::Auto).map(|opened| opened.device);
-    let own = device.as_ref().ok().and_then(device::memory);
+    let place = device::open(DeviceChoice::Auto).map(|opened| opened.place);
+    let own = place.as_ref().ok().and_then(device::memory);
     let accelerator = device::all_present().into_iter().find(|present| present.choice != DeviceChoice::Cpu);
     match (own, accelerator) {
         (Some(memory), Some(accelerator)) => {

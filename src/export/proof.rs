@@ -135,7 +135,7 @@ fn last_logits(policy: &Policy, ids: &[u32]) -> Result<Vec<f32>, ExportError> {
     }
     let logits = policy.logits(ids)?;
     let last = ids.len().saturating_sub(1);
-    Ok(logits.get(last).and_then(|row| row.to_vec1()).map_err(PolicyError::from)?)
+    Ok(logits.rows(last, 1).and_then(|row| row.to_vec()).map_err(PolicyError::from)?)
 }
 
 fn apart(a: &[f32], b: &[f32]) -> f64 {

@@ -5,9 +5,9 @@ use std::{
     ops::{Deref, Range},
 };
 
-use candle_core::{CpuStorage, InplaceOp1, Storage, StorageRef, Tensor, WithDType};
+use candle_core::{CpuStorage, InplaceOp1, Storage, StorageRef, WithDType};
 
-use super::{KernelError, Result, Slot};
+use super::{KernelError, Result, Slot, Tensor};
 
 /// A tensor read as a slice; holds its storage's read lock.
 pub(super) struct View<'a, T = f32> {
@@ -51,7 +51,7 @@ pub(super) fn read_as<'a, T: WithDType>(
     if tensor.dtype() != T::DTYPE {
         return Err(KernelError::ElementType { operation, operand, got: tensor.dtype(), expected: T::DTYPE.as_str() });
     }
-    let (guard, layout) = tensor.storage_and_layout();
+    let (guard, layout) = tensor.candle()?.storage_and_layout();
     let Some((start, end)) = layout.contiguous_offsets() else {
         return Err(KernelError::NotContiguous { operation, operand });
     };
@@ -75,7 +75,7 @@ pub(super) fn rewrite<R>(
         return Err(KernelError::Aliased { operation, operand });
     }
     let op = Rewrite { operation, change: std::cell::Cell::new(Some(change)), result: std::cell::Cell::new(None) };
-    tensor.inplace_op1(&op)?;
+    tensor.candle()?.inplace_op1(&op)?;
     op.result.into_inner().ok_or(KernelError::Device { operation, operand })
 }
 
@@ -102,8 +102,8 @@ impl<R, F: FnOnce(&mut [f32]) -> R> InplaceOp1 for Rewrite<F, R> {
 }
 
 /// Rows and columns of a matrix.
-pub(super) fn matrix(operation: &'static str, operand: &'static str, tensor: &Tensor) -> Result<(usize, usize)> {
-    match tensor.dims() {
+pub(super) fn matrix(operation: &'static str, operand: &'static str, dims: &[usize]) -> Result<(usize, usize)> {
+    match dims {
         &[rows, cols] => Ok((rows, cols)),
         dims => Err(KernelError::Shape { operation, operand, got: dims.to_vec(), expected: "a matrix".into() }),
     }
@@ -113,14 +113,14 @@ pub(super) fn matrix(operation: &'static str, operand: &'static str, tensor: &Te
 pub(super) fn expect_dims(
     operation: &'static str,
     operand: &'static str,
-    tensor: &Tensor,
+    dims: &[usize],
     expected: &[usize],
 ) -> Result<()> {
-    if tensor.dims() == expected {
+    if dims == expected {
         return Ok(());
     }
     let expected = format!("{expected:?}");
-    Err(KernelError::Shape { operation, operand, got: tensor.dims().to_vec(), expected })
+    Err(KernelError::Shape { operation, operand, got: dims.to_vec(), expected })
 }
 
 /// Checks that a slot has the size of its parameter and lies inside its buffer, and gives its range.

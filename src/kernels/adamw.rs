@@ -1,9 +1,9 @@
 //! AdamW, one fused pass over flat buffers.
 
-use candle_core::Tensor;
+use std::ops::Range;
 
 use super::{
-    Gradients, Result, Slot, access,
+    Gradients, Result, Slot, Tensor, access,
     buffer::Shared,
     parallel,
     simd::{fused, multiversion},
@@ -28,27 +28,40 @@ pub struct AdamWStep {
     pub gradient_scale: f32,
 }
 
+/// The flat f32 buffers of a step, all of one length.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamWBuffers<'a> {
+    /// What is trained; changed.
+    pub values: &'a Tensor,
+    pub gradients: &'a Gradients,
+    /// First moments; changed.
+    pub m: &'a Tensor,
+    /// Second moments; changed.
+    pub v: &'a Tensor,
+}
+
+impl AdamWBuffers<'_> {
+    /// Checks lengths and step, and gives the range of the slot.
+    pub(super) fn check(&self, slot: Slot, step: &AdamWStep) -> Result<Range<usize>> {
+        let len = self.gradients.len();
+        for (operand, tensor) in [("values", self.values), ("first moment", self.m), ("second moment", self.v)] {
+            access::expect_dims(OPERATION, operand, tensor.dims(), &[len])?;
+        }
+        if step.step == 0 {
+            return access::fault(OPERATION, "steps are counted from 1".into());
+        }
+        access::slot_range(OPERATION, slot, slot.len, len)
+    }
+}
+
 pub(super) const OPERATION: &str = "AdamW";
 
 /// The step of PyTorch's `AdamW`, over one range of the flat buffers.
-pub(super) fn update(
-    values: &Tensor,
-    grads: &Gradients,
-    m: &Tensor,
-    v: &Tensor,
-    slot: Slot,
-    step: &AdamWStep,
-) -> Result<()> {
-    let len = grads.len();
-    for (operand, tensor) in [("values", values), ("first moment", m), ("second moment", v)] {
-        access::expect_dims(OPERATION, operand, tensor, &[len])?;
-    }
-    if step.step == 0 {
-        return access::fault(OPERATION, "steps are counted from 1".into());
-    }
-    let range = access::slot_range(OPERATION, slot, slot.len, len)?;
+pub(super) fn update(buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()> {
+    let range = buffers.check(slot, step)?;
     let constants = Constants::new(step);
-    let grads = access::read(OPERATION, "gradients", grads.flat())?;
+    let AdamWBuffers { values, gradients, m, v } = buffers;
+    let grads = access::read(OPERATION, "gradients", gradients.flat())?;
     {
         // The locks below are taken one inside the other, so the three must be three buffers.
         let views = [
@@ -130,9 +143,8 @@ multiversion! {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
+    use crate::Place;
     use crate::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
 
     const STEP: AdamWStep = AdamWStep {
@@ -146,12 +158,16 @@ mod tests {
     };
 
     fn gradients(values: &[f64]) -> Gradients {
-        let mut grads = Gradients::new(values.len(), &Device::Cpu).unwrap();
+        let mut grads = Gradients::new(values.len(), &Place::CPU).unwrap();
         let fill = |flat: &mut [f32]| {
             flat.iter_mut().zip(values).for_each(|(to, from)| *to = *from as f32);
         };
         grads.change("test", slot(0, values.len()), values.len(), fill).unwrap();
         grads
+    }
+
+    fn run(values: &Tensor, grads: &[f64], [m, v]: [&Tensor; 2], slot: Slot, step: &AdamWStep) -> Result<()> {
+        update(AdamWBuffers { values, gradients: &gradients(grads), m, v }, slot, step)
     }
 
     /// The published algorithm, one step.
@@ -174,7 +190,7 @@ mod tests {
         for n in 1..=5 {
             let g = random(10 + n, len);
             let step = AdamWStep { step: n, ..STEP };
-            update(&value, &gradients(&g), &m, &v, slot(0, len), &step).unwrap();
+            run(&value, &g, [&m, &v], slot(0, len), &step).unwrap();
             for i in 0..len {
                 twin(&mut values_twin[i], g[i], &mut m_twin[i], &mut v_twin[i], n as i32);
             }
@@ -188,7 +204,7 @@ mod tests {
     fn only_the_slot_is_touched() {
         let value = tensor(&[1.0; 10], 10);
         let (m, v) = (tensor(&[0.0; 10], 10), tensor(&[0.0; 10], 10));
-        update(&value, &gradients(&[1.0; 10]), &m, &v, slot(3, 4), &STEP).unwrap();
+        run(&value, &[1.0; 10], [&m, &v], slot(3, 4), &STEP).unwrap();
         let changed: Vec<bool> = values(&value).iter().map(|&x| x != 1.0).collect();
         assert_eq!(changed, [false, false, false, true, true, true, true, false, false, false]);
     }
@@ -196,11 +212,11 @@ mod tests {
     #[test]
     fn buffers_must_be_three_and_steps_start_at_one() {
         let (value, m) = (tensor(&[1.0; 4], 4), tensor(&[0.0; 4], 4));
-        let grads = gradients(&[1.0; 4]);
-        assert!(update(&value, &grads, &m, &m, slot(0, 4), &STEP).unwrap_err().to_string().contains("shares"));
+        let grads = [1.0; 4];
+        assert!(run(&value, &grads, [&m, &m], slot(0, 4), &STEP).unwrap_err().to_string().contains("shares"));
         let v = tensor(&[0.0; 4], 4);
-        assert!(update(&value, &grads, &m, &v, slot(0, 4), &AdamWStep { step: 0, ..STEP }).is_err());
-        assert!(update(&value, &grads, &m, &v, slot(2, 4), &STEP).is_err());
+        assert!(run(&value, &grads, [&m, &v], slot(0, 4), &AdamWStep { step: 0, ..STEP }).is_err());
+        assert!(run(&value, &grads, [&m, &v], slot(2, 4), &STEP).is_err());
     }
 
     #[test]
@@ -208,7 +224,7 @@ mod tests {
         let (start, g) = (random(1, 70_001), random(2, 70_001));
         assert_same_bits(|| {
             let (value, m, v) = (tensor(&start, 70_001), tensor(&g, 70_001), tensor(&vec![0.5; 70_001], 70_001));
-            update(&value, &gradients(&g), &m, &v, slot(0, 70_001), &STEP).unwrap();
+            run(&value, &g, [&m, &v], slot(0, 70_001), &STEP).unwrap();
             [value, m, v].iter().map(values).collect()
         });
     }

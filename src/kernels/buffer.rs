@@ -6,9 +6,9 @@
 
 use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 
-use candle_core::{Device, Shape, Tensor, WithDType};
+use candle_core::{Shape, WithDType};
 
-use super::Result;
+use super::{Place, Result, Tensor};
 
 /// A buffer of numbers whose content does not exist yet.
 pub(super) struct Fresh<T = f32>(Vec<T>);
@@ -31,7 +31,7 @@ impl<T: WithDType> Fresh<T> {
         let shape = shape.into();
         // SAFETY: the caller has written them.
         let data = unsafe { self.vec(shape.elem_count()) };
-        Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
+        Ok(Tensor::from_vec(data, shape, &Place::CPU)?)
     }
 
     /// The buffer as a vector of `len` elements.

@@ -1,12 +1,11 @@
 //! The processor's kernels, tied to the trait.
 #![expect(unsafe_code, reason = "the floating-point control register has no safe face")]
 
-use candle_core::{DType, Tensor};
-
 use super::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut, HeadWant,
-    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot, Weight, adamw,
-    attention, embed, gated, gemm::Compute, head, keep, linear, norm, rope, rowwise,
+    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, DType, Generating, Gradients, Head, HeadOut,
+    HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm,
+    RopeTable, Slot, Tensor, Weight, adamw, attention, columns, dropout, embed, gated, gemm::Compute, head, keep,
+    linear, norm, rope, rowwise,
 };
 
 /// The hand-written implementation for the processor.
@@ -97,51 +96,38 @@ impl Kernels for Cpu {
         linear::backward(x, saved, dy, linear, input, grads, self.compute.multiplier())
     }
 
-    fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
-        norm::forward(x, w, options)
+    fn rms_norm(&self, x: &Tensor, norm: &RmsNorm<'_>) -> Result<(Tensor, Tensor)> {
+        norm::forward(x, norm)
     }
 
     fn rms_norm_backward(
         &self,
         x: &Tensor,
-        w: &Tensor,
+        norm: &RmsNorm<'_>,
         inv_rms: &Tensor,
         dy: &Tensor,
-        options: NormOptions,
-        w_slot: Option<Slot>,
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        norm::backward(x, w, inv_rms, dy, options, w_slot, input, grads)
+        norm::backward(x, norm, inv_rms, dy, input, grads)
     }
 
     fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
         rope::rotate(x, heads, positions, table, inverse)
     }
 
-    fn attention(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        layout: &Layout,
-        shape: &AttentionShape,
-    ) -> Result<(Tensor, Tensor)> {
-        attention::forward(q, k, v, layout, shape)
+    fn attention(&self, qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
+        attention::forward(qkv, layout, shape)
     }
 
     fn attention_backward(
         &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        o: &Tensor,
-        lse: &Tensor,
-        d_o: &Tensor,
+        qkv: Qkv<'_>,
+        outcome: Outcome<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {
-        attention::backward(q, k, v, o, lse, d_o, layout, shape)
+        attention::backward(qkv, outcome, layout, shape)
     }
 
     fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
@@ -170,8 +156,8 @@ impl Kernels for Cpu {
         embed::embed_backward(ids, dy, scale, slot, grads)
     }
 
-    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
-        head::forward(h, w, targets, options, want, self.compute.multiplier())
+    fn head(&self, h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant) -> Result<HeadOut> {
+        head::forward(h, head, targets, want, self.compute.multiplier())
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
@@ -180,20 +166,16 @@ impl Kernels for Cpu {
 
     fn head_weight_backward(
         &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        lse: &[f32],
-        coefficients: &[f32],
-        options: &HeadOptions,
+        head: Head<'_>,
+        pass: HeadPass<'_>,
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        head::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, self.compute.multiplier())
+        head::weight_backward(head, pass, slot, grads, self.compute.multiplier())
     }
 
-    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
-        head::logits(h, w, options)
+    fn logits(&self, h: &Tensor, head: Head<'_>) -> Result<Tensor> {
+        head::logits(h, head)
     }
 
     fn keep(&self, x: &Tensor) -> Result<Tensor> {
@@ -214,6 +196,22 @@ impl Kernels for Cpu {
         linear::add(x, y)
     }
 
+    fn scale(&self, x: &Tensor, factor: f32) -> Result<Tensor> {
+        columns::scale(x, factor)
+    }
+
+    fn dropout(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        dropout::apply(x, mask)
+    }
+
+    fn columns(&self, x: &Tensor, first: usize, width: usize) -> Result<Tensor> {
+        columns::cut(x, first, width)
+    }
+
+    fn join(&self, parts: &[Tensor]) -> Result<Tensor> {
+        columns::join(parts)
+    }
+
     fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
         embed::gather("gather rows", rows, &x.clone().into(), 1.0)
     }
@@ -222,16 +220,8 @@ impl Kernels for Cpu {
         embed::scatter_rows(dy, rows, tokens)
     }
 
-    fn adamw(
-        &self,
-        values: &Tensor,
-        grads: &Gradients,
-        m: &Tensor,
-        v: &Tensor,
-        slot: Slot,
-        step: &AdamWStep,
-    ) -> Result<()> {
-        adamw::update(values, grads, m, v, slot, step)
+    fn adamw(&self, buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()> {
+        adamw::update(buffers, slot, step)
     }
 }
 

@@ -14,12 +14,12 @@ use std::{cell::RefCell, sync::Arc};
 use candle_core::{DType, Device};
 pub use data::config::DeviceChoice;
 
-use super::{Compute, KernelError, Kernels, Result, composed, cpu_in};
+use super::{Compute, KernelError, Kernels, Place, Result, composed, cpu_in};
 
 /// A device, and a sentence about why it is this one.
 #[derive(Debug, Clone)]
 pub struct Opened {
-    pub device: Device,
+    pub place: Place,
     pub why: String,
 }
 
@@ -56,9 +56,9 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
         None => choice.to_string(),
     };
     match choice {
-        DeviceChoice::Cpu => Ok(Opened { device: Device::Cpu, why: "Works on the processor, as asked".to_owned() }),
+        DeviceChoice::Cpu => Ok(Opened { place: Place::CPU, why: "Works on the processor, as asked".to_owned() }),
         DeviceChoice::Cuda(_) | DeviceChoice::Metal => Ok(Opened {
-            device: accelerator(choice).map_err(KernelError::NoDevice)?,
+            place: Place::Candle(accelerator(choice).map_err(KernelError::NoDevice)?),
             why: format!("Works on {}, as asked", name(choice)),
         }),
         DeviceChoice::Auto => {
@@ -67,14 +67,14 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
                 match accelerator(choice) {
                     Ok(device) => {
                         let why = format!("Works on {}: it is there and answers", name(choice));
-                        return Ok(Opened { device, why });
+                        return Ok(Opened { place: Place::Candle(device), why });
                     }
                     Err(reason) if is_built_for(choice) => missing.push(reason),
                     Err(_) => {}
                 }
             }
             Ok(Opened {
-                device: Device::Cpu,
+                place: Place::CPU,
                 why: if missing.is_empty() {
                     "Works on the processor: this build has neither CUDA nor Metal".to_owned()
                 } else {
@@ -98,17 +98,17 @@ pub fn all_present() -> Vec<Present> {
     found
 }
 
-/// The kernels for a device. The processor's take `compute`; what flows between them is f32. `activations` is what flows
+/// The kernels for a place. The processor's take `compute`; what flows between them is f32. `activations` is what flows
 /// between those of an accelerator.
-pub fn kernels_for(device: &Device, activations: DType, compute: Compute) -> Result<Arc<dyn Kernels>> {
-    if device.is_cpu() { Ok(cpu_in(compute)) } else { composed(activations) }
+pub fn kernels_for(place: &Place, activations: DType, compute: Compute) -> Result<Arc<dyn Kernels>> {
+    if place.is_cpu() { Ok(cpu_in(compute)) } else { composed(activations) }
 }
 
 /// The memory of a device that has its own; `None` for the processor, and where the device does not say.
-pub fn memory(device: &Device) -> Option<DeviceMemory> {
-    match device {
+pub fn memory(place: &Place) -> Option<DeviceMemory> {
+    match place {
         #[cfg(feature = "cuda")]
-        Device::Cuda(device) => cuda::memory(device),
+        Place::Candle(Device::Cuda(device)) => cuda::memory(device),
         _ => None,
     }
 }
@@ -206,8 +206,8 @@ mod tests {
         assert!(opened.why.starts_with("Works on "), "{}", opened.why);
         let last = all_present().pop().map(|present| present.choice);
         assert_eq!(last, Some(DeviceChoice::Cpu));
-        assert!(open(DeviceChoice::Cpu).unwrap().device.is_cpu());
-        assert_eq!(memory(&Device::Cpu), None);
+        assert!(open(DeviceChoice::Cpu).unwrap().place.is_cpu());
+        assert_eq!(memory(&Place::CPU), None);
     }
 
     #[test]

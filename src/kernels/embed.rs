@@ -1,10 +1,8 @@
 //! Rows of a table in, and their gradients back.
 #![expect(unsafe_code, reason = "rows are copied into buffers that hold nothing yet")]
 
-use candle_core::Tensor;
-
 use super::{
-    Gradients, Result, Slot, Weight, access,
+    Gradients, Place, Result, Slot, Tensor, Weight, access,
     buffer::{Fresh, Shared},
     parallel,
     simd::{fused, multiversion},
@@ -32,8 +30,8 @@ pub(super) fn gather(operation: &'static str, ids: &[u32], table: &Weight, scale
 /// `sum[ids[i]] += scale · dy[i]`, in the order of `i`.
 pub(super) fn embed_backward(ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
     const OPERATION: &str = "embedding backward";
-    let (rows, width) = access::matrix(OPERATION, "dy", dy)?;
-    access::expect_dims(OPERATION, "dy", dy, &[ids.len(), width])?;
+    let (rows, width) = access::matrix(OPERATION, "dy", dy.dims())?;
+    access::expect_dims(OPERATION, "dy", dy.dims(), &[ids.len(), width])?;
     let known = slot.len / width.max(1);
     check_ids(OPERATION, ids, known)?;
     let dy = access::read(OPERATION, "dy", dy)?;
@@ -45,13 +43,13 @@ pub(super) fn embed_backward(ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, g
 /// `[tokens, d]` of zeros with `dy[i]` added to row `rows[i]`.
 pub(super) fn scatter_rows(dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor> {
     const OPERATION: &str = "scatter rows";
-    let (_, width) = access::matrix(OPERATION, "dy", dy)?;
-    access::expect_dims(OPERATION, "dy", dy, &[rows.len(), width])?;
+    let (_, width) = access::matrix(OPERATION, "dy", dy.dims())?;
+    access::expect_dims(OPERATION, "dy", dy.dims(), &[rows.len(), width])?;
     check_ids(OPERATION, rows, tokens)?;
     let dy = access::read(OPERATION, "dy", dy)?;
     let mut sum = vec![0.0; tokens * width];
     scatter(&mut sum, width, rows, &dy, 1.0);
-    Ok(Tensor::from_vec(sum, (tokens, width), &candle_core::Device::Cpu)?)
+    Ok(Tensor::from_vec(sum, (tokens, width), &Place::CPU)?)
 }
 
 /// Every piece of columns belongs to one thread, which walks all rows in order: equal ids never race.
@@ -89,8 +87,6 @@ pub(super) fn check_ids(operation: &'static str, ids: &[u32], known: usize) -> R
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
     use crate::testing::{assert_close, assert_same_bits, random, slot, tensor, values};
 
@@ -115,7 +111,7 @@ mod tests {
                 ids.iter().flat_map(|&id| table[id as usize * width..][..width].iter().map(|x| 2.5 * x)).collect();
             assert_close("x", &values(&x), &expected, 1e-7);
 
-            let mut grads = Gradients::new(2 + known * width, &Device::Cpu).unwrap();
+            let mut grads = Gradients::new(2 + known * width, &Place::CPU).unwrap();
             let dy_tensor = tensor(&dy, (ids.len(), width));
             embed_backward(&ids, &dy_tensor, 2.5, slot(2, known * width), &mut grads).unwrap();
             let expected = scatter_twin(known, width, &ids, &dy, 2.5);

@@ -3,10 +3,8 @@
 
 use std::mem::MaybeUninit;
 
-use candle_core::Tensor;
-
 use super::{
-    Result, access,
+    Result, Tensor, access,
     buffer::Fresh,
     parallel,
     simd::{fused, multiversion, sigmoid, tanh},
@@ -29,7 +27,7 @@ const BACKWARD: &str = "gated activation backward";
 /// `h = activation(gate) · up`.
 pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
     let dims = gate.dims().to_vec();
-    access::expect_dims(FORWARD, "up", up, &dims)?;
+    access::expect_dims(FORWARD, "up", up.dims(), &dims)?;
     let (gate, up) = (access::read(FORWARD, "gate", gate)?, access::read(FORWARD, "up", up)?);
     let mut h = Fresh::new(gate.len());
     parallel::chunks(&mut h.uninit()[..gate.len()], parallel::PIECE, |piece, h| {
@@ -48,8 +46,8 @@ pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Res
 /// `d_gate = dh · up · activation'(gate)`, `d_up = dh · activation(gate)`.
 pub(super) fn backward(gate: &Tensor, up: &Tensor, dh: &Tensor, activation: Activation) -> Result<(Tensor, Tensor)> {
     let dims = gate.dims().to_vec();
-    access::expect_dims(BACKWARD, "up", up, &dims)?;
-    access::expect_dims(BACKWARD, "dh", dh, &dims)?;
+    access::expect_dims(BACKWARD, "up", up.dims(), &dims)?;
+    access::expect_dims(BACKWARD, "dh", dh.dims(), &dims)?;
     let (gate, up) = (access::read(BACKWARD, "gate", gate)?, access::read(BACKWARD, "up", up)?);
     let dh = access::read(BACKWARD, "dh", dh)?;
     let n = gate.len();

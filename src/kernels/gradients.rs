@@ -1,8 +1,8 @@
 //! The flat gradient buffer.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::DType;
 
-use super::{Result, access, composed::flat, parallel, simd::multiversion};
+use super::{Place, Result, Tensor, access, composed::flat, parallel, simd::multiversion};
 
 /// A range of a flat f32 buffer: one parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,8 +26,8 @@ const OPERATION: &str = "gradients";
 
 impl Gradients {
     /// `len` zeros.
-    pub fn new(len: usize, device: &Device) -> Result<Self> {
-        Ok(Self { flat: Tensor::zeros(len, DType::F32, device)? })
+    pub fn new(len: usize, place: &Place) -> Result<Self> {
+        Ok(Self { flat: Tensor::zeros(len, DType::F32, place)? })
     }
 
     /// The buffer.
@@ -45,14 +45,10 @@ impl Gradients {
         self.len() == 0
     }
 
-    fn on_device(&self) -> bool {
-        !self.flat.device().is_cpu()
-    }
-
     /// Sets every element to zero.
     pub fn zero(&mut self) -> Result<()> {
-        if self.on_device() {
-            return flat::zero(&self.flat);
+        if !self.flat.place().is_cpu() {
+            return flat::zero(self.flat.candle()?);
         }
         access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
             parallel::chunks(flat, parallel::PIECE, |_, piece| piece.fill(0.0));
@@ -61,8 +57,8 @@ impl Gradients {
 
     /// Σ g², summed in f64.
     pub fn norm_squared(&self) -> Result<f64> {
-        if self.on_device() {
-            return flat::norm_squared(&self.flat);
+        if !self.flat.place().is_cpu() {
+            return flat::norm_squared(self.flat.candle()?);
         }
         let flat = access::read(OPERATION, "buffer", &self.flat)?;
         let pieces = flat.len().div_ceil(parallel::PIECE);
@@ -75,8 +71,8 @@ impl Gradients {
 
     /// Multiplies every element.
     pub fn scale(&mut self, factor: f32) -> Result<()> {
-        if self.on_device() {
-            return flat::scale(&self.flat, factor);
+        if !self.flat.place().is_cpu() {
+            return flat::scale(self.flat.candle()?, factor);
         }
         access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
             parallel::chunks(flat, parallel::PIECE, |_, piece| {
@@ -87,27 +83,18 @@ impl Gradients {
 
     /// Whether there is neither NaN nor infinity.
     pub fn is_finite(&self) -> Result<bool> {
-        if self.on_device() {
-            return flat::is_finite(&self.flat);
-        }
-        let flat = access::read(OPERATION, "buffer", &self.flat)?;
-        let pieces = flat.len().div_ceil(parallel::PIECE);
-        let finite = parallel::map(pieces, flat.len() < parallel::LIGHT, |i| {
-            let end = flat.len().min((i + 1) * parallel::PIECE);
-            all_finite(&flat[i * parallel::PIECE..end])
-        });
-        Ok(finite.into_iter().all(|finite| finite))
+        self.flat.is_finite()
     }
 
     /// A copy, for checkpoints and tests.
     pub fn to_vec(&self) -> Result<Vec<f32>> {
-        Ok(self.flat.to_vec1()?)
+        self.flat.to_vec()
     }
 
     /// Adds a gradient to the range of its parameter, on any device.
-    pub(super) fn add(&mut self, operation: &'static str, slot: Slot, gradient: &Tensor) -> Result<()> {
+    pub(super) fn add(&mut self, operation: &'static str, slot: Slot, gradient: &candle_core::Tensor) -> Result<()> {
         access::slot_range(operation, slot, gradient.elem_count(), self.len())?;
-        flat::add(&self.flat, slot, gradient)
+        flat::add(self.flat.candle()?, slot, gradient)
     }
 
     /// Adds the rows of `gradient[n, width]` to the rows `ids` of the matrix in `slot`, in their order, on any device.
@@ -117,10 +104,10 @@ impl Gradients {
         operation: &'static str,
         slot: Slot,
         ids: &[u32],
-        gradient: &Tensor,
+        gradient: &candle_core::Tensor,
     ) -> Result<()> {
         access::slot_range(operation, slot, slot.len, self.len())?;
-        flat::add_rows(&self.flat, slot, ids, gradient)
+        flat::add_rows(self.flat.candle()?, slot, ids, gradient)
     }
 
     /// Lets a kernel change the range of one parameter of `len` elements.
@@ -133,6 +120,22 @@ impl Gradients {
     ) -> Result<R> {
         let range = access::slot_range(operation, slot, len, self.len())?;
         access::rewrite(operation, "gradients", &self.flat, &[], |flat| change(&mut flat[range]))
+    }
+}
+
+impl Tensor {
+    /// Whether its f32 numbers are all finite.
+    pub fn is_finite(&self) -> Result<bool> {
+        if !self.place().is_cpu() {
+            return flat::is_finite(self.candle()?);
+        }
+        let values = access::read(OPERATION, "buffer", self)?;
+        let pieces = values.len().div_ceil(parallel::PIECE);
+        let finite = parallel::map(pieces, values.len() < parallel::LIGHT, |i| {
+            let end = values.len().min((i + 1) * parallel::PIECE);
+            all_finite(&values[i * parallel::PIECE..end])
+        });
+        Ok(finite.into_iter().all(|finite| finite))
     }
 }
 
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     fn filled(values: &[f32]) -> Gradients {
-        let mut grads = Gradients::new(values.len(), &Device::Cpu).unwrap();
+        let mut grads = Gradients::new(values.len(), &Place::CPU).unwrap();
         let slot = Slot { offset: 0, len: values.len() };
         grads
             .change("test", slot, values.len(), |flat| {
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_slot_of_the_wrong_size_is_an_error() {
-        let mut grads = Gradients::new(10, &Device::Cpu).unwrap();
+        let mut grads = Gradients::new(10, &Place::CPU).unwrap();
         assert!(grads.change("test", Slot { offset: 5, len: 6 }, 6, |_| ()).is_err());
         assert!(grads.change("test", Slot { offset: 0, len: 6 }, 7, |_| ()).is_err());
         assert!(grads.change("test", Slot { offset: 4, len: 6 }, 6, |_| ()).is_ok());

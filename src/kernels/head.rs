@@ -1,10 +1,8 @@
 //! The output matrix, for answer tokens only, and never more than a slice of the vocabulary at once.
 #![expect(unsafe_code, reason = "logits are written into a buffer that is reused, rows are shared out to threads")]
 
-use candle_core::{Device, Tensor};
-
 use super::{
-    Gradients, Result, Slot, Weight, access,
+    Gradients, Place, Result, Slot, Tensor, Weight, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Multiplier, Panel, Target},
     parallel,
@@ -28,6 +26,27 @@ impl Default for HeadOptions {
     fn default() -> Self {
         Self { scale: 1.0, softcap: None }
     }
+}
+
+/// The output matrix and how logits are made with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// `[V, d]`.
+    pub weight: &'a Weight,
+    pub options: HeadOptions,
+}
+
+/// What the backward of the output matrix starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadPass<'a> {
+    /// The answer rows, `[A, d]`.
+    pub h: &'a Tensor,
+    /// `[A]`.
+    pub targets: &'a [u32],
+    /// [`HeadOut::lse`].
+    pub lse: &'a [f32],
+    /// ∂L/∂log-prob of each row.
+    pub coefficients: &'a [f32],
 }
 
 /// What [`super::Kernels::head`] is asked for.
@@ -73,15 +92,9 @@ struct Running {
 
 /// Log-probs, and their gradients with respect to `h` in the same pass: `u` is kept relative to the running maximum, as
 /// flash attention does with its output.
-pub(super) fn forward(
-    h: &Tensor,
-    w: &Weight,
-    targets: &[u32],
-    options: &HeadOptions,
-    want: HeadWant,
-    by: Multiplier,
-) -> Result<HeadOut> {
-    let (answers, width, vocabulary) = check(FORWARD, h, w.matrix(FORWARD, MATRIX)?, targets)?;
+pub(super) fn forward(h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant, by: Multiplier) -> Result<HeadOut> {
+    let Head { weight: w, options } = head;
+    let (answers, width, vocabulary) = check(FORWARD, h.dims(), w.matrix(FORWARD, MATRIX)?, targets)?;
     let h = access::read(FORWARD, "h", h)?;
     let w = w.read(FORWARD, MATRIX)?;
     let w = w.rows();
@@ -104,7 +117,7 @@ pub(super) fn forward(
             slice.t().multiply(h, options.scale, target, false);
             // SAFETY: the product has set these elements.
             let logits = unsafe { logits.uninit()[..rows * len].assume_init_mut() };
-            weigh_rows(logits, len, start, targets, running, u, options);
+            weigh_rows(logits, len, start, targets, running, u, &options);
             if with_u {
                 // Of Σ p·slope·w the sign and the factor are put in at the end.
                 let weights = Matrix::new(logits, rows, len);
@@ -129,28 +142,21 @@ pub(super) fn forward(
     Ok(HeadOut {
         log_probs: running.iter().zip(&lse).map(|(row, lse)| (f64::from(row.target) - lse) as f32).collect(),
         lse: lse.iter().map(|&lse| lse as f32).collect(),
-        u: if with_u { Some(Tensor::from_vec(u, (answers, width), &Device::Cpu)?) } else { None },
+        u: if with_u { Some(Tensor::from_vec(u, (answers, width), &Place::CPU)?) } else { None },
     })
 }
 
 /// `dW += Σ coef_t · scale · slope ∘ (onehot − p_t) h_tᵀ`, chunk by chunk.
-#[expect(clippy::too_many_arguments, reason = "the trait's signature")]
 pub(super) fn weight_backward(
-    h: &Tensor,
-    w: &Weight,
-    targets: &[u32],
-    lse: &[f32],
-    coefficients: &[f32],
-    options: &HeadOptions,
+    head: Head<'_>,
+    pass: HeadPass<'_>,
     slot: Slot,
     grads: &mut Gradients,
     by: Multiplier,
 ) -> Result<()> {
-    let (answers, width, vocabulary) = check(BACKWARD, h, w.matrix(BACKWARD, MATRIX)?, targets)?;
-    if lse.len() != answers || coefficients.len() != answers {
-        let message = format!("{} log-sums and {} coefficients for {answers} rows", lse.len(), coefficients.len());
-        return access::fault(BACKWARD, message);
-    }
+    let Head { weight: w, options } = head;
+    let (answers, width, vocabulary) = pass.check(w.matrix(BACKWARD, MATRIX)?)?;
+    let HeadPass { h, targets, lse, coefficients } = pass;
     let h = access::read(BACKWARD, "h", h)?;
     let w = w.read(BACKWARD, MATRIX)?;
     let w = w.rows();
@@ -187,8 +193,8 @@ pub(super) fn weight_backward(
 /// `u[t] · coef[t]`, in place.
 pub(super) fn scale_rows(u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
     const OPERATION: &str = "head backward";
-    let (_, width) = access::matrix(OPERATION, "u", &u)?;
-    access::expect_dims(OPERATION, "u", &u, &[coefficients.len(), width])?;
+    let (_, width) = access::matrix(OPERATION, "u", u.dims())?;
+    access::expect_dims(OPERATION, "u", u.dims(), &[coefficients.len(), width])?;
     let per_piece = parallel::rows_per_piece(width);
     access::rewrite(OPERATION, "u", &u, &[], |u| {
         parallel::chunks(u, per_piece * width, |piece, rows| {
@@ -203,9 +209,10 @@ pub(super) fn scale_rows(u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
 }
 
 /// All logits of a few rows, for generation.
-pub(super) fn logits(h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
+pub(super) fn logits(h: &Tensor, head: Head<'_>) -> Result<Tensor> {
+    let Head { weight: w, options } = head;
     const OPERATION: &str = "logits";
-    let (rows, width) = access::matrix(OPERATION, "h", h)?;
+    let (rows, width) = access::matrix(OPERATION, "h", h.dims())?;
     let vocabulary = w.expect_columns(OPERATION, MATRIX, width)?;
     let h = access::read(OPERATION, "h", h)?;
     let w = w.read(OPERATION, MATRIX)?;
@@ -218,13 +225,26 @@ pub(super) fn logits(h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Te
     if let Some(cap) = options.softcap {
         parallel::chunks(&mut logits, parallel::PIECE, |_, piece| cap_all(piece, cap));
     }
-    Ok(Tensor::from_vec(logits, (rows, vocabulary), &Device::Cpu)?)
+    Ok(Tensor::from_vec(logits, (rows, vocabulary), &Place::CPU)?)
+}
+
+impl HeadPass<'_> {
+    /// Answers, width and vocabulary.
+    pub(super) fn check(&self, matrix: (usize, usize)) -> Result<(usize, usize, usize)> {
+        let Self { h, targets, lse, coefficients } = self;
+        let checked = check(BACKWARD, h.dims(), matrix, targets)?;
+        if lse.len() != targets.len() || coefficients.len() != targets.len() {
+            let (sums, coefficients, rows) = (lse.len(), coefficients.len(), targets.len());
+            return access::fault(BACKWARD, format!("{sums} log-sums and {coefficients} coefficients for {rows} rows"));
+        }
+        Ok(checked)
+    }
 }
 
 /// Answer rows, width and vocabulary of a head with an output matrix of this size.
 pub(super) fn check(
     operation: &'static str,
-    h: &Tensor,
+    h: &[usize],
     (vocabulary, width): (usize, usize),
     targets: &[u32],
 ) -> Result<(usize, usize, usize)> {

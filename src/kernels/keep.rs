@@ -3,11 +3,10 @@
 
 use std::mem::MaybeUninit;
 
-use candle_core::Tensor;
 use half::bf16;
 
 use super::{
-    Result, access,
+    Result, Tensor, access,
     buffer::Fresh,
     parallel,
     simd::{bf16_bits, from_bf16_bits, multiversion},

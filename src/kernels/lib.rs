@@ -2,10 +2,11 @@
 //!
 //! # Bird's-eye view
 //!
-//! [`Kernels`] is one trait over candle tensors: a forward, and a backward that is written by hand. candle's own
-//! autograd is not used: it keeps gradients of frozen weights and frees no activation before the end. What crosses
-//! the trait is a [`Tensor`] or a plain value, so an implementation is free to live on any device. [`cpu()`] is the
-//! hand-written one for the processor, [`composed()`] is made of candle's operations and runs on all devices.
+//! [`Kernels`] is one trait: a forward, and a backward that is written by hand. candle's own autograd is not used: it
+//! keeps gradients of frozen weights and frees no activation before the end. What crosses the trait is a [`Tensor`], a
+//! handle of numbers on some [`Place`], or a plain value, so an implementation is free to live on any device. [`cpu()`]
+//! is the hand-written one for the processor, [`composed()`] is made of candle's operations and runs on all that candle
+//! serves.
 //!
 //! One operation a file: its types, its forward, its backward, and in its tests a *plain twin* (straight loops in
 //! f64) that it must equal and whose finite differences its backward must equal.
@@ -28,9 +29,11 @@ mod access;
 mod adamw;
 mod attention;
 mod buffer;
+mod columns;
 mod composed;
 mod cpu;
 pub mod device;
+mod dropout;
 mod embed;
 mod error;
 mod gated;
@@ -42,32 +45,36 @@ mod layout;
 mod linear;
 mod norm;
 mod parallel;
+mod place;
 mod quantized;
 mod rope;
 mod rowwise;
 mod simd;
+mod tensor;
 #[cfg(test)]
 mod testing;
 mod weight;
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-
-pub use adamw::AdamWStep;
-pub use attention::{AttentionShape, CachedKeys};
+pub use adamw::{AdamWBuffers, AdamWStep};
+pub use attention::{AttentionShape, CachedKeys, Outcome, Qkv};
+pub use candle_core::DType;
 pub use cpu::flush_denormals;
+pub use dropout::Mask;
 pub use error::{KernelError, Result};
 pub use gated::Activation;
 pub use gemm::{Compute, Multiplier};
 pub use gradients::{Gradients, Slot};
-pub use head::{HeadOptions, HeadOut, HeadWant};
+pub use head::{Head, HeadOptions, HeadOut, HeadPass, HeadWant};
 pub use layout::{Layout, Segment};
 pub use linear::{Linear, LinearSaved, Lora};
-pub use norm::NormOptions;
+pub use norm::{NormOptions, RmsNorm};
+pub use place::Place;
 pub use quantized::{BlockFormat, Bytes, Quantized};
 pub use rope::RopeTable;
 pub use simd::processor;
+pub use tensor::Tensor;
 pub use weight::Weight;
 
 /// What becomes of the gradient of an operation's input.
@@ -112,18 +119,15 @@ pub trait Kernels: Send + Sync {
 
     /// `y = x / sqrt(mean(x²) + eps) · w` over the last axis: `x[.., n] -> (y[.., n], inv_rms[rows])`. The weight `w[n]`
     /// is f32; with `plus_one` the factor is `1 + w` (Gemma). A per-head norm takes `x` reshaped to `[T·heads, head_dim]`.
-    fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)>;
+    fn rms_norm(&self, x: &Tensor, norm: &RmsNorm<'_>) -> Result<(Tensor, Tensor)>;
 
-    /// Adds the gradient of `w` when `w_slot` is given and returns `dx` unless skipped.
-    #[expect(clippy::too_many_arguments, reason = "the forward's operands, its result and where gradients go")]
+    /// Adds the gradient of `w` when it has a slot and returns `dx` unless skipped.
     fn rms_norm_backward(
         &self,
         x: &Tensor,
-        w: &Tensor,
+        norm: &RmsNorm<'_>,
         inv_rms: &Tensor,
         dy: &Tensor,
-        options: NormOptions,
-        w_slot: Option<Slot>,
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>>;
@@ -135,25 +139,13 @@ pub trait Kernels: Send + Sync {
 
     /// Causal attention inside the segments of `layout`: `q[T, heads·hd]`, `k, v[T, kv_heads·hd]` give
     /// `(o[T, heads·hd], lse[T, heads])`; `lse` is the log-sum-exp of each query's scores. Memory is O(T).
-    fn attention(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        layout: &Layout,
-        shape: &AttentionShape,
-    ) -> Result<(Tensor, Tensor)>;
+    fn attention(&self, qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)>;
 
-    /// `(dq, dk, dv)` from the forward's operands, its results and `d_o`, the gradient of `o`.
-    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and the incoming gradient")]
+    /// `(dq, dk, dv)` from the forward's operands, its results and the gradient of `o`.
     fn attention_backward(
         &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        o: &Tensor,
-        lse: &Tensor,
-        d_o: &Tensor,
+        qkv: Qkv<'_>,
+        outcome: Outcome<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)>;
@@ -183,29 +175,19 @@ pub trait Kernels: Send + Sync {
     /// Log-probs of `targets[A]` under `softmax(logits(h Wᵀ))` for the answer rows `h[A,d]` and the output matrix
     /// `w[V,d]`; on request also `u[A,d]`, the gradient of each log-prob with respect to its row of `h`, so that the
     /// backward of an untrained head is `dh = coef·u`. `[A,V]` logits never exist.
-    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut>;
+    fn head(&self, h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant) -> Result<HeadOut>;
 
     /// `dh[A,d] = coef[A] · u[A,d]`, row by row; takes `u` over.
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor>;
 
     /// Adds the gradient of the output matrix, `Σ_t coef_t · (onehot − p_t) h_tᵀ`, to `slot`: a second pass over the
-    /// vocabulary, only for a head that is trained. `lse` is [`HeadOut::lse`].
-    #[expect(clippy::too_many_arguments, reason = "the forward's operands and results, and where gradients go")]
-    fn head_weight_backward(
-        &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        lse: &[f32],
-        coefficients: &[f32],
-        options: &HeadOptions,
-        slot: Slot,
-        grads: &mut Gradients,
-    ) -> Result<()>;
+    /// vocabulary, only for a head that is trained.
+    fn head_weight_backward(&self, head: Head<'_>, pass: HeadPass<'_>, slot: Slot, grads: &mut Gradients)
+    -> Result<()>;
 
     /// Logits of the rows `h[N,d]`, softcap and scale applied: `[N,V]`. For generation only, row by row as
     /// [`Kernels::linear_rowwise`]; training uses [`Kernels::head`].
-    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor>;
+    fn logits(&self, h: &Tensor, head: Head<'_>) -> Result<Tensor>;
 
     /// `x` as it waits for the backward: in bf16 where products are, which halves what a step holds; else `x` itself.
     fn keep(&self, x: &Tensor) -> Result<Tensor>;
@@ -216,6 +198,18 @@ pub trait Kernels: Send + Sync {
     /// `y + x`, computed in the storage of `y`.
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor>;
 
+    /// `x · factor`.
+    fn scale(&self, x: &Tensor, factor: f32) -> Result<Tensor>;
+
+    /// `x` under a mask of dropout; its own backward.
+    fn dropout(&self, x: &Tensor, mask: &Mask) -> Result<Tensor>;
+
+    /// Columns `first..first + width` of a matrix.
+    fn columns(&self, x: &Tensor, first: usize, width: usize) -> Result<Tensor>;
+
+    /// Matrices of as many rows side by side: the backward of [`Kernels::columns`].
+    fn join(&self, parts: &[Tensor]) -> Result<Tensor>;
+
     /// Rows `rows` of `x[T,d]`: `[rows.len(), d]`.
     fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor>;
 
@@ -223,20 +217,12 @@ pub trait Kernels: Send + Sync {
     /// (the last prompt token predicts the first token of both answers).
     fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor>;
 
-    /// One AdamW step over the range `slot` of the flat buffers `values`, `m`, `v` (f32, all as long as `grads`).
-    fn adamw(
-        &self,
-        values: &Tensor,
-        grads: &Gradients,
-        m: &Tensor,
-        v: &Tensor,
-        slot: Slot,
-        step: &AdamWStep,
-    ) -> Result<()>;
+    /// One AdamW step over the range `slot` of the flat buffers.
+    fn adamw(&self, buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()>;
 }
 
 /// The implementation made of candle's operations, for any device; `activations` is f32 or bf16.
-pub fn composed(activations: candle_core::DType) -> Result<Arc<dyn Kernels>> {
+pub fn composed(activations: DType) -> Result<Arc<dyn Kernels>> {
     Ok(Arc::new(composed::Composed::new(activations)?))
 }
 

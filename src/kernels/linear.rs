@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use candle_core::{Device, Tensor};
+use candle_core::DType;
 
 use super::{
-    Gradients, InputGradient, Result, Slot, Weight, access,
+    Gradients, InputGradient, Place, Result, Slot, Tensor, Weight, access,
     buffer::Fresh,
     gemm::{Matrix, Multiplier, Panel, Target},
     parallel,
@@ -54,6 +54,15 @@ pub struct LinearSaved {
     pub low: Vec<Tensor>,
 }
 
+impl Lora {
+    /// What it adds to the weight, `scale·B A`, row after row.
+    pub fn delta(&self) -> Result<Vec<f32>> {
+        let [a, b] = [&self.a, &self.b].map(|factor| factor.to_place(&Place::CPU)?.to_dtype(DType::F32));
+        let product = b?.candle()?.matmul(a?.candle()?)?;
+        Tensor::from((product * f64::from(self.scale))?).to_vec()
+    }
+}
+
 impl Linear {
     /// A frozen layer without bias or adapter.
     pub fn frozen(weight: impl Into<Weight>) -> Self {
@@ -66,7 +75,7 @@ const BACKWARD: &str = "linear backward";
 
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
 pub(super) fn forward(x: &Tensor, linear: &Linear, by: Multiplier) -> Result<(Tensor, LinearSaved)> {
-    let (tokens, d_in) = access::matrix(FORWARD, "x", x)?;
+    let (tokens, d_in) = access::matrix(FORWARD, "x", x.dims())?;
     let d_out = linear.weight.expect_columns(FORWARD, "weight", d_in)?;
     let x = access::read(FORWARD, "x", x)?;
     let x = Matrix::new(&x, tokens, d_in);
@@ -74,7 +83,7 @@ pub(super) fn forward(x: &Tensor, linear: &Linear, by: Multiplier) -> Result<(Te
     let mut y = times_weight(x, tokens, weight.rows(), by);
 
     if let Some(bias) = &linear.bias {
-        access::expect_dims(FORWARD, "bias", bias, &[d_out])?;
+        access::expect_dims(FORWARD, "bias", bias.dims(), &[d_out])?;
         let bias = access::read(FORWARD, "bias", bias)?;
         let rows = parallel::rows_per_piece(d_out);
         parallel::chunks(&mut y, rows * d_out, |_, rows| {
@@ -93,9 +102,9 @@ pub(super) fn forward(x: &Tensor, linear: &Linear, by: Multiplier) -> Result<(Te
             .times(Matrix::new(&b, d_out, rank).t())
             .scaled(lora.scale)
             .add_to(Target::new(&mut y, tokens, d_out));
-        low.push(Tensor::from_vec(u, (tokens, rank), &Device::Cpu)?);
+        low.push(Tensor::from_vec(u, (tokens, rank), &Place::CPU)?);
     }
-    let y = Tensor::from_vec(y, (tokens, d_out), &Device::Cpu)?;
+    let y = Tensor::from_vec(y, (tokens, d_out), &Place::CPU)?;
     Ok((y, LinearSaved { low }))
 }
 
@@ -109,9 +118,9 @@ pub(super) fn backward(
     grads: &mut Gradients,
     by: Multiplier,
 ) -> Result<Option<Tensor>> {
-    let (tokens, d_in) = access::matrix(BACKWARD, "x", x)?;
+    let (tokens, d_in) = access::matrix(BACKWARD, "x", x.dims())?;
     let d_out = linear.weight.expect_columns(BACKWARD, "weight", d_in)?;
-    access::expect_dims(BACKWARD, "dy", dy, &[tokens, d_out])?;
+    access::expect_dims(BACKWARD, "dy", dy.dims(), &[tokens, d_out])?;
     if saved.low.len() != linear.loras.len() {
         let (adapters, products) = (linear.loras.len(), saved.low.len());
         let message = format!("{adapters} adapters, but {products} saved products");
@@ -152,12 +161,12 @@ pub(super) fn backward(
         InputGradient::Fresh => {
             let mut dx = back_through_weight(dy, tokens, weight.rows(), by);
             add_adapters(&mut dx)?;
-            let dx = Tensor::from_vec(dx, (tokens, d_in), &Device::Cpu)?;
+            let dx = Tensor::from_vec(dx, (tokens, d_in), &Place::CPU)?;
             Ok(Some(dx))
         }
         InputGradient::AddTo(sum) => {
             const SUM: &str = "sum of input gradients";
-            access::expect_dims(BACKWARD, SUM, &sum, &[tokens, d_in])?;
+            access::expect_dims(BACKWARD, SUM, sum.dims(), &[tokens, d_in])?;
             let mut readers = vec![&x_view, &dy_view];
             readers.extend(weight.dense());
             access::rewrite(BACKWARD, SUM, &sum, &readers, |dx| {
@@ -240,8 +249,8 @@ fn lora_backward(
     grads: &mut Gradients,
 ) -> Result<Option<Vec<f32>>> {
     let rank = lora_rank(BACKWARD, lora, d_in, d_out)?;
-    let (tokens, _) = access::matrix(BACKWARD, "saved product", low)?;
-    access::expect_dims(BACKWARD, "saved product", low, &[tokens, rank])?;
+    let (tokens, _) = access::matrix(BACKWARD, "saved product", low.dims())?;
+    access::expect_dims(BACKWARD, "saved product", low.dims(), &[tokens, rank])?;
     if let Some(slot) = lora.b_slot {
         let low = access::read(BACKWARD, "saved product", low)?;
         grads.change(BACKWARD, slot, d_out * rank, |db| {
@@ -264,7 +273,7 @@ fn lora_backward(
 /// `y + x` in the storage of `y`.
 pub(super) fn add(x: &Tensor, y: Tensor) -> Result<Tensor> {
     const OPERATION: &str = "add";
-    access::expect_dims(OPERATION, "x", x, y.dims())?;
+    access::expect_dims(OPERATION, "x", x.dims(), y.dims())?;
     let x = access::read(OPERATION, "x", x)?;
     access::rewrite(OPERATION, "y", &y, &[&x], |y| {
         parallel::chunks(y, parallel::PIECE, |piece, y| {
@@ -276,9 +285,9 @@ pub(super) fn add(x: &Tensor, y: Tensor) -> Result<Tensor> {
 
 /// The rank of an adapter, its shapes checked.
 fn lora_rank(operation: &'static str, lora: &Lora, d_in: usize, d_out: usize) -> Result<usize> {
-    let (rank, _) = access::matrix(operation, "LoRA A", &lora.a)?;
-    access::expect_dims(operation, "LoRA A", &lora.a, &[rank, d_in])?;
-    access::expect_dims(operation, "LoRA B", &lora.b, &[d_out, rank])?;
+    let (rank, _) = access::matrix(operation, "LoRA A", lora.a.dims())?;
+    access::expect_dims(operation, "LoRA A", lora.a.dims(), &[rank, d_in])?;
+    access::expect_dims(operation, "LoRA B", lora.b.dims(), &[d_out, rank])?;
     Ok(rank)
 }
 

@@ -3,10 +3,8 @@
 
 use std::mem::MaybeUninit;
 
-use candle_core::Tensor;
-
 use super::{
-    Gradients, InputGradient, Result, Slot, access,
+    Gradients, InputGradient, Result, Slot, Tensor, access,
     buffer::Fresh,
     parallel,
     simd::{fused, multiversion, sum_by},
@@ -21,14 +19,24 @@ pub struct NormOptions {
     pub plus_one: bool,
 }
 
+/// An RMS norm as the kernels take it.
+#[derive(Debug, Clone, Copy)]
+pub struct RmsNorm<'a> {
+    /// `[n]`, f32.
+    pub weight: &'a Tensor,
+    /// Where its gradient goes; `None` when it is frozen.
+    pub slot: Option<Slot>,
+    pub options: NormOptions,
+}
+
 const FORWARD: &str = "rms norm";
 const BACKWARD: &str = "rms norm backward";
 
 /// `y = x · inv_rms · w`, row by row; also `inv_rms = 1/sqrt(mean(x²) + eps)` of every row.
-pub(super) fn forward(x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
-    let width = w.elem_count();
-    let rows = rows_of(FORWARD, x, width)?;
-    let factors = factors(FORWARD, w, options)?;
+pub(super) fn forward(x: &Tensor, norm: &RmsNorm<'_>) -> Result<(Tensor, Tensor)> {
+    let width = norm.weight.elem_count();
+    let rows = rows_of(FORWARD, x.dims(), width)?;
+    let factors = factors(FORWARD, norm)?;
     let dims = x.dims().to_vec();
     let x = access::read(FORWARD, "x", x)?;
     let (mut y, mut inv_rms) = (Fresh::new(rows * width), Fresh::new(rows));
@@ -46,7 +54,7 @@ pub(super) fn forward(x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(T
             let first = piece * per_piece * width;
             for (row, (y, inv)) in y.chunks_mut(width).zip(inv.iter_mut()).enumerate() {
                 let x = &x[first + row * width..first + (row + 1) * width];
-                inv.write(normalise(y, x, &factors, options.eps));
+                inv.write(normalise(y, x, &factors, norm.options.eps));
             }
         });
         debug_assert_eq!(work.len(), pieces);
@@ -56,30 +64,27 @@ pub(super) fn forward(x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(T
 }
 
 /// `dx = inv·(w·dy − x·inv²·mean(w·dy·x))` and `dw += Σ dy·x·inv`.
-#[expect(clippy::too_many_arguments, reason = "the trait's signature")]
 pub(super) fn backward(
     x: &Tensor,
-    w: &Tensor,
+    norm: &RmsNorm<'_>,
     inv_rms: &Tensor,
     dy: &Tensor,
-    options: NormOptions,
-    w_slot: Option<Slot>,
     input: InputGradient,
     grads: &mut Gradients,
 ) -> Result<Option<Tensor>> {
-    let width = w.elem_count();
-    let rows = rows_of(BACKWARD, x, width)?;
+    let width = norm.weight.elem_count();
+    let rows = rows_of(BACKWARD, x.dims(), width)?;
     let dims = x.dims().to_vec();
-    access::expect_dims(BACKWARD, "dy", dy, &dims)?;
-    access::expect_dims(BACKWARD, "inv_rms", inv_rms, &[rows])?;
-    let factors = factors(BACKWARD, w, options)?;
+    access::expect_dims(BACKWARD, "dy", dy.dims(), &dims)?;
+    access::expect_dims(BACKWARD, "inv_rms", inv_rms.dims(), &[rows])?;
+    let factors = factors(BACKWARD, norm)?;
     let (x, dy) = (access::read(BACKWARD, "x", x)?, access::read(BACKWARD, "dy", dy)?);
     let inv_rms = access::read(BACKWARD, "inv_rms", inv_rms)?;
     let per_piece = parallel::rows_per_piece(width);
     let small = rows * width < parallel::LIGHT;
     let range = |row: usize| row * width..(row + 1) * width;
 
-    if let Some(slot) = w_slot {
+    if let Some(slot) = norm.slot {
         let partial = parallel::map(rows.div_ceil(per_piece), small, |piece| {
             let mut sum = vec![0.0; width];
             for row in piece * per_piece..rows.min((piece + 1) * per_piece) {
@@ -106,7 +111,7 @@ pub(super) fn backward(
             unsafe { Ok(Some(dx.tensor(dims)?)) }
         }
         InputGradient::AddTo(sum) => {
-            access::expect_dims(BACKWARD, "sum of input gradients", &sum, &dims)?;
+            access::expect_dims(BACKWARD, "sum of input gradients", sum.dims(), &dims)?;
             let readers = [&x, &dy, &inv_rms];
             access::rewrite(BACKWARD, "sum of input gradients", &sum, &readers, |dx| {
                 parallel::chunks(dx, per_piece * width, |piece, dx| {
@@ -121,18 +126,18 @@ pub(super) fn backward(
 }
 
 /// Number of rows of a tensor whose last axis has `width` elements.
-fn rows_of(operation: &'static str, x: &Tensor, width: usize) -> Result<usize> {
-    if x.dims().last() != Some(&width) || width == 0 {
-        let dims = [x.elem_count() / width.max(1), width];
-        access::expect_dims(operation, "x", x, &dims)?;
+pub(super) fn rows_of(operation: &'static str, x: &[usize], width: usize) -> Result<usize> {
+    let count = x.iter().product::<usize>();
+    if x.last() != Some(&width) || width == 0 {
+        access::expect_dims(operation, "x", x, &[count / width.max(1), width])?;
     }
-    Ok(x.elem_count() / width)
+    Ok(count / width)
 }
 
 /// `w`, or `1 + w`.
-fn factors(operation: &'static str, w: &Tensor, options: NormOptions) -> Result<Vec<f32>> {
-    let offset = if options.plus_one { 1.0 } else { 0.0 };
-    Ok(access::read(operation, "weight", w)?.iter().map(|w| w + offset).collect())
+fn factors(operation: &'static str, norm: &RmsNorm<'_>) -> Result<Vec<f32>> {
+    let offset = if norm.options.plus_one { 1.0 } else { 0.0 };
+    Ok(access::read(operation, "weight", norm.weight)?.iter().map(|w| w + offset).collect())
 }
 
 multiversion! {
@@ -192,9 +197,8 @@ multiversion! {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
+    use crate::Place;
     use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
     const EPS: f32 = 1e-3;
@@ -208,11 +212,12 @@ mod tests {
         x.chunks(w.len()).flat_map(row).collect()
     }
 
-    fn run(x: &Tensor, w: &Tensor, dy: &Tensor, options: NormOptions) -> [Vec<f32>; 3] {
-        let (y, inv_rms) = forward(x, w, options).unwrap();
-        let mut grads = Gradients::new(w.elem_count() + 3, &Device::Cpu).unwrap();
-        let w_slot = Some(slot(3, w.elem_count()));
-        let dx = backward(x, w, &inv_rms, dy, options, w_slot, InputGradient::Fresh, &mut grads).unwrap().unwrap();
+    fn run(x: &Tensor, weight: &Tensor, dy: &Tensor, options: NormOptions) -> [Vec<f32>; 3] {
+        let width = weight.elem_count();
+        let norm = RmsNorm { weight, slot: Some(slot(3, width)), options };
+        let (y, inv_rms) = forward(x, &norm).unwrap();
+        let mut grads = Gradients::new(width + 3, &Place::CPU).unwrap();
+        let dx = backward(x, &norm, &inv_rms, dy, InputGradient::Fresh, &mut grads).unwrap().unwrap();
         [values(&y), values(&dx), grads.to_vec().unwrap()[3..].to_vec()]
     }
 
@@ -237,10 +242,11 @@ mod tests {
         let (x, w, dy) = (random(1, 60), random(2, 20), random(3, 60));
         let (x, w, dy) = (tensor(&x, (3, 20)), tensor(&w, 20), tensor(&dy, (3, 20)));
         let [_, dx, _] = run(&x, &w, &dy, options);
-        let (_, inv_rms) = forward(&x, &w, options).unwrap();
-        let mut grads = Gradients::new(0, &Device::Cpu).unwrap();
+        let norm = RmsNorm { weight: &w, slot: None, options };
+        let (_, inv_rms) = forward(&x, &norm).unwrap();
+        let mut grads = Gradients::new(0, &Place::CPU).unwrap();
         let residual = InputGradient::AddTo(tensor(&[2.0; 60], (3, 20)));
-        let sum = backward(&x, &w, &inv_rms, &dy, options, None, residual, &mut grads).unwrap().unwrap();
+        let sum = backward(&x, &norm, &inv_rms, &dy, residual, &mut grads).unwrap().unwrap();
         let expected: Vec<f64> = dx.iter().map(|&x| f64::from(x) + 2.0).collect();
         assert_close("sum", &values(&sum), &expected, 1e-6);
     }
@@ -248,11 +254,12 @@ mod tests {
     #[test]
     fn heads_are_rows_of_their_own() {
         let (x, w) = (random(1, 2 * 3 * 4), random(2, 4));
-        let options = NormOptions { eps: EPS, plus_one: false };
-        let (y, inv_rms) = forward(&tensor(&x, (2, 3, 4)), &tensor(&w, 4), options).unwrap();
+        let weight = tensor(&w, 4);
+        let norm = RmsNorm { weight: &weight, slot: None, options: NormOptions { eps: EPS, plus_one: false } };
+        let (y, inv_rms) = forward(&tensor(&x, (2, 3, 4)), &norm).unwrap();
         assert_eq!((y.dims(), inv_rms.dims()), (&[2, 3, 4][..], &[6][..]));
         assert_close("y", &values(&y), &twin(&x, &w, false), 1e-6);
-        assert!(forward(&tensor(&x, (4, 6)), &tensor(&w, 4), options).is_err());
+        assert!(forward(&tensor(&x, (4, 6)), &norm).is_err());
     }
 
     #[test]

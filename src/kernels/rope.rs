@@ -1,9 +1,7 @@
 //! Rotary position embedding, in place.
 
-use candle_core::Tensor;
-
 use super::{
-    Result, access, parallel,
+    Result, Tensor, access, parallel,
     simd::{fused, multiversion},
 };
 
@@ -21,8 +19,8 @@ pub(super) const OPERATION: &str = "rope";
 /// Rotates every head of every token; `inverse` by the negative angle. With a table that carries an attention factor
 /// the inverse is the transpose, which is what a backward needs.
 pub(super) fn rotate(x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
-    let (_, width) = access::matrix(OPERATION, "x", &x)?;
-    let half = check(&x, heads, positions, table)?;
+    let (_, width) = access::matrix(OPERATION, "x", x.dims())?;
+    let half = check(x.dims(), heads, positions, table)?;
     let (cos, sin) = (access::read(OPERATION, "cosines", &table.cos)?, access::read(OPERATION, "sines", &table.sin)?);
     let per_piece = parallel::rows_per_piece(width);
     access::rewrite(OPERATION, "x", &x, &[&cos, &sin], |x| {
@@ -37,17 +35,13 @@ pub(super) fn rotate(x: Tensor, heads: usize, positions: &[u32], table: &RopeTab
 }
 
 /// Half the rotary width, everything checked against everything.
-pub(super) fn check(x: &Tensor, heads: usize, positions: &[u32], table: &RopeTable) -> Result<usize> {
+pub(super) fn check(x: &[usize], heads: usize, positions: &[u32], table: &RopeTable) -> Result<usize> {
     let (tokens, width) = access::matrix(OPERATION, "x", x)?;
-    let (known, half) = access::matrix(OPERATION, "cosines", &table.cos)?;
-    access::expect_dims(OPERATION, "sines", &table.sin, &[known, half])?;
+    let (known, half) = access::matrix(OPERATION, "cosines", table.cos.dims())?;
+    access::expect_dims(OPERATION, "sines", table.sin.dims(), &[known, half])?;
     if positions.len() != tokens || heads == 0 || width % heads != 0 || 2 * half > width / heads {
-        let message = format!(
-            "{} positions and {heads} heads of rotary width {} for x {:?}",
-            positions.len(),
-            2 * half,
-            x.dims()
-        );
+        let message =
+            format!("{} positions and {heads} heads of rotary width {} for x {x:?}", positions.len(), 2 * half);
         return access::fault(OPERATION, message);
     }
     if let Some(far) = positions.iter().find(|&&position| position as usize >= known) {

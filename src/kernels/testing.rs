@@ -1,10 +1,9 @@
 //! What the tests of all kernels share: random operands, comparison with a plain twin in f64, finite differences, and
 //! the same bits with any number of threads.
 
-use candle_core::{Device, Tensor};
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::Slot;
+use super::{Place, Qkv, Slot, Tensor};
 
 /// Operands as f64, so that a twin can be written in straight loops.
 pub(super) fn random(seed: u64, len: usize) -> Vec<f64> {
@@ -15,11 +14,15 @@ pub(super) fn random(seed: u64, len: usize) -> Vec<f64> {
 
 pub(super) fn tensor(values: &[f64], dims: impl Into<candle_core::Shape>) -> Tensor {
     let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
-    Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+    Tensor::from_vec(values, dims, &Place::CPU).unwrap()
 }
 
 pub(super) fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
+    tensor.to_vec().unwrap()
+}
+
+pub(super) fn qkv<'a>(q: &'a Tensor, k: &'a Tensor, v: &'a Tensor) -> Qkv<'a> {
+    Qkv { q, k, v }
 }
 
 pub(super) fn slot(offset: usize, len: usize) -> Slot {

@@ -3,11 +3,11 @@
 
 use std::{ops::Range, sync::Arc};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::DType;
 use half::bf16;
 
 use super::{
-    KernelError, Quantized, Result,
+    KernelError, Place, Quantized, Result, Tensor,
     access::{self, View},
     gemm::{Matrix, Multiplier, Panel},
     parallel,
@@ -55,14 +55,6 @@ impl Weight {
         }
     }
 
-    /// Where it lives; blocks are read by the processor.
-    pub fn device(&self) -> &Device {
-        match self {
-            Self::Dense(tensor) => tensor.device(),
-            Self::Quantized(_) => &Device::Cpu,
-        }
-    }
-
     /// Numbers in it.
     pub fn elem_count(&self) -> usize {
         self.dims().iter().product()
@@ -90,14 +82,31 @@ impl Weight {
     pub fn widened(&self) -> Result<Tensor> {
         match self {
             Self::Dense(tensor) => Ok(tensor.clone()),
-            Self::Quantized(weight) => Ok(Tensor::from_vec(weight.dequantize(), weight.dims(), &Device::Cpu)?),
+            Self::Quantized(weight) => Ok(Tensor::from_vec(weight.dequantize(), weight.dims(), &Place::CPU)?),
+        }
+    }
+
+    /// All its numbers in f32, row after row.
+    pub fn to_vec(&self) -> Result<Vec<f32>> {
+        match self {
+            Self::Dense(tensor) => tensor.to_dtype(DType::F32)?.to_vec(),
+            Self::Quantized(weight) => Ok(weight.dequantize()),
+        }
+    }
+
+    /// The same matrix there: in blocks where its kernels read them, else widened once and kept as `kind`.
+    pub fn placed(self, place: &Place, kind: DType) -> Result<Self> {
+        match &self {
+            Self::Quantized(_) if place.is_cpu() => Ok(self),
+            Self::Quantized(_) => Ok(self.widened()?.to_dtype(kind)?.to_place(place)?.into()),
+            Self::Dense(tensor) => Ok(tensor.to_place(place)?.into()),
         }
     }
 
     /// Rows and columns, checked to be a matrix.
     pub(super) fn matrix(&self, operation: &'static str, operand: &'static str) -> Result<(usize, usize)> {
         match self {
-            Self::Dense(tensor) => access::matrix(operation, operand, tensor),
+            Self::Dense(tensor) => access::matrix(operation, operand, tensor.dims()),
             Self::Quantized(weight) => Ok(weight.dims()),
         }
     }
@@ -125,7 +134,7 @@ impl Weight {
     pub(super) fn read(&self, operation: &'static str, operand: &'static str) -> Result<WeightView<'_>> {
         Ok(match self {
             Self::Dense(tensor) => {
-                let (_, columns) = access::matrix(operation, operand, tensor)?;
+                let (_, columns) = access::matrix(operation, operand, tensor.dims())?;
                 if tensor.dtype() == DType::BF16 {
                     WeightView::Bf16(access::read_as(operation, operand, tensor)?, columns)
                 } else {

@@ -22,7 +22,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use candle_core::{Device, Tensor};
 use safetensors::{Dtype, View};
 
 use factors::{Factors, Shaped};
@@ -30,7 +29,7 @@ use factors::{Factors, Shaped};
 use super::{
     AdapterShape, LoadError, Policy, PolicyError, Spec, identity::Identity, tensors::LinearSpec, weights::Weights,
 };
-use ::kernels::Lora;
+use ::kernels::{Lora, Place, Tensor};
 use data::config::Targets;
 
 const CONFIG: &str = "adapter_config.json";
@@ -170,8 +169,8 @@ fn unusable(path: &Path) -> impl Fn(String) -> LoadError {
 /// A frozen term of a linear layer.
 fn frozen(linear: &LinearSpec, rank: usize, a: Vec<f32>, b: Vec<f32>, scale: f64) -> Result<Lora, PolicyError> {
     Ok(Lora {
-        a: Tensor::from_vec(a, (rank, linear.input), &Device::Cpu)?,
-        b: Tensor::from_vec(b, (linear.output, rank), &Device::Cpu)?,
+        a: Tensor::from_vec(a, (rank, linear.input), &Place::CPU)?,
+        b: Tensor::from_vec(b, (linear.output, rank), &Place::CPU)?,
         a_slot: None,
         b_slot: None,
         scale: scale as f32,

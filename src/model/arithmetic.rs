@@ -1,9 +1,7 @@
 //! In what a policy's matrices are multiplied: what was chosen, what it was chosen from, and how it is told.
 
-use candle_core::{DType, Device};
-
 use super::{LoadOptions, Policy, Spec, rates::Rates, source::Source, tensors::EMBEDDING};
-use ::kernels::{Compute, Multiplier};
+use ::kernels::{Compute, DType, Multiplier, Place};
 use data::config::Precision;
 
 /// In what the processor computes, and why.
@@ -41,10 +39,10 @@ impl Chosen {
     }
 
     /// What makes log-probs other numbers than those of f32, as a part of the policy's identity.
-    pub(super) fn in_words(&self, device: &Device) -> Option<&'static str> {
+    pub(super) fn in_words(&self, place: &Place) -> Option<&'static str> {
         match self.compute {
             Compute::F32 => None,
-            Compute::Bf16(Multiplier::F32) if device.is_cpu() => Some("bf16, multiplied in f32"),
+            Compute::Bf16(Multiplier::F32) if place.is_cpu() => Some("bf16, multiplied in f32"),
             Compute::Bf16(_) => Some("bf16"),
         }
     }
@@ -117,7 +115,7 @@ fn title(by: Multiplier) -> String {
 
 impl Policy {
     pub fn products(&self) -> Products {
-        if !self.device().is_cpu() {
+        if !self.place.is_cpu() {
             return Products::Device(self.weight_dtype());
         }
         let rates = self.chosen.rates.as_ref().map(|rates| rates.all().to_vec());

@@ -15,15 +15,15 @@
 //! The last block may be asked for some rows only: its attention needs keys of every token, but what follows is
 //! computed for the rows that predict a scored token, which for prompts is none but the last.
 
-use candle_core::Tensor;
-
 use super::{
     Result,
     half::{Entry, Exit, ExitSaved, Heads, Norm, expected},
     projection::{Dropout, Projection, ProjectionSaved},
     rope::Rotation,
 };
-use ::kernels::{Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions};
+use ::kernels::{
+    Activation, AttentionShape, CachedKeys, Generating, Gradients, Kernels, Layout, NormOptions, Outcome, Qkv, Tensor,
+};
 
 #[derive(Debug, Clone)]
 pub(super) struct Block {
@@ -152,7 +152,7 @@ impl Block {
         let ([q, k, v], saved) = self.attention_in.forward(frame, x)?;
         let (q, kept_q) = self.query.forward(frame, q)?;
         let (k, kept_k) = self.key.forward(frame, k)?;
-        let (o, lse) = kernels.attention(&q, &k, &v, layout, &self.attention)?;
+        let (o, lse) = kernels.attention(Qkv { q: &q, k: &k, v: &v }, layout, &self.attention)?;
         Ok(Attended { q: kept_q, k: kept_k, v, o, lse, saved })
     }
 
@@ -227,7 +227,8 @@ impl Block {
         let Attended { q: kept_q, k: kept_k, v, o, lse, saved } = attended;
         let q = self.query.again(frame, &kept_q)?;
         let k = self.key.again(frame, &kept_k)?;
-        let (dq, dk, dv) = kernels.attention_backward(&q, &k, &v, &o, &lse, d_o, layout, &self.attention)?;
+        let (qkv, outcome) = (Qkv { q: &q, k: &k, v: &v }, Outcome { o: &o, lse: &lse, d_o });
+        let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, layout, &self.attention)?;
         drop((q, k, v, o, lse));
         let dq = self.query.backward(frame, &kept_q, dq, gradients)?;
         let dk = self.key.backward(frame, &kept_k, dk, gradients)?;

@@ -87,10 +87,4 @@ impl From<FileError> for LoadError {
     }
 }
 
-impl From<candle_core::Error> for PolicyError {
-    fn from(error: candle_core::Error) -> Self {
-        Self::Kernel(error.into())
-    }
-}
-
 pub type Result<T, E = PolicyError> = std::result::Result<T, E>;

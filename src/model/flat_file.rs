@@ -8,14 +8,13 @@ use std::{
     path::Path,
 };
 
-use candle_core::{Device, Tensor};
 use safetensors::{
     Dtype, SafeTensorError,
     tensor::{Metadata, TensorInfo},
 };
 
 use super::{LoadError, PolicyError, weights::Weights};
-use ::kernels::Slot;
+use ::kernels::{Slot, Tensor};
 
 /// Numbers that are copied at a time.
 const RUN: usize = 1 << 18;
@@ -39,11 +38,7 @@ impl Part<'_> {
     fn read(&self, each: &mut dyn FnMut(&[f32]) -> Result<(), LoadError>) -> Result<(), LoadError> {
         let Slot { offset, len } = self.slot;
         for start in (0..len).step_by(RUN) {
-            let run = self.buffer.narrow(0, offset + start, RUN.min(len - start)).and_then(|run| {
-                // An accelerator would hand over the buffer as a whole.
-                let run = if run.device().is_cpu() { run } else { run.force_contiguous()? };
-                run.to_vec1()
-            });
+            let run = self.buffer.rows(offset + start, RUN.min(len - start)).and_then(|run| run.to_vec());
             each(&run.map_err(PolicyError::from)?)?;
         }
         Ok(())
@@ -52,8 +47,8 @@ impl Part<'_> {
     /// Puts a run in its place, `start` numbers into the piece.
     fn write(&self, start: usize, run: Vec<f32>) -> Result<(), LoadError> {
         let length = run.len();
-        let run = Tensor::from_vec(run, length, &Device::Cpu).and_then(|run| run.to_device(self.buffer.device()));
-        let set = run.and_then(|run| self.buffer.slice_set(&run, 0, self.slot.offset + start));
+        let run = Tensor::from_vec(run, length, &self.buffer.place());
+        let set = run.and_then(|run| self.buffer.set_rows(self.slot.offset + start, &run));
         Ok(set.map_err(PolicyError::from)?)
     }
 }
@@ -166,6 +161,7 @@ impl Write for Hashing {
 
 #[cfg(test)]
 mod tests {
+    use ::kernels::{DType, Place};
     use safetensors::tensor::TensorView;
 
     use super::*;
@@ -176,7 +172,7 @@ mod tests {
         let path = dir.path().join("file");
         let count = RUN * 2 + 5;
         let values: Vec<f32> = (0..count).map(|i| (i as f32).sin()).collect();
-        let buffer = Tensor::from_slice(&values, count, &Device::Cpu).unwrap();
+        let buffer = Tensor::from_vec(values.clone(), count, &Place::CPU).unwrap();
         let shapes = [
             ("w", vec![RUN + 1, 1], Slot { offset: 0, len: RUN + 1 }),
             ("a", vec![2, 2], Slot { offset: RUN + 1, len: 4 }),
@@ -197,9 +193,9 @@ mod tests {
         let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         assert!(bytes == safetensors::serialize(views, Some(about)).unwrap(), "to the byte");
 
-        let empty = Tensor::zeros(count, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let empty = Tensor::zeros(count, DType::F32, &Place::CPU).unwrap();
         load(&path, &parts(&empty)).unwrap();
-        let back: Vec<f32> = empty.to_vec1().unwrap();
+        let back: Vec<f32> = empty.to_vec().unwrap();
         assert!(back[..RUN + 5] == values[..RUN + 5] && back[RUN + 5..].iter().all(|&value| value == 0.0));
     }
 
@@ -207,12 +203,12 @@ mod tests {
     fn a_foreign_file_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let buffer = Tensor::zeros(6, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let buffer = Tensor::zeros(6, DType::F32, &Place::CPU).unwrap();
         let slot = |offset, len| Slot { offset, len };
         let v = Part { name: "v", shape: &[2], buffer: &buffer, slot: slot(0, 2) };
         let w = Part { name: "w", shape: &[2, 2], buffer: &buffer, slot: slot(2, 4) };
         save(&path, &[v, w]).unwrap();
-        let target = Tensor::ones(6, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let target = Tensor::from_vec(vec![1.0_f32; 6], 6, &Place::CPU).unwrap();
         for (parts, what) in [
             (vec![Part { buffer: &target, ..v }], "holds `w`"),
             (vec![Part { buffer: &target, ..v }, Part { buffer: &target, shape: &[4], ..w }], "[2, 2]"),
@@ -221,6 +217,6 @@ mod tests {
             let error = load(&path, &parts).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         }
-        assert_eq!(target.to_vec1::<f32>().unwrap(), [1.0; 6]);
+        assert_eq!(target.to_vec::<f32>().unwrap(), [1.0; 6]);
     }
 }

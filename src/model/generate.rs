@@ -5,15 +5,13 @@
 
 use std::{collections::HashMap, ops::ControlFlow};
 
-use candle_core::{DType, Tensor};
-
 use super::{
     Policy, PolicyError, Result,
     block::{Frame, PassWeights},
     mix::Mix,
     sampler::Sampler,
 };
-use ::kernels::{CachedKeys, Generating, Layout, Segment};
+use ::kernels::{CachedKeys, DType, Generating, Layout, Segment, Tensor};
 
 /// How answers are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -226,7 +224,7 @@ impl<'a> Group<'a> {
                 let context = policy.spec.max_positions;
                 let room = options.max_new.min(context.saturating_sub(prompt.len()));
                 let shape = (prompt.len() + room, policy.spec.kv_width());
-                let zeros = || Tensor::zeros(shape, DType::F32, policy.embedding.device());
+                let zeros = || Tensor::zeros(shape, DType::F32, &policy.place);
                 let cache = || (0..policy.spec.layers.len()).map(|_| Ok((zeros()?, zeros()?))).collect();
                 let caches = options.passes().iter().map(|_| cache()).collect::<Result<_>>()?;
                 Ok(Stream {
@@ -282,7 +280,10 @@ impl<'a> Group<'a> {
 
     /// What each stream's next token is drawn from.
     fn next_logits(&self) -> Result<Vec<Vec<f32>>> {
-        let numbers = |logits: &Tensor| logits.to_dtype(DType::F32)?.to_vec2::<f32>();
+        let numbers = |logits: &Tensor| -> Result<Vec<Vec<f32>>> {
+            let flat = logits.to_dtype(DType::F32)?.to_vec::<f32>()?;
+            Ok(flat.chunks(self.policy.spec.vocab_size).map(<[f32]>::to_vec).collect())
+        };
         let mut logits = numbers(&self.logits[PassWeights::Policy as usize])?;
         if let Some(mix) = &self.asked.options.mix {
             let reference = numbers(&self.logits[PassWeights::Reference as usize])?;
@@ -329,8 +330,8 @@ impl<'a> Group<'a> {
                     .enumerate()
                     .map(|(row, stream)| {
                         let (keys, values) = &stream.caches[weights as usize][layer];
-                        keys.slice_set(&kept(new_keys, row, 1)?, 0, stream.len)?;
-                        values.slice_set(&kept(new_values, row, 1)?, 0, stream.len)?;
+                        keys.set_rows(stream.len, &kept(new_keys, row, 1)?)?;
+                        values.set_rows(stream.len, &kept(new_values, row, 1)?)?;
                         Ok(CachedKeys { keys, values, len: stream.len + 1 })
                     })
                     .collect()
@@ -368,8 +369,8 @@ fn fill(
         let (keys, values) = policy.blocks[layer].keys_and_values(&frame, &saved)?;
         for (stream, Segment { start, len, .. }) in streams.iter().zip(&segments) {
             let (old_keys, old_values) = &stream.caches[weights as usize][layer];
-            old_keys.slice_set(&kept(&keys, *start, *len)?, 0, 0)?;
-            old_values.slice_set(&kept(&values, *start, *len)?, 0, 0)?;
+            old_keys.set_rows(0, &kept(&keys, *start, *len)?)?;
+            old_values.set_rows(0, &kept(&values, *start, *len)?)?;
         }
         Ok(())
     })?;
@@ -378,5 +379,5 @@ fn fill(
 
 /// Rows as a cache keeps them: in f32, whatever the activations are.
 fn kept(rows: &Tensor, start: usize, len: usize) -> Result<Tensor> {
-    Ok(rows.narrow(0, start, len)?.to_dtype(DType::F32)?)
+    Ok(rows.rows(start, len)?.to_dtype(DType::F32)?)
 }

@@ -1,15 +1,13 @@
 //! The ways between the residual stream and a half of a block (attention or MLP), in and out, and that of queries and
 //! keys to attention: forward and backward.
 
-use candle_core::Tensor;
-
 use super::{
     PolicyError, Result,
     block::Frame,
     projection::{Projection, ProjectionSaved},
     rope::Rotation,
 };
-use ::kernels::{Gradients, InputGradient, Slot};
+use ::kernels::{Gradients, InputGradient, Kernels, NormOptions, RmsNorm, Slot, Tensor};
 
 /// An RMS norm over rows of its own width, which may be a part of the tensor's: one head.
 #[derive(Debug, Clone)]
@@ -24,8 +22,8 @@ pub(super) struct Norm {
 impl Norm {
     /// The normed rows, and what the backward wants back.
     pub(super) fn forward(&self, frame: &Frame<'_>, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, inv_rms) = frame.kernels.rms_norm(&self.rows(x)?, &self.weight, frame.norm)?;
-        Ok((y.reshape(x.shape())?, inv_rms))
+        let (y, inv_rms) = frame.kernels.rms_norm(&self.rows(x)?, &self.operands(frame.norm))?;
+        Ok((y.reshape(x.dims())?, inv_rms))
     }
 
     /// Adds the weight's gradient, if it is trained, and returns `dx` unless skipped.
@@ -44,20 +42,24 @@ impl Norm {
         };
         let dx = frame.kernels.rms_norm_backward(
             &self.rows(x)?,
-            &self.weight,
+            &self.operands(frame.norm),
             inv_rms,
             &self.rows(dy)?,
-            frame.norm,
-            self.slot,
             input,
             gradients,
         )?;
-        Ok(dx.map(|dx| dx.reshape(x.shape())).transpose()?)
+        Ok(dx.map(|dx| dx.reshape(x.dims())).transpose()?)
     }
 
     /// The same storage, seen as rows of the norm's width.
     fn rows(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.reshape(((), self.weight.elem_count()))?)
+        let width = self.weight.elem_count();
+        Ok(x.reshape((x.elem_count() / width.max(1), width))?)
+    }
+
+    /// As the kernels take it.
+    pub(super) fn operands(&self, options: NormOptions) -> RmsNorm<'_> {
+        RmsNorm { weight: &self.weight, slot: self.slot, options }
     }
 }
 
@@ -86,7 +88,7 @@ impl<const N: usize> Entry<N> {
             saved.push(kept);
         }
         let parts = match results.as_slice() {
-            [joint] if N > 1 => self.cut(joint)?,
+            [joint] if N > 1 => self.cut(frame.kernels, joint)?,
             _ => results,
         };
         let parts = <[Tensor; N]>::try_from(parts)
@@ -94,12 +96,12 @@ impl<const N: usize> Entry<N> {
         Ok((parts, saved))
     }
 
-    fn cut(&self, joint: &Tensor) -> Result<Vec<Tensor>> {
+    fn cut(&self, kernels: &dyn Kernels, joint: &Tensor) -> Result<Vec<Tensor>> {
         let mut start = 0;
         self.widths
             .iter()
             .map(|&width| {
-                let part = joint.narrow(1, start, width)?.contiguous()?;
+                let part = kernels.columns(joint, start, width)?;
                 start += width;
                 Ok(part)
             })
@@ -119,7 +121,7 @@ impl<const N: usize> Entry<N> {
         needs_dx: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let d_results = if self.readers.len() == N { Vec::from(d_parts) } else { vec![Tensor::cat(&d_parts, 1)?] };
+        let d_results = if self.readers.len() == N { Vec::from(d_parts) } else { vec![frame.kernels.join(&d_parts)?] };
         let (normed, inv_rms) = match &self.norm {
             Some(norm) => {
                 let (normed, inv_rms) = norm.forward(frame, x)?;

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use candle_core::{DType, Device, Tensor};
 use data::config::{Precision, Recompute};
 
 use super::{
@@ -26,7 +25,7 @@ use super::{
 };
 use ::files;
 use ::kernels::{
-    AttentionShape, Gradients, Kernels, Linear, Lora, Multiplier, Slot, Weight,
+    AttentionShape, DType, Gradients, Kernels, Linear, Lora, Multiplier, Place, Slot, Tensor, Weight,
     device::{self, DeviceChoice, Opened},
 };
 
@@ -59,9 +58,9 @@ impl Policy {
     /// Reads a Hugging Face folder onto the device that the options name. Sizes, names and shapes are checked before
     /// anything large is allocated.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
-        let Opened { device, why } = device::open(options.device).map_err(PolicyError::from)?;
+        let Opened { place, why } = device::open(options.device).map_err(PolicyError::from)?;
         tracing::debug!("{why}");
-        load(folder, options, None, &device)
+        load(folder, options, None, &place)
     }
 
     /// The same with any implementation of the kernels, on any device that it works on; `options.device` is not looked at.
@@ -69,9 +68,9 @@ impl Policy {
         folder: &Path,
         options: &LoadOptions,
         kernels: Arc<dyn Kernels>,
-        device: &Device,
+        place: &Place,
     ) -> Result<Self, LoadError> {
-        load(folder, options, Some(kernels), device)
+        load(folder, options, Some(kernels), place)
     }
 }
 
@@ -81,10 +80,10 @@ impl LoadOptions {
     }
 
     /// What an accelerator's activations are, and what matrices that are not trained are rounded to.
-    fn activations(&self, device: &Device) -> DType {
+    fn activations(&self, place: &Place) -> DType {
         match self.precision {
             Precision::Bf16 => DType::BF16,
-            Precision::Q8_0 | Precision::Q4K if !device.is_cpu() => DType::BF16,
+            Precision::Q8_0 | Precision::Q4K if !place.is_cpu() => DType::BF16,
             _ => DType::F32,
         }
     }
@@ -94,10 +93,10 @@ fn load(
     folder: &Path,
     options: &LoadOptions,
     kernels: Option<Arc<dyn Kernels>>,
-    device: &Device,
+    place: &Place,
 ) -> Result<Policy, LoadError> {
     let found = Found::look(folder, options)?;
-    memory::check(folder, &found.spec, &found.weights, options, device)?;
+    memory::check(folder, &found.spec, &found.weights, options, place)?;
     let remarks = found.remarks();
     for remark in &remarks {
         tracing::warn!("{remark}");
@@ -105,21 +104,21 @@ fn load(
     let Found { spec, weights, frozen, continued } = found;
     let trained = Trained::of(options, continued);
     // Composed kernels want one element type.
-    let own = kernels.is_none() && device.is_cpu();
+    let own = kernels.is_none() && place.is_cpu();
     let chosen = match &kernels {
         Some(_) => Chosen::F32,
-        None if device.is_cpu() => Chosen::of(options, &weights, &spec),
+        None if place.is_cpu() => Chosen::of(options, &weights, &spec),
         None => Chosen::on_device(options.precision),
     };
-    let kernels = kernels.map_or_else(|| device::kernels_for(device, options.activations(device), chosen.compute), Ok);
+    let kernels = kernels.map_or_else(|| device::kernels_for(place, options.activations(place), chosen.compute), Ok);
     let kernels = kernels.map_err(PolicyError::from)?;
     // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
     let at_start = frozen.iter().chain(trained.start());
-    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(device), at_start)?;
+    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(place), at_start)?;
 
     let mut planned = trained.planned(&spec);
     planned.extend(options.scalar.into_iter().flat_map(|head| head.planned(&spec)));
-    let parameters = Parameters::build(planned, device, |entry, values| {
+    let parameters = Parameters::build(planned, place, |entry, values| {
         if options.full && !scalar::is_part(&entry.name) {
             weights.read_into(&entry.name, &entry.shape, values)
         } else {
@@ -132,8 +131,8 @@ fn load(
         frozen: &frozen,
         trained: &trained,
         precision: options.precision,
-        device,
-        kind: if own || !device.is_cpu() { options.activations(device) } else { DType::F32 },
+        place,
+        kind: if own || !place.is_cpu() { options.activations(place) } else { DType::F32 },
         as_stored: own,
     };
     let (embedding, embedding_slot) = parts.matrix(EMBEDDING, [spec.vocab_size, spec.hidden_size])?;
@@ -144,12 +143,13 @@ fn load(
     } else {
         parts.matrix(HEAD, [spec.vocab_size, spec.hidden_size])?
     };
-    let gradients = Gradients::new(parameters.len(), device).map_err(PolicyError::from)?;
+    let gradients = Gradients::new(parameters.len(), place).map_err(PolicyError::from)?;
     let ropes = spec.ropes.iter().cloned();
     let ropes = ropes.map(|rope| RopeCache::new(rope, spec.head_dim)).collect();
     Ok(Policy {
         spec,
         kernels,
+        place: place.clone(),
         embedding,
         embedding_slot,
         blocks,
@@ -157,7 +157,7 @@ fn load(
         head,
         head_slot,
         scalar: match (scalar::head_of(&parameters)?, frozen.iter().find_map(|adapter| adapter.score.as_deref())) {
-            (None, Some(score)) => Some(scalar::frozen(score, device)?),
+            (None, Some(score)) => Some(scalar::frozen(score, place)?),
             (own, _) => own,
         },
         parameters,
@@ -166,7 +166,7 @@ fn load(
         files,
         adapter: trained.shape(),
         recompute: options.recompute,
-        room: memory::available(device) / 2,
+        room: memory::available(place) / 2,
         noise: 0,
         ropes,
         model: folder.to_owned(),
@@ -210,7 +210,7 @@ struct Parts<'a> {
     frozen: &'a [LoadedAdapter],
     trained: &'a Trained<'a>,
     precision: Precision,
-    device: &'a Device,
+    place: &'a Place,
     /// What matrices that are not trained are kept as, unless the file has them smaller.
     kind: DType,
     /// Whether the kernels read bf16 whatever they compute in.
@@ -224,7 +224,7 @@ impl Parts<'_> {
             return Ok((view, Some(slot)));
         }
         let values = self.weights.read(name, shape)?;
-        let tensor = Tensor::from_vec(values, shape, self.device).map_err(PolicyError::from)?;
+        let tensor = Tensor::from_vec(values, shape, self.place).map_err(PolicyError::from)?;
         Ok((tensor, None))
     }
 
@@ -233,20 +233,14 @@ impl Parts<'_> {
         if self.parameters.view(name)?.is_none()
             && let Some(blocks) = self.weights.quantized(name, shape, self.precision)?
         {
-            let blocks = Weight::from(blocks);
-            if self.device.is_cpu() {
-                return Ok((blocks, None));
-            }
-            // No device has a reader of blocks yet: they are widened once, to what the activations are.
-            let wide = blocks.widened().map_err(PolicyError::from)?;
-            let wide = wide.to_dtype(self.kind).and_then(|wide| wide.to_device(self.device));
-            return Ok((wide.map_err(PolicyError::from)?.into(), None));
+            let blocks = Weight::from(blocks).placed(self.place, self.kind);
+            return Ok((blocks.map_err(PolicyError::from)?, None));
         }
         let trained = self.parameters.view(name)?.is_some();
         let as_stored = self.as_stored && self.weights.is_bf16(name);
         if !trained && (self.kind == DType::BF16 || as_stored) {
             let values = self.weights.read_bf16(name, &shape)?;
-            let tensor = Tensor::from_vec(values, &shape, self.device).map_err(PolicyError::from)?;
+            let tensor = Tensor::from_vec(values, &shape, self.place).map_err(PolicyError::from)?;
             return Ok((tensor.into(), None));
         }
         let (tensor, slot) = self.tensor(name, &shape)?;
@@ -319,7 +313,7 @@ impl Parts<'_> {
 
     /// A frozen adapter on the policy's device.
     fn place(&self, lora: Lora) -> Result<Lora, LoadError> {
-        let moved = |tensor: &Tensor| tensor.to_device(self.device).map_err(PolicyError::from);
+        let moved = |tensor: &Tensor| tensor.to_place(self.place).map_err(PolicyError::from);
         Ok(Lora { a: moved(&lora.a)?, b: moved(&lora.b)?, ..lora })
     }
 

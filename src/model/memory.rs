@@ -6,14 +6,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use candle_core::Device;
 use data::size;
 
 use super::{
     LoadError, LoadOptions, Policy, Row, Spec, block::Block, flat_file, projection::Projection, source::Source,
     spec::NormPlaces,
 };
-use ::kernels::{Compute, Weight, device};
+use ::kernels::{Compute, Place, Weight, device};
 use data::config::{Precision, Recompute};
 
 /// Bytes of one number of an activation, a gradient or a moment.
@@ -33,7 +32,7 @@ pub(super) fn check(
     spec: &Spec,
     weights: &Source,
     options: &LoadOptions,
-    device: &Device,
+    place: &Place,
 ) -> Result<(), LoadError> {
     let needed: u64 = spec
         .tensors()
@@ -43,7 +42,7 @@ pub(super) fn check(
             trained + least_bytes(numbers, &tensor.name, &tensor.shape, weights, options)
         })
         .sum();
-    match total(device) {
+    match total(place) {
         Some(total) if needed > total => {
             Err(LoadError::Memory { path: model.to_owned(), needed: size(needed), total: size(total) })
         }
@@ -66,9 +65,9 @@ fn least_bytes(numbers: u64, name: &str, shape: &[usize], weights: &Source, opti
 }
 
 /// All the memory that the device has, or this program may have; nothing where nobody says.
-fn total(device: &Device) -> Option<u64> {
-    if !device.is_cpu() {
-        return device::memory(device).map(|memory| memory.total);
+fn total(place: &Place) -> Option<u64> {
+    if !place.is_cpu() {
+        return device::memory(place).map(|memory| memory.total);
     }
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
@@ -77,9 +76,9 @@ fn total(device: &Device) -> Option<u64> {
 }
 
 /// Bytes that other programs leave us on the device; a guess where nobody says.
-pub(super) fn available(device: &Device) -> u64 {
+pub(super) fn available(place: &Place) -> u64 {
     const GUESS: u64 = 4 << 30;
-    if let Some(memory) = device::memory(device) {
+    if let Some(memory) = device::memory(place) {
         return memory.free;
     }
     let Ok(mut system) = sysinfo::System::new() else {
@@ -197,7 +196,7 @@ impl Policy {
     fn bytes_with(&self, whole: usize, row_tokens: usize, answer_tokens: usize) -> u64 {
         let ranks = self.blocks.first().map_or(0, |block| {
             let adapters = block.projections().flat_map(Projection::adapters);
-            adapters.map(|lora| lora.a.dim(0).unwrap_or(0)).sum()
+            adapters.map(|lora| lora.a.dims()[0]).sum()
         });
         row_bytes(&self.spec, self.chosen.compute, ranks, whole, row_tokens, answer_tokens)
     }

@@ -10,7 +10,6 @@ use std::{
     path::Path,
 };
 
-use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, View};
 
@@ -23,7 +22,7 @@ use super::{
     source, tensor_file,
     tensors::{EMBEDDING, HEAD},
 };
-use ::kernels::{Lora, Weight};
+use ::kernels::{Tensor, Weight};
 
 /// The element type of the written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,13 +98,6 @@ pub fn save_merged(policy: &Policy, dir: &Path, stored: Stored) -> Result<(), Lo
     fs::write(dir.join("config.json"), config).map_err(failed)
 }
 
-/// `scale·B A`, row after row, in f32 on the processor.
-fn delta(lora: &Lora) -> candle_core::Result<Vec<f32>> {
-    let on_cpu = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32);
-    let product = on_cpu(&lora.b)?.matmul(&on_cpu(&lora.a)?)?;
-    (product * f64::from(lora.scale))?.flatten_all()?.to_vec1()
-}
-
 impl Policy {
     /// ‖ΔW‖ of the adapters by the kind of layer (`q_proj`, ..), over all blocks, Frobenius.
     pub fn adapter_norms(&self) -> Result<BTreeMap<String, f64>> {
@@ -114,9 +106,9 @@ impl Policy {
             let Some((first, rest)) = projection.adapters().split_first() else {
                 continue;
             };
-            let mut sum = delta(first)?;
+            let mut sum = first.delta()?;
             for lora in rest {
-                for (value, more) in sum.iter_mut().zip(delta(lora)?) {
+                for (value, more) in sum.iter_mut().zip(lora.delta()?) {
                     *value += more;
                 }
             }
@@ -172,35 +164,26 @@ impl View for Merged<'_> {
 
 impl Merged<'_> {
     fn values(&self) -> Result<Vec<f32>, LoadError> {
-        let merged = match self.source {
-            Source::Plain(tensor) => (*tensor).clone(),
-            Source::Matrix(weight) => self.dense(weight)?,
+        match self.source {
+            Source::Plain(tensor) => Ok(tensor.to_vec().map_err(PolicyError::from)?),
+            Source::Matrix(weight) => self.dense(weight),
             Source::Adapted(projection) => {
-                let weight = self.dense(&projection.linear().weight)?;
-                adapted(weight, projection)?
+                let mut values = self.dense(&projection.linear().weight)?;
+                for lora in projection.adapters() {
+                    let delta = lora.delta().map_err(PolicyError::from)?;
+                    values.iter_mut().zip(delta).for_each(|(value, delta)| *value += delta);
+                }
+                Ok(values)
             }
-        };
-        let flat = merged.flatten_all().and_then(|flat| flat.to_vec1());
-        Ok(flat.map_err(PolicyError::from)?)
-    }
-
-    fn dense(&self, weight: &Weight) -> Result<Tensor, LoadError> {
-        if let Some(original) = self.original {
-            let values = original.read(&self.name, &self.shape)?;
-            let tensor = Tensor::from_vec(values, self.shape.as_slice(), weight.device());
-            return Ok(tensor.map_err(PolicyError::from)?);
         }
-        let wide = weight.widened().map_err(PolicyError::from)?;
-        Ok(wide.to_dtype(DType::F32).map_err(PolicyError::from)?)
     }
-}
 
-/// `W + Σ scale·B A`.
-fn adapted(mut weight: Tensor, projection: &Projection) -> Result<Tensor> {
-    for lora in projection.adapters() {
-        weight = (weight + (lora.b.matmul(&lora.a)? * f64::from(lora.scale))?)?;
+    fn dense(&self, weight: &Weight) -> Result<Vec<f32>, LoadError> {
+        match self.original {
+            Some(original) => original.read(&self.name, &self.shape),
+            None => Ok(weight.to_vec().map_err(PolicyError::from)?),
+        }
     }
-    Ok(weight)
 }
 
 impl Policy {

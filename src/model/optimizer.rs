@@ -4,14 +4,13 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
     LoadError, Parameters, PolicyError, Result,
     flat_file::{self, Part},
 };
-use ::kernels::{AdamWStep, Gradients, Kernels, Slot};
+use ::kernels::{AdamWBuffers, AdamWStep, DType, Gradients, Kernels, Slot, Tensor};
 
 /// The constants of AdamW. The learning rate is given with every step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -52,7 +51,7 @@ impl AdamW {
     /// Zero moments for these parameters.
     pub fn new(parameters: &Parameters, options: AdamWOptions) -> Result<Self> {
         let values = parameters.values();
-        let zeros = || Tensor::zeros(values.shape(), DType::F32, values.device());
+        let zeros = || Tensor::zeros(values.dims(), DType::F32, &values.place());
         Ok(Self { options, step: 0, m: zeros()?, v: zeros()? })
     }
 
@@ -73,14 +72,14 @@ impl AdamW {
     /// Continues from a saved state, bit for bit.
     pub fn restore(&mut self, state: &AdamWState) -> Result<()> {
         for (name, saved, own) in [("m", &state.m, &self.m), ("v", &state.v, &self.v)] {
-            if saved.shape() != own.shape() {
+            if saved.dims() != own.dims() {
                 return Err(PolicyError::Usage(format!(
                     "The optimizer's `{name}` has {} numbers in the checkpoint, expected {}; it belongs to other settings",
                     saved.elem_count(),
                     own.elem_count()
                 )));
             }
-            own.slice_set(&saved.to_device(own.device())?, 0, 0)?;
+            own.set_rows(0, &saved.to_place(&own.place())?)?;
         }
         self.step = state.step;
         Ok(())
@@ -132,7 +131,8 @@ impl AdamW {
                 step: self.step,
                 gradient_scale: gradient_scale as f32,
             };
-            kernels.adamw(parameters.values(), gradients, &self.m, &self.v, slot, &step)?;
+            let buffers = AdamWBuffers { values: parameters.values(), gradients, m: &self.m, v: &self.v };
+            kernels.adamw(buffers, slot, &step)?;
         }
         Ok(())
     }

@@ -4,13 +4,11 @@
 
 use std::{collections::HashMap, path::Path};
 
-use candle_core::{Device, Tensor};
-
 use super::{
     LoadError, PolicyError, Result,
     flat_file::{self, Part},
 };
-use ::kernels::Slot;
+use ::kernels::{Place, Slot, Tensor};
 
 /// One trained tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl Parameters {
     /// Lays out the buffer and lets `fill` write each part's starting values.
     pub(super) fn build<E: From<PolicyError>>(
         mut planned: Vec<Planned>,
-        device: &Device,
+        place: &Place,
         mut fill: impl FnMut(&Parameter, &mut [f32]) -> Result<(), E>,
     ) -> Result<Self, E> {
         planned.sort_by_key(|plan| !plan.decays); // stable: file order within each half
@@ -62,7 +60,7 @@ impl Parameters {
         }
         let decaying = entries.iter().filter(|entry| entry.decays).map(|entry| entry.slot.len).sum();
         let index = entries.iter().enumerate().map(|(i, entry)| (entry.name.clone(), i)).collect();
-        let values = Tensor::from_vec(values, offset, device).map_err(PolicyError::from)?;
+        let values = Tensor::from_vec(values, offset, place).map_err(PolicyError::from)?;
         Ok(Self { values, entries, index, decaying })
     }
 
@@ -92,22 +90,13 @@ impl Parameters {
             return Ok(None);
         };
         let Parameter { shape, slot, .. } = &self.entries[index];
-        let view = self.values.narrow(0, slot.offset, slot.len)?.reshape(shape.as_slice())?;
+        let view = self.values.rows(slot.offset, slot.len)?.reshape(shape.as_slice())?;
         Ok(Some((view, *slot)))
     }
 
     /// Whether every value is a finite number.
     pub fn are_finite(&self) -> Result<bool> {
-        /// Numbers looked at in one go: what is computed on the way is as large.
-        const AT_ONCE: usize = 1 << 20;
-        for start in (0..self.len()).step_by(AT_ONCE) {
-            let some = self.values.narrow(0, start, AT_ONCE.min(self.len() - start))?;
-            // 0 times a finite number is 0, and no number otherwise.
-            if some.affine(0.0, 0.0)?.sum_all()?.to_scalar::<f32>()? != 0.0 {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(self.values.is_finite()?)
     }
 
     /// The ranges that decay and that do not; either may be empty.
@@ -137,12 +126,12 @@ impl Parameters {
 
     /// Copies of all parts by name.
     pub fn snapshot(&self) -> Result<Vec<(String, Tensor)>> {
-        let flat = self.values.to_vec1::<f32>()?;
+        let flat = self.values.to_vec::<f32>()?;
         self.entries
             .iter()
             .map(|entry| {
                 let values = flat[entry.slot.offset..][..entry.slot.len].to_vec();
-                let tensor = Tensor::from_vec(values, entry.shape.as_slice(), self.values.device())?;
+                let tensor = Tensor::from_vec(values, entry.shape.as_slice(), &Place::CPU)?;
                 Ok((entry.name.clone(), tensor))
             })
             .collect()
@@ -156,7 +145,7 @@ impl Parameters {
         let mut flat = Vec::with_capacity(self.len());
         for entry in &self.entries {
             if let Some(tensor) = given.get(entry.name.as_str()) {
-                flat.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
+                flat.extend(tensor.to_vec::<f32>()?);
             }
         }
         self.overwrite(flat)
@@ -164,9 +153,8 @@ impl Parameters {
 
     fn overwrite(&mut self, flat: Vec<f32>) -> Result<()> {
         let len = flat.len();
-        let flat = Tensor::from_vec(flat, len, self.values.device())?;
-        self.values.slice_set(&flat, 0, 0)?;
-        Ok(())
+        let flat = Tensor::from_vec(flat, len, &self.values.place())?;
+        Ok(self.values.set_rows(0, &flat)?)
     }
 }
 
@@ -178,7 +166,7 @@ mod tests {
         let plan =
             |name: &str, shape: &[usize], decays| Planned { name: name.to_owned(), shape: shape.to_vec(), decays };
         let planned = vec![plan("norm", &[2], false), plan("w", &[2, 3], true), plan("v", &[1, 2], true)];
-        Parameters::build::<PolicyError>(planned, &Device::Cpu, |entry, values| {
+        Parameters::build::<PolicyError>(planned, &Place::CPU, |entry, values| {
             values.fill(entry.slot.offset as f32);
             Ok(())
         })
@@ -195,9 +183,9 @@ mod tests {
         let (view, slot) = parameters.view("v").unwrap().unwrap();
         assert_eq!((view.dims(), slot.offset), (&[1usize, 2][..], 6));
         let mut state = parameters.snapshot().unwrap();
-        state[1].1 = Tensor::new(&[[7.0f32, 8.0]], &Device::Cpu).unwrap();
+        state[1].1 = Tensor::from_vec(vec![7.0f32, 8.0], (1, 2), &Place::CPU).unwrap();
         parameters.restore(&state).unwrap();
-        assert_eq!(view.to_vec2::<f32>().unwrap(), [[7.0, 8.0]]);
+        assert_eq!(view.to_vec::<f32>().unwrap(), [7.0, 8.0]);
     }
 
     #[test]
@@ -212,7 +200,7 @@ mod tests {
         extra.push(("x".to_owned(), state[0].1.clone()));
         assert!(error(&extra, &mut parameters).contains("`x`"));
         let mut bent = state;
-        bent[0].1 = bent[0].1.t().unwrap().contiguous().unwrap();
+        bent[0].1 = bent[0].1.reshape((3, 2)).unwrap();
         assert!(error(&bent, &mut parameters).contains("[3, 2]"));
     }
 }

@@ -1,6 +1,6 @@
 //! What a forward keeps for its backward.
 
-use candle_core::Tensor;
+use ::kernels::Tensor;
 
 use super::{Row, block::Saved, projection::Dropout};
 use ::kernels::LinearSaved;

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use candle_core::{DType, Device, Tensor};
 use half::bf16;
 
 use super::{
@@ -18,7 +17,8 @@ use super::{
     rope::{RopeCache, Rotation},
 };
 use ::kernels::{
-    Compute, Gradients, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, NormOptions, Slot, Weight,
+    Compute, DType, Gradients, Head, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, NormOptions, Place,
+    Slot, Tensor, Weight,
 };
 use data::config::{Precision, Recompute};
 
@@ -26,6 +26,7 @@ use data::config::{Precision, Recompute};
 pub struct Policy {
     pub(super) spec: Spec,
     pub(super) kernels: Arc<dyn Kernels>,
+    pub(super) place: Place,
     pub(super) embedding: Weight,
     pub(super) embedding_slot: Option<Slot>,
     pub(super) blocks: Vec<Block>,
@@ -70,8 +71,8 @@ impl Policy {
     }
 
     /// Where the weights are.
-    pub fn device(&self) -> &Device {
-        self.head.device()
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// In what the processor multiplies weights, as chosen.
@@ -169,14 +170,13 @@ impl Policy {
             });
             Ok(())
         })?;
-        let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.operands(frame.norm))?;
         let predictors = self.predictors(&normed, row)?;
         let (read, head) = if row.reads.is_scalar() {
             let (read, saved) = self.read_scalars(&predictors)?;
             (read, HeadPass::Scalar { normed: predictors, saved })
         } else {
-            let options = self.head_options();
-            let out = self.kernels.head(&predictors, &self.head, &row.targets, &options, HeadWant::WithU)?;
+            let out = self.kernels.head(&predictors, self.output(), &row.targets, HeadWant::WithU)?;
             let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
             let normed = self.head_slot.map(|_| predictors);
             (out.log_probs, HeadPass::Tokens { normed, u, lse: out.lse })
@@ -205,7 +205,7 @@ impl Policy {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = Frame { weights, ..self.frame(&row.layout, &rotations, None) };
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
-        let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.weight, frame.norm)?;
+        let (normed, _) = self.kernels.rms_norm(&hidden, &self.final_norm.operands(frame.norm))?;
         self.predictors(&normed, row)
     }
 
@@ -214,8 +214,7 @@ impl Policy {
         if row.reads.is_scalar() {
             return Ok(split(&self.read_scalars(states)?.0, &row.scored));
         }
-        let options = self.head_options();
-        let out = self.kernels.head(states, &self.head, &row.targets, &options, HeadWant::LogProbs)?;
+        let out = self.kernels.head(states, self.output(), &row.targets, HeadWant::LogProbs)?;
         Ok(split(&out.log_probs, &row.scored))
     }
 
@@ -224,8 +223,8 @@ impl Policy {
     pub fn embeddings(&self, row: &Row) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
         let weights = if self.trains_its_weights() { PassWeights::Policy } else { PassWeights::Reference };
         let states = self.states(weights, row)?;
-        let rows = states.to_dtype(DType::F32)?.to_vec2::<f32>()?;
-        let mut rows = rows.iter();
+        let rows = states.to_dtype(DType::F32)?.to_vec::<f32>()?;
+        let mut rows = rows.chunks(self.spec.hidden_size);
         let mean = |log_probs: Vec<f32>| {
             let mut mean = vec![0.0; self.spec.hidden_size];
             for row in rows.by_ref().take(log_probs.len()) {
@@ -298,7 +297,7 @@ impl Policy {
         }
 
         // The gradient buffer is taken out so that the frame may borrow the rest.
-        let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, self.head.device())?);
+        let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, &self.place)?);
         let result = self.go_back(&row, &mut kept, &hidden, &inv_rms, head, per_token, dropout, &mut gradients);
         self.gradients = gradients;
         result
@@ -326,25 +325,16 @@ impl Policy {
             HeadPass::Scalar { normed, saved } => self.scalars_backward(&normed, &saved, per_token, gradients)?,
             HeadPass::Tokens { normed, u, lse } => {
                 if let (Some(slot), Some(h)) = (self.head_slot, normed) {
-                    let (targets, options) = (&row.targets, self.head_options());
-                    kernels
-                        .head_weight_backward(&h, &self.head, targets, &lse, per_token, &options, slot, gradients)?;
+                    let (targets, coefficients) = (&row.targets, per_token);
+                    let pass = ::kernels::HeadPass { h: &h, targets, lse: &lse, coefficients };
+                    kernels.head_weight_backward(self.output(), pass, slot, gradients)?;
                 }
                 kernels.head_backward(u, per_token)?
             }
         };
-        let d_normed = kernels.scatter_rows(&d_predictors, &row.head_rows, hidden.dim(0)?)?;
-        let (norm, input) = (&self.final_norm, InputGradient::Fresh);
-        let mut dy = kernels.rms_norm_backward(
-            hidden,
-            &norm.weight,
-            inv_rms,
-            &d_normed,
-            frame.norm,
-            norm.slot,
-            input,
-            gradients,
-        )?;
+        let d_normed = kernels.scatter_rows(&d_predictors, &row.head_rows, hidden.dims()[0])?;
+        let (norm, input) = (self.final_norm.operands(frame.norm), InputGradient::Fresh);
+        let mut dy = kernels.rms_norm_backward(hidden, &norm, inv_rms, &d_normed, input, gradients)?;
         for (index, block) in self.blocks.iter().enumerate().rev() {
             let rows = if index + 1 == self.blocks.len() { row.needed() } else { None };
             let saved = match kept.pop() {
@@ -462,16 +452,17 @@ impl Policy {
 
     /// Final norm and head: `[N, d] -> [N, V]`.
     pub(super) fn head_logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let (normed, _) = self.kernels.rms_norm(hidden, &self.final_norm.weight, self.norm_options())?;
-        Ok(self.kernels.logits(&normed, &self.head, &self.head_options())?)
+        let (normed, _) = self.kernels.rms_norm(hidden, &self.final_norm.operands(self.norm_options()))?;
+        Ok(self.kernels.logits(&normed, self.output())?)
     }
 
     fn norm_options(&self) -> NormOptions {
         NormOptions { eps: self.spec.norm_eps as f32, plus_one: self.spec.norm_plus_one }
     }
 
-    fn head_options(&self) -> HeadOptions {
-        HeadOptions { softcap: self.spec.logit_softcap.map(|cap| cap as f32), ..HeadOptions::default() }
+    fn output(&self) -> Head<'_> {
+        let softcap = self.spec.logit_softcap.map(|cap| cap as f32);
+        Head { weight: &self.head, options: HeadOptions { softcap, ..HeadOptions::default() } }
     }
 
     pub(super) fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
@@ -489,9 +480,8 @@ impl Policy {
 
     /// How tokens at `positions` of sequences of `lengths` are rotated.
     pub(super) fn rotations(&self, positions: &[u32], lengths: &[u32]) -> Result<Vec<Rotation>> {
-        let device = self.head.device();
         let ropes = self.ropes.iter();
-        ropes.map(|rope| rope.rotation(positions, lengths, device)).collect()
+        ropes.map(|rope| rope.rotation(positions, lengths, &self.place)).collect()
     }
 }
 

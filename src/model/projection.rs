@@ -1,17 +1,13 @@
 //! A linear layer of a block with whatever adapters it carries, forward and backward.
 //!
 //! Without dropout the trained adapter is one more low-rank term of the fused kernel. With dropout its input differs
-//! from the layer's, so its two products are computed apart. The mask is never stored: it is a function of a seed and
-//! the element's place, made again in the backward.
-
-use candle_core::{DType, Tensor};
-use rayon::prelude::*;
+//! from the layer's, so its two products are computed apart.
 
 use super::{
     Result,
     block::{Frame, PassWeights},
 };
-use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
+use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora, Mask, Tensor};
 
 #[derive(Debug, Clone)]
 pub(super) struct Projection {
@@ -30,6 +26,16 @@ pub(super) struct Dropout {
     pub(super) probability: f64,
     /// A new one for each pass.
     pub(super) seed: u64,
+}
+
+impl Dropout {
+    /// The mask of one layer.
+    fn mask(&self, path: &str) -> Mask {
+        let hash = super::lora::stream_seed(self.seed, path);
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&hash.as_bytes()[..8]);
+        Mask::new(self.probability, u64::from_le_bytes(seed))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +83,7 @@ impl Projection {
     /// The trained adapter, if it is computed apart under `dropout`.
     fn apart<'a>(&'a self, dropout: Option<&Dropout>) -> Option<(&'a Lora, Mask)> {
         let dropout = dropout.filter(|dropout| dropout.probability > 0.0)?;
-        Some((self.trained.as_ref()?, Mask::new(dropout, &self.path)))
+        Some((self.trained.as_ref()?, dropout.mask(&self.path)))
     }
 
     fn without_trained(&self) -> Linear {
@@ -102,8 +108,8 @@ impl Projection {
             return Ok((y, ProjectionSaved { linear, apart: None }));
         };
         let (y, linear) = kernels.linear(x, &self.without_trained())?;
-        let (low, _) = kernels.linear(&mask.apply(x)?, &inner(lora))?;
-        let low = (low * f64::from(lora.scale))?;
+        let (low, _) = kernels.linear(&kernels.dropout(x, &mask)?, &inner(lora))?;
+        let low = kernels.scale(&low, lora.scale)?;
         let (delta, _) = kernels.linear(&low, &outer(lora))?;
         let y = kernels.add(&delta, y)?;
         Ok((y, ProjectionSaved { linear, apart: Some(low) }))
@@ -128,11 +134,12 @@ impl Projection {
         let dx = kernels.linear_backward(x, &saved.linear, dy, &self.without_trained(), input, gradients)?;
         let d_low = kernels.linear_backward(low, &none, dy, &outer(lora), InputGradient::Fresh, gradients)?;
         let Some(d_low) = d_low else { return Ok(dx) };
-        let d_low = (d_low * f64::from(lora.scale))?;
+        let d_low = kernels.scale(&d_low, lora.scale)?;
         let through = if needs_dx { InputGradient::Fresh } else { InputGradient::Skip };
-        let d_masked = kernels.linear_backward(&mask.apply(x)?, &none, &d_low, &inner(lora), through, gradients)?;
+        let masked = kernels.dropout(x, &mask)?;
+        let d_masked = kernels.linear_backward(&masked, &none, &d_low, &inner(lora), through, gradients)?;
         match (dx, d_masked) {
-            (Some(dx), Some(d_masked)) => Ok(Some(kernels.add(&mask.apply(&d_masked)?, dx)?)),
+            (Some(dx), Some(d_masked)) => Ok(Some(kernels.add(&kernels.dropout(&d_masked, &mask)?, dx)?)),
             (dx, _) => Ok(dx),
         }
     }
@@ -146,80 +153,4 @@ fn inner(lora: &Lora) -> Linear {
 /// `u -> u Bᵀ` as a layer of its own.
 fn outer(lora: &Lora) -> Linear {
     Linear { weight: lora.b.clone().into(), weight_slot: lora.b_slot, bias: None, bias_slot: None, loras: Vec::new() }
-}
-
-/// Inverted dropout: an element is zero with the given probability, else divided by what is left of it.
-struct Mask {
-    seed: u64,
-    /// Elements whose 32 random bits are below this are dropped.
-    threshold: u32,
-    keep: f32,
-}
-
-impl Mask {
-    fn new(dropout: &Dropout, path: &str) -> Self {
-        let hash = super::lora::stream_seed(dropout.seed, path);
-        let mut seed = [0; 8];
-        seed.copy_from_slice(&hash.as_bytes()[..8]);
-        Self {
-            seed: u64::from_le_bytes(seed),
-            threshold: (dropout.probability * f64::from(u32::MAX)) as u32,
-            keep: (1.0 / (1.0 - dropout.probability)) as f32,
-        }
-    }
-
-    /// The elements that fall are chosen on the processor, so that every device drops the same ones.
-    fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        if !x.device().is_cpu() || x.dtype() != DType::F32 {
-            // The mask goes to the device; nothing is waited for.
-            let mut factors = vec![1.0; x.elem_count()];
-            self.scale(&mut factors);
-            let factors = Tensor::from_vec(factors, x.shape(), x.device())?;
-            return Ok((x * factors.to_dtype(x.dtype())?)?);
-        }
-        let mut values = x.flatten_all()?.to_vec1::<f32>()?;
-        self.scale(&mut values);
-        Ok(Tensor::from_vec(values, x.shape(), x.device())?)
-    }
-
-    fn scale(&self, values: &mut [f32]) {
-        const PIECE: usize = 1 << 14;
-        values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, values)| {
-            for (i, value) in values.iter_mut().enumerate() {
-                let place = (piece * PIECE + i) as u64;
-                *value = if self.drops(place) { 0.0 } else { *value * self.keep };
-            }
-        });
-    }
-
-    /// SplitMix64 at a counter: any element's bits without those before it.
-    fn drops(&self, place: u64) -> bool {
-        let mut z = self.seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) as u32) < self.threshold
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::Device;
-
-    use super::*;
-
-    #[test]
-    fn dropout_keeps_the_mean_and_repeats_from_its_seed() {
-        let dropout = Dropout { probability: 0.25, seed: 3 };
-        let mask = Mask::new(&dropout, "model.layers.0.mlp.up_proj");
-        let ones = Tensor::ones((100, 1000), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let dropped = mask.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let zeros = dropped.iter().filter(|&&x| x == 0.0).count() as f64 / dropped.len() as f64;
-        assert!((zeros - 0.25).abs() < 0.01, "{zeros}");
-        assert!(dropped.iter().all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6));
-        let same = mask.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(dropped, same);
-        let other = Mask::new(&Dropout { seed: 4, ..dropout }, "model.layers.0.mlp.up_proj");
-        let other = other.apply(&ones).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_ne!(dropped, other);
-    }
 }

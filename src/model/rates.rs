@@ -12,13 +12,12 @@ use std::{
     time::Instant,
 };
 
-use candle_core::{Device, Tensor};
 use half::bf16;
 use serde::{Deserialize, Serialize};
 
 use super::Spec;
 use ::files;
-use ::kernels::{self, Compute, Gradients, InputGradient, KernelError, Linear, Multiplier};
+use ::kernels::{self, Compute, Gradients, InputGradient, KernelError, Linear, Multiplier, Place, Tensor};
 
 /// Rows of the measured product: a short row of tokens.
 const ROWS: usize = 256;
@@ -80,12 +79,12 @@ impl Rates {
         let [d_in, d_out] = shape(spec);
         let numbers = |len: usize, seed: usize| (0..len).map(move |i| ((i * 31 + seed) % 251) as f32 / 251.0 - 0.5);
         let tensor = |rows: usize, columns: usize, seed| {
-            Tensor::from_vec(numbers(rows * columns, seed).collect(), (rows, columns), &Device::Cpu)
+            Tensor::from_vec(numbers(rows * columns, seed).collect(), (rows, columns), &Place::CPU)
         };
         let (x, dy) = (tensor(ROWS, d_in, 1)?, tensor(ROWS, d_out, 2)?);
         let weight: Vec<bf16> = numbers(d_out * d_in, 3).map(bf16::from_f32).collect();
-        let layer = Linear::frozen(Tensor::from_vec(weight, (d_out, d_in), &Device::Cpu)?);
-        let mut gradients = Gradients::new(0, &Device::Cpu)?;
+        let layer = Linear::frozen(Tensor::from_vec(weight, (d_out, d_in), &Place::CPU)?);
+        let mut gradients = Gradients::new(0, &Place::CPU)?;
         let candidates: Vec<Multiplier> = Multiplier::present().filter(|by| *by != Multiplier::Loops).collect();
         let mut best = vec![f64::INFINITY; candidates.len()];
         for _ in 0..TIMES {

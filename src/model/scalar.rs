@@ -4,8 +4,6 @@
 //! row: what Transformers' `..ForSequenceClassification` feeds to its `score`. Each is a [`Policy`] with buffers, gradients
 //! and an optimizer of its own; the tensors of the base are there once.
 
-use candle_core::{DType, Device, Tensor};
-
 use super::{
     AdapterShape, LoadError, Parameters, Policy, PolicyError, Result, Spec,
     block::Block,
@@ -14,7 +12,7 @@ use super::{
     rope::RopeCache,
     trained::Trained,
 };
-use ::kernels::{Gradients, InputGradient, Linear, LinearSaved, Lora};
+use ::kernels::{DType, Gradients, InputGradient, Linear, LinearSaved, Lora, Place, Tensor};
 
 /// As PEFT names it where `modules_to_save` holds `score`.
 pub(super) const SCORE_WEIGHT: &str = "base_model.model.score.weight";
@@ -46,8 +44,8 @@ pub(super) fn is_part(name: &str) -> bool {
 }
 
 /// A head that is not trained any more.
-pub(super) fn frozen(weight: &[f32], device: &Device) -> Result<Linear> {
-    let weight = Tensor::from_slice(weight, (1, weight.len()), device)?;
+pub(super) fn frozen(weight: &[f32], place: &Place) -> Result<Linear> {
+    let weight = Tensor::from_vec(weight.to_vec(), (1, weight.len()), place)?;
     Ok(Linear { weight: weight.into(), weight_slot: None, bias: None, bias_slot: None, loras: Vec::new() })
 }
 
@@ -73,9 +71,9 @@ impl Policy {
         let trained = Trained::New(shape);
         let mut planned = trained.planned(&self.spec);
         planned.extend(head.into_iter().flat_map(|head| head.planned(&self.spec)));
-        let device = self.device();
+        let place = &self.place;
         let parameters =
-            Parameters::build(planned, device, |entry, values| trained.fill(&self.spec, &entry.name, values))?;
+            Parameters::build(planned, place, |entry, values| trained.fill(&self.spec, &entry.name, values))?;
         let mut blocks = self.blocks.clone();
         for projection in blocks.iter_mut().flat_map(Block::projections_mut) {
             let [a, b] = [a_name(projection.path()), b_name(projection.path())];
@@ -91,6 +89,7 @@ impl Policy {
         Ok(Self {
             spec: self.spec.clone(),
             kernels: self.kernels.clone(),
+            place: place.clone(),
             embedding: self.embedding.clone(),
             embedding_slot: None,
             blocks,
@@ -98,7 +97,7 @@ impl Policy {
             head: self.head.clone(),
             head_slot: None,
             scalar: head_of(&parameters)?,
-            gradients: Gradients::new(parameters.len(), device).map_err(PolicyError::from)?,
+            gradients: Gradients::new(parameters.len(), place).map_err(PolicyError::from)?,
             parameters,
             identity: self.identity.clone(),
             files: self.files.clone(),
@@ -125,10 +124,11 @@ impl Policy {
         let mut values = other.trainable()?;
         for (name, values) in &mut values {
             if name == SCORE_WEIGHT {
-                *values = (&*values / std)?;
+                let scaled = values.to_vec::<f32>()?.into_iter().map(|value| value * (1.0 / std) as f32);
+                *values = Tensor::from_vec(scaled.collect(), values.dims(), &Place::CPU)?;
             }
         }
-        let bias = Tensor::from_vec(vec![(-mean / std) as f32], 1, self.device())?;
+        let bias = Tensor::from_vec(vec![(-mean / std) as f32], 1, &Place::CPU)?;
         values.push((SCORE_BIAS.to_owned(), bias));
         self.set_trainable(&values)
     }
@@ -136,7 +136,7 @@ impl Policy {
     /// w, where there is such a head.
     pub(super) fn score(&self) -> Result<Option<Vec<f32>>> {
         let weight = self.scalar.as_ref().and_then(|head| head.weight.dense());
-        Ok(weight.map(|weight| weight.flatten_all()?.to_vec1::<f32>()).transpose()?)
+        Ok(weight.map(|weight| weight.to_vec::<f32>()).transpose()?)
     }
 
     fn scalar(&self) -> Result<&Linear> {
@@ -147,7 +147,7 @@ impl Policy {
     /// `normed[A,d]` gives A numbers, and what the backward wants back.
     pub(super) fn read_scalars(&self, normed: &Tensor) -> Result<(Vec<f32>, LinearSaved)> {
         let (values, saved) = self.kernels.linear(normed, self.scalar()?)?;
-        Ok((values.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?, saved))
+        Ok((values.to_dtype(DType::F32)?.to_vec()?, saved))
     }
 
     /// Adds the head's own gradient and gives that of `normed`.
@@ -158,7 +158,7 @@ impl Policy {
         slopes: &[f32],
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        let slopes = Tensor::from_slice(slopes, (slopes.len(), 1), normed.device())?.to_dtype(normed.dtype())?;
+        let slopes = Tensor::from_vec(slopes.to_vec(), (slopes.len(), 1), &self.place)?.to_dtype(normed.dtype())?;
         let head = self.scalar()?;
         let dx = self.kernels.linear_backward(normed, saved, &slopes, head, InputGradient::Fresh, gradients)?;
         dx.ok_or_else(|| PolicyError::Usage("The scalar head gave no gradient".to_owned()))

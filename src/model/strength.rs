@@ -17,11 +17,10 @@ impl Policy {
             if base.is_none() && !lora::is_b(&entry.name) {
                 continue;
             }
-            let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
             let Some((view, _)) = self.parameters.view(&entry.name)? else {
                 continue;
             };
-            let mut values = view.flatten_all().and_then(|view| view.to_vec1::<f32>()).map_err(failed)?;
+            let mut values = view.to_vec::<f32>().map_err(PolicyError::from)?;
             match &base {
                 None => {
                     for value in &mut values {

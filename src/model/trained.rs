@@ -93,7 +93,7 @@ impl<'a> Trained<'a> {
             Self::Further(start, _) => {
                 if let Some(lora) = start.lora(&linear.path) {
                     let half = if is_a { lora.a } else { lora.b };
-                    let stored = half.flatten_all().and_then(|half| half.to_vec1::<f32>());
+                    let stored = half.to_vec::<f32>();
                     values.copy_from_slice(&stored.map_err(super::PolicyError::from)?);
                 }
             }

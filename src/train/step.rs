@@ -121,7 +121,7 @@ impl Trainer {
     /// Bytes that this process holds for what is trained, where the policy lives.
     pub fn used_bytes(&self) -> u64 {
         let policy = &self.policy;
-        self.memory.map_or_else(|| process::used_on(policy.device()), |memory| memory.used(policy))
+        self.memory.map_or_else(|| process::used_on(policy.place()), |memory| memory.used(policy))
     }
 
     /// Forward and backward through every row, then one update.

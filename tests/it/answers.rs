@@ -33,9 +33,10 @@ fn the_cache_gives_what_the_whole_text_gives() {
     for (prompt, answer) in prompts.iter().zip(generate(&policy, &prompts, &options)) {
         assert_eq!(answer.len(), 12);
         let text = [prompt.as_slice(), &answer].concat();
-        let logits = policy.logits(&text).unwrap().to_vec2::<f32>().unwrap();
+        let logits = policy.logits(&text).unwrap();
+        let (vocabulary, logits) = (logits.dims()[1], logits.to_vec::<f32>().unwrap());
         for (index, &id) in answer.iter().enumerate() {
-            let row = &logits[prompt.len() - 1 + index];
+            let row = &logits[(prompt.len() - 1 + index) * vocabulary..][..vocabulary];
             let best = row.iter().copied().fold(f32::MIN, f32::max);
             assert!(row[id as usize] > best - 1e-4, "token {index} of the answer is not the likeliest");
         }

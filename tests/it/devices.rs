@@ -1,9 +1,9 @@
 //! The same training wherever it is computed: by the processor's own kernels, by those composed of candle's operations,
 //! and on a CUDA device where there is one (`cargo test --features cuda --test it -- parity devices`).
 
-use candle_core::{DType, Tensor};
 use nudge::{
     data::config::{Precision, Targets},
+    kernels::{DType, Tensor},
     model::{AdamW, AdamWOptions, AdapterShape, Doc, LoadOptions, Policy, Stored, save_merged},
     train::{
         dataset::packing::Packed,
@@ -194,14 +194,14 @@ fn state_moves_between_places() {
 #[test]
 fn exports_are_the_same_from_everywhere() {
     let own = fixture::one("llama_gqa_rope3");
-    let adapter = own.adapter_tensors();
+    let adapter = fixture::for_policy(own.adapter_tensors());
     let merged = |mut policy: Policy| -> Vec<f64> {
         policy.set_trainable(&adapter).unwrap();
         let dir = tempfile::tempdir().unwrap();
         save_merged(&policy, dir.path(), Stored::F32).unwrap();
         let path = dir.path().join("model.safetensors");
         let tensors = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
-        let mut named: Vec<(String, Tensor)> = tensors.into_iter().collect();
+        let mut named = fixture::for_policy(tensors.into_iter().collect());
         named.sort_by(|a, b| a.0.cmp(&b.0));
         values(&named)
     };

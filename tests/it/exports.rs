@@ -141,7 +141,7 @@ fn an_export_that_cannot_be_proven_leaves_nothing() {
     let mut fresh = fixture.lora();
     let zeros: Vec<_> =
         fixture.adapter_tensors().into_iter().map(|(name, tensor)| (name, tensor.zeros_like().unwrap())).collect();
-    fresh.set_trainable(&zeros).unwrap();
+    fresh.set_trainable(&fixture::for_policy(zeros)).unwrap();
     let result = export(&fresh, &fixture.folder, &probes);
     assert!(matches!(result, Err(ExportError::NoEffect { .. })), "{result:?}");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);

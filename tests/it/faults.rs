@@ -64,7 +64,7 @@ impl<F: Fn(u64) -> Mishap> Host for Faulty<F> {
             Mishap::NonFiniteGradient => Ok(policy.gradients().scale(f32::NAN).map_err(PolicyError::from)?),
             Mishap::OutOfMemory => {
                 let words = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
-                Err(TrainError::Policy(PolicyError::from(candle_core::Error::Cuda(words.into()))))
+                Err(TrainError::Policy(PolicyError::Kernel(candle_core::Error::Cuda(words.into()).into())))
             }
         }
     }

@@ -59,13 +59,13 @@ impl Place {
         Multiplier::present().map(Self::Bf16).collect()
     }
 
-    pub fn device(self) -> Device {
+    pub fn device(self) -> kernels::Place {
         match self {
-            Self::Processor | Self::Bf16(_) | Self::Composed => Device::Cpu,
+            Self::Processor | Self::Bf16(_) | Self::Composed => kernels::Place::CPU,
             #[cfg(feature = "cuda")]
             Self::Cuda => {
                 use nudge::kernels::device::{DeviceChoice, open};
-                open(DeviceChoice::Cuda(0)).unwrap().device
+                open(DeviceChoice::Cuda(0)).unwrap().place
             }
         }
     }
@@ -240,7 +240,7 @@ impl Fixture {
         let mut options = Self::adapter_options();
         change(&mut options);
         let mut policy = self.load(&options);
-        policy.set_trainable(&self.adapter_tensors()).unwrap();
+        policy.set_trainable(&for_policy(self.adapter_tensors())).unwrap();
         policy
     }
 
@@ -297,8 +297,30 @@ pub fn numbers(value: &Value) -> Vec<f64> {
 }
 
 /// All elements as f64.
-pub fn elements(tensor: &Tensor) -> Vec<f64> {
-    tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+pub fn elements(tensor: &impl Elements) -> Vec<f64> {
+    tensor.elements()
+}
+
+/// Tensors of files and of policies.
+pub trait Elements {
+    fn elements(&self) -> Vec<f64>;
+}
+
+impl Elements for Tensor {
+    fn elements(&self) -> Vec<f64> {
+        self.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+    }
+}
+
+impl Elements for kernels::Tensor {
+    fn elements(&self) -> Vec<f64> {
+        self.to_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
+    }
+}
+
+/// What a file holds, for a policy.
+pub fn for_policy(tensors: Vec<(String, Tensor)>) -> Vec<(String, kernels::Tensor)> {
+    tensors.into_iter().map(|(name, tensor)| (name, tensor.into())).collect()
 }
 
 /// ‖got − want‖ / ‖want‖.

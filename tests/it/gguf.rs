@@ -99,7 +99,7 @@ fn filled(model: &Path, precision: Precision) -> Policy {
     for (index, (_, tensor)) in parts.iter_mut().enumerate() {
         let numbers = tensor.elem_count();
         let values: Vec<f32> = (0..numbers).map(|i| ((i * 37 + index * 11) % 101) as f32 / 505.0 - 0.1).collect();
-        *tensor = candle_core::Tensor::from_vec(values, tensor.dims(), tensor.device()).unwrap();
+        *tensor = nudge::kernels::Tensor::from_vec(values, tensor.dims(), &tensor.place()).unwrap();
     }
     policy.set_trainable(&parts).unwrap();
     policy

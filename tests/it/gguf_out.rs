@@ -147,7 +147,7 @@ fn a_training_goes_out_at_any_strength() {
     let full = || {
         let mut policy = fixture.full();
         for (name, tensor) in policy.trainable().unwrap() {
-            let moved = (tensor * 1.25).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let moved = tensor.to_vec::<f32>().unwrap().iter().map(|value| value * 1.25).collect();
             policy.set_tensor(&name, moved).unwrap();
         }
         policy

@@ -1,7 +1,7 @@
 //! The scalar head, and several policies on one base.
 
-use candle_core::{Device, Tensor};
 use nudge::{
+    kernels::{Place, Tensor},
     model::{Doc, LoadOptions, Policy, Reads, Row, ScalarHead},
     train::{
         dataset::packing::pack_for,
@@ -26,7 +26,7 @@ fn scoring(head: ScalarHead) -> Policy {
     let mut values = policy.trainable().unwrap();
     for (index, (_, tensor)) in values.iter_mut().enumerate() {
         let wave: Vec<f32> = (0..tensor.elem_count()).map(|i| ((i * 7 + index) as f32 * 0.37).sin() * 0.05).collect();
-        *tensor = Tensor::from_vec(wave, tensor.dims(), &Device::Cpu).unwrap();
+        *tensor = Tensor::from_vec(wave, tensor.dims(), &Place::CPU).unwrap();
     }
     policy.set_trainable(&values).unwrap();
     policy
@@ -69,7 +69,7 @@ fn gradients_through_the_scalar_head_are_those_of_differences() {
         let mut wave = Wave::default();
         gradient(&mut policy, None, 1, &rows, &mut wave, &mut go_on).unwrap().done().unwrap();
         let gradients = policy.gradients().to_vec().unwrap();
-        let start = policy.parameters().values().to_vec1::<f32>().unwrap();
+        let start = policy.parameters().values().to_vec::<f32>().unwrap();
         // Along the gradient itself, so that every parameter has its say.
         let norm = gradients.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
         let step = 1e-2 / norm;
@@ -79,8 +79,8 @@ fn gradients_through_the_scalar_head_are_those_of_differences() {
                 .zip(&gradients)
                 .map(|(&x, &g)| (f64::from(x) + sign * step * f64::from(g)) as f32)
                 .collect();
-            let moved = Tensor::new(moved, &Device::Cpu).unwrap();
-            policy.parameters().values().slice_set(&moved, 0, 0).unwrap();
+            let moved = Tensor::from_vec(moved, start.len(), &Place::CPU).unwrap();
+            policy.parameters().values().set_rows(0, &moved).unwrap();
             value(&policy, &rows[0].row)
         };
         let numeric = (at(1.0) - at(-1.0)) / (2.0 * step);
@@ -125,7 +125,7 @@ fn policies_beside_each_other_share_a_base_and_nothing_that_is_trained() {
     let mut policy = Policy::load(&fixture.folder, &Fixture::adapter_options()).unwrap();
     let shape = Fixture::adapter_options().adapter.unwrap();
     let apart = scoring(ScalarHead::Plain);
-    policy.set_trainable(&fixture.adapter_tensors()).unwrap();
+    policy.set_trainable(&fixture::for_policy(fixture.adapter_tensors())).unwrap();
     let (before, reference) = (policy.log_probs(&row).unwrap(), policy.reference_log_probs(&row).unwrap());
     let mut beside = policy.beside(&shape, Some(ScalarHead::Plain)).unwrap();
     assert_eq!(beside.identity(), policy.identity());

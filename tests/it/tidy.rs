@@ -14,7 +14,7 @@ const ROOMS: [&str; 17] = [
 
 /// Crates that only some rooms may know.
 const KEPT: [(&str, &[&str]); 4] = [
-    ("candle-core", &["kernels", "model", "train"]),
+    ("candle-core", &["kernels"]),
     ("egui", &["ui", "app"]),
     ("rusqlite", &["store"]),
     // The network.

@@ -39,9 +39,10 @@ fn trained(name: &str, full: bool) -> Policy {
         ..LoadOptions::default()
     };
     let mut policy = Policy::load(&folder(name), &options).unwrap();
-    let moved: Vec<_> =
-        policy.trainable().unwrap().into_iter().map(|(name, tensor)| (name, (tensor + 0.05).unwrap())).collect();
-    policy.set_trainable(&moved).unwrap();
+    for (name, tensor) in policy.trainable().unwrap() {
+        let moved = tensor.to_vec::<f32>().unwrap().iter().map(|value| value + 0.05).collect();
+        policy.set_tensor(&name, moved).unwrap();
+    }
     policy
 }
 

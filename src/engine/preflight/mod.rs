@@ -64,10 +64,10 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     judging::rules_of(&project, &project.probes()?)?;
     let folder = inputs::model_folder(&project, config)?;
     let options = inputs::load_options(config, project.dir());
-    let device = device::open(options.device).map_err(PolicyError::from)?.device;
+    let place = device::open(options.device).map_err(PolicyError::from)?.place;
     // All that is held on an accelerator now belongs to others.
-    let others = device::memory(&device).map_or(asker.others, |memory| memory.used);
-    let free_memory_bytes = process::free_on(&device) + others;
+    let others = device::memory(&place).map_or(asker.others, |memory| memory.used);
+    let free_memory_bytes = process::free_on(&place) + others;
     asker.go_on()?;
     let mut policy = Policy::load(&folder, &options)?;
     asker.go_on()?;

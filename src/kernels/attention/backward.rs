@@ -8,14 +8,12 @@
 
 use std::{mem::MaybeUninit, ops::Range};
 
-use candle_core::Tensor;
-
 use super::{
     AttentionShape, KEYS, KeyBlock, QueryBlock, check_operands, cost, forward::head_rows, key_blocks, query_blocks,
     stack, whole_vectors,
 };
 use crate::{
-    Layout, Result, Segment, access,
+    Layout, Outcome, Qkv, Result, Segment, Tensor, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel,
@@ -61,22 +59,18 @@ struct Operands<'a> {
 }
 
 /// `(dq, dk, dv)`.
-#[expect(clippy::too_many_arguments, reason = "the trait's signature")]
 pub(crate) fn backward(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    o: &Tensor,
-    lse: &Tensor,
-    d_o: &Tensor,
+    qkv: Qkv<'_>,
+    outcome: Outcome<'_>,
     layout: &Layout,
     shape: &AttentionShape,
 ) -> Result<(Tensor, Tensor, Tensor)> {
-    check_operands(BACKWARD, q, k, v, layout, shape)?;
+    check_operands(BACKWARD, qkv, layout, shape)?;
+    let (Qkv { q, k, v }, Outcome { o, lse, d_o }) = (qkv, outcome);
     let tokens = layout.tokens();
-    access::expect_dims(BACKWARD, "o", o, &[tokens, shape.query_width()])?;
-    access::expect_dims(BACKWARD, "lse", lse, &[tokens, shape.heads])?;
-    access::expect_dims(BACKWARD, "gradient of o", d_o, &[tokens, shape.query_width()])?;
+    access::expect_dims(BACKWARD, "o", o.dims(), &[tokens, shape.query_width()])?;
+    access::expect_dims(BACKWARD, "lse", lse.dims(), &[tokens, shape.heads])?;
+    access::expect_dims(BACKWARD, "gradient of o", d_o.dims(), &[tokens, shape.query_width()])?;
     let read = |operand, tensor| access::read(BACKWARD, operand, tensor);
     let (q, k, v) = (read("q", q)?, read("k", k)?, read("v", v)?);
     let (o, lse, d_o) = (read("o", o)?, read("lse", lse)?, read("gradient of o", d_o)?);

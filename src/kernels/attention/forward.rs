@@ -3,14 +3,12 @@
 
 use std::{mem::MaybeUninit, ops::Range};
 
-use candle_core::Tensor;
-
 use super::{
     AttentionShape, CachedKeys, KEYS, KeyBlock, QueryBlock, check_operands, cost, key_blocks, query_blocks, stack,
     whole_vectors,
 };
 use crate::{
-    Layout, Result, access,
+    Layout, Qkv, Result, Tensor, access,
     buffer::{Fresh, Shared},
     gemm::{Matrix, Target},
     parallel,
@@ -99,14 +97,9 @@ impl Workspace {
 }
 
 /// `(o, lse)`.
-pub(crate) fn forward(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    layout: &Layout,
-    shape: &AttentionShape,
-) -> Result<(Tensor, Tensor)> {
-    check_operands(FORWARD, q, k, v, layout, shape)?;
+pub(crate) fn forward(qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
+    check_operands(FORWARD, qkv, layout, shape)?;
+    let Qkv { q, k, v } = qkv;
     let (q, k, v) = (access::read(FORWARD, "q", q)?, access::read(FORWARD, "k", k)?, access::read(FORWARD, "v", v)?);
     let (q, k, v): (&[f32], &[f32], &[f32]) = (&q, &k, &v);
     let tokens = layout.tokens();
@@ -143,7 +136,7 @@ pub(crate) fn forward(
 /// One query row for each cache.
 pub(crate) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
     shape.check(CACHED)?;
-    access::expect_dims(CACHED, "q", q, &[caches.len(), shape.query_width()])?;
+    access::expect_dims(CACHED, "q", q.dims(), &[caches.len(), shape.query_width()])?;
     let q = access::read(CACHED, "q", q)?;
     let q: &[f32] = &q;
     let mut views = Vec::with_capacity(caches.len());

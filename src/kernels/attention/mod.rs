@@ -11,9 +11,7 @@ mod tests;
 
 use std::ops::Range;
 
-use candle_core::Tensor;
-
-use super::{Layout, Result, Segment, access, simd::VECTOR};
+use super::{Layout, Result, Segment, Tensor, access, simd::VECTOR};
 
 pub(super) use backward::backward;
 pub(super) use forward::{cached, forward};
@@ -65,14 +63,36 @@ impl AttentionShape {
     }
 
     pub(super) fn check_cache(&self, operation: &'static str, cache: &CachedKeys<'_>) -> Result<()> {
-        let (capacity, width) = access::matrix(operation, "keys", cache.keys)?;
-        access::expect_dims(operation, "values", cache.values, &[capacity, width])?;
+        let (capacity, width) = access::matrix(operation, "keys", cache.keys.dims())?;
+        access::expect_dims(operation, "values", cache.values.dims(), &[capacity, width])?;
         if width != self.key_width() || cache.len == 0 || cache.len > capacity {
             let message = format!("{} keys in use of a cache {:?}", cache.len, cache.keys.dims());
             return access::fault(operation, message);
         }
         Ok(())
     }
+}
+
+/// What attention over a row reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Qkv<'a> {
+    /// `[T, heads·hd]`.
+    pub q: &'a Tensor,
+    /// `[T, kv_heads·hd]`.
+    pub k: &'a Tensor,
+    /// `[T, kv_heads·hd]`.
+    pub v: &'a Tensor,
+}
+
+/// What it gave, and the gradient of that.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome<'a> {
+    /// `[T, heads·hd]`.
+    pub o: &'a Tensor,
+    /// `[T, heads]`.
+    pub lse: &'a Tensor,
+    /// Gradient of `o`.
+    pub d_o: &'a Tensor,
 }
 
 /// The keys and values that one sequence of a generation has so far.
@@ -173,16 +193,14 @@ fn cost(segment: &Segment, block: &QueryBlock, shape: &AttentionShape) -> usize 
 /// Checks `q`, `k`, `v` against the layout.
 pub(super) fn check_operands(
     operation: &'static str,
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
+    Qkv { q, k, v }: Qkv<'_>,
     layout: &Layout,
     shape: &AttentionShape,
 ) -> Result<()> {
     shape.check(operation)?;
-    access::expect_dims(operation, "q", q, &[layout.tokens(), shape.query_width()])?;
-    access::expect_dims(operation, "k", k, &[layout.tokens(), shape.key_width()])?;
-    access::expect_dims(operation, "v", v, &[layout.tokens(), shape.key_width()])
+    access::expect_dims(operation, "q", q.dims(), &[layout.tokens(), shape.query_width()])?;
+    access::expect_dims(operation, "k", k.dims(), &[layout.tokens(), shape.key_width()])?;
+    access::expect_dims(operation, "v", v.dims(), &[layout.tokens(), shape.key_width()])
 }
 
 /// Copies the rows of a block for all query heads of key head `key_head`, stacked head by head, times `factor`.

@@ -1,11 +1,9 @@
 //! Attention against straight loops, finite differences of them, and itself.
 
-use candle_core::Tensor;
-
 use super::{AttentionShape, CachedKeys, backward, cached, forward};
 use crate::{
-    Layout, Segment,
-    testing::{assert_close, assert_gradient, assert_same_bits, inner, random, tensor, values},
+    Layout, Outcome, Segment, Tensor,
+    testing::{assert_close, assert_gradient, assert_same_bits, inner, qkv, random, tensor, values},
 };
 
 fn shape(heads: usize, kv_heads: usize, head_dim: usize) -> AttentionShape {
@@ -78,12 +76,13 @@ fn check(documents: &[&[usize]], shape: &AttentionShape) {
     let d_o = random(4, tokens * q_width);
     let (q_tensor, k_tensor) = (tensor(&q, (tokens, q_width)), tensor(&k, (tokens, k_width)));
     let (v_tensor, d_o_tensor) = (tensor(&v, (tokens, k_width)), tensor(&d_o, (tokens, q_width)));
-    let (o, lse) = forward(&q_tensor, &k_tensor, &v_tensor, &layout, shape).unwrap();
+    let qkv = qkv(&q_tensor, &k_tensor, &v_tensor);
+    let (o, lse) = forward(qkv, &layout, shape).unwrap();
     let (o_twin, lse_twin) = twin(&q, &k, &v, &layout, shape);
     assert_close("o", &values(&o), &o_twin, 2e-6);
     assert_close("lse", &values(&lse), &lse_twin, 2e-6);
 
-    let (dq, dk, dv) = backward(&q_tensor, &k_tensor, &v_tensor, &o, &lse, &d_o_tensor, &layout, shape).unwrap();
+    let (dq, dk, dv) = backward(qkv, Outcome { o: &o, lse: &lse, d_o: &d_o_tensor }, &layout, shape).unwrap();
     let loss = |q: &[f64], k: &[f64], v: &[f64]| inner(&twin(q, k, v, &layout, shape).0, &d_o);
     assert_gradient("dq", &q, &values(&dq), |q| loss(q, &k, &v));
     assert_gradient("dk", &k, &values(&dk), |k| loss(&q, k, &v));
@@ -130,7 +129,8 @@ fn large_scores_do_not_overflow() {
     let layout = layout(&[&[40, 3]]);
     let shape = AttentionShape { scale: 400.0, ..shape(2, 1, 4) };
     let (q, k, v) = (random(1, 43 * 8), random(2, 43 * 4), random(3, 43 * 4));
-    let (o, _) = forward(&tensor(&q, (43, 8)), &tensor(&k, (43, 4)), &tensor(&v, (43, 4)), &layout, &shape).unwrap();
+    let (o, _) =
+        forward(qkv(&tensor(&q, (43, 8)), &tensor(&k, (43, 4)), &tensor(&v, (43, 4))), &layout, &shape).unwrap();
     assert_close("o", &values(&o), &twin(&q, &k, &v, &layout, &shape).0, 2e-4);
 }
 
@@ -145,8 +145,9 @@ fn chunks_equal_the_twin_and_the_bits_do_not_depend_on_threads() {
     let (qt, kt, vt) = (tensor(&q, (tokens, 64)), tensor(&k, (tokens, 32)), tensor(&v, (tokens, 32)));
     let d_o_t = tensor(&d_o, (tokens, 64));
     let run = || {
-        let (o, lse) = forward(&qt, &kt, &vt, &layout, &shape).unwrap();
-        let (dq, dk, dv) = backward(&qt, &kt, &vt, &o, &lse, &d_o_t, &layout, &shape).unwrap();
+        let qkv = qkv(&qt, &kt, &vt);
+        let (o, lse) = forward(qkv, &layout, &shape).unwrap();
+        let (dq, dk, dv) = backward(qkv, Outcome { o: &o, lse: &lse, d_o: &d_o_t }, &layout, &shape).unwrap();
         [o, lse, dq, dk, dv].iter().map(values).collect::<Vec<_>>()
     };
     assert_same_bits(run);
@@ -182,12 +183,12 @@ fn a_shared_prompt_equals_separate_sequences() {
         tensor(&picked, (rows.len(), width))
     };
     let all: Vec<usize> = (0..tokens).collect();
-    let (o, _) = forward(&rows(&q, 32, &all), &rows(&k, 16, &all), &rows(&v, 16, &all), &packed, &shape).unwrap();
+    let (o, _) = forward(qkv(&rows(&q, 32, &all), &rows(&k, 16, &all), &rows(&v, 16, &all)), &packed, &shape).unwrap();
     for (start, len) in [(prompt, answers[0]), (prompt + answers[0], answers[1])] {
         let alone: Vec<usize> = (0..prompt).chain(start..start + len).collect();
         let single = Layout::single(alone.len()).unwrap();
         let (alone_o, _) =
-            forward(&rows(&q, 32, &alone), &rows(&k, 16, &alone), &rows(&v, 16, &alone), &single, &shape).unwrap();
+            forward(qkv(&rows(&q, 32, &alone), &rows(&k, 16, &alone), &rows(&v, 16, &alone)), &single, &shape).unwrap();
         let expected: Vec<f64> = values(&alone_o)[prompt * 32..].iter().map(|&x| f64::from(x)).collect();
         assert_close("answer", &values(&o)[start * 32..(start + len) * 32], &expected, 1e-6);
     }
@@ -221,9 +222,10 @@ fn wrong_shapes_are_errors() {
     let layout = layout(&[&[4]]);
     let good = tensor(&random(1, 32), (4, 8));
     let shape_of = |heads, kv_heads| shape(heads, kv_heads, 4);
-    assert!(forward(&good, &good, &good, &layout, &shape_of(2, 2)).is_ok());
-    assert!(forward(&good, &good, &good, &layout, &shape_of(2, 1)).is_err());
-    assert!(forward(&good, &good, &good, &layout, &shape_of(3, 2)).is_err());
+    let good = qkv(&good, &good, &good);
+    assert!(forward(good, &layout, &shape_of(2, 2)).is_ok());
+    assert!(forward(good, &layout, &shape_of(2, 1)).is_err());
+    assert!(forward(good, &layout, &shape_of(3, 2)).is_err());
     let blind = AttentionShape { window: Some(0), ..shape_of(2, 2) };
-    assert!(forward(&good, &good, &good, &layout, &blind).is_err());
+    assert!(forward(good, &layout, &blind).is_err());
 }

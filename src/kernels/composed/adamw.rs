@@ -3,33 +3,18 @@
 use candle_core::Tensor;
 
 use super::flat;
-use crate::{
-    AdamWStep, Gradients, Result, Slot, access,
-    adamw::{Constants, OPERATION},
-};
+use crate::{AdamWBuffers, AdamWStep, Result, Slot, adamw::Constants};
 
 /// The step of PyTorch's `AdamW`, over one range of the flat buffers.
-pub(super) fn update(
-    values: &Tensor,
-    grads: &Gradients,
-    m: &Tensor,
-    v: &Tensor,
-    slot: Slot,
-    step: &AdamWStep,
-) -> Result<()> {
-    let len = grads.len();
-    for (operand, tensor) in [("values", values), ("first moment", m), ("second moment", v)] {
-        access::expect_dims(OPERATION, operand, tensor, &[len])?;
-    }
-    if step.step == 0 {
-        return access::fault(OPERATION, "steps are counted from 1".into());
-    }
-    access::slot_range(OPERATION, slot, slot.len, len)?;
+pub(super) fn update(buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()> {
+    buffers.check(slot, step)?;
+    let AdamWBuffers { values, gradients, m, v } = buffers;
+    let (values, g, m, v) = (values.candle()?, gradients.flat().candle()?, m.candle()?, v.candle()?);
     let c = Constants::new(step);
     let of = f64::from;
     for at in flat::pieces(slot) {
         let part = |buffer: &Tensor| buffer.narrow(0, at.offset, at.len);
-        let g = (part(grads.flat())? * of(c.gradient_scale))?;
+        let g = (part(g)? * of(c.gradient_scale))?;
         let new_m = ((part(m)? * of(c.beta1))? + (&g * of(c.rest1))?)?;
         let new_v = ((part(v)? * of(c.beta2))? + (g.sqr()? * of(c.rest2))?)?;
         let root = new_v.sqrt()?.affine(of(c.inv_root_correction), of(c.eps))?;

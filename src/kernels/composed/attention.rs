@@ -13,7 +13,9 @@ use std::{
 use candle_core::{D, Device, Tensor};
 
 use super::precise;
-use crate::{AttentionShape, CachedKeys, Layout, Result, access, attention::check_operands};
+use crate::{
+    AttentionShape, CachedKeys, Layout, Outcome, Qkv, Result, Tensor as Handle, access, attention::check_operands,
+};
 
 const FORWARD: &str = "attention";
 const BACKWARD: &str = "attention backward";
@@ -37,13 +39,6 @@ impl Default for Limits {
     }
 }
 
-/// The forward's results and the gradient of `o`.
-pub(super) struct Outcome<'a> {
-    pub(super) o: &'a Tensor,
-    pub(super) lse: &'a Tensor,
-    pub(super) d_o: &'a Tensor,
-}
-
 /// Attention, with what the layers of one pass share.
 #[derive(Debug, Default)]
 pub(super) struct Attention {
@@ -59,15 +54,9 @@ impl Attention {
     }
 
     /// `(o, lse)`.
-    pub(super) fn forward(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        layout: &Layout,
-        shape: &AttentionShape,
-    ) -> Result<(Tensor, Tensor)> {
-        check_operands(FORWARD, q, k, v, layout, shape)?;
+    pub(super) fn forward(&self, qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Handle, Handle)> {
+        check_operands(FORWARD, qkv, layout, shape)?;
+        let (q, k, v) = (qkv.q.candle()?, qkv.k.candle()?, qkv.v.candle()?);
         let marks = self.marks(layout, q.device())?;
         let (mut o, mut lse) = (Vec::new(), Vec::new());
         for block in blocks(layout, shape, self.limits) {
@@ -87,23 +76,23 @@ impl Attention {
             o.push(block.unstack(&sums, shape)?.to_dtype(q.dtype())?);
             lse.push(block.unstack(&(maxima + totals.log()?)?, shape)?);
         }
-        Ok((Tensor::cat(&o, 0)?, Tensor::cat(&lse, 0)?))
+        Ok((Tensor::cat(&o, 0)?.into(), Tensor::cat(&lse, 0)?.into()))
     }
 
     /// `(dq, dk, dv)`.
     pub(super) fn backward(
         &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
+        qkv: Qkv<'_>,
         Outcome { o, lse, d_o }: Outcome<'_>,
         layout: &Layout,
         shape: &AttentionShape,
-    ) -> Result<(Tensor, Tensor, Tensor)> {
-        check_operands(BACKWARD, q, k, v, layout, shape)?;
-        access::expect_dims(BACKWARD, "o", o, q.dims())?;
-        access::expect_dims(BACKWARD, "gradient of o", d_o, q.dims())?;
-        access::expect_dims(BACKWARD, "lse", lse, &[layout.tokens(), shape.heads])?;
+    ) -> Result<(Handle, Handle, Handle)> {
+        check_operands(BACKWARD, qkv, layout, shape)?;
+        let (q, k, v) = (qkv.q.candle()?, qkv.k.candle()?, qkv.v.candle()?);
+        let (o, lse, d_o) = (o.candle()?, lse.candle()?, d_o.candle()?);
+        access::expect_dims(BACKWARD, "o", o.dims(), q.dims())?;
+        access::expect_dims(BACKWARD, "gradient of o", d_o.dims(), q.dims())?;
+        access::expect_dims(BACKWARD, "lse", lse.dims(), &[layout.tokens(), shape.heads])?;
         let marks = self.marks(layout, q.device())?;
         let (mut dq, mut dk, mut dv) = (Vec::new(), Sum::like(k)?, Sum::like(v)?);
         for block in blocks(layout, shape, self.limits) {
@@ -132,7 +121,7 @@ impl Attention {
             let d_queries = (d_scores.matmul(&keys)? * f64::from(shape.scale))?;
             dq.push(block.unstack(&d_queries, shape)?.to_dtype(q.dtype())?);
         }
-        Ok((Tensor::cat(&dq, 0)?, dk.finish(k)?, dv.finish(v)?))
+        Ok((Tensor::cat(&dq, 0)?.into(), dk.finish(k)?.into(), dv.finish(v)?.into()))
     }
 
     fn marks(&self, layout: &Layout, device: &Device) -> Result<Marks> {
@@ -152,7 +141,7 @@ impl Attention {
 /// One query row for each cache.
 pub(super) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
     shape.check(CACHED)?;
-    access::expect_dims(CACHED, "q", q, &[caches.len(), shape.query_width()])?;
+    access::expect_dims(CACHED, "q", q.dims(), &[caches.len(), shape.query_width()])?;
     let (kv_heads, head_dim) = (shape.kv_heads, shape.head_dim);
     let mut o = Vec::with_capacity(caches.len());
     for (row, cache) in caches.iter().enumerate() {
@@ -165,14 +154,14 @@ pub(super) fn cached(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionSha
             Ok(heads.transpose(0, 1)?.contiguous()?)
         };
         let query = precise(&q.narrow(0, row, 1)?)?.reshape((kv_heads, shape.group(), head_dim))?;
-        let mut scores = raw_scores(&(query * f64::from(shape.scale))?, &heads(cache.keys)?)?;
+        let mut scores = raw_scores(&(query * f64::from(shape.scale))?, &heads(cache.keys.candle()?)?)?;
         if let Some(cap) = shape.softcap {
             scores = (cap_tanh(&scores, cap)? * f64::from(cap))?;
         }
         let maxima = scores.max_keepdim(D::Minus1)?;
         let weights = scores.broadcast_sub(&maxima)?.exp()?;
         let totals = weights.sum_keepdim(D::Minus1)?;
-        let sums = weights.matmul(&heads(cache.values)?)?.broadcast_div(&totals)?;
+        let sums = weights.matmul(&heads(cache.values.candle()?)?)?.broadcast_div(&totals)?;
         o.push(sums.reshape((1, shape.query_width()))?.to_dtype(q.dtype())?);
     }
     Ok(Tensor::cat(&o, 0)?)

@@ -9,7 +9,7 @@ use crate::{Activation, Result, access};
 
 /// `h = activation(gate) · up`.
 pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
-    access::expect_dims("gated activation", "up", up, gate.dims())?;
+    access::expect_dims("gated activation", "up", up.dims(), gate.dims())?;
     let value = value_of(&precise(gate)?, activation)?;
     Ok((value * precise(up)?)?.to_dtype(gate.dtype())?)
 }
@@ -17,8 +17,8 @@ pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Res
 /// `d_gate = dh · up · activation'(gate)`, `d_up = dh · activation(gate)`.
 pub(super) fn backward(gate: &Tensor, up: &Tensor, dh: &Tensor, activation: Activation) -> Result<(Tensor, Tensor)> {
     const BACKWARD: &str = "gated activation backward";
-    access::expect_dims(BACKWARD, "up", up, gate.dims())?;
-    access::expect_dims(BACKWARD, "dh", dh, gate.dims())?;
+    access::expect_dims(BACKWARD, "up", up.dims(), gate.dims())?;
+    access::expect_dims(BACKWARD, "dh", dh.dims(), gate.dims())?;
     let kind = gate.dtype();
     let (gate, up, dh) = (precise(gate)?, precise(up)?, precise(dh)?);
     let d_up = (&dh * value_of(&gate, activation)?)?.to_dtype(kind)?;

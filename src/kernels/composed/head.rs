@@ -6,7 +6,7 @@ use candle_core::{D, DType, Tensor};
 
 use super::{column, indices, precise};
 use crate::{
-    Gradients, HeadOptions, HeadOut, HeadWant, Result, Slot, access,
+    Gradients, Head, HeadOptions, HeadOut, HeadPass, HeadWant, Result, Slot, access,
     head::{BACKWARD, FORWARD, MATRIX, check},
 };
 
@@ -16,29 +16,15 @@ pub(super) const SLICE: usize = 1 << 24;
 /// Answer rows worked on at once.
 const ROWS: usize = 1024;
 
-/// What is known of each answer row when the output matrix is trained.
-#[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
-    pub(super) targets: &'a [u32],
-    pub(super) lse: &'a [f32],
-    pub(super) coefficients: &'a [f32],
-}
-
 /// Log-probs, and their gradients with respect to `h` in the same pass: `u` is kept relative to the running maximum, as
 /// flash attention does with its output.
-pub(super) fn forward(
-    h: &Tensor,
-    w: &Tensor,
-    targets: &[u32],
-    options: &HeadOptions,
-    want: HeadWant,
-    slice: usize,
-) -> Result<HeadOut> {
-    let (answers, width, _) = check(FORWARD, h, access::matrix(FORWARD, MATRIX, w)?, targets)?;
+pub(super) fn forward(h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant, slice: usize) -> Result<HeadOut> {
+    let (answers, width, _) = check(FORWARD, h.dims(), head.weight.matrix(FORWARD, MATRIX)?, targets)?;
+    let w = head.weight.widened()?;
     let (mut log_probs, mut lse, mut u) = (Vec::new(), Vec::new(), Vec::new());
     for rows in ranges(answers, ROWS) {
         let targets = &targets[rows.clone()];
-        let of_rows = of_rows(&part(h, rows)?, w, targets, options, want, slice)?;
+        let of_rows = of_rows(&part(h, rows)?, w.candle()?, targets, &head.options, want, slice)?;
         log_probs.push(of_rows.log_probs);
         lse.push(of_rows.lse);
         u.extend(of_rows.u);
@@ -48,7 +34,7 @@ pub(super) fn forward(
             log_probs: Vec::new(),
             lse: Vec::new(),
             u: match want {
-                HeadWant::WithU => Some(Tensor::zeros((0, width), DType::F32, h.device())?),
+                HeadWant::WithU => Some(Tensor::zeros((0, width), DType::F32, h.device())?.into()),
                 HeadWant::LogProbs => None,
             },
         });
@@ -60,7 +46,7 @@ pub(super) fn forward(
         log_probs,
         lse,
         u: match want {
-            HeadWant::WithU => Some(Tensor::cat(&u, 0)?),
+            HeadWant::WithU => Some(Tensor::cat(&u, 0)?.into()),
             HeadWant::LogProbs => None,
         },
     })
@@ -121,25 +107,20 @@ fn of_rows(
 
 /// `dW += Σ coef_t · scale · slope ∘ (onehot − p_t) h_tᵀ`, slice by slice.
 pub(super) fn weight_backward(
-    h: &Tensor,
-    w: &Tensor,
-    known: Known<'_>,
-    options: &HeadOptions,
+    head: Head<'_>,
+    pass: HeadPass<'_>,
     slot: Slot,
     grads: &mut Gradients,
     slice: usize,
 ) -> Result<()> {
-    let (answers, width, vocabulary) = check(BACKWARD, h, access::matrix(BACKWARD, MATRIX, w)?, known.targets)?;
-    if known.lse.len() != answers || known.coefficients.len() != answers {
-        let message =
-            format!("{} log-sums and {} coefficients for {answers} rows", known.lse.len(), known.coefficients.len());
-        return access::fault(BACKWARD, message);
-    }
+    let (answers, width, vocabulary) = pass.check(head.weight.matrix(BACKWARD, MATRIX)?)?;
+    let (w, options) = (head.weight.widened()?, &head.options);
+    let (w, h) = (w.candle()?, pass.h.candle()?);
     access::slot_range(BACKWARD, slot, vocabulary * width, grads.len())?;
     for rows in ranges(answers, ROWS) {
-        let targets = &known.targets[rows.clone()];
-        let lse = column(&known.lse[rows.clone()], h.device())?;
-        let coefficients = column(&known.coefficients[rows.clone()], h.device())?;
+        let targets = &pass.targets[rows.clone()];
+        let lse = column(&pass.lse[rows.clone()], h.device())?;
+        let coefficients = column(&pass.coefficients[rows.clone()], h.device())?;
         let coefficients = (coefficients * f64::from(options.scale))?;
         let h = part(h, rows)?;
         for columns in slices(&h, w, slice)? {
@@ -162,20 +143,21 @@ pub(super) fn weight_backward(
 /// `u[t] · coef[t]`.
 pub(super) fn scale_rows(u: &Tensor, coefficients: &[f32]) -> Result<Tensor> {
     const OPERATION: &str = "head backward";
-    let (_, width) = access::matrix(OPERATION, "u", u)?;
-    access::expect_dims(OPERATION, "u", u, &[coefficients.len(), width])?;
+    let (_, width) = access::matrix(OPERATION, "u", u.dims())?;
+    access::expect_dims(OPERATION, "u", u.dims(), &[coefficients.len(), width])?;
     Ok(u.broadcast_mul(&column(coefficients, u.device())?)?)
 }
 
 /// All logits of a few rows, for generation.
-pub(super) fn logits(h: &Tensor, w: &Tensor, options: &HeadOptions) -> Result<Tensor> {
+pub(super) fn logits(h: &Tensor, head: Head<'_>) -> Result<Tensor> {
     const OPERATION: &str = "logits";
-    let (vocabulary, width) = access::matrix(OPERATION, MATRIX, w)?;
-    let (rows, _) = access::matrix(OPERATION, "h", h)?;
-    access::expect_dims(OPERATION, "h", h, &[rows, width])?;
-    let h = precise(h)?;
+    let (vocabulary, width) = head.weight.matrix(OPERATION, MATRIX)?;
+    let (rows, _) = access::matrix(OPERATION, "h", h.dims())?;
+    access::expect_dims(OPERATION, "h", h.dims(), &[rows, width])?;
+    let (h, w) = (precise(h)?, head.weight.widened()?);
+    let w = w.candle()?;
     let parts = slices(&h, w, SLICE)?
-        .map(|columns| Ok(logits_of(&h, &part(w, columns)?, options)?.0))
+        .map(|columns| Ok(logits_of(&h, &part(w, columns)?, &head.options)?.0))
         .collect::<Result<Vec<_>>>()?;
     debug_assert!(vocabulary == 0 || !parts.is_empty());
     Ok(Tensor::cat(&parts, 1)?)

@@ -26,11 +26,12 @@ mod rope;
 #[cfg(test)]
 mod tests;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{self as candle, DType, Device};
 
 use super::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut, HeadWant,
-    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot, Weight, access,
+    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
+    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm, RopeTable,
+    Slot, Tensor, Weight, access, columns,
 };
 
 /// The implementation made of candle's operations.
@@ -54,45 +55,45 @@ impl Composed {
 }
 
 /// In f32, for whatever must not lose digits.
-fn precise(x: &Tensor) -> Result<Tensor> {
+fn precise(x: &candle::Tensor) -> Result<candle::Tensor> {
     Ok(x.to_dtype(DType::F32)?)
 }
 
 /// Row numbers on the device.
-fn indices(rows: &[u32], device: &Device) -> Result<Tensor> {
-    Ok(Tensor::new(rows, device)?)
+fn indices(rows: &[u32], device: &Device) -> Result<candle::Tensor> {
+    Ok(candle::Tensor::new(rows, device)?)
 }
 
 /// A column of one number a row, `[rows, 1]`, on the device.
-fn column(values: &[f32], device: &Device) -> Result<Tensor> {
-    Ok(Tensor::from_slice(values, (values.len(), 1), device)?)
+fn column(values: &[f32], device: &Device) -> Result<candle::Tensor> {
+    Ok(candle::Tensor::from_slice(values, (values.len(), 1), device)?)
 }
 
 /// What an operation does with the gradient of its input, once it is computed.
 fn deliver(
     operation: &'static str,
     input: InputGradient,
-    dx: impl FnOnce() -> Result<Tensor>,
+    dx: impl FnOnce() -> Result<candle::Tensor>,
 ) -> Result<Option<Tensor>> {
     match input {
         InputGradient::Skip => Ok(None),
-        InputGradient::Fresh => Ok(Some(dx()?)),
+        InputGradient::Fresh => Ok(Some(dx()?.into())),
         InputGradient::AddTo(sum) => {
             let dx = dx()?;
-            access::expect_dims(operation, "sum of input gradients", &sum, dx.dims())?;
-            Ok(Some((sum + dx)?))
+            access::expect_dims(operation, "sum of input gradients", sum.dims(), dx.dims())?;
+            Ok(Some((sum.candle()? + dx)?.into()))
         }
     }
 }
 
 impl Kernels for Composed {
     fn linear(&self, x: &Tensor, linear: &Linear) -> Result<(Tensor, LinearSaved)> {
-        linear::forward(x, linear)
+        linear::forward(x.candle()?, linear)
     }
 
     /// One product for all rows: on a device, a row's last bits may depend on the number of its neighbours.
     fn linear_rowwise(&self, x: &Tensor, linear: &Linear, _stage: Generating) -> Result<Tensor> {
-        Ok(linear::forward(x, linear)?.0)
+        Ok(linear::forward(x.candle()?, linear)?.0)
     }
 
     fn linear_backward(
@@ -104,63 +105,49 @@ impl Kernels for Composed {
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        linear::backward(x, saved, dy, linear, input, grads)
+        linear::backward(x.candle()?, saved, dy.candle()?, linear, input, grads)
     }
 
-    fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
-        norm::forward(x, w, options)
+    fn rms_norm(&self, x: &Tensor, norm: &RmsNorm<'_>) -> Result<(Tensor, Tensor)> {
+        norm::forward(x.candle()?, norm)
     }
 
     fn rms_norm_backward(
         &self,
         x: &Tensor,
-        w: &Tensor,
+        norm: &RmsNorm<'_>,
         inv_rms: &Tensor,
         dy: &Tensor,
-        options: NormOptions,
-        w_slot: Option<Slot>,
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        norm::backward(x, w, inv_rms, dy, options, w_slot, input, grads)
+        norm::backward(x.candle()?, norm, inv_rms.candle()?, dy.candle()?, input, grads)
     }
 
     fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
-        rope::rotate(&x, heads, positions, table, inverse)
+        Ok(rope::rotate(x.candle()?, heads, positions, table, inverse)?.into())
     }
 
-    fn attention(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        layout: &Layout,
-        shape: &AttentionShape,
-    ) -> Result<(Tensor, Tensor)> {
-        self.attention.forward(q, k, v, layout, shape)
+    fn attention(&self, qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
+        self.attention.forward(qkv, layout, shape)
     }
 
     fn attention_backward(
         &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        o: &Tensor,
-        lse: &Tensor,
-        d_o: &Tensor,
+        qkv: Qkv<'_>,
+        outcome: Outcome<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {
-        let outcome = attention::Outcome { o, lse, d_o };
-        self.attention.backward(q, k, v, outcome, layout, shape)
+        self.attention.backward(qkv, outcome, layout, shape)
     }
 
     fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
-        attention::cached(q, caches, shape)
+        Ok(attention::cached(q.candle()?, caches, shape)?.into())
     }
 
     fn gated(&self, gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
-        gated::forward(gate, up, activation)
+        Ok(gated::forward(gate.candle()?, up.candle()?, activation)?.into())
     }
 
     fn gated_backward(
@@ -170,43 +157,39 @@ impl Kernels for Composed {
         dh: &Tensor,
         activation: Activation,
     ) -> Result<(Tensor, Tensor)> {
-        gated::backward(gate, up, dh, activation)
+        let (d_gate, d_up) = gated::backward(gate.candle()?, up.candle()?, dh.candle()?, activation)?;
+        Ok((d_gate.into(), d_up.into()))
     }
 
     fn embed(&self, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
         let table = table.widened()?;
-        embed::gather("embedding", ids, &table, scale, self.activations)
+        Ok(embed::gather("embedding", ids, table.candle()?, scale, self.activations)?.into())
     }
 
     fn embed_backward(&self, ids: &[u32], dy: &Tensor, scale: f32, slot: Slot, grads: &mut Gradients) -> Result<()> {
-        embed::embed_backward(ids, dy, scale, slot, grads)
+        embed::embed_backward(ids, dy.candle()?, scale, slot, grads)
     }
 
-    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
-        head::forward(h, &w.widened()?, targets, options, want, head::SLICE)
+    fn head(&self, h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant) -> Result<HeadOut> {
+        head::forward(h.candle()?, head, targets, want, head::SLICE)
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
-        head::scale_rows(&u, coefficients)
+        Ok(head::scale_rows(u.candle()?, coefficients)?.into())
     }
 
     fn head_weight_backward(
         &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        lse: &[f32],
-        coefficients: &[f32],
-        options: &HeadOptions,
+        head: Head<'_>,
+        pass: HeadPass<'_>,
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        let known = head::Known { targets, lse, coefficients };
-        head::weight_backward(h, &w.widened()?, known, options, slot, grads, head::SLICE)
+        head::weight_backward(head, pass, slot, grads, head::SLICE)
     }
 
-    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
-        head::logits(h, &w.widened()?, options)
+    fn logits(&self, h: &Tensor, head: Head<'_>) -> Result<Tensor> {
+        Ok(head::logits(h.candle()?, head)?.into())
     }
 
     /// Activations are in their own precision all along.
@@ -219,27 +202,36 @@ impl Kernels for Composed {
     }
 
     fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
-        access::expect_dims("add", "x", x, y.dims())?;
-        Ok((y + x)?)
+        access::expect_dims("add", "x", x.dims(), y.dims())?;
+        Ok((y.candle()? + x.candle()?)?.into())
+    }
+
+    fn scale(&self, x: &Tensor, factor: f32) -> Result<Tensor> {
+        columns::scale(x, factor)
+    }
+
+    fn dropout(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let factors = candle::Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.candle()?.device())?;
+        Ok((x.candle()? * factors.to_dtype(x.dtype())?)?.into())
+    }
+
+    fn columns(&self, x: &Tensor, first: usize, width: usize) -> Result<Tensor> {
+        columns::cut(x, first, width)
+    }
+
+    fn join(&self, parts: &[Tensor]) -> Result<Tensor> {
+        columns::join(parts)
     }
 
     fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
-        embed::gather("gather rows", rows, x, 1.0, x.dtype())
+        Ok(embed::gather("gather rows", rows, x.candle()?, 1.0, x.dtype())?.into())
     }
 
     fn scatter_rows(&self, dy: &Tensor, rows: &[u32], tokens: usize) -> Result<Tensor> {
-        embed::scatter_rows(dy, rows, tokens)
+        Ok(embed::scatter_rows(dy.candle()?, rows, tokens)?.into())
     }
 
-    fn adamw(
-        &self,
-        values: &Tensor,
-        grads: &Gradients,
-        m: &Tensor,
-        v: &Tensor,
-        slot: Slot,
-        step: &AdamWStep,
-    ) -> Result<()> {
-        adamw::update(values, grads, m, v, slot, step)
+    fn adamw(&self, buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()> {
+        adamw::update(buffers, slot, step)
     }
 }

@@ -7,15 +7,15 @@ use crate::{Result, RopeTable, access, rope::check};
 
 /// Rotates every head of every token; `inverse` by the negative angle.
 pub(super) fn rotate(x: &Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
-    let (tokens, width) = access::matrix(crate::rope::OPERATION, "x", x)?;
-    let half = check(x, heads, positions, table)?;
+    let (tokens, width) = access::matrix(crate::rope::OPERATION, "x", x.dims())?;
+    let half = check(x.dims(), heads, positions, table)?;
     let head_dim = width / heads;
     let positions = indices(positions, x.device())?;
     let of = |table: &Tensor| -> Result<Tensor> {
         let rows = precise(table)?.index_select(&positions, 0)?;
         Ok(rows.reshape((tokens, 1, half))?)
     };
-    let (cos, sin) = (of(&table.cos)?, of(&table.sin)?);
+    let (cos, sin) = (of(table.cos.candle()?)?, of(table.sin.candle()?)?);
     let sin = if inverse { sin.neg()? } else { sin };
     let all = precise(x)?.reshape((tokens, heads, head_dim))?;
     let first = all.narrow(2, 0, half)?;

@@ -3,7 +3,7 @@
 
 mod bf16;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::DType;
 use proptest::prelude::*;
 
 use super::{
@@ -12,10 +12,11 @@ use super::{
     flat,
 };
 use crate::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadWant, InputGradient,
-    Kernels, Layout, Linear, Lora, NormOptions, RopeTable, Segment, Slot, Weight,
+    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOptions,
+    HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions, Outcome, Place, RmsNorm, RopeTable,
+    Segment, Slot, Tensor, Weight,
     cpu::Cpu,
-    testing::{random, slot, tensor, values},
+    testing::{qkv, random, slot, tensor, values},
 };
 
 fn composed() -> Composed {
@@ -47,9 +48,9 @@ fn same_tensor(what: &str, composed: &Tensor, own: &Tensor) {
 
 /// A gradient buffer that is not empty, so that adding is told from setting.
 fn gradients(len: usize) -> Gradients {
-    let mut grads = Gradients::new(len, &Device::Cpu).unwrap();
+    let mut grads = Gradients::new(len, &Place::CPU).unwrap();
     let start = tensor(&random(99, len), len);
-    grads.add("test", slot(0, len), &start).unwrap();
+    grads.add("test", slot(0, len), start.candle().unwrap()).unwrap();
     grads
 }
 
@@ -157,14 +158,14 @@ proptest! {
         let x = tensor(&random(1, rows * width), (rows, width));
         let dy = tensor(&random(2, rows * width), (rows, width));
         let w = tensor(&random(3, width), width);
-        let options = NormOptions { eps: 1e-5, plus_one };
+        let slot = trained.then(|| slot(1, width));
+        let norm = RmsNorm { weight: &w, slot, options: NormOptions { eps: 1e-5, plus_one } };
         let run = |kernels: &dyn Kernels| {
-            let (y, inv_rms) = kernels.rms_norm(&x, &w, options).unwrap();
+            let (y, inv_rms) = kernels.rms_norm(&x, &norm).unwrap();
             let mut grads = gradients(width + 2);
-            let place = trained.then(|| slot(1, width));
             let input = input(kind, (rows, width));
             let dx = kernels
-                .rms_norm_backward(&x, &w, &inv_rms, &dy, options, place, input, &mut grads)
+                .rms_norm_backward(&x, &norm, &inv_rms, &dy, input, &mut grads)
                 .unwrap();
             (y, inv_rms, dx, grads.to_vec().unwrap())
         };
@@ -199,9 +200,10 @@ proptest! {
         let v = tensor(&random(3, tokens * narrow), (tokens, narrow));
         let d_o = tensor(&random(4, tokens * wide), (tokens, wide));
         let run = |kernels: &dyn Kernels| {
-            let (o, lse) = kernels.attention(&q, &k, &v, &layout, &shape).unwrap();
+            let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape).unwrap();
+            let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
             let (dq, dk, dv) = kernels
-                .attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape)
+                .attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape)
                 .unwrap();
             [o, lse, dq, dk, dv]
         };
@@ -285,29 +287,30 @@ proptest! {
         let coefficients: Vec<f32> = random(3, answers).iter().map(|&c| c as f32).collect();
         let targets: Vec<u32> = (0..answers).map(|i| (i * 7919 % vocabulary) as u32).collect();
         let matrix = Weight::from(w.clone());
-        let own = Cpu::default().head(&h, &matrix, &targets, &options, HeadWant::WithU).unwrap();
+        let head = Head { weight: &matrix, options };
+        let own = Cpu::default().head(&h, head, &targets, HeadWant::WithU).unwrap();
+        let pass = HeadPass { h: &h, targets: &targets, lse: &own.lse, coefficients: &coefficients };
         let place = slot(4, w.elem_count());
         let mut own_grads = gradients(4 + w.elem_count());
-        Cpu::default().head_weight_backward(&h, &matrix, &targets, &own.lse, &coefficients, &options, place, &mut own_grads)
+        Cpu::default().head_weight_backward(head, pass, place, &mut own_grads)
             .unwrap();
         for slice in [slice, super::head::SLICE] {
-            let out = super::head::forward(&h, &w, &targets, &options, HeadWant::WithU, slice).unwrap();
+            let out = super::head::forward(h.candle().unwrap(), head, &targets, HeadWant::WithU, slice).unwrap();
             same("log-probs", &out.log_probs, &own.log_probs);
             same("lse", &out.lse, &own.lse);
             same_tensor("u", out.u.as_ref().unwrap(), own.u.as_ref().unwrap());
-            let plain = super::head::forward(&h, &w, &targets, &options, HeadWant::LogProbs, slice).unwrap();
+            let plain = super::head::forward(h.candle().unwrap(), head, &targets, HeadWant::LogProbs, slice).unwrap();
             prop_assert_eq!((&plain.log_probs, plain.u.is_none()), (&out.log_probs, true));
 
             let mut grads = gradients(4 + w.elem_count());
-            let known = super::head::Known { targets: &targets, lse: &out.lse, coefficients: &coefficients };
-            super::head::weight_backward(&h, &w, known, &options, place, &mut grads, slice).unwrap();
+            super::head::weight_backward(head, HeadPass { lse: &out.lse, ..pass }, place, &mut grads, slice).unwrap();
             same("dW", &grads.to_vec().unwrap(), &own_grads.to_vec().unwrap());
         }
         let scaled = |kernels: &dyn Kernels| {
             kernels.head_backward(own.u.as_ref().unwrap().copy().unwrap(), &coefficients).unwrap()
         };
         same_tensor("dh", &scaled(&composed()), &scaled(&Cpu::default()));
-        let logits = |kernels: &dyn Kernels| kernels.logits(&h, &matrix, &options).unwrap();
+        let logits = |kernels: &dyn Kernels| kernels.logits(&h, head).unwrap();
         same_tensor("logits", &logits(&composed()), &logits(&Cpu::default()));
     }
 
@@ -323,7 +326,7 @@ proptest! {
                     learning_rate: 1e-2, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: decay, step,
                     gradient_scale: 0.5,
                 };
-                kernels.adamw(&value, &gradients(len), &m, &v, place, &step).unwrap();
+                kernels.adamw(AdamWBuffers { values: &value, gradients: &gradients(len), m: &m, v: &v }, place, &step).unwrap();
             }
             [value, m, v]
         };
@@ -336,20 +339,20 @@ proptest! {
     #[test]
     fn flat_buffers(len in 1..3000_usize, at in 0..3000_usize) {
         let mut grads = gradients(len);
-        let device = grads.flat().copy().unwrap();
+        let device = grads.flat().candle().unwrap().copy().unwrap();
         let norm = flat::norm_squared(&device).unwrap();
         prop_assert!((norm - grads.norm_squared().unwrap()).abs() <= 1e-5 * norm);
         prop_assert!(flat::is_finite(&device).unwrap());
         flat::scale(&device, 0.5).unwrap();
         grads.scale(0.5).unwrap();
-        prop_assert_eq!(values(&device), grads.to_vec().unwrap());
+        prop_assert_eq!(values(&device.clone().into()), grads.to_vec().unwrap());
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let spoilt = device.copy().unwrap();
-            flat::add(&spoilt, slot(at % len, 1), &tensor(&[bad], 1)).unwrap();
+            flat::add(&spoilt, slot(at % len, 1), tensor(&[bad], 1).candle().unwrap()).unwrap();
             prop_assert!(!flat::is_finite(&spoilt).unwrap());
         }
         flat::zero(&device).unwrap();
-        prop_assert_eq!(values(&device), vec![0.0; len]);
+        prop_assert_eq!(values(&device.clone().into()), vec![0.0; len]);
     }
 }
 
@@ -370,9 +373,9 @@ fn more_answers_than_a_part() {
     let h = tensor(&random(1, answers * 2), (answers, 2));
     let w = Weight::from(tensor(&random(2, 22), (11, 2)));
     let targets: Vec<u32> = (0..answers as u32).map(|i| i % 11).collect();
-    let options = HeadOptions::default();
+    let head = Head { weight: &w, options: HeadOptions::default() };
     let run = |kernels: &dyn Kernels| {
-        let out = kernels.head(&h, &w, &targets, &options, HeadWant::WithU).unwrap();
+        let out = kernels.head(&h, head, &targets, HeadWant::WithU).unwrap();
         (out.log_probs, values(&out.u.unwrap()))
     };
     let (a, b) = (run(&composed()), run(&Cpu::default()));
@@ -391,9 +394,10 @@ fn extremes_stay_finite() {
         same("slope", &values(&slope), &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     }
     // A late word beats all before it by hundreds.
-    let w = tensor(&[100.0, 0.0, 0.0, 500.0], (4, 1));
+    let w = Weight::from(tensor(&[100.0, 0.0, 0.0, 500.0], (4, 1)));
+    let head = Head { weight: &w, options: HeadOptions::default() };
     let h = tensor(&[1.0], (1, 1));
-    let out = super::head::forward(&h, &w, &[0], &HeadOptions::default(), HeadWant::WithU, 1).unwrap();
+    let out = super::head::forward(h.candle().unwrap(), head, &[0], HeadWant::WithU, 1).unwrap();
     same("log-prob", &out.log_probs, &[-400.0]);
     same("u", &values(&out.u.unwrap()), &[-400.0]);
 }
@@ -405,8 +409,9 @@ fn mistakes_are_errors_before_the_device_sees_them() {
     assert!(kernels.embed(&[5], &table.clone().into(), 1.0).is_err());
     assert!(kernels.gather_rows(&table, &[7]).is_err());
     assert!(kernels.scatter_rows(&table, &[0, 1, 2, 3, 4], 4).is_err());
-    let options = HeadOptions::default();
-    assert!(kernels.head(&table, &table.clone().into(), &[0, 1, 2, 3, 5], &options, HeadWant::LogProbs).is_err());
+    let weight = Weight::from(table.clone());
+    let head = Head { weight: &weight, options: HeadOptions::default() };
+    assert!(kernels.head(&table, head, &[0, 1, 2, 3, 5], HeadWant::LogProbs).is_err());
     let mut grads = gradients(10);
     assert!(kernels.embed_backward(&[0], &table, 1.0, slot(0, 10), &mut grads).is_err());
     assert!(Composed::new(DType::F64).is_err());

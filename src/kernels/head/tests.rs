@@ -4,22 +4,7 @@ use super::*;
 use crate::testing::{assert_close, assert_gradient, assert_same_bits, inner, random, slot, tensor, values};
 
 fn forward(h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
-    super::forward(h, w, targets, options, want, Multiplier::F32)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the trait's signature")]
-fn weight_backward(
-    h: &Tensor,
-    w: &Weight,
-    targets: &[u32],
-    lse: &[f32],
-    coefficients: &[f32],
-    options: &HeadOptions,
-    slot: Slot,
-    grads: &mut Gradients,
-) -> Result<()> {
-    let by = Multiplier::F32;
-    super::weight_backward(h, w, targets, lse, coefficients, options, slot, grads, by)
+    super::forward(h, Head { weight: w, options: *options }, targets, want, Multiplier::F32)
 }
 
 fn logits_twin(h: &[f64], w: &[f64], width: usize, options: &HeadOptions) -> Vec<f64> {
@@ -53,16 +38,18 @@ fn check(answers: usize, width: usize, vocabulary: usize, options: &HeadOptions)
     let plain = forward(&h_tensor, &w_tensor, &targets, options, HeadWant::LogProbs).unwrap();
     assert_eq!(plain.log_probs, out.log_probs);
     assert!(plain.u.is_none());
-    let all = logits(&h_tensor, &w_tensor, options).unwrap();
+    let all = logits(&h_tensor, Head { weight: &w_tensor, options: *options }).unwrap();
     assert_close("logits", &values(&all), &logits_twin(&h, &w, width, options), 2e-6);
 
     let floats: Vec<f32> = coefficients.iter().map(|&c| c as f32).collect();
     let dh = scale_rows(out.u.unwrap(), &floats).unwrap();
     let loss = |h: &[f64], w: &[f64]| inner(&twin(h, w, width, &targets, options), &coefficients);
     assert_gradient("dh", &h, &values(&dh), |h| loss(h, &w));
-    let mut grads = Gradients::new(4 + w.len(), &Device::Cpu).unwrap();
+    let mut grads = Gradients::new(4 + w.len(), &Place::CPU).unwrap();
     let place = slot(4, w.len());
-    weight_backward(&h_tensor, &w_tensor, &targets, &out.lse, &floats, options, place, &mut grads).unwrap();
+    let head = Head { weight: &w_tensor, options: *options };
+    let pass = HeadPass { h: &h_tensor, targets: &targets, lse: &out.lse, coefficients: &floats };
+    weight_backward(head, pass, place, &mut grads, Multiplier::F32).unwrap();
     let flat = grads.to_vec().unwrap();
     assert_eq!(flat[..4], [0.0; 4]);
     assert_gradient("dW", &w, &flat[4..], |w| loss(&h, w));
@@ -108,10 +95,11 @@ fn same_bits_with_any_number_of_threads() {
     assert_same_bits(|| {
         let options = HeadOptions::default();
         let out = forward(&h, &w, &targets, &options, HeadWant::WithU).unwrap();
-        let mut grads = Gradients::new(2500 * 24, &Device::Cpu).unwrap();
+        let mut grads = Gradients::new(2500 * 24, &Place::CPU).unwrap();
         let place = slot(0, 2500 * 24);
         let coefficients = vec![0.5; 120];
-        weight_backward(&h, &w, &targets, &out.lse, &coefficients, &options, place, &mut grads).unwrap();
+        let pass = HeadPass { h: &h, targets: &targets, lse: &out.lse, coefficients: &coefficients };
+        weight_backward(Head { weight: &w, options }, pass, place, &mut grads, Multiplier::F32).unwrap();
         vec![out.log_probs, out.lse, values(&out.u.unwrap()), grads.to_vec().unwrap()]
     });
 }
@@ -132,7 +120,7 @@ fn products_in_bf16_stay_within_their_rounding() {
     let targets: Vec<u32> = (0..9).map(|i| i * 160).collect();
     let run = |by| {
         let options = HeadOptions::default();
-        super::forward(&h, &w, &targets, &options, HeadWant::WithU, by).unwrap()
+        super::forward(&h, Head { weight: &w, options }, &targets, HeadWant::WithU, by).unwrap()
     };
     let exact = run(Multiplier::F32);
     let twin: Vec<f64> = values(exact.u.as_ref().unwrap()).iter().map(|&u| f64::from(u)).collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    BlockFormat, Generating, Gradients, HeadOptions, HeadWant, InputGradient, Linear, Lora, cpu,
+    BlockFormat, Generating, Gradients, Head, HeadOptions, HeadWant, InputGradient, Linear, Lora, cpu,
     testing::{assert_close, assert_same_bits, random, slot, tensor, values},
 };
 
@@ -46,9 +46,9 @@ fn the_linear_layer_forward_and_backward() {
         let run = |weight: Weight, into: Option<f64>| {
             let layer = layer(weight, d_in, d_out);
             let (y, saved) = kernels.linear(&x, &layer).unwrap();
-            let mut grads = Gradients::new(3 * (d_in + d_out), &Device::Cpu).unwrap();
+            let mut grads = Gradients::new(3 * (d_in + d_out), &Place::CPU).unwrap();
             let input = into.map_or(InputGradient::Fresh, |value| {
-                InputGradient::AddTo(Tensor::full(value as f32, (tokens, d_in), &Device::Cpu).unwrap())
+                InputGradient::AddTo(tensor(&vec![value; tokens * d_in], (tokens, d_in)))
             });
             let dx = kernels.linear_backward(&x, &saved, &dy, &layer, input, &mut grads).unwrap().unwrap();
             (y, dx, grads.to_vec().unwrap())
@@ -83,7 +83,7 @@ fn generation_gives_the_bits_of_the_widened_matrix() {
                 let stages = [Generating::Prefill, Generating::Decode];
                 let [prefill, decode] = stages.map(|stage| kernels.linear_rowwise(&x, &layer, stage).unwrap());
                 let options = HeadOptions { scale: 0.5, softcap: Some(20.0) };
-                let logits = kernels.logits(&x, weight, &options).unwrap();
+                let logits = kernels.logits(&x, Head { weight, options }).unwrap();
                 [prefill, decode, logits].map(|y| values(&y))
             };
             assert_eq!(of(&blocks), of(&widened));
@@ -103,7 +103,7 @@ fn the_head_and_the_embedding() {
     let options = HeadOptions::default();
     for format in FORMATS {
         let (blocks, widened) = twins(format, vocabulary, width);
-        let head = |weight: &Weight| kernels.head(&h, weight, &targets, &options, HeadWant::WithU).unwrap();
+        let head = |weight: &Weight| kernels.head(&h, Head { weight, options }, &targets, HeadWant::WithU).unwrap();
         let (own, twin) = (head(&blocks), head(&widened));
         assert_eq!((own.log_probs, own.lse), (twin.log_probs, twin.lse));
         assert_eq!(values(&own.u.unwrap()), values(&twin.u.unwrap()));

@@ -93,16 +93,15 @@ fn targets(all: &[&Projection], adapted: &BTreeMap<String, (Shaped, Shaped)>) ->
 
 /// A's one under the other and B's side by side, filled with zeros up to `rank`; B times its scale when `scaled`.
 fn stack(adapters: &[Lora], rank: usize, scaled: bool) -> Result<(Shaped, Shaped), LoadError> {
-    let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
     let (input, output) = (adapters[0].a.dims()[1], adapters[0].b.dims()[0]);
     let mut a = Vec::with_capacity(rank * input);
     let mut b = vec![0.0f32; output * rank];
     let mut column = 0;
     for lora in adapters {
-        let flat = lora.a.flatten_all().and_then(|a| a.to_vec1::<f32>());
-        a.extend(flat.map_err(failed)?);
+        a.extend(lora.a.to_vec::<f32>().map_err(PolicyError::from)?);
         let factor = if scaled { lora.scale } else { 1.0 };
-        for (row, values) in lora.b.to_vec2::<f32>().map_err(failed)?.iter().enumerate() {
+        let values = lora.b.to_vec::<f32>().map_err(PolicyError::from)?;
+        for (row, values) in values.chunks(rank_of(lora)).enumerate() {
             for (i, value) in values.iter().enumerate() {
                 b[row * rank + column + i] = value * factor;
             }

@@ -7,7 +7,6 @@ use std::{
     path::Path,
 };
 
-use candle_core::Tensor;
 use half::{bf16, f16};
 
 use super::{GgufModel, names, settings};
@@ -18,7 +17,7 @@ use crate::{
     tensors::{EMBEDDING, HEAD, Role, TensorSpec},
 };
 use ::gguf::{ElementType, build::Build};
-use ::kernels::{BlockFormat, Quantized};
+use ::kernels::{BlockFormat, Quantized, Tensor};
 
 /// What the matrices of a GGUF file are stored as. Norms and biases are f32 in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -256,7 +255,7 @@ impl Policy {
         let Some((view, slot)) = self.parameters.view(name)? else {
             return Err(PolicyError::Usage(format!("`{name}` is not trained")));
         };
-        let flat = Tensor::from_vec(values, view.elem_count(), view.device())?;
-        Ok(self.parameters.values().slice_set(&flat, 0, slot.offset)?)
+        let flat = Tensor::from_vec(values, view.elem_count(), &self.place)?;
+        Ok(self.parameters.values().set_rows(slot.offset, &flat)?)
     }
 }

@@ -9,10 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use candle_core::Tensor;
 use safetensors::{Dtype, View};
 
-use super::{Stored, delta, save_merged};
+use super::{Stored, save_merged};
 use crate::{
     LoadError, Policy, PolicyError, Spec,
     block::Block,
@@ -22,7 +21,7 @@ use crate::{
     weights::Weights,
 };
 use ::files;
-use ::kernels::Lora;
+use ::kernels::{KernelError, Lora, Tensor};
 
 /// The key that ties the head to the embedding.
 const TIED: &str = "tie_word_embeddings";
@@ -186,13 +185,13 @@ pub(crate) struct Change<'a> {
 impl Change<'_> {
     /// What a tensor becomes; `base` gives what it was.
     pub(crate) fn applied_to(&self, base: impl FnOnce() -> Result<Vec<f32>, LoadError>) -> Result<Vec<f32>, LoadError> {
-        let failed = |error: candle_core::Error| LoadError::Policy(PolicyError::from(error));
+        let failed = |error: KernelError| LoadError::Policy(PolicyError::from(error));
         let mut values = match &self.trained {
-            Some(tensor) => tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).map_err(failed)?,
+            Some(tensor) => tensor.to_vec().map_err(failed)?,
             None => base()?,
         };
         for lora in self.adapters {
-            for (value, delta) in values.iter_mut().zip(delta(lora).map_err(failed)?) {
+            for (value, delta) in values.iter_mut().zip(lora.delta().map_err(failed)?) {
                 *value += delta;
             }
         }

@@ -5,11 +5,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use candle_core::{Device, Tensor};
-
 use super::{Rope, RopeScaling};
 use crate::Result;
-use ::kernels::RopeTable;
+use ::kernels::{DType, Place, RopeTable, Tensor};
 
 /// Where each token of a call finds its cosines and sines.
 #[derive(Debug)]
@@ -38,7 +36,7 @@ impl RopeCache {
     }
 
     /// For tokens at `positions` of sequences of `lengths`.
-    pub(crate) fn rotation(&self, positions: &[u32], lengths: &[u32], device: &Device) -> Result<Rotation> {
+    pub(crate) fn rotation(&self, positions: &[u32], lengths: &[u32], place: &Place) -> Result<Rotation> {
         let mut reach: BTreeMap<u32, u32> = BTreeMap::new();
         for (&position, &length) in positions.iter().zip(lengths) {
             let needed = reach.entry(self.rope.era(length)).or_default();
@@ -48,15 +46,24 @@ impl RopeCache {
         let mut first_row = BTreeMap::new();
         let mut rows = 0;
         for (&era, &needed) in &reach {
-            let table = self.reach(era, needed as usize, device)?;
+            let table = self.reach(era, needed as usize, place)?;
             first_row.insert(era, rows);
-            rows += table.cos.dim(0)? as u32;
+            rows += table.cos.dims()[0] as u32;
             tables.push(table);
         }
         let table = match tables.as_slice() {
             [table] => table.clone(),
             tables => {
-                let cat = |of: fn(&RopeTable) -> &Tensor| Tensor::cat(&tables.iter().map(of).collect::<Vec<_>>(), 0);
+                let cat = |of: fn(&RopeTable) -> &Tensor| -> Result<Tensor> {
+                    let width = of(&tables[0]).dims()[1];
+                    let all = Tensor::zeros((rows as usize, width), DType::F32, place)?;
+                    let mut first = 0;
+                    for part in tables.iter().map(of) {
+                        all.set_rows(first, part)?;
+                        first += part.dims()[0];
+                    }
+                    Ok(all)
+                };
                 RopeTable { cos: cat(|table| &table.cos)?, sin: cat(|table| &table.sin)? }
             }
         };
@@ -66,13 +73,13 @@ impl RopeCache {
     }
 
     /// The table of an era, with at least `needed` rows.
-    fn reach(&self, era: u32, needed: usize, device: &Device) -> Result<RopeTable> {
+    fn reach(&self, era: u32, needed: usize, place: &Place) -> Result<RopeTable> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let reaches = |table: &&RopeTable| table.cos.dim(0).is_ok_and(|rows| rows >= needed);
+        let reaches = |table: &&RopeTable| table.cos.dims()[0] >= needed;
         if let Some(table) = tables.get(&era).filter(reaches) {
             return Ok(table.clone());
         }
-        let table = self.table(era, needed.next_power_of_two(), device)?;
+        let table = self.table(era, needed.next_power_of_two(), place)?;
         // Past its context every length is an era of its own under dynamic scaling: those are not kept.
         if !matches!(self.rope.scaling, RopeScaling::Dynamic { .. } if era > 0) {
             tables.insert(era, table.clone());
@@ -80,14 +87,14 @@ impl RopeCache {
         Ok(table)
     }
 
-    fn table(&self, era: u32, rows: usize, device: &Device) -> Result<RopeTable> {
+    fn table(&self, era: u32, rows: usize, place: &Place) -> Result<RopeTable> {
         let frequencies = self.rope.inverse_frequencies(self.head_dim, era);
         let factor = self.rope.attention_factor();
         let make = |f: fn(f32) -> f32| {
             let values: Vec<f32> = (0..rows)
                 .flat_map(|position| frequencies.iter().map(move |frequency| f(position as f32 * frequency) * factor))
                 .collect();
-            Tensor::from_vec(values, (rows, frequencies.len()), device)
+            Tensor::from_vec(values, (rows, frequencies.len()), place)
         };
         Ok(RopeTable { cos: make(f32::cos)?, sin: make(f32::sin)? })
     }
@@ -117,12 +124,12 @@ mod tests {
             assert!(rope.ages(8) && !rope.ages(7));
             let cache = RopeCache::new(rope, 4);
             let (positions, lengths) = ([5, 5, 3], [8, 12, 8]);
-            let mixed = cache.rotation(&positions, &lengths, &Device::Cpu).unwrap();
+            let mixed = cache.rotation(&positions, &lengths, &Place::CPU).unwrap();
             let cosines = |rotation: &Rotation, token: usize| {
-                rotation.table.cos.get(rotation.rows[token] as usize).unwrap().to_vec1::<f32>().unwrap()
+                rotation.table.cos.rows(rotation.rows[token] as usize, 1).unwrap().to_vec::<f32>().unwrap()
             };
             for token in 0..3 {
-                let alone = cache.rotation(&positions[token..=token], &lengths[token..=token], &Device::Cpu).unwrap();
+                let alone = cache.rotation(&positions[token..=token], &lengths[token..=token], &Place::CPU).unwrap();
                 assert_eq!(cosines(&mixed, token), cosines(&alone, 0));
             }
             assert_ne!(cosines(&mixed, 0), cosines(&mixed, 1), "{:?}", cache.rope);

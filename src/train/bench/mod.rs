@@ -125,7 +125,7 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         bench.trainer.policy.spec(),
         rows.unwrap_or(1),
         bench.trainer.policy.weight_dtype(),
-        bench.trainer.policy.device(),
+        bench.trainer.policy.place(),
     )?;
     Ok(bench.report(name, &steps, losses, cpu, &matmul, Held { load_peak, before, step_peak }))
 }

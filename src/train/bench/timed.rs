@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candle_core::Tensor;
 use kernels::{
-    Activation, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, HeadOptions, HeadOut, HeadWant,
-    InputGradient, Kernels, Layout, Linear, LinearSaved, NormOptions, Result, RopeTable, Slot, Weight,
+    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
+    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm, RopeTable,
+    Slot, Tensor, Weight,
 };
 
 /// Where in a step the kernels are called from; set by whoever runs the step.
@@ -189,24 +189,21 @@ impl Kernels for Timed {
         self.watch.time(Part::BackwardLinear, || self.inner.linear_backward(x, saved, dy, linear, input, grads))
     }
 
-    fn rms_norm(&self, x: &Tensor, w: &Tensor, options: NormOptions) -> Result<(Tensor, Tensor)> {
+    fn rms_norm(&self, x: &Tensor, norm: &RmsNorm<'_>) -> Result<(Tensor, Tensor)> {
         let part = self.watch.rest();
-        self.watch.time(part, || self.inner.rms_norm(x, w, options))
+        self.watch.time(part, || self.inner.rms_norm(x, norm))
     }
 
     fn rms_norm_backward(
         &self,
         x: &Tensor,
-        w: &Tensor,
+        norm: &RmsNorm<'_>,
         inv_rms: &Tensor,
         dy: &Tensor,
-        options: NormOptions,
-        w_slot: Option<Slot>,
         input: InputGradient,
         grads: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        self.watch
-            .time(Part::BackwardRest, || self.inner.rms_norm_backward(x, w, inv_rms, dy, options, w_slot, input, grads))
+        self.watch.time(Part::BackwardRest, || self.inner.rms_norm_backward(x, norm, inv_rms, dy, input, grads))
     }
 
     fn rope(&self, x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {
@@ -214,35 +211,24 @@ impl Kernels for Timed {
         self.watch.time(part, || self.inner.rope(x, heads, positions, table, inverse))
     }
 
-    fn attention(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        layout: &Layout,
-        shape: &AttentionShape,
-    ) -> Result<(Tensor, Tensor)> {
+    fn attention(&self, qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
         let part = self.watch.either(Part::ForwardAttention, Part::Recompute);
         let products = visible(layout, shape) * shape.heads * shape.head_dim;
         self.watch.multiplied(part, 2 * PRODUCT * products);
-        self.watch.time(part, || self.inner.attention(q, k, v, layout, shape))
+        self.watch.time(part, || self.inner.attention(qkv, layout, shape))
     }
 
     fn attention_backward(
         &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        o: &Tensor,
-        lse: &Tensor,
-        d_o: &Tensor,
+        qkv: Qkv<'_>,
+        outcome: Outcome<'_>,
         layout: &Layout,
         shape: &AttentionShape,
     ) -> Result<(Tensor, Tensor, Tensor)> {
         // The scores again, then the gradients of weights, values, queries and keys.
         let products = visible(layout, shape) * shape.heads * shape.head_dim;
         self.watch.multiplied(Part::BackwardAttention, 5 * PRODUCT * products);
-        self.watch.time(Part::BackwardAttention, || self.inner.attention_backward(q, k, v, o, lse, d_o, layout, shape))
+        self.watch.time(Part::BackwardAttention, || self.inner.attention_backward(qkv, outcome, layout, shape))
     }
 
     fn attention_cached(&self, q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionShape) -> Result<Tensor> {
@@ -272,14 +258,14 @@ impl Kernels for Timed {
         self.watch.time(Part::BackwardEmbedding, || self.inner.embed_backward(ids, dy, scale, slot, grads))
     }
 
-    fn head(&self, h: &Tensor, w: &Weight, targets: &[u32], options: &HeadOptions, want: HeadWant) -> Result<HeadOut> {
+    fn head(&self, h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWant) -> Result<HeadOut> {
         let passes = match want {
             HeadWant::LogProbs => 1,
             HeadWant::WithU => 2,
         };
-        let products = passes * rows(h) * w.elem_count();
+        let products = passes * rows(h) * head.weight.elem_count();
         self.watch.multiplied(Part::Head, PRODUCT * products);
-        self.watch.time(Part::Head, || self.inner.head(h, w, targets, options, want))
+        self.watch.time(Part::Head, || self.inner.head(h, head, targets, want))
     }
 
     fn head_backward(&self, u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
@@ -288,24 +274,18 @@ impl Kernels for Timed {
 
     fn head_weight_backward(
         &self,
-        h: &Tensor,
-        w: &Weight,
-        targets: &[u32],
-        lse: &[f32],
-        coefficients: &[f32],
-        options: &HeadOptions,
+        head: Head<'_>,
+        pass: HeadPass<'_>,
         slot: Slot,
         grads: &mut Gradients,
     ) -> Result<()> {
-        let products = 2 * rows(h) * w.elem_count();
+        let products = 2 * rows(pass.h) * head.weight.elem_count();
         self.watch.multiplied(Part::BackwardHead, PRODUCT * products);
-        self.watch.time(Part::BackwardHead, || {
-            self.inner.head_weight_backward(h, w, targets, lse, coefficients, options, slot, grads)
-        })
+        self.watch.time(Part::BackwardHead, || self.inner.head_weight_backward(head, pass, slot, grads))
     }
 
-    fn logits(&self, h: &Tensor, w: &Weight, options: &HeadOptions) -> Result<Tensor> {
-        self.inner.logits(h, w, options)
+    fn logits(&self, h: &Tensor, head: Head<'_>) -> Result<Tensor> {
+        self.inner.logits(h, head)
     }
 
     fn keep(&self, x: &Tensor) -> Result<Tensor> {
@@ -322,6 +302,25 @@ impl Kernels for Timed {
         self.watch.time(part, || self.inner.add(x, y))
     }
 
+    fn scale(&self, x: &Tensor, factor: f32) -> Result<Tensor> {
+        let part = self.watch.rest();
+        self.watch.time(part, || self.inner.scale(x, factor))
+    }
+
+    fn dropout(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let part = self.watch.rest();
+        self.watch.time(part, || self.inner.dropout(x, mask))
+    }
+
+    fn columns(&self, x: &Tensor, first: usize, width: usize) -> Result<Tensor> {
+        let part = self.watch.rest();
+        self.watch.time(part, || self.inner.columns(x, first, width))
+    }
+
+    fn join(&self, parts: &[Tensor]) -> Result<Tensor> {
+        self.watch.time(Part::BackwardRest, || self.inner.join(parts))
+    }
+
     fn gather_rows(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
         let part = self.watch.rest();
         self.watch.time(part, || self.inner.gather_rows(x, rows))
@@ -331,15 +330,7 @@ impl Kernels for Timed {
         self.watch.time(Part::BackwardRest, || self.inner.scatter_rows(dy, rows, tokens))
     }
 
-    fn adamw(
-        &self,
-        values: &Tensor,
-        grads: &Gradients,
-        m: &Tensor,
-        v: &Tensor,
-        slot: Slot,
-        step: &AdamWStep,
-    ) -> Result<()> {
-        self.watch.time(Part::Optimizer, || self.inner.adamw(values, grads, m, v, slot, step))
+    fn adamw(&self, buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()> {
+        self.watch.time(Part::Optimizer, || self.inner.adamw(buffers, slot, step))
     }
 }

@@ -208,7 +208,7 @@ impl Training {
             return Ok(Some(tokens_of(by_doc)));
         }
         let needed = 6 * self.trainer.policy.total_parameters() as u64;
-        if process::free_on(self.trainer.policy.device()) < needed {
+        if process::free_on(self.trainer.policy.place()) < needed {
             return Ok(None);
         }
         let folder = inputs::model_folder(&context.project, &self.config)?;

@@ -5,8 +5,8 @@
 
 use std::ops::ControlFlow;
 
-use candle_core::Tensor;
 use data::config::{ModelConfig, RunConfig};
+use kernels::Tensor;
 use model::{Doc, Policy, PolicyError, Row};
 use serde::{Deserialize, Serialize};
 use store::{LogProbKey, Project, StoreError};

@@ -33,9 +33,9 @@ impl MemoryLimit {
     /// The limit asked for in MB, or a share of what is free now. The policy was loaded and has done nothing yet. `others`:
     /// bytes of this process that are none of the run's and will be free when it goes.
     pub fn new(asked: Option<u64>, policy: &Policy, others: u64) -> Self {
-        let device = policy.device();
-        let used = process::used_on(device).saturating_sub(others);
-        let free = (process::free_on(device) + others) as f64 * SHARE;
+        let place = policy.place();
+        let used = process::used_on(place).saturating_sub(others);
+        let free = (process::free_on(place) + others) as f64 * SHARE;
         // The pages of gradients and moments are not there before something is written to them.
         let later = LATER * policy.trainable_parameters() as u64;
         let loaded = policy.fixed_bytes().saturating_sub(later);
@@ -53,7 +53,7 @@ impl MemoryLimit {
 
     /// Bytes that this process holds for the run.
     pub fn used(self, policy: &Policy) -> u64 {
-        process::used_on(policy.device()).saturating_sub(self.others)
+        process::used_on(policy.place()).saturating_sub(self.others)
     }
 
     pub fn limit(self) -> u64 {
@@ -73,7 +73,7 @@ impl MemoryLimit {
     /// The same now, when others may have taken of it.
     pub fn now(self, policy: &Policy) -> u64 {
         let reusable = self.used(policy).saturating_sub(self.standing(policy));
-        let free = process::free_on(policy.device()) + reusable;
+        let free = process::free_on(policy.place()) + reusable;
         self.whole(policy).min(free)
     }
 

@@ -215,7 +215,7 @@ fn attempt(policy: &mut Policy, row: &Packed<()>, again: bool) -> Result<Attempt
         }
     }
     let (peak, _) = watch.finish();
-    let peak = device::memory(policy.device()).map_or(peak, |memory| memory.peak);
+    let peak = device::memory(policy.place()).map_or(peak, |memory| memory.peak);
     policy.gradients().zero().map_err(PolicyError::from)?;
     Ok(Attempt { peak, secs })
 }

@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use candle_core::Device;
-use kernels::device;
+use kernels::{Place, device};
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Bytes of memory this process holds; 0 where the system does not say.
@@ -45,13 +44,13 @@ pub fn total_bytes() -> u64 {
 }
 
 /// Bytes that can still be taken where a policy lives: on its device, or of the machine's memory.
-pub fn free_on(device: &Device) -> u64 {
-    device::memory(device).map_or_else(free_bytes, |memory| memory.free)
+pub fn free_on(place: &Place) -> u64 {
+    device::memory(place).map_or_else(free_bytes, |memory| memory.free)
 }
 
 /// Bytes that this process holds there.
-pub fn used_on(device: &Device) -> u64 {
-    device::memory(device).map_or_else(resident_bytes, |memory| memory.used)
+pub fn used_on(place: &Place) -> u64 {
+    device::memory(place).map_or_else(resident_bytes, |memory| memory.used)
 }
 
 /// The most bytes this process held since its start, or since [`forget_peak`]; what it holds now where the system keeps

@@ -1,13 +1,14 @@
 //! bf16 activations: every result is bf16 where it flows on, f32 where it must not lose digits, and close to f32.
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 
 use super::{close, gradients, same, same_tensor};
 use crate::{
-    AttentionShape, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions,
+    AttentionShape, Head, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions, Outcome,
+    RmsNorm, Tensor,
     composed::Composed,
     cpu::Cpu,
-    testing::{random, slot, tensor, values},
+    testing::{qkv, random, slot, tensor, values},
 };
 
 /// An operand that bf16 holds exactly, in f32 and in bf16.
@@ -61,13 +62,14 @@ fn bf16_through_attention() {
     let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 2, scale: 0.7, softcap: None, window: None };
     let ((q, q16), (d_o, d_o16)) = (exact(1, 12, 8), exact(2, 12, 8));
     let ((k, k16), (v, v16)) = (exact(7, 12, 4), exact(8, 12, 4));
-    let (o, lse) = Cpu::default().attention(&q, &k, &v, &layout, &shape).unwrap();
-    let (o16, lse16) = kernels.attention(&q16, &k16, &v16, &layout, &shape).unwrap();
+    let (o, lse) = Cpu::default().attention(qkv(&q, &k, &v), &layout, &shape).unwrap();
+    let (o16, lse16) = kernels.attention(qkv(&q16, &k16, &v16), &layout, &shape).unwrap();
     same_tensor("lse", &lse16, &lse);
     close("o", &half(&o16), &values(&o), 1e-2);
-    let (dq, dk, dv) = Cpu::default().attention_backward(&q, &k, &v, &o, &lse, &d_o, &layout, &shape).unwrap();
-    let (dq16, dk16, dv16) =
-        kernels.attention_backward(&q16, &k16, &v16, &o16, &lse16, &d_o16, &layout, &shape).unwrap();
+    let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+    let outcome16 = Outcome { o: &o16, lse: &lse16, d_o: &d_o16 };
+    let (dq, dk, dv) = Cpu::default().attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape).unwrap();
+    let (dq16, dk16, dv16) = kernels.attention_backward(qkv(&q16, &k16, &v16), outcome16, &layout, &shape).unwrap();
     for (a, b) in [(&dq16, &dq), (&dk16, &dk), (&dv16, &dv)] {
         close("gradient", &half(a), &values(b), 2e-2);
     }
@@ -78,25 +80,25 @@ fn bf16_through_norm_and_head() {
     let kernels = Composed::new(DType::BF16).unwrap();
     let ((x, x16), (table, table16)) = (exact(1, 12, 8), exact(2, 9, 8));
     let w = tensor(&random(6, 8), 8);
-    let options = NormOptions { eps: 1e-5, plus_one: false };
-    let (n, _) = Cpu::default().rms_norm(&x, &w, options).unwrap();
-    let (n16, inv) = kernels.rms_norm(&x16, &w, options).unwrap();
+    let norm = RmsNorm { weight: &w, slot: None, options: NormOptions { eps: 1e-5, plus_one: false } };
+    let (n, _) = Cpu::default().rms_norm(&x, &norm).unwrap();
+    let (n16, inv) = kernels.rms_norm(&x16, &norm).unwrap();
     assert_eq!(inv.dtype(), DType::F32);
     close("norm", &half(&n16), &values(&n), 1e-2);
 
-    let (head, targets) = (HeadOptions::default(), [1, 2, 3]);
+    let targets = [1, 2, 3];
+    let (table, table16) = (table.into(), table16.into());
+    let head = |weight| Head { weight, options: HeadOptions::default() };
     let rows16 = kernels.gather_rows(&n16, &[0, 3, 3]).unwrap();
     let rows = rows16.to_dtype(DType::F32).unwrap();
-    let out = kernels.head(&rows16, &table16.into(), &targets, &head, HeadWant::WithU).unwrap();
-    let own = Cpu::default().head(&rows, &table.into(), &targets, &head, HeadWant::WithU).unwrap();
+    let out = kernels.head(&rows16, head(&table16), &targets, HeadWant::WithU).unwrap();
+    let own = Cpu::default().head(&rows, head(&table), &targets, HeadWant::WithU).unwrap();
     same("log-probs", &out.log_probs, &own.log_probs);
     same_tensor("u", out.u.as_ref().unwrap(), own.u.as_ref().unwrap());
     let dh = kernels.head_backward(out.u.unwrap(), &[0.5, 1.0, 2.0]).unwrap();
     let d_rows = kernels.scatter_rows(&dh, &[0, 3, 3], 12).unwrap();
     let mut none = gradients(0);
-    let d_norm = kernels
-        .rms_norm_backward(&x16, &w, &inv, &d_rows, options, None, InputGradient::Fresh, &mut none)
-        .unwrap()
-        .unwrap();
+    let d_norm =
+        kernels.rms_norm_backward(&x16, &norm, &inv, &d_rows, InputGradient::Fresh, &mut none).unwrap().unwrap();
     assert_eq!(d_norm.dtype(), DType::BF16);
 }
