@@ -31,7 +31,7 @@ impl<T: WithDType> Fresh<T> {
         let shape = shape.into();
         // SAFETY: the caller has written them.
         let data = unsafe { self.vec(shape.elem_count()) };
-        Ok(Tensor::from_vec(data, shape, &Place::CPU)?)
+        Tensor::from_vec(data, shape, &Place::CPU)
     }
 
     /// The buffer as a vector of `len` elements.

@@ -210,8 +210,8 @@ pub(super) fn scale_rows(u: Tensor, coefficients: &[f32]) -> Result<Tensor> {
 
 /// All logits of a few rows, for generation.
 pub(super) fn logits(h: &Tensor, head: Head<'_>) -> Result<Tensor> {
-    let Head { weight: w, options } = head;
     const OPERATION: &str = "logits";
+    let Head { weight: w, options } = head;
     let (rows, width) = access::matrix(OPERATION, "h", h.dims())?;
     let vocabulary = w.expect_columns(OPERATION, MATRIX, width)?;
     let h = access::read(OPERATION, "h", h)?;
@@ -225,7 +225,7 @@ pub(super) fn logits(h: &Tensor, head: Head<'_>) -> Result<Tensor> {
     if let Some(cap) = options.softcap {
         parallel::chunks(&mut logits, parallel::PIECE, |_, piece| cap_all(piece, cap));
     }
-    Ok(Tensor::from_vec(logits, (rows, vocabulary), &Place::CPU)?)
+    Tensor::from_vec(logits, (rows, vocabulary), &Place::CPU)
 }
 
 impl HeadPass<'_> {

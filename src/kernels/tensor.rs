@@ -99,6 +99,7 @@ impl Tensor {
     }
 
     /// What candle's operations and the processor's kernels work on.
+    #[expect(clippy::unnecessary_wraps, reason = "another store would have none")]
     pub(super) fn candle(&self) -> Result<&candle_core::Tensor> {
         let Store::Candle(tensor) = &self.0;
         Ok(tensor)

@@ -136,7 +136,7 @@ impl Policy {
     /// w, where there is such a head.
     pub(super) fn score(&self) -> Result<Option<Vec<f32>>> {
         let weight = self.scalar.as_ref().and_then(|head| head.weight.dense());
-        Ok(weight.map(|weight| weight.to_vec::<f32>()).transpose()?)
+        Ok(weight.map(Tensor::to_vec::<f32>).transpose()?)
     }
 
     fn scalar(&self) -> Result<&Linear> {
