@@ -5,6 +5,7 @@
 //! - [`step`]: one optimizer step, the same for a run, a benchmark and a test; [`loss`]: what it makes smaller.
 //! - [`measure`]: log-probs, the reference at step 0, held-out data, fresh answers, given pairs.
 //! - [`reward`]: a reward model.
+//! - [`rlhf`]: learning from sampled answers with one: PPO, RLOO, GRPO.
 //! - [`memory`]: what there is and what may be taken.
 //! - [`run`]: a run from its record in the project to its last checkpoint. What it needs from outside is [`run::host::Host`].
 //! - [`bench`]: some steps, measured.
@@ -19,6 +20,7 @@ pub mod measure;
 pub mod memory;
 pub mod objective;
 pub mod reward;
+pub mod rlhf;
 pub mod run;
 pub mod step;
 

@@ -25,6 +25,8 @@ pub enum Part {
     Reference(usize),
     /// Index into the retention text to train on.
     Retention(usize),
+    /// Index into the prompts that a step sampled answers to.
+    Rollout(usize),
 }
 
 /// Reference answers or retention text of a step, by index, and the weight of their mean in the loss.
@@ -42,8 +44,7 @@ pub struct Batch {
     pub rows: Vec<Packed<Part>>,
     /// What was drawn of pairs with more rejected answers than a step meets.
     draws: BTreeMap<usize, Draw>,
-    reference: TokenMean,
-    retention: TokenMean,
+    texts: TextTerms,
 }
 
 impl Batch {
@@ -63,19 +64,23 @@ impl Batch {
         let docs = pairs
             .iter()
             .map(|&(index, doc)| (Part::Pair(index), doc))
-            .chain(references.docs.iter().map(|&(index, doc)| (Part::Reference(index), doc)))
-            .chain(retention.docs.iter().map(|&(index, doc)| (Part::Retention(index), doc)));
+            .chain(references.parts(Part::Reference))
+            .chain(retention.parts(Part::Retention));
         Ok(Self {
             rows: pack(docs, row_tokens).map_err(PolicyError::from)?,
             pairs: pairs.iter().map(|&(index, _)| index).collect(),
             draws: BTreeMap::new(),
-            reference: references.mean(),
-            retention: retention.mean(),
+            texts: TextTerms::of(references, retention),
         })
     }
 }
 
-impl Texts<'_> {
+impl<'d> Texts<'d> {
+    /// Each with what it is there for.
+    pub fn parts(&self, part: fn(usize) -> Part) -> impl Iterator<Item = (Part, &'d Doc)> {
+        self.docs.iter().map(move |&(index, doc)| (part(index), doc))
+    }
+
     fn mean(&self) -> TokenMean {
         TokenMean { weight: self.weight, tokens: self.docs.iter().map(|(_, doc)| doc.answer_tokens()).sum() }
     }
@@ -90,11 +95,51 @@ pub struct BatchLoss<'a> {
     /// Σ log π_ref of a pair's chosen and rejected answers; empty where nobody asked for it.
     at_start: &'a dyn Fn(usize) -> &'a [f64],
     terms: Vec<(usize, PairTerm)>,
-    references: TokenSum,
-    retention: TokenSum,
+    texts: TextTerms,
 }
 
-#[derive(Default)]
+/// The terms of a loss that are means over the tokens of texts: L_ref and L_pre.
+#[derive(Debug, Clone, Default)]
+pub struct TextTerms {
+    reference: (TokenMean, TokenSum),
+    retention: (TokenMean, TokenSum),
+}
+
+impl TextTerms {
+    /// Before any of them was added.
+    pub fn of(references: &Texts<'_>, retention: &Texts<'_>) -> Self {
+        let begin = |texts: &Texts<'_>| (texts.mean(), TokenSum::default());
+        Self { reference: begin(references), retention: begin(retention) }
+    }
+
+    /// What of a loss is no pair and no sampled answer.
+    pub fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        let (mean, sum) = match part {
+            Part::Reference(_) => &mut self.reference,
+            Part::Retention(_) => &mut self.retention,
+            Part::Pair(_) | Part::Rollout(_) => return,
+        };
+        for answer in log_probs {
+            sum.log_probs += self::sum(answer);
+            sum.tokens += answer.len();
+            slopes.answer(mean.coefficient(), answer.len());
+        }
+    }
+
+    /// Name, what it adds to the loss, and its own value; a part that is switched off is not told.
+    pub fn parts(&self) -> Vec<(String, f64, f64)> {
+        let named = [("loss/reference", &self.reference), ("loss/retention", &self.retention)];
+        let told = named.into_iter().filter(|(_, (_, sum))| sum.tokens > 0);
+        told.map(|(name, (mean, sum))| (name.to_owned(), mean.term(sum.log_probs), mean.loss(sum.log_probs))).collect()
+    }
+
+    /// What all of them add to the loss.
+    pub fn value(&self) -> f64 {
+        self.parts().iter().map(|(_, term, _)| term).sum()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
 struct TokenSum {
     log_probs: f64,
     tokens: usize,
@@ -107,8 +152,7 @@ impl<'a> BatchLoss<'a> {
         pairs: &'a [PairDoc],
         at_start: &'a dyn Fn(usize) -> &'a [f64],
     ) -> Self {
-        let (references, retention) = (TokenSum::default(), TokenSum::default());
-        Self { batch, objective, pairs, at_start, terms: Vec::new(), references, retention }
+        Self { batch, objective, pairs, at_start, terms: Vec::new(), texts: batch.texts.clone() }
     }
 
     /// Index and term of each pair, in the order they were drawn, though rows are packed by length.
@@ -124,15 +168,9 @@ impl<'a> BatchLoss<'a> {
         let preference = terms.iter().map(|(_, term)| term.loss).sum::<f64>() / terms.len().max(1) as f64;
         let mut total = preference;
         let mut parts = vec![("loss/preference".to_owned(), preference)];
-        let means = [
-            ("loss/reference", self.batch.reference, &self.references),
-            ("loss/retention", self.batch.retention, &self.retention),
-        ];
-        for (name, mean, sum) in means {
-            if sum.tokens > 0 {
-                total += mean.term(sum.log_probs);
-                parts.push((name.to_owned(), mean.loss(sum.log_probs)));
-            }
+        for (name, term, loss) in self.texts.parts() {
+            total += term;
+            parts.push((name, loss));
         }
         parts.insert(0, ("loss".to_owned(), total));
         parts
@@ -147,27 +185,18 @@ impl<'a> BatchLoss<'a> {
 
 impl Loss<Part> for BatchLoss<'_> {
     fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
-        let (sum, mean) = match part {
-            Part::Pair(index) => {
-                let (pair, at_start) = (&self.pairs[index], (self.at_start)(index));
-                let term = match self.batch.draws.get(&index) {
-                    None => term(&self.objective, pair, log_probs, at_start, 1.0),
-                    Some(draw) => term(&self.objective, pair, log_probs, &draw.pick(at_start), draw.stands_for),
-                };
-                for (answer, slope) in log_probs.iter().zip(term.coefficients(self.batch.pairs.len())) {
-                    slopes.answer(slope, answer.len());
-                }
-                self.terms.push((index, term.pair));
-                return;
-            }
-            Part::Reference(_) => (&mut self.references, self.batch.reference),
-            Part::Retention(_) => (&mut self.retention, self.batch.retention),
+        let Part::Pair(index) = part else {
+            return self.texts.add(part, log_probs, slopes);
         };
-        for answer in log_probs {
-            sum.log_probs += self::sum(answer);
-            sum.tokens += answer.len();
-            slopes.answer(mean.coefficient(), answer.len());
+        let (pair, at_start) = (&self.pairs[index], (self.at_start)(index));
+        let term = match self.batch.draws.get(&index) {
+            None => term(&self.objective, pair, log_probs, at_start, 1.0),
+            Some(draw) => term(&self.objective, pair, log_probs, &draw.pick(at_start), draw.stands_for),
+        };
+        for (answer, slope) in log_probs.iter().zip(term.coefficients(self.batch.pairs.len())) {
+            slopes.answer(slope, answer.len());
         }
+        self.terms.push((index, term.pair));
     }
 
     fn value(&self) -> f64 {

@@ -126,13 +126,6 @@ impl RunConfig {
 pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
     let kind = config.objective.kind;
     let mut faults = Vec::new();
-    if kind.samples() {
-        let allowed = ObjectiveConfig::KIND.allowed();
-        return vec![(
-            ObjectiveConfig::KIND,
-            format!("{}, which is not trained yet; it must be {allowed}", kind.name()),
-        )];
-    }
     if kind != Method::Reward && !kind.samples() {
         return faults;
     }
@@ -190,6 +183,9 @@ mod tests {
         assert_eq!([Method::Ppo, Method::Rloo].map(|kind| of(kind).answers_per_prompt()), [2, 4]);
         assert_eq!([Method::Ppo, Method::Rloo, Method::Grpo].map(|kind| of(kind).kl_coef()), [0.05, 0.05, 0.0]);
         assert_eq!([Method::Ppo, Method::Rloo].map(|kind| of(kind).rlhf_epochs()), [2, 1]);
+        for kind in Method::ALL {
+            assert_eq!(validate(&of(kind)), [], "{kind:?}");
+        }
     }
 
     #[test]
@@ -199,7 +195,15 @@ mod tests {
             change(&mut config);
             validate(&config).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
         };
+        assert_eq!(fields(Method::Ppo, &|config| config.lora.dropout = 0.1), ["lora.dropout"]);
         assert!(fields(Method::Reward, &|config| config.lora.dropout = 0.1).is_empty());
+        assert_eq!(fields(Method::Rloo, &|config| config.lora.full = true), ["lora.full"]);
+        assert_eq!(
+            fields(Method::Rloo, &|config| config.rlhf.answers_per_prompt = Some(1)),
+            ["rlhf.answers_per_prompt"]
+        );
+        assert!(fields(Method::Ppo, &|config| config.rlhf.answers_per_prompt = Some(1)).is_empty());
+        assert_eq!(fields(Method::Ppo, &|config| config.ppo.lambda = 1.5), ["ppo.lambda"]);
         let further = |config: &mut RunConfig| config.model.continue_adapter = Some("a".into());
         assert_eq!(fields(Method::Reward, &further), ["model.continue_adapter"]);
     }

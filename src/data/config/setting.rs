@@ -407,10 +407,6 @@ mod tests {
                 continue;
             };
             let mut config = RunConfig::default();
-            // Not trained yet.
-            if matches!(setting.counts, When::Sampling | When::Method(Method::Ppo)) {
-                continue;
-            }
             match setting.counts {
                 When::Method(method) => config.objective.kind = method,
                 When::Sampling => config.objective.kind = Method::Ppo,

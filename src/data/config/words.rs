@@ -150,6 +150,21 @@ pub(super) const METHODS: &[Word] = &[
         "Reward model",
         "Fits scores to the pairs (Bradley–Terry): about 2 forwards a token; what PPO, RLOO and GRPO need",
     ),
+    word(
+        "ppo",
+        "PPO",
+        "RLHF with a critic, arXiv 1707.06347: samples answers, about 13 forwards a token; needs a reward model",
+    ),
+    word(
+        "rloo",
+        "RLOO",
+        "RLHF without a critic, arXiv 2402.14740: samples answers, about 6 forwards a token; needs a reward model",
+    ),
+    word(
+        "grpo",
+        "GRPO",
+        "RLHF with scores in units of their group, arXiv 2402.03300: about 6 forwards a token; needs a reward model",
+    ),
 ];
 
 pub(super) const PROMPTS: &[Word] = &[

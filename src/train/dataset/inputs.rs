@@ -74,7 +74,7 @@ fn multiplier(noted: &Arithmetic) -> Option<Multiplier> {
     }
 }
 
-fn adapter_shape(lora: &LoraConfig, seed: u64) -> AdapterShape {
+pub fn adapter_shape(lora: &LoraConfig, seed: u64) -> AdapterShape {
     AdapterShape {
         rank: lora.rank,
         alpha: lora.alpha,

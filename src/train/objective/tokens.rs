@@ -3,7 +3,7 @@
 /// −λ · mean log-prob over all tokens of a step: L_ref on reference answers, L_pre on retention text.
 ///
 /// The mean is over tokens, not sequences, and `tokens` counts the whole step, so micro-batches add up.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TokenMean {
     /// λ_ref or λ_pre.
     pub weight: f64,

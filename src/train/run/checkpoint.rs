@@ -31,6 +31,7 @@ use crate::{
     error::{Result, TrainError},
     measure::reference::Reference,
     reward::Scale,
+    rlhf::Teacher,
     run::rotation,
 };
 
@@ -41,6 +42,8 @@ const STATE: &str = "state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const ADAPTER_PARTS: &str = "trainable.safetensors";
 const FULL_WEIGHTS: &str = "model.safetensors";
+const CRITIC: &str = "critic.safetensors";
+const CRITIC_OPTIMIZER: &str = "critic_optimizer.safetensors";
 const PEFT: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
 /// Everything of a run that is not a tensor.
@@ -84,6 +87,18 @@ pub struct State {
     /// Of a reward model's scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// The reward model that the policy learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Teacher>,
+    /// Answers sampled so far, to learn from.
+    #[serde(default)]
+    pub episodes: u64,
+    /// Order of the reference answers whose prompts are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_prompts: Option<Sampler>,
+    /// Updates of the critic.
+    #[serde(default)]
+    pub critic_updates: u64,
 }
 
 /// A revision of the pairs, and the step after which the run trained on it.
@@ -121,13 +136,24 @@ struct Index {
     state: State,
 }
 
+/// The tensors of a checkpoint.
+#[derive(Clone, Copy)]
+pub struct Trained<'a> {
+    pub policy: &'a Policy,
+    pub optimizer: &'a AdamW,
+    /// Of PPO.
+    pub critic: Option<(&'a Policy, &'a AdamW)>,
+}
+
 /// Writes the checkpoint of `state.step` into this folder.
-pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<PathBuf> {
+pub fn save(parent: &Path, what: Trained<'_>, state: &State, base_model: &str) -> Result<PathBuf> {
+    let policy = what.policy;
     fs::create_dir_all(parent).map_err(TrainError::io("create", parent))?;
     let numbers = policy.trainable_parameters() as u64;
     // Values and two moments in f32, an adapter once more for PEFT, and some room.
     let copies = if policy.trains_its_weights() { 3 } else { 4 };
-    let needed = 4 * copies * numbers + (1 << 20);
+    let of_critic = what.critic.map_or(0, |(critic, _)| critic.trainable_parameters() as u64);
+    let needed = 4 * (copies * numbers + 3 * of_critic) + (1 << 20);
     if let Some(free) = free_disk_bytes(parent)
         && free < needed
     {
@@ -144,7 +170,7 @@ pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, ba
         fs::remove_dir_all(&aside).map_err(TrainError::io("clear", &aside))?;
     }
     fs::create_dir(&aside).map_err(TrainError::io("create", &aside))?;
-    let written = write(&aside, policy, optimizer, state, base_model);
+    let written = write(&aside, what, state, base_model);
     if let Err(error) = written {
         // The half-written folder is of no use to anyone; the error is what counts.
         fs::remove_dir_all(&aside).ok();
@@ -159,7 +185,8 @@ pub fn save(parent: &Path, policy: &Policy, optimizer: &AdamW, state: &State, ba
     Ok(target)
 }
 
-fn write(aside: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_model: &str) -> Result<()> {
+fn write(aside: &Path, what: Trained<'_>, state: &State, base_model: &str) -> Result<()> {
+    let Trained { policy, optimizer, critic } = what;
     let is_adapter = !policy.trains_its_weights();
     let weights = if is_adapter { ADAPTER_PARTS } else { FULL_WEIGHTS };
     // From where they are to the disk: a second model might not fit beside them.
@@ -167,6 +194,10 @@ fn write(aside: &Path, policy: &Policy, optimizer: &AdamW, state: &State, base_m
         (weights.to_owned(), policy.save_trainable(&aside.join(weights))?.to_string()),
         (OPTIMIZER.to_owned(), optimizer.save(&aside.join(OPTIMIZER))?.to_string()),
     ]);
+    if let Some((critic, moments)) = critic {
+        files.insert(CRITIC.to_owned(), critic.save_trainable(&aside.join(CRITIC))?.to_string());
+        files.insert(CRITIC_OPTIMIZER.to_owned(), moments.save(&aside.join(CRITIC_OPTIMIZER))?.to_string());
+    }
     if is_adapter {
         let (layout, part) = (Layout::Peft, Part::Sum);
         adapter::save(policy, aside, layout, part, base_model)?;
@@ -312,6 +343,16 @@ impl Saved {
             )));
         }
         Ok(policy.load_trainable(&self.dir.join(&self.index.weights))?)
+    }
+
+    /// Puts a critic and its moments back; false where the checkpoint has none, as one of another method.
+    pub fn restore_critic(&self, critic: &mut Policy, optimizer: &mut AdamW) -> Result<bool> {
+        if !self.index.files.contains_key(CRITIC) {
+            return Ok(false);
+        }
+        critic.load_trainable(&self.dir.join(CRITIC))?;
+        optimizer.load(&self.dir.join(CRITIC_OPTIMIZER), self.index.state.critic_updates)?;
+        Ok(true)
     }
 
     /// Puts the optimizer's moments back.

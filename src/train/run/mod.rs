@@ -10,7 +10,7 @@ pub mod checkpoint;
 pub mod context;
 pub mod fork;
 pub mod host;
-mod prepare;
+pub(crate) mod prepare;
 pub mod rotation;
 mod saving;
 pub mod schedule;
@@ -265,6 +265,8 @@ fn take_less(
             context.step = training.state.step + 1;
             return context.mark(LogLevel::Warning, text);
         }
+        // Told where it was met.
+        Some(Part::Rollout(_)) => return Ok(()),
         Some(Part::Pair(i)) => {
             training.state.aside.pairs.push(i);
             let pair = training.dataset.pairs.train[i].id.0;

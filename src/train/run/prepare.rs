@@ -26,6 +26,7 @@ use crate::{
         reference::{Origin, Reference},
     },
     memory::{budget, largest_row},
+    rlhf::Rlhf,
     run::{
         budget::unlooked_remark,
         checkpoint::{Aside, Saved, Seen, State},
@@ -122,12 +123,20 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     }
     let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
     let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, dataset.pairs.train.len());
-    let optimizer = optimizer(&config, &policy)?;
-    let state = first_state(record, &dataset, config.train.shuffle_seed, (knobs, budget, aside), reference);
+    let optimizer = AdamW::new(policy.parameters(), adamw(&config))?;
+    let rlhf = if config.objective.kind.samples() {
+        context.phase("Loading the reward model", None);
+        let before = saved.as_ref().and_then(|saved| saved.state().teacher.as_ref());
+        Some(Rlhf::prepare(&context.project, &config, &policy, &reference, before, memory)?)
+    } else {
+        None
+    };
+    let mut state = first_state(record, &dataset, config.train.shuffle_seed, (knobs, budget, aside), reference);
+    state.teacher = rlhf.as_ref().map(|rlhf| rlhf.teacher.clone());
     let trainer = Trainer { policy, optimizer, memory: Some(memory) };
     let left_out = left_out(context, record, &dataset, saved.is_some())?;
     let joining = Joining::of(&context.project, record, config.data.live_labels, start)?;
-    let mut training = Training { config, trainer, codec, dataset, anchors, state, length, left_out, joining };
+    let mut training = Training { config, trainer, codec, dataset, anchors, state, length, left_out, joining, rlhf };
     // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
     if at_step_zero(&mut training, saved.as_ref(), context)?.is_break() {
         return Ok(None);
@@ -213,6 +222,10 @@ fn first_state(
         data: dataset.identity(),
         best: None,
         scale: None,
+        teacher: None,
+        episodes: 0,
+        reference_prompts: None,
+        critic_updates: 0,
     }
 }
 
@@ -264,13 +277,12 @@ fn refuse_last_step(saved: Option<&Saved>, total: u64) -> Result<()> {
     }
 }
 
-fn optimizer(config: &RunConfig, policy: &Policy) -> Result<AdamW> {
-    let options = AdamWOptions {
+pub fn adamw(config: &RunConfig) -> AdamWOptions {
+    AdamWOptions {
         betas: config.optimizer.betas,
         eps: config.optimizer.eps,
         weight_decay: config.optimizer.weight_decay,
-    };
-    Ok(AdamW::new(policy.parameters(), options)?)
+    }
 }
 
 /// Says in the log what is special about the learning rate of the steps to come.
@@ -379,7 +391,14 @@ fn restore(training: &mut Training, saved: &Saved, is_named: bool, context: &mut
     let state = saved.state();
     saved.restore(&mut training.trainer.policy)?;
     saved.restore_optimizer(&mut training.trainer.optimizer)?;
-    training.state = state.clone();
+    let teacher = training.state.teacher.take();
+    training.state = State { teacher, ..state.clone() };
+    if let Some(critic) = training.rlhf.as_mut().and_then(|rlhf| rlhf.critic.as_mut())
+        && !saved.restore_critic(&mut critic.policy, &mut critic.optimizer)?
+    {
+        let text = "The checkpoint has no critic, so it begins as the reward model scores";
+        context.log(LogLevel::Info, text)?;
+    }
     if state.proven == 0 {
         // Written before this was kept: the weights of the last step come from the ones before it.
         training.state.proven = state.step.saturating_sub(1);

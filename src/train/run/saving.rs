@@ -120,8 +120,11 @@ fn write_to(training: &Training, context: &mut Context<'_>, folder: &Path) -> Re
     let model = inputs::model_folder(&context.project, &training.config)?;
     checkpoint::save(
         folder,
-        &training.trainer.policy,
-        &training.trainer.optimizer,
+        checkpoint::Trained {
+            policy: &training.trainer.policy,
+            optimizer: &training.trainer.optimizer,
+            critic: training.critic().map(|critic| (&critic.policy, &critic.optimizer)),
+        },
         &training.state,
         &model.to_string_lossy(),
     )?;

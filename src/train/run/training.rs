@@ -26,6 +26,7 @@ use crate::{
     measure::anchors::Anchors,
     objective::Objective,
     reward,
+    rlhf::Rlhf,
     run::{checkpoint::State, context::Context, host::CurrentWeights, schedule, take_in::Joining},
     step::{Plan, StepDone, StepEnd, Trainer},
 };
@@ -42,6 +43,8 @@ pub struct Training {
     /// Pairs that the run does not train on, by their place in the training data.
     pub left_out: BTreeSet<usize>,
     pub joining: Joining,
+    /// Where it learns from what it samples.
+    pub rlhf: Option<Rlhf>,
 }
 
 /// What is told of a step.
@@ -69,6 +72,9 @@ impl Training {
     pub fn step(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepReport>> {
         if self.config.objective.kind == Method::Reward {
             return self.step_of_scores(context);
+        }
+        if self.config.objective.kind.samples() {
+            return self.step_of_samples(context);
         }
         let (next, batch) = self.draw()?;
         if batch.pairs.is_empty() {
@@ -105,6 +111,11 @@ impl Training {
     /// Whether what is trained gives text, and no scores.
     pub fn speaks(&self) -> bool {
         self.config.objective.kind != Method::Reward
+    }
+
+    /// Of PPO.
+    pub fn critic(&self) -> Option<&Trainer> {
+        self.rlhf.as_ref()?.critic.as_ref()
     }
 
     pub fn weights(&self) -> CurrentWeights<'_> {
@@ -180,6 +191,9 @@ impl Training {
         } else {
             next.refused += 1;
         }
+        if let Some(critic) = self.critic() {
+            next.critic_updates = critic.optimizer.step();
+        }
         next.wall_ms += elapsed.as_millis() as u64;
         self.enter(next);
     }
@@ -238,7 +252,13 @@ pub fn length(config: &TrainConfig, state: &State, pairs: usize) -> Length {
 }
 
 /// Reference answers or retention text of a step.
-fn texts<'d>(weight: f64, docs: &'d [TextDoc], order: &mut Sampler, count: usize, aside: &[usize]) -> Texts<'d> {
+pub(crate) fn texts<'d>(
+    weight: f64,
+    docs: &'d [TextDoc],
+    order: &mut Sampler,
+    count: usize,
+    aside: &[usize],
+) -> Texts<'d> {
     let mut drawn = if weight > 0.0 { order.take(count) } else { Vec::new() };
     drawn.retain(|index| !aside.contains(index));
     Texts { weight, docs: drawn.into_iter().map(|index| (index, &docs[index].doc)).collect() }

@@ -1,0 +1,142 @@
+//! The clipped losses of policy and critic: what they are and how they slope.
+
+/// A log-ratio beyond this says nothing more, and its exponential is no number.
+const LARGEST_LOG_RATIO: f64 = 20.0;
+
+/// π_θ/π_old from the log-probs.
+pub fn ratio(now: f64, old: f64) -> f64 {
+    (now - old).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
+}
+
+/// A term of a loss with its slope.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Term {
+    pub loss: f64,
+    /// ∂loss/∂(log-prob), or ∂loss/∂(value).
+    pub slope: f64,
+    /// It pulls no further.
+    pub clipped: bool,
+}
+
+/// `max(−A·ρ, −A·clip(ρ, 1 ± ε))`; inside the range a tie carries the full slope.
+pub fn policy(advantage: f64, ratio: f64, clip: f64) -> Term {
+    let free = -advantage * ratio;
+    let held = -advantage * ratio.clamp(1.0 - clip, 1.0 + clip);
+    let clipped = (advantage > 0.0 && ratio > 1.0 + clip) || (advantage < 0.0 && ratio < 1.0 - clip);
+    Term { loss: free.max(held), slope: if clipped { 0.0 } else { free }, clipped }
+}
+
+/// `½·max((V − R)², (clip(V, V_old ± ε) − R)²)`.
+pub fn value(now: f64, old: f64, target: f64, clip: f64) -> Term {
+    let held = now.clamp(old - clip, old + clip);
+    let (free, bound) = ((now - target).powi(2), (held - target).powi(2));
+    let clipped = bound > free;
+    Term { loss: 0.5 * free.max(bound), slope: if clipped { 0.0 } else { now - target }, clipped }
+}
+
+/// `e^d − 1 − d` with d = log π_ref − log π: an estimate of KL(π ‖ π_ref) that is never negative, and its slope.
+pub fn k3(now: f64, reference: f64) -> Term {
+    let difference = (reference - now).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO);
+    Term { loss: difference.exp_m1() - difference, slope: -difference.exp_m1(), clipped: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use data::config::RewardAt;
+
+    use super::*;
+    use crate::rlhf::advantages::tests::{ONE, TWO, near, raw, whitened};
+
+    const NOW: [&[f64]; 2] = [&[-0.7, -0.55, -0.2], &[-0.9, -1.6, -0.4, -0.25]];
+    const VALUES: [&[f64]; 2] = [&[0.35, 0.2, 0.3, 0.5], &[0.0, 0.1, -0.4, 0.2]];
+
+    /// L_π, share clipped, and c_t.
+    fn policies(at: RewardAt) -> (f64, usize, Vec<Vec<f64>>) {
+        let mut terms = Vec::new();
+        for ((now, old), advantages) in NOW.iter().zip([ONE.0, TWO.0]).zip(whitened(at)) {
+            let ratios = now.iter().zip(old).map(|(now, old)| ratio(*now, *old));
+            terms.push(ratios.zip(advantages).map(|(ratio, a)| policy(a, ratio, 0.2)).collect::<Vec<_>>());
+        }
+        let all: Vec<Term> = terms.concat();
+        let count = all.len() as f64;
+        let slopes = terms.iter().map(|terms| terms.iter().map(|term| term.slope / count).collect()).collect();
+        (all.iter().map(|term| term.loss).sum::<f64>() / count, all.iter().filter(|term| term.clipped).count(), slopes)
+    }
+
+    #[test]
+    fn losses_and_slopes_of_the_policy_are_the_golden_ones() {
+        let (loss, clipped, slopes) = policies(RewardAt::LastToken);
+        near(&[loss], &[-0.050196]);
+        assert_eq!(clipped, 2);
+        near(&slopes[0], &[0.0, -0.143197, -0.139067]);
+        near(&slopes[1], &[0.083411, 0.0, 0.085100, 0.161877]);
+        let (loss, clipped, slopes) = policies(RewardAt::AfterEnd);
+        near(&[loss], &[-0.050220]);
+        assert_eq!(clipped, 2);
+        near(&slopes[0], &[0.0, -0.143102, -0.138390]);
+        near(&slopes[1], &[0.082920, 0.0, 0.084398, 0.162760]);
+        let ratios: Vec<f64> = NOW
+            .iter()
+            .zip([ONE.0, TWO.0])
+            .flat_map(|(now, old)| now.iter().zip(old).map(|(now, old)| ratio(*now, *old)).collect::<Vec<_>>())
+            .collect();
+        near(&[ratios.iter().sum::<f64>() / 7.0], &[0.989645]);
+        near(&[ratios.iter().map(|ratio| 0.5 * ratio.ln().powi(2)).sum::<f64>() / 7.0], &[0.018929]);
+    }
+
+    /// L_v before the update, then L_v, how many are clipped, and ∂L/∂V with c_v = 0.1.
+    fn values(at: RewardAt) -> (f64, f64, usize, Vec<Vec<f64>>) {
+        let (mut before, mut terms) = (0.0, Vec::new());
+        let olds: [Vec<f64>; 2] = [ONE.2.iter().copied().chain([ONE.3]).collect(), TWO.2.to_vec()];
+        for ((advantages, old), now) in raw(at).iter().zip(&olds).zip(VALUES) {
+            let slots = advantages.iter().zip(old).zip(now);
+            terms.push(
+                slots
+                    .map(|((advantage, old), now)| {
+                        before += value(*old, *old, advantage + old, 0.2).loss;
+                        value(*now, *old, advantage + old, 0.2)
+                    })
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let all: Vec<Term> = terms.concat();
+        let count = all.len() as f64;
+        let slopes = terms.iter().map(|terms| terms.iter().map(|term| 0.1 * term.slope / count).collect()).collect();
+        let loss = all.iter().map(|term| term.loss).sum::<f64>() / count;
+        (before / count, loss, all.iter().filter(|term| term.clipped).count(), slopes)
+    }
+
+    #[test]
+    fn losses_and_slopes_of_the_critic_are_the_golden_ones() {
+        let (before, loss, clipped, slopes) = values(RewardAt::LastToken);
+        near(&[before, loss], &[0.201601, 0.173401]);
+        assert_eq!(clipped, 2);
+        near(&slopes[0], &[0.0, -0.010786, -0.010000]);
+        near(&slopes[1], &[0.005839, 0.007800, 0.0, 0.010071]);
+        let (before, loss, clipped, slopes) = values(RewardAt::AfterEnd);
+        near(&[before, loss], &[0.190990, 0.160117]);
+        assert_eq!(clipped, 2);
+        near(&slopes[0], &[0.0, -0.009081, -0.008375, -0.006250]);
+        near(&slopes[1], &[0.005109, 0.006825, 0.0, 0.008813]);
+    }
+
+    #[test]
+    fn an_answers_ratio_and_k3_are_the_golden_ones() {
+        let advantages = [0.981667, -0.318333, 0.328333, -0.991667];
+        let ratios = [0.1f64, -0.3, 0.25, 0.0].map(f64::exp);
+        let terms: Vec<Term> = advantages.iter().zip(ratios).map(|(a, ratio)| policy(*a, ratio, 0.2)).collect();
+        near(&[terms.iter().map(|term| term.loss).sum::<f64>() / 4.0], &[-0.058144]);
+        let slopes: Vec<f64> = terms.iter().map(|term| term.slope / 4.0).collect();
+        near(&slopes, &[-0.271227, 0.0, 0.0, 0.247917]);
+        let k3 = k3(-1.0, -1.2);
+        near(&[k3.loss, k3.slope], &[0.018731, 0.181269]);
+    }
+
+    #[test]
+    fn before_the_first_update_nothing_is_clipped_and_no_ratio_overflows() {
+        let term = policy(0.7, ratio(-3.0, -3.0), 0.2);
+        assert_eq!((term.loss, term.slope, term.clipped), (-0.7, -0.7, false));
+        assert!(ratio(1e9, 0.0).is_finite() && ratio(-1e9, 0.0) > 0.0);
+        assert!(k3(1e9, 0.0).loss.is_finite());
+    }
+}

@@ -1,0 +1,157 @@
+//! What an update makes smaller: the clipped policy loss with the terms on texts beside it, and the critic's squared error.
+
+use data::config::{Method, RunConfig};
+
+use crate::{
+    loss::{Part, TextTerms},
+    measure::log_probs::sum,
+    rlhf::{
+        clipped::{self, Term},
+        rollout::Rollout,
+    },
+    step::{Loss, Slopes},
+};
+
+/// How far an update went, over its tokens, or over its answers where those have one ratio each.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moved {
+    count: usize,
+    loss: f64,
+    clipped: usize,
+    ratios: f64,
+    /// Σ (log π_θ − log π_old)².
+    squares: f64,
+}
+
+impl Moved {
+    fn add(&mut self, term: Term, ratio: f64, log_ratio: f64) {
+        self.count += 1;
+        self.loss += term.loss;
+        self.clipped += usize::from(term.clipped);
+        self.ratios += ratio;
+        self.squares += log_ratio * log_ratio;
+    }
+
+    fn mean(&self, sum: f64) -> f64 {
+        sum / self.count.max(1) as f64
+    }
+
+    pub fn loss(&self) -> f64 {
+        self.mean(self.loss)
+    }
+
+    pub fn clipped(&self) -> f64 {
+        self.mean(self.clipped as f64)
+    }
+
+    pub fn ratio(&self) -> f64 {
+        self.mean(self.ratios)
+    }
+
+    /// ½·mean (log π_θ − log π_old)².
+    pub fn approx_kl(&self) -> f64 {
+        0.5 * self.mean(self.squares)
+    }
+}
+
+/// The policy's loss over a part of a rollout.
+pub struct PolicyLoss<'a> {
+    config: &'a RunConfig,
+    rollout: &'a Rollout,
+    /// Tokens of the part, or its answers where those have one ratio each: counted before the first row, so that it makes no
+    /// difference how it is cut.
+    count: usize,
+    pub moved: Moved,
+    pub texts: TextTerms,
+}
+
+impl<'a> PolicyLoss<'a> {
+    pub fn new(config: &'a RunConfig, rollout: &'a Rollout, part: &[usize], texts: TextTerms) -> Self {
+        let groups = part.iter().map(|&place| &rollout.groups[place]);
+        let count = if config.objective.kind == Method::Rloo {
+            groups.map(|group| group.answers.len()).sum()
+        } else {
+            groups.map(|group| group.doc.answer_tokens()).sum()
+        };
+        Self { config, rollout, count, moved: Moved::default(), texts }
+    }
+
+    /// RLOO: one ratio an answer.
+    fn answer(&mut self, advantage: f64, old: &[f32], now: &[f32], slopes: &mut Slopes) {
+        let (before, after) = (sum(old), sum(now));
+        let ratio = clipped::ratio(after, before);
+        let term = clipped::policy(advantage, ratio, self.config.rlhf.clip);
+        self.moved.add(term, ratio, after - before);
+        slopes.answer((term.slope / self.count as f64) as f32, now.len());
+    }
+}
+
+impl Loss<Part> for PolicyLoss<'_> {
+    fn add(&mut self, part: Part, log_probs: &[Vec<f32>], slopes: &mut Slopes) {
+        let Part::Rollout(place) = part else {
+            return self.texts.add(part, log_probs, slopes);
+        };
+        let rollout = self.rollout;
+        let (clip, count) = (self.config.rlhf.clip, self.count as f64);
+        let k3_weight = if self.config.objective.kind == Method::Grpo { self.config.kl_coef() } else { 0.0 };
+        for (answer, now) in rollout.groups[place].answers.iter().zip(log_probs) {
+            if self.config.objective.kind == Method::Rloo {
+                let advantage = answer.advantages.first().copied().unwrap_or(0.0);
+                self.answer(advantage, &answer.old, now, slopes);
+                continue;
+            }
+            let frozen = answer.old.iter().zip(&answer.reference).zip(&answer.advantages);
+            slopes.tokens(now.iter().zip(frozen).map(|(&now, ((&old, &reference), &advantage))| {
+                let [now, old, reference] = [now, old, reference].map(f64::from);
+                let ratio = clipped::ratio(now, old);
+                let mut term = clipped::policy(advantage, ratio, clip);
+                if k3_weight > 0.0 {
+                    let k3 = clipped::k3(now, reference);
+                    term.loss += k3_weight * k3.loss;
+                    term.slope += k3_weight * k3.slope;
+                }
+                self.moved.add(term, ratio, now - old);
+                (term.slope / count) as f32
+            }));
+        }
+    }
+
+    fn value(&self) -> f64 {
+        self.moved.loss() + self.texts.value()
+    }
+}
+
+/// The critic's loss over a part of a rollout; what is read are its values.
+pub struct ValueLoss<'a> {
+    config: &'a RunConfig,
+    rollout: &'a Rollout,
+    /// Values of the part.
+    count: usize,
+    pub moved: Moved,
+}
+
+impl<'a> ValueLoss<'a> {
+    pub fn new(config: &'a RunConfig, rollout: &'a Rollout, part: &[usize]) -> Self {
+        let answers = part.iter().flat_map(|&place| &rollout.groups[place].answers);
+        Self { config, rollout, count: answers.map(|answer| answer.values.len()).sum(), moved: Moved::default() }
+    }
+}
+
+impl Loss<Part> for ValueLoss<'_> {
+    fn add(&mut self, part: Part, values: &[Vec<f32>], slopes: &mut Slopes) {
+        let Part::Rollout(place) = part else { return };
+        let (clip, weight) = (self.config.ppo.value_clip, self.config.ppo.value_coef / self.count as f64);
+        for (answer, now) in self.rollout.groups[place].answers.iter().zip(values) {
+            let frozen = answer.values.iter().zip(&answer.returns);
+            slopes.tokens(now.iter().zip(frozen).map(|(&now, (&old, &target))| {
+                let term = clipped::value(f64::from(now), old, target, clip);
+                self.moved.add(term, 1.0, 0.0);
+                (weight * term.slope) as f32
+            }));
+        }
+    }
+
+    fn value(&self) -> f64 {
+        self.config.ppo.value_coef * self.moved.loss()
+    }
+}

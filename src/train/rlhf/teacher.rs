@@ -1,0 +1,137 @@
+//! The reward model that a policy learns from, and the critic: adapters and scalar heads of their own on the policy's base.
+
+use data::config::{Method, RunConfig};
+use model::{AdamW, AdapterShape, Policy, ScalarHead};
+use serde::{Deserialize, Serialize};
+use store::{Project, RunId, RunRecord};
+
+use crate::{
+    dataset::inputs,
+    error::{Result, TrainError},
+    measure::reference::Reference,
+    memory::budget::MemoryLimit,
+    reward::Scale,
+    run::{
+        checkpoint::{self, Saved},
+        prepare,
+    },
+    step::Trainer,
+};
+
+/// Which reward model a run learns from; part of every checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Teacher {
+    pub run: RunId,
+    pub step: u64,
+    /// blake3 of what it trained.
+    pub trained: String,
+}
+
+/// What RLHF needs beside the policy.
+pub struct Rlhf {
+    pub reward: Policy,
+    pub scale: Scale,
+    pub teacher: Teacher,
+    /// Of PPO.
+    pub critic: Option<Trainer>,
+    /// Said once: the answers are far from the reference, or the critic's error grows.
+    pub said_far: bool,
+    pub said_lost: bool,
+}
+
+/// The run whose reward model a run of these settings learns from, or what to do.
+pub fn find(project: &Project, config: &RunConfig) -> Result<RunRecord> {
+    let method = crate::objective::name(&config.objective);
+    let fits = |record: &RunRecord| {
+        let kind = RunConfig::from_toml(&record.config_toml).map(|config| config.objective.kind);
+        kind.is_ok_and(|kind| kind == Method::Reward)
+    };
+    let has_checkpoint = |record: &RunRecord| checkpoint::newest_state(&record.checkpoints).is_some();
+    if let Some(number) = config.reward.run {
+        let record = project.run(RunId(number as i64)).map_err(|_| {
+            TrainError::Settings(format!("there is no run {number}, which reward.run names as the reward model"))
+        })?;
+        if !fits(&record) {
+            return Err(TrainError::Settings(format!(
+                "reward.run is {number}, and {} is no reward model; name a run with objective.kind = \"reward\"",
+                record.name
+            )));
+        }
+        if !has_checkpoint(&record) {
+            return Err(TrainError::Settings(format!(
+                "{} (run {number}) has no checkpoint yet, so there is no reward model to learn from; let it go on first",
+                record.name
+            )));
+        }
+        return Ok(record);
+    }
+    let newest = project.runs()?.into_iter().rev().find(|record| fits(record) && has_checkpoint(record));
+    newest.ok_or_else(|| {
+        TrainError::Settings(format!(
+            "{method} needs a reward model, and this project has none yet; fit one first, with objective.kind = \"reward\""
+        ))
+    })
+}
+
+impl Rlhf {
+    /// Loads reward model and critic onto the base of `policy`. `before`: the reward model that the run learnt from so far.
+    pub fn prepare(
+        project: &Project,
+        config: &RunConfig,
+        policy: &Policy,
+        reference: &Reference,
+        before: Option<&Teacher>,
+        memory: MemoryLimit,
+    ) -> Result<Self> {
+        let (record, saved) = match before {
+            Some(teacher) => Self::again(project, teacher)?,
+            None => {
+                let record = find(project, config)?;
+                let saved = checkpoint::open(&record.checkpoints, None)?;
+                (record, saved)
+            }
+        };
+        let number = record.id.0;
+        let own = &saved.state().reference;
+        if *own != *reference {
+            let what = if own.policy == reference.policy { "tokenizer or chat template" } else { "base model" };
+            return Err(TrainError::Settings(format!(
+                "the reward model of {} (run {number}) was fitted on another {what} than this run starts from; fit one on this model, or name another with reward.run",
+                record.name
+            )));
+        }
+        let of_reward = RunConfig::from_toml(&record.config_toml)?;
+        let shape: AdapterShape = inputs::adapter_shape(&of_reward.lora, of_reward.train.shuffle_seed);
+        let shape = AdapterShape { dropout: 0.0, ..shape };
+        let mut reward = policy.beside(&shape, Some(ScalarHead::Plain))?;
+        saved.restore(&mut reward)?;
+        let scale = saved.state().scale.ok_or_else(|| {
+            TrainError::Settings(format!("the reward model of run {number} has no scale noted with it; fit it again"))
+        })?;
+        let critic = (config.objective.kind == Method::Ppo).then(|| -> Result<Trainer> {
+            let mut critic = policy.beside(&shape, Some(ScalarHead::WithBias))?;
+            critic.start_from(&reward, scale.mean, scale.std)?;
+            let optimizer = AdamW::new(critic.parameters(), prepare::adamw(config))?;
+            Ok(Trainer { policy: critic, optimizer, memory: Some(memory) })
+        });
+        let teacher = Teacher { run: record.id, step: saved.state().step, trained: saved.trained().to_owned() };
+        Ok(Self { reward, scale, teacher, critic: critic.transpose()?, said_far: false, said_lost: false })
+    }
+
+    fn again(project: &Project, teacher: &Teacher) -> Result<(RunRecord, Saved)> {
+        let Teacher { run, step, trained } = teacher;
+        let gone = |why: String| {
+            TrainError::Resume(format!(
+                "the reward model that it learns from, run {} at step {step}, {why}. Put it back, or start a new run",
+                run.0
+            ))
+        };
+        let record = project.run(*run).map_err(|error| gone(format!("is gone ({error})")))?;
+        let saved = checkpoint::open(&record.checkpoints, Some(*step))
+            .map_err(|error| gone(format!("cannot be read ({error})")))?;
+        if saved.trained() != trained {
+            return Err(gone("is not what it was".to_owned()));
+        }
+        Ok((record, saved))
+    }
+}
