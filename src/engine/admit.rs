@@ -4,7 +4,7 @@
 use data::config::{RunConfig, validate};
 use store::Project;
 use text::Codec;
-use train::{Result, TrainError, dataset::inputs, measure::judging};
+use train::{Result, TrainError, dataset::inputs, measure::judging, rlhf::teacher};
 
 /// What settings alone can say against a run that goes on with them: their faults, and a device that is not there.
 pub fn fit_to_resume(config: &RunConfig) -> Result<()> {
@@ -31,6 +31,9 @@ pub fn admit(project: &Project, config: &RunConfig) -> Result<()> {
         files::open(&file, u64::MAX).map_err(|error| TrainError::Sentence(error.to_string()))?;
     }
     judging::rules_of(project, &project.probes()?)?;
+    if config.objective.kind.samples() {
+        teacher::find(project, config, true)?;
+    }
     let counts = project.counts()?;
     if counts.better == 0 {
         let reason = match counts.total() {

@@ -53,6 +53,11 @@ impl Slopes {
         self.0.extend(std::iter::repeat_n(slope, tokens));
     }
 
+    #[cfg(test)]
+    pub(crate) fn into_values(self) -> Vec<f32> {
+        self.0
+    }
+
     /// The next answer's tokens, each with its own.
     pub fn tokens(&mut self, slopes: impl IntoIterator<Item = f32>) {
         self.0.extend(slopes);

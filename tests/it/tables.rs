@@ -21,9 +21,10 @@ use super::toy::{self, Toy};
 fn a_run_writes_every_metric_of_the_table_and_no_other() {
     let toy = Toy::new();
     let mut written = BTreeSet::new();
-    for kind in [Method::Mpo, Method::Reward] {
+    for kind in [Method::Mpo, Method::Reward, Method::Ppo] {
         let mut config = RunConfig { train: short(), ..toy::config() };
         config.objective.kind = kind;
+        config.ppo.critic_warmup = 0;
         let (run, outcome) = toy.train(&config);
         assert_eq!(outcome, Outcome::Completed);
         written.extend(toy.open().metrics(run).unwrap());

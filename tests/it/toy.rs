@@ -52,7 +52,7 @@ pub fn labelled(question: &str, chosen: &str, rejected: &str) -> Pair {
 }
 
 /// What may differ between two runs of the same steps: clocks and memory.
-pub const OF_THE_MACHINE: [&str; 2] = ["tokens_per_sec", "memory_mb"];
+pub const OF_THE_MACHINE: [&str; 4] = ["tokens_per_sec", "memory_mb", "rollout/seconds", "rollout/tokens_per_s"];
 
 /// Every metric of every step as bits, but for those of the machine.
 pub fn numbers(project: &Project, run: RunId) -> BTreeMap<(u64, String), u64> {
@@ -214,6 +214,11 @@ pub fn value(metrics: &Metrics, name: &str) -> f64 {
 
 /// Two layers, random weights, and the tokenizer of a fixture.
 fn write_model(folder: &Path) {
+    write_model_seeded(folder, 7);
+}
+
+/// The same with other random weights.
+pub fn write_model_seeded(folder: &Path, seed: u64) {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/llama_mha");
     let spec = Spec::parse(
         r#"{"model_type": "llama", "vocab_size": 512, "hidden_size": 32, "intermediate_size": 48,
@@ -221,7 +226,7 @@ fn write_model(folder: &Path) {
             "max_position_embeddings": 128, "initializer_range": 0.15}"#,
     )
     .unwrap();
-    init::write_random(folder, &spec, 7).unwrap();
+    init::write_random(folder, &spec, seed).unwrap();
     for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json"] {
         fs::copy(fixture.join(file), folder.join(file)).unwrap();
     }

@@ -26,6 +26,7 @@ use train::{
     memory::{budget, largest_row, process},
     objective::Objective,
     reward,
+    rlhf::teacher,
     run::{budget::unlooked_remark, schedule},
 };
 
@@ -68,6 +69,9 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     // All that is held on an accelerator now belongs to others.
     let others = device::memory(&place).map_or(asker.others, |memory| memory.used);
     let free_memory_bytes = process::free_on(&place) + others;
+    if config.objective.kind.samples() {
+        teacher::find(&project, config, false)?;
+    }
     asker.go_on()?;
     let mut policy = Policy::load(&folder, &options)?;
     asker.go_on()?;
@@ -182,12 +186,27 @@ fn try_row(
         + mean_tokens(references.iter().map(|text| &text.doc)) * per_step.min(references.len()) as f64
         + mean_tokens(retention.iter().map(|text| &text.doc)) * per_step.min(retention.len()) as f64;
     let secs_a_token = tried.secs_a_token.unwrap_or(0.0);
+    let tokens_a_step = if config.objective.kind.samples() {
+        let sampled = mean_tokens(pairs.iter().map(|pair| &pair.doc)) / 2.0 * config.answers_per_prompt() as f64;
+        tokens_a_step + per_step as f64 * sampled * passes(config)
+    } else {
+        tokens_a_step
+    };
     report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
     report.memory = tried.outlook;
     report.warnings.extend(tried.warnings);
     let too_large = tried.never_fit.pairs.iter().map(|&index| pairs[index].id);
     findings::too_large(report, too_large.collect());
     Ok(())
+}
+
+/// What a sampled token costs in forwards with their backwards, each of which is two forwards: sampling (counted three times,
+/// since it goes token by token), the policy's, the reference's and the reward model's word on it, and the updates; the critic
+/// doubles all but the sampling.
+fn passes(config: &RunConfig) -> f64 {
+    let (frozen, updates) = (3.0, 2.0 * config.rlhf_epochs() as f64);
+    let critic = if config.objective.kind == Method::Ppo { 1.0 + updates } else { 0.0 };
+    (3.0 + frozen + updates + critic) / 2.0
 }
 
 fn mean_tokens<'a>(docs: impl Iterator<Item = &'a Doc>) -> f64 {

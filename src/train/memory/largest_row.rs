@@ -62,8 +62,8 @@ pub fn try_out(
     again: bool,
 ) -> Result<Tried> {
     let asked = *budget;
-    let drawn = drawn(config, dataset);
-    let (docs, reads) = (longest(config, dataset, &drawn), reward::measure::reads(config));
+    let (drawn, sampled) = (drawn(config, dataset), sampled(config, dataset, policy.spec().max_positions));
+    let (docs, reads) = (longest(config, dataset, (&drawn, &sampled)), reward::measure::reads(config));
     // No step has more than its own documents in a row.
     let most = 3 * config.train.pairs_per_step;
     let mut tried = None;
@@ -150,13 +150,32 @@ fn met<'a>(dataset: &'a Dataset, drawn: &'a [Option<Doc>]) -> impl Iterator<Item
 }
 
 /// The longest documents that steps are made of, longest first.
-fn longest<'a>(config: &RunConfig, dataset: &'a Dataset, drawn: &'a [Option<Doc>]) -> Vec<&'a Doc> {
+fn longest<'a>(
+    config: &RunConfig,
+    dataset: &'a Dataset,
+    (drawn, sampled): (&'a [Option<Doc>], &'a [Doc]),
+) -> Vec<&'a Doc> {
     let (references, retention) = texts(config, dataset);
     let pairs = met(dataset, drawn);
     let texts = references.iter().chain(retention).map(|text| &text.doc);
-    let mut longest: Vec<&Doc> = pairs.chain(texts).collect();
+    let mut longest: Vec<&Doc> = pairs.chain(sampled).chain(texts).collect();
     longest.sort_by_key(|doc| Reverse(doc.tokens()));
     longest
+}
+
+/// What a step samples at its largest: the longest prompts, each with answers of the greatest length.
+fn sampled(config: &RunConfig, dataset: &Dataset, context: usize) -> Vec<Doc> {
+    if !config.objective.kind.samples() {
+        return Vec::new();
+    }
+    let mut prompts: Vec<&Vec<u32>> = dataset.pairs.train.iter().map(|pair| &pair.doc.prefix).collect();
+    prompts.sort_by_key(|prompt| Reverse(prompt.len()));
+    let prompts = prompts.into_iter().filter(|prompt| prompt.len() < context).take(config.train.pairs_per_step);
+    let answers = prompts.map(|prompt| {
+        let answer = vec![0; config.rlhf.max_tokens.min(context - prompt.len())];
+        Doc { prefix: prompt.clone(), continuations: vec![answer; config.answers_per_prompt()] }
+    });
+    answers.collect()
 }
 
 /// Reference answers and retention text that the run trains on.

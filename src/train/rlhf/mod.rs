@@ -12,5 +12,7 @@ pub mod rollout;
 pub mod teacher;
 mod told;
 mod training;
+#[cfg(test)]
+mod world;
 
 pub use teacher::{Rlhf, Teacher};

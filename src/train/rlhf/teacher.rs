@@ -39,14 +39,15 @@ pub struct Rlhf {
     pub said_lost: bool,
 }
 
-/// The run whose reward model a run of these settings learns from, or what to do.
-pub fn find(project: &Project, config: &RunConfig) -> Result<RunRecord> {
+/// The run whose reward model a run of these settings learns from, or what to do. `may_wait`: one that is not fitted yet will
+/// do, since a run may wait its turn behind it.
+pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<RunRecord> {
     let method = crate::objective::name(&config.objective);
     let fits = |record: &RunRecord| {
         let kind = RunConfig::from_toml(&record.config_toml).map(|config| config.objective.kind);
         kind.is_ok_and(|kind| kind == Method::Reward)
     };
-    let has_checkpoint = |record: &RunRecord| checkpoint::newest_state(&record.checkpoints).is_some();
+    let has_checkpoint = |record: &RunRecord| may_wait || checkpoint::newest_state(&record.checkpoints).is_some();
     if let Some(number) = config.reward.run {
         let record = project.run(RunId(number as i64)).map_err(|_| {
             TrainError::Settings(format!("there is no run {number}, which reward.run names as the reward model"))
@@ -86,7 +87,7 @@ impl Rlhf {
         let (record, saved) = match before {
             Some(teacher) => Self::again(project, teacher)?,
             None => {
-                let record = find(project, config)?;
+                let record = find(project, config, false)?;
                 let saved = checkpoint::open(&record.checkpoints, None)?;
                 (record, saved)
             }

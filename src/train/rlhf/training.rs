@@ -24,8 +24,8 @@ use crate::{
     step::{Passes, Plan, StepDone, StepEnd, Trainer},
 };
 
-/// An answer so far from the reference, in nats, that the reward model has never seen the like.
-const FAR: f64 = 100.0;
+/// Nats a token from the reference, where the reward model has never seen the like.
+const FAR: f64 = 1.0;
 /// A critic that does so much worse than a constant.
 const LOST: f64 = -1.0;
 
@@ -237,10 +237,11 @@ impl Training {
     fn worth_saying(&mut self, told: &[(String, f64)], step: u64) -> Option<String> {
         let value = |name: &str| told.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
         let rlhf = self.rlhf.as_mut()?;
-        if let Some(kl) = value("objective/kl").filter(|kl| kl.abs() > FAR && !rlhf.said_far) {
+        let a_token = value("objective/kl").zip(value("completions/mean_length")).map(|(kl, length)| kl / length);
+        if let Some(kl) = a_token.filter(|kl| kl.abs() > FAR && !rlhf.said_far) {
             rlhf.said_far = true;
             return Some(format!(
-                "Step {step}: an answer is {kl:.0} nats from the reference, where scores mean little. A larger rlhf.kl_coef or a smaller learning rate holds it, from an earlier checkpoint (a fork) or from the start; train.kl_limit stops a run by itself"
+                "Step {step}: answers are {kl:.1} nats a token from the reference, where scores mean little. A larger rlhf.kl_coef or a smaller learning rate holds it, from an earlier checkpoint (a fork) or from the start; train.kl_limit stops a run by itself"
             ));
         }
         let lost =

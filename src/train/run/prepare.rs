@@ -116,6 +116,14 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         Some(saved) => saved.state().budget,
         None => budget::row_tokens(config.train.micro_batch_tokens, memory, &policy),
     };
+    let rlhf = if config.objective.kind.samples() {
+        context.phase("Loading the reward model", None);
+        let before = saved.as_ref().and_then(|saved| saved.state().teacher.as_ref());
+        refuse_full_prompts(&dataset, policy.spec().max_positions)?;
+        Some(Rlhf::prepare(&context.project, &config, &policy, &reference, before, memory)?)
+    } else {
+        None
+    };
     let aside = try_row(context, &mut policy, &config, &dataset, &mut budget, &mut memory)?;
     // What is to go on exactly packs the rows that it packed; one that does not fit is met on the way.
     if let Some(saved) = &saved {
@@ -124,13 +132,6 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let knobs = saved.as_ref().map_or_else(|| Knobs::new(&config.objective), |s| s.state().knobs);
     let anchors = Anchors::new(Origin::of(&policy, &config)?, cache, dataset.pairs.train.len());
     let optimizer = AdamW::new(policy.parameters(), adamw(&config))?;
-    let rlhf = if config.objective.kind.samples() {
-        context.phase("Loading the reward model", None);
-        let before = saved.as_ref().and_then(|saved| saved.state().teacher.as_ref());
-        Some(Rlhf::prepare(&context.project, &config, &policy, &reference, before, memory)?)
-    } else {
-        None
-    };
     let mut state = first_state(record, &dataset, config.train.shuffle_seed, (knobs, budget, aside), reference);
     state.teacher = rlhf.as_ref().map(|rlhf| rlhf.teacher.clone());
     let trainer = Trainer { policy, optimizer, memory: Some(memory) };
@@ -238,6 +239,17 @@ pub fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<(
     let pairs = dataset.pairs.train.iter().chain(&dataset.pairs.eval).filter(doubled).count();
     if pairs > 0 && !config.allow_doubled_bos {
         return Err(TrainError::DoubledBos { pairs });
+    }
+    Ok(())
+}
+
+/// Prompts that fill the context leave no room for an answer to learn from.
+fn refuse_full_prompts(dataset: &Dataset, context: usize) -> Result<()> {
+    let pairs = &dataset.pairs.train;
+    if pairs.iter().all(|pair| pair.doc.prefix.len() >= context) {
+        return Err(TrainError::NoPairs(format!(
+            "every prompt fills the model's context of {context} tokens, so no answer can be sampled; shorten the prompts"
+        )));
     }
     Ok(())
 }

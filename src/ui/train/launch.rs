@@ -303,6 +303,11 @@ pub(super) fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<Strin
             _ => format!("{sentence}; {more} more to mend"),
         });
     }
+    let kind = checked.config.objective.kind;
+    let is_fitted = || workspace.runs.records.iter().any(|record| workspace.runs.fits_rewards(record.id));
+    if kind.samples() && !is_fitted() {
+        return Some(format!("{} needs a reward model; fit one first", name(&checked.config.objective)));
+    }
     if preflight::refuses(&workspace.preflight, &checked.config) {
         return Some("The check found a reason not to start; it is on the right".to_owned());
     }

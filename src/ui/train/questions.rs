@@ -1,6 +1,6 @@
 //! The sheet's first questions, the presets that answer them all, and the settings of an earlier run.
 
-use data::config::{Method, ObjectiveConfig, RunConfig};
+use data::config::{Method, ObjectiveConfig, RewardConfig, RunConfig};
 use egui::{Align, Layout, Ui};
 use state::{
     Command, Commands, Notice, Workspace,
@@ -10,7 +10,7 @@ use state::{
     simple::{Answer, Preset, Question, each_method},
     train::{RunCommand, Start, TrainView},
 };
-use train::objective::{Objective, match_first_gradient};
+use train::objective::{Objective, match_first_gradient, name};
 
 use super::launch;
 use crate::{field, parts, prompt};
@@ -48,6 +48,12 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             view.launch.set_method(Method::named(word).unwrap_or(kind));
         }
     });
+    if kind.samples() {
+        ui.horizontal_wrapped(|ui| {
+            label(ui, "Reward model");
+            reward_model(ui, workspace, view, commands);
+        });
+    }
     let file = &checked.config.data.reference;
     let any_references = workspace.project.as_ref().is_some_and(|project| project.has_references(file));
     // A reward model speaks to nobody, so it cannot change what is said.
@@ -101,6 +107,41 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             "Gives DPO its β and IPO its τ so that the first gradient of each is as long as that of the first method; with the same β alone DPO begins with twice that of MPO",
         );
     });
+}
+
+/// Whose scores the sampled answers are to have, or a way to such a model.
+fn reward_model(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &Commands) {
+    let runs = &workspace.runs;
+    let fitted: Vec<_> = runs.records.iter().rev().filter(|record| runs.fits_rewards(record.id)).collect();
+    if fitted.is_empty() {
+        parts::caption(ui, "none yet");
+        let about = "Starts a run that fits scores to your pairs, with the settings of this sheet; what is set here can wait its turn behind it";
+        if ui.button("Fit one first").on_hover_text(about).clicked() {
+            let mut launch = view.launch.clone();
+            launch.set_method(Method::Reward);
+            let config = launch.checked().config.clone();
+            let number = runs.records.last().map_or(1, |run| run.id.0 + 1);
+            begin(view, format!("{} {number}", name(&config.objective)), config, commands);
+        }
+        return;
+    }
+    let key = RewardConfig::RUN.key;
+    let chosen = view.launch.text(key).trim().to_owned();
+    let newest = format!("the newest: {}", fitted[0].name);
+    let selected = fitted.iter().find(|record| record.id.0.to_string() == chosen).map(|record| record.name.clone());
+    let list = egui::ComboBox::from_id_salt("reward model").selected_text(selected.unwrap_or_else(|| newest.clone()));
+    let combo = list.width(220.0).show_ui(ui, |ui| {
+        if ui.selectable_label(chosen.is_empty(), newest).clicked() {
+            view.launch.set(key, "");
+        }
+        for record in &fitted {
+            let number = record.id.0.to_string();
+            if ui.selectable_label(chosen == number, &record.name).clicked() {
+                view.launch.set(key, &number);
+            }
+        }
+    });
+    prompt::name(&combo.response, egui::Role::ComboBox, "Reward model");
 }
 
 /// Starts each method, seed by seed, so that a comparison that is cut short is still one.

@@ -1,0 +1,218 @@
+//! Worlds small enough to enumerate: what the updates come to against what they must come to.
+
+use data::config::{Method, RunConfig};
+use model::Doc;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    loss::PolicyLoss,
+    rollout::{Answer, Group, Rollout},
+};
+use crate::{
+    loss::{Part, TextTerms},
+    step::{Loss as _, Slopes},
+};
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / total).collect()
+}
+
+fn draw(shares: &[f64], stream: &mut ChaCha8Rng) -> usize {
+    let mut left = stream.random_range(0.0..1.0);
+    shares
+        .iter()
+        .position(|share| {
+            left -= share;
+            left < 0.0
+        })
+        .unwrap_or(shares.len() - 1)
+}
+
+/// Four words; the last ends an answer, and two words end it as well. The policy's logits depend on the word before.
+const WORDS: usize = 4;
+const END: usize = WORDS - 1;
+
+struct World {
+    /// At the beginning, and after each of the words that do not end.
+    logits: [[f64; WORDS]; WORDS],
+    reference: [[f64; WORDS]; WORDS],
+}
+
+impl World {
+    fn new() -> Self {
+        let wave = |factor: f64| {
+            let mut logits = [[0.0; WORDS]; WORDS];
+            for (state, row) in logits.iter_mut().enumerate() {
+                for (word, logit) in row.iter_mut().enumerate() {
+                    *logit = (factor * (state * WORDS + word) as f64).sin();
+                }
+            }
+            logits
+        };
+        Self { logits: wave(1.3), reference: wave(0.7) }
+    }
+
+    /// States of an answer with the words drawn in them.
+    fn path(answer: &[usize]) -> impl Iterator<Item = (usize, usize)> + '_ {
+        answer.iter().enumerate().map(|(place, &word)| (if place == 0 { 0 } else { answer[place - 1] + 1 }, word))
+    }
+
+    fn log_probs(table: &[[f64; WORDS]; WORDS], answer: &[usize]) -> Vec<f32> {
+        Self::path(answer).map(|(state, word)| softmax(&table[state])[word].ln() as f32).collect()
+    }
+
+    fn score(answer: &[usize]) -> f64 {
+        answer.iter().map(|&word| word as f64).sum::<f64>() - answer.len() as f64 * 0.5
+    }
+
+    fn all() -> Vec<Vec<usize>> {
+        let first = (0..WORDS).filter(|&word| word != END);
+        let two = first.flat_map(|first| (0..WORDS).map(move |second| vec![first, second]));
+        std::iter::once(vec![END]).chain(two).collect()
+    }
+
+    fn sample(&self, stream: &mut ChaCha8Rng) -> Vec<usize> {
+        let first = draw(&softmax(&self.logits[0]), stream);
+        if first == END { vec![END] } else { vec![first, draw(&softmax(&self.logits[first + 1]), stream)] }
+    }
+
+    /// Adds ∂(Σ slope·log π)/∂logits.
+    fn add(&self, gradient: &mut [[f64; WORDS]; WORDS], answer: &[usize], slopes: &[f64]) {
+        for ((state, word), slope) in Self::path(answer).zip(slopes) {
+            for (other, share) in softmax(&self.logits[state]).into_iter().enumerate() {
+                gradient[state][other] += slope * (f64::from(u8::from(other == word)) - share);
+            }
+        }
+    }
+
+    /// ∇ E[score − β·KL] over all answers.
+    fn exact(&self, kl_coef: f64) -> [[f64; WORDS]; WORDS] {
+        let mut gradient = [[0.0; WORDS]; WORDS];
+        for answer in Self::all() {
+            let sum = |table| Self::log_probs(table, &answer).iter().map(|&value| f64::from(value)).sum::<f64>();
+            let (now, reference) = (sum(&self.logits), sum(&self.reference));
+            let reward = Self::score(&answer) - kl_coef * (now - reference);
+            self.add(&mut gradient, &answer, &vec![now.exp() * reward; answer.len()]);
+        }
+        gradient
+    }
+}
+
+fn config(kind: Method, kl_coef: f64) -> RunConfig {
+    let mut config = RunConfig::default();
+    config.objective.kind = kind;
+    config.rlhf.kl_coef = Some(kl_coef);
+    config
+}
+
+/// ∂loss/∂(log-prob) of each answer's tokens, by the run's own code.
+fn slopes(config: &RunConfig, rollout: &Rollout, now: &[Vec<Vec<f32>>]) -> Vec<Vec<f64>> {
+    let part: Vec<usize> = (0..rollout.groups.len()).collect();
+    let mut loss = PolicyLoss::new(config, rollout, &part, TextTerms::default());
+    let mut slopes = Slopes::default();
+    for (place, now) in now.iter().enumerate() {
+        loss.add(Part::Rollout(place), now, &mut slopes);
+    }
+    let mut flat = slopes.into_values().into_iter().map(f64::from);
+    now.iter().flatten().map(|answer| flat.by_ref().take(answer.len()).collect()).collect()
+}
+
+fn group(ids: Vec<Vec<u32>>, answers: Vec<Answer>) -> Group {
+    Group { doc: Doc { prefix: vec![0], continuations: ids }, answers }
+}
+
+#[test]
+fn the_gradient_of_many_draws_is_that_of_all_answers() {
+    let (world, kl_coef) = (World::new(), 0.3);
+    let config = config(Method::Rloo, kl_coef);
+    let mut stream = ChaCha8Rng::seed_from_u64(3);
+    let drawn: Vec<Vec<Vec<usize>>> = (0..5000).map(|_| (0..4).map(|_| world.sample(&mut stream)).collect()).collect();
+    let groups = drawn.iter().map(|answers| {
+        let frozen = answers.iter().map(|answer| Answer {
+            score: World::score(answer),
+            old: World::log_probs(&world.logits, answer),
+            reference: World::log_probs(&world.reference, answer),
+            ..Answer::default()
+        });
+        let ids = answers.iter().map(|answer| answer.iter().map(|&word| word as u32).collect()).collect();
+        group(ids, frozen.collect())
+    });
+    let mut rollout = Rollout { groups: groups.collect(), sampling: Default::default(), whole: Default::default() };
+    rollout.judge(&config);
+    let now: Vec<Vec<Vec<f32>>> =
+        rollout.groups.iter().map(|group| group.answers.iter().map(|answer| answer.old.clone()).collect()).collect();
+    let mut gradient = [[0.0; WORDS]; WORDS];
+    for (answer, slopes) in drawn.iter().flatten().zip(slopes(&config, &rollout, &now)) {
+        // A loss falls where the objective rises.
+        let slopes: Vec<f64> = slopes.iter().map(|slope| -slope).collect();
+        world.add(&mut gradient, answer, &slopes);
+    }
+    for (got, want) in gradient.iter().flatten().zip(world.exact(kl_coef).iter().flatten()) {
+        assert!((got - want).abs() < 0.015, "{gradient:?}");
+    }
+}
+
+/// One word an answer: π_ref (.5, .3, .2), scores (1, 0, −1), β ½. The best policy is π_ref·e^{s/β}, normalised.
+#[test]
+fn a_world_of_one_word_ends_at_its_best_policy() {
+    let (reference, scores, kl_coef) = ([0.5f64, 0.3, 0.2], [1.0, 0.0, -1.0], 0.5);
+    let best = [0.918672, 0.074597, 0.006730];
+    for kind in [Method::Rloo, Method::Ppo] {
+        let mut config = config(kind, kl_coef);
+        config.rlhf.epochs = Some(1);
+        let mut logits = reference.map(f64::ln);
+        let mut stream = ChaCha8Rng::seed_from_u64(11);
+        let mut tail = [0.0; 3];
+        let (steps, last) = (3000, 1000);
+        for step in 0..steps {
+            let shares = softmax(&logits);
+            let words: Vec<usize> = (0..64).map(|_| draw(&shares, &mut stream)).collect();
+            // A critic that is right: the mean of the rewards.
+            let reward = |word: usize| scores[word] - kl_coef * (shares[word].ln() - reference[word].ln());
+            let value = (0..3).map(|word| shares[word] * reward(word)).sum::<f64>();
+            let frozen = words.iter().map(|&word| Answer {
+                ended: true,
+                score: scores[word],
+                old: vec![shares[word].ln() as f32],
+                reference: vec![reference[word].ln() as f32],
+                values: vec![value],
+                ..Answer::default()
+            });
+            let groups = frozen.collect::<Vec<_>>();
+            let groups = groups
+                .chunks(4)
+                .zip(words.chunks(4))
+                .map(|(answers, words)| group(words.iter().map(|&word| vec![word as u32]).collect(), answers.to_vec()));
+            let mut rollout =
+                Rollout { groups: groups.collect(), sampling: Default::default(), whole: Default::default() };
+            rollout.judge(&config);
+            let now: Vec<Vec<Vec<f32>>> = rollout
+                .groups
+                .iter()
+                .map(|group| group.answers.iter().map(|answer| answer.old.clone()).collect())
+                .collect();
+            let mut gradient = [0.0; 3];
+            for (&word, slope) in words.iter().zip(slopes(&config, &rollout, &now)) {
+                for (other, share) in shares.iter().enumerate() {
+                    gradient[other] += slope[0] * (f64::from(u8::from(other == word)) - share);
+                }
+            }
+            let rate = 0.3 * (1.0 - f64::from(step) / f64::from(steps)) + 0.01;
+            for (logit, slope) in logits.iter_mut().zip(gradient) {
+                *logit -= rate * slope;
+            }
+            if step >= steps - last {
+                for (sum, share) in tail.iter_mut().zip(softmax(&logits)) {
+                    *sum += share / f64::from(last);
+                }
+            }
+        }
+        for (share, best) in tail.iter().zip(best) {
+            assert!((share - best).abs() < 0.02, "{kind:?}: {tail:?}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! PPO, RLOO and GRPO: from a reward model to a policy, with the golden start, exact resume, and sentences where it cannot be.
+
+use nudge::{
+    data::config::{Method, Prompts, RewardAt, RunConfig},
+    engine::protocol::Outcome,
+    store::{LogLevel, RunId},
+};
+
+use crate::{
+    resume, reward,
+    toy::{self, Toy, finished, reached, start},
+};
+
+fn config(kind: Method) -> RunConfig {
+    let mut config = resume::config();
+    config.objective.kind = kind;
+    config.objective.retention_weight = None;
+    config.optimizer.learning_rate = 3e-3;
+    config.rlhf.max_tokens = 6;
+    config.ppo.critic_warmup = 1;
+    config
+}
+
+fn fitted() -> (Toy, RunId) {
+    let toy = Toy::new();
+    let (reward, outcome) = toy.train(&reward::config());
+    assert_eq!(outcome, Outcome::Completed);
+    (toy, reward)
+}
+
+fn series(toy: &Toy, run: RunId, name: &str) -> Vec<(u64, f64)> {
+    toy.open().series(run, name, None).unwrap()
+}
+
+#[test]
+fn the_first_update_begins_where_the_rollout_was() {
+    let (toy, _) = fitted();
+    for kind in [Method::Ppo, Method::Rloo, Method::Grpo] {
+        let mut config = config(kind);
+        config.rlhf.epochs = Some(1);
+        config.ppo.critic_warmup = 0;
+        config.objective.reference_weight = Some(0.3);
+        config.objective.retention_weight = Some(0.1);
+        config.train.steps = Some(3);
+        let (run, outcome) = toy.train(&config);
+        assert_eq!(outcome, Outcome::Completed, "{kind:?}");
+        for (step, ratio) in series(&toy, run, "val/ratio") {
+            assert_eq!(ratio, 1.0, "{kind:?} step {step}: exactly, by the rows that it samples with");
+        }
+        for name in ["policy/approxkl_avg", "policy/clipfrac_avg"] {
+            assert!(series(&toy, run, name).iter().all(|(_, value)| *value == 0.0), "{kind:?} {name}");
+        }
+        assert_eq!(series(&toy, run, "objective/kl")[0], (1, 0.0), "{kind:?}: the policy is its own reference");
+        assert_eq!(series(&toy, run, "eval_loss/preference")[0].1, std::f64::consts::LN_2);
+        let of = |name: &str| series(&toy, run, name)[0].1;
+        assert!((of("objective/rlhf_reward") - of("objective/scores")).abs() < 1e-12);
+        let loss = of("loss/policy_avg");
+        // GRPO's sum to 0 over answers, and its mean is over their tokens.
+        assert!(loss.abs() < 1e-6 || kind == Method::Grpo, "{kind:?}: advantages sum to 0, {loss}");
+        assert!(of("loss/reference") > 0.0 && of("loss/retention") > 0.0);
+    }
+}
+
+#[test]
+fn what_the_reward_model_likes_is_said_more_often() {
+    let (toy, _) = fitted();
+    for kind in [Method::Ppo, Method::Rloo, Method::Grpo] {
+        let mut config = config(kind);
+        config.rlhf.answers_per_prompt = Some(6);
+        config.rlhf.kl_coef = Some(0.0);
+        config.optimizer.learning_rate = 1e-2;
+        config.train.steps = Some(60);
+        let (run, outcome) = toy.train(&config);
+        assert_eq!(outcome, Outcome::Completed);
+        let scores = series(&toy, run, "objective/scores");
+        let mean = |steps: &[(u64, f64)]| steps.iter().map(|(_, score)| score).sum::<f64>() / steps.len() as f64;
+        let (first, last) = (mean(&scores[..5]), mean(&scores[50..]));
+        assert!(last > first + 0.3, "{kind:?}: {scores:?}");
+        assert!(series(&toy, run, "objective/kl").last().unwrap().1 > 0.0);
+    }
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_bit_and_a_stop_goes_back_to_its_last_step() {
+    let (toy, _) = fitted();
+    let mut ppo = config(Method::Ppo);
+    ppo.rlhf.minibatches = 2;
+    ppo.rlhf.prompts = Prompts::WithReference;
+    ppo.ppo.reward_at = RewardAt::AfterEnd;
+    for config in [ppo, config(Method::Rloo)] {
+        let (whole, outcome) = toy.train(&config);
+        assert_eq!(outcome, Outcome::Completed);
+        let parts = toy.record(&config);
+        let engine = start();
+        toy.queue(&engine, parts);
+        reached(&engine, parts, 12);
+        engine.shut_down();
+        resume::remove_after(&toy.open().run_dir(parts), 10);
+        assert_eq!(toy.go_on(parts), Outcome::Completed);
+        resume::assert_same(&toy, whole, parts);
+
+        let stopped = toy.record(&config);
+        let engine = start();
+        let control = toy.queue(&engine, stopped);
+        reached(&engine, stopped, 5);
+        control.stop();
+        assert!(matches!(finished(&engine, stopped), Outcome::Stopped { .. }));
+        engine.shut_down();
+        assert_eq!(toy.go_on(stopped), Outcome::Completed);
+        resume::assert_same(&toy, whole, stopped);
+    }
+}
+
+fn why(toy: &Toy, config: &RunConfig) -> String {
+    let run = toy.record(config);
+    match toy.go_on(run) {
+        Outcome::Failed { error } => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_is_told_with_what_to_do() {
+    let toy = Toy::new();
+    let rloo = config(Method::Rloo);
+    let error = why(&toy, &rloo);
+    assert!(error.contains("RLOO needs a reward model") && error.contains("fit one first"), "{error}");
+    let (policy, _) = toy.train(&toy::config());
+    let mut named = rloo.clone();
+    named.reward.run = Some(policy.0 as u64);
+    let error = why(&toy, &named);
+    assert!(error.contains("is no reward model"), "{error}");
+    named.reward.run = Some(99);
+    let error = why(&toy, &named);
+    assert!(error.contains("there is no run 99"), "{error}");
+
+    // A reward model of another base.
+    toy.train(&reward::config());
+    let other = toy.project.parent().unwrap().join("other");
+    toy::write_model_seeded(&other, 5);
+    let mut elsewhere = rloo.clone();
+    elsewhere.model.path = Some(other);
+    let error = why(&toy, &elsewhere);
+    assert!(error.contains("was fitted on another base model"), "{error}");
+
+    // Dropout, full weights and a lone answer are refused before anything is loaded.
+    let mut dropped = rloo.clone();
+    dropped.lora.dropout = 0.1;
+    assert!(why(&toy, &dropped).contains("as it sampled"));
+    let mut full = rloo.clone();
+    full.lora.full = true;
+    assert!(why(&toy, &full).contains("needs a frozen base"));
+    let mut alone = rloo;
+    alone.rlhf.answers_per_prompt = Some(1);
+    assert!(why(&toy, &alone).contains("must be 2 or more"));
+}
+
+#[test]
+fn a_policy_that_leaves_its_reference_is_told_of() {
+    let (toy, _) = fitted();
+    let mut wild = config(Method::Rloo);
+    wild.rlhf.kl_coef = Some(0.0);
+    wild.rlhf.max_tokens = 64;
+    wild.optimizer.learning_rate = 0.3;
+    wild.optimizer.max_grad_norm = 0.0;
+    wild.train.steps = Some(30);
+    let run = toy.record(&wild);
+    toy.go_on(run);
+    let log = toy.open().log(run).unwrap();
+    let told = log
+        .iter()
+        .filter(|line| line.level == LogLevel::Warning && line.text.contains("nats a token from the reference"));
+    assert_eq!(told.count(), 1, "{:?}", series(&toy, run, "objective/kl"));
+}
