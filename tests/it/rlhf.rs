@@ -160,8 +160,8 @@ fn a_policy_that_leaves_its_reference_is_told_of() {
     let (toy, _) = fitted();
     let mut wild = config(Method::Rloo);
     wild.rlhf.kl_coef = Some(0.0);
-    wild.rlhf.max_tokens = 64;
-    wild.optimizer.learning_rate = 0.3;
+    wild.rlhf.max_tokens = 6;
+    wild.optimizer.learning_rate = 0.1;
     wild.optimizer.max_grad_norm = 0.0;
     wild.train.steps = Some(30);
     let run = toy.record(&wild);

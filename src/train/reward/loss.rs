@@ -89,13 +89,16 @@ pub fn metrics(pairs: &[ScoredPair]) -> Vec<(String, f64)> {
     let lengths = pairs.iter().flat_map(|pair| pair.tokens).map(|tokens| tokens as f64);
     let mut metrics = vec![
         ("loss", mean(pairs.iter().map(|pair| pair.fit.loss))),
-        ("accuracy", share(&|pair| pair.margin() > 0.0)),
         ("margin", mean(pairs.iter().map(ScoredPair::margin))),
         ("mean_reward", mean(scores())),
         ("min_reward", scores().fold(f64::INFINITY, f64::min)),
         ("max_reward", scores().fold(f64::NEG_INFINITY, f64::max)),
         ("ties", share(&|pair| pair.margin() == 0.0)),
     ];
+    // Where no score differs yet, a strict count is no accuracy.
+    if pairs.iter().any(|pair| pair.margin() != 0.0) {
+        metrics.insert(1, ("accuracy", share(&|pair| pair.margin() > 0.0)));
+    }
     metrics.extend(correlation(scores(), lengths).map(|value| ("length_correlation", value)));
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -84,14 +84,12 @@ impl Rlhf {
         before: Option<&Teacher>,
         memory: MemoryLimit,
     ) -> Result<Self> {
-        let (record, saved) = match before {
-            Some(teacher) => Self::again(project, teacher)?,
-            None => {
-                let record = find(project, config, false)?;
-                let saved = checkpoint::open(&record.checkpoints, None)?;
-                (record, saved)
-            }
+        let first = || {
+            let record = find(project, config, false)?;
+            let saved = checkpoint::open(&record.checkpoints, None)?;
+            Ok((record, saved))
         };
+        let (record, saved) = before.map_or_else(first, |teacher| Self::again(project, teacher))?;
         let number = record.id.0;
         let own = &saved.state().reference;
         if *own != *reference {

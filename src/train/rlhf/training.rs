@@ -51,6 +51,16 @@ impl Before {
     }
 }
 
+/// What an update of a pass works on.
+struct Share {
+    /// Places of its groups in the rollout.
+    groups: Vec<usize>,
+    /// Their answers, with the texts that hold the policy.
+    rows: Vec<Packed<Part>>,
+    /// What the texts among them count.
+    texts: TextTerms,
+}
+
 /// What the updates of a step came to.
 struct Went {
     updates: Updates,
@@ -77,16 +87,16 @@ impl Training {
             return Ok(StepEnd::Done(self.refused(next, remark)));
         }
         context.phase("Learning from the answers", None);
-        let (parts, batches) = self.batches(&rollout, &mut next)?;
-        for (rows, _) in &batches {
-            if self.freeze_log_probs(&mut rollout, rows, context)?.is_break() {
+        let shares = self.shares(&rollout, &mut next)?;
+        for share in &shares {
+            if self.freeze_log_probs(&mut rollout, &share.rows, context)?.is_break() {
                 return Ok(StepEnd::Stopped);
             }
         }
         rollout.judge(&self.config);
         next.episodes += rollout.answers().count() as u64;
         let before = Before::of(&self.trainer, self.rlhf.as_ref().and_then(|rlhf| rlhf.critic.as_ref()))?;
-        let went = match self.learn(&rollout, (&parts, &batches), &next, context)? {
+        let went = match self.learn(&rollout, &shares, &next, context)? {
             StepEnd::Done(went) => went,
             StepEnd::Stopped => {
                 self.go_back(before)?;
@@ -146,34 +156,27 @@ impl Training {
         prompts
     }
 
-    /// The groups of each update of a pass, and its rows: the answers with the texts that hold the policy.
-    #[expect(clippy::type_complexity, reason = "groups, then rows and what the texts among them count")]
-    fn batches(
-        &self,
-        rollout: &Rollout,
-        next: &mut State,
-    ) -> Result<(Vec<Vec<usize>>, Vec<(Vec<Packed<Part>>, TextTerms)>)> {
+    /// The updates of a pass.
+    fn shares(&self, rollout: &Rollout, next: &mut State) -> Result<Vec<Share>> {
         let (knobs, count, aside) = (self.state.knobs, self.config.train.pairs_per_step, &self.state.aside);
         let (references, retention) = (&self.dataset.references.train, &self.dataset.retention.train);
         let references = texts(knobs.reference_weight, references, &mut next.references, count, &aside.references);
         let retention = texts(knobs.retention_weight, retention, &mut next.retention, count, &aside.retention);
-        let parts = rollout.parts(self.config.rlhf.minibatches);
-        let batches = parts.iter().map(|part| {
-            let groups = part.iter().map(|&place| (Part::Rollout(place), &rollout.groups[place].doc));
+        let share = |groups: Vec<usize>| {
+            let answers = groups.iter().map(|&place| (Part::Rollout(place), &rollout.groups[place].doc));
             let beside = references.parts(Part::Reference).chain(retention.parts(Part::Retention));
-            let docs: Vec<(Part, &Doc)> = groups.chain(beside).collect();
+            let docs: Vec<(Part, &Doc)> = answers.chain(beside).collect();
             let rows = pack(docs, self.state.budget).map_err(PolicyError::from)?;
-            Ok((rows, TextTerms::of(&references, &retention)))
-        });
-        let batches = batches.collect::<Result<_>>()?;
-        Ok((parts, batches))
+            Ok(Share { groups, rows, texts: TextTerms::of(&references, &retention) })
+        };
+        rollout.parts(self.config.rlhf.minibatches).into_iter().map(share).collect()
     }
 
     /// All updates of the step.
     fn learn(
         &mut self,
         rollout: &Rollout,
-        (parts, batches): (&[Vec<usize>], &[(Vec<Packed<Part>>, TextTerms)]),
+        shares: &[Share],
         next: &State,
         context: &mut Context<'_>,
     ) -> Result<StepEnd<Part, Went>> {
@@ -186,11 +189,11 @@ impl Training {
             texts: TextTerms::default(),
         };
         for _ in 0..epochs {
-            for (part, (rows, texts)) in parts.iter().zip(batches) {
+            for Share { groups, rows, texts } in shares {
                 if is_warm {
                     let plan = self.plan(next, rows);
                     let Self { config, trainer, codec, .. } = self;
-                    let mut loss = PolicyLoss::new(config, rollout, part, texts.clone());
+                    let mut loss = PolicyLoss::new(config, rollout, groups, texts.clone());
                     let mut tick = |policy: &mut Policy| {
                         context.host.before_micro_batch(plan.step, policy)?;
                         context.attend(Some(CurrentWeights { policy, codec }))
@@ -206,7 +209,7 @@ impl Training {
                 let Self { config, trainer, codec, rlhf, state, .. } = self;
                 let rlhf = rlhf.as_mut().ok_or_else(no_teacher)?;
                 if let Some(critic) = &mut rlhf.critic {
-                    let rows = rollout.value_rows(part, config.ppo.reward_at, state.budget)?;
+                    let rows = rollout.value_rows(groups, config.ppo.reward_at, state.budget)?;
                     let scale = scheduled / config.optimizer.learning_rate;
                     let plan = Plan {
                         step: next.step,
@@ -214,7 +217,7 @@ impl Training {
                         learning_rate: scale * config.critic_learning_rate(),
                         max_grad_norm: config.optimizer.max_grad_norm,
                     };
-                    let mut loss = ValueLoss::new(config, rollout, part);
+                    let mut loss = ValueLoss::new(config, rollout, groups);
                     let policy = &trainer.policy;
                     // Whoever asks meanwhile is answered by the policy.
                     let mut tick = |_: &mut Policy| context.attend(Some(CurrentWeights { policy, codec }));

@@ -1,5 +1,7 @@
 //! Worlds small enough to enumerate: what the updates come to against what they must come to.
 
+use std::time::Duration;
+
 use data::config::{Method, RunConfig};
 use model::Doc;
 use rand::{RngExt as _, SeedableRng as _};
@@ -141,7 +143,7 @@ fn the_gradient_of_many_draws_is_that_of_all_answers() {
         let ids = answers.iter().map(|answer| answer.iter().map(|&word| word as u32).collect()).collect();
         group(ids, frozen.collect())
     });
-    let mut rollout = Rollout { groups: groups.collect(), sampling: Default::default(), whole: Default::default() };
+    let mut rollout = Rollout { groups: groups.collect(), sampling: Duration::ZERO, whole: Duration::ZERO };
     rollout.judge(&config);
     let now: Vec<Vec<Vec<f32>>> =
         rollout.groups.iter().map(|group| group.answers.iter().map(|answer| answer.old.clone()).collect()).collect();
@@ -187,8 +189,7 @@ fn a_world_of_one_word_ends_at_its_best_policy() {
                 .chunks(4)
                 .zip(words.chunks(4))
                 .map(|(answers, words)| group(words.iter().map(|&word| vec![word as u32]).collect(), answers.to_vec()));
-            let mut rollout =
-                Rollout { groups: groups.collect(), sampling: Default::default(), whole: Default::default() };
+            let mut rollout = Rollout { groups: groups.collect(), sampling: Duration::ZERO, whole: Duration::ZERO };
             rollout.judge(&config);
             let now: Vec<Vec<Vec<f32>>> = rollout
                 .groups
