@@ -92,7 +92,7 @@ pub const METRICS: &[Metric] = &[
     )
     .better(Better::More)
     .against(&[0.5, 1.0])
-    .told(Told::AcrossRuns)
+    .told(Told::OfARun)
     .line(ChartId::Accuracy, "this step", Look::Noise(6))
     .held_out_line(ChartId::Accuracy, "held out", Look::Series(0)),
     metric(

@@ -42,12 +42,16 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             parts::caption(ui, text);
         });
     };
-    ui.horizontal_wrapped(|ui| {
-        label(ui, ObjectiveConfig::KIND.label);
-        if let Some(word) = field::segmented(ui, ObjectiveConfig::KIND.words(), kind.name()) {
-            view.launch.set_method(Method::named(word).unwrap_or(kind));
-        }
-    });
+    let words = ObjectiveConfig::KIND.words();
+    let (from_pairs, with_scores) = words.split_at(Method::PREFERENCE.len());
+    for (name, words) in [(ObjectiveConfig::KIND.label, from_pairs), ("or with scores (RLHF)", with_scores)] {
+        ui.horizontal_wrapped(|ui| {
+            label(ui, name);
+            if let Some(word) = field::segmented(ui, words, kind.name()) {
+                view.launch.set_method(Method::named(word).unwrap_or(kind));
+            }
+        });
+    }
     if kind.samples() {
         ui.horizontal_wrapped(|ui| {
             label(ui, "Reward model");
