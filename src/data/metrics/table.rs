@@ -92,7 +92,7 @@ pub const METRICS: &[Metric] = &[
     )
     .better(Better::More)
     .against(&[0.5, 1.0])
-    .told(Told::OfARun)
+    .told(Told::AcrossRuns)
     .line(ChartId::Accuracy, "this step", Look::Noise(6))
     .held_out_line(ChartId::Accuracy, "held out", Look::Series(0)),
     metric(
@@ -391,7 +391,7 @@ pub const METRICS: &[Metric] = &[
     metric("accuracy", "Accuracy of the scores", "accuracy of scores", Measured::Both, Unit::Share, "Share of pairs whose chosen answer has the higher score of the reward model")
     .better(Better::More)
     .against(&[0.5, 1.0])
-    .told(Told::AcrossRuns)
+    .told(Told::OfARun)
     .line(ChartId::ScoreAccuracy, "this step", Look::Noise(6))
     .held_out_line(ChartId::ScoreAccuracy, "held out", Look::Series(0)),
     metric("margin", "Margin of the scores", "margin of scores", Measured::Both, Unit::Plain, "Score of the chosen answer minus that of the rejected one, mean over pairs")
