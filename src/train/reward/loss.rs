@@ -17,7 +17,7 @@ pub struct RewardLoss<'a> {
     scored: Vec<(usize, ScoredPair)>,
 }
 
-/// Two scores of a pair and what they cost.
+/// The scores of a pair and what they cost; of several rejected answers the highest stands for all.
 #[derive(Debug, Clone, Copy)]
 pub struct ScoredPair {
     pub chosen: f64,
@@ -26,20 +26,33 @@ pub struct ScoredPair {
     pub tokens: [usize; 2],
     /// c.
     pub certainty: f64,
-    pub fit: Fit,
+    /// Mean over the rejected answers.
+    pub loss: f64,
+    /// ∂loss/∂(score of chosen).
+    pub slope: f64,
 }
 
 impl ScoredPair {
-    pub fn of(objective: BradleyTerry, pair: &PairDoc, scores: [f64; 2]) -> Self {
+    /// Of the score of the chosen answer and then of each rejected one; and ∂loss/∂(each of them).
+    pub fn of(objective: BradleyTerry, pair: &PairDoc, scores: &[f64]) -> (Self, Vec<f64>) {
+        let chosen = scores.first().copied().unwrap_or(f64::NAN);
+        let rejected = scores.get(1..).unwrap_or_default();
+        let fits: Vec<Fit> = rejected.iter().map(|&score| objective.fit(chosen, score, pair.certainty)).collect();
+        let count = fits.len().max(1) as f64;
+        let slope = fits.iter().map(|fit| fit.chosen).sum::<f64>() / count;
+        let slopes = std::iter::once(slope).chain(fits.iter().map(|fit| fit.rejected / count)).collect();
+        let highest = rejected.iter().copied().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let (place, highest) = highest.unwrap_or((0, f64::NAN));
         let length = |index: usize| pair.doc.continuations.get(index).map_or(0, Vec::len);
-        let [chosen, rejected] = scores;
-        Self {
+        let scored = Self {
             chosen,
-            rejected,
-            tokens: [length(0), length(1)],
+            rejected: highest,
+            tokens: [length(0), length(1 + place)],
             certainty: pair.certainty,
-            fit: objective.fit(chosen, rejected, pair.certainty),
-        }
+            loss: fits.iter().map(|fit| fit.loss).sum::<f64>() / count,
+            slope,
+        };
+        (scored, slopes)
     }
 
     pub fn margin(&self) -> f64 {
@@ -63,15 +76,14 @@ impl<'a> RewardLoss<'a> {
 impl Loss<Part> for RewardLoss<'_> {
     fn add(&mut self, part: Part, scores: &[Vec<f32>], slopes: &mut Slopes) {
         let Part::Pair(index) = part else { return };
-        let score = |side: usize| scores.get(side).and_then(|score| score.first()).map_or(f64::NAN, |&s| f64::from(s));
-        let scored = ScoredPair::of(self.objective, &self.pairs[index], [score(0), score(1)]);
-        let Fit { chosen, rejected, .. } = scored.fit;
-        slopes.tokens([chosen, rejected].map(|slope| (slope / self.count as f64) as f32));
+        let scores: Vec<f64> = scores.iter().flatten().map(|&score| f64::from(score)).collect();
+        let (scored, of_each) = ScoredPair::of(self.objective, &self.pairs[index], &scores);
+        slopes.tokens(of_each.into_iter().map(|slope| (slope / self.count as f64) as f32));
         self.scored.push((index, scored));
     }
 
     fn value(&self) -> f64 {
-        mean(self.scored.iter().map(|(_, scored)| scored.fit.loss))
+        mean(self.scored.iter().map(|(_, scored)| scored.loss))
     }
 }
 
@@ -88,7 +100,7 @@ pub fn metrics(pairs: &[ScoredPair]) -> Vec<(String, f64)> {
     let scores = || pairs.iter().flat_map(|pair| [pair.chosen, pair.rejected]);
     let lengths = pairs.iter().flat_map(|pair| pair.tokens).map(|tokens| tokens as f64);
     let mut metrics = vec![
-        ("loss", mean(pairs.iter().map(|pair| pair.fit.loss))),
+        ("loss", mean(pairs.iter().map(|pair| pair.loss))),
         ("margin", mean(pairs.iter().map(ScoredPair::margin))),
         ("mean_reward", mean(scores())),
         ("min_reward", scores().fold(f64::INFINITY, f64::min)),
@@ -123,11 +135,27 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use data::PairId;
+    use model::Doc;
+
     use super::*;
 
+    #[test]
+    fn several_rejected_answers_share_the_pull_of_one() {
+        let doc = Doc { prefix: vec![1], continuations: vec![vec![2], vec![3, 3], vec![4, 4, 4]] };
+        let pair = PairDoc::certain(PairId(1), doc);
+        let loss = BradleyTerry { center: 0.0, margin: 0.0 };
+        let (scored, slopes) = ScoredPair::of(loss, &pair, &[0.5, -0.2, 0.1]);
+        let fits = [loss.fit(0.5, -0.2, 1.0), loss.fit(0.5, 0.1, 1.0)];
+        assert!((scored.loss - f64::midpoint(fits[0].loss, fits[1].loss)).abs() < 1e-12);
+        assert_eq!((scored.rejected, scored.tokens), (0.1, [1, 3]));
+        assert!(slopes.iter().sum::<f64>().abs() < 1e-12 && slopes[2] == fits[1].rejected / 2.0);
+    }
+
     fn pair(chosen: f64, rejected: f64, tokens: [usize; 2], certainty: f64) -> ScoredPair {
-        let fit = BradleyTerry { center: 0.0, margin: 0.0 }.fit(chosen, rejected, certainty);
-        ScoredPair { chosen, rejected, tokens, certainty, fit }
+        let doc = Doc { prefix: vec![1], continuations: tokens.iter().map(|&count| vec![2; count]).collect() };
+        let pair = PairDoc { certainty, ..PairDoc::certain(PairId(1), doc) };
+        ScoredPair::of(BradleyTerry { center: 0.0, margin: 0.0 }, &pair, &[chosen, rejected]).0
     }
 
     #[test]

@@ -85,9 +85,8 @@ fn scored(policy: &Policy, objective: BradleyTerry, pairs: &[PairDoc], row_token
 }
 
 fn together(objective: BradleyTerry, pairs: &[PairDoc], scores: &[Vec<f64>]) -> Vec<ScoredPair> {
-    let side = |scores: &[f64], side: usize| scores.get(side).copied().unwrap_or(f64::NAN);
     let pairs = pairs.iter().zip(scores);
-    pairs.map(|(pair, scores)| ScoredPair::of(objective, pair, [side(scores, 0), side(scores, 1)])).collect()
+    pairs.map(|(pair, scores)| ScoredPair::of(objective, pair, scores).0).collect()
 }
 
 /// Before the first update the head is 0, so every score is 0 and the loss ln 2.

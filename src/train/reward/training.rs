@@ -61,7 +61,7 @@ impl Training {
         let visits = scored.iter().map(|&(index, scored)| PairVisit {
             pair: id(index),
             margin: scored.margin() as f32,
-            push: (scored.fit.chosen - scored.fit.rejected).abs() as f32 / 2.0,
+            push: scored.slope.abs() as f32,
         });
         let visits = visits.collect();
         let update = if done.updated { Update::Made } else { Update::Refused };
