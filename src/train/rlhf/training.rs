@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use candle_core::Tensor;
 use data::config::{Method, Prompts, RunConfig};
+use kernels::Tensor;
 use model::{AdamWState, Doc, Policy, PolicyError};
 
 use crate::{
