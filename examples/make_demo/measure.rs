@@ -274,8 +274,9 @@ fn table(rows: &[(&str, Vec<Line>)]) {
 pub fn tables() -> Vec<(Labels, &'static [Method])> {
     vec![
         (Labels::AsMade, methods::METHODS),
+        (Labels::AsMade, methods::EXCHANGED),
+        (Labels::MoreFlipped, methods::METHODS),
+        (Labels::Certain, methods::METHODS),
         (Labels::AsMade, methods::BEST),
-        (Labels::MoreFlipped, methods::BEST),
-        (Labels::Certain, methods::BEST),
     ]
 }
