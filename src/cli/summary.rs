@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use data::{
     alarms::{Alarm, Watch},
-    config::RunConfig,
+    config::{Method, RunConfig},
     fixed,
     metrics::{self, Metric, Told, judged, says_nothing},
 };
@@ -186,15 +186,20 @@ fn next(project: &Project, run: RunId, outcome: &Outcome, checkpoint: Option<&st
             lines.push(("go on with it", format!("nudge resume {dir} {}", run.0)));
         }
     }
-    lines.push(("compare methods", format!("nudge compare {dir}")));
+    let config = RunConfig::from_toml(&project.run(run)?.config_toml).ok();
+    let scores = config.as_ref().is_some_and(|config| config.objective.kind == Method::Reward);
+    if scores {
+        lines.push(("score the pairs", format!("nudge score {dir} --reward {}", run.0)));
+        lines.push(("train a policy", format!("nudge train {dir} --set objective.kind=ppo")));
+    } else {
+        lines.push(("compare methods", format!("nudge compare {dir}")));
+        lines.push(("read its answers", format!("nudge answers {dir} {}", run.0)));
+    }
     lines.push(("see its charts", format!("nudge {dir}")));
-    lines.push(("read its answers", format!("nudge answers {dir} {}", run.0)));
-    let record = project.run(run)?;
-    let model = data::config::RunConfig::from_toml(&record.config_toml)
-        .ok()
-        .and_then(|config| config.model.path)
-        .map_or_else(|| project.settings().map(|settings| settings.model), Ok)?;
-    if let Some(checkpoint) = checkpoint.filter(|dir| dir.join("adapter_config.json").is_file()) {
+    let own = config.and_then(|config| config.model.path);
+    let model = own.map_or_else(|| project.settings().map(|settings| settings.model), Ok)?;
+    let speaks = checkpoint.filter(|dir| !scores && dir.join("adapter_config.json").is_file());
+    if let Some(checkpoint) = speaks {
         lines.push((
             "talk to it",
             format!("nudge generate --model {} --adapter {} --messages -", quoted(&model), quoted(checkpoint)),

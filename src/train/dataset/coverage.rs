@@ -2,13 +2,20 @@
 
 use std::collections::HashSet;
 
-use data::{PromptKey, config::RunConfig};
+use data::{
+    PromptKey,
+    config::{Method, RunConfig},
+};
 
 use super::documents::{Dataset, first};
 
 /// What is wrong with it, as sentences.
 pub fn coverage(config: &RunConfig, dataset: &Dataset) -> Vec<String> {
     let mut warnings = Vec::new();
+    if config.objective.kind == Method::Reward {
+        // It writes nothing: there is no drift.
+        return warnings;
+    }
     let weight = config.objective.reference_weight();
     let references = &dataset.references;
     if weight > 0.0 && references.train.is_empty() {
