@@ -1,6 +1,6 @@
 //! What a run takes on this machine, known before anybody asks: from the last check of a run that was like it.
 
-use data::config::{RunConfig, TrainConfig};
+use data::config::{Method, ObjectiveConfig, RunConfig, TrainConfig};
 use engine::protocol::{Event, PreflightReport, RequestId};
 
 /// Models of more parameters are looked at only when a person asks: loading them takes its time and their memory.
@@ -83,7 +83,15 @@ fn alike(one: &RunConfig, other: &RunConfig) -> bool {
     let machine = |train: &TrainConfig| {
         (train.device.clone(), train.micro_batch_tokens, train.recompute, train.memory_mb, train.threads)
     };
-    one.model == other.model && one.lora == other.lora && machine(&one.train) == machine(&other.train)
+    // What is written and scored before it is learnt from takes far longer; several rejected answers are longer rows.
+    let work = |config: &RunConfig| {
+        let ObjectiveConfig { kind, negatives, negatives_max, .. } = config.objective;
+        (Some(kind).filter(|kind| !Method::PREFERENCE.contains(kind)), negatives, negatives_max)
+    };
+    one.model == other.model
+        && one.lora == other.lora
+        && work(one) == work(other)
+        && machine(&one.train) == machine(&other.train)
 }
 
 #[cfg(test)]
@@ -109,6 +117,10 @@ mod tests {
         let mut larger = config.clone();
         larger.train.pairs_per_step = 2 * config.train.pairs_per_step;
         assert_eq!(pace.time_and_memory(&larger, 10).map(|(secs, _)| secs), Some(40.0));
+
+        let mut writes = config.clone();
+        writes.objective.kind = Method::Ppo;
+        assert_eq!(pace.time_and_memory(&writes, 10), None, "a pair of MPO says nothing of a rollout");
 
         let mut other = config;
         other.lora.rank += 1;

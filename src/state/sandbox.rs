@@ -1,5 +1,6 @@
 //! The loss sandbox: what the chosen settings do to a pair, over its margin.
 
+use data::config::Method;
 use store::PairScores;
 use train::objective::{Objective, Standing};
 
@@ -94,6 +95,40 @@ pub fn in_words(objective: &Objective) -> &'static str {
             "Pulls on every pair until it is won by a wide gap; a pair that stays lost is pulled hardest"
         }
         Objective::Ipo { .. } => "Pulls every margin to one target and back again when it overshoots",
+    }
+}
+
+/// A method whose loss is no curve over a pair's margin, in sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByScores {
+    /// What it does, in a sentence.
+    pub what: &'static str,
+    /// What a token of a step costs, in forwards through the model; MPO's costs 2.
+    pub cost: &'static str,
+}
+
+impl ByScores {
+    /// Absent for those that [`Curves`] speak of.
+    pub fn of(method: Method) -> Option<Self> {
+        Some(match method {
+            Method::Mpo | Method::Dpo | Method::Ipo => return None,
+            Method::Reward => Self {
+                what: "Learns to score answers, so that the chosen one of a pair scores higher; it writes nothing itself",
+                cost: "A step costs what a step of MPO costs, less the vocabulary",
+            },
+            Method::Ppo => Self {
+                what: "Writes answers, has them scored, and makes the tokens likelier that did better than a critic expected",
+                cost: "A token costs about 13 forwards, beside 2 in MPO, and every answer is written first",
+            },
+            Method::Rloo => Self {
+                what: "Writes several answers to a prompt, has them scored, and makes those likelier that beat the others",
+                cost: "A token costs about 5 forwards, beside 2 in MPO, and every answer is written first",
+            },
+            Method::Grpo => Self {
+                what: "As RLOO, in standard deviations of a prompt's scores, token by token, with the KL in the loss",
+                cost: "A token costs about 5 forwards, beside 2 in MPO, and every answer is written first",
+            },
+        })
     }
 }
 

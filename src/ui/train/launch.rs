@@ -11,6 +11,7 @@ use state::{
     Command, Commands, Workspace,
     launch::Checked,
     metric,
+    sandbox::ByScores,
     train::{LaunchButton, Preflight, RunCommand, TrainView},
 };
 use train::objective::{Objective, formula, name, preference_formula};
@@ -76,11 +77,12 @@ fn side(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Chec
         });
         ui.add_space(space::XS);
     }
-    if !Method::PREFERENCE.contains(&checked.config.objective.kind) {
-        return;
-    }
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
+        if let Some(method) = ByScores::of(checked.config.objective.kind) {
+            sandbox::by_scores(ui, &method, &formula(&checked.config.objective));
+            return;
+        }
         sandbox::ui(ui, workspace, &Objective::of(&checked.config.objective), checked.faulty_loss(), commands);
     });
 }

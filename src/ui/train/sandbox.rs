@@ -8,7 +8,7 @@ use egui_plot::{AxisHints, HLine, Line, LineStyle, Plot, PlotPoints, Points, Spa
 use state::{
     Command, Commands, Workspace, metric,
     pairs::PairsCommand,
-    sandbox::{self, Curves, Dots},
+    sandbox::{self, ByScores, Curves, Dots},
     scores::{ScoresCommand, Whose},
     series::Series,
 };
@@ -64,6 +64,18 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, objective: &Objective, faulty: Opt
     if !sentence.is_empty() {
         parts::caption(ui, sentence);
     }
+}
+
+/// The same place for a method without curves: what it does, by what formulas, and what that costs.
+pub fn by_scores(ui: &mut Ui, method: &ByScores, formula: &str) {
+    parts::heading(ui, "What a step does");
+    ui.label(method.what);
+    ui.add_space(theme::space::XS);
+    for part in formula.split(",  ") {
+        ui.add(egui::Label::new(RichText::new(part).color(parts::palette(ui).strong)).wrap());
+    }
+    ui.add_space(theme::space::XS);
+    parts::caption(ui, method.cost);
 }
 
 /// The curves are worked out again only when the settings change.
