@@ -31,7 +31,7 @@ impl App {
             (DuelCommand::Undo, Some(duel)) => duel.undo(now_ms),
             (DuelCommand::Stop, Some(duel)) => duel.control.stop(),
             (DuelCommand::Reveal, Some(duel)) => duel.revealed = true,
-            (DuelCommand::Saved, Some(duel)) => duel.saved = true,
+            (DuelCommand::Saved, Some(duel)) => duel.keep(),
             (DuelCommand::Close, duel) => *duel = None,
             // It was closed meanwhile.
             (_, None) => {}

@@ -130,6 +130,7 @@ impl App {
                 }
                 views.train.launch.set(ModelConfig::PATH.key, "");
                 workspace.tokens = state::tokens::Tokens::default();
+                workspace.pairs.scores.look_again();
                 workspace.models.looked = Loaded::Absent;
                 let note = format!("This project tunes {} from now on", card.name);
                 workspace.notices.push(Notice::info(note));

@@ -162,6 +162,7 @@ fn path(project: &Project, run: RunId, at: u64) -> Result<Vec<Reached>> {
 /// Runs that differ in their seed only, as one column.
 struct Group<'c> {
     name: String,
+    seeds: Vec<u64>,
     columns: Vec<&'c Column>,
 }
 
@@ -185,12 +186,23 @@ impl Group<'_> {
 /// Groups in the order of their first runs: the same settings but for the seed.
 fn grouped(columns: &[Column]) -> Result<Vec<Group<'_>>> {
     let mut groups: Vec<(RunConfig, Group<'_>)> = Vec::new();
+    let data = |record: &RunRecord| (record.revision, record.parent, record.parent_step, record.left_out.clone());
     for column in columns {
-        let mut config = RunConfig::from_toml(&column.record.config_toml)?;
-        config.train.shuffle_seed = 0;
-        match groups.iter_mut().find(|(known, _)| *known == config) {
-            Some((_, group)) => group.columns.push(column),
-            None => groups.push((config, Group { name: column.record.name.clone(), columns: vec![column] })),
+        let config = RunConfig::from_toml(&column.record.config_toml)?;
+        let seed = config.train.shuffle_seed;
+        // Another seed on the same data: twins of one seed say nothing about noise.
+        let is_one_more = |(first, group): &&mut (RunConfig, Group<'_>)| {
+            let mut alike = first.clone();
+            alike.train.shuffle_seed = seed;
+            alike == config && data(&group.columns[0].record) == data(&column.record) && !group.seeds.contains(&seed)
+        };
+        match groups.iter_mut().find(is_one_more) {
+            Some((_, group)) => {
+                group.columns.push(column);
+                group.seeds.push(seed);
+            }
+            None => groups
+                .push((config, Group { seeds: vec![seed], name: column.record.name.clone(), columns: vec![column] })),
         }
     }
     let mut named = Vec::with_capacity(groups.len());

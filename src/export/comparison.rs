@@ -79,7 +79,7 @@ impl Comparison {
                 state: state(project, record)?,
                 method: record.method.clone(),
                 formula: objective::formula(&config.objective),
-                revision: record.revision.0,
+                revision: project.newest_revision_of(record.id)?.0,
             })
         });
         let mut lines = Vec::new();

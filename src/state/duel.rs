@@ -86,7 +86,8 @@ pub struct Duel {
     judged: Vec<Judged>,
     shown_ms: i64,
     pub revealed: bool,
-    pub saved: bool,
+    /// Verdicts that are pairs of the project by now.
+    kept: usize,
 }
 
 impl Duel {
@@ -103,7 +104,7 @@ impl Duel {
             judged: Vec::new(),
             shown_ms: now_ms,
             revealed: false,
-            saved: false,
+            kept: 0,
         }
     }
 
@@ -186,18 +187,28 @@ impl Duel {
         let took_ms = u32::try_from((now_ms - self.shown_ms).max(0)).unwrap_or(u32::MAX);
         self.judged.push(Judged { prompt, said, at_ms: now_ms, took_ms });
         self.shown_ms = now_ms;
-        self.saved = false;
     }
 
-    /// Takes the last verdict back.
+    /// Takes the last verdict back, where [`Self::can_undo`].
     pub fn undo(&mut self, now_ms: i64) {
-        self.shown_ms = now_ms;
-        self.saved = false;
-        self.judged.pop();
+        if self.can_undo() {
+            self.shown_ms = now_ms;
+            self.judged.pop();
+        }
     }
 
+    /// Not once it is told whose answers they were, nor what is in the project already.
     pub fn can_undo(&self) -> bool {
-        !self.judged.is_empty()
+        self.judged.len() > self.kept && !self.revealed
+    }
+
+    /// The project has taken all verdicts in.
+    pub fn keep(&mut self) {
+        self.kept = self.judged.len();
+    }
+
+    pub fn is_kept(&self) -> bool {
+        self.kept > 0 && self.kept == self.judged.len()
     }
 
     /// Nothing is left to be judged, and nothing will come.
@@ -290,7 +301,7 @@ impl Duel {
 
     /// The verdicts as labelled pairs; none where no prompt has one.
     pub fn pairs(&self) -> Option<Change> {
-        let pairs: Vec<Pair> = self.judged.iter().filter_map(|judged| self.pair(judged)).collect();
+        let pairs: Vec<Pair> = self.judged[self.kept..].iter().filter_map(|judged| self.pair(judged)).collect();
         let label = format!("{} from a blind duel", counted(pairs.len(), "pair", "pairs"));
         (!pairs.is_empty()).then(|| Change::new(label, pairs.into_iter().map(Edit::add).collect()))
     }

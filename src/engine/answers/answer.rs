@@ -15,7 +15,7 @@ use text::{Clock, Codec, Limits, StreamDecoder};
 use train::{
     Result, TrainError,
     dataset::inputs,
-    measure::pair_scores::limits,
+    measure::pair_scores::{limits, start_name},
     reward::Scale,
     run::{checkpoint, rotation},
 };
@@ -317,7 +317,8 @@ impl Sampling {
 enum Voice {
     Model(PathBuf, Option<PathBuf>),
     Run(PathBuf, RunId, u64),
-    Start(PathBuf),
+    /// With what its settings name, which may be another model by the next question.
+    Start(PathBuf, String),
 }
 
 /// Speakers kept loaded, so that a conversation does not load its model at every turn. Two, for a duel.
@@ -341,7 +342,11 @@ impl Speakers {
     pub fn get(&mut self, weights: &Weights) -> Result<&Speaker> {
         let voice = match weights {
             Weights::Model { folder, adapter } => Voice::Model(folder.clone(), adapter.clone()),
-            Weights::Start { project } => Voice::Start(project.clone()),
+            Weights::Start { project } => {
+                let opened = Project::open(project)?;
+                let config = RunConfig::from_toml(&opened.settings()?.run_toml)?;
+                Voice::Start(project.clone(), start_name(&opened, &config)?)
+            }
             Weights::Run { project, run, step } => {
                 let newest = || rotation::newest_step(&Project::open(project)?.run(*run)?.checkpoints);
                 Voice::Run(project.clone(), *run, step.map_or_else(newest, Ok)?)
@@ -352,7 +357,6 @@ impl Speakers {
             Weights::Run { step, .. } => *step,
             Weights::Model { .. } | Weights::Start { .. } => None,
         };
-        // What the settings name may be another model by now.
         let fits = |speaker: &Speaker| asked.is_none() || speaker.passed_over.is_empty();
         if let Some(index) = self.0.iter().position(|(loaded, speaker)| *loaded == voice && fits(speaker)) {
             let found = self.0.remove(index);
@@ -369,7 +373,7 @@ impl Speakers {
                 (Voice::Model(folder, adapter), _) => {
                     Speaker::load(folder, adapter.as_deref(), Precision::Auto, DeviceChoice::Auto)?
                 }
-                (Voice::Start(project), _) => Speaker::of_start(&Project::open(project)?)?,
+                (Voice::Start(project, _), _) => Speaker::of_start(&Project::open(project)?)?,
             };
             self.0.push((voice, speaker));
         }

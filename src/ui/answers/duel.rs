@@ -214,15 +214,15 @@ fn result(ui: &mut Ui, duel: &Duel, send: &dyn Fn(DuelCommand)) {
             ui.add_space(space::XS);
             ui.horizontal(|ui| {
                 let (judged, _) = duel.progress();
-                let word = if duel.saved { "Kept as pairs" } else { "Keep as pairs" };
-                let keep = ui.add_enabled(judged > 0 && !duel.saved, Button::new(word));
+                let word = if duel.is_kept() { "Kept as pairs" } else { "Keep as pairs" };
+                let keep = ui.add_enabled(judged > 0 && !duel.is_kept(), Button::new(word));
                 if keep
                     .on_hover_text("Labelled pairs of the project, with their answers' origin; one undo step")
                     .clicked()
                 {
                     send(DuelCommand::Save);
                 }
-                let undo = ui.add_enabled(duel.can_undo() && !duel.revealed, Button::new("Undo"));
+                let undo = ui.add_enabled(duel.can_undo(), Button::new("Undo"));
                 if undo.on_hover_text("Take the last verdict back (U)").clicked() {
                     send(DuelCommand::Undo);
                 }
