@@ -10,7 +10,7 @@ use ::data::{
 
 impl Project {
     /// How the labels fared that `run` met twice or more, lowest first. Left out are those that somebody has judged since it
-    /// began, pairs with other texts by now, and what is no better answer.
+    /// began, pairs whose texts or label are others than it saw, and what is no better answer.
     pub fn standings(&self, run: RunId) -> Result<Vec<Standing>> {
         let RunRecord { created_ms, .. } = self.run(run)?;
         self.snapshot(|connection| {
@@ -19,6 +19,7 @@ impl Project {
                 "SELECT now.pair, now.verdict FROM versions now
                  JOIN versions seen ON seen.pair = now.pair AND seen.revision_from <= ?1
                      AND (seen.revision_to IS NULL OR seen.revision_to > ?1) AND seen.content = now.content
+                     AND json_extract(seen.verdict, '$.choice') = json_extract(now.verdict, '$.choice')
                  WHERE now.revision_to IS NULL AND now.state = 1 AND coalesce(now.verdict_at, 0) <= ?2",
             )?;
             let mut rows = statement.query([revision.0 as i64, created_ms])?;

@@ -9,7 +9,7 @@ use nudge::{
         Screen,
         answers::Tab,
         ask::{Guest, Source},
-        duel::DuelPrompts,
+        duel::{Duel, DuelPrompts},
     },
     store::Project,
 };
@@ -102,7 +102,7 @@ fn verdicts_by_key_tell_who_is_better_and_become_pairs() {
     assert!(stage.says("Besides: 1 tie"));
 
     stage.click("Keep as pairs");
-    stage.until("they are saved", |app| app.workspace().answers.duel.as_ref().is_some_and(|duel| duel.is_kept()));
+    stage.until("they are saved", |app| app.workspace().answers.duel.as_ref().is_some_and(Duel::is_kept));
     let project = Project::open(&stage.dir).unwrap();
     let pairs = project.pairs_at(project.revision().unwrap()).unwrap();
     let of_duel: Vec<&Pair> = pairs.iter().filter(|pair| pair.tags == ["duel"]).collect();
