@@ -164,7 +164,7 @@ section! { ObjectiveConfig = "objective";
 
     /// Scale of the margin: larger wins sooner and sleeps sooner; also the scale of the rewards shown
     beta: f64 = 0.1,
-        BETA = Setting::number("β", Range::AboveZero).at(Group::Method, 2).live(Live::Value).only(When::Policy);
+        BETA = Setting::number("β", Range::AboveZero).at(Group::Method, 2).live(Live::Value).only(When::Preference);
 
     /// IPO pulls every margin to 1/(2τ)
     tau: f64 = 0.1,

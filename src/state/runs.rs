@@ -164,8 +164,7 @@ impl Runs {
 
     /// Whether it fits a reward model.
     pub fn fits_rewards(&self, run: RunId) -> bool {
-        let config = self.record(run).and_then(|record| RunConfig::from_toml(&record.config_toml).ok());
-        config.is_some_and(|config| config.objective.kind == Method::Reward)
+        self.settings(run).is_some_and(|settings| settings.config.objective.kind == Method::Reward)
     }
 
     pub fn is_going(&self, run: RunId) -> bool {

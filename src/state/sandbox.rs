@@ -103,7 +103,7 @@ pub fn in_words(objective: &Objective) -> &'static str {
 pub struct ByScores {
     /// What it does, in a sentence.
     pub what: &'static str,
-    /// What a token of a step costs, in forwards through the model; MPO's costs 2.
+    /// What a step costs beside one of MPO; the words of the method itself count the forwards.
     pub cost: &'static str,
 }
 
@@ -118,15 +118,15 @@ impl ByScores {
             },
             Method::Ppo => Self {
                 what: "Writes answers, has them scored, and makes the tokens likelier that did better than a critic expected",
-                cost: "A token costs about 13 forwards, beside 2 in MPO, and every answer is written first",
+                cost: "Every answer is written first, and a step costs several times that of MPO: two models learn, policy and critic",
             },
             Method::Rloo => Self {
                 what: "Writes several answers to a prompt, has them scored, and makes those likelier that beat the others",
-                cost: "A token costs about 5 forwards, beside 2 in MPO, and every answer is written first",
+                cost: "Every answer is written first, and a step costs several times that of MPO",
             },
             Method::Grpo => Self {
                 what: "As RLOO, in standard deviations of a prompt's scores, token by token, with the KL in the loss",
-                cost: "A token costs about 5 forwards, beside 2 in MPO, and every answer is written first",
+                cost: "Every answer is written first, and a step costs several times that of MPO",
             },
         })
     }

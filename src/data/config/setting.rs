@@ -103,6 +103,8 @@ pub enum When {
     Method(Method),
     /// A policy is taught, not a reward model.
     Policy,
+    /// A policy is taught from pairs alone.
+    Preference,
     /// Answers are sampled between updates.
     Sampling,
     /// A method that may take several rejected answers of a pair at once.
@@ -296,6 +298,7 @@ impl When {
             Self::Always => true,
             Self::Method(method) => objective.kind == method,
             Self::Policy => objective.kind != Method::Reward,
+            Self::Preference => Method::PREFERENCE.contains(&objective.kind),
             Self::Sampling => objective.kind.samples(),
             Self::Softmax => objective.kind.takes_several(),
             Self::Several => objective.kind.takes_several() && objective.negatives != Negatives::First,
@@ -413,6 +416,7 @@ mod tests {
                 When::Several => config.objective.negatives = Negatives::All,
                 When::Always
                 | When::Policy
+                | When::Preference
                 | When::Softmax
                 | When::Smoothed
                 | When::Adapter

@@ -418,7 +418,7 @@ pub const METRICS: &[Metric] = &[
     .line(ChartId::Objective, "score", Look::Series(0)),
     metric("objective/rlhf_reward", "Reward of sampled answers", "reward", Measured::Steps, Unit::Plain, "The score less the KL penalty, mean over the sampled answers")
     .line(ChartId::Objective, "with the KL penalty", Look::Series(1)),
-    metric("objective/non_score_reward", "KL penalty of sampled answers", "KL penalty", Measured::Steps, Unit::Plain, "−β·Σ(log π − log π_ref) of an answer, mean over the sampled answers"),
+    metric("objective/non_score_reward", "KL penalty of sampled answers", "KL penalty", Measured::Steps, Unit::Plain, "−kl_coef·Σ(log π − log π_ref) of an answer, mean over the sampled answers"),
     metric("objective/kl", "KL of sampled answers", "sampled KL", Measured::Steps, Unit::Nats, "Σ log π − log π_ref of an answer, mean over the sampled answers: estimates KL(π_θ ‖ π_ref) an answer")
     .against(&[0.0])
     .told(Told::OfARun)
@@ -430,7 +430,7 @@ pub const METRICS: &[Metric] = &[
     metric("loss/policy_avg", "Policy loss", "policy loss", Measured::Steps, Unit::Plain, "The clipped policy-gradient loss, mean over the updates of the step"),
     metric("loss/value_avg", "Value loss", "value loss", Measured::Steps, Unit::Plain, "Half the clipped squared error of the critic, mean over the updates of the step")
     .line(ChartId::Critic, "loss", Look::Series(1)),
-    metric("policy/approxkl_avg", "KL from the rollout", "KL from the rollout", Measured::Steps, Unit::Nats, "½·mean (log π_θ − log π_old)² over the tokens: how far the updates of the step went from what sampled"),
+    metric("policy/approxkl_avg", "KL from the rollout", "KL from the rollout", Measured::Steps, Unit::Nats, "½·mean (log π_θ − log π_old)² over the tokens, of RLOO over answers with their tokens summed: how far the updates of the step went from what sampled"),
     metric("policy/clipfrac_avg", "Clipped, policy", "clipped", Measured::Steps, Unit::Share, "Share of tokens, or of answers, whose ratio is past the clip range")
     .line(ChartId::Ratios, "policy", Look::Series(0)),
     metric("val/clipfrac_avg", "Clipped, values", "clipped values", Measured::Steps, Unit::Share, "Share of values that are past the value clip range")

@@ -22,9 +22,10 @@ pub fn ui(ui: &mut Ui, knobs: &mut Knobs, live: &Live, config: &RunConfig, comma
     }
     parts::heading(ui, "Change a setting");
     parts::caption(ui, "They count from the next step on; each change is marked on the charts");
-    let mut list: Vec<_> = Knob::ALL.iter().zip(&mut knobs.texts).collect();
+    let list = Knob::ALL.iter().zip(&mut knobs.texts);
+    let mut list: Vec<_> = list.filter(|(knob, _)| knob(0.0).setting().counts.holds(config)).collect();
     let gap = space::M;
-    let columns = (((ui.available_width() + gap) / (WIDTH + gap)) as usize).clamp(1, list.len());
+    let columns = (((ui.available_width() + gap) / (WIDTH + gap)) as usize).clamp(1, list.len().max(1));
     for row in list.chunks_mut(columns) {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = gap;

@@ -183,7 +183,7 @@ pub fn take_over(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
         list.show_ui(ui, |ui| {
             for record in workspace.runs.records.iter().rev() {
                 if ui.selectable_label(false, &record.name).clicked() {
-                    taken = RunConfig::from_toml(&record.config_toml).ok();
+                    taken = workspace.runs.settings(record.id).map(|settings| &settings.config);
                 }
             }
         })
@@ -191,6 +191,6 @@ pub fn take_over(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
     });
     prompt::name(&response.inner, egui::Role::ComboBox, "Settings of an earlier run");
     if let Some(config) = taken {
-        view.launch = Launch::from_config(&config);
+        view.launch = Launch::from_config(config);
     }
 }
