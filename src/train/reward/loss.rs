@@ -3,7 +3,7 @@
 use crate::{
     dataset::documents::PairDoc,
     loss::Part,
-    reward::bradley_terry::{BradleyTerry, Fit},
+    reward::bradley_terry::BradleyTerry,
     step::{Loss, Slopes},
 };
 
@@ -17,7 +17,7 @@ pub struct RewardLoss<'a> {
     scored: Vec<(usize, ScoredPair)>,
 }
 
-/// The scores of a pair and what they cost; of several rejected answers the highest stands for all.
+/// The scores of a pair and what they cost.
 #[derive(Debug, Clone, Copy)]
 pub struct ScoredPair {
     pub chosen: f64,
@@ -26,33 +26,19 @@ pub struct ScoredPair {
     pub tokens: [usize; 2],
     /// c.
     pub certainty: f64,
-    /// Mean over the rejected answers.
     pub loss: f64,
     /// ∂loss/∂(score of chosen).
     pub slope: f64,
 }
 
 impl ScoredPair {
-    /// Of the score of the chosen answer and then of each rejected one; and ∂loss/∂(each of them).
-    pub fn of(objective: BradleyTerry, pair: &PairDoc, scores: &[f64]) -> (Self, Vec<f64>) {
-        let chosen = scores.first().copied().unwrap_or(f64::NAN);
-        let rejected = scores.get(1..).unwrap_or_default();
-        let fits: Vec<Fit> = rejected.iter().map(|&score| objective.fit(chosen, score, pair.certainty)).collect();
-        let count = fits.len().max(1) as f64;
-        let slope = fits.iter().map(|fit| fit.chosen).sum::<f64>() / count;
-        let slopes = std::iter::once(slope).chain(fits.iter().map(|fit| fit.rejected / count)).collect();
-        let highest = rejected.iter().copied().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
-        let (place, highest) = highest.unwrap_or((0, f64::NAN));
-        let length = |index: usize| pair.doc.continuations.get(index).map_or(0, Vec::len);
-        let scored = Self {
-            chosen,
-            rejected: highest,
-            tokens: [length(0), length(1 + place)],
-            certainty: pair.certainty,
-            loss: fits.iter().map(|fit| fit.loss).sum::<f64>() / count,
-            slope,
-        };
-        (scored, slopes)
+    /// Of the scores of the chosen and the rejected answer; and ∂loss/∂(each of them).
+    pub fn of(objective: BradleyTerry, pair: &PairDoc, scores: &[f64]) -> (Self, [f64; 2]) {
+        let [chosen, rejected] = [0, 1].map(|place| scores.get(place).copied().unwrap_or(f64::NAN));
+        let fit = objective.fit(chosen, rejected, pair.certainty);
+        let tokens = [0, 1].map(|place| pair.doc.continuations.get(place).map_or(0, Vec::len));
+        let scored = Self { chosen, rejected, tokens, certainty: pair.certainty, loss: fit.loss, slope: fit.chosen };
+        (scored, [fit.chosen, fit.rejected])
     }
 
     pub fn margin(&self) -> f64 {
@@ -139,18 +125,6 @@ mod tests {
     use model::Doc;
 
     use super::*;
-
-    #[test]
-    fn several_rejected_answers_share_the_pull_of_one() {
-        let doc = Doc { prefix: vec![1], continuations: vec![vec![2], vec![3, 3], vec![4, 4, 4]] };
-        let pair = PairDoc::certain(PairId(1), doc);
-        let loss = BradleyTerry { center: 0.0, margin: 0.0 };
-        let (scored, slopes) = ScoredPair::of(loss, &pair, &[0.5, -0.2, 0.1]);
-        let fits = [loss.fit(0.5, -0.2, 1.0), loss.fit(0.5, 0.1, 1.0)];
-        assert!((scored.loss - f64::midpoint(fits[0].loss, fits[1].loss)).abs() < 1e-12);
-        assert_eq!((scored.rejected, scored.tokens), (0.1, [1, 3]));
-        assert!(slopes.iter().sum::<f64>().abs() < 1e-12 && slopes[2] == fits[1].rejected / 2.0);
-    }
 
     fn pair(chosen: f64, rejected: f64, tokens: [usize; 2], certainty: f64) -> ScoredPair {
         let doc = Doc { prefix: vec![1], continuations: tokens.iter().map(|&count| vec![2; count]).collect() };
