@@ -15,8 +15,7 @@ use state::{
     train::{Preflight, RunCommand, Sheet, Start},
 };
 use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord, RunStatus};
-use train::TrainError;
-use train::objective;
+use train::{TrainError, objective, rlhf::teacher};
 
 use super::{
     App,
@@ -209,6 +208,7 @@ impl App {
         }
         runs.history.remove(&run);
         self.jobs.document.write("Could not delete the run", move |project| {
+            teacher::refuse_to_delete(project, run)?;
             project.delete_run(run)?;
             reread_runs(project)
         });

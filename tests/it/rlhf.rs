@@ -1,9 +1,19 @@
 //! PPO, RLOO and GRPO: from a reward model to a policy, with the golden start, exact resume, and sentences where it cannot be.
 
+use std::fs;
+
 use nudge::{
     data::config::{Method, Prompts, RewardAt, RunConfig},
     engine::protocol::Outcome,
     store::{LogLevel, RunId},
+    train::{
+        rlhf::teacher,
+        run::{
+            checkpoint::newest_state,
+            fork::{Fork, fork},
+            rotation,
+        },
+    },
 };
 
 use crate::{
@@ -171,4 +181,101 @@ fn a_policy_that_leaves_its_reference_is_told_of() {
         .iter()
         .filter(|line| line.level == LogLevel::Warning && line.text.contains("nats a token from the reference"));
     assert_eq!(told.count(), 1, "{:?}", series(&toy, run, "objective/kl"));
+}
+
+fn learns_from(toy: &Toy, run: RunId) -> RunId {
+    newest_state(&toy.open().run(run).unwrap().checkpoints).unwrap().teacher.unwrap().run
+}
+
+#[test]
+fn what_a_run_learns_from_stays_and_is_the_same_when_it_begins_again() {
+    let (toy, reward) = fitted();
+    let folders = toy.open().run(reward).unwrap().checkpoints;
+    assert!(rotation::asked_for(&folders).is_empty());
+    let rloo = config(Method::Rloo);
+    let (run, outcome) = toy.train(&rloo);
+    assert_eq!(outcome, Outcome::Completed);
+    let step = rotation::newest_step(&folders).unwrap();
+    assert_eq!(rotation::asked_for(&folders), [step], "it does not make room for later ones");
+    let settings = |run| RunConfig::from_toml(&toy.open().run(run).unwrap().config_toml).unwrap();
+    assert_eq!(settings(run).reward.run, Some(reward.0 as u64));
+    let said = toy.open().log(run).unwrap();
+    let sentence = format!("Learns from the reward model of toy run (run {}) at step {step}", reward.0);
+    assert_eq!(said.iter().filter(|line| line.text == sentence).count(), 1, "{said:?}");
+
+    // A newer one is there; whoever begins this run again, or forks it at its beginning, learns from the old one.
+    let (newer, _) = toy.train(&reward::config());
+    assert_eq!(toy.go_on_from(run, Some(0)), Outcome::Completed);
+    assert_eq!(learns_from(&toy, run), reward);
+    let again = Fork { run, at: 0, name: None, config: settings(run), left_out: None };
+    let forked = fork(&mut toy.open(), &again).unwrap();
+    assert_eq!(toy.go_on(forked), Outcome::Completed);
+    assert_eq!(learns_from(&toy, forked), reward);
+    let (fresh, _) = toy.train(&rloo);
+    assert_eq!(learns_from(&toy, fresh), newer);
+}
+
+#[test]
+fn a_fork_of_another_method_names_its_reward_model_and_warms_its_critic_up() {
+    let (toy, reward) = fitted();
+    let mut dpo = toy::config();
+    dpo.objective.kind = Method::Dpo;
+    dpo.train.checkpoint_every = 5;
+    let (parent, _) = toy.train(&dpo);
+    let mut ppo = config(Method::Ppo);
+    ppo.train = RunConfig::from_toml(&toy.open().run(parent).unwrap().config_toml).unwrap().train;
+    ppo.lora = dpo.lora.clone();
+    ppo.data = dpo.data.clone();
+    ppo.model = dpo.model.clone();
+    ppo.reward.run = Some(reward.0 as u64);
+    ppo.ppo.critic_warmup = 2;
+    let at = rotation::steps(&toy.open().run(parent).unwrap().checkpoints)[0];
+    let run = fork(&mut toy.open(), &Fork { run: parent, at, name: None, config: ppo, left_out: None }).unwrap();
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    assert_eq!(learns_from(&toy, run), reward);
+    let first = |name: &str| series(&toy, run, name).into_iter().find(|(step, _)| *step > at).unwrap().0;
+    assert_eq!(first("loss/value_avg"), at + 1);
+    assert_eq!(first("loss/policy_avg"), at + 3, "two steps are the critic's alone, counted from the fork");
+}
+
+#[test]
+fn a_reward_model_that_is_needed_is_not_deleted_and_one_that_changed_is_refused() {
+    let (toy, reward) = fitted();
+    let rloo = config(Method::Rloo);
+    let run = toy.record(&rloo);
+    let engine = start();
+    let control = toy.queue(&engine, run);
+    reached(&engine, run, 3);
+    control.stop();
+    assert!(matches!(finished(&engine, run), Outcome::Stopped { .. }));
+    engine.shut_down();
+    let error = teacher::refuse_to_delete(&toy.open(), reward).unwrap_err().to_string();
+    assert!(error.contains(&format!("(run {})", run.0)) && error.contains("learns from this reward model"), "{error}");
+
+    let told = || match toy.go_on(run) {
+        Outcome::Failed { error } => error,
+        other => panic!("{other:?}"),
+    };
+    let folders = toy.open().run(reward).unwrap().checkpoints;
+    let folder = rotation::newest(&folders).unwrap();
+    // The optimizer is nothing to whoever reads scores; the weights are.
+    fs::write(folder.join("optimizer.safetensors"), "torn").unwrap();
+    let weights = folder.join("trainable.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, "torn").unwrap();
+    assert!(told().contains("cannot be read"));
+    fs::write(&weights, whole).unwrap();
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    teacher::refuse_to_delete(&toy.open(), reward).unwrap();
+
+    let later = toy.record(&rloo);
+    let engine = start();
+    let control = toy.queue(&engine, later);
+    reached(&engine, later, 3);
+    control.stop();
+    finished(&engine, later);
+    engine.shut_down();
+    toy.open().delete_run(reward).unwrap();
+    let Outcome::Failed { error } = toy.go_on(later) else { panic!("its reward model is gone") };
+    assert!(error.contains("is gone") && error.contains("start a new run"), "{error}");
 }

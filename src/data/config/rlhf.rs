@@ -106,7 +106,7 @@ impl RunConfig {
         self.rlhf.answers_per_prompt.unwrap_or(if self.objective.kind == Method::Ppo { 2 } else { 4 })
     }
 
-    /// β of the KL penalty asked for, or the method's own.
+    /// Weight of the KL asked for, or the method's own.
     pub fn kl_coef(&self) -> f64 {
         self.rlhf.kl_coef.unwrap_or(if self.objective.kind == Method::Grpo { 0.0 } else { 0.05 })
     }

@@ -25,6 +25,8 @@ pub struct MemoryLimit {
     /// Bytes that the policy's own estimate does not know of: the program, the data, what the allocator keeps. At first
     /// what is held besides the weights, then what a tried row took more than foretold.
     beside: u64,
+    /// Bytes that the run will hold beside the policy and does not yet.
+    later: u64,
     /// Bytes of this process that are none of the run's: another run, or weights loaded to answer with.
     others: u64,
 }
@@ -42,8 +44,20 @@ impl MemoryLimit {
         Self {
             limit: asked.map_or(used + free as u64, |mb| mb * MEGABYTE),
             beside: used.saturating_sub(loaded),
+            later: 0,
             others,
         }
+    }
+
+    /// So many bytes will be held besides, which no tried row shows.
+    pub fn expect(&mut self, bytes: u64) {
+        self.later = bytes;
+    }
+
+    /// The same limit for rows of `other`, which is trained beside `policy` on one base.
+    pub fn seen_from(self, policy: &Policy, other: &Policy) -> Self {
+        // What either holds is counted by itself, and the rest stands beside.
+        Self { beside: (self.beside + policy.fixed_bytes()).saturating_sub(other.fixed_bytes()), ..self }
     }
 
     /// Other weights were loaded or dropped since.
@@ -82,12 +96,12 @@ impl MemoryLimit {
     pub fn learn(&mut self, policy: &Policy, peak: u64, row_bytes: u64) -> u64 {
         let peak = peak.saturating_sub(self.others) + MOMENTS * policy.trainable_parameters() as u64;
         self.beside = peak.saturating_sub(policy.fixed_bytes() + row_bytes);
-        peak
+        peak + self.later
     }
 
     /// Held whatever the row.
     fn standing(self, policy: &Policy) -> u64 {
-        policy.fixed_bytes() + self.beside
+        policy.fixed_bytes() + self.beside + self.later
     }
 }
 

@@ -9,7 +9,7 @@ pub struct Gae {
     pub lambda: f64,
 }
 
-/// Rewards of an answer's slots: −β·(log π − log π_ref) at each token, and the score at the last one or in a slot behind it.
+/// Rewards of an answer's slots: −kl_coef·(log π − log π_ref) at each token, and the score at the last one or in a slot behind it.
 pub fn token_rewards(policy: &[f64], reference: &[f64], kl_coef: f64, score: f64, at: RewardAt) -> Vec<f64> {
     let mut rewards: Vec<f64> = policy.iter().zip(reference).map(|(p, q)| -kl_coef * (p - q)).collect();
     match at {

@@ -3,17 +3,16 @@
 use data::config::{Method, RunConfig};
 use model::{AdamW, AdapterShape, Policy, ScalarHead};
 use serde::{Deserialize, Serialize};
-use store::{Project, RunId, RunRecord};
+use store::{Project, RunId, RunRecord, RunStatus};
 
 use crate::{
     dataset::inputs,
     error::{Result, TrainError},
     measure::reference::Reference,
-    memory::budget::MemoryLimit,
     reward::Scale,
     run::{
         checkpoint::{self, Saved},
-        prepare,
+        prepare, rotation,
     },
     step::Trainer,
 };
@@ -34,19 +33,53 @@ pub struct Rlhf {
     pub teacher: Teacher,
     /// Of PPO.
     pub critic: Option<Trainer>,
-    /// Said once: the answers are far from the reference, or the critic's error grows.
-    pub said_far: bool,
-    pub said_lost: bool,
+}
+
+/// Where a reward model was opened.
+pub struct Opened {
+    pub record: RunRecord,
+    saved: Saved,
+}
+
+impl Opened {
+    /// The checkpoint stays when older ones make room: whoever learns from it can be resumed as long as it is there.
+    pub fn keep(&self) -> Result<()> {
+        rotation::keep_for_good(&self.record.checkpoints, self.saved.state().step)
+    }
+
+    /// Why it is not the newest checkpoint: sentences, none where it is.
+    pub fn passed_over(&self) -> Vec<String> {
+        self.saved.told_passed_over()
+    }
+}
+
+/// Whether a run fits a reward model.
+pub fn fits(record: &RunRecord) -> bool {
+    RunConfig::from_toml(&record.config_toml).is_ok_and(|config| config.objective.kind == Method::Reward)
+}
+
+/// Refuses to let go of a run whose reward model another one, which is not at its end, learns from.
+pub fn refuse_to_delete(project: &Project, run: RunId) -> Result<()> {
+    let learns = |record: &RunRecord| {
+        let asked = RunConfig::from_toml(&record.config_toml).ok().filter(|config| config.objective.kind.samples());
+        // One that was begun before this was noted in its settings has it in its checkpoints only.
+        let named = |config: RunConfig| config.reward.run.map(|number| RunId(number as i64));
+        let noted = || Some(checkpoint::newest_state(&record.checkpoints)?.teacher?.run);
+        asked.is_some_and(|config| named(config).or_else(noted) == Some(run))
+    };
+    let learner = project.runs()?.into_iter().find(|record| record.status != RunStatus::Completed && learns(record));
+    learner.map_or(Ok(()), |learner| {
+        Err(TrainError::Sentence(format!(
+            "{} (run {}) is not at its end and learns from this reward model, so it could not go on. Let it end, or delete it first",
+            learner.name, learner.id.0
+        )))
+    })
 }
 
 /// The run whose reward model a run of these settings learns from, or what to do. `may_wait`: one that is not fitted yet will
 /// do, since a run may wait its turn behind it.
 pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<RunRecord> {
     let method = crate::objective::name(&config.objective);
-    let fits = |record: &RunRecord| {
-        let kind = RunConfig::from_toml(&record.config_toml).map(|config| config.objective.kind);
-        kind.is_ok_and(|kind| kind == Method::Reward)
-    };
     let has_checkpoint = |record: &RunRecord| may_wait || checkpoint::newest_state(&record.checkpoints).is_some();
     if let Some(number) = config.reward.run {
         let record = project.run(RunId(number as i64)).map_err(|_| {
@@ -76,20 +109,21 @@ pub fn find(project: &Project, config: &RunConfig, may_wait: bool) -> Result<Run
 
 impl Rlhf {
     /// Loads reward model and critic onto the base of `policy`. `before`: the reward model that the run learnt from so far.
-    pub fn prepare(
+    /// The critic's memory is without a limit as yet.
+    pub fn open(
         project: &Project,
         config: &RunConfig,
         policy: &Policy,
         reference: &Reference,
         before: Option<&Teacher>,
-        memory: MemoryLimit,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Opened)> {
         let first = || {
             let record = find(project, config, false)?;
-            let saved = checkpoint::open(&record.checkpoints, None)?;
-            Ok((record, saved))
+            let saved = checkpoint::open_weights(&record.checkpoints, None)?;
+            Ok(Opened { record, saved })
         };
-        let (record, saved) = before.map_or_else(first, |teacher| Self::again(project, teacher))?;
+        let opened = before.map_or_else(first, |teacher| Self::again(project, teacher))?;
+        let Opened { record, saved } = &opened;
         let number = record.id.0;
         let own = &saved.state().reference;
         if *own != *reference {
@@ -111,13 +145,22 @@ impl Rlhf {
             let mut critic = policy.beside(&shape, Some(ScalarHead::WithBias))?;
             critic.start_from(&reward, scale.mean, scale.std)?;
             let optimizer = AdamW::new(critic.parameters(), prepare::adamw(config))?;
-            Ok(Trainer { policy: critic, optimizer, memory: Some(memory) })
+            Ok(Trainer { policy: critic, optimizer, memory: None })
         });
         let teacher = Teacher { run: record.id, step: saved.state().step, trained: saved.trained().to_owned() };
-        Ok(Self { reward, scale, teacher, critic: critic.transpose()?, said_far: false, said_lost: false })
+        Ok((Self { reward, scale, teacher, critic: critic.transpose()? }, opened))
     }
 
-    fn again(project: &Project, teacher: &Teacher) -> Result<(RunRecord, Saved)> {
+    /// Bytes that it will hold and does not yet: the critic's gradients and moments, and what a step goes back to where it is
+    /// stopped between two updates, values and moments of whatever it trains.
+    pub fn later_bytes(&self, policy: &Policy) -> u64 {
+        const FLOAT: u64 = 4;
+        let numbers = |policy: &Policy| policy.trainable_parameters() as u64;
+        let critic = self.critic.as_ref().map_or(0, |critic| numbers(&critic.policy));
+        FLOAT * (3 * critic + 3 * (critic + numbers(policy)))
+    }
+
+    fn again(project: &Project, teacher: &Teacher) -> Result<Opened> {
         let Teacher { run, step, trained } = teacher;
         let gone = |why: String| {
             TrainError::Resume(format!(
@@ -126,11 +169,11 @@ impl Rlhf {
             ))
         };
         let record = project.run(*run).map_err(|error| gone(format!("is gone ({error})")))?;
-        let saved = checkpoint::open(&record.checkpoints, Some(*step))
+        let saved = checkpoint::open_weights(&record.checkpoints, Some(*step))
             .map_err(|error| gone(format!("cannot be read ({error})")))?;
         if saved.trained() != trained {
             return Err(gone("is not what it was".to_owned()));
         }
-        Ok((record, saved))
+        Ok(Opened { record, saved })
     }
 }

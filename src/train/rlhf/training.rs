@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use data::config::{Method, Prompts, RunConfig};
+use data::config::{Method, RunConfig};
 use kernels::Tensor;
 use model::{AdamWState, Doc, Policy, PolicyError};
 
@@ -118,7 +118,7 @@ impl Training {
         let mut told = vec![("loss".to_owned(), policy_loss + went.texts.value())];
         told.extend(went.texts.parts().into_iter().map(|(name, _, loss)| (name, loss)));
         told.extend(metrics(&self.config, &rollout, &went.updates, next.episodes));
-        let remark = self.worth_saying(&told, next.step);
+        let remark = self.worth_saying(&told, &mut next);
         let rate = self.plan::<Part>(&next, &[]).learning_rate;
         told.extend(closing_metrics(&self.trainer, &next, went.done, rate, elapsed));
         self.move_on(next, true, elapsed);
@@ -132,28 +132,6 @@ impl Training {
     fn refused(&mut self, next: State, remark: String) -> StepReport {
         self.move_on(next, false, std::time::Duration::ZERO);
         StepReport { metrics: Vec::new(), visits: Vec::new(), update: Update::Refused, remark: Some(remark) }
-    }
-
-    /// The prompts of the drawn pairs, every other one of them of a reference answer where that was asked for. One that
-    /// leaves no room for an answer is passed over.
-    fn prompts(&self, drawn: &[usize], next: &mut State) -> Vec<Vec<u32>> {
-        let references = &self.dataset.references.train;
-        let with_references = self.config.rlhf.prompts == Prompts::WithReference && !references.is_empty();
-        let prompt = |(index, &pair): (usize, &usize)| {
-            if with_references && index % 2 == 1 {
-                let order = next.reference_prompts.get_or_insert_with(|| {
-                    crate::dataset::sampler::Sampler::new(references.len(), self.config.train.shuffle_seed, 3)
-                });
-                if let Some(&reference) = order.take(1).first() {
-                    return references[reference].doc.prefix.clone();
-                }
-            }
-            self.dataset.pairs.train[pair].doc.prefix.clone()
-        };
-        let mut prompts: Vec<Vec<u32>> = drawn.iter().enumerate().map(prompt).collect();
-        let context = self.trainer.policy.spec().max_positions;
-        prompts.retain(|prompt| prompt.len() < context);
-        prompts
     }
 
     /// The updates of a pass.
@@ -181,7 +159,7 @@ impl Training {
         context: &mut Context<'_>,
     ) -> Result<StepEnd<Part, Went>> {
         let epochs = self.config.rlhf_epochs();
-        let is_warm = self.config.objective.kind != Method::Ppo || next.step > self.config.ppo.critic_warmup;
+        let is_warm = self.is_warm(next);
         let scheduled = self.plan::<Part>(next, &[]).learning_rate;
         let mut went = Went {
             updates: Updates::default(),
@@ -237,25 +215,27 @@ impl Training {
     }
 
     /// A sentence about a policy that leaves its reference behind, or a critic that foresees nothing; each once.
-    fn worth_saying(&mut self, told: &[(String, f64)], step: u64) -> Option<String> {
+    fn worth_saying(&self, told: &[(String, f64)], next: &mut State) -> Option<String> {
         let value = |name: &str| told.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-        let rlhf = self.rlhf.as_mut()?;
+        let step = next.step;
         let a_token = value("objective/kl").zip(value("completions/mean_length")).map(|(kl, length)| kl / length);
-        if let Some(kl) = a_token.filter(|kl| kl.abs() > FAR && !rlhf.said_far) {
-            rlhf.said_far = true;
+        if let Some(kl) = a_token.filter(|kl| kl.abs() > FAR && !next.said_far) {
+            next.said_far = true;
             return Some(format!(
                 "Step {step}: answers are {kl:.1} nats a token from the reference, where scores mean little. A larger rlhf.kl_coef or a smaller learning rate holds it, from an earlier checkpoint (a fork) or from the start; train.kl_limit stops a run by itself"
             ));
         }
-        let lost =
-            value("value/explained_variance").filter(|share| *share < LOST && step > self.config.ppo.critic_warmup);
-        if let Some(share) = lost.filter(|_| !rlhf.said_lost) {
-            rlhf.said_lost = true;
-            return Some(format!(
-                "Step {step}: the critic does worse than a constant (explained variance {share:.1}), so it adds noise. A smaller ppo.critic_learning_rate or a longer ppo.critic_warmup helps; RLOO needs no critic"
-            ));
-        }
-        None
+        let is_lost = |share: &f64| *share < LOST && self.is_warm(next) && !next.said_lost;
+        let share = value("value/explained_variance").filter(is_lost)?;
+        next.said_lost = true;
+        Some(format!(
+            "Step {step}: the critic does worse than a constant (explained variance {share:.1}), so it adds noise. A smaller ppo.critic_learning_rate or a longer ppo.critic_warmup helps; RLOO needs no critic"
+        ))
+    }
+
+    /// Whether the policy learns in the step that `next` is the state after, or the critic alone.
+    fn is_warm(&self, next: &State) -> bool {
+        self.config.objective.kind != Method::Ppo || next.step > next.critic_began + self.config.ppo.critic_warmup
     }
 }
 

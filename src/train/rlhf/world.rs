@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// ∇ E[score − β·KL] over all answers.
+    /// ∇ E[score − kl_coef·KL] over all answers.
     fn exact(&self, kl_coef: f64) -> [[f64; WORDS]; WORDS] {
         let mut gradient = [[0.0; WORDS]; WORDS];
         for answer in Self::all() {
@@ -158,7 +158,7 @@ fn the_gradient_of_many_draws_is_that_of_all_answers() {
     }
 }
 
-/// One word an answer: π_ref (.5, .3, .2), scores (1, 0, −1), β ½. The best policy is π_ref·e^{s/β}, normalised.
+/// One word an answer: π_ref (.5, .3, .2), scores (1, 0, −1), kl_coef ½. The best policy is π_ref·e^{s/kl_coef}, normalised.
 #[test]
 fn a_world_of_one_word_ends_at_its_best_policy() {
     let (reference, scores, kl_coef) = ([0.5f64, 0.3, 0.2], [1.0, 0.0, -1.0], 0.5);

@@ -1,8 +1,8 @@
 //! Checkpoints: one folder a step, whole or not there at all.
 //!
 //! `checkpoints/step-000120/` holds `state.json` (everything small, and the hashes of the other files), the trained
-//! tensors (`trainable.safetensors`, or `model.safetensors` for full weights), `optimizer.safetensors`, and for an
-//! adapter the PEFT files that other tools read. It is written under another name, synced, read back and compared, and
+//! tensors (`trainable.safetensors`, or `model.safetensors` for full weights), `optimizer.safetensors`, of PPO the critic
+//! (`critic.safetensors`) and its moments, and for an adapter the PEFT files that other tools read. It is written under another name, synced, read back and compared, and
 //! only then renamed: a killed process or a full disk leaves the earlier checkpoints as they were. Which of them stay is
 //! for [`super::rotation`].
 
@@ -99,6 +99,17 @@ pub struct State {
     /// Updates of the critic.
     #[serde(default)]
     pub critic_updates: u64,
+    /// The step that the critic began after: that of the fork where the run was of another method before.
+    #[serde(default)]
+    pub critic_began: u64,
+    /// Said once: the answers are far from the reference, or the critic foresees nothing.
+    #[serde(default)]
+    pub said_far: bool,
+    #[serde(default)]
+    pub said_lost: bool,
+    /// Prompts answered so far: every other one is a reference answer's, where that was asked for.
+    #[serde(default)]
+    pub prompts: u64,
 }
 
 /// A revision of the pairs, and the step after which the run trained on it.
@@ -236,7 +247,7 @@ pub fn open(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
     open_for(folders, step, Use::GoOn)
 }
 
-/// The same for whoever does not train on: its optimizer may be damaged.
+/// The same for whoever does not train on: its optimizer and its critic may be damaged.
 pub fn open_weights(folders: &[PathBuf], step: Option<u64>) -> Result<Saved> {
     open_for(folders, step, Use::Weights)
 }
@@ -302,7 +313,8 @@ impl Saved {
     /// Reads the index and compares every file that is needed with its hash.
     fn read(dir: &Path, for_what: Use) -> Result<Self> {
         let index = Index::read(dir)?;
-        let is_needed = |name: &str| for_what == Use::GoOn || name != OPTIMIZER;
+        let of_training = [OPTIMIZER, CRITIC, CRITIC_OPTIMIZER];
+        let is_needed = |name: &str| for_what == Use::GoOn || !of_training.contains(&name);
         for (name, expected) in index.files.iter().filter(|(name, _)| is_needed(name)) {
             if hash(&dir.join(name))? != *expected {
                 return Err(damaged(

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use data::{
     SplitRule,
-    config::{AtFork, Changed, Method, RunConfig},
+    config::{AtFork, Changed, Method, RewardConfig, RunConfig},
     counted,
 };
 use store::{LeftOut, LogLevel, NewRun, PairQuery, Project, RunId, RunRecord, VerdictFilter, VerdictState};
@@ -44,7 +44,7 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
     let parent = project.run(fork.run)?;
     let before = RunConfig::from_toml(&parent.config_toml)?;
     let changed = before.changes_in(&fork.config)?;
-    refuse_what_stays(&changed)?;
+    refuse_what_stays(&changed, &before)?;
     let kinds = [before.objective.kind, fork.config.objective.kind];
     if kinds[0] != kinds[1] && kinds.contains(&Method::Reward) {
         return Err(TrainError::Fork(
@@ -87,8 +87,10 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
     brought.map(|()| run)
 }
 
-fn refuse_what_stays(changed: &[Changed]) -> Result<()> {
-    let kept = changed.iter().filter_map(|changed| match changed.setting.at_fork() {
+fn refuse_what_stays(changed: &[Changed], before: &RunConfig) -> Result<()> {
+    // What only a method that samples answers looks at binds no fork of another one.
+    let binds = |changed: &&Changed| changed.setting != RewardConfig::RUN || before.objective.kind.samples();
+    let kept = changed.iter().filter(binds).filter_map(|changed| match changed.setting.at_fork() {
         AtFork::Stays(why) => Some(format!("{} stays {}, because {why}", changed.setting.key, changed.before)),
         AtFork::Changes(_) => None,
     });

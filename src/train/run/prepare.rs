@@ -8,7 +8,7 @@ use data::{
     counted, keep_sides, megabytes,
 };
 use model::{AdamW, AdamWOptions, Doc, Policy};
-use store::{LeftOut, LogLevel, Probe, Project, RunRecord};
+use store::{LeftOut, LogLevel, Probe, Project, RunId, RunRecord};
 use text::{Clock, Codec};
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
         reference::{Origin, Reference},
     },
     memory::{budget, largest_row},
-    rlhf::Rlhf,
+    rlhf::{Rlhf, Teacher, prompts},
     run::{
         budget::unlooked_remark,
         checkpoint::{Aside, Saved, Seen, State},
@@ -54,7 +54,7 @@ pub struct Asked {
 
 /// Everything before the first step. `None` = stopped meanwhile.
 pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>) -> Result<Option<(Training, Asked)>> {
-    let config = RunConfig::from_toml(&record.config_toml)?;
+    let mut config = RunConfig::from_toml(&record.config_toml)?;
     let faults: Vec<String> = validate(&config).into_iter().map(|(_, s)| s).collect();
     if !faults.is_empty() {
         return Err(TrainError::Settings(faults.join("; ")));
@@ -111,20 +111,26 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     if let Some(saved) = &saved {
         check_same(saved.state(), &reference, &dataset)?;
     }
+    let mut rlhf = None;
+    if config.objective.kind.samples() {
+        context.phase("Loading the reward model", None);
+        let before = saved.as_ref().and_then(|saved| saved.state().teacher.as_ref());
+        prompts::refuse_full_prompts(&dataset, policy.spec().max_positions)?;
+        rlhf = Some(learn_from(context, record.id, &mut config, (&policy, &reference), before)?);
+        if let Some(text) = prompts::no_references(&config, &dataset).filter(|_| saved.is_none()) {
+            context.log(LogLevel::Warning, text)?;
+        }
+    }
     let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, 0);
+    memory.expect(rlhf.as_ref().map_or(0, |rlhf| rlhf.later_bytes(&policy)));
     let mut budget = match &saved {
         Some(saved) => saved.state().budget,
         None => budget::row_tokens(config.train.micro_batch_tokens, memory, &policy),
     };
-    let rlhf = if config.objective.kind.samples() {
-        context.phase("Loading the reward model", None);
-        let before = saved.as_ref().and_then(|saved| saved.state().teacher.as_ref());
-        refuse_full_prompts(&dataset, policy.spec().max_positions)?;
-        Some(Rlhf::prepare(&context.project, &config, &policy, &reference, before, memory)?)
-    } else {
-        None
-    };
     let aside = try_row(context, &mut policy, &config, &dataset, &mut budget, &mut memory)?;
+    if let Some(critic) = rlhf.as_mut().and_then(|rlhf| rlhf.critic.as_mut()) {
+        critic.memory = Some(memory.seen_from(&policy, &critic.policy));
+    }
     // What is to go on exactly packs the rows that it packed; one that does not fit is met on the way.
     if let Some(saved) = &saved {
         budget = saved.state().budget;
@@ -227,6 +233,10 @@ fn first_state(
         episodes: 0,
         reference_prompts: None,
         critic_updates: 0,
+        critic_began: 0,
+        said_far: false,
+        said_lost: false,
+        prompts: 0,
     }
 }
 
@@ -243,15 +253,31 @@ pub fn refuse(dataset: &Dataset, codec: &Codec, config: &DataConfig) -> Result<(
     Ok(())
 }
 
-/// Prompts that fill the context leave no room for an answer to learn from.
-fn refuse_full_prompts(dataset: &Dataset, context: usize) -> Result<()> {
-    let pairs = &dataset.pairs.train;
-    if pairs.iter().all(|pair| pair.doc.prefix.len() >= context) {
-        return Err(TrainError::NoPairs(format!(
-            "every prompt fills the model's context of {context} tokens, so no answer can be sampled; shorten the prompts"
-        )));
+/// Loads the reward model. It is named in the run's settings from now on, so that whoever begins it again learns from the
+/// same, and its checkpoint stays.
+fn learn_from(
+    context: &mut Context<'_>,
+    run: RunId,
+    config: &mut RunConfig,
+    (policy, reference): (&Policy, &Reference),
+    before: Option<&Teacher>,
+) -> Result<Rlhf> {
+    let (rlhf, opened) = Rlhf::open(&context.project, config, policy, reference, before)?;
+    opened.keep()?;
+    for sentence in opened.passed_over() {
+        context.log(LogLevel::Warning, sentence)?;
     }
-    Ok(())
+    let number = rlhf.teacher.run.0;
+    if before.is_none() {
+        let (name, step) = (&opened.record.name, rlhf.teacher.step);
+        context.log(LogLevel::Info, format!("Learns from the reward model of {name} (run {number}) at step {step}"))?;
+    }
+    if config.reward.run.is_none() {
+        config.reward.run = Some(number as u64);
+        let toml = config.to_toml()?;
+        context.write(None, &mut |project| project.set_run_config(run, &toml))?;
+    }
+    Ok(rlhf)
 }
 
 /// The pairs that the run is to leave out, by their place in the training data.
@@ -410,6 +436,7 @@ fn restore(training: &mut Training, saved: &Saved, is_named: bool, context: &mut
     {
         let text = "The checkpoint has no critic, so it begins as the reward model scores";
         context.log(LogLevel::Info, text)?;
+        (training.state.critic_began, training.state.critic_updates) = (state.step, 0);
     }
     if state.proven == 0 {
         // Written before this was kept: the weights of the last step come from the ones before it.

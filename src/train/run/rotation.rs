@@ -81,12 +81,15 @@ pub fn newest(folders: &[PathBuf]) -> Option<PathBuf> {
     find(folders, steps(folders).pop()?)
 }
 
-/// Somebody asked for this checkpoint: it stays when older ones make room.
+/// Somebody asked for this checkpoint, or learns from it: it stays when older ones make room.
 pub fn keep_for_good(folders: &[PathBuf], step: u64) -> Result<()> {
     let Some(checkpoint) = find(folders, step) else {
         return Ok(());
     };
     let note = checkpoint.join(ASKED_FOR);
+    if note.is_file() {
+        return Ok(());
+    }
     let text = "This checkpoint was asked for, so it stays when older ones make room. Without this file it may go.\n";
     fs::write(&note, text).map_err(TrainError::io("write", note))
 }
