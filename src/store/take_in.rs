@@ -88,12 +88,18 @@ impl Project {
         self.read(|connection| asked(connection, run))
     }
 
-    /// Labels joined, and with them what was asked for is done. What joined later in an earlier life of the run is
-    /// forgotten.
+    /// Labels joined, and with them what was asked for is done. A run that goes through its steps once more and takes in the
+    /// same there changes nothing: neither what joined after it nor what was asked for since.
     pub fn record_take_in(&self, run: RunId, taken: &TakeIn) -> Result<()> {
         self.write(Keep::Kill, |tx| {
-            tx.execute("DELETE FROM take_ins WHERE run = ?1 AND step >= ?2", params![run.0, taken.step as i64])?;
             let TakeIn { step, revision, labels: LabelChanges { added, changed, removed } } = *taken;
+            let is_known = tx
+                .prepare_cached("SELECT 1 FROM take_ins WHERE run = ?1 AND step = ?2 AND revision = ?3")?
+                .exists(params![run.0, step as i64, revision.0 as i64])?;
+            if is_known {
+                return Ok(());
+            }
+            tx.execute("DELETE FROM take_ins WHERE run = ?1 AND step >= ?2", params![run.0, step as i64])?;
             tx.execute(
                 "INSERT INTO take_ins (run, step, revision, added, changed, removed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![run.0, step as i64, revision.0 as i64, added as i64, changed as i64, removed as i64],
@@ -275,8 +281,21 @@ mod tests {
         let after = project.run_labels(run, usize::MAX).unwrap();
         assert!(!after.asked && after.waiting.is_none());
         assert_eq!((after.revision, &after.joined[..]), (taken.revision, &[taken][..]));
+
+        // The run goes through that step once more, when other labels have joined after it and more were asked for.
+        change(&mut project, ids[4], |pair| pair.verdict = labelled("", better(1)).verdict);
+        let later = TakeIn { step: 9, revision: project.revision().unwrap(), labels: waiting(&project) };
+        project.record_take_in(run, &later).unwrap();
+        project.ask_to_take_in(run, true).unwrap();
+        project.record_take_in(run, &taken).unwrap();
+        assert_eq!(project.take_ins(run).unwrap(), [taken, later]);
+        assert!(project.is_asked_to_take_in(run).unwrap());
+        // Other labels there are another life: what joined later is not of it.
+        project.record_take_in(run, &TakeIn { revision: later.revision, ..taken }).unwrap();
+        assert_eq!(project.take_ins(run).unwrap().len(), 1);
+        assert!(!project.is_asked_to_take_in(run).unwrap());
         project.forget_take_ins(run, 7).unwrap();
-        assert_eq!(waiting(&project), labels);
+        assert_eq!(waiting(&project).total(), labels.total() + 1);
         assert!(matches!(project.ask_to_take_in(RunId(9), true), Err(StoreError::NoSuchRun(_))));
     }
 

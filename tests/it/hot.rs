@@ -187,6 +187,31 @@ fn a_setting_takes_labels_in_without_being_asked_and_a_named_step_forgets() {
 }
 
 #[test]
+fn a_run_that_is_killed_twice_takes_in_again_what_joined_later_than_it_came() {
+    let toy = Toy::new();
+    let run = asked(&toy, &config());
+    let engine = start();
+    toy.queue(&engine, run);
+    reached(&engine, run, 6);
+    edit_once_more(&toy);
+    toy.open().ask_to_take_in(run, true).unwrap();
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let joined = toy.open().take_ins(run).unwrap();
+    let [first, second] = joined[..] else { panic!("{joined:?}") };
+    let measured = metrics(&toy, run);
+
+    // It goes through the first once more, and is killed before it comes to the second.
+    remove_after(&toy.open().run_dir(run), 2);
+    killed_after(&toy, run, first.step + 1, 2);
+    assert!(toy.open().run(run).unwrap().step < second.step);
+    assert_eq!(toy.open().take_ins(run).unwrap(), joined);
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    assert_eq!(toy.open().take_ins(run).unwrap(), joined);
+    assert!(metrics(&toy, run) == measured);
+}
+
+#[test]
 fn held_out_prompts_stay_held_out_and_a_run_without_pairs_left_keeps_what_it_has() {
     let toy = Toy::new();
     let run = toy.record(&config());

@@ -43,7 +43,7 @@ pub struct Joining {
     always: bool,
     /// What joined in an earlier life of the run, after steps that it goes through again.
     again: Vec<TakeIn>,
-    /// The last step of that life: before it nothing else joins.
+    /// The last step of that life, or of an even earlier one: before it nothing else joins.
     lived: u64,
     /// Labels that join after this step.
     due_after: Option<u64>,
@@ -57,7 +57,10 @@ impl Joining {
         if start.is_named() {
             return Ok(Self { always, ..Self::default() });
         }
-        Ok(Self { always, again: project.take_ins(record.id)?, lived: record.step, ..Self::default() })
+        let again = project.take_ins(record.id)?;
+        // The life before may have ended before it came to all of them once more.
+        let lived = again.last().map_or(record.step, |last| record.step.max(last.step));
+        Ok(Self { always, again, lived, ..Self::default() })
     }
 
     /// Whether this step ends its epoch, however few pairs are left of it.
@@ -213,12 +216,9 @@ struct Difference {
 
 impl Difference {
     fn between(old: &Dataset, new: &Dataset) -> Self {
-        let by_id = |data: &'_ Dataset| -> HashMap<PairId, PairDoc> {
-            data.pairs.train.iter().chain(&data.pairs.eval).map(|pair| (pair.id, pair.clone())).collect()
-        };
         let (before, after) = (by_id(old), by_id(new));
         let is_new = |pair: &PairDoc| !before.contains_key(&pair.id);
-        let is_changed = |pair: &PairDoc| before.get(&pair.id).is_some_and(|old| old != pair);
+        let is_changed = |pair: &PairDoc| before.get(&pair.id).is_some_and(|old| *old != pair);
         let labels = LabelChanges {
             added: after.values().filter(|pair| is_new(pair)).count(),
             changed: after.values().filter(|pair| is_changed(pair)).count(),
@@ -236,6 +236,10 @@ impl Difference {
             measured_stay: first(&old.pairs.eval) == first(&new.pairs.eval),
         }
     }
+}
+
+fn by_id(data: &Dataset) -> HashMap<PairId, &PairDoc> {
+    data.pairs.train.iter().chain(&data.pairs.eval).map(|pair| (pair.id, pair)).collect()
 }
 
 /// The run trains on the pairs of `data` from here on, beginning an epoch.
