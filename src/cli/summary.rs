@@ -81,18 +81,18 @@ pub fn print(project: &Project, run: RunId, resumed_at: u64, outcome: &Outcome, 
             output::line(line)?;
         }
     }
-    tell_alarms(&alarms)?;
+    tell_alarms(&alarms, config.objective.kind)?;
     answers(&project.samples(run)?)?;
     output::line(format!("\nIts folder: {}", record.dir.display()))?;
     next(project, run, outcome, checkpoint.as_deref())
 }
 
 /// What the numbers say is wrong, and what a fork may try.
-fn tell_alarms(alarms: &[Alarm]) -> Result<()> {
+fn tell_alarms(alarms: &[Alarm], method: Method) -> Result<()> {
     for Alarm { kind, from, to, sentence } in alarms {
         output::line(format!("\n{}, steps {from} to {to}", kind.title()))?;
         output::line(format!("  {sentence}"))?;
-        let remedies: Vec<&str> = kind.remedies().iter().map(|remedy| remedy.words()).collect();
+        let remedies: Vec<&str> = kind.remedies(method).iter().map(|remedy| remedy.words()).collect();
         if !remedies.is_empty() {
             output::line(format!("  What a fork from before may try: {}", remedies.join(", or ")))?;
         }

@@ -94,6 +94,11 @@ impl Runs {
         self.checkpoints(record.id).iter().rev().find(before_end).copied().unwrap_or(0)
     }
 
+    /// What a fork of this run may try.
+    pub fn remedies(&self, run: RunId, alarm: &Alarm) -> Vec<Remedy> {
+        self.settings(run).map_or_else(Vec::new, |settings| alarm.kind.remedies(settings.config.objective.kind))
+    }
+
     /// A fork that tries a remedy, from the newest checkpoint before the steps that raised the alarm.
     pub fn mending(&self, record: &RunRecord, alarm: &Alarm, remedy: Remedy) -> Option<ForkStart> {
         let settings = self.settings(record.id)?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::seen::Seen;
 use crate::{
-    config::{ObjectiveConfig, OptimizerConfig, RunConfig},
+    config::{Method, ObjectiveConfig, OptimizerConfig, RunConfig},
     metrics::ChartId,
 };
 
@@ -58,6 +58,8 @@ pub enum Remedy {
     TripleRate,
     DoubleBeta,
     TenthOfBeta,
+    /// Half the margin that IPO pulls to.
+    DoubleTau,
     /// λ_ref twice as large, or its usual value where it is 0.
     HoldMore,
     HoldLess,
@@ -110,22 +112,34 @@ impl AlarmKind {
         }
     }
 
-    /// What a fork from before may try, the likeliest first. None where the data or the model has to be mended.
-    pub fn remedies(self) -> &'static [Remedy] {
-        match self {
+    /// What a fork from before may try of a run by this method, the likeliest first. None where the data or the model has to
+    /// be mended.
+    pub fn remedies(self, method: Method) -> Vec<Remedy> {
+        let remedies: &[Remedy] = match self {
             Self::StrangeText => &[],
             Self::RateTooHigh => &[Remedy::TenthOfRate],
             Self::RateTooLow => &[Remedy::TripleRate],
             Self::Asleep => &[Remedy::TenthOfBeta],
-            Self::ChosenFalls => &[Remedy::DoubleBeta, Remedy::HalveRate],
+            Self::ChosenFalls => &[Remedy::DoubleBeta, Remedy::DoubleTau, Remedy::HalveRate],
             Self::Saturated | Self::HeldOutFalls | Self::GradientSpikes => &[Remedy::HalveRate],
             Self::DriftTooLarge | Self::NeverEnds | Self::Repeats => &[Remedy::HoldMore, Remedy::HalveRate],
             Self::ReferenceFights => &[Remedy::HoldLess],
-        }
+        };
+        remedies.iter().copied().filter(|remedy| remedy.has_a_say(method)).collect()
     }
 }
 
 impl Remedy {
+    /// Whether what it changes is part of what this method trains.
+    fn has_a_say(self, method: Method) -> bool {
+        match self {
+            Self::HalveRate | Self::TenthOfRate | Self::TripleRate => true,
+            Self::DoubleBeta | Self::TenthOfBeta => matches!(method, Method::Mpo | Method::Dpo),
+            Self::DoubleTau => method == Method::Ipo,
+            Self::HoldMore | Self::HoldLess => method != Method::Reward,
+        }
+    }
+
     /// What it changes: "learning rate × ½".
     pub fn words(self) -> &'static str {
         match self {
@@ -134,6 +148,7 @@ impl Remedy {
             Self::TripleRate => "three times the learning rate",
             Self::DoubleBeta => "β × 2",
             Self::TenthOfBeta => "β ÷ 10",
+            Self::DoubleTau => "τ × 2",
             Self::HoldMore => "more λ ref",
             Self::HoldLess => "half of λ ref",
         }
@@ -150,6 +165,7 @@ impl Remedy {
             Self::TripleRate => *rate *= 3.0,
             Self::DoubleBeta => objective.beta *= 2.0,
             Self::TenthOfBeta => objective.beta /= 10.0,
+            Self::DoubleTau => objective.tau *= 2.0,
             Self::HoldMore => {
                 let usual = ObjectiveConfig::default().reference_weight();
                 let held = objective.reference_weight();

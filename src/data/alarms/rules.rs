@@ -8,6 +8,7 @@ use super::{
     seen::{FEW, Seen},
 };
 use crate::{
+    config::Method,
     digits,
     metrics::{CHOSEN_CHANGE, KL_POLICY, KL_REF, REJECTED_CHANGE},
 };
@@ -115,9 +116,13 @@ fn asleep(seen: &Seen) -> Raised {
     let (from, asleep) = seen.of("push/asleep").recent()?;
     let (_, won) = seen.of("rewards/accuracies").recent()?;
     (asleep > MOST_ASLEEP && won < WON).then(|| {
+        let why = if seen.method == Method::Ipo {
+            "most have the margin that τ asks for, and the rest do not come to it"
+        } else {
+            "β is so large that a small margin, right or wrong, already counts as settled"
+        };
         let text = format!(
-            "{:.0} % of the pairs get almost no push, but only {:.0} % are won: β is so large that a small margin, right or wrong, \
-             already counts as settled",
+            "{:.0} % of the pairs get almost no push, but only {:.0} % are won: {why}",
             asleep * 100.0,
             won * 100.0
         );

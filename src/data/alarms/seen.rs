@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    config::RunConfig,
+    config::{Method, RunConfig},
     metrics::{self, CHOSEN_CHANGE, KL_POLICY, KL_REF, REJECTED_CHANGE},
 };
 
@@ -37,6 +37,7 @@ const WATCHED: [&str; 18] = [
 /// The settings that rules read, and the numbers.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
+    pub method: Method,
     pub kl_limit: Option<f64>,
     /// λ_ref.
     pub held: f64,
@@ -57,6 +58,7 @@ pub struct Tail {
 impl Seen {
     pub fn new(config: &RunConfig) -> Self {
         Self {
+            method: config.objective.kind,
             kl_limit: config.train.kl_limit,
             held: config.objective.reference_weight(),
             warmup: config.optimizer.warmup_steps,

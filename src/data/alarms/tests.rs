@@ -123,12 +123,21 @@ fn a_watch_that_is_fed_step_by_step_raises_what_it_raises_at_once() {
 
 #[test]
 fn every_alarm_says_what_can_be_done() {
-    let config = demo(0.3);
+    let mut config = demo(0.3);
     for kind in AlarmKind::ALL {
         assert!(!kind.title().is_empty() && !kind.title().ends_with('.'));
-        for remedy in kind.remedies() {
-            let changed = config.changes_in(&remedy.applied(&config)).unwrap();
-            assert_eq!(changed.len(), 1, "{}", remedy.words());
+        for method in Method::ALL {
+            config.objective.kind = method;
+            for remedy in kind.remedies(method) {
+                let changed = config.changes_in(&remedy.applied(&config)).unwrap();
+                assert_eq!(changed.len(), 1, "{}", remedy.words());
+                assert!(changed[0].setting.counts.holds(&config), "{method:?} has no {}", changed[0].setting.key);
+            }
         }
     }
+    // β is no part of the loss of IPO, nor of what learns from its own samples.
+    assert_eq!(AlarmKind::ChosenFalls.remedies(Method::Ipo), [Remedy::DoubleTau, Remedy::HalveRate]);
+    assert_eq!(AlarmKind::ChosenFalls.remedies(Method::Ppo), [Remedy::HalveRate]);
+    assert_eq!(AlarmKind::Asleep.remedies(Method::Dpo), [Remedy::TenthOfBeta]);
+    assert_eq!(AlarmKind::Asleep.remedies(Method::Ipo), []);
 }

@@ -52,8 +52,8 @@ fn strip(
         ui.add(Label::new(RichText::new(text).color(palette.warning)).wrap());
         ui.horizontal_wrapped(|ui| {
             let send = |command| commands.push(Command::Runs(command));
-            for remedy in alarm.kind.remedies() {
-                if let Some(start) = workspace.runs.mending(record, alarm, *remedy) {
+            for remedy in workspace.runs.remedies(record.id, alarm) {
+                if let Some(start) = workspace.runs.mending(record, alarm, remedy) {
                     let word = format!("Fork from step {} with {}", start.at, remedy.words());
                     let about = match live {
                         Some(_) => "Stops this run with a checkpoint and goes on from before as a run of its own",
