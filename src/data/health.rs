@@ -1,6 +1,7 @@
 //! What is suspicious about a data set: findings, with their pairs and remedies, and readings, which are no faults. Pure.
 
 mod examination;
+mod keep;
 mod near;
 mod refusal;
 
@@ -172,7 +173,8 @@ impl Kind {
 /// What can be done about all pairs of a finding at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Of each group the first stays, the others are deleted.
+    /// Of each group the first with a label stays, or the first; the others are deleted. A group whose labels disagree stays
+    /// as it is.
     KeepFirst,
     Delete,
     /// Verdicts are taken back: the pairs can be labelled again.
@@ -210,11 +212,21 @@ impl Remedy {
         }
     }
 
-    /// What becomes of one pair of a finding of this kind; nothing where it stays as it is.
-    pub fn edit(self, kind: Kind, pair: Pair, is_first: bool) -> Option<Edit> {
+    /// What becomes of the pairs of one group of a finding of this kind; those that stay as they are are left out.
+    pub fn edits(self, kind: Kind, group: Vec<Pair>) -> Vec<Edit> {
+        let kept = if self == Self::KeepFirst {
+            let Some(kept) = keep::place(&group) else { return Vec::new() };
+            Some(kept)
+        } else {
+            None
+        };
+        let others = group.into_iter().enumerate().filter(|(place, _)| Some(*place) != kept);
+        others.filter_map(|(_, pair)| self.edit(kind, pair)).collect()
+    }
+
+    fn edit(self, kind: Kind, pair: Pair) -> Option<Edit> {
         let mut after = pair.clone();
         match self {
-            Self::KeepFirst if is_first => return None,
             Self::KeepFirst | Self::Delete => return Some(Edit::delete(pair)),
             Self::TakeBack => after.verdict = None,
             Self::HoldOut => after.split = Split::Eval,

@@ -27,13 +27,11 @@ impl Project {
         let mut edits: Vec<Edit> = Vec::new();
         let mut known = std::collections::HashSet::new();
         for group in &finding.groups {
-            for (index, &id) in group.iter().enumerate() {
-                if known.insert(id)
-                    && let Some(pair) = self.pair(id)?
-                {
-                    edits.extend(remedy.edit(finding.kind, pair, index == 0));
-                }
+            let mut pairs = Vec::with_capacity(group.len());
+            for &id in group.iter().filter(|id| known.insert(**id)) {
+                pairs.extend(self.pair(id)?);
             }
+            edits.extend(remedy.edits(finding.kind, pairs));
         }
         self.apply(&Change::new(format!("{}: {}", remedy.title(), finding.kind.word()), edits))
     }

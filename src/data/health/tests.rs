@@ -148,12 +148,28 @@ fn another_language_is_told_by_whoever_knows_languages() {
 #[test]
 fn a_remedy_changes_what_it_says_and_nothing_else() {
     let one = pair(1, "p", ["a", "b"], Some(0));
-    let edit = |remedy: Remedy, is_first| remedy.edit(Kind::Refusals, one.clone(), is_first);
-    assert_eq!(edit(Remedy::KeepFirst, true), None);
-    assert_eq!(edit(Remedy::KeepFirst, false).unwrap().after, None);
-    assert_eq!(edit(Remedy::TakeBack, true).unwrap().after.unwrap().verdict, None);
-    assert_eq!(edit(Remedy::Unpin, true), None, "it is not pinned");
-    let tagged = edit(Remedy::Tag, true).unwrap().after.unwrap();
+    let edit = |remedy: Remedy| remedy.edits(Kind::Refusals, vec![one.clone()]).pop();
+    assert_eq!(edit(Remedy::KeepFirst), None);
+    assert_eq!(edit(Remedy::Delete).unwrap().after, None);
+    assert_eq!(edit(Remedy::TakeBack).unwrap().after.unwrap().verdict, None);
+    assert_eq!(edit(Remedy::Unpin), None, "it is not pinned");
+    let tagged = edit(Remedy::Tag).unwrap().after.unwrap();
     assert_eq!(tagged.tags, ["refusals"]);
-    assert_eq!(Remedy::Tag.edit(Kind::Refusals, tagged, true), None);
+    assert_eq!(Remedy::Tag.edits(Kind::Refusals, vec![tagged]), []);
+}
+
+#[test]
+fn of_near_duplicates_the_first_labelled_one_stays_and_labels_that_disagree_are_left_alone() {
+    let deleted = |group: &[(i64, [&str; 2], Option<usize>)]| -> Vec<i64> {
+        let group = group.iter().map(|(id, answers, chosen)| pair(*id, "Where is the mill", *answers, *chosen));
+        let edits = Remedy::KeepFirst.edits(Kind::NearDuplicates, group.collect());
+        edits.iter().filter_map(|edit| edit.before.as_ref()).map(|pair| pair.id.0).collect()
+    };
+    let (one, other) = (["by the old bridge", "I do not know that"], ["by the old bridge!", "I do not know that"]);
+    let turned = [other[1], other[0]];
+    assert_eq!(deleted(&[(1, one, None), (2, other, None)]), [2]);
+    assert_eq!(deleted(&[(1, one, None), (2, other, Some(0))]), [1], "the only labelled one stays");
+    assert_eq!(deleted(&[(1, one, None), (2, one, Some(0)), (3, turned, Some(1))]), [1, 3], "they agree");
+    assert!(deleted(&[(1, one, Some(0)), (2, other, Some(1)), (3, one, None)]).is_empty(), "they disagree");
+    assert!(deleted(&[(1, one, Some(0)), (2, turned, Some(0))]).is_empty());
 }

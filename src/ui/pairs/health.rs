@@ -93,7 +93,9 @@ fn shown(ui: &mut Ui, view: &mut PairsView, writable: bool, commands: &Commands)
 
 fn about(remedy: Remedy) -> &'static str {
     match remedy {
-        Remedy::KeepFirst => "The first pair of each group stays, the others are deleted. One undo brings them back",
+        Remedy::KeepFirst => {
+            "The first labelled pair of each group stays, the others are deleted; groups whose labels disagree stay as they are. One undo brings them back"
+        }
         Remedy::Delete => "All pairs shown are deleted. One undo brings them back",
         Remedy::TakeBack => "All pairs shown lose their verdict and can be labelled again. One undo gives it back",
         Remedy::HoldOut => "All pairs shown are pinned to the held-out side. One undo takes it back",
