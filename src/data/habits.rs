@@ -37,6 +37,7 @@ pub struct Stretch {
     pub longer: Part,
     /// Tie, both bad, skip.
     pub undecided: Part,
+    /// Ascending.
     looks_ms: Vec<u32>,
 }
 
@@ -55,9 +56,7 @@ impl Stretch {
 
     /// Half of the labels took no longer, milliseconds.
     pub fn usual_look_ms(&self) -> Option<u32> {
-        let mut looks = self.looks_ms.clone();
-        looks.sort_unstable();
-        looks.get(looks.len() / 2).copied()
+        self.looks_ms.get(self.looks_ms.len() / 2).copied()
     }
 }
 
@@ -123,6 +122,9 @@ pub(crate) fn habits_of(mut labels: Vec<Label>) -> Habits {
         for (place, label) in sitting.iter().enumerate() {
             habits.thirds[3 * place / sitting.len()].add(label);
         }
+    }
+    for stretch in habits.thirds.iter_mut().chain([&mut habits.all]) {
+        stretch.looks_ms.sort_unstable();
     }
     habits
 }
