@@ -15,8 +15,10 @@ impl App {
         };
         let request = self.workspace.next_request();
         let (prompt, answers) = (prompt.clone(), answers.clone());
-        if self.ask_engine(Request::ReadTokens { request, project, run, prompt, answers }) {
-            self.workspace.ribbon.ask(subject, whose, request);
+        self.workspace.ribbon.ask(subject, whose, request);
+        if !self.ask_engine(Request::ReadTokens { request, project, run, prompt, answers }) {
+            // Else it would be asked again in every frame.
+            self.workspace.ribbon.refused(request);
         }
     }
 }

@@ -137,6 +137,13 @@ impl RibbonData {
         self.known.push((whose, Read::Waiting(request)));
     }
 
+    /// The engine did not take the question: it is asked again when these answers come back to the screen.
+    pub fn refused(&mut self, request: RequestId) {
+        let error =
+            "The engine was busy and did not take this; look at another pair and come back to try again".to_owned();
+        self.take(&Event::Failed { request, error });
+    }
+
     /// Takes in an answer; whether it was one.
     pub fn take(&mut self, event: &Event) -> bool {
         let (answered, read) = match event {
@@ -182,5 +189,11 @@ mod tests {
         assert!(matches!(data.get(&subject("b"), Whose::Start), Some(Read::Waiting(_))));
         let failed = Event::Failed { request: RequestId(2), error: "gone".to_owned() };
         assert!(data.take(&failed) && !data.take(&failed));
+        // A question that was not taken is none that waits, and is not asked again for the same answers.
+        data.ask(subject("c"), Whose::Start, RequestId(3));
+        data.refused(RequestId(3));
+        assert!(matches!(data.get(&subject("c"), Whose::Start), Some(Read::Failed(_))) && !data.is_waiting());
+        data.ask(subject("d"), Whose::Start, RequestId(4));
+        assert!(data.get(&subject("c"), Whose::Start).is_none());
     }
 }

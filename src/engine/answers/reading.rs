@@ -23,22 +23,23 @@ pub fn read(
     prompt: &Prompt,
     answers: &[Answer],
 ) -> Result<TokenLogProbs> {
-    let mut under = |weights: &Weights, under| {
+    let under = |speakers: &mut Speakers, weights: &Weights, under| {
         let Speaker { policy, codec, limits, .. } = speakers.get(weights)?;
         let read = pair_scores::read((policy, under), codec, *limits, prompt, answers)?;
         read.map_err(|reason| TrainError::Sentence(format!("This cannot be read: {reason}")))
     };
     let project = project.to_owned();
     let Some((run, step)) = run else {
-        let start = under(&Weights::Start { project }, Under::Policy)?;
+        let start = under(speakers, &Weights::Start { project }, Under::Policy)?;
         return Ok(TokenLogProbs { now: start.clone(), start });
     };
     let weights = |step| Weights::Run { project: project.clone(), run, step: Some(step) };
-    let now = under(&weights(step), Under::Policy)?;
-    // A run of all weights has only its own.
-    let start = match under(&weights(step), Under::Reference) {
-        Ok(start) => start,
-        Err(_) => under(&weights(0), Under::Policy)?,
+    let now = under(speakers, &weights(step), Under::Policy)?;
+    // A run of all weights has only its own: what it started from is loaded for itself.
+    let start = if speakers.get(&weights(step))?.policy.trains_its_weights() {
+        under(speakers, &weights(0), Under::Policy)?
+    } else {
+        under(speakers, &weights(step), Under::Reference)?
     };
     Ok(TokenLogProbs { now, start })
 }
