@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     thread::JoinHandle,
 };
 
@@ -59,6 +60,8 @@ pub enum Lane {
     Export,
     /// Compares long texts.
     Compare,
+    /// Goes through all pairs for somebody who waits, with a connection of its own.
+    List,
 }
 
 /// The window's workers.
@@ -68,7 +71,7 @@ pub struct Jobs {
     /// The tokenizer of the project's model.
     pub tokens: Worker<Tokenizer>,
     /// By [`Lane`].
-    aside: [Worker<()>; 4],
+    aside: [Worker<()>; 5],
 }
 
 impl Jobs {
@@ -77,7 +80,8 @@ impl Jobs {
         Self {
             document: Worker::start("document", wake.clone()),
             tokens: Worker::start("tokens", wake.clone()),
-            aside: ["transfers", "looks", "exports", "comparisons"].map(|name| Worker::start(name, wake.clone())),
+            aside: ["transfers", "looks", "exports", "comparisons", "lists"]
+                .map(|name| Worker::start(name, wake.clone())),
         }
     }
 
@@ -89,6 +93,26 @@ impl Jobs {
         work: impl FnOnce() -> anyhow::Result<Update> + Send + 'static,
     ) {
         self.aside[lane as usize].open(failure, move |_| work());
+    }
+
+    /// Looks through the project in `dir` as it is when all that was asked of the document before is done, while the document
+    /// is free for what is asked next.
+    pub fn list(
+        &mut self,
+        dir: PathBuf,
+        failure: &'static str,
+        work: impl FnOnce(&Project) -> anyhow::Result<Update> + Send + 'static,
+    ) {
+        let (done, before) = bounded::<()>(1);
+        self.document.read(failure, move |_| {
+            done.send(()).ok();
+            Ok(update(|_, _| ()))
+        });
+        self.aside(Lane::List, failure, move || {
+            // Also over when the document is closed.
+            before.recv().ok();
+            work(&Project::open(&dir)?)
+        });
     }
 
     /// Takes in one finished job and gives what is to be done next; absent when there was none.
@@ -311,6 +335,46 @@ mod tests {
         let (_, next) = settle(&mut worker, &wakes, 302);
         assert_eq!(worker.writes_under_way, 0);
         assert!(matches!(next[..], [Command::OpenDemo]), "what is next comes from the update: {next:?}");
+    }
+
+    #[test]
+    fn a_list_sees_what_was_written_before_it_and_holds_up_nothing_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let (woken, wakes) = mpsc::channel();
+        let mut jobs = Jobs::start(move || {
+            woken.send(()).ok();
+        });
+        let (mut workspace, mut views) = (Workspace::default(), Views::default());
+        jobs.document.open("Could not create", move |document| {
+            *document = Some(Project::create(&path, &store::ProjectSettings::default())?);
+            Ok(update(|_, _| ()))
+        });
+        jobs.document.write("Could not save", |project| {
+            std::thread::sleep(Duration::from_millis(50));
+            project.set_setting("colour", "blue")?;
+            Ok(update(|_, _| ()))
+        });
+        let (go_on, waits) = mpsc::channel();
+        jobs.list(dir.path().to_owned(), "Could not list", move |project| {
+            waits.recv_timeout(Duration::from_secs(10))?;
+            assert_eq!(project.setting("colour")?.as_deref(), Some("blue"));
+            Ok(update(|_, _| Command::OpenDemo))
+        });
+        // A label that comes after it, and before it is done.
+        jobs.document.write("Could not save the label", move |_| {
+            go_on.send(())?;
+            Ok(update(|_, _| ()))
+        });
+        let next = loop {
+            match jobs.take_in(&mut workspace, &mut views) {
+                Some(next) if !next.is_empty() => break next,
+                Some(_) => {}
+                None => wakes.recv_timeout(Duration::from_secs(20)).unwrap(),
+            }
+        };
+        assert!(matches!(next[..], [Command::OpenDemo]), "{next:?}");
+        assert!(workspace.notices.is_empty());
     }
 
     #[test]

@@ -28,6 +28,7 @@ use super::{
     App, asking,
     jobs::{Lane, Update, update},
     scores,
+    transfers::about,
 };
 
 /// A change of more pairs than this empties the caches instead of refilling them.
@@ -317,13 +318,14 @@ impl App {
         relabel: bool,
         from: Option<PairId>,
     ) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         let unlabelled = VerdictFilter::Is(VerdictState::Unlabelled);
         let first = self.views.pairs.label.first;
         let whose = self.views.pairs.scores.unwrap_or_default();
         let seed = self.workspace.now_ms as u64;
         // The pair to begin with is one of the list's order.
         let from = from.filter(|_| first == AskFirst::Listed);
-        self.jobs.document.read("Could not start labelling", move |project| {
+        self.jobs.list(dir.clone(), "Could not start labelling", move |project| {
             let queue = if let Some(ids) = only {
                 project
                     .rows(&ids)?
@@ -338,7 +340,7 @@ impl App {
                 project.query(&query)?
             };
             let (queue, remark) = asking::order(project, queue, first, whose, seed)?;
-            Ok(update(move |workspace, views| {
+            Ok(about(dir, move |workspace, views| {
                 if queue.is_empty() {
                     workspace
                         .notices

@@ -8,17 +8,19 @@ use super::{
     App,
     jobs::update,
     pairs::{Fresh, saved},
+    transfers::about,
 };
 
 impl App {
     /// Reads all texts: on request only.
     pub(super) fn read_sources(&mut self) {
+        let Some(dir) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else { return };
         let data = &mut self.workspace.pairs;
         let known = data.table.sources.take().map_or_else(Vec::new, |(_, sources)| sources);
         data.table.sources = Some((data.revision, known));
-        self.jobs.document.read("Could not read where the pairs came from", |project| {
+        self.jobs.list(dir.clone(), "Could not read where the pairs came from", |project| {
             let (revision, sources) = (project.revision()?, project.sources()?);
-            Ok(update(move |workspace, _| workspace.pairs.table.sources = Some((revision, sources))))
+            Ok(about(dir, move |workspace, _| workspace.pairs.table.sources = Some((revision, sources))))
         });
     }
 
