@@ -26,7 +26,7 @@ use train::{
     memory::{budget, largest_row, process},
     objective::Objective,
     reward,
-    rlhf::teacher,
+    rlhf::{Rlhf, prompts, teacher},
     run::{budget::unlooked_remark, schedule},
 };
 
@@ -70,7 +70,7 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     let others = device::memory(&place).map_or(asker.others, |memory| memory.used);
     let free_memory_bytes = process::free_on(&place) + others;
     if config.objective.kind.samples() {
-        teacher::find(&project, config, false)?;
+        teacher::find(&project, config, true)?;
     }
     asker.go_on()?;
     let mut policy = Policy::load(&folder, &options)?;
@@ -90,9 +90,11 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     }
     let train_pairs = share.carried(train.len());
     let total_steps = Length::of(&config.train, train_pairs).steps;
-    let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, others);
-    let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, memory, &policy);
     let reference = Reference::of(&policy, &codec);
+    let (rlhf, of_rewards) = reward_model(&project, config, (&policy, &reference), &dataset)?;
+    let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, others);
+    memory.expect(rlhf.as_ref().map_or(0, |rlhf| rlhf.later_bytes(&policy)));
+    let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, memory, &policy);
 
     let mut report = PreflightReport {
         model: folder.display().to_string(),
@@ -115,12 +117,39 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
         warnings: policy.remarks().iter().cloned().chain(share.remark()).collect(),
         ..PreflightReport::default()
     };
+    report.warnings.extend(of_rewards);
     findings::fill(&mut report, &data, &dataset, &codec, &config.data);
     try_row(&mut report, &mut policy, config, &dataset, &mut row_tokens, &mut memory)?;
     asker.go_on()?;
     step_zero(&mut report, &mut project, &mut policy, &reference, config, &dataset, asker)?;
     warn(&mut report, config, &dataset);
     Ok(report)
+}
+
+/// The reward model that the run would learn from, loaded as the run would, and what is to be said of it. One that is not
+/// fitted yet cannot be looked at: the run may wait its turn behind it.
+fn reward_model(
+    project: &Project,
+    config: &RunConfig,
+    (policy, reference): (&Policy, &Reference),
+    dataset: &Dataset,
+) -> Result<(Option<Rlhf>, Vec<String>)> {
+    if !config.objective.kind.samples() {
+        return Ok((None, Vec::new()));
+    }
+    prompts::refuse_full_prompts(dataset, policy.spec().max_positions)?;
+    let mut warnings: Vec<String> = prompts::no_references(config, dataset).into_iter().collect();
+    if teacher::find(project, config, false).is_err() {
+        let record = teacher::find(project, config, true)?;
+        warnings.push(format!(
+            "The reward model of {} (run {}) has no checkpoint yet: this run has to wait its turn behind it, and what the model takes of the memory is not counted here",
+            record.name, record.id.0
+        ));
+        return Ok((None, warnings));
+    }
+    let (rlhf, opened) = Rlhf::open(project, config, policy, reference, None)?;
+    warnings.extend(opened.passed_over());
+    Ok((Some(rlhf), warnings))
 }
 
 /// Sleeping share and golden values, from the step-0 log-probs of some pairs; these are cached for the run.
@@ -182,15 +211,17 @@ fn try_row(
     let (references, retention) = largest_row::texts(config, dataset);
     let pairs = &dataset.pairs.train;
     let per_step = config.train.pairs_per_step;
-    let tokens_a_step = mean_tokens(pairs.iter().map(|pair| &pair.doc)) * per_step.min(pairs.len()) as f64
-        + mean_tokens(references.iter().map(|text| &text.doc)) * per_step.min(references.len()) as f64
+    let of_texts = mean_tokens(references.iter().map(|text| &text.doc)) * per_step.min(references.len()) as f64
         + mean_tokens(retention.iter().map(|text| &text.doc)) * per_step.min(retention.len()) as f64;
+    let of_a_pair = mean_tokens(pairs.iter().map(|pair| &pair.doc));
     let secs_a_token = tried.secs_a_token.unwrap_or(0.0);
     let tokens_a_step = if config.objective.kind.samples() {
-        let sampled = mean_tokens(pairs.iter().map(|pair| &pair.doc)) / 2.0 * config.answers_per_prompt() as f64;
-        tokens_a_step + per_step as f64 * sampled * passes(config)
+        // Every update goes over the texts, and none over the answers of the pairs.
+        let updates = config.rlhf_epochs() * config.rlhf.minibatches;
+        let sampled = of_a_pair / 2.0 * config.answers_per_prompt() as f64;
+        of_texts * updates as f64 + per_step as f64 * sampled * passes(config)
     } else {
-        tokens_a_step
+        of_texts + of_a_pair * per_step.min(pairs.len()) as f64
     };
     report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
     report.memory = tried.outlook;

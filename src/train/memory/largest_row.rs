@@ -24,6 +24,7 @@ use crate::{
         process,
     },
     reward,
+    rlhf::prompts,
     run::checkpoint::Aside,
     step::{Loss, Slopes, go_on, gradient},
 };
@@ -88,7 +89,7 @@ pub fn try_out(
 
     // The same question with what is known now.
     let row = largest(policy, (&docs, reads), most, budget, *memory)?.map(|packed| packed.row);
-    let never_fit = never_fit(policy, dataset, &drawn, *memory);
+    let never_fit = never_fit(policy, (config, dataset), &drawn, *memory);
     let (tokens, answers) = row
         .as_ref()
         .or(tried.as_ref().map(|(row, ..)| row))
@@ -156,7 +157,8 @@ fn longest<'a>(
     (drawn, sampled): (&'a [Option<Doc>], &'a [Doc]),
 ) -> Vec<&'a Doc> {
     let (references, retention) = texts(config, dataset);
-    let pairs = met(dataset, drawn);
+    // Where answers are sampled a step meets them, and not those of the pairs.
+    let pairs = met(dataset, drawn).filter(|_| !config.objective.kind.samples());
     let texts = references.iter().chain(retention).map(|text| &text.doc);
     let mut longest: Vec<&Doc> = pairs.chain(sampled).chain(texts).collect();
     longest.sort_by_key(|doc| Reverse(doc.tokens()));
@@ -168,14 +170,39 @@ fn sampled(config: &RunConfig, dataset: &Dataset, context: usize) -> Vec<Doc> {
     if !config.objective.kind.samples() {
         return Vec::new();
     }
-    let mut prompts: Vec<&Vec<u32>> = dataset.pairs.train.iter().map(|pair| &pair.doc.prefix).collect();
-    prompts.sort_by_key(|prompt| Reverse(prompt.len()));
-    let prompts = prompts.into_iter().filter(|prompt| prompt.len() < context).take(config.train.pairs_per_step);
-    let answers = prompts.map(|prompt| {
-        let answer = vec![0; config.rlhf.max_tokens.min(context - prompt.len())];
-        Doc { prefix: prompt.clone(), continuations: vec![answer; config.answers_per_prompt()] }
+    let of_pairs = dataset.pairs.train.iter().map(|pair| &pair.doc.prefix);
+    let of_references = prompts::of_references(config, dataset).iter().map(|text| &text.doc.prefix);
+    let mut asked: Vec<&Vec<u32>> = of_pairs.chain(of_references).filter(|prompt| prompt.len() < context).collect();
+    asked.sort_by_key(|prompt| Reverse(prompt.len()));
+    let answers = asked.into_iter().take(config.train.pairs_per_step).map(|prompt| Doc {
+        prefix: prompt.clone(),
+        continuations: vec![vec![0; longest_answer(config, prompt.len(), context)]; config.answers_per_prompt()],
     });
     answers.collect()
+}
+
+/// Tokens of the longest answer that is sampled to a prompt of so many.
+fn longest_answer(config: &RunConfig, prompt: usize, context: usize) -> usize {
+    config.rlhf.max_tokens.min(context.saturating_sub(prompt))
+}
+
+/// The least that a row of a prompt and all its sampled answers takes: tokens and bytes.
+fn least_sampled(policy: &Policy, config: &RunConfig, prompt: usize) -> (usize, u64) {
+    let (each, count) = (longest_answer(config, prompt, policy.spec().max_positions), config.answers_per_prompt());
+    let tokens = prompt + count * each.saturating_sub(1);
+    (tokens, policy.least_row_bytes(tokens, count * each))
+}
+
+/// The smallest row that a step could begin with, alone: tokens, and bytes at least.
+pub fn smallest(policy: &Policy, config: &RunConfig, dataset: &Dataset) -> (usize, u64) {
+    let of = |doc: &Doc| {
+        if config.objective.kind.samples() {
+            least_sampled(policy, config, doc.prefix.len())
+        } else {
+            (doc.tokens(), policy.least_row_bytes(doc.tokens(), doc.answer_tokens()))
+        }
+    };
+    dataset.pairs.train.iter().map(|pair| of(&pair.doc)).min_by_key(|(_, bytes)| *bytes).unwrap_or_default()
 }
 
 /// Reference answers and retention text that the run trains on.
@@ -254,17 +281,31 @@ impl Loss<()> for Even {
     }
 }
 
-fn never_fit(policy: &Policy, dataset: &Dataset, drawn: &[Option<Doc>], memory: MemoryLimit) -> Aside {
+fn never_fit(
+    policy: &Policy,
+    (config, dataset): (&RunConfig, &Dataset),
+    drawn: &[Option<Doc>],
+    memory: MemoryLimit,
+) -> Aside {
     let space = memory.whole(policy);
     let fits = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens()) <= space;
-    let of = |docs: &mut dyn Iterator<Item = &Doc>| -> Vec<usize> {
+    let is_answered = |doc: &Doc| least_sampled(policy, config, doc.prefix.len()).1 <= space;
+    let of = |docs: &mut dyn Iterator<Item = &Doc>, fits: &dyn Fn(&Doc) -> bool| -> Vec<usize> {
         let indexed = docs.enumerate().filter(|(_, doc)| !fits(doc));
         indexed.map(|(index, _)| index).collect()
     };
+    let samples = config.objective.kind.samples();
+    let asks_references = !prompts::of_references(config, dataset).is_empty();
     Aside {
-        pairs: of(&mut met(dataset, drawn)),
-        references: of(&mut dataset.references.train.iter().map(|text| &text.doc)),
-        retention: of(&mut dataset.retention.train.iter().map(|text| &text.doc)),
+        pairs: if samples {
+            of(&mut dataset.pairs.train.iter().map(|pair| &pair.doc), &is_answered)
+        } else {
+            of(&mut met(dataset, drawn), &fits)
+        },
+        references: of(&mut dataset.references.train.iter().map(|text| &text.doc), &|doc| {
+            fits(doc) && (!asks_references || is_answered(doc))
+        }),
+        retention: of(&mut dataset.retention.train.iter().map(|text| &text.doc), &fits),
     }
 }
 
@@ -289,9 +330,12 @@ fn cures(config: &RunConfig) -> String {
         Some(_) => "a larger train.memory_mb",
         None => "closing other programs",
     };
-    format!(
-        "What helps: {recompute}a smaller train.micro_batch_tokens, shorter answers (data.max_answer_tokens), a smaller model.dtype, or {limit}"
-    )
+    let answers = if config.objective.kind.samples() {
+        "fewer answers to a prompt (rlhf.answers_per_prompt) or shorter ones (rlhf.max_tokens)"
+    } else {
+        "shorter answers (data.max_answer_tokens)"
+    };
+    format!("What helps: {recompute}a smaller train.micro_batch_tokens, {answers}, a smaller model.dtype, or {limit}")
 }
 
 /// Which pairs and texts would be set aside.
@@ -302,14 +346,24 @@ fn too_large(aside: &Aside, dataset: &Dataset, limit: u64, config: &RunConfig) -
         let pair = |index: &usize| dataset.pairs.train.get(*index).map(|pair: &PairDoc| pair.id.0);
         let named: Vec<String> = aside.pairs.iter().filter_map(pair).take(NAMED).map(|id| id.to_string()).collect();
         let more = if aside.pairs.len() > named.len() { ", …" } else { "" };
+        let count = aside.pairs.len();
+        let what = if config.objective.kind.samples() {
+            format!(
+                "the prompts of {}, each with its {} answers",
+                counted(count, "pair", "pairs"),
+                config.answers_per_prompt()
+            )
+        } else {
+            counted(count, "pair", "pairs")
+        };
         sentences.push(format!(
-            "Set aside, because they never fit the {limit} MB that may be taken, not even alone in a row: {} ({}{more}). {}",
-            counted(aside.pairs.len(), "pair", "pairs"),
+            "Set aside, because they never fit the {limit} MB that may be taken, not even alone in a row: {what} ({}{more}). {}",
             named.join(", "),
             cures(config)
         ));
     }
     let (references, retention) = texts(config, dataset);
+    let references = if references.is_empty() { prompts::of_references(config, dataset) } else { references };
     for ([one, many], indices, used) in [
         (["reference answer", "reference answers"], &aside.references, references),
         (["piece of retention text", "pieces of retention text"], &aside.retention, retention),
