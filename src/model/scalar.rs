@@ -12,7 +12,7 @@ use super::{
     rope::RopeCache,
     trained::Trained,
 };
-use ::kernels::{DType, Gradients, InputGradient, Linear, LinearSaved, Lora, Place, Tensor};
+use ::kernels::{DType, Gradients, InputGradient, Linear, LinearSaved, Lora, Place, Slot, Tensor};
 
 /// As PEFT names it where `modules_to_save` holds `score`.
 pub(super) const SCORE_WEIGHT: &str = "base_model.model.score.weight";
@@ -116,6 +116,11 @@ impl Policy {
     /// Whether it makes rewards or values instead of text.
     pub fn has_scalar_head(&self) -> bool {
         self.scalar.is_some()
+    }
+
+    /// Where ∂L/∂w lies in [`Self::gradients`], where there is such a head.
+    pub fn score_slot(&self) -> Option<Slot> {
+        self.scalar.as_ref()?.weight_slot
     }
 
     /// Starts as a copy of `other`, which has an adapter of the same shape and a scalar head, with its numbers on another

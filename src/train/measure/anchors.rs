@@ -121,7 +121,7 @@ impl Training {
         let chosen = self.drawn(&mut next.clone(), step);
         if self.config.objective.kind == Method::Reward {
             let pairs: Vec<PairDoc> = chosen.iter().map(|&i| self.dataset.pairs.train[i].clone()).collect();
-            reward::measure::check_start(&self.trainer.policy, &self.config, &pairs, self.state.budget)?;
+            reward::measure::check_start(&mut self.trainer.policy, &self.config, &pairs, self.state.budget)?;
             return Ok(ControlFlow::Continue(()));
         }
         let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));

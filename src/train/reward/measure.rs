@@ -12,12 +12,14 @@ use crate::{
         packing::pack_for,
     },
     error::{Result, TrainError},
+    loss::Part,
     measure::golden::{Golden, PAIRS},
     reward::{
         bradley_terry::BradleyTerry,
-        loss::{ScoredPair, metrics},
+        loss::{RewardLoss, ScoredPair, metrics},
     },
     run::{context::Context, training::Training},
+    step::{go_on, gradient},
 };
 
 /// Mean and standard deviation of the raw scores of a reward model, on the answers of the reference where there are any: it
@@ -89,8 +91,8 @@ fn together(objective: BradleyTerry, pairs: &[PairDoc], scores: &[Vec<f64>]) -> 
     pairs.map(|(pair, scores)| ScoredPair::of(objective, pair, scores).0).collect()
 }
 
-/// Before the first update the head is 0, so every score is 0 and the loss ln 2.
-pub fn check_start(policy: &Policy, config: &RunConfig, pairs: &[PairDoc], row_tokens: usize) -> Result<Golden> {
+/// Before the first update the head is 0, so every score is 0, the loss ln 2, and nothing but the head has a gradient.
+pub fn check_start(policy: &mut Policy, config: &RunConfig, pairs: &[PairDoc], row_tokens: usize) -> Result<Golden> {
     let pairs = &pairs[..pairs.len().min(PAIRS)];
     let certain: Vec<PairDoc> = pairs.iter().map(|pair| PairDoc { certainty: 1.0, ..pair.clone() }).collect();
     let without = BradleyTerry { margin: 0.0, ..objective(config) };
@@ -105,7 +107,50 @@ pub fn check_start(policy: &Policy, config: &RunConfig, pairs: &[PairDoc], row_t
             )));
         }
     }
+    check_gradient(policy, without, &certain, row_tokens)?;
     Ok(golden)
+}
+
+/// ∂L/∂w = −½·mean(n_w − n_l), n being the normed states behind the answers, read from rows of one pair each; that of the
+/// adapter is 0, exactly.
+fn check_gradient(policy: &mut Policy, objective: BradleyTerry, pairs: &[PairDoc], row_tokens: usize) -> Result<()> {
+    let wrong =
+        |what: &str| TrainError::Golden(format!("{what}. The gradient of the scores disagrees with its definition"));
+    let Some(head) = policy.score_slot() else {
+        return Err(wrong("there is no head to score with"));
+    };
+    let docs = pairs.iter().enumerate().map(|(index, pair)| (Part::Pair(index), &pair.doc));
+    let rows = pack_for(docs, row_tokens, Reads::Ends).map_err(PolicyError::from)?;
+    let mut loss = RewardLoss::new(objective, pairs, pairs.len());
+    gradient(policy, None, 1, &rows, &mut loss, &mut go_on)?.done()?;
+    let found = policy.gradients().to_vec().map_err(PolicyError::from)?;
+    let of_head = head.offset..head.offset + head.len;
+    let mut elsewhere = found.iter().enumerate().filter(|(place, _)| !of_head.contains(place));
+    if elsewhere.any(|(_, slope)| *slope != 0.0) {
+        return Err(wrong("the adapter has a gradient at step 0, where no score depends on it yet"));
+    }
+    let (mut expected, mut length) = (vec![0.0; head.len], 0.0);
+    for pair in pairs {
+        for packed in pack_for([((), &pair.doc)], pair.doc.tokens(), Reads::Ends).map_err(PolicyError::from)? {
+            for ((_, state), share) in policy.embeddings(&packed.row)?.into_iter().zip([-0.5, 0.5]) {
+                let share = share / pairs.len() as f64;
+                expected.iter_mut().zip(&state).for_each(|(sum, value)| *sum += share * f64::from(*value));
+                length += share.abs() * norm(state.iter().map(|value| f64::from(*value)));
+            }
+        }
+    }
+    let off = norm(found[of_head].iter().zip(&expected).map(|(found, expected)| f64::from(*found) - expected));
+    if off <= ROUNDING * length {
+        return Ok(());
+    }
+    Err(wrong(&format!("at step 0 the gradient of the scores is {off:.2e} away from what it must be")))
+}
+
+/// Of the states' length, packed otherwise and perhaps multiplied in 16 bits.
+const ROUNDING: f64 = 0.02;
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
 }
 
 impl Training {
@@ -121,10 +166,11 @@ impl Training {
         Ok(Some(metrics.into_iter().map(|(name, value)| (format!("eval_{name}"), value)).collect()))
     }
 
-    /// Notes the scale of the scores as the weights are, where it is a reward model that is trained.
-    pub fn note_scale(&mut self) -> Result<()> {
+    /// The scale of the scores as the weights are, where it is a reward model that is trained. Whoever asks meanwhile is
+    /// answered; it is not cut short, since a checkpoint is of use with it only.
+    pub fn scale(&self, context: &mut Context<'_>) -> Result<Option<Scale>> {
         if self.config.objective.kind != Method::Reward {
-            return Ok(());
+            return Ok(None);
         }
         let references: Vec<&Doc> = first(self.dataset.references.measured()).iter().map(|text| &text.doc).collect();
         let docs = if references.is_empty() {
@@ -132,10 +178,9 @@ impl Training {
         } else {
             references
         };
-        let mut go_on = || Ok(ControlFlow::Continue(()));
-        let scores = scores(&self.trainer.policy, &docs, self.state.budget, &mut go_on)?.unwrap_or_default();
-        self.state.scale = Some(Scale::of(&scores.concat()));
-        Ok(())
+        let mut tick = || context.attend(Some(self.weights())).map(|_| ControlFlow::Continue(()));
+        let scores = scores(&self.trainer.policy, &docs, self.state.budget, &mut tick)?.unwrap_or_default();
+        Ok(Some(Scale::of(&scores.concat())))
     }
 }
 

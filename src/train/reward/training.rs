@@ -1,8 +1,7 @@
 //! A step of a run that fits a reward model.
 
-use std::time::Instant;
-
-use model::{Policy, PolicyError, Reads};
+use data::metrics::GRADIENT_NORM;
+use model::{PolicyError, Reads};
 use store::PairVisit;
 
 use crate::{
@@ -15,8 +14,7 @@ use crate::{
     },
     run::{
         context::Context,
-        host::CurrentWeights,
-        training::{StepReport, Training, Update, closing_metrics, refusal},
+        training::{StepReport, Training, Update, closing_metrics, refusal, update},
     },
     step::{Loss as _, StepEnd},
 };
@@ -31,23 +29,15 @@ impl Training {
         }
         let docs = drawn.iter().map(|&index| (Part::Pair(index), &self.dataset.pairs.train[index].doc));
         let rows = pack_for(docs, self.state.budget, Reads::Ends).map_err(PolicyError::from)?;
-        let (started, rested_before) = (Instant::now(), context.rested);
+        let watch = context.watch();
         let plan = self.plan(&next, &rows);
         let Self { config, trainer, codec, dataset, .. } = self;
-        trainer.set_others(context.host.others());
         let mut loss = RewardLoss::new(objective(config), &dataset.pairs.train, drawn.len());
-        let mut tick = |policy: &mut Policy| {
-            context.host.before_micro_batch(plan.step, policy)?;
-            context.attend(Some(CurrentWeights { policy, codec }))
+        let done = match update(trainer, plan, &mut loss, (None, codec), context)?.or_end() {
+            Ok(done) => done,
+            Err(end) => return Ok(end),
         };
-        let done = match trainer.step(plan, &mut loss, &mut tick)? {
-            StepEnd::Done(done) => done,
-            StepEnd::Stopped => return Ok(StepEnd::Stopped),
-            StepEnd::OutOfMemory { error, alone } => return Ok(StepEnd::OutOfMemory { error, alone }),
-        };
-        trainer.set_others(context.host.others());
-        let rests = context.rested.saturating_sub(rested_before);
-        let elapsed = started.elapsed().saturating_sub(rests);
+        let elapsed = watch.elapsed(context);
         let scored = loss.scored(&drawn);
         let pairs: Vec<ScoredPair> = scored.iter().map(|&(_, scored)| scored).collect();
         let mut told = metrics(&pairs);
@@ -57,7 +47,8 @@ impl Training {
             let loss = vec![("loss".to_owned(), loss.value())];
             refusal(next.step, done.gradient_norm, &loss, &ids)
         });
-        told.extend(closing_metrics(trainer, &next, done, plan.learning_rate, elapsed));
+        told.push((GRADIENT_NORM.to_owned(), done.gradient_norm));
+        told.extend(closing_metrics(trainer, &next, done.passes.tokens, plan.learning_rate, elapsed));
         let visits = scored.iter().map(|&(index, scored)| PairVisit {
             pair: id(index),
             margin: scored.margin() as f32,

@@ -8,7 +8,7 @@ use crate::{
     dataset::inputs,
     error::{Result, TrainError},
     run::{
-        checkpoint,
+        checkpoint::{self, State},
         context::Context,
         host::{RunEvent, SaveAnswer},
         rotation::{self, Spared},
@@ -118,6 +118,7 @@ fn write_to(training: &Training, context: &mut Context<'_>, folder: &Path) -> Re
         return Err(TrainError::Sentence("the weights hold values that are not numbers".to_owned()));
     }
     let model = inputs::model_folder(&context.project, &training.config)?;
+    let state = State { scale: training.scale(context)?, ..training.state.clone() };
     checkpoint::save(
         folder,
         checkpoint::Trained {
@@ -125,7 +126,7 @@ fn write_to(training: &Training, context: &mut Context<'_>, folder: &Path) -> Re
             optimizer: &training.trainer.optimizer,
             critic: training.critic().map(|critic| (&critic.policy, &critic.optimizer)),
         },
-        &training.state,
+        &state,
         &model.to_string_lossy(),
     )?;
     context.tell(RunEvent::Saved { step: training.state.step });
