@@ -44,6 +44,8 @@ pub const KL_POLICY: &str = "kl/policy_k3";
 pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
 pub const SLEEPING: &str = "push/asleep";
 pub const GRADIENT_NORM: &str = "grad_norm";
+pub const CRITIC_GRADIENT_NORM: &str = "grad_norm/critic";
+pub const HELD_OUT_PREFERENCE_LOSS: &str = "eval_loss/preference";
 pub const EPOCH: &str = "epoch";
 pub const MEMORY_MB: &str = "memory_mb";
 

@@ -45,6 +45,11 @@ impl Trained {
             Which::Step(step) => checkpoint::open_weights(folders, Some(existing(folders, step)?))?,
             Which::Best => {
                 // What a checkpoint says of itself can be read where its tensors are damaged.
+                if config.objective.kind.samples() {
+                    return Err(TrainError::Sentence(
+                        "PPO, RLOO and GRPO have no loss on held-out pairs that would tell which checkpoint is the best; name a step".to_owned(),
+                    ));
+                }
                 let mut states = rotation::steps(folders).into_iter().rev();
                 let best = states.find_map(|step| checkpoint::state_of(folders, step)?.best).ok_or_else(|| {
                     TrainError::Sentence("The run has no evaluation yet, so none is the best; name a step".to_owned())

@@ -133,6 +133,19 @@ impl TextTerms {
         told.map(|(name, (mean, sum))| (name.to_owned(), mean.term(sum.log_probs), mean.loss(sum.log_probs))).collect()
     }
 
+    /// The same of the updates of a step, mean over those.
+    pub fn mean(updates: &[Self]) -> Vec<(String, f64, f64)> {
+        let count = updates.len() as f64;
+        let mut means: Vec<(String, f64, f64)> = Vec::new();
+        for (name, term, loss) in updates.iter().flat_map(Self::parts) {
+            match means.iter_mut().find(|(known, ..)| *known == name) {
+                Some((_, terms, losses)) => (*terms, *losses) = (*terms + term / count, *losses + loss / count),
+                None => means.push((name, term / count, loss / count)),
+            }
+        }
+        means
+    }
+
     /// What all of them add to the loss.
     pub fn value(&self) -> f64 {
         self.parts().iter().map(|(_, term, _)| term).sum()

@@ -89,6 +89,15 @@ impl<K, T> StepEnd<K, T> {
             Self::OutOfMemory { error, .. } => Err(error),
         }
     }
+
+    /// What was done, or how something larger ends with it.
+    pub fn or_end<U>(self) -> std::result::Result<T, StepEnd<K, U>> {
+        Err(match self {
+            Self::Done(done) => return Ok(done),
+            Self::Stopped => StepEnd::Stopped,
+            Self::OutOfMemory { error, alone } => StepEnd::OutOfMemory { error, alone },
+        })
+    }
 }
 
 /// For whoever never stops a step.

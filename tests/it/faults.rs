@@ -15,6 +15,7 @@ use nudge::{
         Engine, EngineOptions, compute_pool,
         protocol::{Event, Request, RequestId, RunControl, Sampling, Weights},
     },
+    kernels::{Place, Tensor},
     model::{Policy, PolicyError},
     store::{LogLevel, RunId, RunStatus},
     train::{
@@ -31,21 +32,26 @@ use crate::toy::{self, Toy, ask, finished, value, wait_for};
 
 /// What goes wrong at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mishap {
+pub enum Mishap {
     None,
     OutOfMemory,
     NonFiniteGradient,
+    /// The weights are not those that the step began with.
+    Moved,
+    /// Somebody stops the run.
+    Stop,
 }
 
 /// Lets a mishap happen before each micro-batch of a step, and asks for nothing.
 struct Faulty<F> {
     mishap: F,
     wishes: Wishes,
+    signal: Signal,
 }
 
 impl<F: Fn(u64) -> Mishap> Host for Faulty<F> {
     fn signal(&self) -> Signal {
-        Signal::GoOn
+        self.signal
     }
 
     fn attend(&mut self, _: Option<CurrentWeights<'_>>, _: Option<Duration>) -> Vec<Rest> {
@@ -62,6 +68,19 @@ impl<F: Fn(u64) -> Mishap> Host for Faulty<F> {
         match (self.mishap)(step) {
             Mishap::None => Ok(()),
             Mishap::NonFiniteGradient => Ok(policy.gradients().scale(f32::NAN).map_err(PolicyError::from)?),
+            Mishap::Moved => {
+                let mut weights = policy.trainable()?;
+                for (_, values) in &mut weights {
+                    let numbers = values.to_vec::<f32>().map_err(PolicyError::from)?;
+                    let moved = numbers.into_iter().map(|number| number + 0.05).collect::<Vec<f32>>();
+                    *values = Tensor::from_vec(moved, values.dims(), &Place::CPU).map_err(PolicyError::from)?;
+                }
+                Ok(policy.set_trainable(&weights)?)
+            }
+            Mishap::Stop => {
+                self.signal = Signal::Stop;
+                Ok(())
+            }
             Mishap::OutOfMemory => {
                 let words = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
                 Err(TrainError::Policy(PolicyError::Kernel(candle_core::Error::Cuda(words.into()).into())))
@@ -71,8 +90,8 @@ impl<F: Fn(u64) -> Mishap> Host for Faulty<F> {
 }
 
 /// Trains a recorded run to its end, with what goes wrong at its steps.
-fn train_with(toy: &Toy, run: RunId, mishap: impl Fn(u64) -> Mishap + Send) -> Outcome {
-    let mut host = Faulty { mishap, wishes: Wishes::default() };
+pub fn train_with(toy: &Toy, run: RunId, mishap: impl Fn(u64) -> Mishap + Send) -> Outcome {
+    let mut host = Faulty { mishap, wishes: Wishes::default(), signal: Signal::GoOn };
     let task = Task { project: toy.project.clone(), run, from: None };
     compute_pool(1).unwrap().install(|| train(&mut host, &task))
 }

@@ -1,9 +1,13 @@
 //! PPO, RLOO and GRPO: from a reward model to a policy, with the golden start, exact resume, and sentences where it cannot be.
 
-use std::fs;
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+};
 
 use nudge::{
-    data::config::{Method, Prompts, RewardAt, RunConfig},
+    data::config::{Method, Prompts, RewardAt, RunConfig, TokenBudget},
     engine::protocol::Outcome,
     store::{LogLevel, RunId},
     train::{
@@ -17,6 +21,7 @@ use nudge::{
 };
 
 use crate::{
+    faults::{Mishap, train_with},
     resume, reward,
     toy::{self, Toy, finished, reached, start},
 };
@@ -278,4 +283,147 @@ fn a_reward_model_that_is_needed_is_not_deleted_and_one_that_changed_is_refused(
     toy.open().delete_run(reward).unwrap();
     let Outcome::Failed { error } = toy.go_on(later) else { panic!("its reward model is gone") };
     assert!(error.contains("is gone") && error.contains("start a new run"), "{error}");
+}
+
+#[test]
+fn an_update_that_begins_elsewhere_than_the_rollout_is_refused() {
+    let (toy, _) = fitted();
+    for kind in [Method::Ppo, Method::Rloo, Method::Grpo] {
+        let mut config = config(kind);
+        config.ppo.critic_warmup = 0;
+        let run = toy.record(&config);
+        let Outcome::Failed { error } = train_with(&toy, run, |_| Mishap::Moved) else { panic!("{kind:?}") };
+        assert!(error.contains("The updates disagree with the sampling"), "{kind:?}: {error}");
+        assert!(rotation::steps(&toy.open().run(run).unwrap().checkpoints).is_empty());
+    }
+}
+
+#[test]
+fn a_stop_between_two_updates_leaves_the_step_undone() {
+    let (toy, _) = fitted();
+    let mut ppo = config(Method::Ppo);
+    ppo.rlhf.minibatches = 2;
+    ppo.train.micro_batch_tokens = TokenBudget::Tokens(4096);
+    let (whole, outcome) = toy.train(&ppo);
+    assert_eq!(outcome, Outcome::Completed);
+    let run = toy.record(&ppo);
+    // One row an update: the policy's and the critic's first, then somebody stops it in the policy's second.
+    let seen = AtomicU32::new(0);
+    let outcome = train_with(&toy, run, |step| {
+        let before = seen.fetch_add(u32::from(step == 5), Relaxed);
+        if step == 5 && before == 2 { Mishap::Stop } else { Mishap::None }
+    });
+    assert_eq!(outcome, Outcome::Stopped { step: 4 });
+    assert_eq!(toy.go_on(run), Outcome::Completed);
+    resume::assert_same(&toy, whole, run);
+}
+
+#[test]
+fn while_the_critic_alone_learns_there_is_no_loss_of_the_policy() {
+    let (toy, _) = fitted();
+    let mut ppo = config(Method::Ppo);
+    ppo.ppo.critic_warmup = 3;
+    ppo.rlhf.minibatches = 2;
+    ppo.objective.reference_weight = Some(0.3);
+    ppo.train.steps = Some(6);
+    let (run, outcome) = toy.train(&ppo);
+    assert_eq!(outcome, Outcome::Completed);
+    let steps = |name: &str| series(&toy, run, name).iter().map(|(step, _)| *step).collect::<Vec<_>>();
+    for name in ["loss", "grad_norm", "loss/policy_avg", "loss/reference"] {
+        assert_eq!(steps(name), [4, 5, 6], "{name}");
+    }
+    for name in ["loss/value_avg", "grad_norm/critic", "tokens_per_sec"] {
+        assert_eq!(steps(name), [1, 2, 3, 4, 5, 6], "{name}");
+    }
+    assert!(series(&toy, run, "tokens_per_sec").iter().all(|(_, speed)| *speed > 0.0));
+    let at = |name: &str| series(&toy, run, name).iter().find(|(step, _)| *step == 4).unwrap().1;
+    let whole = at("loss/policy_avg") + 0.3 * at("loss/reference") + 0.1 * at("loss/value_avg");
+    assert!((at("loss") - whole).abs() < 1e-9, "{} for {whole}", at("loss"));
+}
+
+#[test]
+fn no_evaluation_is_the_best_by_a_loss_that_is_not_trained_on() {
+    let (toy, _) = fitted();
+    let (run, _) = toy.train(&config(Method::Rloo));
+    assert!(series(&toy, run, "eval_loss").is_empty());
+    assert!(!series(&toy, run, "eval_loss/preference").is_empty());
+    assert_eq!(newest_state(&toy.open().run(run).unwrap().checkpoints).unwrap().best, None);
+}
+
+#[test]
+fn every_other_prompt_is_of_a_reference_answer_however_many_a_step_has() {
+    let (toy, _) = fitted();
+    let mut rloo = config(Method::Rloo);
+    rloo.rlhf.prompts = Prompts::WithReference;
+    rloo.train.pairs_per_step = 1;
+    rloo.train.steps = Some(4);
+    rloo.train.checkpoint_every = 4;
+    let (run, outcome) = toy.train(&rloo);
+    assert_eq!(outcome, Outcome::Completed);
+    let state = newest_state(&toy.open().run(run).unwrap().checkpoints).unwrap();
+    assert_eq!(state.prompts, 4);
+    assert!(state.reference_prompts.is_some(), "two of the four were");
+}
+
+#[test]
+fn a_prompt_whose_answers_find_no_memory_is_set_aside() {
+    let (toy, _) = fitted();
+    let mut rloo = config(Method::Rloo);
+    rloo.train.micro_batch_tokens = TokenBudget::Tokens(1);
+    rloo.train.steps = Some(4);
+    let run = toy.record(&rloo);
+    let struck = AtomicBool::new(false);
+    let outcome = train_with(&toy, run, |step| {
+        if step == 3 && !struck.swap(true, Relaxed) { Mishap::OutOfMemory } else { Mishap::None }
+    });
+    assert_eq!(outcome, Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    let said = log.iter().find(|line| line.text.contains("is set aside")).unwrap();
+    assert!(said.text.contains("The prompt of pair") && said.text.contains("with its 4 answers"), "{}", said.text);
+    let state = newest_state(&toy.open().run(run).unwrap().checkpoints).unwrap();
+    assert_eq!(state.aside.pairs.len(), 1);
+}
+
+#[test]
+fn a_step_without_a_number_names_its_pairs() {
+    let (toy, _) = fitted();
+    let mut rloo = config(Method::Rloo);
+    rloo.train.steps = Some(4);
+    let run = toy.record(&rloo);
+    let outcome = train_with(&toy, run, |step| if step == 2 { Mishap::NonFiniteGradient } else { Mishap::None });
+    assert_eq!(outcome, Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    let said = log.iter().find(|line| line.text.contains("Step 2 was not applied")).unwrap();
+    assert!(said.text.contains("the gradient norm is NaN") && said.text.contains("Its pairs: "), "{}", said.text);
+}
+
+#[test]
+fn scores_that_are_no_numbers_end_a_run_and_doubt_no_checkpoint() {
+    let (toy, reward) = fitted();
+    let rloo = config(Method::Rloo);
+    let run = toy.record(&rloo);
+    let engine = start();
+    let control = toy.queue(&engine, run);
+    reached(&engine, run, 3);
+    control.stop();
+    assert!(matches!(finished(&engine, run), Outcome::Stopped { .. }));
+    engine.shut_down();
+    let before: BTreeSet<u64> = rotation::steps(&toy.open().run(run).unwrap().checkpoints).into_iter().collect();
+
+    // The scale of the scores, which lies beside the weights, is spoiled.
+    let folder = rotation::newest(&toy.open().run(reward).unwrap().checkpoints).unwrap();
+    let file = folder.join("state.json");
+    let mut index: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    index["state"]["scale"]["mean"] = "inf".into();
+    fs::write(&file, index.to_string()).unwrap();
+    let Outcome::Failed { error } = toy.go_on(run) else { panic!("there is nothing to learn from") };
+    assert!(error.contains(&format!("the reward model of run {}", reward.0)), "{error}");
+    let folders = toy.open().run(run).unwrap().checkpoints;
+    assert!(rotation::doubtful_steps(&folders).is_empty());
+    let after: BTreeSet<u64> = rotation::steps(&folders).into_iter().collect();
+    assert!(before.is_subset(&after), "{before:?} {after:?}");
+    let log = toy.open().log(run).unwrap();
+    let named =
+        |line: &nudge::store::LogLine| line.text.contains("leaves prompts out") && line.text.contains("of pair ");
+    assert_eq!(log.iter().filter(|line| named(line)).count(), 3);
 }

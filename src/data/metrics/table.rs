@@ -59,7 +59,7 @@ pub const METRICS: &[Metric] = &[
         "preference loss",
         Measured::Both,
         Unit::Plain,
-        "The preference loss, mean over pairs",
+        "The preference loss, mean over pairs; of PPO, RLOO and GRPO that of DPO, which they do not train on",
     )
     .line(ChartId::Loss, "preference", Look::Series(1)),
     metric(
@@ -430,6 +430,7 @@ pub const METRICS: &[Metric] = &[
     metric("loss/policy_avg", "Policy loss", "policy loss", Measured::Steps, Unit::Plain, "The clipped policy-gradient loss, mean over the updates of the step"),
     metric("loss/value_avg", "Value loss", "value loss", Measured::Steps, Unit::Plain, "Half the clipped squared error of the critic, mean over the updates of the step")
     .line(ChartId::Critic, "loss", Look::Series(1)),
+    metric("grad_norm/critic", "Gradient norm of the critic", "critic's gradient norm", Measured::Steps, Unit::Plain, "Global norm of the critic's gradient, before it is clipped: the largest of the step's updates"),
     metric("policy/approxkl_avg", "KL from the rollout", "KL from the rollout", Measured::Steps, Unit::Nats, "½·mean (log π_θ − log π_old)² over the tokens, of RLOO over answers with their tokens summed: how far the updates of the step went from what sampled"),
     metric("policy/clipfrac_avg", "Clipped, policy", "clipped", Measured::Steps, Unit::Share, "Share of tokens, or of answers, whose ratio is past the clip range")
     .line(ChartId::Ratios, "policy", Look::Series(0)),

@@ -72,7 +72,8 @@ impl Training {
             }
             metrics.push(("eval_loss/retention".to_owned(), mean.loss(sums)));
         }
-        if let Some(loss) = loss {
+        // What was sampled is no loss of what is held out: that of the pairs is not what such a run makes smaller.
+        if let Some(loss) = loss.filter(|_| !self.config.objective.kind.samples()) {
             metrics.insert(0, ("eval_loss".to_owned(), loss));
         }
 

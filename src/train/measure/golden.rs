@@ -13,7 +13,7 @@ use crate::{
 /// Pairs looked at: enough to meet every kind of answer, few enough to cost less than one step.
 pub const PAIRS: usize = 16;
 /// Packed otherwise, sums round otherwise; more than this a token is another model.
-const TOLERANCE_PER_TOKEN: f64 = 1e-3;
+pub const TOLERANCE_PER_TOKEN: f64 = 1e-3;
 
 /// Measured at step 0 beside what theory says: (name, measured, expected).
 pub type Golden = Vec<(String, f64, f64)>;

@@ -3,8 +3,9 @@
 use data::config::{Method, RunConfig};
 
 use crate::{
+    error::{Result, TrainError},
     loss::{Part, TextTerms},
-    measure::log_probs::sum,
+    measure::{golden::TOLERANCE_PER_TOKEN, log_probs::sum},
     rlhf::{
         clipped::{self, Term},
         rollout::Rollout,
@@ -21,10 +22,14 @@ pub struct Moved {
     ratios: f64,
     /// Σ (log π_θ − log π_old)².
     squares: f64,
+    /// The largest |log π_θ − log π_old|, in nats a token.
+    farthest: f64,
 }
 
 impl Moved {
-    fn add(&mut self, term: Term, ratio: f64, log_ratio: f64) {
+    /// `log_ratio`: of so many tokens together.
+    fn add(&mut self, term: Term, ratio: f64, (log_ratio, tokens): (f64, usize)) {
+        self.farthest = self.farthest.max(log_ratio.abs() / tokens.max(1) as f64);
         self.count += 1;
         self.loss += term.loss;
         self.clipped += usize::from(term.clipped);
@@ -46,6 +51,17 @@ impl Moved {
 
     pub fn ratio(&self) -> f64 {
         self.mean(self.ratios)
+    }
+
+    /// At the first update the policy is what sampled: every ratio is 1.
+    pub fn check_start(&self) -> Result<()> {
+        if self.farthest <= TOLERANCE_PER_TOKEN {
+            return Ok(());
+        }
+        Err(TrainError::Golden(format!(
+            "at the first update a token of a sampled answer is {:.4} nats from what it had when it was sampled, and it must be 0. The updates disagree with the sampling",
+            self.farthest
+        )))
     }
 
     /// ½·mean (log π_θ − log π_old)².
@@ -81,7 +97,7 @@ impl<'a> PolicyLoss<'a> {
         let (before, after) = (sum(old), sum(now));
         let ratio = clipped::ratio(after, before);
         let term = clipped::policy(advantage, ratio, self.config.rlhf.clip);
-        self.moved.add(term, ratio, after - before);
+        self.moved.add(term, ratio, (after - before, now.len()));
         slopes.answer((term.slope / self.count as f64) as f32, now.len());
     }
 }
@@ -110,7 +126,7 @@ impl Loss<Part> for PolicyLoss<'_> {
                     term.loss += k3_weight * k3.loss;
                     term.slope += k3_weight * k3.slope;
                 }
-                self.moved.add(term, ratio, now - old);
+                self.moved.add(term, ratio, (now - old, 1));
                 (term.slope / count) as f32
             }));
         }
@@ -145,7 +161,7 @@ impl Loss<Part> for ValueLoss<'_> {
             let frozen = answer.values.iter().zip(&answer.returns);
             slopes.tokens(now.iter().zip(frozen).map(|(&now, (&old, &target))| {
                 let term = clipped::value(f64::from(now), old, target, clip);
-                self.moved.add(term, 1.0, 0.0);
+                self.moved.add(term, 1.0, (0.0, 1));
                 (weight * term.slope) as f32
             }));
         }

@@ -4,10 +4,11 @@ use data::config::{Prompts, RunConfig};
 
 use crate::{
     dataset::{
-        documents::{Dataset, PairDoc},
+        documents::{Dataset, PairDoc, TextDoc},
         sampler::Sampler,
     },
     error::{Result, TrainError},
+    loss::Part,
     run::{checkpoint::State, training::Training},
 };
 
@@ -34,26 +35,48 @@ pub fn no_references(config: &RunConfig, dataset: &Dataset) -> Option<String> {
     })
 }
 
+/// The reference answers whose prompts are answered too.
+pub fn of_references<'a>(config: &RunConfig, dataset: &'a Dataset) -> &'a [TextDoc] {
+    let asked = config.objective.kind.samples() && config.rlhf.prompts == Prompts::WithReference;
+    if asked { &dataset.references.train } else { &[] }
+}
+
+/// A prompt that a step answers.
+pub struct Asked {
+    /// The training pair or the reference answer that it is of.
+    pub of: Part,
+    pub prompt: Vec<u32>,
+}
+
 impl Training {
     /// The prompts of the drawn pairs, every other one of them of a reference answer where that was asked for. One that
     /// leaves no room for an answer is passed over.
-    pub(super) fn prompts(&self, drawn: &[usize], next: &mut State) -> Vec<Vec<u32>> {
-        let references = &self.dataset.references.train;
-        let with_references = self.config.rlhf.prompts == Prompts::WithReference && !references.is_empty();
-        let seed = self.config.train.shuffle_seed;
-        let prompt = |&pair: &usize| {
+    pub(super) fn prompts(&self, drawn: &[usize], next: &mut State) -> Vec<Asked> {
+        let references = of_references(&self.config, &self.dataset);
+        let (seed, context) = (self.config.train.shuffle_seed, self.trainer.policy.spec().max_positions);
+        let may_be_asked = |reference: &usize| {
+            !self.state.aside.references.contains(reference) && references[*reference].doc.prefix.len() < context
+        };
+        let asked = drawn.iter().filter_map(|&pair| {
             next.prompts += 1;
-            if with_references && next.prompts.is_multiple_of(2) {
+            if !references.is_empty() && next.prompts.is_multiple_of(2) {
                 let order = next.reference_prompts.get_or_insert_with(|| Sampler::new(references.len(), seed, 3));
-                if let Some(&reference) = order.take(1).first() {
-                    return references[reference].doc.prefix.clone();
+                if let Some(reference) = order.take(1).into_iter().find(may_be_asked) {
+                    let prompt = references[reference].doc.prefix.clone();
+                    return Some(Asked { of: Part::Reference(reference), prompt });
                 }
             }
-            self.dataset.pairs.train[pair].doc.prefix.clone()
-        };
-        let mut prompts: Vec<Vec<u32>> = drawn.iter().map(prompt).collect();
-        let context = self.trainer.policy.spec().max_positions;
-        prompts.retain(|prompt| prompt.len() < context);
-        prompts
+            let doc = &self.dataset.pairs.train[pair];
+            is_askable(doc, context).then(|| Asked { of: Part::Pair(pair), prompt: doc.doc.prefix.clone() })
+        });
+        asked.collect()
+    }
+
+    /// What a prompt is of, for a sentence.
+    pub(super) fn asked_of(&self, of: Part) -> String {
+        match of {
+            Part::Pair(index) => format!("of pair {}", self.dataset.pairs.train[index].id.0),
+            Part::Reference(_) | Part::Retention(_) | Part::Rollout(_) => "of a reference answer".to_owned(),
+        }
     }
 }

@@ -1,9 +1,6 @@
 //! The answers of a step: sampled, scored, and everything about them that stays as it was while the updates go over them.
 
-use std::{
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+use std::{ops::ControlFlow, time::Duration};
 
 use data::config::{Method, RewardAt, RunConfig};
 use model::{Doc, GenerateOptions, PolicyError, Reads};
@@ -12,14 +9,20 @@ use crate::{
     dataset::packing::{Packed, pack_for},
     error::{Result, TrainError},
     loss::Part,
-    measure::log_probs::sum,
+    measure::{golden::TOLERANCE_PER_TOKEN, log_probs::sum},
     reward,
-    rlhf::advantages::{Gae, in_group, leave_one_out, token_rewards, whiten},
+    rlhf::{
+        advantages::{Gae, in_group, leave_one_out, token_rewards, whiten},
+        prompts::Asked,
+    },
     run::{context::Context, training::Training},
+    step::StepEnd,
 };
 
 /// A prompt and the answers sampled to it.
 pub struct Group {
+    /// What its prompt is of.
+    pub of: Part,
     /// The prompt and its answers, each with the token that ended it.
     pub doc: Doc,
     pub answers: Vec<Answer>,
@@ -62,6 +65,42 @@ pub struct Rollout {
 impl Rollout {
     pub fn answers(&self) -> impl Iterator<Item = &Answer> {
         self.groups.iter().flat_map(|group| &group.answers)
+    }
+
+    /// Drops the groups with an answer whose score is no number; gives what their prompts are of.
+    pub fn drop_unscored(&mut self) -> Vec<Part> {
+        let is_scored = |group: &Group| group.answers.iter().all(|answer| answer.score.is_finite());
+        let dropped = self.groups.iter().filter(|group| !is_scored(group)).map(|group| group.of).collect();
+        self.groups.retain(is_scored);
+        dropped
+    }
+
+    /// At the first update the policy is its own reference: |Σ (log π_old − log π_ref)| of each answer is 0.
+    pub fn check_start(&self) -> Result<()> {
+        for (group, answer) in
+            self.groups.iter().flat_map(|group| group.answers.iter().map(move |answer| (group, answer)))
+        {
+            let (kl, allowed) = (answer.kl(), TOLERANCE_PER_TOKEN * answer.old.len() as f64);
+            let is_its_reference = kl.abs() <= allowed;
+            if !is_its_reference {
+                return Err(TrainError::Golden(format!(
+                    "before the first update an answer of {} tokens to a prompt of {} has {kl:.4} nats more under the policy than under its reference, and it must be 0. The reference disagrees with the policy",
+                    answer.old.len(),
+                    group.doc.prefix.len()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same end, an answer's row that found no memory named by what its prompt is of.
+    pub fn named<T>(&self, end: StepEnd<Part, T>) -> StepEnd<Part, T> {
+        match end {
+            StepEnd::OutOfMemory { error, alone: Some(Part::Rollout(place)) } => {
+                StepEnd::OutOfMemory { error, alone: Some(self.groups[place].of) }
+            }
+            end => end,
+        }
     }
 
     /// The sampled tokens.
@@ -134,12 +173,11 @@ pub fn reads(at: RewardAt) -> Reads {
 
 impl Training {
     /// Samples answers to some prompts with the weights as they are, and has them scored. `None` = the run is to stop.
-    pub fn sample(&self, prompts: &[Vec<u32>], step: u64, context: &mut Context<'_>) -> Result<Option<Rollout>> {
-        let config = &self.config;
-        let (began, rested) = (Instant::now(), context.rested);
+    pub fn sample(&self, asked: Vec<Asked>, step: u64, context: &mut Context<'_>) -> Result<Option<Rollout>> {
+        let (config, watch) = (&self.config, context.watch());
         let each = config.answers_per_prompt();
-        let asked: Vec<Vec<u32>> =
-            prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt.clone(), each)).collect();
+        let prompts: Vec<Vec<u32>> =
+            asked.iter().flat_map(|asked| std::iter::repeat_n(asked.prompt.clone(), each)).collect();
         let options = GenerateOptions {
             temperature: 1.0,
             max_new: config.rlhf.max_tokens,
@@ -148,24 +186,24 @@ impl Training {
             stop: self.codec.stop_ids().to_vec(),
             ..GenerateOptions::default()
         };
-        let Some(generations) = context.generate(self.weights(), &asked, &options)? else {
+        let Some(generations) = context.generate(self.weights(), &prompts, &options)? else {
             return Ok(None);
         };
-        let sampling = began.elapsed().saturating_sub(context.rested.saturating_sub(rested));
+        let sampling = watch.elapsed(context);
         let mut generations = generations.into_iter();
-        let groups = prompts.iter().map(|prompt| {
+        let groups = asked.into_iter().map(|Asked { of, prompt }| {
             let (mut continuations, mut answers) = (Vec::new(), Vec::new());
             for generation in generations.by_ref().take(each) {
                 answers.push(Answer { ended: generation.stopped_by_eos, ..Answer::default() });
                 continuations.push(generation.ids);
             }
-            Group { doc: Doc { prefix: prompt.clone(), continuations }, answers }
+            Group { of, doc: Doc { prefix: prompt, continuations }, answers }
         });
         let mut rollout = Rollout { groups: groups.collect(), sampling, whole: sampling };
         if self.score_rollout(&mut rollout, context)?.is_break() {
             return Ok(None);
         }
-        rollout.whole = began.elapsed().saturating_sub(context.rested.saturating_sub(rested));
+        rollout.whole = watch.elapsed(context);
         Ok(Some(rollout))
     }
 
@@ -183,7 +221,8 @@ impl Training {
             for (answer, raw) in group.answers.iter_mut().zip(scores) {
                 let score = rlhf.scale.apply(raw);
                 let clip = settings.reward_clip;
-                let clipped = if clip > 0.0 { score.clamp(-clip, clip) } else { score };
+                // What is no number is not clipped to one.
+                let clipped = if clip > 0.0 && score.is_finite() { score.clamp(-clip, clip) } else { score };
                 answer.score = if answer.ended { clipped } else { clipped - settings.missing_eos_penalty };
             }
         }
@@ -234,4 +273,39 @@ const ROLLOUT: u64 = 0x524F_4C4C_4F55_5421;
 
 pub(super) fn no_teacher() -> TrainError {
     TrainError::Sentence("There is no reward model to learn from".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(of: usize, scores: &[f64]) -> Group {
+        let answer = |&score: &f64| Answer { score, old: vec![-1.0; 2], reference: vec![-1.0; 2], ..Answer::default() };
+        let doc = Doc { prefix: vec![1], continuations: vec![vec![2, 3]; scores.len()] };
+        Group { of: Part::Pair(of), doc, answers: scores.iter().map(answer).collect() }
+    }
+
+    fn rollout(groups: Vec<Group>) -> Rollout {
+        Rollout { groups, sampling: Duration::ZERO, whole: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_group_with_a_score_that_is_no_number_is_dropped_and_named() {
+        let mut some =
+            rollout(vec![group(7, &[1.0, f64::NAN]), group(8, &[0.5, 2.0]), group(9, &[f64::INFINITY, 0.0])]);
+        assert_eq!(some.drop_unscored(), [Part::Pair(7), Part::Pair(9)]);
+        assert_eq!(some.groups.iter().map(|group| group.of).collect::<Vec<_>>(), [Part::Pair(8)]);
+        assert!(some.drop_unscored().is_empty());
+    }
+
+    #[test]
+    fn a_policy_that_is_not_its_reference_at_the_start_is_refused() {
+        let mut some = rollout(vec![group(1, &[0.0, 1.0])]);
+        some.check_start().unwrap();
+        for off in [-1.1, f32::NAN] {
+            some.groups[0].answers[1].reference[0] = off;
+            let error = some.check_start().unwrap_err().to_string();
+            assert!(error.contains("The reference disagrees with the policy"), "{error}");
+        }
+    }
 }

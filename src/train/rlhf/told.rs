@@ -1,18 +1,56 @@
 //! What is told of a step that sampled, by TRL's names where it has them. Padding is in none of the means.
 
-use data::config::{Method, RunConfig};
-
-use crate::rlhf::{
-    advantages::spread,
-    loss::Moved,
-    rollout::{Answer, Rollout},
+use data::{
+    config::{Method, RunConfig},
+    metrics::{CRITIC_GRADIENT_NORM, GRADIENT_NORM, LOSS},
 };
 
-/// The updates of a step: the policy's, and the critic's.
+use crate::{
+    loss::TextTerms,
+    rlhf::{
+        advantages::spread,
+        loss::Moved,
+        rollout::{Answer, Rollout},
+    },
+};
+
+/// The updates of a step: the policy's, with the texts beside them, and the critic's.
 #[derive(Default)]
 pub struct Updates {
     pub policy: Vec<Moved>,
+    pub texts: Vec<TextTerms>,
     pub critic: Vec<Moved>,
+    /// The longest gradient of either, before clipping.
+    pub policy_norm: f64,
+    pub critic_norm: f64,
+    /// Tokens computed.
+    pub tokens: usize,
+}
+
+impl Updates {
+    /// `loss` and its parts with the gradients they gave, means over the updates. While the critic alone learns there is no
+    /// loss of the policy to tell.
+    pub fn losses(&self, config: &RunConfig) -> Vec<(String, f64)> {
+        let mut told = Vec::new();
+        if !self.policy.is_empty() {
+            let texts = TextTerms::mean(&self.texts);
+            let mut loss = over(&self.policy, Moved::loss) + texts.iter().map(|(_, term, _)| term).sum::<f64>();
+            if !self.critic.is_empty() {
+                loss += config.ppo.value_coef * over(&self.critic, Moved::loss);
+            }
+            told.push((LOSS.to_owned(), loss));
+            told.extend(texts.into_iter().map(|(name, _, loss)| (name, loss)));
+            told.push((GRADIENT_NORM.to_owned(), self.policy_norm));
+        }
+        if !self.critic.is_empty() {
+            told.push((CRITIC_GRADIENT_NORM.to_owned(), self.critic_norm));
+        }
+        told
+    }
+}
+
+fn over(updates: &[Moved], of: fn(&Moved) -> f64) -> f64 {
+    updates.iter().map(of).sum::<f64>() / updates.len().max(1) as f64
 }
 
 /// All but what every step tells. `episode`: answers sampled so far, those of this step counted.
@@ -29,8 +67,6 @@ pub fn metrics(config: &RunConfig, rollout: &Rollout, updates: &Updates, episode
         let first = scores.next();
         scores.all(|score| Some(score) == first)
     });
-    let over =
-        |updates: &[Moved], of: fn(&Moved) -> f64| updates.iter().map(of).sum::<f64>() / updates.len().max(1) as f64;
     let mut metrics = vec![
         ("objective/scores", score),
         ("objective/rlhf_reward", score + penalty),

@@ -1,10 +1,8 @@
 //! A step of a run that learns from what it samples: rollout, then the updates that go over it.
 
-use std::time::Instant;
-
-use data::config::{Method, RunConfig};
+use data::{PairId, config::Method, metrics::LOSS};
 use kernels::Tensor;
-use model::{AdamWState, Doc, Policy, PolicyError};
+use model::{AdamWState, Doc, PolicyError};
 
 use crate::{
     dataset::packing::{Packed, pack},
@@ -18,10 +16,9 @@ use crate::{
     run::{
         checkpoint::State,
         context::Context,
-        host::CurrentWeights,
-        training::{StepReport, Training, Update, closing_metrics, texts},
+        training::{StepReport, Training, Update, closing_metrics, refusal, texts, update},
     },
-    step::{Passes, Plan, StepDone, StepEnd, Trainer},
+    step::{Loss as _, Plan, StepEnd, Trainer},
 };
 
 /// Nats a token from the reference, where the reward model has never seen the like.
@@ -61,11 +58,11 @@ struct Share {
     texts: TextTerms,
 }
 
-/// What the updates of a step came to.
+/// How the updates of a step went.
 struct Went {
     updates: Updates,
-    done: StepDone,
-    texts: TextTerms,
+    /// Of the update that was not made, which ends the step: the loss and the gradient norm.
+    refused: Option<(f64, f64)>,
 }
 
 impl Training {
@@ -73,18 +70,19 @@ impl Training {
     pub fn step_of_samples(&mut self, context: &mut Context<'_>) -> Result<StepEnd<Part, StepReport>> {
         let mut next = self.state.clone();
         let drawn = self.draw_pairs(&mut next);
-        let prompts = self.prompts(&drawn, &mut next);
-        if prompts.is_empty() {
+        let asked = self.prompts(&drawn, &mut next);
+        if asked.is_empty() {
             return Ok(StepEnd::Done(self.pass_over(next)));
         }
-        let (started, rested) = (Instant::now(), context.rested);
+        let watch = context.watch();
+        self.trainer.set_others(context.host.others());
         context.phase("Sampling answers", None);
-        let Some(mut rollout) = self.sample(&prompts, next.step, context)? else {
+        let Some(mut rollout) = self.sample(asked, next.step, context)? else {
             return Ok(StepEnd::Stopped);
         };
-        if let Some(bad) = rollout.answers().find(|answer| !answer.score.is_finite()) {
-            let remark = format!("Step {} was not applied: an answer has the score {}", next.step, bad.score);
-            return Ok(StepEnd::Done(self.refused(next, remark)));
+        let unscored = self.unscored(&rollout.drop_unscored(), next.step)?;
+        if rollout.groups.is_empty() {
+            return Ok(StepEnd::Done(self.refused(next, Update::Unscored, unscored.unwrap_or_default())));
         }
         context.phase("Learning from the answers", None);
         let shares = self.shares(&rollout, &mut next)?;
@@ -93,45 +91,68 @@ impl Training {
                 return Ok(StepEnd::Stopped);
             }
         }
+        if self.has_not_moved() {
+            rollout.check_start()?;
+        }
         rollout.judge(&self.config);
         next.episodes += rollout.answers().count() as u64;
-        let before = Before::of(&self.trainer, self.rlhf.as_ref().and_then(|rlhf| rlhf.critic.as_ref()))?;
-        let went = match self.learn(&rollout, &shares, &next, context)? {
-            StepEnd::Done(went) => went,
-            StepEnd::Stopped => {
+        let before = Before::of(&self.trainer, self.critic())?;
+        let went = match self.learn(&rollout, &shares, &next, context)?.or_end() {
+            Ok(went) => went,
+            Err(end) => {
                 self.go_back(before)?;
-                return Ok(StepEnd::Stopped);
-            }
-            StepEnd::OutOfMemory { error, alone } => {
-                self.go_back(before)?;
-                return Ok(StepEnd::OutOfMemory { error, alone });
+                return Ok(rollout.named(end));
             }
         };
-        if !went.done.updated {
+        if let Some((loss, norm)) = went.refused {
             self.go_back(before)?;
-            let remark = format!("Step {} was not applied: its loss or its gradient is not a number", next.step);
-            return Ok(StepEnd::Done(self.refused(next, remark)));
+            let ids: Vec<PairId> = drawn.iter().map(|&index| self.dataset.pairs.train[index].id).collect();
+            let remark = refusal(next.step, norm, &[(LOSS.to_owned(), loss)], &ids);
+            return Ok(StepEnd::Done(self.refused(next, Update::Refused, remark)));
         }
-        let elapsed = started.elapsed().saturating_sub(context.rested.saturating_sub(rested));
-        let policy_loss = went.updates.policy.iter().map(crate::rlhf::loss::Moved::loss).sum::<f64>()
-            / went.updates.policy.len().max(1) as f64;
-        let mut told = vec![("loss".to_owned(), policy_loss + went.texts.value())];
-        told.extend(went.texts.parts().into_iter().map(|(name, _, loss)| (name, loss)));
+        let elapsed = watch.elapsed(context);
+        let mut told = went.updates.losses(&self.config);
         told.extend(metrics(&self.config, &rollout, &went.updates, next.episodes));
-        let remark = self.worth_saying(&told, &mut next);
+        let remark = unscored.or_else(|| self.worth_saying(&told, &mut next));
         let rate = self.plan::<Part>(&next, &[]).learning_rate;
-        told.extend(closing_metrics(&self.trainer, &next, went.done, rate, elapsed));
+        told.extend(closing_metrics(&self.trainer, &next, went.updates.tokens, rate, elapsed));
         self.move_on(next, true, elapsed);
         Ok(StepEnd::Done(StepReport { metrics: told, visits: Vec::new(), update: Update::Made, remark }))
+    }
+
+    /// The policy is as it was at step 0.
+    fn has_not_moved(&self) -> bool {
+        self.trainer.optimizer.step() == 0
     }
 
     fn go_back(&mut self, before: Before) -> Result<()> {
         before.restore(&mut self.trainer, self.rlhf.as_mut().and_then(|rlhf| rlhf.critic.as_mut()))
     }
 
-    fn refused(&mut self, next: State, remark: String) -> StepReport {
+    fn refused(&mut self, next: State, update: Update, remark: String) -> StepReport {
         self.move_on(next, false, std::time::Duration::ZERO);
-        StepReport { metrics: Vec::new(), visits: Vec::new(), update: Update::Refused, remark: Some(remark) }
+        StepReport { metrics: Vec::new(), visits: Vec::new(), update, remark: Some(remark) }
+    }
+
+    /// Three steps in a row had no score to learn from.
+    pub fn nothing_is_scored(&self) -> TrainError {
+        let whose = self.rlhf.as_ref().map_or(0, |rlhf| rlhf.teacher.run.0);
+        TrainError::Sentence(format!(
+            "Three steps in a row had no answer that the reward model of run {whose} gives a score that is a number, so there is nothing to learn from. Fit another one and start a new run with it (reward.run); what was learnt so far is saved"
+        ))
+    }
+
+    /// A sentence about prompts that teach nothing, because the scores of their answers are no numbers.
+    fn unscored(&self, dropped: &[Part], step: u64) -> Result<Option<String>> {
+        if dropped.is_empty() {
+            return Ok(None);
+        }
+        let number = self.rlhf.as_ref().ok_or_else(no_teacher)?.teacher.run.0;
+        let prompts: Vec<String> = dropped.iter().map(|&of| self.asked_of(of)).collect();
+        Ok(Some(format!(
+            "Step {step} leaves prompts out, because the reward model of run {number} gives an answer a score that is not a number: {}",
+            prompts.join(", ")
+        )))
     }
 
     /// The updates of a pass.
@@ -150,7 +171,7 @@ impl Training {
         rollout.parts(self.config.rlhf.minibatches).into_iter().map(share).collect()
     }
 
-    /// All updates of the step.
+    /// All updates of the step, up to the first that cannot be made.
     fn learn(
         &mut self,
         rollout: &Rollout,
@@ -158,60 +179,51 @@ impl Training {
         next: &State,
         context: &mut Context<'_>,
     ) -> Result<StepEnd<Part, Went>> {
-        let epochs = self.config.rlhf_epochs();
-        let is_warm = self.is_warm(next);
+        let (epochs, is_warm, is_first) = (self.config.rlhf_epochs(), self.is_warm(next), self.has_not_moved());
         let scheduled = self.plan::<Part>(next, &[]).learning_rate;
-        let mut went = Went {
-            updates: Updates::default(),
-            done: StepDone { gradient_norm: 0.0, updated: true, passes: Passes::default() },
-            texts: TextTerms::default(),
-        };
-        for _ in 0..epochs {
-            for Share { groups, rows, texts } in shares {
-                if is_warm {
-                    let plan = self.plan(next, rows);
-                    let Self { config, trainer, codec, .. } = self;
-                    let mut loss = PolicyLoss::new(config, rollout, groups, texts.clone());
-                    let mut tick = |policy: &mut Policy| {
-                        context.host.before_micro_batch(plan.step, policy)?;
-                        context.attend(Some(CurrentWeights { policy, codec }))
-                    };
-                    match trainer.step(plan, &mut loss, &mut tick)? {
-                        StepEnd::Done(done) => went.add(done),
-                        StepEnd::Stopped => return Ok(StepEnd::Stopped),
-                        StepEnd::OutOfMemory { error, alone } => return out_of_memory(config, error, alone),
-                    }
-                    went.updates.policy.push(loss.moved);
-                    went.texts = loss.texts;
+        let mut updates = Updates::default();
+        for Share { groups, rows, texts } in (0..epochs).flat_map(|_| shares) {
+            if is_warm {
+                let plan = self.plan(next, rows);
+                let Self { config, trainer, codec, .. } = self;
+                let mut loss = PolicyLoss::new(config, rollout, groups, texts.clone());
+                let done = match update(trainer, plan, &mut loss, (None, codec), context)?.or_end() {
+                    Ok(done) => done,
+                    Err(end) => return Ok(end),
+                };
+                if !done.updated {
+                    return Ok(StepEnd::Done(Went { updates, refused: Some((loss.value(), done.gradient_norm)) }));
                 }
-                let Self { config, trainer, codec, rlhf, state, .. } = self;
-                let rlhf = rlhf.as_mut().ok_or_else(no_teacher)?;
-                if let Some(critic) = &mut rlhf.critic {
-                    let rows = rollout.value_rows(groups, config.ppo.reward_at, state.budget)?;
-                    let scale = scheduled / config.optimizer.learning_rate;
-                    let plan = Plan {
-                        step: next.step,
-                        rows: &rows,
-                        learning_rate: scale * config.critic_learning_rate(),
-                        max_grad_norm: config.optimizer.max_grad_norm,
-                    };
-                    let mut loss = ValueLoss::new(config, rollout, groups);
-                    let policy = &trainer.policy;
-                    // Whoever asks meanwhile is answered by the policy.
-                    let mut tick = |_: &mut Policy| context.attend(Some(CurrentWeights { policy, codec }));
-                    match critic.step(plan, &mut loss, &mut tick)? {
-                        StepEnd::Done(done) => went.done.updated &= done.updated,
-                        StepEnd::Stopped => return Ok(StepEnd::Stopped),
-                        StepEnd::OutOfMemory { error, alone } => return out_of_memory(config, error, alone),
-                    }
-                    went.updates.critic.push(loss.moved);
+                if is_first && updates.policy.is_empty() {
+                    loss.moved.check_start()?;
                 }
-                if !went.done.updated {
-                    return Ok(StepEnd::Done(went));
-                }
+                updates.policy_norm = updates.policy_norm.max(done.gradient_norm);
+                updates.tokens += done.passes.tokens;
+                updates.policy.push(loss.moved);
+                updates.texts.push(loss.texts);
             }
+            let Self { config, trainer, codec, rlhf, state, .. } = self;
+            let Some(critic) = &mut rlhf.as_mut().ok_or_else(no_teacher)?.critic else { continue };
+            let rows = rollout.value_rows(groups, config.ppo.reward_at, state.budget)?;
+            let plan = Plan {
+                step: next.step,
+                rows: &rows,
+                learning_rate: scheduled / config.optimizer.learning_rate * config.critic_learning_rate(),
+                max_grad_norm: config.optimizer.max_grad_norm,
+            };
+            let mut loss = ValueLoss::new(config, rollout, groups);
+            let done = match update(critic, plan, &mut loss, (Some(&trainer.policy), codec), context)?.or_end() {
+                Ok(done) => done,
+                Err(end) => return Ok(end),
+            };
+            if !done.updated {
+                return Ok(StepEnd::Done(Went { updates, refused: Some((loss.value(), done.gradient_norm)) }));
+            }
+            updates.critic_norm = updates.critic_norm.max(done.gradient_norm);
+            updates.tokens += done.passes.tokens;
+            updates.critic.push(loss.moved);
         }
-        Ok(StepEnd::Done(went))
+        Ok(StepEnd::Done(Went { updates, refused: None }))
     }
 
     /// A sentence about a policy that leaves its reference behind, or a critic that foresees nothing; each once.
@@ -237,24 +249,4 @@ impl Training {
     fn is_warm(&self, next: &State) -> bool {
         self.config.objective.kind != Method::Ppo || next.step > next.critic_began + self.config.ppo.critic_warmup
     }
-}
-
-impl Went {
-    fn add(&mut self, done: StepDone) {
-        self.done.gradient_norm = self.done.gradient_norm.max(done.gradient_norm);
-        self.done.updated &= done.updated;
-        self.done.passes.tokens += done.passes.tokens;
-        self.done.passes.recomputed_blocks = self.done.passes.recomputed_blocks.max(done.passes.recomputed_blocks);
-    }
-}
-
-/// A row of one prompt's answers cannot be made smaller.
-fn out_of_memory(config: &RunConfig, error: TrainError, alone: Option<Part>) -> Result<StepEnd<Part, Went>> {
-    if let Some(Part::Rollout(_)) = alone {
-        return Err(TrainError::Sentence(format!(
-            "The {} answers to one prompt do not fit the memory together: {error}. Fewer of them (rlhf.answers_per_prompt) or shorter ones (rlhf.max_tokens) fit",
-            config.answers_per_prompt()
-        )));
-    }
-    Ok(StepEnd::OutOfMemory { error, alone })
 }

@@ -124,7 +124,7 @@ fn slopes(config: &RunConfig, rollout: &Rollout, now: &[Vec<Vec<f32>>]) -> Vec<V
 }
 
 fn group(ids: Vec<Vec<u32>>, answers: Vec<Answer>) -> Group {
-    Group { doc: Doc { prefix: vec![0], continuations: ids }, answers }
+    Group { of: Part::Pair(0), doc: Doc { prefix: vec![0], continuations: ids }, answers }
 }
 
 #[test]
@@ -216,4 +216,28 @@ fn a_world_of_one_word_ends_at_its_best_policy() {
             assert!((share - best).abs() < 0.02, "{kind:?}: {tail:?}");
         }
     }
+}
+
+/// GRPO's mean is over tokens, so its first loss is that of the longer answers, not 0.
+#[test]
+fn the_first_loss_of_grpo_weighs_advantages_by_length() {
+    let config = config(Method::Grpo, 0.0);
+    let lengths = [1usize, 3, 2, 5];
+    let scores = [1.0, 0.0, 0.5, -0.5];
+    let advantages = [1.161715, -0.387238, 0.387238, -1.161715];
+    let frozen = lengths.iter().zip(scores).map(|(&length, score)| Answer {
+        score,
+        old: vec![-0.5; length],
+        reference: vec![-0.5; length],
+        ..Answer::default()
+    });
+    let ids = lengths.iter().map(|&length| vec![1; length]).collect();
+    let groups = vec![group(ids, frozen.collect())];
+    let mut rollout = Rollout { groups, sampling: Duration::ZERO, whole: Duration::ZERO };
+    rollout.judge(&config);
+    let mut loss = PolicyLoss::new(&config, &rollout, &[0], TextTerms::default());
+    let now: Vec<Vec<f32>> = lengths.iter().map(|&length| vec![-0.5; length]).collect();
+    loss.add(Part::Rollout(0), &now, &mut Slopes::default());
+    let want = -advantages.iter().zip(lengths).map(|(a, length)| a * length as f64).sum::<f64>() / 11.0;
+    assert!((loss.value() - want).abs() < 1e-6, "{} for {want}", loss.value());
 }

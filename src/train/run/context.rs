@@ -77,6 +77,11 @@ impl<'h> Context<'h> {
         may_be_locked(written)
     }
 
+    /// Takes the time from now on.
+    pub fn watch(&self) -> Watch {
+        Watch { started: Instant::now(), rested: self.rested }
+    }
+
     /// Writes to the project. While another program holds it locked the run rests, `weights` answering what is asked, and
     /// goes on when it is free; it is [`StoreError::Locked`] only once the run is to stop.
     pub fn write<T>(
@@ -212,6 +217,19 @@ impl<'h> Context<'h> {
 
     fn must_stop(&self) -> bool {
         self.host.signal().is_stop()
+    }
+}
+
+/// How long something takes, rests left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    started: Instant,
+    rested: Duration,
+}
+
+impl Watch {
+    pub fn elapsed(self, context: &Context<'_>) -> Duration {
+        self.started.elapsed().saturating_sub(context.rested.saturating_sub(self.rested))
     }
 }
 

@@ -20,7 +20,7 @@ pub mod training;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-use data::metrics::HELD_OUT_LOSS;
+use data::metrics::{HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS};
 use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
 use crate::{
@@ -162,7 +162,8 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
     let mut total = training.length.steps;
     // What a checkpoint holds was measured and sampled before it was written, unless the run was stopped meanwhile.
     let resumed = (training.state.step > 0).then_some(training.state.step);
-    let evaluated = context.project.series(context.run, HELD_OUT_LOSS, None)?;
+    let held_out = if training.rlhf.is_some() { HELD_OUT_PREFERENCE_LOSS } else { HELD_OUT_LOSS };
+    let evaluated = context.project.series(context.run, held_out, None)?;
     let sampled = context.project.samples(context.run)?;
     let mut border = Border {
         evaluated: resumed.filter(|step| evaluated.iter().any(|(at, _)| at == step)),
@@ -217,6 +218,12 @@ fn steps(training: &mut Training, context: &mut Context<'_>, asked: &Asked) -> R
             pace.add(started.elapsed().saturating_sub(rests).as_secs_f64());
         }
         record_step(training, context, done, &pace)?;
+        if update == Update::Unscored && training.state.refused >= REFUSED_IN_A_ROW {
+            // Nothing is wrong with the policy: what it has learnt stays.
+            training.state.refused = 0;
+            save(training, context, &mut border)?;
+            return Err(training.nothing_is_scored());
+        }
         if update == Update::Refused && training.state.refused >= REFUSED_IN_A_ROW {
             let what = "Three steps in a row gave a loss or a gradient that is not a number".to_owned();
             return Err(fall_back(training, context, what)?);
@@ -265,12 +272,17 @@ fn take_less(
             context.step = training.state.step + 1;
             return context.mark(LogLevel::Warning, text);
         }
-        // Told where it was met.
-        Some(Part::Rollout(_)) => return Ok(()),
+        // A step of samples names what their prompts are of.
+        Some(Part::Rollout(_)) => return Err(TrainError::Sentence(error.to_string())),
         Some(Part::Pair(i)) => {
             training.state.aside.pairs.push(i);
-            let pair = training.dataset.pairs.train[i].id.0;
-            (&training.state.aside.pairs, format!("Pair {pair}"))
+            let (pair, config) = (training.dataset.pairs.train[i].id.0, &training.config);
+            let what = if config.objective.kind.samples() {
+                format!("The prompt of pair {pair} with its {} answers", config.answers_per_prompt())
+            } else {
+                format!("Pair {pair}")
+            };
+            (&training.state.aside.pairs, what)
         }
         Some(Part::Reference(i)) => {
             training.state.aside.references.push(i);
@@ -360,7 +372,6 @@ fn save(training: &mut Training, context: &mut Context<'_>, border: &mut Border)
         if !training.gives_numbers()? {
             return Err(fall_back(training, context, spoiled(step))?);
         }
-        training.note_scale()?;
         match save_checkpoint(training, context)? {
             Saving::Saved => border.saved = Some(step),
             Saving::Without => border.passed_over = Some(step),

@@ -7,7 +7,7 @@ use data::{
     config::{DataConfig, Done, Knobs, Length, RunConfig, validate},
     counted, keep_sides, megabytes,
 };
-use model::{AdamW, AdamWOptions, Doc, Policy};
+use model::{AdamW, AdamWOptions, Policy};
 use store::{LeftOut, LogLevel, Probe, Project, RunId, RunRecord};
 use text::{Clock, Codec};
 
@@ -383,12 +383,10 @@ fn try_row(
         context.log(LogLevel::Warning, warning)?;
     }
     if tried.never_fit.pairs.len() == dataset.pairs.train.len() {
-        let least = |doc: &Doc| policy.least_row_bytes(doc.tokens(), doc.answer_tokens());
-        let docs = dataset.pairs.train.iter().map(|pair| &pair.doc);
-        let smallest = docs.min_by_key(|doc| least(doc));
+        let (tokens, bytes) = largest_row::smallest(policy, config, dataset);
         return Err(TrainError::OutOfMemory {
-            tokens: smallest.map_or(0, Doc::tokens),
-            needed_mb: megabytes(smallest.map_or(0, least)),
+            tokens,
+            needed_mb: megabytes(bytes),
             limit_mb: memory.whole(policy) / MEGABYTE,
         });
     }
@@ -431,6 +429,10 @@ fn restore(training: &mut Training, saved: &Saved, is_named: bool, context: &mut
     saved.restore_optimizer(&mut training.trainer.optimizer)?;
     let teacher = training.state.teacher.take();
     training.state = State { teacher, ..state.clone() };
+    if training.rlhf.is_some() {
+        // No loss of theirs is measured on what is held out.
+        training.state.best = None;
+    }
     if let Some(critic) = training.rlhf.as_mut().and_then(|rlhf| rlhf.critic.as_mut())
         && !saved.restore_critic(&mut critic.policy, &mut critic.optimizer)?
     {

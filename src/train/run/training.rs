@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use data::{
     MEGABYTE, PairId,
     config::{Done, Length, Method, RunConfig, TrainConfig},
-    metrics::EPOCH,
+    metrics::{EPOCH, GRADIENT_NORM},
 };
 use model::{Doc, Policy, PolicyError};
 use store::PairVisit;
@@ -28,7 +28,7 @@ use crate::{
     reward,
     rlhf::Rlhf,
     run::{checkpoint::State, context::Context, host::CurrentWeights, schedule, take_in::Joining},
-    step::{Plan, StepDone, StepEnd, Trainer},
+    step::{Loss, Plan, StepDone, StepEnd, Trainer},
 };
 
 /// A run at work: what is trained, on what, and how far it is.
@@ -63,6 +63,8 @@ pub enum Update {
     Made,
     /// Loss or gradient was no number.
     Refused,
+    /// The reward model gave no sampled answer a score that is a number.
+    Unscored,
     /// There was nothing to learn from.
     Nothing,
 }
@@ -83,26 +85,17 @@ impl Training {
         if self.anchor(&batch.pairs, context)?.is_break() {
             return Ok(StepEnd::Stopped);
         }
-        let started = Instant::now();
-        let rested_before = context.rested;
+        let watch = context.watch();
         let plan = self.plan(&next, &batch.rows);
         let Self { config, trainer, codec, dataset, anchors, state, .. } = self;
-        trainer.set_others(context.host.others());
         let at_start = |index| anchors.of_pair(index);
         let objective = Objective::of(&state.knobs.turned(&config.objective));
         let mut loss = BatchLoss::new(&batch, objective, &dataset.pairs.train, &at_start);
-        let mut tick = |policy: &mut Policy| {
-            context.host.before_micro_batch(plan.step, policy)?;
-            context.attend(Some(CurrentWeights { policy, codec }))
+        let done = match update(trainer, plan, &mut loss, (None, codec), context)?.or_end() {
+            Ok(done) => done,
+            Err(end) => return Ok(end),
         };
-        let done = match trainer.step(plan, &mut loss, &mut tick)? {
-            StepEnd::Done(done) => done,
-            StepEnd::Stopped => return Ok(StepEnd::Stopped),
-            StepEnd::OutOfMemory { error, alone } => return Ok(StepEnd::OutOfMemory { error, alone }),
-        };
-        trainer.set_others(context.host.others());
-        let rests = context.rested.saturating_sub(rested_before);
-        let elapsed = started.elapsed().saturating_sub(rests);
+        let elapsed = watch.elapsed(context);
         let told = tell(trainer, dataset, &loss, &next, (done, plan.learning_rate, elapsed));
         self.move_on(next, done.updated, elapsed);
         Ok(StepEnd::Done(told))
@@ -245,6 +238,25 @@ impl Training {
     }
 }
 
+/// One update of what `trainer` trains, the same in every kind of step. Whoever asks meanwhile is answered by `speaker`, or by
+/// what is trained.
+pub(crate) fn update(
+    trainer: &mut Trainer,
+    plan: Plan<'_, Part>,
+    loss: &mut dyn Loss<Part>,
+    (speaker, codec): (Option<&Policy>, &Codec),
+    context: &mut Context<'_>,
+) -> Result<StepEnd<Part>> {
+    trainer.set_others(context.host.others());
+    let mut tick = |policy: &mut Policy| {
+        context.host.before_micro_batch(plan.step, policy)?;
+        context.attend(Some(CurrentWeights { policy: speaker.unwrap_or(policy), codec }))
+    };
+    let end = trainer.step(plan, loss, &mut tick)?;
+    trainer.set_others(context.host.others());
+    Ok(end)
+}
+
 /// How long a run is that goes on from `state` with so many pairs to train on.
 pub fn length(config: &TrainConfig, state: &State, pairs: usize) -> Length {
     let length = Length::after(state.done, config, pairs);
@@ -280,7 +292,8 @@ fn tell(
         refusal(next.step, done.gradient_norm, &metrics, &ids)
     });
     metrics.extend(loss.pair_metrics());
-    metrics.extend(closing_metrics(trainer, next, done, rate, elapsed));
+    metrics.push((GRADIENT_NORM.to_owned(), done.gradient_norm));
+    metrics.extend(closing_metrics(trainer, next, done.passes.tokens, rate, elapsed));
     let visits = terms.iter().map(|&(index, term)| PairVisit {
         pair: pair_of(index),
         margin: term.margin as f32,
@@ -290,19 +303,18 @@ fn tell(
     StepReport { metrics, visits: visits.collect(), update, remark }
 }
 
-/// What every step tells, whatever it learns from.
+/// What every step tells, whatever it learns from. `tokens`: computed in it.
 pub(crate) fn closing_metrics(
     trainer: &Trainer,
     next: &State,
-    done: StepDone,
+    tokens: usize,
     rate: f64,
     elapsed: Duration,
-) -> [(String, f64); 5] {
+) -> [(String, f64); 4] {
     [
-        ("grad_norm".to_owned(), done.gradient_norm),
         ("learning_rate".to_owned(), rate),
         (EPOCH.to_owned(), next.pairs.epochs()),
-        ("tokens_per_sec".to_owned(), done.passes.tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
+        ("tokens_per_sec".to_owned(), tokens as f64 / elapsed.as_secs_f64().max(1e-9)),
         ("memory_mb".to_owned(), trainer.used_bytes() as f64 / MEGABYTE as f64),
     ]
 }
