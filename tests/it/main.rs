@@ -55,6 +55,7 @@ mod regressions;
 mod resume;
 mod review_window;
 mod reward;
+mod reward_parity;
 mod rlhf;
 mod runs_window;
 mod sampling;

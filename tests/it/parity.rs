@@ -306,7 +306,7 @@ fn five_adamw_steps_end_where_pytorch_ends() {
 }
 
 /// Equal within 1e-4 of the number's size (or absolutely, below 1).
-fn check_number(got: f64, want: &Value, what: &str) {
+pub fn check_number(got: f64, want: &Value, what: &str) {
     let want = want.as_f64().unwrap();
     let off = (got - want).abs() / want.abs().max(1e-2);
     assert!(off < TOLERANCE, "{what}: {got} instead of {want}");
