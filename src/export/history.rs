@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use data::{
     Prompt,
     config::RunConfig,
-    counted, duration,
+    counted, duration, keep_sides,
     metrics::{self, CHARTS, Metric, Told, judged},
 };
 use model::Spec;
@@ -14,7 +14,7 @@ use text::{Clock, Codec};
 use train::{
     Result,
     dataset::{
-        documents::{self, Bounds},
+        documents::{self, Bounds, PairDoc},
         inputs,
     },
     objective,
@@ -101,7 +101,11 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     for TakeIn { step, revision, labels } in project.take_ins(record.id)? {
         fact("Joined", format!("{labels} after step {step}, data revision {}", revision.0));
     }
-    let inputs = inputs::of_run(project, record.id, seen, config)?;
+    let mut inputs = inputs::of_run(project, record.id, seen, config)?;
+    if let Some(state) = &newest {
+        // Where pairs that joined would have moved a prompt, the run knows better.
+        keep_sides(&mut inputs.pairs, &state.kept_sides.iter().copied().collect());
+    }
     fact("Pairs", format!("{} in the project at that revision", inputs.pairs.len()));
     let bounds = Spec::read(&folder).map(|spec| Bounds::of(&spec));
     let prepared = bounds.map_err(|error| error.to_string()).and_then(|bounds| {
@@ -118,10 +122,16 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
     let held_out =
         |kind: &str, train: usize, eval: usize| (kind.to_owned(), format!("{train} to train on, {eval} held out"));
     let (pairs, references, retention) = (&dataset.pairs, &dataset.references, &dataset.retention);
-    facts.push(held_out("Labelled pairs", pairs.train.len(), pairs.eval.len()));
+    let left_out = record.left_out.as_ref();
+    let is_left_out = |pair: &&PairDoc| left_out.is_some_and(|left_out| left_out.holds(pair.id));
+    let without = pairs.train.iter().filter(is_left_out).count();
+    facts.push(held_out("Labelled pairs", pairs.train.len() - without, pairs.eval.len()));
     facts.push(held_out("Reference answers", references.train.len(), references.eval.len()));
     facts.push(held_out("Pieces of retention text", retention.train.len(), retention.eval.len()));
     let mut aside: Vec<String> = Vec::new();
+    if let Some(left_out) = left_out.filter(|_| without > 0) {
+        aside.push(format!("{} {} left out", counted(without, "pair", "pairs"), left_out.which));
+    }
     let unlabelled = dataset.unlabelled;
     if unlabelled > 0 {
         aside.push(format!("{} without a label to train on", counted(unlabelled, "pair", "pairs")));

@@ -6,6 +6,7 @@ use nudge::{
         config::{Margin, Method, RunConfig},
     },
     engine::protocol::Outcome,
+    export::RunHistory,
     store::{LabelChanges, RunId},
 };
 
@@ -231,6 +232,10 @@ fn held_out_prompts_stay_held_out_and_a_run_without_pairs_left_keeps_what_it_has
     let never_met = |id: &i64| project.pair_history(run, PairId(*id)).unwrap().is_empty();
     let held_out: Vec<i64> = (1..=20).filter(never_met).collect();
     assert!((3..=8).contains(&held_out.len()), "{held_out:?}");
+    let told = RunHistory::of(&project, &project.run(run).unwrap()).unwrap();
+    let (_, sides) = told.facts.iter().find(|(label, _)| label == "Labelled pairs").unwrap();
+    let out = held_out.len();
+    assert_eq!(*sides, format!("{} to train on, {out} held out", 20 - out), "the report knows their sides");
 
     // Everything is deleted: a sentence, and the run goes on.
     let mut longer = config();
