@@ -9,6 +9,7 @@ use super::{
     Conversation, TextError,
     contained::contained,
     folder::Folder,
+    sources::Source,
     specials::{NAMED, Specials},
     template::{Clock, Template},
     tokenizer::{self, Built},
@@ -50,6 +51,8 @@ pub struct Codec {
     reads_parts: bool,
     specials: Specials,
     clock: Clock,
+    /// A template of the folder asks for the time.
+    is_dated: bool,
     bos: Option<u32>,
     eos: Option<u32>,
     /// What stands before a plain text: BOS, in most models.
@@ -86,6 +89,8 @@ impl Codec {
             let source = plain_style(&bos, specials.eos().unwrap_or_default());
             (Template::compile(&source)?, Some(source))
         };
+        let asks = |source: &Source| source.text.contains("strftime_now");
+        let is_dated = templates.default.iter().chain(&templates.tool_use).any(asks);
         let tool_template = templates.tool_use.map(|source| {
             Template::compile(&source.text)
                 .map_err(|error| format!("{error} ({}, for conversations with tools)", source.origin))
@@ -107,6 +112,7 @@ impl Codec {
             reads_parts: false,
             specials,
             clock: Clock::Now,
+            is_dated,
             bos,
             eos,
             leading,
@@ -271,7 +277,12 @@ impl Codec {
         self.vocab_size
     }
 
-    /// Hash of the tokenizer, its special tokens and the template: equal identities make equal ids.
+    /// The day that templates are told, where one of the folder asks for it: ids depend on it then.
+    pub fn day(&self) -> Option<String> {
+        self.is_dated.then(|| self.clock.strftime("%Y-%m-%d").unwrap_or_default())
+    }
+
+    /// Hash of the tokenizer, its special tokens and the template: equal identities make equal ids, on the same [`Self::day`].
     pub fn identity(&self) -> &str {
         &self.identity
     }

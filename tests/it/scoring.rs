@@ -11,6 +11,7 @@ use nudge::{
     },
     objective::{Objective, Standing},
     store::{PairScores, Project, RunId, Scoring},
+    text::{Clock, Codec, Limits},
 };
 use serde_json::Value;
 
@@ -189,4 +190,23 @@ fn the_terminal_says_the_same_of_a_file_and_of_the_project() {
     assert!(trained[..20].iter().any(|line| line["rewards/chosen"].as_f64().unwrap() > 0.0));
     let told = out(home, &["score", &project, "last"]);
     assert!(told.contains("by the objective's own (anchored-sum)"), "{told}");
+}
+
+/// Where the date is part of the prompt, what was scored on one day is not taken for the scores of another.
+#[test]
+fn scores_under_a_template_that_prints_the_date_are_those_of_a_day() {
+    let home = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(crate::terminal::model()).unwrap() {
+        let from = entry.unwrap().path();
+        std::fs::copy(&from, home.path().join(from.file_name().unwrap())).unwrap();
+    }
+    let identity = |hours: i64| {
+        let codec = Codec::load(home.path()).unwrap().at(Clock::of_ms(hours * 3_600_000));
+        pair_scores::identity("weights", &codec, Limits::NONE)
+    };
+    assert_eq!(identity(0), identity(48), "no template asks for the date");
+    let template = "{{ strftime_now('%d %b') }}{% for m in messages %}{{ m.content }}{% endfor %}";
+    std::fs::write(home.path().join("chat_template.jinja"), template).unwrap();
+    assert_eq!(identity(0), identity(23));
+    assert_ne!(identity(0), identity(48));
 }

@@ -53,7 +53,9 @@ pub fn limits(config: &RunConfig) -> Limits {
 /// Of everything that scores depend on besides the texts. `weights`: [`Policy::identity`], with what was trained since.
 pub fn identity(weights: &str, codec: &Codec, limits: Limits) -> String {
     let mut hasher = blake3::Hasher::new();
-    for text in [weights, codec.identity()] {
+    // Weights under which a template says another date are other ones.
+    let day = codec.day();
+    for text in [weights, codec.identity()].into_iter().chain(day.as_deref()) {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     }
