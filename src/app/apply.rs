@@ -207,7 +207,7 @@ impl App {
             RunCommand::ReadLabels(key) => self.read_labels(key),
             RunCommand::Load(run) => self.load_history(run, false),
             RunCommand::Reload(run) => self.load_history(run, true),
-            RunCommand::ReadStretch(stretch) => self.read_stretch(stretch),
+            RunCommand::ReadStretch(stretch, last) => self.read_stretch(stretch, last),
             RunCommand::ShowSteps(pair) => self.show_steps(pair),
             RunCommand::List => self.load_runs(),
             RunCommand::ListCheckpoints => self.load_checkpoints(),

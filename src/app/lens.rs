@@ -3,18 +3,27 @@
 use std::sync::Arc;
 
 use data::PairId;
-use state::{Screen, lens::Stretch, train::Sheet};
+use state::{Notice, Screen, lens::Stretch, train::Sheet};
 
 use super::{App, jobs::update};
 
 impl App {
-    pub(super) fn read_stretch(&mut self, stretch: Stretch) {
-        self.workspace.lens.asked = Some(stretch);
+    pub(super) fn read_stretch(&mut self, stretch: Stretch, last: u64) {
+        self.workspace.lens.asked = Some((stretch, last));
         self.jobs.document.read("Could not read the pairs of these steps", move |project| {
-            let met = project.pairs_in_steps(stretch.run, stretch.from, stretch.to)?;
+            let met = project.pairs_in_steps(stretch.run, stretch.from, stretch.to);
             Ok(update(move |workspace, _| {
-                if workspace.lens.asked == Some(stretch) {
-                    workspace.lens.met = Some((stretch, Arc::new(met)));
+                let lens = &mut workspace.lens;
+                if lens.asked != Some((stretch, last)) {
+                    return;
+                }
+                lens.failed = met.is_err();
+                match met {
+                    Ok(met) => lens.met = Some((stretch, Arc::new(met))),
+                    Err(error) => {
+                        let failure = "Could not read the pairs of these steps";
+                        workspace.notices.push(Notice::from_error(failure, &error.into()));
+                    }
                 }
             }))
         });

@@ -7,7 +7,7 @@ use data::PairId;
 use store::{PairInSteps, PairVisit, RunId};
 use train::objective::Objective;
 
-use super::{labelling::Way, series::Series};
+use super::{labelling::Way, selection::RowOf, series::Series};
 
 /// Steps of a run, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,7 @@ pub struct LensView {
     pub selected: Option<PairId>,
     /// The row of the selected pair is to be scrolled to.
     pub reveal: bool,
+    pub row: RowOf<PairInSteps>,
     /// What is known of these steps, in the order of the list.
     pub listed: Listed,
 }
@@ -102,6 +103,8 @@ pub enum LensMove {
 
 /// The newest steps that it opens on, as a share of all.
 const OPENS_ON: u64 = 10;
+/// Steps of a run that goes on after which its stretch is read again.
+const AGAIN: u64 = 20;
 /// Rows that a page is.
 const PAGE: usize = 12;
 
@@ -161,24 +164,44 @@ impl LensView {
 /// What the project says of it. Written only by `app`.
 #[derive(Debug, Default)]
 pub struct LensData {
-    /// What was asked last.
-    pub asked: Option<Stretch>,
+    /// What was asked last, and the newest step of the run then.
+    pub asked: Option<(Stretch, u64)>,
     /// The newest answer, which may be of another stretch.
     pub met: Option<(Stretch, Arc<Vec<PairInSteps>>)>,
+    /// What was asked last could not be read.
+    pub failed: bool,
+}
+
+impl LensData {
+    /// Whether these steps are to be read, again too: a run that goes on meets their pairs once more. `last`: its newest
+    /// step.
+    pub fn is_due(&self, stretch: Stretch, last: u64, is_going: bool) -> bool {
+        self.asked.is_none_or(|(asked, then)| {
+            asked != stretch || last < then || last >= then + AGAIN || (!is_going && last != then)
+        })
+    }
 }
 
 /// Pairs in the order of the list, and what they were sorted by.
 #[derive(Debug, Default)]
 pub struct Listed {
     by: Option<(Stretch, Effect, bool, Objective)>,
+    /// What was sorted.
+    of: Arc<Vec<PairInSteps>>,
     pub rows: Arc<Vec<PairInSteps>>,
     pub pairs: Arc<Vec<PairId>>,
 }
 
 impl Listed {
     /// Sorts anew if something else is asked for.
-    pub fn of(met: &[PairInSteps], stretch: Stretch, effect: Effect, ascending: bool, objective: &Objective) -> Self {
-        let mut rows = met.to_vec();
+    pub fn of(
+        met: &Arc<Vec<PairInSteps>>,
+        stretch: Stretch,
+        effect: Effect,
+        ascending: bool,
+        objective: &Objective,
+    ) -> Self {
+        let mut rows = met.as_ref().clone();
         let key = |met: &PairInSteps| effect.of(met, objective).filter(|value| !value.is_nan());
         rows.sort_by(|a, b| {
             let order = match (key(a), key(b)) {
@@ -190,11 +213,20 @@ impl Listed {
             if order == Ordering::Equal { a.pair.cmp(&b.pair) } else { order }
         });
         let pairs = rows.iter().map(|met| met.pair).collect();
-        Self { by: Some((stretch, effect, ascending, *objective)), rows: Arc::new(rows), pairs: Arc::new(pairs) }
+        let by = Some((stretch, effect, ascending, *objective));
+        Self { by, of: Arc::clone(met), rows: Arc::new(rows), pairs: Arc::new(pairs) }
     }
 
-    pub fn is_by(&self, stretch: Stretch, effect: Effect, ascending: bool, objective: &Objective) -> bool {
-        self.by == Some((stretch, effect, ascending, *objective))
+    /// Whether it is `met`, so sorted.
+    pub fn is_by(
+        &self,
+        met: &Arc<Vec<PairInSteps>>,
+        stretch: Stretch,
+        effect: Effect,
+        ascending: bool,
+        objective: &Objective,
+    ) -> bool {
+        Arc::ptr_eq(&self.of, met) && self.by == Some((stretch, effect, ascending, *objective))
     }
 }
 
@@ -261,8 +293,28 @@ mod tests {
     }
 
     #[test]
+    fn steps_are_read_again_while_the_run_goes_on_and_once_at_its_end() {
+        let stretch = Stretch { run: RUN, from: 4, to: 8 };
+        let mut data = LensData::default();
+        assert!(data.is_due(stretch, 8, true));
+        data.asked = Some((stretch, 8));
+        assert!(!data.is_due(stretch, 8, true) && !data.is_due(stretch, 9, true));
+        assert!(data.is_due(stretch, 8 + AGAIN, true));
+        assert!(data.is_due(stretch, 9, false), "it has ended");
+        assert!(!data.is_due(stretch, 8, false));
+        assert!(data.is_due(stretch, 5, true), "it went back");
+        assert!(data.is_due(Stretch { to: 9, ..stretch }, 8, false));
+        // What was read again is sorted again.
+        let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
+        let (first, second) = (Arc::new(vec![met(1, 0.0, 0.1, None)]), Arc::new(vec![met(1, 0.0, 0.1, Some(2.0))]));
+        let listed = Listed::of(&first, stretch, Effect::Change, false, &objective);
+        assert!(listed.is_by(&first, stretch, Effect::Change, false, &objective));
+        assert!(!listed.is_by(&second, stretch, Effect::Change, false, &objective));
+    }
+
+    #[test]
     fn pairs_are_sorted_by_what_the_steps_did() {
-        let all = [met(1, 0.0, 0.1, Some(2.0)), met(2, 3.0, 0.3, None), met(3, -1.0, 0.2, Some(-2.0))];
+        let all = Arc::new(vec![met(1, 0.0, 0.1, Some(2.0)), met(2, 3.0, 0.3, None), met(3, -1.0, 0.2, Some(-2.0))]);
         let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
         let stretch = Stretch { run: RUN, from: 4, to: 4 };
         let order = |effect, ascending| {

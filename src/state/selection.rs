@@ -4,6 +4,33 @@ use std::{ops::Range, sync::Arc};
 
 use data::PairId;
 
+/// Where a pair stands in a list that is drawn in every frame: looked for once, not each time.
+#[derive(Debug)]
+pub struct RowOf<T> {
+    found: Option<(Arc<Vec<T>>, PairId, Option<usize>)>,
+}
+
+impl<T> Default for RowOf<T> {
+    fn default() -> Self {
+        Self { found: None }
+    }
+}
+
+impl<T> RowOf<T> {
+    /// `id`: of which pair a row is.
+    pub fn get(&mut self, list: &Arc<Vec<T>>, pair: PairId, id: impl Fn(&T) -> PairId) -> Option<usize> {
+        if let Some((known, of, row)) = &self.found
+            && *of == pair
+            && Arc::ptr_eq(known, list)
+        {
+            return *row;
+        }
+        let row = list.iter().position(|item| id(item) == pair);
+        self.found = Some((Arc::clone(list), pair, row));
+        row
+    }
+}
+
 /// Stretches of one list: a million chosen rows are one stretch.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -104,6 +131,24 @@ mod tests {
 
     fn rows(selection: &Selection) -> Vec<usize> {
         (0..12).filter(|row| selection.contains(*row)).collect()
+    }
+
+    #[test]
+    fn a_row_is_looked_for_once_a_list() {
+        let list = Arc::new(vec![PairId(7), PairId(3), PairId(5)]);
+        let looks = std::cell::Cell::new(0);
+        let id = |pair: &PairId| {
+            looks.set(looks.get() + 1);
+            *pair
+        };
+        let mut row = RowOf::default();
+        for _ in 0..9 {
+            assert_eq!(row.get(&list, PairId(5), id), Some(2));
+        }
+        assert_eq!(looks.get(), 3);
+        assert_eq!(row.get(&list, PairId(9), id), None);
+        assert_eq!(row.get(&list, PairId(3), id), Some(1));
+        assert_eq!(row.get(&Arc::new(vec![PairId(3)]), PairId(3), id), Some(0), "another list");
     }
 
     #[test]

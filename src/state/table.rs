@@ -6,7 +6,11 @@ use data::{PairId, SplitRule, config::DataConfig};
 use serde::{Deserialize, Serialize};
 use store::{Bulk, PairSource, Revision};
 
-use super::{filter::Filter, labelling::Way, selection::Selection};
+use super::{
+    filter::Filter,
+    labelling::Way,
+    selection::{RowOf, Selection},
+};
 
 /// Rows that a page is.
 pub const PAGE: usize = 15;
@@ -47,6 +51,8 @@ pub struct TableView {
     /// Several rows are chosen.
     #[serde(skip)]
     pub selection: Option<Selection>,
+    #[serde(skip)]
+    pub row: RowOf<PairId>,
     /// Which prompts are held out and what is cut, as the launch sheet says.
     #[serde(skip)]
     pub sheet: DataConfig,

@@ -219,7 +219,8 @@ pub enum RunCommand {
     /// Read its history again.
     Reload(RunId),
     /// Read which pairs a stretch of its steps met.
-    ReadStretch(Stretch),
+    /// Of a run whose newest step is this.
+    ReadStretch(Stretch, u64),
     /// Show the steps that met a pair last.
     ShowSteps(PairId),
     /// Read the list of runs again.

@@ -139,7 +139,7 @@ fn sort(ui: &mut Ui, view: &mut PairsView) {
 pub fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, objective: &Objective, commands: &Commands) {
     let data = &workspace.pairs;
     let ids = std::sync::Arc::clone(view.list(data));
-    let selected = view.selected.and_then(|selected| ids.iter().position(|id| *id == selected));
+    let selected = view.selected.and_then(|selected| view.table.row.get(&ids, selected, |id| *id));
     let (mut missing, mut unscored): (Vec<PairId>, Vec<PairId>) = (Vec::new(), Vec::new());
     let scored = view.scores.is_some_and(|whose| data.scores.of(whose).is_some_and(|shown| shown.scoring.is_some()));
     let (numbers, with_verdict) = numbers(ui.available_width(), view);

@@ -20,12 +20,13 @@ const NUMBER: f32 = 60.0;
 /// Below this width the list stands under the charts.
 const BESIDE: f32 = 860.0;
 
-/// Takes what was brushed in the charts, and draws the list while it is open. `last`: the newest step.
+/// Takes what was brushed in the charts, and draws the list while it is open. `last`: the newest step, and whether there
+/// will be more.
 pub fn ui(
     ui: &mut Ui,
     workspace: &Workspace,
     view: &mut LensView,
-    (run, last): (RunId, u64),
+    (run, last, is_going): (RunId, u64, bool),
     objective: &Objective,
     commands: &Commands,
 ) {
@@ -35,12 +36,12 @@ pub fn ui(
     }
     let Some(stretch) = view.stretch.filter(|stretch| stretch.run == run) else { return };
     let data = &workspace.lens;
-    if data.asked != Some(stretch) {
-        commands.push(Command::Runs(RunCommand::ReadStretch(stretch)));
+    if data.is_due(stretch, last, is_going) {
+        commands.push(Command::Runs(RunCommand::ReadStretch(stretch, last)));
     }
     let (effect, ascending) = (view.effect, view.ascending);
     if let Some((of, met)) = data.met.as_ref().filter(|(of, _)| of.run == run)
-        && !view.listed.is_by(*of, effect, ascending, objective)
+        && !view.listed.is_by(met, *of, effect, ascending, objective)
     {
         view.listed = Listed::of(met, *of, effect, ascending, objective);
     }
@@ -102,10 +103,15 @@ fn rows(ui: &mut Ui, workspace: &Workspace, view: &mut LensView, objective: &Obj
     let rows = std::sync::Arc::clone(&view.listed.rows);
     if rows.is_empty() {
         let is_read = workspace.lens.met.as_ref().is_some_and(|(of, _)| Some(*of) == view.stretch);
-        parts::caption(ui, if is_read { "No pair was met in these steps" } else { "Reading the pairs…" });
+        let said = match (is_read, workspace.lens.failed) {
+            (true, _) => "No pair was met in these steps",
+            (false, true) => "These steps could not be read; choose others, or these again",
+            (false, false) => "Reading the pairs…",
+        };
+        parts::caption(ui, said);
         return;
     }
-    let selected = view.selected.and_then(|selected| rows.iter().position(|met| met.pair == selected));
+    let selected = view.selected.and_then(|selected| view.row.get(&rows, selected, |met| met.pair));
     let mut missing: Vec<PairId> = Vec::new();
     let (mut clicked, mut opened) = (None, None);
     ui.spacing_mut().item_spacing.y = 0.0;

@@ -49,7 +49,15 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
     }
     ui.add_space(space::S);
     let last = history.map_or(0, |history| history.last_step() as u64);
-    lens::ui(ui, workspace, &mut view.lens, (run, last), &Objective::of(&settings.config.objective), commands);
+    let is_going = live.is_some();
+    lens::ui(
+        ui,
+        workspace,
+        &mut view.lens,
+        (run, last, is_going),
+        &Objective::of(&settings.config.objective),
+        commands,
+    );
     ScrollArea::vertical().id_salt("run").auto_shrink([false, false]).show(ui, |ui| {
         let nothing = History::default();
         let history = history.unwrap_or(&nothing);
