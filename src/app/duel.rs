@@ -1,8 +1,12 @@
 //! Has two sets of weights answer the same prompts for a blind duel, and keeps the verdicts as pairs.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use data::{HeldOutPrompts, Prompt, SplitRule};
+use data::{
+    HeldOutPrompts, Prompt, PromptKey, SplitRule,
+    config::{DataConfig, RunConfig},
+    keep_sides,
+};
 use engine::protocol::Request;
 use state::{
     Command, Notice,
@@ -10,7 +14,8 @@ use state::{
     ask::Source,
     duel::{Duel, DuelCommand, DuelPrompts, MOST_PROMPTS},
 };
-use store::Project;
+use store::{Project, Revision, RunId};
+use train::run::checkpoint;
 
 use super::{
     App,
@@ -38,7 +43,7 @@ impl App {
         }
     }
 
-    /// Prompts of pairs that no run trains on are looked for first.
+    /// Prompts of pairs that neither side was trained on are looked for first.
     fn begin_duel(&mut self) {
         let form = &self.views.answers.duel;
         if let Some(obstacle) = form.obstacle(&self.workspace) {
@@ -50,15 +55,10 @@ impl App {
         }
         let Some(project) = &self.workspace.project else { return };
         let (dir, seed) = (project.dir.clone(), form.seed);
-        let rule = SplitRule { eval_fraction: project.config.data.eval_fraction, seed: project.config.data.seed };
+        let now = project.config.data.clone();
+        let runs: Vec<RunId> = form.sides.iter().filter_map(run_of).collect();
         self.jobs.aside(Lane::Transfer, "Could not read the prompts", move || {
-            let project = Project::open(&dir)?;
-            let mut held_out = HeldOutPrompts::new(rule);
-            project.each_pair_at(project.revision()?, &mut |pair| {
-                held_out.take(pair);
-                ControlFlow::Continue(())
-            })?;
-            let prompts = held_out.some(MOST_PROMPTS, seed);
+            let prompts = held_out(&Project::open(&dir)?, &runs, &now)?.some(MOST_PROMPTS, seed);
             Ok(about(dir, move |workspace, _| {
                 if prompts.is_empty() {
                     let none = "No prompt is held out; write prompts instead, or take the probe prompts";
@@ -108,5 +108,89 @@ impl App {
                 Command::Answers(AnswersCommand::Duel(DuelCommand::Saved))
             }))
         });
+    }
+}
+
+fn run_of(source: &Source) -> Option<RunId> {
+    match source {
+        Source::Run { run, .. } => Some(*run),
+        Source::Base | Source::Guest => None,
+    }
+}
+
+/// Prompts that none of these runs was trained on, each by its own settings and as it saw the pairs; without a run those that
+/// one would hold out by the settings as they are `now`.
+fn held_out(project: &Project, runs: &[RunId], now: &DataConfig) -> anyhow::Result<HeldOutPrompts> {
+    let mut all: Option<HeldOutPrompts> = None;
+    for run in runs {
+        let record = project.run(*run)?;
+        let config = RunConfig::from_toml(&record.config_toml)?.data;
+        let kept = checkpoint::newest_state(&record.checkpoints).map_or_else(Vec::new, |state| state.kept_sides);
+        let of_run = held_out_at(project, project.newest_revision_of(*run)?, &config, &kept.into_iter().collect())?;
+        all = Some(match all {
+            Some(all) => all.and(&of_run),
+            None => of_run,
+        });
+    }
+    all.map_or_else(|| held_out_at(project, project.revision()?, now, &BTreeMap::new()), Ok)
+}
+
+fn held_out_at(
+    project: &Project,
+    revision: Revision,
+    config: &DataConfig,
+    kept: &BTreeMap<PromptKey, bool>,
+) -> anyhow::Result<HeldOutPrompts> {
+    let mut held_out = HeldOutPrompts::new(SplitRule { eval_fraction: config.eval_fraction, seed: config.seed });
+    project.each_pair_at(revision, &mut |mut pair| {
+        keep_sides(std::slice::from_mut(&mut pair), kept);
+        held_out.take(pair);
+        ControlFlow::Continue(())
+    })?;
+    Ok(held_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data::{Change, Edit, Pair, PairId};
+    use store::{NewRun, ProjectSettings};
+
+    #[test]
+    fn prompts_of_a_duel_are_what_neither_run_was_trained_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = Project::create(dir.path(), &ProjectSettings::default()).unwrap();
+        let add = |project: &mut Project, numbers: std::ops::Range<usize>| {
+            let pair = |n: usize| Edit::add(Pair::new(PairId::NEW, Prompt::Text(format!("prompt {n}")), &["a", "b"]));
+            project.apply(&Change::new("Add", numbers.map(pair).collect())).unwrap();
+        };
+        add(&mut project, 0..60);
+        let config = |seed| {
+            let mut config = RunConfig::default();
+            (config.data.eval_fraction, config.data.seed) = (0.5, seed);
+            config
+        };
+        let runs = [1, 2].map(|seed| {
+            let new = NewRun {
+                name: "run".to_owned(),
+                config_toml: config(seed).to_toml().unwrap(),
+                method: "MPO".to_owned(),
+                revision: project.revision().unwrap(),
+                parent: None,
+            };
+            project.create_run(&new).unwrap()
+        });
+        // No run has seen these.
+        add(&mut project, 60..200);
+        let of = |runs: &[RunId]| -> std::collections::BTreeSet<String> {
+            let found = held_out(&project, runs, &config(3).data).unwrap().some(usize::MAX, 0);
+            found.iter().map(|prompt| prompt.last_text().to_owned()).collect()
+        };
+        let (first, second) = (of(&runs[..1]), of(&runs[1..]));
+        assert!(first != second && (20..40).contains(&first.len()), "{first:?}");
+        let both: std::collections::BTreeSet<String> = first.intersection(&second).cloned().collect();
+        assert!(!both.is_empty() && both.len() < first.len());
+        assert_eq!(of(&runs), both);
+        assert!(of(&[]).len() > 60, "by the settings of now");
     }
 }

@@ -139,6 +139,13 @@ impl HeldOutPrompts {
         }
     }
 
+    /// Of these only what `other` holds out too.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.prompts.retain(|key, _| other.prompts.contains_key(key) && other.pins.get(key).copied().unwrap_or(true));
+        self
+    }
+
     /// At most `most` of them, drawn by `seed`; variants of one prompt count once.
     pub fn some(self, most: usize, seed: u64) -> Vec<Prompt> {
         let Self { prompts, pins, .. } = self;

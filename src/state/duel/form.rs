@@ -15,7 +15,7 @@ pub const MOST_PROMPTS: usize = 100;
 /// Where the prompts come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DuelPrompts {
-    /// Of pairs that no run trains on.
+    /// Of pairs that neither side was trained on.
     #[default]
     HeldOut,
     Probes,

@@ -91,7 +91,7 @@ fn form(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, send: &dyn F
 }
 
 fn prompts(ui: &mut Ui, form: &mut DuelForm) {
-    let about = format!("Prompts that no run trains on; {MOST_PROMPTS} of them where there are more");
+    let about = format!("Prompts that neither side was trained on; {MOST_PROMPTS} of them where there are more");
     ui.horizontal(|ui| {
         parts::segmented(
             ui,
