@@ -1,6 +1,6 @@
 //! A labelling session: which pair is next, which answer stands on the left, what a key means for the record.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use data::{Choice, Pair, PairId, Strength, Verdict, counted};
 
@@ -212,6 +212,8 @@ struct Judged {
 pub struct Labelling {
     seed: u64,
     queue: Vec<PairId>,
+    /// Those in it.
+    queued: HashSet<PairId>,
     at: usize,
     shown_ms: i64,
     /// Looks at the pairs before this one.
@@ -224,7 +226,8 @@ pub struct Labelling {
 impl Labelling {
     /// `seed` decides the sides; the same seed and pair always give the same side.
     pub fn start(queue: Vec<PairId>, seed: u64, now_ms: i64) -> Self {
-        Self { seed, queue, at: 0, shown_ms: now_ms, spent_ms: 0, steps: Vec::new(), repeats: BTreeSet::new() }
+        let queued = queue.iter().copied().collect();
+        Self { seed, queue, queued, at: 0, shown_ms: now_ms, spent_ms: 0, steps: Vec::new(), repeats: BTreeSet::new() }
     }
 
     pub fn current(&self) -> Option<PairId> {
@@ -265,11 +268,7 @@ impl Labelling {
 
     /// More to ask, at the end; those that are asked already are not asked twice.
     pub fn append(&mut self, pairs: impl IntoIterator<Item = PairId>) {
-        for pair in pairs {
-            if !self.queue.contains(&pair) {
-                self.queue.push(pair);
-            }
-        }
+        self.queue.extend(pairs.into_iter().filter(|pair| self.queued.insert(*pair)));
     }
 
     /// The pairs after the current one, to be fetched and laid out before they are asked for.
