@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use nudge::{
-    data::config::Knob,
+    data::config::{DriftAction, Knob},
     engine::{
         Engine, checkpoint_steps,
         protocol::{Basis, Event, Outcome, Request, RequestId, RunControl, Sampling, StoppedBy, Weights},
@@ -197,6 +197,26 @@ fn a_knob_counts_from_the_next_step_and_is_marked() {
     // Without its weight the term is neither computed nor told.
     let last = project.series(run, "loss/reference", None).unwrap();
     assert_eq!(last.last().unwrap().0 + 1, mark.step);
+}
+
+#[test]
+fn steering_comes_no_lower_than_a_hand_has_turned() {
+    let toy = Toy::new();
+    let mut config = toy::config();
+    config.train.eval_every = 1;
+    // Far from any drift of so few steps: there is nothing to hold.
+    config.train.kl_limit = Some(100.0);
+    config.train.kl_action = DriftAction::Steer;
+    let run = toy.record(&config);
+    let engine = start();
+    toy.queue(&engine, run);
+    reached(&engine, run, 2);
+    engine.requests.send(Request::Turn { run, knob: Knob::ReferenceWeight(0.9) }).unwrap();
+    assert_eq!(finished(&engine, run), Outcome::Completed);
+    engine.shut_down();
+    let log = toy.open().log(run).unwrap();
+    let marks: Vec<&str> = log.iter().filter(|line| line.mark).map(|line| line.text.as_str()).collect();
+    assert_eq!(marks, ["λ ref 0.3 → 0.9"]);
 }
 
 #[test]

@@ -93,8 +93,13 @@ fn what_a_fork_changes_counts_from_there_on() {
     other.objective.kind = Method::Dpo;
     other.objective.beta = 1.5;
     other.objective.reference_weight = Some(0.1);
+    toy.open().rename_run(whole, &format!("{} 2", toy.open().run(whole).unwrap().method)).unwrap();
+    let named = forked(&toy, &of(whole, 10, other.clone()));
+    assert_eq!(toy.open().run(named).unwrap().name, format!("{} 2 from 10", toy.open().run(named).unwrap().method));
+    toy.open().rename_run(whole, "toy run").unwrap();
     let run = forked(&toy, &of(whole, 10, other));
     let project = toy.open();
+    assert_eq!(project.run(run).unwrap().name, "toy run from 10");
     let marks: Vec<String> =
         project.log(run).unwrap().into_iter().filter(|line| line.mark).map(|line| line.text).collect();
     assert_eq!(marks.len(), 1, "{marks:?}");

@@ -2,7 +2,7 @@
 //!
 //! Steering is a controller with λ_ref as its only state, which is a knob and so part of every checkpoint: a run that is
 //! resumed goes on to the bit. Above the limit λ_ref grows by as much as the drift is over it, at most twofold; below half of
-//! the limit it comes down again, never below where the run has it.
+//! the limit it comes down again, never below where the run has it or a hand has turned it.
 
 use data::{
     config::{DriftAction, Knob, Knobs, TrainConfig},
@@ -48,7 +48,7 @@ impl Training {
         let Some(limit) = train.kl_limit else {
             return Verdict::Within;
         };
-        let own = Knobs::new(&self.config.objective).reference_weight;
+        let own = self.state.held.unwrap_or_else(|| Knobs::new(&self.config.objective).reference_weight);
         let may_steer = !self.dataset.references.train.is_empty();
         judge(metrics, limit, train.kl_action, (self.state.knobs.reference_weight, own), may_steer)
     }
@@ -60,7 +60,7 @@ impl Training {
     }
 }
 
-/// `weight`: λ_ref as it stands, and as the run has it.
+/// `weight`: λ_ref as it stands, and what it comes down to.
 fn judge(
     metrics: &[(String, f64)],
     limit: f64,

@@ -56,6 +56,9 @@ pub struct State {
     pub references: Sampler,
     pub retention: Sampler,
     pub knobs: Knobs,
+    /// λ_ref as it was last turned by hand: steering comes no lower. Absent: as the run has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<f64>,
     /// Tokens of one packed row: another packing would round differently.
     pub budget: usize,
     /// What no memory was found for.

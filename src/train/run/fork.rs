@@ -34,9 +34,13 @@ pub struct Fork {
     pub left_out: Option<LeftOut>,
 }
 
-/// What a fork is called unless somebody says otherwise.
-pub fn name_of(parent: &RunRecord, at: u64) -> String {
-    format!("{} from {at}", parent.name)
+/// What a fork with these settings is called unless somebody says otherwise.
+pub fn name_of(parent: &RunRecord, at: u64, config: &RunConfig) -> String {
+    // A run that is called after its method gives that to no fork by another one.
+    match parent.name.strip_prefix(&parent.method) {
+        Some(rest) => format!("{}{rest} from {at}", objective::name(&config.objective)),
+        None => format!("{} from {at}", parent.name),
+    }
 }
 
 /// Records the fork; it stands as a run that was stopped at that step.
@@ -70,7 +74,7 @@ pub fn fork(project: &mut Project, fork: &Fork) -> Result<RunId> {
     refuse_nothing_left(project, &fork.config, left_out.as_ref())?;
     let run = project.fork_run(
         &NewRun {
-            name: fork.name.clone().unwrap_or_else(|| name_of(&parent, fork.at)),
+            name: fork.name.clone().unwrap_or_else(|| name_of(&parent, fork.at, &fork.config)),
             config_toml: fork.config.to_toml()?,
             method: objective::name(&fork.config.objective),
             revision: saved.as_ref().map_or(parent.revision, |saved| saved.state().revision),
@@ -145,6 +149,10 @@ fn bring(
 fn state_of(state: &State, before: &RunConfig, after: &RunConfig) -> State {
     let mut forked = state.clone();
     forked.knobs = state.knobs.forked(&before.objective, &after.objective);
+    if before.objective.reference_weight() != after.objective.reference_weight() {
+        // What the fork says is newer than what a hand did.
+        forked.held = None;
+    }
     if before.objective != after.objective {
         // Losses of another objective say nothing about which evaluation was the best.
         forked.best = None;

@@ -20,7 +20,10 @@ pub mod training;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-use data::metrics::{HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS};
+use data::{
+    config::Knob,
+    metrics::{HELD_OUT_LOSS, HELD_OUT_PREFERENCE_LOSS},
+};
 use store::{LogLevel, Project, RunId, RunRecord, RunStatus};
 
 use crate::{
@@ -399,7 +402,12 @@ fn turn_knobs(training: &mut Training, context: &mut Context<'_>) -> Result<()> 
     for knob in std::mem::take(&mut context.host.wishes().knobs) {
         context.step = training.state.step + 1;
         match training.state.knobs.turn(knob) {
-            Ok(mark) => context.mark(LogLevel::Info, mark)?,
+            Ok(mark) => {
+                if let Knob::ReferenceWeight(weight) = knob {
+                    training.state.held = Some(weight);
+                }
+                context.mark(LogLevel::Info, mark)?;
+            }
             Err(refused) => context.log(LogLevel::Warning, refused)?,
         }
     }

@@ -217,6 +217,7 @@ fn first_state(
         references: Sampler::new(dataset.references.train.len(), seed, 1),
         retention: Sampler::new(dataset.retention.train.len(), seed, 2),
         knobs,
+        held: None,
         budget,
         refused: 0,
         proven: 0,
