@@ -23,7 +23,20 @@ fn keep_freed_memory_for_a_while() {
     }
 }
 
+/// A file that grows past a limit of the user's (`ulimit -f`) or of a quota is an error like any other, not the end of the
+/// program.
+#[cfg(unix)]
+fn outlive_limits_of_size() {
+    #[expect(unsafe_code, reason = "a signal is ignored by a C function")]
+    // SAFETY: no other thread runs yet, and nothing in the program listens to this signal.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    outlive_limits_of_size();
     keep_freed_memory_for_a_while();
     nudge::cli::main()
 }

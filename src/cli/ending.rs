@@ -1,7 +1,7 @@
 //! How the program ends: exit codes, and sentences for what went wrong.
 
 use std::{
-    io,
+    io::{self, Write as _},
     process::ExitCode,
     sync::{
         Arc, Mutex, PoisonError,
@@ -30,6 +30,19 @@ pub struct Usage(pub String);
 /// [`Usage`] as an error.
 pub fn usage(sentence: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(sentence.into()))
+}
+
+/// Tells the help, the version or what is wrong with the arguments. Where that cannot be written, the program has failed.
+pub fn told(said: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(1));
+    match said.print().and_then(|()| io::stdout().flush()) {
+        // Who reads no further has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            output::note(format!("Could not write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => code,
+    }
 }
 
 const INTERRUPTED: u8 = 130;

@@ -50,7 +50,10 @@ use ending::Ending;
 
 /// The whole program: reads the arguments, does what they say, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(said) => return ending::told(&said),
+    };
     listen_to_logs();
     ending::exit_code(run(args))
 }

@@ -52,6 +52,27 @@ fn what_cannot_be_done_is_a_sentence_with_code_1() {
     assert!(!Path::new(&nowhere).exists(), "a project that cannot work is not made");
 }
 
+/// Neither help that nobody gets nor a file that may not grow ends the program without a word.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_and_a_limit_on_files_are_sentences_too() {
+    let home = tempfile::tempdir().unwrap();
+    let ended = |line: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let nudge = env!("CARGO_BIN_EXE_nudge");
+        let output = shell.args(["-c", line]).env("HOME", home.path()).env("NUDGE", nudge).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, errors) = ended("exec \"$NUDGE\" --help > /dev/full");
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("Could not write to standard output"), "{errors}");
+    assert_eq!(ended("exec \"$NUDGE\" --help > /dev/null").0, Some(0));
+    let line = format!("ulimit -f 8; exec \"$NUDGE\" new \"$HOME/small\" --model '{}'", model());
+    let (code, errors) = ended(&line);
+    assert_eq!(code, Some(1), "killed by a signal has no code: {errors}");
+    assert!(!errors.trim().is_empty());
+}
+
 #[test]
 fn prompts_without_answers_come_in_by_a_model_not_as_empty_pairs() {
     let home = tempfile::tempdir().unwrap();
