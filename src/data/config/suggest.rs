@@ -82,7 +82,12 @@ impl RunConfig {
         let steps = Length::of(&self.train, to_train_on).steps;
         let of_steps = format!("the run has {}", counted(steps as usize, "step", "steps"));
         match setting.key {
-            key if key == DataConfig::EVAL_FRACTION.key => Some((share_held_out(basis.pairs), of_pairs)),
+            key if key == DataConfig::EVAL_FRACTION.key => {
+                // It has a say where a pair does not name its side itself.
+                let free = basis.pairs.saturating_sub(basis.held_out + basis.trained_on);
+                let why = if free < basis.pairs { format!("{free} of your {pairs} name no side") } else { of_pairs };
+                (free > 0).then(|| (share_held_out(basis.pairs), why))
+            }
             key if key == TrainConfig::PAIRS_PER_STEP.key => {
                 let fitting = BATCHES.iter().rev().find(|(from, _)| to_train_on >= *from)?;
                 Some((fitting.1.to_string(), format!("{to_train_on} of your {pairs} are trained on")))
@@ -237,6 +242,18 @@ mod tests {
         config.follow(&of_pairs(81, 1_000_000), |setting| chosen.contains(setting));
         assert_eq!(config.optimizer.learning_rate, RunConfig::default().optimizer.learning_rate);
         assert_eq!((config.optimizer.warmup_steps, config.train.eval_every), (20, 16));
+    }
+
+    #[test]
+    fn no_share_is_held_out_of_pairs_that_name_their_side() {
+        let share = |held_out, trained_on| {
+            let basis = Basis { held_out, trained_on, ..of_pairs(100, 1_000_000) };
+            let suggestions = RunConfig::default().follow(&basis, |_| false);
+            suggestions.into_iter().find(|one| one.setting == DataConfig::EVAL_FRACTION).map(|one| one.because)
+        };
+        assert_eq!(share(0, 0).as_deref(), Some("you have 100 pairs"));
+        assert_eq!(share(10, 60).as_deref(), Some("30 of your 100 pairs name no side"));
+        assert_eq!(share(20, 80), None);
     }
 
     #[test]
