@@ -1,6 +1,6 @@
 //! Looks for labels that a run argues against.
 
-use data::suspects::Standing;
+use data::suspects::MarginScore;
 use state::{Notice, review::Review};
 use store::Project;
 
@@ -36,7 +36,7 @@ impl App {
                     return;
                 };
                 let judged = standings.len();
-                let queue: Vec<Standing> = standings.into_iter().filter(Standing::is_suspect).collect();
+                let queue: Vec<MarginScore> = standings.into_iter().filter(MarginScore::is_suspect).collect();
                 if queue.is_empty() {
                     let sentence = format!("{run} met {judged} labels twice or more and argues against none of them");
                     workspace.notices.push(Notice::info(sentence));

@@ -1,7 +1,7 @@
 //! `nudge suspects`: labels that a run argues against.
 
 use anyhow::Result;
-use data::suspects::Standing;
+use data::suspects::MarginScore;
 use serde_json::json;
 
 use super::{args::Suspects, ending::Ending, output, place::project_and_run};
@@ -10,9 +10,10 @@ pub fn run(args: &Suspects) -> Result<Ending> {
     let (project, record) = project_and_run(&args.place, args.demo)?;
     let standings = project.standings(record.id)?;
     let judged = standings.len();
-    let suspects: Vec<Standing> = standings.into_iter().filter(|standing| args.all || standing.is_suspect()).collect();
+    let suspects: Vec<MarginScore> =
+        standings.into_iter().filter(|standing| args.all || standing.is_suspect()).collect();
     if args.json {
-        for Standing { pair, visits, standing, margin, middle } in suspects {
+        for MarginScore { pair, visits, standing, margin, middle } in suspects {
             let is_suspect = standing <= data::suspects::LOW;
             output::json(&json!({
                 "pair": pair, "suspect": is_suspect, "standing": standing, "visits": visits, "margin": margin, "middle": middle,
@@ -30,7 +31,7 @@ pub fn run(args: &Suspects) -> Result<Ending> {
         .iter()
         .zip(project.rows(&ids)?)
         .map(|(standing, row)| {
-            let Standing { pair, visits, standing, margin, middle } = standing;
+            let MarginScore { pair, visits, standing, margin, middle } = standing;
             vec![
                 pair.0.to_string(),
                 format!("{standing:.2}"),

@@ -40,7 +40,7 @@ pub struct Visit {
 
 /// How a pair fared in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct MarginScore {
     pub pair: PairId,
     /// How often the run met it.
     pub visits: usize,
@@ -52,7 +52,7 @@ pub struct Standing {
     pub middle: f32,
 }
 
-impl Standing {
+impl MarginScore {
     pub fn is_suspect(&self) -> bool {
         self.standing <= LOW
     }
@@ -60,8 +60,8 @@ impl Standing {
 
 /// Of those in `sure` that were met twice or more, lowest first. `visits` are all of a run's, in the order of their steps;
 /// `sure` is 2c − 1 of each label that is asked about.
-pub fn standings(visits: &[Visit], sure: &BTreeMap<PairId, f64>) -> Vec<Standing> {
-    let mut of: HashMap<PairId, (f64, Standing)> = HashMap::new();
+pub fn standings(visits: &[Visit], sure: &BTreeMap<PairId, f64>) -> Vec<MarginScore> {
+    let mut of: HashMap<PairId, (f64, MarginScore)> = HashMap::new();
     for around in windows(visits) {
         let Some((middle, spread)) = middle_and_spread(around) else {
             continue;
@@ -69,7 +69,7 @@ pub fn standings(visits: &[Visit], sure: &BTreeMap<PairId, f64>) -> Vec<Standing
         let asked = around.iter().filter(|visit| visit.margin.is_finite() && sure.contains_key(&visit.pair));
         for visit in asked {
             let Visit { pair, margin, .. } = *visit;
-            let nothing = Standing { pair, visits: 0, standing: 0.0, margin, middle: 0.0 };
+            let nothing = MarginScore { pair, visits: 0, standing: 0.0, margin, middle: 0.0 };
             let (sum, standing) = of.entry(pair).or_insert((0.0, nothing));
             if (1..=VISITS).contains(&standing.visits) {
                 *sum += (f64::from(margin) - middle) / spread;
@@ -79,11 +79,11 @@ pub fn standings(visits: &[Visit], sure: &BTreeMap<PairId, f64>) -> Vec<Standing
         }
     }
     let met_again = of.into_values().filter(|(_, standing)| standing.visits > 1);
-    let mean = |(sum, of): (f64, Standing)| {
+    let mean = |(sum, of): (f64, MarginScore)| {
         let sure = sure.get(&of.pair).copied().unwrap_or(0.0);
-        Standing { standing: sure * sum / (of.visits - 1).min(VISITS) as f64, ..of }
+        MarginScore { standing: sure * sum / (of.visits - 1).min(VISITS) as f64, ..of }
     };
-    let mut standings: Vec<Standing> = met_again.map(mean).collect();
+    let mut standings: Vec<MarginScore> = met_again.map(mean).collect();
     standings.sort_by(|a, b| a.standing.total_cmp(&b.standing).then(a.pair.cmp(&b.pair)));
     standings
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use data::{Choice, Pair, PairId, Verdict, suspects::Standing};
+use data::{Choice, Pair, PairId, Verdict, suspects::MarginScore};
 
 use super::labelling::LOCAL;
 
@@ -53,7 +53,7 @@ pub struct Review {
     pub run: String,
     /// Labels that it met often enough to say something.
     pub judged: usize,
-    queue: Vec<Standing>,
+    queue: Vec<MarginScore>,
     at: usize,
     steps: Vec<Step>,
     /// Its last decision is being taken back: until then it has no better answer to decide about.
@@ -65,7 +65,7 @@ pub struct Review {
 
 impl Review {
     /// `queue`: the lowest first.
-    pub fn new(run: String, judged: usize, queue: Vec<Standing>) -> Self {
+    pub fn new(run: String, judged: usize, queue: Vec<MarginScore>) -> Self {
         Self {
             run,
             judged,
@@ -78,7 +78,7 @@ impl Review {
         }
     }
 
-    pub fn current(&self) -> Option<Standing> {
+    pub fn current(&self) -> Option<MarginScore> {
         self.queue.get(self.at).copied()
     }
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn review() -> Review {
-        let standing = |id| Standing { pair: PairId(id), visits: 3, standing: -1.0, margin: -2.0, middle: 1.0 };
+        let standing = |id| MarginScore { pair: PairId(id), visits: 3, standing: -1.0, margin: -2.0, middle: 1.0 };
         Review::new("MPO 1".to_owned(), 40, (1..=3).map(standing).collect())
     }
 

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::{Project, RunId, project::Result, runs::RunRecord, take_in::revision_of};
 use ::data::{
     PairId, Verdict,
-    suspects::{self, Standing, Visit},
+    suspects::{self, MarginScore, Visit},
 };
 
 impl Project {
     /// How the labels fared that `run` met twice or more, lowest first. Left out are those that somebody has judged since it
     /// began, pairs whose texts or label are others than it saw, and what is no better answer.
-    pub fn standings(&self, run: RunId) -> Result<Vec<Standing>> {
+    pub fn standings(&self, run: RunId) -> Result<Vec<MarginScore>> {
         let RunRecord { created_ms, .. } = self.run(run)?;
         self.snapshot(|connection| {
             let revision = revision_of(connection, run)?;

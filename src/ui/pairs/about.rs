@@ -4,7 +4,7 @@ use data::{Pair, PairId, Scale, Split, counted, metrics};
 use egui::{ComboBox, Key, Role as WidgetRole, TextEdit, Ui};
 use state::{
     Command, Commands, Workspace,
-    fate::why_not,
+    not_trained::why_not,
     pairs::{Caret, PairsCommand, PairsView},
     runs::Loaded,
     train::{Preflight, RunCommand},

@@ -1,6 +1,6 @@
 //! Labels that a run argues against, one at a time: flip, keep or drop.
 
-use data::{Pair, PairId, suspects::Standing};
+use data::{Pair, PairId, suspects::MarginScore};
 use egui::{Button, RichText, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -114,7 +114,13 @@ fn header(ui: &mut Ui, review: &Review, workspace: &Workspace) -> Option<ReviewA
 }
 
 /// Prompt, chosen and rejected answer, and what the run saw of them.
-fn question(ui: &mut Ui, pair: &Pair, standing: Standing, review: &Review, view: &mut PairsView) -> Option<ReviewAct> {
+fn question(
+    ui: &mut Ui,
+    pair: &Pair,
+    standing: MarginScore,
+    review: &Review,
+    view: &mut PairsView,
+) -> Option<ReviewAct> {
     let (chosen, rejected) = pair.sides()?;
     let white_space = view.white_space;
     let compared = review.difference.then(|| view.differences.soon(&chosen.text, &rejected.text));
@@ -131,7 +137,7 @@ fn question(ui: &mut Ui, pair: &Pair, standing: Standing, review: &Review, view:
             let (name, text) = [("Chosen", &chosen.text), ("Rejected", &rejected.text)][place];
             answer(ui, (name, place), text, compared.as_deref(), (height, white_space));
         });
-        let Standing { margin, middle, visits, .. } = standing;
+        let MarginScore { margin, middle, visits, .. } = standing;
         let [margin, middle] = [margin, middle].map(|value| metric::number(f64::from(value)));
         parts::caption(
             ui,
