@@ -3,10 +3,11 @@
 //!
 //! A downloaded folder may hold anything. A pipe would be waited for without end, a link could carry a private file into
 //! what is exported, and a JSON of gigabytes fills the memory. Each costs a sentence here. A file that a person names may
-//! well be a pipe: [`read_any`] takes it, up to a limit.
+//! well be a pipe: [`read_any`] takes it, up to a limit, and [`open_any`], if somebody writes into it.
 
 mod contained;
 mod output;
+mod pipe;
 
 use std::{
     fs::{self, File},
@@ -16,6 +17,7 @@ use std::{
 
 pub use contained::contained;
 pub use output::{Output, Place, WriteError};
+pub use pipe::open_any;
 
 /// Settings, templates and indexes: the largest known have one or two megabytes.
 pub const SETTINGS: u64 = 8 << 20;
@@ -116,7 +118,7 @@ pub fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         return Err(FileError::Unfit { path: path.to_owned(), reason: DISK.to_owned() });
     }
     let mut bytes = Vec::new();
-    File::open(path).map_err(read_error)?.take(limit + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    open_any(path, &about).map_err(read_error)?.take(limit + 1).read_to_end(&mut bytes).map_err(read_error)?;
     if bytes.len() as u64 > limit {
         let reason = format!("it gives more than the {limit} bytes that are expected");
         return Err(FileError::Unfit { path: path.to_owned(), reason });

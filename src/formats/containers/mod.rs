@@ -139,7 +139,7 @@ pub fn open(path: &Path) -> Result<Opened, FormatError> {
     if ::files::is_disk(&about) {
         return Err(FormatError::foreign(path, "a disk", "Name a file on it."));
     }
-    let file = File::open(path).map_err(&failed)?;
+    let file = ::files::open_any(path, &about).map_err(&failed)?;
     let read = Rc::new(Cell::new(0));
     let mut whole = about.is_file().then(|| file.try_clone()).transpose().map_err(&failed)?;
     let mut rest: Box<dyn Read> = Box::new(Counted { bytes: file, read: Rc::clone(&read) });
