@@ -1,6 +1,7 @@
 //! `nudge answers`: how a run answered the probes, step by step.
 
 use anyhow::Result;
+use data::config::{Method, RunConfig};
 use serde_json::json;
 use store::{Project, RunId, SampleRecord};
 
@@ -57,7 +58,13 @@ pub fn run(args: &Answers) -> Result<Ending> {
 fn judged(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
     let steps = project.judged_steps(run)?;
     let Some(step) = args.step.or(steps.last().copied()) else {
-        anyhow::bail!("Nothing of run {} was judged: it began without rules (judge.toml).", run.0);
+        let kind = RunConfig::from_toml(&project.run(run)?.config_toml)?.objective.kind;
+        let why = if kind == Method::Reward {
+            "a reward model writes no answers"
+        } else {
+            "it began without rules (judge.toml)"
+        };
+        anyhow::bail!("Nothing of run {} was judged: {why}.", run.0);
     };
     if !steps.contains(&step) {
         let steps: Vec<String> = steps.iter().map(u64::to_string).collect();

@@ -1,7 +1,7 @@
 //! `nudge suspects`: labels that a run argues against.
 
 use anyhow::Result;
-use data::suspects::MarginScore;
+use data::{config::RunConfig, suspects::MarginScore};
 use serde_json::json;
 
 use super::{args::Suspects, ending::Ending, output, place::project_and_run};
@@ -23,7 +23,13 @@ pub fn run(args: &Suspects) -> Result<Ending> {
     }
     let name = &record.name;
     if judged == 0 {
-        output::line(format!("{name} has met no label of today twice; train for two epochs or more"))?;
+        let kind = RunConfig::from_toml(&record.config_toml)?.objective.kind;
+        let why = if kind.samples() {
+            "learns from the scores of answers that it writes and meets no label"
+        } else {
+            "has met no label of today twice; train for two epochs or more"
+        };
+        output::line(format!("{name} {why}"))?;
         return Ok(Ending::Done);
     }
     let ids = suspects.iter().map(|standing| standing.pair).collect::<Vec<_>>();

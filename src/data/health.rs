@@ -307,9 +307,13 @@ impl Lengths {
     }
 }
 
+/// Those that are compared; of a pair without a verdict, all of them.
 fn has_identical_answers(pair: &Pair) -> bool {
-    let texts = || pair.answers.iter().map(|answer| (answer.text.trim(), &answer.extras));
-    texts().enumerate().any(|(index, text)| texts().skip(index + 1).any(|other| other == text))
+    let text = |answer: &Answer| (answer.text.trim().to_owned(), answer.extras.clone());
+    match pair.sides() {
+        Some((chosen, rejected)) => text(chosen) == text(rejected),
+        None => pair.answers.len() > 1 && pair.answers.windows(2).all(|two| text(&two[0]) == text(&two[1])),
+    }
 }
 
 /// 64 bits of the answer's text, blanks at its ends left out.

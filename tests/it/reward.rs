@@ -69,11 +69,14 @@ fn its_scores_stand_beside_the_pairs_and_it_gives_no_text() {
     let (all, pairs) = lines.split_last().unwrap();
     assert_eq!(pairs.len(), 20);
     assert!(all["accuracy"].as_f64().unwrap() > 0.9, "{all}");
+    let std = newest_state(&toy.open().run(run).unwrap().checkpoints).unwrap().scale.unwrap().std;
     let number_of = |line: &Value, key: &str| line[key].as_f64().unwrap();
     for line in pairs {
         let margin = number_of(line, "chosen_score") - number_of(line, "rejected_score");
         assert!((number_of(line, "margin") - margin).abs() < 1e-9);
-        assert!((number_of(line, "rewards/chosen") - number_of(line, "chosen_score")).abs() < 1e-9, "{line}");
+        // In the head's own unit, which pushes are told in too.
+        assert!((number_of(line, "rewards/chosen") - std * number_of(line, "chosen_score")).abs() < 1e-9, "{line}");
+        assert!((number_of(line, "push") - std / (1.0 + (std * margin).exp())).abs() < 1e-6, "{line}");
         assert!((number_of(line, "objective_margin") - margin).abs() < 1e-9);
     }
     // The same again from what is kept.

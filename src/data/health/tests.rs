@@ -60,6 +60,10 @@ fn empty_and_identical_answers_are_found_with_or_without_a_verdict() {
     ];
     let health = examine(&pairs);
     assert_eq!(found(&health, Kind::IdenticalAnswers), [[1]]);
+    // Of several answers a third may repeat one of those that are compared: they still differ.
+    let mut ranked = pair(5, "p", ["a", "b"], Some(0));
+    ranked.answers.push(Answer::new("a", crate::Origin::Human));
+    assert!(examine(&[ranked]).findings.is_empty());
     assert_eq!(found(&health, Kind::EmptyAnswers), [[2, 3]]);
     assert_eq!(health.findings.len(), 2);
 }

@@ -263,6 +263,7 @@ fn warn(report: &mut PreflightReport, config: &RunConfig, dataset: &Dataset) {
     if !report.set_aside.is_empty() {
         warnings.push(format!("{} labelled pairs are set aside and will not be trained on", report.set_aside.len()));
     }
+    warnings.extend(schedule::critic_remark(config, report.total_steps));
     warnings.extend(unlooked_remark(&config.train));
     warnings.extend(schedule::warm_up_remark(&config.optimizer, report.total_steps));
 }

@@ -43,6 +43,9 @@ fn pair(record: &Record<'_>, taking: &Taking<'_>) -> Result<Pair, String> {
     if answers.len() < 2 {
         return Err("a pair has two answers at least".to_owned());
     }
+    if let Some(key) = keys.iter().enumerate().find(|(at, key)| keys[..*at].contains(key)).map(|(_, key)| key) {
+        return Err(format!("two answers have the key {key:?}"));
+    }
     let documents = match record.raw("documents")? {
         Some(Json::Array(documents)) => Some(documents),
         _ => None,
@@ -125,6 +128,9 @@ fn verdict(verdict: &Json, keys: &[&str], taking: &Taking<'_>) -> Result<Option<
             let chosen = at("better")?.ok_or_else(|| "there is no better answer".to_owned())?;
             let other = (0..keys.len()).find(|other| *other != chosen);
             let rejected = at("worse")?.or(other).ok_or_else(|| "there is no worse answer".to_owned())?;
+            if chosen == rejected {
+                return Err("\"verdict\" says that an answer is better than itself".to_owned());
+            }
             let strength = |value: &Json| STRENGTHS.get((value.as_u64()? as usize).checked_sub(1)?).copied();
             let strength = member(verdict, "verdict", "strength", "1, 2 or 3", strength)?.unwrap_or_default();
             Choice::Better { chosen, rejected, strength }
@@ -138,15 +144,20 @@ fn verdict(verdict: &Json, keys: &[&str], taking: &Taking<'_>) -> Result<Option<
         at_ms: member(verdict, "verdict", "at", "a time", time)?.map_or(taking.now_ms, Timestamp::as_millisecond),
         took_ms: member(verdict, "verdict", "ms", "a number of milliseconds", short)?,
         shown_left: at("shown_left")?,
-        order: order(verdict, keys),
+        order: order(verdict, keys)?,
     }))
 }
 
-/// The places of the keys that a verdict puts in order; one that names no answer puts nothing in order.
-fn order(verdict: &Json, keys: &[&str]) -> Vec<usize> {
-    let named = verdict["order"].as_array().into_iter().flatten();
-    let places = named.map(|name| keys.iter().position(|key| Some(*key) == name.as_str()));
-    places.collect::<Option<_>>().unwrap_or_default()
+/// The places of the keys that a verdict puts in order.
+fn order(verdict: &Json, keys: &[&str]) -> Result<Vec<usize>, String> {
+    let place = |name: &Json| keys.iter().position(|key| Some(*key) == name.as_str());
+    let places = |order: &Json| {
+        let places: Vec<usize> = order.as_array()?.iter().map(place).collect::<Option<_>>()?;
+        let is_each_once = places.iter().enumerate().all(|(at, one)| !places[..at].contains(one));
+        is_each_once.then_some(places)
+    };
+    let order = member(verdict, "verdict", "order", "a list of answers' keys, each once", places)?;
+    Ok(order.unwrap_or_default())
 }
 
 fn by(origin: &Origin) -> String {

@@ -23,7 +23,8 @@ pub fn coverage(config: &RunConfig, dataset: &Dataset) -> Vec<String> {
             "λ_ref is {weight}, but there are no reference answers, so the KL term has no say. Sample some from the model, or set λ_ref to 0"
         ));
     }
-    if weight == 0.0 && !references.is_empty() {
+    let is_in_reward = config.objective.kind.samples() && config.kl_coef() > 0.0;
+    if weight == 0.0 && !is_in_reward && !references.is_empty() {
         warnings.push("λ_ref is 0: the KL drift on the reference answers is measured but nothing holds it".to_owned());
     }
     let about: HashSet<PromptKey> = dataset.pairs.train.iter().map(|pair| pair.prompt).collect();

@@ -69,8 +69,11 @@ pub fn identity(weights: &str, codec: &Codec, limits: Limits) -> String {
 pub fn objective_at(project: &Project, config: &RunConfig, at: Option<(RunId, u64)>) -> Result<Objective> {
     let Some((run, step)) = at else { return Ok(Objective::of(&config.objective)) };
     if config.objective.kind == Method::Reward {
-        // With scores in place of log-probs, and 0 at the start, the loss of DPO is that of Bradley and Terry.
-        return Ok(Objective::Dpo { beta: 1.0, margin: Margin::AnchoredSum, smoothing: Smoothing::None });
+        // With scores in place of log-probs, and 0 at the start, the loss of DPO is that of Bradley and Terry; what is told in
+        // standard deviations was fitted in the head's own unit.
+        let scale = checkpoint::state_of(&project.run(run)?.checkpoints, step).and_then(|state| state.scale);
+        let beta = scale.map_or(1.0, |scale| scale.std);
+        return Ok(Objective::Dpo { beta, margin: Margin::AnchoredSum, smoothing: Smoothing::None });
     }
     let knobs = checkpoint::state_of(&project.run(run)?.checkpoints, step).map(|state| state.knobs);
     Ok(Objective::of(&knobs.map_or_else(|| config.objective.clone(), |knobs| knobs.turned(&config.objective))))

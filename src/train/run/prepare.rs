@@ -329,7 +329,12 @@ fn report_rate(training: &Training, record: &RunRecord, context: &mut Context<'_
     let (optimizer, total) = (&training.config.optimizer, training.length.steps);
     let State { step, knobs, .. } = &training.state;
     if *step == 0 || record.total_steps != total {
-        let remarks = [schedule::warm_up_remark(optimizer, total), unlooked_remark(&training.config.train)];
+        let config = &training.config;
+        let remarks = [
+            schedule::warm_up_remark(optimizer, total),
+            schedule::critic_remark(config, total),
+            unlooked_remark(&config.train),
+        ];
         for text in remarks.into_iter().flatten() {
             context.log(LogLevel::Warning, text)?;
         }

@@ -1,6 +1,6 @@
 //! The learning rate of each step.
 
-use data::config::{OptimizerConfig, Schedule};
+use data::config::{Method, OptimizerConfig, RunConfig, Schedule};
 
 /// Learning rate of the update that makes `step` (counted from 1) of `total`.
 ///
@@ -29,6 +29,17 @@ pub fn warm_up_remark(config: &OptimizerConfig, total: u64) -> Option<String> {
             "The warm-up of {} steps is as long as the run of {total}, so the full learning rate is never reached; a smaller \
              optimizer.warmup_steps reaches it",
             config.warmup_steps
+        )
+    })
+}
+
+/// The same of PPO's critic, which the policy waits for.
+pub fn critic_remark(config: &RunConfig, total: u64) -> Option<String> {
+    let warmup = config.ppo.critic_warmup;
+    (config.objective.kind == Method::Ppo && warmup >= total).then(|| {
+        format!(
+            "The critic learns alone for {warmup} steps (ppo.critic_warmup), as long as the run of {total}: the policy never \
+             moves. A smaller one, or more steps, lets it"
         )
     })
 }

@@ -143,6 +143,9 @@ fn a_verdict_of_the_wrong_type_is_no_missing_verdict() {
         (r#"{"better":"a","worse":"c"}"#, r#""verdict.worse" is "c", which is not the key of an answer"#),
         (r#"{"better":"a","strength":2.7}"#, r#""verdict.strength" is 2.7, which is not 1, 2 or 3"#),
         (r#"{"better":"a","at":"garbage"}"#, "which is not a time"),
+        (r#"{"better":"a","order":["a","zz"]}"#, "which is not a list of answers' keys, each once"),
+        (r#"{"better":"a","order":["a","b","a"]}"#, "each once"),
+        (r#"{"better":"a","worse":"a"}"#, "better than itself"),
     ] {
         let file = home.join("record.jsonl");
         fs::write(&file, record(verdict)).unwrap();
