@@ -1,7 +1,9 @@
 //! Where tensors live: the device that was asked for, the ones there are, and what memory they have.
 //!
-//! The processor is always there. CUDA needs a build with the feature `cuda` and a driver; Metal needs a build with the
-//! feature `metal`, on a Mac. A device belongs to the thread that opened it (its work is queued on the thread's own
+//! The processor is always there. A graphics card with our own kernels (`gpu:0`) needs nothing but its driver; it is chosen
+//! by itself only when it has been tried in a process of its own, computed what the processor does, and was clearly quicker
+//! ([`Trial`]). CUDA needs a build with the feature `cuda` and a driver; Metal needs a build with the feature `metal`, on a
+//! Mac. A device of theirs belongs to the thread that opened it (its work is queued on the thread's own
 //! stream), so each thread keeps its own and a policy stays on the thread that loaded it.
 
 #[cfg(feature = "cuda")]
@@ -9,12 +11,18 @@ mod cuda;
 #[cfg(all(feature = "cuda", target_os = "linux", target_arch = "x86_64"))]
 mod lazy;
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use candle_core::{DType, Device};
 pub use data::config::DeviceChoice;
 
-use super::{Compute, KernelError, Kernels, Place, Result, composed, cpu_in};
+use super::{
+    Compute, KernelError, Kernels, Place, Result, composed, cpu_in,
+    gpu::{self, Card, CardInfo, CardOptions},
+};
 
 /// A device, and a sentence about why it is this one.
 #[derive(Debug, Clone)]
@@ -42,6 +50,94 @@ pub struct DeviceMemory {
     pub peak: u64,
 }
 
+/// How a graphics card did when it was tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Its number: `gpu:0` is the first.
+    pub number: usize,
+    pub card: CardInfo,
+    /// GFLOP/s of a product of f32 matrices, or a sentence about what went wrong.
+    pub rate: Result<f64, String>,
+}
+
+/// What is known of this machine's cards. Nothing until somebody has tried them.
+static TRIALS: Mutex<Option<Trials>> = Mutex::new(None);
+
+/// The trials of all cards, and what the processor did in the same minute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trials {
+    pub cards: Vec<Trial>,
+    /// GFLOP/s of the same product.
+    pub processor: f64,
+}
+
+impl Trials {
+    /// How much quicker than the processor a card has to be to be chosen by itself.
+    pub const WORTH: f64 = 1.5;
+
+    /// The quickest card that computes rightly, is no software and is worth it.
+    pub fn best(&self) -> Option<&Trial> {
+        let rate = |trial: &Trial| trial.rate.as_ref().copied().unwrap_or(0.0);
+        let worth = |trial: &&Trial| !trial.card.is_software && rate(trial) >= Self::WORTH * self.processor;
+        self.cards.iter().filter(worth).max_by(|a, b| rate(a).total_cmp(&rate(b)))
+    }
+
+    /// One sentence a card.
+    pub fn in_words(&self) -> Vec<String> {
+        let told = |trial: &Trial| {
+            let Trial { number, card, rate } = trial;
+            let name = format!("gpu:{number} is {} ({})", card.name, card.backend);
+            match rate {
+                Err(fault) => format!("{name}: {fault}; it is not used"),
+                Ok(rate) if card.is_software => {
+                    format!("{name}: computes rightly, {rate:.0} GFLOP/s, but is the processor in disguise")
+                }
+                Ok(rate) => format!(
+                    "{name}: computes rightly, {rate:.0} GFLOP/s where the processor does {:.0}",
+                    self.processor
+                ),
+            }
+        };
+        self.cards.iter().map(told).collect()
+    }
+}
+
+/// Makes known how the cards of this machine did.
+pub fn remember(trials: Trials) {
+    *TRIALS.lock().unwrap_or_else(PoisonError::into_inner) = Some(trials);
+}
+
+/// How the cards of this machine did, if somebody has tried them.
+pub fn trials() -> Option<Trials> {
+    TRIALS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Whether the processor in disguise counts as a card: `NUDGE_GPU=software`, for tests and the curious.
+pub fn counts_software() -> bool {
+    std::env::var_os("NUDGE_GPU").is_some_and(|value| value == "software")
+}
+
+/// Cards in use, by number. They belong to the process, not to a thread.
+static CARDS: Mutex<Vec<(usize, Arc<Card>)>> = Mutex::new(Vec::new());
+
+/// A graphics card, opened once; again after the driver has given up on it.
+fn card(number: usize) -> Result<Arc<Card>> {
+    let mut open = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|(_, card)| !card.is_lost());
+    if let Some((_, card)) = open.iter().find(|(known, _)| *known == number) {
+        return Ok(Arc::clone(card));
+    }
+    let card = Card::open(number, CardOptions::default())?;
+    if card.info().is_software && !counts_software() {
+        return Err(KernelError::NoDevice(format!(
+            "gpu:{number} is {}, which is the processor in disguise and slower than it; set NUDGE_GPU=software to use it all the same, or choose \"cpu\"",
+            card.info().name
+        )));
+    }
+    open.push((number, Arc::clone(&card)));
+    Ok(card)
+}
+
 thread_local! {
     static OPEN: RefCell<Vec<(DeviceChoice, Device)>> = const { RefCell::new(Vec::new()) };
 }
@@ -61,6 +157,11 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
             place: Place::Candle(accelerator(choice).map_err(KernelError::NoDevice)?),
             why: format!("Works on {}, as asked", name(choice)),
         }),
+        DeviceChoice::Gpu(number) => {
+            let card = card(number)?;
+            let why = format!("Works on {}, as asked", card_name(number, card.info()));
+            Ok(Opened { place: Place::Gpu(card), why })
+        }
         DeviceChoice::Auto => {
             let mut missing = Vec::new();
             for choice in [DeviceChoice::Cuda(0), DeviceChoice::Metal] {
@@ -73,14 +174,27 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
                     Err(_) => {}
                 }
             }
-            Ok(Opened {
-                place: Place::CPU,
-                why: if missing.is_empty() {
-                    "Works on the processor: this build has neither CUDA nor Metal".to_owned()
-                } else {
-                    format!("Works on the processor: {}", missing.join("; "))
-                },
-            })
+            let trials = trials();
+            if let Some(best) = trials.as_ref().and_then(Trials::best) {
+                match card(best.number) {
+                    Ok(card) => {
+                        let why = format!(
+                            "Works on {}: it computes what the processor does, and is quicker",
+                            card_name(best.number, card.info())
+                        );
+                        return Ok(Opened { place: Place::Gpu(card), why });
+                    }
+                    Err(error) => missing.push(error.to_string()),
+                }
+            }
+            if missing.is_empty() {
+                missing.push(match trials {
+                    None => "no graphics card has been tried yet; `nudge check` does so".to_owned(),
+                    Some(trials) if trials.cards.is_empty() => "no graphics card answers here".to_owned(),
+                    Some(trials) => trials.in_words().join("; "),
+                });
+            }
+            Ok(Opened { place: Place::CPU, why: format!("Works on the processor: {}", missing.join("; ")) })
         }
     }
 }
@@ -94,6 +208,14 @@ pub fn all_present() -> Vec<Present> {
         found.extend((0..count).filter_map(|number| present(DeviceChoice::Cuda(number))));
     }
     found.extend(present(DeviceChoice::Metal));
+    let tried = trials().map(|trials| trials.cards).unwrap_or_default();
+    let usable = |trial: &&Trial| trial.rate.is_ok() && (!trial.card.is_software || counts_software());
+    found.extend(
+        tried
+            .iter()
+            .filter(usable)
+            .map(|trial| Present { choice: DeviceChoice::Gpu(trial.number), name: trial.card.name.clone() }),
+    );
     found.extend(present(DeviceChoice::Cpu));
     found
 }
@@ -101,7 +223,11 @@ pub fn all_present() -> Vec<Present> {
 /// The kernels for a place. The processor's take `compute`; what flows between them is f32. `activations` is what flows
 /// between those of an accelerator.
 pub fn kernels_for(place: &Place, activations: DType, compute: Compute) -> Result<Arc<dyn Kernels>> {
-    if place.is_cpu() { Ok(cpu_in(compute)) } else { composed(activations) }
+    match place {
+        Place::Gpu(card) => Ok(gpu::kernels(card)),
+        place if place.is_cpu() => Ok(cpu_in(compute)),
+        Place::Candle(_) => composed(activations),
+    }
 }
 
 /// The memory of a device that has its own; `None` for the processor, and where the device does not say.
@@ -109,7 +235,8 @@ pub fn memory(place: &Place) -> Option<DeviceMemory> {
     match place {
         #[cfg(feature = "cuda")]
         Place::Candle(Device::Cuda(device)) => cuda::memory(device),
-        _ => None,
+        Place::Gpu(card) => card.memory(),
+        Place::Candle(_) => None,
     }
 }
 
@@ -125,6 +252,7 @@ fn trim(device: &Device) {
 /// The same for every device that the current thread has opened.
 pub fn trim_all() {
     OPEN.with_borrow(|open| open.iter().for_each(|(_, device)| trim(device)));
+    CARDS.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(_, card)| card.trim());
 }
 
 /// An accelerator, kept for this thread once it was opened.
@@ -144,11 +272,15 @@ fn accelerator(choice: DeviceChoice) -> Result<Device, String> {
     Ok(device)
 }
 
+fn card_name(number: usize, card: &CardInfo) -> String {
+    format!("gpu:{number} ({}, {} {})", card.name, card.backend, card.driver)
+}
+
 fn is_built_for(choice: DeviceChoice) -> bool {
     match choice {
         DeviceChoice::Cuda(_) => cfg!(feature = "cuda"),
         DeviceChoice::Metal => cfg!(feature = "metal"),
-        DeviceChoice::Auto | DeviceChoice::Cpu => true,
+        DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Gpu(_) => true,
     }
 }
 
@@ -190,11 +322,12 @@ mod tests {
 
     #[test]
     fn words_for_devices_go_both_ways() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:7", "metal"] {
+        for text in ["auto", "cpu", "cuda:0", "cuda:7", "gpu:0", "gpu:2", "metal"] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
         assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
-        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
+        assert_eq!("gpu".parse(), Ok(DeviceChoice::Gpu(0)));
+        for text in ["", "gpu:", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
             let error = text.parse::<DeviceChoice>().unwrap_err();
             assert!(error.contains("cuda:0"), "{error}");
         }
@@ -217,6 +350,5 @@ mod tests {
         let cuda = sentence(DeviceChoice::Cuda(1));
         assert!(cuda.contains("cuda:1") && cuda.contains("--features cuda"), "{cuda}");
         assert!(sentence(DeviceChoice::Metal).contains("--features metal"));
-        assert!(open(DeviceChoice::Auto).unwrap().why.contains("neither CUDA nor Metal"));
     }
 }

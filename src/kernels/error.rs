@@ -15,7 +15,7 @@ pub enum KernelError {
     #[error("{operation}: {operand} has element type {got:?}, expected {expected}")]
     ElementType { operation: &'static str, operand: &'static str, got: DType, expected: &'static str },
     /// An operand lives on another device than the implementation works on.
-    #[error("{operation}: {operand} is not in the memory of the processor")]
+    #[error("{operation}: {operand} is in the memory of another device")]
     Device { operation: &'static str, operand: &'static str },
     /// The tensor to change shares its storage with one that is read by the same call.
     #[error("{operation}: {operand} is to be changed but shares its storage with an operand that is read")]
@@ -28,7 +28,13 @@ pub enum KernelError {
     NoDevice(String),
     /// The device had no room for a tensor: the same work in smaller pieces may succeed.
     #[error("the device is out of memory: {0}")]
-    OutOfMemory(candle_core::Error),
+    OutOfMemory(String),
+    /// A graphics card could not do what was asked; in the driver's words.
+    #[error("{0}")]
+    Gpu(String),
+    /// The driver of a graphics card gave up. Nothing on it can be read any more.
+    #[error("{0}; the card has to be opened again")]
+    DeviceLost(String),
     /// candle refused.
     #[error(transparent)]
     Candle(candle_core::Error),
@@ -39,7 +45,7 @@ impl From<candle_core::Error> for KernelError {
         // The backends' own error types exist only in builds with them; their words are the same everywhere.
         let words = error.to_string();
         let is_full = ["OUT_OF_MEMORY", "ALLOC_FAILED", "out of memory"].iter().any(|full| words.contains(full));
-        if is_full { Self::OutOfMemory(error) } else { Self::Candle(error) }
+        if is_full { Self::OutOfMemory(words) } else { Self::Candle(error) }
     }
 }
 

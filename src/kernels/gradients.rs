@@ -2,7 +2,7 @@
 
 use candle_core::DType;
 
-use super::{Place, Result, Tensor, access, composed::flat, parallel, simd::multiversion};
+use super::{Place, Result, Tensor, access, composed::flat, gpu, parallel, simd::multiversion};
 
 /// A range of a flat f32 buffer: one parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,8 +47,10 @@ impl Gradients {
 
     /// Sets every element to zero.
     pub fn zero(&mut self) -> Result<()> {
-        if !self.flat.place().is_cpu() {
-            return flat::zero(self.flat.candle()?);
+        match self.flat.place() {
+            Place::Gpu(_) => return gpu::flat::zero(&self.flat),
+            place if !place.is_cpu() => return flat::zero(self.flat.candle()?),
+            Place::Candle(_) => {}
         }
         access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
             parallel::chunks(flat, parallel::PIECE, |_, piece| piece.fill(0.0));
@@ -57,8 +59,10 @@ impl Gradients {
 
     /// Σ g², summed in f64.
     pub fn norm_squared(&self) -> Result<f64> {
-        if !self.flat.place().is_cpu() {
-            return flat::norm_squared(self.flat.candle()?);
+        match self.flat.place() {
+            Place::Gpu(_) => return gpu::flat::norm_squared(&self.flat),
+            place if !place.is_cpu() => return flat::norm_squared(self.flat.candle()?),
+            Place::Candle(_) => {}
         }
         let flat = access::read(OPERATION, "buffer", &self.flat)?;
         let pieces = flat.len().div_ceil(parallel::PIECE);
@@ -71,8 +75,10 @@ impl Gradients {
 
     /// Multiplies every element.
     pub fn scale(&mut self, factor: f32) -> Result<()> {
-        if !self.flat.place().is_cpu() {
-            return flat::scale(self.flat.candle()?, factor);
+        match self.flat.place() {
+            Place::Gpu(_) => return gpu::flat::scale(&self.flat, factor),
+            place if !place.is_cpu() => return flat::scale(self.flat.candle()?, factor),
+            Place::Candle(_) => {}
         }
         access::rewrite(OPERATION, "buffer", &self.flat, &[], |flat| {
             parallel::chunks(flat, parallel::PIECE, |_, piece| {
@@ -84,6 +90,11 @@ impl Gradients {
     /// Whether there is neither NaN nor infinity.
     pub fn is_finite(&self) -> Result<bool> {
         self.flat.is_finite()
+    }
+
+    /// The same gradients there.
+    pub(super) fn to_place(&self, place: &Place) -> Result<Self> {
+        Ok(Self { flat: self.flat.to_place(place)? })
     }
 
     /// A copy, for checkpoints and tests.
@@ -126,8 +137,10 @@ impl Gradients {
 impl Tensor {
     /// Whether its f32 numbers are all finite.
     pub fn is_finite(&self) -> Result<bool> {
-        if !self.place().is_cpu() {
-            return flat::is_finite(self.candle()?);
+        match self.place() {
+            Place::Gpu(_) => return gpu::flat::is_finite(self),
+            place if !place.is_cpu() => return flat::is_finite(self.candle()?),
+            Place::Candle(_) => {}
         }
         let values = access::read(OPERATION, "buffer", self)?;
         let pieces = values.len().div_ceil(parallel::PIECE);

@@ -27,6 +27,8 @@
 
 mod access;
 mod adamw;
+#[cfg(test)]
+mod agreement;
 mod attention;
 mod buffer;
 mod columns;
@@ -38,6 +40,7 @@ mod embed;
 mod error;
 mod gated;
 mod gemm;
+pub mod gpu;
 mod gradients;
 mod head;
 mod keep;

@@ -284,7 +284,7 @@ pub(super) fn add(x: &Tensor, y: Tensor) -> Result<Tensor> {
 }
 
 /// The rank of an adapter, its shapes checked.
-fn lora_rank(operation: &'static str, lora: &Lora, d_in: usize, d_out: usize) -> Result<usize> {
+pub(super) fn lora_rank(operation: &'static str, lora: &Lora, d_in: usize, d_out: usize) -> Result<usize> {
     let (rank, _) = access::matrix(operation, "LoRA A", lora.a.dims())?;
     access::expect_dims(operation, "LoRA A", lora.a.dims(), &[rank, d_in])?;
     access::expect_dims(operation, "LoRA B", lora.b.dims(), &[d_out, rank])?;

@@ -1,14 +1,18 @@
 //! Where tensors live.
 
+use std::sync::Arc;
+
 use candle_core::Device;
 
-use super::Result;
+use super::{Result, gpu::Card};
 
 /// The processor's memory, or an accelerator's.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// The processor, or an accelerator that candle serves (CUDA, Metal).
     Candle(Device),
+    /// A graphics card with our own kernels.
+    Gpu(Arc<Card>),
 }
 
 impl Place {
@@ -20,7 +24,9 @@ impl Place {
 
     /// Waits until everything that was asked for is done.
     pub fn synchronize(&self) -> Result<()> {
-        let Self::Candle(device) = self;
-        Ok(device.synchronize()?)
+        match self {
+            Self::Candle(device) => Ok(device.synchronize()?),
+            Self::Gpu(card) => card.wait(),
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     KernelError, Place, Quantized, Result, Tensor,
     access::{self, View},
     gemm::{Matrix, Multiplier, Panel},
+    gpu::Blocks,
     parallel,
     simd::{from_bf16_bits, multiversion},
 };
@@ -21,6 +22,8 @@ pub enum Weight {
     Dense(Tensor),
     /// In blocks of a few bits a number; always frozen.
     Quantized(Arc<Quantized>),
+    /// The same in the memory of a graphics card.
+    OnCard(Blocks),
 }
 
 impl From<Tensor> for Weight {
@@ -40,10 +43,8 @@ impl Weight {
     pub fn dims(&self) -> Vec<usize> {
         match self {
             Self::Dense(tensor) => tensor.dims().to_vec(),
-            Self::Quantized(weight) => {
-                let (rows, columns) = weight.dims();
-                vec![rows, columns]
-            }
+            Self::Quantized(weight) => <[usize; 2]>::from(weight.dims()).to_vec(),
+            Self::OnCard(weight) => <[usize; 2]>::from(weight.dims()).to_vec(),
         }
     }
 
@@ -51,7 +52,7 @@ impl Weight {
     pub fn dense(&self) -> Option<&Tensor> {
         match self {
             Self::Dense(tensor) => Some(tensor),
-            Self::Quantized(_) => None,
+            Self::Quantized(_) | Self::OnCard(_) => None,
         }
     }
 
@@ -65,6 +66,7 @@ impl Weight {
         let format = match self {
             Self::Dense(tensor) => return tensor.dtype().as_str().to_owned(),
             Self::Quantized(weight) => weight.format(),
+            Self::OnCard(weight) => weight.format(),
         };
         format.name().to_owned()
     }
@@ -74,6 +76,7 @@ impl Weight {
         match self {
             Self::Dense(tensor) => tensor.elem_count() * tensor.dtype().size_in_bytes(),
             Self::Quantized(weight) => weight.byte_len(),
+            Self::OnCard(weight) => weight.byte_len(),
         }
     }
 
@@ -83,6 +86,7 @@ impl Weight {
         match self {
             Self::Dense(tensor) => Ok(tensor.clone()),
             Self::Quantized(weight) => Ok(Tensor::from_vec(weight.dequantize(), weight.dims(), &Place::CPU)?),
+            Self::OnCard(weight) => Self::from(weight.download()?).widened(),
         }
     }
 
@@ -91,6 +95,7 @@ impl Weight {
         match self {
             Self::Dense(tensor) => tensor.to_dtype(DType::F32)?.to_vec(),
             Self::Quantized(weight) => Ok(weight.dequantize()),
+            Self::OnCard(weight) => Ok(weight.download()?.dequantize()),
         }
     }
 
@@ -98,6 +103,11 @@ impl Weight {
     pub fn placed(self, place: &Place, kind: DType) -> Result<Self> {
         match &self {
             Self::Quantized(_) if place.is_cpu() => Ok(self),
+            Self::Quantized(weight) if let Place::Gpu(card) = place && Blocks::can_hold(weight.format()) => {
+                Ok(Self::OnCard(Blocks::upload(card, weight)?))
+            }
+            Self::OnCard(_) if matches!(place, Place::Gpu(_)) => Ok(self),
+            Self::OnCard(weight) => Self::from(weight.download()?).placed(place, kind),
             Self::Quantized(_) => Ok(self.widened()?.to_dtype(kind)?.to_place(place)?.into()),
             Self::Dense(tensor) => Ok(tensor.to_place(place)?.into()),
         }
@@ -108,6 +118,7 @@ impl Weight {
         match self {
             Self::Dense(tensor) => access::matrix(operation, operand, tensor.dims()),
             Self::Quantized(weight) => Ok(weight.dims()),
+            Self::OnCard(weight) => Ok(weight.dims()),
         }
     }
 
@@ -142,6 +153,7 @@ impl Weight {
                 }
             }
             Self::Quantized(weight) => WeightView::Quantized(weight),
+            Self::OnCard(_) => return Err(KernelError::Device { operation, operand }),
         })
     }
 }

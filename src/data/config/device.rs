@@ -12,6 +12,8 @@ pub enum DeviceChoice {
     /// By its number.
     Cuda(usize),
     Metal,
+    /// A graphics card with our own kernels (Vulkan, Metal or DirectX 12), by its number.
+    Gpu(usize),
 }
 
 impl FromStr for DeviceChoice {
@@ -23,9 +25,11 @@ impl FromStr for DeviceChoice {
             "cpu" => Ok(Self::Cpu),
             "metal" => Ok(Self::Metal),
             "cuda" => Ok(Self::Cuda(0)),
+            "gpu" => Ok(Self::Gpu(0)),
             other => {
-                other.strip_prefix("cuda:").and_then(|number| number.parse().ok()).map(Self::Cuda).ok_or_else(|| {
-                    format!("\"{other}\" is no device; choose \"auto\", \"cpu\", \"cuda:0\" or \"metal\"")
+                let numbered = |kind: &str| other.strip_prefix(kind).and_then(|number| number.parse().ok());
+                numbered("cuda:").map(Self::Cuda).or_else(|| numbered("gpu:").map(Self::Gpu)).ok_or_else(|| {
+                    format!("\"{other}\" is no device; choose \"auto\", \"cpu\", \"gpu:0\", \"cuda:0\" or \"metal\"")
                 })
             }
         }
@@ -39,6 +43,7 @@ impl fmt::Display for DeviceChoice {
             Self::Cpu => write!(f, "cpu"),
             Self::Cuda(number) => write!(f, "cuda:{number}"),
             Self::Metal => write!(f, "metal"),
+            Self::Gpu(number) => write!(f, "gpu:{number}"),
         }
     }
 }

@@ -7,7 +7,7 @@
 mod backward;
 mod forward;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::ops::Range;
 

@@ -1,17 +1,18 @@
 //! Attention against straight loops, finite differences of them, and itself.
 
-use super::{AttentionShape, CachedKeys, backward, cached, forward};
+use super::{AttentionShape, CachedKeys, backward, forward};
 use crate::{
-    Layout, Outcome, Segment, Tensor,
+    Kernels, Layout, Outcome, Segment, Tensor,
+    cpu::Cpu,
     testing::{assert_close, assert_gradient, assert_same_bits, inner, qkv, random, tensor, values},
 };
 
-fn shape(heads: usize, kv_heads: usize, head_dim: usize) -> AttentionShape {
+pub(crate) fn shape(heads: usize, kv_heads: usize, head_dim: usize) -> AttentionShape {
     AttentionShape { heads, kv_heads, head_dim, scale: 0.7, softcap: None, window: None }
 }
 
 /// Documents as `[prompt, answer, answer, ..]` lengths.
-fn layout(documents: &[&[usize]]) -> Layout {
+pub(crate) fn layout(documents: &[&[usize]]) -> Layout {
     let mut segments = Vec::new();
     let mut start = 0;
     for document in documents {
@@ -69,6 +70,11 @@ fn twin(q: &[f64], k: &[f64], v: &[f64], layout: &Layout, shape: &AttentionShape
 
 /// Forward and backward of one case against the twin.
 fn check(documents: &[&[usize]], shape: &AttentionShape) {
+    check_by(&Cpu::default(), 2e-6, documents, shape);
+}
+
+/// The same by any implementation for the processor's tensors, within a tolerance of the largest magnitude.
+pub(crate) fn check_by(kernels: &dyn Kernels, tolerance: f64, documents: &[&[usize]], shape: &AttentionShape) {
     let layout = layout(documents);
     let tokens = layout.tokens();
     let (q_width, k_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
@@ -77,12 +83,13 @@ fn check(documents: &[&[usize]], shape: &AttentionShape) {
     let (q_tensor, k_tensor) = (tensor(&q, (tokens, q_width)), tensor(&k, (tokens, k_width)));
     let (v_tensor, d_o_tensor) = (tensor(&v, (tokens, k_width)), tensor(&d_o, (tokens, q_width)));
     let qkv = qkv(&q_tensor, &k_tensor, &v_tensor);
-    let (o, lse) = forward(qkv, &layout, shape).unwrap();
+    let (o, lse) = kernels.attention(qkv, &layout, shape).unwrap();
     let (o_twin, lse_twin) = twin(&q, &k, &v, &layout, shape);
-    assert_close("o", &values(&o), &o_twin, 2e-6);
-    assert_close("lse", &values(&lse), &lse_twin, 2e-6);
+    assert_close("o", &values(&o), &o_twin, tolerance);
+    assert_close("lse", &values(&lse), &lse_twin, tolerance);
 
-    let (dq, dk, dv) = backward(qkv, Outcome { o: &o, lse: &lse, d_o: &d_o_tensor }, &layout, shape).unwrap();
+    let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o_tensor };
+    let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, &layout, shape).unwrap();
     let loss = |q: &[f64], k: &[f64], v: &[f64]| inner(&twin(q, k, v, &layout, shape).0, &d_o);
     assert_gradient("dq", &q, &values(&dq), |q| loss(q, &k, &v));
     assert_gradient("dk", &k, &values(&dk), |k| loss(&q, k, &v));
@@ -196,6 +203,11 @@ fn a_shared_prompt_equals_separate_sequences() {
 
 #[test]
 fn a_cache_gives_the_last_row_of_the_whole() {
+    check_caches_by(&Cpu::default(), 2e-6);
+}
+
+/// Caches of several lengths against the last row of the twin.
+pub(crate) fn check_caches_by(kernels: &dyn Kernels, tolerance: f64) {
     for (window, softcap) in [(None, None), (Some(3), None), (Some(290), Some(0.8)), (None, Some(2.0))] {
         let shape = AttentionShape { softcap, window, ..shape(6, 2, 5) };
         let lengths = [1_usize, 4, 300];
@@ -212,8 +224,8 @@ fn a_cache_gives_the_last_row_of_the_whole() {
             caches.push((tensor(&k, (capacity, 10)), tensor(&v, (capacity, 10)), len));
         }
         let caches: Vec<_> = caches.iter().map(|(keys, values, len)| CachedKeys { keys, values, len: *len }).collect();
-        let o = cached(&tensor(&queries, (3, 30)), &caches, &shape).unwrap();
-        assert_close("o", &values(&o), &expected, 2e-6);
+        let o = kernels.attention_cached(&tensor(&queries, (3, 30)), &caches, &shape).unwrap();
+        assert_close("o", &values(&o), &expected, tolerance);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use candle_core::DType;
 
-use super::{close, gradients, same, same_tensor};
+use super::{close, same, same_tensor};
 use crate::{
     AttentionShape, Head, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, NormOptions, Outcome,
     RmsNorm, Tensor,
+    agreement::gradients,
     composed::Composed,
     cpu::Cpu,
     testing::{qkv, random, slot, tensor, values},

@@ -1,0 +1,251 @@
+//! Which rows a workgroup has, and which of the other side it walks through.
+
+use std::{cmp::Reverse, ops::Range};
+
+use crate::{Layout, Segment};
+
+/// Rows of a block at most.
+const BLOCK: usize = 64;
+
+/// Rows of the other side that a workgroup takes at once.
+pub(super) const TILE: usize = 32;
+
+/// What one run may take, in rows of each side and in pairs of a query and a key.
+pub(super) struct Room {
+    pub rows: usize,
+    pub others: usize,
+    pub pairs: u64,
+}
+
+/// The blocks of a pass, as numbers that the shaders read.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub numbers: Vec<u32>,
+    /// Where the positions of all rows begin among the numbers; only for blocks of keys.
+    pub positions: u32,
+    pub parts: Vec<Part>,
+}
+
+/// Consecutive blocks that one run does, and the rows that they reach.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub first_block: u32,
+    pub blocks: u32,
+    pub rows: Range<usize>,
+    pub others: Range<usize>,
+    /// Pairs of a query and a key that are looked at.
+    pub pairs: u64,
+}
+
+/// Consecutive rows of one segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Block {
+    rows: Range<usize>,
+    /// Reached on the other side: from the first to the last.
+    others: Range<usize>,
+    pairs: u64,
+    /// What the shader is told.
+    record: Vec<u32>,
+    /// Rows of queries that see a block of keys.
+    ranges: Vec<Range<usize>>,
+}
+
+impl Plan {
+    /// Blocks of queries, and the keys that they see.
+    pub(super) fn of_queries(layout: &Layout, window: Option<usize>, room: &Room) -> Self {
+        let blocks = layout.segments().iter().flat_map(|segment| query_blocks(segment, window)).collect();
+        let (parts, blocks) = cut(blocks, room);
+        let numbers = blocks.into_iter().flat_map(|block| block.record).collect();
+        Self { numbers, positions: 0, parts }
+    }
+
+    /// Blocks of keys, and the queries that see them.
+    pub(super) fn of_keys(layout: &Layout, window: Option<usize>, room: &Room) -> Self {
+        let blocks = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window)).collect();
+        let (parts, mut blocks) = cut(blocks, room);
+        let mut first = blocks.iter().map(|block| block.record.len() + 2).sum::<usize>();
+        for block in &mut blocks {
+            block.record.extend([first as u32, block.ranges.len() as u32]);
+            first += block.ranges.len() * 2;
+        }
+        let records = blocks.iter().flat_map(|block| block.record.iter().copied());
+        let ranges = blocks.iter().flat_map(|block| &block.ranges);
+        let ends = ranges.flat_map(|range| [range.start as u32, range.end as u32]);
+        let numbers = records.chain(ends).chain(layout.positions().iter().copied()).collect();
+        Self { numbers, positions: first as u32, parts }
+    }
+}
+
+/// Cuts blocks into runs: in each the long ones first, so that no workgroup works on alone at the end.
+fn cut(blocks: Vec<Block>, room: &Room) -> (Vec<Part>, Vec<Block>) {
+    let mut parts: Vec<Part> = Vec::new();
+    for (index, block) in blocks.iter().enumerate() {
+        let joined = parts.last().map(|part| Part {
+            blocks: part.blocks + 1,
+            rows: part.rows.start.min(block.rows.start)..part.rows.end.max(block.rows.end),
+            others: part.others.start.min(block.others.start)..part.others.end.max(block.others.end),
+            pairs: part.pairs + block.pairs,
+            ..*part
+        });
+        let fits =
+            |part: &Part| part.rows.len() <= room.rows && part.others.len() <= room.others && part.pairs <= room.pairs;
+        match (joined.filter(fits), parts.last_mut()) {
+            (Some(joined), Some(last)) => *last = joined,
+            _ => parts.push(Part {
+                first_block: index as u32,
+                blocks: 1,
+                rows: block.rows.clone(),
+                others: block.others.clone(),
+                pairs: block.pairs,
+            }),
+        }
+    }
+    let mut blocks = blocks;
+    for part in &parts {
+        let first = part.first_block as usize;
+        blocks[first..first + part.blocks as usize].sort_by_key(|block| Reverse(block.pairs));
+    }
+    (parts, blocks)
+}
+
+/// Positions of a segment's tokens, a block at a time.
+fn positions_of(segment: &Segment) -> impl Iterator<Item = Range<usize>> + use<> {
+    let (first, end) = (segment.prefix.len(), segment.prefix.len() + segment.len);
+    (first..end).step_by(BLOCK).map(move |position| position..end.min(position + BLOCK))
+}
+
+/// Rows of a segment's tokens at these positions.
+fn rows_at(segment: &Segment, positions: &Range<usize>) -> Range<usize> {
+    let row = |position: usize| segment.start + position - segment.prefix.len();
+    row(positions.start)..row(positions.end)
+}
+
+fn pairs(rows: usize, others: usize) -> u64 {
+    (rows.next_multiple_of(BLOCK) * others.next_multiple_of(TILE)) as u64
+}
+
+fn query_blocks(segment: &Segment, window: Option<usize>) -> impl Iterator<Item = Block> + '_ {
+    positions_of(segment).map(move |queries| {
+        let rows = rows_at(segment, &queries);
+        let first = window.map_or(0, |window| (queries.start + 1).saturating_sub(window));
+        let prefix = &segment.prefix;
+        let first_row = match first.checked_sub(prefix.len()) {
+            Some(own) => segment.start + own,
+            None => prefix.start + first,
+        };
+        let record = [rows.start, rows.len(), queries.start, first, prefix.start, prefix.len(), segment.start];
+        Block {
+            others: first_row..rows.end,
+            pairs: pairs(rows.len(), queries.end - first),
+            record: record.iter().map(|&number| number as u32).collect(),
+            ranges: Vec::new(),
+            rows,
+        }
+    })
+}
+
+fn key_blocks<'a>(layout: &'a Layout, segment: &'a Segment, window: Option<usize>) -> impl Iterator<Item = Block> + 'a {
+    positions_of(segment).map(move |keys| {
+        let rows = rows_at(segment, &keys);
+        // One past the last position that sees any of them.
+        let end = window.map_or(usize::MAX, |window| keys.end.saturating_add(window - 1));
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for reader in
+            layout.segments().iter().filter(|reader| reader.start == segment.start || reader.prefix == segment.rows())
+        {
+            let first = keys.start.max(reader.prefix.len());
+            let queries = first..end.min(reader.prefix.len() + reader.len);
+            if queries.is_empty() {
+                continue;
+            }
+            let queries = rows_at(reader, &queries);
+            match ranges.last_mut() {
+                Some(last) if last.end == queries.start => last.end = queries.end,
+                _ => ranges.push(queries),
+            }
+        }
+        Block {
+            others: rows.start..ranges.last().map_or(rows.end, |last| last.end),
+            pairs: ranges.iter().map(|range| pairs(rows.len(), range.len())).sum(),
+            record: vec![rows.start as u32, rows.len() as u32, keys.start as u32],
+            ranges,
+            rows,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDLESS: Room = Room { rows: usize::MAX, others: usize::MAX, pairs: u64::MAX };
+
+    /// A prompt of 70 with answers of 3 and 80, and a text of 5.
+    fn layout() -> Layout {
+        let segment = |start, len, prefix| Segment { start, len, prefix };
+        Layout::new(vec![segment(0, 70, 0..0), segment(70, 3, 0..70), segment(73, 80, 0..70), segment(153, 5, 0..0)])
+            .unwrap()
+    }
+
+    /// Where each range of rows begins and ends.
+    type Ends = Vec<(usize, usize)>;
+
+    /// The rows of each block of keys, and the ranges of its queries.
+    fn blocks_of_keys(window: Option<usize>) -> Vec<(Range<usize>, Ends)> {
+        let layout = layout();
+        let blocks = layout.segments().iter().flat_map(|segment| key_blocks(&layout, segment, window));
+        blocks.map(|block| (block.rows, block.ranges.iter().map(|range| (range.start, range.end)).collect())).collect()
+    }
+
+    #[test]
+    fn keys_of_a_prompt_are_seen_by_all_its_answers() {
+        let expected = [
+            (0..64, vec![(0, 153)]),
+            (64..70, vec![(64, 153)]),
+            (70..73, vec![(70, 73)]),
+            (73..137, vec![(73, 153)]),
+            (137..153, vec![(137, 153)]),
+            (153..158, vec![(153, 158)]),
+        ];
+        assert_eq!(blocks_of_keys(None), expected);
+    }
+
+    #[test]
+    fn a_window_ends_the_ranges_of_queries() {
+        let blocks = blocks_of_keys(Some(10));
+        // The key at position 63 is seen up to position 72: by all of the prompt, three of each answer.
+        assert_eq!(blocks[0], (0..64, vec![(0, 76)]));
+        assert_eq!(blocks[1], (64..70, vec![(64, 82)]));
+        let far = blocks_of_keys(Some(2));
+        assert_eq!(far[0], (0..64, vec![(0, 65)]));
+        // Apart because the rest of the first answer lies between.
+        assert_eq!(far[1], (64..70, vec![(64, 71), (73, 74)]));
+    }
+
+    #[test]
+    fn queries_reach_from_the_first_key_in_their_window_to_themselves() {
+        let layout = layout();
+        let reach = |window| -> Vec<Range<usize>> {
+            layout.segments().iter().flat_map(|segment| query_blocks(segment, window)).map(|b| b.others).collect()
+        };
+        assert_eq!(reach(None), [0..64, 0..70, 0..73, 0..137, 0..153, 153..158]);
+        assert_eq!(reach(Some(10)), [0..64, 55..70, 61..73, 61..137, 128..153, 153..158]);
+    }
+
+    #[test]
+    fn a_run_takes_no_more_than_there_is_room_for() {
+        let whole = Plan::of_keys(&layout(), None, &ENDLESS);
+        assert_eq!(whole.parts.len(), 1);
+        assert_eq!((whole.parts[0].blocks, &whole.parts[0].rows, &whole.parts[0].others), (6, &(0..158), &(0..158)));
+        // The longest first.
+        assert_eq!(whole.numbers[..3], [0, 64, 0]);
+        assert_eq!(whole.numbers[whole.positions as usize..].iter().max(), Some(&149));
+
+        let room = Room { rows: 80, ..ENDLESS };
+        let rows: Vec<_> = Plan::of_queries(&layout(), None, &room).parts.into_iter().map(|part| part.rows).collect();
+        assert_eq!(rows, [0..73, 73..153, 153..158]);
+        let room = Room { pairs: 1, ..ENDLESS };
+        let parts = Plan::of_queries(&layout(), None, &room).parts;
+        assert!(parts.iter().all(|part| part.blocks == 1) && parts.len() == 6);
+    }
+}

@@ -1,0 +1,308 @@
+//! The card's memory: buffers that are used again, and pieces of them.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use candle_core::DType;
+
+use super::{
+    super::{KernelError, Result},
+    card::Card,
+};
+
+/// Buffers that nobody uses now, and how much there is.
+#[derive(Debug)]
+pub(super) struct Pool {
+    /// By size.
+    free: Mutex<BTreeMap<u64, Vec<wgpu::Buffer>>>,
+    used: AtomicU64,
+    peak: AtomicU64,
+    idle: AtomicU64,
+    poison: bool,
+}
+
+impl Pool {
+    pub(super) fn new(poison: bool) -> Self {
+        let zero = AtomicU64::default;
+        Self { free: Mutex::default(), used: zero(), peak: zero(), idle: zero(), poison }
+    }
+
+    fn take(&self, size: u64) -> Option<wgpu::Buffer> {
+        let mut free = self.free.lock().ok()?;
+        let (&found, buffers) = free.range_mut(size..=size + size / 4).find(|(_, buffers)| !buffers.is_empty())?;
+        let buffer = buffers.pop();
+        self.idle.fetch_sub(found, Ordering::Relaxed);
+        buffer
+    }
+
+    fn put(&self, buffer: wgpu::Buffer) {
+        let size = buffer.size();
+        self.used.fetch_sub(size, Ordering::Relaxed);
+        if let Ok(mut free) = self.free.lock() {
+            self.idle.fetch_add(size, Ordering::Relaxed);
+            free.entry(size).or_default().push(buffer);
+        }
+    }
+
+    fn count(&self, size: u64) {
+        let used = self.used.fetch_add(size, Ordering::Relaxed) + size;
+        self.peak.fetch_max(used, Ordering::Relaxed);
+    }
+
+    /// Gives back to the driver what nobody uses.
+    pub(super) fn trim(&self) {
+        if let Ok(mut free) = self.free.lock() {
+            free.clear();
+            self.idle.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes in use, the most there were, and bytes held for later.
+    pub(super) fn bytes(&self) -> (u64, u64, u64) {
+        let read = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        (read(&self.used), read(&self.peak), read(&self.idle))
+    }
+}
+
+/// A buffer in use; back into the pool with its last piece.
+pub(super) struct Block {
+    card: Arc<Card>,
+    /// Always there until it is dropped.
+    buffer: Option<wgpu::Buffer>,
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes on {:?}", self.buffer.as_ref().map_or(0, wgpu::Buffer::size), self.card)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.card.pool.put(buffer);
+        }
+    }
+}
+
+/// A size that buffers are made in: an eighth of a power of two apart, so that most can be used again.
+fn rounded(bytes: u64) -> u64 {
+    let bytes = bytes.max(256);
+    let step = (bytes.next_power_of_two() / 16).max(256);
+    bytes.next_multiple_of(step)
+}
+
+const USAGE: wgpu::BufferUsages =
+    wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
+
+/// Numbers in rows, without gaps, in the card's memory. A clone is the same memory.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    block: Arc<Block>,
+    /// First byte.
+    start: u64,
+    dims: Vec<usize>,
+    dtype: DType,
+}
+
+/// Some consecutive elements of a piece: what one operand of a shader spans.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span<'a> {
+    pub(super) piece: &'a Piece,
+    /// First byte in the buffer, and how many there are.
+    pub(super) start: u64,
+    pub(super) bytes: u64,
+}
+
+impl Piece {
+    /// A place for numbers that are not there yet.
+    ///
+    /// # Errors
+    /// [`KernelError::OutOfMemory`].
+    pub(crate) fn new(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
+        let bytes = (dims.iter().product::<usize>() * dtype.size_in_bytes()) as u64;
+        let size = rounded(bytes);
+        if bytes > card.info().largest_buffer {
+            return Err(KernelError::Gpu(format!(
+                "{}: a tensor {dims:?} of {} MiB is larger than the {} MiB that one buffer can have",
+                card.info().name,
+                bytes >> 20,
+                card.info().largest_buffer >> 20
+            )));
+        }
+        let buffer = match card.pool.take(size) {
+            Some(buffer) => buffer,
+            None => create(card, size)?,
+        };
+        card.pool.count(buffer.size());
+        let block = Arc::new(Block { card: Arc::clone(card), buffer: Some(buffer) });
+        let piece = Self { block, start: 0, dims: dims.to_vec(), dtype };
+        if card.pool.poison {
+            piece.fill(f32::NAN.to_bits())?;
+        }
+        Ok(piece)
+    }
+
+    /// Zeros.
+    pub(crate) fn zeros(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
+        let piece = Self::new(card, dims, dtype)?;
+        piece.fill(0)?;
+        Ok(piece)
+    }
+
+    /// These bytes, which are its elements in row order.
+    pub(crate) fn upload(card: &Arc<Card>, bytes: &[u8], dims: &[usize], dtype: DType) -> Result<Self> {
+        let piece = Self::new(card, dims, dtype)?;
+        piece.write(bytes)?;
+        Ok(piece)
+    }
+
+    /// Indices or offsets that a kernel reads.
+    pub(super) fn indices(card: &Arc<Card>, indices: &[u32]) -> Result<Self> {
+        Self::upload(card, bytemuck::cast_slice(indices), &[indices.len()], DType::U32)
+    }
+
+    /// Plain numbers that a kernel reads.
+    pub(super) fn numbers(card: &Arc<Card>, numbers: &[f32]) -> Result<Self> {
+        Self::upload(card, bytemuck::cast_slice(numbers), &[numbers.len()], DType::F32)
+    }
+
+    pub(crate) fn card(&self) -> &Arc<Card> {
+        &self.block.card
+    }
+
+    pub(crate) fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    fn element(&self) -> u64 {
+        self.dtype.size_in_bytes() as u64
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.len() as u64 * self.element()
+    }
+
+    /// First byte in the buffer.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn buffer(&self) -> Result<&wgpu::Buffer> {
+        self.block.buffer.as_ref().ok_or_else(|| KernelError::Gpu("a buffer was given back".to_owned()))
+    }
+
+    /// The same elements under another shape.
+    pub(crate) fn reshape(&self, dims: &[usize]) -> Result<Self> {
+        if dims.iter().product::<usize>() != self.len() {
+            let (operation, operand, got) = ("reshape", "tensor", self.dims.clone());
+            return Err(KernelError::Shape { operation, operand, got, expected: format!("as many elements as {dims:?}") });
+        }
+        Ok(Self { dims: dims.to_vec(), ..self.clone() })
+    }
+
+    /// Rows `start..start + len` along the first axis.
+    pub(crate) fn rows(&self, start: usize, len: usize) -> Result<Self> {
+        let (rows, width) = match self.dims.split_first() {
+            Some((&rows, rest)) => (rows, rest.iter().product::<usize>()),
+            None => (1, 1),
+        };
+        if start + len > rows {
+            let message = format!("rows {start}..{} of {rows}", start + len);
+            return Err(KernelError::Value { operation: "rows", message });
+        }
+        let mut view = self.clone();
+        view.start += (start * width) as u64 * self.element();
+        match view.dims.first_mut() {
+            Some(first) => *first = len,
+            None => view.dims = vec![len],
+        }
+        Ok(view)
+    }
+
+    /// The same memory as words of four bytes, `words` of them.
+    pub(super) fn as_words(&self, words: usize) -> Self {
+        Self { dims: vec![words], dtype: DType::U32, ..self.clone() }
+    }
+
+    /// Overwrites its elements with those of another piece of the same card, type and number.
+    pub(crate) fn set(&self, from: &Self) -> Result<()> {
+        if from.len() != self.len() || from.dtype != self.dtype {
+            let (operation, operand, got) = ("copy on the card", "source", from.dims.clone());
+            return Err(KernelError::Shape { operation, operand, got, expected: format!("{:?}", self.dims) });
+        }
+        self.card().copy(from.all(), self.all())
+    }
+
+    /// All of it.
+    pub(super) fn all(&self) -> Span<'_> {
+        Span { piece: self, start: self.start, bytes: self.bytes() }
+    }
+
+    /// These elements of it.
+    pub(super) fn span(&self, elements: Range<usize>) -> Span<'_> {
+        let element = self.element();
+        let start = self.start + elements.start as u64 * element;
+        Span { piece: self, start, bytes: elements.len() as u64 * element }
+    }
+}
+
+fn create(card: &Card, size: u64) -> Result<wgpu::Buffer> {
+    let attempt = || {
+        let scope = card.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = card.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage: USAGE,
+            mapped_at_creation: false,
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(buffer),
+            Some(error) => Err(error),
+        }
+    };
+    attempt().or_else(|_| {
+        // What is freed is so only once the card is done with it.
+        card.pool.trim();
+        card.wait()?;
+        attempt().map_err(|error| {
+            let (used, ..) = card.pool.bytes();
+            KernelError::OutOfMemory(format!(
+                "{} had no room for {} MiB beside the {} MiB in use ({error})",
+                card.info().name,
+                size >> 20,
+                used >> 20
+            ))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn sizes_are_a_few_steps_apart_and_waste_little() {
+        for bytes in [1, 255, 256, 257, 1000, 65_537, 1_000_001, (1 << 30) + 5] {
+            let size = rounded(bytes);
+            assert!(size >= bytes && size.is_multiple_of(256), "{bytes}: {size}");
+            assert!(size as f64 <= (bytes as f64 * 1.13).max(bytes as f64 + 256.0), "{bytes}: {size}");
+        }
+    }
+}

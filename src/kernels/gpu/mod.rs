@@ -1,0 +1,54 @@
+//! Our own kernels for any graphics card, in WGSL over wgpu.
+//!
+//! A [`Card`] is a card in use: its memory ([`Piece`]s of buffers that are used again), its compiled shaders and the batch
+//! of commands that is being recorded. An operation is a file in Rust beside its shader; it checks shapes, cuts what is
+//! larger than one operand may be, and has the shader run. Everything is f32 but frozen weights, which stay as they are
+//! stored and are widened a panel at a time just before a product.
+//!
+//! Sums are made in a fixed order and there are no atomic operations on floats, so the same card, driver and program give
+//! the same bits. Between cards they differ in the last digits. Masks choose between values and never multiply, because a
+//! shader may take infinity and NaN for impossible.
+
+mod adamw;
+mod attention;
+mod blocks;
+mod bridge;
+mod cached;
+mod card;
+mod columns;
+mod commands;
+mod dropout;
+mod elementwise;
+mod embed;
+pub(crate) mod flat;
+mod gated;
+mod gemm;
+mod head;
+mod heaps;
+mod keep;
+mod kernels;
+mod linear;
+mod memory;
+mod norm;
+mod rope;
+mod self_test;
+mod shader;
+#[cfg(test)]
+pub(crate) mod tests;
+mod weight;
+
+#[cfg(test)]
+pub(crate) use bridge::Bridge;
+pub use blocks::Blocks;
+pub use card::{Card, CardInfo, CardOptions, cards};
+pub use memory::Piece;
+pub use self_test::{processor_rate, rate, self_test};
+
+use std::sync::Arc;
+
+use super::Kernels;
+
+/// The kernels of a card.
+pub(crate) fn kernels(card: &Arc<Card>) -> Arc<dyn Kernels> {
+    Arc::new(kernels::Gpu { card: Arc::clone(card) })
+}

@@ -1,0 +1,285 @@
+//! Whether a card computes what the processor does: every operation at small odd shapes, before anything is trusted to it.
+//! Drivers have compiled right programs wrongly before, and a model that is trained on wrong sums shows it late.
+
+use std::{sync::Arc, time::Instant};
+
+use candle_core::DType;
+use rand::{RngExt, SeedableRng};
+
+use super::{
+    super::{
+        Activation, AdamWBuffers, AdamWStep, AttentionShape, BlockFormat, CachedKeys, Generating, Gradients, Head,
+        HeadOptions, HeadPass, HeadWant, InputGradient, KernelError, Kernels, Layout, Linear, Lora, Mask, NormOptions,
+        Outcome, Place, Quantized, Qkv, Result, RmsNorm, RopeTable, Segment, Slot, Tensor, cpu::Cpu,
+    },
+    Card,
+    bridge::Bridge,
+};
+
+/// How far a number may be from the processor's, measured by the largest of its list: what sums in another order and
+/// exponentials of a few last digits less come to.
+const TOLERANCE: f32 = 1e-4;
+
+/// One operation, and what it gives.
+type Case = (&'static str, fn(&dyn Kernels) -> Result<Vec<Vec<f32>>>);
+
+const CASES: &[Case] = &[
+    ("linear", linear),
+    ("weights in bf16 and in blocks", stored),
+    ("norm", norm),
+    ("rope", rope),
+    ("attention", attention),
+    ("attention over a cache", cached),
+    ("gated activation", gated),
+    ("embedding", embedding),
+    ("head", head),
+    ("copies", copies),
+    ("AdamW", adamw),
+];
+
+/// Runs every operation on the card and on the processor.
+///
+/// # Errors
+/// A sentence that names the first operation whose numbers differ, or what the driver said.
+pub fn self_test(card: &Arc<Card>) -> Result<()> {
+    let (card_kernels, own) = (Bridge::new(card), Cpu::default());
+    for (name, case) in CASES {
+        let (found, expected) = (case(&card_kernels)?, case(&own)?);
+        for (found, expected) in found.iter().zip(&expected) {
+            let size = expected.iter().fold(0.1_f32, |size, x| size.max(x.abs()));
+            let differs = |(a, b): (&f32, &f32)| a.is_nan() || (a - b).abs() > TOLERANCE * size;
+            if found.len() != expected.len() || found.iter().zip(expected).any(differs) {
+                let card = &card.info().name;
+                return Err(KernelError::Gpu(format!("{card} computes \"{name}\" otherwise than the processor")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Multiplications and additions a second of a product as a model of half a billion parameters has them.
+///
+/// # Errors
+/// What the driver said.
+pub fn rate(card: &Arc<Card>) -> Result<f64> {
+    rate_of(&super::kernels::Gpu { card: Arc::clone(card) }, &Place::Gpu(Arc::clone(card)))
+}
+
+/// The same of the processor, on the threads of the current pool.
+pub fn processor_rate() -> Result<f64> {
+    rate_of(&Cpu::default(), &Place::CPU)
+}
+
+fn rate_of(kernels: &dyn Kernels, place: &Place) -> Result<f64> {
+    const TOKENS: usize = 512;
+    const WIDTH: usize = 896;
+    const WIDE: usize = 2432;
+    let x = random(1, &[TOKENS, WIDTH])?.to_place(place)?;
+    let layer = Linear::frozen(random(2, &[WIDE, WIDTH])?.to_place(place)?);
+    let run = |times: usize| -> Result<f64> {
+        let begin = Instant::now();
+        for _ in 0..times {
+            kernels.linear(&x, &layer)?;
+        }
+        place.synchronize()?;
+        Ok(begin.elapsed().as_secs_f64() / times as f64)
+    };
+    // The first compiles, the second says how many fit into a fifth of a second.
+    run(1)?;
+    let times = (0.2 / run(1)?.max(1e-6)).clamp(1.0, 200.0) as usize;
+    Ok(2.0 * (TOKENS * WIDTH * WIDE) as f64 / run(times)?)
+}
+
+fn random(seed: u64, dims: &[usize]) -> Result<Tensor> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_vec(values, dims, &Place::CPU)
+}
+
+fn zeros(len: usize) -> Result<Tensor> {
+    Tensor::zeros(len, DType::F32, &Place::CPU)
+}
+
+fn numbers<const N: usize>(tensors: [Tensor; N]) -> Result<Vec<Vec<f32>>> {
+    tensors.iter().map(Tensor::to_vec).collect()
+}
+
+const fn slot(offset: usize, len: usize) -> Slot {
+    Slot { offset, len }
+}
+
+fn linear(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    const TOKENS: usize = 71;
+    const IN: usize = 130;
+    const OUT: usize = 67;
+    const RANK: usize = 5;
+    let [a, b] = [(RANK, IN), (OUT, RANK)].map(|(rows, columns)| random(rows as u64, &[rows, columns]));
+    let lora = Lora {
+        a: a?,
+        b: b?,
+        a_slot: Some(slot(3, RANK * IN)),
+        b_slot: Some(slot(3 + RANK * IN, OUT * RANK)),
+        scale: 1.5,
+    };
+    let layer = Linear {
+        weight: random(3, &[OUT, IN])?.into(),
+        weight_slot: Some(slot(3 + RANK * (IN + OUT), OUT * IN)),
+        bias: Some(random(4, &[OUT])?),
+        bias_slot: Some(slot(3 + RANK * (IN + OUT) + OUT * IN, OUT)),
+        loras: vec![lora],
+    };
+    let (x, dy) = (random(5, &[TOKENS, IN])?, random(6, &[TOKENS, OUT])?);
+    let mut grads = Gradients::new(3 + RANK * (IN + OUT) + OUT * IN + OUT, &Place::CPU)?;
+    let (y, saved) = kernels.linear(&x, &layer)?;
+    let dx = kernels.linear_backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads)?;
+    let alone = kernels.linear_rowwise(&x, &layer, Generating::Decode)?;
+    let mut found = numbers([y, alone])?;
+    found.extend(dx.map(|dx| dx.to_vec()).transpose()?);
+    found.push(grads.to_vec()?);
+    Ok(found)
+}
+
+fn stored(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let x = random(1, &[3, 256])?;
+    let values: Vec<f32> = random(2, &[5, 256])?.to_vec()?;
+    let mut found = Vec::new();
+    let bf16 = Tensor::from_vec(values.clone(), (5, 256), &Place::CPU)?.to_dtype(DType::BF16)?;
+    let mut weights = vec![bf16.into()];
+    for format in [BlockFormat::Q8_0, BlockFormat::Q4K, BlockFormat::Q6K, BlockFormat::Q5K, BlockFormat::Q4_0] {
+        weights.push(Quantized::quantize(format, &values, 5, 256)?.into());
+    }
+    for weight in weights {
+        found.push(kernels.embed(&[4, 0, 3], &weight, 1.5)?.to_vec()?);
+        found.push(kernels.linear(&x, &Linear::frozen(weight))?.0.to_vec()?);
+    }
+    Ok(found)
+}
+
+fn norm(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let (x, w, dy) = (random(1, &[5, 130])?, random(2, &[130])?, random(3, &[5, 130])?);
+    let options = NormOptions { eps: 1e-5, plus_one: true };
+    let norm = RmsNorm { weight: &w, slot: Some(slot(1, 130)), options };
+    let mut grads = Gradients::new(131, &Place::CPU)?;
+    let (y, inv_rms) = kernels.rms_norm(&x, &norm)?;
+    let sum = InputGradient::AddTo(random(4, &[5, 130])?);
+    let dx = kernels.rms_norm_backward(&x, &norm, &inv_rms, &dy, sum, &mut grads)?;
+    let mut found = numbers([y, inv_rms])?;
+    found.extend(dx.map(|dx| dx.to_vec()).transpose()?);
+    found.push(grads.to_vec()?);
+    Ok(found)
+}
+
+fn rope(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let table = RopeTable { cos: random(1, &[11, 3])?, sin: random(2, &[11, 3])? };
+    numbers([kernels.rope(random(3, &[4, 16])?, 2, &[10, 0, 3, 3], &table, true)?])
+}
+
+const SHAPE: AttentionShape =
+    AttentionShape { heads: 6, kv_heads: 2, head_dim: 20, scale: 0.3, softcap: Some(2.0), window: Some(40) };
+
+fn attention(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let segment = |start, len, prefix| Segment { start, len, prefix };
+    let layout = Layout::new(vec![
+        segment(0, 37, 0..0),
+        segment(37, 9, 0..37),
+        segment(46, 31, 0..37),
+        segment(77, 1, 0..0),
+        segment(78, 5, 77..78),
+    ])?;
+    let of = |seed, heads: usize| random(seed, &[layout.tokens(), heads * SHAPE.head_dim]);
+    let (q, k, v, d_o) = (of(1, SHAPE.heads)?, of(2, SHAPE.kv_heads)?, of(3, SHAPE.kv_heads)?, of(4, SHAPE.heads)?);
+    let mut found = Vec::new();
+    let plain = AttentionShape { softcap: None, window: None, ..SHAPE };
+    for shape in [SHAPE, plain] {
+        let qkv = Qkv { q: &q, k: &k, v: &v };
+        let (o, lse) = kernels.attention(qkv, &layout, &shape)?;
+        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let (dq, dk, dv) = kernels.attention_backward(qkv, outcome, &layout, &shape)?;
+        found.extend(numbers([o, lse, dq, dk, dv])?);
+    }
+    Ok(found)
+}
+
+fn cached(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let of = |seed| random(seed, &[70, SHAPE.kv_heads * SHAPE.head_dim]);
+    let (keys, values, other_keys, other_values) = (of(1)?, of(2)?, of(3)?, of(4)?);
+    let caches = [
+        CachedKeys { keys: &keys, values: &values, len: 67 },
+        CachedKeys { keys: &other_keys, values: &other_values, len: 1 },
+    ];
+    let q = random(5, &[2, SHAPE.heads * SHAPE.head_dim])?;
+    numbers([kernels.attention_cached(&q, &caches, &SHAPE)?])
+}
+
+fn gated(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let (gate, up, dh) = (random(1, &[3, 67])?, random(2, &[3, 67])?, random(3, &[3, 67])?);
+    let gate = kernels.scale(&gate, 6.0)?;
+    let mut found = Vec::new();
+    for activation in [Activation::Silu, Activation::GeluTanh, Activation::Gelu] {
+        let (d_gate, d_up) = kernels.gated_backward(&gate, &up, &dh, activation)?;
+        found.extend(numbers([kernels.gated(&gate, &up, activation)?, d_gate, d_up])?);
+    }
+    Ok(found)
+}
+
+fn embedding(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let (table, dy) = (random(1, &[5, 67])?, random(2, &[4, 67])?);
+    let ids = [4, 1, 4, 0];
+    let mut grads = Gradients::new(5 * 67 + 1, &Place::CPU)?;
+    kernels.embed_backward(&ids, &dy, 0.5, slot(1, 5 * 67), &mut grads)?;
+    let rows = kernels.gather_rows(&table, &ids)?;
+    let mut found = numbers([rows, kernels.scatter_rows(&dy, &ids, 5)?, kernels.embed(&ids, &table.into(), 2.0)?])?;
+    found.push(grads.to_vec()?);
+    Ok(found)
+}
+
+fn head(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    const ROWS: usize = 9;
+    const WIDTH: usize = 37;
+    const VOCABULARY: usize = 131;
+    let (h, w) = (random(1, &[ROWS, WIDTH])?, random(2, &[VOCABULARY, WIDTH])?.into());
+    let targets: Vec<u32> = (0..ROWS as u32).map(|row| (row * 29) % VOCABULARY as u32).collect();
+    let coefficients: Vec<f32> = random(3, &[ROWS])?.to_vec()?;
+    let mut found = Vec::new();
+    for softcap in [None, Some(1.5)] {
+        let head = Head { weight: &w, options: HeadOptions { scale: 1.3, softcap } };
+        let out = kernels.head(&h, head, &targets, HeadWant::WithU)?;
+        let mut grads = Gradients::new(VOCABULARY * WIDTH, &Place::CPU)?;
+        let pass = HeadPass { h: &h, targets: &targets, lse: &out.lse, coefficients: &coefficients };
+        kernels.head_weight_backward(head, pass, slot(0, VOCABULARY * WIDTH), &mut grads)?;
+        found.push(kernels.logits(&h, head)?.to_vec()?);
+        found.extend(out.u.map(|u| kernels.head_backward(u, &coefficients)?.to_vec()).transpose()?);
+        found.extend([out.log_probs, out.lse, grads.to_vec()?]);
+    }
+    Ok(found)
+}
+
+fn copies(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    let (x, y) = (random(1, &[7, 13])?, random(2, &[7, 5])?);
+    let joined = kernels.join(&[x.clone(), y.clone()])?;
+    let cut = kernels.columns(&joined, 13, 5)?;
+    let sum = kernels.add(&y, cut.copy()?)?;
+    let dropped = kernels.dropout(&x, &Mask::new(0.4, 0x9E37_79B9_7F4A_7C15))?;
+    numbers([joined, cut, sum, dropped, kernels.scale(&x, -2.5)?])
+}
+
+fn adamw(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
+    const LEN: usize = 131;
+    let (values, m, v) = (random(1, &[LEN])?, zeros(LEN)?, zeros(LEN)?);
+    let mut gradients = Gradients::new(LEN, &Place::CPU)?;
+    Cpu::default().embed_backward(&[0], &random(2, &[1, LEN])?, 1.0, slot(0, LEN), &mut gradients)?;
+    for step in 1..=3 {
+        let step = AdamWStep {
+            learning_rate: 1e-2,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            step,
+            gradient_scale: 0.5,
+        };
+        let buffers = AdamWBuffers { values: &values, gradients: &gradients, m: &m, v: &v };
+        kernels.adamw(buffers, slot(3, LEN - 3), &step)?;
+    }
+    numbers([values, m, v])
+}

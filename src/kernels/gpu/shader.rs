@@ -1,0 +1,114 @@
+//! Compute shaders: their text, compiled once a card.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use super::{
+    super::{KernelError, Result},
+    card::Card,
+};
+
+/// A compute shader in WGSL whose entry is `main`. Binding 0 of group 0 is its parameters, a struct of `u32` and `f32`
+/// alone: first one `u32` an operand, the element at which the operand begins, then what it is run with. Bindings from 1
+/// on are its operands, each `var<storage, read_write>`.
+#[derive(Debug)]
+pub(super) struct Shader {
+    pub name: &'static str,
+    pub source: &'static str,
+    /// How many operands it has, eight at most.
+    pub operands: usize,
+}
+
+/// A shader with the constants that its text leaves open, which are put before it: `const HEAD_DIM: u32 = 64u;`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Program<'a> {
+    pub shader: &'static Shader,
+    pub constants: &'a [(&'static str, u32)],
+}
+
+impl Shader {
+    /// The shader, which leaves nothing open.
+    pub(super) fn plain(&'static self) -> Program<'static> {
+        Program { shader: self, constants: &[] }
+    }
+
+    pub(super) fn with<'a>(&'static self, constants: &'a [(&'static str, u32)]) -> Program<'a> {
+        Program { shader: self, constants }
+    }
+}
+
+/// A compiled program.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub operands: wgpu::BindGroupLayout,
+}
+
+type Key = (&'static str, Vec<u32>);
+
+/// The programs compiled so far.
+#[derive(Debug, Default)]
+pub(super) struct Pipelines(Mutex<HashMap<Key, Arc<Pipeline>>>);
+
+/// Bytes of a shader's parameters at most: what one dynamic offset steps over on every card.
+pub(super) const PARAMETERS: u64 = 256;
+
+impl Pipelines {
+    pub(super) fn get(&self, card: &Card, program: Program<'_>) -> Result<Arc<Pipeline>> {
+        let key = (program.shader.name, program.constants.iter().map(|&(_, value)| value).collect());
+        let mut known = self.0.lock().map_err(|_| KernelError::Gpu("an earlier call failed".to_owned()))?;
+        if let Some(pipeline) = known.get(&key) {
+            return Ok(Arc::clone(pipeline));
+        }
+        let pipeline = Arc::new(compile(card, program)?);
+        known.insert(key, Arc::clone(&pipeline));
+        Ok(pipeline)
+    }
+}
+
+fn compile(card: &Card, program: Program<'_>) -> Result<Pipeline> {
+    let Program { shader, constants } = program;
+    let mut source: String =
+        constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
+    source.push_str(shader.source);
+    let scope = card.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let module = card.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(shader.name),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    });
+    let entry = |binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: bool| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    };
+    let storage = wgpu::BufferBindingType::Storage { read_only: false };
+    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
+    entries.extend((1..=shader.operands as u32).map(|binding| entry(binding, storage, false)));
+    let operands = card
+        .device
+        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(shader.name), entries: &entries });
+    let layout = card.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(shader.name),
+        bind_group_layouts: &[Some(&operands)],
+        immediate_size: 0,
+    });
+    let pipeline = card.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(shader.name),
+        layout: Some(&layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            // Workgroup memory is written before it is read.
+            zero_initialize_workgroup_memory: false,
+            ..Default::default()
+        },
+        cache: None,
+    });
+    match pollster::block_on(scope.pop()) {
+        None => Ok(Pipeline { pipeline, operands }),
+        Some(error) => Err(KernelError::Gpu(format!("shader {}: {error}", shader.name))),
+    }
+}
