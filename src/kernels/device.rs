@@ -221,10 +221,10 @@ pub fn all_present() -> Vec<Present> {
 }
 
 /// The kernels for a place. The processor's take `compute`; what flows between them is f32. `activations` is what flows
-/// between those of an accelerator.
+/// between those that candle serves, and what a graphics card keeps of them for the backward.
 pub fn kernels_for(place: &Place, activations: DType, compute: Compute) -> Result<Arc<dyn Kernels>> {
     match place {
-        Place::Gpu(card) => Ok(gpu::kernels(card)),
+        Place::Gpu(card) => Ok(gpu::kernels(card, activations == DType::BF16)),
         place if place.is_cpu() => Ok(cpu_in(compute)),
         Place::Candle(_) => composed(activations),
     }
@@ -273,7 +273,7 @@ fn accelerator(choice: DeviceChoice) -> Result<Device, String> {
 }
 
 fn card_name(number: usize, card: &CardInfo) -> String {
-    format!("gpu:{number} ({}, {} {})", card.name, card.backend, card.driver)
+    format!("gpu:{number}, {}", card.in_words())
 }
 
 fn is_built_for(choice: DeviceChoice) -> bool {

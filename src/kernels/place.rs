@@ -22,6 +22,11 @@ impl Place {
         matches!(self, Self::Candle(Device::Cpu))
     }
 
+    /// Whether our own kernels work here, which read weights as files have them.
+    pub fn has_own_kernels(&self) -> bool {
+        self.is_cpu() || matches!(self, Self::Gpu(_))
+    }
+
     /// Waits until everything that was asked for is done.
     pub fn synchronize(&self) -> Result<()> {
         match self {

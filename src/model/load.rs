@@ -83,7 +83,7 @@ impl LoadOptions {
     fn activations(&self, place: &Place) -> DType {
         match self.precision {
             Precision::Bf16 => DType::BF16,
-            Precision::Q8_0 | Precision::Q4K if !place.is_cpu() => DType::BF16,
+            Precision::Q8_0 | Precision::Q4K if !place.has_own_kernels() => DType::BF16,
             _ => DType::F32,
         }
     }
@@ -104,7 +104,7 @@ fn load(
     let Found { spec, weights, frozen, continued } = found;
     let trained = Trained::of(options, continued);
     // Composed kernels want one element type.
-    let own = kernels.is_none() && place.is_cpu();
+    let own = kernels.is_none() && place.has_own_kernels();
     let chosen = match &kernels {
         Some(_) => Chosen::F32,
         None if place.is_cpu() => Chosen::of(options, &weights, &spec),
@@ -114,7 +114,7 @@ fn load(
     let kernels = kernels.map_err(PolicyError::from)?;
     // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
     let at_start = frozen.iter().chain(trained.start());
-    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(place), at_start)?;
+    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(place).as_deref(), at_start)?;
 
     let mut planned = trained.planned(&spec);
     planned.extend(options.scalar.into_iter().flat_map(|head| head.planned(&spec)));

@@ -22,7 +22,7 @@ pub(crate) struct Bridge {
 
 impl Bridge {
     pub(crate) fn new(card: &Arc<Card>) -> Self {
-        Self { gpu: Gpu { card: Arc::clone(card) }, place: Place::Gpu(Arc::clone(card)) }
+        Self { gpu: Gpu { card: Arc::clone(card), keeps_bf16: true }, place: Place::Gpu(Arc::clone(card)) }
     }
 
     fn there(&self, tensor: &Tensor) -> Result<Tensor> {

@@ -37,6 +37,11 @@ pub struct CardInfo {
 }
 
 impl CardInfo {
+    /// Card, interface and driver: what results may depend on in their last digits.
+    pub fn in_words(&self) -> String {
+        format!("{} ({} {})", self.name, self.backend, self.driver)
+    }
+
     fn of(adapter: &wgpu::Adapter) -> Self {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         Self {

@@ -18,6 +18,8 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Gpu {
     pub card: Arc<Card>,
+    /// Whether activations wait for the backward in bf16, which halves what a step holds.
+    pub keeps_bf16: bool,
 }
 
 impl Kernels for Gpu {
@@ -125,7 +127,7 @@ impl Kernels for Gpu {
     }
 
     fn keep(&self, x: &Tensor) -> Result<Tensor> {
-        keep::narrow(x)
+        if self.keeps_bf16 { keep::narrow(x) } else { Ok(x.clone()) }
     }
 
     fn recall(&self, kept: &Tensor) -> Result<Tensor> {

@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 use super::Kernels;
 
-/// The kernels of a card.
-pub(crate) fn kernels(card: &Arc<Card>) -> Arc<dyn Kernels> {
-    Arc::new(kernels::Gpu { card: Arc::clone(card) })
+/// The kernels of a card; `keeps_bf16` has activations wait for the backward in half of their bytes.
+pub(crate) fn kernels(card: &Arc<Card>, keeps_bf16: bool) -> Arc<dyn Kernels> {
+    Arc::new(kernels::Gpu { card: Arc::clone(card), keeps_bf16 })
 }

@@ -62,7 +62,7 @@ pub fn self_test(card: &Arc<Card>) -> Result<()> {
 /// # Errors
 /// What the driver said.
 pub fn rate(card: &Arc<Card>) -> Result<f64> {
-    rate_of(&super::kernels::Gpu { card: Arc::clone(card) }, &Place::Gpu(Arc::clone(card)))
+    rate_of(&super::kernels::Gpu { card: Arc::clone(card), keeps_bf16: false }, &Place::Gpu(Arc::clone(card)))
 }
 
 /// The same of the processor, on the threads of the current pool.
