@@ -84,6 +84,36 @@ pub enum Command {
     Generate(Generate),
     Tokens(Tokens),
     Bench(Bench),
+    ProbeGpu(ProbeGpu),
+}
+
+impl Command {
+    /// Whether it may have a device choose itself.
+    pub fn computes(&self) -> bool {
+        matches!(
+            self,
+            Self::Train(_)
+                | Self::Compare(_)
+                | Self::Resume(_)
+                | Self::Fork(_)
+                | Self::Sample(_)
+                | Self::References(_)
+                | Self::Check(_)
+                | Self::Score(_)
+                | Self::Generate(_)
+        )
+    }
+}
+
+/// Try the graphics cards of this machine, and say which would be used
+#[derive(Debug, clap::Args)]
+pub struct ProbeGpu {
+    /// Print a JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Try the cards from this number on in this very process: what the program asks of itself.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    pub from: Option<usize>,
 }
 
 /// Make a project
@@ -115,7 +145,7 @@ pub struct Settings {
     /// Optimizer steps.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
-    /// auto, cpu, cuda:0 or metal.
+    /// auto, cpu, gpu:0, cuda:0 or metal.
     #[arg(long)]
     pub device: Option<DeviceChoice>,
     /// `--threads` of the whole program.
@@ -178,7 +208,7 @@ pub struct Resume {
     /// Go on from the checkpoint of this step, 0 for the beginning. What was measured and saved later is dropped.
     #[arg(long, value_name = "STEP")]
     pub step: Option<u64>,
-    /// auto, cpu, cuda:0 or metal [default: the run's own]
+    /// auto, cpu, gpu:0, cuda:0 or metal [default: the run's own]
     #[arg(long)]
     pub device: Option<DeviceChoice>,
     /// One JSON object a line: metrics by step, then how it ended.
@@ -369,7 +399,7 @@ pub struct Bench {
     /// What frozen weights are kept as: auto, f32, bf16, q8_0 (8 bits) or q4_k (4 bits).
     #[arg(long, default_value = "auto", value_parser = precision)]
     pub dtype: Precision,
-    /// auto, cpu, cuda:0 or metal.
+    /// auto, cpu, gpu:0, cuda:0 or metal.
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
     /// auto, never or always: whether each block's forward runs again in the backward, for less memory.

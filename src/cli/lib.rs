@@ -23,6 +23,7 @@ mod new;
 mod output;
 mod pairs;
 mod place;
+mod probe_gpu;
 mod prompts;
 mod resume;
 mod runs;
@@ -63,6 +64,9 @@ fn run(args: Args) -> anyhow::Result<Ending> {
     let Some(command) = command else {
         return window::run(project, renderer, threads);
     };
+    if command.computes() {
+        probe_gpu::ready();
+    }
     match command {
         Command::New(args) => new::run(&args),
         Command::Train(args) => train::run(&args, threads),
@@ -87,6 +91,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Generate(args) => generate::run(&args, threads),
         Command::Tokens(args) => tokens::run(&args),
         Command::Bench(args) => bench::run(&args, threads),
+        Command::ProbeGpu(args) => probe_gpu::run(&args),
     }
 }
 

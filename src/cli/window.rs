@@ -15,7 +15,7 @@ use store::{Project, StoreError, demo};
 use super::{
     args::{Args, Renderer, Settings},
     ending::{Ending, leave_within, on_interrupt, usage},
-    output, train,
+    output, probe_gpu, train,
 };
 
 /// Where Linux and its kin say that there is a display.
@@ -32,6 +32,10 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     }
     if !has_display() {
         return without_window("There is no display here", project.as_deref(), threads);
+    }
+    // A first look takes seconds, and a driver may fall over meanwhile: neither holds up the window.
+    if let Err(error) = std::thread::Builder::new().name("nudge-cards".to_owned()).spawn(probe_gpu::ready) {
+        tracing::debug!("graphics cards are not tried: {error}");
     }
     let leave = Leave::default();
     let asked = leave.clone();

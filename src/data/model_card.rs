@@ -85,6 +85,8 @@ pub struct Machine {
     pub held: u64,
     pub free: u64,
     pub total: u64,
+    /// How each graphics card did when it was tried, a sentence a card.
+    pub cards: Vec<String>,
 }
 
 /// Whether something has room.
@@ -160,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_run_gets_what_is_free_and_a_little_is_left() {
-        let machine = Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000 };
+        let machine =
+            Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000, cards: Vec::new() };
         let needs = |training| Needs { answering: 1, training, row_tokens: 512, least: 500 };
         assert_eq!((machine.training(needs(800)), machine.training(needs(801))), (800, 500));
         assert_eq!(machine.fit(800), Fit::Fits);

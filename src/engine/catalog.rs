@@ -227,16 +227,18 @@ fn needs(survey: &Survey) -> Needs {
 pub fn machine() -> Machine {
     let place = device::open(DeviceChoice::Auto).map(|opened| opened.place);
     let own = place.as_ref().ok().and_then(device::memory);
+    let cards = device::trials().map(|trials| trials.in_words()).unwrap_or_default();
     let accelerator = device::all_present().into_iter().find(|present| present.choice != DeviceChoice::Cpu);
     match (own, accelerator) {
         (Some(memory), Some(accelerator)) => {
-            Machine { device: accelerator.name, held: memory.used, free: memory.free, total: memory.total }
+            Machine { device: accelerator.name, held: memory.used, free: memory.free, total: memory.total, cards }
         }
         _ => Machine {
             device: "the processor".to_owned(),
             held: process::resident_bytes(),
             free: process::free_bytes(),
             total: process::total_bytes(),
+            cards,
         },
     }
 }

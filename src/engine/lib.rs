@@ -12,6 +12,7 @@ mod admit;
 mod answers;
 mod awake;
 mod border;
+pub mod cards;
 pub mod catalog;
 mod events;
 mod inbox;

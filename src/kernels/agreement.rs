@@ -7,9 +7,9 @@ use candle_core::DType;
 use proptest::prelude::*;
 
 use super::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOptions, HeadPass,
-    HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Outcome, Place, Quantized, BlockFormat,
-    RmsNorm, RopeTable, Segment, Tensor, Weight, composed,
+    Activation, AdamWBuffers, AdamWStep, AttentionShape, BlockFormat, CachedKeys, Generating, Gradients, Head,
+    HeadOptions, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Outcome, Place,
+    Quantized, RmsNorm, RopeTable, Segment, Tensor, Weight, composed,
     cpu::Cpu,
     gpu,
     testing::{qkv, random, slot, tensor, values},

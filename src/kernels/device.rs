@@ -18,6 +18,7 @@ use std::{
 
 use candle_core::{DType, Device};
 pub use data::config::DeviceChoice;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Compute, KernelError, Kernels, Place, Result, composed, cpu_in,
@@ -51,7 +52,7 @@ pub struct DeviceMemory {
 }
 
 /// How a graphics card did when it was tried.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// Its number: `gpu:0` is the first.
     pub number: usize,
@@ -64,7 +65,7 @@ pub struct Trial {
 static TRIALS: Mutex<Option<Trials>> = Mutex::new(None);
 
 /// The trials of all cards, and what the processor did in the same minute.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trials {
     pub cards: Vec<Trial>,
     /// GFLOP/s of the same product.
@@ -177,6 +178,10 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
             let trials = trials();
             if let Some(best) = trials.as_ref().and_then(Trials::best) {
                 match card(best.number) {
+                    Ok(card) if *card.info() != best.card => missing.push(format!(
+                        "{} is not the card or the driver that was tried; `nudge probe-gpu` tries it again",
+                        card_name(best.number, card.info())
+                    )),
                     Ok(card) => {
                         let why = format!(
                             "Works on {}: it computes what the processor does, and is quicker",
@@ -189,7 +194,7 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
             }
             if missing.is_empty() {
                 missing.push(match trials {
-                    None => "no graphics card has been tried yet; `nudge check` does so".to_owned(),
+                    None => "no graphics card has been tried yet; `nudge probe-gpu` does so".to_owned(),
                     Some(trials) if trials.cards.is_empty() => "no graphics card answers here".to_owned(),
                     Some(trials) => trials.in_words().join("; "),
                 });

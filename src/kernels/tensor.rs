@@ -144,7 +144,9 @@ impl Tensor {
         match &self.0 {
             Store::Candle(tensor) => Ok(tensor.to_dtype(dtype)?.into()),
             Store::Gpu(piece) if piece.dtype() == dtype => Ok(self.clone()),
-            Store::Gpu(piece) => self.to_place(&Place::CPU)?.to_dtype(dtype)?.to_place(&Place::Gpu(piece.card().clone())),
+            Store::Gpu(piece) => {
+                self.to_place(&Place::CPU)?.to_dtype(dtype)?.to_place(&Place::Gpu(piece.card().clone()))
+            }
         }
     }
 
@@ -167,7 +169,9 @@ impl Tensor {
     pub(super) fn candle(&self) -> Result<&candle_core::Tensor> {
         match &self.0 {
             Store::Candle(tensor) => Ok(tensor),
-            Store::Gpu(_) => Err(KernelError::Device { operation: "processor", operand: "a tensor of a graphics card" }),
+            Store::Gpu(_) => {
+                Err(KernelError::Device { operation: "processor", operand: "a tensor of a graphics card" })
+            }
         }
     }
 

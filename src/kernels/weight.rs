@@ -103,7 +103,10 @@ impl Weight {
     pub fn placed(self, place: &Place, kind: DType) -> Result<Self> {
         match &self {
             Self::Quantized(_) if place.is_cpu() => Ok(self),
-            Self::Quantized(weight) if let Place::Gpu(card) = place && Blocks::can_hold(weight.format()) => {
+            Self::Quantized(weight)
+                if let Place::Gpu(card) = place
+                    && Blocks::can_hold(weight.format()) =>
+            {
                 Ok(Self::OnCard(Blocks::upload(card, weight)?))
             }
             Self::OnCard(_) if matches!(place, Place::Gpu(_)) => Ok(self),

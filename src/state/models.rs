@@ -203,7 +203,7 @@ mod tests {
     use data::ModelKind;
 
     fn machine() -> Machine {
-        Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000 }
+        Machine { device: "the processor".to_owned(), held: 0, free: 1000, total: 2000, cards: Vec::new() }
     }
 
     fn group(title: &str, paths: &[&str]) -> ModelGroup {

@@ -149,7 +149,13 @@ impl Scene {
         workspace.projects.home = PathBuf::from("/home/me/Nudge");
         workspace.projects.looked = true;
         workspace.projects.gone = vec![PathBuf::from("/home/me/Nudge/Old letters")];
-        let machine = Machine { device: "the processor".to_owned(), held: GB / 5, free: 11 * GB, total: 16 * GB };
+        let machine = Machine {
+            device: "the processor".to_owned(),
+            held: GB / 5,
+            free: 11 * GB,
+            total: 16 * GB,
+            cards: Vec::new(),
+        };
         workspace.models.fill(machine, groups());
         for card in groups().into_iter().flat_map(|group| group.entries) {
             workspace.models.put(card.card.unwrap());

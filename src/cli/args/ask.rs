@@ -27,7 +27,7 @@ pub struct Score {
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR", required_unless_present = "project")]
     pub model: Option<PathBuf>,
-    /// auto, cpu, cuda:0 or metal.
+    /// auto, cpu, gpu:0, cuda:0 or metal.
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
     /// A PEFT adapter on top.
@@ -60,7 +60,7 @@ pub struct Generate {
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR")]
     pub model: PathBuf,
-    /// auto, cpu, cuda:0 or metal.
+    /// auto, cpu, gpu:0, cuda:0 or metal.
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
     /// A PEFT adapter on top, e.g. a run's checkpoint folder.

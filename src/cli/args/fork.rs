@@ -30,7 +30,7 @@ pub struct Fork {
     /// Steps in all, those before the fork counted [default: the run's own]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
-    /// auto, cpu, cuda:0 or metal [default: the run's own]
+    /// auto, cpu, gpu:0, cuda:0 or metal [default: the run's own]
     #[arg(long)]
     pub device: Option<DeviceChoice>,
     /// What the fork is called [default: the run's name and the step]

@@ -20,17 +20,8 @@ pub(super) fn update(buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) ->
     let gradients = buffers.gradients.flat().gpu(OPERATION, "gradients")?;
     let (m, v) = (buffers.m.gpu(OPERATION, "first moment")?, buffers.v.gpu(OPERATION, "second moment")?);
     let per_run = per_run(values);
-    let numbers = [
-        c.gradient_scale,
-        c.beta1,
-        c.rest1,
-        c.beta2,
-        c.rest2,
-        c.keep,
-        c.step_size,
-        c.inv_root_correction,
-        c.eps,
-    ];
+    let numbers =
+        [c.gradient_scale, c.beta1, c.rest1, c.beta2, c.rest2, c.keep, c.step_size, c.inv_root_correction, c.eps];
     for first in whole.clone().step_by(per_run) {
         let range = first..whole.end.min(first + per_run);
         let mut parameters = vec![range.len() as u32];

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{
     super::{
-        Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
-        HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Lora, Mask, Outcome, Place, Qkv, Result, RmsNorm,
-        RopeTable, Slot, Tensor, Weight,
+        Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut,
+        HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Lora, Mask, Outcome, Place, Qkv,
+        Result, RmsNorm, RopeTable, Slot, Tensor, Weight,
     },
     Card,
     kernels::Gpu,
@@ -34,9 +34,10 @@ impl Bridge {
     }
 
     fn linear(&self, linear: &Linear) -> Result<Linear> {
-        let loras = linear.loras.iter().map(|lora| {
-            Ok(Lora { a: self.there(&lora.a)?, b: self.there(&lora.b)?, ..lora.clone() })
-        });
+        let loras = linear
+            .loras
+            .iter()
+            .map(|lora| Ok(Lora { a: self.there(&lora.a)?, b: self.there(&lora.b)?, ..lora.clone() }));
         Ok(Linear {
             weight: self.weight(&linear.weight)?,
             bias: linear.bias.as_ref().map(|bias| self.there(bias)).transpose()?,
@@ -53,11 +54,7 @@ impl Bridge {
     }
 
     /// Lets an operation add to gradients that lie on the processor.
-    fn gradients<R>(
-        &self,
-        grads: &mut Gradients,
-        operation: impl FnOnce(&mut Gradients) -> Result<R>,
-    ) -> Result<R> {
+    fn gradients<R>(&self, grads: &mut Gradients, operation: impl FnOnce(&mut Gradients) -> Result<R>) -> Result<R> {
         let mut there = grads.to_place(&self.place)?;
         let result = operation(&mut there)?;
         *grads = there.to_place(&Place::CPU)?;
@@ -112,8 +109,7 @@ impl Kernels for Bridge {
         let weight = self.there(norm.weight)?;
         let norm = RmsNorm { weight: &weight, ..*norm };
         let (x, inv_rms, dy, input) = (self.there(x)?, self.there(inv_rms)?, self.there(dy)?, self.input(input)?);
-        let dx =
-            self.gradients(grads, |grads| self.gpu.rms_norm_backward(&x, &norm, &inv_rms, &dy, input, grads))?;
+        let dx = self.gradients(grads, |grads| self.gpu.rms_norm_backward(&x, &norm, &inv_rms, &dy, input, grads))?;
         dx.map(back).transpose()
     }
 

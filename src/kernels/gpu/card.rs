@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     super::{KernelError, Result, device::DeviceMemory},
     commands::Commands,
@@ -18,7 +20,7 @@ use super::{
 };
 
 /// What is known of a card without taking it into use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardInfo {
     /// What its maker calls it.
     pub name: String,

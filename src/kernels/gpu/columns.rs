@@ -64,7 +64,14 @@ pub(super) fn block(to: &Piece, to_column: usize, from: &Piece, from_column: usi
                 to.span(first * to_width..(first + count) * to_width),
                 from.span(first * from_width..(first + count) * from_width),
             ],
-            parameters: &[count as u32, width as u32, to_width as u32, to_column as u32, from_width as u32, from_column as u32],
+            parameters: &[
+                count as u32,
+                width as u32,
+                to_width as u32,
+                to_column as u32,
+                from_width as u32,
+                from_column as u32,
+            ],
             groups: groups(count * width, 64),
             work: (count * width) as u64,
         })?;

@@ -55,7 +55,8 @@ impl Commands {
     }
 
     fn encoder(&mut self, card: &Card) -> &mut wgpu::CommandEncoder {
-        self.encoder.get_or_insert_with(|| card.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))
+        self.encoder
+            .get_or_insert_with(|| card.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))
     }
 
     fn submit(&mut self, card: &Card) -> Result<()> {
@@ -298,7 +299,7 @@ fn read_words(card: &Card, from: &wgpu::Buffer, first: u64, len: u64, take: impl
     commands.submit(card)?;
     let (sender, receiver) = std::sync::mpsc::channel();
     readback.map_async(wgpu::MapMode::Read, 0..len, move |result| {
-        let _ = sender.send(result);
+        sender.send(result).ok();
     });
     await_submission(card, None)?;
     commands.in_flight.clear();

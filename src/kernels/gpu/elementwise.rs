@@ -7,8 +7,7 @@ use super::{
     shader::Shader,
 };
 
-static ELEMENTWISE: Shader =
-    Shader { name: "elementwise", source: include_str!("elementwise.wgsl"), operands: 2 };
+static ELEMENTWISE: Shader = Shader { name: "elementwise", source: include_str!("elementwise.wgsl"), operands: 2 };
 
 static FILL: Shader = Shader { name: "fill", source: include_str!("fill.wgsl"), operands: 1 };
 

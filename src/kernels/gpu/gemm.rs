@@ -146,8 +146,16 @@ impl Product<'_> {
         let mut rows = c.rows_within(limit);
         let (mut columns, mut depth) = (n.max(1), k.max(1));
         let cut = |whole: &mut usize, matrix: &Matrix<'_>| *whole = (*whole).min(matrix.rows_within(limit));
-        if a.is_turned { cut(&mut depth, &a) } else { cut(&mut rows, &a) }
-        if b.is_turned { cut(&mut columns, &b) } else { cut(&mut depth, &b) }
+        if a.is_turned {
+            cut(&mut depth, &a);
+        } else {
+            cut(&mut rows, &a);
+        }
+        if b.is_turned {
+            cut(&mut columns, &b);
+        } else {
+            cut(&mut depth, &b);
+        }
         let by_time = (BATCH_WORK / (n.max(1) * depth) as u64).max(1) as usize;
         rows = rows.min(by_time.next_multiple_of(TILE));
         if k == 0 && !add && m * n > 0 {

@@ -7,8 +7,9 @@ use super::{
         Gradients, Head, HeadOptions, HeadOut, HeadPass, HeadWant, Result, Slot, Tensor, Weight, access,
         head::{BACKWARD, FORWARD, MATRIX, check},
     },
-    Card, columns, elementwise, embed,
+    Card, columns,
     commands::{Run, groups, number},
+    elementwise, embed,
     gemm::Matrix,
     linear::gradient,
     memory::{Piece, Span},
@@ -107,7 +108,12 @@ pub(super) fn forward(h: &Tensor, head: Head<'_>, targets: &[u32], want: HeadWan
             each_row(&Slice { logits: &logits, rows: count, len, start }, operands, options, &stage)?;
             if let Some(u) = &u {
                 // Of Σ p·slope·w the sign and the factor are put in at the end.
-                Matrix::new(&logits, count, len).times(panel.matrix()).add_to(Matrix::at(u, first * width, count, width))?;
+                Matrix::new(&logits, count, len).times(panel.matrix()).add_to(Matrix::at(
+                    u,
+                    first * width,
+                    count,
+                    width,
+                ))?;
             }
         }
     }
@@ -155,7 +161,8 @@ pub(super) fn weight_backward(head: Head<'_>, pass: HeadPass<'_>, slot: Slot, gr
     let card = h.card();
     let flat = grads.flat().gpu(BACKWARD, "gradients")?;
     access::slot_range(BACKWARD, slot, vocabulary * width, flat.len())?;
-    let state: Vec<f32> = pass.lse.iter().zip(pass.coefficients).flat_map(|(&lse, &coefficient)| [lse, coefficient]).collect();
+    let state: Vec<f32> =
+        pass.lse.iter().zip(pass.coefficients).flat_map(|(&lse, &coefficient)| [lse, coefficient]).collect();
     let (state, goals) = (Piece::numbers(card, &state)?, Piece::indices(card, pass.targets)?);
     let (rows_at_once, slice) = block(card, width);
     let logits = Piece::new(card, &[rows_at_once.min(answers) * slice.min(vocabulary)], DType::F32)?;

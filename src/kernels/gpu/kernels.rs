@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     super::{
-        Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
-        HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm, RopeTable,
-        Slot, Tensor, Weight,
+        Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut,
+        HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm,
+        RopeTable, Slot, Tensor, Weight,
     },
     Card, adamw, attention, cached, columns, dropout, elementwise, embed, gated, head, keep,
     linear::{self, Rows},

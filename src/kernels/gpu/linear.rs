@@ -4,8 +4,7 @@ use candle_core::DType;
 
 use super::{
     super::{Gradients, InputGradient, Linear, LinearSaved, Lora, Result, Slot, Tensor, access, linear::lora_rank},
-    columns,
-    elementwise,
+    columns, elementwise,
     gemm::Matrix,
     memory::Piece,
     weight,
@@ -91,7 +90,11 @@ pub(super) fn backward(
         for panel in weight::panels(BACKWARD, &linear.weight, card)? {
             let panel = panel?;
             let product = dy_rows.columns(panel.rows()).times(panel.matrix());
-            if is_first { product.to(dx)? } else { product.add_to(dx)? }
+            if is_first {
+                product.to(dx)?;
+            } else {
+                product.add_to(dx)?;
+            }
             is_first = false;
         }
     }

@@ -212,7 +212,12 @@ impl Piece {
     pub(crate) fn reshape(&self, dims: &[usize]) -> Result<Self> {
         if dims.iter().product::<usize>() != self.len() {
             let (operation, operand, got) = ("reshape", "tensor", self.dims.clone());
-            return Err(KernelError::Shape { operation, operand, got, expected: format!("as many elements as {dims:?}") });
+            return Err(KernelError::Shape {
+                operation,
+                operand,
+                got,
+                expected: format!("as many elements as {dims:?}"),
+            });
         }
         Ok(Self { dims: dims.to_vec(), ..self.clone() })
     }

@@ -37,9 +37,9 @@ mod shader;
 pub(crate) mod tests;
 mod weight;
 
+pub use blocks::Blocks;
 #[cfg(test)]
 pub(crate) use bridge::Bridge;
-pub use blocks::Blocks;
 pub use card::{Card, CardInfo, CardOptions, cards};
 pub use memory::Piece;
 pub use self_test::{processor_rate, rate, self_test};

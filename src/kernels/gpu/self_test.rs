@@ -10,7 +10,7 @@ use super::{
     super::{
         Activation, AdamWBuffers, AdamWStep, AttentionShape, BlockFormat, CachedKeys, Generating, Gradients, Head,
         HeadOptions, HeadPass, HeadWant, InputGradient, KernelError, Kernels, Layout, Linear, Lora, Mask, NormOptions,
-        Outcome, Place, Quantized, Qkv, Result, RmsNorm, RopeTable, Segment, Slot, Tensor, cpu::Cpu,
+        Outcome, Place, Qkv, Quantized, Result, RmsNorm, RopeTable, Segment, Slot, Tensor, cpu::Cpu,
     },
     Card,
     bridge::Bridge,

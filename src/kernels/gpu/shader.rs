@@ -70,9 +70,9 @@ impl Pipelines {
 
 fn compile(card: &Card, program: Program<'_>) -> Result<Pipeline> {
     let Program { shader, constants } = program;
-    let mut source: String =
+    let constants: Vec<String> =
         constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
-    source.push_str(shader.source);
+    let source = constants.concat() + shader.source;
     let scope = card.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let module = card.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(shader.name),

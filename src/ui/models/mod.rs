@@ -81,6 +81,9 @@ fn header(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &
                 None => "Looking at this machine…".to_owned(),
             };
             parts::title(ui, "Models", &line);
+            for card in data.machine.iter().flat_map(|machine| &machine.cards) {
+                ui.weak(card);
+            }
         });
         // Laid out from the right.
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
