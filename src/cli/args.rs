@@ -264,7 +264,7 @@ pub struct Answers {
 pub struct Import {
     /// The project's folder.
     pub project: PathBuf,
-    /// Files, or folders of them: JSON lines, JSON, CSV, TSV, also packed with gzip or zstd, and Parquet.
+    /// Files, or folders of them: JSON lines, JSON, CSV, TSV, also packed with gzip or zstd, Parquet, and Arrow (Feather).
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// The shape of the records, if it should not be recognised: trl, hh, argilla, .. (a wrong word lists them).

@@ -8,7 +8,8 @@ use std::{
 use super::{FormatError, dataset_info};
 
 /// What preference files are called; more endings may follow from packing.
-const ENDINGS: [&str; 8] = ["jsonl", "json", "ndjson", "csv", "tsv", "parquet", "gz", "zst"];
+const ENDINGS: [&str; 11] =
+    ["jsonl", "json", "ndjson", "csv", "tsv", "parquet", "arrow", "arrows", "feather", "gz", "zst"];
 
 /// Files beside data that say something about it.
 const ABOUT: [&str; 3] = [dataset_info::NAME, "dataset_dict.json", "state.json"];

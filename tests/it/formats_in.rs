@@ -60,7 +60,7 @@ fn sides(pair: &Pair) -> [&str; 2] {
 fn files_of_the_real_tools_come_in_as_those_tools_read_them() {
     let expected: BTreeMap<String, Vec<Json>> =
         serde_json::from_str(&fs::read_to_string(folder().join("expected.json")).unwrap()).unwrap();
-    assert!(expected.len() >= 18);
+    assert!(expected.len() >= 25);
     for (name, rows) in expected {
         let report = read(&folder().join(&name), &Options::default());
         assert_eq!(report.faults, [], "{name}");
@@ -89,6 +89,9 @@ fn files_of_the_real_tools_come_in_as_those_tools_read_them() {
 fn what_a_file_is_is_told() {
     for (name, container, unit) in [
         ("pandas.parquet", "Parquet", Unit::Row),
+        ("pandas.feather", "Arrow", Unit::Row),
+        ("datasets.arrow", "an Arrow stream", Unit::Row),
+        ("pyarrow_deltas.arrows.gz", "an Arrow stream, packed with gzip", Unit::Row),
         ("pyarrow.jsonl.zst", "JSON lines, packed with zstd", Unit::Line),
         ("pandas_utf16.csv", "CSV, in UTF-16", Unit::Line),
         ("pandas.tsv", "TSV", Unit::Line),

@@ -8,15 +8,13 @@ use csv_core::ReadRecordResult;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Container, Input, Kind, LONGEST, Open, START, Stretch, foreign, json_text, python, source::Source, too_long, utf_8,
+    COLUMNS, Container, Input, Kind, LONGEST, Open, START, Stretch, foreign, json_text, python, source::Source,
+    too_long, utf_8,
 };
 
 pub const KIND: Kind = Kind { title: "CSV", is: |start| delimiter(start).is_some(), open: Open::Records(open) };
 
 const DELIMITERS: [u8; 4] = *b",;\t|";
-
-/// More columns than this have no table's reason to be.
-const COLUMNS: usize = 4096;
 
 /// The marks that Excel writes before the header, or wants there.
 const MARK: &[u8] = b"\xEF\xBB\xBF";

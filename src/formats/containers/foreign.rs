@@ -27,8 +27,6 @@ pub fn no_text(start: &[u8]) -> Option<(String, &'static str)> {
 
 /// What a file begins with (at this byte), what it is, and what can be done.
 const MAGIC: &[(usize, &[u8], &str, &str)] = &[
-    (0, b"ARROW1", "an Arrow file", TABLE),
-    (0, b"\xFF\xFF\xFF\xFF", "an Arrow stream", TABLE),
     (0, b"FEA1", "a Feather file of the first version", TABLE),
     (0, b"ORC", "an ORC file", TABLE),
     (0, b"Obj\x01", "an Avro file", TABLE),

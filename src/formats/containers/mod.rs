@@ -1,6 +1,7 @@
 //! What records lie in: a container is a file here that yields them one by one, each with its place, as the text of a JSON
 //! value. Which fields they have is none of its business; that is what shapes are for.
 
+mod arrow;
 mod csv;
 mod foreign;
 mod json;
@@ -23,10 +24,17 @@ use std::{
 use super::FormatError;
 
 /// In the order in which they are looked for; what none of them is is refused by its name, see [`foreign`].
-const KINDS: [&Kind; 6] = [&packed::GZIP, &packed::ZSTD, &parquet::KIND, &utf16::KIND, &csv::KIND, &json::KIND];
+const KINDS: [&Kind; 7] =
+    [&packed::GZIP, &packed::ZSTD, &parquet::KIND, &arrow::KIND, &utf16::KIND, &csv::KIND, &json::KIND];
 
 /// No record has reason to be longer, in bytes. One that is, is passed over.
 const LONGEST: usize = 16 << 20;
+
+/// More columns than this have no table's reason to be.
+const COLUMNS: usize = 4096;
+
+/// Nested deeper than this no record is.
+const NESTED: usize = 48;
 
 /// What can be told about a file before it is read.
 const START: usize = 1 << 16;

@@ -22,19 +22,21 @@ pub const GZIP: Kind = Kind {
 pub const ZSTD: Kind = Kind {
     title: "packed with zstd",
     is: |start| start.starts_with(b"\x28\xB5\x2F\xFD"),
-    open: Open::Unpack(|packed| {
-        guarded(packed, |packed| {
-            Ok(Box::new(Frames { packed: BufReader::new(packed), decoder: FrameDecoder::new(), is_open: false }))
-        })
-    }),
+    open: Open::Unpack(|packed| guarded(packed, |packed| Ok(Box::new(Frames::new(packed))))),
 };
 
 /// Frames of zstd, one after another.
-struct Frames<R> {
+pub struct Frames<R> {
     packed: BufReader<R>,
     /// It holds no more of a frame than a hundred megabytes.
     decoder: FrameDecoder,
     is_open: bool,
+}
+
+impl<R: Read> Frames<R> {
+    pub fn new(packed: R) -> Self {
+        Self { packed: BufReader::new(packed), decoder: FrameDecoder::new(), is_open: false }
+    }
 }
 
 impl<R: Read> Read for Frames<R> {
@@ -84,6 +86,14 @@ fn too_wide(window: u64) -> io::Error {
 const RATIO: u64 = 400;
 const LONG: u64 = 32 << 20;
 
+/// Refuses what grows out of proportion.
+pub fn in_proportion(unpacked: u64, packed: u64) -> io::Result<()> {
+    if unpacked > LONG && unpacked / RATIO > packed {
+        return Err(unfit(format!("it unpacks to more than {RATIO} times its size, which no file of texts does")));
+    }
+    Ok(())
+}
+
 /// An unpacked stream that ends with an error when it grows out of proportion.
 struct Guarded {
     unpacked: Box<dyn Read>,
@@ -110,10 +120,7 @@ impl Read for Guarded {
             _ => unfit(format!("what is packed in it is damaged ({error}); fetch the file again")),
         })?;
         self.bytes += count as u64;
-        if self.bytes > LONG && self.bytes / RATIO > self.packed.get() {
-            return Err(unfit(format!("it unpacks to more than {RATIO} times its size, which no file of texts does")));
-        }
-        Ok(count)
+        in_proportion(self.bytes, self.packed.get()).map(|()| count)
     }
 }
 

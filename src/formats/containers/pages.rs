@@ -7,7 +7,7 @@ use std::{
     io::{self, BufReader, Read, Seek as _, SeekFrom},
 };
 
-use super::unfit;
+use super::{NESTED, unfit};
 
 /// A page is a megabyte as a rule; one long text makes it longer.
 const LONGEST_PAGE: u64 = 256 << 20;
@@ -15,9 +15,6 @@ const LONGEST_PAGE: u64 = 256 << 20;
 /// Bytes of what describes a page, and the whole file.
 const HEADER: u64 = 1 << 20;
 const FOOTER: u64 = 256 << 20;
-
-/// How deep groups lie in one another.
-const DEEPEST: usize = 48;
 
 /// The file ends with what describes it, whose length is stated.
 pub fn check_footer(mut file: &File, length: u64) -> io::Result<()> {
@@ -118,7 +115,7 @@ impl<R: Read> Thrift<R> {
     }
 
     fn skip(&mut self, kind: u8, depth: usize) -> io::Result<()> {
-        if depth > DEEPEST {
+        if depth > NESTED {
             return Err(unfit("it is nested too deep"));
         }
         match kind {
@@ -208,8 +205,8 @@ impl<R: Read> Thrift<R> {
                 if children > 0 {
                     open.push(children);
                 }
-                if open.len() > DEEPEST {
-                    return Err(unfit(format!("its columns are nested more than {DEEPEST} deep")));
+                if open.len() > NESTED {
+                    return Err(unfit(format!("its columns are nested more than {NESTED} deep")));
                 }
             }
             return Ok(());

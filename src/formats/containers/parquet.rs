@@ -10,14 +10,13 @@ use parquet::{
     },
     record::{Field, Row, reader::RowIter},
 };
-use serde::Serialize;
 
-use super::{Container, Input, Kind, LONGEST, Open, Stretch, Unit, caught, json_text, pages, too_long, unfit, utf_8};
+use super::{
+    Container, Input, Kind, LONGEST, NESTED, Open, Stretch, Unit, caught, json_text, packed, pages, too_long, unfit,
+    utf_8,
+};
 
 pub const KIND: Kind = Kind { title: "Parquet", is: |start| start.starts_with(b"PAR1"), open: Open::Records(open) };
-
-/// Nested deeper than this no record is.
-const DEEPEST: usize = 48;
 
 fn open(input: Input) -> io::Result<Box<dyn Container>> {
     let Some(file) = input.file else {
@@ -31,7 +30,7 @@ fn open(input: Input) -> io::Result<Box<dyn Container>> {
         let total = reader.metadata().file_metadata().num_rows();
         Ok((RowIter::from_file_into(Box::new(reader)), total))
     })?;
-    Ok(Box::new(Table { rows, total: total as f64, given: 0, record: Vec::new() }))
+    Ok(Box::new(Table { rows, total: total as f64, given: 0, length, given_bytes: 0, record: Vec::new() }))
 }
 
 /// Looks at everything that a reader would take at its word.
@@ -60,6 +59,9 @@ struct Table {
     /// Rows of the file, and those given so far.
     total: f64,
     given: u64,
+    /// Bytes of the file, and of the records given so far.
+    length: u64,
+    given_bytes: u64,
     record: Vec<u8>,
 }
 
@@ -81,7 +83,9 @@ impl Container for Table {
         *given += 1;
         record.clear();
         let written = object(record, &row, 0);
-        Ok(Some(Stretch { place: *given, text: written.and_then(|()| utf_8(record)) }))
+        self.given_bytes += record.len() as u64;
+        packed::in_proportion(self.given_bytes, self.length)?;
+        Ok(Some(Stretch { place: *given, text: written.and_then(|()| utf_8(&self.record)) }))
     }
 
     fn done(&self) -> Option<f64> {
@@ -90,67 +94,51 @@ impl Container for Table {
 }
 
 fn object(out: &mut Vec<u8>, row: &Row, depth: usize) -> Result<(), String> {
-    out.push(b'{');
-    for (at, (name, field)) in row.get_column_iter().enumerate() {
-        json_text::name(out, name, at == 0);
-        value(out, field, depth + 1)?;
-    }
-    out.push(b'}');
-    Ok(())
-}
-
-fn list<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a Field>, depth: usize) -> Result<(), String> {
-    out.push(b'[');
-    for (at, item) in items.enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        value(out, item, depth + 1)?;
-    }
-    out.push(b']');
-    Ok(())
+    let fields = row.get_column_iter().map(|(name, field)| (name.as_str(), field));
+    json_text::object(out, fields, |out, field| value(out, field, depth + 1))
 }
 
 /// One value of a column. A value that is no data of JSON is a text about it.
 fn value(out: &mut Vec<u8>, field: &Field, depth: usize) -> Result<(), String> {
-    if depth > DEEPEST {
-        return Err(format!("its values are nested more than {DEEPEST} deep"));
+    if depth > NESTED {
+        return Err(format!("its values are nested more than {NESTED} deep"));
     }
     if out.len() > LONGEST {
         return Err(too_long());
     }
     match field {
         Field::Null => out.extend_from_slice(b"null"),
-        Field::Bool(truth) => number(out, truth),
-        Field::Byte(whole) => number(out, whole),
-        Field::Short(whole) => number(out, whole),
-        Field::Int(whole) | Field::Date(whole) | Field::TimeMillis(whole) => number(out, whole),
+        Field::Bool(truth) => json_text::number(out, truth),
+        Field::Byte(whole) => json_text::number(out, whole),
+        Field::Short(whole) => json_text::number(out, whole),
+        Field::Int(whole) | Field::Date(whole) | Field::TimeMillis(whole) => json_text::number(out, whole),
         Field::Long(whole)
         | Field::TimeMicros(whole)
         | Field::TimestampMillis(whole)
         | Field::TimestampMicros(whole) => {
-            number(out, whole);
+            json_text::number(out, whole);
         }
-        Field::UByte(whole) => number(out, whole),
-        Field::UShort(whole) => number(out, whole),
-        Field::UInt(whole) => number(out, whole),
-        Field::ULong(whole) => number(out, whole),
-        Field::Float16(real) => number(out, &f32::from(*real)),
-        Field::Float(real) => number(out, real),
-        Field::Double(real) => number(out, real),
+        Field::UByte(whole) => json_text::number(out, whole),
+        Field::UShort(whole) => json_text::number(out, whole),
+        Field::UInt(whole) => json_text::number(out, whole),
+        Field::ULong(whole) => json_text::number(out, whole),
+        Field::Float16(real) => json_text::number(out, &f32::from(*real)),
+        Field::Float(real) => json_text::number(out, real),
+        Field::Double(real) => json_text::number(out, real),
         Field::Str(text) => json_text::string(out, text),
         Field::Bytes(_) => json_text::string(out, "(bytes)"),
         Field::Decimal(_) => json_text::string(out, &field.to_string()),
         Field::Group(row) => object(out, row, depth)?,
-        Field::ListInternal(items) => list(out, items.elements().iter(), depth)?,
-        Field::MapInternal(map) => list(out, map.entries().iter().flat_map(|(key, value)| [key, value]), depth)?,
+        Field::ListInternal(items) => {
+            json_text::list(out, items.elements().iter(), |out, item| value(out, item, depth + 1))?;
+        }
+        Field::MapInternal(map) => {
+            let are_texts = map.entries().iter().all(|(key, _)| matches!(key, Field::Str(_)));
+            let entries = map.entries().iter().map(|(key, value)| [key, value]);
+            json_text::map(out, are_texts, entries, |out, field| value(out, field, depth + 1))?;
+        }
     }
     Ok(())
-}
-
-/// What is not finite is null.
-fn number(out: &mut Vec<u8>, number: &impl Serialize) {
-    serde_json::to_writer(out, number).ok();
 }
 
 fn damaged(error: &dyn std::fmt::Display) -> io::Error {
