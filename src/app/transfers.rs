@@ -217,13 +217,14 @@ impl App {
                     std::fs::create_dir_all(folder)?;
                 }
                 let mut seen = 0;
+                let all = plan.passes() * ids.len();
                 let mut each = |see: &mut dyn FnMut(&Pair) -> anyhow::Result<()>| {
                     for batch in ids.chunks(BATCH) {
                         project.pairs(batch)?.iter().try_for_each(&mut *see)?;
                         seen += batch.len();
                         // They are looked at, then written.
-                        let done = [seen as u64, 2 * ids.len() as u64];
-                        tell(&progress, &ctx, done, seen.saturating_sub(ids.len()));
+                        let written = (seen + ids.len()).saturating_sub(all);
+                        tell(&progress, &ctx, [seen as u64, all as u64], written);
                         anyhow::ensure!(!progress.cancelled(), "It was cancelled; nothing was written");
                     }
                     Ok(())

@@ -127,7 +127,7 @@ pub enum FormatError {
     #[error("{format} records hold more than a table can: name a file that ends in .jsonl or .json.")]
     JsonOnly { format: &'static str },
     #[error(
-        "{path} is not written under that name: JSON lines (.jsonl), JSON (.json), .csv or .tsv are, also with .gz behind."
+        "{path} is not written under that name: JSON lines (.jsonl), JSON (.json), .csv or .tsv are, also with .gz behind, and .parquet."
     )]
     NotWritten { path: PathBuf },
     #[error("The pairs were changed while they were written. Write them again.")]

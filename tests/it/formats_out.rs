@@ -195,6 +195,39 @@ fn a_conversation_goes_out_in_every_shape_and_comes_back() {
 }
 
 #[test]
+fn parquet_has_types_and_groups_of_rows() {
+    let chat = |n: usize| {
+        format!(
+            "{{\"prompt\": [{{\"role\": \"user\", \"content\": \"{n} {}\"}}], \"chosen\": \"a\", \"rejected\": \"b\", \
+             \"tags\": [\"x\"], \"reward\": {}}}\n",
+            "é".repeat(40_000),
+            n % 2
+        )
+    };
+    let pairs = import_text((0..500).map(chat).collect::<String>()).pairs;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pairs.parquet");
+    let plan = Plan::new(&path);
+    let mut passes = 0;
+    let mut each = |see: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| {
+        passes += 1;
+        pairs.iter().try_for_each(see)
+    };
+    assert_eq!(write::to_path(&plan, &mut each).unwrap().pairs(), 500);
+    assert_eq!(passes, plan.passes());
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.len() < 8 << 20, "packed, {} bytes", bytes.len());
+    let back = formats::read(&path, &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((back.faults.len(), back.container.as_str()), (0, "Parquet"));
+    for (before, after) in pairs.iter().zip(back.pairs) {
+        assert_eq!(timeless(after), timeless(as_written(before, true)));
+    }
+    let gzip = Plan::new(&dir.path().join("pairs.parquet.gz"));
+    let refused = write::to_path(&gzip, &mut |_: &mut dyn FnMut(&Pair) -> Result<(), FormatError>| Ok(())).unwrap_err();
+    assert!(refused.to_string().contains("is not written under that name"), "{refused}");
+}
+
+#[test]
 fn llama_factory_is_told_what_the_columns_are() {
     let dir = tempfile::tempdir().unwrap();
     let info = dir.path().join("dataset_info.json");
@@ -264,7 +297,7 @@ proptest! {
     #[test]
     fn tables_lose_nothing_either(
         pairs in prop::collection::vec(any::<bool>().prop_flat_map(any_pair), 1..8),
-        ending in prop::sample::select(vec!["csv", "tsv", "json", "jsonl.gz"]),
+        ending in prop::sample::select(vec!["csv", "tsv", "json", "jsonl.gz", "parquet"]),
     ) {
         // A file of few letters, some of which are none, is no text to anybody.
         let no_text = |pair: &Pair| serde_json::to_string(pair).unwrap().contains("\\u0000");

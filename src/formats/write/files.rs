@@ -8,6 +8,7 @@ use std::{
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value as Json};
 
+use super::{kinds::Kinds, parquet};
 use crate::FormatError;
 use ::files::Output;
 
@@ -18,6 +19,7 @@ pub enum Kind {
     Array(Packing),
     /// With what separates its cells.
     Table(u8, Packing),
+    Parquet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,7 @@ impl Kind {
             "json" => Self::Array(packing),
             "csv" => Self::Table(b',', packing),
             "tsv" => Self::Table(b'\t', packing),
+            "parquet" if packing == Packing::None => Self::Parquet,
             "parquet" | "arrow" | "feather" | "zst" | "xlsx" => {
                 return Err(FormatError::NotWritten { path: path.to_owned() });
             }
@@ -52,20 +55,23 @@ impl Kind {
 
 /// A file of records that is being written.
 pub trait Rows {
+    /// [`io::ErrorKind::InvalidData`] for a record that does not fit its columns.
     fn write(&mut self, record: &Map<String, Json>) -> io::Result<()>;
 
     /// The file below, to which everything was written.
     fn finish(self: Box<Self>) -> io::Result<Output>;
 }
 
-pub fn open(kind: Kind, out: Output) -> Box<dyn Rows> {
-    match kind {
+/// `kinds`: what all records hold, where the columns have types.
+pub fn open(kind: Kind, out: Output, kinds: Kinds) -> io::Result<Box<dyn Rows>> {
+    Ok(match kind {
         Kind::Lines(packing) => Box::new(Lines(Packed::new(out, packing))),
         Kind::Array(packing) => Box::new(Array { out: Packed::new(out, packing), begun: false }),
         Kind::Table(delimiter, packing) => {
             Box::new(Table { out: Packed::new(out, packing), delimiter, header: Vec::new() })
         }
-    }
+        Kind::Parquet => Box::new(parquet::Table::new(out, kinds)?),
+    })
 }
 
 /// Bytes on their way into a file.

@@ -1,21 +1,23 @@
 //! Preference files as they are written: one of the shapes that are read, in the container that the file's name asks for.
 //!
 //! `datasets` takes the columns of a file, and what they hold, from its first records. So texts and conversations go into a
-//! file each, and a column of ours is in every record of a file or in none. Pairs are looked at once to know which, and
-//! written in a second pass: none is held.
+//! file each, and a column of ours is in every record of a file or in none. Pairs are looked at once to know which, once more
+//! where columns have types, and then written: none is held.
 
 mod columns;
 mod files;
+mod kinds;
+mod parquet;
 
 use std::{
     collections::HashMap,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use serde_json::{Map, Value as Json};
 
-use self::{columns::Columns, files::Kind as FileKind};
+use self::{columns::Columns, files::Kind as FileKind, kinds::Kinds};
 use super::{
     Format, FormatError, dataset_info,
     shapes::{SHAPES, Writing, trl},
@@ -40,6 +42,12 @@ pub struct Plan {
 impl Plan {
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), format: Format::AUTO, replace: false, splits: None }
+    }
+
+    /// How often all pairs are asked for; the last time they are written.
+    pub fn passes(&self) -> usize {
+        let has_types = FileKind::of(&self.path).is_ok_and(|kind| kind == FileKind::Parquet);
+        2 + usize::from(self.splits.is_some()) + usize::from(has_types)
     }
 }
 
@@ -166,7 +174,8 @@ impl Written {
     }
 }
 
-/// Gives every pair, in order, to what it is called with. It is called twice and should give the same pairs both times.
+/// Gives every pair, in order, to what it is called with. It is called [`Plan::passes`] times and should give the same pairs
+/// each time.
 pub type EachPair<'a, E> = &'a mut dyn FnMut(&mut dyn FnMut(&Pair) -> Result<(), E>) -> Result<(), E>;
 
 /// Writes the pairs that the format has a place for; where there are texts and conversations, to two files,
@@ -181,6 +190,7 @@ pub fn to_path<E: From<FormatError>>(plan: &Plan, pairs: EachPair<'_, E>) -> Res
     let survey = Survey::of(plan, pairs)?;
     let apart = place != Place::Stream && !survey.writing.together;
     let mut targets: Vec<Target> = Vec::new();
+    let mut outs: Vec<(Output, Kinds)> = Vec::new();
     for (part, _) in &survey.parts {
         let others = |this: fn(&PartKey) -> u8| survey.parts.iter().any(|(other, _)| this(other) != this(part));
         let mut path = plan.path.clone();
@@ -195,11 +205,37 @@ pub fn to_path<E: From<FormatError>>(plan: &Plan, pairs: EachPair<'_, E>) -> Res
             continue;
         }
         let out = Output::create(&path, plan.replace).map_err(refused)?;
-        targets.push(Target { rows: files::open(file_kind, out), path, parts: vec![*part], counts: [0; 2] });
+        targets.push(Target { path, parts: vec![*part], counts: [0; 2] });
+        outs.push((out, Kinds::default()));
     }
-    survey.write(pairs, &mut targets)?;
+    if file_kind == FileKind::Parquet {
+        survey.each(pairs, &mut |part, record| {
+            if let (Some(at), Some(record)) = (Target::of(&targets, part), record) {
+                outs[at].1.add(&record);
+            }
+            Ok(())
+        })?;
+    }
+    let mut files = Vec::new();
+    for (target, (out, kinds)) in targets.iter().zip(outs) {
+        files.push(files::open(file_kind, out, kinds).map_err(failed(&target.path))?);
+    }
+    survey.each(pairs, &mut |part, record| {
+        let Some(at) = Target::of(&targets, part) else {
+            return Ok(());
+        };
+        let target = &mut targets[at];
+        if let Some(record) = record {
+            return files[at].write(&record).map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData => FormatError::Changed,
+                _ => failed(&target.path)(error),
+            });
+        }
+        target.counts[part.kind as usize] += 1;
+        Ok(())
+    })?;
     let mut written = Written { undecided: survey.undecided, unfit: survey.unfit, ..Written::default() };
-    for Target { rows, path, counts, .. } in targets {
+    for (Target { path, counts, .. }, rows) in targets.into_iter().zip(files) {
         rows.finish().map_err(failed(&path))?.finish().map_err(refused)?;
         written.files.push((path, counts));
     }
@@ -224,7 +260,7 @@ pub fn to_stream<E: From<FormatError>>(
             return Ok(());
         };
         serde_json::to_writer(&mut *out, &record)
-            .map_err(std::io::Error::from)
+            .map_err(io::Error::from)
             .and_then(|()| out.write_all(b"\n"))
             .map_err(failed(&plan.path))
     })?;
@@ -235,10 +271,15 @@ pub fn to_stream<E: From<FormatError>>(
 
 /// A file, the pairs that go into it, and how many did.
 struct Target {
-    rows: Box<dyn files::Rows>,
     path: PathBuf,
     parts: Vec<PartKey>,
     counts: [usize; 2],
+}
+
+impl Target {
+    fn of(all: &[Self], part: PartKey) -> Option<usize> {
+        all.iter().position(|target| target.parts.contains(&part))
+    }
 }
 
 /// The files that [`to_path`] may write for this path.
@@ -364,23 +405,9 @@ impl Survey {
             Ok(see(key, None)?)
         })
     }
-
-    /// Writes each pair to the target of its part.
-    fn write<E: From<FormatError>>(&self, pairs: EachPair<'_, E>, targets: &mut [Target]) -> Result<(), E> {
-        self.each(pairs, &mut |key, record| {
-            let Some(target) = targets.iter_mut().find(|target| target.parts.contains(&key)) else {
-                return Ok(());
-            };
-            if let Some(record) = record {
-                return target.rows.write(&record).map_err(failed(&target.path));
-            }
-            target.counts[key.kind as usize] += 1;
-            Ok(())
-        })
-    }
 }
 
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> FormatError {
+fn failed(path: &Path) -> impl Fn(io::Error) -> FormatError {
     move |source| FormatError::Output(WriteError::Write { path: path.to_owned(), source })
 }
 

@@ -80,7 +80,9 @@ fn path(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands
         Strip::Import => {
             ("Import", "Path of a file or folder: JSON, CSV or Parquet; or drop it on the window", PairsCommand::Import)
         }
-        Strip::Export => ("Export", "Path of the file to write: .jsonl, .json, .csv, .tsv", PairsCommand::Export),
+        Strip::Export => {
+            ("Export", "Path of the file to write: .jsonl, .json, .csv, .tsv, .parquet", PairsCommand::Export)
+        }
     };
     let palette = parts::palette(ui);
     parts::strip(ui, palette.accent_soft, |ui| {
