@@ -20,7 +20,8 @@
 //! - `lora`, `projection`: adapters, and a linear layer that may carry one (with dropout).
 //! - `rope`: rotary positions. `row`: documents packed into one row of tokens. `scalar`: heads that give one number, further policies on the same base.
 //! - `half`, `block`: one decoder block, forward and backward.
-//! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `memory`: what it takes;
+//! - `examine`, `load`: every check first, then a folder into a policy; `trained`: what of it is trained. `policy`: the model as a whole; `pass`: what its forward keeps; `backward`: the way back;
+//!   `attribution`: the same down to the inputs; `memory`: what it takes;
 //!   `arithmetic`: in what it multiplies; `rates`: what was measured for that.
 //! - `name`, `shelf`: which folder is meant by a name or a path; `survey`: what it holds, from headers alone. `disk`: room for it.
 //!   `generate`: answers; `sampler`: one token out of its logits. `adapter/`: adapters in and out, in three layouts. `merged`: the whole
@@ -28,6 +29,8 @@
 
 pub mod adapter;
 mod arithmetic;
+mod attribution;
+mod backward;
 mod block;
 mod config;
 mod disk;

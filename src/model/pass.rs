@@ -17,6 +17,14 @@ pub struct Pass {
     pub(super) dropout: Option<Dropout>,
 }
 
+/// What of a forward the way back from the final norm needs.
+pub(super) struct Ascent {
+    pub(super) blocks: Vec<Kept>,
+    /// Final hidden states of the row's `needed` rows, before the last norm.
+    pub(super) hidden: Tensor,
+    pub(super) inv_rms: Tensor,
+}
+
 /// What the head of a forward keeps for its backward.
 pub(super) enum HeadPass {
     /// Of the vocabulary.

@@ -12,13 +12,13 @@ use super::{
     arithmetic::Chosen,
     block::{Block, Frame, PassWeights, Saved},
     half::Norm,
-    pass::{HeadPass, Kept, Pass},
+    pass::{Ascent, HeadPass, Kept, Pass},
     projection::{Dropout, Projection},
     rope::{RopeCache, Rotation},
 };
 use ::kernels::{
-    Compute, DType, Gradients, Head, HeadOptions, HeadWant, InputGradient, Kernels, Layout, Linear, NormOptions, Place,
-    Slot, Tensor, Weight,
+    Compute, DType, Gradients, Head, HeadOptions, HeadWant, Kernels, Layout, Linear, NormOptions, Place, Slot, Tensor,
+    Weight,
 };
 use data::config::{Precision, Recompute};
 
@@ -158,6 +158,22 @@ impl Policy {
             ));
         }
         let dropout = self.dropout();
+        let (Ascent { blocks, hidden, inv_rms }, normed) = self.ascend(row, dropout)?;
+        let predictors = self.predictors(&normed, row)?;
+        let (read, head) = if row.reads.is_scalar() {
+            let (read, saved) = self.read_scalars(&predictors)?;
+            (read, HeadPass::Scalar { normed: predictors, saved })
+        } else {
+            let out = self.kernels.head(&predictors, self.output(), &row.targets, HeadWant::WithU)?;
+            let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
+            let normed = self.head_slot.map(|_| predictors);
+            (out.log_probs, HeadPass::Tokens { normed, u, lse: out.lse })
+        };
+        Ok(Pass { log_probs: split(&read, &row.scored), row: row.clone(), blocks, hidden, inv_rms, head, dropout })
+    }
+
+    /// Up to the final norm, keeping what the way back needs: that, and the normed states of the row's needed rows.
+    pub(super) fn ascend(&self, row: &Row, dropout: Option<Dropout>) -> Result<(Ascent, Tensor)> {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = self.frame(&row.layout, &rotations, dropout);
         let recomputed = self.recomputed_blocks(row);
@@ -171,17 +187,7 @@ impl Policy {
             Ok(())
         })?;
         let (normed, inv_rms) = self.kernels.rms_norm(&hidden, &self.final_norm.operands(frame.norm))?;
-        let predictors = self.predictors(&normed, row)?;
-        let (read, head) = if row.reads.is_scalar() {
-            let (read, saved) = self.read_scalars(&predictors)?;
-            (read, HeadPass::Scalar { normed: predictors, saved })
-        } else {
-            let out = self.kernels.head(&predictors, self.output(), &row.targets, HeadWant::WithU)?;
-            let u = out.u.ok_or_else(|| PolicyError::Usage("The head gave no gradient rows".to_owned()))?;
-            let normed = self.head_slot.map(|_| predictors);
-            (out.log_probs, HeadPass::Tokens { normed, u, lse: out.lse })
-        };
-        Ok(Pass { log_probs: split(&read, &row.scored), row: row.clone(), blocks, hidden, inv_rms, head, dropout })
+        Ok((Ascent { blocks, hidden, inv_rms }, normed))
     }
 
     /// What the row reads; keeps nothing, and no dropout.
@@ -266,107 +272,6 @@ impl Policy {
         self.head_logits(&hidden)
     }
 
-    /// Goes back through a pass with one coefficient a scored segment, ∂L/∂(each token log-prob of it), and adds the
-    /// gradients of what is trained.
-    pub fn backward(&mut self, pass: Pass, coefficients: &[f32]) -> Result<()> {
-        let scored = &pass.row.scored;
-        if coefficients.len() != scored.len() {
-            return Err(PolicyError::Usage(format!(
-                "The row has {} scored answers but {} coefficients were given",
-                scored.len(),
-                coefficients.len()
-            )));
-        }
-        let per_token: Vec<f32> = coefficients
-            .iter()
-            .zip(scored)
-            .flat_map(|(&coefficient, &tokens)| std::iter::repeat_n(coefficient, tokens))
-            .collect();
-        self.backward_tokens(pass, &per_token)
-    }
-
-    /// The same with one coefficient for each number that the row reads, in the row's order.
-    pub fn backward_tokens(&mut self, pass: Pass, per_token: &[f32]) -> Result<()> {
-        let Pass { row, blocks: mut kept, hidden, inv_rms, head, dropout, .. } = pass;
-        if per_token.len() != row.answer_tokens() {
-            return Err(PolicyError::Usage(format!(
-                "The row has {} scored tokens but {} coefficients were given",
-                row.answer_tokens(),
-                per_token.len()
-            )));
-        }
-
-        // The gradient buffer is taken out so that the frame may borrow the rest.
-        let mut gradients = std::mem::replace(&mut self.gradients, Gradients::new(0, &self.place)?);
-        let result = self.go_back(&row, &mut kept, &hidden, &inv_rms, head, per_token, dropout, &mut gradients);
-        self.gradients = gradients;
-        result
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a pass taken apart, so that each part is freed when it is done with"
-    )]
-    fn go_back(
-        &self,
-        row: &Row,
-        kept: &mut Vec<Kept>,
-        hidden: &Tensor,
-        inv_rms: &Tensor,
-        head: HeadPass,
-        per_token: &[f32],
-        dropout: Option<Dropout>,
-        gradients: &mut Gradients,
-    ) -> Result<()> {
-        let kernels = self.kernels.as_ref();
-        let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
-        let frame = self.frame(&row.layout, &rotations, dropout);
-        let d_predictors = match head {
-            HeadPass::Scalar { normed, saved } => self.scalars_backward(&normed, &saved, per_token, gradients)?,
-            HeadPass::Tokens { normed, u, lse } => {
-                if let (Some(slot), Some(h)) = (self.head_slot, normed) {
-                    let (targets, coefficients) = (&row.targets, per_token);
-                    let pass = ::kernels::HeadPass { h: &h, targets, lse: &lse, coefficients };
-                    kernels.head_weight_backward(self.output(), pass, slot, gradients)?;
-                }
-                kernels.head_backward(u, per_token)?
-            }
-        };
-        let d_normed = kernels.scatter_rows(&d_predictors, &row.head_rows, hidden.dims()[0])?;
-        let (norm, input) = (self.final_norm.operands(frame.norm), InputGradient::Fresh);
-        let mut dy = kernels.rms_norm_backward(hidden, &norm, inv_rms, &d_normed, input, gradients)?;
-        for (index, block) in self.blocks.iter().enumerate().rev() {
-            let rows = if index + 1 == self.blocks.len() { row.needed() } else { None };
-            let saved = match kept.pop() {
-                Some(Kept::Whole(saved)) => *saved,
-                // Kept and recalled like the others: what is computed does not depend on what is recomputed.
-                Some(Kept::Input(x)) => block.forward(&frame, x, rows)?.1.keep(kernels)?,
-                None => break,
-            };
-            let Some(gradient) = dy.take() else { break };
-            let needs_dx = index > 0 || self.embedding_slot.is_some();
-            dy = block.backward(&frame, saved, gradient, rows, needs_dx, gradients)?;
-        }
-        if let (Some(slot), Some(dx)) = (self.embedding_slot, dy) {
-            self.embed_backward(&row.tokens, dx, slot, gradients)?;
-        }
-        Ok(())
-    }
-
-    /// The padding token learns nothing from its uses as input, as in Transformers.
-    fn embed_backward(&self, tokens: &[u32], dx: Tensor, slot: Slot, gradients: &mut Gradients) -> Result<()> {
-        let scale = self.embedding_scale();
-        let Some(padding) = self.spec.padding.filter(|padding| tokens.contains(padding)) else {
-            return Ok(self.kernels.embed_backward(tokens, &dx, scale, slot, gradients)?);
-        };
-        let (rows, ids): (Vec<u32>, Vec<u32>) = (0u32..).zip(tokens).filter(|&(_, &id)| id != padding).unzip();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let dx = self.kernels.gather_rows(&dx, &rows)?;
-        Ok(self.kernels.embed_backward(&ids, &dx, scale, slot, gradients)?)
-    }
-
     /// One optimizer step on everything that is trained. `gradient_scale` is what clipping leaves of the gradient, 1
     /// without. The gradients stay as they are: zero them before the next step.
     pub fn update(&mut self, optimizer: &mut AdamW, learning_rate: f64, gradient_scale: f64) -> Result<()> {
@@ -442,7 +347,7 @@ impl Policy {
     }
 
     /// In the precision that products are taken in, as Transformers has it: √3072 is 55.5 in bf16.
-    fn embedding_scale(&self) -> f32 {
+    pub(super) fn embedding_scale(&self) -> f32 {
         let scale = self.spec.embedding_scale as f32;
         match self.chosen.compute {
             Compute::Bf16(_) => bf16::from_f32(scale).to_f32(),
@@ -456,11 +361,11 @@ impl Policy {
         Ok(self.kernels.logits(&normed, self.output())?)
     }
 
-    fn norm_options(&self) -> NormOptions {
+    pub(super) fn norm_options(&self) -> NormOptions {
         NormOptions { eps: self.spec.norm_eps as f32, plus_one: self.spec.norm_plus_one }
     }
 
-    fn output(&self) -> Head<'_> {
+    pub(super) fn output(&self) -> Head<'_> {
         let softcap = self.spec.logit_softcap.map(|cap| cap as f32);
         Head { weight: &self.head, options: HeadOptions { softcap, ..HeadOptions::default() } }
     }

@@ -160,6 +160,11 @@ impl Row {
         (self.needed.len() < self.tokens.len()).then_some(self.needed.as_slice())
     }
 
+    /// Where the row that is read in this place stands among all.
+    pub(super) fn place(&self, read: usize) -> usize {
+        self.needed[self.head_rows[read] as usize] as usize
+    }
+
     /// T, the tokens that are computed.
     pub fn tokens(&self) -> usize {
         self.tokens.len()
