@@ -46,6 +46,7 @@ mod setting;
 mod suggest;
 mod targets;
 mod text;
+mod tokens;
 mod validate;
 mod words;
 
@@ -66,8 +67,12 @@ pub use self::{
     suggest::{Basis, FOLLOWING, Suggestion},
     targets::Targets,
     text::ConfigError,
+    tokens::{TiConfig, TisConfig},
     validate::validate,
-    words::{DriftAction, Method, Negatives, Priority, Prompts, Recompute, RewardAt, Schedule},
+    words::{
+        Contrast, DriftAction, Every, LastToken, Method, Negatives, Prior, Priority, Prompts, Recompute, RewardAt,
+        Schedule, TokenWeights, Transform,
+    },
 };
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -76,6 +81,8 @@ pub struct RunConfig {
     pub model: ModelConfig,
     pub data: DataConfig,
     pub objective: ObjectiveConfig,
+    pub tis: TisConfig,
+    pub ti: TiConfig,
     pub reward: RewardConfig,
     pub rlhf: RlhfConfig,
     pub ppo: PpoConfig,
@@ -88,8 +95,14 @@ impl RunConfig {
     /// The table: every setting once, in the order of the file.
     pub fn settings() -> impl Iterator<Item = &'static Setting> {
         let model = ModelConfig::SETTINGS.iter().chain(DataConfig::SETTINGS).chain(ObjectiveConfig::SETTINGS);
+        let weights = TisConfig::SETTINGS.iter().chain(TiConfig::SETTINGS);
         let rlhf = RewardConfig::SETTINGS.iter().chain(RlhfConfig::SETTINGS).chain(PpoConfig::SETTINGS);
-        model.chain(rlhf).chain(LoraConfig::SETTINGS).chain(OptimizerConfig::SETTINGS).chain(TrainConfig::SETTINGS)
+        model
+            .chain(weights)
+            .chain(rlhf)
+            .chain(LoraConfig::SETTINGS)
+            .chain(OptimizerConfig::SETTINGS)
+            .chain(TrainConfig::SETTINGS)
     }
 }
 
@@ -185,6 +198,10 @@ section! { ObjectiveConfig = "objective";
     /// Rejected answers that a step meets of one pair. Of more, each visit draws as many evenly at random and weighs them up: the sum over all is right in the mean, but the loss comes out a little low and its gradient is biased with it
     negatives_max: usize = 4,
         NEGATIVES_MAX = Setting::count("At most", Range::OneOrMore).at(Group::Method, 21).only(When::Several);
+
+    /// Whether some tokens of an answer count more than others in the margin
+    token_weights: TokenWeights = TokenWeights::None,
+        TOKEN_WEIGHTS = Setting::choice("Token weights", words::TOKEN_WEIGHTS).at(Group::Method, 22).only(When::Preference);
 
     /// Weight of the KL term on reference answers: holds the policy where it started
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -46,6 +46,8 @@ pub const SLEEPING: &str = "push/asleep";
 pub const GRADIENT_NORM: &str = "grad_norm";
 pub const CRITIC_GRADIENT_NORM: &str = "grad_norm/critic";
 pub const HELD_OUT_PREFERENCE_LOSS: &str = "eval_loss/preference";
+/// Of a step of TI-DPO, the time that gradients at the inputs took.
+pub const IMPORTANCE_SHARE: &str = "ti/seconds_share";
 pub const EPOCH: &str = "epoch";
 pub const MEMORY_MB: &str = "memory_mb";
 

@@ -62,7 +62,8 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
         | ChartId::Rewards
         | ChartId::Retention
         | ChartId::Answers
-        | ChartId::Negatives => None,
+        | ChartId::Negatives
+        | ChartId::Weights => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run takes on this machine, known before anybody asks: from the last check of a run that was like it.
 
-use data::config::{Method, ObjectiveConfig, RunConfig, TrainConfig};
+use data::config::{Every, Method, ObjectiveConfig, RunConfig, TokenWeights, TrainConfig};
 use engine::protocol::{Event, PreflightReport, RequestId};
 
 /// Models of more parameters are looked at only when a person asks: loading them takes its time and their memory.
@@ -86,7 +86,10 @@ fn alike(one: &RunConfig, other: &RunConfig) -> bool {
     // What is written and scored before it is learnt from takes far longer; several rejected answers are longer rows.
     let work = |config: &RunConfig| {
         let ObjectiveConfig { kind, negatives, negatives_max, .. } = config.objective;
-        (Some(kind).filter(|kind| !Method::PREFERENCE.contains(kind)), negatives, negatives_max)
+        // Gradients at the inputs take as long again.
+        let at_inputs = config.weighs_tokens() && config.objective.token_weights == TokenWeights::Ti;
+        let each_step = at_inputs && config.ti.every == Every::Step;
+        (Some(kind).filter(|kind| !Method::PREFERENCE.contains(kind)), negatives, negatives_max, each_step)
     };
     one.model == other.model
         && one.lora == other.lora

@@ -4,6 +4,7 @@
 //! - [`dataset`]: from a project's data to rows of token ids.
 //! - [`step`]: one optimizer step, the same for a run, a benchmark and a test; [`loss`]: what it makes smaller.
 //! - [`measure`]: log-probs, the reference at step 0, held-out data, fresh answers, given pairs.
+//! - [`importance`]: weights of tokens in the margin: TIS-DPO, TI-DPO.
 //! - [`reward`]: a reward model.
 //! - [`rlhf`]: learning from sampled answers with one: PPO, RLOO, GRPO.
 //! - [`memory`]: what there is and what may be taken.
@@ -15,6 +16,7 @@
 pub mod bench;
 pub mod dataset;
 mod error;
+pub mod importance;
 pub mod loss;
 pub mod measure;
 pub mod memory;

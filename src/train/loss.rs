@@ -12,7 +12,7 @@ use crate::{
     },
     error::Result,
     measure::log_probs::sum,
-    objective::{Answer, Label, Objective, PairTerm, Term, TokenMean, summarize},
+    objective::{Answer, Label, Objective, PairTerm, Term, TokenMean, WeighedAnswer, summarize},
     step::{Loss, Slopes},
 };
 
@@ -94,8 +94,18 @@ pub struct BatchLoss<'a> {
     pairs: &'a [PairDoc],
     /// Σ log π_ref of a pair's chosen and rejected answers; empty where nobody asked for it.
     at_start: &'a dyn Fn(usize) -> &'a [f64],
+    /// Of pairs whose tokens have weights.
+    weighed: Option<&'a dyn Fn(usize) -> Option<&'a TokenWeights>>,
     terms: Vec<(usize, PairTerm)>,
     texts: TextTerms,
+}
+
+/// What a margin that weighs tokens needs of a pair, by answer and token.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TokenWeights {
+    pub weights: Vec<Vec<f32>>,
+    /// log π_ref.
+    pub reference: Vec<Vec<f32>>,
 }
 
 /// The terms of a loss that are means over the tokens of texts: L_ref and L_pre.
@@ -165,7 +175,13 @@ impl<'a> BatchLoss<'a> {
         pairs: &'a [PairDoc],
         at_start: &'a dyn Fn(usize) -> &'a [f64],
     ) -> Self {
-        Self { batch, objective, pairs, at_start, terms: Vec::new(), texts: batch.texts.clone() }
+        Self { batch, objective, pairs, at_start, weighed: None, terms: Vec::new(), texts: batch.texts.clone() }
+    }
+
+    /// Tokens of these pairs have weights in the margin.
+    #[must_use]
+    pub fn weighed(self, weighed: &'a dyn Fn(usize) -> Option<&'a TokenWeights>) -> Self {
+        Self { weighed: Some(weighed), ..self }
     }
 
     /// Index and term of each pair, in the order they were drawn, though rows are packed by length.
@@ -202,13 +218,27 @@ impl Loss<Part> for BatchLoss<'_> {
             return self.texts.add(part, log_probs, slopes);
         };
         let (pair, at_start) = (&self.pairs[index], (self.at_start)(index));
-        let term = match self.batch.draws.get(&index) {
-            None => term(&self.objective, pair, log_probs, at_start, 1.0),
-            Some(draw) => term(&self.objective, pair, log_probs, &draw.pick(at_start), draw.stands_for),
+        let weighed = self.weighed.and_then(|weighed| weighed(index));
+        let count = self.batch.pairs.len();
+        let (objective, draw) = (&self.objective, self.batch.draws.get(&index));
+        let stands_for = draw.map_or(1.0, |draw| draw.stands_for);
+        let term = if let Some(all) = weighed {
+            let drawn = draw.map(|draw| all.of(draw));
+            let known = drawn.as_ref().unwrap_or(all);
+            let term = weighed_term(objective, pair, log_probs, known, stands_for);
+            for (weights, slope) in known.weights.iter().zip(&term.slopes) {
+                let of_token = |weight: &f32| (slope * f64::from(*weight) / count.max(1) as f64) as f32;
+                slopes.tokens(weights.iter().map(of_token));
+            }
+            term
+        } else {
+            let drawn = draw.map(|draw| draw.pick(at_start));
+            let term = term(objective, pair, log_probs, drawn.as_deref().unwrap_or(at_start), stands_for);
+            for (answer, slope) in log_probs.iter().zip(term.coefficients(count)) {
+                slopes.answer(slope, answer.len());
+            }
+            term
         };
-        for (answer, slope) in log_probs.iter().zip(term.coefficients(self.batch.pairs.len())) {
-            slopes.answer(slope, answer.len());
-        }
         self.terms.push((index, term.pair));
     }
 
@@ -223,9 +253,26 @@ pub fn pair_metrics(terms: &[PairTerm]) -> Vec<(String, f64)> {
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The objective's judgement of one pair from its answers' log-probs (chosen, then rejected).
-pub fn judge(objective: &Objective, pair: &PairDoc, answers: &[Vec<f32>], anchor: &[f64]) -> PairTerm {
-    term(objective, pair, answers, anchor, 1.0).pair
+impl TokenWeights {
+    /// Of the drawn answers.
+    fn of(&self, draw: &Draw) -> Self {
+        Self { weights: draw.pick(&self.weights), reference: draw.pick(&self.reference) }
+    }
+}
+
+/// The objective's judgement of one pair from its answers' log-probs (chosen, then rejected). `weighed`: where its tokens have
+/// weights.
+pub fn judge(
+    objective: &Objective,
+    pair: &PairDoc,
+    answers: &[Vec<f32>],
+    anchor: &[f64],
+    weighed: Option<&TokenWeights>,
+) -> PairTerm {
+    match weighed {
+        Some(weighed) => weighed_term(objective, pair, answers, weighed, 1.0).pair,
+        None => term(objective, pair, answers, anchor, 1.0).pair,
+    }
 }
 
 /// The same with its gradient. `stands_for`: of how many in its pool each rejected answer tells.
@@ -233,12 +280,34 @@ fn term(objective: &Objective, pair: &PairDoc, answers: &[Vec<f32>], anchor: &[f
     let answer = |(index, values): (usize, &Vec<f32>)| Answer {
         policy: sum(values),
         reference: anchor.get(index).copied().unwrap_or(f64::NAN),
-        tokens: values.len(),
+        tokens: values.len() as f64,
         stands_for,
     };
     let mut answers = answers.iter().enumerate().map(answer);
-    let nothing = Answer { policy: f64::NAN, reference: f64::NAN, tokens: 0, stands_for };
+    let nothing = Answer { policy: f64::NAN, reference: f64::NAN, tokens: 0.0, stands_for };
     let (chosen, rejected) = (answers.next().unwrap_or(nothing), answers.collect::<Vec<_>>());
-    let label = Label { certainty: pair.certainty, reward: pair.reward, behaviour: pair.behaviour };
-    objective.evaluate_against(label, chosen, &rejected)
+    objective.evaluate_against(label(pair), chosen, &rejected)
+}
+
+fn weighed_term(
+    objective: &Objective,
+    pair: &PairDoc,
+    answers: &[Vec<f32>],
+    weighed: &TokenWeights,
+    stands_for: f64,
+) -> Term {
+    let known = weighed.reference.iter().zip(&weighed.weights);
+    let mut answers = answers.iter().zip(known).map(|(policy, (reference, weights))| WeighedAnswer {
+        policy,
+        reference,
+        weights,
+        stands_for,
+    });
+    let nothing = WeighedAnswer { policy: &[f32::NAN], reference: &[f32::NAN], weights: &[1.0], stands_for };
+    let (chosen, rejected) = (answers.next().unwrap_or(nothing), answers.collect::<Vec<_>>());
+    objective.evaluate_weighed(label(pair), chosen, &rejected)
+}
+
+fn label(pair: &PairDoc) -> Label {
+    Label { certainty: pair.certainty, reward: pair.reward, behaviour: pair.behaviour }
 }

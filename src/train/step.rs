@@ -190,7 +190,7 @@ pub fn gradient<K: Copy>(
 }
 
 /// Looks whether the row fits the memory there is; blocks that do not fit will run their forward again.
-fn fit_memory(policy: &mut Policy, memory: MemoryLimit, row: &Row) -> Result<()> {
+pub(crate) fn fit_memory(policy: &mut Policy, memory: MemoryLimit, row: &Row) -> Result<()> {
     let memory = memory.now(policy);
     policy.set_room(memory);
     let tokens = row.tokens();

@@ -2,7 +2,7 @@
 
 use super::{
     ConfigError, DataConfig, Knobs, LoraConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, PpoConfig, RewardConfig,
-    RlhfConfig, RunConfig, Setting, TrainConfig,
+    RlhfConfig, RunConfig, Setting, TiConfig, TisConfig, TrainConfig,
 };
 
 /// What a fork does with a setting.
@@ -41,8 +41,25 @@ const TABLE: &[(Setting, AtFork)] = &[
     (ObjectiveConfig::ROBUST, Changes("from the next step on")),
     (ObjectiveConfig::NEGATIVES, Stays("it decides which answers the pairs bring, and their order goes on")),
     (ObjectiveConfig::NEGATIVES_MAX, Stays("it decides which answers the pairs bring, and their order goes on")),
+    (
+        ObjectiveConfig::TOKEN_WEIGHTS,
+        Changes("from the next step on; a contrast pair is fitted on the pairs at the fork"),
+    ),
     (ObjectiveConfig::REFERENCE_WEIGHT, Changes("from the next step on")),
     (ObjectiveConfig::RETENTION_WEIGHT, Changes("from the next step on")),
+    (TisConfig::CONTRAST, Changes("another contrast pair is fitted on the pairs at the fork")),
+    (TisConfig::STEPS, Changes("another contrast pair is fitted on the pairs at the fork")),
+    (TisConfig::BETA, Changes("another contrast pair is fitted on the pairs at the fork")),
+    (TisConfig::LEARNING_RATE, Changes("another contrast pair is fitted on the pairs at the fork")),
+    (TisConfig::TRANSFORM, Changes("from the next step on")),
+    (TisConfig::RANKS, Changes("from the next step on")),
+    (TisConfig::CLAMP, Changes("from the next step on")),
+    (TisConfig::LAST_TOKEN, Changes("from the next step on")),
+    (TisConfig::NORMALIZE, Changes("from the next step on")),
+    (TiConfig::LAMBDA, Changes("from the next step on")),
+    (TiConfig::SIGMAS, Changes("from the next step on")),
+    (TiConfig::PRIOR, Changes("from the next step on")),
+    (TiConfig::EVERY, Changes("from the next step on")),
     (
         RewardConfig::RUN,
         Stays("scores of another reward model than it learns from would not compare, and the critic follows these"),

@@ -5,7 +5,7 @@
 
 use toml::Value;
 
-use super::{Method, Negatives, RunConfig};
+use super::{Method, Negatives, RunConfig, TokenWeights};
 
 /// One key of `run.toml`.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,7 @@ pub enum Range {
     Below(f64),
     OneOrMore,
     /// Both ends included.
-    Between(u32, u32),
+    Between(i32, i32),
 }
 
 /// The parts of the launch sheet, in its order.
@@ -111,6 +111,12 @@ pub enum When {
     Softmax,
     /// It takes several.
     Several,
+    /// Tokens have weights of their own.
+    Weighed,
+    /// By TIS-DPO.
+    Tis,
+    /// By TI-DPO.
+    Ti,
     /// DPO with label smoothing.
     Smoothed,
     /// An adapter is trained, not all weights.
@@ -302,6 +308,9 @@ impl When {
             Self::Sampling => objective.kind.samples(),
             Self::Softmax => objective.kind.takes_several(),
             Self::Several => objective.kind.takes_several() && objective.negatives != Negatives::First,
+            Self::Weighed => Self::Preference.holds(config) && objective.token_weights != TokenWeights::None,
+            Self::Tis => Self::Preference.holds(config) && objective.token_weights == TokenWeights::Tis,
+            Self::Ti => Self::Preference.holds(config) && objective.token_weights == TokenWeights::Ti,
             Self::Smoothed => objective.kind == Method::Dpo && objective.label_smoothing != 0.0,
             Self::Adapter => !config.lora.full,
             Self::ByEpochs => config.train.steps.is_none(),
@@ -329,6 +338,8 @@ mod tests {
         config.objective.margin = Some(Margin::Sum);
         config.objective.reference_weight = Some(0.0);
         config.objective.retention_weight = Some(0.0);
+        config.tis.steps = Some(1);
+        config.tis.learning_rate = Some(1e-3);
         config.reward.run = Some(1);
         config.rlhf.answers_per_prompt = Some(1);
         config.rlhf.kl_coef = Some(0.0);
@@ -398,7 +409,7 @@ mod tests {
     #[test]
     fn a_value_outside_its_range_is_refused_by_name() {
         let outside = |range| match range {
-            Range::Any => None,
+            Range::Any | Range::Between(..0, _) => None,
             Range::AboveZero | Range::OneOrMore | Range::Between(1.., _) => Some("0"),
             Range::ZeroOrMore | Range::Between(0, _) => Some("-1"),
             Range::Below(_) => Some("1.5"),
@@ -414,10 +425,13 @@ mod tests {
                 When::Method(method) => config.objective.kind = method,
                 When::Sampling => config.objective.kind = Method::Ppo,
                 When::Several => config.objective.negatives = Negatives::All,
+                When::Tis => config.objective.token_weights = TokenWeights::Tis,
+                When::Ti => config.objective.token_weights = TokenWeights::Ti,
                 When::Always
                 | When::Policy
                 | When::Preference
                 | When::Softmax
+                | When::Weighed
                 | When::Smoothed
                 | When::Adapter
                 | When::ByEpochs

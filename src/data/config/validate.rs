@@ -4,7 +4,7 @@ use toml::Table;
 
 use super::{
     DataConfig, DeviceChoice, LoraConfig, Margin, Method, ModelConfig, Negatives, ObjectiveConfig, OptimizerConfig,
-    RunConfig, Setting, Targets, TrainConfig, rlhf,
+    RunConfig, Setting, Targets, TrainConfig, rlhf, tokens,
 };
 
 /// Every fault of `config` as (field path, sentence); empty when a run may start with it.
@@ -18,7 +18,7 @@ pub fn validate(config: &RunConfig) -> Vec<(String, String)> {
     {
         faults.push((setting.key.to_owned(), format!("{} is {sentence}", setting.key)));
     }
-    for (setting, sentence) in rlhf::faults(config) {
+    for (setting, sentence) in rlhf::faults(config).into_iter().chain(tokens::faults(config)) {
         faults.push((setting.key.to_owned(), format!("{} is {sentence}", setting.key)));
     }
     if !config.lora.full {

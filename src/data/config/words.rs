@@ -105,6 +105,78 @@ pub enum Negatives {
     Diverse,
 }
 
+/// Where the weights of an answer's tokens come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenWeights {
+    /// Every token counts 1.
+    #[default]
+    None,
+    /// From two contrasted models (TIS-DPO).
+    Tis,
+    /// From gradients and the place in the answer (TI-DPO).
+    Ti,
+}
+
+/// What the two models that TIS-DPO contrasts are trained to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contrast {
+    /// DPO on the pairs, and on the pairs with their answers swapped.
+    #[default]
+    Dpo,
+    /// Plain language modelling of the chosen answers, and of the rejected ones.
+    Sft,
+}
+
+/// How a token's contrast becomes its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transform {
+    /// By its rank in the answer; tokens with the same contrast share theirs.
+    #[default]
+    Rank,
+    /// The same of contrasts rounded to two decimals, the later of equal ones ranking higher.
+    RankRounded,
+    /// Its exponential.
+    Exp,
+}
+
+/// What the token that ends an answer weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LastToken {
+    /// An end of turn 1.
+    #[default]
+    One,
+    /// What any other token would.
+    Weighed,
+    /// Nothing, be it an end of turn or not.
+    Zero,
+}
+
+/// On what scale the place of a token joins its gradient in TI-DPO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prior {
+    /// 1 at its peak.
+    #[default]
+    Peak,
+    /// 1 in all.
+    Sum,
+}
+
+/// How often the gradients of TI-DPO are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Every {
+    /// Under the weights as they are, at each visit of a pair.
+    #[default]
+    Step,
+    /// Once, under the model that the run starts from.
+    Start,
+}
+
 /// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -196,6 +268,59 @@ pub(super) const NEGATIVES: &[Word] = &[
         "Unlike",
         "Of all that are worse some that are likely and far from the chosen answer and from each other; chosen once before the run",
     ),
+];
+
+pub(super) const TOKEN_WEIGHTS: &[Word] = &[
+    word("none", "All alike", ""),
+    word(
+        "tis",
+        "By contrast (TIS-DPO)",
+        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike",
+    ),
+    word(
+        "ti",
+        "By gradient (TI-DPO)",
+        "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2",
+    ),
+];
+
+pub(super) const CONTRASTS: &[Word] = &[
+    word("dpo", "DPO", "DPO on the pairs, and on the pairs with chosen and rejected swapped: the best of the paper's"),
+    word("sft", "SFT", "Plain language modelling of the chosen answers, and of the rejected ones"),
+];
+
+pub(super) const TRANSFORMS: &[Word] = &[
+    word(
+        "rank",
+        "Rank",
+        "By its rank in the answer, from the lowest weight to the highest; equal contrasts share a rank",
+    ),
+    word(
+        "rank-rounded",
+        "Rank, rounded",
+        "As released: contrasts rounded to two decimals first, and of equal ones the later token ranks higher",
+    ),
+    word(
+        "exp",
+        "Exponential",
+        "As in the paper: exp of the contrast; its mean is not 1, so β counts more or less with it",
+    ),
+];
+
+pub(super) const LAST_TOKENS: &[Word] = &[
+    word("one", "1", "An end of turn counts 1; an answer that was cut has none"),
+    word("weighed", "Its own", "The last token counts like any other"),
+    word("zero", "0", "As released: the last token counts nothing, so that the pairs never teach where to end"),
+];
+
+pub(super) const PRIORS: &[Word] = &[
+    word("peak", "Peak 1", "As in the paper: the prior is 1 in the middle of an answer, whatever its length"),
+    word("sum", "Sum 1", "As released: the prior sums to 1, like the gradients that it is mixed with"),
+];
+
+pub(super) const EVERIES: &[Word] = &[
+    word("step", "Each visit", "Under the weights as they are: twice the time of a step"),
+    word("start", "Once", "Under the model that the run starts from; kept in the project for later runs"),
 ];
 
 pub(super) const SCHEDULES: &[Word] = &[

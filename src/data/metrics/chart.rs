@@ -40,6 +40,7 @@ pub enum ChartId {
     Answers,
     Sleeping,
     Negatives,
+    Weights,
     Gradient,
     LearningRate,
     Speed,
@@ -82,7 +83,9 @@ impl Chart {
             }
             ChartId::Objective | ChartId::SampledKl | ChartId::Ratios | ChartId::Completions => method.samples(),
             ChartId::Critic => method == Method::Ppo,
-            ChartId::Moved | ChartId::Sleeping | ChartId::Negatives => Method::PREFERENCE.contains(&method),
+            ChartId::Moved | ChartId::Sleeping | ChartId::Negatives | ChartId::Weights => {
+                Method::PREFERENCE.contains(&method)
+            }
             ChartId::RewardMargin
             | ChartId::Rewards
             | ChartId::Margin
@@ -163,6 +166,7 @@ pub const CHARTS: &[Chart] = &[
     chart(ChartId::Sleeping, "Sleeping pairs", "push/asleep")
         .with_note("Pairs that get almost no push: won, or hopelessly lost"),
     chart(ChartId::Negatives, "Rejected answers with a say", "negatives/ess").in_report_only(),
+    chart(ChartId::Weights, "Token weights", "weights/mean").in_report_only(),
     chart(ChartId::Gradient, "Gradient norm", "grad_norm"),
     chart(ChartId::LearningRate, "Learning rate", "learning_rate"),
     chart(ChartId::Speed, "Tokens a second", "tokens_per_sec"),

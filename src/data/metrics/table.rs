@@ -184,6 +184,51 @@ pub const METRICS: &[Metric] = &[
         "Entropy of the probabilities of a pair's rejected answers among themselves: log of their number while all are alike",
     ),
     metric(
+        "rewards/weighted_margins",
+        "Reward margin, weighted",
+        "weighted margin",
+        Measured::BothIfAsked,
+        Unit::Nats,
+        "The reward margin with each token's change counted by its weight, as the loss sees it; of several rejected answers to the best",
+    )
+    .against(&[0.0])
+    .line(ChartId::RewardMargin, "weighted", Look::Series(2)),
+    metric(
+        "weights/mean",
+        "Token weight",
+        "token weight",
+        Measured::BothIfAsked,
+        Unit::Plain,
+        "Mean weight of the tokens of a step's answers: where it is not 1, β counts more or less with it",
+    )
+    .against(&[1.0])
+    .line(ChartId::Weights, "mean", Look::Series(0)),
+    metric(
+        "weights/std",
+        "Spread of the token weights",
+        "spread of weights",
+        Measured::BothIfAsked,
+        Unit::Plain,
+        "Standard deviation of the weights of the tokens of a step's answers: 0 while all are alike",
+    )
+    .line(ChartId::Weights, "spread", Look::Series(1)),
+    metric(
+        "weights/chosen_top",
+        "Weight of the heaviest tokens",
+        "heaviest tenth",
+        Measured::BothIfAsked,
+        Unit::Share,
+        "Share of a chosen answer's weight that the heaviest tenth of its tokens has, mean over pairs: a tenth while all are alike",
+    ),
+    metric(
+        "ti/seconds_share",
+        "Time for token weights",
+        "time for weights",
+        Measured::Steps,
+        Unit::Share,
+        "Share of a step's time that the gradients at the inputs took, by which TI-DPO weighs tokens",
+    ),
+    metric(
         "logps/chosen",
         "Chosen log-prob",
         "chosen log-prob",

@@ -188,10 +188,10 @@ fn step_zero(
             .zip(*sums)
             .map(|(ids, sum)| vec![(sum / ids.len() as f64) as f32; ids.len()])
             .collect();
-        judge(&objective, pair, &at_start, sums).asleep
+        judge(&objective, pair, &at_start, sums, None).asleep
     });
     report.asleep = asleep.count() as f64 / sampled.len() as f64;
-    match golden::check(policy, &objective, &sampled, &anchors, row_tokens) {
+    match golden::check(policy, &objective, &sampled, &anchors, &|_| None, row_tokens) {
         Ok(golden) => report.golden = golden,
         Err(error) => report.warnings.push(error.to_string()),
     }

@@ -85,6 +85,11 @@ impl Anchors {
         self.spent
     }
 
+    /// The same for what else is computed of a pair once.
+    pub fn spend(&mut self, time: Duration) {
+        self.spent += time;
+    }
+
     /// Seconds that pairs will take which the next `visits` visits meet for the first time.
     pub fn secs_to_come(&self, visits: u64) -> f64 {
         let unknown = (self.train.len() - self.known) as u64;
@@ -129,10 +134,14 @@ impl Training {
             if self.anchor(&chosen, context)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+            if self.weigh(&chosen, context)?.done()?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
             let pairs: Vec<PairDoc> =
                 chosen.iter().take(golden::PAIRS).map(|&i| self.dataset.pairs.train[i].clone()).collect();
             let anchors: Sums = chosen.iter().map(|&i| self.anchors.of_pair(i).to_vec()).collect();
-            match golden::check(&self.trainer.policy, &objective, &pairs, &anchors, self.state.budget) {
+            let weighed = |place: usize| self.weigher.as_ref()?.of_pair(chosen[place]).cloned();
+            match golden::check(&self.trainer.policy, &objective, &pairs, &anchors, &weighed, self.state.budget) {
                 Err(TrainError::Golden(_)) if attempt == 0 && self.anchors.computed < self.anchors.known => {
                     self.forget_cached(context)?;
                 }
@@ -198,7 +207,10 @@ impl Training {
         let Some((log_probs, computed)) = self.at_start(docs, context)? else {
             return Ok(ControlFlow::Break(()));
         };
-        for (&index, sums) in chosen.iter().zip(sums(&log_probs)) {
+        for ((&index, sums), answers) in chosen.iter().zip(sums(&log_probs)).zip(&log_probs) {
+            if let Some(weigher) = &mut self.weigher {
+                weigher.anchor(index, answers);
+            }
             if self.anchors.train[index].is_none() {
                 self.anchors.train[index] = Some(sums);
                 self.anchors.known += 1;
@@ -218,6 +230,9 @@ impl Training {
             return Ok(ControlFlow::Break(()));
         };
         self.anchors.eval = Some(sums(&log_probs));
+        if let Some(weigher) = &mut self.weigher {
+            weigher.anchor_held_out(&log_probs);
+        }
         Ok(ControlFlow::Continue(Some(log_probs)))
     }
 

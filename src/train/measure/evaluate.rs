@@ -108,6 +108,9 @@ impl Training {
         let ControlFlow::Continue(at_start) = self.anchor_held_out(context)? else {
             return Ok(None);
         };
+        if self.weigh_held_out(context)?.is_break() {
+            return Ok(None);
+        }
         let pairs = first(&self.dataset.pairs.eval);
         let docs: Vec<&Doc> = pairs.iter().map(|pair| &pair.doc).collect();
         let Some(log_probs) = self.log_probs(&docs, at_start, context)? else {
@@ -116,7 +119,10 @@ impl Training {
         let objective = Objective::of(&self.state.knobs.turned(&self.config.objective));
         let judged = pairs.iter().zip(&log_probs).enumerate();
         let terms: Vec<PairTerm> = judged
-            .map(|(index, (pair, answers))| judge(&objective, pair, answers, self.anchors.of_held_out(index)))
+            .map(|(index, (pair, answers))| {
+                let weighed = self.weigher.as_ref().and_then(|weigher| weigher.of_held_out(index));
+                judge(&objective, pair, answers, self.anchors.of_held_out(index), weighed)
+            })
             .collect();
         let loss = terms.iter().map(|term| term.loss).sum::<f64>() / terms.len() as f64;
         let mut metrics: Vec<_> =

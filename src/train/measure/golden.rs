@@ -5,7 +5,7 @@ use model::{Doc, Policy};
 use crate::{
     dataset::documents::PairDoc,
     error::{Result, TrainError},
-    loss::judge,
+    loss::{TokenWeights, judge},
     measure::log_probs::{all_log_probs, sum},
     objective::{Objective, PairTerm},
 };
@@ -18,19 +18,21 @@ pub const TOLERANCE_PER_TOKEN: f64 = 1e-3;
 /// Measured at step 0 beside what theory says: (name, measured, expected).
 pub type Golden = Vec<(String, f64, f64)>;
 
-/// Runs the first pairs through the policy at step 0. A miss is an error that says which part disagrees.
+/// Runs the first pairs through the policy at step 0. A miss is an error that says which part disagrees. `weighed`: by place
+/// among `pairs`, where their tokens have weights.
 pub fn check(
     policy: &Policy,
     objective: &Objective,
     pairs: &[PairDoc],
     anchors: &[Vec<f64>],
+    weighed: &dyn Fn(usize) -> Option<TokenWeights>,
     budget: usize,
 ) -> Result<Golden> {
     let count = pairs.len().min(PAIRS).min(anchors.len());
     let docs: Vec<&Doc> = pairs[..count].iter().map(|pair| &pair.doc).collect();
     let log_probs = all_log_probs(policy, &docs, budget)?;
     let mut terms: Vec<PairTerm> = Vec::with_capacity(count);
-    for ((pair, answers), anchors) in pairs.iter().zip(&log_probs).zip(anchors) {
+    for (place, ((pair, answers), anchors)) in pairs.iter().zip(&log_probs).zip(anchors).enumerate() {
         for (side, (values, anchor)) in answers.iter().zip(anchors).enumerate() {
             let now = sum(values);
             let allowed = TOLERANCE_PER_TOKEN * values.len() as f64;
@@ -46,7 +48,7 @@ pub fn check(
         }
         // As data without weights: theory knows no r, μ or c.
         let certain = PairDoc { certainty: 1.0, reward: 1.0, behaviour: 1.0, ..pair.clone() };
-        terms.push(judge(objective, &certain, answers, anchors));
+        terms.push(judge(objective, &certain, answers, anchors, weighed(place).as_ref()));
     }
     if terms.is_empty() {
         return Ok(Vec::new());

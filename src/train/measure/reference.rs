@@ -29,6 +29,9 @@ pub struct Reference {
     pub codec: String,
 }
 
+/// Reads a number of each scored token of a row, by answer.
+pub type ReadRow<'a> = dyn FnMut(&mut Policy, &Row) -> Result<Vec<Vec<f32>>> + 'a;
+
 /// Rows computed between two writes to the cache: what a stop may lose.
 const ROWS_A_WRITE: usize = 8;
 
@@ -135,6 +138,18 @@ impl Reference {
         docs: &[&Doc],
         tick: &mut dyn FnMut(&Policy, f32) -> ControlFlow<()>,
     ) -> Result<Option<Found>> {
+        let origin = source.origin;
+        self.kept(source, docs, &mut |policy, row| origin.log_probs(policy, row), tick)
+    }
+
+    /// The same of whatever `read` finds of each token of a row, as long as all that it depends on is in this name.
+    pub fn kept(
+        &self,
+        source: &mut Source<'_>,
+        docs: &[&Doc],
+        read: &mut ReadRow<'_>,
+        tick: &mut dyn FnMut(&Policy, f32) -> ControlFlow<()>,
+    ) -> Result<Option<Found>> {
         let keys: Vec<LogProbKey> = docs.iter().flat_map(|doc| self.keys(doc)).collect();
         let cached = source.cache.cached_log_probs(&keys)?;
         let mut entries = cached.log_probs.into_iter();
@@ -153,7 +168,7 @@ impl Reference {
         let rows: Vec<_> = rows.into_iter().filter(|row| row.owners().any(|index| is_missing(&known, index))).collect();
         let mut fresh: Vec<(LogProbKey, Vec<f32>)> = Vec::new();
         for (number, packed) in rows.iter().enumerate() {
-            let log_probs = source.origin.log_probs(source.policy, &packed.row)?;
+            let log_probs = read(source.policy, &packed.row)?;
             for (index, answers) in packed.by_owner(&log_probs) {
                 if is_missing(&known, index) {
                     fresh.extend(self.keys(docs[index]).into_iter().zip(answers.iter().cloned()));
@@ -172,6 +187,12 @@ impl Reference {
         let log_probs = known.into_iter().collect::<Option<LogProbs>>();
         let log_probs = log_probs.ok_or_else(|| TrainError::Sentence("A reference log-prob is missing".to_owned()))?;
         Ok(Some(Found { log_probs, computed, damaged: cached.damaged }))
+    }
+
+    /// Whether all of these documents are in the cache.
+    pub fn has_all(&self, cache: &Project, docs: &[&Doc]) -> Result<bool> {
+        let keys: Vec<LogProbKey> = docs.iter().flat_map(|doc| self.keys(doc)).collect();
+        Ok(cache.cached_log_probs(&keys)?.log_probs.iter().all(Option::is_some))
     }
 
     /// Forgets what is cached of these documents.

@@ -2,7 +2,7 @@
 
 use judge::Share;
 
-use super::{Against, PairTerm};
+use super::{Against, PairTerm, Weighed};
 
 /// Means, shares and quantiles over the pairs of one step (or one evaluation).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,34 @@ pub struct Diagnostics {
     pub margin_quantiles: [f64; 3],
     /// Of the rejected answers, where a pair has several.
     pub against: Option<Against>,
+    /// Where tokens have weights of their own.
+    pub weights: Option<Weights>,
+}
+
+/// The token weights of some pairs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    /// Over tokens.
+    pub mean: f64,
+    pub std: f64,
+    /// Over pairs.
+    pub chosen_top: f64,
+    pub reward_margins: f64,
+}
+
+impl Weights {
+    /// `None` where no pair has any.
+    fn of(pairs: &[Weighed]) -> Option<Self> {
+        let sum = |value: fn(&Weighed) -> f64| pairs.iter().map(value).sum::<f64>();
+        let (count, tokens) = (pairs.len() as f64, sum(|pair| pair.tokens));
+        let mean = sum(|pair| pair.sum) / tokens;
+        (tokens > 0.0).then(|| Self {
+            mean,
+            std: (sum(|pair| pair.squares) / tokens - mean * mean).max(0.0).sqrt(),
+            chosen_top: sum(|pair| pair.chosen_top) / count,
+            reward_margins: sum(|pair| pair.reward_margin) / count,
+        })
+    }
 }
 
 impl Diagnostics {
@@ -66,6 +94,14 @@ impl Diagnostics {
                 ("negatives/count", against.count),
                 ("negatives/ess", against.effective),
                 ("negatives/entropy", against.entropy),
+            ]);
+        }
+        if let Some(weights) = self.weights {
+            metrics.extend([
+                ("rewards/weighted_margins", weights.reward_margins),
+                ("weights/mean", weights.mean),
+                ("weights/std", weights.std),
+                ("weights/chosen_top", weights.chosen_top),
             ]);
         }
         metrics.extend([
@@ -114,6 +150,7 @@ pub fn summarize(terms: &[PairTerm]) -> Option<Diagnostics> {
             entropy: mean(|term| term.against.entropy),
             best_reward: mean(|term| term.against.best_reward),
         }),
+        weights: Weights::of(&terms.iter().filter_map(|term| term.weighed).collect::<Vec<_>>()),
     })
 }
 
@@ -184,6 +221,23 @@ mod tests {
         assert_close(equal.effective_sample_size, 4.0, 1e-12);
         let one = summarize(&terms(&[200.0, -200.0, -200.0, -200.0])).unwrap();
         assert_close(one.effective_sample_size, 1.0, 1e-12);
+    }
+
+    #[test]
+    fn token_weights_are_summed_over_tokens_and_pairs() {
+        assert!(summarize(&terms(&[0.0])).unwrap().weights.is_none());
+        let mut all = terms(&[1.0, 2.0]);
+        let weighed =
+            |tokens, sum, squares, reward_margin| Weighed { tokens, sum, squares, chosen_top: 0.5, reward_margin };
+        // Weights 0.5, 1.5 of one pair, 1, 1, 2 of the other.
+        all[0].weighed = Some(weighed(2.0, 2.0, 2.5, 1.0));
+        all[1].weighed = Some(weighed(3.0, 4.0, 6.0, 2.0));
+        let summary = summarize(&all).unwrap();
+        let Weights { mean, std, chosen_top, reward_margins } = summary.weights.unwrap();
+        assert_close(mean, 1.2, 1e-12);
+        assert_close(std, (8.5_f64 / 5.0 - 1.44).sqrt(), 1e-12);
+        assert_eq!((chosen_top, reward_margins), (0.5, 1.5));
+        assert!(summary.metrics().iter().any(|(name, _)| *name == "rewards/weighted_margins"));
     }
 
     #[test]

@@ -165,6 +165,7 @@ impl Objective {
             reference_chosen: pair.reference_chosen,
             reference_rejected: pair.reference_rejected,
             against: Against::one(beta * (pair.policy_rejected - pair.reference_rejected)),
+            weighed: None,
         }
     }
 }

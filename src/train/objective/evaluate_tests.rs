@@ -15,8 +15,8 @@ pub fn pair() -> PairLogProbs {
         policy_rejected: -24.0,
         reference_chosen: -20.0,
         reference_rejected: -24.0,
-        chosen_tokens: 5,
-        rejected_tokens: 8,
+        chosen_tokens: 5.0,
+        rejected_tokens: 8.0,
         certainty: 1.0,
         reward: 1.0,
         behaviour: 1.0,
@@ -42,7 +42,7 @@ pub fn every_objective() -> Vec<Objective> {
 fn grid() -> Vec<PairLogProbs> {
     let mut all = Vec::new();
     for shift in [-400.0, -50.0, -7.0, -0.5, 0.0, 0.5, 7.0, 50.0, 400.0] {
-        for (chosen_tokens, rejected_tokens) in [(1, 1), (3, 40), (17, 2)] {
+        for (chosen_tokens, rejected_tokens) in [(1.0, 1.0), (3.0, 40.0), (17.0, 2.0)] {
             for certainty in [0.5, 0.7, 0.9, 1.0] {
                 for (reward, behaviour) in [(1.0, 1.0), (0.5, 0.8), (-0.25, 0.65)] {
                     all.push(PairLogProbs {
@@ -206,7 +206,7 @@ fn coefficients_of_micro_batches_add_up_to_the_steps_mean() {
 #[test]
 fn an_answer_without_tokens_does_not_divide_by_zero() {
     for objective in every_objective() {
-        let empty = PairLogProbs { policy_chosen: 0.0, reference_chosen: 0.0, chosen_tokens: 0, ..pair() };
+        let empty = PairLogProbs { policy_chosen: 0.0, reference_chosen: 0.0, chosen_tokens: 0.0, ..pair() };
         let term = objective.evaluate(&empty);
         assert!(term.loss.is_finite() && term.grad_chosen.is_finite());
     }
@@ -270,8 +270,8 @@ fn losses_are_those_of_pytorch_and_trl() {
                     policy_rejected: ll[i],
                     reference_chosen: reference[0][i],
                     reference_rejected: reference[1][i],
-                    chosen_tokens: 1,
-                    rejected_tokens: 1,
+                    chosen_tokens: 1.0,
+                    rejected_tokens: 1.0,
                     certainty: 1.0,
                     reward: if weighted { weight_of(&record["reward"][i]) } else { 1.0 },
                     behaviour: if weighted { weight_of(&record["behaviour"][i]) } else { 1.0 },

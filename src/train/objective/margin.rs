@@ -19,7 +19,8 @@ impl PairLogProbs {
     /// ∂m/∂(Σ log-probs of chosen) and −∂m/∂(Σ log-probs of rejected): 1, or 1/length.
     pub(super) fn slopes(&self, kind: Margin) -> (f64, f64) {
         if kind.is_mean() {
-            (1.0 / self.chosen_tokens.max(1) as f64, 1.0 / self.rejected_tokens.max(1) as f64)
+            let per = |length: f64| if length > 0.0 { 1.0 / length } else { 1.0 };
+            (per(self.chosen_tokens), per(self.rejected_tokens))
         } else {
             (1.0, 1.0)
         }
@@ -38,8 +39,8 @@ mod tests {
             policy_rejected: -9.0,
             reference_chosen: -12.0,
             reference_rejected: -8.0,
-            chosen_tokens: 4,
-            rejected_tokens: 2,
+            chosen_tokens: 4.0,
+            rejected_tokens: 2.0,
             ..pair()
         };
         assert_eq!(pair.margin(Margin::Sum), -1.0);

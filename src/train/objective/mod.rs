@@ -18,6 +18,7 @@
 //! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
 //! `formula`: the same in symbols. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
 //! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
+//! `weighed`: the margin where some tokens count more than others.
 
 mod diagnostics;
 mod dpo;
@@ -32,6 +33,7 @@ mod of_config;
 mod several;
 mod standing;
 mod tokens;
+mod weighed;
 
 use data::config::Margin;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,7 @@ pub use of_config::{formula, name, preference_formula};
 pub use several::{Against, Answer, Label, Term};
 pub use standing::Standing;
 pub use tokens::{TokenMean, kl_forward, kl_k3};
+pub use weighed::{Weighed, WeighedAnswer};
 
 /// The preference objective, with its own constants. Exhaustive on purpose: no default arm anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -80,9 +83,9 @@ pub struct PairLogProbs {
     /// The same sums at step 0.
     pub reference_chosen: f64,
     pub reference_rejected: f64,
-    /// Answer lengths in tokens, at least 1 (0 is taken as 1).
-    pub chosen_tokens: usize,
-    pub rejected_tokens: usize,
+    /// Answer lengths in tokens, or the sums of their weights (0 is taken as 1).
+    pub chosen_tokens: f64,
+    pub rejected_tokens: f64,
     /// c: 1 certain, 0.5 a tie.
     pub certainty: f64,
     /// r.
@@ -120,6 +123,8 @@ pub struct PairTerm {
     pub reference_chosen: f64,
     pub reference_rejected: f64,
     pub against: Against,
+    /// Where tokens have weights of their own: the margin, the loss and the push are of those, all else is not.
+    pub weighed: Option<Weighed>,
 }
 
 /// A pair is asleep when a certain label would push with less than this share of the objective's largest push.

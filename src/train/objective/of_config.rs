@@ -1,6 +1,6 @@
 //! The objective that a config asks for, with the method's defaults filled in.
 
-use data::config::{Method, Negatives, ObjectiveConfig};
+use data::config::{Method, Negatives, ObjectiveConfig, TokenWeights};
 
 use super::{Objective, Smoothing};
 
@@ -39,7 +39,7 @@ pub fn formula(config: &ObjectiveConfig) -> String {
         Method::Ppo => "A = Σ (γλ)^k·(r + γ·V′ − V),  r = −β·KL, and the score at the end",
         Method::Rloo => "A = R − mean R of the prompt's other answers,  R = score − β·KL",
         Method::Grpo => "A = (score − mean)/std of the prompt's answers",
-        _ => return format!("{loss},  {}", objective.margin().formula()),
+        _ => return format!("{loss},  {}{}", objective.margin().formula(), weighed(config)),
     };
     format!("{loss},  {what}")
 }
@@ -56,11 +56,26 @@ pub fn preference_formula(config: &ObjectiveConfig) -> &'static str {
 /// What the run is called where nobody names it: the method with its variant.
 pub fn name(config: &ObjectiveConfig) -> String {
     match config.kind {
-        Method::Mpo | Method::Dpo | Method::Ipo => Objective::of(config).name(),
+        Method::Mpo | Method::Dpo | Method::Ipo => {
+            let by = match config.token_weights {
+                TokenWeights::None => "",
+                TokenWeights::Tis => "TIS-",
+                TokenWeights::Ti => "TI-",
+            };
+            format!("{by}{}", Objective::of(config).name())
+        }
         Method::Reward => "Reward model".to_owned(),
         Method::Ppo => "PPO".to_owned(),
         Method::Rloo => "RLOO".to_owned(),
         Method::Grpo => "GRPO".to_owned(),
+    }
+}
+
+/// What s is where tokens have weights of their own.
+fn weighed(config: &ObjectiveConfig) -> &'static str {
+    match config.token_weights {
+        TokenWeights::None => "",
+        TokenWeights::Tis | TokenWeights::Ti => ",  s = Σ w·log π",
     }
 }
 
@@ -92,6 +107,9 @@ mod tests {
         assert!(formula(&config).starts_with("L = −σ(β·m) + 0.5·L_pre,  m = "));
         config.negatives = Negatives::All;
         assert!(formula(&config).starts_with("L = −1/(1 + Σᵢ exp(−β·mᵢ)) + 0.5·L_pre,  m = "));
+        config.token_weights = TokenWeights::Tis;
+        assert!(formula(&config).ends_with(",  s = Σ w·log π"));
+        assert_eq!(name(&config), "TIS-MPO anchored-sum");
     }
 
     #[test]

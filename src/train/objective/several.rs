@@ -18,8 +18,8 @@ pub struct Answer {
     /// Σ log π_θ over its tokens, and at step 0.
     pub policy: f64,
     pub reference: f64,
-    /// At least 1 (0 is taken as 1).
-    pub tokens: usize,
+    /// Its length, or the sum of its tokens' weights (0 is taken as 1).
+    pub tokens: f64,
     /// How many answers of the pool it stands for; 1 where none was drawn.
     pub stands_for: f64,
 }
@@ -161,6 +161,7 @@ impl Objective {
                 entropy: -p.iter().map(|p| p / all).filter(|p| *p > 0.0).map(|p| p * p.ln()).sum::<f64>(),
                 best_reward: rejected.iter().map(reward).fold(f64::NEG_INFINITY, f64::max),
             },
+            weighed: None,
         };
         Term { pair, slopes }
     }

@@ -12,7 +12,7 @@ use super::{
 const CERTAIN: Label = Label { certainty: 1.0, reward: 1.0, behaviour: 1.0 };
 
 fn at(change: f64) -> Answer {
-    Answer { policy: -20.0 + change, reference: -20.0, tokens: 4, stands_for: 1.0 }
+    Answer { policy: -20.0 + change, reference: -20.0, tokens: 4.0, stands_for: 1.0 }
 }
 
 fn mpo(beta: f64) -> Objective {
@@ -74,7 +74,7 @@ fn one_rejected_answer_is_the_pair() {
         for certainty in [0.7, 1.0] {
             for change in [-30.0, -1.5, 0.0, 0.3, 30.0] {
                 let label = Label { certainty, reward: 0.5, behaviour: 0.8 };
-                let rejected = Answer { tokens: 9, ..at(change) };
+                let rejected = Answer { tokens: 9.0, ..at(change) };
                 let pair = objective.evaluate(&pair_of(label, at(0.2), rejected));
                 let one = objective.evaluate_against(label, at(0.2), &[rejected]);
                 assert_eq!((one.pair, &one.slopes[..]), (pair, &[pair.grad_chosen, pair.grad_rejected][..]));
@@ -108,7 +108,7 @@ fn slopes_are_finite_differences_and_what_one_wins_the_others_lose() {
         for certainty in [0.7, 0.9, 1.0] {
             let label = Label { certainty, reward: 0.5, behaviour: 0.8 };
             let drawn = |change, tokens, stands_for| Answer { tokens, stands_for, ..at(change) };
-            let answers = [at(0.7), drawn(-1.0, 4, 1.0), drawn(2.0, 4, 2.5), drawn(0.1, 4, 1.5)];
+            let answers = [at(0.7), drawn(-1.0, 4.0, 1.0), drawn(2.0, 4.0, 2.5), drawn(0.1, 4.0, 1.5)];
             let term = objective.evaluate_against(label, answers[0], &answers[1..]);
             for index in 0..answers.len() {
                 let moved = |by: f64| {

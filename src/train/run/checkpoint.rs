@@ -29,6 +29,7 @@ use store::Revision;
 use crate::{
     dataset::sampler::Sampler,
     error::{Result, TrainError},
+    importance::Contrasted,
     measure::reference::Reference,
     reward::Scale,
     rlhf::Teacher,
@@ -93,6 +94,9 @@ pub struct State {
     /// The reward model that the policy learns from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Teacher>,
+    /// The contrast pair that its token weights come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contrast: Option<Contrasted>,
     /// Answers sampled so far, to learn from.
     #[serde(default)]
     pub episodes: u64,
@@ -414,7 +418,7 @@ fn damaged(path: &Path, reason: String) -> TrainError {
 }
 
 /// blake3 of a file, a run at a time.
-fn hash(path: &Path) -> Result<String> {
+pub(crate) fn hash(path: &Path) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ())).map_err(TrainError::io("read", path))?;
     Ok(hasher.finalize().to_string())

@@ -20,6 +20,7 @@ use crate::{
         sampler::Sampler,
     },
     error::{Result, TrainError},
+    importance::{Weigher, later_bytes},
     measure::{
         anchors::Anchors,
         judging::Judging,
@@ -122,7 +123,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         }
     }
     let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, 0);
-    memory.expect(rlhf.as_ref().map_or(0, |rlhf| rlhf.later_bytes(&policy)));
+    memory.expect(rlhf.as_ref().map_or(0, |rlhf| rlhf.later_bytes(&policy)) + later_bytes(&config, &policy));
     let mut budget = match &saved {
         Some(saved) => saved.state().budget,
         None => budget::row_tokens(config.train.micro_batch_tokens, memory, &policy),
@@ -143,7 +144,9 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
     let trainer = Trainer { policy, optimizer, memory: Some(memory) };
     let left_out = left_out(context, record, &dataset, saved.is_some())?;
     let joining = Joining::of(&context.project, record, config.data.live_labels, start)?;
-    let mut training = Training { config, trainer, codec, dataset, anchors, state, length, left_out, joining, rlhf };
+    let weigher = Weigher::of(&config, dataset.pairs.train.len());
+    let mut training =
+        Training { config, trainer, codec, dataset, anchors, weigher, state, length, left_out, joining, rlhf };
     // Before a checkpoint is put back the policy is at step 0, on a resumed run too.
     if at_step_zero(&mut training, saved.as_ref(), context)?.is_break() {
         return Ok(None);
@@ -231,6 +234,7 @@ fn first_state(
         best: None,
         scale: None,
         teacher: None,
+        contrast: None,
         episodes: 0,
         reference_prompts: None,
         critic_updates: 0,
@@ -419,6 +423,10 @@ fn at_step_zero(training: &mut Training, saved: Option<&Saved>, context: &mut Co
     let state = saved.map_or(&training.state, Saved::state);
     let (next, done) = (state.pairs.clone(), state.step);
     training.joining.look_ahead(state, training.length, context)?;
+    let contrast = saved.and_then(|saved| saved.state().contrast.clone());
+    if training.ready_contrast(contrast, context)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
     if training.check_start(&next, done + 1, context)?.is_break() {
         return Ok(ControlFlow::Break(()));
     }
@@ -433,8 +441,8 @@ fn restore(training: &mut Training, saved: &Saved, is_named: bool, context: &mut
     let state = saved.state();
     saved.restore(&mut training.trainer.policy)?;
     saved.restore_optimizer(&mut training.trainer.optimizer)?;
-    let teacher = training.state.teacher.take();
-    training.state = State { teacher, ..state.clone() };
+    let (teacher, contrast) = (training.state.teacher.take(), training.state.contrast.take());
+    training.state = State { teacher, contrast, ..state.clone() };
     if training.rlhf.is_some() {
         // No loss of theirs is measured on what is held out.
         training.state.best = None;

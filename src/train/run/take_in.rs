@@ -254,6 +254,9 @@ fn replace_pairs(training: &mut Training, data: Dataset, difference: &Difference
         state.best = None;
     }
     training.anchors.move_to(difference.same.len(), |index| difference.same[index], difference.measured_stay);
+    if let Some(weigher) = &mut training.weigher {
+        weigher.move_to(difference.same.len(), |index| difference.same[index], difference.measured_stay);
+    }
     training.dataset.set_pairs(data);
     training.state.data = training.dataset.identity();
 }

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     time::Duration,
 };
 
 use data::{
     MEGABYTE, PairId,
     config::{Done, Length, Method, RunConfig, TrainConfig},
-    metrics::{EPOCH, GRADIENT_NORM},
+    metrics::{EPOCH, GRADIENT_NORM, IMPORTANCE_SHARE},
 };
 use model::{Doc, Policy, PolicyError};
 use store::PairVisit;
@@ -22,6 +23,7 @@ use crate::{
         sampler::Sampler,
     },
     error::Result,
+    importance::{Weigher, weigher::weighs_each_step},
     loss::{Batch, BatchLoss, Part, Texts},
     measure::anchors::Anchors,
     objective::Objective,
@@ -38,6 +40,8 @@ pub struct Training {
     pub codec: Codec,
     pub dataset: Dataset,
     pub anchors: Anchors,
+    /// Where tokens have weights of their own.
+    pub weigher: Option<Weigher>,
     pub state: State,
     pub length: Length,
     /// Pairs that the run does not train on, by their place in the training data.
@@ -85,18 +89,30 @@ impl Training {
         if self.anchor(&batch.pairs, context)?.is_break() {
             return Ok(StepEnd::Stopped);
         }
-        let watch = context.watch();
+        let mut watch = context.watch();
+        match self.weigh(&batch.pairs, context)?.or_end() {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => return Ok(StepEnd::Stopped),
+            Err(end) => return Ok(end),
+        }
+        if !weighs_each_step(&self.config) {
+            // What a pair costs once is no part of a step.
+            watch = context.watch();
+        }
         let plan = self.plan(&next, &batch.rows);
-        let Self { config, trainer, codec, dataset, anchors, state, .. } = self;
+        let Self { config, trainer, codec, dataset, anchors, weigher, state, .. } = self;
         let at_start = |index| anchors.of_pair(index);
+        let weighed = |index| weigher.as_ref()?.of_pair(index);
         let objective = Objective::of(&state.knobs.turned(&config.objective));
-        let mut loss = BatchLoss::new(&batch, objective, &dataset.pairs.train, &at_start);
+        let mut loss = BatchLoss::new(&batch, objective, &dataset.pairs.train, &at_start).weighed(&weighed);
         let done = match update(trainer, plan, &mut loss, (None, codec), context)?.or_end() {
             Ok(done) => done,
             Err(end) => return Ok(end),
         };
         let elapsed = watch.elapsed(context);
-        let told = tell(trainer, dataset, &loss, &next, (done, plan.learning_rate, elapsed));
+        let mut told = tell(trainer, dataset, &loss, &next, (done, plan.learning_rate, elapsed));
+        let share = weigher.as_ref().filter(|_| weighs_each_step(config)).map(|weigher| weigher.share_of(elapsed));
+        told.metrics.extend(share.map(|share| (IMPORTANCE_SHARE.to_owned(), share)));
         self.move_on(next, done.updated, elapsed);
         Ok(StepEnd::Done(told))
     }

@@ -1,0 +1,178 @@
+//! Settings of token weights: TIS-DPO and TI-DPO.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Contrast, Every, Group, LastToken, LoraConfig, ObjectiveConfig, Prior, Range, RunConfig, Setting, TokenWeights,
+    Transform, When, words,
+};
+
+section! { TisConfig = "tis";
+
+    /// What the two models are trained to whose difference weighs a token
+    contrast: Contrast = Contrast::Dpo,
+        CONTRAST = Setting::choice("Contrast by", words::CONTRASTS).at(Group::Method, 23).only(When::Tis);
+
+    /// Steps of each of the two models; empty = half of the run's own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<u64> = None,
+        STEPS = Setting::count("Contrast steps", Range::OneOrMore).at(Group::Method, 24).only(When::Tis)
+            .unset(|_| "half of the run's".to_owned());
+
+    /// β of the two models that are contrasted by DPO
+    beta: f64 = 0.1,
+        BETA = Setting::number("Contrast β", Range::AboveZero).only(When::Tis);
+
+    /// Peak rate of the two models; empty = the run's own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learning_rate: Option<f64> = None,
+        LEARNING_RATE = Setting::number("Contrast learning rate", Range::AboveZero).only(When::Tis)
+            .unset(|_| "the run's".to_owned());
+
+    /// How the contrast of a token, δ = log π⁺ − log π⁻, becomes its weight
+    transform: Transform = Transform::Rank,
+        TRANSFORM = Setting::choice("Weights by", words::TRANSFORMS).at(Group::Method, 25).only(When::Tis);
+
+    /// Weight of the lowest and of the highest rank in an answer
+    ranks: [f64; 2] = [0.7, 1.3],
+        RANKS = Setting::numbers("Lowest and highest weight", Range::ZeroOrMore, "two numbers, each 0 or more").only(When::Tis);
+
+    /// What a contrast is kept within before its exponential is taken
+    clamp: [f64; 2] = [-0.5, 1.5],
+        CLAMP = Setting::numbers("Contrast kept within", Range::Between(-20, 20), "two numbers, each from -20 to 20").only(When::Tis);
+
+    /// What the last token of an answer weighs
+    last_token: LastToken = LastToken::One,
+        LAST_TOKEN = Setting::choice("Last token", words::LAST_TOKENS).at(Group::Method, 26).only(When::Tis);
+
+    /// Scale the weights of each answer to a mean of 1, so that β means what it means without weights
+    normalize: bool = false,
+        NORMALIZE = Setting::switch("Mean weight 1").at(Group::Method, 27).only(When::Tis);
+}
+
+section! { TiConfig = "ti";
+
+    /// λ: what the gradients count, the rest being the prior of the token's place
+    lambda: f64 = 0.7,
+        LAMBDA = Setting::number("Gradient share", Range::Between(0, 1)).at(Group::Method, 28).only(When::Ti);
+
+    /// Length of an answer in σ of the prior, which is highest in its middle: 4 = narrow, less = flatter; σ is never below a token with "sum"
+    sigmas: f64 = 4.0,
+        SIGMAS = Setting::number("Answer length in σ", Range::AboveZero).at(Group::Method, 29).only(When::Ti);
+
+    /// On what scale the prior joins the gradients of an answer, which sum to 1; either way the weights are then scaled to a mean of 1
+    prior: Prior = Prior::Peak,
+        PRIOR = Setting::choice("Prior", words::PRIORS).at(Group::Method, 30).only(When::Ti);
+
+    /// Under which weights the gradients are taken
+    every: Every = Every::Step,
+        EVERY = Setting::choice("Gradients taken", words::EVERIES).at(Group::Method, 31).only(When::Ti);
+}
+
+/// What token weights cannot go together with; `(setting, sentence after its name)`.
+pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
+    let mut faults = Vec::new();
+    if !When::Weighed.holds(config) {
+        return faults;
+    }
+    let word = config.objective.token_weights.name();
+    if !config.objective.margin().is_anchored() {
+        faults.push((
+            ObjectiveConfig::TOKEN_WEIGHTS,
+            format!(
+                "\"{word}\", and weights count log-prob changes since step 0; it must be \"none\", or objective.margin anchored-sum or anchored-mean"
+            ),
+        ));
+    }
+    let from_start = When::Tis.holds(config) || config.ti.every == Every::Start;
+    if config.lora.full && from_start {
+        let way_on = if When::Ti.holds(config) { ", or ti.every \"step\"" } else { "" };
+        faults.push((
+            LoraConfig::FULL,
+            format!(
+                "true, and token weights by \"{word}\" need a frozen base that several adapters share; it must be false{way_on}"
+            ),
+        ));
+    }
+    let rising = |[low, high]: [f64; 2]| low <= high;
+    let by_rank = config.tis.transform != Transform::Exp;
+    if When::Tis.holds(config) {
+        let [low, high] = if by_rank { config.tis.ranks } else { config.tis.clamp };
+        let setting = if by_rank { TisConfig::RANKS } else { TisConfig::CLAMP };
+        if !rising([low, high]) {
+            faults.push((setting, format!("[{low}, {high}]; the second number must not be below the first")));
+        } else if by_rank && high <= 0.0 {
+            faults.push((setting, "[0, 0], under which no token counts; the second number must be above 0".to_owned()));
+        }
+    }
+    faults
+}
+
+impl RunConfig {
+    /// Whether tokens have weights of their own.
+    pub fn weighs_tokens(&self) -> bool {
+        When::Weighed.holds(self)
+    }
+}
+
+impl TokenWeights {
+    /// The word of `run.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Tis => "tis",
+            Self::Ti => "ti",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Margin, Method, validate};
+
+    fn fields(change: impl FnOnce(&mut RunConfig)) -> Vec<String> {
+        let mut config = RunConfig::default();
+        config.objective.token_weights = TokenWeights::Tis;
+        change(&mut config);
+        let faults = validate(&config);
+        assert!(faults.iter().all(|(field, sentence)| sentence.contains(field) && sentence.contains("must")));
+        faults.into_iter().map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn weights_go_with_every_method_that_learns_from_pairs() {
+        for kind in Method::PREFERENCE {
+            for weights in [TokenWeights::Tis, TokenWeights::Ti] {
+                let found = fields(|config| {
+                    (config.objective.kind, config.objective.token_weights) = (kind, weights);
+                });
+                assert!(found.is_empty(), "{kind:?} {weights:?}");
+            }
+        }
+        // A method that samples has no use for them, so they are not judged.
+        let found = fields(|config| {
+            (config.objective.kind, config.tis.ranks) = (Method::Ppo, [2.0, 1.0]);
+        });
+        assert!(found.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_beside_its_field() {
+        assert_eq!(fields(|config| config.objective.margin = Some(Margin::Mean)), ["objective.token_weights"]);
+        assert_eq!(fields(|config| config.lora.full = true), ["lora.full"]);
+        assert_eq!(fields(|config| config.tis.ranks = [1.3, 0.7]), ["tis.ranks"]);
+        assert_eq!(fields(|config| config.tis.ranks = [0.0, 0.0]), ["tis.ranks"]);
+        assert_eq!(fields(|config| config.tis.ranks = [-1.0, 0.7]), ["tis.ranks"]);
+        assert!(fields(|config| config.tis.clamp = [1.0, 0.0]).is_empty(), "it has no say in ranks");
+        let exp = |clamp| fields(|config| (config.tis.transform, config.tis.clamp) = (Transform::Exp, clamp));
+        assert_eq!((exp([1.0, 0.0]), exp([-100.0, 0.0])), (vec!["tis.clamp".to_owned()], vec!["tis.clamp".to_owned()]));
+        let ti = |every| {
+            fields(|config| {
+                (config.objective.token_weights, config.ti.every) = (TokenWeights::Ti, every);
+                config.lora.full = true;
+            })
+        };
+        assert_eq!((ti(Every::Step).len(), ti(Every::Start)), (0, vec!["lora.full".to_owned()]));
+    }
+}

@@ -1,0 +1,205 @@
+//! The two models whose difference weighs a token, π⁺ and π⁻: adapters on the run's own base, fitted in two short runs.
+//!
+//! They are named by everything they depend on and kept in the project, `contrast/<name>/`, so that whoever trains with weights on
+//! the same pairs again, by whatever method, finds them there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use data::config::{Contrast, RunConfig};
+use model::{Doc, Policy};
+use serde::{Deserialize, Serialize};
+use store::Project;
+
+use super::Side;
+use crate::{
+    dataset::{documents::PairDoc, inputs, negatives::with},
+    error::{Result, TrainError},
+    measure::reference::Reference,
+    run::checkpoint,
+};
+
+const FOLDER: &str = "contrast";
+const INDEX: &str = "contrast.json";
+/// What fits them; another number, other models.
+const RECIPE: &str = "contrast 1";
+
+/// Which contrast pair a run's weights come from; part of every checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contrasted {
+    /// Of everything that the two depend on.
+    pub name: String,
+    /// blake3 of what each has learnt.
+    pub positive: String,
+    pub negative: String,
+}
+
+impl Contrasted {
+    /// By which the log-probs of one of them are cached.
+    pub fn as_reference(&self, side: Side, codec: &str) -> Reference {
+        let learnt = match side {
+            Side::Chosen => &self.positive,
+            Side::Rejected => &self.negative,
+        };
+        Reference { policy: format!("{RECIPE} {}, {learnt}", self.name), files: String::new(), codec: codec.to_owned() }
+    }
+
+    /// What the project has under this name, if anything.
+    pub fn find(project: &Path, name: &str) -> Option<Self> {
+        let found: Self = serde_json::from_slice(&fs::read(folder(project, name).join(INDEX)).ok()?).ok()?;
+        (found.name == name).then_some(found)
+    }
+
+    /// Both models on the base of `policy`. `None` = they are not there any more, or not what they were.
+    pub fn open(&self, project: &Path, policy: &Policy, config: &RunConfig) -> Result<Option<[Policy; 2]>> {
+        let open = |side: Side, learnt: &str| -> Result<Option<Policy>> {
+            let path = folder(project, &self.name).join(file(side));
+            if !checkpoint::hash(&path).is_ok_and(|found| found == learnt) {
+                return Ok(None);
+            }
+            let mut shape = inputs::adapter_shape(&config.lora, config.train.shuffle_seed);
+            shape.dropout = 0.0;
+            let mut opened = policy.beside(&shape, None)?;
+            opened.load_trainable(&path)?;
+            Ok(Some(opened))
+        };
+        let positive = open(Side::Chosen, &self.positive)?;
+        let negative = open(Side::Rejected, &self.negative)?;
+        Ok(positive.zip(negative).map(|(positive, negative)| [positive, negative]))
+    }
+}
+
+/// Keeps what was fitted: beside its place first, then moved there whole.
+pub fn keep(project: &Project, name: &str, sets: &[Policy; 2]) -> Result<Contrasted> {
+    let target = folder(project.dir(), name);
+    let aside = target.with_extension("writing");
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(TrainError::io("clear", &aside))?;
+    }
+    fs::create_dir_all(&aside).map_err(TrainError::io("create", &aside))?;
+    let [positive, negative] = sets;
+    let save = |side: Side, set: &Policy| {
+        Ok::<_, TrainError>(set.save_trainable(&aside.join(file(side)))?.to_hex().to_string())
+    };
+    let kept = Contrasted {
+        name: name.to_owned(),
+        positive: save(Side::Chosen, positive)?,
+        negative: save(Side::Rejected, negative)?,
+    };
+    let index = aside.join(INDEX);
+    let text = serde_json::to_vec_pretty(&kept).map_err(|error| TrainError::Sentence(error.to_string()))?;
+    fs::write(&index, text).map_err(TrainError::io("write", &index))?;
+    if target.exists() {
+        fs::remove_dir_all(&target).map_err(TrainError::io("replace", &target))?;
+    }
+    fs::rename(&aside, &target).map_err(TrainError::io("rename", &aside))?;
+    Ok(kept)
+}
+
+/// Of everything that the two depend on: the base, how they are fitted in `steps` steps, and these pairs in their order.
+pub fn name_of<'p>(
+    reference: &Reference,
+    config: &RunConfig,
+    steps: u64,
+    pairs: impl Iterator<Item = &'p PairDoc>,
+) -> String {
+    let RunConfig { tis, lora, optimizer, train, .. } = config;
+    let mut hasher = blake3::Hasher::new();
+    let by = match tis.contrast {
+        Contrast::Dpo => format!("dpo {:?}", tis.beta),
+        Contrast::Sft => "sft".to_owned(),
+    };
+    let adapter = (lora.rank, lora.alpha, lora.rslora, lora.dropout, &lora.targets);
+    let steps =
+        (steps, tis.learning_rate.unwrap_or(optimizer.learning_rate), optimizer.warmup_steps, optimizer.schedule);
+    let adamw = (optimizer.betas, optimizer.eps, optimizer.weight_decay, optimizer.max_grad_norm);
+    let how = format!("{RECIPE} {by} {adapter:?} {steps:?} {adamw:?} {} {}", train.pairs_per_step, train.shuffle_seed);
+    for text in [&reference.policy, &reference.codec, &how] {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    }
+    for pair in pairs {
+        for ids in std::iter::once(&pair.doc.prefix).chain(pair.doc.continuations.iter().take(2)) {
+            hasher.update(&(ids.len() as u64).to_le_bytes());
+            for id in ids {
+                hasher.update(&id.to_le_bytes());
+            }
+        }
+        hasher.update(&pair.certainty.to_le_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// The pair that one of the two learns from by DPO: as it is, or with its answers swapped. Of several rejected answers the first.
+pub fn lesson(pair: &PairDoc, side: Side) -> PairDoc {
+    let places = match side {
+        Side::Chosen => [0, 1],
+        Side::Rejected => [1, 0],
+    };
+    PairDoc { doc: with(&pair.doc, &places), ..pair.clone() }
+}
+
+/// The text that one of the two learns by plain language modelling.
+pub fn text(pair: &PairDoc, side: Side) -> Doc {
+    let place = match side {
+        Side::Chosen => 0,
+        Side::Rejected => 1,
+    };
+    with(&pair.doc, &[place])
+}
+
+fn folder(project: &Path, name: &str) -> PathBuf {
+    project.join(FOLDER).join(name)
+}
+
+fn file(side: Side) -> &'static str {
+    match side {
+        Side::Chosen => "positive.safetensors",
+        Side::Rejected => "negative.safetensors",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data::PairId;
+
+    use super::*;
+
+    #[test]
+    fn the_name_is_of_everything_that_counts_and_nothing_else() {
+        let reference = Reference { policy: "base".to_owned(), files: String::new(), codec: "codec".to_owned() };
+        let doc =
+            |answers: &[u32]| Doc { prefix: vec![1], continuations: answers.iter().map(|id| vec![*id]).collect() };
+        let pairs = [PairDoc::certain(PairId(1), doc(&[2, 3, 4]))];
+        let config = RunConfig::default();
+        let name = |config: &RunConfig, pairs: &[PairDoc]| name_of(&reference, config, 10, pairs.iter());
+        let own = name(&config, &pairs);
+        assert_eq!(own.len(), 32);
+        let changed = |change: &dyn Fn(&mut RunConfig)| {
+            let mut config = config.clone();
+            change(&mut config);
+            name(&config, &pairs)
+        };
+        assert_ne!(changed(&|config| config.tis.contrast = Contrast::Sft), own);
+        assert_ne!(changed(&|config| config.tis.beta = 0.2), own);
+        assert_ne!(changed(&|config| config.lora.rank = 4), own);
+        assert_ne!(name_of(&reference, &config, 11, pairs.iter()), own);
+        // The method, and what becomes of the contrast, change nothing of it; a third answer neither.
+        assert_eq!(changed(&|config| config.objective.beta = 7.0), own);
+        assert_eq!(changed(&|config| config.tis.ranks = [0.0, 2.0]), own);
+        assert_eq!(name(&config, &[PairDoc::certain(PairId(1), doc(&[2, 3]))]), own);
+        assert_ne!(name(&config, &[PairDoc::certain(PairId(1), doc(&[3, 2]))]), own);
+        let unsure = PairDoc { certainty: 0.7, ..pairs[0].clone() };
+        assert_ne!(name(&config, &[unsure]), own);
+    }
+
+    #[test]
+    fn lessons_are_the_pair_and_the_pair_swapped() {
+        let doc = Doc { prefix: vec![1], continuations: vec![vec![2], vec![3], vec![4]] };
+        let pair = PairDoc::certain(PairId(1), doc);
+        assert_eq!(lesson(&pair, Side::Chosen).doc.continuations, [[2], [3]]);
+        assert_eq!(lesson(&pair, Side::Rejected).doc.continuations, [[3], [2]]);
+        assert_eq!(text(&pair, Side::Rejected).continuations, [[3]]);
+    }
+}

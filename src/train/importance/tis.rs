@@ -1,0 +1,141 @@
+//! TIS-DPO: a token's weight from its contrast, δ = log π⁺ − log π⁻.
+//!
+//! A chosen answer's tokens count by δ, a rejected one's by −δ: what a model of the good answers finds likelier is what makes a
+//! chosen answer good, and what is least to blame in a rejected one. The paper takes e^clamp(δ, −0.5, 1.5), and of a rejected
+//! answer e^−clamp(δ, −0.5, 1.5); the released code ranks the tokens of an answer and spreads 0.7 to 1.3 over the ranks.
+
+use data::config::{LastToken, TisConfig, Transform};
+
+use super::{Side, narrow, to_mean_one};
+
+/// Weights of an answer's tokens from their contrasts. `ends`: its last token ends the turn.
+pub fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) -> Vec<f32> {
+    let contrasts: Vec<f64> = contrasts.iter().map(|&contrast| f64::from(contrast)).collect();
+    let Some((_, before)) = contrasts.split_last() else {
+        return Vec::new();
+    };
+    // A last token with a weight of its own takes no rank from the others.
+    let fixed = match config.last_token {
+        LastToken::One => ends.then_some(1.0),
+        LastToken::Weighed => None,
+        LastToken::Zero => Some(0.0),
+    };
+    let mut weights = transformed(config, if fixed.is_some() { before } else { &contrasts }, side);
+    weights.extend(fixed);
+    if config.normalize {
+        to_mean_one(&mut weights);
+    }
+    narrow(weights)
+}
+
+fn transformed(config: &TisConfig, contrasts: &[f64], side: Side) -> Vec<f64> {
+    let sign = if side == Side::Chosen { 1.0 } else { -1.0 };
+    let signed = || contrasts.iter().map(|contrast| sign * contrast);
+    let [low, high] = config.clamp;
+    match config.transform {
+        Transform::Exp => contrasts.iter().map(|contrast| (sign * contrast.clamp(low, high)).exp()).collect(),
+        Transform::Rank => by_rank(&signed().collect::<Vec<_>>(), config.ranks, Ties::Shared),
+        Transform::RankRounded => {
+            let rounded = signed().map(|score| (score * 100.0).round_ties_even() / 100.0);
+            by_rank(&rounded.collect::<Vec<_>>(), config.ranks, Ties::ByPlace)
+        }
+    }
+}
+
+/// What becomes of equal scores.
+#[derive(Clone, Copy, PartialEq)]
+enum Ties {
+    /// Each has the mean of their ranks.
+    Shared,
+    /// The later one ranks higher.
+    ByPlace,
+}
+
+/// Rank i of n, counted from the lowest score, gives low + (high − low)·i/(n − 1); a token that is alone 1.
+fn by_rank(scores: &[f64], [low, high]: [f64; 2], ties: Ties) -> Vec<f64> {
+    let count = scores.len();
+    if count < 2 {
+        return vec![1.0; count];
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    let mut weights = vec![0.0; count];
+    let mut rank = 0;
+    let are_equal = |a: &usize, b: &usize| ties == Ties::Shared && scores[*a] == scores[*b];
+    for alike in order.chunk_by(are_equal) {
+        let mean = rank as f64 + (alike.len() - 1) as f64 / 2.0;
+        for token in alike {
+            weights[*token] = low + (high - low) * mean / (count - 1) as f64;
+        }
+        rank += alike.len();
+    }
+    weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHOSEN: [f32; 3] = [1.0, -0.8, 0.05];
+    const REJECTED: [f32; 2] = [-2.0, 0.6];
+
+    fn close(got: &[f32], want: &[f32]) {
+        assert_eq!(got.len(), want.len());
+        for (got, want) in got.iter().zip(want) {
+            assert!((got - want).abs() < 1e-6, "{got} {want}");
+        }
+    }
+
+    fn config(transform: Transform, last_token: LastToken) -> TisConfig {
+        TisConfig { transform, last_token, ..TisConfig::default() }
+    }
+
+    #[test]
+    fn golden_weights() {
+        let exp = config(Transform::Exp, LastToken::Weighed);
+        close(&weights(&exp, &CHOSEN, Side::Chosen, true), &[2.718_281_7, 0.606_530_67, 1.051_271]);
+        close(&weights(&exp, &REJECTED, Side::Rejected, true), &[1.648_721_2, 0.548_811_6]);
+        for rank in [Transform::Rank, Transform::RankRounded] {
+            let rank = config(rank, LastToken::Weighed);
+            close(&weights(&rank, &CHOSEN, Side::Chosen, true), &[1.3, 0.7, 1.0]);
+            close(&weights(&rank, &REJECTED, Side::Rejected, true), &[1.3, 0.7]);
+            close(&weights(&rank, &[4.0], Side::Chosen, true), &[1.0]);
+        }
+    }
+
+    #[test]
+    fn the_last_token_weighs_what_is_said() {
+        let of = |last_token, ends| weights(&config(Transform::Rank, last_token), &CHOSEN, Side::Chosen, ends);
+        close(&of(LastToken::Weighed, true), &[1.3, 0.7, 1.0]);
+        // Without a rank for it the two others have the ends of the scale.
+        close(
+            &weights(&config(Transform::Rank, LastToken::One), &[0.3, 0.1, 9.0], Side::Chosen, true),
+            &[1.3, 0.7, 1.0],
+        );
+        close(&of(LastToken::One, false), &[1.3, 0.7, 1.0]);
+        close(&of(LastToken::Zero, true), &[1.3, 0.7, 0.0]);
+        close(&of(LastToken::Zero, false), &[1.3, 0.7, 0.0]);
+        assert!(weights(&TisConfig::default(), &[], Side::Chosen, false).is_empty());
+        close(&weights(&TisConfig::default(), &[2.0], Side::Chosen, true), &[1.0]);
+    }
+
+    #[test]
+    fn equal_contrasts_share_a_rank_unless_as_released() {
+        let contrasts = [0.001, 0.002, 0.0, 1.0, 1.0];
+        let of = |transform| weights(&config(transform, LastToken::Weighed), &contrasts, Side::Chosen, false);
+        close(&of(Transform::Rank), &[0.85, 1.0, 0.7, 1.225, 1.225]);
+        // Rounded to two decimals the first three are equal, and the later rank higher.
+        close(&of(Transform::RankRounded), &[0.7, 0.85, 1.0, 1.15, 1.3]);
+    }
+
+    #[test]
+    fn a_mean_of_one_keeps_the_proportions() {
+        let mut exp = config(Transform::Exp, LastToken::Weighed);
+        exp.normalize = true;
+        let got = weights(&exp, &CHOSEN, Side::Chosen, true);
+        assert!((got.iter().sum::<f32>() - 3.0).abs() < 1e-6);
+        assert!((got[0] / got[1] - 2.718_281_7 / 0.606_530_67).abs() < 1e-5);
+        exp.last_token = LastToken::Zero;
+        close(&weights(&exp, &[5.0], Side::Chosen, true), &[0.0]);
+    }
+}

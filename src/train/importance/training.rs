@@ -1,0 +1,410 @@
+//! Token weights as part of a run: the contrast pair fitted before its first step, weights computed as pairs are met.
+
+use std::{ops::ControlFlow, time::Instant};
+
+use data::{
+    config::{Contrast, Every, Margin, TokenWeights as By},
+    counted,
+    metrics::REWARD_MARGIN,
+};
+use model::{AdamW, Doc, Policy, PolicyError};
+use store::LogLevel;
+
+use super::{
+    Contrasted, Side, at_start,
+    contrast::{self, keep, name_of},
+    narrowest,
+    weigher::{Which, contrasts, of_answers, weighs_each_step},
+};
+use crate::{
+    dataset::{
+        documents::{PairDoc, first},
+        inputs,
+        packing::pack,
+        sampler::Sampler,
+    },
+    error::{Result, TrainError},
+    loss::{Batch, BatchLoss, Part, Texts},
+    measure::{
+        log_probs::LogProbs,
+        reference::{Origin, ReadRow, Reference, Source},
+    },
+    objective::{Objective, Smoothing},
+    run::{
+        context::Context,
+        host::CurrentWeights,
+        prepare::adamw,
+        schedule,
+        training::{Training, update},
+    },
+    step::{Plan, StepDone, StepEnd, Trainer, fit_memory},
+};
+
+/// Tells the walk over the contrast pair's lessons from the run's own.
+const STREAM: u32 = 16;
+
+/// What is read of documents, or nothing because the run is to stop.
+type Read = Result<StepEnd<Part, Option<LogProbs>>>;
+
+impl Training {
+    /// Has the contrast pair that the run's weights come from, where they come from one: the one that it had before, one that
+    /// the project has, or a new one. `Break` = stopped meanwhile.
+    pub fn ready_contrast(&mut self, before: Option<Contrasted>, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        if self.weigher.is_none() || self.config.objective.token_weights != By::Tis {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if before.is_some() {
+            self.state.contrast = before;
+            return Ok(ControlFlow::Continue(()));
+        }
+        let name = self.contrast_name();
+        if let Some(found) = Contrasted::find(context.project.dir(), &name) {
+            let text =
+                "The contrast pair for the token weights is in the project already, fitted on the same pairs before";
+            context.log(LogLevel::Info, text)?;
+            self.state.contrast = Some(found);
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.fit(&name, context)
+    }
+
+    /// Finds or computes the token weights of a step's pairs, whose step-0 log-probs are known. `Break` = stopped meanwhile.
+    pub fn weigh(&mut self, chosen: &[usize], context: &mut Context<'_>) -> Result<StepEnd<Part, ControlFlow<()>>> {
+        let which: Vec<Which> = chosen.iter().map(|&index| Which::Train(index)).collect();
+        self.weigh_these(&which, context)
+    }
+
+    /// The same of the held-out pairs that an evaluation uses.
+    pub fn weigh_held_out(&mut self, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        let count = first(&self.dataset.pairs.eval).len();
+        let which: Vec<Which> = (0..count).map(Which::HeldOut).collect();
+        self.weigh_these(&which, context)?.done()
+    }
+
+    fn weigh_these(&mut self, which: &[Which], context: &mut Context<'_>) -> Result<StepEnd<Part, ControlFlow<()>>> {
+        let Some(weigher) = &mut self.weigher else {
+            return Ok(StepEnd::Done(ControlFlow::Continue(())));
+        };
+        weigher.spent = std::time::Duration::ZERO;
+        let each_step = weighs_each_step(&self.config);
+        let unknown = if each_step { which.to_vec() } else { weigher.unknown(which) };
+        if unknown.is_empty() {
+            return Ok(StepEnd::Done(ControlFlow::Continue(())));
+        }
+        let pair = |which: &Which| match *which {
+            Which::Train(index) => &self.dataset.pairs.train[index],
+            Which::HeldOut(index) => &self.dataset.pairs.eval[index],
+        };
+        let docs: Vec<Doc> = unknown.iter().map(|which| pair(which).doc.clone()).collect();
+        let (begun, rested) = (Instant::now(), context.rested);
+        let read = match (self.config.objective.token_weights, self.config.ti.every) {
+            (By::Tis, _) => self.contrasts(&docs, context)?,
+            (By::Ti, Every::Start) => self.start_gradients(&docs, context)?,
+            (By::Ti | By::None, _) => match self.gradients(&unknown, &docs, context)?.or_end() {
+                Ok(read) => read,
+                Err(end) => return Ok(end),
+            },
+        };
+        let Some(read) = read else {
+            return Ok(StepEnd::Done(ControlFlow::Break(())));
+        };
+        let spent = begun.elapsed().saturating_sub(context.rested.saturating_sub(rested));
+        let Self { weigher: Some(weigher), config, codec, anchors, .. } = self else {
+            return Ok(StepEnd::Done(ControlFlow::Continue(())));
+        };
+        if each_step {
+            weigher.spent = spent;
+        } else {
+            anchors.spend(spent);
+        }
+        for ((which, doc), read) in unknown.into_iter().zip(&docs).zip(read) {
+            weigher.set(which, of_answers(config, &read, &doc.continuations, codec.stop_ids()));
+        }
+        Ok(StepEnd::Done(ControlFlow::Continue(())))
+    }
+
+    /// log π⁺ − log π⁻ of each token, from the cache or the contrast pair. `None` = stopped meanwhile.
+    fn contrasts(&mut self, docs: &[Doc], context: &mut Context<'_>) -> Result<Option<LogProbs>> {
+        let docs: Vec<&Doc> = docs.iter().collect();
+        let mut read = Vec::with_capacity(2);
+        for (place, side) in [Side::Chosen, Side::Rejected].into_iter().enumerate() {
+            let Some(contrasted) = self.state.contrast.clone() else {
+                return Err(TrainError::Sentence("Tokens are weighed before there is a contrast pair".to_owned()));
+            };
+            let named = contrasted.as_reference(side, self.codec.identity());
+            if !named.has_all(&self.anchors.cache, &docs)? && self.open_contrast(&contrasted, context)?.is_break() {
+                return Ok(None);
+            }
+            let Self { trainer, codec, anchors, weigher: Some(weigher), state, .. } = self else { return Ok(None) };
+            let policy = &mut trainer.policy;
+            let found = match &mut weigher.contrast {
+                Some(sets) => keep_reading(
+                    (&named, codec, &mut anchors.cache),
+                    (&mut sets[place], Some(policy), state.budget),
+                    (&docs, "Weighing tokens"),
+                    &mut |set, row| Ok(set.log_probs(row)?),
+                    context,
+                )?,
+                // All of them are in the cache: nothing is read.
+                None => keep_reading(
+                    (&named, codec, &mut anchors.cache),
+                    (policy, None, state.budget),
+                    (&docs, "Weighing tokens"),
+                    &mut |_, _| Err(TrainError::Sentence("The contrast pair is not at hand".to_owned())),
+                    context,
+                )?,
+            };
+            let Some(found) = found else { return Ok(None) };
+            read.push(found);
+        }
+        Ok(Some(contrasts(&read[0], &read[1])))
+    }
+
+    /// Loads the contrast pair, if it is not at hand; fits it again where its files are gone. `Break` = stopped meanwhile.
+    fn open_contrast(&mut self, contrasted: &Contrasted, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        if self.weigher.as_ref().is_none_or(|weigher| weigher.contrast.is_some()) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let project = context.project.dir().to_owned();
+        let mut opened = contrasted.open(&project, &self.trainer.policy, &self.config)?;
+        if opened.is_none() {
+            let gone = "the contrast pair that its token weights come from is gone from the project, and";
+            if self.contrast_name() != contrasted.name {
+                return Err(TrainError::Resume(format!(
+                    "{gone} the pairs that it was fitted on are others by now. Put the folder contrast/{} back, or start a new run",
+                    contrasted.name
+                )));
+            }
+            let text = "The contrast pair for the token weights is gone from the project, so it is fitted again";
+            context.log(LogLevel::Warning, text)?;
+            if self.fit(&contrasted.name.clone(), context)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if self.state.contrast.as_ref() != Some(contrasted) {
+                return Err(TrainError::Resume(format!(
+                    "{gone} fitted again it is another one, as on another machine. Put the folder contrast/{} back, or start a new run",
+                    contrasted.name
+                )));
+            }
+            opened = contrasted.open(&project, &self.trainer.policy, &self.config)?;
+        }
+        if let Some(weigher) = &mut self.weigher {
+            weigher.contrast = opened;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// ‖∂z/∂e‖₁ of each token under the model that the run started from. `None` = stopped meanwhile.
+    fn start_gradients(&mut self, docs: &[Doc], context: &mut Context<'_>) -> Result<Option<LogProbs>> {
+        let docs: Vec<&Doc> = docs.iter().collect();
+        let Self { trainer, codec, anchors, weigher: Some(weigher), state, config, .. } = self else {
+            return Ok(None);
+        };
+        let start = match &mut weigher.start {
+            Some(start) => start,
+            start => start.insert(trainer.policy.beside(&narrowest(config), None)?),
+        };
+        let named = at_start(&state.reference);
+        let memory = trainer.memory.map(|memory| memory.seen_from(&trainer.policy, start));
+        keep_reading(
+            (&named, codec, &mut anchors.cache),
+            (start, Some(&trainer.policy), state.budget),
+            (&docs, "Weighing tokens"),
+            &mut |start, row| {
+                memory.map_or(Ok(()), |memory| fit_memory(start, memory, row))?;
+                Ok(start.attributions(row)?)
+            },
+            context,
+        )
+    }
+
+    /// The same under the weights as they are.
+    fn gradients(&mut self, which: &[Which], docs: &[Doc], context: &mut Context<'_>) -> Read {
+        let mut read: LogProbs = vec![Vec::new(); docs.len()];
+        for packed in pack(docs.iter().enumerate(), self.state.budget).map_err(PolicyError::from)? {
+            if context.attend(Some(self.weights()))?.is_break() {
+                return Ok(StepEnd::Done(None));
+            }
+            let Trainer { policy, memory, .. } = &mut self.trainer;
+            let room = memory.map_or(Ok(()), |memory| fit_memory(policy, memory, &packed.row));
+            match room.and_then(|()| Ok(policy.attributions(&packed.row)?)) {
+                Ok(found) => packed.by_owner(&found).for_each(|(place, answers)| read[place] = answers.to_vec()),
+                Err(error) if error.is_out_of_memory() => {
+                    let alone = packed.alone().and_then(|place| match which[place] {
+                        Which::Train(index) => Some(Part::Pair(index)),
+                        Which::HeldOut(_) => None,
+                    });
+                    return Ok(StepEnd::OutOfMemory { error, alone });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(StepEnd::Done(Some(read)))
+    }
+
+    /// Of what the run's contrast pair would be fitted on.
+    fn contrast_name(&self) -> String {
+        let pairs = self.dataset.pairs.train.iter().enumerate();
+        let to_learn = pairs.filter(|(index, _)| !self.left_out.contains(index)).map(|(_, pair)| pair);
+        name_of(&self.state.reference, &self.config, self.contrast_steps(), to_learn)
+    }
+
+    fn contrast_steps(&self) -> u64 {
+        self.config.tis.steps.unwrap_or(self.length.steps.div_ceil(2)).max(1)
+    }
+
+    /// Two short runs on the run's own base, kept in the project under this name. `Break` = stopped meanwhile.
+    fn fit(&mut self, name: &str, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
+        let watch = context.watch();
+        let mut fitted = Vec::with_capacity(2);
+        for side in [Side::Chosen, Side::Rejected] {
+            let Some(one) = self.fit_one(side, context)? else {
+                return Ok(ControlFlow::Break(()));
+            };
+            fitted.push(one);
+        }
+        let (Some((negative, on_swapped)), Some((positive, on_pairs))) = (fitted.pop(), fitted.pop()) else {
+            return Ok(ControlFlow::Break(()));
+        };
+        self.state.contrast = Some(keep(&context.project, name, &[positive, negative])?);
+        let steps = counted(self.contrast_steps() as usize, "step", "steps");
+        let how = match self.config.tis.contrast {
+            Contrast::Dpo => format!(
+                "by DPO on the pairs and on the pairs swapped, {steps} each; reward margins {on_pairs:.3} and {on_swapped:.3} at their last steps"
+            ),
+            Contrast::Sft => format!(
+                "on the chosen answers and on the rejected ones, {steps} each; {on_pairs:.3} and {on_swapped:.3} nats a token at their last steps"
+            ),
+        };
+        let secs = watch.elapsed(context).as_secs_f64();
+        context.log(LogLevel::Info, format!("Fitted the contrast pair for the token weights {how}. It took {secs:.1} s and stays in the project for other runs on the same pairs"))?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// One of the two, and what it came to at its last step: reward margin, or loss a token. `None` = stopped meanwhile.
+    fn fit_one(&mut self, side: Side, context: &mut Context<'_>) -> Result<Option<(Policy, f64)>> {
+        let shape = inputs::adapter_shape(&self.config.lora, self.config.train.shuffle_seed);
+        let policy = self.trainer.policy.beside(&shape, None)?;
+        let optimizer = AdamW::new(policy.parameters(), adamw(&self.config))?;
+        let memory = self.trainer.memory.map(|memory| memory.seen_from(&self.trainer.policy, &policy));
+        let mut trainer = Trainer { policy, optimizer, memory };
+        let mut order = Sampler::new(self.dataset.pairs.train.len(), self.config.train.shuffle_seed, STREAM);
+        let (steps, mut budget, mut aside) = (self.contrast_steps(), self.state.budget, Vec::new());
+        let what = match side {
+            Side::Chosen => "Fitting the contrast pair, first half",
+            Side::Rejected => "Fitting the contrast pair, second half",
+        };
+        let mut told = 0.0;
+        for step in 1..=steps {
+            context.phase(what, Some((step - 1) as f32 / steps as f32));
+            let mut met = order.take(self.config.train.pairs_per_step);
+            met.retain(|index| !self.left_out.contains(index) && !self.state.aside.pairs.contains(index));
+            loop {
+                met.retain(|index| !aside.contains(index));
+                if met.is_empty() {
+                    break;
+                }
+                match self.contrast_step(&mut trainer, side, (&met, step, budget), context)? {
+                    StepEnd::Done((done, value)) if done.updated => {
+                        told = value;
+                        break;
+                    }
+                    StepEnd::Done(_) => {
+                        return Err(TrainError::Sentence(format!(
+                            "The contrast pair for the token weights gave a loss or a gradient that is not a number at step {step}. A lower tis.learning_rate usually helps"
+                        )));
+                    }
+                    StepEnd::Stopped => return Ok(None),
+                    StepEnd::OutOfMemory { alone: Some(Part::Pair(place) | Part::Reference(place)), .. } => {
+                        aside.push(met[place]);
+                    }
+                    StepEnd::OutOfMemory { alone: None, .. } if budget > 1 => budget /= 2,
+                    StepEnd::OutOfMemory { error, .. } => return Err(error),
+                }
+            }
+        }
+        Ok(Some((trainer.policy, told)))
+    }
+
+    /// One of its steps, with what it came to.
+    fn contrast_step(
+        &mut self,
+        trainer: &mut Trainer,
+        side: Side,
+        (met, step, budget): (&[usize], u64, usize),
+        context: &mut Context<'_>,
+    ) -> Result<StepEnd<Part, (StepDone, f64)>> {
+        let by_dpo = self.config.tis.contrast == Contrast::Dpo;
+        if by_dpo && self.anchor(met, context)?.is_break() {
+            return Ok(StepEnd::Stopped);
+        }
+        let of_pair = |index: &usize| &self.dataset.pairs.train[*index];
+        let lessons: Vec<PairDoc> = met.iter().map(|index| contrast::lesson(of_pair(index), side)).collect();
+        let texts: Vec<Doc> = met.iter().map(|index| contrast::text(of_pair(index), side)).collect();
+        let anchors: Vec<Vec<f64>> = met.iter().map(|&index| lesson_sums(self.anchors.of_pair(index), side)).collect();
+        let batch = if by_dpo {
+            let docs: Vec<(usize, &Doc)> = lessons.iter().map(|lesson| &lesson.doc).enumerate().collect();
+            Batch::pack(&docs, &Texts::default(), &Texts::default(), budget)?
+        } else {
+            let docs: Vec<(usize, &Doc)> = texts.iter().enumerate().collect();
+            Batch::pack(&[], &Texts { weight: 1.0, docs }, &Texts::default(), budget)?
+        };
+        let optimizer = &self.config.optimizer;
+        let peak = self.config.tis.learning_rate.unwrap_or(optimizer.learning_rate);
+        let scheduled = schedule::learning_rate(optimizer, step, self.contrast_steps());
+        let plan = Plan {
+            step,
+            rows: &batch.rows,
+            learning_rate: peak * scheduled / optimizer.learning_rate,
+            max_grad_norm: optimizer.max_grad_norm,
+        };
+        let (beta, margin) = (self.config.tis.beta, Margin::AnchoredSum);
+        let objective = Objective::Dpo { beta, margin, smoothing: Smoothing::None };
+        let at_start = |place: usize| anchors[place].as_slice();
+        let mut loss = BatchLoss::new(&batch, objective, &lessons, &at_start);
+        let speaker = Some(&self.trainer.policy);
+        let done = match update(trainer, plan, &mut loss, (speaker, &self.codec), context)?.or_end() {
+            Ok(done) => done,
+            Err(end) => return Ok(end),
+        };
+        let margin = loss.pair_metrics().into_iter().find(|(name, _)| name == REWARD_MARGIN);
+        let value = margin.map_or_else(|| crate::step::Loss::value(&loss), |(_, margin)| margin);
+        Ok(StepEnd::Done((done, value)))
+    }
+}
+
+/// Σ log π_ref of a lesson's two answers from those of the pair's.
+fn lesson_sums(of_pair: &[f64], side: Side) -> Vec<f64> {
+    let mut sums: Vec<f64> = of_pair.iter().take(2).copied().collect();
+    if side == Side::Rejected {
+        sums.reverse();
+    }
+    sums
+}
+
+/// Reads documents under a name, from the cache or with `read`; whoever asks meanwhile is answered by `speaker`. `None` =
+/// stopped meanwhile.
+fn keep_reading(
+    (named, codec, cache): (&Reference, &text::Codec, &mut store::Project),
+    (policy, speaker, budget): (&mut Policy, Option<&Policy>, usize),
+    (docs, phase): (&[&Doc], &str),
+    read: &mut ReadRow<'_>,
+    context: &mut Context<'_>,
+) -> Result<Option<LogProbs>> {
+    let mut failed = None;
+    let mut source = Source { cache, policy, origin: &Origin::Gone, budget };
+    let found = named.kept(&mut source, docs, read, &mut |_, done| {
+        if docs.len() > 64 {
+            context.phase(phase, Some(done));
+        }
+        let weights = speaker.map(|policy| CurrentWeights { policy, codec });
+        context.attend(weights).unwrap_or_else(|error| {
+            failed = Some(error);
+            ControlFlow::Break(())
+        })
+    })?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(found.map(|found| found.log_probs)),
+    }
+}
