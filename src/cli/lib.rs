@@ -30,6 +30,7 @@ mod runs;
 mod sample;
 mod score;
 mod score_project;
+mod score_weights;
 mod settings;
 mod summary;
 mod suspects;

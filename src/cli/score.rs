@@ -11,12 +11,15 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use text::Limits;
 
-use super::{args::Score, drive, ending::Ending, output, score_project};
+use super::{args::Score, drive, ending::Ending, output, score_project, score_weights};
 
 /// Pairs of a file that are in memory at once.
 const AT_ONCE: usize = 256;
 
 pub fn run(args: &Score, threads: Option<u16>) -> Result<Ending> {
+    if let (Some(project), Some(run), true) = (&args.project, &args.run, args.weights) {
+        return score_weights::run(project, run, args.json, threads);
+    }
     if let Some(project) = &args.project {
         return score_project::run(project, args.run.as_deref(), args.reward.as_deref(), args.json, threads);
     }

@@ -386,6 +386,8 @@ pub struct TokenLogProbs {
     pub now: Vec<Vec<f32>>,
     /// Under what the run started from.
     pub start: Vec<Vec<f32>>,
+    /// What each token counts in the run's margin, the first answer as a chosen one; or why there is no such number.
+    pub weights: Result<Vec<Vec<f32>>, String>,
 }
 
 /// What is known before the first step.

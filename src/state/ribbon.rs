@@ -17,16 +17,25 @@ pub enum Tint {
     LogProb,
     /// How that changed since step 0.
     Change,
+    /// What the token counts in the margin of a run that weighs tokens.
+    Weight,
 }
 
 impl Tint {
-    pub const ALL: [Self; 3] = [Self::Part, Self::LogProb, Self::Change];
+    /// Those that say something in this project.
+    pub fn all(workspace: &Workspace) -> &'static [Self] {
+        const ALL: [Tint; 4] = [Tint::Part, Tint::LogProb, Tint::Change, Tint::Weight];
+        let runs = &workspace.runs;
+        let weighs = |run| runs.settings(run).is_some_and(|settings| settings.config.weighs_tokens());
+        if runs.records.iter().any(|record| weighs(record.id)) { &ALL } else { &ALL[..3] }
+    }
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Part => "Parts",
             Self::LogProb => "Log-probs",
             Self::Change => "Change",
+            Self::Weight => "Weights",
         }
     }
 
@@ -35,15 +44,15 @@ impl Tint {
             Self::Part => "Template, prompt and answer (C)",
             Self::LogProb => "The less the model expects a token, the stronger its colour (C)",
             Self::Change => "What the run has made likelier and unlikelier since step 0 (C)",
+            Self::Weight => "What each token counts in the run's margin, with the change since step 0 as a line (C)",
         }
     }
 
-    pub fn next(self) -> Self {
-        match self {
-            Self::Part => Self::LogProb,
-            Self::LogProb => Self::Change,
-            Self::Change => Self::Part,
-        }
+    /// The one after it, round about.
+    pub fn next(self, workspace: &Workspace) -> Self {
+        let all = Self::all(workspace);
+        let at = all.iter().position(|tint| *tint == self).unwrap_or(0);
+        all[(at + 1) % all.len()]
     }
 }
 
@@ -85,9 +94,9 @@ impl RibbonView {
 
 impl PairsView {
     /// Colours the tokens by the next thing; where no token is to be seen, they are shown first.
-    pub fn turn_tint(&mut self) {
+    pub fn turn_tint(&mut self, workspace: &Workspace) {
         if self.tokens || self.ribbon.tint == Tint::Part {
-            self.ribbon.tint = self.ribbon.tint.next();
+            self.ribbon.tint = self.ribbon.tint.next(workspace);
         }
         self.tokens = true;
     }
@@ -175,7 +184,7 @@ mod tests {
         };
         let read = |request| Event::TokensRead {
             request: RequestId(request),
-            log_probs: Arc::new(TokenLogProbs { now: Vec::new(), start: Vec::new() }),
+            log_probs: Arc::new(TokenLogProbs { now: Vec::new(), start: Vec::new(), weights: Ok(Vec::new()) }),
         };
         let mut data = RibbonData::default();
         data.ask(subject("a"), Whose::Start, RequestId(1));

@@ -19,12 +19,19 @@ use super::{
 const UNEXPECTED: f32 = 8.0;
 const CHANGED: f32 = 2.0;
 
+/// A weight so far from 1 has the strongest colour where no token of the pair is further.
+const HEAVY: f32 = 0.3;
+
 /// One answer's tokens as a model reads them.
 #[derive(Clone, Copy)]
 pub struct Tinted<'a> {
     tint: Tint,
     now: &'a [f32],
     start: &'a [f32],
+    /// What each counts, where the run weighs tokens.
+    weights: Option<&'a [f32]>,
+    /// How far from 1 the weights of the pair go.
+    furthest: f32,
 }
 
 /// One token of it.
@@ -32,30 +39,48 @@ pub struct Tinted<'a> {
 pub struct TokenRead {
     now: f32,
     start: f32,
+    weight: Option<f32>,
 }
 
 impl<'a> Tinted<'a> {
     /// Of the answer in this place; nothing where its text is to be coloured by its parts.
     pub fn of(tint: Tint, log_probs: Option<&'a TokenLogProbs>, answer: usize) -> Option<Self> {
         let log_probs = log_probs.filter(|_| tint != Tint::Part)?;
-        Some(Self { tint, now: log_probs.now.get(answer)?, start: log_probs.start.get(answer)? })
+        let weights = log_probs.weights.as_ref().ok();
+        let all = weights.into_iter().flatten().flatten();
+        Some(Self {
+            tint,
+            now: log_probs.now.get(answer)?,
+            start: log_probs.start.get(answer)?,
+            weights: weights.and_then(|weights| weights.get(answer)).map(Vec::as_slice),
+            furthest: all.map(|weight| (weight - 1.0).abs()).fold(HEAVY, f32::max),
+        })
     }
 
     /// The token in this place among those that are scored.
     pub fn read(&self, scored: usize) -> Option<TokenRead> {
-        Some(TokenRead { now: *self.now.get(scored)?, start: *self.start.get(scored)? })
+        let weight = self.weights.and_then(|weights| weights.get(scored)).copied();
+        Some(TokenRead { now: *self.now.get(scored)?, start: *self.start.get(scored)?, weight })
     }
 
-    /// "Σ −34.12 over 12 tokens, −36.00 at the start: changed by 1.88".
-    pub fn sums(&self) -> String {
+    /// "Σ −34.12 over 12 tokens, −36.00 at the start: changed by 1.88", and with weights "weighted by 2.05".
+    pub fn sums(&self, name: &str) -> String {
         let (now, start) = (sum(self.now), sum(self.start));
         let tokens = data::counted(self.now.len(), "token", "tokens");
         let (number, changed) = (metric::number, metric::number(now - start));
-        format!("Σ log-prob {} over {tokens}, {} at the start: changed by {changed}", number(now), number(start))
+        let sums =
+            format!("Σ log-prob {} over {tokens}, {} at the start: changed by {changed}", number(now), number(start));
+        let Some(weights) = self.weights.filter(|_| self.tint == Tint::Weight) else { return sums };
+        let changes = self.now.iter().zip(self.start).map(|(now, start)| f64::from(now - start));
+        let weighed: f64 = weights.iter().zip(changes).map(|(weight, change)| f64::from(*weight) * change).sum();
+        let mean = sum(weights) / weights.len().max(1) as f64;
+        // Without a label nobody has said so.
+        let side = if ["Chosen", "Rejected"].contains(&name) { "" } else { ", as if the first were the chosen answer" };
+        format!("{sums}, by {} with its weights, which are {} in the mean{side}", number(weighed), number(mean))
     }
 
     pub fn ground(&self, read: TokenRead, palette: &Palette) -> Color32 {
-        ground(self.tint, read, palette)
+        ground(self.tint, read, self.furthest, palette)
     }
 
     /// The same without colours: a line under a token as long as it is unexpected; one under a token that has become likelier
@@ -64,7 +89,7 @@ impl<'a> Tinted<'a> {
         let (share, below, color) = match self.tint {
             Tint::Part => return,
             Tint::LogProb => (strength(-read.now, UNEXPECTED), true, palette.accent),
-            Tint::Change => {
+            Tint::Change | Tint::Weight => {
                 let change = read.change();
                 let up = change >= 0.0;
                 (strength(change.abs(), CHANGED), up, if up { palette.chosen } else { palette.rejected })
@@ -84,8 +109,9 @@ impl TokenRead {
     pub fn words(self) -> String {
         let percent = |log_prob: f32| metric::number(f64::from(log_prob.exp()) * 100.0);
         let number = |value: f32| metric::number(f64::from(value));
+        let weight = self.weight.map_or_else(String::new, |weight| format!("weight {}, ", number(weight)));
         format!(
-            "log-prob {} ({} %), at the start {} ({} %): changed by {}",
+            "{weight}log-prob {} ({} %), at the start {} ({} %): changed by {}",
             number(self.now),
             percent(self.now),
             number(self.start),
@@ -104,12 +130,16 @@ fn strength(nats: f32, full: f32) -> f32 {
     if nats.is_nan() { 1.0 } else { (nats / full).clamp(0.0, 1.0) }
 }
 
-fn ground(tint: Tint, read: TokenRead, palette: &Palette) -> Color32 {
+fn ground(tint: Tint, read: TokenRead, furthest: f32, palette: &Palette) -> Color32 {
     let (color, share) = match tint {
         Tint::Part => return palette.field,
         Tint::LogProb => (palette.accent, strength(-read.now, UNEXPECTED)),
         Tint::Change if read.change() >= 0.0 => (palette.chosen, strength(read.change(), CHANGED)),
         Tint::Change => (palette.rejected, strength(-read.change(), CHANGED)),
+        Tint::Weight => {
+            let beyond = read.weight.map_or(0.0, |weight| weight - 1.0);
+            (if beyond > 0.0 { palette.accent } else { palette.warning }, strength(beyond.abs(), furthest))
+        }
     };
     // Letters stay readable on the strongest.
     theme::mix(palette.field, color, 0.6 * share)
@@ -129,7 +159,8 @@ pub fn controls(
         view.whose = state::scores::Whose::Start;
     }
     ui.horizontal_wrapped(|ui| {
-        parts::segmented(ui, &mut view.tint, &Tint::ALL.map(|tint| (tint, tint.word(), tint.about())));
+        let tints: Vec<_> = Tint::all(workspace).iter().map(|tint| (*tint, tint.word(), tint.about())).collect();
+        parts::segmented(ui, &mut view.tint, &tints);
         if view.tint == Tint::Part {
             return;
         }
@@ -182,6 +213,9 @@ pub fn controls(
                 let words = format!("Margin {}, {} at the start", metric::number(now), metric::number(before));
                 parts::caption(ui, words);
             }
+            if let (Tint::Weight, Err(why)) = (view.tint, &log_probs.weights) {
+                parts::caption(ui, why);
+            }
             Some(Arc::clone(log_probs))
         }
     }
@@ -189,7 +223,8 @@ pub fn controls(
 
 pub fn legend(ui: &mut Ui, tint: Tint) {
     let palette = parts::palette(ui);
-    let read = |now: f32, start: f32| TokenRead { now, start };
+    let read = |now: f32, start: f32| TokenRead { now, start, weight: None };
+    let weight = |weight: f32| TokenRead { weight: Some(weight), ..read(0.0, 0.0) };
     let entries: &[(&str, TokenRead)] = match tint {
         Tint::Part => &[],
         Tint::LogProb => {
@@ -200,13 +235,18 @@ pub fn legend(ui: &mut Ui, tint: Tint) {
             ("as at the start", read(0.0, 0.0)),
             ("likelier by 2 nats or more", read(2.0, 0.0)),
         ],
+        Tint::Weight => &[
+            ("counts least", weight(1.0 - HEAVY)),
+            ("counts 1", weight(1.0)),
+            ("counts most; line below: likelier since the start, above: unlikelier", weight(1.0 + HEAVY)),
+        ],
     };
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         for (word, read) in entries {
             let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), Sense::hover());
             let stroke = Stroke::new(1.0, palette.hairline);
-            ui.painter().rect(rect, 2.0, ground(tint, *read, palette), stroke, egui::StrokeKind::Inside);
+            ui.painter().rect(rect, 2.0, ground(tint, *read, HEAVY, palette), stroke, egui::StrokeKind::Inside);
             ui.label(RichText::new(*word).size(size::SMALL).color(palette.weak));
             ui.add_space(space::S);
         }

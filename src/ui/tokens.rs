@@ -88,7 +88,7 @@ fn pair(
     }
     match tint {
         Tint::Part => legend(ui),
-        Tint::LogProb | Tint::Change => ribbon::legend(ui, tint),
+        Tint::LogProb | Tint::Change | Tint::Weight => ribbon::legend(ui, tint),
     }
 }
 
@@ -119,7 +119,7 @@ fn one(ui: &mut Ui, name: &str, answer: &Inspection, tinted: Option<Tinted<'_>>,
         );
     });
     if let Some(tinted) = tinted {
-        parts::caption(ui, tinted.sums());
+        parts::caption(ui, tinted.sums(name));
     }
     for finding in &answer.findings {
         if finding.flaw.is_grave() {

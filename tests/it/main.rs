@@ -72,6 +72,7 @@ mod terminal;
 mod text;
 mod text_folders;
 mod tidy;
+mod token_weights;
 mod tokens_window;
 mod toy;
 mod whole;

@@ -258,7 +258,7 @@ fn tokens_are_coloured_by_what_a_model_makes_of_them() {
         let of = |shift: f32| -> Vec<Vec<f32>> {
             scored.iter().map(|len| (0..*len).map(|n| -1.0 + shift * ((n % 5) as f32 - 2.0)).collect()).collect()
         };
-        let log_probs = TokenLogProbs { now: of(0.75), start: of(0.0) };
+        let log_probs = TokenLogProbs { now: of(0.75), start: of(0.0), weights: Err(String::new()) };
         let sum = |of: &[Vec<f32>]| of.iter().map(|values| values.iter().sum::<f32>()).collect::<Vec<_>>();
         let margin = sum(&log_probs.now);
         stage.say([Event::TokensRead { request, log_probs: Arc::new(log_probs) }]);

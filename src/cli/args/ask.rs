@@ -24,6 +24,10 @@ pub struct Score {
     /// A run that fitted a reward model, whose scores are wanted instead of log-probs; in standard deviations.
     #[arg(long, value_name = "RUN[@STEP]", requires = "project", conflicts_with = "run")]
     pub reward: Option<String>,
+    /// What each token of the labelled pairs counts in the margin of this run (objective.token_weights), and how its log-prob
+    /// has changed.
+    #[arg(long, requires = "run")]
+    pub weights: bool,
     /// A Hugging Face folder, the name of a model in its cache, or a GGUF file.
     #[arg(long, value_name = "HF_DIR", required_unless_present = "project")]
     pub model: Option<PathBuf>,

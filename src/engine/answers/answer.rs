@@ -340,6 +340,11 @@ impl Speakers {
 
     /// The speaker with these weights, loaded now if it is not at hand. The newest checkpoint is looked up every time.
     pub fn get(&mut self, weights: &Weights) -> Result<&Speaker> {
+        Ok(self.get_mut(weights)?)
+    }
+
+    /// The same, to take gradients with.
+    pub fn get_mut(&mut self, weights: &Weights) -> Result<&mut Speaker> {
         let voice = match weights {
             Weights::Model { folder, adapter } => Voice::Model(folder.clone(), adapter.clone()),
             Weights::Start { project } => {
@@ -378,6 +383,6 @@ impl Speakers {
             self.0.push((voice, speaker));
         }
         let newest = self.0.len() - 1;
-        Ok(&self.0[newest].1)
+        Ok(&mut self.0[newest].1)
     }
 }

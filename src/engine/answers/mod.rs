@@ -10,5 +10,5 @@ mod stop;
 pub use answer::{Speaker, Speakers, answer, answer_all};
 pub use candidates::{Drawn, draw};
 pub use drawing::{Drawing, Drawings, Turn};
-pub use reading::read;
+pub use reading::{doc_of, read};
 pub use scoring::{ALONE, Asked, BESIDE_A_RUN, Scoring, Scorings, Turned};

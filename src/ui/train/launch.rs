@@ -14,7 +14,10 @@ use state::{
     sandbox::ByScores,
     train::{LaunchButton, Preflight, RunCommand, TrainView},
 };
-use train::objective::{Objective, formula, name, preference_formula};
+use train::{
+    importance::told,
+    objective::{Objective, formula, name, preference_formula},
+};
 
 use super::{fork, preflight, questions, sandbox};
 use crate::{
@@ -263,6 +266,11 @@ fn method(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
         margin(ui, view, checked);
     }
     field::row(ui, &mut view.launch, &Setting::that_count(Group::Method, &checked.config));
+    if let (Some(formula), Some(cost)) = (told::formula(&checked.config), told::cost(&checked.config, checked.steps()))
+    {
+        ui.label(RichText::new(formula).color(palette.text));
+        parts::caption(ui, cost);
+    }
     if kind == Method::Reward {
         return;
     }

@@ -10,7 +10,7 @@ use state::{
     simple::{Answer, Preset, Question, each_method},
     train::{RunCommand, Start, TrainView},
 };
-use train::objective::{Objective, match_first_gradient, name};
+use train::objective::{match_first_gradient, name};
 
 use super::launch;
 use crate::{field, parts, prompt};
@@ -161,7 +161,7 @@ fn start_each(workspace: &Workspace, view: &TrainView, commands: &Commands) {
     let each = (0..seeds).flat_map(|seed| configs.iter().map(move |config| (seed, config)));
     for (number, (seed, config)) in (number..).zip(each) {
         let mut config = config.clone();
-        let mut name = format!("{} {number}", Objective::of(&config.objective).name());
+        let mut name = format!("{} {number}", name(&config.objective));
         if seeds > 1 {
             config.train.shuffle_seed = seed;
             name = format!("{name} seed {seed}");

@@ -1,0 +1,104 @@
+//! `nudge score PROJECT RUN --weights`: what each token of the labelled pairs counts in a run's margin.
+
+use std::{path::Path, sync::atomic::Ordering};
+
+use anyhow::{Context as _, Result};
+use data::{Answer, Choice, Pair, config::RunConfig};
+use engine::{Speakers, checkpoint_steps, compute_pool, doc_of, protocol::Weights, read};
+use serde_json::{Value, json};
+use store::{Project, RunId};
+
+use super::{
+    drive,
+    ending::{Ending, on_interrupt},
+    output,
+    place::find_at,
+};
+
+const STOPPING: &str = "Stopping after this pair. Ctrl-C again leaves at once.";
+
+/// One answer of a pair, token by token.
+struct Seen {
+    texts: Vec<String>,
+    weights: Vec<f32>,
+    /// Of the log-probs, since the run's start.
+    changes: Vec<f32>,
+}
+
+pub fn run(dir: &Path, run: &str, is_json: bool, threads: Option<u16>) -> Result<Ending> {
+    let project = Project::open(dir)?;
+    let (record, step) = find_at(&project, run)?;
+    if !RunConfig::from_toml(&record.config_toml)?.weighs_tokens() {
+        anyhow::bail!(
+            "{} counts all tokens alike; a run with --set objective.token_weights=tis or =ti weighs them",
+            record.name
+        );
+    }
+    let newest = || checkpoint_steps(&record.checkpoints).pop();
+    let step =
+        step.or_else(newest).with_context(|| format!("{} has no checkpoint yet; let it go on first", record.name))?;
+    let interrupted = on_interrupt(STOPPING, || {})?;
+    let pool = compute_pool(drive::threads(threads)).context("The system refuses threads")?;
+    let mut speakers = Speakers::default();
+    for pair in project.pairs_at(project.revision()?)? {
+        let Some(Choice::Better { chosen, rejected, .. }) = pair.verdict.as_ref().map(|verdict| verdict.choice) else {
+            continue;
+        };
+        if interrupted.load(Ordering::Acquire) {
+            return Ok(Ending::Interrupted);
+        }
+        let answers = [chosen, rejected].map(|place| pair.answers.get(place).cloned());
+        let [Some(chosen), Some(rejected)] = answers else { continue };
+        let seen = pool.install(|| look(&mut speakers, dir, (record.id, step), &pair, &[chosen, rejected]));
+        match seen {
+            Ok(seen) if is_json => output::json(&as_json(&pair, &seen))?,
+            Ok(seen) => print(&pair, &seen)?,
+            Err(error) if is_json => output::json(&json!({"pair": pair.id.0, "error": error.to_string()}))?,
+            Err(error) => output::line(format!("{:>6}  {error}", pair.id.0))?,
+        }
+    }
+    Ok(Ending::Done)
+}
+
+fn look(
+    speakers: &mut Speakers,
+    dir: &Path,
+    (run, step): (RunId, u64),
+    pair: &Pair,
+    answers: &[Answer],
+) -> Result<Vec<Seen>> {
+    let read = read(speakers, dir, Some((run, step)), &pair.prompt, answers)?;
+    let weights = read.weights.map_err(anyhow::Error::msg)?;
+    let speaker = speakers.get(&Weights::Run { project: dir.to_owned(), run, step: Some(step) })?;
+    let doc = doc_of(&speaker.codec, speaker.limits, &pair.prompt, answers)?;
+    let known = doc.continuations.iter().zip(weights).zip(read.now.iter().zip(&read.start));
+    let seen = known.map(|((ids, weights), (now, start))| Seen {
+        texts: ids.iter().map(|id| speaker.codec.token(*id)).collect(),
+        weights,
+        changes: now.iter().zip(start).map(|(now, start)| now - start).collect(),
+    });
+    Ok(seen.collect())
+}
+
+fn as_json(pair: &Pair, seen: &[Seen]) -> Value {
+    let mut line = json!({"pair": pair.id.0});
+    if let Some(fields) = line.as_object_mut() {
+        for (side, seen) in ["chosen", "rejected"].iter().zip(seen) {
+            fields.insert(format!("{side}_tokens"), json!(seen.texts));
+            fields.insert(format!("{side}_weights"), json!(seen.weights));
+            fields.insert(format!("{side}_logp_changes"), json!(seen.changes));
+        }
+    }
+    line
+}
+
+fn print(pair: &Pair, seen: &[Seen]) -> Result<()> {
+    for (side, seen) in ["chosen", "rejected"].iter().zip(seen) {
+        let mean = seen.weights.iter().sum::<f32>() / seen.weights.len().max(1) as f32;
+        output::line(format!("{:>6}  {side}, mean weight {mean:.3}", pair.id.0))?;
+        for ((text, weight), change) in seen.texts.iter().zip(&seen.weights).zip(&seen.changes) {
+            output::line(format!("        {weight:>7.3}  {change:>+8.4}  {text:?}"))?;
+        }
+    }
+    Ok(())
+}
