@@ -3,9 +3,10 @@
 use std::{path::Path, sync::atomic::Ordering};
 
 use anyhow::{Context as _, Result};
-use data::{Answer, Choice, Pair, config::RunConfig};
+use data::{Answer, Choice, Pair, PairId, config::RunConfig};
 use engine::{Speakers, checkpoint_steps, compute_pool, doc_of, protocol::Weights, read};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use store::{Project, RunId};
 
 use super::{
@@ -18,11 +19,20 @@ use super::{
 const STOPPING: &str = "Stopping after this pair. Ctrl-C again leaves at once.";
 
 /// One answer of a pair, token by token.
+#[derive(Serialize)]
 struct Seen {
-    texts: Vec<String>,
+    tokens: Vec<String>,
     weights: Vec<f32>,
-    /// Of the log-probs, since the run's start.
-    changes: Vec<f32>,
+    /// Since the run's start.
+    logp_changes: Vec<f32>,
+}
+
+/// A line of JSON.
+#[derive(Serialize)]
+struct Line<'s> {
+    pair: PairId,
+    chosen: Option<&'s Seen>,
+    rejected: Option<&'s Seen>,
 }
 
 pub fn run(dir: &Path, run: &str, is_json: bool, threads: Option<u16>) -> Result<Ending> {
@@ -51,7 +61,9 @@ pub fn run(dir: &Path, run: &str, is_json: bool, threads: Option<u16>) -> Result
         let [Some(chosen), Some(rejected)] = answers else { continue };
         let seen = pool.install(|| look(&mut speakers, dir, (record.id, step), &pair, &[chosen, rejected]));
         match seen {
-            Ok(seen) if is_json => output::json(&as_json(&pair, &seen))?,
+            Ok(seen) if is_json => {
+                output::json(&Line { pair: pair.id, chosen: seen.first(), rejected: seen.get(1) })?;
+            }
             Ok(seen) => print(&pair, &seen)?,
             Err(error) if is_json => output::json(&json!({"pair": pair.id.0, "error": error.to_string()}))?,
             Err(error) => output::line(format!("{:>6}  {error}", pair.id.0))?,
@@ -73,30 +85,18 @@ fn look(
     let doc = doc_of(&speaker.codec, speaker.limits, &pair.prompt, answers)?;
     let known = doc.continuations.iter().zip(weights).zip(read.now.iter().zip(&read.start));
     let seen = known.map(|((ids, weights), (now, start))| Seen {
-        texts: ids.iter().map(|id| speaker.codec.token(*id)).collect(),
+        tokens: ids.iter().map(|id| speaker.codec.token(*id)).collect(),
         weights,
-        changes: now.iter().zip(start).map(|(now, start)| now - start).collect(),
+        logp_changes: now.iter().zip(start).map(|(now, start)| now - start).collect(),
     });
     Ok(seen.collect())
-}
-
-fn as_json(pair: &Pair, seen: &[Seen]) -> Value {
-    let mut line = json!({"pair": pair.id.0});
-    if let Some(fields) = line.as_object_mut() {
-        for (side, seen) in ["chosen", "rejected"].iter().zip(seen) {
-            fields.insert(format!("{side}_tokens"), json!(seen.texts));
-            fields.insert(format!("{side}_weights"), json!(seen.weights));
-            fields.insert(format!("{side}_logp_changes"), json!(seen.changes));
-        }
-    }
-    line
 }
 
 fn print(pair: &Pair, seen: &[Seen]) -> Result<()> {
     for (side, seen) in ["chosen", "rejected"].iter().zip(seen) {
         let mean = seen.weights.iter().sum::<f32>() / seen.weights.len().max(1) as f32;
         output::line(format!("{:>6}  {side}, mean weight {mean:.3}", pair.id.0))?;
-        for ((text, weight), change) in seen.texts.iter().zip(&seen.weights).zip(&seen.changes) {
+        for ((text, weight), change) in seen.tokens.iter().zip(&seen.weights).zip(&seen.logp_changes) {
             output::line(format!("        {weight:>7.3}  {change:>+8.4}  {text:?}"))?;
         }
     }

@@ -80,6 +80,16 @@ impl RibbonView {
         std::iter::once(Whose::Start).chain(checkpoints).collect()
     }
 
+    /// Weights of tokens are those of a run: where the one at hand has none, the newest that has some.
+    pub fn find_weights(&mut self, workspace: &Workspace) {
+        let runs = &workspace.runs;
+        let weighs = |run| runs.settings(run).is_some_and(|settings| settings.config.weighs_tokens());
+        let has_some = |whose: &Whose| matches!(whose, Whose::Checkpoint { run, .. } if weighs(*run));
+        if self.tint == Tint::Weight && !has_some(&self.whose) {
+            self.whose = Whose::all(workspace).into_iter().find(has_some).unwrap_or(self.whose);
+        }
+    }
+
     /// To the next weights, or the ones before.
     pub fn scrub(&mut self, workspace: &Workspace, forward: bool) {
         let stops = self.stops(workspace);
@@ -97,6 +107,7 @@ impl PairsView {
     pub fn turn_tint(&mut self, workspace: &Workspace) {
         if self.tokens || self.ribbon.tint == Tint::Part {
             self.ribbon.tint = self.ribbon.tint.next(workspace);
+            self.ribbon.find_weights(workspace);
         }
         self.tokens = true;
     }

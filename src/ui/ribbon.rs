@@ -160,7 +160,9 @@ pub fn controls(
     }
     ui.horizontal_wrapped(|ui| {
         let tints: Vec<_> = Tint::all(workspace).iter().map(|tint| (*tint, tint.word(), tint.about())).collect();
-        parts::segmented(ui, &mut view.tint, &tints);
+        if parts::segmented(ui, &mut view.tint, &tints) {
+            view.find_weights(workspace);
+        }
         if view.tint == Tint::Part {
             return;
         }

@@ -133,11 +133,11 @@ pub enum Contrast {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transform {
-    /// By its rank in the answer; tokens with the same contrast share theirs.
+    /// By the rank in the answer of its contrast, rounded to two decimals; tokens of the same contrast share theirs.
     #[default]
     Rank,
-    /// The same of contrasts rounded to two decimals, the later of equal ones ranking higher.
-    RankRounded,
+    /// The same, except that of equal ones the later ranks higher.
+    RankByPlace,
     /// Its exponential.
     Exp,
 }
@@ -274,12 +274,12 @@ pub(super) const TOKEN_WEIGHTS: &[Word] = &[
     word("none", "All alike", ""),
     word(
         "tis",
-        "By contrast (TIS-DPO)",
+        "TIS-DPO",
         "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike",
     ),
     word(
         "ti",
-        "By gradient (TI-DPO)",
+        "TI-DPO",
         "arXiv 2505.19653, its weights: a token counts by how much the last prediction of its answer hangs on it, and by how near the middle it stands; about 4 forwards a token instead of 2",
     ),
 ];
@@ -293,12 +293,12 @@ pub(super) const TRANSFORMS: &[Word] = &[
     word(
         "rank",
         "Rank",
-        "By its rank in the answer, from the lowest weight to the highest; equal contrasts share a rank",
+        "By the rank in the answer of its contrast, rounded to two decimals, from the lowest weight to the highest; equal ones share a rank",
     ),
     word(
-        "rank-rounded",
-        "Rank, rounded",
-        "As released: contrasts rounded to two decimals first, and of equal ones the later token ranks higher",
+        "rank-by-place",
+        "Rank, ties by place",
+        "As released: of equal contrasts the later token ranks higher, so that weights drift towards the end of an answer",
     ),
     word(
         "exp",

@@ -2,7 +2,8 @@
 //!
 //! A chosen answer's tokens count by δ, a rejected one's by −δ: what a model of the good answers finds likelier is what makes a
 //! chosen answer good, and what is least to blame in a rejected one. The paper takes e^clamp(δ, −0.5, 1.5), and of a rejected
-//! answer e^−clamp(δ, −0.5, 1.5); the released code ranks the tokens of an answer and spreads 0.7 to 1.3 over the ranks.
+//! answer e^−clamp(δ, −0.5, 1.5); the released code ranks the tokens of an answer, their
+//! contrasts rounded to two decimals, and spreads 0.7 to 1.3 over the ranks.
 
 use data::config::{LastToken, TisConfig, Transform};
 
@@ -30,15 +31,15 @@ pub fn weights(config: &TisConfig, contrasts: &[f32], side: Side, ends: bool) ->
 
 fn transformed(config: &TisConfig, contrasts: &[f64], side: Side) -> Vec<f64> {
     let sign = if side == Side::Chosen { 1.0 } else { -1.0 };
-    let signed = || contrasts.iter().map(|contrast| sign * contrast);
+    let rounded = || -> Vec<f64> {
+        contrasts.iter().map(|contrast| (sign * contrast * 100.0).round_ties_even() / 100.0).collect()
+    };
     let [low, high] = config.clamp;
     match config.transform {
         Transform::Exp => contrasts.iter().map(|contrast| (sign * contrast.clamp(low, high)).exp()).collect(),
-        Transform::Rank => by_rank(&signed().collect::<Vec<_>>(), config.ranks, Ties::Shared),
-        Transform::RankRounded => {
-            let rounded = signed().map(|score| (score * 100.0).round_ties_even() / 100.0);
-            by_rank(&rounded.collect::<Vec<_>>(), config.ranks, Ties::ByPlace)
-        }
+        // What the two models find all but alike is no order.
+        Transform::Rank => by_rank(&rounded(), config.ranks, Ties::Shared),
+        Transform::RankByPlace => by_rank(&rounded(), config.ranks, Ties::ByPlace),
     }
 }
 
@@ -95,7 +96,7 @@ mod tests {
         let exp = config(Transform::Exp, LastToken::Weighed);
         close(&weights(&exp, &CHOSEN, Side::Chosen, true), &[2.718_281_7, 0.606_530_67, 1.051_271]);
         close(&weights(&exp, &REJECTED, Side::Rejected, true), &[1.648_721_2, 0.548_811_6]);
-        for rank in [Transform::Rank, Transform::RankRounded] {
+        for rank in [Transform::Rank, Transform::RankByPlace] {
             let rank = config(rank, LastToken::Weighed);
             close(&weights(&rank, &CHOSEN, Side::Chosen, true), &[1.3, 0.7, 1.0]);
             close(&weights(&rank, &REJECTED, Side::Rejected, true), &[1.3, 0.7]);
@@ -123,9 +124,9 @@ mod tests {
     fn equal_contrasts_share_a_rank_unless_as_released() {
         let contrasts = [0.001, 0.002, 0.0, 1.0, 1.0];
         let of = |transform| weights(&config(transform, LastToken::Weighed), &contrasts, Side::Chosen, false);
-        close(&of(Transform::Rank), &[0.85, 1.0, 0.7, 1.225, 1.225]);
+        close(&of(Transform::Rank), &[0.85, 0.85, 0.85, 1.225, 1.225]);
         // Rounded to two decimals the first three are equal, and the later rank higher.
-        close(&of(Transform::RankRounded), &[0.7, 0.85, 1.0, 1.15, 1.3]);
+        close(&of(Transform::RankByPlace), &[0.7, 0.85, 1.0, 1.15, 1.3]);
     }
 
     #[test]

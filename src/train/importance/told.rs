@@ -2,20 +2,20 @@
 
 use data::config::{Contrast, Every, Prior, RunConfig, TokenWeights, Transform};
 
-/// What a token's weight is, e.g. "w by rank of δ = log π⁺ − log π⁻ in its answer, 0.7 to 1.3". `None` where all count alike.
+/// What a token's weight is, e.g. "ω = 0.7 to 1.3 by rank of ±δ in the answer". `None` where all count alike.
 pub fn formula(config: &RunConfig) -> Option<String> {
     let (tis, ti) = (&config.tis, &config.ti);
     let mean_one = if tis.normalize { ", mean 1" } else { "" };
     config.weighs_tokens().then(|| match config.objective.token_weights {
         TokenWeights::None => String::new(),
         TokenWeights::Tis => match tis.transform {
-            Transform::Rank | Transform::RankRounded => {
+            Transform::Rank | Transform::RankByPlace => {
                 let [low, high] = tis.ranks;
-                format!("w = {low} to {high} by rank of ±δ in the answer{mean_one},  δ = log π⁺ − log π⁻")
+                format!("ω = {low} to {high} by rank of ±δ in the answer{mean_one},  δ = log π⁺ − log π⁻")
             }
             Transform::Exp => {
                 let [low, high] = tis.clamp;
-                format!("w = exp(±δ){mean_one},  δ = log π⁺ − log π⁻ within {low} to {high}")
+                format!("ω = exp(±δ){mean_one},  δ = log π⁺ − log π⁻ within {low} to {high}")
             }
         },
         TokenWeights::Ti => {
@@ -24,7 +24,7 @@ pub fn formula(config: &RunConfig) -> Option<String> {
                 Prior::Sum => "P/ΣP",
             };
             let (gradient, place) = (ti.lambda, ((1.0 - ti.lambda) * 1e6).round() / 1e6);
-            format!("w ∝ {gradient}·‖∂z/∂e‖₁ + {place}·{prior}, mean 1")
+            format!("ω ∝ {gradient}·‖∂z/∂e‖₁ + {place}·{prior}, mean 1")
         }
     })
 }
@@ -61,13 +61,13 @@ mod tests {
         let mut config = RunConfig::default();
         assert_eq!((formula(&config), cost(&config, Some(40))), (None, None));
         config.objective.token_weights = TokenWeights::Tis;
-        assert_eq!(formula(&config).unwrap(), "w = 0.7 to 1.3 by rank of ±δ in the answer,  δ = log π⁺ − log π⁻");
+        assert_eq!(formula(&config).unwrap(), "ω = 0.7 to 1.3 by rank of ±δ in the answer,  δ = log π⁺ − log π⁻");
         assert!(cost(&config, Some(41)).unwrap().contains("swapped, 21 steps each; then 2 forwards a pair"));
         config.tis.transform = Transform::Exp;
         config.tis.normalize = true;
-        assert_eq!(formula(&config).unwrap(), "w = exp(±δ), mean 1,  δ = log π⁺ − log π⁻ within -0.5 to 1.5");
+        assert_eq!(formula(&config).unwrap(), "ω = exp(±δ), mean 1,  δ = log π⁺ − log π⁻ within -0.5 to 1.5");
         config.objective.token_weights = TokenWeights::Ti;
-        assert_eq!(formula(&config).unwrap(), "w ∝ 0.7·‖∂z/∂e‖₁ + 0.3·P, mean 1");
+        assert_eq!(formula(&config).unwrap(), "ω ∝ 0.7·‖∂z/∂e‖₁ + 0.3·P, mean 1");
         assert!(cost(&config, None).unwrap().contains("4 forwards a token"));
     }
 }

@@ -115,7 +115,7 @@ impl Training {
         if each_step {
             weigher.spent = spent;
         } else {
-            anchors.spend(spent);
+            anchors.weighed_in(spent);
         }
         for ((which, doc), read) in unknown.into_iter().zip(&docs).zip(read) {
             weigher.set(which, of_answers(config, &read, &doc.continuations, codec.stop_ids()));

@@ -47,6 +47,8 @@ pub struct Anchors {
     computed: usize,
     /// Time that it took, pauses left out; it counts for no step.
     spent: Duration,
+    /// The same for the weights of its tokens.
+    weighed: Duration,
     /// The start model stands in for the run's own weights, which answer nobody meanwhile.
     stand_in: bool,
 }
@@ -62,6 +64,7 @@ impl Anchors {
             known: 0,
             computed: 0,
             spent: Duration::ZERO,
+            weighed: Duration::ZERO,
             stand_in: false,
         }
     }
@@ -81,19 +84,20 @@ impl Anchors {
         self.references.iter().flatten().flatten().sum()
     }
 
+    /// Time that pairs took once, pauses left out; it counts for no step.
     pub fn spent(&self) -> Duration {
-        self.spent
+        self.spent + self.weighed
     }
 
-    /// The same for what else is computed of a pair once.
-    pub fn spend(&mut self, time: Duration) {
-        self.spent += time;
+    /// So long it took to weigh the tokens of some pairs, once.
+    pub fn weighed_in(&mut self, time: Duration) {
+        self.weighed += time;
     }
 
     /// Seconds that pairs will take which the next `visits` visits meet for the first time.
     pub fn secs_to_come(&self, visits: u64) -> f64 {
         let unknown = (self.train.len() - self.known) as u64;
-        unknown.min(visits) as f64 * self.spent.as_secs_f64() / self.known.max(1) as f64
+        unknown.min(visits) as f64 * self.spent().as_secs_f64() / self.known.max(1) as f64
     }
 
     /// The training pairs are others now: `before` gives the place that a pair had, where it is the same. `measured`: the
@@ -109,9 +113,14 @@ impl Anchors {
 
     /// For the log, when the run ends.
     pub fn summary(&self) -> Option<String> {
+        let weighed = if self.weighed.is_zero() {
+            String::new()
+        } else {
+            format!(", and to weigh tokens {:.1} s", self.weighed.as_secs_f64())
+        };
         (self.computed > 0).then(|| {
             format!(
-                "Reference log-probs: {} computed on the way, which took {:.1} s; the speeds leave that out",
+                "Reference log-probs: {} computed on the way, which took {:.1} s{weighed}; the speeds leave that out",
                 counted(self.computed, "pair was", "pairs were"),
                 self.spent.as_secs_f64()
             )

@@ -75,7 +75,7 @@ pub fn name(config: &ObjectiveConfig) -> String {
 fn weighed(config: &ObjectiveConfig) -> &'static str {
     match config.token_weights {
         TokenWeights::None => "",
-        TokenWeights::Tis | TokenWeights::Ti => ",  s = Σ w·log π",
+        TokenWeights::Tis | TokenWeights::Ti => ",  s = Σ ω·log π",
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
         config.negatives = Negatives::All;
         assert!(formula(&config).starts_with("L = −1/(1 + Σᵢ exp(−β·mᵢ)) + 0.5·L_pre,  m = "));
         config.token_weights = TokenWeights::Tis;
-        assert!(formula(&config).ends_with(",  s = Σ w·log π"));
+        assert!(formula(&config).ends_with(",  s = Σ ω·log π"));
         assert_eq!(name(&config), "TIS-MPO anchored-sum");
     }
 
