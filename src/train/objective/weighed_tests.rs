@@ -10,6 +10,8 @@ use crate::objective::{Margin, Smoothing};
 
 const CERTAIN: Label = Label { certainty: 1.0, reward: 1.0, behaviour: 1.0 };
 const REFERENCE: [&[f32]; 2] = [&[-1.0, -2.0, -3.0], &[-1.5, -0.5]];
+/// Of finite differences.
+const STEP: f32 = 0.0625;
 /// Log-prob changes of the chosen and the rejected answer.
 const CHANGES: [&[f32]; 2] = [&[0.2, -0.1, 0.4], &[-0.3, 0.1]];
 
@@ -33,16 +35,17 @@ fn dpo() -> Objective {
     Objective::Dpo { beta: 0.1, margin: Margin::AnchoredSum, smoothing: Smoothing::None }
 }
 
+/// Weights of both answers, margin, loss, and the slope of each token.
+type Golden<'a> = ([&'a [f32]; 2], f64, f64, [&'a [f64]; 2]);
+
 #[test]
 fn golden_numbers_of_dpo_and_mpo() {
-    let rows: [([&[f32]; 2], f64, f64, [&[f64]; 2]); 3] = [
+    // Contrasts 1, −0.8 and 0.05 of the chosen, −2 and 0.6 of the rejected answer, kept within −0.5 to 1.5.
+    let of = |contrasts: &[f32]| contrasts.iter().map(|contrast| contrast.exp()).collect::<Vec<f32>>();
+    let exp = [of(&[1.0, -0.5, 0.05]), of(&[0.5, -0.6])];
+    let rows: [Golden<'_>; 3] = [
         ([&[1.0; 3], &[1.0; 2]], 0.7, 0.658_760, [&[-0.048_251; 3], &[0.048_251; 2]]),
-        (
-            [&[2.718_281_8, 0.606_530_66, 1.051_271_1], &[1.648_721_3, 0.548_811_64]],
-            1.343_247,
-            0.628_239,
-            [&[-0.126_799, -0.028_293, -0.049_039], &[0.076_908, 0.025_600]],
-        ),
+        ([&exp[0], &exp[1]], 1.343_247, 0.628_239, [&[-0.126_799, -0.028_293, -0.049_039], &[0.076_908, 0.025_600]]),
         (
             [&[1.3, 0.7, 1.0], &[1.3, 0.7]],
             0.91,
@@ -65,7 +68,6 @@ fn golden_numbers_of_dpo_and_mpo() {
         assert_close(got.pair.rejected_reward, -0.02, 1e-7);
         assert_close(got.pair.weighed.unwrap().reward_margin, 0.1 * margin, 1e-6);
     }
-    let exp = [vec![2.718_281_8, 0.606_530_66, 1.051_271_1], vec![1.648_721_3, 0.548_811_64]];
     let mpo = Objective::Mpo { beta: 0.1, margin: Margin::AnchoredSum };
     let got = term(&mpo, CERTAIN, &moved(), &exp);
     assert_close(got.pair.loss, -0.533_531, 1e-6);
@@ -121,7 +123,6 @@ fn weights_of_one_are_no_weights() {
 fn slopes_times_weights_are_the_slopes_of_the_loss() {
     let weights = [vec![1.7, 0.2, 0.9], vec![0.4, 1.1], vec![2.0, 0.0]];
     let policy: Vec<Vec<f32>> = moved().into_iter().chain([vec![-1.25, -0.75]]).collect();
-    const STEP: f32 = 0.0625;
     for objective in every_objective() {
         for (certainty, answers) in [(1.0, 2), (0.75, 2), (1.0, 3), (0.8, 3)] {
             if answers == 3 && matches!(objective, Objective::Ipo { .. }) {
