@@ -13,7 +13,7 @@ use state::{
     export::{ExportCommand, Exporting},
     models::{Intake, ModelsCommand, Selected},
     order::Amendment,
-    pairs::PairsCommand,
+    pairs::{Only, PairsCommand},
     projects::ProjectsCommand,
     runs::Loaded,
     scores::ScoresCommand,
@@ -73,6 +73,11 @@ impl App {
                 self.views.screen = Screen::Pairs;
                 self.views.pairs.tokens = true;
                 self.views.pairs.select(Some(pair));
+            }
+            Command::ShowPairs(title, ids) => {
+                self.views.screen = Screen::Pairs;
+                self.views.pairs.select(ids.first().copied());
+                self.views.pairs.only = Some(Only { title, ids, finding: None });
             }
             Command::Answers(command) => self.apply_answers(command),
             Command::Models(command) => self.apply_models(command, frame),

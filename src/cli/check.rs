@@ -94,11 +94,11 @@ fn print(report: &PreflightReport) -> Result<()> {
     }
     for finding in &report.findings {
         let mark = if finding.flaw.is_grave() { "WRONG" } else { "note" };
-        let examples: Vec<String> = finding.examples.iter().map(|pair| pair.0.to_string()).collect();
-        let more = if finding.pairs > examples.len() { ", …" } else { "" };
+        let examples: Vec<String> = finding.pairs.iter().take(LISTED).map(|pair| pair.0.to_string()).collect();
+        let more = if finding.pairs.len() > LISTED { ", …" } else { "" };
         output::line(format!(
             "{mark}: {} of the pairs ({}{more}): {}",
-            finding.pairs,
+            finding.pairs.len(),
             examples.join(", "),
             finding.text
         ))?;

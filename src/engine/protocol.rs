@@ -466,7 +466,5 @@ pub struct PairFinding {
     pub flaw: Flaw,
     /// A sentence.
     pub text: String,
-    pub pairs: usize,
-    /// The first few of them.
-    pub examples: Vec<PairId>,
+    pub pairs: Vec<PairId>,
 }

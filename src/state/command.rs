@@ -1,6 +1,6 @@
 //! What a click or a key means. Queued while a frame is drawn, applied before the next one.
 
-use std::{cell::RefCell, path::PathBuf};
+use std::{cell::RefCell, path::PathBuf, sync::Arc};
 
 use data::PairId;
 
@@ -53,6 +53,8 @@ pub enum Command {
     ReadTokens(Subject, Whose),
     /// Show a pair in the editor, with its tokens.
     ShowPair(PairId),
+    /// List these alone, under this title.
+    ShowPairs(String, Arc<Vec<PairId>>),
 }
 
 /// The window was asked to close while a run is going.

@@ -102,8 +102,7 @@ fn a_doubled_bos_holds_up_the_start_until_it_is_accepted() {
         findings: vec![PairFinding {
             flaw: Flaw::DoubledBos,
             text: "BOS stands twice in a row".to_owned(),
-            pairs: 1,
-            examples: vec![pair],
+            pairs: vec![pair],
         }],
         ..PreflightReport::default()
     };
@@ -122,4 +121,36 @@ fn a_doubled_bos_holds_up_the_start_until_it_is_accepted() {
     window.click(&format!("Pair {}", pair.0));
     window.until("the tokens are read", is_read);
     assert_eq!(window.harness.state().views().pairs.selected, Some(pair));
+}
+
+#[test]
+fn answers_that_are_cut_are_shown_together_or_kept_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = project(dir.path(), &ANSWERS);
+    let mut window = Window::open(dir.path(), Screen::Train);
+    window.click("Check first");
+    let Ok(Request::Preflight { request, .. }) = window.requests.try_recv() else {
+        panic!("nothing was asked");
+    };
+    let pairs = vec![pair, PairId(pair.0 + 1000)];
+    let report = PreflightReport {
+        train_pairs: 1,
+        fates: Fates { answer_cut: 2, ..Fates::default() },
+        lengths: Lengths { answers: vec![3, 5, 1], bin: 1000, longest: 2700, cut_at: 1024 },
+        findings: vec![PairFinding {
+            flaw: Flaw::Cut,
+            text: "An answer loses its end".to_owned(),
+            pairs: pairs.clone(),
+        }],
+        ..PreflightReport::default()
+    };
+    window.events.send(Event::Preflight { request, report: Box::new(report) }).unwrap();
+    window.settle();
+    window.click("Keep answers of up to 2700 tokens whole");
+    let launch = &mut window.harness.state_mut().views_mut().train.launch;
+    assert_eq!(launch.checked().config.data.max_answer_tokens, 2700);
+    window.click("Show them all");
+    window.assert_shows("Showing 2 pairs: An answer loses its end");
+    let only = window.harness.state().views().pairs.only.clone().unwrap();
+    assert_eq!(*only.ids, pairs);
 }

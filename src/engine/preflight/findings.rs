@@ -8,9 +8,6 @@ use train::dataset::documents::{Dataset, Inputs, PairDoc};
 
 use crate::protocol::{Fates, Lengths, PairFinding, PreflightReport};
 
-/// Pairs named for each finding.
-const EXAMPLES: usize = 10;
-
 /// Bars of the histogram, about.
 const BARS: usize = 32;
 
@@ -54,11 +51,9 @@ pub fn fill(report: &mut PreflightReport, data: &Inputs, dataset: &Dataset, code
         chat && !codec.has_template()
     };
     let mut find = |flaw, text: String, has: &dyn Fn(&PairDoc) -> bool| {
-        let mut examples: Vec<PairId> = docs(dataset).filter(|pair| has(pair)).map(|pair| pair.id).collect();
-        let pairs = examples.len();
-        examples.truncate(EXAMPLES);
-        if pairs > 0 {
-            report.findings.push(PairFinding { flaw, text, pairs, examples });
+        let pairs: Vec<PairId> = docs(dataset).filter(|pair| has(pair)).map(|pair| pair.id).collect();
+        if !pairs.is_empty() {
+            report.findings.push(PairFinding { flaw, text, pairs });
         }
     };
     find(
@@ -102,8 +97,7 @@ pub fn too_large(report: &mut PreflightReport, pairs: Vec<PairId>) {
     report.findings.push(PairFinding {
         flaw: Flaw::TooLarge,
         text: "Too large for the memory that may be taken, even alone in its row: the run sets it aside".to_owned(),
-        pairs: pairs.len(),
-        examples: pairs.into_iter().take(EXAMPLES).collect(),
+        pairs,
     });
 }
 

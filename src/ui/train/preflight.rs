@@ -1,5 +1,7 @@
 //! The pre-flight sheet: everything that can be known before the first step.
 
+use std::sync::Arc;
+
 use data::{
     Flaw, PairId,
     config::{DataConfig, RunConfig},
@@ -16,6 +18,12 @@ use crate::{
 
 /// The key of the launch sheet that accepts a doubled BOS.
 const ALLOW_DOUBLED_BOS: &str = DataConfig::ALLOW_DOUBLED_BOS.key;
+
+/// The key of the launch sheet that says where answers are cut.
+const LONGEST_ANSWER: &str = DataConfig::MAX_ANSWER_TOKENS.key;
+
+/// Pairs that each have a way to them.
+const LINKS: usize = 5;
 
 /// Golden values may differ by this share and still agree (f32 against f64).
 const AGREES: f64 = 1e-3;
@@ -88,7 +96,7 @@ fn ready(ui: &mut Ui, report: &PreflightReport, launch: &mut Launch, commands: &
         });
     }
     for finding in &report.findings {
-        pair_finding(ui, finding, launch, commands);
+        pair_finding(ui, finding, &report.lengths, launch, commands);
     }
     fact(ui, "Reference", &report.reference);
     fact(
@@ -174,7 +182,7 @@ fn fact(ui: &mut Ui, name: &str, text: &str) {
 }
 
 /// What is wrong with the tokens of some pairs, with a way to each of the first.
-fn pair_finding(ui: &mut Ui, finding: &PairFinding, launch: &mut Launch, commands: &Commands) {
+fn pair_finding(ui: &mut Ui, finding: &PairFinding, lengths: &Lengths, launch: &mut Launch, commands: &Commands) {
     let palette = parts::palette(ui);
     let (ground, color) = if finding.flaw.is_grave() {
         (palette.error_soft, palette.error)
@@ -182,12 +190,24 @@ fn pair_finding(ui: &mut Ui, finding: &PairFinding, launch: &mut Launch, command
         (palette.warning_soft, palette.warning)
     };
     parts::strip(ui, ground, |ui| {
-        let pairs = counted(finding.pairs, "pair", "pairs");
-        let text = RichText::new(format!("{pairs}: {}", finding.text)).color(color);
+        let pairs = counted(finding.pairs.len(), "pair", "pairs");
+        let title = format!("{pairs}: {}", finding.text);
+        let text = RichText::new(&title).color(color);
         ui.add(egui::Label::new(text).wrap());
         ui.horizontal_wrapped(|ui| {
-            for pair in finding.examples.iter().take(5) {
+            for pair in finding.pairs.iter().take(LINKS) {
                 link(ui, *pair, commands);
+            }
+            let all = "Shows them alone in Pairs, where all of them can be chosen, tagged, held out or deleted";
+            if finding.pairs.len() > 1 && parts::quiet(ui, true, "Show them all").on_hover_text(all).clicked() {
+                commands.push(Command::ShowPairs(title, Arc::new(finding.pairs.clone())));
+            }
+            let longest = counted(lengths.longest, "token", "tokens");
+            let whole = format!("Keep answers of up to {longest} whole");
+            let about =
+                "Sets the longest answer to that of the longest one that was looked at; it takes memory and time";
+            if finding.flaw == Flaw::Cut && parts::quiet(ui, true, &whole).on_hover_text(about).clicked() {
+                launch.set(LONGEST_ANSWER, lengths.longest.to_string());
             }
         });
         if finding.flaw == Flaw::DoubledBos {

@@ -336,7 +336,7 @@ fn border_not_told_a_prompt_that_is_rewritten_is_a_finding() {
     let template = "{{ bos_token }}{% for m in messages %}[{{ m.role }}{% if loop.last %}!{% endif %}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant!]{% endif %}";
     let report = preflight(&[("chat_template.jinja", template)], Vec::new());
     let finding = report.findings.iter().find(|finding| finding.flaw == Flaw::PromptRewritten).unwrap();
-    assert_eq!(finding.pairs, 20);
+    assert_eq!(finding.pairs.len(), 20);
 }
 
 #[test]
