@@ -1,3 +1,5 @@
+//! Arrow files as pyarrow and `datasets` wrote them, whole, cut and with absurd lengths.
+
 use std::{fs, path::Path};
 
 use super::*;
