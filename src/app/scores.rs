@@ -90,7 +90,7 @@ pub(super) fn find(project: &Project, listing: &Listing) -> anyhow::Result<Vec<P
     let Listing { query, by } = listing;
     Ok(match by {
         None => project.query(query)?,
-        Some(by) => project.query_scored(query, by.scoring, by.fate.is_some(), &|scores| by.place(scores))?,
+        Some(by) => project.query_scored(query, by.scoring, by.narrows(), &|scores| by.place(scores))?,
     })
 }
 

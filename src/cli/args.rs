@@ -10,6 +10,7 @@ mod fork;
 mod health;
 mod labels;
 mod metrics;
+mod pairs;
 mod sample;
 
 use std::path::PathBuf;
@@ -27,12 +28,10 @@ pub use self::fork::Fork;
 pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
 pub use self::metrics::Metrics;
+pub use self::pairs::{Bounds, Change, Pairs, Which};
 pub use self::sample::{Draws, References, Sample};
 
-use data::{
-    SplitRule,
-    config::{Method, Precision},
-};
+use data::config::{Method, Precision};
 use kernels::device::DeviceChoice;
 
 /// Teaches a local language model your preferences.
@@ -76,6 +75,7 @@ pub enum Command {
     Export(Export),
     Import(Import),
     Pairs(Pairs),
+    Change(Change),
     Health(Health),
     Sample(Sample),
     References(References),
@@ -301,33 +301,6 @@ pub struct Import {
     pub json: bool,
 }
 
-/// Write the labelled pairs of a project to a file
-#[derive(Debug, clap::Args)]
-pub struct Pairs {
-    #[command(flatten)]
-    pub place: Place,
-    /// Ends in .jsonl, .json, .csv or .tsv, with .gz behind if it should be packed, or in .parquet; "-" for standard output.
-    /// Where there are pairs with text prompts and conversations, NAME.jsonl becomes NAME.text.jsonl and NAME.chat.jsonl.
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-    /// Replace files that are there already.
-    #[arg(long)]
-    pub overwrite: bool,
-    /// trl: prompt, chosen and rejected. nudge: everything of every pair, to be read again. Others: alpaca and sharegpt
-    /// (with the dataset_info.json of LLaMA-Factory), axolotl, torchtune, openai, nemo-rl, unpaired, hh.
-    #[arg(long, default_value = "trl")]
-    pub format: String,
-    /// Both sides of the hold-out to a file each, NAME.train.jsonl and NAME.eval.jsonl.
-    #[arg(long)]
-    pub splits: bool,
-    /// Share of prompts held out, where no pair says so itself.
-    #[arg(long, default_value_t = SplitRule::default().eval_fraction, requires = "splits", value_name = "SHARE")]
-    pub eval_fraction: f64,
-    /// Which prompts they are.
-    #[arg(long, default_value_t = SplitRule::default().seed, requires = "splits", value_name = "N")]
-    pub split_seed: u64,
-}
-
 /// Look at everything that can be known before a start
 #[derive(Debug, clap::Args)]
 pub struct Check {
@@ -492,6 +465,9 @@ mod tests {
             "nudge bench --shape tiny --model m",
             "nudge bench --full --lora-rank 8",
             "nudge bench --pairs-per-step 0",
+            "nudge change here --all",
+            "nudge change here --flip --delete",
+            "nudge change here --flip --margin 3",
             "nudge download",
             "nudge download name",
             "nudge download ../name",
@@ -518,6 +494,7 @@ mod tests {
             "nudge fork here 3 --at 40 --set objective.beta=0.2 --steps 80",
             "nudge fork --demo last --at 0 --without-tag blunt --without 3,4",
             "nudge generate --model m --prompt-ids 1,2,3 --max-new 4",
+            "nudge change here --untag a --tagged a --margin ..-2 --push 0.1..0.2 --scored-by last@3 --id 3,4",
             "nudge download org/name@main/file.gguf --json",
             "nudge bench --shape qwen0.5b --full --threads 1 --json",
         ] {

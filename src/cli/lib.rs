@@ -6,6 +6,7 @@
 mod answers;
 mod args;
 mod bench;
+mod change;
 mod check;
 mod compare;
 mod download;
@@ -39,6 +40,7 @@ mod tensorboard;
 mod tokens;
 mod train;
 mod unsaved;
+mod which;
 mod window;
 
 use std::{
@@ -84,6 +86,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Export(args) => export::run(&args, threads),
         Command::Import(args) => import::run(&args),
         Command::Pairs(args) => pairs::run(&args),
+        Command::Change(args) => change::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Sample(args) => sample::run(&args, threads),
         Command::References(args) => sample::references(&args, threads),

@@ -16,6 +16,9 @@ use super::{
     output,
 };
 
+/// Pairs that are held at a time where not all are written.
+const BATCH: usize = 512;
+
 pub fn run(args: &Pairs) -> Result<Ending> {
     let format: Format = args.format.parse().map_err(usage)?;
     if !write::formats().any(|known| known == format) {
@@ -24,7 +27,11 @@ pub fn run(args: &Pairs) -> Result<Ending> {
     }
     let project = args.place.open()?;
     let revision = project.revision()?;
+    let chosen = args.which.narrows().then(|| args.which.find(&project)).transpose()?;
     let mut each = |see: &mut dyn FnMut(&Pair) -> Result<()>| {
+        if let Some(chosen) = &chosen {
+            return chosen.chunks(BATCH).try_for_each(|batch| project.pairs(batch)?.iter().try_for_each(&mut *see));
+        }
         let mut seen = Ok(());
         project.each_pair_at(revision, &mut |pair| {
             seen = see(&pair);

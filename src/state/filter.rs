@@ -3,8 +3,9 @@
 use data::{Split, SplitRule, Strength};
 use serde::{Deserialize, Serialize};
 use store::{Counts, PairQuery, PairSource, Revision, Sort, SortKey, VerdictFilter, VerdictState};
+use train::objective::{Number, Range};
 
-use super::scores::{Fate, Number};
+use super::scores::Fate;
 
 /// Which verdicts the table shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -86,15 +87,13 @@ impl SortBy {
             Self::Number => "Number",
             Self::Length => "Length",
             Self::Labelled => "Time of verdict",
-            Self::Scores(Number::Margin) => "Margin",
-            Self::Scores(Number::Reward) => "Reward",
-            Self::Scores(Number::Push) => "Push",
+            Self::Scores(number) => number.title(),
         }
     }
 }
 
 /// What the table is asked to show.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Filter {
     pub search: String,
@@ -113,6 +112,8 @@ pub struct Filter {
     pub changed_since: Option<Revision>,
     /// What has become of it, by the scores that are shown.
     pub fate: Option<Fate>,
+    /// Between which bounds one of its numbers lies, by the same scores.
+    pub range: Option<Range>,
     pub sort: SortBy,
     pub descending: bool,
 }
@@ -155,6 +156,7 @@ impl Filter {
 
     /// Scores are no longer shown: nothing can be asked of them.
     pub fn without_scores(&mut self) {
+        self.range = None;
         if self.fate.is_some() || matches!(self.sort, SortBy::Scores(_)) {
             self.show_fate(None);
         }
@@ -168,7 +170,13 @@ impl Filter {
     /// How many of the filters behind “More” narrow.
     pub fn more(&self) -> usize {
         let length = self.shortest > 0 || self.longest > 0;
-        let more = [self.strength.is_some(), self.source.is_some(), length, self.changed_since.is_some()];
+        let more = [
+            self.strength.is_some(),
+            self.source.is_some(),
+            length,
+            self.changed_since.is_some(),
+            self.range.is_some(),
+        ];
         more.into_iter().filter(|narrows| *narrows).count()
     }
 
@@ -206,6 +214,15 @@ mod tests {
         assert_eq!((query.length, query.held_out), (Some((100, usize::MAX)), Some((rule, true))));
         assert_eq!(filter.more(), 1);
         assert!(Filter { strength: Some(Strength::Slightly), ..Filter::default() }.narrows());
+    }
+
+    #[test]
+    fn nothing_is_asked_of_scores_that_are_not_shown() {
+        let range = Range { number: Number::Push, least: Some(0.1), most: None };
+        let mut filter = Filter { range: Some(range), ..Filter::default() };
+        assert!(filter.narrows() && filter.more() == 1);
+        filter.without_scores();
+        assert!(!filter.narrows());
     }
 
     #[test]

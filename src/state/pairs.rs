@@ -229,10 +229,11 @@ impl PairsView {
             SortBy::Scores(number) => Some(number),
             SortBy::Number | SortBy::Length | SortBy::Labelled => None,
         };
-        let needed = number.is_some() || self.filter.fate.is_some();
+        let Filter { fate, range, .. } = self.filter;
+        let needed = number.is_some() || fate.is_some() || range.is_some();
         let by = shown.filter(|_| needed).and_then(|shown| {
             let (scoring, objective) = (shown.scoring?, shown.objective(objective));
-            Some(ByScores { scoring, objective, fate: self.filter.fate, number, scored: shown.scored })
+            Some(ByScores { scoring, objective, fate, range, number, scored: shown.scored })
         });
         Listing { query, by }
     }

@@ -6,7 +6,7 @@ use data::{PairId, counted};
 use engine::protocol::{Event, RequestId, RunControl};
 use serde::{Deserialize, Serialize};
 use store::{PairQuery, PairScores, RunId, Scoring, VerdictState};
-use train::objective::{Objective, Standing};
+use train::objective::{Number, Objective, Range, Standing};
 
 use super::{Workspace, remembered::Remembered};
 
@@ -104,26 +104,6 @@ impl Fate {
     }
 }
 
-/// A number made of a pair's scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Number {
-    /// log π(chosen) − log π(rejected).
-    Margin,
-    Push,
-    /// Chosen reward − rejected reward.
-    Reward,
-}
-
-impl Number {
-    pub fn of(self, scores: &PairScores, standing: &Standing) -> f64 {
-        match self {
-            Self::Margin => scores.margin(),
-            Self::Push => standing.push,
-            Self::Reward => standing.reward_margin(),
-        }
-    }
-}
-
 /// What the table asks for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Listing {
@@ -137,16 +117,23 @@ pub struct ByScores {
     pub scoring: Scoring,
     pub objective: Objective,
     pub fate: Option<Fate>,
+    pub range: Option<Range>,
     pub number: Option<Number>,
     /// How many there were: more of them are another list.
     pub scored: usize,
 }
 
 impl ByScores {
+    /// Whether pairs without scores are left out.
+    pub fn narrows(&self) -> bool {
+        self.fate.is_some() || self.range.is_some()
+    }
+
     /// By what a pair is sorted, or nothing for one that is left out.
     pub fn place(&self, scores: &PairScores) -> Option<f64> {
         let standing = Standing::of(&self.objective, scores)?;
-        let is_in = self.fate.is_none_or(|fate| fate.holds(scores, &standing));
+        let is_in = self.fate.is_none_or(|fate| fate.holds(scores, &standing))
+            && self.range.is_none_or(|range| range.holds(scores, &standing));
         is_in.then(|| self.number.map_or(0.0, |number| number.of(scores, &standing)))
     }
 }
@@ -322,7 +309,7 @@ mod tests {
     fn fates(scores: &PairScores) -> Vec<Fate> {
         let objective = Objective::Mpo { beta: 0.5, margin: Margin::AnchoredSum };
         let scoring = Scoring { id: ScoringId(1), run: None, start: ScoringId(1) };
-        let by = |fate| ByScores { scoring, objective, fate: Some(fate), number: None, scored: 0 };
+        let by = |fate| ByScores { scoring, objective, fate: Some(fate), range: None, number: None, scored: 0 };
         Fate::ALL.into_iter().filter(|fate| by(*fate).place(scores).is_some()).collect()
     }
 

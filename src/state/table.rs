@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use data::{PairId, SplitRule, config::DataConfig};
 use serde::{Deserialize, Serialize};
 use store::{Bulk, PairSource, Revision};
+use train::objective::Number;
 
 use super::{
     filter::Filter,
@@ -24,7 +25,7 @@ pub struct TableData {
 }
 
 /// Filters by their names, as the project keeps them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SavedFilters(pub BTreeMap<String, Filter>);
 
@@ -61,6 +62,8 @@ pub struct TableView {
     pub tag: String,
     #[serde(skip)]
     pub name: String,
+    /// Of a pair's numbers the one that bounds are set for.
+    pub number: Number,
     /// The caret belongs into the field for a tag.
     #[serde(skip)]
     pub tag_wants_caret: bool,
@@ -138,6 +141,7 @@ pub enum TableCommand {
 mod tests {
     use super::*;
     use data::Strength;
+    use train::objective::Range;
 
     fn list() -> Arc<Vec<PairId>> {
         Arc::new((1..=40).map(PairId).collect())
@@ -150,6 +154,7 @@ mod tests {
             strength: Some(Strength::Slightly),
             source: Some(PairSource::File("a \"b\".jsonl".to_owned())),
             changed_since: Some(Revision(7)),
+            range: Some(Range { number: Number::Margin, least: Some(-1.5), most: None }),
             ..Filter::default()
         };
         let by_hand = Filter { source: Some(PairSource::Hand), ..Filter::default() };

@@ -14,12 +14,13 @@ use nudge::{
         pair_scores,
         protocol::{Event, Request, RequestId, TokenLogProbs},
     },
+    objective::{Number, Range},
     state::{
         Screen,
         asking::AskFirst,
         lens::Effect,
         ribbon::Tint,
-        scores::{Fate, Number, Whose},
+        scores::{Fate, Whose},
         tokens::Spot,
         train::Sheet,
     },
@@ -127,6 +128,15 @@ fn pairs_are_scored_by_key_and_sorted_by_what_became_of_them() {
         stage.picture(name, &mut results);
         press(&mut stage, Key::Num0);
         stage.until("all are listed", |app| app.workspace().pairs.ids.len() == 12);
+        let view = &mut stage.harness.state_mut().views_mut().pairs;
+        view.table.more = true;
+        view.filter.range = Some(Range { number: Number::Margin, least: Some(8.0), most: Some(24.0) });
+        stage.until("those between the bounds are listed", |app| app.workspace().pairs.ids.len() == 3);
+        assert_eq!(shown(&stage), [5, 6, 7]);
+        stage.harness.run();
+        stage.assert_no_id_clash();
+        stage.click("Any value");
+        stage.until("all are listed again", |app| app.workspace().pairs.ids.len() == 12);
         press(&mut stage, Key::G);
         assert!(stage.harness.state().views().pairs.scores.is_none());
     }

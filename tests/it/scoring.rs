@@ -16,7 +16,7 @@ use nudge::{
 use serde_json::Value;
 
 use crate::{
-    terminal::{json_lines, out, path},
+    terminal::{json_lines, out, path, sentence},
     toy::{self, Toy, finished, reached, start, wait_for},
 };
 
@@ -190,6 +190,36 @@ fn the_terminal_says_the_same_of_a_file_and_of_the_project() {
     assert!(trained[..20].iter().any(|line| line["rewards/chosen"].as_f64().unwrap() > 0.0));
     let told = out(home, &["score", &project, "last"]);
     assert!(told.contains("by the objective's own (anchored-sum)"), "{told}");
+}
+
+#[test]
+fn the_terminal_changes_the_pairs_whose_numbers_lie_within_bounds() {
+    let toy = Toy::new();
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let project = path(&toy.project);
+    let refused = sentence(home, &["change", &project, "--tag", "low", "--margin", "..0"], 1);
+    assert!(refused.contains("nudge score"), "{refused}");
+    let scored = json_lines(&out(home, &["score", &project, "--json"]));
+    let mut margins: Vec<f64> = scored[..20].iter().map(|line| line["margin"].as_f64().unwrap()).collect();
+    margins.sort_by(f64::total_cmp);
+    let below = format!("..{}", f64::midpoint(margins[6], margins[7]));
+    let change = |more: &[&str]| {
+        let said = out(home, &[&["change", &project, "--margin", &below, "--json"], more].concat());
+        json_lines(&said)[0]["pairs"].as_array().unwrap().len()
+    };
+    assert_eq!(change(&["--tag", "low"]), 7);
+    assert_eq!(change(&["--tag", "low"]), 0, "they have it");
+    assert_eq!(change(&["--split", "eval", "--tagged", "low"]), 7);
+    assert_eq!(change(&["--flip", "--push", "9.."]), 0, "no push is that hard");
+    let pairs = path(&home.join("low.jsonl"));
+    out(home, &["pairs", &project, "--out", &pairs, "--tagged", "low", "--pinned", "eval"]);
+    assert_eq!(std::fs::read_to_string(&pairs).unwrap().lines().count(), 7);
+    assert_eq!(change(&["--delete", "--tagged", "low"]), 7);
+    let none = sentence(home, &["pairs", &project, "--out", &pairs, "--tagged", "low", "--overwrite"], 1);
+    assert!(none.contains("Nothing was written"), "{none}");
+    let which = sentence(home, &["change", &project, "--delete"], 2);
+    assert!(which.contains("--all"), "{which}");
 }
 
 /// Where the date is part of the prompt, what was scored on one day is not taken for the scores of another.

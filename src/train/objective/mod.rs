@@ -42,7 +42,7 @@ pub use diagnostics::{Diagnostics, accuracy, summarize};
 pub use matched::match_first_gradient;
 pub use of_config::{formula, name, preference_formula};
 pub use several::{Against, Answer, Label, Term};
-pub use standing::Standing;
+pub use standing::{Number, Range, Standing};
 pub use tokens::{TokenMean, kl_forward, kl_k3};
 pub use weighed::{Weighed, WeighedAnswer};
 

@@ -1,5 +1,6 @@
 //! How a pair stands under an objective, from its scores in the project.
 
+use serde::{Deserialize, Serialize};
 use store::PairScores;
 
 use super::{Objective, PairLogProbs};
@@ -37,6 +38,54 @@ impl Standing {
     /// Chosen reward − rejected reward.
     pub fn reward_margin(&self) -> f64 {
         self.chosen_reward - self.rejected_reward
+    }
+}
+
+/// A number made of a pair's scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Number {
+    /// log π(chosen) − log π(rejected).
+    #[default]
+    Margin,
+    Push,
+    /// Chosen reward − rejected reward.
+    Reward,
+}
+
+impl Number {
+    pub const ALL: [Self; 3] = [Self::Margin, Self::Reward, Self::Push];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Margin => "Margin",
+            Self::Push => "Push",
+            Self::Reward => "Reward",
+        }
+    }
+
+    pub fn of(self, scores: &PairScores, standing: &Standing) -> f64 {
+        match self {
+            Self::Margin => scores.margin(),
+            Self::Push => standing.push,
+            Self::Reward => standing.reward_margin(),
+        }
+    }
+}
+
+/// Between which bounds, both included, a number of a pair lies. An absent bound is none.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Range {
+    pub number: Number,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<f64>,
+}
+
+impl Range {
+    pub fn holds(&self, scores: &PairScores, standing: &Standing) -> bool {
+        let number = self.number.of(scores, standing);
+        self.least.is_none_or(|least| number >= least) && self.most.is_none_or(|most| number <= most)
     }
 }
 
@@ -81,6 +130,9 @@ mod tests {
         let standing = Standing::of(&objective, &scores).unwrap();
         assert_eq!((standing.margin, standing.chosen_reward, standing.rejected_reward), (2.0, 0.5, -0.5));
         assert!(standing.push > 0.09 && !standing.asleep);
+        let within = |number, least, most| Range { number, least, most }.holds(&scores, &standing);
+        assert!(within(Number::Margin, Some(2.0), Some(2.0)) && within(Number::Reward, Some(0.9), None));
+        assert!(!within(Number::Margin, None, Some(1.9)) && !within(Number::Push, Some(0.5), None));
         scores.certainty = None;
         let unlabelled = Standing::of(&objective, &scores).unwrap();
         assert_eq!((unlabelled.margin, unlabelled.push, unlabelled.asleep), (2.0, 0.0, false));

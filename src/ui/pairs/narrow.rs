@@ -7,10 +7,12 @@ use state::{
     asking::AskFirst,
     filter::Filter,
     hits::{around, hits},
+    metric,
     pairs::{PairsCommand, PairsData, PairsView},
     table::TableCommand,
 };
 use store::{PairRow, PairSource, Revision};
+use train::objective::{Number, Range};
 
 use crate::{marked::searched, parts, prompt};
 
@@ -27,7 +29,7 @@ pub fn toggle(ui: &mut Ui, view: &mut PairsView) {
     let button = egui::Button::new(word).selected(view.table.more);
     if ui
         .add(button)
-        .on_hover_text("Strength, source, length, what changed; which pair is asked about first; filters kept by name")
+        .on_hover_text("Strength, source, length, what changed, bounds of margin and push; which pair is asked about first; filters kept by name")
         .clicked()
     {
         view.table.more = !view.table.more;
@@ -52,6 +54,9 @@ pub fn more(ui: &mut Ui, workspace: &Workspace, view: &mut PairsView, commands: 
         source(ui, &workspace.pairs, &mut view.filter, commands);
         changed(ui, workspace, &mut view.filter);
         length(ui, &mut view.filter);
+        if view.scores.is_some() {
+            range(ui, view);
+        }
         ui.separator();
         ask_first(ui, &mut view.label.first);
         ui.separator();
@@ -136,6 +141,37 @@ fn length(ui: &mut Ui, filter: &mut Filter) {
         let value = ui.add(value.prefix(if least { "from " } else { "to " }));
         prompt::name(&value, WidgetRole::SpinButton, &format!("{name} pair in bytes"));
         value.on_hover_text("Bytes of prompt and answers; 0 is no bound");
+    }
+}
+
+/// Bounds of one of the numbers that are made of scores.
+fn range(ui: &mut Ui, view: &mut PairsView) {
+    let number = &mut view.table.number;
+    let combo = ComboBox::from_id_salt("number").selected_text(number.title()).width(70.0).show_ui(ui, |ui| {
+        for one in Number::ALL {
+            ui.selectable_value(number, one, one.title());
+        }
+    });
+    prompt::name(&combo.response, WidgetRole::ComboBox, "Number with bounds");
+    let mut range = Range { number: *number, ..view.filter.range.unwrap_or_default() };
+    let title = range.number.title().to_lowercase();
+    for (name, prefix, bound) in [("Least", "from ", &mut range.least), ("Most", "to ", &mut range.most)] {
+        let is_any = bound.is_none();
+        let value = DragValue::from_get_set(|set| {
+            *bound = set.or(*bound);
+            bound.unwrap_or(0.0)
+        });
+        let shown = move |value: f64, _: std::ops::RangeInclusive<usize>| {
+            if is_any { "any".to_owned() } else { metric::number(value) }
+        };
+        let value = ui.add(value.speed(0.05).prefix(prefix).custom_formatter(shown));
+        prompt::name(&value, WidgetRole::SpinButton, &format!("{name} {title}"));
+        value.on_hover_text("Type it or drag; pairs without scores are left out");
+    }
+    let is_bounded = range.least.is_some() || range.most.is_some();
+    view.filter.range = is_bounded.then_some(range);
+    if is_bounded && parts::quiet(ui, true, "Any value").clicked() {
+        view.filter.range = None;
     }
 }
 

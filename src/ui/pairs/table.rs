@@ -11,11 +11,11 @@ use state::{
     filter::{ListedPairs, SortBy},
     labelling::Way,
     pairs::{Caret, PairsCommand, PairsData, PairsView},
-    scores::{Number, ScoresCommand},
+    scores::ScoresCommand,
     table::moved,
 };
 use store::{PairRow, PairScores, VerdictState};
-use train::objective::{Objective, Standing};
+use train::objective::{Number, Objective, Standing};
 
 use super::{narrow, scores};
 use crate::{
