@@ -88,7 +88,7 @@ fn alike(one: &RunConfig, other: &RunConfig) -> bool {
         let ObjectiveConfig { kind, negatives, negatives_max, .. } = config.objective;
         // Gradients at the inputs take as long again.
         let at_inputs = config.weighs_tokens() && config.objective.token_weights == TokenWeights::Ti;
-        let each_step = at_inputs && config.ti.every == Every::Step;
+        let each_step = (at_inputs && config.ti.every == Every::Step, config.has_triplet());
         (Some(kind).filter(|kind| !Method::PREFERENCE.contains(kind)), negatives, negatives_max, each_step)
     };
     one.model == other.model

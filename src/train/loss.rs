@@ -12,7 +12,7 @@ use crate::{
     },
     error::Result,
     measure::log_probs::sum,
-    objective::{Answer, Label, Objective, PairTerm, Term, TokenMean, WeighedAnswer, summarize},
+    objective::{Answer, Label, Objective, PairTerm, Term, TokenMean, Triplet, WeighedAnswer, summarize},
     step::{Loss, Slopes},
 };
 
@@ -44,7 +44,17 @@ pub struct Batch {
     pub rows: Vec<Packed<Part>>,
     /// What was drawn of pairs with more rejected answers than a step meets.
     draws: BTreeMap<usize, Draw>,
+    /// Of the pairs whose document ends with an answer sampled for the triplet term: log π_ref of its tokens.
+    sampled: BTreeMap<usize, Vec<f32>>,
     texts: TextTerms,
+}
+
+/// The triplet term of TI-DPO beside a preference loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TripletTerm {
+    /// γ.
+    pub weight: f64,
+    pub margin: f64,
 }
 
 impl Batch {
@@ -52,6 +62,12 @@ impl Batch {
     #[must_use]
     pub fn with_draws(self, draws: BTreeMap<usize, Draw>) -> Self {
         Self { draws, ..self }
+    }
+
+    /// The documents of these pairs end with an answer sampled for the triplet term.
+    #[must_use]
+    pub fn with_sampled(self, sampled: BTreeMap<usize, Vec<f32>>) -> Self {
+        Self { sampled, ..self }
     }
 
     /// `row_tokens`: how many a row may hold.
@@ -70,6 +86,7 @@ impl Batch {
             rows: pack(docs, row_tokens).map_err(PolicyError::from)?,
             pairs: pairs.iter().map(|&(index, _)| index).collect(),
             draws: BTreeMap::new(),
+            sampled: BTreeMap::new(),
             texts: TextTerms::of(references, retention),
         })
     }
@@ -96,7 +113,10 @@ pub struct BatchLoss<'a> {
     at_start: &'a dyn Fn(usize) -> &'a [f64],
     /// Of pairs whose tokens have weights.
     weighed: Option<&'a dyn Fn(usize) -> Option<&'a TokenWeights>>,
+    triplet: Option<TripletTerm>,
     terms: Vec<(usize, PairTerm)>,
+    /// Of each answer sampled for the triplet term what it cost, without weight, and its length.
+    triplets: Vec<(usize, f64, usize)>,
     texts: TextTerms,
 }
 
@@ -175,13 +195,29 @@ impl<'a> BatchLoss<'a> {
         pairs: &'a [PairDoc],
         at_start: &'a dyn Fn(usize) -> &'a [f64],
     ) -> Self {
-        Self { batch, objective, pairs, at_start, weighed: None, terms: Vec::new(), texts: batch.texts.clone() }
+        Self {
+            batch,
+            objective,
+            pairs,
+            at_start,
+            weighed: None,
+            triplet: None,
+            terms: Vec::new(),
+            triplets: Vec::new(),
+            texts: batch.texts.clone(),
+        }
     }
 
     /// Tokens of these pairs have weights in the margin.
     #[must_use]
     pub fn weighed(self, weighed: &'a dyn Fn(usize) -> Option<&'a TokenWeights>) -> Self {
         Self { weighed: Some(weighed), ..self }
+    }
+
+    /// With the triplet term on what was sampled for it.
+    #[must_use]
+    pub fn with_triplet(self, triplet: Option<TripletTerm>) -> Self {
+        Self { triplet, ..self }
     }
 
     /// Index and term of each pair, in the order they were drawn, though rows are packed by length.
@@ -200,6 +236,19 @@ impl<'a> BatchLoss<'a> {
         for (name, term, loss) in self.texts.parts() {
             total += term;
             parts.push((name, loss));
+        }
+        if let Some(triplet) = self.triplet {
+            // In the order of the rows that they came in, whatever it was.
+            let mut triplets = self.triplets.clone();
+            triplets.sort_by_key(|(index, ..)| *index);
+            let count = triplets.len().max(1) as f64;
+            let sum: f64 = triplets.iter().map(|(_, loss, _)| loss).sum();
+            total += triplet.weight * sum / terms.len().max(1) as f64;
+            let active = triplets.iter().filter(|(_, loss, _)| *loss > 0.0).count();
+            let tokens: usize = triplets.iter().map(|(.., tokens)| tokens).sum();
+            parts.push(("ti/triplet".to_owned(), sum / count));
+            parts.push(("ti/triplet_active".to_owned(), active as f64 / count));
+            parts.push(("ti/anchor_length".to_owned(), tokens as f64 / count));
         }
         parts.insert(0, ("loss".to_owned(), total));
         parts
@@ -220,15 +269,38 @@ impl Loss<Part> for BatchLoss<'_> {
         let (pair, at_start) = (&self.pairs[index], (self.at_start)(index));
         let weighed = self.weighed.and_then(|weighed| weighed(index));
         let count = self.batch.pairs.len();
+        let (log_probs, sampled) = match (self.batch.sampled.get(&index), log_probs.split_last()) {
+            (Some(reference), Some((sampled, answers))) => (answers, Some((sampled, reference))),
+            _ => (log_probs, None),
+        };
         let (objective, draw) = (&self.objective, self.batch.draws.get(&index));
         let stands_for = draw.map_or(1.0, |draw| draw.stands_for);
         let term = if let Some(all) = weighed {
             let drawn = draw.map(|draw| all.of(draw));
             let known = drawn.as_ref().unwrap_or(all);
             let term = weighed_term(objective, pair, log_probs, known, stands_for);
-            for (weights, slope) in known.weights.iter().zip(&term.slopes) {
-                let of_token = |weight: &f32| (slope * f64::from(*weight) / count.max(1) as f64) as f32;
-                slopes.tokens(weights.iter().map(of_token));
+            let triplet = self.triplet.zip(sampled).map(|(term, sampled)| {
+                let (sampled, reference): (&Vec<f32>, &Vec<f32>) = sampled;
+                let triplet = triplet_of(term, log_probs, known, (sampled, reference));
+                (term.weight, triplet)
+            });
+            for (place, (weights, slope)) in known.weights.iter().zip(&term.slopes).enumerate() {
+                let beside = triplet.as_ref().and_then(|(weight, triplet)| match place {
+                    0 => Some((weight, &triplet.chosen)),
+                    1 => Some((weight, &triplet.rejected)),
+                    _ => None,
+                });
+                let of_token = |(token, weight): (usize, &f32)| {
+                    let own = slope * f64::from(*weight);
+                    let beside = beside.map_or(0.0, |(weight, slopes)| weight * slopes[token]);
+                    ((own + beside) / count.max(1) as f64) as f32
+                };
+                slopes.tokens(weights.iter().enumerate().map(of_token));
+            }
+            if let Some((weight, triplet)) = triplet {
+                let of_token = |slope: &f64| (weight * slope / count.max(1) as f64) as f32;
+                slopes.tokens(triplet.anchor.iter().map(of_token));
+                self.triplets.push((index, triplet.loss, triplet.anchor.len()));
             }
             term
         } else {
@@ -251,6 +323,20 @@ impl Loss<Part> for BatchLoss<'_> {
 pub fn pair_metrics(terms: &[PairTerm]) -> Vec<(String, f64)> {
     let metrics = summarize(terms).map(|diagnostics| diagnostics.metrics()).unwrap_or_default();
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The triplet term of a pair's first two answers and a sampled one, its log-probs and those of the reference.
+fn triplet_of(
+    term: TripletTerm,
+    answers: &[Vec<f32>],
+    known: &TokenWeights,
+    (sampled, reference): (&[f32], &[f32]),
+) -> Triplet {
+    let ratios = |policy: &[f32], reference: &[f32]| -> Vec<f64> {
+        policy.iter().zip(reference).map(|(policy, reference)| f64::from(*policy) - f64::from(*reference)).collect()
+    };
+    let of = |place: usize| ratios(&answers[place], &known.reference[place]);
+    Triplet::of(term.margin, &ratios(sampled, reference), &of(0), &of(1))
 }
 
 impl TokenWeights {

@@ -95,11 +95,14 @@ fn a_contrast_pair_is_fitted_once_and_weighs_tokens_for_every_method() {
 #[test]
 fn weighed_runs_resume_to_the_bit() {
     let toy = Toy::new();
-    for (weights, every) in
-        [(TokenWeights::Tis, Every::Start), (TokenWeights::Ti, Every::Step), (TokenWeights::Ti, Every::Start)]
-    {
+    for (weights, every, triplet) in [
+        (TokenWeights::Tis, Every::Start, 0.0),
+        (TokenWeights::Ti, Every::Step, 0.0),
+        (TokenWeights::Ti, Every::Start, 0.0),
+        (TokenWeights::Ti, Every::Step, 0.1),
+    ] {
         let mut config = by(weights, resumable());
-        config.ti.every = every;
+        (config.ti.every, config.ti.triplet_weight, config.ti.anchor_tokens) = (every, triplet, 6);
         let (whole, outcome) = toy.train(&config);
         assert_eq!(outcome, Outcome::Completed);
 
@@ -120,6 +123,26 @@ fn weighed_runs_resume_to_the_bit() {
         // The time that gradients took is no number of the run.
         assert_same(&toy, whole, parts);
     }
+}
+
+/// At step 0 the term is its margin and pulls nothing; then it pulls, with the policy's own answers.
+#[test]
+fn the_triplet_term_samples_answers_and_adds_its_share() {
+    let toy = Toy::new();
+    let mut config = by(TokenWeights::Ti, toy::config());
+    (config.ti.triplet_weight, config.ti.triplet_margin, config.ti.anchor_tokens) = (0.5, 0.002, 6);
+    (config.objective.reference_weight, config.objective.retention_weight) = (Some(0.0), Some(0.0));
+    config.objective.kind = Method::Dpo;
+    let (run, outcome) = toy.train(&config);
+    assert_eq!(outcome, Outcome::Completed);
+    let project = toy.open();
+    let of = |name: &str| project.series(run, name, None).unwrap();
+    let (loss, preference, triplet) = (of("loss")[0].1, of("loss/preference")[0].1, of("ti/triplet"));
+    assert!((triplet[0].1 - 0.002).abs() < 1e-6, "{triplet:?}");
+    assert!((loss - preference - 0.5 * triplet[0].1).abs() < 1e-6);
+    assert!(triplet.iter().skip(1).any(|(_, value)| (value - 0.002).abs() > 1e-4), "{triplet:?}");
+    assert!(of("ti/anchor_length").iter().all(|(_, tokens)| (1.0..=6.0).contains(tokens)));
+    assert!(of("ti/triplet_active").iter().all(|(_, share)| (0.0..=1.0).contains(share)));
 }
 
 #[test]

@@ -60,6 +60,9 @@ const TABLE: &[(Setting, AtFork)] = &[
     (TiConfig::SIGMAS, Changes("from the next step on")),
     (TiConfig::PRIOR, Changes("from the next step on")),
     (TiConfig::EVERY, Changes("from the next step on")),
+    (TiConfig::TRIPLET_WEIGHT, Changes("from the next step on")),
+    (TiConfig::TRIPLET_MARGIN, Changes("from the next step on")),
+    (TiConfig::ANCHOR_TOKENS, Changes("from the next step on")),
     (
         RewardConfig::RUN,
         Stays("scores of another reward model than it learns from would not compare, and the critic follows these"),

@@ -117,6 +117,8 @@ pub enum When {
     Tis,
     /// By TI-DPO.
     Ti,
+    /// And its triplet term has a weight.
+    Triplet,
     /// DPO with label smoothing.
     Smoothed,
     /// An adapter is trained, not all weights.
@@ -311,6 +313,7 @@ impl When {
             Self::Weighed => Self::Preference.holds(config) && objective.token_weights != TokenWeights::None,
             Self::Tis => Self::Preference.holds(config) && objective.token_weights == TokenWeights::Tis,
             Self::Ti => Self::Preference.holds(config) && objective.token_weights == TokenWeights::Ti,
+            Self::Triplet => Self::Ti.holds(config) && config.ti.triplet_weight > 0.0,
             Self::Smoothed => objective.kind == Method::Dpo && objective.label_smoothing != 0.0,
             Self::Adapter => !config.lora.full,
             Self::ByEpochs => config.train.steps.is_none(),
@@ -427,6 +430,9 @@ mod tests {
                 When::Several => config.objective.negatives = Negatives::All,
                 When::Tis => config.objective.token_weights = TokenWeights::Tis,
                 When::Ti => config.objective.token_weights = TokenWeights::Ti,
+                When::Triplet => {
+                    (config.objective.token_weights, config.ti.triplet_weight) = (TokenWeights::Ti, 0.1);
+                }
                 When::Always
                 | When::Policy
                 | When::Preference

@@ -67,6 +67,18 @@ section! { TiConfig = "ti";
     /// Under which weights the gradients are taken
     every: Every = Every::Step,
         EVERY = Setting::choice("Gradients taken", words::EVERIES).at(Group::Method, 31).only(When::Ti);
+
+    /// γ: weight of the triplet term, which samples an answer to each pair of a step and pulls it to the chosen and away from the rejected one; 0 = off, and nothing is sampled
+    triplet_weight: f64 = 0.0,
+        TRIPLET_WEIGHT = Setting::number("Triplet weight", Range::ZeroOrMore).at(Group::Method, 32).only(When::Ti);
+
+    /// How much nearer to the chosen than to the rejected answer the sampled one is to be, in squared nats
+    triplet_margin: f64 = 0.001,
+        TRIPLET_MARGIN = Setting::number("Triplet margin", Range::ZeroOrMore).at(Group::Method, 33).only(When::Triplet);
+
+    /// Longest answer sampled for the triplet term, tokens
+    anchor_tokens: usize = 64,
+        ANCHOR_TOKENS = Setting::count("Longest anchor", Range::OneOrMore).at(Group::Method, 34).only(When::Triplet);
 }
 
 /// What token weights cannot go together with; `(setting, sentence after its name)`.
@@ -84,9 +96,9 @@ pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
             ),
         ));
     }
-    let from_start = When::Tis.holds(config) || config.ti.every == Every::Start;
+    let from_start = When::Tis.holds(config) || config.ti.every == Every::Start || config.has_triplet();
     if config.lora.full && from_start {
-        let way_on = if When::Ti.holds(config) { ", or ti.every \"step\"" } else { "" };
+        let way_on = if When::Ti.holds(config) { ", or ti.every \"step\" and ti.triplet_weight 0" } else { "" };
         faults.push((
             LoraConfig::FULL,
             format!(
@@ -112,6 +124,11 @@ impl RunConfig {
     /// Whether tokens have weights of their own.
     pub fn weighs_tokens(&self) -> bool {
         When::Weighed.holds(self)
+    }
+
+    /// Whether answers are sampled for the triplet term of TI-DPO.
+    pub fn has_triplet(&self) -> bool {
+        When::Triplet.holds(self)
     }
 }
 
@@ -174,5 +191,10 @@ mod tests {
             })
         };
         assert_eq!((ti(Every::Step).len(), ti(Every::Start)), (0, vec!["lora.full".to_owned()]));
+        let triplet = fields(|config| {
+            config.objective.token_weights = TokenWeights::Ti;
+            (config.ti.triplet_weight, config.lora.full) = (0.1, true);
+        });
+        assert_eq!(triplet, ["lora.full"]);
     }
 }

@@ -1,4 +1,6 @@
 //! The table of metrics, in reading order.
+//!
+//! Long because it is one table, and each metric stands in it once.
 
 use super::{Better, ChartId, Line, Look, Measured, Metric, Told, Unit};
 
@@ -219,6 +221,30 @@ pub const METRICS: &[Metric] = &[
         Measured::BothIfAsked,
         Unit::Share,
         "Share of a chosen answer's weight that the heaviest tenth of its tokens has, mean over pairs: a tenth while all are alike",
+    ),
+    metric(
+        "ti/triplet",
+        "Triplet loss",
+        "triplet loss",
+        Measured::Steps,
+        Unit::Plain,
+        "The triplet term of TI-DPO without its weight, mean over the answers sampled for it: squared nats nearer to the rejected than to the chosen answer",
+    ),
+    metric(
+        "ti/triplet_active",
+        "Triplets that pull",
+        "active triplets",
+        Measured::Steps,
+        Unit::Share,
+        "Share of the sampled answers that the triplet term still pulls",
+    ),
+    metric(
+        "ti/anchor_length",
+        "Length of the triplets' answers",
+        "anchor length",
+        Measured::Steps,
+        Unit::Tokens,
+        "Tokens of the answers that are sampled for the triplet term, mean",
     ),
     metric(
         "ti/seconds_share",

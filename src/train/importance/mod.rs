@@ -2,10 +2,12 @@
 //!
 //! `tis`: weights from the contrast of two models, pure. `ti`: weights from gradients and places, pure. `contrast`: the two
 //! models, fitted once and kept in the project by content. `weigher`: the weights of a run's pairs as it meets them. `training`: the
-//! same as part of a run. `seen`: the weights of given answers, for whoever looks at them; `told`: all of it in symbols and in words.
+//! same as part of a run. `anchored`: the answers that TI-DPO's triplet term
+//! samples. `seen`: the weights of given answers, for whoever looks at them; `told`: all of it in symbols and in words.
 //!
 //! Source: arXiv 2410.04350 (TIS-DPO) with its released code, 2505.19653 (TI-DPO).
 
+pub mod anchored;
 pub mod contrast;
 pub mod seen;
 pub mod ti;
@@ -14,6 +16,7 @@ pub mod told;
 mod training;
 pub mod weigher;
 
+pub use anchored::Anchor;
 pub use contrast::Contrasted;
 pub use weigher::Weigher;
 

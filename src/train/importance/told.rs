@@ -44,11 +44,22 @@ pub fn cost(config: &RunConfig, steps: Option<u64>) -> Option<String> {
                 "π⁺ and π⁻ are fitted first: {on}, {each}; then 2 forwards a pair, once. Both stay in the project for whoever trains on the same pairs"
             )
         }
-        TokenWeights::Ti => match config.ti.every {
-            Every::Step => "About 4 forwards a token instead of 2: a forward and a backward more at each visit of a pair",
-            Every::Start => "A forward and a backward more a pair, once, under the start model; they stay in the project",
+        TokenWeights::Ti => {
+            let gradients = match config.ti.every {
+                Every::Step => {
+                    "About 4 forwards a token instead of 2: a forward and a backward more at each visit of a pair"
+                }
+                Every::Start => {
+                    "A forward and a backward more a pair, once, under the start model; they stay in the project"
+                }
+            };
+            let sampled = if config.has_triplet() {
+                "; the triplet term samples an answer to each pair of a step, which takes longer than all else"
+            } else {
+                ""
+            };
+            format!("{gradients}{sampled}")
         }
-        .to_owned(),
     })
 }
 

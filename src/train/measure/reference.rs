@@ -63,7 +63,7 @@ impl Origin {
     }
 
     /// The same way at every step, so that it makes no difference when a row's turn comes.
-    fn log_probs(&self, policy: &mut Policy, row: &Row) -> Result<Vec<Vec<f32>>> {
+    pub(crate) fn log_probs(&self, policy: &mut Policy, row: &Row) -> Result<Vec<Vec<f32>>> {
         let log_probs = match self {
             Self::Gone => policy.log_probs(row),
             Self::WithoutAdapter => policy.reference_log_probs(row),

@@ -18,7 +18,7 @@
 //! `of_config`: the objective that `run.toml` asks for. `margin`: m_θ of a pair. `mpo`, `dpo`, `ipo`: ℓ and its slope.
 //! `formula`: the same in symbols. `several`: one chosen answer against more than one. `matched`: constants under which methods begin alike.
 //! `diagnostics`: what a step's pairs look like. `standing`: what is made of a pair's scores in the project. `tokens`: the terms that are means over tokens, and KL drift.
-//! `weighed`: the margin where some tokens count more than others.
+//! `weighed`: the margin where some tokens count more than others. `triplet`: a term beside it.
 
 mod diagnostics;
 mod dpo;
@@ -33,6 +33,7 @@ mod of_config;
 mod several;
 mod standing;
 mod tokens;
+mod triplet;
 mod weighed;
 
 use data::config::Margin;
@@ -44,6 +45,7 @@ pub use of_config::{formula, name, preference_formula};
 pub use several::{Against, Answer, Label, Term};
 pub use standing::{Number, Range, Standing};
 pub use tokens::{TokenMean, kl_forward, kl_k3};
+pub use triplet::Triplet;
 pub use weighed::{Weighed, WeighedAnswer};
 
 /// The preference objective, with its own constants. Exhaustive on purpose: no default arm anywhere.

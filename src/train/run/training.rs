@@ -23,8 +23,8 @@ use crate::{
         sampler::Sampler,
     },
     error::Result,
-    importance::{Weigher, weigher::weighs_each_step},
-    loss::{Batch, BatchLoss, Part, Texts},
+    importance::{Anchor, Weigher, weigher::weighs_each_step},
+    loss::{Batch, BatchLoss, Part, Texts, TripletTerm},
     measure::anchors::Anchors,
     objective::Objective,
     reward,
@@ -82,22 +82,23 @@ impl Training {
         if self.config.objective.kind.samples() {
             return self.step_of_samples(context);
         }
-        let (next, batch) = self.draw()?;
+        let (watch, once) = (context.watch(), self.anchors.spent());
+        let mut next = self.state.clone();
+        let met = self.draw_pairs(&mut next);
+        let Some(sampled) = self.sample_anchors(&met, next.step, context)? else {
+            return Ok(StepEnd::Stopped);
+        };
+        let batch = self.pack(&mut next, met, sampled)?;
         if batch.pairs.is_empty() {
             return Ok(StepEnd::Done(self.pass_over(next)));
         }
         if self.anchor(&batch.pairs, context)?.is_break() {
             return Ok(StepEnd::Stopped);
         }
-        let mut watch = context.watch();
         match self.weigh(&batch.pairs, context)?.or_end() {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return Ok(StepEnd::Stopped),
             Err(end) => return Ok(end),
-        }
-        if !weighs_each_step(&self.config) {
-            // What a pair costs once is no part of a step.
-            watch = context.watch();
         }
         let plan = self.plan(&next, &batch.rows);
         let Self { config, trainer, codec, dataset, anchors, weigher, state, .. } = self;
@@ -105,11 +106,14 @@ impl Training {
         let weighed = |index| weigher.as_ref()?.of_pair(index);
         let objective = Objective::of(&state.knobs.turned(&config.objective));
         let mut loss = BatchLoss::new(&batch, objective, &dataset.pairs.train, &at_start).weighed(&weighed);
+        let triplet = TripletTerm { weight: config.ti.triplet_weight, margin: config.ti.triplet_margin };
+        loss = loss.with_triplet(config.has_triplet().then_some(triplet));
         let done = match update(trainer, plan, &mut loss, (None, codec), context)?.or_end() {
             Ok(done) => done,
             Err(end) => return Ok(end),
         };
-        let elapsed = watch.elapsed(context);
+        // What a pair costs once is no part of a step.
+        let elapsed = watch.elapsed(context).saturating_sub(anchors.spent().saturating_sub(once));
         let mut told = tell(trainer, dataset, &loss, &next, (done, plan.learning_rate, elapsed));
         let share = weigher.as_ref().filter(|_| weighs_each_step(config)).map(|weigher| weigher.share_of(elapsed));
         told.metrics.extend(share.map(|share| (IMPORTANCE_SHARE.to_owned(), share)));
@@ -163,17 +167,22 @@ impl Training {
         drawn
     }
 
-    /// Draws the step's pairs, and `pairs_per_step` reference answers and texts where their weights are not 0. Gives the
-    /// state after the step.
-    fn draw(&self) -> Result<(State, Batch)> {
-        let mut next = self.state.clone();
+    /// The step's pairs as rows, each with what was sampled to its prompt, and with `pairs_per_step` reference answers and texts
+    /// where their weights are not 0. Moves `next` on by these.
+    fn pack(&self, next: &mut State, met: Vec<usize>, sampled: BTreeMap<usize, Anchor>) -> Result<Batch> {
         let knobs = self.state.knobs;
         let train = &self.dataset.pairs.train;
-        let met = self.draw_pairs(&mut next);
         let (most, seed) = (self.config.objective.negatives_max, self.config.train.shuffle_seed);
         let draw = |index: &usize| Some((*index, Draw::of(&train[*index], most, seed, next.step)?));
         let draws: BTreeMap<usize, Draw> = met.iter().filter_map(draw).collect();
-        let doc = |index: usize| draws.get(&index).map_or(&train[index].doc, |draw| &draw.doc);
+        let drawn = |index: usize| draws.get(&index).map_or(&train[index].doc, |draw| &draw.doc);
+        let with_sampled = |(index, anchor): (&usize, &Anchor)| {
+            let mut doc = drawn(*index).clone();
+            doc.continuations.push(anchor.ids.clone());
+            (*index, doc)
+        };
+        let longer: BTreeMap<usize, Doc> = sampled.iter().map(with_sampled).collect();
+        let doc = |index: usize| longer.get(&index).unwrap_or_else(|| drawn(index));
         let pairs: Vec<(usize, &Doc)> = met.into_iter().map(|index| (index, doc(index))).collect();
         // The last step of an epoch may have few pairs; the terms beside them are means of as many texts as ever.
         let count = self.config.train.pairs_per_step;
@@ -188,7 +197,8 @@ impl Training {
         let retention =
             texts(knobs.retention_weight, &self.dataset.retention.train, &mut next.retention, count, &aside.retention);
         let batch = Batch::pack(&pairs, &references, &retention, self.state.budget)?;
-        Ok((next, batch.with_draws(draws)))
+        let reference = sampled.into_iter().map(|(index, anchor)| (index, anchor.reference)).collect();
+        Ok(batch.with_draws(draws).with_sampled(reference))
     }
 
     /// The state after a step that was done.
