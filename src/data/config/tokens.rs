@@ -56,12 +56,12 @@ section! { TiConfig = "ti";
     lambda: f64 = 0.7,
         LAMBDA = Setting::number("Gradient share", Range::Between(0, 1)).at(Group::Method, 28).only(When::Ti);
 
-    /// Length of an answer in σ of the prior, which is highest in its middle: 4 = narrow, less = flatter; σ is never below a token with "sum"
+    /// Length of an answer in σ of the prior, which is highest in its middle: 4 = narrow, less = flatter; σ is never below a token
     sigmas: f64 = 4.0,
         SIGMAS = Setting::number("Answer length in σ", Range::AboveZero).at(Group::Method, 29).only(When::Ti);
 
     /// On what scale the prior joins the gradients of an answer, which sum to 1; either way the weights are then scaled to a mean of 1
-    prior: Prior = Prior::Peak,
+    prior: Prior = Prior::Sum,
         PRIOR = Setting::choice("Prior", words::PRIORS).at(Group::Method, 30).only(When::Ti);
 
     /// Under which weights the gradients are taken

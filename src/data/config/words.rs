@@ -159,11 +159,11 @@ pub enum LastToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prior {
-    /// 1 at its peak.
-    #[default]
-    Peak,
     /// 1 in all.
+    #[default]
     Sum,
+    /// 1 at its peak.
+    Peak,
 }
 
 /// How often the gradients of TI-DPO are taken.
@@ -314,8 +314,12 @@ pub(super) const LAST_TOKENS: &[Word] = &[
 ];
 
 pub(super) const PRIORS: &[Word] = &[
-    word("peak", "Peak 1", "As in the paper: the prior is 1 in the middle of an answer, whatever its length"),
     word("sum", "Sum 1", "As released: the prior sums to 1, like the gradients that it is mixed with"),
+    word(
+        "peak",
+        "Peak 1",
+        "As the paper prints it: the prior is 1 in the middle of an answer, so that in a long one the gradients hardly count",
+    ),
 ];
 
 pub(super) const EVERIES: &[Word] = &[

@@ -78,7 +78,7 @@ mod tests {
         config.tis.normalize = true;
         assert_eq!(formula(&config).unwrap(), "ω = exp(±δ), mean 1,  δ = log π⁺ − log π⁻ within -0.5 to 1.5");
         config.objective.token_weights = TokenWeights::Ti;
-        assert_eq!(formula(&config).unwrap(), "ω ∝ 0.7·‖∂z/∂e‖₁ + 0.3·P, mean 1");
+        assert_eq!(formula(&config).unwrap(), "ω ∝ 0.7·‖∂z/∂e‖₁ + 0.3·P/ΣP, mean 1");
         assert!(cost(&config, None).unwrap().contains("4 forwards a token"));
     }
 }
