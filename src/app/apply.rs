@@ -212,6 +212,8 @@ impl App {
             RunCommand::ReadLabels(key) => self.read_labels(key),
             RunCommand::Load(run) => self.load_history(run, false),
             RunCommand::Reload(run) => self.load_history(run, true),
+            RunCommand::ReadTimes(run, to) => self.read_times(run, to),
+            RunCommand::KeepBoard => self.keep_board(),
             RunCommand::ReadStretch(stretch, last) => self.read_stretch(stretch, last),
             RunCommand::ShowSteps(pair) => self.show_steps(pair),
             RunCommand::List => self.load_runs(),

@@ -6,6 +6,7 @@ use data::{ModelCard, config::RunConfig};
 use engine::catalog::{self, Catalog};
 use state::{
     Notice, Opened, ProjectSummary, Screen,
+    compare::board::{self, Board},
     guide::{About, Milestone},
     models,
     pairs::Strip,
@@ -149,6 +150,7 @@ fn read_opened(project: &Project) -> anyhow::Result<Opened> {
             chosen: RunConfig::keys_in(&settings.run_toml)?,
         },
         saved: super::runs::saved(&runs),
+        board: project.setting(board::KEY)?.map(|text| Board::from_text(&text)).unwrap_or_default(),
         runs,
     })
 }

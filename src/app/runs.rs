@@ -9,6 +9,7 @@ use engine::{
 };
 use state::{
     Command,
+    compare::board,
     fork::{ForkStart, Without},
     on_disk::{Checkpoints, Saved},
     runs::{Live, Loaded, Stored},
@@ -228,6 +229,39 @@ impl App {
             Ok(update(move |workspace, _| {
                 workspace.runs.history.entry(run).or_default().fill(stored);
             }))
+        });
+    }
+
+    /// Reads what a run's steps took, up to this one, beyond what is here.
+    pub(super) fn read_times(&mut self, run: RunId, to: u64) {
+        let history = self.workspace.runs.history.entry(run).or_default();
+        history.times_to = Some(to);
+        let known = history.times.last_step().map(|step| step as u64);
+        self.jobs.document.read("Could not read the run's times", move |project| {
+            let times = project.step_times_after(run, known)?;
+            Ok(update(move |workspace, _| {
+                let history = workspace.runs.history.entry(run).or_default();
+                for (step, wall_ms) in times {
+                    history.times.push(step as f64, wall_ms as f64 / 1000.0);
+                }
+            }))
+        });
+    }
+
+    /// Writes down how the project's runs are looked at, where that can be written.
+    pub(super) fn keep_board(&mut self) {
+        let view = &mut self.views.compare;
+        if view.board == view.kept {
+            return;
+        }
+        view.kept = view.board.clone();
+        if self.workspace.project.as_ref().is_none_or(|project| project.read_only) {
+            return;
+        }
+        let kept = view.board.clone();
+        self.jobs.document.write("Could not keep the arrangement of the charts", move |project| {
+            project.set_setting(board::KEY, &kept.to_text()?)?;
+            Ok(update(|_, _| ()))
         });
     }
 

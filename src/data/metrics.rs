@@ -25,6 +25,7 @@ pub const HELD_OUT_ACCURACY_HIGH: &str = "eval_rewards/accuracies_high";
 pub const CHOSEN_REWARD: &str = "rewards/chosen";
 pub const REJECTED_REWARD: &str = "rewards/rejected";
 pub const REWARD_MARGIN: &str = "rewards/margins";
+pub const HELD_OUT_MARGIN: &str = "eval_rewards/margins";
 /// Of the margins of a step's pairs: the middle one, and those that a tenth of the pairs lie below and above.
 pub const MARGIN_MIDDLE: &str = "margin/q50";
 pub const MARGIN_LOW: &str = "margin/q10";
@@ -279,6 +280,7 @@ mod tests {
             SLEEPING,
             GRADIENT_NORM,
             REWARD_MARGIN,
+            HELD_OUT_MARGIN,
             SCORE_ACCURACY,
             HELD_OUT_SCORE_ACCURACY,
             SCORE_LENGTH,

@@ -67,6 +67,13 @@ pub enum Action {
     /// While suspect labels are gone through.
     Review(ReviewAct),
     CompareReport,
+    /// Which charts Compare has, in which order.
+    ChooseCharts,
+    /// One more side by side, or one fewer.
+    Columns(bool),
+    LogScale,
+    /// What the frontier has across.
+    FrontierAcross,
     /// From the pair that is open to the steps that met it.
     ShowSteps,
     SetUp,

@@ -1,73 +1,48 @@
 //! The Compare screen: which runs, which metric, how smooth, and what differs between the runs.
 
+pub mod board;
+pub mod frontier;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use data::{
-    frontier::Reached,
-    metrics::{self, judged},
-};
-use serde::{Deserialize, Serialize};
+use data::metrics::judged;
 use store::{RunId, RunRecord};
 
-use super::{
-    runs::{History, Runs},
-    seeds::Means,
-    series::{Point, Series},
-};
+use self::board::Board;
+use super::{runs::Runs, seeds::Means, series::Series};
 
 /// So many of the newest runs are laid over each other until some are picked.
 const FIRST: usize = 4;
 
-/// What the frontier is drawn from.
-pub const DRIFT: &str = metrics::KL_REF;
-pub const ACCURACY: &str = metrics::HELD_OUT_ACCURACY;
-
-/// What the screen remembers.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(default)]
+/// The screen as it is now.
+#[derive(Debug, Default)]
 pub struct CompareView {
-    /// Absent until the first tick: the newest runs.
-    pub picked: Option<BTreeSet<RunId>>,
-    /// The metric of the large chart.
-    pub metric: String,
-    /// Weight of the past in the moving average, 0 = raw.
-    pub smoothing: f64,
-    pub log: bool,
+    pub board: Board,
+    /// The board as the project has it.
+    pub kept: Board,
+    /// The charts are being chosen and put in order.
+    pub choosing: bool,
     /// A name being typed.
-    #[serde(skip)]
     pub renaming: Option<(RunId, String)>,
     /// A deletion being asked about.
-    #[serde(skip)]
     pub deleting: Option<RunId>,
-    #[serde(skip)]
     pub smooth: Smooth,
-    #[serde(skip)]
     pub means: Means,
 }
 
-impl Default for CompareView {
-    fn default() -> Self {
-        Self {
-            picked: None,
-            metric: ACCURACY.to_owned(),
-            smoothing: 0.0,
-            log: false,
-            renaming: None,
-            deleting: None,
-            smooth: Smooth::default(),
-            means: Means::default(),
-        }
-    }
-}
-
 impl CompareView {
+    /// The screen of a project that is just being opened.
+    pub fn of(board: Board) -> Self {
+        Self { kept: board.clone(), board, ..Self::default() }
+    }
+
     /// The runs laid over each other, oldest first; only such as exist.
     pub fn shown<'a>(&self, runs: &'a Runs) -> Vec<&'a RunRecord> {
         let newest = runs.records.len().saturating_sub(FIRST);
         runs.records
             .iter()
             .enumerate()
-            .filter(|(index, record)| match &self.picked {
+            .filter(|(index, record)| match &self.board.picked {
                 Some(picked) => picked.contains(&record.id),
                 None => *index >= newest,
             })
@@ -83,7 +58,7 @@ impl CompareView {
         } else {
             picked.remove(&run);
         }
-        self.picked = Some(picked);
+        self.board.picked = Some(picked);
     }
 }
 
@@ -122,40 +97,6 @@ pub fn metrics_present(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
     // The ends of an interval are told with its share.
     let names = names.into_iter().filter(|name| !judged::is_end(name));
     names.cloned().collect()
-}
-
-/// What the frontier shows upwards: the metric that is looked at where it is a judged share, else held-out accuracy.
-pub fn learned(metric: &str) -> &str {
-    if judged::rule(metric).is_some() { metric } else { ACCURACY }
-}
-
-/// The way a run went: drift across, `learned` up, one point an evaluation.
-pub fn frontier(history: &History, learned: &str) -> Vec<Point> {
-    let (Some(drift), Some(accuracy)) = (history.series(DRIFT), history.series(learned)) else {
-        return Vec::new();
-    };
-    accuracy
-        .points()
-        .iter()
-        .filter_map(|[step, accuracy]| {
-            let [at, drift] = drift.nearest(*step)?;
-            (at == *step && accuracy.is_finite()).then_some([drift, *accuracy])
-        })
-        .collect()
-}
-
-/// The first of some runs against each of the others, in sentences.
-pub fn in_words(runs: &Runs, shown: &[&RunRecord]) -> Vec<String> {
-    let path = |record: &RunRecord| -> Vec<Reached> {
-        let points = runs.history(record.id).map(|history| frontier(history, ACCURACY)).unwrap_or_default();
-        points.into_iter().map(|[drift, accuracy]| (accuracy, drift)).collect()
-    };
-    let Some((first, others)) = shown.split_first() else {
-        return Vec::new();
-    };
-    let of_first = path(first);
-    let against = |other: &&RunRecord| data::frontier::in_words((&first.name, &of_first), (&other.name, &path(other)));
-    others.iter().filter_map(against).collect()
 }
 
 /// A setting whose value is not the same in all runs.
@@ -218,16 +159,6 @@ mod tests {
         second.objective.kind = Method::Ipo;
         let keys: Vec<String> = differences(&[first, second]).into_iter().map(|d| d.key).collect();
         assert_eq!(keys, ["objective.kind", "objective.margin", "objective.reference_weight"]);
-    }
-
-    #[test]
-    fn the_frontier_joins_what_was_measured_at_the_same_step() {
-        let mut history = History::default();
-        let series = |points: &[Point]| Series::from_points(points.iter().copied());
-        history.series.insert(ACCURACY.to_owned(), series(&[[10.0, 0.7], [20.0, 0.8], [30.0, 0.9]]));
-        assert_eq!(frontier(&history, ACCURACY), Vec::<Point>::new());
-        history.series.insert(DRIFT.to_owned(), series(&[[0.0, 0.0], [10.0, 0.1], [30.0, 0.4]]));
-        assert_eq!(frontier(&history, ACCURACY), [[0.1, 0.7], [0.4, 0.9]]);
     }
 
     #[test]

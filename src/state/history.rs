@@ -45,6 +45,10 @@ pub struct LogEntry {
 pub struct History {
     pub loaded: Loaded,
     pub series: BTreeMap<String, Series>,
+    /// Seconds of training by step, where somebody looks at them.
+    pub times: Series,
+    /// The step up to which they were asked for.
+    pub times_to: Option<u64>,
     pub marks: Vec<Mark>,
     pub log: Vec<LogEntry>,
     /// What its numbers say is wrong, in the order in which it was noticed.
@@ -85,6 +89,12 @@ impl History {
         self.series.values().filter_map(Series::last_step).fold(0.0, f64::max)
     }
 
+    /// The step up to which times are to be read for what this metric measured, if they are not.
+    pub fn times_wanted(&self, metric: &str) -> Option<u64> {
+        let last = self.series(metric)?.last_step()? as u64;
+        (self.times_to < Some(last)).then_some(last)
+    }
+
     /// Adds one step's metrics.
     pub(super) fn take_metrics(&mut self, step: u64, metrics: &Metrics) {
         if let Some(watch) = &mut self.watch {
@@ -109,6 +119,8 @@ impl History {
         for series in self.series.values_mut() {
             series.truncate_from(first_step as f64);
         }
+        self.times.truncate_from(first_step as f64);
+        self.times_to = self.times_to.filter(|to| *to < first_step);
         self.marks.retain(|mark| mark.step < first_step);
         self.log.retain(|line| line.step < first_step);
         self.alarms.retain(|alarm| alarm.to < first_step);

@@ -1,4 +1,4 @@
-//! Runs that differ in nothing but their seed: one line in Compare, with its members faint behind it.
+//! Runs that differ in nothing but their seed: one line in Compare, in a band that holds them all.
 
 use std::collections::BTreeMap;
 
@@ -39,41 +39,65 @@ pub fn name(group: &[&RunRecord]) -> String {
     format!("{stem}, mean of {} seeds", group.len())
 }
 
-/// Means over groups, worked out again only when a member grew.
+/// What a group measured, at every step that all of it have measured.
+#[derive(Debug, Default)]
+pub struct Spread {
+    pub mean: Series,
+    /// The lowest and the highest of the group.
+    pub low: Series,
+    pub high: Series,
+    /// The mean, smoothed; absent where nothing is smoothed.
+    pub smoothed: Option<Series>,
+    /// How much the members had measured, and how they were smoothed.
+    of: (usize, f64),
+}
+
+impl Spread {
+    fn of(members: &[&Series], weight: f64, size: usize) -> Self {
+        let Some((first, others)) = members.split_first() else {
+            return Self::default();
+        };
+        let at = |series: &Series, step: f64| {
+            let points = series.points();
+            let place = points.partition_point(|point| point[0] < step);
+            points.get(place).filter(|point| point[0] == step).map(|point| point[1])
+        };
+        let (mut mean, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
+        for &[step, value] in first.points() {
+            let Some(values) = others.iter().map(|series| at(series, step)).collect::<Option<Vec<f64>>>() else {
+                continue;
+            };
+            // One that is no number takes the mean with it, and leaves the band to the others.
+            mean.push([step, (value + values.iter().sum::<f64>()) / members.len() as f64]);
+            low.push([step, values.iter().copied().fold(value, f64::min)]);
+            high.push([step, values.iter().copied().fold(value, f64::max)]);
+        }
+        let mean = Series::from_points(mean);
+        let smoothed = (weight > 0.0).then(|| mean.smoothed(weight));
+        let [low, high] = [low, high].map(Series::from_points);
+        Self { mean, low, high, smoothed, of: (size, weight) }
+    }
+}
+
+/// Groups' spreads, worked out again only when a member grew or the smoothing changed.
 #[derive(Debug, Default)]
 pub struct Means {
-    by_group: BTreeMap<(Vec<RunId>, String), (usize, Series)>,
+    by_group: BTreeMap<(Vec<RunId>, String), Spread>,
 }
 
 impl Means {
-    /// Brings the mean of these up to date: at every step that all of them have measured.
-    pub fn update(&mut self, group: &[RunId], metric: &str, members: &[&Series]) {
+    /// Brings what these have measured up to date. `weight`: of the past in the smoothed mean.
+    pub fn update(&mut self, group: &[RunId], metric: &str, members: &[&Series], weight: f64) {
         let size = members.iter().map(|series| series.len()).sum();
         let key = (group.to_vec(), metric.to_owned());
-        if self.by_group.get(&key).is_none_or(|(known, _)| *known != size) {
-            self.by_group.insert(key, (size, mean(members)));
+        if self.by_group.get(&key).is_none_or(|known| known.of != (size, weight)) {
+            self.by_group.insert(key, Spread::of(members, weight, size));
         }
     }
 
-    pub fn get(&self, group: &[RunId], metric: &str) -> Option<&Series> {
-        self.by_group.get(&(group.to_vec(), metric.to_owned())).map(|(_, series)| series)
+    pub fn get(&self, group: &[RunId], metric: &str) -> Option<&Spread> {
+        self.by_group.get(&(group.to_vec(), metric.to_owned()))
     }
-}
-
-fn mean(members: &[&Series]) -> Series {
-    let Some((first, others)) = members.split_first() else {
-        return Series::default();
-    };
-    let at = |series: &Series, step: f64| {
-        let points = series.points();
-        let place = points.partition_point(|point| point[0] < step);
-        points.get(place).filter(|point| point[0] == step).map(|point| point[1])
-    };
-    let points = first.points().iter().filter_map(|[step, value]| {
-        let others = others.iter().map(|series| at(series, *step)).collect::<Option<Vec<f64>>>()?;
-        Some([*step, (value + others.iter().sum::<f64>()) / members.len() as f64])
-    });
-    Series::from_points(points)
 }
 
 #[cfg(test)]
@@ -94,15 +118,29 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_is_taken_where_all_have_measured_and_again_when_one_grows() {
-        let mut one = Series::from_points([[0.0, 1.0], [10.0, 2.0], [20.0, 3.0]]);
+    fn a_group_is_told_where_all_have_measured_and_again_when_one_grows() {
+        let mut one = Series::from_points([[0.0, 1.0], [10.0, 2.0], [20.0, 7.0]]);
         let other = Series::from_points([[0.0, 3.0], [20.0, 5.0]]);
         let mut means = Means::default();
         let group = [RunId(1), RunId(2)];
-        means.update(&group, "loss", &[&one, &other]);
-        assert_eq!(means.get(&group, "loss").unwrap().points(), [[0.0, 2.0], [20.0, 4.0]]);
-        one.push(30.0, 9.0);
-        means.update(&group, "loss", &[&one, &other]);
-        assert_eq!(means.get(&group, "loss").unwrap().len(), 2);
+        means.update(&group, "loss", &[&one, &other], 0.0);
+        let spread = means.get(&group, "loss").unwrap();
+        assert_eq!(spread.mean.points(), [[0.0, 2.0], [20.0, 6.0]]);
+        assert_eq!(spread.low.points(), [[0.0, 1.0], [20.0, 5.0]]);
+        assert_eq!(spread.high.points(), [[0.0, 3.0], [20.0, 7.0]]);
+        assert!(spread.smoothed.is_none());
+        one.truncate_from(20.0);
+        means.update(&group, "loss", &[&one, &other], 0.0);
+        assert_eq!(means.get(&group, "loss").unwrap().mean.len(), 1);
+        means.update(&group, "loss", &[&one, &other], 0.5);
+        assert_eq!(means.get(&group, "loss").unwrap().smoothed.as_ref().unwrap().points(), [[0.0, 2.0]]);
+    }
+
+    #[test]
+    fn a_seed_without_a_number_leaves_the_band_to_the_others() {
+        let series = |value| Series::from_points([[1.0, value]]);
+        let spread = Spread::of(&[&series(1.0), &series(f64::NAN), &series(2.0)], 0.0, 3);
+        assert_eq!((spread.low.points(), spread.high.points()), (&[[1.0, 1.0]][..], &[[1.0, 2.0]][..]));
+        assert!(spread.mean.latest().is_none());
     }
 }

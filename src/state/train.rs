@@ -218,6 +218,10 @@ pub enum RunCommand {
     Load(RunId),
     /// Read its history again.
     Reload(RunId),
+    /// Read what its steps took, up to this one.
+    ReadTimes(RunId, u64),
+    /// Keep with the project how its runs are looked at.
+    KeepBoard,
     /// Read which pairs a stretch of its steps met.
     /// Of a run whose newest step is this.
     ReadStretch(Stretch, u64),

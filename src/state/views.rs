@@ -66,6 +66,8 @@ pub struct Views {
     /// Opened again at the next start.
     pub last_project: Option<PathBuf>,
     pub train: TrainView,
+    /// Kept with the project.
+    #[serde(skip)]
     pub compare: CompareView,
     pub pairs: PairsView,
     pub answers: AnswersView,

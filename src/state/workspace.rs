@@ -9,6 +9,7 @@ use store::{Counts, RunRecord};
 use super::{
     Command, Notices,
     answers::AnswersData,
+    compare::{CompareView, board::Board},
     guide::About,
     judged::JudgedData,
     launch::Launch,
@@ -83,6 +84,8 @@ pub struct Opened {
     pub project: ProjectSummary,
     pub runs: Vec<RunRecord>,
     pub saved: Saved,
+    /// How its runs were looked at.
+    pub board: Board,
 }
 
 /// Read by the screens, written only by `app`.
@@ -129,6 +132,7 @@ impl Workspace {
         views.last_project = Some(opened.project.dir.clone());
         views.projects.opened(&opened.project.dir, &opened.project.name);
         views.pairs.opened(&opened.project.dir);
+        views.compare = CompareView::of(opened.board);
         self.project = Some(opened.project);
         self.opened += 1;
         // They were about the other one.

@@ -113,13 +113,20 @@ impl Project {
         })
     }
 
-    /// Milliseconds since the run began, by step.
+    /// Milliseconds of training since the run began, by step.
     pub fn step_times(&self, run: RunId) -> Result<Vec<(u64, u64)>> {
+        self.step_times_after(run, None)
+    }
+
+    /// The same of steps later than `after`.
+    pub fn step_times_after(&self, run: RunId, after: Option<u64>) -> Result<Vec<(u64, u64)>> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT step, wall_ms FROM steps WHERE run = ?1 ORDER BY step")?;
+            let mut statement = connection
+                .prepare_cached("SELECT step, wall_ms FROM steps WHERE run = ?1 AND step > ?2 ORDER BY step")?;
             let times = statement
-                .query_map([run.0], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))?
+                .query_map(params![run.0, before(after)], |row| {
+                    Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+                })?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(times)
         })

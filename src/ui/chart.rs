@@ -5,7 +5,7 @@ mod brush;
 mod draw;
 
 use data::Scale;
-use egui::{Id, Response, RichText, Role, Ui, WidgetInfo};
+use egui::{CursorIcon, Id, Label, Response, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_plot::LineStyle;
 use state::{metric, runs::Mark, series::Series};
 
@@ -36,11 +36,23 @@ pub struct Line<'a> {
     pub thin: bool,
     /// The raw trace behind a smoothed one: thin, faint, not in the legend.
     pub faint: bool,
+    /// Drawn from the last point at or before this step on; what comes before is another line's.
+    pub from: Option<f64>,
 }
 
 impl<'a> Line<'a> {
     pub fn new(name: impl Into<String>, series: &'a Series, look: usize) -> Self {
-        Self { name: name.into(), series, look, color: None, points: false, solid: false, thin: false, faint: false }
+        Self {
+            name: name.into(),
+            series,
+            look,
+            color: None,
+            points: false,
+            solid: false,
+            thin: false,
+            faint: false,
+            from: None,
+        }
     }
 
     pub fn color(mut self, color: egui::Color32) -> Self {
@@ -77,6 +89,30 @@ impl<'a> Line<'a> {
         self.faint = true;
         self
     }
+
+    /// Hangs on another line from this step on.
+    pub fn hanging_from(mut self, step: Option<f64>) -> Self {
+        self.from = step;
+        self
+    }
+}
+
+/// What lies between two series that were measured together.
+pub struct Band<'a> {
+    pub low: &'a Series,
+    pub high: &'a Series,
+    /// Place in the colour table.
+    pub look: usize,
+    /// For the legend; empty: it belongs to a line that says so.
+    pub name: String,
+}
+
+impl<'a> Band<'a> {
+    /// The only one of a chart, where both its edges are there. `what`: it holds.
+    pub fn shaded(edges: Option<(&'a Series, &'a Series)>, what: &str) -> Vec<Self> {
+        let name = format!("shaded: {what}");
+        edges.map(|(low, high)| Self { low, high, look: 0, name }).into_iter().collect()
+    }
 }
 
 /// A level worth knowing, drawn across and named: IPO's target. What every value of the metric is read against is drawn
@@ -91,7 +127,7 @@ pub struct Chart<'a> {
     pub id: &'a str,
     pub title: String,
     pub lines: Vec<Line<'a>>,
-    pub band: Option<(&'a Series, &'a Series, String)>,
+    pub bands: Vec<Band<'a>>,
     pub levels: Vec<ChartLevel>,
     pub marks: &'a [Mark],
     /// Charts of one group share their steps and the cursor.
@@ -107,7 +143,12 @@ pub struct Chart<'a> {
     pub note: String,
     /// What is drawn, on its title.
     pub about: &'a str,
+    /// Its title can be dragged to another chart; what is carried is [`Carried`].
+    pub moves: bool,
 }
+
+/// The metric of a chart on its way to another place.
+pub struct Carried(pub String);
 
 /// What the pointer points at, shared by a group of charts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,7 +198,13 @@ impl Chart<'_> {
     /// Caption, then the legend with the value at the cursor, or the newest one.
     fn header(&self, ui: &mut Ui, palette: &Palette, at: Option<f64>) {
         ui.horizontal(|ui| {
-            let title = ui.label(RichText::new(&self.title).color(palette.strong));
+            let title = Label::new(RichText::new(&self.title).color(palette.strong));
+            let title = if self.moves { title.selectable(false).sense(Sense::drag()) } else { title };
+            let title = ui.add(title);
+            if self.moves {
+                title.dnd_set_drag_payload(Carried(self.metric.to_owned()));
+                title.clone().on_hover_cursor(CursorIcon::Grab);
+            }
             if !self.about.is_empty() {
                 title.on_hover_text(self.about);
             }
@@ -202,8 +249,8 @@ impl Chart<'_> {
                 let look = (palette.weak, LineStyle::dashed_dense());
                 legend::entry(ui, Some(look), &level.name, "");
             }
-            if let Some((_, _, name)) = &self.band {
-                legend::entry(ui, None, name, "");
+            for band in self.bands.iter().filter(|band| !band.name.is_empty()) {
+                legend::entry(ui, None, &band.name, "");
             }
         });
     }

@@ -97,6 +97,10 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
 
+        Action::ChooseCharts => views.compare.choosing = !views.compare.choosing,
+        Action::Columns(more) => views.compare.board.widen(more),
+        Action::LogScale => views.compare.board.log = !views.compare.board.log,
+        Action::FrontierAcross => views.compare.board.across = views.compare.board.across.next(),
         Action::CompareReport => run(RunCommand::PickReport),
         Action::SetUp => views.train.sheet = Sheet::Launch,
         Action::Watch => views.train.sheet = Sheet::Run,

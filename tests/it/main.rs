@@ -11,6 +11,7 @@ mod cli;
 mod cli_runs;
 mod cli_text;
 mod commands_window;
+mod compare_window;
 mod demo;
 mod devices;
 mod download_window;

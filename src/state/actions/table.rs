@@ -194,6 +194,11 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
     line(Action::Stop, "Stop the run", &[], TRAIN, run_goes, "With a checkpoint; it can be continued later"),
 
+    line(Action::ChooseCharts, "Choose and order the charts", &["C"], COMPARE, runs_ticked, "Any metrics side by side; kept with the project"),
+    line(Action::Columns(true), "One more chart side by side", &["]"], COMPARE, runs_ticked, "As far as there is room"),
+    line(Action::Columns(false), "One chart fewer side by side", &["["], COMPARE, runs_ticked, "They grow wider"),
+    line(Action::LogScale, "Log scale on or off", &["L"], COMPARE, runs_ticked, "Values of zero or below have no place on it"),
+    line(Action::FrontierAcross, "Drift, time or steps across the frontier", &["X"], COMPARE, runs_ticked, "What it took to learn as much"),
     line(Action::CompareReport, "Report of the ticked runs", &[], COMPARE, runs_ticked, "Settings, charts and answers side by side, on one page"),
 
     line(Action::Probes, "Probe prompts", &[], ANSWERS, project, "Fixed prompts, answered as a run goes on"),

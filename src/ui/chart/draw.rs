@@ -35,6 +35,26 @@ pub fn axis_of(values: impl IntoIterator<Item = f64>, metric: &str, scale: Scale
     extent.unwrap_or(Extent { low: 0.0, high: 1.0 })
 }
 
+impl Line<'_> {
+    /// What of the series is drawn in this range.
+    fn own_part(&self, range: &RangeInclusive<f64>, buckets: usize) -> Vec<Point> {
+        let mut points = self.series.visible(range, buckets);
+        if let Some(from) = self.from {
+            let places = self.series.points();
+            let hinge = places.partition_point(|point| point[0] <= from).saturating_sub(1);
+            let first = places.get(hinge).map_or(from, |point| point[0]);
+            let before = points.len();
+            points.retain(|point| point[0] >= first);
+            // Where points are thinned the one that it hangs from may be among those left out.
+            let is_cut = points.len() < before && first <= *range.end();
+            if is_cut && points.first().is_none_or(|point| point[0] > first) {
+                points.splice(0..0, places.get(hinge).copied());
+            }
+        }
+        points
+    }
+}
+
 impl Chart<'_> {
     /// Draws the plot; inside the answer: whether it shows a part of the steps only.
     pub(super) fn plot(
@@ -105,10 +125,11 @@ impl Chart<'_> {
         let range: RangeInclusive<f64> =
             if plot.auto_bounds().x { f64::NEG_INFINITY..=f64::INFINITY } else { plot.plot_bounds().range_x() };
         let buckets = plot.response().rect.width().max(64.0) as usize / 2;
-        let drawn: Vec<Vec<Point>> = self.lines.iter().map(|line| line.series.visible(&range, buckets)).collect();
-        let band = self.band.as_ref().map(|(lower, upper, _)| series::band(lower, upper, &range, buckets));
+        let drawn: Vec<Vec<Point>> = self.lines.iter().map(|line| line.own_part(&range, buckets)).collect();
+        let bands = self.bands.iter().map(|band| (band.look, series::band(band.low, band.high, &range, buckets)));
+        let bands: Vec<(usize, Vec<[f64; 3]>)> = bands.collect();
         let values = drawn.iter().flatten().map(|point| point[1]);
-        let edges = band.iter().flatten().flat_map(|[_, low, high]| [*low, *high]);
+        let edges = bands.iter().flat_map(|(_, band)| band).flat_map(|[_, low, high]| [*low, *high]);
         let named = self.levels.iter().map(|level| level.value);
         let extent = axis_of(values.chain(edges).chain(named), self.metric, self.scale).padded(MARGIN);
         plot.set_plot_bounds_y(extent.low..=extent.high);
@@ -122,8 +143,8 @@ impl Chart<'_> {
                     .allow_hover(false),
             );
         }
-        if let Some(band) = &band {
-            self.draw_band(plot, palette, band);
+        for (look, band) in &bands {
+            self.draw_band(plot, theme::series_color(palette, *look), band);
         }
         for (line, points) in self.lines.iter().zip(&drawn) {
             self.draw_line(plot, line, palette, points);
@@ -149,12 +170,12 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_band(&self, plot: &mut PlotUi<'_>, palette: &Palette, band: &[[f64; 3]]) {
+    fn draw_band(&self, plot: &mut PlotUi<'_>, color: egui::Color32, band: &[[f64; 3]]) {
         let places = band.iter().map(|[step, low, high]| [*step, self.scale.place(*low), self.scale.place(*high)]);
         let places: Vec<[f64; 3]> = places.filter(|[_, low, high]| !low.is_nan() && !high.is_nan()).collect();
         let column = |at: usize| places.iter().map(|place| place[at]).collect::<Vec<f64>>();
         if places.len() > 1 {
-            let fill = theme::series_color(palette, 0).gamma_multiply(0.16);
+            let fill = color.gamma_multiply(0.16);
             plot.add(FilledArea::new("", &column(0), &column(1), &column(2)).fill_color(fill).allow_hover(false));
         }
     }
@@ -229,6 +250,7 @@ pub fn round_marks(grid: GridInput, count: usize) -> Vec<GridMark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use state::series::Series;
 
     fn marks(low: f64, high: f64, count: usize) -> Vec<f64> {
         let grid = GridInput { bounds: (low, high), base_step_size: 1.0 };
@@ -240,6 +262,24 @@ mod tests {
         assert_eq!(marks(0.0, 400.0, 5), [0.0, 100.0, 200.0, 300.0, 400.0]);
         assert_eq!(marks(-80.0, 80.0, 5), [-50.0, 0.0, 50.0]);
         assert_eq!(marks(0.1, 0.9, 4), [0.2, 0.4, 0.6000000000000001, 0.8]);
+    }
+
+    #[test]
+    fn a_line_that_hangs_on_another_begins_on_it() {
+        let series = Series::from_points((0..=10).map(|step| [f64::from(step) * 10.0, 1.0]));
+        let drawn = |from| {
+            let line = Line::new("fork", &series, 0).hanging_from(from);
+            line.own_part(&(f64::NEG_INFINITY..=f64::INFINITY), 64).first().map(|point| point[0])
+        };
+        assert_eq!(drawn(None), Some(0.0));
+        assert_eq!(drawn(Some(30.0)), Some(30.0));
+        assert_eq!(drawn(Some(35.0)), Some(30.0), "the last evaluation that both have");
+        let line = Line::new("fork", &series, 0).hanging_from(Some(30.0));
+        assert_eq!(line.own_part(&(0.0..=15.0), 64), Vec::<Point>::new(), "all of it lies later");
+        let long = Series::from_points((0..10_000).map(|step| [f64::from(step), 1.0]));
+        let line = Line::new("fork", &long, 0).hanging_from(Some(4321.0));
+        let drawn = line.own_part(&(f64::NEG_INFINITY..=f64::INFINITY), 20);
+        assert!(drawn[0][0] == 4321.0 && drawn.len() < 100, "{} points", drawn.len());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use state::{
 };
 
 use crate::{
-    chart::{Chart, Line},
+    chart::{Band, Chart, Line},
     lines::Lines,
     parts,
     prompt::{self, Edited},
@@ -167,9 +167,10 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         id: "pair margin",
         title: format!("Margin in {}", history.name),
         lines: vec![Line::new(format!("pair {}", pair.0), &history.margin, 0).solid().with_points()],
-        band: edge(metrics::MARGIN_LOW)
-            .zip(edge(metrics::MARGIN_HIGH))
-            .map(|(low, high)| (low, high, "shaded: 10 to 90 % of all pairs of a step".to_owned())),
+        bands: Band::shaded(
+            edge(metrics::MARGIN_LOW).zip(edge(metrics::MARGIN_HIGH)),
+            "10 to 90 % of all pairs of a step",
+        ),
         levels: Vec::new(),
         marks: &[],
         group: "pair",
@@ -179,6 +180,7 @@ pub fn history(ui: &mut Ui, pair: PairId, workspace: &Workspace, commands: &Comm
         metric: metrics::MARGIN_MIDDLE,
         note,
         about: "",
+        moves: false,
     }
     .show(ui);
     if parts::quiet(ui, true, "Show its steps")

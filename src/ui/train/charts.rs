@@ -10,7 +10,7 @@ use state::{chart_words, metric, runs::History, series::Series};
 use train::objective::Objective;
 
 use crate::{
-    chart::{self, Chart, ChartLevel, Line},
+    chart::{self, Band, Chart, ChartLevel, Line},
     parts,
     theme::{Palette, space},
 };
@@ -68,7 +68,7 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
         id: name,
         title: metrics::caption(name),
         lines: vec![Line::new(rule, series, 0).solid().with_points()],
-        band: low.zip(high).map(|(low, high)| (low, high, "shaded: 95 % interval".to_owned())),
+        bands: Band::shaded(low.zip(high), "95 % interval"),
         levels: Vec::new(),
         marks: &history.marks,
         group: "run",
@@ -78,6 +78,7 @@ fn judged_chart<'a>(name: &'a str, rule: &str, series: &'a Series, history: &'a 
         metric: name,
         note: chart_words::of_a_rule(name, rule, history).unwrap_or_default(),
         about: "",
+        moves: false,
     }
 }
 
@@ -111,7 +112,7 @@ fn drawn<'a>(
         id: chart.title,
         title: chart.title.to_owned(),
         lines: lines.iter().filter_map(|(name, _, of)| line(name, *of)).collect(),
-        band: edge(Look::Low).zip(edge(Look::High)).map(|(low, high)| (low, high, format!("shaded: {}", chart.band))),
+        bands: Band::shaded(edge(Look::Low).zip(edge(Look::High)), chart.band),
         levels: levels(chart.id, config),
         marks: &history.marks,
         group: "run",
@@ -121,6 +122,7 @@ fn drawn<'a>(
         metric: chart.metric,
         note: chart_words::sentence(chart.id, config, history).unwrap_or_default(),
         about: chart.note,
+        moves: false,
     }
 }
 

@@ -1,0 +1,111 @@
+//! How the charts are drawn, and which of them: a row of controls, and a card that unfolds under it.
+
+use data::metrics::{self, Stored};
+use egui::{ComboBox, RichText, Slider, Ui};
+use state::{
+    actions::{Action, key_of},
+    compare::{CompareView, board::MOST_COLUMNS},
+};
+
+use crate::{
+    parts, prompt,
+    theme::{size, space},
+};
+
+pub fn ui(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        let label = parts::caption(ui, "Smoothing");
+        ui.scope(|ui| {
+            ui.spacing_mut().slider_width = 110.0;
+            // The rail of a slider has the ground of a button, which would vanish here.
+            ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
+            ui.add(Slider::new(&mut view.board.smoothing, 0.0..=0.98).fixed_decimals(2))
+                .labelled_by(label.id)
+                .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
+        });
+        ui.add_space(space::S);
+        ui.checkbox(&mut view.board.log, "Log scale")
+            .on_hover_text(format!("Values of zero or below are left out ({})", key_of(Action::LogScale)));
+        ui.add_space(space::S);
+        parts::caption(ui, "Side by side").on_hover_text(format!(
+            "As far as there is room ({} more, {} fewer)",
+            key_of(Action::Columns(true)),
+            key_of(Action::Columns(false))
+        ));
+        let choices: Vec<(usize, String)> = (1..=MOST_COLUMNS).map(|count| (count, count.to_string())).collect();
+        let choices: Vec<(usize, &str, &str)> = choices.iter().map(|(count, word)| (*count, &word[..], "")).collect();
+        parts::segmented(ui, &mut view.board.columns, &choices);
+    });
+    if view.choosing {
+        parts::card(ui, |ui| {
+            ui.set_width(ui.available_width());
+            choose(ui, view, present);
+        });
+    }
+}
+
+/// The charts in their order, each with what can be done with it; what else was measured.
+fn choose(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
+    let charts = view.board.charts(present);
+    ui.horizontal(|ui| {
+        parts::heading(ui, "Charts");
+        parts::caption(ui, "In reading order; kept with the project");
+        parts::at_right(ui, "charts chosen", |ui| {
+            if ui.button("Done").clicked() {
+                view.choosing = false;
+            }
+        });
+    });
+    for (place, metric) in charts.iter().enumerate() {
+        ui.push_id(metric, |ui| {
+            ui.horizontal(|ui| {
+                let caption = metrics::caption(metric);
+                let act = |ui: &mut Ui, enabled: bool, sign: &str, what: &str| {
+                    let button = ui.add_enabled(enabled, egui::Button::new(sign).min_size(egui::vec2(26.0, 0.0)));
+                    prompt::name(&button, egui::Role::Button, &format!("{what}: {caption}"));
+                    button.on_hover_text(what).clicked()
+                };
+                if act(ui, place > 0, "↑", "Earlier") {
+                    view.board.shift(metric, false, &charts);
+                }
+                if act(ui, place + 1 < charts.len(), "↓", "Later") {
+                    view.board.shift(metric, true, &charts);
+                }
+                if act(ui, charts.len() > 1, "×", "Remove") {
+                    view.board.remove(metric);
+                }
+                ui.label(&caption);
+                parts::caption(ui, metric);
+            });
+        });
+    }
+    let others: Vec<&String> = present.iter().filter(|name| !charts.contains(name)).collect();
+    if others.is_empty() {
+        parts::caption(ui, "Everything that these runs have measured is charted");
+    } else {
+        let combo = ComboBox::from_id_salt("one more chart")
+            .selected_text("Add a chart…")
+            .width(260.0)
+            .height(420.0)
+            .show_ui(ui, |ui| {
+                for name in others {
+                    let about = Stored::of(name).map_or("", |stored| stored.metric.about);
+                    let entry = ui.selectable_label(false, metrics::caption(name)).on_hover_ui(|ui| {
+                        ui.label(RichText::new(name).monospace());
+                        ui.label(about);
+                    });
+                    if entry.clicked() {
+                        view.board.add(name);
+                    }
+                }
+            });
+        prompt::name(&combo.response, egui::Role::ComboBox, "Add a chart");
+    }
+    let missing: Vec<String> =
+        view.board.metrics.iter().filter(|name| !present.contains(name)).map(|name| metrics::caption(name)).collect();
+    if !missing.is_empty() {
+        let text = format!("Come back with a run that has measured them: {}", missing.join(" · "));
+        ui.label(RichText::new(text).size(size::SMALL).color(parts::palette(ui).weak));
+    }
+}

@@ -1,0 +1,170 @@
+//! The Compare screen: charts that are chosen and put in order, groups of seeds, forks, the axes of the frontier.
+
+use egui::accesskit::Role;
+use egui_kittest::{
+    SnapshotResults,
+    kittest::{NodeT as _, Queryable as _},
+};
+use nudge::{
+    data::config::{Method, RunConfig},
+    state::compare::{board, frontier::Across},
+    store::{NewRun, Project, RunId, RunStatus},
+};
+
+use crate::stage::{Stage, held_out, metrics, past_run};
+
+/// Three seeds of one method that went unlike, and a fork of the first.
+fn seeds_and_a_fork(project: &mut Project) {
+    let mut config = RunConfig::default();
+    let runs: Vec<RunId> = (0..3)
+        .map(|seed| {
+            config.train.shuffle_seed = seed;
+            let new = NewRun {
+                name: format!("MPO seed {seed}"),
+                config_toml: config.to_toml().unwrap(),
+                method: "MPO anchored-sum".to_owned(),
+                revision: project.revision().unwrap(),
+                parent: None,
+            };
+            let run = project.create_run(&new).unwrap();
+            measure(project, run, 1, 120, 30.0 + 8.0 * seed as f64);
+            run
+        })
+        .collect();
+    config.train.shuffle_seed = 0;
+    config.objective.beta = 0.3;
+    let new = NewRun {
+        name: "Fork with β 0.3".to_owned(),
+        config_toml: config.to_toml().unwrap(),
+        method: "MPO anchored-sum".to_owned(),
+        revision: project.revision().unwrap(),
+        parent: Some(runs[0]),
+    };
+    let fork = project.fork_run(&new, 60, None).unwrap();
+    measure(project, fork, 61, 120, 18.0);
+}
+
+fn measure(project: &mut Project, run: RunId, from: u64, to: u64, slowness: f64) {
+    project.set_total_steps(run, to).unwrap();
+    for step in from..=to {
+        let mut all = metrics(step, slowness);
+        if step % 10 == 0 {
+            all.extend(held_out(step, slowness));
+        }
+        project.append_step(run, step, step * 450, &all).unwrap();
+    }
+    project.set_run_status(run, RunStatus::Completed, None).unwrap();
+}
+
+fn compare(theme: egui::Theme, size: [f32; 2], fill: fn(&mut Project), runs: usize) -> Stage {
+    let mut stage = Stage::with(theme, size, fill);
+    stage.go("Compare");
+    stage.until("the histories are here", move |app| {
+        app.workspace().runs.history.values().filter(|history| !history.series.is_empty()).count() == runs
+    });
+    stage
+}
+
+fn two_methods(project: &mut Project) {
+    past_run(project, Method::Mpo, 0.1, 30.0);
+    past_run(project, Method::Dpo, 0.1, 50.0);
+}
+
+/// The charts of the grid from the first to the last, by their names.
+fn charts(stage: &Stage) -> Vec<String> {
+    let pictures = stage.harness.root().children_recursive().filter_map(|node| node.accesskit_node().label());
+    let charts = pictures.filter_map(|name| name.split_once(" chart, latest").map(|(title, _)| title.to_owned()));
+    charts.collect()
+}
+
+#[test]
+fn charts_are_chosen_put_in_order_and_kept_with_the_project() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 800.0], two_methods, 2);
+    let usual = charts(&stage);
+    assert_eq!(usual.len(), 4, "{usual:?}");
+    assert!(usual[0].starts_with("Preference accuracy") && usual[1].starts_with("KL(ref"), "{usual:?}");
+
+    stage.harness.key_press(egui::Key::C);
+    stage.harness.run();
+    stage.click(&format!("Later: {}", usual[0]));
+    stage.click(&format!("Remove: {}", usual[2]));
+    stage.click("Add a chart");
+    stage.click("Gradient norm");
+    stage.click("Done");
+    let chosen = charts(&stage);
+    assert_eq!(chosen, [&usual[1], &usual[0], &usual[3], "Gradient norm"].map(ToString::to_string));
+
+    let dir = stage.dir.clone();
+    let kept = move || Project::open(&dir).unwrap().setting(board::KEY).unwrap().unwrap_or_default();
+    stage.until("the arrangement is in the project", |_| kept().contains("grad_norm"));
+    // Another start of the window, with no memory of its own.
+    let path = stage.dir.display().to_string();
+    stage.click("Project Tide tables");
+    stage.click("Open a project…");
+    stage.enter("Folder of a project", &path);
+    stage.click("Open");
+    stage.until("it is open again", |app| app.workspace().opened == 2);
+    stage.go("Compare");
+    stage.until("the histories are here again", |app| app.workspace().runs.history.len() == 2);
+    stage.until("the charts are drawn", |app| app.workspace().runs.history.values().all(|h| !h.series.is_empty()));
+    assert_eq!(charts(&stage), chosen);
+}
+
+#[test]
+fn a_chart_is_dragged_by_its_title() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 800.0], two_methods, 2);
+    let before = charts(&stage);
+    let title = |stage: &Stage, name: &str| stage.harness.get_by_role_and_label(Role::Label, name).rect().center();
+    let (from, to) = (title(&stage, &before[1]), title(&stage, &before[0]));
+    stage.harness.hover_at(from);
+    stage.harness.drag_at(from);
+    stage.harness.run();
+    stage.harness.hover_at(to);
+    stage.harness.run();
+    stage.harness.drop_at(to);
+    stage.harness.run();
+    assert_eq!(charts(&stage)[..2], [before[1].clone(), before[0].clone()]);
+}
+
+#[test]
+fn keys_set_columns_scale_and_the_frontiers_axis() {
+    let mut stage = compare(egui::Theme::Light, [1280.0, 800.0], two_methods, 2);
+    let press = |stage: &mut Stage, key| {
+        stage.harness.key_press(key);
+        stage.harness.run();
+    };
+    press(&mut stage, egui::Key::CloseBracket);
+    press(&mut stage, egui::Key::L);
+    let board = stage.harness.state().views().compare.board.clone();
+    assert_eq!((board.columns, board.log, board.across), (3, true, Across::Drift));
+    press(&mut stage, egui::Key::X);
+    stage.until("the times are read", |app| app.workspace().runs.history.values().all(|h| !h.times.is_empty()));
+    // 120 steps of 300 ms.
+    assert!(stage.says("Frontier chart; MPO anchored-sum β 0.1: accuracy 96.1 %, time 36 s"), "{:?}", charts(&stage));
+    press(&mut stage, egui::Key::X);
+    assert!(stage.says("accuracy 96.1 %, steps 120"));
+    stage.click("Preference accuracy, held out");
+    stage.click("Reward margin, held out");
+    assert!(stage.says("MPO anchored-sum β 0.1: Reward margin, held out 1."));
+}
+
+#[test]
+fn seeds_are_one_line_and_a_fork_hangs_on_its_parent() {
+    let stage = compare(egui::Theme::Light, [1280.0, 800.0], seeds_and_a_fork, 4);
+    assert!(stage.says("MPO, mean of 3 seeds"));
+    assert!(stage.says("in a band from lowest to highest"));
+    assert!(!stage.says("MPO seed 1 9"), "its line is the group's");
+}
+
+#[test]
+fn pictures_of_compare_with_seeds_and_choices() {
+    use egui::Theme::{Dark, Light};
+    let mut results = SnapshotResults::new();
+    let mut stage = compare(Light, [1280.0, 800.0], seeds_and_a_fork, 4);
+    stage.picture("compare_seeds_light", &mut results);
+    let mut stage = compare(Dark, [900.0, 600.0], two_methods, 2);
+    stage.harness.key_press(egui::Key::C);
+    stage.harness.run();
+    stage.picture("compare_choose_dark_small", &mut results);
+    stage.assert_no_id_clash();
+}
