@@ -63,16 +63,16 @@ impl App {
                 Ok(()) => vec![Command::Runs(RunCommand::Record(start))],
                 Err(error) => {
                     views.train.sheet = Sheet::Launch;
-                    let config = Box::new(start.config);
-                    workspace.preflight = Preflight::Refused { config, error: error.to_string() };
-                    Vec::new()
+                    let Start { config, then, .. } = *start;
+                    workspace.preflight = Preflight::Refused { config: Box::new(config), error: error.to_string() };
+                    next(then)
                 }
             }))
         });
     }
 
     /// Records a run that can start.
-    pub(super) fn record(&mut self, Start { name, config, follows }: Start) {
+    pub(super) fn record(&mut self, Start { name, config, follows, then }: Start) {
         self.jobs.document.write("Could not record the run", move |project| {
             let run = project.create_run(&NewRun {
                 name,
@@ -90,7 +90,9 @@ impl App {
                 workspace.runs.set_records(records);
                 views.train.shown = Some(run);
                 views.train.name.clear();
-                Command::Runs(RunCommand::Queue(run))
+                let mut commands = vec![Command::Runs(RunCommand::Queue(run))];
+                commands.extend(next(then));
+                commands
             }))
         });
     }
@@ -277,6 +279,12 @@ impl App {
     pub(super) fn load_runs(&mut self) {
         self.jobs.document.read("Could not read the runs", |project| reread_runs(project));
     }
+}
+
+/// The next of some runs that begin one after the other.
+fn next(starts: Vec<Start>) -> Vec<Command> {
+    let next = Start::in_turn(starts).map(|start| Command::Runs(RunCommand::Start(Box::new(start))));
+    next.into_iter().collect()
 }
 
 /// What was set up, with the pairs that have the tag now.

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use ::train::objective::match_first_gradient;
+use ::train::{objective::match_first_gradient, rlhf::teacher};
 use anyhow::Result;
 use data::{
-    config::{Method, RunConfig},
+    config::{Contender, Method, ObjectiveConfig, RunConfig},
     fixed,
     frontier::{self, Reached},
     metrics::{HELD_OUT_ACCURACY, KL_REF, Metric, Told, judged},
@@ -83,7 +83,7 @@ fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
     let mut methods = Vec::new();
     for method in &args.methods {
         if methods.contains(method) {
-            return Err(usage(format!("Method {} is named twice; --seeds 2 trains two runs of each.", method.name())));
+            return Err(usage(format!("Method {} is named twice; --seeds 2 trains two runs of each.", method.word())));
         }
         methods.push(*method);
     }
@@ -93,13 +93,23 @@ fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
             "{kind} would make every run of the comparison the same method; --methods names them."
         )));
     }
-    let with = |method: Method, more: &[String]| {
+    let with = |contender: Contender, more: &[String]| {
         let mut settings = args.settings.clone();
+        let mut own = vec![format!("{}={}", ObjectiveConfig::KIND.key, contender.method.name())];
+        let negatives = contender.negatives(&methods);
+        own.extend(negatives.map(|which| format!("{}={}", ObjectiveConfig::NEGATIVES.key, which.name())));
         // First, so that what was typed may say more of the method.
-        settings.set.insert(0, format!("objective.kind={}", method.name()));
+        settings.set.splice(0..0, own);
         settings.set.extend_from_slice(more);
         settings
     };
+    if let Some(sampler) = Contender::lacks_scores(&methods) {
+        let config = with(sampler, &[]).resolve(Some(project))?.config;
+        // Known before the first run: behind the others it would be known after hours.
+        teacher::find(project, &config, false).map_err(|error| {
+            usage(format!("{error}. Nothing was started; --methods reward,{} fits one first.", sampler.word()))
+        })?;
+    }
     let mut constants = vec![Vec::new(); methods.len()];
     if args.matched {
         let resolved = methods.iter().map(|method| Ok(with(*method, &[]).resolve(Some(project))?.config));
@@ -119,8 +129,8 @@ fn planned(args: &Compare, project: &Project) -> Result<Vec<Planned>> {
     for seed in 0..args.seeds {
         for (method, constants) in methods.iter().zip(&constants) {
             let mut more = constants.clone();
-            let mut title = method.name().to_uppercase();
-            let mut name = None;
+            let mut title = method.label().to_owned();
+            let mut name = method.several.then(|| title.clone());
             if args.seeds > 1 {
                 more.push(format!("train.shuffle_seed={seed}"));
                 title = format!("{title} seed {seed}");

@@ -34,6 +34,7 @@ macro_rules! section {
 }
 
 mod auto_or;
+mod contender;
 mod device;
 mod fork;
 mod knobs;
@@ -56,6 +57,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     auto_or::{Threads, TokenBudget},
+    contender::Contender,
     device::DeviceChoice,
     fork::{AtFork, Changed},
     knobs::{Knob, Knobs},

@@ -3,7 +3,7 @@
 //! They are another way to write the same settings: an answer is read off the fields and written into them, so the two cannot
 //! disagree. What somebody set to something between the answers shows as none of them.
 
-use data::config::{Method, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig};
+use data::config::{Contender, ObjectiveConfig, OptimizerConfig, RunConfig, Setting, TrainConfig};
 
 use super::launch::Launch;
 
@@ -151,15 +151,19 @@ impl Preset {
     }
 }
 
-/// The same settings with each method that learns from pairs: what was set for one stays its own.
-pub fn each_method(launch: &Launch) -> Vec<RunConfig> {
-    let mut launch = launch.clone();
-    let each = Method::PREFERENCE.into_iter().map(|method| {
-        launch.set_method(method);
-        launch.checked().clone()
+/// The same settings with each of these methods: what was set for one stays its own. Those that cannot be used as they are
+/// set are left out.
+pub fn each_method(launch: &Launch, contenders: &[Contender]) -> Vec<(Contender, RunConfig)> {
+    let each = contenders.iter().map(|contender| {
+        let mut launch = launch.clone();
+        launch.set_method(contender.method);
+        if let Some(negatives) = contender.negatives(contenders) {
+            launch.set(ObjectiveConfig::NEGATIVES.key, negatives.name());
+        }
+        (*contender, launch.checked().clone())
     });
-    let checked: Vec<_> = each.collect();
-    checked.into_iter().filter(|checked| checked.problems.is_empty()).map(|checked| checked.config).collect()
+    let usable = each.filter(|(_, checked)| checked.problems.is_empty());
+    usable.map(|(contender, checked)| (contender, checked.config)).collect()
 }
 
 /// Two digits, which is what a person would type.
@@ -176,7 +180,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use data::config::Basis;
+    use data::config::{Basis, Method, Negatives};
 
     fn of_pairs(pairs: usize) -> Basis {
         Basis { pairs, parameters: Some(1_000_000), ..Basis::default() }
@@ -244,7 +248,14 @@ mod tests {
     fn methods_are_compared_with_the_rest_alike() {
         let mut launch = sheet();
         launch.set(ObjectiveConfig::BETA.key, "0.4");
-        let configs = each_method(&launch);
+        let each = each_method(&launch, &Contender::ALL);
+        assert_eq!(each.iter().map(|(contender, _)| *contender).collect::<Vec<_>>(), Contender::ALL);
+        for (contender, config) in &each {
+            assert_eq!(config.objective.kind, contender.method);
+            assert_eq!(config.objective.negatives == Negatives::All, contender.several, "{contender:?}");
+        }
+        let usual = each_method(&launch, &Contender::USUAL);
+        let configs: Vec<&RunConfig> = usual.iter().map(|(_, config)| config).collect();
         assert_eq!(configs.iter().map(|config| config.objective.kind).collect::<Vec<_>>(), Method::PREFERENCE);
         assert!(
             configs.iter().all(|config| config.train == configs[0].train && config.optimizer == configs[0].optimizer)

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use data::{
     PairId,
     alarms::AlarmKind,
-    config::{self, Knob, RunConfig},
+    config::{self, Contender, Knob, RunConfig},
     counted,
 };
 use engine::protocol::{Event, PreflightReport, RequestId, SaveAnswer};
@@ -46,6 +46,8 @@ pub struct TrainView {
     pub name: String,
     /// The run whose charts are shown; absent = the newest.
     pub shown: Option<RunId>,
+    /// The methods that are compared; none chosen is the usual ones.
+    pub compared: Vec<Contender>,
     /// Runs of each method where the methods are compared; fewer than 1 is 1.
     pub seeds: u64,
     /// Give the compared methods the same first gradient.
@@ -70,6 +72,25 @@ pub struct TrainView {
     /// Asked about: how many steps a run is to have in all.
     #[serde(skip)]
     pub extending: Option<(RunId, String)>,
+}
+
+impl TrainView {
+    /// The methods that are compared, in the order in which they run.
+    pub fn contenders(&self) -> Vec<Contender> {
+        let chosen = Contender::ALL.into_iter().filter(|contender| self.compared.contains(contender));
+        let chosen: Vec<Contender> = chosen.collect();
+        if chosen.is_empty() { Contender::USUAL.to_vec() } else { chosen }
+    }
+
+    /// One more of them, or one less.
+    pub fn compare_with(&mut self, contender: Contender, on: bool) {
+        let mut chosen = self.contenders();
+        chosen.retain(|other| *other != contender);
+        if on {
+            chosen.push(contender);
+        }
+        self.compared = chosen;
+    }
 }
 
 /// Numbers typed into the knobs of a live run, until they are applied.
@@ -173,6 +194,17 @@ pub struct Start {
     pub config: RunConfig,
     /// Settings that nobody chose: the next run's follow the data anew.
     pub follows: BTreeSet<String>,
+    /// Runs that begin when this one is recorded, one after the other: one may learn from what another fits.
+    pub then: Vec<Self>,
+}
+
+impl Start {
+    /// The first of some, the others behind it.
+    pub fn in_turn(starts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut starts = starts.into_iter();
+        let first = starts.next()?;
+        Some(Self { then: starts.collect(), ..first })
+    }
 }
 
 /// What can be asked of runs.

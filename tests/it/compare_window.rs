@@ -6,7 +6,10 @@ use egui_kittest::{
     kittest::{NodeT as _, Queryable as _},
 };
 use nudge::{
-    data::config::{Method, RunConfig},
+    data::{
+        config::{Method, RunConfig},
+        metrics,
+    },
     state::compare::{board, frontier::Across},
     store::{NewRun, Project, RunId, RunStatus},
 };
@@ -89,10 +92,10 @@ fn charts_are_chosen_put_in_order_and_kept_with_the_project() {
     stage.click(&format!("Later: {}", usual[0]));
     stage.click(&format!("Remove: {}", usual[2]));
     stage.click("Add a chart");
-    stage.click("Gradient norm");
+    stage.click(&metrics::caption("grad_norm"));
     stage.click("Done");
     let chosen = charts(&stage);
-    assert_eq!(chosen, [&usual[1], &usual[0], &usual[3], "Gradient norm"].map(ToString::to_string));
+    assert_eq!(chosen, [&usual[1], &usual[0], &usual[3], &metrics::caption("grad_norm")].map(Clone::clone));
 
     let dir = stage.dir.clone();
     let kept = move || Project::open(&dir).unwrap().setting(board::KEY).unwrap().unwrap_or_default();
@@ -143,8 +146,8 @@ fn keys_set_columns_scale_and_the_frontiers_axis() {
     assert!(stage.says("Frontier chart; MPO anchored-sum β 0.1: accuracy 96.1 %, time 36 s"), "{:?}", charts(&stage));
     press(&mut stage, egui::Key::X);
     assert!(stage.says("accuracy 96.1 %, steps 120"));
-    stage.click("Preference accuracy, held out");
-    stage.click("Reward margin, held out");
+    stage.harness.state_mut().views_mut().compare.board.up = metrics::HELD_OUT_MARGIN.to_owned();
+    stage.harness.run();
     assert!(stage.says("MPO anchored-sum β 0.1: Reward margin, held out 1."));
 }
 

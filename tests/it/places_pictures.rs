@@ -8,6 +8,7 @@ use nudge::{
     engine::protocol::Proof,
     state::{
         Commands, Opened, ProjectSummary, Screen, ThemeChoice, Views, Workspace,
+        compare::board::Board,
         download::{FetchProgress, Fetching, HubOffer},
         export::{ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs},
         guide::{About, Guide},
@@ -143,6 +144,7 @@ impl Scene {
                 project: project(dir, name),
                 runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
                 saved: [1, 2].map(|id| (RunId(id), Checkpoints { steps: vec![60, 120], asked_for: vec![60] })).into(),
+                board: Board::default(),
             };
             workspace.open(opened, &mut views);
         }

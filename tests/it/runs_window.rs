@@ -411,6 +411,26 @@ fn one_press_compares_the_methods() {
 }
 
 #[test]
+fn methods_that_learn_from_scores_say_what_they_need_and_run_behind_it() {
+    let mut stage = Stage::new();
+    stage.click("Compare PPO");
+    assert!(stage.says("PPO needs a reward model, and there is none yet; choose “Reward model” too"));
+    stage.click("Compare the methods");
+    assert!(stage.requests.is_empty(), "nothing starts that could not go on");
+    for method in ["Compare DPO", "Compare IPO", "Compare DPO, all rejected", "Compare Reward model"] {
+        stage.click(method);
+    }
+    assert!(!stage.says("PPO needs a reward model"));
+    stage.click("Compare the methods");
+    let requests = stage.requests.clone();
+    stage.until("four runs are asked for", move |_| requests.len() == 4);
+    let runs = Project::open(&stage.dir).unwrap().runs().unwrap();
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    assert_eq!(names, ["MPO anchored-sum 1", "DPO, all rejected 2", "Reward model 3", "PPO 4"]);
+    assert!(runs[1].config_toml.contains("negatives = \"all\""), "{}", runs[1].config_toml);
+}
+
+#[test]
 fn the_settings_of_an_earlier_run_can_be_taken_over() {
     let mut stage = Stage::with(egui::Theme::Light, [1280.0, 800.0], |project| {
         past_run(project, Method::Ipo, 0.1, 30.0);

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::ArgGroup;
-use data::config::Method;
+use clap::{
+    ArgGroup,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use data::config::Contender;
 
-use super::{Settings, methods};
+use super::Settings;
 
 /// Train one run of each method on the same settings and lay what they reached side by side
 ///
@@ -18,9 +21,10 @@ pub struct Compare {
     /// The demo project instead.
     #[arg(long)]
     pub demo: bool,
-    /// Which methods, in this order.
-    #[arg(long, value_parser = methods(), value_delimiter = ',', default_value = "mpo,dpo,ipo")]
-    pub methods: Vec<Method>,
+    /// Which methods, in this order; mpo:all and dpo:all train against all rejected answers of a pair. ppo, rloo and grpo
+    /// learn from a reward model: one that is there, or reward before them.
+    #[arg(long, value_parser = contenders(), value_delimiter = ',', default_value = "mpo,dpo,ipo")]
+    pub methods: Vec<Contender>,
     /// Runs of each method, which differ in nothing but train.shuffle_seed: 0, 1, ..
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
@@ -41,4 +45,9 @@ pub struct Compare {
     /// One JSON object a line: metrics by step, how each run ended, and at last all runs with what they reached.
     #[arg(long)]
     pub json: bool,
+}
+
+fn contenders() -> impl TypedValueParser<Value = Contender> {
+    PossibleValuesParser::new(Contender::ALL.map(Contender::word))
+        .map(|word| Contender::named(&word).unwrap_or(Contender::USUAL[0]))
 }

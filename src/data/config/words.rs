@@ -177,6 +177,17 @@ pub enum Every {
     Start,
 }
 
+impl Negatives {
+    /// The word of `run.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::All => "all",
+            Self::Diverse => "diverse",
+        }
+    }
+}
+
 /// Whether a block keeps all that its backward needs, or only its input and runs its forward again. Exact either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

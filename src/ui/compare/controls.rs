@@ -12,37 +12,53 @@ use crate::{
     theme::{size, space},
 };
 
+/// Below this the controls take two rows.
+const ONE_ROW: f32 = 620.0;
+
 pub fn ui(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = space::S;
-        let label = parts::caption(ui, "Smoothing");
-        ui.scope(|ui| {
-            ui.spacing_mut().slider_width = 110.0;
-            // The rail of a slider has the ground of a button, which would vanish here.
-            ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
-            ui.add(Slider::new(&mut view.board.smoothing, 0.0..=0.98).fixed_decimals(2))
-                .labelled_by(label.id)
-                .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
+    if ui.available_width() >= ONE_ROW {
+        ui.horizontal(|ui| {
+            smoothing_and_scale(ui, view);
+            ui.add_space(space::S);
+            columns(ui, view);
         });
-        ui.add_space(space::S);
-        ui.checkbox(&mut view.board.log, "Log scale")
-            .on_hover_text(format!("Values of zero or below are left out ({})", key_of(Action::LogScale)));
-        ui.add_space(space::S);
-        parts::caption(ui, "Side by side").on_hover_text(format!(
-            "As far as there is room ({} more, {} fewer)",
-            key_of(Action::Columns(true)),
-            key_of(Action::Columns(false))
-        ));
-        let choices: Vec<(usize, String)> = (1..=MOST_COLUMNS).map(|count| (count, count.to_string())).collect();
-        let choices: Vec<(usize, &str, &str)> = choices.iter().map(|(count, word)| (*count, &word[..], "")).collect();
-        parts::segmented(ui, &mut view.board.columns, &choices);
-    });
+    } else {
+        ui.horizontal(|ui| smoothing_and_scale(ui, view));
+        ui.horizontal(|ui| columns(ui, view));
+    }
     if view.choosing {
         parts::card(ui, |ui| {
             ui.set_width(ui.available_width());
             choose(ui, view, present);
         });
     }
+}
+
+fn smoothing_and_scale(ui: &mut Ui, view: &mut CompareView) {
+    ui.spacing_mut().item_spacing.x = space::S;
+    let label = parts::caption(ui, "Smoothing");
+    ui.scope(|ui| {
+        ui.spacing_mut().slider_width = 110.0;
+        // The rail of a slider has the ground of a button, which would vanish here.
+        ui.visuals_mut().widgets.inactive.bg_fill = parts::palette(ui).hairline;
+        ui.add(Slider::new(&mut view.board.smoothing, 0.0..=0.98).fixed_decimals(2))
+            .labelled_by(label.id)
+            .on_hover_text("Weight of the past in the moving average; the raw trace stays behind it");
+    });
+    ui.add_space(space::S);
+    ui.checkbox(&mut view.board.log, "Log scale")
+        .on_hover_text(format!("Values of zero or below are left out ({})", key_of(Action::LogScale)));
+}
+
+fn columns(ui: &mut Ui, view: &mut CompareView) {
+    parts::caption(ui, "Side by side").on_hover_text(format!(
+        "As far as there is room ({} more, {} fewer)",
+        key_of(Action::Columns(true)),
+        key_of(Action::Columns(false))
+    ));
+    let choices: Vec<(usize, String)> = (1..=MOST_COLUMNS).map(|count| (count, count.to_string())).collect();
+    let choices: Vec<(usize, &str, &str)> = choices.iter().map(|(count, word)| (*count, &word[..], "")).collect();
+    parts::segmented(ui, &mut view.board.columns, &choices);
 }
 
 /// The charts in their order, each with what can be done with it; what else was measured.
@@ -75,8 +91,7 @@ fn choose(ui: &mut Ui, view: &mut CompareView, present: &[String]) {
                 if act(ui, charts.len() > 1, "×", "Remove") {
                     view.board.remove(metric);
                 }
-                ui.label(&caption);
-                parts::caption(ui, metric);
+                ui.label(&caption).on_hover_text(metric);
             });
         });
     }

@@ -305,7 +305,7 @@ fn margin(ui: &mut Ui, view: &mut TrainView, checked: &Checked) {
 }
 
 /// Why the run cannot start now, if it cannot.
-pub(super) fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
+fn obstacle(workspace: &Workspace, checked: &Checked) -> Option<String> {
     if let Some(sentence) = checked.problems.values().next() {
         let more = checked.problems.len() - 1;
         return Some(match more {

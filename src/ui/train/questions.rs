@@ -1,6 +1,6 @@
 //! The sheet's first questions, the presets that answer them all, and the settings of an earlier run.
 
-use data::config::{Method, ObjectiveConfig, RewardConfig, RunConfig};
+use data::config::{Contender, Method, ObjectiveConfig, RewardConfig, RunConfig};
 use egui::{Align, Layout, Ui};
 use state::{
     Command, Commands, Notice, Workspace,
@@ -12,8 +12,7 @@ use state::{
 };
 use train::objective::{match_first_gradient, name};
 
-use super::launch;
-use crate::{field, parts, prompt};
+use crate::{field, parts, prompt, theme::space};
 
 /// Runs of each method that can be asked for at once.
 const SEEDS: [(u64, &str); 3] = [(1, "1 seed"), (3, "3 seeds"), (5, "5 seeds")];
@@ -96,10 +95,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
                 preset.give(&mut view.launch);
             }
         }
-        let about = "Starts one run of each method, one after the other, with everything else alike";
-        let may = launch::obstacle(workspace, checked).is_none() && view.fork.is_none();
-        let compare = ui.add_enabled(may, egui::Button::new("Compare the methods")).on_hover_text(about);
-        if compare.clicked() {
+        let about = "Starts one run of each method below, one after the other, with everything else alike";
+        let obstacle = cannot_compare(workspace, view, checked);
+        let compare = ui.add_enabled(obstacle.is_none(), egui::Button::new("Compare the methods")).on_hover_text(about);
+        if compare.on_disabled_hover_text(obstacle.unwrap_or_default()).clicked() {
             start_each(workspace, view, commands);
         }
         let mut seeds = view.seeds.max(1);
@@ -111,6 +110,47 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, checked: &Ch
             "Gives DPO its β and IPO its τ so that the first gradient of each is as long as that of the first method; with the same β alone DPO begins with twice that of MPO",
         );
     });
+    contenders(ui, workspace, view);
+}
+
+/// Which methods are compared, each to be switched on and off.
+fn contenders(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        parts::caption(ui, "Compared are");
+        for contender in Contender::ALL {
+            let chosen = view.contenders().contains(&contender);
+            let button = egui::Button::selectable(chosen, contender.label()).frame_when_inactive(true);
+            let response = ui.add(button).on_hover_text(contender.about());
+            prompt::name(&response, egui::Role::CheckBox, &format!("Compare {}", contender.label()));
+            if response.clicked() {
+                view.compare_with(contender, !chosen);
+            }
+        }
+    });
+    if let Some(lacking) = lacks_scores(workspace, view) {
+        parts::caption(ui, lacking);
+    }
+}
+
+/// What the chosen methods lack: those that sample answers learn from the scores of a reward model.
+fn lacks_scores(workspace: &Workspace, view: &TrainView) -> Option<String> {
+    let runs = &workspace.runs;
+    let sampler = Contender::lacks_scores(&view.contenders())?.label();
+    let is_fitted = runs.records.iter().any(|record| runs.fits_rewards(record.id));
+    let reward = Contender::of(Method::Reward).label();
+    let sentence = || {
+        format!("{sampler} needs a reward model, and there is none yet; choose “{reward}” too, and it is fitted first")
+    };
+    (!is_fitted).then(sentence)
+}
+
+/// Why the methods cannot be compared now, as a sentence.
+fn cannot_compare(workspace: &Workspace, view: &TrainView, checked: &Checked) -> Option<String> {
+    if view.fork.is_some() {
+        return Some("A fork is one run; set up a new run to compare methods".to_owned());
+    }
+    checked.problems.values().next().cloned().or_else(|| lacks_scores(workspace, view))
 }
 
 /// Whose scores the sampled answers are to have, or a way to such a model.
@@ -151,27 +191,32 @@ fn reward_model(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, comman
 /// Starts each method, seed by seed, so that a comparison that is cut short is still one.
 fn start_each(workspace: &Workspace, view: &TrainView, commands: &Commands) {
     let number = workspace.runs.records.last().map_or(1, |run| run.id.0 + 1);
-    let mut configs = each_method(&view.launch);
+    let (contenders, mut configs): (Vec<Contender>, Vec<RunConfig>) =
+        each_method(&view.launch, &view.contenders()).into_iter().unzip();
     if view.matched {
         for sentence in match_first_gradient(&mut configs) {
             commands.push(Command::Tell(Notice::info(sentence)));
         }
     }
     let seeds = view.seeds.max(1);
-    let each = (0..seeds).flat_map(|seed| configs.iter().map(move |config| (seed, config)));
-    for (number, (seed, config)) in (number..).zip(each) {
+    let each = (0..seeds).flat_map(|seed| contenders.iter().zip(&configs).map(move |of| (seed, of)));
+    let starts = (number..).zip(each).map(|(number, (seed, (contender, config)))| {
         let mut config = config.clone();
-        let mut name = format!("{} {number}", name(&config.objective));
+        let method = if contender.several { contender.label().to_owned() } else { name(&config.objective) };
+        let mut name = format!("{method} {number}");
         if seeds > 1 {
             config.train.shuffle_seed = seed;
             name = format!("{name} seed {seed}");
         }
-        begin(view, name, config, commands);
+        Start { name, config, follows: view.launch.follows(), then: Vec::new() }
+    });
+    if let Some(start) = Start::in_turn(starts) {
+        commands.push(Command::Runs(RunCommand::Start(Box::new(start))));
     }
 }
 
 pub fn begin(view: &TrainView, name: String, config: RunConfig, commands: &Commands) {
-    let start = Start { name, config, follows: view.launch.follows() };
+    let start = Start { name, config, follows: view.launch.follows(), then: Vec::new() };
     commands.push(Command::Runs(RunCommand::Start(Box::new(start))));
 }
 

@@ -61,7 +61,7 @@ pub(super) fn painted(stage: &Stage) -> Vec<String> {
 
 fn compare(fill: impl FnOnce(&mut Project), metric: &str) -> Stage {
     let mut stage = Stage::with(egui::Theme::Light, WIDE, fill);
-    metric.clone_into(&mut stage.harness.state_mut().views_mut().compare.metric);
+    stage.harness.state_mut().views_mut().compare.board.metrics = vec![metric.to_owned()];
     stage.go("Compare");
     stage.until("the histories are here", |app| {
         let runs = &app.workspace().runs;

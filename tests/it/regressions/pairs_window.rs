@@ -6,7 +6,9 @@ use egui::{Event, Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable as _;
 use nudge::{
     data::{Change, Choice, Edit, Pair, PairId, Prompt, Strength, Verdict, config::RunConfig},
-    state::{Level, Notice, Offer, Opened, ProjectSummary, Screen, Views, Workspace, guide::About},
+    state::{
+        Level, Notice, Offer, Opened, ProjectSummary, Screen, Views, Workspace, compare::board::Board, guide::About,
+    },
     store::{Counts, Project, ProjectSettings},
 };
 
@@ -434,7 +436,7 @@ fn g21_notices_end_with_their_project() {
         about: About::default(),
     };
     workspace.open(
-        Opened { project, runs: Vec::new(), saved: std::collections::BTreeMap::default() },
+        Opened { project, runs: Vec::new(), saved: std::collections::BTreeMap::default(), board: Board::default() },
         &mut Views::default(),
     );
     assert!(workspace.notices.is_empty());
