@@ -21,6 +21,8 @@ use state::{
     train::{RunCommand, Sheet},
 };
 
+use store::Project;
+
 use super::App;
 
 impl App {
@@ -41,6 +43,13 @@ impl App {
             }
             Command::OpenDemo => {
                 self.open_project("the demo project", || Ok(store::demo::open_demo(None)?));
+            }
+            Command::OpenBundle(file) => {
+                let name = file.display().to_string();
+                self.open_project(&name, move || Ok(Project::open_bundle(&file)?));
+            }
+            Command::PickBundle => {
+                self.dialogs.pick_file(frame, "Open a bundle", &[store::bundle::EXTENSION], Command::OpenBundle);
             }
             Command::PickProject => self.dialogs.pick_folder(frame, "Open a project", Command::OpenProject),
             Command::Opened => {
@@ -189,10 +198,7 @@ impl App {
             }
             RunCommand::Withdraw(run) => self.withdraw(run, false),
             RunCommand::LeaveWaited => self.leave_waited(),
-            RunCommand::Move(run, to) => {
-                let runs = self.workspace.runs.reorder(run, to);
-                self.ask_engine(Request::Reorder { runs });
-            }
+            RunCommand::Move(run, to) => self.move_in_queue(run, to),
             RunCommand::SetPaused(paused) => {
                 if let Some(live) = &mut self.workspace.runs.live {
                     live.control.set_paused(paused);
@@ -224,6 +230,12 @@ impl App {
                 self.dialogs.save_file(frame, "A file for the report", "comparison.html", then);
             }
             RunCommand::Report(runs, file) => self.report_of(runs, file),
+            RunCommand::PickBundle(run) => {
+                let then = move |file| Command::Runs(RunCommand::Bundle(run, file));
+                let name = format!("run-{}.{}", run.0, store::bundle::EXTENSION);
+                self.dialogs.save_file(frame, "A file for the run", &name, then);
+            }
+            RunCommand::Bundle(run, file) => self.bundle(run, file),
             RunCommand::Rename(run, name) => self.rename_run(run, name),
             RunCommand::Delete(run) => self.delete_run(run),
         }
@@ -234,6 +246,10 @@ impl App {
             AnswersCommand::ReadSamples(run) => self.read_samples(run),
             AnswersCommand::Ask => self.ask_weights(),
             AnswersCommand::Stop => self.views.answers.ask.stop(),
+            AnswersCommand::BeginAnew => {
+                self.views.answers.ask.begin_anew();
+                self.views.answers.preferred = None;
+            }
             AnswersCommand::Prefer(side) => self.prefer(side),
             AnswersCommand::SetProbes(probes) => self.set_probes(probes),
             AnswersCommand::Duel(command) => self.duel(command),
@@ -348,6 +364,12 @@ impl App {
                 self.withdraw_waiting();
                 self.stop_live();
                 Closing::AfterRun
+            }
+            CloseAnswer::GoOnInBackground => {
+                let live = self.workspace.runs.live.as_ref().map(|live| live.run);
+                self.withdraw_waiting();
+                self.stop_live();
+                live.map_or(Closing::No, Closing::ToBackground)
             }
         };
         self.close_when_done();

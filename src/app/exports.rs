@@ -14,7 +14,7 @@ use engine::{
     compute_pool,
     protocol::{self, GgufType, MergedOptions, Part, Stored, Strength, What, Which},
 };
-use export::{Comparison, ExportError};
+use export::{Bundled, Comparison, ExportError};
 use state::{
     Notice,
     export::{ExportControl, ExportKind, ExportOrder, Exported, Exporting, Point, StoredAs},
@@ -88,6 +88,22 @@ impl App {
                         }
                     },
                 }
+            }))
+        });
+    }
+
+    /// Puts a run into one file. A dialog has asked whether a file that is there may be replaced.
+    pub(super) fn bundle(&mut self, run: RunId, file: PathBuf) {
+        let Some(root) = self.workspace.project.as_ref().map(|project| project.dir.clone()) else {
+            return;
+        };
+        let name = self.workspace.runs.name(run);
+        self.jobs.aside(Lane::Export, "Could not put the run into a file", move || {
+            let Bundled { step, bytes } = export::bundle(&Project::open(&root)?, run, &file, true)?;
+            let weights = step.map_or_else(|| "without weights".to_owned(), |step| format!("weights of step {step}"));
+            let text = format!("{name} is in {}, {weights}, {}", file.display(), data::size(bytes));
+            Ok(update(move |workspace, _| {
+                workspace.notices.push(Notice::info(text));
             }))
         });
     }

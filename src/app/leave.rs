@@ -68,8 +68,16 @@ impl App {
     }
 
     pub(super) fn close_when_done(&mut self) {
-        if self.workspace.closing == Closing::AfterRun && self.workspace.runs.live.is_none() {
-            self.workspace.closing = Closing::No;
+        if self.workspace.runs.live.is_some() {
+            return;
+        }
+        let closes = match self.workspace.closing {
+            Closing::No | Closing::Asked => return,
+            Closing::AfterRun => true,
+            Closing::ToBackground(run) => self.hand_over(run),
+        };
+        self.workspace.closing = Closing::No;
+        if closes {
             self.ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         }
     }

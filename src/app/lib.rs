@@ -6,6 +6,7 @@
 mod answers;
 mod apply;
 mod asking;
+mod background;
 mod candidates;
 mod dialogs;
 mod downloads;
@@ -38,6 +39,7 @@ pub use leave::Leave;
 pub use window::{Renderer, WindowOptions, run};
 
 use std::{
+    io,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -107,6 +109,8 @@ pub struct App {
     engine: EngineLink,
     /// Whether the system wants the program to end.
     leave: Leave,
+    /// This program, for what goes on without the window.
+    program: io::Result<PathBuf>,
     /// The theme that egui was told last.
     theme: Option<ThemeChoice>,
     /// What other processes do to the open project.
@@ -137,6 +141,7 @@ impl App {
             inbox,
             engine,
             leave: Leave::default(),
+            program: std::env::current_exe(),
             theme: None,
             watch: None,
             pace: FramePace::default(),

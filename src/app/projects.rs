@@ -34,14 +34,18 @@ impl App {
         self.jobs.document.open(format!("Could not open {name}"), move |document| {
             let project = Project::open(&find()?)?;
             let opened = read_opened(&project)?;
+            let bundled = project.bundled_from()?;
             *document = Some(project);
             Ok(update(move |workspace, views| {
-                let read_only = opened.project.read_only.then(|| opened.project.dir.display().to_string());
+                let read_only = opened.project.read_only.then(|| match &bundled {
+                    Some(from) => format!("It came out of a bundle: {from}. A project of your own can learn from what you see here"),
+                    None => format!("{} cannot be written to. Make the folder writable, or copy the project to a place where you may write and open the copy", opened.project.dir.display()),
+                });
                 let next = workspace.open(opened, views);
-                if let Some(dir) = read_only {
+                if let Some(why) = read_only {
                     workspace.notices.push(Notice::warning(
                         "This project can only be looked at: nothing in it can be changed, and no run can start",
-                        format!("{dir} cannot be written to. Make the folder writable, or copy the project to a place where you may write and open the copy"),
+                        why,
                     ));
                 }
                 next
@@ -150,6 +154,7 @@ fn read_opened(project: &Project) -> anyhow::Result<Opened> {
             chosen: RunConfig::keys_in(&settings.run_toml)?,
         },
         saved: super::runs::saved(&runs),
+        order: project.queue_order()?,
         board: project.setting(board::KEY)?.map(|text| Board::from_text(&text)).unwrap_or_default(),
         runs,
     })

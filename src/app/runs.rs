@@ -157,6 +157,39 @@ impl App {
             history.watch = config.map(|config| Watch::new(&config));
         }
         self.workspace.runs.queue(Live::new(run, control));
+        self.keep_queue();
+    }
+
+    /// Gives a run that waits another place, here or in the process that has it in hand.
+    pub(super) fn move_in_queue(&mut self, run: RunId, to: usize) {
+        let runs = &mut self.workspace.runs;
+        if runs.place(run).is_some() {
+            let order = runs.reorder(run, to);
+            self.ask_engine(Request::Reorder { runs: order });
+            self.keep_queue();
+            return;
+        }
+        let mut order: Vec<RunId> = runs.queue_shown().iter().map(|record| record.id).collect();
+        order.retain(|other| *other != run);
+        order.insert(to.min(order.len()), run);
+        runs.order.clone_from(&order);
+        self.write_queue(order);
+    }
+
+    /// Writes down the order of the runs that wait, for the next start and for whoever looks at the project.
+    fn keep_queue(&mut self) {
+        let order: Vec<RunId> = self.workspace.runs.waiting.iter().map(|waiting| waiting.run).collect();
+        // One alone has no order.
+        if order.len() > 1 {
+            self.write_queue(order);
+        }
+    }
+
+    fn write_queue(&mut self, order: Vec<RunId>) {
+        self.jobs.document.write("Could not keep the order of the queue", move |project| {
+            project.set_queue_order(&order)?;
+            Ok(update(|_, _| ()))
+        });
     }
 
     /// Takes every run that waits out of the queue until the program is back.
@@ -187,7 +220,7 @@ impl App {
 
     /// Runs that waited when the program ended stand as stopped ones from now on.
     pub(super) fn leave_waited(&mut self) {
-        let waited: Vec<RunId> = self.workspace.runs.waited().map(|record| record.id).collect();
+        let waited: Vec<RunId> = self.workspace.runs.waited().iter().map(|record| record.id).collect();
         self.jobs.document.write("Could not leave the runs as they are", move |project| {
             for run in waited {
                 project.set_run_status(run, RunStatus::Stopped, None)?;

@@ -78,7 +78,7 @@ impl App {
             let revision = project.revision()?;
             let (counts, tags) = (project.counts()?, project.tags()?);
             let history = UndoLabels::read(project)?;
-            let mut elsewhere = Elsewhere { records: project.runs()?, news: Vec::new() };
+            let mut elsewhere = Elsewhere { records: project.runs()?, order: project.queue_order()?, news: Vec::new() };
             for (run, after) in followed {
                 if elsewhere.records.iter().any(|record| record.id == run) {
                     elsewhere.news.push((

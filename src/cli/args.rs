@@ -3,6 +3,7 @@
 //! Long because every flag of every command stands here with its help, and nothing else does.
 
 mod ask;
+mod bundle;
 mod compare;
 mod download;
 mod export;
@@ -11,6 +12,7 @@ mod health;
 mod labels;
 mod metrics;
 mod pairs;
+mod queue;
 mod sample;
 
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use clap::{
 };
 
 pub use self::ask::{Generate, Score};
+pub use self::bundle::{Bundle, Open};
 pub use self::compare::Compare;
 pub use self::download::Download;
 pub use self::export::{Export, LayoutName, PartName, StoredName};
@@ -29,6 +32,7 @@ pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
 pub use self::metrics::Metrics;
 pub use self::pairs::{Bounds, Change, Pairs, Which};
+pub use self::queue::Queue;
 pub use self::sample::{Draws, References, Sample};
 
 use data::config::{Method, Precision};
@@ -65,6 +69,7 @@ pub enum Command {
     Compare(Compare),
     Resume(Resume),
     Fork(Fork),
+    Queue(Queue),
     TakeIn(TakeIn),
     Suspects(Suspects),
     Runs(Runs),
@@ -73,6 +78,8 @@ pub enum Command {
     Download(Download),
     Answers(Answers),
     Export(Export),
+    Bundle(Bundle),
+    Open(Open),
     Import(Import),
     Pairs(Pairs),
     Change(Change),

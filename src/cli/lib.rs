@@ -6,6 +6,7 @@
 mod answers;
 mod args;
 mod bench;
+mod bundle;
 mod change;
 mod check;
 mod compare;
@@ -26,6 +27,7 @@ mod pairs;
 mod place;
 mod probe_gpu;
 mod prompts;
+mod queue;
 mod resume;
 mod runs;
 mod sample;
@@ -76,6 +78,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Compare(args) => compare::run(&args, threads),
         Command::Resume(args) => resume::run(&args, threads),
         Command::Fork(args) => fork::run(&args, threads),
+        Command::Queue(args) => queue::run(&args, threads),
         Command::TakeIn(args) => take_in::run(&args),
         Command::Suspects(args) => suspects::run(&args),
         Command::Runs(args) => runs::run(&args),
@@ -84,6 +87,8 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Download(args) => download::run(&args),
         Command::Answers(args) => answers::run(&args),
         Command::Export(args) => export::run(&args, threads),
+        Command::Bundle(args) => bundle::run(&args),
+        Command::Open(args) => bundle::open(&args, renderer, threads),
         Command::Import(args) => import::run(&args),
         Command::Pairs(args) => pairs::run(&args),
         Command::Change(args) => change::run(&args),

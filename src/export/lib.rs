@@ -4,11 +4,13 @@
 //!   run's weights, `history` what its report says.
 //! - `report`: a run told on one page, from `report.html` or `report.md`; `comparison`: several side by side; both look as
 //!   `page.css` says; `chart`: lines as SVG.
+//! - `bundle`: a run in one file, to be looked at elsewhere.
 //! - `weights`: policies as folders that other tools read; `gguf`: as one file, with the `modelfile` that Ollama wants.
 //!   `proof`: what is compared; `card`: what the folder says of itself, `loading` how other programs take it; `aside`: a folder
 //!   that is whole or not there.
 
 mod aside;
+mod bundle;
 mod card;
 mod carry_out;
 mod chart;
@@ -23,6 +25,7 @@ mod report;
 mod trained;
 mod weights;
 
+pub use bundle::{Bundled, bundle};
 pub use card::About;
 pub use carry_out::export;
 pub use chart::{Line, Point};

@@ -67,6 +67,9 @@ pub enum Action {
     /// While suspect labels are gone through.
     Review(ReviewAct),
     CompareReport,
+    /// The run of the Train screen in one file.
+    BundleRun,
+    OpenBundle,
     /// Which charts Compare has, in which order.
     ChooseCharts,
     /// One more side by side, or one fewer.
@@ -89,9 +92,16 @@ pub enum Action {
     Checkpoint,
     TakeIn,
     Stop,
+    /// The shown run goes sooner, or later.
+    InQueue(bool),
     Probes,
     AskBox,
     Ask,
+    /// Go on with what was said, or ask once.
+    Talk,
+    BeginAnew,
+    /// The answers of the runs that Compare shows, beside each other.
+    ProbesBeside,
     StopAnswers,
     Prefer(Side),
     Duel,

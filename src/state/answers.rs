@@ -33,6 +33,22 @@ impl AnswersData {
         self.grids.get(&run)
     }
 
+    /// `count` columns of a table, about: what the first of these runs said at first, then of each run some steps up to
+    /// `until`, evenly spread, the latest among them.
+    pub fn columns(&self, runs: &[RunId], until: u64, count: usize) -> Vec<(RunId, u64)> {
+        let answered = runs.iter().filter_map(|run| Some((*run, self.grid(*run)?)));
+        let answered: Vec<(RunId, &Grid)> = answered.filter(|(_, grid)| !grid.is_empty()).collect();
+        let each = (count.saturating_sub(1) / answered.len().max(1)).max(1);
+        let mut columns: Vec<(RunId, u64)> =
+            answered.iter().take(1).filter_map(|(run, grid)| Some((*run, *grid.steps().first()?))).collect();
+        for (run, grid) in answered {
+            let first = grid.steps().first().copied();
+            let later = grid.columns(until, each + 1).into_iter().filter(|step| Some(*step) != first);
+            columns.extend(later.map(|step| (run, step)));
+        }
+        columns
+    }
+
     /// The run's samples are being read; false when they already were.
     pub fn ask(&mut self, run: RunId) -> bool {
         let grid = self.grids.entry(run).or_default();
@@ -169,6 +185,9 @@ pub struct AnswersView {
     /// Absent: the newest.
     #[serde(skip)]
     pub run: Option<RunId>,
+    /// Runs whose answers stand beside those of that one.
+    #[serde(skip)]
+    pub beside: BTreeSet<RunId>,
     /// Absent: the newest.
     #[serde(skip)]
     pub step: Option<u64>,
@@ -198,6 +217,8 @@ pub enum AnswersCommand {
     /// Ask what the box says.
     Ask,
     Stop,
+    /// Forget the talk so far.
+    BeginAnew,
     /// Make a pair of the two answers; this side is the better one.
     Prefer(Side),
     SetProbes(Vec<Probe>),
@@ -256,6 +277,18 @@ mod tests {
         assert_eq!(grid.changed(20), (1, 2));
         assert_eq!(grid.changed(7), (0, 0));
         assert_eq!(grid.prompt(1), Some(&Prompt::Text("p1".to_owned())));
+    }
+
+    #[test]
+    fn runs_stand_beside_each_other_under_one_beginning() {
+        let mut data = data();
+        let other = RunId(2);
+        data.ask(other);
+        data.fill(other, [0, 10, 20, 30].map(|step| record(step, 0, "at nine")).to_vec());
+        assert_eq!(data.columns(&[RUN], 99, 5), [(RUN, 0), (RUN, 20)]);
+        assert_eq!(data.columns(&[RUN, other], 99, 5), [(RUN, 0), (RUN, 20), (other, 20), (other, 30)]);
+        assert_eq!(data.columns(&[RUN, other], 15, 3), [(RUN, 0), (other, 10)]);
+        assert_eq!(data.columns(&[RunId(9)], 99, 3), []);
     }
 
     #[test]

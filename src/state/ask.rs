@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use data::{Answer, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, counted};
+use data::{Answer, Chat, Choice, Origin, Pair, PairId, Prompt, Role, Strength, Turn, counted};
 use engine::protocol::{Event, Generated, RequestId, RunControl, Sampling, StoppedBy};
 use store::RunId;
 
@@ -67,6 +67,8 @@ pub enum Status {
 #[derive(Debug, Clone)]
 pub struct Column {
     pub source: Source,
+    /// What was said on this side before that, its own answers included.
+    said: Vec<Turn>,
     /// What `text` answers, which may no longer be what the box says.
     asked: Option<(Prompt, Source, String)>,
     request: Option<RequestId>,
@@ -82,6 +84,7 @@ impl Column {
     fn new(source: Source) -> Self {
         Self {
             source,
+            said: Vec::new(),
             asked: None,
             request: None,
             control: Arc::default(),
@@ -89,6 +92,35 @@ impl Column {
             tokens: 0,
             first_ms: None,
             status: Status::Empty,
+        }
+    }
+
+    /// The turns that the answer goes on from, the question among them.
+    pub fn turns(&self) -> &[Turn] {
+        match &self.asked {
+            Some((Prompt::Chat(chat), ..)) => &chat.turns,
+            _ => &[],
+        }
+    }
+
+    /// All that was said on this side. A question without an answer is none of it.
+    fn talk(&self) -> Vec<Turn> {
+        if !matches!(self.status, Status::Done(_)) {
+            return self.said.clone();
+        }
+        let mut talk = self.turns().to_vec();
+        talk.push(Turn::new(Role::Assistant, self.text.as_str()));
+        talk
+    }
+
+    /// What this side is asked when the box says `prompt`: in a talk that goes on, the new turns behind all others.
+    fn question(&self, prompt: &Prompt) -> Prompt {
+        match prompt {
+            Prompt::Chat(chat) if !self.said.is_empty() => {
+                let new = chat.turns.iter().filter(|turn| turn.role != Role::System).cloned();
+                Prompt::Chat(Chat { turns: self.said.iter().cloned().chain(new).collect(), ..chat.clone() })
+            }
+            other => other.clone(),
         }
     }
 
@@ -153,6 +185,8 @@ pub struct Ask {
     pub drawing: Drawing,
     /// Ask the second source as well.
     pub two: bool,
+    /// Go on with what was said, each side with its own.
+    pub talk: bool,
     /// Who answers as [`Source::Guest`].
     pub guest: Option<Guest>,
     pub columns: [Column; 2],
@@ -164,6 +198,7 @@ impl Default for Ask {
             prompt: Prompt::chat(vec![Turn::new(Role::User, "")]),
             drawing: Drawing::default(),
             two: true,
+            talk: false,
             guest: None,
             columns: [Column::new(Source::Base), Column::new(Source::Base)],
         }
@@ -194,6 +229,8 @@ impl Ask {
             Some("An answer is being written")
         } else if is_blank(&self.prompt) {
             Some("Write a prompt first")
+        } else if self.talk && matches!(self.prompt, Prompt::Text(_)) {
+            Some("A talk takes turns; make the prompt a chat first")
         } else {
             None
         }
@@ -227,9 +264,14 @@ impl Ask {
         }
         let (prompt, sampling) = (self.prompt.clone(), self.drawing.sampling());
         let same = self.same_weights(base, &run_step);
-        let (two, guest) = (self.two, self.guest.as_ref());
+        let (two, talk, guest) = (self.two, self.talk, self.guest.as_ref());
         for column in &mut self.columns {
-            *column = Column::new(column.source);
+            let said = if talk { column.talk() } else { Vec::new() };
+            *column = Column { said, ..Column::new(column.source) };
+        }
+        if talk {
+            // Room for what is said next.
+            self.prompt = Prompt::chat(vec![Turn::new(Role::User, "")]);
         }
         self.columns
             .iter_mut()
@@ -238,13 +280,14 @@ impl Ask {
             .map(|(column, later)| {
                 let request = next_id();
                 column.request = Some(request);
+                let prompt = column.question(&prompt);
                 column.asked =
                     Some((prompt.clone(), column.source, column.source.describe(guest, &run_name, &run_step)));
                 column.status = Status::Waiting;
                 Question {
                     request,
                     source: column.source,
-                    prompt: prompt.clone(),
+                    prompt,
                     sampling: Sampling { seed: sampling.seed.wrapping_add(later), ..sampling.clone() },
                     control: Arc::clone(&column.control),
                 }
@@ -256,6 +299,19 @@ impl Ask {
     pub fn refuse(&mut self, request: RequestId, why: &str) {
         if let Some(column) = self.named(request) {
             column.status = Status::Failed(why.to_owned());
+        }
+    }
+
+    /// Whether a talk has begun.
+    pub fn is_talking(&self) -> bool {
+        self.talk && self.columns.iter().any(|column| column.asked.is_some())
+    }
+
+    /// Forgets what was said; the next prompt is the first.
+    pub fn begin_anew(&mut self) {
+        self.stop();
+        for column in &mut self.columns {
+            *column = Column::new(column.source);
         }
     }
 
@@ -306,6 +362,10 @@ impl Ask {
         if !(finished(left) && finished(right)) {
             return Some("Two finished answers are needed");
         }
+        let asked = |column: &Column| column.asked.as_ref().map(|(prompt, ..)| prompt.clone());
+        if asked(left) != asked(right) {
+            return Some("The two talks went different ways; a pair has two answers to the same words");
+        }
         if left.text.trim().is_empty() || right.text.trim().is_empty() {
             return Some("An answer is empty");
         }
@@ -347,147 +407,5 @@ fn is_blank(prompt: &Prompt) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked() -> (Ask, Vec<Question>) {
-        let mut ask = Ask { prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
-        ask.columns[1].source = Source::Run { run: RunId(3), step: Some(40) };
-        let mut id = 10;
-        let questions = ask.start(
-            Path::new("/base"),
-            || {
-                id += 1;
-                RequestId(id)
-            },
-            |run| format!("run {}", run.0),
-            |_| None,
-        );
-        (ask, questions)
-    }
-
-    fn done(request: u64, text: &str) -> Event {
-        Event::Generated {
-            request: RequestId(request),
-            answer: Generated {
-                prompt_ids: vec![1],
-                ids: vec![2, 3],
-                text: text.to_owned(),
-                stopped_by: StoppedBy::Eos,
-                passed_over: Vec::new(),
-                tokens_per_sec: 41.6,
-                prompt_tokens_per_sec: 100.0,
-            },
-        }
-    }
-
-    #[test]
-    fn both_columns_are_asked_the_same() {
-        let (mut ask, questions) = asked();
-        assert_eq!(questions.len(), 2);
-        assert_eq!(questions[0].prompt, questions[1].prompt);
-        assert_eq!(questions[0].sampling, questions[1].sampling);
-        assert_ne!(questions[0].request, questions[1].request);
-        assert_eq!(ask.obstacle(), Some("An answer is being written"));
-        let none = ask.start(Path::new("/base"), || RequestId(99), |_| String::new(), |_| None);
-        assert!(none.is_empty(), "a second start waits for the first");
-    }
-
-    #[test]
-    fn g20_equal_weights_get_seeds_of_their_own() {
-        let base = Path::new("/base");
-        let newest = |run: RunId| (run == RunId(3)).then_some(40);
-        let run = |step| Source::Run { run: RunId(3), step };
-        let guest = |folder: &str| Guest { name: "guest".to_owned(), folder: folder.into(), adapter: None };
-        for (left, right, folder, same) in [
-            (Source::Base, Source::Base, "/other", true),
-            (run(Some(40)), run(Some(40)), "/other", true),
-            (run(None), run(Some(40)), "/other", true),
-            (Source::Base, Source::Guest, "/base", true),
-            (Source::Base, Source::Guest, "/other", false),
-            (run(None), run(Some(20)), "/other", false),
-            (Source::Base, run(None), "/other", false),
-        ] {
-            let mut ask = Ask { prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
-            ask.guest = Some(guest(folder));
-            ask.drawing.set.seed = 7;
-            (ask.columns[0].source, ask.columns[1].source) = (left, right);
-            assert_eq!(ask.same_weights(base, newest), same, "{left:?} {right:?}");
-            let mut id = 0;
-            let mut next = || {
-                id += 1;
-                RequestId(id)
-            };
-            let seeds = |questions: &[Question]| questions.iter().map(|it| it.sampling.seed).collect::<Vec<u64>>();
-            let asked = ask.start(base, &mut next, |_| String::new(), newest);
-            assert_eq!(seeds(&asked), [7, 7 + u64::from(same)]);
-            let mut alone = Ask { two: false, prompt: Prompt::Text("when?".to_owned()), ..Ask::default() };
-            alone.drawing.set.seed = 7;
-            assert!(!alone.same_weights(base, newest), "one answer has nothing to differ from");
-            assert_eq!(seeds(&alone.start(base, &mut next, |_| String::new(), newest)), [7]);
-        }
-    }
-
-    #[test]
-    fn tokens_go_where_they_belong() {
-        let (mut ask, _) = asked();
-        let token = |request, text: &str| Event::Token { request: RequestId(request), text: text.to_owned() };
-        assert!(ask.receive(&token(12, "at "), 0));
-        assert!(ask.receive(&token(12, "nine"), 250));
-        assert!(!ask.receive(&token(7, "stale"), 0));
-        assert_eq!(ask.columns[1].text, "at nine");
-        assert_eq!(ask.columns[0].text, "");
-        assert_eq!(ask.columns[0].status, Status::Waiting);
-        assert_eq!(ask.columns[1].progress(1250).unwrap(), "2 tokens…");
-        for _ in 0..8 {
-            ask.receive(&token(12, "."), 1000);
-        }
-        let progress = ask.columns[1].progress(1000).unwrap();
-        assert_eq!(progress, "10 tokens at 9 tokens/s…");
-        ask.receive(&done(12, "at nine"), 0);
-        assert_eq!(ask.columns[1].outcome().unwrap(), "2 tokens at 42 tokens/s, the model ended its turn");
-        assert!(ask.busy());
-    }
-
-    #[test]
-    fn stop_reaches_only_what_is_still_written() {
-        let (mut ask, questions) = asked();
-        ask.receive(&done(11, "x"), 0);
-        ask.stop();
-        assert!(!questions[0].control.stopping());
-        assert!(questions[1].control.stopping());
-    }
-
-    #[test]
-    fn a_preference_keeps_what_was_asked_not_what_the_box_says_now() {
-        let (mut ask, _) = asked();
-        assert_eq!(ask.cannot_prefer(), Some("Two finished answers are needed"));
-        ask.receive(&done(11, "late"), 0);
-        ask.receive(&done(12, "early"), 0);
-        ask.prompt = Prompt::Text("another".to_owned());
-        ask.columns[1].source = Source::Base;
-        let pair = ask.prefer(Side::Right, 77).unwrap();
-        assert_eq!(pair.prompt, Prompt::Text("when?".to_owned()));
-        assert_eq!(drafts::sides(&pair), Some([1, 0]));
-        assert_eq!(pair.answers[0].origin, Origin::Model("base model".to_owned()));
-        assert_eq!(pair.answers[1].origin, Origin::Model("run 3 at step 40".to_owned()));
-        assert_eq!(pair.verdict.unwrap().at_ms, 77);
-    }
-
-    #[test]
-    fn equal_answers_make_no_pair() {
-        let (mut ask, _) = asked();
-        ask.receive(&done(11, "same"), 0);
-        ask.receive(&done(12, "same"), 0);
-        assert_eq!(ask.prefer(Side::Left, 0), None);
-    }
-
-    #[test]
-    fn a_failure_is_shown_where_it_happened() {
-        let (mut ask, _) = asked();
-        ask.receive(&Event::Failed { request: RequestId(11), error: "the model folder is gone".to_owned() }, 0);
-        assert_eq!(ask.columns[0].status, Status::Failed("the model folder is gone".to_owned()));
-        ask.refuse(RequestId(12), "the engine is busy");
-        assert!(!ask.busy());
-    }
-}
+#[path = "ask_tests.rs"]
+mod tests;

@@ -25,6 +25,10 @@ pub enum Command {
     OpenDemo,
     /// Ask for a folder with a file dialog, then open it.
     PickProject,
+    /// Open a run that somebody put into a file, to be looked at.
+    OpenBundle(PathBuf),
+    /// Ask for such a file, then open it.
+    PickBundle,
     /// Ask for a folder and put its path into a field of the launch sheet.
     PickLaunchFolder(&'static str),
     /// The same for a file.
@@ -62,6 +66,8 @@ pub enum Command {
 pub enum CloseAnswer {
     /// Stop the run with a checkpoint, then close.
     StopAndClose,
+    /// Stop the run with a checkpoint, have a process without a window go on from it, then close.
+    GoOnInBackground,
     /// Let the run end by itself, then close.
     CloseAfterRun,
     /// Do not close.

@@ -8,6 +8,8 @@ use super::runs::{History, Loaded, Runs, Stored};
 #[derive(Debug, Default)]
 pub struct Elsewhere {
     pub records: Vec<RunRecord>,
+    /// The order of those that wait.
+    pub order: Vec<RunId>,
     /// What was measured of runs that others have in hand, since the last time.
     pub news: Vec<(RunId, Stored)>,
 }
@@ -18,7 +20,7 @@ impl Runs {
         self.theirs().find(|record| matches!(record.status, RunStatus::Running | RunStatus::Paused))
     }
 
-    fn theirs(&self) -> impl Iterator<Item = &RunRecord> {
+    pub(super) fn theirs(&self) -> impl Iterator<Item = &RunRecord> {
         self.records.iter().filter(|record| record.status.is_live() && !self.is_mine(record.id))
     }
 
@@ -51,6 +53,7 @@ impl Runs {
             }
         }
         self.set_records(records);
+        self.order = elsewhere.order;
     }
 
     fn is_mine(&self, run: RunId) -> bool {

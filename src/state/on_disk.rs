@@ -51,11 +51,13 @@ impl Runs {
         )
     }
 
-    /// Those whose turn had not come when the program ended, in the order in which they were made.
-    pub fn waited(&self) -> impl Iterator<Item = &RunRecord> {
-        self.records
-            .iter()
-            .filter(|record| record.waited() && !self.is_going(record.id) && self.place(record.id).is_none())
+    /// Those whose turn had not come when the program ended, in the order in which they stood.
+    pub fn waited(&self) -> Vec<&RunRecord> {
+        let is_mine = |record: &RunRecord| self.is_going(record.id) || self.place(record.id).is_some();
+        let mut waited: Vec<&RunRecord> =
+            self.records.iter().filter(|record| record.waited() && !is_mine(record)).collect();
+        waited.sort_by_key(|record| store::place(&self.order, record.id));
+        waited
     }
 
     /// What Resume would do, as a sentence.

@@ -96,6 +96,8 @@ pub struct Runs {
     pub live: Option<Live>,
     /// Handed to the engine while another run is going; next first.
     pub waiting: VecDeque<Live>,
+    /// The order of those that wait elsewhere, or waited when the program ended, as the project has it.
+    pub order: Vec<RunId>,
     /// Steps whose checkpoints are on the disk, ascending.
     pub saved: Saved,
     pub joining: Joining,
@@ -192,6 +194,16 @@ impl Runs {
             self.waiting.insert(to.min(self.waiting.len()), waiting);
         }
         self.waiting.iter().map(|waiting| waiting.run).collect()
+    }
+
+    /// The runs that wait, next first: those of this window, else those that another process has in hand.
+    pub fn queue_shown(&self) -> Vec<&RunRecord> {
+        if self.waiting.is_empty() {
+            let mut theirs: Vec<&RunRecord> = self.theirs().filter(|run| run.status == RunStatus::Queued).collect();
+            theirs.sort_by_key(|run| store::place(&self.order, run.id));
+            return theirs;
+        }
+        self.waiting.iter().filter_map(|waiting| self.record(waiting.run)).collect()
     }
 
     fn record_mut(&mut self, run: RunId) -> Option<&mut RunRecord> {

@@ -267,6 +267,10 @@ pub enum RunCommand {
     PickReport,
     /// Tell these runs side by side, on one page.
     Report(Vec<RunId>, PathBuf),
+    /// Ask for a file to put a run into, with all that it needs to be looked at elsewhere.
+    PickBundle(RunId),
+    /// Put it there.
+    Bundle(RunId, PathBuf),
     Rename(RunId, String),
     Delete(RunId),
 }

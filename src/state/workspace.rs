@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use data::config::RunConfig;
 use engine::protocol::RequestId;
-use store::{Counts, RunRecord};
+use store::{Counts, RunId, RunRecord};
 
 use super::{
     Command, Notices,
@@ -76,6 +76,8 @@ pub enum Closing {
     Asked,
     /// Closes as soon as the run has ended.
     AfterRun,
+    /// Closes as soon as this run has its checkpoint and another process goes on from it.
+    ToBackground(RunId),
 }
 
 /// What was read when a project was opened.
@@ -86,6 +88,8 @@ pub struct Opened {
     pub saved: Saved,
     /// How its runs were looked at.
     pub board: Board,
+    /// The order of the runs that wait.
+    pub order: Vec<RunId>,
 }
 
 /// Read by the screens, written only by `app`.
@@ -139,6 +143,7 @@ impl Workspace {
         self.notices.dismiss_all();
         self.runs = Runs::default();
         self.runs.saved = opened.saved;
+        self.runs.order = opened.order;
         self.runs.set_records(opened.runs);
         self.preflight = Preflight::NotAsked;
         self.pace.forget_what_was_asked();

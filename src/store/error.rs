@@ -17,6 +17,10 @@ pub enum StoreError {
         "There is no Nudge project in {0}. Choose a folder that holds project.sqlite, or make a new project with `nudge new`."
     )]
     NotAProject(PathBuf),
+    #[error("{} is there already. Name another place, or have it replaced.", .0.display())]
+    Exists(PathBuf),
+    #[error("{path} is no bundle that can be opened: {reason}.")]
+    NotABundle { path: PathBuf, reason: String },
     #[error("{} belongs to a run of this project. Name another file.", path.display())]
     OwnFile { path: PathBuf },
     #[error("There is already a Nudge project in {0}. Open it, or choose another folder.")]

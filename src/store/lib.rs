@@ -10,6 +10,7 @@
 //! at any earlier revision is a range query, and undo opens an earlier state again under a new revision. The table
 //! `changes` is the journal: what was done, when, and whether it is done, undone, or undone and since replaced.
 
+pub mod bundle;
 pub mod demo;
 mod duplicates;
 mod error;
@@ -26,6 +27,7 @@ mod owner;
 mod pairs;
 mod project;
 mod query;
+mod queue;
 mod runs;
 mod schema;
 mod scores;
@@ -49,6 +51,7 @@ pub use many::Bulk;
 pub use narrow::PairSource;
 pub use project::{Project, ProjectSettings};
 pub use query::{Counts, PairQuery, PairRow, Sort, SortKey, VerdictFilter, VerdictState};
+pub use queue::place;
 pub use runs::{Arithmetic, NewRun, RunRecord, RunStatus};
 pub use scores::{NewScoring, PairScores, Score, Scored, Scoring, ScoringId, ToScore};
 pub use series::{PairInSteps, PairVisit};

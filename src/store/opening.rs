@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     Project, ProjectSettings, StoreError,
+    bundle::LOOK_ONLY,
     project::Result,
     schema::{self, Version},
 };
@@ -61,6 +62,8 @@ impl Project {
             return Err(StoreError::NotAProject(dir.to_owned()));
         }
         match Self::connect(dir, false) {
+            // It came out of a bundle: what the run was is not to be changed.
+            Ok(project) if project.setting(LOOK_ONLY)?.is_some() => Self::connect_to_look(dir),
             Ok(project) => {
                 match project.mark_interrupted() {
                     // Can be said the next time; until then everything can be looked at.

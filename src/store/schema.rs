@@ -37,10 +37,22 @@ pub fn version(connection: &Connection) -> rusqlite::Result<Version> {
     version_by(connection, STEPS, false)
 }
 
+/// The same of a document that goes under another id.
+pub fn version_under(connection: &Connection, id: i64) -> rusqlite::Result<Version> {
+    if number(connection, "application_id")? != id {
+        return Ok(Version::Foreign);
+    }
+    age(connection, STEPS)
+}
+
 fn version_by(connection: &Connection, steps: &[&str], fresh: bool) -> rusqlite::Result<Version> {
     if !fresh && number(connection, "application_id")? != APPLICATION_ID {
         return Ok(Version::Foreign);
     }
+    age(connection, steps)
+}
+
+fn age(connection: &Connection, steps: &[&str]) -> rusqlite::Result<Version> {
     let (found, known) = (number(connection, "user_version")?, steps.len() as i64);
     Ok(match found.cmp(&known) {
         Ordering::Less => Version::Older,

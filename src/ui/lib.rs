@@ -7,6 +7,7 @@ pub mod answers;
 pub mod chart;
 mod command_palette;
 pub mod compare;
+mod dropped;
 mod field;
 mod guide;
 mod help;
@@ -39,6 +40,7 @@ use theme::space;
 /// The whole window: rail, status strip, notices, and the screen in the middle, with what to do next above it.
 pub fn shell(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Commands) {
     keyboard::take(ui, workspace, views, commands);
+    dropped::bundles(ui, commands);
     rail::ui(ui, workspace, views, commands);
     strip::ui(ui, workspace, views, commands);
     notices::ui(ui, workspace, commands);

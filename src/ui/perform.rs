@@ -1,5 +1,7 @@
 //! What the actions of the table do: each has its arm here.
 
+use std::collections::BTreeSet;
+
 use egui::Ui;
 use state::{
     Command, Commands, Screen, Views, Workspace,
@@ -41,6 +43,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             views.projects.form_opens = true;
         }
         Action::OpenProject => go(Screen::Projects, ui, views),
+        Action::OpenBundle => commands.push(Command::PickBundle),
         Action::OpenDemo => commands.push(Command::OpenDemo),
         Action::Theme(theme) => views.theme = theme,
         Action::DismissNotices => commands.push(Command::DismissAll),
@@ -142,10 +145,33 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
         Action::Stop => run(RunCommand::Stop),
+        Action::BundleRun => {
+            if let Some(record) = shown(workspace, views) {
+                run(RunCommand::PickBundle(record.id));
+            }
+        }
+        Action::InQueue(later) => {
+            let queue = workspace.runs.queue_shown();
+            let place = queue.iter().position(|record| Some(record.id) == views.train.shown);
+            if let Some((record, place)) = place.map(|place| (queue[place], place)) {
+                let to = if later { (place + 1).min(queue.len() - 1) } else { place.saturating_sub(1) };
+                run(RunCommand::Move(record.id, to));
+            }
+        }
 
         Action::Probes => views.answers.tab = Tab::Probes,
         Action::AskBox => views.answers.tab = Tab::Ask,
         Action::Ask => commands.push(Command::Answers(AnswersCommand::Ask)),
+        Action::Talk => {
+            views.answers.tab = Tab::Ask;
+            views.answers.ask.talk = !views.answers.ask.talk;
+        }
+        Action::BeginAnew => commands.push(Command::Answers(AnswersCommand::BeginAnew)),
+        Action::ProbesBeside => {
+            views.answers.tab = Tab::Probes;
+            let ticked = views.compare.shown(&workspace.runs).into_iter().map(|record| record.id);
+            views.answers.beside = if views.answers.beside.is_empty() { ticked.collect() } else { BTreeSet::new() };
+        }
         Action::StopAnswers => commands.push(Command::Answers(AnswersCommand::Stop)),
         Action::Prefer(side) => commands.push(Command::Answers(AnswersCommand::Prefer(side))),
 

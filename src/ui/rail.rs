@@ -102,6 +102,14 @@ fn menu_items(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &
             }
         });
     }
+    if ui
+        .button("Open a bundle…")
+        .on_hover_text("A run that somebody put into a file; it can also be dropped on the window")
+        .clicked()
+    {
+        commands.push(Command::PickBundle);
+        ui.close();
+    }
     if ui.button("Open the demo project").clicked() {
         commands.push(Command::OpenDemo);
         ui.close();

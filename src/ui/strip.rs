@@ -172,7 +172,10 @@ fn closing(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
     let name = workspace.runs.name(live.run);
     let text = match workspace.closing {
         Closing::No => return,
-        Closing::Asked => format!("{name} is still going"),
+        Closing::Asked => format!("{name} is still going, and this window trains it"),
+        Closing::ToBackground(_) => {
+            format!("Closes as soon as {name} has written its checkpoint; it goes on from there in the background")
+        }
         Closing::AfterRun if live.stopping => {
             format!("Closes as soon as {name} has written its checkpoint")
         }
@@ -186,18 +189,31 @@ fn closing(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
         .show(ui, |ui| {
             ui.horizontal_wrapped(|ui| {
                 ui.label(RichText::new(text).color(palette.warning));
-                let mut answer = |word: &str, answer| {
-                    if ui.button(word).clicked() {
+                let mut answer = |word: &str, about: &str, answer| {
+                    if ui.button(word).on_hover_text(about).clicked() {
                         commands.push(Command::Close(answer));
                     }
                 };
                 if !live.stopping {
-                    answer("Save a checkpoint and close", CloseAnswer::StopAndClose);
+                    answer(
+                        "Go on in the background",
+                        "Saves a checkpoint; a process without a window goes on from it, to the same numbers, and then with the queue. A window that is opened meanwhile shows how far it is",
+                        CloseAnswer::GoOnInBackground,
+                    );
+                    answer(
+                        "Save a checkpoint and close",
+                        "The run stands still until somebody resumes it",
+                        CloseAnswer::StopAndClose,
+                    );
                 }
                 if workspace.closing == Closing::Asked {
-                    answer("Close when it has ended", CloseAnswer::CloseAfterRun);
+                    answer(
+                        "Close when it has ended",
+                        "And when those that wait behind it have ended too",
+                        CloseAnswer::CloseAfterRun,
+                    );
                 }
-                answer("Keep the window open", CloseAnswer::Stay);
+                answer("Keep the window open", "Nothing changes", CloseAnswer::Stay);
             });
         });
 }

@@ -67,6 +67,88 @@ fn answers_are_compared_with_those_before_training_and_follow_the_run() {
     window.picture("answers_probes", &mut results);
 }
 
+#[test]
+fn the_answers_of_two_runs_stand_beside_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = project(dir.path());
+    let second = {
+        let mut project = Project::open(dir.path()).unwrap();
+        let new = NewRun {
+            name: "Second run".to_owned(),
+            config_toml: String::new(),
+            method: "DPO anchored-sum".to_owned(),
+            revision: Revision(1),
+            parent: None,
+        };
+        let run = project.create_run(&new).unwrap();
+        let prompts: Vec<Prompt> = project.probes().unwrap().into_iter().map(|probe| probe.prompt).collect();
+        for (step, answers) in [(0, ["At nine.", "By the pump."]), (20, ["At nine.", "Kindly look by the pump."])] {
+            for (probe, answer) in answers.iter().enumerate() {
+                let sample =
+                    Sample { prompt: prompts[probe].clone(), answer: (*answer).to_owned(), tokens: 3, ended: true };
+                project.append_sample(run, step, probe, &sample).unwrap();
+            }
+        }
+        project.set_run_status(run, RunStatus::Completed, None).unwrap();
+        run
+    };
+    let mut window = Window::open(dir.path(), Screen::Answers);
+    window.keys(Modifiers::NONE, Key::B);
+    window.until("the answers of both are read", move |app| {
+        [first, second].iter().all(|run| app.workspace().answers.grid(*run).is_some_and(|grid| !grid.is_empty()))
+    });
+    window.harness.step();
+    for text in ["Second run, step 20", "First run, step 20", "Gladly, at nine.", "Kindly look by the pump."] {
+        window.assert_shows(text);
+    }
+    let mut results = SnapshotResults::new();
+    window.picture("answers_beside", &mut results);
+    window.keys(Modifiers::NONE, Key::B);
+    window.harness.step();
+    window.assert_shows("1 of 2 answers differs from step 0");
+}
+
+#[test]
+fn a_talk_goes_on_with_what_each_side_said() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path());
+    let mut window = Window::open(dir.path(), Screen::Answers);
+    let view = &mut window.harness.state_mut().views_mut().answers;
+    (view.tab, view.ask.talk) = (Tab::Ask, true);
+    window.harness.step();
+    let said = |window: &mut Window, words: &str, answers: [&str; 2]| -> Vec<Prompt> {
+        window.focus(Role::MultilineTextInput, "Turn 1");
+        window.type_text(words);
+        window.keys(Modifiers::COMMAND, Key::Enter);
+        window.until("the engine is asked", |_| true);
+        let mut prompts = Vec::new();
+        for text in answers {
+            let Ok(Request::Generate { request, prompt, .. }) = window.requests.try_recv() else {
+                panic!("nothing was asked");
+            };
+            prompts.push(prompt);
+            window.events.send(Event::Generated { request, answer: generated(text, StoppedBy::Eos) }).unwrap();
+        }
+        window.until("both have answered", |app| !app.views().answers.ask.busy());
+        window.harness.step();
+        prompts
+    };
+    let first = said(&mut window, "When?", ["At nine.", "Gladly, at nine."]);
+    assert_eq!(first[0], first[1]);
+    let second = said(&mut window, "Sure?", ["Quite.", "Most certainly."]);
+    let words = |prompt: &Prompt| match prompt {
+        Prompt::Chat(chat) => chat.turns.iter().map(|turn| turn.content.clone()).collect::<Vec<String>>(),
+        Prompt::Text(text) => vec![text.clone()],
+    };
+    assert_eq!(words(&second[0]), ["When?", "At nine.", "Sure?"]);
+    assert_eq!(words(&second[1]), ["When?", "Gladly, at nine.", "Sure?"]);
+    let mut results = SnapshotResults::new();
+    window.picture("answers_talk", &mut results);
+    window.click_button("New talk");
+    window.harness.step();
+    assert!(!window.harness.state().views().answers.ask.is_talking());
+}
+
 fn generated(text: &str, stopped_by: StoppedBy) -> Generated {
     Generated {
         prompt_ids: vec![1],

@@ -145,6 +145,7 @@ impl Scene {
                 runs: vec![run(1, "Before"), run(2, "MPO β 0.1")],
                 saved: [1, 2].map(|id| (RunId(id), Checkpoints { steps: vec![60, 120], asked_for: vec![60] })).into(),
                 board: Board::default(),
+                order: Vec::new(),
             };
             workspace.open(opened, &mut views);
         }

@@ -63,6 +63,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Go(Screen::Models), "Go to Models", &["Ctrl+5"], EVERYWHERE, always, Screen::Models.purpose()),
     line(Action::NewProject, "New project", &["Ctrl+N"], EVERYWHERE, always, "A name and a model of your own"),
     line(Action::OpenProject, "Open a project", &["Ctrl+O"], EVERYWHERE, always, "Another folder, or one opened lately"),
+    line(Action::OpenBundle, "Open a bundle", &[], EVERYWHERE, no_run, "A run that somebody put into a file, to be looked at"),
     line(Action::OpenDemo, "Open the demo project", &[], EVERYWHERE, no_run, "A small made-up world that trains in a minute"),
     line(Action::DismissNotices, "Dismiss all notices", &[], EVERYWHERE, notices, "Clears the strip above the status line"),
     line(Action::Theme(ThemeChoice::Light), "Light colours", &[], EVERYWHERE, always, "Dark letters on a light ground"),
@@ -192,6 +193,9 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, run_goes, "Takes effect within a moment; the weights stay in memory"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
     line(Action::TakeIn, "Take in new labels, or not yet", &["T"], TRAIN, labels_wait, "What was labelled since the shown run began joins it at its next end of an epoch"),
+    line(Action::BundleRun, "Put the run into one file", &[], TRAIN, a_run_at_rest, "A bundle that opens elsewhere: settings, curves, answers, its pairs, its newest weights"),
+    line(Action::InQueue(false), "Sooner in the queue", &["Alt+Up"], TRAIN, shown_waits, "The shown run changes places with the one before it"),
+    line(Action::InQueue(true), "Later in the queue", &["Alt+Down"], TRAIN, shown_waits, "The shown run changes places with the one behind it"),
     line(Action::Stop, "Stop the run", &[], TRAIN, run_goes, "With a checkpoint; it can be continued later"),
 
     line(Action::ChooseCharts, "Choose and order the charts", &["C"], COMPARE, runs_ticked, "Any metrics side by side; kept with the project"),
@@ -204,6 +208,9 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Probes, "Probe prompts", &[], ANSWERS, project, "Fixed prompts, answered as a run goes on"),
     line(Action::AskBox, "Ask the weights yourself", &[], ANSWERS, project, "Your own prompt to one or two sets of weights"),
     line(Action::Ask, "Ask", &["Ctrl+Enter"], ANSWERS, can_ask, "Has the prompt of the box answered"),
+    line(Action::Talk, "Talk in turns, or ask once", &[], ANSWERS, project, "Each side goes on with what was said on it"),
+    line(Action::BeginAnew, "Begin a new talk", &[], ANSWERS, talking, "Forgets what was said"),
+    line(Action::ProbesBeside, "Answers of the compared runs side by side, or of one", &["B"], ANSWERS, runs_ticked, "To the probe prompts, under one beginning; those that are ticked in Compare"),
     line(Action::StopAnswers, "Stop answering", &["Escape"], ANSWERS, answering, "What was written stays"),
     line(Action::Prefer(Side::Left), "Prefer the left answer", &["Alt+1"], ANSWERS, can_prefer, "Makes a pair of the two"),
     line(Action::Prefer(Side::Right), "Prefer the right answer", &["Alt+2"], ANSWERS, can_prefer, "Makes a pair of the two"),
@@ -355,6 +362,11 @@ fn a_run(workspace: &Workspace, views: &mut Views) -> Possible {
     unless(workspace.runs.records.is_empty(), "There is no run yet")
 }
 
+fn a_run_at_rest(workspace: &Workspace, views: &mut Views) -> Possible {
+    let run = workspace.runs.shown(views.train.shown).ok_or_else(|| "There is no run yet".to_owned())?;
+    unless(workspace.runs.is_going(run) || workspace.runs.place(run).is_some(), "The run has not ended")
+}
+
 fn can_fork(workspace: &Workspace, views: &mut Views) -> Possible {
     a_run(workspace, views)?;
     let missing = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.no_weights(run));
@@ -370,6 +382,11 @@ fn run_goes(workspace: &Workspace, _: &mut Views) -> Possible {
         None => Err("No run is going".to_owned()),
         Some(live) => unless(live.stopping, "The run is stopping"),
     }
+}
+
+fn shown_waits(workspace: &Workspace, views: &mut Views) -> Possible {
+    let waits = views.train.shown.is_some_and(|run| workspace.runs.queue_shown().iter().any(|other| other.id == run));
+    unless(!waits, "The shown run does not wait in the queue")
 }
 
 fn labels_wait(workspace: &Workspace, views: &mut Views) -> Possible {
@@ -391,6 +408,10 @@ fn can_ask(workspace: &Workspace, views: &mut Views) -> Possible {
     project(workspace, views)?;
     unless(views.answers.tab != Tab::Ask, "Open the ask box first")?;
     views.answers.ask.obstacle().map_or(Ok(()), |obstacle| Err(obstacle.to_owned()))
+}
+
+fn talking(_: &Workspace, views: &mut Views) -> Possible {
+    unless(!views.answers.ask.is_talking(), "Nothing was said in a talk yet")
 }
 
 fn answering(_: &Workspace, views: &mut Views) -> Possible {

@@ -59,6 +59,8 @@ impl Across {
     pub fn value(self, value: f64) -> String {
         match self {
             Self::Drift => metric::value(DRIFT, value),
+            // Runs of a moment are told apart by parts of a second.
+            Self::Seconds if value < 60.0 => format!("{} s", metric::number(value)),
             Self::Seconds => data::duration(value),
             Self::Steps => format!("{value:.0}"),
         }

@@ -1,5 +1,6 @@
 //! Ask one or two sets of weights the same thing, watch them answer, say which is better.
 
+use data::{Role, Turn};
 use egui::{Align, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Ui};
 use state::{
     Command, Commands, Workspace,
@@ -67,28 +68,33 @@ fn column(
                 .id_salt("answer")
                 .max_height((ui.available_height() - footer).max(60.0))
                 .auto_shrink([false, true])
-                .stick_to_bottom(column.busy())
-                .show(ui, |ui| match &column.status {
-                    Status::Empty => {
-                        parts::caption(ui, "No answer yet");
+                .stick_to_bottom(column.busy() || view.ask.talk)
+                .show(ui, |ui| {
+                    if view.ask.talk {
+                        said(ui, column.turns());
                     }
-                    Status::Waiting => {
-                        parts::caption(ui, "Waiting for the first token…");
-                    }
-                    Status::Failed(error) => {
-                        ui.add(Label::new(RichText::new(error).color(palette.error)).wrap());
-                    }
-                    Status::Streaming | Status::Done(_) => {
-                        let spans = difference.map_or(&[][..], |difference| match side {
-                            Side::Left => &difference.left,
-                            Side::Right => &difference.right,
-                        });
-                        let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
-                        let font = FontId::proportional(size::HEADING);
-                        let width = ui.available_width();
-                        let job = marked::job(&column.text, spans, &font, palette.text, mark, width);
-                        marked::label(ui, job);
-                        inspector(ui, side, workspace, view, commands);
+                    match &column.status {
+                        Status::Empty => {
+                            parts::caption(ui, "No answer yet");
+                        }
+                        Status::Waiting => {
+                            parts::caption(ui, "Waiting for the first token…");
+                        }
+                        Status::Failed(error) => {
+                            ui.add(Label::new(RichText::new(error).color(palette.error)).wrap());
+                        }
+                        Status::Streaming | Status::Done(_) => {
+                            let spans = difference.map_or(&[][..], |difference| match side {
+                                Side::Left => &difference.left,
+                                Side::Right => &difference.right,
+                            });
+                            let mark = TextMark { ground: palette.accent_soft, line: palette.accent };
+                            let font = FontId::proportional(size::HEADING);
+                            let width = ui.available_width();
+                            let job = marked::job(&column.text, spans, &font, palette.text, mark, width);
+                            marked::label(ui, job);
+                            inspector(ui, side, workspace, view, commands);
+                        }
                     }
                 });
             ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
@@ -96,6 +102,25 @@ fn column(
             });
         });
     });
+}
+
+/// What was said on a side up to its answer.
+fn said(ui: &mut Ui, turns: &[Turn]) {
+    let palette = parts::palette(ui);
+    for turn in turns {
+        let who = match turn.role {
+            Role::User => "You",
+            Role::Assistant => "The model",
+            Role::System | Role::Tool | Role::Other(_) => "Beforehand",
+        };
+        parts::caption(ui, who);
+        let color = if turn.role == Role::User { palette.strong } else { palette.text };
+        ui.add(Label::new(RichText::new(&turn.content).color(color)).wrap());
+        ui.add_space(space::XS);
+    }
+    if !turns.is_empty() {
+        parts::caption(ui, "The model");
+    }
 }
 
 /// The ids that this answer was given and made, when they are asked for.

@@ -1,9 +1,16 @@
-//! Fixed prompts down, steps across. What changed against the first step is marked, what did not is faded.
+//! Fixed prompts down, runs and their steps across. What changed against the first step is marked, what did not is faded.
+
+use std::collections::BTreeSet;
 
 use data::{Prompt, Role, Turn, counted};
-use egui::{Align, ComboBox, FontId, Label, Layout, RichText, Role as WidgetRole, ScrollArea, Slider, TextEdit, Ui};
+use egui::{
+    Align, ComboBox, FontId, Label, Layout, PopupCloseBehavior, RichText, Role as WidgetRole, ScrollArea, Slider,
+    TextEdit, Ui,
+    containers::menu::{MenuButton, MenuConfig},
+};
 use state::{
     Command, Commands, Workspace,
+    actions::{Action, key_of},
     answers::{AnswersCommand, AnswersView, Cell, Grid},
     difference::{Differences, Span},
     drafts::{self, LONGEST_EDITABLE},
@@ -27,27 +34,39 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: 
         return;
     }
     let run = view.run.or_else(|| workspace.runs.records.last().map(|run| run.id));
-    let grid = run.and_then(|run| workspace.answers.grid(run));
-    if let Some(run) = run
-        && grid.is_none_or(|grid| grid.loaded == Loaded::Absent)
-    {
-        commands.push(Command::Answers(AnswersCommand::ReadSamples(run)));
+    // The one that is looked at first, then those beside it.
+    let beside =
+        view.beside.iter().copied().filter(|other| Some(*other) != run && workspace.runs.record(*other).is_some());
+    let runs: Vec<RunId> = run.into_iter().chain(beside).collect();
+    for run in &runs {
+        if workspace.answers.grid(*run).is_none_or(|grid| grid.loaded == Loaded::Absent) {
+            commands.push(Command::Answers(AnswersCommand::ReadSamples(*run)));
+        }
     }
-    controls(ui, workspace, run, grid, view);
+    controls(ui, workspace, &runs, view);
     ui.add_space(space::S);
-    match grid {
-        Some(grid) if !grid.is_empty() => table(ui, workspace, grid, view),
-        _ => nothing_yet(ui, workspace, run.is_some()),
+    let any = runs.iter().filter_map(|run| workspace.answers.grid(*run)).any(|grid| !grid.is_empty());
+    if any {
+        table(ui, workspace, &runs, view);
+    } else {
+        nothing_yet(ui, workspace, run.is_some());
     }
 }
 
-fn controls(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option<&Grid>, view: &mut AnswersView) {
+/// Steps at which any of the runs has answered.
+fn steps_of(workspace: &Workspace, runs: &[RunId]) -> Vec<u64> {
+    let grids = runs.iter().filter_map(|run| workspace.answers.grid(*run));
+    let steps: BTreeSet<u64> = grids.flat_map(Grid::steps).collect();
+    steps.into_iter().collect()
+}
+
+fn controls(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersView) {
     const BUTTON: f32 = 112.0;
     ui.horizontal_top(|ui| {
         let room = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
         ui.allocate_ui_with_layout(egui::vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
             ui.set_width(room);
-            ui.horizontal_wrapped(|ui| shown(ui, workspace, run, grid, view));
+            ui.horizontal_wrapped(|ui| shown(ui, workspace, runs, view));
         });
         ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
             let probes = workspace.answers.probes.as_ref();
@@ -60,9 +79,9 @@ fn controls(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option
     });
 }
 
-/// Which run, and which of its steps.
-fn shown(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option<&Grid>, view: &mut AnswersView) {
-    if let Some(run) = run {
+/// Which runs, and which of their steps.
+fn shown(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersView) {
+    if let Some(run) = runs.first().copied() {
         let combo = ComboBox::from_id_salt("run")
             .selected_text(workspace.runs.name(run))
             .width(180.0)
@@ -77,14 +96,41 @@ fn shown(ui: &mut Ui, workspace: &Workspace, run: Option<RunId>, grid: Option<&G
                 }
             });
         prompt::name(&combo.response, WidgetRole::ComboBox, "Run");
+        if workspace.runs.records.len() > 1 {
+            others(ui, workspace, run, view);
+        }
     }
-    if let Some(grid) = grid {
-        steps(ui, grid, view);
-    }
+    steps(ui, workspace, runs, view);
 }
 
-fn steps(ui: &mut Ui, grid: &Grid, view: &mut AnswersView) {
-    let steps = grid.steps();
+/// Which runs stand beside the first.
+fn others(ui: &mut Ui, workspace: &Workspace, first: RunId, view: &mut AnswersView) {
+    let word = match view.beside.iter().filter(|run| **run != first).count() {
+        0 => "Beside it…".to_owned(),
+        count => format!("and {}", counted(count, "other run", "other runs")),
+    };
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let (response, _) = MenuButton::new(word).config(config).ui(ui, |ui| {
+        for record in workspace.runs.records.iter().rev().filter(|record| record.id != first) {
+            let mut on = view.beside.contains(&record.id);
+            if ui.checkbox(&mut on, &record.name).changed() {
+                if on {
+                    view.beside.insert(record.id);
+                } else {
+                    view.beside.remove(&record.id);
+                }
+            }
+        }
+    });
+    prompt::name(&response, WidgetRole::Button, "Runs beside it");
+    response.on_hover_text(format!(
+        "Their answers in columns of their own; {} takes those of Compare",
+        key_of(Action::ProbesBeside)
+    ));
+}
+
+fn steps(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersView) {
+    let steps = steps_of(workspace, runs);
     let Some(newest) = steps.last().copied() else {
         return;
     };
@@ -102,7 +148,8 @@ fn steps(ui: &mut Ui, grid: &Grid, view: &mut AnswersView) {
     } else {
         ui.label(format!("Step {newest}"));
     }
-    let (changed, answered) = grid.changed(steps[at]);
+    let [run] = runs else { return };
+    let (changed, answered) = workspace.answers.grid(*run).map_or((0, 0), |grid| grid.changed(steps[at]));
     if steps[at] != steps[0] {
         let answers = counted(answered, "answer", "answers");
         let differ = if changed == 1 { "differs" } else { "differ" };
@@ -115,48 +162,81 @@ fn position(steps: &[u64], step: u64) -> usize {
     steps.partition_point(|candidate| *candidate <= step).saturating_sub(1)
 }
 
-fn table(ui: &mut Ui, workspace: &Workspace, grid: &Grid, view: &mut AnswersView) {
-    let steps = grid.steps();
-    let until = view.step.or(steps.last().copied()).unwrap_or(0);
+/// The answers of a run at a step.
+struct Column<'g> {
+    run: RunId,
+    step: u64,
+    grid: &'g Grid,
+}
+
+impl Column<'_> {
+    /// What all others are compared with.
+    fn is_beginning(&self) -> bool {
+        self.grid.steps().first() == Some(&self.step)
+    }
+
+    fn title(&self, workspace: &Workspace, alone: bool) -> String {
+        match (self.is_beginning(), alone) {
+            (true, _) => format!("Step {}, before", self.step),
+            (false, true) => format!("Step {}", self.step),
+            (false, false) => format!("{}, step {}", workspace.runs.name(self.run), self.step),
+        }
+    }
+}
+
+fn table(ui: &mut Ui, workspace: &Workspace, runs: &[RunId], view: &mut AnswersView) {
+    let until = view.step.or(steps_of(workspace, runs).last().copied()).unwrap_or(0);
     let gap = space::L;
     let room = ui.available_width() - PROMPT - gap - space::M;
-    let columns = grid.columns(until, ((room / (ANSWER + gap)) as usize).clamp(2, 5));
-    let width = (room - gap * (columns.len() as f32 - 1.0)) / columns.len() as f32;
-    let palette = parts::palette(ui);
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = gap;
-        cell(ui, PROMPT, |ui| {
-            parts::caption(ui, "Prompt");
-        });
-        for step in &columns {
-            cell(ui, width, |ui| {
-                let text = if *step == steps[0] { format!("Step {step}, before") } else { format!("Step {step}") };
-                ui.label(RichText::new(text).size(size::SMALL).color(palette.strong));
+    let fit = ((room / (ANSWER + gap)) as usize).clamp(2, 5);
+    let columns = workspace.answers.columns(runs, until, fit).into_iter();
+    let columns: Vec<Column<'_>> =
+        columns.filter_map(|(run, step)| Some(Column { run, step, grid: workspace.answers.grid(run)? })).collect();
+    let width = (room - gap * (columns.len() as f32 - 1.0)) / columns.len().max(1) as f32;
+    // Many runs are wider than the window.
+    let width = width.max(ANSWER);
+    let probes: BTreeSet<usize> = columns.iter().flat_map(|column| column.grid.probes()).collect();
+    ScrollArea::horizontal().id_salt("answers across").auto_shrink([false, false]).show(ui, |ui| {
+        let palette = parts::palette(ui);
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = gap;
+            cell(ui, PROMPT, |ui| {
+                parts::caption(ui, "Prompt");
             });
-        }
-    });
-    ui.separator();
-    ScrollArea::vertical().id_salt("answers").auto_shrink([false, false]).show(ui, |ui| {
-        for probe in grid.probes() {
-            ui.push_id(probe, |ui| {
-                ui.horizontal_top(|ui| {
-                    ui.spacing_mut().item_spacing.x = gap;
-                    cell(ui, PROMPT, |ui| asked(ui, workspace, grid, probe));
-                    let first = grid.first(probe);
-                    for step in &columns {
-                        let differences = &mut view.differences;
-                        cell(ui, width, |ui| match (grid.cell(*step, probe), first) {
-                            (Some(now), Some(first)) if *step != steps[0] => {
-                                compared(ui, now, first, differences, width);
-                            }
-                            (Some(now), _) => answer(ui, now, palette.text, width),
-                            (None, _) => {
-                                parts::caption(ui, "…");
-                            }
-                        });
-                    }
+            for column in &columns {
+                cell(ui, width, |ui| {
+                    let title = RichText::new(column.title(workspace, runs.len() == 1));
+                    ui.add(Label::new(title.size(size::SMALL).color(palette.strong)).truncate());
                 });
+            }
+        });
+        ui.separator();
+        ScrollArea::vertical().id_salt("answers").auto_shrink([false, false]).show(ui, |ui| {
+            for probe in probes {
+                ui.push_id(probe, |ui| row(ui, workspace, &columns, probe, width, view));
                 ui.separator();
+            }
+        });
+    });
+}
+
+/// A prompt and what was answered to it.
+fn row(ui: &mut Ui, workspace: &Workspace, columns: &[Column<'_>], probe: usize, width: f32, view: &mut AnswersView) {
+    let color = parts::palette(ui).text;
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = space::L;
+        let asker = columns.iter().find(|column| column.grid.prompt(probe).is_some()).or(columns.first());
+        if let Some(column) = asker {
+            cell(ui, PROMPT, |ui| asked(ui, workspace, column.grid, probe));
+        }
+        for column in columns {
+            let differences = &mut view.differences;
+            cell(ui, width, |ui| match (column.grid.cell(column.step, probe), column.grid.first(probe)) {
+                (Some(now), Some(first)) if !column.is_beginning() => compared(ui, now, first, differences, width),
+                (Some(now), _) => answer(ui, now, color, width),
+                (None, _) => {
+                    parts::caption(ui, "…");
+                }
             });
         }
     });

@@ -14,10 +14,13 @@ use crate::{parts, prompt};
 
 /// Room for the button at the right.
 const BUTTON: f32 = 104.0;
+/// And for the one that begins a talk anew.
+const ANEW: f32 = 96.0;
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut AnswersView, commands: &Commands) {
     ui.horizontal_top(|ui| {
-        let room = ui.available_width() - BUTTON - ui.spacing().item_spacing.x;
+        let anew = if view.ask.is_talking() { ANEW } else { 0.0 };
+        let room = ui.available_width() - BUTTON - anew - ui.spacing().item_spacing.x;
         // The settings take as many rows as they need; the button keeps its place.
         ui.allocate_ui_with_layout(egui::vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
             ui.set_width(room);
@@ -52,6 +55,9 @@ fn usual(ui: &mut Ui, view: &mut AnswersView) {
     }
     ui.add_enabled_ui(!ask.busy(), |ui| {
         ui.checkbox(&mut ask.two, "Two answers");
+        ui.checkbox(&mut ask.talk, "Talk").on_hover_text(
+            "Goes on with what was said, each side with its own answers; a side may change its weights on the way",
+        );
     });
     ui.checkbox(tokens, "Tokens").on_hover_text("The ids that the model was given and made, token by token");
 }
@@ -147,7 +153,8 @@ fn go(ui: &mut Ui, ask: &Ask, commands: &Commands) {
     }
     let obstacle = ask.obstacle();
     ui.add_enabled_ui(obstacle.is_none(), |ui| {
-        let button = parts::primary(ui, "Ask").on_hover_text("Ctrl Enter");
+        let word = if ask.talk { "Say" } else { "Ask" };
+        let button = parts::primary(ui, word).on_hover_text("Ctrl Enter");
         let button = match obstacle {
             Some(why) => button.on_disabled_hover_text(why),
             None => button,
@@ -156,4 +163,7 @@ fn go(ui: &mut Ui, ask: &Ask, commands: &Commands) {
             commands.push(Command::Answers(AnswersCommand::Ask));
         }
     });
+    if ask.is_talking() && ui.button("New talk").on_hover_text("Forgets what was said").clicked() {
+        commands.push(Command::Answers(AnswersCommand::BeginAnew));
+    }
 }

@@ -121,6 +121,8 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &
     let busy = waits || runs.is_going(record.id);
     ui.horizontal_wrapped(|ui| {
         ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
+        // All four stand in one row.
+        ui.spacing_mut().item_spacing.x = 0.0;
         let rename = parts::quiet(ui, true, "Rename…").on_hover_text(format!("Rename {}", record.name));
         if rename.clicked() {
             view.renaming = Some((record.id, record.name.clone()));
@@ -140,6 +142,13 @@ fn actions(ui: &mut Ui, workspace: &Workspace, view: &mut CompareView, record: &
             if export.clicked() {
                 commands.push(Command::Models(ModelsCommand::ShowRun(record.id)));
             }
+        }
+        let bundle = parts::quiet(ui, !busy, "Bundle…").on_hover_text(format!(
+            "Puts {} into one file that opens elsewhere, to be looked at: settings, curves, answers, its pairs, its newest weights",
+            record.name
+        ));
+        if bundle.on_disabled_hover_text("When it has ended").clicked() {
+            send(RunCommand::PickBundle(record.id));
         }
         let delete = parts::quiet(ui, !busy, "Delete…")
             .on_hover_text(format!("Delete {}", record.name))

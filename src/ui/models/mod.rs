@@ -8,8 +8,6 @@ mod run;
 
 pub(super) use list::step;
 
-use std::path::PathBuf;
-
 use data::size;
 use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, TextEdit, Ui};
 use state::{
@@ -19,7 +17,7 @@ use state::{
     runs::Loaded,
 };
 
-use super::{parts, theme::space};
+use super::{dropped, parts, theme::space};
 
 /// Width of what is said about one model.
 const DETAIL: f32 = 420.0;
@@ -31,7 +29,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
     header(ui, workspace, &mut views.models, commands);
     add(ui, workspace, &mut views.models, commands);
     download::ui(ui, workspace, &mut views.models, commands);
-    dropped(ui, commands);
+    take_dropped(ui, commands);
     ui.add_space(space::S);
     let width = DETAIL.min(ui.available_width() * 0.55);
     Panel::right("model detail")
@@ -184,12 +182,8 @@ fn add(ui: &mut Ui, workspace: &Workspace, view: &mut ModelsView, commands: &Com
 }
 
 /// A folder or a file dropped on the window is added.
-fn dropped(ui: &Ui, commands: &Commands) {
-    let paths: Vec<PathBuf> = ui.input(|input| {
-        let dropped = &input.raw.dropped_files;
-        dropped.iter().map(|file| file.path().to_path_buf()).collect()
-    });
-    for path in paths {
+fn take_dropped(ui: &Ui, commands: &Commands) {
+    for path in dropped::others(ui) {
         commands.push(Command::Models(ModelsCommand::Add(path)));
     }
 }

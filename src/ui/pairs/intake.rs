@@ -13,7 +13,7 @@ use state::{
     pairs::{ImportOutcome, PairsCommand, PairsData, PairsView, Replacing, Strip},
 };
 
-use crate::{pairs::look, parts};
+use crate::{dropped, pairs::look, parts};
 
 /// Everything that is under way or has just been done.
 pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Commands) {
@@ -22,15 +22,12 @@ pub fn strips(ui: &mut Ui, data: &PairsData, view: &mut PairsView, commands: &Co
     if let Some(import) = &data.import {
         report(ui, import, commands);
     }
-    dropped(ui, commands);
+    take_dropped(ui, commands);
 }
 
 /// Files and folders dropped on the window are imported.
-fn dropped(ui: &Ui, commands: &Commands) {
-    let files: Vec<PathBuf> = ui.input(|input| {
-        let dropped = &input.raw.dropped_files;
-        dropped.iter().map(|file| file.path().to_path_buf()).collect()
-    });
+fn take_dropped(ui: &Ui, commands: &Commands) {
+    let files = dropped::others(ui);
     if !files.is_empty() {
         commands.push(Command::Pairs(PairsCommand::ImportAll(files)));
     }

@@ -10,6 +10,7 @@ mod lens;
 mod log;
 mod preflight;
 mod questions;
+mod queue;
 mod run;
 mod sandbox;
 mod waited;

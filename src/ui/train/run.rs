@@ -13,7 +13,7 @@ use state::{
 use store::{RunId, RunRecord, RunStatus};
 use train::objective::Objective;
 
-use super::{alarms, charts, controls, fork, knobs, lens, log};
+use super::{alarms, charts, controls, fork, knobs, lens, log, queue};
 use crate::{
     parts,
     theme::{Palette, size, space},
@@ -59,6 +59,7 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         commands,
     );
     ScrollArea::vertical().id_salt("run").auto_shrink([false, false]).show(ui, |ui| {
+        queue::ui(ui, workspace, view, commands);
         let nothing = History::default();
         let history = history.unwrap_or(&nothing);
         charts::ui(ui, &settings.config, history);

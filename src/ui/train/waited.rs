@@ -7,7 +7,8 @@ use state::{Command, Commands, Workspace, train::RunCommand};
 use crate::{parts, theme::space};
 
 pub fn ui(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
-    let names: Vec<&str> = workspace.runs.waited().map(|record| record.name.as_str()).collect();
+    let waited = workspace.runs.waited();
+    let names: Vec<&str> = waited.iter().map(|record| record.name.as_str()).collect();
     if names.is_empty() {
         return;
     }
@@ -18,8 +19,8 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, commands: &Commands) {
         let text = format!("{word} waited when the program ended: {}", names.join(", "));
         ui.add(Label::new(RichText::new(text).color(palette.strong)).wrap());
         ui.horizontal_wrapped(|ui| {
-            if ui.button("Queue again").on_hover_text("In the order in which they were made").clicked() {
-                for record in workspace.runs.waited() {
+            if ui.button("Queue again").on_hover_text("In the order in which they stood").clicked() {
+                for record in &waited {
                     commands.push(Command::Runs(RunCommand::Continue(record.id)));
                 }
             }

@@ -436,7 +436,13 @@ fn g21_notices_end_with_their_project() {
         about: About::default(),
     };
     workspace.open(
-        Opened { project, runs: Vec::new(), saved: std::collections::BTreeMap::default(), board: Board::default() },
+        Opened {
+            project,
+            runs: Vec::new(),
+            saved: std::collections::BTreeMap::default(),
+            board: Board::default(),
+            order: Vec::new(),
+        },
         &mut Views::default(),
     );
     assert!(workspace.notices.is_empty());

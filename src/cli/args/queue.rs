@@ -1,0 +1,28 @@
+//! What was typed after `queue`.
+
+use std::path::PathBuf;
+
+use clap::ArgGroup;
+
+/// The runs that wait for their turn: list them, put them in order, train them one after the other
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("where").args(["project", "demo"]).required(true))]
+pub struct Queue {
+    /// The project's folder.
+    pub project: Option<PathBuf>,
+    /// The demo project instead.
+    #[arg(long)]
+    pub demo: bool,
+    /// These go first, in this order, e.g. 5,3; the others behind them, as they stood.
+    #[arg(long, value_delimiter = ',', value_name = "RUNS")]
+    pub order: Vec<String>,
+    /// Train them, without a window. Another order that is set meanwhile counts.
+    #[arg(long)]
+    pub go: bool,
+    /// Go on with this run before those that wait.
+    #[arg(long, value_name = "RUN", requires = "go")]
+    pub first: Option<String>,
+    /// One JSON object a line: the runs that wait, or with --go metrics by step and how each run ended.
+    #[arg(long)]
+    pub json: bool,
+}

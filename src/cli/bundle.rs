@@ -1,0 +1,40 @@
+//! `nudge bundle`: a run in one file; `nudge open`: such a file in the window.
+
+use anyhow::Result;
+use data::size;
+use serde_json::json;
+use store::Project;
+
+use super::{
+    args::{Bundle, Open, Renderer},
+    ending::Ending,
+    output,
+    place::project_and_run,
+    window,
+};
+
+pub fn run(args: &Bundle) -> Result<Ending> {
+    let (project, record) = project_and_run(&args.place, args.demo)?;
+    let bundled = export::bundle(&project, record.id, &args.out, args.overwrite)?;
+    if args.json {
+        output::json(&json!({"run": record.id, "file": args.out, "step": bundled.step, "bytes": bundled.bytes}))?;
+        return Ok(Ending::Done);
+    }
+    let weights = bundled.step.map_or_else(
+        || "it has no checkpoint, so none of its weights are in it".to_owned(),
+        |step| format!("with its weights of step {step}"),
+    );
+    output::line(format!("{} is in {}, {weights}: {}.", record.name, args.out.display(), size(bundled.bytes)))?;
+    output::line(format!("`nudge open {}` shows it, also on another machine.", args.out.display()))?;
+    Ok(Ending::Done)
+}
+
+pub fn open(args: &Open, renderer: Renderer, threads: Option<u16>) -> Result<Ending> {
+    if let Some(dir) = &args.to {
+        Project::unbundle(&args.file, dir)?;
+        output::line(format!("It is in {}, to be looked at; `nudge runs {}` lists it.", dir.display(), dir.display()))?;
+        return Ok(Ending::Done);
+    }
+    let dir = Project::open_bundle(&args.file)?;
+    window::run(Some(dir), renderer, threads)
+}
