@@ -101,6 +101,22 @@ fn a_third_answer_that_says_nothing_new_is_left_out() {
     assert!(log.iter().all(|line| !line.text.contains("set aside")), "{log:?}");
 }
 
+/// The others are trained on all the same.
+#[test]
+fn an_answer_that_the_context_cannot_hold_costs_the_pair_that_answer() {
+    let toy = Toy::new();
+    let mut pair = toy::labelled("Is 8 odd?", "yes sir", "no way");
+    let long = "maybe so ".repeat(2000);
+    pair.answers = Pair::new(PairId::NEW, ask(""), &["yes sir", "no way", &long, "go away"]).answers;
+    pair.verdict.as_mut().unwrap().order = vec![0, 1, 2, 3];
+    toy::add(&mut toy.open(), vec![pair]);
+    let (run, outcome) = toy.train(&several(Negatives::All, 4, toy::config()));
+    assert_eq!(outcome, Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    assert!(log.iter().any(|line| line.text.starts_with("1 pair brings several rejected answers, 2.0 in the mean")));
+    assert!(log.iter().all(|line| !line.text.contains("set aside")), "{log:?}");
+}
+
 /// What is drawn of a pair with six answers is a function of seed, step and pair.
 #[test]
 fn drawn_and_chosen_answers_resume_to_the_bit() {

@@ -517,7 +517,7 @@ pub const METRICS: &[Metric] = &[
     .line(ChartId::Critic, "explained variance", Look::Series(0)),
     metric("completions/mean_length", "Length of the answers that teach", "sampled length", Measured::Steps, Unit::Tokens, "Tokens, mean over the sampled answers of the step")
     .line(ChartId::Completions, "tokens", Look::Series(0)),
-    metric("rollout/cut_share", "Sampled answers that were cut", "cut", Measured::Steps, Unit::Share, "Share of the sampled answers of the step that reached the longest length")
+    metric("rollout/cut_share", "Sampled answers that were cut", "cut", Measured::Steps, Unit::Share, "Share of the sampled answers of the step that reached the longest length, or the end of the model's context")
     .against(&[0.0, 1.0]),
     metric("rollout/seconds", "Seconds of sampling", "sampling, s", Measured::Steps, Unit::Plain, "What sampling and scoring the answers of the step took"),
     metric("rollout/tokens_per_s", "Tokens sampled a second", "sampled tokens/s", Measured::Steps, Unit::TokensPerSecond, "Tokens of the sampled answers over the time that sampling took"),

@@ -138,7 +138,7 @@ fn reward_model(
         return Ok((None, Vec::new()));
     }
     prompts::refuse_full_prompts(dataset, policy.spec().max_positions)?;
-    let mut warnings: Vec<String> = prompts::no_references(config, dataset).into_iter().collect();
+    let mut warnings: Vec<String> = prompts::remarks(config, dataset, policy.spec().max_positions);
     if teacher::find(project, config, false).is_err() {
         let record = teacher::find(project, config, true)?;
         warnings.push(format!(

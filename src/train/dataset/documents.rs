@@ -10,6 +10,8 @@ use rayon::prelude::*;
 use store::LogLevel;
 use text::{Codec, Limits, Start, Unusable};
 
+use super::negatives::with;
+
 /// One pair as the policy sees it: its document holds the chosen answer, then the rejected one, then what else was said to be
 /// worse, where the run takes several.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,9 +219,23 @@ fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bo
     if several {
         answers.extend(pair.worse().into_iter().skip(1).filter_map(|place| pair.answers.get(place)));
     }
-    let encoded = loop {
+    let (doc, cut, start) = loop {
         let reason = match codec.encode_answers(&pair.prompt, &answers, limits) {
-            Ok(encoded) => break encoded,
+            Ok(encoded) => {
+                let cut = encoded.answers.iter().filter(|answer| answer.cut).count();
+                let continuations = encoded.answers.into_iter().map(|answer| answer.ids).collect();
+                let doc = Doc { prefix: encoded.prefix, continuations };
+                let Err(reason) = fits(&doc, codec, bounds) else {
+                    break (doc, cut, encoded.start);
+                };
+                // A further answer that does not fit costs the pair that answer.
+                let further = 2..answers.len();
+                match further.rev().find(|at| fits(&with(&doc, &[*at]), codec, bounds).is_err()) {
+                    Some(at) => answers.remove(at),
+                    None => return unusable(reason),
+                };
+                continue;
+            }
             Err(reason) => reason,
         };
         // A third answer that says nothing, or nothing new, is left out; the pair is one without it.
@@ -228,12 +244,6 @@ fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bo
             None => return unusable(reason.to_string()),
         };
     };
-    let cut = encoded.answers.iter().filter(|answer| answer.cut).count();
-    let doc =
-        Doc { prefix: encoded.prefix, continuations: encoded.answers.into_iter().map(|answer| answer.ids).collect() };
-    if let Err(reason) = fits(&doc, codec, bounds) {
-        return unusable(reason);
-    }
     Encoded::Usable(PairDoc {
         id: pair.id,
         doc,
@@ -241,7 +251,7 @@ fn encode_pair(pair: &Pair, codec: &Codec, (limits, several): (Limits, bool), bo
         reward,
         behaviour,
         cut,
-        start: encoded.start,
+        start,
         prompt: PromptKey::of(&pair.prompt),
     })
 }

@@ -1,6 +1,9 @@
 //! Which prompts a step answers.
 
-use data::config::{Prompts, RunConfig};
+use data::{
+    config::{Prompts, RunConfig},
+    counted,
+};
 
 use crate::{
     dataset::{
@@ -27,8 +30,23 @@ pub fn refuse_full_prompts(dataset: &Dataset, context: usize) -> Result<()> {
     )))
 }
 
+/// What a person should know about the prompts before the first step.
+pub fn remarks(config: &RunConfig, dataset: &Dataset, context: usize) -> Vec<String> {
+    let most = config.rlhf.max_tokens;
+    let prompts = dataset.pairs.train.iter().filter(|pair| is_askable(pair, context));
+    let tight = prompts.filter(|pair| pair.doc.prefix.len() + most > context).count();
+    let of_context = (tight > 0 && config.objective.kind.samples()).then(|| {
+        format!(
+            "{} of {} leave less room in the model's context of {context} tokens than the {most} of rlhf.max_tokens: answers to them are cut where it ends",
+            counted(tight, "prompt", "prompts"),
+            counted(dataset.pairs.train.len(), "pair", "pairs")
+        )
+    });
+    no_references(config, dataset).into_iter().chain(of_context).collect()
+}
+
 /// A sentence where prompts of reference answers were asked for and there are none.
-pub fn no_references(config: &RunConfig, dataset: &Dataset) -> Option<String> {
+fn no_references(config: &RunConfig, dataset: &Dataset) -> Option<String> {
     let asked = config.objective.kind.samples() && config.rlhf.prompts == Prompts::WithReference;
     (asked && dataset.references.train.is_empty()).then(|| {
         "rlhf.prompts asks for prompts of the reference answers too, and there are none to train on: all prompts are those of pairs".to_owned()

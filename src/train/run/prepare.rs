@@ -118,7 +118,7 @@ pub fn prepare(context: &mut Context<'_>, record: &RunRecord, from: Option<u64>)
         let before = saved.as_ref().and_then(|saved| saved.state().teacher.as_ref());
         prompts::refuse_full_prompts(&dataset, policy.spec().max_positions)?;
         rlhf = Some(learn_from(context, record.id, &mut config, (&policy, &reference), before)?);
-        if let Some(text) = prompts::no_references(&config, &dataset).filter(|_| saved.is_none()) {
+        for text in prompts::remarks(&config, &dataset, bounds.context).into_iter().filter(|_| saved.is_none()) {
             context.log(LogLevel::Warning, text)?;
         }
     }
