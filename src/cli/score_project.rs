@@ -35,7 +35,7 @@ pub fn run(dir: &Path, run: Option<&str>, reward: Option<&str>, is_json: bool, t
     if wants_rewards && !is_reward {
         let name = run.as_ref().map_or("It", |(record, _)| record.name.as_str());
         anyhow::bail!(
-            "{name} is no reward model; fit one with `nudge train --set objective.kind=reward`, or score its log-probs with --run"
+            "{name} is no reward model; fit one with `nudge train --set objective.kind=reward`, or score its log-probs with `nudge score PROJECT RUN`"
         );
     }
     let interrupted = on_interrupt(STOPPING, || {})?;
