@@ -182,11 +182,13 @@ fn listen(mut child: Child, heard: &mut Heard) {
 pub fn try_here(from: usize, mut say: impl FnMut(String) -> io::Result<()>) -> io::Result<()> {
     let mut tell = |said: &Said| say(serde_json::to_string(said)?);
     let cards = gpu::cards();
-    let processor = gpu::processor_rate().map_or(0.0, |rate| rate / 1e9);
+    let counts = |card: &CardInfo| !card.is_software || device::counts_software();
+    let is_any = cards.iter().any(counts);
+    let processor = if is_any { gpu::processor_rate().map_or(0.0, |rate| rate / 1e9) } else { 0.0 };
     tell(&Said::Cards(cards.clone(), processor))?;
     for (number, card) in cards.iter().enumerate().skip(from) {
-        let tried = if card.is_software && !device::counts_software() { Ok(0.0) } else { try_one(number) };
-        tell(&Said::Tried(tried))?;
+        let disguise = || Err("it is the processor in disguise".to_owned());
+        tell(&Said::Tried(if counts(card) { try_one(number) } else { disguise() }))?;
     }
     Ok(())
 }

@@ -92,6 +92,9 @@ fn facts(project: &Project, record: &RunRecord, config: &RunConfig) -> Result<(F
         Some(state) => {
             fact("Reference", state.reference.describe(&config.model));
             fact("Reference, blake3", state.reference.policy.clone());
+            if let Some(card) = &state.reference.card {
+                fact("Graphics card", card.clone());
+            }
             fact("Tokenizer and template, blake3", state.reference.codec.clone());
         }
     }

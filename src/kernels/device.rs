@@ -121,6 +121,13 @@ pub fn counts_software() -> bool {
 /// Cards in use, by number. They belong to the process, not to a thread.
 static CARDS: Mutex<Vec<(usize, Arc<Card>)>> = Mutex::new(Vec::new());
 
+/// Has `gpu:{number}` mean a card that is in use already, until the driver gives up on it.
+pub fn adopt(number: usize, card: &Arc<Card>) {
+    let mut open = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|(known, _)| *known != number);
+    open.push((number, Arc::clone(card)));
+}
+
 /// A graphics card, opened once; again after the driver has given up on it.
 fn card(number: usize) -> Result<Arc<Card>> {
     let mut open = CARDS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,7 +33,7 @@ pub enum KernelError {
     #[error("{0}")]
     Gpu(String),
     /// The driver of a graphics card gave up. Nothing on it can be read any more.
-    #[error("{0}; the card has to be opened again")]
+    #[error("{0}. Go on from the last checkpoint, on this card or on another device: what is saved is whole")]
     DeviceLost(String),
     /// candle refused.
     #[error(transparent)]

@@ -27,6 +27,14 @@ impl Place {
         self.is_cpu() || matches!(self, Self::Gpu(_))
     }
 
+    /// The graphics card in words, its driver included: between two of them results differ in their last digits.
+    pub fn card(&self) -> Option<String> {
+        match self {
+            Self::Candle(_) => None,
+            Self::Gpu(card) => Some(card.info().in_words()),
+        }
+    }
+
     /// Waits until everything that was asked for is done.
     pub fn synchronize(&self) -> Result<()> {
         match self {

@@ -39,19 +39,12 @@ impl Chosen {
     }
 
     /// What makes log-probs other numbers than those of f32, as a part of the policy's identity.
-    pub(super) fn in_words(&self, place: &Place) -> Option<String> {
-        let kept = match self.compute {
+    pub(super) fn in_words(&self, place: &Place) -> Option<&'static str> {
+        match self.compute {
             Compute::F32 => None,
             Compute::Bf16(Multiplier::F32) if place.has_own_kernels() => Some("bf16, multiplied in f32"),
             Compute::Bf16(_) => Some("bf16"),
-        };
-        // Cards, and their drivers, differ in the last digits.
-        let card = match place {
-            Place::Gpu(card) => Some(card.info().in_words()),
-            Place::Candle(_) => None,
-        };
-        let parts: Vec<String> = kept.map(str::to_owned).into_iter().chain(card).collect();
-        (!parts.is_empty()).then(|| parts.join(", "))
+        }
     }
 }
 

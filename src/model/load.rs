@@ -114,7 +114,7 @@ fn load(
     let kernels = kernels.map_err(PolicyError::from)?;
     // An adapter that is trained further gives the reference the same numbers as one that is frozen into it.
     let at_start = frozen.iter().chain(trained.start());
-    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(place).as_deref(), at_start)?;
+    let [identity, files] = identify(folder, &weights, options.precision, chosen.in_words(place), at_start)?;
 
     let mut planned = trained.planned(&spec);
     planned.extend(options.scalar.into_iter().flat_map(|head| head.planned(&spec)));

@@ -118,6 +118,14 @@ impl Policy {
         &self.identity
     }
 
+    /// [`Self::identity`], and the graphics card where one computes: what log-probs depend on to their last digit.
+    pub fn numbers(&self) -> String {
+        match self.place.card() {
+            None => self.identity.clone(),
+            Some(card) => format!("{} {card}", self.identity),
+        }
+    }
+
     /// A hash of config, weights and frozen adapters as they are on disk: the same however they are kept in memory and
     /// computed with.
     pub fn files(&self) -> &str {

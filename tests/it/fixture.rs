@@ -5,13 +5,16 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use candle_core::{DType, Device, Tensor};
 use nudge::{
     data::config::{Precision, Recompute, Targets},
-    kernels::{self, Compute, Kernels, Multiplier},
+    kernels::{
+        self, Compute, Kernels, Multiplier,
+        gpu::{Card, CardOptions},
+    },
     model::{AdapterShape, LoadOptions, Policy, Spec},
 };
 use rand::{RngExt as _, SeedableRng as _};
@@ -29,15 +32,19 @@ pub enum Place {
     Bf16(Multiplier),
     /// Those composed of candle's operations, on the processor.
     Composed,
+    /// Our own on a graphics card: on most test machines the processor in disguise.
+    Card,
     /// The same on the first CUDA device.
     #[cfg(feature = "cuda")]
     Cuda,
 }
 
 impl Place {
-    /// Those that can be tried here: CUDA only in a build with it, on a machine that has it.
+    /// Those that can be tried here: a card where a driver answers (always, with `CI` set), CUDA only in a build with it, on
+    /// a machine that has it.
     pub fn all() -> Vec<Self> {
-        let all = vec![Self::Processor, Self::Composed];
+        let mut all = vec![Self::Processor, Self::Composed];
+        all.extend(card().map(|_| Self::Card));
         #[cfg(feature = "cuda")]
         let all = {
             use nudge::kernels::device::{DeviceChoice, open};
@@ -62,6 +69,7 @@ impl Place {
     pub fn device(self) -> kernels::Place {
         match self {
             Self::Processor | Self::Bf16(_) | Self::Composed => kernels::Place::CPU,
+            Self::Card => kernels::Place::Gpu(card().unwrap()),
             #[cfg(feature = "cuda")]
             Self::Cuda => {
                 use nudge::kernels::device::{DeviceChoice, open};
@@ -75,10 +83,25 @@ impl Place {
             Self::Processor => kernels::cpu(),
             Self::Bf16(by) => kernels::cpu_in(Compute::Bf16(by)),
             Self::Composed => kernels::composed(activations).unwrap(),
+            Self::Card => kernels::device::kernels_for(&self.device(), activations, Compute::F32).unwrap(),
             #[cfg(feature = "cuda")]
             Self::Cuda => kernels::composed(activations).unwrap(),
         }
     }
+}
+
+/// The first graphics card, whose new buffers are full of NaN; `None`, with a printed reason, where no driver answers.
+pub fn card() -> Option<Arc<Card>> {
+    static CARD: OnceLock<Option<Arc<Card>>> = OnceLock::new();
+    let opened = CARD.get_or_init(|| match Card::open(0, CardOptions { poison: true, ..CardOptions::default() }) {
+        Ok(card) => Some(card),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("with CI set a card must answer: {error}"),
+        Err(error) => {
+            eprintln!("not tried on a graphics card: {error}");
+            None
+        }
+    });
+    opened.clone()
 }
 
 pub struct Fixture {
@@ -121,7 +144,12 @@ pub fn all_in(places: &[Place]) -> Vec<Fixture> {
         .collect();
     names.sort();
     assert!(!names.is_empty(), "no model of a supported family in {}", models.display());
-    places.iter().flat_map(|place| names.iter().map(|name| Fixture::read(name, *place))).collect()
+    let read = |place: Place| {
+        // Where the card is the processor in disguise, a model takes a minute of every core.
+        let step = if place == Place::Card { 4 } else { 1 };
+        names.iter().step_by(step).map(move |name| Fixture::read(name, place))
+    };
+    places.iter().flat_map(|place| read(*place)).collect()
 }
 
 /// One with every file, of the project's own set; its name is the same in any other seed's set.

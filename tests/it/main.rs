@@ -8,6 +8,7 @@ mod answers_window;
 mod bench;
 mod bf16;
 mod bundle;
+mod cards;
 mod cli;
 mod cli_runs;
 mod cli_text;

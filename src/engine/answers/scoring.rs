@@ -93,7 +93,7 @@ impl Scoring {
         // A run of all weights has only its own: what it started from is loaded for itself, before them.
         let first = if trains_all { (beginning, Under::Policy) } else { (weights.clone(), Under::Reference) };
         let speaker = speakers.get(&first.0)?;
-        let start = pair_scores::identity(speaker.policy.identity(), &speaker.codec, speaker.limits);
+        let start = pair_scores::identity(&speaker.policy.numbers(), &speaker.codec, speaker.limits);
         let new = NewScoring { weights: &start, name: &start_name, run: None, start: None };
         let start = project.record_scoring(new)?;
         let mut passes = vec![(start, first.0, first.1)];

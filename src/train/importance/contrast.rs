@@ -43,7 +43,12 @@ impl Contrasted {
             Side::Chosen => &self.positive,
             Side::Rejected => &self.negative,
         };
-        Reference { policy: format!("{RECIPE} {}, {learnt}", self.name), files: String::new(), codec: codec.to_owned() }
+        Reference {
+            policy: format!("{RECIPE} {}, {learnt}", self.name),
+            files: String::new(),
+            codec: codec.to_owned(),
+            card: None,
+        }
     }
 
     /// What the project has under this name, if anything.
@@ -116,7 +121,7 @@ pub fn name_of<'p>(
         (steps, tis.learning_rate.unwrap_or(optimizer.learning_rate), optimizer.warmup_steps, optimizer.schedule);
     let adamw = (optimizer.betas, optimizer.eps, optimizer.weight_decay, optimizer.max_grad_norm);
     let how = format!("{RECIPE} {by} {adapter:?} {steps:?} {adamw:?} {} {}", train.pairs_per_step, train.shuffle_seed);
-    for text in [&reference.policy, &reference.codec, &how] {
+    for text in [&reference.policy, &reference.codec, &how].into_iter().chain(&reference.card) {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
     for pair in pairs {
@@ -168,7 +173,8 @@ mod tests {
 
     #[test]
     fn the_name_is_of_everything_that_counts_and_nothing_else() {
-        let reference = Reference { policy: "base".to_owned(), files: String::new(), codec: "codec".to_owned() };
+        let reference =
+            Reference { policy: "base".to_owned(), files: String::new(), codec: "codec".to_owned(), card: None };
         let doc =
             |answers: &[u32]| Doc { prefix: vec![1], continuations: answers.iter().map(|id| vec![*id]).collect() };
         let pairs = [PairDoc::certain(PairId(1), doc(&[2, 3, 4]))];

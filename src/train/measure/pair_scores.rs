@@ -50,7 +50,7 @@ pub fn limits(config: &RunConfig) -> Limits {
     Limits { max_prompt: config.data.max_prompt_tokens, max_answer: config.data.max_answer_tokens }
 }
 
-/// Of everything that scores depend on besides the texts. `weights`: [`Policy::identity`], with what was trained since.
+/// Of everything that scores depend on besides the texts. `weights`: [`Policy::numbers`], with what was trained since.
 pub fn identity(weights: &str, codec: &Codec, limits: Limits) -> String {
     let mut hasher = blake3::Hasher::new();
     // Weights under which a template says another date are other ones.

@@ -27,6 +27,9 @@ pub struct Reference {
     pub files: String,
     /// The codec's identity.
     pub codec: String,
+    /// The graphics card that computed, in words; nothing for other devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
 }
 
 /// Reads a number of each scored token of a row, by answer.
@@ -103,6 +106,7 @@ impl Reference {
             policy: policy.identity().to_owned(),
             files: policy.files().to_owned(),
             codec: codec.identity().to_owned(),
+            card: policy.place().card(),
         }
     }
 
@@ -124,7 +128,9 @@ impl Reference {
     }
 
     fn keys(&self, doc: &Doc) -> Vec<LogProbKey> {
-        doc.continuations.iter().map(|answer| LogProbKey::new(&self.policy, &self.codec, &doc.prefix, answer)).collect()
+        // What another card computed differs in its last digits.
+        let policy = self.card.as_ref().map_or_else(|| self.policy.clone(), |card| format!("{} {card}", self.policy));
+        doc.continuations.iter().map(|answer| LogProbKey::new(&policy, &self.codec, &doc.prefix, answer)).collect()
     }
 
     /// Reads what is cached, computes the rest and caches it.
