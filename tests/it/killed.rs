@@ -1,6 +1,7 @@
 //! What `kill -9` leaves, at whatever moment it comes: everything that was whole before, and nothing else.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -9,6 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nudge::{
+    data::{PairId, config::RunConfig},
+    engine::pair_scores,
+    store::{PairScores, Project},
+};
 use serde_json::Value;
 
 use crate::terminal::{self, SMALL, json_lines, model, nudge, out, pairs_file, path, project, sentence};
@@ -82,6 +88,56 @@ fn an_import_that_is_killed_comes_in_whole_or_not_at_all() {
     });
     out(home, &import);
     assert_eq!(holds(), before + 4000 * (whole + 1));
+}
+
+/// The margins that a project knows under its start model.
+fn margins(project: &str) -> BTreeMap<PairId, f64> {
+    let project = Project::open(Path::new(project)).unwrap();
+    let config = RunConfig::from_toml(&project.settings().unwrap().run_toml).unwrap();
+    let mut known = BTreeMap::new();
+    if let Some(scoring) = project.scoring(&pair_scores::start_name(&project, &config).unwrap()).unwrap() {
+        let mut note = |scores: PairScores| {
+            known.insert(scores.pair, scores.margin());
+        };
+        project.each_scores(scoring, &mut note).unwrap();
+    }
+    known
+}
+
+#[test]
+fn a_scoring_that_is_killed_keeps_what_it_knew_and_goes_on_with_the_rest() {
+    const PAIRS: usize = 3000;
+    let home = tempfile::tempdir().unwrap();
+    let lines = (0..PAIRS).map(|n| {
+        let words = "by the sea ".repeat(n % 7 + 1);
+        format!("{{\"prompt\": \"{n}?\", \"chosen\": \"yes {n} {words}\", \"rejected\": \"no {n}\"}}\n")
+    });
+    let file = home.path().join("many.jsonl");
+    fs::write(&file, lines.collect::<String>()).unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|name| {
+        let project = path(&home.path().join(name));
+        out(home.path(), &["new", &project, "--model", &model()]);
+        out(home.path(), &["import", &project, &path(&file)]);
+        project
+    });
+    let begun = Instant::now();
+    out(home.path(), &["score", &whole]);
+    let takes = begun.elapsed();
+    let expected = margins(&whole);
+    assert_eq!(expected.len(), PAIRS);
+    let mut known = BTreeMap::new();
+    let mut were_some = false;
+    kill_often(home.path(), &["score", &killed], 6, takes / 2, || {
+        let now = margins(&killed);
+        assert!(known.iter().all(|(pair, margin)| now.get(pair) == Some(margin)), "what was known stays");
+        were_some |= !now.is_empty() && now.len() < PAIRS;
+        known = now;
+    });
+    assert!(were_some, "it was killed on its way");
+    out(home.path(), &["score", &killed]);
+    let now = margins(&killed);
+    assert_eq!(now.len(), PAIRS);
+    assert!(now.iter().all(|(pair, margin)| (margin - expected[pair]).abs() < 1e-3), "as if nothing had been");
 }
 
 /// Asked to replace what is there, no file that a person names takes the place of a run's own.
