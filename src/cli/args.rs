@@ -459,7 +459,6 @@ mod tests {
             "nudge compare",
             "nudge compare here --demo",
             "nudge compare here --runs 1,2 --steps 3",
-            "nudge compare here --methods ppo",
             "nudge compare here --runs 1,2 --seeds 3",
             "nudge metrics here 1 --csv --tensorboard d",
             "nudge metrics here 1 --csv --json",

@@ -9,7 +9,7 @@ use std::{
 
 use nudge::{
     data::{
-        config::{Method, RunConfig, Setting},
+        config::{Method, RunConfig, Setting, TokenWeights},
         metrics::{METRICS, Measured},
     },
     engine::protocol::Outcome,
@@ -21,13 +21,25 @@ use super::toy::{self, Toy};
 fn a_run_writes_every_metric_of_the_table_and_no_other() {
     let toy = Toy::new();
     let mut written = BTreeSet::new();
-    for kind in [Method::Mpo, Method::Reward, Method::Ppo] {
+    for (kind, weights) in [
+        (Method::Mpo, TokenWeights::None),
+        (Method::Mpo, TokenWeights::Ti),
+        (Method::Reward, TokenWeights::None),
+        (Method::Ppo, TokenWeights::None),
+    ] {
         let mut config = RunConfig { train: short(), ..toy::config() };
         config.objective.kind = kind;
+        config.objective.token_weights = weights;
+        config.ti.triplet_weight = 0.1;
         config.ppo.critic_warmup = 0;
         let (run, outcome) = toy.train(&config);
         assert_eq!(outcome, Outcome::Completed);
         written.extend(toy.open().metrics(run).unwrap());
+    }
+    let asked = METRICS.iter().filter(|metric| metric.measured == Measured::BothIfAsked);
+    for metric in asked {
+        written.remove(metric.key);
+        metric.evaluated().map(|key| written.remove(&key));
     }
     let unasked = || METRICS.iter().filter(|metric| metric.measured != Measured::BothIfAsked);
     let of_steps = unasked().filter(|metric| !matches!(metric.measured, Measured::Evaluations | Measured::HeldOut));

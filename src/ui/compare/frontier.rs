@@ -76,7 +76,7 @@ fn axes(ui: &mut Ui, board: &mut Board, up: &str, choices: &[String]) {
     let label = parts::caption(ui, "Upwards");
     ComboBox::from_id_salt("frontier up")
         .selected_text(metrics::caption(up))
-        .width(220.0)
+        .width(150.0)
         .height(420.0)
         .truncate()
         .show_ui(ui, |ui| {

@@ -17,7 +17,7 @@ use state::{
 
 use super::{chart, parts, theme::space};
 
-const LIST: f32 = 264.0;
+const LIST: f32 = 280.0;
 /// So many of the other runs are told in words against the first.
 const SENTENCES: usize = 4;
 
