@@ -27,7 +27,7 @@ pub fn in_words((one, of_one): (&str, &[Reached]), (other, of_other): (&str, &[R
     } else if near_at < NONE {
         format!("{start} {far} had drifted {}, {near} not at all", numbers(far_at, near_at))
     } else if far_at / near_at < 1.1 {
-        format!("{start} {one} and {other} had drifted as far {}", numbers(far_at, near_at))
+        format!("{start} {one} and {other} had drifted equally far {}", numbers(far_at, near_at))
     } else {
         format!("{start} {far} had drifted {:.1} times as far as {near} {}", far_at / near_at, numbers(far_at, near_at))
     })

@@ -76,7 +76,7 @@ pub enum BenchModel {
 pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<BenchReport> {
     on_phase("Loading the model");
     let (name, mut policy) = load(&options.model, &options.load, on_phase)?;
-    let watch = Arc::new(Stopwatch::default());
+    let watch = Arc::new(Stopwatch::new(policy.place().clone()));
     let kernels = Arc::clone(policy.kernels());
     policy.wrap_kernels(|kernels| Arc::new(Timed::new(kernels, Arc::clone(&watch))));
 

@@ -10,8 +10,8 @@ use std::{
 
 use kernels::{
     Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOut, HeadPass,
-    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Qkv, Result, RmsNorm, RopeTable,
-    Slot, Tensor, Weight,
+    HeadWant, InputGradient, Kernels, Layout, Linear, LinearSaved, Mask, Outcome, Place, Qkv, Result, RmsNorm,
+    RopeTable, Slot, Tensor, Weight,
 };
 
 /// Where in a step the kernels are called from; set by whoever runs the step.
@@ -74,15 +74,22 @@ impl Part {
     }
 }
 
-/// Time and floating-point operations of the matrix products, by part.
-#[derive(Debug, Default)]
+/// Time and floating-point operations of the matrix products, by part. A device is waited for after every call, so that
+/// its work counts where it belongs; a step of it takes somewhat longer than in a run.
+#[derive(Debug)]
 pub struct Stopwatch {
+    place: Place,
     nanos: [AtomicU64; Part::ALL.len()],
     operations: [AtomicU64; Part::ALL.len()],
     phase: AtomicU8,
 }
 
 impl Stopwatch {
+    /// For kernels that work there.
+    pub fn new(place: Place) -> Self {
+        Self { place, nanos: Default::default(), operations: Default::default(), phase: AtomicU8::default() }
+    }
+
     /// What is called from now on belongs to this phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
@@ -105,6 +112,10 @@ impl Stopwatch {
     pub fn time<R>(&self, part: Part, work: impl FnOnce() -> R) -> R {
         let started = Instant::now();
         let result = work();
+        if !self.place.is_cpu() {
+            // What went wrong on it is told by the next call that reads.
+            self.place.synchronize().ok();
+        }
         let nanos = started.elapsed().as_nanos() as u64;
         self.nanos[part as usize].fetch_add(nanos, Ordering::Relaxed);
         result
