@@ -346,7 +346,7 @@ section! { TrainConfig = "train";
     eval_answers: usize = 8,
         EVAL_ANSWERS = Setting::count("Answers an evaluation", Range::ZeroOrMore);
 
-    /// auto (the first accelerator that answers, else the processor), cpu, cuda:0 or metal
+    /// auto (the quickest that is there and was found to compute rightly), cpu, gpu:0, cuda:0 or metal
     device: String = "auto".to_owned(),
         DEVICE = Setting::text("Device").at(Group::Machine, 1);
 

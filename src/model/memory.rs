@@ -39,7 +39,7 @@ pub(super) fn check(
         .map(|tensor| {
             let numbers = tensor.shape.iter().product::<usize>() as u64;
             let trained = if options.full { 3 * FLOAT * numbers } else { 0 };
-            trained + least_bytes(numbers, &tensor.name, &tensor.shape, weights, options)
+            trained + least_bytes(numbers, (&tensor.name, &tensor.shape), weights, options, place)
         })
         .sum();
     match total(place) {
@@ -51,12 +51,24 @@ pub(super) fn check(
 }
 
 /// Bytes that so many numbers take at least, however they are kept in the end.
-fn least_bytes(numbers: u64, name: &str, shape: &[usize], weights: &Source, options: &LoadOptions) -> u64 {
-    // Blocks of a file stay in the file.
+fn least_bytes(
+    numbers: u64,
+    (name, shape): (&str, &[usize]),
+    weights: &Source,
+    options: &LoadOptions,
+    place: &Place,
+) -> u64 {
+    // Blocks of a file stay in the file; a device has a copy of them.
     let in_file = |rows, columns| weights.has_blocks(name, [rows, columns]).unwrap_or(false);
     match (options.precision, shape) {
         _ if options.full => FLOAT * numbers,
-        (Precision::Auto, &[rows, columns]) if in_file(rows, columns) => 0,
+        (Precision::Auto, &[rows, columns]) if in_file(rows, columns) => {
+            if place.is_cpu() {
+                0
+            } else {
+                numbers / 4
+            }
+        }
         (Precision::Q8_0 | Precision::Q4K, _) => numbers / 2,
         (Precision::Bf16, _) => 2 * numbers,
         _ if weights.is_bf16(name) => 2 * numbers,

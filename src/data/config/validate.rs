@@ -50,7 +50,7 @@ type Fault = Option<(Setting, String)>;
 fn device(config: &RunConfig) -> Fault {
     let device = &config.train.device;
     let is_one = device.parse::<DeviceChoice>().is_ok();
-    let sentence = format!("\"{device}\"; it must be \"auto\", \"cpu\", \"cuda:0\" or \"metal\"");
+    let sentence = format!("\"{device}\"; it must be \"auto\", \"cpu\", \"gpu:0\", \"cuda:0\" or \"metal\"");
     (!is_one).then_some((TrainConfig::DEVICE, sentence))
 }
 
