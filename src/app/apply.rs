@@ -206,6 +206,7 @@ impl App {
                 }
             }
             RunCommand::Stop => self.stop_live(),
+            RunCommand::StopElsewhere(run) => self.stop_elsewhere(run),
             RunCommand::Checkpoint => self.ask_about_live(|run| Request::Checkpoint { run }),
             RunCommand::Settle(answer) => self.ask_about_live(|run| Request::Settle { run, answer }),
             RunCommand::PickPlace => {

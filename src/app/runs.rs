@@ -218,6 +218,16 @@ impl App {
         }
     }
 
+    /// Whoever trains it looks at the request by itself.
+    pub(super) fn stop_elsewhere(&mut self, run: RunId) {
+        self.workspace.runs.asked_to_stop.insert(run);
+        self.jobs.document.write("Could not ask the run to stop", move |project| {
+            project.ask_to_stop(run)?;
+            // It may have ended by itself meanwhile.
+            reread_runs(project)
+        });
+    }
+
     /// Runs that waited when the program ended stand as stopped ones from now on.
     pub(super) fn leave_waited(&mut self) {
         let waited: Vec<RunId> = self.workspace.runs.waited().iter().map(|record| record.id).collect();

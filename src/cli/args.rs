@@ -32,7 +32,7 @@ pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
 pub use self::metrics::Metrics;
 pub use self::pairs::{Bounds, Change, Pairs, Which};
-pub use self::queue::Queue;
+pub use self::queue::{Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
 
 use data::config::{Method, Precision};
@@ -70,6 +70,7 @@ pub enum Command {
     Resume(Resume),
     Fork(Fork),
     Queue(Queue),
+    Stop(Stop),
     TakeIn(TakeIn),
     Suspects(Suspects),
     Runs(Runs),

@@ -35,6 +35,7 @@ mod score;
 mod score_project;
 mod score_weights;
 mod settings;
+mod stop;
 mod summary;
 mod suspects;
 mod take_in;
@@ -79,6 +80,7 @@ fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Resume(args) => resume::run(&args, threads),
         Command::Fork(args) => fork::run(&args, threads),
         Command::Queue(args) => queue::run(&args, threads),
+        Command::Stop(args) => stop::run(&args),
         Command::TakeIn(args) => take_in::run(&args),
         Command::Suspects(args) => suspects::run(&args),
         Command::Runs(args) => runs::run(&args),

@@ -52,6 +52,7 @@ impl Runs {
                 history.loaded = Loaded::Absent;
             }
         }
+        self.asked_to_stop.retain(|run| records.iter().any(|record| record.id == *run && record.status.is_live()));
         self.set_records(records);
         self.order = elsewhere.order;
     }

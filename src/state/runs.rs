@@ -1,7 +1,7 @@
 //! Runs as the window knows them: the records of the project, their series, and the one that is going.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -101,6 +101,8 @@ pub struct Runs {
     /// Steps whose checkpoints are on the disk, ascending.
     pub saved: Saved,
     pub joining: Joining,
+    /// Runs in other hands that were asked to stop, until they have.
+    pub asked_to_stop: BTreeSet<RunId>,
 }
 
 /// Whether a run can go on from where it is.

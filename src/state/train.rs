@@ -236,6 +236,8 @@ pub enum RunCommand {
     Move(RunId, usize),
     SetPaused(bool),
     Stop,
+    /// Ask the process that trains it to stop a run with a checkpoint.
+    StopElsewhere(RunId),
     Checkpoint,
     /// What is to become of a checkpoint that could not be saved.
     Settle(SaveAnswer),

@@ -33,6 +33,7 @@ mod schema;
 mod scores;
 mod search;
 mod series;
+mod stop;
 mod suspects;
 mod take_in;
 mod texts;

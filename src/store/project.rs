@@ -168,7 +168,7 @@ impl Project {
     }
 }
 
-fn put_setting(tx: &Transaction<'_>, key: &str, value: &str) -> Result<()> {
+pub(super) fn put_setting(tx: &Transaction<'_>, key: &str, value: &str) -> Result<()> {
     tx.prepare_cached("INSERT OR REPLACE INTO settings (key, value) VALUES (?1, ?2)")?.execute(params![key, value])?;
     Ok(())
 }

@@ -15,6 +15,7 @@ use super::{
     forks::LeftOut,
     owner::Owner,
     project::{Keep, Result, now_ms},
+    stop,
 };
 
 /// Where a run stands.
@@ -219,15 +220,16 @@ impl Project {
     pub fn set_run_status(&self, run: RunId, status: RunStatus, message: Option<&str>) -> Result<()> {
         let owner = status.is_live().then(|| self.owner()).transpose()?;
         self.write(Keep::PowerLoss, |tx| {
-            if let Some(mine) = &owner {
-                let theirs = live_owner(tx, run)?;
-                if theirs.is_some_and(|theirs| theirs != mine.name() && Owner::is_alive(&self.dir, &theirs)) {
+            let (mine, theirs) = (owner.as_ref().map(|owner| owner.name()), live_owner(tx, run)?);
+            if mine.is_none() || mine != theirs.as_deref() {
+                if mine.is_some() && theirs.is_some_and(|theirs| Owner::is_alive(&self.dir, &theirs)) {
                     return Err(StoreError::RunIsLive(run));
                 }
+                stop::forget(tx, run)?;
             }
             let changed = tx.execute(
                 "UPDATE runs SET status = ?2, message = ?3, owner = ?4 WHERE id = ?1",
-                params![run.0, status.word(), message, owner.as_ref().map(|owner| owner.name())],
+                params![run.0, status.word(), message, mine],
             )?;
             existing(run, changed)
         })
@@ -375,7 +377,7 @@ impl Project {
 }
 
 /// Who has a live run in hand, as far as the document knows.
-fn live_owner(connection: &Connection, run: RunId) -> Result<Option<String>> {
+pub(super) fn live_owner(connection: &Connection, run: RunId) -> Result<Option<String>> {
     let owner: Option<Option<String>> = connection
         .query_row(&format!("SELECT owner FROM runs WHERE id = ?1 AND status IN {LIVE}"), [run.0], |row| row.get(0))
         .optional()?;

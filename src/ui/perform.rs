@@ -144,7 +144,10 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
                 run(RunCommand::TakeIn(shown, asks));
             }
         }
-        Action::Stop => run(RunCommand::Stop),
+        Action::Stop => match workspace.runs.elsewhere() {
+            Some(theirs) if workspace.runs.live.is_none() => run(RunCommand::StopElsewhere(theirs.id)),
+            _ => run(RunCommand::Stop),
+        },
         Action::BundleRun => {
             if let Some(record) = shown(workspace, views) {
                 run(RunCommand::PickBundle(record.id));

@@ -35,7 +35,13 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, views: &mut Views, commands: &Comm
             } else {
                 let text = match workspace.runs.elsewhere() {
                     Some(run) => {
-                        format!("{} is going in another program: step {} of {}", run.name, run.step, run.total_steps)
+                        let is_asked = workspace.runs.asked_to_stop.contains(&run.id);
+                        let enabled = !is_asked && workspace.project.as_ref().is_some_and(|project| !project.read_only);
+                        if transport(ui, enabled, "Stop the run in the other program", Transport::Stop) {
+                            commands.push(Command::Runs(RunCommand::StopElsewhere(run.id)));
+                        }
+                        let verb = if is_asked { "is stopping" } else { "is going" };
+                        format!("{} {verb} in another program: step {} of {}", run.name, run.step, run.total_steps)
                     }
                     None => "No run is going".to_owned(),
                 };

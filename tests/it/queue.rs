@@ -1,6 +1,9 @@
 //! The queue of runs: its order, what survives a restart, and runs that go on without the window.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use egui_kittest::{SnapshotResults, kittest::Queryable as _};
 use nudge::{
@@ -11,7 +14,7 @@ use nudge::{
 
 use crate::{
     stage::{self, Stage, past_run},
-    terminal::{SMALL, json_lines, out, project, sentence},
+    terminal::{SMALL, json_lines, nudge, out, project, sentence},
 };
 
 fn waiting(project: &mut Project, name: &str) -> RunId {
@@ -139,6 +142,59 @@ fn the_terminal_lists_orders_and_trains_the_queue() {
         lines.iter().filter(|line| line["status"] == "completed").filter_map(|line| line["run"].as_i64()).collect();
     assert_eq!(ended, [runs[1].0, runs[0].0]);
     assert!(project.queue().unwrap().is_empty());
+}
+
+#[test]
+fn a_run_in_another_process_is_stopped_with_a_checkpoint_and_goes_on_from_it() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let dir = project(home);
+    let mut args = vec!["train", &dir, "--steps", "2", "--name", "First"];
+    args.extend(SMALL);
+    out(home, &args);
+    let none = sentence(home, &["stop", &dir], 1);
+    assert!(none.contains("No run is going"), "{none}");
+    let mut project = Project::open(dir.as_ref()).unwrap();
+    let mut config = RunConfig::from_toml(&project.run(RunId(1)).unwrap().config_toml).unwrap();
+    config.train.steps = Some(4000);
+    // What it ends with is not one that was due anyway.
+    config.train.checkpoint_every = 0;
+    let [long, behind, last] = ["Long", "Behind", "Last"].map(|name| {
+        let run = waiting(&mut project, name);
+        project.set_run_config(run, &config.to_toml().unwrap()).unwrap();
+        run
+    });
+    let record = |run| Project::open(dir.as_ref()).unwrap().run(run).unwrap();
+    let until = |what: &str, done: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < Duration::from_mins(2), "{what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let mut child = nudge(home, &["queue", &dir, "--go"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("the first does not begin", &|| record(long).step >= 3);
+    // One that waits is asked before its turn.
+    assert!(out(home, &["stop", &dir, "Behind"]).contains("before its first step"));
+    let said = out(home, &["stop", &dir]);
+    assert!(said.contains("Long (run 2)") && said.contains("Behind it 2 of the queue"), "{said}");
+    until("the last does not begin", &|| record(last).step >= 3);
+    out(home, &["stop", &dir, "Last"]);
+    assert!(child.wait().unwrap().success());
+
+    assert_eq!((record(behind).status, record(behind).step), (RunStatus::Stopped, 0));
+    let stopped = record(long);
+    assert_eq!((stopped.status, record(last).status), (RunStatus::Stopped, RunStatus::Stopped));
+    assert!(stopped.step >= 3 && stopped.step < 4000);
+    assert_eq!(nudge::engine::checkpoint_steps(&stopped.checkpoints), [stopped.step]);
+    let refused = sentence(home, &["stop", &dir, "Long"], 1);
+    assert!(refused.contains("not going: it is stopped"), "{refused}");
+    // What was asked then does not stop it again.
+    config.train.steps = Some(stopped.step + 2);
+    project.set_run_config(long, &config.to_toml().unwrap()).unwrap();
+    let lines = json_lines(&out(home, &["resume", &dir, "Long", "--json"]));
+    assert!(lines.iter().filter_map(|line| line["step"].as_u64()).all(|step| step >= stopped.step), "{lines:?}");
+    assert_eq!(lines.last().unwrap()["status"], "completed");
 }
 
 /// Asks the window to close, as its title bar does.

@@ -1,8 +1,19 @@
-//! What was typed after `queue`.
+//! What was typed after `queue` and `stop`.
 
 use std::path::PathBuf;
 
 use clap::ArgGroup;
+
+/// Have a run that another program trains, e.g. in the background, end with a checkpoint
+#[derive(Debug, clap::Args)]
+pub struct Stop {
+    /// PROJECT RUN, or with --demo just RUN. A run is a number, a name, or "last" [default: the one that is going]
+    #[arg(required_unless_present = "demo", num_args = 1..=2, value_names = ["PROJECT", "RUN"])]
+    pub place: Vec<String>,
+    /// The demo project.
+    #[arg(long)]
+    pub demo: bool,
+}
 
 /// The runs that wait for their turn: list them, put them in order, train them one after the other
 #[derive(Debug, clap::Args)]

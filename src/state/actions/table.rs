@@ -196,7 +196,7 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::BundleRun, "Put the run into one file", &[], TRAIN, a_run_at_rest, "A bundle that opens elsewhere: settings, curves, answers, its pairs, its newest weights"),
     line(Action::InQueue(false), "Sooner in the queue", &["Alt+Up"], TRAIN, shown_waits, "The shown run changes places with the one before it"),
     line(Action::InQueue(true), "Later in the queue", &["Alt+Down"], TRAIN, shown_waits, "The shown run changes places with the one behind it"),
-    line(Action::Stop, "Stop the run", &[], TRAIN, run_goes, "With a checkpoint; it can be continued later"),
+    line(Action::Stop, "Stop the run", &[], TRAIN, some_run_goes, "With a checkpoint; it can be continued later. Also the one that another program trains"),
 
     line(Action::ChooseCharts, "Choose and order the charts", &["C"], COMPARE, runs_ticked, "Any metrics side by side; kept with the project"),
     line(Action::Columns(true), "One more chart side by side", &["]"], COMPARE, runs_ticked, "As far as there is room"),
@@ -381,6 +381,17 @@ fn run_goes(workspace: &Workspace, _: &mut Views) -> Possible {
     match &workspace.runs.live {
         None => Err("No run is going".to_owned()),
         Some(live) => unless(live.stopping, "The run is stopping"),
+    }
+}
+
+/// Here or, if none does here, in another process.
+fn some_run_goes(workspace: &Workspace, views: &mut Views) -> Possible {
+    match workspace.runs.elsewhere() {
+        Some(theirs) if workspace.runs.live.is_none() => {
+            unless(workspace.runs.asked_to_stop.contains(&theirs.id), "The run is stopping")?;
+            writable(workspace, views)
+        }
+        _ => run_goes(workspace, views),
     }
 }
 

@@ -22,6 +22,17 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The same for the last word of a run, when nothing is left to look after.
 const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a run looks whether another process asks it to stop.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+
+/// Whether another process asks the run to stop, as far as that was looked at.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Never,
+    NotAt(Instant),
+    Yes,
+}
+
 /// A run as seen from inside.
 pub struct Context<'h> {
     pub host: &'h mut dyn Host,
@@ -31,6 +42,7 @@ pub struct Context<'h> {
     pub step: u64,
     /// Time in which nothing was trained, because of a pause or for others; left out of speeds.
     pub rested: Duration,
+    asked_to_stop: Cell<Asked>,
     shown: Option<(String, Instant)>,
 }
 
@@ -40,7 +52,15 @@ const BETWEEN_PHASES: Duration = Duration::from_millis(50);
 impl<'h> Context<'h> {
     pub fn new(host: &'h mut dyn Host, project: Project, run: RunId) -> Result<Self> {
         project.set_patience(PATIENCE)?;
-        Ok(Self { host, project, run, step: 0, rested: Duration::ZERO, shown: None })
+        Ok(Self {
+            host,
+            project,
+            run,
+            step: 0,
+            rested: Duration::ZERO,
+            asked_to_stop: Cell::new(Asked::Never),
+            shown: None,
+        })
     }
 
     pub fn tell(&mut self, told: RunEvent) {
@@ -136,12 +156,12 @@ impl<'h> Context<'h> {
             let secs = took.as_secs_f64();
             self.log(LogLevel::Info, format!("Rested {secs:.3} s while {what}; that time is not counted as training"))?;
         }
-        if self.host.signal() == Signal::Pause {
+        if self.signal() == Signal::Pause {
             let started = Instant::now();
             let step = self.step;
             self.note_status(RunStatus::Paused);
             self.tell(RunEvent::Paused { step });
-            while self.host.signal() == Signal::Pause {
+            while self.signal() == Signal::Pause {
                 // What is answered meanwhile is part of the pause.
                 self.host.attend(weights, Some(REST));
             }
@@ -187,7 +207,7 @@ impl<'h> Context<'h> {
         let started = Instant::now();
         let error = error.to_string();
         // Before anybody hears of it: whoever stops the run because of it means this.
-        let was_stopping = self.host.signal() == Signal::Stop;
+        let was_stopping = self.signal() == Signal::Stop;
         // The document may be on the same full disk; the question is asked all the same.
         unheard(self.log(LogLevel::Error, error.clone()));
         self.note_status(RunStatus::Paused);
@@ -197,7 +217,7 @@ impl<'h> Context<'h> {
             if let Some(answer) = self.host.wishes().save.take() {
                 break Some(answer);
             }
-            let signal = self.host.signal();
+            let signal = self.signal();
             let is_stopped = signal == Signal::Leave || (signal == Signal::Stop && !was_stopping);
             if is_stopped || self.host.is_alone() {
                 break None;
@@ -215,8 +235,30 @@ impl<'h> Context<'h> {
         unheard(noted.map_err(TrainError::from));
     }
 
-    fn must_stop(&self) -> bool {
-        self.host.signal().is_stop()
+    /// What the run is to do, by its host or by another process.
+    fn signal(&self) -> Signal {
+        match self.host.signal() {
+            Signal::GoOn | Signal::Pause if self.is_asked_to_stop() => Signal::Stop,
+            signal => signal,
+        }
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        match self.asked_to_stop.get() {
+            Asked::Yes => return true,
+            Asked::NotAt(at) if at.elapsed() < BETWEEN_LOOKS => return false,
+            Asked::NotAt(_) | Asked::Never => {}
+        }
+        let is_asked = self.project.is_asked_to_stop(self.run).unwrap_or_else(|error| {
+            tracing::warn!("whether run {} is asked to stop could not be read: {error}", self.run.0);
+            false
+        });
+        self.asked_to_stop.set(if is_asked { Asked::Yes } else { Asked::NotAt(Instant::now()) });
+        is_asked
+    }
+
+    pub fn must_stop(&self) -> bool {
+        self.signal().is_stop()
     }
 }
 

@@ -118,7 +118,7 @@ fn start_and_run(host: &mut dyn Host, task: &Task, began: &mut bool) -> Result<O
     let project = Project::open(&task.project)?;
     let record = project.run(task.run)?;
     let mut context = Context::new(host, project, task.run)?;
-    if context.host.signal().is_stop() {
+    if context.must_stop() {
         return stopped(&context, record.step);
     }
     context.write(None, &mut |project| project.set_run_status(task.run, RunStatus::Running, None))?;

@@ -92,6 +92,16 @@ fn queued(ui: &mut Ui, runs: &Runs, place: usize, record: &RunRecord, commands: 
 
 fn ended(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, record: &RunRecord, commands: &Commands) {
     let runs = &workspace.runs;
+    if runs.elsewhere().is_some_and(|going| going.id == record.id) {
+        let is_writable = workspace.project.as_ref().is_some_and(|project| !project.read_only);
+        let enabled = is_writable && !runs.asked_to_stop.contains(&record.id);
+        let stop = ui.add_enabled(enabled, Button::new("Stop")).on_hover_text(
+            "The program that trains it finishes this step, writes a checkpoint and ends the run; it can be continued here",
+        );
+        if stop.clicked() {
+            send(commands, RunCommand::StopElsewhere(record.id));
+        }
+    }
     if ui.button("New run").clicked() {
         view.leave_fork();
         view.sheet = Sheet::Launch;
