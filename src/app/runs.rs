@@ -220,11 +220,14 @@ impl App {
 
     /// Whoever trains it looks at the request by itself.
     pub(super) fn stop_elsewhere(&mut self, run: RunId) {
-        self.workspace.runs.asked_to_stop.insert(run);
         self.jobs.document.write("Could not ask the run to stop", move |project| {
-            project.ask_to_stop(run)?;
-            // It may have ended by itself meanwhile.
-            reread_runs(project)
+            if !project.ask_to_stop(run)? {
+                // It has ended by itself meanwhile.
+                return reread_runs(project);
+            }
+            Ok(update(move |workspace, _| {
+                workspace.runs.asked_to_stop.insert(run);
+            }))
         });
     }
 

@@ -475,7 +475,8 @@ fn dl16_an_open_window_takes_in_what_others_do() {
     let text = "theirs is going in another program: step 7 of 40";
     stage.harness.get_by_label(text);
     stage.click("Stop the run in the other program");
-    stage.until("it is asked to stop", |_| other.is_asked_to_stop(run).unwrap());
+    stage.until("it is asked to stop", |app| app.workspace().runs.asked_to_stop.contains(&run));
+    assert!(other.is_asked_to_stop(run).unwrap());
     stage.harness.get_by_label("theirs is stopping in another program: step 7 of 40");
     other.set_run_status(run, RunStatus::Completed, None).unwrap();
     stage.until("its end as well", |app| {
