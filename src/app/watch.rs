@@ -6,7 +6,7 @@
 use std::{path::PathBuf, thread::JoinHandle, time::Duration};
 
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
-use state::{Command, elsewhere::Elsewhere, runs::Stored};
+use state::{Command, elsewhere::Elsewhere, runs::Stored, train::RunCommand};
 use store::{Project, RunId};
 
 use super::{App, inbox::Inbox, jobs::update, pairs::UndoLabels};
@@ -88,9 +88,11 @@ impl App {
                 }
             }
             Ok(update(move |workspace, _| {
-                workspace.runs.take_elsewhere(elsewhere);
+                let has_ended = workspace.runs.take_elsewhere(elsewhere);
+                let next: Vec<Command> =
+                    has_ended.then_some(Command::Runs(RunCommand::ListCheckpoints)).into_iter().collect();
                 if revision <= workspace.pairs.revision {
-                    return;
+                    return next;
                 }
                 if let Some(project) = &mut workspace.project {
                     project.counts = counts;
@@ -102,6 +104,7 @@ impl App {
                 data.rows.expire_all();
                 data.pairs.expire_all();
                 data.changed(&[], Vec::new());
+                next
             }))
         });
     }

@@ -29,8 +29,9 @@ impl Runs {
         self.theirs().filter_map(|record| Some((record.id, self.history(record.id)?)))
     }
 
-    /// Takes over what others did. Of this window's own runs the engine says more, and sooner.
-    pub fn take_elsewhere(&mut self, elsewhere: Elsewhere) {
+    /// Takes over what others did. Of this window's own runs the engine says more, and sooner. Gives whether a run of
+    /// others has ended, so that it may have new checkpoints.
+    pub fn take_elsewhere(&mut self, elsewhere: Elsewhere) -> bool {
         for (run, stored) in elsewhere.news {
             if !self.is_mine(run)
                 && let Some(history) = self.history.get_mut(&run)
@@ -52,9 +53,12 @@ impl Runs {
                 history.loaded = Loaded::Absent;
             }
         }
-        self.asked_to_stop.retain(|run| records.iter().any(|record| record.id == *run && record.status.is_live()));
+        let is_live = |run: RunId| records.iter().any(|record| record.id == run && record.status.is_live());
+        let has_ended = self.theirs().any(|record| !is_live(record.id));
+        self.asked_to_stop.retain(|run| is_live(*run));
         self.set_records(records);
         self.order = elsewhere.order;
+        has_ended
     }
 
     fn is_mine(&self, run: RunId) -> bool {
