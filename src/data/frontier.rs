@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(in_words(("A", &none), ("B", &[(0.9, 0.1)])), None);
         assert_eq!(in_words(("A", &[]), ("B", &[(0.9, 0.1)])), None);
         let near = [(0.7, 0.0100)];
-        assert!(in_words(("A", &near), ("B", &[(0.7, 0.0105)])).unwrap().contains("as far (0.0105"));
+        assert!(in_words(("A", &near), ("B", &[(0.7, 0.0105)])).unwrap().contains("equally far (0.0105"));
         assert!(in_words(("A", &[(0.7, 0.0)]), ("B", &near)).unwrap().contains("A not at all"));
     }
 }
