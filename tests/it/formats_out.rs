@@ -250,6 +250,16 @@ fn llama_factory_is_told_what_the_columns_are() {
 }
 
 #[test]
+fn an_answer_that_says_the_prompt_again_is_an_answer() {
+    let chat = "{\"prompt\": [{\"role\": \"assistant\", \"content\": \"ha\"}], \"chosen\": [{\"role\": \"assistant\", \"content\": \"ha\"}], \"rejected\": [{\"role\": \"assistant\", \"content\": \"ha\"}]}\n";
+    let report = import_text(chat);
+    assert_eq!(report.faults, []);
+    assert_eq!(report.pairs[0].answers[0].text, "ha");
+    let (file, _) = written(&report.pairs);
+    assert_eq!(import_text(&file).pairs[0].prompt, report.pairs[0].prompt);
+}
+
+#[test]
 fn both_sides_of_the_hold_out_are_files_of_their_own() {
     let record = |n: usize, split: &str| {
         format!(

@@ -138,7 +138,9 @@ pub(super) fn split_turns(
     match columns::prompt(record)? {
         Prompt::Chat(chat) => {
             let turns = chat.turns;
-            let repeated = !turns.is_empty() && chosen.starts_with(&turns) && rejected.starts_with(&turns);
+            // An answer that happens to say the whole prompt again repeats nothing: it would be no answer.
+            let goes_on = |answer: &[Turn]| answer.len() > turns.len() && answer.starts_with(&turns);
+            let repeated = !turns.is_empty() && goes_on(&chosen) && goes_on(&rejected);
             let (one, other) = answers(if repeated { turns.len() } else { 0 })?;
             Ok((turns, one, other))
         }
