@@ -27,6 +27,8 @@ use crate::{
 };
 
 const HEIGHT: f32 = 210.0;
+/// Narrower than this, the title and the choices of both axes have a row each.
+const ONE_ROW: f32 = 640.0;
 /// Free room around the paths, as a share of an axis.
 const MARGIN: f64 = 0.05;
 
@@ -50,10 +52,17 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], board: &mut Board, pre
         shown.iter().filter_map(|record| Some((*record, path(record)?))).collect();
     parts::card(ui, |ui| {
         ui.set_width(ui.available_width());
-        ui.horizontal_wrapped(|ui| {
+        if ui.available_width() < ONE_ROW {
             parts::heading(ui, "What it took to learn");
-            axes(ui, board, &up, &choices);
-        });
+            ui.horizontal(|ui| upwards(ui, board, &up, &choices));
+            ui.horizontal(|ui| sideways(ui, board));
+        } else {
+            ui.horizontal_wrapped(|ui| {
+                parts::heading(ui, "What it took to learn");
+                upwards(ui, board, &up, &choices);
+                sideways(ui, board);
+            });
+        }
         if paths.is_empty() {
             let text = match across {
                 Across::Drift => "None of these runs has measured how far it drifted: that needs reference answers",
@@ -71,8 +80,8 @@ pub fn ui(ui: &mut Ui, runs: &Runs, shown: &[&RunRecord], board: &mut Board, pre
     });
 }
 
-/// What stands on which axis.
-fn axes(ui: &mut Ui, board: &mut Board, up: &str, choices: &[String]) {
+/// What stands on the axis upwards.
+fn upwards(ui: &mut Ui, board: &mut Board, up: &str, choices: &[String]) {
     let label = parts::caption(ui, "Upwards");
     ComboBox::from_id_salt("frontier up")
         .selected_text(metrics::caption(up))
@@ -88,6 +97,10 @@ fn axes(ui: &mut Ui, board: &mut Board, up: &str, choices: &[String]) {
         })
         .response
         .labelled_by(label.id);
+}
+
+/// What stands on the axis across.
+fn sideways(ui: &mut Ui, board: &mut Board) {
     parts::caption(ui, "across").on_hover_text(key_of(Action::FrontierAcross));
     parts::segmented(ui, &mut board.across, &Across::ALL.map(|across| (across, across.word(), across.about())));
 }
