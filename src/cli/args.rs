@@ -12,6 +12,7 @@ mod health;
 mod labels;
 mod metrics;
 mod pairs;
+mod probe_gpu;
 mod queue;
 mod sample;
 
@@ -32,6 +33,7 @@ pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};
 pub use self::metrics::Metrics;
 pub use self::pairs::{Bounds, Change, Pairs, Which};
+pub use self::probe_gpu::ProbeGpu;
 pub use self::queue::{Queue, Stop};
 pub use self::sample::{Draws, References, Sample};
 
@@ -93,35 +95,6 @@ pub enum Command {
     Tokens(Tokens),
     Bench(Bench),
     ProbeGpu(ProbeGpu),
-}
-
-impl Command {
-    /// Whether it may have a device choose itself.
-    pub fn computes(&self) -> bool {
-        matches!(
-            self,
-            Self::Train(_)
-                | Self::Compare(_)
-                | Self::Resume(_)
-                | Self::Fork(_)
-                | Self::Sample(_)
-                | Self::References(_)
-                | Self::Check(_)
-                | Self::Score(_)
-                | Self::Generate(_)
-        )
-    }
-}
-
-/// Try the graphics cards of this machine, and say which would be used
-#[derive(Debug, clap::Args)]
-pub struct ProbeGpu {
-    /// Print a JSON object.
-    #[arg(long)]
-    pub json: bool,
-    /// Try the cards from this number on in this very process: what the program asks of itself.
-    #[arg(long, value_name = "NUMBER", hide = true)]
-    pub from: Option<usize>,
 }
 
 /// Make a project

@@ -33,8 +33,11 @@ pub fn run(project: Option<PathBuf>, renderer: Renderer, threads: Option<u16>) -
     if !has_display() {
         return without_window("There is no display here", project.as_deref(), threads);
     }
-    // A first look takes seconds, and a driver may fall over meanwhile: neither holds up the window.
-    if let Err(error) = std::thread::Builder::new().name("nudge-cards".to_owned()).spawn(probe_gpu::ready) {
+    // What is known counts for the first run already. A first look takes seconds, and a driver may fall over meanwhile:
+    // neither holds up the window.
+    if !engine::cards::remember()
+        && let Err(error) = std::thread::Builder::new().name("nudge-cards".to_owned()).spawn(probe_gpu::ready)
+    {
         tracing::debug!("graphics cards are not tried: {error}");
     }
     let leave = Leave::default();

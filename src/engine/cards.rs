@@ -75,15 +75,16 @@ pub fn try_all(program: &Path) -> Trials {
     let mut all: Option<Vec<CardInfo>> = None;
     loop {
         let from = found.cards.len();
-        let said = ask(program, from);
-        let Heard { cards, tried, end } = said;
+        let Heard { cards, tried, end } = ask(program, from);
         if let Some((cards, processor)) = cards {
             found.processor = processor;
             all.get_or_insert(cards);
         }
         let Some(cards) = &all else {
-            tracing::debug!("the graphics cards could not be counted: {end}");
-            break;
+            // Nothing is known of this machine, so nothing is kept: another time it may go better.
+            tracing::warn!("The graphics cards could not be counted: {end}. The processor is used");
+            device::remember(found.clone());
+            return found;
         };
         let outcomes = tried.into_iter().chain(std::iter::once(Err(end)));
         for (rate, (number, card)) in outcomes.zip(cards.iter().enumerate().skip(from)) {

@@ -202,7 +202,9 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
             if missing.is_empty() {
                 missing.push(match trials {
                     None => "no graphics card has been tried yet; `nudge probe-gpu` does so".to_owned(),
-                    Some(trials) if trials.cards.is_empty() => "no graphics card answers here".to_owned(),
+                    Some(trials) if trials.cards.is_empty() => {
+                        "no graphics card answered here; `nudge probe-gpu` looks again".to_owned()
+                    }
                     Some(trials) => trials.in_words().join("; "),
                 });
             }

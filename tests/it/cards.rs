@@ -77,4 +77,6 @@ fn a_card_whose_driver_gives_up_costs_no_more_than_the_steps_since_the_checkpoin
     project.set_run_config(run, &config.to_toml().unwrap()).unwrap();
     drop(project);
     assert_eq!(toy.go_on(run), Outcome::Completed);
+    let log = toy.open().log(run).unwrap();
+    assert!(log.iter().any(|line| line.text.contains("goes on with another device")), "{log:?}");
 }
