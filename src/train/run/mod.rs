@@ -12,6 +12,7 @@ pub mod fork;
 pub mod host;
 pub(crate) mod prepare;
 pub mod rotation;
+mod same;
 mod saving;
 pub mod schedule;
 pub mod start;
