@@ -1,6 +1,8 @@
 //! The graphics cards of this machine, tried once each: in a process of their own, because a driver that falls over takes
 //! its process along, and asking what a card can do is enough to make some fall over. How they did is kept by program in
-//! the user's cache folder; a card or a driver that is another one later is not used before it is tried again.
+//! the user's cache folder, with what drivers there were; when those are others, the cards are tried again.
+
+mod drivers;
 
 use std::{
     fs,
@@ -13,7 +15,7 @@ use std::{
 
 use kernels::{
     device::{self, Trial, Trials},
-    gpu::{self, Card, CardInfo, CardOptions},
+    gpu::{self, Card, CardInfo, CardOptions, Rates},
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,16 +31,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What the child says, a line of JSON each.
 #[derive(Debug, Serialize, Deserialize)]
 enum Said {
-    /// All cards there are, in the order of their numbers; GFLOP/s of the processor.
-    Cards(Vec<CardInfo>, f64),
+    /// All cards there are, in the order of their numbers, and how fast the processor is.
+    Cards(Vec<CardInfo>, Option<Rates>),
     /// How the next one did.
-    Tried(Result<f64, String>),
+    Tried(Result<Rates, String>),
 }
 
 /// The file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     program: String,
+    drivers: Vec<String>,
     trials: Trials,
 }
 
@@ -58,24 +61,28 @@ pub fn remember() -> bool {
     if device::trials().is_some() {
         return true;
     }
-    let read = file().and_then(|file| files::read_text(&file, files::SETTINGS).ok());
-    let kept: Option<Kept> = read.and_then(|text| serde_json::from_str(&text).ok());
-    match kept.filter(|kept| kept.program == program()) {
-        Some(kept) => {
-            device::remember(kept.trials);
-            true
-        }
-        None => false,
+    let known = file().and_then(|file| kept(&file));
+    let is_known = known.is_some();
+    if let Some(trials) = known {
+        device::remember(trials);
     }
+    is_known
+}
+
+/// What a file says that this program wrote beside the drivers there are.
+fn kept(file: &Path) -> Option<Trials> {
+    let text = files::read_text(file, files::SETTINGS).ok()?;
+    let kept: Kept = serde_json::from_str(&text).ok()?;
+    (kept.program == program() && kept.drivers == drivers::installed()).then_some(kept.trials)
 }
 
 /// Tries every card with `program`, which is this one, and makes known and keeps how they did.
 pub fn try_all(program: &Path) -> Trials {
-    let mut found = Trials { cards: Vec::new(), processor: 0.0 };
+    let mut found = Trials { cards: Vec::new(), processor: None };
     let mut all: Option<Vec<CardInfo>> = None;
     loop {
         let from = found.cards.len();
-        let Heard { cards, tried, end } = ask(program, from);
+        let Heard { cards, tried, end } = ask(program, from, PATIENCE);
         if let Some((cards, processor)) = cards {
             found.processor = processor;
             all.get_or_insert(cards);
@@ -87,39 +94,41 @@ pub fn try_all(program: &Path) -> Trials {
             return found;
         };
         let outcomes = tried.into_iter().chain(std::iter::once(Err(end)));
-        for (rate, (number, card)) in outcomes.zip(cards.iter().enumerate().skip(from)) {
-            found.cards.push(Trial { number, card: card.clone(), rate });
+        for (rates, (number, card)) in outcomes.zip(cards.iter().enumerate().skip(from)) {
+            found.cards.push(Trial { number, card: card.clone(), rates });
         }
         if found.cards.len() >= cards.len() {
             break;
         }
     }
     device::remember(found.clone());
-    if let Err(error) = keep(&found) {
+    if let Some(file) = file()
+        && let Err(error) = keep(&file, &found)
+    {
         tracing::debug!("how the graphics cards did is found out again next time: {error}");
     }
     found
 }
 
-fn keep(trials: &Trials) -> io::Result<()> {
-    let Some(file) = file() else { return Ok(()) };
+fn keep(file: &Path, trials: &Trials) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let aside = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer_pretty(&aside, &Kept { program: program(), trials: trials.clone() })?;
+    let kept = Kept { program: program(), drivers: drivers::installed(), trials: trials.clone() };
+    serde_json::to_writer_pretty(&aside, &kept)?;
     aside.persist(file)?;
     Ok(())
 }
 
 /// What a child said before it ended, and how that was.
 struct Heard {
-    cards: Option<(Vec<CardInfo>, f64)>,
-    tried: Vec<Result<f64, String>>,
+    cards: Option<(Vec<CardInfo>, Option<Rates>)>,
+    tried: Vec<Result<Rates, String>>,
     /// A sentence without a subject, for the card that was not finished.
     end: String,
 }
 
-fn ask(program: &Path, from: usize) -> Heard {
+fn ask(program: &Path, from: usize, patience: Duration) -> Heard {
     let mut heard = Heard { cards: None, tried: Vec::new(), end: String::new() };
     let child = Command::new(program)
         .args([COMMAND, FROM, &from.to_string()])
@@ -128,13 +137,13 @@ fn ask(program: &Path, from: usize) -> Heard {
         .stderr(Stdio::null())
         .spawn();
     match child {
-        Ok(child) => listen(child, &mut heard),
+        Ok(child) => listen(child, &mut heard, patience),
         Err(error) => heard.end = format!("it could not be tried ({error})"),
     }
     heard
 }
 
-fn listen(mut child: Child, heard: &mut Heard) {
+fn listen(mut child: Child, heard: &mut Heard, patience: Duration) {
     let Some(output) = child.stdout.take() else { return };
     let (sender, lines) = mpsc::channel();
     let reader = std::thread::Builder::new().name("nudge-probe".to_owned()).spawn(move || {
@@ -151,12 +160,12 @@ fn listen(mut child: Child, heard: &mut Heard) {
     }
     let mut last = Instant::now();
     loop {
-        match lines.recv_timeout(PATIENCE.saturating_sub(last.elapsed())) {
+        match lines.recv_timeout(patience.saturating_sub(last.elapsed())) {
             Ok(line) => {
                 last = Instant::now();
                 match serde_json::from_str(&line) {
                     Ok(Said::Cards(cards, processor)) => heard.cards = Some((cards, processor)),
-                    Ok(Said::Tried(rate)) => heard.tried.push(rate),
+                    Ok(Said::Tried(rates)) => heard.tried.push(rates),
                     // What a driver prints.
                     Err(_) => {}
                 }
@@ -164,7 +173,7 @@ fn listen(mut child: Child, heard: &mut Heard) {
             Err(RecvTimeoutError::Timeout) => {
                 child.kill().ok();
                 child.wait().ok();
-                heard.end = format!("it did not finish within {} seconds", PATIENCE.as_secs());
+                heard.end = format!("it did not finish within {} seconds", patience.as_secs());
                 break;
             }
             Err(RecvTimeoutError::Disconnected) => {
@@ -185,7 +194,7 @@ pub fn try_here(from: usize, mut say: impl FnMut(String) -> io::Result<()>) -> i
     let cards = gpu::cards();
     let counts = |card: &CardInfo| !card.is_software || device::counts_software();
     let is_any = cards.iter().any(counts);
-    let processor = if is_any { gpu::processor_rate().map_or(0.0, |rate| rate / 1e9) } else { 0.0 };
+    let processor = if is_any { gpu::processor_rates().ok() } else { None };
     tell(&Said::Cards(cards.clone(), processor))?;
     for (number, card) in cards.iter().enumerate().skip(from) {
         let disguise = || Err("it is the processor in disguise".to_owned());
@@ -194,19 +203,21 @@ pub fn try_here(from: usize, mut say: impl FnMut(String) -> io::Result<()>) -> i
     Ok(())
 }
 
-/// GFLOP/s of a card that computes rightly.
-fn try_one(number: usize) -> Result<f64, String> {
+/// How fast a card is that computes rightly.
+fn try_one(number: usize) -> Result<Rates, String> {
     let tried = Card::open(number, CardOptions::default()).and_then(|card| {
         gpu::self_test(&card)?;
-        gpu::rate(&card)
+        gpu::rates(&card)
     });
-    tried.map(|rate| rate / 1e9).map_err(|error| error.to_string())
+    tried.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use kernels::gpu::CardMemory;
 
     use super::*;
 
@@ -224,43 +235,93 @@ mod tests {
             driver: "1.0".to_owned(),
             backend: "vulkan".to_owned(),
             is_software: false,
-            memory: Some(8 << 30),
+            memory: CardMemory::Own(8 << 30),
             largest_binding: 1 << 30,
             largest_buffer: 1 << 31,
         }
     }
 
+    fn rates(all: f64) -> Rates {
+        Rates { tall: all, head: all, decode: all }
+    }
+
+    fn line(said: &Said) -> String {
+        serde_json::to_string(said).unwrap()
+    }
+
     #[test]
     fn a_driver_that_falls_over_spoils_its_own_card_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let cards = serde_json::to_string(&Said::Cards(vec![card("a"), card("b")], 50.0)).unwrap();
-        let well = serde_json::to_string(&Said::Tried(Ok(900.0))).unwrap();
-        // The first card kills the child, the second is tried by another.
-        let script = format!("echo noise; echo '{cards}'; test $3 = 0 && kill -SEGV $$; echo '{well}'");
-        let heard = ask(&program(dir.path(), &script), 0);
-        assert!(
-            heard.tried.is_empty() && heard.end.contains("fell over") && heard.end.contains("signal"),
-            "{}",
-            heard.end
-        );
-        let heard = ask(&program(dir.path(), &script), 1);
-        assert_eq!(heard.tried, [Ok(900.0)]);
-        let nothing = ask(Path::new("/nowhere/at/all"), 0);
+        let cards = line(&Said::Cards(vec![card("a"), card("b")], Some(rates(50.0))));
+        let well = line(&Said::Tried(Ok(rates(900.0))));
+        for (signal, told) in [("SEGV", "signal: 11"), ("KILL", "signal: 9")] {
+            // The first card kills the child, the second is tried by another.
+            let script = format!("echo noise; echo '{cards}'; test $3 = 0 && kill -{signal} $$; echo '{well}'");
+            let heard = ask(&program(dir.path(), &script), 0, PATIENCE);
+            let Heard { tried, end, .. } = &heard;
+            assert!(tried.is_empty() && end.contains("fell over") && end.contains(told), "{end}");
+            let heard = ask(&program(dir.path(), &script), 1, PATIENCE);
+            assert_eq!(heard.tried, [Ok(rates(900.0))]);
+        }
+        let nothing = ask(Path::new("/nowhere/at/all"), 0, PATIENCE);
         assert!(nothing.cards.is_none() && nothing.end.contains("could not be tried"), "{}", nothing.end);
     }
 
     #[test]
+    fn a_card_that_does_not_finish_is_given_up_and_the_child_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let cards = line(&Said::Cards(vec![card("a"), card("b")], Some(rates(50.0))));
+        let well = line(&Said::Tried(Ok(rates(900.0))));
+        let script = format!("echo $$ >{}/pid; echo '{cards}'; echo '{well}'; exec sleep 600", dir.path().display());
+        let heard = ask(&program(dir.path(), &script), 0, Duration::from_secs(1));
+        assert_eq!((heard.tried.len(), heard.end.as_str()), (1, "it did not finish within 1 seconds"));
+        let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
+        assert!(!Path::new("/proc").join(pid.trim()).exists() || !cfg!(target_os = "linux"));
+    }
+
+    #[test]
+    fn what_was_kept_counts_for_the_program_and_the_drivers_that_it_was_found_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("cache/cards.json");
+        let trials = Trials {
+            cards: vec![Trial { number: 0, card: card("a"), rates: Err("it did not finish".to_owned()) }],
+            processor: Some(rates(50.0)),
+        };
+        keep(&file, &trials).unwrap();
+        assert_eq!(kept(&file), Some(trials.clone()));
+        let text = fs::read_to_string(&file).unwrap();
+        let kept_with = |key: &str, value: serde_json::Value| {
+            let mut other: serde_json::Value = serde_json::from_str(&text).unwrap();
+            other[key] = value;
+            fs::write(&file, other.to_string()).unwrap();
+            kept(&file)
+        };
+        assert_eq!(kept_with("drivers", serde_json::json!(["another"])), None);
+        assert_eq!(kept_with("program", "0.0.0".into()), None);
+        // As an older program wrote it.
+        assert_eq!(kept_with("trials", serde_json::json!({"cards": [], "processor": 3.0})), None);
+        fs::write(&file, "{").unwrap();
+        assert_eq!(kept(&file), None);
+        let told = trials.in_words();
+        assert!(told[0].contains("did not finish") && told[0].contains("probe-gpu` has tried it again"), "{told:?}");
+    }
+
+    #[test]
     fn only_a_card_that_is_clearly_quicker_is_chosen_by_itself() {
-        let trial = |number, rate: Result<f64, &str>, is_software| Trial {
+        let trial = |number, rates: Result<Rates, &str>, is_software| Trial {
             number,
             card: CardInfo { is_software, ..card("x") },
-            rate: rate.map_err(str::to_owned),
+            rates: rates.map_err(str::to_owned),
         };
-        let of = |cards: Vec<Trial>| Trials { cards, processor: 100.0 }.best().map(|best| best.number);
-        assert_eq!(of(vec![trial(0, Ok(149.0), false)]), None);
-        assert_eq!(of(vec![trial(0, Ok(150.0), false), trial(1, Ok(4000.0), false)]), Some(1));
-        assert_eq!(of(vec![trial(0, Err("wrong"), false), trial(1, Ok(1e6), true)]), None);
-        let told = Trials { cards: vec![trial(0, Err("it computes otherwise"), false)], processor: 100.0 }.in_words();
+        let of = |cards: Vec<Trial>| Trials { cards, processor: Some(rates(100.0)) }.best().map(|best| best.number);
+        assert_eq!(of(vec![trial(0, Ok(rates(149.0)), false)]), None);
+        assert_eq!(of(vec![trial(0, Ok(rates(151.0)), false), trial(1, Ok(rates(4000.0)), false)]), Some(1));
+        assert_eq!(of(vec![trial(0, Err("wrong"), false), trial(1, Ok(rates(1e6)), true)]), None);
+        // Quick at layers, and so slow at the rest that a step takes longer.
+        assert_eq!(of(vec![trial(0, Ok(Rates { tall: 1000.0, head: 30.0, decode: 1.0 }), false)]), None);
+        assert_eq!(of(vec![trial(0, Ok(Rates { tall: 1000.0, head: 500.0, decode: 20.0 }), false)]), Some(0));
+        let wrong = trial(0, Err("it computes otherwise"), false);
+        let told = Trials { cards: vec![wrong], processor: Some(rates(100.0)) }.in_words();
         assert!(told[0].contains("gpu:0 is x") && told[0].contains("not used"), "{told:?}");
     }
 }

@@ -7,12 +7,12 @@ use candle_core::DType;
 use proptest::prelude::*;
 
 use super::{
-    Activation, AdamWBuffers, AdamWStep, AttentionShape, BlockFormat, CachedKeys, Generating, Gradients, Head,
-    HeadOptions, HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Outcome, Place,
-    Quantized, RmsNorm, RopeTable, Segment, Tensor, Weight, composed,
+    Activation, AdamWBuffers, AdamWStep, AttentionShape, CachedKeys, Generating, Gradients, Head, HeadOptions,
+    HeadPass, HeadWant, InputGradient, Kernels, Layout, Linear, Lora, Mask, NormOptions, Outcome, Place, Quantized,
+    RmsNorm, RopeTable, Segment, Tensor, Weight, composed,
     cpu::Cpu,
     gpu,
-    testing::{qkv, random, slot, tensor, values},
+    testing::{self, qkv, random, slot, tensor, values},
 };
 
 /// An implementation, and how far it may be from the hand-written one.
@@ -159,7 +159,8 @@ proptest! {
             let mut grads = gradients(offset);
             let input = input(kind, (tokens, d_in));
             let dx = kernels.linear_backward(&x, &saved, &dy, &layer, input, &mut grads).unwrap();
-            let row_by_row = kernels.linear_rowwise(&x, &layer, Generating::Prefill).unwrap();
+            let row_by_row = [Generating::Prefill, Generating::Decode]
+                .map(|stage| kernels.linear_rowwise(&x, &layer, stage).unwrap());
             (y, saved.low, dx, grads.to_vec().unwrap(), row_by_row)
         };
         let b = run(&Cpu::default());
@@ -171,7 +172,9 @@ proptest! {
         }
         other.same_input(a.2.as_ref(), b.2.as_ref());
         other.same("gradients", &a.3, &b.3);
-        other.same_tensor("row by row", &a.4, &b.4);
+        for (a, b) in a.4.iter().zip(&b.4) {
+            other.same_tensor("row by row", a, b);
+        }
         }
     }
 
@@ -463,7 +466,7 @@ fn stored_weights() {
     let (x, wide) = (tensor(&random(1, 5 * 512), (5, 512)), random(2, 66 * 512));
     let values_of: Vec<f32> = wide.iter().map(|&x| x as f32).collect();
     let mut weights = vec![Weight::from(tensor(&wide, (66, 512)).to_dtype(DType::BF16).unwrap())];
-    for format in [BlockFormat::Q8_0, BlockFormat::Q4K, BlockFormat::Q6K, BlockFormat::Q4_0] {
+    for format in testing::FORMATS {
         weights.push(Quantized::quantize(format, &values_of, 66, 512).unwrap().into());
     }
     let dy = tensor(&random(3, 5 * 66), (5, 66));
@@ -473,11 +476,13 @@ fn stored_weights() {
             let (y, saved) = kernels.linear(&x, &layer).unwrap();
             let mut grads = gradients(1);
             let dx = kernels.linear_backward(&x, &saved, &dy, &layer, InputGradient::Fresh, &mut grads).unwrap();
-            [values(&y), values(&dx.unwrap()), values(&kernels.embed(&[65, 0, 3], &weight, 1.5).unwrap())]
+            let few = kernels.linear_rowwise(&x, &layer, Generating::Decode).unwrap();
+            let rows = kernels.embed(&[65, 0, 3], &weight, 1.5).unwrap();
+            [values(&y), values(&dx.unwrap()), values(&rows), values(&few)]
         };
         let by_hand = run(&Cpu::default());
         for other in others().into_iter().filter(|other| other.name != "composed") {
-            for (what, (a, b)) in ["y", "dx", "rows"].iter().zip(run(&*other.kernels).iter().zip(&by_hand)) {
+            for (what, (a, b)) in ["y", "dx", "rows", "few"].iter().zip(run(&*other.kernels).iter().zip(&by_hand)) {
                 other.same(&format!("{} {what}", weight.format()), a, b);
             }
         }

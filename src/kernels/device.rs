@@ -10,6 +10,7 @@
 mod cuda;
 #[cfg(all(feature = "cuda", target_os = "linux", target_arch = "x86_64"))]
 mod lazy;
+mod trials;
 
 use std::{
     cell::RefCell,
@@ -18,7 +19,7 @@ use std::{
 
 use candle_core::{DType, Device};
 pub use data::config::DeviceChoice;
-use serde::{Deserialize, Serialize};
+pub use trials::{Trial, Trials, remember, trials};
 
 use super::{
     Compute, KernelError, Kernels, Place, Result, composed, cpu_in,
@@ -51,68 +52,6 @@ pub struct DeviceMemory {
     pub peak: u64,
 }
 
-/// How a graphics card did when it was tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// Its number: `gpu:0` is the first.
-    pub number: usize,
-    pub card: CardInfo,
-    /// GFLOP/s of a product of f32 matrices, or a sentence about what went wrong.
-    pub rate: Result<f64, String>,
-}
-
-/// What is known of this machine's cards. Nothing until somebody has tried them.
-static TRIALS: Mutex<Option<Trials>> = Mutex::new(None);
-
-/// The trials of all cards, and what the processor did in the same minute.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trials {
-    pub cards: Vec<Trial>,
-    /// GFLOP/s of the same product.
-    pub processor: f64,
-}
-
-impl Trials {
-    /// How much quicker than the processor a card has to be to be chosen by itself.
-    pub const WORTH: f64 = 1.5;
-
-    /// The quickest card that computes rightly, is no software and is worth it.
-    pub fn best(&self) -> Option<&Trial> {
-        let rate = |trial: &Trial| trial.rate.as_ref().copied().unwrap_or(0.0);
-        let worth = |trial: &&Trial| !trial.card.is_software && rate(trial) >= Self::WORTH * self.processor;
-        self.cards.iter().filter(worth).max_by(|a, b| rate(a).total_cmp(&rate(b)))
-    }
-
-    /// One sentence a card.
-    pub fn in_words(&self) -> Vec<String> {
-        let told = |trial: &Trial| {
-            let Trial { number, card, rate } = trial;
-            let name = format!("gpu:{number} is {} ({})", card.name, card.backend);
-            match rate {
-                Err(fault) => format!("{name}: {fault}; it is not used"),
-                Ok(rate) if card.is_software => {
-                    format!("{name}: computes rightly, {rate:.0} GFLOP/s, but is the processor in disguise")
-                }
-                Ok(rate) => format!(
-                    "{name}: computes rightly, {rate:.0} GFLOP/s where the processor does {:.0}",
-                    self.processor
-                ),
-            }
-        };
-        self.cards.iter().map(told).collect()
-    }
-}
-
-/// Makes known how the cards of this machine did.
-pub fn remember(trials: Trials) {
-    *TRIALS.lock().unwrap_or_else(PoisonError::into_inner) = Some(trials);
-}
-
-/// How the cards of this machine did, if somebody has tried them.
-pub fn trials() -> Option<Trials> {
-    TRIALS.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
 /// Whether the processor in disguise counts as a card: `NUDGE_GPU=software`, for tests and the curious.
 pub fn counts_software() -> bool {
     std::env::var_os("NUDGE_GPU").is_some_and(|value| value == "software")
@@ -142,6 +81,13 @@ fn card(number: usize) -> Result<Arc<Card>> {
             card.info().name
         )));
     }
+    let tried = trials().and_then(|trials| trials.cards.into_iter().find(|trial| trial.card == *card.info()));
+    if let Some(Err(fault)) = tried.map(|trial| trial.rates) {
+        return Err(KernelError::NoDevice(format!(
+            "{}: {fault}; `nudge probe-gpu` tries it again, or choose \"auto\" or \"cpu\"",
+            card_name(number, card.info())
+        )));
+    }
     open.push((number, Arc::clone(&card)));
     Ok(card)
 }
@@ -167,7 +113,8 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
         }),
         DeviceChoice::Gpu(number) => {
             let card = card(number)?;
-            let why = format!("Works on {}, as asked", card_name(number, card.info()));
+            let why =
+                format!("Works on {}, as asked; {}", card_name(number, card.info()), card.info().memory.in_words());
             Ok(Opened { place: Place::Gpu(card), why })
         }
         DeviceChoice::Auto => {
@@ -191,8 +138,9 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
                     )),
                     Ok(card) => {
                         let why = format!(
-                            "Works on {}: it computes what the processor does, and is quicker",
-                            card_name(best.number, card.info())
+                            "Works on {}: it computes what the processor does, and is quicker; {}",
+                            card_name(best.number, card.info()),
+                            card.info().memory.in_words()
                         );
                         return Ok(Opened { place: Place::Gpu(card), why });
                     }
@@ -223,7 +171,7 @@ pub fn all_present() -> Vec<Present> {
     }
     found.extend(present(DeviceChoice::Metal));
     let tried = trials().map(|trials| trials.cards).unwrap_or_default();
-    let usable = |trial: &&Trial| trial.rate.is_ok() && (!trial.card.is_software || counts_software());
+    let usable = |trial: &&Trial| trial.rates.is_ok() && (!trial.card.is_software || counts_software());
     found.extend(
         tried
             .iter()
@@ -249,7 +197,7 @@ pub fn memory(place: &Place) -> Option<DeviceMemory> {
     match place {
         #[cfg(feature = "cuda")]
         Place::Candle(Device::Cuda(device)) => cuda::memory(device),
-        Place::Gpu(card) => card.memory(),
+        Place::Gpu(card) => Some(card.memory()),
         Place::Candle(_) => None,
     }
 }

@@ -3,7 +3,20 @@
 
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{Place, Qkv, Slot, Tensor};
+use super::{BlockFormat, Place, Qkv, Slot, Tensor};
+
+/// Blocks that matrices can be rounded to.
+pub(super) const FORMATS: [BlockFormat; 9] = [
+    BlockFormat::Q8_0,
+    BlockFormat::Q4_0,
+    BlockFormat::Q4_1,
+    BlockFormat::Q5_0,
+    BlockFormat::Q5_1,
+    BlockFormat::Q2K,
+    BlockFormat::Q4K,
+    BlockFormat::Q5K,
+    BlockFormat::Q6K,
+];
 
 /// Operands as f64, so that a twin can be written in straight loops.
 pub(super) fn random(seed: u64, len: usize) -> Vec<f64> {

@@ -10,7 +10,7 @@ use super::{
     shader::Shader,
 };
 
-static ADAMW: Shader = Shader { name: "adamw", source: include_str!("adamw.wgsl"), operands: 4 };
+static ADAMW: Shader = Shader::new("adamw", include_str!("adamw.wgsl"), 4);
 
 /// The step of PyTorch's `AdamW`, over one range of the flat buffers.
 pub(super) fn update(buffers: AdamWBuffers<'_>, slot: Slot, step: &AdamWStep) -> Result<()> {

@@ -17,38 +17,38 @@ use super::{
     super::{AttentionShape, Layout, Outcome, Qkv, Result, Tensor, access, attention::check_operands},
     card::Card,
     columns,
-    commands::{BATCH_WORK, Run, groups, number},
+    commands::{Run, groups, number},
     gemm::{self, Matrix},
     memory::{Piece, Span},
     shader::Shader,
 };
 use plan::{Part, Plan, Room};
 
-static FORWARD_SHADER: Shader = Shader {
-    name: "attention",
-    source: concat!(
+static FORWARD_SHADER: Shader = Shader::of_products(
+    "attention",
+    concat!(
         include_str!("attention/tile.wgsl"),
         include_str!("attention/chain.wgsl"),
         include_str!("attention/forward.wgsl")
     ),
-    operands: 6,
-};
+    6,
+);
 static STATS_SHADER: Shader =
-    Shader { name: "attention stats", source: include_str!("attention/stats.wgsl"), operands: 4 };
-static QUERIES_SHADER: Shader = Shader {
-    name: "attention backward, queries",
-    source: concat!(
+    Shader::new("attention stats", concat!(include_str!("sum.wgsl"), include_str!("attention/stats.wgsl")), 4);
+static QUERIES_SHADER: Shader = Shader::of_products(
+    "attention backward, queries",
+    concat!(
         include_str!("attention/tile.wgsl"),
         include_str!("attention/chain.wgsl"),
         include_str!("attention/queries.wgsl")
     ),
-    operands: 7,
-};
-static KEYS_SHADER: Shader = Shader {
-    name: "attention backward, keys",
-    source: concat!(include_str!("attention/tile.wgsl"), include_str!("attention/keys.wgsl")),
-    operands: 8,
-};
+    7,
+);
+static KEYS_SHADER: Shader = Shader::of_products(
+    "attention backward, keys",
+    concat!(include_str!("attention/tile.wgsl"), include_str!("attention/keys.wgsl")),
+    8,
+);
 
 const FORWARD: &str = "attention";
 const BACKWARD: &str = "attention backward";
@@ -132,13 +132,86 @@ fn rows_of<'a>(piece: &'a Piece, rows: &Range<usize>, width: usize) -> Span<'a> 
 fn room(card: &Card, shape: &AttentionShape, row_width: usize, other_width: usize, products: usize) -> Room {
     let bytes = (card.binding_limit as usize).saturating_sub(512);
     let per_pair = (shape.heads * shape.head_dim * products) as u64;
-    Room { rows: bytes / 4 / row_width, others: bytes / 4 / other_width, pairs: BATCH_WORK / per_pair }
+    Room { rows: bytes / 4 / row_width, others: bytes / 4 / other_width, pairs: card.pace.budget() / per_pair }
+}
+
+/// Key heads worked on at once: all, or as many as let one operand span all rows that a block of a long document reaches.
+///
+/// # Errors
+/// A sentence, where one is too much.
+fn key_heads_at_once(operation: &'static str, card: &Card, layout: &Layout, shape: &AttentionShape) -> Result<usize> {
+    let of_head = 4 * padded(shape).head_dim * shape.group();
+    let room = (card.binding_limit as usize).saturating_sub(512);
+    if layout.tokens() * of_head * shape.kv_heads <= room {
+        return Ok(shape.kv_heads);
+    }
+    let reach = Plan::reach(layout, shape.window).max(1);
+    match room / (reach * of_head) {
+        0 => access::fault(
+            operation,
+            format!(
+                "a document of {reach} tokens is too long for {}, where one operand spans {} MiB: {} tokens fit; leave longer ones out, or choose another device",
+                card.info().name,
+                card.binding_limit >> 20,
+                room / of_head
+            ),
+        ),
+        heads => Ok(heads.min(shape.kv_heads)),
+    }
+}
+
+/// Some key heads with their query heads, as matrices and a shape of their own.
+struct Group {
+    keys: Range<usize>,
+    queries: Range<usize>,
+    shape: AttentionShape,
+}
+
+impl Group {
+    /// All heads, so many key heads at a time.
+    fn all(shape: &AttentionShape, at_once: usize) -> impl Iterator<Item = Self> + '_ {
+        (0..shape.kv_heads).step_by(at_once).map(move |first| {
+            let keys = first..shape.kv_heads.min(first + at_once);
+            let queries = keys.start * shape.group()..keys.end * shape.group();
+            let shape = AttentionShape { heads: queries.len(), kv_heads: keys.len(), ..shape.clone() };
+            Self { keys, queries, shape }
+        })
+    }
+
+    fn cut(heads: &Range<usize>, of_head: usize, whole: &Tensor) -> Result<Tensor> {
+        columns::cut(whole, heads.start * of_head, heads.len() * of_head)
+    }
+
+    fn put(heads: &Range<usize>, of_head: usize, part: &Tensor, whole: &Piece) -> Result<()> {
+        let part = part.gpu(FORWARD, "some heads")?;
+        columns::block(whole, heads.start * of_head, part, 0, heads.len() * of_head)
+    }
 }
 
 /// `(o, lse)`.
 pub(super) fn forward(qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
     check_operands(FORWARD, qkv, layout, shape)?;
     check_width(FORWARD, shape)?;
+    let card = qkv.q.gpu(FORWARD, "q")?.card();
+    let at_once = key_heads_at_once(FORWARD, card, layout, shape)?;
+    if at_once == shape.kv_heads {
+        return forward_whole(qkv, layout, shape);
+    }
+    let (tokens, width) = (layout.tokens(), shape.head_dim);
+    let o = Piece::new(card, &[tokens, shape.query_width()], DType::F32)?;
+    let lse = Piece::new(card, &[tokens, shape.heads], DType::F32)?;
+    for group in Group::all(shape, at_once) {
+        let q = Group::cut(&group.queries, width, qkv.q)?;
+        let (k, v) = (Group::cut(&group.keys, width, qkv.k)?, Group::cut(&group.keys, width, qkv.v)?);
+        let (some_o, some_lse) = forward_whole(Qkv { q: &q, k: &k, v: &v }, layout, &group.shape)?;
+        Group::put(&group.queries, width, &some_o, &o)?;
+        Group::put(&group.queries, 1, &some_lse, &lse)?;
+    }
+    Ok((o.into(), lse.into()))
+}
+
+/// The same for heads that fit.
+fn forward_whole(qkv: Qkv<'_>, layout: &Layout, shape: &AttentionShape) -> Result<(Tensor, Tensor)> {
     let q = pad(qkv.q.gpu(FORWARD, "q")?, shape.heads, shape)?;
     let k = pad(qkv.k.gpu(FORWARD, "k")?, shape.kv_heads, shape)?;
     let v = pad(qkv.v.gpu(FORWARD, "v")?, shape.kv_heads, shape)?;
@@ -197,6 +270,36 @@ pub(super) fn backward(
     access::expect_dims(BACKWARD, "o", o.dims(), &[tokens, wide])?;
     access::expect_dims(BACKWARD, "lse", lse.dims(), &[tokens, shape.heads])?;
     access::expect_dims(BACKWARD, "gradient of o", d_o.dims(), &[tokens, wide])?;
+    let card = d_o.gpu(BACKWARD, "gradient of o")?.card();
+    let at_once = key_heads_at_once(BACKWARD, card, layout, shape)?;
+    if at_once == shape.kv_heads {
+        return backward_whole(qkv, outcome, layout, shape);
+    }
+    let width = shape.head_dim;
+    let like = |tensor: &Tensor| Piece::new(card, tensor.dims(), DType::F32);
+    let (dq, dk, dv) = (like(qkv.q)?, like(qkv.k)?, like(qkv.v)?);
+    for group in Group::all(shape, at_once) {
+        let of_queries = |whole| Group::cut(&group.queries, width, whole);
+        let of_keys = |whole| Group::cut(&group.keys, width, whole);
+        let (q, k, v) = (of_queries(qkv.q)?, of_keys(qkv.k)?, of_keys(qkv.v)?);
+        let (o, d_o, lse) = (of_queries(o)?, of_queries(d_o)?, Group::cut(&group.queries, 1, lse)?);
+        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let (some_dq, some_dk, some_dv) = backward_whole(Qkv { q: &q, k: &k, v: &v }, outcome, layout, &group.shape)?;
+        Group::put(&group.queries, width, &some_dq, &dq)?;
+        Group::put(&group.keys, width, &some_dk, &dk)?;
+        Group::put(&group.keys, width, &some_dv, &dv)?;
+    }
+    Ok((dq.into(), dk.into(), dv.into()))
+}
+
+/// The same for heads that fit.
+fn backward_whole(
+    qkv: Qkv<'_>,
+    outcome: Outcome<'_>,
+    layout: &Layout,
+    shape: &AttentionShape,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let Outcome { o, lse, d_o } = outcome;
     let d_o = d_o.gpu(BACKWARD, "gradient of o")?;
     let stats = stats(o.gpu(BACKWARD, "o")?, lse.gpu(BACKWARD, "lse")?, d_o, shape)?;
     let operands = Operands {
@@ -293,8 +396,12 @@ impl Operands<'_> {
     /// the bits are the same every time.
     fn head_parts(self, blocks: usize) -> usize {
         let group = self.shape.group();
+        let room = (self.card.binding_limit as usize).saturating_sub(512) / 4;
+        let of_part = self.layout.tokens() * self.shape.key_width();
+        let mut most =
+            (1..=group).filter(|&parts| group.is_multiple_of(parts) && (parts == 1 || parts * of_part <= room));
         let is_enough = |parts: &usize| blocks * self.shape.kv_heads * parts >= BUSY;
-        (1..=group).filter(|&parts| group.is_multiple_of(parts)).find(is_enough).unwrap_or(group)
+        most.clone().find(is_enough).or_else(|| most.next_back()).unwrap_or(1)
     }
 
     fn key_gradients(self, dk: &Piece, dv: &Piece, parts: usize, plan: &Plan, numbers: &Piece) -> Result<()> {

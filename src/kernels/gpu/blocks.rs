@@ -9,11 +9,12 @@ use super::{
     Card,
     columns::rows_per_run,
     commands::{Run, groups, number},
+    matvec::{Format, Stored},
     memory::{Piece, Span},
     shader::Shader,
 };
 
-static BLOCKS: Shader = Shader { name: "blocks", source: include_str!("blocks.wgsl"), operands: 3 };
+static BLOCKS: Shader = Shader::new("blocks", concat!(include_str!("stored.wgsl"), include_str!("blocks.wgsl")), 3);
 
 /// The number of a format in the shader; nothing for those that it does not read, which are widened when they are loaded.
 fn code(format: BlockFormat) -> Option<u32> {
@@ -85,8 +86,17 @@ impl Blocks {
         Quantized::new(self.format, self.rows, self.columns, Arc::new(bytes), range)
     }
 
+    fn layout(&self) -> Format {
+        Format { code: self.code, numbers: self.format.numbers(), bytes: self.format.bytes() }
+    }
+
     fn row_bytes(&self) -> usize {
-        self.columns / self.format.numbers() * self.format.bytes()
+        self.layout().row_bytes(self.columns)
+    }
+
+    /// What a product reads.
+    pub(super) fn stored(&self) -> Stored<'_> {
+        Stored { piece: &self.words, format: self.layout(), rows: self.rows, columns: self.columns }
     }
 
     /// Some rows in f32.
@@ -121,27 +131,22 @@ impl Blocks {
     }
 
     fn run(&self, to: Span<'_>, from: Range<usize>, count: usize, ids: Option<Span<'_>>, scale: f32) -> Result<()> {
-        let bytes = from.start * self.row_bytes()..from.end * self.row_bytes();
-        let blocks = self.words.span(bytes.start / 4..bytes.end.div_ceil(4));
-        let constants = [
-            ("FORMAT", self.code),
-            ("BLOCK", self.format.numbers() as u32),
-            ("BLOCK_BYTES", self.format.bytes() as u32),
-            ("BY_IDS", u32::from(ids.is_some())),
-        ];
+        let (words, start) = self.words.words(from.start * self.row_bytes()..from.end * self.row_bytes());
+        let blocks = words.all();
+        let [code, block, bytes] = self.layout().constants();
         self.words.card().run(&Run {
-            program: BLOCKS.with(&constants),
+            program: BLOCKS.with(&[code, block, bytes, ("BY_IDS", u32::from(ids.is_some()))]),
             operands: &[to, blocks, ids.unwrap_or(blocks)],
             parameters: &[
                 count as u32,
                 self.columns as u32,
                 from.start as u32,
                 from.len() as u32,
-                (bytes.start % 4) as u32,
+                start,
                 self.row_bytes() as u32,
                 number(scale),
             ],
-            groups: groups(count * self.columns, 64),
+            groups: groups(count * self.columns / 4, 64),
             work: (count * self.columns) as u64 * 4,
         })
     }

@@ -6,15 +6,18 @@ use candle_core::DType;
 use super::{
     super::{AttentionShape, CachedKeys, Result, Tensor, access},
     attention::check_width,
+    columns,
     commands::{Run, number},
     memory::Piece,
     shader::Shader,
 };
 
-static STRETCH_SHADER: Shader =
-    Shader { name: "cached attention", source: include_str!("cached/stretch.wgsl"), operands: 4 };
-static JOIN_SHADER: Shader =
-    Shader { name: "cached attention, joined", source: include_str!("cached/join.wgsl"), operands: 3 };
+static STRETCH_SHADER: Shader = Shader::of_products(
+    "cached attention",
+    concat!(include_str!("sum.wgsl"), include_str!("largest.wgsl"), include_str!("cached/stretch.wgsl")),
+    4,
+);
+static JOIN_SHADER: Shader = Shader::new("cached attention, joined", include_str!("cached/join.wgsl"), 3);
 
 const OPERATION: &str = "cached attention";
 
@@ -41,28 +44,35 @@ pub(super) fn forward(q: &Tensor, caches: &[CachedKeys<'_>], shape: &AttentionSh
     let per_stretch = shape.heads * (shape.head_dim + 2);
     let stretches = starts[caches.len()];
     let sums = Piece::new(card, &[stretches, per_stretch], DType::F32)?;
+    // Whole stretches of keys that one operand may span.
+    let at_once = (columns::rows_per_run(card, narrow) / STRETCH).max(1) * STRETCH;
     let constants = [("HEAD_DIM", shape.head_dim as u32)];
     for (row, cache) in caches.iter().enumerate() {
         let (keys, values) = (cache.keys.gpu(OPERATION, "keys")?, cache.values.gpu(OPERATION, "values")?);
-        let rows = (cache.len - seen(cache)) * narrow..cache.len * narrow;
-        card.run(&Run {
-            program: STRETCH_SHADER.with(&constants),
-            operands: &[
-                sums.span(starts[row] * per_stretch..starts[row + 1] * per_stretch),
-                q.span(row * wide..(row + 1) * wide),
-                keys.span(rows.clone()),
-                values.span(rows),
-            ],
-            parameters: &[
-                shape.heads as u32,
-                shape.group() as u32,
-                seen(cache) as u32,
-                number(shape.scale),
-                number(shape.softcap.unwrap_or(0.0)),
-            ],
-            groups: [shape.heads as u32, (starts[row + 1] - starts[row]) as u32, 1],
-            work: (seen(cache) * wide * 2) as u64,
-        })?;
+        let first_key = cache.len - seen(cache);
+        for first in (0..seen(cache)).step_by(at_once) {
+            let count = at_once.min(seen(cache) - first);
+            let rows = (first_key + first) * narrow..(first_key + first + count) * narrow;
+            let stretches = starts[row] + first / STRETCH..starts[row] + (first + count).div_ceil(STRETCH);
+            card.run(&Run {
+                program: STRETCH_SHADER.with(&constants),
+                operands: &[
+                    sums.span(stretches.start * per_stretch..stretches.end * per_stretch),
+                    q.span(row * wide..(row + 1) * wide),
+                    keys.span(rows.clone()),
+                    values.span(rows),
+                ],
+                parameters: &[
+                    shape.heads as u32,
+                    shape.group() as u32,
+                    count as u32,
+                    number(shape.scale),
+                    number(shape.softcap.unwrap_or(0.0)),
+                ],
+                groups: [shape.heads as u32, stretches.len() as u32, 1],
+                work: (count * wide * 2) as u64,
+            })?;
+        }
     }
     let starts: Vec<u32> = starts.iter().map(|&start| start as u32).collect();
     let starts = Piece::indices(card, &starts)?;

@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{KernelError, Result, device::DeviceMemory},
     commands::Commands,
-    heaps,
+    heaps::CardMemory,
+    lists::Lists,
     memory::Pool,
+    pace::Pace,
     shader::Pipelines,
+    validation,
 };
 
 /// What is known of a card without taking it into use.
@@ -30,8 +33,8 @@ pub struct CardInfo {
     pub backend: String,
     /// Whether it is the processor in disguise.
     pub is_software: bool,
-    /// Bytes of its own memory, if it has some and says so.
-    pub memory: Option<u64>,
+    /// What it has, as far as it says.
+    pub memory: CardMemory,
     /// Bytes of the largest range that a shader can be given.
     pub largest_binding: u64,
     /// Bytes of the largest buffer.
@@ -51,7 +54,7 @@ impl CardInfo {
             name: info.name,
             backend: info.backend.to_string(),
             is_software: info.device_type == wgpu::DeviceType::Cpu,
-            memory: heaps::own_memory(adapter),
+            memory: CardMemory::of(adapter),
             largest_binding: limits.max_storage_buffer_binding_size,
             largest_buffer: limits.max_buffer_size,
         }
@@ -65,6 +68,8 @@ pub struct Card {
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Pipelines,
     pub(super) pool: Pool,
+    pub(super) lists: Lists,
+    pub(super) pace: Pace,
     pub(super) commands: Mutex<Commands>,
     /// Bytes that one operand of a shader may span.
     pub(super) binding_limit: u64,
@@ -100,26 +105,28 @@ pub struct CardOptions {
     pub binding_limit: Option<u64>,
     /// Fills every new buffer with NaN, so that a number read before it was written shows.
     pub poison: bool,
+    /// Has Vulkan's validation layers look on, where they are installed: their first objection ends the program.
+    pub validated: bool,
+    /// Asks for nothing that a card need not have, as if this one were the least.
+    pub bare: bool,
+    /// Multiplications that are handed over at once, instead of what fits a hundredth of a second.
+    pub batch_work: Option<u64>,
 }
 
 /// Vulkan before DirectX on Windows, because its shaders are translated more directly.
 const BACKENDS: [wgpu::Backends; 3] = [wgpu::Backends::METAL, wgpu::Backends::VULKAN, wgpu::Backends::DX12];
 
-fn instance() -> wgpu::Instance {
+fn instance(validated: bool) -> wgpu::Instance {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = BACKENDS.into_iter().fold(wgpu::Backends::empty(), |all, one| all | one);
     descriptor.memory_budget_thresholds.for_resource_creation = Some(90);
-    if cfg!(test) {
-        descriptor.flags = wgpu::InstanceFlags::VALIDATION;
-    } else {
-        descriptor.flags = wgpu::InstanceFlags::empty();
-    }
+    descriptor.flags = if validated { wgpu::InstanceFlags::VALIDATION } else { wgpu::InstanceFlags::empty() };
     wgpu::Instance::new(descriptor)
 }
 
 /// The cards of this machine, each once, in the order of their numbers: real ones first.
-fn adapters() -> Vec<wgpu::Adapter> {
-    let instance = instance();
+fn adapters(validated: bool) -> Vec<wgpu::Adapter> {
+    let instance = instance(validated);
     let mut found: Vec<wgpu::Adapter> = Vec::new();
     for backend in BACKENDS {
         for adapter in pollster::block_on(instance.enumerate_adapters(backend)) {
@@ -148,7 +155,7 @@ fn adapters() -> Vec<wgpu::Adapter> {
 /// The cards of this machine, in the order of their numbers. Asking a driver can crash it: done in a process of its own
 /// before the first use.
 pub fn cards() -> Vec<CardInfo> {
-    adapters().iter().map(CardInfo::of).collect()
+    adapters(false).iter().map(CardInfo::of).collect()
 }
 
 impl Card {
@@ -157,7 +164,10 @@ impl Card {
     /// # Errors
     /// [`KernelError::NoDevice`] with a sentence about what to do.
     pub fn open(number: usize, options: CardOptions) -> Result<Arc<Self>> {
-        let mut adapters = adapters();
+        if options.validated && !validation::judge() {
+            return Err(KernelError::NoDevice("what validation layers say would go unheard".to_owned()));
+        }
+        let mut adapters = adapters(options.validated);
         if number >= adapters.len() {
             return Err(KernelError::NoDevice(match adapters.len() {
                 0 => "no graphics card answers here (Vulkan, Metal or DirectX 12); install its driver, or choose \"auto\" or \"cpu\"".to_owned(),
@@ -169,17 +179,22 @@ impl Card {
 
     fn of_adapter(adapter: &wgpu::Adapter, options: CardOptions) -> Result<Arc<Self>> {
         let info = CardInfo::of(adapter);
-        let offered = adapter.limits();
+        let (offered, least) = (adapter.limits(), wgpu::Limits::default());
         let limits = wgpu::Limits {
-            max_buffer_size: offered.max_buffer_size,
-            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
-            ..wgpu::Limits::default()
+            max_buffer_size: if options.bare { least.max_buffer_size } else { offered.max_buffer_size },
+            max_storage_buffer_binding_size: if options.bare {
+                least.max_storage_buffer_binding_size
+            } else {
+                offered.max_storage_buffer_binding_size
+            },
+            ..least
         };
-        let timestamps = wgpu::Features::TIMESTAMP_QUERY;
+        // Nothing else: neither half precision nor subgroups nor matrices of them.
+        let wanted = if options.bare { wgpu::Features::empty() } else { wgpu::Features::TIMESTAMP_QUERY };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("training"),
-            required_features: adapter.features() & timestamps,
-            required_limits: limits,
+            required_features: adapter.features() & wanted,
+            required_limits: limits.clone(),
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
@@ -197,10 +212,12 @@ impl Card {
             }
             on_lost.is_lost.store(true, Ordering::Release);
         });
-        let own_limit = offered.max_storage_buffer_binding_size;
+        let own_limit = limits.max_storage_buffer_binding_size;
         Ok(Arc::new(Self {
             pipelines: Pipelines::default(),
             pool: Pool::new(options.poison),
+            lists: Lists::default(),
+            pace: Pace::new(options.batch_work),
             commands: Mutex::new(Commands::new(&device)),
             binding_limit: options.binding_limit.map_or(own_limit, |limit| limit.min(own_limit)),
             info,
@@ -236,15 +253,17 @@ impl Card {
         self.health.is_lost.load(Ordering::Acquire)
     }
 
-    /// What this process has of the card's own memory, a tenth of which is left to the desktop.
-    pub(crate) fn memory(&self) -> Option<DeviceMemory> {
-        let total = self.info.memory? / 10 * 9;
+    /// What this process has and may still take of the card's memory.
+    pub(crate) fn memory(&self) -> DeviceMemory {
+        let total = self.info.memory.room();
         let (used, peak, idle) = self.pool.bytes();
-        Some(DeviceMemory { free: total.saturating_sub(used), total, used: used + idle, peak: peak.max(used + idle) })
+        let free = self.info.memory.free(used);
+        DeviceMemory { free, total, used: used + idle, peak: peak.max(used + idle) }
     }
 
     /// Gives back to the driver what is held but not used.
     pub(crate) fn trim(&self) {
+        self.lists.clear();
         self.pool.trim();
     }
 

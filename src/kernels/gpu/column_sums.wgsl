@@ -6,7 +6,9 @@ struct Parameters { sums: u32, x: u32, rows: u32, width: u32 }
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
 
-var<workgroup> partial: array<f32, 64>;
+alias Number = f32;
+const THREADS: u32 = 64u;
+const LANES: u32 = THREADS;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -15,11 +17,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var row = thread; row < p.rows; row += 64u) {
         sum += x[p.x + row * p.width + column];
     }
-    partial[thread] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if (thread < half) { partial[thread] = partial[thread] + partial[thread + half]; }
-        workgroupBarrier();
-    }
-    if (thread == 0u) { sums[p.sums + column] = sums[p.sums + column] + partial[0]; }
+    let total = sum_of(thread, sum);
+    if (thread == 0u) { sums[p.sums + column] = sums[p.sums + column] + total; }
 }

@@ -9,10 +9,11 @@ use super::{
     shader::Shader,
 };
 
-static ADD_ROW: Shader = Shader { name: "add_row", source: include_str!("add_row.wgsl"), operands: 2 };
-static COLUMN_SUMS: Shader = Shader { name: "column_sums", source: include_str!("column_sums.wgsl"), operands: 2 };
-static BLOCK: Shader = Shader { name: "block", source: include_str!("block.wgsl"), operands: 2 };
-static SCALE_ROWS: Shader = Shader { name: "scale_rows", source: include_str!("scale_rows.wgsl"), operands: 2 };
+static ADD_ROW: Shader = Shader::new("add_row", include_str!("add_row.wgsl"), 2);
+static COLUMN_SUMS: Shader =
+    Shader::new("column_sums", concat!(include_str!("sum.wgsl"), include_str!("column_sums.wgsl")), 2);
+static BLOCK: Shader = Shader::new("block", include_str!("block.wgsl"), 2);
+static SCALE_ROWS: Shader = Shader::new("scale_rows", include_str!("scale_rows.wgsl"), 2);
 
 /// Rows of `width` numbers that one run works on at most.
 pub(super) fn rows_per_run(card: &super::Card, width: usize) -> usize {

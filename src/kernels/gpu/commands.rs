@@ -1,20 +1,22 @@
 //! What the card is asked to do: recorded one after the other, handed over in batches of some milliseconds, and never more
 //! than two batches ahead, so that a stop acts soon and no driver's watchdog bites.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     super::{KernelError, Result},
     card::Card,
     memory::{Piece, Span},
-    shader::{PARAMETERS, Pipeline, Program},
+    profile::Profile,
+    shader::{PARAMETERS, Pipeline, Program, Shader},
 };
 
 /// Runs of shaders in a batch at most: as many as there is room for parameters.
 const BATCH: usize = 512;
-
-/// Multiplications in a batch at most: a hundredth of a second for a card that does 2 TFLOP/s.
-pub(super) const BATCH_WORK: u64 = 10_000_000_000;
 
 /// Batches that the card may have before it.
 const AHEAD: usize = 2;
@@ -31,10 +33,28 @@ pub(super) struct Commands {
     parameter_buffer: wgpu::Buffer,
     /// Multiplications in it, roughly.
     work: u64,
-    in_flight: std::collections::VecDeque<wgpu::SubmissionIndex>,
+    /// Batches that may not be done.
+    in_flight: VecDeque<Batch>,
+    /// When a batch was last seen to be done while the next was waiting already.
+    last_done: Option<Instant>,
     /// What results are read through, as large as the largest so far.
     readback: Option<wgpu::Buffer>,
+    profile: Option<Profile>,
 }
+
+/// What was handed over.
+#[derive(Debug)]
+struct Batch {
+    index: wgpu::SubmissionIndex,
+    work: u64,
+    began: Instant,
+}
+
+/// Handing over that takes longer than this was not only that.
+const SUBMITTED: Duration = Duration::from_millis(5);
+
+/// A wait of less than this says that the batch had been done for some time.
+const WAITED: Duration = Duration::from_micros(200);
 
 impl Commands {
     pub(super) fn new(device: &wgpu::Device) -> Self {
@@ -49,8 +69,10 @@ impl Commands {
             parameters: Vec::new(),
             parameter_buffer,
             work: 0,
-            in_flight: std::collections::VecDeque::new(),
+            in_flight: VecDeque::new(),
+            last_done: None,
             readback: None,
+            profile: None,
         }
     }
 
@@ -60,25 +82,74 @@ impl Commands {
     }
 
     fn submit(&mut self, card: &Card) -> Result<()> {
-        let Some(encoder) = self.encoder.take() else { return card.check() };
+        let Some(mut encoder) = self.encoder.take() else { return card.check() };
         if !self.parameters.is_empty() {
             card.queue.write_buffer(&self.parameter_buffer, 0, &self.parameters);
             self.parameters.clear();
         }
-        self.work = 0;
-        self.in_flight.push_back(card.queue.submit([encoder.finish()]));
+        if let Some(profile) = &self.profile {
+            profile.close(&mut encoder);
+        }
+        let work = std::mem::take(&mut self.work);
+        let commands = encoder.finish();
+        let began = Instant::now();
+        let index = card.queue.submit([commands]);
+        card.pool.next_batch();
+        self.in_flight.push_back(Batch { index, work, began });
+        // Some drivers do the work before they come back.
+        let took = began.elapsed();
+        if took > SUBMITTED {
+            card.pace.learn(work, took);
+        }
+        if let Some(profile) = &mut self.profile {
+            profile.take_in(card)?;
+        }
         while self.in_flight.len() > AHEAD {
-            let oldest = self.in_flight.pop_front();
-            await_submission(card, oldest)?;
+            self.await_oldest(card)?;
+        }
+        card.check()
+    }
+
+    /// Waits for the batch that was handed over first. From the end of one to the end of the next, both waited for, is what
+    /// the next one took.
+    fn await_oldest(&mut self, card: &Card) -> Result<()> {
+        let Some(Batch { index, work, .. }) = self.in_flight.pop_front() else { return Ok(()) };
+        let began = Instant::now();
+        await_submission(card, Some(index))?;
+        let done = Instant::now();
+        if done - began < WAITED {
+            self.last_done = None;
+            return Ok(());
+        }
+        if let Some(last) = self.last_done {
+            card.pace.learn(work, done - last);
+        }
+        self.last_done = (!self.in_flight.is_empty()).then_some(done);
+        Ok(())
+    }
+
+    /// Waits for all that was handed over. A batch that was alone took no longer than the wait.
+    fn drain(&mut self, card: &Card) -> Result<()> {
+        let batches: Vec<Batch> = self.in_flight.drain(..).collect();
+        self.last_done = None;
+        await_submission(card, None)?;
+        if let [Batch { work, began, .. }] = batches.as_slice() {
+            card.pace.learn(*work, began.elapsed());
         }
         card.check()
     }
 
     fn wait(&mut self, card: &Card) -> Result<()> {
         self.submit(card)?;
-        self.in_flight.clear();
-        await_submission(card, None)?;
-        card.check()
+        self.drain(card)
+    }
+
+    pub(super) fn watch(&mut self, card: &Card) {
+        self.profile = Some(Profile::new(&card.device, BATCH));
+    }
+
+    pub(super) fn watched(&mut self) -> Option<Profile> {
+        self.profile.take()
     }
 }
 
@@ -153,10 +224,19 @@ impl Card {
         let bytes: &[u8] = bytemuck::cast_slice(&parameters);
         commands.parameters.extend_from_slice(bytes);
         commands.parameters.resize(at as usize + PARAMETERS as usize, 0);
+        let Shader { name, multiplies, .. } = *run.program.shader;
+        let clock = commands.profile.as_mut().map(|profile| {
+            let at = profile.next(name, if multiplies { run.work } else { 0 });
+            (profile.readings.clone(), at)
+        });
         {
             let mut pass = commands.encoder(self).begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: Some(run.program.shader.name),
-                timestamp_writes: None,
+                timestamp_writes: clock.as_ref().map(|(readings, (begin, end))| wgpu::ComputePassTimestampWrites {
+                    query_set: readings,
+                    beginning_of_pass_write_index: Some(*begin),
+                    end_of_pass_write_index: Some(*end),
+                }),
             });
             pass.set_pipeline(&pipeline.pipeline);
             pass.set_bind_group(0, &bind_group, &[at]);
@@ -164,7 +244,7 @@ impl Card {
             pass.dispatch_workgroups(x, y, z);
         }
         commands.work += run.work;
-        if commands.work >= BATCH_WORK {
+        if commands.work >= self.pace.budget() {
             commands.submit(self)?;
         }
         Ok(())
@@ -195,7 +275,7 @@ impl Card {
         })
     }
 
-    fn commands(&self) -> Result<std::sync::MutexGuard<'_, Commands>> {
+    pub(super) fn commands(&self) -> Result<std::sync::MutexGuard<'_, Commands>> {
         self.commands.lock().map_err(|_| KernelError::Gpu("an earlier call failed".to_owned()))
     }
 
@@ -235,16 +315,13 @@ impl Piece {
         super::elementwise::fill(self, bits)
     }
 
-    /// Overwrites its elements, which are as many bytes.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
+    /// Puts bytes into a piece that no command names which is not handed over yet: a write overtakes those.
+    pub(super) fn write_first(&self, bytes: &[u8]) -> Result<()> {
         let card = self.card();
         if bytes.len() as u64 != self.bytes() || !self.start().is_multiple_of(4) {
             let message = format!("{} bytes for {}", bytes.len(), self.bytes());
             return Err(KernelError::Value { operation: "upload", message });
         }
-        // The buffer may be named by commands that are not handed over yet, and a write overtakes those.
-        let mut commands = card.commands()?;
-        commands.submit(card)?;
         let whole = bytes.len() / 4 * 4;
         for (index, part) in bytes[..whole].chunks(TRANSFER as usize).enumerate() {
             card.queue.write_buffer(self.buffer()?, self.start() + index as u64 * TRANSFER, part);
@@ -297,12 +374,17 @@ fn read_words(card: &Card, from: &wgpu::Buffer, first: u64, len: u64, take: impl
     };
     commands.encoder(card).copy_buffer_to_buffer(from, first, &readback, 0, len);
     commands.submit(card)?;
+    commands.drain(card)?;
+    read_mapped(card, &readback, len, take)
+}
+
+/// Reads the beginning of a buffer that the card has been told to fill. Waits for the card.
+pub(super) fn read_mapped(card: &Card, buffer: &wgpu::Buffer, len: u64, take: impl FnOnce(&[u8])) -> Result<()> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    readback.map_async(wgpu::MapMode::Read, 0..len, move |result| {
+    buffer.map_async(wgpu::MapMode::Read, 0..len, move |result| {
         sender.send(result).ok();
     });
     await_submission(card, None)?;
-    commands.in_flight.clear();
     card.check()?;
     let fault = |error: String| KernelError::Gpu(format!("{}: results cannot be read: {error}", card.info().name));
     match receiver.recv() {
@@ -311,9 +393,9 @@ fn read_words(card: &Card, from: &wgpu::Buffer, first: u64, len: u64, take: impl
         Err(error) => return Err(fault(error.to_string())),
     }
     {
-        let words = readback.get_mapped_range(0..len).map_err(|error| fault(error.to_string()))?;
+        let words = buffer.get_mapped_range(0..len).map_err(|error| fault(error.to_string()))?;
         take(&words);
     }
-    readback.unmap();
+    buffer.unmap();
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
     shader::Shader,
 };
 
-static DROPOUT: Shader = Shader { name: "dropout", source: include_str!("dropout.wgsl"), operands: 2 };
+static DROPOUT: Shader = Shader::new("dropout", include_str!("dropout.wgsl"), 2);
 
 /// `x` under the mask.
 pub(super) fn apply(x: &Tensor, mask: &Mask) -> Result<Tensor> {

@@ -7,9 +7,9 @@ use super::{
     shader::Shader,
 };
 
-static ELEMENTWISE: Shader = Shader { name: "elementwise", source: include_str!("elementwise.wgsl"), operands: 2 };
+static ELEMENTWISE: Shader = Shader::new("elementwise", include_str!("elementwise.wgsl"), 2);
 
-static FILL: Shader = Shader { name: "fill", source: include_str!("fill.wgsl"), operands: 1 };
+static FILL: Shader = Shader::new("fill", include_str!("fill.wgsl"), 1);
 
 /// What becomes of two lists of as many numbers.
 #[derive(Debug, Clone, Copy)]

@@ -13,8 +13,8 @@ use super::{
     shader::Shader,
 };
 
-static GATHER: Shader = Shader { name: "gather", source: include_str!("gather.wgsl"), operands: 3 };
-static SCATTER: Shader = Shader { name: "scatter", source: include_str!("scatter.wgsl"), operands: 5 };
+static GATHER: Shader = Shader::new("gather", include_str!("gather.wgsl"), 3);
+static SCATTER: Shader = Shader::new("scatter", include_str!("scatter.wgsl"), 5);
 
 /// `scale · table[ids]`: `[ids.len(), width]`.
 pub(super) fn gather(card: &Arc<Card>, ids: &[u32], table: &Weight, scale: f32) -> Result<Tensor> {
@@ -80,20 +80,25 @@ impl Groups {
 fn scatter(sum: &Piece, at: usize, known: usize, ids: &[u32], dy: &Piece, scale: f32) -> Result<()> {
     let (_, width) = access::matrix("scatter", "dy", dy.dims())?;
     let card = sum.card();
-    let of = Groups::of(ids);
-    let [targets, starts, sources] = [&of.targets, &of.starts, &of.sources].map(|list| Piece::indices(card, list));
-    let (targets, starts, sources) = (targets?, starts?, sources?);
     let step = rows_per_run(card, width);
-    for from in (0..known).step_by(step) {
-        let rows = step.min(known - from);
-        let part: Span<'_> = sum.span(at + from * width..at + (from + rows) * width);
-        card.run(&Run {
-            program: SCATTER.plain(),
-            operands: &[part, dy.all(), targets.all(), starts.all(), sources.all()],
-            parameters: &[of.targets.len() as u32, width as u32, from as u32, rows as u32, number(scale)],
-            groups: groups(of.targets.len() * width, 64),
-            work: dy.len() as u64,
-        })?;
+    // Stretch after stretch, so that what is added to a row comes in its order.
+    for first in (0..ids.len()).step_by(step) {
+        let part = first..ids.len().min(first + step);
+        let of = Groups::of(&ids[part.clone()]);
+        let [targets, starts, sources] = [&of.targets, &of.starts, &of.sources].map(|list| Piece::indices(card, list));
+        let (targets, starts, sources) = (targets?, starts?, sources?);
+        let from_dy = dy.span(part.start * width..part.end * width);
+        for from in (0..known).step_by(step) {
+            let rows = step.min(known - from);
+            let to: Span<'_> = sum.span(at + from * width..at + (from + rows) * width);
+            card.run(&Run {
+                program: SCATTER.plain(),
+                operands: &[to, from_dy, targets.all(), starts.all(), sources.all()],
+                parameters: &[of.targets.len() as u32, width as u32, from as u32, rows as u32, number(scale)],
+                groups: groups(of.targets.len() * width, 64),
+                work: from_dy.bytes / 4,
+            })?;
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
     shader::Shader,
 };
 
-static SQUARES: Shader = Shader { name: "squares", source: include_str!("squares.wgsl"), operands: 2 };
+static SQUARES: Shader = Shader::new("squares", concat!(include_str!("sum.wgsl"), include_str!("squares.wgsl")), 2);
 
 /// Numbers that one workgroup sums in f32, before the sums are added in f64 on the processor.
 const STRETCH: usize = 4096;

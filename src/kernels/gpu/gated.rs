@@ -10,7 +10,7 @@ use super::{
     shader::Shader,
 };
 
-static GATED: Shader = Shader { name: "gated", source: include_str!("gated.wgsl"), operands: 5 };
+static GATED: Shader = Shader::new("gated", include_str!("gated.wgsl"), 5);
 
 const FORWARD: &str = "gated activation";
 const BACKWARD: &str = "gated activation backward";

@@ -7,16 +7,17 @@ use candle_core::DType;
 use super::{
     super::{Result, access},
     card::Card,
-    commands::{BATCH_WORK, Run, groups, number},
+    commands::{Run, groups, number},
     memory::{Piece, Span},
     shader::Shader,
 };
 
-static GEMM: Shader = Shader { name: "gemm", source: include_str!("gemm.wgsl"), operands: 3 };
-static SUM_PARTS: Shader = Shader { name: "sum_parts", source: include_str!("sum_parts.wgsl"), operands: 2 };
+static GEMM: Shader = Shader::of_products("gemm", include_str!("gemm.wgsl"), 3);
+static SUM_PARTS: Shader = Shader::new("sum_parts", include_str!("sum_parts.wgsl"), 2);
 
-/// Rows and columns of a tile.
+/// Rows and columns of a tile, and of its narrow side where the result is no wider: the rank of an adapter, mostly.
 const TILE: usize = 64;
+const NARROW: usize = 16;
 
 /// Workgroups that keep a large card busy: with fewer tiles, the summed index is cut.
 const BUSY: usize = 128;
@@ -156,43 +157,66 @@ impl Product<'_> {
         } else {
             cut(&mut depth, &b);
         }
-        let by_time = (BATCH_WORK / (n.max(1) * depth) as u64).max(1) as usize;
-        rows = rows.min(by_time.next_multiple_of(TILE));
         if k == 0 && !add && m * n > 0 {
             return access::fault("product on the card", "nothing to sum over".into());
         }
-        for row in (0..m).step_by(rows) {
-            let row = row..m.min(row + rows);
-            for column in (0..n).step_by(columns) {
-                let column = column..n.min(column + columns);
-                for depth_from in (0..k).step_by(depth) {
-                    let sum = depth_from..k.min(depth_from + depth);
-                    let add = add || sum.start > 0;
+        for depth_from in (0..k).step_by(depth) {
+            let sum = depth_from..k.min(depth_from + depth);
+            for row in (0..m).step_by(rows) {
+                let row = row..m.min(row + rows);
+                for column in (0..n).step_by(columns) {
+                    let column = column..n.min(column + columns);
                     let part = Self {
                         a: a.factor_rows(row.clone()).factor_columns(sum.clone()),
-                        b: b.factor_rows(sum).factor_columns(column.clone()),
+                        b: b.factor_rows(sum.clone()).factor_columns(column.clone()),
                         ..self
                     };
-                    part.run(card, c.cut(row.clone()).columns(column.clone()), add)?;
+                    part.within_memory(card, c.cut(row.clone()).columns(column.clone()), add || sum.start > 0)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Parts that the summed index is cut into: by the shape alone, so that the bits are the same every time.
-    fn parts(&self, m: usize, n: usize, k: usize) -> usize {
-        let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
-        if !self.may_split || tiles >= BUSY { 1 } else { (BUSY / tiles).min(k / STRETCH).max(1) }
+    /// Cuts what would take long into tiles that do not, which changes no sum.
+    fn within_memory(self, card: &Arc<Card>, c: Matrix<'_>, add: bool) -> Result<()> {
+        let Self { a, b, .. } = self;
+        let ((m, k), (_, n)) = (a.dims(), b.dims());
+        let cut = self.cut(m, n, k);
+        let (rows, columns) = cut.tiles_in(card.pace.budget(), [m, n, k]);
+        for row in (0..m).step_by(rows) {
+            let row = row..m.min(row + rows);
+            for column in (0..n).step_by(columns) {
+                let column = column..n.min(column + columns);
+                let part = Self { a: a.factor_rows(row.clone()), b: b.factor_columns(column.clone()), ..self };
+                part.run(card, c.cut(row.clone()).columns(column), add, cut)?;
+            }
+        }
+        Ok(())
     }
 
-    fn run(self, card: &Arc<Card>, c: Matrix<'_>, add: bool) -> Result<()> {
+    /// How the work is cut: by the shape alone, so that the bits are the same every time.
+    fn cut(&self, m: usize, n: usize, k: usize) -> Cut {
+        // A row's bits must not depend on how many there are where they are wanted alone.
+        let rows = if self.may_split && m <= NARROW { NARROW } else { TILE };
+        let columns = if n <= NARROW && rows == TILE { NARROW } else { TILE };
+        let tiles = m.div_ceil(rows) * n.div_ceil(columns);
+        let parts = if !self.may_split || tiles >= BUSY { 1 } else { (BUSY / tiles).min(k / STRETCH).max(1) };
+        Cut { rows, columns, parts }
+    }
+
+    fn run(self, card: &Arc<Card>, c: Matrix<'_>, add: bool, cut: Cut) -> Result<()> {
         let Self { a, b, factor, .. } = self;
         let ((m, k), (_, n)) = (a.dims(), b.dims());
-        let parts = self.parts(m, n, k);
+        let Cut { rows, columns, parts } = cut;
         let stretch = k.div_ceil(parts).next_multiple_of(16);
         let parts = k.div_ceil(stretch).max(1);
-        let constants = [("A_COLUMNS", u32::from(a.is_turned)), ("B_COLUMNS", u32::from(!b.is_turned))];
+        let constants = [
+            ("A_COLUMNS", u32::from(a.is_turned)),
+            ("B_COLUMNS", u32::from(!b.is_turned)),
+            ("ROWS", rows as u32),
+            ("COLUMNS", columns as u32),
+        ];
         let run = |c: Matrix<'_>, add: bool| {
             card.run(&Run {
                 program: GEMM.with(&constants),
@@ -209,7 +233,7 @@ impl Product<'_> {
                     stretch as u32,
                     (m * n) as u32,
                 ],
-                groups: [n.div_ceil(TILE) as u32, m.div_ceil(TILE) as u32, parts as u32],
+                groups: [n.div_ceil(columns) as u32, m.div_ceil(rows) as u32, parts as u32],
                 work: (m * n * k) as u64,
             })
         };
@@ -219,6 +243,28 @@ impl Product<'_> {
         let sums = Piece::new(card, &[parts, m, n], DType::F32)?;
         run(Matrix::new(&sums, m, n), false)?;
         sum_parts(card, c, &sums, parts, add)
+    }
+}
+
+/// Rows and columns of a tile, and parts that the summed index is cut into.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    rows: usize,
+    columns: usize,
+    parts: usize,
+}
+
+impl Cut {
+    /// Rows and columns of whole tiles that so many multiplications do, one tile at least.
+    fn tiles_in(self, budget: u64, [m, n, k]: [usize; 3]) -> (usize, usize) {
+        let of_tile = (self.rows * self.columns * k.max(1)) as u64;
+        let tiles = usize::try_from(budget / of_tile).unwrap_or(usize::MAX).max(1);
+        let wide = n.div_ceil(self.columns).max(1);
+        if tiles >= wide {
+            ((tiles / wide).saturating_mul(self.rows).min(m.max(1)), n.max(1))
+        } else {
+            (self.rows, tiles * self.columns)
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-// C (+)= alpha · A B, a tile of 64×64 a workgroup and 4×4 numbers a thread. A_COLUMNS and B_COLUMNS tell how the factors
-// lie: 0 when the summed index is the fast one ([M,K] and [N,K]), 1 when it is the slow one ([K,M] and [K,N]).
+// C (+)= alpha · A B, a tile of ROWS×COLUMNS a workgroup and 4×4 numbers a thread. A_COLUMNS and B_COLUMNS tell how the
+// factors lie: 0 when the summed index is the fast one ([M,K] and [N,K]), 1 when it is the slow one ([K,M] and [K,N]).
 // With several parts (workgroups along z), each sums its own stretch of K into a matrix of its own.
 
 struct Parameters {
@@ -17,12 +17,16 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read_write> a: array<f32>;
 @group(0) @binding(3) var<storage, read_write> b: array<f32>;
 
-const TILE: u32 = 64u;
 const STEP: u32 = 16u;
-const ROW: u32 = 17u; // vec4s in a row of a tile: one more than needed, against conflicts of banks
+const A_VECTORS: u32 = ROWS / 4u;
+const B_VECTORS: u32 = COLUMNS / 4u;
+const THREADS: u32 = A_VECTORS * B_VECTORS;
+// Vectors from one step of a tile to the next: one more than needed, against conflicts of banks.
+const A_NEXT: u32 = A_VECTORS + 1u;
+const B_NEXT: u32 = B_VECTORS + 1u;
 
-var<workgroup> a_tile: array<vec4<f32>, 272>; // [STEP][ROW]
-var<workgroup> b_tile: array<vec4<f32>, 272>;
+var<workgroup> a_tile: array<vec4<f32>, STEP * A_NEXT>;
+var<workgroup> b_tile: array<vec4<f32>, STEP * B_NEXT>;
 
 fn a_at(row: u32, k: u32, end: u32) -> f32 {
     if (row >= p.m || k >= end) { return 0.0; }
@@ -36,46 +40,47 @@ fn b_at(column: u32, k: u32, end: u32) -> f32 {
     return b[p.b + column * p.ldb + k];
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let first_row = group.y * TILE;
-    let first_column = group.x * TILE;
+    let first_row = group.y * ROWS;
+    let first_column = group.x * COLUMNS;
     let begin = group.z * p.stretch;
     let end = min(p.k, begin + p.stretch);
 
-    // Which vector of a tile this thread brings, whole, because to write one of its numbers may be to write all four:
-    // neighbours along the fast index of the factor.
-    var a_row = thread / 16u;
-    var a_k = thread % 16u;
-    if (A_COLUMNS == 1u) { a_row = thread % 16u; a_k = thread / 16u; }
-    var b_column = thread / 16u;
-    var b_k = thread % 16u;
-    if (B_COLUMNS == 1u) { b_column = thread % 16u; b_k = thread / 16u; }
-    let row_there = first_row + a_row * 4u;
-    let column_there = first_column + b_column * 4u;
-
-    let x = thread % 16u;
-    let y = thread / 16u;
+    let x = thread % B_VECTORS;
+    let y = thread / B_VECTORS;
     var s0 = vec4<f32>(0.0);
     var s1 = vec4<f32>(0.0);
     var s2 = vec4<f32>(0.0);
     var s3 = vec4<f32>(0.0);
 
     for (var k = begin; k < end; k += STEP) {
-        a_tile[a_k * ROW + a_row] = vec4<f32>(
-            a_at(row_there, k + a_k, end),
-            a_at(row_there + 1u, k + a_k, end),
-            a_at(row_there + 2u, k + a_k, end),
-            a_at(row_there + 3u, k + a_k, end));
-        b_tile[b_k * ROW + b_column] = vec4<f32>(
-            b_at(column_there, k + b_k, end),
-            b_at(column_there + 1u, k + b_k, end),
-            b_at(column_there + 2u, k + b_k, end),
-            b_at(column_there + 3u, k + b_k, end));
+        // A thread brings vectors of a tile whole, because to write one of their numbers may be to write all four:
+        // neighbours along the fast index of the factor.
+        for (var n = thread; n < STEP * A_VECTORS; n += THREADS) {
+            let row = select(n / STEP, n % A_VECTORS, A_COLUMNS == 1u);
+            let step = select(n % STEP, n / A_VECTORS, A_COLUMNS == 1u);
+            let there = first_row + row * 4u;
+            a_tile[step * A_NEXT + row] = vec4<f32>(
+                a_at(there, k + step, end),
+                a_at(there + 1u, k + step, end),
+                a_at(there + 2u, k + step, end),
+                a_at(there + 3u, k + step, end));
+        }
+        for (var n = thread; n < STEP * B_VECTORS; n += THREADS) {
+            let column = select(n / STEP, n % B_VECTORS, B_COLUMNS == 1u);
+            let step = select(n % STEP, n / B_VECTORS, B_COLUMNS == 1u);
+            let there = first_column + column * 4u;
+            b_tile[step * B_NEXT + column] = vec4<f32>(
+                b_at(there, k + step, end),
+                b_at(there + 1u, k + step, end),
+                b_at(there + 2u, k + step, end),
+                b_at(there + 3u, k + step, end));
+        }
         workgroupBarrier();
         for (var i = 0u; i < STEP; i++) {
-            let left = a_tile[i * ROW + y];
-            let right = b_tile[i * ROW + x];
+            let left = a_tile[i * A_NEXT + y];
+            let right = b_tile[i * B_NEXT + x];
             s0 += left.x * right;
             s1 += left.y * right;
             s2 += left.z * right;

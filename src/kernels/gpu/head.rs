@@ -12,13 +12,18 @@ use super::{
     elementwise, embed,
     gemm::Matrix,
     linear::gradient,
+    matvec::Stored,
     memory::{Piece, Span},
     shader::Shader,
     weight,
 };
 
-static ROWS_OF: Shader = Shader { name: "head_rows", source: include_str!("head_rows.wgsl"), operands: 4 };
-static FINISH: Shader = Shader { name: "head_finish", source: include_str!("head_finish.wgsl"), operands: 3 };
+static ROWS_OF: Shader = Shader::new(
+    "head_rows",
+    concat!(include_str!("sum.wgsl"), include_str!("largest.wgsl"), include_str!("head_rows.wgsl")),
+    4,
+);
+static FINISH: Shader = Shader::new("head_finish", include_str!("head_finish.wgsl"), 3);
 
 /// Answer rows worked on at once.
 const ROWS: usize = 1024;
@@ -193,11 +198,7 @@ pub(super) fn logits(h: &Tensor, head: Head<'_>) -> Result<Tensor> {
     let vocabulary = w.expect_columns(OPERATION, MATRIX, width)?;
     let h = h.gpu(OPERATION, "h")?;
     let logits = Piece::new(h.card(), &[rows, vocabulary], DType::F32)?;
-    for panel in weight::panels(OPERATION, w, h.card())? {
-        let panel = panel?;
-        let product = Matrix::new(h, rows, width).times(panel.matrix().t()).scaled(options.scale).rowwise(true);
-        product.to(Matrix::new(&logits, rows, vocabulary).columns(panel.rows()))?;
-    }
+    Stored::weight(OPERATION, w)?.product(h, &logits, options.scale, false)?;
     if let Some(cap) = options.softcap {
         elementwise::cap(&logits, cap)?;
     }

@@ -17,7 +17,9 @@ struct Parameters {
 
 const LOWEST: f32 = -3.0e38;
 
-var<workgroup> partial: array<f32, 128>;
+alias Number = f32;
+const THREADS: u32 = 128u;
+const LANES: u32 = THREADS;
 
 fn capped(logit: f32) -> f32 {
     if (p.is_capped == 0u) { return logit; }
@@ -28,30 +30,6 @@ fn slope(logit: f32) -> f32 {
     if (p.is_capped == 0u) { return 1.0; }
     let t = logit / p.cap;
     return 1.0 - t * t;
-}
-
-fn sum_of(thread: u32, value: f32) -> f32 {
-    partial[thread] = value;
-    workgroupBarrier();
-    for (var half = 64u; half > 0u; half /= 2u) {
-        if (thread < half) { partial[thread] = partial[thread] + partial[thread + half]; }
-        workgroupBarrier();
-    }
-    let total = partial[0];
-    workgroupBarrier();
-    return total;
-}
-
-fn largest_of(thread: u32, value: f32) -> f32 {
-    partial[thread] = value;
-    workgroupBarrier();
-    for (var half = 64u; half > 0u; half /= 2u) {
-        if (thread < half) { partial[thread] = max(partial[thread], partial[thread + half]); }
-        workgroupBarrier();
-    }
-    let largest = partial[0];
-    workgroupBarrier();
-    return largest;
 }
 
 @compute @workgroup_size(128)

@@ -11,7 +11,7 @@ use super::{
     weight,
 };
 
-static NARROW: Shader = Shader { name: "narrow", source: include_str!("keep.wgsl"), operands: 2 };
+static NARROW: Shader = Shader::new("narrow", include_str!("keep.wgsl"), 2);
 
 /// `x` rounded to bf16.
 pub(super) fn narrow(x: &Tensor) -> Result<Tensor> {

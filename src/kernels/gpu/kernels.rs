@@ -27,8 +27,11 @@ impl Kernels for Gpu {
         linear::forward(x, linear, Rows::Together)
     }
 
-    fn linear_rowwise(&self, x: &Tensor, linear: &Linear, _stage: Generating) -> Result<Tensor> {
-        Ok(linear::forward(x, linear, Rows::Alone)?.0)
+    fn linear_rowwise(&self, x: &Tensor, linear: &Linear, stage: Generating) -> Result<Tensor> {
+        match stage {
+            Generating::Prefill => Ok(linear::forward(x, linear, Rows::Alone)?.0),
+            Generating::Decode => linear::few(x, linear),
+        }
     }
 
     fn linear_backward(

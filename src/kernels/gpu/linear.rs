@@ -6,6 +6,7 @@ use super::{
     super::{Gradients, InputGradient, Linear, LinearSaved, Lora, Result, Slot, Tensor, access, linear::lora_rank},
     columns, elementwise,
     gemm::Matrix,
+    matvec::Stored,
     memory::Piece,
     weight,
 };
@@ -18,6 +19,30 @@ const BACKWARD: &str = "linear backward";
 pub(super) enum Rows {
     Together,
     Alone,
+}
+
+/// The same for a few rows, for generation: each row's bits are independent of how many there are.
+pub(super) fn few(x: &Tensor, linear: &Linear) -> Result<Tensor> {
+    let (tokens, d_in) = access::matrix(FORWARD, "x", x.dims())?;
+    let d_out = linear.weight.expect_columns(FORWARD, "weight", d_in)?;
+    let x = x.gpu(FORWARD, "x")?;
+    let y = Piece::new(x.card(), &[tokens, d_out], DType::F32)?;
+    Stored::weight(FORWARD, &linear.weight)?.product(x, &y, 1.0, false)?;
+    add_bias(linear, &y, d_out)?;
+    for lora in &linear.loras {
+        let rank = lora_rank(FORWARD, lora, d_in, d_out)?;
+        let (a, b) = (lora.a.gpu(FORWARD, "LoRA A")?, lora.b.gpu(FORWARD, "LoRA B")?);
+        let u = Piece::new(x.card(), &[tokens, rank], DType::F32)?;
+        Stored::dense(FORWARD, a)?.product(x, &u, 1.0, false)?;
+        Stored::dense(FORWARD, b)?.product(&u, &y, lora.scale, true)?;
+    }
+    Ok(y.into())
+}
+
+fn add_bias(linear: &Linear, y: &Piece, d_out: usize) -> Result<()> {
+    let Some(bias) = &linear.bias else { return Ok(()) };
+    access::expect_dims(FORWARD, "bias", bias.dims(), &[d_out])?;
+    columns::add_row(y, bias.gpu(FORWARD, "bias")?)
 }
 
 /// `y = x Wᵀ + b + Σ scale·(x Aᵀ) Bᵀ`.
@@ -34,10 +59,7 @@ pub(super) fn forward(x: &Tensor, linear: &Linear, rows: Rows) -> Result<(Tensor
         let panel = panel?;
         factor.times(panel.matrix().t()).rowwise(alone).to(whole.columns(panel.rows()))?;
     }
-    if let Some(bias) = &linear.bias {
-        access::expect_dims(FORWARD, "bias", bias.dims(), &[d_out])?;
-        columns::add_row(&y, bias.gpu(FORWARD, "bias")?)?;
-    }
+    add_bias(linear, &y, d_out)?;
     let mut low = Vec::with_capacity(linear.loras.len());
     for lora in &linear.loras {
         let rank = lora_rank(FORWARD, lora, d_in, d_out)?;

@@ -20,8 +20,10 @@ use super::{
 /// Buffers that nobody uses now, and how much there is.
 #[derive(Debug)]
 pub(super) struct Pool {
-    /// By size.
-    free: Mutex<BTreeMap<u64, Vec<wgpu::Buffer>>>,
+    /// By size, each with the batch in which it was last named.
+    free: Mutex<BTreeMap<u64, Vec<(wgpu::Buffer, u64)>>>,
+    /// The batch that is being recorded.
+    batch: AtomicU64,
     used: AtomicU64,
     peak: AtomicU64,
     idle: AtomicU64,
@@ -31,15 +33,30 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(poison: bool) -> Self {
         let zero = AtomicU64::default;
-        Self { free: Mutex::default(), used: zero(), peak: zero(), idle: zero(), poison }
+        Self { free: Mutex::default(), batch: zero(), used: zero(), peak: zero(), idle: zero(), poison }
     }
 
-    fn take(&self, size: u64) -> Option<wgpu::Buffer> {
+    /// A batch was handed over.
+    pub(super) fn next_batch(&self) {
+        self.batch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Batches that were handed over.
+    #[cfg(test)]
+    pub(super) fn batch(&self) -> u64 {
+        self.batch.load(Ordering::Relaxed)
+    }
+
+    /// A buffer of about this size; one that no command names which is not handed over yet, if it is to be written `first`.
+    fn take(&self, size: u64, first: bool) -> Option<wgpu::Buffer> {
         let mut free = self.free.lock().ok()?;
-        let (&found, buffers) = free.range_mut(size..=size + size / 4).find(|(_, buffers)| !buffers.is_empty())?;
-        let buffer = buffers.pop();
+        let batch = self.batch.load(Ordering::Relaxed);
+        let (found, buffer) = free.range_mut(size..=size + size / 4).find_map(|(&found, buffers)| {
+            let at = buffers.iter().rposition(|&(_, last)| !first || last < batch)?;
+            Some((found, buffers.swap_remove(at).0))
+        })?;
         self.idle.fetch_sub(found, Ordering::Relaxed);
-        buffer
+        Some(buffer)
     }
 
     fn put(&self, buffer: wgpu::Buffer) {
@@ -47,7 +64,7 @@ impl Pool {
         self.used.fetch_sub(size, Ordering::Relaxed);
         if let Ok(mut free) = self.free.lock() {
             self.idle.fetch_add(size, Ordering::Relaxed);
-            free.entry(size).or_default().push(buffer);
+            free.entry(size).or_default().push((buffer, self.batch.load(Ordering::Relaxed)));
         }
     }
 
@@ -76,6 +93,8 @@ pub(super) struct Block {
     card: Arc<Card>,
     /// Always there until it is dropped.
     buffer: Option<wgpu::Buffer>,
+    /// Whether others read it too, and it never goes back into the pool.
+    is_shared: bool,
 }
 
 impl fmt::Debug for Block {
@@ -86,7 +105,9 @@ impl fmt::Debug for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
+        if let Some(buffer) = self.buffer.take()
+            && !self.is_shared
+        {
             self.card.pool.put(buffer);
         }
     }
@@ -127,6 +148,15 @@ impl Piece {
     /// # Errors
     /// [`KernelError::OutOfMemory`].
     pub(crate) fn new(card: &Arc<Card>, dims: &[usize], dtype: DType) -> Result<Self> {
+        let piece = Self::of_pool(card, dims, dtype, false)?;
+        if card.pool.poison {
+            piece.fill(f32::NAN.to_bits())?;
+        }
+        Ok(piece)
+    }
+
+    /// The same, `first` to be written by the host: see [`Pool::take`].
+    fn of_pool(card: &Arc<Card>, dims: &[usize], dtype: DType, first: bool) -> Result<Self> {
         let bytes = (dims.iter().product::<usize>() * dtype.size_in_bytes()) as u64;
         let size = rounded(bytes);
         if bytes > card.info().largest_buffer {
@@ -137,17 +167,17 @@ impl Piece {
                 card.info().largest_buffer >> 20
             )));
         }
-        let buffer = match card.pool.take(size) {
+        let buffer = match card.pool.take(size, first) {
             Some(buffer) => buffer,
             None => create(card, size)?,
         };
         card.pool.count(buffer.size());
-        let block = Arc::new(Block { card: Arc::clone(card), buffer: Some(buffer) });
-        let piece = Self { block, start: 0, dims: dims.to_vec(), dtype };
-        if card.pool.poison {
-            piece.fill(f32::NAN.to_bits())?;
-        }
-        Ok(piece)
+        Ok(Self::of_buffer(card, buffer, false, dims, dtype))
+    }
+
+    fn of_buffer(card: &Arc<Card>, buffer: wgpu::Buffer, is_shared: bool, dims: &[usize], dtype: DType) -> Self {
+        let block = Arc::new(Block { card: Arc::clone(card), buffer: Some(buffer), is_shared });
+        Self { block, start: 0, dims: dims.to_vec(), dtype }
     }
 
     /// Zeros.
@@ -157,16 +187,24 @@ impl Piece {
         Ok(piece)
     }
 
-    /// These bytes, which are its elements in row order.
+    /// These bytes, which are its elements in row order. Nothing is waited for and nothing handed over.
     pub(crate) fn upload(card: &Arc<Card>, bytes: &[u8], dims: &[usize], dtype: DType) -> Result<Self> {
-        let piece = Self::new(card, dims, dtype)?;
-        piece.write(bytes)?;
+        let piece = Self::of_pool(card, dims, dtype, true)?;
+        piece.write_first(bytes)?;
         Ok(piece)
     }
 
-    /// Indices or offsets that a kernel reads.
+    /// Indices or offsets that a kernel reads. The last lists that were asked for are on the card already.
     pub(super) fn indices(card: &Arc<Card>, indices: &[u32]) -> Result<Self> {
-        Self::upload(card, bytemuck::cast_slice(indices), &[indices.len()], DType::U32)
+        let dims = [indices.len()];
+        if let Some(buffer) = card.lists.find(indices) {
+            return Ok(Self::of_buffer(card, buffer, true, &dims, DType::U32));
+        }
+        let bytes = (indices.len() * DType::U32.size_in_bytes()) as u64;
+        let piece = Self::of_buffer(card, create(card, rounded(bytes))?, true, &dims, DType::U32);
+        piece.write_first(bytemuck::cast_slice(indices))?;
+        card.lists.keep(indices, piece.buffer()?);
+        Ok(piece)
     }
 
     /// Plain numbers that a kernel reads.
@@ -244,6 +282,14 @@ impl Piece {
     /// The same memory as words of four bytes, `words` of them.
     pub(super) fn as_words(&self, words: usize) -> Self {
         Self { dims: vec![words], dtype: DType::U32, ..self.clone() }
+    }
+
+    /// The whole words that hold these bytes of it, and where in the first one they begin.
+    pub(super) fn words(&self, bytes: Range<usize>) -> (Self, u32) {
+        let first = self.start + bytes.start as u64;
+        let start = first / 4 * 4;
+        let words = (self.start + bytes.end as u64 - start).div_ceil(4) as usize;
+        (Self { start, ..self.as_words(words) }, (first - start) as u32)
     }
 
     /// Overwrites its elements with those of another piece of the same card, type and number.

@@ -28,21 +28,30 @@ mod heaps;
 mod keep;
 mod kernels;
 mod linear;
+mod lists;
+mod matvec;
 mod memory;
 mod norm;
+mod pace;
+mod profile;
+mod rates;
 mod rope;
 mod self_test;
 mod shader;
 #[cfg(test)]
 pub(crate) mod tests;
+mod validation;
 mod weight;
 
 pub use blocks::Blocks;
 #[cfg(test)]
 pub(crate) use bridge::Bridge;
 pub use card::{Card, CardInfo, CardOptions, cards};
+pub use heaps::CardMemory;
 pub use memory::Piece;
-pub use self_test::{processor_rate, rate, self_test};
+pub use profile::KernelTime;
+pub use rates::{Rates, processor_rates, rates};
+pub use self_test::self_test;
 
 use std::sync::Arc;
 

@@ -10,8 +10,9 @@ use super::{
     shader::Shader,
 };
 
-static NORM: Shader = Shader { name: "norm", source: include_str!("norm.wgsl"), operands: 5 };
-static WEIGHT: Shader = Shader { name: "norm_weight", source: include_str!("norm_weight.wgsl"), operands: 4 };
+static NORM: Shader = Shader::new("norm", concat!(include_str!("sum.wgsl"), include_str!("norm.wgsl")), 5);
+static WEIGHT: Shader =
+    Shader::new("norm_weight", concat!(include_str!("sum.wgsl"), include_str!("norm_weight.wgsl")), 4);
 
 const FORWARD: &str = "rms norm";
 const BACKWARD: &str = "rms norm backward";

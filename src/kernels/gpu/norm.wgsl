@@ -14,7 +14,9 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> w: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dy: array<f32>;
 
-var<workgroup> partial: array<f32, 64>;
+alias Number = f32;
+const THREADS: u32 = 64u;
+const LANES: u32 = THREADS;
 
 @compute @workgroup_size(64)
 fn main(
@@ -34,13 +36,8 @@ fn main(
             sum += value * value;
         }
     }
-    partial[thread] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if (thread < half) { partial[thread] = partial[thread] + partial[thread + half]; }
-        workgroupBarrier();
-    }
-    let mean = partial[0] / f32(p.width);
+    let total = sum_of(thread, sum);
+    let mean = total / f32(p.width);
     if (BACKWARD == 1u) {
         let factor = inv[p.inv + row];
         let pull = -mean * factor * factor * factor;

@@ -8,7 +8,9 @@ struct Parameters { dw: u32, x: u32, dy: u32, inv: u32, rows: u32, width: u32 }
 @group(0) @binding(3) var<storage, read_write> dy: array<f32>;
 @group(0) @binding(4) var<storage, read_write> inv: array<f32>;
 
-var<workgroup> partial: array<f32, 64>;
+alias Number = f32;
+const THREADS: u32 = 64u;
+const LANES: u32 = THREADS;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -17,11 +19,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let at = row * p.width + group.x;
         sum += dy[p.dy + at] * inv[p.inv + row] * x[p.x + at];
     }
-    partial[thread] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if (thread < half) { partial[thread] = partial[thread] + partial[thread + half]; }
-        workgroupBarrier();
-    }
-    if (thread == 0u) { dw[p.dw + group.x] = dw[p.dw + group.x] + partial[0]; }
+    let total = sum_of(thread, sum);
+    if (thread == 0u) { dw[p.dw + group.x] = dw[p.dw + group.x] + total; }
 }

@@ -8,7 +8,7 @@ use super::{
     shader::Shader,
 };
 
-static ROPE: Shader = Shader { name: "rope", source: include_str!("rope.wgsl"), operands: 4 };
+static ROPE: Shader = Shader::new("rope", include_str!("rope.wgsl"), 4);
 
 /// Rotates every head of every token; `inverse` by the negative angle.
 pub(super) fn rotate(x: Tensor, heads: usize, positions: &[u32], table: &RopeTable, inverse: bool) -> Result<Tensor> {

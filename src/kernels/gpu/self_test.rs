@@ -1,7 +1,7 @@
 //! Whether a card computes what the processor does: every operation at small odd shapes, before anything is trusted to it.
 //! Drivers have compiled right programs wrongly before, and a model that is trained on wrong sums shows it late.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use candle_core::DType;
 use rand::{RngExt, SeedableRng};
@@ -57,40 +57,7 @@ pub fn self_test(card: &Arc<Card>) -> Result<()> {
     Ok(())
 }
 
-/// Multiplications and additions a second of a product as a model of half a billion parameters has them.
-///
-/// # Errors
-/// What the driver said.
-pub fn rate(card: &Arc<Card>) -> Result<f64> {
-    rate_of(&super::kernels::Gpu { card: Arc::clone(card), keeps_bf16: false }, &Place::Gpu(Arc::clone(card)))
-}
-
-/// The same of the processor, on the threads of the current pool.
-pub fn processor_rate() -> Result<f64> {
-    rate_of(&Cpu::default(), &Place::CPU)
-}
-
-fn rate_of(kernels: &dyn Kernels, place: &Place) -> Result<f64> {
-    const TOKENS: usize = 512;
-    const WIDTH: usize = 896;
-    const WIDE: usize = 2432;
-    let x = random(1, &[TOKENS, WIDTH])?.to_place(place)?;
-    let layer = Linear::frozen(random(2, &[WIDE, WIDTH])?.to_place(place)?);
-    let run = |times: usize| -> Result<f64> {
-        let begin = Instant::now();
-        for _ in 0..times {
-            kernels.linear(&x, &layer)?;
-        }
-        place.synchronize()?;
-        Ok(begin.elapsed().as_secs_f64() / times as f64)
-    };
-    // The first compiles, the second says how many fit into a fifth of a second.
-    run(1)?;
-    let times = (0.2 / run(1)?.max(1e-6)).clamp(1.0, 200.0) as usize;
-    Ok(2.0 * (TOKENS * WIDTH * WIDE) as f64 / run(times)?)
-}
-
-fn random(seed: u64, dims: &[usize]) -> Result<Tensor> {
+pub(super) fn random(seed: u64, dims: &[usize]) -> Result<Tensor> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
     Tensor::from_vec(values, dims, &Place::CPU)
@@ -150,7 +117,9 @@ fn stored(kernels: &dyn Kernels) -> Result<Vec<Vec<f32>>> {
     }
     for weight in weights {
         found.push(kernels.embed(&[4, 0, 3], &weight, 1.5)?.to_vec()?);
-        found.push(kernels.linear(&x, &Linear::frozen(weight))?.0.to_vec()?);
+        let layer = Linear::frozen(weight);
+        found.push(kernels.linear(&x, &layer)?.0.to_vec()?);
+        found.push(kernels.linear_rowwise(&x, &layer, Generating::Decode)?.to_vec()?);
     }
     Ok(found)
 }

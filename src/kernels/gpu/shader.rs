@@ -19,6 +19,8 @@ pub(super) struct Shader {
     pub source: &'static str,
     /// How many operands it has, eight at most.
     pub operands: usize,
+    /// Whether it multiplies matrices: what it does is then told as a rate.
+    pub multiplies: bool,
 }
 
 /// A shader with the constants that its text leaves open, which are put before it: `const HEAD_DIM: u32 = 64u;`.
@@ -29,6 +31,16 @@ pub(super) struct Program<'a> {
 }
 
 impl Shader {
+    /// A shader that moves numbers about or works on each by itself.
+    pub(super) const fn new(name: &'static str, source: &'static str, operands: usize) -> Self {
+        Self { name, source, operands, multiplies: false }
+    }
+
+    /// A shader whose work is products of matrices.
+    pub(super) const fn of_products(name: &'static str, source: &'static str, operands: usize) -> Self {
+        Self { name, source, operands, multiplies: true }
+    }
+
     /// The shader, which leaves nothing open.
     pub(super) fn plain(&'static self) -> Program<'static> {
         Program { shader: self, constants: &[] }

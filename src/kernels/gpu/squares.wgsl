@@ -8,7 +8,9 @@ struct Parameters { sums: u32, x: u32, len: u32 }
 
 const STRETCH: u32 = 4096u;
 
-var<workgroup> partial: array<f32, 64>;
+alias Number = f32;
+const THREADS: u32 = 64u;
+const LANES: u32 = THREADS;
 
 @compute @workgroup_size(64)
 fn main(
@@ -28,11 +30,6 @@ fn main(
             sum += select(0.0, 1.0, (bits & 0x7f800000u) == 0x7f800000u);
         }
     }
-    partial[thread] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if (thread < half) { partial[thread] = partial[thread] + partial[thread + half]; }
-        workgroupBarrier();
-    }
-    if (thread == 0u && stretch * STRETCH < p.len) { sums[p.sums + stretch] = partial[0]; }
+    let total = sum_of(thread, sum);
+    if (thread == 0u && stretch * STRETCH < p.len) { sums[p.sums + stretch] = total; }
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Card, CardOptions, cards};
-use crate::{DType, Place, Tensor};
+use super::{Card, CardOptions, Piece, cards};
+use crate::{
+    AttentionShape, DType, Gradients, InputGradient, Kernels, Layout, Linear, Outcome, Place, Segment, Tensor,
+    testing::{qkv, random, tensor, values},
+};
 
-/// A card to test on, poisoned; `None`, with a printed reason, where there is none. With `CI` set that is a failure.
+/// A card to test on, poisoned and watched by the validation layers; `None`, with a printed reason, where there is none. With `CI` set that is a failure.
 pub(crate) fn card(options: CardOptions) -> Option<Arc<Card>> {
-    let opened = Card::open(0, CardOptions { poison: true, ..options });
+    let opened = Card::open(0, CardOptions { poison: true, validated: true, ..options });
     match opened {
         Ok(card) => Some(card),
         Err(error) if std::env::var_os("CI").is_some() => panic!("with CI set a card must answer: {error}"),
@@ -87,7 +90,135 @@ fn a_lost_card_is_told_and_nothing_hangs() {
 fn a_card_that_computes_rightly_passes_its_self_test() {
     let Some(card) = card(CardOptions::default()) else { return };
     super::self_test(&card).unwrap();
-    let (card, processor) = (super::rate(&card).unwrap(), super::processor_rate().unwrap());
-    assert!(card > 0.0 && processor > 0.0, "{card} {processor}");
-    eprintln!("card {:.1} GFLOP/s, processor {:.1}", card / 1e9, processor / 1e9);
+    let (card, processor) = (super::rates(&card).unwrap(), super::processor_rates().unwrap());
+    eprintln!("card to processor: {}", card.in_words(&processor));
+    for rates in [card, processor] {
+        let all = [rates.tall, rates.head, rates.decode];
+        assert!(all.iter().all(|&rate| rate > 0.0 && rate.is_finite()), "{rates:?}");
+        let (least, most) = all.iter().fold((f64::MAX, 0.0_f64), |(a, b), &rate| (a.min(rate), b.max(rate)));
+        assert!((least..=most).contains(&rates.of_step()), "{rates:?}");
+    }
+}
+
+/// Products, attention forward and backward: what is cut by time.
+fn cut_by_time(card: &Arc<Card>) -> Vec<Vec<f32>> {
+    let kernels = super::Bridge::new(card);
+    let of = |seed, rows: usize, columns: usize| tensor(&random(seed, rows * columns), (rows, columns));
+    let (x, layer) = (of(1, 200, 1100), Linear::frozen(of(2, 150, 1100)));
+    let (y, saved) = kernels.linear(&x, &layer).unwrap();
+    let mut grads = Gradients::new(1, &Place::CPU).unwrap();
+    let dx = kernels.linear_backward(&x, &saved, &y, &layer, InputGradient::Fresh, &mut grads).unwrap().unwrap();
+    let segment = |start, len, prefix| Segment { start, len, prefix };
+    let layout = Layout::new(vec![segment(0, 150, 0..0), segment(150, 70, 0..150), segment(220, 5, 0..0)]).unwrap();
+    let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.4, softcap: None, window: None };
+    let (q, k, v, d_o) = (of(3, 225, 32), of(4, 225, 16), of(5, 225, 16), of(6, 225, 32));
+    let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape).unwrap();
+    let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+    let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape).unwrap();
+    [y, dx, o, lse, dq, dk, dv].iter().map(values).collect()
+}
+
+#[test]
+fn how_much_is_handed_over_at_once_changes_no_bit() {
+    let of = |batch_work| card(CardOptions { batch_work, ..CardOptions::default() }).map(|card| cut_by_time(&card));
+    let (Some(whole), Some(tiles), Some(between)) = (of(Some(u64::MAX)), of(Some(1)), of(Some(20_000_000))) else {
+        return;
+    };
+    assert!(whole == tiles && whole == between);
+}
+
+#[test]
+fn what_a_batch_takes_is_learned_from_those_before() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    let before = card.pace.budget();
+    let x = tensor(&random(1, 512 * 512), (512, 512)).to_place(&Place::Gpu(Arc::clone(&card))).unwrap();
+    let layer = Linear::frozen(x.clone());
+    let kernels = super::kernels(&card, false);
+    for _ in 0..40 {
+        kernels.linear(&x, &layer).unwrap();
+    }
+    card.wait().unwrap();
+    assert_ne!(card.pace.budget(), before);
+}
+
+#[test]
+fn a_list_that_was_asked_for_before_is_there_and_nothing_is_handed_over_for_it() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    let zeros = Piece::zeros(&card, &[4], DType::F32).unwrap();
+    let lists: Vec<Vec<u32>> = (0..20).map(|n| vec![n, 7, n + 1]).collect();
+    let pieces: Vec<Piece> = lists.iter().map(|list| Piece::indices(&card, list).unwrap()).collect();
+    let again = Piece::indices(&card, &lists[19]).unwrap();
+    assert!(again.buffer().unwrap() == pieces[19].buffer().unwrap());
+    // The first ones made room, and whoever holds them still has them.
+    assert!(Piece::indices(&card, &lists[0]).unwrap().buffer().unwrap() != pieces[0].buffer().unwrap());
+    assert_eq!(card.pool.batch(), 0, "nothing was handed over");
+    for (list, piece) in lists.iter().zip(pieces) {
+        assert_eq!(Tensor::from(piece).to_vec::<u32>().unwrap(), *list);
+    }
+    assert_eq!(Tensor::from(zeros).to_vec::<f32>().unwrap(), [0.0; 4]);
+}
+
+#[test]
+fn what_is_written_first_is_not_written_into_what_waiting_commands_read() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    let upload = |value: f32| Piece::upload(&card, bytemuck::bytes_of(&[value; 64]), &[64], DType::F32).unwrap();
+    let sum = Piece::zeros(&card, &[64], DType::F32).unwrap();
+    for value in 1..=30 {
+        // Free again while the addition still waits.
+        super::elementwise::add(&sum, &upload(value as f32)).unwrap();
+    }
+    assert_eq!(Tensor::from(sum).to_vec::<f32>().unwrap(), [465.0; 64]);
+}
+
+#[test]
+fn shaders_are_timed_by_the_cards_own_clock() {
+    let Some(card) = card(CardOptions::default()) else { return };
+    if let Err(error) = card.watch() {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    cut_by_time(&card);
+    let told = card.watched().unwrap();
+    let gemm = told.iter().find(|kernel| kernel.name == "gemm").unwrap();
+    assert!(gemm.runs >= 2 && gemm.seconds > 0.0, "{gemm:?}");
+    assert_eq!(gemm.products, 2 * 200 * 150 * 1100);
+    assert!(told.iter().any(|kernel| kernel.name.starts_with("attention backward")), "{told:?}");
+    cut_by_time(&card);
+    assert_eq!(card.watched().unwrap(), []);
+}
+
+#[test]
+fn a_document_longer_than_one_operand_is_done_some_heads_at_a_time() {
+    let Some(small) = card(CardOptions { binding_limit: Some(16 << 10), ..CardOptions::default() }) else { return };
+    let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 10, scale: 0.4, softcap: None, window: None };
+    let of = |kernels: &dyn Kernels, tokens: usize| {
+        let of = |seed, columns: usize| tensor(&random(seed, tokens * columns), (tokens, columns));
+        let segment = |start, len, prefix| Segment { start, len, prefix };
+        let layout =
+            Layout::new(vec![segment(0, tokens - 50, 0..0), segment(tokens - 50, 50, 0..tokens - 50)]).unwrap();
+        let (q, k, v, d_o) = (of(3, 40), of(4, 20), of(5, 20), of(6, 40));
+        let (o, lse) = kernels.attention(qkv(&q, &k, &v), &layout, &shape)?;
+        let outcome = Outcome { o: &o, lse: &lse, d_o: &d_o };
+        let (dq, dk, dv) = kernels.attention_backward(qkv(&q, &k, &v), outcome, &layout, &shape)?;
+        Ok::<_, crate::KernelError>([o, lse, dq, dk, dv].iter().map(values).collect::<Vec<_>>())
+    };
+    let small = super::Bridge::new(&small);
+    // Heads of 12 numbers, two queries' to a key's: 165 tokens fit with one key head, 82 with two.
+    let (found, expected) = (of(&small, 150).unwrap(), of(&crate::cpu::Cpu::default(), 150).unwrap());
+    for (found, expected) in found.iter().zip(&expected) {
+        let size = expected.iter().fold(0.1_f32, |size, x| size.max(x.abs()));
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 4e-5 * size));
+    }
+    let error = of(&small, 200).unwrap_err().to_string();
+    assert!(error.contains("200 tokens is too long") && error.contains("165 tokens fit"), "{error}");
+}
+
+#[test]
+fn a_card_without_any_extra_computes_rightly() {
+    // No half precision, no subgroups, no clock, operands of 128 MiB: what every card has.
+    let Some(card) = card(CardOptions { bare: true, ..CardOptions::default() }) else { return };
+    super::self_test(&card).unwrap();
+    assert!(card.binding_limit <= 128 << 20);
+    let error = card.watch().unwrap_err().to_string();
+    assert!(error.contains("no clock"), "{error}");
 }

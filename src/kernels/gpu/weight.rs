@@ -14,7 +14,7 @@ use super::{
     shader::Shader,
 };
 
-static WIDEN: Shader = Shader { name: "widen_bf16", source: include_str!("widen_bf16.wgsl"), operands: 2 };
+static WIDEN: Shader = Shader::new("widen_bf16", include_str!("widen_bf16.wgsl"), 2);
 
 /// Numbers in a panel at most: 32 MiB.
 const PANEL: usize = 8 << 20;

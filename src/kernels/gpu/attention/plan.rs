@@ -59,6 +59,14 @@ impl Plan {
         Self { numbers, positions: 0, parts }
     }
 
+    /// Rows of either side that the farthest reaching block of a layout reaches, from the first to the last: the least that
+    /// a run must take.
+    pub(super) fn reach(layout: &Layout, window: Option<usize>) -> usize {
+        let queries = layout.segments().iter().flat_map(|segment| query_blocks(segment, window));
+        let keys = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window));
+        queries.chain(keys).map(|block| block.others.len().max(block.rows.len())).max().unwrap_or(0)
+    }
+
     /// Blocks of keys, and the queries that see them.
     pub(super) fn of_keys(layout: &Layout, window: Option<usize>, room: &Room) -> Self {
         let blocks = layout.segments().iter().flat_map(|segment| key_blocks(layout, segment, window)).collect();
@@ -225,6 +233,7 @@ mod tests {
     #[test]
     fn queries_reach_from_the_first_key_in_their_window_to_themselves() {
         let layout = layout();
+        assert_eq!((Plan::reach(&layout, None), Plan::reach(&layout, Some(2))), (153, 68));
         let reach = |window| -> Vec<Range<usize>> {
             layout.segments().iter().flat_map(|segment| query_blocks(segment, window)).map(|b| b.others).collect()
         };

@@ -9,7 +9,9 @@ struct Parameters { stats: u32, lse: u32, o: u32, d_o: u32, heads: u32 } // of a
 @group(0) @binding(3) var<storage, read_write> o: array<f32>;
 @group(0) @binding(4) var<storage, read_write> d_o: array<f32>;
 
-var<workgroup> partial: array<f32, 256>;
+alias Number = f32;
+const THREADS: u32 = 256u;
+const LANES: u32 = 16u;
 
 @compute @workgroup_size(256)
 fn main(
@@ -17,22 +19,17 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let head = (at.x + at.y * groups.x) * 16u + thread / 16u;
-    let lane = thread % 16u;
+    let head = (at.x + at.y * groups.x) * 16u + thread / LANES;
+    let lane = thread % LANES;
     var sum = 0.0;
     if (head < p.heads) {
-        for (var i = lane; i < HEAD_DIM; i += 16u) {
+        for (var i = lane; i < HEAD_DIM; i += LANES) {
             sum += o[p.o + head * HEAD_DIM + i] * d_o[p.d_o + head * HEAD_DIM + i];
         }
     }
-    partial[thread] = sum;
-    workgroupBarrier();
-    for (var half = 8u; half > 0u; half /= 2u) {
-        if (lane < half) { partial[thread] = partial[thread] + partial[thread + half]; }
-        workgroupBarrier();
-    }
+    let total = sum_of(thread, sum);
     if (lane == 0u && head < p.heads) {
         stats[p.stats + head * 2u] = lse[p.lse + head];
-        stats[p.stats + head * 2u + 1u] = partial[thread];
+        stats[p.stats + head * 2u + 1u] = total;
     }
 }

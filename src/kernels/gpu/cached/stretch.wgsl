@@ -16,7 +16,10 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> k: array<f32>;
 @group(0) @binding(4) var<storage, read_write> v: array<f32>;
 
+alias Number = f32;
 const STRETCH: u32 = 64u;
+const THREADS: u32 = STRETCH; // a key each
+const LANES: u32 = THREADS;
 const STEP: u32 = 32u; // components of a key staged at once
 const ROW: u32 = 33u; // numbers from one key to the next: one more than needed, against conflicts of banks
 const LOWEST: f32 = -1e30;
@@ -25,7 +28,6 @@ const NOTHING: f32 = -87.0;
 var<workgroup> query: array<f32, HEAD_DIM>;
 var<workgroup> staged: array<f32, 2112>; // [STRETCH][ROW]
 var<workgroup> weights: array<f32, 64>;
-var<workgroup> folded: array<f32, 64>;
 
 fn capped(product: f32) -> f32 {
     let score = product * p.scale;
@@ -58,22 +60,10 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) t
     }
     let score = capped(product);
 
-    folded[thread] = select(LOWEST, score, thread < count);
-    workgroupBarrier();
-    for (var half = STRETCH / 2u; half > 0u; half /= 2u) {
-        if (thread < half) { folded[thread] = max(folded[thread], folded[thread + half]); }
-        workgroupBarrier();
-    }
-    let highest = folded[0];
-    workgroupBarrier();
+    let highest = largest_of(thread, select(LOWEST, score, thread < count));
     let weight = select(0.0, exp(clamp(score - highest, NOTHING, 0.0)), thread < count);
     weights[thread] = weight;
-    folded[thread] = weight;
-    workgroupBarrier();
-    for (var half = STRETCH / 2u; half > 0u; half /= 2u) {
-        if (thread < half) { folded[thread] = folded[thread] + folded[thread + half]; }
-        workgroupBarrier();
-    }
+    let total = sum_of(thread, weight);
 
     let to = p.sums + (at.y * p.heads + head) * (HEAD_DIM + 2u);
     for (var i = thread; i < HEAD_DIM; i += STRETCH) {
@@ -83,6 +73,6 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(local_invocation_index) t
     }
     if (thread == 0u) {
         sums[to + HEAD_DIM] = highest;
-        sums[to + HEAD_DIM + 1u] = folded[0];
+        sums[to + HEAD_DIM + 1u] = total;
     }
 }
