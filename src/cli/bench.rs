@@ -124,7 +124,6 @@ fn options(args: &Bench) -> BenchOptions {
 fn print(report: &BenchReport) -> Result<()> {
     let model = &report.model;
     let mb = |mb: f64| format!("{mb:.0} MB");
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let rows = [
         (
             "model",
@@ -207,6 +206,44 @@ fn print(report: &BenchReport) -> Result<()> {
     for line in output::table(
         &["part", "ms a step", "of the step", "GFLOP/s", "of the peak"],
         &[false, true, true, true, true],
+        &rows,
+    ) {
+        output::line(line)?;
+    }
+    print_kernels(report)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// What a graphics card says of its own time.
+fn print_kernels(report: &BenchReport) -> Result<()> {
+    if let Some(why) = &report.no_kernels {
+        output::line("")?;
+        output::line(format!("What each shader takes is not told: {why}"))?;
+    }
+    if report.kernels.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = report
+        .kernels
+        .iter()
+        .map(|kernel| {
+            vec![
+                kernel.name.to_owned(),
+                kernel.runs.to_string(),
+                format!("{:.2}", 1e3 * kernel.s),
+                percent(kernel.share),
+                kernel.gflops.map_or(String::new(), |g| format!("{g:.0}")),
+                kernel.matmul_share.map_or(String::new(), percent),
+            ]
+        })
+        .collect();
+    output::line("")?;
+    for line in output::table(
+        &["shader", "runs", "ms a step", "of all", "GFLOP/s", "of the peak"],
+        &[false, true, true, true, true, true],
         &rows,
     ) {
         output::line(line)?;

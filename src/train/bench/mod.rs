@@ -19,14 +19,15 @@ use std::{
 
 pub use generation::{GenerationCase, GenerationReport, generation};
 pub use peak::MatmulPeak;
-pub use report::{BenchReport, ModelReport, PartReport};
+pub use report::{BenchReport, KernelReport, ModelReport, PartReport};
 pub use shapes::Shape;
 
 use data::{
     PairId,
     config::{ObjectiveConfig, TokenBudget},
 };
-use model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, init};
+use kernels::{Place, gpu::KernelTime};
+use model::{AdamW, AdamWOptions, Doc, LoadOptions, Policy, PolicyError, init};
 
 use self::timed::{Phase, Stopwatch, Timed};
 use crate::{
@@ -117,6 +118,8 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
     }
     let cpu = process::processor_secs() - cpu;
     let (step_peak, _) = peak.finish();
+    on_phase("Timing each shader");
+    let watched = bench.watched_step(rounds)?;
 
     on_phase("Measuring the matmul peak");
     let rows = steps.iter().map(|step| step.longest_row.0).max();
@@ -127,7 +130,12 @@ pub fn run(options: &BenchOptions, on_phase: &mut dyn FnMut(&str)) -> Result<Ben
         bench.trainer.policy.weight_dtype(),
         bench.trainer.policy.place(),
     )?;
-    Ok(bench.report(name, &steps, losses, cpu, &matmul, Held { load_peak, before, step_peak }))
+    let held = Held { load_peak, before, step_peak };
+    Ok(BenchReport {
+        kernels: KernelReport::of(watched.as_deref().unwrap_or_default(), matmul.square_gflops),
+        no_kernels: watched.err(),
+        ..bench.report(name, &steps, losses, cpu, &matmul, held)
+    })
 }
 
 /// Reads the folder, or writes random weights to one that is gone right after.
@@ -238,6 +246,16 @@ impl<'a> Bench<'a> {
             longest_row: sizes.max().unwrap_or_default(),
             recomputed_blocks: done.passes.recomputed_blocks,
         })
+    }
+
+    /// One more step, in which a graphics card times each of its shaders; a sentence where it has no clock.
+    fn watched_step(&mut self, step: usize) -> Result<Result<Vec<KernelTime>, String>> {
+        let Place::Gpu(card) = self.trainer.policy.place().clone() else { return Ok(Ok(Vec::new())) };
+        if let Err(error) = card.watch() {
+            return Ok(Err(error.to_string()));
+        }
+        self.step(step)?;
+        Ok(Ok(card.watched().map_err(PolicyError::from)?))
     }
 
     fn batch(&self, step: usize) -> Result<Batch> {

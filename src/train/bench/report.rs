@@ -1,6 +1,7 @@
 //! What is told about measured steps.
 
 use data::MEGABYTE;
+use kernels::gpu::KernelTime;
 use serde::Serialize;
 
 use super::{Bench, Held, Stepped, peak::MatmulPeak, timed::Part};
@@ -42,6 +43,12 @@ pub struct BenchReport {
     pub matmul_share: f64,
     pub matmul: MatmulPeak,
     pub parts: Vec<PartReport>,
+    /// Of a step on a graphics card, by its own clock, the longest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<KernelReport>,
+    /// Why a card does not tell them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_kernels: Option<String>,
     /// Step-0 log-probs of the pairs, seconds a pair; only where the objective needs them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_s_per_pair: Option<f64>,
@@ -78,6 +85,34 @@ pub struct PartReport {
     /// `gflops` as a share of `matmul.square_gflops`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matmul_share: Option<f64>,
+}
+
+/// One shader in a step.
+#[derive(Debug, Clone, Serialize)]
+pub struct KernelReport {
+    pub name: &'static str,
+    pub runs: u64,
+    pub s: f64,
+    /// Share of the time of all shaders.
+    pub share: f64,
+    /// Matrix products a second; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gflops: Option<f64>,
+    /// `gflops` as a share of `matmul.square_gflops`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matmul_share: Option<f64>,
+}
+
+impl KernelReport {
+    pub(super) fn of(times: &[KernelTime], square_gflops: f64) -> Vec<Self> {
+        let all: f64 = times.iter().map(|time| time.seconds).sum();
+        let told = |&KernelTime { name, runs, seconds, products }: &KernelTime| {
+            let gflops = (products > 0).then(|| 2.0 * products as f64 / seconds / 1e9);
+            let matmul_share = gflops.map(|gflops| gflops / square_gflops);
+            Self { name, runs, s: seconds, share: seconds / all, gflops, matmul_share }
+        };
+        times.iter().map(told).collect()
+    }
 }
 
 impl Bench<'_> {
@@ -135,6 +170,8 @@ impl Bench<'_> {
             matmul_share: operations / count / mean_secs / 1e9 / matmul.square_gflops,
             matmul: matmul.clone(),
             parts,
+            kernels: Vec::new(),
+            no_kernels: None,
             reference_s_per_pair: self.reference_secs,
             losses,
         }
