@@ -1,12 +1,15 @@
 //! Runs on a graphics card: on most test machines the processor in disguise.
 
+use std::sync::Arc;
+
 use nudge::{
     data::config::RunConfig,
-    engine::protocol::Outcome,
+    engine::protocol::{Metrics, Outcome},
     kernels::{
         device,
         gpu::{Card, CardOptions},
     },
+    store::RunId,
 };
 
 use crate::{
@@ -21,27 +24,92 @@ fn on_card(number: usize) -> RunConfig {
     config
 }
 
+/// A test's own card, opened some way; nothing where no driver answers.
+fn opened(number: usize, options: CardOptions) -> Option<Arc<Card>> {
+    fixture::card()?;
+    let card = Card::open(0, options).unwrap();
+    device::adopt(number, &card);
+    Some(card)
+}
+
+fn trained(toy: &Toy, config: &RunConfig) -> RunId {
+    let (run, outcome) = toy.train(config);
+    assert_eq!(outcome, Outcome::Completed);
+    run
+}
+
+/// Every loss of two runs beside each other.
+#[track_caller]
+fn assert_near(toy: &Toy, own: RunId, other: RunId, tolerance: f64) {
+    let project = toy.open();
+    let steps = |run| -> Vec<(u64, Metrics)> { project.steps(run, None).unwrap() };
+    let (own, other) = (steps(own), steps(other));
+    assert_eq!(own.len(), other.len());
+    let mut compared = 0;
+    for ((step, own), (_, other)) in own.iter().zip(&other) {
+        for (name, expected) in
+            own.iter().filter(|(name, _)| ["loss", "eval/loss", "rewards/margins"].contains(&name.as_str()))
+        {
+            let found = value(other, name);
+            let off = (found - expected).abs() / expected.abs().max(1.0);
+            assert!(off < tolerance, "step {step}, {name}: {found} instead of {expected}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= own.len());
+}
+
+#[test]
+fn thirty_steps_in_pieces_are_near_the_processors() {
+    const NUMBER: usize = 1002;
+    // Tables, activations and gradients are larger than one operand may be.
+    let pieces = CardOptions { binding_limit: Some(16 << 10), poison: true, ..CardOptions::default() };
+    if opened(NUMBER, pieces).is_none() {
+        return;
+    }
+    let toy = Toy::new();
+    let thirty = |config: RunConfig| {
+        let mut config = config;
+        config.train.steps = Some(30);
+        config
+    };
+    let own = trained(&toy, &thirty(toy::config()));
+    let on_card = trained(&toy, &thirty(on_card(NUMBER)));
+    assert_near(&toy, own, on_card, 2e-3);
+}
+
+#[test]
+fn rows_of_a_thousand_tokens_are_near_the_processors() {
+    const NUMBER: usize = 1003;
+    // A megabyte an operand, as the least of cards would never have it.
+    let pieces = CardOptions { binding_limit: Some(1 << 20), poison: true, ..CardOptions::default() };
+    if opened(NUMBER, pieces).is_none() {
+        return;
+    }
+    let toy = Toy::new();
+    toy::write_long_model(&toy.model, 4096);
+    let story = "The boat came home and the stones were grey. ".repeat(60);
+    let pairs = (0..6).map(|n| toy::labelled(&format!("{story} Is {n} even?"), "yes sir", "no way"));
+    toy::add(&mut toy.open(), pairs.collect());
+    let few = |config: RunConfig| {
+        let mut config = config;
+        config.train.steps = Some(3);
+        config
+    };
+    let own = trained(&toy, &few(toy::config()));
+    let on_card = trained(&toy, &few(on_card(NUMBER)));
+    assert_near(&toy, own, on_card, 2e-3);
+}
+
 #[test]
 fn a_run_on_a_card_is_near_the_processors_and_goes_on_to_the_bit() {
     const NUMBER: usize = 1000;
     let Some(card) = fixture::card() else { return };
     device::adopt(NUMBER, &card);
     let toy = Toy::new();
-    let (own, outcome) = toy.train(&toy::config());
-    assert_eq!(outcome, Outcome::Completed);
-    let (whole, outcome) = toy.train(&on_card(NUMBER));
-    assert_eq!(outcome, Outcome::Completed);
-    let project = toy.open();
-    let steps = |run| project.steps(run, None).unwrap();
-    let (own, on_card_steps) = (steps(own), steps(whole));
-    assert_eq!(own.len(), on_card_steps.len());
-    for ((step, own), (_, found)) in own.iter().zip(&on_card_steps) {
-        let measured = own.iter().find(|(name, _)| name == "loss");
-        if let Some((_, loss)) = measured {
-            let found = value(found, "loss");
-            assert!((found - loss).abs() < 1e-3 * loss.abs().max(1.0), "step {step}: {found} instead of {loss}");
-        }
-    }
+    let own = trained(&toy, &toy::config());
+    let whole = trained(&toy, &on_card(NUMBER));
+    assert_near(&toy, own, whole, 1e-3);
 
     // Stopped in between, the same bits come out on the same card.
     let parts = toy.record(&on_card(NUMBER));
@@ -56,11 +124,7 @@ fn a_run_on_a_card_is_near_the_processors_and_goes_on_to_the_bit() {
 #[test]
 fn a_card_whose_driver_gives_up_costs_no_more_than_the_steps_since_the_checkpoint() {
     const NUMBER: usize = 1001;
-    if fixture::card().is_none() {
-        return;
-    }
-    let card = Card::open(0, CardOptions::default()).unwrap();
-    device::adopt(NUMBER, &card);
+    let Some(card) = opened(NUMBER, CardOptions::default()) else { return };
     let toy = Toy::new();
     let run = toy.record(&on_card(NUMBER));
     let engine = start();

@@ -220,13 +220,22 @@ fn write_model(folder: &Path) {
 
 /// The same with other random weights.
 pub fn write_model_seeded(folder: &Path, seed: u64) {
+    write_any_model(folder, seed, 128);
+}
+
+/// The same for rows of so many tokens.
+pub fn write_long_model(folder: &Path, positions: usize) {
+    write_any_model(folder, 7, positions);
+}
+
+fn write_any_model(folder: &Path, seed: u64, positions: usize) {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/llama_mha");
-    let spec = Spec::parse(
-        r#"{"model_type": "llama", "vocab_size": 512, "hidden_size": 32, "intermediate_size": 48,
+    let spec = format!(
+        r#"{{"model_type": "llama", "vocab_size": 512, "hidden_size": 32, "intermediate_size": 48,
             "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-            "max_position_embeddings": 128, "initializer_range": 0.15}"#,
-    )
-    .unwrap();
+            "max_position_embeddings": {positions}, "initializer_range": 0.15}}"#
+    );
+    let spec = Spec::parse(&spec).unwrap();
     init::write_random(folder, &spec, seed).unwrap();
     for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json"] {
         fs::copy(fixture.join(file), folder.join(file)).unwrap();
