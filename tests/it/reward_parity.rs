@@ -30,7 +30,7 @@ fn is_with_rewards(fixture: &Fixture) -> bool {
 }
 
 /// The fixture's adapter with the head that `another_seed.py` gives it.
-fn reward_model(fixture: &Fixture) -> Policy {
+pub fn reward_model(fixture: &Fixture) -> Policy {
     let mut options = Fixture::adapter_options();
     options.scalar = Some(ScalarHead::Plain);
     let mut policy = fixture.load(&options);

@@ -79,9 +79,12 @@ impl PeftConfig {
                 return Err("its config does not say that it is a LoRA (`peft_type`)".to_owned());
             }
         }
-        // A reward model: sequence classification with one label.
+        // A reward model: sequence classification with one label. PEFT writes the names that such a head may have beside the
+        // one that was asked for.
+        let is_head = |name: &Value| ["score", "classifier"].iter().any(|head| name == head);
+        let of_a_head = |saved: &Vec<Value>| saved.iter().all(is_head) && saved.iter().any(|name| name == "score");
         let scores = config.get("task_type").and_then(Value::as_str) == Some("SEQ_CLS")
-            && config.get("modules_to_save").and_then(Value::as_array).is_some_and(|saved| *saved == ["score"]);
+            && config.get("modules_to_save").and_then(Value::as_array).is_some_and(of_a_head);
         for (key, value) in &config {
             let is_score = key == "modules_to_save" && scores;
             if !UNDERSTOOD.contains(&key.as_str()) && !is_off(value) && !is_score {
