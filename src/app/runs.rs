@@ -16,7 +16,7 @@ use state::{
     train::{Preflight, RunCommand, Sheet, Start},
 };
 use store::{LeftOut, NewRun, PairQuery, Project, RunId, RunRecord, RunStatus};
-use train::{TrainError, objective, rlhf::teacher};
+use train::{TrainError, importance::contrast, objective, rlhf::teacher};
 
 use super::{
     App,
@@ -259,6 +259,7 @@ impl App {
         self.jobs.document.write("Could not delete the run", move |project| {
             teacher::refuse_to_delete(project, run)?;
             project.delete_run(run)?;
+            contrast::clear(project, None);
             reread_runs(project)
         });
     }

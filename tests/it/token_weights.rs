@@ -145,23 +145,6 @@ fn the_triplet_term_samples_answers_and_adds_its_share() {
     assert!(of("ti/triplet_active").iter().all(|(_, share)| (0.0..=1.0).contains(share)));
 }
 
-#[test]
-fn a_run_stopped_while_its_contrast_pair_is_fitted_begins_anew() {
-    let toy = Toy::new();
-    let mut config = by(TokenWeights::Tis, toy::config());
-    config.tis.steps = Some(100_000);
-    let run = toy.record(&config);
-    let engine = start();
-    let control = toy.queue(&engine, run);
-    toy::wait_for(&engine, |event| match event {
-        nudge::engine::protocol::Event::Phase { what, .. } if what.contains("contrast pair") => Some(()),
-        _ => None,
-    });
-    control.stop();
-    assert_eq!(finished(&engine, run), Outcome::Stopped { step: 0 });
-    assert!(!toy.open().dir().join("contrast").exists());
-}
-
 /// Weights of a checkpoint, as the token view shows them.
 #[test]
 fn the_weights_of_a_run_can_be_looked_at() {

@@ -68,7 +68,7 @@ section! { TiConfig = "ti";
     every: Every = Every::Step,
         EVERY = Setting::choice("Gradients taken", words::EVERIES).at(Group::Method, 31).only(When::Ti);
 
-    /// γ: weight of the triplet term, which samples an answer to each pair of a step and pulls it to the chosen and away from the rejected one; 0 = off, and nothing is sampled
+    /// γ: weight of the triplet term, which samples an answer to each pair of a step and pulls it to the chosen and away from the rejected one, as far from the start model, which has to stay: lora.full must be false; 0 = off, and nothing is sampled
     triplet_weight: f64 = 0.0,
         TRIPLET_WEIGHT = Setting::number("Triplet weight", Range::ZeroOrMore).at(Group::Method, 32).only(When::Ti);
 

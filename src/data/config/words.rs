@@ -286,7 +286,7 @@ pub(super) const TOKEN_WEIGHTS: &[Word] = &[
     word(
         "tis",
         "TIS-DPO",
-        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike",
+        "arXiv 2410.04350: a token counts by how much likelier a model of the good answers finds it than one of the bad ones; costs two short runs and two forwards a pair, once for all runs alike. The two models are adapters on a frozen base, so lora.full must be false",
     ),
     word(
         "ti",
@@ -335,7 +335,11 @@ pub(super) const PRIORS: &[Word] = &[
 
 pub(super) const EVERIES: &[Word] = &[
     word("step", "Each visit", "Under the weights as they are: twice the time of a step"),
-    word("start", "Once", "Under the model that the run starts from; kept in the project for later runs"),
+    word(
+        "start",
+        "Once",
+        "Under the model that the run starts from; kept in the project for later runs. That model has to stay, so lora.full must be false",
+    ),
 ];
 
 pub(super) const SCHEDULES: &[Word] = &[

@@ -4,6 +4,7 @@
 //! the same pairs again, by whatever method, finds them there.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -11,14 +12,14 @@ use std::{
 use data::config::{Contrast, RunConfig};
 use model::{Doc, Policy};
 use serde::{Deserialize, Serialize};
-use store::Project;
+use store::{Project, RunId, RunRecord, RunStatus};
 
-use super::Side;
+use super::{Side, unfinished};
 use crate::{
     dataset::{documents::PairDoc, inputs, negatives::with},
     error::{Result, TrainError},
     measure::reference::Reference,
-    run::checkpoint,
+    run::{checkpoint, rotation},
 };
 
 const FOLDER: &str = "contrast";
@@ -103,6 +104,55 @@ pub fn keep(project: &Project, name: &str, sets: &[Policy; 2]) -> Result<Contras
     Ok(kept)
 }
 
+/// Deletes the pairs that no checkpoint of any run names, and what is left of a stopped fit whose run is gone or done. `going`:
+/// the run that asks, and the pair that it is about to have. While another run is going nothing is deleted: it may have one
+/// that it has not noted yet.
+pub fn clear(project: &Project, going: Option<(RunId, &str)>) {
+    if let Err(error) = delete_unneeded(project, going) {
+        // It is nobody's loss but disk.
+        tracing::warn!("contrast pairs that nobody needs any more could not be deleted: {error}");
+    }
+}
+
+fn delete_unneeded(project: &Project, going: Option<(RunId, &str)>) -> Result<()> {
+    let Ok(entries) = fs::read_dir(project.dir().join(FOLDER)) else {
+        return Ok(());
+    };
+    let runs = project.runs()?;
+    let is_other = |record: &RunRecord| going.is_none_or(|(run, _)| run != record.id);
+    if runs.iter().any(|record| record.status.is_live() && is_other(record)) {
+        return Ok(());
+    }
+    let steps = |record: &RunRecord| {
+        let folders = &record.checkpoints;
+        let states = rotation::steps(folders).into_iter().filter_map(|step| checkpoint::state_of(folders, step));
+        states.filter_map(|state| Some(state.contrast?.name)).collect::<Vec<_>>()
+    };
+    let mut needed: BTreeSet<String> = runs.iter().flat_map(steps).collect();
+    needed.extend(going.map(|(_, name)| name.to_owned()));
+    let may_go_on = |run: RunId| runs.iter().any(|record| record.id == run && record.status != RunStatus::Completed);
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_needed = match path.extension() {
+            None => entry.file_name().to_str().is_some_and(|name| needed.contains(name)),
+            Some(_) => {
+                let of_going = path.file_stem().and_then(|name| name.to_str());
+                going.is_some_and(|(_, name)| of_going == Some(name))
+                    || unfinished::run_of(&path).is_some_and(may_go_on)
+            }
+        };
+        if !is_needed {
+            fs::remove_dir_all(&path).map_err(TrainError::io("delete", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Steps of each of the two, for a run of so many: half of them, unless the settings say how many.
+pub fn steps(config: &RunConfig, total: u64) -> u64 {
+    config.tis.steps.unwrap_or(total.div_ceil(2)).max(1)
+}
+
 /// Of everything that the two depend on: the base, how they are fitted in `steps` steps, and these pairs in their order.
 pub fn name_of<'p>(
     reference: &Reference,
@@ -154,11 +204,11 @@ pub fn text(pair: &PairDoc, side: Side) -> Doc {
     with(&pair.doc, &[place])
 }
 
-fn folder(project: &Path, name: &str) -> PathBuf {
+pub(super) fn folder(project: &Path, name: &str) -> PathBuf {
     project.join(FOLDER).join(name)
 }
 
-fn file(side: Side) -> &'static str {
+pub(super) fn file(side: Side) -> &'static str {
     match side {
         Side::Chosen => "positive.safetensors",
         Side::Rejected => "negative.safetensors",

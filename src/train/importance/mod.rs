@@ -1,19 +1,21 @@
 //! Token importance: how much each token of an answer counts in the margin.
 //!
 //! `tis`: weights from the contrast of two models, pure. `ti`: weights from gradients and places, pure. `contrast`: the two
-//! models, fitted once and kept in the project by content. `weigher`: the weights of a run's pairs as it meets them. `training`: the
-//! same as part of a run. `anchored`: the answers that TI-DPO's triplet term
+//! models, fitted once and kept in the project by content; `fitting`: how; `unfinished`: what a stopped fit leaves. `weigher`: the
+//! weights of a run's pairs as it meets them. `training`: the same as part of a run. `anchored`: the answers that TI-DPO's triplet term
 //! samples. `seen`: the weights of given answers, for whoever looks at them; `told`: all of it in symbols and in words.
 //!
 //! Source: arXiv 2410.04350 (TIS-DPO) with its released code, 2505.19653 (TI-DPO).
 
 pub mod anchored;
 pub mod contrast;
+mod fitting;
 pub mod seen;
 pub mod ti;
 pub mod tis;
 pub mod told;
 mod training;
+mod unfinished;
 pub mod weigher;
 
 pub use anchored::Anchor;
@@ -54,6 +56,14 @@ impl Side {
     /// Of the answer in this place of a pair's document.
     pub fn of(place: usize) -> Self {
         if place == 0 { Self::Chosen } else { Self::Rejected }
+    }
+
+    /// The model of a contrast pair that learns this side.
+    fn model(self) -> &'static str {
+        match self {
+            Self::Chosen => "π⁺",
+            Self::Rejected => "π⁻",
+        }
     }
 }
 

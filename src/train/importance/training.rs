@@ -1,47 +1,26 @@
-//! Token weights as part of a run: the contrast pair fitted before its first step, weights computed as pairs are met.
+//! Token weights as part of a run: the contrast pair that there is by its first step, weights computed as pairs are met.
 
 use std::{ops::ControlFlow, time::Instant};
 
-use data::{
-    config::{Contrast, Every, Margin, TokenWeights as By},
-    counted,
-    metrics::REWARD_MARGIN,
-};
-use model::{AdamW, Doc, Policy, PolicyError};
+use data::config::{Every, TokenWeights as By};
+use model::{Doc, Policy, PolicyError};
 use store::LogLevel;
 
 use super::{
-    Contrasted, Side, at_start,
-    contrast::{self, keep, name_of},
-    narrowest,
+    Contrasted, Side, at_start, narrowest,
     weigher::{Which, contrasts, of_answers, weighs_each_step},
 };
 use crate::{
-    dataset::{
-        documents::{PairDoc, first},
-        inputs,
-        packing::pack,
-        sampler::Sampler,
-    },
+    dataset::{documents::first, packing::pack},
     error::{Result, TrainError},
-    loss::{Batch, BatchLoss, Part, Texts},
+    loss::Part,
     measure::{
         log_probs::LogProbs,
         reference::{Origin, ReadRow, Reference, Source},
     },
-    objective::{Objective, Smoothing},
-    run::{
-        context::Context,
-        host::CurrentWeights,
-        prepare::adamw,
-        schedule,
-        training::{Training, update},
-    },
-    step::{Plan, StepDone, StepEnd, Trainer, fit_memory},
+    run::{context::Context, host::CurrentWeights, training::Training},
+    step::{StepEnd, Trainer, fit_memory},
 };
-
-/// Tells the walk over the contrast pair's lessons from the run's own.
-const STREAM: u32 = 16;
 
 /// What is read of documents, or nothing because the run is to stop.
 type Read = Result<StepEnd<Part, Option<LogProbs>>>;
@@ -241,145 +220,6 @@ impl Training {
         }
         Ok(StepEnd::Done(Some(read)))
     }
-
-    /// Of what the run's contrast pair would be fitted on.
-    fn contrast_name(&self) -> String {
-        let pairs = self.dataset.pairs.train.iter().enumerate();
-        let to_learn = pairs.filter(|(index, _)| !self.left_out.contains(index)).map(|(_, pair)| pair);
-        name_of(&self.state.reference, &self.config, self.contrast_steps(), to_learn)
-    }
-
-    fn contrast_steps(&self) -> u64 {
-        self.config.tis.steps.unwrap_or(self.length.steps.div_ceil(2)).max(1)
-    }
-
-    /// Two short runs on the run's own base, kept in the project under this name. `Break` = stopped meanwhile.
-    fn fit(&mut self, name: &str, context: &mut Context<'_>) -> Result<ControlFlow<()>> {
-        let watch = context.watch();
-        let mut fitted = Vec::with_capacity(2);
-        for side in [Side::Chosen, Side::Rejected] {
-            let Some(one) = self.fit_one(side, context)? else {
-                return Ok(ControlFlow::Break(()));
-            };
-            fitted.push(one);
-        }
-        let (Some((negative, on_swapped)), Some((positive, on_pairs))) = (fitted.pop(), fitted.pop()) else {
-            return Ok(ControlFlow::Break(()));
-        };
-        self.state.contrast = Some(keep(&context.project, name, &[positive, negative])?);
-        let steps = counted(self.contrast_steps() as usize, "step", "steps");
-        let how = match self.config.tis.contrast {
-            Contrast::Dpo => format!(
-                "by DPO on the pairs and on the pairs swapped, {steps} each; reward margins {on_pairs:.3} and {on_swapped:.3} at their last steps"
-            ),
-            Contrast::Sft => format!(
-                "on the chosen answers and on the rejected ones, {steps} each; {on_pairs:.3} and {on_swapped:.3} nats a token at their last steps"
-            ),
-        };
-        let secs = watch.elapsed(context).as_secs_f64();
-        context.log(LogLevel::Info, format!("Fitted the contrast pair for the token weights {how}. It took {secs:.1} s and stays in the project for other runs on the same pairs"))?;
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// One of the two, and what it came to at its last step: reward margin, or loss a token. `None` = stopped meanwhile.
-    fn fit_one(&mut self, side: Side, context: &mut Context<'_>) -> Result<Option<(Policy, f64)>> {
-        let shape = inputs::adapter_shape(&self.config.lora, self.config.train.shuffle_seed);
-        let policy = self.trainer.policy.beside(&shape, None)?;
-        let optimizer = AdamW::new(policy.parameters(), adamw(&self.config))?;
-        let memory = self.trainer.memory.map(|memory| memory.seen_from(&self.trainer.policy, &policy));
-        let mut trainer = Trainer { policy, optimizer, memory };
-        let mut order = Sampler::new(self.dataset.pairs.train.len(), self.config.train.shuffle_seed, STREAM);
-        let (steps, mut budget, mut aside) = (self.contrast_steps(), self.state.budget, Vec::new());
-        let what = match side {
-            Side::Chosen => "Fitting the contrast pair, first half",
-            Side::Rejected => "Fitting the contrast pair, second half",
-        };
-        let mut told = 0.0;
-        for step in 1..=steps {
-            context.phase(what, Some((step - 1) as f32 / steps as f32));
-            let mut met = order.take(self.config.train.pairs_per_step);
-            met.retain(|index| !self.left_out.contains(index) && !self.state.aside.pairs.contains(index));
-            loop {
-                met.retain(|index| !aside.contains(index));
-                if met.is_empty() {
-                    break;
-                }
-                match self.contrast_step(&mut trainer, side, (&met, step, budget), context)? {
-                    StepEnd::Done((done, value)) if done.updated => {
-                        told = value;
-                        break;
-                    }
-                    StepEnd::Done(_) => {
-                        return Err(TrainError::Sentence(format!(
-                            "The contrast pair for the token weights gave a loss or a gradient that is not a number at step {step}. A lower tis.learning_rate usually helps"
-                        )));
-                    }
-                    StepEnd::Stopped => return Ok(None),
-                    StepEnd::OutOfMemory { alone: Some(Part::Pair(place) | Part::Reference(place)), .. } => {
-                        aside.push(met[place]);
-                    }
-                    StepEnd::OutOfMemory { alone: None, .. } if budget > 1 => budget /= 2,
-                    StepEnd::OutOfMemory { error, .. } => return Err(error),
-                }
-            }
-        }
-        Ok(Some((trainer.policy, told)))
-    }
-
-    /// One of its steps, with what it came to.
-    fn contrast_step(
-        &mut self,
-        trainer: &mut Trainer,
-        side: Side,
-        (met, step, budget): (&[usize], u64, usize),
-        context: &mut Context<'_>,
-    ) -> Result<StepEnd<Part, (StepDone, f64)>> {
-        let by_dpo = self.config.tis.contrast == Contrast::Dpo;
-        if by_dpo && self.anchor(met, context)?.is_break() {
-            return Ok(StepEnd::Stopped);
-        }
-        let of_pair = |index: &usize| &self.dataset.pairs.train[*index];
-        let lessons: Vec<PairDoc> = met.iter().map(|index| contrast::lesson(of_pair(index), side)).collect();
-        let texts: Vec<Doc> = met.iter().map(|index| contrast::text(of_pair(index), side)).collect();
-        let anchors: Vec<Vec<f64>> = met.iter().map(|&index| lesson_sums(self.anchors.of_pair(index), side)).collect();
-        let batch = if by_dpo {
-            let docs: Vec<(usize, &Doc)> = lessons.iter().map(|lesson| &lesson.doc).enumerate().collect();
-            Batch::pack(&docs, &Texts::default(), &Texts::default(), budget)?
-        } else {
-            let docs: Vec<(usize, &Doc)> = texts.iter().enumerate().collect();
-            Batch::pack(&[], &Texts { weight: 1.0, docs }, &Texts::default(), budget)?
-        };
-        let optimizer = &self.config.optimizer;
-        let peak = self.config.tis.learning_rate.unwrap_or(optimizer.learning_rate);
-        let scheduled = schedule::learning_rate(optimizer, step, self.contrast_steps());
-        let plan = Plan {
-            step,
-            rows: &batch.rows,
-            learning_rate: peak * scheduled / optimizer.learning_rate,
-            max_grad_norm: optimizer.max_grad_norm,
-        };
-        let (beta, margin) = (self.config.tis.beta, Margin::AnchoredSum);
-        let objective = Objective::Dpo { beta, margin, smoothing: Smoothing::None };
-        let at_start = |place: usize| anchors[place].as_slice();
-        let mut loss = BatchLoss::new(&batch, objective, &lessons, &at_start);
-        let speaker = Some(&self.trainer.policy);
-        let done = match update(trainer, plan, &mut loss, (speaker, &self.codec), context)?.or_end() {
-            Ok(done) => done,
-            Err(end) => return Ok(end),
-        };
-        let margin = loss.pair_metrics().into_iter().find(|(name, _)| name == REWARD_MARGIN);
-        let value = margin.map_or_else(|| crate::step::Loss::value(&loss), |(_, margin)| margin);
-        Ok(StepEnd::Done((done, value)))
-    }
-}
-
-/// Σ log π_ref of a lesson's two answers from those of the pair's.
-fn lesson_sums(of_pair: &[f64], side: Side) -> Vec<f64> {
-    let mut sums: Vec<f64> = of_pair.iter().take(2).copied().collect();
-    if side == Side::Rejected {
-        sums.reverse();
-    }
-    sums
 }
 
 /// Reads documents under a name, from the cache or with `read`; whoever asks meanwhile is answered by `speaker`. `None` =
