@@ -427,6 +427,9 @@ pub struct PreflightReport {
     pub total_steps: u64,
     /// From one measured step.
     pub estimated_secs: f64,
+    /// Of these, what the weights of tokens take: a contrast pair that is not there yet, or gradients.
+    #[serde(default)]
+    pub weighing_secs: f64,
     /// Sentences that deserve a look before the start.
     pub warnings: Vec<String>,
     /// What becomes of the labelled pairs.
@@ -434,6 +437,14 @@ pub struct PreflightReport {
     pub lengths: Lengths,
     /// What is wrong with their tokens, the grave first.
     pub findings: Vec<PairFinding>,
+}
+
+impl PreflightReport {
+    /// ", 12 s of it for token weights" behind the time, where there are any.
+    pub fn of_weights(&self) -> String {
+        let secs = self.weighing_secs;
+        if secs > 0.0 { format!(", {} of it for token weights", data::duration(secs)) } else { String::new() }
+    }
 }
 
 /// Labelled pairs by what becomes of them.

@@ -1,6 +1,7 @@
 //! Everything that can be known before a start, most of it measured.
 
 mod findings;
+mod weights;
 
 use std::{ops::ControlFlow, path::Path};
 
@@ -17,6 +18,7 @@ use train::{
         documents::{self, Bounds, Dataset},
         inputs, negatives,
     },
+    importance::later_bytes,
     loss::judge,
     measure::{
         golden, judging,
@@ -93,7 +95,7 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     let reference = Reference::of(&policy, &codec);
     let (rlhf, of_rewards) = reward_model(&project, config, (&policy, &reference), &dataset)?;
     let mut memory = budget::MemoryLimit::new(config.train.memory_mb, &policy, others);
-    memory.expect(rlhf.as_ref().map_or(0, |rlhf| rlhf.later_bytes(&policy)));
+    memory.expect(rlhf.as_ref().map_or(0, |rlhf| rlhf.later_bytes(&policy)) + later_bytes(config, &policy));
     let mut row_tokens = budget::row_tokens(config.train.micro_batch_tokens, memory, &policy);
 
     let mut report = PreflightReport {
@@ -119,7 +121,8 @@ pub fn report(project: &Path, config: &RunConfig, asker: &Asker<'_>) -> Result<P
     };
     report.warnings.extend(of_rewards);
     findings::fill(&mut report, &data, &dataset, &codec, &config.data);
-    try_row(&mut report, &mut policy, config, &dataset, &mut row_tokens, &mut memory)?;
+    let is_fitted = weights::is_fitted(&project, config, &reference, (&dataset, share), total_steps);
+    try_row(&mut report, &mut policy, (config, is_fitted), &dataset, &mut row_tokens, &mut memory)?;
     asker.go_on()?;
     step_zero(&mut report, &mut project, &mut policy, &reference, config, &dataset, asker)?;
     warn(&mut report, config, &dataset);
@@ -198,11 +201,11 @@ fn step_zero(
     Ok(())
 }
 
-/// Tries the largest row: the peak of memory, and the time of a run.
+/// Tries the largest row: the peak of memory, and the time of a run. `is_fitted`: its contrast pair is there already.
 fn try_row(
     report: &mut PreflightReport,
     policy: &mut Policy,
-    config: &RunConfig,
+    (config, is_fitted): (&RunConfig, bool),
     dataset: &Dataset,
     row_tokens: &mut usize,
     memory: &mut budget::MemoryLimit,
@@ -223,7 +226,10 @@ fn try_row(
     } else {
         of_texts + of_a_pair * per_step.min(pairs.len()) as f64
     };
-    report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64;
+    let measured = (report.train_pairs + report.eval_pairs, of_a_pair);
+    let a_step = (per_step.min(report.train_pairs), report.total_steps);
+    report.weighing_secs = secs_a_token * weights::tokens(config, is_fitted, measured, a_step);
+    report.estimated_secs = secs_a_token * tokens_a_step * report.total_steps as f64 + report.weighing_secs;
     report.memory = tried.outlook;
     report.warnings.extend(tried.warnings);
     let too_large = tried.never_fit.pairs.iter().map(|&index| pairs[index].id);
