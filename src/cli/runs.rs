@@ -6,7 +6,7 @@ use data::{
     metrics::{Better, Metric, Stored, Told},
 };
 use serde_json::json;
-use store::{LeftOut, Project, RunRecord, family};
+use store::{LeftOut, Project, RunRecord, RunStatus, family};
 
 use super::{args::Runs, ending::Ending, output};
 
@@ -47,6 +47,11 @@ pub fn run(args: &Runs) -> Result<Ending> {
     for line in output::table(&headings, &right, &rows) {
         output::line(line)?;
     }
+    for run in runs.iter().filter(|run| run.status == RunStatus::Failed) {
+        if let Some(message) = &run.message {
+            output::line(format!("Run {} failed {}: {message}", run.id.0, where_it_failed(run)))?;
+        }
+    }
     Ok(Ending::Done)
 }
 
@@ -57,7 +62,7 @@ fn row(project: &Project, depth: usize, run: &RunRecord) -> Result<Vec<String>> 
         format!("{}{}", branch(depth, run), output::one_line(&run.name, 32)),
         run.method.clone(),
         run.status.to_string(),
-        format!("{}/{}", run.step, run.total_steps),
+        progress(run),
     ];
     for stored in compared() {
         let series = project.series(run.id, &stored.name(), None)?;
@@ -65,6 +70,15 @@ fn row(project: &Project, depth: usize, run: &RunRecord) -> Result<Vec<String>> 
     }
     cells.push(when(run.created_ms));
     Ok(cells)
+}
+
+fn where_it_failed(run: &RunRecord) -> String {
+    if run.step == 0 { "before its first step".to_owned() } else { format!("after step {}", run.step) }
+}
+
+/// How far it is; of a run that never counted its steps there is nothing to say.
+fn progress(run: &RunRecord) -> String {
+    if run.total_steps == 0 { "–".to_owned() } else { format!("{}/{}", run.step, run.total_steps) }
 }
 
 /// "└ 40 ": where a fork leaves the run above it.

@@ -65,14 +65,12 @@ pub(super) fn state(project: &Project, record: &RunRecord) -> Result<String> {
     let secs = times.last().map_or(0.0, |(_, ms)| *ms as f64 / 1000.0);
     let begun = jiff::Timestamp::from_millisecond(record.created_ms)
         .map_or_else(|_| "at an unknown time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
-    let mut text = format!(
-        "Run {}, {}: step {} of {}, begun {begun}, {} of training",
-        record.id.0,
-        record.status,
-        record.step,
-        record.total_steps,
-        duration(secs)
-    );
+    let far = match record.total_steps {
+        0 => "before its first step".to_owned(),
+        total => format!("step {} of {total}", record.step),
+    };
+    let mut text =
+        format!("Run {}, {}: {far}, begun {begun}, {} of training", record.id.0, record.status, duration(secs));
     if let Some(message) = &record.message {
         write!(text, ". {message}").ok();
     }

@@ -130,10 +130,14 @@ pub fn adapter(
     if part == Part::Newest && subject.about.continued.is_some() {
         return Err(ExportError::NotOnTop);
     }
+    if subject.policy.has_scalar_head() && layout != Layout::Peft {
+        return Err(ExportError::Reward);
+    }
     let export = Export::begin(subject, What::Adapter { layout, part }, dir)?;
     let at = export.aside.path();
     phase(on_phase, "Writing the adapter", None)?;
-    adapter::save(subject.policy, &at, layout, part, &subject.about.base_model)?;
+    adapter::save(subject.policy, &at, layout, part, &subject.about.base_model)
+        .map_err(|error| of_its_place(error, &at, &export.aside.target()))?;
     phase(on_phase, "Reading it back", None)?;
     let below: Vec<&Path> = match part {
         Part::Sum => Vec::new(),
@@ -176,6 +180,14 @@ pub fn merged(
     let proof = Proof::of(subject.policy, None, &read_back, &bare, subject.probes)?;
     write_companions(subject, &at)?;
     export.finish(proof, tolerance, Vec::new(), on_phase)
+}
+
+/// What cannot be written is told of the place where it was to be, not of the folder in the making.
+fn of_its_place(error: LoadError, made: &Path, target: &Path) -> LoadError {
+    match error {
+        LoadError::Adapter { path, reason } if path == made => LoadError::Adapter { path: target.to_owned(), reason },
+        error => error,
+    }
 }
 
 pub(super) fn phase(on_phase: &mut OnPhase<'_>, what: &str, share: Option<f32>) -> Result<(), ExportError> {

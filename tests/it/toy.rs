@@ -87,6 +87,11 @@ impl Toy {
         Self { _dir: dir, project: project_dir, model }
     }
 
+    /// The same with another project, wherever that is.
+    pub fn with(self, project: PathBuf) -> Self {
+        Self { project, ..self }
+    }
+
     pub fn open(&self) -> Project {
         Project::open(&self.project).unwrap()
     }

@@ -30,12 +30,12 @@ section! { RlhfConfig = "rlhf";
     /// Answers sampled to each prompt of a step; RLOO and GRPO compare them with each other
     #[serde(skip_serializing_if = "Option::is_none")]
     answers_per_prompt: Option<usize> = None,
-        ANSWERS_PER_PROMPT = Setting::count("Answers a prompt", Range::OneOrMore).at(Group::Method, 9).only(When::Sampling)
+        ANSWERS_PER_PROMPT = Setting::count("Answers a prompt", Range::Between(1, 1024)).at(Group::Method, 9).only(When::Sampling)
             .unset(|run| run.answers_per_prompt().to_string());
 
     /// Longest sampled answer, tokens; a longer one is cut
     max_tokens: usize = 128,
-        MAX_TOKENS = Setting::count("Longest sampled answer", Range::OneOrMore).at(Group::Method, 10).only(When::Sampling);
+        MAX_TOKENS = Setting::count("Longest sampled answer", Range::Between(1, 1_000_000)).at(Group::Method, 10).only(When::Sampling);
 
     /// Taken from the score of an answer that was cut
     missing_eos_penalty: f64 = 1.0,
@@ -79,11 +79,11 @@ section! { PpoConfig = "ppo";
 
     /// γ: what a later reward counts
     gamma: f64 = 1.0,
-        GAMMA = Setting::number("γ", Range::AboveZero).only(When::Method(Method::Ppo));
+        GAMMA = Setting::number("γ", Range::Between(0, 1)).only(When::Method(Method::Ppo));
 
     /// λ of generalised advantage estimation: 1 trusts the rewards, 0 the critic
     lambda: f64 = 0.95,
-        LAMBDA = Setting::number("λ", Range::ZeroOrMore).only(When::Method(Method::Ppo));
+        LAMBDA = Setting::number("λ", Range::Between(0, 1)).only(When::Method(Method::Ppo));
 
     /// Peak rate of the critic's AdamW
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,15 +153,11 @@ pub(super) fn faults(config: &RunConfig) -> Vec<(Setting, String)> {
                 ),
             ));
         }
-        if kind != Method::Ppo && config.answers_per_prompt() < 2 {
+        if kind != Method::Ppo && config.answers_per_prompt() == 1 {
             faults.push((
                 RlhfConfig::ANSWERS_PER_PROMPT,
                 format!("1, and {name} compares the answers to a prompt with each other; it must be 2 or more"),
             ));
-        }
-        if config.ppo.gamma > 1.0 || config.ppo.lambda > 1.0 {
-            let setting = if config.ppo.gamma > 1.0 { PpoConfig::GAMMA } else { PpoConfig::LAMBDA };
-            faults.push((setting, "above 1; it must be at most 1".to_owned()));
         }
     }
     faults
@@ -203,7 +199,13 @@ mod tests {
             ["rlhf.answers_per_prompt"]
         );
         assert!(fields(Method::Ppo, &|config| config.rlhf.answers_per_prompt = Some(1)).is_empty());
-        assert_eq!(fields(Method::Ppo, &|config| config.ppo.lambda = 1.5), ["ppo.lambda"]);
+        let beyond = |config: &mut RunConfig| (config.ppo.gamma, config.ppo.lambda) = (1.1, 1.5);
+        assert_eq!(fields(Method::Ppo, &beyond), ["ppo.gamma", "ppo.lambda"]);
+        // A step of so many answers, or of such, finds no memory on any machine.
+        let most = |config: &mut RunConfig| {
+            (config.rlhf.answers_per_prompt, config.rlhf.max_tokens) = (Some(usize::MAX >> 1), usize::MAX >> 1);
+        };
+        assert_eq!(fields(Method::Ppo, &most), ["rlhf.answers_per_prompt", "rlhf.max_tokens"]);
         let further = |config: &mut RunConfig| config.model.continue_adapter = Some("a".into());
         assert_eq!(fields(Method::Reward, &further), ["model.continue_adapter"]);
     }
