@@ -31,6 +31,7 @@ pub mod adapter;
 mod arithmetic;
 mod attribution;
 mod backward;
+mod beside_reference;
 mod block;
 mod config;
 mod disk;
@@ -70,6 +71,7 @@ mod trained;
 mod weights;
 
 pub use arithmetic::Products;
+pub use beside_reference::{Beside, WholeVocabulary};
 pub use disk::free_disk_bytes;
 pub use error::{LoadError, PolicyError, Result};
 pub use examine::examine;

@@ -215,7 +215,7 @@ impl Policy {
     }
 
     /// Normed hidden states of the row's predictors, `[A, d]`.
-    fn states(&self, weights: PassWeights, row: &Row) -> Result<Tensor> {
+    pub(super) fn states(&self, weights: PassWeights, row: &Row) -> Result<Tensor> {
         let rotations = self.rotations(row.layout.positions(), &row.lengths)?;
         let frame = Frame { weights, ..self.frame(&row.layout, &rotations, None) };
         let hidden = self.hidden(&frame, &row.tokens, row.needed(), |_, _, _| Ok(()))?;
@@ -224,7 +224,7 @@ impl Policy {
     }
 
     /// What the row reads of the predictors' states.
-    fn read(&self, row: &Row, states: &Tensor) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn read(&self, row: &Row, states: &Tensor) -> Result<Vec<Vec<f32>>> {
         if row.reads.is_scalar() {
             return Ok(split(&self.read_scalars(states)?.0, &row.scored));
         }
@@ -399,7 +399,7 @@ impl Policy {
 }
 
 /// Cuts the flat log-probs into the row's scored segments.
-fn split(flat: &[f32], lengths: &[usize]) -> Vec<Vec<f32>> {
+pub(super) fn split(flat: &[f32], lengths: &[usize]) -> Vec<Vec<f32>> {
     let mut rest = flat;
     lengths
         .iter()

@@ -56,6 +56,7 @@ pub fn sentence(chart: ChartId, config: &RunConfig, history: &History) -> Option
         // Their lines say it, or they are of the report, which has captions instead.
         ChartId::ScoreMargin
         | ChartId::Scores
+        | ChartId::Entropy
         | ChartId::Ratios
         | ChartId::Completions
         | ChartId::RewardMargin

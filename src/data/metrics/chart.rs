@@ -27,6 +27,7 @@ pub enum ChartId {
     ScoreLength,
     Objective,
     SampledKl,
+    Entropy,
     Ratios,
     Critic,
     Completions,
@@ -81,7 +82,9 @@ impl Chart {
             ChartId::ScoreAccuracy | ChartId::ScoreMargin | ChartId::Scores | ChartId::ScoreLength => {
                 method == Method::Reward
             }
-            ChartId::Objective | ChartId::SampledKl | ChartId::Ratios | ChartId::Completions => method.samples(),
+            ChartId::Objective | ChartId::SampledKl | ChartId::Entropy | ChartId::Ratios | ChartId::Completions => {
+                method.samples()
+            }
             ChartId::Critic => method == Method::Ppo,
             ChartId::Moved | ChartId::Sleeping | ChartId::Negatives | ChartId::Weights => {
                 Method::PREFERENCE.contains(&method)
@@ -149,6 +152,8 @@ pub const CHARTS: &[Chart] = &[
     chart(ChartId::Objective, "Score and reward of sampled answers", "objective/scores")
         .with_note("In standard deviations of the reward model; the reward has the KL penalty in it"),
     chart(ChartId::SampledKl, "KL of sampled answers", "objective/kl"),
+    chart(ChartId::Entropy, "Entropy of the policy", "policy/entropy_avg")
+        .with_note("How open it is what comes next, over the whole vocabulary; at 0 it says one thing"),
     chart(ChartId::Ratios, "Clipping", "policy/clipfrac_avg"),
     chart(ChartId::Critic, "Critic", "value/explained_variance"),
     chart(ChartId::Completions, "Length of the answers that teach", "completions/mean_length"),

@@ -494,6 +494,10 @@ pub const METRICS: &[Metric] = &[
     .against(&[0.0])
     .told(Told::OfARun)
     .line(ChartId::SampledKl, "per answer", Look::Series(0)),
+    metric("objective/kl_full", "KL of sampled answers, whole vocabulary", "sampled KL, exact", Measured::Steps, Unit::Nats, "Σ KL(π ‖ π_ref) over the whole vocabulary at each token of an answer, mean over the sampled answers: the same without the chance of which token came. Absent where the model caps its logits")
+    .line(ChartId::SampledKl, "over the whole vocabulary", Look::Series(1)),
+    metric("policy/entropy_avg", "Entropy a token", "entropy a token", Measured::Steps, Unit::NatsPerToken, "H(π) over the whole vocabulary before each token of the sampled answers, as it sampled; mean over the tokens. Absent where the model caps its logits")
+    .line(ChartId::Entropy, "a token", Look::Series(0)),
     metric("objective/entropy", "Entropy of sampled answers", "sampled entropy", Measured::Steps, Unit::Nats, "−Σ log π of an answer, mean over the sampled answers"),
     metric("reward/std", "Spread of the scores", "spread of scores", Measured::Steps, Unit::Plain, "Standard deviation of the score among the sampled answers"),
     metric("frac_reward_zero_std", "Prompts with equal scores", "prompts with equal scores", Measured::Steps, Unit::Share, "Share of prompts whose answers all have the same score and so teach nothing")
