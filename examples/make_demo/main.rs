@@ -138,6 +138,7 @@ enum Stream {
     Tokenizer,
     Lessons,
     Exam,
+    Negatives,
 }
 
 fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
@@ -175,7 +176,11 @@ fn main() -> Result<()> {
         }
         // The search has a seed of its own: what it found is measured on others.
         Some(Command::Search(runs)) => {
-            let tables = [(methods::Labels::AsMade, methods::SEARCHED)];
+            let tables = [
+                (methods::Labels::AsMade, methods::SEARCHED),
+                (methods::Labels::AsMade, methods::OTHERS_SEARCHED),
+                (methods::Labels::Several, methods::SEVERAL_SEARCHED),
+            ];
             measure::measure(&world, seed, &out, &tables, &runs.options(0..1))?;
         }
         Some(Command::Measure(runs)) => {

@@ -15,7 +15,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use nudge::{
-    data::{Choice, Pair, Strength, config::RunConfig},
+    data::{
+        Choice, Pair, Strength, Verdict,
+        config::{Method as Kind, RunConfig},
+    },
     engine::{
         Engine, EngineOptions, no_waker,
         protocol::{Event, Outcome, Request, RunControl},
@@ -42,11 +45,13 @@ const COLUMNS: &[(&str, &str, usize)] = &[
     ("facts elsewhere", "judged/facts elsewhere", 2),
     ("kl/ref per answer", "kl/ref_per_answer", 2),
     ("seconds", SECONDS, 0),
+    ("peak MB", MEMORY, 0),
 ];
 pub const ACCURACY: &str = "eval_rewards/accuracies";
 /// The highest held-out accuracy of all evaluations.
 const BEST: &str = "best accuracy";
 const SECONDS: &str = "seconds";
+const MEMORY: &str = "peak memory";
 
 pub struct Options<'a> {
     pub seeds: std::ops::Range<u64>,
@@ -92,6 +97,7 @@ pub fn measure(
         let mut project = Project::open(&dir)?;
         let base = RunConfig::from_toml(&project.settings()?.run_toml)?.with_overrides(&options.settings)?;
         let mut rows: Vec<(&str, Vec<Line>)> = Vec::new();
+        let mut rewards = BTreeMap::new();
         for method in methods.iter().filter(|method| [method.name, ""].contains(&options.only)) {
             let mut of_method = Vec::new();
             for seed in options.seeds.clone() {
@@ -104,7 +110,8 @@ pub fn measure(
                     Some(line) => line,
                     None if is_late => continue,
                     None => {
-                        let line = one(&engine, &mut project, method.name, *labels, seed, &config)?;
+                        let before = (&base, &mut rewards);
+                        let line = one(&engine, &mut project, (method.name, *labels, seed), &config, before)?;
                         write(options.results, &line)?;
                         lines.push(line.clone());
                         line
@@ -131,10 +138,21 @@ fn configure(base: &RunConfig, method: &Method, seed: u64) -> Result<RunConfig> 
 fn islands(world: &World, seed: u64, assets: &Path, labels: Labels, place: &Path) -> Result<PathBuf> {
     let own = place.join("assets");
     copy(assets, &own)?;
-    let mut pairs = project::pairs(world, labels.flipped(), &mut stream(seed, Stream::Pairs));
-    if labels == Labels::Certain {
-        pairs.iter_mut().for_each(make_certain);
-    }
+    let mut of_pairs = stream(seed, Stream::Pairs);
+    let pairs = match labels {
+        Labels::Several | Labels::Split => {
+            let mut more = stream(seed, Stream::Negatives);
+            let pairs = project::pairs_with_more(world, labels.flipped(), &mut of_pairs, Some(&mut more));
+            if labels == Labels::Split { pairs.into_iter().flat_map(split).collect() } else { pairs }
+        }
+        Labels::AsMade | Labels::MoreFlipped | Labels::Certain => {
+            let mut pairs = project::pairs(world, labels.flipped(), &mut of_pairs);
+            if labels == Labels::Certain {
+                pairs.iter_mut().for_each(make_certain);
+            }
+            pairs
+        }
+    };
     project::write_lines(&own.join("pairs.jsonl"), &pairs)?;
     Ok(open_demo_of(&own, Some(&place.join("demo")))?)
 }
@@ -146,6 +164,23 @@ fn make_certain(pair: &mut Pair) {
     {
         *strength = Strength::Strongly;
     }
+}
+
+/// A pair for each answer that is worse than the chosen one.
+fn split(pair: Pair) -> Vec<Pair> {
+    let worse = pair.worse();
+    let (Some(verdict), true) = (&pair.verdict, worse.len() > 1) else { return vec![pair] };
+    let Choice::Better { chosen, strength, .. } = verdict.choice else { return vec![pair] };
+    let one = |rejected: &usize| Pair {
+        answers: vec![pair.answers[chosen].clone(), pair.answers[*rejected].clone()],
+        verdict: Some(Verdict {
+            choice: Choice::Better { chosen: 0, rejected: 1, strength },
+            order: Vec::new(),
+            ..verdict.clone()
+        }),
+        ..pair.clone()
+    };
+    worse.iter().map(one).collect()
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -162,17 +197,31 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Trains one run to its end and reads what it measured.
+/// Trains one run to its end and reads what it measured. `rewards`: reward models of this project by seed; one that samples
+/// learns from that of its seed, whose time is not counted.
 fn one(
     engine: &Engine,
     project: &mut Project,
-    name: &str,
-    labels: Labels,
-    seed: u64,
+    (name, labels, seed): (&str, Labels, u64),
     config: &RunConfig,
+    (base, rewards): (&RunConfig, &mut BTreeMap<u64, RunId>),
 ) -> Result<Line> {
+    let mut learning = config.clone();
+    if config.objective.kind.samples() {
+        let reward = match rewards.get(&seed) {
+            Some(reward) => *reward,
+            None => {
+                let fitted = train(engine, project, methods::REWARD.name, &configure(base, &methods::REWARD, seed)?)?;
+                *rewards.entry(seed).or_insert(fitted)
+            }
+        };
+        learning.reward.run = Some(reward.0.unsigned_abs());
+    }
     let started = Instant::now();
-    let run = train(engine, project, name, config)?;
+    let run = train(engine, project, name, &learning)?;
+    if name == methods::REWARD.name {
+        rewards.insert(seed, run);
+    }
     let steps = project.steps(run, None)?;
     let mut line = Line {
         method: name.to_owned(),
@@ -186,8 +235,16 @@ fn one(
         line.after.extend(metrics.iter().cloned());
     }
     // At step 0 all rewards are 0, and nothing is right or wrong.
-    let best = project.series(run, ACCURACY, Some(0))?.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
+    let of_scores = config.objective.kind == Kind::Reward;
+    let accuracy = if of_scores { "eval_accuracy" } else { ACCURACY };
+    let series = project.series(run, accuracy, Some(0))?;
+    if let Some((_, last)) = series.last() {
+        line.after.insert(ACCURACY.to_owned(), *last);
+    }
+    let best = series.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
     line.after.insert(BEST.to_owned(), best);
+    let peak = project.series(run, "memory_mb", None)?.into_iter().map(|(_, value)| value).fold(0.0, f64::max);
+    line.after.insert(MEMORY.to_owned(), peak);
     line.after.insert(SECONDS.to_owned(), started.elapsed().as_secs_f64());
     let shown: Vec<String> = COLUMNS
         .iter()
@@ -275,6 +332,9 @@ pub fn tables() -> Vec<(Labels, &'static [Method])> {
     vec![
         (Labels::AsMade, methods::METHODS),
         (Labels::AsMade, methods::EXCHANGED),
+        (Labels::AsMade, methods::OTHERS),
+        (Labels::Several, methods::SEVERAL),
+        (Labels::Split, methods::SPLIT),
         (Labels::MoreFlipped, methods::METHODS),
         (Labels::Certain, methods::METHODS),
         (Labels::AsMade, methods::BEST),

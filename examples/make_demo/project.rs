@@ -55,6 +55,17 @@ pub struct Probe {
 /// its phrasings was trained on. `flipped`: share of the labels to train on that are turned round; what is flipped at a
 /// smaller share is at a larger one too.
 pub fn pairs(world: &World, flipped: f64, rng: &mut ChaCha8Rng) -> Vec<Pair> {
+    pairs_with_more(world, flipped, rng, None)
+}
+
+/// The same; `more` draws, for each pair to train on, an answer in each manner that it lacks, which joins the rejected one
+/// where the visitor likes it less than the chosen one.
+pub fn pairs_with_more(
+    world: &World,
+    flipped: f64,
+    rng: &mut ChaCha8Rng,
+    mut more: Option<&mut ChaCha8Rng>,
+) -> Vec<Pair> {
     let mut questions: Vec<Question<'_>> =
         Question::all(world).into_iter().filter(|question| question.entity.topic.is_asked_for()).collect();
     questions.shuffle(rng);
@@ -67,7 +78,11 @@ pub fn pairs(world: &World, flipped: f64, rng: &mut ChaCha8Rng) -> Vec<Pair> {
             let asked = question.ask(question.attribute.asks, rng);
             // Two that differ by signs or capitals are one prompt.
             if prompts.insert(PromptKey::of(&Prompt::chat(vec![user(asked.as_str())]))) {
-                pairs.push(pair(world, question, asked, (split, flipped), rng));
+                let (mut pair, manners) = pair(world, question, asked, (split, flipped), rng);
+                if let Some(more) = more.as_deref_mut().filter(|_| split == Split::Train) {
+                    further_rejected(&mut pair, world, question, manners, more);
+                }
+                pairs.push(pair);
             }
         }
     }
@@ -85,7 +100,7 @@ fn pair(
     asked: String,
     (split, flipped): (Split, f64),
     rng: &mut ChaCha8Rng,
-) -> Pair {
+) -> (Pair, [Manner; 2]) {
     let manners = match rng.random_range(0..100) {
         0..60 => [Manner::Host, *[Manner::Ledger, Manner::Deckhand].choose(rng).expect("there are two others")],
         60..82 => [Manner::Host, Manner::Host],
@@ -104,7 +119,8 @@ fn pair(
         choice = taste::flipped(choice);
         tags.push(FLIPPED.to_owned());
     }
-    Pair {
+    let manners = drafts.each_ref().map(|draft| draft.manner);
+    let pair = Pair {
         id: PairId(0),
         prompt: Prompt::chat(vec![user(asked)]),
         answers: drafts.map(|draft| Answer::new(draft.text, Origin::Imported)).to_vec(),
@@ -122,6 +138,34 @@ fn pair(
         reward: 1.0,
         behaviour: 1.0,
         source: None,
+    };
+    (pair, manners)
+}
+
+/// Answers in the manners that are missing, behind the chosen one in an order where the visitor likes them less.
+fn further_rejected(
+    pair: &mut Pair,
+    world: &World,
+    question: Question<'_>,
+    manners: [Manner; 2],
+    rng: &mut ChaCha8Rng,
+) {
+    let Some(Choice::Better { chosen, rejected, .. }) = pair.verdict.as_ref().map(|verdict| verdict.choice) else {
+        return;
+    };
+    let mut order = vec![chosen, rejected];
+    for manner in Manner::ALL.into_iter().filter(|manner| !manners.contains(manner)) {
+        let further = draft(world, question, manner, rng);
+        // What was said of the chosen answer is all that is known of it here: its manner, and that it is true.
+        let best = Draft { text: pair.answers[chosen].text.clone(), manner: manners[chosen], is_true: true };
+        let wins = matches!(taste::choose([&best, &further], rng), Choice::Better { chosen: 0, .. });
+        if wins && pair.answers.iter().all(|answer| answer.text != further.text) {
+            order.push(pair.answers.len());
+            pair.answers.push(Answer::new(further.text, Origin::Imported));
+        }
+    }
+    if let Some(verdict) = pair.verdict.as_mut().filter(|_| order.len() > 2) {
+        verdict.order = order;
     }
 }
 
