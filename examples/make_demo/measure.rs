@@ -208,13 +208,10 @@ fn one(
 ) -> Result<Line> {
     let mut learning = config.clone();
     if config.objective.kind.samples() {
-        let reward = match rewards.get(&seed) {
-            Some(reward) => *reward,
-            None => {
-                let fitted = train(engine, project, methods::REWARD.name, &configure(base, &methods::REWARD, seed)?)?;
-                *rewards.entry(seed).or_insert(fitted)
-            }
-        };
+        let known = rewards.get(&seed).copied();
+        let fit = || train(engine, project, methods::REWARD.name, &configure(base, &methods::REWARD, seed)?);
+        let reward = known.map_or_else(fit, Ok)?;
+        rewards.insert(seed, reward);
         learning.reward.run = Some(reward.0.unsigned_abs());
     }
     let started = Instant::now();

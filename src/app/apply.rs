@@ -222,6 +222,7 @@ impl App {
             RunCommand::ReadTimes(run, to) => self.read_times(run, to),
             RunCommand::KeepBoard => self.keep_board(),
             RunCommand::ReadStretch(stretch, last) => self.read_stretch(stretch, last),
+            RunCommand::ReadRollout(wanted) => self.read_rollout(wanted),
             RunCommand::ShowSteps(pair) => self.show_steps(pair),
             RunCommand::List => self.load_runs(),
             RunCommand::ListCheckpoints => self.load_checkpoints(),

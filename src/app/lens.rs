@@ -1,9 +1,9 @@
-//! The pair lens: which pairs a stretch of steps met, and which steps met a pair.
+//! What steps of a run met: the pair lens, and the answers that were sampled.
 
 use std::sync::Arc;
 
 use data::PairId;
-use state::{Notice, Screen, lens::Stretch, train::Sheet};
+use state::{Notice, Screen, lens::Stretch, rollouts::Wanted, train::Sheet};
 
 use super::{App, jobs::update};
 
@@ -26,6 +26,17 @@ impl App {
                     }
                 }
             }))
+        });
+    }
+
+    /// The answers that a run sampled in a step, and of which other steps there are some.
+    pub(super) fn read_rollout(&mut self, wanted: Wanted) {
+        self.workspace.rollouts.asked = Some(wanted);
+        self.jobs.document.read("Could not read the sampled answers", move |project| {
+            let steps = project.rollout_steps(wanted.run)?;
+            let step = wanted.step.filter(|step| steps.contains(step)).or(steps.last().copied());
+            let groups = step.map(|step| project.rollout(wanted.run, step)).transpose()?.flatten();
+            Ok(update(move |workspace, _| workspace.rollouts.take(wanted, steps, step.zip(groups))))
         });
     }
 

@@ -1,9 +1,9 @@
-//! `nudge answers`: how a run answered the probes, step by step.
+//! `nudge answers`: how a run answered the probes, step by step; what its rules judged; what it sampled to learn from.
 
 use anyhow::Result;
 use data::config::{Method, RunConfig};
 use serde_json::json;
-use store::{Project, RunId, SampleRecord};
+use store::{Project, RunId, SampleRecord, SampledAnswer};
 
 use super::{
     args::Answers,
@@ -16,6 +16,12 @@ pub fn run(args: &Answers) -> Result<Ending> {
     let (project, record) = project_and_run(&args.place, args.demo)?;
     if args.judged {
         return judged(&project, record.id, args);
+    }
+    if args.sampled {
+        return sampled(&project, record.id, args);
+    }
+    if args.step.is_some() {
+        return Err(usage("--step goes with --judged or --sampled.".to_owned()));
     }
     let mut samples = project.samples(record.id)?;
     samples.sort_by_key(|sample| (sample.probe, sample.step));
@@ -94,6 +100,45 @@ fn judged(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
             answer.said.iter().map(|(rule, counts)| format!("{} {rule}", if *counts { "+" } else { "-" })).collect();
         let cut = if answer.ended { "" } else { " […]" };
         output::line(format!("  {}{cut}\n      {}", answer.answer.trim().replace('\n', "\n  "), said.join("  ")))?;
+    }
+    Ok(Ending::Done)
+}
+
+/// What the run learns from, prompt by prompt.
+fn sampled(project: &Project, run: RunId, args: &Answers) -> Result<Ending> {
+    let steps = project.rollout_steps(run)?;
+    let Some(step) = args.step.or(steps.last().copied()) else {
+        let kind = RunConfig::from_toml(&project.run(run)?.config_toml)?.objective.kind;
+        let why = if kind.samples() { "it has not come to its first step" } else { "it learns from the pairs alone" };
+        anyhow::bail!("Run {} has sampled no answers to learn from: {why}.", run.0);
+    };
+    let Some(groups) = project.rollout(run, step)? else {
+        let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
+        return Err(usage(format!("No answers of step {step} are kept; there are: {}.", steps.join(", "))));
+    };
+    for (index, group) in groups.iter().enumerate() {
+        if !args.json {
+            let gap = if index == 0 { "" } else { "\n" };
+            let pair = group.pair.map_or(String::new(), |pair| format!("  (pair {})", pair.0));
+            output::line(format!("{gap}{}{pair}", group.prompt.trim()))?;
+        }
+        for SampledAnswer { text, tokens, ended, score, kl } in &group.answers {
+            if args.json {
+                output::json(&json!({
+                    "step": step,
+                    "pair": group.pair,
+                    "prompt": group.prompt,
+                    "answer": text,
+                    "tokens": tokens,
+                    "ended": ended,
+                    "score": score,
+                    "kl": kl,
+                }))?;
+                continue;
+            }
+            let cut = if *ended { "" } else { " […]" };
+            output::line(format!("  {score:>7.3}  {}{cut}", text.trim().replace('\n', "\n           ")))?;
+        }
     }
     Ok(Ending::Done)
 }

@@ -232,8 +232,11 @@ pub struct Answers {
     /// The answers that the project's rules judged, at the run's last evaluation or at --step.
     #[arg(long, conflicts_with = "ends")]
     pub judged: bool,
-    /// The evaluation of this step.
-    #[arg(long, value_name = "STEP", requires = "judged")]
+    /// The answers that the run sampled to learn from (PPO, RLOO, GRPO), at its newest step or at --step.
+    #[arg(long, conflicts_with_all = ["ends", "judged"])]
+    pub sampled: bool,
+    /// The evaluation, or the sampling, of this step.
+    #[arg(long, value_name = "STEP")]
     pub step: Option<u64>,
     /// One JSON object an answer.
     #[arg(long)]

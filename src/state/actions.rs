@@ -13,6 +13,7 @@ use super::{
     labelling::{Act, Side, Way},
     lens::LensMove,
     review::ReviewAct,
+    rollouts::RolloutMove,
     scores::Fate,
 };
 
@@ -82,6 +83,7 @@ pub enum Action {
     SetUp,
     Watch,
     Lens(LensMove),
+    Rollout(RolloutMove),
     OpenLensPair,
     Check,
     Start,
@@ -119,6 +121,7 @@ impl Action {
     pub fn is_movement(self) -> bool {
         match self {
             Self::Lens(to) => !matches!(to, LensMove::Toggle | LensMove::Close | LensMove::NextEffect | LensMove::Turn),
+            Self::Rollout(to) => to != RolloutMove::Toggle,
             other => {
                 matches!(other, Self::Move(_) | Self::Extend(_) | Self::MoveModel(_) | Self::Labelling(Act::Scroll(..)))
             }

@@ -45,6 +45,7 @@ pub mod references;
 pub mod remembered;
 pub mod review;
 pub mod ribbon;
+pub mod rollouts;
 pub mod runs;
 pub mod sampling;
 pub mod sandbox;

@@ -17,6 +17,7 @@ use super::{
     joining,
     launch::Launch,
     lens::{LensView, Stretch},
+    rollouts::{RolloutView, Wanted},
     runs::{RunSettings, Runs},
     typed,
 };
@@ -66,6 +67,8 @@ pub struct TrainView {
     pub knobs: Knobs,
     #[serde(skip)]
     pub lens: LensView,
+    #[serde(skip)]
+    pub rollout: RolloutView,
     /// Asked about: whether a run without a checkpoint is to be started again.
     #[serde(skip)]
     pub again: Option<RunId>,
@@ -259,6 +262,8 @@ pub enum RunCommand {
     /// Read which pairs a stretch of its steps met.
     /// Of a run whose newest step is this.
     ReadStretch(Stretch, u64),
+    /// Read what it sampled to learn from.
+    ReadRollout(Wanted),
     /// Show the steps that met a pair last.
     ShowSteps(PairId),
     /// Read the list of runs again.

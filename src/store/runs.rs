@@ -146,7 +146,7 @@ const RECORD: &str = "id, name, method, status, created_ms, config_toml, revisio
     elsewhere, parent_step, left_out, coalesce(day_ms, created_ms)";
 
 /// What a run leaves behind step by step.
-pub(super) const BY_STEP: [&str; 6] = ["steps", "visits", "samples", "judged", "log", "metrics"];
+pub(super) const BY_STEP: [&str; 7] = ["steps", "visits", "samples", "judged", "log", "metrics", "rollouts"];
 
 /// What is said of a run whose turn had not come when its process ended: it can be put into the queue again.
 const WAITED: &str = "It waited for its turn when the program ended";
@@ -283,7 +283,7 @@ impl Project {
         Ok(())
     }
 
-    /// Drops metrics, visits, samples, judged answers, log lines and scores later than `step`, before a run goes on from there.
+    /// Drops metrics, visits, samples, judged and sampled answers, log lines and scores later than `step`, before a run goes on from there.
     pub fn truncate_after(&mut self, run: RunId, step: u64) -> Result<()> {
         self.write(Keep::PowerLoss, |tx| {
             for table in BY_STEP.iter().chain(&["scorings"]) {

@@ -113,6 +113,7 @@ pub fn action(action: Action, ui: &Ui, workspace: &Workspace, views: &mut Views,
             }
         }
         Action::Lens(to) => train::move_lens(to, workspace, &mut views.train),
+        Action::Rollout(to) => train::move_rollout(to, workspace, &mut views.train),
         Action::OpenLensPair => {
             if let Some(pair) = views.train.lens.selected {
                 commands.push(Command::ShowPair(pair));

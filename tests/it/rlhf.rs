@@ -26,7 +26,7 @@ use crate::{
     toy::{self, Toy, finished, reached, start},
 };
 
-fn config(kind: Method) -> RunConfig {
+pub fn config(kind: Method) -> RunConfig {
     let mut config = resume::config();
     config.objective.kind = kind;
     config.objective.retention_weight = None;
@@ -36,7 +36,7 @@ fn config(kind: Method) -> RunConfig {
     config
 }
 
-fn fitted() -> (Toy, RunId) {
+pub fn fitted() -> (Toy, RunId) {
     let toy = Toy::new();
     let (reward, outcome) = toy.train(&reward::config());
     assert_eq!(outcome, Outcome::Completed);
@@ -66,6 +66,9 @@ fn the_first_update_begins_where_the_rollout_was() {
             assert!(series(&toy, run, name).iter().all(|(_, value)| *value == 0.0), "{kind:?} {name}");
         }
         assert_eq!(series(&toy, run, "objective/kl")[0], (1, 0.0), "{kind:?}: the policy is its own reference");
+        assert_eq!(series(&toy, run, "objective/kl_full")[0], (1, 0.0), "{kind:?}: over the whole vocabulary too");
+        assert!(series(&toy, run, "objective/kl_full").iter().skip(1).all(|(_, nats)| *nats > 0.0), "{kind:?}");
+        assert!(series(&toy, run, "policy/entropy_avg").iter().all(|(_, nats)| *nats > 0.1), "{kind:?}");
         assert_eq!(series(&toy, run, "eval_loss/preference")[0].1, std::f64::consts::LN_2);
         let of = |name: &str| series(&toy, run, name)[0].1;
         assert!((of("objective/rlhf_reward") - of("objective/scores")).abs() < 1e-12);

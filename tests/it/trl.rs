@@ -1,7 +1,11 @@
 //! Reward model, PPO, RLOO and GRPO against TRL's own trainers on fixed token ids, by the pieces that a run is made of: losses
 //! of five AdamW steps, the gradient of the first and the weights after the last. `tests/fixtures/trl_trainers.py` makes the numbers.
 
-use std::{collections::HashMap, fs, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    time::Duration,
+};
 
 use candle_core::{Device, Tensor};
 use nudge::{
@@ -66,11 +70,11 @@ fn near(got: f64, want: f64, least: f64, tolerance: f64, what: &str) {
     assert!(off < tolerance, "{what}: {got} instead of {want}, off by {off:e}");
 }
 
-impl Oracle {
-    fn adamw(&self) -> AdamWOptions {
-        AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() }
-    }
+fn adamw() -> AdamWOptions {
+    AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() }
+}
 
+impl Oracle {
     fn rate(&self, method: &str) -> f64 {
         self.told["settings"]["rates"][method].as_f64().unwrap()
     }
@@ -149,7 +153,7 @@ fn a_reward_model_is_fitted_as_trl_fits_it() {
         let rows = pack_for(docs, usize::MAX, Reads::Ends).unwrap();
         for one in oracle.told["reward"].as_array().unwrap() {
             let objective = BradleyTerry { center: one["center"].as_f64().unwrap(), margin: 0.0 };
-            let mut trainer = trainer(reward_model(&oracle.fixture), oracle.adamw());
+            let mut trainer = trainer(reward_model(&oracle.fixture), adamw());
             let what = format!("{} κ {}", oracle.fixture.name, objective.center);
             for (index, want) in numbers(&one["losses"]).into_iter().enumerate() {
                 let mut loss = RewardLoss::new(objective, &pairs, pairs.len());
@@ -186,7 +190,7 @@ fn a_reward_model_is_fitted_as_trl_fits_it() {
 
 /// The policy that samples and learns, the rollout of TRL's answers under it, and the rows that updates go over.
 fn rollout(oracle: &Oracle) -> (Trainer, Rollout, Vec<Packed<Part>>) {
-    let trainer = trainer(oracle.fixture.lora(), oracle.adamw());
+    let trainer = trainer(oracle.fixture.lora(), adamw());
     let mut rollout = Rollout { groups: oracle.groups(), sampling: Duration::ZERO, whole: Duration::ZERO };
     let docs = rollout.groups.iter().enumerate().map(|(place, group)| (Part::Rollout(place), &group.doc));
     let rows = pack(docs, usize::MAX).unwrap();
@@ -212,8 +216,7 @@ fn ppo_with_its_critic_goes_where_trl_goes() {
     for oracle in oracles() {
         let config = oracle.config(Method::Ppo);
         let (mut policy, mut rollout, rows) = rollout(&oracle);
-        let (reward, mut critic) =
-            (reward_model(&oracle.fixture), trainer(reward_model(&oracle.fixture), oracle.adamw()));
+        let (reward, mut critic) = (reward_model(&oracle.fixture), trainer(reward_model(&oracle.fixture), adamw()));
         for group in &mut rollout.groups {
             let only = std::slice::from_ref(&group.doc);
             let scores = reward.log_probs(&Row::pack_for(only, Reads::Ends).unwrap()).unwrap();
@@ -333,8 +336,11 @@ fn a_reward_model_of_peft_gives_its_scores_here_and_is_written_as_peft_writes_it
             near(got, one["score"].as_f64().unwrap(), 0.1, TOLERANCE, &format!("{name} score of {text:?}"));
         }
 
-        let tensors: HashMap<String, Tensor> =
-            candle_core::safetensors::load(saved.join("adapter_model.safetensors"), &Device::Cpu).unwrap();
+        let tensors: BTreeMap<String, Tensor> =
+            candle_core::safetensors::load(saved.join("adapter_model.safetensors"), &Device::Cpu)
+                .unwrap()
+                .into_iter()
+                .collect();
         let mut policy = reward_model(&oracle.fixture);
         policy.set_trainable(&fixture::for_policy(tensors.clone().into_iter().collect())).unwrap();
         let dir = tempfile::tempdir().unwrap();

@@ -58,7 +58,7 @@ pub fn tokens(
             };
             let sampled = if config.has_triplet() { (per_step * config.ti.anchor_tokens) as f64 * steps } else { 0.0 };
             // Each is sampled, read by the reference, and joins the step.
-            gradients + sampled * ((SAMPLING + 1.0) / 2.0 + 1.0)
+            gradients + sampled * (SAMPLING / 2.0 + 0.5 + 1.0)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The table itself, and when each of its lines can be carried out.
 
-use data::Strength;
+use data::{Strength, config::Method};
 
 use super::{Action, ActionLine, Possible, Scope};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     labelling::{Act, Judgement, Part, Side, Way},
     lens::LensMove,
     review::{Decision, ReviewAct},
+    rollouts::RolloutMove,
     scores::Fate,
     train::Sheet,
 };
@@ -189,6 +190,9 @@ pub static TABLE: &[ActionLine] = &[
     line(Action::Lens(LensMove::Row(Way::Up)), "Move through the pairs of steps", &["Up", "K"], TRAIN, lens_open, "The pair above"),
     line(Action::Lens(LensMove::Row(Way::Start)), "Move through the pairs of steps", &["Home"], TRAIN, lens_open, "The first pair"),
     line(Action::Lens(LensMove::Row(Way::End)), "Move through the pairs of steps", &["End"], TRAIN, lens_open, "The last pair"),
+    line(Action::Rollout(RolloutMove::Toggle), "Answers that the run learns from, on or off", &["A"], TRAIN, samples, "What it said to the prompts of a step, what that counted, and whether it came to an end"),
+    line(Action::Rollout(RolloutMove::Earlier), "Answers of another step", &["["], TRAIN, rollout_open, "The step before whose answers are kept"),
+    line(Action::Rollout(RolloutMove::Later), "Answers of another step", &["]"], TRAIN, rollout_open, "The next step whose answers are kept"),
     line(Action::OpenLensPair, "Open the pair", &["Enter"], TRAIN, lens_pair, "Its curve over the run, its tokens, its texts"),
     line(Action::Pause, "Pause the run, or go on with it", &["Space"], TRAIN, run_goes, "Takes effect within a moment; the weights stay in memory"),
     line(Action::Checkpoint, "Save a checkpoint", &[], TRAIN, run_goes, "After this step; later ones do not take its place"),
@@ -275,6 +279,19 @@ fn has_history(workspace: &Workspace, views: &mut Views) -> Possible {
 fn watches(workspace: &Workspace, views: &mut Views) -> Possible {
     project(workspace, views)?;
     unless(workspace.runs.records.is_empty(), "There is no run yet")
+}
+
+fn samples(workspace: &Workspace, views: &mut Views) -> Possible {
+    watches(workspace, views)?;
+    let settings = workspace.runs.shown(views.train.shown).and_then(|run| workspace.runs.settings(run));
+    let kind = settings.map(|settings| settings.config.objective.kind);
+    unless(!kind.is_some_and(Method::samples), "The shown run learns from pairs, not from answers of its own")
+}
+
+fn rollout_open(workspace: &Workspace, views: &mut Views) -> Possible {
+    samples(workspace, views)?;
+    let is_open = views.train.sheet == Sheet::Run && views.train.rollout.is_open;
+    unless(!is_open, "No answers of the run are shown; A shows them")
 }
 
 fn lens_open(_: &Workspace, views: &mut Views) -> Possible {

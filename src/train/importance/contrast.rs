@@ -133,13 +133,11 @@ fn delete_unneeded(project: &Project, going: Option<(RunId, &str)>) -> Result<()
     let may_go_on = |run: RunId| runs.iter().any(|record| record.id == run && record.status != RunStatus::Completed);
     for entry in entries.flatten() {
         let path = entry.path();
-        let is_needed = match path.extension() {
-            None => entry.file_name().to_str().is_some_and(|name| needed.contains(name)),
-            Some(_) => {
-                let of_going = path.file_stem().and_then(|name| name.to_str());
-                going.is_some_and(|(_, name)| of_going == Some(name))
-                    || unfinished::run_of(&path).is_some_and(may_go_on)
-            }
+        let is_needed = if path.extension().is_none() {
+            entry.file_name().to_str().is_some_and(|name| needed.contains(name))
+        } else {
+            let of_going = path.file_stem().and_then(|name| name.to_str());
+            going.is_some_and(|(_, name)| of_going == Some(name)) || unfinished::run_of(&path).is_some_and(may_go_on)
         };
         if !is_needed {
             fs::remove_dir_all(&path).map_err(TrainError::io("delete", &path))?;

@@ -57,6 +57,6 @@ impl Training {
         let visits = visits.collect();
         let update = if done.updated { Update::Made } else { Update::Refused };
         self.move_on(next, done.updated, elapsed);
-        Ok(StepEnd::Done(StepReport { metrics: told, visits, update, remark }))
+        Ok(StepEnd::Done(StepReport { metrics: told, visits, update, remark, sampled: Vec::new() }))
     }
 }

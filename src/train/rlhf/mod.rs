@@ -1,7 +1,7 @@
 //! RLHF: a policy that learns from answers it samples between its updates, scored by a reward model.
 //!
 //! `advantages` and `clipped` are the formulas, pure; `prompts`: what is answered; `rollout`: answers
-//! sampled and everything frozen about them; `loss`: what
+//! sampled and everything frozen about them; `seen`: the same as people read it; `loss`: what
 //! an update makes smaller; `teacher`: the reward model and the critic; `told`: what is told of a step; `training`: a step.
 //!
 //! Source: PPO arXiv 1707.06347 as TRL and arXiv 2403.17031 have it, RLOO arXiv 2402.14740, GRPO arXiv 2402.03300.
@@ -11,6 +11,7 @@ pub mod clipped;
 pub mod loss;
 pub mod prompts;
 pub mod rollout;
+mod seen;
 pub mod teacher;
 mod told;
 mod training;

@@ -39,12 +39,23 @@ pub struct Answer {
     pub old: Vec<f32>,
     /// log π_ref of each token.
     pub reference: Vec<f32>,
+    /// Over the whole vocabulary, as it sampled; absent where the model's head gives no such numbers.
+    pub whole: Option<Whole>,
     /// What the critic expected before each token, and behind the last where that has a slot.
     pub values: Vec<f64>,
     /// One for each token; of RLOO and GRPO the same for all.
     pub advantages: Vec<f64>,
     /// What the critic is taught, for each of `values`.
     pub returns: Vec<f64>,
+}
+
+/// Summed over an answer's tokens, nats.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whole {
+    /// Σ H(π).
+    pub entropy: f64,
+    /// Σ KL(π ‖ π_ref).
+    pub kl: f64,
 }
 
 impl Answer {
@@ -256,11 +267,15 @@ impl Training {
             if context.attend(Some(self.weights()))?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            let (old, reference) = (policy.log_probs(&packed.row)?, policy.reference_log_probs(&packed.row)?);
-            for ((part, old), (_, reference)) in packed.by_owner(&old).zip(packed.by_owner(&reference)) {
+            let beside = policy.beside_reference(&packed.row)?;
+            let whole = beside.whole_by_answer();
+            let both = packed.by_owner(&beside.log_probs).zip(packed.by_owner(&beside.reference));
+            for (((part, old), (_, reference)), (_, whole)) in both.zip(packed.by_owner(&whole)) {
                 let Part::Rollout(place) = part else { continue };
-                for ((answer, old), reference) in rollout.groups[place].answers.iter_mut().zip(old).zip(reference) {
+                let answers = rollout.groups[place].answers.iter_mut().zip(old).zip(reference).zip(whole);
+                for (((answer, old), reference), whole) in answers {
                     (answer.old, answer.reference) = (old.clone(), reference.clone());
+                    answer.whole = whole.map(|(entropy, kl)| Whole { entropy, kl });
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     rlhf::{
         advantages::spread,
         loss::Moved,
-        rollout::{Answer, Rollout},
+        rollout::{Answer, Rollout, Whole},
     },
 };
 
@@ -82,6 +82,14 @@ pub fn metrics(config: &RunConfig, rollout: &Rollout, updates: &Updates, episode
         ("frac_reward_zero_std", alike.count() as f64 / groups),
         ("episode", episode as f64),
     ];
+    let whole = rollout.answers().map(|answer| answer.whole).collect::<Option<Vec<Whole>>>();
+    if let Some(whole) = whole.filter(|whole| !whole.is_empty()) {
+        let sum = |of: fn(&Whole) -> f64| whole.iter().map(of).sum::<f64>();
+        metrics.extend([
+            ("objective/kl_full", sum(|whole| whole.kl) / count),
+            ("policy/entropy_avg", sum(|whole| whole.entropy) / rollout.tokens().max(1) as f64),
+        ]);
+    }
     if !updates.policy.is_empty() {
         let ratio = over(&updates.policy, Moved::ratio);
         let ratios: Vec<f64> = updates.policy.iter().map(Moved::ratio).collect();

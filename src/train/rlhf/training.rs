@@ -114,10 +114,11 @@ impl Training {
         let mut told = went.updates.losses(&self.config);
         told.extend(metrics(&self.config, &rollout, &went.updates, next.episodes));
         let remark = unscored.or_else(|| self.worth_saying(&told, &mut next));
+        let sampled = self.in_words(&rollout, &context.project);
         let rate = self.plan::<Part>(&next, &[]).learning_rate;
         told.extend(closing_metrics(&self.trainer, &next, went.updates.tokens, rate, elapsed));
         self.move_on(next, true, elapsed);
-        Ok(StepEnd::Done(StepReport { metrics: told, visits: Vec::new(), update: Update::Made, remark }))
+        Ok(StepEnd::Done(StepReport { metrics: told, visits: Vec::new(), update: Update::Made, remark, sampled }))
     }
 
     /// The policy is as it was at step 0.
@@ -131,7 +132,7 @@ impl Training {
 
     fn refused(&mut self, next: State, update: Update, remark: String) -> StepReport {
         self.move_on(next, false, std::time::Duration::ZERO);
-        StepReport { metrics: Vec::new(), visits: Vec::new(), update, remark: Some(remark) }
+        StepReport { metrics: Vec::new(), visits: Vec::new(), update, remark: Some(remark), sampled: Vec::new() }
     }
 
     /// Three steps in a row had no score to learn from.

@@ -419,9 +419,13 @@ fn turn_knobs(training: &mut Training, context: &mut Context<'_>) -> Result<()> 
 fn record_step(training: &Training, context: &mut Context<'_>, done: StepReport, pace: &Pace) -> Result<()> {
     let (run, step) = (context.run, training.state.step);
     context.step = step;
-    let StepReport { metrics, visits, remark, update: _ } = done;
+    let StepReport { metrics, visits, remark, sampled, update: _ } = done;
+    let kept_every = training.config.train.sample_every;
     insist(training, context, &mut |project| {
         project.append_step(run, step, training.state.wall_ms, &metrics)?;
+        if !sampled.is_empty() {
+            project.append_rollout(run, step, &sampled, kept_every)?;
+        }
         project.append_pair_visits(run, step, &visits)
     })?;
     if let Some(remark) = remark {

@@ -12,7 +12,7 @@ use data::{
     metrics::{EPOCH, GRADIENT_NORM, IMPORTANCE_SHARE},
 };
 use model::{Doc, Policy, PolicyError};
-use store::PairVisit;
+use store::{PairVisit, SampledGroup};
 use text::Codec;
 
 use crate::{
@@ -59,6 +59,8 @@ pub struct StepReport {
     pub update: Update,
     /// Why the update was not made.
     pub remark: Option<String>,
+    /// What was sampled to learn from.
+    pub sampled: Vec<SampledGroup>,
 }
 
 /// What became of a step's update.
@@ -238,7 +240,7 @@ impl Training {
         let step = self.state.step;
         let remark = format!("Step {step} changed nothing: every one of its pairs is set aside or left out");
         let metrics = vec![(EPOCH.to_owned(), self.state.pairs.epochs())];
-        StepReport { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark) }
+        StepReport { metrics, visits: Vec::new(), update: Update::Nothing, remark: Some(remark), sampled: Vec::new() }
     }
 
     /// Whether the weights still give numbers: finite themselves, and the log-probs of a pair with them.
@@ -326,7 +328,7 @@ fn tell(
         push: term.push as f32,
     });
     let update = if done.updated { Update::Made } else { Update::Refused };
-    StepReport { metrics, visits: visits.collect(), update, remark }
+    StepReport { metrics, visits: visits.collect(), update, remark, sampled: Vec::new() }
 }
 
 /// What every step tells, whatever it learns from. `tokens`: computed in it.

@@ -11,6 +11,7 @@ mod log;
 mod preflight;
 mod questions;
 mod queue;
+mod rollout;
 mod run;
 mod sandbox;
 mod waited;
@@ -22,6 +23,7 @@ use egui::{Align, Layout, Ui};
 use state::{
     Commands, Views, Workspace,
     lens::LensMove,
+    rollouts::RolloutMove,
     train::{Sheet, TrainView},
 };
 
@@ -61,4 +63,11 @@ pub fn move_lens(to: LensMove, workspace: &Workspace, view: &mut TrainView) {
     let last = workspace.runs.history(run).map_or(0, |history| history.last_step() as u64);
     let listed = std::sync::Arc::clone(&view.lens.listed.pairs);
     view.lens.go(to, run, last, &listed);
+}
+
+/// What a key asks of the answers that a run learns from.
+pub fn move_rollout(to: RolloutMove, workspace: &Workspace, view: &mut TrainView) {
+    let Some(run) = workspace.runs.shown(view.shown) else { return };
+    view.sheet = Sheet::Run;
+    view.rollout.go(to, run, workspace.rollouts.of(run));
 }

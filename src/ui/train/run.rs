@@ -13,7 +13,7 @@ use state::{
 use store::{RunId, RunRecord, RunStatus};
 use train::objective::Objective;
 
-use super::{alarms, charts, controls, fork, knobs, lens, log, queue};
+use super::{alarms, charts, controls, fork, knobs, lens, log, queue, rollout};
 use crate::{
     parts,
     theme::{Palette, size, space},
@@ -62,6 +62,10 @@ pub fn ui(ui: &mut Ui, workspace: &Workspace, view: &mut TrainView, commands: &C
         queue::ui(ui, workspace, view, commands);
         let nothing = History::default();
         let history = history.unwrap_or(&nothing);
+        if settings.config.objective.kind.samples() {
+            rollout::ui(ui, workspace, &mut view.rollout, (run, last), commands);
+            ui.add_space(space::M);
+        }
         charts::ui(ui, &settings.config, history);
         ui.add_space(space::M);
         if let Some(live) = live {
