@@ -1,13 +1,17 @@
 //! The pairs that a command is about.
 
+use std::collections::HashSet;
+
 use anyhow::{Context as _, Result};
 use data::{PairId, SplitRule, config::RunConfig};
 use engine::pair_scores;
-use store::{PairQuery, Project, Revision, RunId};
-use train::objective::{Number, Range, Standing};
+use state::{filter::Filter, scores::ByScores, table::SavedFilters};
+use store::{PairQuery, Project, Revision, RunId, Scoring};
+use train::objective::{Number, Objective, Range, Standing};
 
 use super::{
     args::{Bounds, Which},
+    ending::usage,
     place::find_at,
 };
 
@@ -37,18 +41,46 @@ impl Which {
 
     /// Whether anything is said about them.
     pub fn narrows(&self) -> bool {
+        self.filter.is_some() || self.says_more()
+    }
+
+    /// Beside the name of a filter.
+    fn says_more(&self) -> bool {
         !self.id.is_empty() || !self.ranges().is_empty() || self.query(SplitRule::default()) != PairQuery::default()
     }
 
-    /// Their ids, in the order of the project.
+    /// Their ids, in the order of the project or of the filter.
     pub fn find(&self, project: &Project) -> Result<Vec<PairId>> {
         let config = RunConfig::from_toml(&project.settings()?.run_toml)?;
-        let query = self.query(SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed });
-        let ranges = self.ranges();
+        let rule = SplitRule { eval_fraction: config.data.eval_fraction, seed: config.data.seed };
+        let kept = self.filter.as_deref().map(|name| kept_filter(project, name)).transpose()?;
+        let Some(kept) = kept else { return self.find_typed(project, &config, rule) };
+        let query = kept.query(rule);
+        let mut found = if kept.needs_scores() {
+            let (scoring, objective) = self.scored_by(project, &config)?;
+            let Filter { fate, range, .. } = kept;
+            let by = ByScores { scoring, objective, fate, range, number: kept.number(), scored: 0 };
+            project.query_scored(&query, scoring, by.narrows(), &|scores| by.place(scores))?
+        } else {
+            project.query(&query)?
+        };
+        if self.says_more() {
+            let typed: HashSet<PairId> = self.find_typed(project, &config, rule)?.into_iter().collect();
+            found.retain(|pair| typed.contains(pair));
+        }
+        Ok(found)
+    }
+
+    fn find_typed(&self, project: &Project, config: &RunConfig, rule: SplitRule) -> Result<Vec<PairId>> {
+        let (query, ranges) = (self.query(rule), self.ranges());
         let mut found = if ranges.is_empty() {
             project.query(&query)?
         } else {
-            self.find_scored(project, config, &query, &ranges)?
+            let (scoring, objective) = self.scored_by(project, config)?;
+            project.query_scored(&query, scoring, true, &|scores| {
+                let standing = Standing::of(&objective, scores)?;
+                ranges.iter().all(|range| range.holds(scores, &standing)).then_some(0.0)
+            })?
         };
         if !self.id.is_empty() {
             found.retain(|pair| self.id.contains(&pair.0));
@@ -56,16 +88,11 @@ impl Which {
         Ok(found)
     }
 
-    fn find_scored(
-        &self,
-        project: &Project,
-        config: RunConfig,
-        query: &PairQuery,
-        ranges: &[Range],
-    ) -> Result<Vec<PairId>> {
+    /// Under which weights margins, pushes and rewards are, and by which objective.
+    fn scored_by(&self, project: &Project, config: &RunConfig) -> Result<(Scoring, Objective)> {
         let run = self.scored_by.as_deref().map(|word| find_at(project, word)).transpose()?;
         let (config, at) = match run {
-            None => (config, None),
+            None => (config.clone(), None),
             Some((record, step)) => {
                 let scored = |step: &u64| *step > 0;
                 let newest = || newest_scored(project, record.id);
@@ -80,12 +107,22 @@ impl Which {
         let scoring = project.scoring(&name)?.with_context(|| {
             format!("No pairs were scored by these weights yet: `nudge score {}` does it.", project.dir().display())
         })?;
-        let objective = pair_scores::objective_at(project, &config, at)?;
-        Ok(project.query_scored(query, scoring, true, &|scores| {
-            let standing = Standing::of(&objective, scores)?;
-            ranges.iter().all(|range| range.holds(scores, &standing)).then_some(0.0)
-        })?)
+        Ok((scoring, pair_scores::objective_at(project, &config, at)?))
     }
+}
+
+/// A filter that was kept in the window.
+fn kept_filter(project: &Project, name: &str) -> Result<Filter> {
+    let text = project.setting(SavedFilters::SETTING)?.unwrap_or_default();
+    let SavedFilters(mut kept) = SavedFilters::from_toml(&text);
+    kept.remove(name).ok_or_else(|| {
+        let names: Vec<String> = kept.keys().map(|name| format!("\"{name}\"")).collect();
+        usage(if names.is_empty() {
+            format!("No filter \"{name}\" is kept: the project has none. The window keeps them, on Pairs.")
+        } else {
+            format!("No filter \"{name}\" is kept; there are {}.", names.join(", "))
+        })
+    })
 }
 
 /// The step of a run's newest checkpoint that has scores.

@@ -145,6 +145,19 @@ impl Filter {
         }
     }
 
+    /// What a model thinks of the pairs decides which they are, or their order.
+    pub fn needs_scores(&self) -> bool {
+        self.number().is_some() || self.fate.is_some() || self.range.is_some()
+    }
+
+    /// Which of a pair's numbers it sorts by.
+    pub fn number(&self) -> Option<Number> {
+        match self.sort {
+            SortBy::Scores(number) => Some(number),
+            SortBy::Number | SortBy::Length | SortBy::Labelled => None,
+        }
+    }
+
     /// Shows the pairs of this fate in its own order; all pairs in the usual one without.
     pub fn show_fate(&mut self, fate: Option<Fate>) {
         self.fate = fate;

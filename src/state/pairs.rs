@@ -13,7 +13,7 @@ use super::{
     candidates::{CandidatesCommand, CandidatesForm, CandidatesUnderWay},
     difference::Differences,
     drafts::{Draft, Progress, Refusal, Typed},
-    filter::{Filter, SortBy},
+    filter::Filter,
     intake::{Intake, Look},
     lens::PairHistory,
     order::Amendment,
@@ -225,15 +225,10 @@ impl PairsView {
     pub fn listing(&self, data: &PairsData, objective: &Objective) -> Listing {
         let query = self.query();
         let shown = self.scores.and_then(|whose| data.scores.of(whose));
-        let number = match self.filter.sort {
-            SortBy::Scores(number) => Some(number),
-            SortBy::Number | SortBy::Length | SortBy::Labelled => None,
-        };
-        let Filter { fate, range, .. } = self.filter;
-        let needed = number.is_some() || fate.is_some() || range.is_some();
-        let by = shown.filter(|_| needed).and_then(|shown| {
+        let (number, Filter { fate, range, .. }) = (self.filter.number(), &self.filter);
+        let by = shown.filter(|_| self.filter.needs_scores()).and_then(|shown| {
             let (scoring, objective) = (shown.scoring?, shown.objective(objective));
-            Some(ByScores { scoring, objective, fate, range, number, scored: shown.scored })
+            Some(ByScores { scoring, objective, fate: *fate, range: *range, number, scored: shown.scored })
         });
         Listing { query, by }
     }

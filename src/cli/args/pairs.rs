@@ -12,6 +12,9 @@ use super::Place;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Which pairs")]
 pub struct Which {
+    /// A filter that was kept under this name in the window; what else is said narrows it further.
+    #[arg(long, value_name = "NAME")]
+    pub filter: Option<String>,
     /// Words that all occur in the prompt or an answer.
     #[arg(long, value_name = "WORDS")]
     pub search: Option<String>,
