@@ -27,7 +27,7 @@ pub use self::ask::{Generate, Score};
 pub use self::bundle::{Bundle, Open};
 pub use self::compare::Compare;
 pub use self::download::Download;
-pub use self::export::{Export, LayoutName, PartName, StoredName};
+pub use self::export::Export;
 pub use self::fork::Fork;
 pub use self::health::Health;
 pub use self::labels::{Suspects, TakeIn};

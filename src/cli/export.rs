@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result};
 use data::counted;
 use engine::{
     self, compute_pool,
-    protocol::{ExportOrder, GgufType, Layout, MergedOptions, Part, Stored, Strength, What, Which},
+    protocol::{ExportOrder, GgufType, MergedOptions, Stored, Strength, What, Which},
 };
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::{
-    args::{Export, LayoutName, PartName, StoredName},
+    args::Export,
     drive,
     ending::{Ending, usage},
     output,
@@ -90,37 +90,20 @@ pub fn run(args: &Export, threads: Option<u16>) -> Result<Ending> {
 
 fn what_and_where(args: &Export) -> Result<(What, &PathBuf)> {
     if let Some(dir) = &args.adapter {
-        let layout = match args.layout {
-            LayoutName::Peft => Layout::Peft,
-            LayoutName::Mlx => Layout::Mlx,
-            LayoutName::Gguf => Layout::Gguf,
-        };
-        let part = match args.part {
-            PartName::Sum => Part::Sum,
-            PartName::Newest => Part::Newest,
-        };
-        Ok((What::Adapter { layout, part }, dir))
+        Ok((What::Adapter { layout: args.layout, part: args.part }, dir))
     } else if let Some(dir) = &args.merged {
         let stored = match args.dtype {
             None => None,
-            Some(StoredName::F32) => Some(Stored::F32),
-            Some(StoredName::F16) => Some(Stored::F16),
-            Some(StoredName::Bf16) => Some(Stored::Bf16),
-            Some(StoredName::Q8_0 | StoredName::Q4K | StoredName::Q4_0) => {
+            Some(GgufType::F32) => Some(Stored::F32),
+            Some(GgufType::F16) => Some(Stored::F16),
+            Some(GgufType::Bf16) => Some(Stored::Bf16),
+            Some(GgufType::Q8_0 | GgufType::Q4K | GgufType::Q4_0) => {
                 return Err(usage("A merged folder holds f32, f16 or bf16; blocks of a few bits are for --gguf DIR."));
             }
         };
         Ok((What::Merged(MergedOptions { stored, max_shard_bytes: bytes(&args.max_shard_size)? }), dir))
     } else if let Some(dir) = &args.gguf {
-        let kind = match args.dtype {
-            Some(StoredName::F32) => GgufType::F32,
-            Some(StoredName::F16) => GgufType::F16,
-            Some(StoredName::Bf16) => GgufType::Bf16,
-            Some(StoredName::Q8_0) | None => GgufType::Q8_0,
-            Some(StoredName::Q4K) => GgufType::Q4K,
-            Some(StoredName::Q4_0) => GgufType::Q4_0,
-        };
-        Ok((What::Gguf(kind), dir))
+        Ok((What::Gguf(args.dtype.unwrap_or_default()), dir))
     } else if let Some(file) = &args.report {
         Ok((What::Report, file))
     } else {

@@ -72,6 +72,18 @@ pub enum Part {
     Newest,
 }
 
+impl Part {
+    pub const ALL: [Self; 2] = [Self::Sum, Self::Newest];
+
+    /// Its name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Newest => "newest",
+        }
+    }
+}
+
 /// An adapter read from disk, to be frozen into a reference or trained further.
 #[derive(Debug)]
 pub struct LoadedAdapter {

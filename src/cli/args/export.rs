@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::ArgGroup;
+use clap::{
+    ArgGroup,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use engine::protocol::{GgufType, Layout, Part};
 
 /// Write a run's weights as other tools read them, proven by reading them back, or a report of it
 #[derive(Debug, clap::Args)]
@@ -23,12 +27,13 @@ pub struct Export {
     /// A new folder for the adapter.
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
-    /// Whose files the adapter is written as.
-    #[arg(long, value_enum, default_value = "peft", requires = "adapter")]
-    pub layout: LayoutName,
+    /// Whose files the adapter is written as: those of Hugging Face PEFT, which vLLM and others read too, of mlx-lm, or of
+    /// llama.cpp.
+    #[arg(long, default_value = "peft", requires = "adapter", value_parser = one_of(&Layout::ALL, Layout::name))]
+    pub layout: Layout,
     /// Of a run that started from an adapter: the sum of all for the bare base model, or the newest alone, to go on top of the earlier.
-    #[arg(long, value_enum, default_value = "sum", requires = "adapter")]
-    pub part: PartName,
+    #[arg(long, default_value = "sum", requires = "adapter", value_parser = one_of(&Part::ALL, Part::name))]
+    pub part: Part,
     /// A new folder for the whole model with its training folded in.
     #[arg(long, value_name = "DIR")]
     pub merged: Option<PathBuf>,
@@ -38,9 +43,10 @@ pub struct Export {
     /// A new file that tells the run on one page: Markdown if it ends in .md, else HTML.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// What the weights of --merged [default: each tensor's own type in the base] or --gguf [default: q8_0] are stored as.
-    #[arg(long, value_enum, conflicts_with_all = ["adapter", "report"])]
-    pub dtype: Option<StoredName>,
+    /// What the weights of --merged [default: each tensor's own type in the base] or --gguf [default: q8_0] are stored as;
+    /// blocks of a few bits are for --gguf.
+    #[arg(long, conflicts_with_all = ["adapter", "report"], value_parser = one_of(&GgufType::ALL, GgufType::name))]
+    pub dtype: Option<GgufType>,
     /// How much of what was trained goes out, in percent: 0 to 150.
     #[arg(long, value_name = "PERCENT", default_value_t = 100, conflicts_with = "report",
           value_parser = clap::value_parser!(u16).range(0..=150))]
@@ -56,36 +62,11 @@ pub struct Export {
     pub json: bool,
 }
 
-/// Whose files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LayoutName {
-    /// Hugging Face PEFT; vLLM and others read it too.
-    Peft,
-    /// mlx-lm.
-    Mlx,
-    /// llama.cpp.
-    Gguf,
-}
-
-/// What of several adapters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PartName {
-    /// All of them as one.
-    Sum,
-    /// The one that the run trained.
-    Newest,
-}
-
-/// The element type of merged weights; those in blocks of a few bits are for --gguf.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum StoredName {
-    F32,
-    F16,
-    Bf16,
-    #[value(name = "q8_0")]
-    Q8_0,
-    #[value(name = "q4_k")]
-    Q4K,
-    #[value(name = "q4_0")]
-    Q4_0,
+/// One of those that have names.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let find = move |word: String| all.iter().copied().find(|one| name(*one) == word).ok_or("not one of them");
+    PossibleValuesParser::new(all.iter().map(|one| name(*one))).try_map(find)
 }
